@@ -1,0 +1,63 @@
+"""Describe a TensorFlow training once, as an estimator, and run it on any Slurm cluster.
+
+    from slurmtf import Experiment, TensorFlow
+
+    estimator = TensorFlow("./my-tf-proj", entry_script="train.py", script_params={"--batch-size": 50},
+                           compute_target="della", use_gpu=True)
+    run = Experiment("mnist").submit(estimator)
+    run.wait_for_completion(show_output=True)
+
+The public names are imported when they are first used, so that ``import slurmtf`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Environment": "slurmtf.estimator",
+    "Estimator": "slurmtf.estimator",
+    "Mpi": "slurmtf.estimator",
+    "MultiWorker": "slurmtf.estimator",
+    "ParameterServer": "slurmtf.estimator",
+    "TensorFlow": "slurmtf.estimator",
+    "Site": "slurmtf.sites",
+    "Experiment": "slurmtf.runs",
+    "Run": "slurmtf.runs",
+    "RunStatus": "slurmtf.runs",
+    "SlurmtfError": "slurmtf.errors",
+}
+
+__all__ = [
+    "Environment",
+    "Estimator",
+    "Experiment",
+    "Mpi",
+    "MultiWorker",
+    "ParameterServer",
+    "Run",
+    "RunStatus",
+    "Site",
+    "SlurmtfError",
+    "TensorFlow",
+    "__version__",
+]
+
+if TYPE_CHECKING:
+    from slurmtf.errors import SlurmtfError
+    from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
+    from slurmtf.runs import Experiment, Run, RunStatus
+    from slurmtf.sites import Site
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'slurmtf' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *globals()])

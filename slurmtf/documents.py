@@ -1,0 +1,219 @@
+"""YAML at the edge: text in, typed data out, every error with its file, line and key.
+
+YAML is read with the scalars of YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema). PyYAML's own are
+those of YAML 1.1, in which ``time: 1:30:00`` is the number 5400, ``no`` is False and ``1e-3`` is a text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import yaml
+
+from slurmtf.errors import InputError, Problem, did_you_mean
+
+T = TypeVar("T")
+KeyPath = tuple[str | int, ...]
+
+_BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BaseDumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+_CORE_SCALARS = [
+    ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
+    ("tag:yaml.org,2002:int", r"^[-+]?[0-9]+$", "-+0123456789"),
+    ("tag:yaml.org,2002:float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
+    ("tag:yaml.org,2002:float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
+    ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
+]
+
+
+class _Loader(_BaseLoader):  # type: ignore[misc]
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+
+class _Dumper(_BaseDumper):  # type: ignore[misc]
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
+        return True
+
+
+def _decimal(loader: Any, node: yaml.ScalarNode) -> int:
+    return int(loader.construct_scalar(node))
+
+
+def _represent_float(dumper: Any, value: float) -> yaml.ScalarNode:
+    text = repr(value).replace("inf", ".inf").replace("nan", ".nan")
+    return yaml.ScalarNode("tag:yaml.org,2002:float", text)
+
+
+for _tag, _pattern, _first in _CORE_SCALARS:
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(_tag, re.compile(_pattern), list(_first.replace("\0", "")) + [""] * ("\0" in _first))
+_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
+_Dumper.add_representer(float, _represent_float)
+
+
+class Document:
+    """A YAML file that was read: its data, and where each key stands."""
+
+    def __init__(self, text: str, source: str, error: type[InputError]) -> None:
+        self.source = source
+        self._error = error
+        self._lines: dict[KeyPath, int] = {}
+        self.data = self._load(text)
+
+    def _load(self, text: str) -> dict[str, Any]:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            self._note(node, ())
+            data = None if node is None else loader.construct_document(node)
+        except yaml.YAMLError as err:
+            raise self._error(self._syntax_problem(err, text)) from None
+        finally:
+            loader.dispose()
+        if not isinstance(data, dict):
+            raise self._error(Problem(self.source, "holds no keys", "write 'key: value' lines"))
+        return data
+
+    def _note(self, node: yaml.Node | None, path: KeyPath) -> None:
+        """Remember the line of each key, and refuse one that is given twice (PyYAML takes the last in silence)."""
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                where = (*path, str(key.value))
+                line = key.start_mark.line + 1
+                if where in self._lines:
+                    what = f"key {key.value!r} is given twice (also on line {self._lines[where]})"
+                    raise self._error(Problem(f"{self.source}:{line}", what, "keep one of them"))
+                self._lines[where] = line
+                self._note(value, where)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                self._lines[(*path, index)] = item.start_mark.line + 1
+                self._note(item, (*path, index))
+
+    def _syntax_problem(self, err: yaml.YAMLError, text: str) -> Problem:
+        mark = getattr(err, "problem_mark", None)
+        where = self.source if mark is None else f"{self.source}:{mark.line + 1}"
+        lines = text.splitlines()
+        line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            return Problem(where, "a tab in the indentation", "YAML allows only spaces there")
+        what = getattr(err, "problem", None) or str(err)
+        return Problem(where, f"not valid YAML: {what}", f"look at: {line.strip()}" if line.strip() else "")
+
+    def where(self, path: KeyPath) -> str:
+        """Return ``file:line: key`` for the nearest key above ``path`` that the file has."""
+        dotted = ".".join(map(str, path))
+        for end in range(len(path), 0, -1):
+            if path[:end] in self._lines:
+                return f"{self.source}:{self._lines[path[:end]]}: {dotted}"
+        return f"{self.source}: {dotted}" if dotted else self.source
+
+    def parse(self, kind: type[T], data: Mapping[str, Any] | None = None) -> T:
+        """Return the document as an instance of the dataclass ``kind``.
+
+        Raises the document's error class with one problem for each wrong key or value.
+        """
+        import pydantic  # noqa: PLC0415 - 40 ms that only a reader of YAML pays
+
+        raw = self.data if data is None else data
+        problems = list(self._key_problems(kind, raw, ()))
+        if problems:
+            raise self._error(*problems)
+        try:
+            return pydantic.TypeAdapter(kind).validate_python(raw)
+        except pydantic.ValidationError as err:
+            raise self._error(*self._value_problems(err.errors())) from None
+
+    def _key_problems(self, kind: Any, data: object, path: KeyPath) -> Iterable[Problem]:
+        """Yield a problem for each key of ``data`` that no field of the dataclass ``kind`` has."""
+        if not isinstance(data, Mapping):
+            return
+        hints = _field_types(kind)
+        for key, value in data.items():
+            where = (*path, str(key))
+            if key not in hints:
+                hint = did_you_mean(str(key), hints) or f"known keys: {', '.join(sorted(hints))}"
+                yield Problem(self.where(where), "unknown key", hint)
+                continue
+            for part, part_path in _nested(value, where):
+                yield from self._nested_problems(_dataclasses_in(hints[key]), part, part_path)
+
+    def _nested_problems(self, kinds: list[type], data: object, path: KeyPath) -> Iterable[Problem]:
+        """Check a part that is one of several dataclasses, told apart by their tag (a Literal field)."""
+        if not kinds or not isinstance(data, Mapping):
+            return
+        members = {_tag(kind): kind for kind in kinds}
+        names = {name for name, _ in members if name}
+        tag = next(((name, data[name]) for name in names if name in data), ("", ""))
+        if len(kinds) == 1:
+            yield from self._key_problems(kinds[0], data, path)
+        elif tag in members:
+            yield from self._key_problems(members[tag], data, path)
+        else:
+            known = ", ".join(sorted(f"{name}: {value}" for name, value in members))
+            yield Problem(self.where((*path, *names)), f"says {tag[1]!r}" if tag[0] else "is missing", f"give one of {known}")
+
+    def _value_problems(self, details: Iterable[Mapping[str, Any]]) -> list[Problem]:
+        """Return pydantic's complaints, one for each place (the members of a union complain once each)."""
+        problems: dict[str, Problem] = {}
+        for detail in details:
+            if detail["type"] == "literal_error" and any(str(part)[:1].isupper() for part in detail["loc"]):
+                continue
+            where = self.where(tuple(part for part in detail["loc"] if not str(part)[:1].isupper() and "[" not in str(part)))
+            found = "" if detail["type"] == "missing" else f" (found {_short(detail['input'])})"
+            problems.setdefault(where, Problem(where, f"{detail['msg']}{found}"))
+        return list(problems.values())
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _nested(value: object, path: KeyPath) -> Iterable[tuple[object, KeyPath]]:
+    if isinstance(value, list):
+        return [(item, (*path, index)) for index, item in enumerate(value)]
+    if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
+        return [(value, path), *((item, (*path, key)) for key, item in value.items())]
+    return [(value, path)]
+
+
+def _field_types(kind: Any) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {f.name: hints[f.name] for f in fields(kind) if f.init}
+
+
+def _dataclasses_in(hint: Any) -> list[type]:
+    if is_dataclass(hint) and isinstance(hint, type):
+        return [hint]
+    return [kind for arg in get_args(hint) for kind in _dataclasses_in(arg)]
+
+
+def _tag(kind: Any) -> tuple[str, str]:
+    """Return name and value of the Literal field by which a member of a union is known."""
+    hints = _field_types(kind)
+    return next(((f.name, f.default) for f in fields(kind) if get_origin(hints.get(f.name)) is Literal), ("", ""))
+
+
+def read_document(path: Path, error: type[InputError]) -> Document:
+    """Read a YAML file. ``error`` is the class that every problem with it is raised as."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as err:
+        raise error(Problem(str(path), f"can't be read: {err.strerror}", "give the path of a YAML file")) from None
+    except UnicodeDecodeError as err:
+        raise error(Problem(str(path), f"is not UTF-8 text (byte {err.start})", "save it as UTF-8")) from None
+    return Document(text, str(path), error)
+
+
+def dump_yaml(data: Mapping[str, Any]) -> str:
+    """Return ``data`` as YAML that :func:`read_document` reads back without loss."""
+    text: str = yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return text

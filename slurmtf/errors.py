@@ -1,0 +1,98 @@
+"""Everything that slurmtf raises on purpose.
+
+    SlurmtfError
+    ├── InputError            what was asked for can't be done as asked; nothing was written or submitted
+    │   ├── SpecError         an estimator, a job file or a command line
+    │   ├── SiteError         a site profile
+    │   ├── TemplateError     a job template
+    │   ├── SnapshotError     the source directory can't be taken as it is
+    │   ├── WorkspaceError    the run folder can't be made: permission, quota, disk
+    │   ├── RefusedError      Slurm refused the job
+    │   └── RunNotFoundError  no run of that name
+    ├── SlurmError            Slurm does not answer, or not in a way that can be understood
+    └── RunFailedError        the run ended, and not well (``raise_on_error`` of ``wait_for_completion``)
+
+Each carries its problems: what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    ``where`` names the parameter, file or line; ``what`` says what is wrong with it; ``remedy`` what to do.
+    """
+
+    where: str
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}\n    -> {self.remedy}" if self.remedy else text
+
+
+class SlurmtfError(Exception):
+    """Base of all errors of slurmtf. ``problems`` holds the parts, ``exit_code`` what the command line ends with."""
+
+    exit_code = 1
+
+    def __init__(self, *problems: Problem | str) -> None:
+        self.problems = tuple(p if isinstance(p, Problem) else Problem("", p) for p in problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class InputError(SlurmtfError):
+    """What was asked for can't be done as asked. Nothing was written or submitted."""
+
+    exit_code = 2
+
+
+class SpecError(InputError):
+    """An estimator, a job file or a command line is wrong."""
+
+
+class SiteError(InputError):
+    """A site profile is missing or wrong."""
+
+
+class TemplateError(InputError):
+    """A job template is missing or can't be rendered."""
+
+
+class SnapshotError(InputError):
+    """The source directory can't be taken as it is."""
+
+
+class WorkspaceError(InputError):
+    """The run folder can't be made: permission, quota, disk, or a path that Slurm can't carry."""
+
+
+class RefusedError(InputError):
+    """Slurm refused the job."""
+
+
+class RunNotFoundError(InputError):
+    """There is no run of that name."""
+
+
+class SlurmError(SlurmtfError):
+    """Slurm does not answer, or not in a way that can be understood."""
+
+    exit_code = 3
+
+
+class RunFailedError(SlurmtfError):
+    """The run ended, and not well."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ``did you mean 'x'?`` for the closest of ``known``, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else ""

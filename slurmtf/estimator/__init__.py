@@ -1,0 +1,8 @@
+"""What the user wants: the estimators, their distribution and the environment they ask for."""
+
+from __future__ import annotations
+
+from slurmtf.estimator.distribution import Distribution, Mpi, MultiWorker, ParameterServer
+from slurmtf.estimator.estimator import Environment, Estimator, TensorFlow
+
+__all__ = ["Distribution", "Environment", "Estimator", "Mpi", "MultiWorker", "ParameterServer", "TensorFlow"]

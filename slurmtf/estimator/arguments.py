@@ -1,0 +1,79 @@
+"""``script_params`` becomes the script's argument list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from slurmtf.errors import Problem
+
+LONGEST_ARGUMENT = 128 * 1024 - 1
+"""Bytes of one argument or environment string (Linux, MAX_ARG_STRLEN, with the closing NUL: execve(2))."""
+
+ScriptParams = Mapping[str, Any] | Sequence[Any]
+
+
+def to_argv(params: ScriptParams | None) -> tuple[str, ...]:
+    """Return the arguments: key, value, key, value ... in the mapping's order; a sequence is taken as it is.
+
+    A value of ``''`` or ``None`` leaves the key as a bare flag; ``0`` and ``False`` are values; a list is spread.
+    """
+    if params is None:
+        return ()
+    if not isinstance(params, Mapping):
+        return tuple(_text(item) for item in params)
+    return tuple(_text(word) for key, value in params.items() for word in (key, *_values(value)))
+
+
+def _values(value: Any) -> Sequence[Any]:
+    if value is None or (isinstance(value, str) and not value):
+        return ()
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _text(value: Any) -> str:
+    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+
+
+def plain_params(params: Any) -> Any:
+    """Return ``script_params`` as plain data that YAML and JSON can hold, leaving what is wrong to the checks."""
+    if isinstance(params, Mapping):
+        return {key: _plain(value) for key, value in params.items()}
+    return [_plain(value) for value in params] if isinstance(params, list | tuple) else params
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    item = getattr(value, "item", None)  # numpy scalars
+    return item() if callable(item) and not isinstance(value, str | int | float) else value
+
+
+def check_params(params: object) -> Iterable[Problem]:
+    if params is None:
+        return
+    if isinstance(params, str) or not isinstance(params, Mapping | list | tuple):
+        yield Problem("script_params", f"{params!r} is neither a mapping nor a list", "write {'--lr': 0.01}")
+        return
+    items = params.items() if isinstance(params, Mapping) else enumerate(params)
+    for key, value in items:
+        for word in (key, *_values(value)):
+            yield from check_text(f"script_params[{key!r}]" if word is not key else "script_params", word)
+
+
+def check_text(where: str, value: object) -> Iterable[Problem]:
+    """Check what must reach a process as one argument or variable: no NUL, and no longer than Linux allows."""
+    if not isinstance(value, str | int | float | None):
+        what = f"{value!r} of type {type(value).__name__} can't be an argument"
+        yield Problem(where, what, "give a text, a number, a path, or a list of these")
+        return
+    text = _text(value)
+    if "\0" in text:
+        yield Problem(where, "holds a NUL character", "no process can receive one: write it another way")
+    elif len(text.encode("utf-8", "surrogateescape")) > LONGEST_ARGUMENT:
+        size = len(text.encode("utf-8", "surrogateescape"))
+        what = f"is {size} bytes long; Linux passes at most {LONGEST_ARGUMENT} in one argument or variable"
+        yield Problem(where, what, "write it to a file in source_directory and pass the file's name")

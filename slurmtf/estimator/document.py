@@ -1,0 +1,69 @@
+"""The estimator as a job file, and the JSON Schema with which editors complete one."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from slurmtf.documents import Document, read_document
+from slurmtf.errors import Problem, SpecError, did_you_mean
+from slurmtf.estimator.estimator import Estimator, TensorFlow
+
+ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator": Estimator}
+
+
+def from_yaml(path: str | Path) -> Estimator:
+    """Read a job file. A relative ``source_directory`` is relative to the file.
+
+    Raises SpecError with file, line and key of everything that is wrong.
+    """
+    return from_document(read_document(Path(path), SpecError), Path(path).parent)
+
+
+def from_document(document: Document, base: Path, overrides: dict[str, Any] | None = None) -> Estimator:
+    """Return the estimator of a document, with ``overrides`` (parameter to value) in place of what it says."""
+    data = {**document.data, **(overrides or {})}
+    kind = _kind(document, data.pop("estimator", "TensorFlow"))
+    if "source_directory" not in (overrides or {}):
+        data["source_directory"] = str(base / str(data.get("source_directory", ".")))
+    try:
+        return document.parse(kind, data)
+    except SpecError as err:
+        raise SpecError(*(_located(document, problem) for problem in err.problems)) from None
+
+
+def _kind(document: Document, name: object) -> type[Estimator]:
+    if name in ESTIMATORS:
+        return ESTIMATORS[str(name)]
+    remedy = did_you_mean(str(name), ESTIMATORS) or f"give one of {', '.join(ESTIMATORS)}"
+    raise SpecError(Problem(document.where(("estimator",)), f"{name!r} is no estimator", remedy))
+
+
+def _located(document: Document, problem: Problem) -> Problem:
+    """Point a problem that names a parameter at the parameter's line."""
+    name = problem.where.partition("[")[0]
+    return Problem(document.where((name,)), problem.what, problem.remedy) if name in document.data else problem
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a job file (https://json-schema.org/draft/2020-12)."""
+    import pydantic  # noqa: PLC0415
+
+    schema = pydantic.TypeAdapter(TensorFlow).json_schema()
+    inherited = pydantic.TypeAdapter(Estimator).json_schema()["properties"]
+    for name, about in schema["properties"].items():
+        if name in inherited:
+            about.update(inherited[name])
+        about.pop("title", None)
+    schema["properties"]["compute_target"]["type"] = ["string", "null"]
+    kinds = {"enum": list(ESTIMATORS), "default": "TensorFlow", "description": "Which estimator."}
+    schema["properties"] = {"estimator": kinds, **schema["properties"]}
+    schema.update({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "slurmtf job",
+                   "description": "A slurmtf job file.", "additionalProperties": False})  # fmt: skip
+    return schema
+
+
+def field_names() -> list[str]:
+    """Return the names of all parameters of the estimators."""
+    return [f.name for f in fields(TensorFlow)]

@@ -1,0 +1,237 @@
+"""The estimators: one training, described once."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from slurmtf.errors import SpecError
+from slurmtf.estimator import validation
+from slurmtf.estimator.arguments import plain_params, to_argv
+from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
+from slurmtf.estimator.quantities import as_slurm_time
+
+Flag = str | int | float | bool | list[str | int | float] | None
+ScriptParams = dict[str, Any] | list[Any]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The software a job runs with. Left empty: the Python that submits."""
+
+    python: str | None = None
+    """The interpreter: a path, or a name that the modules put into PATH."""
+    modules: list[str] = field(default_factory=list)
+    """Environment modules to load, in order."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A training script, what it runs with, and the resources it asks for.
+
+    Everything after ``source_directory`` is given by keyword. Whatever can be known to be wrong without a cluster raises
+    one :class:`slurmtf.errors.SpecError` that lists every problem with its remedy. An estimator never changes.
+    """
+
+    source_directory: str = "."
+    """The script's folder. Each run gets a private copy of it as its working directory."""
+    _: KW_ONLY
+    compute_target: Any = None
+    """The site: a name, the path of a profile, or a Site. Left out: your default site, else 'local', this machine."""
+    vm_size: str | None = None
+    """One of the site's presets: a named bundle of partition, GPUs and the like."""
+    vm_priority: Literal["dedicated", "lowpriority"] | None = None
+    """'lowpriority' takes the site's preemptible partition and lets Slurm requeue the job."""
+    entry_script: str | None = None
+    """The Python script to run, relative to source_directory. Left out: train.py."""
+    script_params: ScriptParams | None = None
+    """The script's arguments, name to value: '' or null makes a bare flag, a list is spread. Or the argument list itself."""
+    node_count: int = 1
+    """How many nodes (--nodes)."""
+    process_count_per_node: int | None = None
+    """How many MPI ranks on each node, with distributed_backend 'mpi' (1)."""
+    distributed_backend: str | None = None
+    """'mpi' (Horovod and other MPI programs), 'ps' (parameter servers) or 'multiworker'; left out: one process."""
+    distributed_training: Distribution | None = None
+    """The same with its counts in one object: Mpi, ParameterServer or MultiWorker."""
+    use_gpu: bool = False
+    """Ask for GPUs: one for each process of a node, unless gpus_per_node says how many."""
+    gpus_per_node: int | None = None
+    """How many GPUs on each node."""
+    gpu_type: str | None = None
+    """The type of GPU, as the site calls it ('a100')."""
+    use_docker: bool | None = None
+    """Run in a container. Implied by custom_docker_image."""
+    custom_docker_image: str | None = None
+    """The container image to run in: a .sif file, or docker://..."""
+    custom_docker_base_image: InitVar[str | None] = None
+    """An older name of custom_docker_image."""
+    image_registry_details: dict[str, str] | None = None
+    """Where the image comes from: address, username, password. Never written into a script."""
+    shm_size: str | None = None
+    """Shared memory of the container (/dev/shm)."""
+    user_managed: bool | None = None
+    """Run with software that is already there, install nothing. The default when no packages are asked for."""
+    conda_packages: list[str] | None = None
+    """Conda packages of the environment to make."""
+    pip_packages: list[str] | None = None
+    """pip packages of the environment to make."""
+    conda_dependencies_file: str | None = None
+    """A conda environment file, relative to source_directory."""
+    conda_dependencies_file_path: InitVar[str | None] = None
+    """An older name of conda_dependencies_file."""
+    pip_requirements_file: str | None = None
+    """A pip requirements file, relative to source_directory."""
+    pip_requirements_file_path: InitVar[str | None] = None
+    """An older name of pip_requirements_file."""
+    environment_variables: dict[str, str] | None = None
+    """Variables of the script's process. They may be secret: they stay in the run's private folder."""
+    environment_definition: Environment | None = None
+    """The whole software environment as one object."""
+    inputs: list[Any] | None = None
+    """Data folders made available to the script."""
+    source_directory_data_store: str | None = None
+    """The workspace folder of the run, when it is not the site's. All nodes must see it."""
+    max_run_duration_seconds: int | None = None
+    """The time limit in seconds; the same as 'time'."""
+    resume_from: str | None = None
+    """A folder to resume from (a path, or a run's outputs): passed on as --resume-from."""
+
+    job_name: str | None = None
+    """The job's name in Slurm. Left out: the experiment's."""
+    partition: str | None = None
+    """--partition"""
+    account: str | None = None
+    """--account"""
+    qos: str | None = None
+    """--qos"""
+    time: str | int | None = None
+    """The time limit as Slurm writes it ('1:30:00', '2-12', or minutes)."""
+    memory: str | int | None = None
+    """Memory on each node ('16G'); 0 asks for all of it."""
+    cpus_per_task: int | None = None
+    """CPUs of each process."""
+    constraint: str | None = None
+    """Node features (--constraint)."""
+    exclusive: bool | None = None
+    """Whole nodes (--exclusive)."""
+    mail_type: list[str] | None = None
+    """When Slurm writes mail ('END', 'FAIL' ...)."""
+    mail_user: str | None = None
+    """Whom Slurm writes to."""
+    launcher: str | None = None
+    """How the processes are started: 'srun', 'mpirun' ... Left out: the site's choice."""
+    template: str | None = None
+    """Another template for the batch script: a path, or a name on the template search path."""
+    sbatch: dict[str, Flag] = field(default_factory=dict)
+    """Any other flag of sbatch by its long name: {'hint': 'nomultithread', 'requeue': True}. null leaves a flag out."""
+    srun: dict[str, Flag] = field(default_factory=dict)
+    """Any other flag of srun."""
+
+    BACKENDS: ClassVar[tuple[str, ...]] = ("mpi",)
+    COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node",)
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
+
+    def __post_init__(
+        self,
+        custom_docker_base_image: str | None,
+        conda_dependencies_file_path: str | None,
+        pip_requirements_file_path: str | None,
+    ) -> None:
+        self._set(source_directory=os.path.abspath(Path(self.source_directory or ".").expanduser()))  # noqa: PTH100
+        self._set(custom_docker_image=self.custom_docker_image or custom_docker_base_image)
+        self._set(conda_dependencies_file=self.conda_dependencies_file or conda_dependencies_file_path)
+        self._set(pip_requirements_file=self.pip_requirements_file or pip_requirements_file_path)
+        self._set(entry_script=self.entry_script or "train.py", script_params=plain_params(self.script_params))
+        self._settle_texts()
+        problems = list(validation.problems_of(self))
+        if problems:
+            raise SpecError(*problems)
+
+    def _settle_texts(self) -> None:
+        """Bring the values that may be given in several ways into the one that the document has."""
+        if isinstance(self.time, datetime.timedelta):
+            self._set(time=as_slurm_time(self.time))
+        if isinstance(self.distributed_backend, str):
+            self._set(distributed_backend=self.distributed_backend.lower())
+        if isinstance(self.mail_type, str):
+            self._set(mail_type=[self.mail_type])
+        if isinstance(self.resume_from, os.PathLike):
+            self._set(resume_from=os.fspath(self.resume_from))
+        if isinstance(self.compute_target, os.PathLike):
+            self._set(compute_target=os.fspath(self.compute_target))
+        if isinstance(self.environment_variables, Mapping):
+            self._set(environment_variables={k: validation.variable(v) for k, v in self.environment_variables.items()})
+
+    def _set(self, **values: Any) -> None:
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def given_counts(self) -> dict[str, int]:
+        """The process counts that were given one by one."""
+        return {name: getattr(self, name) for name in self.COUNTS if getattr(self, name) is not None}
+
+    @property
+    def distribution(self) -> Distribution | None:
+        """How the processes divide the work; None for a single process."""
+        if self.distributed_training is not None or self.distributed_backend is None:
+            return self.distributed_training
+        return from_counts(self.distributed_backend, self.given_counts)
+
+    @property
+    def script(self) -> str:
+        """The entry script, relative to the source directory."""
+        source = Path(self.source_directory)
+        return str(Path(os.path.normpath(source / (self.entry_script or ""))).relative_to(source))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The script's argument list."""
+        resume = ("--resume-from", self.resume_from) if self.resume_from else ()
+        return (*to_argv(self.script_params), *resume)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return all settings that are not the default, as plain data. :func:`from_document` reads them back."""
+        document: dict[str, Any] = {"estimator": type(self).__name__}
+        for f in fields(self):
+            value = getattr(self, f.name)
+            if value is not None and value not in (f.default, {}):
+                document[f.name] = _plain(value)
+        return document
+
+    def to_yaml(self) -> str:
+        """Return the settings as the text of a job file."""
+        from slurmtf.documents import dump_yaml  # noqa: PLC0415
+
+        return dump_yaml(self.to_document())
+
+
+@dataclass(frozen=True)
+class TensorFlow(Estimator):
+    """An :class:`Estimator` for TensorFlow and Keras: it knows parameter servers and multi-worker training too."""
+
+    worker_count: int | None = None
+    """How many workers, with distributed_backend 'ps' or 'multiworker' (1)."""
+    parameter_server_count: int | None = None
+    """How many parameter servers, with distributed_backend 'ps' (1)."""
+    framework_version: str | None = None
+    """The TensorFlow version, one of those the site names."""
+
+    BACKENDS: ClassVar[tuple[str, ...]] = tuple(KINDS)
+    COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node", "worker_count", "parameter_server_count")
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "__dataclass_fields__"):
+        if hasattr(value, "scheduler"):  # a Site: the document names it
+            return value.source or value.name
+        return {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) not in (None, [])}
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,117 @@
+"""Times, memory sizes and flags as Slurm writes them."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Mapping
+
+from slurmtf.errors import Problem
+
+TIME_FORMATS = "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes[:seconds]"
+_TIME = re.compile(r"^(?:(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<clock>\d+(?::\d+){0,2}))$")
+_MEMORY = re.compile(r"^(\d+)([KMGT]?)B?$", re.IGNORECASE)
+_MEBIBYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024 * 1024}
+LONGEST_S = 366 * 86400
+
+
+def seconds(time: str | int) -> int:
+    """Return a Slurm time limit in seconds (sbatch(1), ``--time``; a number alone is minutes).
+
+    Raises ValueError when it is none of Slurm's formats, zero, or above a year.
+    """
+    match = _TIME.match(str(time).strip())
+    if match is None:
+        raise ValueError(f"{time!r} is not a time")
+    if match["clock"]:
+        parts = [int(part) for part in match["clock"].split(":")]
+        total = [lambda m: m * 60, lambda m, s: m * 60 + s, lambda h, m, s: h * 3600 + m * 60 + s][len(parts) - 1](*parts)
+    else:
+        days, hours, minutes, rest = (int(match[name] or 0) for name in ("days", "dh", "dm", "ds"))
+        total = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    if not 0 < total <= LONGEST_S:
+        raise ValueError(f"{time!r} is not between one second and a year")
+    return int(total)
+
+
+def slurm_time(total: int) -> str:
+    """Return seconds as Slurm's ``[days-]hours:minutes:seconds``."""
+    days, rest = divmod(total, 86400)
+    clock = f"{rest // 3600:02d}:{rest % 3600 // 60:02d}:{rest % 60:02d}"
+    return f"{days}-{clock}" if days else clock
+
+
+def as_slurm_time(time: str | int | datetime.timedelta) -> str | int:
+    return slurm_time(round(time.total_seconds())) if isinstance(time, datetime.timedelta) else time
+
+
+def mebibytes(memory: str | int) -> float:
+    """Return a Slurm memory size in MiB (sbatch(1), ``--mem``; a number alone is MiB; 0 is all of the node's).
+
+    Raises ValueError when it is none.
+    """
+    match = _MEMORY.match(str(memory).strip())
+    if match is None:
+        raise ValueError(f"{memory!r} is not a memory size")
+    return int(match[1]) * _MEBIBYTES[match[2].upper()]
+
+
+def check_time(name: str, time: object) -> Iterable[Problem]:
+    try:
+        if time is not None:
+            seconds(time)  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        yield Problem(name, f"{time!r} is not a time limit that Slurm knows", f"write it as {TIME_FORMATS}")
+
+
+def check_memory(name: str, memory: object) -> Iterable[Problem]:
+    try:
+        if memory is not None:
+            mebibytes(memory)  # type: ignore[arg-type]
+    except (ValueError, TypeError):
+        yield Problem(name, f"{memory!r} is not a memory size that Slurm knows", "write it as 16G, 16000M or MiB")
+
+
+def check_count(name: str, count: object, least: int, most: int = 1_000_000) -> Iterable[Problem]:
+    if count is None:
+        return
+    if isinstance(count, bool) or not isinstance(count, int):
+        yield Problem(name, f"{count!r} is not a whole number", f"give one from {least} on")
+    elif not least <= count <= most:
+        yield Problem(name, f"{count} is not between {least} and {most}", f"give a number from {least} on")
+
+
+def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Problem]:
+    """Check a value that must stand on one line of the batch script's header."""
+    if text is None:
+        return
+    if not isinstance(text, str) or not text.strip():
+        yield Problem(name, f"{text!r} is not a text", "give a text, or leave it out")
+    elif not text.isprintable():
+        yield Problem(name, f"{text!r} holds control characters", "an #SBATCH line can't carry them: leave them out")
+    elif len(text) > longest:
+        yield Problem(name, f"has {len(text)} characters; Slurm takes at most {longest}", "shorten it")
+
+
+def normal_flag(name: str) -> str:
+    """Return a flag's name as Slurm writes it: ``--gpu_bind`` and ``gpu-bind`` are ``gpu-bind``."""
+    return name.lstrip("-").replace("_", "-")
+
+
+def check_flags(name: str, flags: object, reserved: Mapping[str, str]) -> Iterable[Problem]:
+    """Check a pass-through mapping (``sbatch=``, ``srun=``). ``reserved`` says which flags can't be given, and why."""
+    if not isinstance(flags, Mapping):
+        yield Problem(name, f"{flags!r} is not a mapping", f"write {name}={{'hint': 'nomultithread'}}")
+        return
+    for key, value in flags.items():
+        where = f"{name}[{key!r}]"
+        if not isinstance(key, str) or not re.match(r"^(--)?[A-Za-z][A-Za-z0-9_-]*$", key):
+            yield Problem(where, "is not the long name of a flag", "write it as the man page does, for example 'hint'")
+        elif normal_flag(key) in reserved:
+            yield Problem(where, "can't be passed through", reserved[normal_flag(key)])
+        else:
+            for item in value if isinstance(value, list | tuple) else [value]:
+                if not isinstance(item, str | int | float | bool | None):
+                    yield Problem(where, f"{item!r} is neither text nor number", "give a text, a number or true")
+                elif isinstance(item, str):
+                    yield from printable(where, item, longest=100_000)

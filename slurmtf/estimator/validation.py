@@ -1,0 +1,206 @@
+"""What can be known to be wrong with an estimator before any cluster is asked."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slurmtf.errors import Problem, did_you_mean
+from slurmtf.estimator import quantities
+from slurmtf.estimator.arguments import check_params, check_text
+from slurmtf.estimator.distribution import KINDS, Distribution, counts, foreign_counts
+
+if TYPE_CHECKING:
+    from slurmtf.estimator.estimator import Estimator
+
+PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
+SOFTWARE = (*PACKAGES, "custom_docker_image", "image_registry_details", "user_managed", "shm_size", "environment_variables")
+
+OWN_SBATCH_FLAGS = {
+    "output": "the job's log is in the run folder: read it with 'slurmtf logs'",
+    "error": "the job's log is in the run folder: read it with 'slurmtf logs'",
+    "chdir": "each run has its folder; files that the script needs belong into source_directory",
+    "array": "an array would run the same run folder several times; submit several runs",
+    "wrap": "entry_script says what runs",
+    "parsable": "slurmtf reads the job id itself",
+    "wait": "use 'slurmtf wait'",
+    "test-only": "use 'slurmtf plan'",
+    "signal": "slurmtf needs the warning before the time limit for itself",
+    "open-mode": "slurmtf appends, so that a requeued job keeps its log",
+}
+OWN_SRUN_FLAGS = {
+    "output": "each process has its log in the run folder: read it with 'slurmtf logs'",
+    "error": "each process has its log in the run folder: read it with 'slurmtf logs'",
+    "chdir": "the working directory is the run's copy of source_directory",
+    "ntasks": "the distribution decides how many processes run",
+    "nodes": "give node_count",
+    "multi-prog": "the distribution decides what each process runs",
+}
+FIELD_OF_FLAG = {
+    "job-name": "job_name", "partition": "partition", "account": "account", "qos": "qos", "time": "time",
+    "mem": "memory", "cpus-per-task": "cpus_per_task", "constraint": "constraint", "exclusive": "exclusive",
+    "nodes": "node_count",
+}  # fmt: skip
+
+
+def problems_of(estimator: Estimator) -> Iterable[Problem]:
+    yield from _source(estimator)
+    yield from check_params(estimator.script_params)
+    yield from _variables(estimator.environment_variables)
+    yield from _distribution(estimator)
+    yield from _resources(estimator)
+    yield from _flags(estimator)
+    yield from _software(estimator)
+    yield from _target(estimator)
+
+
+def _source(estimator: Estimator) -> Iterable[Problem]:
+    source = Path(estimator.source_directory)
+    if not source.is_dir():
+        yield Problem("source_directory", f"{source} is not a folder", "give the folder that holds your script")
+        return
+    script = Path(os.path.normpath(source / str(estimator.entry_script)))
+    if not script.is_relative_to(source):
+        remedy = "move the script into source_directory, or give the folder above both as source_directory"
+        yield Problem("entry_script", f"{script} lies outside source_directory {source}", remedy)
+    elif not script.is_file():
+        near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
+        yield Problem("entry_script", f"{script} does not exist", near or "give the script's path in source_directory")
+    elif script.suffix != ".py":
+        yield Problem("entry_script", f"{script.name} is not a Python script", "give a .py file that starts the training")
+
+
+def variable(value: object) -> object:
+    """Return an environment variable's value as text; what can't be one stays, for the checks to find."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _variables(variables: object) -> Iterable[Problem]:
+    if variables is None:
+        return
+    if not isinstance(variables, Mapping):
+        yield Problem("environment_variables", f"{variables!r} is not a mapping", "write {'NAME': 'value'}")
+        return
+    for name, value in variables.items():
+        where = f"environment_variables[{name!r}]"
+        if not isinstance(name, str) or not re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", name):
+            yield Problem(where, "is not a name for a variable", "use letters, digits and underscores")
+        elif not isinstance(value, str):
+            yield Problem(where, f"{value!r} is not a text", "write the text that the script shall read")
+        else:
+            yield from check_text(where, f"{name}={value}")
+
+
+def _distribution(estimator: Estimator) -> Iterable[Problem]:
+    backend, training = estimator.distributed_backend, estimator.distributed_training
+    if backend is not None and backend not in estimator.BACKENDS:
+        supported = ", ".join(estimator.BACKENDS)
+        what = f"{backend!r} is not one of those {type(estimator).__name__} supports: {supported}"
+        yield Problem("distributed_backend", what, did_you_mean(str(backend), estimator.BACKENDS) or f"give {supported}")
+        return
+    if training is not None and not isinstance(training, tuple(KINDS[name] for name in estimator.BACKENDS)):
+        known = ", ".join(KINDS[name].__name__ for name in estimator.BACKENDS)
+        yield Problem("distributed_training", f"{training!r} is not one that {type(estimator).__name__} supports",
+                      f"give one of {known}")  # fmt: skip
+        return
+    yield from _agreement(estimator, training)
+    yield from _process_counts(estimator)
+
+
+def _agreement(estimator: Estimator, training: Distribution | None) -> Iterable[Problem]:
+    backend = estimator.distributed_backend
+    if training is None:
+        yield from foreign_counts(backend, estimator.given_counts)
+        return
+    if backend is not None and backend != training.backend:
+        what = f"is {type(training).__name__}, but distributed_backend is {backend!r}"
+        yield Problem("distributed_training", what, "leave distributed_backend out")
+    for name, count in estimator.given_counts.items():
+        if counts(training).get(name) != count:
+            what = f"{count} disagrees with distributed_training={training!r}"
+            yield Problem(name, what, f"give {name} only in distributed_training")
+
+
+def _process_counts(estimator: Estimator) -> Iterable[Problem]:
+    distribution = estimator.distribution
+    if distribution is None:
+        if isinstance(estimator.node_count, int) and estimator.node_count > 1:
+            remedy = "give distributed_backend='mpi', 'ps' or 'multiworker', or one node"
+            yield Problem("node_count", f"{estimator.node_count} nodes need a distribution of the work", remedy)
+        return
+    for name, count in counts(distribution).items():
+        yield from quantities.check_count(name, count, 0 if name == "parameter_server_count" else 1)
+
+
+def _resources(estimator: Estimator) -> Iterable[Problem]:
+    yield from quantities.check_count("node_count", estimator.node_count, 1)
+    yield from quantities.check_count("gpus_per_node", estimator.gpus_per_node, 0, 1024)
+    yield from quantities.check_count("cpus_per_task", estimator.cpus_per_task, 1, 100_000)
+    yield from quantities.check_count("max_run_duration_seconds", estimator.max_run_duration_seconds, 1, quantities.LONGEST_S)
+    yield from quantities.check_time("time", estimator.time)
+    yield from quantities.check_memory("memory", estimator.memory)
+    names = ("job_name", "partition", "account", "qos", "constraint", "gpu_type", "mail_user", "vm_size", "launcher")
+    for name in names:
+        yield from quantities.printable(name, getattr(estimator, name))
+    yield from _contradictions(estimator)
+
+
+def _contradictions(estimator: Estimator) -> Iterable[Problem]:
+    if estimator.time is not None and estimator.max_run_duration_seconds is not None:
+        yield Problem("max_run_duration_seconds", "says the same as time", "give one of them")
+    if estimator.use_gpu and estimator.gpus_per_node == 0:
+        yield Problem("gpus_per_node", "is 0, but use_gpu is true", "leave one of them out")
+    if estimator.gpu_type and not (estimator.use_gpu or estimator.gpus_per_node):
+        yield Problem("gpu_type", "is given, but no GPU is asked for", "give use_gpu=True or gpus_per_node")
+    if estimator.vm_priority not in (None, "dedicated", "lowpriority"):
+        yield Problem("vm_priority", f"{estimator.vm_priority!r} is unknown", "give 'dedicated' or 'lowpriority'")
+
+
+def _flags(estimator: Estimator) -> Iterable[Problem]:
+    yield from quantities.check_flags("sbatch", estimator.sbatch, OWN_SBATCH_FLAGS)
+    yield from quantities.check_flags("srun", estimator.srun, OWN_SRUN_FLAGS)
+    if not isinstance(estimator.sbatch, Mapping):
+        return
+    for flag in map(quantities.normal_flag, map(str, estimator.sbatch)):
+        name = FIELD_OF_FLAG.get(flag)
+        if name and getattr(estimator, name) not in (None, 1):
+            yield Problem(f"sbatch[{flag!r}]", f"says the same as {name}", "give one of them")
+
+
+def _software(estimator: Estimator) -> Iterable[Problem]:
+    asked = [name for name in PACKAGES if getattr(estimator, name)]
+    if estimator.user_managed and asked:
+        remedy = "leave user_managed out to have them installed, or leave the packages out"
+        yield Problem("user_managed", f"is true, but {', '.join(asked)} ask for packages", remedy)
+    if estimator.conda_dependencies_file and len(asked) > 1:
+        others = ", ".join(name for name in asked if name != "conda_dependencies_file")
+        yield Problem("conda_dependencies_file", f"is the whole environment, but {others} add to it",
+                      "put everything into the file")  # fmt: skip
+    if estimator.use_docker is False and estimator.custom_docker_image:
+        yield Problem("use_docker", "is false, but custom_docker_image names an image", "leave one of them out")
+    if estimator.environment_definition is not None:
+        excluded = [name for name in SOFTWARE if getattr(estimator, name)]
+        if excluded:
+            what = f"is the whole environment, but {', '.join(excluded)} add to it"
+            yield Problem("environment_definition", what, "put everything into the Environment")
+    yield from _software_files(estimator)
+
+
+def _software_files(estimator: Estimator) -> Iterable[Problem]:
+    for name in ("conda_dependencies_file", "pip_requirements_file"):
+        value: Any = getattr(estimator, name)
+        if value and not (Path(estimator.source_directory) / value).is_file():
+            remedy = "it must lie inside source_directory"
+            yield Problem(name, f"{value} is not a file in {estimator.source_directory}", remedy)
+
+
+def _target(estimator: Estimator) -> Iterable[Problem]:
+    target = estimator.compute_target
+    if target is not None and not isinstance(target, str) and not hasattr(target, "scheduler"):
+        yield Problem("compute_target", f"{target!r} is neither a name, a path nor a Site", "give 'local' or a site's name")
+    if target == "local" and isinstance(estimator.node_count, int) and estimator.node_count > 1:
+        what = f"'local' is one machine, but node_count is {estimator.node_count}"
+        yield Problem("node_count", what, "give one node, or another compute_target")

@@ -1,0 +1,31 @@
+"""python -m tests.environments [NAME...]: builds the named environments, default all, and prints their pythons."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import ENVIRONMENTS, BuildError, build
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.environments", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(ENVIRONMENTS)}; default all")
+    names = parser.parse_args().names or list(ENVIRONMENTS)
+    unknown = set(names) - set(ENVIRONMENTS)
+    if unknown:
+        parser.error(f"no environment {', '.join(sorted(unknown))}; there are {', '.join(ENVIRONMENTS)}")
+    return max([built(name) for name in names])
+
+
+def built(name: str) -> int:
+    try:
+        print(build(name), flush=True)
+    except BuildError as error:
+        print(f"{name}: {error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
