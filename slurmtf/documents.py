@@ -107,13 +107,15 @@ class Document:
         what = getattr(err, "problem", None) or str(err)
         return Problem(where, f"not valid YAML: {what}", f"look at: {line.strip()}" if line.strip() else "")
 
+    def _known(self, path: KeyPath) -> KeyPath:
+        """Return the longest beginning of ``path`` that the file has."""
+        return next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self._lines), path)
+
     def where(self, path: KeyPath) -> str:
         """Return ``file:line: key`` for the nearest key above ``path`` that the file has."""
         dotted = ".".join(map(str, path))
-        for end in range(len(path), 0, -1):
-            if path[:end] in self._lines:
-                return f"{self.source}:{self._lines[path[:end]]}: {dotted}"
-        return f"{self.source}: {dotted}" if dotted else self.source
+        line = self._lines.get(self._known(path))
+        return ": ".join(part for part in (f"{self.source}:{line}" if line else self.source, dotted) if part)
 
     def parse(self, kind: type[T], data: Mapping[str, Any] | None = None) -> T:
         """Return the document as an instance of the dataclass ``kind``.
@@ -131,34 +133,40 @@ class Document:
         except pydantic.ValidationError as err:
             raise self._error(*self._value_problems(err.errors())) from None
 
-    def _key_problems(self, kind: Any, data: object, path: KeyPath) -> Iterable[Problem]:
+    def _key_problems(self, kind: Any, data: Mapping[str, Any], path: KeyPath) -> Iterable[Problem]:
         """Yield a problem for each key of ``data`` that no field of the dataclass ``kind`` has."""
-        if not isinstance(data, Mapping):
-            return
         hints = _field_types(kind)
         for key, value in data.items():
             where = (*path, str(key))
-            if key not in hints:
+            if key in hints:
+                yield from self._problems_in(hints[key], value, where)
+            else:
                 hint = did_you_mean(str(key), hints) or f"known keys: {', '.join(sorted(hints))}"
                 yield Problem(self.where(where), "unknown key", hint)
-                continue
-            for part, part_path in _nested(value, where):
-                yield from self._nested_problems(_dataclasses_in(hints[key]), part, part_path)
 
-    def _nested_problems(self, kinds: list[type], data: object, path: KeyPath) -> Iterable[Problem]:
+    def _problems_in(self, hint: Any, data: object, path: KeyPath) -> Iterable[Problem]:
+        """Look for unknown keys in a part of the document whose type is ``hint``."""
+        if isinstance(data, list) and get_origin(hint) is list:
+            for index, item in enumerate(data):
+                yield from self._problems_in(get_args(hint)[0], item, (*path, index))
+        elif isinstance(data, Mapping) and get_origin(hint) is dict:
+            for key, item in data.items():
+                yield from self._problems_in(get_args(hint)[1], item, (*path, str(key)))
+        elif isinstance(data, Mapping):
+            members = [arg for arg in (hint, *get_args(hint)) if is_dataclass(arg)]
+            yield from self._member_problems(members, data, path)
+
+    def _member_problems(self, kinds: list[Any], data: Mapping[str, Any], path: KeyPath) -> Iterable[Problem]:
         """Check a part that is one of several dataclasses, told apart by their tag (a Literal field)."""
-        if not kinds or not isinstance(data, Mapping):
-            return
-        members = {_tag(kind): kind for kind in kinds}
-        names = {name for name, _ in members if name}
-        tag = next(((name, data[name]) for name in names if name in data), ("", ""))
-        if len(kinds) == 1:
-            yield from self._key_problems(kinds[0], data, path)
-        elif tag in members:
-            yield from self._key_problems(members[tag], data, path)
-        else:
-            known = ", ".join(sorted(f"{name}: {value}" for name, value in members))
-            yield Problem(self.where((*path, *names)), f"says {tag[1]!r}" if tag[0] else "is missing", f"give one of {known}")
+        tags = {tag: kind for kind in kinds if (tag := _tag(kind))}
+        chosen = [kind for (name, value), kind in tags.items() if data.get(name) == value]
+        if chosen or len(kinds) == 1:
+            yield from self._key_problems((chosen or kinds)[0], data, path)
+        elif tags:
+            name = next(iter(tags))[0]
+            what = f"says {data[name]!r}" if name in data else "is missing"
+            known = ", ".join(repr(value) for _, value in tags)
+            yield Problem(self.where((*path, name)), what, f"give one of {known}")
 
     def _value_problems(self, details: Iterable[Mapping[str, Any]]) -> list[Problem]:
         """Return pydantic's complaints, one for each place (the members of a union complain once each)."""
@@ -166,7 +174,8 @@ class Document:
         for detail in details:
             if detail["type"] == "literal_error" and any(str(part)[:1].isupper() for part in detail["loc"]):
                 continue
-            where = self.where(tuple(part for part in detail["loc"] if not str(part)[:1].isupper() and "[" not in str(part)))
+            path = tuple(part for part in detail["loc"] if not str(part)[:1].isupper() and "[" not in str(part))
+            where = self.where(path if detail["type"] == "missing" else self._known(path))
             found = "" if detail["type"] == "missing" else f" (found {_short(detail['input'])})"
             problems.setdefault(where, Problem(where, f"{detail['msg']}{found}"))
         return list(problems.values())
@@ -177,29 +186,15 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _nested(value: object, path: KeyPath) -> Iterable[tuple[object, KeyPath]]:
-    if isinstance(value, list):
-        return [(item, (*path, index)) for index, item in enumerate(value)]
-    if isinstance(value, Mapping) and value and all(isinstance(item, Mapping) for item in value.values()):
-        return [(value, path), *((item, (*path, key)) for key, item in value.items())]
-    return [(value, path)]
-
-
 def _field_types(kind: Any) -> dict[str, Any]:
     hints = get_type_hints(kind)
     return {f.name: hints[f.name] for f in fields(kind) if f.init}
 
 
-def _dataclasses_in(hint: Any) -> list[type]:
-    if is_dataclass(hint) and isinstance(hint, type):
-        return [hint]
-    return [kind for arg in get_args(hint) for kind in _dataclasses_in(arg)]
-
-
-def _tag(kind: Any) -> tuple[str, str]:
+def _tag(kind: Any) -> tuple[str, str] | None:
     """Return name and value of the Literal field by which a member of a union is known."""
     hints = _field_types(kind)
-    return next(((f.name, f.default) for f in fields(kind) if get_origin(hints.get(f.name)) is Literal), ("", ""))
+    return next(((f.name, f.default) for f in fields(kind) if get_origin(hints.get(f.name)) is Literal), None)
 
 
 def read_document(path: Path, error: type[InputError]) -> Document:

@@ -1,0 +1,8 @@
+"""Where a training may run: site profiles."""
+
+from __future__ import annotations
+
+from slurmtf.sites.model import Site
+from slurmtf.sites.search import available, load, resolve_target
+
+__all__ = ["Site", "available", "load", "resolve_target"]

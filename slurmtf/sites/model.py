@@ -1,0 +1,244 @@
+"""What a site profile can say.
+
+``None`` and an empty list mean "not known" and are kept apart from ``False``: a check that needs an unknown fact is
+silent. Names of flags are those of sbatch(1) without the leading dashes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+_DOCUMENTED: dict[str, Any] = {"use_attribute_docstrings": True}
+Value = str | int | float | bool
+Known = bool | Literal["unknown"]
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """How GPUs are asked for and seen."""
+
+    request: Literal["gres", "gpus-per-node", "gpus-per-task", "gpus", "none"] = "gres"
+    """The flag that asks for GPUs. 'none': the partition decides, no flag is written."""
+    type: str | None = None
+    """The type to name when the user names none; left out: untyped."""
+    types: list[str] = field(default_factory=list)
+    """The types that can be asked for."""
+    per_node: int | None = None
+    """How many GPUs a node has."""
+    vendor: Literal["nvidia", "amd"] = "nvidia"
+    """Decides the variable that names the visible devices (CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES)."""
+    constraint: str | None = None
+    """A node feature that a GPU job must ask for."""
+    sbatch: dict[str, Value] = field(default_factory=dict)
+    """More flags of sbatch for a GPU job."""
+    srun: dict[str, Value] = field(default_factory=dict)
+    """More flags of srun for a GPU job ({'gpu-bind': 'closest'})."""
+    whole_nodes_when_multinode: bool = False
+    """A job of several nodes must take all GPUs of each."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Partition:
+    """What is known of one partition. Time limits as Slurm writes them."""
+
+    max_time: str | int | None = None
+    default_time: str | int | None = None
+    max_nodes: int | None = None
+    max_gpus: int | None = None
+    gpus: bool | None = None
+    """Whether its nodes have GPUs; False refuses a GPU job."""
+    gpu_type: str | None = None
+    gpus_per_node: int | None = None
+    qos: str | None = None
+    """A QOS that goes with the partition."""
+    note: str | None = None
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """What a job gets when the user does not say."""
+
+    partition: str | None = None
+    gpu_partition: str | None = None
+    """The partition of a GPU job, when it is another one."""
+    account: str | None = None
+    qos: str | None = None
+    time: str | int | None = None
+    memory: str | int | None = None
+    memory_per_gpu: str | int | None = None
+    cpus_per_task: int | None = None
+    cpus_per_gpu: int | None = None
+    """CPUs for each GPU of a process, when the user gives no cpus_per_task."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named bundle of wishes (an estimator's ``vm_size``)."""
+
+    partition: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gpu_type: str | None = None
+    gpus_per_node: int | None = None
+    cpus_per_task: int | None = None
+    memory: str | int | None = None
+    time: str | int | None = None
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """How the processes of a job are started."""
+
+    default: str = "srun"
+    """The launcher: srun, mpirun, ibrun, none ..."""
+    single: str | None = None
+    """The launcher of a single process, when it is another one ('none' starts it without a step)."""
+    forbidden: list[str] = field(default_factory=list)
+    """Launchers that the site refuses or advises against."""
+    mpi: str | None = None
+    """The value of srun's --mpi for MPI programs (pmix, pmi2, cray_shasta)."""
+    args: list[str] = field(default_factory=list)
+    """More arguments of the launcher."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class JobEnvironment:
+    """What the job's shell looks like."""
+
+    shebang: str = "#!/bin/bash"
+    """The script's first line; bash."""
+    export: str | None = None
+    """The value of --export; left out: Slurm's default, the submitting shell's environment."""
+    unset: list[str] = field(default_factory=list)
+    """Variables to unset before anything else (SLURM_EXPORT_ENV)."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Variables to set. They are written as they are: '$' is not expanded."""
+    prologue: list[str] = field(default_factory=list)
+    """Lines of shell to run before anything else."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Modules:
+    """Environment modules."""
+
+    init: str | None = None
+    """A file to source so that 'module' exists in a batch script."""
+    reset: str | None = None
+    """'module purge', 'module reset', or nothing."""
+    use: list[str] = field(default_factory=list)
+    load: list[str] = field(default_factory=list)
+    """Modules that every job loads."""
+    tensorflow: dict[str, list[str]] = field(default_factory=dict)
+    """Modules for each framework_version."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Requeue:
+    """Preemption and requeueing."""
+
+    default: Known = "unknown"
+    """Whether Slurm requeues a job without being asked."""
+    partition: str | None = None
+    """The preemptible partition (vm_priority 'lowpriority')."""
+    qos: str | None = None
+    """The preemptible QOS."""
+    grace_s: int | None = None
+    """Seconds between the notice and the kill."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Network:
+    """Names and routes of the compute nodes."""
+
+    internet: Known | Literal["proxy"] = "unknown"
+    host_suffix: str = ""
+    """What to append to a node's name to reach it on the fast network."""
+    interface: str | None = None
+    """The fast network's interface (NCCL_SOCKET_IFNAME)."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Storage:
+    """Folders. '$NAME' and '~' are expanded on the login node."""
+
+    workspace: str | None = None
+    """Where runs go; all nodes must see it. Left out: ~/slurmtf."""
+    local: str | None = None
+    """Fast storage of a node, for the life of a job."""
+    local_in_ram: bool | None = None
+    """Whether that is memory and counts as the job's."""
+    purge_days: int | None = None
+    """Days without access after which the site deletes files of the workspace."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Site:
+    """One cluster, or this machine: everything about it that a job depends on."""
+
+    name: str = ""
+    description: str = ""
+    scheduler: Literal["slurm", "local"] = "slurm"
+    status: Literal["live", "retired"] = "live"
+    verified: bool = False
+    """Whether somebody ran slurmtf there. False: written from the documentation."""
+    documented_on: str | None = None
+    """The age of the documentation, as YYYY-MM or YYYY-MM-DD."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """The page of each fact."""
+    notes: list[str] = field(default_factory=list)
+    """What a user of the site should know."""
+    slurm_version: str | None = None
+    arch: str | None = None
+    cluster: str | None = None
+    """The value of --clusters, needed by every Slurm command."""
+    gpu: Gpu = field(default_factory=Gpu)
+    partitions: dict[str, Partition] = field(default_factory=dict)
+    defaults: Defaults = field(default_factory=Defaults)
+    presets: dict[str, Preset] = field(default_factory=dict)
+    required: list[str] = field(default_factory=list)
+    """Flags that a job must give: account, partition, time, qos ..."""
+    forbidden: list[str] = field(default_factory=list)
+    """Flags that the site refuses; they are never written."""
+    account_pattern: str | None = None
+    """A regular expression that an account must match."""
+    directives: dict[str, Value] = field(default_factory=dict)
+    """Flags of sbatch that every job gets."""
+    max_cpus_per_node: int | None = None
+    """The CPUs of a node that a job can use."""
+    min_time: str | int | None = None
+    max_array_size: int | None = None
+    max_jobs: int | None = None
+    launcher: Launcher = field(default_factory=Launcher)
+    environment: JobEnvironment = field(default_factory=JobEnvironment)
+    modules: Modules = field(default_factory=Modules)
+    container_runtime: Literal["apptainer", "singularity", "pyxis", "shifter", "podman-hpc", "none"] | None = None
+    requeue: Requeue = field(default_factory=Requeue)
+    network: Network = field(default_factory=Network)
+    storage: Storage = field(default_factory=Storage)
+    mail_works: Known = "unknown"
+    mail_one_type_per_line: bool = False
+    template: str | None = None
+    """The template of the batch script."""
+    source: str = ""
+    """The file that this profile was read from."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED

@@ -1,0 +1,159 @@
+"""Where profiles and templates are looked for, and how a profile is read.
+
+The search path, first match wins: an explicit path; the folders of ``$SLURMTF_SITE_PATH`` (``$SLURMTF_TEMPLATE_PATH`` for
+templates); ``.slurmtf/site_configs`` of the working directory; ``~/.config/slurmtf/site_configs``;
+``/etc/slurmtf/site_configs``; and the profiles that come with slurmtf.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from slurmtf.documents import Document, read_document
+from slurmtf.errors import Problem, SiteError, did_you_mean
+from slurmtf.estimator.quantities import check_flags, check_memory, check_time, normal_flag, printable
+from slurmtf.sites.model import Site
+
+
+def packaged(folder: str) -> Path:
+    """Return a data folder of slurmtf: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / folder
+    return inside if inside.is_dir() else package.parent / folder
+
+
+def user_config() -> Path:
+    """Return the user's configuration folder of slurmtf (XDG base directory specification)."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "slurmtf"
+
+
+def search_path(folder: str, variable: str) -> list[Path]:
+    """Return the folders in which ``folder``'s files are looked for, most specific first."""
+    from_environment = [Path(part) for part in os.environ.get(variable, "").split(os.pathsep) if part]
+    own = [Path.cwd() / ".slurmtf" / folder, user_config() / folder, Path("/etc/slurmtf") / folder]
+    return [*from_environment, *own, packaged(folder)]
+
+
+def site_path() -> list[Path]:
+    return search_path("site_configs", "SLURMTF_SITE_PATH")
+
+
+def available() -> dict[str, Path]:
+    """Return the profiles that can be named, with their files."""
+    found: dict[str, Path] = {}
+    for folder in site_path():
+        for path in sorted(folder.glob("*.yaml")):
+            found.setdefault(path.stem, path)
+    return dict(sorted(found.items()))
+
+
+def load(name: str | Path) -> Site:
+    """Return the site of that name, or of that path (anything with a slash, or ending in ``.yaml``).
+
+    Raises SiteError with file, line and key of everything that is wrong.
+    """
+    return _read(_find(str(name), "compute_target", Path()))
+
+
+def resolve_target(target: object) -> Site:
+    """Return the site of an estimator's ``compute_target``; None is the user's default site, else ``local``."""
+    if isinstance(target, Site):
+        return target
+    return load(str(target) if target else default_site())
+
+
+def default_site() -> str:
+    """Return ``$SLURMTF_SITE``, else ``default_site`` of ``~/.config/slurmtf/config.yaml``, else ``local``."""
+    from_environment = os.environ.get("SLURMTF_SITE")
+    config = user_config() / "config.yaml"
+    if from_environment or not config.is_file():
+        return from_environment or "local"
+    return str(read_document(config, SiteError).data.get("default_site", "local"))
+
+
+def _find(name: str, where: str, base: Path) -> Path:
+    if os.sep in name or name.endswith((".yaml", ".yml")):
+        return base / Path(name).expanduser()
+    known = available()
+    if name not in known:
+        hint = did_you_mean(name, known) or f"known sites: {', '.join(known)}"
+        raise SiteError(Problem(where, f"there is no site {name!r}", hint))
+    return known[name]
+
+
+def _read(path: Path) -> Site:
+    document, data = _gather(path, chain=())
+    site = document.parse(Site, {"name": path.stem, **data, "source": str(path.resolve())})
+    problems = [Problem(f"{path}: {p.where}", p.what, p.remedy) for p in _problems(site)]
+    if problems:
+        raise SiteError(*problems)
+    return site
+
+
+def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, Any]]:
+    """Return a profile's document, and its data on top of what it extends."""
+    document = read_document(path, SiteError)
+    own = dict(document.data)
+    parent = own.pop("extends", None)
+    document.parse(Site, own)  # on its own first: each problem is told with this file's lines
+    if parent is None:
+        return document, own
+    chain = (*chain, path.resolve())
+    origin = _find(str(parent), document.where(("extends",)), path.parent)
+    if origin.resolve() in chain:
+        origin = packaged("site_configs") / f"{parent}.yaml"  # a user's profile may extend the packaged one of its name
+    if origin.resolve() in chain or not origin.is_file():
+        raise SiteError(Problem(document.where(("extends",)), "the profile extends itself", "name another profile"))
+    _, base = _gather(origin, chain)
+    inherited = {key: value for key, value in base.items() if key not in ("name", "verified")}
+    return document, _merge(inherited, own)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with the keys of ``over``; mappings are merged key by key, everything else is replaced."""
+    both = {key: _merge(base[key], over[key]) for key in base.keys() & over.keys()
+            if isinstance(base[key], Mapping) and isinstance(over[key], Mapping)}  # fmt: skip
+    return {**base, **over, **both}
+
+
+def _problems(site: Site) -> Iterator[Problem]:
+    yield from _times(site)
+    yield from check_flags("directives", site.directives, {})
+    yield from check_flags("gpu.sbatch", site.gpu.sbatch, {})
+    yield from check_flags("gpu.srun", site.gpu.srun, {})
+    yield from _shell(site)
+    clash = {normal_flag(f) for f in site.required} & {normal_flag(f) for f in site.forbidden}
+    if clash:
+        yield Problem("forbidden", f"{', '.join(sorted(clash))} can't be required too", "keep one of them")
+    if site.launcher.default in site.launcher.forbidden:
+        yield Problem("launcher.forbidden", f"holds the default {site.launcher.default!r}", "take it out")
+
+
+def _times(site: Site) -> Iterable[Problem]:
+    yield from check_time("min_time", site.min_time)
+    yield from check_time("defaults.time", site.defaults.time)
+    yield from check_memory("defaults.memory", site.defaults.memory)
+    yield from check_memory("defaults.memory_per_gpu", site.defaults.memory_per_gpu)
+    for name, partition in site.partitions.items():
+        yield from check_time(f"partitions.{name}.max_time", partition.max_time)
+        yield from check_time(f"partitions.{name}.default_time", partition.default_time)
+
+
+def _shell(site: Site) -> Iterable[Problem]:
+    if not re.match(r"^#! ?/\S*bash\b", site.environment.shebang):
+        what = f"{site.environment.shebang!r} does not start bash"
+        yield Problem("environment.shebang", what, "the batch script is bash: '#!/bin/bash' or '#!/bin/bash -l'")
+    for name in site.environment.variables:
+        if not re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", name):
+            yield Problem(f"environment.variables.{name}", "is not a name for a variable", "use letters, digits, '_'")
+    for line in site.environment.prologue:
+        yield from printable("environment.prologue", line, longest=10_000)
+    if site.account_pattern is not None:
+        try:
+            re.compile(site.account_pattern)
+        except re.error as err:
+            yield Problem("account_pattern", f"is not a regular expression: {err}", "see Python's re module")
