@@ -1,0 +1,44 @@
+"""``agent.pyz supervise PLAN -- LAUNCH...`` in the batch step, ``agent.pyz task -- COMMAND...`` in each task."""
+
+import json
+import os
+import sys
+from typing import Any, Dict, List
+
+from .layout import RunLayout
+from .supervisor import Supervisor
+from .task import Task
+
+USAGE = "usage: agent.pyz supervise PLAN -- LAUNCH... | agent.pyz task -- COMMAND..."
+
+
+def main(argv: List[str], archive: str) -> int:
+    """Run the mode that the batch script asks for and return the exit status."""
+    mode, words = (argv[0], argv[1:]) if argv else ("", [])
+    if mode == "supervise" and words[1:2] == ["--"]:
+        layout = RunLayout(os.path.dirname(os.path.abspath(words[0])))
+        return Supervisor(_plan(layout), layout, os.environ).run(words[2:])
+    if mode == "task" and words[:1] == ["--"]:
+        layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
+        return Task(_plan(layout), layout, os.environ).run(words[1:])
+    sys.stderr.write(USAGE + "\n")
+    return 2
+
+
+def _plan(layout: RunLayout) -> Dict[str, Any]:
+    with open(layout.plan, encoding="utf-8") as file:
+        plan: Dict[str, Any] = json.load(file)
+    return plan
+
+
+def guarded_main() -> None:
+    """Run main; trouble of our own is told in one line, with its traceback only for the unexpected."""
+    try:
+        sys.exit(main(sys.argv[1:], sys.argv[0]))
+    except OSError as err:
+        sys.stderr.write("slurmtf: {}\n".format(err))
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    guarded_main()

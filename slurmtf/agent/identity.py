@@ -1,0 +1,40 @@
+"""Who this process is: what Slurm and the launchers tell by environment variables."""
+
+import os
+import socket
+from typing import Any, Dict, Mapping, Optional
+
+RANK_VARIABLES = (
+    "OMPI_COMM_WORLD_RANK",  # before Slurm's: under mpirun every rank sees SLURM_PROCID=0, that of its daemon
+    "MV2_COMM_WORLD_RANK",
+    "PMIX_RANK",
+    "PMI_RANK",
+    "SLURM_PROCID",
+)
+
+
+def rank(environ: Mapping[str, str]) -> int:
+    """Return this task's rank; 0 when nothing launched it."""
+    return next((int(environ[name]) for name in RANK_VARIABLES if environ.get(name, "").isdigit()), 0)
+
+
+def job_id(environ: Mapping[str, str]) -> Optional[str]:
+    """Return the Slurm job that this process runs in."""
+    return environ.get("SLURM_JOB_ID")
+
+
+def attempt(environ: Mapping[str, str]) -> int:
+    """Return how often Slurm has requeued the job (sbatch(1), SLURM_RESTART_COUNT: unset at first)."""
+    return int(environ.get("SLURM_RESTART_COUNT") or 0)
+
+
+def process() -> Dict[str, Any]:
+    """Return host, pid and start time (proc(5), field 22 of stat) of this process: together they are used once."""
+    with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
+        started = int(file.read().rpartition(")")[2].split()[19])
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+
+
+def host(environ: Mapping[str, str]) -> str:
+    """Return the name by which other nodes know this one."""
+    return environ.get("SLURMD_NODENAME") or socket.gethostname()

@@ -1,0 +1,34 @@
+"""The names of everything in a run folder, in one place for the login node and the job."""
+
+import os
+
+
+class RunLayout:
+    """A run folder. Every attribute is an absolute path in it."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = os.path.abspath(folder)
+        self.plan = self._of("plan.json")
+        self.script = self._of("job.sh")
+        self.agent = self._of("agent.pyz")
+        self.source = self._of("source.tar")
+        self.work = self._of("work")
+        self.logs = self._of("logs")
+        self.outputs = self._of("outputs")
+        self.metrics = self._of("metrics")
+        self.journal = self._of("journal.jsonl")
+        self.receipt = self._of("receipt.json")
+        self.submission = self._of("submission.json")
+        self.submitit = self._of("submitit")
+        self.job_log = os.path.join(self.logs, "job.log")
+
+    def _of(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    def task_log(self, label: str, stream: str) -> str:
+        """The log of one task: ``label`` is its role and index ('worker-0'), ``stream`` is 'out' or 'err'."""
+        return os.path.join(self.logs, label + "." + stream)
+
+    def submitit_file(self, job_id: str, kind: str) -> str:
+        """A file of a job's task 0 where submitit looks for it (submitit.core.utils.JobPaths)."""
+        return os.path.join(self.submitit, job_id + "_0_" + kind)

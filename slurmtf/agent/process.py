@@ -1,0 +1,108 @@
+"""A child process with a process group of its own, and the signals that arrive meanwhile."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import time
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+PR_SET_PDEATHSIG = 1
+
+
+class Signals:
+    """Signals as events: each one that arrives wakes a select() and is kept until it is asked for."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._arrived: List[int] = []
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno())
+        for number in (*numbers, signal.SIGCHLD):
+            signal.signal(number, self._note)
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def take(self) -> List[int]:
+        """Return the signals since the last call, SIGCHLD left out."""
+        try:
+            while self._reader.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+        arrived, self._arrived = self._arrived, []
+        return [number for number in arrived if number != signal.SIGCHLD]
+
+    def _note(self, number: int, frame: Any) -> None:  # noqa: ARG002
+        self._arrived.append(number)
+
+
+class Child:
+    """A command in a session of its own, so that it can be ended with everything that it started."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: str,
+        environ: Dict[str, str],
+        logs: Optional[Tuple[str, str]] = None,
+    ) -> None:
+        """Start the command. Raises OSError when that is not possible. Without ``logs`` it writes where we write."""
+        files = [os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) for log in logs or ()]
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                cwd=folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=files[0] if files else None,
+                stderr=files[1] if files else None,
+                start_new_session=True,
+                preexec_fn=_prepare,
+            )
+        finally:
+            for file in files:
+                os.close(file)
+        self._kill_at: Optional[float] = None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def poll(self) -> Optional[int]:
+        """Return the return code when the command has ended; kill what has outlived its grace time."""
+        if self._process.poll() is None and self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self.send(signal.SIGKILL)
+        returncode = self._process.poll()
+        if returncode is not None:
+            self.send(signal.SIGKILL)  # what the command started and left behind
+        return returncode
+
+    def send(self, number: int) -> None:
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            pass
+
+    def end(self, grace_s: float) -> None:
+        """Ask the command to end (TERM); it is killed when it has not after the grace time."""
+        if self._kill_at is None:
+            self.kill_after(grace_s)
+            self.send(signal.SIGTERM)
+
+    def kill_after(self, grace_s: float) -> None:
+        """Kill the command when it has not ended after the grace time."""
+        self._kill_at = self._kill_at or time.monotonic() + grace_s
+
+
+def _prepare() -> None:
+    """Give the child Python's and the shell's usual signals, and have the kernel kill it when we are killed."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    except (OSError, AttributeError):
+        pass

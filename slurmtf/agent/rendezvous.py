@@ -1,0 +1,114 @@
+"""The supervisor's side of the rendezvous: every task of the job, by one TCP connection each."""
+
+import os
+import selectors
+import socket
+from typing import Any, Callable, Dict, List, Optional
+
+from . import wire
+
+Report = Callable[[int, wire.Message], None]
+
+
+class Peer:
+    """One task's connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.challenge = os.urandom(16).hex()
+        self.lines = wire.Lines()
+        self.rank: Optional[int] = None
+
+    def send(self, message: wire.Message) -> None:
+        self.connection.sendall(wire.encode(message))
+
+
+class Rendezvous:
+    """Meets the tasks, hands on what they report, and tells them all the same.
+
+    ``on_message(rank, message)`` is called for each message of a task, ``on_lost(rank)`` when a connection ends.
+    """
+
+    def __init__(self, world_size: int, selector: selectors.BaseSelector, on_message: Report, on_lost: Callable[[int], None]) -> None:
+        self.key = wire.new_key()
+        self._world_size = world_size
+        self._selector = selector
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._peers: Dict[int, Peer] = {}
+        self._listener = socket.socket()
+        self._listener.bind(("", 0))
+        self._listener.listen(1024)
+        self._listener.setblocking(False)
+        selector.register(self._listener, selectors.EVENT_READ, self._accept)
+
+    def address(self, host: str) -> str:
+        """Return where tasks find this rendezvous, as the value of ``wire.ADDRESS``.
+
+        A single task runs on this node, where the loopback address is sure to work; names can be wrong for the node
+        itself (Debian gives its own name 127.0.1.1), so the others try the name first.
+        """
+        port = self._listener.getsockname()[1]
+        return wire.format_address([host, "127.0.0.1"] if self._world_size > 1 else ["127.0.0.1", host], port)
+
+    @property
+    def present(self) -> List[int]:
+        """The ranks that are connected."""
+        return sorted(self._peers)
+
+    def tell_all(self, message: wire.Message) -> None:
+        for rank in self.present:
+            try:
+                self._peers[rank].send(message)
+            except OSError:
+                self._drop(self._peers[rank])
+
+    def close(self) -> None:
+        for rank in self.present:
+            self._peers.pop(rank).connection.close()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        connection.settimeout(10)
+        wire.keep_alive(connection)
+        peer = Peer(connection)
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._read(peer))
+        self._guarded(peer, lambda: peer.send({"challenge": peer.challenge}))
+
+    def _read(self, peer: Peer) -> None:
+        self._guarded(peer, lambda: self._take(peer, peer.connection.recv(1 << 16)))
+
+    def _take(self, peer: Peer, data: bytes) -> None:
+        if not data:
+            raise OSError("the task closed its connection")
+        for message in peer.lines.feed(data):
+            if peer.rank is None:
+                self._admit(peer, message)
+            self._on_message(peer.rank or 0, message)
+
+    def _admit(self, peer: Peer, message: wire.Message) -> None:
+        """Take a task in that proves that it belongs to this job."""
+        rank = message.get("rank")
+        if not wire.proves(self.key, peer.challenge, message.get("proof")):
+            raise ValueError("a stranger")
+        if not isinstance(rank, int) or not 0 <= rank < self._world_size or rank in self._peers:
+            raise ValueError("rank {!r} has no place in a job of {} tasks".format(rank, self._world_size))
+        peer.rank = rank
+        self._peers[rank] = peer
+        peer.send({"proof": wire.proof(self.key, str(message.get("challenge")))})
+
+    def _guarded(self, peer: Peer, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except (OSError, ValueError):
+            self._drop(peer)
+
+    def _drop(self, peer: Peer) -> None:
+        try:
+            self._selector.unregister(peer.connection)
+        except (KeyError, ValueError):
+            return
+        peer.connection.close()
+        if peer.rank is not None and self._peers.pop(peer.rank, None) is not None:
+            self._on_lost(peer.rank)

@@ -1,0 +1,21 @@
+"""Which task plays which part. The login node and the job share this arithmetic, so they can't disagree."""
+
+from typing import Any, Dict, List, NamedTuple
+
+
+class Role(NamedTuple):
+    """The part of one task: its rank among all tasks, its role, and its index among those of the same role."""
+
+    rank: int
+    role: str
+    index: int
+
+    @property
+    def label(self) -> str:
+        """The name of the task in logs: role and index."""
+        return "{}-{}".format(self.role, self.index)
+
+
+def table(plan: Dict[str, Any]) -> List[Role]:
+    """Return the roles of all tasks of a plan, by rank."""
+    return [Role(rank, "main", rank) for rank in range(plan["resources"]["tasks"])]

@@ -1,0 +1,77 @@
+"""How supervisor and tasks talk: JSON lines over TCP, after each has proved that it knows the job's key."""
+
+import hashlib
+import hmac
+import json
+import os
+import socket
+from typing import Any, Dict, List, Optional, Tuple
+
+ADDRESS = "SLURMTF_RENDEZVOUS"
+KEY = "SLURMTF_RENDEZVOUS_KEY"
+LONGEST_LINE = 1 << 26
+
+Message = Dict[str, Any]
+
+
+def new_key() -> str:
+    return os.urandom(32).hex()
+
+
+def proof(key: str, challenge: str) -> str:
+    """Return the answer to a challenge that only a holder of the key can give."""
+    return hmac.new(key.encode(), challenge.encode(), hashlib.sha256).hexdigest()
+
+
+def proves(key: str, challenge: str, answer: Any) -> bool:
+    return hmac.compare_digest(proof(key, challenge), str(answer))
+
+
+def encode(message: Message) -> bytes:
+    return json.dumps(message).encode("utf-8") + b"\n"
+
+
+class Lines:
+    """Bytes as they arrive, cut into messages."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> List[Message]:
+        """Return the messages that ``data`` completes. Raises ValueError when a peer talks nonsense."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LONGEST_LINE:
+            raise ValueError("a message without end")
+        messages = [json.loads(line.decode("utf-8")) for line in lines]
+        if not all(isinstance(message, dict) for message in messages):
+            raise ValueError("a message that is no object")
+        return messages
+
+
+def keep_alive(connection: socket.socket) -> None:
+    """Have the kernel notice within about a minute that the other side's node is gone (tcp(7))."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def format_address(hosts: List[str], port: int) -> str:
+    return ",".join("{} {}".format(host, port) for host in hosts)
+
+
+def parse_address(text: str) -> List[Tuple[str, int]]:
+    return [(item.split()[0], int(item.split()[1])) for item in text.split(",")]
+
+
+def connect(text: str, timeout_s: float) -> Optional[socket.socket]:
+    """Return a connection to the first of the supervisor's addresses that answers."""
+    for address in parse_address(text):
+        try:
+            connection = socket.create_connection(address, timeout=timeout_s)
+        except OSError:
+            continue
+        keep_alive(connection)
+        return connection
+    return None

@@ -1,0 +1,47 @@
+"""Files that appear whole or not at all, private to their user."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
+
+
+def write_private(path: str | Path, data: str | bytes) -> None:
+    """Write a file under a temporary name beside it, then rename it. Raises OSError."""
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    content = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb") as file:
+            file.write(content)
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: str | Path, data: Any) -> None:
+    write_private(path, json.dumps(data, indent=1) + "\n")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Return a JSON object; an empty one when there is no such file."""
+    try:
+        found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    return found
+
+
+def make_private(folder: str | Path) -> Path:
+    """Make a folder that only its user can enter, and those above it."""
+    path = Path(folder)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    return path

@@ -1,0 +1,58 @@
+"""The one way of text into a batch script."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_BARE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
+_ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+class Raw(str):
+    """Text that is shell already and must not be quoted again."""
+
+    __slots__ = ()
+
+
+def quote(value: Any) -> Raw:
+    """Return a value as one bash word.
+
+    Control and non-ASCII characters are written as ``$'...'`` escapes (bash(1), QUOTING): the script stays ASCII, and
+    sbatch, which refuses a script with carriage returns, takes any value.
+    """
+    if isinstance(value, Raw):
+        return value
+    text = str(value)
+    if _BARE.fullmatch(text):
+        return Raw(text)
+    if text.isascii() and text.isprintable():
+        return Raw("'" + text.replace("'", "'\\''") + "'")
+    return Raw("$'" + "".join(map(_escaped, text)) + "'")
+
+
+def _escaped(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if char.isascii() and char.isprintable():
+        return char
+    return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
+
+
+def directive(flag: str, value: Any) -> Raw:
+    """Return ``--flag=value`` for an ``#SBATCH`` line.
+
+    sbatch reads these lines with its own rules, not with a shell: a backslash takes the next character as it is, inside
+    quotes too; white space needs quotes; a bare ``#`` starts a comment, inside quotes too (sbatch's opt.c).
+    """
+    if value is True:
+        return Raw(f"--{flag}")
+    text = str(value)
+    if _BARE.fullmatch(text):
+        return Raw(f"--{flag}={text}")
+    return Raw(f'--{flag}="' + re.sub(r"[^\w@%+=:,./ -]", lambda found: "\\" + found[0], text) + '"')
+
+
+def words(values: Any) -> Raw:
+    """Return a list of values as bash words."""
+    return Raw(" ".join(map(quote, values)))

@@ -1,0 +1,52 @@
+"""The plan rendered: a batch script that a person can read, change and submit by hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from slurmtf.errors import Problem, TemplateError
+from slurmtf.plan.model import LaunchPlan
+from slurmtf.plan.quoting import Raw, directive, quote, words
+
+
+def render(plan: LaunchPlan, folders: Sequence[Path]) -> str:
+    """Return the batch script of a plan.
+
+    ``folders`` is where templates are looked for. A template is Jinja2 with strict names; every ``{{ value }}`` comes
+    out as one quoted bash word unless it goes through ``raw``, so that none can be forgotten.
+
+    Raises TemplateError when the template is missing or wrong.
+    """
+    import jinja2  # noqa: PLC0415 - 50 ms that only a renderer pays
+
+    environment = jinja2.Environment(  # noqa: S701 - the output is shell, not HTML: finalize quotes
+        loader=jinja2.FileSystemLoader([*_own_folder(plan.template), *map(str, folders)]),
+        undefined=jinja2.StrictUndefined,
+        finalize=quote,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters.update(raw=Raw, words=words, directive=directive, comment=_comment)
+    try:
+        text = environment.get_template(Path(plan.template).name).render(plan=plan)
+    except jinja2.TemplateNotFound as err:
+        searched = ", ".join(map(str, folders))
+        raise TemplateError(Problem("template", f"there is no template {err.name}", f"searched in {searched}")) from None
+    except jinja2.TemplateSyntaxError as err:
+        raise TemplateError(Problem(f"{err.filename or plan.template}:{err.lineno}", str(err.message))) from None
+    except jinja2.TemplateError as err:
+        raise TemplateError(Problem(plan.template, str(err), "the template can use the fields of plan.json")) from None
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
+
+
+def _own_folder(template: str) -> list[str]:
+    return [str(Path(template).expanduser().resolve().parent)] if "/" in template else []
+
+
+def _comment(value: Any) -> Raw:
+    """Return a value for a comment line: one line, ASCII."""
+    return Raw("".join(char if char.isascii() and char.isprintable() else "?" for char in str(value)))

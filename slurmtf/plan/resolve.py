@@ -1,0 +1,220 @@
+"""The resolution: estimator, site, software and snapshot become a plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from slurmtf import __version__
+from slurmtf.environments import Software
+from slurmtf.errors import Problem, SpecError, did_you_mean
+from slurmtf.estimator import Estimator, Mpi
+from slurmtf.estimator.quantities import mebibytes, seconds
+from slurmtf.plan import launchers
+from slurmtf.plan.directives import directives, missing_and_refused
+from slurmtf.plan.model import LaunchPlan, Resources, RunPlace, Shell
+from slurmtf.sites.model import Partition, Preset, Site
+from slurmtf.snapshot import SnapshotRef
+
+TIME_WARNING_S = 120
+"""Seconds before the time limit at which the supervisor is told (sbatch(1): --signal may come up to 60 s early)."""
+STOP_GRACE_S = 20
+"""Seconds between TERM and KILL for the script; below Slurm's KillWait, 30 by default (slurm.conf(5))."""
+
+NOT_YET = {
+    "distributed_backend": "distributed training",
+    "distributed_training": "distributed training",
+    "conda_packages": "environments made for a run",
+    "pip_packages": "environments made for a run",
+    "conda_dependencies_file": "environments made for a run",
+    "pip_requirements_file": "environments made for a run",
+    "use_docker": "containers",
+    "custom_docker_image": "containers",
+    "image_registry_details": "containers",
+    "shm_size": "containers",
+    "inputs": "data inputs",
+}
+"""Parameters that an estimator has and a plan can't honour yet."""
+
+
+def resolve(estimator: Estimator, site: Site, software: Software, snapshot: SnapshotRef, place: RunPlace) -> LaunchPlan:
+    """Return the plan.
+
+    Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
+    a count that does not fit, a parameter that this version can't honour.
+    """
+    problems = [*_not_yet(estimator), *_mismatches(estimator, site)]
+    if problems:
+        raise SpecError(*problems)
+    resources = _resources(estimator, site, _preset(estimator, site))
+    found = directives(estimator, site, resources, place.folder, TIME_WARNING_S) if site.scheduler == "slurm" else []
+    problems = list(missing_and_refused(estimator, site, found)) if site.scheduler == "slurm" else []
+    if problems:
+        raise SpecError(*problems)
+    name, where = _launcher_name(estimator, site, resources)
+    return LaunchPlan(
+        run=place,
+        site=site.name,
+        scheduler=site.scheduler,
+        cluster=site.cluster,
+        snapshot=snapshot,
+        resources=resources,
+        directives=tuple(found),
+        shell=_shell(estimator, site, software),
+        launcher=name,
+        launch=tuple(launchers.find(name, where, site)(resources, site, estimator.srun)),
+        python=software.python,
+        command=(software.python, _as_operand(estimator.script), *estimator.arguments),
+        variables=dict(estimator.environment_variables or {}),
+        time_warning_s=TIME_WARNING_S,
+        stop_grace_s=STOP_GRACE_S,
+        estimator=estimator.to_document(),
+        template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
+        warnings=tuple(_warnings(estimator, site, resources)),
+        slurmtf=__version__,
+    )
+
+
+def _as_operand(script: str) -> str:
+    """Return the script as Python takes it for one, also when its name begins like an option."""
+    return f"./{script}" if script.startswith("-") else script
+
+
+def _not_yet(estimator: Estimator) -> Iterable[Problem]:
+    for name, what in NOT_YET.items():
+        if getattr(estimator, name):
+            yield Problem(name, f"slurmtf {__version__} does not do {what} yet", f"leave {name} out")
+
+
+def _mismatches(estimator: Estimator, site: Site) -> Iterable[Problem]:
+    if site.scheduler == "local" and estimator.node_count > 1:
+        yield Problem("node_count", f"{site.name} is one machine, but node_count is {estimator.node_count}",
+                      "give one node, or another compute_target")  # fmt: skip
+    version = getattr(estimator, "framework_version", None)
+    if version is not None and version not in site.modules.tensorflow:
+        known = ", ".join(site.modules.tensorflow) or "none"
+        yield Problem("framework_version", f"{site.name} has no TensorFlow {version!r} (known: {known})",
+                      "leave it out and give environment_definition=Environment(python=...)")  # fmt: skip
+    account = estimator.account or site.defaults.account
+    if account and site.account_pattern and not re.fullmatch(site.account_pattern, account):
+        yield Problem("account", f"{account!r} is not an account of {site.name}", f"it looks like {site.account_pattern}")
+    if estimator.vm_size is not None and estimator.vm_size not in site.presets:
+        known = ", ".join(site.presets) or "none"
+        yield Problem("vm_size", f"{site.name} has no preset {estimator.vm_size!r} (known: {known})",
+                      did_you_mean(estimator.vm_size, site.presets) or "leave it out")  # fmt: skip
+
+
+def _preset(estimator: Estimator, site: Site) -> Preset:
+    return site.presets[estimator.vm_size] if estimator.vm_size else Preset()
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _resources(estimator: Estimator, site: Site, preset: Preset) -> Resources:
+    tasks_per_node = _tasks_per_node(estimator)
+    gpus = _gpus_per_node(estimator, preset, tasks_per_node)
+    partition = _partition(estimator, site, preset, gpus)
+    known = site.partitions.get(partition or "", Partition())
+    lowpriority = estimator.vm_priority == "lowpriority"
+    time = _first(estimator.time, preset.time, site.defaults.time)
+    return Resources(
+        nodes=estimator.node_count,
+        tasks=estimator.node_count * tasks_per_node,
+        tasks_per_node=tasks_per_node,
+        cpus_per_task=_cpus_per_task(estimator, site, preset, gpus // tasks_per_node),
+        gpus_per_node=gpus,
+        gpu_type=_first(estimator.gpu_type, preset.gpu_type, known.gpu_type, site.gpu.type) if gpus else None,
+        memory=_memory(estimator, site, preset, gpus),
+        time_s=estimator.max_run_duration_seconds or (None if time is None else seconds(time)),
+        partition=partition,
+        account=_first(estimator.account, site.defaults.account),
+        qos=_first(estimator.qos, preset.qos, site.requeue.qos if lowpriority else None, known.qos, site.defaults.qos),
+        constraint=_constraint(estimator, site, preset, gpus),
+        exclusive=bool(estimator.exclusive),
+        requeue=lowpriority,
+    )
+
+
+def _tasks_per_node(estimator: Estimator) -> int:
+    distribution = estimator.distribution
+    return distribution.process_count_per_node if isinstance(distribution, Mpi) else 1
+
+
+def _gpus_per_node(estimator: Estimator, preset: Preset, tasks_per_node: int) -> int:
+    asked = _first(estimator.gpus_per_node, preset.gpus_per_node)
+    return int(asked) if asked is not None else tasks_per_node if estimator.use_gpu else 0
+
+
+def _partition(estimator: Estimator, site: Site, preset: Preset, gpus: int) -> str | None:
+    low = site.requeue.partition if estimator.vm_priority == "lowpriority" else None
+    of_gpus = site.defaults.gpu_partition if gpus else None
+    found: str | None = _first(estimator.partition, preset.partition, low, of_gpus, site.defaults.partition)
+    return found
+
+
+def _cpus_per_task(estimator: Estimator, site: Site, preset: Preset, gpus_per_task: int) -> int | None:
+    by_gpu = site.defaults.cpus_per_gpu * max(1, gpus_per_task) if site.defaults.cpus_per_gpu and gpus_per_task else None
+    found: int | None = _first(estimator.cpus_per_task, preset.cpus_per_task, by_gpu, site.defaults.cpus_per_task)
+    return found
+
+
+def _memory(estimator: Estimator, site: Site, preset: Preset, gpus: int) -> str | None:
+    per_gpu = site.defaults.memory_per_gpu
+    by_gpu = f"{int(mebibytes(per_gpu) * gpus)}M" if gpus and per_gpu is not None else None
+    asked = _first(estimator.memory, preset.memory, by_gpu, site.defaults.memory)
+    return None if asked is None else str(asked)
+
+
+def _constraint(estimator: Estimator, site: Site, preset: Preset, gpus: int) -> str | None:
+    """Return the node features asked for, joined by AND (sbatch(1), --constraint)."""
+    wishes = [_first(estimator.constraint, preset.constraint), site.gpu.constraint if gpus else None]
+    found = [wish for wish in wishes if wish]
+    return "&".join(f"({wish})" if "|" in wish else wish for wish in found) or None
+
+
+def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tuple[str, str]:
+    """Return the launcher's name, and where it was asked for."""
+    if estimator.launcher:
+        return estimator.launcher, "launcher"
+    own = site.launcher.single if resources.tasks == 1 and site.launcher.single else site.launcher.default
+    return own, f"site {site.name}: launcher"
+
+
+def _shell(estimator: Estimator, site: Site, software: Software) -> Shell:
+    modules = site.modules
+    version = getattr(estimator, "framework_version", None)
+    load = [*modules.load, *(modules.tensorflow[version] if version else []), *software.modules]
+    lines: list[tuple[str, ...]] = [tuple(modules.reset.split())] if modules.reset else []
+    lines += [("module", "use", folder) for folder in modules.use]
+    lines += [("module", "load", name) for name in load]
+    needs_init = bool(lines) and modules.init is not None
+    interface = {"NCCL_SOCKET_IFNAME": site.network.interface} if site.network.interface else {}
+    return Shell(
+        shebang=site.environment.shebang,
+        unset=tuple(site.environment.unset),
+        prologue=tuple(site.environment.prologue),
+        modules=(*([("source", str(modules.init))] if needs_init else []), *lines),
+        exports={**interface, **site.environment.variables, **software.variables},
+    )
+
+
+def _warnings(estimator: Estimator, site: Site, resources: Resources) -> Iterable[str]:
+    known = site.partitions.get(resources.partition or "")
+    if resources.partition and site.partitions and known is None:
+        hint = did_you_mean(resources.partition, site.partitions) or f"it knows {', '.join(site.partitions)}"
+        yield f"the profile {site.name} does not know partition {resources.partition!r} ({hint})"
+    if known and known.max_time is not None and resources.time_s and resources.time_s > seconds(known.max_time):
+        yield f"partition {resources.partition} allows at most {known.max_time}: the job may wait for ever"
+    if known and known.gpus is False and resources.gpus_per_node:
+        yield f"partition {resources.partition} has no GPUs"
+    if site.gpu.per_node and resources.gpus_per_node > site.gpu.per_node:
+        yield f"{resources.gpus_per_node} GPUs on a node are asked for; nodes of {site.name} have {site.gpu.per_node}"
+    if estimator.mail_type and site.mail_works is False:
+        yield f"{site.name} does not send mail"
+    if site.status == "retired":
+        yield f"{site.name} is retired"
+    if resources.time_s is not None and resources.time_s < 2 * TIME_WARNING_S and site.scheduler == "slurm":
+        yield f"the time limit is {resources.time_s} s: Slurm checks limits every 30 s and may end the job later"

@@ -1,0 +1,198 @@
+"""A run: one submission and its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, TextIO
+
+from slurmtf.agent.layout import RunLayout
+from slurmtf.errors import Problem, RunFailedError, RunNotFoundError, SlurmtfError
+from slurmtf.files import write_private
+from slurmtf.runs.logs import LogReader
+from slurmtf.runs.status import CANCEL_MARK, RunState, RunStatus, states_of
+from slurmtf.runs.workspace import find_run, is_run, known_workspaces
+from slurmtf.submit.record import read_record
+from slurmtf.submit.submission import adopt
+
+LOG_POLL_S = 0.5
+FIRST_STATE_POLL_S, LAST_STATE_POLL_S = 1.0, 30.0
+
+
+class Run:
+    """One submission. All it needs is the run folder: it works in another process, on another day."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Open a run folder. Raises RunNotFoundError when it is none."""
+        if not is_run(Path(folder)):
+            raise RunNotFoundError(Problem(str(folder), "is not a run folder", "give the folder that holds plan.json"))
+        self.folder = Path(folder).resolve()
+        self._layout = RunLayout(str(self.folder))
+
+    @classmethod
+    def find(cls, name: str, workspace: str | Path | None = None) -> Run:
+        """Return the run that ``name`` means: an id, the end of one, a job id, a path, or ``last``."""
+        return cls(find_run(name, known_workspaces(workspace)))
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    @property
+    def experiment(self) -> str:
+        """The name of the series the run belongs to."""
+        return self.folder.parent.name
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """Everything that was decided for the run."""
+        found: dict[str, Any] = json.loads(Path(self._layout.plan).read_text(encoding="utf-8"))
+        return found
+
+    @property
+    def job(self) -> Any:
+        """The submitit job: ``done()``, ``result()``, ``exception()``, ``stdout()`` ... None while there is none."""
+        record = read_record(self._layout)
+        if record is None:
+            return None
+        if record.scheduler == "local":
+            from slurmtf.submit.local import LocalRunJob  # noqa: PLC0415
+
+            return LocalRunJob(self._layout.submitit, record.job_id)
+        from slurmtf.submit.slurm import SlurmtfJob  # noqa: PLC0415
+
+        return SlurmtfJob(self._layout.submitit, record.job_id)
+
+    @property
+    def state(self) -> RunState:
+        """What is known of the run now."""
+        if read_record(self._layout) is None:
+            adopt(self._layout)
+        return states_of([self.folder])[0]
+
+    def get_status(self) -> str:
+        """Return the run's status: NotStarted, Queued, Preparing, Running, Completed, Failed, Canceled ..."""
+        return self.state.status.value
+
+    def get_details(self) -> dict[str, Any]:
+        """Return what is known of the run, under the names of the original service."""
+        state, plan = self.state, self.plan
+        details: dict[str, Any] = {
+            "runId": self.id,
+            "target": plan["site"],
+            "status": state.status.value,
+            "jobId": state.job_id,
+            "submittedTimeUtc": _utc(state.submitted),
+            "startTimeUtc": _utc(state.started),
+            "endTimeUtc": _utc(state.ended),
+            "warnings": plan["warnings"],
+            "runDefinition": plan["estimator"],
+            "logFiles": {name: str(self.folder / name) for name in self.get_file_names() if name.startswith("logs/")},
+        }
+        if state.status in (RunStatus.FAILED, RunStatus.CANCELED):
+            facts = {"code": state.cause, "message": state.message, "exitCode": state.exit_code, "signal": state.signal}
+            details["error"] = facts
+        return details
+
+    def wait_for_completion(
+        self,
+        show_output: bool = False,
+        raise_on_error: bool = True,
+        *,
+        output: TextIO | None = None,
+        on_state: Callable[[RunState], None] | None = None,
+    ) -> dict[str, Any]:
+        """Wait until the run has ended and return its details.
+
+        ``show_output`` prints the log as it grows; ``on_state`` is told each change of state. The queue is asked seldom:
+        after 1 s, then less and less often, every 30 s at last.
+
+        Raises RunFailedError with the run's last words when it failed or was cancelled, unless ``raise_on_error`` is false.
+        """
+        reader = LogReader(self._layout, output or sys.stdout) if show_output else None
+        state = self._follow(reader, on_state)
+        if raise_on_error and state.status is not RunStatus.COMPLETED:
+            raise RunFailedError(failure(self, state))
+        return self.get_details()
+
+    def _follow(self, reader: LogReader | None, on_state: Callable[[RunState], None] | None) -> RunState:
+        known, pause, next_look = None, FIRST_STATE_POLL_S, 0.0
+        journal_size = -1
+        while True:
+            size = _size(self._layout.journal)
+            if time.monotonic() >= next_look or size != journal_size:
+                state, journal_size = self.state, size
+                pause = FIRST_STATE_POLL_S if state != known else min(pause * 1.5, LAST_STATE_POLL_S)
+                next_look = time.monotonic() + pause
+                if on_state and state != known:
+                    on_state(state)
+                known = state
+            if reader:
+                reader.show_new()
+            if known and known.status.final:
+                if reader:
+                    reader.show_rest()
+                return known
+            time.sleep(LOG_POLL_S if pause > LOG_POLL_S else pause)
+
+    def cancel(self) -> None:
+        """End the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""
+        job = None if self.state.status.final else self.job
+        if job is not None:
+            write_private(self.folder / CANCEL_MARK, "")
+            job.cancel()
+
+    def get_file_names(self) -> list[str]:
+        """Return the names of all files of the run: logs, outputs, and what describes it."""
+        skipped = {self._layout.work, self._layout.submitit}
+        found: list[str] = []
+        for folder, folders, files in os.walk(self.folder):
+            folders[:] = sorted(name for name in folders if str(Path(folder, name)) not in skipped)
+            found += [str(Path(folder, name).relative_to(self.folder)) for name in files if not name.startswith(".")]
+        return sorted(found)
+
+    def download_file(self, name: str, output_file_path: str | Path | None = None) -> Path:
+        """Copy one of the run's files, by default under its own name into the working directory.
+
+        Raises SlurmtfError when the run has no such file.
+        """
+        source = (self.folder / name).resolve()
+        if not source.is_relative_to(self.folder) or not source.is_file():
+            raise SlurmtfError(Problem(name, f"is not a file of run {self.id}", "get_file_names() lists them"))
+        target = Path(output_file_path or source.name)
+        target = target / source.name if target.is_dir() else target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, target)
+        return target
+
+    def download_files(self, prefix: str = "", output_directory: str | Path = ".") -> list[Path]:
+        """Copy the run's files whose names begin with ``prefix`` into a folder, with their own folders."""
+        names = [name for name in self.get_file_names() if name.startswith(prefix)]
+        return [self.download_file(name, Path(output_directory, name)) for name in names]
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+
+def failure(run: Run, state: RunState) -> Problem:
+    """Return why a run did not complete, and where to read more."""
+    what = f"{state.status.value}: {state.message or state.cause or 'no reason is known'}"
+    return Problem(run.id, what, f"the logs are in {run.folder / 'logs'}: slurmtf logs {run.id}")
+
+
+def _utc(seconds: float | None) -> str | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+
+
+def _size(path: str) -> int:
+    try:
+        return Path(path).stat().st_size
+    except OSError:
+        return -1

@@ -1,0 +1,279 @@
+"""Where a run is: its journal first, Slurm as the second witness, and never a guess."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from slurmtf.agent.journal import read as read_journal
+from slurmtf.agent.layout import RunLayout
+from slurmtf.errors import SlurmError
+from slurmtf.files import read_json, write_json
+from slurmtf.slurm import JobInfo, JobState, SlurmClient
+from slurmtf.submit.record import JobRecord, read_record
+
+SILENCE_S = 300
+"""Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
+RECORD_LAG_S = 60
+"""Seconds after a submission in which Slurm may not know the job yet."""
+VERDICT = "verdict.json"
+CANCEL_MARK = "cancel-requested"
+
+
+class RunStatus(str, Enum):
+    """The states of a run."""
+
+    NOT_STARTED = "NotStarted"
+    QUEUED = "Queued"
+    PROVISIONING = "Provisioning"
+    PREPARING = "Preparing"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    FINALIZING = "Finalizing"
+    CANCEL_REQUESTED = "CancelRequested"
+    NOT_RESPONDING = "NotResponding"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the run has ended."""
+        return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What is known of a run. Times in seconds since 1970; ``expected_start`` is Slurm's estimate.
+
+    ``cause`` says what ended it: script, launcher, agent, time-limit, cancelled, preempted, node-failure, out-of-memory,
+    lost. ``doubt`` says why the answer may be out of date.
+    """
+
+    status: RunStatus
+    job_id: str | None = None
+    cause: str = ""
+    message: str = ""
+    reason: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    nodes: str = ""
+    submitted: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    expected_start: float | None = None
+    attempt: int = 0
+    doubt: str = ""
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status that stands for the run: the script's own, 128 + its signal, 124 after the time limit,
+        130 when it was cancelled, 1 when there is none."""
+        if self.status is RunStatus.COMPLETED:
+            return 0
+        by_cause = {"time-limit": 124, "cancelled": 130}
+        if self.cause in by_cause:
+            return by_cause[self.cause]
+        return 128 + self.signal if self.signal else self.exit_code or 1
+
+
+_OF_SLURM = {
+    JobState.PENDING: RunStatus.QUEUED,
+    JobState.CONFIGURING: RunStatus.PROVISIONING,
+    JobState.SUSPENDED: RunStatus.PAUSED,
+    JobState.COMPLETING: RunStatus.FINALIZING,
+    JobState.COMPLETED: RunStatus.COMPLETED,
+    JobState.CANCELLED: RunStatus.CANCELED,
+    JobState.PREEMPTED: RunStatus.CANCELED,
+}
+_PHASES = {
+    "started": RunStatus.PREPARING,
+    "prepared": RunStatus.PREPARING,
+    "launched": RunStatus.STARTING,
+    "task-started": RunStatus.RUNNING,
+    "finalizing": RunStatus.FINALIZING,
+}
+_CAUSES = {
+    JobState.TIMEOUT: ("time-limit", "the job reached its time limit"),
+    JobState.CANCELLED: ("cancelled", "the job was cancelled"),
+    JobState.PREEMPTED: ("preempted", "the job was preempted, and Slurm did not requeue it"),
+    JobState.NODE_FAIL: ("node-failure", "a node of the job failed"),
+    JobState.BOOT_FAIL: ("node-failure", "a node of the job did not start"),
+    JobState.OUT_OF_MEMORY: ("out-of-memory", "the job used more memory than it asked for"),
+    JobState.DEADLINE: ("time-limit", "the job's deadline passed"),
+    JobState.FAILED: ("launcher", "the job failed before slurmtf's supervisor could say why"),
+}
+
+
+def states_of(folders: Sequence[Path]) -> list[RunState]:
+    """Return the states of runs: two Slurm calls at most for each cluster, none for runs that have ended."""
+    views = [_View(RunLayout(str(folder))) for folder in folders]
+    witness = _Witness(view.record for view in views if view.needs_slurm)
+    return [view.state(witness) for view in views]
+
+
+class _Witness:
+    """Slurm's answers for many runs at once."""
+
+    def __init__(self, records: Iterable[JobRecord | None]) -> None:
+        self.jobs: dict[tuple[str | None, str], JobInfo] = {}
+        self.doubts: dict[str | None, str] = {}
+        wanted: dict[str | None, set[str]] = {}
+        for record in records:
+            if record is not None:
+                wanted.setdefault(record.cluster, set()).add(record.job_id)
+        for cluster, job_ids in wanted.items():
+            self._ask(cluster, job_ids)
+
+    def _ask(self, cluster: str | None, job_ids: set[str]) -> None:
+        try:
+            found = SlurmClient(cluster).jobs(job_ids)
+        except SlurmError as err:
+            self.doubts[cluster] = f"Slurm could not be asked: {err.problems[0].what}"
+            return
+        self.jobs.update({(cluster, job_id): job for job_id, job in found.items()})
+
+
+class _View:
+    """One run folder, read once."""
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._layout = layout
+        self._verdict = read_json(Path(layout.folder, VERDICT))
+        self._events = _last_attempt(read_journal(layout.journal))
+        self.record = read_record(layout)
+
+    @property
+    def _end(self) -> Mapping[str, Any] | None:
+        """The journal's last word; a preempted job may come back, so that is none."""
+        last = self._events[-1] if self._events else {}
+        return last if last.get("event") == "ended" and last.get("cause") != "preempted" else None
+
+    @property
+    def _job_id(self) -> str | None:
+        """The run's job: the one that ran last, which somebody may have submitted by hand."""
+        return self._events[0]["job_id"] if self._events else self.record.job_id if self.record else None
+
+    @property
+    def needs_slurm(self) -> bool:
+        return self._end is None and not self._current_verdict() and bool(self.record) and self.record.scheduler == "slurm"  # type: ignore[union-attr]
+
+    def _current_verdict(self) -> Mapping[str, Any]:
+        return self._verdict if self._verdict.get("job_id") == self._job_id and self._verdict.get("attempt", 0) >= self._attempt else {}
+
+    @property
+    def _attempt(self) -> int:
+        return int(self._events[0].get("attempt", 0)) if self._events else 0
+
+    def state(self, witness: _Witness) -> RunState:
+        if self._end is not None:
+            return self._from_end(self._end)
+        if self._current_verdict():
+            return RunState(**{**self._current_verdict(), "status": RunStatus(self._verdict["status"])})
+        if self.record is None:
+            return self._base(RunStatus.NOT_STARTED, message="no job is known for it (yet)")
+        if self.record.scheduler == "local":
+            return self._from_process(self.record)
+        return self._from_slurm(self.record, witness)
+
+    def _base(self, status: RunStatus, **facts: Any) -> RunState:
+        first = self._events[0] if self._events else {}
+        known = RunState(
+            status,
+            job_id=self._job_id,
+            submitted=self.record.submitted if self.record else None,
+            started=first.get("time"),
+            nodes=first.get("nodes") or first.get("host") or "",
+            attempt=self._attempt,
+        )
+        return replace(known, **facts)
+
+    def _from_end(self, end: Mapping[str, Any]) -> RunState:
+        cause, exit_code, number = end["cause"], end.get("exit_code"), end.get("signal")
+        if cause == "script" and exit_code == 0:
+            status = RunStatus.COMPLETED
+        else:
+            status = self._status_of(cause)
+        message = end.get("message") or {what: text for what, text in _CAUSES.values()}.get(cause, "")
+        return self._base(status, cause=cause, message=message, exit_code=exit_code, signal=number, ended=end["time"])
+
+    def _status_of(self, cause: str) -> RunStatus:
+        """Return the status of an end that was no success. A limit that the user set is his own doing."""
+        limited = bool(read_json(self._layout.plan).get("estimator", {}).get("max_run_duration_seconds"))
+        if cause in ("cancelled", "preempted") or (cause == "time-limit" and limited):
+            return RunStatus.CANCELED
+        return RunStatus.FAILED
+
+    def _from_process(self, record: JobRecord) -> RunState:
+        alive = record.process.alive() if record.process else False
+        if alive:
+            return self._base(self._phase() or RunStatus.PREPARING)
+        if alive is None:
+            return self._by_heartbeat(f"it runs on {record.process.host}" if record.process else "")
+        self._events = _last_attempt(read_journal(self._layout.journal))
+        if self._end is not None:  # it ended while we looked
+            return self._from_end(self._end)
+        message = "the supervisor was killed; the last lines of logs/job.log may say more"
+        return self._final(self._base(RunStatus.FAILED, cause="lost", message=message))
+
+    def _phase(self) -> RunStatus | None:
+        """Return how far the job has come, by its journal."""
+        if Path(self._layout.folder, CANCEL_MARK).exists():
+            return RunStatus.CANCEL_REQUESTED
+        return next((_PHASES[event["event"]] for event in reversed(self._events) if event["event"] in _PHASES), None)
+
+    def _by_heartbeat(self, doubt: str) -> RunState:
+        journal = Path(self._layout.journal)
+        silent = not journal.exists() or time.time() - journal.stat().st_mtime > SILENCE_S
+        status = RunStatus.NOT_RESPONDING if silent and self._events else self._phase() or RunStatus.QUEUED
+        return self._base(status, doubt=doubt)
+
+    def _from_slurm(self, record: JobRecord, witness: _Witness) -> RunState:
+        if record.cluster in witness.doubts:
+            return self._by_heartbeat(witness.doubts[record.cluster])
+        job = witness.jobs.get((record.cluster, self._job_id or record.job_id))
+        if job is None:
+            return self._unknown_to_slurm(record)
+        if job.state is JobState.RUNNING:
+            return self._base(self._phase() or RunStatus.STARTING, nodes=job.nodes, started=job.start)
+        status = _OF_SLURM.get(job.state, RunStatus.FAILED)
+        if job.state.final:
+            return self._ended_without_word(job, status)
+        mark = Path(self._layout.folder, CANCEL_MARK).exists()
+        status = RunStatus.CANCEL_REQUESTED if mark else status
+        return self._base(status, reason=job.reason, expected_start=job.start, started=None, nodes=job.nodes)
+
+    def _ended_without_word(self, job: JobInfo, status: RunStatus) -> RunState:
+        """The job ended and its journal does not say how: killed while waiting, or with its node."""
+        cause, message = _CAUSES.get(job.state, ("script", ""))
+        if job.state is JobState.TIMEOUT:
+            status = self._status_of(cause)
+        facts = {"exit_code": job.exit_code, "signal": job.signal, "ended": job.end, "nodes": job.nodes}
+        return self._final(self._base(status, cause=cause, message=message, **facts))
+
+    def _unknown_to_slurm(self, record: JobRecord) -> RunState:
+        if time.time() - record.submitted < RECORD_LAG_S:
+            return self._base(RunStatus.QUEUED, doubt="Slurm does not list the job yet")
+        if Path(self._layout.folder, CANCEL_MARK).exists():
+            return self._final(self._base(RunStatus.CANCELED, cause="cancelled", message=_CAUSES[JobState.CANCELLED][1]))
+        message = f"Slurm no longer knows job {self._job_id}, and its journal does not say how it ended"
+        return self._final(self._base(RunStatus.FAILED, cause="lost", message=message))
+
+    def _final(self, state: RunState) -> RunState:
+        """Write down an end that only Slurm knew: it forgets after a while, the run folder does not."""
+        try:
+            write_json(Path(self._layout.folder, VERDICT), {**vars(state), "status": state.status.value})
+        except OSError:
+            pass  # somebody else's run, or a full disk: the answer is right all the same
+        return state
+
+
+def _last_attempt(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the events since the job last started: a requeued or resubmitted run starts over."""
+    starts = [index for index, event in enumerate(events) if event["event"] == "started"]
+    return list(events[starts[-1] :]) if starts else []

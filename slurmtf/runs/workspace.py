@@ -1,0 +1,115 @@
+"""Where runs are, and which run a user means."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from slurmtf.agent.layout import RunLayout
+from slurmtf.errors import Problem, RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
+from slurmtf.sites import Site
+
+DEFAULT = "~/slurmtf"
+EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
+
+
+def workspace_of(site: Site, given: str | Path | None = None) -> Path:
+    """Return the workspace: the one given, ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf``.
+
+    Raises WorkspaceError when a variable in it is unset, or Slurm can't carry the path.
+    """
+    text = str(given or os.environ.get("SLURMTF_WORKSPACE") or site.storage.workspace or DEFAULT)
+    expanded = os.path.expandvars(Path(text).expanduser())
+    unset = re.search(r"\$\{?(\w+)", expanded)
+    if unset and not given:
+        remedy = "set it, or give another workspace (--workspace, $SLURMTF_WORKSPACE)"
+        raise WorkspaceError(Problem(f"workspace {text}", f"${unset[1]} is not set", remedy))
+    return _carried_by_slurm(Path(os.path.abspath(expanded)))  # noqa: PTH100 - resolve() would follow the site's links
+
+
+def _carried_by_slurm(path: Path) -> Path:
+    if not str(path).isprintable() or "%" in str(path):
+        what = "holds control characters or '%', which Slurm's file names can't carry"
+        raise WorkspaceError(Problem(f"workspace {str(path)!r}", what, "give another folder"))
+    return path
+
+
+def check_experiment(name: str) -> str:
+    """Return an experiment's name. Raises SpecError unless it is 1 to 36 letters, digits, '_' and '-'."""
+    if not EXPERIMENT.fullmatch(name):
+        what = f"{name!r} is not a name for an experiment"
+        raise SpecError(Problem("experiment", what, "1 to 36 letters, digits, '_' and '-', a letter or digit first"))
+    return name
+
+
+def new_run_id(experiment: str) -> str:
+    """Return an id that sorts by time and that no other submission takes."""
+    return f"{experiment}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+
+
+def known_workspaces(given: str | Path | None = None) -> list[Path]:
+    """Return the workspaces to search: the one given, else those of the default site and of this machine."""
+    from slurmtf.sites import load  # noqa: PLC0415
+    from slurmtf.sites.search import default_site  # noqa: PLC0415
+
+    if given or os.environ.get("SLURMTF_WORKSPACE"):
+        return [workspace_of(Site(), given)]
+    found = [Path(DEFAULT).expanduser()]
+    try:
+        if default_site() != "local":
+            found.insert(0, workspace_of(load(default_site())))
+    except (SiteError, WorkspaceError):
+        pass  # a run can be looked at without the profile that started it
+    return list(dict.fromkeys(found))
+
+
+def run_folders(workspaces: list[Path], experiment: str | None = None) -> list[Path]:
+    """Return the run folders, newest first."""
+    found = [folder for workspace in workspaces for folder in _in_workspace(workspace, experiment)]
+    return sorted(found, key=lambda folder: folder.name[-22:], reverse=True)
+
+
+def _in_workspace(workspace: Path, experiment: str | None) -> Iterator[Path]:
+    if not workspace.is_dir():
+        return
+    for series in os.scandir(workspace):
+        if series.is_dir() and not series.name.startswith(".") and experiment in (None, series.name):
+            yield from (Path(run.path) for run in os.scandir(series.path) if is_run(Path(run.path)))
+
+
+def is_run(folder: Path) -> bool:
+    return not folder.name.startswith(".") and Path(RunLayout(str(folder)).plan).is_file()
+
+
+def find_run(name: str, workspaces: list[Path]) -> Path:
+    """Return the folder of the run that ``name`` means: a path, an id, the end of an id, a job id, or ``last``.
+
+    Raises RunNotFoundError when there is none, or more than one.
+    """
+    if is_run(Path(name).expanduser()):
+        return Path(name).expanduser().resolve()
+    folders = run_folders(workspaces)
+    if name == "last" and folders:
+        return folders[0]
+    found = [folder for folder in folders if folder.name == name] or [f for f in folders if _means(name, f)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(folder.name for folder in found[:5])
+        raise RunNotFoundError(Problem(name, f"means {len(found)} runs: {several}", "give more of the id"))
+    searched = ", ".join(map(str, workspaces))
+    hint = did_you_mean(name, (folder.name for folder in folders)) or f"'slurmtf ls' lists the runs in {searched}"
+    raise RunNotFoundError(Problem(name, "there is no such run", hint))
+
+
+def _means(name: str, folder: Path) -> bool:
+    from slurmtf.submit.record import read_record  # noqa: PLC0415
+
+    if len(name) >= 4 and folder.name.endswith(name):
+        return True
+    record = read_record(RunLayout(str(folder))) if name.isdigit() else None
+    return record is not None and record.job_id == name

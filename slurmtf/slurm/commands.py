@@ -1,0 +1,94 @@
+"""Arguments out, text in: one pair of pure functions for each Slurm command."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from slurmtf.errors import SlurmError
+from slurmtf.slurm.states import JobInfo, parse_state
+
+SQUEUE_FIELDS = "%i|%T|%S|%e|%N|%r|%Z"
+SACCT_FIELDS = "JobID,State,ExitCode,Start,End,NodeList,WorkDir"
+KEPT_IN_A_JOB = ("SLURM_CONF",)
+VARIABLE_OF_FLAG = {"time": "SBATCH_TIMELIMIT", "mem": "SBATCH_MEM_PER_NODE", "nodes": "SBATCH_NODES"}
+NEVER_INHERITED = ("SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_OUTPUT", "SBATCH_ERROR", "SBATCH_INPUT", "SBATCH_NO_REQUEUE")
+
+
+def _clusters(cluster: str | None) -> list[str]:
+    return [f"--clusters={cluster}"] if cluster else []
+
+
+def sbatch(script: str, drop: Iterable[str]) -> list[str]:
+    """Submit a script, with the variables ``drop`` taken out of the environment (env(1))."""
+    without = [word for name in drop for word in ("-u", name)]
+    return [*(["env", *without] if without else []), "sbatch", "--parsable", script]
+
+
+def inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
+    """Return the variables that sbatch must not see.
+
+    Its ``SBATCH_*`` variables win over the script's own lines (sbatch(1), INPUT ENVIRONMENT VARIABLES): those of flags that
+    the script gives are dropped, the others are the user's defaults. Inside a job all of Slurm's are dropped.
+    """
+    slurms = [name for name in environ if re.match(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC)_", name) and name not in KEPT_IN_A_JOB]
+    if "SLURM_JOB_ID" in environ:
+        return sorted(slurms)
+    given = {VARIABLE_OF_FLAG.get(flag, "SBATCH_" + flag.upper().replace("-", "_")) for flag in flags}
+    return sorted(name for name in slurms if name in given or name in NEVER_INHERITED)
+
+
+def parse_sbatch(text: str) -> str:
+    """Return the job id of ``sbatch --parsable``: ``123`` or ``123;cluster`` on its last line."""
+    lines = text.strip().splitlines()
+    job_id = lines[-1].split(";")[0].strip() if lines else ""
+    if not job_id.isdigit():
+        raise SlurmError(f"sbatch did not say which job it made: {text.strip()!r}")
+    return job_id
+
+
+def squeue(cluster: str | None = None) -> list[str]:
+    """Ask for all jobs of the user that slurmctld remembers, ended ones too (MinJobAge, 300 s by default)."""
+    return ["squeue", *_clusters(cluster), "--me", "--noheader", "--states=all", f"--format={SQUEUE_FIELDS}"]
+
+
+def parse_squeue(text: str) -> list[JobInfo]:
+    """Read what :func:`squeue` prints. The folder stands last since it may hold anything."""
+    return [_from_squeue(line.split("|", 6)) for line in text.splitlines() if line.count("|") >= 6]
+
+
+def _from_squeue(cells: Sequence[str]) -> JobInfo:
+    job_id, state, start, end, nodes, reason, folder = cells
+    told = "" if reason == "None" else reason
+    return JobInfo(job_id, parse_state(state), told, _time(start), _time(end), nodes, folder=folder)
+
+
+def sacct(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
+    """Ask the accounting for jobs by id, all in one call."""
+    ids = ",".join(job_ids)
+    return ["sacct", *_clusters(cluster), "-X", "--noheader", "--parsable2", f"--format={SACCT_FIELDS}", f"--jobs={ids}"]
+
+
+def parse_sacct(text: str) -> list[JobInfo]:
+    """Read what :func:`sacct` prints."""
+    return [_from_sacct(line.split("|", 6)) for line in text.splitlines() if line.count("|") >= 6]
+
+
+def _from_sacct(cells: Sequence[str]) -> JobInfo:
+    job_id, state, ended, start, end, nodes, folder = cells
+    code, _, number = ended.partition(":")
+    return JobInfo(
+        job_id, parse_state(state), "", _time(start), _time(end), nodes,
+        exit_code=int(code) if code.isdigit() else None, signal=int(number) if number.isdigit() and int(number) else None,
+        folder=folder,
+    )  # fmt: skip
+
+
+def _time(text: str) -> float | None:
+    """Read a time as SLURM_TIME_FORMAT=%s writes it; Slurm says N/A, Unknown or None when there is none."""
+    return float(text) if text.isdigit() and int(text) else None
+
+
+def scancel(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
+    """End jobs; scancel says nothing of those that have ended already."""
+    return ["scancel", *_clusters(cluster), *job_ids]

@@ -1,0 +1,8 @@
+"""With which source: what belongs to a snapshot, and the store that keeps each content once."""
+
+from __future__ import annotations
+
+from slurmtf.snapshot.contents import Contents, SnapshotRef, collect
+from slurmtf.snapshot.store import SnapshotStore
+
+__all__ = ["Contents", "SnapshotRef", "SnapshotStore", "collect"]

@@ -1,0 +1,107 @@
+"""The run folder: built under another name, and there at once when it is whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from slurmtf.agent.layout import RunLayout
+from slurmtf.errors import Problem, WorkspaceError
+from slurmtf.files import make_private, read_json, write_json, write_private
+from slurmtf.plan import LaunchPlan
+from slurmtf.processes import ProcessId, identify, recognise
+from slurmtf.snapshot import Contents, SnapshotStore
+from slurmtf.submit.archive import agent_archive
+
+REMEDIES = {
+    errno.ENOSPC: "free some space, or give another workspace (--workspace, $SLURMTF_WORKSPACE)",
+    errno.EDQUOT: "your quota is used up: free some space, or give another workspace (--workspace, $SLURMTF_WORKSPACE)",
+    errno.EACCES: "give a workspace that you may write to (--workspace, $SLURMTF_WORKSPACE)",
+    errno.EPERM: "give a workspace that you may write to (--workspace, $SLURMTF_WORKSPACE)",
+    errno.EROFS: "the file system is read-only: give another workspace (--workspace, $SLURMTF_WORKSPACE)",
+}
+
+
+@dataclass(frozen=True)
+class Intent:
+    """The note that a run is being submitted, kept outside the run until its job is known."""
+
+    path: Path
+    folder: Path
+    owner: ProcessId
+
+    @property
+    def staging(self) -> Path:
+        """Where the run's folder is built."""
+        return self.path.parents[1] / "staging" / self.path.stem
+
+    @classmethod
+    def of(cls, plan: LaunchPlan) -> Intent:
+        path = Path(plan.run.workspace, ".slurmtf", "intents", f"{plan.run.run_id}.json")
+        return cls(path, Path(plan.run.folder), identify(os.getpid()))
+
+    @classmethod
+    def read(cls, path: Path) -> Intent | None:
+        """Return the note at ``path``; None when its run was submitted meanwhile."""
+        facts = read_json(path)
+        owner = recognise(facts.get("owner"))
+        return cls(path, Path(facts["folder"]), owner) if owner else None
+
+    def write(self) -> None:
+        make_private(self.path.parent)
+        write_json(self.path, {"folder": str(self.folder), "owner": asdict(self.owner)})
+
+    def forget(self) -> None:
+        self.path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told(workspace: str) -> Iterator[None]:
+    """Raise what the file system refuses as a WorkspaceError that says what to do."""
+    try:
+        yield
+    except OSError as err:
+        where = str(err.filename or workspace)
+        remedy = REMEDIES.get(err.errno or 0, "give another workspace (--workspace, $SLURMTF_WORKSPACE)")
+        raise WorkspaceError(Problem(where, f"can't be written: {err.strerror or err}", remedy)) from None
+
+
+def build(plan: LaunchPlan, script: str, contents: Contents, intent: Intent, receipt: dict[str, Any]) -> RunLayout:
+    """Make the run folder of a plan. Raises WorkspaceError, and then nothing is left of it."""
+    with _told(plan.run.workspace):
+        make_private(Path(plan.run.workspace))
+        try:
+            intent.write()
+            store = SnapshotStore(Path(plan.run.workspace))
+            store.keep(contents)
+            _fill(RunLayout(str(intent.staging)), plan, script, store, receipt)
+            intent.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            intent.staging.rename(intent.folder)
+        except BaseException:
+            shutil.rmtree(intent.staging, ignore_errors=True)
+            intent.forget()
+            raise
+    return plan.layout
+
+
+def _fill(layout: RunLayout, plan: LaunchPlan, script: str, store: SnapshotStore, receipt: dict[str, Any]) -> None:
+    for folder in (layout.folder, layout.logs, layout.outputs, layout.metrics, layout.submitit):
+        make_private(folder)
+    write_private(layout.plan, plan.to_json())
+    write_private(layout.script, script)
+    write_private(layout.agent, agent_archive())
+    write_json(layout.receipt, receipt)
+    store.link(plan.snapshot, layout.source)
+
+
+def remove(folder: Path) -> None:
+    """Remove a run folder at once, by renaming it first."""
+    doomed = folder.with_name(f".removed-{folder.name}")
+    folder.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)

@@ -1,0 +1,69 @@
+"""Runs on this machine, through submitit's local executor."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from submitit.local import local
+
+from slurmtf.agent.layout import RunLayout
+from slurmtf.plan import LaunchPlan
+from slurmtf.processes import identify
+from slurmtf.submit.record import JobRecord, layout_of, read_record
+
+FOREIGN = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|PMI|PMIX|OMPI|MV2|SLURMTF)_")
+"""Variables of an allocation or a run in which we may have been started ourselves."""
+
+
+class LocalRunJob(local.LocalJob[Any]):
+    """A run on this machine as submitit sees it, from any process: the supervisor's pid is the job's id."""
+
+    def get_info(self, mode: str = "force") -> dict[str, str]:  # noqa: ARG002
+        """Return ``jobState``: RUNNING, FINISHED, or INTERRUPTED when the supervisor was killed."""
+        if self.paths.result_pickle.exists():
+            return {"jobState": "FINISHED"}
+        record = read_record(layout_of(self.paths.folder))
+        running = record is not None and record.process is not None and record.process.alive() is not False
+        return {"jobState": "RUNNING" if running else "INTERRUPTED"}
+
+    def cancel(self, check: bool = True) -> None:  # noqa: ARG002
+        """Ask the supervisor to end the run."""
+        record = read_record(layout_of(self.paths.folder))
+        if record and record.process and record.process.alive():
+            os.kill(record.process.pid, 15)
+
+
+class LocalRunExecutor(local.LocalExecutor):
+    """submitit's local executor for the batch script of a plan, in a session of its own: it outlives the terminal."""
+
+    job_class = LocalRunJob
+
+    def __init__(self, folder: str | Path, plan: LaunchPlan) -> None:
+        super().__init__(folder)
+        self._throttling = 0.0
+        self._layout = RunLayout(plan.run.folder)
+
+    @classmethod
+    def affinity(cls) -> int:
+        return -1
+
+    def _submit_command(self, command: str) -> LocalRunJob:  # noqa: ARG002
+        environ = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
+        with open(os.open(self._layout.job_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as log:
+            process = subprocess.Popen(
+                ["bash", self._layout.script],
+                cwd=self._layout.folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        record = JobRecord(str(process.pid), "local", None, time.time(), identify(process.pid))
+        record.write(self._layout)
+        return LocalRunJob(folder=self.folder, job_id=record.job_id, process=process)

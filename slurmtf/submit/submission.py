@@ -1,0 +1,158 @@
+"""One submission, from plan to job; and what a killed one left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slurmtf.agent.journal import read as read_journal
+from slurmtf.agent.layout import RunLayout
+from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError, SpecError
+from slurmtf.files import read_json
+from slurmtf.plan import LaunchPlan
+from slurmtf.processes import recognise
+from slurmtf.slurm import SlurmClient
+from slurmtf.snapshot import Contents
+from slurmtf.submit.folder import Intent, build, remove
+from slurmtf.submit.record import JobRecord, read_record
+from slurmtf.submit.refusal import refusal
+
+UNKNOWN_OWNER_S = 3600
+"""Age after which a submission on another host, whose process we can't see, counts as dead."""
+SETTLE_S = 30
+"""Seconds that an sbatch which outlived its client may need."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """Everything that one submission needs."""
+
+    plan: LaunchPlan
+    script: str
+    contents: Contents
+    receipt: dict[str, Any]
+
+
+def started(folder: str) -> str:
+    """The function that submitit's pickle names: a run is started by its batch script, from its folder."""
+    return folder
+
+
+def check_scheduler(plan: LaunchPlan) -> None:
+    """Raise SpecError when the plan needs Slurm and this machine has none."""
+    missing = SlurmClient.missing() if plan.scheduler == "slurm" else None
+    if missing:
+        remedy = "submit from a login node of the cluster, or give compute_target='local'"
+        raise SpecError(Problem("compute_target", f"{plan.site} is a Slurm site, but there is no {missing} in PATH", remedy))
+
+
+def submit(submission: Submission) -> RunLayout:
+    """Make the run folder and hand the job over. Returns the run folder, whose record names the job.
+
+    Killed at any moment, it leaves a run with a job, or what :func:`tidy` removes.
+
+    Raises WorkspaceError or RefusedError, and then nothing is left; SlurmError when Slurm did not answer: then the job may
+    exist, and the run folder stays until that is known.
+    """
+    plan = submission.plan
+    check_scheduler(plan)
+    intent = Intent.of(plan)
+    layout = build(plan, submission.script, submission.contents, intent, submission.receipt)
+    try:
+        _hand_over(submission, layout)
+    except RefusedError:
+        remove(intent.folder)
+        intent.forget()
+        raise
+    intent.forget()
+    return layout
+
+
+def _hand_over(submission: Submission, layout: RunLayout) -> None:
+    from submitit.core.utils import FailedJobError  # noqa: PLC0415 - 60 ms, which only a submission pays
+
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
+            _executor(submission, layout).submit(started, layout.folder)
+    except FailedJobError as err:
+        raise _told(refusal(str(err), submission.script), layout) from None
+
+
+def _executor(submission: Submission, layout: RunLayout) -> Any:
+    if submission.plan.scheduler == "local":
+        from slurmtf.submit.local import LocalRunExecutor  # noqa: PLC0415
+
+        return LocalRunExecutor(layout.submitit, submission.plan)
+    from slurmtf.submit.slurm import SlurmtfExecutor  # noqa: PLC0415
+
+    return SlurmtfExecutor(layout.submitit, submission.plan, submission.script)
+
+
+def _told(error: SlurmtfError, layout: RunLayout) -> SlurmtfError:
+    if isinstance(error, SlurmError):
+        run_id = Path(layout.folder).name
+        hint = f"the job may have been submitted all the same: 'slurmtf status {run_id}' finds out"
+        return SlurmError(*error.problems, Problem("", hint))
+    return error
+
+
+def tidy(workspace: Path) -> None:
+    """Settle the submissions that a killed client left open: adopt the job, or remove what never became one.
+
+    Raises SlurmError when Slurm must be asked and does not answer.
+    """
+    for path in sorted(Path(workspace, ".slurmtf", "intents").glob("*.json")):
+        intent = Intent.read(path)
+        if intent is not None and _is_dead(intent):
+            _settle(intent)
+
+
+def _is_dead(intent: Intent) -> bool:
+    alive = intent.owner.alive()
+    age = time.time() - intent.path.stat().st_mtime
+    return age > UNKNOWN_OWNER_S if alive is None else not alive
+
+
+def _settle(intent: Intent) -> None:
+    if intent.folder.exists() and not adopt(RunLayout(str(intent.folder))):
+        if time.time() - intent.folder.stat().st_mtime < SETTLE_S:
+            return
+        remove(intent.folder)
+    shutil.rmtree(intent.staging, ignore_errors=True)
+    intent.forget()
+
+
+def adopt(layout: RunLayout) -> JobRecord | None:
+    """Return the record of a run's job; where the client was killed before it wrote one, find the job and write it.
+
+    A job is known by its journal, or in the queue by its working directory, the run folder. Raises SlurmError.
+    """
+    record = read_record(layout)
+    if record is not None:
+        return record
+    plan = read_json(layout.plan)
+    record = _record_in_journal(layout, plan) or _record_in_queue(layout, plan)
+    if record is not None:
+        record.write(layout)
+    return record
+
+
+def _record_in_journal(layout: RunLayout, plan: dict[str, Any]) -> JobRecord | None:
+    started = next((event for event in read_journal(layout.journal) if event["event"] == "started"), None)
+    if started is None:
+        return None
+    process = recognise(started["process"]) if plan["scheduler"] == "local" else None
+    return JobRecord(started["job_id"], plan["scheduler"], plan["cluster"], started["time"], process)
+
+
+def _record_in_queue(layout: RunLayout, plan: dict[str, Any]) -> JobRecord | None:
+    if plan["scheduler"] != "slurm":
+        return None
+    jobs = SlurmClient(plan["cluster"]).mine()
+    job_id = next((job.job_id for job in jobs if job.folder == layout.folder), None)
+    return JobRecord(job_id, "slurm", plan["cluster"], time.time()) if job_id else None
