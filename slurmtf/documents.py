@@ -6,11 +6,12 @@ those of YAML 1.1, in which ``time: 1:30:00`` is the number 5400, ``no`` is Fals
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -24,7 +25,7 @@ _BaseDumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 _CORE_SCALARS = [
     ("tag:yaml.org,2002:bool", r"^(?:true|True|TRUE|false|False|FALSE)$", "tTfF"),
-    ("tag:yaml.org,2002:int", r"^[-+]?[0-9]+$", "-+0123456789"),
+    ("tag:yaml.org,2002:int", r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$", "-+0123456789"),
     ("tag:yaml.org,2002:float", r"^[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?$", "-+.0123456789"),
     ("tag:yaml.org,2002:float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
     ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
@@ -32,29 +33,30 @@ _CORE_SCALARS = [
 
 
 class _Loader(_BaseLoader):  # type: ignore[misc]
-    yaml_implicit_resolvers: dict[str, Any] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
 
 class _Dumper(_BaseDumper):  # type: ignore[misc]
-    yaml_implicit_resolvers: dict[str, Any] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True
 
 
-def _decimal(loader: Any, node: yaml.ScalarNode) -> int:
-    return int(loader.construct_scalar(node))
+def _integer(loader: Any, node: yaml.ScalarNode) -> int:
+    text = loader.construct_scalar(node)
+    return int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
 
 
-def _represent_float(dumper: Any, value: float) -> yaml.ScalarNode:
+def _represent_float(_: Any, value: float) -> yaml.ScalarNode:
     text = repr(value).replace("inf", ".inf").replace("nan", ".nan")
     return yaml.ScalarNode("tag:yaml.org,2002:float", text)
 
 
-for _tag, _pattern, _first in _CORE_SCALARS:
+for _scalar, _pattern, _first in _CORE_SCALARS:
     for _class in (_Loader, _Dumper):
-        _class.add_implicit_resolver(_tag, re.compile(_pattern), list(_first.replace("\0", "")) + [""] * ("\0" in _first))
-_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
+        _class.add_implicit_resolver(_scalar, re.compile(_pattern), ["" if char == "\0" else char for char in _first])
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 _Dumper.add_representer(float, _represent_float)
 
 
@@ -73,7 +75,7 @@ class Document:
             node = loader.get_single_node()
             self._note(node, ())
             data = None if node is None else loader.construct_document(node)
-        except yaml.YAMLError as err:
+        except (yaml.YAMLError, ValueError, KeyError, RecursionError) as err:  # a wrong !!tag, an alias of itself
             raise self._error(self._syntax_problem(err, text)) from None
         finally:
             loader.dispose()
@@ -94,10 +96,11 @@ class Document:
                 self._note(value, where)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
-                self._lines[(*path, index)] = item.start_mark.line + 1
-                self._note(item, (*path, index))
+                where = (*path, index)
+                self._lines[where] = item.start_mark.line + 1
+                self._note(item, where)
 
-    def _syntax_problem(self, err: yaml.YAMLError, text: str) -> Problem:
+    def _syntax_problem(self, err: Exception, text: str) -> Problem:
         mark = getattr(err, "problem_mark", None)
         where = self.source if mark is None else f"{self.source}:{mark.line + 1}"
         lines = text.splitlines()
@@ -129,9 +132,10 @@ class Document:
         if problems:
             raise self._error(*problems)
         try:
-            return pydantic.TypeAdapter(kind).validate_python(raw)
+            parsed: T = _adapter(cast(Hashable, kind)).validate_python(raw)
         except pydantic.ValidationError as err:
-            raise self._error(*self._value_problems(err.errors())) from None
+            raise self._error(*self._value_problems(err.errors(), raw)) from None
+        return parsed
 
     def _key_problems(self, kind: Any, data: Mapping[str, Any], path: KeyPath) -> Iterable[Problem]:
         """Yield a problem for each key of ``data`` that no field of the dataclass ``kind`` has."""
@@ -168,17 +172,32 @@ class Document:
             known = ", ".join(repr(value) for _, value in tags)
             yield Problem(self.where((*path, name)), what, f"give one of {known}")
 
-    def _value_problems(self, details: Iterable[Mapping[str, Any]]) -> list[Problem]:
+    def _value_problems(self, details: Iterable[Mapping[str, Any]], data: object) -> list[Problem]:
         """Return pydantic's complaints, one for each place (the members of a union complain once each)."""
         problems: dict[str, Problem] = {}
         for detail in details:
-            if detail["type"] == "literal_error" and any(str(part)[:1].isupper() for part in detail["loc"]):
-                continue
-            path = tuple(part for part in detail["loc"] if not str(part)[:1].isupper() and "[" not in str(part))
-            where = self.where(path if detail["type"] == "missing" else self._known(path))
-            found = "" if detail["type"] == "missing" else f" (found {_short(detail['input'])})"
-            problems.setdefault(where, Problem(where, f"{detail['msg']}{found}"))
+            if detail["type"] == "literal_error" and len(detail["loc"]) > len(_path_in(data, detail["loc"])):
+                continue  # of a member of a union that the data is not
+            where = self.where(_path_in(data, detail["loc"]))
+            problems.setdefault(where, Problem(where, f"{detail['msg']} (found {_short(detail['input'])})"))
         return list(problems.values())
+
+
+@functools.cache
+def _adapter(kind: Any) -> Any:
+    import pydantic  # noqa: PLC0415
+
+    return pydantic.TypeAdapter(kind)
+
+
+def _path_in(data: Any, location: Iterable[str | int]) -> KeyPath:
+    """Return the part of pydantic's location that leads through the data; it names types and unions on the way too."""
+    path: KeyPath = ()
+    for part in location:
+        inside = data if isinstance(data, Mapping) else range(len(data)) if isinstance(data, list) else ()
+        if part in inside:
+            data, path = data[part], (*path, part)
+    return path
 
 
 def _short(value: object) -> str:
@@ -191,7 +210,7 @@ def _field_types(kind: Any) -> dict[str, Any]:
     return {f.name: hints[f.name] for f in fields(kind) if f.init}
 
 
-def _tag(kind: Any) -> tuple[str, str] | None:
+def _tag(kind: Any) -> tuple[str, Any] | None:
     """Return name and value of the Literal field by which a member of a union is known."""
     hints = _field_types(kind)
     return next(((f.name, f.default) for f in fields(kind) if get_origin(hints.get(f.name)) is Literal), None)

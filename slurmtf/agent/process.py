@@ -1,5 +1,6 @@
 """A child process with a process group of its own, and the signals that arrive meanwhile."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -61,7 +62,7 @@ class Child:
                 stdout=files[0] if files else None,
                 stderr=files[1] if files else None,
                 start_new_session=True,
-                preexec_fn=_prepare,
+                preexec_fn=_prepare,  # noqa: PLW1509 - the agent has no threads
             )
         finally:
             for file in files:
@@ -82,10 +83,8 @@ class Child:
         return returncode
 
     def send(self, number: int) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
-        except (ProcessLookupError, PermissionError):
-            pass
 
     def end(self, grace_s: float) -> None:
         """Ask the command to end (TERM); it is killed when it has not after the grace time."""
@@ -102,7 +101,5 @@ def _prepare() -> None:
     """Give the child Python's and the shell's usual signals, and have the kernel kill it when we are killed."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
-    try:
+    with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError):
-        pass

@@ -29,7 +29,9 @@ class Rendezvous:
     ``on_message(rank, message)`` is called for each message of a task, ``on_lost(rank)`` when a connection ends.
     """
 
-    def __init__(self, world_size: int, selector: selectors.BaseSelector, on_message: Report, on_lost: Callable[[int], None]) -> None:
+    def __init__(
+        self, world_size: int, selector: selectors.BaseSelector, on_message: Report, on_lost: Callable[[int], None]
+    ) -> None:
         self.key = wire.new_key()
         self._world_size = world_size
         self._selector = selector

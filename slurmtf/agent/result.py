@@ -1,5 +1,6 @@
 """The result where submitit looks for it, in its format: a pickled pair of outcome and value."""
 
+import contextlib
 import os
 import pickle
 from typing import Any
@@ -18,10 +19,8 @@ def write(layout: RunLayout, job_id: str, outcome: str, value: Any) -> None:
 
 def forget(layout: RunLayout, job_id: str) -> None:
     """Remove the result of an earlier attempt of the same job."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.remove(layout.submitit_file(job_id, "result.pkl"))
-    except FileNotFoundError:
-        pass
 
 
 def link_logs(layout: RunLayout, job_id: str, label: str) -> None:

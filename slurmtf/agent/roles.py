@@ -4,16 +4,16 @@ from typing import Any, Dict, List, NamedTuple
 
 
 class Role(NamedTuple):
-    """The part of one task: its rank among all tasks, its role, and its index among those of the same role."""
+    """The part of one task: its rank among all tasks, its role, and its number among those of the same role."""
 
     rank: int
     role: str
-    index: int
+    number: int
 
     @property
     def label(self) -> str:
-        """The name of the task in logs: role and index."""
-        return "{}-{}".format(self.role, self.index)
+        """The name of the task in logs: role and number."""
+        return "{}-{}".format(self.role, self.number)
 
 
 def table(plan: Dict[str, Any]) -> List[Role]:

@@ -181,7 +181,7 @@ class Task:
             "SLURMTF_EXPERIMENT": run["experiment"],
             "SLURMTF_RUN_FOLDER": self._layout.folder,
             "SLURMTF_ROLE": self.role.role,
-            "SLURMTF_INDEX": str(self.role.index),
+            "SLURMTF_INDEX": str(self.role.number),
             "SLURMTF_RANK": str(self.role.rank),
             "SLURMTF_WORLD_SIZE": str(self._plan["resources"]["tasks"]),
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Literal, Union
+from typing import Any, Literal
 
 from slurmtf.errors import Problem
 
@@ -36,7 +36,7 @@ class MultiWorker:
     backend: Literal["multiworker"] = "multiworker"
 
 
-Distribution = Union[Mpi, ParameterServer, MultiWorker]
+Distribution = Mpi | ParameterServer | MultiWorker
 KINDS: dict[str, type[Distribution]] = {"mpi": Mpi, "ps": ParameterServer, "multiworker": MultiWorker}
 
 
@@ -47,9 +47,10 @@ def counts(distribution: Distribution) -> dict[str, int]:
 
 def from_counts(backend: str, given: dict[str, int]) -> Distribution:
     """Return the distribution of ``backend`` with the counts that were given and that it knows."""
-    kind = KINDS[backend]
+    kind: Any = KINDS[backend]
     known = {f.name for f in fields(kind)}
-    return kind(**{name: count for name, count in given.items() if name in known})
+    distribution: Distribution = kind(**{name: count for name, count in given.items() if name in known})
+    return distribution
 
 
 def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Problem]:

@@ -25,13 +25,14 @@ def seconds(time: str | int) -> int:
         raise ValueError(f"{time!r} is not a time")
     if match["clock"]:
         parts = [int(part) for part in match["clock"].split(":")]
-        total = [lambda m: m * 60, lambda m, s: m * 60 + s, lambda h, m, s: h * 3600 + m * 60 + s][len(parts) - 1](*parts)
+        units = {1: (60,), 2: (60, 1), 3: (3600, 60, 1)}[len(parts)]
+        total = sum(part * unit for part, unit in zip(parts, units, strict=True))
     else:
         days, hours, minutes, rest = (int(match[name] or 0) for name in ("days", "dh", "dm", "ds"))
         total = ((days * 24 + hours) * 60 + minutes) * 60 + rest
     if not 0 < total <= LONGEST_S:
         raise ValueError(f"{time!r} is not between one second and a year")
-    return int(total)
+    return total
 
 
 def slurm_time(total: int) -> str:
@@ -93,9 +94,14 @@ def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Probl
         yield Problem(name, f"has {len(text)} characters; Slurm takes at most {longest}", "shorten it")
 
 
+def flag_name(name: str) -> str:
+    """Return a flag's long name without its dashes. Underscores stay: flags of site plugins have them."""
+    return name.lstrip("-")
+
+
 def normal_flag(name: str) -> str:
-    """Return a flag's name as Slurm writes it: ``--gpu_bind`` and ``gpu-bind`` are ``gpu-bind``."""
-    return name.lstrip("-").replace("_", "-")
+    """Return a flag's name for comparison: ``--gpu_bind`` and ``gpu-bind`` are the same."""
+    return flag_name(name).replace("_", "-")
 
 
 def check_flags(name: str, flags: object, reserved: Mapping[str, str]) -> Iterable[Problem]:

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from slurmtf.estimator.estimator import Estimator
 
 PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
-SOFTWARE = (*PACKAGES, "custom_docker_image", "image_registry_details", "user_managed", "shm_size", "environment_variables")
+SOFTWARE = (
+    *PACKAGES,
+    "custom_docker_image",
+    "image_registry_details",
+    "user_managed",
+    "shm_size",
+    "environment_variables",
+)
 
 OWN_SBATCH_FLAGS = {
     "output": "the job's log is in the run folder: read it with 'slurmtf logs'",

@@ -6,7 +6,7 @@ Pure: no disk, no Slurm, no clock. Whoever wants to know what slurmtf would do a
 from __future__ import annotations
 
 from slurmtf.plan.model import LaunchPlan, RunPlace
-from slurmtf.plan.render import render
-from slurmtf.plan.resolve import resolve
+from slurmtf.plan.rendering import render
+from slurmtf.plan.resolution import resolve
 
 __all__ = ["LaunchPlan", "RunPlace", "render", "resolve"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from slurmtf.errors import Problem
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.quantities import normal_flag, slurm_time
+from slurmtf.estimator.quantities import flag_name, normal_flag, slurm_time
 from slurmtf.plan.gpus import REQUESTS
 from slurmtf.plan.model import Resources, Value
 from slurmtf.sites.model import Site
@@ -26,13 +27,14 @@ def directives(estimator: Estimator, site: Site, resources: Resources, folder: s
     found: dict[str, list[Value]] = {}
     for flag, value in _computed(estimator, site, resources, folder, time_warning_s):
         found.setdefault(flag, []).append(value)
-    for extra in (site.directives, site.gpu.sbatch if resources.gpus_per_node else {}, estimator.sbatch):
-        found |= {normal_flag(flag): _as_list(value) for flag, value in extra.items()}
+    of_gpus: Mapping[str, Any] = site.gpu.sbatch if resources.gpus_per_node else {}
+    for extra in (site.directives, of_gpus, estimator.sbatch):
+        found |= {flag_name(flag): _as_list(value) for flag, value in extra.items()}
     refused = {normal_flag(flag) for flag in site.forbidden}
-    return [(flag, value) for flag, values in found.items() if flag not in refused for value in values]
+    return [(flag, value) for flag, values in found.items() if normal_flag(flag) not in refused for value in values]
 
 
-def _as_list(value: object) -> list[Value]:
+def _as_list(value: Any) -> list[Value]:
     values = value if isinstance(value, list) else [value]
     return [item for item in values if item is not None and item is not False]
 
@@ -81,12 +83,14 @@ def _mail(estimator: Estimator, site: Site) -> Iterable[tuple[str, Value]]:
 
 def missing_and_refused(estimator: Estimator, site: Site, found: Directives) -> Iterable[Problem]:
     """Yield a problem for each flag that the site requires and the job lacks, or refuses and the user asked for."""
-    given = {flag for flag, _ in found}
+    given = {normal_flag(flag) for flag, _ in found}
     for flag in map(normal_flag, site.required):
         if flag not in given:
             name = PARAMETER.get(flag)
             remedy = f"give {name}=..." if name else f"give sbatch={{{flag!r}: ...}}"
-            yield Problem(name or f"sbatch[{flag!r}]", f"{site.name} refuses a job without --{flag}", _known(site, flag, remedy))
+            yield Problem(
+                name or f"sbatch[{flag!r}]", f"{site.name} refuses a job without --{flag}", _known(site, flag, remedy)
+            )
     for flag in map(normal_flag, site.forbidden):
         if _asked(estimator, flag):
             name = PARAMETER.get(flag, f"sbatch[{flag!r}]")
@@ -106,5 +110,3 @@ def _asked(estimator: Estimator, flag: str) -> bool:
         return True
     name = PARAMETER.get(flag)
     return name is not None and flag not in ("gres",) and getattr(estimator, name) is not None
-
-

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from slurmtf.errors import Problem, SpecError, did_you_mean
-from slurmtf.estimator.quantities import normal_flag
+from slurmtf.estimator.quantities import flag_name
 from slurmtf.plan.model import Resources, Value
 from slurmtf.sites.model import Site
 
@@ -45,9 +45,9 @@ def flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> lis
     for name, value in items:
         for item in value if isinstance(value, list | tuple) else [value]:
             if item is True:
-                found.append(f"--{normal_flag(name)}")
+                found.append(f"--{flag_name(name)}")
             elif item is not None and item is not False:
-                found.append(f"--{normal_flag(name)}={item}")
+                found.append(f"--{flag_name(name)}={item}")
     return found
 
 
@@ -69,8 +69,8 @@ def srun(resources: Resources, site: Site, flags: Flags) -> list[str]:
         own["ntasks-per-node"] = resources.tasks_per_node
     own |= {"cpus-per-task": resources.cpus_per_task, "export": "ALL"}
     if resources.gpus_per_node:
-        own |= {normal_flag(name): value for name, value in site.gpu.srun.items()}
-    own |= {normal_flag(name): value for name, value in flags.items()}
+        own |= {flag_name(name): value for name, value in site.gpu.srun.items()}
+    own |= {flag_name(name): value for name, value in flags.items()}
     return ["srun", *flag_words(own), *site.launcher.args]
 
 

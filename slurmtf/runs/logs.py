@@ -37,7 +37,8 @@ class LogReader:
         """Print what is new and tell whether there was any."""
         files = self.files()
         labels = {path.stem for path in files}
-        return any([self._show(path, path.stem if len(labels) > 1 else "", last_look) for path in files])
+        shown = [self._show(path, path.stem if len(labels) > 1 else "", last_look) for path in files]
+        return any(shown)
 
     def show_rest(self) -> None:
         """Print all that is left, of a run that has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -161,10 +162,13 @@ class _View:
 
     @property
     def needs_slurm(self) -> bool:
-        return self._end is None and not self._current_verdict() and bool(self.record) and self.record.scheduler == "slurm"  # type: ignore[union-attr]
+        ended = self._end is not None or bool(self._current_verdict())
+        return not ended and self.record is not None and self.record.scheduler == "slurm"
 
     def _current_verdict(self) -> Mapping[str, Any]:
-        return self._verdict if self._verdict.get("job_id") == self._job_id and self._verdict.get("attempt", 0) >= self._attempt else {}
+        """Return the end that was written down, unless the job has been started again since."""
+        known = self._verdict
+        return known if known.get("job_id") == self._job_id and known.get("attempt", 0) >= self._attempt else {}
 
     @property
     def _attempt(self) -> int:
@@ -195,11 +199,9 @@ class _View:
 
     def _from_end(self, end: Mapping[str, Any]) -> RunState:
         cause, exit_code, number = end["cause"], end.get("exit_code"), end.get("signal")
-        if cause == "script" and exit_code == 0:
-            status = RunStatus.COMPLETED
-        else:
-            status = self._status_of(cause)
-        message = end.get("message") or {what: text for what, text in _CAUSES.values()}.get(cause, "")
+        completed = cause == "script" and exit_code == 0
+        status = RunStatus.COMPLETED if completed else self._status_of(cause)
+        message = end.get("message") or dict(_CAUSES.values()).get(cause, "")
         return self._base(status, cause=cause, message=message, exit_code=exit_code, signal=number, ended=end["time"])
 
     def _status_of(self, cause: str) -> RunStatus:
@@ -266,10 +268,8 @@ class _View:
 
     def _final(self, state: RunState) -> RunState:
         """Write down an end that only Slurm knew: it forgets after a while, the run folder does not."""
-        try:
+        with contextlib.suppress(OSError):  # somebody else's run, or a full disk: the answer is right all the same
             write_json(Path(self._layout.folder, VERDICT), {**vars(state), "status": state.status.value})
-        except OSError:
-            pass  # somebody else's run, or a full disk: the answer is right all the same
         return state
 
 

@@ -176,12 +176,12 @@ class Network:
 
 @dataclass(frozen=True)
 class Storage:
-    """Folders. '$NAME' and '~' are expanded on the login node."""
+    """Folders."""
 
     workspace: str | None = None
-    """Where runs go; all nodes must see it. Left out: ~/slurmtf."""
+    """Where runs go; all nodes must see it. '$NAME' and '~' are expanded on the login node. Left out: ~/slurmtf."""
     local: str | None = None
-    """Fast storage of a node, for the life of a job."""
+    """Fast storage of a node, for the life of a job. '$NAME' is expanded in the job."""
     local_in_ram: bool | None = None
     """Whether that is memory and counts as the job's."""
     purge_days: int | None = None

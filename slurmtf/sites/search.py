@@ -10,13 +10,24 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import Problem, SiteError, did_you_mean
-from slurmtf.estimator.quantities import check_flags, check_memory, check_time, normal_flag, printable
+from slurmtf.estimator.quantities import check_count, check_flags, check_memory, check_time, normal_flag, printable
 from slurmtf.sites.model import Site
+
+
+@dataclass(frozen=True)
+class UserConfig:
+    """``~/.config/slurmtf/config.yaml``."""
+
+    default_site: str | None = None
+
+
+NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
 
 
 def packaged(folder: str) -> Path:
@@ -68,11 +79,11 @@ def resolve_target(target: object) -> Site:
 
 def default_site() -> str:
     """Return ``$SLURMTF_SITE``, else ``default_site`` of ``~/.config/slurmtf/config.yaml``, else ``local``."""
-    from_environment = os.environ.get("SLURMTF_SITE")
     config = user_config() / "config.yaml"
-    if from_environment or not config.is_file():
-        return from_environment or "local"
-    return str(read_document(config, SiteError).data.get("default_site", "local"))
+    name = os.environ.get("SLURMTF_SITE")
+    if not name and config.is_file():
+        name = read_document(config, SiteError).parse(UserConfig).default_site
+    return name or "local"
 
 
 def _find(name: str, where: str, base: Path) -> Path:
@@ -88,10 +99,15 @@ def _find(name: str, where: str, base: Path) -> Path:
 def _read(path: Path) -> Site:
     document, data = _gather(path, chain=())
     site = document.parse(Site, {"name": path.stem, **data, "source": str(path.resolve())})
-    problems = [Problem(f"{path}: {p.where}", p.what, p.remedy) for p in _problems(site)]
+    problems = [Problem(document.where(_key_path(p.where)), p.what, p.remedy) for p in _problems(site)]
     if problems:
         raise SiteError(*problems)
     return site
+
+
+def _key_path(where: str) -> tuple[str, ...]:
+    """Return ``partitions.gpu.max_time`` and ``directives['x']`` as keys."""
+    return tuple(part for part in re.split(r"[.\[\]']+", where) if part)
 
 
 def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, Any]]:
@@ -105,8 +121,9 @@ def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, An
     chain = (*chain, path.resolve())
     origin = _find(str(parent), document.where(("extends",)), path.parent)
     if origin.resolve() in chain:
-        origin = packaged("site_configs") / f"{parent}.yaml"  # a user's profile may extend the packaged one of its name
-    if origin.resolve() in chain or not origin.is_file():
+        shipped = packaged("site_configs") / f"{parent}.yaml"  # a user's profile may extend the packaged one of its name
+        origin = shipped if shipped.is_file() else origin
+    if origin.resolve() in chain:
         raise SiteError(Problem(document.where(("extends",)), "the profile extends itself", "name another profile"))
     _, base = _gather(origin, chain)
     inherited = {key: value for key, value in base.items() if key not in ("name", "verified")}
@@ -121,7 +138,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _problems(site: Site) -> Iterator[Problem]:
-    yield from _times(site)
+    yield from _quantities(site)
     yield from check_flags("directives", site.directives, {})
     yield from check_flags("gpu.sbatch", site.gpu.sbatch, {})
     yield from check_flags("gpu.srun", site.gpu.srun, {})
@@ -129,11 +146,15 @@ def _problems(site: Site) -> Iterator[Problem]:
     clash = {normal_flag(f) for f in site.required} & {normal_flag(f) for f in site.forbidden}
     if clash:
         yield Problem("forbidden", f"{', '.join(sorted(clash))} can't be required too", "keep one of them")
+    unwritten = {normal_flag(f) for f in site.directives} & {normal_flag(f) for f in site.forbidden}
+    if unwritten:
+        yield Problem("directives", f"{', '.join(sorted(unwritten))} is forbidden too", "keep one of them")
     if site.launcher.default in site.launcher.forbidden:
         yield Problem("launcher.forbidden", f"holds the default {site.launcher.default!r}", "take it out")
 
 
-def _times(site: Site) -> Iterable[Problem]:
+def _quantities(site: Site) -> Iterable[Problem]:
+    yield from check_count("gpu.per_node", site.gpu.per_node, 1)
     yield from check_time("min_time", site.min_time)
     yield from check_time("defaults.time", site.defaults.time)
     yield from check_memory("defaults.memory", site.defaults.memory)
@@ -141,15 +162,22 @@ def _times(site: Site) -> Iterable[Problem]:
     for name, partition in site.partitions.items():
         yield from check_time(f"partitions.{name}.max_time", partition.max_time)
         yield from check_time(f"partitions.{name}.default_time", partition.default_time)
+    for name, preset in site.presets.items():
+        yield from check_time(f"presets.{name}.time", preset.time)
+        yield from check_memory(f"presets.{name}.memory", preset.memory)
 
 
 def _shell(site: Site) -> Iterable[Problem]:
-    if not re.match(r"^#! ?/\S*bash\b", site.environment.shebang):
+    if not re.match(r"^#! ?/\S*(env )?bash\b", site.environment.shebang):
         what = f"{site.environment.shebang!r} does not start bash"
         yield Problem("environment.shebang", what, "the batch script is bash: '#!/bin/bash' or '#!/bin/bash -l'")
     for name in site.environment.variables:
-        if not re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", name):
+        if not NAME.match(name):
             yield Problem(f"environment.variables.{name}", "is not a name for a variable", "use letters, digits, '_'")
+    for name in site.environment.unset:
+        if not NAME.match(name):
+            yield Problem("environment.unset", f"{name!r} is not a name for a variable", "use letters, digits, '_'")
+    yield from printable("environment.export", site.environment.export)
     for line in site.environment.prologue:
         yield from printable("environment.prologue", line, longest=10_000)
     if site.account_pattern is not None:

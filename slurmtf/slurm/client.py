@@ -14,7 +14,12 @@ from slurmtf.slurm.states import JobInfo
 
 TIMEOUT_S = 60
 TRIES = 3
-TRANSIENT = ("Socket timed out", "Unable to contact slurm controller", "Resource temporarily unavailable", "Connection refused")
+TRANSIENT = (
+    "Socket timed out",
+    "Unable to contact slurm controller",
+    "Resource temporarily unavailable",
+    "Connection refused",
+)
 
 
 class SlurmClient:

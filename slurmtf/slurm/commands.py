@@ -12,7 +12,14 @@ SQUEUE_FIELDS = "%i|%T|%S|%e|%N|%r|%Z"
 SACCT_FIELDS = "JobID,State,ExitCode,Start,End,NodeList,WorkDir"
 KEPT_IN_A_JOB = ("SLURM_CONF",)
 VARIABLE_OF_FLAG = {"time": "SBATCH_TIMELIMIT", "mem": "SBATCH_MEM_PER_NODE", "nodes": "SBATCH_NODES"}
-NEVER_INHERITED = ("SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_OUTPUT", "SBATCH_ERROR", "SBATCH_INPUT", "SBATCH_NO_REQUEUE")
+NEVER_INHERITED = (
+    "SBATCH_ARRAY_INX",
+    "SBATCH_WAIT",
+    "SBATCH_OUTPUT",
+    "SBATCH_ERROR",
+    "SBATCH_INPUT",
+    "SBATCH_NO_REQUEUE",
+)
 
 
 def _clusters(cluster: str | None) -> list[str]:
@@ -66,7 +73,15 @@ def _from_squeue(cells: Sequence[str]) -> JobInfo:
 def sacct(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
     """Ask the accounting for jobs by id, all in one call."""
     ids = ",".join(job_ids)
-    return ["sacct", *_clusters(cluster), "-X", "--noheader", "--parsable2", f"--format={SACCT_FIELDS}", f"--jobs={ids}"]
+    return [
+        "sacct",
+        *_clusters(cluster),
+        "-X",
+        "--noheader",
+        "--parsable2",
+        f"--format={SACCT_FIELDS}",
+        f"--jobs={ids}",
+    ]
 
 
 def parse_sacct(text: str) -> list[JobInfo]:

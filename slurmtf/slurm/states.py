@@ -66,5 +66,5 @@ class JobInfo:
 
 def parse_state(text: str) -> JobState:
     """Return the state of Slurm's word for it (``CANCELLED by 0``, ``NODE_FAIL`` ...). Raises ValueError."""
-    word = text.split()[0].rstrip("+") if text.split() else ""
+    word = text.split(maxsplit=1)[0].rstrip("+") if text.split() else ""
     return _OTHER_NAMES.get(word) or JobState(word)

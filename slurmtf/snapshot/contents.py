@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
 IGNORE_FILES = (".slurmtfignore", ".amlignore", ".gitignore")
 """The first of these that the source directory has is used, alone."""
-ALWAYS_IGNORED = (".git/", "__pycache__/", ".ipynb_checkpoints/", "/outputs", "/logs", "/.slurmtf/", "/.azureml/", "/azureml-logs/")
+ALWAYS_IGNORED = (
+    ".git/",
+    "__pycache__/",
+    ".ipynb_checkpoints/",
+    "/outputs",
+    "/logs",
+    "/.slurmtf/",
+    "/.azureml/",
+    "/azureml-logs/",
+)
 LIMIT_BYTES = "SLURMTF_SNAPSHOT_MAX_MB"
 LIMIT_FILES = "SLURMTF_SNAPSHOT_MAX_FILES"
 DEFAULT_MB, DEFAULT_FILES = 300, 2000
@@ -81,7 +90,7 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     return contents
 
 
-def _spec(root: Path) -> pathspec.PathSpec:
+def _spec(root: Path) -> pathspec.GitIgnoreSpec:
     import pathspec  # noqa: PLC0415
 
     own = next((root / name for name in IGNORE_FILES if (root / name).is_file()), None)
@@ -90,7 +99,7 @@ def _spec(root: Path) -> pathspec.PathSpec:
 
 
 class _Walker:
-    def __init__(self, root: Path, spec: pathspec.PathSpec, outside: list[Path], left_out: list[str]) -> None:
+    def __init__(self, root: Path, spec: pathspec.GitIgnoreSpec, outside: list[Path], left_out: list[str]) -> None:
         self._root = root.resolve()
         self._spec = spec
         self._outside = outside
@@ -127,7 +136,7 @@ class _Walker:
 
     def _target(self, path: str) -> str:
         """Return where a link points. One that leaves the source is made absolute: the copy lies elsewhere."""
-        target = os.readlink(path)
+        target = str(Path(path).readlink())
         real = Path(os.path.normpath(Path(path).parent.resolve() / target))
         return target if not Path(target).is_absolute() and real.is_relative_to(self._root) else str(real)
 
@@ -159,5 +168,7 @@ def _advice(contents: Contents, variable: str, by_size: bool) -> str:
         top = "/".join(entry.name.split("/")[:2])
         weights[top] = weights.get(top, 0) + (entry.size if by_size else entry.kind != "folder")
     biggest = sorted(weights, key=lambda name: -weights[name])[:5]
-    told = ", ".join(f"{name} ({weights[name] / 10**6:,.1f} MB)" if by_size else f"{name} ({weights[name]:,} files)" for name in biggest)
+    told = ", ".join(
+        f"{name} ({weights[name] / 10**6:,.1f} MB)" if by_size else f"{name} ({weights[name]:,} files)" for name in biggest
+    )
     return f"the biggest: {told}. Name data and results in {IGNORE_FILES[0]}, or raise ${variable}"

@@ -23,7 +23,7 @@ MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
     (r"AssocMaxSubmitJob|QOSMaxSubmitJob", (), "you have as many jobs queued as you may: wait for one, or cancel one"),
     (r"violates accounting/QOS policy", ("account", "qos", "time", "nodes"), "a limit of your account or QOS is reached"),
     (r"mail-type", ("mail-type",), "give NONE, BEGIN, END, FAIL, REQUEUE, TIME_LIMIT or ALL"),
-    (r"unrecognized option|Invalid option|invalid option", (), "this Slurm does not know the flag: take it out of sbatch={...}"),
+    (r"unrecognized option|Invalid option|invalid option", (), "this Slurm has no such flag: take it out of sbatch={...}"),
 )  # fmt: skip
 
 

@@ -68,7 +68,7 @@ def _as_info(job: JobInfo) -> dict[str, str]:
     return {"JobID": job.job_id, "State": job.state.value, "NodeList": job.nodes, "Reason": job.reason}
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def watcher_of(cluster: str | None) -> JobWatcher:
     """Return the one watcher of a cluster, so that all its jobs are asked for together."""
     return JobWatcher(SlurmClient(cluster))

@@ -34,7 +34,7 @@ def root() -> Path:
 
 
 def build_environ() -> dict[str, str]:
-    """PYTHON*: PYTHONDONTWRITEBYTECODE alone doubles the time of every later `import tensorflow`."""
+    """This process's, less what would steer a build: PYTHONDONTWRITEBYTECODE doubles each later TensorFlow import."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -68,6 +68,7 @@ class Job:
         # When this process is killed, its children live on and still write here: they inherit the lock until they end.
         return subprocess.run(
             command,
+            check=False,
             cwd=self.folder,  # pip would import, and uv be configured by, what stands in the clone
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -1,6 +1,7 @@
 """Session fixtures with the pythons of the environments; the first use on a machine builds, which takes minutes.
 
-Where one can't be built the tests are skipped, or with SLURMTF_REQUIRE_ENVS=1 they fail. Python 3.7 is required nowhere.
+Where one can't be built its tests are skipped; with SLURMTF_REQUIRE_ENVS=1 they fail, save where only a Python 3.7 is
+missing.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from .build import build
 from .cache import BuildError
 from .interpreters import NoInterpreter
+from .recipes import build
 
 
 @pytest.fixture(scope="session")
@@ -39,10 +40,10 @@ def provide(name: str, config: pytest.Config, optional: bool = False) -> Path:
         with progress_shown(config):
             return build(name)
     except BuildError as error:
-        required = os.environ.get("SLURMTF_REQUIRE_ENVS") == "1"
-        if required and not (optional and isinstance(error, NoInterpreter)):
-            pytest.fail(f"environment {name}: {error}", pytrace=False)
-        pytest.skip(f"environment {name}: {error}")
+        reason, forgiven = f"environment {name}: {error}", optional and isinstance(error, NoInterpreter)
+    if os.environ.get("SLURMTF_REQUIRE_ENVS") == "1" and not forgiven:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
 
 
 def progress_shown(config: pytest.Config) -> AbstractContextManager[None]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from .cache import BuildError, Job, once, root
 
 VERSION = "0.28.1"
+UNISOLATED = ("--no-deps", "--no-build-isolation")  # the build must find the environment's TensorFlow
 
 XLA_SOURCE = "horovod/tensorflow/xla_mpi_ops.cc"
 XLA_GUARD = "#if TENSORFLOW_VERSION >= 2006000000\n"
@@ -56,12 +57,12 @@ class Horovod:
             raise BuildError("Horovod needs MPI's compiler: no mpicxx in PATH (Debian: openmpi-bin libopenmpi-dev)")
         with tempfile.TemporaryDirectory(dir=job.folder) as scratch:
             source = self._source(job, python, Path(scratch))
-            wheel = [python, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-cache-dir"]
-            job.run("compiling, 2 to 5 minutes", *wheel, "-w", job.folder, source, environ=self._options())
+            wheel = ("wheel", *UNISOLATED, "--no-cache-dir", "-w", job.folder, source)
+            job.run("compiling, 2 to 5 minutes", python, "-m", "pip", *wheel, environ=self._options())
 
     def _source(self, job: Job, python: Path, scratch: Path) -> Path:
-        download = [python, "-m", "pip", "download", "--no-deps", "--no-build-isolation", "--no-binary=:all:"]
-        job.run("fetching the source", *download, "-d", scratch, f"horovod=={VERSION}")
+        download = ("download", *UNISOLATED, "--no-binary=:all:", "-d", scratch, f"horovod=={VERSION}")
+        job.run("fetching the source", python, "-m", "pip", *download)
         shutil.unpack_archive(next(scratch.glob("horovod-*.tar.gz")), scratch)
         source = scratch / f"horovod-{VERSION}"
         for patch in self.patches:
@@ -80,7 +81,7 @@ class Horovod:
         }
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def mpi() -> str:
     """The MPI's name and version, as it says itself."""
     try:

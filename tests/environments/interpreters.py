@@ -43,7 +43,7 @@ def find(minors: Sequence[str]) -> Interpreter:
     raise NoInterpreter(f"no working python{' or python'.join(minors)} in PATH")
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def installed(minor: str) -> Interpreter | None:
     answers = (ask(file) for file in candidates(minor) if os.access(file, os.X_OK))
     return next((answer for answer in answers if answer and answer.minor == minor), None)
@@ -58,10 +58,9 @@ def candidates(minor: str) -> Iterator[Path]:
 
 def ask(python: Path) -> Interpreter | None:
     try:
-        answer = subprocess.run(
-            [python, "-I", "-S", "-c", QUESTION], capture_output=True, text=True, timeout=60, env=build_environ()
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        question = [str(python), "-I", "-S", "-c", QUESTION]
+        answer = subprocess.run(question, check=True, capture_output=True, text=True, timeout=60, env=build_environ())
+    except (OSError, subprocess.SubprocessError):
         return None
-    lines = answer.stdout.split("\n")
-    return Interpreter(Path(lines[0]), lines[1]) if answer.returncode == 0 else None
+    path, version, *_ = answer.stdout.split("\n")
+    return Interpreter(Path(path), version)

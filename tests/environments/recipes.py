@@ -99,7 +99,7 @@ def installer(uv: Path | None, python: Path) -> list[str | Path]:
 def find_uv() -> Path | None:
     """From PATH, else from a venv of its own in the cache; None where neither can be had."""
     found = shutil.which("uv")
-    if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
+    if found and subprocess.run([found, "--version"], check=False, capture_output=True).returncode == 0:
         return Path(found)
     try:
         return once(root() / "tools" / UV.replace("==", "-"), "bin/uv", install_uv)

@@ -210,8 +210,9 @@ def _warnings(estimator: Estimator, site: Site, resources: Resources) -> Iterabl
         yield f"partition {resources.partition} allows at most {known.max_time}: the job may wait for ever"
     if known and known.gpus is False and resources.gpus_per_node:
         yield f"partition {resources.partition} has no GPUs"
-    if site.gpu.per_node and resources.gpus_per_node > site.gpu.per_node:
-        yield f"{resources.gpus_per_node} GPUs on a node are asked for; nodes of {site.name} have {site.gpu.per_node}"
+    per_node = (known.gpus_per_node if known else None) or site.gpu.per_node
+    if per_node and resources.gpus_per_node > per_node:
+        yield f"{resources.gpus_per_node} GPUs on a node are asked for; nodes of {site.name} have {per_node}"
     if estimator.mail_type and site.mail_works is False:
         yield f"{site.name} does not send mail"
     if site.status == "retired":
