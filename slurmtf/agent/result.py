@@ -11,7 +11,7 @@ from .layout import RunLayout
 def write(layout: RunLayout, job_id: str, outcome: str, value: Any) -> None:
     """Leave ``('success', value)`` or ``('error', text)`` (submitit.core.submission.process_job)."""
     path = layout.submitit_file(job_id, "result.pkl")
-    partial = "{}.partial-{}".format(path, os.getpid())
+    partial = "{}.partial-{}".format(path, os.urandom(4).hex())
     with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         pickle.dump((outcome, value), file, protocol=4)
     os.replace(partial, path)

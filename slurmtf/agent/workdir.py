@@ -14,7 +14,7 @@ def prepare(layout: RunLayout) -> None:
     """
     if os.path.isdir(layout.work):
         return
-    partial = "{}.partial-{}".format(layout.work, os.getpid())
+    partial = "{}.partial-{}".format(layout.work, os.urandom(4).hex())
     os.mkdir(partial, 0o700)
     try:
         _unpack(layout.source, partial)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -79,8 +78,3 @@ class LogReader:
 def _matches(label: str, role: str) -> bool:
     """Tell whether a log belongs to a role ('worker') or to one task of it ('worker-0')."""
     return role in (label, label.rpartition("-")[0])
-
-
-def roles(layout: RunLayout) -> Sequence[str]:
-    """Return the labels of the tasks that have a log."""
-    return sorted({path.stem for path in Path(layout.logs).glob("*.out")})

@@ -33,7 +33,7 @@ class Run:
         if not is_run(Path(folder)):
             raise RunNotFoundError(Problem(str(folder), "is not a run folder", "give the folder that holds plan.json"))
         self.folder = Path(folder).resolve()
-        self._layout = RunLayout(str(self.folder))
+        self.layout = RunLayout(str(self.folder))
 
     @classmethod
     def find(cls, name: str, workspace: str | Path | None = None) -> Run:
@@ -53,28 +53,28 @@ class Run:
     @property
     def plan(self) -> dict[str, Any]:
         """Everything that was decided for the run."""
-        found: dict[str, Any] = json.loads(Path(self._layout.plan).read_text(encoding="utf-8"))
+        found: dict[str, Any] = json.loads(Path(self.layout.plan).read_text(encoding="utf-8"))
         return found
 
     @property
     def job(self) -> Any:
         """The submitit job: ``done()``, ``result()``, ``exception()``, ``stdout()`` ... None while there is none."""
-        record = read_record(self._layout)
+        record = read_record(self.layout)
         if record is None:
             return None
         if record.scheduler == "local":
             from slurmtf.submit.local import LocalRunJob  # noqa: PLC0415
 
-            return LocalRunJob(self._layout.submitit, record.job_id)
+            return LocalRunJob(self.layout.submitit, record.job_id)
         from slurmtf.submit.slurm import SlurmtfJob  # noqa: PLC0415
 
-        return SlurmtfJob(self._layout.submitit, record.job_id)
+        return SlurmtfJob(self.layout.submitit, record.job_id)
 
     @property
     def state(self) -> RunState:
         """What is known of the run now."""
-        if read_record(self._layout) is None:
-            adopt(self._layout)
+        if read_record(self.layout) is None:
+            adopt(self.layout)
         return states_of([self.folder])[0]
 
     def get_status(self) -> str:
@@ -116,17 +116,18 @@ class Run:
 
         Raises RunFailedError with the run's last words when it failed or was cancelled, unless ``raise_on_error`` is false.
         """
-        reader = LogReader(self._layout, output or sys.stdout) if show_output else None
-        state = self._follow(reader, on_state)
+        reader = LogReader(self.layout, output or sys.stdout) if show_output else None
+        state = self.follow(reader, on_state)
         if raise_on_error and state.status is not RunStatus.COMPLETED:
             raise RunFailedError(failure(self, state))
         return self.get_details()
 
-    def _follow(self, reader: LogReader | None, on_state: Callable[[RunState], None] | None) -> RunState:
+    def follow(self, reader: LogReader | None, on_state: Callable[[RunState], None] | None) -> RunState:
+        """Wait until the run has ended; print what ``reader`` reads, tell ``on_state`` each change. Returns the end."""
         known, pause, next_look = None, FIRST_STATE_POLL_S, 0.0
         journal_size = -1
         while True:
-            size = _size(self._layout.journal)
+            size = _size(self.layout.journal)
             if time.monotonic() >= next_look or size != journal_size:
                 state, journal_size = self.state, size
                 pause = FIRST_STATE_POLL_S if state != known else min(pause * 1.5, LAST_STATE_POLL_S)
@@ -142,6 +143,11 @@ class Run:
                 return known
             time.sleep(LOG_POLL_S if pause > LOG_POLL_S else pause)
 
+    @property
+    def tasks(self) -> list[str]:
+        """The names of the tasks that have a log: role and number."""
+        return sorted({path.stem for path in Path(self.layout.logs).glob("*.out")})
+
     def cancel(self) -> None:
         """End the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""
         job = None if self.state.status.final else self.job
@@ -151,7 +157,7 @@ class Run:
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and what describes it."""
-        skipped = {self._layout.work, self._layout.submitit}
+        skipped = {self.layout.work, self.layout.submitit}
         found: list[str] = []
         for folder, folders, files in os.walk(self.folder):
             folders[:] = sorted(name for name in folders if str(Path(folder, name)) not in skipped)

@@ -1,0 +1,90 @@
+"""The ``slurmtf`` command. Only the command that is called is imported."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from slurmtf.cli import output
+from slurmtf.errors import SlurmtfError, did_you_mean
+
+COMMANDS = {
+    "run": "submit a training and follow it; Ctrl-C detaches",
+    "submit": "submit a training and return at once",
+    "plan": "show what would be decided; touches nothing",
+    "render": "show the batch script; touches nothing",
+    "ls": "list the runs",
+    "status": "show where a run is, and why",
+    "logs": "show the logs of a run",
+    "wait": "wait for a run and exit as it did",
+    "cancel": "end runs",
+    "sites": "list, show and check site profiles",
+    "schema": "print the JSON Schema of job files, for editors",
+    "completion": "print the shell's completion script",
+}
+GROUPS = {
+    "Start": ("run", "submit", "plan", "render"),
+    "Follow": ("ls", "status", "logs", "wait", "cancel"),
+    "Set up": ("sites", "schema", "completion"),
+}
+EXIT_CODES = {
+    "0": "done, or the run completed",
+    "1": "the run failed and has no exit code of its own",
+    "2": "wrong input, or refused by Slurm; nothing was written or submitted",
+    "3": "Slurm does not answer",
+    "130": "detached by Ctrl-C, or the run was cancelled",
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is called: ``slurmtf --help`` shows the table above."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"slurmtf.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        for title, names in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name, COMMANDS[name]) for name in names])
+        with formatter.section("Exit codes ('run' and 'wait' exit as the run did)"):
+            formatter.write_dl(
+                [*EXIT_CODES.items(), ("124", "the run reached its time limit"), ("128+n", "killed by signal n")]
+            )
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as err:
+            raise click.UsageError(f"{err.message} {did_you_mean(args[0], COMMANDS)}".strip(), ctx) from None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="slurmtf", prog_name="slurmtf", message="%(prog)s %(version)s")
+def app() -> None:
+    """Describe a TensorFlow training once and run it on any Slurm cluster."""
+
+
+def main() -> None:
+    """Run the command line; every error that slurmtf raises on purpose is told without a traceback."""
+    try:
+        app.main(prog_name="slurmtf", standalone_mode=False)
+    except SlurmtfError as err:
+        sys.exit(output.fail(err))
+    except click.exceptions.Exit as err:
+        sys.exit(err.exit_code)
+    except click.ClickException as err:
+        sys.exit(output.fail_usage(err))
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(141)

@@ -1,0 +1,46 @@
+"""``slurmtf ls``"""
+
+from __future__ import annotations
+
+import click
+
+from slurmtf.cli.options import workspace_option
+from slurmtf.cli.output import clock, colour, duration, emit, json_option
+from slurmtf.cli.present import elapsed, run_data
+from slurmtf.runs import Run, RunState
+from slurmtf.runs.status import states_of
+from slurmtf.runs.workspace import known_workspaces, run_folders
+
+HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
+
+
+@click.command("ls")
+@click.option("--experiment", "-x", default=None, help="Only this series of runs.")
+@click.option("--number", "-n", default=20, show_default=True, help="How many, the newest first; 0 is all.")
+@workspace_option
+@json_option
+def command(experiment: str | None, number: int, workspace: str | None) -> None:
+    """List the runs, newest first."""
+    workspaces = known_workspaces(workspace)
+    folders = run_folders(workspaces, experiment)
+    shown = folders[:number] if number else folders
+    runs = [(Run(folder), state) for folder, state in zip(shown, states_of(shown), strict=True)]
+    if not runs:
+        emit([], f"no runs in {', '.join(map(str, workspaces))}")
+        return
+    text = table_of(runs)
+    if len(folders) > len(shown):
+        text += f"\n... and {len(folders) - len(shown)} older ones: slurmtf ls -n 0"
+    emit([run_data(run, state) for run, state in runs], text)
+
+
+def table_of(runs: list[tuple[Run, RunState]]) -> str:
+    from slurmtf.cli.output import table  # noqa: PLC0415
+
+    return table([HEADING, *(_row(run, state) for run, state in runs)])
+
+
+def _row(run: Run, state: RunState) -> tuple[str, ...]:
+    why = state.reason or state.message.partition("\n")[0].partition(";")[0] or state.doubt
+    ran = duration(elapsed(state)) if state.started else ""
+    return (run.id, colour(state.status.value), state.job_id or "", clock(state.started), ran, why[:60])

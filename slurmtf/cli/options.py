@@ -1,0 +1,158 @@
+"""The options that describe a training, declared once for 'run', 'submit', 'plan' and 'render'."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slurmtf.cli.output import json_option
+from slurmtf.documents import Document, read_document
+from slurmtf.errors import Problem, SpecError
+from slurmtf.estimator import Environment, Estimator
+from slurmtf.estimator.document import from_document
+from slurmtf.runs import Experiment
+
+SEE_FILE = "in place of what a job file says"
+
+
+@dataclass(frozen=True)
+class Option:
+    """A command-line option and the estimator's parameter that it sets."""
+
+    flags: tuple[str, ...]
+    parameter: str
+    about: str
+    kind: Any = str
+    repeated: bool = False
+
+
+OPTIONS = (
+    Option(("--site", "-s"), "compute_target", "Where to run: a site's name, a profile's path, or 'local'."),
+    Option(("--source",), "source_directory", "The folder to take along (default: the script's)."),
+    Option(("--nodes", "-N"), "node_count", "How many nodes.", int),
+    Option(("--backend",), "distributed_backend", "How processes divide the work: mpi, ps or multiworker."),
+    Option(("--processes-per-node",), "process_count_per_node", "MPI ranks on each node.", int),
+    Option(("--workers",), "worker_count", "Workers, with ps and multiworker.", int),
+    Option(("--parameter-servers",), "parameter_server_count", "Parameter servers, with ps.", int),
+    Option(("--gpu",), "use_gpu", "Ask for one GPU for each process of a node.", bool),
+    Option(("--gpus-per-node", "-G"), "gpus_per_node", "GPUs on each node.", int),
+    Option(("--gpu-type",), "gpu_type", "The type of GPU, as the site calls it."),
+    Option(("--cpus-per-task", "-c"), "cpus_per_task", "CPUs of each process.", int),
+    Option(("--mem",), "memory", "Memory on each node, for example 16G."),
+    Option(("--time", "-t"), "time", "Time limit, for example 1:30:00."),
+    Option(("--partition", "-p"), "partition", "Partition."),
+    Option(("--account", "-A"), "account", "Account."),
+    Option(("--qos", "-q"), "qos", "QOS."),
+    Option(("--constraint", "-C"), "constraint", "Node features."),
+    Option(("--exclusive",), "exclusive", "Whole nodes.", bool),
+    Option(("--job-name", "-J"), "job_name", "The job's name in Slurm."),
+    Option(("--mail-type",), "mail_type", "When Slurm writes mail.", repeated=True),
+    Option(("--mail-user",), "mail_user", "Whom Slurm writes to."),
+    Option(("--preset",), "vm_size", "One of the site's presets."),
+    Option(("--framework-version",), "framework_version", "One of the site's TensorFlow versions."),
+    Option(("--launcher",), "launcher", "How processes are started (default: the site's choice)."),
+    Option(("--template",), "template", "Another template for the batch script."),
+    Option(("--env", "-e"), "environment_variables", "NAME=VALUE for the script; may be secret.", repeated=True),
+    Option(("--sbatch",), "sbatch", "FLAG[=VALUE]: any other flag of sbatch.", repeated=True),
+    Option(("--srun",), "srun", "FLAG[=VALUE]: any other flag of srun.", repeated=True),
+)
+SOFTWARE = (
+    Option(("--python",), "python", "The interpreter (default: the one that runs slurmtf)."),
+    Option(("--module", "-m"), "modules", "An environment module to load.", repeated=True),
+)
+PLACE = (
+    Option(("--experiment", "-x"), "experiment", "The series of runs (default: the script's name)."),
+    Option(("--workspace", "-w"), "workspace", "Where runs go; all nodes must see it."),
+)
+
+
+def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that looks at runs the option ``--workspace``."""
+    return click.option("--workspace", "-w", default=None, help="Where the runs are (default: of your site and this machine).")(
+        command
+    )
+
+
+def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options, the target and the script's arguments; it gets a :class:`Training`."""
+
+    def with_training(target: str, arguments: tuple[str, ...], **options: Any) -> Any:
+        own = {option.parameter: options.pop(option.parameter) for option in (*OPTIONS, *SOFTWARE, *PLACE)}
+        return command(training=_training(target, arguments, own), **options)
+
+    with_training.__doc__ = command.__doc__
+    wrapped: Callable[..., Any] = with_training
+    for option in reversed((*OPTIONS, *SOFTWARE, *PLACE)):
+        wrapped = _declare(option)(wrapped)
+    wrapped = click.argument("arguments", nargs=-1, type=click.UNPROCESSED)(wrapped)
+    return json_option(click.argument("target")(wrapped))
+
+
+def _declare(option: Option) -> Callable[..., Any]:
+    name = option.parameter
+    if option.kind is bool:
+        return click.option(*option.flags, name, is_flag=True, default=None, help=option.about)
+    return click.option(*option.flags, name, type=option.kind, multiple=option.repeated, default=None, help=option.about)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What the command line asks for."""
+
+    estimator: Estimator
+    experiment: Experiment
+
+
+def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> Training:
+    """Return the training of a script or a job file, with the options in place of what a job file says."""
+    overrides = _overrides(options)
+    if arguments:
+        overrides["script_params"] = list(arguments)
+    if target.endswith((".yaml", ".yml")):
+        estimator = from_document(read_document(Path(target), SpecError), Path(target).parent, overrides)
+    else:
+        estimator = from_document(_bare_document(), Path(), _of_script(target, overrides))
+    name = options["experiment"] or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(estimator.script).stem).strip("-_")[:36] or "run"
+    return Training(estimator, Experiment(name, options["workspace"]))
+
+
+def _bare_document() -> Document:
+    return Document("estimator: TensorFlow", "command line", SpecError)
+
+
+def _of_script(target: str, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Return the overrides with entry script and source directory: by default the script's folder."""
+    script = Path(target).expanduser().absolute()
+    source = Path(overrides.get("source_directory") or script.parent).expanduser().absolute()
+    entry = str(script.relative_to(source)) if script.is_relative_to(source) else str(script)
+    return {**overrides, "source_directory": str(source), "entry_script": entry}
+
+
+def _overrides(options: dict[str, Any]) -> dict[str, Any]:
+    found = {}
+    for option in OPTIONS:
+        value = options[option.parameter]
+        if value not in (None, ()):
+            found[option.parameter] = list(value) if option.repeated else value
+    for name in ("environment_variables", "sbatch", "srun"):
+        if name in found:
+            found[name] = dict(_pair(name, text) for text in found[name])
+    software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
+    if software:
+        software["modules"] = list(software.get("modules", ()))
+        found["environment_definition"] = Environment(**software)
+    return found
+
+
+def _pair(name: str, text: str) -> tuple[str, Any]:
+    key, given, value = text.partition("=")
+    if given:
+        return key, value
+    if name == "environment_variables":
+        raise SpecError(Problem("--env", f"{text!r} has no '='", "write NAME=VALUE"))
+    return key, True

@@ -1,0 +1,119 @@
+"""What a command prints: text for people, or one JSON envelope of a fixed shape for programs.
+
+The envelope::
+
+    {"slurmtf": 1, "command": "status", "ok": true, "data": ..., "warnings": [...], "error": null}
+    {"slurmtf": 1, "command": "submit", "ok": false, "data": null, "warnings": [],
+     "error": {"type": "SpecError", "exit_code": 2, "problems": [{"where": ..., "what": ..., "remedy": ...}]}}
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from slurmtf.errors import Problem, SlurmtfError
+
+ENVELOPE = 1
+MARKS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan", "NotResponding": "red"}
+
+
+class _Mode:
+    json = False
+
+
+def _choose_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001
+    _Mode.json = _Mode.json or value
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option ``--json``."""
+    about = "Print one JSON object instead of text."
+    return click.option("--json", is_flag=True, expose_value=False, is_eager=True, callback=_choose_json, help=about)(command)
+
+
+def wants_json() -> bool:
+    return _Mode.json
+
+
+def emit(data: Any, text: str, warnings: Sequence[str] = ()) -> None:
+    """Print a command's result."""
+    if _Mode.json:
+        _print_envelope(True, data, warnings, None)
+        return
+    for warning in warnings:
+        note(f"warning: {warning}", fg="yellow")
+    if text:
+        click.echo(text)
+
+
+def note(text: str, **style: Any) -> None:
+    """Tell the user something on the way, on standard error; nothing where a program reads."""
+    if not _Mode.json:
+        click.secho(text, err=True, **style)
+
+
+def fail(error: SlurmtfError) -> int:
+    """Tell an error and return the exit code."""
+    if _Mode.json:
+        _print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, error.problems))
+    else:
+        for problem in error.problems:
+            click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+            click.echo(str(problem), err=True)
+    return error.exit_code
+
+
+def fail_usage(error: click.ClickException) -> int:
+    """Tell a wrong command line and return the exit code."""
+    if _Mode.json:
+        _print_envelope(False, None, (), _facts("UsageError", error.exit_code, [Problem("", error.format_message())]))
+    else:
+        error.show()
+    return error.exit_code
+
+
+def _facts(kind: str, exit_code: int, problems: Sequence[Problem]) -> dict[str, Any]:
+    return {"type": kind, "exit_code": exit_code, "problems": [vars(problem) for problem in problems]}
+
+
+def _print_envelope(ok: bool, data: Any, warnings: Sequence[str], error: Any) -> None:
+    command = click.get_current_context(silent=True)
+    name = command.info_name if command else next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    envelope = {"slurmtf": ENVELOPE, "command": name, "ok": ok, "data": data, "warnings": list(warnings), "error": error}
+    click.echo(json.dumps(envelope, indent=1))
+
+
+def colour(status: str) -> str:
+    return click.style(status, fg=MARKS.get(status))
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as aligned columns; the first row is the heading."""
+    widths = [max(len(click.unstyle(row[column])) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
+def clock(seconds: float | None) -> str:
+    """Return a time of day, with the date when it is not today's."""
+    if seconds is None:
+        return ""
+    moment = time.localtime(seconds)
+    today = time.strftime("%Y%m%d", moment) == time.strftime("%Y%m%d")
+    return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M", moment)
+
+
+def duration(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"

@@ -1,0 +1,24 @@
+"""``slurmtf render``"""
+
+from __future__ import annotations
+
+import click
+
+from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.output import emit
+
+
+@click.command("render")
+@training_options
+def command(training: Training) -> None:
+    """Show the batch script of TARGET, a script or a job file. Writes nothing, submits nothing, asks no Slurm.
+
+    Arguments of the script stand after --.
+    """
+    show_script(training)
+
+
+def show_script(training: Training) -> None:
+    """Print the script as it would be submitted, with a run id to be."""
+    plan, script = training.experiment.plan(training.estimator, run_id="RUN-ID")
+    emit({"script": script}, script.rstrip("\n"), plan.warnings)

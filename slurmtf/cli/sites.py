@@ -1,0 +1,73 @@
+"""``slurmtf sites``"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slurmtf.cli.output import emit, json_option, table
+from slurmtf.documents import dump_yaml
+from slurmtf.errors import Problem, SiteError
+from slurmtf.sites import available, load
+from slurmtf.sites.search import default_site
+
+
+@click.group("sites", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """List, show and check site profiles."""
+
+
+@command.command("list")
+@json_option
+def list_() -> None:
+    """List the profiles that can be named."""
+    rows, data = [("NAME", "STATUS", "DESCRIPTION", "FILE")], []
+    chosen = default_site()
+    for name, path in available().items():
+        try:
+            site = load(path)
+            status = "verified" if site.verified else f"documented {site.documented_on or ''}".strip()
+            status, about = ("retired" if site.status == "retired" else status), site.description
+        except SiteError as err:
+            status, about = "wrong", err.problems[0].what
+        rows.append((name + ("*" if name == chosen else ""), status, about, str(path)))
+        data.append({"name": name, "status": status, "description": about, "file": str(path), "default": name == chosen})
+    emit(data, table(rows) + "\n* your default site ($SLURMTF_SITE, or default_site in ~/.config/slurmtf/config.yaml)")
+
+
+@command.command("show")
+@click.argument("name")
+@json_option
+def show(name: str) -> None:
+    """Show what the profile NAME (or the file) comes to, inherited values included."""
+    data = _spare(asdict(load(name)))
+    emit(data, dump_yaml(data).rstrip())
+
+
+def _spare(data: Any) -> Any:
+    """Leave out what is not known."""
+    if isinstance(data, dict):
+        kept = {key: _spare(value) for key, value in data.items()}
+        return {key: value for key, value in kept.items() if value not in (None, {}, [], "")}
+    return data
+
+
+@command.command("validate")
+@click.argument("names", nargs=-1, required=True)
+@json_option
+def validate(names: tuple[str, ...]) -> None:
+    """Check profiles, by name or file. Exits with 2 when one is wrong."""
+    problems: list[Problem] = []
+    for name in names:
+        try:
+            load(name)
+        except SiteError as err:
+            problems += err.problems
+    if problems:
+        raise SiteError(*problems)
+    emit([str(Path(name)) for name in names], "\n".join(f"{name}: fine" for name in names))
+    sys.exit(0)

@@ -1,0 +1,21 @@
+"""``slurmtf status``"""
+
+from __future__ import annotations
+
+import click
+
+from slurmtf.cli.options import workspace_option
+from slurmtf.cli.output import emit, json_option
+from slurmtf.cli.present import details, run_data
+from slurmtf.runs import Run
+
+
+@click.command("status")
+@click.argument("run", default="last")
+@workspace_option
+@json_option
+def command(run: str, workspace: str | None) -> None:
+    """Show where RUN is, and why: an id, the end of one, a job id, a run folder, or 'last'."""
+    found = Run.find(run, workspace)
+    state = found.state
+    emit(run_data(found, state), details(found, state))

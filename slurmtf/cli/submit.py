@@ -1,0 +1,33 @@
+"""``slurmtf submit``"""
+
+from __future__ import annotations
+
+import click
+
+from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.output import emit, note
+from slurmtf.cli.present import run_data
+from slurmtf.cli.render import show_script
+from slurmtf.runs import Run
+
+
+@click.command("submit")
+@click.option("--dry-run", is_flag=True, help="Show the batch script instead.")
+@training_options
+def command(training: Training, dry_run: bool) -> None:
+    """Submit TARGET, a script or a job file, and return at once.
+
+    Arguments of the script stand after --.
+    """
+    if dry_run:
+        show_script(training)
+        return
+    run = submit(training)
+    emit(run_data(run, run.state), run.id, run.plan["warnings"])
+    note(f"follow it with: slurmtf logs -f {run.id}")
+
+
+def submit(training: Training) -> Run:
+    """Submit the training and say so."""
+    note(f"submitting {training.estimator.script} from {training.estimator.source_directory}", dim=True)
+    return training.experiment.submit(training.estimator)

@@ -1,0 +1,21 @@
+"""``slurmtf wait``"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from slurmtf.cli.follow import follow
+from slurmtf.cli.options import workspace_option
+from slurmtf.cli.output import json_option
+from slurmtf.runs import Run
+
+
+@click.command("wait")
+@click.argument("run", default="last")
+@workspace_option
+@json_option
+def command(run: str, workspace: str | None) -> None:
+    """Wait for RUN and exit as it did: with the script's exit code, 128 + its signal, 124 after the time limit."""
+    sys.exit(follow(Run.find(run, workspace)))

@@ -1,0 +1,141 @@
+"""Class Cluster: a folder on the host, and one machine each for the login node and the compute nodes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from . import config, daemons, network, requirements, shims, tree
+from .machine import SYSTEM_PATH, Machine
+
+
+class Cluster:
+    def __init__(self, directory: Path, *, variant: str = "default") -> None:
+        if variant not in config.VARIANTS:
+            raise ValueError(f"no variant {variant!r}; there are {', '.join(config.VARIANTS)}")
+        self.directory = directory.absolute()
+        self.variant = config.VARIANTS[variant]
+        self._ready = self.directory / "ready"
+        self._login = self._machine(config.LOGIN)
+        self._nodes = {node.name: self._machine(node.name) for node in config.NODES}
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(self._nodes)
+
+    @property
+    def running(self) -> bool:
+        return self._ready.exists() and self._login.pid is not None
+
+    def alive(self) -> dict[str, bool]:
+        """By machine: is it on?"""
+        return {machine.name: machine.pid is not None for machine in (self._login, *self._nodes.values())}
+
+    def start(self, *, keep: bool = False) -> None:
+        """Does nothing when it runs already. It ends with this process, however that ends, unless we are to keep it."""
+        requirements.check(self.variant)
+        with self._locked():
+            if not self.running:
+                self._clear()
+                self._start(keep)
+
+    def stop(self) -> None:
+        """Ends everything at once, jobs too. The logs stay until the next start."""
+        if self.directory.exists():
+            with self._locked():
+                self._kill()
+
+    def __enter__(self) -> Cluster:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make a process on the host a client of this cluster."""
+        path = f"{self.directory}/bin:{os.environ.get('PATH', SYSTEM_PATH)}"
+        return {"PATH": path, "SLURM_CONF": f"{self.directory}/etc/slurm.conf"}
+
+    def client_environ(self) -> dict[str, str]:
+        """A whole environment for a client: ours, without the settings of another Slurm."""
+        return {**shims.without_slurm(os.environ), **self.environment()}
+
+    def run(self, *argv: str, **options: Any) -> subprocess.CompletedProcess[str]:
+        """subprocess.run of a client, with its output as text."""
+        client = {"env": self.client_environ(), "capture_output": True, "text": True}
+        return subprocess.run(argv, check=False, **{**client, **options})
+
+    def kill_node(self, name: str) -> None:
+        """A power cut: the controller notices it after SlurmdTimeout, 20 to 30 s."""
+        self._nodes[name].kill()
+
+    def start_node(self, name: str) -> None:
+        """Switches a node on again, without the jobs that it had."""
+        self.kill_node(name)
+        daemons.declare_down(self._login, name)
+        self._boot_node(name)
+        daemons.wait_until_up(self._login, [name])
+
+    def _machine(self, name: str) -> Machine:
+        # TMPDIR: MariaDB names its temporary files by process number, and those repeat in every cluster.
+        environment = {"SLURM_CONF": f"{self.directory}/etc/slurm.conf", "TMPDIR": str(config.SPOOL)}
+        return Machine(self.directory / "machines" / name, environment, self.directory / "log" / f"{name}.log")
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (self.directory / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _clear(self) -> None:
+        """Away with what a killed start has left."""
+        self._kill()
+        for name in ("bin", "dev", "etc", "log", "machines"):
+            shutil.rmtree(self.directory / name, ignore_errors=True)
+
+    def _kill(self) -> None:
+        self._ready.unlink(missing_ok=True)
+        for machine in (*self._nodes.values(), self._login):
+            machine.kill()
+
+    def _start(self, keep: bool) -> None:
+        try:
+            config.write(self.directory, self.variant)
+            self._boot_login(keep)
+            self._start_services()
+            for name in self._nodes:
+                self._boot_node(name)
+            daemons.wait_until_up(self._login, self.nodes)
+            self._ready.touch()
+        except BaseException:
+            self._kill()
+            raise
+
+    def _boot_login(self, keep: bool) -> None:
+        other_release = tree.build(self.variant.suite) if self.variant.suite else None
+        self._login.boot(kept=keep)
+        if other_release:
+            self._login.run("sh", "-ec", tree.MOUNT, "sh", str(other_release))
+        self._login.run("sh", "-ec", config.MOUNT, "sh", str(self.directory))
+        network.install_switch(self._login)
+        shims.write(self.directory / "bin", self._login)
+
+    def _start_services(self) -> None:
+        daemons.start_munged(self._login, self.directory)
+        if self.variant.accounting:
+            daemons.start_accounting(self._login, self.directory)
+        daemons.start_slurmctld(self._login, self.directory)
+
+    def _boot_node(self, name: str) -> None:
+        node = self._nodes[name]
+        node.boot_under(self._login)
+        network.connect(self._login, node, config.ADDRESSES[name])
+        daemons.start_slurmd(node)

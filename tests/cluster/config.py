@@ -1,0 +1,232 @@
+"""The cluster as plain data, and the text of its configuration files.
+
+Every cluster has a network of its own, so that all of them use Slurm's usual ports and the same addresses.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+LOGIN = "login"
+ADDRESS = "10.77.0.1"
+SUBNET = "10.77.0.0/24"
+
+# Slurm's short-lived files lie in a tmpfs that only the cluster sees: on a disk the database takes ten times as long
+# to create, and a socket's path in a session's temporary folder would exceed the 108 characters that the kernel allows.
+SPOOL = Path("/var/spool")
+MUNGE = SPOOL / "munge"
+MARIADB = SPOOL / "mariadb"
+
+ACCOUNT = "physics"
+ACCOUNTS = "physics,chemistry"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """suite: take Slurm from this release of Debian instead of from the host."""
+
+    accounting: bool = True
+    max_array_size: int = 1001
+    suite: str | None = None
+
+
+VARIANTS = {
+    "default": Variant(),
+    "noaccounting": Variant(accounting=False),
+    "tinyarray": Variant(accounting=False, max_array_size=5),
+    "slurm24": Variant(suite="trixie"),
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    name: str
+    address: str
+    feature: str
+    gpu: str = ""
+    gpus: int = 0
+
+
+NODES = (
+    Node("node1", "10.77.0.11", "a100,fast", "a100", 4),
+    Node("node2", "10.77.0.12", "a100,fast", "a100", 4),
+    Node("node3", "10.77.0.13", "v100", "v100", 2),
+    Node("node4", "10.77.0.14", "cpuonly"),
+)
+
+ADDRESSES = {node.name: node.address for node in NODES}
+
+# $1 is the cluster's folder. The folder of the shims is empty inside.
+MOUNT = f"""
+mount -t tmpfs -o mode=755 tmpfs "$1/bin"
+mount -t tmpfs -o mode=755 tmpfs {SPOOL}
+mount --bind "$1/etc/hosts" /etc/hosts
+mkdir {MUNGE} {MARIADB} {SPOOL}/slurmctld {SPOOL}/slurmd {SPOOL}/tmp
+mkdir -m 1777 {" ".join(f"{SPOOL}/tmp/{node.name}" for node in NODES)}
+"""
+
+
+def user() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def slurm_conf(folder: Path, variant: Variant) -> str:
+    accounting = _accounting() if variant.accounting else ""
+    parts = [_controller(folder, variant), _SCHEDULING, accounting, _nodes(), _PARTITIONS]
+    return "\n".join(part.strip() for part in parts) + "\n"
+
+
+def _controller(folder: Path, variant: Variant) -> str:
+    # config_overrides, task/none: the nodes have more CPUs and memory than the machine that plays them.
+    # TmpFS: mpi/pmix makes a folder there that is named after the step alone, so each node needs its own.
+    # cred_expire: a requeued job may not start again before its credential has expired, by default 120 s.
+    return f"""
+ClusterName=lab
+SlurmctldHost={LOGIN}
+SlurmUser={user()}
+SlurmdUser={user()}
+AuthType=auth/munge
+AuthInfo=socket={MUNGE}/socket,cred_expire=5
+StateSaveLocation={SPOOL}/slurmctld
+SlurmdSpoolDir={SPOOL}/slurmd/%n
+TmpFS={SPOOL}/tmp/%n
+SlurmctldPidFile={SPOOL}/slurmctld.pid
+SlurmdPidFile={SPOOL}/slurmd-%n.pid
+SlurmctldLogFile={folder}/log/slurmctld.log
+SlurmdLogFile={folder}/log/slurmd-%n.log
+SlurmdParameters=config_overrides
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SwitchType=switch/none
+MpiDefault=none
+MailProg=/bin/true
+MpiParams=ports=12000-12999
+GresTypes=gpu
+MaxArraySize={variant.max_array_size}
+MaxJobCount=20000
+"""
+
+
+# With Slurm's own settings a batch job starts after three seconds, and a cancelled one has thirty to end.
+_SCHEDULING = """
+ReturnToService=2
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+DefMemPerCPU=500
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+JobRequeue=1
+SchedulerType=sched/backfill
+SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1,bf_continue,default_queue_depth=1000,bf_max_job_test=1000
+KillWait=5
+CompleteWait=0
+MinJobAge=300
+InactiveLimit=0
+MessageTimeout=20
+SlurmctldTimeout=30
+SlurmdTimeout=20
+TCPTimeout=5
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+"""
+
+
+def _accounting() -> str:
+    return f"""
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost={LOGIN}
+AccountingStoragePass={MUNGE}/socket
+AccountingStorageTRES=gres/gpu
+AccountingStoreFlags=job_comment,job_env,job_script
+AccountingStorageEnforce=associations,limits,qos
+PriorityType=priority/multifactor
+PriorityWeightQOS=1000
+"""
+
+
+def _nodes() -> str:
+    return "\n".join(
+        f"NodeName={node.name} Boards=1 Sockets=1 CoresPerSocket=8 ThreadsPerCore=1 RealMemory=16000"
+        f" Feature={node.feature}" + (f" Gres=gpu:{node.gpu}:{node.gpus}" if node.gpus else "")
+        for node in NODES
+    )
+
+
+_PARTITIONS = """
+PartitionName=debug Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=10 PriorityTier=5 PreemptMode=OFF
+PartitionName=low Nodes=ALL MaxTime=1-0 DefaultTime=10 PriorityTier=1
+PartitionName=high Nodes=ALL MaxTime=1-0 DefaultTime=10 PriorityTier=10 PreemptMode=OFF
+PartitionName=short Nodes=ALL MaxTime=1 DefaultTime=1 PriorityTier=5 PreemptMode=OFF
+"""
+
+
+def gres_conf(folder: Path) -> str:
+    lines = [
+        f"NodeName={node.name} Name=gpu Type={node.gpu} File={folder}/dev/nvidia[0-{node.gpus - 1}]"
+        for node in NODES
+        if node.gpus
+    ]
+    return "\n".join(["AutoDetect=off", *lines]) + "\n"
+
+
+def slurmdbd_conf(folder: Path) -> str:
+    return f"""\
+AuthType=auth/munge
+AuthInfo=socket={MUNGE}/socket
+DbdHost={LOGIN}
+SlurmUser={user()}
+LogFile={folder}/log/slurmdbd.log
+PidFile={SPOOL}/slurmdbd.pid
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StorageUser=slurm
+StoragePass=slurm
+StorageLoc=slurm
+"""
+
+
+DATABASE = """
+create user slurm@127.0.0.1 identified by 'slurm';
+grant all on slurm.* to slurm@127.0.0.1;
+"""
+
+
+def associations() -> str:
+    return f"""\
+add cluster lab
+add qos low,high,tiny
+modify qos high set priority=100
+modify qos low set priority=1
+modify qos tiny set MaxTRESPerUser=cpu=4 MaxWall=00:05:00 flags=DenyOnLimit
+add account {ACCOUNTS} cluster=lab
+modify account {ACCOUNTS} set qos=normal,low,high,tiny
+add user {user()} account={ACCOUNTS} defaultaccount={ACCOUNT}
+"""
+
+
+def hosts() -> str:
+    lines = [f"{ADDRESS} {LOGIN}", *(f"{node.address} {node.name}" for node in NODES)]
+    return "\n".join(["127.0.0.1 localhost", *lines]) + "\n"
+
+
+def write(folder: Path, variant: Variant) -> None:
+    for name in ("bin", "dev", "etc", "log"):
+        (folder / name).mkdir()
+    etc = folder / "etc"
+    (etc / "slurm.conf").write_text(slurm_conf(folder, variant))
+    (etc / "gres.conf").write_text(gres_conf(folder))
+    (etc / "hosts").write_text(hosts())
+    _write_secret(etc / "slurmdbd.conf", slurmdbd_conf(folder).encode())
+    _write_secret(etc / "munge.key", secrets.token_bytes(128))
+    for index in range(max(node.gpus for node in NODES)):
+        # Slurm wants a character device (or a link to one); with a plain file it leaves CUDA_VISIBLE_DEVICES unset.
+        (folder / "dev" / f"nvidia{index}").symlink_to("/dev/null")
+
+
+def _write_secret(file: Path, content: bytes) -> None:
+    file.touch(mode=0o600)
+    file.write_bytes(content)

@@ -1,0 +1,5 @@
+"""What all tests share: the test Slurm, the job environments, and a home of their own."""
+
+from __future__ import annotations
+
+pytest_plugins = ["tests.cluster.fixtures", "tests.environments.fixtures"]
