@@ -40,8 +40,9 @@ def read_json(path: str | Path) -> dict[str, Any]:
 
 
 def make_private(folder: str | Path) -> Path:
-    """Make a folder that only its user can enter, and those above it."""
+    """Make a folder that only its user can enter, and those above it that do not exist."""
     path = Path(folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    for missing in reversed([path, *path.parents]):
+        if not missing.exists():
+            missing.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     return path

@@ -21,7 +21,7 @@ def headline(state: RunState) -> str:
     parts = [colour(state.status.value)]
     if state.status is RunStatus.QUEUED and state.reason:
         parts.append(f"({state.reason})")
-    if state.expected_start:
+    if state.expected_start and state.status is RunStatus.QUEUED:
         parts.append(f"Slurm expects it to start at {clock(state.expected_start)}")
     if state.status is RunStatus.RUNNING and state.nodes:
         parts.append(f"on {state.nodes}")

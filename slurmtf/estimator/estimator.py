@@ -39,7 +39,7 @@ class Estimator:
     one :class:`slurmtf.errors.SpecError` that lists every problem with its remedy. An estimator never changes.
     """
 
-    source_directory: str = "."
+    source_directory: str | Path = "."
     """The script's folder. Each run gets a private copy of it as its working directory."""
     _: KW_ONLY
     compute_target: Any = None

@@ -248,7 +248,9 @@ class _View:
             return self._ended_without_word(job, status)
         mark = Path(self._layout.folder, CANCEL_MARK).exists()
         status = RunStatus.CANCEL_REQUESTED if mark else status
-        return self._base(status, reason=job.reason, expected_start=job.start, started=None, nodes=job.nodes)
+        if job.state is JobState.PENDING:
+            return self._base(status, reason=job.reason, expected_start=job.start, started=None, nodes="")
+        return self._base(status, reason=job.reason, nodes=job.nodes)
 
     def _ended_without_word(self, job: JobInfo, status: RunStatus) -> RunState:
         """The job ended and its journal does not say how: killed while waiting, or with its node."""

@@ -81,7 +81,7 @@ def build(plan: LaunchPlan, script: str, contents: Contents, intent: Intent, rec
             store = SnapshotStore(Path(plan.run.workspace))
             store.keep(contents)
             _fill(RunLayout(str(intent.staging)), plan, script, store, receipt)
-            intent.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(intent.folder.parent)
             intent.staging.rename(intent.folder)
         except BaseException:
             shutil.rmtree(intent.staging, ignore_errors=True)

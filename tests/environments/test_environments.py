@@ -333,9 +333,7 @@ def test_what_can_t_be_built_skips(monkeypatch: pytest.MonkeyPatch, pytestconfig
     assert outcome(monkeypatch, pytestconfig, BuildError(NEEDS), "") is pytest.skip.Exception
 
 
-def test_what_can_t_be_built_but_is_required_fails(
-    monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
-) -> None:
+def test_what_can_t_be_built_but_is_required_fails(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
     assert outcome(monkeypatch, pytestconfig, BuildError(NEEDS), "1") is pytest.fail.Exception
 
 
