@@ -7,9 +7,10 @@ those of YAML 1.1, in which ``time: 1:30:00`` is the number 5400, ``no`` is Fals
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import InitVar, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -206,8 +207,10 @@ def _short(value: object) -> str:
 
 
 def _field_types(kind: Any) -> dict[str, Any]:
+    """Return the types of what the dataclass's constructor takes, fields that it does not keep among them."""
     hints = get_type_hints(kind)
-    return {f.name: hints[f.name] for f in fields(kind) if f.init}
+    own = {name: hints[name] for name in inspect.signature(kind).parameters}
+    return {name: hint.type if isinstance(hint, InitVar) else hint for name, hint in own.items()}
 
 
 def _tag(kind: Any) -> tuple[str, Any] | None:

@@ -1,4 +1,4 @@
-"""``agent.pyz supervise PLAN -- LAUNCH...`` in the batch step, ``agent.pyz task -- COMMAND...`` in each task."""
+"""``agent.pyz supervise`` in the batch step, ``task`` in each task, ``spawn`` for several tasks on one machine."""
 
 import json
 import os
@@ -6,10 +6,11 @@ import sys
 from typing import Any, Dict, List
 
 from .layout import RunLayout
+from .spawn import spawn
 from .supervisor import Supervisor
 from .task import Task
 
-USAGE = "usage: agent.pyz supervise PLAN -- LAUNCH... | agent.pyz task -- COMMAND..."
+USAGE = "usage: agent.pyz supervise PLAN -- LAUNCH... | agent.pyz spawn COUNT -- TASK... | agent.pyz task -- COMMAND..."
 
 
 def main(argv: List[str], archive: str) -> int:
@@ -18,6 +19,8 @@ def main(argv: List[str], archive: str) -> int:
     if mode == "supervise" and words[1:2] == ["--"]:
         layout = RunLayout(os.path.dirname(os.path.abspath(words[0])))
         return Supervisor(_plan(layout), layout, os.environ).run(words[2:])
+    if mode == "spawn" and words[1:2] == ["--"]:
+        return spawn(int(words[0]), words[2:])
     if mode == "task" and words[:1] == ["--"]:
         layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
         return Task(_plan(layout), layout, os.environ).run(words[1:])

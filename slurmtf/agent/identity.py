@@ -4,7 +4,10 @@ import os
 import socket
 from typing import Any, Dict, Mapping, Optional
 
+OWN_RANK = "SLURMTF_TASK"
+"""Set by our own launcher, which starts several tasks on one machine."""
 RANK_VARIABLES = (
+    OWN_RANK,
     "OMPI_COMM_WORLD_RANK",  # before Slurm's: under mpirun every rank sees SLURM_PROCID=0, that of its daemon
     "MV2_COMM_WORLD_RANK",
     "PMIX_RANK",

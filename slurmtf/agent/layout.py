@@ -16,6 +16,7 @@ class RunLayout:
         self.logs = self._of("logs")
         self.outputs = self._of("outputs")
         self.metrics = self._of("metrics")
+        self.hook = self._of("hook")
         self.journal = self._of("journal.jsonl")
         self.receipt = self._of("receipt.json")
         self.submission = self._of("submission.json")
@@ -32,3 +33,8 @@ class RunLayout:
     def submitit_file(self, job_id: str, kind: str) -> str:
         """A file of a job's task 0 where submitit looks for it (submitit.core.utils.JobPaths)."""
         return os.path.join(self.submitit, job_id + "_0_" + kind)
+
+
+def native(text: str) -> str:
+    """Return text from the plan as this Python must hold it, so that the system gets its UTF-8 in any locale."""
+    return os.fsdecode(text.encode("utf-8", "surrogateescape"))

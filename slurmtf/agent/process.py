@@ -1,7 +1,6 @@
 """A child process with a process group of its own, and the signals that arrive meanwhile."""
 
 import contextlib
-import ctypes
 import os
 import signal
 import socket
@@ -10,6 +9,8 @@ import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+ORPHANS_S = 2.0
 
 
 class Signals:
@@ -21,6 +22,7 @@ class Signals:
         self._reader.setblocking(False)
         self._writer.setblocking(False)
         signal.set_wakeup_fd(self._writer.fileno())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # whoever submitted may have blocked them
         for number in (*numbers, signal.SIGCHLD):
             signal.signal(number, self._note)
 
@@ -52,6 +54,8 @@ class Child:
         logs: Optional[Tuple[str, str]] = None,
     ) -> None:
         """Start the command. Raises OSError when that is not possible. Without ``logs`` it writes where we write."""
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts and lets go of becomes our child: see _end_orphans
+        parent = os.getpid()
         files = [os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) for log in logs or ()]
         try:
             self._process = subprocess.Popen(
@@ -62,7 +66,7 @@ class Child:
                 stdout=files[0] if files else None,
                 stderr=files[1] if files else None,
                 start_new_session=True,
-                preexec_fn=_prepare,  # noqa: PLW1509 - the agent has no threads
+                preexec_fn=lambda: _prepare(parent),  # noqa: PLW1509 - the agent has no threads
             )
         finally:
             for file in files:
@@ -80,6 +84,9 @@ class Child:
         returncode = self._process.poll()
         if returncode is not None:
             self.send(signal.SIGKILL)  # what the command started and left behind
+            _end_orphans()
+        else:
+            _reap_orphans(self._process.pid)
         return returncode
 
     def send(self, number: int) -> None:
@@ -97,9 +104,54 @@ class Child:
         self._kill_at = self._kill_at or time.monotonic() + grace_s
 
 
-def _prepare() -> None:
+def outlive_parent() -> None:
+    """Undo what :class:`Child` arranged for us: a task hears of its supervisor's end by its connection, and ends in order."""
+    _prctl(PR_SET_PDEATHSIG, 0)
+
+
+def _prepare(parent: int) -> None:
     """Give the child Python's and the shell's usual signals, and have the kernel kill it when we are killed."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # killed meanwhile
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
+    """Call prctl(2), where this Python can."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes  # noqa: PLC0415 - Pythons built without libffi have none
+
+        ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
+
+
+def _end_orphans() -> None:
+    """Kill what the command started in sessions of their own, as Slurm does at the end of a step."""
+    deadline = time.monotonic() + ORPHANS_S
+    orphans = _children()
+    while orphans and time.monotonic() < deadline:
+        for pid in orphans:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        _reap_orphans(None)
+        time.sleep(0.01)
+        orphans = _children()
+
+
+def _children() -> List[int]:
+    try:
+        with open("/proc/self/task/{}/children".format(os.getpid()), encoding="ascii") as file:
+            return [int(pid) for pid in file.read().split()]
+    except OSError:
+        return []
+
+
+def _reap_orphans(command: Optional[int]) -> None:
+    """Take note of ended orphans, up to the command itself, whose end is for subprocess to know."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid == command:
+                return
+            os.waitpid(ended.si_pid, 0)

@@ -3,11 +3,14 @@
 import os
 import selectors
 import socket
+import time
+from collections import OrderedDict
 from typing import Any, Callable, Dict, List, Optional
 
 from . import wire
 
 Report = Callable[[int, wire.Message], None]
+HELLO_TIMEOUT_S = 30.0
 
 
 class Peer:
@@ -16,7 +19,7 @@ class Peer:
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
         self.challenge = os.urandom(16).hex()
-        self.lines = wire.Lines()
+        self.lines = wire.Lines(wire.LONGEST_HELLO)
         self.rank: Optional[int] = None
 
     def send(self, message: wire.Message) -> None:
@@ -38,6 +41,7 @@ class Rendezvous:
         self._on_message = on_message
         self._on_lost = on_lost
         self._peers: Dict[int, Peer] = {}
+        self._strangers: "OrderedDict[Peer, float]" = OrderedDict()
         self._listener = socket.socket()
         self._listener.bind(("", 0))
         self._listener.listen(1024)
@@ -60,23 +64,39 @@ class Rendezvous:
 
     def tell_all(self, message: wire.Message) -> None:
         for rank in self.present:
-            try:
-                self._peers[rank].send(message)
-            except OSError:
-                self._drop(self._peers[rank])
+            self.tell(rank, message)
+
+    def tell(self, rank: int, message: wire.Message) -> None:
+        """Send a message to one task; one that can't take it is lost."""
+        peer = self._peers.get(rank)
+        if peer is not None:
+            self._guarded(peer, lambda: peer.send(message))
 
     def close(self) -> None:
         for rank in self.present:
             self._peers.pop(rank).connection.close()
+        for stranger in self._strangers:
+            stranger.connection.close()
         self._listener.close()
 
     def _accept(self) -> None:
-        connection, _ = self._listener.accept()
-        connection.settimeout(10)
-        wire.keep_alive(connection)
+        self._drop_silent()
+        try:
+            connection, _ = self._listener.accept()
+            connection.settimeout(10)
+            wire.keep_alive(connection)
+        except OSError:  # it is gone already, or we have no descriptor left for it
+            return
         peer = Peer(connection)
+        self._strangers[peer] = time.monotonic()
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._read(peer))
         self._guarded(peer, lambda: peer.send({"challenge": peer.challenge}))
+
+    def _drop_silent(self) -> None:
+        """Close the connections that have not said who they are for too long."""
+        too_old = time.monotonic() - HELLO_TIMEOUT_S
+        while self._strangers and next(iter(self._strangers.values())) < too_old:
+            self._drop(next(iter(self._strangers)))
 
     def _read(self, peer: Peer) -> None:
         self._guarded(peer, lambda: self._take(peer, peer.connection.recv(1 << 16)))
@@ -97,7 +117,10 @@ class Rendezvous:
         if not isinstance(rank, int) or not 0 <= rank < self._world_size or rank in self._peers:
             raise ValueError("rank {!r} has no place in a job of {} tasks".format(rank, self._world_size))
         peer.rank = rank
+        message["peer"] = peer.connection.getpeername()[0]
+        peer.lines.longest = wire.LONGEST_LINE
         self._peers[rank] = peer
+        del self._strangers[peer]
         peer.send({"proof": wire.proof(self.key, str(message.get("challenge")))})
 
     def _guarded(self, peer: Peer, action: Callable[[], Any]) -> None:
@@ -112,5 +135,6 @@ class Rendezvous:
         except (KeyError, ValueError):
             return
         peer.connection.close()
+        self._strangers.pop(peer, None)
         if peer.rank is not None and self._peers.pop(peer.rank, None) is not None:
             self._on_lost(peer.rank)

@@ -27,5 +27,5 @@ def link_logs(layout: RunLayout, job_id: str, label: str) -> None:
     """Let ``job.stdout()`` and ``job.stderr()`` of submitit read the logs of task 0."""
     for stream in ("out", "err"):
         name = layout.submitit_file(job_id, "log." + stream)
-        if not os.path.lexists(name):
+        with contextlib.suppress(OSError):  # there from an earlier attempt, or a file system without links
             os.symlink(os.path.relpath(layout.task_log(label, stream), layout.submitit), name)

@@ -1,14 +1,21 @@
-"""Which task plays which part. The login node and the job share this arithmetic, so they can't disagree."""
+"""Which task plays which part, and where. The login node and the job share this arithmetic, so they can't disagree."""
 
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+
+COORDINATES = ("chief", "master")
+SERVES = ("ps", "evaluator")
 
 
 class Role(NamedTuple):
-    """The part of one task: its rank among all tasks, its role, and its number among those of the same role."""
+    """The part of one task.
+
+    ``rank`` among all tasks (SLURM_PROCID), ``number`` among those of the same role, ``node`` among the job's nodes.
+    """
 
     rank: int
     role: str
     number: int
+    node: int
 
     @property
     def label(self) -> str:
@@ -18,4 +25,35 @@ class Role(NamedTuple):
 
 def table(plan: Dict[str, Any]) -> List[Role]:
     """Return the roles of all tasks of a plan, by rank."""
-    return [Role(rank, "main", rank) for rank in range(plan["resources"]["tasks"])]
+    counts = [(role, count) for role, count in plan["distribution"]["roles"]]
+    resources = plan["resources"]
+    if plan["distribution"]["cyclic"]:
+        return cyclic(counts, resources["nodes"])
+    return blocks(counts, resources["tasks_per_node"])
+
+
+def blocks(counts: Sequence[Tuple[str, int]], tasks_per_node: int) -> List[Role]:
+    """Deal ranks node by node, as Slurm's block distribution does."""
+    parts = [(role, number) for role, count in counts for number in range(count)]
+    return [Role(rank, role, number, rank // tasks_per_node) for rank, (role, number) in enumerate(parts)]
+
+
+def cyclic(counts: Sequence[Tuple[str, int]], nodes: int) -> List[Role]:
+    """Deal each role round-robin over the nodes, from the first node on, so that roles share nodes.
+
+    Slurm's cyclic distribution (srun(1), --distribution) puts rank r on node r mod nodes: a node has room for as many
+    tasks as it gets ranks, and a full node is passed over.
+    """
+    total = sum(count for _, count in counts)
+    room = [total // nodes + (node < total % nodes) for node in range(nodes)]
+    used = [0] * nodes
+    dealt = []
+    for role, count in counts:
+        node = 0
+        for number in range(count):
+            while used[node] == room[node]:
+                node = (node + 1) % nodes
+            dealt.append(Role(node + used[node] * nodes, role, number, node))
+            used[node] += 1
+            node = (node + 1) % nodes
+    return sorted(dealt)

@@ -10,7 +10,8 @@ import signal
 import time
 from typing import Any, Dict, List, Mapping, Optional
 
-from . import ending, identity, result, wire, workdir
+from . import cluster, ending, gloo, identity, result, wire, workdir
+from .completion import Completion
 from .journal import Journal
 from .layout import RunLayout
 from .process import Child, Signals
@@ -32,14 +33,15 @@ class Supervisor:
         self._environ = dict(environ)
         self._journal = Journal(layout.journal)
         self._roles = table(plan)
+        self._completion = Completion(self._roles, plan["distribution"])
         self._job_id = identity.job_id(environ) or str(os.getpid())
         self._log_start = os.path.getsize(layout.job_log) if os.path.exists(layout.job_log) else 0
         self._began = time.monotonic()
+        self._hellos: Dict[int, wire.Message] = {}
         self._ends: Dict[int, Dict[str, Any]] = {}
-        self._arrived: List[int] = []
         self._kill_signal: Optional[int] = None
         self._overtime = False
-        self._stopping = False
+        self._stop_order: Optional[wire.Message] = None
         self._launcher: Optional[Child] = None
         self._selector = selectors.DefaultSelector()
         self._signals = Signals((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2))
@@ -70,7 +72,7 @@ class Supervisor:
             process=identity.process(),
         )
 
-    def _supervise(self, launch: List[str]) -> Optional[int]:
+    def _supervise(self, launch: List[str]) -> int:
         host = identity.host(self._environ)
         meeting_point = {wire.ADDRESS: self._rendezvous.address(host), wire.KEY: self._rendezvous.key}
         self._launcher = Child(launch, self._layout.folder, dict(self._environ, **meeting_point))
@@ -92,6 +94,9 @@ class Supervisor:
         for number in self._signals.take():
             self._on_signal(number)
         self._watch_time()
+        self._completion.tick(time.monotonic())
+        if self._completion.verdict and not self._stop_order:
+            self._stop(needed=not self._completion.verdict.success)
 
     def _hear_last_words(self) -> None:
         """Take in reports that are still on their way when the launcher has ended."""
@@ -101,65 +106,113 @@ class Supervisor:
                 key.data()
 
     def _on_message(self, rank: int, message: wire.Message) -> None:
-        label = self._roles[rank].label
         event = message.get("event")
         if event == "hello":
-            self._arrived.append(rank)
-            if self._stopping:
-                self._rendezvous.tell_all({"order": "stop"})
-            elif len(self._arrived) == len(self._roles):
-                self._rendezvous.tell_all({"order": "start"})
+            self._on_hello(rank, message)
         elif event == "task-started":
-            self._journal.write("task-started", rank=rank, task=label)
+            self._journal.write("task-started", rank=rank, task=self._roles[rank].label, host=self._hellos[rank]["host"])
         elif event == "task-ended":
-            self._ends[rank] = {"exit_code": message.get("exit_code"), "signal": message.get("signal")}
-            self._journal.write("task-ended", rank=rank, task=label, **self._ends[rank])
+            self._on_end(rank, {"exit_code": message.get("exit_code"), "signal": message.get("signal")})
+
+    def _on_hello(self, rank: int, message: wire.Message) -> None:
+        self._hellos[rank] = message
+        if self._stop_order:
+            self._rendezvous.tell(rank, self._stop_order)
+        elif len(self._hellos) == len(self._roles):
+            self._start_all()
+
+    def _start_all(self) -> None:
+        """Tell each task the cluster and its place in it, now that all are there."""
+        hosts = {rank: str(hello["host"]) for rank, hello in self._hellos.items()}
+        distribution = self._plan["distribution"]
+        together: Dict[str, Any] = {"order": "start"}
+        if distribution["cluster"]:
+            together["cluster"] = cluster.build(self._roles, {rank: str(h["address"]) for rank, h in self._hellos.items()})
+        shares = cluster.gpu_shares(self._roles, hosts, distribution["gpu_roles"])
+        places = cluster.gpu_shares(self._roles, hosts, [role.role for role in self._roles])
+        horovod = self._horovod(hosts) if distribution["gloo"] else {}
+        for rank in self._rendezvous.present:
+            local_rank, sharers = places[rank]
+            own = {"local_rank": local_rank, "sharers": sharers, "variables": horovod.get(rank, {})}
+            self._rendezvous.tell(rank, dict(together, gpu_share=shares.get(rank), **own))
+
+    def _horovod(self, hosts: Dict[int, str]) -> Dict[int, Dict[str, str]]:
+        """Serve Horovod's rendezvous and return the variables of each rank."""
+        port = gloo.serve([str(hello["peer"]) for hello in self._hellos.values()])
+        local = self._plan["scheduler"] == "local"
+        shared = gloo.variables("127.0.0.1" if local else identity.host(self._environ), port)
+        interface = "lo" if local else self._plan["interface"]
+        if interface:
+            shared["HOROVOD_GLOO_IFACE"] = interface
+        ranks = cluster.horovod_ranks(self._roles, hosts)
+        return {rank: dict(shared, **{name: str(value) for name, value in own.items()}) for rank, own in ranks.items()}
+
+    def _on_end(self, rank: int, end: Dict[str, Any]) -> None:
+        label = self._roles[rank].label
+        self._ends[rank] = end
+        self._journal.write("task-ended", rank=rank, task=label, **end)
+        again = not self._stop_order and self._completion.ended(rank, end, time.monotonic())
+        if again:
+            self._journal.write("task-restarted", rank=rank, task=label)
+        self._rendezvous.tell(rank, {"order": "restart" if again else "leave"})
 
     def _on_lost(self, rank: int) -> None:
         if rank not in self._ends:
             self._journal.write("task-lost", rank=rank, task=self._roles[rank].label)
+            if not self._stop_order:
+                self._completion.lost(rank, "its process or its node died")
 
     def _on_signal(self, number: int) -> None:
         self._journal.write("signal", signal=ending.signal_name(number))
         if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self._kill_signal = self._kill_signal or number
-            self._stop()
+            self._stop(killed=True)
 
     def _watch_time(self) -> None:
         """Hold the time limit where no scheduler does."""
         limit = self._plan["resources"]["time_s"]
-        if self._plan["scheduler"] == "local" and limit and time.monotonic() - self._began >= limit and not self._stopping:
+        over = limit and time.monotonic() - self._began >= limit
+        if self._plan["scheduler"] == "local" and over and not self._stop_order:
             self._overtime = True
             self._journal.write("time-limit", limit_s=limit)
             self._stop()
 
-    def _stop(self) -> None:
-        self._stopping = True
-        self._rendezvous.tell_all({"order": "stop"})
+    def _stop(self, **facts: Any) -> None:
+        """End all tasks; the launcher is killed when it outlives them."""
+        self._stop_order = dict(order="stop", **facts)
+        self._rendezvous.tell_all(self._stop_order)
         if self._launcher:
             self._launcher.kill_after(self._plan["stop_grace_s"] + LAST_WORDS_S)
 
-    def _judge(self, returncode: Optional[int]) -> int:
+    def _judge(self, returncode: int) -> int:
         """Say how the job ended, from what the tasks reported and why it was stopped."""
         self._journal.write("finalizing")
-        if self._stopping:
+        verdict = self._completion.verdict
+        if self._overtime or (self._kill_signal and not verdict):
             cause = "time-limit" if self._overtime else self._cause_of_kill()
             end = {"exit_code": None, "signal": self._kill_signal or int(signal.SIGTERM)}
             return self._finish(end, cause, "")
-        failed = next((rank for rank in sorted(self._ends) if ending.as_exit_status(self._ends[rank])), None)
-        if failed is not None:
-            return self._finish(self._ends[failed], "script", self._last_words(failed))
-        missing = [role.label for role in self._roles if role.rank not in self._ends]
-        if missing:
-            return self._blame_launcher(returncode or 0, missing)
-        return self._finish({"exit_code": 0, "signal": None}, "script", "")
+        if verdict is None:
+            missing = [role.label for role in self._roles if role.rank not in self._ends]
+            return self._blame_launcher(returncode, missing)
+        if verdict.success:
+            return self._finish({"exit_code": 0, "signal": None}, "script", verdict.message)
+        end = self._ends.get(verdict.rank if verdict.rank is not None else -1) or {"exit_code": 1, "signal": None}
+        cause = "script" if not verdict.message else "task"
+        return self._finish(end if ending.as_exit_status(end) else {"exit_code": 1, "signal": None}, cause, self._last_words())
 
     def _cause_of_kill(self) -> str:
         return ending.cause_of_kill(self._layout.job_log, self._log_start, self._job_id)
 
-    def _last_words(self, rank: int) -> str:
-        label = self._roles[rank].label
-        head = "{} {}".format(label, ending.in_words(self._ends[rank]))
+    def _last_words(self) -> str:
+        """Return who failed, where, how, and the last lines of its log."""
+        verdict = self._completion.verdict
+        if verdict is None or verdict.rank is None:
+            return verdict.message if verdict else ""
+        label = self._roles[verdict.rank].label
+        host = self._hellos[verdict.rank]["host"]
+        where = " on {}".format(host) if len(self._roles) > 1 else ""
+        head = verdict.message or "{}{} {}".format(label, where, ending.in_words(self._ends[verdict.rank]))
         path = self._layout.task_log(label, "err")
         last = ending.tail(path, LAST_LINES)
         return "{}; the last lines of logs/{}:\n{}".format(head, os.path.basename(path), last) if last else head

@@ -1,20 +1,34 @@
 """One Slurm task: finds its part, runs the user's command, reports how it ended."""
 
 import os
+import random
 import select
 import signal
 import socket
+import subprocess
+import time
 from typing import Any, Dict, List, Mapping, Optional
 
-from . import ending, identity, wire
+from . import ending, identity, ports, wire
 from .layout import RunLayout
 from .process import Child, Signals
 from .roles import table
+from .surroundings import Surroundings
 
 CONNECT_TIMEOUT_S = 30.0
 TICK_S = 0.5
+OWN_TERM_S = 1.0
+"""Seconds that Slurm's own TERM to every process of a step may take after the supervisor's word."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
+SHARES_PORT = (2, 3)
+"""The first TensorFlow that knows TF_GRPC_REUSE_PORT (tensorflow pull request 38705)."""
+ASK_VERSION = """
+import glob, os, sys
+found = [name for path in sys.path for name in glob.glob(os.path.join(glob.escape(path), "tensorflow*-*.dist-info"))]
+names = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tf_nightly", "tensorflow_intel")
+print(next((parts[1] for parts in (os.path.basename(name)[:-10].split("-") for name in found) if parts[0] in names), ""))
+"""
 
 
 class Link:
@@ -70,25 +84,41 @@ class Task:
     def __init__(self, plan: Dict[str, Any], layout: RunLayout, environ: Mapping[str, str]) -> None:
         self._plan = plan
         self._layout = layout
-        self._environ = dict(environ)
+        self._environ = {name: value for name, value in environ.items() if name != identity.OWN_RANK}
+        self._in_step = "SLURM_STEP_ID" in environ
         self.role = table(plan)[identity.rank(environ)]
         self._signals = Signals((*STOP_SIGNALS, *NOTICES))
+        self._port: Optional[ports.HeldPort] = None
         self._link: Optional[Link] = None
         self._child: Optional[Child] = None
-        self._started = False
+        self._start: Optional[Dict[str, Any]] = None
+        self._order = ""
         self._stopping = False
+        self._needed = True
+        self._term_at: Optional[float] = None
 
     def run(self, command: List[str]) -> int:
-        """Run the command to its end and return the exit status to leave with."""
+        """Run the command to its end, again when the supervisor says so, and return the exit status to leave with."""
+        if self._plan["distribution"]["cluster"]:
+            self._port = ports.hold(random.SystemRandom())
         self._link = self._meet()
-        self._started = self._link is None
-        while not self._started and not self._stopping:
+        if self._link is None:
+            self._start = {}
+        while self._start is None and not self._stopping:
             self._tick()
         if self._stopping:
-            return 128 + signal.SIGTERM
-        end = self._run(command)
-        self._report(dict(end, event="task-ended"))
-        return ending.as_exit_status(end)
+            return 128 + signal.SIGTERM if self._needed else 0
+        return self._run_until_released(command)
+
+    def _run_until_released(self, command: List[str]) -> int:
+        while True:
+            end = self._run(command)
+            self._order = ""
+            self._report(dict(end, event="task-ended"))
+            while self._link and not self._order:
+                self._tick()
+            if self._order != "restart" or self._stopping:
+                return ending.as_exit_status(end) if self._needed else 0
 
     def _meet(self) -> Optional[Link]:
         """Join the rendezvous; None when the task was started by hand, without a supervisor."""
@@ -99,16 +129,26 @@ class Task:
         if connection is None:
             raise OSError("task {} can't reach its supervisor at {}".format(self.role.label, address))
         link = Link(connection)
-        link.join(key, {"rank": self.role.rank, "host": identity.host(self._environ), "pid": os.getpid()})
+        host = identity.host(self._environ)
+        facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host)}
+        link.join(key, facts)
         return link
+
+    def _address(self, host: str) -> str:
+        name = "localhost" if self._plan["scheduler"] == "local" else host + self._plan["host_suffix"]
+        return "{}:{}".format(name, self._port.number) if self._port else ""
 
     def _run(self, command: List[str]) -> Dict[str, Any]:
         logs = self._layout.task_log(self.role.label, "out"), self._layout.task_log(self.role.label, "err")
+        surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {})
+        words, variables = surroundings.arguments(command), surroundings.variables(self._environ)
+        if self._port and not shares_port(words[0], variables):
+            self._port.let_go()
         try:
-            self._child = Child(command, self._layout.work, self._child_environment(), logs)
+            self._child = Child(words, self._layout.work, variables, logs)
         except OSError as err:
             with open(logs[1], "a", encoding="utf-8") as log:
-                log.write("slurmtf: can't start {}: {}\n".format(command[0], err.strerror))
+                log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
             return {"exit_code": 127, "signal": None}
         self._report({"event": "task-started"})
         returncode = None
@@ -126,29 +166,41 @@ class Task:
             self._on_signal(number)
         if self._link and (waiting or self._link in ready):
             self._take_orders(self._link)
+        if self._child and self._term_at is not None and time.monotonic() >= self._term_at:
+            self._term_at = None
+            self._child.end(self._plan["stop_grace_s"])
 
     def _on_signal(self, number: int) -> None:
+        """Hand a signal on. slurmstepd sends it to every process of a step: there the child has got it already."""
         if number in STOP_SIGNALS:
-            self._stop()
-        elif self._child:
+            self._stopping = True
+            self._term_at = None
+            if self._child and self._in_step:
+                self._child.kill_after(self._plan["stop_grace_s"])
+            elif self._child:
+                self._child.end(self._plan["stop_grace_s"])
+        elif self._child and not self._in_step:
             self._child.send(number)
 
     def _take_orders(self, link: Link) -> None:
         try:
-            orders = [message.get("order") for message in link.receive()]
+            messages = link.receive()
         except (OSError, ValueError):  # without its supervisor a task would outlive the job
             self._link = None
-            orders = ["stop"]
-        for order in orders:
-            if order == "start":
-                self._started = True
-            elif order == "stop":
-                self._stop()
+            messages = [{"order": "stop"}]
+        for message in messages:
+            self._order = str(message.get("order"))
+            if self._order == "start":
+                self._start = message
+            elif self._order == "stop":
+                self._needed = bool(message.get("needed", True))
+                self._stop(message.get("killed", False))
 
-    def _stop(self) -> None:
+    def _stop(self, killed: bool) -> None:
+        """End the child; when Slurm is killing the job, its own TERM comes first."""
         self._stopping = True
-        if self._child:
-            self._child.end(self._plan["stop_grace_s"])
+        if self._child and self._term_at is None:
+            self._term_at = time.monotonic() + (OWN_TERM_S if killed and self._in_step else 0)
 
     def _report(self, message: wire.Message) -> None:
         if self._link:
@@ -157,31 +209,14 @@ class Task:
             except OSError:
                 self._link = None
 
-    def _child_environment(self) -> Dict[str, str]:
-        variables = dict(self._environ)
-        variables.setdefault("PYTHONUNBUFFERED", "1")
-        path = variables.get("PYTHONPATH")
-        variables["PYTHONPATH"] = self._layout.work + (os.pathsep + path if path else "")
-        if self._plan["scheduler"] == "local":
-            variables["CUDA_VISIBLE_DEVICES"] = self._local_gpus(variables.get("CUDA_VISIBLE_DEVICES"))
-        variables.update(self._own_variables())
-        variables.update(self._plan["variables"])
-        return variables
 
-    def _local_gpus(self, visible: Optional[str]) -> str:
-        """Return the GPUs that a run on this machine asked for, out of those that its user may see."""
-        count = self._plan["resources"]["gpus_per_node"]
-        known = visible.split(",") if visible else [str(index) for index in range(count)]
-        return ",".join(known[:count])
-
-    def _own_variables(self) -> Dict[str, str]:
-        run = self._plan["run"]
-        return {
-            "SLURMTF_RUN_ID": run["run_id"],
-            "SLURMTF_EXPERIMENT": run["experiment"],
-            "SLURMTF_RUN_FOLDER": self._layout.folder,
-            "SLURMTF_ROLE": self.role.role,
-            "SLURMTF_INDEX": str(self.role.number),
-            "SLURMTF_RANK": str(self.role.rank),
-            "SLURMTF_WORLD_SIZE": str(self._plan["resources"]["tasks"]),
-        }
+def shares_port(python: str, variables: Dict[str, str]) -> bool:
+    """Tell whether the job's TensorFlow can bind beside us. Its version is read from its metadata: nothing is imported."""
+    try:
+        told = subprocess.run(  # noqa: PLW1510
+            [python, "-c", ASK_VERSION], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60
+        ).stdout.decode("ascii", "replace")
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    numbers = told.strip().split(".")[:2]
+    return not all(number.isdigit() for number in numbers) or tuple(map(int, numbers)) >= SHARES_PORT

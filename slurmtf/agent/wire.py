@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional, Tuple
 ADDRESS = "SLURMTF_RENDEZVOUS"
 KEY = "SLURMTF_RENDEZVOUS_KEY"
 LONGEST_LINE = 1 << 26
+LONGEST_HELLO = 1 << 12
 
 Message = Dict[str, Any]
 
@@ -24,7 +25,7 @@ def proof(key: str, challenge: str) -> str:
 
 
 def proves(key: str, challenge: str, answer: Any) -> bool:
-    return hmac.compare_digest(proof(key, challenge), str(answer))
+    return hmac.compare_digest(proof(key, challenge).encode(), str(answer).encode("utf-8", "replace"))
 
 
 def encode(message: Message) -> bytes:
@@ -34,18 +35,30 @@ def encode(message: Message) -> bytes:
 class Lines:
     """Bytes as they arrive, cut into messages."""
 
-    def __init__(self) -> None:
-        self._rest = b""
+    def __init__(self, longest: int = LONGEST_LINE) -> None:
+        self.longest = longest
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> List[Message]:
         """Return the messages that ``data`` completes. Raises ValueError when a peer talks nonsense."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > LONGEST_LINE:
+        self._rest += data
+        lines: List[bytes] = []
+        if b"\n" in data:
+            *lines, rest = bytes(self._rest).split(b"\n")
+            self._rest = bytearray(rest)
+        if len(self._rest) > self.longest:
             raise ValueError("a message without end")
-        messages = [json.loads(line.decode("utf-8")) for line in lines]
-        if not all(isinstance(message, dict) for message in messages):
-            raise ValueError("a message that is no object")
-        return messages
+        return [_decoded(line) for line in lines]
+
+
+def _decoded(line: bytes) -> Message:
+    try:
+        message = json.loads(line.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("a message that is nested too deep") from None
+    if not isinstance(message, dict):
+        raise ValueError("a message that is no object")
+    return message
 
 
 def keep_alive(connection: socket.socket) -> None:

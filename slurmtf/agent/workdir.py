@@ -1,10 +1,12 @@
 """The working directory: the run's private copy of the source."""
 
+import glob
 import os
 import shutil
 import tarfile
+from typing import Any
 
-from .layout import RunLayout
+from .layout import RunLayout, native
 
 
 def prepare(layout: RunLayout) -> None:
@@ -12,9 +14,10 @@ def prepare(layout: RunLayout) -> None:
 
     The copy appears under its name when it is whole, so that a job that is killed half way starts over.
     """
+    partial_name = layout.work + ".partial-"
     if os.path.isdir(layout.work):
         return
-    partial = "{}.partial-{}".format(layout.work, os.urandom(4).hex())
+    partial = partial_name + os.urandom(4).hex()
     os.mkdir(partial, 0o700)
     try:
         _unpack(layout.source, partial)
@@ -25,10 +28,20 @@ def prepare(layout: RunLayout) -> None:
         shutil.rmtree(partial, ignore_errors=True)
         if not os.path.isdir(layout.work):
             raise
+    for left in glob.glob(glob.escape(partial_name) + "*"):  # by an attempt that was killed
+        shutil.rmtree(left, ignore_errors=True)
+
+
+class _Archive(tarfile.TarFile):
+    def utime(self, tarinfo: tarfile.TarInfo, targetpath: Any) -> None:
+        """Leave the times as they are: the snapshot has none, and scratch file systems delete what looks old."""
 
 
 def _unpack(path: str, folder: str) -> None:
-    with tarfile.open(path) as archive:
+    with _Archive.open(path) as archive:
+        members = archive.getmembers()
+        for member in members:
+            member.name, member.linkname = native(member.name), native(member.linkname)
         if hasattr(tarfile, "fully_trusted_filter"):  # Python 3.12 on; our own snapshot may hold any link
             archive.extraction_filter = tarfile.fully_trusted_filter
-        archive.extractall(folder)  # noqa: S202
+        archive.extractall(folder, members)  # noqa: S202

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
+from slurmtf.agent.roles import table
 from slurmtf.cli.output import clock, colour, duration
 from slurmtf.plan import LaunchPlan
+from slurmtf.plan.model import Resources
 from slurmtf.runs import Run, RunState, RunStatus
+
+SHOWN_NODES = 16
 
 
 def run_data(run: Run, state: RunState) -> dict[str, Any]:
@@ -58,7 +63,8 @@ def plan_text(plan: LaunchPlan) -> str:
     gpus = f", {resources.gpus_per_node} GPU {resources.gpu_type or ''}".rstrip() if resources.gpus_per_node else ""
     rows = {
         "site": f"{plan.site} ({plan.scheduler})",
-        "nodes": f"{resources.nodes}, each with {_tasks(resources.tasks_per_node)}{gpus}",
+        "nodes": f"{resources.nodes}, each with {_up_to(resources)}{gpus}",
+        "roles": _roles(plan),
         "cpus": f"{resources.cpus_per_task} for each process" if resources.cpus_per_task else "",
         "memory": f"{resources.memory} on each node" if resources.memory else "",
         "time": duration(resources.time_s),
@@ -68,11 +74,27 @@ def plan_text(plan: LaunchPlan) -> str:
         "launcher": plan.launcher,
         "python": plan.python,
         "source": f"{plan.snapshot.files} files, {plan.snapshot.bytes / 1e6:.1f} MB, {plan.snapshot.id[:12]}",
+        "chosen": plan.choice,
         "command": " ".join(plan.command),
         "folder": plan.run.folder,
     }
     return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
 
 
-def _tasks(count: int) -> str:
-    return "1 process" if count == 1 else f"{count} processes"
+def _up_to(resources: Resources) -> str:
+    count = resources.tasks_per_node
+    even = "up to " if resources.tasks != count * resources.nodes else ""
+    return f"{even}{count} process{'' if count == 1 else 'es'}"
+
+
+def _roles(plan: LaunchPlan) -> str:
+    """Return who runs on which node; above a few nodes only the counts."""
+    if plan.distribution.backend is None:
+        return ""
+    counts = ", ".join(f"{count} {role}" for role, count in plan.distribution.roles)
+    if plan.resources.nodes > SHOWN_NODES or plan.distribution.backend == "mpi":
+        return counts
+    placed: dict[int, list[str]] = {}
+    for role in table(json.loads(plan.to_json())):
+        placed.setdefault(role.node, []).append(role.label)
+    return "; ".join(f"node {node}: {', '.join(sorted(labels))}" for node, labels in sorted(placed.items()))

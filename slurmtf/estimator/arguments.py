@@ -39,8 +39,12 @@ def _text(value: Any) -> str:
 def plain_params(params: Any) -> Any:
     """Return ``script_params`` as plain data that YAML and JSON can hold, leaving what is wrong to the checks."""
     if isinstance(params, Mapping):
-        return {key: _plain(value) for key, value in params.items()}
+        return {_plain_key(key): _plain(value) for key, value in params.items()}
     return [_plain(value) for value in params] if isinstance(params, list | tuple) else params
+
+
+def _plain_key(key: Any) -> Any:
+    return _text(key) if isinstance(key, int | float | os.PathLike) and not isinstance(key, bool) else key
 
 
 def _plain(value: Any) -> Any:
@@ -58,10 +62,19 @@ def check_params(params: object) -> Iterable[Problem]:
     if isinstance(params, str) or not isinstance(params, Mapping | list | tuple):
         yield Problem("script_params", f"{params!r} is neither a mapping nor a list", "write {'--lr': 0.01}")
         return
-    items = params.items() if isinstance(params, Mapping) else enumerate(params)
-    for key, value in items:
-        for word in (key, *_values(value)):
-            yield from check_text(f"script_params[{key!r}]" if word is not key else "script_params", word)
+    if isinstance(params, Mapping):
+        yield from _check_keys(params)
+    for key, value in params.items() if isinstance(params, Mapping) else enumerate(params):
+        for word in _values(value):
+            yield from check_text(f"script_params[{key!r}]", word)
+
+
+def _check_keys(params: Mapping[Any, Any]) -> Iterable[Problem]:
+    for key in params:
+        if isinstance(key, str):
+            yield from check_text("script_params", key)
+        else:
+            yield Problem("script_params", f"{key!r} is not a name for an argument", "write it as a text, for example '--lr'")
 
 
 def check_text(where: str, value: object) -> Iterable[Problem]:
@@ -71,9 +84,15 @@ def check_text(where: str, value: object) -> Iterable[Problem]:
         yield Problem(where, what, "give a text, a number, a path, or a list of these")
         return
     text = _text(value)
+    try:
+        size = len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError as err:
+        yield Problem(
+            where, f"{err.object[err.start]!r} is no character", "no process can receive half a surrogate pair: leave it out"
+        )
+        return
     if "\0" in text:
         yield Problem(where, "holds a NUL character", "no process can receive one: write it another way")
-    elif len(text.encode("utf-8", "surrogateescape")) > LONGEST_ARGUMENT:
-        size = len(text.encode("utf-8", "surrogateescape"))
+    elif size > LONGEST_ARGUMENT:
         what = f"is {size} bytes long; Linux passes at most {LONGEST_ARGUMENT} in one argument or variable"
         yield Problem(where, what, "write it to a file in source_directory and pass the file's name")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from slurmtf.errors import Problem
 
-Backend = Literal["mpi", "ps", "multiworker"]
+_DOCUMENTED: dict[str, Any] = {"use_attribute_docstrings": True}
+GRACE_S = 600
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,16 @@ class Mpi:
     """MPI ranks, Horovod's among them: ``node_count`` x ``process_count_per_node`` copies of the script."""
 
     process_count_per_node: int = 1
+    """How many ranks on each node."""
+    transport: Literal["auto", "mpi", "gloo"] = "auto"
+    """'gloo' runs Horovod without any MPI; 'auto' takes MPI where the site has one."""
+    gpus: Literal["all", "each"] = "all"
+    """Which of the node's GPUs a rank sees: all (scripts that pick theirs by local rank), or a share of its own."""
+    straggler_grace_s: int = GRACE_S
+    """Seconds that the others may run on after the first rank has ended well."""
     backend: Literal["mpi"] = "mpi"
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
 
 @dataclass(frozen=True)
@@ -24,8 +34,20 @@ class ParameterServer:
     """TensorFlow's parameter-server training: workers that compute, parameter servers that hold the variables."""
 
     worker_count: int = 1
+    """How many workers, beside a chief."""
     parameter_server_count: int = 1
+    """How many parameter servers; 0 leaves workers only."""
+    layout: Literal["auto", "original", "chief", "master"] = "auto"
+    """'original' has ps and workers; 'chief' and 'master' add that task; 'auto' reads from the script what it needs."""
+    evaluator_count: int = 0
+    """1 adds an evaluator (tf.estimator.train_and_evaluate)."""
+    restarts: int = 0
+    """How many dead tasks may be started again in place, where the strategy takes them back."""
+    straggler_grace_s: int = GRACE_S
+    """Seconds that the other workers may run on after the first one has ended well."""
     backend: Literal["ps"] = "ps"
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
 
 @dataclass(frozen=True)
@@ -33,16 +55,32 @@ class MultiWorker:
     """``tf.distribute.MultiWorkerMirroredStrategy``: equal workers, no parameter server."""
 
     worker_count: int = 1
+    """How many workers, a chief included."""
+    chief: bool = False
+    """Call the first worker 'chief'."""
+    straggler_grace_s: int = GRACE_S
+    """Seconds that the others may run on after the first worker has ended well."""
     backend: Literal["multiworker"] = "multiworker"
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
 
 Distribution = Mpi | ParameterServer | MultiWorker
 KINDS: dict[str, type[Distribution]] = {"mpi": Mpi, "ps": ParameterServer, "multiworker": MultiWorker}
+LEAST = {"parameter_server_count": 0, "evaluator_count": 0, "restarts": 0, "straggler_grace_s": 0}
 
 
-def counts(distribution: Distribution) -> dict[str, int]:
-    """Return the distribution's counts by the name of their parameter."""
-    return {f.name: getattr(distribution, f.name) for f in fields(distribution) if f.name != "backend"}
+def numbers(distribution: Distribution) -> dict[str, int]:
+    """Return the distribution's numbers by the name of their parameter."""
+    found = {f.name: getattr(distribution, f.name) for f in fields(distribution)}
+    return {name: value for name, value in found.items() if name.endswith(("_count", "_per_node", "_s")) or name == "restarts"}
+
+
+def choices(distribution: Distribution) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return for each choice the value and those that are allowed."""
+    allowed = {"transport": ("auto", "mpi", "gloo"), "gpus": ("all", "each"), "layout": ("auto", "original", "chief", "master")}
+    names = {f.name for f in fields(distribution)}
+    return {name: (getattr(distribution, name), values) for name, values in allowed.items() if name in names}
 
 
 def from_counts(backend: str, given: dict[str, int]) -> Distribution:
@@ -54,9 +92,12 @@ def from_counts(backend: str, given: dict[str, int]) -> Distribution:
 
 
 def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Problem]:
-    """Yield a problem for each count that was given and that the backend would silently ignore."""
+    """Yield a problem for each count that was given and that the backend would silently ignore.
+
+    One process on each node is what runs anyway.
+    """
     known = {f.name for f in fields(KINDS[backend])} if backend else set()
-    for name in given.keys() - known:
+    for name in [name for name in given if name not in known and (name, given[name]) != ("process_count_per_node", 1)]:
         owners = [other for other, kind in KINDS.items() if name in {f.name for f in fields(kind)}]
         remedy = " or ".join(f"distributed_backend={owner!r}" for owner in owners)
         what = f"means nothing with distributed_backend={backend!r}" if backend else "needs a distributed_backend"

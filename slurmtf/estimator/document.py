@@ -26,7 +26,7 @@ def from_document(document: Document, base: Path, overrides: dict[str, Any] | No
     data = {**document.data, **(overrides or {})}
     kind = _kind(document, data.pop("estimator", "TensorFlow"))
     if "source_directory" not in (overrides or {}):
-        data["source_directory"] = str(base / str(data.get("source_directory", ".")))
+        data["source_directory"] = str(base / Path(str(data.get("source_directory") or ".")).expanduser())
     try:
         return document.parse(kind, data)
     except SpecError as err:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
+from dataclasses import KW_ONLY, MISSING, InitVar, dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -29,6 +29,10 @@ class Environment:
     """Environment modules to load, in order."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "python", _own(self.python))
+        object.__setattr__(self, "modules", [self.modules] if isinstance(self.modules, str) else _own(self.modules))
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Estimator:
     """A pip requirements file, relative to source_directory."""
     pip_requirements_file_path: InitVar[str | None] = None
     """An older name of pip_requirements_file."""
-    environment_variables: dict[str, str] | None = None
+    environment_variables: dict[str, str | int | float | bool] | None = None
     """Variables of the script's process. They may be secret: they stay in the run's private folder."""
     environment_definition: Environment | None = None
     """The whole software environment as one object."""
@@ -125,6 +129,10 @@ class Estimator:
     """When Slurm writes mail ('END', 'FAIL' ...)."""
     mail_user: str | None = None
     """Whom Slurm writes to."""
+    legacy_keras: bool = False
+    """Have tf.keras be Keras 2 (TF_USE_LEGACY_KERAS=1): TensorFlow 2.16 and later, with the package tf_keras."""
+    silence: list[str] = field(default_factory=list)
+    """Warnings not to give, by the code in their brackets."""
     launcher: str | None = None
     """How the processes are started: 'srun', 'mpirun' ... Left out: the site's choice."""
     template: str | None = None
@@ -144,7 +152,8 @@ class Estimator:
         conda_dependencies_file_path: str | None,
         pip_requirements_file_path: str | None,
     ) -> None:
-        self._set(source_directory=os.path.abspath(Path(self.source_directory or ".").expanduser()))  # noqa: PTH100
+        self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
+        self._set(source_directory=os.path.abspath(os.path.expanduser(self.source_directory or ".")))  # noqa: PTH100, PTH111
         self._set(custom_docker_image=self.custom_docker_image or custom_docker_base_image)
         self._set(conda_dependencies_file=self.conda_dependencies_file or conda_dependencies_file_path)
         self._set(pip_requirements_file=self.pip_requirements_file or pip_requirements_file_path)
@@ -162,10 +171,6 @@ class Estimator:
             self._set(distributed_backend=self.distributed_backend.lower())
         if isinstance(self.mail_type, str):
             self._set(mail_type=[self.mail_type])
-        if isinstance(self.resume_from, os.PathLike):
-            self._set(resume_from=os.fspath(self.resume_from))
-        if isinstance(self.compute_target, os.PathLike):
-            self._set(compute_target=os.fspath(self.compute_target))
         if isinstance(self.environment_variables, Mapping):
             self._set(environment_variables={k: validation.variable(v) for k, v in self.environment_variables.items()})
 
@@ -202,7 +207,7 @@ class Estimator:
         document: dict[str, Any] = {"estimator": type(self).__name__}
         for f in fields(self):
             value = getattr(self, f.name)
-            if value is not None and value not in (f.default, {}):
+            if value is not None and value != (f.default if f.default_factory is MISSING else f.default_factory()):
                 document[f.name] = _plain(value)
         return document
 
@@ -229,9 +234,18 @@ class TensorFlow(Estimator):
     __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
 
 
+def _own(value: Any) -> Any:
+    """Return a copy of a container, which its giver can't change later, and a path as text."""
+    if isinstance(value, Mapping):
+        return {key: _own(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_own(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         if hasattr(value, "scheduler"):  # a Site: the document names it
             return value.source or value.name
         return {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) not in (None, [])}
-    return list(value) if isinstance(value, tuple) else value
+    return value

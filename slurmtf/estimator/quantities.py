@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from slurmtf.errors import Problem
 
 TIME_FORMATS = "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes[:seconds]"
-_TIME = re.compile(r"^(?:(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<clock>\d+(?::\d+){0,2}))$")
-_MEMORY = re.compile(r"^(\d+)([KMGT]?)B?$", re.IGNORECASE)
-_MEBIBYTES = {"K": 1 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024 * 1024}
+_TIME = re.compile(r"(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<clock>\d+(?::\d+){0,2})", re.ASCII)
+_MEMORY = re.compile(r"(\d+)(?:([KMGT])B?)?", re.IGNORECASE | re.ASCII)
+_MEBIBYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
+_FLAG = re.compile(r"(--)?[A-Za-z][A-Za-z0-9_-]*")
 LONGEST_S = 366 * 86400
 
 
@@ -20,7 +21,7 @@ def seconds(time: str | int) -> int:
 
     Raises ValueError when it is none of Slurm's formats, zero, or above a year.
     """
-    match = _TIME.match(str(time).strip())
+    match = _TIME.fullmatch(str(time).strip())
     if match is None:
         raise ValueError(f"{time!r} is not a time")
     if match["clock"]:
@@ -51,10 +52,10 @@ def mebibytes(memory: str | int) -> float:
 
     Raises ValueError when it is none.
     """
-    match = _MEMORY.match(str(memory).strip())
+    match = _MEMORY.fullmatch(str(memory))
     if match is None:
         raise ValueError(f"{memory!r} is not a memory size")
-    return int(match[1]) * _MEBIBYTES[match[2].upper()]
+    return int(match[1]) * _MEBIBYTES[(match[2] or "M").upper()]
 
 
 def check_time(name: str, time: object) -> Iterable[Problem]:
@@ -111,13 +112,18 @@ def check_flags(name: str, flags: object, reserved: Mapping[str, str]) -> Iterab
         return
     for key, value in flags.items():
         where = f"{name}[{key!r}]"
-        if not isinstance(key, str) or not re.match(r"^(--)?[A-Za-z][A-Za-z0-9_-]*$", key):
+        if not isinstance(key, str) or not _FLAG.fullmatch(key):
             yield Problem(where, "is not the long name of a flag", "write it as the man page does, for example 'hint'")
         elif normal_flag(key) in reserved:
             yield Problem(where, "can't be passed through", reserved[normal_flag(key)])
         else:
-            for item in value if isinstance(value, list | tuple) else [value]:
-                if not isinstance(item, str | int | float | bool | None):
-                    yield Problem(where, f"{item!r} is neither text nor number", "give a text, a number or true")
-                elif isinstance(item, str):
-                    yield from printable(where, item, longest=100_000)
+            yield from _check_value(where, value)
+
+
+def _check_value(where: str, value: object) -> Iterable[Problem]:
+    is_list = isinstance(value, list | tuple)
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(item, str | int | float | None) or (is_list and (item is None or isinstance(item, bool))):
+            yield Problem(where, f"{item!r} is neither text nor number", "give a text, a number or true, or a list of texts")
+        elif isinstance(item, str):
+            yield from printable(where, item, longest=100_000)

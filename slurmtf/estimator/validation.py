@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING, Any
 from slurmtf.errors import Problem, did_you_mean
 from slurmtf.estimator import quantities
 from slurmtf.estimator.arguments import check_params, check_text
-from slurmtf.estimator.distribution import KINDS, Distribution, counts, foreign_counts
+from slurmtf.estimator.distribution import KINDS, LEAST, Distribution, Mpi, choices, foreign_counts, numbers
 
 if TYPE_CHECKING:
     from slurmtf.estimator.estimator import Estimator
 
 PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
-SOFTWARE = (
-    *PACKAGES,
-    "custom_docker_image",
-    "image_registry_details",
-    "user_managed",
-    "shm_size",
-    "environment_variables",
-)
+SOFTWARE = (*PACKAGES, "custom_docker_image", "image_registry_details", "user_managed", "shm_size")
+SWITCHES = {
+    "use_gpu": "gpus_per_node says how many GPUs",
+    "use_docker": "custom_docker_image names the image",
+    "user_managed": "environment_definition says with what",
+    "exclusive": "sbatch={'exclusive': 'user'} and the like say more",
+}
 
 OWN_SBATCH_FLAGS = {
     "output": "the job's log is in the run folder: read it with 'slurmtf logs'",
@@ -54,14 +53,31 @@ FIELD_OF_FLAG = {
 
 
 def problems_of(estimator: Estimator) -> Iterable[Problem]:
+    yield from _kinds(estimator)
     yield from _source(estimator)
     yield from check_params(estimator.script_params)
+    yield from check_text("resume_from", estimator.resume_from)
     yield from _variables(estimator.environment_variables)
     yield from _distribution(estimator)
     yield from _resources(estimator)
     yield from _flags(estimator)
     yield from _software(estimator)
     yield from _target(estimator)
+
+
+def _kinds(estimator: Estimator) -> Iterable[Problem]:
+    """Check the kinds of values that no other check looks at."""
+    for name, hint in SWITCHES.items():
+        if not isinstance(value := getattr(estimator, name), bool | None):
+            yield Problem(name, f"{value!r} is neither true nor false", f"give one of them; {hint}")
+    for name in ("conda_packages", "pip_packages", "inputs", "mail_type"):
+        value = getattr(estimator, name)
+        if value is not None and not (isinstance(value, list) and all(value)):
+            yield Problem(name, f"{value!r} is not a list of texts", f"write {name}=['...']")
+    details = estimator.image_registry_details
+    if details is not None and not (isinstance(details, Mapping) and all(isinstance(v, str) for v in details.values())):
+        remedy = "write {'address': ..., 'username': ..., 'password': ...}"
+        yield Problem("image_registry_details", "is not a mapping of texts", remedy)
 
 
 def _source(estimator: Estimator) -> Iterable[Problem]:
@@ -93,7 +109,7 @@ def _variables(variables: object) -> Iterable[Problem]:
         return
     for name, value in variables.items():
         where = f"environment_variables[{name!r}]"
-        if not isinstance(name, str) or not re.match(r"^[A-Za-z_][A-Za-z0-9_]*$", name):
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             yield Problem(where, "is not a name for a variable", "use letters, digits and underscores")
         elif not isinstance(value, str):
             yield Problem(where, f"{value!r} is not a text", "write the text that the script shall read")
@@ -126,7 +142,7 @@ def _agreement(estimator: Estimator, training: Distribution | None) -> Iterable[
         what = f"is {type(training).__name__}, but distributed_backend is {backend!r}"
         yield Problem("distributed_training", what, "leave distributed_backend out")
     for name, count in estimator.given_counts.items():
-        if counts(training).get(name) != count:
+        if numbers(training).get(name) != count:
             what = f"{count} disagrees with distributed_training={training!r}"
             yield Problem(name, what, f"give {name} only in distributed_training")
 
@@ -138,8 +154,28 @@ def _process_counts(estimator: Estimator) -> Iterable[Problem]:
             remedy = "give distributed_backend='mpi', 'ps' or 'multiworker', or one node"
             yield Problem("node_count", f"{estimator.node_count} nodes need a distribution of the work", remedy)
         return
-    for name, count in counts(distribution).items():
-        yield from quantities.check_count(name, count, 0 if name == "parameter_server_count" else 1)
+    found = [
+        problem
+        for name, count in numbers(distribution).items()
+        for problem in quantities.check_count(name, count, LEAST.get(name, 1))
+    ]
+    for name, (choice, allowed) in choices(distribution).items():
+        if choice not in allowed:
+            found.append(
+                Problem(name, f"{choice!r} is unknown", did_you_mean(str(choice), allowed) or f"give {', '.join(allowed)}")
+            )
+    yield from found or _gpu_for_each(estimator, distribution)
+
+
+def _gpu_for_each(estimator: Estimator, distribution: Distribution) -> Iterable[Problem]:
+    """Check that each process that computes gets a GPU of its own; parameter servers take none."""
+    gpus, nodes = estimator.gpus_per_node, estimator.node_count
+    if not (isinstance(gpus, int) and isinstance(nodes, int) and gpus > 0 and nodes > 0):
+        return
+    processes = distribution.process_count_per_node if isinstance(distribution, Mpi) else -(-distribution.worker_count // nodes)
+    if processes > gpus:
+        what = f"{gpus} GPUs on a node are too few for {processes} processes that take one each"
+        yield Problem("gpus_per_node", what, f"give gpus_per_node={processes}, or fewer processes")
 
 
 def _resources(estimator: Estimator) -> Iterable[Problem]:

@@ -6,14 +6,26 @@ A launcher returns the words that stand before the task's own command in the bat
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from slurmtf.errors import Problem, SpecError, did_you_mean
 from slurmtf.estimator.quantities import flag_name
-from slurmtf.plan.model import Resources, Value
+from slurmtf.plan.model import Resources, Tasks, Value
 from slurmtf.sites.model import Site
 
-Flags = Mapping[str, object]
-Launcher = Callable[[Resources, Site, Flags], list[str]]
+
+@dataclass(frozen=True)
+class Launch:
+    """What a launcher needs to know: the shape of the job, the site, the user's flags, and the agent's own command."""
+
+    resources: Resources
+    tasks: Tasks
+    site: Site
+    flags: Mapping[str, object]
+    agent: tuple[str, ...]
+
+
+Launcher = Callable[[Launch], list[str]]
 LAUNCHERS: dict[str, Launcher] = {}
 
 
@@ -52,29 +64,61 @@ def flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> lis
 
 
 @launcher("none")
-def none(resources: Resources, site: Site, flags: Flags) -> list[str]:  # noqa: ARG001
-    """The process is started by the supervisor itself."""
+def none(launch: Launch) -> list[str]:
+    """The process is started by the supervisor itself. Raises SpecError when there are several."""
+    if launch.tasks.count > 1:
+        raise SpecError(Problem("launcher", f"'none' can't start {launch.tasks.count} processes", "give 'spawn' or 'srun'"))
     return []
 
 
+@launcher("spawn")
+def spawn(launch: Launch) -> list[str]:
+    """The agent starts the tasks itself: on one machine. Raises SpecError when there are several nodes."""
+    if launch.resources.nodes > 1:
+        raise SpecError(Problem("launcher", "'spawn' starts processes on one node only", "give 'srun' or 'mpirun'"))
+    return [*launch.agent, "spawn", str(launch.tasks.count), "--"]
+
+
 @launcher("srun")
-def srun(resources: Resources, site: Site, flags: Flags) -> list[str]:
+def srun(launch: Launch) -> list[str]:
     """One job step (srun(1)).
 
     --cpus-per-task stands here too: srun of Slurm 22.05 to 23.02 does not take it from sbatch. --export=ALL undoes an
     --export=NONE of sbatch, which srun would inherit.
     """
+    resources, site = launch.resources, launch.site
     own: dict[str, object] = {"nodes": resources.nodes, "ntasks": resources.tasks}
-    if resources.tasks > 1:
+    if launch.tasks.cyclic:
+        own["distribution"] = "cyclic"
+    elif resources.tasks > 1:
         own["ntasks-per-node"] = resources.tasks_per_node
     own |= {"cpus-per-task": resources.cpus_per_task, "export": "ALL"}
+    if launch.tasks.backend == "mpi" and not launch.tasks.gloo:
+        own["mpi"] = site.launcher.mpi
     if resources.gpus_per_node:
         own |= {flag_name(name): value for name, value in site.gpu.srun.items()}
-    own |= {flag_name(name): value for name, value in flags.items()}
+    own |= {flag_name(name): value for name, value in launch.flags.items()}
     return ["srun", *flag_words(own), *site.launcher.args]
 
 
+@launcher("mpirun")
+def mpirun(launch: Launch) -> list[str]:
+    """Open MPI's (mpirun(1)): it takes the nodes from Slurm's allocation.
+
+    Ranks are not bound to a core each, its default, which starves TensorFlow (Horovod's documentation, mpi.rst).
+    """
+    shape = "node" if launch.tasks.cyclic else f"ppr:{launch.resources.tasks_per_node}:node"
+    words = ["mpirun", "-n", str(launch.tasks.count), "--map-by", f"{shape}:oversubscribe", "--bind-to", "none"]
+    return [*words, *launch.site.launcher.args]
+
+
+@launcher("mpiexec")
+def mpiexec(launch: Launch) -> list[str]:
+    """Any MPI's, with what the standard names (MPI-4.1, 11.5): ``mpiexec -n``. Give the rest in the profile's args."""
+    return ["mpiexec", "-n", str(launch.tasks.count), *launch.site.launcher.args]
+
+
 @launcher("ibrun")
-def ibrun(resources: Resources, site: Site, flags: Flags) -> list[str]:  # noqa: ARG001
+def ibrun(launch: Launch) -> list[str]:
     """TACC's launcher takes the shape of the job from Slurm."""
-    return ["ibrun", *site.launcher.args]
+    return ["ibrun", *launch.site.launcher.args]

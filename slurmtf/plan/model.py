@@ -33,6 +33,7 @@ class Resources:
     nodes: int
     tasks: int
     tasks_per_node: int
+    cyclic: bool = False
     cpus_per_task: int | None = None
     gpus_per_node: int = 0
     gpu_type: str | None = None
@@ -44,6 +45,34 @@ class Resources:
     constraint: str | None = None
     exclusive: bool = False
     requeue: bool = False
+
+
+@dataclass(frozen=True)
+class Tasks:
+    """Who the processes of a job are: the roles with their counts, and the rules by which they live and end.
+
+    ``cyclic`` deals them over the nodes one by one (else node by node); ``cluster`` gives them TF_CONFIG; ``gloo`` serves
+    Horovod's rendezvous; ``check_world`` compares the world that MPI or Horovod sees with the plan's; ``gpu_roles`` share a
+    node's GPUs; ``restartable`` roles may be started again ``restarts`` times in all; when some have not ended
+    ``straggler_grace_s`` after the first success, the job is ended, and has succeeded if ``stragglers_succeed``.
+    """
+
+    roles: tuple[tuple[str, int], ...]
+    backend: str | None = None
+    layout: str | None = None
+    cyclic: bool = False
+    cluster: bool = False
+    gloo: bool = False
+    check_world: bool = False
+    gpu_roles: tuple[str, ...] = ()
+    restarts: int = 0
+    restartable: tuple[str, ...] = ()
+    straggler_grace_s: int = 0
+    stragglers_succeed: bool = False
+
+    @property
+    def count(self) -> int:
+        return sum(count for _, count in self.roles)
 
 
 @dataclass(frozen=True)
@@ -67,6 +96,10 @@ class LaunchPlan:
     cluster: str | None
     snapshot: SnapshotRef
     resources: Resources
+    distribution: Tasks
+    gpu_vendor: str
+    host_suffix: str
+    interface: str | None
     directives: tuple[tuple[str, Value], ...]
     shell: Shell
     launcher: str
@@ -79,6 +112,7 @@ class LaunchPlan:
     estimator: dict[str, Any]
     template: str
     warnings: tuple[str, ...] = ()
+    choice: str = ""
     slurmtf: str = ""
     schema: int = SCHEMA
 

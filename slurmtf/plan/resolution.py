@@ -9,22 +9,22 @@ from typing import Any
 from slurmtf import __version__
 from slurmtf.environments import Software
 from slurmtf.errors import Problem, SpecError, did_you_mean
-from slurmtf.estimator import Estimator, Mpi
+from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import mebibytes, seconds
 from slurmtf.plan import launchers
 from slurmtf.plan.directives import directives, missing_and_refused
-from slurmtf.plan.model import LaunchPlan, Resources, RunPlace, Shell
+from slurmtf.plan.model import LaunchPlan, Resources, RunPlace, Shell, Tasks
+from slurmtf.plan.tasks import script_warnings, tasks_of
 from slurmtf.sites.model import Partition, Preset, Site
-from slurmtf.snapshot import SnapshotRef
+from slurmtf.snapshot import ScriptFacts, SnapshotRef
 
 TIME_WARNING_S = 120
 """Seconds before the time limit at which the supervisor is told (sbatch(1): --signal may come up to 60 s early)."""
 STOP_GRACE_S = 20
 """Seconds between TERM and KILL for the script; below Slurm's KillWait, 30 by default (slurm.conf(5))."""
 
+UNREAD = ScriptFacts()
 NOT_YET = {
-    "distributed_backend": "distributed training",
-    "distributed_training": "distributed training",
     "conda_packages": "environments made for a run",
     "pip_packages": "environments made for a run",
     "conda_dependencies_file": "environments made for a run",
@@ -38,7 +38,14 @@ NOT_YET = {
 """Parameters that an estimator has and a plan can't honour yet."""
 
 
-def resolve(estimator: Estimator, site: Site, software: Software, snapshot: SnapshotRef, place: RunPlace) -> LaunchPlan:
+def resolve(
+    estimator: Estimator,
+    site: Site,
+    software: Software,
+    snapshot: SnapshotRef,
+    place: RunPlace,
+    script: ScriptFacts = UNREAD,
+) -> LaunchPlan:
     """Return the plan.
 
     Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
@@ -47,12 +54,18 @@ def resolve(estimator: Estimator, site: Site, software: Software, snapshot: Snap
     problems = [*_not_yet(estimator), *_mismatches(estimator, site)]
     if problems:
         raise SpecError(*problems)
-    resources = _resources(estimator, site, _preset(estimator, site))
+    tasks, choice = tasks_of(estimator, site, script)
+    resources = _resources(estimator, site, _preset(estimator, site), tasks)
+    problems = list(_misfits(tasks, resources))
+    if problems:
+        raise SpecError(*problems)
     found = directives(estimator, site, resources, place.folder, TIME_WARNING_S) if site.scheduler == "slurm" else []
     problems = list(missing_and_refused(estimator, site, found)) if site.scheduler == "slurm" else []
     if problems:
         raise SpecError(*problems)
     name, where = _launcher_name(estimator, site, resources)
+    agent = (software.python, "-I", f"{place.folder}/agent.pyz")
+    launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
     return LaunchPlan(
         run=place,
         site=site.name,
@@ -60,18 +73,23 @@ def resolve(estimator: Estimator, site: Site, software: Software, snapshot: Snap
         cluster=site.cluster,
         snapshot=snapshot,
         resources=resources,
+        distribution=tasks,
+        gpu_vendor=site.gpu.vendor,
+        host_suffix=site.network.host_suffix,
+        interface=site.network.interface,
         directives=tuple(found),
         shell=_shell(estimator, site, software),
         launcher=name,
-        launch=tuple(launchers.find(name, where, site)(resources, site, estimator.srun)),
+        launch=tuple(launchers.find(name, where, site)(launch)),
         python=software.python,
         command=(software.python, _as_operand(estimator.script), *estimator.arguments),
-        variables=dict(estimator.environment_variables or {}),
+        variables=_variables(estimator),
         time_warning_s=TIME_WARNING_S,
         stop_grace_s=STOP_GRACE_S,
         estimator=estimator.to_document(),
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
-        warnings=tuple(_warnings(estimator, site, resources)),
+        warnings=tuple(_warnings(estimator, site, resources, tasks, script)),
+        choice=choice,
         slurmtf=__version__,
     )
 
@@ -113,17 +131,40 @@ def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _resources(estimator: Estimator, site: Site, preset: Preset) -> Resources:
-    tasks_per_node = _tasks_per_node(estimator)
-    gpus = _gpus_per_node(estimator, preset, tasks_per_node)
+def _variables(estimator: Estimator) -> dict[str, str]:
+    legacy = {"TF_USE_LEGACY_KERAS": "1"} if estimator.legacy_keras else {}
+    given = {name: str(value) for name, value in (estimator.environment_variables or {}).items()}
+    return {**legacy, **given}
+
+
+def _misfits(tasks: Tasks, resources: Resources) -> Iterable[Problem]:
+    if tasks.count < resources.nodes:
+        what = f"{resources.nodes} nodes are asked for, but there are only {tasks.count} processes"
+        yield Problem("node_count", what, f"give at most {tasks.count} nodes, or more workers")
+    sharers = _gpu_tasks_per_node(tasks, resources.nodes)
+    if resources.gpus_per_node and sharers > resources.gpus_per_node:
+        what = f"{resources.gpus_per_node} GPUs are shared by {sharers} processes of a node that use one"
+        yield Problem("gpus_per_node", what, f"give at least {sharers}, more nodes, or fewer processes")
+
+
+def _gpu_tasks_per_node(tasks: Tasks, nodes: int) -> int:
+    """Return the most processes of a node that share its GPUs."""
+    users = [count for role, count in tasks.roles if role in tasks.gpu_roles]
+    return sum(-(-count // nodes) for count in users)
+
+
+def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Tasks) -> Resources:
+    tasks_per_node = -(-tasks.count // estimator.node_count)
+    gpus = _gpus_per_node(estimator, preset, _gpu_tasks_per_node(tasks, estimator.node_count) or tasks_per_node)
     partition = _partition(estimator, site, preset, gpus)
     known = site.partitions.get(partition or "", Partition())
     lowpriority = estimator.vm_priority == "lowpriority"
     time = _first(estimator.time, preset.time, site.defaults.time)
     return Resources(
         nodes=estimator.node_count,
-        tasks=estimator.node_count * tasks_per_node,
+        tasks=tasks.count,
         tasks_per_node=tasks_per_node,
+        cyclic=tasks.cyclic,
         cpus_per_task=_cpus_per_task(estimator, site, preset, gpus // tasks_per_node),
         gpus_per_node=gpus,
         gpu_type=_first(estimator.gpu_type, preset.gpu_type, known.gpu_type, site.gpu.type) if gpus else None,
@@ -138,14 +179,9 @@ def _resources(estimator: Estimator, site: Site, preset: Preset) -> Resources:
     )
 
 
-def _tasks_per_node(estimator: Estimator) -> int:
-    distribution = estimator.distribution
-    return distribution.process_count_per_node if isinstance(distribution, Mpi) else 1
-
-
-def _gpus_per_node(estimator: Estimator, preset: Preset, tasks_per_node: int) -> int:
+def _gpus_per_node(estimator: Estimator, preset: Preset, users: int) -> int:
     asked = _first(estimator.gpus_per_node, preset.gpus_per_node)
-    return int(asked) if asked is not None else tasks_per_node if estimator.use_gpu else 0
+    return int(asked) if asked is not None else users if estimator.use_gpu else 0
 
 
 def _partition(estimator: Estimator, site: Site, preset: Preset, gpus: int) -> str | None:
@@ -201,21 +237,37 @@ def _shell(estimator: Estimator, site: Site, software: Software) -> Shell:
     )
 
 
-def _warnings(estimator: Estimator, site: Site, resources: Resources) -> Iterable[str]:
+def _warnings(estimator: Estimator, site: Site, resources: Resources, tasks: Tasks, script: ScriptFacts) -> Iterable[str]:
+    """Yield the warnings that the user has not silenced, each with its code in brackets."""
+    found = [*_site_warnings(estimator, site, resources), *script_warnings(estimator, tasks, script)]
+    found += _shape_warnings(site, resources, tasks)
+    yield from (f"{text} [{code}]" for code, text in found if code not in estimator.silence)
+
+
+def _shape_warnings(site: Site, resources: Resources, tasks: Tasks) -> Iterable[tuple[str, str]]:
+    gpus, processes = resources.gpus_per_node, resources.tasks_per_node
+    if tasks.backend == "mpi" and gpus and gpus != processes:
+        yield "idle-gpus", f"{processes} processes on a node and {gpus} GPUs: Horovod wants one process for each GPU"
+    cores = processes * (resources.cpus_per_task or 1)
+    if site.max_cpus_per_node and cores > site.max_cpus_per_node:
+        yield "too-many-cpus", f"{cores} CPUs on a node are asked for; a job can use {site.max_cpus_per_node}"
+
+
+def _site_warnings(estimator: Estimator, site: Site, resources: Resources) -> Iterable[tuple[str, str]]:
     known = site.partitions.get(resources.partition or "")
     if resources.partition and site.partitions and known is None:
         hint = did_you_mean(resources.partition, site.partitions) or f"it knows {', '.join(site.partitions)}"
-        yield f"the profile {site.name} does not know partition {resources.partition!r} ({hint})"
+        yield "unknown-partition", f"the profile {site.name} does not know partition {resources.partition!r} ({hint})"
     if known and known.max_time is not None and resources.time_s and resources.time_s > seconds(known.max_time):
-        yield f"partition {resources.partition} allows at most {known.max_time}: the job may wait for ever"
+        yield "over-time", f"partition {resources.partition} allows at most {known.max_time}: the job may wait for ever"
     if known and known.gpus is False and resources.gpus_per_node:
-        yield f"partition {resources.partition} has no GPUs"
+        yield "no-gpus", f"partition {resources.partition} has no GPUs"
     per_node = (known.gpus_per_node if known else None) or site.gpu.per_node
     if per_node and resources.gpus_per_node > per_node:
-        yield f"{resources.gpus_per_node} GPUs on a node are asked for; nodes of {site.name} have {per_node}"
+        yield "too-many-gpus", f"{resources.gpus_per_node} GPUs on a node are asked for; nodes of {site.name} have {per_node}"
     if estimator.mail_type and site.mail_works is False:
-        yield f"{site.name} does not send mail"
+        yield "no-mail", f"{site.name} does not send mail"
     if site.status == "retired":
-        yield f"{site.name} is retired"
+        yield "retired", f"{site.name} is retired"
     if resources.time_s is not None and resources.time_s < 2 * TIME_WARNING_S and site.scheduler == "slurm":
-        yield f"the time limit is {resources.time_s} s: Slurm checks limits every 30 s and may end the job later"
+        yield "short-time", f"the time limit is {resources.time_s} s: Slurm checks limits every 30 s and may end the job later"

@@ -18,7 +18,7 @@ from slurmtf.runs.run import Run
 from slurmtf.runs.workspace import check_experiment, new_run_id, run_folders, workspace_of
 from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path
-from slurmtf.snapshot import Contents, collect
+from slurmtf.snapshot import Contents, collect, examine
 from slurmtf.snapshot.store import reference
 from slurmtf.submit import Submission, submit, tidy
 
@@ -64,7 +64,8 @@ class Experiment:
         workspace = workspace_of(site, self.workspace or estimator.source_directory_data_store)
         place = RunPlace(str(workspace), self.name, run_id or new_run_id(self.name))
         contents = collect(Path(estimator.source_directory), outside=[workspace])
-        plan = resolve(estimator, site, existing(estimator), reference(contents), place)
+        facts = examine(Path(estimator.source_directory), estimator.script)
+        plan = resolve(estimator, site, existing(estimator), reference(contents), place, facts)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         return Submission(plan, script, contents, _receipt(estimator, site, contents))
 

@@ -153,7 +153,11 @@ class Run:
         job = None if self.state.status.final else self.job
         if job is not None:
             write_private(self.folder / CANCEL_MARK, "")
-            job.cancel()
+            try:
+                job.cancel()
+            except SlurmtfError:
+                (self.folder / CANCEL_MARK).unlink(missing_ok=True)
+                raise
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and what describes it."""

@@ -14,6 +14,7 @@ from slurmtf.agent.journal import read as read_journal
 from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import SlurmError
 from slurmtf.files import read_json, write_json
+from slurmtf.processes import recognise
 from slurmtf.slurm import JobInfo, JobState, SlurmClient
 from slurmtf.submit.record import JobRecord, read_record
 
@@ -212,14 +213,17 @@ class _View:
         return RunStatus.FAILED
 
     def _from_process(self, record: JobRecord) -> RunState:
-        alive = record.process.alive() if record.process else False
+        process = recognise(self._events[0]["process"]) if self._events else record.process
+        alive = process.alive() if process else False
         if alive:
             return self._base(self._phase() or RunStatus.PREPARING)
         if alive is None:
-            return self._by_heartbeat(f"it runs on {record.process.host}" if record.process else "")
+            return self._by_heartbeat(f"it runs on {process.host}" if process else "")
         self._events = _last_attempt(read_journal(self._layout.journal))
         if self._end is not None:  # it ended while we looked
             return self._from_end(self._end)
+        if Path(self._layout.folder, CANCEL_MARK).exists():  # before it could write a word
+            return self._final(self._base(RunStatus.CANCELED, cause="cancelled", message=_CAUSES[JobState.CANCELLED][1]))
         message = "the supervisor was killed; the last lines of logs/job.log may say more"
         return self._final(self._base(RunStatus.FAILED, cause="lost", message=message))
 

@@ -27,7 +27,7 @@ class UserConfig:
     default_site: str | None = None
 
 
-NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_]*$")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def packaged(folder: str) -> Path:
@@ -172,10 +172,10 @@ def _shell(site: Site) -> Iterable[Problem]:
         what = f"{site.environment.shebang!r} does not start bash"
         yield Problem("environment.shebang", what, "the batch script is bash: '#!/bin/bash' or '#!/bin/bash -l'")
     for name in site.environment.variables:
-        if not NAME.match(name):
+        if not NAME.fullmatch(name):
             yield Problem(f"environment.variables.{name}", "is not a name for a variable", "use letters, digits, '_'")
     for name in site.environment.unset:
-        if not NAME.match(name):
+        if not NAME.fullmatch(name):
             yield Problem("environment.unset", f"{name!r} is not a name for a variable", "use letters, digits, '_'")
     yield from printable("environment.export", site.environment.export)
     for line in site.environment.prologue:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slurmtf.snapshot.contents import Contents, SnapshotRef, collect
+from slurmtf.snapshot.script import ScriptFacts, examine
 from slurmtf.snapshot.store import SnapshotStore
 
-__all__ = ["Contents", "SnapshotRef", "SnapshotStore", "collect"]
+__all__ = ["Contents", "ScriptFacts", "SnapshotRef", "SnapshotStore", "collect", "examine"]

@@ -50,6 +50,10 @@ class SnapshotStore:
             partial.unlink(missing_ok=True)
         return written
 
+    def partials(self) -> list[Path]:
+        """Return the files that are being written, or were when their writer was killed."""
+        return list(self._folder.glob(".partial-*"))
+
     def link(self, snapshot: SnapshotRef, path: str) -> None:
         """Put the snapshot at ``path``: by hard link, or by copy where the file system has none."""
         try:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from slurmtf.agent import hook
 from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, WorkspaceError
 from slurmtf.files import make_private, read_json, write_json, write_private
@@ -62,7 +63,7 @@ class Intent:
 
 
 @contextmanager
-def _told(workspace: str) -> Iterator[None]:
+def writing(workspace: str) -> Iterator[None]:
     """Raise what the file system refuses as a WorkspaceError that says what to do."""
     try:
         yield
@@ -74,7 +75,7 @@ def _told(workspace: str) -> Iterator[None]:
 
 def build(plan: LaunchPlan, script: str, contents: Contents, intent: Intent, receipt: dict[str, Any]) -> RunLayout:
     """Make the run folder of a plan. Raises WorkspaceError, and then nothing is left of it."""
-    with _told(plan.run.workspace):
+    with writing(plan.run.workspace):
         make_private(Path(plan.run.workspace))
         try:
             intent.write()
@@ -96,6 +97,9 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, store: SnapshotStore
     write_private(layout.plan, plan.to_json())
     write_private(layout.script, script)
     write_private(layout.agent, agent_archive())
+    if plan.distribution.check_world or plan.distribution.cluster:
+        make_private(layout.hook)
+        write_private(Path(layout.hook, f"{hook.NAME}.py"), Path(hook.__file__).read_bytes())
     write_json(layout.receipt, receipt)
     store.link(plan.snapshot, layout.source)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any
 from submitit.local import local
 
 from slurmtf.agent.layout import RunLayout
+from slurmtf.errors import Problem, SlurmtfError
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import identify
 from slurmtf.submit.record import JobRecord, layout_of, read_record
@@ -32,10 +35,14 @@ class LocalRunJob(local.LocalJob[Any]):
         return {"jobState": "RUNNING" if running else "INTERRUPTED"}
 
     def cancel(self, check: bool = True) -> None:  # noqa: ARG002
-        """Ask the supervisor to end the run."""
+        """Ask the supervisor to end the run. Raises SlurmtfError when it runs on another machine."""
         record = read_record(layout_of(self.paths.folder))
-        if record and record.process and record.process.alive():
-            os.kill(record.process.pid, 15)
+        process = record.process if record else None
+        if process and process.alive() is None:
+            raise SlurmtfError(Problem(f"process {process.pid}", f"runs on {process.host}", "log in there to end it"))
+        if process and process.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
 
 
 class LocalRunExecutor(local.LocalExecutor):
@@ -65,5 +72,10 @@ class LocalRunExecutor(local.LocalExecutor):
                 start_new_session=True,
             )
         record = JobRecord(str(process.pid), "local", None, time.time(), identify(process.pid))
-        record.write(self._layout)
+        try:
+            record.write(self._layout)
+        except OSError:
+            process.kill()
+            process.wait()
+            raise
         return LocalRunJob(folder=self.folder, job_id=record.job_id, process=process)

@@ -6,19 +6,20 @@ import contextlib
 import io
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from slurmtf.agent.journal import read as read_journal
 from slurmtf.agent.layout import RunLayout
-from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError, SpecError
+from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError, SpecError, WorkspaceError
 from slurmtf.files import read_json
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import recognise
 from slurmtf.slurm import SlurmClient
-from slurmtf.snapshot import Contents
-from slurmtf.submit.folder import Intent, build, remove
+from slurmtf.snapshot import Contents, SnapshotStore
+from slurmtf.submit.folder import Intent, build, remove, writing
 from slurmtf.submit.record import JobRecord, read_record
 from slurmtf.submit.refusal import refusal
 
@@ -64,10 +65,12 @@ def submit(submission: Submission) -> RunLayout:
     intent = Intent.of(plan)
     layout = build(plan, submission.script, submission.contents, intent, submission.receipt)
     try:
-        _hand_over(submission, layout)
-    except RefusedError:
-        remove(intent.folder)
-        intent.forget()
+        with writing(plan.run.workspace):
+            _hand_over(submission, layout)
+    except (RefusedError, WorkspaceError) as err:
+        if isinstance(err, RefusedError) or (plan.scheduler == "local" and read_record(layout) is None):
+            remove(intent.folder)
+            intent.forget()
         raise
     intent.forget()
     return layout
@@ -106,10 +109,21 @@ def tidy(workspace: Path) -> None:
 
     Raises SlurmError when Slurm must be asked and does not answer.
     """
-    for path in sorted(Path(workspace, ".slurmtf", "intents").glob("*.json")):
-        intent = Intent.read(path)
-        if intent is not None and _is_dead(intent):
-            _settle(intent)
+    intents = Path(workspace, ".slurmtf", "intents")
+    for path in sorted(intents.glob("*.json")):
+        with contextlib.suppress(OSError):  # another client settles it too, or we may not write: the next one will
+            intent = Intent.read(path)
+            if intent is not None and _is_dead(intent):
+                _settle(intent)
+    _sweep([*intents.glob(".*"), *SnapshotStore(workspace).partials()])
+
+
+def _sweep(partials: Iterable[Path]) -> None:
+    """Remove files that a killed client was writing, once nobody can be writing them any more."""
+    for path in partials:
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > UNKNOWN_OWNER_S:
+                path.unlink()
 
 
 def _is_dead(intent: Intent) -> bool:

@@ -1,0 +1,75 @@
+"""When a distributed training is over, and how it ended. No clock and no processes: they are told."""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+from . import ending
+from .roles import COORDINATES, Role
+
+End = Dict[str, Any]
+
+
+class Verdict(NamedTuple):
+    """The end of a job: whose end it was (None: everybody's), and what there is to say."""
+
+    success: bool
+    rank: Optional[int]
+    message: str = ""
+
+
+class Completion:
+    """Watches the ends of tasks.
+
+    Success: the chief (or master) ends with 0; without one, all workers do. Failure: the first task that counts ends
+    otherwise. Parameter servers and an evaluator serve: they are ended when the others are done, and what they end with then
+    does not count. A parameter server that fails before ends the job, since TensorFlow would wait for it for ever; an
+    evaluator does not.
+    """
+
+    def __init__(self, roles: Sequence[Role], distribution: Dict[str, Any]) -> None:
+        self._roles = roles
+        self._restarts = int(distribution["restarts"])
+        self._restartable = set(distribution["restartable"])
+        self._tolerant = bool(distribution["stragglers_succeed"])
+        self._grace_s = float(distribution["straggler_grace_s"])
+        chiefs = [role.rank for role in roles if role.role in COORDINATES]
+        self._deciding = chiefs or [role.rank for role in roles if role.role not in ("ps", "evaluator")]
+        self._done: Dict[int, float] = {}
+        self.verdict: Optional[Verdict] = None
+
+    def ended(self, rank: int, end: End, now: float) -> bool:
+        """Take in the end of a task; tell whether it shall be started again. ``now`` in seconds of a steady clock."""
+        role = self._roles[rank]
+        if self.verdict is not None:
+            return False
+        if ending.as_exit_status(end) == 0:
+            self._succeeded(rank, now)
+        elif role.role in self._restartable and self._restarts > 0:
+            self._restarts -= 1
+            return True
+        elif role.role != "evaluator":
+            self.verdict = Verdict(False, rank)
+        return False
+
+    def lost(self, rank: int, reason: str) -> None:
+        """Take in that a task is gone without a word: its agent or its node died."""
+        if self.verdict is None and self._roles[rank].role != "evaluator":
+            message = "{} is gone without a word: {}".format(self._roles[rank].label, reason)
+            self.verdict = Verdict(False, rank, message)
+
+    def tick(self, now: float) -> None:
+        """Give those that are still running after the first success their grace time, and no more."""
+        if self.verdict is None and self._done and now - min(self._done.values()) > self._grace_s:
+            late = ", ".join(self._roles[rank].label for rank in self.waiting)
+            text = "{} had not ended {:.0f} s after the first success".format(late, self._grace_s)
+            self.verdict = Verdict(self._tolerant, None if self._tolerant else self.waiting[0], text)
+
+    @property
+    def waiting(self) -> List[int]:
+        """The deciding tasks that have not ended."""
+        return [rank for rank in self._deciding if rank not in self._done]
+
+    def _succeeded(self, rank: int, now: float) -> None:
+        if rank in self._deciding:
+            self._done[rank] = now
+        if not self.waiting:
+            self.verdict = Verdict(True, None)

@@ -1,0 +1,90 @@
+"""A port that is ours from before anybody hears of it until the job ends.
+
+It is bound with SO_REUSEPORT and held: TensorFlow's server binds beside it (TF_GRPC_REUSE_PORT=true), and connections never go
+to our socket since it does not listen. It lies outside the range from which the kernel hands out ports, and a lock in the
+node's temporary folder keeps our other jobs away, also where an old TensorFlow needs us to let go of it first.
+"""
+
+import errno
+import fcntl
+import os
+import random
+import socket
+import tempfile
+from typing import IO, Any, Optional, Tuple
+
+LOWEST, HIGHEST = 10000, 61000
+TRIES = 2000
+
+
+class HeldPort:
+    """A port of this node."""
+
+    def __init__(self, number: int, holder: socket.socket, lock: IO[Any]) -> None:
+        self.number = number
+        self._socket: Optional[socket.socket] = holder
+        self._lock = lock
+
+    def let_go(self) -> None:
+        """Close our socket, for a server that can't bind beside it. Our other jobs still keep away."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+
+def hold(choose: random.Random) -> HeldPort:
+    """Return a port that nobody uses. Raises OSError when there is none."""
+    lowest, highest = ephemeral_range()
+    for _ in range(TRIES):
+        number = choose.randrange(LOWEST, HIGHEST)
+        if not lowest <= number <= highest:
+            port = _try(number)
+            if port is not None:
+                return port
+    raise OSError(errno.EADDRINUSE, "no free port between {} and {}".format(LOWEST, HIGHEST))
+
+
+def _try(number: int) -> Optional[HeldPort]:
+    lock = _lock(number)
+    if lock is None:
+        return None
+    try:
+        _bind(number, share=False).close()  # with SO_REUSEPORT we could join another process of ours unseen
+        return HeldPort(number, _bind(number, share=True), lock)
+    except OSError:
+        lock.close()
+        return None
+
+
+def _bind(number: int, share: bool) -> socket.socket:
+    holder = socket.socket()
+    try:
+        if share:
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        holder.bind(("", number))
+    except OSError:
+        holder.close()
+        raise
+    return holder
+
+
+def _lock(number: int) -> Optional[IO[Any]]:
+    folder = os.path.join(tempfile.gettempdir(), "slurmtf-ports-{}".format(os.getuid()))
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    lock = open(os.path.join(folder, str(number)), "w")  # noqa: SIM115 - held as long as the port
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return None
+    return lock
+
+
+def ephemeral_range() -> Tuple[int, int]:
+    """Return the range from which the kernel hands out ports (ip(7), ip_local_port_range)."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+            lowest, highest = file.read().split()
+    except OSError:
+        return 32768, 60999
+    return int(lowest), int(highest)

@@ -1,0 +1,107 @@
+"""From a distribution to its tasks: roles, layout, and the rules by which they live and end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from slurmtf.estimator import Estimator, Mpi, MultiWorker, ParameterServer
+from slurmtf.plan.model import Tasks
+from slurmtf.sites.model import Site
+from slurmtf.snapshot import ScriptFacts
+
+COORDINATOR = ("ParameterServerStrategy", "ParameterServerStrategyV2", "ClusterCoordinator")
+ESTIMATOR = ("train_and_evaluate", "tf.estimator", "v1.estimator", "estimator.Estimator", "estimator.RunConfig")
+TF1_SERVER = ("train.Server",)
+MULTI_WORKER = ("MultiWorkerMirroredStrategy", "CollectiveAllReduceStrategy")
+
+
+def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts) -> tuple[Tasks, str]:
+    """Return the tasks of an estimator, and what was chosen for the user and why (empty: nothing was)."""
+    distribution = estimator.distribution
+    if isinstance(distribution, Mpi):
+        return _mpi(distribution, estimator, site)
+    if isinstance(distribution, ParameterServer):
+        return _parameter_server(distribution, script)
+    if isinstance(distribution, MultiWorker):
+        return _multi_worker(distribution), ""
+    return Tasks((("main", 1),), gpu_roles=("main",)), ""
+
+
+def _mpi(wish: Mpi, estimator: Estimator, site: Site) -> tuple[Tasks, str]:
+    launcher = estimator.launcher or site.launcher.default
+    has_mpi = launcher not in ("srun", "spawn") or (launcher == "srun" and bool(site.launcher.mpi or "mpi" in estimator.srun))
+    gloo = wish.transport == "gloo" or (wish.transport == "auto" and not has_mpi)
+    why = f"Horovod runs over Gloo: {site.name} names no MPI for {launcher} (launcher.mpi)" if gloo else ""
+    tasks = Tasks(
+        (("rank", estimator.node_count * wish.process_count_per_node),),
+        backend="mpi",
+        gloo=gloo,
+        check_world=True,
+        gpu_roles=("rank",) if wish.gpus == "each" else (),
+        straggler_grace_s=wish.straggler_grace_s,
+    )
+    return tasks, why if wish.transport == "auto" else ""
+
+
+def _parameter_server(wish: ParameterServer, script: ScriptFacts) -> tuple[Tasks, str]:
+    layout, why = (wish.layout, "") if wish.layout != "auto" else detect_layout(wish, script)
+    coordinated = layout == "chief" and script.uses(*COORDINATOR)
+    head = [(layout, 1)] if layout in ("chief", "master") else []
+    roles = [*head, ("ps", wish.parameter_server_count), ("worker", wish.worker_count), ("evaluator", wish.evaluator_count)]
+    tasks = Tasks(
+        tuple((role, count) for role, count in roles if count),
+        backend="ps",
+        layout=layout,
+        cyclic=True,
+        cluster=True,
+        gpu_roles=("worker",) if coordinated else ("chief", "master", "worker"),
+        restarts=wish.restarts,
+        restartable=("worker",) if coordinated else ("worker", "ps"),
+        straggler_grace_s=wish.straggler_grace_s,
+        stragglers_succeed=True,
+    )
+    return tasks, why
+
+
+def detect_layout(wish: ParameterServer, script: ScriptFacts) -> tuple[str, str]:
+    """Return the layout that the script needs, and how that is known."""
+    if script.uses(*COORDINATOR):
+        return "chief", "layout 'chief': the script uses ParameterServerStrategy, whose coordinator is the chief"
+    if wish.evaluator_count or script.uses(*ESTIMATOR):
+        return "chief", "layout 'chief': tf.estimator wants one"
+    if script.uses(*TF1_SERVER):
+        return "original", "layout 'original' (ps and workers): the script starts tf.train.Server"
+    return "original", "layout 'original' (ps and workers): nothing in the script asks for a chief"
+
+
+def _multi_worker(wish: MultiWorker) -> Tasks:
+    roles = [("chief", 1), ("worker", wish.worker_count - 1)] if wish.chief else [("worker", wish.worker_count)]
+    return Tasks(
+        tuple((role, count) for role, count in roles if count),
+        backend="multiworker",
+        layout="workers",
+        cyclic=True,
+        cluster=True,
+        gpu_roles=("chief", "worker"),
+        straggler_grace_s=wish.straggler_grace_s,
+    )
+
+
+def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts) -> Iterable[tuple[str, str]]:
+    """Yield code and text of what in the script does not go with the distribution."""
+    for name in script.shadows:
+        yield "shadow", f"{name} in source_directory hides the installed package {name}: rename it"
+    if not script.certain:
+        return
+    if tasks.backend == "mpi" and not script.imports_any("horovod", "mpi4py"):
+        text = (
+            f"nothing in {estimator.script} imports horovod or mpi4py: {tasks.count} processes would each train the same model"
+        )
+        yield "no-mpi", f"{text}. Use Horovod in the script, or leave distributed_backend out"
+    if tasks.backend == "ps" and script.uses(*MULTI_WORKER) and dict(tasks.roles).get("ps"):
+        yield (
+            "ps-with-multiworker",
+            "MultiWorkerMirroredStrategy has no parameter servers: give distributed_backend='multiworker'",
+        )
+    if tasks.layout == "original" and script.uses(*COORDINATOR):
+        yield "no-chief", "ParameterServerStrategy without a chief waits for ever: give ParameterServer(layout='chief')"
