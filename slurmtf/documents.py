@@ -6,6 +6,7 @@ those of YAML 1.1, in which ``time: 1:30:00`` is the number 5400, ``no`` is Fals
 
 from __future__ import annotations
 
+import base64
 import functools
 import inspect
 import re
@@ -54,11 +55,29 @@ def _represent_float(_: Any, value: float) -> yaml.ScalarNode:
     return yaml.ScalarNode("tag:yaml.org,2002:float", text)
 
 
+def _represent_text(dumper: Any, value: str) -> yaml.ScalarNode:
+    """Bytes of a file name or an argument that are not UTF-8 (surrogateescape, PEP 383) go as YAML's !!binary."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        text = base64.b64encode(value.encode("utf-8", "surrogateescape")).decode()
+        return yaml.ScalarNode("tag:yaml.org,2002:binary", text, style='"')
+    node: yaml.ScalarNode = dumper.represent_str(value)
+    return node
+
+
+def _text_of_bytes(loader: Any, node: yaml.ScalarNode) -> str:
+    data: bytes = loader.construct_yaml_binary(node)
+    return data.decode("utf-8", "surrogateescape")
+
+
 for _scalar, _pattern, _first in _CORE_SCALARS:
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(_scalar, re.compile(_pattern), ["" if char == "\0" else char for char in _first])
 _Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:binary", _text_of_bytes)
 _Dumper.add_representer(float, _represent_float)
+_Dumper.add_representer(str, _represent_text)
 
 
 class Document:

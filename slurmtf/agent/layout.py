@@ -30,6 +30,10 @@ class RunLayout:
         """The log of one task: ``label`` is its role and index ('worker-0'), ``stream`` is 'out' or 'err'."""
         return os.path.join(self.logs, label + "." + stream)
 
+    def log_clock(self, label: str) -> str:
+        """When one task's logs had grown to which sizes (see logclock)."""
+        return os.path.join(self.logs, "." + label + ".clock")
+
     def submitit_file(self, job_id: str, kind: str) -> str:
         """A file of a job's task 0 where submitit looks for it (submitit.core.utils.JobPaths)."""
         return os.path.join(self.submitit, job_id + "_0_" + kind)

@@ -11,7 +11,8 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from . import ending, identity, ports, wire
 from .layout import RunLayout
-from .process import Child, Signals
+from .logclock import LogClock
+from .process import Child, Signals, outlive_parent
 from .roles import table
 from .surroundings import Surroundings
 
@@ -132,6 +133,7 @@ class Task:
         host = identity.host(self._environ)
         facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host)}
         link.join(key, facts)
+        outlive_parent()
         return link
 
     def _address(self, host: str) -> str:
@@ -151,10 +153,12 @@ class Task:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
             return {"exit_code": 127, "signal": None}
         self._report({"event": "task-started"})
+        clock = LogClock(self._layout.log_clock(self.role.label), logs)
         returncode = None
         while returncode is None:
             self._tick()
             returncode = self._child.poll()
+            clock.note()
         return ending.of_status(returncode)
 
     def _tick(self) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -21,6 +22,8 @@ from slurmtf.errors import Problem, SlurmtfError
 
 ENVELOPE = 1
 MARKS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan", "NotResponding": "red"}
+
+LABEL_COLOURS = ("cyan", "magenta", "blue", "green", "yellow", "bright_cyan", "bright_magenta", "bright_blue", "bright_green")
 
 
 class _Mode:
@@ -87,6 +90,11 @@ def _print_envelope(ok: bool, data: Any, warnings: Sequence[str], error: Any) ->
     name = command.info_name if command else next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     envelope = {"slurmtf": ENVELOPE, "command": name, "ok": ok, "data": data, "warnings": list(warnings), "error": error}
     click.echo(json.dumps(envelope, indent=1))
+
+
+def coloured_label(task: str) -> str:
+    """Return what stands before each line of a task, in a colour of its own."""
+    return click.style(f"{task} | ", fg=LABEL_COLOURS[zlib.crc32(task.encode()) % len(LABEL_COLOURS)])
 
 
 def colour(status: str) -> str:

@@ -8,7 +8,7 @@ import click
 
 from slurmtf.cli.follow import follow
 from slurmtf.cli.options import Training, training_options
-from slurmtf.cli.output import note, wants_json
+from slurmtf.cli.output import coloured_label, note, wants_json
 from slurmtf.cli.render import show_script
 from slurmtf.cli.submit import submit
 from slurmtf.runs.logs import LogReader
@@ -29,4 +29,4 @@ def command(training: Training, dry_run: bool) -> None:
     for warning in run.plan["warnings"]:
         note(f"warning: {warning}", fg="yellow")
     note(f"run {run.id} in {run.folder}", bold=True)
-    sys.exit(follow(run, None if wants_json() else LogReader(run.layout, sys.stdout)))
+    sys.exit(follow(run, None if wants_json() else LogReader(run.layout, sys.stdout, label=coloured_label)))

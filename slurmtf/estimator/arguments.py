@@ -87,9 +87,7 @@ def check_text(where: str, value: object) -> Iterable[Problem]:
     try:
         size = len(text.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError as err:
-        yield Problem(
-            where, f"{err.object[err.start]!r} is no character", "no process can receive half a surrogate pair: leave it out"
-        )
+        yield Problem(where, f"{err.object[err.start]!r} is half a character", "no process can receive it: leave it out")
         return
     if "\0" in text:
         yield Problem(where, "holds a NUL character", "no process can receive one: write it another way")

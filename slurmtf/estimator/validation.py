@@ -72,7 +72,8 @@ def _kinds(estimator: Estimator) -> Iterable[Problem]:
             yield Problem(name, f"{value!r} is neither true nor false", f"give one of them; {hint}")
     for name in ("conda_packages", "pip_packages", "inputs", "mail_type"):
         value = getattr(estimator, name)
-        if value is not None and not (isinstance(value, list) and all(value)):
+        kind = object if name == "inputs" else str
+        if value is not None and not (isinstance(value, list) and all(item and isinstance(item, kind) for item in value)):
             yield Problem(name, f"{value!r} is not a list of texts", f"write {name}=['...']")
     details = estimator.image_registry_details
     if details is not None and not (isinstance(details, Mapping) and all(isinstance(v, str) for v in details.values())):

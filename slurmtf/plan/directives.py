@@ -110,7 +110,7 @@ def _known(site: Site, flag: str, remedy: str) -> str:
 
 
 def _asked(estimator: Estimator, flag: str) -> bool:
-    if flag in {normal_flag(str(name)) for name in estimator.sbatch}:
+    if flag in {normal_flag(str(name)) for name, value in estimator.sbatch.items() if _as_list(value)}:
         return True
     name = PARAMETER.get(flag)
-    return name is not None and flag not in ("gres",) and getattr(estimator, name) is not None
+    return name is not None and flag not in ("gres",) and getattr(estimator, name) not in (None, False)

@@ -2,26 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
 from slurmtf.agent.layout import RunLayout
 
-CHUNK = 1 << 20
+STREAMS = ("out", "err")
+Label = Callable[[str], str]
+
+
+def plain_label(label: str) -> str:
+    return f"{label} | "
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """What one log gained up to a moment."""
+
+    time: float
+    path: Path
+    end: int
 
 
 class LogReader:
     """Prints what the task logs of a run have gained since the last look.
 
-    With more than one file, each line bears the name of its file. A line is printed when it is whole, or when the run
-    has ended.
+    With more than one task, each line bears the task's name. A line is printed when it is whole, or when the run has ended.
+    What is there already is printed in the order in which it was written.
     """
 
-    def __init__(self, layout: RunLayout, output: TextIO, role: str | None = None, job_log: bool = False) -> None:
+    def __init__(
+        self,
+        layout: RunLayout,
+        output: TextIO,
+        role: str | None = None,
+        job_log: bool = False,
+        label: Label = plain_label,
+    ) -> None:
+        self._layout = layout
         self._folder = Path(layout.logs)
         self._output = output
         self._role = role
         self._job_log = job_log
+        self._label = label
         self._read: dict[Path, int] = {}
         self._rest: dict[Path, bytes] = {}
 
@@ -29,50 +54,63 @@ class LogReader:
         """Return the logs to read, in the order of their names."""
         if self._job_log:
             return [self._folder / "job.log"]
-        found = [*self._folder.glob("*.out"), *self._folder.glob("*.err")]
+        found = [path for stream in STREAMS for path in self._folder.glob(f"*.{stream}")]
         return sorted(path for path in found if self._role is None or _matches(path.stem, self._role))
 
-    def show_new(self, last_look: bool = False) -> bool:
-        """Print what is new and tell whether there was any."""
+    def show_new(self, history: bool = False) -> None:
+        """Print the whole lines that are new; what is there already (``history``) in the order in which it was written."""
         files = self.files()
-        labels = {path.stem for path in files}
-        shown = [self._show(path, path.stem if len(labels) > 1 else "", last_look) for path in files]
-        return any(shown)
+        many = len({path.stem for path in files}) > 1
+        clocked = [piece for path in files for piece in self._clocked(path)] if history else []
+        for piece in sorted(clocked, key=lambda piece: piece.time):
+            self._show(piece.path, many, piece.end)
+        for path in files:
+            self._show(path, many, _size(path))
 
     def show_rest(self) -> None:
         """Print all that is left, of a run that has ended."""
-        while self.show_new():
-            pass
-        self.show_new(last_look=True)
+        self.show_new(history=not self._read)
+        for path, rest in self._rest.items():
+            self._print(path, rest, many=len({path.stem for path in self._rest}) > 1)
+        self._rest.clear()
 
-    def _show(self, path: Path, label: str, last_look: bool) -> bool:
-        data = self._rest.pop(path, b"") + self._gained(path)
-        whole, end, rest = data.rpartition(b"\n")
-        if last_look:
-            whole, rest = data, b""
-        self._rest[path] = rest
-        if whole or end:
-            self._print(whole + (b"" if last_look else end), label)
-        return bool(whole or end)
-
-    def _gained(self, path: Path) -> bytes:
-        """Return up to a mebibyte of what the file gained; one that was cut is read from its beginning."""
+    def _clocked(self, path: Path) -> Iterator[_Piece]:
+        column = STREAMS.index(path.suffix[1:]) + 1 if path.suffix[1:] in STREAMS else 0
         try:
-            with path.open("rb") as file:
-                seen = self._read.get(path, 0)
-                file.seek(seen if path.stat().st_size >= seen else 0)
-                data = file.read(CHUNK)
-                self._read[path] = file.tell()
-        except FileNotFoundError:
-            return b""
-        return data
+            lines = Path(self._layout.log_clock(path.stem)).read_text(encoding="ascii").splitlines() if column else []
+        except OSError:
+            lines = []
+        for words in (line.split() for line in lines):
+            if len(words) == len(STREAMS) + 1:
+                yield _Piece(float(words[0]), path, int(words[column]))
 
-    def _print(self, data: bytes, label: str) -> None:
+    def _show(self, path: Path, many: bool, end: int) -> None:
+        """Print the whole lines of a log up to a size; one that was cut is read from its beginning."""
+        seen = self._read.get(path, 0)
+        if end == seen:
+            return
+        with path.open("rb") as file:
+            file.seek(seen if end > seen else 0)
+            data = self._rest.pop(path, b"") + file.read(end - file.tell())
+            self._read[path] = file.tell()
+        whole, newline, self._rest[path] = data.rpartition(b"\n")
+        self._print(path, whole + newline, many)
+
+    def _print(self, path: Path, data: bytes, many: bool) -> None:
+        if not data:
+            return
         text = data.decode("utf-8", "replace")
-        if label:
-            text = "".join(f"{label} | {line}" for line in text.splitlines(keepends=True))
+        if many:
+            text = "".join(self._label(path.stem) + line for line in text.splitlines(keepends=True))
         self._output.write(text)
         self._output.flush()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _matches(label: str, role: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from slurmtf.agent.layout import RunLayout
+from slurmtf.agent.roles import table
 from slurmtf.errors import Problem, RunFailedError, RunNotFoundError, SlurmtfError
 from slurmtf.files import write_private
 from slurmtf.runs.logs import LogReader
@@ -147,6 +148,13 @@ class Run:
     def tasks(self) -> list[str]:
         """The names of the tasks that have a log: role and number."""
         return sorted({path.stem for path in Path(self.layout.logs).glob("*.out")})
+
+    def task_of(self, rank: int) -> str:
+        """Return the name of the task of a rank. Raises SlurmtfError when there is none."""
+        roles = table(self.plan)
+        if not 0 <= rank < len(roles):
+            raise SlurmtfError(Problem("rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
+        return roles[rank].label
 
     def cancel(self) -> None:
         """End the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""

@@ -240,9 +240,11 @@ class _View:
         return self._base(status, doubt=doubt)
 
     def _from_slurm(self, record: JobRecord, witness: _Witness) -> RunState:
-        if record.cluster in witness.doubts:
-            return self._by_heartbeat(witness.doubts[record.cluster])
         job = witness.jobs.get((record.cluster, self._job_id or record.job_id))
+        unread = "Slurm names a state of the job that slurmtf does not know" if job and job.state is JobState.UNKNOWN else ""
+        doubt = witness.doubts.get(record.cluster) or unread
+        if doubt:
+            return self._by_heartbeat(doubt)
         if job is None:
             return self._unknown_to_slurm(record)
         if job.state is JobState.RUNNING:

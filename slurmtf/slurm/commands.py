@@ -11,7 +11,16 @@ from slurmtf.slurm.states import JobInfo, parse_state
 SQUEUE_FIELDS = "%i|%T|%S|%e|%N|%r|%Z"
 SACCT_FIELDS = "JobID,State,ExitCode,Start,End,NodeList,WorkDir"
 KEPT_IN_A_JOB = ("SLURM_CONF",)
-VARIABLE_OF_FLAG = {"time": "SBATCH_TIMELIMIT", "mem": "SBATCH_MEM_PER_NODE", "nodes": "SBATCH_NODES"}
+OF_GPUS = ("SBATCH_GPUS", "SBATCH_GPUS_PER_NODE", "SBATCH_GPUS_PER_TASK", "SBATCH_GRES", "SBATCH_CPUS_PER_GPU")
+VARIABLES_OF_FLAG = {
+    "time": ("SBATCH_TIMELIMIT",),
+    "mem": ("SBATCH_MEM_PER_NODE", "SBATCH_MEM_PER_CPU", "SBATCH_MEM_PER_GPU"),
+    "cpus-per-task": ("SBATCH_CPUS_PER_GPU",),
+    "clusters": ("SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
+    "hint": ("SBATCH_HINT", "SLURM_HINT"),
+    **dict.fromkeys(("gres", "gpus", "gpus-per-node", "gpus-per-task"), OF_GPUS),
+}
+"""The variables that speak of the same as a flag, where they are not named like it, or are more than one."""
 NEVER_INHERITED = (
     "SBATCH_ARRAY_INX",
     "SBATCH_WAIT",
@@ -41,7 +50,7 @@ def inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
     slurms = [name for name in environ if re.match(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC)_", name) and name not in KEPT_IN_A_JOB]
     if "SLURM_JOB_ID" in environ:
         return sorted(slurms)
-    given = {VARIABLE_OF_FLAG.get(flag, "SBATCH_" + flag.upper().replace("-", "_")) for flag in flags}
+    given = {name for flag in flags for name in VARIABLES_OF_FLAG.get(flag, (f"SBATCH_{flag.upper().replace('-', '_')}",))}
     return sorted(name for name in slurms if name in given or name in NEVER_INHERITED)
 
 
@@ -92,6 +101,7 @@ def parse_sacct(text: str) -> list[JobInfo]:
 def _from_sacct(cells: Sequence[str]) -> JobInfo:
     job_id, state, ended, start, end, nodes, folder = cells
     code, _, number = ended.partition(":")
+    nodes = "" if nodes == "None assigned" else nodes
     return JobInfo(
         job_id, parse_state(state), "", _time(start), _time(end), nodes,
         exit_code=int(code) if code.isdigit() else None, signal=int(number) if number.isdigit() and int(number) else None,

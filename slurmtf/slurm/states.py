@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class JobState(Enum):
-    """Where a job is. ``LOST``: Slurm answered, and knows no such job."""
+    """Where a job is. ``LOST``: Slurm answered, and knows no such job. ``UNKNOWN``: it said what we can't read."""
 
     PENDING = "PENDING"
     CONFIGURING = "CONFIGURING"
@@ -24,6 +24,7 @@ class JobState(Enum):
     BOOT_FAIL = "BOOT_FAIL"
     DEADLINE = "DEADLINE"
     LOST = "LOST"
+    UNKNOWN = "UNKNOWN"
 
     @property
     def final(self) -> bool:
@@ -31,7 +32,8 @@ class JobState(Enum):
         return self not in _LIVE
 
 
-_LIVE = {JobState.PENDING, JobState.CONFIGURING, JobState.RUNNING, JobState.SUSPENDED, JobState.COMPLETING}
+_LIVE = {JobState.PENDING, JobState.CONFIGURING, JobState.RUNNING, JobState.SUSPENDED, JobState.COMPLETING, JobState.UNKNOWN}
+_NAMES = {state.value: state for state in JobState}
 _OTHER_NAMES = {
     "REQUEUED": JobState.PENDING,
     "REQUEUE_FED": JobState.PENDING,
@@ -65,6 +67,9 @@ class JobInfo:
 
 
 def parse_state(text: str) -> JobState:
-    """Return the state of Slurm's word for it (``CANCELLED by 0``, ``NODE_FAIL`` ...). Raises ValueError."""
+    """Return the state of Slurm's word for it (``CANCELLED by 0``, ``NODE_FAIL`` ...).
+
+    A word that a newer Slurm has is ``UNKNOWN``: one job in such a state must not hide all others.
+    """
     word = text.split(maxsplit=1)[0].rstrip("+") if text.split() else ""
-    return _OTHER_NAMES.get(word) or JobState(word)
+    return _OTHER_NAMES.get(word) or _NAMES.get(word, JobState.UNKNOWN)

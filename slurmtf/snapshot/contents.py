@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -79,7 +80,11 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     ``$SLURMTF_SNAPSHOT_MAX_MB`` and ``$SLURMTF_SNAPSHOT_MAX_FILES`` say otherwise); it names the biggest entries.
     """
     left_out: list[str] = []
-    walker = _Walker(root, _spec(root), [path.resolve() for path in outside], left_out)
+    foreign = [path.resolve() for path in outside]
+    if root.resolve() in foreign:
+        remedy = "give another workspace (--workspace, $SLURMTF_WORKSPACE)"
+        raise SnapshotError(Problem(str(root), "is the workspace too: a snapshot would hold all earlier runs", remedy))
+    walker = _Walker(root, _spec(root), foreign, left_out)
     try:
         entries = sorted(walker.walk(str(root), ""), key=lambda entry: entry.name)
     except OSError as err:
@@ -95,7 +100,18 @@ def _spec(root: Path) -> pathspec.GitIgnoreSpec:
 
     own = next((root / name for name in IGNORE_FILES if (root / name).is_file()), None)
     lines = own.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if own else []
-    return pathspec.GitIgnoreSpec.from_lines([*lines, *ALWAYS_IGNORED])
+    return pathspec.GitIgnoreSpec.from_lines([*filter(_is_pattern, lines), *ALWAYS_IGNORED])
+
+
+def _is_pattern(line: str) -> bool:
+    """Tell whether a line can match anything; gitignore(5) keeps one that can't (``[z-a]``, a ``\\`` at its end)."""
+    import pathspec  # noqa: PLC0415
+
+    try:
+        pathspec.GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
 
 
 class _Walker:

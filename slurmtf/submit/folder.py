@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +80,8 @@ def build(plan: LaunchPlan, script: str, contents: Contents, intent: Intent, rec
         try:
             intent.write()
             store = SnapshotStore(Path(plan.run.workspace))
-            store.keep(contents)
-            _fill(RunLayout(str(intent.staging)), plan, script, store, receipt)
+            stored = replace(plan, snapshot=store.keep(contents))  # a file may have changed since the plan was made
+            _fill(RunLayout(str(intent.staging)), stored, script, store, receipt)
             make_private(intent.folder.parent)
             intent.staging.rename(intent.folder)
         except BaseException:
