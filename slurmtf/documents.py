@@ -11,7 +11,7 @@ import functools
 import inspect
 import re
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import InitVar, fields, is_dataclass
+from dataclasses import InitVar, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -233,9 +233,9 @@ def _field_types(kind: Any) -> dict[str, Any]:
 
 
 def _tag(kind: Any) -> tuple[str, Any] | None:
-    """Return name and value of the Literal field by which a member of a union is known."""
-    hints = _field_types(kind)
-    return next(((f.name, f.default) for f in fields(kind) if get_origin(hints.get(f.name)) is Literal), None)
+    """Return name and value of the field by which a member of a union is known: a Literal of one value."""
+    hints = {name: hint for name, hint in _field_types(kind).items() if get_origin(hint) is Literal}
+    return next(((name, get_args(hint)[0]) for name, hint in hints.items() if len(get_args(hint)) == 1), None)
 
 
 def read_document(path: Path, error: type[InputError]) -> Document:

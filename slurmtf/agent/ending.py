@@ -9,8 +9,11 @@ TAIL_BYTES = 64 * 1024
 CAUSES = (
     (re.compile(rb"DUE TO TIME LIMIT"), "time-limit"),
     (re.compile(rb"DUE TO PREEMPTION"), "preempted"),
+    (re.compile(rb"DUE TO JOB REQUEUE"), "requeued"),
     (re.compile(rb"DUE TO NODE FAILURE"), "node-failure"),
 )
+MAY_RETURN = ("preempted", "requeued", "node-failure")
+"""Causes after which Slurm may start the job again: whether it does, only Slurm knows."""
 
 
 def of_status(returncode: int) -> Dict[str, Optional[int]]:

@@ -77,17 +77,13 @@ class Watcher(object):
 
 def run_next():
     """Run the sitecustomize that this one hides, if there is one."""
-    import importlib.util
+    from importlib.machinery import PathFinder
+    from importlib.util import module_from_spec
 
     here = os.path.dirname(os.path.abspath(__file__))
-    kept = sys.path[:]
-    sys.path[:] = [entry for entry in kept if os.path.abspath(entry or ".") != here]
-    try:
-        sys.modules.pop(NAME, None)
-        if importlib.util.find_spec(NAME) is not None:
-            importlib.import_module(NAME)
-    finally:
-        sys.path[:] = kept
+    spec = PathFinder.find_spec(NAME, [entry for entry in sys.path if os.path.abspath(entry or ".") != here])
+    if spec is not None and spec.loader is not None:
+        spec.loader.exec_module(module_from_spec(spec))
 
 
 def main():

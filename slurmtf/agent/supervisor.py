@@ -228,7 +228,7 @@ class Supervisor:
     def _finish(self, end: Dict[str, Any], cause: str, message: str) -> int:
         """Write the verdict into the journal and where submitit looks for it."""
         status = ending.as_exit_status(end)
-        if cause != "preempted":  # a preempted job may come back: its result is not known yet
+        if cause not in ending.MAY_RETURN:  # else its result is not known yet
             if status == 0:
                 result.write(self._layout, self._job_id, "success", {"run": self._plan["run"]["run_id"], "exit_code": 0})
             else:

@@ -93,7 +93,9 @@ def _print_envelope(ok: bool, data: Any, warnings: Sequence[str], error: Any) ->
 
 
 def coloured_label(task: str) -> str:
-    """Return what stands before each line of a task, in a colour of its own."""
+    """Return what stands before each line of a task, in a terminal in a colour of its own."""
+    if not sys.stdout.isatty():
+        return f"{task} | "
     return click.style(f"{task} | ", fg=LABEL_COLOURS[zlib.crc32(task.encode()) % len(LABEL_COLOURS)])
 
 

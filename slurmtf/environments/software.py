@@ -12,3 +12,5 @@ class Software:
     python: str
     modules: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
+    packages: dict[str, str] = field(default_factory=dict)
+    """The version of each package that is installed; empty when that is not known."""

@@ -29,6 +29,9 @@ OWN_SBATCH_FLAGS = {
     "output": "the job's log is in the run folder: read it with 'slurmtf logs'",
     "error": "the job's log is in the run folder: read it with 'slurmtf logs'",
     "chdir": "each run has its folder; files that the script needs belong into source_directory",
+    "nodes": "give node_count",
+    "ntasks": "the distribution decides how many processes run",
+    "ntasks-per-node": "the distribution decides how many processes run",
     "array": "an array would run the same run folder several times; submit several runs",
     "wrap": "entry_script says what runs",
     "parsable": "slurmtf reads the job id itself",
@@ -210,7 +213,7 @@ def _flags(estimator: Estimator) -> Iterable[Problem]:
         return
     for flag in map(quantities.normal_flag, map(str, estimator.sbatch)):
         name = FIELD_OF_FLAG.get(flag)
-        if name and getattr(estimator, name) not in (None, 1):
+        if name and getattr(estimator, name) is not None:
             yield Problem(f"sbatch[{flag!r}]", f"says the same as {name}", "give one of them")
 
 
@@ -236,7 +239,8 @@ def _software(estimator: Estimator) -> Iterable[Problem]:
 def _software_files(estimator: Estimator) -> Iterable[Problem]:
     for name in ("conda_dependencies_file", "pip_requirements_file"):
         value: Any = getattr(estimator, name)
-        if value and not (Path(estimator.source_directory) / value).is_file():
+        path = Path(os.path.normpath(Path(estimator.source_directory, str(value or ""))))
+        if value and not (path.is_file() and path.is_relative_to(estimator.source_directory)):
             remedy = "it must lie inside source_directory"
             yield Problem(name, f"{value} is not a file in {estimator.source_directory}", remedy)
 

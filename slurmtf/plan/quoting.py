@@ -43,7 +43,7 @@ def directive(flag: str, value: Any) -> Raw:
     """Return ``--flag=value`` for an ``#SBATCH`` line.
 
     sbatch reads these lines with its own rules, not with a shell: a backslash takes the next character as it is, inside
-    quotes too; white space needs quotes; a bare ``#`` starts a comment, inside quotes too (sbatch's opt.c).
+    quotes too; white space needs quotes, a backslash is not enough (22.05); a bare ``#`` starts a comment.
     """
     if value is True:
         return Raw(f"--{flag}")

@@ -40,6 +40,10 @@ def render(plan: LaunchPlan, folders: Sequence[Path]) -> str:
         raise TemplateError(Problem(f"{err.filename or plan.template}:{err.lineno}", str(err.message))) from None
     except jinja2.TemplateError as err:
         raise TemplateError(Problem(plan.template, str(err), "the template can use the fields of plan.json")) from None
+    except RecursionError:
+        raise TemplateError(Problem(plan.template, "extends itself", "rename it: it has the name of what it extends")) from None
+    except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as err:  # UnicodeDecodeError is a ValueError
+        raise TemplateError(Problem(plan.template, f"{type(err).__name__}: {err}", "correct the template")) from None
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
 

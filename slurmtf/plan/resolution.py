@@ -12,9 +12,10 @@ from slurmtf.errors import Problem, SpecError, did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import mebibytes, seconds
 from slurmtf.plan import launchers
+from slurmtf.plan.checks import legacy_keras_problems, script_warnings
 from slurmtf.plan.directives import directives, missing_and_refused
 from slurmtf.plan.model import LaunchPlan, Resources, RunPlace, Shell, Tasks
-from slurmtf.plan.tasks import script_warnings, tasks_of
+from slurmtf.plan.tasks import tasks_of
 from slurmtf.sites.model import Partition, Preset, Site
 from slurmtf.snapshot import ScriptFacts, SnapshotRef
 
@@ -51,7 +52,7 @@ def resolve(
     Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
     a count that does not fit, a parameter that this version can't honour.
     """
-    problems = [*_not_yet(estimator), *_mismatches(estimator, site)]
+    problems = [*_not_yet(estimator), *_mismatches(estimator, site), *legacy_keras_problems(estimator, software)]
     if problems:
         raise SpecError(*problems)
     tasks, choice = tasks_of(estimator, site, script)
@@ -88,7 +89,7 @@ def resolve(
         stop_grace_s=STOP_GRACE_S,
         estimator=estimator.to_document(),
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
-        warnings=tuple(_warnings(estimator, site, resources, tasks, script)),
+        warnings=tuple(_warnings(estimator, site, resources, [*script_warnings(estimator, tasks, script, software)], tasks)),
         choice=choice,
         slurmtf=__version__,
     )
@@ -237,10 +238,11 @@ def _shell(estimator: Estimator, site: Site, software: Software) -> Shell:
     )
 
 
-def _warnings(estimator: Estimator, site: Site, resources: Resources, tasks: Tasks, script: ScriptFacts) -> Iterable[str]:
+def _warnings(
+    estimator: Estimator, site: Site, resources: Resources, of_script: list[tuple[str, str]], tasks: Tasks
+) -> Iterable[str]:
     """Yield the warnings that the user has not silenced, each with its code in brackets."""
-    found = [*_site_warnings(estimator, site, resources), *script_warnings(estimator, tasks, script)]
-    found += _shape_warnings(site, resources, tasks)
+    found = [*_site_warnings(estimator, site, resources), *of_script, *_shape_warnings(site, resources, tasks)]
     yield from (f"{text} [{code}]" for code, text in found if code not in estimator.silence)
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from slurmtf.estimator import Estimator, Mpi, MultiWorker, ParameterServer
+from slurmtf.plan.checks import COORDINATOR
 from slurmtf.plan.model import Tasks
 from slurmtf.sites.model import Site
 from slurmtf.snapshot import ScriptFacts
 
-COORDINATOR = ("ParameterServerStrategy", "ParameterServerStrategyV2", "ClusterCoordinator")
 ESTIMATOR = ("train_and_evaluate", "tf.estimator", "v1.estimator", "estimator.Estimator", "estimator.RunConfig")
 TF1_SERVER = ("train.Server",)
-MULTI_WORKER = ("MultiWorkerMirroredStrategy", "CollectiveAllReduceStrategy")
 
 
 def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts) -> tuple[Tasks, str]:
@@ -85,23 +82,3 @@ def _multi_worker(wish: MultiWorker) -> Tasks:
         gpu_roles=("chief", "worker"),
         straggler_grace_s=wish.straggler_grace_s,
     )
-
-
-def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts) -> Iterable[tuple[str, str]]:
-    """Yield code and text of what in the script does not go with the distribution."""
-    for name in script.shadows:
-        yield "shadow", f"{name} in source_directory hides the installed package {name}: rename it"
-    if not script.certain:
-        return
-    if tasks.backend == "mpi" and not script.imports_any("horovod", "mpi4py"):
-        text = (
-            f"nothing in {estimator.script} imports horovod or mpi4py: {tasks.count} processes would each train the same model"
-        )
-        yield "no-mpi", f"{text}. Use Horovod in the script, or leave distributed_backend out"
-    if tasks.backend == "ps" and script.uses(*MULTI_WORKER) and dict(tasks.roles).get("ps"):
-        yield (
-            "ps-with-multiworker",
-            "MultiWorkerMirroredStrategy has no parameter servers: give distributed_backend='multiworker'",
-        )
-    if tasks.layout == "original" and script.uses(*COORDINATOR):
-        yield "no-chief", "ParameterServerStrategy without a chief waits for ever: give ParameterServer(layout='chief')"

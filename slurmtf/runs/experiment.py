@@ -7,11 +7,12 @@ import platform
 import socket
 import subprocess
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.environments import existing
+from slurmtf.environments import Software, existing
+from slurmtf.environments.probe import installed
 from slurmtf.estimator import Estimator
 from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
 from slurmtf.runs.run import Run
@@ -64,10 +65,19 @@ class Experiment:
         workspace = workspace_of(site, self.workspace or estimator.source_directory_data_store)
         place = RunPlace(str(workspace), self.name, run_id or new_run_id(self.name))
         contents = collect(Path(estimator.source_directory), outside=[workspace])
+        contents.check_holds(estimator.script)
         facts = examine(Path(estimator.source_directory), estimator.script)
-        plan = resolve(estimator, site, existing(estimator), reference(contents), place, facts)
+        plan = resolve(estimator, site, _software(estimator), reference(contents), place, facts)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         return Submission(plan, script, contents, _receipt(estimator, site, contents))
+
+
+def _software(estimator: Estimator) -> Software:
+    """Return the software of a run; what is installed is looked up where the distribution depends on it."""
+    software = existing(estimator)
+    if estimator.distribution is None and not estimator.legacy_keras:
+        return software
+    return replace(software, packages=installed(software.python))
 
 
 def _receipt(estimator: Estimator, site: Site, contents: Contents) -> dict[str, Any]:

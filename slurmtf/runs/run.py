@@ -19,7 +19,7 @@ from slurmtf.files import write_private
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.status import CANCEL_MARK, RunState, RunStatus, states_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
-from slurmtf.submit.record import read_record
+from slurmtf.submit.record import current_record, read_record
 from slurmtf.submit.submission import adopt
 
 LOG_POLL_S = 0.5
@@ -60,7 +60,7 @@ class Run:
     @property
     def job(self) -> Any:
         """The submitit job: ``done()``, ``result()``, ``exception()``, ``stdout()`` ... None while there is none."""
-        record = read_record(self.layout)
+        record = current_record(self.layout)
         if record is None:
             return None
         if record.scheduler == "local":
@@ -160,7 +160,7 @@ class Run:
         """End the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""
         job = None if self.state.status.final else self.job
         if job is not None:
-            write_private(self.folder / CANCEL_MARK, "")
+            write_private(self.folder / CANCEL_MARK, job.job_id)
             try:
                 job.cancel()
             except SlurmtfError:

@@ -10,18 +10,20 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from slurmtf.agent import ending
 from slurmtf.agent.journal import read as read_journal
 from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import SlurmError
 from slurmtf.files import read_json, write_json
 from slurmtf.processes import recognise
 from slurmtf.slurm import JobInfo, JobState, SlurmClient
-from slurmtf.submit.record import JobRecord, read_record
+from slurmtf.submit.record import JobRecord, latest, read_record
 
 SILENCE_S = 300
 """Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
 RECORD_LAG_S = 60
 """Seconds after a submission in which Slurm may not know the job yet."""
+LAST_LINES = 20
 VERDICT = "verdict.json"
 CANCEL_MARK = "cancel-requested"
 
@@ -110,6 +112,7 @@ _CAUSES = {
     JobState.DEADLINE: ("time-limit", "the job's deadline passed"),
     JobState.FAILED: ("launcher", "the job failed before slurmtf's supervisor could say why"),
 }
+_MEANINGS = dict(reversed(_CAUSES.values()))
 
 
 def states_of(folders: Sequence[Path]) -> list[RunState]:
@@ -148,13 +151,18 @@ class _View:
         self._layout = layout
         self._verdict = read_json(Path(layout.folder, VERDICT))
         self._events = _last_attempt(read_journal(layout.journal))
-        self.record = read_record(layout)
+        self.record = latest(read_record(layout), self._events[0] if self._events else None)
+
+    @property
+    def _last_word(self) -> Mapping[str, Any] | None:
+        """The end that the journal tells."""
+        return self._events[-1] if self._events and self._events[-1]["event"] == "ended" else None
 
     @property
     def _end(self) -> Mapping[str, Any] | None:
-        """The journal's last word; a preempted job may come back, so that is none."""
-        last = self._events[-1] if self._events else {}
-        return last if last.get("event") == "ended" and last.get("cause") != "preempted" else None
+        """The journal's last word, unless Slurm may start the job again after it."""
+        last = self._last_word
+        return last if last and last["cause"] not in ending.MAY_RETURN else None
 
     @property
     def _job_id(self) -> str | None:
@@ -174,6 +182,14 @@ class _View:
     @property
     def _attempt(self) -> int:
         return int(self._events[0].get("attempt", 0)) if self._events else 0
+
+    @property
+    def _cancel_requested(self) -> bool:
+        """Whether slurmtf was asked to end this job of the run; an earlier one does not count."""
+        try:
+            return Path(self._layout.folder, CANCEL_MARK).read_text(encoding="utf-8") == self._job_id
+        except OSError:
+            return False
 
     def state(self, witness: _Witness) -> RunState:
         if self._end is not None:
@@ -202,7 +218,7 @@ class _View:
         cause, exit_code, number = end["cause"], end.get("exit_code"), end.get("signal")
         completed = cause == "script" and exit_code == 0
         status = RunStatus.COMPLETED if completed else self._status_of(cause)
-        message = end.get("message") or dict(_CAUSES.values()).get(cause, "")
+        message = end.get("message") or _MEANINGS.get(cause, "")
         return self._base(status, cause=cause, message=message, exit_code=exit_code, signal=number, ended=end["time"])
 
     def _status_of(self, cause: str) -> RunStatus:
@@ -219,18 +235,25 @@ class _View:
             return self._base(self._phase() or RunStatus.PREPARING)
         if alive is None:
             return self._by_heartbeat(f"it runs on {process.host}" if process else "")
-        self._events = _last_attempt(read_journal(self._layout.journal))
-        if self._end is not None:  # it ended while we looked
-            return self._from_end(self._end)
-        if Path(self._layout.folder, CANCEL_MARK).exists():  # before it could write a word
+        ended = self._ended_meanwhile()
+        if ended is not None:
+            return ended
+        if self._cancel_requested:  # before it could write a word
             return self._final(self._base(RunStatus.CANCELED, cause="cancelled", message=_CAUSES[JobState.CANCELLED][1]))
         message = "the supervisor was killed; the last lines of logs/job.log may say more"
         return self._final(self._base(RunStatus.FAILED, cause="lost", message=message))
 
+    def _ended_meanwhile(self) -> RunState | None:
+        """Return the end that the journal tells by now: the job may have ended between our look at it and the answer."""
+        self._events = _last_attempt(read_journal(self._layout.journal))
+        return self._from_end(self._end) if self._end is not None else None
+
     def _phase(self) -> RunStatus | None:
-        """Return how far the job has come, by its journal."""
-        if Path(self._layout.folder, CANCEL_MARK).exists():
+        """Return how far the job has come, by its journal; None when that tells of an earlier start."""
+        if self._cancel_requested:
             return RunStatus.CANCEL_REQUESTED
+        if self._last_word:
+            return None
         return next((_PHASES[event["event"]] for event in reversed(self._events) if event["event"] in _PHASES), None)
 
     def _by_heartbeat(self, doubt: str) -> RunState:
@@ -251,9 +274,8 @@ class _View:
             return self._base(self._phase() or RunStatus.STARTING, nodes=job.nodes, started=job.start)
         status = _OF_SLURM.get(job.state, RunStatus.FAILED)
         if job.state.final:
-            return self._ended_without_word(job, status)
-        mark = Path(self._layout.folder, CANCEL_MARK).exists()
-        status = RunStatus.CANCEL_REQUESTED if mark else status
+            return self._ended_meanwhile() or self._ended_without_word(job, status)
+        status = RunStatus.CANCEL_REQUESTED if self._cancel_requested else status
         if job.state is JobState.PENDING:
             return self._base(status, reason=job.reason, expected_start=job.start, started=None, nodes="")
         return self._base(status, reason=job.reason, nodes=job.nodes)
@@ -261,6 +283,8 @@ class _View:
     def _ended_without_word(self, job: JobInfo, status: RunStatus) -> RunState:
         """The job ended and its journal does not say how: killed while waiting, or with its node."""
         cause, message = _CAUSES.get(job.state, ("script", ""))
+        last = ending.tail(self._layout.job_log, LAST_LINES) if job.state is JobState.FAILED else ""
+        message += f"; the last lines of logs/job.log:\n{last}" if last else ""
         if job.state is JobState.TIMEOUT:
             status = self._status_of(cause)
         facts = {"exit_code": job.exit_code, "signal": job.signal, "ended": job.end, "nodes": job.nodes}
@@ -269,7 +293,9 @@ class _View:
     def _unknown_to_slurm(self, record: JobRecord) -> RunState:
         if time.time() - record.submitted < RECORD_LAG_S:
             return self._base(RunStatus.QUEUED, doubt="Slurm does not list the job yet")
-        if Path(self._layout.folder, CANCEL_MARK).exists():
+        if self._last_word:
+            return self._final(self._from_end(self._last_word))
+        if self._cancel_requested:
             return self._final(self._base(RunStatus.CANCELED, cause="cancelled", message=_CAUSES[JobState.CANCELLED][1]))
         message = f"Slurm no longer knows job {self._job_id}, and its journal does not say how it ended"
         return self._final(self._base(RunStatus.FAILED, cause="lost", message=message))

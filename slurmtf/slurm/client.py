@@ -65,7 +65,7 @@ def _output(argv: list[str]) -> str:
     """Run a command and return what it prints; tried again when the controller is too busy to answer."""
     for attempt in range(1, TRIES + 1):
         try:
-            done = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT_S, env=_environment(), check=False)
+            done = _run(argv)
         except FileNotFoundError:
             raise SlurmError(Problem(argv[0], "is not in PATH", "run slurmtf on a login node of the cluster")) from None
         except subprocess.TimeoutExpired:
@@ -76,6 +76,18 @@ def _output(argv: list[str]) -> str:
             raise SlurmError(Problem(argv[0], done.stderr.strip() or f"exit code {done.returncode}", "try again later"))
         time.sleep(2**attempt)
     raise AssertionError("unreachable")
+
+
+def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",  # the folder of any other job of the user may stand in the answer
+        timeout=TIMEOUT_S,
+        env=_environment(),
+        check=False,
+    )
 
 
 def _environment() -> dict[str, str]:

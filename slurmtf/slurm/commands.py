@@ -11,6 +11,8 @@ from slurmtf.slurm.states import JobInfo, parse_state
 SQUEUE_FIELDS = "%i|%T|%S|%e|%N|%r|%Z"
 SACCT_FIELDS = "JobID,State,ExitCode,Start,End,NodeList,WorkDir"
 KEPT_IN_A_JOB = ("SLURM_CONF",)
+OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI|MV2)_")
+"""Variables of the job in which we may have been started, of its MPI launcher too: they say which rank a process is."""
 OF_GPUS = ("SBATCH_GPUS", "SBATCH_GPUS_PER_NODE", "SBATCH_GPUS_PER_TASK", "SBATCH_GRES", "SBATCH_CPUS_PER_GPU")
 VARIABLES_OF_FLAG = {
     "time": ("SBATCH_TIMELIMIT",),
@@ -45,13 +47,13 @@ def inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
     """Return the variables that sbatch must not see.
 
     Its ``SBATCH_*`` variables win over the script's own lines (sbatch(1), INPUT ENVIRONMENT VARIABLES): those of flags that
-    the script gives are dropped, the others are the user's defaults. Inside a job all of Slurm's are dropped.
+    the script gives are dropped, the others are the user's defaults. Inside a job all of Slurm's and of its
+    MPI launcher's are dropped.
     """
-    slurms = [name for name in environ if re.match(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC)_", name) and name not in KEPT_IN_A_JOB]
     if "SLURM_JOB_ID" in environ:
-        return sorted(slurms)
+        return sorted(name for name in environ if OF_A_JOB.match(name) and name not in KEPT_IN_A_JOB)
     given = {name for flag in flags for name in VARIABLES_OF_FLAG.get(flag, (f"SBATCH_{flag.upper().replace('-', '_')}",))}
-    return sorted(name for name in slurms if name in given or name in NEVER_INHERITED)
+    return sorted(environ.keys() & {*given, *NEVER_INHERITED})
 
 
 def parse_sbatch(text: str) -> str:

@@ -69,6 +69,14 @@ class Contents:
     def bytes(self) -> int:
         return sum(entry.size for entry in self.entries)
 
+    def check_holds(self, script: str) -> None:
+        """Raise SnapshotError unless the entry script belongs to the snapshot, or lies behind a link that does."""
+        kinds = {entry.name: entry.kind for entry in self.entries}
+        behind_link = any(kinds.get(str(folder)) == "link" for folder in Path(script).parents)
+        if script not in kinds and not behind_link:
+            remedy = f"take the pattern that matches it out of {' or '.join(IGNORE_FILES)}, or move it out of outputs and logs"
+            raise SnapshotError(Problem("entry_script", f"{script} is left out of the snapshot", remedy))
+
 
 def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     """Return what of ``root`` belongs to a snapshot. Nothing below the folders ``outside`` does (the workspace).

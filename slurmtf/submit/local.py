@@ -19,7 +19,7 @@ from slurmtf.plan import LaunchPlan
 from slurmtf.processes import identify
 from slurmtf.submit.record import JobRecord, layout_of, read_record
 
-FOREIGN = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|PMI|PMIX|OMPI|MV2|SLURMTF)_")
+FOREIGN = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD|SLURMTF)_")
 """Variables of an allocation or a run in which we may have been started ourselves."""
 
 

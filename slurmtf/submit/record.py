@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+from slurmtf.agent.journal import read as read_journal
 from slurmtf.agent.layout import RunLayout
 from slurmtf.files import read_json, write_json
 from slurmtf.processes import ProcessId, recognise
@@ -31,6 +34,20 @@ def read_record(layout: RunLayout) -> JobRecord | None:
         return None
     process = recognise(facts["process"])
     return JobRecord(facts["job_id"], facts["scheduler"], facts["cluster"], facts["submitted"], process)
+
+
+def current_record(layout: RunLayout) -> JobRecord | None:
+    """Return the record of the run's last job; None while it has no known job."""
+    starts = [event for event in read_journal(layout.journal) if event["event"] == "started"]
+    return latest(read_record(layout), starts[-1] if starts else None)
+
+
+def latest(record: JobRecord | None, started: Mapping[str, Any] | None) -> JobRecord | None:
+    """Return the record of the job that wrote ``started`` into the journal: the script may have been submitted by hand."""
+    if record is None or started is None or started["job_id"] == record.job_id:
+        return record
+    process = recognise(started["process"]) if record.scheduler == "local" else None
+    return JobRecord(started["job_id"], record.scheduler, record.cluster, started["time"], process)
 
 
 def layout_of(submitit_folder: Path) -> RunLayout:

@@ -150,7 +150,7 @@ def adopt(layout: RunLayout) -> JobRecord | None:
     if record is not None:
         return record
     plan = read_json(layout.plan)
-    record = _record_in_journal(layout, plan) or _record_in_queue(layout, plan)
+    record = _record_in_journal(layout, plan) or _record_in_queue(plan)
     if record is not None:
         record.write(layout)
     return record
@@ -164,9 +164,9 @@ def _record_in_journal(layout: RunLayout, plan: dict[str, Any]) -> JobRecord | N
     return JobRecord(started["job_id"], plan["scheduler"], plan["cluster"], started["time"], process)
 
 
-def _record_in_queue(layout: RunLayout, plan: dict[str, Any]) -> JobRecord | None:
+def _record_in_queue(plan: dict[str, Any]) -> JobRecord | None:
     if plan["scheduler"] != "slurm":
         return None
     jobs = SlurmClient(plan["cluster"]).mine()
-    job_id = next((job.job_id for job in jobs if job.folder == layout.folder), None)
+    job_id = next((job.job_id for job in jobs if job.folder == plan["run"]["folder"]), None)
     return JobRecord(job_id, "slurm", plan["cluster"], time.time()) if job_id else None
