@@ -4,6 +4,7 @@ It prepares the working directory, opens the rendezvous, starts the launcher, de
 be ended, and writes down what happened.
 """
 
+import contextlib
 import os
 import selectors
 import signal
@@ -50,8 +51,8 @@ class Supervisor:
     def run(self, launch: List[str]) -> int:
         """Run the launch line to the job's end and return the exit status to leave with."""
         self._selector.register(self._signals, selectors.EVENT_READ, lambda: None)
-        self._note_start()
         try:
+            self._note_start()
             workdir.prepare(self._layout)
             self._journal.write("prepared")
             returncode = self._supervise(launch)
@@ -101,6 +102,7 @@ class Supervisor:
     def _hear_last_words(self) -> None:
         """Take in reports that are still on their way when the launcher has ended."""
         deadline = time.monotonic() + LAST_WORDS_S
+        self._selector.unregister(self._signals)
         while self._rendezvous.present and time.monotonic() < deadline:
             for key, _ in self._selector.select(0.1):
                 key.data()
@@ -183,6 +185,8 @@ class Supervisor:
         self._rendezvous.tell_all(self._stop_order)
         if self._launcher:
             self._launcher.kill_after(self._plan["stop_grace_s"] + LAST_WORDS_S)
+            if not self._rendezvous.present:  # nobody hears the order: the launcher may still be waiting for nodes
+                self._launcher.send(signal.SIGTERM)
 
     def _judge(self, returncode: int) -> int:
         """Say how the job ended, from what the tasks reported and why it was stopped."""
@@ -210,7 +214,7 @@ class Supervisor:
         if verdict is None or verdict.rank is None:
             return verdict.message if verdict else ""
         label = self._roles[verdict.rank].label
-        host = self._hellos[verdict.rank]["host"]
+        host = self._hellos.get(verdict.rank, {}).get("host")
         where = " on {}".format(host) if len(self._roles) > 1 else ""
         head = verdict.message or "{}{} {}".format(label, where, ending.in_words(self._ends[verdict.rank]))
         path = self._layout.task_log(label, "err")
@@ -219,19 +223,24 @@ class Supervisor:
 
     def _blame_launcher(self, returncode: int, missing: List[str]) -> int:
         end = ending.of_status(returncode)
-        head = "{} {}, and {} never reported".format(self._plan["launcher"], ending.in_words(end), ", ".join(missing[:8]))
+        name = "the task's agent" if self._plan["launcher"] == "none" else self._plan["launcher"]
+        what = "{} {}, and {} never reported".format(name, ending.in_words(end), ", ".join(missing[:8]))
         last = ending.tail(self._layout.job_log, LAST_LINES)
         if not ending.as_exit_status(end):
             end = {"exit_code": 1, "signal": None}
-        return self._finish(end, "launcher", "{}; the last lines of logs/job.log:\n{}".format(head, last))
+        return self._finish(end, "launcher", "{}; the last lines of logs/job.log:\n{}".format(what, last) if last else what)
 
     def _finish(self, end: Dict[str, Any], cause: str, message: str) -> int:
         """Write the verdict into the journal and where submitit looks for it."""
         status = ending.as_exit_status(end)
         if cause not in ending.MAY_RETURN:  # else its result is not known yet
-            if status == 0:
-                result.write(self._layout, self._job_id, "success", {"run": self._plan["run"]["run_id"], "exit_code": 0})
-            else:
-                result.write(self._layout, self._job_id, "error", message or "the job was ended: {}".format(cause))
+            with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
+                self._leave_result(status, message or "the job was ended: {}".format(cause))
         self._journal.write("ended", cause=cause, message=message, seconds=round(time.monotonic() - self._began, 3), **end)
         return status
+
+    def _leave_result(self, status: int, message: str) -> None:
+        if status == 0:
+            result.write(self._layout, self._job_id, "success", {"run": self._plan["run"]["run_id"], "exit_code": 0})
+        else:
+            result.write(self._layout, self._job_id, "error", message)

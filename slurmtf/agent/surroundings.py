@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from . import cluster as clusters
 from . import hook
-from .layout import RunLayout
+from .layout import RunLayout, native
 from .roles import SERVES, Role
 
 GPU_VARIABLES = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "ROCR_VISIBLE_DEVICES"}
@@ -25,17 +25,19 @@ class Surroundings:
         self._start = start
 
     def variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
-        """Return the whole environment. The user's own variables come last and win."""
+        """Return the whole environment. The user's own variables come last and win; PYTHONPATH is added to."""
         found = dict(inherited)
         found.setdefault("PYTHONUNBUFFERED", "1")
-        found["PYTHONPATH"] = os.pathsep.join(filter(None, [self._layout.work, found.get("PYTHONPATH")]))
         own = self._identity()
+        users = {native(name): self.expand(native(value), own) for name, value in self._plan["variables"].items()}
+        python_path = users.pop("PYTHONPATH", inherited.get("PYTHONPATH"))
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, [self._layout.work, python_path]))
         found.update(own)
         found.update(self._threads(inherited))
         found.update(self._gpus(inherited))
         found.update(self._start.get("variables", {}))
         self._add_cluster(found)
-        found.update({name: self.expand(value, own) for name, value in self._plan["variables"].items()})
+        found.update(users)
         return found
 
     def arguments(self, command: List[str]) -> List[str]:

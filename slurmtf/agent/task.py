@@ -13,7 +13,7 @@ from . import ending, identity, ports, wire
 from .layout import RunLayout
 from .logclock import LogClock
 from .process import Child, Signals, outlive_parent
-from .roles import table
+from .roles import Role, table
 from .surroundings import Surroundings
 
 CONNECT_TIMEOUT_S = 30.0
@@ -87,7 +87,7 @@ class Task:
         self._layout = layout
         self._environ = {name: value for name, value in environ.items() if name != identity.OWN_RANK}
         self._in_step = "SLURM_STEP_ID" in environ
-        self.role = table(plan)[identity.rank(environ)]
+        self.role = _role(plan, identity.rank(environ))
         self._signals = Signals((*STOP_SIGNALS, *NOTICES))
         self._port: Optional[ports.HeldPort] = None
         self._link: Optional[Link] = None
@@ -149,9 +149,9 @@ class Task:
         try:
             self._child = Child(words, self._layout.work, variables, logs)
         except OSError as err:
-            with open(logs[1], "a", encoding="utf-8") as log:
+            with open(logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
-            return {"exit_code": 127, "signal": None}
+            return {"exit_code": 126 if isinstance(err, PermissionError) else 127, "signal": None}
         self._report({"event": "task-started"})
         clock = LogClock(self._layout.log_clock(self.role.label), logs)
         returncode = None
@@ -212,6 +212,13 @@ class Task:
                 self._link.send(message)
             except OSError:
                 self._link = None
+
+
+def _role(plan: Dict[str, Any], rank: int) -> Role:
+    roles = table(plan)
+    if rank >= len(roles):
+        raise OSError("rank {} has no place in a job of {} tasks".format(rank, len(roles)))
+    return roles[rank]
 
 
 def shares_port(python: str, variables: Dict[str, str]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -133,12 +134,22 @@ def _is_dead(intent: Intent) -> bool:
 
 
 def _settle(intent: Intent) -> None:
-    if intent.folder.exists() and not adopt(RunLayout(str(intent.folder))):
-        if time.time() - intent.folder.stat().st_mtime < SETTLE_S:
+    layout = RunLayout(str(intent.folder))
+    if intent.folder.exists() and not adopt(layout):
+        if time.time() - intent.folder.stat().st_mtime < SETTLE_S or _in_hand(layout.script):
             return
         remove(intent.folder)
     shutil.rmtree(intent.staging, ignore_errors=True)
     intent.forget()
+
+
+def _in_hand(script: str) -> bool:
+    """Tell whether an sbatch that outlived its client is still busy with the script (proc(5), cmdline)."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(script) in path.read_bytes().split(b"\0"):
+                return True
+    return False
 
 
 def adopt(layout: RunLayout) -> JobRecord | None:
