@@ -46,3 +46,8 @@ def make_private(folder: str | Path) -> Path:
         if not missing.exists():
             missing.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     return path
+
+
+def user_config() -> Path:
+    """Return the user's configuration folder of slurmtf (XDG base directory specification)."""
+    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "slurmtf"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from slurmtf.cli.options import workspace_option
-from slurmtf.cli.output import emit, json_option
+from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.runs import Run
 
 

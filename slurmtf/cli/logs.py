@@ -7,8 +7,7 @@ import sys
 import click
 
 from slurmtf.cli.follow import follow
-from slurmtf.cli.options import workspace_option
-from slurmtf.cli.output import coloured_label, emit, json_option, note, wants_json
+from slurmtf.cli.output import coloured_label, emit, json_option, note, wants_json, workspace_option
 from slurmtf.errors import Problem, RunNotFoundError
 from slurmtf.runs import Run
 from slurmtf.runs.logs import LogReader

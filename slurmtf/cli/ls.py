@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from slurmtf.cli.options import workspace_option
-from slurmtf.cli.output import clock, colour, duration, emit, json_option
+from slurmtf.cli.output import clock, colour, duration, emit, json_option, workspace_option
 from slurmtf.cli.present import elapsed, run_data
 from slurmtf.runs import Run, RunState
 from slurmtf.runs.status import states_of

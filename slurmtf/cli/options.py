@@ -71,13 +71,6 @@ PLACE = (
 )
 
 
-def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command that looks at runs the option ``--workspace``."""
-    return click.option("--workspace", "-w", default=None, help="Where the runs are (default: of your site and this machine).")(
-        command
-    )
-
-
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options, the target and the script's arguments; it gets a :class:`Training`."""
 

@@ -40,6 +40,12 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", is_flag=True, expose_value=False, is_eager=True, callback=_choose_json, help=about)(command)
 
 
+def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command that looks at runs the option ``--workspace``."""
+    about = "Where the runs are (default: of your site and this machine)."
+    return click.option("--workspace", "-w", default=None, help=about)(command)
+
+
 def wants_json() -> bool:
     return _Mode.json
 

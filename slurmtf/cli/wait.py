@@ -7,8 +7,7 @@ import sys
 import click
 
 from slurmtf.cli.follow import follow
-from slurmtf.cli.options import workspace_option
-from slurmtf.cli.output import json_option
+from slurmtf.cli.output import json_option, workspace_option
 from slurmtf.runs import Run
 
 

@@ -218,7 +218,7 @@ class Estimator:
         return dump_yaml(self.to_document())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TensorFlow(Estimator):
     """An :class:`Estimator` for TensorFlow and Keras: it knows parameter servers and multi-worker training too."""
 

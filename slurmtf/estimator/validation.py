@@ -51,7 +51,6 @@ OWN_SRUN_FLAGS = {
 FIELD_OF_FLAG = {
     "job-name": "job_name", "partition": "partition", "account": "account", "qos": "qos", "time": "time",
     "mem": "memory", "cpus-per-task": "cpus_per_task", "constraint": "constraint", "exclusive": "exclusive",
-    "nodes": "node_count",
 }  # fmt: skip
 
 

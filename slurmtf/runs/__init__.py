@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from slurmtf.runs.experiment import Experiment
+from typing import TYPE_CHECKING
+
 from slurmtf.runs.run import Run
 from slurmtf.runs.status import RunState, RunStatus
 
+if TYPE_CHECKING:
+    from slurmtf.runs.experiment import Experiment
+
 __all__ = ["Experiment", "Run", "RunState", "RunStatus"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what submits when it is asked for: who looks at runs does without planning and submitting."""
+    if name != "Experiment":
+        raise AttributeError(f"module 'slurmtf.runs' has no attribute {name!r}")
+    from slurmtf.runs.experiment import Experiment  # noqa: PLC0415
+
+    return Experiment

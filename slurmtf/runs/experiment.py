@@ -21,7 +21,7 @@ from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path
 from slurmtf.snapshot import Contents, collect, examine
 from slurmtf.snapshot.store import reference
-from slurmtf.submit import Submission, submit, tidy
+from slurmtf.submit.submission import Submission, submit, tidy
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Experiment:
 
     def get_runs(self) -> list[Run]:
         """Return the experiment's runs, newest first."""
-        workspace = workspace_of(resolve_target(None), self.workspace)
+        workspace = workspace_of(resolve_target(None).storage.workspace, self.workspace)
         return [Run(folder) for folder in run_folders([workspace], self.name)]
 
     def _prepare(self, estimator: Estimator, run_id: str | None) -> Submission:
         site = resolve_target(estimator.compute_target)
-        workspace = workspace_of(site, self.workspace or estimator.source_directory_data_store)
+        workspace = workspace_of(site.storage.workspace, self.workspace or estimator.source_directory_data_store)
         place = RunPlace(str(workspace), self.name, run_id or new_run_id(self.name))
         contents = collect(Path(estimator.source_directory), outside=[workspace])
         contents.check_holds(estimator.script)

@@ -19,8 +19,7 @@ from slurmtf.files import write_private
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.status import CANCEL_MARK, RunState, RunStatus, states_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
-from slurmtf.submit.record import current_record, read_record
-from slurmtf.submit.submission import adopt
+from slurmtf.submit.record import adopt, current_record, read_record
 
 LOG_POLL_S = 0.5
 FIRST_STATE_POLL_S, LAST_STATE_POLL_S = 1.0, 30.0

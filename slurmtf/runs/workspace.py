@@ -11,18 +11,18 @@ from pathlib import Path
 
 from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
-from slurmtf.sites import Site
+from slurmtf.files import user_config
 
 DEFAULT = "~/slurmtf"
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
 
 
-def workspace_of(site: Site, given: str | Path | None = None) -> Path:
+def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
     """Return the workspace: the one given, ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf``.
 
     Raises WorkspaceError when a variable in it is unset, or Slurm can't carry the path.
     """
-    text = str(given or os.environ.get("SLURMTF_WORKSPACE") or site.storage.workspace or DEFAULT)
+    text = str(given or os.environ.get("SLURMTF_WORKSPACE") or of_site or DEFAULT)
     expanded = os.path.expandvars(Path(text).expanduser())
     unset = re.search(r"\$\{?(\w+)", expanded)
     if unset and not given:
@@ -53,15 +53,16 @@ def new_run_id(experiment: str) -> str:
 
 def known_workspaces(given: str | Path | None = None) -> list[Path]:
     """Return the workspaces to search: the one given, else those of the default site and of this machine."""
-    from slurmtf.sites import load  # noqa: PLC0415
-    from slurmtf.sites.search import default_site  # noqa: PLC0415
-
     if given or os.environ.get("SLURMTF_WORKSPACE"):
-        return [workspace_of(Site(), given)]
+        return [workspace_of(None, given)]
+    if not os.environ.get("SLURMTF_SITE") and not (user_config() / "config.yaml").is_file():
+        return [Path(DEFAULT).expanduser()]
+    from slurmtf.sites.search import default_site, load  # noqa: PLC0415 - 50 ms for those who have chosen a site
+
     found = [Path(DEFAULT).expanduser()]
     try:
         if default_site() != "local":
-            found.insert(0, workspace_of(load(default_site())))
+            found.insert(0, workspace_of(load(default_site()).storage.workspace))
     except (SiteError, WorkspaceError):
         pass  # a run can be looked at without the profile that started it
     return list(dict.fromkeys(found))

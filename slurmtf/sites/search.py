@@ -17,6 +17,7 @@ from typing import Any
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import Problem, SiteError, did_you_mean
 from slurmtf.estimator.quantities import check_count, check_flags, check_memory, check_time, normal_flag, printable
+from slurmtf.files import user_config
 from slurmtf.sites.model import Site
 
 
@@ -35,11 +36,6 @@ def packaged(folder: str) -> Path:
     package = Path(__file__).resolve().parents[1]
     inside = package / folder
     return inside if inside.is_dir() else package.parent / folder
-
-
-def user_config() -> Path:
-    """Return the user's configuration folder of slurmtf (XDG base directory specification)."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "slurmtf"
 
 
 def search_path(folder: str, variable: str) -> list[Path]:

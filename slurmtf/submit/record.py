@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from slurmtf.agent.journal import read as read_journal
 from slurmtf.agent.layout import RunLayout
 from slurmtf.files import read_json, write_json
 from slurmtf.processes import ProcessId, recognise
+from slurmtf.slurm import SlurmClient
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,34 @@ def latest(record: JobRecord | None, started: Mapping[str, Any] | None) -> JobRe
 def layout_of(submitit_folder: Path) -> RunLayout:
     """Return the run folder in which submitit's folder lies."""
     return RunLayout(str(submitit_folder.parent))
+
+
+def adopt(layout: RunLayout) -> JobRecord | None:
+    """Return the record of a run's job; where the client was killed before it wrote one, find the job and write it.
+
+    A job is known by its journal, or in the queue by its working directory, the run folder. Raises SlurmError.
+    """
+    record = read_record(layout)
+    if record is not None:
+        return record
+    plan = read_json(layout.plan)
+    record = _record_in_journal(layout, plan) or _record_in_queue(plan)
+    if record is not None:
+        record.write(layout)
+    return record
+
+
+def _record_in_journal(layout: RunLayout, plan: dict[str, Any]) -> JobRecord | None:
+    started = next((event for event in read_journal(layout.journal) if event["event"] == "started"), None)
+    if started is None:
+        return None
+    process = recognise(started["process"]) if plan["scheduler"] == "local" else None
+    return JobRecord(started["job_id"], plan["scheduler"], plan["cluster"], started["time"], process)
+
+
+def _record_in_queue(plan: dict[str, Any]) -> JobRecord | None:
+    if plan["scheduler"] != "slurm":
+        return None
+    jobs = SlurmClient(plan["cluster"]).mine()
+    job_id = next((job.job_id for job in jobs if job.folder == plan["run"]["folder"]), None)
+    return JobRecord(job_id, "slurm", plan["cluster"], time.time()) if job_id else None

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurmtf.agent.journal import read as read_journal
 from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError, SpecError, WorkspaceError
-from slurmtf.files import read_json
 from slurmtf.plan import LaunchPlan
-from slurmtf.processes import recognise
 from slurmtf.slurm import SlurmClient
 from slurmtf.snapshot import Contents, SnapshotStore
 from slurmtf.submit.folder import Intent, build, remove, writing
-from slurmtf.submit.record import JobRecord, read_record
+from slurmtf.submit.record import adopt, read_record
 from slurmtf.submit.refusal import refusal
 
 UNKNOWN_OWNER_S = 3600
@@ -150,34 +147,3 @@ def _in_hand(script: str) -> bool:
             if os.fsencode(script) in path.read_bytes().split(b"\0"):
                 return True
     return False
-
-
-def adopt(layout: RunLayout) -> JobRecord | None:
-    """Return the record of a run's job; where the client was killed before it wrote one, find the job and write it.
-
-    A job is known by its journal, or in the queue by its working directory, the run folder. Raises SlurmError.
-    """
-    record = read_record(layout)
-    if record is not None:
-        return record
-    plan = read_json(layout.plan)
-    record = _record_in_journal(layout, plan) or _record_in_queue(plan)
-    if record is not None:
-        record.write(layout)
-    return record
-
-
-def _record_in_journal(layout: RunLayout, plan: dict[str, Any]) -> JobRecord | None:
-    started = next((event for event in read_journal(layout.journal) if event["event"] == "started"), None)
-    if started is None:
-        return None
-    process = recognise(started["process"]) if plan["scheduler"] == "local" else None
-    return JobRecord(started["job_id"], plan["scheduler"], plan["cluster"], started["time"], process)
-
-
-def _record_in_queue(plan: dict[str, Any]) -> JobRecord | None:
-    if plan["scheduler"] != "slurm":
-        return None
-    jobs = SlurmClient(plan["cluster"]).mine()
-    job_id = next((job.job_id for job in jobs if job.folder == plan["run"]["folder"]), None)
-    return JobRecord(job_id, "slurm", plan["cluster"], time.time()) if job_id else None

@@ -1,0 +1,40 @@
+"""Jobs that leave nothing behind, and every Python that the agent must run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.environments import interpreters
+
+from .jobs import Job, Maker, make_job
+
+MINORS = tuple(f"3.{minor}" for minor in range(6, 14))
+
+
+@pytest.fixture(params=MINORS)
+def interpreter(request: pytest.FixtureRequest) -> str:
+    """The path of a Python, of each version in turn."""
+    found = interpreters.installed(request.param)
+    if found is None:
+        pytest.skip(f"no working python{request.param} in PATH")
+    return str(found.path)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Iterator[Maker]:
+    """Makes a job with a script; whatever is left of it is ended after the test."""
+    made: list[Job] = []
+
+    def make(train: str = "", files: Mapping[str, str] | None = None, **settings: Any) -> Job:
+        folder = tmp_path / f"job-{len(made)}"
+        folder.mkdir()
+        made.append(make_job(folder, train, files, **settings))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.clean_up()

@@ -1,0 +1,208 @@
+"""Runs to look at, the `slurmtf` command, and waiting that ends."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from slurmtf import Experiment, Run, RunStatus, TensorFlow
+from slurmtf.runs import RunState
+from slurmtf.runs.status import states_of
+
+T = TypeVar("T")
+
+COMMAND = Path(sys.executable).with_name("slurmtf")
+ENVELOPE = ["slurmtf", "command", "ok", "data", "warnings", "error"]
+SECONDS = 90.0
+
+HELLO = 'print("hello")'
+
+# Says that it is there, and stays.
+WAIT = """
+import pathlib, time
+pathlib.Path("outputs/here").touch()
+time.sleep(300)
+"""
+
+# Takes its time to end when it is asked to.
+POLITE = """
+import pathlib, signal, sys, time
+def on_term(number, frame):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(1)
+    pathlib.Path("outputs/last-words").write_text("saved")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, on_term)
+pathlib.Path("outputs/here").touch()
+while True:
+    time.sleep(60)
+"""
+
+STUBBORN = """
+import pathlib, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path("outputs/here").touch()
+time.sleep(300)
+"""
+
+# Stays at first; started again, it tells what it finds in its working directory.
+AGAIN = """
+import os, pathlib, time
+mine = pathlib.Path("mine.txt")
+if mine.exists():
+    print("again", mine.read_text(), os.environ["SLURM_RESTART_COUNT"])
+else:
+    mine.write_text("from the first time")
+    pathlib.Path("outputs/here").touch()
+    time.sleep(300)
+"""
+
+
+@dataclass
+class Lab:
+    """Sources and a workspace in one folder."""
+
+    folder: Path
+    target: Any = "slurm"
+    _numbers: Iterable[int] = field(default_factory=itertools.count)
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "workspace"
+
+    def source(self, script: str) -> Path:
+        """A new folder with the script as its train.py."""
+        folder = self.folder / f"source-{next(iter(self._numbers))}"
+        folder.mkdir(parents=True)
+        (folder / "train.py").write_text(script)
+        return folder
+
+    def submit(self, script: str, **settings: Any) -> Run:
+        return self.submit_source(self.source(script), **settings)
+
+    def submit_source(self, source: Path, **settings: Any) -> Run:
+        return Experiment("lab", self.workspace).submit(TensorFlow(source, **{"compute_target": self.target, **settings}))
+
+    def slurmtf(self, *argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        """The command with its runs in this workspace."""
+        return slurmtf(*argv, env={**os.environ, "SLURMTF_WORKSPACE": str(self.workspace), **options.pop("env", {})}, **options)
+
+    def data(self, *argv: str | Path, **options: Any) -> Any:
+        """What the command says with --json, of a success."""
+        return envelope(self.slurmtf(*argv, "--json", **options))["data"]
+
+
+def slurmtf(*argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    text = {"capture_output": True, "text": True, "timeout": SECONDS, "check": False}
+    return subprocess.run([COMMAND, *argv], **{**text, **options})
+
+
+def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(done.stdout)
+    assert list(found) == ENVELOPE, found
+    assert (found["slurmtf"], found["ok"], found["error"]) == (1, True, None), found
+    return found
+
+
+def problems(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict[str, str]]:
+    """What went wrong, of a command with --json that could not do what it was asked to."""
+    found = json.loads(done.stdout)
+    assert list(found) == ENVELOPE, found
+    assert (found["ok"], found["data"]) == (False, None), found
+    assert found["error"]["exit_code"] == done.returncode == code, (found, done.stderr)
+    assert found["error"]["type"]
+    listed: list[dict[str, str]] = found["error"]["problems"]
+    assert all(list(problem) == ["where", "what", "remedy"] for problem in listed)
+    return listed
+
+
+def until(condition: Callable[[], T], what: str, seconds: float = SECONDS) -> T:
+    """What the condition says, as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+        time.sleep(0.1)
+    return found
+
+
+def states(*runs: Run) -> list[RunState]:
+    return states_of([run.folder for run in runs])
+
+
+def ended(*runs: Run, seconds: float = SECONDS) -> list[RunState]:
+    """The last states of runs, when all have ended."""
+
+    def all_ended() -> list[RunState]:
+        found = states(*runs)
+        return found if all(state.status.final for state in found) else []
+
+    return until(all_ended, f"the end of {', '.join(run.id for run in runs)}", seconds)
+
+
+def in_status(run: Run, status: RunStatus, seconds: float = SECONDS) -> RunState:
+    """The run's state, as soon as it has that status."""
+    until(lambda: run.state.status is status, f"{run.id} {status.value}", seconds)
+    return run.state
+
+
+def here(*runs: Run) -> None:
+    """Wait until the runs' scripts have said that they are there."""
+    for run in runs:
+        until(lambda run=run: (run.folder / "outputs/here").exists(), f"the script of {run.id}")  # type: ignore[misc]
+
+
+def log(run: Run, name: str = "main-0.out") -> str:
+    return (run.folder / "logs" / name).read_text()
+
+
+def journal(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(run.layout.journal).read_text().splitlines()]
+
+
+def call(*argv: str | Path, **options: Any) -> str:
+    """What a Slurm command says."""
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=False, **options)
+    assert done.returncode == 0, (argv, done.stderr)
+    return done.stdout.strip()
+
+
+def job_of(run: Run) -> str:
+    job_id = run.state.job_id
+    assert job_id
+    return job_id
+
+
+def facts(job_id: str) -> dict[str, str]:
+    """What `scontrol show job` says."""
+    words = (word.partition("=") for word in call("scontrol", "--oneliner", "show", "job", job_id).split(" "))
+    return {name: value for name, equals, value in words if equals}
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """All that lies in a folder: the content of files, where links point, nothing for folders."""
+    return {str(path.relative_to(folder)): _content(path) for path in sorted(folder.rglob("*"))}
+
+
+def _content(path: Path) -> bytes:
+    if path.is_symlink():
+        return b"-> " + os.fsencode(path.readlink())
+    return b"" if path.is_dir() else path.read_bytes()
+
+
+def program(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+def first_in_path(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
+    return f"{folder}{os.pathsep}{environ['PATH']}"

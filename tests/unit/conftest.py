@@ -1,0 +1,29 @@
+"""The option that rewrites the golden files, and a source directory that all unit tests may read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/unit/golden/ with what comes out now")
+
+
+@pytest.fixture
+def update_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether to rewrite golden files; give --update-golden together with tests/unit."""
+    return bool(request.config.getoption("--update-golden", default=False))
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source directory with what estimators name."""
+    folder = tmp_path_factory.mktemp("source")
+    for name in ("train.py", "-x.py", "sub/main.py", "environment.yml", "requirements.txt", "notes.txt"):
+        path = folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("", encoding="utf-8")
+    (folder.parent / "outside.yml").write_text("", encoding="utf-8")
+    return folder

@@ -1,0 +1,46 @@
+"""What the unit tests of estimators, plans and scripts share."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.environments import Software
+from slurmtf.errors import Problem, SpecError
+from slurmtf.estimator import Estimator, TensorFlow
+from slurmtf.plan import LaunchPlan, RunPlace, resolve
+from slurmtf.sites import Site, load
+from slurmtf.sites.search import packaged
+from slurmtf.snapshot import SnapshotRef
+
+PLACE = RunPlace("/scratch/ada/slurmtf", "digits", "digits-20260101-120000-abc123")
+SNAPSHOT = SnapshotRef("0123456789abcdef" * 2, 3, 1000)
+SOFTWARE = Software("/opt/env/bin/python3")
+PACKAGED = sorted(path.stem for path in packaged("site_configs").glob("*.yaml"))
+
+
+def refused(source: Path, kind: type[Estimator] = TensorFlow, **settings: Any) -> list[Problem]:
+    """Return what is wrong with an estimator of these settings."""
+    with pytest.raises(SpecError) as caught:
+        kind(source, **settings)
+    return list(caught.value.problems)
+
+
+def unplannable(estimator: Estimator, site: Site, software: Software = SOFTWARE) -> list[Problem]:
+    """Return why an estimator has no plan on a site."""
+    with pytest.raises(SpecError) as caught:
+        plan_of(estimator, site, software)
+    return list(caught.value.problems)
+
+
+def plan_of(estimator: Estimator, site: Site, software: Software = SOFTWARE) -> LaunchPlan:
+    return resolve(estimator, site, software, SNAPSHOT, PLACE)
+
+
+@functools.cache
+def profile(name: str) -> Site:
+    """A profile that comes with slurmtf, whatever profiles the user has."""
+    return load(packaged("site_configs") / f"{name}.yaml")

@@ -1,0 +1,182 @@
+"""Estimators: what they accept and refuse, the script's arguments, and the job file."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import datetime
+import inspect
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from slurmtf.errors import SpecError
+from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
+from slurmtf.estimator.arguments import LONGEST_ARGUMENT, to_argv
+from slurmtf.estimator.document import field_names, from_yaml, json_schema
+from slurmtf.estimator.quantities import LONGEST_S, mebibytes, seconds, slurm_time
+from slurmtf.sites import Site
+from tests.unit.support import refused
+
+# --- the constructor
+
+ORIGINAL = {
+    "source_directory", "compute_target", "vm_size", "vm_priority", "entry_script", "script_params", "node_count",
+    "process_count_per_node", "worker_count", "parameter_server_count", "distributed_backend", "distributed_training",
+    "use_gpu", "use_docker", "custom_docker_base_image", "custom_docker_image", "image_registry_details", "user_managed",
+    "conda_packages", "pip_packages", "conda_dependencies_file_path", "pip_requirements_file_path",
+    "conda_dependencies_file", "pip_requirements_file", "environment_variables", "environment_definition", "inputs",
+    "source_directory_data_store", "shm_size", "max_run_duration_seconds", "framework_version", "resume_from",
+}  # fmt: skip
+"""The public parameters of the estimator that this one is modelled on; all of them mean something on Slurm."""
+OF_SLURM = {
+    "partition", "account", "qos", "time", "memory", "cpus_per_task", "gpus_per_node", "gpu_type", "constraint",
+    "exclusive", "mail_type", "mail_user", "sbatch", "srun",
+}  # fmt: skip
+ONLY_TENSORFLOW = {"worker_count", "parameter_server_count", "framework_version"}
+
+
+def test_every_parameter_of_the_original_and_every_wish_to_slurm_can_be_given() -> None:
+    given_names = set(inspect.signature(TensorFlow).parameters)
+    assert ORIGINAL | OF_SLURM <= given_names
+
+
+def test_the_generic_estimator_has_all_but_what_only_tensorflow_knows() -> None:
+    generic, special = (set(inspect.signature(kind).parameters) for kind in (Estimator, TensorFlow))
+    assert special - generic == ONLY_TENSORFLOW
+    assert generic <= special
+
+
+def test_everything_after_source_directory_is_given_by_keyword() -> None:
+    parameters = list(inspect.signature(TensorFlow).parameters.values())
+    assert parameters[0].name == "source_directory"
+    assert {parameter.kind for parameter in parameters[1:]} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+def test_defaults(source: Path) -> None:
+    estimator = TensorFlow(source)
+    assert estimator.source_directory == str(source)
+    assert estimator.script == "train.py"
+    assert estimator.arguments == ()
+    assert estimator.distribution is None
+    assert (estimator.node_count, estimator.use_gpu, estimator.compute_target) == (1, False, None)
+
+
+@pytest.mark.parametrize("given_source", ["", None, "."])
+def test_no_source_directory_is_the_working_directory(
+    given_source: Any, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(source)
+    assert TensorFlow(given_source).source_directory == os.getcwd()
+
+
+def test_a_source_directory_in_the_home(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(source.parent))
+    assert TensorFlow(f"~/{source.name}").source_directory == str(source)
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(TensorFlow)])
+def test_an_estimator_is_frozen(source: Path, name: str) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(TensorFlow(source), name, None)
+
+
+def test_an_estimator_does_not_change_with_what_it_was_made_from(source: Path) -> None:
+    mine: dict[str, Any] = {
+        "script_params": {"--layers": [1, 2]},
+        "environment_variables": {"A": "1"},
+        "sbatch": {"comment": ["one"]},
+        "srun": {"label": True},
+        "mail_type": ["END"],
+        "environment_definition": Environment(modules=["tensorflow"]),
+    }
+    before = TensorFlow(source, **copy.deepcopy(mine))
+    estimator = TensorFlow(source, **mine)
+    mine["script_params"]["--layers"].append(3)
+    mine["script_params"]["--new"] = 1
+    mine["environment_variables"]["B"] = "2"
+    mine["sbatch"]["comment"].append("two")
+    mine["srun"].clear()
+    mine["mail_type"].append("FAIL")
+    mine["environment_definition"].modules.append("cuda")
+    assert dataclasses.replace(estimator, environment_definition=None) == dataclasses.replace(
+        before, environment_definition=None
+    )
+
+
+def test_paths_may_be_path_objects(source: Path) -> None:
+    estimator = TensorFlow(
+        source,
+        entry_script=Path("sub/main.py"),
+        custom_docker_image=Path("/images/tf.sif"),
+        template=Path("mine.sh.j2"),
+        resume_from=Path("/runs/1"),
+        compute_target=Path("sites/mine.yaml"),
+        source_directory_data_store=Path("/scratch"),
+        script_params={"--data": Path("/data"), Path("positional"): ""},
+    )
+    assert estimator.script == "sub/main.py"
+    assert estimator.arguments == ("--data", "/data", "positional", "--resume-from", "/runs/1")
+    texts = (estimator.custom_docker_image, estimator.template, estimator.compute_target, estimator.source_directory_data_store)
+    assert texts == ("/images/tf.sif", "mine.sh.j2", "sites/mine.yaml", "/scratch")
+
+
+def test_environment_takes_a_path_and_a_single_module() -> None:
+    assert Environment(Path("/usr/bin/python3"), "tensorflow") == Environment("/usr/bin/python3", ["tensorflow"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value"),
+    [
+        ("custom_docker_base_image", "custom_docker_image", "docker://tensorflow/tensorflow"),
+        ("conda_dependencies_file_path", "conda_dependencies_file", "environment.yml"),
+        ("pip_requirements_file_path", "pip_requirements_file", "requirements.txt"),
+    ],
+)
+def test_the_old_name_of_a_parameter(source: Path, old: str, new: str, value: str) -> None:
+    assert TensorFlow(source, **{old: value}) == TensorFlow(source, **{new: value})
+
+
+def test_a_new_name_wins_over_the_old_one(source: Path) -> None:
+    estimator = TensorFlow(source, custom_docker_image="new.sif", custom_docker_base_image="old.sif")
+    assert estimator.custom_docker_image == "new.sif"
+
+
+def test_what_may_be_given_in_several_ways(source: Path) -> None:
+    assert TensorFlow(source, time=datetime.timedelta(days=1, hours=2)).time == "1-02:00:00"
+    assert TensorFlow(source, mail_type="END").mail_type == ["END"]
+    assert TensorFlow(source, distributed_backend="MPI").distributed_backend == "mpi"
+    numbers = TensorFlow(source, environment_variables={"OMP_NUM_THREADS": 4, "RATE": 0.5})
+    assert numbers.environment_variables == {"OMP_NUM_THREADS": "4", "RATE": "0.5"}
+
+
+@pytest.mark.parametrize(
+    ("given_settings", "distribution"),
+    [
+        ({"distributed_backend": "mpi", "process_count_per_node": 4}, Mpi(4)),
+        ({"distributed_backend": "mpi"}, Mpi(1)),
+        ({"distributed_backend": "ps", "worker_count": 2, "parameter_server_count": 0}, ParameterServer(2, 0)),
+        ({"distributed_backend": "Ps"}, ParameterServer(1, 1)),
+        ({"distributed_backend": "multiworker", "worker_count": 3}, MultiWorker(3)),
+        ({"distributed_training": Mpi(2)}, Mpi(2)),
+        ({"distributed_training": Mpi(2), "distributed_backend": "MPI", "process_count_per_node": 2}, Mpi(2)),
+        ({"process_count_per_node": 1}, None),
+    ],
+)
+def test_the_distribution(source: Path, given_settings: dict[str, Any], distribution: object) -> None:
+    assert TensorFlow(source, **given_settings).distribution == distribution
+
+
+@pytest.mark.parametrize(
+    ("entry_script", "script"),
+    [("train.py", "train.py"), ("./sub/../train.py", "train.py"), ("sub/main.py", "sub/main.py"), ("-x.py", "-x.py")],
+)
+def test_the_script_is_relative_to_the_source_directory(source: Path, entry_script: str, script: str) -> None:
+    assert TensorFlow(source, entry_script=entry_script).script == script
+    assert TensorFlow(source, entry_script=str(source / entry_script)).script == script
+
+
