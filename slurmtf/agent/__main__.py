@@ -6,9 +6,6 @@ import sys
 from typing import Any, Dict, List
 
 from .layout import RunLayout
-from .spawn import spawn
-from .supervisor import Supervisor
-from .task import Task
 
 USAGE = "usage: agent.pyz supervise PLAN -- LAUNCH... | agent.pyz spawn COUNT -- TASK... | agent.pyz task -- COMMAND..."
 
@@ -17,11 +14,17 @@ def main(argv: List[str], archive: str) -> int:
     """Run the mode that the batch script asks for and return the exit status."""
     mode, words = (argv[0], argv[1:]) if argv else ("", [])
     if mode == "supervise" and words[1:2] == ["--"]:
+        from .supervisor import Supervisor
+
         layout = RunLayout(os.path.dirname(os.path.abspath(words[0])))
         return Supervisor(_plan(layout), layout, os.environ).run(words[2:])
     if mode == "spawn" and words[1:2] == ["--"]:
+        from .spawn import spawn
+
         return spawn(int(words[0]), words[2:])
     if mode == "task" and words[:1] == ["--"]:
+        from .task import Task
+
         layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
         return Task(_plan(layout), layout, os.environ).run(words[1:])
     sys.stderr.write(USAGE + "\n")

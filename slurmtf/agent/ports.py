@@ -8,7 +8,6 @@ node's temporary folder keeps our other jobs away, also where an old TensorFlow 
 import errno
 import fcntl
 import os
-import random
 import socket
 import tempfile
 from typing import IO, Any, Optional, Tuple
@@ -32,11 +31,11 @@ class HeldPort:
             self._socket = None
 
 
-def hold(choose: random.Random) -> HeldPort:
+def hold() -> HeldPort:
     """Return a port that nobody uses. Raises OSError when there is none."""
     lowest, highest = ephemeral_range()
     for _ in range(TRIES):
-        number = choose.randrange(LOWEST, HIGHEST)
+        number = LOWEST + int.from_bytes(os.urandom(4), "big") % (HIGHEST - LOWEST)
         if not lowest <= number <= highest:
             port = _try(number)
             if port is not None:

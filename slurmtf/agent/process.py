@@ -121,7 +121,7 @@ def _prepare(parent: int) -> None:
 def _prctl(option: int, value: int) -> None:
     """Call prctl(2), where this Python can."""
     with contextlib.suppress(ImportError, OSError, AttributeError):
-        import ctypes  # noqa: PLC0415 - Pythons built without libffi have none
+        import ctypes
 
         ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
 

@@ -11,7 +11,7 @@ import signal
 import time
 from typing import Any, Dict, List, Mapping, Optional
 
-from . import cluster, ending, gloo, identity, result, wire, workdir
+from . import cluster, ending, identity, result, wire, workdir
 from .completion import Completion
 from .journal import Journal
 from .layout import RunLayout
@@ -140,6 +140,8 @@ class Supervisor:
 
     def _horovod(self, hosts: Dict[int, str]) -> Dict[int, Dict[str, str]]:
         """Serve Horovod's rendezvous and return the variables of each rank."""
+        from . import gloo
+
         port = gloo.serve([str(hello["peer"]) for hello in self._hellos.values()])
         local = self._plan["scheduler"] == "local"
         shared = gloo.variables("127.0.0.1" if local else identity.host(self._environ), port)

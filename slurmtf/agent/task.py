@@ -1,7 +1,6 @@
 """One Slurm task: finds its part, runs the user's command, reports how it ended."""
 
 import os
-import random
 import select
 import signal
 import socket
@@ -101,7 +100,7 @@ class Task:
     def run(self, command: List[str]) -> int:
         """Run the command to its end, again when the supervisor says so, and return the exit status to leave with."""
         if self._plan["distribution"]["cluster"]:
-            self._port = ports.hold(random.SystemRandom())
+            self._port = ports.hold()
         self._link = self._meet()
         if self._link is None:
             self._start = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,10 @@ def _kind(document: Document, name: object) -> type[Estimator]:
 
 
 def _located(document: Document, problem: Problem) -> Problem:
-    """Point a problem that names a parameter at the parameter's line."""
-    name = problem.where.partition("[")[0]
-    return Problem(document.where((name,)), problem.what, problem.remedy) if name in document.data else problem
+    """Point a problem that names a parameter, or a key in one (``sbatch['wrap']``), at its line."""
+    name, _, key = problem.where.partition("[")
+    path = (name, ast.literal_eval(key.removesuffix("]"))) if key else (name,)
+    return Problem(document.where(path), problem.what, problem.remedy) if name in document.data else problem
 
 
 def json_schema() -> dict[str, Any]:

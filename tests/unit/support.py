@@ -22,6 +22,11 @@ SOFTWARE = Software("/opt/env/bin/python3")
 PACKAGED = sorted(path.stem for path in packaged("site_configs").glob("*.yaml"))
 
 
+def tensorflow(source: Path, **settings: Any) -> TensorFlow:
+    """Return an estimator of settings that the type checker need not agree with."""
+    return TensorFlow(source, **settings)
+
+
 def refused(source: Path, kind: type[Estimator] = TensorFlow, **settings: Any) -> list[Problem]:
     """Return what is wrong with an estimator of these settings."""
     with pytest.raises(SpecError) as caught:

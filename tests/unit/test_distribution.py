@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import socket
 from collections import Counter
 from pathlib import Path
@@ -195,7 +194,7 @@ def test_a_lost_task_is_named() -> None:
 
 
 def test_a_held_port_is_shared_with_a_server_and_with_nobody_else() -> None:
-    held = ports.hold(random.SystemRandom())
+    held = ports.hold()
     lowest, highest = ports.ephemeral_range()
     assert not lowest <= held.number <= highest
     with socket.socket() as stranger, pytest.raises(OSError):
@@ -210,22 +209,18 @@ def test_a_held_port_is_shared_with_a_server_and_with_nobody_else() -> None:
 
 
 def test_a_port_that_was_let_go_is_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = ports.hold(random.SystemRandom())
+    first = ports.hold()
     first.let_go()
     with socket.socket() as server:
         server.bind(("", first.number))
-    monkeypatch.setattr(ports, "TRIES", 1)
-
-    class OnlyThat(random.Random):
-        def randrange(self, *args: Any, **options: Any) -> int:
-            return first.number
-
+    monkeypatch.setattr(ports, "LOWEST", first.number)
+    monkeypatch.setattr(ports, "HIGHEST", first.number + 1)
     with pytest.raises(OSError, match="no free port"):
-        ports.hold(OnlyThat())
+        ports.hold()
 
 
 def test_many_jobs_hold_many_ports() -> None:
-    held = [ports.hold(random.SystemRandom()) for _ in range(200)]
+    held = [ports.hold() for _ in range(200)]
     assert len({port.number for port in held}) == 200
 
 

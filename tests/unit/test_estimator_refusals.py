@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.errors import InputError, SpecError
+from slurmtf.errors import InputError, Problem, SpecError
 from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
 from slurmtf.estimator.arguments import LONGEST_ARGUMENT
 from slurmtf.estimator.quantities import LONGEST_S, TIME_FORMATS
@@ -229,22 +229,21 @@ def test_a_source_directory_that_is_not_there(folder: str) -> None:
 
 @pytest.mark.parametrize("count", ["worker_count", "parameter_server_count"])
 def test_the_generic_estimator_has_no_counts_of_workers(source: Path, count: str) -> None:
+    settings: dict[str, Any] = {count: 1}
     with pytest.raises(TypeError, match=count):
-        Estimator(source, **{count: 1})
+        Estimator(source, **settings)
 
 
-@pytest.mark.parametrize(
-    ("wrong", "problem"),
-    [
-        ({"distributed_backend": "ps"}, "distributed_backend: 'ps' is not one of those Estimator supports: mpi"),
-        ({"distributed_backend": "multiworker"}, "distributed_backend: 'multiworker' is not one of those Estimator supports: mpi"),
-        ({"distributed_training": ParameterServer()}, f"distributed_training: {ParameterServer()} is not one that Estimator supports"),
-        ({"distributed_training": MultiWorker()}, f"distributed_training: {MultiWorker()} is not one that Estimator supports"),
-    ],
-)  # fmt: skip
-def test_the_generic_estimator_distributes_by_mpi_alone(source: Path, wrong: dict[str, Any], problem: str) -> None:
-    (found,) = refused(source, Estimator, **wrong)
-    assert (f"{found.where}: {found.what}", found.remedy) == (problem, f"give {'one of Mpi' if 'training' in found.where else 'mpi'}")
+@pytest.mark.parametrize("backend", ["ps", "multiworker"])
+def test_the_generic_estimator_distributes_by_mpi_alone(source: Path, backend: str) -> None:
+    (found,) = refused(source, Estimator, distributed_backend=backend)
+    assert found == Problem("distributed_backend", f"{backend!r} is not one of those Estimator supports: mpi", "give mpi")
+
+
+@pytest.mark.parametrize("training", [ParameterServer(), MultiWorker(), "mpi"])
+def test_the_generic_estimator_takes_no_other_distribution(source: Path, training: object) -> None:
+    (found,) = refused(source, Estimator, distributed_training=training)
+    assert found == Problem("distributed_training", f"{training!r} is not one that Estimator supports", "give one of Mpi")
 
 
 @pytest.mark.parametrize(
@@ -277,7 +276,9 @@ def test_an_environment_definition_goes_with_variables_and_gpus(source: Path) ->
 
 @pytest.mark.parametrize("name", ["conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file"])
 def test_user_managed_asks_for_no_package(source: Path, name: str) -> None:
-    value: Any = {"conda_dependencies_file": "environment.yml", "pip_requirements_file": "requirements.txt"}.get(name, ["numpy"])
+    value: Any = {"conda_dependencies_file": "environment.yml", "pip_requirements_file": "requirements.txt"}.get(
+        name, ["numpy"]
+    )
     (found,) = refused(source, user_managed=True, **{name: value})
     assert found.what == f"is true, but {name} ask for packages"
 
