@@ -12,6 +12,7 @@ from slurmtf.plan.gpus import REQUESTS
 from slurmtf.plan.model import Resources, Value
 from slurmtf.sites.model import Site
 
+GPU_FLAGS = ("gres", "gpus", "gpus-per-node", "gpus-per-task")
 Directives = list[tuple[str, Value]]
 
 PARAMETER = {
@@ -28,10 +29,26 @@ def directives(estimator: Estimator, site: Site, resources: Resources, folder: s
     for flag, value in _computed(estimator, site, resources, folder, time_warning_s):
         found.setdefault(flag, []).append(value)
     of_gpus: Mapping[str, Any] = site.gpu.sbatch if resources.gpus_per_node else {}
-    for extra in (site.directives, of_gpus, estimator.sbatch):
+    for extra in (site.directives, of_gpus, _beside_gpus(estimator.sbatch, found)):
         found |= {flag_name(flag): _as_list(value) for flag, value in extra.items()}
     refused = {normal_flag(flag) for flag in site.forbidden}
     return [(flag, value) for flag, values in found.items() if normal_flag(flag) not in refused for value in values]
+
+
+def _beside_gpus(given: Mapping[str, Any], found: dict[str, list[Value]]) -> Mapping[str, Any]:
+    """Bring the user's own flags for generic resources together with the GPUs that were computed.
+
+    sbatch takes the last --gres alone: another resource (``nvme:100``) is added to it. Who asks for GPUs by a flag of his own
+    has his way: what was computed is left out.
+    """
+    asked = {normal_flag(flag): value for flag, value in given.items() if normal_flag(flag) in GPU_FLAGS}
+    other = str(asked.get("gres") or "gpu")
+    if asked and (other.startswith("gpu") or len(asked) > 1):
+        for flag in GPU_FLAGS:
+            found.pop(flag, None)
+    elif asked and "gres" in found:
+        return {**given, "gres": f"{found['gres'][0]},{other}"}
+    return given
 
 
 def _as_list(value: Any) -> list[Value]:

@@ -32,8 +32,8 @@ def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
 
 
 def _carried_by_slurm(path: Path) -> Path:
-    if not str(path).isprintable() or "%" in str(path):
-        what = "holds control characters or '%', which Slurm's file names can't carry"
+    if not str(path).isprintable() or re.search(r"[%\\]", str(path)):
+        what = "holds control characters, '%' or '\\', which Slurm's file names can't carry"
         raise WorkspaceError(Problem(f"workspace {str(path)!r}", what, "give another folder"))
     return path
 

@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from slurmtf import RunStatus
+from slurmtf.errors import WorkspaceError
 
-from .support import Lab, call, ended, files, job_of, log, until
+from .support import HELLO, Lab, call, ended, files, job_of, log, until
 
 pytestmark = pytest.mark.slurm
 
@@ -128,13 +129,21 @@ def test_odd_folders_and_file_names(lab: Lab, tmp_path: Path) -> None:
         assert Path(log(run).rstrip("\n")).name == entry
 
 
+@pytest.mark.parametrize("name", ["per%cent", "back\\slash", "new\nline", "caf\udce9"])
+def test_a_workspace_that_slurm_cannot_carry(lab: Lab, tmp_path: Path, name: str) -> None:
+    lab.folder, source = tmp_path / name, lab.source(HELLO)
+    with pytest.raises(WorkspaceError, match="which Slurm's file names can't carry"):
+        lab.submit_source(source)
+    assert not lab.folder.exists()
+
+
 def test_a_job_is_found_in_the_queue_by_an_odd_folder(lab: Lab, tmp_path: Path) -> None:
     lab.folder = tmp_path / 'work | space\'s "q" ü'
     lab.folder.mkdir()
     (tmp_path / "way in").symlink_to(lab.folder)
     for folder in (lab.folder, tmp_path / "way in"):
         lab.folder = folder
-        run = lab.submit('print("hello")', sbatch={"hold": True})
+        run = lab.submit(HELLO, sbatch={"hold": True})
         job_id = job_of(run)
         Path(run.layout.submission).unlink()
         assert job_of(run) == job_id
@@ -147,6 +156,6 @@ def test_a_job_elsewhere_in_an_unreadable_folder(lab: Lab, tmp_path: Path) -> No
     latin = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     latin.mkdir()
     other = call("sbatch", "--parsable", "--hold", f"--chdir={latin}", "--output=/dev/null", "--wrap=true")
-    run = lab.submit('print("hello")')
+    run = lab.submit(HELLO)
     assert ended(run)[0].status is RunStatus.COMPLETED
     call("scancel", other)

@@ -1,0 +1,144 @@
+"""How runs end, and that the end is told as it was: by the run, by Slurm, by `slurmtf wait`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Environment, Run, RunStatus, Site
+from slurmtf.runs import RunState
+from slurmtf.sites.model import JobEnvironment
+
+from .support import HELLO, POLITE, STUBBORN, WAIT, Lab, call, ended, facts, here, in_status, job_of, journal, until
+
+pytestmark = pytest.mark.slurm
+
+SCRIPTS = {
+    "done": "pass",
+    "code": "raise SystemExit(7)",
+    "highest": "raise SystemExit(255)",
+    "text": "import sys; sys.exit('no data in /here')",
+    "exception": "raise ValueError('odd shape')",
+    "crash": "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
+    "killed": "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+    "thread": "import os, threading; threading.Thread(target=lambda: os._exit(9)).start(); threading.Event().wait()",
+}
+ENDS: dict[str, tuple[int, int | None, int | None, str]] = {
+    "done": (0, 0, None, ""),
+    "code": (7, 7, None, "main-0 ended with exit code 7"),
+    "highest": (255, 255, None, "main-0 ended with exit code 255"),
+    "text": (1, 1, None, "no data in /here"),
+    "exception": (1, 1, None, "ValueError: odd shape"),
+    "crash": (139, None, 11, "main-0 was killed by signal 11 (SIGSEGV)"),
+    "killed": (137, None, 9, "main-0 was killed by signal 9 (SIGKILL)"),
+    "thread": (9, 9, None, "main-0 ended with exit code 9"),
+}
+
+
+@pytest.mark.parametrize("target", ["local", "slurm"])
+def test_exit_codes_and_signals(lab: Lab, target: str) -> None:
+    runs = {name: lab.submit(script, compute_target=target) for name, script in SCRIPTS.items()}
+    for (name, run), state in zip(runs.items(), ended(*runs.values()), strict=True):
+        status, exit_code, signal, words = ENDS[name]
+        assert (state.exit_status, state.exit_code, state.signal) == (status, exit_code, signal), (name, state)
+        assert state.status is (RunStatus.FAILED if status else RunStatus.COMPLETED), (name, state)
+        assert state.cause == "script", (name, state)
+        assert words in state.message, (name, state)
+        waited = lab.slurmtf("wait", run.id)
+        assert waited.returncode == status, (name, waited.stderr)
+        assert words in waited.stderr, (name, waited.stderr)
+        if target == "slurm":
+            until(lambda run=run: facts(job_of(run))["JobState"] in ("COMPLETED", "FAILED"), "Slurm's end")  # type: ignore[misc]
+            assert facts(job_of(run))["ExitCode"] == f"{status}:0"
+
+
+def test_python_that_only_the_login_node_has(lab: Lab, tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.symlink_to(sys.executable)
+    run = lab.submit(HELLO, environment_definition=Environment(python=str(python)), sbatch={"hold": True})
+    python.unlink()
+    call("scontrol", "release", job_of(run))
+    (state,) = ended(run)
+    assert (state.status, state.cause) == (RunStatus.FAILED, "launcher")
+    assert f"{python}: No such file or directory" in state.message
+    assert lab.slurmtf("wait", run.id).returncode == 1
+    assert facts(job_of(run))["ExitCode"] in ("126:0", "127:0")
+
+
+def test_srun_that_is_missing_or_fails(lab: Lab, tmp_path: Path) -> None:
+    without = Site(name="without", environment=JobEnvironment(prologue=[f"PATH={tmp_path}"]))
+    missing = lab.submit(HELLO, compute_target=without)
+    failing = lab.submit(HELLO, srun={"nodelist": "nowhere"})
+    for run, state in zip((missing, failing), ended(missing, failing), strict=True):
+        assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
+        assert state.exit_status not in (0, 130), state
+        assert lab.slurmtf("wait", run.id).returncode == state.exit_status
+    assert "srun" in missing.state.message
+    assert "Invalid node name" in failing.state.message
+
+
+def is_cancelled(run: Run, state: RunState) -> None:
+    assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "cancelled", 130), (run.id, state)
+    assert state.message == "the job was cancelled"
+    assert state.ended
+
+
+@pytest.mark.parametrize("target", ["local", "slurm"])
+def test_cancel_while_running(lab: Lab, target: str) -> None:
+    polite, other = (lab.submit(POLITE, compute_target=target) for _ in range(2))
+    here(polite, other)
+    assert polite.get_status() == other.get_status() == "Running"
+    polite.cancel()
+    assert polite.get_status() == "CancelRequested"
+    assert lab.slurmtf("cancel", other.id).returncode == 0
+    for run, state in zip((polite, other), ended(polite, other), strict=True):
+        is_cancelled(run, state)
+        assert (run.folder / "outputs/last-words").read_text() == "saved"  # it had TERM, and the time that it took
+        assert lab.slurmtf("wait", run.id).returncode == 130
+    polite.cancel()  # changes nothing
+    is_cancelled(polite, polite.state)
+
+
+def test_cancel_of_a_script_that_does_not_listen(lab: Lab) -> None:
+    run = lab.submit(STUBBORN)
+    here(run)
+    run.cancel()
+    (state,) = ended(run)
+    is_cancelled(run, state)
+
+
+def test_cancel_while_pending(lab: Lab) -> None:
+    one, other = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2))
+    assert in_status(one, RunStatus.QUEUED).reason == "JobHeldUser"
+    one.cancel()
+    assert lab.slurmtf("cancel", other.id).returncode == 0
+    for run, state in zip((one, other), ended(one, other), strict=True):
+        is_cancelled(run, state)
+        assert not Path(run.layout.journal).exists()
+
+
+def test_scancel_from_outside_at_each_phase(lab: Lab) -> None:
+    slow = Site(name="slow", environment=JobEnvironment(prologue=["touch logs/prologue", "sleep 60"]))
+    settings: list[dict[str, Any]] = [{"sbatch": {"hold": True}}, {"compute_target": slow}, {}]
+    pending, preparing, running = (lab.submit(POLITE, **wish) for wish in settings)
+    until((preparing.folder / "logs/prologue").exists, "the prologue")
+    here(running)
+    assert [run.get_status() for run in (pending, preparing, running)] == ["Queued", "Starting", "Running"]
+    call("scancel", *map(job_of, (pending, preparing, running)))
+    for run, state in zip((pending, preparing, running), ended(pending, preparing, running), strict=True):
+        is_cancelled(run, state)
+    assert (running.folder / "outputs/last-words").exists()
+
+
+def test_scancel_of_the_step_alone(lab: Lab) -> None:
+    """The job lives, its only task was ended: that is no success, and somebody's doing."""
+    run = lab.submit(WAIT)
+    here(run)
+    call("scancel", f"{job_of(run)}.0")
+    (state,) = ended(run)
+    assert state.status is not RunStatus.COMPLETED
+    assert state.exit_status != 0
+    assert journal(run)[-1]["event"] == "ended"
