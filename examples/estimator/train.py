@@ -26,9 +26,7 @@ def main() -> None:
     columns = [tf.feature_column.numeric_column("image", shape=[64])]
     classifier = tf.estimator.DNNClassifier([64], columns, n_classes=10, config=config)
     training = tf.estimator.TrainSpec(lambda: dataset(x_train, y_train, True), max_steps=arguments.steps)
-    evaluation = tf.estimator.EvalSpec(
-        lambda: dataset(x_test, y_test, False), steps=None, start_delay_secs=0, throttle_secs=1
-    )
+    evaluation = tf.estimator.EvalSpec(lambda: dataset(x_test, y_test, False), steps=None, start_delay_secs=0, throttle_secs=1)
     tf.estimator.train_and_evaluate(classifier, training, evaluation)
     role = f"{config.task_type}-{config.task_id}"
     result = {"role": role, "workers": config.num_worker_replicas, "servers": config.num_ps_replicas}

@@ -29,12 +29,12 @@ def distributed(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers
 class Together(keras.callbacks.Callback):
     """Gives all ranks the state of rank 0 at the start, and the same metrics after each epoch."""
 
-    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         optimizer = self.model.optimizer
         optimizer.build(self.model.trainable_variables)
         hvd.broadcast_variables([variable.value for variable in self.model.weights + optimizer.variables], root_rank=0)
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         for name, value in sorted((logs or {}).items()):
             logs[name] = float(hvd.allreduce(tf.constant(value, tf.float64), name=f"epoch-end-{name}"))
 

@@ -28,13 +28,13 @@ class Network(tf.Module):
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
 
-@tf.function
+@tf.function(autograph=False)
 def step(network: Network, images: tf.Tensor, labels: tf.Tensor, learning_rate: float) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Make one step with the gradients averaged over all ranks."""
     with tf.GradientTape() as tape:
         loss = network.loss(images, labels)
     gradients = hvd.DistributedGradientTape(tape).gradient(loss, network.trainable_variables)
-    for variable, gradient in zip(network.trainable_variables, gradients):
+    for variable, gradient in zip(network.trainable_variables, gradients, strict=True):
         variable.assign_sub(learning_rate * gradient)
     return hvd.allreduce(loss), gradients
 

@@ -36,14 +36,14 @@ def coordinate(resolver: Resolver, arguments: argparse.Namespace) -> dict[str, o
         data = tf.data.Dataset.from_tensor_slices((images, labels))
         return data.shuffle(2000).repeat().batch(arguments.batch_size)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(iterator: tf.data.Iterator) -> tf.Tensor:
         def on_replica(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model(images, training=True))
                 loss = tf.reduce_mean(losses)
             gradients = tape.gradient(loss, model.trainable_variables)
-            optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+            optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
             steps.assign_add(1)
             return loss
 

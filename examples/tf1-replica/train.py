@@ -2,8 +2,8 @@
 
 import argparse
 import json
-import os
 import time
+from pathlib import Path
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -39,7 +39,7 @@ class Worker:
         self.index = arguments.task_index
         self.is_chief = arguments.task_index == 0
         self.ps = len(arguments.ps_hosts)
-        self.device = "/job:worker/task:{}".format(arguments.task_index)
+        self.device = f"/job:worker/task:{arguments.task_index}"
         # A worker that listens to the parameter servers only does not wait for the other workers.
         self.config = tf.ConfigProto(device_filters=["/job:ps", self.device])
 
@@ -59,8 +59,9 @@ class Worker:
             for _ in range(steps):
                 xs = numbers.uniform(-1, 1, 32)
                 session.run(train, {x: xs, y: SLOPE * xs + INTERCEPT})
-            fetched = session.run([step, loss, slope, intercept], {x: xs, y: SLOPE * xs + INTERCEPT})
-        return dict(zip(["global_step", "loss", "slope", "intercept"], (value.item() for value in fetched)))
+            wanted = {"global_step": step, "loss": loss, "slope": slope, "intercept": intercept}
+            fetched = session.run(wanted, {x: xs, y: SLOPE * xs + INTERCEPT})
+        return {name: value.item() for name, value in fetched.items()}
 
 
 def main():
@@ -74,8 +75,7 @@ def main():
     result["workers"], result["servers"] = len(arguments.worker_hosts), len(arguments.ps_hosts)
     result["tensorflow"] = tf.__version__
     print(result)
-    with open(os.path.join("outputs", "result-worker-{}.json".format(arguments.task_index)), "w") as file:
-        json.dump(result, file)
+    Path(f"outputs/result-worker-{arguments.task_index}.json").write_text(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -20,9 +20,9 @@ class Completion:
     """Watches the ends of tasks.
 
     Success: the chief (or master) ends with 0; without one, all workers do. Failure: the first task that counts ends
-    otherwise. Parameter servers and an evaluator serve: they are ended when the others are done, and what they end with then
-    does not count. A parameter server that fails before ends the job, since TensorFlow would wait for it for ever; an
-    evaluator does not.
+    otherwise. Parameter servers and an evaluator serve: they are ended when the others are done (an evaluator after some
+    time for its last evaluation), and what they end with then does not count. A parameter server that fails before ends the
+    job, since TensorFlow would wait for it for ever; an evaluator does not.
     """
 
     def __init__(self, roles: Sequence[Role], distribution: Dict[str, Any]) -> None:
@@ -33,6 +33,8 @@ class Completion:
         self._grace_s = float(distribution["straggler_grace_s"])
         chiefs = [role.rank for role in roles if role.role in COORDINATES]
         self._deciding = chiefs or [role.rank for role in roles if role.role not in ("ps", "evaluator")]
+        self._evaluating = {role.rank for role in roles if role.role == "evaluator"}
+        self._evaluator_grace_s = float(distribution.get("evaluator_grace_s", 0))
         self._done: Dict[int, float] = {}
         self.verdict: Optional[Verdict] = None
 
@@ -41,7 +43,10 @@ class Completion:
         role = self._roles[rank]
         if self.verdict is not None:
             return False
-        if ending.as_exit_status(end) == 0:
+        self._evaluating.discard(rank)
+        if not self.waiting:
+            self._conclude(now)
+        elif ending.as_exit_status(end) == 0:
             self._succeeded(rank, now)
         elif role.role in self._restartable and self._restarts > 0:
             self._restarts -= 1
@@ -52,13 +57,18 @@ class Completion:
 
     def lost(self, rank: int, reason: str) -> None:
         """Take in that a task is gone without a word: its agent or its node died."""
-        if self.verdict is None and self._roles[rank].role != "evaluator":
+        self._evaluating.discard(rank)
+        if self.verdict is None and self.waiting and self._roles[rank].role != "evaluator":
             message = "{} is gone without a word: {}".format(self._roles[rank].label, reason)
             self.verdict = Verdict(False, rank, message)
 
     def tick(self, now: float) -> None:
         """Give those that are still running after the first success their grace time, and no more."""
-        if self.verdict is None and self._done and now - min(self._done.values()) > self._grace_s:
+        if self.verdict is not None or not self._done:
+            return
+        if not self.waiting:
+            self._conclude(now)
+        elif now - min(self._done.values()) > self._grace_s:
             late = ", ".join(self._roles[rank].label for rank in self.waiting)
             text = "{} had not ended {:.0f} s after the first success".format(late, self._grace_s)
             self.verdict = Verdict(self._tolerant, None if self._tolerant else self.waiting[0], text)
@@ -72,4 +82,12 @@ class Completion:
         if rank in self._deciding:
             self._done[rank] = now
         if not self.waiting:
+            self._conclude(now)
+
+    def _conclude(self, now: float) -> None:
+        """The training is done: so is the job when its evaluator is, or has had its time."""
+        if not self._evaluating:
             self.verdict = Verdict(True, None)
+        elif now - max(self._done.values()) >= self._evaluator_grace_s:
+            text = "the evaluator had not ended {:.0f} s after the training".format(self._evaluator_grace_s)
+            self.verdict = Verdict(True, None, text if self._evaluator_grace_s else "")

@@ -67,5 +67,5 @@ def _is_cut(path: str) -> bool:
         with open(path, "rb") as file:
             file.seek(max(0, os.path.getsize(path) - 1))
             return file.read() not in (b"", b"\n")
-    except FileNotFoundError:
+    except OSError:
         return False

@@ -9,7 +9,7 @@ import os
 import selectors
 import signal
 import time
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from . import cluster, ending, identity, result, wire, workdir
 from .completion import Completion
@@ -23,6 +23,10 @@ HEARTBEAT_S = 60.0
 TICK_S = 1.0
 LAST_WORDS_S = 5.0
 LAST_LINES = 20
+AT_ONCE_S = 2.0
+"""Slurm ends all processes of a job at once: what comes within this time of a task's end belongs to it."""
+LISTEN_S = 0.5
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Supervisor:
@@ -40,7 +44,10 @@ class Supervisor:
         self._began = time.monotonic()
         self._hellos: Dict[int, wire.Message] = {}
         self._ends: Dict[int, Dict[str, Any]] = {}
+        self._lost: Set[int] = set()
         self._kill_signal: Optional[int] = None
+        self._killed_at = 0.0
+        self._decided_at = 0.0
         self._overtime = False
         self._stop_order: Optional[wire.Message] = None
         self._launcher: Optional[Child] = None
@@ -57,7 +64,8 @@ class Supervisor:
             self._journal.write("prepared")
             returncode = self._supervise(launch)
         except OSError as err:
-            return self._finish({"exit_code": 1, "signal": None}, "agent", "the job could not be started: {}".format(err))
+            cause = "launcher" if err.filename == launch[0] else "agent"
+            return self._finish({"exit_code": 1, "signal": None}, cause, "the job could not be started: {}".format(err))
         self._rendezvous.close()
         return self._judge(returncode)
 
@@ -96,6 +104,7 @@ class Supervisor:
             self._on_signal(number)
         self._watch_time()
         self._completion.tick(time.monotonic())
+        self._note_verdict()
         if self._completion.verdict and not self._stop_order:
             self._stop(needed=not self._completion.verdict.success)
 
@@ -156,19 +165,27 @@ class Supervisor:
         self._ends[rank] = end
         self._journal.write("task-ended", rank=rank, task=label, **end)
         again = not self._stop_order and self._completion.ended(rank, end, time.monotonic())
+        self._note_verdict()
         if again:
             self._journal.write("task-restarted", rank=rank, task=label)
         self._rendezvous.tell(rank, {"order": "restart" if again else "leave"})
 
     def _on_lost(self, rank: int) -> None:
         if rank not in self._ends:
+            self._lost.add(rank)
             self._journal.write("task-lost", rank=rank, task=self._roles[rank].label)
             if not self._stop_order:
                 self._completion.lost(rank, "its process or its node died")
+                self._note_verdict()
+
+    def _note_verdict(self) -> None:
+        if self._completion.verdict and not self._decided_at:
+            self._decided_at = time.monotonic()
 
     def _on_signal(self, number: int) -> None:
         self._journal.write("signal", signal=ending.signal_name(number))
-        if number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if number in STOP_SIGNALS:
+            self._killed_at = self._killed_at or time.monotonic()
             self._kill_signal = self._kill_signal or number
             self._stop(killed=True)
 
@@ -194,11 +211,11 @@ class Supervisor:
         """Say how the job ended, from what the tasks reported and why it was stopped."""
         self._journal.write("finalizing")
         verdict = self._completion.verdict
-        if self._overtime or (self._kill_signal and not verdict):
+        if self._overtime or self._was_killed():
             cause = "time-limit" if self._overtime else self._cause_of_kill()
             end = {"exit_code": None, "signal": self._kill_signal or int(signal.SIGTERM)}
             return self._finish(end, cause, "")
-        if verdict is None:
+        if verdict is None or (returncode < 0 and verdict.rank in self._lost):  # a killed launcher takes its tasks with it
             missing = [role.label for role in self._roles if role.rank not in self._ends]
             return self._blame_launcher(returncode, missing)
         if verdict.success:
@@ -206,6 +223,24 @@ class Supervisor:
         end = self._ends.get(verdict.rank if verdict.rank is not None else -1) or {"exit_code": 1, "signal": None}
         cause = "script" if not verdict.message else "task"
         return self._finish(end if ending.as_exit_status(end) else {"exit_code": 1, "signal": None}, cause, self._last_words())
+
+    def _was_killed(self) -> bool:
+        """Tell whether the job was ended from outside: a task's end by the same signal may be heard before our own."""
+        by_signal = any(end.get("signal") in (*STOP_SIGNALS, signal.SIGKILL) for end in self._ends.values())
+        self._listen(LISTEN_S if by_signal else 0.0)
+        if self._completion.verdict is None:
+            return self._kill_signal is not None
+        return self._kill_signal is not None and self._killed_at - self._decided_at < AT_ONCE_S
+
+    def _listen(self, seconds: float) -> None:
+        """Take in the signals that are there, and wait so long for one that ends us."""
+        deadline = time.monotonic() + seconds
+        while True:
+            for number in self._signals.take():
+                self._on_signal(number)
+            if self._kill_signal or time.monotonic() >= deadline:
+                return
+            time.sleep(0.02)
 
     def _cause_of_kill(self) -> str:
         return ending.cause_of_kill(self._layout.job_log, self._log_start, self._job_id)

@@ -41,6 +41,8 @@ class ParameterServer:
     """'original' has ps and workers; 'chief' and 'master' add that task; 'auto' reads from the script what it needs."""
     evaluator_count: int = 0
     """1 adds an evaluator (tf.estimator.train_and_evaluate)."""
+    evaluator_grace_s: int = 60
+    """Seconds that the evaluator of train_and_evaluate may take for the last evaluation, after the training."""
     restarts: int = 0
     """How many dead tasks may be started again in place, where the strategy takes them back."""
     straggler_grace_s: int = GRACE_S
@@ -67,7 +69,7 @@ class MultiWorker:
 
 Distribution = Mpi | ParameterServer | MultiWorker
 KINDS: dict[str, type[Distribution]] = {"mpi": Mpi, "ps": ParameterServer, "multiworker": MultiWorker}
-LEAST = {"parameter_server_count": 0, "evaluator_count": 0, "restarts": 0, "straggler_grace_s": 0}
+LEAST = {"parameter_server_count": 0, "evaluator_count": 0, "evaluator_grace_s": 0, "restarts": 0, "straggler_grace_s": 0}
 
 
 def numbers(distribution: Distribution) -> dict[str, int]:

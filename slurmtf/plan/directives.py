@@ -130,4 +130,5 @@ def _asked(estimator: Estimator, flag: str) -> bool:
     if flag in {normal_flag(str(name)) for name, value in estimator.sbatch.items() if _as_list(value)}:
         return True
     name = PARAMETER.get(flag)
-    return name is not None and flag not in ("gres",) and getattr(estimator, name) not in (None, False)
+    asked = getattr(estimator, name) if name is not None and flag != "gres" else None
+    return asked is not None and asked is not False  # 0 is asked for: all of a node's memory

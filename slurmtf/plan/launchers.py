@@ -73,9 +73,12 @@ def none(launch: Launch) -> list[str]:
 
 @launcher("spawn")
 def spawn(launch: Launch) -> list[str]:
-    """The agent starts the tasks itself: on one machine. Raises SpecError when there are several nodes."""
+    """The agent starts the tasks itself: on one machine. Raises SpecError for several nodes, and for MPI."""
     if launch.resources.nodes > 1:
         raise SpecError(Problem("launcher", "'spawn' starts processes on one node only", "give 'srun' or 'mpirun'"))
+    if launch.tasks.backend == "mpi" and not launch.tasks.gloo and launch.tasks.count > 1:
+        what = "'spawn' serves no MPI: each process would be alone"
+        raise SpecError(Problem("launcher", what, "give launcher='mpirun', or Mpi(transport='gloo') for Horovod"))
     return [*launch.agent, "spawn", str(launch.tasks.count), "--"]
 
 

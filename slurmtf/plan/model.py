@@ -54,7 +54,8 @@ class Tasks:
     ``cyclic`` deals them over the nodes one by one (else node by node); ``cluster`` gives them TF_CONFIG; ``gloo`` serves
     Horovod's rendezvous; ``check_world`` compares the world that MPI or Horovod sees with the plan's; ``gpu_roles`` share a
     node's GPUs; ``restartable`` roles may be started again ``restarts`` times in all; when some have not ended
-    ``straggler_grace_s`` after the first success, the job is ended, and has succeeded if ``stragglers_succeed``.
+    ``straggler_grace_s`` after the first success, the job is ended, and has succeeded if ``stragglers_succeed``;
+    an evaluator may go on for ``evaluator_grace_s`` after all others.
     """
 
     roles: tuple[tuple[str, int], ...]
@@ -68,6 +69,7 @@ class Tasks:
     restarts: int = 0
     restartable: tuple[str, ...] = ()
     straggler_grace_s: int = 0
+    evaluator_grace_s: int = 0
     stragglers_succeed: bool = False
 
     @property

@@ -50,7 +50,7 @@ def directive(flag: str, value: Any) -> Raw:
     text = str(value)
     if _BARE.fullmatch(text):
         return Raw(f"--{flag}={text}")
-    return Raw(f'--{flag}="' + re.sub(r"[^\w@%+=:,./ -]", lambda found: "\\" + found[0], text) + '"')
+    return Raw(f'--{flag}="' + re.sub(r'["\\#]', r"\\\g<0>", text) + '"')
 
 
 def words(values: Any) -> Raw:

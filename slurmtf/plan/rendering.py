@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ def render(plan: LaunchPlan, folders: Sequence[Path]) -> str:
         keep_trailing_newline=True,
     )
     environment.filters.update(raw=Raw, words=words, directive=directive, comment=_comment)
+    environment.concat = _joined  # type: ignore[method-assign]  # of a block that another one calls: {{ super() }}
     try:
         text = environment.get_template(Path(plan.template).name).render(plan=plan)
     except jinja2.TemplateNotFound as err:
@@ -49,6 +50,10 @@ def render(plan: LaunchPlan, folders: Sequence[Path]) -> str:
 
 def _own_folder(template: str) -> list[str]:
     return [str(Path(template).expanduser().resolve().parent)] if "/" in template else []
+
+
+def _joined(parts: Iterable[str]) -> Raw:
+    return Raw("".join(parts))
 
 
 def _comment(value: Any) -> Raw:

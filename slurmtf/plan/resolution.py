@@ -209,7 +209,13 @@ def _constraint(estimator: Estimator, site: Site, preset: Preset, gpus: int) -> 
     """Return the node features asked for, joined by AND (sbatch(1), --constraint)."""
     wishes = [_first(estimator.constraint, preset.constraint), site.gpu.constraint if gpus else None]
     found = [wish for wish in wishes if wish]
-    return "&".join(f"({wish})" if "|" in wish else wish for wish in found) or None
+    several = len(found) > 1
+    return "&".join(f"({wish})" if several and _has_open_or(wish) else wish for wish in found) or None
+
+
+def _has_open_or(constraint: str) -> bool:
+    """Tell whether an OR stands outside of brackets; Slurm 24.11 refuses brackets of both kinds around one another."""
+    return "|" in re.sub(r"\[.*?\]|\(.*?\)", "", constraint)
 
 
 def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tuple[str, str]:

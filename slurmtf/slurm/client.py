@@ -14,6 +14,8 @@ from slurmtf.slurm.states import JobInfo
 
 TIMEOUT_S = 60
 TRIES = 3
+PATIENCE_S = 5
+"""A command that fails after more seconds is not tried again: it has tried itself (slurm.conf(5), MessageTimeout)."""
 TRANSIENT = (
     "Socket timed out",
     "Unable to contact slurm controller",
@@ -63,6 +65,7 @@ class SlurmClient:
 
 def _output(argv: list[str]) -> str:
     """Run a command and return what it prints; tried again when the controller is too busy to answer."""
+    began = time.monotonic()
     for attempt in range(1, TRIES + 1):
         try:
             done = _run(argv)
@@ -72,7 +75,8 @@ def _output(argv: list[str]) -> str:
             raise SlurmError(Problem(argv[0], f"did not answer in {TIMEOUT_S} s", "try again later")) from None
         if done.returncode == 0:
             return done.stdout
-        if attempt == TRIES or not any(word in done.stderr for word in TRANSIENT):
+        last = attempt == TRIES or time.monotonic() - began > PATIENCE_S
+        if last or not any(word in done.stderr for word in TRANSIENT):
             raise SlurmError(Problem(argv[0], done.stderr.strip() or f"exit code {done.returncode}", "try again later"))
         time.sleep(2**attempt)
     raise AssertionError("unreachable")

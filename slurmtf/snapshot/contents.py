@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 IGNORE_FILES = (".slurmtfignore", ".amlignore", ".gitignore")
 """The first of these that the source directory has is used, alone."""
 ALWAYS_IGNORED = (
-    ".git/",
+    ".git",
     "__pycache__/",
     ".ipynb_checkpoints/",
     "/outputs",

@@ -10,7 +10,7 @@ from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError
 UNREACHABLE = re.compile(r"Unable to contact slurm|Socket timed out|Connection refused|Could not establish a configuration")
 MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
     (r"mutually exclusive", (), "leave one of them out"),
-    (r"invalid partition", ("partition",), "give a partition that exists: 'sinfo -s' lists them"),
+    (r"[Ii]nvalid partition|partition not available", ("partition",), "give a partition that exists: 'sinfo -s' lists them"),
     (r"[Ii]nvalid account", ("account", "partition"), "give an account of yours: 'sacctmgr show associations user=$USER'"),
     (r"[Ii]nvalid qos|QOS specification", ("qos",), "give a QOS of yours: 'sacctmgr show associations user=$USER format=qos'"),
     (r"AssocMaxSubmitJob|QOSMaxSubmitJob", (), "you have as many jobs queued as you may: wait for one, or cancel one"),

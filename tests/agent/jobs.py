@@ -21,7 +21,7 @@ from slurmtf.agent.layout import RunLayout
 from slurmtf.snapshot import collect
 from slurmtf.submit.folder import Intent, build
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 FOREIGN = ("SLURM", "SBATCH", "PMI", "OMPI_", "PYTHON", "LC_", "LANG")
 READY = "Path('outputs/ready').write_text('')"
 
@@ -63,8 +63,8 @@ class Job:
     def task_command(self) -> list[str | bytes]:
         return [self.agent_python, "-I", self.layout.agent, "task", "--", *(self.script or (self.python, "train.py"))]
 
-    def start(self, *, before: Callable[[], None] | None = None, **environ: str) -> subprocess.Popen[bytes]:
-        """Start the supervisor as the batch script does; ``before`` runs in its process first."""
+    def start(self, **environ: str) -> subprocess.Popen[bytes]:
+        """Start the supervisor as the batch script does."""
         own = [self.agent_python, "-I", self.layout.agent, "supervise", self.layout.plan, "--"]
         with open(self.layout.job_log, "ab") as log:
             self.process = subprocess.Popen(
@@ -75,7 +75,6 @@ class Job:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=before,
             )
         return self.process
 
@@ -149,8 +148,8 @@ class Job:
 
     def agent_of_task(self) -> int:
         """The pid of the task's agent."""
-        mark = os.fsencode(self.layout.agent) + b"\0task\0"
-        return next(pid for pid in self.processes() if mark in Path(f"/proc/{pid}/cmdline").read_bytes())
+        words = [b"-I", os.fsencode(self.layout.agent), b"task"]
+        return next(pid for pid in self.processes() if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:4] == words)
 
     def clean_up(self) -> None:
         """End whatever a failed test left."""
@@ -182,7 +181,8 @@ def make_job(folder: Path, train: str = "", files: Mapping[str, str] | None = No
 def many(job: Job, count: int) -> None:
     """Change the job's plan to one of ``count`` workers."""
     roles = [["worker", count]]
-    job.change_plan(distribution__roles=roles, resources__tasks=count, resources__tasks_per_node=count)
+    job.change_plan(distribution__roles=roles, distribution__straggler_grace_s=60)
+    job.change_plan(resources__tasks=count, resources__tasks_per_node=count)
 
 
 def say_hello(key: str, rank: Any, challenge: str, **more: Any) -> bytes:

@@ -101,8 +101,8 @@ class Lab:
 
 
 def slurmtf(*argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    text = {"capture_output": True, "text": True, "timeout": SECONDS, "check": False}
-    return subprocess.run([COMMAND, *argv], **{**text, **options})
+    text = {"capture_output": True, "text": True, "timeout": SECONDS}
+    return subprocess.run([COMMAND, *argv], check=False, **{**text, **options})
 
 
 def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ ODD = [
     "-c",
     "'",
     '"',
-    "it's \"quoted\"",
+    'it\'s "quoted"',
     "$HOME",
     "${HOME}$(id)",
     "`id`",
@@ -58,7 +58,7 @@ ODD = [
     "$'\\x41'",
     "x" * 100_000,
 ]
-ODD_NAME = "--wrap=\"it's\" $HOME `id` #1 \\ *"
+ODD_NAME = '--wrap="it\'s" $HOME `id` #1 \\ *'
 
 # Any character that a process can receive, and bytes that are no characters.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("'\"\\$`-\n\udc80\udcff"))
@@ -117,7 +117,7 @@ def test_odd_folders_and_file_names(lab: Lab, tmp_path: Path) -> None:
         path.write_bytes(os.fsencode(f"# {name!r}\nprint(__file__)\n".encode("utf-8", "surrogateescape")))
     (source / "link to '").symlink_to("$HOME")
     (source / "東京/empty").mkdir()
-    lab.folder = tmp_path / "work space's \"$none\" `id` #1 ü 東 *"
+    lab.folder = tmp_path / 'work space\'s "$none" `id` #1 ü 東 *'
     for target in ("local", "slurm"):
         run = lab.submit_source(source, compute_target=target, entry_script=entry)
         (state,) = ended(run)

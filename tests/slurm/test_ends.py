@@ -71,13 +71,13 @@ def test_python_that_only_the_login_node_has(lab: Lab, tmp_path: Path) -> None:
 def test_srun_that_is_missing_or_fails(lab: Lab, tmp_path: Path) -> None:
     without = Site(name="without", environment=JobEnvironment(prologue=[f"PATH={tmp_path}"]))
     missing = lab.submit(HELLO, compute_target=without)
-    failing = lab.submit(HELLO, srun={"nodelist": "nowhere"})
+    failing = lab.submit(HELLO, srun={"mem": "99G"})
     for run, state in zip((missing, failing), ended(missing, failing), strict=True):
         assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
         assert state.exit_status not in (0, 130), state
         assert lab.slurmtf("wait", run.id).returncode == state.exit_status
     assert "srun" in missing.state.message
-    assert "Invalid node name" in failing.state.message
+    assert "srun: error: Unable to create step for job" in failing.state.message
 
 
 def is_cancelled(run: Run, state: RunState) -> None:
@@ -88,16 +88,16 @@ def is_cancelled(run: Run, state: RunState) -> None:
 
 @pytest.mark.parametrize("target", ["local", "slurm"])
 def test_cancel_while_running(lab: Lab, target: str) -> None:
-    polite, other = (lab.submit(POLITE, compute_target=target) for _ in range(2))
-    here(polite, other)
-    assert polite.get_status() == other.get_status() == "Running"
+    polite, ordinary = (lab.submit(script, compute_target=target) for script in (POLITE, WAIT))
+    here(polite, ordinary)
+    assert polite.get_status() == ordinary.get_status() == "Running"
     polite.cancel()
     assert polite.get_status() == "CancelRequested"
-    assert lab.slurmtf("cancel", other.id).returncode == 0
-    for run, state in zip((polite, other), ended(polite, other), strict=True):
+    assert lab.slurmtf("cancel", ordinary.id).returncode == 0
+    for run, state in zip((polite, ordinary), ended(polite, ordinary), strict=True):
         is_cancelled(run, state)
-        assert (run.folder / "outputs/last-words").read_text() == "saved"  # it had TERM, and the time that it took
         assert lab.slurmtf("wait", run.id).returncode == 130
+    assert (polite.folder / "outputs/last-words").read_text() == "saved"  # it had TERM, and the time that it took
     polite.cancel()  # changes nothing
     is_cancelled(polite, polite.state)
 
@@ -118,6 +118,16 @@ def test_cancel_while_pending(lab: Lab) -> None:
     for run, state in zip((one, other), ended(one, other), strict=True):
         is_cancelled(run, state)
         assert not Path(run.layout.journal).exists()
+
+
+def test_many_at_once(lab: Lab) -> None:
+    """Slurm ends all processes of a job at once: which of them we hear first must not matter."""
+    scripts = [WAIT, "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit({}))\n" + WAIT]
+    runs = [lab.submit(script.format(code)) for script in scripts for code in (0, 0, 3, 3)]
+    here(*runs)
+    call("scancel", *map(job_of, runs))
+    for run, state in zip(runs, ended(*runs), strict=True):
+        is_cancelled(run, state)
 
 
 def test_scancel_from_outside_at_each_phase(lab: Lab) -> None:

@@ -27,3 +27,15 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_text("", encoding="utf-8")
     (folder.parent / "outside.yml").write_text("", encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    return tmp_path / "workspace"

@@ -12,6 +12,7 @@ from slurmtf.environments import Software
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Estimator, TensorFlow
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
+from slurmtf.plan.model import Resources
 from slurmtf.sites import Site, load
 from slurmtf.sites.search import packaged
 from slurmtf.snapshot import SnapshotRef
@@ -19,6 +20,7 @@ from slurmtf.snapshot import SnapshotRef
 PLACE = RunPlace("/scratch/ada/slurmtf", "digits", "digits-20260101-120000-abc123")
 SNAPSHOT = SnapshotRef("0123456789abcdef" * 2, 3, 1000)
 SOFTWARE = Software("/opt/env/bin/python3")
+SITE = Site(name="here")
 PACKAGED = sorted(path.stem for path in packaged("site_configs").glob("*.yaml"))
 
 
@@ -43,6 +45,22 @@ def unplannable(estimator: Estimator, site: Site, software: Software = SOFTWARE)
 
 def plan_of(estimator: Estimator, site: Site, software: Software = SOFTWARE) -> LaunchPlan:
     return resolve(estimator, site, software, SNAPSHOT, PLACE)
+
+
+def planned(source: Path, site: Site = SITE, **settings: Any) -> LaunchPlan:
+    return plan_of(tensorflow(source, **settings), site)
+
+
+def resources(source: Path, site: Site = SITE, **settings: Any) -> Resources:
+    return planned(source, site, **settings).resources
+
+
+def flags(plan: LaunchPlan) -> dict[str, Any]:
+    """Return the flags of the header; one that is repeated as a list."""
+    values: dict[str, list[Any]] = {}
+    for name, value in plan.directives:
+        values.setdefault(name, []).append(value)
+    return {name: several if len(several) > 1 else several[0] for name, several in values.items()}
 
 
 @functools.cache

@@ -158,6 +158,19 @@ def test_an_evaluator_does_not_count() -> None:
     assert watched.verdict is None
 
 
+@pytest.mark.parametrize(("end", "told"), [(OK, ""), (BAD, ""), (None, "the evaluator had not ended 60 s after the training")])
+def test_an_evaluator_has_time_for_its_last_evaluation(end: dict[str, Any] | None, told: str) -> None:
+    watched = completion([("chief", 1), ("worker", 1), ("evaluator", 1)], evaluator_grace_s=60)
+    watched.ended(0, OK, now=0)
+    watched.ended(1, BAD, now=1)
+    watched.tick(59)
+    assert watched.verdict is None
+    if end:
+        watched.ended(2, end, now=59)
+    watched.tick(61)
+    assert watched.verdict == (True, None, told)
+
+
 def test_restarts_are_counted() -> None:
     watched = completion([("chief", 1), ("worker", 1)], restarts=2, restartable=["worker"])
     assert [watched.ended(1, BAD, now=0) for _ in range(3)] == [True, True, False]

@@ -1,0 +1,272 @@
+"""Jobs that are ended from outside, by a signal, a time limit or a kill: nothing of them stays, and the journal says why."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from .jobs import Job, Maker, await_that
+
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+CHECKPOINTS = """\
+import signal, sys, time
+def leave(number, frame):
+    time.sleep(0.2)
+    open("outputs/checkpoint", "w").write(str(number))
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+open("outputs/ready", "w").close()
+time.sleep(600)
+"""
+IGNORES = """\
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open("outputs/ready", "w").close()
+time.sleep(600)
+"""
+FAMILY = """\
+import os, signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the children inherit it
+sleep = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+subprocess.Popen(sleep)
+subprocess.Popen(sleep, start_new_session=True)
+subprocess.Popen(["sh", "-c", "setsid sleep 600 & exit"])
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.execvp("sleep", ["sleep", "600"])
+    os._exit(0)
+time.sleep(0.2)
+open("outputs/ready", "w").close()
+time.sleep(float(sys.argv[1]))
+"""
+WAITS = """\
+import time
+open("outputs/ready", "w").close()
+while True:
+    time.sleep(0.05)
+"""
+UNTIL_TOLD = """\
+import os, time
+open("outputs/ready", "w").close()
+while not os.path.exists("outputs/go"):
+    time.sleep(0.02)
+"""
+
+
+def cancelled(job: Job, number: int = signal.SIGTERM) -> bool:
+    return (job.end["cause"], job.end["exit_code"], job.end["signal"]) == ("cancelled", None, number)
+
+
+@pytest.mark.parametrize("number", STOPS)
+def test_a_stop_lets_the_script_write_a_checkpoint(job: Maker, number: signal.Signals) -> None:
+    one = job(CHECKPOINTS)
+    one.start_and_await().send_signal(number)
+    assert one.wait() == 128 + number
+    assert (one.folder / "outputs" / "checkpoint").read_text() == str(int(signal.SIGTERM))
+    assert one.events("signal")[0]["signal"] == number.name
+    assert one.events("task-ended")[0]["exit_code"] == 0
+    assert cancelled(one, number)
+    assert one.result() == ("error", "the job was ended: cancelled")
+    one.await_nobody()
+
+
+def test_a_script_that_ignores_the_stop_is_killed_after_its_grace_time(job: Maker) -> None:
+    one = job(IGNORES)
+    one.change_plan(stop_grace_s=1)
+    process = one.start_and_await()
+    asked = time.monotonic()
+    process.terminate()
+    assert one.wait() == 143
+    assert 1 <= time.monotonic() - asked < 30
+    assert one.events("task-ended")[0]["signal"] == signal.SIGKILL
+    assert cancelled(one)
+
+
+def test_a_second_stop_changes_nothing(job: Maker) -> None:
+    one = job(CHECKPOINTS)
+    process = one.start_and_await()
+    process.terminate()
+    process.send_signal(signal.SIGINT)
+    assert one.wait() in (130, 143)
+    assert (one.folder / "outputs" / "checkpoint").exists()
+
+
+def test_a_stop_that_whoever_submitted_has_blocked(job: Maker) -> None:
+    one = job(WAITS)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    try:
+        one.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+    one.await_file("outputs/ready")
+    os.kill(one.process.pid if one.process else 0, signal.SIGTERM)
+    assert one.wait() == 143
+
+
+def test_a_notice_ends_nothing(job: Maker) -> None:
+    """Slurm sends one some time before the limit; a script that knows nothing of it goes on."""
+    one = job(UNTIL_TOLD)
+    process = one.start_and_await()
+    for count, number in enumerate((signal.SIGUSR1, signal.SIGUSR2), 1):
+        process.send_signal(number)
+        await_that(lambda: one.events("signal")[count - 1 :], number.name)  # noqa: B023 - it is asked at once
+    (one.folder / "outputs" / "go").touch()
+    assert one.wait() == 0
+
+
+@pytest.mark.parametrize("how", ["ended", "stopped", "task killed"])
+def test_nobody_whom_the_script_started_stays(job: Maker, how: str) -> None:
+    one = job(FAMILY)
+    one.change_plan(stop_grace_s=0.3)
+    one.script = [one.python, "train.py", "0" if how == "ended" else "600"]
+    process = one.start_and_await()
+    if how == "stopped":
+        process.terminate()
+    if how == "task killed":
+        os.kill(one.agent_of_task(), signal.SIGKILL)
+    assert (one.wait() == 0) == (how == "ended"), one.log()
+    assert one.processes() == []
+
+
+def test_ended_orphans_do_not_pile_up(job: Maker) -> None:
+    one = job(
+        "import subprocess, time\n"
+        "for _ in range(20): subprocess.Popen(['setsid', '-f', 'true']).wait()\n"
+        "time.sleep(0.7); open('outputs/ready', 'w').close(); time.sleep(600)"
+    )
+    process = one.start_and_await()
+    children = Path(f"/proc/{one.agent_of_task()}/task/{one.agent_of_task()}/children")
+    await_that(lambda: len(children.read_text().split()) <= 1, "zombies of the task's agent")
+    process.terminate()
+    assert one.wait() == 143
+
+
+def test_a_killed_supervisor_takes_all_with_it_in_order(job: Maker) -> None:
+    one = job(CHECKPOINTS)
+    one.start_and_await().kill()
+    one.await_file("outputs/checkpoint")
+    one.await_nobody(30)
+    assert "ended" not in one.names()
+
+
+def test_a_killed_supervisor_takes_the_stubborn_with_it(job: Maker) -> None:
+    one = job(FAMILY)
+    one.change_plan(stop_grace_s=0.5)
+    one.script = [one.python, "train.py", "600"]
+    one.start_and_await().kill()
+    one.await_nobody(30)
+
+
+def test_a_killed_task_ends_the_job(job: Maker) -> None:
+    one = job(WAITS)
+    one.start_and_await()
+    os.kill(one.agent_of_task(), signal.SIGKILL)
+    assert one.wait(30) == 137
+    assert one.end["message"].startswith("the task's agent was killed by signal 9 (SIGKILL), and main-0 never reported")
+    assert one.result() == ("error", one.end["message"])
+    assert one.processes() == []
+
+
+@pytest.mark.parametrize(
+    ("launcher", "status", "words"),
+    [
+        (["false"], 1, "ended with exit code 1, and main-0 never reported"),
+        (["true"], 1, "ended with exit code 0, and main-0 never reported"),
+        (["sh", "-c", "echo boom >&2; exit 7"], 7, "boom"),
+        (["sh", "-c", "kill -9 $$"], 137, "was killed by signal 9 (SIGKILL), and main-0 never reported"),
+    ],
+    ids=["false", "true", "boom", "killed"],
+)
+def test_a_launcher_that_starts_nothing_is_to_blame(job: Maker, launcher: list[str], status: int, words: str) -> None:
+    one = job(WAITS)
+    one.launcher = launcher
+    assert one.run() == status
+    assert one.end["cause"] == "launcher"
+    assert words in one.end["message"]
+    assert one.result() == ("error", one.end["message"])
+    assert one.events("task-started") == []
+
+
+def test_a_launcher_that_does_not_exist(job: Maker) -> None:
+    one = job(WAITS)
+    one.launcher = ["no-such-launcher"]
+    assert one.run() == 1
+    assert one.end["cause"] == "launcher"
+    assert "no-such-launcher" in one.end["message"]
+    assert one.result() == ("error", one.end["message"])
+
+
+def test_a_launcher_that_is_killed_takes_its_tasks_with_it(job: Maker) -> None:
+    one = job(WAITS)
+    one.change_plan(launcher="mpirun")
+    one.launcher = ["sh", "-c", 'echo $$ > launcher.pid; "$@"; exit', "sh"]
+    one.start_and_await()
+    os.kill(int((one.folder / "launcher.pid").read_text()), signal.SIGKILL)
+    assert one.wait(30) == 137
+    assert one.end["cause"] == "launcher"
+    assert one.end["message"].startswith("mpirun was killed by signal 9 (SIGKILL), and main-0 never reported")
+    assert one.processes() == []
+
+
+def test_what_the_launcher_ends_with_does_not_hide_what_the_script_ended_with(job: Maker) -> None:
+    one = job("raise SystemExit(3)")
+    one.launcher = ["sh", "-c", '"$@"; exit 0', "sh"]
+    assert one.run() == 3
+    assert one.end["cause"] == "script"
+
+
+@pytest.mark.parametrize(
+    "launcher", [["sh", "-c", "exec sleep 600"], ["sh", "-c", "trap '' TERM; sleep 0.5; exec \"$@\"", "sh"]]
+)
+def test_a_stop_before_any_task_is_there(job: Maker, launcher: list[str]) -> None:
+    one = job("open('outputs/ran', 'w')")
+    one.change_plan(stop_grace_s=2)
+    one.launcher = launcher
+    process = one.start()
+    await_that(lambda: "launched" in one.names(), "the launch")
+    process.terminate()
+    assert one.wait(30) == 143
+    assert cancelled(one)
+    assert not (one.folder / "outputs" / "ran").exists()
+    assert one.processes() == []
+
+
+def test_the_time_limit_is_held_where_no_scheduler_does(job: Maker) -> None:
+    one = job(WAITS)
+    one.change_plan(resources__time_s=1)
+    assert one.run() == 143
+    assert one.end["cause"] == "time-limit"
+    assert 1 <= one.end["seconds"] < 30
+    assert one.events("time-limit")[0]["limit_s"] == 1
+    one.await_nobody()
+
+
+def test_a_slurm_job_is_slurms_to_limit(job: Maker) -> None:
+    one = job("import time; time.sleep(1.5)")
+    one.change_plan(resources__time_s=1, scheduler="slurm", launcher="srun")
+    assert one.run(SLURM_JOB_ID="4711") == 0
+
+
+@pytest.mark.parametrize(
+    ("notice", "cause"),
+    [
+        ("*** STEP 4711.0 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", "time-limit"),
+        ("*** JOB 4711 ON n1 CANCELLED AT 2026-01-01T00:00:00 ***", "cancelled"),
+        ("*** JOB 47110 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", "cancelled"),
+    ],
+)
+def test_slurm_tells_in_the_log_why_it_kills(job: Maker, notice: str, cause: str) -> None:
+    one = job(WAITS)
+    one.change_plan(scheduler="slurm", launcher="srun")
+    process = one.start(SLURM_JOB_ID="4711")
+    one.await_file("outputs/ready")
+    with open(one.layout.job_log, "a") as log:
+        log.write(f"slurmstepd: error: {notice}\n")
+    process.terminate()
+    assert one.wait() == 143
+    assert one.end["cause"] == cause

@@ -1,0 +1,253 @@
+"""Runs on this machine through the public interface, from the process that submitted and from others."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from submitit.core.utils import FailedJobError
+
+from slurmtf import Estimator, Experiment, Run
+from slurmtf.errors import RunFailedError, SlurmtfError
+from slurmtf.submit.record import read_record
+
+from .jobs import Job, await_that, environment
+
+Submit = Callable[..., Run]
+UNTIL_TOLD = """\
+import os, time
+print("waiting", flush=True)
+open("outputs/ready", "w").close()
+while not os.path.exists("outputs/go"):
+    time.sleep(0.02)
+"""
+STATE = """\
+import json, sys
+from slurmtf import Run
+run = Run(sys.argv[1])
+state = run.state
+print(json.dumps([state.status.value, state.cause, state.exit_code, run.job.done()]))
+"""
+CLIENT = """\
+import sys, time
+from slurmtf import Estimator, Experiment
+run = Experiment("client", sys.argv[2]).submit(Estimator(sys.argv[1], compute_target="local"))
+print(run.folder, flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def submit(tmp_path: Path) -> Iterator[Submit]:
+    """Submits a script to this machine; whatever is left of it is ended after the test."""
+    runs: list[Run] = []
+
+    def submit_script(train: str, **settings: Any) -> Run:
+        source = tmp_path / f"source-{len(runs)}"
+        source.mkdir()
+        (source / "train.py").write_text(train)
+        runs.append(
+            Experiment("local", tmp_path / "workspace").submit(Estimator(str(source), compute_target="local", **settings))
+        )
+        return runs[-1]
+
+    yield submit_script
+    for run in runs:
+        Job(run.layout).clean_up()
+
+
+def ready(run: Run) -> Run:
+    Job(run.layout).await_file("outputs/ready")
+    return run
+
+
+def pid_of(run: Run) -> int:
+    record = read_record(run.layout)
+    assert record is not None
+    assert record.process is not None
+    return record.process.pid
+
+
+def await_end(run: Run) -> str:
+    await_that(lambda: run.state.status.final, "the end of the run")
+    return run.get_status()
+
+
+def seen_elsewhere(run: Run) -> list[Any]:
+    """What another process knows of the run."""
+    done = subprocess.run(
+        [sys.executable, "-c", STATE, str(run.folder)],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    found: list[Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_run_that_ends_well(submit: Submit) -> None:
+    run = submit("print('to the log')\nopen('outputs/model', 'w').write('weights')")
+    output = io.StringIO()
+    states: list[str] = []
+    details = run.wait_for_completion(show_output=True, output=output, on_state=lambda state: states.append(state.status.value))
+    assert (details["status"], states[-1]) == ("Completed", "Completed")
+    assert "error" not in details
+    assert "to the log" in output.getvalue()
+    assert details["jobId"] == str(pid_of(run)) == run.job.job_id
+    assert run.job.done()
+    assert run.job.result() == {"run": run.id, "exit_code": 0}
+    assert run.job.exception() is None
+    assert run.job.stdout() == "to the log\n"
+    assert "outputs/model" in run.get_file_names()
+    assert seen_elsewhere(run) == ["Completed", "script", 0, True]
+
+
+def test_a_run_that_fails(submit: Submit) -> None:
+    run = submit("import sys; sys.exit('no such data')")
+    with pytest.raises(RunFailedError, match="no such data"):
+        run.wait_for_completion()
+    state = run.state
+    assert (state.status.value, state.cause, state.exit_code, state.exit_status) == ("Failed", "script", 1, 1)
+    assert run.get_details()["error"]["exitCode"] == 1
+    error = run.job.exception()
+    assert isinstance(error, FailedJobError)
+    assert "no such data" in str(error)
+    with pytest.raises(FailedJobError):
+        run.job.result()
+    assert seen_elsewhere(run) == ["Failed", "script", 1, True]
+
+
+def test_a_run_seen_from_outside_while_it_runs(submit: Submit) -> None:
+    run = ready(submit(UNTIL_TOLD))
+    await_that(lambda: run.get_status() == "Running", "the report of the task")
+    assert seen_elsewhere(run) == ["Running", "", None, False]
+    assert not run.job.done()
+    (run.folder / "outputs" / "go").touch()
+    assert await_end(run) == "Completed"
+
+
+def test_a_run_that_is_cancelled(submit: Submit) -> None:
+    run = ready(submit(UNTIL_TOLD))
+    Run(run.folder).cancel()
+    assert await_end(run) == "Canceled"
+    assert run.state.exit_status == 130
+    assert run.get_details()["error"]["code"] == "cancelled"
+    assert run.job.done()
+    assert isinstance(run.job.exception(), FailedJobError)
+    Job(run.layout).await_nobody()
+    run.cancel()
+    assert run.get_status() == "Canceled"
+
+
+@pytest.mark.parametrize("pause_s", [0, 0.02, 0.1, 0.2])
+def test_a_run_that_is_cancelled_before_it_has_begun(submit: Submit, pause_s: float) -> None:
+    run = submit(UNTIL_TOLD)
+    time.sleep(pause_s)
+    run.cancel()
+    assert await_end(run) == "Canceled"
+    assert run.state.cause == "cancelled"
+    assert seen_elsewhere(run)[:2] == ["Canceled", "cancelled"]
+    Job(run.layout).await_nobody()
+
+
+def test_a_run_that_has_ended_stays_as_it_is(submit: Submit) -> None:
+    run = submit("pass")
+    await_end(run)
+    run.cancel()
+    assert run.get_status() == "Completed"
+    assert not (run.folder / "cancel-requested").exists()
+
+
+def test_a_run_with_a_time_limit(submit: Submit) -> None:
+    run = submit(UNTIL_TOLD, max_run_duration_seconds=1)
+    assert await_end(run) == "Canceled"
+    assert (run.state.cause, run.state.exit_status) == ("time-limit", 124)
+
+
+def test_a_run_whose_supervisor_was_killed(submit: Submit) -> None:
+    run = ready(submit(UNTIL_TOLD))
+    os.kill(pid_of(run), signal.SIGKILL)
+    assert await_end(run) == "Failed"
+    assert run.state.cause == "lost"
+    assert "supervisor was killed" in run.state.message
+    assert run.job.done()
+    Job(run.layout).await_nobody()
+    assert seen_elsewhere(run)[:2] == ["Failed", "lost"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
+def test_a_run_outlives_the_terminal_of_its_client(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "train.py").write_text(UNTIL_TOLD)
+    command = [sys.executable, "-c", CLIENT, str(tmp_path / "source"), str(tmp_path / "workspace")]
+    client = subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert client.stdout is not None
+        run = ready(Run(client.stdout.readline().decode().strip()))
+        os.killpg(client.pid, number)
+        assert client.wait(timeout=60) != 0
+        time.sleep(0.2)
+        assert not run.state.status.final
+        (run.folder / "outputs" / "go").touch()
+        assert await_end(run) == "Completed"
+    finally:
+        client.kill()
+        client.communicate(timeout=60)
+
+
+def test_a_run_on_another_machine_is_not_ended_from_here(submit: Submit) -> None:
+    run = ready(submit(UNTIL_TOLD))
+    for path in (Path(run.layout.submission), Path(run.layout.journal)):
+        path.write_text(path.read_text().replace(f'"host": "{os.uname().nodename}"', '"host": "elsewhere"'))
+    assert not run.state.status.final
+    assert "elsewhere" in run.state.doubt
+    with pytest.raises(SlurmtfError, match="elsewhere"):
+        run.cancel()
+    assert run.get_status() != "CancelRequested"
+
+
+def test_a_run_that_is_started_again_by_hand(submit: Submit) -> None:
+    run = submit(UNTIL_TOLD)
+    run.cancel()
+    assert await_end(run) == "Canceled"
+    again = subprocess.Popen(["bash", run.layout.script], env=environment(), start_new_session=True)
+    ready(run)
+    await_that(lambda: run.get_status() == "Running", "the second start")
+    (run.folder / "outputs" / "go").touch()
+    assert again.wait(timeout=60) == 0
+    assert run.get_status() == "Completed"
+
+
+def test_a_run_from_inside_a_slurm_job_does_not_take_it_for_its_own(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLURM_JOB_ID": "4711", "SLURM_PROCID": "3", "PMIX_RANK": "3", "SLURMTF_TASK": "3"}.items():
+        monkeypatch.setenv(name, value)
+    run = submit("import os; print(sorted(name for name in os.environ if name.startswith(('SLURM_', 'PMI'))))")
+    run.wait_for_completion()
+    assert run.state.job_id == str(pid_of(run))
+    assert run.job.stdout() == "[]\n"
+
+
+def test_private_variables_are_in_no_script(submit: Submit) -> None:
+    run = submit("import os; print(os.environ['TOKEN'])", environment_variables={"TOKEN": "s3cret"})
+    run.wait_for_completion()
+    assert run.job.stdout() == "s3cret\n"
+    assert "s3cret" not in Path(run.layout.script).read_text() + Path(run.layout.job_log).read_text()
+
+
+def test_many_at_once(submit: Submit) -> None:
+    runs = [submit("pass") for _ in range(6)]
+    assert [await_end(run) for run in runs] == ["Completed"] * 6
+    assert len({run.id for run in runs}) == 6

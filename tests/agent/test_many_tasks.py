@@ -1,0 +1,115 @@
+"""A job of many tasks, started by a launcher of the test's that does what srun does: a rank for each process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from .jobs import Job, Maker, await_that, many
+
+LAUNCHER = """\
+import os, subprocess, sys
+count = int(sys.argv[1])
+ranks = [str(rank) for rank in range(count) if str(rank) not in os.environ.get("ABSENT", "").split()]
+tasks = [subprocess.Popen(sys.argv[2:], env=dict(os.environ, SLURM_PROCID=rank)) for rank in ranks]
+codes = [task.wait() for task in tasks]
+sys.exit(max(codes) if max(codes) > 0 else 1 if min(codes) < 0 else 0)
+"""
+
+
+def crowd(job: Maker, count: int, script: str, grace_s: float = 1) -> Job:
+    one = job(files={"launcher.py": LAUNCHER})
+    many(one, count)
+    one.change_plan(launcher="srun", stop_grace_s=grace_s)
+    one.launcher = [one.python, "-S", "work/launcher.py", str(count)]
+    one.script = ["sh", "-c", script]
+    return one
+
+
+def ranks(job: Job, name: str) -> list[int]:
+    return sorted(event["rank"] for event in job.events(name))
+
+
+def test_tasks_start_together_and_end_well(job: Maker) -> None:
+    one = crowd(job, 12, 'echo "$SLURMTF_RANK $SLURMTF_ROLE $SLURMTF_INDEX $SLURMTF_WORLD_SIZE"')
+    assert one.run() == 0, one.log()
+    assert ranks(one, "task-started") == ranks(one, "task-ended") == list(range(12))
+    said = [Path(one.layout.task_log(f"worker-{rank}", "out")).read_text() for rank in range(12)]
+    assert said == [f"{rank} worker {rank} 12\n" for rank in range(12)]
+    assert (one.end["cause"], one.end["exit_code"]) == ("script", 0)
+    assert one.result()[0] == "success"
+    assert one.processes() == []
+
+
+def test_one_of_64_fails_and_all_are_ended(job: Maker) -> None:
+    one = crowd(
+        job, 64, 'if [ "$SLURMTF_RANK" = 37 ]; then sleep 1; echo "no data" >&2; exit 5; fi; exec sleep 600', grace_s=10
+    )
+    one.start()
+    assert one.wait(60) == 5, one.log()
+    assert ranks(one, "task-started") == ranks(one, "task-ended") == list(range(64))
+    assert {event["task"] for event in one.events("task-ended")} == {f"worker-{rank}" for rank in range(64)}
+    assert (one.end["cause"], one.end["exit_code"], one.end["signal"]) == ("script", 5, None)
+    assert "worker-37 on " in one.end["message"]
+    assert "ended with exit code 5" in one.end["message"]
+    assert "no data" in one.end["message"]
+    assert one.events("task-ended")[0]["rank"] == 37
+    assert one.result() == ("error", one.end["message"])
+    assert one.processes() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_one_of_four_is_killed_by_a_signal(job: Maker, number: signal.Signals) -> None:
+    one = crowd(job, 4, f'[ "$SLURMTF_RANK" = 2 ] && kill -{int(number)} $$; exec sleep 600')
+    assert one.run() == 128 + number, one.log()
+    assert (one.end["exit_code"], one.end["signal"]) == (None, number)
+    assert f"was killed by signal {int(number)} ({number.name})" in one.end["message"]
+
+
+def test_the_agent_of_one_of_four_is_killed(job: Maker) -> None:
+    one = crowd(job, 4, "echo $PPID > outputs/agent-$SLURMTF_RANK; exec sleep 600")
+    one.start()
+    agent = one.await_file("outputs/agent-1")
+    await_that(lambda: len(one.events("task-started")) == 4 and agent.read_text(), "four tasks")
+    os.kill(int(agent.read_text()), signal.SIGKILL)
+    assert one.wait(30) == 1
+    assert one.end["cause"] == "task"
+    assert "worker-1 is gone without a word" in one.end["message"]
+    assert ranks(one, "task-lost") == [1]
+    one.await_nobody(30)
+
+
+def test_no_script_starts_before_all_tasks_are_there(job: Maker) -> None:
+    one = crowd(job, 4, "touch outputs/ran")
+    one.environ["ABSENT"] = "3"
+    process = one.start()
+    await_that(lambda: len(one.processes()) >= 5, "three tasks, their launcher and the supervisor")
+    with pytest.raises(AssertionError):
+        await_that((one.folder / "outputs" / "ran").exists, "a script", timeout_s=0.7)
+    process.terminate()
+    assert one.wait(30) == 143
+    assert one.events("task-started") == []
+    assert one.processes() == []
+
+
+def test_a_stop_reaches_all(job: Maker) -> None:
+    one = crowd(job, 4, "trap 'touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; while :; do sleep 0.05; done", grace_s=10)
+    process = one.start()
+    await_that(lambda: len(one.events("task-started")) == 4, "four tasks")
+    await_that(lambda: len(one.processes()) >= 10, "four scripts")
+    process.terminate()
+    assert one.wait() == 143
+    assert len(list((one.folder / "outputs").glob("saved-*"))) == 4
+    assert one.end["cause"] == "cancelled"
+
+
+def test_our_own_launcher_of_several_tasks_on_this_machine(job: Maker) -> None:
+    one = crowd(job, 3, "echo $SLURMTF_RANK; exit $SLURMTF_RANK")
+    one.launcher = [sys.executable, "-I", one.layout.agent, "spawn", "3", "--"]
+    assert one.run() in (1, 2)
+    assert one.end["cause"] == "script"
+    assert one.processes() == []

@@ -1,0 +1,95 @@
+"""What finds its cluster in TF_CONFIG or in flags: parameter servers, several workers, estimators, TensorFlow 1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .trainings import Results, Training, Trainings
+
+pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
+
+ENDED_S = 20
+
+
+def assert_served(training: Training, loss: float) -> dict[str, Any]:
+    """The chief trained with two workers and a server, and these were ended with it."""
+    (chief,) = training.results().values()
+    assert (chief["workers"], chief["servers"]) == (2, 1)
+    assert chief["loss"] < loss
+    assert_all_ended(training)
+    return chief
+
+
+def assert_all_ended(training: Training) -> None:
+    ends = training.events("task-ended")
+    assert len(ends) == training.run.plan["resources"]["tasks"]
+    first = min(end["time"] for end in ends)
+    assert max(end["time"] for end in ends) - first < ENDED_S
+
+
+def assert_same(results: Results, workers: int) -> None:
+    assert len(results) == workers
+    assert {result["replicas"] for result in results.values()} == {workers}
+    assert len({result["weights"] for result in results.values()}) == 1
+    assert all(result["loss"] < 1.5 for result in results.values())
+
+
+def test_a_loop_over_a_coordinator(trainings: Trainings, tf_classic: Path, tf_newest: Path) -> None:
+    classic = trainings.start("srun", "ps-loop", tf_classic)
+    newest = trainings.start("srun", "ps-loop", tf_newest)
+    local = trainings.start("local", "ps-loop", tf_classic)
+    for training in (classic, newest, local):
+        chief = assert_served(training, 1.5)
+        assert chief["steps"] == 100
+        assert "/job:ps/" in chief["device"]
+        assert "coordinator is the chief" in training.run.plan["choice"]
+
+
+def test_fit_with_parameter_servers(trainings: Trainings, tf_classic: Path, tf_newest: Path) -> None:
+    classic = trainings.start("srun", "ps-fit", tf_classic)
+    newest = trainings.start("srun", "ps-fit", tf_newest, legacy_keras=True)
+    local = trainings.start("local", "ps-fit", tf_classic)
+    for training in (classic, newest, local):
+        assert all("/job:ps/" in device for device in assert_served(training, 2.0)["devices"])
+
+
+def test_several_workers(trainings: Trainings, tf_classic: Path, tf_newest: Path) -> None:
+    chief = {"backend": "multiworker", "worker_count": 2, "chief": True}
+    counts: dict[str, Any] = {"distributed_backend": None, "worker_count": None}
+    classic = trainings.start("srun", "multiworker", tf_classic)
+    newest = trainings.start("srun", "multiworker", tf_newest, legacy_keras=True)
+    local = trainings.start("local", "multiworker", tf_classic, distributed_training=chief, **counts)
+    for training in (classic, newest, local):
+        assert_same(training.results(), 2)
+    assert set(local.results()) == {"result-chief-0", "result-worker-0"}
+
+
+def test_estimator_with_chief_and_evaluator(trainings: Trainings, tf_classic: Path) -> None:
+    cluster = trainings.start("srun", "estimator", tf_classic)
+    local = trainings.start("local", "estimator", tf_classic)
+    for training in (cluster, local):
+        results = training.results()
+        chief = results["result-chief-0"]
+        assert (chief["step"], chief["servers"]) == (200, 1)
+        assert chief["loss"] < 2.3
+        assert results["result-evaluator-0"]["step"] == 200  # it is given the time for its last evaluation
+        assert_all_ended(training)
+
+
+def test_a_cluster_by_flags(trainings: Trainings, tf_classic: Path, tf_newest: Path, tf1: Path) -> None:
+    started = {
+        "1.15.5": trainings.start("srun", "tf1-replica", tf1),
+        "2.15.1": trainings.start("srun", "tf1-replica", tf_classic),
+        "2.21.0": trainings.start("local", "tf1-replica", tf_newest),
+    }
+    for version, training in started.items():
+        results = training.results()
+        assert list(results) == ["result-worker-0", "result-worker-1"]
+        for worker in results.values():
+            assert (worker["tensorflow"], worker["workers"], worker["servers"]) == (version, 2, 1)
+            assert worker["slope"] == pytest.approx(3, abs=0.05)
+        assert max(worker["global_step"] for worker in results.values()) == 400
+        assert "tf.train.Server" in training.run.plan["choice"]

@@ -1,0 +1,100 @@
+"""Horovod by every transport: one world, in which all ranks have the same gradients and weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.runs.status import RunStatus
+
+from .trainings import Results, Training, Trainings
+
+pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
+
+LOST = """
+import os, runpy
+for name in [name for name in os.environ if name.startswith(("SLURM_", "PMI"))]:
+    del os.environ[name]  # as for an MPI that does not know Slurm: it takes itself for alone, and says nothing
+runpy.run_path("{}", run_name="__main__")
+"""
+
+
+def assert_one_world(results: Results, size: int, loss: float = 2.0) -> None:
+    ranks = list(results.values())
+    assert [rank["rank"] for rank in ranks] == list(range(size))
+    assert {rank["size"] for rank in ranks} == {size}
+    for name in {"weights", "gradients", "loss"} & ranks[0].keys():
+        assert len({rank[name] for rank in ranks}) == 1, name
+    assert ranks[0]["loss"] < loss
+
+
+def uses_gloo(training: Training) -> bool:
+    return bool(training.run.plan["distribution"]["gloo"])
+
+
+@pytest.mark.parametrize("example", ["horovod-keras", "horovod-loop"])
+def test_on_two_nodes(example: str, trainings: Trainings, tf_classic: Path) -> None:
+    started = [trainings.start(place, example, tf_classic) for place in ("srun", "mpirun", "gloo")]
+    for training in started:
+        assert_one_world(training.results(), 4)
+    assert [uses_gloo(training) for training in started] == [False, False, True]
+    assert "Gloo" in started[-1].run.plan["choice"]
+
+
+def test_on_this_machine(trainings: Trainings, tf_classic: Path) -> None:
+    gloo = trainings.start("local", "horovod-keras", tf_classic)
+    assert_one_world(gloo.results(), 2)
+    mpi = trainings.start("local mpirun", "horovod-loop", tf_classic)
+    assert_one_world(mpi.results(), 2)
+    assert uses_gloo(gloo) and not uses_gloo(mpi)
+
+
+def test_newest_tensorflow(trainings: Trainings, tf_newest: Path) -> None:
+    each = {"process_count_per_node": 1}
+    started = [
+        trainings.start("srun", "horovod-loop", tf_newest, **each),
+        trainings.start("gloo", "horovod-keras3", tf_newest, **each),
+        trainings.start("mpirun", "horovod-keras3", tf_newest, **each),
+        trainings.start("gloo", "horovod-keras", tf_newest, **each, legacy_keras=True),
+    ]
+    for training in started:
+        assert_one_world(training.results(), 2)
+
+
+def test_keras3_on_this_machine(trainings: Trainings, tf_newest: Path) -> None:
+    assert_one_world(trainings.start("local", "horovod-keras3", tf_newest).results(), 2)
+
+
+@pytest.mark.parametrize(("example", "script"), [("horovod-loop", "train.py"), ("mpi4py-pi", "pi.py")])
+def test_ranks_that_are_each_alone_do_not_succeed(
+    example: str, script: str, trainings: Trainings, tf_classic: Path, tmp_path: Path
+) -> None:
+    source = copy_of(example, tmp_path)
+    (source / "lost.py").write_text(LOST.format(script))
+    wishes = {"entry_script": "lost.py", "distributed_backend": None, "srun": {"mpi": "none"}, "script_params": {}}
+    mpi = {"backend": "mpi", "process_count_per_node": 1, "transport": "mpi"}
+    training = trainings.start("srun", source, tf_classic, distributed_training=mpi, **wishes)
+    state = training.end()
+    assert state.status is RunStatus.FAILED
+    assert state.exit_code == 78
+    assert "sees a world of 1 process(es), but 2 were started" in state.message
+    for remedy in ("transport='gloo'", "launcher='mpirun'", "'mpi': 'pmix'"):
+        assert remedy in state.message
+
+
+def copy_of(example: str, folder: Path) -> Path:
+    import shutil
+
+    from .trainings import EXAMPLES
+
+    return Path(shutil.copytree(EXAMPLES / example, folder / example))
+
+
+def test_an_mpi_that_finds_no_pmi_fails_at_once(trainings: Trainings, tf_classic: Path) -> None:
+    """Debian's Open MPI says so itself."""
+    mpi = {"backend": "mpi", "process_count_per_node": 1, "transport": "mpi"}
+    training = trainings.start("srun", "mpi4py-pi", tf_classic, distributed_training=mpi, srun={"mpi": "none"})
+    state = training.end()
+    assert state.status is RunStatus.FAILED
+    assert "PMI" in state.message

@@ -1,0 +1,56 @@
+"""What slurmtf reads from a script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.environments import Software
+from slurmtf.estimator import ParameterServer
+from slurmtf.estimator.document import from_yaml
+from slurmtf.plan.checks import script_warnings
+from slurmtf.plan.model import Tasks
+from slurmtf.plan.tasks import detect_layout
+from slurmtf.snapshot import examine
+
+from .trainings import EXAMPLES
+
+SOFTWARE = Software("python3")
+JOBS = sorted(EXAMPLES.glob("*/job.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("example", "layout", "reason"),
+    [
+        ("ps-loop", "chief", "ParameterServerStrategy"),
+        ("ps-fit", "chief", "ParameterServerStrategy"),
+        ("tf1-replica", "original", "tf.train.Server"),
+        ("estimator", "chief", "tf.estimator"),
+        ("multiworker", "original", "nothing"),
+    ],
+)
+def test_the_layout_that_a_script_needs(example: str, layout: str, reason: str) -> None:
+    found, why = detect_layout(ParameterServer(), examine(EXAMPLES / example, "train.py"))
+    assert found == layout
+    assert reason in why
+
+
+def test_an_evaluator_wants_a_chief() -> None:
+    assert detect_layout(ParameterServer(evaluator_count=1), examine(EXAMPLES / "digits", "train.py"))[0] == "chief"
+
+
+@pytest.mark.parametrize("job", JOBS, ids=[job.parent.name for job in JOBS])
+def test_no_example_is_warned_about(job: Path) -> None:
+    estimator = from_yaml(job)
+    backend = getattr(estimator.distribution, "backend", None)
+    facts = examine(job.parent, estimator.script)
+    assert facts.certain
+    assert not list(script_warnings(estimator, Tasks((("rank", 2),), backend=backend), facts, SOFTWARE))
+
+
+def test_copies_of_one_training_are_warned_about() -> None:
+    estimator = from_yaml(EXAMPLES / "horovod-loop/job.yaml")
+    facts = examine(EXAMPLES / "digits", "train.py")
+    found = script_warnings(estimator, Tasks((("rank", 2),), backend="mpi"), facts, SOFTWARE)
+    assert [code for code, _ in found] == ["no-mpi"]

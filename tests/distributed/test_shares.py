@@ -1,0 +1,96 @@
+"""What of its node a task may use: GPUs by role, threads by CPUs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .trainings import Trainings
+
+pytestmark = pytest.mark.slurm
+
+LOOK = """
+import json, os, time
+name = "result-{}-{}".format(os.environ["SLURMTF_ROLE"], os.environ["SLURMTF_INDEX"])
+with open("outputs/" + name + ".partial", "w") as file:
+    json.dump(dict(os.environ), file)
+os.rename("outputs/" + name + ".partial", "outputs/" + name + ".json")
+while sum(name.endswith(".json") for name in os.listdir("outputs")) < int(os.environ["SLURMTF_WORLD_SIZE"]):
+    time.sleep(0.1)
+"""
+CHIEF = {"backend": "ps", "layout": "chief", "worker_count": 2, "parameter_server_count": 1, "evaluator_count": 1}
+
+
+@pytest.fixture
+def look(tmp_path: Path) -> Path:
+    source = tmp_path / "look"
+    source.mkdir()
+    (source / "look.py").write_text(LOOK)
+    (source / "job.yaml").write_text("estimator: TensorFlow\nentry_script: look.py\n")
+    return source
+
+
+def seen(trainings: Trainings, place: str, look: Path, name: str, **settings: Any) -> dict[str, str | None]:
+    """The value of a variable in each task."""
+    results = trainings.start(place, look, sys.executable, **settings).results()
+    return {task.removeprefix("result-"): variables.get(name) for task, variables in results.items()}
+
+
+@pytest.mark.parametrize(("place", "gpu_type"), [("srun", None), ("srun", "a100"), ("mpirun", None)])
+def test_workers_of_a_node_split_its_gpus_and_servers_see_none(
+    place: str, gpu_type: str | None, trainings: Trainings, look: Path
+) -> None:
+    wishes = {"distributed_training": CHIEF, "gpus_per_node": 4, "gpu_type": gpu_type}
+    assert seen(trainings, place, look, "CUDA_VISIBLE_DEVICES", **wishes) == {
+        "chief-0": "0,1",
+        "worker-0": "2,3",
+        "worker-1": "0,1,2,3",
+        "ps-0": "",
+        "evaluator-0": "",
+    }
+
+
+def test_on_this_machine_too(trainings: Trainings, look: Path) -> None:
+    wishes = {"distributed_training": {**CHIEF, "evaluator_count": 0}, "gpus_per_node": 3}
+    found = seen(trainings, "local", look, "CUDA_VISIBLE_DEVICES", **wishes)
+    assert found == {"chief-0": "0", "worker-0": "1", "worker-1": "2", "ps-0": ""}
+
+
+@pytest.mark.parametrize("place", ["srun", "mpirun"])
+@pytest.mark.parametrize(("gpus", "expected"), [("each", ["0,1", "2,3"] * 2), ("all", ["0,1,2,3"] * 4)])
+def test_gpus_of_mpi_ranks(gpus: str, expected: list[str], place: str, trainings: Trainings, look: Path) -> None:
+    mpi = {"backend": "mpi", "process_count_per_node": 2, "gpus": gpus}
+    found = seen(trainings, place, look, "CUDA_VISIBLE_DEVICES", distributed_training=mpi, gpus_per_node=4)
+    assert [found[f"rank-{rank}"] for rank in range(4)] == expected
+
+
+def test_a_share_that_slurm_gives_is_left_alone(trainings: Trainings, look: Path) -> None:
+    mpi = {"backend": "mpi", "process_count_per_node": 2, "gpus": "each"}
+    wishes: dict[str, Any] = {"distributed_training": mpi, "gpus_per_node": 2, "srun": {"gpu-bind": "single:1"}}
+    found = seen(trainings, "srun", look, "CUDA_VISIBLE_DEVICES", **wishes)
+    assert sorted(found.values()) == ["0", "0", "1", "1"]  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize(("place", "asked"), [("srun", 1), ("srun", 8), ("local", 1)])
+def test_threads_follow_the_cpus_of_the_task(place: str, asked: int, trainings: Trainings, look: Path) -> None:
+    workers = {"backend": "multiworker", "worker_count": 2}
+    cpus = min(asked, len(os.sched_getaffinity(0)))
+    wishes: dict[str, Any] = {"distributed_training": workers, "cpus_per_task": asked}
+    training = trainings.start(place, look, sys.executable, **wishes)
+    for variables in training.results().values():
+        assert variables["OMP_NUM_THREADS"] == variables["TF_NUM_INTRAOP_THREADS"] == str(cpus)
+        assert variables["TF_NUM_INTEROP_THREADS"] == str(max(cpus, 4))
+
+
+def test_the_users_own_threads_win(trainings: Trainings, look: Path) -> None:
+    wishes: dict[str, Any] = {"cpus_per_task": 2, "environment_variables": {"OMP_NUM_THREADS": 7}}
+    assert seen(trainings, "local", look, "OMP_NUM_THREADS", **wishes) == {"main-0": "7"}
+
+
+def test_legacy_keras_is_one_setting(trainings: Trainings, look: Path) -> None:
+    assert seen(trainings, "local", look, "TF_USE_LEGACY_KERAS", legacy_keras=True) == {"main-0": "1"}
+    assert seen(trainings, "local", look, "TF_USE_LEGACY_KERAS") == {"main-0": None}

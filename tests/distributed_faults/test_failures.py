@@ -1,0 +1,73 @@
+"""A training of which one task fails: who it was, where, how, its last words; at once, and nothing runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
+
+from .support import PROMPT_S, Faults, end_of, label_host, moment, seconds_to_end
+
+pytestmark = pytest.mark.slurm
+
+CHIEF = ParameterServer(2, 1, layout="chief", evaluator_count=1)
+ORIGINAL = ParameterServer(2, 1, layout="original")
+OTHERS = "wait_for('ps-0', 'worker-1')"
+
+
+@dataclass(frozen=True)
+class Case:
+    """``failing`` does ``act`` while the others serve; ``exit_status`` is the run's then."""
+
+    distribution: ParameterServer | MultiWorker | Mpi
+    failing: str
+    act: str
+    exit_status: int
+    others: Mapping[str, str] | None = None
+
+    @property
+    def words(self) -> str:
+        return "was killed by signal 9 (SIGKILL)" if self.exit_status == 137 else f"ended with exit code {self.exit_status}"
+
+
+CASES = {
+    "worker-exits": Case(ORIGINAL, "worker-0", f"{OTHERS}; work(3)", 3),
+    "worker-killed": Case(ORIGINAL, "worker-0", f"{OTHERS}; die()", 137),
+    "worker-of-chief": Case(CHIEF, "worker-0", f"{OTHERS}; work(3)", 3),
+    "chief-exits": Case(CHIEF, "chief-0", f"{OTHERS}; work(7)", 7),
+    "chief-killed": Case(CHIEF, "chief-0", f"{OTHERS}; die()", 137),
+    "ps-exits": Case(ORIGINAL, "ps-0", "wait_for('worker-0', 'worker-1'); work(4)", 4),
+    "ps-killed": Case(ORIGINAL, "ps-0", "wait_for('worker-0', 'worker-1'); die()", 137),
+    "multiworker": Case(MultiWorker(2), "worker-1", "wait_for('worker-0'); work(3)", 3),
+    "mpi": Case(Mpi(2), "rank-1", "wait_for('rank-0'); work(3)", 3, {"rank": "stay()"}),
+    "unhurried": Case(ORIGINAL, "worker-1", "work(3, ('ps-0', 'worker-0'))", 3, {"worker-0": "stubborn()"}),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(faults: Faults) -> dict[tuple[str, str], Run]:
+    return {
+        (name, target): faults.submit(
+            case.distribution, {**(case.others or {}), case.failing: case.act}, compute_target=target, node_count=nodes
+        )
+        for name, case in reversed(CASES.items())
+        for target, nodes in (("slurm", 2), ("local", 1))
+    }
+
+
+@pytest.mark.parametrize("target", ["slurm", "local"])
+@pytest.mark.parametrize("name", CASES)
+def test_fails(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None:
+    run, case = runs[name, target], CASES[name]
+    state = end_of(run, seconds=150)
+    assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "script", case.exit_status), state
+    first, *last = state.message.splitlines()
+    label, host = case.failing, label_host(run, case.failing)
+    assert first == f"{label} on {host} {case.words}; the last lines of logs/{label}.err:"
+    assert last == [f"last words of {label}"]
+    failed = moment(run, "task-ended", lambda event: event["task"] == case.failing)
+    assert seconds_to_end(run, failed) <= PROMPT_S + (20 if name == "unhurried" else 0)
+    assert first in str(run.job.exception())

@@ -1,0 +1,48 @@
+"""Tasks that run on after the others have succeeded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
+
+from .support import PROMPT_S, Faults, end_of, moment, seconds_to_end
+
+pytestmark = pytest.mark.slurm
+
+GRACE_S = 2
+SLEEPS: Mapping[str, tuple[ParameterServer | MultiWorker | Mpi, str, str]] = {
+    "ps": (ParameterServer(3, 1, layout="original", straggler_grace_s=GRACE_S), "worker-0", "worker-1, worker-2"),
+    "multiworker": (MultiWorker(2, straggler_grace_s=GRACE_S), "worker-1", "worker-0"),
+    "mpi": (Mpi(2, straggler_grace_s=GRACE_S), "rank-1", "rank-0"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs(faults: Faults) -> dict[tuple[str, str], Run]:
+    return {
+        (name, target): faults.submit(
+            distribution,
+            {"rank": "stay()", "worker": "stay()", first: f"work(after=({late.split(', ')[0]!r},))"},
+            compute_target=target,
+            node_count=nodes,
+        )
+        for name, (distribution, first, late) in SLEEPS.items()
+        for target, nodes in (("slurm", 2), ("local", 1))
+    }
+
+
+@pytest.mark.parametrize("target", ["slurm", "local"])
+@pytest.mark.parametrize("name", SLEEPS)
+def test_not_for_ever(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None:
+    run, (_, first, late) = runs[name, target], SLEEPS[name]
+    if name == "mpi" and target == "slurm":
+        late = "rank-0, rank-2, rank-3"
+    state = end_of(run)
+    expected = (RunStatus.COMPLETED, 0) if name == "ps" else (RunStatus.FAILED, 1)
+    assert (state.status, state.exit_status) == expected, state
+    assert state.message.startswith(f"{late} had not ended {GRACE_S} s after the first success"), state
+    succeeded = moment(run, "task-ended", lambda event: event["task"] == first)
+    assert GRACE_S <= seconds_to_end(run, succeeded) <= GRACE_S + PROMPT_S

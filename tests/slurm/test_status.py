@@ -1,0 +1,202 @@
+"""Where a run is: from another process, without accounting, with few questions to Slurm, and without its answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Run, RunStatus
+from tests.cluster import Cluster
+
+from .support import (
+    COMMAND,
+    HELLO,
+    SECONDS,
+    STUBBORN,
+    WAIT,
+    Lab,
+    call,
+    ended,
+    first_in_path,
+    here,
+    in_status,
+    job_of,
+    problems,
+    program,
+    states,
+)
+
+pytestmark = pytest.mark.slurm
+
+ASKING = ("squeue", "sacct", "scontrol", "sinfo", "scancel")
+
+
+class Counter:
+    """Wrappers of Slurm's commands that note each call, first in PATH."""
+
+    def __init__(self, folder: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._notes = folder / "calls"
+        for name in ASKING:
+            text = f'#!/bin/sh\necho {name} >>"{self._notes}"\nexec "{cluster.directory}/bin/{name}" "$@"\n'
+            program(folder / "counting" / name, text)
+        monkeypatch.setenv("PATH", first_in_path(folder / "counting"))
+        self.taken()
+
+    def taken(self) -> list[str]:
+        """The calls since the last look."""
+        calls = self._notes.read_text().split() if self._notes.exists() else []
+        self._notes.write_text("")
+        return calls
+
+
+@pytest.fixture
+def counter(slurm: Cluster, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counter:
+    return Counter(tmp_path, slurm, monkeypatch)
+
+
+def forgotten(run: Run) -> Run:
+    """Slurm no longer knows the run's job, and nobody has looked since."""
+    record = json.loads(Path(run.layout.submission).read_text())
+    record.update(job_id="999999", submitted=time.time() - 3600)
+    Path(run.layout.submission).write_text(json.dumps(record))
+    return run
+
+
+def test_from_another_process(lab: Lab) -> None:
+    done, failed, running = (lab.submit(script) for script in (HELLO, "raise SystemExit(3)", WAIT))
+    held = lab.submit(HELLO, sbatch={"hold": True})
+    ended(done, failed)
+    here(running)
+    runs = (done, failed, running, held)
+    code = "import sys, slurmtf; print([slurmtf.Run(folder).get_status() for folder in sys.argv[1:]])"
+    argv = [sys.executable, "-c", code, *(str(run.folder) for run in runs)]
+    other = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True, cwd="/")
+    assert other.stdout.strip() == str(["Completed", "Failed", "Running", "Queued"])
+    found = [lab.data("status", run.id) for run in runs]
+    assert [(data["status"], data["exit_code"]) for data in found] == [
+        ("Completed", 0),
+        ("Failed", 3),
+        ("Running", None),
+        ("Queued", None),
+    ]
+    assert [data["job_id"] for data in found] == [job_of(run) for run in runs]
+    assert found[0]["submitted"] <= found[0]["started"] <= found[0]["ended"]
+    assert re.fullmatch(r"node\d", found[2]["nodes"])
+    assert found[3]["reason"] == "JobHeldUser"
+    assert running.get_details()["status"] == "Running"
+    assert failed.get_details()["error"]["exitCode"] == 3
+    call("scancel", job_of(running), job_of(held))
+
+
+def test_without_accounting(lab_noaccounting: Lab) -> None:
+    lab = lab_noaccounting
+    running, stubborn, done, failed = (lab.submit(script) for script in (WAIT, STUBBORN, HELLO, "raise SystemExit(3)"))
+    pending, gone, gone_at_our_wish = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(3))
+    assert [state.status for state in ended(done, failed)] == [RunStatus.COMPLETED, RunStatus.FAILED]
+    here(running, stubborn)
+    assert [state.status for state in states(running, pending)] == [RunStatus.RUNNING, RunStatus.QUEUED]
+    jobs = [job_of(gone), job_of(gone_at_our_wish)]
+    gone_at_our_wish.cancel()
+    for run in (running, stubborn, pending):
+        run.cancel()
+    for state in ended(running, stubborn, pending):
+        assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "cancelled", 130)
+    call("scancel", *jobs)
+    (lost,) = ended(forgotten(gone))
+    assert (lost.status, lost.cause, lost.exit_status) == (RunStatus.FAILED, "lost", 1)
+    assert lost.message == "Slurm no longer knows job 999999, and its journal does not say how it ended"
+
+
+def test_a_job_that_slurm_does_not_list_yet(lab: Lab) -> None:
+    run = lab.submit(HELLO, sbatch={"hold": True})
+    call("scancel", job_of(run))
+    record = json.loads(Path(run.layout.submission).read_text())
+    Path(run.layout.submission).write_text(json.dumps({**record, "job_id": "999999"}))
+    assert (run.state.status, run.state.doubt) == (RunStatus.QUEUED, "Slurm does not list the job yet")
+
+
+def test_an_end_that_only_slurm_knew_is_remembered(lab: Lab, counter: Counter) -> None:
+    lost, cancelled = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2))
+    call("scancel", job_of(lost), job_of(cancelled))
+    found = ended(forgotten(lost), cancelled)
+    assert [state.cause for state in found] == ["lost", "cancelled"]
+    assert found == states(lost, cancelled)
+    counter.taken()
+    assert [lab.data("status", run.id)["cause"] for run in (lost, cancelled)] == ["lost", "cancelled"]
+    assert [lab.slurmtf("wait", run.id).returncode for run in (lost, cancelled)] == [1, 130]
+    assert counter.taken() == []
+
+
+def test_slurm_is_asked_at_most_twice(lab: Lab, counter: Counter) -> None:
+    done = [lab.submit(HELLO) for _ in range(4)]
+    held = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(4)]
+    lost = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2)]
+    call("scancel", *map(job_of, lost))
+    for run in lost:
+        forgotten(run)
+    ended(*done)
+
+    counter.taken()
+    listed = lab.data("ls", "-n", "0")
+    assert sorted(counter.taken()) == ["sacct", "squeue"]
+    assert {data["id"]: data["status"] for data in listed} == {
+        **{run.id: "Completed" for run in done},
+        **{run.id: "Queued" for run in held},
+        **{run.id: "Failed" for run in lost},
+    }
+    assert [data["id"] for data in listed] == sorted((data["id"] for data in listed), key=lambda name: name[-22:], reverse=True)
+
+    call("scancel", *map(job_of, held))
+    ended(*held)
+    counter.taken()
+    assert {data["status"] for data in lab.data("ls")} == {"Completed", "Canceled", "Failed"}
+    assert "Canceled" in lab.slurmtf("status", held[0].id).stdout
+    assert counter.taken() == []
+
+
+def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    running, held, done = lab.submit(WAIT), lab.submit(HELLO, sbatch={"hold": True}), lab.submit(HELLO)
+    here(running)
+    ended(done)
+    jobs = [job_of(running), job_of(held)]
+    conf = (slurm.directory / "etc/slurm.conf").read_text()
+    conf = re.sub("MessageTimeout=.*", "MessageTimeout=2", conf)  # for so long each command tries
+    (tmp_path / "slurm.conf").write_text(re.sub("SlurmctldHost=", "SlurmctldPort=1\nSlurmctldHost=", conf))
+    down = {**os.environ, "SLURM_CONF": str(tmp_path / "slurm.conf"), "SLURMTF_WORKSPACE": str(lab.workspace)}
+
+    def start(*argv: str) -> subprocess.Popen[str]:
+        pipe = subprocess.PIPE
+        return subprocess.Popen([COMMAND, *argv, "--json"], env=down, stdout=pipe, stderr=pipe, text=True)
+
+    source = str(lab.source(HELLO) / "train.py")
+    asked = [start("ls"), start("cancel", running.id), start("submit", "--site", "slurm", source)]
+    listed, cancelled, submitted = (finished(process) for process in asked)
+
+    found = {data["id"]: data for data in json.loads(listed.stdout)["data"]}
+    assert [found[run.id]["status"] for run in (running, held, done)] == ["Running", "Queued", "Completed"]
+    assert [bool(found[run.id]["doubt"]) for run in (running, held, done)] == [True, True, False]
+    assert "Unable to contact slurm controller" in found[running.id]["doubt"]
+    assert "squeue" in problems(cancelled, 3)[0]["where"] or "scancel" in problems(cancelled, 3)[0]["where"]
+    refusal, hint = problems(submitted, 3)
+    assert "Unable to contact slurm controller" in refusal["what"]
+    assert "the job may have been submitted all the same" in hint["what"]
+
+    # Slurm answers again, and nothing has changed.
+    assert [state.status for state in states(running, held)] == [RunStatus.RUNNING, RunStatus.QUEUED]
+    assert not any(state.doubt for state in states(running, held, done))
+    call("scancel", *jobs)
+    in_status(running, RunStatus.CANCELED)
+
+
+def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
+    out, err = process.communicate(timeout=SECONDS)
+    arguments: Any = process.args
+    return subprocess.CompletedProcess(arguments, process.returncode, out, err)

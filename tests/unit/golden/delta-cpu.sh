@@ -1,0 +1,27 @@
+#!/bin/bash
+#SBATCH --job-name=digits
+#SBATCH --account=abcd-delta-gpu
+#SBATCH --partition=gpuA100x4
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --signal=B:USR2@120
+#SBATCH --open-mode=append
+#SBATCH --chdir=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+#SBATCH --output=logs/job.log
+
+# Run digits-20260101-120000-abc123 of experiment digits, written by slurmtf 0.0 for delta.
+# Submit it again by hand with: sbatch job.sh
+RUN=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+trap '' USR2  # Slurm's warning before the time limit may come before the supervisor, who waits for it, has started
+
+# --- software
+module reset || exit
+
+# --- variables (those of the estimator are private and stay in plan.json)
+export NCCL_SOCKET_IFNAME=hsn
+
+# --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
+exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
+  srun --nodes=1 --ntasks=1 --export=ALL \
+  /opt/env/bin/python3 -I "$RUN"/agent.pyz task -- \
+  /opt/env/bin/python3 train.py --epochs 3

@@ -1,0 +1,19 @@
+#!/bin/bash
+#SBATCH --job-name=digits
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --signal=B:USR2@120
+#SBATCH --open-mode=append
+#SBATCH --chdir=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+#SBATCH --output=logs/job.log
+
+# Run digits-20260101-120000-abc123 of experiment digits, written by slurmtf 0.0 for sherlock.
+# Submit it again by hand with: sbatch job.sh
+RUN=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+trap '' USR2  # Slurm's warning before the time limit may come before the supervisor, who waits for it, has started
+
+# --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
+exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
+  srun --nodes=1 --ntasks=1 --export=ALL \
+  /opt/env/bin/python3 -I "$RUN"/agent.pyz task -- \
+  /opt/env/bin/python3 train.py --epochs 3

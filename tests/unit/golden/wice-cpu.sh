@@ -1,0 +1,21 @@
+#!/bin/bash -l
+#SBATCH --job-name=digits
+#SBATCH --clusters=wice
+#SBATCH --account=lab
+#SBATCH --partition=gpu_a100
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --signal=B:USR2@120
+#SBATCH --open-mode=append
+#SBATCH --chdir=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+#SBATCH --output=logs/job.log
+
+# Run digits-20260101-120000-abc123 of experiment digits, written by slurmtf 0.0 for wice.
+# Submit it again by hand with: sbatch job.sh
+RUN=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+trap '' USR2  # Slurm's warning before the time limit may come before the supervisor, who waits for it, has started
+
+# --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
+exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
+  /opt/env/bin/python3 -I "$RUN"/agent.pyz task -- \
+  /opt/env/bin/python3 train.py --epochs 3

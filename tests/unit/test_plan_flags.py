@@ -1,0 +1,254 @@
+"""The header and the launch line of a plan: GPUs, constraints, flags that sites require or refuse, and those passed through."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.errors import Problem
+from slurmtf.sites import Site
+from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Partition
+from slurmtf.sites.model import Launcher as SiteLauncher
+from tests.unit.support import SITE, flags, planned, resources, tensorflow, unplannable
+
+# --- GPUs
+
+
+@pytest.mark.parametrize(
+    ("request_by", "kind", "flag"),
+    [
+        ("gres", None, {"gres": "gpu:4"}),
+        ("gres", "a100", {"gres": "gpu:a100:4"}),
+        ("gpus-per-node", None, {"gpus-per-node": "4"}),
+        ("gpus-per-node", "a100", {"gpus-per-node": "a100:4"}),
+        ("gpus-per-task", None, {"gpus-per-task": "4"}),
+        ("gpus-per-task", "a100", {"gpus-per-task": "a100:4"}),
+        ("gpus", None, {"gpus": "4"}),
+        ("gpus", "a100", {"gpus": "a100:4"}),
+        ("none", "a100", {}),
+    ],
+)
+def test_gpus_are_asked_for_as_the_site_wants(source: Path, request_by: Any, kind: str | None, flag: dict[str, str]) -> None:
+    found = flags(planned(source, Site(name="here", gpu=Gpu(request=request_by)), gpus_per_node=4, gpu_type=kind))
+    names = ("gres", "gpus", "gpus-per-node", "gpus-per-task")
+    assert {name: found[name] for name in names if name in found} == flag
+
+
+@pytest.mark.parametrize(
+    ("asked", "count"),
+    [
+        ({}, 0),
+        ({"use_gpu": True}, 1),
+        ({"gpus_per_node": 3}, 3),
+        ({"use_gpu": True, "gpus_per_node": 2}, 2),
+        ({"gpus_per_node": 0}, 0),
+    ],
+)  # fmt: skip
+def test_how_many_gpus(source: Path, asked: dict[str, Any], count: int) -> None:
+    assert resources(source, **asked).gpus_per_node == count
+
+
+def test_the_type_of_gpu(source: Path) -> None:
+    site = Site(name="here", gpu=Gpu(type="a100", types=["a100", "a40"]), partitions={"mig": Partition(gpu_type="slice")})
+    assert resources(source, site, use_gpu=True).gpu_type == "a100"
+    assert resources(source, site, use_gpu=True, partition="mig").gpu_type == "slice"
+    assert resources(source, site, use_gpu=True, gpu_type="a40").gpu_type == "a40"
+    assert resources(source, site).gpu_type is None
+
+
+def test_what_goes_with_a_gpu(source: Path) -> None:
+    defaults = Defaults(cpus_per_gpu=16, memory_per_gpu="60G", memory="4G", cpus_per_task=1)
+    site = Site(name="here", gpu=Gpu(sbatch={"gpu-bind": "closest"}, srun={"cpu-bind": "none"}), defaults=defaults)
+    with_gpus = planned(source, site, gpus_per_node=2)
+    assert (with_gpus.resources.cpus_per_task, with_gpus.resources.memory) == (32, "122880M")
+    assert flags(with_gpus)["gpu-bind"] == "closest"
+    assert with_gpus.launch == ("srun", "--nodes=1", "--ntasks=1", "--cpus-per-task=32", "--export=ALL", "--cpu-bind=none")
+    without = planned(source, site)
+    assert (without.resources.cpus_per_task, without.resources.memory) == (1, "4G")
+    assert "gpu-bind" not in flags(without)
+    assert "--cpu-bind=none" not in without.launch
+    asked = resources(source, site, gpus_per_node=2, cpus_per_task=3, memory="10G")
+    assert (asked.cpus_per_task, asked.memory) == (3, "10G")
+
+
+@pytest.mark.parametrize(
+    ("own", "of_gpus", "joined"),
+    [
+        (None, None, None),
+        ("a", None, "a"),
+        (None, "gpu", "gpu"),
+        ("a", "gpu", "a&gpu"),
+        ("a|b", "gpu", "(a|b)&gpu"),
+        ("a", "x|y", "a&(x|y)"),
+        ("a|b", None, "a|b"),
+        ("[a|b]", None, "[a|b]"),
+        ("[a|b]", "gpu", "[a|b]&gpu"),
+        ("(a|b)&c", "gpu", "(a|b)&c&gpu"),
+    ],
+)
+def test_constraints_are_joined_by_and(source: Path, own: str | None, of_gpus: str | None, joined: str | None) -> None:
+    site = Site(name="here", gpu=Gpu(constraint=of_gpus))
+    plan = planned(source, site, constraint=own, use_gpu=True)
+    assert plan.resources.constraint == joined
+    assert flags(plan).get("constraint") == joined
+
+
+# --- flags that a site requires or refuses
+
+
+@pytest.mark.parametrize(
+    ("required", "problem"),
+    [
+        ("account", Problem("account", "here refuses a job without --account", "give account=..., of the form lab_.+")),
+        ("partition", Problem("partition", "here refuses a job without --partition", "give partition=..., one of cpu, gpu")),
+        ("time", Problem("time", "here refuses a job without --time", "give time=...")),
+        ("mem", Problem("memory", "here refuses a job without --mem", "give memory=...")),
+        ("gres", Problem("gpus_per_node", "here refuses a job without --gres", "give gpus_per_node=...")),
+        ("comment", Problem("sbatch['comment']", "here refuses a job without --comment", "give sbatch={'comment': ...}")),
+    ],
+)
+def test_a_flag_that_the_site_requires(source: Path, required: str, problem: Problem) -> None:
+    site = Site(name="here", required=[required], account_pattern="lab_.+", partitions={"cpu": Partition(), "gpu": Partition()})
+    assert unplannable(tensorflow(source), site) == [problem]
+    given = {"account": "lab_1", "partition": "cpu", "time": 1, "mem": 1, "comment": "x", "gres": "gpu:1"}[required]
+    assert flags(planned(source, site, sbatch={required: given}))[required] == given
+
+
+def test_all_that_is_missing_is_said_at_once(source: Path) -> None:
+    problems = unplannable(tensorflow(source), Site(name="here", required=["account", "time", "qos"]))
+    assert [problem.where for problem in problems] == ["account", "time", "qos"]
+
+
+def test_a_required_flag_may_come_from_the_site(source: Path) -> None:
+    site = Site(name="here", required=["account", "qos"], defaults=Defaults(account="lab"), directives={"qos": "normal"})
+    assert flags(planned(source, site))["qos"] == "normal"
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "settings", "where"),
+    [
+        ("mem", {"memory": "1G"}, "memory"),
+        ("mem", {"memory": 0}, "memory"),
+        ("mem", {"sbatch": {"mem": "1G"}}, "memory"),
+        ("exclusive", {"exclusive": True}, "exclusive"),
+        ("gres", {"sbatch": {"gres": "gpu:1"}}, "gpus_per_node"),
+        ("nodelist", {"sbatch": {"--nodelist": "n1"}}, "sbatch['nodelist']"),
+        ("gpu-bind", {"sbatch": {"gpu_bind": "none"}}, "sbatch['gpu-bind']"),
+    ],
+)
+def test_a_flag_that_the_site_refuses(source: Path, forbidden: str, settings: dict[str, Any], where: str) -> None:
+    problems = unplannable(tensorflow(source, **settings), Site(name="here", forbidden=[forbidden]))
+    assert problems == [Problem(where, f"here refuses a job with --{forbidden}", f"leave {where} out")]
+
+
+@pytest.mark.parametrize("settings", [{"exclusive": False}, {"sbatch": {"mem": None}}, {"sbatch": {"exclusive": False}}])
+def test_what_is_left_out_is_not_asked_for(source: Path, settings: dict[str, Any]) -> None:
+    plan = planned(source, Site(name="here", forbidden=["mem", "exclusive"]), **settings)
+    assert not {"mem", "exclusive"} & flags(plan).keys()
+
+
+def test_what_the_site_refuses_is_never_written(source: Path) -> None:
+    site = Site(
+        name="here",
+        forbidden=["gres", "mem", "export", "signal"],
+        defaults=Defaults(memory="8G", memory_per_gpu="8G"),
+        environment=JobEnvironment(export="NONE"),
+    )
+    plan = planned(source, site, use_gpu=True)
+    assert plan.resources.gpus_per_node == 1
+    assert not {"gres", "mem", "export", "signal"} & flags(plan).keys()
+
+
+def test_an_account_of_another_form(source: Path) -> None:
+    site = Site(name="here", account_pattern="project_[0-9]+")
+    expected = Problem("account", "'project_1x' is not an account of here", "it looks like project_[0-9]+")
+    assert unplannable(tensorflow(source, account="project_1x"), site) == [expected]
+    assert resources(source, site, account="project_1").account == "project_1"
+
+
+# --- launchers
+
+
+@pytest.mark.parametrize(
+    ("of_site", "asked", "launcher", "words"),
+    [
+        (SiteLauncher(), None, "srun", ("srun", "--nodes=1", "--ntasks=1", "--export=ALL")),
+        (SiteLauncher(args=["--label"]), None, "srun", ("srun", "--nodes=1", "--ntasks=1", "--export=ALL", "--label")),
+        (SiteLauncher(default="ibrun"), None, "ibrun", ("ibrun",)),
+        (SiteLauncher(default="ibrun", single="none"), None, "none", ()),
+        (SiteLauncher(default="mpirun", single="none", forbidden=["srun"]), None, "none", ()),
+        (SiteLauncher(), "none", "none", ()),
+        (SiteLauncher(single="none"), "srun", "srun", ("srun", "--nodes=1", "--ntasks=1", "--export=ALL")),
+    ],
+)
+def test_the_launcher(source: Path, of_site: SiteLauncher, asked: str | None, launcher: str, words: tuple[str, ...]) -> None:
+    plan = planned(source, Site(name="here", launcher=of_site), launcher=asked)
+    assert (plan.launcher, plan.launch) == (launcher, words)
+
+
+def test_a_launcher_that_the_site_refuses(source: Path) -> None:
+    site = Site(name="here", launcher=SiteLauncher(default="ibrun", forbidden=["srun"]))
+    expected = Problem("launcher", "here does not let jobs use srun", "leave it out: ibrun is used")
+    assert unplannable(tensorflow(source, launcher="srun"), site) == [expected]
+
+
+def test_a_launcher_that_there_is_not(source: Path) -> None:
+    assert unplannable(tensorflow(source, launcher="sruns"), SITE) == [
+        Problem("launcher", "there is no launcher 'sruns'", "did you mean 'srun'?")
+    ]
+    (problem,) = unplannable(tensorflow(source), Site(name="here", launcher=SiteLauncher(default="yod")))
+    assert (problem.where, problem.what) == ("site here: launcher", "there is no launcher 'yod'")
+
+
+# --- flags that are passed through
+
+
+def test_a_flag_that_is_passed_through_takes_the_place_of_ours(source: Path) -> None:
+    plan = planned(source, sbatch={"job-name": "mine", "--hint": "nomultithread", "requeue": True, "comment": ["a", "b"]})
+    assert plan.directives[0] == ("job-name", "mine")
+    assert plan.directives[-4:] == (("hint", "nomultithread"), ("requeue", True), ("comment", "a"), ("comment", "b"))
+
+
+@pytest.mark.parametrize("nothing", [None, False, []])
+def test_nothing_leaves_a_flag_out(source: Path, nothing: object) -> None:
+    assert "job-name" not in flags(planned(source, sbatch={"job-name": nothing}))
+    assert planned(source, srun={"export": nothing}).launch == ("srun", "--nodes=1", "--ntasks=1")
+
+
+def test_flags_of_srun(source: Path) -> None:
+    plan = planned(
+        source, cpus_per_task=4, srun={"cpu-bind": "cores", "--label": True, "export": "NONE", "mpi": ["a", "b"], "n": 0}
+    )
+    assert plan.launch == (
+        "srun", "--nodes=1", "--ntasks=1", "--cpus-per-task=4", "--export=NONE", "--cpu-bind=cores", "--label", "--mpi=a",
+        "--mpi=b", "--n=0",
+    )  # fmt: skip
+
+
+def test_later_flags_win(source: Path) -> None:
+    site = Site(name="here", directives={"hint": "site", "comment": "site"}, gpu=Gpu(sbatch={"hint": "gpu", "comment": "gpu"}))
+    plan = planned(source, site, use_gpu=True, sbatch={"hint": "user"})
+    assert (flags(plan)["hint"], flags(plan)["comment"]) == ("user", "gpu")
+
+
+def test_mail(source: Path) -> None:
+    asked: dict[str, Any] = {"mail_type": ["END", "FAIL"], "mail_user": "ada@example.org"}
+    one_line = flags(planned(source, **asked))
+    assert (one_line["mail-type"], one_line["mail-user"]) == ("END,FAIL", "ada@example.org")
+    assert flags(planned(source, Site(name="here", mail_one_type_per_line=True), **asked))["mail-type"] == ["END", "FAIL"]
+
+
+def test_every_wish_has_its_flag(source: Path) -> None:
+    plan = planned(
+        source, Site(name="here", cluster="mars", environment=JobEnvironment(export="NONE")), job_name="mine", partition="gpu",
+        account="lab", qos="high", constraint="fast", time="1-0", memory="16G", cpus_per_task=8, exclusive=True,
+        gpus_per_node=2, gpu_type="a100",
+    )  # fmt: skip
+    assert plan.directives[:-4] == (
+        ("job-name", "mine"), ("clusters", "mars"), ("account", "lab"), ("partition", "gpu"), ("qos", "high"),
+        ("constraint", "fast"), ("nodes", 1), ("ntasks-per-node", 1), ("cpus-per-task", 8), ("gres", "gpu:a100:2"),
+        ("mem", "16G"), ("exclusive", True), ("time", "1-00:00:00"), ("export", "NONE"),
+    )  # fmt: skip
+    assert plan.cluster == "mars"
