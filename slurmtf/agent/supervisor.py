@@ -167,6 +167,7 @@ class Supervisor:
         again = not self._stop_order and self._completion.ended(rank, end, time.monotonic())
         self._note_verdict()
         if again:
+            del self._ends[rank]
             self._journal.write("task-restarted", rank=rank, task=label)
         self._rendezvous.tell(rank, {"order": "restart" if again else "leave"})
 
@@ -175,7 +176,7 @@ class Supervisor:
             self._lost.add(rank)
             self._journal.write("task-lost", rank=rank, task=self._roles[rank].label)
             if not self._stop_order:
-                self._completion.lost(rank, "its process or its node died")
+                self._completion.lost(rank, "{} is gone without a word: its process or its node died".format(self._name(rank)))
                 self._note_verdict()
 
     def _note_verdict(self) -> None:
@@ -220,9 +221,9 @@ class Supervisor:
             return self._blame_launcher(returncode, missing)
         if verdict.success:
             return self._finish({"exit_code": 0, "signal": None}, "script", verdict.message)
-        end = self._ends.get(verdict.rank if verdict.rank is not None else -1) or {"exit_code": 1, "signal": None}
-        cause = "script" if not verdict.message else "task"
-        return self._finish(end if ending.as_exit_status(end) else {"exit_code": 1, "signal": None}, cause, self._last_words())
+        if verdict.message or verdict.rank is None:  # what the task ended with then, it ended with because of us
+            return self._finish({"exit_code": 1, "signal": None}, "task", self._last_words())
+        return self._finish(self._ends[verdict.rank], "script", self._last_words())
 
     def _was_killed(self) -> bool:
         """Tell whether the job was ended from outside: a task's end by the same signal may be heard before our own."""
@@ -250,13 +251,15 @@ class Supervisor:
         verdict = self._completion.verdict
         if verdict is None or verdict.rank is None:
             return verdict.message if verdict else ""
-        label = self._roles[verdict.rank].label
-        host = self._hellos.get(verdict.rank, {}).get("host")
-        where = " on {}".format(host) if len(self._roles) > 1 else ""
-        head = verdict.message or "{}{} {}".format(label, where, ending.in_words(self._ends[verdict.rank]))
-        path = self._layout.task_log(label, "err")
+        head = verdict.message or "{} {}".format(self._name(verdict.rank), ending.in_words(self._ends[verdict.rank]))
+        path = self._layout.task_log(self._roles[verdict.rank].label, "err")
         last = ending.tail(path, LAST_LINES)
         return "{}; the last lines of logs/{}:\n{}".format(head, os.path.basename(path), last) if last else head
+
+    def _name(self, rank: int) -> str:
+        """Return a task's role and number, and its node where there are several tasks."""
+        host = self._hellos.get(rank, {}).get("host")
+        return self._roles[rank].label + (" on {}".format(host) if host and len(self._roles) > 1 else "")
 
     def _blame_launcher(self, returncode: int, missing: List[str]) -> int:
         end = ending.of_status(returncode)

@@ -8,6 +8,7 @@ from typing import Any
 
 from slurmtf.cli.output import clock, emit, note, wants_json
 from slurmtf.cli.present import details, headline, run_data
+from slurmtf.diagnosis.waiting import hint
 from slurmtf.runs import Run, RunState, RunStatus
 from slurmtf.runs.logs import LogReader
 
@@ -20,6 +21,7 @@ class _Progress:
 
     def __init__(self) -> None:
         self._live: Any = None
+        self._told: set[str] = set()
         if sys.stderr.isatty() and not wants_json():
             from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays
 
@@ -32,6 +34,11 @@ class _Progress:
         self._stop()
 
     def show(self, state: RunState) -> None:
+        advice = hint(state.reason)
+        if advice and advice not in self._told:
+            self._told.add(advice)
+            self._stop()
+            note(f"{state.reason}: {advice}", fg="yellow")
         if self._live is not None and state.status in WAITING:
             self._live.update(_plain(state))
             self._live.start()

@@ -17,7 +17,7 @@ from slurmtf.estimator import Environment, Estimator
 from slurmtf.estimator.document import from_document
 from slurmtf.runs import Experiment
 
-SEE_FILE = "in place of what a job file says"
+MAPPINGS = ("environment_variables", "sbatch", "srun")
 
 
 @dataclass(frozen=True)
@@ -107,11 +107,18 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
     if arguments:
         overrides["script_params"] = list(arguments)
     if target.endswith((".yaml", ".yml")):
-        estimator = from_document(read_document(Path(target), SpecError), Path(target).parent, overrides)
+        document = read_document(Path(target), SpecError)
+        estimator = from_document(document, Path(target).parent, _merged(document, overrides))
     else:
         estimator = from_document(_bare_document(), Path(), _of_script(target, overrides))
     name = options["experiment"] or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(estimator.script).stem).strip("-_")[:36] or "run"
     return Training(estimator, Experiment(name, options["workspace"]))
+
+
+def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Add what is given name by name (--env, --sbatch, --srun) to what the job file has, in place of the same names."""
+    known = {name: document.data.get(name) for name in MAPPINGS if name in overrides}
+    return {**overrides, **{name: {**old, **overrides[name]} for name, old in known.items() if isinstance(old, dict)}}
 
 
 def _bare_document() -> Document:
@@ -132,7 +139,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         value = options[option.parameter]
         if value not in (None, ()):
             found[option.parameter] = list(value) if option.repeated else value
-    for name in ("environment_variables", "sbatch", "srun"):
+    for name in MAPPINGS:
         if name in found:
             found[name] = dict(_pair(name, text) for text in found[name])
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}

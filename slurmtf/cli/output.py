@@ -93,7 +93,8 @@ def _facts(kind: str, exit_code: int, problems: Sequence[Problem]) -> dict[str, 
 
 def _print_envelope(ok: bool, data: Any, warnings: Sequence[str], error: Any) -> None:
     command = click.get_current_context(silent=True)
-    name = command.info_name if command else next((word for word in sys.argv[1:] if not word.startswith("-")), None)
+    path = command.command_path.split()[1:] if command else [word for word in sys.argv[1:] if not word.startswith("-")][:1]
+    name = " ".join(path) or None
     envelope = {"slurmtf": ENVELOPE, "command": name, "ok": ok, "data": data, "warnings": list(warnings), "error": error}
     click.echo(json.dumps(envelope, indent=1))
 

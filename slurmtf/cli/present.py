@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from slurmtf.cli.output import clock, colour, duration
+from slurmtf.diagnosis.waiting import hint
 from slurmtf.runs import Run, RunState, RunStatus
 
 
@@ -38,7 +39,7 @@ def details(run: Run, state: RunState) -> str:
     rows = {
         "run": run.id,
         "status": headline(state) + (f" after {duration(elapsed(state))}" if state.started else ""),
-        "why": state.message if state.status.final else "",
+        "why": state.message if state.status.final else hint(state.reason),
         "doubt": state.doubt,
         "job": f"{state.job_id}" + (f", restarted {state.attempt} times" if state.attempt else "") if state.job_id else "",
         "nodes": state.nodes,

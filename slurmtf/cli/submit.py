@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import click
 
 from slurmtf.cli.options import Training, training_options
@@ -9,6 +11,7 @@ from slurmtf.cli.output import emit, note
 from slurmtf.cli.present import run_data
 from slurmtf.cli.render import show_script
 from slurmtf.runs import Run
+from slurmtf.sites.search import default_site
 
 
 @click.command("submit")
@@ -29,5 +32,7 @@ def command(training: Training, dry_run: bool) -> None:
 
 def submit(training: Training) -> Run:
     """Submit the training and say so."""
+    if training.estimator.compute_target is None and default_site() == "local" and shutil.which("sbatch"):
+        note("this runs on this very machine, not in Slurm: give --site, or set default_site", fg="yellow")
     note(f"submitting {training.estimator.script} from {training.estimator.source_directory}", dim=True)
     return training.experiment.submit(training.estimator)

@@ -28,7 +28,7 @@ from slurmtf.submit.submission import Submission, submit, tidy
 class Experiment:
     """A named series of runs in a workspace.
 
-    ``workspace`` is a folder that the compute nodes see; left out: ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf``.
+    ``workspace`` is a folder that the compute nodes see; left out: ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf-runs``.
     """
 
     name: str
@@ -67,14 +67,14 @@ class Experiment:
         contents = collect(Path(estimator.source_directory), outside=[workspace])
         contents.check_holds(estimator.script)
         facts = examine(Path(estimator.source_directory), estimator.script)
-        plan = resolve(estimator, site, _software(estimator), reference(contents), place, facts)
+        plan = resolve(estimator, site, _software(estimator, site), reference(contents), place, facts)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         return Submission(plan, script, contents, _receipt(estimator, site, contents))
 
 
-def _software(estimator: Estimator) -> Software:
+def _software(estimator: Estimator, site: Site) -> Software:
     """Return the software of a run; what is installed is looked up where the distribution depends on it."""
-    software = existing(estimator)
+    software = existing(estimator, site)
     if estimator.distribution is None and not estimator.legacy_keras:
         return software
     return replace(software, packages=installed(software.python))

@@ -51,11 +51,12 @@ class LogReader:
         self._rest: dict[Path, bytes] = {}
 
     def files(self) -> list[Path]:
-        """Return the logs to read, in the order of their names."""
+        """Return the logs to read: task by task, its output before its errors."""
         if self._job_log:
             return [self._folder / "job.log"]
         found = [path for stream in STREAMS for path in self._folder.glob(f"*.{stream}")]
-        return sorted(path for path in found if self._role is None or _matches(path.stem, self._role))
+        chosen = [path for path in found if self._role is None or _matches(path.stem, self._role)]
+        return sorted(chosen, key=lambda path: (path.stem, STREAMS.index(path.suffix[1:])))
 
     def show_new(self, history: bool = False) -> None:
         """Print the whole lines that are new; what is there already (``history``) in the order in which it was written."""

@@ -13,12 +13,12 @@ from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
 from slurmtf.files import user_config
 
-DEFAULT = "~/slurmtf"
+DEFAULT = "~/slurmtf-runs"
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
 
 
 def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
-    """Return the workspace: the one given, ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf``.
+    """Return the workspace: the one given, ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf-runs``.
 
     Raises WorkspaceError when a variable in it is unset, or Slurm can't carry the path.
     """

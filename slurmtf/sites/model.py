@@ -179,7 +179,7 @@ class Storage:
     """Folders."""
 
     workspace: str | None = None
-    """Where runs go; all nodes must see it. '$NAME' and '~' are expanded on the login node. Left out: ~/slurmtf."""
+    """Where runs go; all nodes must see it. '$NAME' and '~' are expanded on the login node. Left out: ~/slurmtf-runs."""
     local: str | None = None
     """Fast storage of a node, for the life of a job. '$NAME' is expanded in the job."""
     local_in_ram: bool | None = None

@@ -189,9 +189,11 @@ def _advice(contents: Contents, variable: str, by_size: bool) -> str:
     """Name the biggest entries of the source's first two levels."""
     weights: dict[str, int] = {}
     for entry in contents.entries:
-        top = "/".join(entry.name.split("/")[:2])
-        weights[top] = weights.get(top, 0) + (entry.size if by_size else entry.kind != "folder")
-    biggest = sorted(weights, key=lambda name: -weights[name])[:5]
+        parts = entry.name.split("/")
+        depth = 2 if by_size else max(1, min(2, len(parts) - 1))  # many small files are told by their folder
+        top = "/".join(parts[:depth])
+        weights[top] = weights.get(top, 0) + (entry.size if by_size else int(entry.kind != "folder"))
+    biggest = sorted(filter(weights.get, weights), key=lambda name: -weights[name])[:5]
     told = ", ".join(
         f"{name} ({weights[name] / 10**6:,.1f} MB)" if by_size else f"{name} ({weights[name]:,} files)" for name in biggest
     )

@@ -209,5 +209,3 @@ def planned(run: Run) -> list[roles.Role]:
 
 def completed(state: RunState) -> None:
     assert (state.status, state.exit_status, state.cause) == (RunStatus.COMPLETED, 0, "script"), state
-
-

@@ -171,7 +171,7 @@ def call(*argv: str | Path, **options: Any) -> str:
     """What a Slurm command says."""
     done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=False, **options)
     assert done.returncode == 0, (argv, done.stderr)
-    return done.stdout.strip()
+    return str(done.stdout).strip()
 
 
 def job_of(run: Run) -> str:
