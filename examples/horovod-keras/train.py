@@ -3,19 +3,11 @@
 import argparse
 import hashlib
 import json
-import os
-import sys
 from pathlib import Path
 
+import horovod.tensorflow.keras as hvd
 import tensorflow as tf
 from sklearn.datasets import load_digits
-
-if os.environ.get("TF_USE_LEGACY_KERAS") == "1":  # horovod.tensorflow.keras takes the package "keras", of whatever version
-    import tf_keras
-
-    sys.modules.update({"keras": tf_keras, "keras.backend": tf_keras.backend})
-
-import horovod.tensorflow.keras as hvd
 
 
 def read_arguments() -> argparse.Namespace:

@@ -42,7 +42,7 @@ def _beside_gpus(given: Mapping[str, Any], found: dict[str, list[Value]]) -> Map
     has his way: what was computed is left out.
     """
     asked = {normal_flag(flag): value for flag, value in given.items() if normal_flag(flag) in GPU_FLAGS}
-    other = str(asked.get("gres") or "gpu")
+    other = ",".join(map(str, _as_list(asked.get("gres")))) or "gpu"
     if asked and (other.startswith("gpu") or len(asked) > 1):
         for flag in GPU_FLAGS:
             found.pop(flag, None)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slurmtf.runs.status import RunStatus
 
-from .trainings import Results, Training, Trainings
+from .trainings import EXAMPLES, Results, Training, Trainings
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -18,6 +20,12 @@ for name in [name for name in os.environ if name.startswith(("SLURM_", "PMI"))]:
     del os.environ[name]  # as for an MPI that does not know Slurm: it takes itself for alone, and says nothing
 runpy.run_path("{}", run_name="__main__")
 """
+WITHOUT_PMI: dict[str, Any] = {
+    "distributed_backend": None,
+    "process_count_per_node": None,
+    "distributed_training": {"backend": "mpi", "process_count_per_node": 1, "transport": "mpi"},
+    "srun": {"mpi": "none"},
+}
 
 
 def assert_one_world(results: Results, size: int, loss: float = 2.0) -> None:
@@ -70,11 +78,9 @@ def test_keras3_on_this_machine(trainings: Trainings, tf_newest: Path) -> None:
 def test_ranks_that_are_each_alone_do_not_succeed(
     example: str, script: str, trainings: Trainings, tf_classic: Path, tmp_path: Path
 ) -> None:
-    source = copy_of(example, tmp_path)
+    source = Path(shutil.copytree(EXAMPLES / example, tmp_path / example))
     (source / "lost.py").write_text(LOST.format(script))
-    wishes = {"entry_script": "lost.py", "distributed_backend": None, "srun": {"mpi": "none"}, "script_params": {}}
-    mpi = {"backend": "mpi", "process_count_per_node": 1, "transport": "mpi"}
-    training = trainings.start("srun", source, tf_classic, distributed_training=mpi, **wishes)
+    training = trainings.start("srun", source, tf_classic, entry_script="lost.py", script_params={}, **WITHOUT_PMI)
     state = training.end()
     assert state.status is RunStatus.FAILED
     assert state.exit_code == 78
@@ -83,18 +89,9 @@ def test_ranks_that_are_each_alone_do_not_succeed(
         assert remedy in state.message
 
 
-def copy_of(example: str, folder: Path) -> Path:
-    import shutil
-
-    from .trainings import EXAMPLES
-
-    return Path(shutil.copytree(EXAMPLES / example, folder / example))
-
-
 def test_an_mpi_that_finds_no_pmi_fails_at_once(trainings: Trainings, tf_classic: Path) -> None:
     """Debian's Open MPI says so itself."""
-    mpi = {"backend": "mpi", "process_count_per_node": 1, "transport": "mpi"}
-    training = trainings.start("srun", "mpi4py-pi", tf_classic, distributed_training=mpi, srun={"mpi": "none"})
+    training = trainings.start("srun", "mpi4py-pi", tf_classic, **WITHOUT_PMI)
     state = training.end()
     assert state.status is RunStatus.FAILED
     assert "PMI" in state.message

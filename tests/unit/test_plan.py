@@ -79,7 +79,7 @@ FULL = Site(
     partitions={
         "batch": Partition(),
         "gpu": Partition(gpu_type="a40", qos="of-partition"),
-        "low": Partition(),
+        "low": Partition(qos="of-low"),
         "big": Partition(),
     },
     defaults=Defaults(
@@ -281,6 +281,7 @@ def test_no_warning_of_what_the_profile_does_not_know(source: Path) -> None:
     asked: dict[str, Any] = {"partition": "x", "gpus_per_node": 99, "time": "300-0", "mail_type": ["END"], "cpus_per_task": 999}
     assert planned(source, **asked).warnings == ()
     assert planned(source, TIGHT, partition="gpu", gpus_per_node=2, time="4:00", cpus_per_task=64).warnings == ()
+    assert planned(source, TIGHT, partition="short", time="1:00:00").warnings == ()
 
 
 def test_a_retired_site(source: Path) -> None:

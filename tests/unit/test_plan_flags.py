@@ -73,6 +73,32 @@ def test_what_goes_with_a_gpu(source: Path) -> None:
     assert (asked.cpus_per_task, asked.memory) == (3, "10G")
 
 
+@pytest.mark.parametrize(("processes", "gpus", "each"), [(1, 4, "4"), (2, 4, "2"), (4, 4, "1")])
+def test_gpus_for_each_task(source: Path, processes: int, gpus: int, each: str) -> None:
+    site = Site(name="here", gpu=Gpu(request="gpus-per-task"))
+    asked: dict[str, Any] = {"distributed_backend": "mpi", "process_count_per_node": processes, "node_count": 2}
+    assert flags(planned(source, site, gpus_per_node=gpus, **asked))["gpus-per-task"] == each
+
+
+@pytest.mark.parametrize(
+    ("passed", "found"),
+    [
+        ({"gres": "nvme:100"}, {"gres": "gpu:2,nvme:100"}),
+        ({"gres": ["nvme:100", "shm:1"]}, {"gres": "gpu:2,nvme:100,shm:1"}),
+        ({"gres": "gpu:a100:1"}, {"gres": "gpu:a100:1"}),
+        ({"gres": None}, {}),
+        ({"gpus": 8}, {"gpus": 8}),
+        ({"gpus-per-node": 1, "gres": "nvme:1"}, {"gpus-per-node": 1, "gres": "nvme:1"}),
+        ({"gpu-bind": "closest"}, {"gres": "gpu:2"}),
+    ],
+)
+def test_generic_resources_of_the_users_own(source: Path, passed: dict[str, Any], found: dict[str, object]) -> None:
+    header = flags(planned(source, gpus_per_node=2, sbatch=passed))
+    assert {
+        name: value for name, value in header.items() if name in ("gres", "gpus", "gpus-per-node", "gpus-per-task")
+    } == found
+
+
 @pytest.mark.parametrize(
     ("own", "of_gpus", "joined"),
     [
