@@ -55,11 +55,10 @@ class Completion:
             self.verdict = Verdict(False, rank)
         return False
 
-    def lost(self, rank: int, reason: str) -> None:
+    def lost(self, rank: int, message: str) -> None:
         """Take in that a task is gone without a word: its agent or its node died."""
         self._evaluating.discard(rank)
         if self.verdict is None and self.waiting and self._roles[rank].role != "evaluator":
-            message = "{} is gone without a word: {}".format(self._roles[rank].label, reason)
             self.verdict = Verdict(False, rank, message)
 
     def tick(self, now: float) -> None:

@@ -1,29 +1,58 @@
 """The supervisor's side of the rendezvous: every task of the job, by one TCP connection each."""
 
+import contextlib
 import os
+import resource
 import selectors
 import socket
 import time
-from collections import OrderedDict
-from typing import Any, Callable, Dict, List, Optional
+from collections import OrderedDict, deque
+from typing import Any, Callable, Deque, Dict, List, Optional
 
 from . import wire
 
 Report = Callable[[int, wire.Message], None]
 HELLO_TIMEOUT_S = 30.0
+SPARE_DESCRIPTORS = 256
 
 
 class Peer:
-    """One task's connection."""
+    """One task's connection. It never waits: what the other side does not take at once is kept."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
+        self._unsent: Deque[memoryview] = deque()
         self.challenge = os.urandom(16).hex()
         self.lines = wire.Lines(wire.LONGEST_HELLO)
         self.rank: Optional[int] = None
 
-    def send(self, message: wire.Message) -> None:
-        self.connection.sendall(wire.encode(message))
+    @property
+    def events(self) -> int:
+        """What to wait for."""
+        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+
+    def send(self, data: bytes) -> None:
+        self._unsent.append(memoryview(data))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send as much of what was kept as the other side takes."""
+        with contextlib.suppress(BlockingIOError):
+            while self._unsent:
+                rest = self._unsent[0][self.connection.send(self._unsent[0]) :]
+                self._unsent.popleft()
+                if rest:
+                    self._unsent.appendleft(rest)
+
+    def receive(self) -> List[wire.Message]:
+        """Return the messages that have arrived. Raises OSError or ValueError when there will be no more."""
+        try:
+            data = self.connection.recv(1 << 16)
+        except BlockingIOError:
+            return []
+        if not data:
+            raise OSError("the task closed its connection")
+        return self.lines.feed(data)
 
 
 class Rendezvous:
@@ -62,15 +91,27 @@ class Rendezvous:
         """The ranks that are connected."""
         return sorted(self._peers)
 
+    def make_room(self) -> None:
+        """Let this process have a descriptor for each task; the limit that it was given is often 1024."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        needed = self._world_size + SPARE_DESCRIPTORS
+        if resource.RLIM_INFINITY != soft < needed:
+            wanted = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
     def tell_all(self, message: wire.Message) -> None:
+        data = wire.encode(message)
         for rank in self.present:
-            self.tell(rank, message)
+            self._send(self._peers.get(rank), data)
 
     def tell(self, rank: int, message: wire.Message) -> None:
-        """Send a message to one task; one that can't take it is lost."""
-        peer = self._peers.get(rank)
+        """Send a message to one task; one whose connection is gone is lost."""
+        self._send(self._peers.get(rank), wire.encode(message))
+
+    def _send(self, peer: Optional[Peer], data: bytes) -> None:
         if peer is not None:
-            self._guarded(peer, lambda: peer.send(message))
+            self._guarded(peer, lambda: peer.send(data))
 
     def close(self) -> None:
         for rank in self.present:
@@ -83,14 +124,14 @@ class Rendezvous:
         self._drop_silent()
         try:
             connection, _ = self._listener.accept()
-            connection.settimeout(10)
+            connection.setblocking(False)
             wire.keep_alive(connection)
         except OSError:  # it is gone already, or we have no descriptor left for it
             return
         peer = Peer(connection)
         self._strangers[peer] = time.monotonic()
-        self._selector.register(connection, selectors.EVENT_READ, lambda: self._read(peer))
-        self._guarded(peer, lambda: peer.send({"challenge": peer.challenge}))
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._guarded(peer, lambda: self._serve(peer)))
+        self._send(peer, wire.encode({"challenge": peer.challenge}))
 
     def _drop_silent(self) -> None:
         """Close the connections that have not said who they are for too long."""
@@ -98,13 +139,9 @@ class Rendezvous:
         while self._strangers and next(iter(self._strangers.values())) < too_old:
             self._drop(next(iter(self._strangers)))
 
-    def _read(self, peer: Peer) -> None:
-        self._guarded(peer, lambda: self._take(peer, peer.connection.recv(1 << 16)))
-
-    def _take(self, peer: Peer, data: bytes) -> None:
-        if not data:
-            raise OSError("the task closed its connection")
-        for message in peer.lines.feed(data):
+    def _serve(self, peer: Peer) -> None:
+        peer.flush()
+        for message in peer.receive():
             if peer.rank is None:
                 self._admit(peer, message)
             self._on_message(peer.rank or 0, message)
@@ -121,13 +158,20 @@ class Rendezvous:
         peer.lines.longest = wire.LONGEST_LINE
         self._peers[rank] = peer
         del self._strangers[peer]
-        peer.send({"proof": wire.proof(self.key, str(message.get("challenge")))})
+        peer.send(wire.encode({"proof": wire.proof(self.key, str(message.get("challenge")))}))
 
     def _guarded(self, peer: Peer, action: Callable[[], Any]) -> None:
         try:
             action()
+            self._watch(peer)
         except (OSError, ValueError):
             self._drop(peer)
+
+    def _watch(self, peer: Peer) -> None:
+        with contextlib.suppress(KeyError):  # dropped meanwhile
+            known = self._selector.get_key(peer.connection)
+            if known.events != peer.events:
+                self._selector.modify(peer.connection, peer.events, known.data)
 
     def _drop(self, peer: Peer) -> None:
         try:

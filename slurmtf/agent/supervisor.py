@@ -85,6 +85,7 @@ class Supervisor:
         host = identity.host(self._environ)
         meeting_point = {wire.ADDRESS: self._rendezvous.address(host), wire.KEY: self._rendezvous.key}
         self._launcher = Child(launch, self._layout.folder, dict(self._environ, **meeting_point))
+        self._rendezvous.make_room()
         self._journal.write("launched", launcher=self._plan["launcher"])
         next_beat = time.monotonic() + HEARTBEAT_S
         returncode = self._launcher.poll()
@@ -136,16 +137,16 @@ class Supervisor:
         """Tell each task the cluster and its place in it, now that all are there."""
         hosts = {rank: str(hello["host"]) for rank, hello in self._hellos.items()}
         distribution = self._plan["distribution"]
-        together: Dict[str, Any] = {"order": "start"}
         if distribution["cluster"]:
-            together["cluster"] = cluster.build(self._roles, {rank: str(h["address"]) for rank, h in self._hellos.items()})
+            addresses = {rank: str(hello["address"]) for rank, hello in self._hellos.items()}
+            self._rendezvous.tell_all({"cluster": cluster.build(self._roles, addresses)})  # made into bytes once
         shares = cluster.gpu_shares(self._roles, hosts, distribution["gpu_roles"])
         places = cluster.gpu_shares(self._roles, hosts, [role.role for role in self._roles])
         horovod = self._horovod(hosts) if distribution["gloo"] else {}
         for rank in self._rendezvous.present:
             local_rank, sharers = places[rank]
             own = {"local_rank": local_rank, "sharers": sharers, "variables": horovod.get(rank, {})}
-            self._rendezvous.tell(rank, dict(together, gpu_share=shares.get(rank), **own))
+            self._rendezvous.tell(rank, dict(order="start", gpu_share=shares.get(rank), **own))
 
     def _horovod(self, hosts: Dict[int, str]) -> Dict[int, Dict[str, str]]:
         """Serve Horovod's rendezvous and return the variables of each rank."""

@@ -91,6 +91,7 @@ class Task:
         self._port: Optional[ports.HeldPort] = None
         self._link: Optional[Link] = None
         self._child: Optional[Child] = None
+        self._cluster: Dict[str, List[str]] = {}
         self._start: Optional[Dict[str, Any]] = None
         self._order = ""
         self._stopping = False
@@ -192,9 +193,10 @@ class Task:
             self._link = None
             messages = [{"order": "stop"}]
         for message in messages:
-            self._order = str(message.get("order"))
+            self._order = str(message.get("order", ""))
+            self._cluster = message.get("cluster", self._cluster)
             if self._order == "start":
-                self._start = message
+                self._start = dict(message, cluster=self._cluster)
             elif self._order == "stop":
                 self._needed = bool(message.get("needed", True))
                 self._stop(message.get("killed", False))

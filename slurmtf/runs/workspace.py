@@ -108,9 +108,10 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
 
 
 def _means(name: str, folder: Path) -> bool:
-    from slurmtf.submit.record import read_record  # noqa: PLC0415
+    from slurmtf.submit.record import current_record, read_record  # noqa: PLC0415
 
     if len(name) >= 4 and folder.name.endswith(name):
         return True
-    record = read_record(RunLayout(str(folder))) if name.isdigit() else None
-    return record is not None and record.job_id == name
+    layout = RunLayout(str(folder))
+    records = (read_record(layout), current_record(layout)) if name.isdigit() else ()
+    return any(record is not None and record.job_id == name for record in records)

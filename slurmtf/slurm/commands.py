@@ -11,7 +11,7 @@ from slurmtf.slurm.states import JobInfo, parse_state
 SQUEUE_FIELDS = "%i|%T|%S|%e|%N|%r|%Z"
 SACCT_FIELDS = "JobID,State,ExitCode,Start,End,NodeList,WorkDir"
 KEPT_IN_A_JOB = ("SLURM_CONF",)
-OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI|MV2)_")
+OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD)_")
 """Variables of the job in which we may have been started, of its MPI launcher too: they say which rank a process is."""
 OF_GPUS = ("SBATCH_GPUS", "SBATCH_GPUS_PER_NODE", "SBATCH_GPUS_PER_TASK", "SBATCH_GRES", "SBATCH_CPUS_PER_GPU")
 VARIABLES_OF_FLAG = {

@@ -17,7 +17,7 @@ from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, SlurmtfError
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import identify
-from slurmtf.submit.record import JobRecord, layout_of, read_record
+from slurmtf.submit.record import JobRecord, current_record, layout_of
 
 FOREIGN = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD|SLURMTF)_")
 """Variables of an allocation or a run in which we may have been started ourselves."""
@@ -30,13 +30,13 @@ class LocalRunJob(local.LocalJob[Any]):
         """Return ``jobState``: RUNNING, FINISHED, or INTERRUPTED when the supervisor was killed."""
         if self.paths.result_pickle.exists():
             return {"jobState": "FINISHED"}
-        record = read_record(layout_of(self.paths.folder))
+        record = current_record(layout_of(self.paths.folder))
         running = record is not None and record.process is not None and record.process.alive() is not False
         return {"jobState": "RUNNING" if running else "INTERRUPTED"}
 
     def cancel(self, check: bool = True) -> None:  # noqa: ARG002
         """Ask the supervisor to end the run. Raises SlurmtfError when it runs on another machine."""
-        record = read_record(layout_of(self.paths.folder))
+        record = current_record(layout_of(self.paths.folder))
         process = record.process if record else None
         if process and process.alive() is None:
             raise SlurmtfError(Problem(f"process {process.pid}", f"runs on {process.host}", "log in there to end it"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import selectors
 import socket
 import time
@@ -78,15 +79,15 @@ class Guest:
         """Read what has arrived; tell whether there is anything. Raises ConnectionError when the hall has hung up."""
         self.socket.setblocking(False)
         try:
-            data = self.socket.recv(1 << 16)
+            while True:
+                data = self.socket.recv(1 << 20)
+                if not data:
+                    raise ConnectionResetError
+                self.said += self.lines.feed(data)
         except BlockingIOError:
             return bool(self.said)
         finally:
             self.socket.settimeout(10)
-        if not data:
-            raise ConnectionResetError
-        self.said += self.lines.feed(data)
-        return True
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
@@ -338,3 +339,36 @@ def test_a_task_does_not_believe_just_any_supervisor(job: Maker) -> None:
     with suppress(OSError):
         connection.close()
     impostor.close()
+
+
+def test_one_that_does_not_listen_holds_up_nobody(hall: Hall) -> None:
+    deaf, there = hall.task(0), hall.task(1)
+    began = time.monotonic()
+    for _ in range(30):
+        hall.meeting.tell_all({"cluster": "x" * 1_000_000})
+    hall.meeting.tell_all({"order": "start"})
+    assert time.monotonic() - began < 5
+    hall.until(lambda: there.hears() and there.said[-1] == {"order": "start"})
+    assert (hall.meeting.present, hall.lost) == ([0, 1], [])
+    hall.until(lambda: deaf.hears() and deaf.said[-1] == {"order": "start"})
+    assert len(deaf.said) == 33
+
+
+def test_what_a_deaf_one_was_told_is_forgotten_with_it(hall: Hall) -> None:
+    deaf = hall.task(0)
+    hall.meeting.tell_all({"cluster": "x" * 30_000_000})
+    deaf.socket.close()
+    hall.until(lambda: hall.lost == [0])
+    hall.turn(0.05)
+
+
+def test_room_for_the_connections_of_a_large_job() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hall = Hall(world_size=2000)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+        hall.meeting.make_room()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(2256, hard), hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        hall.close()

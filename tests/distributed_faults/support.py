@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from typing import Any
 from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
 from slurmtf.agent import roles
 from slurmtf.runs import RunState
-from tests.slurm.support import Lab, call, ended, job_of, journal, until
+from tests.slurm.support import Lab, call, ended, job_of, journal, program, until
 
 PROMPT_S = 15.0
 """Within which a run has to end: well below the grace of 20 s that a script has, on a machine that is busy."""
@@ -209,3 +211,10 @@ def planned(run: Run) -> list[roles.Role]:
 
 def completed(state: RunState) -> None:
     assert (state.status, state.exit_status, state.cause) == (RunStatus.COMPLETED, 0, "script"), state
+
+
+def gated_python(folder: Path) -> str:
+    """A Python whose agent of rank 1 waits until there is a file `gate` in the folder."""
+    gate = f"while [ ! -e '{folder}/gate' ]; do sleep 0.1; done"
+    held = f'case "$3:${{SLURMTF_TASK:-$SLURM_PROCID}}" in task:1) {gate} ;; esac'
+    return str(program(folder / "python", f'#!/bin/sh\n{held}\nexec {shlex.quote(sys.executable)} "$@"\n'))

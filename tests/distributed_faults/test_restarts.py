@@ -39,15 +39,15 @@ def submit(faults: Faults, layout: Any, acts: dict[str, str], restarts: int = 2,
 def runs(faults: Faults) -> dict[str, dict[str, Run]]:
     serving, coordinated = "bind(); stay()", {"script": COORDINATOR}
     return {
-        "worker": submit(faults, "original", {**WORK, "worker-0": f"{DIES_ONCE}; time.sleep(1); work()"}),
-        "ps": submit(faults, "original", {**WORK, "worker-0": "here(); work(after=('ps-0',))", "ps": f"{DIES_ONCE}; stay()"}),
+        "worker": submit(faults, "original", {**WORK, "worker-0": f"{DIES_ONCE}time.sleep(1); work()"}),
+        "ps": submit(faults, "original", {**WORK, "worker-0": "here(); work(after=('ps-0',))", "ps": f"{DIES_ONCE}stay()"}),
         "budget": submit(faults, "original", {"worker-0": "wait_for('ps-0'); die()"}),
         "chief": submit(faults, "chief", {"chief": "wait_for('ps-0', 'worker-0', 'worker-1'); die()", "ps": serving}),
         "ps-of-coordinator": submit(faults, "auto", {"ps": "wait_for('chief-0', 'worker-0'); die()"}, **coordinated),
         "worker-of-coordinator": submit(
-            faults, "auto", {"chief": "work(after=('worker-0', 'ps-0'))", "worker-0": f"{DIES_ONCE}; stay()"}, **coordinated
+            faults, "auto", {"chief": "work(after=('worker-0', 'ps-0'))", "worker-0": f"{DIES_ONCE}stay()"}, **coordinated
         ),
-        "agent-after": submit(faults, "original", {"worker-0": f"{DIES_ONCE}; stay()"}),
+        "agent-after": submit(faults, "original", {"worker-0": f"{DIES_ONCE}stay()"}),
     }
 
 

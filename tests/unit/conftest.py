@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("unit", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no bug
+settings.load_profile("unit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -30,7 +34,10 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty source directory, and the usual limits."""
+    for name in ("SLURMTF_SNAPSHOT_MAX_FILES", "SLURMTF_SNAPSHOT_MAX_MB"):
+        monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "source"
     folder.mkdir()
     return folder

@@ -200,7 +200,7 @@ def test_a_lost_task_is_named() -> None:
     watched = completion([("worker", 2)])
     watched.lost(1, "its node died")
     assert watched.verdict is not None
-    assert watched.verdict.message == "worker-1 is gone without a word: its node died"
+    assert watched.verdict.message == "its node died"
 
 
 # --- ports

@@ -1,0 +1,151 @@
+"""A client that is killed leaves a run with a job, or what the next submission clears away."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Run, RunStatus
+from slurmtf.runs.workspace import run_folders
+from slurmtf.submit.submission import tidy
+from tests.cluster import Cluster
+
+from . import killing
+from .support import COMMAND, HELLO, SECONDS, Lab, call, ended, files, first_in_path, job_of, program, until
+
+pytestmark = pytest.mark.slurm
+
+CLIENTS = 12
+
+SLOW_SBATCH = """#!/bin/sh
+touch "{notes}/begun-$$"
+sleep {seconds}
+"{sbatch}" "$@"
+code=$?
+sleep {seconds}
+touch "{notes}/done-$$"
+exit $code
+"""
+
+
+def slow_sbatch(cluster: Cluster, folder: Path, seconds: float) -> dict[str, str]:
+    """The environment of a client whose sbatch takes its time before and after the submission."""
+    (folder / "notes").mkdir()
+    text = SLOW_SBATCH.format(notes=folder / "notes", sbatch=cluster.directory / "bin/sbatch", seconds=seconds)
+    program(folder / "slow/sbatch", text)
+    return {**os.environ, "PATH": first_in_path(folder / "slow"), "SLURMTF_WORKSPACE": str(folder / "workspace")}
+
+
+def begun(folder: Path) -> int:
+    return len(list((folder / "notes").glob("begun-*")))
+
+
+def none_is_left(folder: Path) -> bool:
+    return begun(folder) == len(list((folder / "notes").glob("done-*")))
+
+
+def two_hours_later(workspace: Path) -> None:
+    long_ago = time.time() - 7200
+    for path in (workspace, *workspace.rglob("*")):
+        os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+
+
+def jobs_by_folder() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for line in call("squeue", "--noheader", "--states=all", "--format=%i|%Z").splitlines():
+        job_id, _, folder = line.partition("|")
+        found.setdefault(folder, []).append(job_id)
+    return found
+
+
+def is_in_order(workspace: Path, jobs: dict[str, list[str]]) -> list[Run]:
+    """Each run has its job, each job its run, and there is nothing else. The runs."""
+    runs = [Run(folder) for folder in run_folders([workspace])]
+    own = {folder: ids for folder, ids in jobs.items() if folder.startswith(f"{workspace}/")}
+    assert {str(run.folder): [job_of(run)] for run in runs} == own
+    others = [name for name in files(workspace) if not any(run.id in name for run in runs)]
+    kept = {".slurmtf", ".slurmtf/intents", ".slurmtf/staging", ".slurmtf/snapshots", "lab", "train"}
+    assert [name for name in others if name not in kept and not name.startswith(".slurmtf/snapshots/")] == []
+    assert not [name for name in others if ".partial" in name]
+    return runs
+
+
+def test_killed_at_every_step(lab: Lab) -> None:
+    (lab.folder / "source").mkdir()
+    (lab.folder / "source/train.py").write_text(HELLO)
+    subprocess.run([sys.executable, killing.__file__, lab.folder], timeout=2 * SECONDS, check=True)
+    workspaces = [
+        lab.folder / str(step) for step in range(len(list(lab.folder.iterdir()))) if (lab.folder / str(step)).exists()
+    ]
+    assert len(workspaces) > 20
+    jobs, runs = jobs_by_folder(), []
+    for workspace in workspaces:
+        two_hours_later(workspace)
+        tidy(workspace)
+        runs.append(is_in_order(workspace, jobs))
+    assert [] in runs
+    assert len(runs[-1]) == 1
+    submitted = [run for found in runs for run in found]
+    assert len(submitted) > 3  # the last ones were killed between sbatch and the end
+    assert {state.status for state in ended(*submitted)} == {RunStatus.COMPLETED}
+
+
+def test_killed_at_any_moment(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
+    environ = slow_sbatch(slurm, tmp_path, 0.3)
+    script = lab.source(HELLO) / "train.py"
+    seed = random.randrange(10**6)
+    print("seed", seed)
+    moments = random.Random(seed)
+    for number in range(CLIENTS):
+        earlier = begun(tmp_path)
+        client = subprocess.Popen([COMMAND, "submit", "--site", "slurm", script], env=environ, stderr=subprocess.DEVNULL)
+        if number % 3:  # else at any moment from its start
+            until(lambda earlier=earlier, client=client: begun(tmp_path) > earlier or client.poll() is not None, "sbatch")  # type: ignore[misc]
+        time.sleep(moments.uniform(0, 0.8))
+        client.kill()
+        client.wait()
+    until(lambda: none_is_left(tmp_path), "the end of the last sbatch")
+    two_hours_later(lab.workspace)
+    tidy(lab.workspace)
+    runs = is_in_order(lab.workspace, jobs_by_folder())
+    assert runs
+    assert {state.status for state in ended(*runs)} == {RunStatus.COMPLETED}
+
+
+def test_an_sbatch_that_outlives_its_client_is_waited_for(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
+    environ = slow_sbatch(slurm, tmp_path, 4)
+    client = subprocess.Popen([COMMAND, "submit", "--site", "slurm", lab.source(HELLO) / "train.py"], env=environ)
+    until(lambda: begun(tmp_path), "sbatch")
+    client.kill()
+    client.wait()
+    two_hours_later(lab.workspace)
+    tidy(lab.workspace)
+    (folder,) = run_folders([lab.workspace])
+    assert Run(folder).get_status() == "NotStarted"
+    until(lambda: none_is_left(tmp_path), "the end of sbatch")
+    tidy(lab.workspace)
+    (run,) = is_in_order(lab.workspace, jobs_by_folder())
+    assert ended(run)[0].status is RunStatus.COMPLETED
+
+
+def test_a_submission_settles_those_before_it(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
+    environ = slow_sbatch(slurm, tmp_path, 60)
+    client = subprocess.Popen(
+        [COMMAND, "submit", "--site", "slurm", lab.source(HELLO) / "train.py"], env=environ, process_group=0
+    )
+    until(lambda: begun(tmp_path), "sbatch")
+    os.killpg(client.pid, 9)
+    client.wait()
+    two_hours_later(lab.workspace)
+    run = lab.submit(HELLO)
+    assert is_in_order(lab.workspace, jobs_by_folder()) == [run] or [
+        run.id for run in is_in_order(lab.workspace, jobs_by_folder())
+    ]
+    assert run_folders([lab.workspace]) == [run.folder]
+    assert ended(run)[0].status is RunStatus.COMPLETED
