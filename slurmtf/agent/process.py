@@ -72,6 +72,7 @@ class Child:
             for file in files:
                 os.close(file)
         self._kill_at: Optional[float] = None
+        self.killed = False
 
     @property
     def pid(self) -> int:
@@ -80,6 +81,7 @@ class Child:
     def poll(self) -> Optional[int]:
         """Return the return code when the command has ended; kill what has outlived its grace time."""
         if self._process.poll() is None and self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self.killed = True
             self.send(signal.SIGKILL)
         returncode = self._process.poll()
         if returncode is not None:
@@ -100,8 +102,9 @@ class Child:
             self.send(signal.SIGTERM)
 
     def kill_after(self, grace_s: float) -> None:
-        """Kill the command when it has not ended after the grace time."""
-        self._kill_at = self._kill_at or time.monotonic() + grace_s
+        """Kill the command when it has not ended after the grace time; the shortest that was given counts."""
+        kill_at = time.monotonic() + grace_s
+        self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
 
 
 def outlive_parent() -> None:

@@ -108,6 +108,8 @@ class Supervisor:
         self._note_verdict()
         if self._completion.verdict and not self._stop_order:
             self._stop(needed=not self._completion.verdict.success)
+        if self._stop_order and self._launcher and not self._rendezvous.present:
+            self._launcher.kill_after(LAST_WORDS_S)  # it waits for tasks that are lost, or have not been there yet
 
     def _hear_last_words(self) -> None:
         """Take in reports that are still on their way when the launcher has ended."""
@@ -217,7 +219,7 @@ class Supervisor:
             cause = "time-limit" if self._overtime else self._cause_of_kill()
             end = {"exit_code": None, "signal": self._kill_signal or int(signal.SIGTERM)}
             return self._finish(end, cause, "")
-        if verdict is None or (returncode < 0 and verdict.rank in self._lost):  # a killed launcher takes its tasks with it
+        if verdict is None or (self._launcher_died(returncode) and verdict.rank in self._lost):
             missing = [role.label for role in self._roles if role.rank not in self._ends]
             return self._blame_launcher(returncode, missing)
         if verdict.success:
@@ -225,6 +227,10 @@ class Supervisor:
         if verdict.message or verdict.rank is None:  # what the task ended with then, it ended with because of us
             return self._finish({"exit_code": 1, "signal": None}, "task", self._last_words())
         return self._finish(self._ends[verdict.rank], "script", self._last_words())
+
+    def _launcher_died(self, returncode: int) -> bool:
+        """Tell whether somebody else has killed the launcher, who takes its tasks with it."""
+        return returncode < 0 and self._launcher is not None and not self._launcher.killed
 
     def _was_killed(self) -> bool:
         """Tell whether the job was ended from outside: a task's end by the same signal may be heard before our own."""

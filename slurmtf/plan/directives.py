@@ -79,11 +79,9 @@ def _computed(
 
 def _shape(site: Site, resources: Resources) -> Iterable[tuple[str, Value]]:
     yield "nodes", resources.nodes
+    yield "ntasks-per-node", resources.tasks_per_node  # not ntasks: Slurm gives a busy node less room than the next one
     if resources.cyclic:
-        yield "ntasks", resources.tasks
         yield "distribution", "cyclic"
-    else:
-        yield "ntasks-per-node", resources.tasks_per_node
     if resources.cpus_per_task is not None:
         yield "cpus-per-task", resources.cpus_per_task
     if resources.gpus_per_node:

@@ -79,7 +79,7 @@ def resolve(
         host_suffix=site.network.host_suffix,
         interface=site.network.interface,
         directives=tuple(found),
-        shell=_shell(estimator, site, software),
+        shell=_shell(estimator, site, software, tasks),
         launcher=name,
         launch=tuple(launchers.find(name, where, site)(launch)),
         python=software.python,
@@ -226,7 +226,7 @@ def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tu
     return own, f"site {site.name}: launcher"
 
 
-def _shell(estimator: Estimator, site: Site, software: Software) -> Shell:
+def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks) -> Shell:
     modules = site.modules
     version = getattr(estimator, "framework_version", None)
     load = [*modules.load, *(modules.tensorflow[version] if version else []), *software.modules]
@@ -234,10 +234,12 @@ def _shell(estimator: Estimator, site: Site, software: Software) -> Shell:
     lines += [("module", "use", folder) for folder in modules.use]
     lines += [("module", "load", name) for name in load]
     needs_init = bool(lines) and modules.init is not None
+    # of what sbatch asked for, so that all nodes have the same room, srun would warn that fewer tasks are started
+    uneven = ["SLURM_NTASKS_PER_NODE"] if tasks.cyclic and tasks.count % estimator.node_count else []
     interface = {"NCCL_SOCKET_IFNAME": site.network.interface} if site.network.interface else {}
     return Shell(
         shebang=site.environment.shebang,
-        unset=tuple(site.environment.unset),
+        unset=(*site.environment.unset, *uneven),
         prologue=tuple(site.environment.prologue),
         modules=(*([("source", str(modules.init))] if needs_init else []), *lines),
         exports={**interface, **site.environment.variables, **software.variables},

@@ -16,6 +16,8 @@ from tests.environments import interpreters
 
 MODULES = sorted(AGENT.glob("*.py"))
 OLDEST = (3, 6)
+OF_THE_JOB = {"hook.py": {"tf_keras"}}
+"""What a module imports from the job's own Python, in which alone it runs."""
 IMPORT_ALL = """
 import importlib, sys
 sys.path.insert(0, sys.argv[1])
@@ -44,7 +46,7 @@ def test_imports_are_absolute_from_the_standard_library_or_relative(path: Path) 
     if oldest is None:
         pytest.skip("no working python3.6 in PATH")
     assert all(level in (0, 1) for level, _ in imports(path))
-    names = {name for level, name in imports(path) if level == 0}
+    names = {name for level, name in imports(path) if level == 0} - OF_THE_JOB.get(path.name, set())
     bare = [str(oldest.path), "-I", "-S", "-c", IMPORT_ALL, "", *sorted(names)]
     done = subprocess.run(bare, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -60,9 +61,29 @@ def namespace(pid: int, kind: str) -> str | None:
         return None
 
 
-def own_namespaces(cluster: Cluster) -> set[str]:
-    holders = [int(record.read_text().split()[0]) for record in cluster.directory.glob("machines/*")]
-    return namespaces(holders) - namespaces([os.getpid()])
+class Namespaces:
+    """The namespaces of a cluster, held open: the kernel gives the number of a dead one to the next."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        holders = [int(record.read_text().split()[0]) for record in cluster.directory.glob("machines/*")]
+        ours = namespaces([os.getpid()])
+        self._open: dict[str, int] = {}
+        for path in (f"/proc/{pid}/ns/{kind}" for pid in holders for kind in KINDS):
+            with contextlib.suppress(OSError):
+                space = str(Path(path).readlink())
+                if space not in ours | self._open.keys():
+                    self._open[space] = os.open(path, os.O_RDONLY)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def populated(self) -> bool:
+        """Tell whether a process lives in one of them."""
+        return bool(living_namespaces() & self._open.keys())
+
+    def __del__(self) -> None:
+        for descriptor in self._open.values():
+            os.close(descriptor)
 
 
 def living_namespaces() -> set[str]:
@@ -87,7 +108,7 @@ def test_stop_leaves_no_trace(tmp_path: Path, own: Cluster) -> None:
     cluster = Cluster(tmp_path / "default")
     before = mounts(cluster), cgroups()
     with cluster:
-        spaces = own_namespaces(cluster)
+        spaces = Namespaces(cluster)
         assert len(spaces) == len(KINDS) * (1 + len(cluster.nodes))
         escape = ["srun", "-N4", "sh", "-c", "setsid sleep 1000 & sleep 1000"]
         client = subprocess.Popen(escape, env=cluster.client_environ())
@@ -95,7 +116,7 @@ def test_stop_leaves_no_trace(tmp_path: Path, own: Cluster) -> None:
         wait_for(lambda: cluster.run("squeue", "--noheader", "--states=running").stdout.count("\n") == 2, "jobs")
         assert mounts(cluster) == before[0]
     assert (mounts(cluster), cgroups()) == before
-    assert not living_namespaces() & spaces
+    assert not spaces.populated()
     assert client.wait(timeout=5)
     assert not cluster.running
 
@@ -121,11 +142,11 @@ def test_a_killed_start_is_cleared_away(own: Cluster, moment: str) -> None:
     with command(own, "start") as starter:
         wait_for((own.directory / moment).exists, moment)
         starter.send_signal(signal.SIGKILL)
-    left = own_namespaces(own)
+    left = Namespaces(own)
     own.start()
     assert answers(own)
     own.stop()
-    assert not living_namespaces() & left
+    assert not left.populated()
 
 
 def test_a_killed_session_takes_its_cluster_along(own: Cluster) -> None:
@@ -138,10 +159,10 @@ def test_a_killed_session_takes_its_cluster_along(own: Cluster) -> None:
     """
     session = subprocess.Popen([sys.executable, "-c", code], cwd=SCRIPT.parents[1])
     wait_for((own.directory / "ready").exists, "ready")
-    left = own_namespaces(own)
+    left = Namespaces(own)
     session.kill()
     assert session.wait() == -signal.SIGKILL
-    wait_for(lambda: not living_namespaces() & left, "the end of its cluster")
+    wait_for(lambda: not left.populated(), "the end of its cluster")
 
 
 def test_a_failed_start_says_why_and_leaves_nothing(own: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """Submits again and again, and kills itself each time at the next step that it takes in the file system.
 
-    python killing.py FOLDER
+    python killing.py FOLDER TARGET
 
 Each submission has a workspace of its own, FOLDER/0, FOLDER/1 ...; the last one lives. Kept apart from the tests since they
 may have threads, and this forks.
@@ -20,8 +20,8 @@ from slurmtf import Experiment, TensorFlow
 STEPS = {"open", "os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "subprocess.Popen"}
 
 
-def main(folder: Path) -> None:
-    estimator = TensorFlow(folder / "source", compute_target="slurm")
+def main(folder: Path, target: str) -> None:
+    estimator = TensorFlow(folder / "source", compute_target=target)
     Experiment("lab", folder / "rehearsal").plan(estimator)  # imports what a submission needs
     for step in itertools.count():
         child = os.fork()
@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
 
 
 def killer(last: int, workspace: str) -> Any:
-    """An audit hook (PEP 578) that kills the process before its step number `last` in the workspace, or to sbatch."""
+    """An audit hook (PEP 578) that kills the process before its step number `last` in the workspace, or to the job's start."""
     taken = itertools.count()
 
     def on_event(event: str, facts: tuple[Any, ...]) -> None:
@@ -51,4 +51,4 @@ def reads(event: str, facts: tuple[Any, ...]) -> bool:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])
