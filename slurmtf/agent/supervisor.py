@@ -12,7 +12,7 @@ import time
 from typing import Any, Dict, List, Mapping, Optional, Set
 
 from . import cluster, ending, identity, result, wire, workdir
-from .completion import Completion
+from .completion import Completion, Verdict
 from .journal import Journal
 from .layout import RunLayout
 from .process import Child, Signals
@@ -23,6 +23,8 @@ HEARTBEAT_S = 60.0
 TICK_S = 1.0
 LAST_WORDS_S = 5.0
 LAST_LINES = 20
+START_S = 600.0
+"""Seconds after the first task in which all must be there: one whose agent can't start would keep the others waiting."""
 AT_ONCE_S = 2.0
 """Slurm ends all processes of a job at once: what comes within this time of a task's end belongs to it."""
 LISTEN_S = 0.5
@@ -43,6 +45,7 @@ class Supervisor:
         self._log_start = os.path.getsize(layout.job_log) if os.path.exists(layout.job_log) else 0
         self._began = time.monotonic()
         self._hellos: Dict[int, wire.Message] = {}
+        self._start_by: Optional[float] = None
         self._ends: Dict[int, Dict[str, Any]] = {}
         self._lost: Set[int] = set()
         self._kill_signal: Optional[int] = None
@@ -104,6 +107,7 @@ class Supervisor:
         for number in self._signals.take():
             self._on_signal(number)
         self._watch_time()
+        self._watch_start()
         self._completion.tick(time.monotonic())
         self._note_verdict()
         if self._completion.verdict and not self._stop_order:
@@ -130,6 +134,7 @@ class Supervisor:
 
     def _on_hello(self, rank: int, message: wire.Message) -> None:
         self._hellos[rank] = message
+        self._start_by = self._start_by or time.monotonic() + START_S
         if self._stop_order:
             self._rendezvous.tell(rank, self._stop_order)
         elif len(self._hellos) == len(self._roles):
@@ -201,6 +206,15 @@ class Supervisor:
             self._overtime = True
             self._journal.write("time-limit", limit_s=limit)
             self._stop()
+
+    def _watch_start(self) -> None:
+        """Give up waiting for tasks that never come."""
+        late = self._start_by is not None and time.monotonic() >= self._start_by
+        missing = [role for role in self._roles if role.rank not in self._hellos] if late else []
+        if missing and not self._completion.verdict:
+            names = ", ".join(role.label for role in missing[:8])
+            text = "{} had not come {:.0f} s after the first task".format(names, START_S)
+            self._completion.verdict = Verdict(False, missing[0].rank, text)
 
     def _stop(self, **facts: Any) -> None:
         """End all tasks; the launcher is killed when it outlives them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,16 @@ def from_yaml(path: str | Path) -> Estimator:
 
 
 def from_document(document: Document, base: Path, overrides: dict[str, Any] | None = None) -> Estimator:
-    """Return the estimator of a document, with ``overrides`` (parameter to value) in place of what it says."""
+    """Return the estimator of a document, with ``overrides`` (parameter to value) in place of what it says.
+
+    Paths in the document, of the source and of a profile, are relative to ``base``.
+    """
     data = {**document.data, **(overrides or {})}
     kind = _kind(document, data.pop("estimator", "TensorFlow"))
     if "source_directory" not in (overrides or {}):
         data["source_directory"] = str(base / Path(str(data.get("source_directory") or ".")).expanduser())
+    if "compute_target" not in (overrides or {}) and os.sep in str(data.get("compute_target") or ""):
+        data["compute_target"] = str(base / Path(data["compute_target"]).expanduser())
     try:
         return document.parse(kind, data)
     except SpecError as err:

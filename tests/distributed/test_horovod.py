@@ -43,11 +43,35 @@ def uses_gloo(training: Training) -> bool:
 
 @pytest.mark.parametrize("example", ["horovod-keras", "horovod-loop"])
 def test_on_two_nodes(example: str, trainings: Trainings, tf_classic: Path) -> None:
-    for place in ("srun", "mpirun", "gloo"):  # one by one: ranks that wait by MPI take a core each
-        training = trainings.start(place, example, tf_classic)
+    started = [trainings.start(place, example, tf_classic) for place in ("srun", "mpirun", "gloo")]
+    for training in started:
         assert_one_world(training.results(), 4)
-        assert uses_gloo(training) == (place == "gloo")
-    assert "Gloo" in training.run.plan["choice"]
+    assert [uses_gloo(training) for training in started] == [False, False, True]
+    assert "Gloo" in started[-1].run.plan["choice"]
+
+
+def test_on_this_machine(trainings: Trainings, tf_classic: Path) -> None:
+    gloo = trainings.start("local", "horovod-keras", tf_classic)
+    assert_one_world(gloo.results(), 2)
+    mpi = trainings.start("local mpirun", "horovod-loop", tf_classic)
+    assert_one_world(mpi.results(), 2)
+    assert uses_gloo(gloo) and not uses_gloo(mpi)
+
+
+def test_newest_tensorflow(trainings: Trainings, tf_newest: Path) -> None:
+    each = {"process_count_per_node": 1}
+    started = [
+        trainings.start("srun", "horovod-loop", tf_newest, **each),
+        trainings.start("gloo", "horovod-keras3", tf_newest, **each),
+        trainings.start("mpirun", "horovod-keras3", tf_newest, **each),
+        trainings.start("gloo", "horovod-keras", tf_newest, **each, legacy_keras=True),
+    ]
+    for training in started:
+        assert_one_world(training.results(), 2)
+
+
+def test_keras3_on_this_machine(trainings: Trainings, tf_newest: Path) -> None:
+    assert_one_world(trainings.start("local", "horovod-keras3", tf_newest).results(), 2)
 
 
 @pytest.mark.parametrize(("example", "script"), [("horovod-loop", "train.py"), ("mpi4py-pi", "pi.py")])

@@ -23,14 +23,6 @@ def faults(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def faults24(slurm24: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
-    with pytest.MonkeyPatch.context() as patch:
-        made = Faults(lab_at(slurm24, tmp_path_factory.mktemp("faults24"), patch))
-        yield made
-        made.clean_up()
-
-
-@pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
     """Runs on this machine alone: no Slurm is needed."""
     with pytest.MonkeyPatch.context() as patch:

@@ -154,7 +154,7 @@ class Faults:
         if settings.get("compute_target", self.lab.target) == "local":
             own.pop("memory")
         script = settings.pop("script", ACTOR)
-        run = self.lab.submit(script, distributed_training=distribution, script_params=params, **{**own, **settings})
+        run = self.lab.submit(script, distributed_training=distribution, **{**own, "script_params": params, **settings})
         self.runs.append(run)
         return run
 
@@ -173,10 +173,10 @@ def playing(run: Run, *labels: str, seconds: float = 90) -> None:
         until((run.folder / "outputs" / f"{label}.here").exists, f"{label} of {run.id}", seconds)
 
 
-def end_of(run: Run, seconds: float = 90) -> RunState:
+def end_of(run: Run, seconds: float = 90, left_s: float = PROMPT_S) -> RunState:
     """The run's last state. Checks that it leaves nothing: no process on any node, no allocation."""
     state = ended(run, seconds=seconds)[0]
-    nothing_left(run)
+    nothing_left(run, left_s)
     return state
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slurmtf import MultiWorker, ParameterServer, Run
+from tests.slurm.conftest import lab_at
 from tests.slurm.support import call, ended, journal
 
 from .support import Faults, completed, label_host, planned
@@ -25,9 +27,9 @@ SHAPES: dict[str, tuple[int, ParameterServer | MultiWorker]] = {
 ACTS = {"worker": "work()", "chief": "here(); time.sleep(2)", "ps": "serve()"}
 
 
-@pytest.mark.parametrize("where", ["faults", "faults24"])
-def test_as_planned(where: str, request: pytest.FixtureRequest) -> None:
-    faults: Faults = request.getfixturevalue(where)
+@pytest.mark.parametrize("variant", ["slurm", "slurm24"])
+def test_as_planned(variant: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = Faults(lab_at(request.getfixturevalue(variant), tmp_path, monkeypatch))
     runs = {name: faults.submit(shape, ACTS, node_count=nodes, memory="300M") for name, (nodes, shape) in SHAPES.items()}
     for state in ended(*runs.values(), seconds=150):
         completed(state)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from slurmtf import Environment, ParameterServer
+from tests.agent.jobs import Job, make_job, many
 from tests.slurm.support import until
 
-from .support import Faults, completed, end_of, gated_python, the
+from .support import ACTOR, Faults, completed, end_of, gated_python, the
 
 pytestmark = pytest.mark.slurm
 
@@ -35,8 +38,6 @@ def test_one_task_is_late(target: str, faults: Faults, tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["slurm", "local"])
 def test_an_agent_stands_still(target: str, faults: Faults) -> None:
     """A node that is so busy that a task's agent does not get on for some seconds."""
-    import signal
-
     nodes = 2 if target == "slurm" else 1
     acts = {"worker": "work(after=('ps-0',))", "ps": "serve()"}
     run = faults.submit(ParameterServer(2, 1, layout="original"), acts, compute_target=target, node_count=nodes)
@@ -46,3 +47,35 @@ def test_an_agent_stands_still(target: str, faults: Faults) -> None:
     agent.kill(signal.SIGCONT)
     completed(end_of(run))
     until(lambda: not Path(f"/proc/{agent.pid}").exists(), "the agent's end")
+
+
+def test_one_task_never_comes(tmp_path: Path) -> None:
+    """Its agent could not start: the others do not wait for it until the time limit."""
+    job = make_job(tmp_path, ACTOR)
+    many(job, 3)
+    _hurry(job)
+    python = gated_python(tmp_path)
+    Path(python).write_text(Path(python).read_text().replace("while [ ! -e", "exit 9; while [ ! -e"))
+    job.agent_python = python
+    job.launcher = [python, "-I", job.layout.agent, "spawn", "3", "--"]
+    try:
+        assert job.run() == 1
+        assert job.end["cause"] == "task"
+        assert job.end["message"] == "worker-1 had not come 2 s after the first task"
+        assert not job.events("task-started")
+        job.await_nobody()
+    finally:
+        job.clean_up()
+
+
+def _hurry(job: Job) -> None:
+    """Let the job's supervisor give up after 2 s."""
+    with zipfile.ZipFile(job.layout.agent) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = next(name for name in members if name.endswith("/supervisor.py"))
+    patient = members[name]
+    members[name] = patient.replace(b"START_S = 600.0", b"START_S = 2.0")
+    assert members[name] != patient
+    with zipfile.ZipFile(job.layout.agent, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)

@@ -1,0 +1,64 @@
+"""The logs of many tasks as one."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf import ParameterServer, Run, RunStatus
+
+from .support import Faults, end_of
+
+# Each says its word when the one before has said its own, a second later: the logs' clock ticks five times in that.
+TALK = """
+def say(turn, text, end="\\n"):
+    told = pathlib.Path("outputs")
+    while turn and not (told / f"turn-{turn - 1}").exists():
+        time.sleep(0.05)
+    time.sleep(0.5)
+    print(text, end=end, flush=True)
+    time.sleep(0.5)
+    (told / f"turn-{turn}").touch()
+"""
+ACTS = {
+    "ps-0": f"{TALK}\nsay(1, 'second')\nsay(4, 'cut short', end='')\nstay()",
+    "worker-0": f"{TALK}\nsay(0, 'first')\nsay(3, 'fourth')\nstay()",
+    "worker-1": f"{TALK}\nsay(2, 'third')\nsay(5, 'cut too', end='')\nos.kill(os.getpid(), signal.SIGKILL)",
+}
+WHOLE = ["worker-0 | first", "ps-0 | second", "worker-1 | third", "worker-0 | fourth"]
+
+
+@pytest.fixture(scope="module")
+def run(here: Faults) -> Run:
+    made = here.submit(ParameterServer(2, 1, layout="original"), ACTS)
+    assert end_of(made).status is RunStatus.FAILED
+    return made
+
+
+def lines(here: Faults, run: Run, *options: str) -> list[str]:
+    done = here.lab.slurmtf("logs", str(run.folder), *options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_in_the_order_of_time_and_nothing_is_lost(here: Faults, run: Run) -> None:
+    found = lines(here, run)
+    assert found[:4] == WHOLE
+    assert sorted(found[4:]) == ["ps-0 | cut short", "worker-1 | cut too"]
+
+
+def test_one_role(here: Faults, run: Run) -> None:
+    assert lines(here, run, "--role", "worker") == [WHOLE[0], WHOLE[2], WHOLE[3], "worker-1 | cut too"]
+    assert lines(here, run, "--role", "worker-0") == ["first", "fourth"]
+
+
+@pytest.mark.parametrize(
+    ("rank", "expected"), [(0, ["second", "cut short"]), (1, ["first", "fourth"]), (2, ["third", "cut too"])]
+)
+def test_one_rank(rank: int, expected: list[str], here: Faults, run: Run) -> None:
+    assert lines(here, run, "--rank", str(rank)) == expected
+
+
+def test_no_such_rank(here: Faults, run: Run) -> None:
+    done = here.lab.slurmtf("logs", str(run.folder), "--rank", "3")
+    assert done.returncode != 0
+    assert "3 is not one of the 3 ranks" in done.stderr

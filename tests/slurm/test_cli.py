@@ -1,0 +1,307 @@
+"""The `slurmtf` command, as a user or a program calls it, on real runs."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Run, RunStatus
+from slurmtf.cli.app import COMMANDS
+
+from .support import (
+    COMMAND,
+    HELLO,
+    SECONDS,
+    WAIT,
+    Lab,
+    call,
+    ended,
+    envelope,
+    files,
+    here,
+    in_status,
+    job_of,
+    problems,
+    slurmtf,
+    states,
+    until,
+)
+
+pytestmark = pytest.mark.slurm
+
+# Speaks in three parts, then ends as it is told.
+TALKS = """
+import pathlib, sys, time
+print("first", flush=True)
+print("trouble", file=sys.stderr, flush=True)
+time.sleep(1)
+print("second", flush=True)
+print("third, without an end", end="", flush=True)
+sys.exit(int(sys.argv[1]))
+"""
+
+WAITS_AND_TALKS = "print('waiting', flush=True)" + WAIT
+
+STATE = {
+    *("id", "experiment", "folder", "status", "job_id", "cause", "message", "reason", "exit_code", "signal", "nodes"),
+    *("submitted", "started", "ended", "expected_start", "attempt", "doubt"),
+}
+
+
+@pytest.mark.parametrize("site", ["local", "slurm"])
+def test_run_follows_and_ends_as_the_run_did(lab: Lab, site: str) -> None:
+    script = lab.source(TALKS) / "train.py"
+    good, bad = (lab.slurmtf("run", "--site", site, script, "--", str(code)) for code in (0, 5))
+    assert [good.returncode, bad.returncode] == [0, 5]
+    assert good.stdout == "first\nsecond\nthird, without an end" or sorted(good.stdout.splitlines()) == sorted(
+        ["first", "trouble", "second", "third, without an end"]
+    )
+    runs = [Run.find(name, lab.workspace) for name in os.listdir(lab.workspace / "train")]
+    assert sorted(state.status.value for state in states(*runs)) == ["Completed", "Failed"]
+    failed = next(run for run in runs if run.get_status() == "Failed")
+    assert f"run {failed.id} in {failed.folder}" in bad.stderr
+    assert "main-0 ended with exit code 5" in bad.stderr
+    assert "Failed" in bad.stderr
+    assert "Completed" in good.stderr
+
+    data = json.loads(lab.slurmtf("run", "--json", "--site", site, script, "--", "5").stdout)
+    assert (data["ok"], data["command"], data["data"]["status"], data["data"]["exit_code"]) == (True, "run", "Failed", 5)
+
+
+def test_plan_render_and_dry_run_touch_nothing(lab: Lab, tmp_path: Path) -> None:
+    script = lab.source(HELLO) / "train.py"
+    lab.workspace.mkdir()
+    (lab.workspace / "there").write_text("before")
+    before, queue = files(tmp_path), call("squeue", "--states=all")
+    options = ["--site", "slurm", "-G", "2", "-t", "10", script, "--", "--lr", "0.1"]
+    texts = [lab.slurmtf(*words, *options) for words in (["plan"], ["render"], ["run", "--dry-run"], ["submit", "--dry-run"])]
+    assert [done.returncode for done in texts] == [0, 0, 0, 0], [done.stderr for done in texts]
+    plan, rendered, dry_run, dry_submit = (done.stdout for done in texts)
+    assert rendered == dry_run == dry_submit
+    assert rendered.startswith("#!/bin/bash\n#SBATCH --job-name=train\n")
+    assert "#SBATCH --gres=gpu:2\n" in rendered
+    assert rendered.rstrip().endswith("train.py --lr 0.1")
+    assert "slurm (slurm)" in plan
+
+    options.insert(0, "--json")
+    decided = envelope(lab.slurmtf("plan", *options))
+    assert decided["data"]["resources"]["gpus_per_node"] == 2
+    assert decided["data"]["command"][-3:] == ["train.py", "--lr", "0.1"]
+    assert envelope(lab.slurmtf("render", *options))["data"] == {"script": rendered}
+    assert envelope(lab.slurmtf("run", "--dry-run", *options))["data"] == {"script": rendered}
+    assert files(tmp_path) == before
+    assert call("squeue", "--states=all") == queue
+
+
+def test_the_life_of_a_run(lab: Lab) -> None:
+    script = lab.source(WAITS_AND_TALKS) / "train.py"
+    submitted = lab.slurmtf("submit", "--site", "slurm", "--experiment", "life", script)
+    assert submitted.returncode == 0, submitted.stderr
+    name = submitted.stdout.strip()
+    run = Run.find(name, lab.workspace)
+    here(run)
+    job_id = job_of(run)
+
+    for way in (name, name[-6:], job_id, "last", str(run.folder)):
+        assert lab.data("status", way)["id"] == name
+    status = lab.slurmtf("status")
+    assert status.returncode == 0
+    assert {"Running", f"job        {job_id}", str(run.folder)} <= {
+        *status.stdout.split(),
+        *status.stdout.splitlines(),
+        *folder_of(status.stdout),
+    }
+    listed = lab.slurmtf("ls").stdout.splitlines()
+    assert listed[0].split() == ["RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY"]
+    assert listed[1].split()[:3] == [name, "Running", job_id]
+    (data,) = lab.data("ls", "--experiment", "life")
+    assert set(data) == STATE
+    assert lab.data("ls", "--experiment", "other") == []
+
+    assert lab.slurmtf("logs", name).stdout == "waiting\n"
+    assert lab.data("logs", name)["files"] == [f"{run.folder}/logs/main-0.out", f"{run.folder}/logs/main-0.err"]
+    following = subprocess.Popen([COMMAND, "logs", "-f", name, "-w", lab.workspace], stdout=subprocess.PIPE, text=True)
+    waiting = subprocess.Popen([COMMAND, "wait", name, "-w", lab.workspace], stderr=subprocess.DEVNULL)
+    assert following.stdout
+    assert following.stdout.readline() == "waiting\n"
+
+    cancelled = lab.slurmtf("cancel", name)
+    assert (cancelled.returncode, cancelled.stdout) == (0, f"{name}: asked to end\n")
+    assert following.wait(SECONDS) == waiting.wait(SECONDS) == 130
+    following.stdout.close()
+    assert lab.slurmtf("cancel", name).stdout == f"{name}: was Canceled\n"
+    (again,) = lab.data("cancel", name)
+    assert again == {"id": name, "status": "Canceled", "was": "Canceled"}
+    end = envelope(lab.slurmtf("wait", name, "--json"))
+    assert (end["command"], set(end["data"]), end["data"]["status"]) == ("wait", STATE, "Canceled")
+
+
+def folder_of(text: str) -> list[str]:
+    return [line.removeprefix("folder").strip() for line in text.splitlines() if line.startswith("folder")]
+
+
+def test_logs(lab: Lab) -> None:
+    run = lab.submit(TALKS, script_params=["0"])
+    followed = lab.slurmtf("logs", "-f", run.id)
+    assert followed.returncode == 0
+    assert sorted(followed.stdout.splitlines()) == ["first", "second", "third, without an end", "trouble"]
+    ended(run)
+    whole = lab.slurmtf("logs", run.id)
+    assert sorted(whole.stdout.splitlines()) == ["first", "second", "third, without an end", "trouble"]
+    assert lab.slurmtf("logs", run.id, "--role", "main").stdout == whole.stdout
+    assert lab.slurmtf("logs", run.id, "--role", "main-0").stdout == whole.stdout
+    (problem,) = problems_of_text(lab.slurmtf("logs", run.id, "--role", "ps"))
+    assert "has no log of ps" in problem
+    Path(run.layout.job_log).write_text("srun: from the launcher\n")
+    assert lab.slurmtf("logs", run.id, "--job").stdout == "srun: from the launcher\n"
+    assert lab.data("logs", run.id, "--job") == {"files": [run.layout.job_log]}
+
+
+def problems_of_text(done: subprocess.CompletedProcess[str]) -> list[str]:
+    assert (done.returncode, done.stdout) == (2, "")
+    return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+
+
+def test_sites(lab: Lab, tmp_path: Path) -> None:
+    names = {data["name"] for data in lab.data("sites", "list")}
+    assert {"local", "slurm", "della"} <= names
+    assert lab.data("sites", "show", "slurm")["scheduler"] == "slurm"
+    assert envelope(lab.slurmtf("sites", "validate", "slurm", "local", "--json"))["command"] == "sites validate"
+    (tmp_path / "mine.yaml").write_text("extends: slurm\ndefaults: {partition: low, time: 9}\n")
+    run = lab.submit(HELLO, compute_target=str(tmp_path / "mine.yaml"))
+    assert "PARTITION" not in lab.slurmtf("status", run.id).stdout
+    assert call("squeue", "--noheader", "--states=all", f"--jobs={job_of(run)}", "--format=%P %l") == "low 9:00"
+    ended(run)
+    (tmp_path / "wrong.yaml").write_text("extends: slurm\nlaunchre: {default: srun}\n")
+    (problem,) = problems(lab.slurmtf("sites", "validate", str(tmp_path / "wrong.yaml"), "--json"))
+    assert problem["where"].endswith("wrong.yaml:2: launchre") or "wrong.yaml" in problem["where"]
+    assert "launcher" in problem["remedy"]
+
+
+def test_errors_have_the_same_envelope(lab: Lab) -> None:
+    script = str(lab.source(HELLO) / "train.py")
+    for argv in (
+        ["status", "nothing"],
+        ["logs", "nothing"],
+        ["wait", "nothing"],
+        ["cancel", "nothing"],
+        ["submit", "nowhere/train.py"],
+        ["run", script, "--site", "nowhere"],
+        ["plan", script, "--time", "soon"],
+        ["render", script, "--nodes", "-3"],
+        ["submit", script, "--site", "slurm", "--partition", "nowhere"],
+        ["submit", script, "--nodes", "many"],
+        ["ls", "--what"],
+        ["sites", "show", "nowhere"],
+    ):
+        listed = problems(lab.slurmtf(*argv, "--json"))
+        assert all(problem["what"] for problem in listed), argv
+        text = lab.slurmtf(*argv)
+        assert (text.returncode, text.stdout) == (2, ""), argv
+        assert "Traceback" not in text.stderr
+        assert "rror: " in text.stderr
+    assert not lab.workspace.exists() or not list(lab.workspace.glob("*/*/plan.json"))
+
+
+def test_help_of_every_command() -> None:
+    for name in COMMANDS:
+        done = slurmtf(name, "--help")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.startswith("Usage: slurmtf")
+
+
+@contextmanager
+def in_terminal(*argv: str | Path, workspace: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A command as a shell starts it: in a terminal, and in a process group of its own that Ctrl-C goes to."""
+    terminal, its_end = pty.openpty()
+    environ = {**os.environ, "SLURMTF_WORKSPACE": str(workspace), "TERM": "xterm", "COLUMNS": "200"}
+    command = [
+        sys.executable,
+        "-c",
+        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])",
+    ]
+    process = subprocess.Popen(
+        [*command, COMMAND, *argv], env=environ, stdin=its_end, stdout=its_end, stderr=its_end, start_new_session=True
+    )
+    os.close(its_end)
+    try:
+        yield process, terminal
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+
+
+def read_until(terminal: int, word: bytes, seconds: float = SECONDS) -> bytes:
+    """What a terminal shows up to a word; all of it when the command has ended."""
+    seen, deadline = b"", time.monotonic() + seconds
+    os.set_blocking(terminal, False)
+    while not word or word not in seen:
+        assert time.monotonic() < deadline, (word, seen)
+        try:
+            seen += os.read(terminal, 65536)
+        except BlockingIOError:
+            time.sleep(0.05)
+        except OSError as error:
+            if error.errno == errno.EIO:  # nobody has the other end open any more
+                return seen
+            raise
+    return seen
+
+
+@pytest.mark.parametrize("site", ["local", "slurm"])
+def test_ctrl_c_detaches(lab: Lab, site: str) -> None:
+    script = lab.source(WAITS_AND_TALKS) / "train.py"
+    with in_terminal("run", "--site", site, script, workspace=lab.workspace) as (process, terminal):
+        read_until(terminal, b"waiting")
+        os.write(terminal, b"\x03")
+        said = read_until(terminal, b"")
+        assert process.wait(SECONDS) == 130
+    run = Run.find("last", lab.workspace)
+    assert f"slurmtf logs -f {run.id}".encode() in said
+    assert f"slurmtf cancel {run.id}".encode() in said
+    assert b"Traceback" not in said
+    time.sleep(1)
+    assert run.get_status() == "Running"
+    run.cancel()
+    in_status(run, RunStatus.CANCELED)
+
+
+def test_ctrl_c_while_queued(lab: Lab) -> None:
+    script = lab.source(HELLO) / "train.py"
+    with in_terminal("run", "--site", "slurm", "--sbatch", "hold", script, workspace=lab.workspace) as (process, terminal):
+        seen = read_until(terminal, b"JobHeldUser")
+        assert b"Queued" in seen
+        os.killpg(os.getpgid(process.pid), signal.SIGINT)
+        read_until(terminal, b"")
+        assert process.wait(SECONDS) == 130
+    run = Run.find("last", lab.workspace)
+    assert run.get_status() == "Queued"
+    call("scontrol", "release", job_of(run))
+    assert ended(run)[0].status is RunStatus.COMPLETED
+
+
+def test_a_reader_that_goes_away(lab: Lab) -> None:
+    run = lab.submit("for number in range(100_000): print(number)")
+    ended(run)
+    done = subprocess.run(
+        ["sh", "-c", f'"{COMMAND}" logs "{run.folder}" | head -n 1'],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=True,
+    )
+    assert done.stdout == "0\n"
+    assert "Traceback" not in done.stderr
+    until(lambda: run.get_status() == "Completed", "its end")
