@@ -6,7 +6,7 @@ used during ``hvd.init()`` only. It knows no passwords: requests are taken from 
 
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from typing import Any, Collection, Dict
 
 TIMEOUT_S = 300
@@ -20,6 +20,11 @@ class _Store(ThreadingMixIn, HTTPServer):
         super().__init__(("", 0), _Handler)
         self.values: Dict[str, bytes] = {}
         self._allowed = set(allowed) | {"127.0.0.1"}
+
+    def server_bind(self) -> None:
+        """Bind without HTTPServer's look-up of our own name, which takes seconds where the name service is slow."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
         return client_address[0] in self._allowed

@@ -126,15 +126,19 @@ class Task:
         address, key = self._environ.pop(wire.ADDRESS, ""), self._environ.pop(wire.KEY, "")
         if not address:
             return None
-        connection = wire.connect(address, CONNECT_TIMEOUT_S)
-        if connection is None:
-            raise OSError("task {} can't reach its supervisor at {}".format(self.role.label, address))
-        link = Link(connection)
         host = identity.host(self._environ)
         facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host)}
-        link.join(key, facts)
-        outlive_parent()
-        return link
+        trouble = "nothing answers"
+        for connection in wire.connections(address, CONNECT_TIMEOUT_S):
+            try:
+                link = Link(connection)
+                link.join(key, facts)
+                outlive_parent()
+                return link
+            except (OSError, ValueError) as err:  # another program may have that port on this node
+                connection.close()
+                trouble = str(err)
+        raise OSError("task {} can't join its supervisor at {}: {}".format(self.role.label, address, trouble))
 
     def _address(self, host: str) -> str:
         name = "localhost" if self._plan["scheduler"] == "local" else host + self._plan["host_suffix"]

@@ -5,7 +5,7 @@ import hmac
 import json
 import os
 import socket
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 ADDRESS = "SLURMTF_RENDEZVOUS"
 KEY = "SLURMTF_RENDEZVOUS_KEY"
@@ -78,13 +78,12 @@ def parse_address(text: str) -> List[Tuple[str, int]]:
     return [(item.split()[0], int(item.split()[1])) for item in text.split(",")]
 
 
-def connect(text: str, timeout_s: float) -> Optional[socket.socket]:
-    """Return a connection to the first of the supervisor's addresses that answers."""
+def connections(text: str, timeout_s: float) -> Iterator[socket.socket]:
+    """Yield a connection to each of the supervisor's addresses that answers."""
     for address in parse_address(text):
         try:
             connection = socket.create_connection(address, timeout=timeout_s)
         except OSError:
             continue
         keep_alive(connection)
-        return connection
-    return None
+        yield connection

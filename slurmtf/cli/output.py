@@ -79,8 +79,8 @@ def fail(error: SlurmtfError) -> int:
 
 
 def fail_usage(error: click.ClickException) -> int:
-    """Tell a wrong command line and return the exit code."""
-    if _Mode.json:
+    """Tell a wrong command line and return the exit code. It may be wrong before its ``--json`` has been read."""
+    if _Mode.json or "--json" in sys.argv:
         _print_envelope(False, None, (), _facts("UsageError", error.exit_code, [Problem("", error.format_message())]))
     else:
         error.show()

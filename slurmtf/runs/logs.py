@@ -71,8 +71,9 @@ class LogReader:
     def show_rest(self) -> None:
         """Print all that is left, of a run that has ended."""
         self.show_new(history=not self._read)
+        many = len({path.stem for path in self.files()}) > 1
         for path, rest in self._rest.items():
-            self._print(path, rest, many=len({path.stem for path in self._rest}) > 1)
+            self._print(path, rest + b"\n" if many and rest else rest, many)
         self._rest.clear()
 
     def _clocked(self, path: Path) -> Iterator[_Piece]:

@@ -7,6 +7,7 @@ templates); ``.slurmtf/site_configs`` of the working directory; ``~/.config/slur
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -53,8 +54,9 @@ def available() -> dict[str, Path]:
     """Return the profiles that can be named, with their files."""
     found: dict[str, Path] = {}
     for folder in site_path():
-        for path in sorted(folder.glob("*.yaml")):
-            found.setdefault(path.stem, path)
+        with contextlib.suppress(PermissionError):  # a home that this user may not look into holds no profiles for him
+            for path in sorted(folder.glob("*.yaml")):
+                found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
 
 

@@ -313,7 +313,7 @@ def test_a_task_with_a_wrong_key_runs_nothing(job: Maker, key: str) -> None:
     one.launcher = ["env", f"SLURMTF_RENDEZVOUS_KEY={key}"]
     assert one.run() == 1
     assert one.end["cause"] == "launcher"
-    assert "slurmtf: the supervisor is gone" in one.end["message"]
+    assert "can't join its supervisor" in one.end["message"]
     assert not (one.folder / "outputs" / "ran").exists()
 
 

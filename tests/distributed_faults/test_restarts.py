@@ -37,7 +37,8 @@ def submit(faults: Faults, layout: Any, acts: dict[str, str], restarts: int = 2,
 
 @pytest.fixture(scope="module")
 def runs(faults: Faults) -> dict[str, dict[str, Run]]:
-    serving, coordinated = "bind(); stay()", {"script": COORDINATOR}
+    serving = "bind(); stay()"
+    coordinated: dict[str, Any] = {"script": COORDINATOR}
     return {
         "worker": submit(faults, "original", {**WORK, "worker-0": f"{DIES_ONCE}time.sleep(1); work()"}),
         "ps": submit(faults, "original", {**WORK, "worker-0": "here(); work(after=('ps-0',))", "ps": f"{DIES_ONCE}stay()"}),

@@ -27,15 +27,16 @@ from slurmtf_agent import wire
 from slurmtf_agent.task import Link
 
 def meet(rank):
-    link = Link(wire.connect(os.environ[wire.ADDRESS], 30))
+    link = Link(next(wire.connections(os.environ[wire.ADDRESS], 30)))
     link.join(os.environ[wire.KEY], {"rank": rank, "host": "node%d" % (rank % 64), "pid": rank, "address": "h:%d" % rank})
     return link
 
 def orders(link, wanted):
-    while True:
+    told = {}
+    while told.get("order") != wanted:
         for message in link.receive():
-            if message["order"] == wanted:
-                return message
+            told.update(message)
+    return told
 
 count = int(sys.argv[1])
 with concurrent.futures.ThreadPoolExecutor(16) as pool:
@@ -77,7 +78,8 @@ WORKERS, SERVERS = 6000, 12
 LOOK = """
 import json, os, sys
 config = json.loads(os.environ["TF_CONFIG"])
-print(json.dumps([{role: len(hosts) for role, hosts in config["cluster"].items()}, config["task"], os.environ.get("SITES_OWN")]))
+counts = {role: len(hosts) for role, hosts in config["cluster"].items()}
+print(json.dumps([counts, config["task"], os.environ.get("SITES_OWN")]))
 """
 
 

@@ -53,6 +53,13 @@ sys.exit(int(sys.argv[1]))
 
 WAITS_AND_TALKS = "print('waiting', flush=True)" + WAIT
 
+# The terminal becomes that of the command, as a shell does it: without, Ctrl-C reaches nobody.
+TAKE_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 STATE = {
     *("id", "experiment", "folder", "status", "job_id", "cause", "message", "reason", "exit_code", "signal", "nodes"),
     *("submitted", "started", "ended", "expected_start", "attempt", "doubt"),
@@ -64,10 +71,8 @@ def test_run_follows_and_ends_as_the_run_did(lab: Lab, site: str) -> None:
     script = lab.source(TALKS) / "train.py"
     good, bad = (lab.slurmtf("run", "--site", site, script, "--", str(code)) for code in (0, 5))
     assert [good.returncode, bad.returncode] == [0, 5]
-    assert good.stdout == "first\nsecond\nthird, without an end" or sorted(good.stdout.splitlines()) == sorted(
-        ["first", "trouble", "second", "third, without an end"]
-    )
-    runs = [Run.find(name, lab.workspace) for name in os.listdir(lab.workspace / "train")]
+    assert sorted(good.stdout.splitlines()) == ["first", "second", "third, without an end", "trouble"]
+    runs = [Run(folder) for folder in (lab.workspace / "train").iterdir()]
     assert sorted(state.status.value for state in states(*runs)) == ["Completed", "Failed"]
     failed = next(run for run in runs if run.get_status() == "Failed")
     assert f"run {failed.id} in {failed.folder}" in bad.stderr
@@ -83,8 +88,8 @@ def test_plan_render_and_dry_run_touch_nothing(lab: Lab, tmp_path: Path) -> None
     script = lab.source(HELLO) / "train.py"
     lab.workspace.mkdir()
     (lab.workspace / "there").write_text("before")
-    before, queue = files(tmp_path), call("squeue", "--states=all")
-    options = ["--site", "slurm", "-G", "2", "-t", "10", script, "--", "--lr", "0.1"]
+    before = files(tmp_path)
+    options: list[str | Path] = ["--site", "slurm", "-G", "2", "-t", "10", script, "--", "--lr", "0.1"]
     texts = [lab.slurmtf(*words, *options) for words in (["plan"], ["render"], ["run", "--dry-run"], ["submit", "--dry-run"])]
     assert [done.returncode for done in texts] == [0, 0, 0, 0], [done.stderr for done in texts]
     plan, rendered, dry_run, dry_submit = (done.stdout for done in texts)
@@ -101,7 +106,7 @@ def test_plan_render_and_dry_run_touch_nothing(lab: Lab, tmp_path: Path) -> None
     assert envelope(lab.slurmtf("render", *options))["data"] == {"script": rendered}
     assert envelope(lab.slurmtf("run", "--dry-run", *options))["data"] == {"script": rendered}
     assert files(tmp_path) == before
-    assert call("squeue", "--states=all") == queue
+    assert str(tmp_path) not in call("squeue", "--states=all", "--format=%Z")
 
 
 def test_the_life_of_a_run(lab: Lab) -> None:
@@ -115,13 +120,8 @@ def test_the_life_of_a_run(lab: Lab) -> None:
 
     for way in (name, name[-6:], job_id, "last", str(run.folder)):
         assert lab.data("status", way)["id"] == name
-    status = lab.slurmtf("status")
-    assert status.returncode == 0
-    assert {"Running", f"job        {job_id}", str(run.folder)} <= {
-        *status.stdout.split(),
-        *status.stdout.splitlines(),
-        *folder_of(status.stdout),
-    }
+    shown = dict(line.split(maxsplit=1) for line in lab.slurmtf("status").stdout.splitlines())
+    assert (shown["status"].split()[0], shown["job"], shown["folder"]) == ("Running", job_id, str(run.folder))
     listed = lab.slurmtf("ls").stdout.splitlines()
     assert listed[0].split() == ["RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY"]
     assert listed[1].split()[:3] == [name, "Running", job_id]
@@ -145,10 +145,6 @@ def test_the_life_of_a_run(lab: Lab) -> None:
     assert again == {"id": name, "status": "Canceled", "was": "Canceled"}
     end = envelope(lab.slurmtf("wait", name, "--json"))
     assert (end["command"], set(end["data"]), end["data"]["status"]) == ("wait", STATE, "Canceled")
-
-
-def folder_of(text: str) -> list[str]:
-    return [line.removeprefix("folder").strip() for line in text.splitlines() if line.startswith("folder")]
 
 
 def test_logs(lab: Lab) -> None:
@@ -203,6 +199,8 @@ def test_errors_have_the_same_envelope(lab: Lab) -> None:
         ["submit", script, "--site", "slurm", "--partition", "nowhere"],
         ["submit", script, "--nodes", "many"],
         ["ls", "--what"],
+        ["nonsense"],
+        ["submit"],
         ["sites", "show", "nowhere"],
     ):
         listed = problems(lab.slurmtf(*argv, "--json"))
@@ -226,13 +224,13 @@ def in_terminal(*argv: str | Path, workspace: Path) -> Iterator[tuple[subprocess
     """A command as a shell starts it: in a terminal, and in a process group of its own that Ctrl-C goes to."""
     terminal, its_end = pty.openpty()
     environ = {**os.environ, "SLURMTF_WORKSPACE": str(workspace), "TERM": "xterm", "COLUMNS": "200"}
-    command = [
-        sys.executable,
-        "-c",
-        "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])",
-    ]
     process = subprocess.Popen(
-        [*command, COMMAND, *argv], env=environ, stdin=its_end, stdout=its_end, stderr=its_end, start_new_session=True
+        [sys.executable, "-c", TAKE_TERMINAL, COMMAND, *argv],
+        env=environ,
+        stdin=its_end,
+        stdout=its_end,
+        stderr=its_end,
+        start_new_session=True,
     )
     os.close(its_end)
     try:
@@ -281,8 +279,7 @@ def test_ctrl_c_detaches(lab: Lab, site: str) -> None:
 def test_ctrl_c_while_queued(lab: Lab) -> None:
     script = lab.source(HELLO) / "train.py"
     with in_terminal("run", "--site", "slurm", "--sbatch", "hold", script, workspace=lab.workspace) as (process, terminal):
-        seen = read_until(terminal, b"JobHeldUser")
-        assert b"Queued" in seen
+        read_until(terminal, b"Queued")
         os.killpg(os.getpgid(process.pid), signal.SIGINT)
         read_until(terminal, b"")
         assert process.wait(SECONDS) == 130
@@ -295,13 +292,8 @@ def test_ctrl_c_while_queued(lab: Lab) -> None:
 def test_a_reader_that_goes_away(lab: Lab) -> None:
     run = lab.submit("for number in range(100_000): print(number)")
     ended(run)
-    done = subprocess.run(
-        ["sh", "-c", f'"{COMMAND}" logs "{run.folder}" | head -n 1'],
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=True,
-    )
+    argv = ["sh", "-c", f'"{COMMAND}" logs "{run.folder}" | head -n 1']
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True)
     assert done.stdout == "0\n"
     assert "Traceback" not in done.stderr
     until(lambda: run.get_status() == "Completed", "its end")
