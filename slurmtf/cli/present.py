@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from slurmtf.cli.output import clock, colour, duration
+from slurmtf.diagnosis.dying import advice
 from slurmtf.diagnosis.waiting import hint
 from slurmtf.runs import Run, RunState, RunStatus
 
@@ -40,6 +41,7 @@ def details(run: Run, state: RunState) -> str:
         "run": run.id,
         "status": headline(state) + (f" after {duration(elapsed(state))}" if state.started else ""),
         "why": state.message if state.status.final else hint(state.reason),
+        "advice": advice(state.message) if state.status is RunStatus.FAILED else "",
         "doubt": state.doubt,
         "job": f"{state.job_id}" + (f", restarted {state.attempt} times" if state.attempt else "") if state.job_id else "",
         "nodes": state.nodes,

@@ -1,1 +1,1 @@
-"""Why a run waits, and what to do about it."""
+"""Why a run waits or died, and what to do about it."""

@@ -1,0 +1,45 @@
+"""What Slurm's reasons and a run's last words mean for its user."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.diagnosis.dying import advice
+from slurmtf.diagnosis.waiting import hint
+
+
+@pytest.mark.parametrize(
+    ("reason", "meaning"),
+    [
+        ("PartitionTimeLimit", "it will not start as it is: cancel it, and ask for a time within the partition's limit"),
+        ("ReqNodeNotAvail, UnavailableNodes:node3", "a node that it needs is down or reserved"),
+        ("QOSMaxCpuPerUserLimit", "a limit of the QOS is reached"),
+        ("AssocGrpGRES", "a limit of your account is reached"),
+        ("DependencyNeverSatisfied", "it will not start as it is: cancel it, and submit it without the dependency"),
+        ("JobHeldUser", "it is held: release it"),
+    ],
+)
+def test_a_reason_that_needs_words(reason: str, meaning: str) -> None:
+    assert hint(reason).startswith(meaning)
+
+
+@pytest.mark.parametrize("reason", ["", "Priority", "Resources"])
+def test_a_reason_that_means_wait(reason: str) -> None:
+    assert hint(reason) == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "meaning"),
+    [
+        ("ModuleNotFoundError: No module named 'sklearn.datasets'", "install sklearn.datasets in the job's Python"),
+        ("OMPI was not built with SLURM's PMI support", "srun can't start this MPI"),
+        ("main-0 was killed by signal 9 (SIGKILL)", "often the node's memory is used up"),
+        ("main-0 ended with exit code 127", "the command was not found on the node"),
+    ],
+)
+def test_last_words_that_need_advice(words: str, meaning: str) -> None:
+    assert advice(words).startswith(meaning)
+
+
+def test_last_words_that_speak_for_themselves() -> None:
+    assert advice("ValueError: {learning rate} must be positive") == ""
