@@ -8,7 +8,7 @@ from collections.abc import Sequence
 MEANINGS: Sequence[tuple[str, str]] = (
     (
         r"SLURM's PMI support|Invalid MPI type",
-        "srun can't start this MPI: give launcher='mpirun', another srun={'mpi': ...} ('srun --mpi=list'), or, for Horovod, "
+        "srun can't start this MPI: give launcher='mpirun', another srun={{'mpi': ...}} ('srun --mpi=list'), or, for Horovod, "
         "Mpi(transport='gloo')",
     ),
     (r"HorovodVersionMismatchError", "Horovod was built for another TensorFlow: build it again where the job runs"),
