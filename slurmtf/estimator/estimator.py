@@ -171,6 +171,8 @@ class Estimator:
             self._set(distributed_backend=self.distributed_backend.lower())
         if isinstance(self.mail_type, str):
             self._set(mail_type=[self.mail_type])
+        if isinstance(self.compute_target, str) and os.sep in self.compute_target:
+            self._set(compute_target=os.path.abspath(Path(self.compute_target).expanduser()))  # noqa: PTH100
         if isinstance(self.environment_variables, Mapping):
             self._set(environment_variables={k: validation.variable(v) for k, v in self.environment_variables.items()})
 

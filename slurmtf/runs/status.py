@@ -283,6 +283,8 @@ class _View:
     def _ended_without_word(self, job: JobInfo, status: RunStatus) -> RunState:
         """The job ended and its journal does not say how: killed while waiting, or with its node."""
         cause, message = _CAUSES.get(job.state, ("script", ""))
+        if job.state is JobState.FAILED and self._events:
+            cause, message = "lost", "slurmtf's supervisor was killed before it could say how the run ended"
         last = ending.tail(self._layout.job_log, LAST_LINES) if job.state is JobState.FAILED else ""
         message += f"; the last lines of logs/job.log:\n{last}" if last else ""
         if job.state is JobState.TIMEOUT:

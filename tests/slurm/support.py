@@ -169,7 +169,8 @@ def journal(run: Run) -> list[dict[str, Any]]:
 
 def call(*argv: str | Path, **options: Any) -> str:
     """What a Slurm command says."""
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=False, **options)
+    text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "timeout": SECONDS, **options}
+    done = subprocess.run(argv, capture_output=True, check=False, **text)
     assert done.returncode == 0, (argv, done.stderr)
     return str(done.stdout).strip()
 
