@@ -116,7 +116,7 @@ def test_paths_may_be_path_objects(source: Path) -> None:
     assert estimator.script == "sub/main.py"
     assert estimator.arguments == ("--data", "/data", "positional", "--resume-from", "/runs/1")
     texts = (estimator.custom_docker_image, estimator.template, estimator.compute_target, estimator.source_directory_data_store)
-    assert texts == ("/images/tf.sif", "mine.sh.j2", "sites/mine.yaml", "/scratch")
+    assert texts == ("/images/tf.sif", "mine.sh.j2", str(Path("sites/mine.yaml").absolute()), "/scratch")
 
 
 def test_environment_takes_a_path_and_a_single_module() -> None:
