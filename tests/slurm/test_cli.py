@@ -212,6 +212,11 @@ def test_errors_have_the_same_envelope(lab: Lab) -> None:
     assert not lab.workspace.exists() or not list(lab.workspace.glob("*/*/plan.json"))
 
 
+def test_schema_and_completion(lab: Lab) -> None:
+    assert lab.data("schema")["properties"]["entry_script"]
+    assert "slurmtf" in lab.data("completion", "bash")["script"]
+
+
 def test_help_of_every_command() -> None:
     for name in COMMANDS:
         done = slurmtf(name, "--help")

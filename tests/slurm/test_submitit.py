@@ -88,7 +88,7 @@ def test_the_watcher_ends_without_accounting(lab_noaccounting: Lab) -> None:
     ids = [job_of(run) for run in (done, pending, running)]
     for job_id in (*ids, "999999"):
         watcher.register_job(job_id)
-    ended(done)
+    until(lambda: watcher.is_done(ids[0], mode="force"), "the end of the first")
     assert [watcher.is_done(job_id, mode="force") for job_id in ids] == [True, False, False]
     call("scancel", *ids)
     until(lambda: all(watcher.is_done(job_id, mode="force") for job_id in ids), "the end of all", 20)
