@@ -176,12 +176,11 @@ def test_sites(lab: Lab, tmp_path: Path) -> None:
     assert envelope(lab.slurmtf("sites", "validate", "slurm", "local", "--json"))["command"] == "sites validate"
     (tmp_path / "mine.yaml").write_text("extends: slurm\ndefaults: {partition: low, time: 9}\n")
     run = lab.submit(HELLO, compute_target=str(tmp_path / "mine.yaml"))
-    assert "PARTITION" not in lab.slurmtf("status", run.id).stdout
     assert call("squeue", "--noheader", "--states=all", f"--jobs={job_of(run)}", "--format=%P %l") == "low 9:00"
     ended(run)
     (tmp_path / "wrong.yaml").write_text("extends: slurm\nlaunchre: {default: srun}\n")
     (problem,) = problems(lab.slurmtf("sites", "validate", str(tmp_path / "wrong.yaml"), "--json"))
-    assert problem["where"].endswith("wrong.yaml:2: launchre") or "wrong.yaml" in problem["where"]
+    assert problem["where"].startswith(f"{tmp_path}/wrong.yaml:2")
     assert "launcher" in problem["remedy"]
 
 
