@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+OF_OTHER_ENVIRONMENTS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CONDA_SHLVL")
+"""Variables of an environment that is active where a job is submitted: they must not leak into another one."""
 
 
 @dataclass(frozen=True)
@@ -10,7 +14,19 @@ class Software:
     """An interpreter, and how to bring it about in a batch script."""
 
     python: str
+    """The interpreter of the script; in a container, the container's."""
     modules: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
     """The version of each package that is installed; empty when that is not known."""
+    prefix: str = ""
+    """The folder of the environment that is activated; empty: none is."""
+    kind: Literal["", "venv", "conda"] = ""
+    unset: tuple[str, ...] = ()
+    """Variables that are taken out of the job's environment first."""
+    made: str = ""
+    """The name of an environment that slurmtf makes; empty: it is the user's."""
+    image: str = ""
+    """The container image; empty: no container."""
+    host_python: str = ""
+    """The interpreter that runs slurmtf's own program outside of a container; empty: the script's."""

@@ -32,6 +32,11 @@ def from_document(document: Document, base: Path, overrides: dict[str, Any] | No
     kind = _kind(document, data.pop("estimator", "TensorFlow"))
     if "source_directory" not in (overrides or {}):
         data["source_directory"] = str(base / Path(str(data.get("source_directory") or ".")).expanduser())
+    if (
+        isinstance(definition := document.data.get("environment_definition"), str)
+        and data["environment_definition"] == definition
+    ):
+        data["environment_definition"] = str(base / Path(definition).expanduser())
     if "compute_target" not in (overrides or {}) and os.sep in str(data.get("compute_target") or ""):
         data["compute_target"] = str(base / Path(data["compute_target"]).expanduser())
     try:

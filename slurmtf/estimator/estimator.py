@@ -13,26 +13,11 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import validation
 from slurmtf.estimator.arguments import plain_params, to_argv
 from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
+from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.quantities import as_slurm_time
 
 Flag = str | int | float | bool | list[str | int | float] | None
 ScriptParams = dict[str, Any] | list[Any]
-
-
-@dataclass(frozen=True)
-class Environment:
-    """The software a job runs with. Left empty: the Python that submits."""
-
-    python: str | None = None
-    """The interpreter: a path, or a name that the modules put into PATH."""
-    modules: list[str] = field(default_factory=list)
-    """Environment modules to load, in order."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "python", _own(self.python))
-        object.__setattr__(self, "modules", [self.modules] if isinstance(self.modules, str) else _own(self.modules))
 
 
 @dataclass(frozen=True)
@@ -96,8 +81,8 @@ class Estimator:
     """An older name of pip_requirements_file."""
     environment_variables: dict[str, str | int | float | bool] | None = None
     """Variables of the script's process. They may be secret: they stay in the run's private folder."""
-    environment_definition: Environment | None = None
-    """The whole software environment as one object."""
+    environment_definition: Environment | str | None = None
+    """The whole software environment as one object, or the path of a YAML file that holds it."""
     inputs: list[Any] | None = None
     """Data folders made available to the script."""
     source_directory_data_store: str | None = None
@@ -159,6 +144,8 @@ class Estimator:
         self._set(pip_requirements_file=self.pip_requirements_file or pip_requirements_file_path)
         self._set(entry_script=self.entry_script or "train.py", script_params=plain_params(self.script_params))
         self._settle_texts()
+        if isinstance(self.environment_definition, str):
+            self._set(environment_definition=Environment.from_yaml(self.environment_definition))
         problems = list(validation.problems_of(self))
         if problems:
             raise SpecError(*problems)
@@ -169,8 +156,9 @@ class Estimator:
             self._set(time=as_slurm_time(self.time))
         if isinstance(self.distributed_backend, str):
             self._set(distributed_backend=self.distributed_backend.lower())
-        if isinstance(self.mail_type, str):
-            self._set(mail_type=[self.mail_type])
+        for name in ("mail_type", "pip_packages", "conda_packages"):
+            if isinstance(given := getattr(self, name), str):
+                self._set(**{name: [given]})
         if isinstance(self.compute_target, str) and os.sep in self.compute_target:
             self._set(compute_target=os.path.abspath(Path(self.compute_target).expanduser()))  # noqa: PTH100
         if isinstance(self.environment_variables, Mapping):
@@ -191,6 +179,19 @@ class Estimator:
         if self.distributed_training is not None or self.distributed_backend is None:
             return self.distributed_training
         return from_counts(self.distributed_backend, self.given_counts)
+
+    @property
+    def environment(self) -> Environment:
+        """The software that is asked for, in whichever way."""
+        if isinstance(self.environment_definition, Environment):
+            return self.environment_definition
+        return Environment(
+            image=self.custom_docker_image,
+            pip_packages=self.pip_packages or [],
+            pip_requirements_file=self.pip_requirements_file,
+            conda_packages=self.conda_packages or [],
+            conda_dependencies_file=self.conda_dependencies_file,
+        )
 
     @property
     def script(self) -> str:
@@ -249,5 +250,5 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "__dataclass_fields__"):
         if hasattr(value, "scheduler"):  # a Site: the document names it
             return value.source or value.name
-        return {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) not in (None, [])}
+        return {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) not in (None, [], {})}
     return value

@@ -6,18 +6,19 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slurmtf.errors import Problem, did_you_mean
-from slurmtf.estimator import quantities
+from slurmtf.estimator import environment, quantities
 from slurmtf.estimator.arguments import check_params, check_text
 from slurmtf.estimator.distribution import KINDS, LEAST, Distribution, Mpi, choices, foreign_counts, numbers
+from slurmtf.estimator.environment import PACKAGES, Environment
 
 if TYPE_CHECKING:
     from slurmtf.estimator.estimator import Estimator
 
-PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
-SOFTWARE = (*PACKAGES, "custom_docker_image", "image_registry_details", "user_managed", "shm_size")
+SOFTWARE = (*PACKAGES, "custom_docker_image", "user_managed")
+OF_IMAGES = ("image_registry_details", "shm_size")
 SWITCHES = {
     "use_gpu": "gpus_per_node says how many GPUs",
     "use_docker": "custom_docker_image names the image",
@@ -72,7 +73,7 @@ def _kinds(estimator: Estimator) -> Iterable[Problem]:
     for name, hint in SWITCHES.items():
         if not isinstance(value := getattr(estimator, name), bool | None):
             yield Problem(name, f"{value!r} is neither true nor false", f"give one of them; {hint}")
-    for name in ("conda_packages", "pip_packages", "inputs", "mail_type"):
+    for name in ("inputs", "mail_type"):
         value = getattr(estimator, name)
         kind = object if name == "inputs" else str
         if value is not None and not (isinstance(value, list) and all(item and isinstance(item, kind) for item in value)):
@@ -104,14 +105,14 @@ def variable(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _variables(variables: object) -> Iterable[Problem]:
+def _variables(variables: object, parameter: str = "environment_variables") -> Iterable[Problem]:
     if variables is None:
         return
     if not isinstance(variables, Mapping):
-        yield Problem("environment_variables", f"{variables!r} is not a mapping", "write {'NAME': 'value'}")
+        yield Problem(parameter, f"{variables!r} is not a mapping", "write {'NAME': 'value'}")
         return
     for name, value in variables.items():
-        where = f"environment_variables[{name!r}]"
+        where = f"{parameter}[{name!r}]"
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             yield Problem(where, "is not a name for a variable", "use letters, digits and underscores")
         elif not isinstance(value, str):
@@ -217,31 +218,31 @@ def _flags(estimator: Estimator) -> Iterable[Problem]:
 
 
 def _software(estimator: Estimator) -> Iterable[Problem]:
-    asked = [name for name in PACKAGES if getattr(estimator, name)]
+    wish = estimator.environment
+    asked = [name for name in PACKAGES if getattr(wish, name)]
     if estimator.user_managed and asked:
         remedy = "leave user_managed out to have them installed, or leave the packages out"
         yield Problem("user_managed", f"is true, but {', '.join(asked)} ask for packages", remedy)
-    if estimator.conda_dependencies_file and len(asked) > 1:
-        others = ", ".join(name for name in asked if name != "conda_dependencies_file")
-        yield Problem("conda_dependencies_file", f"is the whole environment, but {others} add to it",
-                      "put everything into the file")  # fmt: skip
-    if estimator.use_docker is False and estimator.custom_docker_image:
+    if estimator.use_docker is False and wish.image:
         yield Problem("use_docker", "is false, but custom_docker_image names an image", "leave one of them out")
-    if estimator.environment_definition is not None:
-        excluded = [name for name in SOFTWARE if getattr(estimator, name)]
-        if excluded:
-            what = f"is the whole environment, but {', '.join(excluded)} add to it"
-            yield Problem("environment_definition", what, "put everything into the Environment")
-    yield from _software_files(estimator)
+    beside = (*SOFTWARE, *(() if wish.image else OF_IMAGES)) if estimator.environment_definition is not None else ()
+    excluded = [name for name in beside if getattr(estimator, name)]
+    if excluded:
+        what = f"is the whole environment, but {', '.join(excluded)} add to it"
+        yield Problem("environment_definition", what, "put everything into the Environment")
+    prefix = "" if estimator.environment_definition is None else "environment_definition."
+    yield from environment.problems_of(wish, prefix)
+    yield from _variables(wish.variables, f"{prefix}variables")
+    yield from _software_files(estimator, wish, prefix)
 
 
-def _software_files(estimator: Estimator) -> Iterable[Problem]:
+def _software_files(estimator: Estimator, wish: Environment, prefix: str) -> Iterable[Problem]:
     for name in ("conda_dependencies_file", "pip_requirements_file"):
-        value: Any = getattr(estimator, name)
+        value = getattr(wish, name)
         path = Path(os.path.normpath(Path(estimator.source_directory, str(value or ""))))
         if value and not (path.is_file() and path.is_relative_to(estimator.source_directory)):
             remedy = "it must lie inside source_directory"
-            yield Problem(name, f"{value} is not a file in {estimator.source_directory}", remedy)
+            yield Problem(f"{prefix}{name}", f"{value} is not a file in {estimator.source_directory}", remedy)
 
 
 def _target(estimator: Estimator) -> Iterable[Problem]:

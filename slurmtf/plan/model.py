@@ -78,6 +78,15 @@ class Tasks:
 
 
 @dataclass(frozen=True)
+class Activation:
+    """The environment that the batch script activates: ``made`` is its name where slurmtf made it, else empty."""
+
+    prefix: str
+    kind: str
+    made: str = ""
+
+
+@dataclass(frozen=True)
 class Shell:
     """The batch script's surroundings: its first line and what runs before the launch."""
 
@@ -85,6 +94,7 @@ class Shell:
     unset: tuple[str, ...] = ()
     prologue: tuple[str, ...] = ()
     modules: tuple[tuple[str, ...], ...] = ()
+    activation: Activation | None = None
     exports: dict[str, str] = field(default_factory=dict)
 
 
@@ -107,6 +117,9 @@ class LaunchPlan:
     launcher: str
     launch: tuple[str, ...]
     python: str
+    """The script's interpreter; in a container, the container's."""
+    host_python: str
+    """The interpreter of the supervisor, which runs outside of containers."""
     command: tuple[str, ...]
     variables: dict[str, str]
     time_warning_s: int

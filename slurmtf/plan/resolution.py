@@ -14,7 +14,7 @@ from slurmtf.estimator.quantities import mebibytes, seconds
 from slurmtf.plan import launchers
 from slurmtf.plan.checks import legacy_keras_problems, script_warnings
 from slurmtf.plan.directives import directives, missing_and_refused
-from slurmtf.plan.model import LaunchPlan, Resources, RunPlace, Shell, Tasks
+from slurmtf.plan.model import Activation, LaunchPlan, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.tasks import tasks_of
 from slurmtf.sites.model import Partition, Preset, Site
 from slurmtf.snapshot import ScriptFacts, SnapshotRef
@@ -26,10 +26,6 @@ STOP_GRACE_S = 20
 
 UNREAD = ScriptFacts()
 NOT_YET = {
-    "conda_packages": "environments made for a run",
-    "pip_packages": "environments made for a run",
-    "conda_dependencies_file": "environments made for a run",
-    "pip_requirements_file": "environments made for a run",
     "use_docker": "containers",
     "custom_docker_image": "containers",
     "image_registry_details": "containers",
@@ -50,7 +46,7 @@ def resolve(
     """Return the plan.
 
     Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
-    a count that does not fit, a parameter that this version can't honour.
+    a count that does not fit.
     """
     problems = [*_not_yet(estimator), *_mismatches(estimator, site), *legacy_keras_problems(estimator, software)]
     if problems:
@@ -65,7 +61,8 @@ def resolve(
     if problems:
         raise SpecError(*problems)
     name, where = _launcher_name(estimator, site, resources)
-    agent = (software.python, "-I", f"{place.folder}/agent.pyz")
+    host_python = software.host_python or software.python
+    agent = (host_python, "-I", f"{place.folder}/agent.pyz")
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
     return LaunchPlan(
         run=place,
@@ -83,6 +80,7 @@ def resolve(
         launcher=name,
         launch=tuple(launchers.find(name, where, site)(launch)),
         python=software.python,
+        host_python=host_python,
         command=(software.python, _as_operand(estimator.script), *estimator.arguments),
         variables=_variables(estimator),
         time_warning_s=TIME_WARNING_S,
@@ -239,9 +237,10 @@ def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks) -
     interface = {"NCCL_SOCKET_IFNAME": site.network.interface} if site.network.interface else {}
     return Shell(
         shebang=site.environment.shebang,
-        unset=(*site.environment.unset, *uneven),
+        unset=tuple(dict.fromkeys((*site.environment.unset, *uneven, *software.unset))),
         prologue=tuple(site.environment.prologue),
         modules=(*([("source", str(modules.init))] if needs_init else []), *lines),
+        activation=Activation(software.prefix, software.kind, software.made) if software.prefix else None,
         exports={**interface, **site.environment.variables, **software.variables},
     )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.environments import Software, existing
+from slurmtf.environments import Software, software_of
 from slurmtf.environments.probe import installed
 from slurmtf.estimator import Estimator
 from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
@@ -74,7 +74,7 @@ class Experiment:
 
 def _software(estimator: Estimator, site: Site) -> Software:
     """Return the software of a run; what is installed is looked up where the distribution depends on it."""
-    software = existing(estimator, site)
+    software = software_of(estimator, site)
     if estimator.distribution is None and not estimator.legacy_keras:
         return software
     return replace(software, packages=installed(software.python))

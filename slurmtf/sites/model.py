@@ -124,6 +124,9 @@ class JobEnvironment:
     """Variables to set. They are written as they are: '$' is not expanded."""
     prologue: list[str] = field(default_factory=list)
     """Lines of shell to run before anything else."""
+    python: str | None = None
+    """An interpreter, 3.6 or later, that every node has: it runs slurmtf's own program where the job's Python is in a
+    container. Left out: the one that submits."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
@@ -141,6 +144,40 @@ class Modules:
     """Modules that every job loads."""
     tensorflow: dict[str, list[str]] = field(default_factory=dict)
     """Modules for each framework_version."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Containers:
+    """Container images."""
+
+    runtime: Literal["apptainer", "singularity", "pyxis", "shifter", "podman-hpc", "none"] | None = None
+    """The program that runs them. 'none': the site has none."""
+    binds: list[str] = field(default_factory=list)
+    """Folders that every container sees, beside the run's own: PATH or PATH:PATH-INSIDE."""
+    args: list[str] = field(default_factory=list)
+    """More arguments of the runtime."""
+    tensorflow: dict[str, str] = field(default_factory=dict)
+    """The image for each framework_version."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
+
+
+@dataclass(frozen=True)
+class Environments:
+    """Environments that slurmtf makes."""
+
+    folder: str | None = None
+    """Where they are kept; all nodes must see it. '$NAME' and '~' are expanded on the login node. Left out: beside the runs."""
+    build: Literal["login", "job"] = "login"
+    """Where they are made: on the login node, or in a job of their own."""
+    job: dict[str, Value] = field(default_factory=dict)
+    """Flags of sbatch for such a job ({'partition': 'cpu', 'time': '1:00:00'})."""
+    conda: str | None = None
+    """The program that makes conda environments. Left out: the first of micromamba, mamba and conda in PATH."""
+    channels: list[str] = field(default_factory=lambda: ["conda-forge"])
+    """Where conda packages come from."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
@@ -230,7 +267,8 @@ class Site:
     launcher: Launcher = field(default_factory=Launcher)
     environment: JobEnvironment = field(default_factory=JobEnvironment)
     modules: Modules = field(default_factory=Modules)
-    container_runtime: Literal["apptainer", "singularity", "pyxis", "shifter", "podman-hpc", "none"] | None = None
+    containers: Containers = field(default_factory=Containers)
+    environments: Environments = field(default_factory=Environments)
     requeue: Requeue = field(default_factory=Requeue)
     network: Network = field(default_factory=Network)
     storage: Storage = field(default_factory=Storage)

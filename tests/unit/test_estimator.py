@@ -143,6 +143,7 @@ def test_a_new_name_wins_over_the_old_one(source: Path) -> None:
 def test_what_may_be_given_in_several_ways(source: Path) -> None:
     assert tensorflow(source, time=datetime.timedelta(days=1, hours=2)).time == "1-02:00:00"
     assert tensorflow(source, mail_type="END").mail_type == ["END"]
+    assert tensorflow(source, pip_packages="numpy").pip_packages == ["numpy"]
     assert tensorflow(source, distributed_backend="MPI").distributed_backend == "mpi"
     numbers = tensorflow(source, environment_variables={"OMP_NUM_THREADS": 4, "RATE": 0.5})
     assert numbers.environment_variables == {"OMP_NUM_THREADS": "4", "RATE": "0.5"}

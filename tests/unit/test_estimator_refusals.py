@@ -69,7 +69,7 @@ KINDS: list[Case] = [
     ({"use_gpu": 2}, "use_gpu: 2 is neither true nor false", "give one of them; gpus_per_node says how many GPUs"),
     ({"exclusive": "user"}, "exclusive: 'user' is neither true nor false",
      "give one of them; sbatch={{'exclusive': 'user'}} and the like say more"),
-    ({"pip_packages": "numpy"}, "pip_packages: 'numpy' is not a list of texts", "write pip_packages=['...']"),
+    ({"pip_packages": 5}, "pip_packages: 5 is not a list of texts", "write pip_packages=['...']"),
     ({"conda_packages": [1]}, "conda_packages: [1] is not a list of texts", "write conda_packages=['...']"),
     ({"image_registry_details": {"port": 80}}, "image_registry_details: is not a mapping of texts",
      "write {{'address': ..., 'username': ..., 'password': ...}}"),

@@ -1,0 +1,100 @@
+"""The software that a user asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from slurmtf.errors import Problem, SpecError
+
+PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
+"""The wishes for which an environment is made."""
+LISTS = ("modules", "pip_packages", "conda_packages", "conda_channels")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The software a job runs with. Left empty: the Python that submits.
+
+    Software that is there already: ``python``, ``conda``, ``modules``. An environment made for the run, once for each content:
+    the ``pip_`` and ``conda_`` wishes. A container: ``image``.
+    """
+
+    python: str | None = None
+    """The interpreter: a path, the folder of a virtual or conda environment, or a name that the modules put into PATH. With
+    pip packages: the interpreter to make the environment with. With an image: that of the image."""
+    modules: list[str] = field(default_factory=list)
+    """Environment modules to load, in order."""
+    conda: str | None = None
+    """A conda environment that exists, by its name or its folder."""
+    image: str | None = None
+    """The container image to run in: a .sif file, an image folder, or docker://..."""
+    pip_packages: list[str] = field(default_factory=list)
+    """pip packages of the environment to make."""
+    pip_requirements_file: str | None = None
+    """A pip requirements file, relative to source_directory."""
+    conda_packages: list[str] = field(default_factory=list)
+    """Conda packages of the environment to make."""
+    conda_channels: list[str] = field(default_factory=list)
+    """Where they come from. Left out: the site's."""
+    conda_dependencies_file: str | None = None
+    """A conda environment file, relative to source_directory."""
+    variables: dict[str, str] = field(default_factory=dict)
+    """Variables that go with the software. They stand in the batch script: nothing secret."""
+    name: str | None = None
+    """What to call an environment that is made, in 'slurmtf env list'."""
+    build: Literal["login", "job"] | None = None
+    """Where it is made: on this machine, or in a job of its own. Left out: the site's choice."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            value = getattr(self, f.name)
+            own = [value] if f.name in LISTS and isinstance(value, str) else _own(value)
+            object.__setattr__(self, f.name, own)
+
+    @property
+    def made(self) -> bool:
+        """Whether an environment has to be made."""
+        return any(getattr(self, name) for name in PACKAGES)
+
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Environment:
+        """Read an environment from a YAML file. Raises SpecError with file, line and key of everything that is wrong."""
+        from slurmtf.documents import read_document  # noqa: PLC0415
+
+        return read_document(Path(path).expanduser(), SpecError).parse(cls)
+
+
+def problems_of(wish: Environment, where: str) -> Iterable[Problem]:
+    """Yield what in an environment contradicts itself. ``where`` is the parameter that holds it."""
+    asked = [name for name in PACKAGES if getattr(wish, name)]
+    for name in LISTS:
+        value = getattr(wish, name)
+        if not (isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)):
+            yield Problem(f"{where}{name}", f"{value!r} is not a list of texts", f"write {name}=['...']")
+    if wish.conda_dependencies_file and len(asked) > 1:
+        others = ", ".join(name for name in asked if name != "conda_dependencies_file")
+        what = f"is the whole environment, but {others} add to it"
+        yield Problem(f"{where}conda_dependencies_file", what, "put everything into the file")
+    if wish.image and (asked or wish.conda):
+        what = f"is all the software of the job, but {', '.join(asked or ['conda'])} would add to it"
+        yield Problem(f"{where}image", what, "build the packages into the image, or leave the image out")
+    if wish.conda and (asked or wish.python):
+        what = f"is an environment that exists, but {', '.join([*asked, *(['python'] if wish.python else [])])} would change it"
+        yield Problem(f"{where}conda", what, "leave one of them out")
+    if wish.conda_channels and not wish.conda_packages:
+        yield Problem(f"{where}conda_channels", "are given, but no conda_packages", "leave one of them out")
+
+
+def _own(value: Any) -> Any:
+    """Return a copy of a container, which its giver can't change later, and a path as text."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, list | tuple):
+        return [os.fspath(item) if isinstance(item, os.PathLike) else item for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
