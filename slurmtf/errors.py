@@ -7,6 +7,7 @@
     │   ├── TemplateError     a job template
     │   ├── SnapshotError     the source directory can't be taken as it is
     │   ├── WorkspaceError    the run folder can't be made: permission, quota, disk
+    │   ├── SoftwareError     the environment that a job needs can't be made
     │   ├── RefusedError      Slurm refused the job
     │   └── RunNotFoundError  no run of that name
     ├── SlurmError            Slurm does not answer, or not in a way that can be understood
@@ -72,6 +73,10 @@ class SnapshotError(InputError):
 
 class WorkspaceError(InputError):
     """The run folder can't be made: permission, quota, disk, or a path that Slurm can't carry."""
+
+
+class SoftwareError(InputError):
+    """The environment that a job needs can't be made."""
 
 
 class RefusedError(InputError):

@@ -13,12 +13,12 @@ from typing import Any
 
 from slurmtf.agent import hook
 from slurmtf.agent.layout import RunLayout
+from slurmtf.archives import archive
 from slurmtf.errors import Problem, WorkspaceError
 from slurmtf.files import make_private, read_json, write_json, write_private
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import ProcessId, identify, recognise
 from slurmtf.snapshot import Contents, SnapshotStore
-from slurmtf.submit.archive import agent_archive
 
 REMEDIES = {
     errno.ENOSPC: "free some space, or give another workspace (--workspace, $SLURMTF_WORKSPACE)",
@@ -96,7 +96,7 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, store: SnapshotStore
         make_private(folder)
     write_private(layout.plan, plan.to_json())
     write_private(layout.script, script)
-    write_private(layout.agent, agent_archive())
+    write_private(layout.agent, archive("agent"))
     if plan.distribution.check_world or plan.distribution.cluster:
         make_private(layout.hook)
         write_private(Path(layout.hook, f"{hook.NAME}.py"), Path(hook.__file__).read_bytes())

@@ -1,4 +1,4 @@
-"""The agent as a program: one file, Python 3.6, nothing but the standard library and itself."""
+"""Agent and builder as programs: one file, Python 3.6, nothing but the standard library and itself."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.submit.archive import AGENT, PACKAGE, agent_archive
+from slurmtf.archives import PACKAGES, archive
 from tests.environments import interpreters
 
-MODULES = sorted(AGENT.glob("*.py"))
+PROGRAMS = ("agent", "builder")
+MODULES = [path for name in PROGRAMS for path in sorted((PACKAGES / name).glob("*.py"))]
 OLDEST = (3, 6)
 OF_THE_JOB = {"hook.py": {"tf_keras"}}
 """What a module imports from the job's own Python, in which alone it runs."""
@@ -35,12 +36,12 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             yield node.level, node.module or ""
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_syntax_is_that_of_python_3_6(path: Path) -> None:
     ast.parse(path.read_text(encoding="utf-8"), feature_version=OLDEST)
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_imports_are_absolute_from_the_standard_library_or_relative(path: Path) -> None:
     oldest = interpreters.installed("3.6")
     if oldest is None:
@@ -52,28 +53,32 @@ def test_imports_are_absolute_from_the_standard_library_or_relative(path: Path) 
     assert done.returncode == 0, done.stderr
 
 
-def test_every_module_is_imported_from_the_archive(interpreter: str, tmp_path: Path) -> None:
-    archive = tmp_path / "agent.pyz"
-    archive.write_bytes(agent_archive())
-    names = [f"{PACKAGE}.{path.stem}" for path in MODULES if path.stem != "__init__"]
-    bare = [interpreter, "-I", "-S", "-W", "error", "-c", IMPORT_ALL, str(archive), *names]
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_every_module_is_imported_from_the_archive(program: str, interpreter: str, tmp_path: Path) -> None:
+    file = tmp_path / f"{program}.pyz"
+    file.write_bytes(archive(program))
+    modules = [path.stem for path in MODULES if path.parent.name == program and path.stem != "__init__"]
+    names = [f"slurmtf_{program}.{module}" for module in modules]
+    bare = [interpreter, "-I", "-S", "-W", "error", "-c", IMPORT_ALL, str(file), *names]
     done = subprocess.run(bare, capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_archive_is_the_same_for_the_same_program_and_holds_no_path_of_ours() -> None:
-    first = agent_archive()
-    agent_archive.cache_clear()
-    assert agent_archive() == first
-    with zipfile.ZipFile(io.BytesIO(first)) as archive:
-        assert {Path(name).name for name in archive.namelist()} >= {path.name for path in MODULES}
-        assert not any(str(AGENT).encode() in archive.read(name) for name in archive.namelist())
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_the_archive_is_the_same_for_the_same_program_and_holds_no_path_of_ours(program: str) -> None:
+    first = archive(program)
+    archive.cache_clear()
+    assert archive(program) == first
+    with zipfile.ZipFile(io.BytesIO(first)) as zipped:
+        modules = {path.name for path in MODULES if path.parent.name == program}
+        assert {Path(name).name for name in zipped.namelist()} >= modules
+        assert not any(str(PACKAGES).encode() in zipped.read(name) for name in zipped.namelist())
 
 
 @pytest.mark.parametrize("arguments", [[], ["supervise"], ["supervise", "plan.json"], ["task"], ["task", "train.py"], ["no"]])
 def test_wrong_arguments_get_the_usage(arguments: list[str], tmp_path: Path) -> None:
     oldest = interpreters.find(["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
-    (tmp_path / "agent.pyz").write_bytes(agent_archive())
+    (tmp_path / "agent.pyz").write_bytes(archive("agent"))
     command = [str(oldest.path), "-I", str(tmp_path / "agent.pyz"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 2

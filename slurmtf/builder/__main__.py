@@ -1,0 +1,140 @@
+"""``builder.pyz build SPEC`` makes what a spec says; ``fetch SPEC`` brings its packages where there is a network."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from typing import Any, Dict, List
+
+from . import conda, image, pip
+from .claim import Claim
+from .layout import RECORD, StoreLayout
+from .work import BuildError, Failure, Work, say, write
+
+MAKERS = {"pip": pip.make, "conda": conda.make, "image": image.make}
+USAGE = "usage: builder.pyz build SPEC | builder.pyz fetch SPEC"
+WAIT_S = 1.0
+
+
+def main(argv: List[str]) -> int:
+    """Do what the command line asks for and return the exit status: 1 when it can't be made, with the reason in the store."""
+    if len(argv) != 2 or argv[0] not in ("build", "fetch"):
+        sys.stderr.write(USAGE + "\n")
+        return 2
+    with open(argv[1], encoding="utf-8") as file:
+        spec = json.load(file)
+    layout = StoreLayout(spec["root"])
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        (build if argv[0] == "build" else fetch)(layout, spec)
+    except KeyboardInterrupt:
+        say("interrupted; nothing is left of it")
+        return 130
+    except (BuildError, OSError) as err:
+        return _fail(layout, spec["name"], err)
+    return 0
+
+
+def _interrupt(number: int, frame: Any) -> None:  # noqa: ARG001
+    raise KeyboardInterrupt
+
+
+def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+    """Make an environment, unless it is there; when somebody else makes it, wait."""
+    claim = Claim(layout.claim(spec["name"]))
+    told = False
+    while not is_whole(layout, spec["name"]):
+        if claim.take():
+            try:
+                if not is_whole(layout, spec["name"]):
+                    _make(layout, spec, claim)
+            finally:
+                claim.release()
+            return
+        holder = claim.holder() or {}
+        if not told and holder:
+            say("waiting: process {pid} on {host} makes {name} already".format(name=spec["name"], **holder))
+            told = True
+        time.sleep(WAIT_S)
+
+
+def is_whole(layout: StoreLayout, name: str) -> bool:
+    return os.path.isfile(layout.record(name))
+
+
+def _make(layout: StoreLayout, spec: Dict[str, Any], claim: Claim) -> None:
+    """Make it in a folder of its own; the link that makes it known comes last, and at once."""
+    _sweep(layout, spec["name"])
+    work = Work(layout, spec["name"], claim)
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(layout.log(spec["name"]))
+    began = time.monotonic()
+    try:
+        found = MAKERS[spec["kind"]](work, spec)
+        seconds = round(time.monotonic() - began, 1)
+        history = {"spec": spec, "host": socket.gethostname(), "built": time.time(), "seconds": seconds, "phases": work.phases}
+        write(os.path.join(work.folder, RECORD), dict(found, **history))
+        _publish(layout, spec["name"], work.folder)
+    except BaseException:
+        work.discard()
+        raise
+    for left in (layout.failure(spec["name"]), layout.job(spec["name"])):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(left)
+    say("made {} in {:.0f} s".format(spec["name"], time.monotonic() - began))
+
+
+def _publish(layout: StoreLayout, name: str, folder: str) -> None:
+    link = "{}.link-{}".format(folder, os.urandom(4).hex())
+    os.symlink(os.path.join(".made", os.path.basename(folder)), link)
+    os.replace(link, layout.folder(name))
+
+
+def _sweep(layout: StoreLayout, name: str) -> None:
+    """Remove what makers left behind that were killed: we hold the claim, so nobody is at work."""
+    for left in os.listdir(layout.made):
+        if left.startswith(name + "-"):
+            path = os.path.join(layout.made, left)
+            if os.path.islink(path):
+                os.remove(path)
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def fetch(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+    """Bring the packages of a spec into the store, for a job on nodes that have no network."""
+    folder = layout.download(spec["name"])
+    if os.path.isdir(folder):
+        return
+    claim = Claim(layout.claim(spec["name"] + ".fetch"))
+    while not os.path.isdir(folder):
+        if not claim.take():
+            time.sleep(WAIT_S)
+            continue
+        partial = "{}.partial-{}".format(folder, os.urandom(4).hex())
+        os.mkdir(partial, 0o700)
+        try:
+            pip.download(Work(layout, spec["name"], claim), spec, partial)
+            os.rename(partial, folder)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+            claim.release()
+
+
+def _fail(layout: StoreLayout, name: str, err: Exception) -> int:
+    """Leave the reason where the login node and waiting jobs look for it."""
+    what = err.what if isinstance(err, BuildError) else str(err)
+    remedy = err.remedy if isinstance(err, BuildError) else ""
+    sys.stderr.write("slurmtf: {} can't be made: {}\n".format(name, what))
+    with contextlib.suppress(OSError):  # the disk may be full
+        write(layout.failure(name), Failure(what, remedy, layout.log(name))._asdict())
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

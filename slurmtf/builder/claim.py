@@ -1,0 +1,108 @@
+"""Who makes an environment: a lock that holds on NFS, and that outlives nobody.
+
+A file is claimed by a hard link to it, which is atomic on NFS too (open(2), O_EXCL). Its owner touches it while he works.
+A claim whose process has ended, or that nobody has touched for a while, is broken. Should two makers go on at once all the
+same, nothing is lost: each makes a folder of his own, and the one that is linked last is used.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import time
+from typing import Any, Dict, Optional
+
+BEAT_S = 10.0
+SILENT_S = 120.0
+"""Seconds without a touch after which the owner, on another host, counts as dead. By the file system's clock."""
+
+
+class Claim:
+    """The right to make one environment."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._next_beat = 0.0
+
+    def take(self) -> bool:
+        """Claim it; tell whether it is ours now. A dead owner's claim is broken first."""
+        own = "{}.{}".format(self._path, os.urandom(6).hex())
+        with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(_me(), file)
+        try:
+            holder = self.holder()
+            if holder is not None and self._is_dead(holder, os.stat(own).st_mtime):
+                self._break(holder)
+            return _link(own, self._path)
+        finally:
+            os.remove(own)
+
+    def holder(self) -> Optional[Dict[str, Any]]:
+        """Return who holds it: host, pid, start time, job; None when nobody does."""
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                found: Dict[str, Any] = json.load(file)
+        except (OSError, ValueError):
+            return None
+        return found
+
+    def alive(self) -> bool:
+        """Tell whether somebody holds it who is not known to be dead."""
+        holder = self.holder()
+        return holder is not None and not self._is_dead(holder, time.time())
+
+    def beat(self) -> None:
+        """Show that we are alive; at most every few seconds."""
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT_S
+            with contextlib.suppress(OSError):
+                os.utime(self._path)
+
+    def release(self) -> None:
+        """Give it back, unless it has been taken from us."""
+        if self.holder() == _me():
+            with contextlib.suppress(OSError):
+                os.remove(self._path)
+
+    def _is_dead(self, holder: Dict[str, Any], now: float) -> bool:
+        if holder.get("host") == socket.gethostname():
+            return bool(started(int(holder["pid"])) != holder["started"])
+        try:
+            return now - os.stat(self._path).st_mtime > SILENT_S
+        except OSError:
+            return False
+
+    def _break(self, holder: Dict[str, Any]) -> None:
+        """Take a dead owner's claim away; one that another maker has taken meanwhile is put back."""
+        doomed = "{}.{}.dead".format(self._path, os.urandom(6).hex())
+        with contextlib.suppress(OSError):
+            os.rename(self._path, doomed)
+            if Claim(doomed).holder() != holder:
+                _link(doomed, self._path)
+            os.remove(doomed)
+
+
+def _me() -> Dict[str, Any]:
+    pid = os.getpid()
+    return {"host": socket.gethostname(), "pid": pid, "started": started(pid), "job": os.environ.get("SLURM_JOB_ID", "")}
+
+
+def started(pid: int) -> Optional[int]:
+    """Return when a process was started, in ticks since boot (proc(5), field 22 of stat); None when it has ended."""
+    try:
+        with open("/proc/{}/stat".format(pid), encoding="utf-8", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def _link(own: str, path: str) -> bool:
+    """Link a file under another name unless that is taken. NFS may answer with an error and have done it: the count tells."""
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        return os.stat(own).st_nlink == 2
+    return True

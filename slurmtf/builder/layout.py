@@ -1,0 +1,78 @@
+"""The names of everything in a store of environments, in one place for those who make and those who use them.
+
+<root>/<name>            a link to what was made; it appears when the whole is there, so what has it is whole
+<root>/.made/            what was made, or is being made, or was when its maker was killed
+<root>/.specs/           what shall be made
+<root>/.claims/          who makes what
+<root>/.logs/            what was printed meanwhile
+<root>/.failures/        why the last try failed
+<root>/.jobs/            which job makes what
+<root>/.wheels/          Horovod, compiled
+<root>/.downloads/       packages for a job that has no network
+<root>/.packs/           environments as one file each
+<root>/.cache/           of pip and uv, so that they do not fill the home
+"""
+
+import os
+
+RECORD = "slurmtf-environment.json"
+IMAGE = "image.sif"
+
+
+class StoreLayout:
+    """A store. Every attribute is an absolute path in it."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+        self.made = self._of(".made")
+        self.specs = self._of(".specs")
+        self.claims = self._of(".claims")
+        self.logs = self._of(".logs")
+        self.failures = self._of(".failures")
+        self.jobs = self._of(".jobs")
+        self.wheels = self._of(".wheels")
+        self.downloads = self._of(".downloads")
+        self.packs = self._of(".packs")
+        self.cache = self._of(".cache")
+
+    def _of(self, name: str) -> str:
+        return os.path.join(self.root, name)
+
+    def folder(self, name: str) -> str:
+        """Where the environment is found once it is whole."""
+        return self._of(name)
+
+    def record(self, name: str) -> str:
+        """What is in the environment, and how it came about."""
+        return os.path.join(self.folder(name), RECORD)
+
+    def image(self, name: str) -> str:
+        """The file of a container image."""
+        return os.path.join(self.folder(name), IMAGE)
+
+    def spec(self, name: str) -> str:
+        return os.path.join(self.specs, name + ".json")
+
+    def claim(self, name: str) -> str:
+        return os.path.join(self.claims, name)
+
+    def log(self, name: str) -> str:
+        return os.path.join(self.logs, name + ".log")
+
+    def failure(self, name: str) -> str:
+        return os.path.join(self.failures, name + ".json")
+
+    def job(self, name: str) -> str:
+        return os.path.join(self.jobs, name + ".json")
+
+    def pack(self, name: str) -> str:
+        return os.path.join(self.packs, name + ".tar")
+
+    def download(self, name: str) -> str:
+        return os.path.join(self.downloads, name)
+
+    def prepare(self) -> None:
+        """Make the folders, for their user alone."""
+        for folder in (self.root, self.made, self.specs, self.claims, self.logs, self.failures, self.jobs, self.wheels,
+                       self.downloads, self.packs, self.cache):  # fmt: skip
+            os.makedirs(folder, mode=0o700, exist_ok=True)

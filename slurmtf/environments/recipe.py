@@ -1,0 +1,165 @@
+"""What has to be made, in full, and the name under which everybody finds it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from slurmtf.environments.requirements import Line, gather
+from slurmtf.environments.shell import in_shell
+from slurmtf.errors import Problem, SpecError
+from slurmtf.estimator import Environment
+from slurmtf.sites import Site
+
+ID_DIGITS = 12
+SCHEMA = 1
+TENSORFLOW = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tensorflow_rocm", "tf_nightly")
+ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_prefix)"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An environment or an image to make. Two recipes with the same content have the same name, and are made once.
+
+    ``python`` is the interpreter to make it with; ``identity`` what decides beside the wishes: the Python's version, the
+    modules, the kind of machine.
+    """
+
+    kind: str
+    python: str
+    modules: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    horovod: str = ""
+    conda: dict[str, Any] = field(default_factory=dict)
+    image: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+    identity: tuple[str, ...] = ()
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of its folder in a store: the kind and a hash of the content."""
+        wishes = {name: value for name, value in asdict(self).items() if name not in ("label", "python")}
+        horovods = {name: value for name, value in self.variables.items() if name.startswith("HOROVOD_")}
+        conda = {name: value for name, value in self.conda.items() if name != "program"}
+        content = json.dumps({**wishes, "variables": horovods, "conda": conda, "schema": SCHEMA}, sort_keys=True)
+        return f"{self.kind}-{hashlib.sha256(content.encode('utf-8', 'surrogateescape')).hexdigest()[:ID_DIGITS]}"
+
+    @property
+    def summary(self) -> str:
+        """What it holds, in a line."""
+        parts = [*self.conda.get("packages", ()), *(["a conda file"] if self.conda.get("file") else []), *self.requirements]
+        parts += [self.horovod] if self.horovod else []
+        return self.image or ", ".join(parts)
+
+    def spec(self, root: Path, lock: Iterable[str] = (), wheelhouse: str = "") -> dict[str, Any]:
+        """Return the recipe as the builder reads it; ``lock`` are the versions that an earlier making of it came to."""
+        constraints = [*self.constraints, *lock]
+        return {
+            **asdict(self),
+            "name": self.name,
+            "root": str(root),
+            "constraints": constraints,
+            "uv": _uv(),
+            "wheelhouse": wheelhouse,
+        }
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that was written down as a mapping, for example in a plan."""
+        known = {f.name for f in fields(cls)}
+        own: dict[str, Any] = {name: facts[name] for name in known & facts.keys()}
+        own.update({name: tuple(value) for name, value in own.items() if isinstance(value, list)})
+        return cls(**own)
+
+
+def of_packages(wish: Environment, site: Site, source: Path) -> Recipe:
+    """Return the recipe of an environment of pip or conda packages. Raises SpecError when it can't be one."""
+    lines = gather(wish.pip_packages, source / wish.pip_requirements_file if wish.pip_requirements_file else None)
+    horovod = [line for line in lines if line.package == "horovod" and not line.constraint]
+    conda = _conda(wish, site, source)
+    _check_horovod(horovod, lines, conda)
+    python = _base(wish)
+    return Recipe(
+        kind="conda" if conda else "pip",
+        python="python" if conda else python,
+        modules=tuple(wish.modules),
+        requirements=tuple(line.text for line in lines if not line.constraint and line not in horovod),
+        constraints=tuple(line.text for line in lines if line.constraint),
+        horovod=horovod[0].text if horovod else "",
+        conda=conda,
+        variables=wish.variables,
+        identity=(*(() if conda else _version(python, wish, site)), *_machine(site)),
+        label=wish.name or "",
+    )
+
+
+def _conda(wish: Environment, site: Site, source: Path) -> dict[str, Any]:
+    if not (wish.conda_packages or wish.conda_dependencies_file):
+        return {}
+    text = (source / wish.conda_dependencies_file).read_text(encoding="utf-8") if wish.conda_dependencies_file else ""
+    packages = list(wish.conda_packages)
+    if (
+        packages
+        and (wish.pip_packages or wish.pip_requirements_file)
+        and not any(p.split("=")[0].strip() == "pip" for p in packages)
+    ):
+        packages.append("pip")
+    return {"program": site.environments.conda or "", "packages": packages, "file": text,
+            "channels": wish.conda_channels or site.environments.channels}  # fmt: skip
+
+
+def _check_horovod(horovod: list[Line], lines: list[Line], conda: dict[str, Any]) -> None:
+    if not horovod:
+        return
+    if len(horovod) > 1:
+        raise SpecError(Problem(horovod[1].where, "Horovod is asked for twice", "keep one of them"))
+    if not conda and not any(line.package in TENSORFLOW for line in lines):
+        remedy = "add the TensorFlow that it shall be compiled for, for example 'tensorflow==2.15.1'"
+        raise SpecError(Problem(horovod[0].where, "horovod needs TensorFlow in the same environment", remedy))
+
+
+def _base(wish: Environment) -> str:
+    """Return the interpreter with which an environment is made: the one named, that of the modules, or the one that submits."""
+    if wish.python:
+        path = Path(wish.python).expanduser()
+        return str(path / "bin" / "python" if path.is_dir() else path)
+    return "python3" if wish.modules else sys.executable
+
+
+def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
+    """Return version and home of the interpreter; its name where it can't be asked here.
+
+    Raises SpecError when it is a path, and no interpreter.
+    """
+    if python == sys.executable:
+        return platform.python_version(), sys.base_prefix
+    if "/" in python and not Path(python).is_file():
+        raise SpecError(Problem("environment_definition.python", f"{python} does not exist", "give the path of an interpreter"))
+    try:
+        command = in_shell([python, "-c", ASK_PYTHON], wish.modules, site)
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split(maxsplit=1)
+        return told[0], told[1].strip()
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return (python,)
+
+
+def _machine(site: Site) -> tuple[str, ...]:
+    """Return the kind of machine on which the environment runs: the site's processor, else this machine with its C library."""
+    return site.arch or platform.machine(), *([] if site.arch else [sysconfig.get_platform(), *platform.libc_ver()])
+
+
+def _uv() -> str:
+    """Return uv: of the environment that submits, or of PATH; empty when there is none."""
+    beside = Path(sys.executable).with_name("uv")
+    return str(beside) if beside.is_file() else shutil.which("uv") or ""

@@ -1,0 +1,100 @@
+"""pip requirements, read and brought together: files into lines, what can't be part of a shared environment refused."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmtf.errors import Problem, SpecError
+
+_OPTION = re.compile(r"(--?[a-z][a-z-]*)(?:[= ]\s*|(?<=^-[a-z]))(.*)")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_LOCAL = re.compile(r"\.(\[|$)|~|file:|[^@:;\[ ]*/|\S+\.(whl|tar\.gz|zip)$")
+EDITABLE = ("-e", "--editable")
+CONSTRAINTS = ("-c", "--constraint")
+INCLUDES = ("-r", "--requirement", *CONSTRAINTS)
+REMEDY = (
+    "an environment is kept and shared by runs: what may change can't be part of it. Leave it out (source_directory is on "
+    "PYTHONPATH anyway), or build a wheel and put it on an index"
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of requirements, and where it stands."""
+
+    text: str
+    where: str
+    constraint: bool = False
+    """Whether it only limits the version of what others ask for."""
+
+    @property
+    def package(self) -> str:
+        """The package that it names, as pip compares names (PEP 503); empty for an option."""
+        found = _NAME.match(self.text)
+        return normal(found[0]) if found else ""
+
+
+def normal(name: str) -> str:
+    """Return a package's name in the form in which names are compared (PEP 503, with '_' for '-')."""
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+def gather(packages: Iterable[str], file: Path | None) -> list[Line]:
+    """Return all requirements, each once: those given one by one, and those of a file with the files that it includes.
+
+    Raises SpecError for what can't be read, and for folders of the user's own (``-e .``, ``./lib``).
+    """
+    lines = [Line(text.strip(), f"pip_packages[{text!r}]") for text in packages]
+    if file is not None:
+        lines += _of_file(file, ())
+    problems = [
+        Problem(line.where, f"{line.text!r} is a folder or file of your own", REMEDY) for line in lines if _is_local(line)
+    ]
+    if problems:
+        raise SpecError(*problems)
+    return list({" ".join(line.text.split()): line for line in lines}.values())
+
+
+def _of_file(path: Path, chain: tuple[Path, ...], constraint: bool = False) -> Iterator[Line]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise SpecError(
+            Problem(chain[-1].name if chain else path.name, f"{path} can't be read: {err}", "correct the path")
+        ) from None
+    for number, line in _joined(text):
+        option, value = _option(line)
+        included = path.parent / value
+        if option not in INCLUDES:
+            yield Line(line, f"{path.name}:{number}", constraint)
+        elif included.resolve() not in chain:
+            yield from _of_file(included, (*chain, path.resolve()), constraint or option in CONSTRAINTS)
+
+
+def _joined(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the logical lines with their numbers, without comments (pip's requirements file format)."""
+    rest, first = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = re.sub(r"(^|\s)#.*$", "", raw).strip()
+        first = first if rest else number
+        if line.endswith("\\"):
+            rest += line[:-1].rstrip() + " "
+            continue
+        if rest + line:
+            yield first, (rest + line).strip()
+        rest = ""
+    if rest.strip():
+        yield first, rest.strip()
+
+
+def _option(line: str) -> tuple[str, str]:
+    found = _OPTION.fullmatch(line)
+    return (found[1], found[2].strip()) if found else ("", "")
+
+
+def _is_local(line: Line) -> bool:
+    option, _ = _option(line.text)
+    return option in EDITABLE or bool(_LOCAL.match(line.text)) or bool(re.search(r"@\s*file:", line.text))

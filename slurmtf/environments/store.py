@@ -1,0 +1,110 @@
+"""The environments that were made: found, listed, removed."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slurmtf.builder.claim import Claim
+from slurmtf.builder.layout import StoreLayout
+from slurmtf.errors import Problem, SlurmtfError, did_you_mean
+from slurmtf.files import read_json
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why something could not be made."""
+
+    what: str
+    remedy: str
+    log: str
+
+
+class EnvironmentStore:
+    """A folder of environments that all nodes see. Looking into one that does not exist finds nothing; nothing is written."""
+
+    def __init__(self, root: str | Path) -> None:
+        self.layout = StoreLayout(str(root))
+        self.root = Path(self.layout.root)
+
+    def folder(self, name: str) -> Path:
+        """Where an environment is, or will be. It is there when it is whole."""
+        return Path(self.layout.folder(name))
+
+    def image(self, name: str) -> Path:
+        return Path(self.layout.image(name))
+
+    def record(self, name: str) -> dict[str, Any]:
+        """Return what is in an environment, and how it came about; empty when it has not been made."""
+        return read_json(self.layout.record(name))
+
+    def failure(self, name: str) -> Failure | None:
+        """Return why the last try to make it failed; None when none has, or it is there by now."""
+        facts = {} if self.record(name) else read_json(self.layout.failure(name))
+        return Failure(**facts) if facts else None
+
+    def used(self, name: str) -> None:
+        """Note that somebody uses it now."""
+        with contextlib.suppress(OSError):
+            os.utime(self.layout.record(name))
+
+    def last_used(self, name: str) -> float:
+        return Path(self.layout.record(name)).stat().st_mtime
+
+    def names(self) -> list[str]:
+        """Return the names of all that is whole."""
+        if not self.root.is_dir():
+            return []
+        return sorted(path.name for path in self.root.iterdir() if not path.name.startswith(".") and self.record(path.name))
+
+    def find(self, name: str) -> str:
+        """Return the full name of what ``name`` means: a name, the beginning of one, the end of one, or a label.
+
+        Raises SlurmtfError when there is none, or more than one.
+        """
+        names = self.names()
+        labels = {known: self.record(known).get("label") for known in names}
+        found = [known for known in names if known == name] or [
+            known for known in names if known.startswith(name) or known.endswith(name) or labels[known] == name
+        ]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise SlurmtfError(Problem(name, f"means {len(found)} environments: {', '.join(found)}", "give more of the name"))
+        hint = did_you_mean(name, [*names, *filter(None, labels.values())]) or "'slurmtf env list' lists those that there are"
+        raise SlurmtfError(Problem(name, f"there is no such environment in {self.root}", hint))
+
+    def size(self, name: str) -> int:
+        """Return the bytes that it takes on the disk."""
+        return sum(_sizes(self.folder(name).resolve()))
+
+    def remove(self, name: str) -> None:
+        """Remove an environment: it is gone at once, its files soon after."""
+        target = self.folder(name).resolve()
+        self.folder(name).unlink(missing_ok=True)
+        for path in (self.layout.pack(name), self.layout.spec(name), self.layout.failure(name), self.layout.log(name)):
+            Path(path).unlink(missing_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+
+    def leftovers(self) -> list[Path]:
+        """Return what makers have left behind that were killed: no environment links to it, and nobody makes it."""
+        made = Path(self.layout.made)
+        linked = {self.folder(name).resolve() for name in self.names()}
+        found = [path for path in made.iterdir() if path.resolve() not in linked] if made.is_dir() else []
+        return [path for path in found if not self._is_claimed(path.name)]
+
+    def _is_claimed(self, left: str) -> bool:
+        claims = Path(self.layout.claims)
+        return any(left.startswith(claim.name + "-") and Claim(str(claim)).alive() for claim in claims.iterdir())
+
+
+def _sizes(folder: Path) -> Iterator[int]:
+    for place, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):
+                yield Path(place, name).lstat().st_size
