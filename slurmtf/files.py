@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import Any
+
+from slurmtf.errors import Problem, WorkspaceError
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
@@ -51,3 +54,12 @@ def make_private(folder: str | Path) -> Path:
 def user_config() -> Path:
     """Return the user's configuration folder of slurmtf (XDG base directory specification)."""
     return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "slurmtf"
+
+
+def expanded(text: str, what: str) -> Path:
+    """Return a path of a profile with '~' and '$NAME' expanded. Raises WorkspaceError when a variable in it is unset."""
+    path = os.path.expandvars(Path(text).expanduser())
+    unset = re.search(r"\$\{?(\w+)", path)
+    if unset:
+        raise WorkspaceError(Problem(f"{what} {text}", f"${unset[1]} is not set", "set it, or name another folder"))
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the site's links

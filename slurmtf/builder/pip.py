@@ -13,8 +13,8 @@ MEANINGS = (
      "the disk or your quota is full", "free some space, or keep environments elsewhere (the profile's environments.folder)"),
     (r"No solution found|ResolutionImpossible|conflicting dependencies|because .* depends on .* and .* unsatisfiable",
      "the packages do not go together", "loosen or change the versions; the log says which two disagree"),
-    (r"(?:No matching distribution found for|not found in the package registry|no versions of) ?([\w.\[\]=<>~!,-]*)",
-     "a package or version of it does not exist {0}", "is it spelled rightly, and is there one for this Python version?"),
+    (r"No matching distribution found for|not found in the package registry|there (?:is|are) no version",
+     "a package, or that version of it, does not exist", "is it spelled rightly, and is there one for this Python version?"),
     (r"Temporary failure in name resolution|Name or service not known|Connection refused|Network is unreachable|dns error|"
      r"Failed to establish a new connection|error sending request|Connection timed out",
      "the package index can't be reached from here", "make it where there is a network: 'slurmtf env build' on a login node"),
@@ -124,12 +124,12 @@ def facts(work: Work, python: str) -> Dict[str, Any]:
 
 
 def explained(err: StepError) -> BuildError:
-    """Return a failed step in a sentence; the log has the installer's own words."""
+    """Return a failed step in a sentence, with the line of its output that says it; the log has the rest."""
     for pattern, what, remedy in MEANINGS:
         match = re.search(pattern, err.output, re.IGNORECASE)
         if match:
-            sentence = what.format(*[group or "" for group in match.groups()]).strip()
-            return BuildError("{}; {}".format(sentence, err.what), remedy)
+            line = next(line for line in err.output.splitlines() if match.group(0).splitlines()[0] in line).strip()
+            return BuildError("{} ({})".format(what, line[:300]), remedy)
     return err
 
 

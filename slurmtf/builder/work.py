@@ -47,7 +47,8 @@ class StepError(BuildError):
 
     def __init__(self, title: str, status: int, output: str) -> None:
         self.output = output
-        tail = "\n".join(output.strip().splitlines()[-TAIL_LINES:])
+        lines = [line for line in output.strip().splitlines() if not line.startswith("WARNING")]
+        tail = "\n".join(lines[-TAIL_LINES:])
         how = "was killed by signal {}".format(-status) if status < 0 else "failed with status {}".format(status)
         super().__init__("{} {}; the last lines:\n{}".format(title, how, tail))
 
@@ -73,12 +74,13 @@ class Work:
         say(title + " ...")
         began = time.monotonic()
         with open(os.open(self._log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+b") as log:
-            start = log.seek(0, os.SEEK_END)
+            log.seek(0, os.SEEK_END)
             log.write("$ {}\n".format(" ".join(command)).encode("utf-8", "surrogateescape"))
             log.flush()
+            start = log.tell()
             status = self._status(command, folder or self.layout.root, environment(self.layout, variables), log)
             log.seek(start)
-            output = log.read().decode("utf-8", "replace").partition("\n")[2]
+            output = log.read().decode("utf-8", "replace")
         if status:
             raise StepError(title, status, output)
         seconds = time.monotonic() - began

@@ -62,8 +62,13 @@ OPTIONS = (
     Option(("--srun",), "srun", "FLAG[=VALUE]: any other flag of srun.", repeated=True),
 )
 SOFTWARE = (
-    Option(("--python",), "python", "The interpreter (default: the one that runs slurmtf)."),
+    Option(("--python",), "python", "The interpreter, or an environment's folder (default: the one that runs slurmtf)."),
+    Option(("--conda",), "conda", "A conda environment that exists, by name or folder."),
     Option(("--module", "-m"), "modules", "An environment module to load.", repeated=True),
+    Option(("--pip",), "pip_packages", "A pip package of an environment to make for the run.", repeated=True),
+    Option(("--requirements",), "pip_requirements_file", "A requirements file, relative to the source."),
+    Option(("--conda-package",), "conda_packages", "A conda package of an environment to make for the run.", repeated=True),
+    Option(("--conda-file",), "conda_dependencies_file", "A conda environment file, relative to the source."),
 )
 PLACE = (
     Option(("--experiment", "-x"), "experiment", "The series of runs (default: the script's name)."),
@@ -144,7 +149,6 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
             found[name] = dict(_pair(name, text) for text in found[name])
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
     if software:
-        software["modules"] = list(software.get("modules", ()))
         found["environment_definition"] = Environment(**software)
     return found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from slurmtf.environments.recipe import Recipe
+
 OF_OTHER_ENVIRONMENTS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CONDA_SHLVL")
 """Variables of an environment that is active where a job is submitted: they must not leak into another one."""
 
@@ -24,8 +26,8 @@ class Software:
     kind: Literal["", "venv", "conda"] = ""
     unset: tuple[str, ...] = ()
     """Variables that are taken out of the job's environment first."""
-    made: str = ""
-    """The name of an environment that slurmtf makes; empty: it is the user's."""
+    recipe: Recipe | None = None
+    """What is to be made; None: the software is there already."""
     image: str = ""
     """The container image; empty: no container."""
     host_python: str = ""

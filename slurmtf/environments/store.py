@@ -13,7 +13,8 @@ from typing import Any
 from slurmtf.builder.claim import Claim
 from slurmtf.builder.layout import StoreLayout
 from slurmtf.errors import Problem, SlurmtfError, did_you_mean
-from slurmtf.files import read_json
+from slurmtf.files import expanded, read_json
+from slurmtf.sites import Site
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,15 @@ class Failure:
     what: str
     remedy: str
     log: str
+
+
+def store_of(site: Site, workspace: Path) -> EnvironmentStore:
+    """Return the store of a site: ``$SLURMTF_ENVIRONMENTS``, the profile's, else one beside the runs.
+
+    Raises WorkspaceError when a variable in its path is unset.
+    """
+    given = os.environ.get("SLURMTF_ENVIRONMENTS") or site.environments.folder
+    return EnvironmentStore(expanded(given, "environments") if given else workspace / ".slurmtf" / "environments")
 
 
 class EnvironmentStore:

@@ -12,6 +12,7 @@ from slurmtf.plan.gpus import REQUESTS
 from slurmtf.plan.model import Resources, Value
 from slurmtf.sites.model import Site
 
+BUILD_CPUS, BUILD_TIME_S = 2, 3600
 GPU_FLAGS = ("gres", "gpus", "gpus-per-node", "gpus-per-task")
 Directives = list[tuple[str, Value]]
 
@@ -23,16 +24,38 @@ PARAMETER = {
 """The estimator's parameter behind each flag, for messages."""
 
 
-def directives(estimator: Estimator, site: Site, resources: Resources, folder: str, time_warning_s: int) -> Directives:
-    """Return the flags, later ones in place of earlier ones of the same name; what the site forbids is left out."""
+def directives(
+    estimator: Estimator, site: Site, resources: Resources, folder: str, time_warning_s: int, after: str | None = None
+) -> Directives:
+    """Return the flags, later ones in place of earlier ones of the same name; what the site forbids is left out.
+
+    ``after`` is a job that must have succeeded before.
+    """
     found: dict[str, list[Value]] = {}
     for flag, value in _computed(estimator, site, resources, folder, time_warning_s):
         found.setdefault(flag, []).append(value)
     of_gpus: Mapping[str, Any] = site.gpu.sbatch if resources.gpus_per_node else {}
     for extra in (site.directives, of_gpus, _beside_gpus(estimator.sbatch, found)):
         found |= {flag_name(flag): _as_list(value) for flag, value in extra.items()}
+    if after is not None:
+        others = [str(value) for value in found.get("dependency", [])]
+        found |= {"dependency": [",".join([f"afterok:{after}", *others])], "kill-on-invalid-dep": ["yes"]}
     refused = {normal_flag(flag) for flag in site.forbidden}
     return [(flag, value) for flag, values in found.items() if normal_flag(flag) not in refused for value in values]
+
+
+def build_directives(estimator: Estimator, site: Site, name: str, places: Mapping[str, str]) -> Directives:
+    """Return the flags of a job that makes an environment: one process, no GPU, what the site wants for it last."""
+    partition = site.defaults.partition or estimator.partition
+    found: dict[str, Any] = {"job-name": f"slurmtf-{name}", "clusters": site.cluster,
+                             "account": estimator.account or site.defaults.account, "partition": partition,
+                             "qos": site.defaults.qos, "nodes": 1, "ntasks-per-node": 1, "cpus-per-task": BUILD_CPUS,
+                             "time": slurm_time(BUILD_TIME_S)}  # fmt: skip
+    for extra in (site.directives, site.environments.job):
+        found |= {flag_name(flag): value for flag, value in extra.items()}
+    refused = {normal_flag(flag) for flag in site.forbidden}
+    pairs = [(flag, value) for flag, values in {**found, **places}.items() for value in _as_list(values)]
+    return [(flag, value) for flag, value in pairs if normal_flag(flag) not in refused]
 
 
 def _beside_gpus(given: Mapping[str, Any], found: dict[str, list[Value]]) -> Mapping[str, Any]:

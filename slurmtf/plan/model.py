@@ -120,6 +120,8 @@ class LaunchPlan:
     """The script's interpreter; in a container, the container's."""
     host_python: str
     """The interpreter of the supervisor, which runs outside of containers."""
+    recipe: dict[str, Any] | None
+    """What the environment is made of, where it is made for the run: enough to make it again."""
     command: tuple[str, ...]
     variables: dict[str, str]
     time_warning_s: int
@@ -139,3 +141,17 @@ class LaunchPlan:
     def to_json(self) -> str:
         """Return the plan as JSON text."""
         return json.dumps({**asdict(self), "run": {**asdict(self.run), "folder": self.run.folder}}, indent=1)
+
+
+@dataclass(frozen=True)
+class BuildPlan:
+    """Everything that was decided for a job that makes an environment."""
+
+    name: str
+    summary: str
+    site: str
+    directives: tuple[tuple[str, Value], ...]
+    shell: Shell
+    command: tuple[str, ...]
+    slurmtf: str
+    template: str = "build.sh.j2"

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.errors import Problem, TemplateError
-from slurmtf.plan.model import LaunchPlan
+from slurmtf.plan.model import BuildPlan, LaunchPlan
 from slurmtf.plan.quoting import Raw, directive, quote, words
 
 
-def render(plan: LaunchPlan, folders: Sequence[Path]) -> str:
+def render(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> str:
     """Return the batch script of a plan.
 
     ``folders`` is where templates are looked for. A template is Jinja2 with strict names; every ``{{ value }}`` comes

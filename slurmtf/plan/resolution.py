@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from slurmtf import __version__
 from slurmtf.environments import Software
+from slurmtf.environments.shell import module_lines
 from slurmtf.errors import Problem, SpecError, did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import mebibytes, seconds
@@ -42,8 +44,9 @@ def resolve(
     snapshot: SnapshotRef,
     place: RunPlace,
     script: ScriptFacts = UNREAD,
+    after: str | None = None,
 ) -> LaunchPlan:
-    """Return the plan.
+    """Return the plan. ``after`` is a job that must have succeeded before the run's starts.
 
     Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
     a count that does not fit.
@@ -56,7 +59,7 @@ def resolve(
     problems = list(_misfits(tasks, resources))
     if problems:
         raise SpecError(*problems)
-    found = directives(estimator, site, resources, place.folder, TIME_WARNING_S) if site.scheduler == "slurm" else []
+    found = directives(estimator, site, resources, place.folder, TIME_WARNING_S, after) if site.scheduler == "slurm" else []
     problems = list(missing_and_refused(estimator, site, found)) if site.scheduler == "slurm" else []
     if problems:
         raise SpecError(*problems)
@@ -81,6 +84,7 @@ def resolve(
         launch=tuple(launchers.find(name, where, site)(launch)),
         python=software.python,
         host_python=host_python,
+        recipe=asdict(software.recipe) if software.recipe else None,
         command=(software.python, _as_operand(estimator.script), *estimator.arguments),
         variables=_variables(estimator),
         time_warning_s=TIME_WARNING_S,
@@ -225,13 +229,7 @@ def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tu
 
 
 def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks) -> Shell:
-    modules = site.modules
     version = getattr(estimator, "framework_version", None)
-    load = [*modules.load, *(modules.tensorflow[version] if version else []), *software.modules]
-    lines: list[tuple[str, ...]] = [tuple(modules.reset.split())] if modules.reset else []
-    lines += [("module", "use", folder) for folder in modules.use]
-    lines += [("module", "load", name) for name in load]
-    needs_init = bool(lines) and modules.init is not None
     # of what sbatch asked for, so that all nodes have the same room, srun would warn that fewer tasks are started
     uneven = ["SLURM_NTASKS_PER_NODE"] if tasks.cyclic and tasks.count % estimator.node_count else []
     interface = {"NCCL_SOCKET_IFNAME": site.network.interface} if site.network.interface else {}
@@ -239,10 +237,15 @@ def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks) -
         shebang=site.environment.shebang,
         unset=tuple(dict.fromkeys((*site.environment.unset, *uneven, *software.unset))),
         prologue=tuple(site.environment.prologue),
-        modules=(*([("source", str(modules.init))] if needs_init else []), *lines),
-        activation=Activation(software.prefix, software.kind, software.made) if software.prefix else None,
+        modules=module_lines(site, software.modules, version),
+        activation=_activation(software),
         exports={**interface, **site.environment.variables, **software.variables},
     )
+
+
+def _activation(software: Software) -> Activation | None:
+    made = software.recipe.name if software.recipe else ""
+    return Activation(software.prefix, software.kind, made) if software.prefix else None
 
 
 def _warnings(

@@ -7,12 +7,15 @@ import platform
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.environments import Software, software_of
+from slurmtf.environments import EnvironmentStore, Software, software_of
 from slurmtf.environments.probe import installed
+from slurmtf.environments.store import store_of
+from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
 from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
 from slurmtf.runs.run import Run
@@ -21,7 +24,8 @@ from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path
 from slurmtf.snapshot import Contents, collect, examine
 from slurmtf.snapshot.store import reference
-from slurmtf.submit.submission import Submission, submit, tidy
+from slurmtf.submit.building import Building, provide, withdraw
+from slurmtf.submit.submission import Submission, check_scheduler, submit, tidy
 
 
 @dataclass(frozen=True)
@@ -42,40 +46,67 @@ class Experiment:
 
         Raises an InputError with everything that is wrong.
         """
-        prepared = self._prepare(estimator, run_id)
+        prepared = self._prepare(estimator, run_id).submission
         return prepared.plan, prepared.script
 
-    def submit(self, estimator: Estimator) -> Run:
+    def submit(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> Run:
         """Submit a training and return its run at once.
+
+        The environment that it asks for is made first, when it has not been: ``tell`` is told each step.
 
         Raises an InputError when the run can't be had as asked, and then nothing is left behind; SlurmError when Slurm does
         not answer.
         """
         prepared = self._prepare(estimator, None)
-        tidy(Path(prepared.plan.run.workspace))
-        return Run(submit(prepared).folder)
+        place = prepared.submission.plan.run
+        check_scheduler(prepared.submission.plan)
+        tidy(Path(place.workspace))
+        if prepared.building is None:
+            return Run(submit(prepared.submission).folder)
+        making = provide(prepared.building, tell or _silent)
+        try:
+            complete = self._prepare(estimator, place.run_id, making.job_id if making else None)
+            return Run(submit(complete.submission).folder)
+        except InputError:
+            withdraw(prepared.building, making)
+            raise
 
     def get_runs(self) -> list[Run]:
         """Return the experiment's runs, newest first."""
         workspace = workspace_of(resolve_target(None).storage.workspace, self.workspace)
         return [Run(folder) for folder in run_folders([workspace], self.name)]
 
-    def _prepare(self, estimator: Estimator, run_id: str | None) -> Submission:
+    def _prepare(self, estimator: Estimator, run_id: str | None, after: str | None = None) -> _Prepared:
         site = resolve_target(estimator.compute_target)
         workspace = workspace_of(site.storage.workspace, self.workspace or estimator.source_directory_data_store)
         place = RunPlace(str(workspace), self.name, run_id or new_run_id(self.name))
-        contents = collect(Path(estimator.source_directory), outside=[workspace])
+        store = store_of(site, workspace)
+        contents = collect(Path(estimator.source_directory), outside=[workspace, store.root])
         contents.check_holds(estimator.script)
         facts = examine(Path(estimator.source_directory), estimator.script)
-        plan = resolve(estimator, site, _software(estimator, site), reference(contents), place, facts)
+        software = _software(estimator, site, store)
+        plan = resolve(estimator, site, software, reference(contents), place, facts, after)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
-        return Submission(plan, script, contents, _receipt(estimator, site, contents))
+        building = Building(software.recipe, store, site, estimator, {}) if software.recipe else None
+        return _Prepared(Submission(plan, script, contents, _receipt(estimator, site, contents)), building)
 
 
-def _software(estimator: Estimator, site: Site) -> Software:
+@dataclass(frozen=True)
+class _Prepared:
+    """A submission, and the environment to make before it."""
+
+    submission: Submission
+    building: Building | None
+
+
+def _silent(text: str) -> None:  # noqa: ARG001
+    return
+
+
+def _software(estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
     """Return the software of a run; what is installed is looked up where the distribution depends on it."""
-    software = software_of(estimator, site)
-    if estimator.distribution is None and not estimator.legacy_keras:
+    software = software_of(estimator, site, store)
+    if software.packages or software.recipe or (estimator.distribution is None and not estimator.legacy_keras):
         return software
     return replace(software, packages=installed(software.python))
 

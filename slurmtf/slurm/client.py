@@ -58,6 +58,13 @@ class SlurmClient:
             return {}
         return {job.job_id: job for job in commands.parse_sacct(text)}
 
+    def submit(self, script: str, flags: Iterable[str]) -> str:
+        """Submit a script that gives these flags, and return its job. Raises CalledProcessError with Slurm's own words."""
+        argv = commands.sbatch(script, commands.inherited(os.environ, flags))
+        done = _run(argv)
+        done.check_returncode()
+        return commands.parse_sbatch(done.stdout)
+
     def cancel(self, job_ids: Iterable[str]) -> None:
         """End jobs. Raises SlurmError."""
         _output(commands.scancel(job_ids, self._cluster))
