@@ -1,4 +1,5 @@
-"""``builder.pyz build SPEC`` makes what a spec says; ``fetch SPEC`` brings its packages where there is a network."""
+"""``builder.pyz build SPEC`` makes what a spec says; ``fetch SPEC`` brings its packages where there is a network;
+``horovod SPEC`` compiles Horovod for an environment that is there."""
 
 import contextlib
 import json
@@ -10,19 +11,20 @@ import sys
 import time
 from typing import Any, Dict, List
 
-from . import conda, image, pip
+from . import conda, horovod, image, pip
 from .claim import Claim
 from .layout import RECORD, StoreLayout
 from .work import BuildError, Failure, Work, say, write
 
 MAKERS = {"pip": pip.make, "conda": conda.make, "image": image.make}
-USAGE = "usage: builder.pyz build SPEC | builder.pyz fetch SPEC"
+USAGE = "usage: builder.pyz build SPEC | builder.pyz fetch SPEC | builder.pyz horovod SPEC"
 WAIT_S = 1.0
 
 
 def main(argv: List[str]) -> int:
     """Do what the command line asks for and return the exit status: 1 when it can't be made, with the reason in the store."""
-    if len(argv) != 2 or argv[0] not in ("build", "fetch"):
+    modes = {"build": build, "fetch": fetch, "horovod": compile_horovod}
+    if len(argv) != 2 or argv[0] not in modes:
         sys.stderr.write(USAGE + "\n")
         return 2
     with open(argv[1], encoding="utf-8") as file:
@@ -31,7 +33,7 @@ def main(argv: List[str]) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
-        (build if argv[0] == "build" else fetch)(layout, spec)
+        modes[argv[0]](layout, spec)
     except KeyboardInterrupt:
         say("interrupted; nothing is left of it")
         return 130
@@ -124,6 +126,20 @@ def fetch(layout: StoreLayout, spec: Dict[str, Any]) -> None:
         finally:
             shutil.rmtree(partial, ignore_errors=True)
             claim.release()
+
+
+def compile_horovod(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+    """Compile Horovod for an environment that is there, and install it where that is wished."""
+    claim = Claim(layout.claim(spec["name"]))
+    while not claim.take():
+        time.sleep(WAIT_S)
+    work = Work(layout, spec["name"], claim)
+    try:
+        installer = pip.Installer(work, spec, spec["python"])
+        found = horovod.install(work, spec, installer)["horovod"] if spec["install"] else horovod.wheel(work, spec, installer)
+        say(found["wheel"])
+    finally:
+        claim.release()
 
 
 def _fail(layout: StoreLayout, name: str, err: Exception) -> int:

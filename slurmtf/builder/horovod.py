@@ -57,6 +57,14 @@ def needs(spec: Dict[str, Any]) -> List[str]:
 
 def install(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[str, Any]:
     """Install Horovod into the environment; the wheel is built when there is none that fits. Returns what it was built for."""
+    found = wheel(work, spec, installer)
+    title = "installing Horovod {version} for TensorFlow {tensorflow}".format(**found)
+    installer.install(title, [found["wheel"]])
+    return {"horovod": found}
+
+
+def wheel(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[str, Any]:
+    """Return the wheel for the TensorFlow of an environment and the MPI of this machine, and what it goes with."""
     tensorflow, python = json.loads(work.run("looking for TensorFlow", [installer.python, "-c", ASK]))
     if not tensorflow:
         raise BuildError(
@@ -66,19 +74,12 @@ def install(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[st
     options = {name: value for name, value in spec["variables"].items() if name.startswith("HOROVOD_")}
     local = "tf{}.{}".format(re.sub(r"[^0-9a-z.]", "", tensorflow.lower()), mpi or "gloo")
     release = wanted(spec["horovod"])
-    facts = [
-        release,
-        local,
-        ".".join(python.split(".")[:2]),
-        sysconfig.get_platform(),
-        *platform.libc_ver(),
-        sorted(options.items()),
-    ]
+    machine = [sysconfig.get_platform(), *platform.libc_ver()]
+    facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items())]
     key = hashlib.sha256(json.dumps(facts).encode("utf-8")).hexdigest()[:12]
     folder = os.path.join(work.layout.wheels, "horovod-{}-{}-{}".format(release, local, key))
-    wheel = _kept(folder) or _Build(work, spec, installer.python).wheel(release, local, tensorflow, folder, options, bool(mpi))
-    installer.install("installing Horovod {} for TensorFlow {}".format(release, tensorflow), [wheel])
-    return {"horovod": {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": wheel}}
+    path = _kept(folder) or _Build(work, spec, installer.python).wheel(release, local, tensorflow, folder, options, bool(mpi))
+    return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": path}
 
 
 def _kept(folder: str) -> str:

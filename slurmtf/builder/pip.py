@@ -45,11 +45,12 @@ FACTS_37 = (
 class Installer:
     """Puts packages into the environment of a work, by uv or by pip."""
 
-    def __init__(self, work: Work, spec: Dict[str, Any]) -> None:
+    def __init__(self, work: Work, spec: Dict[str, Any], python: str = "") -> None:
+        """``python`` is that of another environment, when it is not the one that is being made."""
         self._work = work
         self._uv = spec["uv"] if os.access(spec["uv"], os.X_OK) else find("uv")
         self._wheels = spec["wheelhouse"]
-        self.python = os.path.join(work.folder, "bin", "python")
+        self.python = python or os.path.join(work.folder, "bin", "python")
 
     @property
     def tool(self) -> str:

@@ -22,13 +22,14 @@ COMMANDS = {
     "wait": "wait for a run and exit as it did",
     "cancel": "end runs",
     "sites": "list, show and check site profiles",
+    "env": "list, make, check and remove environments",
     "schema": "print the JSON Schema of job files, for editors",
     "completion": "print the shell's completion script",
 }
 GROUPS = {
     "Start": ("run", "submit", "plan", "render"),
     "Follow": ("ls", "status", "logs", "wait", "cancel"),
-    "Set up": ("sites", "schema", "completion"),
+    "Set up": ("sites", "env", "schema", "completion"),
 }
 EXIT_CODES = {
     "0": "done, or the run completed",

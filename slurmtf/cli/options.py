@@ -13,11 +13,13 @@ import click
 from slurmtf.cli.output import json_option
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import Problem, SpecError
-from slurmtf.estimator import Environment, Estimator
+from slurmtf.estimator import Estimator
 from slurmtf.estimator.document import from_document
+from slurmtf.estimator.environment import PACKAGES
 from slurmtf.runs import Experiment
 
-MAPPINGS = ("environment_variables", "sbatch", "srun")
+MAPPINGS = ("environment_variables", "environment_definition", "sbatch", "srun")
+PAIRS = ("environment_variables", "sbatch", "srun")
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,17 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
 
 def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
     """Add what is given name by name (--env, --sbatch, --srun) to what the job file has, in place of the same names."""
+    if "environment_definition" in overrides:
+        overrides = _with_software(document, overrides)
     known = {name: document.data.get(name) for name in MAPPINGS if name in overrides}
     return {**overrides, **{name: {**old, **overrides[name]} for name, old in known.items() if isinstance(old, dict)}}
+
+
+def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
+    """Add what a job file says of the software parameter by parameter to what the options say: it goes into one object."""
+    single = {name: document.data[name] for name in PACKAGES if document.data.get(name)}
+    both = {**single, **overrides["environment_definition"]}
+    return {**overrides, "environment_definition": both, **dict.fromkeys(single)}
 
 
 def _bare_document() -> Document:
@@ -144,12 +155,14 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         value = options[option.parameter]
         if value not in (None, ()):
             found[option.parameter] = list(value) if option.repeated else value
-    for name in MAPPINGS:
+    for name in PAIRS:
         if name in found:
             found[name] = dict(_pair(name, text) for text in found[name])
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
     if software:
-        found["environment_definition"] = Environment(**software)
+        found["environment_definition"] = {
+            name: list(value) if isinstance(value, tuple) else value for name, value in software.items()
+        }
     return found
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 from slurmtf.agent.roles import table
 from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import duration, emit
+from slurmtf.environments.recipe import Recipe
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Resources
 
@@ -42,12 +44,22 @@ def plan_text(plan: LaunchPlan) -> str:
         "qos": resources.qos or "",
         "launcher": plan.launcher,
         "python": plan.python,
+        "software": _software(plan),
         "source": f"{plan.snapshot.files} files, {plan.snapshot.bytes / 1e6:.1f} MB, {plan.snapshot.id[:12]}",
         "chosen": plan.choice,
         "command": " ".join(plan.command),
         "folder": plan.run.folder,
     }
     return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
+
+
+def _software(plan: LaunchPlan) -> str:
+    """Return what the environment holds that is made for the run, and whether it has been made."""
+    if plan.recipe is None:
+        return ""
+    recipe = Recipe.of(plan.recipe)
+    there = plan.shell.activation is not None and Path(plan.shell.activation.prefix).exists()
+    return f"{recipe.summary} ({'' if there else 'to be '}made for it, {recipe.name})"
 
 
 def _up_to(resources: Resources) -> str:

@@ -19,6 +19,8 @@ from slurmtf.sites import Site
 
 Tell = Callable[[str], None]
 DIGEST_DIGITS = 12
+OWN_WORDS = "slurmtf: "
+"""How the builder's last words begin, which its failure record has too."""
 
 
 def build(
@@ -38,7 +40,7 @@ def build(
     if store.record(recipe.name):
         return
     spec = write_spec(recipe, store, lock)
-    _run(["build", spec], recipe, store, site, tell, secrets or {})
+    _run(["build", spec], recipe.name, recipe.modules, store, site, tell, secrets or {})
 
 
 def write_spec(recipe: Recipe, store: EnvironmentStore, lock: Iterable[str] = (), wheelhouse: str = "") -> str:
@@ -58,36 +60,68 @@ def program(store: EnvironmentStore) -> str:
     return str(path)
 
 
+def build_horovod(python: str, requirement: str, install: bool, store: EnvironmentStore, tell: Tell) -> str:
+    """Compile Horovod for the TensorFlow of an interpreter's environment, and install it there if ``install``.
+
+    Returns the wheel. Raises SoftwareError with the reason when it can't be compiled.
+    """
+    name = f"horovod-{hashlib.sha256(python.encode()).hexdigest()[:DIGEST_DIGITS]}"
+    variables = {name: value for name, value in os.environ.items() if name.startswith("HOROVOD_")}
+    recipe = Recipe(kind="horovod", python=python, horovod=requirement, variables=variables)
+    store.layout.prepare()
+    path = store.layout.spec(name)
+    write_json(path, {**recipe.spec(store.root), "name": name, "install": install})
+    lines = _run(["horovod", path], name, (), store, None, tell, {})
+    return lines[-1]
+
+
 def fetch(recipe: Recipe, store: EnvironmentStore, site: Site, tell: Tell) -> str:
     """Bring the packages into the store, for a job on nodes without a network. Returns their folder. Raises SoftwareError."""
     spec = write_spec(recipe, store)
-    _run(["fetch", spec], recipe, store, site, tell, {})
+    _run(["fetch", spec], recipe.name, recipe.modules, store, site, tell, {})
     return store.layout.download(recipe.name)
 
 
-def _run(words: list[str], recipe: Recipe, store: EnvironmentStore, site: Site, tell: Tell, secrets: Mapping[str, str]) -> None:
-    command = in_shell([sys.executable, "-I", program(store), *words], recipe.modules, site)
-    Path(store.layout.failure(recipe.name)).unlink(missing_ok=True)
+def _run(
+    words: list[str],
+    name: str,
+    modules: Iterable[str],
+    store: EnvironmentStore,
+    site: Site | None,
+    tell: Tell,
+    secrets: Mapping[str, str],
+) -> list[str]:
+    """Run the builder and return what it said. Raises SoftwareError when it fails."""
+    command = [sys.executable, "-I", program(store), *words]
+    Path(store.layout.failure(name)).unlink(missing_ok=True)
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        in_shell(command, modules, site) if site else command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
         env={**os.environ, **secrets},
-    ) as process:  # fmt: skip
+    ) as process:
         lines = []
         try:
             for line in process.stdout or ():
                 lines.append(line.rstrip("\n"))
-                tell(lines[-1])
+                if not line.startswith(OWN_WORDS):
+                    tell(lines[-1])
         except BaseException:
             process.terminate()
             raise
     if process.returncode:
-        raise SoftwareError(problem(recipe, store, lines))
+        raise SoftwareError(_problem(name, store, lines))
+    return lines
 
 
-def problem(recipe: Recipe, store: EnvironmentStore, lines: list[str]) -> Problem:
-    """Return why an environment could not be made; ``lines`` is what its maker said, should it not have come to a reason."""
-    failure = store.failure(recipe.name)
+def _problem(name: str, store: EnvironmentStore, lines: list[str]) -> Problem:
+    """Return why something could not be made; ``lines`` is what its maker said, should it not have come to a reason."""
+    failure = store.failure(name)
     if failure is None:
-        return Problem(recipe.name, "can't be made: " + ("\n".join(lines[-5:]) or "its maker was killed"), "try again")
-    remedy = "; ".join(filter(None, (failure.remedy, f"the whole log: {failure.log}")))
-    return Problem(recipe.summary or recipe.name, f"can't be installed: {failure.what}", remedy)
+        return Problem(name, "can't be made: " + ("\n".join(lines[-5:]) or "its maker was killed"), "try again")
+    return Problem(
+        name, f"can't be made: {failure.what}", "; ".join(filter(None, (failure.remedy, f"the whole log: {failure.log}")))
+    )

@@ -71,6 +71,19 @@ class Experiment:
             withdraw(prepared.building, making)
             raise
 
+    def build(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
+        """Have the environment of a training made, and return its name, its folder, and the job that makes it.
+
+        Raises an InputError when it can't be made; SlurmError when Slurm does not answer.
+        """
+        building = self._prepare(estimator, None).building
+        if building is None:
+            return {"name": None, "folder": None, "job_id": None}
+        making = provide(building, tell or _silent)
+        name = building.recipe.name
+        job_id = making.job_id if making else None
+        return {"name": name, "folder": str(building.store.folder(name)), "job_id": job_id}
+
     def get_runs(self) -> list[Run]:
         """Return the experiment's runs, newest first."""
         workspace = workspace_of(resolve_target(None).storage.workspace, self.workspace)
@@ -88,7 +101,8 @@ class Experiment:
         plan = resolve(estimator, site, software, reference(contents), place, facts, after)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         building = Building(software.recipe, store, site, estimator, {}) if software.recipe else None
-        return _Prepared(Submission(plan, script, contents, _receipt(estimator, site, contents)), building)
+        receipt = {**_receipt(estimator, site, contents), "lock": _lock(software, store)}
+        return _Prepared(Submission(plan, script, contents, receipt), building)
 
 
 @dataclass(frozen=True)
@@ -109,6 +123,11 @@ def _software(estimator: Estimator, site: Site, store: EnvironmentStore) -> Soft
     if software.packages or software.recipe or (estimator.distribution is None and not estimator.legacy_keras):
         return software
     return replace(software, packages=installed(software.python))
+
+
+def _lock(software: Software, store: EnvironmentStore) -> list[str] | None:
+    """Return the exact versions of the environment that was made; None where none was, or not yet."""
+    return store.record(software.recipe.name).get("lock") if software.recipe else None
 
 
 def _receipt(estimator: Estimator, site: Site, contents: Contents) -> dict[str, Any]:

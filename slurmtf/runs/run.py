@@ -15,7 +15,7 @@ from typing import Any, TextIO
 from slurmtf.agent.layout import RunLayout
 from slurmtf.agent.roles import table
 from slurmtf.errors import Problem, RunFailedError, RunNotFoundError, SlurmtfError
-from slurmtf.files import write_private
+from slurmtf.files import read_json, write_private
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.status import CANCEL_MARK, RunState, RunStatus, states_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
@@ -55,6 +55,11 @@ class Run:
         """Everything that was decided for the run."""
         found: dict[str, Any] = json.loads(Path(self.layout.plan).read_text(encoding="utf-8"))
         return found
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """What is needed to repeat or cite the run, beside its plan and its source."""
+        return read_json(self.layout.receipt)
 
     @property
     def job(self) -> Any:

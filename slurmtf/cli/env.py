@@ -1,0 +1,183 @@
+"""``slurmtf env``"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.output import clock, duration, emit, json_option, note, table
+from slurmtf.environments.recipe import Recipe
+from slurmtf.environments.store import EnvironmentStore, store_of
+from slurmtf.errors import Problem, SlurmtfError, SpecError
+from slurmtf.runs import Run
+from slurmtf.runs.workspace import known_workspaces, run_folders, workspace_of
+from slurmtf.sites import resolve_target
+
+HEADING = ("NAME", "LABEL", "MADE", "USED", "SIZE", "PYTHON", "HOLDS")
+SHOWN = 60
+
+
+@click.group("env", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Environments that slurmtf makes: list, show, build, check and remove them."""
+
+
+def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say which store is meant; it gets an :class:`EnvironmentStore`."""
+
+    def with_store(site: str | None, workspace: str | None, **options: Any) -> Any:
+        found = resolve_target(site)
+        return function(store=store_of(found, workspace_of(found.storage.workspace, workspace)), **options)
+
+    with_store.__doc__ = function.__doc__
+    about = "Where the runs are, beside which environments are kept unless the profile says otherwise."
+    wrapped = click.option("--workspace", "-w", default=None, help=about)(with_store)
+    return json_option(click.option("--site", "-s", default=None, help="Whose environments (default: your site's).")(wrapped))
+
+
+@command.command("list")
+@store_options
+def list_(store: EnvironmentStore) -> None:
+    """List the environments that there are."""
+    found = [_facts(store, name) for name in store.names()]
+    rows = [HEADING, *(_row(facts) for facts in found)]
+    emit(found, table(rows) if found else f"no environments in {store.root}")
+
+
+def _facts(store: EnvironmentStore, name: str) -> dict[str, Any]:
+    record = store.record(name)
+    facts = {key: record.get(key) for key in ("python", "tool", "built", "seconds", "host", "phases", "horovod", "packages")}
+    recipe = Recipe.of(record["spec"])
+    own = {"name": name, "label": recipe.label, "kind": recipe.kind, "holds": recipe.summary, "folder": str(store.folder(name))}
+    return {**own, "bytes": store.size(name), "used": store.last_used(name), **facts}
+
+
+def _row(facts: dict[str, Any]) -> tuple[str, ...]:
+    holds = facts["holds"]
+    return (facts["name"], facts["label"], clock(facts["built"]), clock(facts["used"]), f"{facts['bytes'] / 1e6:,.0f} MB",
+            facts["python"] or "", holds if len(holds) <= SHOWN else holds[: SHOWN - 3] + "...")  # fmt: skip
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--lock", is_flag=True, help="Only the exact versions, as a requirements file.")
+@store_options
+def show(store: EnvironmentStore, name: str, lock: bool) -> None:
+    """Show what is in the environment NAME (or the end of one, or a label), and how it came about."""
+    full = store.find(name)
+    record = store.record(full)
+    if lock:
+        emit(record["lock"], "\n".join(record["lock"]))
+        return
+    facts = _facts(store, full)
+    rows = {
+        "name": facts["name"] + (f" ({facts['label']})" if facts["label"] else ""),
+        "holds": facts["holds"],
+        "python": facts["python"] or "",
+        "made": f"{clock(facts['built'])} on {facts['host']} with {facts['tool']}, in {duration(facts['seconds'])}",
+        "used": clock(facts["used"]),
+        "size": f"{facts['bytes'] / 1e6:,.0f} MB",
+        "folder": facts["folder"],
+        "packages": ", ".join(record["lock"]),
+    }
+    emit(facts, "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value))
+
+
+@command.command("build")
+@training_options
+def build(training: Training) -> None:
+    """Make the environment of TARGET, a script or a job file, without submitting anything that needs it."""
+    if not training.estimator.environment.made:
+        what = "asks for no environment that would have to be made"
+        raise SpecError(Problem(training.estimator.script, what, "give pip_packages, conda_packages or a file of them"))
+    made = training.experiment.build(training.estimator, tell=lambda step: note(step, dim=True))
+    emit(made, made["folder"] + (f"\njob {made['job_id']} makes it" if made["job_id"] else ""))
+
+
+@command.command("rebuild")
+@click.argument("what")
+@click.option("--workspace", "-w", default=None, help="Where the runs are (default: of your site and this machine).")
+@json_option
+def rebuild(what: str, workspace: str | None) -> None:
+    """Make an environment again, with the versions that it had: that of the run WHAT, or of a record, a .json file."""
+    from slurmtf.environments.building import build  # noqa: PLC0415
+
+    recipe, lock, root, site = _of_record(Path(what)) if what.endswith(".json") else _of_run(Run.find(what, workspace))
+    store = EnvironmentStore(root)
+    build(recipe, store, resolve_target(site), lambda step: note(step, dim=True), lock)
+    emit({"name": recipe.name, "folder": str(store.folder(recipe.name))}, str(store.folder(recipe.name)))
+
+
+def _of_record(path: Path) -> tuple[Recipe, list[str], str, str | None]:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return Recipe.of(record["spec"]), record["lock"], record["spec"]["root"], None
+    except (OSError, ValueError, KeyError) as err:
+        raise SpecError(Problem(str(path), f"is no record of an environment: {err}", "see 'slurmtf env show --json'")) from None
+
+
+def _of_run(run: Run) -> tuple[Recipe, list[str], str, str | None]:
+    plan = run.plan
+    if not plan["recipe"]:
+        raise SpecError(Problem(run.id, "runs with software that slurmtf did not make", "there is nothing to make again"))
+    return (
+        Recipe.of(plan["recipe"]),
+        run.receipt.get("lock") or [],
+        str(Path(plan["shell"]["activation"]["prefix"]).parent),
+        plan["site"],
+    )
+
+
+@command.command("remove")
+@click.argument("names", nargs=-1)
+@click.option("--unused", is_flag=True, help="All that no run needs which has not ended.")
+@click.option("--force", is_flag=True, help="Also what a run needs that has not ended.")
+@store_options
+def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force: bool) -> None:
+    """Remove environments, by name, end of a name or label. Those that a run needs stay."""
+    needed = _needed()
+    chosen = [name for name in store.names() if name not in needed] if unused else [store.find(name) for name in names]
+    if not (chosen or unused):
+        raise click.UsageError("give names, or --unused")
+    held = {name: needed[name] for name in chosen if name in needed and not force}
+    if held:
+        raise SlurmtfError(
+            *(Problem(name, f"run {run} needs it", "wait for its end, or give --force") for name, run in held.items())
+        )
+    freed = {name: store.size(name) for name in chosen}
+    for name in chosen:
+        store.remove(name)
+    data = [{"name": name, "bytes": size} for name, size in freed.items()]
+    emit(data, "\n".join(f"removed {name}, {size / 1e6:,.0f} MB" for name, size in freed.items()) or "nothing to remove")
+
+
+def _needed() -> dict[str, str]:
+    """Return the environments that runs need which have not ended, with such a run."""
+    from slurmtf.runs.status import states_of  # noqa: PLC0415
+
+    runs = [Run(folder) for folder in run_folders(known_workspaces())]
+    made = [(run, run.plan["recipe"]) for run in runs]
+    asking = [(run, Recipe.of(recipe).name) for run, recipe in made if recipe]
+    states = states_of([run.folder for run, _ in asking])
+    return {name: run.id for (run, name), state in zip(asking, states, strict=True) if not state.status.final}
+
+
+@command.command("build-horovod")
+@click.argument("python")
+@click.option("--version", "requirement", default="horovod", show_default=True, help="Which release: horovod==0.28.1")
+@click.option("--install", is_flag=True, help="Install it there, too.")
+@store_options
+def build_horovod(store: EnvironmentStore, python: str, requirement: str, install: bool) -> None:
+    """Compile Horovod for the TensorFlow that the interpreter PYTHON has, and this machine's MPI; prints the wheel.
+
+    Variables HOROVOD_... of your shell are build options (HOROVOD_GPU_OPERATIONS=NCCL).
+    """
+    from slurmtf.environments import building  # noqa: PLC0415
+
+    wheel = building.build_horovod(python, requirement, install, store, lambda step: note(step, dim=True))
+    emit({"wheel": wheel, "installed": install}, wheel)
