@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,12 @@ from slurmtf.errors import Problem, WorkspaceError
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
+ANOTHER_WORKSPACE = "another workspace (--workspace, $SLURMTF_WORKSPACE)"
+REMEDIES = {
+    errno.ENOSPC: "free some space, or give {}",
+    errno.EDQUOT: "your quota is used up: free some space, or give {}",
+    errno.EROFS: "the file system is read-only: give {}",
+}
 
 
 def write_private(path: str | Path, data: str | bytes) -> None:
@@ -49,6 +58,17 @@ def make_private(folder: str | Path) -> Path:
         if not missing.exists():
             missing.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
     return path
+
+
+@contextmanager
+def writing(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[None]:
+    """Raise what the file system refuses as a WorkspaceError that says what to do; ``instead`` is what may be given instead."""
+    try:
+        yield
+    except OSError as err:
+        remedy = REMEDIES.get(err.errno or 0, "give {}").format(instead)
+        what = f"can't be written: {err.strerror or err}"
+        raise WorkspaceError(Problem(str(err.filename or folder), what, remedy)) from None
 
 
 def user_config() -> Path:

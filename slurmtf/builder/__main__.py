@@ -50,10 +50,10 @@ def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:
     """Make an environment, unless it is there; when somebody else makes it, wait."""
     claim = Claim(layout.claim(spec["name"]))
     told = False
-    while not is_whole(layout, spec["name"]):
+    while not layout.is_whole(spec["name"]):
         if claim.take():
             try:
-                if not is_whole(layout, spec["name"]):
+                if not layout.is_whole(spec["name"]):
                     _make(layout, spec, claim)
             finally:
                 claim.release()
@@ -63,10 +63,6 @@ def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:
             say("waiting: process {pid} on {host} makes {name} already".format(name=spec["name"], **holder))
             told = True
         time.sleep(WAIT_S)
-
-
-def is_whole(layout: StoreLayout, name: str) -> bool:
-    return os.path.isfile(layout.record(name))
 
 
 def _make(layout: StoreLayout, spec: Dict[str, Any], claim: Claim) -> None:

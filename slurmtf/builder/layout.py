@@ -46,6 +46,11 @@ class StoreLayout:
         """What is in the environment, and how it came about."""
         return os.path.join(self.folder(name), RECORD)
 
+    def is_whole(self, name: str) -> bool:
+        """Tell whether it is there; an environment whose interpreter has been uninstalled is not."""
+        product = self.image(name) if os.path.exists(self.image(name)) else os.path.join(self.folder(name), "bin", "python")
+        return os.path.isfile(self.record(name)) and os.path.exists(product)
+
     def image(self, name: str) -> str:
         """The file of a container image."""
         return os.path.join(self.folder(name), IMAGE)

@@ -9,15 +9,15 @@ from . import horovod
 from .work import BuildError, StepError, Work, find
 
 MEANINGS = (
-    (r"No space left on device|Disk quota exceeded",
-     "the disk or your quota is full", "free some space, or keep environments elsewhere (the profile's environments.folder)"),
-    (r"No solution found|ResolutionImpossible|conflicting dependencies|because .* depends on .* and .* unsatisfiable",
-     "the packages do not go together", "loosen or change the versions; the log says which two disagree"),
-    (r"No matching distribution found for|not found in the package registry|there (?:is|are) no version",
-     "a package, or that version of it, does not exist", "is it spelled rightly, and is there one for this Python version?"),
     (r"Temporary failure in name resolution|Name or service not known|Connection refused|Network is unreachable|dns error|"
      r"Failed to establish a new connection|error sending request|Connection timed out",
      "the package index can't be reached from here", "make it where there is a network: 'slurmtf env build' on a login node"),
+    (r"No space left on device|Disk quota exceeded",
+     "the disk or your quota is full", "free some space, or keep environments elsewhere (the profile's environments.folder)"),
+    (r"No matching distribution found for|was not found in the (?:package registry|provided)|there (?:is|are) no version",
+     "a package, or that version of it, does not exist", "is it spelled rightly, and is there one for this Python version?"),
+    (r"No solution found|ResolutionImpossible|conflicting dependencies|because .* depends on .* and .* unsatisfiable",
+     "the packages do not go together", "loosen or change the versions; the log says which two disagree"),
     (r"ensurepip is not|No module named '?(venv|ensurepip)", "this Python can't make virtual environments",
      "install python3-venv, or name another Python"),
     (r"error: command '?\S*(gcc|g\+\+|cc)|unable to execute|CMake Error|Failed to build|failed building wheel",
@@ -96,6 +96,10 @@ def fill(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, An
     """Install the packages of a spec, Horovod last: it is compiled against the TensorFlow that is there then."""
     if spec["requirements"]:
         installer.install("installing {} requirement(s)".format(len(spec["requirements"])), _listed(work.folder, spec))
+    if spec["bare"]:
+        installer.install(
+            "installing {} without what it asks for".format(", ".join(spec["bare"])), ["--no-deps", *spec["bare"]]
+        )
     built = {}
     if spec["horovod"]:
         built = horovod.install(work, spec, installer)

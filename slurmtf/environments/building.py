@@ -14,11 +14,12 @@ from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.shell import in_shell
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import Problem, SoftwareError
-from slurmtf.files import write_json, write_private
+from slurmtf.files import write_json, write_private, writing
 from slurmtf.sites import Site
 
 Tell = Callable[[str], None]
 DIGEST_DIGITS = 12
+ANOTHER_STORE = "another folder for environments (the profile's environments.folder, $SLURMTF_ENVIRONMENTS)"
 OWN_WORDS = "slurmtf: "
 """How the builder's last words begin, which its failure record has too."""
 
@@ -45,9 +46,10 @@ def build(
 
 def write_spec(recipe: Recipe, store: EnvironmentStore, lock: Iterable[str] = (), wheelhouse: str = "") -> str:
     """Write down what shall be made, for the builder, and return the file's path."""
-    store.layout.prepare()
     path = store.layout.spec(recipe.name)
-    write_json(path, recipe.spec(store.root, lock, wheelhouse))
+    with writing(store.root, ANOTHER_STORE):
+        store.layout.prepare()
+        write_json(path, recipe.spec(store.root, lock, wheelhouse))
     return path
 
 
@@ -68,9 +70,10 @@ def build_horovod(python: str, requirement: str, install: bool, store: Environme
     name = f"horovod-{hashlib.sha256(python.encode()).hexdigest()[:DIGEST_DIGITS]}"
     variables = {name: value for name, value in os.environ.items() if name.startswith("HOROVOD_")}
     recipe = Recipe(kind="horovod", python=python, horovod=requirement, variables=variables)
-    store.layout.prepare()
     path = store.layout.spec(name)
-    write_json(path, {**recipe.spec(store.root), "name": name, "install": install})
+    with writing(store.root, ANOTHER_STORE):
+        store.layout.prepare()
+        write_json(path, {**recipe.spec(store.root), "name": name, "install": install})
     lines = _run(["horovod", path], name, (), store, None, tell, {})
     return lines[-1]
 

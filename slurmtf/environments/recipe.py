@@ -30,8 +30,8 @@ ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_pr
 class Recipe:
     """An environment or an image to make. Two recipes with the same content have the same name, and are made once.
 
-    ``python`` is the interpreter to make it with; ``identity`` what decides beside the wishes: the Python's version, the
-    modules, the kind of machine.
+    ``bare`` packages are installed without their dependencies. ``python`` is the interpreter to make it with; ``identity`` what
+    decides beside the wishes: the Python's version, the modules, the kind of machine.
     """
 
     kind: str
@@ -39,6 +39,7 @@ class Recipe:
     modules: tuple[str, ...] = ()
     requirements: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
+    bare: tuple[str, ...] = ()
     horovod: str = ""
     conda: dict[str, Any] = field(default_factory=dict)
     image: str = ""
@@ -87,6 +88,7 @@ def of_packages(wish: Environment, site: Site, source: Path) -> Recipe:
     """Return the recipe of an environment of pip or conda packages. Raises SpecError when it can't be one."""
     lines = gather(wish.pip_packages, source / wish.pip_requirements_file if wish.pip_requirements_file else None)
     horovod = [line for line in lines if line.package == "horovod" and not line.constraint]
+    bare = _bare(lines)
     conda = _conda(wish, site, source)
     _check_horovod(horovod, lines, conda)
     python = _base(wish)
@@ -94,7 +96,8 @@ def of_packages(wish: Environment, site: Site, source: Path) -> Recipe:
         kind="conda" if conda else "pip",
         python="python" if conda else python,
         modules=tuple(wish.modules),
-        requirements=tuple(line.text for line in lines if not line.constraint and line not in horovod),
+        requirements=tuple(line.text for line in lines if not line.constraint and line not in (*horovod, *bare)),
+        bare=tuple(line.text for line in bare),
         constraints=tuple(line.text for line in lines if line.constraint),
         horovod=horovod[0].text if horovod else "",
         conda=conda,
@@ -117,6 +120,12 @@ def _conda(wish: Environment, site: Site, source: Path) -> dict[str, Any]:
         packages.append("pip")
     return {"program": site.environments.conda or "", "packages": packages, "file": text,
             "channels": wish.conda_channels or site.environments.channels}  # fmt: skip
+
+
+def _bare(lines: list[Line]) -> list[Line]:
+    """Return tf-keras, where another build of TensorFlow is asked for: it would bring ``tensorflow`` over the same files."""
+    flavours = {line.package for line in lines} & {*TENSORFLOW} - {"tensorflow"}
+    return [line for line in lines if line.package == "tf_keras" and not line.constraint] if flavours else []
 
 
 def _check_horovod(horovod: list[Line], lines: list[Line], conda: dict[str, Any]) -> None:
@@ -160,6 +169,6 @@ def _machine(site: Site) -> tuple[str, ...]:
 
 
 def _uv() -> str:
-    """Return uv: of the environment that submits, or of PATH; empty when there is none."""
+    """Return uv: of PATH, or of the environment that submits; empty when there is none."""
     beside = Path(sys.executable).with_name("uv")
-    return str(beside) if beside.is_file() else shutil.which("uv") or ""
+    return shutil.which("uv") or (str(beside) if beside.is_file() else "")

@@ -50,8 +50,8 @@ class EnvironmentStore:
         return Path(self.layout.image(name))
 
     def record(self, name: str) -> dict[str, Any]:
-        """Return what is in an environment, and how it came about; empty when it has not been made."""
-        return read_json(self.layout.record(name))
+        """Return what is in an environment, and how it came about; empty when it has not been made, or is no longer whole."""
+        return read_json(self.layout.record(name)) if self.layout.is_whole(name) else {}
 
     def failure(self, name: str) -> Failure | None:
         """Return why the last try to make it failed; None when none has, or it is there by now."""

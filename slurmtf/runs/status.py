@@ -56,7 +56,7 @@ class RunState:
     """What is known of a run. Times in seconds since 1970; ``expected_start`` is Slurm's estimate.
 
     ``cause`` says what ended it: script, launcher, agent, time-limit, cancelled, preempted, node-failure, out-of-memory,
-    lost. ``doubt`` says why the answer may be out of date.
+    lost, software (the environment could not be made). ``doubt`` says why the answer may be out of date.
     """
 
     status: RunStatus
@@ -283,6 +283,9 @@ class _View:
     def _ended_without_word(self, job: JobInfo, status: RunStatus) -> RunState:
         """The job ended and its journal does not say how: killed while waiting, or with its node."""
         cause, message = _CAUSES.get(job.state, ("script", ""))
+        trouble = self._software_trouble() if job.state is JobState.CANCELLED and not self._cancel_requested else ""
+        if trouble:
+            return self._final(self._base(RunStatus.FAILED, cause="software", message=trouble, ended=job.end))
         if job.state is JobState.FAILED and self._events:
             cause, message = "lost", "slurmtf's supervisor was killed before it could say how the run ended"
         last = ending.tail(self._layout.job_log, LAST_LINES) if job.state is JobState.FAILED else ""
@@ -291,6 +294,18 @@ class _View:
             status = self._status_of(cause)
         facts = {"exit_code": job.exit_code, "signal": job.signal, "ended": job.end, "nodes": job.nodes}
         return self._final(self._base(status, cause=cause, message=message, **facts))
+
+    def _software_trouble(self) -> str:
+        """Return why the environment of the run could not be made: Slurm cancels a job that waited for it."""
+        recipe = read_json(self._layout.plan).get("recipe")
+        activation = read_json(self._layout.plan).get("shell", {}).get("activation")
+        if not (recipe and activation):
+            return ""
+        from slurmtf.environments.store import EnvironmentStore  # noqa: PLC0415 - for the few that have one
+
+        prefix = Path(activation["prefix"])
+        failure = EnvironmentStore(prefix.parent).failure(prefix.name)
+        return f"its environment could not be made: {failure.what}\n{failure.remedy}; the log: {failure.log}" if failure else ""
 
     def _unknown_to_slurm(self, record: JobRecord) -> RunState:
         if time.time() - record.submitted < RECORD_LAG_S:

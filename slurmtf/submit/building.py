@@ -11,13 +11,13 @@ from pathlib import Path
 
 from slurmtf import __version__
 from slurmtf.builder.claim import Claim
-from slurmtf.environments.building import Tell, build, fetch, program, write_spec
+from slurmtf.environments.building import ANOTHER_STORE, Tell, build, fetch, program, write_spec
 from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.shell import module_lines
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import Problem, SlurmError, SoftwareError
 from slurmtf.estimator import Estimator
-from slurmtf.files import read_json, write_json, write_private
+from slurmtf.files import read_json, write_json, write_private, writing
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import BuildPlan, Shell
@@ -72,7 +72,8 @@ def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> Making 
 def _job(building: Building, tell: Tell, lock: Iterable[str]) -> Making:
     """Return the job that makes the environment: the one that is queued already, else a new one."""
     store, name = building.store, building.recipe.name
-    store.layout.prepare()
+    with writing(store.root, ANOTHER_STORE):
+        store.layout.prepare()
     claim = Claim(store.layout.claim(f"{name}.submit"))
     deadline = time.monotonic() + SUBMIT_WAIT_S
     while not claim.take():

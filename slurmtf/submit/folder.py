@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +11,10 @@ from typing import Any
 from slurmtf.agent import hook
 from slurmtf.agent.layout import RunLayout
 from slurmtf.archives import archive
-from slurmtf.errors import Problem, WorkspaceError
-from slurmtf.files import make_private, read_json, write_json, write_private
+from slurmtf.files import make_private, read_json, write_json, write_private, writing
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import ProcessId, identify, recognise
 from slurmtf.snapshot import Contents, SnapshotStore
-
-REMEDIES = {
-    errno.ENOSPC: "free some space, or give another workspace (--workspace, $SLURMTF_WORKSPACE)",
-    errno.EDQUOT: "your quota is used up: free some space, or give another workspace (--workspace, $SLURMTF_WORKSPACE)",
-    errno.EACCES: "give a workspace that you may write to (--workspace, $SLURMTF_WORKSPACE)",
-    errno.EPERM: "give a workspace that you may write to (--workspace, $SLURMTF_WORKSPACE)",
-    errno.EROFS: "the file system is read-only: give another workspace (--workspace, $SLURMTF_WORKSPACE)",
-}
 
 
 @dataclass(frozen=True)
@@ -60,17 +48,6 @@ class Intent:
 
     def forget(self) -> None:
         self.path.unlink(missing_ok=True)
-
-
-@contextmanager
-def writing(workspace: str) -> Iterator[None]:
-    """Raise what the file system refuses as a WorkspaceError that says what to do."""
-    try:
-        yield
-    except OSError as err:
-        where = str(err.filename or workspace)
-        remedy = REMEDIES.get(err.errno or 0, "give another workspace (--workspace, $SLURMTF_WORKSPACE)")
-        raise WorkspaceError(Problem(where, f"can't be written: {err.strerror or err}", remedy)) from None
 
 
 def build(plan: LaunchPlan, script: str, contents: Contents, intent: Intent, receipt: dict[str, Any]) -> RunLayout:

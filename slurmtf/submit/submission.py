@@ -14,10 +14,11 @@ from typing import Any
 
 from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError, SpecError, WorkspaceError
+from slurmtf.files import writing
 from slurmtf.plan import LaunchPlan
 from slurmtf.slurm import SlurmClient
 from slurmtf.snapshot import Contents, SnapshotStore
-from slurmtf.submit.folder import Intent, build, remove, writing
+from slurmtf.submit.folder import Intent, build, remove
 from slurmtf.submit.record import adopt, read_record
 from slurmtf.submit.refusal import refusal
 

@@ -4,8 +4,7 @@
 `${SLURMTF_TEST_CACHE:-${XDG_CACHE_HOME:-~/.cache}/slurmtf-tests}`, each under a hash of all that it is made from.
 """
 
-from .cache import BuildError
 from .interpreters import NoInterpreter
 from .recipes import ENVIRONMENTS, build
 
-__all__ = ["ENVIRONMENTS", "BuildError", "NoInterpreter", "build"]
+__all__ = ["ENVIRONMENTS", "NoInterpreter", "build"]

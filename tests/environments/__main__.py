@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import ENVIRONMENTS, BuildError, build
+from slurmtf.errors import SoftwareError
+
+from . import ENVIRONMENTS, NoInterpreter, build
 
 
 def main() -> int:
@@ -21,7 +23,7 @@ def main() -> int:
 def built(name: str) -> int:
     try:
         print(build(name), flush=True)
-    except BuildError as error:
+    except (SoftwareError, NoInterpreter) as error:
         print(f"{name}: {error}", file=sys.stderr, flush=True)
         return 1
     return 0

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from .cache import BuildError
+from slurmtf.errors import SoftwareError
+
 from .interpreters import NoInterpreter
 from .recipes import build
 
@@ -39,7 +40,7 @@ def provide(name: str, config: pytest.Config, optional: bool = False) -> Path:
     try:
         with progress_shown(config):
             return build(name)
-    except BuildError as error:
+    except (SoftwareError, NoInterpreter) as error:
         reason, forgiven = f"environment {name}: {error}", optional and isinstance(error, NoInterpreter)
     if os.environ.get("SLURMTF_REQUIRE_ENVS") == "1" and not forgiven:
         pytest.fail(reason, pytrace=False)

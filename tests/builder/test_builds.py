@@ -1,0 +1,187 @@
+"""Environments are made: what comes out, when nothing is done, what a failure says."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from slurmtf.environments import recipe as recipes
+from slurmtf.environments.building import build
+from slurmtf.environments.recipe import Recipe
+from slurmtf.errors import SoftwareError
+from slurmtf.estimator import Environment
+
+from .support import LOCAL, Lab, version_of, write_wheel
+
+
+@pytest.mark.parametrize("tool", ["uv", "pip"])
+def test_packages_are_installed_compiled_and_written_down(lab: Lab, tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    monkeypatch.setenv("PYTHONPATH", str(lab.wheels))
+    if tool == "pip":
+        monkeypatch.setattr(recipes, "_uv", lambda: "")
+        monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if not Path(p, "uv").exists()))
+    folder = lab.build("speck")
+    assert version_of(folder, "speck") == "1.0"
+    assert list(folder.glob("lib/python*/site-packages/__pycache__/speck.*.pyc"))
+    record = lab.store.record(folder.name)
+    assert (record["tool"], record["packages"]["speck"], record["spec"]["requirements"][-1]) == (tool, "1.0", "speck")
+    assert "speck==1.0" in record["lock"]
+    assert stat.S_IMODE(lab.root.stat().st_mode) == 0o700
+    assert stat.S_IMODE(Path(lab.store.layout.record(folder.name)).stat().st_mode) == 0o600
+    assert any(line.startswith("installing") for line in lab.told)
+
+
+def test_the_second_time_nothing_is_done(lab: Lab) -> None:
+    folder = lab.build("speck")
+    before = folder.resolve()
+    lab.told.clear()
+    assert lab.build("speck").resolve() == before
+    assert lab.told == []
+
+
+def test_the_same_packages_are_the_same_environment_and_others_are_not(lab: Lab) -> None:
+    assert lab.recipe("speck").name == lab.recipe("speck", "speck").name
+    assert lab.recipe("speck").name != lab.recipe("speck==1.0").name
+
+
+def test_a_lock_brings_the_versions_back(lab: Lab) -> None:
+    first = lab.build("speck")
+    lock = tuple(line for line in lab.store.record(first.name)["lock"] if line.startswith("speck"))
+    write_wheel(lab.wheels, "speck", "2.0")
+    lab.store.remove(first.name)
+    assert version_of(lab.build("speck", lock=lock), "speck") == "1.0"
+    lab.store.remove(first.name)
+    assert version_of(lab.build("speck"), "speck") == "2.0"
+
+
+def test_an_environment_whose_interpreter_is_gone_is_made_again(lab: Lab) -> None:
+    folder = lab.build("speck")
+    before = folder.resolve()
+    (folder / "bin" / "python").unlink()
+    assert lab.store.record(folder.name) == {}
+    assert version_of(lab.build("speck"), "speck") == "1.0"
+    assert folder.resolve() != before
+    assert not before.exists()
+
+
+def test_a_package_that_does_not_exist(lab: Lab) -> None:
+    with pytest.raises(SoftwareError) as caught:
+        lab.build("speck", "specck")
+    (problem,) = caught.value.problems
+    assert "a package, or that version of it, does not exist" in problem.what
+    assert "specck" in problem.what
+    assert "is it spelled rightly" in problem.remedy
+    name = lab.recipe("speck", "specck").name
+    log = Path(lab.store.layout.log(name))
+    assert str(log) in problem.remedy
+    assert "specck" in log.read_text()
+    assert (lab.made, lab.store.names()) == ([], [])
+    failure = lab.store.failure(name)
+    assert failure is not None
+    assert failure.log == str(log)
+
+
+def test_a_failure_is_tried_again(lab: Lab) -> None:
+    with pytest.raises(SoftwareError):
+        lab.build("later")
+    write_wheel(lab.wheels, "later")
+    folder = lab.build("later")
+    assert version_of(folder, "later") == "1.0"
+    assert lab.store.failure(folder.name) is None
+
+
+def test_packages_that_do_not_go_together(lab: Lab) -> None:
+    write_wheel(lab.wheels, "wants", needs="speck<1")
+    with pytest.raises(SoftwareError, match="the packages do not go together"):
+        lab.build("speck==1.0", "wants")
+
+
+def test_a_package_without_its_dependencies(lab: Lab) -> None:
+    """tf-keras asks for "tensorflow", which would come over the files of "tensorflow-cpu"."""
+    write_wheel(lab.wheels, "tensorflow_cpu")
+    write_wheel(lab.wheels, "tf_keras", needs="tensorflow")
+    folder = lab.build("tensorflow-cpu", "tf-keras")
+    packages = lab.store.record(folder.name)["packages"]
+    assert {"tensorflow_cpu", "tf_keras"} <= packages.keys()
+    assert "tensorflow" not in packages
+
+
+def test_a_python_that_is_not_there(lab: Lab) -> None:
+    recipe = Recipe(kind="pip", python="python3.99", requirements=("speck",))
+    with pytest.raises(SoftwareError, match=r"there is no python3\.99 to make an environment with"):
+        build(recipe, lab.store, LOCAL, lab.told.append)
+
+
+MICROMAMBA = """#!/bin/sh
+# Stands in for micromamba, which can't be had here: a folder with a Python, as conda lays it out.
+echo "$@" >> {calls}
+case "$1" in
+list) echo "@EXPLICIT"; echo "file:///channel/noarch/speck-1.0-0.conda#0123"; exit;;
+esac
+while [ "$1" != --prefix ]; do shift; done
+{python} -m venv --without-pip "$2" && rm "$2/pyvenv.cfg" && mkdir "$2/conda-meta"
+{python} -m venv --without-pip "$2"
+"""
+
+
+@pytest.fixture
+def micromamba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The calls of a stand-in for micromamba that is first in PATH."""
+    calls, program = tmp_path / "calls", tmp_path / "bin" / "micromamba"
+    program.parent.mkdir()
+    program.write_text(MICROMAMBA.format(calls=calls, python="python3"))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+    return calls
+
+
+def conda(lab: Lab, wish: Environment) -> Path:
+    recipe = recipes.of_packages(wish, LOCAL, lab.wheels)
+    build(recipe, lab.store, LOCAL, lab.told.append)
+    return lab.store.folder(recipe.name)
+
+
+def test_conda_packages_with_pip_packages_after_them(lab: Lab, micromamba: Path) -> None:
+    pip = ["--no-index", f"--find-links {lab.wheels}", "speck"]
+    folder = conda(
+        lab, Environment(conda_packages=["python=3.11", "cudatoolkit"], pip_packages=pip, conda_channels=["bioconda"])
+    )
+    create, listing = micromamba.read_text().splitlines()
+    assert create.startswith("create --yes --prefix ")
+    assert create.endswith(" --channel bioconda python=3.11 cudatoolkit pip")
+    assert listing.endswith("--explicit --md5")
+    assert version_of(folder, "speck") == "1.0"
+    record = lab.store.record(folder.name)
+    assert record["tool"] == "micromamba"
+    assert record["conda_lock"][0] == "@EXPLICIT"
+
+
+def test_a_conda_file_with_pip_inside_goes_to_conda_as_it_is(lab: Lab, micromamba: Path) -> None:
+    text = "name: mine\ndependencies:\n  - python=3.11\n  - pip\n  - pip:\n    - speck\n"
+    (lab.wheels / "environment.yml").write_text(text)
+    folder = conda(lab, Environment(conda_dependencies_file="environment.yml"))
+    file = Path(micromamba.read_text().splitlines()[0].split("--file ")[1])
+    assert file.read_text() == text
+    assert folder.name.startswith("conda-")
+
+
+def test_without_conda_the_reason_names_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MAMBA_EXE", "CONDA_EXE"):
+        monkeypatch.delenv(name, raising=False)
+    programs = ("micromamba", "mamba", "conda")
+    monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if not any(Path(p, n).exists() for n in programs)))
+    with pytest.raises(SoftwareError, match="there is no micromamba, mamba or conda in PATH"):
+        conda(lab, Environment(conda_packages=["python"]))
+
+
+def test_what_is_made_can_be_used_from_a_login_shell_without_activation(lab: Lab) -> None:
+    folder = lab.build("speck")
+    done = subprocess.run(
+        [folder / "bin" / "python", "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == str(folder)

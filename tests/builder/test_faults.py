@@ -1,0 +1,157 @@
+"""Makers that are killed, that meet, and that find a full or a read-only disk, or no network."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from slurmtf.environments import recipe as recipes
+
+from .support import Lab, until, version_of, write_wheel
+
+PHASES = {"venv": '[ "$1" = venv ]', "install": '[ "$1" = pip ]'}
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and networks of its own need root")
+
+
+@pytest.fixture
+def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
+    """A uv that stays for long in one phase; returns the file that says that it is there."""
+    real = recipes._uv()
+    assert real, "uv comes with the development tools"
+
+    def make(phase: str) -> Path:
+        here, script = tmp_path / f"in-{phase}", tmp_path / "bin" / "uv"
+        script.parent.mkdir()
+        script.write_text(
+            f'#!/bin/sh\nif {PHASES[phase]} && [ ! -e {here} ]; then touch {here}; sleep 600; fi\nexec {real} "$@"\n'
+        )
+        script.chmod(0o755)
+        monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
+        return here
+
+    return make
+
+
+def started_in(lab: Lab, phase: str, slow_uv: Callable[[str], Path]) -> subprocess.Popen[str]:
+    """A maker that is in that phase now."""
+    here = slow_uv(phase)
+    process = lab.start("speck")
+    until(here.exists, f"the phase {phase}")
+    return process
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_killed_build_is_not_taken_for_whole(lab: Lab, phase: str, slow_uv: Callable[[str], Path]) -> None:
+    process = started_in(lab, phase, slow_uv)
+    (builder,) = children(process.pid)
+    steps = children(builder)
+    assert steps
+    os.kill(builder, signal.SIGKILL)
+    process.communicate(timeout=30)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() and alive(pid) for pid in steps), "the end of what it had started")
+    assert lab.store.names() == []
+    assert len(lab.made) == (1 if phase == "install" else len(lab.made))
+    assert version_of(lab.build("speck"), "speck") == "1.0"
+    assert len([name for name in lab.made if name.startswith("pip-")]) == 1
+    assert lab.store.leftovers() == []
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_build_leaves_nothing(lab: Lab, number: int, slow_uv: Callable[[str], Path]) -> None:
+    process = started_in(lab, "install", slow_uv)
+    (builder,) = children(process.pid)
+    os.kill(builder, number)
+    assert process.wait(timeout=30) == 1
+    assert (lab.made, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
+
+
+def test_a_maker_whose_user_presses_ctrl_c_ends_with_all_it_started(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
+    process = started_in(lab, "install", slow_uv)
+    (builder,) = children(process.pid)
+    steps = children(builder)
+    os.kill(process.pid, signal.SIGINT)  # as in a notebook: only this process gets it
+    process.communicate(timeout=30)
+    until(lambda: not any(map(alive, [builder, *steps])), "the end of all processes")
+    assert (lab.made, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
+
+
+def test_two_makers_at_once_make_it_once(lab: Lab) -> None:
+    makers = [lab.start("speck") for _ in range(3)]
+    answers = [maker.communicate(timeout=120) for maker in makers]
+    assert {maker.returncode for maker in makers} == {0}, answers
+    assert len({out for out, _ in answers}) == 1
+    assert len(lab.made) == 1
+
+
+@ROOT_ONLY
+def test_a_full_disk(lab: Lab) -> None:
+    write_wheel(lab.wheels, "huge", filler=4_000_000)
+    lab.root.mkdir()
+    script = f'mount -t tmpfs -o size=2m tmpfs {lab.root} && exec "$@"'
+    process = lab.start("huge", before=("unshare", "--mount", "sh", "-c", script, "sh"))
+    _, error = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "the disk or your quota is full" in error
+    assert "environments.folder" in error
+
+
+@ROOT_ONLY
+def test_a_read_only_store_serves_what_it_has(lab: Lab) -> None:
+    folder = lab.build("speck")
+    read_only = f'mount --bind {lab.root} {lab.root} && mount -o remount,ro,bind {lab.root} && exec "$@"'
+    before = ("unshare", "--mount", "sh", "-c", read_only, "sh")
+    there = lab.start("speck", before=before)
+    assert there.communicate(timeout=60)[0].strip() == str(folder)
+    _, error = (missing := lab.start("speck==1.0", before=before)).communicate(timeout=60)
+    assert missing.returncode == 1
+    assert "the file system is read-only: give another folder for environments" in error
+
+
+@ROOT_ONLY
+def test_without_a_network_the_reason_says_so(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there no wheel of is looked for on an index, on a host that nothing leads to."""
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    wish = ("--index-url https://packages.invalid/simple", "nowhere")
+    script = (
+        "import sys; from slurmtf.environments import EnvironmentStore; from slurmtf.environments.building import build\n"
+        "from slurmtf.environments.recipe import of_packages; from slurmtf.estimator import Environment\n"
+        "from slurmtf.errors import SlurmtfError; from slurmtf.sites import load; from pathlib import Path\n"
+        "site = load('local'); recipe = of_packages(Environment(pip_packages=sys.argv[2:]), site, Path())\n"
+        "try: build(recipe, EnvironmentStore(sys.argv[1]), site, print)\n"
+        "except SlurmtfError as err: sys.exit(str(err))"
+    )
+    command = ["unshare", "--net", sys.executable, "-c", script, str(lab.root), *wish]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "the package index can't be reached from here" in done.stderr
+    assert "make it where there is a network" in done.stderr
+
+
+def test_the_makers_of_other_environments_do_not_wait_for_each_other(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
+    process = started_in(lab, "install", slow_uv)
+    began = time.monotonic()
+    assert version_of(lab.build("speck==1.0"), "speck") == "1.0"
+    assert time.monotonic() - began < 60
+    for pid in children(process.pid):
+        os.kill(pid, signal.SIGTERM)
+    process.wait(timeout=30)
