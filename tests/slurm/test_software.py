@@ -1,0 +1,162 @@
+"""The software of a job, on Slurm: made on the login node or by a job, found, gone, and activated."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Environment, Run, RunStatus, Site
+from slurmtf.archives import archive
+from slurmtf.environments import EnvironmentStore
+from slurmtf.errors import RefusedError
+from slurmtf.sites.model import Defaults, Environments
+from slurmtf.slurm import SlurmClient
+from tests.builder.support import Lab as Maker
+from tests.builder.support import write_wheel
+
+from .support import HELLO, Lab, call, ended, files, in_status, job_of, log, until
+
+pytestmark = pytest.mark.slurm
+
+BY_JOB = Site(name="byjob", environments=Environments(build="job", job={"time": "5:00"}), defaults=Defaults(time="5:00"))
+TELLS = "import os, speck, sys; print(speck.version, sys.prefix, os.environ['VIRTUAL_ENV'], os.environ.get('PYTHONPATH'))"
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    return write_wheel(tmp_path / "wheels", "speck").parent
+
+
+def packages(wheels: Path, *names: str) -> list[str]:
+    return ["--no-index", f"--find-links {wheels}", *names]
+
+
+def store_of(lab: Lab) -> EnvironmentStore:
+    return EnvironmentStore(lab.workspace / ".slurmtf" / "environments")
+
+
+def test_made_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/nowhere/of/the/shell")
+    run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
+    (state,) = ended(run)
+    assert state.status is RunStatus.COMPLETED
+    (name,) = store_of(lab).names()
+    prefix = str(store_of(lab).folder(name))
+    assert log(run).split() == ["1.0", prefix, prefix, run.layout.work]
+    assert "speck==1.0" in run.receipt["lock"]
+    again = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
+    assert ended(again)[0].status is RunStatus.COMPLETED
+    assert store_of(lab).names() == [name]
+
+
+def test_made_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
+    runs = [lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck")) for _ in range(2)]
+    makers = {directive(run, "dependency") for run in runs}
+    assert len(makers) == 1, "one job makes it for both"
+    states = ended(*runs)
+    assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
+    assert [log(run).split()[0] for run in runs] == ["1.0"] * 2
+    maker = str(makers.pop()).removeprefix("afterok:")
+    assert call("sacct", "-X", "-n", "-P", "-o", "JobName,State", "-j", maker).endswith("|COMPLETED")
+    third = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
+    assert directive(third, "dependency") is None
+    ended(third)
+
+
+def directive(run: Run, flag: str) -> object:
+    return dict(run.plan["directives"]).get(flag)
+
+
+def test_a_dependency_of_the_user_s_own_stays(lab: Lab, wheels: Path) -> None:
+    first = lab.submit(HELLO)
+    own = {"sbatch": {"dependency": f"afterany:{job_of(first)}"}}
+    run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"), **own)
+    assert str(directive(run, "dependency")).endswith(f",afterany:{job_of(first)}")
+    assert ended(run)[0].status is RunStatus.COMPLETED
+
+
+def test_a_job_that_can_not_make_it_fails_the_run_with_the_reason(lab: Lab, wheels: Path) -> None:
+    run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "specck"))
+    (state,) = ended(run)
+    assert (state.status, state.cause) == (RunStatus.FAILED, "software")
+    assert "its environment could not be made: a package, or that version of it, does not exist" in state.message
+    assert "specck" in state.message
+    assert "is it spelled rightly" in lab.slurmtf("status", run.id).stdout
+
+
+def test_a_refused_run_leaves_no_job_that_makes_something(lab: Lab, wheels: Path) -> None:
+    with pytest.raises(RefusedError):
+        lab.submit(TELLS, compute_target=BY_JOB, partition="none", pip_packages=packages(wheels, "speck"))
+    mine = [job for job in SlurmClient().mine() if not job.state.final and str(lab.folder) in job.folder]
+    assert mine == []
+    assert not list(lab.workspace.glob("lab/*"))
+
+
+def test_wrong_packages_leave_no_run(lab: Lab, wheels: Path) -> None:
+    done = lab.slurmtf("submit", lab.source(TELLS) / "train.py", "-s", "slurm", "--pip", "--no-index", "--pip", "specck")
+    assert done.returncode == 2
+    assert "a package, or that version of it, does not exist" in done.stderr
+    assert not list(lab.workspace.glob("train/*"))
+
+
+def test_an_environment_that_is_gone_when_the_job_starts(lab: Lab, wheels: Path) -> None:
+    run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"), sbatch={"hold": True})
+    held = lab.slurmtf("env", "remove", "pip")
+    assert (held.returncode, f"run {run.id} needs it" in held.stderr) == (1, True)
+    assert lab.slurmtf("env", "remove", "--unused").stdout.strip() == "nothing to remove"
+    assert lab.slurmtf("env", "remove", "pip", "--force").returncode == 0
+    call("scontrol", "release", job_of(run))
+    (state,) = ended(run)
+    assert state.status is RunStatus.FAILED
+    assert f"the environment of this run is gone: {store_of(lab).root}" in state.message
+    assert f"slurmtf env rebuild {run.folder}" in state.message
+
+    rebuilt = lab.slurmtf("env", "rebuild", run.folder)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    call("scontrol", "release", call("sbatch", "--parsable", "job.sh", cwd=run.folder))
+    until(lambda: (run.folder / "logs/main-0.out").exists() and log(run).startswith("1.0"), "the run, by hand")
+
+
+def test_two_nodes_that_make_the_same_at_once(lab: Lab, wheels: Path) -> None:
+    """Their claims are files on what stands for a shared file system; each sees the other's host, not its process."""
+    maker = Maker(lab.folder / "store", wheels)
+    recipe, store = maker.recipe("speck"), maker.store
+    store.layout.prepare()
+    spec, program = Path(store.layout.spec(recipe.name)), lab.folder / "builder.pyz"
+    spec.write_text(json.dumps(recipe.spec(store.root)))
+    program.write_bytes(archive("builder"))
+    said = call("srun", "-N2", "--ntasks-per-node=1", sys.executable, "-I", program, "build", spec)
+    assert said.count("made pip-") == 1, said
+    assert store.names() == [recipe.name]
+    assert len(maker.made) == 1
+
+
+def test_a_conda_environment_is_activated(lab: Lab, tmp_path: Path) -> None:
+    prefix = tmp_path / "envs" / "tf"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
+    (prefix / "conda-meta").mkdir()
+    hook = prefix / "etc" / "conda" / "activate.d" / "libs.sh"
+    hook.parent.mkdir(parents=True)
+    hook.write_text("export FROM_THE_HOOK=$CONDA_PREFIX\n")
+    tells = "import os; print(os.environ['CONDA_PREFIX'], os.environ['FROM_THE_HOOK'], os.environ['PATH'].split(os.pathsep)[0])"
+    run = lab.submit(tells, environment_definition=Environment(conda=str(prefix)))
+    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert log(run).split() == [str(prefix), str(prefix), str(prefix / "bin")]
+
+
+def test_the_script_that_makes_an_environment_can_be_submitted_by_hand(lab: Lab, wheels: Path) -> None:
+    run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"), sbatch={"hold": True})
+    store = store_of(lab)
+    until(store.names, "the environment")
+    (name,) = store.names()
+    script = Path(store.layout.jobs, f"{name}.sh")
+    before = files(store.folder(name))
+    call("bash", script, env={**os.environ, "SLURM_JOB_ID": ""})
+    assert files(store.folder(name)) == before
+    in_status(run, RunStatus.QUEUED)
+    run.cancel()

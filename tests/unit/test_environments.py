@@ -1,0 +1,271 @@
+"""The software that an estimator asks for: what is there already, what is to be made, and under which name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.environments import EnvironmentStore, Recipe, Software, software_of
+from slurmtf.environments.existing import existing
+from slurmtf.environments.recipe import of_packages
+from slurmtf.environments.shell import in_shell, module_lines
+from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS
+from slurmtf.environments.store import store_of
+from slurmtf.errors import SlurmtfError, SpecError, WorkspaceError
+from slurmtf.estimator import Environment
+from slurmtf.plan import render
+from slurmtf.sites import Site
+from slurmtf.sites.model import Environments, Modules
+from slurmtf.sites.search import packaged
+from tests.unit.support import SITE, plan_of, tensorflow
+
+HERE = Site(name="here")
+
+
+@pytest.fixture
+def prefix(tmp_path: Path) -> Path:
+    """A virtual environment, as far as anybody looks."""
+    folder = tmp_path / "env"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").symlink_to(sys.executable)
+    (folder / "pyvenv.cfg").write_text("")
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("MAMBA_ROOT_PREFIX", "CONDA_ROOT", "CONDA_PREFIX", "CONDA_PREFIX_1", "CONDA_EXE", "CONDA_ENVS_PATH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def conda(folder: Path) -> Path:
+    (folder / "conda-meta").mkdir(parents=True)
+    return folder
+
+
+# --- what is there already
+
+
+def test_nothing_asked_for_is_the_python_that_submits() -> None:
+    assert existing(Environment()) == Software(sys.executable)
+
+
+def test_modules_bring_a_python_of_their_own() -> None:
+    assert existing(Environment(modules=["tf"])) == Software("python3", ("tf",))
+    assert existing(Environment(), of_version=True).python == "python3"
+
+
+def test_the_folder_of_an_environment_is_activated(prefix: Path) -> None:
+    software = existing(Environment(python=str(prefix), variables={"A": "1"}))
+    assert (software.python, software.prefix, software.kind) == (str(prefix / "bin/python"), str(prefix), "venv")
+    assert (software.unset, software.variables) == (OF_OTHER_ENVIRONMENTS, {"A": "1"})
+
+
+def test_a_folder_that_is_no_environment(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="is neither a virtual nor a conda environment"):
+        existing(Environment(python=str(tmp_path)))
+
+
+def test_an_interpreter_that_is_not_there() -> None:
+    with pytest.raises(SpecError, match="/opt/none/python does not exist"):
+        existing(Environment(python="/opt/none/python"))
+
+
+@pytest.mark.parametrize("place", ["listed", "home", "mamba", "exe", "path"])
+def test_a_conda_environment_is_found_by_its_name(home: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    folders = {"home": home / "miniforge3/envs/tf", "exe": home / "opt/envs/tf"}
+    folder = conda(folders.get(place, home / "somewhere" / "envs" / "tf"))
+    if place == "listed":
+        (home / ".conda").mkdir()
+        (home / ".conda" / "environments.txt").write_text(f"/gone/envs/tf\n{folder}\n")
+    if place == "mamba":
+        monkeypatch.setenv("MAMBA_ROOT_PREFIX", str(home / "somewhere"))
+    if place == "exe":
+        monkeypatch.setenv("CONDA_EXE", str(home / "opt/bin/conda"))
+    if place == "path":
+        monkeypatch.setenv("CONDA_ENVS_PATH", f"{home}/none{os.pathsep}{folder.parent}")
+    software = existing(Environment(conda="tf"))
+    assert (software.prefix, software.kind) == (str(folder), "conda")
+
+
+def test_a_conda_environment_that_there_is_not(home: Path) -> None:
+    conda(home / "miniforge3/envs/tensorflow")
+    with pytest.raises(SpecError) as caught:
+        existing(Environment(conda="tensorflw"))
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.remedy) == ("environment_definition.conda", "did you mean 'tensorflow'?")
+
+
+# --- what an environment can't be
+
+
+@pytest.mark.parametrize(
+    ("wish", "what"),
+    [
+        ({"image": "a.sif", "pip_packages": ["x"]}, "environment_definition.image: is all the software"),
+        ({"conda": "tf", "pip_packages": ["x"]}, "environment_definition.conda: is an environment that exists"),
+        ({"conda": "tf", "python": "python3"}, "environment_definition.conda: is an environment that exists"),
+        ({"conda_channels": ["x"]}, "environment_definition.conda_channels: are given, but no conda_packages"),
+        ({"pip_packages": [""]}, "environment_definition.pip_packages: [''] is not a list of texts"),
+        ({"pip_requirements_file": "../outside.yml"}, "environment_definition.pip_requirements_file: ../outside.yml is not"),
+        ({"variables": {"a b": "1"}}, "environment_definition.variables['a b']: is not a name for a variable"),
+        ({"conda_dependencies_file": "environment.yml", "pip_packages": ["x"]},
+         "environment_definition.conda_dependencies_file: is the whole environment, but pip_packages add to it"),
+    ],
+)  # fmt: skip
+def test_an_environment_that_contradicts_itself(source: Path, wish: dict[str, object], what: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        tensorflow(source, environment_definition=Environment(**wish))  # type: ignore[arg-type]
+    assert str(caught.value).startswith(what)
+
+
+def test_an_environment_from_a_file(source: Path, tmp_path: Path) -> None:
+    file = tmp_path / "env.yaml"
+    file.write_text("python: python3.11\npip_packages: [scipy]\nbuild: job\n")
+    wish = Environment(python="python3.11", pip_packages=["scipy"], build="job")
+    assert Environment.from_yaml(file) == wish
+    assert tensorflow(source, environment_definition=str(file)).environment == wish
+    file.write_text("pip_package: [scipy]\n")
+    with pytest.raises(SpecError, match=r"env.yaml:1: pip_package: unknown key"):
+        tensorflow(source, environment_definition=str(file))
+
+
+# --- what is to be made
+
+
+def recipe(source: Path, site: Site = HERE, **wish: Any) -> Recipe:
+    return of_packages(Environment(**wish), site, source)
+
+
+def test_the_parameters_and_the_object_ask_for_the_same(source: Path, tmp_path: Path) -> None:
+    store = EnvironmentStore(tmp_path)
+    single = software_of(tensorflow(source, pip_packages=["scipy"]), HERE, store)
+    whole = software_of(tensorflow(source, environment_definition=Environment(pip_packages=["scipy"])), HERE, store)
+    assert single == whole
+    assert single.recipe is not None
+    assert single.python == str(tmp_path / single.recipe.name / "bin/python")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_decides_the_name(source: Path) -> None:
+    scipy = recipe(source, pip_packages=["scipy"])
+    same: list[dict[str, Any]] = [{"name": "mine"}, {"variables": {"A": "1"}}, {"build": "job"}]
+    others: list[dict[str, Any]] = [
+        {"pip_packages": ["scipy<2"]}, {"modules": ["gcc"]}, {"variables": {"HOROVOD_GPU_OPERATIONS": "NCCL"}},
+    ]  # fmt: skip
+    assert {recipe(source, **{"pip_packages": ["scipy"], **more}).name for more in same} == {scipy.name}
+    names = {recipe(source, **{"pip_packages": ["scipy"], **more}).name for more in others}
+    assert len({*names, scipy.name}) == 4
+    assert recipe(source, dataclasses.replace(HERE, arch="aarch64"), pip_packages=["scipy"]).name not in {*names, scipy.name}
+
+
+def test_the_content_of_a_requirements_file_decides_and_not_its_name(source: Path) -> None:
+    (source / "a.txt").write_text("scipy\n")
+    (source / "b.txt").write_text("# the same\nscipy\n")
+    assert recipe(source, pip_requirements_file="a.txt").name == recipe(source, pip_packages=["scipy"]).name
+    assert recipe(source, pip_requirements_file="b.txt").name == recipe(source, pip_packages=["scipy"]).name
+
+
+def test_a_recipe_survives_a_plan(source: Path) -> None:
+    made = recipe(source, pip_packages=["tensorflow==2.15.1", "horovod"], name="mine")
+    assert Recipe.of(dataclasses.asdict(made)) == made
+    assert Recipe.of(dataclasses.asdict(made)).name == made.name
+
+
+def test_horovod_is_told_from_what_pip_installs(source: Path) -> None:
+    made = recipe(source, pip_packages=["tensorflow-cpu==2.15.1", "Horovod[tensorflow]==0.28.1"])
+    assert (made.requirements, made.horovod) == (("tensorflow-cpu==2.15.1",), "Horovod[tensorflow]==0.28.1")
+
+
+def test_horovod_without_tensorflow(source: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        recipe(source, pip_packages=["horovod"])
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.what) == ("pip_packages['horovod']", "horovod needs TensorFlow in the same environment")
+
+
+def test_tf_keras_goes_without_its_dependencies_beside_another_build_of_tensorflow(source: Path) -> None:
+    assert recipe(source, pip_packages=["tensorflow-cpu==2.21.0", "tf-keras==2.21.0"]).bare == ("tf-keras==2.21.0",)
+    assert recipe(source, pip_packages=["tensorflow==2.21.0", "tf-keras==2.21.0"]).bare == ()
+
+
+def test_conda_packages_bring_pip_where_pip_packages_follow(source: Path) -> None:
+    site = Site(name="here", environments=Environments(channels=["c"], conda="mamba"))
+    made = recipe(source, site, conda_packages=["python=3.11"], pip_packages=["scipy"])
+    assert made.kind == "conda"
+    assert made.conda == {"program": "mamba", "packages": ["python=3.11", "pip"], "file": "", "channels": ["c"]}
+    assert made.requirements == ("scipy",)
+
+
+# --- the store
+
+
+def test_where_environments_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SLURMTF_ENVIRONMENTS", raising=False)
+    monkeypatch.setenv("PROJECT", "/projects/lab")
+    assert store_of(HERE, tmp_path).root == tmp_path / ".slurmtf" / "environments"
+    site = Site(name="here", environments=Environments(folder="$PROJECT/envs"))
+    assert store_of(site, tmp_path).root == Path("/projects/lab/envs")
+    with pytest.raises(WorkspaceError, match=r"\$NOWHERE is not set"):
+        store_of(Site(name="here", environments=Environments(folder="$NOWHERE/envs")), tmp_path)
+    monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(tmp_path / "mine"))
+    assert store_of(site, tmp_path).root == tmp_path / "mine"
+
+
+def test_a_store_that_does_not_exist_is_empty(tmp_path: Path) -> None:
+    store = EnvironmentStore(tmp_path / "none")
+    assert (store.names(), store.leftovers(), store.record("x"), store.failure("x")) == ([], [], {}, None)
+    with pytest.raises(SlurmtfError, match="there is no such environment"):
+        store.find("x")
+
+
+# --- the shell
+
+
+def test_module_lines_in_their_order() -> None:
+    modules = Modules(init="/etc/m.sh", reset="module purge", use=["/opt/m"], load=["gcc"], tensorflow={"2.15": ["tf/2.15"]})
+    site = Site(name="here", modules=modules)
+    assert module_lines(site, ["mine"], "2.15") == (
+        ("source", "/etc/m.sh"), ("module", "purge"), ("module", "use", "/opt/m"), ("module", "load", "gcc"),
+        ("module", "load", "tf/2.15"), ("module", "load", "mine"),
+    )  # fmt: skip
+    assert module_lines(HERE, []) == ()
+
+
+def test_a_command_in_the_shell_of_modules_is_quoted() -> None:
+    assert in_shell(["python3", "-c", "a b"], [], HERE) == ["python3", "-c", "a b"]
+    assert in_shell(["python3", "-c", "a b"], ["x; rm"], HERE) == [
+        "bash",
+        "-lc",
+        "module load 'x; rm' && exec python3 -c 'a b'",
+    ]
+
+
+# --- the plan
+
+
+def test_the_script_activates_what_is_made_and_says_when_it_is_gone(source: Path, tmp_path: Path) -> None:
+    estimator = tensorflow(source, pip_packages=["scipy"])
+    software = software_of(estimator, SITE, EnvironmentStore(tmp_path))
+    script = render(plan_of(estimator, SITE, software), [packaged("templates")])
+    assert software.recipe is not None
+    assert f"ENVIRONMENT={tmp_path}/{software.recipe.name}\n" in script
+    assert "Make it again: slurmtf env rebuild $RUN" in script
+    assert 'export VIRTUAL_ENV="$ENVIRONMENT"\n' in script
+    assert "unset PYTHONHOME PYTHONPATH VIRTUAL_ENV" in script
+
+
+def test_a_conda_environment_is_activated_without_conda(source: Path) -> None:
+    software = Software("/envs/tf/bin/python", prefix="/envs/tf", kind="conda", unset=OF_OTHER_ENVIRONMENTS)
+    script = render(plan_of(tensorflow(source), SITE, software), [packaged("templates")])
+    assert 'export CONDA_PREFIX="$ENVIRONMENT"' in script
+    assert '"$ENVIRONMENT"/etc/conda/activate.d/*.sh' in script
+    assert "VIRTUAL_ENV=" not in script
+    assert "env rebuild" not in script

@@ -1,0 +1,91 @@
+"""pip requirements: files with all that they include, as lines; what can't be part of a shared environment is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.environments.requirements import gather, normal
+from slurmtf.errors import Problem, SpecError
+
+
+def lines(file: Path, *packages: str) -> list[str]:
+    return [line.text for line in gather(packages, file)]
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def test_comments_blank_lines_and_continuations(tmp_path: Path) -> None:
+    text = "# all of it\nnumpy==1.26.4  # pinned\n\nscipy \\\n  >=1.10\nkeras\\\n"
+    assert lines(write(tmp_path / "r.txt", text)) == ["numpy==1.26.4", "scipy >=1.10", "keras"]
+
+
+def test_a_hash_in_a_url_is_no_comment(tmp_path: Path) -> None:
+    text = "x @ https://example.org/x.zip#egg=x\n"
+    assert lines(write(tmp_path / "r.txt", text)) == ["x @ https://example.org/x.zip#egg=x"]
+
+
+def test_what_is_asked_for_twice_is_asked_for_once(tmp_path: Path) -> None:
+    file = write(tmp_path / "r.txt", "numpy\nscipy  <2\n")
+    assert lines(file, "numpy", "scipy <2") == ["numpy", "scipy  <2"]
+
+
+def test_included_files_are_relative_to_the_one_that_includes_them(tmp_path: Path) -> None:
+    write(tmp_path / "sub" / "more.txt", "scipy\n-r ../base.txt\n")
+    write(tmp_path / "base.txt", "numpy\n")
+    assert lines(write(tmp_path / "r.txt", "-r sub/more.txt\n--requirement=base.txt\nkeras\n")) == ["scipy", "numpy", "keras"]
+
+
+def test_files_that_include_each_other_end(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "-r b.txt\nnumpy\n")
+    assert lines(write(tmp_path / "b.txt", "-r a.txt\nscipy\n")) == ["numpy", "scipy"]
+
+
+def test_constraints_are_told_from_requirements(tmp_path: Path) -> None:
+    write(tmp_path / "limits.txt", "numpy<2\n")
+    found = gather(["numpy"], write(tmp_path / "r.txt", "-c limits.txt\nscipy\n"))
+    assert [(line.text, line.constraint) for line in found] == [("numpy", False), ("numpy<2", True), ("scipy", False)]
+
+
+def test_options_of_pip_stay(tmp_path: Path) -> None:
+    text = "--index-url https://example.org/simple\n--no-binary :all:\nnumpy --hash=sha256:00\n"
+    assert lines(write(tmp_path / "r.txt", text)) == text.splitlines()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["-e .", "--editable=./lib", "-e git+https://example.org/x.git#egg=x", ".", ".[extra]", "./lib", "../lib", "/lib", "~/lib",
+     "lib/x", "file:///opt/x.whl", "x-1.0-py3-none-any.whl", "x @ file:///opt/x"],
+)  # fmt: skip
+def test_a_folder_or_file_of_one_s_own_is_refused(tmp_path: Path, line: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        lines(write(tmp_path / "r.txt", f"numpy\n{line}\n"))
+    (problem,) = caught.value.problems
+    assert (problem.where, problem.what) == ("r.txt:2", f"{line!r} is a folder or file of your own")
+    assert "source_directory is on PYTHONPATH anyway" in problem.remedy
+
+
+@pytest.mark.parametrize(
+    "line", ["git+https://example.org/x.git@v1", "x @ https://example.org/x-1.0.zip", "x[a,b]>=1; python_version>'3'"]
+)
+def test_what_comes_from_elsewhere_is_taken(tmp_path: Path, line: str) -> None:
+    assert lines(write(tmp_path / "r.txt", f"{line}\n")) == [line]
+
+
+def test_a_file_that_there_is_not(tmp_path: Path) -> None:
+    file = write(tmp_path / "r.txt", "-r none.txt\n")
+    with pytest.raises(SpecError) as caught:
+        lines(file)
+    (problem,) = caught.value.problems
+    assert isinstance(problem, Problem)
+    assert problem.where == "r.txt"
+    assert "none.txt can't be read" in problem.what
+
+
+def test_names_are_compared_as_pip_compares_them() -> None:
+    assert {normal(name) for name in ("scikit-learn", "Scikit.Learn", "scikit__learn")} == {"scikit_learn"}
