@@ -61,7 +61,7 @@ class Experiment:
         place = prepared.submission.plan.run
         check_scheduler(prepared.submission.plan)
         tidy(Path(place.workspace))
-        if prepared.building is None:
+        if prepared.building is None or prepared.building.is_there():
             return Run(submit(prepared.submission).folder)
         making = provide(prepared.building, tell or _silent)
         try:

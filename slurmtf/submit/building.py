@@ -45,6 +45,13 @@ class Building:
         where = self.estimator.environment.build or self.site.environments.build
         return where == "job" and self.site.scheduler == "slurm"
 
+    def is_there(self) -> bool:
+        """Tell whether it has been made; it is used now."""
+        found = bool(self.store.record(self.recipe.name))
+        if found:
+            self.store.used(self.recipe.name)
+        return found
+
 
 @dataclass(frozen=True)
 class Making:
@@ -60,8 +67,7 @@ def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> Making 
     Raises SoftwareError when it can't be made, RefusedError or SlurmError when the job can't be had.
     """
     recipe, store = building.recipe, building.store
-    if store.record(recipe.name):
-        store.used(recipe.name)
+    if building.is_there():
         return None
     if not building.by_job:
         build(recipe, store, building.site, tell, lock, building.secrets)
