@@ -19,6 +19,7 @@ from .work import BuildError, Failure, Work, say, write
 MAKERS = {"pip": pip.make, "conda": conda.make, "image": image.make}
 USAGE = "usage: builder.pyz build SPEC | builder.pyz fetch SPEC | builder.pyz horovod SPEC"
 WAIT_S = 1.0
+MORE_TIME = "give such jobs more time (the profile's environments.job), or make it on the login node: slurmtf env build"
 
 
 def main(argv: List[str]) -> int:
@@ -36,6 +37,8 @@ def main(argv: List[str]) -> int:
         modes[argv[0]](layout, spec)
     except KeyboardInterrupt:
         say("interrupted; nothing is left of it")
+        if "SLURM_JOB_ID" in os.environ:  # a run may be waiting for it
+            _fail(layout, spec["name"], BuildError("its job was ended before it was done", MORE_TIME))
         return 130
     except (BuildError, OSError) as err:
         return _fail(layout, spec["name"], err)

@@ -283,7 +283,7 @@ class _View:
     def _ended_without_word(self, job: JobInfo, status: RunStatus) -> RunState:
         """The job ended and its journal does not say how: killed while waiting, or with its node."""
         cause, message = _CAUSES.get(job.state, ("script", ""))
-        trouble = self._software_trouble() if job.state is JobState.CANCELLED and not self._cancel_requested else ""
+        trouble = self._software_trouble(job) if job.state is JobState.CANCELLED and not self._cancel_requested else ""
         if trouble:
             return self._final(self._base(RunStatus.FAILED, cause="software", message=trouble, ended=job.end))
         if job.state is JobState.FAILED and self._events:
@@ -295,17 +295,19 @@ class _View:
         facts = {"exit_code": job.exit_code, "signal": job.signal, "ended": job.end, "nodes": job.nodes}
         return self._final(self._base(status, cause=cause, message=message, **facts))
 
-    def _software_trouble(self) -> str:
+    def _software_trouble(self, job: JobInfo) -> str:
         """Return why the environment of the run could not be made: Slurm cancels a job that waited for it."""
-        recipe = read_json(self._layout.plan).get("recipe")
-        activation = read_json(self._layout.plan).get("shell", {}).get("activation")
-        if not (recipe and activation):
+        plan = read_json(self._layout.plan)
+        activation = plan.get("shell", {}).get("activation")
+        if not (plan.get("recipe") and activation):
             return ""
         from slurmtf.environments.store import EnvironmentStore  # noqa: PLC0415 - for the few that have one
 
         prefix = Path(activation["prefix"])
         failure = EnvironmentStore(prefix.parent).failure(prefix.name)
-        return f"its environment could not be made: {failure.what}\n{failure.remedy}; the log: {failure.log}" if failure else ""
+        if failure:
+            return f"its environment could not be made: {failure.what}\n{failure.remedy}; the log: {failure.log}"
+        return "the job that makes its environment ended without a word" if "Dependency" in job.reason else ""
 
     def _unknown_to_slurm(self, record: JobRecord) -> RunState:
         if time.time() - record.submitted < RECORD_LAG_S:

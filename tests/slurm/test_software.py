@@ -19,7 +19,7 @@ from slurmtf.slurm import SlurmClient
 from tests.builder.support import Lab as Maker
 from tests.builder.support import write_wheel
 
-from .support import HELLO, Lab, call, ended, files, in_status, job_of, log, until
+from .support import HELLO, Lab, call, ended, files, in_status, job_of, log, program, until
 
 pytestmark = pytest.mark.slurm
 
@@ -87,6 +87,21 @@ def test_a_job_that_can_not_make_it_fails_the_run_with_the_reason(lab: Lab, whee
     assert "its environment could not be made: a package, or that version of it, does not exist" in state.message
     assert "specck" in state.message
     assert "is it spelled rightly" in lab.slurmtf("status", run.id).stdout
+
+
+def test_a_job_that_is_ended_while_it_makes_it_fails_the_run_with_the_reason(
+    lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = program(lab.folder / "bin" / "uv", "#!/bin/sh\nsleep 300\n")
+    monkeypatch.setenv("PATH", str(slow.parent), prepend=os.pathsep)
+    run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
+    maker = str(directive(run, "dependency")).removeprefix("afterok:")
+    until(lambda: list(Path(store_of(lab).layout.claims).iterdir()), "the making")
+    call("scancel", maker)
+    (state,) = ended(run)
+    assert (state.status, state.cause) == (RunStatus.FAILED, "software")
+    assert "its job was ended before it was done" in state.message
+    assert list(Path(store_of(lab).layout.made).iterdir()) == []
 
 
 def test_a_refused_run_leaves_no_job_that_makes_something(lab: Lab, wheels: Path) -> None:
