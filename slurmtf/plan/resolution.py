@@ -44,9 +44,11 @@ def resolve(
     snapshot: SnapshotRef,
     place: RunPlace,
     script: ScriptFacts = UNREAD,
+    of_source: Iterable[tuple[str, str]] = (),
     after: str | None = None,
 ) -> LaunchPlan:
-    """Return the plan. ``after`` is a job that must have succeeded before the run's starts.
+    """Return the plan. ``of_source`` are warnings of the snapshot, code and text; ``after`` is a job that must have succeeded
+    before the run's starts.
 
     Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
     a count that does not fit.
@@ -91,7 +93,9 @@ def resolve(
         stop_grace_s=STOP_GRACE_S,
         estimator=estimator.to_document(),
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
-        warnings=tuple(_warnings(estimator, site, resources, [*script_warnings(estimator, tasks, script, software)], tasks)),
+        warnings=tuple(
+            _warnings(estimator, site, resources, [*of_source, *script_warnings(estimator, tasks, script, software)], tasks)
+        ),
         choice=choice,
         slurmtf=__version__,
     )

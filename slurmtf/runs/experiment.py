@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import platform
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,8 +21,9 @@ from slurmtf.runs.run import Run
 from slurmtf.runs.workspace import check_experiment, new_run_id, run_folders, workspace_of
 from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path
-from slurmtf.snapshot import Contents, collect, examine
-from slurmtf.snapshot.store import reference
+from slurmtf.snapshot import SnapshotStore, collect, examine
+from slurmtf.snapshot.git import repository
+from slurmtf.snapshot.limits import size_warnings
 from slurmtf.submit.building import Building, provide, withdraw
 from slurmtf.submit.submission import Submission, check_scheduler, submit, tidy
 
@@ -97,12 +97,13 @@ class Experiment:
         contents = collect(Path(estimator.source_directory), outside=[workspace, store.root])
         contents.check_holds(estimator.script)
         facts = examine(Path(estimator.source_directory), estimator.script)
+        source = SnapshotStore(workspace).read(contents)
         software = _software(estimator, site, store)
-        plan = resolve(estimator, site, software, reference(contents), place, facts, after)
+        plan = resolve(estimator, site, software, source.ref, place, facts, size_warnings(contents), after)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         building = Building(software.recipe, store, site, estimator, {}) if software.recipe else None
-        receipt = {**_receipt(estimator, site, contents), "lock": _lock(software, store)}
-        return _Prepared(Submission(plan, script, contents, receipt), building)
+        receipt = {**_receipt(estimator, site), "lock": _lock(software, store)}
+        return _Prepared(Submission(plan, script, source, receipt), building)
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ def _lock(software: Software, store: EnvironmentStore) -> list[str] | None:
     return store.record(software.recipe.name).get("lock") if software.recipe else None
 
 
-def _receipt(estimator: Estimator, site: Site, contents: Contents) -> dict[str, Any]:
+def _receipt(estimator: Estimator, site: Site) -> dict[str, Any]:
     """Return what is needed to repeat or cite the run, beside its plan and its source."""
     return {
         "submitted": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -138,21 +139,5 @@ def _receipt(estimator: Estimator, site: Site, contents: Contents) -> dict[str, 
         "host": socket.gethostname(),
         "python": platform.python_version(),
         "site": {"name": site.name, "profile": site.source, "verified": site.verified},
-        "source": {"folder": estimator.source_directory, "git": _git(Path(estimator.source_directory)),
-                   "left_out": list(contents.left_out)},
-    }  # fmt: skip
-
-
-def _git(folder: Path) -> dict[str, Any] | None:
-    """Return commit, branch and whether there are uncommitted changes; None outside of a git work tree."""
-    command = ["git", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--untracked-files=normal"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    if done.returncode != 0:
-        return None
-    lines = done.stdout.splitlines()
-    heads = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
-    dirty = any(not line.startswith("#") for line in lines)
-    return {"commit": heads.get("branch.oid"), "branch": heads.get("branch.head"), "dirty": dirty}
+        "source": {"folder": estimator.source_directory, "git": repository(Path(estimator.source_directory))},
+    }

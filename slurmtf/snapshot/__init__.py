@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from slurmtf.snapshot.contents import Contents, SnapshotRef, collect
+from slurmtf.snapshot.contents import Contents, collect
+from slurmtf.snapshot.identity import Snapshot, SnapshotRef
 from slurmtf.snapshot.script import ScriptFacts, examine
 from slurmtf.snapshot.store import SnapshotStore
 
-__all__ = ["Contents", "ScriptFacts", "SnapshotRef", "SnapshotStore", "collect", "examine"]
+__all__ = ["Contents", "ScriptFacts", "Snapshot", "SnapshotRef", "SnapshotStore", "collect", "examine"]

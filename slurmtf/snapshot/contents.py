@@ -1,65 +1,52 @@
-"""What belongs to a snapshot: ignore rules, links, limits."""
+"""What belongs to a snapshot: a walk through the source directory."""
 
 from __future__ import annotations
 
 import os
-import re
 import stat
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from slurmtf.errors import Problem, SnapshotError
+from slurmtf.snapshot.ignore import IGNORE_FILES, Ignore
+from slurmtf.snapshot.limits import check_limits, most_files
 
-if TYPE_CHECKING:
-    import pathspec
-
-IGNORE_FILES = (".slurmtfignore", ".amlignore", ".gitignore")
-"""The first of these that the source directory has is used, alone."""
-ALWAYS_IGNORED = (
-    ".git",
-    "__pycache__/",
-    ".ipynb_checkpoints/",
-    "/outputs",
-    "/logs",
-    "/.slurmtf/",
-    "/.azureml/",
-    "/azureml-logs/",
-)
-LIMIT_BYTES = "SLURMTF_SNAPSHOT_MAX_MB"
-LIMIT_FILES = "SLURMTF_SNAPSHOT_MAX_FILES"
-DEFAULT_MB, DEFAULT_FILES = 300, 2000
+GONE = "gone when it was read"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A file, a link (``link`` is where it points) or a folder of the source."""
+class Entry(NamedTuple):
+    """A file, a link or a folder of the source.
+
+    ``link`` is where a link points in the snapshot, ``target`` in the source. ``stamp`` tells two states of a file apart
+    without reading it.
+    """
 
     name: str
     path: str
     kind: str
     mode: int
-    size: int
+    size: int = 0
     link: str = ""
+    target: str = ""
+    stamp: str = ""
 
 
-@dataclass(frozen=True)
-class SnapshotRef:
-    """The source as it was at submission: its content's hash, and how much it is."""
-
-    id: str
-    files: int
-    bytes: int
+def stamp_of(status: os.stat_result) -> str:
+    """Return what changes whenever a file's content does: size, times, inode and mode. ctime can't be set back."""
+    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_mode}"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The entries of a snapshot, sorted by name, and what was left out and why."""
+    """The entries of a snapshot, sorted by name, and what was left out and why. ``began`` is when the walk did."""
 
     root: Path
     entries: tuple[Entry, ...]
     left_out: tuple[str, ...] = ()
+    began: int = 0
 
     @property
     def files(self) -> int:
@@ -82,119 +69,102 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     """Return what of ``root`` belongs to a snapshot. Nothing below the folders ``outside`` does (the workspace).
 
     Left out are: what ``.slurmtfignore`` names (else ``.amlignore``, else ``.gitignore``: gitignore(5) syntax), ``outputs``
-    and ``logs`` (the run has its own), version control, caches, virtual environments, sockets, pipes and devices.
+    and ``logs`` (the run has its own), version control, caches, virtual environments, sockets, pipes and devices, and what
+    is gone before it is looked at.
 
-    Raises SnapshotError when something can't be read, or is more than the limits (300 MB and 2,000 files unless
-    ``$SLURMTF_SNAPSHOT_MAX_MB`` and ``$SLURMTF_SNAPSHOT_MAX_FILES`` say otherwise); it names the biggest entries.
+    Raises SnapshotError when something can't be read, or is more than the limits (see :mod:`slurmtf.snapshot.limits`).
     """
-    left_out: list[str] = []
-    foreign = [path.resolve() for path in outside]
-    if root.resolve() in foreign:
+    walker = _Walker(root, outside)
+    if walker.is_outside(root):
         remedy = "give another workspace (--workspace, $SLURMTF_WORKSPACE)"
         raise SnapshotError(Problem(str(root), "is the workspace too: a snapshot would hold all earlier runs", remedy))
-    walker = _Walker(root, _spec(root), foreign, left_out)
+    began = time.time_ns()
     try:
-        entries = sorted(walker.walk(str(root), ""), key=lambda entry: entry.name)
+        entries = sorted(walker.walk(most_files()))
     except OSError as err:
         where = str(err.filename or root)
         raise SnapshotError(Problem(where, f"can't be read: {err.strerror}", f"name it in {IGNORE_FILES[0]}")) from None
-    contents = Contents(root, tuple(entries), tuple(left_out))
-    _check_limits(contents)
+    contents = Contents(root, tuple(entries), tuple(walker.left_out), began)
+    check_limits(contents)
     return contents
 
 
-def _spec(root: Path) -> pathspec.GitIgnoreSpec:
-    import pathspec  # noqa: PLC0415
-
-    own = next((root / name for name in IGNORE_FILES if (root / name).is_file()), None)
-    lines = own.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if own else []
-    return pathspec.GitIgnoreSpec.from_lines([*filter(_is_pattern, lines), *ALWAYS_IGNORED])
-
-
-def _is_pattern(line: str) -> bool:
-    """Tell whether a line can match anything; gitignore(5) keeps one that can't (``[z-a]``, a ``\\`` at its end)."""
-    import pathspec  # noqa: PLC0415
-
-    try:
-        pathspec.GitIgnoreSpec.from_lines([line])
-    except (ValueError, re.error):
-        return False
-    return True
-
-
 class _Walker:
-    def __init__(self, root: Path, spec: pathspec.GitIgnoreSpec, outside: list[Path], left_out: list[str]) -> None:
+    def __init__(self, root: Path, outside: Sequence[Path]) -> None:
+        self.left_out: list[str] = []
+        self._top = str(root)
         self._root = root.resolve()
-        self._spec = spec
-        self._outside = outside
-        self._left_out = left_out
+        self._ignore = Ignore(root)
+        self._outside = {_identity(path) for path in outside if path.exists()}
 
-    def walk(self, folder: str, prefix: str) -> Iterator[Entry]:
-        with os.scandir(folder) as found:
-            for item in found:
-                yield from self._entries(item, prefix + item.name)
+    def is_outside(self, folder: str | Path) -> bool:
+        return bool(self._outside) and os.path.exists(folder) and _identity(folder) in self._outside  # noqa: PTH110
 
-    def _entries(self, item: os.DirEntry[str], name: str) -> Iterator[Entry]:
-        status = item.stat(follow_symlinks=False)
-        is_folder = stat.S_ISDIR(status.st_mode)
-        if self._spec.match_file(name + "/" if is_folder else name):
-            return
-        if is_folder:
-            if self._is_foreign(item.path, name):
-                return
-            yield Entry(name, item.path, "folder", 0o700, 0)
-            yield from self.walk(item.path, name + "/")
-        elif stat.S_ISLNK(status.st_mode):
-            yield Entry(name, item.path, "link", 0o777, 0, self._target(item.path))
-        elif stat.S_ISREG(status.st_mode):
-            yield Entry(name, item.path, "file", 0o700 if status.st_mode & 0o100 else 0o600, status.st_size)
-        else:
-            self._left_out.append(f"{name} (neither a file, a folder nor a link)")
+    def walk(self, most_files: int) -> Iterator[Entry]:
+        """Yield what belongs to the snapshot; stop after so many files."""
+        waiting, files = [(self._top, "")], 0
+        while waiting and files <= most_files:
+            folder, prefix = waiting.pop()
+            items = self._listed(folder, prefix)
+            if items is None:
+                continue
+            if prefix:
+                yield Entry(prefix[:-1], folder, "folder", 0o700)
+            kept = [item for item in items if not self._ignore.matches(prefix, _slashed(item))]
+            waiting += [(item.path, f"{prefix}{item.name}/") for item in kept if item.is_dir(follow_symlinks=False)]
+            for item in kept:
+                found = None if item.is_dir(follow_symlinks=False) else self._entry(item, prefix + item.name)
+                if found:
+                    yield found
+                    files += 1
 
-    def _is_foreign(self, path: str, name: str) -> bool:
-        """Tell whether a folder is a virtual environment or holds our own runs."""
-        if Path(path, "pyvenv.cfg").is_file():
-            self._left_out.append(f"{name}/ (a virtual environment)")
-            return True
-        return Path(path).resolve() in self._outside
+    def _listed(self, folder: str, prefix: str) -> list[os.DirEntry[str]] | None:
+        """Return what is in a folder; None when it does not belong to the snapshot."""
+        if prefix and self.is_outside(folder):
+            return None
+        try:
+            with os.scandir(folder) as found:
+                items = list(found)
+        except FileNotFoundError:
+            if not prefix:
+                raise
+            self.left_out.append(f"{prefix} ({GONE})")
+            return None
+        if prefix and any(item.name == "pyvenv.cfg" for item in items):
+            self.left_out.append(f"{prefix} (a virtual environment)")
+            return None
+        return items
 
-    def _target(self, path: str) -> str:
-        """Return where a link points. One that leaves the source is made absolute: the copy lies elsewhere."""
-        target = str(Path(path).readlink())
+    def _entry(self, item: os.DirEntry[str], name: str) -> Entry | None:
+        """Return a file or a link; None for anything else, and for what is gone."""
+        try:
+            status = item.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode):
+                return _file(item.path, name, status)
+            if stat.S_ISLNK(status.st_mode):
+                target = os.readlink(item.path)  # noqa: PTH115 - Path would drop a '/' at the end
+                return Entry(name, item.path, "link", 0o777, link=self._inside(item.path, target), target=target)
+            self.left_out.append(f"{name} (neither a file, a folder nor a link)")
+        except FileNotFoundError:
+            self.left_out.append(f"{name} ({GONE})")
+        return None
+
+    def _inside(self, path: str, target: str) -> str:
+        """Return where a link of the copy points. One that leaves the source is made absolute: the copy lies elsewhere."""
+        target = str(Path(target))
         real = Path(os.path.normpath(Path(path).parent.resolve() / target))
         return target if not Path(target).is_absolute() and real.is_relative_to(self._root) else str(real)
 
 
-def _limit(variable: str, default: int) -> int:
-    text = os.environ.get(variable, "")
-    if text and not text.isdigit():
-        raise SnapshotError(Problem(f"${variable}", f"{text!r} is not a whole number", "give a number or unset it"))
-    return int(text) if text else default
+def _file(path: str, name: str, status: os.stat_result) -> Entry:
+    mode = 0o700 if status.st_mode & 0o100 else 0o600
+    return Entry(name, path, "file", mode, status.st_size, stamp=stamp_of(status))
 
 
-def _check_limits(contents: Contents) -> None:
-    most_files, most_mb = _limit(LIMIT_FILES, DEFAULT_FILES), _limit(LIMIT_BYTES, DEFAULT_MB)
-    problems = []
-    if contents.bytes > most_mb * 10**6:
-        what = f"holds {contents.bytes / 10**6:,.0f} MB; a snapshot takes at most {most_mb} MB"
-        problems.append(Problem(str(contents.root), what, _advice(contents, LIMIT_BYTES, by_size=True)))
-    if contents.files > most_files:
-        what = f"holds {contents.files:,} files; a snapshot takes at most {most_files:,}"
-        problems.append(Problem(str(contents.root), what, _advice(contents, LIMIT_FILES, by_size=False)))
-    if problems:
-        raise SnapshotError(*problems)
+def _slashed(item: os.DirEntry[str]) -> str:
+    return item.name + "/" if item.is_dir(follow_symlinks=False) else item.name
 
 
-def _advice(contents: Contents, variable: str, by_size: bool) -> str:
-    """Name the biggest entries of the source's first two levels."""
-    weights: dict[str, int] = {}
-    for entry in contents.entries:
-        parts = entry.name.split("/")
-        depth = 2 if by_size else max(1, min(2, len(parts) - 1))  # many small files are told by their folder
-        top = "/".join(parts[:depth])
-        weights[top] = weights.get(top, 0) + (entry.size if by_size else int(entry.kind != "folder"))
-    biggest = sorted(filter(weights.get, weights), key=lambda name: -weights[name])[:5]
-    told = ", ".join(
-        f"{name} ({weights[name] / 10**6:,.1f} MB)" if by_size else f"{name} ({weights[name]:,} files)" for name in biggest
-    )
-    return f"the biggest: {told}. Name data and results in {IGNORE_FILES[0]}, or raise ${variable}"
+def _identity(path: str | Path) -> tuple[int, int]:
+    status = os.stat(path)  # noqa: PTH116 - 20,000 times
+    return status.st_dev, status.st_ino

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
+import contextlib
+import errno
 import os
 import shutil
-import tarfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from slurmtf.errors import Problem, SnapshotError
-from slurmtf.files import PRIVATE_FILE, make_private
-from slurmtf.snapshot.contents import Contents, Entry, SnapshotRef
+from slurmtf.files import make_private
+from slurmtf.snapshot.archive import Archive
+from slurmtf.snapshot.contents import GONE, Contents, Entry
+from slurmtf.snapshot.identity import Snapshot, SnapshotRef, without
+from slurmtf.snapshot.ignore import IGNORE_FILES
+from slurmtf.snapshot.index import Index
+from slurmtf.snapshot.reading import Blob, ReadError, read
 
 FOLDER = ".slurmtf/snapshots"
-NAME_DIGITS = 32
+READ_ONLY = 0o400
+"""A stored file is the source of many runs: nobody shall write into it by accident."""
 
 
 class SnapshotStore:
@@ -31,75 +37,108 @@ class SnapshotStore:
     def path(self, snapshot: SnapshotRef) -> Path:
         return self._folder / f"{snapshot.id}.tar"
 
-    def keep(self, contents: Contents) -> SnapshotRef:
-        """Store the contents, unless the store has them already.
+    def read(self, contents: Contents) -> Snapshot:
+        """Return the contents as they are now. Writes nothing, and reads only files that the index does not know.
 
-        The id is that of what was written: a file that changes meanwhile is stored as it was read.
-        Raises SnapshotError when a file can't be read, OSError when the store can't be written.
+        Raises SnapshotError when files can't be read.
         """
-        known = reference(contents)
-        if self.path(known).exists():
-            return known
+        known = Index.of(self._folder, contents.root).load()
+
+        def look(entry: Entry) -> Blob | None:
+            blob = known.get(entry.name)
+            if blob and blob.stamp == entry.stamp:
+                return blob
+            return read(entry) if entry.kind == "file" else None
+
+        return _each(Snapshot(contents, {}, known), look)
+
+    def take(self, snapshot: Snapshot, path: str) -> Snapshot:
+        """Put the snapshot at ``path``, and into the store unless it is there. Returns the snapshot that it is now.
+
+        A file that changed since it was read is stored as it is when it is stored, and the id is that of what was written.
+        What others remove from the store meanwhile does no harm: ``path`` is taken from an open or a linked file.
+        Raises SnapshotError when files can't be read, OSError when store or path can't be written.
+        """
+        taken = snapshot if self._give(snapshot.ref, path) else self._write(snapshot, path)
+        Index.of(self._folder, taken.contents.root).save(taken.contents, taken.blobs, taken.known)
+        return taken
+
+    def partials(self) -> list[Path]:
+        """Return the files that are being written, or were when their writer was killed."""
+        return list(self._folder.glob(".*"))
+
+    def stored(self) -> list[Path]:
+        """Return the files of all snapshots; each name but its suffix is an id."""
+        return list(self._folder.glob("*.tar"))
+
+    def indexes(self) -> list[Index]:
+        return [Index(path) for path in self._folder.glob("*.index")]
+
+    def _give(self, ref: SnapshotRef, path: str) -> bool:
+        """Put a stored snapshot at ``path``; False when there is none of that id."""
+        try:
+            share(self.path(ref), path)
+        except OSError as err:
+            if err.errno in (errno.ENOENT, errno.ESTALE):
+                Path(path).unlink(missing_ok=True)
+                return False
+            raise
+        return True
+
+    def _write(self, snapshot: Snapshot, path: str) -> Snapshot:
         make_private(self._folder)
         partial = self._folder / f".partial-{uuid.uuid4().hex}"
         try:
-            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb") as file:
-                written = _write(contents, file)
-            partial.rename(self.path(written))
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READ_ONLY), "wb") as file:
+                written = _archive(snapshot, Archive(file))
+            if not self._give(written.ref, path):
+                share(partial, path)
+                partial.rename(self.path(written.ref))
         finally:
             partial.unlink(missing_ok=True)
         return written
 
-    def partials(self) -> list[Path]:
-        """Return the files that are being written, or were when their writer was killed."""
-        return list(self._folder.glob(".partial-*"))
 
-    def link(self, snapshot: SnapshotRef, path: str) -> None:
-        """Put the snapshot at ``path``: by hard link, or by copy where the file system has none."""
-        try:
-            os.link(self.path(snapshot), path)
-        except OSError:
-            shutil.copyfile(self.path(snapshot), path)
-            Path(path).chmod(PRIVATE_FILE)
-
-
-def reference(contents: Contents) -> SnapshotRef:
-    """Return the reference of the contents as they are now. Reads every file."""
-    digest = hashlib.sha256()
-    for entry in contents.entries:
-        _add(digest, entry, _read(entry))
-    return SnapshotRef(digest.hexdigest()[:NAME_DIGITS], contents.files, contents.bytes)
-
-
-def _write(contents: Contents, file: io.BufferedWriter) -> SnapshotRef:
-    digest, size = hashlib.sha256(), 0
-    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for entry in contents.entries:
-            data = _read(entry)
-            _add(digest, entry, data)
-            size += len(data)
-            archive.addfile(_header(entry, len(data)), io.BytesIO(data))
-    return SnapshotRef(digest.hexdigest()[:NAME_DIGITS], contents.files, size)
-
-
-def _read(entry: Entry) -> bytes:
-    if entry.kind != "file":
-        return b""
+def share(source: Path, path: str) -> None:
+    """Put a file at ``path`` too: by hard link, else by a copy, which shares its blocks where the file system can."""
     try:
-        return Path(entry.path).read_bytes()
-    except OSError as err:
-        raise SnapshotError(Problem(entry.path, f"can't be read: {err.strerror}", "name it in .slurmtfignore")) from None
+        os.link(source, path)
+    except OSError:
+        with source.open("rb") as file, open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READ_ONLY), "wb") as copy:
+            with contextlib.suppress(OSError):  # not on this kernel, or not between these file systems
+                while os.copy_file_range(file.fileno(), copy.fileno(), 1 << 30):
+                    pass
+            shutil.copyfileobj(file, copy)  # what is left, mostly nothing
 
 
-def _add(digest: hashlib._Hash, entry: Entry, data: bytes) -> None:
-    facts = (entry.name, entry.kind, str(entry.mode), entry.link)
-    head = b"\0".join(fact.encode("utf-8", "surrogateescape") for fact in facts)
-    digest.update(b"%d\0%s%d\0" % (len(head), head, len(data)) + data)
+def _archive(snapshot: Snapshot, archive: Archive) -> Snapshot:
+    def write(entry: Entry) -> Blob | None:
+        if entry.kind == "file":
+            return read(entry, archive)
+        archive.add(entry)
+        return None
+
+    written = _each(snapshot, write)
+    archive.finish()
+    return written
 
 
-def _header(entry: Entry, size: int) -> tarfile.TarInfo:
-    """Return a header that depends on the content alone: no owner, no time."""
-    header = tarfile.TarInfo(entry.name)
-    header.type = {"file": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "folder": tarfile.DIRTYPE}[entry.kind]
-    header.mode, header.linkname, header.size = entry.mode, entry.link, size
-    return header
+def _each(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:
+    """Look at each entry. What is gone is left out, as it is in the source. Raises SnapshotError for what can't be read."""
+    blobs: dict[str, Blob] = {}
+    gone: dict[str, str] = {}
+    problems = []
+    for entry in snapshot.contents.entries:
+        try:
+            blob = look(entry)
+        except ReadError as err:
+            if err.gone:
+                gone[entry.name] = f"{entry.name} ({GONE})"
+            else:
+                problems.append(Problem(entry.path, f"can't be read: {err}", f"name it in {IGNORE_FILES[0]}"))
+        else:
+            if blob:
+                blobs[entry.name] = blob
+    if problems:
+        raise SnapshotError(*problems)
+    return Snapshot(without(snapshot.contents, gone), blobs, snapshot.known)

@@ -14,7 +14,7 @@ from slurmtf.archives import archive
 from slurmtf.files import make_private, read_json, write_json, write_private, writing
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import ProcessId, identify, recognise
-from slurmtf.snapshot import Contents, SnapshotStore
+from slurmtf.snapshot import Snapshot, SnapshotStore
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,17 @@ class Intent:
         self.path.unlink(missing_ok=True)
 
 
-def build(plan: LaunchPlan, script: str, contents: Contents, intent: Intent, receipt: dict[str, Any]) -> RunLayout:
-    """Make the run folder of a plan. Raises WorkspaceError, and then nothing is left of it."""
+def build(plan: LaunchPlan, script: str, source: Snapshot, intent: Intent, receipt: dict[str, Any]) -> RunLayout:
+    """Make the run folder of a plan. Raises WorkspaceError or SnapshotError, and then nothing is left of it."""
     with writing(plan.run.workspace):
         make_private(Path(plan.run.workspace))
         try:
             intent.write()
-            store = SnapshotStore(Path(plan.run.workspace))
-            stored = replace(plan, snapshot=store.keep(contents))  # a file may have changed since the plan was made
-            _fill(RunLayout(str(intent.staging)), stored, script, store, receipt)
+            layout = RunLayout(str(intent.staging))
+            make_private(layout.folder)
+            taken = SnapshotStore(Path(plan.run.workspace)).take(source, layout.source)
+            taken.contents.check_holds(os.path.normpath(plan.command[1]))  # files may be gone since the plan was made
+            _fill(layout, replace(plan, snapshot=taken.ref), script, _with_source(receipt, taken))
             make_private(intent.folder.parent)
             intent.staging.rename(intent.folder)
         except BaseException:
@@ -68,8 +70,16 @@ def build(plan: LaunchPlan, script: str, contents: Contents, intent: Intent, rec
     return plan.layout
 
 
-def _fill(layout: RunLayout, plan: LaunchPlan, script: str, store: SnapshotStore, receipt: dict[str, Any]) -> None:
-    for folder in (layout.folder, layout.logs, layout.outputs, layout.metrics, layout.submitit):
+def _with_source(receipt: dict[str, Any], taken: Snapshot) -> dict[str, Any]:
+    """Return the receipt with what was taken of the source, and its git tree if it is in git."""
+    source = {**receipt["source"], "left_out": list(taken.contents.left_out)}
+    if source["git"]:
+        source["git"] = {**source["git"], "tree": taken.tree}
+    return {**receipt, "source": source}
+
+
+def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, Any]) -> None:
+    for folder in (layout.logs, layout.outputs, layout.metrics, layout.submitit):
         make_private(folder)
     write_private(layout.plan, plan.to_json())
     write_private(layout.script, script)
@@ -78,7 +88,6 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, store: SnapshotStore
         make_private(layout.hook)
         write_private(Path(layout.hook, f"{hook.NAME}.py"), Path(hook.__file__).read_bytes())
     write_json(layout.receipt, receipt)
-    store.link(plan.snapshot, layout.source)
 
 
 def remove(folder: Path) -> None:

@@ -17,7 +17,7 @@ from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError, Spec
 from slurmtf.files import writing
 from slurmtf.plan import LaunchPlan
 from slurmtf.slurm import SlurmClient
-from slurmtf.snapshot import Contents, SnapshotStore
+from slurmtf.snapshot import Snapshot, SnapshotStore
 from slurmtf.submit.folder import Intent, build, remove
 from slurmtf.submit.record import adopt, read_record
 from slurmtf.submit.refusal import refusal
@@ -34,7 +34,7 @@ class Submission:
 
     plan: LaunchPlan
     script: str
-    contents: Contents
+    source: Snapshot
     receipt: dict[str, Any]
 
 
@@ -62,7 +62,7 @@ def submit(submission: Submission) -> RunLayout:
     plan = submission.plan
     check_scheduler(plan)
     intent = Intent.of(plan)
-    layout = build(plan, submission.script, submission.contents, intent, submission.receipt)
+    layout = build(plan, submission.script, submission.source, intent, submission.receipt)
     try:
         with writing(plan.run.workspace):
             _hand_over(submission, layout)

@@ -116,7 +116,7 @@ def outcome(source: Path, workspace: Path) -> dict[str, Any]:
 def left_in(workspace: Path) -> list[str]:
     """Everything in a workspace but folders, what the store keeps, and the filler of a disk."""
     found = [path.relative_to(workspace) for path in workspace.rglob("*") if not path.is_dir()]
-    return [str(path) for path in found if not (path.match(".slurmtf/snapshots/*.tar") or path.name == "filler")]
+    return [str(path) for path in found if not (path.match(".slurmtf/snapshots/[!.]*") or path.name == "filler")]
 
 
 def fill_up(source: Path, folder: Path) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from typing import Any
 from slurmtf import Estimator, Experiment
 from slurmtf.agent import journal, wire
 from slurmtf.agent.layout import RunLayout
-from slurmtf.snapshot import collect
+from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
 
 PATIENCE_S = 60.0
@@ -173,7 +173,8 @@ def make_job(folder: Path, train: str = "", files: Mapping[str, str] | None = No
         path.write_text(text, encoding="utf-8")
     plan, script = Experiment("agent", folder / "workspace").plan(Estimator(str(source), compute_target="local", **settings))
     intent = Intent.of(plan)
-    layout = build(plan, script, collect(source), intent, {})
+    snapshot = SnapshotStore(folder / "workspace").read(collect(source))
+    layout = build(plan, script, snapshot, intent, {"source": {"git": None}})
     intent.forget()
     return Job(layout)
 

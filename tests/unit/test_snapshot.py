@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from slurmtf import Estimator, Experiment
 from slurmtf.errors import SnapshotError
-from slurmtf.snapshot import Contents, SnapshotStore, collect
-from slurmtf.snapshot.store import reference
-from tests.unit.trees import fill, unpacked
+from slurmtf.snapshot import Contents, collect
+from slurmtf.snapshot.limits import size_warnings
+from tests.unit.trees import fill, reference, unpacked
 
 
 def names(contents: Contents) -> list[str]:
@@ -62,6 +63,9 @@ def test_the_first_ignore_file_alone_counts(root: Path, files: dict[str, str], k
         ("# comment\n\n   \n", set()),
         ("data/\n!data/x.bin", {"data/x.bin", "sub/data/y.bin"}),
         ("/data/*\n!data/x.bin", set()),
+        ("data/**\n!data/x.bin", set()),
+        ("data/**", {"data/x.bin"}),
+        ("**/data/*", {"data/x.bin", "sub/data/y.bin"}),
         ("keep.bin\r\ntrain.py\r\n", {"keep.bin", "train.py"}),
         ("é.txt", {"é.txt"}),
         ("!", set()),
@@ -183,13 +187,46 @@ def test_too_many_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert collect(root).bytes == 9 * 10**6 + len("train.py")
 
 
-def test_the_limits_are_those_of_the_original(root: Path) -> None:
-    fill(root, "big")
-    for number in range(2000):
+def test_from_the_limits_of_the_original_on_it_is_told(root: Path) -> None:
+    fill(root, "data/big", text="x")
+    for number in range(1999):
         (root / str(number)).touch()
-    os.truncate(root / "big", 300 * 10**6 + 1)
+    os.truncate(root / "data/big", 300 * 10**6)
+    assert list(size_warnings(collect(root))) == []
+    (root / "more").touch()
+    os.truncate(root / "data/big", 300 * 10**6 + 1)
+    (by_size, text), (by_files, more) = size_warnings(collect(root))
+    assert (by_size, by_files) == ("big-snapshot", "big-snapshot")
+    assert text.startswith("the source holds 300 MB; the biggest: data/big (300.0 MB)")
+    assert more.startswith("the source holds 2,001 files; the biggest: ")
+
+
+def test_the_plan_warns_of_a_big_source(root: Path, workspace: Path) -> None:
+    for number in range(2001):
+        (root / f"{number}.py").touch()
+    told, silent = (
+        Experiment("big", workspace).plan(Estimator(str(root), entry_script="0.py", compute_target="local", silence=codes))[0]
+        for codes in ([], ["big-snapshot"])
+    )
+    assert [warning for warning in told.warnings if warning.endswith(" [big-snapshot]")] == list(told.warnings) != []
+    assert silent.warnings == ()
+    assert not workspace.exists()
+
+
+def test_the_limits_are_ten_times_those_of_the_original(root: Path) -> None:
+    fill(root, "big")
+    for number in range(20_000):
+        (root / str(number)).touch()
+    os.truncate(root / "big", 3000 * 10**6 + 1)
     wrong = [what for _, what, _ in refused(root)]
-    assert wrong == ["holds 300 MB; a snapshot takes at most 300 MB", "holds 2,001 files; a snapshot takes at most 2,000"]
+    assert wrong == ["holds 3,000 MB; a snapshot takes at most 3,000 MB", "holds 20,001 files; a snapshot takes at most 20,000"]
+
+
+def test_a_walk_ends_early_where_it_is_refused_anyway(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "10")
+    fill(root, *(f"{folder}/{number}" for folder in range(20) for number in range(10)))
+    ((_, what, _),) = refused(root)
+    assert what == "holds more than 50 files; a snapshot takes at most 10"
 
 
 def test_what_is_ignored_does_not_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,24 +268,22 @@ def test_a_folder_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPat
     assert refused(root) == [(f"{root}/closed", "can't be read: Permission denied", "name it in .slurmtfignore")]
 
 
-def test_a_file_that_can_not_be_read(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(root, "train.py", "closed")
+def test_files_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root, "train.py", "closed", "sub/closed")
     contents = collect(root)
-    read_bytes = Path.read_bytes
+    opening = os.open
 
-    def closed(path: Path) -> bytes:
-        if path.name == "closed":
+    def closed(path: Any, *more: Any) -> int:
+        if str(path).endswith("closed"):
             raise denied(str(path))
-        return read_bytes(path)
+        return opening(path, *more)
 
-    monkeypatch.setattr(Path, "read_bytes", closed)
-    for use in (reference, SnapshotStore(workspace).keep):
-        with pytest.raises(SnapshotError) as caught:
-            use(contents)
-        (problem,) = caught.value.problems
-        assert (problem.where, problem.what) == (f"{root}/closed", "can't be read: Permission denied")
-        assert problem.remedy == "name it in .slurmtfignore"
-    assert not workspace.exists()
+    monkeypatch.setattr(os, "open", closed)
+    with pytest.raises(SnapshotError) as caught:
+        reference(contents)
+    what = ("can't be read: Permission denied", "name it in .slurmtfignore")
+    found = [(problem.where, problem.what, problem.remedy) for problem in caught.value.problems]
+    assert found == [(f"{root}/closed", *what), (f"{root}/sub/closed", *what)]
 
 
 # --- links

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import stat
 from pathlib import Path
 
@@ -14,26 +13,35 @@ from hypothesis import strategies as st
 
 from slurmtf.errors import SnapshotError
 from slurmtf.files import read_json
+from slurmtf.plan import LaunchPlan
 from slurmtf.snapshot import SnapshotStore, collect
-from slurmtf.snapshot.store import reference
 from slurmtf.submit.folder import Intent, build
 from tests.unit.support import planned
-from tests.unit.trees import fill, same, unpacked
+from tests.unit.trees import fill, keep, reference, same, settled, snapshot_of, unpacked
 
 # --- the store
 
 
+def inodes(workspace: Path) -> dict[Path, tuple[int, int]]:
+    """Which files the store has, each recognisable."""
+    found = sorted((workspace / ".slurmtf/snapshots").iterdir())
+    return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in found}
+
+
+def stored(workspace: Path) -> list[Path]:
+    """All files of the store but the index."""
+    return [path for path in inodes(workspace) if path.suffix != ".index"]
+
+
 def test_contents_are_stored_once(root: Path, workspace: Path) -> None:
     fill(root, "train.py", "sub/a.txt")
-    store = SnapshotStore(workspace)
-    first = store.keep(collect(root))
-    files = sorted((workspace / ".slurmtf/snapshots").iterdir())
-    facts = [(file, file.stat().st_ino, file.stat().st_mtime_ns) for file in files]
-    assert files == [store.path(first)]
+    first = keep(collect(root), workspace)
+    facts = inodes(workspace)
+    assert SnapshotStore(workspace).path(first) in facts
     assert first == reference(collect(root))
     assert (first.files, first.bytes, len(first.id)) == (2, len("train.py") + len("sub/a.txt"), 32)
-    assert SnapshotStore(workspace).keep(collect(root)) == first
-    assert [(file, file.stat().st_ino, file.stat().st_mtime_ns) for file in sorted(store.path(first).parent.iterdir())] == facts
+    assert keep(collect(root), workspace) == first
+    assert inodes(workspace) == facts
 
 
 def test_the_id_is_of_the_content_alone(root: Path, tmp_path: Path, workspace: Path) -> None:
@@ -44,12 +52,12 @@ def test_the_id_is_of_the_content_alone(root: Path, tmp_path: Path, workspace: P
     os.utime(other / "a.py", (1, 1))
     (other / "a.py").chmod(0o664)
     (other / "sub").chmod(0o755)
-    store = SnapshotStore(workspace)
-    kept = store.keep(collect(root))
-    first = store.path(kept).read_bytes()
-    store.path(kept).unlink()
-    assert store.keep(collect(other)) == kept
-    assert store.path(kept).read_bytes() == first
+    kept = keep(collect(root), workspace)
+    stored = SnapshotStore(workspace).path(kept)
+    first = stored.read_bytes()
+    stored.unlink()
+    assert keep(collect(other), workspace) == kept
+    assert stored.read_bytes() == first
 
 
 @pytest.mark.parametrize("change", ["content", "name", "link", "kind", "exec", "folder", "more"])
@@ -84,38 +92,62 @@ def test_two_files_are_not_one_with_both_contents(tmp_path: Path) -> None:
 def test_runs_share_the_stored_file(root: Path, workspace: Path) -> None:
     fill(root, "train.py")
     store = SnapshotStore(workspace)
-    kept = store.keep(collect(root))
-    store.link(kept, str(workspace / "source.tar"))
-    assert (workspace / "source.tar").stat().st_ino == store.path(kept).stat().st_ino
-    store.path(kept).unlink()
-    assert (workspace / "source.tar").read_bytes()
+    workspace.mkdir()
+    sources = [workspace / "one.tar", workspace / "two.tar"]
+    kept = [store.take(snapshot_of(collect(root), workspace), str(source)).ref for source in sources]
+    assert kept[0] == kept[1]
+    path = store.path(kept[0])
+    assert {source.stat().st_ino for source in sources} == {path.stat().st_ino}
+    path.unlink()
+    assert sources[0].read_bytes()
 
 
-def test_a_file_system_without_hard_links(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(root, "train.py")
-    store = SnapshotStore(workspace)
-    kept = store.keep(collect(root))
+def no_links(*_: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
 
-    def no_links(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
 
+def no_ranges(*_: object) -> int:
+    raise OSError(18, "Invalid cross-device link")
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_file_system_without_hard_links(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, ranges: bool) -> None:
+    fill(root, "train.py", text="x" * 3_000_000)
     monkeypatch.setattr(os, "link", no_links)
+    if not ranges:
+        monkeypatch.setattr(os, "copy_file_range", no_ranges)
+    store = SnapshotStore(workspace)
+    workspace.mkdir()
+    for target in (workspace / "new.tar", workspace / "known.tar"):
+        kept = store.take(snapshot_of(collect(root), workspace), str(target)).ref
+        assert target.read_bytes() == store.path(kept).read_bytes()
+        assert target.stat().st_ino != store.path(kept).stat().st_ino
+        assert stat.S_IMODE(target.stat().st_mode) == 0o400
+
+
+def test_a_stored_snapshot_that_is_removed_meanwhile(root: Path, workspace: Path) -> None:
+    """It is written again, from the source."""
+    fill(root, "train.py")
+    kept = keep(collect(root), workspace)
+    snapshot = snapshot_of(collect(root), workspace)
+    SnapshotStore(workspace).path(kept).unlink()
     target = workspace / "source.tar"
-    store.link(kept, str(target))
-    assert target.read_bytes() == store.path(kept).read_bytes()
-    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert SnapshotStore(workspace).take(snapshot, str(target)).ref == kept
+    assert target.samefile(SnapshotStore(workspace).path(kept))
 
 
 def test_everything_in_the_store_is_private(root: Path, workspace: Path) -> None:
     fill(root, "train.py")
     umask = os.umask(0)
+    workspace.mkdir()
     try:
-        kept = SnapshotStore(workspace).keep(collect(root))
+        kept = SnapshotStore(workspace).take(snapshot_of(settled(collect(root)), workspace), str(workspace / "source.tar")).ref
     finally:
         os.umask(umask)
     path = SnapshotStore(workspace).path(kept)
-    modes = [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent, path.parent.parent, workspace)]
-    assert modes == [0o600, 0o700, 0o700, 0o700]
+    modes = [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent, path.parent.parent)]
+    assert modes == [0o400, 0o700, 0o700]
+    assert [stat.S_IMODE(one.path.stat().st_mode) for one in SnapshotStore(workspace).indexes()] == [0o600]
 
 
 def test_a_store_that_can_not_be_written_keeps_nothing_half(
@@ -126,10 +158,10 @@ def test_a_store_that_can_not_be_written_keeps_nothing_half(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("slurmtf.snapshot.store._write", full)
+    monkeypatch.setattr("slurmtf.snapshot.archive.Archive.write", full)
     with pytest.raises(OSError, match="No space left"):
-        SnapshotStore(workspace).keep(collect(root))
-    assert list((workspace / ".slurmtf/snapshots").iterdir()) == []
+        keep(collect(root), workspace)
+    assert stored(workspace) == []
 
 
 def test_a_file_that_changes_before_it_is_stored(root: Path, workspace: Path) -> None:
@@ -137,44 +169,63 @@ def test_a_file_that_changes_before_it_is_stored(root: Path, workspace: Path) ->
     contents = collect(root)
     planned = reference(contents)
     fill(root, "train.py", text="newer")
-    kept = SnapshotStore(workspace).keep(contents)
+    kept = keep(contents, workspace)
     assert kept.id != planned.id
     assert kept == reference(collect(root))
     assert (unpacked(contents, workspace) / "train.py").read_text(encoding="utf-8") == "newer"
 
 
-def test_a_file_that_changes_while_it_is_stored(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_changes_while_it_is_stored(root: Path, workspace: Path) -> None:
     """The id is that of what was written, so that it never names another content."""
-    fill(root, "train.py", text="old")
-    contents = collect(root)
-    texts = iter([b"one", b"two!"])
-    monkeypatch.setattr(Path, "read_bytes", lambda path: next(texts))
-    kept = SnapshotStore(workspace).keep(contents)
-    monkeypatch.undo()
+    fill(root, "train.py", text="one")
+    workspace.mkdir()
+    snapshot = snapshot_of(collect(root), workspace)
     fill(root, "train.py", text="two!")
-    assert kept == reference(collect(root))
-    assert list((workspace / ".slurmtf/snapshots").iterdir()) == [SnapshotStore(workspace).path(kept)]
+    taken = SnapshotStore(workspace).take(snapshot, str(workspace / "source.tar"))
+    assert taken.ref != snapshot.ref
+    assert taken.ref == reference(collect(root))
+    assert stored(workspace) == [SnapshotStore(workspace).path(taken.ref)]
+
+
+def plan_for(source: Path, root: Path, workspace: Path) -> LaunchPlan:
+    plan = planned(source)
+    run = dataclasses.replace(plan.run, workspace=str(workspace))
+    return dataclasses.replace(plan, snapshot=reference(collect(root)), run=run)
+
+
+RECEIPT = {"source": {"git": None}}
 
 
 def test_a_run_whose_source_changes_after_it_was_planned(source: Path, root: Path, workspace: Path) -> None:
     """Its plan names what the run has."""
     fill(root, "train.py", text="old")
-    contents = collect(root)
-    plan = planned(source)
-    plan = dataclasses.replace(plan, snapshot=reference(contents), run=dataclasses.replace(plan.run, workspace=str(workspace)))
+    plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
     fill(root, "train.py", text="newer")
-    layout = build(plan, "", contents, Intent.of(plan), {})
+    layout = build(plan, "", snapshot, Intent.of(plan), RECEIPT)
     now = reference(collect(root))
     assert read_json(layout.plan)["snapshot"] == dataclasses.asdict(now)
-    assert os.path.samefile(layout.source, SnapshotStore(workspace).path(now))  # noqa: PTH121
+    assert Path(layout.source).samefile(SnapshotStore(workspace).path(now))
 
 
-def test_a_file_that_is_gone_when_it_is_read(root: Path, workspace: Path) -> None:
+def test_a_file_that_is_gone_when_it_is_read(source: Path, root: Path, workspace: Path) -> None:
+    """The snapshot is as the source is now, and the receipt tells it."""
     fill(root, "train.py", "gone.py")
-    contents = collect(root)
+    plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
     (root / "gone.py").unlink()
-    with pytest.raises(SnapshotError, match=re.escape("gone.py: can't be read: No such file or directory")):
-        SnapshotStore(workspace).keep(contents)
+    layout = build(plan, "", snapshot, Intent.of(plan), RECEIPT)
+    assert read_json(layout.plan)["snapshot"] == dataclasses.asdict(reference(collect(root)))
+    assert read_json(layout.receipt)["source"]["left_out"] == ["gone.py (gone when it was read)"]
+
+
+def test_an_entry_script_that_is_gone_when_it_is_read(source: Path, root: Path, workspace: Path) -> None:
+    fill(root, "train.py", "other.py")
+    plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
+    (root / "train.py").unlink()
+    with pytest.raises(SnapshotError, match=r"entry_script: train\.py is left out of the snapshot"):
+        build(plan, "", snapshot, Intent.of(plan), RECEIPT)
+    assert not Path(plan.run.folder).exists()
+    assert not list((workspace / ".slurmtf/staging").iterdir())
+    assert not list((workspace / ".slurmtf/intents").iterdir())
 
 
 # --- the job's copy

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 from slurmtf.agent.layout import RunLayout
 from slurmtf.agent.workdir import prepare
-from slurmtf.snapshot import Contents, SnapshotStore
+from slurmtf.snapshot import Contents, Snapshot, SnapshotRef, SnapshotStore
 
 Tree = dict[bytes, tuple[str, int, bytes]]
 """By name: what it is, its permissions, and its content or where it points."""
@@ -44,12 +45,34 @@ def _facts(name: bytes, folder: Path) -> tuple[str, int, bytes]:
     return "file", stat.S_IMODE(status.st_mode), Path(os.fsdecode(path)).read_bytes()
 
 
+def settled(contents: Contents) -> Contents:
+    """The contents as if the source had not changed for ten seconds when the walk began."""
+    return replace(contents, began=contents.began + 10 * 10**9)
+
+
+def snapshot_of(contents: Contents, workspace: Path) -> Snapshot:
+    return SnapshotStore(workspace).read(contents)
+
+
+def reference(contents: Contents) -> SnapshotRef:
+    """The reference of the contents as they are now, read anew."""
+    return snapshot_of(contents, Path("/nonexistent")).ref
+
+
+def keep(contents: Contents, workspace: Path) -> SnapshotRef:
+    """Store the contents for a run, and return what the run has."""
+    folder = workspace / "exp" / f"run-{os.urandom(4).hex()}"
+    folder.mkdir(parents=True)
+    store = SnapshotStore(workspace)
+    return store.take(store.read(contents), str(folder / "source.tar")).ref
+
+
 def unpacked(contents: Contents, workspace: Path) -> Path:
     """Store the contents and return the working directory that a job would get."""
     layout = RunLayout(str(workspace / "exp" / f"run-{os.urandom(4).hex()}"))
     Path(layout.folder).mkdir(parents=True)
     store = SnapshotStore(workspace)
-    store.link(store.keep(contents), layout.source)
+    store.take(store.read(contents), layout.source)
     prepare(layout)
     return Path(layout.work)
 

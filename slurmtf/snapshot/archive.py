@@ -1,0 +1,64 @@
+"""The tar file of a snapshot: of the content alone, without owners and times, so that equal sources give equal files."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+from slurmtf.snapshot.contents import Entry
+
+BLOCK = tarfile.BLOCKSIZE
+TYPES = {"file": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "folder": tarfile.DIRTYPE}
+FIELD = 100
+"""Bytes of a name in a plain header."""
+PLAIN_SIZE = 8**11
+
+
+class Archive:
+    """A tar file that is written entry by entry, and can be taken back to an earlier position."""
+
+    def __init__(self, file: io.BufferedWriter) -> None:
+        self._file = file
+        self.position = 0
+
+    def add(self, entry: Entry, size: int = 0) -> None:
+        """Write an entry's header. Its content must follow."""
+        self._pad()
+        self.write(_header(entry, size))
+
+    def write(self, data: bytes) -> None:
+        self._file.write(data)
+        self.position += len(data)
+
+    def rewind(self, position: int) -> None:
+        self._file.seek(position)
+        self._file.truncate()
+        self.position = position
+
+    def finish(self) -> None:
+        self._pad()
+        self.write(bytes(2 * BLOCK))
+
+    def _pad(self) -> None:
+        self.write(bytes(-self.position % BLOCK))
+
+
+def _header(entry: Entry, size: int) -> bytes:
+    name = entry.name + "/" if entry.kind == "folder" else entry.name
+    plain = name.isascii() and entry.link.isascii() and max(len(name), len(entry.link)) <= FIELD and size < PLAIN_SIZE
+    return _plain_header(name, entry, size) if plain else _pax_header(entry, size)
+
+
+def _plain_header(name: str, entry: Entry, size: int) -> bytes:
+    """Return what tarfile would, in a tenth of the time: it is the larger part of writing many small files."""
+    numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (entry.mode, 0, 0, size, 0)
+    head = name.encode().ljust(FIELD, b"\0") + numbers
+    tail = TYPES[entry.kind] + entry.link.encode().ljust(FIELD, b"\0") + tarfile.POSIX_MAGIC
+    checksum = sum(head) + sum(b" " * 8) + sum(tail)
+    return (head + b"%06o\0 " % checksum + tail).ljust(BLOCK, b"\0")
+
+
+def _pax_header(entry: Entry, size: int) -> bytes:
+    header = tarfile.TarInfo(entry.name)
+    header.type, header.mode, header.linkname, header.size = TYPES[entry.kind], entry.mode, entry.link, size
+    return header.tobuf(tarfile.PAX_FORMAT)

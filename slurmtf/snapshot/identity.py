@@ -1,0 +1,56 @@
+"""What a source was when it was read, and the names that follow from its content."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from slurmtf.snapshot.contents import Contents, Entry
+from slurmtf.snapshot.git import tree_id
+from slurmtf.snapshot.reading import Blob
+
+ID_DIGITS = 32
+
+
+@dataclass(frozen=True)
+class SnapshotRef:
+    """The source as it was at submission: its content's hash, and how much it is."""
+
+    id: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Contents and what each of their files held. ``known`` is what the index held before."""
+
+    contents: Contents
+    blobs: Mapping[str, Blob]
+    known: Mapping[str, Blob]
+
+    @cached_property
+    def ref(self) -> SnapshotRef:
+        """Names, kinds, permissions, links and contents count; owners and times do not."""
+        text = "".join(map(self._line, self.contents.entries))
+        digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+        return SnapshotRef(digest[:ID_DIGITS], self.contents.files, sum(blob.size for blob in self.blobs.values()))
+
+    @cached_property
+    def tree(self) -> str:
+        """The id of git's tree of the same content."""
+        return tree_id(self.contents.entries, self.blobs)
+
+    def _line(self, entry: Entry) -> str:
+        content = self.blobs[entry.name].sha256 if entry.kind == "file" else entry.link
+        return f"{entry.name}\0{entry.kind}\0{entry.mode}\0{content}\0"
+
+
+def without(contents: Contents, gone: Mapping[str, str]) -> Contents:
+    """Return the contents without some entries, which are told as left out."""
+    if not gone:
+        return contents
+    left = tuple(entry for entry in contents.entries if entry.name not in gone)
+    return replace(contents, entries=left, left_out=(*contents.left_out, *gone.values()))

@@ -1,0 +1,87 @@
+"""Which names of a source directory are left out: gitignore(5), and what no snapshot holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pathspec
+
+IGNORE_FILES = (".slurmtfignore", ".amlignore", ".gitignore")
+"""The first of these that the source directory has is used, alone."""
+ALWAYS_IGNORED = (
+    ".git",
+    "__pycache__/",
+    ".ipynb_checkpoints/",
+    "/outputs",
+    "/logs",
+    "/.slurmtf/",
+    "/.azureml/",
+    "/azureml-logs/",
+)
+ANYWHERE = "^(?:.+/)?"
+"""How pathspec begins the expression of a pattern that counts in every folder."""
+NEVER = "(?!)"
+
+
+class Ignore:
+    """The patterns of a source directory, for a walk that does not enter what is ignored.
+
+    pathspec tries one pattern after the other, and a name matches few of them, mostly none. So all are tried at once first.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._spec = _spec(root)
+        patterns = [(pattern.regex.pattern, pattern.include) for pattern in self._spec.patterns if pattern.regex]
+        texts = [re.sub(r"\(\?P<\w+>/\)", "/", text) for text, _ in patterns]  # a group's name can stand once only
+        self._base = _any(text[len(ANYWHERE) :] for text in texts if _is_of_base(text))
+        self._whole = _any(text if text[0] == "^" else f".*{text}" for text in texts if not _is_of_base(text))
+        self._has_exceptions = not all(include for _, include in patterns)
+
+    def matches(self, prefix: str, base: str) -> bool:
+        """Tell whether ``prefix + base`` is left out; the name of a folder ends with '/'.
+
+        The folders above it must not be ignored.
+        """
+        found = self._base.match(base) or self._whole.match(prefix + base)
+        if found and self._has_exceptions:
+            return bool(self._spec.match_file(prefix + base))
+        return bool(found)
+
+
+def _is_of_base(text: str) -> bool:
+    """Tell whether an expression of pathspec looks at the last part of a name only."""
+    within = re.sub(r"\[\^/\]|\(\?:/\|\$\)$|/$", "", text.removeprefix(ANYWHERE))
+    return text.startswith(ANYWHERE) and "/" not in within
+
+
+def _any(expressions: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{text})" for text in expressions) or NEVER, re.DOTALL)
+
+
+def _spec(root: Path) -> pathspec.GitIgnoreSpec:
+    import pathspec  # noqa: PLC0415
+
+    own = next((root / name for name in IGNORE_FILES if (root / name).is_file()), None)
+    lines = own.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if own else []
+    return pathspec.GitIgnoreSpec.from_lines([*map(_inside, filter(_is_pattern, lines)), *ALWAYS_IGNORED])
+
+
+def _is_pattern(line: str) -> bool:
+    """Tell whether a line can match anything; gitignore(5) keeps one that can't (``[z-a]``, a ``\\`` at its end)."""
+    import pathspec  # noqa: PLC0415
+
+    try:
+        pathspec.GitIgnoreSpec.from_lines([line])
+    except (ValueError, re.error):
+        return False
+    return True
+
+
+def _inside(line: str) -> str:
+    """Return ``a/**`` as ``a/**/*``: gitignore(5) means what is inside of the folder, pathspec the folder too."""
+    text = line.rstrip()
+    return text + "/*" if text.endswith("/**") else text + "*/" if text.endswith("/**/") else line

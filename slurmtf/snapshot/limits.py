@@ -1,0 +1,77 @@
+"""How much a snapshot may be: told from the limits of the original on, refused where the user says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from slurmtf.errors import Problem, SnapshotError
+from slurmtf.snapshot.ignore import IGNORE_FILES
+
+if TYPE_CHECKING:
+    from slurmtf.snapshot.contents import Contents
+
+BIG_MB, BIG_FILES = 300, 2_000
+"""From here on a plan warns: what the original allowed."""
+LIMIT_MB, LIMIT_FILES = "SLURMTF_SNAPSHOT_MAX_MB", "SLURMTF_SNAPSHOT_MAX_FILES"
+DEFAULT_MB, DEFAULT_FILES = 10 * BIG_MB, 10 * BIG_FILES
+"""From here on a snapshot is refused, unless the variables say otherwise."""
+
+
+def most_files() -> int:
+    """Return after how many files a walk may stop: it is refused anyway, and a home folder can have millions."""
+    return 5 * _limit(LIMIT_FILES, DEFAULT_FILES)
+
+
+def check_limits(contents: Contents) -> None:
+    """Raise SnapshotError for more than the limits."""
+    files, megabytes = _limit(LIMIT_FILES, DEFAULT_FILES), _limit(LIMIT_MB, DEFAULT_MB)
+    problems = []
+    if contents.bytes > megabytes * 10**6:
+        what = f"holds {_megabytes(contents)} MB; a snapshot takes at most {megabytes:,} MB"
+        problems.append(Problem(str(contents.root), what, _advice(contents, LIMIT_MB, by_size=True)))
+    if contents.files > files:
+        count = f"{contents.files:,}" if contents.files <= most_files() else f"more than {most_files():,}"
+        what = f"holds {count} files; a snapshot takes at most {files:,}"
+        problems.append(Problem(str(contents.root), what, _advice(contents, LIMIT_FILES, by_size=False)))
+    if problems:
+        raise SnapshotError(*problems)
+
+
+def size_warnings(contents: Contents) -> Iterator[tuple[str, str]]:
+    """Yield code and text of each warning: every run unpacks a copy of its source."""
+    if contents.bytes > BIG_MB * 10**6:
+        yield "big-snapshot", f"the source holds {_megabytes(contents)} MB; the biggest: {_biggest(contents, by_size=True)}"
+    if contents.files > BIG_FILES:
+        yield "big-snapshot", f"the source holds {contents.files:,} files; the biggest: {_biggest(contents, by_size=False)}"
+
+
+def _limit(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "")
+    if text and not text.isdigit():
+        raise SnapshotError(Problem(f"${variable}", f"{text!r} is not a whole number", "give a number or unset it"))
+    return int(text) if text else default
+
+
+def _megabytes(contents: Contents) -> str:
+    return f"{contents.bytes / 10**6:,.0f}"
+
+
+def _advice(contents: Contents, variable: str, by_size: bool) -> str:
+    told = _biggest(contents, by_size)
+    return f"the biggest: {told}. Name data and results in {IGNORE_FILES[0]}, or raise ${variable}"
+
+
+def _biggest(contents: Contents, by_size: bool) -> str:
+    """Name the biggest entries of the source's first two levels."""
+    weights: dict[str, int] = {}
+    for entry in contents.entries:
+        parts = entry.name.split("/")
+        depth = 2 if by_size else max(1, min(2, len(parts) - 1))  # many small files are told by their folder
+        top = "/".join(parts[:depth])
+        weights[top] = weights.get(top, 0) + (entry.size if by_size else int(entry.kind != "folder"))
+    biggest = sorted(filter(weights.get, weights), key=lambda name: -weights[name])[:5]
+    return ", ".join(
+        f"{name} ({weights[name] / 10**6:,.1f} MB)" if by_size else f"{name} ({weights[name]:,} files)" for name in biggest
+    )

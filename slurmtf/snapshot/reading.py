@@ -1,0 +1,107 @@
+"""Files read in pieces, whatever their size, and whole: not half before and half after a change."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from typing import NamedTuple
+
+from slurmtf.snapshot.archive import Archive
+from slurmtf.snapshot.contents import Entry, stamp_of
+
+PIECE = 1 << 20
+ATTEMPTS, PAUSE_S = 3, 0.02
+OPENING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""Not through a link that took the file's place meanwhile, and not waiting for who writes into a pipe that did."""
+CHANGES = "it changes while it is read"
+
+
+class Blob(NamedTuple):
+    """What a file held when it had the stamp. ``sha1`` is git's id of the same content."""
+
+    stamp: str
+    sha256: str
+    sha1: str
+
+    @property
+    def size(self) -> int:
+        return int(self.stamp.partition(" ")[0])
+
+
+class ReadError(Exception):
+    """A file that can't be read. ``gone``: there is none any more."""
+
+    def __init__(self, reason: str | OSError) -> None:
+        number = reason.errno if isinstance(reason, OSError) else None
+        self.gone = number == errno.ENOENT
+        changed = number in (None, errno.ELOOP, errno.ENXIO)  # a link or a socket is now where the file was
+        super().__init__(CHANGES if changed else os.strerror(number or 0))
+
+
+def read(entry: Entry, archive: Archive | None = None) -> Blob:
+    """Read a file, and copy it into the archive if there is one.
+
+    What changes while it is read is read again. A file that only grows, such as a log, is taken up to where it was.
+    Raises ReadError; OSError when the archive can't be written.
+    """
+    try:
+        descriptor = os.open(entry.path, OPENING)
+    except OSError as err:
+        raise ReadError(err) from None
+    try:
+        return _read_steady(descriptor, entry, archive)
+    finally:
+        os.close(descriptor)
+
+
+def _read_steady(descriptor: int, entry: Entry, archive: Archive | None) -> Blob:
+    start = archive.position if archive else 0
+    for left in reversed(range(ATTEMPTS)):
+        before = _status(descriptor)
+        blob = _copy(descriptor, before, entry, archive)
+        after = _status(descriptor)
+        if blob and (stamp_of(after) == blob.stamp or (not left and after.st_size > before.st_size)):
+            return blob
+        time.sleep(PAUSE_S)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        if archive:
+            archive.rewind(start)
+    raise ReadError(CHANGES)
+
+
+def _status(descriptor: int) -> os.stat_result:
+    try:
+        status = os.fstat(descriptor)
+    except OSError as err:
+        raise ReadError(err) from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ReadError(CHANGES)
+    return status
+
+
+def _copy(descriptor: int, status: os.stat_result, entry: Entry, archive: Archive | None) -> Blob | None:
+    """Read as many bytes as the file had; None when there are fewer."""
+    left = status.st_size
+    content, for_git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % left, usedforsecurity=False)
+    if archive:
+        archive.add(entry, left)
+    while left:
+        data = _piece(descriptor, min(PIECE, left))
+        if not data:
+            return None
+        content.update(data)
+        for_git.update(data)
+        if archive:
+            archive.write(data)
+        left -= len(data)
+    return Blob(stamp_of(status), content.hexdigest(), for_git.hexdigest())
+
+
+def _piece(descriptor: int, size: int) -> bytes:
+    try:
+        return os.read(descriptor, size)
+    except OSError as err:
+        raise ReadError(err) from None
