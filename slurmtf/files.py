@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,6 +70,14 @@ def writing(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[No
         remedy = REMEDIES.get(err.errno or 0, "give {}").format(instead)
         what = f"can't be written: {err.strerror or err}"
         raise WorkspaceError(Problem(str(err.filename or folder), what, remedy)) from None
+
+
+def age(path: Path) -> float:
+    """Return the seconds since a file was written or a folder changed; 0 when there is none."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def user_config() -> Path:

@@ -21,6 +21,7 @@ COMMANDS = {
     "logs": "show the logs of a run",
     "wait": "wait for a run and exit as it did",
     "cancel": "end runs",
+    "gc": "remove what no run needs any more",
     "sites": "list, show and check site profiles",
     "env": "list, make, check and remove environments",
     "schema": "print the JSON Schema of job files, for editors",
@@ -28,7 +29,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Start": ("run", "submit", "plan", "render"),
-    "Follow": ("ls", "status", "logs", "wait", "cancel"),
+    "Follow": ("ls", "status", "logs", "wait", "cancel", "gc"),
     "Set up": ("sites", "env", "schema", "completion"),
 }
 EXIT_CODES = {

@@ -90,8 +90,11 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
     write_json(layout.receipt, receipt)
 
 
+REMOVED = ".removed-"
+
+
 def remove(folder: Path) -> None:
     """Remove a run folder at once, by renaming it first."""
-    doomed = folder.with_name(f".removed-{folder.name}")
+    doomed = folder.with_name(f"{REMOVED}{folder.name}")
     folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)

@@ -6,15 +6,14 @@ import contextlib
 import io
 import os
 import shutil
-import time
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError, SpecError, WorkspaceError
-from slurmtf.files import writing
+from slurmtf.files import age, writing
 from slurmtf.plan import LaunchPlan
 from slurmtf.slurm import SlurmClient
 from slurmtf.snapshot import Snapshot, SnapshotStore
@@ -114,27 +113,41 @@ def tidy(workspace: Path) -> None:
             intent = Intent.read(path)
             if intent is not None and _is_dead(intent):
                 _settle(intent)
-    _sweep([*intents.glob(".*"), *SnapshotStore(workspace).partials()])
-
-
-def _sweep(partials: Iterable[Path]) -> None:
-    """Remove files that a killed client was writing, once nobody can be writing them any more."""
-    for path in partials:
+    for path in stale_partials(workspace):
         with contextlib.suppress(OSError):
-            if time.time() - path.stat().st_mtime > UNKNOWN_OWNER_S:
-                path.unlink()
+            path.unlink()
+
+
+def stale_partials(workspace: Path) -> Iterator[Path]:
+    """Yield files that a killed client was writing, once nobody can be writing them any more."""
+    intents = Path(workspace, ".slurmtf", "intents")
+    for path in [*intents.glob(".*"), *SnapshotStore(workspace).partials()]:
+        if age(path) > UNKNOWN_OWNER_S:
+            yield path
+
+
+def abandoned(workspace: Path) -> Iterator[Path]:
+    """Yield what was built of runs that never came to be, as their submission was killed; then its note, if there is one."""
+    own = Path(workspace, ".slurmtf")
+    for staging in sorted((own / "staging").glob("*")):  # before the notes: one is there as long as its folder is built
+        if not (own / "intents" / f"{staging.name}.json").exists() and age(staging) > UNKNOWN_OWNER_S:
+            yield staging
+    for path in sorted((own / "intents").glob("*.json")):
+        with contextlib.suppress(FileNotFoundError):
+            intent = Intent.read(path)
+            if intent is not None and not intent.folder.exists() and _is_dead(intent):
+                yield from (found for found in (intent.staging, path) if found.exists())
 
 
 def _is_dead(intent: Intent) -> bool:
     alive = intent.owner.alive()
-    age = time.time() - intent.path.stat().st_mtime
-    return age > UNKNOWN_OWNER_S if alive is None else not alive
+    return age(intent.path) > UNKNOWN_OWNER_S if alive is None else not alive
 
 
 def _settle(intent: Intent) -> None:
     layout = RunLayout(str(intent.folder))
     if intent.folder.exists() and not adopt(layout):
-        if time.time() - intent.folder.stat().st_mtime < SETTLE_S or _in_hand(layout.script):
+        if age(intent.folder) < SETTLE_S or _in_hand(layout.script):
             return
         remove(intent.folder)
     shutil.rmtree(intent.staging, ignore_errors=True)

@@ -128,7 +128,7 @@ def test_the_private_copy_is_new_and_everything_is_private(job: Maker) -> None:
     files = [Path(one.layout.task_log("main-0", "out")), Path(one.layout.task_log("main-0", "err")), Path(one.layout.journal)]
     files += [path for path in (one.folder / "submitit").iterdir() if not path.is_symlink()]
     files += [Path(one.layout.plan), Path(one.layout.script), Path(one.layout.agent), Path(one.layout.source)]
-    assert {path.name: mode(path) for path in files} == {path.name: 0o600 for path in files}
+    assert {path.name: mode(path) for path in files} == {path.name: 0o600 for path in files} | {"source.tar": 0o400}
     folders = [one.folder, *(one.folder / name for name in ("work", "logs", "outputs", "submitit"))]
     assert {path.name: mode(path) for path in folders} == {path.name: 0o700 for path in folders}
     assert files[0].read_text() == "to stdout\n"

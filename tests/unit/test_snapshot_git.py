@@ -170,7 +170,8 @@ EVERYTHING = [
     [
         "data", "data/", "/data", "/data/", "data/*", "data/**", "**/data", "**/data/**", "*.bin", "sub/**/x.bin", "b/**/e",
         "*.log\n!keep.log", "data/**\n!data/keep.bin", "data/*\n!data/sub/", "/*\n!/sub/", "*\n!*/\n!*.py",
-        "data/\n!data/keep.bin", "/**/data/*.bin", "b/*/d", "b/*", "?.log", "[ab].log", "[!a]*.log", "\\a.log", "*.LOG", "sub/data/**\n!sub/data/x.bin",
+        "data/\n!data/keep.bin", "/**/data/*.bin", "b/*/d", "b/*", "?.log", "[ab].log", "[!a]*.log", "\\a.log", "*.LOG",
+        "sub/data/**\n!sub/data/x.bin",
         "data/**/\n", "**", "/**", "**/x.bin", "*/", "!train.py", "data/** ",
     ],
 )  # fmt: skip

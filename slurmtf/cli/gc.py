@@ -1,0 +1,34 @@
+"""``slurmtf gc``"""
+
+from __future__ import annotations
+
+import click
+
+from slurmtf.cli.output import emit, json_option, size, table, workspace_option
+from slurmtf.runs.garbage import Garbage, discard, garbage
+from slurmtf.runs.workspace import known_workspaces
+
+
+@click.command("gc")
+@click.option("--dry-run", is_flag=True, help="Show what would be removed.")
+@workspace_option
+@json_option
+def command(dry_run: bool, workspace: str | None) -> None:
+    """Remove what no run needs any more. Runs stay, whatever became of them; to remove a run, delete its folder.
+
+    That is: snapshots of the source that no run has and that are older than an hour, the indexes of sources that are gone,
+    and what killed submissions left. It can be called at any time, also while runs are submitted.
+    """
+    workspaces = known_workspaces(workspace)
+    found = [one for folder in workspaces for one in garbage(folder)]
+    failed = {} if dry_run else {one: why for one in found if (why := discard(one))}
+    gone = [one for one in found if one not in failed]
+    items = [{"kind": one.kind, "path": str(one.path), "bytes": one.bytes} for one in gone]
+    data = {"dry_run": dry_run, "bytes": sum(one.bytes for one in gone), "items": items}
+    emit(data, _text(gone, dry_run) if found else f"nothing to remove in {', '.join(map(str, workspaces))}", [*failed.values()])
+
+
+def _text(gone: list[Garbage], dry_run: bool) -> str:
+    rows = [(one.kind, size(one.bytes), str(one.path)) for one in gone]
+    total = size(sum(one.bytes for one in gone))
+    return f"{table([('WHAT', 'SIZE', 'PATH'), *rows])}\n{total} {'would be' if dry_run else 'were'} freed"

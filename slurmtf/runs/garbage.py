@@ -1,0 +1,109 @@
+"""What a workspace holds and nothing needs. It is found and removed on request only, and Slurm is not asked."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmtf.agent.layout import RunLayout
+from slurmtf.errors import Problem, WorkspaceError
+from slurmtf.files import age
+from slurmtf.runs.workspace import run_folders
+from slurmtf.snapshot import SnapshotStore
+from slurmtf.submit.folder import REMOVED
+from slurmtf.submit.submission import abandoned, stale_partials
+
+YOUNG_S = 3600
+"""Age below which a snapshot stays. It need not be longer than a submission takes: one that finds its snapshot removed writes
+it again, and a run has its own link or copy. This is for those who are about to submit the same again."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file or folder that nothing needs. Of a file that several folders share, ``bytes`` is this one's part."""
+
+    kind: str
+    path: Path
+    bytes: int
+
+
+def _removed_runs(workspace: Path) -> Iterator[Path]:
+    """Yield what is left of runs whose removal was interrupted."""
+    yield from sorted(workspace.glob(f"*/{REMOVED}*"))
+
+
+def _snapshots(workspace: Path) -> Iterator[Path]:
+    """Yield snapshots that no run has. The number of links would not tell: where there are none, runs have copies."""
+    old = [path for path in sorted(SnapshotStore(workspace).stored()) if age(path) >= YOUNG_S]
+    needed = _needed(workspace) if old else frozenset()
+    yield from (path for path in old if path.stem not in needed)
+
+
+def _indexes(workspace: Path) -> Iterator[Path]:
+    """Yield the indexes of sources that are gone. One that is only out of sight is read anew."""
+    found = sorted(SnapshotStore(workspace).indexes(), key=lambda index: index.path)
+    yield from (index.path for index in found if index.source is None or not index.source.is_dir())
+
+
+COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
+    "removed run": _removed_runs,
+    "unfinished submission": abandoned,
+    "partial file": stale_partials,
+    "snapshot": _snapshots,
+    "index": _indexes,
+}
+"""Everything that can be collected: what it is called, and the paths of it in a workspace that nothing needs."""
+
+
+def garbage(workspace: Path) -> list[Garbage]:
+    """Return what nothing needs. Raises WorkspaceError when that can't be known."""
+    try:
+        return [Garbage(kind, path, _size(path)) for kind, collector in COLLECTORS.items() for path in collector(workspace)]
+    except OSError as err:
+        where, remedy = str(err.filename or workspace), "nothing was removed"
+        raise WorkspaceError(Problem(where, f"can't be read: {err.strerror or err}", remedy)) from None
+
+
+def discard(found: Garbage) -> str | None:
+    """Remove it. Returns why that failed; None when it is gone, whoever removed it."""
+    try:
+        if found.path.is_dir() and not found.path.is_symlink():
+            shutil.rmtree(found.path)
+        else:
+            found.path.unlink()
+    except FileNotFoundError:
+        return None
+    except OSError as err:
+        return f"{err.filename or found.path} can't be removed: {err.strerror or err}"
+    return None
+
+
+def _needed(workspace: Path) -> frozenset[str]:
+    """Return the ids of the snapshots of all runs, of those that are being submitted too."""
+    staged = workspace.glob(".slurmtf/staging/*/plan.json")
+    plans = [Path(RunLayout(str(folder)).plan) for folder in run_folders([workspace])]
+    return frozenset(filter(None, (_snapshot_in(plan) for plan in [*plans, *staged])))
+
+
+def _snapshot_in(plan: Path) -> str | None:
+    """Return which snapshot a plan names; None when the plan is gone. Raises WorkspaceError when that can't be known."""
+    try:
+        return str(json.loads(plan.read_bytes())["snapshot"]["id"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        remedy = "nothing was removed: remove this run's folder, or put its plan right"
+        raise WorkspaceError(Problem(str(plan), "does not say which snapshot the run needs", remedy)) from None
+
+
+def _size(path: Path) -> int:
+    """Return how much room something takes; of a file with several names its part."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            return sum(map(_size, path.iterdir()))
+        return path.lstat().st_size // path.lstat().st_nlink
+    except FileNotFoundError:
+        return 0

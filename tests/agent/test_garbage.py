@@ -1,0 +1,102 @@
+"""Collecting garbage while others submit: no run misses its source, and no submission fails."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Estimator, Experiment, Run
+from slurmtf.snapshot import SnapshotStore, collect
+from slurmtf.submit.folder import Intent, build
+
+from .jobs import PATIENCE_S, await_that
+
+TEXTS = ["one", "two"]
+TURNS = 150
+COLLECT = """
+import sys
+from pathlib import Path
+from slurmtf.runs import garbage
+
+garbage.YOUNG_S = 0  # nothing is spared for its youth
+workspace, stop = map(Path, sys.argv[1:])
+removed = 0
+while not stop.exists():
+    for one in garbage.garbage(workspace):
+        assert one.kind == "snapshot", one
+        assert garbage.discard(one) is None
+        removed += 1
+print(removed)
+"""
+
+
+@contextmanager
+def collecting(workspace: Path, stop: Path) -> Iterator[list[int]]:
+    """Collect in another process, without a pause; in the end tell how many snapshots it removed."""
+    removed: list[int] = []
+    argv = [sys.executable, "-c", COLLECT, str(workspace), str(stop)]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield removed
+        finally:
+            stop.touch()
+            out, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, err
+        removed.append(int(out))
+
+
+def stored_text(source: Path) -> str:
+    with tarfile.open(source) as archive:
+        member = archive.extractfile("train.py")
+        assert member is not None
+        return member.read().decode()
+
+
+def refuse(*_: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_runs_are_built_while_garbage_is_collected(tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two contents in turn, each of a run that is removed at once: the stored file is mostly about to go when it is used."""
+    if not links:
+        monkeypatch.setattr("os.link", refuse)
+    source, workspace = tmp_path / "source", tmp_path / "workspace"
+    source.mkdir()
+    store = SnapshotStore(workspace)
+    with collecting(workspace, tmp_path / "stop") as removed:
+        for turn in range(TURNS):
+            text = f"print({TEXTS[turn % 2]!r})"
+            (source / "train.py").write_text(text)
+            plan, script = Experiment("lab", workspace).plan(Estimator(str(source), compute_target="local"))
+            intent = Intent.of(plan)
+            layout = build(plan, script, store.read(collect(source)), intent, {"source": {"git": None}})
+            assert stored_text(Path(layout.source)) == text
+            assert json.loads(Path(layout.plan).read_text())["snapshot"]["id"] == plan.snapshot.id
+            intent.forget()
+            if turn < TURNS - len(TEXTS):
+                shutil.rmtree(layout.folder)
+    assert removed[0] > TURNS / 10
+    assert len(list(workspace.glob("lab/*/plan.json"))) == len(TEXTS)
+
+
+def test_submitted_runs_end_well_while_garbage_is_collected(tmp_path: Path) -> None:
+    source, workspace = tmp_path / "source", tmp_path / "workspace"
+    source.mkdir()
+    runs: dict[str, Run] = {}
+    with collecting(workspace, tmp_path / "stop"):
+        for number in range(6):
+            (source / "train.py").write_text(f"print({number % 3})")
+            runs[f"{number}"] = Experiment("lab", workspace).submit(Estimator(str(source), compute_target="local"))
+        await_that(lambda: all(run.state.status.final for run in runs.values()), "the end of the runs")
+    assert {run.get_status() for run in runs.values()} == {"Completed"}
+    outputs = [Path(run.layout.task_log("main-0", "out")).read_text() for run in runs.values()]
+    assert outputs == [f"{number % 3}\n" for number in range(6)]
