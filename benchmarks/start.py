@@ -36,32 +36,6 @@ def main() -> None:
             (name, ms(t), ms(bare), times(t, bare), ms(BUDGETS[name]) if name in BUDGETS else "") for name, t in taken.items()
         ]
         report("Start", rows)
-        _snapshot(Path(folder))
-
-
-def _snapshot(folder: Path) -> None:
-    """2,000 files: kept once, and looked at again. Rival: copying the tree."""
-    import shutil
-
-    from slurmtf.snapshot import SnapshotStore, collect
-
-    source = folder / "source"
-    source.mkdir()
-    for index in range(1990):
-        part = source / f"part{index % 40}"
-        part.mkdir(exist_ok=True)
-        (part / f"module{index}.py").write_text(f"x = {index}\n" * 100)
-    store = SnapshotStore(folder / "workspace")
-    copies = iter(range(100))
-    copy = seconds(lambda: shutil.copytree(source, folder / f"copy{next(copies)}"), 3)
-    first = seconds(lambda: store.keep(collect(source)), 1)
-    again = seconds(lambda: store.keep(collect(source)))
-    rows = [("snapshot of 1,990 files", "time", "copytree", "ratio", "budget")]
-    rows += [
-        ("first", ms(first), ms(copy), times(first, copy), ""),
-        ("unchanged", ms(again), ms(copy), times(again, copy), "50 ms"),
-    ]
-    report("Snapshot", rows)
 
 
 if __name__ == "__main__":

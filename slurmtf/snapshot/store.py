@@ -17,7 +17,7 @@ from slurmtf.snapshot.contents import GONE, Contents, Entry
 from slurmtf.snapshot.identity import Snapshot, SnapshotRef, without
 from slurmtf.snapshot.ignore import IGNORE_FILES
 from slurmtf.snapshot.index import Index
-from slurmtf.snapshot.reading import Blob, ReadError, read
+from slurmtf.snapshot.reading import PIECE, Blob, ReadError, read
 
 FOLDER = ".slurmtf/snapshots"
 READ_ONLY = 0o400
@@ -89,7 +89,7 @@ class SnapshotStore:
         make_private(self._folder)
         partial = self._folder / f".partial-{uuid.uuid4().hex}"
         try:
-            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READ_ONLY), "wb") as file:
+            with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READ_ONLY), "wb", PIECE) as file:
                 written = _archive(snapshot, Archive(file))
             if not self._give(written.ref, path):
                 share(partial, path)
