@@ -1,0 +1,113 @@
+"""What it costs to take the source along: the first time, unchanged, and after a change. Rivals: tar, git archive, copytree.
+
+    python -m benchmarks.snapshot [FOLDER]      (where to work: the file system counts; default: a temporary folder)
+
+The rivals do less: they match no patterns and hash nothing. Turns alternate, and the median counts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+from benchmarks.measure import ms, report, times
+from slurmtf.snapshot import Snapshot, SnapshotStore, collect
+
+COUNTS, TURNS = (2_000, 20_000), 5
+BUDGETS = {(2_000, "unchanged"): "50 ms", (20_000, "first"): "1,000 ms"}
+PATTERNS = "*.log\n*.ckpt\n/data/\n.venv/\n*.egg-info/\nbuild/\ndist/\n.pytest_cache/\n"
+SETTLED_S = 2.5
+"""Files that changed in the last two seconds are not trusted (git's racy entries)."""
+
+
+def _source(folder: Path, files: int) -> Path:
+    """Make a source like a project's: many small modules in 40 folders, in git, with ignored files beside them."""
+    source = folder / "source"
+    for index in range(files - 1):
+        part = source / f"package{index % 40}"
+        part.mkdir(parents=True, exist_ok=True)
+        (part / f"module{index}.py").write_text(f"x = {index}\n" * (20 + index % 400))
+        if index % 20 == 0:
+            (part / f"events{index}.log").write_text("ignored")
+    (source / ".gitignore").write_text(PATTERNS)
+    identity = ("-c", "user.name=ada", "-c", "user.email=ada@example.org")
+    for argv in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message=one")):
+        subprocess.run(["git", "-C", source, *identity, *argv], check=True)
+    return source
+
+
+def _take(source: Path, workspace: Path) -> Snapshot:
+    """Do what a submission does with the source, the receipt's tree included."""
+    run = workspace / os.urandom(6).hex()
+    run.mkdir(parents=True)
+    store = SnapshotStore(workspace)
+    taken = store.take(store.read(collect(source, outside=[workspace])), str(run / "source.tar"))
+    assert len(taken.tree) == 40
+    return taken
+
+
+def _timed(action: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    action()
+    return time.perf_counter() - began
+
+
+def _rows(folder: Path, files: int) -> list[tuple[str, ...]]:
+    source, numbers = _source(folder, files), count()
+    time.sleep(SETTLED_S)
+    known = folder / "known"
+    _take(source, known)
+    edited = source / "package0" / "module0.py"
+
+    def changed() -> None:
+        edited.write_text(f"x = {next(numbers)}\n")
+        _take(source, known)
+
+    def tar() -> None:
+        command = ["tar", "--exclude=.git", "-cf", folder / f"{next(numbers)}.tar", "-C", source, "."]
+        subprocess.run(command, check=True)
+
+    def archive() -> None:
+        command = ["git", "-C", source, "archive", "--output", folder / f"{next(numbers)}.tar", "HEAD"]
+        subprocess.run(command, check=True)
+
+    def copytree() -> None:
+        target = folder / f"copy{next(numbers)}"
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(".git"))
+        shutil.rmtree(target, ignore_errors=True)
+
+    ours = {
+        "first": lambda: _take(source, folder / f"new{next(numbers)}"),
+        "unchanged": lambda: _take(source, known),
+        "one file changed": changed,
+    }
+    rivals = {"tar": tar, "git archive": archive, "copytree": copytree}
+    taken: dict[str, list[float]] = {name: [] for name in (*ours, *rivals)}
+    for _ in range(TURNS):
+        for name, action in {**ours, **rivals}.items():
+            taken[name].append(_timed(action))
+    median = {name: statistics.median(values) for name, values in taken.items()}
+    return [
+        (name, ms(median[name]), *(times(median[name], median[rival]) for rival in rivals), BUDGETS.get((files, name), ""))
+        for name in ours
+    ] + [(f"({name})", ms(median[name])) + ("",) * (len(rivals) + 1) for name in rivals]
+
+
+def main() -> None:
+    base = sys.argv[1] if len(sys.argv) > 1 else None
+    for files in COUNTS:
+        with tempfile.TemporaryDirectory(dir=base) as folder:
+            heading = ("what", "time", "/ tar", "/ git archive", "/ copytree", "budget")
+            report(f"Snapshot of {files:,} files", [heading, *_rows(Path(folder), files)])
+
+
+if __name__ == "__main__":
+    main()
