@@ -42,9 +42,9 @@ def check_limits(contents: Contents) -> None:
 def size_warnings(contents: Contents) -> Iterator[tuple[str, str]]:
     """Yield code and text of each warning: every run unpacks a copy of its source."""
     if contents.bytes > BIG_MB * 10**6:
-        yield "big-snapshot", f"the source holds {_megabytes(contents)} MB; the biggest: {_biggest(contents, by_size=True)}"
+        yield "big-snapshot", _told(contents, f"{_megabytes(contents)} MB", by_size=True)
     if contents.files > BIG_FILES:
-        yield "big-snapshot", f"the source holds {contents.files:,} files; the biggest: {_biggest(contents, by_size=False)}"
+        yield "big-snapshot", _told(contents, f"{contents.files:,} files", by_size=False)
 
 
 def _limit(variable: str, default: int) -> int:
@@ -56,6 +56,11 @@ def _limit(variable: str, default: int) -> int:
 
 def _megabytes(contents: Contents) -> str:
     return f"{contents.bytes / 10**6:,.0f}"
+
+
+def _told(contents: Contents, amount: str, by_size: bool) -> str:
+    biggest = _biggest(contents, by_size)
+    return f"each run unpacks the source's {amount}; the biggest: {biggest}. Name data and results in {IGNORE_FILES[0]}"
 
 
 def _advice(contents: Contents, variable: str, by_size: bool) -> str:

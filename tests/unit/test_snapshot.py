@@ -197,8 +197,8 @@ def test_from_the_limits_of_the_original_on_it_is_told(root: Path) -> None:
     os.truncate(root / "data/big", 300 * 10**6 + 1)
     (by_size, text), (by_files, more) = size_warnings(collect(root))
     assert (by_size, by_files) == ("big-snapshot", "big-snapshot")
-    assert text.startswith("the source holds 300 MB; the biggest: data/big (300.0 MB)")
-    assert more.startswith("the source holds 2,001 files; the biggest: ")
+    assert text.startswith("each run unpacks the source's 300 MB; the biggest: data/big (300.0 MB)")
+    assert more.startswith("each run unpacks the source's 2,001 files; the biggest: ")
 
 
 def test_the_plan_warns_of_a_big_source(root: Path, workspace: Path) -> None:
