@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
@@ -60,45 +60,43 @@ def _timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
+def _rivals(source: Path, target: Callable[[], Path]) -> dict[str, Callable[[], object]]:
+    def copytree() -> None:
+        copy = target()
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".git"))
+
+    return {
+        "tar": lambda: subprocess.run(["tar", "--exclude=.git", "-cf", target(), "-C", source, "."], check=True),
+        "git archive": lambda: subprocess.run(["git", "-C", source, "archive", "--output", target(), "HEAD"], check=True),
+        "copytree": copytree,
+    }
+
+
+def _medians(actions: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    taken = [{name: _timed(action) for name, action in actions.items()} for _ in range(TURNS)]
+    return {name: statistics.median(turn[name] for turn in taken) for name in actions}
+
+
 def _rows(folder: Path, files: int) -> list[tuple[str, ...]]:
     source, numbers = _source(folder, files), count()
-    time.sleep(SETTLED_S)
-    known = folder / "known"
-    _take(source, known)
-    edited = source / "package0" / "module0.py"
+    known, edited = folder / "known", source / "package0" / "module0.py"
 
     def changed() -> None:
         edited.write_text(f"x = {next(numbers)}\n")
         _take(source, known)
 
-    def tar() -> None:
-        command = ["tar", "--exclude=.git", "-cf", folder / f"{next(numbers)}.tar", "-C", source, "."]
-        subprocess.run(command, check=True)
-
-    def archive() -> None:
-        command = ["git", "-C", source, "archive", "--output", folder / f"{next(numbers)}.tar", "HEAD"]
-        subprocess.run(command, check=True)
-
-    def copytree() -> None:
-        target = folder / f"copy{next(numbers)}"
-        shutil.copytree(source, target, ignore=shutil.ignore_patterns(".git"))
-        shutil.rmtree(target, ignore_errors=True)
-
+    time.sleep(SETTLED_S)
+    _take(source, known)
     ours = {
         "first": lambda: _take(source, folder / f"new{next(numbers)}"),
         "unchanged": lambda: _take(source, known),
         "one file changed": changed,
     }
-    rivals = {"tar": tar, "git archive": archive, "copytree": copytree}
-    taken: dict[str, list[float]] = {name: [] for name in (*ours, *rivals)}
-    for _ in range(TURNS):
-        for name, action in {**ours, **rivals}.items():
-            taken[name].append(_timed(action))
-    median = {name: statistics.median(values) for name, values in taken.items()}
-    return [
-        (name, ms(median[name]), *(times(median[name], median[rival]) for rival in rivals), BUDGETS.get((files, name), ""))
-        for name in ours
-    ] + [(f"({name})", ms(median[name])) + ("",) * (len(rivals) + 1) for name in rivals]
+    rivals = _rivals(source, lambda: folder / f"target{next(numbers)}.tar")
+    median = _medians({**ours, **rivals})
+    ratios = {name: [times(median[name], median[rival]) for rival in rivals] for name in ours}
+    own = [(name, ms(median[name]), *ratios[name], BUDGETS.get((files, name), "")) for name in ours]
+    return own + [(name, ms(median[name]), *[""] * len(rivals), "") for name in rivals]
 
 
 def main() -> None:

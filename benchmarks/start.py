@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import command, ms, report, seconds, times
+from benchmarks.measure import command, ms, report, times
 
 BUDGETS = {"import slurmtf": 0.060, "slurmtf --help": 0.150, "slurmtf status": 0.150}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import tarfile
+from typing import BinaryIO
 
 from slurmtf.snapshot.contents import Entry
 
@@ -17,7 +17,7 @@ PLAIN_SIZE = 8**11
 class Archive:
     """A tar file that is written entry by entry, and can be taken back to an earlier position."""
 
-    def __init__(self, file: io.BufferedWriter) -> None:
+    def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self.position = 0
 

@@ -17,7 +17,7 @@ from slurmtf.plan import LaunchPlan
 from slurmtf.snapshot import collect
 from slurmtf.snapshot.git import repository
 from slurmtf.submit.folder import Intent, build
-from tests.unit.trees import fill, snapshot_of
+from tests.unit.trees import fill, snapshot_of, states
 
 NOWHERE = Path("/nonexistent")
 Git = Callable[..., str]
@@ -98,10 +98,6 @@ def test_the_tree_of_any_source(tmp_path_factory: pytest.TempPathFactory, entrie
     assert tree_by_us(root) == tree_by_git(git, root)
 
 
-def state_of(folder: Path) -> dict[Path, tuple[int, int]]:
-    return {path: (path.lstat().st_ino, path.lstat().st_mtime_ns) for path in folder.rglob("*")}
-
-
 def planned(root: Path, workspace: Path) -> LaunchPlan:
     plan, _ = Experiment("lab", workspace).plan(Estimator(str(root), compute_target="local"))
     return plan
@@ -137,9 +133,9 @@ def test_the_receipt_of_a_dirty_work_tree_names_the_tree_that_ran(root: Path, wo
     fill(root, "train.py", text="changed")
     fill(root, "new.py", "ignored.log")
     os.utime(root / "sub/a.py", (1, 1))  # so that git would like to refresh its index
-    before = state_of(root)
+    before = states(root)
     found = receipt_of(root, workspace)
-    assert state_of(root) == before
+    assert states(root) == before
     git("add", "--all")
     assert found == {
         "commit": git("rev-parse", "HEAD").strip(), "branch": "main", "dirty": True, "tree": git("write-tree").strip()

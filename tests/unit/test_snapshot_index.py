@@ -15,7 +15,7 @@ from slurmtf.snapshot import Contents, SnapshotRef, SnapshotStore, collect, stor
 from slurmtf.snapshot.contents import Entry
 from slurmtf.snapshot.index import Index
 from slurmtf.snapshot.reading import Blob, read
-from tests.unit.trees import fill, keep, reference, settled, snapshot_of
+from tests.unit.trees import fill, keep, reference, settled, snapshot_of, states
 
 
 @pytest.fixture
@@ -143,11 +143,11 @@ def test_a_plan_writes_nothing_and_reads_the_index(root: Path, workspace: Path, 
     plan, _ = Experiment("lab", workspace).plan(estimator)
     assert not workspace.exists()
     assert keep(settled(collect(root)), workspace) == plan.snapshot
-    before = {path: path.lstat() for path in workspace.rglob("*")}
+    before = states(workspace)
     seen.clear()
     assert Experiment("lab", workspace).plan(estimator)[0].snapshot == plan.snapshot
     assert seen == []
-    assert {path: path.lstat() for path in workspace.rglob("*")} == before
+    assert states(workspace) == before
 
 
 def test_submitters_at_the_same_time(root: Path, workspace: Path) -> None:

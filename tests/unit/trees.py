@@ -10,6 +10,7 @@ from pathlib import Path
 from slurmtf.agent.layout import RunLayout
 from slurmtf.agent.workdir import prepare
 from slurmtf.snapshot import Contents, Snapshot, SnapshotRef, SnapshotStore
+from slurmtf.snapshot.contents import stamp_of
 
 Tree = dict[bytes, tuple[str, int, bytes]]
 """By name: what it is, its permissions, and its content or where it points."""
@@ -43,6 +44,11 @@ def _facts(name: bytes, folder: Path) -> tuple[str, int, bytes]:
     if stat.S_ISDIR(status.st_mode):
         return "folder", stat.S_IMODE(status.st_mode), b""
     return "file", stat.S_IMODE(status.st_mode), Path(os.fsdecode(path)).read_bytes()
+
+
+def states(folder: Path) -> dict[Path, str]:
+    """What tells whether anything below a folder was written."""
+    return {path: stamp_of(path.lstat()) for path in folder.rglob("*")}
 
 
 def settled(contents: Contents) -> Contents:
