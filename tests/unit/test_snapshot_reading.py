@@ -14,6 +14,8 @@ import pytest
 
 from slurmtf.errors import SnapshotError
 from slurmtf.snapshot import Contents, SnapshotStore, collect, reading
+from slurmtf.snapshot.archive import Archive
+from slurmtf.snapshot.contents import Entry
 from tests.unit.trees import fill, keep, reference, snapshot_of, unpacked
 
 Change = Callable[[Path], None]
@@ -185,6 +187,16 @@ def test_names_that_are_long(root: Path, workspace: Path) -> None:
     assert (work / name).read_text() == name
     assert (work / "link").readlink() == Path("t" * 101)
     assert Contents(work, collect(work).entries).files == contents.files
+
+
+def test_a_file_that_a_plain_header_can_not_tell(tmp_path: Path) -> None:
+    """Its size field ends at 8 GiB."""
+    with (tmp_path / "a.tar").open("wb") as file:
+        archive = Archive(file)
+        archive.add(Entry("small", "", "file", 0o600), 0)
+        archive.add(Entry("big", "", "file", 0o600), 8**11)
+    with tarfile.open(tmp_path / "a.tar") as read:
+        assert [(member.name, member.size) for member in (read.next(), read.next()) if member] == [("small", 0), ("big", 8**11)]
 
 
 def test_gnu_tar_reads_it(root: Path, workspace: Path) -> None:
