@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from slurmtf.cli.options import Training, training_options
-from slurmtf.cli.output import clock, duration, emit, json_option, note, table
+from slurmtf.cli.output import clock, duration, emit, json_option, note, size, table
 from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.store import EnvironmentStore, store_of
 from slurmtf.errors import Problem, SlurmtfError, SpecError
@@ -59,7 +59,7 @@ def _facts(store: EnvironmentStore, name: str) -> dict[str, Any]:
 
 def _row(facts: dict[str, Any]) -> tuple[str, ...]:
     holds = facts["holds"]
-    return (facts["name"], facts["label"], clock(facts["built"]), clock(facts["used"]), f"{facts['bytes'] / 1e6:,.0f} MB",
+    return (facts["name"], facts["label"], clock(facts["built"]), clock(facts["used"]), size(facts['bytes']),
             facts["python"] or "", holds if len(holds) <= SHOWN else holds[: SHOWN - 3] + "...")  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def show(store: EnvironmentStore, name: str, lock: bool) -> None:
         "python": facts["python"] or "",
         "made": f"{clock(facts['built'])} on {facts['host']} with {facts['tool']}, in {duration(facts['seconds'])}",
         "used": clock(facts["used"]),
-        "size": f"{facts['bytes'] / 1e6:,.0f} MB",
+        "size": size(facts["bytes"]),
         "folder": facts["folder"],
         "packages": ", ".join(record["lock"]),
     }
@@ -152,8 +152,8 @@ def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force:
     freed = {name: store.size(name) for name in chosen}
     for name in chosen:
         store.remove(name)
-    data = [{"name": name, "bytes": size} for name, size in freed.items()]
-    emit(data, "\n".join(f"removed {name}, {size / 1e6:,.0f} MB" for name, size in freed.items()) or "nothing to remove")
+    data = [{"name": name, "bytes": taken} for name, taken in freed.items()]
+    emit(data, "\n".join(f"removed {name}, {size(taken)}" for name, taken in freed.items()) or "nothing to remove")
 
 
 def _needed() -> dict[str, str]:

@@ -16,6 +16,9 @@ from slurmtf.errors import Problem, SlurmtfError, did_you_mean
 from slurmtf.files import expanded, read_json
 from slurmtf.sites import Site
 
+BESIDE_RUNS = Path(".slurmtf", "environments")
+"""Where environments are in a workspace, unless the site has another place for them."""
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -32,7 +35,7 @@ def store_of(site: Site, workspace: Path) -> EnvironmentStore:
     Raises WorkspaceError when a variable in its path is unset.
     """
     given = os.environ.get("SLURMTF_ENVIRONMENTS") or site.environments.folder
-    return EnvironmentStore(expanded(given, "environments") if given else workspace / ".slurmtf" / "environments")
+    return EnvironmentStore(expanded(given, "environments") if given else workspace / BESIDE_RUNS)
 
 
 class EnvironmentStore:
@@ -109,8 +112,8 @@ class EnvironmentStore:
         return [path for path in found if not self._is_claimed(path.name)]
 
     def _is_claimed(self, left: str) -> bool:
-        claims = Path(self.layout.claims)
-        return any(left.startswith(claim.name + "-") and Claim(str(claim)).alive() for claim in claims.iterdir())
+        claims = Path(self.layout.claims).glob("*")
+        return any(left.startswith(f"{claim.name}-") and Claim(str(claim)).alive() for claim in claims)
 
 
 def _sizes(folder: Path) -> Iterator[int]:

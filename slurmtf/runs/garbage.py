@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.agent.layout import RunLayout
+from slurmtf.environments.store import BESIDE_RUNS, EnvironmentStore
 from slurmtf.errors import Problem, WorkspaceError
 from slurmtf.files import age
 from slurmtf.runs.workspace import run_folders
@@ -48,12 +49,18 @@ def _indexes(workspace: Path) -> Iterator[Path]:
     yield from (index.path for index in found if index.source is None or not index.source.is_dir())
 
 
+def _environments(workspace: Path) -> Iterator[Path]:
+    """Yield what is left of environments whose maker was killed. Whole ones are for 'slurmtf env remove'."""
+    yield from EnvironmentStore(workspace / BESIDE_RUNS).leftovers()
+
+
 COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "removed run": _removed_runs,
     "unfinished submission": abandoned,
     "partial file": stale_partials,
     "snapshot": _snapshots,
     "index": _indexes,
+    "unfinished environment": _environments,
 }
 """Everything that can be collected: what it is called, and the paths of it in a workspace that nothing needs."""
 

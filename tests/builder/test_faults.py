@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from slurmtf.environments import recipe as recipes
+from slurmtf.environments.store import BESIDE_RUNS
+from slurmtf.runs.garbage import discard, garbage
 
 from .support import Lab, until, version_of, write_wheel
 
@@ -74,6 +76,23 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
+
+
+def test_what_a_killed_maker_leaves_is_collected_and_what_is_being_made_is_not(
+    tmp_path: Path, lab: Lab, slow_uv: Callable[[str], Path]
+) -> None:
+    lab = Lab(tmp_path / BESIDE_RUNS, lab.wheels)
+    whole = lab.build("speck==1.0")
+    process = started_in(lab, "install", slow_uv)
+    assert garbage(tmp_path) == []
+    (builder,) = children(process.pid)
+    os.kill(builder, signal.SIGKILL)
+    process.communicate(timeout=30)
+    (found,) = garbage(tmp_path)
+    assert found.kind == "unfinished environment"
+    assert found.path.parent == Path(lab.store.layout.made)
+    assert discard(found) is None
+    assert version_of(whole, "speck") == "1.0"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
