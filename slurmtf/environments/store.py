@@ -81,7 +81,7 @@ class EnvironmentStore:
         Raises SlurmtfError when there is none, or more than one.
         """
         names = self.names()
-        labels = {known: self.record(known).get("label") for known in names}
+        labels = {known: self.record(known)["spec"]["label"] for known in names}
         found = [known for known in names if known == name] or [
             known for known in names if known.startswith(name) or known.endswith(name) or labels[known] == name
         ]

@@ -1,0 +1,110 @@
+"""``slurmtf env``, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .support import version_of, write_wheel
+
+SLURMTF = Path(sys.executable).with_name("slurmtf")
+
+
+class Desk:
+    """A source, wheels, and the command with a workspace of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.wheels = write_wheel(folder / "wheels", "speck").parent
+        (folder / "source").mkdir()
+        (folder / "source" / "train.py").write_text("import speck; print(speck.version)\n")
+        self.job = folder / "source" / "job.yaml"
+        packages = ["--no-index", f"--find-links {self.wheels}", "speck"]
+        self.job.write_text(json.dumps({"compute_target": "local", "pip_packages": packages}))
+
+    def slurmtf(self, *argv: str | Path) -> subprocess.CompletedProcess[str]:
+        own = {"SLURMTF_WORKSPACE": str(self.folder / "runs"), "XDG_CONFIG_HOME": str(self.folder / "config")}
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("SLURMTF_")}
+        return subprocess.run(
+            [SLURMTF, *argv], capture_output=True, text=True, check=False, timeout=120, env={**environ, **own}
+        )
+
+    def data(self, *argv: str | Path) -> Any:
+        done = self.slurmtf(*argv, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)["data"]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_from_build_to_remove(desk: Desk) -> None:
+    assert desk.slurmtf("env", "list").stdout.startswith("no environments in ")
+    plan = desk.slurmtf("plan", desk.job).stdout
+    assert "to be made for it" in plan
+    built = desk.slurmtf("env", "build", desk.job)
+    assert built.returncode == 0, built.stderr
+    assert "installing" in built.stderr
+    folder = Path(built.stdout.strip())
+    assert version_of(folder, "speck") == "1.0"
+    assert f"(made for it, {folder.name})" in desk.slurmtf("plan", desk.job).stdout
+
+    (listed,) = desk.data("env", "list")
+    assert (listed["name"], listed["kind"], listed["folder"]) == (folder.name, "pip", str(folder))
+    assert listed["bytes"] > 10_000
+    assert desk.data("env", "show", folder.name)["packages"]["speck"] == "1.0"
+    assert "speck==1.0" in desk.slurmtf("env", "show", folder.name[-12:], "--lock").stdout.splitlines()
+    assert desk.slurmtf("env", "show", "nothing").returncode == 1
+
+    assert desk.data("env", "remove", folder.name) == [{"name": folder.name, "bytes": listed["bytes"]}]
+    assert not folder.exists()
+    assert list((folder.parent / ".made").iterdir()) == []
+
+
+def test_a_run_s_environment_is_made_again_with_its_versions(desk: Desk) -> None:
+    run = desk.slurmtf("run", desk.job)
+    assert (run.returncode, run.stdout) == (0, "1.0\n"), run.stderr
+    assert desk.slurmtf("env", "remove", "--unused").stdout.startswith("removed pip-")
+    write_wheel(desk.wheels, "speck", "2.0")
+    again = desk.slurmtf("env", "rebuild", "last")
+    assert again.returncode == 0, again.stderr
+    assert version_of(Path(again.stdout.strip()), "speck") == "1.0"
+
+
+def test_from_a_record_elsewhere(desk: Desk) -> None:
+    folder = Path(desk.slurmtf("env", "build", desk.job).stdout.strip())
+    record = desk.folder / "record.json"
+    record.write_text((folder / "slurmtf-environment.json").read_text())
+    desk.slurmtf("env", "remove", folder.name)
+    assert desk.slurmtf("env", "rebuild", record).stdout.strip() == str(folder)
+    record.write_text("{}")
+    wrong = desk.slurmtf("env", "rebuild", record)
+    assert (wrong.returncode, "is no record of an environment" in wrong.stderr) == (2, True)
+
+
+def test_a_training_that_asks_for_none(desk: Desk) -> None:
+    done = desk.slurmtf("env", "build", desk.job.with_name("train.py"))
+    assert (done.returncode, "asks for no environment that would have to be made" in done.stderr) == (2, True)
+
+
+def test_options_add_to_the_job_file(desk: Desk) -> None:
+    write_wheel(desk.wheels, "more")
+    packages = ["--no-index", f"--find-links {desk.wheels}", "speck", "more"]
+    words = [word for package in packages for word in ("--pip", package)]
+    desk.job.write_text(json.dumps({"compute_target": "local", "environment_definition": {"name": "mine"}}))
+    folder = Path(desk.slurmtf("env", "build", desk.job, *words).stdout.strip())
+    assert version_of(folder, "more") == "1.0"
+    assert desk.data("env", "show", "mine")["label"] == "mine"
+
+
+def test_names_are_needed_to_remove(desk: Desk) -> None:
+    done = desk.slurmtf("env", "remove")
+    assert (done.returncode, "give names, or --unused" in done.stderr) == (2, True)
