@@ -11,7 +11,7 @@ import signal
 import time
 from typing import Any, Dict, List, Mapping, Optional, Set
 
-from . import cluster, ending, identity, result, wire, workdir
+from . import cluster, ending, identity, result, timelimit, wire, workdir
 from .completion import Completion, Verdict
 from .journal import Journal
 from .layout import RunLayout
@@ -44,6 +44,8 @@ class Supervisor:
         self._job_id = identity.job_id(environ) or str(os.getpid())
         self._log_start = os.path.getsize(layout.job_log) if os.path.exists(layout.job_log) else 0
         self._began = time.monotonic()
+        self._deadline = timelimit.deadline(plan, environ)
+        self._warned = False
         self._hellos: Dict[int, wire.Message] = {}
         self._start_by: Optional[float] = None
         self._ends: Dict[int, Dict[str, Any]] = {}
@@ -193,19 +195,33 @@ class Supervisor:
 
     def _on_signal(self, number: int) -> None:
         self._journal.write("signal", signal=ending.signal_name(number))
-        if number in STOP_SIGNALS:
+        if number == signal.SIGUSR2 and (self._left is None or self._left <= self._plan["time_warning_s"] + timelimit.EARLY_S):
+            self._warn()
+        elif number in STOP_SIGNALS:
             self._killed_at = self._killed_at or time.monotonic()
             self._kill_signal = self._kill_signal or number
             self._stop(killed=True)
 
+    @property
+    def _left(self) -> Optional[float]:
+        """Seconds until the time limit."""
+        return None if self._deadline is None else self._deadline - time.monotonic()
+
     def _watch_time(self) -> None:
-        """Hold the time limit where no scheduler does."""
-        limit = self._plan["resources"]["time_s"]
-        over = limit and time.monotonic() - self._began >= limit
-        if self._plan["scheduler"] == "local" and over and not self._stop_order:
+        """Tell of the time limit some time before, and hold it where no scheduler does."""
+        if self._left is None:
+            return
+        if self._left <= self._plan["time_warning_s"]:
+            self._warn()
+        if self._plan["scheduler"] == "local" and self._left <= 0 and not self._stop_order:
             self._overtime = True
-            self._journal.write("time-limit", limit_s=limit)
+            self._journal.write("time-limit", limit_s=self._plan["resources"]["time_s"])
             self._stop()
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            self._journal.write("time-warning", left_s=None if self._left is None else round(self._left))
 
     def _watch_start(self) -> None:
         """Give up waiting for tasks that never come."""
