@@ -12,6 +12,7 @@ CAUSES = (
     (re.compile(rb"DUE TO JOB REQUEUE"), "requeued"),
     (re.compile(rb"DUE TO NODE FAILURE"), "node-failure"),
 )
+FAILED_NODE = re.compile(rb"Node failure on (\S+)")
 MAY_RETURN = ("preempted", "requeued", "node-failure")
 """Causes after which Slurm may start the job again: whether it does, only Slurm knows."""
 
@@ -58,10 +59,20 @@ def cause_of_kill(job_log: str, since: int, job_id: str) -> str:
 
     ``since`` is the log's size when this attempt began. 'cancelled' when somebody ended it.
     """
+    notices = re.findall(rb"\*\*\* (?:JOB|STEP) " + job_id.encode() + rb"\b.*", _written(job_log, since))
+    return next((cause for notice in notices for pattern, cause in CAUSES if pattern.search(notice)), "cancelled")
+
+
+def failed_node(job_log: str, since: int) -> str:
+    """Return the node that failed: srun names it in the job's log; empty when it had no time to."""
+    found = FAILED_NODE.search(_written(job_log, since))
+    return found[1].decode("utf-8", "replace") if found else ""
+
+
+def _written(job_log: str, since: int) -> bytes:
     try:
         with open(job_log, "rb") as file:
             file.seek(since)
-            notices = re.findall(rb"\*\*\* (?:JOB|STEP) " + job_id.encode() + rb"\b.*", file.read())
+            return file.read()
     except OSError:
-        notices = []
-    return next((cause for notice in notices for pattern, cause in CAUSES if pattern.search(notice)), "cancelled")
+        return b""

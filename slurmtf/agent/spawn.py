@@ -3,18 +3,32 @@
 import os
 import signal
 import subprocess
+import time
 from typing import List
 
 from .identity import OWN_RANK
 
+HEARD_S = 1.0
+"""Seconds in which the supervisor hears of an agent's end by itself, and names it, before the others are ended for it."""
+
 
 def spawn(count: int, command: List[str]) -> int:
-    """Start the command ``count`` times, each knowing its rank, and return the highest exit status.
+    """Start the command ``count`` times, each knowing its rank; return 0, or the exit status of the first that failed.
 
-    The tasks stay in this process group, so that they end with it. Signals are for the tasks: the supervisor tells them.
+    Upon that the others are ended, as ``srun --kill-on-bad-exit`` does. The tasks stay in this process group, so that they
+    end with it. Signals are for the tasks: the supervisor tells them.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     tasks = [subprocess.Popen(command, env=dict(os.environ, **{OWN_RANK: str(rank)})) for rank in range(count)]
-    codes = [task.wait() for task in tasks]
-    return max(code if code >= 0 else 128 - code for code in codes)
+    running = {task.pid: task for task in tasks}
+    failed = 0
+    while running:
+        pid, status = os.wait()
+        running.pop(pid).returncode = code = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        if code and not failed:
+            failed = code if code >= 0 else 128 - code
+            time.sleep(HEARD_S)
+            for task in running.values():
+                task.terminate()
+    return failed

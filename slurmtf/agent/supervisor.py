@@ -9,9 +9,9 @@ import os
 import selectors
 import signal
 import time
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set
 
-from . import cluster, ending, identity, result, wire, workdir
+from . import cluster, ending, identity, result, timelimit, wire, workdir
 from .completion import Completion, Verdict
 from .journal import Journal
 from .layout import RunLayout
@@ -31,6 +31,14 @@ LISTEN_S = 0.5
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
+class Conclusion(NamedTuple):
+    """How the job ended, what ended it, and what there is to say."""
+
+    end: Dict[str, Any]
+    cause: str
+    message: str = ""
+
+
 class Supervisor:
     """The life of one job."""
 
@@ -44,6 +52,8 @@ class Supervisor:
         self._job_id = identity.job_id(environ) or str(os.getpid())
         self._log_start = os.path.getsize(layout.job_log) if os.path.exists(layout.job_log) else 0
         self._began = time.monotonic()
+        self._deadline = timelimit.deadline(plan, environ)
+        self._warned = False
         self._hellos: Dict[int, wire.Message] = {}
         self._start_by: Optional[float] = None
         self._ends: Dict[int, Dict[str, Any]] = {}
@@ -52,6 +62,7 @@ class Supervisor:
         self._killed_at = 0.0
         self._decided_at = 0.0
         self._overtime = False
+        self._settled: Optional[Conclusion] = None
         self._stop_order: Optional[wire.Message] = None
         self._launcher: Optional[Child] = None
         self._selector = selectors.DefaultSelector()
@@ -68,9 +79,11 @@ class Supervisor:
             returncode = self._supervise(launch)
         except OSError as err:
             cause = "launcher" if err.filename == launch[0] else "agent"
-            return self._finish({"exit_code": 1, "signal": None}, cause, "the job could not be started: {}".format(err))
+            text = "the job could not be started: {}".format(err)
+            return self._finish(Conclusion({"exit_code": 1, "signal": None}, cause, text))
         self._rendezvous.close()
-        return self._judge(returncode)
+        self._journal.write("finalizing")
+        return self._finish(self._settled or self._conclusion(returncode))
 
     def _note_start(self) -> None:
         result.forget(self._layout, self._job_id)
@@ -98,6 +111,8 @@ class Supervisor:
                 self._journal.beat()
                 next_beat += HEARTBEAT_S
             returncode = self._launcher.poll()
+        if self._launcher_died(returncode) and not self._stop_order:
+            self._stop()
         self._hear_last_words()
         return returncode
 
@@ -110,14 +125,17 @@ class Supervisor:
         self._watch_start()
         self._completion.tick(time.monotonic())
         self._note_verdict()
-        if self._completion.verdict and not self._stop_order:
-            self._stop(needed=not self._completion.verdict.success)
+        verdict = self._completion.verdict
+        if verdict and not self._stop_order:
+            self._stop(killed=verdict.rank in self._lost)  # a launcher ends the others of one whose agent died
+        self._settle()
         if self._stop_order and self._launcher and not self._rendezvous.present:
             self._launcher.kill_after(LAST_WORDS_S)  # it waits for tasks that are lost, or have not been there yet
 
     def _hear_last_words(self) -> None:
-        """Take in reports that are still on their way when the launcher has ended."""
-        deadline = time.monotonic() + LAST_WORDS_S
+        """Take in reports that are still on their way when the launcher has ended, or of tasks that are being stopped."""
+        grace = self._plan["stop_grace_s"] if self._stop_order else 0
+        deadline = time.monotonic() + grace + LAST_WORDS_S
         self._selector.unregister(self._signals)
         while self._rendezvous.present and time.monotonic() < deadline:
             for key, _ in self._selector.select(0.1):
@@ -137,7 +155,7 @@ class Supervisor:
         self._start_by = self._start_by or time.monotonic() + START_S
         if self._stop_order:
             self._rendezvous.tell(rank, self._stop_order)
-        elif len(self._hellos) == len(self._roles):
+        elif self._all_came:
             self._start_all()
 
     def _start_all(self) -> None:
@@ -191,21 +209,45 @@ class Supervisor:
         if self._completion.verdict and not self._decided_at:
             self._decided_at = time.monotonic()
 
+    def _settle(self) -> None:
+        """Write the verdict down once nothing can change it: whoever kills the job from then on does not."""
+        verdict = self._completion.verdict
+        if verdict is None or verdict.rank in self._lost or self._settled or self._overtime or self._killed_first():
+            return
+        if time.monotonic() - self._decided_at >= AT_ONCE_S:
+            self._settled = self._of_verdict(verdict)
+            self._leave_result(self._settled)
+            self._journal.write("verdict", cause=self._settled.cause, message=self._settled.message, **self._settled.end)
+
     def _on_signal(self, number: int) -> None:
         self._journal.write("signal", signal=ending.signal_name(number))
-        if number in STOP_SIGNALS:
+        if number == signal.SIGUSR2 and (self._left is None or self._left <= self._plan["time_warning_s"] + timelimit.EARLY_S):
+            self._warn()
+        elif number in STOP_SIGNALS:
             self._killed_at = self._killed_at or time.monotonic()
             self._kill_signal = self._kill_signal or number
             self._stop(killed=True)
 
+    @property
+    def _left(self) -> Optional[float]:
+        """Seconds until the time limit."""
+        return None if self._deadline is None else self._deadline - time.monotonic()
+
     def _watch_time(self) -> None:
-        """Hold the time limit where no scheduler does."""
-        limit = self._plan["resources"]["time_s"]
-        over = limit and time.monotonic() - self._began >= limit
-        if self._plan["scheduler"] == "local" and over and not self._stop_order:
+        """Tell of the time limit some time before, and hold it where no scheduler does."""
+        if self._left is None:
+            return
+        if self._left <= self._plan["time_warning_s"]:
+            self._warn()
+        if self._plan["scheduler"] == "local" and self._left <= 0 and not self._stop_order:
             self._overtime = True
-            self._journal.write("time-limit", limit_s=limit)
+            self._journal.write("time-limit", limit_s=self._plan["resources"]["time_s"])
             self._stop()
+
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
+            self._journal.write("time-warning", left_s=None if self._left is None else round(self._left))
 
     def _watch_start(self) -> None:
         """Give up waiting for tasks that never come."""
@@ -225,22 +267,25 @@ class Supervisor:
             if not self._rendezvous.present:  # nobody hears the order: the launcher may still be waiting for nodes
                 self._launcher.send(signal.SIGTERM)
 
-    def _judge(self, returncode: int) -> int:
+    def _conclusion(self, returncode: int) -> Conclusion:
         """Say how the job ended, from what the tasks reported and why it was stopped."""
-        self._journal.write("finalizing")
         verdict = self._completion.verdict
         if self._overtime or self._was_killed():
-            cause = "time-limit" if self._overtime else self._cause_of_kill()
-            end = {"exit_code": None, "signal": self._kill_signal or int(signal.SIGTERM)}
-            return self._finish(end, cause, "")
-        if verdict is None or (self._launcher_died(returncode) and verdict.rank in self._lost):
-            missing = [role.label for role in self._roles if role.rank not in self._ends]
-            return self._blame_launcher(returncode, missing)
+            return self._of_kill()
+        if verdict is None or (verdict.rank in self._lost and (self._launcher_died(returncode) or not self._all_came)):
+            return self._blame_launcher(returncode)
+        return self._of_verdict(verdict)
+
+    def _of_verdict(self, verdict: Verdict) -> Conclusion:
         if verdict.success:
-            return self._finish({"exit_code": 0, "signal": None}, "script", verdict.message)
+            return Conclusion({"exit_code": 0, "signal": None}, "script", verdict.message)
         if verdict.message or verdict.rank is None:  # what the task ended with then, it ended with because of us
-            return self._finish({"exit_code": 1, "signal": None}, "task", self._last_words())
-        return self._finish(self._ends[verdict.rank], "script", self._last_words())
+            return Conclusion({"exit_code": 1, "signal": None}, "task", self._last_words())
+        return Conclusion(self._ends[verdict.rank], "script", self._last_words())
+
+    @property
+    def _all_came(self) -> bool:
+        return len(self._hellos) == len(self._roles)
 
     def _launcher_died(self, returncode: int) -> bool:
         """Tell whether somebody else has killed the launcher, who takes its tasks with it."""
@@ -250,6 +295,10 @@ class Supervisor:
         """Tell whether the job was ended from outside: a task's end by the same signal may be heard before our own."""
         by_signal = any(end.get("signal") in (*STOP_SIGNALS, signal.SIGKILL) for end in self._ends.values())
         self._listen(LISTEN_S if by_signal else 0.0)
+        return self._killed_first()
+
+    def _killed_first(self) -> bool:
+        """Tell whether what ends the job from outside came before the verdict, or at once with it."""
         if self._completion.verdict is None:
             return self._kill_signal is not None
         return self._kill_signal is not None and self._killed_at - self._decided_at < AT_ONCE_S
@@ -264,8 +313,12 @@ class Supervisor:
                 return
             time.sleep(0.02)
 
-    def _cause_of_kill(self) -> str:
-        return ending.cause_of_kill(self._layout.job_log, self._log_start, self._job_id)
+    def _of_kill(self) -> Conclusion:
+        log = self._layout.job_log, self._log_start
+        cause = "time-limit" if self._overtime else ending.cause_of_kill(*log, self._job_id)
+        node = ending.failed_node(*log) if cause == "node-failure" else ""
+        end = {"exit_code": None, "signal": self._kill_signal or int(signal.SIGTERM)}
+        return Conclusion(end, cause, "{} failed".format(node) if node else "")
 
     def _last_words(self) -> str:
         """Return who failed, where, how, and the last lines of its log."""
@@ -282,26 +335,29 @@ class Supervisor:
         host = self._hellos.get(rank, {}).get("host")
         return self._roles[rank].label + (" on {}".format(host) if host and len(self._roles) > 1 else "")
 
-    def _blame_launcher(self, returncode: int, missing: List[str]) -> int:
+    def _blame_launcher(self, returncode: int) -> Conclusion:
         end = ending.of_status(returncode)
         name = "the task's agent" if self._plan["launcher"] == "none" else self._plan["launcher"]
+        known = self._ends if self._all_came else self._hellos
+        missing = [role.label for role in self._roles if role.rank not in known]
         what = "{} {}, and {} never reported".format(name, ending.in_words(end), ", ".join(missing[:8]))
         last = ending.tail(self._layout.job_log, LAST_LINES)
         if not ending.as_exit_status(end):
             end = {"exit_code": 1, "signal": None}
-        return self._finish(end, "launcher", "{}; the last lines of logs/job.log:\n{}".format(what, last) if last else what)
+        return Conclusion(end, "launcher", "{}; the last lines of logs/job.log:\n{}".format(what, last) if last else what)
 
-    def _finish(self, end: Dict[str, Any], cause: str, message: str) -> int:
-        """Write the verdict into the journal and where submitit looks for it."""
-        status = ending.as_exit_status(end)
-        if cause not in ending.MAY_RETURN:  # else its result is not known yet
-            with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
-                self._leave_result(status, message or "the job was ended: {}".format(cause))
+    def _finish(self, conclusion: Conclusion) -> int:
+        """Write the verdict into the journal and where submitit looks for it; return the exit status to leave with."""
+        end, cause, message = conclusion
+        if cause not in ending.MAY_RETURN and not self._settled:  # else its result is not known yet, or told already
+            self._leave_result(conclusion)
         self._journal.write("ended", cause=cause, message=message, seconds=round(time.monotonic() - self._began, 3), **end)
-        return status
+        return ending.as_exit_status(end)
 
-    def _leave_result(self, status: int, message: str) -> None:
-        if status == 0:
-            result.write(self._layout, self._job_id, "success", {"run": self._plan["run"]["run_id"], "exit_code": 0})
-        else:
-            result.write(self._layout, self._job_id, "error", message)
+    def _leave_result(self, conclusion: Conclusion) -> None:
+        with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
+            if ending.as_exit_status(conclusion.end) == 0:
+                result.write(self._layout, self._job_id, "success", {"run": self._plan["run"]["run_id"], "exit_code": 0})
+            else:
+                text = conclusion.message or "the job was ended: {}".format(conclusion.cause)
+                result.write(self._layout, self._job_id, "error", text)

@@ -17,8 +17,8 @@ from .surroundings import Surroundings
 
 CONNECT_TIMEOUT_S = 30.0
 TICK_S = 0.5
-OWN_TERM_S = 1.0
-"""Seconds that Slurm's own TERM to every process of a step may take after the supervisor's word."""
+OWN_TERM_S = 5.0
+"""Seconds that Slurm's own TERM to every process of a step may take after the supervisor's word, or after its end."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
 SHARES_PORT = (2, 3)
@@ -95,31 +95,37 @@ class Task:
         self._start: Optional[Dict[str, Any]] = None
         self._order = ""
         self._stopping = False
-        self._needed = True
         self._term_at: Optional[float] = None
 
     def run(self, command: List[str]) -> int:
-        """Run the command to its end, again when the supervisor says so, and return the exit status to leave with."""
+        """Run the command to its end, again when the supervisor says so, and return the exit status to leave with.
+
+        One of several tasks that has met its supervisor leaves with 0: how its script ended stands in the journal, and to the
+        launcher another status says that an agent could not do its work, upon which it ends all tasks at once.
+        """
         if self._plan["distribution"]["cluster"]:
             self._port = ports.hold()
         self._link = self._meet()
+        told = self._link is not None and self._plan["resources"]["tasks"] > 1
+        status = self._run_until_released(command)
+        return 0 if told else status
+
+    def _run_until_released(self, command: List[str]) -> int:
         if self._link is None:
             self._start = {}
         while self._start is None and not self._stopping:
             self._tick()
-        if self._stopping:
-            return 128 + signal.SIGTERM if self._needed else 0
-        return self._run_until_released(command)
-
-    def _run_until_released(self, command: List[str]) -> int:
-        while True:
+        status = 128 + signal.SIGTERM
+        while not self._stopping:
             end = self._run(command)
+            status = ending.as_exit_status(end)
             self._order = ""
             self._report(dict(end, event="task-ended"))
             while self._link and not self._order:
                 self._tick()
-            if self._order != "restart" or self._stopping:
-                return ending.as_exit_status(end) if self._needed else 0
+            if self._order != "restart":
+                break
+        return status
 
     def _meet(self) -> Optional[Link]:
         """Join the rendezvous; None when the task was started by hand, without a supervisor."""
@@ -195,18 +201,17 @@ class Task:
             messages = link.receive()
         except (OSError, ValueError):  # without its supervisor a task would outlive the job
             self._link = None
-            messages = [{"order": "stop"}]
+            messages = [{"order": "stop", "killed": True}]
         for message in messages:
             self._order = str(message.get("order", ""))
             self._cluster = message.get("cluster", self._cluster)
             if self._order == "start":
                 self._start = dict(message, cluster=self._cluster)
             elif self._order == "stop":
-                self._needed = bool(message.get("needed", True))
                 self._stop(message.get("killed", False))
 
     def _stop(self, killed: bool) -> None:
-        """End the child; when Slurm is killing the job, its own TERM comes first."""
+        """End the child; when Slurm is killing the job or the step, its own TERM comes first: one is enough for the script."""
         self._stopping = True
         if self._child and self._term_at is None:
             self._term_at = time.monotonic() + (OWN_TERM_S if killed and self._in_step else 0)

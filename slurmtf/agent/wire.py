@@ -62,10 +62,14 @@ def _decoded(line: bytes) -> Message:
 
 
 def keep_alive(connection: socket.socket) -> None:
-    """Have the kernel notice within about a minute that the other side's node is gone (tcp(7))."""
+    """Have the kernel notice within a minute that the other side's node is silent, whether it owes us an answer or not.
+
+    Not sooner: a switch that starts anew must not end a training whose own traffic goes another way. (tcp(7): what was sent
+    and not acknowledged hinders keep-alive, TCP_USER_TIMEOUT does not care.)
+    """
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+    for name, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 60 * 1000)):
         if hasattr(socket, name):
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 

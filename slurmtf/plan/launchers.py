@@ -87,7 +87,8 @@ def srun(launch: Launch) -> list[str]:
     """One job step (srun(1)).
 
     --cpus-per-task stands here too: srun of Slurm 22.05 to 23.02 does not take it from sbatch. --export=ALL undoes an
-    --export=NONE of sbatch, which srun would inherit.
+    --export=NONE of sbatch, which srun would inherit. --kill-on-bad-exit: of several tasks only one whose agent can't start,
+    or is killed, ends with other than 0.
     """
     resources, site = launch.resources, launch.site
     own: dict[str, object] = {"nodes": resources.nodes, "ntasks": resources.tasks}
@@ -96,6 +97,8 @@ def srun(launch: Launch) -> list[str]:
     elif resources.tasks > 1:
         own["ntasks-per-node"] = resources.tasks_per_node
     own |= {"cpus-per-task": resources.cpus_per_task, "export": "ALL"}
+    if resources.tasks > 1:
+        own["kill-on-bad-exit"] = 1
     if launch.tasks.backend == "mpi" and not launch.tasks.gloo:
         own["mpi"] = site.launcher.mpi
     if resources.gpus_per_node:

@@ -100,6 +100,7 @@ _PHASES = {
     "prepared": RunStatus.PREPARING,
     "launched": RunStatus.STARTING,
     "task-started": RunStatus.RUNNING,
+    "verdict": RunStatus.FINALIZING,
     "finalizing": RunStatus.FINALIZING,
 }
 _CAUSES = {
@@ -244,9 +245,15 @@ class _View:
         return self._final(self._base(RunStatus.FAILED, cause="lost", message=message))
 
     def _ended_meanwhile(self) -> RunState | None:
-        """Return the end that the journal tells by now: the job may have ended between our look at it and the answer."""
+        """Return the end that the journal tells by now: the job may have ended between our look at it and the answer.
+
+        Or it was killed while its tasks were being ended: then the verdict had fallen before.
+        """
         self._events = _last_attempt(read_journal(self._layout.journal))
-        return self._from_end(self._end) if self._end is not None else None
+        if self._end is not None:
+            return self._from_end(self._end)
+        verdict = next((event for event in self._events if event["event"] == "verdict"), None)
+        return self._final(self._from_end(verdict)) if verdict else None
 
     def _phase(self) -> RunStatus | None:
         """Return how far the job has come, by its journal; None when that tells of an earlier start."""
@@ -312,6 +319,9 @@ class _View:
     def _unknown_to_slurm(self, record: JobRecord) -> RunState:
         if time.time() - record.submitted < RECORD_LAG_S:
             return self._base(RunStatus.QUEUED, doubt="Slurm does not list the job yet")
+        ended = self._ended_meanwhile()
+        if ended is not None:
+            return ended
         if self._last_word:
             return self._final(self._from_end(self._last_word))
         if self._cancel_requested:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,7 @@ time.sleep(float(sys.argv[1]))
 """
 WAITS = """\
 import time
+from collections.abc import Sequence
 open("outputs/ready", "w").close()
 while True:
     time.sleep(0.05)
@@ -270,3 +272,48 @@ def test_slurm_tells_in_the_log_why_it_kills(job: Maker, notice: str, cause: str
     process.terminate()
     assert one.wait() == 143
     assert one.end["cause"] == cause
+
+
+WITHOUT_END = {"SLURM_JOB_ID": "4711"}
+
+
+@pytest.mark.parametrize(
+    ("limit_s", "environ", "left"),
+    [
+        (30, WITHOUT_END, range(31, 61)),  # Slurm's limits are whole minutes
+        (None, {**WITHOUT_END, "SLURM_JOB_END_TIME": "100"}, range(90, 101)),
+        (3600, {**WITHOUT_END, "SLURM_JOB_END_TIME": "100"}, range(90, 101)),  # what Slurm says counts
+    ],
+)
+def test_a_warning_before_the_time_limit_needs_no_signal(
+    job: Maker, limit_s: int | None, environ: dict[str, str], left: range
+) -> None:
+    one = job(UNTIL_TOLD)
+    one.change_plan(resources__time_s=limit_s, scheduler="slurm", launcher="srun")
+    if "SLURM_JOB_END_TIME" in environ:
+        environ = {**environ, "SLURM_JOB_END_TIME": str(int(time.time()) + 100)}
+    process = one.start(**environ)
+    await_that(lambda: one.events("time-warning"), "the warning")
+    process.send_signal(signal.SIGUSR2)
+    await_that(lambda: one.events("signal"), "the signal")
+    one.await_file("outputs/ready")
+    (one.folder / "outputs" / "go").touch()
+    assert one.wait() == 0
+    (warning,) = one.events("time-warning")
+    assert warning["left_s"] in left
+
+
+@pytest.mark.parametrize(("limit_s", "left"), [(None, [None]), (150, range(140, 181)), (3600, [])])
+def test_a_warning_that_comes_as_a_signal(job: Maker, limit_s: int | None, left: Sequence[int | None]) -> None:
+    """Slurm's may come a minute early; hours before the limit it is somebody else's."""
+    one = job(UNTIL_TOLD)
+    one.change_plan(resources__time_s=limit_s, scheduler="slurm", launcher="srun")
+    process = one.start(**WITHOUT_END)
+    one.await_file("outputs/ready")
+    process.send_signal(signal.SIGUSR2)
+    await_that(lambda: one.events("signal"), "the signal")
+    (one.folder / "outputs" / "go").touch()
+    assert one.wait() == 0
+    warnings = [event["left_s"] for event in one.events("time-warning")]
+    assert warnings == [seconds for seconds in warnings if seconds in left]
+    assert bool(warnings) == bool(left)

@@ -83,6 +83,21 @@ class Cluster:
         self._boot_node(name)
         daemons.wait_until_up(self._login, [name])
 
+    def cut_link(self, name: str) -> None:
+        """A node falls silent and runs on: nobody is told. The controller notices it after SlurmdTimeout, 20 to 30 s."""
+        network.set_port(self._login, name, "down")
+
+    def mend_link(self, name: str) -> None:
+        network.set_port(self._login, name, "up")
+        daemons.wait_until_up(self._login, [name])
+
+    def hide(self, name: str, folder: Path) -> None:
+        """A folder is empty on one node, as long as that is on."""
+        self._nodes[name].run("mount", "-t", "tmpfs", "tmpfs", str(folder))
+
+    def show(self, name: str, folder: Path) -> None:
+        self._nodes[name].run("umount", str(folder))
+
     def _machine(self, name: str) -> Machine:
         # TMPDIR: MariaDB names its temporary files by process number, and those repeat in every cluster.
         environment = {"SLURM_CONF": f"{self.directory}/etc/slurm.conf", "TMPDIR": str(config.SPOOL)}

@@ -13,7 +13,7 @@ def install_switch(login: Machine) -> None:
 
 
 def connect(login: Machine, node: Machine, address: str) -> None:
-    port = f"v-{node.name}"
+    port = _port(node.name)
     # The kernel removes a dead node's network some time later, and its port here only then.
     login.succeeds("ip", "link", "delete", port)
     _ip(
@@ -22,6 +22,15 @@ def connect(login: Machine, node: Machine, address: str) -> None:
         f"link set {port} master br0 up",
     )
     _ip(node, *_up("eth0", address))
+
+
+def set_port(login: Machine, node: str, state: str) -> None:
+    """A node's port "down": it hears nobody, nobody hears it, and no connection is told. Then "up"."""
+    _ip(login, f"link set {_port(node)} {state}")
+
+
+def _port(node: str) -> str:
+    return f"v-{node}"
 
 
 def _up(device: str, address: str) -> list[str]:

@@ -19,6 +19,14 @@ pytestmark = pytest.mark.slurm
 PAIR = ParameterServer(1, 1, layout="original")
 FILES = 6000
 TARGETS = {"slurm": 2, "local": 1}
+SLOW = """
+def slowly(number, frame):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(5)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, slowly)
+serve()
+"""
 
 
 def canceled(run: Run) -> None:
@@ -72,13 +80,10 @@ def test_running(target: str, faults: Faults) -> None:
     canceled(run)
 
 
-@pytest.mark.parametrize("target", TARGETS)
-def test_ending(target: str, faults: Faults) -> None:
-    """It has succeeded by then, and stays what it is."""
-    slow = (
-        "signal.signal(signal.SIGTERM, lambda *_: (signal.signal(signal.SIGTERM, signal.SIG_IGN), time.sleep(5), sys.exit(0)))"
-    )
-    acts = {"ps": f"{slow}; serve()", "worker": "work(after=('ps-0',))"}
+@pytest.mark.parametrize(("target", "server"), [("slurm", SLOW), ("local", SLOW), ("slurm", "stubborn()")])
+def test_ending(target: str, server: str, faults: Faults) -> None:
+    """It has succeeded by then, and stays what it is: also when Slurm kills the supervisor, five seconds after the cancel."""
+    acts = {"ps": server, "worker": "work(after=('ps-0',))"}
     run = faults.submit(PAIR, acts, compute_target=target, node_count=TARGETS[target])
     until(lambda: "task-ended" in events(run), "the worker's end")
     decided = moment(run, "task-ended")
@@ -86,4 +91,8 @@ def test_ending(target: str, faults: Faults) -> None:
     run.cancel()
     state = end_of(run, seconds=60)
     assert (state.status, state.exit_status) == (RunStatus.COMPLETED, 0), state
-    assert moment(run, "ended") - decided <= PROMPT_S
+    if server == SLOW:
+        assert moment(run, "ended") - decided <= PROMPT_S
+    else:
+        assert "ended" not in events(run)
+    assert run.job.result() == {"run": run.id, "exit_code": 0}

@@ -8,18 +8,23 @@ from typing import NamedTuple
 import pytest
 
 from slurmtf import ParameterServer, Run, RunStatus
+from tests.slurm.support import journal
 
 from .support import Faults, end_of, label_host, planned, playing, the
 
 pytestmark = pytest.mark.slurm
 
 PATIENCE_S = 40.0
+AT_ONCE_S = 3.0
+"""On a busy machine; a rendezvous that is closed is noticed after five."""
 VICTIMS = ("agent", "launcher", "supervisor")
 
 
 class Killed(NamedTuple):
     run: Run
     at: float
+    told: float
+    """The same moment on the journal's clock."""
 
 
 @pytest.fixture(scope="module")
@@ -29,10 +34,10 @@ def killed(faults: Faults) -> dict[tuple[str, str], Killed]:
         for victim in VICTIMS
         for target, nodes in (("slurm", 2), ("local", 1))
     }
-    return {key: Killed(run, _kill(run, key[0])) for key, run in runs.items()}
+    return {key: _kill(run, key[0]) for key, run in runs.items()}
 
 
-def _kill(run: Run, victim: str) -> float:
+def _kill(run: Run, victim: str) -> Killed:
     playing(run, "ps-0", "worker-0", "worker-1")
     launcher = "srun" if run.plan["scheduler"] == "slurm" else "spawn"
     rank = next(role.rank for role in planned(run) if role.label == "worker-1")
@@ -41,13 +46,13 @@ def _kill(run: Run, victim: str) -> float:
         "launcher": lambda: the(run, launcher),
         "supervisor": lambda: the(run, "supervise"),
     }[victim]().kill()
-    return time.monotonic()
+    return Killed(run, time.monotonic(), time.time())
 
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Killed]) -> None:
-    run, at = killed[victim, target]
+    run, at, told = killed[victim, target]
     state = end_of(run)
     assert state.status is RunStatus.FAILED, state
     assert time.monotonic() - at < PATIENCE_S
@@ -58,6 +63,10 @@ def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Killed])
         name = "srun" if target == "slurm" else "spawn"
         assert (state.cause, state.exit_status) == ("launcher", 137), state
         assert f"{name} was killed by signal 9 (SIGKILL)" in state.message
+        if target == "slurm":  # on this machine its tasks are killed with it
+            after = [event["time"] - told for event in journal(run) if event["event"] == "task-ended"]
+            assert len(after) == 3
+            assert max(after) < AT_ONCE_S
     if victim == "supervisor":
         assert state.cause != "script", state
         assert state.message

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
+import sys
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from slurmtf import Environment, ParameterServer
+from slurmtf import Environment, ParameterServer, RunStatus
 from tests.agent.jobs import Job, make_job, many
-from tests.slurm.support import until
+from tests.cluster import Cluster
+from tests.slurm.support import program, until
 
-from .support import ACTOR, Faults, completed, end_of, gated_python, the
+from .support import ACTOR, PROMPT_S, Faults, completed, end_of, gated_python, moment, seconds_to_end, the
 
 pytestmark = pytest.mark.slurm
 
@@ -49,13 +52,42 @@ def test_an_agent_stands_still(target: str, faults: Faults) -> None:
     until(lambda: not Path(f"/proc/{agent.pid}").exists(), "the agent's end")
 
 
+@pytest.mark.parametrize("launcher", ["srun", "mpirun"])
+def test_an_interpreter_that_one_node_lacks(launcher: str, faults: Faults, slurm: Cluster, tmp_path: Path) -> None:
+    folder = tmp_path / "bin"
+    python = program(folder / "python", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    slurm.hide("node2", folder)
+    try:
+        variables = {"node_count": 2, "sbatch": {"nodelist": "node1,node2"}, "launcher": launcher}
+        software = Environment(python=str(python))
+        run = faults.submit(ParameterServer(1, 1, layout="original"), {}, environment_definition=software, **variables)
+        state = end_of(run)
+    finally:
+        slurm.show("node2", folder)
+    assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
+    first, *last = state.message.splitlines()
+    assert first.startswith(f"{launcher} ended with exit code ")
+    assert first.endswith(", and worker-0 never reported; the last lines of logs/job.log:")
+    assert str(python) in "\n".join(last)
+    assert seconds_to_end(run, moment(run, "launched")) < PROMPT_S
+
+
+def test_an_agent_that_can_not_work_on_this_machine(here: Faults, tmp_path: Path) -> None:
+    python = gated_python(tmp_path)
+    Path(python).write_text(Path(python).read_text().replace("while [ ! -e", "exit 9; while [ ! -e"))
+    run = here.submit(ParameterServer(2, 1, layout="original"), {}, environment_definition=Environment(python=python))
+    state = end_of(run)
+    assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "launcher", 9), state
+    assert state.message.startswith("spawn ended with exit code 9, and worker-1 never reported"), state
+    assert seconds_to_end(run, moment(run, "launched")) < PROMPT_S
+
+
 def test_one_task_never_comes(tmp_path: Path) -> None:
-    """Its agent could not start: the others do not wait for it until the time limit."""
+    """Its agent stands still: the others do not wait for it until the time limit."""
     job = make_job(tmp_path, ACTOR)
     many(job, 3)
     _hurry(job)
     python = gated_python(tmp_path)
-    Path(python).write_text(Path(python).read_text().replace("while [ ! -e", "exit 9; while [ ! -e"))
     job.agent_python = python
     job.launcher = [python, "-I", job.layout.agent, "spawn", "3", "--"]
     try:

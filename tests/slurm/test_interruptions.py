@@ -38,6 +38,7 @@ pytestmark = pytest.mark.slurm
 
 LIMITED = {"partition": "short", "sbatch": {"nodelist": "node1"}}
 LOW = Site(name="low", requeue=Requeue(partition="low"))
+SLURM_MAY_WAIT_S = 30  # between the start of a job and of its script, on a busy machine
 SLOW = Site(name="slow", environment=JobEnvironment(prologue=["sleep 35"]))
 
 
@@ -128,7 +129,9 @@ def test_the_time_limit(lab: Lab, limited: tuple[Run, Run, Run]) -> None:
         assert (state.cause, state.exit_status, state.message) == ("time-limit", 124, message)
     assert polite_end.status is RunStatus.FAILED
     assert (polite.folder / "outputs/last-words").read_text() == "saved"
-    assert "SIGUSR2" in [event.get("signal") for event in journal(polite)]
+    for run, latest in ((polite, 60), (stubborn, 60), (slow, 85)):  # one has spent 35 s before its supervisor started
+        (warning,) = (event for event in journal(run) if event["event"] == "time-warning")
+        assert latest - SLURM_MAY_WAIT_S < warning["left_s"] <= latest, warning
     # A limit that the user set for the run is no failure. This one was killed, and only Slurm could say why.
     assert stubborn_end.status is RunStatus.CANCELED
     assert journal(stubborn)[-1]["event"] != "ended"
