@@ -18,6 +18,7 @@ from slurmtf.plan.checks import legacy_keras_problems, script_warnings
 from slurmtf.plan.directives import directives, missing_and_refused
 from slurmtf.plan.model import Activation, LaunchPlan, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.tasks import tasks_of
+from slurmtf.plan.warnings import warnings_of
 from slurmtf.sites.model import Partition, Preset, Site
 from slurmtf.snapshot import ScriptFacts, SnapshotRef
 
@@ -69,6 +70,7 @@ def resolve(
     host_python = software.host_python or software.python
     agent = (host_python, "-I", f"{place.folder}/agent.pyz")
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
+    of_script = script_warnings(estimator, tasks, script, software)
     return LaunchPlan(
         run=place,
         site=site.name,
@@ -93,9 +95,7 @@ def resolve(
         stop_grace_s=STOP_GRACE_S,
         estimator=estimator.to_document(),
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
-        warnings=tuple(
-            _warnings(estimator, site, resources, [*of_source, *script_warnings(estimator, tasks, script, software)], tasks)
-        ),
+        warnings=tuple(warnings_of(estimator, site, resources, [*of_source, *of_script], tasks)),
         choice=choice,
         slurmtf=__version__,
     )
@@ -250,40 +250,3 @@ def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks) -
 def _activation(software: Software) -> Activation | None:
     made = software.recipe.name if software.recipe else ""
     return Activation(software.prefix, software.kind, made) if software.prefix else None
-
-
-def _warnings(
-    estimator: Estimator, site: Site, resources: Resources, of_script: list[tuple[str, str]], tasks: Tasks
-) -> Iterable[str]:
-    """Yield the warnings that the user has not silenced, each with its code in brackets."""
-    found = [*_site_warnings(estimator, site, resources), *of_script, *_shape_warnings(site, resources, tasks)]
-    yield from (f"{text} [{code}]" for code, text in found if code not in estimator.silence)
-
-
-def _shape_warnings(site: Site, resources: Resources, tasks: Tasks) -> Iterable[tuple[str, str]]:
-    gpus, processes = resources.gpus_per_node, resources.tasks_per_node
-    if tasks.backend == "mpi" and gpus and gpus != processes:
-        yield "idle-gpus", f"{processes} processes on a node and {gpus} GPUs: Horovod wants one process for each GPU"
-    cores = processes * (resources.cpus_per_task or 1)
-    if site.max_cpus_per_node and cores > site.max_cpus_per_node:
-        yield "too-many-cpus", f"{cores} CPUs on a node are asked for; a job can use {site.max_cpus_per_node}"
-
-
-def _site_warnings(estimator: Estimator, site: Site, resources: Resources) -> Iterable[tuple[str, str]]:
-    known = site.partitions.get(resources.partition or "")
-    if resources.partition and site.partitions and known is None:
-        hint = did_you_mean(resources.partition, site.partitions) or f"it knows {', '.join(site.partitions)}"
-        yield "unknown-partition", f"the profile {site.name} does not know partition {resources.partition!r} ({hint})"
-    if known and known.max_time is not None and resources.time_s and resources.time_s > seconds(known.max_time):
-        yield "over-time", f"partition {resources.partition} allows at most {known.max_time}: the job may wait for ever"
-    if known and known.gpus is False and resources.gpus_per_node:
-        yield "no-gpus", f"partition {resources.partition} has no GPUs"
-    per_node = (known.gpus_per_node if known else None) or site.gpu.per_node
-    if per_node and resources.gpus_per_node > per_node:
-        yield "too-many-gpus", f"{resources.gpus_per_node} GPUs on a node are asked for; nodes of {site.name} have {per_node}"
-    if estimator.mail_type and site.mail_works is False:
-        yield "no-mail", f"{site.name} does not send mail"
-    if site.status == "retired":
-        yield "retired", f"{site.name} is retired"
-    if resources.time_s is not None and resources.time_s < 2 * TIME_WARNING_S and site.scheduler == "slurm":
-        yield "short-time", f"the time limit is {resources.time_s} s: Slurm checks limits every 30 s and may end the job later"
