@@ -21,9 +21,11 @@ _HOMES = {
     "Environment": "slurmtf.estimator",
     "Estimator": "slurmtf.estimator",
     "Mpi": "slurmtf.estimator",
+    "MpiConfiguration": "slurmtf.estimator",
     "MultiWorker": "slurmtf.estimator",
     "ParameterServer": "slurmtf.estimator",
     "TensorFlow": "slurmtf.estimator",
+    "TensorflowConfiguration": "slurmtf.estimator",
     "Site": "slurmtf.sites",
     "Experiment": "slurmtf.runs",
     "Run": "slurmtf.runs",
@@ -36,6 +38,7 @@ __all__ = [
     "Estimator",
     "Experiment",
     "Mpi",
+    "MpiConfiguration",
     "MultiWorker",
     "ParameterServer",
     "Run",
@@ -43,12 +46,22 @@ __all__ = [
     "Site",
     "SlurmtfError",
     "TensorFlow",
+    "TensorflowConfiguration",
     "__version__",
 ]
 
 if TYPE_CHECKING:
     from slurmtf.errors import SlurmtfError
-    from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
+    from slurmtf.estimator import (
+        Environment,
+        Estimator,
+        Mpi,
+        MpiConfiguration,
+        MultiWorker,
+        ParameterServer,
+        TensorFlow,
+        TensorflowConfiguration,
+    )
     from slurmtf.runs import Experiment, Run, RunStatus
     from slurmtf.sites import Site
 

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from slurmtf.estimator.distribution import Distribution, Mpi, MultiWorker, ParameterServer
+from slurmtf.estimator.distribution import (
+    Distribution,
+    Mpi,
+    MpiConfiguration,
+    MultiWorker,
+    ParameterServer,
+    TensorflowConfiguration,
+)
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 
-__all__ = ["Distribution", "Environment", "Estimator", "Mpi", "MultiWorker", "ParameterServer", "TensorFlow"]
+__all__ = ["Distribution", "Environment", "Estimator", "Mpi", "MpiConfiguration", "MultiWorker", "ParameterServer", "TensorFlow", "TensorflowConfiguration"]

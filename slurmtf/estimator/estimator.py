@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, MISSING, InitVar, dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from slurmtf.errors import SpecError
+from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import validation
 from slurmtf.estimator.arguments import plain_params, to_argv
-from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
+from slurmtf.estimator.distribution import KINDS, Configuration, Distribution, from_counts
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.quantities import as_slurm_time
 
 Flag = str | int | float | bool | list[str | int | float] | None
 ScriptParams = dict[str, Any] | list[Any]
+OLD_NAMES = {
+    "custom_docker_base_image": "custom_docker_image",
+    "conda_dependencies_file_path": "conda_dependencies_file",
+    "pip_requirements_file_path": "pip_requirements_file",
+}
+"""Parameters that have got another name. Where both are given, the new one counts."""
+if TYPE_CHECKING:
+    Training = Distribution | Configuration
+else:
+    Training = Distribution  # a job file knows no other spelling
 
 
 @dataclass(frozen=True)
@@ -47,7 +57,7 @@ class Estimator:
     """How many MPI ranks on each node, with distributed_backend 'mpi' (1)."""
     distributed_backend: str | None = None
     """'mpi' (Horovod and other MPI programs), 'ps' (parameter servers) or 'multiworker'; left out: one process."""
-    distributed_training: Distribution | None = None
+    distributed_training: Training | None = None
     """The same with its counts in one object: Mpi, ParameterServer or MultiWorker."""
     use_gpu: bool = False
     """Ask for GPUs: one for each process of a node, unless gpus_per_node says how many."""
@@ -139,14 +149,14 @@ class Estimator:
     ) -> None:
         self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
         self._set(source_directory=os.path.abspath(os.path.expanduser(self.source_directory or ".")))  # noqa: PTH100, PTH111
-        self._set(custom_docker_image=self.custom_docker_image or custom_docker_base_image)
-        self._set(conda_dependencies_file=self.conda_dependencies_file or conda_dependencies_file_path)
-        self._set(pip_requirements_file=self.pip_requirements_file or pip_requirements_file_path)
+        old = (custom_docker_base_image, conda_dependencies_file_path, pip_requirements_file_path)
+        for (name, new), value in zip(OLD_NAMES.items(), old, strict=True):
+            self._set(**{name: value, new: getattr(self, new) or value})
         self._set(entry_script=self.entry_script or "train.py", script_params=plain_params(self.script_params))
         self._settle_texts()
         if isinstance(self.environment_definition, str):
             self._set(environment_definition=Environment.from_yaml(self.environment_definition))
-        problems = list(validation.problems_of(self))
+        problems = [*self._settle_distribution(), *validation.problems_of(self)]
         if problems:
             raise SpecError(*problems)
 
@@ -164,6 +174,16 @@ class Estimator:
         if isinstance(self.environment_variables, Mapping):
             self._set(environment_variables={k: validation.variable(v) for k, v in self.environment_variables.items()})
 
+    def _settle_distribution(self) -> Iterable[Problem]:
+        """Take the counts out of the original's spelling, whose owner may change them later."""
+        given = self.distributed_training
+        if not isinstance(given, Configuration):
+            return
+        nodes = getattr(given, "node_count", None)
+        if nodes is not None and self.node_count not in (1, nodes):
+            yield Problem("node_count", f"{self.node_count} disagrees with {given!r}", "give it in one of them")
+        self._set(distributed_training=given.settled, node_count=self.node_count if nodes is None else nodes)
+
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -174,11 +194,17 @@ class Estimator:
         return {name: getattr(self, name) for name in self.COUNTS if getattr(self, name) is not None}
 
     @property
+    def overruled(self) -> dict[str, str]:
+        """The old names that were given beside new ones that say something else: old to new."""
+        return {old: new for old, new in OLD_NAMES.items() if getattr(self, old) not in (None, getattr(self, new))}
+
+    @property
     def distribution(self) -> Distribution | None:
         """How the processes divide the work; None for a single process."""
-        if self.distributed_training is not None or self.distributed_backend is None:
-            return self.distributed_training
-        return from_counts(self.distributed_backend, self.given_counts)
+        training = self.distributed_training
+        if training is None and self.distributed_backend is not None:
+            return from_counts(self.distributed_backend, self.given_counts)
+        return training.settled if isinstance(training, Configuration) else training
 
     @property
     def environment(self) -> Environment:

@@ -133,7 +133,7 @@ def _distribution(estimator: Estimator) -> Iterable[Problem]:
         yield Problem("distributed_training", f"{training!r} is not one that {type(estimator).__name__} supports",
                       f"give one of {known}")  # fmt: skip
         return
-    yield from _agreement(estimator, training)
+    yield from _agreement(estimator, None if training is None else estimator.distribution)
     yield from _process_counts(estimator)
 
 

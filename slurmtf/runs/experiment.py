@@ -16,6 +16,7 @@ from slurmtf.environments.probe import installed
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
+from slurmtf.estimator.overrides import overridden
 from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
 from slurmtf.runs.run import Run
 from slurmtf.runs.workspace import check_experiment, new_run_id, run_folders, workspace_of
@@ -49,14 +50,17 @@ class Experiment:
         prepared = self._prepare(estimator, run_id).submission
         return prepared.plan, prepared.script
 
-    def submit(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> Run:
+    def submit(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None, **overrides: Any) -> Run:
         """Submit a training and return its run at once.
 
-        The environment that it asks for is made first, when it has not been: ``tell`` is told each step.
+        The environment that it asks for is made first, when it has not been: ``tell`` is told each step. ``script_params``,
+        ``inputs`` and ``source_directory_data_store`` hold for this run instead of the estimator's; a mapping of
+        ``script_params`` replaces only the arguments that it names.
 
         Raises an InputError when the run can't be had as asked, and then nothing is left behind; SlurmError when Slurm does
         not answer.
         """
+        estimator = overridden(estimator, overrides)
         prepared = self._prepare(estimator, None)
         place = prepared.submission.plan.run
         check_scheduler(prepared.submission.plan)

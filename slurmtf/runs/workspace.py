@@ -20,15 +20,20 @@ EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
 def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
     """Return the workspace: the one given, ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf-runs``.
 
-    Raises WorkspaceError when a variable in it is unset, or Slurm can't carry the path.
+    A leading '~' is the home folder in all of them. Variables stand for their values where no shell has a part: in the
+    site's and in ``$SLURMTF_WORKSPACE``. Raises WorkspaceError when one is unset, or Slurm can't carry the path.
     """
-    text = str(given or os.environ.get("SLURMTF_WORKSPACE") or of_site or DEFAULT)
-    expanded = os.path.expandvars(Path(text).expanduser())
+    text = str(given) if given else _expanded(os.environ.get("SLURMTF_WORKSPACE") or of_site or DEFAULT)
+    return _carried_by_slurm(Path(os.path.abspath(Path(text).expanduser())))  # noqa: PTH100 - resolve() would follow links
+
+
+def _expanded(text: str) -> str:
+    expanded = os.path.expandvars(text)
     unset = re.search(r"\$\{?(\w+)", expanded)
-    if unset and not given:
+    if unset:
         remedy = "set it, or give another workspace (--workspace, $SLURMTF_WORKSPACE)"
         raise WorkspaceError(Problem(f"workspace {text}", f"${unset[1]} is not set", remedy))
-    return _carried_by_slurm(Path(os.path.abspath(expanded)))  # noqa: PTH100 - resolve() would follow the site's links
+    return expanded
 
 
 def _carried_by_slurm(path: Path) -> Path:
