@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from slurmtf.cli.output import emit, json_option, workspace_option
-from slurmtf.runs import Run
+from slurmtf.runs import Run, RunState, RunStatus, cancel_runs
 
 
 @click.command("cancel")
@@ -14,12 +14,21 @@ from slurmtf.runs import Run
 @json_option
 def command(runs: tuple[str, ...], workspace: str | None) -> None:
     """End RUNS. One that has ended stays as it is."""
-    found = [Run.find(name, workspace) for name in runs]
-    lines, data = [], []
-    for run in found:
-        before = run.state
-        if not before.status.final:
-            run.cancel()
-        lines.append(f"{run.id}: {'was ' + before.status.value if before.status.final else 'asked to end'}")
-        data.append({"id": run.id, "status": run.get_status(), "was": before.status.value})
-    emit(data, "\n".join(lines))
+    named = {run.id: run for run in (Run.find(name, workspace) for name in runs)}
+    found = list(zip(named, cancel_runs(list(named.values())), strict=True))
+    text = "\n".join(f"{run_id}: {_answer(state)}" for run_id, state in found)
+    emit([{"id": run_id, "status": _status(state).value, "was": state.status.value} for run_id, state in found], text)
+
+
+def _asked(state: RunState) -> bool:
+    return state.job_id is not None and not state.status.final
+
+
+def _status(state: RunState) -> RunStatus:
+    return RunStatus.CANCEL_REQUESTED if _asked(state) else state.status
+
+
+def _answer(state: RunState) -> str:
+    if _asked(state):
+        return "asked to end"
+    return f"was {state.status.value}" if state.status.final else "has no job that could end"

@@ -13,4 +13,14 @@ from slurmtf.estimator.distribution import (
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 
-__all__ = ["Distribution", "Environment", "Estimator", "Mpi", "MpiConfiguration", "MultiWorker", "ParameterServer", "TensorFlow", "TensorflowConfiguration"]
+__all__ = [
+    "Distribution",
+    "Environment",
+    "Estimator",
+    "Mpi",
+    "MpiConfiguration",
+    "MultiWorker",
+    "ParameterServer",
+    "TensorFlow",
+    "TensorflowConfiguration",
+]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from slurmtf.runs.cancelling import cancel_runs
 from slurmtf.runs.run import Run
 from slurmtf.runs.status import RunState, RunStatus
 
 if TYPE_CHECKING:
     from slurmtf.runs.experiment import Experiment
 
-__all__ = ["Experiment", "Run", "RunState", "RunStatus"]
+__all__ = ["Experiment", "Run", "RunState", "RunStatus", "cancel_runs"]
 
 
 def __getattr__(name: str) -> object:

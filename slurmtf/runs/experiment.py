@@ -60,14 +60,17 @@ class Experiment:
         Raises an InputError when the run can't be had as asked, and then nothing is left behind; SlurmError when Slurm does
         not answer.
         """
-        estimator = overridden(estimator, overrides)
+        here = replace(self, workspace=overrides.get("source_directory_data_store") or self.workspace)
+        return here._submit(overridden(estimator, overrides), tell or _silent)
+
+    def _submit(self, estimator: Estimator, tell: Callable[[str], None]) -> Run:
         prepared = self._prepare(estimator, None)
         place = prepared.submission.plan.run
         check_scheduler(prepared.submission.plan)
         tidy(Path(place.workspace))
         if prepared.building is None or prepared.building.is_there():
             return Run(submit(prepared.submission).folder)
-        making = provide(prepared.building, tell or _silent)
+        making = provide(prepared.building, tell)
         try:
             complete = self._prepare(estimator, place.run_id, making.job_id if making else None)
             return Run(submit(complete.submission).folder)

@@ -15,9 +15,10 @@ from typing import Any, TextIO
 from slurmtf.agent.layout import RunLayout
 from slurmtf.agent.roles import table
 from slurmtf.errors import Problem, RunFailedError, RunNotFoundError, SlurmtfError
-from slurmtf.files import read_json, write_private
+from slurmtf.files import read_json
+from slurmtf.runs.cancelling import cancel_runs
 from slurmtf.runs.logs import LogReader
-from slurmtf.runs.status import CANCEL_MARK, RunState, RunStatus, states_of
+from slurmtf.runs.status import RunState, RunStatus, states_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
 from slurmtf.submit.record import adopt, current_record, read_record
 
@@ -162,14 +163,7 @@ class Run:
 
     def cancel(self) -> None:
         """End the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""
-        job = None if self.state.status.final else self.job
-        if job is not None:
-            write_private(self.folder / CANCEL_MARK, job.job_id)
-            try:
-                job.cancel()
-            except SlurmtfError:
-                (self.folder / CANCEL_MARK).unlink(missing_ok=True)
-                raise
+        cancel_runs([self])
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and what describes it."""

@@ -37,10 +37,11 @@ def _clusters(cluster: str | None) -> list[str]:
     return [f"--clusters={cluster}"] if cluster else []
 
 
-def sbatch(script: str, drop: Iterable[str]) -> list[str]:
-    """Submit a script, with the variables ``drop`` taken out of the environment (env(1))."""
-    without = [word for name in drop for word in ("-u", name)]
-    return [*(["env", *without] if without else []), "sbatch", "--parsable", script]
+def sbatch(script: str, drop: Iterable[str], change: Mapping[str, str] | None = None) -> list[str]:
+    """Submit a script, with variables taken out of the environment, and others changed (env(1))."""
+    words = [word for name in drop for word in ("-u", name)]
+    words += [f"{name}={value}" for name, value in (change or {}).items()]
+    return [*(["env", *words] if words else []), "sbatch", "--parsable", script]
 
 
 def inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
@@ -51,9 +52,14 @@ def inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
     MPI launcher's are dropped.
     """
     if "SLURM_JOB_ID" in environ:
-        return sorted(name for name in environ if OF_A_JOB.match(name) and name not in KEPT_IN_A_JOB)
+        return sorted(name for name in environ if not outside_of_a_job(name))
     given = {name for flag in flags for name in VARIABLES_OF_FLAG.get(flag, (f"SBATCH_{flag.upper().replace('-', '_')}",))}
     return sorted(environ.keys() & {*given, *NEVER_INHERITED})
+
+
+def outside_of_a_job(name: str) -> bool:
+    """Tell whether a variable means the same outside of the job in which it is set."""
+    return not OF_A_JOB.match(name) or name in KEPT_IN_A_JOB
 
 
 def parse_sbatch(text: str) -> str:

@@ -94,7 +94,7 @@ REMOVED = ".removed-"
 
 
 def remove(folder: Path) -> None:
-    """Remove a run folder at once, by renaming it first."""
-    doomed = folder.with_name(f"{REMOVED}{folder.name}")
+    """Remove a run folder at once, by moving it away first: see :func:`slurmtf.submit.submission.tidy`."""
+    doomed = folder.parents[1] / ".slurmtf" / f"{REMOVED}{folder.name}"
     folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import time
@@ -18,9 +17,7 @@ from slurmtf.errors import Problem, SlurmtfError
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import identify
 from slurmtf.submit.record import JobRecord, current_record, layout_of
-
-FOREIGN = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD|SLURMTF)_")
-"""Variables of an allocation or a run in which we may have been started ourselves."""
+from slurmtf.submit.surroundings import of_local_run
 
 
 class LocalRunJob(local.LocalJob[Any]):
@@ -60,12 +57,11 @@ class LocalRunExecutor(local.LocalExecutor):
         return -1
 
     def _submit_command(self, command: str) -> LocalRunJob:  # noqa: ARG002
-        environ = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         with open(os.open(self._layout.job_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as log:
             process = subprocess.Popen(
                 ["bash", self._layout.script],
                 cwd=self._layout.folder,
-                env=environ,
+                env=of_local_run(os.environ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

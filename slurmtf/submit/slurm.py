@@ -17,6 +17,7 @@ from slurmtf.errors import SlurmError
 from slurmtf.plan import LaunchPlan
 from slurmtf.slurm import JobInfo, JobState, SlurmClient, commands
 from slurmtf.submit.record import JobRecord, layout_of, read_record
+from slurmtf.submit.surroundings import changes_for_sbatch
 
 RECORD_LAG_S = 60
 """Seconds after a submission in which Slurm may not know the job yet."""
@@ -105,7 +106,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
         self._layout = RunLayout(plan.run.folder)
         self._script = script
         self._cluster = plan.cluster
-        self._drop = commands.inherited(os.environ, [flag for flag, _ in plan.directives])
+        self._changes = changes_for_sbatch(os.environ, [flag for flag, _ in plan.directives])
 
     @classmethod
     def affinity(cls) -> int:
@@ -119,7 +120,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
         return self._script
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:  # noqa: ARG002
-        return commands.sbatch(self._layout.script, self._drop)
+        return commands.sbatch(self._layout.script, *self._changes)
 
     @staticmethod
     def _get_job_id_from_submission_command(string: bytes | str) -> str:

@@ -17,7 +17,7 @@ from slurmtf.files import age, writing
 from slurmtf.plan import LaunchPlan
 from slurmtf.slurm import SlurmClient
 from slurmtf.snapshot import Snapshot, SnapshotStore
-from slurmtf.submit.folder import Intent, build, remove
+from slurmtf.submit.folder import REMOVED, Intent, build, remove
 from slurmtf.submit.record import adopt, read_record
 from slurmtf.submit.refusal import refusal
 
@@ -103,7 +103,7 @@ def _told(error: SlurmtfError, layout: RunLayout) -> SlurmtfError:
 
 
 def tidy(workspace: Path) -> None:
-    """Settle the submissions that a killed client left open: adopt the job, or remove what never became one.
+    """Settle what a killed client left open: adopt the job of a submission, or remove what never became one; end removals.
 
     Raises SlurmError when Slurm must be asked and does not answer.
     """
@@ -113,6 +113,8 @@ def tidy(workspace: Path) -> None:
             intent = Intent.read(path)
             if intent is not None and _is_dead(intent):
                 _settle(intent)
+    for folder in Path(workspace, ".slurmtf").glob(f"{REMOVED}*"):
+        shutil.rmtree(folder, ignore_errors=True)
     for path in stale_partials(workspace):
         with contextlib.suppress(OSError):
             path.unlink()
