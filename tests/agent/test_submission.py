@@ -18,6 +18,7 @@ import pytest
 from slurmtf import Estimator, Experiment, Run
 from slurmtf.errors import WorkspaceError
 from slurmtf.runs.workspace import run_folders
+from slurmtf.submit.folder import remove
 from slurmtf.submit.record import read_record
 from slurmtf.submit.submission import tidy
 
@@ -156,6 +157,18 @@ def test_a_workspace_that_is_a_file(place: Path) -> None:
     (place / "file").touch()
     with pytest.raises(WorkspaceError):
         Experiment("e", place / "file").submit(Estimator(str(place / "source"), compute_target="local"))
+
+
+def test_a_removal_that_was_interrupted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Experiment("e", place / "workspace").submit(Estimator(str(place / "source"), compute_target="local"))
+    run.wait_for_completion()
+    with monkeypatch.context() as killed:
+        killed.setattr(shutil, "rmtree", lambda *_, **__: None)
+        remove(run.folder)
+    assert run_folders([place / "workspace"]) == []
+    assert list(place.rglob("plan.json")) != []
+    tidy(place / "workspace")
+    assert list(place.rglob("plan.json")) == []
 
 
 def test_tidy_of_nothing(tmp_path: Path) -> None:

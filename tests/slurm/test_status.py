@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from slurmtf import Run, RunStatus
+from slurmtf.errors import SlurmError
+from slurmtf.runs import cancel_runs
 from tests.cluster import Cluster
 
 from .support import (
@@ -60,6 +62,45 @@ class Counter:
 @pytest.fixture
 def counter(slurm: Cluster, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counter:
     return Counter(tmp_path, slurm, monkeypatch)
+
+
+def test_many_are_cancelled_with_one_question_and_one_order(lab: Lab, counter: Counter) -> None:
+    done = lab.submit(HELLO)
+    ended(done)
+    running, local = lab.submit(WAIT), lab.submit(WAIT, compute_target="local")
+    held = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(3)]
+    here(running, local)
+    runs = [running, *held, done, local]
+    counter.taken()
+    names = [run.id for run in (*runs, running)]
+    asked = {"status": "CancelRequested"}
+    assert lab.data("cancel", *names) == [
+        {"id": running.id, **asked, "was": "Running"},
+        *({"id": run.id, **asked, "was": "Queued"} for run in held),
+        {"id": done.id, "status": "Completed", "was": "Completed"},
+        {"id": local.id, **asked, "was": "Running"},
+    ]
+    assert counter.taken() == ["squeue", "scancel"]
+    final = [state.status for state in ended(*runs)]
+    assert final == [RunStatus.CANCELED] * 4 + [RunStatus.COMPLETED, RunStatus.CANCELED]
+    counter.taken()
+    assert [state.status for state in cancel_runs(runs)] == final
+    assert counter.taken() == []
+
+
+def test_a_cancellation_that_fails_is_none(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2)]
+    local = lab.submit(WAIT, compute_target="local")
+    here(local)
+    program(tmp_path / "broken/scancel", "#!/bin/sh\necho 'scancel: error: no way' >&2\nexit 1\n")
+    with monkeypatch.context() as context:
+        context.setenv("PATH", first_in_path(tmp_path / "broken"))
+        with pytest.raises(SlurmError, match="no way"):
+            cancel_runs([*held, local])
+    in_status(local, RunStatus.CANCELED)
+    assert [state.status for state in states(*held)] == [RunStatus.QUEUED] * 2
+    cancel_runs(held)
+    assert [state.status for state in ended(*held)] == [RunStatus.CANCELED] * 2
 
 
 def forgotten(run: Run) -> Run:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from slurmtf import RunStatus
+from slurmtf import Run, RunStatus
 from slurmtf.errors import RefusedError, SpecError
 
 from .support import (
@@ -52,6 +53,17 @@ left = dict(os.environ, PMIX_RANK="3", PMI_RANK="3", OMPI_COMM_WORLD_RANK="3", S
 assert "SLURM_JOB_ID" in left and "CUDA_VISIBLE_DEVICES" in left
 argv = [command, "submit", "--site", "slurm", "--experiment", "inner", "--workspace", workspace, target]
 print(subprocess.run(argv, env=left, stdout=subprocess.PIPE, text=True, check=True).stdout)
+"""
+
+# The same, in a run whose agent has given it a path, a cluster and threads; what the user himself had stays his.
+NESTED_IN_A_CLUSTER = """
+import os, subprocess, sys
+command, target, workspace = sys.argv[1:]
+assert os.environ["PYTHONPATH"].split(os.pathsep) == [os.getcwd(), os.environ["SLURMTF_RUN_FOLDER"] + "/hook", "/of/the/user"]
+assert "TF_CONFIG" in os.environ and "OMP_NUM_THREADS" in os.environ
+if os.environ["SLURMTF_ROLE"] == "worker":
+    argv = [command, "submit", "--site", "slurm", "--experiment", "inner", "--workspace", workspace, target]
+    print(subprocess.run(argv, stdout=subprocess.PIPE, text=True, check=True).stdout)
 """
 
 ENVIRONMENT = """
@@ -132,6 +144,26 @@ def test_from_inside_a_job(lab: Lab) -> None:
     assert not leaked & seen.keys()
     assert seen.get("CUDA_VISIBLE_DEVICES", "") == ""
     assert seen["SLURMTF_RUN_ID"] == folder.name
+
+
+def test_from_inside_a_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/of/the/user")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
+    target = lab.source(ENVIRONMENT) / "train.py"
+    settings = {"distributed_backend": "ps", "cpus_per_task": 2}
+    for number, site in enumerate(("local", "slurm"), 1):
+        outer = lab.submit(NESTED_IN_A_CLUSTER, script_params=[COMMAND, target, lab.workspace], compute_target=site, **settings)
+        (state,) = ended(outer)
+        assert state.status is RunStatus.COMPLETED, state.message
+        inner = Run.find(log(outer, "worker-0.out").strip(), lab.workspace)
+        assert ended(inner)[0].status is RunStatus.COMPLETED
+        seen = json.loads((inner.folder / "outputs/environ.json").read_text())
+        assert seen["PYTHONPATH"] == f"{inner.folder}/work{os.pathsep}/of/the/user"
+        assert seen["SLURMTF_ROLE"] == "main"
+        ours = {"TF_CONFIG", "TF_GRPC_REUSE_PORT", "SLURMTF_PS_HOSTS", "SLURMTF_RENDEZVOUS"}
+        assert not ours & seen.keys()
+        assert "CUDA_VISIBLE_DEVICES" not in seen or not seen["CUDA_VISIBLE_DEVICES"]
+        assert len(list((lab.workspace / "inner").iterdir())) == number
 
 
 def test_the_users_own_defaults(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,10 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slurmtf import MpiConfiguration, TensorflowConfiguration
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
 from slurmtf.estimator.arguments import to_argv
+from slurmtf.estimator.overrides import overridden
 from slurmtf.estimator.quantities import LONGEST_S, mebibytes, seconds, slurm_time
-from tests.unit.support import tensorflow
+from tests.unit.support import refused, tensorflow
 
 # --- the constructor
 
@@ -272,3 +275,49 @@ def test_sizes(text: str | int, size: float) -> None:
 def test_no_sizes(text: str) -> None:
     with pytest.raises(ValueError, match="is not a memory size"):
         mebibytes(text)
+
+
+# --- the original's spellings, and what a submission may change
+
+
+def test_the_original_configurations_are_taken_as_they_are_at_construction(source: Path) -> None:
+    mpi, servers = MpiConfiguration(), TensorflowConfiguration()
+    mpi.process_count_per_node = 4
+    servers.worker_count, servers.parameter_server_count = 2, 0
+    found = [tensorflow(source, distributed_training=mpi, node_count=2), tensorflow(source, distributed_training=servers)]
+    mpi.process_count_per_node = servers.worker_count = 9
+    assert [one.distributed_training for one in found] == [Mpi(4), ParameterServer(2, 0)]
+    late = tensorflow(source, distributed_training=MpiConfiguration(2, node_count=3))
+    assert (late.distribution, late.node_count) == (Mpi(2), 3)
+    with pytest.raises(AttributeError):
+        mpi.process_count = 4  # type: ignore[attr-defined]
+
+
+def test_original_configurations_that_can_not_be_taken(source: Path) -> None:
+    late = MpiConfiguration(2, node_count=3)
+    assert [p.where for p in refused(source, distributed_training=late, node_count=2)] == ["node_count"]
+    assert [p.where for p in refused(source, distributed_training=MpiConfiguration(0))] == ["process_count_per_node"]
+    assert [p.where for p in refused(source, Estimator, distributed_training=TensorflowConfiguration())] == [
+        "distributed_training"
+    ]
+    assert tensorflow(source, distributed_training=late, node_count=3).node_count == 3
+
+
+def test_a_submission_changes_arguments_by_name_and_not_the_estimator(source: Path) -> None:
+    estimator = tensorflow(source, script_params={"--flag": "", "--lr": 0.1, "--xs": [1, 2]}, use_gpu=True)
+    found = overridden(estimator, {"script_params": {"--lr": 0.2, 5: "x"}, "inputs": None})
+    assert found.arguments == ("--flag", "--lr", "0.2", "--xs", "1", "2", "5", "x")
+    assert estimator.arguments == ("--flag", "--lr", "0.1", "--xs", "1", "2")
+    assert (found.use_gpu, type(found)) == (True, TensorFlow)
+    assert overridden(estimator, {}) == estimator
+    assert overridden(estimator, {"script_params": ["a"]}).arguments == ("a",)
+    assert overridden(estimator, {"source_directory_data_store": "/elsewhere"}).source_directory_data_store == "/elsewhere"
+
+
+def test_what_a_submission_can_not_change(source: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        overridden(tensorflow(source), {"node_count": 2, "script_param": {}})
+    assert [problem.where for problem in caught.value.problems] == ["node_count", "script_param"]
+    assert "script_params" in caught.value.problems[1].remedy
+    with pytest.raises(SpecError, match="can't be merged"):
+        overridden(tensorflow(source, script_params=["--lr", "1"]), {"script_params": {"--lr": 2}})

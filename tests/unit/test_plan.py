@@ -248,13 +248,17 @@ TIGHT = Site(
         "short": Partition(max_time="1:00:00"),
         "cpu": Partition(gpus=False),
         "gpu": Partition(gpus=True, gpus_per_node=2),
+        "few": Partition(max_nodes=2, max_gpus=4),
     },
-    gpu=Gpu(per_node=4),
+    gpu=Gpu(types=["a100", "h100"], per_node=4, whole_nodes_when_multinode=True),
     max_cpus_per_node=64,
+    min_time="0:05:00",
     mail_works=False,
 )
 
 
+TWO: dict[str, Any] = {"node_count": 2, "distributed_backend": "multiworker", "worker_count": 2}
+TYPE = "the profile tight does not know GPUs of type '{}' ({})"
 UNKNOWN = "the profile tight does not know partition '{}' ({})"
 
 
@@ -262,14 +266,22 @@ UNKNOWN = "the profile tight does not know partition '{}' ({})"
     ("settings", "code", "warning"),
     [
         ({"partition": "shrt"}, "unknown-partition", UNKNOWN.format("shrt", "did you mean 'short'?")),
-        ({"partition": "xyz"}, "unknown-partition", UNKNOWN.format("xyz", "it knows short, cpu, gpu")),
+        ({"partition": "xyz"}, "unknown-partition", UNKNOWN.format("xyz", "it knows short, cpu, gpu, few")),
         ({"partition": "short", "time": 90}, "over-time", "partition short allows at most 1:00:00: the job may wait for ever"),
         ({"partition": "cpu", "use_gpu": True}, "no-gpus", "partition cpu has no GPUs"),
         ({"partition": "gpu", "gpus_per_node": 3}, "too-many-gpus", "3 GPUs on a node are asked for; nodes of tight have 2"),
         ({"gpus_per_node": 5}, "too-many-gpus", "5 GPUs on a node are asked for; nodes of tight have 4"),
+        ({"use_gpu": True, "gpu_type": "h1000"}, "unknown-gpu-type", TYPE.format("h1000", "did you mean 'h100'?")),
+        ({"use_gpu": True, "gpu_type": "v5e"}, "unknown-gpu-type", TYPE.format("v5e", "it knows a100, h100")),
+        ({"gpus_per_node": 1, **TWO}, "part-of-nodes", "a job of several nodes must take all 4 GPUs of each on tight, not 1: "
+         "give gpus_per_node=4, or one node"),
+        ({"partition": "few", **TWO, "node_count": 3, "worker_count": 3}, "over-nodes",
+         "partition few allows at most 2 nodes: the job may wait for ever"),
+        ({"partition": "few", "gpus_per_node": 4, **TWO}, "over-gpus",
+         "partition few allows at most 4 GPUs, 8 are asked for: it may wait for ever"),
+        ({"time": "4:30"}, "under-time", "tight wants jobs of at least 0:05:00: give a longer time"),
         ({"cpus_per_task": 65}, "too-many-cpus", "65 CPUs on a node are asked for; a job can use 64"),
         ({"mail_type": ["END"]}, "no-mail", "tight does not send mail"),
-        ({"time": "3:59"}, "short-time", "the time limit is 239 s: Slurm checks limits every 30 s and may end the job later"),
     ],
 )  # fmt: skip
 def test_warnings(source: Path, settings: dict[str, Any], code: str, warning: str) -> None:
@@ -280,8 +292,42 @@ def test_warnings(source: Path, settings: dict[str, Any], code: str, warning: st
 def test_no_warning_of_what_the_profile_does_not_know(source: Path) -> None:
     asked: dict[str, Any] = {"partition": "x", "gpus_per_node": 99, "time": "300-0", "mail_type": ["END"], "cpus_per_task": 999}
     assert planned(source, **asked).warnings == ()
-    assert planned(source, TIGHT, partition="gpu", gpus_per_node=2, time="4:00", cpus_per_task=64).warnings == ()
+    assert planned(source, TIGHT, partition="gpu", gpus_per_node=2, time="5:00", cpus_per_task=64).warnings == ()
     assert planned(source, TIGHT, partition="short", time="1:00:00").warnings == ()
+    assert planned(source, TIGHT, partition="few", gpus_per_node=2, gpu_type="a100").warnings == ()
+    assert planned(source, TIGHT, gpus_per_node=4, **TWO).warnings == ()
+
+
+def test_a_time_limit_that_slurm_can_not_keep(source: Path) -> None:
+    warning = "the time limit is 239 s: Slurm checks limits every 30 s and may end the job later [short-time]"
+    assert planned(source, time="3:59").warnings == (warning,)
+    assert planned(source, time="4:00").warnings == ()
+
+
+def test_a_new_name_of_a_parameter_beside_its_old_one(source: Path) -> None:
+    asked: dict[str, Any] = {"pip_requirements_file": "requirements.txt", "pip_requirements_file_path": "notes.txt"}
+    warning = "pip_requirements_file_path='notes.txt' is ignored: pip_requirements_file='requirements.txt' is given too. Leave "
+    assert planned(source, **asked).warnings == (f"{warning}pip_requirements_file_path out [old-name]",)
+    assert planned(source, **asked, silence=["old-name"]).warnings == ()
+    assert dataclasses.replace(tensorflow(source, **asked), node_count=1).overruled
+    assert planned(source, **{**asked, "pip_requirements_file_path": "requirements.txt"}).warnings == ()
+    assert planned(source, pip_requirements_file_path="notes.txt").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "code"),
+    [
+        ("snellius", {"partition": "gpu_a100", "gpus_per_node": 2, **TWO}, "part-of-nodes"),
+        ("narval", {"account": "def-ada", "time": "0:04:00", "use_gpu": True}, "under-time"),
+        ("narval", {"account": "def-ada", "time": 60, "use_gpu": True, "gpu_type": "a1000"}, "unknown-gpu-type"),
+        ("daint", {"account": "g1", "partition": "debug", "node_count": 3, "worker_count": 3,
+                   "distributed_backend": "multiworker"}, "over-nodes"),
+        ("sherlock", {"time": 60, "gpus_per_node": 17}, "over-gpus"),
+        ("mila", {"partition": "main", "gpus_per_node": 3}, "over-gpus"),
+    ],
+)  # fmt: skip
+def test_what_profiles_of_real_clusters_know(source: Path, name: str, settings: dict[str, Any], code: str) -> None:
+    assert f"[{code}]" in " ".join(planned(source, profile(name), **settings).warnings)
 
 
 def test_a_retired_site(source: Path) -> None:
