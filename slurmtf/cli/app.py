@@ -66,7 +66,8 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as err:
-            raise click.UsageError(f"{err.message} {did_you_mean(args[0], COMMANDS)}".strip(), ctx) from None
+            hint = did_you_mean(args[0], COMMANDS) or "'slurmtf --help' lists them"
+            raise click.UsageError(f"{err.message} {hint[0].upper()}{hint[1:]}", ctx) from None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

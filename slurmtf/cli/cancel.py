@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.runs import Run, RunState, RunStatus, cancel_runs
 
 
 @click.command("cancel")
-@click.argument("runs", nargs=-1, required=True)
+@click.argument("runs", nargs=-1, required=True, shell_complete=completing.runs)
 @workspace_option
 @json_option
 def command(runs: tuple[str, ...], workspace: str | None) -> None:

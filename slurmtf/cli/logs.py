@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from slurmtf.cli import completing
 from slurmtf.cli.follow import follow
 from slurmtf.cli.output import coloured_label, emit, json_option, note, wants_json, workspace_option
 from slurmtf.errors import Problem, RunNotFoundError
@@ -14,7 +15,7 @@ from slurmtf.runs.logs import LogReader
 
 
 @click.command("logs")
-@click.argument("run", default="last")
+@click.argument("run", default="last", shell_complete=completing.runs)
 @click.option("--follow", "-f", "following", is_flag=True, help="Go on until the run has ended.")
 @click.option("--role", default=None, help="Only this role ('worker') or task ('worker-0').")
 @click.option("--rank", type=int, default=None, help="Only the task of this rank.")
@@ -36,7 +37,15 @@ def command(run: str, following: bool, role: str | None, rank: int | None, job_l
     if following:
         sys.exit(follow(found, reader))
     if not reader.files():
-        what = "has no log" + (f" of {chosen}" if chosen else " yet")
-        raise RunNotFoundError(Problem(found.id, what, f"logs there are: {', '.join(found.tasks) or 'none'}"))
+        raise _no_log(found, chosen)
     reader.show_rest()
     note(f"the run is {found.get_status()}", dim=True)
+
+
+def _no_log(run: Run, chosen: str | None) -> RunNotFoundError:
+    what = "has no log" + (f" of {chosen}" if chosen else "")
+    if run.tasks:
+        return RunNotFoundError(Problem(run.id, what, f"logs there are: {', '.join(run.tasks)}"))
+    status = run.state.status
+    remedy = f"see 'slurmtf status {run.id}'" if status.final else f"wait for it: slurmtf logs -f {run.id}"
+    return RunNotFoundError(Problem(run.id, f"{what}: it is {status.value}", remedy))

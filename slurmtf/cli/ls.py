@@ -15,7 +15,9 @@ HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
 
 @click.command("ls")
 @click.option("--experiment", "-x", default=None, help="Only this series of runs.")
-@click.option("--number", "-n", default=20, show_default=True, help="How many, the newest first; 0 is all.")
+@click.option(
+    "--number", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="How many, the newest first; 0 is all."
+)
 @workspace_option
 @json_option
 def command(experiment: str | None, number: int, workspace: str | None) -> None:

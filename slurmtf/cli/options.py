@@ -10,10 +10,11 @@ from typing import Any
 
 import click
 
+from slurmtf.cli.completing import Completer, sites, words
 from slurmtf.cli.output import json_option
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import Problem, SpecError
-from slurmtf.estimator import Estimator
+from slurmtf.estimator import Estimator, TensorFlow
 from slurmtf.estimator.document import from_document
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.runs import Experiment
@@ -31,13 +32,20 @@ class Option:
     about: str
     kind: Any = str
     repeated: bool = False
+    completer: Completer | None = None
 
 
+FILE, FOLDER = click.Path(), click.Path(file_okay=False)
 OPTIONS = (
-    Option(("--site", "-s"), "compute_target", "Where to run: a site's name, a profile's path, or 'local'."),
-    Option(("--source",), "source_directory", "The folder to take along (default: the script's)."),
+    Option(("--site", "-s"), "compute_target", "Where to run: a site's name, a profile's path, or 'local'.", completer=sites),
+    Option(("--source",), "source_directory", "The folder to take along (default: the script's).", FOLDER),
     Option(("--nodes", "-N"), "node_count", "How many nodes.", int),
-    Option(("--backend",), "distributed_backend", "How processes divide the work: mpi, ps or multiworker."),
+    Option(
+        ("--backend",),
+        "distributed_backend",
+        "How processes divide the work: mpi, ps or multiworker.",
+        completer=words(*TensorFlow.BACKENDS),
+    ),
     Option(("--processes-per-node",), "process_count_per_node", "MPI ranks on each node.", int),
     Option(("--workers",), "worker_count", "Workers, with ps and multiworker.", int),
     Option(("--parameter-servers",), "parameter_server_count", "Parameter servers, with ps.", int),
@@ -58,7 +66,7 @@ OPTIONS = (
     Option(("--preset",), "vm_size", "One of the site's presets."),
     Option(("--framework-version",), "framework_version", "One of the site's TensorFlow versions."),
     Option(("--launcher",), "launcher", "How processes are started (default: the site's choice)."),
-    Option(("--template",), "template", "Another template for the batch script."),
+    Option(("--template",), "template", "Another template for the batch script.", FILE),
     Option(("--env", "-e"), "environment_variables", "NAME=VALUE for the script; may be secret.", repeated=True),
     Option(("--sbatch",), "sbatch", "FLAG[=VALUE]: any other flag of sbatch.", repeated=True),
     Option(("--srun",), "srun", "FLAG[=VALUE]: any other flag of srun.", repeated=True),
@@ -74,7 +82,7 @@ SOFTWARE = (
 )
 PLACE = (
     Option(("--experiment", "-x"), "experiment", "The series of runs (default: the script's name)."),
-    Option(("--workspace", "-w"), "workspace", "Where runs go; all nodes must see it."),
+    Option(("--workspace", "-w"), "workspace", "Where runs go; all nodes must see it.", FOLDER),
 )
 
 
@@ -90,14 +98,15 @@ def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed((*OPTIONS, *SOFTWARE, *PLACE)):
         wrapped = _declare(option)(wrapped)
     wrapped = click.argument("arguments", nargs=-1, type=click.UNPROCESSED)(wrapped)
-    return json_option(click.argument("target")(wrapped))
+    return json_option(click.argument("target", type=FILE)(wrapped))
 
 
 def _declare(option: Option) -> Callable[..., Any]:
     name = option.parameter
     if option.kind is bool:
         return click.option(*option.flags, name, is_flag=True, default=None, help=option.about)
-    return click.option(*option.flags, name, type=option.kind, multiple=option.repeated, default=None, help=option.about)
+    known: dict[str, Any] = {"type": option.kind, "multiple": option.repeated, "shell_complete": option.completer}
+    return click.option(*option.flags, name, default=None, help=option.about, **known)
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command that looks at runs the option ``--workspace``."""
     about = "Where the runs are (default: of your site and this machine)."
-    return click.option("--workspace", "-w", default=None, help=about)(command)
+    return click.option("--workspace", "-w", type=click.Path(file_okay=False), default=None, help=about)(command)
 
 
 def wants_json() -> bool:

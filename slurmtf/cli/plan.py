@@ -59,7 +59,7 @@ def _software(plan: LaunchPlan) -> str:
         return ""
     recipe = Recipe.of(plan.recipe)
     there = plan.shell.activation is not None and Path(plan.shell.activation.prefix).exists()
-    return f"{recipe.summary} ({'' if there else 'to be '}made for it, {recipe.name})"
+    return f"{recipe.summary} ({'' if there else 'to be '}made for it, {recipe.name})".strip()
 
 
 def _up_to(resources: Resources) -> str:

@@ -35,13 +35,23 @@ def elapsed(state: RunState) -> float | None:
     return None if began is None else (state.ended or time.time()) - began
 
 
+def _advice(run: Run, state: RunState) -> str:
+    """Return what to do about a run that failed, or has no job."""
+    if state.status is RunStatus.NOT_STARTED:
+        return "if its submission was cut off before it had a job, the next one clears it away: submit it again"
+    if state.status is not RunStatus.FAILED:
+        return ""
+    of_job = "" if state.cause == "script" else " --job"
+    return advice(state.message) or f"the log may say more: slurmtf logs{of_job} {run.id}"
+
+
 def details(run: Run, state: RunState) -> str:
     """Return all that a person wants to know of a run."""
     rows = {
         "run": run.id,
         "status": headline(state) + (f" after {duration(elapsed(state))}" if state.started else ""),
-        "why": state.message if state.status.final else hint(state.reason),
-        "advice": advice(state.message) if state.status is RunStatus.FAILED else "",
+        "why": hint(state.reason) or state.message,
+        "advice": _advice(run, state),
         "doubt": state.doubt,
         "job": f"{state.job_id}" + (f", restarted {state.attempt} times" if state.attempt else "") if state.job_id else "",
         "nodes": state.nodes,

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.output import emit, json_option, table
+from slurmtf.cli.completing import sites
+from slurmtf.cli.output import emit, json_option, note, table
 from slurmtf.documents import dump_yaml
 from slurmtf.errors import Problem, SiteError
 from slurmtf.sites import available, load
@@ -40,12 +41,16 @@ def list_() -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=sites)
 @json_option
 def show(name: str) -> None:
-    """Show what the profile NAME (or the file) comes to, inherited values included."""
-    data = _spare(asdict(load(name)))
+    """Show all that the profile NAME (or a file) comes to."""
+    site = load(name)
+    data = _spare(asdict(site))
     emit(data, dump_yaml(data).rstrip())
+    if site.storage.purge_days:
+        days = site.storage.purge_days
+        note(f"the site deletes what nobody has used for {days} days from the workspace: copy away what you want to keep")
 
 
 def _spare(data: Any) -> Any:
@@ -57,7 +62,7 @@ def _spare(data: Any) -> Any:
 
 
 @command.command("validate")
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", nargs=-1, required=True, shell_complete=sites)
 @json_option
 def validate(names: tuple[str, ...]) -> None:
     """Check profiles, by name or file. Exits with 2 when one is wrong."""

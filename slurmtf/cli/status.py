@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
+from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.cli.present import details, run_data
 from slurmtf.runs import Run
 
 
 @click.command("status")
-@click.argument("run", default="last")
+@click.argument("run", default="last", shell_complete=completing.runs)
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:

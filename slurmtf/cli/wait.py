@@ -6,13 +6,14 @@ import sys
 
 import click
 
+from slurmtf.cli import completing
 from slurmtf.cli.follow import follow
 from slurmtf.cli.output import json_option, workspace_option
 from slurmtf.runs import Run
 
 
 @click.command("wait")
-@click.argument("run", default="last")
+@click.argument("run", default="last", shell_complete=completing.runs)
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:

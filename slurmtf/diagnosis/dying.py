@@ -15,6 +15,9 @@ MEANINGS: Sequence[tuple[str, str]] = (
     (r"No module named '?([\w.]+)", "install {0} in the job's Python, or give another one (--python)"),
     (r"CUDA_ERROR_OUT_OF_MEMORY|ResourceExhaustedError", "the GPU's memory is used up: take smaller batches, or more GPUs"),
     (r"killed by signal 9", "often the node's memory is used up: ask for more (memory)"),
+    (r"reached its time limit", "give it more time (--time), and have the script save checkpoints and go on from them"),
+    (r"used more memory than it asked for", "ask for more (--mem)"),
+    (r"a node of the job failed", "nothing that the script did: submit it again"),
     (r"exit code 127", "the command was not found on the node: is the Python there (--python, --module)?"),
 )
 

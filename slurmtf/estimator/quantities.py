@@ -63,7 +63,11 @@ def check_time(name: str, time: object) -> Iterable[Problem]:
         if time is not None:
             seconds(time)  # type: ignore[arg-type]
     except (ValueError, TypeError):
-        yield Problem(name, f"{time!r} is not a time limit that Slurm knows", f"write it as {TIME_FORMATS}")
+        yield Problem(
+            name,
+            f"{time!r} is not a time limit that Slurm knows",
+            f"write it as 1:30:00 (an hour and a half), or another of {TIME_FORMATS}",
+        )
 
 
 def check_memory(name: str, memory: object) -> Iterable[Problem]:
@@ -71,7 +75,9 @@ def check_memory(name: str, memory: object) -> Iterable[Problem]:
         if memory is not None:
             mebibytes(memory)  # type: ignore[arg-type]
     except (ValueError, TypeError):
-        yield Problem(name, f"{memory!r} is not a memory size that Slurm knows", "write it as 16G, 16000M or MiB")
+        yield Problem(
+            name, f"{memory!r} is not a memory size that Slurm knows", "write it as 16G or 16000M; a number alone is MiB"
+        )
 
 
 def check_count(name: str, count: object, least: int, most: int = 1_000_000) -> Iterable[Problem]:
@@ -80,7 +86,8 @@ def check_count(name: str, count: object, least: int, most: int = 1_000_000) -> 
     if isinstance(count, bool) or not isinstance(count, int):
         yield Problem(name, f"{count!r} is not a whole number", f"give one from {least} on")
     elif not least <= count <= most:
-        yield Problem(name, f"{count} is not between {least} and {most}", f"give a number from {least} on")
+        remedy = f"give a number from {least} on" if count < least else f"give at most {most}"
+        yield Problem(name, f"{count} is not between {least} and {most}", remedy)
 
 
 def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Problem]:

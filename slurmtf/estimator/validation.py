@@ -93,6 +93,9 @@ def _source(estimator: Estimator) -> Iterable[Problem]:
     if not script.is_relative_to(source):
         remedy = "move the script into source_directory, or give the folder above both as source_directory"
         yield Problem("entry_script", f"{script} lies outside source_directory {source}", remedy)
+    elif script.is_dir():
+        inside = next(iter(sorted(script.glob("*.py"))), script / "train.py").relative_to(source)
+        yield Problem("entry_script", f"{script} is a folder", f"give the script in it, {inside} for example")
     elif not script.is_file():
         near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
         yield Problem("entry_script", f"{script} does not exist", near or "give the script's path in source_directory")

@@ -138,15 +138,15 @@ class Run:
                 state, journal_size = self.state, size
                 pause = FIRST_STATE_POLL_S if state != known else min(pause * 1.5, LAST_STATE_POLL_S)
                 next_look = time.monotonic() + pause
+                if reader and state.status.final:
+                    reader.show_rest()
                 if on_state and state != known:
                     on_state(state)
                 known = state
+            if known and known.status.final:
+                return known
             if reader:
                 reader.show_new()
-            if known and known.status.final:
-                if reader:
-                    reader.show_rest()
-                return known
             time.sleep(LOG_POLL_S if pause > LOG_POLL_S else pause)
 
     @property

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError
 
-UNREACHABLE = re.compile(r"Unable to contact slurm|Socket timed out|Connection refused|Could not establish a configuration")
+UNREACHABLE = re.compile(r"Unable to contact slurm|Socket timed out|Connection refused")
 MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
+    (r"Could not establish a configuration", (), "this machine knows no cluster: submit from a login node, or set SLURM_CONF"),
     (r"mutually exclusive", (), "leave one of them out"),
     (r"[Ii]nvalid partition|partition not available", ("partition",), "give a partition that exists: 'sinfo -s' lists them"),
     (r"[Ii]nvalid account", ("account", "partition"), "give an account of yours: 'sacctmgr show associations user=$USER'"),

@@ -59,7 +59,7 @@ print(subprocess.run(argv, env=left, stdout=subprocess.PIPE, text=True, check=Tr
 NESTED_IN_A_CLUSTER = """
 import os, subprocess, sys
 command, target, workspace = sys.argv[1:]
-assert os.environ["PYTHONPATH"].split(os.pathsep) == [os.getcwd(), os.environ["SLURMTF_RUN_FOLDER"] + "/hook", "/of/the/user"]
+assert os.environ["PYTHONPATH"].split(os.pathsep) == [os.getcwd(), "/of/the/user"]
 assert "TF_CONFIG" in os.environ and "OMP_NUM_THREADS" in os.environ
 if os.environ["SLURMTF_ROLE"] == "worker":
     argv = [command, "submit", "--site", "slurm", "--experiment", "inner", "--workspace", workspace, target]

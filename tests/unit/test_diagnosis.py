@@ -34,6 +34,8 @@ def test_a_reason_that_means_wait(reason: str) -> None:
         ("ModuleNotFoundError: No module named 'sklearn.datasets'", "install sklearn.datasets in the job's Python"),
         ("OMPI was not built with SLURM's PMI support", "srun can't start this MPI"),
         ("main-0 was killed by signal 9 (SIGKILL)", "often the node's memory is used up"),
+        ("the job reached its time limit", "give it more time"),
+        ("the job used more memory than it asked for", "ask for more"),
         ("main-0 ended with exit code 127", "the command was not found on the node"),
     ],
 )

@@ -25,7 +25,8 @@ NAMES = "use letters, digits and underscores"
 LOGS = "read it with 'slurmtf logs'"
 FLAG = "write it as the man page does, for example 'hint'"
 PLAIN = "give a text, a number or true, or a list of texts"
-TIMES = f"write it as {TIME_FORMATS}"
+TIMES = f"write it as 1:30:00 (an hour and a half), or another of {TIME_FORMATS}"
+MEMORY = "write it as 16G or 16000M; a number alone is MiB"
 FROM_0, FROM_1 = "give a number from 0 on", "give a number from 1 on"
 MILLION = "is not between 1 and 1000000"
 
@@ -33,7 +34,7 @@ SOURCE: list[Case] = [
     ({"entry_script": "trian.py"}, "entry_script: {source}/trian.py does not exist", "did you mean 'train.py'?"),
     ({"entry_script": "nothing/alike"}, "entry_script: {source}/nothing/alike does not exist", IN_FOLDER),
     ({"entry_script": "a\0b.py"}, "entry_script: {source}/a\0b.py does not exist", IN_FOLDER),
-    ({"entry_script": "sub"}, "entry_script: {source}/sub does not exist", IN_FOLDER),
+    ({"entry_script": "sub"}, "entry_script: {source}/sub is a folder", "give the script in it, sub/main.py for example"),
     ({"entry_script": "../x.py"}, "entry_script: {parent}/x.py lies outside source_directory {source}", MOVE),
     ({"entry_script": "/etc/passwd"}, "entry_script: /etc/passwd lies outside source_directory {source}", MOVE),
     ({"entry_script": "notes.txt"}, "entry_script: notes.txt is not a Python script",
@@ -94,7 +95,7 @@ COUNTS: list[Case] = [
     # 1.3, 6
     ({"node_count": 0}, f"node_count: 0 {MILLION}", FROM_1),
     ({"node_count": -1}, f"node_count: -1 {MILLION}", FROM_1),
-    ({"node_count": 10**9, "distributed_backend": "mpi"}, f"node_count: 1000000000 {MILLION}", FROM_1),
+    ({"node_count": 10**9, "distributed_backend": "mpi"}, f"node_count: 1000000000 {MILLION}", "give at most 1000000"),
     ({"node_count": "2"}, "node_count: '2' is not a whole number", "give one from 1 on"),
     ({"node_count": 1.5}, "node_count: 1.5 is not a whole number", "give one from 1 on"),
     ({"node_count": True}, "node_count: True is not a whole number", "give one from 1 on"),
@@ -148,9 +149,9 @@ QUANTITIES: list[Case] = [
     ({"time": 0}, "time: 0 is not a time limit that Slurm knows", TIMES),
     ({"time": -5}, "time: -5 is not a time limit that Slurm knows", TIMES),
     ({"time": "400-0"}, "time: '400-0' is not a time limit that Slurm knows", TIMES),
-    ({"memory": "16 GB"}, "memory: '16 GB' is not a memory size that Slurm knows", "write it as 16G, 16000M or MiB"),
-    ({"memory": "16G\n"}, "memory: '16G\\n' is not a memory size that Slurm knows", "write it as 16G, 16000M or MiB"),
-    ({"memory": -1}, "memory: -1 is not a memory size that Slurm knows", "write it as 16G, 16000M or MiB"),
+    ({"memory": "16 GB"}, "memory: '16 GB' is not a memory size that Slurm knows", MEMORY),
+    ({"memory": "16G\n"}, "memory: '16G\\n' is not a memory size that Slurm knows", MEMORY),
+    ({"memory": -1}, "memory: -1 is not a memory size that Slurm knows", MEMORY),
     ({"max_run_duration_seconds": 0}, f"max_run_duration_seconds: 0 is not between 1 and {LONGEST_S}", FROM_1),
     ({"max_run_duration_seconds": 60, "time": 1}, "max_run_duration_seconds: says the same as time", "give one of them"),
     ({"use_gpu": True, "gpus_per_node": 0}, "gpus_per_node: is 0, but use_gpu is true", "leave one of them out"),

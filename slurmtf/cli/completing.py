@@ -1,0 +1,48 @@
+"""What the shell offers on Tab. It asks no Slurm and fails silently: a completion is no place for an error."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from slurmtf.errors import SlurmtfError
+
+SHOWN_RUNS = 50
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+
+
+def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Offer the newest runs."""
+    from slurmtf.runs.workspace import known_workspaces, run_folders  # noqa: PLC0415
+
+    try:
+        found: list[Path] = run_folders(known_workspaces(ctx.params.get("workspace")))
+    except (SlurmtfError, OSError):
+        return []
+    return _of(["last", *(folder.name for folder in found[:SHOWN_RUNS])], incomplete)
+
+
+def sites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Offer the profiles that can be named, or files where a path has been begun."""
+    from slurmtf.sites import available  # noqa: PLC0415
+
+    if os.sep in incomplete or incomplete.startswith("."):
+        return [CompletionItem(incomplete, type="file")]
+    return _of(available(), incomplete)
+
+
+def words(*known: str) -> Completer:
+    """Offer these."""
+
+    def offer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+        return _of(known, incomplete)
+
+    return offer
+
+
+def _of(known: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(word) for word in known if word.startswith(incomplete)]
