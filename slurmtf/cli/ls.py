@@ -8,6 +8,7 @@ from slurmtf.cli.output import clock, colour, duration, emit, json_option, works
 from slurmtf.cli.present import elapsed, run_data
 from slurmtf.runs import Run, RunState
 from slurmtf.runs.status import states_of
+from slurmtf.runs.tags import has_tags, parsed
 from slurmtf.runs.workspace import known_workspaces, run_folders
 
 HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
@@ -18,12 +19,13 @@ HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
 @click.option(
     "--number", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="How many, the newest first; 0 is all."
 )
+@click.option("--tag", "tags", multiple=True, help="NAME[=VALUE]: only the runs that have this tag.")
 @workspace_option
 @json_option
-def command(experiment: str | None, number: int, workspace: str | None) -> None:
+def command(experiment: str | None, number: int, tags: tuple[str, ...], workspace: str | None) -> None:
     """List the runs, newest first."""
     workspaces = known_workspaces(workspace)
-    folders = run_folders(workspaces, experiment)
+    folders = [folder for folder in run_folders(workspaces, experiment) if has_tags(folder, parsed(tags))]
     shown = folders[:number] if number else folders
     runs = [(Run(folder), state) for folder, state in zip(shown, states_of(shown), strict=True)]
     if not runs:

@@ -18,6 +18,7 @@ from slurmtf.estimator import Estimator, TensorFlow
 from slurmtf.estimator.document import from_document
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.runs import Experiment
+from slurmtf.runs.tags import parsed
 
 MAPPINGS = ("environment_variables", "environment_definition", "sbatch", "srun")
 PAIRS = ("environment_variables", "sbatch", "srun")
@@ -81,6 +82,7 @@ SOFTWARE = (
     Option(("--conda-file",), "conda_dependencies_file", "A conda environment file, relative to the source."),
 )
 PLACE = (
+    Option(("--tag",), "tags", "NAME[=VALUE] to find the run by: slurmtf ls --tag NAME.", repeated=True),
     Option(("--experiment", "-x"), "experiment", "The series of runs (default: the script's name)."),
     Option(("--workspace", "-w"), "workspace", "Where runs go; all nodes must see it.", FOLDER),
 )
@@ -115,6 +117,7 @@ class Training:
 
     estimator: Estimator
     experiment: Experiment
+    tags: dict[str, str | None]
 
 
 def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> Training:
@@ -128,7 +131,7 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
     else:
         estimator = from_document(_bare_document(), Path(), _of_script(target, overrides))
     name = options["experiment"] or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(estimator.script).stem).strip("-_")[:36] or "run"
-    return Training(estimator, Experiment(name, options["workspace"]))
+    return Training(estimator, Experiment(name, options["workspace"]), parsed(options["tags"]))
 
 
 def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:

@@ -55,6 +55,7 @@ def details(run: Run, state: RunState) -> str:
         "doubt": state.doubt,
         "job": f"{state.job_id}" + (f", restarted {state.attempt} times" if state.attempt else "") if state.job_id else "",
         "nodes": state.nodes,
+        "tags": ", ".join(f"{name}={value}" if value else name for name, value in run.tags.items()),
         "submitted": clock(state.submitted),
         "started": clock(state.started),
         "ended": clock(state.ended),

@@ -35,4 +35,4 @@ def submit(training: Training) -> Run:
     if training.estimator.compute_target is None and default_site() == "local" and shutil.which("sbatch"):
         note("this runs on this very machine, not in Slurm: give --site, or set default_site", fg="yellow")
     note(f"submitting {training.estimator.script} from {training.estimator.source_directory}", dim=True)
-    return training.experiment.submit(training.estimator, tell=lambda step: note(step, dim=True))
+    return training.experiment.submit(training.estimator, training.tags, tell=lambda step: note(step, dim=True))

@@ -6,7 +6,7 @@ import getpass
 import platform
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from slurmtf.estimator import Estimator
 from slurmtf.estimator.overrides import overridden
 from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
 from slurmtf.runs.run import Run
+from slurmtf.runs.tags import settled
 from slurmtf.runs.workspace import check_experiment, new_run_id, run_folders, workspace_of
 from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path
@@ -50,30 +51,37 @@ class Experiment:
         prepared = self._prepare(estimator, run_id).submission
         return prepared.plan, prepared.script
 
-    def submit(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None, **overrides: Any) -> Run:
+    def submit(
+        self,
+        estimator: Estimator,
+        tags: Mapping[str, object] | None = None,
+        *,
+        tell: Callable[[str], None] | None = None,
+        **overrides: Any,
+    ) -> Run:
         """Submit a training and return its run at once.
 
         The environment that it asks for is made first, when it has not been: ``tell`` is told each step. ``script_params``,
         ``inputs`` and ``source_directory_data_store`` hold for this run instead of the estimator's; a mapping of
-        ``script_params`` replaces only the arguments that it names.
+        ``script_params`` replaces only the arguments that it names. ``tags`` are for finding the run again.
 
         Raises an InputError when the run can't be had as asked, and then nothing is left behind; SlurmError when Slurm does
         not answer.
         """
         here = replace(self, workspace=overrides.get("source_directory_data_store") or self.workspace)
-        return here._submit(overridden(estimator, overrides), tell or _silent)
+        return here._submit(overridden(estimator, overrides), settled(tags), tell or _silent)
 
-    def _submit(self, estimator: Estimator, tell: Callable[[str], None]) -> Run:
+    def _submit(self, estimator: Estimator, tags: dict[str, str], tell: Callable[[str], None]) -> Run:
         prepared = self._prepare(estimator, None)
         place = prepared.submission.plan.run
         check_scheduler(prepared.submission.plan)
         tidy(Path(place.workspace))
         if prepared.building is None or prepared.building.is_there():
-            return Run(submit(prepared.submission).folder)
+            return prepared.submit(tags)
         making = provide(prepared.building, tell)
         try:
             complete = self._prepare(estimator, place.run_id, making.job_id if making else None)
-            return Run(submit(complete.submission).folder)
+            return complete.submit(tags)
         except InputError:
             withdraw(prepared.building, making)
             raise
@@ -119,6 +127,10 @@ class _Prepared:
 
     submission: Submission
     building: Building | None
+
+    def submit(self, tags: dict[str, str]) -> Run:
+        submission = self.submission
+        return Run(submit(replace(submission, receipt={**submission.receipt, "tags": tags})).folder)
 
 
 def _silent(text: str) -> None:  # noqa: ARG001

@@ -19,6 +19,7 @@ from slurmtf.files import read_json
 from slurmtf.runs.cancelling import cancel_runs
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.status import RunState, RunStatus, states_of
+from slurmtf.runs.tags import tags_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
 from slurmtf.submit.record import adopt, current_record, read_record
 
@@ -63,6 +64,11 @@ class Run:
         return read_json(self.layout.receipt)
 
     @property
+    def tags(self) -> dict[str, str]:
+        """What the user called the run, to find it again."""
+        return tags_of(self.folder)
+
+    @property
     def job(self) -> Any:
         """The submitit job: ``done()``, ``result()``, ``exception()``, ``stdout()`` ... None while there is none."""
         record = current_record(self.layout)
@@ -98,6 +104,7 @@ class Run:
             "submittedTimeUtc": _utc(state.submitted),
             "startTimeUtc": _utc(state.started),
             "endTimeUtc": _utc(state.ended),
+            "tags": self.tags,
             "warnings": plan["warnings"],
             "runDefinition": plan["estimator"],
             "logFiles": {name: str(self.folder / name) for name in self.get_file_names() if name.startswith("logs/")},

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf import Run, RunStatus
+from slurmtf import Experiment, Run, RunStatus, TensorFlow
 from slurmtf.cli.app import COMMANDS
+from slurmtf.errors import SpecError
 
 from .support import (
     COMMAND,
@@ -32,6 +33,7 @@ from .support import (
     here,
     in_status,
     job_of,
+    log,
     problems,
     slurmtf,
     states,
@@ -214,6 +216,66 @@ def test_errors_have_the_same_envelope(lab: Lab) -> None:
 def test_schema_and_completion(lab: Lab) -> None:
     assert lab.data("schema")["properties"]["entry_script"]
     assert "slurmtf" in lab.data("completion", "bash")["script"]
+
+
+def completed(lab: Lab, *words: str) -> list[str]:
+    """What bash offers on Tab after these words."""
+    asked = {"_SLURMTF_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(["slurmtf", *words]), "COMP_CWORD": str(len(words))}
+    return lab.slurmtf(env=asked).stdout.split()
+
+
+def test_tags(lab: Lab) -> None:
+    source = lab.source(HELLO)
+    script = str(source / "train.py")
+    plain = lab.slurmtf("submit", "--site", "local", script).stdout.strip()
+    tagged = lab.slurmtf("submit", "--site", "local", script, "--tag", "stage=pilot", "--tag", "good").stdout.strip()
+    other = Experiment("lab", lab.workspace).submit(TensorFlow(source, compute_target="local"), tags={"stage": 2})
+    assert [run["id"] for run in lab.data("ls", "--tag", "stage")] == [other.id, tagged]
+    assert [run["id"] for run in lab.data("ls", "--tag", "stage=pilot")] == [tagged]
+    assert {run["id"] for run in lab.data("ls")} == {plain, tagged, other.id}
+    assert (other.tags, other.get_details()["tags"]) == ({"stage": "2"}, {"stage": "2"})
+    assert "tags       stage=pilot, good\n" in lab.slurmtf("status", tagged).stdout
+    assert lab.data("ls", "--tag", "stage=", "--tag", "good") == []
+    (problem,) = problems(lab.slurmtf("submit", script, "--tag", "=x", "--json"))
+    assert problem["where"] == "tags"
+    ended(*(Run.find(name, lab.workspace) for name in (plain, tagged, other.id)))
+
+
+def test_overrides(lab: Lab) -> None:
+    estimator = TensorFlow(
+        lab.source("import sys; print(*sys.argv[1:])"), compute_target="local", script_params={"--a": 1, "--b": 2}
+    )
+    elsewhere = lab.folder / "elsewhere"
+    run = Experiment("lab", lab.workspace).submit(
+        estimator, script_params={"--b": 3}, source_directory_data_store=str(elsewhere)
+    )
+    ended(run)
+    assert (log(run), run.folder.parents[1]) == ("--a 1 --b 3\n", elsewhere)
+    assert estimator.arguments == ("--a", "1", "--b", "2")
+    with pytest.raises(SpecError, match="node_count: can't be changed by a submission"):
+        Experiment("lab", lab.workspace).submit(estimator, node_count=2)
+    assert not lab.workspace.exists()
+
+
+def test_tab(lab: Lab) -> None:
+    run = lab.submit(HELLO, sbatch={"hold": True})
+    assert completed(lab, "sta") == ["plain,status"]
+    assert completed(lab, "status", "la") == ["plain,last", f"plain,{run.id}"]
+    assert completed(lab, "run", "--site", "sl") == ["plain,slurm"]
+    assert completed(lab, "run", "--site", "./sl") == ["file,./sl"]
+    assert completed(lab, "run", "--backend", "m") == ["plain,mpi", "plain,multiworker"]
+    assert completed(lab, "run", "tra") == ["file,tra"]
+    assert completed(lab, "submit", "--workspace", "/t") == ["dir,/t"]
+    run.cancel()
+
+
+def test_logs_that_are_not_there_yet(lab: Lab) -> None:
+    run = lab.submit(HELLO, sbatch={"hold": True})
+    told = lab.slurmtf("logs", run.id).stderr
+    assert f"{run.id}: has no log: it is Queued\n    -> wait for it: slurmtf logs -f {run.id}" in told
+    run.cancel()
+    ended(run)
+    assert f"see 'slurmtf status {run.id}'" in lab.slurmtf("logs", run.id).stderr
 
 
 def test_help_of_every_command() -> None:

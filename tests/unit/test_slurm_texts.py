@@ -353,6 +353,13 @@ def test_slurm_that_does_not_answer_refuses_nothing(told: str) -> None:
     assert error.problems[0].remedy == "try again; 'sinfo' tells whether Slurm answers"
 
 
+def test_a_machine_that_knows_no_cluster_submits_nothing() -> None:
+    error = refusal("sbatch: error: fetch_config: failed\nsbatch: fatal: Could not establish a configuration source\n", SCRIPT)
+    assert (type(error), error.exit_code) == (RefusedError, 2)
+    assert error.problems[0].what == "fetch_config: failed; Could not establish a configuration source"
+    assert "set SLURM_CONF" in error.problems[0].remedy
+
+
 def test_sbatch_that_says_nothing() -> None:
     (problem,) = refusal("\n", SCRIPT).problems
     assert (problem.where, problem.what) == ("sbatch", "refused the job and said nothing")

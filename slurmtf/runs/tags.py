@@ -1,0 +1,37 @@
+"""What a user calls a run, to find it again: names with values, in its receipt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from slurmtf.agent.layout import RunLayout
+from slurmtf.errors import Problem, SpecError
+from slurmtf.files import read_json
+
+
+def tags_of(folder: str | Path) -> dict[str, str]:
+    """Return the tags of a run."""
+    return dict(read_json(RunLayout(str(folder)).receipt).get("tags") or {})
+
+
+def settled(tags: Mapping[str, object] | None) -> dict[str, str]:
+    """Return tags as texts; a value of None is none. Raises SpecError."""
+    found = {name: "" if value is None else str(value) for name, value in (tags or {}).items()}
+    wrong = [(name, value) for name, value in found.items() if not name or "=" in name or not (name + value).isprintable()]
+    if wrong:
+        remedy = "a name has no '=', and both are printable"
+        raise SpecError(*(Problem("tags", f"{name!r}: {value!r} can't be a tag", remedy) for name, value in wrong))
+    return found
+
+
+def parsed(texts: Iterable[str]) -> dict[str, str | None]:
+    """Return the tags that ``NAME`` and ``NAME=VALUE`` mean; the value of the first is None."""
+    parts = [text.partition("=") for text in texts]
+    return {name: value if equals else None for name, equals, value in parts}
+
+
+def has_tags(folder: Path, wanted: Mapping[str, str | None]) -> bool:
+    """Tell whether a run has the tags; None stands for any value."""
+    own = tags_of(folder) if wanted else {}
+    return all(name in own and value in (None, own[name]) for name, value in wanted.items())
