@@ -10,24 +10,28 @@ from slurmtf.agent.layout import RunLayout
 from slurmtf.agent.surroundings import GPU_VARIABLES
 from slurmtf.slurm import commands
 
+OURS = re.compile(
+    r"SLURMTF_(RUN_ID|EXPERIMENT|RUN_FOLDER|ROLE|INDEX|RANK|LOCAL_RANK|WORLD_SIZE|ADDRESS|[A-Z]+_HOSTS"
+    r"|EXPECTED_WORLD|TF_CONFIG_FILE|RENDEZVOUS|RENDEZVOUS_KEY|TASK)"
+)
+"""The agent's own variables, which say who a task is. The user's settings begin with SLURMTF_ too."""
 OF_A_RUN = re.compile(
-    r"SLURMTF_(RUN_ID|EXPERIMENT|RUN_FOLDER|ROLE|INDEX|RANK|LOCAL_RANK|WORLD_SIZE|ADDRESS|[A-Z]+_HOSTS)"
-    r"|SLURMTF_(EXPECTED_WORLD|TF_CONFIG_FILE|RENDEZVOUS|RENDEZVOUS_KEY|TASK)"
-    r"|TF_CONFIG|TF_GRPC_REUSE_PORT|HOROVOD_(GLOO_[A-Z_]+|CONTROLLER|CPU_OPERATIONS)"
+    r"TF_CONFIG|TF_GRPC_REUSE_PORT|HOROVOD_(GLOO_[A-Z_]+|CONTROLLER|CPU_OPERATIONS)"
     r"|(OMP_NUM|TF_NUM_INTRAOP|TF_NUM_INTEROP)_THREADS"
 )
-"""What the agent gives to a task: who it is, with whom it works, and a share of its node. The next run gets its own."""
+"""What else the agent gives to a task: with whom it works, and a share of its node. Outside of a run it is the user's."""
 
 
 def without_run(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what slurmtf put there for a run; outside of one it stays as it is."""
+    """Return an environment without what slurmtf put there for a run. The next run gets its own."""
+    kept = {name: value for name, value in environ.items() if not OURS.fullmatch(name)}
     folder = environ.get("SLURMTF_RUN_FOLDER")
     if not folder:
-        return dict(environ)
-    kept = {name: value for name, value in environ.items() if not OF_A_RUN.fullmatch(name)}
+        return kept
     own = (RunLayout(folder).work, RunLayout(folder).hook)
     path = [entry for entry in kept.pop("PYTHONPATH", "").split(os.pathsep) if entry and entry not in own]
-    return {**kept, **({"PYTHONPATH": os.pathsep.join(path)} if path else {})}
+    others = {name: value for name, value in kept.items() if not OF_A_RUN.fullmatch(name)}
+    return {**others, **({"PYTHONPATH": os.pathsep.join(path)} if path else {})}
 
 
 def of_local_run(environ: Mapping[str, str]) -> dict[str, str]:
