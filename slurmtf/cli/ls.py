@@ -29,7 +29,8 @@ def command(experiment: str | None, number: int, tags: tuple[str, ...], workspac
     shown = folders[:number] if number else folders
     runs = [(Run(folder), state) for folder, state in zip(shown, states_of(shown), strict=True)]
     if not runs:
-        emit([], f"no runs in {', '.join(map(str, workspaces))}")
+        such = "such " if experiment or tags else ""
+        emit([], f"no {such}runs in {', '.join(map(str, workspaces))}; --workspace names another place")
         return
     text = table_of(runs)
     if len(folders) > len(shown):

@@ -53,7 +53,7 @@ class LogReader:
     def files(self) -> list[Path]:
         """Return the logs to read: task by task, its output before its errors."""
         if self._job_log:
-            return [self._folder / "job.log"]
+            return [path for path in [self._folder / "job.log"] if path.exists()]
         found = [path for stream in STREAMS for path in self._folder.glob(f"*.{stream}")]
         chosen = [path for path in found if self._role is None or _matches(path.stem, self._role)]
         return sorted(chosen, key=lambda path: (path.stem, STREAMS.index(path.suffix[1:])))

@@ -136,13 +136,19 @@ class Run:
         return self.get_details()
 
     def follow(self, reader: LogReader | None, on_state: Callable[[RunState], None] | None) -> RunState:
-        """Wait until the run has ended; print what ``reader`` reads, tell ``on_state`` each change. Returns the end."""
+        """Wait until the run has ended; print what ``reader`` reads, tell ``on_state`` each change. Returns the end.
+
+        Raises RunNotFoundError when the run's folder is removed meanwhile.
+        """
         known, pause, next_look = None, FIRST_STATE_POLL_S, 0.0
         journal_size = -1
         while True:
             size = _size(self.layout.journal)
             if time.monotonic() >= next_look or size != journal_size:
                 state, journal_size = self.state, size
+                if not is_run(self.folder):
+                    what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
+                    raise RunNotFoundError(Problem(self.id, what, "'slurmtf ls' lists the runs that there are"))
                 pause = FIRST_STATE_POLL_S if state != known else min(pause * 1.5, LAST_STATE_POLL_S)
                 next_look = time.monotonic() + pause
                 if reader and state.status.final:

@@ -108,6 +108,9 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
         several = ", ".join(folder.name for folder in found[:5])
         raise RunNotFoundError(Problem(name, f"means {len(found)} runs: {several}", "give more of the id"))
     searched = ", ".join(map(str, workspaces))
+    if not folders:
+        remedy = "start one with 'slurmtf run SCRIPT', or name another workspace (--workspace)"
+        raise RunNotFoundError(Problem(name, f"there are no runs in {searched}", remedy))
     hint = did_you_mean(name, (folder.name for folder in folders)) or f"'slurmtf ls' lists the runs in {searched}"
     raise RunNotFoundError(Problem(name, "there is no such run", hint))
 

@@ -60,19 +60,19 @@ def available() -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def load(name: str | Path) -> Site:
+def load(name: str | Path, where: str = "site") -> Site:
     """Return the site of that name, or of that path (anything with a slash, or ending in ``.yaml``).
 
-    Raises SiteError with file, line and key of everything that is wrong.
+    ``where`` is who names it. Raises SiteError with file, line and key of everything that is wrong.
     """
-    return _read(_find(str(name), "compute_target", Path()))
+    return _read(_find(str(name), where, Path()))
 
 
 def resolve_target(target: object) -> Site:
     """Return the site of an estimator's ``compute_target``; None is the user's default site, else ``local``."""
     if isinstance(target, Site):
         return target
-    return load(str(target) if target else default_site())
+    return load(str(target) if target else default_site(), "compute_target")
 
 
 def default_site() -> str:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -276,6 +277,28 @@ def test_logs_that_are_not_there_yet(lab: Lab) -> None:
     run.cancel()
     ended(run)
     assert f"see 'slurmtf status {run.id}'" in lab.slurmtf("logs", run.id).stderr
+    assert f"see 'slurmtf status {run.id}'" in lab.slurmtf("logs", "--job", run.id).stderr
+
+
+def test_where_there_are_no_runs(lab: Lab) -> None:
+    assert lab.slurmtf("ls").stdout == f"no runs in {lab.workspace}; --workspace names another place\n"
+    (problem,) = problems(lab.slurmtf("status", "--json"))
+    assert problem["what"] == f"there are no runs in {lab.workspace}"
+    ended(lab.submit(HELLO, compute_target="local"))
+    assert lab.slurmtf("ls", "-x", "other").stdout.startswith("no such runs in ")
+    assert problems(lab.slurmtf("status", "zzz", "--json"))[0]["what"] == "there is no such run"
+
+
+def test_a_run_that_is_removed_while_it_is_followed(lab: Lab) -> None:
+    run = lab.submit(HELLO, sbatch={"hold": True})
+    job_id = job_of(run)
+    following = subprocess.Popen([COMMAND, "logs", "-f", run.folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert following.stderr
+    assert "Queued" in following.stderr.readline()
+    shutil.rmtree(run.folder)
+    assert "its folder is gone" in following.communicate(timeout=SECONDS)[1]
+    assert following.returncode == 2
+    call("scancel", job_id)
 
 
 def test_help_of_every_command() -> None:

@@ -237,9 +237,11 @@ def test_every_profile_that_can_be_named_is_listed_once(home: Path) -> None:
 
 
 def test_a_site_that_nobody_knows() -> None:
-    assert complaints("sherlok") == ["compute_target: there is no site 'sherlok'\n    -> did you mean 'sherlock'?"]
+    assert complaints("sherlok") == ["site: there is no site 'sherlok'\n    -> did you mean 'sherlock'?"]
     (complaint,) = complaints("zzz")
     assert "known sites: " in complaint
+    with pytest.raises(SiteError, match="compute_target: there is no site 'zzz'"):
+        resolve_target("zzz")
     assert "slurm" in complaint
 
 
