@@ -84,8 +84,11 @@ class Run:
 
     @property
     def state(self) -> RunState:
-        """What is known of the run now."""
+        """What is known of the run now. Raises RunNotFoundError when its folder has been removed."""
         if read_record(self.layout) is None:
+            if not is_run(self.folder):
+                what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
+                raise RunNotFoundError(Problem(self.id, what, "'slurmtf ls' lists the runs that there are"))
             adopt(self.layout)
         return states_of([self.folder])[0]
 
@@ -146,9 +149,6 @@ class Run:
             size = _size(self.layout.journal)
             if time.monotonic() >= next_look or size != journal_size:
                 state, journal_size = self.state, size
-                if not is_run(self.folder):
-                    what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
-                    raise RunNotFoundError(Problem(self.id, what, "'slurmtf ls' lists the runs that there are"))
                 pause = FIRST_STATE_POLL_S if state != known else min(pause * 1.5, LAST_STATE_POLL_S)
                 next_look = time.monotonic() + pause
                 if reader and state.status.final:

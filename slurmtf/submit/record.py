@@ -81,7 +81,7 @@ def _record_in_journal(layout: RunLayout, plan: dict[str, Any]) -> JobRecord | N
 
 
 def _record_in_queue(plan: dict[str, Any]) -> JobRecord | None:
-    if plan["scheduler"] != "slurm":
+    if plan.get("scheduler") != "slurm":  # or the run has just been removed
         return None
     jobs = SlurmClient(plan["cluster"]).mine()
     job_id = next((job.job_id for job in jobs if job.folder == plan["run"]["folder"]), None)
