@@ -42,7 +42,8 @@ def _advice(run: Run, state: RunState) -> str:
     if state.status is not RunStatus.FAILED:
         return ""
     of_job = "" if state.cause == "script" else " --job"
-    return advice(state.message) or f"the log may say more: slurmtf logs{of_job} {run.id}"
+    told = "the last lines of" in state.message
+    return advice(state.message) or ("" if told else f"the log may say more: slurmtf logs{of_job} {run.id}")
 
 
 def details(run: Run, state: RunState) -> str:
