@@ -66,7 +66,8 @@ def home(software: Software) -> str:
     """Return where the packages of a software are, as a person calls it."""
     if software.recipe and not software.image:
         return f"the environment {software.recipe.name} ({software.recipe.summary})"
-    return software.image or software.prefix or software.python
+    named = software.python if "/" in software.python else software.executable or software.python
+    return software.image or software.prefix or named
 
 
 def _remedy(module: str, software: Software, needed: Iterable[str]) -> str:
@@ -75,9 +76,9 @@ def _remedy(module: str, software: Software, needed: Iterable[str]) -> str:
         return f"build {package} into the image, or take one that has it"
     if software.recipe:
         return f"add pip_packages=['{package}']"
-    packages = sorted({distribution(one) for one in needed})
+    packages = sorted({package, *map(distribution, needed)})
     made = f"have an environment made of all that it needs: pip_packages={packages}"
-    if software.modules:
+    if "/" not in software.python:
         return f"load a module that brings {package}, or {made}"
     return f"install it there: {software.python} -m pip install {package}; or {made}"
 

@@ -123,6 +123,7 @@ def _with_answer(software: Software, facts: dict[str, Any] | None) -> Software:
     horovod = facts["horovod"]
     return replace(
         software,
+        executable=facts["executable"],
         packages=facts["packages"],
         missing=frozenset(facts["missing"]),
         gpu_build=facts["gpu_build"],

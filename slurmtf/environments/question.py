@@ -98,7 +98,8 @@ def head_of(path: str) -> bytes:
 
 def main() -> None:
     asked = json.loads(sys.argv[1])
-    facts: "dict[str, object]" = {"packages": packages(), "gpu_build": is_gpu_build(), "horovod": horovod()}
+    facts: "dict[str, object]" = {"executable": sys.executable, "packages": packages()}
+    facts.update(gpu_build=is_gpu_build(), horovod=horovod())
     sys.path[:0] = asked["folders"]
     facts["missing"] = [module for module in asked["modules"] if is_missing(module, asked["folders"])]
     sys.stdout.write("\n" + MARK + json.dumps(facts) + "\n")

@@ -31,6 +31,8 @@ class Software:
     variables: dict[str, str] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
     """The version of each package that is installed; empty when that is not known."""
+    executable: str = ""
+    """The path of that interpreter, as it tells; empty when it can't be asked."""
     missing: frozenset[str] = frozenset()
     """The modules that the script needs and that are not there."""
     gpu_build: bool | None = None

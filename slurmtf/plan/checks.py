@@ -52,7 +52,8 @@ def _absent(script: ScriptFacts, software: Software) -> Iterable[Import]:
 
 
 def _missing(found: Import, script: ScriptFacts, software: Software) -> Problem:
-    needed = [one.module for one in script.foreign if one.need is Need.CERTAIN and one.module not in sys.stdlib_module_names]
+    others = {*sys.stdlib_module_names, *script.places}
+    needed = [one.module for one in script.foreign if one.need is Need.CERTAIN and one.module not in others]
     return check.missing_module(found.module, found.where, software, needed, script.places.get(found.module, ""))
 
 
