@@ -235,6 +235,7 @@ def test_what_python_says_of_a_source_is_not_repeated(tmp_path: Path) -> None:
         assert read(tmp_path, {"train.py": "x = '\\d'\nimport yaml\n"}).certain
 
 
+HEADS = ["if x:", "def f():", "class A:", "for x in y:", "while x:", "with suppress(x):", "try:", "if __name__ == '__main__':"]
 BLOCKS = st.recursive(
     st.sampled_from(["import a", "from b import c", "from . import d", "x = 1", "import e.f as g"]),
     lambda inner: st.tuples(
