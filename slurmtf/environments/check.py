@@ -75,12 +75,19 @@ def _remedy(module: str, software: Software, needed: Iterable[str]) -> str:
     if software.image:
         return f"build {package} into the image, or take one that has it"
     if software.recipe:
-        return f"add pip_packages=['{package}']"
-    packages = sorted({package, *map(distribution, needed)})
+        is_conda = software.recipe.kind == "conda"
+        return f"add {package} to conda_packages, or to their file" if is_conda else f"add pip_packages=['{package}']"
+    packages = sorted({package, *map(distribution, needed), *(["tensorflow"] if package == "horovod" else [])})
     made = f"have an environment made of all that it needs: pip_packages={packages}"
     if "/" not in software.python:
         return f"load a module that brings {package}, or {made}"
-    return f"install it there: {software.python} -m pip install {package}; or {made}"
+    return f"install it there: {_installing(package, software)}; or {made}"
+
+
+def _installing(package: str, software: Software) -> str:
+    if package == "horovod":  # pip would compile it without a word about what for
+        return f"slurmtf env build-horovod {software.python} --install"
+    return f"{software.python} -m pip install {package}"
 
 
 def other_version(asked: str, software: Software) -> str:
@@ -108,7 +115,7 @@ def foreign_horovod(software: Software) -> Problem | None:
 def _rebuilt(software: Software) -> str:
     if software.image:
         return "take an image whose Horovod goes with its TensorFlow"
-    return f"build it again: slurmtf env build-horovod {software.python} --install"
+    return f"build it again: {_installing('horovod', software)}"
 
 
 def cpu_only(software: Software) -> str:

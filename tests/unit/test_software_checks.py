@@ -59,6 +59,11 @@ def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) 
             f"the environment {Recipe('pip', 'python3', requirements=('tensorflow==2.15.1',)).name} (tensorflow==2.15.1)",
             "add pip_packages=['scikit-learn']",
         ),
+        (
+            {"recipe": Recipe("conda", "python", conda={"packages": ["tensorflow"]})},
+            f"the environment {Recipe('conda', 'python', conda={'packages': ['tensorflow']}).name} (tensorflow)",
+            "add scikit-learn to conda_packages, or to their file",
+        ),
         ({"python": "python3", "executable": "/apps/tf/bin/python3"}, "/apps/tf/bin/python3", "load a module that brings"),
         ({"image": "/images/tf.sif"}, "/images/tf.sif", "build scikit-learn into the image"),
     ],
@@ -69,6 +74,12 @@ def test_the_remedy_depends_on_where_the_software_comes_from(
     (found,) = problems(tmp_path, "import sklearn", replace(LACKING, **settings))
     assert found.what == f"imports sklearn, which is not in {home}"
     assert found.remedy.startswith(remedy)
+
+
+def test_horovod_is_not_installed_by_pip_and_not_without_tensorflow(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, "import horovod.keras", Software(PYTHON, missing=frozenset({"horovod"})))
+    assert found.remedy.startswith(f"install it there: slurmtf env build-horovod {PYTHON} --install; or")
+    assert found.remedy.endswith("pip_packages=['horovod', 'tensorflow']")
 
 
 def test_a_file_of_the_source_that_is_not_found_is_told(tmp_path: Path) -> None:
