@@ -1,33 +1,134 @@
-"""What is installed where a job will run: read from the packages' metadata, nothing is imported."""
+"""What is installed where a job will run: asked of its interpreter, beside other work, and nothing is imported there."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import platform
+import re
 import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from slurmtf.environments.question import MARK
+from slurmtf.environments.shell import in_shell, module_lines
+from slurmtf.environments.software import HorovodBuild, Software
+from slurmtf.estimator import Estimator
+from slurmtf.sites import Site
 
 TIMEOUT_S = 20
-SCRIPT = r"""
-import glob, json, os, sys
-found = {}
-for path in reversed(sys.path):
-    for name in glob.glob(os.path.join(glob.escape(path), "*.dist-info")):
-        package, _, version = os.path.basename(name)[:-10].rpartition("-")
-        found[package.lower().replace("-", "_")] = version
-print(json.dumps(found))
-"""
+UNLOADED = re.compile(r"Unable to locate a modulefile|ModuleCmd_Load|Lmod has detected the following error")
+"""What environment modules say that could not be loaded; older ones succeed all the same (modules 3.2)."""
 
 
-def installed(python: str) -> dict[str, str]:
-    """Return the version of each package that an interpreter sees; empty when it can't be asked from here.
+@dataclass(frozen=True)
+class Script:
+    """What of a script the interpreter must know: the modules that it needs, and the folders that are searched first."""
 
-    An interpreter that only modules bring about, or only compute nodes have, can't be asked.
+    modules: Sequence[str]
+    folders: Sequence[str]
+
+
+@contextlib.contextmanager
+def asking(
+    estimator: Estimator, site: Site, software: Software, script: Script, inside: Sequence[str] = ()
+) -> Iterator[Callable[[], Software]]:
+    """Ask the job's interpreter what it has. It answers while the caller does other things.
+
+    ``inside`` are the words that start something in the container of the software on this machine. The value returns the
+    software with what is known then: nothing more when the interpreter can't be asked from here.
     """
+    words = _interpreter(site, software, inside)
+    if words is None:
+        yield lambda: software
+        return
+    source = Path(__file__).with_name("question.py").read_text(encoding="utf-8")
+    asked = json.dumps({"modules": list(script.modules), "folders": list(script.folders)})
+    version = getattr(estimator, "framework_version", None)
+    command = in_shell([*words, "-c", source, asked], software.modules, site, version)
+    process = _started(command, _surroundings(estimator, site, software), estimator.source_directory)
     try:
-        done = subprocess.run([python, "-c", SCRIPT], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
-        found: dict[str, str] = json.loads(done.stdout)
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return {}
-    return found
+        yield lambda: _with_answer(software, _answer(process))
+    finally:
+        _end(process)
+
+
+def _interpreter(site: Site, software: Software, inside: Sequence[str]) -> list[str] | None:
+    """Return the words that start the job's interpreter on this machine; None when it is not here."""
+    if software.image:
+        return [*inside, software.python] if inside else None
+    if "/" in software.python:
+        return [software.python] if Path(software.python).is_file() else None
+    foreign = site.arch not in (None, platform.machine())  # modules of another kind of machine
+    return None if foreign and module_lines(site, software.modules) else [software.python]
+
+
+def _surroundings(estimator: Estimator, site: Site, software: Software) -> dict[str, str]:
+    """Return the environment in which the job's Python will look for modules."""
+    export = str((estimator.sbatch or {}).get("export", site.environment.export) or "")
+    bare = export.upper().startswith(("NONE", "NIL"))
+    lost = {*software.unset, *site.environment.unset}
+    own = {k: v for k, v in os.environ.items() if k not in lost and not (bare and k.startswith("PYTHON"))}
+    given = {name: str(value) for name, value in (estimator.environment_variables or {}).items()}
+    return {**own, **site.environment.variables, **software.variables, **given}
+
+
+def _started(command: Sequence[str], environment: Mapping[str, str], folder: str | Path) -> subprocess.Popen[str] | None:
+    try:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment,
+            cwd=folder,
+        )
+    except OSError:
+        return None
+
+
+def _answer(process: subprocess.Popen[str] | None) -> dict[str, Any] | None:
+    """Return what the interpreter said; None when it said nothing that can be relied on."""
+    if process is None:
+        return None
+    try:
+        said, complaint = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return None
+    told = [line for line in said.splitlines() if line.startswith(MARK)]
+    if process.returncode or not told or UNLOADED.search(complaint):
+        return None
+    facts: dict[str, Any] = json.loads(told[-1][len(MARK) :])
+    return facts
+
+
+def _end(process: subprocess.Popen[str] | None) -> None:
+    """End what has not ended, and don't wait for what it may have left behind."""
+    if process is None:
+        return
+    process.kill()
+    for pipe in filter(None, (process.stdout, process.stderr)):
+        pipe.close()
+    process.wait()
+
+
+def _with_answer(software: Software, facts: dict[str, Any] | None) -> Software:
+    if facts is None:
+        return software
+    horovod = facts["horovod"]
+    return replace(
+        software,
+        executable=facts["executable"],
+        packages=facts["packages"],
+        missing=frozenset(facts["missing"]),
+        gpu_build=facts["gpu_build"],
+        horovod=HorovodBuild(horovod["tensorflow"], tuple(horovod["features"])) if horovod else None,
+    )
 
 
 def version_of(packages: dict[str, str], *names: str) -> tuple[int, ...] | None:

@@ -12,6 +12,16 @@ OF_OTHER_ENVIRONMENTS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFI
 
 
 @dataclass(frozen=True)
+class HorovodBuild:
+    """What an installed Horovod was compiled for."""
+
+    tensorflow: str = ""
+    """The version of TensorFlow; empty when that is not known."""
+    features: tuple[str, ...] = ()
+    """Of mpi, gloo and nccl what it can use; empty when that is not known."""
+
+
+@dataclass(frozen=True)
 class Software:
     """An interpreter, and how to bring it about in a batch script."""
 
@@ -21,6 +31,14 @@ class Software:
     variables: dict[str, str] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
     """The version of each package that is installed; empty when that is not known."""
+    executable: str = ""
+    """The path of that interpreter, as it tells; empty when it can't be asked."""
+    missing: frozenset[str] = frozenset()
+    """The modules that the script needs and that are not there."""
+    gpu_build: bool | None = None
+    """Whether its TensorFlow can use GPUs; None when that is not known."""
+    horovod: HorovodBuild | None = None
+    """Its Horovod; None when there is none, or that is not known."""
     prefix: str = ""
     """The folder of the environment that is activated; empty: none is."""
     kind: Literal["", "venv", "conda"] = ""

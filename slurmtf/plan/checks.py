@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 
-from slurmtf.environments import Software
+from slurmtf.environments import Software, check
 from slurmtf.environments.probe import version_of
+from slurmtf.environments.recipe import TENSORFLOW
 from slurmtf.errors import Problem
 from slurmtf.estimator import Estimator
 from slurmtf.plan.model import Tasks
 from slurmtf.snapshot import ScriptFacts
+from slurmtf.snapshot.imports import Need
+from slurmtf.snapshot.script import Import
 
 COORDINATOR = ("ParameterServerStrategy", "ParameterServerStrategyV2", "ClusterCoordinator")
 MULTI_WORKER = ("MultiWorkerMirroredStrategy", "CollectiveAllReduceStrategy")
-TENSORFLOW = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu")
+WITHOUT_MPI = "Horovod in {} was built without MPI: give Mpi(transport='gloo'), or build it again where mpicxx is in PATH"
+WITHOUT_GLOO = "Horovod in {} was built without Gloo: give a launcher with MPI, or build it again (HOROVOD_WITH_GLOO=1)"
+MPI_MODULES = ("horovod", "mpi4py")
 KERAS_3 = (2, 16)
 """The first TensorFlow whose tf.keras is Keras 3."""
 
@@ -27,15 +33,53 @@ def legacy_keras_problems(estimator: Estimator, software: Software) -> Iterable[
         what = f"TensorFlow {'.'.join(map(str, tensorflow))} has Keras 2 already"
         yield Problem("legacy_keras", what, "leave legacy_keras out")
     elif "tf_keras" not in software.packages:
-        version = next(software.packages[name] for name in TENSORFLOW if name in software.packages)
         what = f"needs the package tf_keras, which {software.python} does not have"
-        yield Problem("legacy_keras", what, f"install it there: pip install --no-deps tf-keras=={version}")
+        yield Problem(
+            "legacy_keras", what, f"install it there: pip install --no-deps tf-keras=={check.tensorflow_of(software)}"
+        )
+
+
+def software_problems(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Problem]:
+    """Check that the script can start: what it imports for certain is there, and its Horovod goes with its TensorFlow."""
+    if "missing-import" not in estimator.silence:
+        yield from (_missing(one, script, software) for one in _absent(script, software) if one.need is Need.CERTAIN)
+    if script.imports_any("horovod") and "horovod-build" not in estimator.silence:
+        yield from filter(None, [check.foreign_horovod(software)])
+
+
+def _absent(script: ScriptFacts, software: Software) -> Iterable[Import]:
+    return (one for one in script.foreign if one.module in software.missing)
+
+
+def _missing(found: Import, script: ScriptFacts, software: Software) -> Problem:
+    others = {*sys.stdlib_module_names, *script.places}
+    needed = [one.module for one in script.foreign if one.need is Need.CERTAIN and one.module not in others]
+    return check.missing_module(found.module, found.where, software, needed, script.places.get(found.module, ""))
+
+
+def software_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[tuple[str, str]]:
+    """Yield code and text of what the script may lack where it runs."""
+    for one in _absent(script, software):
+        is_vital = tasks.backend == "mpi" and one.module in MPI_MODULES
+        if one.need is Need.POSSIBLE or (one.need is Need.HANDLED and is_vital):
+            yield "missing-import", _in_a_line(_missing(one, script, software))
+    version = getattr(estimator, "framework_version", None)
+    text = check.other_version(version, software) if version else ""
+    if text:
+        yield "framework-version", text
+    if (estimator.use_gpu or estimator.gpus_per_node) and check.cpu_only(software):
+        yield "cpu-tensorflow", check.cpu_only(software)
+
+
+def _in_a_line(problem: Problem) -> str:
+    return f"{problem.where} {problem.what.replace('imports', 'may import', 1)}: {problem.remedy}"
 
 
 def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[tuple[str, str]]:
     """Yield code and text of each warning."""
     for name in script.shadows:
         yield "shadow", f"{name} in source_directory hides the installed package {name}: rename it"
+    yield from software_warnings(estimator, tasks, script, software)
     if script.certain:
         yield from _mpi_warnings(estimator, tasks, script, software)
         yield from _strategy_warnings(tasks, script)
@@ -45,15 +89,15 @@ def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, sof
 def _mpi_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[tuple[str, str]]:
     if tasks.backend != "mpi":
         return
-    used = [name for name in ("horovod", "mpi4py") if script.imports_any(name)]
+    used = [name for name in MPI_MODULES if script.imports_any(name)]
     if not used:
         text = (
             f"nothing in {estimator.script} imports horovod or mpi4py: {tasks.count} processes would each train the same model"
         )
         yield "no-mpi", f"{text}. Use Horovod in the script, or leave distributed_backend out"
-    for name in used:
-        if software.packages and name not in software.packages:
-            yield "not-installed", f"{estimator.script} imports {name}, which {software.python} does not have"
+    features = software.horovod.features if software.horovod and "horovod" in used else ()
+    if features and ("gloo" if tasks.gloo else "mpi") not in features:
+        yield "horovod-transport", (WITHOUT_GLOO if tasks.gloo else WITHOUT_MPI).format(check.home(software))
     if tasks.gloo and used == ["mpi4py"]:
         yield "gloo", "Gloo serves Horovod only, not mpi4py: give launcher='mpirun', or srun={'mpi': 'pmix'}"
 

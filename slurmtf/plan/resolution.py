@@ -14,7 +14,7 @@ from slurmtf.errors import Problem, SpecError, did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import mebibytes, seconds
 from slurmtf.plan import launchers
-from slurmtf.plan.checks import legacy_keras_problems, script_warnings
+from slurmtf.plan.checks import legacy_keras_problems, script_warnings, software_problems
 from slurmtf.plan.directives import directives, missing_and_refused
 from slurmtf.plan.model import Activation, LaunchPlan, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.tasks import tasks_of
@@ -55,6 +55,7 @@ def resolve(
     a count that does not fit.
     """
     problems = [*_not_yet(estimator), *_mismatches(estimator, site), *legacy_keras_problems(estimator, software)]
+    problems += software_problems(estimator, script, software)
     if problems:
         raise SpecError(*problems)
     tasks, choice = tasks_of(estimator, site, script)

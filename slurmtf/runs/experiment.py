@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.environments import EnvironmentStore, Software, software_of
-from slurmtf.environments.probe import installed
+from slurmtf.environments.probe import Script, asking
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
@@ -23,7 +23,7 @@ from slurmtf.runs.tags import settled
 from slurmtf.runs.workspace import check_experiment, new_run_id, run_folders, workspace_of
 from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path
-from slurmtf.snapshot import SnapshotStore, collect, examine
+from slurmtf.snapshot import ScriptFacts, SnapshotStore, collect, examine
 from slurmtf.snapshot.git import repository
 from slurmtf.snapshot.limits import size_warnings
 from slurmtf.submit.building import Building, provide, withdraw
@@ -109,15 +109,18 @@ class Experiment:
         workspace = workspace_of(site.storage.workspace, self.workspace or estimator.source_directory_data_store)
         place = RunPlace(str(workspace), self.name, run_id or new_run_id(self.name))
         store = store_of(site, workspace)
-        contents = collect(Path(estimator.source_directory), outside=[workspace, store.root])
-        contents.check_holds(estimator.script)
-        facts = examine(Path(estimator.source_directory), estimator.script)
-        source = SnapshotStore(workspace).read(contents)
-        software = _software(estimator, site, store)
+        root = Path(estimator.source_directory)
+        facts = examine(root, estimator.script)
+        with asking(estimator, site, software_of(estimator, site, store), _needs(root, estimator, facts)) as answer:
+            contents = collect(root, outside=[workspace, store.root])
+            contents.check_holds(estimator.script)
+            source, receipt = SnapshotStore(workspace).read(contents), _receipt(estimator, site)
+            software = answer()
+        facts = facts.placed(software.missing, (entry.name for entry in contents.entries))
         plan = resolve(estimator, site, software, source.ref, place, facts, size_warnings(contents), after)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         building = Building(software.recipe, store, site, estimator, {}) if software.recipe else None
-        receipt = {**_receipt(estimator, site), "lock": _lock(software, store)}
+        receipt["lock"] = _lock(software, store)
         return _Prepared(Submission(plan, script, source, receipt), building)
 
 
@@ -137,12 +140,9 @@ def _silent(text: str) -> None:  # noqa: ARG001
     return
 
 
-def _software(estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
-    """Return the software of a run; what is installed is looked up where the distribution depends on it."""
-    software = software_of(estimator, site, store)
-    if software.packages or software.recipe or (estimator.distribution is None and not estimator.legacy_keras):
-        return software
-    return replace(software, packages=installed(software.python))
+def _needs(root: Path, estimator: Estimator, facts: ScriptFacts) -> Script:
+    """Return what the interpreter must know of a script to tell what it lacks."""
+    return Script([one.module for one in facts.foreign], [str((root / estimator.script).parent), str(root)])
 
 
 def _lock(software: Software, store: EnvironmentStore) -> list[str] | None:

@@ -3,23 +3,42 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from dataclasses import dataclass
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from slurmtf.snapshot.imports import Need, Statement, statements
+
 FRAMEWORKS = ("tensorflow", "keras", "horovod", "mpi4py", "tf_keras")
+OTHER_PLACES = ("sys.path", "path.insert", "path.append", "addsitedir")
+"""Names by which a script tells Python where else to look for modules."""
+RUNS = ("os.system", "subprocess.run", "subprocess.call", "subprocess.check_call", "check_call", "subprocess.Popen", "pip.main")
+
+
+@dataclass(frozen=True)
+class Import:
+    """A top-level module that is none of the source's own, the statement that needs it most (``file:line``), and how much."""
+
+    module: str
+    where: str
+    need: Need
 
 
 @dataclass(frozen=True)
 class ScriptFacts:
     """``imports`` are the modules that are imported, ``names`` the identifiers that occur in code, in the entry script and
     in the files of the source directory that it imports. ``shadows`` are files there that hide an installed package.
+    ``foreign`` are the modules that must come from elsewhere, ``places`` files of the source that have the name of one.
     ``certain`` is False when something could not be read: then what is absent may be there all the same."""
 
     imports: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
     shadows: tuple[str, ...] = ()
     certain: bool = False
+    foreign: tuple[Import, ...] = ()
+    places: dict[str, str] = field(default_factory=dict)
 
     def uses(self, *names: str) -> bool:
         """Tell whether one of the names occurs."""
@@ -29,38 +48,110 @@ class ScriptFacts:
         """Tell whether one of the top-level packages is imported."""
         return any(module.split(".")[0] in packages for module in self.imports)
 
+    def placed(self, missing: Iterable[str], files: Iterable[str]) -> ScriptFacts:
+        """Return the facts with the files that have the name of a missing module. Python does not look for modules there.
+
+        Unless the script tells it to: then those modules count for found.
+        """
+        wanted, found = set(missing), dict[str, str]()
+        for file in files if wanted else ():
+            folder, _, name = file.rpartition("/")
+            module = folder.rpartition("/")[2] if name == "__init__.py" else name.removesuffix(".py")
+            if module in wanted and name.endswith(".py"):
+                found.setdefault(module, file)
+        if self.uses(*OTHER_PLACES):
+            return replace(self, foreign=tuple(one for one in self.foreign if one.module not in found))
+        return replace(self, places=found)
+
 
 def examine(root: Path, script: str) -> ScriptFacts:
     """Read the entry script and what it imports from ``root``. Nothing is run."""
-    imports: set[str] = set()
-    names: set[str] = set()
-    waiting, seen, certain = [root / script], set(), True
-    while waiting:
-        path = waiting.pop()
-        if path in seen:
-            continue
-        seen.add(path)
+    reading = _Reading(root, root / script)
+    reading.follow()
+    shadows = tuple(name for name in FRAMEWORKS if any(map(Path.is_file, _module_files(reading.bases, name))))
+    need = Need.POSSIBLE if reading.is_unsteady() else Need.CERTAIN
+    foreign = tuple(replace(one, need=min(one.need, need)) for one in reading.foreign.values())
+    return ScriptFacts(frozenset(reading.imports), frozenset(reading.names), shadows, reading.certain, foreign)
+
+
+def _module_files(bases: Iterable[Path], name: str) -> Iterator[Path]:
+    yield from (path for base in bases for path in (base / f"{name}.py", base / name / "__init__.py"))
+
+
+class _Reading:
+    """The files that a script's start reads, one after the other; those first that are read for certain."""
+
+    def __init__(self, root: Path, script: Path) -> None:
+        self.bases = tuple(dict.fromkeys((script.parent, root)))  # the script's folder is sys.path[0], root on PYTHONPATH
+        self.imports: set[str] = set()
+        self.names: set[str] = set()
+        self.foreign: dict[str, Import] = {}
+        self.certain = True
+        self._root = root
+        self._script = script
+        self._installs = False
+        self._waiting: list[tuple[Need, Path]] = [(Need.CERTAIN, script)]
+
+    def follow(self) -> None:
+        seen: set[Path] = set()
+        while self._waiting:
+            need, path = self._waiting.pop(max(range(len(self._waiting)), key=lambda at: self._waiting[at][0]))
+            if path not in seen and path.suffix == ".py":
+                seen.add(path)
+                self._read(path, need)
+
+    def is_unsteady(self) -> bool:
+        """Tell whether the script changes where modules are found, or installs some."""
+        return any(name in self.names for name in OTHER_PLACES) or (self._installs and any(name in self.names for name in RUNS))
+
+    def _read(self, path: Path, need: Need) -> None:
         try:
-            tree = ast.parse(path.read_bytes())
-        except (OSError, SyntaxError, ValueError):
-            certain = False
-            continue
-        found = set(_imports(tree))
-        imports |= found
-        names |= set(_names(tree))
-        waiting += [local for module in found for local in _local_files(root, path.parent, module)]
-    shadows = tuple(name for name in FRAMEWORKS if (root / f"{name}.py").is_file() or (root / name / "__init__.py").is_file())
-    return ScriptFacts(frozenset(imports), frozenset(names), shadows, certain)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the script, not of ours
+                tree = ast.parse(path.read_bytes())
+            self.names |= set(_names(tree))
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+            self.certain = False
+            return
+        self._installs = self._installs or any(map(_speaks_of_pip, ast.walk(tree)))
+        for statement in statements(tree, path == self._script):
+            self.imports |= set(statement.imports)
+            self._add(statement, path, min(need, statement.need))
+
+    def _add(self, statement: Statement, path: Path, need: Need) -> None:
+        bases = dict.fromkeys((*self.bases, path.parent))
+        if statement.level:
+            bases = dict.fromkeys([[path, *path.parents][min(statement.level, len(path.parents))]])
+        own = next(filter(None, (list(_files(base, statement.parts, statement.names)) for base in bases)), [])
+        self._waiting += [(need, file) for file in own]
+        if own or statement.level:
+            return
+        module = statement.parts[0]
+        known = self.foreign.get(module)
+        if known is None or known.need < need:
+            where = f"{os.path.relpath(path, self._root)}:{statement.line}"
+            self.foreign[module] = Import(module, where, need)
 
 
-def _imports(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            prefix = "." * node.level + (node.module or "")
-            yield prefix
-            yield from (f"{prefix}.{alias.name}".replace("..", ".") for alias in node.names)
+def _files(base: Path, parts: list[str], names: Iterable[str]) -> Iterator[Path]:
+    """Yield the files below ``base`` that the import of a module runs, and the folder when it is a package without any."""
+    place = base
+    for part in parts:
+        place = place / part
+        if (package := place / "__init__.py").is_file():
+            yield package
+        elif (module := place.with_name(f"{part}.py")).is_file():
+            yield module
+            return
+        elif not place.is_dir():
+            return
+    inside = [file for name in names for file in _files(place, [name], ())]
+    yield from inside if inside or names else [place]
+
+
+def _speaks_of_pip(node: ast.AST) -> bool:
+    text = node.value if isinstance(node, ast.Constant) else None
+    return isinstance(text, str) and (text == "pip" or "pip install" in text)
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
@@ -75,13 +166,3 @@ def _names(tree: ast.AST) -> Iterator[str]:
             yield node.id
         elif isinstance(node, ast.ImportFrom):
             yield from (alias.name for alias in node.names)
-
-
-def _local_files(root: Path, folder: Path, module: str) -> Iterator[Path]:
-    """Yield the files of the source directory that a module's name stands for."""
-    parts = [part for part in module.split(".") if part]
-    if not parts:
-        return
-    for base in dict.fromkeys((root, folder)):
-        path = base.joinpath(*parts)
-        yield from (found for found in (path.with_suffix(".py"), path / "__init__.py") if found.is_file())

@@ -1,0 +1,109 @@
+"""What an interpreter is asked: ``python -c`` runs this in the Python of a job, 3.6 or later.
+
+Of what that has installed nothing is imported. The argument is JSON: the modules that a script needs, and the source's folders,
+which come before all others there.
+"""
+
+import sys
+
+sys.path[:] = [path for path in sys.path if path]  # python -c looks first where it is started
+
+import json
+import os
+import re
+from importlib.util import find_spec
+
+MARK = "slurmtf-facts:"
+METADATA = re.compile(r"(.+?)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
+FEATURES = (("mpi", b"\0libmpi"), ("gloo", b"N4gloo"), ("nccl", b"ncclAllReduce"))
+"""What a Horovod that has a feature links to."""
+LINKED_BYTES = 4 * 1024 * 1024
+"""How much of a library is looked through: linkers put these names first."""
+
+
+def packages() -> "dict[str, str]":
+    """Return the version of each package, by its name with '_' for '-'."""
+    found = {}
+    for path in reversed(sys.path):
+        for match in filter(None, map(METADATA.match, listed(path))):
+            found[re.sub("[-_.]+", "_", match.group(1)).lower()] = match.group(2)
+    return found
+
+
+def is_missing(module: str, own: "list[str]") -> bool:
+    """Tell whether Python finds no such module. A folder of the source's that is no package counts for none."""
+    try:
+        spec = find_spec(module)
+    except Exception:  # a module that is there and not well
+        return False
+    if spec is None:
+        return True
+    folders = list(spec.submodule_search_locations or ())
+    is_package = spec.origin not in (None, "namespace")  # Python 3.6 gives a namespace package this origin
+    return not is_package and bool(folders) and all(os.path.dirname(folder) in own for folder in folders)
+
+
+def folder_of(package: str) -> str:
+    """Return a package's folder; empty when there is none."""
+    try:
+        spec = find_spec(package)
+    except Exception:
+        return ""
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return folders[0] if folders else ""
+
+
+def is_gpu_build() -> "bool | None":
+    """Return whether TensorFlow can use GPUs, as it writes down of itself; None when it does not say."""
+    folder = folder_of("tensorflow")
+    for package in (folder, folder + "_core"):  # the second up to TensorFlow 2.0
+        said = text_of(os.path.join(package, "python", "platform", "build_info.py")) if folder else ""
+        built = re.findall(r"is_(?:cuda|rocm)_build\W+(True|False)", said)
+        if built:
+            return "True" in built
+    return None
+
+
+def horovod() -> "dict[str, object] | None":
+    """Return the TensorFlow that Horovod was compiled for, and what it can use; None when there is no Horovod."""
+    folder = folder_of("horovod")
+    if not folder:
+        return None
+    built = re.search(r'"tensorflow":\s*"([^"]+)"', text_of(os.path.join(folder, "metadata.json")))
+    inside = os.path.join(folder, "tensorflow")
+    libraries = [name for name in listed(inside) if name.startswith("mpi_lib") and name.endswith(".so")]
+    linked = head_of(os.path.join(inside, libraries[0])) if libraries else b""
+    features = [name for name, sign in FEATURES if sign in linked]
+    return {"tensorflow": built.group(1) if built else "", "features": features}
+
+
+def listed(folder: str) -> "list[str]":
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def text_of(path: str) -> str:
+    return head_of(path).decode("utf-8", "replace")
+
+
+def head_of(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(LINKED_BYTES)
+    except OSError:
+        return b""
+
+
+def main() -> None:
+    asked = json.loads(sys.argv[1])
+    facts: "dict[str, object]" = {"executable": sys.executable, "packages": packages()}
+    facts.update(gpu_build=is_gpu_build(), horovod=horovod())
+    sys.path[:0] = asked["folders"]
+    facts["missing"] = [module for module in asked["modules"] if is_missing(module, asked["folders"])]
+    sys.stdout.write("\n" + MARK + json.dumps(facts) + "\n")
+
+
+if __name__ == "__main__":
+    main()

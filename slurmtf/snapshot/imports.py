@@ -1,0 +1,129 @@
+"""The import statements of a file, and how sure it is that each is run."""
+
+from __future__ import annotations
+
+import ast
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+CATCHERS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
+EXITS = {"exit", "quit", "_exit", "fatal", "error"}
+CHOICES = {"version_info", "platform", "find_spec", "system", "machine", "python_version", "hexversion"}
+"""What a condition asks for that chooses between modules, of which only one needs to be there."""
+TRIES: tuple[type[ast.Try], ...] = (ast.Try, getattr(ast, "TryStar", ast.Try))
+
+
+class Need(enum.IntEnum):
+    """How much a script needs what it imports."""
+
+    HANDLED = 0
+    """It goes on without."""
+    POSSIBLE = 1
+    """The import stands in a function or under a condition."""
+    CERTAIN = 2
+
+
+@dataclass(frozen=True)
+class Statement:
+    """``import module``, or ``from module import names``, with the ``level`` of dots before it."""
+
+    module: str
+    names: tuple[str, ...]
+    level: int
+    line: int
+    need: Need
+
+    @property
+    def parts(self) -> list[str]:
+        return self.module.split(".") if self.module else []
+
+    @property
+    def imports(self) -> Iterator[str]:
+        """Yield the modules, and what may be one, by their dotted names."""
+        prefix = "." * self.level + self.module
+        yield prefix
+        yield from (f"{prefix}.{name}".replace("..", ".") for name in self.names)
+
+
+def statements(tree: ast.Module, is_main: bool) -> Iterator[Statement]:
+    """Yield the import statements; those of type checkers, and of a file that runs as another's module, are not among them."""
+    waiting: list[tuple[ast.stmt, Need]] = [(node, Need.CERTAIN) for node in reversed(tree.body)]
+    while waiting:
+        node, need = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (Statement(alias.name, (), 0, node.lineno, need) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            yield Statement(node.module or "", names, node.level, node.lineno, need)
+        else:
+            inner = [(child, min(need, own)) for block, own in _blocks(node, is_main) for child in block]
+            waiting += reversed(inner)
+
+
+def _blocks(node: ast.stmt, is_main: bool) -> Iterator[tuple[list[ast.stmt], Need]]:
+    """Yield the blocks of a statement, each with how sure it is that it runs where the statement does."""
+    if isinstance(node, ast.If):
+        yield from _of_condition(node, is_main)
+    elif isinstance(node, TRIES):
+        yield from _of_try(node)
+    elif isinstance(node, ast.With | ast.AsyncWith):
+        calls = [ast.unparse(item.context_expr) for item in node.items]
+        yield node.body, Need.HANDLED if any("suppress(" in call for call in calls) else Need.CERTAIN
+    elif isinstance(node, ast.ClassDef):
+        yield node.body, Need.CERTAIN
+    elif isinstance(node, ast.Match):
+        yield from ((case.body, Need.POSSIBLE) for case in node.cases)
+    else:  # functions and loops
+        yield from ((getattr(node, name, []), Need.POSSIBLE) for name in ("body", "orelse"))
+
+
+def _of_condition(node: ast.If, is_main: bool) -> Iterator[tuple[list[ast.stmt], Need]]:
+    if isinstance(node.test, ast.Name | ast.Attribute) and _last(node.test) == "TYPE_CHECKING":
+        yield node.orelse, Need.CERTAIN
+    elif _asks_for_main(node.test):
+        yield (node.body, Need.CERTAIN) if is_main else (node.orelse, Need.CERTAIN)
+    else:
+        asked = {_last(part) for part in ast.walk(node.test)}
+        need = Need.HANDLED if asked & CHOICES else Need.POSSIBLE
+        yield node.body, need
+        yield node.orelse, need
+
+
+def _asks_for_main(test: ast.expr) -> bool:
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq)):
+        return False
+    sides = (test.left, test.comparators[0])
+    return any(_last(side) == "__name__" for side in sides) and any(
+        isinstance(side, ast.Constant) and side.value == "__main__" for side in sides
+    )
+
+
+def _of_try(node: ast.Try) -> Iterator[tuple[list[ast.stmt], Need]]:
+    caught = [handler for handler in node.handlers if _catches(handler.type)]
+    need = Need.HANDLED if any(not _gives_up(handler.body) for handler in caught) else Need.CERTAIN
+    yield node.body, need
+    yield node.orelse, need
+    yield from ((handler.body, Need.HANDLED if handler in caught else Need.POSSIBLE) for handler in node.handlers)
+    yield node.finalbody, Need.CERTAIN
+
+
+def _catches(kind: ast.expr | None) -> bool:
+    """Tell whether a handler catches the error of a missing module."""
+    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return any(one is None or _last(one) in CATCHERS for one in kinds)
+
+
+def _gives_up(body: Iterable[ast.stmt]) -> bool:
+    """Tell whether a handler ends the script, or passes the error on."""
+    *_, last = body
+    if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
+        return _last(last.value.func) in EXITS
+    return isinstance(last, ast.Raise)
+
+
+def _last(node: ast.AST) -> str:
+    """Return the last name of ``a.b.name``; empty for anything else."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""

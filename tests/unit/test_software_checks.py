@@ -1,0 +1,196 @@
+"""What is said of software that a script can't run with, and when nothing is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.environments import Recipe, Software
+from slurmtf.environments.software import HorovodBuild
+from slurmtf.errors import Problem, SpecError
+from slurmtf.plan import LaunchPlan, resolve
+from slurmtf.sites.model import Launcher, Modules
+from slurmtf.snapshot import examine
+from tests.unit.support import PLACE, SITE, SNAPSHOT, tensorflow
+
+PYTHON = "/opt/env/bin/python3"
+LACKING = Software(PYTHON, packages={"tensorflow": "2.15.1"}, missing=frozenset({"sklearn", "own"}))
+HOROVOD = Software(
+    PYTHON,
+    packages={"tensorflow_cpu": "2.18.0", "horovod": "0.28.1+tf2.15.1.ompi"},
+    horovod=HorovodBuild("2.15.1", ("mpi", "gloo")),
+)
+MPI_SITE = replace(SITE, launcher=Launcher(mpi="pmix"))
+VERSIONS = replace(SITE, modules=Modules(tensorflow={"2.15": ["tf/2.15"], "2.1": ["tf/2.1"], "latest": ["tf"]}))
+
+
+def planned(folder: Path, text: str, software: Software, site: Any = SITE, **settings: Any) -> LaunchPlan:
+    (folder / "train.py").write_text(text, encoding="utf-8")
+    facts = examine(folder, "train.py").placed(software.missing, ["train.py", "src/own.py"])
+    return resolve(tensorflow(folder, **settings), site, software, SNAPSHOT, PLACE, facts)
+
+
+def problems(folder: Path, text: str, software: Software, site: Any = SITE, **settings: Any) -> list[Problem]:
+    with pytest.raises(SpecError) as caught:
+        planned(folder, text, software, site, **settings)
+    return list(caught.value.problems)
+
+
+def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) -> None:
+    made = "have an environment made of all that it needs: pip_packages=['pyyaml', 'scikit-learn', 'tensorflow']"
+    assert problems(tmp_path, "import os, yaml\nimport tensorflow as tf\nfrom sklearn import svm\n", LACKING) == [
+        Problem(
+            "train.py:3",
+            f"imports sklearn, which is not in {PYTHON}",
+            f"install it there: {PYTHON} -m pip install scikit-learn; or {made}",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "home", "remedy"),
+    [
+        ({"prefix": "/envs/tf"}, "/envs/tf", f"install it there: {PYTHON} -m pip install scikit-learn; or"),
+        (
+            {"recipe": Recipe("pip", "python3", requirements=("tensorflow==2.15.1",))},
+            f"the environment {Recipe('pip', 'python3', requirements=('tensorflow==2.15.1',)).name} (tensorflow==2.15.1)",
+            "add pip_packages=['scikit-learn']",
+        ),
+        (
+            {"recipe": Recipe("conda", "python", conda={"packages": ["tensorflow"]})},
+            f"the environment {Recipe('conda', 'python', conda={'packages': ['tensorflow']}).name} (tensorflow)",
+            "add scikit-learn to conda_packages, or to their file",
+        ),
+        ({"python": "python3", "executable": "/apps/tf/bin/python3"}, "/apps/tf/bin/python3", "load a module that brings"),
+        ({"image": "/images/tf.sif"}, "/images/tf.sif", "build scikit-learn into the image"),
+    ],
+)
+def test_the_remedy_depends_on_where_the_software_comes_from(
+    tmp_path: Path, settings: dict[str, Any], home: str, remedy: str
+) -> None:
+    (found,) = problems(tmp_path, "import sklearn", replace(LACKING, **settings))
+    assert found.what == f"imports sklearn, which is not in {home}"
+    assert found.remedy.startswith(remedy)
+
+
+def test_horovod_is_not_installed_by_pip_and_not_without_tensorflow(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, "import horovod.keras", Software(PYTHON, missing=frozenset({"horovod"})))
+    assert found.remedy.startswith(f"install it there: slurmtf env build-horovod {PYTHON} --install; or")
+    assert found.remedy.endswith("pip_packages=['horovod', 'tensorflow']")
+
+
+def test_a_file_of_the_source_that_is_not_found_is_told(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, "import own", LACKING)
+    assert found.remedy == "there is src/own.py: move it, or give environment_variables={'PYTHONPATH': 'src'}"
+
+
+def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
+    assert [found.where for found in problems(tmp_path, "import own\nimport sklearn", LACKING)] == ["train.py:1", "train.py:2"]
+
+
+def test_what_may_be_missing_is_a_warning(tmp_path: Path) -> None:
+    (warning,) = planned(tmp_path, "def f():\n    import sklearn", LACKING).warnings
+    assert warning.startswith(f"train.py:2 may import sklearn, which is not in {PYTHON}: install it there")
+    assert warning.endswith("[missing-import]")
+
+
+def test_what_a_script_can_do_without_is_not_told(tmp_path: Path) -> None:
+    assert planned(tmp_path, "try:\n    import sklearn\nexcept ImportError:\n    pass", LACKING).warnings == ()
+
+
+def test_a_horovod_that_a_script_can_do_without_is_told_when_processes_need_it(tmp_path: Path) -> None:
+    text = "try:\n    import horovod.tensorflow as hvd\nexcept ImportError:\n    hvd = None"
+    lacking = Software(PYTHON, missing=frozenset({"horovod"}))
+    assert planned(tmp_path, text, lacking).warnings == ()
+    (warning,) = planned(tmp_path, text, lacking, distributed_backend="mpi").warnings
+    assert "may import horovod" in warning
+
+
+@pytest.mark.parametrize("text", ["import sklearn", "def f():\n    import sklearn"])
+def test_both_can_be_silenced(tmp_path: Path, text: str) -> None:
+    assert planned(tmp_path, text, LACKING, silence=["missing-import"]).warnings == ()
+
+
+def test_nothing_is_known_and_nothing_said(tmp_path: Path) -> None:
+    text = "import sklearn, own, tensorflow, horovod.tensorflow"
+    plan = planned(tmp_path, text, Software("python3"), VERSIONS, framework_version="2.15", use_gpu=True)
+    assert plan.warnings == ()
+
+
+# --- TensorFlow
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "told"),
+    [
+        ("2.15", "2.15.1", False),
+        ("2.15", "2.15", False),
+        ("2.1", "2.15.1", True),
+        ("2.15", "2.16.0", True),
+        ("latest", "2.16.0", False),
+        ("2.1", "2.1.0rc1", False),
+    ],
+)
+def test_the_version_that_was_asked_for(tmp_path: Path, asked: str, found: str, told: bool) -> None:
+    software = Software("python3", packages={"tensorflow": found}, executable="/apps/bin/python3")
+    warnings = planned(tmp_path, "", software, VERSIONS, framework_version=asked).warnings
+    text = f"framework_version is {asked!r}, but /apps/bin/python3 has TensorFlow {found} [framework-version]"
+    assert warnings == ((text,) if told else ())
+
+
+@pytest.mark.parametrize(
+    ("build", "gpus", "told"), [(False, 1, True), (False, 0, False), (True, 1, False), (None, 1, False)]
+)  # fmt: skip
+def test_gpus_for_a_tensorflow_without(tmp_path: Path, build: bool | None, gpus: int, told: bool) -> None:
+    software = Software(PYTHON, packages={"tensorflow_cpu": "2.18.0"}, gpu_build=build)
+    warnings = planned(tmp_path, "", software, gpus_per_node=gpus).warnings
+    start = f"GPUs are asked for, but TensorFlow 2.18.0 in {PYTHON} was built without them"
+    assert [warning.startswith(start) for warning in warnings] == [True] * told
+
+
+# --- Horovod
+
+
+def test_a_horovod_for_another_tensorflow(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, "import horovod.tensorflow as hvd", HOROVOD, distributed_backend="mpi")
+    assert found.what == f"Horovod 0.28.1 in {PYTHON} was built for TensorFlow 2.15.1, and there is 2.18.0"
+    assert found.remedy == f"build it again: slurmtf env build-horovod {PYTHON} --install"
+
+
+@pytest.mark.parametrize(
+    ("text", "software", "settings"),
+    [
+        ("import tensorflow", HOROVOD, {}),
+        ("import horovod", HOROVOD, {"silence": ["horovod-build"]}),
+        ("import horovod", replace(HOROVOD, packages={"tensorflow": "2.15.0"}), {}),
+        ("import horovod", replace(HOROVOD, packages={}), {}),
+        ("import horovod", replace(HOROVOD, horovod=HorovodBuild()), {}),
+        ("import horovod", replace(HOROVOD, horovod=None), {}),
+    ],
+)
+def test_a_horovod_that_goes_or_is_not_used(tmp_path: Path, text: str, software: Software, settings: dict[str, Any]) -> None:
+    assert planned(tmp_path, text, software, **settings).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("site", "features", "lacks"),
+    [
+        (SITE, ("mpi", "gloo"), None),
+        (SITE, ("mpi",), "Gloo"),
+        (MPI_SITE, ("mpi", "gloo"), None),
+        (MPI_SITE, ("gloo",), "MPI"),
+        (MPI_SITE, (), None),
+    ],
+)
+def test_a_horovod_that_can_not_speak_as_the_job_does(
+    tmp_path: Path, site: Any, features: tuple[str, ...], lacks: str | None
+) -> None:
+    software = replace(HOROVOD, packages={"tensorflow": "2.15.1"}, horovod=HorovodBuild("2.15.1", features))
+    warnings = planned(tmp_path, "import horovod.tensorflow", software, site, distributed_backend="mpi").warnings
+    text = f"Horovod in {PYTHON} was built without {lacks}: "
+    assert [warning.startswith(text) and warning.endswith("[horovod-transport]") for warning in warnings] == [True] * bool(
+        lacks
+    )
