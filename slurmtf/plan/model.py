@@ -99,6 +99,16 @@ class Shell:
 
 
 @dataclass(frozen=True)
+class Container:
+    """What the tasks run in: ``words`` of the script stand before a task's own; ``local`` is the node's disk as bash has it."""
+
+    runtime: str
+    image: str
+    words: tuple[str, ...]
+    local: str = ""
+
+
+@dataclass(frozen=True)
 class LaunchPlan:
     """Everything that was decided for one run."""
 
@@ -116,6 +126,7 @@ class LaunchPlan:
     shell: Shell
     launcher: str
     launch: tuple[str, ...]
+    container: Container | None
     python: str
     """The script's interpreter; in a container, the container's."""
     host_python: str
