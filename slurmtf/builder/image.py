@@ -11,7 +11,7 @@ RUNTIMES = ("apptainer", "singularity")
 
 def make(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
     """Fetch an image. A registry's user and password come by the runtime's own variables, never from the spec."""
-    runtime = next((path for path in map(find, (spec["runtime"], *RUNTIMES)) if path), "")
+    runtime = next((path for path in map(find, RUNTIMES) if path), "")
     if not runtime:
         raise BuildError("there is neither apptainer nor singularity in PATH", "load its module")
     os.mkdir(work.folder, 0o700)

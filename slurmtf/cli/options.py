@@ -66,6 +66,7 @@ OPTIONS = (
 SOFTWARE = (
     Option(("--python",), "python", "The interpreter, or an environment's folder (default: the one that runs slurmtf)."),
     Option(("--conda",), "conda", "A conda environment that exists, by name or folder."),
+    Option(("--image",), "image", "A container image to run in: a .sif file's path, or docker://NAME:TAG."),
     Option(("--module", "-m"), "modules", "An environment module to load.", repeated=True),
     Option(("--pip",), "pip_packages", "A pip package of an environment to make for the run.", repeated=True),
     Option(("--requirements",), "pip_requirements_file", "A requirements file, relative to the source."),
@@ -133,8 +134,14 @@ def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
 def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
     """Add what a job file says of the software parameter by parameter to what the options say: it goes into one object."""
     single = {name: document.data[name] for name in PACKAGES if document.data.get(name)}
-    both = {**single, **overrides["environment_definition"]}
-    return {**overrides, "environment_definition": both, **dict.fromkeys(single)}
+    image = {"image": document.data["custom_docker_image"]} if document.data.get("custom_docker_image") else {}
+    both = {**single, **image, **overrides["environment_definition"]}
+    return {
+        **overrides,
+        "environment_definition": both,
+        **dict.fromkeys(single),
+        **({"custom_docker_image": None} if image else {}),
+    }
 
 
 def _bare_document() -> Document:

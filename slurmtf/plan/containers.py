@@ -15,7 +15,7 @@ from slurmtf.environments import Software
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.plan.model import Container, Resources, RunPlace
-from slurmtf.plan.quoting import Raw, expanding, quote
+from slurmtf.plan.quoting import Raw, expanding
 from slurmtf.sites.model import Site
 
 DOCKER = "docker://"
@@ -69,17 +69,15 @@ def container_of(
     if software.runtime == "pyxis" and launcher != "srun":
         what = f"pyxis starts containers by flags of srun; {launcher!r} does not know them"
         raise SpecError(Problem("launcher", what, "give launcher='srun'"))
-    local = site.storage.local or ""
     box = Box(
         image=software.image,
         binds=tuple(_binds(site, place)),
-        local=bool(local),
+        local=bool(site.storage.local),
         gpus=site.gpu.vendor if resources.gpus_per_node else "",
         shm_size=estimator.shm_size,
         args=tuple(site.containers.args),
     )
-    words = tuple(RUNTIMES[software.runtime](box))
-    return Container(software.runtime, software.image, words, expanding(local) if local else "")
+    return Container(software.runtime, software.image, tuple(RUNTIMES[software.runtime](box)))
 
 
 def _binds(site: Site, place: RunPlace) -> Iterable[Bind]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.environments import EnvironmentStore, Software, software_of
+from slurmtf.environments.images import login_of
 from slurmtf.environments.probe import installed
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError
@@ -101,7 +102,7 @@ class Experiment:
         software = _software(estimator, site, store)
         plan = resolve(estimator, site, software, source.ref, place, facts, size_warnings(contents), after)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
-        building = Building(software.recipe, store, site, estimator, {}) if software.recipe else None
+        building = Building(software.recipe, store, site, estimator, login_of(estimator)) if software.recipe else None
         receipt = {**_receipt(estimator, site), "lock": _lock(software, store)}
         return _Prepared(Submission(plan, script, source, receipt), building)
 
@@ -121,7 +122,12 @@ def _silent(text: str) -> None:  # noqa: ARG001
 def _software(estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
     """Return the software of a run; what is installed is looked up where the distribution depends on it."""
     software = software_of(estimator, site, store)
-    if software.packages or software.recipe or (estimator.distribution is None and not estimator.legacy_keras):
+    if (
+        software.packages
+        or software.recipe
+        or software.image
+        or (estimator.distribution is None and not estimator.legacy_keras)
+    ):
         return software
     return replace(software, packages=installed(software.python))
 
