@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -125,7 +126,17 @@ def _useless_login(runtime: str, source: str) -> Problem:
 
 
 def login_of(estimator: Estimator) -> dict[str, str]:
-    """Return the variables by which apptainer and singularity log in to a registry: for the process that fetches, alone."""
+    """Return the variables by which apptainer and singularity log in to a registry: for the process that fetches, alone.
+
+    A value may be ``$NAME``, so that a job file can do without it. Raises SpecError when that variable is not set.
+    """
     details = estimator.image_registry_details or {}
-    given = {name.upper(): details[name] for name in ("username", "password") if details.get(name)}
-    return {f"{prefix}_{name}": value for prefix in LOGINS for name, value in given.items()}
+    given = {name: _settled(name, details[name]) for name in ("username", "password") if details.get(name)}
+    return {f"{prefix}_{name.upper()}": value for prefix in LOGINS for name, value in given.items()}
+
+
+def _settled(name: str, value: str) -> str:
+    variable = value[1:] if re.fullmatch(r"\$[A-Za-z_]\w*", value) else ""
+    if variable and variable not in os.environ:
+        raise SpecError(Problem(f"image_registry_details[{name!r}]", f"{value} is not set", f"export {variable}=... first"))
+    return os.environ[variable] if variable else value

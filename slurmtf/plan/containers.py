@@ -121,9 +121,9 @@ def singularity(box: Box) -> list[str]:
 @runtime("podman-hpc")
 def podman_hpc(box: Box) -> list[str]:
     """podman run (podman-run(1)): nothing of the node is there unless asked for. A size of /dev/shm excludes the node's own."""
-    node = ["--env-host", "--network=host", "--pid=host"]
+    node = ["--env-host", "--network=host"]
     memory = f"--shm-size={box.shm_size}" if box.shm_size else "--ipc=host"
-    binds = [_long("--volume=", bind) for bind in (*box.binds, Bind(Raw("/tmp"), Raw("/tmp")))]  # noqa: S108
+    binds = [_long("--volume=", bind) for bind in box.binds]
     gpus = ["--gpu"] if box.gpus else []
     words = ["podman-hpc", "run", "--rm", *node, memory, *gpus, *binds, *_of_local(box, '--volume="$LOCAL:$LOCAL"')]
     return [*words, Raw('--workdir="$RUN"'), *box.args, _registry_name(box.image, "podman-hpc")]
