@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..environments import cache
-from ..environments.interpreters import Interpreter, find
+from ..environments.interpreters import Interpreter, find, installed
 
 MINORS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 LEFT_OUT = ("test", "tests", "idlelib", "tkinter", "lib2to3", "ensurepip", "site-packages", "config-*", "*.a", "__pycache__")
@@ -29,9 +29,7 @@ def folder() -> Path:
 
 def _python() -> Interpreter:
     """The oldest: another one than that which submits, so that the agent is seen to run on the image's."""
-    from ..environments import interpreters  # noqa: PLC0415
-
-    found = (interpreters.installed(minor) for minor in MINORS)
+    found = (installed(minor) for minor in MINORS)
     return next((python for python in found if python), None) or find(MINORS)
 
 

@@ -1,4 +1,4 @@
-"""A registry of one container image, as docker:// asks for it (OCI distribution specification), with a login when it has one."""
+"""A registry of one container image, as docker:// asks for it (OCI distribution specification), with or without a login."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Registry
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self) -> None:  # noqa: N802 - the name that the base class asks for
+    def do_GET(self) -> None:
         self.server.asked.append(self.path)
         if self.server.credentials and self.headers.get("Authorization") != self.server.credentials:
             self._send(401, b"{}", "application/json", {"WWW-Authenticate": 'Basic realm="test"'})
@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
             blob = self.server.blobs.get(self.path.rpartition("/")[2])
             self._send(200 if blob else 404, blob or b'{"errors": [{"code": "NAME_UNKNOWN"}]}', "application/octet-stream")
 
-    do_HEAD = do_GET  # noqa: N815
+    do_HEAD = do_GET
 
     def _send(self, status: int, body: bytes, kind: str, more: dict[str, str] | None = None) -> None:
         self.send_response(status)
