@@ -43,20 +43,6 @@ class Box:
     args: tuple[str, ...]
 
 
-Runtime = Callable[[Box], list[str]]
-RUNTIMES: dict[str, Runtime] = {}
-
-
-def runtime(name: str) -> Callable[[Runtime], Runtime]:
-    """Register a runtime under the name that profiles use."""
-
-    def register(function: Runtime) -> Runtime:
-        RUNTIMES[name] = function
-        return function
-
-    return register
-
-
 def container_of(
     estimator: Estimator, site: Site, software: Software, place: RunPlace, resources: Resources, launcher: str
 ) -> Container | None:
@@ -104,22 +90,19 @@ def warnings(estimator: Estimator, software: Software) -> Iterable[tuple[str, st
         yield "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: shm_size changes nothing"
 
 
-@runtime("apptainer")
-def apptainer(box: Box) -> list[str]:
+def _apptainer(box: Box) -> list[str]:
     """``apptainer exec`` passes the environment on and lets the node's processes, network and /dev be seen."""
     gpus = [GPU_FLAGS[box.gpus]] if box.gpus else []
     binds = [_short("--bind=", bind) for bind in box.binds]
     return ["apptainer", "exec", *gpus, *binds, *_of_local(box, '--bind="$LOCAL"'), *box.args, Raw('"$IMAGE"')]
 
 
-@runtime("singularity")
-def singularity(box: Box) -> list[str]:
+def _singularity(box: Box) -> list[str]:
     """The older name, and the same words."""
-    return ["singularity", *apptainer(box)[1:]]
+    return ["singularity", *_apptainer(box)[1:]]
 
 
-@runtime("podman-hpc")
-def podman_hpc(box: Box) -> list[str]:
+def _podman_hpc(box: Box) -> list[str]:
     """podman run (podman-run(1)): nothing of the node is there unless asked for. A size of /dev/shm excludes the node's own."""
     node = ["--env-host", "--network=host"]
     memory = f"--shm-size={box.shm_size}" if box.shm_size else "--ipc=host"
@@ -129,16 +112,14 @@ def podman_hpc(box: Box) -> list[str]:
     return [*words, Raw('--workdir="$RUN"'), *box.args, _registry_name(box.image, "podman-hpc")]
 
 
-@runtime("shifter")
-def shifter(box: Box) -> list[str]:
+def _shifter(box: Box) -> list[str]:
     """Shifter shows the site's own file systems in each container, the run's among them; ``--volume`` is for others."""
     gpus = ["--module=gpu"] if box.gpus else []
     binds = [_long("--volume=", bind) for bind in box.binds[1:]]
     return ["shifter", f"--image=docker:{_registry_name(box.image, 'shifter')}", *gpus, *binds, *box.args]
 
 
-@runtime("pyxis")
-def pyxis(box: Box) -> list[str]:
+def _pyxis(box: Box) -> list[str]:
     """Flags of srun (pyxis's README): they end its own. The GPUs that Slurm gives are seen without being asked for."""
     image = box.image if box.image.startswith("/") else _enroot(_registry_name(box.image, "pyxis"))
     mounts = ",".join(_pair(bind) for bind in box.binds) + "".join(_of_local(box, ',"$LOCAL:$LOCAL"'))
@@ -175,3 +156,12 @@ def _enroot(name: str) -> str:
     host, _, rest = name.partition("/")
     is_host = bool(rest) and (host == "localhost" or "." in host or ":" in host)
     return f"{host}#{rest}" if is_host else name
+
+
+RUNTIMES: dict[str, Callable[[Box], list[str]]] = {
+    "apptainer": _apptainer,
+    "singularity": _singularity,
+    "podman-hpc": _podman_hpc,
+    "shifter": _shifter,
+    "pyxis": _pyxis,
+}
