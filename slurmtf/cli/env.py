@@ -127,7 +127,8 @@ def _of_run(run: Run) -> tuple[Recipe, list[str], str, str | None]:
         raise SpecError(Problem(run.id, "runs with software that slurmtf did not make", "there is nothing to make again"))
     shell = plan["shell"]
     folder = Path(shell["activation"]["prefix"]) if shell["activation"] else Path(shell["image"]).parent
-    return Recipe.of(plan["recipe"]), run.receipt.get("lock") or [], str(folder.parent), plan["site"]
+    site = run.receipt["site"]["profile"] or plan["site"]  # a profile that was named by its path has no name to find it by
+    return Recipe.of(plan["recipe"]), run.receipt.get("lock") or [], str(folder.parent), site
 
 
 @command.command("remove")
