@@ -125,6 +125,13 @@ def _useless_login(runtime: str, source: str) -> Problem:
     return Problem("image_registry_details", f"{runtime} fetches images itself, with a login of its own", remedies[runtime])
 
 
+def inside(software: Software, site: Site) -> list[str]:
+    """Return the words that start something in an image on this machine; none where that can't be done here."""
+    if software.runtime not in OF_FILES or not Path(software.image).exists() or not shutil.which(software.runtime):
+        return []
+    return [software.runtime, "exec", *site.containers.args, software.image]
+
+
 def login_of(estimator: Estimator) -> dict[str, str]:
     """Return the variables by which apptainer and singularity log in to a registry: for the process that fetches, alone.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 
 TIMEOUT_S = 20
 SCRIPT = r"""
@@ -17,13 +18,15 @@ print(json.dumps(found))
 """
 
 
-def installed(python: str) -> dict[str, str]:
+def installed(python: str, inside: Sequence[str] = ()) -> dict[str, str]:
     """Return the version of each package that an interpreter sees; empty when it can't be asked from here.
+
+    ``inside`` are the words that start it in an image.
 
     An interpreter that only modules bring about, or only compute nodes have, can't be asked.
     """
     try:
-        done = subprocess.run([python, "-c", SCRIPT], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
+        done = subprocess.run([*inside, python, "-c", SCRIPT], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
         found: dict[str, str] = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return {}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.environments import EnvironmentStore, Software, software_of
-from slurmtf.environments.images import login_of
+from slurmtf.environments.images import inside, login_of
 from slurmtf.environments.probe import installed
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError
@@ -122,14 +122,11 @@ def _silent(text: str) -> None:  # noqa: ARG001
 def _software(estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
     """Return the software of a run; what is installed is looked up where the distribution depends on it."""
     software = software_of(estimator, site, store)
-    if (
-        software.packages
-        or software.recipe
-        or software.image
-        or (estimator.distribution is None and not estimator.legacy_keras)
-    ):
+    words = inside(software, site)
+    elsewhere = bool(software.recipe or software.image) and not words
+    if software.packages or elsewhere or (estimator.distribution is None and not estimator.legacy_keras):
         return software
-    return replace(software, packages=installed(software.python))
+    return replace(software, packages=installed(software.python, words))
 
 
 def _lock(software: Software, store: EnvironmentStore) -> list[str] | None:

@@ -39,6 +39,7 @@ def _fill(root: Path, python: Interpreter) -> None:
     prefix = python.path.parents[1]
     library = f"lib/python{python.minor}"
     shutil.copytree(prefix / library, root / "usr" / library, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    (root / "usr" / library / "site-packages/of_image-1.0.dist-info").mkdir(parents=True)  # one package, by its metadata
     shutil.copy2(python.path, root / "usr/bin/python3")
     for name in PROGRAMS:
         shutil.copy2(shutil.which(name) or f"/bin/{name}", root / "usr/bin" / name)

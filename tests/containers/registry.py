@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -24,8 +25,8 @@ class Registry(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, root: Path, login: tuple[str, str] | None) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+    def __init__(self, root: Path, login: tuple[str, str] | None, address: str = "127.0.0.1") -> None:
+        super().__init__((address, 0), _Handler)
         layer = _tar(root)
         config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Env": ["OF_IMAGE=yes"]},
                              "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]}}).encode()  # fmt: skip
@@ -98,3 +99,9 @@ def registry(root: Path, login: tuple[str, str] | None = None) -> Iterator[Regis
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+if __name__ == "__main__":
+    for_all = Registry(Path(sys.argv[1]), None, "0.0.0.0")
+    print(for_all.server_address[1], flush=True)
+    for_all.serve_forever()

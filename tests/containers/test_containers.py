@@ -6,19 +6,20 @@ import json
 import os
 import re
 import signal
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slurmtf import Environment, Run, RunStatus
+from slurmtf import Environment, Experiment, Mpi, Run, RunStatus, TensorFlow
 from slurmtf.diagnosis.dying import advice
 from slurmtf.errors import SoftwareError
 from slurmtf.sites.model import Containers, Storage
 from tests.cluster import Cluster
 from tests.distributed_faults.support import nothing_left
-from tests.slurm.support import POLITE, Lab, ended, files, log
+from tests.slurm.support import POLITE, Lab, call, ended, files, log, until
 from tests.slurm.support import here as waiting
 
 from . import image as images
@@ -180,11 +181,44 @@ def test_an_image_that_can_not_be_had(
     assert problem.what.startswith(f"can't be made: {what} (FATAL:")
 
 
+def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
+    boxes: Lab, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the login node has no Apptainer. The registry is a job too: on another node, that they all reach."""
+    monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    port, serve = tmp_path / "port", f"{sys.executable} -m tests.containers.registry {image}"
+    job = call("sbatch", "--parsable", "--nodelist=node4", f"--output={port}", f"--wrap=exec {serve}")
+    try:
+        number = until(lambda: port.exists() and port.read_text().strip(), "the registry")
+        wish = Environment(image=f"node4:{number}/lab/image:1", build="job")
+        run = completed(boxes.submit(LOOK, environment_definition=wish))
+    finally:
+        call("scancel", job)
+    assert seen(run)["OF_IMAGE"] == "yes"
+
+
 def test_a_registry_that_can_not_be_reached(boxes: Lab) -> None:
     with pytest.raises(SoftwareError) as caught:
         boxes.submit(LOOK, custom_docker_image="localhost:9/lab/image:1")
     (problem,) = caught.value.problems
     assert problem.what.startswith("can't be made: the registry can't be reached from here")
+
+
+# --- before it is submitted
+
+
+def test_the_python_of_an_image_is_asked_what_it_has(boxes: Lab, image: Path) -> None:
+    """Before anything is submitted, on this machine, in the image."""
+    script = "import horovod.tensorflow"
+    estimator = TensorFlow(
+        boxes.source(script),
+        compute_target=boxes.target,
+        custom_docker_image=str(image),
+        distributed_training=Mpi(transport="gloo"),
+    )
+    plan, _ = Experiment("lab", boxes.workspace).plan(estimator)
+    assert plan.warnings == ("train.py imports horovod, which python3 does not have [not-installed]",)
 
 
 # --- what goes wrong inside
