@@ -24,6 +24,10 @@ MEANINGS: Sequence[tuple[str, str]] = (
         r"mount source (\S+) doesn't exist",
         "the node has no {0}, which the container shall see (containers.binds in the profile)",
     ),
+    (
+        r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object file",
+        "{0} is not on the node, or not in the image: load the module that brings it, or build it into the image",
+    ),
     (r"--container-image", "this Slurm has no pyxis: containers.runtime in the site's profile names something else"),
     (r"HorovodVersionMismatchError", "Horovod was built for another TensorFlow: build it again where the job runs"),
     (r"No module named '?([\w.]+)", "install {0} in the job's Python, or give another one (--python)"),

@@ -12,8 +12,22 @@ from ..environments import cache
 from ..environments.interpreters import Interpreter, find, installed
 
 MINORS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
-LEFT_OUT = ("test", "tests", "idlelib", "tkinter", "lib2to3", "ensurepip", "site-packages", "config-*", "*.a", "__pycache__")
+LEFT_OUT = (
+    "test",
+    "tests",
+    "idlelib",
+    "tkinter",
+    "lib2to3",
+    "ensurepip",
+    "site-packages",
+    "config-*",
+    "*.a",
+    "*.exe",
+    "_tkinter*",
+    "__pycache__",
+)
 PROGRAMS = ("sh", "sleep", "cat")
+FOR_TENSORFLOW = ("libstdc++.so.6", "libgcc_s.so.1", "librt.so.1", "libdl.so.2", "libm.so.6", "libpthread.so.0", "libffi.so.8")
 FOLDERS = ("etc", "tmp", "proc", "sys", "dev", "root", "run", "var/tmp", "home", "usr/bin")
 RELEASE = "ID=slurmtf-test-image\n"
 
@@ -48,7 +62,7 @@ def _fill(root: Path, python: Interpreter) -> None:
     for name in ("passwd", "group", "hosts", "resolv.conf"):
         (root / "etc" / name).touch()
     programs = [*(root / "usr/bin").iterdir(), *(root / "usr" / library / "lib-dynload").iterdir()]
-    for found in sorted(set(_libraries(programs))):
+    for found in sorted({*_libraries(programs), *_system_libraries()}):
         target = root / found.relative_to("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(found, target)  # what a link points to, under the link's name
@@ -59,3 +73,9 @@ def _libraries(programs: Iterable[Path]) -> Iterator[Path]:
     for program in programs:
         told = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
         yield from (Path(word) for word in told.split() if word.startswith("/"))
+
+
+def _system_libraries() -> Iterator[Path]:
+    """Yield what TensorFlow is linked with and no Python (ldconfig(8))."""
+    lines = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout.splitlines()
+    yield from (Path(line.split()[-1]) for line in lines if line.split()[0] in FOR_TENSORFLOW and "(libc6," in line)

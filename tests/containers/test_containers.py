@@ -18,7 +18,9 @@ from slurmtf.diagnosis.dying import advice
 from slurmtf.errors import SoftwareError
 from slurmtf.sites.model import Containers, Storage
 from tests.cluster import Cluster
+from tests.distributed.trainings import EXAMPLES
 from tests.distributed_faults.support import nothing_left
+from tests.environments import cache
 from tests.slurm.support import POLITE, Lab, call, ended, files, log, until
 from tests.slurm.support import here as waiting
 
@@ -103,6 +105,20 @@ def test_mpirun_starts_containers_on_each_node(boxes: Lab, image: Path) -> None:
     hosts = [seen(run, f"rank-{rank}")["host"] for rank in range(4)]
     assert sorted(hosts) == sorted([hosts[0], hosts[0], hosts[-1], hosts[-1]])
     assert len(set(hosts)) == 2
+
+
+def test_tensorflow_trains_from_container_to_container(boxes: Lab, image: Path, tf_classic: Path) -> None:
+    """Two workers on two nodes come to the same weights. TensorFlow lies beside the image, in folders that are bound."""
+    binds = [str(cache.root()), str(tf_classic.resolve().parents[1])]
+    boxes.target = at("slurm", replace(OF_ROOT, binds=binds))
+    wish = Environment(image=str(image), python=str(tf_classic))
+    settings: dict[str, Any] = {"distributed_backend": "multiworker", "worker_count": 2, "node_count": 2, "cpus_per_task": 1}
+    source = EXAMPLES / "multiworker"
+    run = completed(boxes.submit_source(source, environment_definition=wish, script_params={"--epochs": 1}, **settings))
+    results = [json.loads(path.read_text()) for path in (run.folder / "outputs").glob("result-*.json")]
+    assert sorted(result["role"] for result in results) == ["worker-0", "worker-1"]
+    assert results[0]["weights"] == results[1]["weights"]
+    assert [result["replicas"] for result in results] == [2, 2]
 
 
 def test_the_end_of_the_script_is_the_end_of_the_run(place: Lab, image: Path) -> None:

@@ -42,6 +42,10 @@ def test_a_reason_that_means_wait(reason: str) -> None:
             "the node does not have the image",
         ),
         ("mount /data->/data error: mount source /data doesn't exist", "the node has no /data"),
+        (
+            "NotFoundError: libmpi_cxx.so.40: cannot open shared object file: No such file",
+            "libmpi_cxx.so.40 is not on the node",
+        ),
         ("srun: unrecognized option '--container-image=a/b'", "this Slurm has no pyxis"),
         ("main-0 ended with exit code 127", "the command was not found on the node"),
     ],
