@@ -12,6 +12,7 @@ import click
 
 from slurmtf.cli.output import json_option
 from slurmtf.documents import Document, read_document
+from slurmtf.environments.images import names_file
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.document import from_document
@@ -134,13 +135,12 @@ def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
 def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
     """Add what a job file says of the software parameter by parameter to what the options say: it goes into one object."""
     single = {name: document.data[name] for name in PACKAGES if document.data.get(name)}
-    image = {"image": document.data["custom_docker_image"]} if document.data.get("custom_docker_image") else {}
-    both = {**single, **image, **overrides["environment_definition"]}
+    image = document.data.get("custom_docker_image")
+    both = {**single, **({"image": image} if image else {}), **overrides["environment_definition"]}
     return {
         **overrides,
         "environment_definition": both,
-        **dict.fromkeys(single),
-        **({"custom_docker_image": None} if image else {}),
+        **dict.fromkeys((*single, *(["custom_docker_image"] if image else []))),
     }
 
 
@@ -166,6 +166,8 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         if name in found:
             found[name] = dict(_pair(name, text) for text in found[name])
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
+    if names_file(software.get("image", "")):
+        software["image"] = str(Path(software["image"]).expanduser().absolute())
     if software:
         found["environment_definition"] = {
             name: list(value) if isinstance(value, tuple) else value for name, value in software.items()

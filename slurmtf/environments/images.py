@@ -90,7 +90,7 @@ def reference(image: str, where: str, registry: str = "") -> str:
     """
     if "://" in image and not image.startswith(DOCKER):
         return image
-    if image.startswith(DOCKER) or not (image.startswith(("/", "~", ".")) or image.endswith(FILES)):
+    if not names_file(image):
         name = image.removeprefix(DOCKER)
         host = registry.removeprefix("https://").rstrip("/")
         return DOCKER + (name if not host or name.startswith(host + "/") else f"{host}/{name}")
@@ -100,6 +100,11 @@ def reference(image: str, where: str, registry: str = "") -> str:
     if not path.exists():
         raise SpecError(Problem(where, f"{path} does not exist", "give an image that all nodes see, or docker://NAME:TAG"))
     return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow the links of a site
+
+
+def names_file(image: str) -> bool:
+    """Tell whether an image is named by its path."""
+    return "://" not in image and (image.startswith(("/", "~", ".")) or image.endswith(FILES))
 
 
 def _recipe(source: str, site: Site) -> Recipe:

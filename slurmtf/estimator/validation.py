@@ -88,7 +88,7 @@ def _of_images(estimator: Estimator) -> Iterable[Problem]:
         remedy = "write {'address': ..., 'username': ..., 'password': ...}"
         yield Problem("image_registry_details", "is not a mapping of texts", remedy)
     else:
-        for name in set(details or {}) - set(LOGIN):
+        for name in sorted(set(details or {}) - set(LOGIN)):
             yield Problem(
                 f"image_registry_details[{name!r}]", "is unknown", did_you_mean(name, LOGIN) or f"give {', '.join(LOGIN)}"
             )

@@ -284,5 +284,6 @@ def test_the_command_line(boxes: Lab, slurm24: Cluster, image: Path, tmp_path: P
     (source / "job.yaml").write_text("entry_script: train.py\ncustom_docker_image: /no/such.sif\n")
     shown = boxes.slurmtf("plan", source / "job.yaml", "--site", profile, "--image", image)
     assert re.search(rf"^container +{image}, run by apptainer$", shown.stdout, re.MULTILINE), shown.stderr
-    done = boxes.slurmtf("run", source / "job.yaml", "--site", profile, "--image", image, env=slurm24.environment())
+    relative = f"./{os.path.relpath(image)}"
+    done = boxes.slurmtf("run", source / "job.yaml", "--site", profile, "--image", relative, env=slurm24.environment())
     assert done.returncode == 0, done.stderr
