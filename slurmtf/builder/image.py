@@ -3,21 +3,32 @@
 import os
 from typing import Any, Dict
 
+from . import pip
 from .layout import IMAGE
 from .work import BuildError, StepError, Work, find
 
 RUNTIMES = ("apptainer", "singularity")
+MEANINGS = (
+    (r"authentication required|unauthorized|denied",
+     "the registry wants a login, or there is no such image", "is the name right? Give image_registry_details"),
+    (r"manifest unknown|name unknown|not found", "the registry has no such image", "are name and tag right?"),
+    (r"no such host|connection refused|i/o timeout|network is unreachable|timeout exceeded",
+     "the registry can't be reached from here", "fetch it where there is a network: 'slurmtf env build' on a login node"),
+    (r"no space left on device|disk quota exceeded",
+     "the disk or your quota is full", "free some space, or keep images elsewhere (the profile's environments.folder)"),
+)  # fmt: skip
 
 
 def make(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
     """Fetch an image. A registry's user and password come by the runtime's own variables, never from the spec."""
-    runtime = next((path for path in map(find, (spec["runtime"], *RUNTIMES)) if path), "")
+    runtime = next((path for path in map(find, RUNTIMES) if path), "")
     if not runtime:
-        raise BuildError("there is neither apptainer nor singularity in PATH", "load its module")
+        raise BuildError(
+            "there is neither apptainer nor singularity in PATH", "name its module in containers.modules of the profile"
+        )
     os.mkdir(work.folder, 0o700)
     try:
         work.run("fetching {}".format(spec["image"]), [runtime, "pull", os.path.join(work.folder, IMAGE), spec["image"]])
     except StepError as err:
-        remedy = "is the name right, does it need a login (image_registry_details), is there a network here?"
-        raise BuildError("{} can't be fetched; {}".format(spec["image"], err.what), remedy)
+        raise pip.explained(err, MEANINGS)
     return {"packages": {}, "lock": [], "tool": os.path.basename(runtime)}

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 from . import horovod
 from .work import BuildError, StepError, Work, find
@@ -128,9 +128,9 @@ def facts(work: Work, python: str) -> Dict[str, Any]:
     return found
 
 
-def explained(err: StepError) -> BuildError:
+def explained(err: StepError, meanings: Sequence[Tuple[str, str, str]] = MEANINGS) -> BuildError:
     """Return a failed step in a sentence, with the line of its output that says it; the log has the rest."""
-    for pattern, what, remedy in MEANINGS:
+    for pattern, what, remedy in meanings:
         match = re.search(pattern, err.output, re.IGNORECASE)
         if match:
             line = next(line for line in err.output.splitlines() if match.group(0).splitlines()[0] in line).strip()

@@ -92,10 +92,10 @@ def show(store: EnvironmentStore, name: str, lock: bool) -> None:
 @training_options
 def build(training: Training) -> None:
     """Make the environment of TARGET, a script or a job file, without submitting anything that needs it."""
-    if not training.estimator.environment.made:
-        what = "asks for no environment that would have to be made"
-        raise SpecError(Problem(training.estimator.script, what, "give pip_packages, conda_packages or a file of them"))
     made = training.experiment.build(training.estimator, tell=lambda step: note(step, dim=True))
+    if made["name"] is None:
+        what = "asks for nothing that would have to be made"
+        raise SpecError(Problem(training.estimator.script, what, "give packages, a file of them, or an image of a registry"))
     emit(made, made["folder"] + (f"\njob {made['job_id']} makes it" if made["job_id"] else ""))
 
 
@@ -125,12 +125,10 @@ def _of_run(run: Run) -> tuple[Recipe, list[str], str, str | None]:
     plan = run.plan
     if not plan["recipe"]:
         raise SpecError(Problem(run.id, "runs with software that slurmtf did not make", "there is nothing to make again"))
-    return (
-        Recipe.of(plan["recipe"]),
-        run.receipt.get("lock") or [],
-        str(Path(plan["shell"]["activation"]["prefix"]).parent),
-        plan["site"],
-    )
+    shell = plan["shell"]
+    folder = Path(shell["activation"]["prefix"]) if shell["activation"] else Path(shell["image"]).parent
+    site = run.receipt["site"]["profile"] or plan["site"]  # a profile that was named by its path has no name to find it by
+    return Recipe.of(plan["recipe"]), run.receipt.get("lock") or [], str(folder.parent), site
 
 
 @command.command("remove")

@@ -13,6 +13,7 @@ import click
 from slurmtf.cli.completing import Completer, sites, words
 from slurmtf.cli.output import json_option
 from slurmtf.documents import Document, read_document
+from slurmtf.environments.images import names_file
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Estimator, TensorFlow
 from slurmtf.estimator.document import from_document
@@ -75,6 +76,7 @@ OPTIONS = (
 SOFTWARE = (
     Option(("--python",), "python", "The interpreter, or an environment's folder (default: the one that runs slurmtf)."),
     Option(("--conda",), "conda", "A conda environment that exists, by name or folder."),
+    Option(("--image",), "image", "A container image to run in: a .sif file's path, or docker://NAME:TAG."),
     Option(("--module", "-m"), "modules", "An environment module to load.", repeated=True),
     Option(("--pip",), "pip_packages", "A pip package of an environment to make for the run.", repeated=True),
     Option(("--requirements",), "pip_requirements_file", "A requirements file, relative to the source."),
@@ -145,8 +147,13 @@ def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
 def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
     """Add what a job file says of the software parameter by parameter to what the options say: it goes into one object."""
     single = {name: document.data[name] for name in PACKAGES if document.data.get(name)}
-    both = {**single, **overrides["environment_definition"]}
-    return {**overrides, "environment_definition": both, **dict.fromkeys(single)}
+    image = document.data.get("custom_docker_image")
+    both = {**single, **({"image": image} if image else {}), **overrides["environment_definition"]}
+    return {
+        **overrides,
+        "environment_definition": both,
+        **dict.fromkeys((*single, *(["custom_docker_image"] if image else []))),
+    }
 
 
 def _bare_document() -> Document:
@@ -171,6 +178,8 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         if name in found:
             found[name] = dict(_pair(name, text) for text in found[name])
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
+    if names_file(software.get("image", "")):
+        software["image"] = str(Path(software["image"]).expanduser().absolute())
     if software:
         found["environment_definition"] = {
             name: list(value) if isinstance(value, tuple) else value for name, value in software.items()

@@ -43,6 +43,7 @@ def plan_text(plan: LaunchPlan) -> str:
         "account": resources.account or "",
         "qos": resources.qos or "",
         "launcher": plan.launcher,
+        "container": f"{plan.container.image}, run by {plan.container.runtime}" if plan.container else "",
         "python": plan.python,
         "software": _software(plan),
         "source": f"{plan.snapshot.files} files, {plan.snapshot.bytes / 1e6:.1f} MB, {plan.snapshot.id[:12]}",
@@ -58,8 +59,9 @@ def _software(plan: LaunchPlan) -> str:
     if plan.recipe is None:
         return ""
     recipe = Recipe.of(plan.recipe)
-    there = plan.shell.activation is not None and Path(plan.shell.activation.prefix).exists()
-    return f"{recipe.summary} ({'' if there else 'to be '}made for it, {recipe.name})".strip()
+    place = plan.shell.activation.prefix if plan.shell.activation else plan.shell.image
+    there = Path(place).exists()
+    return f"{recipe.summary} ({'' if there else 'to be '}made for it, {recipe.name})"
 
 
 def _up_to(resources: Resources) -> str:

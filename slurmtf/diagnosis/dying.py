@@ -11,6 +11,24 @@ MEANINGS: Sequence[tuple[str, str]] = (
         "srun can't start this MPI: give launcher='mpirun', another srun={{'mpi': ...}} ('srun --mpi=list'), or, for Horovod, "
         "Mpi(transport='gloo')",
     ),
+    (
+        r"executable file .*not found in \$PATH",
+        "the image has no such program: name the Python that it has (--python), 3.6 or later, or take another image",
+    ),
+    (
+        r"(?:execve\(\): |directory: ')(apptainer|singularity|podman-hpc|shifter)",
+        "{0} is not on the node: which module brings it (--module, or containers.modules in the site's profile)?",
+    ),
+    (r"could not open image (\S+):", "the node does not have the image {0}: it must lie where all nodes see it"),
+    (
+        r"mount source (\S+) doesn't exist",
+        "the node has no {0}, which the container shall see (containers.binds in the profile)",
+    ),
+    (
+        r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object file",
+        "{0} is not on the node, or not in the image: load the module that brings it, or build it into the image",
+    ),
+    (r"--container-image", "this Slurm has no pyxis: containers.runtime in the site's profile names something else"),
     (r"HorovodVersionMismatchError", "Horovod was built for another TensorFlow: build it again where the job runs"),
     (r"No module named '?([\w.]+)", "install {0} in the job's Python, or give another one (--python)"),
     (r"CUDA_ERROR_OUT_OF_MEMORY|ResourceExhaustedError", "the GPU's memory is used up: take smaller batches, or more GPUs"),

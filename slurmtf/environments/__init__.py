@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slurmtf.environments.existing import existing
+from slurmtf.environments.images import image_of, in_image
 from slurmtf.environments.recipe import Recipe, of_packages
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
 from slurmtf.environments.store import EnvironmentStore
@@ -19,6 +20,9 @@ def software_of(estimator: Estimator, site: Site, store: EnvironmentStore) -> So
 
     Raises SpecError when it is not there and can't be made.
     """
+    image = image_of(estimator, site)
+    if image:
+        return in_image(image, estimator, site, store)
     wish = estimator.environment
     if wish.made:
         return _made(wish, of_packages(wish, site, Path(estimator.source_directory)), store)

@@ -47,6 +47,8 @@ class Software:
     recipe: Recipe | None = None
     """What is to be made; None: the software is there already."""
     image: str = ""
-    """The container image; empty: no container."""
+    """The container image, a path or a name in a registry; empty: no container."""
+    runtime: str = ""
+    """What runs the container."""
     host_python: str = ""
     """The interpreter that runs slurmtf's own program outside of a container; empty: the script's."""

@@ -66,15 +66,15 @@ class Estimator:
     gpu_type: str | None = None
     """The type of GPU, as the site calls it ('a100')."""
     use_docker: bool | None = None
-    """Run in a container. Implied by custom_docker_image."""
+    """Run in a container: the one of custom_docker_image, which implies it, else the site's for the framework_version."""
     custom_docker_image: str | None = None
-    """The container image to run in: a .sif file, or docker://..."""
+    """The container image to run in: a .sif file or an image folder by its whole path, or docker://NAME:TAG."""
     custom_docker_base_image: InitVar[str | None] = None
     """An older name of custom_docker_image."""
-    image_registry_details: dict[str, str] | None = None
-    """Where the image comes from: address, username, password. Never written into a script."""
+    image_registry_details: dict[str, str] | None = field(default=None, repr=False)
+    """Where the image comes from: address, username, password. Used to fetch it, and written down nowhere."""
     shm_size: str | None = None
-    """Shared memory of the container (/dev/shm)."""
+    """Shared memory of the container (/dev/shm), where it is not the node's ('8g')."""
     user_managed: bool | None = None
     """Run with software that is already there, install nothing. The default when no packages are asked for."""
     conda_packages: list[str] | None = None
@@ -239,6 +239,13 @@ class Estimator:
             if value is not None and value != (f.default if f.default_factory is MISSING else f.default_factory()):
                 document[f.name] = _plain(value)
         return document
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the same without the login of a registry, for what is kept."""
+        document = self.to_document()
+        details = document.pop("image_registry_details", {})
+        address = {name: value for name, value in details.items() if name == "address"}
+        return {**document, "image_registry_details": address} if address else document
 
     def to_yaml(self) -> str:
         """Return the settings as the text of a job file."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SOFTWARE = (*PACKAGES, "custom_docker_image", "user_managed")
 OF_IMAGES = ("image_registry_details", "shm_size")
+LOGIN = ("address", "username", "password")
 SWITCHES = {
     "use_gpu": "gpus_per_node says how many GPUs",
     "use_docker": "custom_docker_image names the image",
@@ -78,10 +79,23 @@ def _kinds(estimator: Estimator) -> Iterable[Problem]:
         kind = object if name == "inputs" else str
         if value is not None and not (isinstance(value, list) and all(item and isinstance(item, kind) for item in value)):
             yield Problem(name, f"{value!r} is not a list of texts", f"write {name}=['...']")
-    details = estimator.image_registry_details
+    yield from _of_images(estimator)
+
+
+def _of_images(estimator: Estimator) -> Iterable[Problem]:
+    details, size = estimator.image_registry_details, estimator.shm_size
     if details is not None and not (isinstance(details, Mapping) and all(isinstance(v, str) for v in details.values())):
         remedy = "write {'address': ..., 'username': ..., 'password': ...}"
         yield Problem("image_registry_details", "is not a mapping of texts", remedy)
+    else:
+        for name in sorted(set(details or {}) - set(LOGIN)):
+            yield Problem(
+                f"image_registry_details[{name!r}]", "is unknown", did_you_mean(name, LOGIN) or f"give {', '.join(LOGIN)}"
+            )
+        if bool((details or {}).get("username")) != bool((details or {}).get("password")):
+            yield Problem("image_registry_details", "has one of username and password", "give both, or neither")
+    if size is not None and not re.fullmatch(r"[1-9]\d*[bkmg]?", str(size).lower()):
+        yield Problem("shm_size", f"{size!r} is not a size", "write it as 8g or 512m")
 
 
 def _source(estimator: Estimator) -> Iterable[Problem]:

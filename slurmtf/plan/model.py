@@ -88,14 +88,28 @@ class Activation:
 
 @dataclass(frozen=True)
 class Shell:
-    """The batch script's surroundings: its first line and what runs before the launch."""
+    """The batch script's surroundings: its first line and what runs before the launch.
+
+    ``image`` is the container's, where it is a file, and must be there; ``local`` the node's own disk, as bash has it.
+    """
 
     shebang: str
     unset: tuple[str, ...] = ()
     prologue: tuple[str, ...] = ()
     modules: tuple[tuple[str, ...], ...] = ()
     activation: Activation | None = None
+    image: str = ""
+    local: str = ""
     exports: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the tasks run in: ``words`` stand before a task's own, as the script has them."""
+
+    runtime: str
+    image: str
+    words: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -116,6 +130,7 @@ class LaunchPlan:
     shell: Shell
     launcher: str
     launch: tuple[str, ...]
+    container: Container | None
     python: str
     """The script's interpreter; in a container, the container's."""
     host_python: str

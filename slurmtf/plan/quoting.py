@@ -31,6 +31,12 @@ def quote(value: Any) -> Raw:
     return Raw("$'" + "".join(map(_escaped, text)) + "'")
 
 
+def expanding(text: str) -> Raw:
+    """Return a text as one bash word in which ``$NAME`` and ``${NAME}`` are expanded, and nothing else."""
+    parts = enumerate(re.split(r"(\$\w+|\$\{\w+\})", text))
+    return Raw("".join(f'"{part}"' if index % 2 else quote(part) for index, part in parts if part))
+
+
 def _escaped(char: str) -> str:
     if char in _ESCAPES:
         return _ESCAPES[char]

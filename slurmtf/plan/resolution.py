@@ -13,10 +13,11 @@ from slurmtf.environments.shell import module_lines
 from slurmtf.errors import Problem, SpecError, did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import mebibytes, seconds
-from slurmtf.plan import launchers
+from slurmtf.plan import containers, launchers
 from slurmtf.plan.checks import legacy_keras_problems, script_warnings, software_problems
 from slurmtf.plan.directives import directives, missing_and_refused
 from slurmtf.plan.model import Activation, LaunchPlan, Resources, RunPlace, Shell, Tasks
+from slurmtf.plan.quoting import expanding
 from slurmtf.plan.tasks import tasks_of
 from slurmtf.plan.warnings import warnings_of
 from slurmtf.sites.model import Partition, Preset, Site
@@ -28,13 +29,7 @@ STOP_GRACE_S = 20
 """Seconds between TERM and KILL for the script; below Slurm's KillWait, 30 by default (slurm.conf(5))."""
 
 UNREAD = ScriptFacts()
-NOT_YET = {
-    "use_docker": "containers",
-    "custom_docker_image": "containers",
-    "image_registry_details": "containers",
-    "shm_size": "containers",
-    "inputs": "data inputs",
-}
+NOT_YET = {"inputs": "data inputs"}
 """Parameters that an estimator has and a plan can't honour yet."""
 
 
@@ -54,8 +49,8 @@ def resolve(
     Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
     a count that does not fit.
     """
-    problems = [*_not_yet(estimator), *_mismatches(estimator, site), *legacy_keras_problems(estimator, software)]
-    problems += software_problems(estimator, script, software)
+    problems = [*_not_yet(estimator), *_mismatches(estimator, site, software), *legacy_keras_problems(estimator, software)]
+    problems += [*software_problems(estimator, script, software), *containers.problems(estimator, software)]
     if problems:
         raise SpecError(*problems)
     tasks, choice = tasks_of(estimator, site, script)
@@ -70,8 +65,8 @@ def resolve(
     name, where = _launcher_name(estimator, site, resources)
     host_python = software.host_python or software.python
     agent = (host_python, "-I", f"{place.folder}/agent.pyz")
+    of_job = [*of_source, *script_warnings(estimator, tasks, script, software), *containers.warnings(estimator, software)]
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
-    of_script = script_warnings(estimator, tasks, script, software)
     return LaunchPlan(
         run=place,
         site=site.name,
@@ -87,6 +82,7 @@ def resolve(
         shell=_shell(estimator, site, software, tasks),
         launcher=name,
         launch=tuple(launchers.find(name, where, site)(launch)),
+        container=containers.container_of(estimator, site, software, place, resources, name),
         python=software.python,
         host_python=host_python,
         recipe=asdict(software.recipe) if software.recipe else None,
@@ -94,9 +90,9 @@ def resolve(
         variables=_variables(estimator),
         time_warning_s=TIME_WARNING_S,
         stop_grace_s=STOP_GRACE_S,
-        estimator=estimator.to_document(),
+        estimator=estimator.to_record(),
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
-        warnings=tuple(warnings_of(estimator, site, resources, [*of_source, *of_script], tasks)),
+        warnings=tuple(warnings_of(estimator, site, resources, of_job, tasks)),
         choice=choice,
         slurmtf=__version__,
     )
@@ -113,13 +109,13 @@ def _not_yet(estimator: Estimator) -> Iterable[Problem]:
             yield Problem(name, f"slurmtf {__version__} does not do {what} yet", f"leave {name} out")
 
 
-def _mismatches(estimator: Estimator, site: Site) -> Iterable[Problem]:
+def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterable[Problem]:
     if site.scheduler == "local" and estimator.node_count > 1:
         yield Problem("node_count", f"{site.name} is one machine, but node_count is {estimator.node_count}",
                       "give one node, or another compute_target")  # fmt: skip
     version = getattr(estimator, "framework_version", None)
-    if version is not None and version not in site.modules.tensorflow:
-        known = ", ".join(site.modules.tensorflow) or "none"
+    if version is not None and version not in site.modules.tensorflow and not software.image:
+        known = ", ".join({**site.modules.tensorflow, **site.containers.tensorflow}) or "none"
         yield Problem("framework_version", f"{site.name} has no TensorFlow {version!r} (known: {known})",
                       "leave it out and give environment_definition=Environment(python=...)")  # fmt: skip
     account = estimator.account or site.defaults.account
@@ -234,7 +230,7 @@ def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tu
 
 
 def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks) -> Shell:
-    version = getattr(estimator, "framework_version", None)
+    version = None if software.image else getattr(estimator, "framework_version", None)
     # of what sbatch asked for, so that all nodes have the same room, srun would warn that fewer tasks are started
     uneven = ["SLURM_NTASKS_PER_NODE"] if tasks.cyclic and tasks.count % estimator.node_count else []
     interface = {"NCCL_SOCKET_IFNAME": site.network.interface} if site.network.interface else {}
@@ -244,6 +240,8 @@ def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks) -
         prologue=tuple(site.environment.prologue),
         modules=module_lines(site, software.modules, version),
         activation=_activation(software),
+        image=software.image if software.image.startswith("/") else "",
+        local=expanding(site.storage.local) if software.image and site.storage.local else "",
         exports={**interface, **site.environment.variables, **software.variables},
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.environments import EnvironmentStore, Software, software_of
+from slurmtf.environments.images import inside, login_of
 from slurmtf.environments.probe import Script, asking
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError
@@ -111,7 +112,8 @@ class Experiment:
         store = store_of(site, workspace)
         root = Path(estimator.source_directory)
         facts = examine(root, estimator.script)
-        with asking(estimator, site, software_of(estimator, site, store), _needs(root, estimator, facts)) as answer:
+        asked, needs = software_of(estimator, site, store), _needs(root, estimator, facts)
+        with asking(estimator, site, asked, needs, inside(asked, site)) as answer:
             contents = collect(root, outside=[workspace, store.root])
             contents.check_holds(estimator.script)
             source, receipt = SnapshotStore(workspace).read(contents), _receipt(estimator, site)
@@ -119,7 +121,7 @@ class Experiment:
         facts = facts.placed(software.missing, (entry.name for entry in contents.entries))
         plan = resolve(estimator, site, software, source.ref, place, facts, size_warnings(contents), after)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
-        building = Building(software.recipe, store, site, estimator, {}) if software.recipe else None
+        building = Building(software.recipe, store, site, estimator, login_of(estimator)) if software.recipe else None
         receipt["lock"] = _lock(software, store)
         return _Prepared(Submission(plan, script, source, receipt), building)
 

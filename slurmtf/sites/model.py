@@ -153,9 +153,11 @@ class Containers:
     """Container images."""
 
     runtime: Literal["apptainer", "singularity", "pyxis", "shifter", "podman-hpc", "none"] | None = None
-    """The program that runs them. 'none': the site has none."""
+    """What runs them. Left out: apptainer or singularity, when it is in PATH. 'none': the site has nothing."""
+    modules: list[str] = field(default_factory=list)
+    """Modules that bring it."""
     binds: list[str] = field(default_factory=list)
-    """Folders that every container sees, beside the run's own: PATH or PATH:PATH-INSIDE."""
+    """Folders that every container sees, beside the run's own: PATH or PATH:PATH-INSIDE. '$NAME' is expanded in the job."""
     args: list[str] = field(default_factory=list)
     """More arguments of the runtime."""
     tensorflow: dict[str, str] = field(default_factory=dict)

@@ -41,9 +41,9 @@ class Building:
 
     @property
     def by_job(self) -> bool:
-        """Whether it is made by a job of its own."""
+        """Whether it is made by a job of its own. A secret is never handed to one: it would stand in Slurm's books."""
         where = self.estimator.environment.build or self.site.environments.build
-        return where == "job" and self.site.scheduler == "slurm"
+        return where == "job" and not self.secrets and self.site.scheduler == "slurm"
 
     def is_there(self) -> bool:
         """Tell whether it has been made; it is used now."""

@@ -142,6 +142,8 @@ class Cluster:
         self._login.run("sh", "-ec", config.MOUNT, "sh", str(self.directory))
         network.install_switch(self._login)
         shims.write(self.directory / "bin", self._login)
+        if other_release:
+            shims.write_apptainer(self.directory / "bin", self._login)
 
     def _start_services(self) -> None:
         daemons.start_munged(self._login, self.directory)

@@ -29,6 +29,15 @@ def write(folder: Path, login: Machine) -> None:
         (folder / command).symlink_to(shim.name)
 
 
+def write_apptainer(folder: Path, login: Machine) -> None:
+    """Apptainer as the host's own: only what it finds under /usr and /etc is the login machine's, where another release is."""
+    shim = folder / "apptainer"
+    shim.write_text(
+        f"""#!/bin/sh\nexec nsenter --target={login.pid} --mount sh -c 'cd "$0" && exec apptainer "$@"' "$PWD" "$@"\n"""
+    )
+    shim.chmod(0o755)
+
+
 def _programs() -> Path:
     """The caller's PATH may be as short as he likes."""
     return Path(shutil.which("sbatch", path=SYSTEM_PATH) or "/usr/bin/sbatch").parent

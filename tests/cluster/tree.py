@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 from ..environments import cache
@@ -12,10 +13,34 @@ from .errors import ClusterUnavailable
 from .machine import SYSTEM_PATH
 
 PACKAGES = "slurm-wlm,slurmdbd,munge,mariadb-server,iproute2,openmpi-bin,procps,python3,tzdata"
-PRODUCT = "usr/sbin/slurmctld"
+OF_APPTAINER = "squashfs-tools,squashfuse,uidmap,libseccomp2,libsqlite3-0"
+PRODUCT = "usr/bin/apptainer"
 
-# The host's /usr/local stays, its Python may live there. Of /etc, what only the programs of this /usr can use.
+# No stable Debian has Apptainer. The program of the newest one runs on this release too, with its libraries: it is taken out
+# of its package, so that nothing else of that release comes along.
+APPTAINER = """
+mkdir -p lists/partial archives/partial
+echo "deb [signed-by=$1/usr/share/keyrings/debian-archive-keyring.gpg] $2 sid main" >sources.list
+of_sid() {
+    apt-get -q -o Dir::Etc::SourceList="$PWD/sources.list" -o Dir::Etc::SourceParts=/dev/null \\
+        -o Dir::State::Lists="$PWD/lists" -o Dir::Cache="$PWD" -o APT::Sandbox::User=root "$@"
+}
+of_sid update
+of_sid download apptainer
+dpkg-deb -x apptainer_*.deb "$1"
+mkdir -p "$1/opt/etc" "$1/opt/lib"
+mv "$1/etc/apptainer" "$1/opt/etc"
+mv "$1/var/lib/apptainer" "$1/opt/lib"
+"""
+
+# The host's /usr/local stays, its Python may live there. Of /etc, what only the programs of this /usr can use. slurmdbd can't
+# read its database with the libmariadb of MariaDB 11.8.9 ("allowed number of columns (=0)"): an older host's serves it.
 MOUNT = """
+mount -t overlay -o "lowerdir=$1/opt/etc:/etc" overlay /etc
+mount -t overlay -o "lowerdir=$1/opt/lib:/var/lib" overlay /var/lib
+for library in /usr/lib/*/libmariadb.so.3; do
+    [ ! -e "$library" ] || [ ! -e "$1$library" ] || mount --bind "$library" "$1$library"
+done
 [ ! -d /usr/local ] || mount --bind /usr/local "$1/usr/local"
 mount --rbind "$1/usr" /usr
 for name in ld.so.cache alternatives openmpi; do
@@ -25,7 +50,7 @@ done
 
 
 def path(suite: str) -> Path:
-    digest = hashlib.sha256(PACKAGES.encode()).hexdigest()[:8]
+    digest = hashlib.sha256("".join((PACKAGES, OF_APPTAINER, APPTAINER)).encode()).hexdigest()[:8]
     return cache.root() / f"{suite}-{digest}"
 
 
@@ -37,8 +62,10 @@ def build(suite: str) -> Path:
     """Two minutes and 1.1 GB, once."""
 
     def debootstrap(job: cache.Job) -> None:
-        options = ["--variant=minbase", f"--include={PACKAGES}"]
+        options = ["--variant=minbase", f"--include={PACKAGES},{OF_APPTAINER}"]
         job.run("debootstrap", "debootstrap", *options, suite, job.folder, mirror(), environ={"PATH": SYSTEM_PATH})
+        with tempfile.TemporaryDirectory() as folder:
+            job.run("apptainer", "sh", "-ec", f'cd "$0"; {APPTAINER}', folder, job.folder, mirror())
 
     try:
         cache.once(path(suite), PRODUCT, debootstrap)

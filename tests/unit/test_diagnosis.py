@@ -36,6 +36,19 @@ def test_a_reason_that_means_wait(reason: str) -> None:
         ("main-0 was killed by signal 9 (SIGKILL)", "often the node's memory is used up"),
         ("the job reached its time limit", "give it more time"),
         ("the job used more memory than it asked for", "ask for more"),
+        ('FATAL:   "python4": executable file not found in $PATH', "the image has no such program: name the Python"),
+        ("slurmstepd-node1: error: execve(): singularity: No such file or directory", "singularity is not on the node"),
+        ("[Errno 2] No such file or directory: 'apptainer'", "apptainer is not on the node"),
+        (
+            "FATAL: While checking container encryption: could not open image /i/tf.sif: failed",
+            "the node does not have the image",
+        ),
+        ("mount /data->/data error: mount source /data doesn't exist", "the node has no /data"),
+        (
+            "NotFoundError: libmpi_cxx.so.40: cannot open shared object file: No such file",
+            "libmpi_cxx.so.40 is not on the node",
+        ),
+        ("srun: unrecognized option '--container-image=a/b'", "this Slurm has no pyxis"),
         ("main-0 ended with exit code 127", "the command was not found on the node"),
     ],
 )

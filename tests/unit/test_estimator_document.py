@@ -102,7 +102,9 @@ SOFTWARE = st.one_of(
         optional={
             "use_docker": st.just(True),
             "shm_size": st.just("1g"),
-            "image_registry_details": st.dictionaries(NAME, ARGUMENT),
+            "image_registry_details": st.fixed_dictionaries(
+                {"username": LINE, "password": LINE}, optional={"address": ARGUMENT}
+            ),
         },
     ),
 )

@@ -200,14 +200,6 @@ def test_the_template(source: Path, by: str) -> None:
 
 
 WISHES: list[tuple[str, object]] = [
-    ("conda_packages", ["scipy"]),
-    ("pip_packages", ["scipy"]),
-    ("conda_dependencies_file", "environment.yml"),
-    ("pip_requirements_file", "requirements.txt"),
-    ("use_docker", True),
-    ("custom_docker_image", "tf.sif"),
-    ("image_registry_details", {"address": "x"}),
-    ("shm_size", "1g"),
     ("inputs", ["/data"]),
 ]
 

@@ -20,6 +20,7 @@ from slurmtf.plan import LaunchPlan, render
 from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment
 from slurmtf.sites.search import packaged
+from tests.unit.containers import CONTAINERS
 from tests.unit.support import PACKAGED, SITE, SOFTWARE, plan_of, planned, profile, tensorflow
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -93,18 +94,29 @@ def names(script: str) -> set[str]:
 @pytest.mark.parametrize(("name", "estimator"), list(itertools.product(SITES, ESTIMATORS)))
 def test_the_script_is_that_of_the_golden_file(source: Path, name: str, estimator: str, update_golden: bool) -> None:
     software = MODULES if estimator == "everything" else SOFTWARE
-    script = script_of(job(source, profile(name), ESTIMATORS[estimator], software))
-    file = GOLDEN / f"{name}-{estimator}.sh"
-    if update_golden:
+    compare(f"{name}-{estimator}", script_of(job(source, profile(name), ESTIMATORS[estimator], software)), update_golden)
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_the_script_of_a_container_is_that_of_the_golden_file(source: Path, name: str, update_golden: bool) -> None:
+    site, software, settings = CONTAINERS[name]
+    compare(f"container-{name}", script_of(job(source, site, settings, software)), update_golden)
+
+
+def compare(name: str, script: str, update: bool) -> None:
+    file = GOLDEN / f"{name}.sh"
+    if update:
         file.parent.mkdir(exist_ok=True)
         file.write_text(script, encoding="utf-8", newline="")
     assert script == file.read_bytes().decode("utf-8"), "see: pytest tests/unit --update-golden"
 
 
 def test_there_is_no_other_golden_file() -> None:
-    assert {file.name for file in GOLDEN.iterdir()} == {
-        f"{name}-{kind}.sh" for name, kind in itertools.product(SITES, ESTIMATORS)
-    }
+    names = [
+        *(f"{name}-{kind}" for name, kind in itertools.product(SITES, ESTIMATORS)),
+        *(f"container-{n}" for n in CONTAINERS),
+    ]
+    assert sorted(file.stem for file in GOLDEN.iterdir()) == sorted(names)
 
 
 def golden() -> list[Path]:

@@ -1,0 +1,154 @@
+"""Software in a container image: which image, where it lies, and how it gets there."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import sys
+from pathlib import Path
+
+from slurmtf.environments.recipe import Recipe
+from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
+from slurmtf.environments.store import EnvironmentStore
+from slurmtf.errors import Problem, SpecError
+from slurmtf.estimator import Estimator
+from slurmtf.sites import Site
+
+DOCKER = "docker://"
+FILES = (".sif", ".simg", ".img", ".sqsh", ".squashfs")
+OF_FILES = ("apptainer", "singularity")
+"""Runtimes that start an image from a file: one of a registry is fetched first, once. The others fetch it themselves."""
+LOGINS = ("APPTAINER_DOCKER", "SINGULARITY_DOCKER")
+
+
+def image_of(estimator: Estimator, site: Site) -> str:
+    """Return the image that a run asks for, by its name or by a framework_version; empty: none.
+
+    Raises SpecError when a container is asked for and no image is known.
+    """
+    wish, version = estimator.environment, getattr(estimator, "framework_version", None)
+    if wish.image or estimator.use_docker is False:
+        return wish.image or ""
+    of_site = site.containers.tensorflow.get(version or "", "")
+    if estimator.use_docker and not of_site:
+        known = ", ".join(site.containers.tensorflow)
+        remedy = "give custom_docker_image" + (f", or framework_version, one of {known}" if known else "")
+        raise SpecError(Problem("use_docker", f"is true, but no image is named, and {site.name} names none", remedy))
+    return of_site if estimator.use_docker or version not in site.modules.tensorflow else ""
+
+
+def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
+    """Return the software of an image. Raises SpecError when the site can't run it, or it is not there."""
+    wish, where = estimator.environment, _asked_by(estimator)
+    if wish.made or wish.conda:
+        what = f"is the image {image} on {site.name}, and the job asks for packages or an environment besides"
+        raise SpecError(Problem(where, what, "leave one of them out"))
+    runtime = runtime_of(site, where)
+    source = reference(image, where, (estimator.image_registry_details or {}).get("address", ""))
+    recipe = _recipe(source, site) if "://" in source and runtime in OF_FILES else None
+    if estimator.image_registry_details and recipe is None:
+        raise SpecError(_useless_login(runtime, source))
+    return Software(
+        python=wish.python or "python3",
+        modules=(*site.containers.modules, *wish.modules),
+        variables={"PYTHONNOUSERSITE": "1", **wish.variables},  # packages in the home are there inside, of another Python
+        unset=OF_OTHER_ENVIRONMENTS,
+        recipe=recipe,
+        image=str(store.image(recipe.name)) if recipe else source,
+        runtime=runtime,
+        host_python=site.environment.python or sys.executable,
+    )
+
+
+def _asked_by(estimator: Estimator) -> str:
+    """Return the parameter that asks for the image."""
+    if estimator.custom_docker_image:
+        return "custom_docker_image"
+    return "environment_definition.image" if estimator.environment.image else "framework_version"
+
+
+def runtime_of(site: Site, where: str) -> str:
+    """Return what runs containers: as the profile says, else what is in PATH here. Raises SpecError when nothing does."""
+    named = site.containers.runtime
+    if named == "none":
+        raise SpecError(Problem(where, f"{site.name} has nothing that runs containers", "leave the image out"))
+    found = [named] if named else [name for name in OF_FILES if shutil.which(name)]
+    if not found:
+        what = f"the profile {site.name} does not say what runs containers, and neither apptainer nor singularity is in PATH"
+        raise SpecError(Problem(where, what, "load its module, or set containers.runtime in the profile"))
+    return found[0]
+
+
+def reference(image: str, where: str, registry: str = "") -> str:
+    """Return an image as the path of what is there, or as ``docker://NAME`` or another URI.
+
+    What neither looks like a path nor like a URI is a name in a registry, by default Docker Hub, as it was to the original.
+
+    Raises SpecError when a file is named that does not exist.
+    """
+    if "://" in image and not image.startswith(DOCKER):
+        return image
+    if not names_file(image):
+        name = image.removeprefix(DOCKER)
+        host = registry.removeprefix("https://").rstrip("/")
+        return DOCKER + (name if not host or name.startswith(host + "/") else f"{host}/{name}")
+    path = Path(image).expanduser()
+    if not path.is_absolute():
+        raise SpecError(Problem(where, f"{image} is relative", "give the whole path, or docker://NAME:TAG"))
+    if not path.exists():
+        raise SpecError(Problem(where, f"{path} does not exist", "give an image that all nodes see, or docker://NAME:TAG"))
+    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow the links of a site
+
+
+def names_file(image: str) -> bool:
+    """Tell whether an image is named by its path."""
+    return "://" not in image and (image.startswith(("/", "~", ".")) or image.endswith(FILES))
+
+
+def _recipe(source: str, site: Site) -> Recipe:
+    return Recipe(
+        kind="image",
+        python=site.environment.python or sys.executable,
+        modules=tuple(site.containers.modules),
+        image=source,
+        identity=(site.arch or platform.machine(),),
+    )
+
+
+def _useless_login(runtime: str, source: str) -> Problem:
+    if "://" not in source:
+        return Problem(
+            "image_registry_details", f"{source} is a file: no registry is asked", "leave image_registry_details out"
+        )
+    remedies = {
+        "pyxis": "write it into ~/.config/enroot/.credentials: machine HOST login USER password PASSWORD",
+        "podman-hpc": "log in once by hand: podman-hpc login HOST",
+        "shifter": "log in and fetch the image by hand: shifterimg login HOST; shifterimg pull IMAGE",
+    }
+    return Problem("image_registry_details", f"{runtime} fetches images itself, with a login of its own", remedies[runtime])
+
+
+def inside(software: Software, site: Site) -> list[str]:
+    """Return the words that start something in an image on this machine; none where that can't be done here."""
+    if software.runtime not in OF_FILES or not Path(software.image).exists() or not shutil.which(software.runtime):
+        return []
+    return [software.runtime, "exec", *site.containers.args, software.image]
+
+
+def login_of(estimator: Estimator) -> dict[str, str]:
+    """Return the variables by which apptainer and singularity log in to a registry: for the process that fetches, alone.
+
+    A value may be ``$NAME``, so that a job file can do without it. Raises SpecError when that variable is not set.
+    """
+    details = estimator.image_registry_details or {}
+    given = {name: _settled(name, details[name]) for name in ("username", "password") if details.get(name)}
+    return {f"{prefix}_{name.upper()}": value for prefix in LOGINS for name, value in given.items()}
+
+
+def _settled(name: str, value: str) -> str:
+    variable = value[1:] if re.fullmatch(r"\$[A-Za-z_]\w*", value) else ""
+    if variable and variable not in os.environ:
+        raise SpecError(Problem(f"image_registry_details[{name!r}]", f"{value} is not set", f"export {variable}=... first"))
+    return os.environ[variable] if variable else value

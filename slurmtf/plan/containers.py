@@ -1,0 +1,167 @@
+"""How a task gets into a container: one small function for each program that runs them.
+
+A runtime returns the words that stand between the launcher's and the task's own command: the supervisor and the launcher stay
+outside, so that an image needs a Python 3 and nothing of Slurm. The words are the script's: ``$RUN``, ``$IMAGE`` and ``$LOCAL``
+are set there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from slurmtf.environments import Software
+from slurmtf.errors import Problem, SpecError
+from slurmtf.estimator import Estimator
+from slurmtf.plan.model import Container, Resources, RunPlace
+from slurmtf.plan.quoting import Raw, expanding
+from slurmtf.sites.model import Site
+
+DOCKER = "docker://"
+GPU_FLAGS = {"nvidia": "--nv", "amd": "--rocm"}
+SHARE_MEMORY = ("apptainer", "singularity", "pyxis", "shifter")
+"""Runtimes whose containers have the node's /dev/shm, whatever its size."""
+
+
+class Bind(NamedTuple):
+    """A folder of the node, and where the container has it; both as the script writes them."""
+
+    outside: Raw
+    inside: Raw
+
+
+@dataclass(frozen=True)
+class Box:
+    """What a runtime needs to know: the image, the folders to bind, the vendor of the GPUs, the site's own arguments."""
+
+    image: str
+    binds: tuple[Bind, ...]
+    local: bool
+    gpus: str
+    shm_size: str | None
+    args: tuple[str, ...]
+
+
+def container_of(
+    estimator: Estimator, site: Site, software: Software, place: RunPlace, resources: Resources, launcher: str
+) -> Container | None:
+    """Return the container of the tasks; None: they run as they are.
+
+    Raises SpecError when the launcher or the runtime can't serve it, or a folder can't be bound.
+    """
+    if not software.image:
+        return None
+    if software.runtime == "pyxis" and launcher != "srun":
+        what = f"pyxis starts containers by flags of srun; {launcher!r} does not know them"
+        raise SpecError(Problem("launcher", what, "give launcher='srun'"))
+    box = Box(
+        image=software.image,
+        binds=tuple(_binds(site, place)),
+        local=bool(site.storage.local),
+        gpus=site.gpu.vendor if resources.gpus_per_node else "",
+        shm_size=estimator.shm_size,
+        args=tuple(site.containers.args),
+    )
+    return Container(software.runtime, software.image, tuple(RUNTIMES[software.runtime](box)))
+
+
+def _binds(site: Site, place: RunPlace) -> Iterable[Bind]:
+    """Yield the folders that a container sees: the run's own, with source and outputs in it, and the site's."""
+    if any(char in place.folder for char in ":,"):
+        what = f"{place.folder} can't be bound into a container: ':' and ',' part the folders there"
+        raise SpecError(Problem("workspace", what, "give a workspace without them (--workspace)"))
+    yield Bind(Raw('"$RUN"'), Raw('"$RUN"'))
+    for given in site.containers.binds:
+        outside, _, inside = given.partition(":")
+        yield Bind(expanding(outside), expanding(inside or outside))
+
+
+def problems(estimator: Estimator, software: Software) -> Iterable[Problem]:
+    """Check that what is asked of a container is asked of one."""
+    for name in ("image_registry_details", "shm_size"):
+        if getattr(estimator, name) and not software.image:
+            yield Problem(name, "is given, but no container image", f"give custom_docker_image, or leave {name} out")
+
+
+def warnings(estimator: Estimator, software: Software) -> Iterable[tuple[str, str]]:
+    """Yield code and text of each warning."""
+    if estimator.shm_size and software.runtime in SHARE_MEMORY:
+        yield "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: shm_size changes nothing"
+
+
+def _apptainer(box: Box) -> list[str]:
+    """``apptainer exec`` passes the environment on and lets the node's processes, network and /dev be seen."""
+    gpus = [GPU_FLAGS[box.gpus]] if box.gpus else []
+    binds = [_short("--bind=", bind) for bind in box.binds]
+    return ["apptainer", "exec", *gpus, *binds, *_of_local(box, '--bind="$LOCAL"'), *box.args, Raw('"$IMAGE"')]
+
+
+def _singularity(box: Box) -> list[str]:
+    """The older name, and the same words."""
+    return ["singularity", *_apptainer(box)[1:]]
+
+
+def _podman_hpc(box: Box) -> list[str]:
+    """podman run (podman-run(1)): nothing of the node is there unless asked for. A size of /dev/shm excludes the node's own."""
+    node = ["--env-host", "--network=host"]
+    memory = f"--shm-size={box.shm_size}" if box.shm_size else "--ipc=host"
+    binds = [_long("--volume=", bind) for bind in box.binds]
+    gpus = ["--gpu"] if box.gpus else []
+    words = ["podman-hpc", "run", "--rm", *node, memory, *gpus, *binds, *_of_local(box, '--volume="$LOCAL:$LOCAL"')]
+    return [*words, Raw('--workdir="$RUN"'), *box.args, _registry_name(box.image, "podman-hpc")]
+
+
+def _shifter(box: Box) -> list[str]:
+    """Shifter shows the site's own file systems in each container, the run's among them; ``--volume`` is for others."""
+    gpus = ["--module=gpu"] if box.gpus else []
+    binds = [_long("--volume=", bind) for bind in box.binds[1:]]
+    return ["shifter", f"--image=docker:{_registry_name(box.image, 'shifter')}", *gpus, *binds, *box.args]
+
+
+def _pyxis(box: Box) -> list[str]:
+    """Flags of srun (pyxis's README): they end its own. The GPUs that Slurm gives are seen without being asked for."""
+    image = box.image if box.image.startswith("/") else _enroot(_registry_name(box.image, "pyxis"))
+    mounts = ",".join(_pair(bind) for bind in box.binds) + "".join(_of_local(box, ',"$LOCAL:$LOCAL"'))
+    return [f"--container-image={image}", Raw("--container-mounts=" + mounts), *box.args]
+
+
+def _short(flag: str, bind: Bind) -> Raw:
+    return Raw(flag + (bind.outside if bind.outside == bind.inside else _pair(bind)))
+
+
+def _long(flag: str, bind: Bind) -> Raw:
+    return Raw(flag + _pair(bind))
+
+
+def _pair(bind: Bind) -> Raw:
+    return Raw(f"{bind.outside}:{bind.inside}")
+
+
+def _of_local(box: Box, words: str) -> list[Raw]:
+    """Return the words for the node's own disk, which go away in a job that has none."""
+    return [Raw("${LOCAL:+" + words + "}")] if box.local else []
+
+
+def _registry_name(image: str, program: str) -> str:
+    """Return an image's name in a registry. Raises SpecError when it is something else."""
+    if not image.startswith(DOCKER):
+        what = f"{program} does not run {image}"
+        raise SpecError(Problem("custom_docker_image", what, "give an image of a registry: docker://NAME:TAG"))
+    return image[len(DOCKER) :]
+
+
+def _enroot(name: str) -> str:
+    """Return an image's name as enroot writes it: the registry's host before '#' (enroot's import.md)."""
+    host, _, rest = name.partition("/")
+    is_host = bool(rest) and (host == "localhost" or "." in host or ":" in host)
+    return f"{host}#{rest}" if is_host else name
+
+
+RUNTIMES: dict[str, Callable[[Box], list[str]]] = {
+    "apptainer": _apptainer,
+    "singularity": _singularity,
+    "podman-hpc": _podman_hpc,
+    "shifter": _shifter,
+    "pyxis": _pyxis,
+}

@@ -1,0 +1,289 @@
+"""Runs in containers of the real Apptainer: on Slurm's nodes and on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Environment, Experiment, Mpi, Run, RunStatus, TensorFlow
+from slurmtf.diagnosis.dying import advice
+from slurmtf.errors import SoftwareError
+from slurmtf.sites.model import Containers, Storage
+from tests.cluster import Cluster
+from tests.distributed.trainings import EXAMPLES
+from tests.distributed_faults.support import nothing_left
+from tests.environments import cache
+from tests.slurm.support import POLITE, Lab, call, ended, files, log, until
+from tests.slurm.support import here as waiting
+
+from . import image as images
+from .conftest import OF_ROOT, at
+from .registry import registry
+
+# Says what it sees of the world, each task in a file of its own.
+LOOK = """
+import json, os, sys
+names = ("PATH", "PYTHONPATH", "PYTHONNOUSERSITE", "TF_CONFIG", "CUDA_VISIBLE_DEVICES", "TOKEN", "OF_IMAGE")
+seen = {name: os.environ.get(name) for name in names}
+seen.update(version=sys.version.split()[0], cwd=os.getcwd(), argv=sys.argv[1:], release=open("/etc/os-release").read())
+seen.update(host=os.uname().nodename, root=sorted(os.listdir("/")))
+with open("outputs/{SLURMTF_ROLE}-{SLURMTF_INDEX}.json".format(**os.environ), "w") as file:
+    json.dump(seen, file)
+"""
+PS: dict[str, Any] = {"distributed_backend": "ps", "worker_count": 2, "parameter_server_count": 1}
+LOGIN = ("ada", "s3cret-0815")
+
+
+def seen(run: Run, task: str = "main-0") -> dict[str, Any]:
+    """What a task saw, which was in the image for certain."""
+    found: dict[str, Any] = json.loads((run.folder / "outputs" / f"{task}.json").read_text())
+    assert found["release"] == images.RELEASE
+    assert not {"boot", "srv", "sbin"} & set(found["root"]), "this is the host's root"
+    assert found["cwd"] == run.layout.work
+    return found
+
+
+def completed(run: Run) -> Run:
+    (state,) = ended(run)
+    assert state.status is RunStatus.COMPLETED, state.message
+    return run
+
+
+def failed(run: Run) -> str:
+    (state,) = ended(run)
+    assert state.status is RunStatus.FAILED
+    return state.message
+
+
+def version_of(image: Path) -> str:
+    (library,) = (image / "usr/lib").glob("python3*")
+    return library.name.removeprefix("python")
+
+
+@pytest.fixture(params=["boxes", "here"])
+def place(request: pytest.FixtureRequest) -> Lab:
+    found: Lab = request.getfixturevalue(request.param)
+    return found
+
+
+def test_the_script_runs_inside(place: Lab, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the image's Python, whatever is active where the run is submitted."""
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
+    own = {"script_params": {"--text": "two words; $HOME"}, "environment_variables": {"TOKEN": "secret"}, "gpus_per_node": 2}
+    run = completed(place.submit(LOOK, custom_docker_image=image, **own))
+    found = seen(run)
+    assert found["version"].startswith(version_of(image) + ".")
+    assert found["PYTHONPATH"] == run.layout.work
+    assert found["PYTHONNOUSERSITE"] == "1"
+    assert (found["argv"], found["TOKEN"], found["CUDA_VISIBLE_DEVICES"]) == (["--text", "two words; $HOME"], "secret", "0,1")
+    assert "secret" not in Path(run.layout.script).read_text()
+
+
+def test_roles_meet_from_container_to_container(place: Lab, image: Path) -> None:
+    nodes = 1 if place.target.scheduler == "local" else 2
+    run = completed(place.submit(LOOK, custom_docker_image=image, node_count=nodes, **PS))
+    tasks = {name: seen(run, name) for name in ("ps-0", "worker-0", "worker-1")}
+    configs = {name: json.loads(task["TF_CONFIG"]) for name, task in tasks.items()}
+    assert [len(configs["ps-0"]["cluster"][role]) for role in ("ps", "worker")] == [1, 2]
+    assert all(config["cluster"] == configs["ps-0"]["cluster"] for config in configs.values())
+    assert {name: "{type}-{index}".format(**config["task"]) for name, config in configs.items()} == {n: n for n in tasks}
+    assert len({task["host"] for task in tasks.values()}) == nodes
+
+
+def test_mpirun_starts_containers_on_each_node(boxes: Lab, image: Path) -> None:
+    settings = {"distributed_backend": "mpi", "process_count_per_node": 2, "node_count": 2, "launcher": "mpirun"}
+    run = completed(boxes.submit(LOOK, custom_docker_image=image, **settings))
+    hosts = [seen(run, f"rank-{rank}")["host"] for rank in range(4)]
+    assert sorted(hosts) == sorted([hosts[0], hosts[0], hosts[-1], hosts[-1]])
+    assert len(set(hosts)) == 2
+
+
+def test_tensorflow_trains_from_container_to_container(boxes: Lab, image: Path, tf_classic: Path) -> None:
+    """Two workers on two nodes come to the same weights. TensorFlow lies beside the image, in folders that are bound."""
+    binds = [str(cache.root()), str(tf_classic.resolve().parents[1])]
+    boxes.target = at("slurm", replace(OF_ROOT, binds=binds))
+    wish = Environment(image=str(image), python=str(tf_classic))
+    settings: dict[str, Any] = {"distributed_backend": "multiworker", "worker_count": 2, "node_count": 2, "cpus_per_task": 1}
+    source = EXAMPLES / "multiworker"
+    run = completed(boxes.submit_source(source, environment_definition=wish, script_params={"--epochs": 1}, **settings))
+    results = [json.loads(path.read_text()) for path in (run.folder / "outputs").glob("result-*.json")]
+    assert sorted(result["role"] for result in results) == ["worker-0", "worker-1"]
+    assert results[0]["weights"] == results[1]["weights"]
+    assert [result["replicas"] for result in results] == [2, 2]
+
+
+def test_the_end_of_the_script_is_the_end_of_the_run(place: Lab, image: Path) -> None:
+    """An exit code, and a signal, which a container's runtime would turn into 128 and more."""
+    left = place.submit("raise SystemExit(7)", custom_docker_image=image)
+    assert failed(left) == "main-0 ended with exit code 7"
+    died = place.submit("import os; os.kill(os.getpid(), 11)", custom_docker_image=image)
+    assert failed(died).startswith("main-0 was killed by signal 11")
+
+
+def test_a_cancelled_script_has_time_for_its_last_words(place: Lab, image: Path) -> None:
+    run = place.submit(POLITE, custom_docker_image=image)
+    waiting(run)
+    run.cancel()
+    (state,) = ended(run)
+    assert state.status is RunStatus.CANCELED
+    assert (run.folder / "outputs/last-words").read_text() == "saved"
+    nothing_left(run)
+
+
+def test_a_killed_supervisor_takes_its_containers_with_it(here: Lab, image: Path) -> None:
+    run = here.submit(POLITE, custom_docker_image=image)
+    waiting(run)
+    os.kill(int(str(run.state.job_id)), signal.SIGKILL)
+    nothing_left(run)
+
+
+def test_folders_of_the_site_are_there(boxes: Lab, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data, under another name, and the node's own disk: neither is in a folder that Apptainer shows by itself."""
+    monkeypatch.setenv("LAB_DATA", "/usr/share/zoneinfo")
+    monkeypatch.setenv("LAB_DISK", "/var/spool/tmp")
+    boxes.target = replace(
+        at("slurm", replace(OF_ROOT, binds=["$LAB_DATA:/data"])), storage=Storage(workspace=None, local="$LAB_DISK")
+    )
+    script = 'import os; print(os.path.exists("/data/UTC"), os.path.isdir(os.environ["LAB_DISK"]))'
+    assert log(completed(boxes.submit(script, custom_docker_image=image))) == "True True\n"
+    monkeypatch.setenv("LAB_DISK", "/nowhere")
+    assert log(completed(boxes.submit(script, custom_docker_image=image))) == "True False\n"
+
+
+# --- images of a registry
+
+
+def test_an_image_of_a_registry(boxes: Lab, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetched with a login, once, into one file; of the password nothing stays."""
+    monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
+    with registry(image, LOGIN) as server:
+        details = dict(zip(("address", "username", "password"), (server.host, *LOGIN), strict=True))
+        own = {"custom_docker_image": "lab/image:1", "image_registry_details": details}
+        first = completed(boxes.submit(LOOK, **own))
+        asked = len(server.asked)
+        second = completed(boxes.submit(LOOK, **own))
+        assert asked
+        assert len(server.asked) == asked
+    assert seen(first)["OF_IMAGE"] == seen(second)["OF_IMAGE"] == "yes"
+    assert first.plan["container"]["image"].endswith("/image.sif")
+    assert not [name for name, data in files(boxes.workspace).items() if LOGIN[1].encode() in data]
+
+
+@pytest.mark.parametrize(
+    ("login", "name", "what"),
+    [
+        (("ada", "wrong"), "lab/image:1", "the registry wants a login, or there is no such image"),
+        (LOGIN, "lab/image:nothing", "the registry has no such image"),
+    ],
+)
+def test_an_image_that_can_not_be_had(
+    boxes: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: tuple[str, str], name: str, what: str
+) -> None:
+    monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
+    (tmp_path / "root").mkdir()
+    with registry(tmp_path / "root", LOGIN) as server, pytest.raises(SoftwareError) as caught:
+        details = dict(zip(("address", "username", "password"), (server.host, *login), strict=True))
+        boxes.submit(LOOK, custom_docker_image=name, image_registry_details=details)
+    (problem,) = caught.value.problems
+    assert problem.what.startswith(f"can't be made: {what} (FATAL:")
+
+
+def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
+    boxes: Lab, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the login node has no Apptainer. The registry is a job too: on another node, that they all reach."""
+    monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    port, serve = tmp_path / "port", f"{sys.executable} -m tests.containers.registry {image}"
+    job = call("sbatch", "--parsable", "--nodelist=node4", f"--output={port}", f"--wrap=exec {serve}")
+    try:
+        number = until(lambda: port.exists() and port.read_text().strip(), "the registry")
+        wish = Environment(image=f"node4:{number}/lab/image:1", build="job")
+        run = completed(boxes.submit(LOOK, environment_definition=wish))
+    finally:
+        call("scancel", job)
+    assert seen(run)["OF_IMAGE"] == "yes"
+
+
+def test_a_registry_that_can_not_be_reached(boxes: Lab) -> None:
+    with pytest.raises(SoftwareError) as caught:
+        boxes.submit(LOOK, custom_docker_image="localhost:9/lab/image:1")
+    (problem,) = caught.value.problems
+    assert problem.what.startswith("can't be made: the registry can't be reached from here")
+
+
+# --- before it is submitted
+
+
+def test_the_python_of_an_image_is_asked_what_it_has(boxes: Lab, image: Path) -> None:
+    """Before anything is submitted, on this machine, in the image."""
+    script = "import horovod.tensorflow"
+    estimator = TensorFlow(
+        boxes.source(script),
+        compute_target=boxes.target,
+        custom_docker_image=str(image),
+        distributed_training=Mpi(transport="gloo"),
+    )
+    plan, _ = Experiment("lab", boxes.workspace).plan(estimator)
+    assert plan.warnings == ("train.py imports horovod, which python3 does not have [not-installed]",)
+
+
+# --- what goes wrong inside
+
+
+def test_an_image_without_such_a_python(boxes: Lab, image: Path) -> None:
+    wish = Environment(image=str(image), python="python4")
+    message = failed(boxes.submit(LOOK, environment_definition=wish))
+    assert '"python4": executable file not found' in message
+    assert advice(message).startswith("the image has no such program")
+
+
+def test_an_image_that_went_away_while_the_job_waited(boxes: Lab, image: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.symlink_to(image)
+    run = boxes.submit(LOOK, custom_docker_image=copy, sbatch={"begin": "now+3"})
+    copy.unlink()
+    assert f"the image of this run is gone: {copy}. Put it back, or name another one" in failed(run)
+
+
+@pytest.mark.parametrize("launcher", ["srun", "none"])
+def test_a_node_without_the_runtime(boxes: Lab, image: Path, launcher: str) -> None:
+    boxes.target = at("slurm", Containers("singularity"))
+    message = failed(boxes.submit(LOOK, custom_docker_image=image, launcher=launcher))
+    assert advice(message).startswith("singularity is not on the node")
+
+
+def test_a_folder_that_the_node_does_not_have(boxes: Lab, image: Path) -> None:
+    boxes.target = at("slurm", replace(OF_ROOT, binds=["/no/data"]))
+    assert advice(failed(boxes.submit(LOOK, custom_docker_image=image))).startswith("the node has no /no/data")
+
+
+def test_a_slurm_without_pyxis(boxes: Lab) -> None:
+    boxes.target = at("slurm", Containers("pyxis"))
+    message = failed(boxes.submit(LOOK, custom_docker_image="tensorflow/tensorflow:2.15.0"))
+    assert advice(message).startswith("this Slurm has no pyxis")
+
+
+# --- the command
+
+
+def test_the_command_line(boxes: Lab, slurm24: Cluster, image: Path, tmp_path: Path) -> None:
+    """--image takes the place of a job file's image."""
+    profile = tmp_path / "lab.yaml"
+    profile.write_text("extends: slurm\ncontainers: {runtime: apptainer, args: [--userns]}\n")
+    source = boxes.source(LOOK)
+    (source / "job.yaml").write_text("entry_script: train.py\ncustom_docker_image: /no/such.sif\n")
+    shown = boxes.slurmtf("plan", source / "job.yaml", "--site", profile, "--image", image)
+    assert re.search(rf"^container +{image}, run by apptainer$", shown.stdout, re.MULTILINE), shown.stderr
+    relative = f"./{os.path.relpath(image)}"
+    done = boxes.slurmtf("run", source / "job.yaml", "--site", profile, "--image", relative, env=slurm24.environment())
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,41 @@
+#!/bin/bash
+#SBATCH --job-name=digits
+#SBATCH --account=lab
+#SBATCH --nodes=2
+#SBATCH --ntasks-per-node=2
+#SBATCH --distribution=cyclic
+#SBATCH --gpus-per-node=a100:1
+#SBATCH --mem=127500M
+#SBATCH --time=01:00:00
+#SBATCH --signal=B:USR2@120
+#SBATCH --open-mode=append
+#SBATCH --chdir=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+#SBATCH --output=logs/job.log
+
+# Run digits-20260101-120000-abc123 of experiment digits, written by slurmtf 0.0 for narval.
+# Submit it again by hand with: sbatch job.sh
+RUN=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+trap '' USR2  # Slurm's warning before the time limit may come before the supervisor, who waits for it, has started
+
+# --- site
+unset SLURM_NTASKS_PER_NODE PYTHONHOME PYTHONPATH VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV CONDA_SHLVL
+
+# --- software
+LOCAL="$SLURM_TMPDIR"
+if [ ! -d "$LOCAL" ]; then LOCAL=; fi
+IMAGE='/images/it'\''s tf.sif'
+if [ ! -e "$IMAGE" ]; then
+  echo "slurmtf: the image of this run is gone: $IMAGE. Put it back, or name another one" >&2
+  exit 78
+fi
+
+# --- variables (those of the estimator are private and stay in plan.json)
+export NCCL_BLOCKING_WAIT=1
+export PYTHONNOUSERSITE=1
+
+# --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
+exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
+  srun --nodes=2 --ntasks=3 --distribution=cyclic --export=ALL \
+  apptainer exec --nv --bind="$RUN" ${LOCAL:+--bind="$LOCAL"} "$IMAGE" \
+  python3 -I "$RUN"/agent.pyz task -- \
+  python3 train.py

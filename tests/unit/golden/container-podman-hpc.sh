@@ -1,0 +1,31 @@
+#!/bin/bash
+#SBATCH --job-name=digits
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --gres=gpu:1
+#SBATCH --signal=B:USR2@120
+#SBATCH --open-mode=append
+#SBATCH --chdir=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+#SBATCH --output=logs/job.log
+
+# Run digits-20260101-120000-abc123 of experiment digits, written by slurmtf 0.0 for here.
+# Submit it again by hand with: sbatch job.sh
+RUN=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
+trap '' USR2  # Slurm's warning before the time limit may come before the supervisor, who waits for it, has started
+
+# --- site
+unset PYTHONHOME PYTHONPATH VIRTUAL_ENV CONDA_PREFIX CONDA_DEFAULT_ENV CONDA_SHLVL
+
+# --- software
+LOCAL="$TMPDIR"
+if [ ! -d "$LOCAL" ]; then LOCAL=; fi
+
+# --- variables (those of the estimator are private and stay in plan.json)
+export PYTHONNOUSERSITE=1
+
+# --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
+exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
+  srun --nodes=1 --ntasks=1 --export=ALL \
+  podman-hpc run --rm --env-host --network=host --shm-size=8g --gpu --volume="$RUN":"$RUN" --volume=/data:/data --volume="$SCRATCH"/big:/big ${LOCAL:+--volume="$LOCAL:$LOCAL"} --workdir="$RUN" nvcr.io/nvidia/tensorflow:24.01-tf2-py3 \
+  python3 -I "$RUN"/agent.pyz task -- \
+  python3 train.py
