@@ -3,8 +3,9 @@
     python -m benchmarks.throughput PYTHON [--turns N] [MODE ...]
 
 PYTHON is an interpreter with TensorFlow and Horovod, as tests.environments builds one. By hand is what the documentation of
-Horovod and TensorFlow shows: mpirun, horovodrun --gloo, a TF_CONFIG written by hand. Each mode is compared with itself. As a
-client of a Slurm (`scripts/cluster exec ...`) two processes of one node are started by srun, too.
+Horovod and TensorFlow shows: mpirun, horovodrun --gloo, a TF_CONFIG written by hand. Each mode is compared with itself. MODE is
+one or more of single, mpirun, gloo, multiworker (all four when none is given), and srun, for which `scripts/cluster exec` makes
+this command a client of a Slurm.
 
 Ours and theirs alternate, and who is first changes with each turn. The ratio is the median of the turns', and the spread its
 lowest and highest: a busy machine is busy for both.
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import tempfile
@@ -96,14 +96,10 @@ def pairs(python: str, folder: Path) -> Mapping[str, tuple[Launch, Launch]]:
             _workers_by_hand(python),
         ),
     }
-    if shutil.which("srun"):
-        site = Site(name="slurm", launcher=Launcher(mpi="pmix"))
-        settings = {"compute_target": site, "distributed_training": mpi, "cpus_per_task": 1, "time": 10}
-        srun = ("srun", "--nodes=1", f"--ntasks={ranks}", "--cpus-per-task=1", "--mpi=pmix", "--time=10")
-        found["srun"] = (
-            _by_us(python, "horovod", folder, **settings),
-            _by_hand(*srun, python, SCRIPT, "horovod"),
-        )
+    site = Site(name="slurm", launcher=Launcher(mpi="pmix"))
+    settings = {"compute_target": site, "distributed_training": mpi, "cpus_per_task": 1, "time": 10}
+    srun = ("srun", "--nodes=1", f"--ntasks={ranks}", "--cpus-per-task=1", "--mpi=pmix", "--time=10")
+    found["srun"] = (_by_us(python, "horovod", folder, **settings), _by_hand(*srun, python, SCRIPT, "horovod"))
     return found
 
 
@@ -130,7 +126,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = pairs(arguments.python, Path(folder))
         rows = [("mode", "slurmtf", "by hand", "ratio", "spread")]
-        for name in arguments.modes or found:
+        for name in arguments.modes or [name for name in found if name != "srun"]:
             rows.append(_row(name, *found[name], arguments.turns))
             print(*rows[-1], flush=True)
         report(f"Images per second, {RANKS} processes on this machine, {arguments.turns} turns", rows)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-BATCH, WARM_UP, BLOCKS, STEPS, WIDTH = 64, 50, 15, 100, 512
+BATCH, WARM_UP, BLOCKS, STEPS, WIDTH = 64, 20, 9, 25, 512
 
 
 def data() -> tuple[Any, Any]:
