@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import time
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-BATCH, WARM_UP, STEPS, WIDTH = 64, 20, 200, 512
+BATCH, WARM_UP, BLOCKS, STEPS, WIDTH = 64, 20, 9, 25, 512
 
 
 def data() -> tuple[Any, Any]:
@@ -30,13 +31,16 @@ def loss_of(weights: list[Any], images: Any, labels: Any) -> Any:
 
 
 def timed(step: Any, replicas: int) -> float:
-    """Return images per second over all replicas."""
+    """Return images per second over all replicas: the median of blocks of steps, which a busy moment does not move."""
     for _ in range(WARM_UP):
         step()
-    began = time.perf_counter()
-    for _ in range(STEPS):
-        step()
-    return STEPS * BATCH * replicas / (time.perf_counter() - began)
+    taken = []
+    for _ in range(BLOCKS):
+        began = time.perf_counter()
+        for _ in range(STEPS):
+            step()
+        taken.append(time.perf_counter() - began)
+    return STEPS * BATCH * replicas / statistics.median(taken)
 
 
 def horovod() -> float | None:

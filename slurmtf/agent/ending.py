@@ -63,10 +63,10 @@ def cause_of_kill(job_log: str, since: int, job_id: str) -> str:
     return next((cause for notice in notices for pattern, cause in CAUSES if pattern.search(notice)), "cancelled")
 
 
-def failed_node(job_log: str, since: int) -> str:
-    """Return the node that failed: srun names it in the job's log; empty when it had no time to."""
-    found = FAILED_NODE.search(_written(job_log, since))
-    return found[1].decode("utf-8", "replace") if found else ""
+def failed_node(job_log: str) -> str:
+    """Return the node that failed last: srun names it in the job's log; empty when it had no time to."""
+    found = FAILED_NODE.findall(_written(job_log, 0))
+    return found[-1].decode("utf-8", "replace") if found else ""
 
 
 def _written(job_log: str, since: int) -> bytes:

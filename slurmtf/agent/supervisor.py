@@ -11,7 +11,7 @@ import signal
 import time
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set
 
-from . import cluster, ending, identity, result, timelimit, wire, workdir
+from . import binding, cluster, ending, identity, result, timelimit, wire, workdir
 from .completion import Completion, Verdict
 from .journal import Journal
 from .layout import RunLayout
@@ -167,11 +167,19 @@ class Supervisor:
             self._rendezvous.tell_all({"cluster": cluster.build(self._roles, addresses)})  # made into bytes once
         shares = cluster.gpu_shares(self._roles, hosts, distribution["gpu_roles"])
         places = cluster.gpu_shares(self._roles, hosts, [role.role for role in self._roles])
+        dealt = self._hosts_to_deal(hosts)
         horovod = self._horovod(hosts) if distribution["gloo"] else {}
         for rank in self._rendezvous.present:
             local_rank, sharers = places[rank]
             own = {"local_rank": local_rank, "sharers": sharers, "variables": horovod.get(rank, {})}
-            self._rendezvous.tell(rank, dict(order="start", gpu_share=shares.get(rank), **own))
+            self._rendezvous.tell(rank, dict(order="start", gpu_share=shares.get(rank), bind=hosts[rank] in dealt, **own))
+
+    def _hosts_to_deal(self, hosts: Dict[int, str]) -> Set[str]:
+        """Return the nodes whose CPUs the tasks there shall share out among themselves."""
+        masks: Dict[str, List[str]] = {}
+        for rank, host in hosts.items():
+            masks.setdefault(host, []).append(str(self._hellos[rank].get("cpus", "")))
+        return {host for host, seen in masks.items() if binding.may_be_dealt(seen)}
 
     def _horovod(self, hosts: Dict[int, str]) -> Dict[int, Dict[str, str]]:
         """Serve Horovod's rendezvous and return the variables of each rank."""
@@ -314,9 +322,9 @@ class Supervisor:
             time.sleep(0.02)
 
     def _of_kill(self) -> Conclusion:
-        log = self._layout.job_log, self._log_start
-        cause = "time-limit" if self._overtime else ending.cause_of_kill(*log, self._job_id)
-        node = ending.failed_node(*log) if cause == "node-failure" else ""
+        log = self._layout.job_log
+        cause = "time-limit" if self._overtime else ending.cause_of_kill(log, self._log_start, self._job_id)
+        node = ending.failed_node(log) if cause == "node-failure" else ""
         end = {"exit_code": None, "signal": self._kill_signal or int(signal.SIGTERM)}
         return Conclusion(end, cause, "{} failed".format(node) if node else "")
 

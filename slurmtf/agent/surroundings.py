@@ -81,6 +81,8 @@ class Surroundings:
         asked: Optional[int] = self._plan["resources"]["cpus_per_task"]
         if asked is not None:
             return min(asked, allowed)
+        if self._start.get("bind"):
+            return allowed
         sharers = self._start.get("sharers", 1)
         return max(1, allowed // sharers) if sharers > 1 else None
 

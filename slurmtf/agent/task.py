@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import Any, Dict, List, Mapping, Optional
 
-from . import ending, identity, ports, wire
+from . import binding, ending, identity, ports, wire
 from .layout import RunLayout
 from .logclock import LogClock
 from .process import Child, Signals, outlive_parent
@@ -18,7 +18,7 @@ from .surroundings import Surroundings
 CONNECT_TIMEOUT_S = 30.0
 TICK_S = 0.5
 OWN_TERM_S = 5.0
-"""Seconds that Slurm's own TERM to every process of a step may take after the supervisor's word, or after its end."""
+"""Seconds that Slurm's own TERM to every process of a step may take after the supervisor's word."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
 SHARES_PORT = (2, 3)
@@ -133,7 +133,8 @@ class Task:
         if not address:
             return None
         host = identity.host(self._environ)
-        facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host)}
+        cpus = binding.mask(self._plan, self._environ)
+        facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host), "cpus": cpus}
         trouble = "nothing answers"
         for connection in wire.connections(address, CONNECT_TIMEOUT_S):
             try:
@@ -201,17 +202,19 @@ class Task:
             messages = link.receive()
         except (OSError, ValueError):  # without its supervisor a task would outlive the job
             self._link = None
-            messages = [{"order": "stop", "killed": True}]
+            messages = [{"order": "stop"}]
         for message in messages:
             self._order = str(message.get("order", ""))
             self._cluster = message.get("cluster", self._cluster)
             if self._order == "start":
                 self._start = dict(message, cluster=self._cluster)
+                if message.get("bind"):
+                    binding.bind(int(message["local_rank"]), int(message["sharers"]))
             elif self._order == "stop":
                 self._stop(message.get("killed", False))
 
     def _stop(self, killed: bool) -> None:
-        """End the child; when Slurm is killing the job or the step, its own TERM comes first: one is enough for the script."""
+        """End the child; when somebody is killing the job or its step, Slurm's own TERM comes first: one is enough."""
         self._stopping = True
         if self._child and self._term_at is None:
             self._term_at = time.monotonic() + (OWN_TERM_S if killed and self._in_step else 0)

@@ -111,7 +111,8 @@ def srun(launch: Launch) -> list[str]:
 def mpirun(launch: Launch) -> list[str]:
     """Open MPI's (mpirun(1)): it takes the nodes from Slurm's allocation.
 
-    Ranks are not bound to a core each, its default, which starves TensorFlow (Horovod's documentation, mpi.rst).
+    Ranks are not bound to a core each, its default, which starves TensorFlow (Horovod's documentation, mpi.rst); the agent
+    binds them to their share of the node.
     """
     shape = "node" if launch.tasks.cyclic else f"ppr:{launch.resources.tasks_per_node}:node"
     words = ["mpirun", "-n", str(launch.tasks.count), "--map-by", f"{shape}:oversubscribe", "--bind-to", "none"]

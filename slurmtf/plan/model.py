@@ -53,7 +53,8 @@ class Tasks:
 
     ``cyclic`` deals them over the nodes one by one (else node by node); ``cluster`` gives them TF_CONFIG; ``gloo`` serves
     Horovod's rendezvous; ``check_world`` compares the world that MPI or Horovod sees with the plan's; ``gpu_roles`` share a
-    node's GPUs; ``restartable`` roles may be started again ``restarts`` times in all; when some have not ended
+    node's GPUs; ``bind`` deals a node's CPUs out among its tasks, which all do the same work; ``restartable`` roles may be
+    started again ``restarts`` times in all; when some have not ended
     ``straggler_grace_s`` after the first success, the job is ended, and has succeeded if ``stragglers_succeed``;
     an evaluator may go on for ``evaluator_grace_s`` after all others.
     """
@@ -66,6 +67,7 @@ class Tasks:
     gloo: bool = False
     check_world: bool = False
     gpu_roles: tuple[str, ...] = ()
+    bind: bool = False
     restarts: int = 0
     restartable: tuple[str, ...] = ()
     straggler_grace_s: int = 0

@@ -35,6 +35,7 @@ def _mpi(wish: Mpi, estimator: Estimator, site: Site) -> tuple[Tasks, str]:
         gloo=gloo,
         check_world=True,
         gpu_roles=("rank",) if wish.gpus == "each" else (),
+        bind=True,
         straggler_grace_s=wish.straggler_grace_s,
     )
     return tasks, why if wish.transport == "auto" else ""
@@ -81,5 +82,6 @@ def _multi_worker(wish: MultiWorker) -> Tasks:
         cyclic=True,
         cluster=True,
         gpu_roles=("chief", "worker"),
+        bind=True,
         straggler_grace_s=wish.straggler_grace_s,
     )

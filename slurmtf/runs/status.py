@@ -295,6 +295,9 @@ class _View:
             return self._final(self._base(RunStatus.FAILED, cause="software", message=trouble, ended=job.end))
         if job.state is JobState.FAILED and self._events:
             cause, message = "lost", "slurmtf's supervisor was killed before it could say how the run ended"
+        if job.state is JobState.NODE_FAIL:
+            node = ending.failed_node(self._layout.job_log)
+            message = f"{node} failed" if node else message
         last = ending.tail(self._layout.job_log, LAST_LINES) if job.state is JobState.FAILED else ""
         message += f"; the last lines of logs/job.log:\n{last}" if last else ""
         if job.state is JobState.TIMEOUT:

@@ -77,7 +77,7 @@ class Cluster:
         self._nodes[name].kill()
 
     def start_node(self, name: str) -> None:
-        """Switches a node on again, without the jobs that it had."""
+        """Switches a node on again, without the jobs that it had, and plugs it in."""
         self.kill_node(name)
         daemons.declare_down(self._login, name)
         self._boot_node(name)
@@ -85,11 +85,7 @@ class Cluster:
 
     def cut_link(self, name: str) -> None:
         """A node falls silent and runs on: nobody is told. The controller notices it after SlurmdTimeout, 20 to 30 s."""
-        network.set_port(self._login, name, "down")
-
-    def mend_link(self, name: str) -> None:
-        network.set_port(self._login, name, "up")
-        daemons.wait_until_up(self._login, [name])
+        network.disconnect(self._login, name)
 
     def hide(self, name: str, folder: Path) -> None:
         """A folder is empty on one node, as long as that is on."""

@@ -24,9 +24,9 @@ def connect(login: Machine, node: Machine, address: str) -> None:
     _ip(node, *_up("eth0", address))
 
 
-def set_port(login: Machine, node: str, state: str) -> None:
-    """A node's port "down": it hears nobody, nobody hears it, and no connection is told. Then "up"."""
-    _ip(login, f"link set {_port(node)} {state}")
+def disconnect(login: Machine, node: str) -> None:
+    """Nobody hears the node, nor it them, and no connection is told, until it is connected anew."""
+    _ip(login, f"link set {_port(node)} down")
 
 
 def _port(node: str) -> str:

@@ -62,7 +62,8 @@ def test_several_workers(trainings: Trainings, tf_classic: Path, tf_newest: Path
     classic = trainings.start("srun", "multiworker", tf_classic)
     newest = trainings.start("srun", "multiworker", tf_newest, legacy_keras=True)
     local = trainings.start("local", "multiworker", tf_classic, distributed_training=chief, **counts)
-    for training in (classic, newest, local):
+    newest_local = trainings.start("local", "multiworker", tf_newest, legacy_keras=True)
+    for training in (classic, newest, local, newest_local):
         assert_same(training.results(), 2)
     assert set(local.results()) == {"result-chief-0", "result-worker-0"}
 

@@ -50,24 +50,25 @@ def test_on_two_nodes(example: str, trainings: Trainings, tf_classic: Path) -> N
     assert "Gloo" in started[-1].run.plan["choice"]
 
 
-def test_on_this_machine(trainings: Trainings, tf_classic: Path) -> None:
-    gloo = trainings.start("local", "horovod-keras", tf_classic)
+@pytest.mark.parametrize("example", ["horovod-keras", "horovod-loop"])
+def test_on_this_machine(example: str, trainings: Trainings, tf_classic: Path) -> None:
+    gloo = trainings.start("local", example, tf_classic)
     assert_one_world(gloo.results(), 2)
-    mpi = trainings.start("local mpirun", "horovod-loop", tf_classic)
+    mpi = trainings.start("local mpirun", example, tf_classic)
     assert_one_world(mpi.results(), 2)
     assert uses_gloo(gloo) and not uses_gloo(mpi)
 
 
 def test_newest_tensorflow(trainings: Trainings, tf_newest: Path) -> None:
-    each = {"process_count_per_node": 1}
+    """With Keras 3, in a loop, and with legacy Keras."""
     started = [
-        trainings.start("srun", "horovod-loop", tf_newest, **each),
-        trainings.start("gloo", "horovod-keras3", tf_newest, **each),
-        trainings.start("mpirun", "horovod-keras3", tf_newest, **each),
-        trainings.start("gloo", "horovod-keras", tf_newest, **each, legacy_keras=True),
+        trainings.start("srun", "horovod-loop", tf_newest),
+        trainings.start("gloo", "horovod-keras3", tf_newest),
+        trainings.start("mpirun", "horovod-keras3", tf_newest),
+        trainings.start("gloo", "horovod-keras", tf_newest, legacy_keras=True),
     ]
     for training in started:
-        assert_one_world(training.results(), 2)
+        assert_one_world(training.results(), 4)
 
 
 def test_keras3_on_this_machine(trainings: Trainings, tf_newest: Path) -> None:

@@ -17,7 +17,7 @@ LOOK = """
 import json, os, time
 name = "result-{}-{}".format(os.environ["SLURMTF_ROLE"], os.environ["SLURMTF_INDEX"])
 with open("outputs/" + name + ".partial", "w") as file:
-    json.dump(dict(os.environ), file)
+    json.dump(dict(os.environ, CPUS=",".join(map(str, sorted(os.sched_getaffinity(0))))), file)
 os.rename("outputs/" + name + ".partial", "outputs/" + name + ".json")
 while sum(name.endswith(".json") for name in os.listdir("outputs")) < int(os.environ["SLURMTF_WORLD_SIZE"]):
     time.sleep(0.1)
@@ -84,6 +84,42 @@ def test_threads_follow_the_cpus_of_the_task(place: str, asked: int, trainings: 
     for variables in training.results().values():
         assert variables["OMP_NUM_THREADS"] == variables["TF_NUM_INTRAOP_THREADS"] == str(cpus)
         assert variables["TF_NUM_INTEROP_THREADS"] == str(max(cpus, 4))
+
+
+def shares(count: int) -> set[str]:
+    """The CPUs of this machine in so many parts, each of one kind of core here."""
+    cpus = sorted(os.sched_getaffinity(0))
+    each = len(cpus) // count
+    return {",".join(map(str, cpus[turn * each : (turn + 1) * each])) for turn in range(count)}
+
+
+WORKERS = {"backend": "multiworker", "worker_count": 2}
+SERVED = {"backend": "ps", "layout": "original", "worker_count": 1, "parameter_server_count": 1}
+MPI = {"backend": "mpi", "process_count_per_node": 2}
+CPUS = len(os.sched_getaffinity(0))
+OURS = {"node_count": 1, "exclusive": None, "cpus_per_task": CPUS // 2}
+"""A job to which Slurm gives as many CPUs as this machine has: all that a task may use is its job's."""
+NOT_OURS = {"node_count": 1, "exclusive": None, "cpus_per_task": 2 if CPUS == 2 else 1}
+
+
+@pytest.mark.skipif(CPUS not in (2, 4, 6, 8), reason="the test Slurm's nodes have eight CPUs, to be shared by two")
+@pytest.mark.parametrize(
+    ("place", "distribution", "wishes", "dealt"),
+    [
+        ("local", WORKERS, {}, True),
+        ("local", MPI, {}, True),
+        ("local mpirun", MPI, {}, True),
+        ("local", SERVED, {}, False),  # servers wait while workers compute
+        ("srun", WORKERS, OURS, True),
+        ("mpirun", MPI, OURS, True),
+        ("srun", MPI, NOT_OURS, False),  # which of the CPUs are its job's, nobody says
+    ],
+)
+def test_equals_are_bound_to_their_share_of_the_cpus_that_are_theirs(
+    place: str, distribution: dict[str, Any], wishes: dict[str, Any], dealt: bool, trainings: Trainings, look: Path
+) -> None:
+    found = seen(trainings, place, look, "CPUS", distributed_training=distribution, **wishes)
+    assert set(found.values()) == (shares(2) if dealt else shares(1))
 
 
 def test_the_users_own_threads_win(trainings: Trainings, look: Path) -> None:

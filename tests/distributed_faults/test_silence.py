@@ -42,7 +42,7 @@ def cuts(faults: Faults, slurm: Cluster) -> Iterator[dict[str, Cut]]:
     at = time.monotonic()
     yield {name: Cut(run, at) for name, run in runs.items()}
     for _, node in PLACES.values():
-        slurm.mend_link(node)
+        slurm.start_node(node)
 
 
 @pytest.mark.parametrize("noticed_by", PLACES)

@@ -1,0 +1,43 @@
+"""Which of a node's CPUs are whose, where several tasks of equal work share it and nobody else has dealt them out.
+
+Unbound, the threads of all tasks wander over all CPUs and into each other's way. Slurm's task plugins and MPI's starters bind
+too: tasks that may not all use the same CPUs have been bound already. Nor is anything bound where the CPUs that a task may
+use are not exactly those of its job, since then other jobs compute there (TaskPlugin=task/none, slurm.conf(5)).
+"""
+
+import os
+from typing import Any, Dict, List, Mapping, Tuple
+
+TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/{}"
+
+
+def mask(plan: Dict[str, Any], environ: Mapping[str, str]) -> str:
+    """Return the CPUs that this task may use and that are its job's alone, as a hexadecimal number; empty: never bind it."""
+    allowed = os.sched_getaffinity(0)
+    ours = plan["scheduler"] == "local" or environ.get("SLURM_CPUS_ON_NODE") == str(len(allowed))
+    return "{:x}".format(sum(1 << cpu for cpu in allowed)) if ours and plan["distribution"]["bind"] else ""
+
+
+def may_be_dealt(masks: List[str]) -> bool:
+    """Tell whether the tasks of one node may use the same CPUs, at least one for each."""
+    return len(masks) > 1 and len(set(masks)) == 1 and bin(int(masks[0] or "0", 16)).count("1") >= len(masks)
+
+
+def bind(turn: int, sharers: int) -> None:
+    """Keep this process, and what it will start, to its share of the CPUs: whole cores, next to each other."""
+    cpus = sorted(os.sched_getaffinity(0), key=_place)
+    each = len(cpus) // sharers
+    os.sched_setaffinity(0, cpus[turn * each : (turn + 1) * each])
+
+
+def _place(cpu: int) -> Tuple[int, int, int]:
+    """Return where a CPU sits: hyperthreads of a core are numbered far apart."""
+    return _number(cpu, "physical_package_id"), _number(cpu, "core_id"), cpu
+
+
+def _number(cpu: int, name: str) -> int:
+    try:
+        with open(TOPOLOGY.format(cpu, name), encoding="ascii") as file:
+            return int(file.read())
+    except (OSError, ValueError):
+        return 0
