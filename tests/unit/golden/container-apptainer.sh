@@ -35,7 +35,7 @@ export PYTHONNOUSERSITE=1
 
 # --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
 exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
-  srun --nodes=2 --ntasks=3 --distribution=cyclic --export=ALL \
+  srun --nodes=2 --ntasks=3 --distribution=cyclic --export=ALL --kill-on-bad-exit=1 \
   apptainer exec --nv --bind="$RUN" ${LOCAL:+--bind="$LOCAL"} "$IMAGE" \
   python3 -I "$RUN"/agent.pyz task -- \
   python3 train.py

@@ -39,7 +39,7 @@ export PYTHONNOUSERSITE=1
 
 # --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
 exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
-  srun --nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=7 --export=ALL \
+  srun --nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=7 --export=ALL --kill-on-bad-exit=1 \
   singularity exec --rocm --bind="$RUN" ${LOCAL:+--bind="$LOCAL"} "$IMAGE" \
   python3 -I "$RUN"/agent.pyz task -- \
   python3 train.py
