@@ -11,7 +11,7 @@ from slurmtf.sites.model import Containers, Storage
 from tests.unit.support import profile
 
 FILE = "/images/it's tf.sif"
-NAME = "docker://nvcr.io/nvidia/tensorflow:24.01-tf2-py3"
+NAME = "docker://registry.example.org/lab/tensorflow:2.15"
 
 
 def boxed(runtime: str, image: str) -> Software:

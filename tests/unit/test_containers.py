@@ -26,7 +26,7 @@ BOTH = Site(
     modules=Modules(tensorflow={"2.15": ["tf/2.15"]}),
     environment=JobEnvironment(python="/usr/bin/python3"),
 )
-LOGIN = {"address": "ghcr.io", "username": "ada", "password": "s3cret"}
+LOGIN = {"address": "registry.example.org", "username": "ada", "password": "s3cret"}
 
 
 @pytest.fixture
@@ -79,9 +79,9 @@ def test_a_container_without_an_image(source: Path, tmp_path: Path, where: Site,
     [
         ("docker://tensorflow/tensorflow:2.15.0", "", "docker://tensorflow/tensorflow:2.15.0"),
         ("tensorflow/tensorflow:2.15.0", "", "docker://tensorflow/tensorflow:2.15.0"),
-        ("lab/tf", "ghcr.io", "docker://ghcr.io/lab/tf"),
-        ("docker://ghcr.io/lab/tf", "https://ghcr.io/", "docker://ghcr.io/lab/tf"),
-        ("oras://ghcr.io/lab/tf.sif:1", "", "oras://ghcr.io/lab/tf.sif:1"),
+        ("lab/tf", "registry.example.org", "docker://registry.example.org/lab/tf"),
+        ("docker://registry.example.org/lab/tf", "https://registry.example.org/", "docker://registry.example.org/lab/tf"),
+        ("oras://registry.example.org/lab/tf.sif:1", "", "oras://registry.example.org/lab/tf.sif:1"),
     ],
 )
 def test_a_name_in_a_registry(given: str, registry: str, found: str) -> None:
@@ -208,7 +208,9 @@ def test_shared_memory_that_is_the_nodes(source: Path) -> None:
     assert plan.warnings == (f"{text} [shm-size]",)
 
 
-@pytest.mark.parametrize(("name", "value"), [("shm_size", "8g"), ("image_registry_details", {"address": "ghcr.io"})])
+@pytest.mark.parametrize(
+    ("name", "value"), [("shm_size", "8g"), ("image_registry_details", {"address": "registry.example.org"})]
+)
 def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
     remedy = f"give custom_docker_image, or leave {name} out"
     assert unplannable(tensorflow(source, **{name: value}), SITE) == [Problem(name, "is given, but no container image", remedy)]
@@ -220,7 +222,7 @@ def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
         ({"shm_size": "much"}, "'much' is not a size"),
         ({"image_registry_details": {"pasword": "x"}}, "is unknown"),
         ({"image_registry_details": {"username": "ada"}}, "has one of username and password"),
-        ({"image_registry_details": "ghcr.io"}, "is not a mapping of texts"),
+        ({"image_registry_details": "registry.example.org"}, "is not a mapping of texts"),
     ],
 )
 def test_settings_of_an_image_that_are_wrong(source: Path, settings: dict[str, Any], what: str) -> None:
@@ -236,7 +238,7 @@ def test_a_login_is_in_no_record(source: Path, tmp_path: Path) -> None:
     for text in (plan.to_json(), repr(estimator), str(plan)):
         assert "s3cret" not in text
         assert "'ada'" not in text
-    assert plan.estimator["image_registry_details"] == {"address": "ghcr.io"}
+    assert plan.estimator["image_registry_details"] == {"address": "registry.example.org"}
     assert estimator.to_document()["image_registry_details"] == LOGIN
 
 

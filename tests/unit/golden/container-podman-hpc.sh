@@ -26,6 +26,6 @@ export PYTHONNOUSERSITE=1
 # --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
 exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
   srun --nodes=1 --ntasks=1 --export=ALL \
-  podman-hpc run --rm --env-host --network=host --shm-size=8g --gpu --volume="$RUN":"$RUN" --volume=/data:/data --volume="$SCRATCH"/big:/big ${LOCAL:+--volume="$LOCAL:$LOCAL"} --workdir="$RUN" nvcr.io/nvidia/tensorflow:24.01-tf2-py3 \
+  podman-hpc run --rm --env-host --network=host --shm-size=8g --gpu --volume="$RUN":"$RUN" --volume=/data:/data --volume="$SCRATCH"/big:/big ${LOCAL:+--volume="$LOCAL:$LOCAL"} --workdir="$RUN" registry.example.org/lab/tensorflow:2.15 \
   python3 -I "$RUN"/agent.pyz task -- \
   python3 train.py

@@ -28,6 +28,6 @@ export PYTHONNOUSERSITE=1
 # --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
 exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
   srun --nodes=2 --ntasks=8 --ntasks-per-node=4 --cpus-per-task=32 --export=ALL --kill-on-bad-exit=1 --gpu-bind=none \
-  shifter --image=docker:nvcr.io/nvidia/tensorflow:24.01-tf2-py3 --module=gpu \
+  shifter --image=docker:registry.example.org/lab/tensorflow:2.15 --module=gpu \
   python3 -I "$RUN"/agent.pyz task -- \
   python3 train.py
