@@ -134,7 +134,9 @@ def inside(software: Software, site: Site) -> list[str]:
     """Return the words that start something in an image on this machine; none where that can't be done here."""
     if software.runtime not in OF_FILES or not Path(software.image).exists() or not shutil.which(software.runtime):
         return []
-    return [software.runtime, "exec", *site.containers.args, software.image]
+    given = map(os.path.expandvars, site.containers.binds)
+    binds = [f"--bind={bind}" for bind in given if Path(bind.partition(":")[0]).exists()]
+    return [software.runtime, "exec", *binds, *site.containers.args, software.image]
 
 
 def login_of(estimator: Estimator) -> dict[str, str]:
