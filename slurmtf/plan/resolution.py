@@ -53,7 +53,7 @@ def resolve(
     problems += [*software_problems(estimator, script, software), *containers.problems(estimator, software)]
     if problems:
         raise SpecError(*problems)
-    tasks, choice = tasks_of(estimator, site, script)
+    tasks, choice = tasks_of(estimator, site, script, software)
     resources = _resources(estimator, site, _preset(estimator, site), tasks)
     problems = list(_misfits(tasks, resources))
     if problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from slurmtf.environments import Software
 from slurmtf.estimator import Estimator, Mpi, MultiWorker, ParameterServer
 from slurmtf.plan.checks import COORDINATOR
 from slurmtf.plan.model import Tasks
@@ -12,11 +13,12 @@ ESTIMATOR = ("train_and_evaluate", "tf.estimator", "v1.estimator", "estimator.Es
 TF1_SERVER = ("train.Server",)
 
 
-def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts) -> tuple[Tasks, str]:
+def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> tuple[Tasks, str]:
     """Return the tasks of an estimator, and what was chosen for the user and why (empty: nothing was)."""
     distribution = estimator.distribution
     if isinstance(distribution, Mpi):
-        return _mpi(distribution, estimator, site)
+        why = _why_gloo(estimator, site, script, software) if distribution.transport == "auto" else ""
+        return _mpi(distribution, estimator, gloo=distribution.transport == "gloo" or bool(why)), why
     if isinstance(distribution, ParameterServer):
         return _parameter_server(distribution, script)
     if isinstance(distribution, MultiWorker):
@@ -24,12 +26,21 @@ def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts) -> tuple[Tas
     return Tasks((("main", 1),), gpu_roles=("main",)), ""
 
 
-def _mpi(wish: Mpi, estimator: Estimator, site: Site) -> tuple[Tasks, str]:
+def _why_gloo(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> str:
+    """Return why Horovod can't run over MPI: the launcher serves none, or it was compiled without; empty when it can."""
     launcher = estimator.launcher or site.launcher.default
     has_mpi = launcher not in ("srun", "spawn") or (launcher == "srun" and bool(site.launcher.mpi or "mpi" in estimator.srun))
-    gloo = wish.transport == "gloo" or (wish.transport == "auto" and not has_mpi)
-    why = f"Horovod runs over Gloo: {site.name} names no MPI for {launcher} (launcher.mpi)" if gloo else ""
-    tasks = Tasks(
+    if not has_mpi:
+        return f"Horovod runs over Gloo: {site.name} names no MPI for {launcher} (launcher.mpi)"
+    only_horovod = script.imports_any("horovod") and not script.imports_any("mpi4py")
+    features = software.horovod.features if software.horovod and only_horovod else ()
+    if "gloo" in features and "mpi" not in features:
+        return f"Horovod runs over Gloo: that of {software.prefix or software.python} was compiled without MPI"
+    return ""
+
+
+def _mpi(wish: Mpi, estimator: Estimator, gloo: bool) -> Tasks:
+    return Tasks(
         (("rank", estimator.node_count * wish.process_count_per_node),),
         backend="mpi",
         gloo=gloo,
@@ -38,7 +49,6 @@ def _mpi(wish: Mpi, estimator: Estimator, site: Site) -> tuple[Tasks, str]:
         bind=True,
         straggler_grace_s=wish.straggler_grace_s,
     )
-    return tasks, why if wish.transport == "auto" else ""
 
 
 def _parameter_server(wish: ParameterServer, script: ScriptFacts) -> tuple[Tasks, str]:

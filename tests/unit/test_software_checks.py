@@ -11,6 +11,7 @@ import pytest
 from slurmtf.environments import Recipe, Software
 from slurmtf.environments.software import HorovodBuild
 from slurmtf.errors import Problem, SpecError
+from slurmtf.estimator import Mpi
 from slurmtf.plan import LaunchPlan, resolve
 from slurmtf.sites.model import Launcher, Modules
 from slurmtf.snapshot import examine
@@ -181,7 +182,7 @@ def test_a_horovod_that_goes_or_is_not_used(tmp_path: Path, text: str, software:
         (SITE, ("mpi", "gloo"), None),
         (SITE, ("mpi",), "Gloo"),
         (MPI_SITE, ("mpi", "gloo"), None),
-        (MPI_SITE, ("gloo",), "MPI"),
+        (MPI_SITE, ("gloo",), None),
         (MPI_SITE, (), None),
     ],
 )
@@ -194,3 +195,15 @@ def test_a_horovod_that_can_not_speak_as_the_job_does(
     assert [warning.startswith(text) and warning.endswith("[horovod-transport]") for warning in warnings] == [True] * bool(
         lacks
     )
+
+
+def test_a_horovod_without_mpi_runs_over_gloo_unless_mpi_is_wanted(tmp_path: Path) -> None:
+    software = replace(HOROVOD, packages={"tensorflow": "2.15.1"}, horovod=HorovodBuild("2.15.1", ("gloo",)))
+    plan = planned(tmp_path, "import horovod.tensorflow", software, MPI_SITE, distributed_backend="mpi")
+    assert plan.distribution.gloo
+    assert plan.choice == f"Horovod runs over Gloo: that of {PYTHON} was compiled without MPI"
+    wanted = planned(tmp_path, "import horovod.tensorflow", software, MPI_SITE, distributed_training=Mpi(transport="mpi"))
+    assert not wanted.distribution.gloo
+    assert wanted.warnings[0].endswith("[horovod-transport]")
+    both = planned(tmp_path, "import horovod.tensorflow, mpi4py", software, MPI_SITE, distributed_backend="mpi")
+    assert not both.distribution.gloo
