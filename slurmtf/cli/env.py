@@ -11,7 +11,8 @@ import click
 
 from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import clock, duration, emit, json_option, note, size, table
-from slurmtf.environments.recipe import Recipe
+from slurmtf.environments import Software
+from slurmtf.environments.recipe import TENSORFLOW, Recipe
 from slurmtf.environments.store import EnvironmentStore, store_of
 from slurmtf.errors import Problem, SlurmtfError, SpecError
 from slurmtf.runs import Run
@@ -20,6 +21,14 @@ from slurmtf.sites import resolve_target
 
 HEADING = ("NAME", "LABEL", "MADE", "USED", "SIZE", "PYTHON", "HOLDS")
 SHOWN = 60
+TOLD = {
+    "tensorflow": TENSORFLOW,
+    "keras": ("keras",),
+    "tf_keras": ("tf_keras",),
+    "horovod": ("horovod",),
+    "mpi4py": ("mpi4py",),
+}
+"""The packages of which 'slurmtf env check' tells the version."""
 
 
 @click.group("env", context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,6 +106,33 @@ def build(training: Training) -> None:
         what = "asks for nothing that would have to be made"
         raise SpecError(Problem(training.estimator.script, what, "give packages, a file of them, or an image of a registry"))
     emit(made, made["folder"] + (f"\njob {made['job_id']} makes it" if made["job_id"] else ""))
+
+
+@command.command("check")
+@training_options
+def check(training: Training) -> None:
+    """Tell whether the Python of TARGET, a script or a job file, has what it imports, and what it has.
+
+    Exits with 2 when something is missing.
+    """
+    software, plan = training.experiment.check(training.estimator)
+    facts = _software_facts(software)
+    emit(facts, "\n".join(f"{name:<12} {value}" for name, value in facts.items() if value), plan.warnings)
+
+
+def _software_facts(software: Software) -> dict[str, str]:
+    versions = {
+        name: next((software.packages[p] for p in packages if p in software.packages), "") for name, packages in TOLD.items()
+    }
+    if versions["tensorflow"] and software.gpu_build is not None:
+        versions["tensorflow"] += ", built for GPUs" if software.gpu_build else ", built without GPUs"
+    if versions["horovod"] and software.horovod is not None:
+        features = ", ".join(software.horovod.features) or "unknown"
+        versions["horovod"] += f", for TensorFlow {software.horovod.tensorflow or 'unknown'}, with {features}"
+    place = software.prefix or software.image or software.executable or software.python
+    there = f"{len(software.packages)} packages" if software.packages else "not known from here"
+    waiting = software.recipe is not None and not software.packages
+    return {"software": place, "there": "to be made: slurmtf env build" if waiting else there, **versions}
 
 
 @command.command("rebuild")

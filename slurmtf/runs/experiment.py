@@ -100,6 +100,14 @@ class Experiment:
         job_id = making.job_id if making else None
         return {"name": name, "folder": str(building.store.folder(name)), "job_id": job_id}
 
+    def check(self, estimator: Estimator) -> tuple[Software, LaunchPlan]:
+        """Return what is known of the software of a training, and its plan with the warnings. Writes and submits nothing.
+
+        Raises an InputError when the script imports what is not there.
+        """
+        prepared = self._prepare(estimator, None)
+        return prepared.software, prepared.submission.plan
+
     def get_runs(self) -> list[Run]:
         """Return the experiment's runs, newest first."""
         workspace = workspace_of(resolve_target(None).storage.workspace, self.workspace)
@@ -123,7 +131,7 @@ class Experiment:
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         building = Building(software.recipe, store, site, estimator, login_of(estimator)) if software.recipe else None
         receipt["lock"] = _lock(software, store)
-        return _Prepared(Submission(plan, script, source, receipt), building)
+        return _Prepared(Submission(plan, script, source, receipt), building, software)
 
 
 @dataclass(frozen=True)
@@ -132,6 +140,7 @@ class _Prepared:
 
     submission: Submission
     building: Building | None
+    software: Software
 
     def submit(self, tags: dict[str, str]) -> Run:
         submission = self.submission

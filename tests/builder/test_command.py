@@ -90,6 +90,20 @@ def test_from_a_record_elsewhere(desk: Desk) -> None:
     assert (wrong.returncode, "is no record of an environment" in wrong.stderr) == (2, True)
 
 
+def test_what_a_training_lacks(desk: Desk) -> None:
+    before = desk.slurmtf("env", "check", desk.job)
+    assert (before.returncode, "to be made: slurmtf env build" in before.stdout) == (0, True)
+    folder = desk.slurmtf("env", "build", desk.job).stdout.strip()
+    after = desk.data("env", "check", desk.job)
+    assert after["software"] == folder
+    assert after["there"].endswith(" packages")
+    desk.job.with_name("train.py").write_text("import speck\nimport yaml\n")
+    lacking = desk.slurmtf("env", "check", desk.job)
+    assert lacking.returncode == 2
+    assert "train.py:2: imports yaml, which is not in" in lacking.stderr
+    assert "add pip_packages=['pyyaml']" in lacking.stderr
+
+
 def test_a_training_that_asks_for_none(desk: Desk) -> None:
     done = desk.slurmtf("env", "build", desk.job.with_name("train.py"))
     assert (done.returncode, "asks for no environment that would have to be made" in done.stderr) == (2, True)
