@@ -10,7 +10,8 @@ from typing import Any
 import click
 
 from slurmtf.cli.options import Training, training_options
-from slurmtf.cli.output import clock, duration, emit, json_option, note, size, table
+from slurmtf.cli.output import clock, duration, emit, json_option, size, table
+from slurmtf.cli.steps import Steps
 from slurmtf.environments import Software
 from slurmtf.environments.recipe import TENSORFLOW, Recipe
 from slurmtf.environments.store import EnvironmentStore, store_of
@@ -101,7 +102,8 @@ def show(store: EnvironmentStore, name: str, lock: bool) -> None:
 @training_options
 def build(training: Training) -> None:
     """Make the environment of TARGET, a script or a job file, without submitting anything that needs it."""
-    made = training.experiment.build(training.estimator, tell=lambda step: note(step, dim=True))
+    with Steps() as steps:
+        made = training.experiment.build(training.estimator, tell=steps.tell)
     if made["name"] is None:
         what = "asks for nothing that would have to be made"
         raise SpecError(Problem(training.estimator.script, what, "give packages, a file of them, or an image of a registry"))
@@ -145,7 +147,8 @@ def rebuild(what: str, workspace: str | None) -> None:
 
     recipe, lock, root, site = _of_record(Path(what)) if what.endswith(".json") else _of_run(Run.find(what, workspace))
     store = EnvironmentStore(root)
-    build(recipe, store, resolve_target(site), lambda step: note(step, dim=True), lock)
+    with Steps() as steps:
+        build(recipe, store, resolve_target(site), steps.tell, lock)
     emit({"name": recipe.name, "folder": str(store.folder(recipe.name))}, str(store.folder(recipe.name)))
 
 
@@ -213,5 +216,6 @@ def build_horovod(store: EnvironmentStore, python: str, requirement: str, instal
     """
     from slurmtf.environments import building  # noqa: PLC0415
 
-    wheel = building.build_horovod(python, requirement, install, store, lambda step: note(step, dim=True))
+    with Steps() as steps:
+        wheel = building.build_horovod(python, requirement, install, store, steps.tell)
     emit({"wheel": wheel, "installed": install}, wheel)

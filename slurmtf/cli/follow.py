@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from types import TracebackType
-from typing import Any
 
-from slurmtf.cli.output import clock, emit, note, wants_json
+from slurmtf.cli.output import clock, emit, note, spinner
 from slurmtf.cli.present import details, headline, run_data
 from slurmtf.diagnosis.waiting import hint
 from slurmtf.runs import Run, RunState, RunStatus
@@ -20,12 +18,8 @@ class _Progress:
     """The state of a run on standard error: a line that moves in a terminal, a line for each change elsewhere."""
 
     def __init__(self) -> None:
-        self._live: Any = None
+        self._live = spinner()
         self._told: set[str] = set()
-        if sys.stderr.isatty() and not wants_json():
-            from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays
-
-            self._live = Console(stderr=True).status("")
 
     def __enter__(self) -> _Progress:
         return self

@@ -67,6 +67,15 @@ def note(text: str, **style: Any) -> None:
         click.secho(text, err=True, **style)
 
 
+def spinner() -> Any:
+    """Return a line on standard error that moves while somebody waits; None where nobody would see it."""
+    if not sys.stderr.isatty() or wants_json():
+        return None
+    from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays
+
+    return Console(stderr=True).status("")
+
+
 def fail(error: SlurmtfError) -> int:
     """Tell an error and return the exit code."""
     if _Mode.json:

@@ -10,6 +10,7 @@ from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import emit, note
 from slurmtf.cli.present import run_data
 from slurmtf.cli.render import show_script
+from slurmtf.cli.steps import Steps
 from slurmtf.runs import Run
 from slurmtf.sites.search import default_site
 
@@ -35,4 +36,5 @@ def submit(training: Training) -> Run:
     if training.estimator.compute_target is None and default_site() == "local" and shutil.which("sbatch"):
         note("this runs on this very machine, not in Slurm: give --site, or set default_site", fg="yellow")
     note(f"submitting {training.estimator.script} from {training.estimator.source_directory}", dim=True)
-    return training.experiment.submit(training.estimator, training.tags, tell=lambda step: note(step, dim=True))
+    with Steps() as steps:
+        return training.experiment.submit(training.estimator, training.tags, tell=steps.tell)

@@ -105,8 +105,10 @@ def test_what_a_training_lacks(desk: Desk) -> None:
 
 
 def test_a_training_that_asks_for_none(desk: Desk) -> None:
-    done = desk.slurmtf("env", "build", desk.job.with_name("train.py"))
-    assert (done.returncode, "asks for no environment that would have to be made" in done.stderr) == (2, True)
+    script = desk.job.with_name("bare.py")
+    script.write_text("")
+    done = desk.slurmtf("env", "build", script)
+    assert (done.returncode, "asks for nothing that would have to be made" in done.stderr) == (2, True)
 
 
 def test_options_add_to_the_job_file(desk: Desk) -> None:
