@@ -46,7 +46,7 @@ def _mpi(wish: Mpi, estimator: Estimator, gloo: bool) -> Tasks:
         gloo=gloo,
         check_world=True,
         gpu_roles=("rank",) if wish.gpus == "each" else (),
-        bind=True,
+        bind=not gloo,  # as MPI's starters do; Gloo's threads want to move
         straggler_grace_s=wish.straggler_grace_s,
     )
 
@@ -92,6 +92,5 @@ def _multi_worker(wish: MultiWorker) -> Tasks:
         cyclic=True,
         cluster=True,
         gpu_roles=("chief", "worker"),
-        bind=True,
         straggler_grace_s=wish.straggler_grace_s,
     )
