@@ -15,7 +15,7 @@ import pytest
 
 from slurmtf import Environment, Experiment, Mpi, Run, RunStatus, TensorFlow
 from slurmtf.diagnosis.dying import advice
-from slurmtf.errors import SoftwareError
+from slurmtf.errors import Problem, SoftwareError, SpecError
 from slurmtf.sites.model import Containers, Storage
 from tests.cluster import Cluster
 from tests.distributed.trainings import EXAMPLES
@@ -233,8 +233,13 @@ def test_the_python_of_an_image_is_asked_what_it_has(boxes: Lab, image: Path) ->
         custom_docker_image=str(image),
         distributed_training=Mpi(transport="gloo"),
     )
-    plan, _ = Experiment("lab", boxes.workspace).plan(estimator)
-    assert plan.warnings == ("train.py imports horovod, which python3 does not have [not-installed]",)
+    with pytest.raises(SpecError) as caught:
+        Experiment("lab", boxes.workspace).plan(estimator)
+    assert caught.value.problems == (
+        Problem(
+            "train.py:1", f"imports horovod, which is not in {image}", "build horovod into the image, or take one that has it"
+        ),
+    )
 
 
 # --- what goes wrong inside
