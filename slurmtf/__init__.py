@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Environment": "slurmtf.estimator",
     "Estimator": "slurmtf.estimator",
+    "Input": "slurmtf.estimator",
     "Mpi": "slurmtf.estimator",
     "MpiConfiguration": "slurmtf.estimator",
     "MultiWorker": "slurmtf.estimator",
@@ -37,6 +38,7 @@ __all__ = [
     "Environment",
     "Estimator",
     "Experiment",
+    "Input",
     "Mpi",
     "MpiConfiguration",
     "MultiWorker",
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from slurmtf.estimator import (
         Environment,
         Estimator,
+        Input,
         Mpi,
         MpiConfiguration,
         MultiWorker,

@@ -170,9 +170,10 @@ class Document:
 
     def _problems_in(self, hint: Any, data: object, path: KeyPath) -> Iterable[Problem]:
         """Look for unknown keys in a part of the document whose type is ``hint``."""
-        if isinstance(data, list) and get_origin(hint) is list:
+        lists = [arg for arg in (hint, *get_args(hint)) if get_origin(arg) is list]
+        if isinstance(data, list) and lists:
             for index, item in enumerate(data):
-                yield from self._problems_in(get_args(hint)[0], item, (*path, index))
+                yield from self._problems_in(get_args(lists[0])[0], item, (*path, index))
         elif isinstance(data, Mapping) and get_origin(hint) is dict:
             for key, item in data.items():
                 yield from self._problems_in(get_args(hint)[1], item, (*path, str(key)))

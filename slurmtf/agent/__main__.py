@@ -1,4 +1,7 @@
-"""``agent.pyz supervise`` in the batch step, ``task`` in each task, ``spawn`` for several tasks on one machine."""
+"""``agent.pyz supervise`` in the batch step, ``task`` in each task, ``spawn`` for several tasks on one machine.
+
+``stage`` and ``return`` are children of a task, which fill a folder on the node's own disk, and copy results back from it.
+"""
 
 import json
 import os
@@ -22,6 +25,11 @@ def main(argv: List[str], archive: str) -> int:
         from .spawn import spawn
 
         return spawn(int(words[0]), words[2:])
+    if mode in ("stage", "return") and len(words) == 1:
+        from . import staging
+
+        layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
+        return (staging.stage if mode == "stage" else staging.send_back)(_plan(layout), layout, words[0])
     if mode == "task" and words[:1] == ["--"]:
         from .task import Task
 

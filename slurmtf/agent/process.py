@@ -106,6 +106,11 @@ class Child:
         kill_at = time.monotonic() + grace_s
         self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
 
+    def spare(self, seconds: float) -> None:
+        """Put a kill off that is due before: what it would end is still at work."""
+        if self._kill_at is not None:
+            self._kill_at = max(self._kill_at, time.monotonic() + seconds)
+
 
 def outlive_parent() -> None:
     """Undo what :class:`Child` arranged for us: a task hears of its supervisor's end by its connection, and ends in order."""

@@ -11,8 +11,9 @@ import signal
 import time
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set
 
-from . import binding, cluster, ending, identity, result, timelimit, wire, workdir
+from . import binding, cluster, ending, identity, result, staging, timelimit, wire, workdir
 from .completion import Completion, Verdict
+from .disks import Disks
 from .journal import Journal
 from .layout import RunLayout
 from .process import Child, Signals
@@ -25,6 +26,8 @@ LAST_WORDS_S = 5.0
 LAST_LINES = 20
 START_S = 600.0
 """Seconds after the first task in which all must be there: one whose agent can't start would keep the others waiting."""
+SIGNS_S = 30.0
+"""Seconds for which a node that copies results back is waited for after each sign that it does."""
 AT_ONCE_S = 2.0
 """Slurm ends all processes of a job at once: what comes within this time of a task's end belongs to it."""
 LISTEN_S = 0.5
@@ -55,6 +58,7 @@ class Supervisor:
         self._deadline = timelimit.deadline(plan, environ)
         self._warned = False
         self._hellos: Dict[int, wire.Message] = {}
+        self._disks = Disks(plan, self._journal, len(self._roles))
         self._start_by: Optional[float] = None
         self._ends: Dict[int, Dict[str, Any]] = {}
         self._lost: Set[int] = set()
@@ -74,7 +78,8 @@ class Supervisor:
         self._selector.register(self._signals, selectors.EVENT_READ, lambda: None)
         try:
             self._note_start()
-            workdir.prepare(self._layout)
+            if not staging.on_node(self._plan):
+                workdir.prepare(self._layout)
             self._journal.write("prepared")
             returncode = self._supervise(launch)
         except OSError as err:
@@ -149,13 +154,27 @@ class Supervisor:
             self._journal.write("task-started", rank=rank, task=self._roles[rank].label, host=self._hellos[rank]["host"])
         elif event == "task-ended":
             self._on_end(rank, {"exit_code": message.get("exit_code"), "signal": message.get("signal")})
+        elif event == "ready":
+            if self._disks.ready(rank, str(self._hellos[rank]["host"]), message) and not self._stop_order:
+                self._start_all()
+        elif event == "not-ready":
+            self._on_not_ready(rank, str(message.get("message", "")))
+        elif event == "returning" and self._launcher and self._kill_signal is None:
+            self._launcher.spare(SIGNS_S)
+        elif event == "returned":
+            self._disks.returned(message)
+
+    def _on_not_ready(self, rank: int, message: str) -> None:
+        if not self._completion.verdict:
+            what = "what the job needs can't be brought to the node of {}".format(self._name(rank))
+            self._completion.verdict = Verdict(False, rank, "{}: {}".format(what, message) if message else what)
 
     def _on_hello(self, rank: int, message: wire.Message) -> None:
         self._hellos[rank] = message
         self._start_by = self._start_by or time.monotonic() + START_S
         if self._stop_order:
             self._rendezvous.tell(rank, self._stop_order)
-        elif self._all_came:
+        elif self._all_came and not self._disks.are_used:
             self._start_all()
 
     def _start_all(self) -> None:
@@ -222,6 +241,8 @@ class Supervisor:
         verdict = self._completion.verdict
         if verdict is None or verdict.rank in self._lost or self._settled or self._overtime or self._killed_first():
             return
+        if verdict.success and self._disks.awaited:
+            return
         if time.monotonic() - self._decided_at >= AT_ONCE_S:
             self._settled = self._of_verdict(verdict)
             self._leave_result(self._settled)
@@ -285,6 +306,9 @@ class Supervisor:
         return self._of_verdict(verdict)
 
     def _of_verdict(self, verdict: Verdict) -> Conclusion:
+        lost = self._disks.lost() if verdict.success else ""
+        if lost:
+            return Conclusion({"exit_code": 1, "signal": None}, "results", lost)
         if verdict.success:
             return Conclusion({"exit_code": 0, "signal": None}, "script", verdict.message)
         if verdict.message or verdict.rank is None:  # what the task ended with then, it ended with because of us

@@ -10,7 +10,7 @@ from .layout import RunLayout, native
 from .roles import SERVES, Role
 
 GPU_VARIABLES = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "ROCR_VISIBLE_DEVICES"}
-TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z_]+)\}|(SLURMTF_[A-Z_]+))")
+TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
 SERVER_THREADS = 4
 """The least inter-op threads of a TensorFlow server: with fewer, one that waits can block the one it waits for."""
 
@@ -18,7 +18,11 @@ SERVER_THREADS = 4
 class Surroundings:
     """Makes the variables of one task's script from the plan, the role, and what the supervisor told at the start."""
 
-    def __init__(self, plan: Dict[str, Any], layout: RunLayout, role: Role, start: Mapping[str, Any]) -> None:
+    def __init__(
+        self, plan: Dict[str, Any], layout: RunLayout, role: Role, start: Mapping[str, Any], staged: Mapping[str, Any]
+    ) -> None:
+        """``staged`` is the note of what lies on the node's own disk; empty: nothing does."""
+        self._staged = staged
         self._plan = plan
         self._layout = layout
         self._role = role
@@ -26,12 +30,12 @@ class Surroundings:
 
     def variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Return the whole environment. The user's own variables come last and win; PYTHONPATH is added to."""
-        found = dict(inherited)
+        found = {name: self._moved(name, value) for name, value in inherited.items()}
         found.setdefault("PYTHONUNBUFFERED", "1")
         own = self._identity()
         users = {native(name): self.expand(native(value), own) for name, value in self._plan["variables"].items()}
         python_path = users.pop("PYTHONPATH", inherited.get("PYTHONPATH"))
-        found["PYTHONPATH"] = os.pathsep.join(filter(None, [self._layout.work, python_path]))
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, [self.work, python_path]))
         found.update(own)
         found.update(self._threads(inherited))
         found.update(self._gpus(inherited))
@@ -43,7 +47,22 @@ class Surroundings:
     def arguments(self, command: List[str]) -> List[str]:
         """Return the command with the task variables in it expanded; no shell has a part in that."""
         own = self._identity()
-        return [self.expand(word, own) for word in command]
+        return [self.expand(word, own) for word in [self._new_place(command[0]), *command[1:]]]
+
+    @property
+    def work(self) -> str:
+        """The script's working directory."""
+        return str(self._staged.get("work") or self._layout.work)
+
+    def _moved(self, name: str, value: str) -> str:
+        """Return an inherited variable; those that name the environment name its copy on this node."""
+        if name not in ("PATH", "VIRTUAL_ENV"):
+            return value
+        return os.pathsep.join(self._new_place(path) for path in value.split(os.pathsep))
+
+    def _new_place(self, path: str) -> str:
+        old, new = native(self._plan["stage"]["prefix"]), self._staged.get("prefix")
+        return new + path[len(old) :] if new and (path + os.sep).startswith(old + os.sep) else path
 
     @staticmethod
     def expand(text: str, own: Mapping[str, str]) -> str:
@@ -64,7 +83,13 @@ class Surroundings:
             "SLURMTF_WORLD_SIZE": str(self._plan["resources"]["tasks"]),
             "SLURMTF_ADDRESS": own[self._role.number] if own else "",
             **clusters.host_variables(cluster),
+            **self._inputs(),
         }
+
+    def _inputs(self) -> Dict[str, str]:
+        places = self._staged.get("inputs", {})
+        inputs = self._plan["inputs"]
+        return {"SLURMTF_INPUT_" + item["name"]: places.get(item["name"]) or native(item["path"]) for item in inputs}
 
     def _threads(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Bind the thread counts to the task's CPUs, unless the user has set them."""

@@ -8,9 +8,10 @@ import subprocess
 import time
 from typing import Any, Dict, List, Mapping, Optional
 
-from . import binding, ending, identity, ports, wire
+from . import binding, ending, identity, ports, staging, wire
 from .layout import RunLayout
 from .logclock import LogClock
+from .onnode import OnNode
 from .process import Child, Signals, outlive_parent
 from .roles import Role, table
 from .surroundings import Surroundings
@@ -96,6 +97,8 @@ class Task:
         self._order = ""
         self._stopping = False
         self._term_at: Optional[float] = None
+        self._logs = layout.task_log(self.role.label, "out"), layout.task_log(self.role.label, "err")
+        self._on_node = OnNode(plan, layout, self._environ, self._logs, self._tick, self._report)
 
     def run(self, command: List[str]) -> int:
         """Run the command to its end, again when the supervisor says so, and return the exit status to leave with.
@@ -107,12 +110,24 @@ class Task:
             self._port = ports.hold()
         self._link = self._meet()
         told = self._link is not None and self._plan["resources"]["tasks"] > 1
-        status = self._run_until_released(command)
+        status = self._run_when_ready(command)
         return 0 if told else status
 
-    def _run_until_released(self, command: List[str]) -> int:
+    def _run_when_ready(self, command: List[str]) -> int:
         if self._link is None:
             self._start = {}
+        try:
+            if staging.is_needed(self._plan) and not self._on_node.bring(self._hold, lambda: self._stopping) and not self._link:
+                return 1
+            return self._run_until_released(command)
+        finally:
+            self._on_node.leave()
+
+    def _hold(self, child: Optional[Child]) -> None:
+        """Have a child ended with us."""
+        self._child = child
+
+    def _run_until_released(self, command: List[str]) -> int:
         while self._start is None and not self._stopping:
             self._tick()
         status = 128 + signal.SIGTERM
@@ -152,13 +167,13 @@ class Task:
         return "{}:{}".format(name, self._port.number) if self._port else ""
 
     def _run(self, command: List[str]) -> Dict[str, Any]:
-        logs = self._layout.task_log(self.role.label, "out"), self._layout.task_log(self.role.label, "err")
-        surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {})
+        logs = self._logs
+        surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {}, self._on_node.note)
         words, variables = surroundings.arguments(command), surroundings.variables(self._environ)
         if self._port and not shares_port(words[0], variables):
             self._port.let_go()
         try:
-            self._child = Child(words, self._layout.work, variables, logs)
+            self._child = Child(words, surroundings.work, variables, logs)
         except OSError as err:
             with open(logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))

@@ -10,23 +10,28 @@ from .layout import RunLayout, native
 
 
 def prepare(layout: RunLayout) -> None:
-    """Unpack the snapshot into ``work/``, with ``outputs`` and ``logs`` in it; once, also when the job is requeued.
+    """Unpack the snapshot into ``work/``, with ``outputs`` and ``logs`` in it; once, also when the job is requeued."""
+    unpack(layout, layout.work, "..")
+
+
+def unpack(layout: RunLayout, work: str, run: str) -> None:
+    """Unpack the snapshot into the folder ``work``, from which the run's folder is ``run``.
 
     The copy appears under its name when it is whole, so that a job that is killed half way starts over.
     """
-    partial_name = layout.work + ".partial-"
-    if os.path.isdir(layout.work):
+    partial_name = work + ".partial-"
+    if os.path.isdir(work):
         return
     partial = partial_name + os.urandom(4).hex()
     os.mkdir(partial, 0o700)
     try:
         _unpack(layout.source, partial)
         for name in ("outputs", "logs"):
-            os.symlink(os.path.join("..", name), os.path.join(partial, name))
-        os.rename(partial, layout.work)
+            os.symlink(os.path.join(run, name), os.path.join(partial, name))
+        os.rename(partial, work)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
-        if not os.path.isdir(layout.work):
+        if not os.path.isdir(work):
             raise
     for left in glob.glob(glob.escape(partial_name) + "*"):  # by an attempt that was killed
         shutil.rmtree(left, ignore_errors=True)

@@ -1,5 +1,5 @@
 """``builder.pyz build SPEC`` makes what a spec says; ``fetch SPEC`` brings its packages where there is a network;
-``horovod SPEC`` compiles Horovod for an environment that is there."""
+``horovod SPEC`` compiles Horovod for an environment that is there; ``pack SPEC`` makes one file of an environment."""
 
 import contextlib
 import json
@@ -11,20 +11,20 @@ import sys
 import time
 from typing import Any, Dict, List
 
-from . import conda, horovod, image, pip
+from . import conda, horovod, image, pack, pip
 from .claim import Claim
 from .layout import RECORD, StoreLayout
 from .work import BuildError, Failure, Work, say, write
 
 MAKERS = {"pip": pip.make, "conda": conda.make, "image": image.make}
-USAGE = "usage: builder.pyz build SPEC | builder.pyz fetch SPEC | builder.pyz horovod SPEC"
+USAGE = "usage: builder.pyz build SPEC | builder.pyz fetch SPEC | builder.pyz horovod SPEC | builder.pyz pack SPEC"
 WAIT_S = 1.0
 MORE_TIME = "give such jobs more time (the profile's environments.job), or make it on the login node: slurmtf env build"
 
 
 def main(argv: List[str]) -> int:
     """Do what the command line asks for and return the exit status: 1 when it can't be made, with the reason in the store."""
-    modes = {"build": build, "fetch": fetch, "horovod": compile_horovod}
+    modes = {"build": build_and_pack, "fetch": fetch, "horovod": compile_horovod, "pack": pack.pack}
     if len(argv) != 2 or argv[0] not in modes:
         sys.stderr.write(USAGE + "\n")
         return 2
@@ -47,6 +47,16 @@ def main(argv: List[str]) -> int:
 
 def _interrupt(number: int, frame: Any) -> None:  # noqa: ARG001
     raise KeyboardInterrupt
+
+
+def build_and_pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+    """Make an environment, and its pack where that is wished: without one, nodes use the environment itself."""
+    build(layout, spec)
+    if spec.get("pack"):
+        try:
+            pack.pack(layout, dict(spec, name=spec["name"] + ".pack"))
+        except OSError as err:
+            say("it can't be packed: {}".format(err))
 
 
 def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:

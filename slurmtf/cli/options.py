@@ -16,8 +16,9 @@ from slurmtf.documents import Document, read_document
 from slurmtf.environments.images import names_file
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Estimator, TensorFlow
-from slurmtf.estimator.document import from_document
+from slurmtf.estimator.document import at, from_document
 from slurmtf.estimator.environment import PACKAGES
+from slurmtf.estimator.inputs import MODES
 from slurmtf.runs import Experiment
 from slurmtf.runs.tags import parsed
 
@@ -70,6 +71,8 @@ OPTIONS = (
     Option(("--launcher",), "launcher", "How processes are started (default: the site's choice)."),
     Option(("--template",), "template", "Another template for the batch script.", FILE),
     Option(("--env", "-e"), "environment_variables", "NAME=VALUE for the script; may be secret.", repeated=True),
+    Option(("--input",), "inputs", "NAME=PATH[:MODE]: data by name; MODE is mount, download or upload.", repeated=True),
+    Option(("--stage",), "stage", "Where software and source lie at the start: node-local or shared."),
     Option(("--sbatch",), "sbatch", "FLAG[=VALUE]: any other flag of sbatch.", repeated=True),
     Option(("--srun",), "srun", "FLAG[=VALUE]: any other flag of srun.", repeated=True),
 )
@@ -140,6 +143,8 @@ def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
     """Add what is given name by name (--env, --sbatch, --srun) to what the job file has, in place of the same names."""
     if "environment_definition" in overrides:
         overrides = _with_software(document, overrides)
+    if "inputs" in overrides:
+        overrides = {**overrides, "inputs": _with_inputs(document, overrides["inputs"])}
     known = {name: document.data.get(name) for name in MAPPINGS if name in overrides}
     return {**overrides, **{name: {**old, **overrides[name]} for name, old in known.items() if isinstance(old, dict)}}
 
@@ -154,6 +159,14 @@ def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, A
         "environment_definition": both,
         **dict.fromkeys((*single, *(["custom_docker_image"] if image else []))),
     }
+
+
+def _with_inputs(document: Document, given: list[dict[str, str]]) -> list[Any]:
+    """Add what is given to the inputs of a job file, in place of those of the same name."""
+    base, names = Path(document.source).parent, {item["name"].upper() for item in given}
+    listed = document.data.get("inputs")
+    kept = [item for item in listed if isinstance(item, dict) and str(item.get("name")).upper() not in names] if listed else []
+    return [*(at(item, base) for item in kept), *given]
 
 
 def _bare_document() -> Document:
@@ -177,6 +190,8 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
     for name in PAIRS:
         if name in found:
             found[name] = dict(_pair(name, text) for text in found[name])
+    if "inputs" in found:
+        found["inputs"] = [_input(text) for text in found["inputs"]]
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
     if names_file(software.get("image", "")):
         software["image"] = str(Path(software["image"]).expanduser().absolute())
@@ -185,6 +200,14 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
             name: list(value) if isinstance(value, tuple) else value for name, value in software.items()
         }
     return found
+
+
+def _input(text: str) -> dict[str, str]:
+    name, given, rest = text.partition("=")
+    if not (given and name and rest):
+        raise SpecError(Problem("--input", f"{text!r} is no NAME=PATH", "write NAME=PATH or NAME=PATH:MODE"))
+    path, _, mode = rest.rpartition(":")
+    return {"name": name, "path": path, "mode": mode} if path and mode in MODES else {"name": name, "path": rest}
 
 
 def _pair(name: str, text: str) -> tuple[str, Any]:

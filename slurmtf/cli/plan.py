@@ -46,6 +46,8 @@ def plan_text(plan: LaunchPlan) -> str:
         "container": f"{plan.container.image}, run by {plan.container.runtime}" if plan.container else "",
         "python": plan.python,
         "software": _software(plan),
+        "stage": _stage(plan),
+        **{f"input {item.name}": f"{item.path} ({item.mode})" for item in plan.inputs},
         "source": f"{plan.snapshot.files} files, {plan.snapshot.bytes / 1e6:.1f} MB, {plan.snapshot.id[:12]}",
         "chosen": plan.choice,
         "command": " ".join(plan.command),
@@ -62,6 +64,15 @@ def _software(plan: LaunchPlan) -> str:
     place = plan.shell.activation.prefix if plan.shell.activation else plan.shell.image
     there = Path(place).exists()
     return f"{recipe.summary} ({'' if there else 'to be '}made for it, {recipe.name})"
+
+
+def _stage(plan: LaunchPlan) -> str:
+    """Return what is brought to the nodes' own disks."""
+    if plan.stage.where == "shared":
+        return ""
+    return (
+        f"source{' and software' if plan.stage.pack else ''} on each node's own disk ({plan.stage.local or 'the job decides'})"
+    )
 
 
 def _up_to(resources: Resources) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from slurmtf.archives import archive
+from slurmtf.environments.packing import Pack
 from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.shell import in_shell
 from slurmtf.environments.store import EnvironmentStore
@@ -44,12 +45,14 @@ def build(
     _run(["build", spec], recipe.name, recipe.modules, store, site, tell, secrets or {})
 
 
-def write_spec(recipe: Recipe, store: EnvironmentStore, lock: Iterable[str] = (), wheelhouse: str = "") -> str:
+def write_spec(
+    recipe: Recipe, store: EnvironmentStore, lock: Iterable[str] = (), wheelhouse: str = "", pack: Pack | None = None
+) -> str:
     """Write down what shall be made, for the builder, and return the file's path."""
     path = store.layout.spec(recipe.name)
     with writing(store.root, ANOTHER_STORE):
         store.layout.prepare()
-        write_json(path, recipe.spec(store.root, lock, wheelhouse))
+        write_json(path, {**recipe.spec(store.root, lock, wheelhouse), **(pack.spec() if pack else {})})
     return path
 
 
@@ -85,6 +88,25 @@ def fetch(recipe: Recipe, store: EnvironmentStore, site: Site, tell: Tell) -> st
     return store.layout.download(recipe.name)
 
 
+def make_pack(pack: Pack, store: EnvironmentStore, site: Site, tell: Tell) -> None:
+    """Make one file of an environment, unless it is there. Raises SoftwareError when it can't be made.
+
+    The environment's own Python does it: it compiles modules of which there is no bytecode.
+    """
+    if pack.is_current():
+        return
+    Path(pack.path).unlink(missing_ok=True)
+    name = f"{pack.name}.pack"
+    path = store.layout.spec(name)
+    with writing(store.root, ANOTHER_STORE):
+        store.layout.prepare()
+        write_json(path, {**pack.spec(), "name": name, "root": str(store.root)})
+    python = str(Path(pack.prefix, "bin", "python"))
+    _run(["pack", path], name, pack.modules, store, site, tell, {}, python)
+    for old in pack.superseded():
+        old.unlink(missing_ok=True)
+
+
 def _run(
     words: list[str],
     name: str,
@@ -93,9 +115,10 @@ def _run(
     site: Site | None,
     tell: Tell,
     secrets: Mapping[str, str],
+    python: str = sys.executable,
 ) -> list[str]:
     """Run the builder and return what it said. Raises SoftwareError when it fails."""
-    command = [sys.executable, "-I", program(store), *words]
+    command = [python, "-I", program(store), *words]
     Path(store.layout.failure(name)).unlink(missing_ok=True)
     with subprocess.Popen(
         in_shell(command, modules, site) if site else command,

@@ -12,11 +12,13 @@ from slurmtf.estimator.distribution import (
 )
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
+from slurmtf.estimator.inputs import Input
 
 __all__ = [
     "Distribution",
     "Environment",
     "Estimator",
+    "Input",
     "Mpi",
     "MpiConfiguration",
     "MultiWorker",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from slurmtf.errors import Problem
+from slurmtf.estimator.inputs import Input
 
 LONGEST_ARGUMENT = 128 * 1024 - 1
 """Bytes of one argument or environment string (Linux, MAX_ARG_STRLEN, with the closing NUL: execve(2))."""
@@ -50,6 +51,8 @@ def _plain_key(key: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, Input):
+        return value.reference
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     item = getattr(value, "item", None)  # numpy scalars

@@ -37,12 +37,27 @@ def from_document(document: Document, base: Path, overrides: dict[str, Any] | No
         and data["environment_definition"] == definition
     ):
         data["environment_definition"] = str(base / Path(definition).expanduser())
+    data.update(_with_inputs(document, base, data))
     if "compute_target" not in (overrides or {}) and os.sep in str(data.get("compute_target") or ""):
         data["compute_target"] = str(base / Path(data["compute_target"]).expanduser())
     try:
         return document.parse(kind, data)
     except SpecError as err:
         raise SpecError(*(_located(document, problem) for problem in err.problems)) from None
+
+
+def _with_inputs(document: Document, base: Path, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs of a document with their paths relative to ``base``; none when they are not its own."""
+    own = document.data.get("inputs")
+    if not isinstance(own, list) or data["inputs"] is not own:
+        return {}
+    return {"inputs": [at(item, base) for item in own]}
+
+
+def at(item: Any, base: Path) -> Any:
+    """Return an input of a job file with its path relative to ``base``."""
+    known = isinstance(item, dict) and isinstance(item.get("path"), str)
+    return {**item, "path": str(base / Path(item["path"]).expanduser())} if known else item
 
 
 def _kind(document: Document, name: object) -> type[Estimator]:

@@ -14,6 +14,7 @@ from slurmtf.estimator import validation
 from slurmtf.estimator.arguments import plain_params, to_argv
 from slurmtf.estimator.distribution import KINDS, Configuration, Distribution, from_counts
 from slurmtf.estimator.environment import Environment
+from slurmtf.estimator.inputs import Input, settled
 from slurmtf.estimator.quantities import as_slurm_time
 
 Flag = str | int | float | bool | list[str | int | float] | None
@@ -93,8 +94,11 @@ class Estimator:
     """Variables of the script's process. They may be secret: they stay in the run's private folder."""
     environment_definition: Environment | str | None = None
     """The whole software environment as one object, or the path of a YAML file that holds it."""
-    inputs: list[Any] | None = None
-    """Data folders made available to the script."""
+    inputs: list[Input] | None = None
+    """Data by name: where it is, copied to each node's disk before, or copied back after."""
+    stage: Literal["node-local", "shared"] | None = None
+    """Where software and source lie when the script starts: on each node's own disk, or on the shared file system. Left out:
+    the site's choice, else shared."""
     source_directory_data_store: str | None = None
     """The workspace folder of the run, when it is not the site's. All nodes must see it."""
     max_run_duration_seconds: int | None = None
@@ -148,6 +152,7 @@ class Estimator:
         pip_requirements_file_path: str | None,
     ) -> None:
         self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
+        self._set(inputs=settled(self.inputs, self.script_params))
         self._set(source_directory=os.path.abspath(os.path.expanduser(self.source_directory or ".")))  # noqa: PTH100, PTH111
         old = (custom_docker_base_image, conda_dependencies_file_path, pip_requirements_file_path)
         for (name, new), value in zip(OLD_NAMES.items(), old, strict=True):
@@ -280,6 +285,8 @@ def _own(value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     if hasattr(value, "__dataclass_fields__"):
         if hasattr(value, "scheduler"):  # a Site: the document names it
             return value.source or value.name

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from slurmtf.errors import Problem, SpecError, did_you_mean
 from slurmtf.estimator.arguments import plain_params
 from slurmtf.estimator.estimator import Estimator
+from slurmtf.estimator.inputs import settled
 
 ALLOWED = ("script_params", "inputs", "source_directory_data_store")
 E = TypeVar("E", bound=Estimator)
@@ -24,6 +25,7 @@ def overridden(estimator: E, overrides: Mapping[str, Any]) -> E:
         raise SpecError(*problems)
     given = {name: value for name, value in overrides.items() if value is not None}
     if "script_params" in given:
+        given["inputs"] = settled(given.get("inputs", estimator.inputs), given["script_params"])
         given["script_params"] = _merged(estimator.script_params, plain_params(given["script_params"]))
     return replace(estimator, **given) if given else estimator
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmtf.errors import Problem, did_you_mean
-from slurmtf.estimator import environment, quantities
+from slurmtf.estimator import environment, inputs, quantities
 from slurmtf.estimator.arguments import check_params, check_text
 from slurmtf.estimator.distribution import KINDS, LEAST, Distribution, Mpi, choices, foreign_counts, numbers
 from slurmtf.estimator.environment import PACKAGES, Environment
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SOFTWARE = (*PACKAGES, "custom_docker_image", "user_managed")
 OF_IMAGES = ("image_registry_details", "shm_size")
 LOGIN = ("address", "username", "password")
+STAGES = ("node-local", "shared")
 SWITCHES = {
     "use_gpu": "gpus_per_node says how many GPUs",
     "use_docker": "custom_docker_image names the image",
@@ -62,6 +63,7 @@ def problems_of(estimator: Estimator) -> Iterable[Problem]:
     yield from check_params(estimator.script_params)
     yield from check_text("resume_from", estimator.resume_from)
     yield from _variables(estimator.environment_variables)
+    yield from inputs.problems_of(estimator.inputs, estimator.script_params)
     yield from _distribution(estimator)
     yield from _resources(estimator)
     yield from _flags(estimator)
@@ -74,11 +76,11 @@ def _kinds(estimator: Estimator) -> Iterable[Problem]:
     for name, hint in SWITCHES.items():
         if not isinstance(value := getattr(estimator, name), bool | None):
             yield Problem(name, f"{value!r} is neither true nor false", f"give one of them; {hint}")
-    for name in ("inputs", "mail_type"):
-        value = getattr(estimator, name)
-        kind = object if name == "inputs" else str
-        if value is not None and not (isinstance(value, list) and all(item and isinstance(item, kind) for item in value)):
-            yield Problem(name, f"{value!r} is not a list of texts", f"write {name}=['...']")
+    types = estimator.mail_type
+    if types is not None and not (isinstance(types, list) and all(item and isinstance(item, str) for item in types)):
+        yield Problem("mail_type", f"{types!r} is not a list of texts", "write mail_type=['...']")
+    if estimator.stage not in (None, *STAGES):
+        yield Problem("stage", f"{estimator.stage!r} is unknown", f"give one of {', '.join(STAGES)}")
     yield from _of_images(estimator)
 
 

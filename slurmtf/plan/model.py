@@ -115,6 +115,26 @@ class Container:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """What lies on each node's own disk when the script starts: with 'node-local' the source, and the environment in ``pack``,
+    one file, which was in ``prefix``; ``local`` is the disk's folder, with '$NAME' to be expanded there. Empty: none."""
+
+    where: Literal["node-local", "shared"] = "shared"
+    local: str = ""
+    prefix: str = ""
+    pack: str = ""
+
+
+@dataclass(frozen=True)
+class DataInput:
+    """Data by name, and how the script gets at it: see :class:`slurmtf.Input`."""
+
+    name: str
+    path: str
+    mode: str
+
+
+@dataclass(frozen=True)
 class LaunchPlan:
     """Everything that was decided for one run."""
 
@@ -141,6 +161,8 @@ class LaunchPlan:
     """What the environment is made of, where it is made for the run: enough to make it again."""
     command: tuple[str, ...]
     variables: dict[str, str]
+    stage: Stage
+    inputs: tuple[DataInput, ...]
     time_warning_s: int
     stop_grace_s: int
     estimator: dict[str, Any]

@@ -18,6 +18,7 @@ from slurmtf.plan.checks import legacy_keras_problems, script_warnings, software
 from slurmtf.plan.directives import directives, missing_and_refused
 from slurmtf.plan.model import Activation, LaunchPlan, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.quoting import expanding
+from slurmtf.plan.staging import Findings, inputs_of, stage_of, stage_warnings
 from slurmtf.plan.tasks import tasks_of
 from slurmtf.plan.warnings import warnings_of
 from slurmtf.sites.model import Partition, Preset, Site
@@ -29,8 +30,7 @@ STOP_GRACE_S = 20
 """Seconds between TERM and KILL for the script; below Slurm's KillWait, 30 by default (slurm.conf(5))."""
 
 UNREAD = ScriptFacts()
-NOT_YET = {"inputs": "data inputs"}
-"""Parameters that an estimator has and a plan can't honour yet."""
+NOTHING_FOUND = Findings()
 
 
 def resolve(
@@ -42,6 +42,7 @@ def resolve(
     script: ScriptFacts = UNREAD,
     of_source: Iterable[tuple[str, str]] = (),
     after: str | None = None,
+    findings: Findings = NOTHING_FOUND,
 ) -> LaunchPlan:
     """Return the plan. ``of_source`` are warnings of the snapshot, code and text; ``after`` is a job that must have succeeded
     before the run's starts.
@@ -49,7 +50,7 @@ def resolve(
     Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
     a count that does not fit.
     """
-    problems = [*_not_yet(estimator), *_mismatches(estimator, site, software), *legacy_keras_problems(estimator, software)]
+    problems = [*_mismatches(estimator, site, software), *legacy_keras_problems(estimator, software)]
     problems += [*software_problems(estimator, script, software), *containers.problems(estimator, software)]
     if problems:
         raise SpecError(*problems)
@@ -66,6 +67,7 @@ def resolve(
     host_python = software.host_python or software.python
     agent = (host_python, "-I", f"{place.folder}/agent.pyz")
     of_job = [*of_source, *script_warnings(estimator, tasks, script, software), *containers.warnings(estimator, software)]
+    of_job += stage_warnings(estimator, site, findings)
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
     return LaunchPlan(
         run=place,
@@ -79,7 +81,7 @@ def resolve(
         host_suffix=site.network.host_suffix,
         interface=site.network.interface,
         directives=tuple(found),
-        shell=_shell(estimator, site, software, tasks),
+        shell=_shell(estimator, site, software, tasks, findings.pack is not None),
         launcher=name,
         launch=tuple(launchers.find(name, where, site)(launch)),
         container=containers.container_of(estimator, site, software, place, resources, name),
@@ -88,6 +90,8 @@ def resolve(
         recipe=asdict(software.recipe) if software.recipe else None,
         command=(software.python, _as_operand(estimator.script), *estimator.arguments),
         variables=_variables(estimator),
+        stage=stage_of(estimator, site, findings),
+        inputs=inputs_of(estimator),
         time_warning_s=TIME_WARNING_S,
         stop_grace_s=STOP_GRACE_S,
         estimator=estimator.to_record(),
@@ -101,12 +105,6 @@ def resolve(
 def _as_operand(script: str) -> str:
     """Return the script as Python takes it for one, also when its name begins like an option."""
     return f"./{script}" if script.startswith("-") else script
-
-
-def _not_yet(estimator: Estimator) -> Iterable[Problem]:
-    for name, what in NOT_YET.items():
-        if getattr(estimator, name):
-            yield Problem(name, f"slurmtf {__version__} does not do {what} yet", f"leave {name} out")
 
 
 def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterable[Problem]:
@@ -229,10 +227,11 @@ def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tu
     return own, f"site {site.name}: launcher"
 
 
-def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks) -> Shell:
+def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks, packed: bool) -> Shell:
     version = None if software.image else getattr(estimator, "framework_version", None)
     # of what sbatch asked for, so that all nodes have the same room, srun would warn that fewer tasks are started
     uneven = ["SLURM_NTASKS_PER_NODE"] if tasks.cyclic and tasks.count % estimator.node_count else []
+    unchanged = {"PYTHONDONTWRITEBYTECODE": "1"} if packed or (software.recipe and not software.image) else {}
     interface = {"NCCL_SOCKET_IFNAME": site.network.interface} if site.network.interface else {}
     return Shell(
         shebang=site.environment.shebang,
@@ -242,7 +241,7 @@ def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks) -
         activation=_activation(software),
         image=software.image if software.image.startswith("/") else "",
         local=expanding(site.storage.local) if software.image and site.storage.local else "",
-        exports={**interface, **site.environment.variables, **software.variables},
+        exports={**unchanged, **interface, **site.environment.variables, **software.variables},
     )
 
 

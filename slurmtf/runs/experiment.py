@@ -12,13 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.environments import EnvironmentStore, Software, software_of
+from slurmtf.environments.building import make_pack
 from slurmtf.environments.images import inside, login_of
+from slurmtf.environments.packing import Pack, pack_of
 from slurmtf.environments.probe import Script, asking
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.overrides import overridden
 from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
+from slurmtf.plan.staging import Findings, is_local
+from slurmtf.runs.data import look
 from slurmtf.runs.run import Run
 from slurmtf.runs.tags import settled
 from slurmtf.runs.workspace import check_experiment, new_run_id, run_folders, workspace_of
@@ -78,9 +82,12 @@ class Experiment:
         check_scheduler(prepared.submission.plan)
         tidy(Path(place.workspace))
         if prepared.building is None or prepared.building.is_there():
+            prepared.make_pack(tell)
             return prepared.submit(tags)
         making = provide(prepared.building, tell)
         try:
+            if making is None:
+                prepared.make_pack(tell)
             complete = self._prepare(estimator, place.run_id, making.job_id if making else None)
             return complete.submit(tags)
         except InputError:
@@ -125,22 +132,33 @@ class Experiment:
             contents = collect(root, outside=[workspace, store.root])
             contents.check_holds(estimator.script)
             source, receipt = SnapshotStore(workspace).read(contents), _receipt(estimator, site)
+            findings = _findings(estimator, site, asked, store, workspace)
             software = answer()
         facts = facts.placed(software.missing, (entry.name for entry in contents.entries))
-        plan = resolve(estimator, site, software, source.ref, place, facts, size_warnings(contents), after)
+        plan = resolve(estimator, site, software, source.ref, place, facts, size_warnings(contents), after, findings)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
-        building = Building(software.recipe, store, site, estimator, login_of(estimator)) if software.recipe else None
+        building = (
+            Building(software.recipe, store, site, estimator, login_of(estimator), findings.pack) if software.recipe else None
+        )
         receipt["lock"] = _lock(software, store)
-        return _Prepared(Submission(plan, script, source, receipt), building, software)
+        return _Prepared(Submission(plan, script, source, receipt), building, software, findings.pack, store, site)
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A submission, and the environment to make before it."""
+    """A submission, and the environment and its pack to make before it."""
 
     submission: Submission
     building: Building | None
     software: Software
+    pack: Pack | None
+    store: EnvironmentStore
+    site: Site
+
+    def make_pack(self, tell: Callable[[str], None]) -> None:
+        """Make the pack, unless it is there. Raises SoftwareError when it can't be made."""
+        if self.pack is not None:
+            make_pack(self.pack, self.store, self.site, tell)
 
     def submit(self, tags: dict[str, str]) -> Run:
         submission = self.submission
@@ -154,6 +172,12 @@ def _silent(text: str) -> None:  # noqa: ARG001
 def _needs(root: Path, estimator: Estimator, facts: ScriptFacts) -> Script:
     """Return what the interpreter must know of a script to tell what it lacks."""
     return Script([one.module for one in facts.foreign], [str((root / estimator.script).parent), str(root)])
+
+
+def _findings(estimator: Estimator, site: Site, software: Software, store: EnvironmentStore, workspace: Path) -> Findings:
+    """Look up what is to be brought to the nodes. Raises SpecError for data that is not there."""
+    pack, unpackable = pack_of(software, store) if is_local(estimator, site) else (None, "")
+    return Findings(pack, unpackable, tuple(look(estimator.inputs or [], site, workspace)))
 
 
 def _lock(software: Software, store: EnvironmentStore) -> list[str] | None:

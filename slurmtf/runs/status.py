@@ -56,7 +56,8 @@ class RunState:
     """What is known of a run. Times in seconds since 1970; ``expected_start`` is Slurm's estimate.
 
     ``cause`` says what ended it: script, launcher, agent, time-limit, cancelled, preempted, node-failure, out-of-memory,
-    lost, software (the environment could not be made). ``doubt`` says why the answer may be out of date.
+    lost, software (the environment could not be made), results (not copied back). ``doubt`` says why the answer may be out
+    of date.
     """
 
     status: RunStatus

@@ -223,6 +223,8 @@ class Storage:
     """Fast storage of a node, for the life of a job. '$NAME' is expanded in the job."""
     local_in_ram: bool | None = None
     """Whether that is memory and counts as the job's."""
+    stage: Literal["shared", "node-local"] | None = None
+    """Where software and source lie when a script starts, when the user does not say. Left out: shared."""
     purge_days: int | None = None
     """Days without access after which the site deletes files of the workspace."""
 

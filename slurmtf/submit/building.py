@@ -12,6 +12,7 @@ from pathlib import Path
 from slurmtf import __version__
 from slurmtf.builder.claim import Claim
 from slurmtf.environments.building import ANOTHER_STORE, Tell, build, fetch, program, write_spec
+from slurmtf.environments.packing import Pack
 from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.shell import module_lines
 from slurmtf.environments.store import EnvironmentStore
@@ -38,6 +39,7 @@ class Building:
     site: Site
     estimator: Estimator
     secrets: Mapping[str, str]
+    pack: Pack | None = None
 
     @property
     def by_job(self) -> bool:
@@ -106,7 +108,7 @@ def _submitted(building: Building, tell: Tell, lock: Iterable[str]) -> str:
     wheels = ""
     if recipe.kind == "pip" and site.network.internet is False:
         wheels = fetch(recipe, store, site, tell)
-    plan = plan_of(building, program(store), write_spec(recipe, store, lock, wheels))
+    plan = plan_of(building, program(store), write_spec(recipe, store, lock, wheels, building.pack))
     script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
     path = Path(store.layout.jobs, f"{recipe.name}.sh")
     write_private(path, script)

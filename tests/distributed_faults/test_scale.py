@@ -94,7 +94,7 @@ def huge(job: Job) -> Surroundings:
     mine = next(role for role in dealt if role.label == "worker-7")
     Path(job.layout.hook).mkdir(exist_ok=True)
     Path(job.layout.hook, f"{hook.NAME}.py").write_bytes(Path(hook.__file__).read_bytes())
-    return Surroundings(plan, job.layout, mine, {"cluster": cluster.build(dealt, addresses)})
+    return Surroundings(plan, job.layout, mine, {"cluster": cluster.build(dealt, addresses)}, {})
 
 
 def test_a_long_tf_config_reaches_the_script_by_file(huge: Surroundings, tmp_path: Path) -> None:

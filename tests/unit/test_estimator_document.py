@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slurmtf.errors import SpecError
-from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
+from slurmtf.estimator import Environment, Estimator, Input, Mpi, MultiWorker, ParameterServer, TensorFlow
 from slurmtf.estimator.document import ESTIMATORS, field_names, from_yaml, json_schema
+from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.validation import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS
 from slurmtf.sites import Site
 
@@ -29,6 +30,7 @@ NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
 MEMORY = st.integers(0, 10**6) | st.from_regex(r"[1-9][0-9]{0,4}([KMGT]B?)?", fullmatch=True)
 TIME = st.integers(1, 500_000) | st.sampled_from(["90", "1:30", "1:30:00", "2-12", "2-12:00:30"])
 PACKAGES = st.lists(LINE, min_size=1, max_size=3)
+INPUT = st.builds(Input, LINE, st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,5}", fullmatch=True), st.sampled_from(MODES))
 
 
 def flags(reserved: set[str]) -> st.SearchStrategy[dict[str, Any]]:
@@ -47,7 +49,8 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "script_params": st.dictionaries(ARGUMENT, st.none() | SCALAR | st.lists(SCALAR, max_size=3), max_size=4)
     | st.lists(SCALAR, max_size=4),
     "environment_variables": st.dictionaries(NAME, ARGUMENT | NUMBER, max_size=3),
-    "inputs": PACKAGES,
+    "inputs": st.lists(INPUT, min_size=1, max_size=3, unique_by=lambda item: item.name),
+    "stage": st.sampled_from(["node-local", "shared"]),
     "source_directory_data_store": LINE,
     "resume_from": ARGUMENT,
     "cpus_per_task": st.integers(1, 100_000),
@@ -295,7 +298,7 @@ def test_the_schema_describes_every_parameter() -> None:
 
 def test_the_schema_refers_to_what_it_defines() -> None:
     schema = json_schema()
-    kinds = {"Environment", "Mpi", "MultiWorker", "ParameterServer"}
+    kinds = {"Environment", "Input", "Mpi", "MultiWorker", "ParameterServer"}
     assert set(schema["$defs"]) == kinds
     assert references(schema) == {f"#/$defs/{kind}" for kind in kinds}
 

@@ -75,7 +75,9 @@ KINDS: list[Case] = [
     ({"image_registry_details": {"port": 80}}, "image_registry_details: is not a mapping of texts",
      "write {{'address': ..., 'username': ..., 'password': ...}}"),
     # 1.3, 16
-    ({"inputs": "/data"}, "inputs: '/data' is not a list of texts", "write inputs=['...']"),
+    ({"inputs": "/data"}, "inputs: '/data' is not a list of inputs", "write [Input('/data/mnist', mode='download')]"),
+    ({"inputs": ["/data"]}, "inputs: ['/data'] is not a list of inputs", "write [Input('/data/mnist', mode='download')]"),
+    ({"stage": "local"}, "stage: 'local' is unknown", "give one of node-local, shared"),
 ]  # fmt: skip
 OWNERS = {
     "process_count_per_node": "distributed_backend='mpi'",

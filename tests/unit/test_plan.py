@@ -19,7 +19,6 @@ from slurmtf.errors import Problem
 from slurmtf.estimator import Environment, Estimator, TensorFlow
 from slurmtf.plan import LaunchPlan, resolve
 from slurmtf.plan.model import Resources
-from slurmtf.plan.resolution import NOT_YET
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Modules, Network, Partition, Preset, Requeue
 from tests.unit.support import (
@@ -197,18 +196,6 @@ def test_the_template(source: Path, by: str) -> None:
 
 
 # --- what has no plan
-
-
-WISHES: list[tuple[str, object]] = [
-    ("inputs", ["/data"]),
-]
-
-
-@pytest.mark.parametrize(("name", "value"), [case for case in WISHES if case[0] in NOT_YET])
-def test_what_can_not_be_honoured_yet_is_not_ignored(source: Path, name: str, value: object) -> None:
-    (problem,) = unplannable(tensorflow(source, **{name: value}), SITE)
-    assert (problem.where, problem.remedy) == (name, f"leave {name} out")
-    assert problem.what.endswith(f"does not do {NOT_YET[name]} yet")
 
 
 def test_a_preset_that_there_is_not(source: Path) -> None:

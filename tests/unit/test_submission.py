@@ -52,6 +52,8 @@ PLAN = {
     "scheduler": "slurm",
     "gpu_vendor": "nvidia",
     "variables": {},
+    "stage": {"where": "shared", "local": "", "prefix": "", "pack": ""},
+    "inputs": [{"name": "DATA", "path": "/data", "mode": "mount"}],
 }
 USERS = {"PATH": "/bin", "SLURMTF_WORKSPACE": "/w", "SLURMTF_SITE": "here", "HOROVOD_FUSION_THRESHOLD": "1", "TF_X": "2"}
 
@@ -59,7 +61,7 @@ USERS = {"PATH": "/bin", "SLURMTF_WORKSPACE": "/w", "SLURMTF_SITE": "here", "HOR
 def in_a_run(**users: str) -> dict[str, str]:
     """What the script of a worker sees."""
     start = {"cluster": {"worker": ["a:1", "b:2"], "ps": ["c:3"]}, "variables": of_gloo("a", 1), "local_rank": 0}
-    surroundings = Surroundings(PLAN, RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start)
+    surroundings = Surroundings(PLAN, RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
     left = dict.fromkeys((identity.OWN_RANK, wire.ADDRESS, wire.KEY, hook.CONFIG_FILE), "x")
     return {**surroundings.variables(users), **left}
 

@@ -1,0 +1,123 @@
+"""`import tensorflow` on all nodes of a job, from each node's own disk against from the shared file system.
+
+scripts/cluster start; scripts/cluster exec .venv/bin/python -m benchmarks.staging PYTHON [NODES]
+
+PYTHON is that of a virtual environment with TensorFlow. Counted are the calls that name a file on the shared file system (there
+each is a question to its servers), by strace, of all processes of the job's tasks. The nodes of the test Slurm have one disk
+together, so that the times say what staging costs, not what it gains.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import report, times
+from slurmtf import Environment, Experiment, Run, RunStatus, Site, TensorFlow
+from slurmtf.sites.model import Defaults, Launcher, Storage
+
+SCRIPT = """
+import time
+import tensorflow
+open("outputs/imported-" + __import__("os").environ["SLURMTF_RANK"], "w").write(repr(time.time()))
+"""
+CALL = re.compile(r'^\d+ +(?P<name>\w+)\((?:AT_FDCWD, )?"(?P<path>/[^"]*)".* = (?P<result>-?\d+)')
+MODES = ("shared", "node-local")
+TURNS = 3
+
+
+def main(python: str, nodes: int) -> None:
+    with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
+        root = Path(folder)
+        (root / "source").mkdir()
+        (root / "source" / "train.py").write_text(SCRIPT)
+        counts = {mode: _counted(root, python, nodes, mode) for mode in MODES}
+        starts: dict[str, list[float]] = {mode: [] for mode in MODES}
+        for _ in range(TURNS):
+            for mode in MODES:
+                run = _run(root, python, nodes, mode, ())
+                starts[mode].append(_started(run, nodes))
+        _tell(counts, starts, nodes, _events(run))
+
+
+def _tell(counts: dict[str, Counter[str]], starts: dict[str, list[float]], nodes: int, events: list[dict[str, Any]]) -> None:
+    shared, local = (counts[mode] for mode in MODES)
+    rows = [("calls on the shared file system", *MODES, "ratio")]
+    for name in ("that name a file", "that open one"):
+        rows.append((name, str(shared[name]), str(local[name]), times(shared[name], max(local[name], 1))))
+    report(f"import tensorflow on {nodes} nodes", rows)
+    one, other = (statistics.median(starts[mode]) for mode in MODES)
+    rows = [
+        ("median of the start", *MODES, "ratio"),
+        ("launch to all imported", f"{one:.1f} s", f"{other:.1f} s", times(one, other)),
+    ]
+    report("Time, on one disk for all nodes", rows)
+    rows = [("node", "MB", "seconds")]
+    for event in events:
+        if event["event"] == "staged":
+            phase = event["phases"]["environment"]
+            rows.append((event["host"], f"{phase['bytes'] / 1e6:.0f}", f"{phase['seconds']:.1f}"))
+    report("The environment's way to a node, in the last run", rows)
+
+
+def _run(root: Path, python: str, nodes: int, mode: str, args: Sequence[str]) -> Run:
+    site = Site(
+        name="bench",
+        storage=Storage(local=f"{root}/disks/$SLURMD_NODENAME"),
+        defaults=Defaults(time="20:00", memory="3G"),
+        launcher=Launcher(args=list(args)),
+    )
+    estimator = TensorFlow(
+        root / "source",
+        compute_target=site,
+        node_count=nodes,
+        distributed_backend="multiworker",
+        worker_count=nodes,
+        environment_definition=Environment(python=python),
+        environment_variables={"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        stage=mode,  # type: ignore[arg-type]
+    )
+    run = Experiment("bench", root / "workspace").submit(estimator, tell=print)
+    run.wait_for_completion()
+    if run.state.status is not RunStatus.COMPLETED:
+        raise RuntimeError(run.state.message)
+    return run
+
+
+def _counted(root: Path, python: str, nodes: int, mode: str) -> Counter[str]:
+    traces = root / f"traces-{mode}"
+    traces.mkdir()
+    trace = f'exec strace -f -qq -e signal=none -e trace=%file -o {traces}/$SLURM_PROCID "$@"'
+    _run(root, python, nodes, mode, ["sh", "-c", trace, "sh"])
+    prefix = str(Path(python).parent.parent)
+    shared = (prefix, str(Path(prefix).resolve()), str(root / "workspace"))
+    found: Counter[str] = Counter()
+    for path in traces.iterdir():
+        for line in path.read_text(errors="replace").splitlines():
+            call = CALL.match(line)
+            if call and call["path"].startswith(shared):
+                found["that name a file"] += 1
+                found["that open one"] += call["name"].startswith("open") and int(call["result"]) >= 0
+    return found
+
+
+def _events(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run.folder / "journal.jsonl").read_text().splitlines()]
+
+
+def _started(run: Run, nodes: int) -> float:
+    """Seconds from the start of the launcher until TensorFlow is there on all nodes."""
+    launched = next(event["time"] for event in _events(run) if event["event"] == "launched")
+    ends = [float((run.folder / "outputs" / f"imported-{rank}").read_text()) for rank in range(nodes)]
+    return max(ends) - float(launched)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]) if sys.argv[2:] else 2)

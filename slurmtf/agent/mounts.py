@@ -1,0 +1,56 @@
+"""On which file system a path lies, and whether other nodes can see it (proc(5), mountinfo)."""
+
+import os
+import re
+from typing import List, NamedTuple, Optional
+
+MOUNTS = "/proc/self/mountinfo"
+SHARED = re.compile(
+    r"nfs|lustre|gpfs|beegfs|ceph|afs$|cifs|smb|panfs|pvfs|orangefs|wekafs|daos|gluster|9p|virtiofs|fuse|autofs"
+)
+"""Kinds of file systems that other nodes can see, or that can't be known not to be."""
+MEMORY = ("tmpfs", "ramfs")
+
+
+class Mount(NamedTuple):
+    """A file system where it is mounted: its device ('8:1'), its kind ('ext4')."""
+
+    point: str
+    device: str
+    kind: str
+
+    @property
+    def shared(self) -> bool:
+        return bool(SHARED.search(self.kind))
+
+    @property
+    def in_memory(self) -> bool:
+        return self.kind in MEMORY
+
+
+def parse(text: str) -> List[Mount]:
+    """Return the mounts that ``/proc/self/mountinfo`` lists, in its order."""
+    found = []
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        fields, kind = before.split(), after.split(" ", 1)[0]
+        if len(fields) > 4 and kind:
+            point = re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal.group(1), 8)), fields[4])
+            found.append(Mount(point, fields[2], kind))
+    return found
+
+
+def mounts() -> List[Mount]:
+    """Return this machine's mounts; none where they can't be read."""
+    try:
+        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+            return parse(file.read())
+    except OSError:
+        return []
+
+
+def of(path: str, known: List[Mount]) -> Optional[Mount]:
+    """Return the mount on which a path lies, or would: the deepest of those above it, the last where one hides another."""
+    whole = os.path.realpath(path)
+    above = [mount for mount in known if whole == mount.point or whole.startswith(mount.point.rstrip("/") + "/")]
+    return max(reversed(above), key=lambda mount: len(mount.point)) if above else None

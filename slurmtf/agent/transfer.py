@@ -1,0 +1,183 @@
+"""Data is copied to the node's own disk, and results back from there, with progress in a log."""
+
+import contextlib
+import filecmp
+import os
+import stat
+import sys
+import time
+from typing import Dict, Iterator, List, NamedTuple, Tuple
+
+PIECE = 1 << 22
+PROGRESS_S = 5.0
+PARTIAL = ".slurmtf-partial-"
+
+
+class Progress:
+    """How far a copy has come, told every few seconds."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what = what
+        self._total = total
+        self._began = time.monotonic()
+        self._next = self._began + PROGRESS_S
+        self.bytes = 0
+        self.files = 0
+
+    def add(self, count: int) -> None:
+        self.bytes += count
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + PROGRESS_S
+            share = ", {:.0f} %".format(100.0 * self.bytes / self._total) if self._total else ""
+            rate = in_words(self.bytes / (now - self._began))
+            tell("{}: {} of {}{}, {}/s".format(self._what, in_words(self.bytes), in_words(self._total), share, rate))
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def facts(self) -> Dict[str, float]:
+        return {"files": self.files, "bytes": self.bytes, "seconds": round(self.seconds, 3)}
+
+
+def tell(text: str) -> None:
+    sys.stderr.write("slurmtf: {}\n".format(text))
+    sys.stderr.flush()
+
+
+def in_words(count: float) -> str:
+    """Return a number of bytes for people."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return "{:.{}f} {}".format(count, 0 if unit == "B" else 1, unit)
+        count /= 1000
+    return "{:.1f} TB".format(count)
+
+
+class Item(NamedTuple):
+    """A folder or a file of a tree, by its place in the tree, which begins with a slash unless it is the root."""
+
+    place: str
+    folder: bool
+    size: int
+
+
+def listed(root: str) -> List[Item]:
+    """Return what is in a tree, folders before what is in them. Links are followed; a dangling one is an error.
+
+    Raises OSError for what can't be read.
+    """
+    return list(_items(root, "", ()))
+
+
+def _items(root: str, place: str, above: Tuple[Tuple[int, int], ...]) -> Iterator[Item]:
+    found = os.stat(root + place)
+    if stat.S_ISREG(found.st_mode):
+        yield Item(place, False, found.st_size)
+    elif stat.S_ISDIR(found.st_mode):
+        own = (found.st_dev, found.st_ino)
+        if own in above:
+            raise OSError("{} is a link to a folder that it lies in".format(root + place))
+        yield Item(place, True, 0)
+        for name in sorted(os.listdir(root + place)):
+            for item in _items(root, "{}/{}".format(place, name), (*above, own)):
+                yield item
+
+
+def size_of(folder: str) -> int:
+    """Return the bytes of the files in a folder of ours."""
+    return sum(os.lstat(os.path.join(place, name)).st_size for place, _, files in os.walk(folder) for name in files)
+
+
+def copy_in(root: str, items: List[Item], target: str, progress: Progress) -> None:
+    """Copy a tree. Raises OSError."""
+    for item in items:
+        if item.folder:
+            os.makedirs(target + item.place, 0o700, exist_ok=True)
+        else:
+            _copy_file(root + item.place, target + item.place, progress)
+
+
+def _copy_file(source: str, target: str, progress: Progress) -> None:
+    with open(source, "rb", buffering=0) as reader:
+        mode = 0o600 | stat.S_IMODE(os.fstat(reader.fileno()).st_mode) & 0o100
+        with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb", buffering=0) as writer:
+            piece = reader.read(PIECE)
+            while piece:
+                rest = memoryview(piece)
+                while rest:
+                    rest = rest[writer.write(rest) :]
+                progress.add(len(piece))
+                piece = reader.read(PIECE)
+    progress.files += 1
+
+
+class Returned:
+    """What came of copying results back: what lies beside a file that was there already, and what could not be copied."""
+
+    def __init__(self) -> None:
+        self.beside: List[str] = []
+        self.failed: List[str] = []
+
+
+def copy_back(source: str, target: str, suffix: str, progress: Progress) -> Returned:
+    """Copy what is in a folder into another one. Each file appears whole.
+
+    One that is there already with another content is kept: ours goes beside it, its name followed by ``suffix``.
+    """
+    told = Returned()
+    for folder, folders, files in os.walk(source):
+        inside = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
+        linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        try:
+            os.makedirs(inside, exist_ok=True)
+        except OSError as err:
+            told.failed.append("{}: {}".format(inside, err.strerror))
+            folders[:] = []
+            continue
+        for name in sorted(files + linked):
+            try:
+                if _return(os.path.join(folder, name), os.path.join(inside, name), suffix, progress):
+                    told.beside.append(os.path.join(inside, name) + suffix)
+            except OSError as err:
+                told.failed.append("{}: {}".format(os.path.join(inside, name), err.strerror or err))
+    return told
+
+
+def _return(source: str, target: str, suffix: str, progress: Progress) -> bool:
+    """Copy one file; tell whether it had to go beside another one."""
+    partial = os.path.join(os.path.dirname(target), PARTIAL + os.urandom(6).hex())
+    try:
+        if os.path.islink(source):
+            os.symlink(os.readlink(source), partial)
+        elif os.path.isfile(source):
+            _copy_file(source, partial, progress)
+        else:
+            raise OSError("is neither a file nor a folder")
+        if _placed(partial, target):
+            return False
+        os.replace(partial, target + suffix)
+        return True
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(partial)
+
+
+def _placed(partial: str, target: str) -> bool:
+    """Give a file its name, unless another file has it. The same content there is as good."""
+    try:
+        os.link(partial, target, follow_symlinks=False)
+    except FileExistsError:
+        return _same(partial, target)
+    except OSError:  # a file system without hard links
+        if os.path.lexists(target):
+            return _same(partial, target)
+        os.rename(partial, target)
+    return True
+
+
+def _same(one: str, other: str) -> bool:
+    if os.path.islink(one) or os.path.islink(other):
+        return os.path.islink(one) and os.path.islink(other) and os.readlink(one) == os.readlink(other)
+    return os.path.isfile(other) and filecmp.cmp(one, other, shallow=False)

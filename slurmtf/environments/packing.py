@@ -1,0 +1,79 @@
+"""An environment as one file, made once for each content, which every node of a job unpacks on its own disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmtf.environments.existing import kind_of
+from slurmtf.environments.software import Software
+from slurmtf.environments.store import EnvironmentStore
+
+DIGEST_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Pack:
+    """The environment in ``prefix`` as the file ``path``; ``modules`` bring its Python about."""
+
+    series: str
+    prefix: str
+    path: str
+    modules: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return Path(self.path).stem
+
+    def is_current(self) -> bool:
+        """Tell whether it is there, and nothing has been installed into the environment since."""
+        try:
+            made = Path(self.path).stat().st_mtime
+        except FileNotFoundError:
+            return False
+        return all(folder.stat().st_mtime <= made for folder in Path(self.prefix).glob("lib/python*/site-packages"))
+
+    def superseded(self) -> list[Path]:
+        """Return the packs of what the environment was before."""
+        return [path for path in Path(self.path).parent.glob(f"{self.series}-*.tar") if path.name != Path(self.path).name]
+
+    def spec(self) -> dict[str, str]:
+        """Return it as the builder reads it."""
+        return {"prefix": self.prefix, "pack": self.path}
+
+
+def pack_of(software: Software, store: EnvironmentStore) -> tuple[Pack | None, str]:
+    """Return the pack of a run's environment, made or not, else why it can't have one (empty: it needs none).
+
+    An environment that slurmtf has not made is known by the names, sizes and times of its files, which are read.
+    """
+    if software.image:
+        return None, ""
+    prefix = Path(software.prefix) if software.prefix else Path(software.python).parent.parent
+    kind = software.kind or (kind_of(prefix) if os.sep in software.python else "")
+    if kind == "conda":
+        return None, "a conda environment works in its own folder only"
+    if kind != "venv":
+        return None, f"{software.python} belongs to no virtual environment"
+    series = software.recipe.name if software.recipe else f"{prefix.name}-{_digest([str(prefix)])}"
+    name = series if software.recipe else f"{series}-{_digest(_contents(prefix))}"
+    return Pack(series, str(prefix), store.layout.pack(name), software.modules), ""
+
+
+def _digest(parts: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
+    return digest.hexdigest()[:DIGEST_DIGITS]
+
+
+def _contents(prefix: Path) -> Iterator[str]:
+    """Yield what tells one content of an environment from another. Bytecode comes and goes by itself."""
+    for folder, folders, files in os.walk(prefix):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(files):
+            found = os.lstat(f"{folder}/{name}")
+            yield f"{folder}/{name} {found.st_size} {found.st_mtime_ns}"

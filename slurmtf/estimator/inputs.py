@@ -1,0 +1,99 @@
+"""Data that a script reads, and folders for what it leaves behind, each by a name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, get_args
+
+from slurmtf.errors import Problem, did_you_mean
+
+Mode = Literal["mount", "download", "upload"]
+MODES: tuple[str, ...] = get_args(Mode)
+PREFIX = "SLURMTF_INPUT_"
+_REFERENCE = re.compile(r"\$\{?" + PREFIX + r"(\w+)")
+
+
+@dataclass(frozen=True)
+class Input:
+    """A folder or a file of data, which the script finds by the variable ``$SLURMTF_INPUT_<NAME>``.
+
+    As a value in ``script_params`` it is the path at which the script finds it.
+    """
+
+    path: str | Path
+    """Where it is; all nodes must see it."""
+    name: str | None = None
+    """What it is called, in letters, digits and underscores. Left out: the last part of the path."""
+    mode: Mode = "mount"
+    """'mount': used where it is. 'download': copied to each node's own disk before the script starts. 'upload': an empty
+    folder there, which is copied to the path after the script has ended."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
+
+    def __post_init__(self) -> None:
+        path = os.path.abspath(os.path.expanduser(self.path))  # noqa: PTH100, PTH111 - resolve() would follow a site's links
+        name = self.name or re.sub(r"\W+", "_", Path(path).stem, flags=re.ASCII).strip("_")
+        object.__setattr__(self, "path", path)
+        object.__setattr__(self, "name", name.upper() if isinstance(name, str) else name)
+
+    @property
+    def variable(self) -> str:
+        return f"{PREFIX}{self.name}"
+
+    @property
+    def reference(self) -> str:
+        """The text that a task replaces by the path at which the script finds it."""
+        return f"${self.variable}"
+
+
+def settled(inputs: Any, params: Any) -> Any:
+    """Return the inputs as objects, with those in ``script_params`` among them; what is none is left to the checks."""
+    listed = [_made(item) for item in inputs] if isinstance(inputs, list) else inputs
+    used = [item for item in _values(params) if isinstance(item, Input)]
+    if not isinstance(listed, list | None):
+        return listed
+    return [*(listed or []), *(item for item in dict.fromkeys(used) if item not in (listed or []))] or None
+
+
+def _made(item: Any) -> Any:
+    known = isinstance(item, Mapping) and "path" in item and set(item) <= {"path", "name", "mode"}
+    return Input(**item) if known and isinstance(item["path"], str | os.PathLike) else item
+
+
+def _values(params: Any) -> Iterable[Any]:
+    for value in params.values() if isinstance(params, Mapping) else params if isinstance(params, list | tuple) else ():
+        yield from value if isinstance(value, list | tuple) else [value]
+
+
+def problems_of(inputs: object, params: object) -> Iterable[Problem]:
+    """Yield what is wrong with inputs, without a look at the disk."""
+    if inputs is not None and not (isinstance(inputs, list) and all(isinstance(item, Input) for item in inputs)):
+        yield Problem("inputs", f"{inputs!r} is not a list of inputs", "write [Input('/data/mnist', mode='download')]")
+        return
+    known: dict[str | None, Input] = {}
+    for item in inputs or ():
+        yield from _problems(item)
+        if item.name in known:
+            what = f"two are called {item.name}: {known[item.name].path} and {item.path}"
+            yield Problem("inputs", what, "give one of them another name")
+        known[item.name] = item
+    texts = (word for value in _values(params) if isinstance(value, str) for word in _REFERENCE.findall(value))
+    for name in dict.fromkeys(texts):
+        if name not in known:
+            hint = did_you_mean(name, filter(None, known)) or "name it in inputs"
+            yield Problem("script_params", f"${PREFIX}{name} names no input", hint)
+
+
+def _problems(item: Input) -> Iterable[Problem]:
+    if not re.fullmatch(r"[A-Z][A-Z0-9_]*", str(item.name)):
+        what = f"{item.name!r} can't be the name of the input {item.path}"
+        yield Problem("inputs", what, "give a name of letters, digits and underscores that begins with a letter")
+    if "\0" in str(item.path):
+        yield Problem("inputs", f"the path of {item.name} holds a NUL character", "no file has one in its name")
+    if item.mode not in MODES:
+        hint = did_you_mean(str(item.mode), MODES) or f"give one of {', '.join(MODES)}"
+        yield Problem("inputs", f"{item.mode!r} is not a mode", hint)

@@ -1,0 +1,56 @@
+"""What is brought to the nodes' own disks, and what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from slurmtf.environments.packing import Pack
+from slurmtf.estimator import Estimator, Input
+from slurmtf.plan.model import DataInput, Stage
+from slurmtf.sites.model import Site
+
+NODE_LOCAL: Literal["node-local"] = "node-local"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was looked up: the environment's pack, or why there can be none; warnings of where data lies, each with its code."""
+
+    pack: Pack | None = None
+    unpackable: str = ""
+    warnings: tuple[tuple[str, str], ...] = ()
+
+
+def is_local(estimator: Estimator, site: Site) -> bool:
+    """Tell whether software and source are brought to the nodes' own disks."""
+    return (estimator.stage or site.storage.stage) == NODE_LOCAL
+
+
+def stage_of(estimator: Estimator, site: Site, findings: Findings) -> Stage:
+    local = site.storage.local or ""
+    if not is_local(estimator, site):
+        return Stage(local=local)
+    pack = findings.pack
+    return Stage(NODE_LOCAL, local, pack.prefix if pack else "", pack.path if pack else "")
+
+
+def inputs_of(estimator: Estimator) -> tuple[DataInput, ...]:
+    return tuple(DataInput(str(item.name), str(item.path), item.mode) for item in _inputs(estimator))
+
+
+def _inputs(estimator: Estimator) -> list[Input]:
+    return estimator.inputs or []
+
+
+def stage_warnings(estimator: Estimator, site: Site, findings: Findings) -> Iterable[tuple[str, str]]:
+    """Yield code and text of each warning."""
+    yield from findings.warnings
+    local = is_local(estimator, site)
+    if local and findings.unpackable:
+        yield "stage", f"only the source is brought to the nodes' own disks, not the software: {findings.unpackable}"
+    downloads = [item.name for item in _inputs(estimator) if item.mode == "download"]
+    if site.storage.local_in_ram and (local or downloads):
+        what = " and ".join(filter(None, ["software and source" if local else "", ", ".join(map(str, downloads))]))
+        yield "local-in-ram", f"the nodes of {site.name} have no disk of their own: {what} count as the job's memory there"

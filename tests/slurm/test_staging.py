@@ -1,0 +1,192 @@
+"""Software, source and data on the nodes' own disks, and results back from there, on Slurm."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Input, Run, RunStatus, Site
+from slurmtf.sites.model import Defaults, Environments, Storage
+from tests.builder.support import write_wheel
+from tests.cluster import Cluster
+from tests.cluster.machine import Machine
+
+from .support import WAIT, Lab, call, ended, here, job_of, journal, log, until
+
+pytestmark = pytest.mark.slurm
+
+TWO_BY_TWO: dict[str, Any] = {"node_count": 2, "distributed_backend": "mpi", "process_count_per_node": 2}
+# Tells where it runs, and leaves a file of its own, one that all nodes have alike, and one that differs.
+TELLS = """
+import json, os, sys
+import speck
+node, rank = os.environ["SLURMD_NODENAME"], os.environ["SLURMTF_RANK"]
+data, results = os.environ["SLURMTF_INPUT_DATA"], os.environ["SLURMTF_INPUT_RESULTS"]
+for name, text in {rank: rank, "alike": "alike", "differs": node}.items():
+    with open(os.path.join(results, name), "w") as file:
+        file.write(text)
+facts = {"node": node, "python": sys.prefix, "speck": speck.__file__, "work": os.getcwd(), "data": data}
+print(json.dumps({**facts, "text": open(os.path.join(data, "a.txt")).read()}))
+"""
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> Path:
+    """The nodes' own disks, each in a folder of its node's name."""
+    return tmp_path / "disks"
+
+
+@pytest.fixture
+def site(disks: Path) -> Site:
+    return site_of(disks)
+
+
+def site_of(disks: Path, **settings: Any) -> Site:
+    storage = Storage(local=f"{disks}/$SLURMD_NODENAME", stage="node-local")
+    return Site(name="staging", storage=storage, defaults=Defaults(time="5:00"), **settings)
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> list[str]:
+    """pip_packages that ask for the package speck."""
+    folder = write_wheel(tmp_path / "wheels", "speck").parent
+    return ["--no-index", f"--find-links {folder}", "speck"]
+
+
+def inside(disks: Path) -> list[str]:
+    """What of ours is on the nodes' disks."""
+    return sorted(str(path.relative_to(disks)) for path in disks.glob("*/slurmtf-*/*/*"))
+
+
+def staged(run: Run) -> dict[str, dict[str, Any]]:
+    """What the journal tells of each node."""
+    return {event["host"]: event for event in journal(run) if event["event"] == "staged"}
+
+
+def test_two_nodes_of_two_tasks(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+    data, results = lab.folder / "data", lab.folder / "results"
+    data.mkdir()
+    (data / "a.txt").write_text("content")
+    inputs = [Input(data, mode="download"), Input(results, mode="upload")]
+    run = lab.submit(TELLS, compute_target=site, pip_packages=wheels, inputs=inputs, **TWO_BY_TWO)
+    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    told = [json.loads(log(run, f"rank-{rank}.out")) for rank in range(4)]
+    assert [facts["node"] for facts in told] == ["node1", "node1", "node2", "node2"]
+    for facts in told:
+        own = f"{disks}/{facts['node']}/slurmtf-{os.getuid()}/{facts['node']}/{run.id}"
+        assert facts["python"] == f"{own}/env"
+        assert facts["speck"].startswith(f"{own}/env/lib/")
+        assert (facts["work"], facts["data"], facts["text"]) == (f"{own}/work", f"{own}/inputs/DATA", "content")
+    nodes = staged(run)
+    assert sorted(nodes) == ["node1", "node2"]
+    assert all(set(node["phases"]) == {"source", "environment", "input DATA"} for node in nodes.values())
+    assert not (run.folder / "work").exists()
+    assert {path.name for path in results.iterdir()} >= {"0", "1", "2", "3", "alike", "differs"}
+    (beside,) = (path for path in results.iterdir() if path.name.startswith("differs."))
+    assert {(results / "differs").read_text(), beside.read_text()} == {"node1", "node2"}
+    assert sorted(event["host"] for event in journal(run) if event["event"] == "returned") == ["node1", "node2"]
+    assert inside(disks) == []
+
+
+def test_an_environment_made_by_a_job_is_packed_by_it(lab: Lab, disks: Path, wheels: list[str]) -> None:
+    by_job = site_of(disks, environments=Environments(build="job", job={"time": "5:00"}))
+    run = lab.submit("import speck, sys; print(sys.prefix)", compute_target=by_job, pip_packages=wheels)
+    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    assert log(run).startswith(str(disks))
+    assert staged(run)["node1"]["warnings"] == []
+
+
+@pytest.fixture
+def full_node(slurm: Cluster, disks: Path) -> Iterator[None]:
+    """node2 has a disk of a MiB."""
+    place = disks / "node2"
+    place.mkdir(parents=True)
+    node = Machine(slurm.directory / "machines" / "node2", {}, slurm.directory / "log" / "node2.log")
+    node.run("mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", str(place))
+    try:
+        yield
+    finally:
+        node.run("umount", "-l", str(place))
+
+
+@pytest.mark.usefixtures("full_node")
+def test_a_node_without_room_uses_what_is_shared(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+    script = "import os, speck, sys; print(os.environ['SLURMD_NODENAME'], sys.prefix, os.getcwd())"
+    run = lab.submit(script, compute_target=site, pip_packages=wheels, **TWO_BY_TWO)
+    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    told = [log(run, f"rank-{rank}.out").split() for rank in range(4)]
+    assert all(prefix.startswith(str(disks)) and work.startswith(str(disks)) for _, prefix, work in told[:2])
+    assert all(work == run.layout.work and not prefix.startswith(str(disks)) for _, prefix, work in told[2:])
+    warnings = staged(run)["node2"]["warnings"]
+    assert len(warnings) == 2
+    assert staged(run)["node1"]["warnings"] == []
+    assert any("warning: environment" in log(run, f"rank-{rank}.err") for rank in (2, 3))
+
+
+def test_nothing_stays_of_a_cancelled_run(lab: Lab, site: Site, disks: Path) -> None:
+    run = lab.submit(WAIT, compute_target=site, **TWO_BY_TWO)
+    here(run)
+    assert inside(disks)
+    call("scancel", job_of(run))
+    assert ended(run)[0].status is RunStatus.CANCELED
+    until(lambda: not inside(disks), "clean disks")
+
+
+def test_a_run_that_is_cancelled_while_it_copies(lab: Lab, site: Site, disks: Path) -> None:
+    data = lab.folder / "data"
+    data.mkdir()
+    with open(data / "big", "wb") as file:
+        file.truncate(6 << 30)
+    run = lab.submit("print('ran')", compute_target=site, inputs=[Input(data, mode="download")])
+    until(lambda: list(disks.glob("*/*/*/*/inputs/DATA/big")), "a copy that has begun")
+    call("scancel", job_of(run))
+    assert ended(run)[0].status is RunStatus.CANCELED
+    until(lambda: not inside(disks), "a clean disk")
+    assert "ran" not in log(run)
+
+
+def test_a_failed_run_leaves_nothing_and_its_results_come_back(lab: Lab, site: Site, disks: Path) -> None:
+    results = lab.folder / "results"
+    script = "import os, sys; open(os.environ['SLURMTF_INPUT_RESULTS'] + '/log', 'w').close(); sys.exit(3)"
+    run = lab.submit(script, compute_target=site, inputs=[Input(results, mode="upload")])
+    (state,) = ended(run)
+    assert (state.status, state.exit_code) == (RunStatus.FAILED, 3)
+    assert [path.name for path in results.iterdir()] == ["log"]
+    assert inside(disks) == []
+
+
+def test_what_a_killed_node_leaves_is_swept_by_the_next_job(lab: Lab, site: Site, disks: Path) -> None:
+    run = lab.submit(WAIT, compute_target=site, sbatch={"nodelist": "node1", "no-requeue": True})
+    here(run)
+    kill_on_nodes(run, job_of(run))
+    left = inside(disks)
+    assert [Path(path).name for path in left] == [run.id, f"{run.id}.lock"]
+    call("scancel", job_of(run))
+    following = lab.submit("print('ran')", compute_target=site, sbatch={"nodelist": "node1"})
+    assert ended(following)[0].status is RunStatus.COMPLETED
+    assert inside(disks) == []
+
+
+def kill_on_nodes(run: Run, job_id: str) -> None:
+    """Kill all processes of a job at once, Slurm's own of the job too."""
+    marks = (os.fsencode(run.folder), b"slurmstepd: [" + job_id.encode())
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # else those that are left for a moment would begin to clear up
+        for pid in [int(path.name) for path in Path("/proc").glob("[0-9]*") if _bears(path, marks)]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+
+
+def _bears(process: Path, marks: tuple[bytes, ...]) -> bool:
+    """Whether a process that lives has one of the marks in its command or its variables."""
+    with suppress(OSError):
+        dead = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX"
+        texts = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+        return not dead and any(mark in texts for mark in marks)
+    return False
