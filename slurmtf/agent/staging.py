@@ -220,6 +220,13 @@ def returns(plan: Mapping[str, Any]) -> bool:
     return any(item["mode"] == "upload" for item in plan["inputs"])
 
 
+def make_targets(plan: Mapping[str, Any]) -> None:
+    """Make the folders that results are copied back to: better known now than after the training. Raises OSError."""
+    for item in plan["inputs"]:
+        if item["mode"] == "upload":
+            os.makedirs(native(item["path"]), exist_ok=True)
+
+
 def send_back(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:  # noqa: ARG001
     """Copy back what the script has left in the inputs of mode upload, and note what came of it. Returns the exit status.
 

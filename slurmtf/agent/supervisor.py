@@ -78,6 +78,7 @@ class Supervisor:
         self._selector.register(self._signals, selectors.EVENT_READ, lambda: None)
         try:
             self._note_start()
+            staging.make_targets(self._plan)
             if not staging.on_node(self._plan):
                 workdir.prepare(self._layout)
             self._journal.write("prepared")

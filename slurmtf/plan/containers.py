@@ -15,7 +15,7 @@ from slurmtf.environments import Software
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.plan.model import Container, Resources, RunPlace
-from slurmtf.plan.quoting import Raw, expanding
+from slurmtf.plan.quoting import Raw, expanding, quote
 from slurmtf.sites.model import Site
 
 DOCKER = "docker://"
@@ -57,7 +57,7 @@ def container_of(
         raise SpecError(Problem("launcher", what, "give launcher='srun'"))
     box = Box(
         image=software.image,
-        binds=tuple(_binds(site, place)),
+        binds=(*_binds(site, place), *_binds_of_data(estimator)),
         local=bool(site.storage.local),
         gpus=site.gpu.vendor if resources.gpus_per_node else "",
         shm_size=estimator.shm_size,
@@ -75,6 +75,16 @@ def _binds(site: Site, place: RunPlace) -> Iterable[Bind]:
     for given in site.containers.binds:
         outside, _, inside = given.partition(":")
         yield Bind(expanding(outside), expanding(inside or outside))
+
+
+def _binds_of_data(estimator: Estimator) -> Iterable[Bind]:
+    """Yield where the inputs lie: the agent, which copies some of them, is in the container too."""
+    for item in estimator.inputs or ():
+        path = str(item.path)
+        if any(char in path for char in ":,"):
+            what = f"{path} can't be bound into a container: ':' and ',' part the folders there"
+            raise SpecError(Problem("inputs", what, "give a path without them"))
+        yield Bind(quote(path), quote(path))
 
 
 def problems(estimator: Estimator, software: Software) -> Iterable[Problem]:

@@ -12,7 +12,7 @@ from slurmtf.slurm import commands
 
 OURS = re.compile(
     r"SLURMTF_(RUN_ID|EXPERIMENT|RUN_FOLDER|ROLE|INDEX|RANK|LOCAL_RANK|WORLD_SIZE|ADDRESS|[A-Z]+_HOSTS"
-    r"|EXPECTED_WORLD|TF_CONFIG_FILE|RENDEZVOUS|RENDEZVOUS_KEY|TASK)"
+    r"|EXPECTED_WORLD|TF_CONFIG_FILE|RENDEZVOUS|RENDEZVOUS_KEY|TASK|INPUT_\w+)"
 )
 """The agent's own variables, which say who a task is. The user's settings begin with SLURMTF_ too."""
 OF_A_RUN = re.compile(
@@ -29,7 +29,9 @@ def without_run(environ: Mapping[str, str]) -> dict[str, str]:
     if not folder:
         return kept
     own = (RunLayout(folder).work, RunLayout(folder).hook)
-    path = [entry for entry in kept.pop("PYTHONPATH", "").split(os.pathsep) if entry and entry not in own]
+    on_node = f"/{environ.get('SLURMTF_RUN_ID')}/work"
+    entries = kept.pop("PYTHONPATH", "").split(os.pathsep)
+    path = [entry for entry in entries if entry and entry not in own and not entry.endswith(on_node)]
     others = {name: value for name, value in kept.items() if not OF_A_RUN.fullmatch(name)}
     return {**others, **({"PYTHONPATH": os.pathsep.join(path)} if path else {})}
 

@@ -370,13 +370,22 @@ def test_results_never_replace_what_is_there(job: Maker, disk: Path, tmp_path: P
 
 def test_results_that_can_not_be_copied_back_fail_the_run(job: Maker, disk: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
-    one = job(LEAVES, inputs=[Input(results, "results", "upload")])
+    spoils = f"import os; os.rmdir({str(results)!r}); open({str(results)!r}, 'w').close()"
+    one = job(LEAVES.replace("sys.exit", f"{spoils}; sys.exit"), inputs=[Input(results, "results", "upload")])
     one.change_plan(stage__local=str(disk))
-    results.write_text("a file where a folder should be")
     assert one.run() == 1
     assert (one.end["cause"], one.end["exit_code"]) == ("results", 1)
     assert str(results) in one.end["message"]
     assert one.result()[0] == "error"
+
+
+def test_a_place_for_results_that_can_not_be_made_is_known_before_the_training(job: Maker, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    one = job("open('outputs/ran', 'w')", inputs=[Input(results, "results", "upload")])
+    results.write_text("a file where a folder should be")
+    assert one.run() == 1
+    assert (one.end["cause"], str(results) in one.end["message"]) == ("agent", True)
+    assert not (one.folder / "outputs" / "ran").exists()
 
 
 def the_return(job: Job) -> int | None:

@@ -224,7 +224,7 @@ def test_what_can_not_be_packed(source: Path, tmp_path: Path, kind: str) -> None
     software = {
         "conda": Software(f"{tmp_path}/env/bin/python", prefix=f"{tmp_path}/env", kind="conda"),
         "none": Software("python3"),
-        "image": Software("python3", image="/images/tf.sif"),
+        "image": Software("python3", image="/images/tf.sif", runtime="apptainer"),
     }[kind]
     pack, reason = pack_of(software, EnvironmentStore(tmp_path / "store"))
     assert pack is None
@@ -235,6 +235,17 @@ def test_what_can_not_be_packed(source: Path, tmp_path: Path, kind: str) -> None
     assert len(told) == (0 if kind == "image" else 1)
     silent = tensorflow(source, stage="node-local", silence=["stage"])
     assert resolve(silent, SITE, software, SNAPSHOT, PLACE, findings=Findings(unpackable=reason)).warnings == ()
+
+
+def test_data_is_bound_into_a_container(source: Path) -> None:
+    software = Software("python3", image="/images/tf.sif", runtime="apptainer")
+    inputs = [Input("/my data/a", "a"), Input("/results", mode="upload")]
+    plan = resolve(tensorflow(source, inputs=inputs), SITE, software, SNAPSHOT, PLACE)
+    script = render(plan, [packaged("templates")])
+    assert "--bind='/my data/a'" in script
+    assert "--bind=/results" in script
+    with pytest.raises(SpecError, match="can't be bound into a container"):
+        resolve(tensorflow(source, inputs=[Input("/a:b", "a")]), SITE, software, SNAPSHOT, PLACE)
 
 
 def test_a_disk_that_is_memory_is_told(source: Path) -> None:
