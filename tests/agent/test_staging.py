@@ -27,7 +27,7 @@ from .jobs import Job, Maker, await_that, many
 
 TELLS = """
 import json, os, subprocess, sys
-import gift
+gift = __import__("gift")
 facts = {"python": sys.executable, "gift": gift.__file__, "work": os.getcwd(), "venv": os.environ.get("VIRTUAL_ENV")}
 facts["tool"] = subprocess.run(["tool"], stdout=subprocess.PIPE).stdout.decode().strip()
 open("outputs/facts.json", "w").write(json.dumps(facts))
@@ -134,7 +134,7 @@ def test_software_and_source_are_used_from_the_disk_and_leave_it(job: Maker, ven
 
 
 def test_the_pack_has_bytecode_that_python_takes(job: Maker, venv: Path, disk: Path) -> None:
-    shows = "import gift, os; open('outputs/stat', 'w').write(str(os.path.getsize(gift.__cached__)))"
+    shows = "import os; gift = __import__('gift'); open('outputs/stat', 'w').write(str(os.path.getsize(gift.__cached__)))"
     one = packed(venv, job(shows), disk)
     assert not list(venv.glob("lib/python*/site-packages/__pycache__/gift.*"))
     assert one.run(PYTHONDONTWRITEBYTECODE="1") == 0, one.log()
