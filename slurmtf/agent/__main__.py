@@ -1,6 +1,7 @@
 """``agent.pyz supervise`` in the batch step, ``task`` in each task, ``spawn`` for several tasks on one machine.
 
-``stage`` and ``return`` are children of a task, which fill a folder on the node's own disk, and copy results back from it.
+``stage``, ``return`` and ``remove`` are children of a task, which fill a folder on the node's own disk, copy results back from
+it, and clear up.
 """
 
 import json
@@ -25,11 +26,12 @@ def main(argv: List[str], archive: str) -> int:
         from .spawn import spawn
 
         return spawn(int(words[0]), words[2:])
-    if mode in ("stage", "return") and len(words) == 1:
+    if mode in ("stage", "return", "remove") and len(words) == 1:
         from . import staging
 
         layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
-        return (staging.stage if mode == "stage" else staging.send_back)(_plan(layout), layout, words[0])
+        modes = {"stage": staging.stage, "return": staging.send_back, "remove": staging.remove}
+        return modes[mode](_plan(layout), layout, words[0])
     if mode == "task" and words[:1] == ["--"]:
         from .task import Task
 

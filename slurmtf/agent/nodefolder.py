@@ -55,13 +55,13 @@ class NodeFolder:
             self._let_go()
         return last
 
-    def remove(self) -> None:
-        """Remove the folder, which is held by nobody else."""
+    def give_up(self) -> Optional[str]:
+        """Let go of the folder, which is held by nobody else. Returns what is to be removed, which no run needs any more."""
         doomed = self._renamed()
         with contextlib.suppress(OSError):
             os.remove(self._lock_path)
         self._let_go()
-        _remove(doomed)
+        return doomed
 
     def sweep(self) -> None:
         """Remove what killed jobs of ours have left on this node: the folders that nobody holds."""
@@ -81,7 +81,7 @@ class NodeFolder:
     def _remove_unheld(self) -> None:
         self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CLOEXEC)
         if self.is_last():
-            self.remove()
+            _remove(self.give_up())
 
     def _renamed(self) -> Optional[str]:
         doomed = "{}{}{}".format(self.path, DOOMED, os.urandom(4).hex())

@@ -12,6 +12,8 @@ from .process import Child
 SIGN_S = 5.0
 """Seconds between two signs of life of a copy: the supervisor waits for it as long as there are some."""
 
+WAIT = {"event": "leaving"}
+
 
 class OnNode:
     """``wait`` passes a moment and heeds signals and orders; ``report`` tells the supervisor."""
@@ -62,7 +64,7 @@ class OnNode:
             if given_up():
                 return ""
             self._wait()
-        child = self._start("stage", folder)
+        child = self._start("stage", folder.path)
         hold(child)
         returncode = self._end_of(child)
         hold(None)
@@ -82,17 +84,19 @@ class OnNode:
             return
         if self.note and staging.returns(self._plan):
             self._send_back(self._folder)
-        self._folder.remove()
+        doomed = self._folder.give_up()
+        if doomed is not None:
+            self._end_of(self._start("remove", doomed), WAIT)
 
     def _send_back(self, folder: NodeFolder) -> None:
-        child = self._start("return", folder)
-        self._end_of(child, {"event": "returning"})
+        child = self._start("return", folder.path)
+        self._end_of(child, WAIT)
         note = staging.read_note(folder.path, staging.RETURNED)
         cut = {"phases": {}, "beside": [], "failed": ["copying back was cut short"]}
         self._report(dict(note or cut, event="returned", host=identity.host(self._environ)))
 
-    def _start(self, mode: str, folder: NodeFolder) -> Child:
-        command: List[str] = [sys.executable, "-I", self._layout.agent, mode, folder.path]
+    def _start(self, mode: str, folder: str) -> Child:
+        command: List[str] = [sys.executable, "-I", self._layout.agent, mode, folder]
         return Child(command, self._layout.folder, self._environ, self._logs)
 
     def _end_of(self, child: Child, sign: Optional[wire.Message] = None) -> int:

@@ -227,13 +227,22 @@ def make_targets(plan: Mapping[str, Any]) -> None:
             os.makedirs(native(item["path"]), exist_ok=True)
 
 
-def send_back(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:  # noqa: ARG001
-    """Copy back what the script has left in the inputs of mode upload, and note what came of it. Returns the exit status.
+def remove(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:  # noqa: ARG001
+    """Remove a folder that nobody needs any more. Returns the exit status."""
+    _outlive_term()
+    shutil.rmtree(folder, ignore_errors=True)
+    return 0
 
-    Slurm sends TERM to all processes of a step when it ends one: the time until its KILL is ours.
-    """
+
+def _outlive_term() -> None:
+    """Slurm sends TERM to all processes of a step when it ends one: the time until its KILL is ours."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+
+
+def send_back(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:  # noqa: ARG001
+    """Copy back what the script has left in the inputs of mode upload, and note what came of it. Returns the exit status."""
+    _outlive_term()
     suffix = ".{}-{}".format(plan["run"]["run_id"], identity.host(os.environ))
     note: Dict[str, Any] = {"phases": {}, "beside": [], "failed": []}
     for item in plan["inputs"]:

@@ -27,7 +27,7 @@ LAST_LINES = 20
 START_S = 600.0
 """Seconds after the first task in which all must be there: one whose agent can't start would keep the others waiting."""
 SIGNS_S = 30.0
-"""Seconds for which a node that copies results back is waited for after each sign that it does."""
+"""Seconds for which a node that copies results back, or clears up, is waited for after each sign that it does."""
 AT_ONCE_S = 2.0
 """Slurm ends all processes of a job at once: what comes within this time of a task's end belongs to it."""
 LISTEN_S = 0.5
@@ -160,7 +160,7 @@ class Supervisor:
                 self._start_all()
         elif event == "not-ready":
             self._on_not_ready(rank, str(message.get("message", "")))
-        elif event == "returning" and self._launcher and self._kill_signal is None:
+        elif event == "leaving" and self._launcher and self._kill_signal is None:
             self._launcher.spare(SIGNS_S)
         elif event == "returned":
             self._disks.returned(message)

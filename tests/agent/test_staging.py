@@ -457,12 +457,14 @@ def test_who_takes_a_lock_that_is_being_removed_tries_again(tmp_path: Path) -> N
     assert not one.is_last()
     assert other.is_last()
     assert not one.enter(), "it is being removed"
-    other.remove()
+    doomed = other.give_up()
+    assert doomed is not None
     assert one.enter()
     assert list(Path(one.path).iterdir()) == []
     assert one.is_last()
-    one.remove()
-    assert list(tmp_path.iterdir()) == []
+    again = one.give_up()
+    assert again is not None
+    assert {str(path) for path in tmp_path.iterdir()} == {doomed, again}
 
 
 def test_on_every_python(job: Maker, disk: Path, interpreter: str, tmp_path: Path) -> None:
