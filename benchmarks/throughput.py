@@ -18,6 +18,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -110,6 +111,7 @@ def _row(name: str, ours: Launch, theirs: Launch, turns: int) -> tuple[str, ...]
             rates.append((_rate(ours), _rate(theirs)))
         else:
             rates.append((_rate(theirs), _rate(ours))[::-1])
+        print(f"{name}, turn {turn + 1}: {rates[-1][0]:,.0f} and by hand {rates[-1][1]:,.0f}", file=sys.stderr)
     own, other = (statistics.median(column) for column in zip(*rates, strict=True))
     ratios = sorted(mine / hand for mine, hand in rates)
     spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
@@ -128,7 +130,6 @@ def main() -> None:
         rows = [("mode", "slurmtf", "by hand", "ratio", "spread")]
         for name in arguments.modes or [name for name in found if name != "srun"]:
             rows.append(_row(name, *found[name], arguments.turns))
-            print(*rows[-1], flush=True)
         report(f"Images per second, {RANKS} processes on this machine, {arguments.turns} turns", rows)
 
 
