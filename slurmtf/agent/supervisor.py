@@ -148,27 +148,38 @@ class Supervisor:
                 key.data()
 
     def _on_message(self, rank: int, message: wire.Message) -> None:
-        event = message.get("event")
-        if event == "hello":
-            self._on_hello(rank, message)
-        elif event == "task-started":
-            self._journal.write("task-started", rank=rank, task=self._roles[rank].label, host=self._hellos[rank]["host"])
-        elif event == "task-ended":
-            self._on_end(rank, {"exit_code": message.get("exit_code"), "signal": message.get("signal")})
-        elif event == "ready":
-            if self._disks.ready(rank, str(self._hellos[rank]["host"]), message) and not self._stop_order:
-                self._start_all()
-        elif event == "not-ready":
-            self._on_not_ready(rank, str(message.get("message", "")))
-        elif event == "leaving" and self._launcher and self._kill_signal is None:
-            self._launcher.spare(SIGNS_S)
-        elif event == "returned":
-            self._disks.returned(message)
+        handlers = {
+            "hello": self._on_hello,
+            "ready": self._on_ready,
+            "not-ready": self._on_not_ready,
+            "task-started": self._on_started,
+            "task-ended": self._on_end,
+            "leaving": self._on_leaving,
+            "returned": self._on_returned,
+        }
+        handler = handlers.get(str(message.get("event")))
+        if handler:
+            handler(rank, message)
 
-    def _on_not_ready(self, rank: int, message: str) -> None:
+    def _on_started(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
+        self._journal.write("task-started", rank=rank, task=self._roles[rank].label, host=self._hellos[rank]["host"])
+
+    def _on_ready(self, rank: int, message: wire.Message) -> None:
+        if self._disks.ready(rank, str(self._hellos[rank]["host"]), message) and not self._stop_order:
+            self._start_all()
+
+    def _on_leaving(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
+        if self._launcher and self._kill_signal is None:
+            self._launcher.spare(SIGNS_S)
+
+    def _on_returned(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
+        self._disks.returned(message)
+
+    def _on_not_ready(self, rank: int, message: wire.Message) -> None:
         if not self._completion.verdict:
             what = "what the job needs can't be brought to the node of {}".format(self._name(rank))
-            self._completion.verdict = Verdict(False, rank, "{}: {}".format(what, message) if message else what)
+            why = str(message.get("message", ""))
+            self._completion.verdict = Verdict(False, rank, "{}: {}".format(what, why) if why else what)
 
     def _on_hello(self, rank: int, message: wire.Message) -> None:
         self._hellos[rank] = message
@@ -214,8 +225,8 @@ class Supervisor:
         ranks = cluster.horovod_ranks(self._roles, hosts)
         return {rank: dict(shared, **{name: str(value) for name, value in own.items()}) for rank, own in ranks.items()}
 
-    def _on_end(self, rank: int, end: Dict[str, Any]) -> None:
-        label = self._roles[rank].label
+    def _on_end(self, rank: int, message: wire.Message) -> None:
+        label, end = self._roles[rank].label, {name: message.get(name) for name in ("exit_code", "signal")}
         self._ends[rank] = end
         self._journal.write("task-ended", rank=rank, task=label, **end)
         again = not self._stop_order and self._completion.ended(rank, end, time.monotonic())
