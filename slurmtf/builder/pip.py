@@ -24,6 +24,8 @@ MEANINGS = (
      "a package has no ready-made wheel here and could not be compiled", "load a compiler (modules), or take another version"),
 )  # fmt: skip
 """What installers print, what it means, and what to do."""
+SOURCES = re.compile(r"(-i|-f|--index-url|--extra-index-url|--find-links|--no-index)\b")
+"""Options that say where packages come from: not from there, when they have been fetched before."""
 FACTS = """
 import json, platform, sys
 from importlib import metadata
@@ -110,10 +112,11 @@ def _listed(folder: str, spec: Dict[str, Any]) -> List[str]:
     """Write requirements and constraints down, and return the arguments that name them."""
     arguments: List[str] = []
     for option, kind in (("-r", "requirements"), ("-c", "constraints")):
-        if spec[kind]:
+        lines = [line for line in spec[kind] if not (spec["wheelhouse"] and SOURCES.match(line))]
+        if lines:
             path = os.path.join(folder, kind + ".txt")
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write("\n".join(spec[kind]) + "\n")
+                file.write("\n".join(lines) + "\n")
             arguments += [option, path]
     return arguments
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from slurmtf import Environment, Run, RunStatus, Site
 from slurmtf.archives import archive
 from slurmtf.environments import EnvironmentStore
 from slurmtf.errors import RefusedError
-from slurmtf.sites.model import Defaults, Environments
+from slurmtf.sites.model import Defaults, Environments, Network
 from slurmtf.slurm import SlurmClient
 from tests.builder.support import Lab as Maker
 from tests.builder.support import write_wheel
@@ -66,6 +68,18 @@ def test_made_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
     third = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
     assert directive(third, "dependency") is None
     ended(third)
+
+
+def test_made_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> None:
+    """The packages are fetched where the run is submitted; what they came from is gone when the job starts."""
+    write_wheel(wheels, "more", needs="speck")
+    offline = replace(BY_JOB, network=Network(internet=False), environments=replace(BY_JOB.environments, job={"hold": True}))
+    run = lab.submit(TELLS, compute_target=offline, pip_packages=packages(wheels, "more"))
+    shutil.rmtree(wheels)
+    call("scontrol", "release", str(directive(run, "dependency")).removeprefix("afterok:"))
+    (state,) = ended(run)
+    assert state.status is RunStatus.COMPLETED, state.message
+    assert log(run).split()[0] == "1.0"
 
 
 def directive(run: Run, flag: str) -> object:
