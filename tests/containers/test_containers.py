@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf import Environment, Experiment, Mpi, Run, RunStatus, TensorFlow
+from slurmtf import Environment, Experiment, Input, Mpi, Run, RunStatus, TensorFlow
 from slurmtf.diagnosis.dying import advice
 from slurmtf.errors import Problem, SoftwareError, SpecError
 from slurmtf.sites.model import Containers, Storage
@@ -292,3 +292,26 @@ def test_the_command_line(boxes: Lab, slurm24: Cluster, image: Path, tmp_path: P
     relative = f"./{os.path.relpath(image)}"
     done = boxes.slurmtf("run", source / "job.yaml", "--site", profile, "--image", relative, env=slurm24.environment())
     assert done.returncode == 0, done.stderr
+
+
+def test_source_and_data_are_brought_to_the_nodes_own_disk(boxes: Lab, image: Path) -> None:
+    disk, data, results = (boxes.folder / name for name in ("disk", "data", "results"))
+    disk.mkdir()
+    data.mkdir()
+    (data / "a.txt").write_text("content")
+    script = """
+import os
+print(os.getcwd(), os.environ["SLURMTF_INPUT_DATA"], open(os.environ["SLURMTF_INPUT_DATA"] + "/a.txt").read())
+open(os.environ["SLURMTF_INPUT_RESULTS"] + "/model", "w").close()
+"""
+    site = replace(at("slurm"), storage=Storage(local=str(disk)))
+    inputs = [Input(data, mode="download"), Input(results, mode="upload")]
+    run = completed(
+        boxes.submit(script, compute_target=site, custom_docker_image=str(image), inputs=inputs, stage="node-local")
+    )
+    work, there, content = log(run).split()
+    assert work.startswith(f"{disk}/slurmtf-")
+    assert there.startswith(f"{disk}/slurmtf-")
+    assert content == "content"
+    assert (results / "model").exists()
+    assert list(disk.glob("slurmtf-*/*/*")) == []
