@@ -3,8 +3,3 @@
 `python -m tests.environments [NAME...]` builds them. They are kept in
 `${SLURMTF_TEST_CACHE:-${XDG_CACHE_HOME:-~/.cache}/slurmtf-tests}`, each under a hash of all that it is made from.
 """
-
-from .interpreters import NoInterpreter
-from .recipes import ENVIRONMENTS, build
-
-__all__ = ["ENVIRONMENTS", "NoInterpreter", "build"]

@@ -7,7 +7,8 @@ import sys
 
 from slurmtf.errors import SoftwareError
 
-from . import ENVIRONMENTS, NoInterpreter, build
+from .interpreters import NoInterpreter
+from .recipes import ENVIRONMENTS, build
 
 
 def main() -> int:
