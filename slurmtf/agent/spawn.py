@@ -8,6 +8,7 @@ from typing import List
 
 from .identity import OWN_RANK
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 HEARD_S = 1.0
 """Seconds in which the supervisor hears of an agent's end by itself, and names it, before the others are ended for it."""
 
@@ -18,9 +19,9 @@ def spawn(count: int, command: List[str]) -> int:
     Upon that the others are ended, as ``srun --kill-on-bad-exit`` does. The tasks stay in this process group, so that they
     end with it. Signals are for the tasks: the supervisor tells them.
     """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    tasks = [subprocess.Popen(command, env=dict(os.environ, **{OWN_RANK: str(rank)})) for rank in range(count)]
+    tasks = [_started(command, rank) for rank in range(count)]
     running = {task.pid: task for task in tasks}
     failed = 0
     while running:
@@ -32,3 +33,14 @@ def spawn(count: int, command: List[str]) -> int:
             for task in running.values():
                 task.terminate()
     return failed
+
+
+def _started(command: List[str], rank: int) -> "subprocess.Popen[bytes]":
+    environ = dict(os.environ, **{OWN_RANK: str(rank)})
+    return subprocess.Popen(command, env=environ, preexec_fn=_heed)  # noqa: PLW1509 - no threads here
+
+
+def _heed() -> None:
+    """Undo our own deafness: a task that is told to end before it has come to listen must end too."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_DFL)

@@ -305,7 +305,7 @@ class Supervisor:
         self._rendezvous.tell_all(self._stop_order)
         if self._launcher:
             self._launcher.kill_after(self._plan["stop_grace_s"] + LAST_WORDS_S)
-            if not self._rendezvous.present:  # nobody hears the order: the launcher may still be waiting for nodes
+            if not self._hellos:  # nobody hears the order: the launcher may still be waiting for nodes
                 self._launcher.send(signal.SIGTERM)
 
     def _conclusion(self, returncode: int) -> Conclusion:
