@@ -64,7 +64,8 @@ def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Killed])
         assert (state.cause, state.exit_status) == ("launcher", 137), state
         assert f"{name} was killed by signal 9 (SIGKILL)" in state.message
         if target == "slurm":  # on this machine its tasks are killed with it
-            after = [event["time"] - told for event in journal(run) if event["event"] == "task-ended"]
+            over = ("task-ended", "task-lost")  # we tell them, and Slurm kills them: whoever is first
+            after = [event["time"] - told for event in journal(run) if event["event"] in over]
             assert len(after) == 3
             assert max(after) < AT_ONCE_S
     if victim == "supervisor":
