@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from slurmtf.sites import Site
 ID_DIGITS = 12
 SCHEMA = 1
 TENSORFLOW = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tensorflow_rocm", "tf_nightly")
+CREDENTIALS = re.compile(r"//[^/@\s]+@")
 ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_prefix)"
 
 
@@ -58,10 +60,11 @@ class Recipe:
 
     @property
     def summary(self) -> str:
-        """What it holds, in a line."""
-        parts = [*self.conda.get("packages", ()), *(["a conda file"] if self.conda.get("file") else []), *self.requirements]
+        """What it holds, in a line for people and for a script: options of pip, which may hold a password, are left out."""
+        named = [line for line in (*self.requirements, *self.bare) if not line.startswith("-")]
+        parts = [*self.conda.get("packages", ()), *(["a conda file"] if self.conda.get("file") else []), *named]
         parts += [self.horovod] if self.horovod else []
-        return self.image or ", ".join(parts)
+        return CREDENTIALS.sub("//", self.image or ", ".join(parts))
 
     def spec(self, root: Path, lock: Iterable[str] = (), wheelhouse: str = "") -> dict[str, Any]:
         """Return the recipe as the builder reads it; ``lock`` are the versions that an earlier making of it came to."""

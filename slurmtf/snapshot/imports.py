@@ -61,24 +61,26 @@ def statements(tree: ast.Module, is_main: bool) -> Iterator[Statement]:
             waiting += reversed(inner)
 
 
-def _blocks(node: ast.stmt, is_main: bool) -> Iterator[tuple[list[ast.stmt], Need]]:
-    """Yield the blocks of a statement, each with how sure it is that it runs where the statement does."""
+Block = tuple[list[ast.stmt], Need]
+
+
+def _blocks(node: ast.stmt, is_main: bool) -> Iterable[Block]:
+    """Return the blocks of a statement, each with how sure it is that it runs where the statement does."""
     if isinstance(node, ast.If):
-        yield from _of_condition(node, is_main)
-    elif isinstance(node, TRIES):
-        yield from _of_try(node)
-    elif isinstance(node, ast.With | ast.AsyncWith):
+        return _of_condition(node, is_main)
+    if isinstance(node, TRIES):
+        return _of_try(node)
+    if isinstance(node, ast.With | ast.AsyncWith):
         calls = [ast.unparse(item.context_expr) for item in node.items]
-        yield node.body, Need.HANDLED if any("suppress(" in call for call in calls) else Need.CERTAIN
-    elif isinstance(node, ast.ClassDef):
-        yield node.body, Need.CERTAIN
-    elif isinstance(node, ast.Match):
-        yield from ((case.body, Need.POSSIBLE) for case in node.cases)
-    else:  # functions and loops
-        yield from ((getattr(node, name, []), Need.POSSIBLE) for name in ("body", "orelse"))
+        return [(node.body, Need.HANDLED if any("suppress(" in call for call in calls) else Need.CERTAIN)]
+    if isinstance(node, ast.ClassDef):
+        return [(node.body, Need.CERTAIN)]
+    if isinstance(node, ast.Match):
+        return [(case.body, Need.POSSIBLE) for case in node.cases]
+    return [(getattr(node, name, []), Need.POSSIBLE) for name in ("body", "orelse")]  # functions and loops
 
 
-def _of_condition(node: ast.If, is_main: bool) -> Iterator[tuple[list[ast.stmt], Need]]:
+def _of_condition(node: ast.If, is_main: bool) -> Iterator[Block]:
     if isinstance(node.test, ast.Name | ast.Attribute) and _last(node.test) == "TYPE_CHECKING":
         yield node.orelse, Need.CERTAIN
     elif _asks_for_main(node.test):
@@ -99,7 +101,7 @@ def _asks_for_main(test: ast.expr) -> bool:
     )
 
 
-def _of_try(node: ast.Try) -> Iterator[tuple[list[ast.stmt], Need]]:
+def _of_try(node: ast.Try) -> Iterator[Block]:
     caught = [handler for handler in node.handlers if _catches(handler.type)]
     need = Need.HANDLED if any(not _gives_up(handler.body) for handler in caught) else Need.CERTAIN
     yield node.body, need

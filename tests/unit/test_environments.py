@@ -179,6 +179,11 @@ def test_a_recipe_survives_a_plan(source: Path) -> None:
     assert Recipe.of(dataclasses.asdict(made)).name == made.name
 
 
+def test_no_password_of_an_index_is_in_what_people_see(source: Path) -> None:
+    packages = ["--index-url https://ada:s3cret@example.org/simple", "scipy", "x @ git+https://ada:s3cret@example.org/x.git"]
+    assert recipe(source, pip_packages=packages).summary == "scipy, x @ git+https://example.org/x.git"
+
+
 def test_horovod_is_told_from_what_pip_installs(source: Path) -> None:
     made = recipe(source, pip_packages=["tensorflow-cpu==2.15.1", "Horovod[tensorflow]==0.28.1"])
     assert (made.requirements, made.horovod) == (("tensorflow-cpu==2.15.1",), "Horovod[tensorflow]==0.28.1")
