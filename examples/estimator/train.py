@@ -24,7 +24,7 @@ def main() -> None:
     x_train, x_test, y_train, y_test = train_test_split(digits.data / 16.0, digits.target, test_size=0.25, random_state=1)
     config = tf.estimator.RunConfig(model_dir="outputs/model", save_checkpoints_steps=100, log_step_count_steps=100)
     columns = [tf.feature_column.numeric_column("image", shape=[64])]
-    classifier = tf.estimator.DNNClassifier([64], columns, n_classes=10, config=config)
+    classifier = tf.estimator.DNNClassifier([64], columns, n_classes=10, optimizer="Adam", config=config)
     training = tf.estimator.TrainSpec(lambda: dataset(x_train, y_train, True), max_steps=arguments.steps)
     evaluation = tf.estimator.EvalSpec(lambda: dataset(x_test, y_test, False), steps=None, start_delay_secs=0, throttle_secs=1)
     tf.estimator.train_and_evaluate(classifier, training, evaluation)

@@ -122,7 +122,7 @@ PreemptMode=REQUEUE
 JobRequeue=1
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1,bf_continue,default_queue_depth=1000,bf_max_job_test=1000
-KillWait=5
+KillWait=10
 CompleteWait=0
 MinJobAge=300
 InactiveLimit=0

@@ -16,7 +16,7 @@ from .support import Faults, end_of, playing
 pytestmark = pytest.mark.slurm
 
 PATIENCE_S = 60.0
-"""Slurm takes 20 to 30 s to notice (SlurmdTimeout=20), and KillWait=5 to end what is left."""
+"""Slurm takes 20 to 30 s to notice (SlurmdTimeout=20), and KillWait=10 to end what is left."""
 PLACES = {"other": ("node1,node2", "node2"), "supervisor": ("node3,node4", "node3")}
 
 

@@ -26,7 +26,7 @@ while not terms.exists():
 time.sleep({})
 """
 SECONDS = {"cancel": 3, "supervisor": 3, "agent": 3, "launcher": 8, "failure": 8, "success": 8}
-"""Slurm itself kills 5 s after its own TERM here (KillWait)."""
+"""Slurm itself kills 10 s after its own TERM here (KillWait)."""
 OTHERS = "wait_for('ps-0', 'worker-1')"
 FIRST = {"failure": f"{OTHERS}; work(3)", "success": f"{OTHERS}; work()"}
 

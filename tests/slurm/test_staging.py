@@ -143,7 +143,7 @@ def test_a_run_that_is_cancelled_while_it_copies(lab: Lab, site: Site, disks: Pa
     data = lab.folder / "data"
     data.mkdir()
     with open(data / "big", "wb") as file:
-        file.truncate(6 << 30)
+        file.truncate(2 << 30)
     run = lab.submit("print('ran')", compute_target=site, inputs=[Input(data, mode="download")])
     until(lambda: list(disks.glob("*/*/*/*/inputs/DATA/big")), "a copy that has begun")
     call("scancel", job_of(run))
