@@ -15,11 +15,11 @@ from .support import Faults, completed, label_host, moment, nothing_left
 pytestmark = pytest.mark.slurm
 
 COUNTS = {"slurm": 40, "local": 20}
-ACTS = {"ps": "serve()", "worker": "held = bind(); here(); time.sleep(1); work(after=('ps-0',))"}
+ACTS = {"ps": "serve()", "worker": "held = bind(); here(); wait_for('ps-0'); time.sleep(3); work()"}
 
 
 class Held(NamedTuple):
-    """The ports of a run, and the time in which it had them."""
+    """The ports of a run, and a time in which it surely had all of them."""
 
     since: float
     until: float
@@ -36,10 +36,10 @@ def runs(faults: Faults) -> dict[str, list[Run]]:
 
 
 def held(run: Run) -> Held:
-    addresses = {label: (run.folder / "outputs" / f"{label}.here").read_text() for label in ("ps-0", "worker-0")}
-    ports = {(label_host(run, label), address.rpartition(":")[2]) for label, address in addresses.items()}
+    files = {label: run.folder / "outputs" / f"{label}.here" for label in ("ps-0", "worker-0")}
+    ports = {(label_host(run, label), file.read_text().rpartition(":")[2]) for label, file in files.items()}
     assert len(ports) == 2
-    return Held(moment(run, "started"), moment(run, "ended"), ports)
+    return Held(max(file.stat().st_mtime for file in files.values()), moment(run, "task-ended"), ports)
 
 
 @pytest.mark.parametrize("target", COUNTS)

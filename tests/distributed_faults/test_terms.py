@@ -27,6 +27,8 @@ time.sleep({})
 """
 SECONDS = {"cancel": 3, "supervisor": 3, "agent": 3, "launcher": 8, "failure": 8, "success": 8}
 """Slurm itself kills 10 s after its own TERM here (KillWait)."""
+KILLED = ("supervisor", "launcher")
+"""What srun leaves behind when it is killed has Slurm kill the step at once: then a script may never be asked."""
 OTHERS = "wait_for('ps-0', 'worker-1')"
 FIRST = {"failure": f"{OTHERS}; work(3)", "success": f"{OTHERS}; work()"}
 
@@ -60,5 +62,7 @@ def test_once(how: str, runs: dict[str, Run]) -> None:
     end_of(run)
     for label in ("ps-0", "worker-1"):
         terms = run.folder / "outputs" / f"{label}.terms"
-        until(terms.exists, f"{label} was asked to end")
-        assert terms.read_text() == "x", label
+        if how not in KILLED:
+            until(terms.exists, f"{label} was asked to end")
+        asked = terms.read_text() if terms.exists() else ""
+        assert asked == "x" or (how in KILLED and not asked), label

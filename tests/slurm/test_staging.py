@@ -55,7 +55,7 @@ def site_of(disks: Path, **settings: Any) -> Site:
 
 @pytest.fixture
 def wheels(tmp_path: Path) -> list[str]:
-    """pip_packages that ask for the package speck."""
+    """pip_packages that ask for the package speck: a small environment, which is brought and removed at once."""
     folder = write_wheel(tmp_path / "wheels", "speck").parent
     return ["--no-index", f"--find-links {folder}", "speck"]
 
@@ -130,8 +130,8 @@ def test_a_node_without_room_uses_what_is_shared(lab: Lab, site: Site, disks: Pa
     assert any("warning: environment" in log(run, f"rank-{rank}.err") for rank in (2, 3))
 
 
-def test_nothing_stays_of_a_cancelled_run(lab: Lab, site: Site, disks: Path) -> None:
-    run = lab.submit(WAIT, compute_target=site, **TWO_BY_TWO)
+def test_nothing_stays_of_a_cancelled_run(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+    run = lab.submit(WAIT, compute_target=site, pip_packages=wheels, **TWO_BY_TWO)
     here(run)
     assert inside(disks)
     call("scancel", job_of(run))
@@ -139,12 +139,13 @@ def test_nothing_stays_of_a_cancelled_run(lab: Lab, site: Site, disks: Path) -> 
     until(lambda: not inside(disks), "clean disks")
 
 
-def test_a_run_that_is_cancelled_while_it_copies(lab: Lab, site: Site, disks: Path) -> None:
+def test_a_run_that_is_cancelled_while_it_copies(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
     data = lab.folder / "data"
     data.mkdir()
     with open(data / "big", "wb") as file:
         file.truncate(2 << 30)
-    run = lab.submit("print('ran')", compute_target=site, inputs=[Input(data, mode="download")])
+    inputs = [Input(data, mode="download")]
+    run = lab.submit("print('ran')", compute_target=site, pip_packages=wheels, inputs=inputs)
     until(lambda: list(disks.glob("*/*/*/*/inputs/DATA/big")), "a copy that has begun")
     call("scancel", job_of(run))
     assert ended(run)[0].status is RunStatus.CANCELED
@@ -152,24 +153,24 @@ def test_a_run_that_is_cancelled_while_it_copies(lab: Lab, site: Site, disks: Pa
     assert "ran" not in log(run)
 
 
-def test_a_failed_run_leaves_nothing_and_its_results_come_back(lab: Lab, site: Site, disks: Path) -> None:
+def test_a_failed_run_leaves_nothing_and_its_results_come_back(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
     results = lab.folder / "results"
     script = "import os, sys; open(os.environ['SLURMTF_INPUT_RESULTS'] + '/log', 'w').close(); sys.exit(3)"
-    run = lab.submit(script, compute_target=site, inputs=[Input(results, mode="upload")])
+    run = lab.submit(script, compute_target=site, pip_packages=wheels, inputs=[Input(results, mode="upload")])
     (state,) = ended(run)
     assert (state.status, state.exit_code) == (RunStatus.FAILED, 3)
     assert [path.name for path in results.iterdir()] == ["log"]
     assert inside(disks) == []
 
 
-def test_what_a_killed_node_leaves_is_swept_by_the_next_job(lab: Lab, site: Site, disks: Path) -> None:
-    run = lab.submit(WAIT, compute_target=site, sbatch={"nodelist": "node1", "no-requeue": True})
+def test_what_a_killed_node_leaves_is_swept_by_the_next_job(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+    run = lab.submit(WAIT, compute_target=site, pip_packages=wheels, sbatch={"nodelist": "node1", "no-requeue": True})
     here(run)
     kill_on_nodes(run, job_of(run))
     left = inside(disks)
     assert [Path(path).name for path in left] == [run.id, f"{run.id}.lock"]
     call("scancel", job_of(run))
-    following = lab.submit("print('ran')", compute_target=site, sbatch={"nodelist": "node1"})
+    following = lab.submit("print('ran')", compute_target=site, pip_packages=wheels, sbatch={"nodelist": "node1"})
     assert ended(following)[0].status is RunStatus.COMPLETED
     assert inside(disks) == []
 
