@@ -1,5 +1,6 @@
-"""``builder.pyz build SPEC`` makes what a spec says; ``fetch SPEC`` brings its packages where there is a network;
-``horovod SPEC`` compiles Horovod for an environment that is there; ``pack SPEC`` makes one file of an environment."""
+"""``builder.pyz build SPEC`` makes what a spec says, and with a second file looks whether it has what a script needs;
+``fetch SPEC`` brings its packages where there is a network; ``horovod SPEC`` compiles Horovod for an environment that is there;
+``pack SPEC`` makes one file of an environment."""
 
 import contextlib
 import json
@@ -12,12 +13,13 @@ import time
 from typing import Any, Dict, List
 
 from . import conda, horovod, image, pack, pip
+from .check import check
 from .claim import Claim
 from .layout import RECORD, StoreLayout
 from .work import BuildError, Failure, Work, say, write
 
 MAKERS = {"pip": pip.make, "conda": conda.make, "image": image.make}
-USAGE = "usage: builder.pyz build SPEC | builder.pyz fetch SPEC | builder.pyz horovod SPEC | builder.pyz pack SPEC"
+USAGE = "usage: builder.pyz build SPEC [CHECK] | builder.pyz fetch SPEC | builder.pyz horovod SPEC | builder.pyz pack SPEC"
 WAIT_S = 1.0
 MORE_TIME = "give such jobs more time (the profile's environments.job), or make it on the login node: slurmtf env build"
 
@@ -25,24 +27,33 @@ MORE_TIME = "give such jobs more time (the profile's environments.job), or make 
 def main(argv: List[str]) -> int:
     """Do what the command line asks for and return the exit status: 1 when it can't be made, with the reason in the store."""
     modes = {"build": build_and_pack, "fetch": fetch, "horovod": compile_horovod, "pack": pack.pack}
-    if len(argv) != 2 or argv[0] not in modes:
+    if argv[:1] == [] or argv[0] not in modes or len(argv) not in ((2, 3) if argv[0] == "build" else (2,)):
         sys.stderr.write(USAGE + "\n")
         return 2
-    with open(argv[1], encoding="utf-8") as file:
-        spec = json.load(file)
-    layout = StoreLayout(spec["root"])
+    spec, *requests = map(_read, argv[1:])
+    layout, name = StoreLayout(spec["root"]), spec["name"]
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
         modes[argv[0]](layout, spec)
+        for request in requests:
+            name = request["name"]
+            check(layout, request)
+            _forget(layout, name)
     except KeyboardInterrupt:
         say("interrupted; nothing is left of it")
         if "SLURM_JOB_ID" in os.environ:  # a run may be waiting for it
-            _fail(layout, spec["name"], BuildError("its job was ended before it was done", MORE_TIME))
+            _fail(layout, name, BuildError("its job was ended before it was done", MORE_TIME))
         return 130
     except (BuildError, OSError) as err:
-        return _fail(layout, spec["name"], err)
+        return _fail(layout, name, err)
     return 0
+
+
+def _read(path: str) -> Dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        found: Dict[str, Any] = json.load(file)
+    return found
 
 
 def _interrupt(number: int, frame: Any) -> None:  # noqa: ARG001
@@ -94,10 +105,15 @@ def _make(layout: StoreLayout, spec: Dict[str, Any], claim: Claim) -> None:
     except BaseException:
         work.discard()
         raise
-    for left in (layout.failure(spec["name"]), layout.job(spec["name"])):
+    _forget(layout, spec["name"])
+    say("made {} in {:.0f} s".format(spec["name"], time.monotonic() - began))
+
+
+def _forget(layout: StoreLayout, name: str) -> None:
+    """Remove what is no longer true once something is done: why it failed, and which job does it."""
+    for left in (layout.failure(name), layout.job(name)):
         with contextlib.suppress(FileNotFoundError):
             os.remove(left)
-    say("made {} in {:.0f} s".format(spec["name"], time.monotonic() - began))
 
 
 def _publish(layout: StoreLayout, name: str, folder: str) -> None:
@@ -155,7 +171,7 @@ def _fail(layout: StoreLayout, name: str, err: Exception) -> int:
     """Leave the reason where the login node and waiting jobs look for it."""
     what = err.what if isinstance(err, BuildError) else str(err)
     remedy = err.remedy if isinstance(err, BuildError) else ""
-    sys.stderr.write("slurmtf: {} can't be made: {}\n".format(name, what))
+    sys.stderr.write("slurmtf: {}: {}\n".format(name, what))
     with contextlib.suppress(OSError):  # the disk may be full
         write(layout.failure(name), Failure(what, remedy, layout.log(name))._asdict())
     return 1

@@ -14,7 +14,7 @@ from slurmtf.cli.output import clock, duration, emit, json_option, size, table
 from slurmtf.cli.steps import Steps
 from slurmtf.environments import Software
 from slurmtf.environments.recipe import TENSORFLOW, Recipe
-from slurmtf.environments.store import EnvironmentStore, store_of
+from slurmtf.environments.store import EnvironmentStore, made_for, store_of
 from slurmtf.errors import Problem, SlurmtfError, SpecError
 from slurmtf.runs import Run
 from slurmtf.runs.workspace import known_workspaces, run_folders, workspace_of
@@ -133,8 +133,7 @@ def _software_facts(software: Software) -> dict[str, str]:
         versions["horovod"] += f", for TensorFlow {software.horovod.tensorflow or 'unknown'}, with {features}"
     place = software.prefix or software.image or software.executable or software.python
     there = f"{len(software.packages)} packages" if software.packages else "not known from here"
-    waiting = software.recipe is not None and not software.packages
-    return {"software": place, "there": "to be made: slurmtf env build" if waiting else there, **versions}
+    return {"software": place, "there": "to be made: slurmtf env build" if software.is_to_make else there, **versions}
 
 
 @command.command("rebuild")
@@ -162,10 +161,9 @@ def _of_record(path: Path) -> tuple[Recipe, list[str], str, str | None]:
 
 def _of_run(run: Run) -> tuple[Recipe, list[str], str, str | None]:
     plan = run.plan
-    if not plan["recipe"]:
+    folder = made_for(plan)
+    if folder is None:
         raise SpecError(Problem(run.id, "runs with software that slurmtf did not make", "there is nothing to make again"))
-    shell = plan["shell"]
-    folder = Path(shell["activation"]["prefix"]) if shell["activation"] else Path(shell["image"]).parent
     site = run.receipt["site"]["profile"] or plan["site"]  # a profile that was named by its path has no name to find it by
     return Recipe.of(plan["recipe"]), run.receipt.get("lock") or [], str(folder.parent), site
 

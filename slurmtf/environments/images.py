@@ -132,8 +132,12 @@ def _useless_login(runtime: str, source: str) -> Problem:
 
 def inside(software: Software, site: Site) -> list[str]:
     """Return the words that start something in an image on this machine; none where that can't be done here."""
-    if software.runtime not in OF_FILES or not Path(software.image).exists() or not shutil.which(software.runtime):
-        return []
+    is_here = software.runtime in OF_FILES and Path(software.image).exists() and shutil.which(software.runtime)
+    return words_inside(software, site) if is_here else []
+
+
+def words_inside(software: Software, site: Site) -> list[str]:
+    """Return the words that start something in an image that is a file."""
     given = map(os.path.expandvars, site.containers.binds)
     binds = [f"--bind={bind}" for bind in given if Path(bind.partition(":")[0]).exists()]
     return [software.runtime, "exec", *binds, *site.containers.args, software.image]

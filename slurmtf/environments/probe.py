@@ -13,9 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.environments.question import MARK
+from slurmtf.builder import question
+from slurmtf.environments.images import words_inside
 from slurmtf.environments.shell import in_shell, module_lines
 from slurmtf.environments.software import HorovodBuild, Software
+from slurmtf.errors import Problem
 from slurmtf.estimator import Estimator
 from slurmtf.sites import Site
 
@@ -45,7 +47,7 @@ def asking(
     if words is None:
         yield lambda: software
         return
-    source = Path(__file__).with_name("question.py").read_text(encoding="utf-8")
+    source = Path(question.__file__).read_text(encoding="utf-8")
     asked = json.dumps({"modules": list(script.modules), "folders": list(script.folders)})
     version = getattr(estimator, "framework_version", None)
     command = in_shell([*words, "-c", source, asked], software.modules, site, version)
@@ -72,8 +74,23 @@ def _surroundings(estimator: Estimator, site: Site, software: Software) -> dict[
     bare = export.upper().startswith(("NONE", "NIL"))
     lost = {*software.unset, *site.environment.unset}
     own = {k: v for k, v in os.environ.items() if k not in lost and not (bare and k.startswith("PYTHON"))}
-    given = {name: str(value) for name, value in (estimator.environment_variables or {}).items()}
-    return {**own, **site.environment.variables, **software.variables, **given}
+    return {**own, **_given(estimator, site, software)}
+
+
+def _given(estimator: Estimator, site: Site, software: Software) -> dict[str, str]:
+    own = {name: str(value) for name, value in (estimator.environment_variables or {}).items()}
+    return {**site.environment.variables, **software.variables, **own}
+
+
+def asked_later(estimator: Estimator, site: Site, software: Software, needs: Mapping[str, Problem]) -> dict[str, Any]:
+    """Return what the builder shall ask once the software has been made: for modules, each with what to say where it is not.
+
+    Of the job's variables only those are told which steer its Python.
+    """
+    words = words_inside(software, site) if software.image else []
+    variables = {name: value for name, value in _given(estimator, site, software).items() if name.startswith("PYTHON")}
+    texts = {module: str(problem) for module, problem in needs.items()}
+    return {"words": [*words, software.python], "variables": variables, "modules": texts}
 
 
 def _started(command: Sequence[str], environment: Mapping[str, str], folder: str | Path) -> subprocess.Popen[str] | None:
@@ -100,11 +117,7 @@ def _answer(process: subprocess.Popen[str] | None) -> dict[str, Any] | None:
         said, complaint = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return None
-    told = [line for line in said.splitlines() if line.startswith(MARK)]
-    if process.returncode or not told or UNLOADED.search(complaint):
-        return None
-    facts: dict[str, Any] = json.loads(told[-1][len(MARK) :])
-    return facts
+    return None if process.returncode or UNLOADED.search(complaint) else question.answer(said)
 
 
 def _end(process: subprocess.Popen[str] | None) -> None:

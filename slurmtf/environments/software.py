@@ -52,3 +52,8 @@ class Software:
     """What runs the container."""
     host_python: str = ""
     """The interpreter that runs slurmtf's own program outside of a container; empty: the script's."""
+
+    @property
+    def is_to_make(self) -> bool:
+        """Whether it has yet to be made."""
+        return self.recipe is not None and not (self.packages or self.executable)

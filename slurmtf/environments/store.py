@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,14 @@ def store_of(site: Site, workspace: Path) -> EnvironmentStore:
     """
     given = os.environ.get("SLURMTF_ENVIRONMENTS") or site.environments.folder
     return EnvironmentStore(expanded(given, "environments") if given else workspace / BESIDE_RUNS)
+
+
+def made_for(plan: Mapping[str, Any]) -> Path | None:
+    """Return the folder of what was made for a run, by its plan; None when nothing was."""
+    if not plan.get("recipe"):
+        return None
+    activation = plan["shell"]["activation"]
+    return Path(activation["prefix"]) if activation else Path(plan["shell"]["image"]).parent
 
 
 class EnvironmentStore:
@@ -100,8 +108,9 @@ class EnvironmentStore:
         """Remove an environment: it is gone at once, its files soon after."""
         target = self.folder(name).resolve()
         self.folder(name).unlink(missing_ok=True)
-        for path in (self.layout.pack(name), self.layout.spec(name), self.layout.failure(name), self.layout.log(name)):
-            Path(path).unlink(missing_ok=True)
+        for folder in (self.layout.packs, self.layout.specs, self.layout.failures, self.layout.jobs, self.layout.logs):
+            for path in Path(folder).glob(f"{name}.*"):
+                path.unlink(missing_ok=True)
         shutil.rmtree(target, ignore_errors=True)
 
     def leftovers(self) -> list[Path]:
@@ -114,6 +123,18 @@ class EnvironmentStore:
     def _is_claimed(self, left: str) -> bool:
         claims = Path(self.layout.claims).glob("*")
         return any(left.startswith(f"{claim.name}-") and Claim(str(claim)).alive() for claim in claims)
+
+
+def trouble_with(plan: Mapping[str, Any]) -> str:
+    """Return why a run can't have the environment that was to be made for it, by its plan; empty when nothing is known."""
+    folder = made_for(plan)
+    if folder is None:
+        return ""
+    store = EnvironmentStore(folder.parent)
+    failure, unfit = store.failure(folder.name), store.failure(plan["making"])
+    if failure:
+        return f"its environment could not be made: {failure.what}\n{failure.remedy}; the log: {failure.log}"
+    return "\n".join(filter(None, (unfit.what, unfit.remedy))) if unfit else ""
 
 
 def _sizes(folder: Path) -> Iterator[int]:

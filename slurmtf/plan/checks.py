@@ -41,10 +41,15 @@ def legacy_keras_problems(estimator: Estimator, software: Software) -> Iterable[
 
 def software_problems(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Problem]:
     """Check that the script can start: what it imports for certain is there, and its Horovod goes with its TensorFlow."""
-    if "missing-import" not in estimator.silence:
-        yield from (_missing(one, script, software) for one in _absent(script, software) if one.need is Need.CERTAIN)
+    yield from (problem for module, problem in needs(estimator, script, software).items() if module in software.missing)
     if script.imports_any("horovod") and "horovod-build" not in estimator.silence:
         yield from filter(None, [check.foreign_horovod(software)])
+
+
+def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Problem]:
+    """Return the modules from outside the source without which the script can't run: each with what to say where it is not."""
+    vital = [one for one in script.foreign if one.need is Need.CERTAIN and "missing-import" not in estimator.silence]
+    return {one.module: _missing(one, script, software) for one in vital}
 
 
 def _absent(script: ScriptFacts, software: Software) -> Iterable[Import]:

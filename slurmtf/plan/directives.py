@@ -44,8 +44,8 @@ def directives(
     return [(flag, value) for flag, values in found.items() if normal_flag(flag) not in refused for value in values]
 
 
-def build_directives(estimator: Estimator, site: Site, name: str, places: Mapping[str, str]) -> Directives:
-    """Return the flags of a job that makes an environment: one process, no GPU, what the site wants for it last."""
+def build_directives(estimator: Estimator, site: Site, name: str, own: Mapping[str, str]) -> Directives:
+    """Return the flags of a job that makes an environment: one process, no GPU, what the site wants, and ``own`` last."""
     partition = site.defaults.partition or estimator.partition
     found: dict[str, Any] = {"job-name": f"slurmtf-{name}", "clusters": site.cluster,
                              "account": estimator.account or site.defaults.account, "partition": partition,
@@ -54,7 +54,7 @@ def build_directives(estimator: Estimator, site: Site, name: str, places: Mappin
     for extra in (site.directives, site.environments.job):
         found |= {flag_name(flag): value for flag, value in extra.items()}
     refused = {normal_flag(flag) for flag in site.forbidden}
-    pairs = [(flag, value) for flag, values in {**found, **places}.items() for value in _as_list(values)]
+    pairs = [(flag, value) for flag, values in {**found, **own}.items() for value in _as_list(values)]
     return [(flag, value) for flag, value in pairs if normal_flag(flag) not in refused]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from slurmtf.agent.layout import RunLayout
 from slurmtf.snapshot import SnapshotRef
@@ -134,6 +134,13 @@ class DataInput:
     mode: str
 
 
+class Awaited(NamedTuple):
+    """A job that must have succeeded before the run's starts, and the name of what it makes."""
+
+    job_id: str
+    name: str
+
+
 @dataclass(frozen=True)
 class LaunchPlan:
     """Everything that was decided for one run."""
@@ -167,6 +174,8 @@ class LaunchPlan:
     stop_grace_s: int
     estimator: dict[str, Any]
     template: str
+    making: str = ""
+    """The name, in the store, of what the job does that makes the environment before; empty: it was there."""
     warnings: tuple[str, ...] = ()
     choice: str = ""
     slurmtf: str = ""

@@ -16,7 +16,7 @@ from slurmtf.estimator.quantities import mebibytes, seconds
 from slurmtf.plan import containers, launchers
 from slurmtf.plan.checks import legacy_keras_problems, script_warnings, software_problems
 from slurmtf.plan.directives import directives, missing_and_refused
-from slurmtf.plan.model import Activation, LaunchPlan, Resources, RunPlace, Shell, Tasks
+from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.quoting import expanding
 from slurmtf.plan.staging import Findings, inputs_of, stage_of, stage_warnings
 from slurmtf.plan.tasks import tasks_of
@@ -41,7 +41,7 @@ def resolve(
     place: RunPlace,
     script: ScriptFacts = UNREAD,
     of_source: Iterable[tuple[str, str]] = (),
-    after: str | None = None,
+    after: Awaited | None = None,
     findings: Findings = NOTHING_FOUND,
 ) -> LaunchPlan:
     """Return the plan. ``of_source`` are warnings of the snapshot, code and text; ``after`` is a job that must have succeeded
@@ -59,7 +59,11 @@ def resolve(
     problems = list(_misfits(tasks, resources))
     if problems:
         raise SpecError(*problems)
-    found = directives(estimator, site, resources, place.folder, TIME_WARNING_S, after) if site.scheduler == "slurm" else []
+    found = (
+        directives(estimator, site, resources, place.folder, TIME_WARNING_S, after and after.job_id)
+        if site.scheduler == "slurm"
+        else []
+    )
     problems = list(missing_and_refused(estimator, site, found)) if site.scheduler == "slurm" else []
     if problems:
         raise SpecError(*problems)
@@ -96,6 +100,7 @@ def resolve(
         stop_grace_s=STOP_GRACE_S,
         estimator=estimator.to_record(),
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
+        making=after.name if after else "",
         warnings=tuple(warnings_of(estimator, site, resources, of_job, tasks)),
         choice=choice,
         slurmtf=__version__,

@@ -15,12 +15,14 @@ from slurmtf.environments import EnvironmentStore, Software, software_of
 from slurmtf.environments.building import make_pack
 from slurmtf.environments.images import inside, login_of
 from slurmtf.environments.packing import Pack, pack_of
-from slurmtf.environments.probe import Script, asking
+from slurmtf.environments.probe import Script, asked_later, asking
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.overrides import overridden
 from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
+from slurmtf.plan.checks import needs as needs_of
+from slurmtf.plan.model import Awaited
 from slurmtf.plan.staging import Findings, is_local
 from slurmtf.runs.data import look
 from slurmtf.runs.run import Run
@@ -88,7 +90,7 @@ class Experiment:
         try:
             if making is None:
                 prepared.make_pack(tell)
-            complete = self._prepare(estimator, place.run_id, making.job_id if making else None)
+            complete = self._prepare(estimator, place.run_id, making.awaited if making else None)
             return complete.submit(tags)
         except InputError:
             withdraw(prepared.building, making)
@@ -104,7 +106,7 @@ class Experiment:
             return {"name": None, "folder": None, "job_id": None}
         making = provide(building, tell or _silent)
         name = building.recipe.name
-        job_id = making.job_id if making else None
+        job_id = making.awaited.job_id if making else None
         return {"name": name, "folder": str(building.store.folder(name)), "job_id": job_id}
 
     def check(self, estimator: Estimator) -> tuple[Software, LaunchPlan]:
@@ -120,7 +122,7 @@ class Experiment:
         workspace = workspace_of(resolve_target(None).storage.workspace, self.workspace)
         return [Run(folder) for folder in run_folders([workspace], self.name)]
 
-    def _prepare(self, estimator: Estimator, run_id: str | None, after: str | None = None) -> _Prepared:
+    def _prepare(self, estimator: Estimator, run_id: str | None, after: Awaited | None = None) -> _Prepared:
         site = resolve_target(estimator.compute_target)
         workspace = workspace_of(site.storage.workspace, self.workspace or estimator.source_directory_data_store)
         place = RunPlace(str(workspace), self.name, run_id or new_run_id(self.name))
@@ -134,13 +136,15 @@ class Experiment:
             source, receipt = SnapshotStore(workspace).read(contents), _receipt(estimator, site)
             findings = _findings(estimator, site, asked, store, workspace)
             software = answer()
-        facts = facts.placed(software.missing, (entry.name for entry in contents.entries))
+        absent = [one.module for one in facts.foreign] if software.is_to_make else software.missing
+        facts = facts.placed(absent, (entry.name for entry in contents.entries))
         plan = resolve(estimator, site, software, source.ref, place, facts, size_warnings(contents), after, findings)
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
-        building = (
-            Building(software.recipe, store, site, estimator, login_of(estimator), findings.pack) if software.recipe else None
-        )
         receipt["lock"] = _lock(software, store)
+        building = None
+        if software.recipe:
+            request = asked_later(estimator, site, software, needs_of(estimator, facts, software))
+            building = Building(software.recipe, store, site, estimator, login_of(estimator), findings.pack, request)
         return _Prepared(Submission(plan, script, source, receipt), building, software, findings.pack, store, site)
 
 

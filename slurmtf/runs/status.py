@@ -309,16 +309,12 @@ class _View:
     def _software_trouble(self, job: JobInfo) -> str:
         """Return why the environment of the run could not be made: Slurm cancels a job that waited for it."""
         plan = read_json(self._layout.plan)
-        activation = plan.get("shell", {}).get("activation")
-        if not (plan.get("recipe") and activation):
+        if not plan.get("recipe"):
             return ""
-        from slurmtf.environments.store import EnvironmentStore  # noqa: PLC0415 - for the few that have one
+        from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - for the few that have one
 
-        prefix = Path(activation["prefix"])
-        failure = EnvironmentStore(prefix.parent).failure(prefix.name)
-        if failure:
-            return f"its environment could not be made: {failure.what}\n{failure.remedy}; the log: {failure.log}"
-        return "the job that makes its environment ended without a word" if "Dependency" in job.reason else ""
+        silent = "the job that makes its environment ended without a word" if "Dependency" in job.reason else ""
+        return trouble_with(plan) or silent
 
     def _unknown_to_slurm(self, record: JobRecord) -> RunState:
         if time.time() - record.submitted < RECORD_LAG_S:

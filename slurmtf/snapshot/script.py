@@ -91,6 +91,7 @@ class _Reading:
         self._script = script
         self._installs = False
         self._waiting: list[tuple[Need, Path]] = [(Need.CERTAIN, script)]
+        self._compiled = {path.name.partition(".")[0] for base in self.bases for path in base.glob("*.so")}
 
     def follow(self) -> None:
         seen: set[Path] = set()
@@ -127,6 +128,8 @@ class _Reading:
         if own or statement.level:
             return
         module = statement.parts[0]
+        if module in self._compiled:
+            return
         known = self.foreign.get(module)
         if known is None or known.need < need:
             where = f"{os.path.relpath(path, self._root)}:{statement.line}"

@@ -1,17 +1,24 @@
-"""What a run needs is made before it: here, or by a job of its own, for which the run's job waits."""
+"""What a run needs is made before it: here, or by a job of its own, for which the run's job waits.
+
+Such a job also looks whether what it has made is all that the run's script needs: here that is done at once. So runs of one
+script share a job; that of another one follows it, and finds the environment made.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from slurmtf import __version__
 from slurmtf.builder.claim import Claim
-from slurmtf.environments.building import ANOTHER_STORE, Tell, build, fetch, program, write_spec
+from slurmtf.environments.building import ANOTHER_STORE, DIGEST_DIGITS, Tell, build, fetch, program, write_spec
 from slurmtf.environments.packing import Pack
 from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.shell import module_lines
@@ -21,7 +28,7 @@ from slurmtf.estimator import Estimator
 from slurmtf.files import read_json, write_json, write_private, writing
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
-from slurmtf.plan.model import BuildPlan, Shell
+from slurmtf.plan.model import Awaited, BuildPlan, Shell
 from slurmtf.sites import Site
 from slurmtf.sites.search import search_path
 from slurmtf.slurm import SlurmClient
@@ -40,6 +47,14 @@ class Building:
     estimator: Estimator
     secrets: Mapping[str, str]
     pack: Pack | None = None
+    request: Mapping[str, Any] = field(default_factory=dict)
+    """What the script needs of it: see :func:`slurmtf.environments.probe.asked_later`."""
+
+    @property
+    def task(self) -> str:
+        """The name of what a job has to do: the making, and the look for what this script needs."""
+        asked = json.dumps(self.request, sort_keys=True).encode("utf-8", "surrogateescape")
+        return f"{self.recipe.name}.{hashlib.sha256(asked).hexdigest()[:DIGEST_DIGITS]}"
 
     @property
     def by_job(self) -> bool:
@@ -57,9 +72,9 @@ class Building:
 
 @dataclass(frozen=True)
 class Making:
-    """The job that makes an environment, for which to wait; ``ours``: it was submitted just now."""
+    """The job for which to wait; ``ours``: it was submitted just now."""
 
-    job_id: str
+    awaited: Awaited
     ours: bool
 
 
@@ -89,43 +104,49 @@ def _job(building: Building, tell: Tell, lock: Iterable[str]) -> Making:
             raise SoftwareError(Problem(name, "somebody else has been submitting it for too long", "try again"))
         time.sleep(0.2)
     try:
-        queued = _queued(building)
-        return Making(queued, ours=False) if queued else Making(_submitted(building, tell, lock), ours=True)
+        same, maker = _queued(building, building.task, name)
+        job_id = same or _submitted(building, tell, lock, maker)
+        return Making(Awaited(job_id, building.task), ours=not same)
     finally:
         claim.release()
 
 
-def _queued(building: Building) -> str | None:
-    known = read_json(building.store.layout.job(building.recipe.name)).get("job_id")
-    if known is None:
-        return None
-    job = SlurmClient(building.site.cluster).jobs([known]).get(known)
-    return known if job is not None and not job.state.final else None
+def _queued(building: Building, *tasks: str) -> list[str]:
+    """Return the jobs that do these tasks and have not ended; empty where there is none."""
+    known = [str(read_json(building.store.layout.job(task)).get("job_id", "")) for task in tasks]
+    jobs = SlurmClient(building.site.cluster).jobs(list(filter(None, known))) if any(known) else {}
+    return [job_id if job_id in jobs and not jobs[job_id].state.final else "" for job_id in known]
 
 
-def _submitted(building: Building, tell: Tell, lock: Iterable[str]) -> str:
-    recipe, store, site = building.recipe, building.store, building.site
+def _submitted(building: Building, tell: Tell, lock: Iterable[str], maker: str) -> str:
+    """Submit the job. Where a job makes the environment already, ``maker``, this one follows it."""
+    recipe, store, site, task = building.recipe, building.store, building.site, building.task
     wheels = ""
     if recipe.kind == "pip" and site.network.internet is False:
         wheels = fetch(recipe, store, site, tell)
-    plan = plan_of(building, program(store), write_spec(recipe, store, lock, wheels, building.pack))
+    write_json(store.layout.spec(task), {**building.request, "name": task})
+    files = (program(store), write_spec(recipe, store, lock, wheels, building.pack), store.layout.spec(task))
+    plan = plan_of(building, files, maker)
     script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
-    path = Path(store.layout.jobs, f"{recipe.name}.sh")
+    path = Path(store.layout.jobs, f"{task}.sh")
     write_private(path, script)
-    Path(store.layout.failure(recipe.name)).unlink(missing_ok=True)
+    for name in (recipe.name, task):
+        Path(store.layout.failure(name)).unlink(missing_ok=True)
     try:
         job_id = SlurmClient(site.cluster).submit(str(path), [flag for flag, _ in plan.directives])
     except subprocess.CalledProcessError as err:
         raise refusal(err.stderr, script) from None
-    write_json(store.layout.job(recipe.name), {"job_id": job_id, "cluster": site.cluster})
+    for name in (task,) if maker else (task, recipe.name):
+        write_json(store.layout.job(name), {"job_id": job_id, "cluster": site.cluster})
     tell(f"job {job_id} makes {recipe.name}; its log: {store.layout.log(recipe.name)}")
     return job_id
 
 
-def plan_of(building: Building, builder: str = "builder.pyz", spec: str = "spec.json") -> BuildPlan:
-    """Return the plan of the job that makes an environment."""
+def plan_of(building: Building, files: Sequence[str], maker: str = "") -> BuildPlan:
+    """Return the plan of the job: ``files`` are the builder, what it shall make, and what the script needs of it."""
     recipe, site, layout = building.recipe, building.site, building.store.layout
-    places = {"chdir": layout.root, "output": f"{layout.logs}/{recipe.name}.job"}
+    own = {"chdir": layout.root, "output": f"{layout.logs}/{building.task}.job"}
+    own |= {"dependency": f"afterany:{maker}"} if maker else {}
     shell = Shell(
         shebang=site.environment.shebang,
         unset=tuple(site.environment.unset),
@@ -136,9 +157,9 @@ def plan_of(building: Building, builder: str = "builder.pyz", spec: str = "spec.
         name=recipe.name,
         summary=recipe.summary,
         site=site.name,
-        directives=tuple(build_directives(building.estimator, site, recipe.name, places)),
+        directives=tuple(build_directives(building.estimator, site, recipe.name, own)),
         shell=shell,
-        command=("python3" if recipe.kind == "conda" else recipe.python, "-I", builder, "build", spec),
+        command=("python3" if recipe.kind == "conda" else recipe.python, "-I", files[0], "build", *files[1:]),
         slurmtf=__version__,
     )
 
@@ -147,4 +168,4 @@ def withdraw(building: Building, making: Making | None) -> None:
     """End a job of ours for which nothing waits. When that fails, the environment that it makes does no harm."""
     if making is not None and making.ours:
         with contextlib.suppress(SlurmError):
-            SlurmClient(building.site.cluster).cancel([making.job_id])
+            SlurmClient(building.site.cluster).cancel([making.awaited.job_id])

@@ -58,16 +58,36 @@ def test_made_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monke
 
 def test_made_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
     runs = [lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck")) for _ in range(2)]
-    makers = {directive(run, "dependency") for run in runs}
+    makers = {maker_of(run) for run in runs}
     assert len(makers) == 1, "one job makes it for both"
     states = ended(*runs)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
     assert [log(run).split()[0] for run in runs] == ["1.0"] * 2
-    maker = str(makers.pop()).removeprefix("afterok:")
-    assert call("sacct", "-X", "-n", "-P", "-o", "JobName,State", "-j", maker).endswith("|COMPLETED")
+    assert call("sacct", "-X", "-n", "-P", "-o", "JobName,State", "-j", makers.pop()).endswith("|COMPLETED")
     third = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
     assert directive(third, "dependency") is None
     ended(third)
+
+
+def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: Lab, wheels: Path) -> None:
+    """Runs of different scripts share the environment, not the verdict."""
+    held = replace(BY_JOB, environments=replace(BY_JOB.environments, job={"time": "5:00", "hold": True}))
+    settings = {"compute_target": held, "pip_packages": packages(wheels, "speck")}
+    bad = lab.submit("import speck\nimport sklearn", **settings)
+    good = lab.submit(TELLS, **settings)
+    assert [run.state.status for run in (bad, good)] == [RunStatus.QUEUED] * 2
+    for run in (bad, good):
+        call("scontrol", "release", maker_of(run))
+    failed, completed = ended(bad, good)
+    assert (failed.status, failed.cause) == (RunStatus.FAILED, "software")
+    (name,) = store_of(lab).names()
+    assert f"train.py:2: imports sklearn, which is not in the environment {name} (speck)" in failed.message
+    assert "add pip_packages=['scikit-learn']" in lab.slurmtf("status", bad.id).stdout
+    assert completed.status is RunStatus.COMPLETED, completed.message
+    assert log(good).split()[0] == "1.0"
+    logs = [Path(store_of(lab).layout.logs, f"{run.plan['making']}.job").read_text() for run in (bad, good)]
+    assert sum(text.count("made pip-") for text in logs) == 1
+    assert not Path(bad.layout.journal).exists()
 
 
 def test_made_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> None:
@@ -76,7 +96,7 @@ def test_made_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> 
     offline = replace(BY_JOB, network=Network(internet=False), environments=replace(BY_JOB.environments, job={"hold": True}))
     run = lab.submit(TELLS, compute_target=offline, pip_packages=packages(wheels, "more"))
     shutil.rmtree(wheels)
-    call("scontrol", "release", str(directive(run, "dependency")).removeprefix("afterok:"))
+    call("scontrol", "release", maker_of(run))
     (state,) = ended(run)
     assert state.status is RunStatus.COMPLETED, state.message
     assert log(run).split()[0] == "1.0"
@@ -84,6 +104,11 @@ def test_made_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> 
 
 def directive(run: Run, flag: str) -> object:
     return dict(run.plan["directives"]).get(flag)
+
+
+def maker_of(run: Run) -> str:
+    """The job that makes the run's environment."""
+    return str(directive(run, "dependency")).removeprefix("afterok:")
 
 
 def test_a_dependency_of_the_user_s_own_stays(lab: Lab, wheels: Path) -> None:
@@ -109,9 +134,8 @@ def test_a_job_that_is_ended_while_it_makes_it_fails_the_run_with_the_reason(
     slow = program(lab.folder / "bin" / "uv", "#!/bin/sh\nsleep 300\n")
     monkeypatch.setenv("PATH", str(slow.parent), prepend=os.pathsep)
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
-    maker = str(directive(run, "dependency")).removeprefix("afterok:")
     until(lambda: list(Path(store_of(lab).layout.claims).iterdir()), "the making")
-    call("scancel", maker)
+    call("scancel", maker_of(run))
     (state,) = ended(run)
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
     assert "its job was ended before it was done" in state.message
@@ -183,7 +207,7 @@ def test_the_script_that_makes_an_environment_can_be_submitted_by_hand(lab: Lab,
     store = store_of(lab)
     until(store.names, "the environment")
     (name,) = store.names()
-    script = Path(store.layout.jobs, f"{name}.sh")
+    script = Path(store.layout.jobs, f"{run.plan['making']}.sh")
     before = files(store.folder(name))
     call("bash", script, env={**os.environ, "SLURM_JOB_ID": ""})
     assert files(store.folder(name)) == before

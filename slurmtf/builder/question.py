@@ -6,12 +6,14 @@ which come before all others there.
 
 import sys
 
-sys.path[:] = [path for path in sys.path if path]  # python -c looks first where it is started
+if __name__ == "__main__":
+    sys.path[:] = [path for path in sys.path if path]  # python -c looks first where it is started
 
 import json
 import os
 import re
 from importlib.util import find_spec
+from typing import Any, Dict, Optional
 
 MARK = "slurmtf-facts:"
 METADATA = re.compile(r"(.+?)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
@@ -19,6 +21,13 @@ FEATURES = (("mpi", b"\0libmpi"), ("gloo", b"N4gloo"), ("nccl", b"ncclAllReduce"
 """What a Horovod that has a feature links to."""
 LINKED_BYTES = 4 * 1024 * 1024
 """How much of a library is looked through: linkers put these names first."""
+
+
+def answer(said: str) -> Optional[Dict[str, Any]]:
+    """Return the answer in what an interpreter has printed; None when there is none."""
+    told = [line for line in said.splitlines() if line.startswith(MARK)]
+    facts: Optional[Dict[str, Any]] = json.loads(told[-1][len(MARK) :]) if told else None
+    return facts
 
 
 def packages() -> "dict[str, str]":
