@@ -41,6 +41,8 @@ def _advice(run: Run, state: RunState) -> str:
         return "if its submission was cut off before it had a job, the next one clears it away: submit it again"
     if state.status is not RunStatus.FAILED:
         return ""
+    if state.cause == "software":  # there is no log: its job has never run
+        return "then submit it again"
     of_job = "" if state.cause == "script" else " --job"
     told = "the last lines of" in state.message
     return advice(state.message) or ("" if told else f"the log may say more: slurmtf logs{of_job} {run.id}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from slurmtf.environments.probe import version_of
 from slurmtf.environments.recipe import TENSORFLOW
 from slurmtf.environments.software import Software
 from slurmtf.errors import Problem
@@ -40,6 +39,9 @@ DISTRIBUTIONS = {
 """The package on PyPI that brings a module, where the names differ."""
 
 
+CPU_ONLY = "tensorflow_cpu"
+
+
 def distribution(module: str) -> str:
     """Return the name of the package that brings a module."""
     return DISTRIBUTIONS.get(module, module.replace("_", "-"))
@@ -58,8 +60,9 @@ def missing_module(module: str, where: str, software: Software, needed: Iterable
 
 
 def tensorflow_of(software: Software) -> str:
-    """Return the version of TensorFlow; empty when there is none, or that is not known."""
-    return next((software.packages[name] for name in TENSORFLOW if name in software.packages), "")
+    """Return the version of TensorFlow, or that which will be made; empty when there is none, or that is not known."""
+    there = next((software.packages[name] for name in TENSORFLOW if name in software.packages), "")
+    return software.recipe.tensorflow[1] if software.recipe and software.is_to_make else there
 
 
 def home(software: Software) -> str:
@@ -99,12 +102,22 @@ def other_version(asked: str, software: Software) -> str:
     return f"framework_version is {asked!r}, but {home(software)} has TensorFlow {found}"
 
 
+def tensorflow_version(software: Software) -> tuple[int, ...] | None:
+    """Return major and minor version of TensorFlow; None when there is none, or that is not known."""
+    return _minor(tensorflow_of(software))
+
+
+def _minor(version: str) -> tuple[int, ...] | None:
+    numbers = version.split(".")[:2]
+    return tuple(map(int, numbers)) if all(number.isdigit() for number in numbers) else None
+
+
 def foreign_horovod(software: Software) -> Problem | None:
     """Say that Horovod was compiled for another TensorFlow than the one beside it: it can't be loaded then."""
     if software.horovod is None:
         return None
-    ours = version_of(software.packages, *TENSORFLOW)
-    built = version_of({"tensorflow": software.horovod.tensorflow}, "tensorflow")
+    ours = tensorflow_version(software)
+    built = _minor(software.horovod.tensorflow)
     if ours is None or built is None or ours == built:
         return None
     release = software.packages.get("horovod", "").partition("+")[0]
@@ -120,7 +133,8 @@ def _rebuilt(software: Software) -> str:
 
 def cpu_only(software: Software) -> str:
     """Say that TensorFlow can't use GPUs; empty when it can, or that is not known."""
-    if software.gpu_build is not False:
+    asked = software.recipe.tensorflow[0] if software.recipe and software.is_to_make else ""
+    if software.gpu_build is not False and asked != CPU_ONLY:
         return ""
     what = f"GPUs are asked for, but TensorFlow {tensorflow_of(software)} in {home(software)} was built without them"
     return f"{what}: install 'tensorflow[and-cuda]' instead, or leave use_gpu out"

@@ -142,10 +142,3 @@ def _with_answer(software: Software, facts: dict[str, Any] | None) -> Software:
         gpu_build=facts["gpu_build"],
         horovod=HorovodBuild(horovod["tensorflow"], tuple(horovod["features"])) if horovod else None,
     )
-
-
-def version_of(packages: dict[str, str], *names: str) -> tuple[int, ...] | None:
-    """Return major and minor version of the first of the packages that is there."""
-    text = next((packages[name] for name in names if name in packages), None)
-    numbers = text.split(".")[:2] if text else []
-    return tuple(map(int, numbers)) if numbers and all(number.isdigit() for number in numbers) else None

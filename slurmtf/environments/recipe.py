@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from slurmtf.environments.requirements import Line, gather
+from slurmtf.environments.requirements import Line, gather, normal
 from slurmtf.environments.shell import in_shell
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Environment
@@ -24,6 +24,7 @@ from slurmtf.sites import Site
 ID_DIGITS = 12
 SCHEMA = 1
 TENSORFLOW = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tensorflow_rocm", "tf_nightly")
+ASKED = re.compile(r"(?P<package>[\w.-]+)\s*(\[[^]]*\])?\s*(==?\s*(?P<version>\d[\d.]*)\s*$)?")
 CREDENTIALS = re.compile(r"//[^/@\s]+@")
 ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_prefix)"
 
@@ -57,6 +58,13 @@ class Recipe:
         conda = {name: value for name, value in self.conda.items() if name != "program"}
         content = json.dumps({**wishes, "variables": horovods, "conda": conda, "schema": SCHEMA}, sort_keys=True)
         return f"{self.kind}-{hashlib.sha256(content.encode('utf-8', 'surrogateescape')).hexdigest()[:ID_DIGITS]}"
+
+    @property
+    def tensorflow(self) -> tuple[str, str]:
+        """The TensorFlow that is asked for: its package, and its version where one is named. Both may be empty."""
+        lines = filter(None, map(ASKED.match, (*self.conda.get("packages", ()), *self.requirements)))
+        asked = ((normal(line["package"]), line["version"] or "") for line in lines)
+        return next((found for found in asked if found[0] in TENSORFLOW), ("", ""))
 
     @property
     def summary(self) -> str:

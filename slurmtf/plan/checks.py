@@ -6,8 +6,6 @@ import sys
 from collections.abc import Iterable
 
 from slurmtf.environments import Software, check
-from slurmtf.environments.probe import version_of
-from slurmtf.environments.recipe import TENSORFLOW
 from slurmtf.errors import Problem
 from slurmtf.estimator import Estimator
 from slurmtf.plan.model import Tasks
@@ -26,17 +24,20 @@ KERAS_3 = (2, 16)
 
 def legacy_keras_problems(estimator: Estimator, software: Software) -> Iterable[Problem]:
     """Check that legacy_keras can work: without the package tf_keras, tf.keras would not import at all."""
-    tensorflow = version_of(software.packages, *TENSORFLOW)
+    tensorflow = check.tensorflow_version(software)
     if not estimator.legacy_keras or tensorflow is None:
         return
     if tensorflow < KERAS_3:
         what = f"TensorFlow {'.'.join(map(str, tensorflow))} has Keras 2 already"
         yield Problem("legacy_keras", what, "leave legacy_keras out")
-    elif "tf_keras" not in software.packages:
-        what = f"needs the package tf_keras, which {software.python} does not have"
-        yield Problem(
-            "legacy_keras", what, f"install it there: pip install --no-deps tf-keras=={check.tensorflow_of(software)}"
-        )
+    elif "tf_keras" not in software.packages and not software.is_to_make:
+        yield _without_tf_keras(software)
+
+
+def _without_tf_keras(software: Software) -> Problem:
+    what = f"needs the package tf_keras, which is not in {check.home(software)}"
+    install = f"install it there: pip install --no-deps tf-keras=={check.tensorflow_of(software)}"
+    return Problem("legacy_keras", what, "add pip_packages=['tf-keras']" if software.recipe else install)
 
 
 def software_problems(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Problem]:
@@ -49,7 +50,8 @@ def software_problems(estimator: Estimator, script: ScriptFacts, software: Softw
 def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Problem]:
     """Return the modules from outside the source without which the script can't run: each with what to say where it is not."""
     vital = [one for one in script.foreign if one.need is Need.CERTAIN and "missing-import" not in estimator.silence]
-    return {one.module: _missing(one, script, software) for one in vital}
+    found = {one.module: _missing(one, script, software) for one in vital}
+    return {**found, "tf_keras": _without_tf_keras(software)} if estimator.legacy_keras else found
 
 
 def _absent(script: ScriptFacts, software: Software) -> Iterable[Import]:
@@ -121,7 +123,7 @@ def _strategy_warnings(tasks: Tasks, script: ScriptFacts) -> Iterable[tuple[str,
 
 def _keras_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[tuple[str, str]]:
     """Keras 3 can't fit under the strategies of several processes (keras issue 20585), nor can Horovod's callbacks use it."""
-    tensorflow = version_of(software.packages, *TENSORFLOW)
+    tensorflow = check.tensorflow_version(software)
     if tensorflow is None or tensorflow < KERAS_3 or estimator.legacy_keras:
         return
     if tasks.cluster and script.uses("fit"):

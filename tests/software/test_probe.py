@@ -90,6 +90,13 @@ def test_packages_are_known_by_their_metadata(lab: Lab, tmp_path: Path) -> None:
     assert told.packages == {"some_thing_x": "1.2", "old": "3.0"}
 
 
+def test_who_asks_finds_modules_as_before() -> None:
+    """An interactive Python has the folder in which it was started in sys.path."""
+    code = "import slurmtf.environments.probe, sys; print(sys.path[0] == '')"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said == "True\n"
+
+
 def test_nothing_is_imported(lab: Lab, tmp_path: Path) -> None:
     trap = "raise SystemExit('imported')"
     lab.put({"json.py": trap, "re.py": trap}, lab.source)

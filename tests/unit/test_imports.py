@@ -132,6 +132,8 @@ def test_the_statement_that_needs_it_most_is_told(tmp_path: Path) -> None:
         ("from own import *", "own.py"),
         ("from own import attribute", "own/__init__.py"),
         ("import own", "own/data.txt"),
+        ("import own", "own.so"),
+        ("import own", "own.cpython-311-x86_64-linux-gnu.so"),
         ("from . import own", "own.py"),
         ("from .own import x", "own.py"),
     ],

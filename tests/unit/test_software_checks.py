@@ -13,6 +13,7 @@ from slurmtf.environments.software import HorovodBuild
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Mpi
 from slurmtf.plan import LaunchPlan, resolve
+from slurmtf.plan.checks import needs
 from slurmtf.sites.model import Launcher, Modules
 from slurmtf.snapshot import examine
 from tests.unit.support import PLACE, SITE, SNAPSHOT, tensorflow
@@ -150,6 +151,46 @@ def test_gpus_for_a_tensorflow_without(tmp_path: Path, build: bool | None, gpus:
     warnings = planned(tmp_path, "", software, gpus_per_node=gpus).warnings
     start = f"GPUs are asked for, but TensorFlow 2.18.0 in {PYTHON} was built without them"
     assert [warning.startswith(start) for warning in warnings] == [True] * told
+
+
+# --- What has yet to be made
+
+
+def yet(*requirements: str, **recipe: Any) -> Software:
+    return Software(PYTHON, recipe=Recipe("pip", "python3", requirements=requirements, **recipe))
+
+
+@pytest.mark.parametrize(
+    ("software", "settings", "codes"),
+    [
+        (yet("tensorflow==2.16.2"), {"framework_version": "2.15"}, ["framework-version"]),
+        (yet("tensorflow[and-cuda] == 2.15.1"), {"framework_version": "2.15"}, []),
+        (yet("tensorflow>=2.16"), {"framework_version": "2.15"}, []),
+        (yet("tensorflow-probability==0.2"), {"framework_version": "2.15"}, []),
+        (yet(conda={"packages": ["tensorflow=2.16"]}), {"framework_version": "2.15"}, ["framework-version"]),
+        (yet("tensorflow-cpu"), {"gpus_per_node": 1}, ["cpu-tensorflow"]),
+        (yet("tensorflow"), {"gpus_per_node": 1}, []),
+        (yet("tensorflow==2.16.2"), {"distributed_backend": "multiworker", "worker_count": 2}, ["keras-3"]),
+        (yet("tensorflow==2.15.1"), {"distributed_backend": "multiworker", "worker_count": 2}, []),
+    ],
+)
+def test_what_will_be_made_is_known_by_what_is_asked_for(
+    tmp_path: Path, software: Software, settings: dict[str, Any], codes: list[str]
+) -> None:
+    text = "import tensorflow as tf\ntf.distribute.MultiWorkerMirroredStrategy()\nmodel.fit()"
+    warnings = planned(tmp_path, text, software, VERSIONS, **settings).warnings
+    assert [warning.rpartition("[")[2].rstrip("]") for warning in warnings] == codes
+
+
+def test_what_will_be_made_is_asked_for_all_that_a_script_needs(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("import sklearn\ndef f():\n    import scipy\n", encoding="utf-8")
+    facts, software = examine(tmp_path, "train.py"), yet("tensorflow==2.16.2")
+    found = needs(tensorflow(tmp_path, legacy_keras=True), facts, software)
+    assert {module: problem.remedy for module, problem in found.items()} == {
+        "sklearn": "add pip_packages=['scikit-learn']",
+        "tf_keras": "add pip_packages=['tf-keras']",
+    }
+    assert needs(tensorflow(tmp_path, silence=["missing-import"]), facts, software) == {}
 
 
 # --- Horovod
