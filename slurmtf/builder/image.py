@@ -1,5 +1,6 @@
 """A container image, fetched once."""
 
+import hashlib
 import os
 from typing import Any, Dict
 
@@ -31,4 +32,14 @@ def make(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
         work.run("fetching {}".format(spec["image"]), [runtime, "pull", os.path.join(work.folder, IMAGE), spec["image"]])
     except StepError as err:
         raise pip.explained(err, MEANINGS)
-    return {"packages": {}, "lock": [], "tool": os.path.basename(runtime)}
+    lock = ["{} sha256:{}".format(IMAGE, _digest(os.path.join(work.folder, IMAGE)))]
+    return {"packages": {}, "lock": lock, "tool": os.path.basename(runtime)}
+
+
+def _digest(path: str) -> str:
+    """Return what tells this image from what a registry has under the same tag at another time."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -178,7 +179,8 @@ def test_an_image_of_a_registry(boxes: Lab, image: Path, monkeypatch: pytest.Mon
         assert asked
         assert len(server.asked) == asked
     assert seen(first)["OF_IMAGE"] == seen(second)["OF_IMAGE"] == "yes"
-    assert first.plan["container"]["image"].endswith("/image.sif")
+    fetched = Path(first.plan["container"]["image"])
+    assert first.receipt["lock"] == [f"image.sif sha256:{hashlib.sha256(fetched.read_bytes()).hexdigest()}"]
     assert not [name for name, data in files(boxes.workspace).items() if LOGIN[1].encode() in data]
 
 
@@ -212,10 +214,14 @@ def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
     try:
         number = until(lambda: port.exists() and port.read_text().strip(), "the registry")
         wish = Environment(image=f"node4:{number}/lab/image:1", build="job")
-        run = completed(boxes.submit(LOOK, environment_definition=wish))
+        run, other = (boxes.submit(script, environment_definition=wish) for script in (LOOK, f"import speck\n{LOOK}"))
+        completed(run)
+        (lacking,) = ended(other)
     finally:
         call("scancel", job)
     assert seen(run)["OF_IMAGE"] == "yes"
+    assert (lacking.status, lacking.cause) == (RunStatus.FAILED, "software")
+    assert lacking.message.splitlines()[1].strip() == "-> build speck into the image, or take one that has it"
 
 
 def test_a_registry_that_can_not_be_reached(boxes: Lab) -> None:
