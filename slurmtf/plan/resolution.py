@@ -50,23 +50,17 @@ def resolve(
     Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
     a count that does not fit.
     """
-    problems = [*_mismatches(estimator, site, software), *legacy_keras_problems(estimator, software)]
-    problems += [*software_problems(estimator, script, software), *containers.problems(estimator, software)]
-    if problems:
-        raise SpecError(*problems)
+    of_software = [*legacy_keras_problems(estimator, software), *software_problems(estimator, script, software)]
+    _refuse([*_mismatches(estimator, site, software), *of_software, *containers.problems(estimator, software)])
     tasks, choice = tasks_of(estimator, site, script, software)
     resources = _resources(estimator, site, _preset(estimator, site), tasks)
-    problems = list(_misfits(tasks, resources))
-    if problems:
-        raise SpecError(*problems)
+    _refuse(_misfits(tasks, resources))
     found = (
         directives(estimator, site, resources, place.folder, TIME_WARNING_S, after and after.job_id)
         if site.scheduler == "slurm"
         else []
     )
-    problems = list(missing_and_refused(estimator, site, found)) if site.scheduler == "slurm" else []
-    if problems:
-        raise SpecError(*problems)
+    _refuse(missing_and_refused(estimator, site, found) if site.scheduler == "slurm" else ())
     name, where = _launcher_name(estimator, site, resources)
     host_python = software.host_python or software.python
     agent = (host_python, "-I", f"{place.folder}/agent.pyz")
@@ -105,6 +99,12 @@ def resolve(
         choice=choice,
         slurmtf=__version__,
     )
+
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    found = list(problems)
+    if found:
+        raise SpecError(*found)
 
 
 def _as_operand(script: str) -> str:
