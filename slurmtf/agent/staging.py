@@ -8,27 +8,25 @@ import errno
 import fcntl
 import json
 import os
-import re
 import shutil
 import signal
 import tarfile
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from . import identity, transfer, workdir
+from . import identity, relocation, transfer, workdir
 from .layout import RunLayout, native
 from .nodefolder import NodeFolder
 
 NOTE = "staged.json"
 RETURNED = "returned.json"
 PACK_NOTE = "slurmtf-pack.json"
-"""In a pack: where the environment was when it was packed."""
+"""First in a pack: where the environment was when it was packed, and which of its files name that."""
 MARGIN = 1.05
 SPARE = 1 << 24
 """Bytes that stay free beside what is known to come, with a MARGIN for what the file system needs itself."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BUFFER = 1 << 16
-SCRIPT_BYTES = 1 << 18
 
 
 def is_needed(plan: Mapping[str, Any]) -> bool:
@@ -93,7 +91,8 @@ class Stager:
             prefix = self._environment()
         inputs = {item["name"]: self._input(item) for item in self._plan["inputs"]}
         facts = {"seconds": round(time.monotonic() - began, 3), "phases": self._phases, "warnings": self._warnings}
-        return dict(facts, work=work, prefix=prefix, inputs=inputs)
+        names = read_note(prefix, PACK_NOTE)["prefixes"] if prefix else []
+        return dict(facts, work=work, prefix=prefix, names=names, inputs=inputs)
 
     def _source(self) -> str:
         """Return the working directory: on this disk, or the shared one."""
@@ -188,11 +187,13 @@ def unpack_environment(pack: str, target: str) -> None:
         with open(pack, "rb", buffering=BUFFER) as file, _Pack.open(fileobj=file, mode="r:") as archive:
             if hasattr(tarfile, "fully_trusted_filter"):
                 archive.extraction_filter = tarfile.fully_trusted_filter
+            note = _pack_note(archive)
+            relocation.check_room(note, target)
             for member in archive:
                 member.name, member.linkname = native(member.name), native(member.linkname)
                 member.mode |= 0o700 if member.isdir() else 0o600
                 archive.extract(member, partial)
-        _mend(partial, target)
+        relocation.mend(partial, note, target)
         os.rename(partial, target)
     except tarfile.TarError as err:
         raise OSError("it is not whole: {}".format(err)) from None
@@ -200,19 +201,14 @@ def unpack_environment(pack: str, target: str) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _mend(folder: str, target: str) -> None:
-    """Have the scripts of an environment name its new place: the old one stands in their first lines."""
-    prefixes = sorted(read_note(folder, PACK_NOTE).get("prefixes", []), key=len, reverse=True)
-    old = re.compile(b"|".join(re.escape(path.encode("utf-8", "surrogateescape")) for path in prefixes))
-    for entry in os.scandir(os.path.join(folder, "bin")):
-        if entry.is_file(follow_symlinks=False) and entry.stat().st_size <= SCRIPT_BYTES:
-            with open(entry.path, "r+b") as script:
-                text = script.read()
-                mended = old.sub(lambda _: os.fsencode(target), text) if prefixes else text
-                if mended != text:
-                    script.seek(0)
-                    script.truncate()
-                    script.write(mended)
+def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
+    """Return what a pack says of itself. Raises TarError when it says nothing."""
+    first = archive.next()
+    file = archive.extractfile(first) if first is not None and first.name == PACK_NOTE else None
+    if file is None:
+        raise tarfile.ReadError("no {} in it".format(PACK_NOTE))
+    note: Dict[str, Any] = json.loads(file.read().decode("ascii"))
+    return note
 
 
 def returns(plan: Mapping[str, Any]) -> bool:

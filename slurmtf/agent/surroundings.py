@@ -5,7 +5,7 @@ import re
 from typing import Any, Dict, List, Mapping, Optional
 
 from . import cluster as clusters
-from . import hook
+from . import hook, relocation
 from .layout import RunLayout, native
 from .roles import SERVES, Role
 
@@ -30,11 +30,11 @@ class Surroundings:
 
     def variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Return the whole environment. The user's own variables come last and win; PYTHONPATH is added to."""
-        found = {name: self._moved(name, value) for name, value in inherited.items()}
+        found = {name: self._new_place(value) for name, value in inherited.items()}
         found.setdefault("PYTHONUNBUFFERED", "1")
         own = self._identity()
         users = {native(name): self.expand(native(value), own) for name, value in self._plan["variables"].items()}
-        python_path = users.pop("PYTHONPATH", inherited.get("PYTHONPATH"))
+        python_path = users.pop("PYTHONPATH", found.get("PYTHONPATH"))
         found["PYTHONPATH"] = os.pathsep.join(filter(None, [self.work, python_path]))
         found.update(own)
         found.update(self._threads(inherited))
@@ -54,15 +54,10 @@ class Surroundings:
         """The script's working directory."""
         return str(self._staged.get("work") or self._layout.work)
 
-    def _moved(self, name: str, value: str) -> str:
-        """Return an inherited variable; those that name the environment name its copy on this node."""
-        if name not in ("PATH", "VIRTUAL_ENV"):
-            return value
-        return os.pathsep.join(self._new_place(path) for path in value.split(os.pathsep))
-
-    def _new_place(self, path: str) -> str:
-        old, new = native(self._plan["stage"]["prefix"]), self._staged.get("prefix")
-        return new + path[len(old) :] if new and (path + os.sep).startswith(old + os.sep) else path
+    def _new_place(self, text: str) -> str:
+        """Return an inherited variable or a word; what names the environment names its copy on this node."""
+        place = self._staged.get("prefix")
+        return relocation.moved(text, [self._plan["stage"]["prefix"], *self._staged["names"]], place) if place else text
 
     @staticmethod
     def expand(text: str, own: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from typing import Any, Dict, List
@@ -64,10 +65,12 @@ def build_and_pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
     """Make an environment, and its pack where that is wished: without one, nodes use the environment itself."""
     build(layout, spec)
     if spec.get("pack"):
-        try:
-            pack.pack(layout, dict(spec, name=spec["name"] + ".pack"))
-        except OSError as err:
-            say("it can't be packed: {}".format(err))
+        name = spec["name"] + ".pack"
+        write(layout.spec(name), dict(spec, name=name))
+        # the environment's own Python compiles its modules; that of a conda environment is not the one that runs us
+        command = [os.path.join(spec["prefix"], "bin", "python"), "-I", sys.argv[0], "pack", layout.spec(name)]
+        if subprocess.call(command):
+            say("nodes use the environment where it is")
 
 
 def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:

@@ -1,12 +1,26 @@
 """A conda environment, by micromamba, mamba or conda."""
 
+import glob
+import json
 import os
+import re
 from typing import Any, Dict, List
 
 from . import pip
 from .work import BuildError, StepError, Work, find
 
 PROGRAMS = ("micromamba", "mamba", "conda")
+UNSOLVED = re.compile(
+    r"(?:Could not solve for environment specs\n\s*|Encountered problems while solving:\n"
+    r"|PackagesNotFoundError: |UnsatisfiableError: )(.*)",
+    re.DOTALL,
+)
+"""What stands before a solver's reasons: of micromamba and mamba, of conda."""
+MISSING = re.compile(r"does not exist|[Nn]o candidates were found|nothing provides|not available from current channels")
+REASON_LINES = 10
+SECRETS = re.compile(r"(?<=://)[^/@]+@|/t/[^/]+(?=/)")
+"""A login or a token in the address of a channel."""
+PIP_LINE = re.compile(r"\s+-\s+[\"']?(-.*?)[\"']?\s*$")
 
 
 def program(wish: str) -> str:
@@ -23,22 +37,64 @@ def make(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
     """Make the environment of a spec, pip packages after conda's, and return what is in it."""
     tool = program(spec["conda"]["program"])
     name = os.path.basename(tool)
+    installer = pip.Installer(work, spec)
     try:
-        work.run("making a conda environment ({})".format(name), _command(work, spec["conda"], tool))
+        work.run("making a conda environment ({})".format(name), _command(work, spec, tool))
     except StepError as err:
-        raise pip.explained(err)
-    found = pip.fill(work, spec, pip.Installer(work, spec))
-    explicit = work.run("looking what is there", [tool, "list", "--prefix", work.folder, "--explicit", "--md5"])
-    return dict(found, tool=name, conda_lock=[line for line in explicit.splitlines() if line.strip()])
+        raise _explained(err)
+    if spec["explicit"] and spec["conda"]["file"]:
+        _add_pip_section(work, spec, installer)
+    found = pip.fill(work, spec, installer)
+    return dict(found, tool=name, lock=[*_explicit(work.folder), *found["lock"]])
 
 
-def _command(work: Work, conda: Dict[str, Any], tool: str) -> List[str]:
+def _command(work: Work, spec: Dict[str, Any], tool: str) -> List[str]:
     """Return the command. ``conda env create`` takes files, ``conda create`` packages; micromamba's ``create`` takes both."""
+    conda, create = spec["conda"], [tool, "create", "--yes", "--prefix", work.folder]
+    if spec["explicit"]:
+        return [*create, "--file", _written(work, ".txt", "\n".join(["@EXPLICIT", *spec["explicit"]]) + "\n")]
     if not conda["file"]:
         channels = [word for channel in conda["channels"] for word in ("--channel", channel)]
-        return [tool, "create", "--yes", "--prefix", work.folder, *channels, *conda["packages"]]
-    path = os.path.join(work.layout.specs, work.name + ".yml")
+        return [*create, *channels, *conda["packages"]]
+    path = _written(work, ".yml", conda["file"])
+    if os.path.basename(tool) == "micromamba":
+        return [*create, "--file", path]
+    return [tool, "env", "create", "--prefix", work.folder, "--file", path]
+
+
+def _written(work: Work, suffix: str, text: str) -> str:
+    path = os.path.join(work.layout.specs, work.name + suffix)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(conda["file"])
-    verb = ["create", "--yes"] if os.path.basename(tool) == "micromamba" else ["env", "create"]
-    return [tool, *verb, "--prefix", work.folder, "--file", path]
+        file.write(text)
+    return path
+
+
+def _add_pip_section(work: Work, spec: Dict[str, Any], installer: pip.Installer) -> None:
+    """Install what pip had brought by a conda file: of all versions written down, those that conda has not brought now."""
+    options = [match.group(1) for match in map(PIP_LINE.match, spec["conda"]["file"].splitlines()) if match]
+    path = _written(work, ".pip.txt", "\n".join([*options, *spec["constraints"]]) + "\n")
+    installer.install("installing what pip had brought", ["--no-deps", "-r", path])
+
+
+def _explicit(prefix: str) -> List[str]:
+    """Return the packages as conda's explicit lists have them; modules, which a Python is needed to link, at the end."""
+    records = []
+    for path in glob.glob(os.path.join(glob.escape(prefix), "conda-meta", "*.json")):
+        with open(path, encoding="utf-8") as file:
+            records.append(json.load(file))
+    records.sort(key=lambda record: (bool(record.get("noarch")), record["name"]))
+    urls = [SECRETS.sub("", record["url"]) for record in records]
+    return ["{}#{}".format(url, record["md5"]) if record.get("md5") else url for url, record in zip(urls, records)]
+
+
+def _explained(err: StepError) -> BuildError:
+    """Return a failed step in a few lines: the solver's reasons, where it has some."""
+    match = UNSOLVED.search(err.output)
+    if not match:
+        return pip.explained(err)
+    lines = [line for line in match.group(1).splitlines() if line.strip() and "Could not solve for" not in line]
+    reason = "\n".join(lines[:REASON_LINES] + ["..."] * (len(lines) > REASON_LINES))
+    if MISSING.search(reason):
+        what, remedy = "does not exist in these channels", "is it spelled rightly, and in which channel is it? (conda_channels)"
+        return BuildError("a package, or that version of it, {}:\n{}".format(what, reason), remedy)
+    return BuildError("the packages do not go together:\n{}".format(reason), "loosen or change the versions")

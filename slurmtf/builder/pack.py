@@ -15,10 +15,11 @@ from typing import Any, Dict, Iterator, Set
 
 from .claim import Claim
 from .layout import StoreLayout
+from .prefixes import mentions
 from .work import say
 
 NOTE = "slurmtf-pack.json"
-"""In a pack: where the environment was, for its scripts to be mended (agent/staging.py reads it)."""
+"""First in a pack: where the environment was, and which of its files name that (agent/staging.py has them mended)."""
 WAIT_S = 1.0
 
 
@@ -58,7 +59,7 @@ def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:
 
 def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
     root = os.path.realpath(prefix)
-    _add_bytes(archive, NOTE, json.dumps({"prefixes": sorted({prefix, root})}).encode("ascii"))
+    _add_bytes(archive, NOTE, json.dumps(mentions(prefix)).encode("ascii"))
     compiled: Set[str] = set()
     for path in _paths(root):
         claim.beat()

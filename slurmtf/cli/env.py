@@ -75,7 +75,9 @@ def _row(facts: dict[str, Any]) -> tuple[str, ...]:
 
 @command.command("show")
 @click.argument("name")
-@click.option("--lock", is_flag=True, help="Only the exact versions, as a requirements file.")
+@click.option(
+    "--lock", is_flag=True, help="Only the exact versions, as a requirements file; the addresses of conda packages first."
+)
 @store_options
 def show(store: EnvironmentStore, name: str, lock: bool) -> None:
     """Show what is in the environment NAME (or the end of one, or a label), and how it came about."""
@@ -93,7 +95,7 @@ def show(store: EnvironmentStore, name: str, lock: bool) -> None:
         "used": clock(facts["used"]),
         "size": size(facts["bytes"]),
         "folder": facts["folder"],
-        "packages": ", ".join(record["lock"]),
+        "packages": ", ".join(line for line in record["lock"] if "://" not in line),
     }
     emit(facts, "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value))
 

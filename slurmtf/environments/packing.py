@@ -54,10 +54,8 @@ def pack_of(software: Software, store: EnvironmentStore) -> tuple[Pack | None, s
         return None, ""
     prefix = Path(software.prefix) if software.prefix else Path(software.python).parent.parent
     kind = software.kind or (kind_of(prefix) if os.sep in software.python else "")
-    if kind == "conda":
-        return None, "a conda environment works in its own folder only"
-    if kind != "venv":
-        return None, f"{software.python} belongs to no virtual environment"
+    if not kind:
+        return None, f"{software.python} belongs to no virtual or conda environment"
     series = software.recipe.name if software.recipe else f"{prefix.name}-{_digest([str(prefix)])}"
     name = series if software.recipe else f"{series}-{_digest(_contents(prefix))}"
     return Pack(series, str(prefix), store.layout.pack(name), software.modules), ""

@@ -75,13 +75,17 @@ class Recipe:
         return CREDENTIALS.sub("//", self.image or ", ".join(parts))
 
     def spec(self, root: Path, lock: Iterable[str] = (), wheelhouse: str = "") -> dict[str, Any]:
-        """Return the recipe as the builder reads it; ``lock`` are the versions that an earlier making of it came to."""
-        constraints = [*self.constraints, *lock]
+        """Return the recipe as the builder reads it; ``lock`` is what an earlier making of it came to."""
+        explicit: list[str] = []
+        pinned: list[str] = []
+        for line in lock:
+            (explicit if "://" in line else pinned).append(line)
         return {
             **asdict(self),
             "name": self.name,
             "root": str(root),
-            "constraints": constraints,
+            "constraints": [*self.constraints, *pinned],
+            "explicit": explicit,
             "uv": _uv(),
             "wheelhouse": wheelhouse,
         }

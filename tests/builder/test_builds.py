@@ -13,7 +13,6 @@ from slurmtf.environments import recipe as recipes
 from slurmtf.environments.building import build
 from slurmtf.environments.recipe import Recipe
 from slurmtf.errors import SoftwareError
-from slurmtf.estimator import Environment
 
 from .support import LOCAL, Lab, version_of, write_wheel
 
@@ -115,68 +114,6 @@ def test_a_python_that_is_not_there(lab: Lab) -> None:
     recipe = Recipe(kind="pip", python="python3.99", requirements=("speck",))
     with pytest.raises(SoftwareError, match=r"there is no python3\.99 to make an environment with"):
         build(recipe, lab.store, LOCAL, lab.told.append)
-
-
-MICROMAMBA = """#!/bin/sh
-# Stands in for micromamba, which can't be had here: a folder with a Python, as conda lays it out.
-echo "$@" >> {calls}
-case "$1" in
-list) echo "@EXPLICIT"; echo "file:///channel/noarch/speck-1.0-0.conda#0123"; exit;;
-esac
-while [ "$1" != --prefix ]; do shift; done
-{python} -m venv --without-pip "$2" && rm "$2/pyvenv.cfg" && mkdir "$2/conda-meta"
-{python} -m venv --without-pip "$2"
-"""
-
-
-@pytest.fixture
-def micromamba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The calls of a stand-in for micromamba that is first in PATH."""
-    calls, program = tmp_path / "calls", tmp_path / "bin" / "micromamba"
-    program.parent.mkdir()
-    program.write_text(MICROMAMBA.format(calls=calls, python="python3"))
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
-    return calls
-
-
-def conda(lab: Lab, wish: Environment) -> Path:
-    recipe = recipes.of_packages(wish, LOCAL, lab.wheels)
-    build(recipe, lab.store, LOCAL, lab.told.append)
-    return lab.store.folder(recipe.name)
-
-
-def test_conda_packages_with_pip_packages_after_them(lab: Lab, micromamba: Path) -> None:
-    pip = ["--no-index", f"--find-links {lab.wheels}", "speck"]
-    folder = conda(
-        lab, Environment(conda_packages=["python=3.11", "cudatoolkit"], pip_packages=pip, conda_channels=["bioconda"])
-    )
-    create, listing = micromamba.read_text().splitlines()
-    assert create.startswith("create --yes --prefix ")
-    assert create.endswith(" --channel bioconda python=3.11 cudatoolkit pip")
-    assert listing.endswith("--explicit --md5")
-    assert version_of(folder, "speck") == "1.0"
-    record = lab.store.record(folder.name)
-    assert record["tool"] == "micromamba"
-    assert record["conda_lock"][0] == "@EXPLICIT"
-
-
-def test_a_conda_file_with_pip_inside_goes_to_conda_as_it_is(lab: Lab, micromamba: Path) -> None:
-    text = "name: mine\ndependencies:\n  - python=3.11\n  - pip\n  - pip:\n    - speck\n"
-    (lab.wheels / "environment.yml").write_text(text)
-    folder = conda(lab, Environment(conda_dependencies_file="environment.yml"))
-    file = Path(micromamba.read_text().splitlines()[0].split("--file ")[1])
-    assert file.read_text() == text
-    assert folder.name.startswith("conda-")
-
-
-def test_without_conda_the_reason_names_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MAMBA_EXE", "CONDA_EXE"):
-        monkeypatch.delenv(name, raising=False)
-    programs = ("micromamba", "mamba", "conda")
-    monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if not any(Path(p, n).exists() for n in programs)))
-    with pytest.raises(SoftwareError, match="there is no micromamba, mamba or conda in PATH"):
-        conda(lab, Environment(conda_packages=["python"]))
 
 
 def test_what_is_made_can_be_used_from_a_login_shell_without_activation(lab: Lab) -> None:

@@ -16,7 +16,7 @@ from slurmtf.environments import recipe as recipes
 from slurmtf.environments.store import BESIDE_RUNS
 from slurmtf.runs.garbage import discard, garbage
 
-from .support import Lab, until, version_of, write_wheel
+from .support import Lab, alive, children, until, version_of, write_wheel
 
 PHASES = {"venv": '[ "$1" = venv ]', "install": '[ "$1" = pip ]'}
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and networks of its own need root")
@@ -49,12 +49,6 @@ def started_in(lab: Lab, phase: str, slow_uv: Callable[[str], Path]) -> subproce
     return process
 
 
-def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(child) for child in text.split()]
-
-
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_killed_build_is_not_taken_for_whole(lab: Lab, phase: str, slow_uv: Callable[[str], Path]) -> None:
     process = started_in(lab, phase, slow_uv)
@@ -69,13 +63,6 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, phase: str, slow_uv: Ca
     assert version_of(lab.build("speck"), "speck") == "1.0"
     assert len([name for name in lab.made if name.startswith("pip-")]) == 1
     assert lab.store.leftovers() == []
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
 
 
 def test_what_a_killed_maker_leaves_is_collected_and_what_is_being_made_is_not(

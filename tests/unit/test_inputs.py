@@ -218,11 +218,9 @@ def test_a_pack_is_known_by_what_is_in_the_environment(venv: Path, tmp_path: Pat
     assert path() != first
 
 
-@pytest.mark.parametrize("kind", ["conda", "none", "image"])
+@pytest.mark.parametrize("kind", ["none", "image"])
 def test_what_can_not_be_packed(source: Path, tmp_path: Path, kind: str) -> None:
-    (tmp_path / "env" / "conda-meta").mkdir(parents=True)
     software = {
-        "conda": Software(f"{tmp_path}/env/bin/python", prefix=f"{tmp_path}/env", kind="conda"),
         "none": Software("python3"),
         "image": Software("python3", image="/images/tf.sif", runtime="apptainer"),
     }[kind]

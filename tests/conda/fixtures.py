@@ -1,0 +1,43 @@
+"""A channel and the command that makes environments of it; neither a network nor a conda has a part in it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from . import channel, micromamba
+
+PROGRAM = '#!/bin/sh\nexec {} "$@"\n'
+
+
+@dataclass(frozen=True)
+class Conda:
+    """The program ``micromamba``, and the address of the channel."""
+
+    program: Path
+    channel: str
+
+
+@pytest.fixture(scope="session")
+def made_conda(tmp_path_factory: pytest.TempPathFactory) -> Conda:
+    folder = tmp_path_factory.mktemp("conda")
+    program = folder / "bin" / "micromamba"
+    program.parent.mkdir()
+    command = shlex.join([sys.executable, "-I", micromamba.__file__])
+    program.write_text(PROGRAM.format(command))
+    program.chmod(0o755)
+    return Conda(program, channel.make(folder / "channel"))
+
+
+@pytest.fixture
+def conda(made_conda: Conda, monkeypatch: pytest.MonkeyPatch) -> Conda:
+    """The same, with micromamba first in PATH, and what it has unpacked kept for all tests."""
+    monkeypatch.delenv("MAMBA_EXE", raising=False)
+    monkeypatch.setenv("PATH", str(made_conda.program.parent), prepend=os.pathsep)
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(made_conda.program.parents[1] / "cache"))
+    return made_conda
