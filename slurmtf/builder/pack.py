@@ -11,7 +11,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from typing import Any, Dict, Iterator, Set
+from typing import Any, Dict, Iterator, List, Set
 
 from .claim import Claim
 from .layout import StoreLayout
@@ -21,6 +21,8 @@ from .work import say
 NOTE = "slurmtf-pack.json"
 """First in a pack: where the environment was, and which of its files name that (agent/staging.py has them mended)."""
 WAIT_S = 1.0
+OF_CONDA = ("pkgs", "envs", "conda-bld")
+"""Folders of a conda's own environment, base, that are no part of it: what conda keeps, and all other environments."""
 
 
 def pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
@@ -81,11 +83,16 @@ def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
 def _paths(root: str) -> Iterator[str]:
     """Yield all of a tree; a module before its bytecode, which lies in a folder beside it."""
     for folder, folders, files in os.walk(root):
-        folders.sort()
+        folders[:] = sorted(own(root, folder, folders))
         linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         yield folder
         for name in sorted(linked + files):
             yield os.path.join(folder, name)
+
+
+def own(root: str, folder: str, folders: List[str]) -> List[str]:
+    """Return those folders in one of an environment's that belong to it."""
+    return [name for name in folders if name not in OF_CONDA] if folder == root and "conda-meta" in folders else folders
 
 
 def _inside(link: str, path: str, root: str, prefix: str) -> str:

@@ -12,7 +12,8 @@ import re
 from typing import Any, Dict, Iterator, List, Set, Tuple
 
 SCRIPT_BYTES = 1 << 18
-INTERPRETER = re.compile(rb"""(?:#!|exec' "?)\s*(/[^"\n]*)/bin/python""")
+INTERPRETER = re.compile(rb"""^(?:#!|'''exec' "?) *(/[^"\n]*)/bin/python""", re.MULTILINE)
+"""Of the first line, or of the second, where the kernel would find the first too long (pip's and conda's scripts)."""
 
 
 def mentions(prefix: str) -> Dict[str, Any]:
@@ -50,7 +51,7 @@ def _scripts(root: str) -> Iterator[Tuple[str, bytes]]:
 
 def _called(root: str, scripts: Any) -> Set[str]:
     """Return the names by which scripts call the environment: who made it may have come to it by another link."""
-    found: List[bytes] = [match.group(1) for match in map(INTERPRETER.match, scripts) if match]
+    found: List[bytes] = [match.group(1) for match in map(INTERPRETER.search, scripts) if match]
     return {name for name in map(os.fsdecode, set(found)) if os.path.realpath(name) == root}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from slurmtf.builder.pack import own
 from slurmtf.environments.existing import kind_of
 from slurmtf.environments.software import Software
 from slurmtf.environments.store import EnvironmentStore
@@ -71,7 +72,7 @@ def _digest(parts: Iterable[str]) -> str:
 def _contents(prefix: Path) -> Iterator[str]:
     """Yield what tells one content of an environment from another. Bytecode comes and goes by itself."""
     for folder, folders, files in os.walk(prefix):
-        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        folders[:] = sorted(name for name in own(str(prefix), folder, folders) if name != "__pycache__")
         for name in sorted(files):
             found = os.lstat(f"{folder}/{name}")
             yield f"{folder}/{name} {found.st_size} {found.st_mtime_ns}"

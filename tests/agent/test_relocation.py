@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,7 @@ from slurmtf.agent import relocation
 from slurmtf.builder.prefixes import mentions
 from slurmtf.environments import EnvironmentStore, Software
 from slurmtf.environments.building import make_pack
-from slurmtf.environments.packing import pack_of
+from slurmtf.environments.packing import Pack, pack_of
 from slurmtf.sites import load
 from tests.conda.channel import CRAMPED
 from tests.conda.fixtures import Conda
@@ -37,23 +37,24 @@ with open("outputs/facts.json", "w") as file:
 def environment(made_conda: Conda, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A conda environment, known by a link too, with a script that pip has made when it was called by that."""
     folder = tmp_path_factory.mktemp("envs")
-    make(made_conda, folder / "tf", "python", "speck <2", "paths")
+    made_conda.create(folder / "tf", "python", "speck <2", "paths")
     (folder / "link").symlink_to("tf")
     tool = folder / "tf" / "bin" / "tool"
-    tool.write_text(f"#!{folder}/link/bin/python3\nimport sys\nprint(sys.prefix)\n")
+    through_sh = f"#!/bin/sh\n'''exec' \"{folder}/link/bin/python3\" \"$0\" \"$@\"\n' '''\n"
+    tool.write_text(f"{through_sh}import sys\nprint(sys.prefix)\n")
     tool.chmod(0o755)
     return folder / "tf"
 
 
-def make(conda: Conda, prefix: Path, *packages: str) -> None:
-    command = [conda.program, "create", "--yes", "--prefix", prefix, "--channel", conda.channel, *packages]
-    subprocess.run(command, check=True, env={**os.environ, "CONDA_PKGS_DIRS": str(conda.program.parents[1] / "cache")})
+def pack_in(store: EnvironmentStore, prefix: Path) -> Pack:
+    pack, reason = pack_of(Software(f"{prefix}/bin/python", prefix=str(prefix), kind="conda"), store)
+    assert pack is not None, reason
+    return pack
 
 
 def staged(prefix: Path, job: Job, disk: Path) -> Job:
     store = EnvironmentStore(prefix.parent / "store")
-    pack, reason = pack_of(Software(f"{prefix}/bin/python", prefix=str(prefix), kind="conda"), store)
-    assert pack is not None, reason
+    pack = pack_in(store, prefix)
     make_pack(pack, store, load("local"), print)
     job.change_plan(stage__prefix=pack.prefix, stage__pack=pack.path, stage__where="node-local", stage__local=str(disk))
     job.python = f"{prefix}/bin/python"
@@ -84,7 +85,7 @@ def test_without_room_for_the_new_name_it_is_used_from_where_it_is(
     job: Maker, made_conda: Conda, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     prefix = tmp_path_factory.mktemp("tight") / "tf"
-    make(made_conda, prefix, "python", "cramped")
+    made_conda.create(prefix, "python", "cramped")
     disk = tmp_path / ("d" * CRAMPED)
     one = staged(prefix, job("import sys; open('outputs/prefix', 'w').write(sys.prefix)"), disk)
     assert one.run() == 0, one.log()
@@ -93,6 +94,21 @@ def test_without_room_for_the_new_name_it_is_used_from_where_it_is(
     (warning,) = event["warnings"]
     assert f"bin/cramped has room for a folder's name of {CRAMPED} bytes" in warning
     assert warning.startswith("environment: used from the shared file system, for its pack ")
+
+
+def test_base_is_packed_without_the_other_environments(environment: Path, tmp_path: Path) -> None:
+    store = EnvironmentStore(tmp_path / "store")
+    before = pack_in(store, environment)
+    for name in ("pkgs", "envs"):
+        (environment / name).mkdir()
+        (environment / name / "large").touch()
+    assert pack_in(store, environment) == before
+    make_pack(before, store, load("local"), print)
+    with tarfile.open(before.path) as archive:
+        assert [name for name in archive.getnames() if name.endswith("large")] == []
+    for name in ("pkgs", "envs"):
+        (environment / name / "large").unlink()
+        (environment / name).rmdir()
 
 
 def test_what_is_listed_names_the_folder(environment: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,15 @@ class Conda:
     program: Path
     channel: str
 
+    @property
+    def cache(self) -> Path:
+        """Where it keeps what it has unpacked."""
+        return self.program.parents[1] / "cache"
+
+    def create(self, prefix: Path, *packages: str) -> None:
+        command = [str(self.program), "create", "--yes", "--prefix", str(prefix), "--channel", self.channel, *packages]
+        subprocess.run(command, check=True, env={**os.environ, "CONDA_PKGS_DIRS": str(self.cache)})
+
 
 @pytest.fixture(scope="session")
 def made_conda(tmp_path_factory: pytest.TempPathFactory) -> Conda:
@@ -39,5 +49,5 @@ def conda(made_conda: Conda, monkeypatch: pytest.MonkeyPatch) -> Conda:
     """The same, with micromamba first in PATH, and what it has unpacked kept for all tests."""
     monkeypatch.delenv("MAMBA_EXE", raising=False)
     monkeypatch.setenv("PATH", str(made_conda.program.parent), prepend=os.pathsep)
-    monkeypatch.setenv("CONDA_PKGS_DIRS", str(made_conda.program.parents[1] / "cache"))
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(made_conda.cache))
     return made_conda

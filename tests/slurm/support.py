@@ -167,6 +167,11 @@ def journal(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for line in Path(run.layout.journal).read_text().splitlines()]
 
 
+def staged(run: Run) -> dict[str, dict[str, Any]]:
+    """What the journal tells of what each node was brought."""
+    return {event["host"]: event for event in journal(run) if event["event"] == "staged"}
+
+
 def call(*argv: str | Path, **options: Any) -> str:
     """What a Slurm command says."""
     text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "timeout": SECONDS, **options}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from slurmtf import Environment, Run, RunStatus, Site
+from slurmtf import Run, RunStatus, Site
 from slurmtf.archives import archive
 from slurmtf.environments import EnvironmentStore
 from slurmtf.errors import RefusedError
@@ -187,19 +186,6 @@ def test_two_nodes_that_make_the_same_at_once(lab: Lab, wheels: Path) -> None:
     assert said.count("made pip-") == 1, said
     assert store.names() == [recipe.name]
     assert len(maker.made) == 1
-
-
-def test_a_conda_environment_is_activated(lab: Lab, tmp_path: Path) -> None:
-    prefix = tmp_path / "envs" / "tf"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
-    (prefix / "conda-meta").mkdir()
-    hook = prefix / "etc" / "conda" / "activate.d" / "libs.sh"
-    hook.parent.mkdir(parents=True)
-    hook.write_text("export FROM_THE_HOOK=$CONDA_PREFIX\n")
-    tells = "import os; print(os.environ['CONDA_PREFIX'], os.environ['FROM_THE_HOOK'], os.environ['PATH'].split(os.pathsep)[0])"
-    run = lab.submit(tells, environment_definition=Environment(conda=str(prefix)))
-    assert ended(run)[0].status is RunStatus.COMPLETED
-    assert log(run).split() == [str(prefix), str(prefix), str(prefix / "bin")]
 
 
 def test_the_script_that_makes_an_environment_can_be_submitted_by_hand(lab: Lab, wheels: Path) -> None:

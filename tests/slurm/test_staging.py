@@ -18,7 +18,7 @@ from tests.builder.support import write_wheel
 from tests.cluster import Cluster
 from tests.cluster.machine import Machine
 
-from .support import WAIT, Lab, call, ended, here, job_of, journal, log, until
+from .support import WAIT, Lab, call, ended, here, job_of, journal, log, staged, until
 
 pytestmark = pytest.mark.slurm
 
@@ -63,11 +63,6 @@ def wheels(tmp_path: Path) -> list[str]:
 def inside(disks: Path) -> list[str]:
     """What of ours is on the nodes' disks."""
     return sorted(str(path.relative_to(disks)) for path in disks.glob("*/slurmtf-*/*/*"))
-
-
-def staged(run: Run) -> dict[str, dict[str, Any]]:
-    """What the journal tells of each node."""
-    return {event["host"]: event for event in journal(run) if event["event"] == "staged"}
 
 
 def test_two_nodes_of_two_tasks(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
