@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import re
+import textwrap
 from typing import Any, Dict, List
 
 from . import pip
@@ -11,7 +12,7 @@ from .work import BuildError, StepError, Work, find
 
 PROGRAMS = ("micromamba", "mamba", "conda")
 UNSOLVED = re.compile(
-    r"(?:Could not solve for environment specs\n\s*|Encountered problems while solving:\n"
+    r"(?:Could not solve for environment specs\n|Encountered problems while solving:\n"
     r"|PackagesNotFoundError: |UnsatisfiableError: )(.*)",
     re.DOTALL,
 )
@@ -93,6 +94,7 @@ def _explained(err: StepError) -> BuildError:
     if not match:
         return pip.explained(err)
     lines = [line for line in match.group(1).splitlines() if line.strip() and "Could not solve for" not in line]
+    lines = textwrap.dedent("\n".join(lines)).splitlines()
     reason = "\n".join(lines[:REASON_LINES] + ["..."] * (len(lines) > REASON_LINES))
     if MISSING.search(reason):
         what, remedy = "does not exist in these channels", "is it spelled rightly, and in which channel is it? (conda_channels)"

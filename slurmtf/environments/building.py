@@ -129,11 +129,13 @@ def _run(
         errors="replace",
         env={**os.environ, **secrets},
     ) as process:
-        lines = []
+        lines: list[str] = []
+        last_words = False
         try:
             for line in process.stdout or ():
                 lines.append(line.rstrip("\n"))
-                if not line.startswith(OWN_WORDS):
+                last_words = last_words or line.startswith(OWN_WORDS)
+                if not last_words:
                     tell(lines[-1])
         except BaseException:
             process.terminate()

@@ -130,6 +130,9 @@ def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
     lines = problem.what.splitlines()
     assert lines[0] == "can't be made: the packages do not go together:"
     assert len(lines) < 12
+    assert lines[1] == "The following packages are incompatible"
+    assert lines[2].startswith("├─ ")
+    assert not any("incompatible" in line for line in lab.told), "it is told once"
     assert any("speck >=2" in line for line in lines)
     assert any("speck <2" in line for line in lines)
 
