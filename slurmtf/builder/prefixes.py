@@ -9,7 +9,7 @@ import glob
 import json
 import os
 import re
-from typing import Any, Dict, Iterator, List, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
 
 SCRIPT_BYTES = 1 << 18
 INTERPRETER = re.compile(rb"""^(?:#!|'''exec' "?) *(/[^"\n]*)/bin/python""", re.MULTILINE)
@@ -25,7 +25,8 @@ def mentions(prefix: str) -> Dict[str, Any]:
     texts = [path for path, data in scripts.items() if path not in noted and _has(data, names)]
     programs = {}
     for path, (mode, room) in noted.items():
-        if _has(_read(os.path.join(root, path)), names):
+        place = os.path.join(root, path)
+        if os.path.realpath(place) == place and _has(_read(place), names):  # else it would be mended outside of the copy
             if mode == "binary":
                 programs[path] = room
             else:
@@ -49,7 +50,7 @@ def _scripts(root: str) -> Iterator[Tuple[str, bytes]]:
                 yield os.path.join("bin", entry.name), data
 
 
-def _called(root: str, scripts: Any) -> Set[str]:
+def _called(root: str, scripts: Iterable[bytes]) -> Set[str]:
     """Return the names by which scripts call the environment: who made it may have come to it by another link."""
     found: List[bytes] = [match.group(1) for match in map(INTERPRETER.search, scripts) if match]
     return {name for name in map(os.fsdecode, set(found)) if os.path.realpath(name) == root}
