@@ -49,10 +49,14 @@ def write_spec(
     recipe: Recipe, store: EnvironmentStore, lock: Iterable[str] = (), wheelhouse: str = "", pack: Pack | None = None
 ) -> str:
     """Write down what shall be made, for the builder, and return the file's path."""
-    path = store.layout.spec(recipe.name)
+    return _written(store, {**recipe.spec(store.root, lock, wheelhouse), **(pack.spec() if pack else {})})
+
+
+def _written(store: EnvironmentStore, spec: Mapping[str, object]) -> str:
+    path = store.layout.spec(str(spec["name"]))
     with writing(store.root, ANOTHER_STORE):
         store.layout.prepare()
-        write_json(path, {**recipe.spec(store.root, lock, wheelhouse), **(pack.spec() if pack else {})})
+        write_json(path, spec)
     return path
 
 
@@ -73,18 +77,16 @@ def build_horovod(python: str, requirement: str, install: bool, store: Environme
     name = f"horovod-{hashlib.sha256(python.encode()).hexdigest()[:DIGEST_DIGITS]}"
     variables = {name: value for name, value in os.environ.items() if name.startswith("HOROVOD_")}
     recipe = Recipe(kind="horovod", python=python, horovod=requirement, variables=variables)
-    path = store.layout.spec(name)
-    with writing(store.root, ANOTHER_STORE):
-        store.layout.prepare()
-        write_json(path, {**recipe.spec(store.root), "name": name, "install": install})
+    path = _written(store, {**recipe.spec(store.root), "name": name, "install": install})
     lines = _run(["horovod", path], name, (), store, None, tell, {})
     return lines[-1]
 
 
-def fetch(recipe: Recipe, store: EnvironmentStore, site: Site, tell: Tell) -> str:
+def fetch(recipe: Recipe, store: EnvironmentStore, site: Site, tell: Tell, lock: Iterable[str] = ()) -> str:
     """Bring the packages into the store, for a job on nodes without a network. Returns their folder. Raises SoftwareError."""
-    spec = write_spec(recipe, store)
-    _run(["fetch", spec], recipe.name, recipe.modules, store, site, tell, {})
+    name = f"{recipe.name}.fetch"
+    spec = _written(store, {**recipe.spec(store.root, lock), "name": name, "environment": recipe.name})
+    _run(["fetch", spec], name, recipe.modules, store, site, tell, {})
     return store.layout.download(recipe.name)
 
 
@@ -97,10 +99,7 @@ def make_pack(pack: Pack, store: EnvironmentStore, site: Site, tell: Tell) -> No
         return
     Path(pack.path).unlink(missing_ok=True)
     name = f"{pack.name}.pack"
-    path = store.layout.spec(name)
-    with writing(store.root, ANOTHER_STORE):
-        store.layout.prepare()
-        write_json(path, {**pack.spec(), "name": name, "root": str(store.root)})
+    path = _written(store, {**pack.spec(), "name": name, "root": str(store.root)})
     python = str(Path(pack.prefix, "bin", "python"))
     _run(["pack", path], name, pack.modules, store, site, tell, {}, python)
     for old in pack.superseded():

@@ -111,7 +111,8 @@ class EnvironmentStore:
         for folder in (self.layout.packs, self.layout.specs, self.layout.failures, self.layout.jobs, self.layout.logs):
             for path in Path(folder).glob(f"{name}.*"):
                 path.unlink(missing_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
+        for made in (Path(self.layout.download(name)), target):
+            shutil.rmtree(made, ignore_errors=True)
 
     def leftovers(self) -> list[Path]:
         """Return what makers have left behind that were killed: no environment links to it, and nobody makes it."""
