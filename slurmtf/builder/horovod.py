@@ -174,7 +174,7 @@ class _Build:
             "PYTHONPATH": tools,
             "PATH": os.pathsep.join([os.path.join(tools, "bin"), os.environ["PATH"]]),
         }
-        unisolated = ["--no-deps", "--no-build-isolation", "--no-cache-dir"]
+        unisolated = ["--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir"]
         command = [self._python, "-m", "pip", "wheel", *unisolated, "-w", wheels, source]
         try:
             self._work.run("compiling Horovod, 2 to 10 minutes", command, **dict(variables, **options))

@@ -102,8 +102,6 @@ def make_pack(pack: Pack, store: EnvironmentStore, site: Site, tell: Tell) -> No
     path = _written(store, {**pack.spec(), "name": name, "root": str(store.root)})
     python = str(Path(pack.prefix, "bin", "python"))
     _run(["pack", path], name, pack.modules, store, site, tell, {}, python)
-    for old in pack.superseded():
-        old.unlink(missing_ok=True)
 
 
 def _run(

@@ -121,6 +121,12 @@ class EnvironmentStore:
         found = [path for path in made.iterdir() if path.resolve() not in linked] if made.is_dir() else []
         return [path for path in found if not self._is_claimed(path.name)]
 
+    def needless_downloads(self) -> list[Path]:
+        """Return what was fetched for environments that are there by now, or that could not be made of it."""
+        folder = Path(self.layout.downloads)
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        return [path for path in found if self.record(path.name) or self.failure(path.name)]
+
     def _is_claimed(self, left: str) -> bool:
         claims = Path(self.layout.claims).glob("*")
         return any(left.startswith(f"{claim.name}-") and Claim(str(claim)).alive() for claim in claims)
