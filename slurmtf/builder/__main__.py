@@ -82,7 +82,7 @@ def _make(layout: StoreLayout, spec: Dict[str, Any], claim: Claim) -> None:
     """Make it in a folder of its own; the link that makes it known comes last, and at once."""
     _sweep(layout, spec["name"])
     work = Work(layout, spec["name"], claim)
-    work.forget()
+    work.clear_log()
     began = time.monotonic()
     try:
         found = MAKERS[spec["kind"]](work, spec)
@@ -133,7 +133,7 @@ def fetch(layout: StoreLayout, spec: Dict[str, Any]) -> None:
 def _fetch(layout: StoreLayout, spec: Dict[str, Any], folder: str, claim: Claim) -> None:
     _sweep(layout, spec["name"])
     work = Work(layout, spec["name"], claim)
-    work.forget()
+    work.clear_log()
     partial = work.folder + ".wheels"
     os.mkdir(partial, 0o700)
     try:

@@ -190,7 +190,7 @@ def fetch(work: Work, python: str, requirement: str, folder: str) -> None:
     """Bring the sources into a folder, and what builds them. ``python`` is given that, too: pip needs it to fetch sources."""
     tools, pip = os.path.join(folder, FETCHED_TOOLS), [python, "-m", "pip"]
     work.run("fetching Horovod's build tools", [*pip, "wheel", "--no-deps", "-w", tools, *TOOLS])
-    work.run("installing them", [*pip, "install", "--no-index", "--no-deps", *wheels_in(tools)])
+    work.run("installing Horovod's build tools", [*pip, "install", "--no-index", "--no-deps", *wheels_in(tools)])
     _fetch_source(work, python, wanted(requirement), folder)
 
 

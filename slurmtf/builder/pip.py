@@ -21,7 +21,7 @@ MEANINGS = (
     (r"ensurepip is not|No module named '?(venv|ensurepip)", "this Python can't make virtual environments",
      "install python3-venv, or name another Python"),
     (r"error: command '?\S*(gcc|g\+\+|cc)|unable to execute|CMake Error|Failed to build|failed building wheel|"
-     r"metadata-generation-failed",
+     r"Collecting [^\n]+\n(?:(?!\s*(?:Collecting |Building wheel))[^\n]*\n)*?[^\n]*subprocess-exited-with-error",
      "a package has no ready-made wheel here and could not be compiled", "load a compiler (modules), or take another version"),
 )  # fmt: skip
 """What installers print, what it means, and what to do."""

@@ -128,7 +128,7 @@ class Work:
         for claim in self._claims:
             claim.beat()
 
-    def forget(self) -> None:
+    def clear_log(self) -> None:
         """Remove the log of an earlier try."""
         with contextlib.suppress(FileNotFoundError):
             os.remove(self._log)

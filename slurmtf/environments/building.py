@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from slurmtf.sites import Site
 Tell = Callable[[str], None]
 DIGEST_DIGITS = 12
 ANOTHER_STORE = "another folder for environments (the profile's environments.folder, $SLURMTF_ENVIRONMENTS)"
+FETCHING = ".fetch"
 OWN_WORDS = "slurmtf: "
 """How the builder's last words begin, which its failure record has too."""
 
@@ -84,7 +86,12 @@ def build_horovod(python: str, requirement: str, install: bool, store: Environme
 
 def fetch(recipe: Recipe, store: EnvironmentStore, site: Site, tell: Tell, lock: Iterable[str] = ()) -> str:
     """Bring the packages into the store, for a job on nodes without a network. Returns their folder. Raises SoftwareError."""
-    name = f"{recipe.name}.fetch"
+    if site.arch not in (None, platform.machine()):
+        what = f"can't be fetched: this machine is {platform.machine()}, and the site's nodes are {site.arch}"
+        raise SoftwareError(
+            Problem(recipe.name, what, "submit from a machine of their kind, or use an image or software of the site")
+        )
+    name = f"{recipe.name}{FETCHING}"
     spec = _written(store, {**recipe.spec(store.root, lock), "name": name, "environment": recipe.name})
     _run(["fetch", spec], name, recipe.modules, store, site, tell, {})
     return store.layout.download(recipe.name)
@@ -143,6 +150,7 @@ def _run(
 def _problem(name: str, store: EnvironmentStore, lines: list[str]) -> Problem:
     """Return why something could not be made; ``lines`` is what its maker said, should it not have come to a reason."""
     failure = store.failure(name)
+    name = name.removesuffix(FETCHING)
     if failure is None:
         return Problem(name, "can't be made: " + ("\n".join(lines[-5:]) or "its maker was killed"), "try again")
     return Problem(

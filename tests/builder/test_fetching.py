@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from slurmtf.builder.pip import explained
+from slurmtf.builder.work import StepError
 from slurmtf.environments import recipe as recipes
+from slurmtf.environments.building import fetch
 from slurmtf.errors import SoftwareError
 
-from .support import UNCONNECTED, Lab, until, version_of, write_sources, write_wheel
+from .support import LOCAL, UNCONNECTED, Lab, until, version_of, write_sources, write_wheel
 
 
 def made(lab: Lab, *packages: str) -> Path:
@@ -71,9 +75,24 @@ def test_sources_that_can_not_be_compiled_are_refused_at_once(lab: Lab) -> None:
     assert (lab.made, list(Path(lab.store.layout.downloads).iterdir())) == ([], [])
 
 
+def test_sources_whose_needs_can_not_be_told_are_named() -> None:
+    printed = (
+        "Collecting six==1.17.0\n  Downloading six-1.17.0-py2.py3-none-any.whl\nCollecting mysqlclient==2.2.4\n"
+        "  Getting requirements to build wheel: started\n  error: subprocess-exited-with-error\n"
+    )
+    why = explained(StepError("fetching", 1, printed)).what
+    assert why == "a package has no ready-made wheel here and could not be compiled (Collecting mysqlclient==2.2.4)"
+
+
 def test_a_package_that_can_not_be_had_is_refused_at_once(lab: Lab) -> None:
     with pytest.raises(SoftwareError, match=r"a package, or that version of it, does not exist \(.*specck"):
         lab.fetch("speck", "specck")
+
+
+def test_packages_for_another_processor_are_refused(lab: Lab) -> None:
+    with pytest.raises(SoftwareError, match="can't be fetched: this machine is .*, and the site's nodes are sparc64"):
+        fetch(lab.recipe("speck"), lab.store, replace(LOCAL, arch="sparc64"), lab.told.append)
+    assert not lab.root.exists()
 
 
 def test_fetched_packages_that_were_removed_before_the_job_started(lab: Lab) -> None:
