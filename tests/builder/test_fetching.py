@@ -90,7 +90,7 @@ def test_a_package_that_can_not_be_had_is_refused_at_once(lab: Lab) -> None:
 
 
 def test_packages_for_another_processor_are_refused(lab: Lab) -> None:
-    with pytest.raises(SoftwareError, match="can't be fetched: this machine is .*, and the site's nodes are sparc64"):
+    with pytest.raises(SoftwareError, match=r"can't be fetched: this machine is .*, and the site's nodes are sparc64"):
         fetch(lab.recipe("speck"), lab.store, replace(LOCAL, arch="sparc64"), lab.told.append)
     assert not lab.root.exists()
 
