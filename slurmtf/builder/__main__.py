@@ -17,11 +17,10 @@ from . import conda, horovod, image, pack, pip
 from .check import check
 from .claim import Claim
 from .layout import RECORD, StoreLayout
-from .work import BuildError, Failure, Work, say, write
+from .work import BuildError, Failure, Work, once, say, write
 
 MAKERS = {"pip": pip.make, "conda": conda.make, "image": image.make}
 USAGE = "usage: builder.pyz build SPEC [CHECK] | builder.pyz fetch SPEC | builder.pyz horovod SPEC | builder.pyz pack SPEC"
-WAIT_S = 1.0
 MORE_TIME = "give such jobs more time (the profile's environments.job), or make it on the login node: slurmtf env build"
 
 
@@ -74,30 +73,19 @@ def build_and_pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
 
 
 def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:
-    """Make an environment, unless it is there; when somebody else makes it, wait."""
-    claim = Claim(layout.claim(spec["name"]))
-    told = False
-    while not layout.is_whole(spec["name"]):
-        if claim.take():
-            try:
-                if not layout.is_whole(spec["name"]):
-                    _make(layout, spec, claim)
-            finally:
-                claim.release()
-            return
-        holder = claim.holder() or {}
-        if not told and holder:
-            say("waiting: process {pid} on {host} makes {name} already".format(name=spec["name"], **holder))
-            told = True
-        time.sleep(WAIT_S)
+    """Make an environment, unless it is there. What was fetched for it is needed no more then."""
+    name = spec["name"]
+    claim = Claim(layout.claim(name))
+    once(claim, name, lambda: layout.is_whole(name), lambda: _make(layout, spec, claim))
+    if spec["wheelhouse"]:
+        shutil.rmtree(spec["wheelhouse"], ignore_errors=True)
 
 
 def _make(layout: StoreLayout, spec: Dict[str, Any], claim: Claim) -> None:
     """Make it in a folder of its own; the link that makes it known comes last, and at once."""
     _sweep(layout, spec["name"])
     work = Work(layout, spec["name"], claim)
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(layout.log(spec["name"]))
+    work.clear_log()
     began = time.monotonic()
     try:
         found = MAKERS[spec["kind"]](work, spec)
@@ -137,37 +125,38 @@ def _sweep(layout: StoreLayout, name: str) -> None:
 
 
 def fetch(layout: StoreLayout, spec: Dict[str, Any]) -> None:
-    """Bring the packages of a spec into the store, for a job on nodes that have no network."""
-    folder = layout.download(spec["name"])
-    if os.path.isdir(folder):
-        return
-    claim = Claim(layout.claim(spec["name"] + ".fetch"))
-    while not os.path.isdir(folder):
-        if not claim.take():
-            time.sleep(WAIT_S)
-            continue
-        partial = "{}.partial-{}".format(folder, os.urandom(4).hex())
-        os.mkdir(partial, 0o700)
-        try:
-            pip.download(Work(layout, spec["name"], claim), spec, partial)
-            os.rename(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-            claim.release()
+    """Bring the packages of an environment into the store, for a job on nodes that have no network."""
+    name, environment = spec["name"], spec["environment"]
+    folder, claim = layout.download(environment), Claim(layout.claim(spec["name"]))
+    once(
+        claim, name, lambda: os.path.isdir(folder) or layout.is_whole(environment), lambda: _fetch(layout, spec, folder, claim)
+    )
+
+
+def _fetch(layout: StoreLayout, spec: Dict[str, Any], folder: str, claim: Claim) -> None:
+    _sweep(layout, spec["name"])
+    work = Work(layout, spec["name"], claim)
+    work.clear_log()
+    partial = work.folder + ".wheels"
+    os.mkdir(partial, 0o700)
+    try:
+        pip.download(work, spec, partial)
+        os.rename(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        work.discard()
 
 
 def compile_horovod(layout: StoreLayout, spec: Dict[str, Any]) -> None:
     """Compile Horovod for an environment that is there, and install it where that is wished."""
     claim = Claim(layout.claim(spec["name"]))
-    while not claim.take():
-        time.sleep(WAIT_S)
-    work = Work(layout, spec["name"], claim)
-    try:
-        installer = pip.Installer(work, spec, spec["python"])
-        found = horovod.install(work, spec, installer)["horovod"] if spec["install"] else horovod.wheel(work, spec, installer)
-        say(found["wheel"])
-    finally:
-        claim.release()
+    once(claim, "Horovod for it", lambda: False, lambda: _compile_horovod(Work(layout, spec["name"], claim), spec))
+
+
+def _compile_horovod(work: Work, spec: Dict[str, Any]) -> None:
+    installer = pip.Installer(work, spec, spec["python"])
+    found = horovod.install(work, spec, installer)["horovod"] if spec["install"] else horovod.wheel(work, spec, installer)
+    say(found["wheel"])
 
 
 def _fail(layout: StoreLayout, name: str, err: Exception) -> int:

@@ -15,7 +15,8 @@ import subprocess
 import sysconfig
 from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
-from .work import BuildError, StepError, Work, find
+from .claim import Claim
+from .work import BuildError, StepError, Work, find, once, wheels_in
 
 if TYPE_CHECKING:
     from .pip import Installer
@@ -24,6 +25,10 @@ RELEASE = "0.28.1"
 NAME = re.compile(r"horovod(\[[\w,-]*\])?", re.IGNORECASE)
 TOOLS = ("pip", "setuptools<82", "wheel", "packaging", "cmake<4")
 """What a build needs beside TensorFlow and a compiler; it is kept out of the environment."""
+NEEDS = ("cloudpickle", "psutil", "pyyaml", "packaging")
+"""What Horovod imports."""
+FETCHED_TOOLS = "tools"
+"""The folder of the tools, beside the packages that were fetched."""
 XLA_SOURCE = "horovod/tensorflow/xla_mpi_ops.cc"
 XLA_GUARD = "#if TENSORFLOW_VERSION >= 2006000000\n"
 WITHOUT_XLA = (2, 19)
@@ -51,8 +56,8 @@ def wanted(requirement: str) -> str:
 
 
 def needs(spec: Dict[str, Any]) -> List[str]:
-    """Return what else must be there for Horovod on a machine without a network."""
-    return [*TOOLS, "cloudpickle", "psutil", "pyyaml", "packaging"] if spec["horovod"] else []
+    """Return what else must be installed for Horovod where no installer can look for it."""
+    return [*NEEDS] if spec["horovod"] else []
 
 
 def install(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[str, Any]:
@@ -78,12 +83,18 @@ def wheel(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[str,
     facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items())]
     key = hashlib.sha256(json.dumps(facts).encode("utf-8")).hexdigest()[:12]
     folder = os.path.join(work.layout.wheels, "horovod-{}-{}-{}".format(release, local, key))
-    path = _kept(folder) or _Build(work, spec, installer.python).wheel(release, local, tensorflow, folder, options, bool(mpi))
-    return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": path}
+    claim = Claim(work.layout.claim(os.path.basename(folder)))
+
+    def make() -> None:
+        with work.holding(claim):
+            _Build(work, spec, installer.python).wheel(release, local, tensorflow, folder, options, bool(mpi))
+
+    once(claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_kept(folder)), make, work.beat)
+    return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": _kept(folder)}
 
 
 def _kept(folder: str) -> str:
-    return next(iter(sorted(glob.glob(os.path.join(glob.escape(folder), "*.whl")))), "")
+    return next(iter(wheels_in(folder)), "")
 
 
 def mpi_version() -> str:
@@ -116,7 +127,7 @@ class _Build:
         self._python = python
         self._scratch = os.path.join(work.layout.made, os.path.basename(work.folder) + ".horovod")
 
-    def wheel(self, release: str, local: str, tensorflow: str, folder: str, options: Dict[str, str], mpi: bool) -> str:
+    def wheel(self, release: str, local: str, tensorflow: str, folder: str, options: Dict[str, str], mpi: bool) -> None:
         """Build the wheel and keep it. Raises BuildError with the reason in one sentence."""
         if not find("g++") and not find(os.environ.get("CXX", "")):
             raise BuildError(
@@ -128,27 +139,28 @@ class _Build:
             source = self._source(release, tools)
             if _version(tensorflow) >= WITHOUT_XLA and "HOROVOD_GPU_OPERATIONS" not in options:
                 leave_xla_out(source)
-            return self._compile(source, tools, local, folder, options, mpi)
+            self._compile(source, tools, local, folder, options, mpi)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _tools(self) -> str:
         """Bring the build tools together in a folder, outside of the environment."""
-        from .pip import Installer
+        from .pip import Installer, fetched
 
-        folder = os.path.join(self._scratch, "tools")
-        Installer(self._work, self._spec).install("fetching Horovod's build tools", ["--target", folder, *TOOLS])
+        folder, wheelhouse = os.path.join(self._scratch, "tools"), self._spec["wheelhouse"]
+        tools = fetched(os.path.join(wheelhouse, FETCHED_TOOLS)) if wheelhouse else TOOLS
+        Installer(self._work, self._spec).install("installing Horovod's build tools", ["--target", folder, *tools])
         return folder
 
     def _source(self, release: str, tools: str) -> str:
         given = glob.glob(os.path.join(glob.escape(self._spec["wheelhouse"] or os.devnull), "horovod-*.tar.gz"))
         if not given:
-            fetch(self._work, self._python, "horovod=={}".format(release), self._scratch, tools)
+            _fetch_source(self._work, self._python, release, self._scratch, PYTHONPATH=tools)
         archive = next(iter(given or glob.glob(os.path.join(glob.escape(self._scratch), "horovod-*.tar.gz"))))
         shutil.unpack_archive(archive, self._scratch)
         return os.path.join(self._scratch, "horovod-{}".format(release))
 
-    def _compile(self, source: str, tools: str, local: str, folder: str, options: Dict[str, str], mpi: bool) -> str:
+    def _compile(self, source: str, tools: str, local: str, folder: str, options: Dict[str, str], mpi: bool) -> None:
         """Compile. TensorFlow must be seen (no build isolation); Horovod itself would start eight compilers of 1.7 GB each."""
         wheels = os.path.join(self._scratch, "wheels")
         variables = {
@@ -162,7 +174,7 @@ class _Build:
             "PYTHONPATH": tools,
             "PATH": os.pathsep.join([os.path.join(tools, "bin"), os.environ["PATH"]]),
         }
-        unisolated = ["--no-deps", "--no-build-isolation", "--no-cache-dir"]
+        unisolated = ["--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir"]
         command = [self._python, "-m", "pip", "wheel", *unisolated, "-w", wheels, source]
         try:
             self._work.run("compiling Horovod, 2 to 10 minutes", command, **dict(variables, **options))
@@ -171,26 +183,21 @@ class _Build:
             raise BuildError("Horovod can't be compiled for this TensorFlow: {}".format(reason(err.output)), remedy)
         built = _kept(wheels)
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        kept = os.path.join(folder, os.path.basename(built))
-        os.replace(built, kept)
-        return kept
+        os.replace(built, os.path.join(folder, os.path.basename(built)))
 
 
-def fetch(work: Work, python: str, requirement: str, folder: str, tools: str = "") -> None:
-    """Fetch the sources."""
-    command = [
-        python,
-        "-m",
-        "pip",
-        "download",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-binary=:all:",
-        "-d",
-        folder,
-        requirement,
-    ]
-    work.run("fetching Horovod's sources", command, **({"PYTHONPATH": tools} if tools else {}))
+def fetch(work: Work, python: str, requirement: str, folder: str) -> None:
+    """Bring the sources into a folder, and what builds them. ``python`` is given that, too: pip needs it to fetch sources."""
+    tools, pip = os.path.join(folder, FETCHED_TOOLS), [python, "-m", "pip"]
+    work.run("fetching Horovod's build tools", [*pip, "wheel", "--no-deps", "-w", tools, *TOOLS])
+    work.run("installing Horovod's build tools", [*pip, "install", "--no-index", "--no-deps", *wheels_in(tools)])
+    _fetch_source(work, python, wanted(requirement), folder)
+
+
+def _fetch_source(work: Work, python: str, release: str, folder: str, **variables: str) -> None:
+    """Fetch the sources. pip runs their setup.py for it, with the tools that ``python`` has or ``variables`` name."""
+    sources = ["--no-deps", "--no-build-isolation", "--no-binary=:all:", "-d", folder, "horovod==" + release]
+    work.run("fetching Horovod's sources", [python, "-m", "pip", "download", *sources], **variables)
 
 
 def leave_xla_out(source: str) -> None:

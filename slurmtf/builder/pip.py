@@ -6,7 +6,7 @@ import re
 from typing import Any, Dict, List, Sequence, Tuple
 
 from . import horovod
-from .work import BuildError, StepError, Work, find
+from .work import BuildError, StepError, Work, find, wheels_in
 
 MEANINGS = (
     (r"Temporary failure in name resolution|Name or service not known|Connection refused|Network is unreachable|dns error|"
@@ -20,12 +20,11 @@ MEANINGS = (
      "the packages do not go together", "loosen or change the versions; the log says which two disagree"),
     (r"ensurepip is not|No module named '?(venv|ensurepip)", "this Python can't make virtual environments",
      "install python3-venv, or name another Python"),
-    (r"error: command '?\S*(gcc|g\+\+|cc)|unable to execute|CMake Error|Failed to build|failed building wheel",
+    (r"error: command '?\S*(gcc|g\+\+|cc)|unable to execute|CMake Error|Failed to build|failed building wheel|"
+     r"Collecting [^\n]+\n(?:(?!\s*(?:Collecting |Building wheel))[^\n]*\n)*?[^\n]*subprocess-exited-with-error",
      "a package has no ready-made wheel here and could not be compiled", "load a compiler (modules), or take another version"),
 )  # fmt: skip
 """What installers print, what it means, and what to do."""
-SOURCES = re.compile(r"(-i|-f|--index-url|--extra-index-url|--find-links|--no-index)\b")
-"""Options that say where packages come from: not from there, when they have been fetched before."""
 FACTS = """
 import json, platform, sys
 from importlib import metadata
@@ -51,7 +50,7 @@ class Installer:
         """``python`` is that of another environment, when it is not the one that is being made."""
         self._work = work
         self._uv = spec["uv"] if os.access(spec["uv"], os.X_OK) else find("uv")
-        self._wheels = spec["wheelhouse"]
+        self._fetched = bool(spec["wheelhouse"])
         self.python = python or os.path.join(work.folder, "bin", "python")
 
     @property
@@ -67,8 +66,8 @@ class Installer:
         self._told("making a virtual environment of {}".format(base), command)
 
     def install(self, title: str, arguments: Sequence[str]) -> None:
-        """Install what ``arguments`` of ``pip install`` name."""
-        offline = ["--no-index", "--find-links", self._wheels] if self._wheels else []
+        """Install what ``arguments`` of ``pip install`` name: files, all that is needed, when packages have been fetched."""
+        offline = ["--no-index", "--no-deps"] if self._fetched else []
         if self._uv:
             command = [self._uv, "pip", "install", "--no-config", "--compile-bytecode", "--python", self.python]
         else:
@@ -84,39 +83,58 @@ class Installer:
 
 def make(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
     """Make the environment of a spec, and return what is in it."""
+    installer = Installer(work, spec)
+    installer.make(_base(spec))
+    return fill(work, spec, installer)
+
+
+def _base(spec: Dict[str, Any]) -> str:
     base = find(spec["python"])
     if not base:
         raise BuildError(
             "there is no {} to make an environment with".format(spec["python"]), "name another Python, or its module"
         )
-    installer = Installer(work, spec)
-    installer.make(base)
-    return fill(work, spec, installer)
+    return base
 
 
 def fill(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, Any]:
     """Install the packages of a spec, Horovod last: it is compiled against the TensorFlow that is there then."""
-    if spec["requirements"]:
-        installer.install("installing {} requirement(s)".format(len(spec["requirements"])), _listed(work.folder, spec))
-    if spec["bare"]:
-        installer.install(
-            "installing {} without what it asks for".format(", ".join(spec["bare"])), ["--no-deps", *spec["bare"]]
-        )
+    if spec["wheelhouse"]:
+        wheels = fetched(spec["wheelhouse"])
+        installer.install("installing {} packages that were fetched".format(len(wheels)), wheels)
+    else:
+        _install(work, spec, installer)
     built = {}
     if spec["horovod"]:
         built = horovod.install(work, spec, installer)
     return dict(facts(work, installer.python), tool=installer.tool, **built)
 
 
+def _install(work: Work, spec: Dict[str, Any], installer: Installer) -> None:
+    if spec["requirements"]:
+        installer.install("installing {} requirement(s)".format(len(spec["requirements"])), _listed(work.folder, spec))
+    if spec["bare"]:
+        installer.install(
+            "installing {} without what it asks for".format(", ".join(spec["bare"])), ["--no-deps", *spec["bare"]]
+        )
+
+
+def fetched(folder: str) -> List[str]:
+    """Return the wheels that were brought into a folder. Raises BuildError when they have been removed."""
+    found = wheels_in(folder)
+    if not found:
+        raise BuildError("the packages that were fetched for it are gone from {}".format(folder), "submit the run again")
+    return found
+
+
 def _listed(folder: str, spec: Dict[str, Any]) -> List[str]:
     """Write requirements and constraints down, and return the arguments that name them."""
     arguments: List[str] = []
     for option, kind in (("-r", "requirements"), ("-c", "constraints")):
-        lines = [line for line in spec[kind] if not (spec["wheelhouse"] and SOURCES.match(line))]
-        if lines:
+        if spec[kind]:
             path = os.path.join(folder, kind + ".txt")
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-                file.write("\n".join(lines) + "\n")
+                file.write("\n".join(spec[kind]) + "\n")
             arguments += [option, path]
     return arguments
 
@@ -142,12 +160,20 @@ def explained(err: StepError, meanings: Sequence[Tuple[str, str, str]] = MEANING
 
 
 def download(work: Work, spec: Dict[str, Any], folder: str) -> None:
-    """Fetch the packages of a spec into a folder, for a machine that has no network."""
-    base = find(spec["python"])
+    """Bring all packages of a spec into a folder, as wheels, for a machine without a network.
+
+    What there are only sources of is compiled here: what compiles it can't be had there. uv can't fetch, and its
+    environments have no pip.
+    """
+    python = os.path.join(work.folder, "bin", "python")
+    wheel = [python, "-m", "pip", "wheel", "-w", folder]
     wanted = dict(spec, requirements=[*spec["requirements"], *horovod.needs(spec)])
     try:
-        work.run("fetching the packages", [base, "-m", "pip", "download", "-q", "-d", folder, *_listed(folder, wanted)])
+        work.run("preparing to fetch", [_base(spec), "-m", "venv", work.folder])
+        work.run("fetching the packages", [*wheel, *_listed(work.folder, wanted)])
+        if spec["bare"]:
+            work.run("fetching {}".format(", ".join(spec["bare"])), [*wheel, "--no-deps", *spec["bare"]])
         if spec["horovod"]:
-            horovod.fetch(work, base, spec["horovod"], folder)
+            horovod.fetch(work, python, spec["horovod"], folder)
     except StepError as err:
         raise explained(err)

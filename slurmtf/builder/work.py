@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import glob
 import json
 import os
 import re
@@ -10,12 +11,13 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .claim import Claim
 from .layout import StoreLayout
 
 POLL_S = 0.1
+WAIT_S = 1.0
 TAIL_LINES = 12
 STEERING = re.compile(
     r"PYTHON(?!UNBUFFERED)|VIRTUAL_ENV$|CONDA_(?!OVERRIDE|PKGS|SUBDIR)|UV_(PROJECT|PYTHON|SYSTEM)|PIP_(TARGET|PREFIX|USER|REQUIRE)"
@@ -59,14 +61,14 @@ def say(text: str) -> None:
 
 
 class Work:
-    """One thing that is being made: its folder, its log, its claim."""
+    """One thing that is being made: its folder, its log, its claims."""
 
     def __init__(self, layout: StoreLayout, name: str, claim: Claim) -> None:
         self.layout = layout
         self.name = name
         self.folder = os.path.join(layout.made, "{}-{}".format(name, os.urandom(4).hex()))
         self.phases: List[Tuple[str, float]] = []
-        self._claim = claim
+        self._claims = [claim]
         self._log = layout.log(name)
 
     def run(self, title: str, command: Sequence[str], folder: Optional[str] = None, **variables: str) -> str:
@@ -105,15 +107,55 @@ class Work:
             raise BuildError("{}: {}".format(command[0], err.strerror), "is it in PATH?")
         try:
             while process.poll() is None:
-                self._claim.beat()
+                self.beat()
                 time.sleep(POLL_S)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
         return process.wait()
 
+    @contextlib.contextmanager
+    def holding(self, claim: Claim) -> Iterator[None]:
+        """Keep another claim alive, too, for as long as a part of it is made."""
+        self._claims.append(claim)
+        try:
+            yield
+        finally:
+            self._claims.remove(claim)
+
+    def beat(self) -> None:
+        """Show that we are alive."""
+        for claim in self._claims:
+            claim.beat()
+
+    def clear_log(self) -> None:
+        """Remove the log of an earlier try."""
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self._log)
+
     def discard(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def once(
+    claim: Claim, what: str, is_there: Callable[[], bool], make: Callable[[], None], beat: Callable[[], None] = lambda: None
+) -> None:
+    """Make something unless it is there. When somebody else makes it, say so and wait, with signs of life by ``beat``."""
+    told = False
+    while not is_there():
+        if claim.take():
+            try:
+                if not is_there():
+                    make()
+            finally:
+                claim.release()
+            return
+        holder = claim.holder()
+        if holder and not told:
+            say("waiting: process {pid} on {host} makes {what} already".format(what=what, **holder))
+            told = True
+        beat()
+        time.sleep(WAIT_S)
 
 
 def _die_with_parent() -> None:
@@ -135,6 +177,11 @@ def environment(layout: StoreLayout, variables: Dict[str, str]) -> Dict[str, str
 def find(program: str) -> str:
     """Return the path of a program; empty when there is none."""
     return shutil.which(program) or ""
+
+
+def wheels_in(folder: str) -> List[str]:
+    """Return the wheels that lie in a folder."""
+    return sorted(glob.glob(os.path.join(glob.escape(folder), "*.whl")))
 
 
 def write(path: str, data: Any) -> None:

@@ -172,7 +172,11 @@ def _of_run(run: Run) -> tuple[Recipe, list[str], str, str | None]:
 
 @command.command("remove")
 @click.argument("names", nargs=-1)
-@click.option("--unused", is_flag=True, help="All that no run needs which has not ended.")
+@click.option(
+    "--unused",
+    is_flag=True,
+    help="All that no run needs which has not ended, packs of environments that are gone or have changed too.",
+)
 @click.option("--force", is_flag=True, help="Also what a run needs that has not ended.")
 @store_options
 def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force: bool) -> None:
@@ -189,8 +193,21 @@ def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force:
     freed = {name: store.size(name) for name in chosen}
     for name in chosen:
         store.remove(name)
+    if unused:
+        freed.update(_remove_packs(store))
     data = [{"name": name, "bytes": taken} for name, taken in freed.items()]
     emit(data, "\n".join(f"removed {name}, {size(taken)}" for name, taken in freed.items()) or "nothing to remove")
+
+
+def _remove_packs(store: EnvironmentStore) -> dict[str, int]:
+    """Remove the packs of environments that are gone or have changed; return their names and sizes."""
+    from slurmtf.runs.garbage import unneeded_packs  # noqa: PLC0415
+
+    freed = {}
+    for pack in unneeded_packs(store, known_workspaces()):
+        freed[pack.name] = pack.stat().st_size
+        pack.unlink(missing_ok=True)
+    return freed
 
 
 def _needed() -> dict[str, str]:

@@ -17,7 +17,8 @@ def command(dry_run: bool, workspace: str | None) -> None:
     """Remove what no run needs any more. Runs stay, whatever became of them; to remove a run, delete its folder.
 
     That is: snapshots of the source that no run has and that are older than an hour, the indexes of sources that are gone,
-    and what killed submissions left. It can be called at any time, also while runs are submitted.
+    what killed submissions left, packages that were fetched for nothing more, and packs of environments that are gone or have
+    changed, unless a run needs them that has not ended. It can be called at any time, also while runs are submitted.
     """
     workspaces = known_workspaces(workspace)
     found = [one for folder in workspaces for one in garbage(folder)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,7 @@ from slurmtf.sites import Site
 Tell = Callable[[str], None]
 DIGEST_DIGITS = 12
 ANOTHER_STORE = "another folder for environments (the profile's environments.folder, $SLURMTF_ENVIRONMENTS)"
+FETCHING = ".fetch"
 OWN_WORDS = "slurmtf: "
 """How the builder's last words begin, which its failure record has too."""
 
@@ -49,10 +51,14 @@ def write_spec(
     recipe: Recipe, store: EnvironmentStore, lock: Iterable[str] = (), wheelhouse: str = "", pack: Pack | None = None
 ) -> str:
     """Write down what shall be made, for the builder, and return the file's path."""
-    path = store.layout.spec(recipe.name)
+    return _written(store, {**recipe.spec(store.root, lock, wheelhouse), **(pack.spec() if pack else {})})
+
+
+def _written(store: EnvironmentStore, spec: Mapping[str, object]) -> str:
+    path = store.layout.spec(str(spec["name"]))
     with writing(store.root, ANOTHER_STORE):
         store.layout.prepare()
-        write_json(path, {**recipe.spec(store.root, lock, wheelhouse), **(pack.spec() if pack else {})})
+        write_json(path, spec)
     return path
 
 
@@ -73,18 +79,21 @@ def build_horovod(python: str, requirement: str, install: bool, store: Environme
     name = f"horovod-{hashlib.sha256(python.encode()).hexdigest()[:DIGEST_DIGITS]}"
     variables = {name: value for name, value in os.environ.items() if name.startswith("HOROVOD_")}
     recipe = Recipe(kind="horovod", python=python, horovod=requirement, variables=variables)
-    path = store.layout.spec(name)
-    with writing(store.root, ANOTHER_STORE):
-        store.layout.prepare()
-        write_json(path, {**recipe.spec(store.root), "name": name, "install": install})
+    path = _written(store, {**recipe.spec(store.root), "name": name, "install": install})
     lines = _run(["horovod", path], name, (), store, None, tell, {})
     return lines[-1]
 
 
-def fetch(recipe: Recipe, store: EnvironmentStore, site: Site, tell: Tell) -> str:
+def fetch(recipe: Recipe, store: EnvironmentStore, site: Site, tell: Tell, lock: Iterable[str] = ()) -> str:
     """Bring the packages into the store, for a job on nodes without a network. Returns their folder. Raises SoftwareError."""
-    spec = write_spec(recipe, store)
-    _run(["fetch", spec], recipe.name, recipe.modules, store, site, tell, {})
+    if site.arch not in (None, platform.machine()):
+        what = f"can't be fetched: this machine is {platform.machine()}, and the site's nodes are {site.arch}"
+        raise SoftwareError(
+            Problem(recipe.name, what, "submit from a machine of their kind, or use an image or software of the site")
+        )
+    name = f"{recipe.name}{FETCHING}"
+    spec = _written(store, {**recipe.spec(store.root, lock), "name": name, "environment": recipe.name})
+    _run(["fetch", spec], name, recipe.modules, store, site, tell, {})
     return store.layout.download(recipe.name)
 
 
@@ -97,14 +106,9 @@ def make_pack(pack: Pack, store: EnvironmentStore, site: Site, tell: Tell) -> No
         return
     Path(pack.path).unlink(missing_ok=True)
     name = f"{pack.name}.pack"
-    path = store.layout.spec(name)
-    with writing(store.root, ANOTHER_STORE):
-        store.layout.prepare()
-        write_json(path, {**pack.spec(), "name": name, "root": str(store.root)})
+    path = _written(store, {**pack.spec(), "name": name, "root": str(store.root)})
     python = str(Path(pack.prefix, "bin", "python"))
     _run(["pack", path], name, pack.modules, store, site, tell, {}, python)
-    for old in pack.superseded():
-        old.unlink(missing_ok=True)
 
 
 def _run(
@@ -148,6 +152,7 @@ def _run(
 def _problem(name: str, store: EnvironmentStore, lines: list[str]) -> Problem:
     """Return why something could not be made; ``lines`` is what its maker said, should it not have come to a reason."""
     failure = store.failure(name)
+    name = name.removesuffix(FETCHING)
     if failure is None:
         return Problem(name, "can't be made: " + ("\n".join(lines[-5:]) or "its maker was killed"), "try again")
     return Problem(

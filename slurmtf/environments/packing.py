@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.builder.pack import own
+from slurmtf.builder.claim import Claim
 from slurmtf.environments.existing import kind_of
 from slurmtf.environments.software import Software
 from slurmtf.environments.store import EnvironmentStore
+from slurmtf.files import read_json
 
 DIGEST_DIGITS = 12
 
@@ -20,7 +22,6 @@ DIGEST_DIGITS = 12
 class Pack:
     """The environment in ``prefix`` as the file ``path``; ``modules`` bring its Python about."""
 
-    series: str
     prefix: str
     path: str
     modules: tuple[str, ...] = ()
@@ -36,10 +37,6 @@ class Pack:
         except FileNotFoundError:
             return False
         return all(folder.stat().st_mtime <= made for folder in Path(self.prefix).glob("lib/python*/site-packages"))
-
-    def superseded(self) -> list[Path]:
-        """Return the packs of what the environment was before."""
-        return [path for path in Path(self.path).parent.glob(f"{self.series}-*.tar") if path.name != Path(self.path).name]
 
     def spec(self) -> dict[str, str]:
         """Return it as the builder reads it."""
@@ -57,9 +54,27 @@ def pack_of(software: Software, store: EnvironmentStore) -> tuple[Pack | None, s
     kind = software.kind or (kind_of(prefix) if os.sep in software.python else "")
     if not kind:
         return None, f"{software.python} belongs to no virtual or conda environment"
-    series = software.recipe.name if software.recipe else f"{prefix.name}-{_digest([str(prefix)])}"
-    name = series if software.recipe else f"{series}-{_digest(_contents(prefix))}"
-    return Pack(series, str(prefix), store.layout.pack(name), software.modules), ""
+    name = software.recipe.name if software.recipe else f"{prefix.name}-{_digest([str(prefix)])}-{_digest(_contents(prefix))}"
+    return Pack(str(prefix), store.layout.pack(name), software.modules), ""
+
+
+def outdated(store: EnvironmentStore) -> list[Path]:
+    """Return the packs of environments that are gone, or that have a newer one, and what killed packers have left."""
+    newest: dict[Path, Path] = {}
+    packs = sorted(Path(store.layout.packs).glob("*.tar"), key=lambda path: (path.stat().st_mtime, path.name))
+    newest.update((_packed(path, store), path) for path in packs)
+    current = {path for prefix, path in newest.items() if (prefix / "bin" / "python").exists()}
+    return [path for path in packs if path not in current] + _unfinished(store)
+
+
+def _packed(pack: Path, store: EnvironmentStore) -> Path:
+    """Return the environment that a pack is of; one that a job has made was packed by it without a word."""
+    return Path(read_json(store.layout.spec(f"{pack.stem}.pack")).get("prefix") or store.folder(pack.stem))
+
+
+def _unfinished(store: EnvironmentStore) -> list[Path]:
+    found = [(path, path.name.partition(".tar.")[0]) for path in Path(store.layout.packs).glob("*.tar.partial-*")]
+    return [path for path, name in found if not Claim(store.layout.claim(f"{name}.pack")).alive()]
 
 
 def _digest(parts: Iterable[str]) -> str:

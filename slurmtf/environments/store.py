@@ -111,7 +111,8 @@ class EnvironmentStore:
         for folder in (self.layout.packs, self.layout.specs, self.layout.failures, self.layout.jobs, self.layout.logs):
             for path in Path(folder).glob(f"{name}.*"):
                 path.unlink(missing_ok=True)
-        shutil.rmtree(target, ignore_errors=True)
+        for made in (Path(self.layout.download(name)), target):
+            shutil.rmtree(made, ignore_errors=True)
 
     def leftovers(self) -> list[Path]:
         """Return what makers have left behind that were killed: no environment links to it, and nobody makes it."""
@@ -119,6 +120,12 @@ class EnvironmentStore:
         linked = {self.folder(name).resolve() for name in self.names()}
         found = [path for path in made.iterdir() if path.resolve() not in linked] if made.is_dir() else []
         return [path for path in found if not self._is_claimed(path.name)]
+
+    def needless_downloads(self) -> list[Path]:
+        """Return what was fetched for environments that are there by now, or that could not be made of it."""
+        folder = Path(self.layout.downloads)
+        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        return [path for path in found if self.record(path.name) or self.failure(path.name)]
 
     def _is_claimed(self, left: str) -> bool:
         claims = Path(self.layout.claims).glob("*")

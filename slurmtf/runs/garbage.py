@@ -1,4 +1,7 @@
-"""What a workspace holds and nothing needs. It is found and removed on request only, and Slurm is not asked."""
+"""What a workspace holds and nothing needs. It is found and removed on request only.
+
+Slurm is asked only of runs that want a pack which nobody else would.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.agent.layout import RunLayout
+from slurmtf.environments.packing import outdated
 from slurmtf.environments.store import BESIDE_RUNS, EnvironmentStore
 from slurmtf.errors import Problem, WorkspaceError
 from slurmtf.files import age
-from slurmtf.runs.workspace import run_folders
+from slurmtf.runs.status import states_of
+from slurmtf.runs.workspace import known_workspaces, run_folders
 from slurmtf.snapshot import SnapshotStore
 from slurmtf.submit.folder import REMOVED
 from slurmtf.submit.submission import abandoned, stale_partials
@@ -54,6 +59,31 @@ def _environments(workspace: Path) -> Iterator[Path]:
     yield from EnvironmentStore(workspace / BESIDE_RUNS).leftovers()
 
 
+def _downloads(workspace: Path) -> Iterator[Path]:
+    """Yield packages that were fetched for nothing more. Young ones may be for a job that is about to be submitted."""
+    yield from (path for path in EnvironmentStore(workspace / BESIDE_RUNS).needless_downloads() if age(path) >= YOUNG_S)
+
+
+def _packs(workspace: Path) -> Iterator[Path]:
+    yield from unneeded_packs(EnvironmentStore(workspace / BESIDE_RUNS), [workspace, *known_workspaces()])
+
+
+def unneeded_packs(store: EnvironmentStore, workspaces: list[Path]) -> list[Path]:
+    """Return the packs of environments that are gone, or that have a newer one, unless a run needs them that has not ended."""
+    found = outdated(store)
+    needed = _packs_needed({*map(str, found)}, list(dict.fromkeys(workspaces))) if found else set()
+    return [path for path in found if str(path) not in needed]
+
+
+def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
+    """Return which of these packs runs need that have not ended; those that are being submitted first: they become runs."""
+    staged = {_in_plan(plan, "stage", "pack") for workspace in workspaces for plan in _staged(workspace)}
+    named = {folder: _in_plan(_plan(folder), "stage", "pack") for folder in run_folders(workspaces)}
+    asking = [folder for folder, pack in named.items() if pack in packs]
+    going_on = [folder for folder, state in zip(asking, states_of(asking), strict=True) if not state.status.final]
+    return staged | {named[folder] for folder in going_on}
+
+
 COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "removed run": _removed_runs,
     "unfinished submission": abandoned,
@@ -61,6 +91,8 @@ COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "snapshot": _snapshots,
     "index": _indexes,
     "unfinished environment": _environments,
+    "fetched packages": _downloads,
+    "pack": _packs,
 }
 """Everything that can be collected: what it is called, and the paths of it in a workspace that nothing needs."""
 
@@ -90,20 +122,28 @@ def discard(found: Garbage) -> str | None:
 
 def _needed(workspace: Path) -> frozenset[str]:
     """Return the ids of the snapshots of all runs, of those that are being submitted too."""
-    staged = workspace.glob(".slurmtf/staging/*/plan.json")
-    plans = [Path(RunLayout(str(folder)).plan) for folder in run_folders([workspace])]
-    return frozenset(filter(None, (_snapshot_in(plan) for plan in [*plans, *staged])))
+    plans = map(_plan, run_folders([workspace]))
+    return frozenset(filter(None, (_in_plan(plan, "snapshot", "id") for plan in [*plans, *_staged(workspace)])))
 
 
-def _snapshot_in(plan: Path) -> str | None:
-    """Return which snapshot a plan names; None when the plan is gone. Raises WorkspaceError when that can't be known."""
+def _plan(folder: Path) -> Path:
+    return Path(RunLayout(str(folder)).plan)
+
+
+def _staged(workspace: Path) -> Iterator[Path]:
+    """Yield the plans of runs that are being submitted."""
+    yield from workspace.glob(".slurmtf/staging/*/plan.json")
+
+
+def _in_plan(plan: Path, part: str, key: str) -> str | None:
+    """Return what a plan names, for example its snapshot; None when the plan is gone. Raises WorkspaceError when it doesn't."""
     try:
-        return str(json.loads(plan.read_bytes())["snapshot"]["id"])
+        return str(json.loads(plan.read_bytes())[part][key])
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
         remedy = "nothing was removed: remove this run's folder, or put its plan right"
-        raise WorkspaceError(Problem(str(plan), "does not say which snapshot the run needs", remedy)) from None
+        raise WorkspaceError(Problem(str(plan), f"does not say which {part} the run needs", remedy)) from None
 
 
 def _size(path: Path) -> int:

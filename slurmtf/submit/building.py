@@ -123,7 +123,7 @@ def _submitted(building: Building, tell: Tell, lock: Iterable[str], maker: str) 
     recipe, store, site, task = building.recipe, building.store, building.site, building.task
     wheels = ""
     if recipe.kind == "pip" and site.network.internet is False:
-        wheels = fetch(recipe, store, site, tell)
+        wheels = fetch(recipe, store, site, tell, lock)
     write_json(store.layout.spec(task), {**building.request, "name": task})
     files = (program(store), write_spec(recipe, store, lock, wheels, building.pack), store.layout.spec(task))
     plan = plan_of(building, files, maker)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from collections.abc import Callable
@@ -11,13 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slurmtf.environments import EnvironmentStore, Recipe
-from slurmtf.environments.building import build
+from slurmtf.environments.building import build, fetch, program, write_spec
 from slurmtf.environments.recipe import of_packages
 from slurmtf.estimator import Environment
 from slurmtf.sites import load
 
 LOCAL = load("local")
 ROOT = Path(__file__).parents[2]
+_AS_ROOT = () if os.geteuid() == 0 else ("--user", "--map-root-user")
+UNCONNECTED = ("unshare", *_AS_ROOT, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
+"""The words before a command that shall have no network but its machine's own: Open MPI's compilers want that."""
 # Makes an environment in a process of its own: the store, the folder of the wheels, the packages.
 DRIVER = """
 import sys
@@ -28,6 +34,29 @@ try:
     print(Lab(Path(sys.argv[1]), Path(sys.argv[2])).build(*sys.argv[3:]))
 except SlurmtfError as err:
     sys.exit(str(err))
+"""
+
+# Builds a wheel without any tool, as setup.py does with many (PEP 517).
+BACKEND = """
+import os, pathlib, time, zipfile
+INFO = "{name}-{version}.dist-info"
+FILES = {{"METADATA": "Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n",
+         "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n", "RECORD": ""}}
+
+def prepare_metadata_for_build_wheel(folder, settings=None):
+    os.mkdir(os.path.join(folder, INFO))
+    for name, text in FILES.items():
+        pathlib.Path(folder, INFO, name).write_text(text)
+    return INFO
+
+def build_wheel(folder, settings=None, metadata=None):
+    {compiler}
+    wheel = "{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, wheel), "w") as archive:
+        archive.writestr("{name}.py", "version = '{version}'\\n")
+        for name, text in FILES.items():
+            archive.writestr(INFO + "/" + name, text)
+    return wheel
 """
 
 
@@ -44,6 +73,20 @@ def write_wheel(folder: Path, name: str, version: str = "1.0", *, needs: str = "
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
     return wheel
+
+
+def write_sources(folder: Path, name: str, version: str = "1.0", *, compiler: str = "pass") -> Path:
+    """A package of which there are only sources; ``compiler`` is the statement that compiles them."""
+    sources = folder / f"{name}-{version}.tar.gz"
+    project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    backend = BACKEND.format(name=name, version=version, compiler=compiler)
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    with tarfile.open(sources, "w:gz") as archive:
+        for file, text in {"pyproject.toml": project, "backend.py": backend, "PKG-INFO": metadata}.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{file}")
+            member.size = len(text)
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return sources
 
 
 @dataclass
@@ -78,6 +121,17 @@ class Lab:
             text=True,
             start_new_session=True,
         )
+
+    def fetch(self, *packages: str, lock: tuple[str, ...] = ()) -> Path:
+        """The folder of what was fetched."""
+        return Path(fetch(self.recipe(*packages), self.store, LOCAL, self.told.append, lock))
+
+    def start_fetched(self, *packages: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        """Make an environment of what was fetched, as a job does; returns the builder."""
+        recipe = self.recipe(*packages)
+        spec = write_spec(recipe, self.store, wheelhouse=self.store.layout.download(recipe.name))
+        command = [*before, sys.executable, "-I", program(self.store), "build", spec]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     @property
     def made(self) -> list[str]:

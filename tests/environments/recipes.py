@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.environments import EnvironmentStore, Recipe, building
 from slurmtf.environments.recipe import of_packages
+from slurmtf.errors import Problem, SoftwareError
 from slurmtf.estimator import Environment as Wish
 from slurmtf.sites import load
+from tests.builder.support import UNCONNECTED
 
 from . import interpreters
 from .cache import root, say
@@ -22,6 +27,8 @@ class Environment:
     name: str
     pythons: tuple[str, ...]
     packages: tuple[str, ...] = ()
+    unconnected: bool = False
+    """Made as for nodes that have no network: fetched first, then made without one."""
 
     @property
     def requirements(self) -> Path:
@@ -40,15 +47,31 @@ class Environment:
     def build(self) -> Path:
         """Its python, at once if some earlier call has built it."""
         recipe, store = self.recipe(), EnvironmentStore(root() / "environments")
-        building.build(recipe, store, LOCAL, lambda step: say(f"{self.name}: {step}"))
+        if not self.unconnected:
+            building.build(recipe, store, LOCAL, self.say)
+        elif not store.record(recipe.name):
+            spec = building.write_spec(recipe, store, wheelhouse=building.fetch(recipe, store, LOCAL, self.say))
+            self.build_unconnected(building.program(store), spec)
         return store.folder(recipe.name) / "bin" / "python"
+
+    def build_unconnected(self, builder: str, spec: str) -> None:
+        command = [*UNCONNECTED, sys.executable, "-I", builder, "build", spec]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            for line in process.stdout or ():
+                self.say(line.rstrip())
+        if process.returncode:
+            why = f"status {process.returncode} of {shlex.join(command)}; its last words are above"
+            raise SoftwareError(Problem(self.name, f"can't be made without a network: {why}", "unshare(1) may need root"))
+
+    def say(self, step: str) -> None:
+        say(f"{self.name}: {step}")
 
 
 ENVIRONMENTS = {
     environment.name: environment
     for environment in (
         Environment("newest", ("3.11", "3.12", "3.13", "3.10"), ("horovod==0.28.1",)),
-        Environment("classic", ("3.11", "3.10", "3.9"), ("horovod==0.28.1",)),
+        Environment("classic", ("3.11", "3.10", "3.9"), ("horovod==0.28.1",), unconnected=True),
         Environment("tf1", ("3.7",)),
     )
 }

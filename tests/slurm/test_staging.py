@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf import Input, Run, RunStatus, Site
+from slurmtf import Environment, Input, Run, RunStatus, Site
 from slurmtf.sites.model import Defaults, Environments, Storage
 from tests.builder.support import write_wheel
 from tests.cluster import Cluster
@@ -88,6 +91,28 @@ def test_two_nodes_of_two_tasks(lab: Lab, site: Site, disks: Path, wheels: list[
     assert {(results / "differs").read_text(), beside.read_text()} == {"node1", "node2"}
     assert sorted(event["host"] for event in journal(run) if event["event"] == "returned") == ["node1", "node2"]
     assert inside(disks) == []
+
+
+def test_the_pack_of_an_environment_that_has_changed_goes_with_the_last_run_that_needs_it(
+    lab: Lab, disks: Path, tmp_path: Path
+) -> None:
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+    own: dict[str, Any] = {"compute_target": site_of(disks), "environment_definition": Environment(python=str(venv))}
+    waiting = lab.submit("print(1)", sbatch={"hold": True}, **own)
+    (module := next(venv.glob("lib/python*/site-packages")) / "more.py").write_text("")
+    second = lab.submit("import more; print(2)", **own)
+    packs = [Path(run.plan["stage"]["pack"]) for run in (waiting, second)]
+    assert ended(second)[0].status is RunStatus.COMPLETED
+    assert lab.slurmtf("gc").stdout.startswith("nothing to remove")
+    assert [pack.exists() for pack in packs] == [True, True], "a run waits that was submitted with it"
+    waiting.cancel()
+    ended(waiting)
+    assert lab.slurmtf("gc", "--dry-run").stdout.splitlines()[1].split()[::3] == ["pack", str(packs[0])]
+    module.unlink()
+    shutil.rmtree(venv)
+    assert lab.slurmtf("env", "remove", "--unused").stdout.count("removed ") == len(packs)
+    assert [pack.exists() for pack in packs] == [False, False]
 
 
 def test_an_environment_made_by_a_job_is_packed_by_it(lab: Lab, disks: Path, wheels: list[str]) -> None:

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from slurmtf import Estimator, Experiment
+from slurmtf.builder.claim import Claim
+from slurmtf.environments.store import BESIDE_RUNS, EnvironmentStore
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import write_json
 from slurmtf.processes import ProcessId, identify
@@ -127,6 +129,71 @@ def test_the_index_of_a_source_that_is_gone(root: Path, tmp_path: Path, workspac
     path.write_text("no index")
     (tmp_path / "other").mkdir()
     assert found(workspace) == [("index", path)]
+
+
+def pack_of(workspace: Path, prefix: Path, name: str, age: int) -> Path:
+    """A pack of an environment, as it is made at submission."""
+    layout = EnvironmentStore(workspace / BESIDE_RUNS).layout
+    layout.prepare()
+    pack = Path(layout.pack(name))
+    pack.write_bytes(b"pack")
+    os.utime(pack, (time.time() - age,) * 2)
+    write_json(layout.spec(f"{name}.pack"), {"prefix": str(prefix), "pack": str(pack)})
+    return pack
+
+
+def test_the_pack_of_an_environment_that_has_a_newer_one_or_is_gone(tmp_path: Path, workspace: Path) -> None:
+    venv, other = tmp_path / "venv", tmp_path / "other"
+    fill(venv, "bin/python")
+    fill(other, "bin/python")
+    old, new, others = (pack_of(workspace, *args) for args in ((venv, "a", 9), (venv, "b", 5), (other, "c", 9)))
+    assert found(workspace) == [("pack", old)]
+    old.unlink()
+    assert found(workspace) == []
+    shutil.rmtree(venv)
+    assert found(workspace) == [("pack", new)]
+    assert others.exists()
+
+
+def test_the_pack_of_a_run_that_has_not_ended_stays(root: Path, tmp_path: Path, workspace: Path) -> None:
+    """Of one that is being submitted, too."""
+    pack = pack_of(workspace, tmp_path / "gone", "a", 9)
+    folder, _ = run_of(root, workspace, "one")
+    assert found(workspace) == [("pack", pack)]
+    plan = json.loads((folder / "plan.json").read_bytes())
+    write_json(folder / "plan.json", {**plan, "stage": {**plan["stage"], "pack": str(pack)}})
+    assert found(workspace) == []
+    staging = workspace / ".slurmtf/staging" / folder.name
+    folder.rename(staging)
+    assert found(workspace) == []
+    staging.rename(folder)
+    end = {"status": "Failed", "job_id": None, "attempt": 0, "cause": "lost"}
+    write_json(folder / "verdict.json", end)
+    assert found(workspace) == [("pack", pack)]
+
+
+def test_what_a_killed_packer_has_left(workspace: Path) -> None:
+    layout = EnvironmentStore(workspace / BESIDE_RUNS).layout
+    layout.prepare()
+    partial = Path(layout.pack("a") + ".partial-0123")
+    partial.touch()
+    claim = Claim(layout.claim("a.pack"))
+    assert claim.take()
+    assert found(workspace) == []
+    claim.release()
+    assert found(workspace) == [("pack", partial)]
+
+
+def test_what_was_fetched_for_an_environment_that_could_not_be_made(workspace: Path) -> None:
+    layout = EnvironmentStore(workspace / BESIDE_RUNS).layout
+    layout.prepare()
+    fill(Path(layout.download("pip-1")), "speck.whl")
+    grow_old(Path(layout.download("pip-1")))
+    assert found(workspace) == [], "a job may be waiting that makes it"
+    write_json(layout.failure("pip-1"), {"what": "no compiler", "remedy": "", "log": ""})
+    assert found(workspace) == [("fetched packages", Path(layout.download("pip-1")))]
+    os.utime(layout.download("pip-1"))
+    assert found(workspace) == [], "it may be tried again just now"
 
 
 @pytest.mark.parametrize(
