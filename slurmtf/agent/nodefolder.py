@@ -15,7 +15,7 @@ import shutil
 import stat
 from typing import Iterator, List, Mapping, Optional, Tuple
 
-from . import mounts
+from . import mounts, squash
 from .identity import host
 
 LOCK = ".lock"
@@ -45,7 +45,7 @@ class NodeFolder:
             return False
         self._lock = lock
         os.makedirs(self.path, 0o700, exist_ok=True)
-        _remove(doomed)
+        remove(doomed)
         return True
 
     def is_last(self) -> bool:
@@ -71,7 +71,7 @@ class NodeFolder:
                 with contextlib.suppress(OSError):
                     other._remove_unheld()
             elif DOOMED in name:
-                _remove(os.path.join(self._base, name))
+                remove(os.path.join(self._base, name))
 
     def _names(self) -> List[str]:
         with contextlib.suppress(OSError):
@@ -81,7 +81,7 @@ class NodeFolder:
     def _remove_unheld(self) -> None:
         self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CLOEXEC)
         if self.is_last():
-            _remove(self.give_up())
+            remove(self.give_up())
 
     def _renamed(self) -> Optional[str]:
         doomed = "{}{}{}".format(self.path, DOOMED, os.urandom(4).hex())
@@ -158,6 +158,8 @@ def _is(lock: int, path: str) -> bool:
         return False
 
 
-def _remove(folder: Optional[str]) -> None:
+def remove(folder: Optional[str]) -> None:
+    """Remove a folder that has been given up."""
     if folder is not None:
+        squash.unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,6 +8,8 @@ import subprocess
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
+from . import squash
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 ORPHANS_S = 2.0
@@ -148,9 +150,10 @@ def _end_orphans() -> None:
 
 
 def _children() -> List[int]:
+    """Return our children, but for those that serve the environment to other tasks too."""
     try:
         with open("/proc/self/task/{}/children".format(os.getpid()), encoding="ascii") as file:
-            return [int(pid) for pid in file.read().split()]
+            return [pid for pid in map(int, file.read().split()) if not squash.serves(pid)]
     except OSError:
         return []
 

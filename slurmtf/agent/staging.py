@@ -14,14 +14,11 @@ import tarfile
 import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from . import identity, relocation, transfer, workdir
+from . import identity, nodefolder, relocation, squash, transfer, workdir
 from .layout import RunLayout, native
-from .nodefolder import NodeFolder
 
 NOTE = "staged.json"
 RETURNED = "returned.json"
-PACK_NOTE = "slurmtf-pack.json"
-"""First in a pack: where the environment was when it was packed, and which of its files name that."""
 MARGIN = 1.05
 SPARE = 1 << 24
 """Bytes that stay free beside what is known to come, with a MARGIN for what the file system needs itself."""
@@ -62,7 +59,7 @@ def stage(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if read_note(folder, NOTE):
             return 0
-        NodeFolder(os.path.dirname(folder), os.path.basename(folder)).sweep()
+        nodefolder.NodeFolder(os.path.dirname(folder), os.path.basename(folder)).sweep()
         try:
             note = Stager(plan, layout, folder).fill()
         except OSError as err:
@@ -91,7 +88,7 @@ class Stager:
             prefix = self._environment()
         inputs = {item["name"]: self._input(item) for item in self._plan["inputs"]}
         facts = {"seconds": round(time.monotonic() - began, 3), "phases": self._phases, "warnings": self._warnings}
-        names = read_note(prefix, PACK_NOTE)["prefixes"] if prefix else []
+        names = read_note(prefix, relocation.NOTE)["prefixes"] if prefix else []
         return dict(facts, work=work, prefix=prefix, names=names, inputs=inputs)
 
     def _source(self) -> str:
@@ -108,8 +105,9 @@ class Stager:
         pack, target = native(self._plan["stage"]["pack"]), os.path.join(self._folder, "env")
         if not pack:
             return None
+        bring = squash.mount_environment if pack.endswith(squash.SUFFIX) else unpack_environment
         try:
-            return self._try("environment", os.path.getsize(pack), target, lambda: unpack_environment(pack, target))
+            return self._try("environment", os.path.getsize(pack), target, lambda: bring(pack, target))
         except OSError as err:
             self._warn("environment", "its pack {} can't be used ({})".format(pack, err.strerror or err))
             return None
@@ -191,7 +189,6 @@ def unpack_environment(pack: str, target: str) -> None:
             relocation.check_room(note, target)
             for member in archive:
                 member.name, member.linkname = native(member.name), native(member.linkname)
-                member.mode |= 0o700 if member.isdir() else 0o600
                 archive.extract(member, partial)
         relocation.mend(partial, note, target)
         os.rename(partial, target)
@@ -204,9 +201,9 @@ def unpack_environment(pack: str, target: str) -> None:
 def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
     """Return what a pack says of itself. Raises TarError when it says nothing."""
     first = archive.next()
-    file = archive.extractfile(first) if first is not None and first.name == PACK_NOTE else None
+    file = archive.extractfile(first) if first is not None and first.name == relocation.NOTE else None
     if file is None:
-        raise tarfile.ReadError("no {} in it".format(PACK_NOTE))
+        raise tarfile.ReadError("no {} in it".format(relocation.NOTE))
     note: Dict[str, Any] = json.loads(file.read().decode("ascii"))
     return note
 
@@ -226,7 +223,7 @@ def make_targets(plan: Mapping[str, Any]) -> None:
 def remove(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:  # noqa: ARG001
     """Remove a folder that nobody needs any more. Returns the exit status."""
     _outlive_term()
-    shutil.rmtree(folder, ignore_errors=True)
+    nodefolder.remove(folder)
     return 0
 
 

@@ -70,8 +70,9 @@ class StoreLayout:
     def job(self, name: str) -> str:
         return os.path.join(self.jobs, name + ".json")
 
-    def pack(self, name: str) -> str:
-        return os.path.join(self.packs, name + ".tar")
+    def pack(self, name: str, form: str = "tar") -> str:
+        """An environment as one file: ``tar``, or ``squashfs``."""
+        return os.path.join(self.packs, name + {"tar": ".tar", "squashfs": ".sqsh"}[form])
 
     def download(self, name: str) -> str:
         return os.path.join(self.downloads, name)

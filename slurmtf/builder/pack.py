@@ -1,4 +1,4 @@
-"""An environment becomes one file, with the bytecode of all its modules, for the nodes of a job to unpack."""
+"""An environment becomes one file, with the bytecode of all its modules, for the nodes of a job to unpack, or to mount."""
 
 import contextlib
 import importlib.util
@@ -7,19 +7,23 @@ import json
 import os
 import py_compile
 import struct
+import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from typing import Any, Dict, Iterator, List, Set
+from typing import IO, Any, Dict, Iterator, List, Set, cast
 
 from .claim import Claim
 from .layout import StoreLayout
 from .prefixes import mentions
-from .work import say
+from .work import BuildError, find, say
 
 NOTE = "slurmtf-pack.json"
 """First in a pack: where the environment was, and which of its files name that (agent/staging.py has them mended)."""
+SQUASHED = ".sqsh"
+"""How a pack is named that is a file system (squashfs), to be mounted."""
+BUFFER = 1 << 20
 WAIT_S = 1.0
 OF_CONDA = ("pkgs", "envs", "conda-bld")
 """Folders of a conda's own environment, base, that are no part of it: what conda keeps, and all other environments."""
@@ -49,14 +53,31 @@ def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:
     partial = "{}.partial-{}".format(path, os.urandom(4).hex())
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with tarfile.open(partial, mode="w", format=tarfile.GNU_FORMAT) as archive:
-            _fill(archive, prefix, claim)
+        with _squashing(partial) if path.endswith(SQUASHED) else open(partial, "wb") as file:
+            with tarfile.open(fileobj=file, mode="w|", format=tarfile.GNU_FORMAT, bufsize=BUFFER) as archive:
+                _fill(archive, prefix, claim)
         os.rename(partial, path)
     except BaseException:
         os.remove(partial)
         raise
     size = os.path.getsize(path) / 1e6
     say("packed {}: {:.0f} MB in {:.1f} s".format(prefix, size, time.monotonic() - began))
+
+
+@contextlib.contextmanager
+def _squashing(path: str) -> "Iterator[IO[bytes]]":
+    """Yield what an archive is written into to become a file system. Raises BuildError when it does not."""
+    if not find("mksquashfs"):
+        raise BuildError("there is no mksquashfs in PATH", "install squashfs-tools, or set storage.pack to tar in the profile")
+    cpus = str(min(8, len(os.sched_getaffinity(0))))
+    command = ["mksquashfs", "-", path, "-tar", "-comp", "lz4", "-noappend", "-no-progress", "-quiet", "-processors", cpus]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said)
+        with contextlib.suppress(BrokenPipeError), process:  # it says itself why it has ended
+            yield cast("IO[bytes]", process.stdin)
+        if process.returncode:
+            said.seek(0)
+            raise BuildError("mksquashfs: {}".format(said.read().decode("utf-8", "replace").strip()))
 
 
 def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
@@ -71,6 +92,7 @@ def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
         member.mtime = int(member.mtime)  # as bytecode has it
         if member.issym():
             member.linkname = _inside(member.linkname, path, root, prefix)
+        member.mode |= 0o700 if member.isdir() else 0o600  # a node must be able to mend it, and to remove it
         if not member.isreg():
             archive.addfile(member)
             continue

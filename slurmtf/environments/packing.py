@@ -1,4 +1,4 @@
-"""An environment as one file, made once for each content, which every node of a job unpacks on its own disk."""
+"""An environment as one file, made once for each content, which every node of a job unpacks or mounts on its own disk."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.builder.pack import own
 from slurmtf.builder.claim import Claim
+from slurmtf.builder.pack import own
 from slurmtf.environments.existing import kind_of
 from slurmtf.environments.software import Software
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.files import read_json
 
 DIGEST_DIGITS = 12
+PARTIAL = ".partial-"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Pack:
         return {"prefix": self.prefix, "pack": self.path}
 
 
-def pack_of(software: Software, store: EnvironmentStore) -> tuple[Pack | None, str]:
+def pack_of(software: Software, store: EnvironmentStore, form: str = "tar") -> tuple[Pack | None, str]:
     """Return the pack of a run's environment, made or not, else why it can't have one (empty: it needs none).
 
     An environment that slurmtf has not made is known by the names, sizes and times of its files, which are read.
@@ -55,13 +56,14 @@ def pack_of(software: Software, store: EnvironmentStore) -> tuple[Pack | None, s
     if not kind:
         return None, f"{software.python} belongs to no virtual or conda environment"
     name = software.recipe.name if software.recipe else f"{prefix.name}-{_digest([str(prefix)])}-{_digest(_contents(prefix))}"
-    return Pack(str(prefix), store.layout.pack(name), software.modules), ""
+    return Pack(str(prefix), store.layout.pack(name, form), software.modules), ""
 
 
 def outdated(store: EnvironmentStore) -> list[Path]:
     """Return the packs of environments that are gone, or that have a newer one, and what killed packers have left."""
     newest: dict[Path, Path] = {}
-    packs = sorted(Path(store.layout.packs).glob("*.tar"), key=lambda path: (path.stat().st_mtime, path.name))
+    whole = [path for path in Path(store.layout.packs).glob("*") if PARTIAL not in path.name]
+    packs = sorted(whole, key=lambda path: (path.stat().st_mtime, path.name))
     newest.update((_packed(path, store), path) for path in packs)
     current = {path for prefix, path in newest.items() if (prefix / "bin" / "python").exists()}
     return [path for path in packs if path not in current] + _unfinished(store)
@@ -73,7 +75,7 @@ def _packed(pack: Path, store: EnvironmentStore) -> Path:
 
 
 def _unfinished(store: EnvironmentStore) -> list[Path]:
-    found = [(path, path.name.partition(".tar.")[0]) for path in Path(store.layout.packs).glob("*.tar.partial-*")]
+    found = [(path, Path(path.name.partition(PARTIAL)[0]).stem) for path in Path(store.layout.packs).glob(f"*{PARTIAL}*")]
     return [path for path, name in found if not Claim(store.layout.claim(f"{name}.pack")).alive()]
 
 

@@ -180,7 +180,7 @@ def _needs(root: Path, estimator: Estimator, facts: ScriptFacts) -> Script:
 
 def _findings(estimator: Estimator, site: Site, software: Software, store: EnvironmentStore, workspace: Path) -> Findings:
     """Look up what is to be brought to the nodes. Raises SpecError for data that is not there."""
-    pack, unpackable = pack_of(software, store) if is_local(estimator, site) else (None, "")
+    pack, unpackable = pack_of(software, store, site.storage.pack) if is_local(estimator, site) else (None, "")
     return Findings(pack, unpackable, tuple(look(estimator.inputs or [], site, workspace)))
 
 

@@ -55,6 +55,9 @@ for number in range(5000):
 """
 
 
+FORMS = pytest.mark.parametrize("form", ["tar", "squashfs"])
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
     """The node's own disk."""
@@ -88,10 +91,10 @@ def on(disk: Path, job: Job) -> Job:
     return job
 
 
-def packed(venv: Path, job: Job, disk: Path) -> Job:
+def packed(venv: Path, job: Job, disk: Path, form: str = "tar") -> Job:
     """The same with an environment."""
     store = EnvironmentStore(venv.parent / "store")
-    pack, reason = pack_of(Software(f"{venv}/bin/python"), store)
+    pack, reason = pack_of(Software(f"{venv}/bin/python"), store, form)
     assert pack is not None, reason
     make_pack(pack, store, load("local"), print)
     job.change_plan(stage__prefix=pack.prefix, stage__pack=pack.path)
@@ -115,8 +118,9 @@ def errors(job: Job, label: str = "main-0") -> str:
     return Path(job.layout.task_log(label, "err")).read_text()
 
 
-def test_software_and_source_are_used_from_the_disk_and_leave_it(job: Maker, venv: Path, disk: Path) -> None:
-    one = packed(venv, job(TELLS), disk)
+@FORMS
+def test_software_and_source_are_used_from_the_disk_and_leave_it(job: Maker, venv: Path, disk: Path, form: str) -> None:
+    one = packed(venv, job(TELLS), disk, form)
     assert one.run() == 0, one.log()
     facts, place = facts_of(one), next(path for path in disk.glob("slurmtf-*/*"))
     env = str(place / Path(one.folder).name / "env")
@@ -133,9 +137,10 @@ def test_software_and_source_are_used_from_the_disk_and_leave_it(job: Maker, ven
     assert staged["warnings"] == []
 
 
-def test_the_pack_has_bytecode_that_python_takes(job: Maker, venv: Path, disk: Path) -> None:
+@FORMS
+def test_the_pack_has_bytecode_that_python_takes(job: Maker, venv: Path, disk: Path, form: str) -> None:
     shows = "import os; gift = __import__('gift'); open('outputs/stat', 'w').write(str(os.path.getsize(gift.__cached__)))"
-    one = packed(venv, job(shows), disk)
+    one = packed(venv, job(shows), disk, form)
     assert not list(venv.glob("lib/python*/site-packages/__pycache__/gift.*"))
     assert one.run(PYTHONDONTWRITEBYTECODE="1") == 0, one.log()
     assert int((one.folder / "outputs" / "stat").read_text()) > 0
