@@ -46,15 +46,15 @@ def environment(made_conda: Conda, tmp_path_factory: pytest.TempPathFactory) -> 
     return folder / "tf"
 
 
-def pack_in(store: EnvironmentStore, prefix: Path) -> Pack:
-    pack, reason = pack_of(Software(f"{prefix}/bin/python", prefix=str(prefix), kind="conda"), store)
+def pack_in(store: EnvironmentStore, prefix: Path, form: str = "tar") -> Pack:
+    pack, reason = pack_of(Software(f"{prefix}/bin/python", prefix=str(prefix), kind="conda"), store, form)
     assert pack is not None, reason
     return pack
 
 
-def staged(prefix: Path, job: Job, disk: Path) -> Job:
+def staged(prefix: Path, job: Job, disk: Path, form: str = "tar") -> Job:
     store = EnvironmentStore(prefix.parent / "store")
-    pack = pack_in(store, prefix)
+    pack = pack_in(store, prefix, form)
     make_pack(pack, store, load("local"), print)
     job.change_plan(stage__prefix=pack.prefix, stage__pack=pack.path, stage__where="node-local", stage__local=str(disk))
     job.python = f"{prefix}/bin/python"
@@ -62,8 +62,9 @@ def staged(prefix: Path, job: Job, disk: Path) -> Job:
     return job
 
 
-def test_it_works_in_its_new_place(job: Maker, environment: Path, tmp_path: Path) -> None:
-    one = staged(environment, job(TELLS), tmp_path / "disk")
+@pytest.mark.parametrize("form", ["tar", "squashfs"])
+def test_it_works_in_its_new_place(job: Maker, environment: Path, tmp_path: Path, form: str) -> None:
+    one = staged(environment, job(TELLS), tmp_path / "disk", form)
     oldest = interpreters.installed(MINORS[0])
     one.agent_python = str(oldest.path) if oldest else one.agent_python
     beside = f"{environment}.old/share:{environment}-2"

@@ -137,6 +137,16 @@ def test_software_and_source_are_used_from_the_disk_and_leave_it(job: Maker, ven
     assert staged["warnings"] == []
 
 
+def test_a_node_that_can_not_mount_uses_what_is_shared(job: Maker, venv: Path, disk: Path) -> None:
+    one = packed(venv, job(TELLS), disk, "squashfs")
+    one.environ["PATH"] = f"{venv}/bin"
+    assert one.run(PYTHONDONTWRITEBYTECODE="1") == 0, one.log()
+    assert facts_of(one)["python"] == str(venv / "bin" / "python")
+    (staged,) = one.events("staged")
+    assert staged["warnings"][0].endswith("can't be used (squashfuse is not on this node)")
+    assert inside(disk) == []
+
+
 @FORMS
 def test_the_pack_has_bytecode_that_python_takes(job: Maker, venv: Path, disk: Path, form: str) -> None:
     shows = "import os; gift = __import__('gift'); open('outputs/stat', 'w').write(str(os.path.getsize(gift.__cached__)))"

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -40,6 +40,18 @@ print(json.dumps({**facts, "text": open(os.path.join(data, "a.txt")).read()}))
 """
 
 
+# The task whose agent serves the mount leaves at once; another one reads from it then.
+MOUNTER_LEAVES = """
+import os, sys, time
+ours = open("/proc/{0}/task/{0}/children".format(os.getppid())).read().split()
+if any("squashfuse" in open("/proc/%s/comm" % pid).read() for pid in ours):
+    sys.exit(print("left"))
+time.sleep(3)
+import speck
+print(speck.version)
+"""
+
+
 @pytest.fixture
 def disks(tmp_path: Path) -> Path:
     """The nodes' own disks, each in a folder of its node's name."""
@@ -51,8 +63,11 @@ def site(disks: Path) -> Site:
     return site_of(disks)
 
 
-def site_of(disks: Path, **settings: Any) -> Site:
-    storage = Storage(local=f"{disks}/$SLURMD_NODENAME", stage="node-local")
+PACKS = pytest.mark.parametrize("pack", ["tar", "squashfs"])
+
+
+def site_of(disks: Path, pack: Literal["tar", "squashfs"] = "tar", **settings: Any) -> Site:
+    storage = Storage(local=f"{disks}/$SLURMD_NODENAME", stage="node-local", pack=pack)
     return Site(name="staging", storage=storage, defaults=Defaults(time="5:00"), **settings)
 
 
@@ -68,12 +83,13 @@ def inside(disks: Path) -> list[str]:
     return sorted(str(path.relative_to(disks)) for path in disks.glob("*/slurmtf-*/*/*"))
 
 
-def test_two_nodes_of_two_tasks(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+@PACKS
+def test_two_nodes_of_two_tasks(lab: Lab, disks: Path, wheels: list[str], pack: Literal["tar", "squashfs"]) -> None:
     data, results = lab.folder / "data", lab.folder / "results"
     data.mkdir()
     (data / "a.txt").write_text("content")
     inputs = [Input(data, mode="download"), Input(results, mode="upload")]
-    run = lab.submit(TELLS, compute_target=site, pip_packages=wheels, inputs=inputs, **TWO_BY_TWO)
+    run = lab.submit(TELLS, compute_target=site_of(disks, pack), pip_packages=wheels, inputs=inputs, **TWO_BY_TWO)
     assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
     told = [json.loads(log(run, f"rank-{rank}.out")) for rank in range(4)]
     assert [facts["node"] for facts in told] == ["node1", "node1", "node2", "node2"]
@@ -113,6 +129,21 @@ def test_the_pack_of_an_environment_that_has_changed_goes_with_the_last_run_that
     shutil.rmtree(venv)
     assert lab.slurmtf("env", "remove", "--unused").stdout.count("removed ") == len(packs)
     assert [pack.exists() for pack in packs] == [False, False]
+
+
+def test_what_a_task_has_mounted_outlives_it(lab: Lab, disks: Path, wheels: list[str]) -> None:
+    """Other tasks of the node read it; the last one unmounts it."""
+    run = lab.submit(
+        MOUNTER_LEAVES,
+        compute_target=site_of(disks, "squashfs"),
+        pip_packages=wheels,
+        distributed_backend="mpi",
+        process_count_per_node=2,
+    )
+    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    assert sorted(log(run, f"rank-{rank}.out").strip() for rank in range(2)) == ["1.0", "left"]
+    assert inside(disks) == []
+    assert str(disks) not in Path("/proc/mounts").read_text()
 
 
 def test_an_environment_made_by_a_job_is_packed_by_it(lab: Lab, disks: Path, wheels: list[str]) -> None:
@@ -183,7 +214,11 @@ def test_a_failed_run_leaves_nothing_and_its_results_come_back(lab: Lab, site: S
     assert inside(disks) == []
 
 
-def test_what_a_killed_node_leaves_is_swept_by_the_next_job(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+@PACKS
+def test_what_a_killed_node_leaves_is_swept_by_the_next_job(
+    lab: Lab, disks: Path, wheels: list[str], pack: Literal["tar", "squashfs"]
+) -> None:
+    site = site_of(disks, pack)
     run = lab.submit(WAIT, compute_target=site, pip_packages=wheels, sbatch={"nodelist": "node1", "no-requeue": True})
     here(run)
     kill_on_nodes(run, job_of(run))
