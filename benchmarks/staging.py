@@ -1,4 +1,4 @@
-"""`import tensorflow` on all nodes of a job, from each node's own disk against from the shared file system.
+"""`import tensorflow` on all nodes of a job: from the shared file system, and from each node's disk, unpacked and mounted.
 
 scripts/cluster start; scripts/cluster exec .venv/bin/python -m benchmarks.staging PYTHON [NODES]
 
@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ import tensorflow
 open("outputs/imported-" + __import__("os").environ["SLURMTF_RANK"], "w").write(repr(time.time()))
 """
 CALL = re.compile(r'^\d+ +(?P<name>\w+)\((?:AT_FDCWD, )?"(?P<path>/[^"]*)".* = (?P<result>-?\d+)')
-MODES = ("shared", "node-local")
+MODES = {
+    "shared": Storage(),
+    "unpacked": Storage(stage="node-local"),
+    "mounted": Storage(stage="node-local", pack="squashfs"),
+}
 TURNS = 3
 
 
@@ -40,37 +45,43 @@ def main(python: str, nodes: int) -> None:
         (root / "source" / "train.py").write_text(SCRIPT)
         counts = {mode: _counted(root, python, nodes, mode) for mode in MODES}
         starts: dict[str, list[float]] = {mode: [] for mode in MODES}
+        last = {}
         for _ in range(TURNS):
             for mode in MODES:
                 run = _run(root, python, nodes, mode, ())
                 starts[mode].append(_started(run, nodes))
-        _tell(counts, starts, nodes, _events(run))
+                last[mode] = _events(run)
+        _tell(counts, starts, nodes, last)
 
 
-def _tell(counts: dict[str, Counter[str]], starts: dict[str, list[float]], nodes: int, events: list[dict[str, Any]]) -> None:
-    shared, local = (counts[mode] for mode in MODES)
-    rows = [("calls on the shared file system", *MODES, "ratio")]
+def _tell(
+    counts: dict[str, Counter[str]], starts: dict[str, list[float]], nodes: int, last: dict[str, list[dict[str, Any]]]
+) -> None:
+    rows = [("calls on the shared file system", "shared", "unpacked", "", "mounted", "")]
     for name in ("that name a file", "that open one"):
-        rows.append((name, str(shared[name]), str(local[name]), times(shared[name], max(local[name], 1))))
+        rows.append((name, *_against([counts[mode][name] for mode in MODES], "{}")))
     report(f"import tensorflow on {nodes} nodes", rows)
-    one, other = (statistics.median(starts[mode]) for mode in MODES)
-    rows = [
-        ("median of the start", *MODES, "ratio"),
-        ("launch to all imported", f"{one:.1f} s", f"{other:.1f} s", times(one, other)),
-    ]
+    medians = [statistics.median(starts[mode]) for mode in MODES]
+    rows = [("median of the start", "shared", "unpacked", "", "mounted", "")]
+    rows.append(("launch to all imported", *_against(medians, "{:.1f} s")))
     report("Time, on one disk for all nodes", rows)
-    rows = [("node", "MB", "seconds")]
-    for event in events:
-        if event["event"] == "staged":
-            phase = event["phases"]["environment"]
-            rows.append((event["host"], f"{phase['bytes'] / 1e6:.0f}", f"{phase['seconds']:.1f}"))
-    report("The environment's way to a node, in the last run", rows)
+    rows = [("way to a node, in the last run", "MB", "seconds")]
+    for mode, events in last.items():
+        phases = [event["phases"]["environment"] for event in events if event["event"] == "staged" and event["phases"]]
+        rows += [(mode, f"{phase['bytes'] / 1e6:.0f}", f"{phase['seconds']:.1f}") for phase in phases]
+    report("The environment", rows)
+
+
+def _against(values: Sequence[float], form: str) -> list[str]:
+    """The first as it is, the others each with how many times less it is than the first."""
+    first, *others = values
+    return [form.format(first), *(text for value in others for text in (form.format(value), times(first, max(value, 1e-3))))]
 
 
 def _run(root: Path, python: str, nodes: int, mode: str, args: Sequence[str]) -> Run:
     site = Site(
         name="bench",
-        storage=Storage(local=f"{root}/disks/$SLURMD_NODENAME"),
+        storage=replace(MODES[mode], local=f"{root}/disks/$SLURMD_NODENAME"),
         defaults=Defaults(time="20:00", memory="3G"),
         launcher=Launcher(args=list(args)),
     )
@@ -82,7 +93,6 @@ def _run(root: Path, python: str, nodes: int, mode: str, args: Sequence[str]) ->
         worker_count=nodes,
         environment_definition=Environment(python=python),
         environment_variables={"CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "2"},
-        stage=mode,  # type: ignore[arg-type]
     )
     run = Experiment("bench", root / "workspace").submit(estimator, tell=print)
     run.wait_for_completion()
