@@ -19,16 +19,35 @@ MEANINGS: Sequence[tuple[str, str]] = (
         r"(?:execve\(\): |directory: ')(apptainer|singularity|podman-hpc|shifter)",
         "{0} is not on the node: which module brings it (--module, or containers.modules in the site's profile)?",
     ),
-    (r"could not open image (\S+):", "the node does not have the image {0}: it must lie where all nodes see it"),
     (
-        r"mount source (\S+) doesn't exist",
+        r"execve\(\): \S+: No such file",
+        "the node, or the image, has no such program: name the Python that it has (--python), 3.6 or later",
+    ),
+    (
+        r"(?:could not open image|\[ERROR\] No such file or directory:) ([^\s:]+)",
+        "the node does not have the image {0}: it must lie where all nodes see it",
+    ),
+    (
+        r"(?:mount source |failed to mount: )(\S+) (?:doesn't exist|at .*No such file)",
         "the node has no {0}, which the container shall see (containers.binds in the profile)",
     ),
     (
         r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object file",
         "{0} is not on the node, or not in the image: load the module that brings it, or build it into the image",
     ),
-    (r"--container-image", "this Slurm has no pyxis: containers.runtime in the site's profile names something else"),
+    (r"Invalid image format: ", "pyxis starts squashfs files: `enroot import` makes one of an image in a registry"),
+    (
+        r"failed to import docker image",
+        "enroot could not fetch the image: is the name right, and is a login that it needs in ~/.config/enroot/.credentials?",
+    ),
+    (
+        r"unrecognized option '--container-image",
+        "this Slurm has no pyxis: containers.runtime in the site's profile names something else",
+    ),
+    (
+        r"unrecognized option '--container-env",
+        "this Slurm's pyxis is older than 0.15: ask for a newer one",
+    ),
     (r"HorovodVersionMismatchError", "Horovod was built for another TensorFlow: build it again where the job runs"),
     (r"No module named '?([\w.]+)", "install {0} in the job's Python, or give another one (--python)"),
     (r"CUDA_ERROR_OUT_OF_MEMORY|ResourceExhaustedError", "the GPU's memory is used up: take smaller batches, or more GPUs"),

@@ -7,6 +7,7 @@ are set there.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,6 +23,8 @@ DOCKER = "docker://"
 GPU_FLAGS = {"nvidia": "--nv", "amd": "--rocm"}
 SHARE_MEMORY = ("apptainer", "singularity", "pyxis", "shifter")
 """Runtimes whose containers have the node's /dev/shm, whatever its size."""
+NOT_BOUND = {"pyxis": r'[:,\s"$`\\]'}
+"""What parts folders where they are bound. pyxis writes them into a shell script, in quotes, which makes an fstab of them."""
 
 
 class Bind(NamedTuple):
@@ -33,10 +36,12 @@ class Bind(NamedTuple):
 
 @dataclass(frozen=True)
 class Box:
-    """What a runtime needs to know: the image, the folders to bind, the vendor of the GPUs, the site's own arguments."""
+    """What a runtime needs to know: the image, the folders to bind, the names of the variables that the script exports and the
+    image shall not replace, the vendor of the GPUs, the site's own arguments."""
 
     image: str
     binds: tuple[Bind, ...]
+    exports: tuple[str, ...]
     local: bool
     gpus: str
     shm_size: str | None
@@ -44,9 +49,15 @@ class Box:
 
 
 def container_of(
-    estimator: Estimator, site: Site, software: Software, place: RunPlace, resources: Resources, launcher: str
+    estimator: Estimator,
+    site: Site,
+    software: Software,
+    place: RunPlace,
+    resources: Resources,
+    launcher: str,
+    exports: Iterable[str],
 ) -> Container | None:
-    """Return the container of the tasks; None: they run as they are.
+    """Return the container of the tasks; None: they run as they are. ``exports`` are the variables that the script sets.
 
     Raises SpecError when the launcher or the runtime can't serve it, or a folder can't be bound.
     """
@@ -57,7 +68,8 @@ def container_of(
         raise SpecError(Problem("launcher", what, "give launcher='srun'"))
     box = Box(
         image=software.image,
-        binds=(*_binds(site, place), *_binds_of_data(estimator)),
+        binds=(*_binds(site, place, software.runtime), *_binds_of_data(estimator, software.runtime)),
+        exports=tuple(name for name in exports if name != "PATH"),
         local=bool(site.storage.local),
         gpus=site.gpu.vendor if resources.gpus_per_node else "",
         shm_size=estimator.shm_size,
@@ -66,25 +78,28 @@ def container_of(
     return Container(software.runtime, software.image, tuple(RUNTIMES[software.runtime](box)))
 
 
-def _binds(site: Site, place: RunPlace) -> Iterable[Bind]:
+def _binds(site: Site, place: RunPlace, runtime: str) -> Iterable[Bind]:
     """Yield the folders that a container sees: the run's own, with source and outputs in it, and the site's."""
-    if any(char in place.folder for char in ":,"):
-        what = f"{place.folder} can't be bound into a container: ':' and ',' part the folders there"
-        raise SpecError(Problem("workspace", what, "give a workspace without them (--workspace)"))
+    _check_bound(place.folder, runtime, "workspace", "give a workspace without it (--workspace)")
     yield Bind(Raw('"$RUN"'), Raw('"$RUN"'))
     for given in site.containers.binds:
         outside, _, inside = given.partition(":")
         yield Bind(expanding(outside), expanding(inside or outside))
 
 
-def _binds_of_data(estimator: Estimator) -> Iterable[Bind]:
+def _binds_of_data(estimator: Estimator, runtime: str) -> Iterable[Bind]:
     """Yield where the inputs lie: the agent, which copies some of them, is in the container too."""
     for item in estimator.inputs or ():
         path = str(item.path)
-        if any(char in path for char in ":,"):
-            what = f"{path} can't be bound into a container: ':' and ',' part the folders there"
-            raise SpecError(Problem("inputs", what, "give a path without them"))
+        _check_bound(path, runtime, "inputs", "give a path without it")
         yield Bind(quote(path), quote(path))
+
+
+def _check_bound(path: str, runtime: str, where: str, remedy: str) -> None:
+    found = re.search(NOT_BOUND.get(runtime, "[:,]"), path)
+    if found:
+        what = f"{path} can't be bound into a container: {runtime} does not take {found[0]!r} in a folder's name"
+        raise SpecError(Problem(where, what, remedy))
 
 
 def problems(estimator: Estimator, software: Software) -> Iterable[Problem]:
@@ -130,10 +145,15 @@ def _shifter(box: Box) -> list[str]:
 
 
 def _pyxis(box: Box) -> list[str]:
-    """Flags of srun (pyxis's README): they end its own. The GPUs that Slurm gives are seen without being asked for."""
+    """Flags of srun (pyxis's README): they end its own. The GPUs that Slurm gives are seen without being asked for.
+
+    The image's variables replace those of the job that --container-env does not name (pyxis 0.15). Without remapping the user
+    stays who he is: what the agent puts on the node's disk has his number in its name.
+    """
     image = box.image if box.image.startswith("/") else _enroot(_registry_name(box.image, "pyxis"))
     mounts = ",".join(_pair(bind) for bind in box.binds) + "".join(_of_local(box, ',"$LOCAL:$LOCAL"'))
-    return [f"--container-image={image}", Raw("--container-mounts=" + mounts), *box.args]
+    kept = [f"--container-env={','.join(box.exports)}"] if box.exports else []
+    return [f"--container-image={image}", Raw("--container-mounts=" + mounts), *kept, "--no-container-remap-root", *box.args]
 
 
 def _short(flag: str, bind: Bind) -> Raw:

@@ -67,6 +67,7 @@ def resolve(
     of_job = [*of_source, *script_warnings(estimator, tasks, script, software), *containers.warnings(estimator, software)]
     of_job += stage_warnings(estimator, site, findings)
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
+    shell = _shell(estimator, site, software, tasks, findings.pack is not None)
     return LaunchPlan(
         run=place,
         site=site.name,
@@ -79,10 +80,10 @@ def resolve(
         host_suffix=site.network.host_suffix,
         interface=site.network.interface,
         directives=tuple(found),
-        shell=_shell(estimator, site, software, tasks, findings.pack is not None),
+        shell=shell,
         launcher=name,
         launch=tuple(launchers.find(name, where, site)(launch)),
-        container=containers.container_of(estimator, site, software, place, resources, name),
+        container=containers.container_of(estimator, site, software, place, resources, name, shell.exports),
         python=software.python,
         host_python=host_python,
         recipe=asdict(software.recipe) if software.recipe else None,

@@ -12,7 +12,7 @@ from ..environments import cache
 from .errors import ClusterUnavailable
 from .machine import SYSTEM_PATH
 
-PACKAGES = "slurm-wlm,slurmdbd,munge,mariadb-server,iproute2,openmpi-bin,procps,python3,tzdata"
+PACKAGES = "slurm-wlm,slurmdbd,munge,mariadb-server,iproute2,openmpi-bin,procps,python3,tzdata,libslurm-dev"
 OF_APPTAINER = "squashfs-tools,squashfuse,uidmap,libseccomp2,libsqlite3-0"
 PRODUCT = "usr/bin/apptainer"
 

@@ -1,1 +1,1 @@
-"""Jobs in containers: by the real Apptainer on Slurm 24.11, by a stand-in that changes root elsewhere."""
+"""Jobs in containers: by the real Apptainer and by a stand-in for pyxis that changes root, both on Slurm 24.11."""

@@ -30,6 +30,8 @@ PROGRAMS = ("sh", "sleep", "cat")
 FOR_TENSORFLOW = ("libstdc++.so.6", "libgcc_s.so.1", "librt.so.1", "libdl.so.2", "libm.so.6", "libpthread.so.0", "libffi.so.8")
 FOLDERS = ("etc", "tmp", "proc", "sys", "dev", "root", "run", "var/tmp", "home", "usr/bin")
 RELEASE = "ID=slurmtf-test-image\n"
+VARIABLES = {"PATH": "/usr/bin:/bin", "OF_IMAGE": "yes", "TOKEN": "of the image", "SHARED": "of the image"}
+"""Those that pyxis sets, and wins: enroot reads them in the image's /etc/environment. Apptainer does not."""
 
 
 def folder() -> Path:
@@ -59,6 +61,7 @@ def _fill(root: Path, python: Interpreter) -> None:
         shutil.copy2(shutil.which(name) or f"/bin/{name}", root / "usr/bin" / name)
     (root / "bin").symlink_to("usr/bin")
     (root / "etc/os-release").write_text(RELEASE)
+    (root / "etc/environment").write_text("".join(f"{name}={value}\n" for name, value in VARIABLES.items()))
     for name in ("passwd", "group", "hosts", "resolv.conf"):
         (root / "etc" / name).touch()
     programs = [*(root / "usr/bin").iterdir(), *(root / "usr" / library / "lib-dynload").iterdir()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from slurmtf.environments import EnvironmentStore, Software, software_of
 from slurmtf.environments.images import image_of, login_of, reference
 from slurmtf.errors import Problem, SpecError
-from slurmtf.estimator import Environment
+from slurmtf.estimator import Environment, Input
 from slurmtf.sites import Site
 from slurmtf.sites.model import Containers, Gpu, JobEnvironment, Modules
 from slurmtf.submit.building import Building
@@ -183,6 +184,25 @@ def test_an_image_as_enroot_writes_it(source: Path, image: str, word: str) -> No
     container = plan_of(tensorflow(source), site("pyxis"), boxed("pyxis", image)).container
     assert container
     assert container.words[0] == word
+
+
+@pytest.mark.parametrize("char", [":", ",", " ", "\t", '"', "$", "`", "\\"])
+def test_a_folder_that_pyxis_can_not_bind(source: Path, char: str) -> None:
+    estimator = tensorflow(source, inputs=[Input(f"/data/a{char}b")])
+    (problem,) = unplannable(estimator, site("pyxis"), boxed("pyxis", NAME))
+    assert (problem.where, problem.what) == (
+        "inputs",
+        f"/data/a{char}b can't be bound into a container: pyxis does not take {char!r} in a folder's name",
+    )
+
+
+def test_the_variables_that_an_image_of_pyxis_leaves_alone(source: Path) -> None:
+    """Those of the profile and of the environment; PATH is the image's with each runtime."""
+    where = replace(site("pyxis"), environment=JobEnvironment(variables={"PATH": "/opt/bin", "OF_SITE": "1"}))
+    software = replace(boxed("pyxis", NAME), variables={"OF_JOB": "1"})
+    container = plan_of(tensorflow(source), where, software).container
+    assert container
+    assert [word for word in container.words if "-env" in word] == ["--container-env=OF_SITE,OF_JOB"]
 
 
 @pytest.mark.parametrize("launcher", ["srun", "mpirun", "none", "spawn"])

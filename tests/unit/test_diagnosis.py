@@ -49,6 +49,12 @@ def test_a_reason_that_means_wait(reason: str) -> None:
             "libmpi_cxx.so.40 is not on the node",
         ),
         ("srun: unrecognized option '--container-image=a/b'", "this Slurm has no pyxis"),
+        ("srun: unrecognized option '--container-env=A'", "this Slurm's pyxis is older than 0.15"),
+        ("pyxis: failed to import docker image", "enroot could not fetch the image"),
+        ("pyxis:     [ERROR] No such file or directory: /i/tf.sqsh", "the node does not have the image /i/tf.sqsh:"),
+        ("pyxis:     [ERROR] Invalid image format: /i/tf.sif", "pyxis starts squashfs files"),
+        ("enroot-mount: failed to mount: /data at /run/c/data: No such file or directory", "the node has no /data"),
+        ("slurmstepd: error: execve(): python4: No such file or directory", "the node, or the image, has no such program"),
         ("main-0 ended with exit code 127", "the command was not found on the node"),
     ],
 )

@@ -26,6 +26,6 @@ export PYTHONNOUSERSITE=1
 # --- launch: the supervisor starts the launcher, the launcher starts the tasks, a task starts the script
 exec /opt/env/bin/python3 -I "$RUN"/agent.pyz supervise "$RUN"/plan.json -- \
   srun --nodes=2 --ntasks=3 --distribution=cyclic --export=ALL --kill-on-bad-exit=1 \
-  '--container-image=registry.example.org#lab/tensorflow:2.15' --container-mounts="$RUN":"$RUN",/data:/data,"$SCRATCH"/big:/big${LOCAL:+,"$LOCAL:$LOCAL"} --no-container-mount-home \
+  '--container-image=registry.example.org#lab/tensorflow:2.15' --container-mounts="$RUN":"$RUN",/data:/data,"$SCRATCH"/big:/big${LOCAL:+,"$LOCAL:$LOCAL"} --container-env=PYTHONNOUSERSITE --no-container-remap-root --no-container-mount-home \
   python3 -I "$RUN"/agent.pyz task -- \
   python3 train.py
