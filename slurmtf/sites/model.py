@@ -226,8 +226,8 @@ class Storage:
     stage: Literal["shared", "node-local"] | None = None
     """Where software and source lie when a script starts, when the user does not say. Left out: shared."""
     pack: Literal["tar", "squashfs"] = "tar"
-    """How software gets to a node's disk: 'tar' is unpacked there; 'squashfs' is mounted there, by squashfuse (1 GB in a second
-    instead of ten), and is made by mksquashfs 4.5 or later."""
+    """How software gets to a node's disk: 'tar' is unpacked there; 'squashfs', which mksquashfs 4.5 or later makes, is mounted
+    there by squashfuse: in a second instead of twenty."""
     purge_days: int | None = None
     """Days without access after which the site deletes files of the workspace."""
 
