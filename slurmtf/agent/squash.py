@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import subprocess
-from typing import Dict, List, Set
+from typing import Dict, List, Optional, Set
 
 from . import relocation
 from .layout import native
@@ -24,9 +24,20 @@ def mount_environment(pack: str, target: str) -> None:
     """Copy a pack to this disk, mount it, and make an environment of it in which files name its new place. Raises OSError."""
     if os.path.isdir(target):  # by a task of the node that was killed before it could say so
         return
-    copy, mount, partial = target + SUFFIX, os.path.join(os.path.dirname(target), MOUNT), target + ".partial"
-    unmount(os.path.dirname(target))
-    shutil.copyfile(pack, copy)
+    folder, copy = os.path.dirname(target), target + SUFFIX
+    unmount(folder)
+    try:
+        shutil.copyfile(pack, copy)
+        _mount(copy, os.path.join(folder, MOUNT), target)
+    except OSError:
+        unmount(folder)
+        with contextlib.suppress(OSError):
+            os.remove(copy)
+        raise
+
+
+def _mount(copy: str, mount: str, target: str) -> None:
+    partial = target + ".partial"
     os.makedirs(mount, 0o700, exist_ok=True)
     _run([_server(), copy, mount])
     with open(os.path.join(mount, relocation.NOTE), encoding="ascii") as file:
@@ -46,17 +57,20 @@ def _link(source: str, target: str, changing: Set[str]) -> None:
         first, _, rest = path.partition(os.sep)
         inside.setdefault(first, set()).add(rest)
     for entry in os.scandir(source):
-        place = os.path.join(target, entry.name)
-        if entry.is_symlink():
-            os.symlink(os.readlink(entry.path), place)
-        elif entry.name == "bin":
-            shutil.copytree(entry.path, place, symlinks=True)
-        elif entry.name not in inside:
-            os.symlink(entry.path, place)
-        elif entry.is_dir():
-            _link(entry.path, place, inside[entry.name])
-        else:
-            shutil.copy2(entry.path, place)
+        _take(entry, os.path.join(target, entry.name), inside.get(entry.name))
+
+
+def _take(entry: "os.DirEntry[str]", place: str, changing: Optional[Set[str]]) -> None:
+    if entry.is_symlink():
+        os.symlink(os.readlink(entry.path), place)
+    elif entry.name == "bin":
+        shutil.copytree(entry.path, place, symlinks=True)
+    elif changing is None:
+        os.symlink(entry.path, place)
+    elif entry.is_dir():
+        _link(entry.path, place, changing)
+    else:
+        shutil.copy2(entry.path, place)
 
 
 def _server() -> str:
@@ -68,9 +82,12 @@ def _server() -> str:
 
 
 def _run(command: List[str]) -> None:
-    done = subprocess.run(  # noqa: PLW1510
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S
-    )
+    try:
+        done = subprocess.run(  # noqa: PLW1510
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired as err:
+        raise OSError(str(err)) from None
     if done.returncode:
         said = done.stdout.decode("utf-8", "replace").strip()
         raise OSError("{}: {}".format(os.path.basename(command[0]), said or "status {}".format(done.returncode)))
@@ -83,7 +100,7 @@ def unmount(folder: str) -> None:
         if MOUNT not in os.listdir(folder):
             return
     for command in (["fusermount3", "-uz"], ["fusermount", "-uz"], ["umount", "-l"]):
-        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        with contextlib.suppress(OSError):
             _run([*command, mount])
             return
 
