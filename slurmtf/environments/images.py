@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
@@ -20,6 +21,9 @@ DOCKER = "docker://"
 FILES = (".sif", ".simg", ".img", ".sqsh", ".squashfs")
 OF_FILES = ("apptainer", "singularity")
 """Runtimes that start an image from a file: one of a registry is fetched first, once. The others fetch it themselves."""
+SQUASHFS = b"hsqs"
+"""How such a file begins (the kernel's documentation, filesystems/squashfs)."""
+UNPACKED = "make one: enroot import -o IMAGE.sqsh docker://NAME, or give docker://NAME"
 LOGINS = ("APPTAINER_DOCKER", "SINGULARITY_DOCKER")
 
 
@@ -47,6 +51,8 @@ def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentSto
         raise SpecError(Problem(where, what, "leave one of them out"))
     runtime = runtime_of(site, where)
     source = reference(image, where, (estimator.image_registry_details or {}).get("address", ""))
+    if runtime == "pyxis" and source.startswith("/") and not _is_squashfs(source):
+        raise SpecError(Problem(where, f"{source} is no squashfs file, and pyxis starts no other", UNPACKED))
     recipe = _recipe(source, site) if "://" in source and runtime in OF_FILES else None
     if estimator.image_registry_details and recipe is None:
         raise SpecError(_useless_login(runtime, source))
@@ -60,6 +66,12 @@ def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentSto
         runtime=runtime,
         host_python=site.environment.python or sys.executable,
     )
+
+
+def _is_squashfs(path: str) -> bool:
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read(len(SQUASHFS)) == SQUASHFS
+    return False
 
 
 def _asked_by(estimator: Estimator) -> str:

@@ -89,6 +89,10 @@ def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> Making 
     if not building.by_job:
         build(recipe, store, building.site, tell, lock, building.secrets)
         return None
+    if recipe.kind != "pip" and building.site.network.internet is False:
+        nodes = f"the nodes of {building.site.name} have no internet"
+        what = f"a job can't make it: {nodes}, and nothing but pip packages can be fetched before"
+        raise SoftwareError(Problem(recipe.name, what, "give build='login' in environment_definition"))
     return _job(building, tell, lock)
 
 

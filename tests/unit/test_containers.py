@@ -10,11 +10,11 @@ import pytest
 
 from slurmtf.environments import EnvironmentStore, Software, software_of
 from slurmtf.environments.images import image_of, login_of, reference
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import Problem, SoftwareError, SpecError
 from slurmtf.estimator import Environment, Input
 from slurmtf.sites import Site
-from slurmtf.sites.model import Containers, Gpu, JobEnvironment, Modules
-from slurmtf.submit.building import Building
+from slurmtf.sites.model import Containers, Gpu, JobEnvironment, Modules, Network
+from slurmtf.submit.building import Building, provide
 from tests.unit.containers import NAME, boxed, site
 from tests.unit.support import SITE, plan_of, refused, tensorflow, unplannable
 
@@ -196,6 +196,14 @@ def test_a_folder_that_pyxis_can_not_bind(source: Path, char: str) -> None:
     )
 
 
+def test_pyxis_starts_squashfs_files_alone(source: Path, tmp_path: Path, image: str) -> None:
+    for path in (image, str(tmp_path)):
+        (problem,) = wrong(source, site("pyxis"), tmp_path, custom_docker_image=path)
+        assert problem.what == f"{path} is no squashfs file, and pyxis starts no other"
+    (tmp_path / "tf.sqsh").write_bytes(b"hsqs\0")
+    assert software(source, site("pyxis"), tmp_path, custom_docker_image=f"{tmp_path}/tf.sqsh").image == f"{tmp_path}/tf.sqsh"
+
+
 def test_the_variables_that_an_image_of_pyxis_leaves_alone(source: Path) -> None:
     """Those of the profile and of the environment; PATH is the image's with each runtime."""
     where = replace(site("pyxis"), environment=JobEnvironment(variables={"PATH": "/opt/bin", "OF_SITE": "1"}))
@@ -282,6 +290,16 @@ def test_no_job_gets_a_login(source: Path, tmp_path: Path) -> None:
     building = Building(recipe, EnvironmentStore(tmp_path), BOTH, estimator, {})
     assert building.by_job
     assert not Building(recipe, building.store, BOTH, estimator, {"APPTAINER_DOCKER_PASSWORD": "s3cret"}).by_job
+
+
+def test_no_job_fetches_an_image_where_nodes_have_no_internet(source: Path, tmp_path: Path) -> None:
+    estimator = tensorflow(source, environment_definition=Environment(image="lab/tf", build="job"))
+    offline, store = replace(BOTH, network=Network(internet=False)), EnvironmentStore(tmp_path / "store")
+    recipe = software_of(estimator, offline, store).recipe
+    assert recipe
+    with pytest.raises(SoftwareError, match=r"have no internet(.|\n)*build='login'"):
+        provide(Building(recipe, store, offline, estimator, {}), print)
+    assert not store.root.exists()
 
 
 @pytest.mark.parametrize("runtime", ["pyxis", "shifter", "podman-hpc"])
