@@ -109,7 +109,9 @@ class Machine:
             pid = answer.readline().strip()
         if not pid:
             raise ClusterError(f"{self.name}: no namespaces{end_of(self.log)}")
-        self.record.write_text(f"{pid} {network_of(pid)}")
+        partial = self.record.parent.with_name(f"{self.name}.partial")
+        partial.write_text(f"{pid} {network_of(pid)}")
+        partial.rename(self.record)
         print("kept" if kept else "ours", file=starter.stdin, flush=True)
         if kept:
             starter.stdin.close()
