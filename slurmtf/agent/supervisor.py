@@ -108,7 +108,8 @@ class Supervisor:
         meeting_point = {wire.ADDRESS: self._rendezvous.address(host), wire.KEY: self._rendezvous.key}
         self._launcher = Child(launch, self._layout.folder, dict(self._environ, **meeting_point))
         self._rendezvous.make_room()
-        self._journal.write("launched", launcher=self._plan["launcher"])
+        to_fill = self._plan["resources"]["nodes"] if self._disks.are_used else 0
+        self._journal.write("launched", launcher=self._plan["launcher"], nodes_to_fill=to_fill)
         next_beat = time.monotonic() + HEARTBEAT_S
         returncode = self._launcher.poll()
         while returncode is None:

@@ -20,7 +20,7 @@ def run_data(run: Run, state: RunState) -> dict[str, Any]:
 def headline(state: RunState) -> str:
     """Return a run's state in a line: what it does, why it waits, when Slurm expects it to start."""
     parts = [colour(state.status.value)]
-    if state.status is RunStatus.QUEUED and state.reason:
+    if state.status in (RunStatus.QUEUED, RunStatus.STARTING) and state.reason:
         parts.append(f"({state.reason})")
     if state.expected_start and state.status is RunStatus.QUEUED:
         parts.append(f"Slurm expects it to start at {clock(state.expected_start)}")

@@ -53,7 +53,8 @@ class RunStatus(str, Enum):
 
 @dataclass(frozen=True)
 class RunState:
-    """What is known of a run. Times in seconds since 1970; ``expected_start`` is Slurm's estimate.
+    """What is known of a run. Times in seconds since 1970; ``expected_start`` is Slurm's estimate, ``reason``
+    its word for why a job waits, or what one that was launched waits for.
 
     ``cause`` says what ended it: script, launcher, agent, time-limit, cancelled, preempted, node-failure, out-of-memory,
     lost, software (the environment could not be made), results (not copied back). ``doubt`` says why the answer may be out
@@ -213,8 +214,15 @@ class _View:
             started=first.get("time"),
             nodes=first.get("nodes") or first.get("host") or "",
             attempt=self._attempt,
+            reason=self._awaited() if status is RunStatus.STARTING else "",
         )
         return replace(known, **facts)
+
+    def _awaited(self) -> str:
+        """Return what a job that has been launched waits for: software and data that are brought to its nodes."""
+        nodes = next((event.get("nodes_to_fill") for event in self._events if event["event"] == "launched"), None)
+        filled = sum(event["event"] == "staged" for event in self._events)
+        return f"software and data are there on {filled} of {nodes} nodes" if nodes else ""
 
     def _from_end(self, end: Mapping[str, Any]) -> RunState:
         cause, exit_code, number = end["cause"], end.get("exit_code"), end.get("signal")
