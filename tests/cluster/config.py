@@ -90,7 +90,7 @@ SlurmctldHost={LOGIN}
 SlurmUser={user()}
 SlurmdUser={user()}
 AuthType=auth/munge
-AuthInfo=socket={MUNGE}/socket,cred_expire=5
+AuthInfo=socket={MUNGE}/socket,cred_expire=10
 StateSaveLocation={SPOOL}/slurmctld
 SlurmdSpoolDir={SPOOL}/slurmd/%n
 TmpFS={SPOOL}/tmp/%n

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -62,11 +63,12 @@ def fake_python(file: Path, answer: str) -> Path:
 
 
 @pytest.fixture
-def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
     interpreters.installed.cache_clear()
     folders = [tmp_path / "shims", tmp_path / "usr"]
     monkeypatch.setenv("PATH", os.pathsep.join(map(str, folders)))
-    return folders
+    yield folders
+    interpreters.installed.cache_clear()  # what is found here is of no other test
 
 
 def test_the_running_python_is_taken_if_it_will_do() -> None:
