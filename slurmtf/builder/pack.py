@@ -17,30 +17,21 @@ from typing import IO, Any, Dict, Iterator, List, Set, cast
 from .claim import Claim
 from .layout import StoreLayout
 from .prefixes import mentions
-from .work import BuildError, find, say
+from .work import BuildError, find, once, say
 
 NOTE = "slurmtf-pack.json"
 """First in a pack: where the environment was, and which of its files name that (agent/staging.py has them mended)."""
 SQUASHED = ".sqsh"
 """How a pack is named that is a file system (squashfs), to be mounted."""
 BUFFER = 1 << 20
-WAIT_S = 1.0
 OF_CONDA = ("pkgs", "envs", "conda-bld")
 """Folders of a conda's own environment, base, that are no part of it: what conda keeps, and all other environments."""
 
 
 def pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
     """Pack an environment, unless it has been; when somebody else does it, wait."""
-    claim = Claim(layout.claim(spec["name"]))
-    while not os.path.isfile(spec["pack"]):
-        if not claim.take():
-            time.sleep(WAIT_S)
-            continue
-        try:
-            if not os.path.isfile(spec["pack"]):
-                _write(layout, spec["prefix"], spec["pack"], claim)
-        finally:
-            claim.release()
+    claim, path = Claim(layout.claim(spec["name"])), spec["pack"]
+    once(claim, spec["name"], lambda: os.path.isfile(path), lambda: _write(layout, spec["prefix"], path, claim))
 
 
 def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:

@@ -315,11 +315,11 @@ class _View:
         return self._final(self._base(status, cause=cause, message=message, **facts))
 
     def _software_trouble(self, job: JobInfo) -> str:
-        """Return why the environment of the run could not be made: Slurm cancels a job that waited for it."""
+        """Return why the environment of the run could not be made: Slurm cancels the job that waited for its maker."""
         plan = read_json(self._layout.plan)
-        if not plan.get("recipe"):
+        if not plan.get("making"):
             return ""
-        from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - for the few that have one
+        from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - for the few that wait for one
 
         silent = "the job that makes its environment ended without a word" if "Dependency" in job.reason else ""
         return trouble_with(plan) or silent

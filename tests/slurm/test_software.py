@@ -118,6 +118,15 @@ def test_a_dependency_of_the_user_s_own_stays(lab: Lab, wheels: Path) -> None:
     assert ended(run)[0].status is RunStatus.COMPLETED
 
 
+def test_a_failed_dependency_of_the_user_s_own_is_no_trouble_of_the_software(lab: Lab, wheels: Path) -> None:
+    first = lab.submit("import sys; sys.exit(3)", sbatch={"hold": True})
+    own = {"dependency": f"afterok:{job_of(first)}", "kill-on-invalid-dep": "yes"}
+    run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"), sbatch=own)
+    call("scontrol", "release", job_of(first))
+    (state,) = ended(run)
+    assert (state.status, state.cause) == (RunStatus.CANCELED, "cancelled")
+
+
 def test_a_job_that_can_not_make_it_fails_the_run_with_the_reason(lab: Lab, wheels: Path) -> None:
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "specck"))
     (state,) = ended(run)
