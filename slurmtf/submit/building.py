@@ -109,6 +109,8 @@ def _job(building: Building, tell: Tell, lock: Iterable[str]) -> Making:
         time.sleep(0.2)
     try:
         same, maker = _queued(building, building.task, name)
+        if same:
+            _note_job(building, building.task, same, shared=True)
         job_id = same or _submitted(building, tell, lock, maker)
         return Making(Awaited(job_id, building.task), ours=not same)
     finally:
@@ -141,9 +143,14 @@ def _submitted(building: Building, tell: Tell, lock: Iterable[str], maker: str) 
     except subprocess.CalledProcessError as err:
         raise refusal(err.stderr, script) from None
     for name in (task,) if maker else (task, recipe.name):
-        write_json(store.layout.job(name), {"job_id": job_id, "cluster": site.cluster})
+        _note_job(building, name, job_id)
     tell(f"job {job_id} makes {recipe.name}; its log: {store.layout.log(recipe.name)}")
     return job_id
+
+
+def _note_job(building: Building, task: str, job_id: str, shared: bool = False) -> None:
+    """Write down which job does a task; ``shared``: several runs wait for it."""
+    write_json(building.store.layout.job(task), {"job_id": job_id, "cluster": building.site.cluster, "shared": shared})
 
 
 def plan_of(building: Building, files: Sequence[str], maker: str = "") -> BuildPlan:
@@ -169,7 +176,8 @@ def plan_of(building: Building, files: Sequence[str], maker: str = "") -> BuildP
 
 
 def withdraw(building: Building, making: Making | None) -> None:
-    """End a job of ours for which nothing waits. When that fails, the environment that it makes does no harm."""
-    if making is not None and making.ours:
+    """End a job of ours for which nothing else waits. When that fails, the environment that it makes does no harm."""
+    shared = read_json(building.store.layout.job(building.task)).get("shared", False)
+    if making is not None and making.ours and not shared:
         with contextlib.suppress(SlurmError):
             SlurmClient(building.site.cluster).cancel([making.awaited.job_id])

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf import Run, RunStatus, Site
+from slurmtf import Run, RunStatus, Site, TensorFlow
 from slurmtf.archives import archive
 from slurmtf.environments import EnvironmentStore
+from slurmtf.environments.recipe import of_packages
 from slurmtf.errors import RefusedError
 from slurmtf.sites.model import Defaults, Environments, Network
 from slurmtf.slurm import SlurmClient
+from slurmtf.submit.building import Building, provide, withdraw
 from tests.builder.support import Lab as Maker
 from tests.builder.support import write_wheel
 
@@ -156,6 +158,20 @@ def test_a_refused_run_leaves_no_job_that_makes_something(lab: Lab, wheels: Path
     mine = [job for job in SlurmClient().mine() if not job.state.final and str(lab.folder) in job.folder]
     assert mine == []
     assert not list(lab.workspace.glob("lab/*"))
+
+
+def test_a_job_that_another_run_waits_for_is_not_withdrawn(lab: Lab, wheels: Path) -> None:
+    estimator = TensorFlow(lab.source(TELLS), compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
+    store, held = store_of(lab), replace(BY_JOB, environments=replace(BY_JOB.environments, job={"hold": True}))
+    building = Building(of_packages(estimator.environment, held, lab.folder), store, held, estimator, {})
+    ours = provide(building, print)
+    assert ours is not None
+    theirs = provide(building, print)
+    assert theirs == replace(ours, ours=False)
+    withdraw(building, ours)
+    job = ours.awaited.job_id
+    assert not SlurmClient().jobs([job])[job].state.final
+    call("scancel", job)
 
 
 def test_wrong_packages_leave_no_run(lab: Lab, wheels: Path) -> None:
