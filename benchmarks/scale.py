@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 
 from benchmarks.measure import ms, report, seconds, times
-from slurmtf.agent import cluster
-from slurmtf.agent.roles import cyclic
+from slurmtf.job.common import cluster
+from slurmtf.job.contract.roles import cyclic
 
 TASKS_PER_NODE = 8
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from slurmtf.archives import archive
+from slurmtf.archives import job_archive
 from slurmtf.environments.packing import Pack
 from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.shell import in_shell
@@ -64,8 +64,8 @@ def _written(store: EnvironmentStore, spec: Mapping[str, object]) -> str:
 
 def program(store: EnvironmentStore) -> str:
     """Put the builder into the store, and return its path; each version of it once."""
-    data = archive("builder")
-    path = store.root / f".builder-{hashlib.sha256(data).hexdigest()[:DIGEST_DIGITS]}.pyz"
+    data = job_archive()
+    path = store.root / f".agent-{hashlib.sha256(data).hexdigest()[:DIGEST_DIGITS]}.pyz"
     if not path.is_file():
         write_private(path, data)
     return str(path)

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.builder.claim import Claim
-from slurmtf.builder.pack import own
 from slurmtf.environments.existing import kind_of
 from slurmtf.environments.software import Software
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.files import read_json
+from slurmtf.job.build.pack import own
+from slurmtf.job.common.claim import Claim
 
 DIGEST_DIGITS = 12
 PARTIAL = ".partial-"

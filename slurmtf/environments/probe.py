@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.builder import question
 from slurmtf.environments.images import words_inside
 from slurmtf.environments.shell import in_shell, module_lines
 from slurmtf.environments.software import HorovodBuild, Software
 from slurmtf.errors import Problem
 from slurmtf.estimator import Estimator
+from slurmtf.job.build import question
 from slurmtf.sites import Site
 
 TIMEOUT_S = 20

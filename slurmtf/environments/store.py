@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurmtf.builder.claim import Claim
-from slurmtf.builder.layout import StoreLayout
 from slurmtf.errors import Problem, SlurmtfError, did_you_mean
 from slurmtf.files import expanded, read_json
+from slurmtf.job.common.claim import Claim
+from slurmtf.job.contract.store import StoreLayout
 from slurmtf.sites import Site
 
 BESIDE_RUNS = Path(".slurmtf", "environments")

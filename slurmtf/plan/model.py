@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from slurmtf.agent.layout import RunLayout
+from slurmtf.job.contract.layout import RunLayout
 from slurmtf.snapshot import SnapshotRef
 
 SCHEMA = 1

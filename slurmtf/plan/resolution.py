@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from slurmtf import __version__
+from slurmtf._version import __version__
 from slurmtf.environments import Software
 from slurmtf.environments.shell import module_lines
 from slurmtf.errors import Problem, SpecError, did_you_mean

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from slurmtf.errors import Problem, SlurmError, SlurmtfError
 from slurmtf.files import write_private
 from slurmtf.runs.status import CANCEL_MARK, RunState, states_of
-from slurmtf.slurm import SlurmClient
+from slurmtf.scheduler.slurm import SlurmClient
 from slurmtf.submit.record import JobRecord, adopt, current_record, read_record
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from slurmtf.agent import mounts
-from slurmtf.agent.mounts import Mount
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Input
+from slurmtf.job.common import mounts
+from slurmtf.job.common.mounts import Mount
 from slurmtf.sites import Site
 
 OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - of which every machine has its own

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.agent.layout import RunLayout
 from slurmtf.environments.packing import outdated
 from slurmtf.environments.store import BESIDE_RUNS, EnvironmentStore
 from slurmtf.errors import Problem, WorkspaceError
 from slurmtf.files import age
+from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.status import states_of
 from slurmtf.runs.workspace import known_workspaces, run_folders
 from slurmtf.snapshot import SnapshotStore

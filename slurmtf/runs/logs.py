@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from slurmtf.agent.layout import RunLayout
+from slurmtf.job.contract.layout import RunLayout
 
 STREAMS = ("out", "err")
 Label = Callable[[str], str]

@@ -12,10 +12,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from slurmtf.agent.layout import RunLayout
-from slurmtf.agent.roles import table
 from slurmtf.errors import Problem, RunFailedError, RunNotFoundError, SlurmtfError
 from slurmtf.files import read_json
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.roles import table
 from slurmtf.runs.cancelling import cancel_runs
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.status import RunState, RunStatus, states_of
@@ -75,10 +75,10 @@ class Run:
         if record is None:
             return None
         if record.scheduler == "local":
-            from slurmtf.submit.local import LocalRunJob  # noqa: PLC0415
+            from slurmtf.scheduler.local import LocalRunJob  # noqa: PLC0415
 
             return LocalRunJob(self.layout.submitit, record.job_id)
-        from slurmtf.submit.slurm import SlurmtfJob  # noqa: PLC0415
+        from slurmtf.scheduler.slurm.executor import SlurmtfJob  # noqa: PLC0415
 
         return SlurmtfJob(self.layout.submitit, record.job_id)
 

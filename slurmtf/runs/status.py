@@ -10,13 +10,13 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from slurmtf.agent import ending
-from slurmtf.agent.journal import read as read_journal
-from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import SlurmError
 from slurmtf.files import read_json, write_json
+from slurmtf.job.contract import ending
+from slurmtf.job.contract.journal import read as read_journal
+from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import recognise
-from slurmtf.slurm import JobInfo, JobState, SlurmClient
+from slurmtf.scheduler.slurm import JobInfo, JobState, SlurmClient
 from slurmtf.submit.record import JobRecord, latest, read_record
 
 SILENCE_S = 300

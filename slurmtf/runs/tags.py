@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, SpecError
 from slurmtf.files import read_json
+from slurmtf.job.contract.layout import RunLayout
 
 
 def tags_of(folder: str | Path) -> dict[str, str]:

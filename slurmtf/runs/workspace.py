@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
 from slurmtf.files import user_config
+from slurmtf.job.contract.layout import RunLayout
 
 DEFAULT = "~/slurmtf-runs"
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")

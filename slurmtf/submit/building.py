@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slurmtf import __version__
-from slurmtf.builder.claim import Claim
+from slurmtf._version import __version__
 from slurmtf.environments.building import ANOTHER_STORE, DIGEST_DIGITS, Tell, build, fetch, program, write_spec
 from slurmtf.environments.packing import Pack
 from slurmtf.environments.recipe import Recipe
@@ -26,13 +25,14 @@ from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import Problem, SlurmError, SoftwareError
 from slurmtf.estimator import Estimator
 from slurmtf.files import read_json, write_json, write_private, writing
+from slurmtf.job.common.claim import Claim
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import Awaited, BuildPlan, Shell
+from slurmtf.scheduler.slurm import SlurmClient
+from slurmtf.scheduler.slurm.refusal import refusal
 from slurmtf.sites import Site
 from slurmtf.sites.search import search_path
-from slurmtf.slurm import SlurmClient
-from slurmtf.submit.refusal import refusal
 
 SUBMIT_WAIT_S = 120
 

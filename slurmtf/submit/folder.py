@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.agent import hook
-from slurmtf.agent.layout import RunLayout
-from slurmtf.archives import archive
+from slurmtf.archives import job_archive
 from slurmtf.files import make_private, read_json, write_json, write_private, writing
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.script import sitecustomize as hook
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import ProcessId, identify, recognise
 from slurmtf.snapshot import Snapshot, SnapshotStore
@@ -83,7 +83,7 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
         make_private(folder)
     write_private(layout.plan, plan.to_json())
     write_private(layout.script, script)
-    write_private(layout.agent, archive("agent"))
+    write_private(layout.agent, job_archive())
     if plan.distribution.check_world or plan.distribution.cluster:
         make_private(layout.hook)
         write_private(Path(layout.hook, f"{hook.NAME}.py"), Path(hook.__file__).read_bytes())

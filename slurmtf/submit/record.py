@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from slurmtf.agent.journal import read as read_journal
-from slurmtf.agent.layout import RunLayout
 from slurmtf.files import read_json, write_json
+from slurmtf.job.contract.journal import read as read_journal
+from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import ProcessId, recognise
-from slurmtf.slurm import SlurmClient
+from slurmtf.scheduler.slurm import SlurmClient
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurmtf.agent.layout import RunLayout
 from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError, SpecError, WorkspaceError
 from slurmtf.files import age, writing
+from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.slurm import SlurmClient
+from slurmtf.scheduler.slurm import SlurmClient
+from slurmtf.scheduler.slurm.refusal import refusal
 from slurmtf.snapshot import Snapshot, SnapshotStore
 from slurmtf.submit.folder import REMOVED, Intent, build, remove
 from slurmtf.submit.record import adopt, read_record
-from slurmtf.submit.refusal import refusal
 
 UNKNOWN_OWNER_S = 3600
 """Age after which a submission on another host, whose process we can't see, counts as dead."""
@@ -86,10 +86,10 @@ def _hand_over(submission: Submission, layout: RunLayout) -> None:
 
 def _executor(submission: Submission, layout: RunLayout) -> Any:
     if submission.plan.scheduler == "local":
-        from slurmtf.submit.local import LocalRunExecutor  # noqa: PLC0415
+        from slurmtf.scheduler.local import LocalRunExecutor  # noqa: PLC0415
 
         return LocalRunExecutor(layout.submitit, submission.plan)
-    from slurmtf.submit.slurm import SlurmtfExecutor  # noqa: PLC0415
+    from slurmtf.scheduler.slurm.executor import SlurmtfExecutor  # noqa: PLC0415
 
     return SlurmtfExecutor(layout.submitit, submission.plan, submission.script)
 

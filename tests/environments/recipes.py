@@ -13,7 +13,7 @@ from slurmtf.environments.recipe import of_packages
 from slurmtf.errors import Problem, SoftwareError
 from slurmtf.estimator import Environment as Wish
 from slurmtf.sites import load
-from tests.builder.support import UNCONNECTED
+from tests.integration.build.support import UNCONNECTED
 
 from . import interpreters
 from .cache import root, say

@@ -12,7 +12,7 @@ settings.load_profile("unit")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-golden", action="store_true", help="rewrite tests/unit/golden/ with what comes out now")
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/unit/plan/golden/ with what comes out now")
 
 
 @pytest.fixture

@@ -1,0 +1,3 @@
+"""The version, which every part may import."""
+
+__version__ = "0.1.0"

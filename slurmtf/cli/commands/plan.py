@@ -1,0 +1,94 @@
+"""``slurmtf plan``"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.output import duration, emit
+from slurmtf.environments.recipe import Recipe
+from slurmtf.job.contract.roles import table
+from slurmtf.plan import LaunchPlan
+from slurmtf.plan.model import Resources
+
+SHOWN_NODES = 16
+
+
+@click.command("plan")
+@training_options
+def command(training: Training) -> None:
+    """Show what would be decided for TARGET, a script or a job file. Writes nothing, submits nothing, asks no Slurm.
+
+    Arguments of the script stand after --.
+    """
+    plan, _ = training.experiment.plan(training.estimator, run_id="RUN-ID")
+    emit(json.loads(plan.to_json()), plan_text(plan), plan.warnings)
+
+
+def plan_text(plan: LaunchPlan) -> str:
+    """Return a plan for a person: what is asked for, and the command."""
+    resources = plan.resources
+    gpus = f", {resources.gpus_per_node} GPU {resources.gpu_type or ''}".rstrip() if resources.gpus_per_node else ""
+    rows = {
+        "site": f"{plan.site} ({plan.scheduler})",
+        "nodes": f"{resources.nodes}, each with {_up_to(resources)}{gpus}",
+        "roles": _roles(plan),
+        "cpus": f"{resources.cpus_per_task} for each process" if resources.cpus_per_task else "",
+        "memory": f"{resources.memory} on each node" if resources.memory else "",
+        "time": duration(resources.time_s),
+        "partition": resources.partition or "",
+        "account": resources.account or "",
+        "qos": resources.qos or "",
+        "launcher": plan.launcher,
+        "container": f"{plan.container.image}, run by {plan.container.runtime}" if plan.container else "",
+        "python": plan.python,
+        "software": _software(plan),
+        "stage": _stage(plan),
+        **{f"input {item.name}": f"{item.path} ({item.mode})" for item in plan.inputs},
+        "source": f"{plan.snapshot.files} files, {plan.snapshot.bytes / 1e6:.1f} MB, {plan.snapshot.id[:12]}",
+        "chosen": plan.choice,
+        "command": " ".join(plan.command),
+        "folder": plan.run.folder,
+    }
+    return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
+
+
+def _software(plan: LaunchPlan) -> str:
+    """Return what the environment holds that is made for the run, and whether it has been made."""
+    if plan.recipe is None:
+        return ""
+    recipe = Recipe.of(plan.recipe)
+    place = plan.shell.activation.prefix if plan.shell.activation else plan.shell.image
+    there = Path(place).exists()
+    return f"{recipe.summary} ({'' if there else 'to be '}made for it, {recipe.name})"
+
+
+def _stage(plan: LaunchPlan) -> str:
+    """Return what is brought to the nodes' own disks."""
+    if plan.stage.where == "shared":
+        return ""
+    return (
+        f"source{' and software' if plan.stage.pack else ''} on each node's own disk ({plan.stage.local or 'the job decides'})"
+    )
+
+
+def _up_to(resources: Resources) -> str:
+    count = resources.tasks_per_node
+    even = "up to " if resources.tasks != count * resources.nodes else ""
+    return f"{even}{count} process{'' if count == 1 else 'es'}"
+
+
+def _roles(plan: LaunchPlan) -> str:
+    """Return who runs on which node; above a few nodes only the counts."""
+    if plan.distribution.backend is None:
+        return ""
+    counts = ", ".join(f"{count} {role}" for role, count in plan.distribution.roles)
+    if plan.resources.nodes > SHOWN_NODES or plan.distribution.backend == "mpi":
+        return counts
+    placed: dict[int, list[str]] = {}
+    for role in table(json.loads(plan.to_json())):
+        placed.setdefault(role.node, []).append(role.label)
+    return "; ".join(f"node {node}: {', '.join(sorted(labels))}" for node, labels in sorted(placed.items()))

@@ -1,0 +1,32 @@
+"""``slurmtf run``"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from slurmtf.cli.commands.render import show_script
+from slurmtf.cli.commands.submit import submit
+from slurmtf.cli.follow import follow
+from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.output import coloured_label, note, wants_json
+from slurmtf.runs.logs import LogReader
+
+
+@click.command("run")
+@click.option("--dry-run", is_flag=True, help="Show the batch script instead.")
+@training_options
+def command(training: Training, dry_run: bool) -> None:
+    """Submit TARGET, a script or a job file, and follow it. Ctrl-C detaches: the run goes on.
+
+    Arguments of the script stand after --. Exits as the run did.
+    """
+    if dry_run:
+        show_script(training)
+        return
+    run = submit(training)
+    for warning in run.plan["warnings"]:
+        note(f"warning: {warning}", fg="yellow")
+    note(f"run {run.id} in {run.folder}", bold=True)
+    sys.exit(follow(run, None if wants_json() else LogReader(run.layout, sys.stdout, label=coloured_label)))

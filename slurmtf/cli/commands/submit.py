@@ -1,0 +1,40 @@
+"""``slurmtf submit``"""
+
+from __future__ import annotations
+
+import shutil
+
+import click
+
+from slurmtf.cli.commands.render import show_script
+from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.output import emit, note
+from slurmtf.cli.present import run_data
+from slurmtf.cli.steps import Steps
+from slurmtf.runs import Run
+from slurmtf.sites.search import default_site
+
+
+@click.command("submit")
+@click.option("--dry-run", is_flag=True, help="Show the batch script instead.")
+@training_options
+def command(training: Training, dry_run: bool) -> None:
+    """Submit TARGET, a script or a job file, and return at once.
+
+    Arguments of the script stand after --.
+    """
+    if dry_run:
+        show_script(training)
+        return
+    run = submit(training)
+    emit(run_data(run, run.state), run.id, run.plan["warnings"])
+    note(f"follow it with: slurmtf logs -f {run.id}")
+
+
+def submit(training: Training) -> Run:
+    """Submit the training and say so."""
+    if training.estimator.compute_target is None and default_site() == "local" and shutil.which("sbatch"):
+        note("this runs on this very machine, not in Slurm: give --site, or set default_site", fg="yellow")
+    note(f"submitting {training.estimator.script} from {training.estimator.source_directory}", dim=True)
+    with Steps() as steps:
+        return training.experiment.submit(training.estimator, training.tags, tell=steps.tell)

@@ -1,0 +1,41 @@
+"""What a script needs of an environment that was made: asked of the interpreter there, before the run's job may start."""
+
+import json
+import pkgutil
+import subprocess
+from typing import Any, Dict, List
+
+from ..contract.store import StoreLayout
+from . import question
+from .work import BuildError, environment, say
+
+TIMEOUT_S = 300
+
+
+def check(layout: StoreLayout, request: Dict[str, Any]) -> None:
+    """Look for the modules of a request. Raises BuildError with what is to be said of those that are not there.
+
+    An interpreter that can't be asked fails nothing: the script itself will tell.
+    """
+    say("looking for what the script imports ...")
+    missing = _missing(layout, request)
+    if missing:
+        raise BuildError("\n".join(request["modules"][module] for module in missing))
+
+
+def _missing(layout: StoreLayout, request: Dict[str, Any]) -> List[str]:
+    source = (pkgutil.get_data(str(__package__), "question.py") or b"").decode("utf-8")
+    asked = json.dumps({"modules": list(request["modules"]), "folders": []})
+    try:
+        said = subprocess.run(  # noqa: PLW1510
+            [*request["words"], "-c", source, asked],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            env=environment(layout, request["variables"]),
+            timeout=TIMEOUT_S,
+        ).stdout.decode("utf-8", "replace")
+    except (OSError, subprocess.TimeoutExpired) as err:
+        say("can't be told: {}".format(err))
+        return []
+    facts = question.answer(said)
+    return list(facts["missing"]) if facts else []

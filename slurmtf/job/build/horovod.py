@@ -1,0 +1,221 @@
+"""Horovod, compiled against the TensorFlow and the MPI of an environment; the wheel is kept for the next one.
+
+There are only sources of Horovod (0.28.1 is the last release, of 2023). A wheel goes with one version of TensorFlow, one of
+Python and one MPI: its folder and its local version (PEP 440) say which.
+"""
+
+import glob
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sysconfig
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+
+from ..common.claim import Claim
+from .work import BuildError, StepError, Work, find, once, wheels_in
+
+if TYPE_CHECKING:
+    from .pip import Installer
+
+RELEASE = "0.28.1"
+NAME = re.compile(r"horovod(\[[\w,-]*\])?", re.IGNORECASE)
+TOOLS = ("pip", "setuptools<82", "wheel", "packaging", "cmake<4")
+"""What a build needs beside TensorFlow and a compiler; it is kept out of the environment."""
+NEEDS = ("cloudpickle", "psutil", "pyyaml", "packaging")
+"""What Horovod imports."""
+FETCHED_TOOLS = "tools"
+"""The folder of the tools, beside the packages that were fetched."""
+XLA_SOURCE = "horovod/tensorflow/xla_mpi_ops.cc"
+XLA_GUARD = "#if TENSORFLOW_VERSION >= 2006000000\n"
+WITHOUT_XLA = (2, 19)
+"""The first TensorFlow that ships the headers no more which this source includes, for GPUs only (Horovod pull request 4302)."""
+ASK = """
+import json, platform, sys
+from importlib import metadata
+def version(*names):
+    for name in names:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            pass
+    return ""
+print(json.dumps([version("tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-rocm"), platform.python_version()]))
+"""
+MPIS = ((r"Open MPI\D*([\d.]+)", "ompi"), (r"MPICH\D*([\d.]+)", "mpich"), (r"HYDRA[\s\S]*?Version:\s*([\d.]+)", "mpich"),
+        (r"Intel\(R\) MPI Library\D*([\d.]+)", "impi"))  # fmt: skip
+
+
+def wanted(requirement: str) -> str:
+    """Return the release that a requirement such as ``horovod[tensorflow]==0.28.1`` names; the last one when it names none."""
+    version = NAME.sub("", requirement.replace(" ", ""), count=1)
+    return version[2:] if version.startswith("==") else RELEASE
+
+
+def needs(spec: Dict[str, Any]) -> List[str]:
+    """Return what else must be installed for Horovod where no installer can look for it."""
+    return [*NEEDS] if spec["horovod"] else []
+
+
+def install(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[str, Any]:
+    """Install Horovod into the environment; the wheel is built when there is none that fits. Returns what it was built for."""
+    found = wheel(work, spec, installer)
+    title = "installing Horovod {version} for TensorFlow {tensorflow}".format(**found)
+    installer.install(title, [found["wheel"]])
+    return {"horovod": found}
+
+
+def wheel(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[str, Any]:
+    """Return the wheel for the TensorFlow of an environment and the MPI of this machine, and what it goes with."""
+    tensorflow, python = json.loads(work.run("looking for TensorFlow", [installer.python, "-c", ASK]))
+    if not tensorflow:
+        raise BuildError(
+            "Horovod needs TensorFlow in the same environment", "add pip_packages=['tensorflow==2.15.1'] or the like"
+        )
+    mpi = mpi_version()
+    options = {name: value for name, value in spec["variables"].items() if name.startswith("HOROVOD_")}
+    local = "tf{}.{}".format(re.sub(r"[^0-9a-z.]", "", tensorflow.lower()), mpi or "gloo")
+    release = wanted(spec["horovod"])
+    machine = [sysconfig.get_platform(), *platform.libc_ver()]
+    facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items())]
+    key = hashlib.sha256(json.dumps(facts).encode("utf-8")).hexdigest()[:12]
+    folder = os.path.join(work.layout.wheels, "horovod-{}-{}-{}".format(release, local, key))
+    claim = Claim(work.layout.claim(os.path.basename(folder)))
+
+    def make() -> None:
+        with work.holding(claim):
+            _Build(work, spec, installer.python).wheel(release, local, tensorflow, folder, options, bool(mpi))
+
+    once(claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_kept(folder)), make, work.beat)
+    return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": _kept(folder)}
+
+
+def _kept(folder: str) -> str:
+    return next(iter(wheels_in(folder)), "")
+
+
+def mpi_version() -> str:
+    """Return the MPI against which programs are compiled here, as ``ompi4.1.4``; empty when there is none."""
+    if not find("mpicxx"):
+        return ""
+    for command in (["mpirun", "--version"], ["mpichversion"], ["mpicxx", "--showme:version"]):
+        found = next(
+            (name + match[1].rstrip(".") for pattern, name in MPIS for match in re.finditer(pattern, _told(command))), ""
+        )
+        if found:
+            return found
+    return "mpi"
+
+
+def _told(command: List[str]) -> str:
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
+class _Build:
+    """One compilation of Horovod."""
+
+    def __init__(self, work: Work, spec: Dict[str, Any], python: str) -> None:
+        self._work = work
+        self._spec = spec
+        self._python = python
+        self._scratch = os.path.join(work.layout.made, os.path.basename(work.folder) + ".horovod")
+
+    def wheel(self, release: str, local: str, tensorflow: str, folder: str, options: Dict[str, str], mpi: bool) -> None:
+        """Build the wheel and keep it. Raises BuildError with the reason in one sentence."""
+        if not find("g++") and not find(os.environ.get("CXX", "")):
+            raise BuildError(
+                "Horovod must be compiled, and there is no C++ compiler (g++)", "load a compiler module, or install g++"
+            )
+        os.makedirs(self._scratch, mode=0o700, exist_ok=True)
+        try:
+            tools = self._tools()
+            source = self._source(release, tools)
+            if _version(tensorflow) >= WITHOUT_XLA and "HOROVOD_GPU_OPERATIONS" not in options:
+                leave_xla_out(source)
+            self._compile(source, tools, local, folder, options, mpi)
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _tools(self) -> str:
+        """Bring the build tools together in a folder, outside of the environment."""
+        from .pip import Installer, fetched
+
+        folder, wheelhouse = os.path.join(self._scratch, "tools"), self._spec["wheelhouse"]
+        tools = fetched(os.path.join(wheelhouse, FETCHED_TOOLS)) if wheelhouse else TOOLS
+        Installer(self._work, self._spec).install("installing Horovod's build tools", ["--target", folder, *tools])
+        return folder
+
+    def _source(self, release: str, tools: str) -> str:
+        given = glob.glob(os.path.join(glob.escape(self._spec["wheelhouse"] or os.devnull), "horovod-*.tar.gz"))
+        if not given:
+            _fetch_source(self._work, self._python, release, self._scratch, PYTHONPATH=tools)
+        archive = next(iter(given or glob.glob(os.path.join(glob.escape(self._scratch), "horovod-*.tar.gz"))))
+        shutil.unpack_archive(archive, self._scratch)
+        return os.path.join(self._scratch, "horovod-{}".format(release))
+
+    def _compile(self, source: str, tools: str, local: str, folder: str, options: Dict[str, str], mpi: bool) -> None:
+        """Compile. TensorFlow must be seen (no build isolation); Horovod itself would start eight compilers of 1.7 GB each."""
+        wheels = os.path.join(self._scratch, "wheels")
+        variables = {
+            "HOROVOD_WITH_TENSORFLOW": "1",
+            "HOROVOD_WITHOUT_PYTORCH": "1",
+            "HOROVOD_WITHOUT_MXNET": "1",
+            "HOROVOD_WITH_GLOO": "1",
+            "HOROVOD_WITH_MPI" if mpi else "HOROVOD_WITHOUT_MPI": "1",
+            "HOROVOD_LOCAL_VERSION": local,
+            "MAKEFLAGS": "-j{}".format(min(8, len(os.sched_getaffinity(0)))),
+            "PYTHONPATH": tools,
+            "PATH": os.pathsep.join([os.path.join(tools, "bin"), os.environ["PATH"]]),
+        }
+        unisolated = ["--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir"]
+        command = [self._python, "-m", "pip", "wheel", *unisolated, "-w", wheels, source]
+        try:
+            self._work.run("compiling Horovod, 2 to 10 minutes", command, **dict(variables, **options))
+        except StepError as err:
+            remedy = "the log has the compiler's own lines; TensorFlow 2.15 to 2.18 and 2.21 are known to work"
+            raise BuildError("Horovod can't be compiled for this TensorFlow: {}".format(reason(err.output)), remedy)
+        built = _kept(wheels)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        os.replace(built, os.path.join(folder, os.path.basename(built)))
+
+
+def fetch(work: Work, python: str, requirement: str, folder: str) -> None:
+    """Bring the sources into a folder, and what builds them. ``python`` is given that, too: pip needs it to fetch sources."""
+    tools, pip = os.path.join(folder, FETCHED_TOOLS), [python, "-m", "pip"]
+    work.run("fetching Horovod's build tools", [*pip, "wheel", "--no-deps", "-w", tools, *TOOLS])
+    work.run("installing Horovod's build tools", [*pip, "install", "--no-index", "--no-deps", *wheels_in(tools)])
+    _fetch_source(work, python, wanted(requirement), folder)
+
+
+def _fetch_source(work: Work, python: str, release: str, folder: str, **variables: str) -> None:
+    """Fetch the sources. pip runs their setup.py for it, with the tools that ``python`` has or ``variables`` name."""
+    sources = ["--no-deps", "--no-build-isolation", "--no-binary=:all:", "-d", folder, "horovod==" + release]
+    work.run("fetching Horovod's sources", [python, "-m", "pip", "download", *sources], **variables)
+
+
+def leave_xla_out(source: str) -> None:
+    """Leave a source out that is for GPUs only, and whose headers newer TensorFlows lack."""
+    path = os.path.join(source, XLA_SOURCE)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    if text.count(XLA_GUARD) != 1:
+        raise BuildError("this release of Horovod can't be mended for TensorFlow 2.19 and later", "ask for horovod==" + RELEASE)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace(XLA_GUARD, XLA_GUARD.replace("\n", " && HAVE_GPU\n")))
+
+
+def reason(output: str) -> str:
+    """Return the compiler's first complaint."""
+    found = re.search(r"^.*?((?:fatal )?error: .*|CMake Error.*|undefined reference.*)$", output, re.MULTILINE)
+    return found.group(1)[:300] if found else "the compiler does not say why"
+
+
+def _version(text: str) -> Tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])

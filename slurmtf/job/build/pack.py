@@ -1,0 +1,150 @@
+"""An environment becomes one file, with the bytecode of all its modules, for the nodes of a job to unpack, or to mount."""
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import py_compile
+import struct
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from typing import IO, Any, Dict, Iterator, List, Set, cast
+
+from ..common.claim import Claim
+from ..contract.store import StoreLayout
+from .prefixes import mentions
+from .work import BuildError, find, once, say
+
+NOTE = "slurmtf-pack.json"
+"""First in a pack: where the environment was, and which of its files name that (agent/staging.py has them mended)."""
+SQUASHED = ".sqsh"
+"""How a pack is named that is a file system (squashfs), to be mounted."""
+BUFFER = 1 << 20
+OF_CONDA = ("pkgs", "envs", "conda-bld")
+"""Folders of a conda's own environment, base, that are no part of it: what conda keeps, and all other environments."""
+
+
+def pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+    """Pack an environment, unless it has been; when somebody else does it, wait."""
+    claim, path = Claim(layout.claim(spec["name"])), spec["pack"]
+    once(claim, spec["name"], lambda: os.path.isfile(path), lambda: _write(layout, spec["prefix"], path, claim))
+
+
+def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:
+    """Write the file under another name first, and sweep what killed packers have left: we hold the claim."""
+    for left in os.listdir(layout.packs):
+        if left.startswith(os.path.basename(path) + ".partial-"):
+            os.remove(os.path.join(layout.packs, left))
+    say("packing {} for the nodes ...".format(prefix))
+    began = time.monotonic()
+    partial = "{}.partial-{}".format(path, os.urandom(4).hex())
+    try:
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        with _squashing(partial) if path.endswith(SQUASHED) else open(partial, "wb") as file:
+            with tarfile.open(fileobj=file, mode="w|", format=tarfile.GNU_FORMAT, bufsize=BUFFER) as archive:
+                _fill(archive, prefix, claim)
+        os.rename(partial, path)
+    except BaseException:
+        os.remove(partial)
+        raise
+    size = os.path.getsize(path) / 1e6
+    say("packed {}: {:.0f} MB in {:.1f} s".format(prefix, size, time.monotonic() - began))
+
+
+@contextlib.contextmanager
+def _squashing(path: str) -> "Iterator[IO[bytes]]":
+    """Yield what an archive is written into to become a file system. Raises BuildError when it does not."""
+    if not find("mksquashfs"):
+        raise BuildError("there is no mksquashfs in PATH", "install squashfs-tools, or set storage.pack to tar in the profile")
+    cpus = str(min(8, len(os.sched_getaffinity(0))))
+    command = ["mksquashfs", "-", path, "-tar", "-comp", "lz4", "-noappend", "-no-progress", "-quiet", "-processors", cpus]
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said)
+        with contextlib.suppress(BrokenPipeError), process:  # it says itself why it has ended
+            yield cast("IO[bytes]", process.stdin)
+        if process.returncode:
+            said.seek(0)
+            raise BuildError("mksquashfs: {}".format(said.read().decode("utf-8", "replace").strip()))
+
+
+def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
+    root = os.path.realpath(prefix)
+    _add_bytes(archive, NOTE, json.dumps(mentions(prefix)).encode("ascii"))
+    compiled: Set[str] = set()
+    for path in _paths(root):
+        claim.beat()
+        member = archive.gettarinfo(path, os.path.relpath(path, root))
+        if member is None or path in compiled:  # a socket
+            continue
+        member.mtime = int(member.mtime)  # as bytecode has it
+        if member.issym():
+            member.linkname = _inside(member.linkname, path, root, prefix)
+        member.mode |= 0o700 if member.isdir() else 0o600  # a node must be able to mend it, and to remove it
+        if not member.isreg():
+            archive.addfile(member)
+            continue
+        with open(path, "rb") as file:
+            archive.addfile(member, file)
+        if path.endswith(".py") and not _is_compiled(path):
+            compiled.add(_add_bytecode(archive, path, root))
+
+
+def _paths(root: str) -> Iterator[str]:
+    """Yield all of a tree; a module before its bytecode, which lies in a folder beside it."""
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(own(root, folder, folders))
+        linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        yield folder
+        for name in sorted(linked + files):
+            yield os.path.join(folder, name)
+
+
+def own(root: str, folder: str, folders: List[str]) -> List[str]:
+    """Return those folders in one of an environment's that belong to it."""
+    return [name for name in folders if name not in OF_CONDA] if folder == root and "conda-meta" in folders else folders
+
+
+def _inside(link: str, path: str, root: str, prefix: str) -> str:
+    """Return where a link points; one to a place in the environment by its whole path shall lead there in its copy too."""
+    for old in (root, prefix):
+        if (link + os.sep).startswith(old + os.sep):
+            return os.path.relpath(root + link[len(old) :], os.path.dirname(path))
+    return link
+
+
+def _is_compiled(path: str) -> bool:
+    """Tell whether a module has bytecode that Python would take for its own (PEP 552; PEP 3147 for Python 3.6)."""
+    found = os.stat(path)
+    try:
+        with open(importlib.util.cache_from_source(path), "rb") as file:
+            head = file.read(16)
+    except OSError:
+        return False
+    if sys.version_info >= (3, 7):
+        if len(head) < 16 or struct.unpack("<I", head[4:8])[0]:
+            return len(head) == 16 and head[:4] == importlib.util.MAGIC_NUMBER
+        head = head[:4] + head[8:]
+    expected = struct.pack("<II", int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF)
+    return head[:12] == importlib.util.MAGIC_NUMBER + expected
+
+
+def _add_bytecode(archive: tarfile.TarFile, path: str, root: str) -> str:
+    """Add a module's bytecode, and return where the environment would have it. What can't be compiled has none."""
+    cache = importlib.util.cache_from_source(path)
+    with tempfile.TemporaryDirectory() as folder:
+        made = os.path.join(folder, "module.pyc")
+        with contextlib.suppress(py_compile.PyCompileError, OSError, ValueError, RecursionError):
+            py_compile.compile(path, cfile=made, doraise=True)
+            with open(made, "rb") as file:
+                _add_bytes(archive, os.path.relpath(cache, root), file.read())
+    return cache
+
+
+def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    member = tarfile.TarInfo(name)
+    member.size, member.mtime, member.mode = len(data), int(time.time()), 0o644
+    archive.addfile(member, io.BytesIO(data))

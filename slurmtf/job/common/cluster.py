@@ -1,0 +1,83 @@
+"""The cluster as TensorFlow reads it: TF_CONFIG (tensorflow.org, "Distributed training with TensorFlow")."""
+
+import json
+from typing import Any, Dict, List, Mapping, Sequence
+
+from ..contract.roles import Role
+
+LONGEST_VARIABLE = 128 * 1024 - 1
+"""Bytes of one environment string, with its name and closing NUL (Linux, MAX_ARG_STRLEN: execve(2))."""
+
+Cluster = Dict[str, List[str]]
+
+
+def build(roles: Sequence[Role], addresses: Mapping[int, str]) -> Cluster:
+    """Return role to addresses, in the order of their numbers.
+
+    An evaluator is no part of the cluster, and a role without tasks is left out: TensorFlow crashes on an empty list.
+    """
+    found: Cluster = {}
+    for role in sorted(roles, key=lambda role: role.number):
+        if role.role != "evaluator":
+            found.setdefault(role.role, []).append(addresses[role.rank])
+    return found
+
+
+def tf_config(cluster: Cluster, role: Role) -> str:
+    """Return the value of TF_CONFIG for one task."""
+    task = {"type": role.role, "index": role.number}
+    return json.dumps({"cluster": cluster, "task": task, "environment": "cloud"})
+
+
+def fits(name: str, value: str) -> bool:
+    """Tell whether Linux takes an environment variable of this length."""
+    return len(name) + 1 + len(value.encode("utf-8")) <= LONGEST_VARIABLE
+
+
+def host_variables(cluster: Cluster) -> Dict[str, str]:
+    """Return the hosts of each role as one variable, for scripts that take their cluster by flags."""
+    return {"SLURMTF_{}_HOSTS".format(role.upper()): ",".join(hosts) for role, hosts in cluster.items()}
+
+
+def gpu_shares(roles: Sequence[Role], hosts: Mapping[int, str], users: Sequence[str]) -> Dict[int, List[int]]:
+    """Return for each rank its turn among the tasks of its node that use GPUs, and how many these are."""
+    by_host: Dict[str, List[int]] = {}
+    for role in roles:
+        if role.role in users:
+            by_host.setdefault(hosts[role.rank], []).append(role.rank)
+    return {rank: [turn, len(ranks)] for ranks in by_host.values() for turn, rank in enumerate(ranks)}
+
+
+def visible_gpus(visible: Sequence[str], asked: int, share: Sequence[int]) -> Sequence[str]:
+    """Return the GPUs of a task out of those that it can see.
+
+    A task that sees fewer than the node was asked for has been bound to its own by Slurm already (--gpus-per-task,
+    --gpu-bind; under cgroups it may then call its GPU 0 whichever it is): those are left alone.
+    """
+    turn, sharers = share
+    if len(visible) < asked or sharers <= 1:
+        return visible
+    each = len(visible) // sharers
+    return visible[turn * each : (turn + 1) * each]
+
+
+def horovod_ranks(roles: Sequence[Role], hosts: Mapping[int, str]) -> Dict[int, Dict[str, Any]]:
+    """Return Horovod's own variables for each rank, as its launcher would set them for Gloo."""
+    members: Dict[str, List[int]] = {}
+    for role in roles:
+        members.setdefault(hosts[role.rank], []).append(role.rank)
+    names = list(members)
+    found = {}
+    for name, ranks in members.items():
+        for local, rank in enumerate(ranks):
+            across = [host for host in names if len(members[host]) > local]
+            found[rank] = {
+                "HOROVOD_RANK": rank,
+                "HOROVOD_SIZE": len(roles),
+                "HOROVOD_LOCAL_RANK": local,
+                "HOROVOD_LOCAL_SIZE": len(ranks),
+                "HOROVOD_CROSS_RANK": across.index(name),
+                "HOROVOD_CROSS_SIZE": len(across),
+                "HOROVOD_HOSTNAME": name,
+            }
+    return found

@@ -1,0 +1,168 @@
+"""A child process with a process group of its own, and the signals that arrive meanwhile."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import time
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from ..staging import squash
+
+PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
+ORPHANS_S = 2.0
+
+
+class Signals:
+    """Signals as events: each one that arrives wakes a select() and is kept until it is asked for."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._arrived: List[int] = []
+        self._reader, self._writer = socket.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+        signal.set_wakeup_fd(self._writer.fileno())
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)  # whoever submitted may have blocked them
+        for number in (*numbers, signal.SIGCHLD):
+            signal.signal(number, self._note)
+
+    def fileno(self) -> int:
+        return self._reader.fileno()
+
+    def take(self) -> List[int]:
+        """Return the signals since the last call, SIGCHLD left out."""
+        try:
+            while self._reader.recv(4096):
+                pass
+        except BlockingIOError:
+            pass
+        arrived, self._arrived = self._arrived, []
+        return [number for number in arrived if number != signal.SIGCHLD]
+
+    def _note(self, number: int, frame: Any) -> None:  # noqa: ARG002
+        self._arrived.append(number)
+
+
+class Child:
+    """A command in a session of its own, so that it can be ended with everything that it started."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        folder: str,
+        environ: Dict[str, str],
+        logs: Optional[Tuple[str, str]] = None,
+    ) -> None:
+        """Start the command. Raises OSError when that is not possible. Without ``logs`` it writes where we write."""
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts and lets go of becomes our child: see _end_orphans
+        parent = os.getpid()
+        files = [os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) for log in logs or ()]
+        try:
+            self._process = subprocess.Popen(
+                list(command),
+                cwd=folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=files[0] if files else None,
+                stderr=files[1] if files else None,
+                start_new_session=True,
+                preexec_fn=lambda: _prepare(parent),  # noqa: PLW1509 - the agent has no threads
+            )
+        finally:
+            for file in files:
+                os.close(file)
+        self._kill_at: Optional[float] = None
+        self.killed = False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def poll(self) -> Optional[int]:
+        """Return the return code when the command has ended; kill what has outlived its grace time."""
+        if self._process.poll() is None and self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self.killed = True
+            self.send(signal.SIGKILL)
+        returncode = self._process.poll()
+        if returncode is not None:
+            self.send(signal.SIGKILL)  # what the command started and left behind
+            _end_orphans()
+        else:
+            _reap_orphans(self._process.pid)
+        return returncode
+
+    def send(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def end(self, grace_s: float) -> None:
+        """Ask the command to end (TERM); it is killed when it has not after the grace time."""
+        if self._kill_at is None:
+            self.kill_after(grace_s)
+            self.send(signal.SIGTERM)
+
+    def kill_after(self, grace_s: float) -> None:
+        """Kill the command when it has not ended after the grace time; the shortest that was given counts."""
+        kill_at = time.monotonic() + grace_s
+        self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
+
+    def spare(self, seconds: float) -> None:
+        """Put a kill off that is due before: what it would end is still at work."""
+        if self._kill_at is not None:
+            self._kill_at = max(self._kill_at, time.monotonic() + seconds)
+
+
+def outlive_parent() -> None:
+    """Undo what :class:`Child` arranged for us: a task hears of its supervisor's end by its connection, and ends in order."""
+    _prctl(PR_SET_PDEATHSIG, 0)
+
+
+def _prepare(parent: int) -> None:
+    """Give the child Python's and the shell's usual signals, and have the kernel kill it when we are killed."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_DFL)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # killed meanwhile
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _prctl(option: int, value: int) -> None:
+    """Call prctl(2), where this Python can."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, ctypes.c_ulong(value), 0, 0, 0)
+
+
+def _end_orphans() -> None:
+    """Kill what the command started in sessions of their own, as Slurm does at the end of a step."""
+    deadline = time.monotonic() + ORPHANS_S
+    orphans = _children()
+    while orphans and time.monotonic() < deadline:
+        for pid in orphans:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        _reap_orphans(None)
+        time.sleep(0.01)
+        orphans = _children()
+
+
+def _children() -> List[int]:
+    """Return our children, but for those that serve the environment to other tasks too."""
+    try:
+        with open("/proc/self/task/{}/children".format(os.getpid()), encoding="ascii") as file:
+            return [pid for pid in map(int, file.read().split()) if not squash.serves(pid)]
+    except OSError:
+        return []
+
+
+def _reap_orphans(command: Optional[int]) -> None:
+    """Take note of ended orphans, up to the command itself, whose end is for subprocess to know."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is None or ended.si_pid == command:
+                return
+            os.waitpid(ended.si_pid, 0)

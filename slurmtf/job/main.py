@@ -1,0 +1,60 @@
+"""``agent.pyz supervise`` in the batch step, ``task`` in each task, ``spawn`` for several tasks on one machine.
+
+``stage``, ``return`` and ``remove`` are children of a task, which fill a folder on the node's own disk, copy results back from
+it, and clear up. ``build``, ``fetch``, ``horovod`` and ``pack`` build environments: see ``build/main.py``.
+"""
+
+import json
+import os
+import sys
+from typing import Any, Dict, List
+
+from .contract.layout import RunLayout
+
+USAGE = "usage: agent.pyz supervise PLAN -- LAUNCH... | agent.pyz spawn COUNT -- TASK... | agent.pyz task -- COMMAND..."
+
+
+def main(argv: List[str], archive: str) -> int:
+    """Run the mode that the batch script asks for and return the exit status."""
+    mode, words = (argv[0], argv[1:]) if argv else ("", [])
+    if mode == "supervise" and words[1:2] == ["--"]:
+        from .supervisor.supervisor import Supervisor
+
+        layout = RunLayout(os.path.dirname(os.path.abspath(words[0])))
+        return Supervisor(_plan(layout), layout, os.environ).run(words[2:])
+    if mode == "spawn" and words[1:2] == ["--"]:
+        from .supervisor.spawn import spawn
+
+        return spawn(int(words[0]), words[2:])
+    if mode in ("stage", "return", "remove") and len(words) == 1:
+        from .staging import staging
+
+        layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
+        modes = {"stage": staging.stage, "return": staging.send_back, "remove": staging.remove}
+        return modes[mode](_plan(layout), layout, words[0])
+    if mode == "task" and words[:1] == ["--"]:
+        from .task.task import Task
+
+        layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
+        return Task(_plan(layout), layout, os.environ).run(words[1:])
+    if mode in ("build", "fetch", "horovod", "pack"):
+        from .build.main import main as build
+
+        return build(argv)
+    sys.stderr.write(USAGE + "\n")
+    return 2
+
+
+def _plan(layout: RunLayout) -> Dict[str, Any]:
+    with open(layout.plan, encoding="utf-8") as file:
+        plan: Dict[str, Any] = json.load(file)
+    return plan
+
+
+def guarded_main() -> None:
+    """Run main; trouble of our own is told in one line, with its traceback only for the unexpected."""
+    try:
+        sys.exit(main(sys.argv[1:], sys.argv[0]))
+    except OSError as err:
+        sys.stderr.write("slurmtf: {}\n".format(err))
+        sys.exit(1)

@@ -1,0 +1,166 @@
+"""The run's folder on a node's own disk. It goes when the last of the node's tasks does, however that ends.
+
+<local>/slurmtf-<uid>/<host>/<run>       what was staged
+<local>/slurmtf-<uid>/<host>/<run>.lock  locked by each task's agent as long as it lives: the kernel unlocks what is killed
+
+Who removes a folder locks it against all others, renames it, and takes its lock file away; whoever locked a file that has been
+taken away meanwhile tries again.
+"""
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import stat
+from typing import Iterator, List, Mapping, Optional, Tuple
+
+from ..common import mounts
+from ..common.identity import host
+from . import squash
+
+LOCK = ".lock"
+DOOMED = ".removed-"
+
+
+class NodeFolder:
+    """The folder of one run on this node."""
+
+    def __init__(self, base: str, run_id: str) -> None:
+        self._base = base
+        self.path = os.path.join(base, run_id)
+        self._lock_path = self.path + LOCK
+        self._lock: Optional[int] = None
+
+    def enter(self) -> bool:
+        """Hold the folder. False: somebody is removing it just now, try again soon.
+
+        What an attempt of the same run has left that was killed is removed first.
+        """
+        lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        doomed = None
+        if _locked(lock, fcntl.LOCK_EX) and _is(lock, self._lock_path):
+            doomed = self._renamed()
+        if not (_locked(lock, fcntl.LOCK_SH) and _is(lock, self._lock_path)):
+            os.close(lock)
+            return False
+        self._lock = lock
+        os.makedirs(self.path, 0o700, exist_ok=True)
+        remove(doomed)
+        return True
+
+    def is_last(self) -> bool:
+        """Tell whether no other task of the node holds the folder any more. After a No it is no longer ours either."""
+        last = self._lock is not None and _locked(self._lock, fcntl.LOCK_EX) and _is(self._lock, self._lock_path)
+        if not last:
+            self._let_go()
+        return last
+
+    def give_up(self) -> Optional[str]:
+        """Let go of the folder, which is held by nobody else. Returns what is to be removed, which no run needs any more."""
+        doomed = self._renamed()
+        with contextlib.suppress(OSError):
+            os.remove(self._lock_path)
+        self._let_go()
+        return doomed
+
+    def sweep(self) -> None:
+        """Remove what killed jobs of ours have left on this node: the folders that nobody holds."""
+        for name in self._names():
+            other = NodeFolder(self._base, name[: -len(LOCK)])
+            if name.endswith(LOCK) and other.path != self.path:
+                with contextlib.suppress(OSError):
+                    other._remove_unheld()
+            elif DOOMED in name:
+                remove(os.path.join(self._base, name))
+
+    def _names(self) -> List[str]:
+        with contextlib.suppress(OSError):
+            return os.listdir(self._base)
+        return []
+
+    def _remove_unheld(self) -> None:
+        self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CLOEXEC)
+        if self.is_last():
+            remove(self.give_up())
+
+    def _renamed(self) -> Optional[str]:
+        doomed = "{}{}{}".format(self.path, DOOMED, os.urandom(4).hex())
+        try:
+            os.rename(self.path, doomed)
+        except OSError:
+            return None
+        return doomed
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def find_base(local: str, environ: Mapping[str, str]) -> Tuple[str, List[str]]:
+    """Return our folder on the node's own disk, and what was wrong with better places. Raises OSError when there is none.
+
+    The places: the site's, else the job's own as Slurm or the node's administrator gives it, else /tmp.
+    """
+    troubles: List[str] = []
+    for place, chosen in _places(local, environ):
+        try:
+            if not chosen:
+                _refuse_shared(place)
+            os.makedirs(place, 0o700, exist_ok=True)
+            ours = _private(os.path.join(place, "slurmtf-{}".format(os.getuid())))
+            return _private(os.path.join(ours, re.sub(r"[^\w.-]", "_", host(environ)))), troubles
+        except OSError as err:
+            troubles.append("{} can't be used: {}".format(place, err.strerror or err))
+    raise OSError("no folder on the node's own disk: {}".format("; ".join(troubles)))
+
+
+def _places(local: str, environ: Mapping[str, str]) -> Iterator[Tuple[str, bool]]:
+    """Yield folders, and whether the site has chosen it: a $TMPDIR may be what a user has set for another machine."""
+    given = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda name: environ.get(name[1] or name[2], "\0"), local)
+    if given and "\0" not in given:
+        yield given, True
+    for name in ("SLURM_TMPDIR", "TMPDIR"):
+        if environ.get(name):
+            yield environ[name], False
+    yield "/tmp", False  # noqa: S108 - what we make in it is checked to be ours
+
+
+def _refuse_shared(place: str) -> None:
+    mount = mounts.of(place, mounts.mounts())
+    if mount is not None and mount.shared:
+        raise OSError("it lies on {}, which is not the node's own".format(mount.kind))
+
+
+def _private(folder: str) -> str:
+    """Make a folder that is ours alone. Raises OSError when somebody else has made one of that name."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+    found = os.lstat(folder)
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise OSError("{} is not a folder of ours alone".format(folder))
+    return folder
+
+
+def _locked(lock: int, kind: int) -> bool:
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _is(lock: int, path: str) -> bool:
+    """Tell whether the file that we locked is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(lock), os.stat(path))
+    except OSError:
+        return False
+
+
+def remove(folder: Optional[str]) -> None:
+    """Remove a folder that has been given up."""
+    if folder is not None:
+        squash.unmount(folder)
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,113 @@
+"""A task's hold of what lies on its node's own disk: it comes before the script starts, and goes when the agent does."""
+
+import sys
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+from ..common import identity, wire
+from ..common.process import Child
+from ..contract.layout import RunLayout, native
+from . import staging, workdir
+from .node_folder import NodeFolder, find_base
+
+SIGN_S = 5.0
+"""Seconds between two signs of life of a copy: the supervisor waits for it as long as there are some."""
+
+WAIT = {"event": "leaving"}
+
+
+class OnNode:
+    """``wait`` passes a moment and heeds signals and orders; ``report`` tells the supervisor."""
+
+    def __init__(
+        self,
+        plan: Mapping[str, Any],
+        layout: RunLayout,
+        environ: Dict[str, str],
+        logs: Tuple[str, str],
+        wait: Callable[[], None],
+        report: Callable[[wire.Message], None],
+    ) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._environ = environ
+        self._logs = logs
+        self._wait = wait
+        self._report = report
+        self._folder: Optional[NodeFolder] = None
+        self.note: Dict[str, Any] = {}
+
+    def bring(self, hold: Callable[[Optional[Child]], None], given_up: Callable[[], bool]) -> bool:
+        """Have all brought that the job needs here; tell whether it is there, and the supervisor why not.
+
+        ``hold`` is given the process that brings it, which is to be ended with the task.
+        """
+        trouble: Optional[str] = None
+        try:
+            base, troubles = find_base(native(self._plan["stage"]["local"]), self._environ)
+            self._folder = NodeFolder(base, self._plan["run"]["run_id"])
+            trouble = self._fill(self._folder, hold, given_up)
+            warnings = troubles + self.note.get("warnings", [])
+        except OSError as err:
+            warnings = [str(err)]
+            trouble = self._do_without(str(err))
+        if trouble is not None:
+            if not given_up():
+                self._report({"event": "not-ready", "message": trouble})
+            return False
+        facts = {"seconds": self.note.get("seconds", 0), "phases": self.note.get("phases", {})}
+        self._report(dict(facts, event="ready", warnings=warnings))
+        return True
+
+    def _fill(self, folder: NodeFolder, hold: Callable[[Optional[Child]], None], given_up: Callable[[], bool]) -> Optional[str]:
+        """Have the node's folder filled, by us or by another task. Returns what went wrong; None: nothing did."""
+        while not folder.enter():
+            if given_up():
+                return ""
+            self._wait()
+        child = self._start("stage", folder.path)
+        hold(child)
+        returncode = self._end_of(child)
+        hold(None)
+        self.note = staging.read_note(folder.path, staging.NOTE)
+        return None if returncode == 0 and self.note else ""
+
+    def _do_without(self, trouble: str) -> Optional[str]:
+        """Use all from where it is, on a node that has no disk for us; what has to be copied back needs one."""
+        if staging.returns(self._plan):
+            return trouble
+        workdir.prepare(self._layout)
+        return None
+
+    def leave(self) -> None:
+        """Let go. The last task of the node copies results back, and removes the folder."""
+        if self._folder is None or not self._folder.is_last():
+            return
+        if self.note and staging.returns(self._plan):
+            self._send_back(self._folder)
+        doomed = self._folder.give_up()
+        if doomed is not None:
+            self._end_of(self._start("remove", doomed), WAIT)
+
+    def _send_back(self, folder: NodeFolder) -> None:
+        child = self._start("return", folder.path)
+        self._end_of(child, WAIT)
+        note = staging.read_note(folder.path, staging.RETURNED)
+        cut = {"phases": {}, "beside": [], "failed": ["copying back was cut short"]}
+        self._report(dict(note or cut, event="returned", host=identity.host(self._environ)))
+
+    def _start(self, mode: str, folder: str) -> Child:
+        command: List[str] = [sys.executable, "-I", self._layout.agent, mode, folder]
+        return Child(command, self._layout.folder, self._environ, self._logs)
+
+    def _end_of(self, child: Child, sign: Optional[wire.Message] = None) -> int:
+        """Wait for a child's end, with signs of life meanwhile."""
+        next_sign = time.monotonic()
+        returncode = child.poll()
+        while returncode is None:
+            if sign and time.monotonic() >= next_sign:
+                self._report(sign)
+                next_sign += SIGN_S
+            self._wait()
+            returncode = child.poll()
+        return returncode

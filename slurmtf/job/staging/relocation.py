@@ -1,0 +1,59 @@
+"""An environment in another folder than it was made for: its old names, in files and in variables, become the new one."""
+
+import mmap
+import os
+import re
+from typing import Any, Dict, Iterable, Mapping, Pattern
+
+from ..contract.layout import native
+
+NOTE = "slurmtf-pack.json"
+"""First in a pack: where the environment was when it was packed, and which of its files name that."""
+
+
+def pattern(names: Iterable[str]) -> Pattern[bytes]:
+    """Return what matches one of the names of a folder, and not the beginning of another folder's."""
+    longest_first = sorted((os.fsencode(native(name)) for name in names), key=len, reverse=True)
+    return re.compile(b"(?:" + b"|".join(map(re.escape, longest_first)) + rb")(?![\w.-])")
+
+
+def moved(text: str, names: Iterable[str], place: str) -> str:
+    """Return a text in which a folder has its new place."""
+    return os.fsdecode(pattern(names).sub(lambda _: os.fsencode(place), os.fsencode(text)))
+
+
+def check_room(note: Mapping[str, Any], place: str) -> None:
+    """Raise OSError when a program of the environment has no room for the name of its new place."""
+    programs: Dict[str, int] = note["programs"]
+    tightest = min(programs, key=lambda path: programs[path], default="")
+    length = len(os.fsencode(place))
+    if tightest and programs[tightest] < length:
+        words = (tightest, programs[tightest], place, length)
+        raise OSError("{} has room for a folder's name of {} bytes; {} has {}".format(*words))
+
+
+def mend(folder: str, note: Mapping[str, Any], place: str) -> None:
+    """Have the files in ``folder`` name their new place. Raises OSError.
+
+    Those that change get a new time: the bytecode of a module among them was made of the old text.
+    """
+    old, new = pattern(note["prefixes"]), os.fsencode(place)
+    for path in note["texts"]:
+        with open(os.path.join(folder, native(path)), "r+b") as file:
+            text = file.read()
+            file.seek(0)
+            file.truncate()
+            file.write(old.sub(lambda _: new, text))
+    for path in note["programs"]:
+        _mend_program(os.path.join(folder, native(path)), old, new)
+
+
+def _mend_program(path: str, old: Pattern[bytes], new: bytes) -> None:
+    """Replace it in the strings of a program, each as long as before: NULs follow, which conda has left for a longer name."""
+    strings = re.compile(old.pattern + b"[^\0]*\0*")
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        for found in list(strings.finditer(data)):  # the iterator would keep the map from being closed
+            text = old.sub(lambda _: new, found.group().rstrip(b"\0"))
+            if len(text) >= len(found.group()):
+                raise OSError("{} has no room for {}".format(path, os.fsdecode(text)))
+            data[found.start() : found.end()] = text.ljust(len(found.group()), b"\0")

@@ -1,0 +1,114 @@
+"""An environment that is mounted instead of unpacked: one file on the node's disk, whose content is read where it is needed.
+
+The mount is served by a process of its own, which ends when it is unmounted: when the node's last task leaves. What a killed
+job has left mounted, our next job there unmounts.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+from typing import Dict, List, Optional, Set
+
+from ..contract.layout import native
+from . import relocation
+
+SUFFIX = ".sqsh"
+SERVERS = ("squashfuse_ll", "squashfuse")
+MOUNT = "mounted"
+TIMEOUT_S = 60
+
+
+def mount_environment(pack: str, target: str) -> None:
+    """Copy a pack to this disk, mount it, and make an environment of it in which files name its new place. Raises OSError."""
+    if os.path.isdir(target):  # by a task of the node that was killed before it could say so
+        return
+    folder, copy = os.path.dirname(target), target + SUFFIX
+    unmount(folder)
+    try:
+        shutil.copyfile(pack, copy)
+        _mount(copy, os.path.join(folder, MOUNT), target)
+    except OSError:
+        unmount(folder)
+        with contextlib.suppress(OSError):
+            os.remove(copy)
+        raise
+
+
+def _mount(copy: str, mount: str, target: str) -> None:
+    partial = target + ".partial"
+    os.makedirs(mount, 0o700, exist_ok=True)
+    _run([_server(), copy, mount])
+    with open(os.path.join(mount, relocation.NOTE), encoding="ascii") as file:
+        note = json.load(file)
+    relocation.check_room(note, target)
+    shutil.rmtree(partial, ignore_errors=True)
+    _link(mount, partial, {native(path) for path in [*note["texts"], *note["programs"]]})
+    relocation.mend(partial, note, target)
+    os.rename(partial, target)
+
+
+def _link(source: str, target: str, changing: Set[str]) -> None:
+    """Make a folder of links into another; files that will change are copied, and programs, which look beside themselves."""
+    os.mkdir(target, 0o700)
+    inside: Dict[str, Set[str]] = {}
+    for path in changing:
+        first, _, rest = path.partition(os.sep)
+        inside.setdefault(first, set()).add(rest)
+    for entry in os.scandir(source):
+        _take(entry, os.path.join(target, entry.name), inside.get(entry.name))
+
+
+def _take(entry: "os.DirEntry[str]", place: str, changing: Optional[Set[str]]) -> None:
+    if entry.is_symlink():
+        os.symlink(os.readlink(entry.path), place)
+    elif entry.name == "bin":
+        shutil.copytree(entry.path, place, symlinks=True)
+    elif changing is None:
+        os.symlink(entry.path, place)
+    elif entry.is_dir():
+        _link(entry.path, place, changing)
+    else:
+        shutil.copy2(entry.path, place)
+
+
+def _server() -> str:
+    """Return what serves a mount. Raises OSError when this node has no such program."""
+    found = next(filter(None, map(shutil.which, SERVERS)), None)
+    if found is None:
+        raise OSError("squashfuse is not on this node")
+    return found
+
+
+def _run(command: List[str]) -> None:
+    try:
+        done = subprocess.run(  # noqa: PLW1510
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired as err:
+        raise OSError(str(err)) from None
+    if done.returncode:
+        said = done.stdout.decode("utf-8", "replace").strip()
+        raise OSError("{}: {}".format(os.path.basename(command[0]), said or "status {}".format(done.returncode)))
+
+
+def unmount(folder: str) -> None:
+    """Unmount what is mounted in a node's folder, if anything is: also what nobody serves any more."""
+    mount = os.path.join(folder, MOUNT)
+    with contextlib.suppress(OSError):
+        if MOUNT not in os.listdir(folder):
+            return
+    for command in (["fusermount3", "-uz"], ["fusermount", "-uz"], ["umount", "-l"]):
+        with contextlib.suppress(OSError):
+            _run([*command, mount])
+            return
+
+
+def serves(pid: int) -> bool:
+    """Tell whether a process serves a mount (proc(5), comm): it is not one of those that a script has left behind."""
+    try:
+        with open("/proc/{}/comm".format(pid), encoding="ascii", errors="replace") as file:
+            return file.read().strip() in SERVERS
+    except OSError:
+        return False

@@ -1,0 +1,259 @@
+"""What a job needs is brought to the node's own disk before its tasks start: by one reader on each node, the others wait.
+
+Each task's agent starts this program as a child; the first of a node locks the folder and fills it, and leaves a note of what
+is there. What does not fit is used from where it is, with a word of warning.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import signal
+import tarfile
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from ..common import identity
+from ..contract.layout import RunLayout, native
+from . import node_folder as nodefolder
+from . import relocation, squash, transfer, workdir
+
+NOTE = "staged.json"
+RETURNED = "returned.json"
+MARGIN = 1.05
+SPARE = 1 << 24
+"""Bytes that stay free beside what is known to come, with a MARGIN for what the file system needs itself."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+BUFFER = 1 << 16
+
+
+def is_needed(plan: Mapping[str, Any]) -> bool:
+    """Tell whether anything has to be done on the nodes before the tasks start."""
+    return on_node(plan) or any(item["mode"] != "mount" for item in plan["inputs"])
+
+
+def on_node(plan: Mapping[str, Any]) -> bool:
+    """Tell whether software and source are to lie on the node's own disk."""
+    return bool(plan["stage"]["where"] == "node-local")
+
+
+def read_note(folder: str, name: str) -> Dict[str, Any]:
+    """Return what was noted in a node's folder; empty when nothing was."""
+    try:
+        with open(os.path.join(folder, name), encoding="utf-8") as file:
+            note: Dict[str, Any] = json.load(file)
+    except FileNotFoundError:
+        return {}
+    return note
+
+
+def _write_note(folder: str, name: str, note: Dict[str, Any]) -> None:
+    partial = os.path.join(folder, name + ".partial")
+    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        json.dump(note, file)
+    os.replace(partial, os.path.join(folder, name))
+
+
+def stage(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:
+    """Fill the node's folder, unless another task of the node has, or does just now: then wait. Returns the exit status."""
+    with open(os.open(os.path.join(folder, "stage.lock"), os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if read_note(folder, NOTE):
+            return 0
+        nodefolder.NodeFolder(os.path.dirname(folder), os.path.basename(folder)).sweep()
+        try:
+            note = Stager(plan, layout, folder).fill()
+        except OSError as err:
+            transfer.tell("{}: {}".format(err.filename, err.strerror) if err.filename else str(err))
+            return 1
+        _write_note(folder, NOTE, note)
+    return 0
+
+
+class Stager:
+    """Fills the folder of a node."""
+
+    def __init__(self, plan: Mapping[str, Any], layout: RunLayout, folder: str) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._folder = folder
+        self._phases: Dict[str, Dict[str, float]] = {}
+        self._warnings: List[str] = []
+
+    def fill(self) -> Dict[str, Any]:
+        """Bring everything, and return where it is and what it took. Raises OSError when data is not there."""
+        began = time.monotonic()
+        work = prefix = None
+        if on_node(self._plan):
+            work = self._source()
+            prefix = self._environment()
+        inputs = {item["name"]: self._input(item) for item in self._plan["inputs"]}
+        facts = {"seconds": round(time.monotonic() - began, 3), "phases": self._phases, "warnings": self._warnings}
+        names = read_note(prefix, relocation.NOTE)["prefixes"] if prefix else []
+        return dict(facts, work=work, prefix=prefix, names=names, inputs=inputs)
+
+    def _source(self) -> str:
+        """Return the working directory: on this disk, or the shared one."""
+        target = os.path.join(self._folder, "work")
+        size = os.path.getsize(self._layout.source)
+        found = self._try("source", size, target, lambda: workdir.unpack(self._layout, target, self._layout.folder))
+        if found is None:
+            workdir.prepare(self._layout)
+        return found or self._layout.work
+
+    def _environment(self) -> Optional[str]:
+        """Return the folder of the environment on this disk; None: the shared one is used."""
+        pack, target = native(self._plan["stage"]["pack"]), os.path.join(self._folder, "env")
+        if not pack:
+            return None
+        bring = squash.mount_environment if pack.endswith(squash.SUFFIX) else unpack_environment
+        try:
+            return self._try("environment", os.path.getsize(pack), target, lambda: bring(pack, target))
+        except OSError as err:
+            self._warn("environment", "its pack {} can't be used ({})".format(pack, err.strerror or err))
+            return None
+
+    def _input(self, item: Mapping[str, str]) -> str:
+        """Return where the script finds an input."""
+        path, target = native(item["path"]), os.path.join(self._folder, "inputs", item["name"])
+        if item["mode"] == "mount":
+            return path
+        if item["mode"] == "upload":
+            os.makedirs(target, 0o700, exist_ok=True)
+            return target
+        return self._download("input {}".format(item["name"]), path, target)
+
+    def _download(self, what: str, path: str, target: str) -> str:
+        """Return where the copy of a folder or a file is; where it came from when there is no room."""
+        items = transfer.listed(path)
+        size = sum(item.size for item in items)
+        progress = transfer.Progress(what, size)
+        place = target if items[0].folder else os.path.join(target, os.path.basename(path))
+        files = sum(not item.folder for item in items)
+        transfer.tell("{}: {} in {} files from {}".format(what, transfer.in_words(size), files, path))
+
+        def bring() -> None:
+            os.makedirs(target, 0o700, exist_ok=True)
+            transfer.copy_in(path, items, place, progress)
+
+        return place if self._try(what, size, target, bring) else path
+
+    def _try(self, what: str, size: int, target: str, bring: Callable[[], None]) -> Optional[str]:
+        """Bring something here if there is room; tell where it is. Raises OSError when it fails for another reason."""
+        began = time.monotonic()
+        if not self._has_room(what, size):
+            return None
+        try:
+            bring()
+        except OSError as err:
+            if err.errno not in NO_ROOM:
+                raise
+            shutil.rmtree(target, ignore_errors=True)
+            self._warn(what, "the disk of {} is full".format(self._folder))
+            return None
+        self._phases[what] = {"bytes": size, "seconds": round(time.monotonic() - began, 3)}
+        return target
+
+    def _has_room(self, what: str, size: int) -> bool:
+        disk = os.statvfs(self._folder)
+        free, needed = disk.f_bavail * disk.f_frsize, int(size * MARGIN) + SPARE
+        if needed > free:
+            words = (transfer.in_words(size), self._folder, transfer.in_words(free))
+            self._warn(what, "it is {}, and on the disk of {} {} are free".format(*words))
+        return needed <= free
+
+    def _warn(self, what: str, why: str) -> None:
+        text = "{}: used from the shared file system, for {}".format(what, why)
+        self._warnings.append(text)
+        transfer.tell("warning: " + text)
+
+
+class _Pack(tarfile.TarFile):
+    def chown(self, *arguments: Any) -> None:
+        """Leave what is unpacked to us."""
+
+
+def unpack_environment(pack: str, target: str) -> None:
+    """Unpack an environment; the times of its files are kept, by which Python knows that their bytecode is theirs.
+
+    It appears under its name when it is whole. Raises OSError.
+    """
+    if os.path.isdir(target):  # by a task of the node that was killed before it could say so
+        return
+    partial = target + ".partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        with open(pack, "rb", buffering=BUFFER) as file, _Pack.open(fileobj=file, mode="r:") as archive:
+            if hasattr(tarfile, "fully_trusted_filter"):
+                archive.extraction_filter = tarfile.fully_trusted_filter
+            note = _pack_note(archive)
+            relocation.check_room(note, target)
+            for member in archive:
+                member.name, member.linkname = native(member.name), native(member.linkname)
+                archive.extract(member, partial)
+        relocation.mend(partial, note, target)
+        os.rename(partial, target)
+    except tarfile.TarError as err:
+        raise OSError("it is not whole: {}".format(err)) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
+    """Return what a pack says of itself. Raises TarError when it says nothing."""
+    first = archive.next()
+    file = archive.extractfile(first) if first is not None and first.name == relocation.NOTE else None
+    if file is None:
+        raise tarfile.ReadError("no {} in it".format(relocation.NOTE))
+    note: Dict[str, Any] = json.loads(file.read().decode("ascii"))
+    return note
+
+
+def returns(plan: Mapping[str, Any]) -> bool:
+    """Tell whether something has to be copied back after the tasks."""
+    return any(item["mode"] == "upload" for item in plan["inputs"])
+
+
+def make_targets(plan: Mapping[str, Any]) -> None:
+    """Make the folders that results are copied back to: better known now than after the training. Raises OSError."""
+    for item in plan["inputs"]:
+        if item["mode"] == "upload":
+            os.makedirs(native(item["path"]), exist_ok=True)
+
+
+def remove(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:  # noqa: ARG001
+    """Remove a folder that nobody needs any more. Returns the exit status."""
+    _outlive_term()
+    nodefolder.remove(folder)
+    return 0
+
+
+def _outlive_term() -> None:
+    """Slurm sends TERM to all processes of a step when it ends one: the time until its KILL is ours."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def send_back(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:  # noqa: ARG001
+    """Copy back what the script has left in the inputs of mode upload, and note what came of it. Returns the exit status."""
+    _outlive_term()
+    suffix = ".{}-{}".format(plan["run"]["run_id"], identity.host(os.environ))
+    note: Dict[str, Any] = {"phases": {}, "beside": [], "failed": []}
+    for item in plan["inputs"]:
+        source = os.path.join(folder, "inputs", item["name"])
+        if item["mode"] == "upload" and os.path.isdir(source):
+            what = "input {}".format(item["name"])
+            progress = transfer.Progress("{}: back".format(what), transfer.size_of(source))
+            told = transfer.copy_back(source, native(item["path"]), suffix, progress)
+            note["phases"][what] = progress.facts()
+            note["beside"] += told.beside
+            note["failed"] += told.failed
+            size = transfer.in_words(progress.bytes)
+            transfer.tell("{}: {} in {} files copied back to {}".format(what, size, progress.files, item["path"]))
+    for path in note["beside"]:
+        transfer.tell("there was another file of that name already: {}".format(path))
+    for trouble in note["failed"]:
+        transfer.tell("can't be copied back: {}".format(trouble))
+    _write_note(folder, RETURNED, note)
+    return 1 if note["failed"] else 0

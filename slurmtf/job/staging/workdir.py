@@ -1,0 +1,52 @@
+"""The working directory: the run's private copy of the source."""
+
+import glob
+import os
+import shutil
+import tarfile
+from typing import Any
+
+from ..contract.layout import RunLayout, native
+
+
+def prepare(layout: RunLayout) -> None:
+    """Unpack the snapshot into ``work/``, with ``outputs`` and ``logs`` in it; once, also when the job is requeued."""
+    unpack(layout, layout.work, "..")
+
+
+def unpack(layout: RunLayout, work: str, run: str) -> None:
+    """Unpack the snapshot into the folder ``work``, from which the run's folder is ``run``.
+
+    The copy appears under its name when it is whole, so that a job that is killed half way starts over.
+    """
+    partial_name = work + ".partial-"
+    if os.path.isdir(work):
+        return
+    partial = partial_name + os.urandom(4).hex()
+    os.mkdir(partial, 0o700)
+    try:
+        _unpack(layout.source, partial)
+        for name in ("outputs", "logs"):
+            os.symlink(os.path.join(run, name), os.path.join(partial, name))
+        os.rename(partial, work)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not os.path.isdir(work):
+            raise
+    for left in glob.glob(glob.escape(partial_name) + "*"):  # by an attempt that was killed
+        shutil.rmtree(left, ignore_errors=True)
+
+
+class _Archive(tarfile.TarFile):
+    def utime(self, tarinfo: tarfile.TarInfo, targetpath: Any) -> None:
+        """Leave the times as they are: the snapshot has none, and scratch file systems delete what looks old."""
+
+
+def _unpack(path: str, folder: str) -> None:
+    with _Archive.open(path) as archive:
+        members = archive.getmembers()
+        for member in members:
+            member.name, member.linkname = native(member.name), native(member.linkname)
+        if hasattr(tarfile, "fully_trusted_filter"):  # Python 3.12 on; our own snapshot may hold any link
+            archive.extraction_filter = tarfile.fully_trusted_filter
+        archive.extractall(folder, members)  # noqa: S202

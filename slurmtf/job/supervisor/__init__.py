@@ -1,0 +1,1 @@
+"""One for each job, in the batch step."""

@@ -1,0 +1,92 @@
+"""When a distributed training is over, and how it ended. No clock and no processes: they are told."""
+
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+
+from ..contract import ending
+from ..contract.roles import COORDINATES, Role
+
+End = Dict[str, Any]
+
+
+class Verdict(NamedTuple):
+    """The end of a job: whose end it was (None: everybody's), and what there is to say."""
+
+    success: bool
+    rank: Optional[int]
+    message: str = ""
+
+
+class Completion:
+    """Watches the ends of tasks.
+
+    Success: the chief (or master) ends with 0; without one, all workers do. Failure: the first task that counts ends
+    otherwise. Parameter servers and an evaluator serve: they are ended when the others are done (an evaluator after some
+    time for its last evaluation), and what they end with then does not count. A parameter server that fails before ends the
+    job, since TensorFlow would wait for it for ever; an evaluator does not.
+    """
+
+    def __init__(self, roles: Sequence[Role], distribution: Dict[str, Any]) -> None:
+        self._roles = roles
+        self._restarts = int(distribution["restarts"])
+        self._restartable = set(distribution["restartable"])
+        self._tolerant = bool(distribution["stragglers_succeed"])
+        self._grace_s = float(distribution["straggler_grace_s"])
+        chiefs = [role.rank for role in roles if role.role in COORDINATES]
+        self._deciding = chiefs or [role.rank for role in roles if role.role not in ("ps", "evaluator")]
+        self._evaluating = {role.rank for role in roles if role.role == "evaluator"}
+        self._evaluator_grace_s = float(distribution.get("evaluator_grace_s", 0))
+        self._done: Dict[int, float] = {}
+        self.verdict: Optional[Verdict] = None
+
+    def ended(self, rank: int, end: End, now: float) -> bool:
+        """Take in the end of a task; tell whether it shall be started again. ``now`` in seconds of a steady clock."""
+        role = self._roles[rank]
+        if self.verdict is not None:
+            return False
+        self._evaluating.discard(rank)
+        if not self.waiting:
+            self._conclude(now)
+        elif ending.as_exit_status(end) == 0:
+            self._succeeded(rank, now)
+        elif role.role in self._restartable and self._restarts > 0:
+            self._restarts -= 1
+            return True
+        elif role.role != "evaluator":
+            self.verdict = Verdict(False, rank)
+        return False
+
+    def lost(self, rank: int, message: str) -> None:
+        """Take in that a task is gone without a word: its agent or its node died."""
+        self._evaluating.discard(rank)
+        if self.verdict is None and self.waiting and self._roles[rank].role != "evaluator":
+            self.verdict = Verdict(False, rank, message)
+
+    def tick(self, now: float) -> None:
+        """Give those that are still running after the first success their grace time, and no more."""
+        if self.verdict is not None or not self._done:
+            return
+        if not self.waiting:
+            self._conclude(now)
+        elif now - min(self._done.values()) > self._grace_s:
+            late = ", ".join(self._roles[rank].label for rank in self.waiting)
+            text = "{} had not ended {:.0f} s after the first success".format(late, self._grace_s)
+            self.verdict = Verdict(self._tolerant, None if self._tolerant else self.waiting[0], text)
+
+    @property
+    def waiting(self) -> List[int]:
+        """The deciding tasks that have not ended."""
+        return [rank for rank in self._deciding if rank not in self._done]
+
+    def _succeeded(self, rank: int, now: float) -> None:
+        if rank in self._deciding:
+            self._done[rank] = now
+        if not self.waiting:
+            self._conclude(now)
+
+    def _conclude(self, now: float) -> None:
+        """The training is done: so is the job when its evaluator is, or has had its time."""
+        if not self._evaluating:
+            self.verdict = Verdict(True, None)
+        elif now - max(self._done.values()) >= self._evaluator_grace_s:
+            text = "the evaluator had not ended {:.0f} s after the training".format(self._evaluator_grace_s)
+            self.verdict = Verdict(True, None, text if self._evaluator_grace_s else "")

@@ -1,0 +1,144 @@
+"""The environment of the user's script: who it is, whom it works with, what it may use."""
+
+import os
+import re
+from typing import Any, Dict, List, Mapping, Optional
+
+from ..common import cluster as clusters
+from ..contract.layout import RunLayout, native
+from ..contract.roles import SERVES, Role
+from ..script import sitecustomize as hook
+from ..staging import relocation
+
+GPU_VARIABLES = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "ROCR_VISIBLE_DEVICES"}
+TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
+SERVER_THREADS = 4
+"""The least inter-op threads of a TensorFlow server: with fewer, one that waits can block the one it waits for."""
+
+
+class Surroundings:
+    """Makes the variables of one task's script from the plan, the role, and what the supervisor told at the start."""
+
+    def __init__(
+        self, plan: Dict[str, Any], layout: RunLayout, role: Role, start: Mapping[str, Any], staged: Mapping[str, Any]
+    ) -> None:
+        """``staged`` is the note of what lies on the node's own disk; empty: nothing does."""
+        self._staged = staged
+        self._plan = plan
+        self._layout = layout
+        self._role = role
+        self._start = start
+
+    def variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
+        """Return the whole environment. The user's own variables come last and win; PYTHONPATH is added to."""
+        found = {name: self._new_place(value) for name, value in inherited.items()}
+        found.setdefault("PYTHONUNBUFFERED", "1")
+        own = self._identity()
+        users = {native(name): self.expand(native(value), own) for name, value in self._plan["variables"].items()}
+        python_path = users.pop("PYTHONPATH", found.get("PYTHONPATH"))
+        found["PYTHONPATH"] = os.pathsep.join(filter(None, [self.work, python_path]))
+        found.update(own)
+        found.update(self._threads(inherited))
+        found.update(self._gpus(inherited))
+        found.update(self._start.get("variables", {}))
+        self._add_cluster(found)
+        found.update(users)
+        return found
+
+    def arguments(self, command: List[str]) -> List[str]:
+        """Return the command with the task variables in it expanded; no shell has a part in that."""
+        own = self._identity()
+        return [self.expand(word, own) for word in [self._new_place(command[0]), *command[1:]]]
+
+    @property
+    def work(self) -> str:
+        """The script's working directory."""
+        return str(self._staged.get("work") or self._layout.work)
+
+    def _new_place(self, text: str) -> str:
+        """Return an inherited variable or a word; what names the environment names its copy on this node."""
+        place = self._staged.get("prefix")
+        return relocation.moved(text, [self._plan["stage"]["prefix"], *self._staged["names"]], place) if place else text
+
+    @staticmethod
+    def expand(text: str, own: Mapping[str, str]) -> str:
+        """Replace ``$SLURMTF_ROLE``, ``${SLURMTF_INDEX}`` ... by their values; what is no task variable stays."""
+        return TASK_VARIABLE.sub(lambda found: own.get(found[1] or found[2], found[0]), text)
+
+    def _identity(self) -> Dict[str, str]:
+        run, cluster = self._plan["run"], self._start.get("cluster", {})
+        own = cluster.get(self._role.role, [])
+        return {
+            "SLURMTF_RUN_ID": run["run_id"],
+            "SLURMTF_EXPERIMENT": run["experiment"],
+            "SLURMTF_RUN_FOLDER": self._layout.folder,
+            "SLURMTF_ROLE": self._role.role,
+            "SLURMTF_INDEX": str(self._role.number),
+            "SLURMTF_RANK": str(self._role.rank),
+            "SLURMTF_LOCAL_RANK": str(self._start.get("local_rank", 0)),
+            "SLURMTF_WORLD_SIZE": str(self._plan["resources"]["tasks"]),
+            "SLURMTF_ADDRESS": own[self._role.number] if own else "",
+            **clusters.host_variables(cluster),
+            **self._inputs(),
+        }
+
+    def _inputs(self) -> Dict[str, str]:
+        places = self._staged.get("inputs", {})
+        inputs = self._plan["inputs"]
+        return {"SLURMTF_INPUT_" + item["name"]: places.get(item["name"]) or native(item["path"]) for item in inputs}
+
+    def _threads(self, inherited: Mapping[str, str]) -> Dict[str, str]:
+        """Bind the thread counts to the task's CPUs, unless the user has set them."""
+        cpus = self._cpus()
+        if cpus is None:
+            return {}
+        inter = max(cpus, SERVER_THREADS) if self._plan["distribution"]["cluster"] else cpus
+        wanted = {"OMP_NUM_THREADS": cpus, "TF_NUM_INTRAOP_THREADS": cpus, "TF_NUM_INTEROP_THREADS": inter}
+        return {name: str(count) for name, count in wanted.items() if name not in inherited}
+
+    def _cpus(self) -> Optional[int]:
+        """Return the CPUs of this task: those asked for, never more than the kernel lets it use; None when nobody said."""
+        allowed = len(os.sched_getaffinity(0))
+        asked: Optional[int] = self._plan["resources"]["cpus_per_task"]
+        if asked is not None:
+            return min(asked, allowed)
+        if self._start.get("bind"):
+            return allowed
+        sharers = self._start.get("sharers", 1)
+        return max(1, allowed // sharers) if sharers > 1 else None
+
+    def _gpus(self, inherited: Mapping[str, str]) -> Dict[str, str]:
+        asked = self._plan["resources"]["gpus_per_node"]
+        variable = GPU_VARIABLES[self._plan["gpu_vendor"]]
+        if self._role.role in SERVES or (asked == 0 and self._plan["scheduler"] == "local"):
+            return dict.fromkeys(GPU_VARIABLES.values(), "")
+        visible = inherited.get(variable) or inherited.get("CUDA_VISIBLE_DEVICES")
+        if self._plan["scheduler"] == "local":
+            visible = ",".join((visible.split(",") if visible else [str(index) for index in range(asked)])[:asked])
+        share = self._start.get("gpu_share")
+        if not visible or share is None:
+            return {variable: visible} if visible else {}
+        return {variable: ",".join(clusters.visible_gpus(visible.split(","), asked, share))}
+
+    def _add_cluster(self, found: Dict[str, str]) -> None:
+        """Set TF_CONFIG, or leave it in a file that the script's Python reads where it is too long for a variable."""
+        cluster = self._start.get("cluster")
+        if cluster:
+            config = clusters.tf_config(cluster, self._role)
+            found["TF_GRPC_REUSE_PORT"] = "true"
+            if clusters.fits("TF_CONFIG", config):
+                found["TF_CONFIG"] = config
+            else:
+                found[hook.CONFIG_FILE] = self._write(config)
+            for name in [name for name in found if name.startswith("SLURMTF_") and not clusters.fits(name, found[name])]:
+                del found[name]
+        if hook.CONFIG_FILE in found or self._plan["distribution"]["check_world"]:
+            found["PYTHONPATH"] = self._layout.hook + os.pathsep + found["PYTHONPATH"]
+        if self._plan["distribution"]["check_world"]:
+            found[hook.WORLD] = str(self._plan["resources"]["tasks"])
+
+    def _write(self, config: str) -> str:
+        path = os.path.join(self._layout.hook, "tf-config-{}.json".format(self._role.label))
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(config)
+        return path

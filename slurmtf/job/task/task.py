@@ -1,0 +1,265 @@
+"""One Slurm task: finds its part, runs the user's command, reports how it ended."""
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import time
+from typing import Any, Dict, List, Mapping, Optional
+
+from ..common import identity, wire
+from ..common.process import Child, Signals, outlive_parent
+from ..contract import ending
+from ..contract.layout import RunLayout
+from ..contract.roles import Role, table
+from ..staging import staging
+from ..staging.on_node import OnNode
+from . import cpu_binding as binding
+from . import ports
+from .environment import Surroundings
+from .log_clock import LogClock
+
+CONNECT_TIMEOUT_S = 30.0
+TICK_S = 0.5
+OWN_TERM_S = 5.0
+"""Seconds that Slurm's own TERM to every process of a step may take after the supervisor's word."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
+SHARES_PORT = (2, 3)
+"""The first TensorFlow that knows TF_GRPC_REUSE_PORT (tensorflow pull request 38705)."""
+ASK_VERSION = """
+import glob, os, sys
+found = [name for path in sys.path for name in glob.glob(os.path.join(glob.escape(path), "tensorflow*-*.dist-info"))]
+names = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tf_nightly", "tensorflow_intel")
+print(next((parts[1] for parts in (os.path.basename(name)[:-10].split("-") for name in found) if parts[0] in names), ""))
+"""
+
+
+class Link:
+    """The task's connection to the supervisor."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lines = wire.Lines()
+        self._pending: List[wire.Message] = []
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def join(self, key: str, facts: wire.Message) -> None:
+        """Prove who we are, and have the supervisor do the same. Raises OSError when it can't."""
+        challenge = self._next().get("challenge")
+        own = os.urandom(16).hex()
+        self.send(dict(facts, event="hello", proof=wire.proof(key, str(challenge)), challenge=own))
+        if not wire.proves(key, own, self._next().get("proof")):
+            raise OSError("the supervisor could not prove that it is ours")
+        self._connection.settimeout(None)
+
+    def send(self, message: wire.Message) -> None:
+        self._connection.sendall(wire.encode(message))
+
+    def receive(self) -> List[wire.Message]:
+        """Return what has arrived, and wait when nothing has. Raises OSError when the supervisor is gone."""
+        if self._pending:
+            pending, self._pending = self._pending, []
+            return pending
+        data = self._connection.recv(1 << 16)
+        if not data:
+            raise OSError("the supervisor is gone")
+        return self._lines.feed(data)
+
+    def _next(self) -> wire.Message:
+        arrived: List[wire.Message] = []
+        while not arrived:
+            arrived = self.receive()
+        self._pending = arrived[1:]
+        return arrived[0]
+
+    def pending(self) -> bool:
+        return bool(self._pending)
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class Task:
+    """The life of one task."""
+
+    def __init__(self, plan: Dict[str, Any], layout: RunLayout, environ: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._environ = {name: value for name, value in environ.items() if name != identity.OWN_RANK}
+        self._in_step = "SLURM_STEP_ID" in environ
+        self.role = _role(plan, identity.rank(environ))
+        self._signals = Signals((*STOP_SIGNALS, *NOTICES))
+        self._port: Optional[ports.HeldPort] = None
+        self._link: Optional[Link] = None
+        self._child: Optional[Child] = None
+        self._cluster: Dict[str, List[str]] = {}
+        self._start: Optional[Dict[str, Any]] = None
+        self._order = ""
+        self._stopping = False
+        self._term_at: Optional[float] = None
+        self._logs = layout.task_log(self.role.label, "out"), layout.task_log(self.role.label, "err")
+        self._on_node = OnNode(plan, layout, self._environ, self._logs, self._tick, self._report)
+
+    def run(self, command: List[str]) -> int:
+        """Run the command to its end, again when the supervisor says so, and return the exit status to leave with.
+
+        One of several tasks that has met its supervisor leaves with 0: how its script ended stands in the journal, and to the
+        launcher another status says that an agent could not do its work, upon which it ends all tasks at once.
+        """
+        if self._plan["distribution"]["cluster"]:
+            self._port = ports.hold()
+        self._link = self._meet()
+        told = self._link is not None and self._plan["resources"]["tasks"] > 1
+        status = self._run_when_ready(command)
+        return 0 if told else status
+
+    def _run_when_ready(self, command: List[str]) -> int:
+        if self._link is None:
+            self._start = {}
+        try:
+            if staging.is_needed(self._plan) and not self._on_node.bring(self._hold, lambda: self._stopping) and not self._link:
+                return 1
+            return self._run_until_released(command)
+        finally:
+            self._on_node.leave()
+
+    def _hold(self, child: Optional[Child]) -> None:
+        """Have a child ended with us."""
+        self._child = child
+
+    def _run_until_released(self, command: List[str]) -> int:
+        while self._start is None and not self._stopping:
+            self._tick()
+        status = 128 + signal.SIGTERM
+        while not self._stopping:
+            end = self._run(command)
+            status = ending.as_exit_status(end)
+            self._order = ""
+            self._report(dict(end, event="task-ended"))
+            while self._link and not self._order:
+                self._tick()
+            if self._order != "restart":
+                break
+        return status
+
+    def _meet(self) -> Optional[Link]:
+        """Join the rendezvous; None when the task was started by hand, without a supervisor."""
+        address, key = self._environ.pop(wire.ADDRESS, ""), self._environ.pop(wire.KEY, "")
+        if not address:
+            return None
+        host = identity.host(self._environ)
+        cpus = binding.mask(self._plan, self._environ)
+        facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host), "cpus": cpus}
+        trouble = "nothing answers"
+        for connection in wire.connections(address, CONNECT_TIMEOUT_S):
+            try:
+                link = Link(connection)
+                link.join(key, facts)
+                outlive_parent()
+                return link
+            except (OSError, ValueError) as err:  # another program may have that port on this node
+                connection.close()
+                trouble = str(err)
+        raise OSError("task {} can't join its supervisor at {}: {}".format(self.role.label, address, trouble))
+
+    def _address(self, host: str) -> str:
+        name = "localhost" if self._plan["scheduler"] == "local" else host + self._plan["host_suffix"]
+        return "{}:{}".format(name, self._port.number) if self._port else ""
+
+    def _run(self, command: List[str]) -> Dict[str, Any]:
+        logs = self._logs
+        surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {}, self._on_node.note)
+        words, variables = surroundings.arguments(command), surroundings.variables(self._environ)
+        if self._port and not shares_port(words[0], variables):
+            self._port.let_go()
+        try:
+            self._child = Child(words, surroundings.work, variables, logs)
+        except OSError as err:
+            with open(logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
+                log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
+            return {"exit_code": 126 if isinstance(err, PermissionError) else 127, "signal": None}
+        self._report({"event": "task-started"})
+        clock = LogClock(self._layout.log_clock(self.role.label), logs)
+        returncode = None
+        while returncode is None:
+            self._tick()
+            returncode = self._child.poll()
+            clock.note()
+        return ending.of_status(returncode)
+
+    def _tick(self) -> None:
+        """Wait for a signal, an order or the child's end, and act on it."""
+        sources = [self._signals] + ([self._link] if self._link else [])
+        waiting = self._link is not None and self._link.pending()
+        ready = select.select(sources, [], [], 0 if waiting else TICK_S)[0]
+        for number in self._signals.take():
+            self._on_signal(number)
+        if self._link and (waiting or self._link in ready):
+            self._take_orders(self._link)
+        if self._child and self._term_at is not None and time.monotonic() >= self._term_at:
+            self._term_at = None
+            self._child.end(self._plan["stop_grace_s"])
+
+    def _on_signal(self, number: int) -> None:
+        """Hand a signal on. slurmstepd sends it to every process of a step: there the child has got it already."""
+        if number in STOP_SIGNALS:
+            self._stopping = True
+            self._term_at = None
+            if self._child and self._in_step:
+                self._child.kill_after(self._plan["stop_grace_s"])
+            elif self._child:
+                self._child.end(self._plan["stop_grace_s"])
+        elif self._child and not self._in_step:
+            self._child.send(number)
+
+    def _take_orders(self, link: Link) -> None:
+        try:
+            messages = link.receive()
+        except (OSError, ValueError):  # without its supervisor a task would outlive the job
+            self._link = None
+            messages = [{"order": "stop"}]
+        for message in messages:
+            self._order = str(message.get("order", ""))
+            self._cluster = message.get("cluster", self._cluster)
+            if self._order == "start":
+                self._start = dict(message, cluster=self._cluster)
+                if message.get("bind"):
+                    binding.bind(int(message["local_rank"]), int(message["sharers"]))
+            elif self._order == "stop":
+                self._stop(message.get("killed", False))
+
+    def _stop(self, killed: bool) -> None:
+        """End the child; when somebody is killing the job or its step, Slurm's own TERM comes first: one is enough."""
+        self._stopping = True
+        if self._child and self._term_at is None:
+            self._term_at = time.monotonic() + (OWN_TERM_S if killed and self._in_step else 0)
+
+    def _report(self, message: wire.Message) -> None:
+        if self._link:
+            try:
+                self._link.send(message)
+            except OSError:
+                self._link = None
+
+
+def _role(plan: Dict[str, Any], rank: int) -> Role:
+    roles = table(plan)
+    if rank >= len(roles):
+        raise OSError("rank {} has no place in a job of {} tasks".format(rank, len(roles)))
+    return roles[rank]
+
+
+def shares_port(python: str, variables: Dict[str, str]) -> bool:
+    """Tell whether the job's TensorFlow can bind beside us. Its version is read from its metadata: nothing is imported."""
+    try:
+        told = subprocess.run(  # noqa: PLW1510
+            [python, "-c", ASK_VERSION], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60
+        ).stdout.decode("ascii", "replace")
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    numbers = told.strip().split(".")[:2]
+    return not all(number.isdigit() for number in numbers) or tuple(map(int, numbers)) >= SHARES_PORT

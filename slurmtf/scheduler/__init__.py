@@ -1,0 +1,1 @@
+"""Submit, observe and cancel jobs: on Slurm, or on this machine."""

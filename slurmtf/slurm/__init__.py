@@ -1,8 +1,0 @@
-"""Each Slurm command as "arguments out, text in". No other part calls Slurm."""
-
-from __future__ import annotations
-
-from slurmtf.slurm.client import SlurmClient
-from slurmtf.slurm.states import JobInfo, JobState
-
-__all__ = ["JobInfo", "JobState", "SlurmClient"]

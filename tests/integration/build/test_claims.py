@@ -1,0 +1,93 @@
+"""One maker at a time, and nobody waits for a dead one."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.common.claim import SILENT_S, Claim, started
+
+DEAD = {"host": socket.gethostname(), "pid": 2**22 - 1, "started": 1, "job": ""}
+ELSEWHERE = {"host": "another-node", "pid": os.getpid(), "started": 1, "job": "7"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "claim"
+
+
+def held(path: Path, by: dict[str, object], silent_s: float = 0.0) -> Path:
+    path.write_text(json.dumps(by))
+    os.utime(path, (time.time() - silent_s,) * 2)
+    return path
+
+
+def test_a_claim_is_one_maker_s(path: Path) -> None:
+    first, second = Claim(str(path)), Claim(str(path))
+    assert first.take()
+    assert not second.take()
+    assert (second.holder() or {})["pid"] == os.getpid()
+    assert second.alive()
+    first.release()
+    assert second.take()
+    second.release()
+    assert list(path.parent.iterdir()) == []
+
+
+def test_the_claim_of_a_process_that_has_ended_is_broken(path: Path) -> None:
+    held(path, DEAD)
+    assert not Claim(str(path)).alive()
+    assert Claim(str(path)).take()
+
+
+def test_a_pid_that_is_used_again_is_another_process(path: Path) -> None:
+    held(path, {**DEAD, "pid": os.getpid(), "started": (started(os.getpid()) or 0) - 1})
+    assert Claim(str(path)).take()
+
+
+def test_a_maker_on_another_host_is_dead_when_it_has_been_silent(path: Path) -> None:
+    held(path, ELSEWHERE, silent_s=SILENT_S / 2)
+    assert not Claim(str(path)).take()
+    held(path, ELSEWHERE, silent_s=SILENT_S + 5)
+    assert Claim(str(path)).take()
+
+
+def test_a_beat_keeps_it_alive(path: Path) -> None:
+    claim = Claim(str(path))
+    assert claim.take()
+    os.utime(path, (0, 0))
+    claim.beat()
+    assert time.time() - path.stat().st_mtime < 60
+
+
+def test_nobody_gives_back_what_another_has_taken(path: Path) -> None:
+    claim = Claim(str(path))
+    assert claim.take()
+    held(path, ELSEWHERE)
+    claim.release()
+    assert path.exists()
+
+
+def test_many_processes_that_break_a_dead_claim_at_once_get_one(tmp_path: Path, path: Path) -> None:
+    held(path, DEAD)
+    taker = (
+        "import sys, time; from pathlib import Path; from slurmtf.job.common.claim import Claim\n"
+        "while not Path(sys.argv[2]).exists(): pass\n"
+        "print(Claim(sys.argv[1]).take()); time.sleep(3)"
+    )
+    gate = tmp_path / "gate"
+    takers = [
+        subprocess.Popen([sys.executable, "-c", taker, str(path), str(gate)], stdout=subprocess.PIPE, text=True)
+        for _ in range(8)
+    ]
+    time.sleep(1)
+    gate.touch()
+    answers = [process.communicate()[0].strip() for process in takers]
+    assert answers.count("True") == 1, answers

@@ -1,0 +1,193 @@
+"""Runs of the real agent without Slurm: a run folder as a submission makes it, and its supervisor as a process of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slurmtf import Estimator, Experiment
+from slurmtf.job.common import wire
+from slurmtf.job.contract import journal
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.snapshot import SnapshotStore, collect
+from slurmtf.submit.folder import Intent, build
+
+PATIENCE_S = 60.0
+FOREIGN = ("SLURM", "SBATCH", "PMI", "OMPI_", "PYTHON", "LC_", "LANG")
+READY = "Path('outputs/ready').write_text('')"
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's, less what would tell the agent of another job, in a locale that everybody has."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
+    return {**kept, "LC_ALL": "C.UTF-8", **more}
+
+
+def await_that(condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
+    """Return the first true value of the condition. Fails when there is none in time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"waited {timeout_s} s in vain: {what}")
+
+
+@dataclass
+class Job:
+    """A run folder, and how its supervisor is called."""
+
+    layout: RunLayout
+    python: str = sys.executable
+    agent_python: str = sys.executable
+    script: Sequence[str | bytes] = ()
+    launcher: Sequence[str] = ()
+    environ: dict[str, str] = field(default_factory=environment)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.layout.folder)
+
+    @property
+    def task_command(self) -> list[str | bytes]:
+        return [self.agent_python, "-I", self.layout.agent, "task", "--", *(self.script or (self.python, "train.py"))]
+
+    def start(self, **environ: str) -> subprocess.Popen[bytes]:
+        """Start the supervisor as the batch script does."""
+        own = [self.agent_python, "-I", self.layout.agent, "supervise", self.layout.plan, "--"]
+        with open(self.layout.job_log, "ab") as log:
+            self.process = subprocess.Popen(
+                [*own, *self.launcher, *self.task_command],
+                cwd=self.folder,
+                env={**self.environ, **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return self.process
+
+    def wait(self, timeout_s: float = PATIENCE_S) -> int:
+        assert self.process is not None
+        return self.process.wait(timeout=timeout_s)
+
+    def run(self, **environ: str) -> int:
+        """Run the job to its end and return the supervisor's exit status."""
+        self.start(**environ)
+        return self.wait()
+
+    def start_and_await(self, name: str = "outputs/ready") -> subprocess.Popen[bytes]:
+        """Start the job and wait until the script has made a file."""
+        process = self.start()
+        self.await_file(name)
+        return process
+
+    def await_file(self, name: str) -> Path:
+        path = self.folder / name
+        await_that(path.exists, f"{name}; {self.log()}")
+        return path
+
+    def log(self) -> str:
+        return Path(self.layout.job_log).read_text(errors="replace")
+
+    def events(self, name: str = "") -> list[dict[str, Any]]:
+        return [event for event in journal.read(self.layout.journal) if name in ("", event["event"])]
+
+    def names(self) -> list[str]:
+        return [event["event"] for event in self.events()]
+
+    @property
+    def end(self) -> dict[str, Any]:
+        """The last word of the journal."""
+        last = self.events()[-1]
+        assert last["event"] == "ended", (last, self.log())
+        return last
+
+    def result(self, job_id: str | None = None) -> tuple[str, Any]:
+        """What submitit would read."""
+        name = job_id or self.events("started")[-1]["job_id"]
+        outcome, value = pickle.loads(Path(self.layout.submitit_file(name, "result.pkl")).read_bytes())
+        return outcome, value
+
+    def change_plan(self, **values: Any) -> None:
+        """Change settings of the plan: ``resources__tasks=2`` changes a nested one."""
+        plan = json.loads(Path(self.layout.plan).read_text())
+        for name, value in values.items():
+            *outer, last = name.split("__")
+            place = plan
+            for key in outer:
+                place = place[key]
+            place[last] = value
+        Path(self.layout.plan).write_text(json.dumps(plan))
+
+    def processes(self) -> list[int]:
+        """The live processes of this run: agents by their command, scripts and what they started by their variables."""
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and self._owns(entry)]
+
+    def _owns(self, entry: Path) -> bool:
+        with suppress(OSError):
+            if (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX":
+                return False
+            mark = os.fsencode(self.layout.folder)
+            return mark in (entry / "cmdline").read_bytes() or mark in (entry / "environ").read_bytes()
+        return False
+
+    def await_nobody(self, timeout_s: float = PATIENCE_S) -> None:
+        await_that(lambda: not self.processes(), f"processes outlive {self.layout.folder}", timeout_s)
+
+    def agent_of_task(self) -> int:
+        """The pid of the task's agent."""
+        words = [b"-I", os.fsencode(self.layout.agent), b"task"]
+        return next(pid for pid in self.processes() if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:4] == words)
+
+    def clean_up(self) -> None:
+        """End whatever a failed test left."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if self.process is not None:
+            self.process.wait(timeout=PATIENCE_S)
+
+
+Maker = Callable[..., Job]
+
+
+def make_job(folder: Path, train: str = "", files: Mapping[str, str] | None = None, **settings: Any) -> Job:
+    """Make a run folder as a submission does, up to the point where the job would be started."""
+    source = folder / "source"
+    source.mkdir()
+    for name, text in {"train.py": train, **(files or {})}.items():
+        path = source / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    plan, script = Experiment("agent", folder / "workspace").plan(Estimator(str(source), compute_target="local", **settings))
+    intent = Intent.of(plan)
+    snapshot = SnapshotStore(folder / "workspace").read(collect(source))
+    layout = build(plan, script, snapshot, intent, {"source": {"git": None}})
+    intent.forget()
+    return Job(layout)
+
+
+def many(job: Job, count: int) -> None:
+    """Change the job's plan to one of ``count`` workers."""
+    roles = [["worker", count]]
+    job.change_plan(distribution__roles=roles, distribution__straggler_grace_s=60)
+    job.change_plan(resources__tasks=count, resources__tasks_per_node=count)
+
+
+def say_hello(key: str, rank: Any, challenge: str, **more: Any) -> bytes:
+    """What a task answers to the supervisor's challenge."""
+    facts = {"event": "hello", "rank": rank, "proof": wire.proof(key, challenge), "challenge": "00", "host": "h", "pid": 1}
+    return wire.encode({**facts, **more})

@@ -1,0 +1,174 @@
+"""A job that Slurm starts again, and a run folder that was left half made or can't be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.contract import journal
+from slurmtf.job.staging import workdir
+
+from .jobs import Job, Maker, await_that
+
+COUNTS = """\
+import os, sys
+with open("counted", "a") as file: file.write("x")
+with open("outputs/counted", "a") as file: file.write("x")
+times = os.path.getsize("counted")
+print("attempt", times)
+sys.exit(3 if times == 1 else 0)
+"""
+
+
+def partials(job: Job) -> list[Path]:
+    return list(job.folder.glob("work.partial-*"))
+
+
+def test_the_next_attempt_finds_what_the_first_one_left(job: Maker) -> None:
+    one = job(COUNTS)
+    one.change_plan(scheduler="slurm", launcher="srun")
+    assert one.run(SLURM_JOB_ID="4711") == 3
+    assert one.result("4711")[0] == "error"
+    assert one.run(SLURM_JOB_ID="4711", SLURM_RESTART_COUNT="1") == 0
+    assert one.result("4711") == ("success", {"run": one.folder.name, "exit_code": 0})
+    assert [(event["attempt"], event["job_id"]) for event in one.events("started")] == [(0, "4711"), (1, "4711")]
+    assert (one.folder / "work" / "counted").read_text() == (one.folder / "outputs" / "counted").read_text() == "xx"
+    assert Path(one.layout.task_log("main-0", "out")).read_text() == "attempt 1\nattempt 2\n"
+
+
+def test_the_result_of_an_earlier_attempt_is_none_while_the_next_one_runs(job: Maker) -> None:
+    one = job(COUNTS.replace("sys.exit(3", "import time; time.sleep(600 if times == 2 else 0); sys.exit(3"))
+    one.change_plan(scheduler="slurm", launcher="srun")
+    one.run(SLURM_JOB_ID="4711")
+    one.start(SLURM_JOB_ID="4711", SLURM_RESTART_COUNT="1").poll()
+    await_that(lambda: len(one.events("task-started")) == 2, "the second attempt")
+    assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
+
+
+def test_a_copy_that_was_left_half_made_is_not_used_and_not_kept(job: Maker) -> None:
+    one = job("import os; assert not os.path.exists('half')")
+    half = one.folder / "work.partial-dead"
+    half.mkdir()
+    (half / "half").touch()
+    assert one.run() == 0, one.log()
+    assert partials(one) == []
+
+
+def test_a_kill_while_the_copy_is_made(job: Maker, tmp_path: Path) -> None:
+    one = job("import os; assert len(os.listdir('many')) == 2000")
+    (tmp_path / "many").mkdir()
+    for number in range(2000):
+        (tmp_path / "many" / str(number)).touch()
+    with tarfile.open(one.layout.source, "a") as archive:
+        archive.add(tmp_path / "many", "many")
+    process = one.start()
+    await_that(lambda: partials(one), "a half made copy")
+    process.kill()
+    one.wait()
+    assert not Path(one.layout.work).exists()
+    assert one.run() == 0, one.log()
+    assert partials(one) == []
+
+
+def test_two_supervisors_at_once_share_one_copy(job: Maker) -> None:
+    one = job("open('outputs/ready-' + str(__import__('os').getpid()), 'w')")
+    processes = [one.start() for _ in range(2)]
+    assert [process.wait(timeout=30) for process in processes] == [0, 0], one.log()
+    assert len(list((one.folder / "outputs").glob("ready-*"))) == 2
+    assert partials(one) == []
+
+
+def test_links_modes_and_folders_of_the_source_come_back(job: Maker, tmp_path: Path) -> None:
+    one = job(files={"run.sh": "exit 0", "deep/er/file.txt": "text"})
+    with tarfile.open(one.layout.source, "a") as archive:
+        for name, target in (("inside", "deep/er"), ("outside", "/etc/hostname"), ("dangling", "nowhere")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.SYMTYPE, target
+            archive.addfile(link)
+    workdir.prepare(one.layout)
+    work = Path(one.layout.work)
+    assert (work / "inside" / "file.txt").read_text() == "text"
+    assert (work / "outside").readlink() == Path("/etc/hostname")
+    assert (work / "dangling").readlink() == Path("nowhere")
+    assert (work / "outputs").readlink() == Path("../outputs")
+
+
+def test_a_snapshot_that_is_gone(job: Maker) -> None:
+    one = job("pass")
+    Path(one.layout.source).unlink()
+    assert one.run() == 1
+    assert (one.end["cause"], one.end["exit_code"]) == ("agent", 1)
+    assert "source.tar" in one.end["message"]
+    assert partials(one) == []
+
+
+def test_a_journal_that_can_not_be_written_is_no_reason_to_end_a_training(job: Maker) -> None:
+    one = job("raise SystemExit(3)")
+    Path(one.layout.journal).mkdir()
+    assert one.run() == 3
+    assert "can't write started into the journal" in one.log()
+    assert Path(one.layout.task_log("main-0", "out")).exists()
+
+
+def test_a_run_folder_that_somebody_removes_does_not_end_the_training(job: Maker) -> None:
+    one = job("import os, time\nopen('outputs/ready', 'w').close()\nwhile os.path.exists('train.py'): time.sleep(0.02)")
+    one.start_and_await()
+    moved = one.folder.with_name("moved")
+    one.folder.rename(moved)
+    shutil.rmtree(moved)
+    assert one.wait() == 0
+
+
+def test_a_journal_without_space_is_completed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "journal.jsonl")
+    written = journal.Journal(path)
+    written.write("started")
+    real, room = os.write, [9, None, 0]
+
+    def short(descriptor: int, data: bytes) -> int:
+        if not room:
+            return real(descriptor, data)
+        count = room.pop(0)
+        if not count:
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data[:count])
+
+    monkeypatch.setattr(os, "write", short)
+    written.write("prepared")
+    assert [event["event"] for event in journal.read(path)] == ["started"]
+    written.write("launched")
+    written.write("ended", message="ü\n")
+    assert [event["event"] for event in journal.read(path)] == ["started", "prepared", "launched", "ended"]
+    assert Path(path).read_bytes().count(b"\n") == 4
+
+
+def test_a_journal_that_was_cut_is_continued_on_a_new_line(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"event": "started"}\n{"event": "prep\xff')
+    assert [event["event"] for event in journal.read(str(path))] == ["started"]
+    journal.Journal(str(path)).write("started", attempt=1)
+    assert [event.get("attempt") for event in journal.read(str(path))] == [None, 1]
+
+
+def test_a_full_disk_is_no_reason_to_lie(job: Maker, small_disk: Path) -> None:
+    """The script fills the disk, makes room again and fails: its exit code and every event are there."""
+    train = (
+        "import os, sys\nos.chdir('outputs')\n"
+        "try:\n    with open('big', 'wb', 0) as file:\n        while True: file.write(b'x' * 4096)\n"
+        "except OSError as err: assert err.errno == 28\n"
+        "open('ready', 'w').close()\nimport time\ntime.sleep(0.5)\nos.remove('big')\nsys.exit(3)\n"
+    )
+    one = job(train)
+    moved = small_disk / one.folder.name
+    subprocess.run(["cp", "-a", str(one.folder), str(moved)], check=True, timeout=30)
+    one.layout = type(one.layout)(str(moved))
+    process = one.start_and_await()
+    process.send_signal(10)  # USR1: an event for which there is no room
+    assert one.wait() == 3
+    assert one.events("signal") != []
+    assert (one.end["cause"], one.end["exit_code"]) == ("script", 3)

@@ -1,0 +1,71 @@
+"""The CPUs of a node in shares: who may be bound, and to what."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+from slurmtf.job.task import cpu_binding as binding
+
+PLAN: dict[str, Any] = {"scheduler": "slurm", "distribution": {"bind": True}}
+
+
+@pytest.fixture
+def cpus(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
+    """Of a process that may use CPUs 0 to 7: two sockets, two cores each, hyperthreads numbered from 4 on."""
+    kept = [set(range(8))]
+    places = {"physical_package_id": lambda cpu: cpu % 4 // 2, "core_id": lambda cpu: cpu % 2}
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: kept[-1])
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, wanted: kept.append(set(wanted)))
+    monkeypatch.setattr(binding, "_number", lambda cpu, name: places[name](cpu))
+    return kept
+
+
+@pytest.mark.parametrize(
+    ("sharers", "expected"),
+    [
+        (2, [{0, 4, 1, 5}, {2, 6, 3, 7}]),
+        (4, [{0, 4}, {1, 5}, {2, 6}, {3, 7}]),
+        (3, [{0, 4}, {1, 5}, {2, 6}]),
+        (8, [{0}, {4}, {1}, {5}, {2}, {6}, {3}, {7}]),
+    ],
+)
+def test_whole_cores_next_to_each_other(sharers: int, expected: list[set[int]], cpus: list[set[int]]) -> None:
+    found = []
+    for turn in range(sharers):
+        binding.bind(turn, sharers)
+        found.append(cpus.pop())
+    assert found == expected
+
+
+@pytest.mark.usefixtures("cpus")
+@pytest.mark.parametrize(
+    ("plan", "environ", "expected"),
+    [
+        (PLAN, {"SLURM_CPUS_ON_NODE": "8"}, "ff"),
+        (PLAN, {"SLURM_CPUS_ON_NODE": "4"}, ""),  # the others' of the node
+        (PLAN, {"SLURM_CPUS_ON_NODE": "16"}, ""),  # already bound
+        (PLAN, {}, ""),
+        ({**PLAN, "scheduler": "local"}, {}, "ff"),
+        ({**PLAN, "distribution": {"bind": False}}, {"SLURM_CPUS_ON_NODE": "8"}, ""),
+    ],
+)
+def test_only_what_is_the_jobs_alone(plan: dict[str, Any], environ: dict[str, str], expected: str) -> None:
+    assert binding.mask(plan, environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("masks", "expected"),
+    [
+        (["ff", "ff"], True),
+        (["3", "3"], True),
+        (["ff"], False),  # a task alone has all
+        (["3", "c"], False),  # bound by Slurm or MPI
+        (["", ""], False),
+        (["3", "3", "3"], False),  # fewer CPUs than tasks
+    ],
+)
+def test_only_tasks_that_may_use_the_same(masks: list[str], expected: bool) -> None:
+    assert binding.may_be_dealt(masks) is expected

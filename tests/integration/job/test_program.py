@@ -1,0 +1,81 @@
+"""The program inside the job: one file, Python 3.6, nothing but the standard library and itself."""
+
+from __future__ import annotations
+
+import ast
+import io
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slurmtf.archives import PACKAGE, SOURCES, job_archive
+from tests.environments import interpreters
+
+MODULES = sorted(SOURCES.rglob("*.py"))
+OLDEST = (3, 6)
+OF_THE_JOB = {"sitecustomize.py": {"tf_keras"}}
+"""What a module imports from the job's own Python, in which alone it runs."""
+IMPORT_ALL = """
+import importlib, sys
+sys.path.insert(0, sys.argv[1])
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+"""
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """The level and name of each module that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, node.module or ""
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCES)))
+def test_syntax_is_that_of_python_3_6(path: Path) -> None:
+    ast.parse(path.read_text(encoding="utf-8"), feature_version=OLDEST)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCES)))
+def test_imports_are_absolute_from_the_standard_library_or_relative(path: Path) -> None:
+    oldest = interpreters.installed("3.6")
+    if oldest is None:
+        pytest.skip("no working python3.6 in PATH")
+    assert all(level in (0, 1, 2) for level, _ in imports(path))
+    names = {name for level, name in imports(path) if level == 0} - OF_THE_JOB.get(path.name, set())
+    bare = [str(oldest.path), "-I", "-S", "-c", IMPORT_ALL, "", *sorted(names)]
+    done = subprocess.run(bare, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_module_is_imported_from_the_archive(interpreter: str, tmp_path: Path) -> None:
+    file = tmp_path / "agent.pyz"
+    file.write_bytes(job_archive())
+    modules = [path.relative_to(SOURCES).with_suffix("") for path in MODULES if path.stem != "__init__"]
+    names = [".".join([PACKAGE, *module.parts]) for module in modules]
+    bare = [interpreter, "-I", "-S", "-W", "error", "-c", IMPORT_ALL, str(file), *names]
+    done = subprocess.run(bare, capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_archive_is_the_same_for_the_same_program_and_holds_no_path_of_ours() -> None:
+    first = job_archive()
+    job_archive.cache_clear()
+    assert job_archive() == first
+    with zipfile.ZipFile(io.BytesIO(first)) as zipped:
+        assert set(zipped.namelist()) == {"__main__.py", *(f"{PACKAGE}/{path.relative_to(SOURCES)}" for path in MODULES)}
+        assert not any(str(SOURCES).encode() in zipped.read(name) for name in zipped.namelist())
+
+
+@pytest.mark.parametrize("arguments", [[], ["supervise"], ["supervise", "plan.json"], ["task"], ["task", "train.py"], ["no"]])
+def test_wrong_arguments_get_the_usage(arguments: list[str], tmp_path: Path) -> None:
+    oldest = interpreters.find(["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
+    (tmp_path / "agent.pyz").write_bytes(job_archive())
+    command = [str(oldest.path), "-I", str(tmp_path / "agent.pyz"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("usage: agent.pyz supervise")

@@ -1,0 +1,150 @@
+"""A conda environment on the node's own disk: all that names its folder names the new one."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from slurmtf.environments import EnvironmentStore, Software
+from slurmtf.environments.building import make_pack
+from slurmtf.environments.packing import Pack, pack_of
+from slurmtf.job.build.prefixes import mentions
+from slurmtf.job.staging import relocation
+from slurmtf.sites import load
+from tests.conda.channel import CRAMPED
+from tests.conda.fixtures import Conda
+from tests.environments import interpreters
+
+from .conftest import MINORS
+from .jobs import Job, Maker
+
+# What names its folder: Python, a console script, a program, a script of a package, and one that pip has made.
+TELLS = """
+import json, os, subprocess, sys
+paths = __import__("paths")
+commands = {name: subprocess.check_output([name]).decode().strip() for name in ("speck", "prefix", "where", "tool")}
+variables = {name: os.environ[name] for name in ("CONDA_PREFIX", "PATHS_HOME", "XLA_FLAGS", "BESIDE")}
+with open("outputs/facts.json", "w") as file:
+    json.dump({"python": sys.prefix, "module": paths.home, **commands, **variables}, file)
+"""
+
+
+@pytest.fixture(scope="module")
+def environment(made_conda: Conda, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A conda environment, known by a link too, with a script that pip has made when it was called by that."""
+    folder = tmp_path_factory.mktemp("envs")
+    made_conda.create(folder / "tf", "python", "speck <2", "paths")
+    (folder / "link").symlink_to("tf")
+    tool = folder / "tf" / "bin" / "tool"
+    through_sh = f"#!/bin/sh\n'''exec' \"{folder}/link/bin/python3\" \"$0\" \"$@\"\n' '''\n"
+    tool.write_text(f"{through_sh}import sys\nprint(sys.prefix)\n")
+    tool.chmod(0o755)
+    return folder / "tf"
+
+
+def pack_in(store: EnvironmentStore, prefix: Path, form: str = "tar") -> Pack:
+    pack, reason = pack_of(Software(f"{prefix}/bin/python", prefix=str(prefix), kind="conda"), store, form)
+    assert pack is not None, reason
+    return pack
+
+
+def staged(prefix: Path, job: Job, disk: Path, form: str = "tar") -> Job:
+    store = EnvironmentStore(prefix.parent / "store")
+    pack = pack_in(store, prefix, form)
+    make_pack(pack, store, load("local"), print)
+    job.change_plan(stage__prefix=pack.prefix, stage__pack=pack.path, stage__where="node-local", stage__local=str(disk))
+    job.python = f"{prefix}/bin/python"
+    job.environ.update(PATH=f"{prefix}/bin{os.pathsep}{job.environ['PATH']}", CONDA_PREFIX=str(prefix))
+    return job
+
+
+@pytest.mark.parametrize("form", ["tar", "squashfs"])
+def test_it_works_in_its_new_place(job: Maker, environment: Path, tmp_path: Path, form: str) -> None:
+    one = staged(environment, job(TELLS), tmp_path / "disk", form)
+    oldest = interpreters.installed(MINORS[0])
+    one.agent_python = str(oldest.path) if oldest else one.agent_python
+    beside = f"{environment}.old/share:{environment}-2"
+    one.environ.update(PATHS_HOME=f"{environment}/share/paths", XLA_FLAGS=f"--dir={environment}/lib", BESIDE=beside)
+    assert one.run() == 0, one.log()
+    facts = json.loads((one.folder / "outputs" / "facts.json").read_text())
+    (event,) = one.events("staged")
+    assert event["warnings"] == []
+    place = facts["python"]
+    assert place.startswith(str(tmp_path / "disk"))
+    home = f"{place}/share/paths"
+    programs = {"speck": f"1.0 {place}", "prefix": place, "where": home, "tool": place, "module": home}
+    variables = {"CONDA_PREFIX": place, "PATHS_HOME": home, "XLA_FLAGS": f"--dir={place}/lib", "BESIDE": beside}
+    assert facts == {"python": place, **programs, **variables}
+    assert list((tmp_path / "disk").glob("slurmtf-*/*/*")) == []
+
+
+def test_without_room_for_the_new_name_it_is_used_from_where_it_is(
+    job: Maker, made_conda: Conda, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    prefix = tmp_path_factory.mktemp("tight") / "tf"
+    made_conda.create(prefix, "python", "cramped")
+    disk = tmp_path / ("d" * CRAMPED)
+    one = staged(prefix, job("import sys; open('outputs/prefix', 'w').write(sys.prefix)"), disk)
+    assert one.run() == 0, one.log()
+    assert (one.folder / "outputs" / "prefix").read_text() == str(prefix)
+    (event,) = one.events("staged")
+    (warning,) = event["warnings"]
+    assert f"bin/cramped has room for a folder's name of {CRAMPED} bytes" in warning
+    assert warning.startswith("environment: used from the shared file system, for its pack ")
+
+
+def test_base_is_packed_without_the_other_environments(environment: Path, tmp_path: Path) -> None:
+    store = EnvironmentStore(tmp_path / "store")
+    before = pack_in(store, environment)
+    for name in ("pkgs", "envs"):
+        (environment / name).mkdir()
+        (environment / name / "large").touch()
+    assert pack_in(store, environment) == before
+    make_pack(before, store, load("local"), print)
+    with tarfile.open(before.path) as archive:
+        assert [name for name in archive.getnames() if name.endswith("large")] == []
+    for name in ("pkgs", "envs"):
+        (environment / name / "large").unlink()
+        (environment / name).rmdir()
+
+
+def test_what_is_listed_names_the_folder(environment: Path) -> None:
+    found = mentions(str(environment))
+    assert found["prefixes"] == sorted([str(environment), str(environment.with_name("link"))])
+    assert found["programs"] == {"bin/prefix": 255}
+    minor = next(environment.glob("lib/python*")).name
+    scripts = ["bin/speck", "bin/tool", "bin/where"]
+    assert found["texts"] == [
+        *scripts,
+        "etc/conda/activate.d/paths.sh",
+        f"lib/{minor}/site-packages/paths.py",
+        "share/paths/home.txt",
+    ]
+
+
+def test_what_was_moved_out_of_the_environment_stays_as_it_is(made_conda: Conda, tmp_path: Path) -> None:
+    made_conda.create(tmp_path / "tf", "paths")
+    before = mentions(str(tmp_path / "tf"))["texts"]
+    (tmp_path / "tf" / "share").rename(tmp_path / "share")
+    (tmp_path / "tf" / "share").symlink_to(tmp_path / "share")
+    assert mentions(str(tmp_path / "tf"))["texts"] == [path for path in before if path != "share/paths/home.txt"]
+    assert "share/paths/home.txt" in before
+
+
+def test_a_string_keeps_its_length(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    before = b"\1/old/a:/old/b" + bytes(40) + b"\2/older\0/old\0\3"
+    program.write_bytes(before)
+    note = {"prefixes": ["/old"], "texts": [], "programs": {"program": 20}}
+    with pytest.raises(OSError, match="program has no room for"):
+        relocation.mend(str(tmp_path), note, "/longer")
+    program.write_bytes(before)
+    relocation.mend(str(tmp_path), note, "/new")
+    assert program.read_bytes() == b"\1/new/a:/new/b" + bytes(40) + b"\2/older\0/new\0\3"
+    program.write_bytes(before[:-6])
+    relocation.mend(str(tmp_path), note, "/much/longer")
+    assert program.read_bytes() == b"\1/much/longer/a:/much/longer/b" + bytes(24) + b"\2/older\0"

@@ -1,0 +1,375 @@
+"""The meeting of tasks and supervisor, with strangers, fools and the slow at the same door."""
+
+from __future__ import annotations
+
+import json
+import resource
+import selectors
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from slurmtf.job.common import wire
+from slurmtf.job.supervisor import rendezvous
+from slurmtf.job.supervisor.rendezvous import Rendezvous
+
+from .jobs import Maker, await_that, say_hello
+
+WORLD = 4
+DEEP = b"[" * 3000 + b"\n"
+
+
+class Hall:
+    """A rendezvous and its loop, in this process; clients are sockets of the test's."""
+
+    def __init__(self, world_size: int = WORLD) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.heard: list[tuple[int, wire.Message]] = []
+        self.lost: list[int] = []
+        self.guests: list[Guest] = []
+        self.meeting = Rendezvous(
+            world_size, self.selector, lambda rank, said: self.heard.append((rank, said)), self.lost.append
+        )
+        self.port = wire.parse_address(self.meeting.address("localhost"))[0][1]
+
+    def turn(self, timeout_s: float = 0.0) -> None:
+        for key, _ in self.selector.select(timeout_s):
+            key.data()
+
+    def until(self, condition: Callable[[], Any]) -> Any:
+        def turned() -> Any:
+            self.turn(0.01)
+            return condition()
+
+        return await_that(turned, "the rendezvous", 10)
+
+    def guest(self) -> Guest:
+        self.guests.append(Guest(self))
+        return self.guests[-1]
+
+    def task(self, rank: int) -> Guest:
+        """A guest that has been taken in."""
+        guest = self.guest()
+        guest.send(say_hello(self.meeting.key, rank, guest.challenge))
+        self.until(lambda: rank in self.meeting.present)
+        return guest
+
+    def close(self) -> None:
+        self.meeting.close()
+        self.selector.close()
+        for guest in self.guests:
+            guest.socket.close()
+
+
+class Guest:
+    """A connection to the hall, whose first line it has read."""
+
+    def __init__(self, hall: Hall) -> None:
+        self.hall = hall
+        self.socket = socket.create_connection(("127.0.0.1", hall.port), timeout=10)
+        self.lines = wire.Lines()
+        self.said: list[wire.Message] = []
+        hall.until(self.hears)
+        self.challenge = str(self.said[0]["challenge"])
+
+    def hears(self) -> bool:
+        """Read what has arrived; tell whether there is anything. Raises ConnectionError when the hall has hung up."""
+        self.socket.setblocking(False)
+        try:
+            while True:
+                data = self.socket.recv(1 << 20)
+                if not data:
+                    raise ConnectionResetError
+                self.said += self.lines.feed(data)
+        except BlockingIOError:
+            return bool(self.said)
+        finally:
+            self.socket.settimeout(10)
+
+    def send(self, data: bytes) -> None:
+        self.socket.sendall(data)
+
+    def is_thrown_out(self) -> bool:
+        def gone() -> bool:
+            try:
+                self.hears()
+            except ConnectionError:
+                return True
+            return False
+
+        return bool(self.hall.until(gone))
+
+
+@pytest.fixture
+def hall() -> Iterator[Hall]:
+    one = Hall()
+    yield one
+    one.close()
+
+
+def test_a_task_is_taken_in_and_the_supervisor_proves_itself(hall: Hall) -> None:
+    guest = hall.task(2)
+    assert hall.heard[0][0] == 2
+    assert hall.heard[0][1]["event"] == "hello"
+    hall.until(lambda: guest.hears() and len(guest.said) == 2)
+    assert guest.said[1] == {"proof": wire.proof(hall.meeting.key, "00")}
+    guest.send(wire.encode({"event": "task-ended", "exit_code": 0}))
+    hall.until(lambda: len(hall.heard) == 2)
+    guest.socket.close()
+    hall.until(lambda: hall.lost == [2])
+
+
+STRANGERS: dict[str, Callable[[Hall, Guest], bytes]] = {
+    "wrong key": lambda hall, guest: say_hello("0" * 64, 0, guest.challenge),
+    "no proof": lambda hall, guest: wire.encode({"event": "hello", "rank": 0}),
+    "a proof that is no ASCII": lambda hall, guest: say_hello(hall.meeting.key, 0, guest.challenge, proof="\u00e9\ud800"),
+    "a proof that is no text": lambda hall, guest: say_hello(hall.meeting.key, 0, guest.challenge, proof=[1]),
+    "the answer to another challenge": lambda hall, guest: say_hello(hall.meeting.key, 0, hall.guest().challenge),
+    "orders before a hello": lambda hall, guest: wire.encode({"event": "task-ended", "exit_code": 0}),
+    "a rank too high": lambda hall, guest: say_hello(hall.meeting.key, WORLD, guest.challenge),
+    "a rank too low": lambda hall, guest: say_hello(hall.meeting.key, -1, guest.challenge),
+    "a rank that is text": lambda hall, guest: say_hello(hall.meeting.key, "0", guest.challenge),
+    "a rank that is a list": lambda hall, guest: say_hello(hall.meeting.key, [0], guest.challenge),
+    "no rank": lambda hall, guest: say_hello(hall.meeting.key, None, guest.challenge),
+    "HTTP": lambda hall, guest: b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "TLS": lambda hall, guest: b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n",
+    "bytes": lambda hall, guest: bytes(range(256)) * 10,
+    "an empty line": lambda hall, guest: b"\n",
+    "a list": lambda hall, guest: b"[]\n",
+    "null": lambda hall, guest: b"null\n",
+    "deep nesting": lambda hall, guest: DEEP,
+    "deeper nesting": lambda hall, guest: b'{"a":' * 10_000 + b"\n",
+    "a line without end": lambda hall, guest: b"x" * (wire.LONGEST_HELLO + 1),
+    "half a surrogate": lambda hall, guest: b'{"proof": "\\ud800"}\n',
+}
+
+
+@pytest.mark.parametrize("kind", STRANGERS)
+def test_a_stranger_is_thrown_out_and_disturbs_nobody(hall: Hall, kind: str) -> None:
+    known = hall.task(1)
+    heard = len(hall.heard)
+    stranger = hall.guest()
+    stranger.send(STRANGERS[kind](hall, stranger))
+    assert stranger.is_thrown_out()
+    assert hall.meeting.present == [1]
+    assert hall.lost == []
+    assert len(hall.heard) == heard
+    hall.task(0)
+    hall.meeting.tell_all({"order": "start"})
+    hall.until(lambda: known.hears() and known.said[-1] == {"order": "start"})
+
+
+def test_a_rank_is_taken_once(hall: Hall) -> None:
+    first = hall.task(0)
+    second = hall.guest()
+    second.send(say_hello(hall.meeting.key, 0, second.challenge))
+    assert second.is_thrown_out()
+    assert (hall.meeting.present, hall.lost) == ([0], [])
+    first.socket.close()
+    hall.until(lambda: hall.lost == [0])
+    hall.task(0)
+
+
+def test_a_task_that_talks_nonsense_is_lost(hall: Hall) -> None:
+    guest = hall.task(3)
+    guest.send(DEEP)
+    assert guest.is_thrown_out()
+    assert hall.lost == [3]
+
+
+@pytest.mark.parametrize("sent", [0, 1, 20])
+def test_a_guest_that_leaves_in_the_middle_of_its_hello(hall: Hall, sent: int) -> None:
+    guest = hall.guest()
+    guest.send(say_hello(hall.meeting.key, 0, guest.challenge)[:sent])
+    guest.socket.close()
+    hall.turn(0.1)
+    assert (hall.meeting.present, hall.lost) == ([], [])
+    hall.task(0)
+
+
+def test_a_guest_that_leaves_without_hearing_the_answer(hall: Hall) -> None:
+    guest = hall.guest()
+    guest.send(say_hello(hall.meeting.key, 0, guest.challenge))
+    guest.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    guest.socket.close()  # with a reset
+    for _ in range(5):
+        hall.turn(0.02)
+    assert hall.meeting.present == []
+    hall.task(0)
+
+
+def test_a_hello_in_single_bytes(hall: Hall) -> None:
+    guest = hall.guest()
+    for byte in say_hello(hall.meeting.key, 0, guest.challenge):
+        guest.send(bytes([byte]))
+        hall.turn()
+    hall.until(lambda: hall.meeting.present == [0])
+
+
+def test_those_who_say_nothing_hold_up_nobody_and_are_shown_out(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = [hall.guest() for _ in range(50)]
+    began = time.monotonic()
+    hall.task(0)
+    assert time.monotonic() - began < 2
+    monkeypatch.setattr(rendezvous, "HELLO_TIMEOUT_S", 0.0)
+    hall.task(1)
+    assert all(guest.is_thrown_out() for guest in silent)
+    assert hall.meeting.present == [0, 1]
+
+
+def test_a_message_may_be_long_once_its_sender_is_known(hall: Hall) -> None:
+    guest = hall.task(0)
+    message = {"event": "task-ended", "words": "x" * 3_000_000}
+    data = wire.encode(message)
+    while data:
+        sent = guest.socket.send(data[:200_000])
+        data = data[sent:]
+        hall.turn()
+    hall.until(lambda: len(hall.heard) == 2)
+    assert hall.heard[1] == (0, message)
+
+
+def test_a_line_without_end_costs_no_time(hall: Hall) -> None:
+    """A stranger is shown out after a few thousand bytes; bytes of one that is known are put together once."""
+    lines = wire.Lines()
+    began = time.process_time()
+    for _ in range(900):
+        assert lines.feed(b"x" * (1 << 16)) == []
+    assert time.process_time() - began < 1
+    with pytest.raises(ValueError, match="without end"):
+        for _ in range(200):
+            lines.feed(b"x" * (1 << 16))
+
+
+def test_no_descriptor_left_for_a_guest(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = hall.task(0)
+    listener = hall.meeting._listener
+    refused = []
+
+    class Full:
+        def accept(self) -> tuple[socket.socket, Any]:
+            refused.append(1)
+            raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(hall.meeting, "_listener", Full())
+    late = socket.create_connection(("127.0.0.1", hall.port), timeout=10)
+    hall.turn(0.5)
+    assert refused
+    monkeypatch.setattr(hall.meeting, "_listener", listener)
+    hall.meeting.tell_all({"order": "start"})
+    hall.until(lambda: known.hears() and known.said[-1] == {"order": "start"})
+    hall.until(lambda: len(hall.meeting._strangers) == 1)
+    late.close()
+
+
+def test_one_that_hears_nothing_is_lost_and_the_others_are_told(hall: Hall) -> None:
+    gone, there = hall.task(0), hall.task(1)
+    gone.socket.shutdown(socket.SHUT_RDWR)
+    gone.socket.close()
+    for _ in range(3):
+        hall.meeting.tell_all({"order": "start"})
+        hall.turn(0.02)
+    assert hall.lost == [0]
+    hall.until(lambda: there.hears() and there.said[-1] == {"order": "start"})
+
+
+ATTACKS = """\
+import json, os, socket, subprocess, sys
+host, port = os.environ["SLURMTF_RENDEZVOUS"].split(",")[0].split()
+def connect():
+    return socket.create_connection((host, int(port)), timeout=10)
+kept = [connect() for _ in range(20)]  # and never a word
+deep = b"[" * 4000 + b"\\n"
+for data in (b"GET / HTTP/1.0\\r\\n\\r\\n", deep, b'{"proof": "\\\\u00e9"}\\n', b"x" * 100000, b"\\xff\\n", b""):
+    one = connect()
+    try:
+        one.sendall(data)
+    except OSError:
+        pass
+    if data:
+        kept.append(one)
+    else:
+        one.close()
+slow = connect()
+slow.sendall(b'{"event": "hel')
+sys.exit(subprocess.call(sys.argv[1:]))
+"""
+
+
+def test_a_job_whose_port_is_scanned(job: Maker) -> None:
+    one = job("pass", {"attack.py": ATTACKS})
+    one.launcher = [one.python, "work/attack.py"]
+    assert one.run() == 0, one.log()
+    assert one.end["seconds"] < 20
+    assert "Traceback" not in one.log()
+
+
+@pytest.mark.parametrize("key", ["0" * 64, ""])
+def test_a_task_with_a_wrong_key_runs_nothing(job: Maker, key: str) -> None:
+    one = job("open('outputs/ran', 'w')")
+    one.launcher = ["env", f"SLURMTF_RENDEZVOUS_KEY={key}"]
+    assert one.run() == 1
+    assert one.end["cause"] == "launcher"
+    assert "can't join its supervisor" in one.end["message"]
+    assert not (one.folder / "outputs" / "ran").exists()
+
+
+def test_a_task_does_not_believe_just_any_supervisor(job: Maker) -> None:
+    """Somebody who took over the port of a supervisor that has ended."""
+    impostor = socket.socket()
+    impostor.bind(("127.0.0.1", 0))
+    impostor.listen()
+    impostor.settimeout(20)
+    one = job("open('outputs/ran', 'w')")
+    address = f"127.0.0.1 {impostor.getsockname()[1]}"
+    one.launcher = ["env", f"SLURMTF_RENDEZVOUS={address}"]
+    one.start()
+    connection, _ = impostor.accept()
+    connection.settimeout(20)
+    connection.sendall(wire.encode({"challenge": "00"}))
+    hello = json.loads(connection.makefile().readline())
+    assert hello["rank"] == 0
+    connection.sendall(wire.encode({"proof": hello["proof"]}) + wire.encode({"order": "start"}))
+    assert one.wait() == 1
+    assert "could not prove that it is ours" in one.end["message"]
+    assert not (one.folder / "outputs" / "ran").exists()
+    with suppress(OSError):
+        connection.close()
+    impostor.close()
+
+
+def test_one_that_does_not_listen_holds_up_nobody(hall: Hall) -> None:
+    deaf, there = hall.task(0), hall.task(1)
+    began = time.monotonic()
+    for _ in range(30):
+        hall.meeting.tell_all({"cluster": "x" * 1_000_000})
+    hall.meeting.tell_all({"order": "start"})
+    assert time.monotonic() - began < 5
+    hall.until(lambda: there.hears() and there.said[-1] == {"order": "start"})
+    assert (hall.meeting.present, hall.lost) == ([0, 1], [])
+    hall.until(lambda: deaf.hears() and deaf.said[-1] == {"order": "start"})
+    assert len(deaf.said) == 33
+
+
+def test_what_a_deaf_one_was_told_is_forgotten_with_it(hall: Hall) -> None:
+    deaf = hall.task(0)
+    hall.meeting.tell_all({"cluster": "x" * 30_000_000})
+    deaf.socket.close()
+    hall.until(lambda: hall.lost == [0])
+    hall.turn(0.05)
+
+
+def test_room_for_the_connections_of_a_large_job() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    hall = Hall(world_size=2000)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+        hall.meeting.make_room()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(2256, hard), hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        hall.close()

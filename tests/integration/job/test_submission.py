@@ -1,0 +1,177 @@
+"""A submission that is killed, or denied its workspace: there is a run with a job, or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Estimator, Experiment, Run
+from slurmtf.errors import WorkspaceError
+from slurmtf.runs.workspace import run_folders
+from slurmtf.submit.folder import remove
+from slurmtf.submit.record import read_record
+from slurmtf.submit.submission import tidy
+
+from .client import left_in
+from .jobs import await_that, environment
+
+ROOT = Path(__file__).resolve().parents[3]
+LONG_AGO = time.time() - 7200
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder that other users may enter, with a source in it."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "source").mkdir(mode=0o755)
+        (folder / "source" / "train.py").write_text("print('done')")
+        yield folder
+
+
+def client(mode: str, place: Path, folder: Path, prefix: tuple[str, ...] = ()) -> Any:
+    """Run the client to its end and return what it found."""
+    command = [*prefix, sys.executable, "-m", "tests.integration.job.client", mode, str(place / "source"), str(folder)]
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def settle(workspace: Path) -> list[Run]:
+    """Let jobs that were started say so, make what is left look old, tidy, and return the runs."""
+    intents = Path(workspace, ".slurmtf", "intents")
+    runs = {folder.name: folder for folder in run_folders([workspace])}
+    doubtful = [runs[path.stem] for path in intents.glob("*.json") if path.stem in runs]
+    with_job = [folder for folder in doubtful if was_started(folder)]
+    for folder in with_job:
+        await_that((folder / "journal.jsonl").exists, f"the journal of {folder}")
+    for path in [*workspace.rglob("*"), workspace]:
+        os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
+    tidy(workspace)
+    return [Run(folder) for folder in run_folders([workspace])]
+
+
+def was_started(folder: Path) -> bool:
+    """Whether a process of the run lives, or has left a trace."""
+    if (folder / "journal.jsonl").exists():
+        return True
+    mark = os.fsencode(folder)
+    found = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())
+    return any(mark in command for command in found)
+
+
+def check_settled(workspace: Path) -> int:
+    """There is nothing left but runs with a job that end well; return how many."""
+    if not workspace.exists():
+        return 0
+    runs = settle(workspace)
+    for run in runs:
+        check_completed(run)
+    homes = tuple(f"{run.experiment}/{run.id}/" for run in runs)
+    assert [name for name in left_in(workspace) if not name.startswith(homes)] == []
+    assert not list(workspace.glob(".slurmtf/staging/*"))
+    assert not list(workspace.glob("*/.removed-*"))
+    return len(runs)
+
+
+def check_completed(run: Run) -> None:
+    assert read_record(run.layout) is not None
+    await_that(lambda: run.state.status.final, f"the end of {run}")
+    assert run.get_status() == "Completed", run.state
+    assert run.job.done()
+    assert run.job.result()["exit_code"] == 0
+
+
+def test_a_client_that_is_killed_before_each_of_its_changes(place: Path) -> None:
+    workspaces = client("changes", place, place)
+    counts = [check_settled(Path(workspace)) for workspace in workspaces]
+    assert len(counts) > 20
+    assert set(counts) == {0, 1}
+    assert counts == sorted(counts), "once there is a job, it stays"
+
+
+def test_clients_that_are_killed_at_any_time(place: Path) -> None:
+    [workspace] = client("times", place, place)
+    assert check_settled(Path(workspace)) >= 1
+
+
+def test_a_workspace_that_is_not_ours_to_write(place: Path) -> None:
+    locked = place / "locked"
+    locked.mkdir(mode=0o555)
+    found = client("nobody", place, locked / "workspace")
+    assert found["error"] == "WorkspaceError", found
+    assert "Permission denied" in found["text"]
+    assert "--workspace" in found["text"]
+    assert list(locked.iterdir()) == []
+
+
+def test_a_disk_that_is_full_and_one_that_is_read_only(place: Path) -> None:
+    """With each page of room more: an error that says what to do and leaves nothing, or a run that ends."""
+    (place / "disk").mkdir()
+    mount = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", str(place / "disk")]
+    tried = subprocess.run(mount, capture_output=True, text=True, timeout=30, check=False)
+    if tried.returncode != 0:
+        pytest.skip(f"no file system of our own: {tried.stderr.strip()}")
+    *found, read_only = client("full", place, place / "disk", ("unshare", "-m"))
+    refused = [one for one in found if "error" in one]
+    assert refused
+    for one in refused:
+        assert (one["error"], one["left"]) == ("WorkspaceError", []), one
+        assert "No space left on device" in one["text"]
+        assert "free some space" in one["text"]
+    taken = [one for one in found if "status" in one]
+    assert found == refused + taken, "more room is never worse"
+    assert {one["status"] for one in taken} <= {"Completed", "Failed"}, taken
+    assert taken[-1]["status"] == "Completed", taken[-1]
+    assert read_only["error"] == "WorkspaceError"
+    assert "read-only" in read_only["text"]
+
+
+@pytest.mark.parametrize("name", ["new\nline", "tab\t", "bell\x07", "per%cent", "nul\x01"])
+def test_a_workspace_that_slurm_could_not_name(place: Path, name: str) -> None:
+    workspace = place / name
+    with pytest.raises(WorkspaceError):
+        Experiment("e", workspace).submit(Estimator(str(place / "source"), compute_target="local"))
+    assert not workspace.exists()
+
+
+@pytest.mark.parametrize("name", ["ünïcode ☃", "quo'te $HOME; `id`", "-dash"])
+def test_a_workspace_with_an_unusual_name(place: Path, name: str) -> None:
+    run = Experiment("e", place / name).submit(Estimator(str(place / "source"), compute_target="local"))
+    run.wait_for_completion()
+    assert Path(run.layout.task_log("main-0", "out")).read_text() == "done\n"
+
+
+def test_a_workspace_that_is_a_file(place: Path) -> None:
+    (place / "file").touch()
+    with pytest.raises(WorkspaceError):
+        Experiment("e", place / "file").submit(Estimator(str(place / "source"), compute_target="local"))
+
+
+def test_a_removal_that_was_interrupted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Experiment("e", place / "workspace").submit(Estimator(str(place / "source"), compute_target="local"))
+    run.wait_for_completion()
+    with monkeypatch.context() as killed:
+        killed.setattr(shutil, "rmtree", lambda *_, **__: None)
+        remove(run.folder)
+    assert run_folders([place / "workspace"]) == []
+    assert list(place.rglob("plan.json")) != []
+    tidy(place / "workspace")
+    assert list(place.rglob("plan.json")) == []
+
+
+def test_tidy_of_nothing(tmp_path: Path) -> None:
+    tidy(tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    shutil.rmtree(tmp_path)

@@ -1,0 +1,86 @@
+"""A workspace at the Slurm that has Apptainer, and pyxis when a test asks for it, and the image that its jobs run in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from slurmtf.sites import Site, load
+from slurmtf.sites.model import Containers
+from slurmtf.sites.search import packaged
+from tests.cluster import Cluster
+from tests.system.distributed.conftest import FOR_MPI
+from tests.system.slurm.conftest import lab_at
+from tests.system.slurm.support import Lab
+
+from . import image as images
+from . import spank
+
+OF_ROOT = Containers("apptainer", args=["--userns"])
+"""Apptainer as its users have it: root here lacks the rights that Apptainer wants of root."""
+
+
+OF_PYXIS = Containers("pyxis")
+
+
+@dataclass
+class Boxes(Lab):
+    """Runs in containers when they name an image; ``image`` is one that the profile's runtime starts."""
+
+    containers: Containers = field(default_factory=Containers)
+    image: Path = Path()
+
+    def at(self, site: str, containers: Containers, image: Path) -> Boxes:
+        self.target, self.containers, self.image = at(site, containers), containers, image
+        return self
+
+
+@pytest.fixture(scope="session")
+def image() -> Path:
+    return images.folder()
+
+
+@pytest.fixture(scope="session")
+def squashed(slurm24: Cluster, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return spank.squashed(slurm24, image, tmp_path_factory.mktemp("images") / "image.sqsh")
+
+
+@pytest.fixture
+def boxes(slurm24: Cluster, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Boxes:
+    """Runs go to Slurm, into containers of Apptainer."""
+    lab = lab_at(slurm24, tmp_path, monkeypatch)
+    for name, value in FOR_MPI.items():
+        monkeypatch.setenv(name, value)
+    return Boxes(lab.folder).at("slurm", OF_ROOT, image)
+
+
+@pytest.fixture
+def here(boxes: Boxes) -> Boxes:
+    """Runs stay on this machine, with the same Apptainer."""
+    return boxes.at("local", OF_ROOT, boxes.image)
+
+
+@pytest.fixture
+def pyxis(boxes: Boxes, slurm24: Cluster, squashed: Path) -> Iterator[Boxes]:
+    """Runs go to the same Slurm, into containers of the stand-in for pyxis."""
+    with spank.plugged(slurm24):
+        yield boxes.at("slurm", OF_PYXIS, squashed)
+
+
+@pytest.fixture(params=["boxes", "here", "pyxis"])
+def place(request: pytest.FixtureRequest) -> Boxes:
+    found: Boxes = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(params=["boxes", "pyxis"])
+def nodes(request: pytest.FixtureRequest) -> Boxes:
+    found: Boxes = request.getfixturevalue(request.param)
+    return found
+
+
+def at(site: str, containers: Containers = OF_ROOT) -> Site:
+    return replace(load(packaged("site_configs") / f"{site}.yaml"), containers=containers)

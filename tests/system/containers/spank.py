@@ -1,0 +1,46 @@
+"""The stand-in for pyxis: made for the cluster's Slurm, put into it as long as a test needs it; and its images."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cluster import Cluster, config, tree
+from tests.cluster.fixtures import outcome
+from tests.environments import cache
+
+SOURCES = Path(__file__).parent / "pyxis"
+FLAGS = ("-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-parameter")
+
+
+def plugin(suite: str) -> Path:
+    """The shared library; Slurm loads only those that were made with its own version's header."""
+    if not shutil.which("gcc"):
+        raise outcome("no gcc: apt-get install --no-install-recommends gcc libc6-dev")
+    source, headers = SOURCES / "plugin.c", tree.path(suite) / "usr/include"
+    digest = hashlib.sha256(source.read_bytes() + str((FLAGS, headers)).encode()).hexdigest()[:8]
+    words = ("gcc", *FLAGS, "-I", headers, "-o", "pyxis.so", source)
+    return cache.once(cache.root() / f"pyxis-{digest}", "pyxis.so", lambda job: job.run("gcc", *words))
+
+
+@contextmanager
+def plugged(cluster: Cluster) -> Iterator[None]:
+    """srun and slurmstepd read the file each time that they start: no daemon needs to be told."""
+    assert cluster.variant.suite
+    stack = cluster.directory / "etc/plugstack.conf"
+    stack.write_text(f"required {plugin(cluster.variant.suite)} runtime={SOURCES / 'runtime'} data={config.SPOOL}/tmp\n")
+    try:
+        yield
+    finally:
+        stack.unlink()
+
+
+def squashed(cluster: Cluster, folder: Path, target: Path) -> Path:
+    """The image as enroot wants it: one file. The program is in the cluster's /usr."""
+    fast = ("-quiet", "-no-progress", "-noI", "-noD", "-noF", "-noX")
+    done = cluster.run("srun", "--ntasks=1", "mksquashfs", str(folder), str(target), *fast)
+    assert done.returncode == 0, done.stderr
+    return target

@@ -1,0 +1,378 @@
+"""Runs in containers: of the real Apptainer on Slurm's nodes and on this machine, of a stand-in for pyxis on the nodes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Environment, Experiment, Input, Mpi, Run, RunStatus, TensorFlow
+from slurmtf.diagnosis.dying import advice
+from slurmtf.errors import Problem, SoftwareError, SpecError
+from slurmtf.sites.model import Containers, Storage
+from tests.cluster import Cluster
+from tests.environments import cache
+from tests.system.distributed.trainings import EXAMPLES
+from tests.system.faults.support import nothing_left
+from tests.system.slurm.support import POLITE, call, ended, files, log, until
+from tests.system.slurm.support import here as waiting
+
+from . import image as images
+from .conftest import Boxes, at
+from .registry import registry
+
+# Says what it sees of the world, each task in a file of its own.
+LOOK = """
+import json, os, sys, time
+names = ("PATH", "PYTHONPATH", "PYTHONNOUSERSITE", "TF_CONFIG", "CUDA_VISIBLE_DEVICES", "TOKEN", "OF_IMAGE", "SHARED")
+seen = {name: os.environ.get(name) for name in names}
+seen.update(version=sys.version.split()[0], cwd=os.getcwd(), argv=sys.argv[1:], release=open("/etc/os-release").read())
+seen.update(host=os.uname().nodename, root=sorted(os.listdir("/")), files=sorted(os.listdir(".")), prefix=sys.prefix)
+with open("outputs/{SLURMTF_ROLE}-{SLURMTF_INDEX}.json".format(**os.environ), "w") as file:
+    json.dump(seen, file)
+deadline = time.time() + 30  # a parameter server is ended when the workers are done: they wait for its word
+while len(os.listdir("outputs")) < int(os.environ["SLURMTF_WORLD_SIZE"]) and time.time() < deadline:
+    time.sleep(0.1)
+time.sleep(0.2)
+"""
+PS: dict[str, Any] = {"distributed_backend": "ps", "worker_count": 2, "parameter_server_count": 1}
+LOGIN = ("ada", "s3cret-0815")
+
+
+def seen(run: Run, task: str = "main-0") -> dict[str, Any]:
+    """What a task saw, which was in the image for certain."""
+    found: dict[str, Any] = json.loads((run.folder / "outputs" / f"{task}.json").read_text())
+    assert found["release"] == images.RELEASE
+    assert not {"boot", "srv", "sbin"} & set(found["root"]), "this is the host's root"
+    assert found["cwd"] == run.layout.work
+    return found
+
+
+def completed(run: Run) -> Run:
+    (state,) = ended(run)
+    assert state.status is RunStatus.COMPLETED, state.message
+    return run
+
+
+def failed(run: Run) -> str:
+    (state,) = ended(run)
+    assert state.status is RunStatus.FAILED
+    return state.message
+
+
+def version_of(image: Path) -> str:
+    (library,) = (image / "usr/lib").glob("python3*")
+    return library.name.removeprefix("python")
+
+
+def test_the_script_runs_inside(place: Boxes, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the image's Python, whatever is active where the run is submitted."""
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
+    own = {"script_params": {"--text": "two words; $HOME"}, "environment_variables": {"TOKEN": "secret"}, "gpus_per_node": 2}
+    run = completed(place.submit(LOOK, custom_docker_image=place.image, **own))
+    found = seen(run)
+    assert found["version"].startswith(version_of(image) + ".")
+    assert (found["prefix"], found["files"]) == ("/usr", ["logs", "outputs", "train.py"])
+    assert found["PYTHONPATH"] == run.layout.work
+    assert found["PYTHONNOUSERSITE"] == "1"
+    assert (found["argv"], found["TOKEN"], found["CUDA_VISIBLE_DEVICES"]) == (["--text", "two words; $HOME"], "secret", "0,1")
+    assert "secret" not in Path(run.layout.script).read_text()
+
+
+def test_roles_meet_from_container_to_container(place: Boxes) -> None:
+    nodes = 1 if place.target.scheduler == "local" else 2
+    run = completed(place.submit(LOOK, custom_docker_image=place.image, node_count=nodes, **PS))
+    tasks = {name: seen(run, name) for name in ("ps-0", "worker-0", "worker-1")}
+    configs = {name: json.loads(task["TF_CONFIG"]) for name, task in tasks.items()}
+    assert [len(configs["ps-0"]["cluster"][role]) for role in ("ps", "worker")] == [1, 2]
+    assert all(config["cluster"] == configs["ps-0"]["cluster"] for config in configs.values())
+    assert {name: "{type}-{index}".format(**config["task"]) for name, config in configs.items()} == {n: n for n in tasks}
+    assert len({task["host"] for task in tasks.values()}) == nodes
+
+
+def test_mpirun_starts_containers_on_each_node(boxes: Boxes, image: Path) -> None:
+    settings = {"distributed_backend": "mpi", "process_count_per_node": 2, "node_count": 2, "launcher": "mpirun"}
+    run = completed(boxes.submit(LOOK, custom_docker_image=image, **settings))
+    hosts = [seen(run, f"rank-{rank}")["host"] for rank in range(4)]
+    assert sorted(hosts) == sorted([hosts[0], hosts[0], hosts[-1], hosts[-1]])
+    assert len(set(hosts)) == 2
+
+
+def test_tensorflow_trains_from_container_to_container(nodes: Boxes, tf_classic: Path) -> None:
+    """Two workers on two nodes come to the same weights. TensorFlow lies beside the image, in folders that are bound."""
+    binds = [str(cache.root()), str(tf_classic.resolve().parents[1])]
+    nodes.target = at("slurm", replace(nodes.containers, binds=binds))
+    wish = Environment(image=str(nodes.image), python=str(tf_classic))
+    settings: dict[str, Any] = {"distributed_backend": "multiworker", "worker_count": 2, "node_count": 2, "cpus_per_task": 1}
+    source = EXAMPLES / "multiworker"
+    run = completed(nodes.submit_source(source, environment_definition=wish, script_params={"--epochs": 1}, **settings))
+    results = [json.loads(path.read_text()) for path in (run.folder / "outputs").glob("result-*.json")]
+    assert sorted(result["role"] for result in results) == ["worker-0", "worker-1"]
+    assert results[0]["weights"] == results[1]["weights"]
+    assert [result["replicas"] for result in results] == [2, 2]
+
+
+def test_the_end_of_the_script_is_the_end_of_the_run(place: Boxes) -> None:
+    """An exit code, and a signal, which a container's runtime would turn into 128 and more."""
+    left = place.submit("raise SystemExit(7)", custom_docker_image=place.image)
+    assert failed(left) == "main-0 ended with exit code 7"
+    died = place.submit("import os; os.kill(os.getpid(), 11)", custom_docker_image=place.image)
+    assert failed(died).startswith("main-0 was killed by signal 11")
+
+
+def test_a_cancelled_script_has_time_for_its_last_words(place: Boxes) -> None:
+    run = place.submit(POLITE, custom_docker_image=place.image)
+    waiting(run)
+    run.cancel()
+    (state,) = ended(run)
+    assert state.status is RunStatus.CANCELED
+    assert (run.folder / "outputs/last-words").read_text() == "saved"
+    nothing_left(run)
+
+
+def test_a_killed_supervisor_takes_its_containers_with_it(here: Boxes, image: Path) -> None:
+    run = here.submit(POLITE, custom_docker_image=image)
+    waiting(run)
+    os.kill(int(str(run.state.job_id)), signal.SIGKILL)
+    nothing_left(run)
+
+
+def test_folders_of_the_site_are_there(nodes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data, under another name, and the node's own disk: neither is in a folder that a container shows by itself."""
+    monkeypatch.setenv("LAB_DATA", "/usr/share/zoneinfo")
+    monkeypatch.setenv("LAB_DISK", "/var/spool/tmp")
+    nodes.target = replace(
+        at("slurm", replace(nodes.containers, binds=["$LAB_DATA:/data"])), storage=Storage(workspace=None, local="$LAB_DISK")
+    )
+    script = 'import os; print(os.path.exists("/data/UTC"), os.path.isdir(os.environ["LAB_DISK"]))'
+    assert log(completed(nodes.submit(script, custom_docker_image=nodes.image))) == "True True\n"
+    monkeypatch.setenv("LAB_DISK", "/nowhere")
+    assert log(completed(nodes.submit(script, custom_docker_image=nodes.image))) == "True False\n"
+
+
+# --- images of a registry
+
+
+def test_an_image_of_a_registry(boxes: Boxes, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetched with a login, once, into one file; of the password nothing stays."""
+    monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
+    with registry(image, LOGIN) as server:
+        details = dict(zip(("address", "username", "password"), (server.host, *LOGIN), strict=True))
+        own = {"custom_docker_image": "lab/image:1", "image_registry_details": details}
+        first = completed(boxes.submit(LOOK, **own))
+        asked = len(server.asked)
+        second = completed(boxes.submit(LOOK, **own))
+        assert asked
+        assert len(server.asked) == asked
+    assert seen(first)["OF_IMAGE"] == seen(second)["OF_IMAGE"] == "yes"
+    fetched = Path(first.plan["container"]["image"])
+    assert first.receipt["lock"] == [f"image.sif sha256:{hashlib.sha256(fetched.read_bytes()).hexdigest()}"]
+    assert not [name for name, data in files(boxes.workspace).items() if LOGIN[1].encode() in data]
+
+
+@pytest.mark.parametrize(
+    ("login", "name", "what"),
+    [
+        (("ada", "wrong"), "lab/image:1", "the registry wants a login, or there is no such image"),
+        (LOGIN, "lab/image:nothing", "the registry has no such image"),
+    ],
+)
+def test_an_image_that_can_not_be_had(
+    boxes: Boxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: tuple[str, str], name: str, what: str
+) -> None:
+    monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
+    (tmp_path / "root").mkdir()
+    with registry(tmp_path / "root", LOGIN) as server, pytest.raises(SoftwareError) as caught:
+        details = dict(zip(("address", "username", "password"), (server.host, *login), strict=True))
+        boxes.submit(LOOK, custom_docker_image=name, image_registry_details=details)
+    (problem,) = caught.value.problems
+    assert problem.what.startswith(f"can't be made: {what} (FATAL:")
+
+
+def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
+    boxes: Boxes, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the login node has no Apptainer. The registry is a job too: on another node, that they all reach."""
+    monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
+    port, serve = tmp_path / "port", f"{sys.executable} -m tests.system.containers.registry {image}"
+    job = call("sbatch", "--parsable", "--nodelist=node4", f"--output={port}", f"--wrap=exec {serve}")
+    try:
+        number = until(lambda: port.exists() and port.read_text().strip(), "the registry")
+        wish = Environment(image=f"node4:{number}/lab/image:1", build="job")
+        run, other = (boxes.submit(script, environment_definition=wish) for script in (LOOK, f"import speck\n{LOOK}"))
+        completed(run)
+        (lacking,) = ended(other)
+    finally:
+        call("scancel", job)
+    assert seen(run)["OF_IMAGE"] == "yes"
+    assert (lacking.status, lacking.cause) == (RunStatus.FAILED, "software")
+    assert lacking.message.splitlines()[1].strip() == "-> build speck into the image, or take one that has it"
+
+
+def test_a_registry_that_can_not_be_reached(boxes: Boxes) -> None:
+    with pytest.raises(SoftwareError) as caught:
+        boxes.submit(LOOK, custom_docker_image="localhost:9/lab/image:1")
+    (problem,) = caught.value.problems
+    assert problem.what.startswith("can't be made: the registry can't be reached from here")
+
+
+# --- before it is submitted
+
+
+def test_the_python_of_an_image_is_asked_what_it_has(boxes: Boxes, image: Path) -> None:
+    """Before anything is submitted, on this machine, in the image."""
+    script = "import horovod.tensorflow"
+    estimator = TensorFlow(
+        boxes.source(script),
+        compute_target=boxes.target,
+        custom_docker_image=str(image),
+        distributed_training=Mpi(transport="gloo"),
+    )
+    with pytest.raises(SpecError) as caught:
+        Experiment("lab", boxes.workspace).plan(estimator)
+    assert caught.value.problems == (
+        Problem(
+            "train.py:1", f"imports horovod, which is not in {image}", "build horovod into the image, or take one that has it"
+        ),
+    )
+
+
+# --- what goes wrong inside
+
+
+def test_an_image_without_such_a_python(boxes: Boxes, image: Path) -> None:
+    wish = Environment(image=str(image), python="python4")
+    message = failed(boxes.submit(LOOK, environment_definition=wish))
+    assert '"python4": executable file not found' in message
+    assert advice(message).startswith("the image has no such program")
+
+
+def test_an_image_that_went_away_while_the_job_waited(boxes: Boxes, image: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.symlink_to(image)
+    run = boxes.submit(LOOK, custom_docker_image=copy, sbatch={"begin": "now+3"})
+    copy.unlink()
+    assert f"the image of this run is gone: {copy}. Put it back, or name another one" in failed(run)
+
+
+@pytest.mark.parametrize("launcher", ["srun", "none"])
+def test_a_node_without_the_runtime(boxes: Boxes, image: Path, launcher: str) -> None:
+    boxes.target = at("slurm", Containers("singularity"))
+    message = failed(boxes.submit(LOOK, custom_docker_image=image, launcher=launcher))
+    assert advice(message).startswith("singularity is not on the node")
+
+
+def test_a_folder_that_the_node_does_not_have(nodes: Boxes) -> None:
+    nodes.target = at("slurm", replace(nodes.containers, binds=["/no/data"]))
+    assert advice(failed(nodes.submit(LOOK, custom_docker_image=nodes.image))).startswith("the node has no /no/data")
+
+
+def test_a_slurm_without_pyxis(boxes: Boxes) -> None:
+    boxes.target = at("slurm", Containers("pyxis"))
+    message = failed(boxes.submit(LOOK, custom_docker_image="tensorflow/tensorflow:2.15.0"))
+    assert advice(message).startswith("this Slurm has no pyxis")
+
+
+# --- pyxis alone
+
+
+def test_the_images_variables_replace_the_shells_alone(pyxis: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in images.VARIABLES.keys() - {"PATH"}:
+        monkeypatch.setenv(name, "of the shell")
+    wish = Environment(image=str(pyxis.image), variables={"SHARED": "of the environment"})
+    found = seen(completed(pyxis.submit(LOOK, environment_definition=wish, environment_variables={"TOKEN": "of the run"})))
+    expected = {**images.VARIABLES, "SHARED": "of the environment", "TOKEN": "of the run"}
+    assert {name: found[name] for name in expected} == expected
+
+
+def test_a_home_that_is_asked_for(pyxis: Boxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the profile, in words that are pyxis's own."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    script = 'import os; print(os.path.isdir(os.environ["HOME"]))'
+    for word, there in (("--container-mount-home", True), ("--no-container-mount-home", False)):
+        pyxis.target = at("slurm", replace(pyxis.containers, args=[word]))
+        assert log(completed(pyxis.submit(script, custom_docker_image=pyxis.image))) == f"{there}\n"
+
+
+def test_a_node_that_does_not_have_the_image(pyxis: Boxes, slurm24: Cluster, tmp_path: Path) -> None:
+    copy = tmp_path / "images/image.sqsh"
+    copy.parent.mkdir()
+    shutil.copyfile(pyxis.image, copy)
+    slurm24.hide("node2", copy.parent)
+    try:
+        nodes = {"node_count": 2, "sbatch": {"nodelist": "node1,node2"}}
+        message = failed(pyxis.submit(LOOK, custom_docker_image=copy, **nodes, **PS))
+    finally:
+        slurm24.show("node2", copy.parent)
+    assert advice(message).startswith(f"the node does not have the image {copy}")
+
+
+@pytest.mark.parametrize(
+    ("named", "python", "meaning"),
+    [
+        ("lab/image:1", "python3", "enroot could not fetch the image"),
+        ("", "python4", "the node, or the image, has no such program"),
+    ],
+)
+def test_what_pyxis_can_not_start(pyxis: Boxes, named: str, python: str, meaning: str) -> None:
+    wish = Environment(image=named or str(pyxis.image), python=python)
+    assert advice(failed(pyxis.submit(LOOK, environment_definition=wish))).startswith(meaning)
+
+
+def test_steps_without_an_image_are_as_ever(pyxis: Boxes) -> None:
+    """Of the stand-in itself: the step runs on the node's own root, and what pyxis does not know is refused."""
+    assert log(completed(pyxis.submit('import os; print(os.path.isdir("/srv"))'))) == "True\n"
+    done = subprocess.run(["srun", "--container-nonsense=1", "true"], capture_output=True, text=True, check=False)
+    assert "unrecognized option '--container-nonsense=1'" in done.stderr
+
+
+# --- the command
+
+
+def test_the_command_line(boxes: Boxes, slurm24: Cluster, image: Path, tmp_path: Path) -> None:
+    """--image takes the place of a job file's image."""
+    profile = tmp_path / "lab.yaml"
+    profile.write_text("extends: slurm\ncontainers: {runtime: apptainer, args: [--userns]}\n")
+    source = boxes.source(LOOK)
+    (source / "job.yaml").write_text("entry_script: train.py\ncustom_docker_image: /no/such.sif\n")
+    shown = boxes.slurmtf("plan", source / "job.yaml", "--site", profile, "--image", image)
+    assert re.search(rf"^container +{image}, run by apptainer$", shown.stdout, re.MULTILINE), shown.stderr
+    relative = f"./{os.path.relpath(image)}"
+    done = boxes.slurmtf("run", source / "job.yaml", "--site", profile, "--image", relative, env=slurm24.environment())
+    assert done.returncode == 0, done.stderr
+
+
+def test_source_and_data_are_brought_to_the_nodes_own_disk(nodes: Boxes) -> None:
+    disk, data, results = (nodes.folder / name for name in ("disk", "data", "results"))
+    disk.mkdir()
+    data.mkdir()
+    (data / "a.txt").write_text("content")
+    script = """
+import os
+print(os.getcwd(), os.environ["SLURMTF_INPUT_DATA"], open(os.environ["SLURMTF_INPUT_DATA"] + "/a.txt").read())
+open(os.environ["SLURMTF_INPUT_RESULTS"] + "/model", "w").close()
+"""
+    site = replace(at("slurm", nodes.containers), storage=Storage(local=str(disk)))
+    inputs = [Input(data, mode="download"), Input(results, mode="upload")]
+    run = completed(
+        nodes.submit(script, compute_target=site, custom_docker_image=str(nodes.image), inputs=inputs, stage="node-local")
+    )
+    work, there, content = log(run).split()
+    assert work.startswith(f"{disk}/slurmtf-")
+    assert there.startswith(f"{disk}/slurmtf-")
+    assert content == "content"
+    assert (results / "model").exists()
+    assert list(disk.glob("slurmtf-*/*/*")) == []

@@ -1,0 +1,34 @@
+"""The place where trainings are started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import Cluster
+
+from .trainings import Trainings
+
+PROFILE = """
+extends: slurm
+name: lab
+launcher: {mpi: pmix}
+"""
+FOR_MPI = {
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_mpi_yield_when_idle": "1",  # the nodes have more cores than the machine that plays them
+}
+
+
+@pytest.fixture
+def trainings(slurm_env: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainings]:
+    for name, value in FOR_MPI.items():
+        monkeypatch.setenv(name, value)
+    profile = tmp_path / "lab.yaml"
+    profile.write_text(PROFILE)
+    started = Trainings(tmp_path / "runs", profile)
+    yield started
+    started.cancel()

@@ -1,0 +1,79 @@
+"""Trainings that are started side by side and awaited one by one, each with a deadline."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slurmtf import Experiment, Run
+from slurmtf.documents import read_document
+from slurmtf.errors import SpecError
+from slurmtf.estimator.document import from_document
+from slurmtf.runs.status import RunState, RunStatus
+from tests.cluster import wait_for
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+DEADLINE_S = 240
+TWO_NODES: dict[str, Any] = {"node_count": 2, "exclusive": True}  # the test Slurm has four: two trainings at a time
+
+Results = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Training:
+    """One run, and the place it was started at."""
+
+    place: str
+    run: Run
+
+    def end(self) -> RunState:
+        what = f"the end of {self.run.folder} ({self.place})"
+        wait_for(lambda: self.run.state.status.final, what, seconds=DEADLINE_S)
+        return self.run.state
+
+    def results(self) -> Results:
+        """What each process left in outputs/, by the name of its file."""
+        state = self.end()
+        assert state.status is RunStatus.COMPLETED, f"{self.place}: {state.message}\n{self._log()}"
+        return {file.stem: json.loads(file.read_text()) for file in sorted(self.run.folder.glob("outputs/result-*.json"))}
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        lines = Path(self.run.layout.journal).read_text().splitlines()
+        return [event for event in map(json.loads, lines) if event["event"] == name]
+
+    def _log(self) -> str:
+        return "\n".join(f"{log.name}: {log.read_text()[-2000:]}" for log in sorted(self.run.folder.glob("logs/*.err")))
+
+
+@dataclass
+class Trainings:
+    """All trainings of a test. ``profile`` is the test Slurm's own, which names its MPI; 'slurm' names none."""
+
+    workspace: Path
+    profile: Path
+    started: list[Training] = field(default_factory=list)
+
+    def start(self, place: str, source: str | Path, python: Path | str, **settings: Any) -> Training:
+        """Start an example, or any folder with a job.yaml. ``python`` is the job's."""
+        job = EXAMPLES / source / "job.yaml"
+        wishes = {**self._wishes(place), "environment_definition": {"python": str(python)}, **settings}
+        estimator = from_document(read_document(job, SpecError), job.parent, wishes)
+        training = Training(place, Experiment(job.parent.name, self.workspace).submit(estimator))
+        self.started.append(training)
+        return training
+
+    def _wishes(self, place: str) -> dict[str, Any]:
+        places: dict[str, dict[str, Any]] = {
+            "srun": {"compute_target": str(self.profile), **TWO_NODES},
+            "mpirun": {"compute_target": str(self.profile), "launcher": "mpirun", **TWO_NODES},
+            "gloo": {"compute_target": "slurm", **TWO_NODES},
+            "local": {"compute_target": "local"},
+            "local mpirun": {"compute_target": "local", "launcher": "mpirun"},
+        }
+        return places[place]
+
+    def cancel(self) -> None:
+        for training in self.started:
+            training.run.cancel()

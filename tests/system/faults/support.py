@@ -1,0 +1,220 @@
+"""Runs whose tasks each play a part, and a look at every process that they have on any node."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
+from slurmtf.job.contract import roles
+from slurmtf.runs import RunState
+from tests.system.slurm.support import Lab, call, ended, job_of, journal, program, until
+
+PROMPT_S = 15.0
+"""Within which a run has to end: well below the grace of 20 s that a script has, on a machine that is busy."""
+
+# What a task does is Python, by role ("--ps") or by task ("--worker-0").
+ACTOR = """
+import os, pathlib, signal, socket, sys, time
+role, index = os.environ["SLURMTF_ROLE"], os.environ["SLURMTF_INDEX"]
+label = role + "-" + index
+
+def here():
+    pathlib.Path("outputs", label + ".here").write_text(os.environ["SLURMTF_ADDRESS"])
+
+def bind():
+    server = socket.socket()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    server.bind(("", int(os.environ["SLURMTF_ADDRESS"].rpartition(":")[2])))
+    server.listen()
+    return server
+
+def serve():
+    server = os.environ["SLURMTF_ADDRESS"] and bind()  # an evaluator and an MPI rank have none
+    here()
+    while True:
+        time.sleep(3600)
+
+def stay():
+    here()
+    while True:
+        time.sleep(3600)
+
+def stubborn():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    stay()
+
+def wait_for(*labels):
+    while not all(pathlib.Path("outputs", label + ".here").exists() for label in labels):
+        time.sleep(0.05)
+
+def work(code=0, after=()):
+    print("working", flush=True)
+    wait_for(*after)
+    print("last words of " + label, file=sys.stderr, flush=True)
+    sys.exit(code)
+
+def first_time():
+    mark = pathlib.Path("outputs", label + ".again")
+    if mark.exists():
+        return False
+    mark.touch()
+    return True
+
+def die():
+    print("last words of " + label, file=sys.stderr, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+acts = dict(zip(sys.argv[1::2], sys.argv[2::2]))
+exec(acts.get("--" + label) or acts.get("--" + role) or "serve()")
+"""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A live process of a run, wherever it runs: every node's processes are ours too."""
+
+    pid: int
+    words: Sequence[str]
+    environ: Mapping[str, str]
+
+    @property
+    def node(self) -> str:
+        return self.environ.get("SLURMD_NODENAME", "")
+
+    @property
+    def mode(self) -> str:
+        """Of an agent: 'supervise', 'spawn' or 'task'; 'srun' of that; 'script' of a script."""
+        if len(self.words) > 3 and self.words[2].endswith("/agent.pyz"):
+            return self.words[3]
+        if Path(self.words[0]).name == "srun":
+            return "srun"
+        return "script" if "SLURMTF_RANK" in self.environ else ""
+
+    @property
+    def rank(self) -> int | None:
+        names = ("SLURMTF_RANK", "SLURMTF_TASK", "SLURM_PROCID")
+        return next((int(self.environ[name]) for name in names if name in self.environ), None)
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+
+def processes(run: Run) -> list[Process]:
+    """All live processes of a run, on all nodes: agents and launchers by their words, scripts by their variables."""
+    found = (_process(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    folder = str(run.folder)
+    return [process for process in found if process and _is_of(folder, process)]
+
+
+def _is_of(folder: str, process: Process) -> bool:
+    return process.environ.get("SLURMTF_RUN_FOLDER") == folder or any(word.startswith(f"{folder}/") for word in process.words)
+
+
+def _process(pid: int) -> Process | None:
+    folder = Path(f"/proc/{pid}")
+    try:
+        if (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX":
+            return None
+        words = (folder / "cmdline").read_text(errors="replace").split("\0")[:-1]
+        pairs = (item.partition("=") for item in (folder / "environ").read_text(errors="replace").split("\0"))
+    except OSError:
+        return None
+    return Process(pid, words, {name: value for name, _, value in pairs}) if words else None
+
+
+def the(run: Run, mode: str, rank: int | None = None) -> Process:
+    """The process of that kind, as soon as it is there."""
+
+    def look() -> list[Process]:
+        return [process for process in processes(run) if process.mode == mode and rank in (None, process.rank)]
+
+    return until(look, f"{mode} {rank} of {run.id}", 60)[0]
+
+
+@dataclass
+class Faults:
+    """Submits runs of the actor."""
+
+    lab: Lab
+    runs: list[Run] = field(default_factory=list)
+
+    def submit(self, distribution: ParameterServer | MultiWorker | Mpi, acts: Mapping[str, str], **settings: Any) -> Run:
+        """A run in which each role or task ("ps", "worker-0") does as it is told; who is told nothing serves for ever."""
+        params = {f"--{name}": act for name, act in acts.items()}
+        own = {"compute_target": self.lab.target, "cpus_per_task": 1, "memory": "2G"}
+        if settings.get("compute_target", self.lab.target) == "local":
+            own.pop("memory")
+        script = settings.pop("script", ACTOR)
+        run = self.lab.submit(script, distributed_training=distribution, **{**own, "script_params": params, **settings})
+        self.runs.append(run)
+        return run
+
+    def clean_up(self) -> None:
+        """End what a failed test left."""
+        for run in self.runs:
+            for process in processes(run):
+                process.kill()
+            if run.job is not None and not run.state.status.final:
+                run.cancel()
+
+
+def playing(run: Run, *labels: str, seconds: float = 90) -> None:
+    """Wait until these tasks' scripts run."""
+    for label in labels:
+        until((run.folder / "outputs" / f"{label}.here").exists, f"{label} of {run.id}", seconds)
+
+
+def end_of(run: Run, seconds: float = 90, left_s: float = PROMPT_S) -> RunState:
+    """The run's last state. Checks that it leaves nothing: no process on any node, no allocation."""
+    state = ended(run, seconds=seconds)[0]
+    nothing_left(run, left_s)
+    return state
+
+
+def nothing_left(run: Run, seconds: float = PROMPT_S) -> None:
+    until(lambda: not processes(run), f"{run.id}: nothing left, but {[p.words for p in processes(run)]}", seconds)
+    if run.plan["scheduler"] == "slurm":
+        job = job_of(run)
+        until(lambda: not in_queue(job), f"{run.id}: out of the queue", seconds)
+
+
+def in_queue(job: str) -> bool:
+    return job in call("squeue", "--noheader", "--format=%i", "--me").split()
+
+
+def label_host(run: Run, label: str) -> str:
+    """Where a task ran, by the journal."""
+    return next(str(event["host"]) for event in journal(run) if event["event"] == "task-started" and event["task"] == label)
+
+
+def moment(run: Run, event: str, pick: Callable[[dict[str, Any]], bool] = lambda _: True) -> float:
+    """When something first happened, by the journal."""
+    return next(float(entry["time"]) for entry in journal(run) if entry["event"] == event and pick(entry))
+
+
+def seconds_to_end(run: Run, since: float) -> float:
+    return moment(run, "ended") - since
+
+
+def planned(run: Run) -> list[roles.Role]:
+    return roles.table(run.plan)
+
+
+def completed(state: RunState) -> None:
+    assert (state.status, state.exit_status, state.cause) == (RunStatus.COMPLETED, 0, "script"), state
+
+
+def gated_python(folder: Path) -> str:
+    """A Python whose agent of rank 1 waits until there is a file `gate` in the folder."""
+    gate = f"while [ ! -e '{folder}/gate' ]; do sleep 0.1; done"
+    held = f'case "$3:${{SLURMTF_TASK:-$SLURM_PROCID}}" in task:1) {gate} ;; esac'
+    return str(program(folder / "python", f'#!/bin/sh\n{held}\nexec {shlex.quote(sys.executable)} "$@"\n'))

@@ -1,0 +1,98 @@
+"""A run that somebody ends, in each phase of its life."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Environment, ParameterServer, Run, RunStatus, TensorFlow
+from slurmtf.runs import Experiment
+from tests.system.slurm.support import journal, until
+
+from .support import ACTOR, PROMPT_S, Faults, end_of, gated_python, moment, playing, the
+
+pytestmark = pytest.mark.slurm
+
+PAIR = ParameterServer(1, 1, layout="original")
+FILES = 6000
+TARGETS = {"slurm": 2, "local": 1}
+SLOW = """
+def slowly(number, frame):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    time.sleep(5)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, slowly)
+serve()
+"""
+
+
+def canceled(run: Run) -> None:
+    state = end_of(run, seconds=60)
+    assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "cancelled", 130), state
+
+
+def events(run: Run) -> set[str]:
+    return {event["event"] for event in journal(run)} if Path(run.layout.journal).exists() else set()
+
+
+def test_pending(faults: Faults) -> None:
+    run = faults.submit(PAIR, {}, node_count=2, sbatch={"hold": True})
+    until(lambda: run.state.status is RunStatus.QUEUED, "the run in the queue")
+    run.cancel()
+    canceled(run)
+    assert not Path(run.layout.journal).exists()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_preparing(target: str, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", str(2 * FILES))
+    source = faults.lab.source(ACTOR)
+    for number in range(FILES):
+        (source / f"data-{number}.txt").write_text("x")
+    wish: dict[str, Any] = {"compute_target": target, "node_count": TARGETS[target], "distributed_training": PAIR}
+    run = Experiment("lab", faults.lab.workspace).submit(TensorFlow(str(source), **wish))
+    faults.runs.append(run)
+    until(lambda: "started" in events(run), "the supervisor's start")
+    run.cancel()
+    assert "launched" not in events(run), "it came too late: more files are needed"
+    canceled(run)
+    assert "task-started" not in events(run)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_rendezvous(target: str, faults: Faults, tmp_path: Path) -> None:
+    python = Environment(python=gated_python(tmp_path))
+    run = faults.submit(PAIR, {}, compute_target=target, node_count=TARGETS[target], environment_definition=python)
+    the(run, "task", 0)
+    run.cancel()
+    canceled(run)
+    assert "task-started" not in events(run)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_running(target: str, faults: Faults) -> None:
+    run = faults.submit(PAIR, {}, compute_target=target, node_count=TARGETS[target])
+    playing(run, "ps-0", "worker-0")
+    run.cancel()
+    canceled(run)
+
+
+@pytest.mark.parametrize(("target", "server"), [("slurm", SLOW), ("local", SLOW), ("slurm", "stubborn()")])
+def test_ending(target: str, server: str, faults: Faults) -> None:
+    """It has succeeded by then, and stays what it is: also when Slurm kills the supervisor, five seconds after the cancel."""
+    acts = {"ps": server, "worker": "work(after=('ps-0',))"}
+    run = faults.submit(PAIR, acts, compute_target=target, node_count=TARGETS[target])
+    until(lambda: "task-ended" in events(run), "the worker's end")
+    decided = moment(run, "task-ended")
+    until(lambda: time.time() - decided >= 3, "three seconds")
+    run.cancel()
+    state = end_of(run, seconds=60)
+    assert (state.status, state.exit_status) == (RunStatus.COMPLETED, 0), state
+    if server == SLOW:
+        assert moment(run, "ended") - decided <= PROMPT_S
+    else:
+        assert "ended" not in events(run)
+    assert run.job.result() == {"run": run.id, "exit_code": 0}

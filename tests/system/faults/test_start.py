@@ -1,0 +1,119 @@
+"""Tasks that are late, and one that never comes."""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Environment, ParameterServer, RunStatus
+from tests.cluster import Cluster
+from tests.integration.job.jobs import Job, make_job, many
+from tests.system.slurm.support import program, until
+
+from .support import ACTOR, PROMPT_S, Faults, completed, end_of, gated_python, moment, seconds_to_end, the
+
+pytestmark = pytest.mark.slurm
+
+LATE_S = 5.0
+
+
+@pytest.mark.parametrize("target", ["slurm", "local"])
+def test_one_task_is_late(target: str, faults: Faults, tmp_path: Path) -> None:
+    """Nobody's script starts before all know the cluster, and nobody gives up."""
+    python = Environment(python=gated_python(tmp_path))
+    distribution = ParameterServer(2, 1, layout="original")
+    nodes = 2 if target == "slurm" else 1
+    acts = {"worker": "work(after=('ps-0',))"}
+    run = faults.submit(distribution, acts, compute_target=target, node_count=nodes, environment_definition=python)
+    the(run, "task", 0)
+    time.sleep(LATE_S)
+    assert "task-started" not in Path(run.layout.journal).read_text()
+    (tmp_path / "gate").touch()
+    completed(end_of(run))
+
+
+@pytest.mark.parametrize("target", ["slurm", "local"])
+def test_an_agent_stands_still(target: str, faults: Faults) -> None:
+    """A node that is so busy that a task's agent does not get on for some seconds."""
+    nodes = 2 if target == "slurm" else 1
+    acts = {"worker": "work(after=('ps-0',))", "ps": "serve()"}
+    run = faults.submit(ParameterServer(2, 1, layout="original"), acts, compute_target=target, node_count=nodes)
+    agent = the(run, "task", 2)
+    agent.kill(signal.SIGSTOP)
+    time.sleep(LATE_S)
+    agent.kill(signal.SIGCONT)
+    completed(end_of(run))
+    until(lambda: not Path(f"/proc/{agent.pid}").exists(), "the agent's end")
+
+
+@pytest.mark.parametrize("launcher", ["srun", "mpirun"])
+def test_an_interpreter_that_one_node_lacks(
+    launcher: str, faults: Faults, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
+        monkeypatch.setenv(name, "1")
+    folder = tmp_path / "bin"
+    python = program(folder / "python", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    slurm.hide("node2", folder)
+    try:
+        variables = {"node_count": 2, "sbatch": {"nodelist": "node1,node2"}, "launcher": launcher}
+        software = Environment(python=str(python))
+        run = faults.submit(ParameterServer(1, 1, layout="original"), {}, environment_definition=software, **variables)
+        state = end_of(run)
+    finally:
+        slurm.show("node2", folder)
+    assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
+    first = state.message.splitlines()[0]
+    assert first.startswith(f"{launcher} ")
+    assert first.endswith("worker-0 never reported; the last lines of logs/job.log:")  # the other had no time to, perhaps
+    told = (run.folder / "logs/job.log").read_text()
+    assert "node2" in told, told
+    assert (str(python) if launcher == "mpirun" else "node2: task 1: Exited with exit code 2") in told, told  # ENOENT
+    assert seconds_to_end(run, moment(run, "launched")) < PROMPT_S
+
+
+def test_an_agent_that_can_not_work_on_this_machine(here: Faults, tmp_path: Path) -> None:
+    python = gated_python(tmp_path)
+    Path(python).write_text(Path(python).read_text().replace("while [ ! -e", "exit 9; while [ ! -e"))
+    run = here.submit(ParameterServer(2, 1, layout="original"), {}, environment_definition=Environment(python=python))
+    state = end_of(run)
+    assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "launcher", 9), state
+    assert state.message.startswith("spawn ended with exit code 9, and worker-0 never reported"), state
+    assert seconds_to_end(run, moment(run, "launched")) < PROMPT_S
+
+
+def test_one_task_never_comes(tmp_path: Path) -> None:
+    """Its agent stands still: the others do not wait for it until the time limit."""
+    job = make_job(tmp_path, ACTOR)
+    many(job, 3)
+    _hurry(job)
+    python = gated_python(tmp_path)
+    job.agent_python = python
+    job.launcher = [python, "-I", job.layout.agent, "spawn", "3", "--"]
+    try:
+        assert job.run() == 1
+        assert job.end["cause"] == "task"
+        assert job.end["message"] == "worker-1 had not come 2 s after the first task"
+        assert not job.events("task-started")
+        job.await_nobody()
+    finally:
+        job.clean_up()
+
+
+def _hurry(job: Job) -> None:
+    """Let the job's supervisor give up after 2 s."""
+    with zipfile.ZipFile(job.layout.agent) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = next(name for name in members if name.endswith("/supervisor.py"))
+    patient = members[name]
+    members[name] = patient.replace(b"START_S = 600.0", b"START_S = 2.0")
+    assert members[name] != patient
+    with zipfile.ZipFile(job.layout.agent, "w") as archive:
+        for member, content in members.items():
+            archive.writestr(member, content)

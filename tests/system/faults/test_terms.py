@@ -1,0 +1,68 @@
+"""A script that is asked to end is asked once, whoever ends the run: Slurm asks all processes of a job too."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf import ParameterServer, Run
+from tests.system.slurm.support import until
+
+from .support import Faults, end_of, planned, playing, the
+
+pytestmark = pytest.mark.slurm
+
+# Counts, and ends some seconds after it was first asked: later than Slurm's own TERM comes after ours.
+COUNT = """
+terms = pathlib.Path("outputs", label + ".terms")
+
+def count(number, frame):
+    with terms.open("a") as file:
+        file.write("x")
+
+signal.signal(signal.SIGTERM, count)
+here()
+while not terms.exists():
+    time.sleep(0.05)
+time.sleep({})
+"""
+SECONDS = {"cancel": 3, "supervisor": 3, "agent": 3, "launcher": 8, "failure": 8, "success": 8}
+"""Slurm itself kills 10 s after its own TERM here (KillWait)."""
+KILLED = ("supervisor", "launcher")
+"""What srun leaves behind when it is killed has Slurm kill the step at once: then a script may never be asked."""
+OTHERS = "wait_for('ps-0', 'worker-1')"
+FIRST = {"failure": f"{OTHERS}; work(3)", "success": f"{OTHERS}; work()"}
+
+
+def end(how: str, run: Run) -> None:
+    playing(run, "ps-0", "worker-1", *(() if how in FIRST else ("worker-0",)))
+    rank = next(role.rank for role in planned(run) if role.label == "worker-0")
+    if how == "cancel":
+        run.cancel()
+    elif how not in FIRST:
+        mode = {"supervisor": "supervise", "agent": "task", "launcher": "srun"}[how]
+        the(run, mode, rank if how == "agent" else None).kill()
+
+
+@pytest.fixture(scope="module")
+def runs(faults: Faults) -> dict[str, Run]:
+    distribution = ParameterServer(2, 1, layout="original", straggler_grace_s=0)
+    started = {}
+    for how, seconds in SECONDS.items():
+        counting = COUNT.format(seconds)
+        acts = {"ps": counting, "worker": counting, "worker-0": FIRST.get(how, counting)}
+        started[how] = faults.submit(distribution, acts, node_count=2)
+    for how, run in started.items():
+        end(how, run)
+    return started
+
+
+@pytest.mark.parametrize("how", SECONDS)
+def test_once(how: str, runs: dict[str, Run]) -> None:
+    run = runs[how]
+    end_of(run)
+    for label in ("ps-0", "worker-1"):
+        terms = run.folder / "outputs" / f"{label}.terms"
+        if how not in KILLED:
+            until(terms.exists, f"{label} was asked to end")
+        asked = terms.read_text() if terms.exists() else ""
+        assert asked == "x" or (how in KILLED and not asked), label

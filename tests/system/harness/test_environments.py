@@ -1,0 +1,129 @@
+"""The test jobs' environments: their definitions, their place, the Pythons that they are made from."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import SoftwareError
+from tests.environments import fixtures, interpreters
+from tests.environments.cache import build_environ, root
+from tests.environments.interpreters import Interpreter, NoInterpreter
+from tests.environments.recipes import ENVIRONMENTS
+
+MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+PACKAGE = str(__package__)
+IMPORT_ROOT = Path(__file__).parents[len(PACKAGE.split("."))]
+
+
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_every_requirement_is_pinned(name: str) -> None:
+    lines = [line.partition("#")[0].strip() for line in ENVIRONMENTS[name].requirements.read_text().splitlines()]
+    assert all(re.match(r"[\w.-]+==\d", line) for line in [*filter(None, lines), *ENVIRONMENTS[name].packages])
+
+
+@pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV"])
+def test_what_would_steer_a_build_is_kept_from_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "1")
+    assert name not in build_environ()
+
+
+# The cache's place
+
+
+def test_the_cache_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMTF_TEST_CACHE", "")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert root() == tmp_path / "xdg" / "slurmtf-tests"
+    monkeypatch.setenv("SLURMTF_TEST_CACHE", str(tmp_path / "own"))
+    assert root() == tmp_path / "own"
+    monkeypatch.delenv("SLURMTF_TEST_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert root() == tmp_path / ".cache" / "slurmtf-tests"
+
+
+# Interpreters
+
+OTHER = "3.7" if MINOR != "3.7" else "3.8"
+
+
+def fake_python(file: Path, answer: str) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"#!/bin/sh\n{answer}\n")
+    file.chmod(0o755)
+    return file
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    interpreters.installed.cache_clear()
+    folders = [tmp_path / "shims", tmp_path / "usr"]
+    monkeypatch.setenv("PATH", os.pathsep.join(map(str, folders)))
+    yield folders
+    interpreters.installed.cache_clear()  # what is found here is of no other test
+
+
+def test_the_running_python_is_taken_if_it_will_do() -> None:
+    assert interpreters.find((OTHER, MINOR)).path == Path(sys.executable).resolve()
+
+
+def test_a_python_that_does_not_work_is_passed_over(path: list[Path]) -> None:
+    fake_python(path[0] / f"python{OTHER}", "echo command not found >&2; exit 127")
+    fake_python(path[1] / f"python{OTHER}", f"echo /real/python; echo {OTHER}.9")
+    assert interpreters.find((OTHER,)) == Interpreter(Path("/real/python"), f"{OTHER}.9")
+
+
+def test_behind_a_shim_of_a_version_that_is_not_activated_is_the_version(tmp_path: Path, path: list[Path]) -> None:
+    fake_python(path[0] / f"python{OTHER}", "exit 127")
+    fake_python(tmp_path / f"versions/{OTHER}.16/bin/python{OTHER}", f"echo /real/python; echo {OTHER}.16")
+    assert interpreters.find((OTHER,)).version == f"{OTHER}.16"
+
+
+def test_no_python_at_all(path: list[Path]) -> None:
+    with pytest.raises(NoInterpreter, match=rf"no working python{OTHER} in PATH"):
+        interpreters.find((OTHER,))
+
+
+# Fixtures
+
+NEEDS = "can't be built"
+
+
+def outcome(monkeypatch: pytest.MonkeyPatch, config: pytest.Config, error: Exception, required: str) -> type:
+    def broken(name: str) -> Path:
+        raise error
+
+    monkeypatch.setattr(fixtures, "build", broken)
+    monkeypatch.setenv("SLURMTF_REQUIRE_ENVS", required)
+    with pytest.raises((pytest.skip.Exception, pytest.fail.Exception), match=NEEDS) as raised:
+        fixtures.provide("tiny", config, optional=True)
+    return raised.type
+
+
+def test_what_can_t_be_built_skips(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
+    assert outcome(monkeypatch, pytestconfig, SoftwareError(NEEDS), "") is pytest.skip.Exception
+
+
+def test_what_can_t_be_built_but_is_required_fails(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
+    assert outcome(monkeypatch, pytestconfig, SoftwareError(NEEDS), "1") is pytest.fail.Exception
+
+
+def test_an_optional_python_is_never_required(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
+    assert outcome(monkeypatch, pytestconfig, NoInterpreter(NEEDS), "1") is pytest.skip.Exception
+
+
+# The command
+
+
+def test_the_command_rejects_unknown_names() -> None:
+    command = [sys.executable, "-m", PACKAGE, "nonesuch"]
+    answer = subprocess.run(command, check=False, cwd=IMPORT_ROOT, capture_output=True, text=True)
+    assert answer.returncode == 2
+    assert "no environment nonesuch; there are newest, classic, tf1" in answer.stderr

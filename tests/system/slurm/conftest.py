@@ -1,0 +1,41 @@
+"""A workspace at each cluster, with no settings but the test's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.scheduler.slurm.executor import watcher_of
+from tests.cluster import Cluster
+from tests.cluster.fixtures import become_client
+
+from .support import Lab
+
+SETTINGS = ("SLURMTF_WORKSPACE", "SLURMTF_SITE", "SLURMTF_SITE_PATH", "SLURMTF_TEMPLATE_PATH")
+
+
+@pytest.fixture
+def lab(slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return lab_at(slurm, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def lab_noaccounting(slurm_noaccounting: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return lab_at(slurm_noaccounting, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def lab24(slurm24: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return lab_at(slurm24, tmp_path, monkeypatch)
+
+
+def lab_at(cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """The process becomes a client of the cluster, of a user without settings."""
+    become_client(cluster, monkeypatch)
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+    monkeypatch.chdir(folder)
+    watcher_of.cache_clear()  # job ids begin at 1 in every cluster
+    return Lab(folder)

@@ -1,0 +1,226 @@
+"""The software of a job, on Slurm: made on the login node or by a job, found, gone, and activated."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Run, RunStatus, Site, TensorFlow
+from slurmtf.archives import job_archive
+from slurmtf.environments import EnvironmentStore
+from slurmtf.environments.recipe import of_packages
+from slurmtf.errors import RefusedError
+from slurmtf.scheduler.slurm import SlurmClient
+from slurmtf.sites.model import Defaults, Environments, Network
+from slurmtf.submit.building import Building, provide, withdraw
+from tests.integration.build.support import Lab as Maker
+from tests.integration.build.support import write_wheel
+
+from .support import HELLO, Lab, call, ended, files, in_status, job_of, log, program, until
+
+pytestmark = pytest.mark.slurm
+
+BY_JOB = Site(name="byjob", environments=Environments(build="job", job={"time": "5:00"}), defaults=Defaults(time="5:00"))
+TELLS = "import os, speck, sys; print(speck.version, sys.prefix, os.environ['VIRTUAL_ENV'], os.environ.get('PYTHONPATH'))"
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> Path:
+    return write_wheel(tmp_path / "wheels", "speck").parent
+
+
+def packages(wheels: Path, *names: str) -> list[str]:
+    return ["--no-index", f"--find-links {wheels}", *names]
+
+
+def store_of(lab: Lab) -> EnvironmentStore:
+    return EnvironmentStore(lab.workspace / ".slurmtf" / "environments")
+
+
+def test_made_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", "/nowhere/of/the/shell")
+    run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
+    (state,) = ended(run)
+    assert state.status is RunStatus.COMPLETED
+    (name,) = store_of(lab).names()
+    prefix = str(store_of(lab).folder(name))
+    assert log(run).split() == ["1.0", prefix, prefix, run.layout.work]
+    assert "speck==1.0" in run.receipt["lock"]
+    again = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
+    assert ended(again)[0].status is RunStatus.COMPLETED
+    assert store_of(lab).names() == [name]
+
+
+def test_made_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
+    runs = [lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck")) for _ in range(2)]
+    makers = {maker_of(run) for run in runs}
+    assert len(makers) == 1, "one job makes it for both"
+    states = ended(*runs)
+    assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
+    assert [log(run).split()[0] for run in runs] == ["1.0"] * 2
+    assert call("sacct", "-X", "-n", "-P", "-o", "JobName,State", "-j", makers.pop()).endswith("|COMPLETED")
+    third = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
+    assert directive(third, "dependency") is None
+    ended(third)
+
+
+def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: Lab, wheels: Path) -> None:
+    """Runs of different scripts share the environment, not the verdict."""
+    held = replace(BY_JOB, environments=replace(BY_JOB.environments, job={"time": "5:00", "hold": True}))
+    settings = {"compute_target": held, "pip_packages": packages(wheels, "speck")}
+    bad = lab.submit("import speck\nimport sklearn", **settings)
+    good = lab.submit(TELLS, **settings)
+    assert [run.state.status for run in (bad, good)] == [RunStatus.QUEUED] * 2
+    for run in (bad, good):
+        call("scontrol", "release", maker_of(run))
+    failed, completed = ended(bad, good)
+    assert (failed.status, failed.cause) == (RunStatus.FAILED, "software")
+    (name,) = store_of(lab).names()
+    assert f"train.py:2: imports sklearn, which is not in the environment {name} (speck)" in failed.message
+    assert "add pip_packages=['scikit-learn']" in lab.slurmtf("status", bad.id).stdout
+    assert completed.status is RunStatus.COMPLETED, completed.message
+    assert log(good).split()[0] == "1.0"
+    logs = [Path(store_of(lab).layout.logs, f"{run.plan['making']}.job").read_text() for run in (bad, good)]
+    assert sum(text.count("made pip-") for text in logs) == 1
+    assert not Path(bad.layout.journal).exists()
+
+
+def test_made_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> None:
+    """The packages are fetched where the run is submitted; what they came from is gone when the job starts."""
+    write_wheel(wheels, "more", needs="speck")
+    offline = replace(BY_JOB, network=Network(internet=False), environments=replace(BY_JOB.environments, job={"hold": True}))
+    run = lab.submit(TELLS, compute_target=offline, pip_packages=packages(wheels, "more"))
+    shutil.rmtree(wheels)
+    call("scontrol", "release", maker_of(run))
+    (state,) = ended(run)
+    assert state.status is RunStatus.COMPLETED, state.message
+    assert log(run).split()[0] == "1.0"
+
+
+def directive(run: Run, flag: str) -> object:
+    return dict(run.plan["directives"]).get(flag)
+
+
+def maker_of(run: Run) -> str:
+    """The job that makes the run's environment."""
+    return str(directive(run, "dependency")).removeprefix("afterok:")
+
+
+def test_a_dependency_of_the_user_s_own_stays(lab: Lab, wheels: Path) -> None:
+    first = lab.submit(HELLO)
+    own = {"sbatch": {"dependency": f"afterany:{job_of(first)}"}}
+    run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"), **own)
+    assert str(directive(run, "dependency")).endswith(f",afterany:{job_of(first)}")
+    assert ended(run)[0].status is RunStatus.COMPLETED
+
+
+def test_a_failed_dependency_of_the_user_s_own_is_no_trouble_of_the_software(lab: Lab, wheels: Path) -> None:
+    first = lab.submit("import sys; sys.exit(3)", sbatch={"hold": True})
+    own = {"dependency": f"afterok:{job_of(first)}", "kill-on-invalid-dep": "yes"}
+    run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"), sbatch=own)
+    call("scontrol", "release", job_of(first))
+    (state,) = ended(run)
+    assert (state.status, state.cause) == (RunStatus.CANCELED, "cancelled")
+
+
+def test_a_job_that_can_not_make_it_fails_the_run_with_the_reason(lab: Lab, wheels: Path) -> None:
+    run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "specck"))
+    (state,) = ended(run)
+    assert (state.status, state.cause) == (RunStatus.FAILED, "software")
+    assert "its environment could not be made: a package, or that version of it, does not exist" in state.message
+    assert "specck" in state.message
+    assert "is it spelled rightly" in lab.slurmtf("status", run.id).stdout
+
+
+def test_a_job_that_is_ended_while_it_makes_it_fails_the_run_with_the_reason(
+    lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = program(lab.folder / "bin" / "uv", "#!/bin/sh\nsleep 300\n")
+    monkeypatch.setenv("PATH", str(slow.parent), prepend=os.pathsep)
+    run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
+    until(lambda: list(Path(store_of(lab).layout.claims).iterdir()), "the making")
+    call("scancel", maker_of(run))
+    (state,) = ended(run)
+    assert (state.status, state.cause) == (RunStatus.FAILED, "software")
+    assert "its job was ended before it was done" in state.message
+    assert list(Path(store_of(lab).layout.made).iterdir()) == []
+
+
+def test_a_refused_run_leaves_no_job_that_makes_something(lab: Lab, wheels: Path) -> None:
+    with pytest.raises(RefusedError):
+        lab.submit(TELLS, compute_target=BY_JOB, partition="none", pip_packages=packages(wheels, "speck"))
+    mine = [job for job in SlurmClient().mine() if not job.state.final and str(lab.folder) in job.folder]
+    assert mine == []
+    assert not list(lab.workspace.glob("lab/*"))
+
+
+def test_a_job_that_another_run_waits_for_is_not_withdrawn(lab: Lab, wheels: Path) -> None:
+    estimator = TensorFlow(lab.source(TELLS), compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
+    store, held = store_of(lab), replace(BY_JOB, environments=replace(BY_JOB.environments, job={"hold": True}))
+    building = Building(of_packages(estimator.environment, held, lab.folder), store, held, estimator, {})
+    ours = provide(building, print)
+    assert ours is not None
+    theirs = provide(building, print)
+    assert theirs == replace(ours, ours=False)
+    withdraw(building, ours)
+    job = ours.awaited.job_id
+    assert not SlurmClient().jobs([job])[job].state.final
+    call("scancel", job)
+
+
+def test_wrong_packages_leave_no_run(lab: Lab, wheels: Path) -> None:
+    done = lab.slurmtf("submit", lab.source(TELLS) / "train.py", "-s", "slurm", "--pip", "--no-index", "--pip", "specck")
+    assert done.returncode == 2
+    assert "a package, or that version of it, does not exist" in done.stderr
+    assert not list(lab.workspace.glob("train/*"))
+
+
+def test_an_environment_that_is_gone_when_the_job_starts(lab: Lab, wheels: Path) -> None:
+    run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"), sbatch={"hold": True})
+    held = lab.slurmtf("env", "remove", "pip")
+    assert (held.returncode, f"run {run.id} needs it" in held.stderr) == (1, True)
+    assert lab.slurmtf("env", "remove", "--unused").stdout.strip() == "nothing to remove"
+    assert lab.slurmtf("env", "remove", "pip", "--force").returncode == 0
+    call("scontrol", "release", job_of(run))
+    (state,) = ended(run)
+    assert state.status is RunStatus.FAILED
+    assert f"the environment of this run is gone: {store_of(lab).root}" in state.message
+    assert f"slurmtf env rebuild {run.folder}" in state.message
+
+    rebuilt = lab.slurmtf("env", "rebuild", run.folder)
+    assert rebuilt.returncode == 0, rebuilt.stderr
+    call("scontrol", "release", call("sbatch", "--parsable", "job.sh", cwd=run.folder))
+    until(lambda: (run.folder / "logs/main-0.out").exists() and log(run).startswith("1.0"), "the run, by hand")
+
+
+def test_two_nodes_that_make_the_same_at_once(lab: Lab, wheels: Path) -> None:
+    """Their claims are files on what stands for a shared file system; each sees the other's host, not its process."""
+    maker = Maker(lab.folder / "store", wheels)
+    recipe, store = maker.recipe("speck"), maker.store
+    store.layout.prepare()
+    spec, program = Path(store.layout.spec(recipe.name)), lab.folder / "agent.pyz"
+    spec.write_text(json.dumps(recipe.spec(store.root)))
+    program.write_bytes(job_archive())
+    said = call("srun", "-N2", "--ntasks-per-node=1", sys.executable, "-I", program, "build", spec)
+    assert said.count("made pip-") == 1, said
+    assert store.names() == [recipe.name]
+    assert len(maker.made) == 1
+
+
+def test_the_script_that_makes_an_environment_can_be_submitted_by_hand(lab: Lab, wheels: Path) -> None:
+    run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"), sbatch={"hold": True})
+    store = store_of(lab)
+    until(store.names, "the environment")
+    (name,) = store.names()
+    script = Path(store.layout.jobs, f"{run.plan['making']}.sh")
+    before = files(store.folder(name))
+    call("bash", script, env={**os.environ, "SLURM_JOB_ID": ""})
+    assert files(store.folder(name)) == before
+    in_status(run, RunStatus.QUEUED)
+    run.cancel()

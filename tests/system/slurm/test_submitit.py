@@ -1,0 +1,114 @@
+"""A run's job is a submitit job, in the process that submitted it and in any other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from submitit.core.utils import FailedJobError, UncompletedJobError
+
+from slurmtf import Run
+from slurmtf.scheduler.slurm import SlurmClient
+from slurmtf.scheduler.slurm.executor import JobWatcher
+
+from .support import HELLO, SECONDS, WAIT, Lab, call, ended, here, job_of, until
+
+pytestmark = pytest.mark.slurm
+
+FAILS = "import sys; print('some work'); sys.exit('no more disk')"
+
+# What a process that knows nothing but the folders learns of the jobs.
+ELSEWHERE = """
+import sys
+from slurmtf import Run
+for folder in sys.argv[1:]:
+    job = Run(folder).job
+    print(job.done(), type(job.exception()).__name__, job.stdout().strip())
+"""
+
+
+@pytest.mark.parametrize("target", ["local", "slurm"])
+def test_success_and_failure(lab: Lab, target: str) -> None:
+    good, bad = (lab.submit(script, compute_target=target) for script in (HELLO, FAILS))
+    good_job, bad_job = good.job, bad.job
+    assert good_job.result() == {"run": good.id, "exit_code": 0}
+    assert good_job.done()
+    assert good_job.exception() is None
+    assert good_job.stdout() == "hello\n"
+    with pytest.raises(FailedJobError, match="no more disk"):
+        bad_job.result()
+    assert bad_job.done()
+    assert "main-0 ended with exit code 1" in str(bad_job.exception())
+    assert (bad_job.stdout(), bad_job.stderr()) == ("some work\n", "no more disk\n")
+    until(lambda: [state_of(job) for job in (good_job, bad_job)] == finished_as(target), "the scheduler's end")
+
+    argv: list[str | Path] = [sys.executable, "-c", ELSEWHERE, good.folder, bad.folder]
+    other = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True)
+    assert other.stdout.splitlines() == ["True NoneType hello", "True FailedJobError some work"]
+
+
+def state_of(job: Any) -> str:
+    job.get_info(mode="force")  # as submitit's own, it asks seldom unless it must
+    return str(job.state)
+
+
+def finished_as(target: str) -> list[str]:
+    return ["FINISHED", "FINISHED"] if target == "local" else ["COMPLETED", "FAILED"]
+
+
+def test_waiting_running_and_cancelled(lab: Lab) -> None:
+    pending, running = lab.submit(HELLO, sbatch={"hold": True}), lab.submit(WAIT)
+    here(running)
+    assert [run.job.get_info()["State"] for run in (pending, running)] == ["PENDING", "RUNNING"]
+    assert not any(run.job.done(force_check=True) for run in (pending, running))
+    running.job.cancel()
+    ended(running)
+    assert running.job.done()
+    assert isinstance(running.job.exception(), FailedJobError)
+    assert "the job was ended: cancelled" in str(running.job.exception())
+
+    job: Any = pending.job
+    job._results_timeout_s = 1
+    call("scancel", job_of(pending))
+    until(lambda: job.done(force_check=True), "the cancelled job's end")
+    with pytest.raises(UncompletedJobError, match="has not produced any output"):
+        job.result()
+
+
+def test_the_watcher_ends_without_accounting(lab_noaccounting: Lab) -> None:
+    """submitit's own watcher waits for ever for a job that sacct does not tell of."""
+    lab = lab_noaccounting
+    done, pending, running = lab.submit(HELLO), lab.submit(HELLO, sbatch={"hold": True}), lab.submit(WAIT)
+    here(running)
+    watcher = JobWatcher(SlurmClient(), delay_s=1)
+    ids = [job_of(run) for run in (done, pending, running)]
+    for job_id in (*ids, "999999"):
+        watcher.register_job(job_id)
+    until(lambda: watcher.is_done(ids[0], mode="force"), "the end of the first")
+    assert [watcher.is_done(job_id, mode="force") for job_id in ids] == [True, False, False]
+    call("scancel", *ids)
+    until(lambda: all(watcher.is_done(job_id, mode="force") for job_id in ids), "the end of all", 20)
+    assert [watcher.get_state(job_id) for job_id in ids] == ["COMPLETED", "CANCELLED", "CANCELLED"]
+
+    assert watcher.get_state("999999", mode="force") == "UNKNOWN"  # it may not be listed yet
+    watcher._born["999999"] = time.time() - 3600
+    until(lambda: watcher.is_done("999999"), "the end of a job that nobody knows", 20)
+    assert watcher.get_state("999999") == "LOST"
+    asked = watcher.num_calls
+    assert all(watcher.is_done(job_id, mode="force") for job_id in (*ids, "999999"))
+    assert watcher.num_calls == asked  # what has ended is not asked for again
+
+
+def test_all_jobs_are_asked_for_together(lab: Lab) -> None:
+    runs: list[Run] = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(3)]
+    jobs = [run.job for run in runs]
+    assert len({id(job.watcher) for job in jobs}) == 1
+    before = jobs[0].watcher.num_calls
+    jobs[0].get_info()
+    assert [job.watcher.get_state(job.job_id, mode="cache") for job in jobs] == ["PENDING"] * 3
+    assert jobs[0].watcher.num_calls == before + 1
+    call("scancel", *map(job_of, runs))

@@ -1,0 +1,281 @@
+"""The pure parts of distributed training: who plays what and where, the cluster, and when it is over."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmtf.job.common import cluster
+from slurmtf.job.contract.roles import Role, blocks, cyclic
+from slurmtf.job.supervisor import gloo
+from slurmtf.job.supervisor.completion import Completion
+from slurmtf.job.task import ports
+
+RULES = {"restarts": 0, "restartable": [], "stragglers_succeed": True, "straggler_grace_s": 10}
+OK = {"exit_code": 0, "signal": None}
+BAD = {"exit_code": 3, "signal": None}
+KILLED = {"exit_code": None, "signal": 15}
+
+
+def labels_by_node(roles: list[Role]) -> list[set[str]]:
+    nodes = max(role.node for role in roles) + 1
+    return [{role.label for role in roles if role.node == node} for node in range(nodes)]
+
+
+# --- placement
+
+
+def test_the_originals_measured_job_is_dealt_alike() -> None:
+    """3 nodes, 1 ps, 3 workers: the ps and worker 0 share the first node (facts of the original service)."""
+    placed = labels_by_node(cyclic([("ps", 1), ("worker", 3)], nodes=3))
+    assert placed == [{"ps-0", "worker-0"}, {"worker-1"}, {"worker-2"}]
+
+
+def test_ranks_are_dealt_block_by_block_for_mpi() -> None:
+    assert [role.node for role in blocks([("rank", 4)], tasks_per_node=2)] == [0, 0, 1, 1]
+
+
+@given(
+    counts=st.lists(st.integers(0, 20), min_size=1, max_size=4).filter(lambda counts: sum(counts) > 0),
+    nodes=st.integers(1, 12),
+)
+def test_cyclic_placement(counts: list[int], nodes: int) -> None:
+    names = ["chief", "ps", "worker", "evaluator"]
+    wanted = list(zip(names, counts, strict=False))
+    roles = cyclic(wanted, nodes)
+    assert [role.rank for role in roles] == list(range(sum(counts)))
+    assert all(role.node == role.rank % nodes for role in roles)
+    assert Counter(role.role for role in roles) == Counter({name: count for name, count in wanted if count})
+    for name, count in wanted:
+        assert sorted(role.number for role in roles if role.role == name) == list(range(count))
+    loads = Counter(role.node for role in roles)
+    assert max(loads.values()) - min(loads[node] for node in range(min(nodes, sum(counts)))) <= 1
+
+
+def test_ten_thousand_tasks_are_placed_and_told() -> None:
+    roles = cyclic([("ps", 100), ("worker", 9900)], nodes=1250)
+    addresses = {role.rank: f"node{role.node:04d}.cluster.example:{20000 + role.rank % 8}" for role in roles}
+    config = cluster.tf_config(cluster.build(roles, addresses), roles[17])
+    assert json.loads(config)["task"] == {"type": roles[17].role, "index": roles[17].number}
+    assert not cluster.fits("TF_CONFIG", config)
+
+
+# --- the cluster
+
+
+def test_a_cluster_has_no_empty_lists_and_no_evaluator() -> None:
+    roles = cyclic([("chief", 1), ("ps", 0), ("worker", 2), ("evaluator", 1)], nodes=2)
+    found = cluster.build(roles, {role.rank: f"h{role.rank}:1" for role in roles})
+    assert set(found) == {"chief", "worker"}
+    worker_ranks = [role.rank for role in sorted(roles, key=lambda role: role.number) if role.role == "worker"]
+    assert found["worker"] == [f"h{rank}:1" for rank in worker_ranks]
+
+
+def test_tf_config_says_who_one_is() -> None:
+    config = json.loads(cluster.tf_config({"worker": ["a:1", "b:2"]}, Role(1, "worker", 1, 1)))
+    assert config == {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}, "environment": "cloud"}
+
+
+def test_the_longest_variable_is_that_of_linux() -> None:
+    assert cluster.fits("X", "a" * (128 * 1024 - 3))
+    assert not cluster.fits("X", "a" * (128 * 1024 - 2))
+
+
+@pytest.mark.parametrize(
+    ("visible", "asked", "share", "expected"),
+    [
+        (["0", "1", "2", "3"], 4, [1, 2], ["2", "3"]),  # two workers share the node's four
+        (["4", "5"], 2, [0, 2], ["4"]),  # the node's numbers, not ours
+        (["0"], 2, [1, 2], ["0"]),  # Slurm bound one to each; under cgroups both are called 0
+        (["0", "1"], 2, [0, 1], ["0", "1"]),  # alone on the node
+        (["GPU-aa", "GPU-bb"], 2, [1, 2], ["GPU-bb"]),
+    ],
+)
+def test_gpus_of_a_task(visible: list[str], asked: int, share: list[int], expected: list[str]) -> None:
+    assert list(cluster.visible_gpus(visible, asked, share)) == expected
+
+
+def test_gpu_shares_do_not_overlap() -> None:
+    roles = cyclic([("ps", 1), ("worker", 4)], nodes=2)
+    shares = cluster.gpu_shares(roles, {role.rank: f"node{role.node}" for role in roles}, ["worker"])
+    by_node = {node: sorted(shares[r.rank][0] for r in roles if r.node == node and r.role == "worker") for node in (0, 1)}
+    assert by_node == {0: [0, 1], 1: [0, 1]}
+    assert all(shares[role.rank][1] == 2 for role in roles if role.role == "worker")
+    assert not any(role.rank in shares for role in roles if role.role == "ps")
+
+
+def test_horovods_ranks_with_an_uneven_layout() -> None:
+    roles = [Role(rank, "rank", rank, node) for rank, node in enumerate([0, 0, 0, 1])]
+    found = cluster.horovod_ranks(roles, {0: "a", 1: "a", 2: "a", 3: "b"})
+    local = {rank: (own["HOROVOD_LOCAL_RANK"], own["HOROVOD_LOCAL_SIZE"]) for rank, own in found.items()}
+    across = {rank: (own["HOROVOD_CROSS_RANK"], own["HOROVOD_CROSS_SIZE"]) for rank, own in found.items()}
+    assert local == {0: (0, 3), 1: (1, 3), 2: (2, 3), 3: (0, 1)}
+    assert across == {0: (0, 2), 1: (0, 1), 2: (0, 1), 3: (1, 2)}
+
+
+# --- completion
+
+
+def completion(counts: list[tuple[str, int]], **rules: Any) -> Completion:
+    return Completion(cyclic(counts, nodes=1), {**RULES, **rules})
+
+
+def test_the_chief_decides() -> None:
+    watched = completion([("chief", 1), ("ps", 1), ("worker", 1)])
+    watched.ended(2, OK, now=0)
+    assert watched.verdict is None
+    watched.ended(0, OK, now=1)
+    assert watched.verdict is not None and watched.verdict.success
+    watched.ended(1, KILLED, now=2)
+    assert watched.verdict.success
+
+
+def test_without_a_chief_all_workers_decide() -> None:
+    watched = completion([("ps", 1), ("worker", 2)])
+    watched.ended(1, OK, now=0)
+    assert watched.verdict is None
+    watched.ended(2, OK, now=1)
+    assert watched.verdict is not None and watched.verdict.success
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_the_first_failure_ends_the_job(rank: int) -> None:
+    watched = completion([("chief", 1), ("ps", 1), ("worker", 1)])
+    assert not watched.ended(rank, BAD, now=0)
+    assert watched.verdict is not None
+    assert (watched.verdict.success, watched.verdict.rank) == (False, rank)
+
+
+def test_an_evaluator_does_not_count() -> None:
+    watched = completion([("chief", 1), ("evaluator", 1)])
+    watched.ended(1, BAD, now=0)
+    watched.lost(1, "gone")
+    assert watched.verdict is None
+
+
+@pytest.mark.parametrize(("end", "told"), [(OK, ""), (BAD, ""), (None, "the evaluator had not ended 60 s after the training")])
+def test_an_evaluator_has_time_for_its_last_evaluation(end: dict[str, Any] | None, told: str) -> None:
+    watched = completion([("chief", 1), ("worker", 1), ("evaluator", 1)], evaluator_grace_s=60)
+    watched.ended(0, OK, now=0)
+    watched.ended(1, BAD, now=1)
+    watched.tick(59)
+    assert watched.verdict is None
+    if end:
+        watched.ended(2, end, now=59)
+    watched.tick(61)
+    assert watched.verdict == (True, None, told)
+
+
+def test_restarts_are_counted() -> None:
+    watched = completion([("chief", 1), ("worker", 1)], restarts=2, restartable=["worker"])
+    assert [watched.ended(1, BAD, now=0) for _ in range(3)] == [True, True, False]
+    assert watched.verdict is not None and not watched.verdict.success
+
+
+def test_a_chief_is_never_started_again() -> None:
+    watched = completion([("chief", 1), ("worker", 1)], restarts=2, restartable=["worker"])
+    assert not watched.ended(0, BAD, now=0)
+    assert watched.verdict is not None
+
+
+@pytest.mark.parametrize("tolerant", [True, False])
+def test_stragglers_get_their_grace_and_no_more(tolerant: bool) -> None:
+    watched = completion([("worker", 2)], stragglers_succeed=tolerant)
+    watched.tick(now=1000)
+    watched.ended(0, OK, now=1000)
+    watched.tick(now=1009)
+    assert watched.verdict is None
+    watched.tick(now=1011)
+    assert watched.verdict is not None
+    assert watched.verdict.success is tolerant
+    assert "worker-1 had not ended 10 s after the first success" in watched.verdict.message
+
+
+def test_a_lost_task_is_named() -> None:
+    watched = completion([("worker", 2)])
+    watched.lost(1, "its node died")
+    assert watched.verdict is not None
+    assert watched.verdict.message == "its node died"
+
+
+# --- ports
+
+
+def test_a_held_port_is_shared_with_a_server_and_with_nobody_else() -> None:
+    held = ports.hold()
+    lowest, highest = ports.ephemeral_range()
+    assert not lowest <= held.number <= highest
+    with socket.socket() as stranger, pytest.raises(OSError):
+        stranger.bind(("", held.number))
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        server.bind(("", held.number))
+        server.listen()
+        with socket.create_connection(("127.0.0.1", held.number), timeout=5):
+            server.settimeout(5)
+            server.accept()[0].close()
+
+
+def test_a_port_that_was_let_go_is_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = ports.hold()
+    first.let_go()
+    with socket.socket() as server:
+        server.bind(("", first.number))
+    monkeypatch.setattr(ports, "LOWEST", first.number)
+    monkeypatch.setattr(ports, "HIGHEST", first.number + 1)
+    with pytest.raises(OSError, match="no free port"):
+        ports.hold()
+
+
+def test_many_jobs_hold_many_ports() -> None:
+    held = [ports.hold() for _ in range(200)]
+    assert len({port.number for port in held}) == 200
+
+
+# --- Horovod's rendezvous
+
+
+def request(port: int, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+    import http.client
+
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection.request(method, path, body)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def test_the_gloo_store_keeps_what_it_is_given() -> None:
+    port = gloo.serve(["127.0.0.1"])
+    assert request(port, "GET", "/global/0")[0] == 404
+    assert request(port, "PUT", "/global/0", b"\x00\xffvalue")[0] == 200
+    assert request(port, "GET", "/global/0") == (200, b"\x00\xffvalue")
+    assert request(port, "DELETE", "/global/0")[0] == 200
+    assert request(port, "GET", "/global/0")[0] == 404
+
+
+# --- layout detection
+
+SCRIPTS = {
+    "chief": "import tensorflow as tf\ns = tf.distribute.experimental.ParameterServerStrategy(r)\n",
+    "original": "import tensorflow.compat.v1 as tf\ntf.train.Server(c, job_name=j, task_index=i)\n",
+}
+
+
+@pytest.mark.parametrize("layout", SCRIPTS)
+def test_the_layout_is_read_from_what_the_script_imports_too(layout: str, tmp_path: Path) -> None:
+    from slurmtf.estimator import ParameterServer
+    from slurmtf.plan.tasks import detect_layout
+    from slurmtf.snapshot import examine
+
+    (tmp_path / "train.py").write_text("from work import run\nrun()\n")
+    (tmp_path / "work.py").write_text(SCRIPTS[layout])
+    found, why = detect_layout(ParameterServer(), examine(tmp_path, "train.py"))
+    assert found == layout
+    assert why.startswith(f"layout '{layout}'")

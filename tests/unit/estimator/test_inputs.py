@@ -1,0 +1,314 @@
+"""Data by name: as an estimator has it, on the command line, in the plan, and where it may lie."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import slurmtf
+from slurmtf import Input
+from slurmtf.cli.options import Training, training_options
+from slurmtf.environments import EnvironmentStore, Software
+from slurmtf.environments.packing import pack_of
+from slurmtf.errors import SpecError
+from slurmtf.estimator.document import from_yaml
+from slurmtf.estimator.overrides import overridden
+from slurmtf.job.common import mounts
+from slurmtf.job.common.mounts import Mount
+from slurmtf.plan import render, resolve
+from slurmtf.plan.staging import Findings
+from slurmtf.runs.data import look
+from slurmtf.sites import Site
+from slurmtf.sites.model import Storage
+from slurmtf.sites.search import packaged
+from tests.unit.support import PLACE, SITE, SNAPSHOT, SOFTWARE, planned, refused, tensorflow
+
+MOUNTS = [
+    Mount("/", "8:1", "ext4"),
+    Mount("/scratch", "0:50", "lustre"),
+    Mount("/data", "8:17", "xfs"),
+    Mount("/dev/shm", "0:22", "tmpfs"),
+    Mount("/scratch/ram", "0:23", "tmpfs"),
+]
+WORKSPACE = Path("/scratch/ada/runs")
+
+
+# --- the estimator
+
+
+def test_an_input_has_a_whole_path_a_name_and_a_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert Input("data/mnist-2.tar") == Input(tmp_path / "data" / "mnist-2.tar", "mnist_2", "mount")
+    assert Input("~/x", "train").path == "/home/ada/x"
+    assert (Input("/d", "train").variable, Input("/d", "train").reference) == ("SLURMTF_INPUT_TRAIN", "$SLURMTF_INPUT_TRAIN")
+    assert slurmtf.Input is Input
+
+
+def test_an_input_among_the_arguments_is_known_by_its_variable(source: Path) -> None:
+    mnist = Input("/data/mnist", mode="download")
+    estimator = tensorflow(source, script_params={"--data": mnist, "--both": [Input("/data/x"), mnist]}, inputs=[Input("/y")])
+    assert estimator.arguments == ("--data", "$SLURMTF_INPUT_MNIST", "--both", "$SLURMTF_INPUT_X", "$SLURMTF_INPUT_MNIST")
+    assert estimator.inputs == [Input("/y"), mnist, Input("/data/x")]
+    assert tensorflow(source, script_params=[mnist]).arguments == ("$SLURMTF_INPUT_MNIST",)
+    assert (
+        tensorflow(source, **{key: value for key, value in vars(estimator).items() if key == "inputs"}).inputs
+        == estimator.inputs
+    )
+
+
+def test_an_input_among_the_arguments_of_a_submission(source: Path) -> None:
+    estimator = tensorflow(source, script_params={"--data": Input("/a"), "--lr": 1}, inputs=[Input("/b")])
+    other = overridden(estimator, {"script_params": {"--data": Input("/c", mode="download")}})
+    assert other.arguments == ("--data", "$SLURMTF_INPUT_C", "--lr", "1")
+    assert other.inputs == [Input("/b"), Input("/a"), Input("/c", mode="download")]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "params", "what"),
+    [
+        ([Input("/a/x"), Input("/b/x")], None, "two are called X: /a/x and /b/x"),
+        ([Input("/a", "train-data")], None, "'TRAIN-DATA' can't be the name of the input /a"),
+        ([Input("/data/2019")], None, "'2019' can't be the name of the input /data/2019"),
+        ([Input("/a\0b", "a")], None, "the path of A holds a NUL character"),
+        ([{"path": "/a", "mode": "link"}], None, "'link' is not a mode"),
+        ([{"path": "/a", "kind": "x"}], None, "[{'path': '/a', 'kind': 'x'}] is not a list of inputs"),
+        ([Input("/train")], {"--data": "${SLURMTF_INPUT_TRIAN}/x"}, "$SLURMTF_INPUT_TRIAN names no input"),
+    ],
+)
+def test_what_can_not_be_an_input(source: Path, inputs: Any, params: Any, what: str) -> None:
+    (problem,) = refused(source, inputs=inputs, script_params=params)
+    assert problem.what == what
+    assert problem.remedy
+
+
+def test_a_job_file_names_data_from_its_own_folder(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    job = tmp_path / "job.yaml"
+    job.write_text(
+        "stage: node-local\nscript_params: {--data: $SLURMTF_INPUT_TRAIN}\n"
+        "inputs:\n- {path: data/train, mode: download}\n- {name: out, path: /results, mode: upload}\n"
+    )
+    estimator = from_yaml(job)
+    assert estimator.stage == "node-local"
+    assert estimator.inputs == [Input(tmp_path / "data" / "train", mode="download"), Input("/results", "out", "upload")]
+    again = tmp_path / "again.yaml"
+    again.write_text(estimator.to_yaml())
+    assert from_yaml(again) == estimator
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ("inputs: [{path: /a, mode: link}]", "job.yaml:1: inputs.0.mode", "Input should be"),
+        ("inputs:\n- {paht: /a}", "job.yaml:2: inputs.0.paht", "unknown key"),
+    ],
+)
+def test_a_wrong_input_of_a_job_file_is_told_with_its_line(tmp_path: Path, text: str, where: str, what: str) -> None:
+    (tmp_path / "train.py").touch()
+    (tmp_path / "job.yaml").write_text(text)
+    with pytest.raises(SpecError) as caught:
+        from_yaml(tmp_path / "job.yaml")
+    assert str(caught.value.problems[0].where).endswith(where)
+    assert what in caught.value.problems[0].what
+
+
+# --- the command line
+
+
+def asked(*arguments: str) -> Training:
+    """What the command line asks for."""
+    caught: list[Training] = []
+
+    @click.command()
+    @training_options
+    def command(training: Training) -> None:
+        caught.append(training)
+
+    done = CliRunner().invoke(command, arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return caught[0]
+
+
+def test_inputs_of_the_command_line(source: Path, tmp_path: Path) -> None:
+    given = [
+        "--input",
+        "a=/data/a",
+        "--input",
+        "b=/data/b:download",
+        "--input",
+        f"c={tmp_path}/x:y:upload",
+        "--stage",
+        "node-local",
+    ]
+    estimator = asked(*given, str(source / "train.py")).estimator
+    assert estimator.inputs == [Input("/data/a"), Input("/data/b", mode="download"), Input(f"{tmp_path}/x:y", "c", "upload")]
+    assert estimator.stage == "node-local"
+
+
+def test_inputs_of_the_command_line_take_the_place_of_the_job_files(tmp_path: Path) -> None:
+    (tmp_path / "train.py").touch()
+    job = tmp_path / "job.yaml"
+    job.write_text("inputs:\n- {name: a, path: a}\n- {path: other}\n")
+    estimator = asked("--input", "A=/elsewhere", str(job)).estimator
+    assert estimator.inputs == [Input(tmp_path / "other"), Input("/elsewhere", "a")]
+
+
+@pytest.mark.parametrize("text", ["/data", "=/data", "a="])
+def test_an_input_without_name_or_path(source: Path, text: str) -> None:
+    with pytest.raises(SpecError, match="is no NAME=PATH"):
+        asked("--input", text, str(source / "train.py"))
+
+
+# --- the plan
+
+
+def test_nothing_is_staged_unless_asked_for(source: Path) -> None:
+    plan = planned(source)
+    assert (plan.stage.where, plan.stage.pack, plan.inputs) == ("shared", "", ())
+    assert "PYTHONDONTWRITEBYTECODE" not in plan.shell.exports
+
+
+@pytest.mark.parametrize(("wish", "of_site", "where"), [
+    ("node-local", None, "node-local"), (None, "node-local", "node-local"), ("shared", "node-local", "shared"),
+])  # fmt: skip
+def test_the_users_wish_wins_over_the_sites(source: Path, wish: Any, of_site: Any, where: str) -> None:
+    site = Site(name="here", storage=Storage(local="/disk", stage=of_site))
+    plan = planned(source, site, stage=wish)
+    assert (plan.stage.where, plan.stage.local) == (where, "/disk")
+
+
+@pytest.fixture
+def venv(tmp_path: Path) -> Path:
+    folder = tmp_path / "env"
+    (folder / "lib").mkdir(parents=True)
+    (folder / "pyvenv.cfg").touch()
+    (folder / "lib" / "module.py").write_text("1")
+    return folder
+
+
+def test_a_packed_environment_is_in_the_plan_and_writes_no_bytecode(source: Path, venv: Path, tmp_path: Path) -> None:
+    pack, _ = pack_of(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
+    assert pack is not None
+    plan = resolve(tensorflow(source, stage="node-local"), SITE, SOFTWARE, SNAPSHOT, PLACE, findings=Findings(pack))
+    assert (plan.stage.prefix, plan.stage.pack) == (str(venv), pack.path)
+    assert Path(pack.path).parent == tmp_path / "store" / ".packs"
+    script = render(plan, [packaged("templates")])
+    assert "export PYTHONDONTWRITEBYTECODE=1" in script
+
+
+def test_a_pack_is_known_by_what_is_in_the_environment(venv: Path, tmp_path: Path) -> None:
+    def path() -> str:
+        pack, reason = pack_of(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
+        assert pack is not None, reason
+        return pack.path
+
+    first = path()
+    (venv / "lib" / "__pycache__").mkdir()
+    (venv / "lib" / "__pycache__" / "module.pyc").touch()
+    assert path() == first
+    (venv / "lib" / "module.py").write_text("2")
+    os.utime(venv / "lib" / "module.py", (1, 1))
+    assert path() != first
+
+
+@pytest.mark.parametrize("kind", ["none", "image"])
+def test_what_can_not_be_packed(source: Path, tmp_path: Path, kind: str) -> None:
+    software = {
+        "none": Software("python3"),
+        "image": Software("python3", image="/images/tf.sif", runtime="apptainer"),
+    }[kind]
+    pack, reason = pack_of(software, EnvironmentStore(tmp_path / "store"))
+    assert pack is None
+    plan = resolve(
+        tensorflow(source, stage="node-local"), SITE, software, SNAPSHOT, PLACE, findings=Findings(unpackable=reason)
+    )
+    told = [text for text in plan.warnings if text.endswith("[stage]")]
+    assert len(told) == (0 if kind == "image" else 1)
+    silent = tensorflow(source, stage="node-local", silence=["stage"])
+    assert resolve(silent, SITE, software, SNAPSHOT, PLACE, findings=Findings(unpackable=reason)).warnings == ()
+
+
+def test_data_is_bound_into_a_container(source: Path) -> None:
+    software = Software("python3", image="/images/tf.sif", runtime="apptainer")
+    inputs = [Input("/my data/a", "a"), Input("/results", mode="upload")]
+    plan = resolve(tensorflow(source, inputs=inputs), SITE, software, SNAPSHOT, PLACE)
+    script = render(plan, [packaged("templates")])
+    assert "--bind='/my data/a'" in script
+    assert "--bind=/results" in script
+    with pytest.raises(SpecError, match="can't be bound into a container"):
+        resolve(tensorflow(source, inputs=[Input("/a:b", "a")]), SITE, software, SNAPSHOT, PLACE)
+
+
+def test_a_disk_that_is_memory_is_told(source: Path) -> None:
+    site = Site(name="ram", storage=Storage(local="/dev/shm", local_in_ram=True))
+    (warning,) = planned(source, site, inputs=[Input("/a", mode="download"), Input("/b")]).warnings
+    assert warning == "the nodes of ram have no disk of their own: A count as the job's memory there [local-in-ram]"
+    (warning,) = planned(source, site, stage="node-local").warnings
+    assert "software and source count" in warning
+    assert planned(source, site, inputs=[Input("/b")]).warnings == ()
+
+
+# --- where data lies
+
+
+def test_mountinfo_is_read() -> None:
+    text = (
+        "22 28 0:21 / /proc rw shared:5 - proc proc rw\n"
+        "28 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+        "99 28 0:50 / /my\\040disk rw - lustre server:/fs rw\n"
+        "cut off\n"
+    )
+    found = mounts.parse(text)
+    assert found == [Mount("/proc", "0:21", "proc"), Mount("/", "254:0", "ext4"), Mount("/my disk", "0:50", "lustre")]
+    assert mounts.of("/my disk/x", found) == found[2]
+    assert mounts.of("/my diskette", found) == found[1]
+    assert mounts.of("/my disk/x", [*found, Mount("/my disk", "0:51", "nfs4")]) == Mount("/my disk", "0:51", "nfs4")
+    assert mounts.of("/x", []) is None
+    assert mounts.mounts(), "this machine has mounts"
+
+
+@pytest.fixture
+def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slurmtf.runs.data._missing", lambda item: [])
+
+
+@pytest.mark.usefixtures("nothing_missing")
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [("/tmp/data", "/tmp"), ("/var/tmp/data", "/var/tmp"), ("/dev/shm/data", "/dev/shm"), ("/scratch/ram/x", "/scratch/ram")],
+)
+def test_data_that_compute_nodes_can_not_see(path: str, place: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        look([Input(path)], SITE, WORKSPACE, MOUNTS)
+    (problem,) = caught.value.problems
+    assert problem.what == f"{path} lies in {place}, which each machine has for itself: compute nodes don't see it"
+    assert look([Input(path)], dataclasses.replace(SITE, scheduler="local"), WORKSPACE, MOUNTS) == []
+
+
+@pytest.mark.usefixtures("nothing_missing")
+def test_data_that_compute_nodes_may_not_see() -> None:
+    assert look([Input("/scratch/data")], SITE, WORKSPACE, MOUNTS) == []
+    ((code, text),) = look([Input("/data/x")], SITE, WORKSPACE, MOUNTS)
+    assert (code, text) == ("local-path", "/data/x lies on /data (xfs), a disk of this machine: do the compute nodes see it?")
+    assert look([Input("/data/x")], SITE, Path("/data/runs"), MOUNTS) == [], "the workspace is seen, and lies there too"
+    assert look([Input("/tmp/x")], SITE, Path("/tmp/runs"), MOUNTS) == []
+    with pytest.raises(SpecError):
+        look([Input("/tmp/x")], SITE, Path("/home/ada/runs"), MOUNTS)
+
+
+def test_data_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    wrong = [Input(tmp_path / "gone"), Input(tmp_path / "lost", mode="download"), Input(tmp_path / "file" / "x", mode="upload")]
+    with pytest.raises(SpecError) as caught:
+        look(wrong, dataclasses.replace(SITE, scheduler="local"), tmp_path)
+    assert [problem.what.replace(f"{tmp_path}/", "") for problem in caught.value.problems] == [
+        "gone does not exist", "lost does not exist", "file is not a folder",
+    ]  # fmt: skip
+    assert look([Input(tmp_path / "new" / "folder", mode="upload")], SITE, tmp_path) == []

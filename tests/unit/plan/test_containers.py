@@ -1,0 +1,313 @@
+"""Jobs in containers: which image, how it gets into the script, what is refused, and where the login does not go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.environments import EnvironmentStore, Software, software_of
+from slurmtf.environments.images import image_of, login_of, reference
+from slurmtf.errors import Problem, SoftwareError, SpecError
+from slurmtf.estimator import Environment, Input
+from slurmtf.sites import Site
+from slurmtf.sites.model import Containers, Gpu, JobEnvironment, Modules, Network
+from slurmtf.submit.building import Building, provide
+from tests.unit.plan.containers import NAME, boxed, site
+from tests.unit.support import SITE, plan_of, refused, tensorflow, unplannable
+
+BOTH = Site(
+    name="both",
+    arch="x86_64",
+    containers=Containers(
+        "apptainer", modules=["apptainer/1.4"], tensorflow={"2.15": "/i/2.15.sif", "2.16": "docker://tf:2.16"}
+    ),
+    modules=Modules(tensorflow={"2.15": ["tf/2.15"]}),
+    environment=JobEnvironment(python="/usr/bin/python3"),
+)
+LOGIN = {"address": "registry.example.org", "username": "ada", "password": "s3cret"}
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> str:
+    path = tmp_path / "tf.sif"
+    path.touch()
+    return str(path)
+
+
+def software(source: Path, where: Site, folder: Path, **settings: Any) -> Software:
+    return software_of(tensorflow(source, **settings), where, EnvironmentStore(folder))
+
+
+def wrong(source: Path, where: Site, folder: Path, **settings: Any) -> list[Problem]:
+    with pytest.raises(SpecError) as caught:
+        software(source, where, folder, **settings)
+    return list(caught.value.problems)
+
+
+# --- which image
+
+
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, ""),
+        ({"framework_version": "2.15"}, ""),  # modules come first ...
+        ({"framework_version": "2.15", "use_docker": True}, "/i/2.15.sif"),  # ... unless a container is asked for
+        ({"framework_version": "2.16"}, "docker://tf:2.16"),
+        ({"framework_version": "2.16", "use_docker": False}, ""),
+        ({"framework_version": "2.16", "custom_docker_image": "/i/own.sif"}, "/i/own.sif"),
+        ({"environment_definition": Environment(image="/i/own.sif")}, "/i/own.sif"),
+    ],
+)
+def test_which_image_a_run_asks_for(source: Path, settings: dict[str, Any], found: str) -> None:
+    assert image_of(tensorflow(source, **settings), BOTH) == found
+
+
+@pytest.mark.parametrize(
+    ("where", "remedy"),
+    [(SITE, "give custom_docker_image"), (BOTH, "give custom_docker_image, or framework_version, one of 2.15, 2.16")],
+)
+def test_a_container_without_an_image(source: Path, tmp_path: Path, where: Site, remedy: str) -> None:
+    what = f"is true, but no image is named, and {where.name} names none"
+    assert wrong(source, where, tmp_path, use_docker=True) == [Problem("use_docker", what, remedy)]
+
+
+@pytest.mark.parametrize(
+    ("given", "registry", "found"),
+    [
+        ("docker://tensorflow/tensorflow:2.15.0", "", "docker://tensorflow/tensorflow:2.15.0"),
+        ("tensorflow/tensorflow:2.15.0", "", "docker://tensorflow/tensorflow:2.15.0"),
+        ("lab/tf", "registry.example.org", "docker://registry.example.org/lab/tf"),
+        ("docker://registry.example.org/lab/tf", "https://registry.example.org/", "docker://registry.example.org/lab/tf"),
+        ("oras://registry.example.org/lab/tf.sif:1", "", "oras://registry.example.org/lab/tf.sif:1"),
+    ],
+)
+def test_a_name_in_a_registry(given: str, registry: str, found: str) -> None:
+    assert reference(given, "image", registry) == found
+
+
+def test_a_file_is_named_by_its_whole_path(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path(image).parent))
+    assert reference(image, "image") == reference("~/tf.sif", "image") == image
+
+
+@pytest.mark.parametrize(
+    ("given", "what"),
+    [("tf.sif", "tf.sif is relative"), ("./images/tf", "./images/tf is relative"), ("/no/tf.sif", "/no/tf.sif does not exist")],
+)
+def test_a_file_that_is_not_there(given: str, what: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        reference(given, "image")
+    assert [problem.what for problem in caught.value.problems] == [what]
+
+
+def test_the_software_of_a_file(source: Path, tmp_path: Path, image: str) -> None:
+    wish = Environment(image=image, python="/opt/tf/bin/python", modules=["cuda"], variables={"A": "1"})
+    found = software(source, BOTH, tmp_path, environment_definition=wish)
+    assert (found.image, found.runtime, found.recipe) == (image, "apptainer", None)
+    assert (found.python, found.host_python) == ("/opt/tf/bin/python", "/usr/bin/python3")
+    assert found.modules == ("apptainer/1.4", "cuda")
+    assert found.variables == {"PYTHONNOUSERSITE": "1", "A": "1"}
+
+
+def test_an_image_of_a_registry_is_fetched_once_for_each_name(source: Path, tmp_path: Path) -> None:
+    first, again, other = (
+        software(source, BOTH, tmp_path, custom_docker_image=name) for name in ("lab/tf:1", "docker://lab/tf:1", "lab/tf:2")
+    )
+    assert first.recipe
+    assert (first.recipe.kind, first.recipe.image, first.recipe.modules) == ("image", "docker://lab/tf:1", ("apptainer/1.4",))
+    assert first.image == again.image == str(tmp_path / first.recipe.name / "image.sif")
+    assert other.image != first.image
+
+
+@pytest.mark.parametrize("runtime", ["pyxis", "shifter", "podman-hpc"])
+def test_other_runtimes_fetch_images_themselves(source: Path, tmp_path: Path, runtime: str) -> None:
+    found = software(source, site(runtime), tmp_path, custom_docker_image="lab/tf:1")
+    assert (found.image, found.recipe) == ("docker://lab/tf:1", None)
+
+
+def test_what_adds_to_an_image_of_the_site(source: Path, tmp_path: Path) -> None:
+    (problem,) = wrong(source, BOTH, tmp_path, framework_version="2.16", pip_packages=["scipy"])
+    assert problem.where == "framework_version"
+    assert problem.what == "is the image docker://tf:2.16 on both, and the job asks for packages or an environment besides"
+
+
+# --- what runs it
+
+
+def test_a_site_without_containers(source: Path, tmp_path: Path, image: str) -> None:
+    (problem,) = wrong(source, site("none"), tmp_path, custom_docker_image=image)
+    assert problem == Problem("custom_docker_image", "here has nothing that runs containers", "leave the image out")
+
+
+def test_what_is_in_path_serves_a_site_that_does_not_say(
+    source: Path, tmp_path: Path, image: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (problem,) = wrong(source, SITE, tmp_path, custom_docker_image=image)
+    assert problem.what.startswith("the profile here does not say what runs containers")
+    (tmp_path / "singularity").touch(0o755)
+    assert software(source, SITE, tmp_path, custom_docker_image=image).runtime == "singularity"
+
+
+def test_a_version_that_is_an_image_loads_no_modules(source: Path) -> None:
+    own = {"framework_version": "2.15", "use_docker": True}
+    assert plan_of(tensorflow(source, **own), BOTH, boxed("apptainer", "/i/2.15.sif")).shell.modules == ()
+
+
+def test_pyxis_serves_srun_alone(source: Path) -> None:
+    estimator = tensorflow(source, launcher="none")
+    assert unplannable(estimator, site("pyxis"), boxed("pyxis", NAME)) == [
+        Problem("launcher", "pyxis starts containers by flags of srun; 'none' does not know them", "give launcher='srun'")
+    ]
+
+
+@pytest.mark.parametrize("runtime", ["pyxis", "shifter", "podman-hpc"])
+def test_an_image_that_a_runtime_can_not_start(source: Path, runtime: str) -> None:
+    (problem,) = unplannable(tensorflow(source), site(runtime), boxed(runtime, "oras://lab/tf.sif"))
+    assert (problem.where, problem.what) == ("custom_docker_image", f"{runtime} does not run oras://lab/tf.sif")
+
+
+@pytest.mark.parametrize(
+    ("image", "word"),
+    [
+        ("docker://tensorflow/tensorflow:2.15.0", "--container-image=tensorflow/tensorflow:2.15.0"),
+        ("docker://localhost/tf", "--container-image=localhost#tf"),
+        ("docker://registry:5000/lab/tf", "--container-image=registry:5000#lab/tf"),
+        ("/images/tf.sqsh", "--container-image=/images/tf.sqsh"),
+    ],
+)
+def test_an_image_as_enroot_writes_it(source: Path, image: str, word: str) -> None:
+    container = plan_of(tensorflow(source), site("pyxis"), boxed("pyxis", image)).container
+    assert container
+    assert container.words[0] == word
+
+
+@pytest.mark.parametrize("char", [":", ",", " ", "\t", '"', "$", "`", "\\"])
+def test_a_folder_that_pyxis_can_not_bind(source: Path, char: str) -> None:
+    estimator = tensorflow(source, inputs=[Input(f"/data/a{char}b")])
+    (problem,) = unplannable(estimator, site("pyxis"), boxed("pyxis", NAME))
+    assert (problem.where, problem.what) == (
+        "inputs",
+        f"/data/a{char}b can't be bound into a container: pyxis does not take {char!r} in a folder's name",
+    )
+
+
+def test_pyxis_starts_squashfs_files_alone(source: Path, tmp_path: Path, image: str) -> None:
+    for path in (image, str(tmp_path)):
+        (problem,) = wrong(source, site("pyxis"), tmp_path, custom_docker_image=path)
+        assert problem.what == f"{path} is no squashfs file, and pyxis starts no other"
+    (tmp_path / "tf.sqsh").write_bytes(b"hsqs\0")
+    assert software(source, site("pyxis"), tmp_path, custom_docker_image=f"{tmp_path}/tf.sqsh").image == f"{tmp_path}/tf.sqsh"
+
+
+def test_the_variables_that_an_image_of_pyxis_leaves_alone(source: Path) -> None:
+    """Those of the profile and of the environment; PATH is the image's with each runtime."""
+    where = replace(site("pyxis"), environment=JobEnvironment(variables={"PATH": "/opt/bin", "OF_SITE": "1"}))
+    software = replace(boxed("pyxis", NAME), variables={"OF_JOB": "1"})
+    container = plan_of(tensorflow(source), where, software).container
+    assert container
+    assert [word for word in container.words if "-env" in word] == ["--container-env=OF_SITE,OF_JOB"]
+
+
+@pytest.mark.parametrize("launcher", ["srun", "mpirun", "none", "spawn"])
+def test_every_launcher_starts_the_words_of_a_container(source: Path, launcher: str) -> None:
+    plan = plan_of(tensorflow(source, launcher=launcher), Site(name="here"), boxed("apptainer", "/i/tf.sif"))
+    assert plan.container
+    assert plan.container.words == ("apptainer", "exec", '--bind="$RUN"', '"$IMAGE"')
+    assert (plan.python, plan.host_python, plan.shell.image) == ("python3", "/opt/env/bin/python3", "/i/tf.sif")
+
+
+@pytest.mark.parametrize(("vendor", "flag"), [("nvidia", "--nv"), ("amd", "--rocm")])
+def test_gpus_are_let_in_when_they_are_asked_for(source: Path, vendor: Any, flag: str) -> None:
+    where = Site(name="here", gpu=Gpu(vendor=vendor))
+    for asked in (True, False):
+        container = plan_of(tensorflow(source, use_gpu=asked), where, boxed("apptainer", "/i/tf.sif")).container
+        assert container
+        assert (flag in container.words) is asked
+
+
+def test_shared_memory_that_is_the_nodes(source: Path) -> None:
+    plan = plan_of(tensorflow(source, shm_size="8g"), site("apptainer"), boxed("apptainer", "/i/tf.sif"))
+    text = "with apptainer a container has the node's whole /dev/shm: shm_size changes nothing"
+    assert plan.warnings == (f"{text} [shm-size]",)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("shm_size", "8g"), ("image_registry_details", {"address": "registry.example.org"})]
+)
+def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
+    remedy = f"give custom_docker_image, or leave {name} out"
+    assert unplannable(tensorflow(source, **{name: value}), SITE) == [Problem(name, "is given, but no container image", remedy)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"shm_size": "much"}, "'much' is not a size"),
+        ({"image_registry_details": {"pasword": "x"}}, "is unknown"),
+        ({"image_registry_details": {"username": "ada"}}, "has one of username and password"),
+        ({"image_registry_details": "registry.example.org"}, "is not a mapping of texts"),
+    ],
+)
+def test_settings_of_an_image_that_are_wrong(source: Path, settings: dict[str, Any], what: str) -> None:
+    assert [problem.what for problem in refused(source, custom_docker_image="lab/tf", **settings)] == [what]
+
+
+# --- the login
+
+
+def test_a_login_is_in_no_record(source: Path, tmp_path: Path) -> None:
+    estimator = tensorflow(source, custom_docker_image="lab/tf", image_registry_details=LOGIN)
+    plan = plan_of(estimator, BOTH, software_of(estimator, BOTH, EnvironmentStore(tmp_path)))
+    for text in (plan.to_json(), repr(estimator), str(plan)):
+        assert "s3cret" not in text
+        assert "'ada'" not in text
+    assert plan.estimator["image_registry_details"] == {"address": "registry.example.org"}
+    assert estimator.to_document()["image_registry_details"] == LOGIN
+
+
+def test_a_login_is_for_the_process_that_fetches(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    details = {"username": "ada", "password": "$LAB_PASSWORD"}
+    estimator = tensorflow(source, custom_docker_image="lab/tf", image_registry_details=details)
+    with pytest.raises(SpecError, match="LAB_PASSWORD is not set"):
+        login_of(estimator)
+    monkeypatch.setenv("LAB_PASSWORD", "s3cret")
+    found = {"DOCKER_USERNAME": "ada", "DOCKER_PASSWORD": "s3cret"}
+    assert login_of(estimator) == {
+        f"{name}_{key}": value for name in ("APPTAINER", "SINGULARITY") for key, value in found.items()
+    }
+
+
+def test_no_job_gets_a_login(source: Path, tmp_path: Path) -> None:
+    wish = Environment(image="lab/tf", build="job")
+    estimator = tensorflow(source, environment_definition=wish)
+    recipe = software_of(estimator, BOTH, EnvironmentStore(tmp_path)).recipe
+    assert recipe
+    building = Building(recipe, EnvironmentStore(tmp_path), BOTH, estimator, {})
+    assert building.by_job
+    assert not Building(recipe, building.store, BOTH, estimator, {"APPTAINER_DOCKER_PASSWORD": "s3cret"}).by_job
+
+
+def test_no_job_fetches_an_image_where_nodes_have_no_internet(source: Path, tmp_path: Path) -> None:
+    estimator = tensorflow(source, environment_definition=Environment(image="lab/tf", build="job"))
+    offline, store = replace(BOTH, network=Network(internet=False)), EnvironmentStore(tmp_path / "store")
+    recipe = software_of(estimator, offline, store).recipe
+    assert recipe
+    with pytest.raises(SoftwareError, match=r"have no internet(.|\n)*build='login'"):
+        provide(Building(recipe, store, offline, estimator, {}), print)
+    assert not store.root.exists()
+
+
+@pytest.mark.parametrize("runtime", ["pyxis", "shifter", "podman-hpc"])
+def test_a_login_where_slurmtf_does_not_fetch(source: Path, tmp_path: Path, runtime: str) -> None:
+    (problem,) = wrong(source, site(runtime), tmp_path, custom_docker_image="lab/tf", image_registry_details=LOGIN)
+    assert problem.what == f"{runtime} fetches images itself, with a login of its own"
+
+
+def test_a_login_for_a_file(source: Path, tmp_path: Path, image: str) -> None:
+    (problem,) = wrong(source, BOTH, tmp_path, custom_docker_image=image, image_registry_details=LOGIN)
+    assert problem.what == f"{image} is a file: no registry is asked"

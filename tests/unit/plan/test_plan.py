@@ -1,0 +1,367 @@
+"""The resolution: what is decided from an estimator and a site, and what has no plan."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.environments import Software
+from slurmtf.errors import Problem
+from slurmtf.estimator import Environment, Estimator, TensorFlow
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.plan import LaunchPlan, resolve
+from slurmtf.plan.model import Resources
+from slurmtf.sites import Site
+from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Modules, Network, Partition, Preset, Requeue
+from tests.unit.support import (
+    PLACE,
+    SITE,
+    SNAPSHOT,
+    SOFTWARE,
+    flags,
+    plan_of,
+    planned,
+    profile,
+    resources,
+    tensorflow,
+    unplannable,
+)
+
+# --- what comes out when nothing is asked for
+
+
+def test_a_job_that_asks_for_nothing(source: Path) -> None:
+    plan = planned(source)
+    assert plan.resources == Resources(nodes=1, tasks=1, tasks_per_node=1)
+    assert plan.directives == (
+        ("job-name", "digits"), ("nodes", 1), ("ntasks-per-node", 1), ("signal", "B:USR2@120"), ("open-mode", "append"),
+        ("chdir", PLACE.folder), ("output", "logs/job.log"),
+    )  # fmt: skip
+    assert plan.launch == ("srun", "--nodes=1", "--ntasks=1", "--export=ALL")
+    assert plan.command == ("/opt/env/bin/python3", "train.py")
+    assert (plan.site, plan.scheduler, plan.template, plan.warnings) == ("here", "slurm", "slurm.sh.j2", ())
+    assert plan.variables == {}
+
+
+def test_the_command_is_the_script_and_its_arguments(source: Path) -> None:
+    plan = planned(source, entry_script="sub/main.py", script_params={"--lr": 0.1, "--flag": ""}, resume_from="/runs/a b")
+    assert plan.command == ("/opt/env/bin/python3", "sub/main.py", "--lr", "0.1", "--flag", "--resume-from", "/runs/a b")
+
+
+def test_a_script_whose_name_begins_with_a_dash_is_no_option(source: Path) -> None:
+    assert planned(source, entry_script="-x.py").command == ("/opt/env/bin/python3", "./-x.py")
+
+
+def test_variables_are_texts(source: Path) -> None:
+    assert planned(source, environment_variables={"A": 1, "B": "x y"}).variables == {"A": "1", "B": "x y"}
+
+
+def test_a_machine_without_scheduler_has_no_flags(source: Path) -> None:
+    plan = plan_of(tensorflow(source, use_gpu=True, partition="gpu", sbatch={"hint": "x"}), profile("local"))
+    assert (plan.scheduler, plan.directives, plan.launcher, plan.launch) == ("local", (), "none", ())
+    assert plan.resources.gpus_per_node == 1
+    assert plan.template == "local.sh.j2"
+
+
+# --- who wins: the user, then the preset, then the site
+
+FULL = Site(
+    name="full",
+    partitions={
+        "batch": Partition(),
+        "gpu": Partition(gpu_type="a40", qos="of-partition"),
+        "low": Partition(qos="of-low"),
+        "big": Partition(),
+    },
+    defaults=Defaults(
+        partition="batch", gpu_partition="gpu", account="lab", qos="normal", time="2:00:00", memory="8G", cpus_per_task=2
+    ),
+    gpu=Gpu(type="v100", constraint="gpus"),
+    presets={
+        "large": Preset(
+            partition="big", qos="of-preset", constraint="fast", gpu_type="h100", gpus_per_node=8, cpus_per_task=16,
+            memory="200G", time="1-0",
+        )
+    },
+    requeue=Requeue(partition="low", qos="preemptible"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "by_user", "by_preset", "by_site"),
+    [
+        ("partition", "mine", "mine", "big", "gpu"),
+        ("qos", "mine", "mine", "of-preset", "of-partition"),
+        ("account", "mine", "mine", "lab", "lab"),
+        ("gpu_type", "mine", "mine", "h100", "a40"),
+        ("gpus_per_node", 3, 3, 8, 1),
+        ("cpus_per_task", 5, 5, 16, 2),
+        ("memory", "1G", "1G", "200G", "8G"),
+        ("constraint", "mine", "mine&gpus", "fast&gpus", "gpus"),
+    ],
+)
+def test_the_user_goes_before_the_preset_and_the_preset_before_the_site(
+    source: Path, name: str, asked: object, by_user: object, by_preset: object, by_site: object
+) -> None:
+    found = [
+        resources(source, FULL, use_gpu=True, vm_size="large", **{name: asked}),
+        resources(source, FULL, use_gpu=True, vm_size="large"),
+        resources(source, FULL, use_gpu=True),
+    ]
+    assert [getattr(one, name) for one in found] == [by_user, by_preset, by_site]
+
+
+@pytest.mark.parametrize(
+    ("settings", "time_s"),
+    [
+        ({"time": "30:00", "vm_size": "large"}, 1800),
+        ({"max_run_duration_seconds": 90, "vm_size": "large"}, 90),
+        ({"vm_size": "large"}, 86_400),
+        ({}, 7200),
+    ],
+)
+def test_the_time_limit(source: Path, settings: dict[str, Any], time_s: int) -> None:
+    assert resources(source, FULL, **settings).time_s == time_s
+
+
+def test_the_time_limit_in_the_header(source: Path) -> None:
+    assert flags(planned(source, time=90))["time"] == "01:30:00"
+    assert flags(planned(source, max_run_duration_seconds=200_000))["time"] == "2-07:33:20"
+    assert "time" not in flags(planned(source))
+
+
+def test_a_job_without_gpus_goes_to_another_partition(source: Path) -> None:
+    found = resources(source, FULL)
+    assert (found.partition, found.qos, found.constraint, found.gpu_type, found.gpus_per_node) == (
+        "batch",
+        "normal",
+        None,
+        None,
+        0,
+    )
+
+
+def test_a_preemptible_job(source: Path) -> None:
+    plan = planned(source, FULL, vm_priority="lowpriority", use_gpu=True)
+    assert (plan.resources.partition, plan.resources.qos, plan.resources.requeue) == ("low", "preemptible", True)
+    assert flags(plan)["requeue"] is True
+    assert resources(source, FULL, vm_priority="lowpriority", partition="mine").partition == "mine"
+    dedicated = resources(source, FULL, vm_priority="dedicated")
+    assert (dedicated.partition, dedicated.qos, dedicated.requeue) == ("batch", "normal", False)
+
+
+def test_zero_is_an_answer(source: Path) -> None:
+    assert resources(source, FULL, vm_size="large", gpus_per_node=0).gpus_per_node == 0
+    assert resources(source, FULL, memory=0).memory == "0"
+
+
+# --- the shell
+
+
+def test_the_shell_of_the_job(source: Path) -> None:
+    site = Site(
+        name="here",
+        environment=JobEnvironment(shebang="#!/bin/bash -l", unset=["A"], variables={"B": "1"}, prologue=["ulimit -c 0"]),
+        modules=Modules(
+            init="/etc/modules.sh", reset="module purge", use=["/sw"], load=["slurm"], tensorflow={"2.16": ["tf/2.16"]}
+        ),
+        network=Network(interface="ib0"),
+    )
+    plan = plan_of(tensorflow(source, framework_version="2.16"), site, Software("python3", ("cuda",), {"C": "2"}))
+    assert (plan.shell.shebang, plan.shell.unset, plan.shell.prologue) == ("#!/bin/bash -l", ("A",), ("ulimit -c 0",))
+    assert plan.shell.modules == (
+        ("source", "/etc/modules.sh"), ("module", "purge"), ("module", "use", "/sw"), ("module", "load", "slurm"),
+        ("module", "load", "tf/2.16"), ("module", "load", "cuda"),
+    )  # fmt: skip
+    assert plan.shell.exports == {"NCCL_SOCKET_IFNAME": "ib0", "B": "1", "C": "2"}
+
+
+def test_modules_are_not_initialised_for_nothing(source: Path) -> None:
+    assert planned(source, Site(name="here", modules=Modules(init="/etc/modules.sh"))).shell.modules == ()
+
+
+@pytest.mark.parametrize("by", ["estimator", "site"])
+def test_the_template(source: Path, by: str) -> None:
+    site = Site(name="here", template="site.sh.j2")
+    asked = {"template": "mine.sh.j2"} if by == "estimator" else {}
+    assert planned(source, site, **asked).template == ("mine.sh.j2" if by == "estimator" else "site.sh.j2")
+
+
+# --- what has no plan
+
+
+def test_a_preset_that_there_is_not(source: Path) -> None:
+    assert unplannable(tensorflow(source, vm_size="larg"), FULL) == [
+        Problem("vm_size", "full has no preset 'larg' (known: large)", "did you mean 'large'?")
+    ]
+    assert unplannable(tensorflow(source, vm_size="x"), SITE) == [
+        Problem("vm_size", "here has no preset 'x' (known: none)", "leave it out")
+    ]
+
+
+def test_a_version_that_there_is_not(source: Path) -> None:
+    site = Site(name="here", modules=Modules(tensorflow={"2.15": ["a"], "2.16": ["b"]}))
+    (problem,) = unplannable(tensorflow(source, framework_version="1.13"), site)
+    assert (problem.where, problem.what) == ("framework_version", "here has no TensorFlow '1.13' (known: 2.15, 2.16)")
+
+
+def test_several_nodes_of_one_machine(source: Path) -> None:
+    estimator = tensorflow(source, compute_target=profile("local"), node_count=2, distributed_backend="mpi")
+    (problem,) = unplannable(estimator, profile("local"))
+    assert (problem.where, problem.what) == ("node_count", "local is one machine, but node_count is 2")
+
+
+# --- warnings
+
+TIGHT = Site(
+    name="tight",
+    partitions={
+        "short": Partition(max_time="1:00:00"),
+        "cpu": Partition(gpus=False),
+        "gpu": Partition(gpus=True, gpus_per_node=2),
+        "few": Partition(max_nodes=2, max_gpus=4),
+    },
+    gpu=Gpu(types=["a100", "h100"], per_node=4, whole_nodes_when_multinode=True),
+    max_cpus_per_node=64,
+    min_time="0:05:00",
+    mail_works=False,
+)
+
+
+TWO: dict[str, Any] = {"node_count": 2, "distributed_backend": "multiworker", "worker_count": 2}
+TYPE = "the profile tight does not know GPUs of type '{}' ({})"
+UNKNOWN = "the profile tight does not know partition '{}' ({})"
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "warning"),
+    [
+        ({"partition": "shrt"}, "unknown-partition", UNKNOWN.format("shrt", "did you mean 'short'?")),
+        ({"partition": "xyz"}, "unknown-partition", UNKNOWN.format("xyz", "it knows short, cpu, gpu, few")),
+        ({"partition": "short", "time": 90}, "over-time", "partition short allows at most 1:00:00: the job may wait for ever"),
+        ({"partition": "cpu", "use_gpu": True}, "no-gpus", "partition cpu has no GPUs"),
+        ({"partition": "gpu", "gpus_per_node": 3}, "too-many-gpus", "3 GPUs on a node are asked for; nodes of tight have 2"),
+        ({"gpus_per_node": 5}, "too-many-gpus", "5 GPUs on a node are asked for; nodes of tight have 4"),
+        ({"use_gpu": True, "gpu_type": "h1000"}, "unknown-gpu-type", TYPE.format("h1000", "did you mean 'h100'?")),
+        ({"use_gpu": True, "gpu_type": "v5e"}, "unknown-gpu-type", TYPE.format("v5e", "it knows a100, h100")),
+        ({"gpus_per_node": 1, **TWO}, "part-of-nodes", "a job of several nodes must take all 4 GPUs of each on tight, not 1: "
+         "give gpus_per_node=4, or one node"),
+        ({"partition": "few", **TWO, "node_count": 3, "worker_count": 3}, "over-nodes",
+         "partition few allows at most 2 nodes: the job may wait for ever"),
+        ({"partition": "few", "gpus_per_node": 4, **TWO}, "over-gpus",
+         "partition few allows at most 4 GPUs, 8 are asked for: it may wait for ever"),
+        ({"time": "4:30"}, "under-time", "tight wants jobs of at least 0:05:00: give a longer time"),
+        ({"cpus_per_task": 65}, "too-many-cpus", "65 CPUs on a node are asked for; a job can use 64"),
+        ({"mail_type": ["END"]}, "no-mail", "tight does not send mail"),
+    ],
+)  # fmt: skip
+def test_warnings(source: Path, settings: dict[str, Any], code: str, warning: str) -> None:
+    assert planned(source, TIGHT, **settings).warnings == (f"{warning} [{code}]",)
+    assert planned(source, TIGHT, **settings, silence=[code]).warnings == ()
+
+
+def test_no_warning_of_what_the_profile_does_not_know(source: Path) -> None:
+    asked: dict[str, Any] = {"partition": "x", "gpus_per_node": 99, "time": "300-0", "mail_type": ["END"], "cpus_per_task": 999}
+    assert planned(source, **asked).warnings == ()
+    assert planned(source, TIGHT, partition="gpu", gpus_per_node=2, time="5:00", cpus_per_task=64).warnings == ()
+    assert planned(source, TIGHT, partition="short", time="1:00:00").warnings == ()
+    assert planned(source, TIGHT, partition="few", gpus_per_node=2, gpu_type="a100").warnings == ()
+    assert planned(source, TIGHT, gpus_per_node=4, **TWO).warnings == ()
+
+
+def test_a_time_limit_that_slurm_can_not_keep(source: Path) -> None:
+    warning = "the time limit is 239 s: Slurm checks limits every 30 s and may end the job later [short-time]"
+    assert planned(source, time="3:59").warnings == (warning,)
+    assert planned(source, time="4:00").warnings == ()
+
+
+def test_a_new_name_of_a_parameter_beside_its_old_one(source: Path) -> None:
+    asked: dict[str, Any] = {"pip_requirements_file": "requirements.txt", "pip_requirements_file_path": "notes.txt"}
+    warning = "pip_requirements_file_path='notes.txt' is ignored: pip_requirements_file='requirements.txt' is given too. Leave "
+    assert planned(source, **asked).warnings == (f"{warning}pip_requirements_file_path out [old-name]",)
+    assert planned(source, **asked, silence=["old-name"]).warnings == ()
+    assert dataclasses.replace(tensorflow(source, **asked), node_count=1).overruled
+    assert planned(source, **{**asked, "pip_requirements_file_path": "requirements.txt"}).warnings == ()
+    assert planned(source, pip_requirements_file_path="notes.txt").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "code"),
+    [
+        ("snellius", {"partition": "gpu_a100", "gpus_per_node": 2, **TWO}, "part-of-nodes"),
+        ("narval", {"account": "def-ada", "time": "0:04:00", "use_gpu": True}, "under-time"),
+        ("narval", {"account": "def-ada", "time": 60, "use_gpu": True, "gpu_type": "a1000"}, "unknown-gpu-type"),
+        ("daint", {"account": "g1", "partition": "debug", "node_count": 3, "worker_count": 3,
+                   "distributed_backend": "multiworker"}, "over-nodes"),
+        ("sherlock", {"time": 60, "gpus_per_node": 17}, "over-gpus"),
+        ("mila", {"partition": "main", "gpus_per_node": 3}, "over-gpus"),
+    ],
+)  # fmt: skip
+def test_what_profiles_of_real_clusters_know(source: Path, name: str, settings: dict[str, Any], code: str) -> None:
+    assert f"[{code}]" in " ".join(planned(source, profile(name), **settings).warnings)
+
+
+def test_a_retired_site(source: Path) -> None:
+    assert planned(source, Site(name="old", status="retired")).warnings == ("old is retired [retired]",)
+
+
+# --- the plan is pure, plain data
+
+
+def test_planning_touches_nothing(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator = tensorflow(source, use_gpu=True, environment_definition=Environment("/opt/env/bin/python3"))
+    site = profile("narval")
+    estimator = dataclasses.replace(estimator, account="def-ada", time=60)
+    before = plan_of(estimator, site)
+
+    def touched(*args: object, **_: object) -> None:
+        raise AssertionError(f"planning is not pure: {args}")
+
+    for owner, names in {
+        builtins: ("open",),
+        os: ("open", "stat", "lstat", "scandir", "listdir", "mkdir", "getcwd", "urandom", "readlink"),
+        subprocess: ("Popen",),
+        time: ("time", "time_ns", "strftime", "localtime", "monotonic"),
+    }.items():
+        for name in names:
+            monkeypatch.setattr(owner, name, touched)
+    monkeypatch.setattr(os, "environ", None)
+    try:
+        again = resolve(estimator, site, SOFTWARE, SNAPSHOT, PLACE)
+        text = again.to_json()
+    finally:
+        monkeypatch.undo()
+    assert again == before
+    assert text == before.to_json()
+
+
+def test_the_plan_is_json(source: Path) -> None:
+    estimator = TensorFlow(source, script_params={"--x": "é\n\udcff"}, environment_variables={"A": "\udcfe"}, use_gpu=True)
+    plan = plan_of(estimator, profile("slurm"))
+    read = json.loads(plan.to_json())
+    assert set(read) == {field.name for field in dataclasses.fields(LaunchPlan)}
+    assert read["command"] == ["/opt/env/bin/python3", "train.py", "--x", "é\n\udcff"]
+    assert read["variables"] == {"A": "\udcfe"}
+    assert read["run"]["folder"] == PLACE.folder == "/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123"
+    assert read["snapshot"] == dataclasses.asdict(SNAPSHOT)
+    assert read["estimator"] == estimator.to_document()
+    assert read["directives"] == [list(pair) for pair in plan.directives]
+    assert plan.layout.plan == RunLayout(PLACE.folder).plan
+
+
+def test_the_plan_is_frozen(source: Path) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        planned(source).site = "x"  # type: ignore[misc]
+
+
+def test_the_generic_estimator_has_the_same_plan(source: Path) -> None:
+    generic, special = (plan_of(kind(source, use_gpu=True), SITE) for kind in (Estimator, TensorFlow))
+    assert dataclasses.replace(generic, estimator={}) == dataclasses.replace(special, estimator={})

@@ -1,0 +1,288 @@
+"""The batch script: golden files, what each packaged profile demands, and templates of the user's own."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.environments import Software
+from slurmtf.errors import TemplateError
+from slurmtf.estimator.quantities import normal_flag
+from slurmtf.plan import LaunchPlan, render
+from slurmtf.sites import Site
+from slurmtf.sites.model import JobEnvironment
+from slurmtf.sites.search import packaged
+from tests.unit.plan.containers import CONTAINERS
+from tests.unit.support import PACKAGED, SITE, SOFTWARE, plan_of, planned, profile, tensorflow
+
+GOLDEN = Path(__file__).parent / "golden"
+TEMPLATES = packaged("templates")
+TEXT = "a 'quoted' \"text\" with $HOME, `id`, \\ and é"
+
+ESTIMATORS: dict[str, dict[str, Any]] = {
+    "cpu": {"script_params": {"--epochs": 3}},
+    "gpu": {"use_gpu": True, "script_params": {"--epochs": 3, "--mixed-precision": ""}},
+    "typed": {"gpus_per_node": 2, "gpu_type": "a100", "cpus_per_task": 8},
+    "everything": {
+        "gpus_per_node": 1,
+        "entry_script": "sub/main.py",
+        "script_params": {"--text": TEXT, "--lines": "one\ntwo\r\n", "--layers": [64, 32], "--flag": None},
+        "environment_variables": {"TOKEN": "not in the script"},
+        "job_name": "all of it #1",
+        "constraint": "a|b",
+        "memory": "32G",
+        "cpus_per_task": 4,
+        "exclusive": True,
+        "mail_type": ["END", "FAIL"],
+        "mail_user": "ada@example.org",
+        "max_run_duration_seconds": 5400,
+        "vm_priority": "lowpriority",
+        "sbatch": {"comment": "it's \"5 o'clock\" \\ #1", "hint": "nomultithread", "requeue": None},
+        "srun": {"cpu-bind": "verbose,none", "label": True},
+    },
+}
+SITES = [
+    "local", "slurm", "lumi-g", "lonestar6", "wice", "alex", "jureca-dc", "narval", "perlmutter", "daint", "delta",
+    "sherlock", "frontier",
+]  # fmt: skip
+OWN = {"lumi-g": {"account": "project_462000000"}, "delta": {"account": "abcd-delta-gpu"}, "perlmutter": {"account": "m0000"}}
+"""Accounts of the form that the site has."""
+WORTH = {"mem": "memory", "exclusive": "exclusive"}
+MODULES = Software("python3", ("tensorflow/2.16", "cuda"), {"TF_CPP_MIN_LOG_LEVEL": "2"})
+
+
+def demanded(site: Site, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with what the site requires, and without what it refuses."""
+    partition = next(iter(site.partitions), "gpu")
+    needs: dict[str, Any] = {"account": "lab", "partition": partition, "time": 60, "qos": "regular", **OWN.get(site.name, {})}
+    required = {name: value for name, value in needs.items() if name in site.required}
+    if "max_run_duration_seconds" in settings:
+        required.pop("time", None)
+    refused = {WORTH.get(flag) for flag in site.forbidden}
+    return {**required, **{name: value for name, value in settings.items() if name not in refused}}
+
+
+def job(source: Path, site: Site, settings: dict[str, Any], software: Software = SOFTWARE) -> LaunchPlan:
+    plan = plan_of(tensorflow(source, **demanded(site, settings)), site, software)
+    return dataclasses.replace(plan, slurmtf="0.0")
+
+
+def script_of(plan: LaunchPlan) -> str:
+    return render(plan, [TEMPLATES])
+
+
+def header(script: str) -> list[str]:
+    return [line.removeprefix("#SBATCH ") for line in script.splitlines() if line.startswith("#SBATCH ")]
+
+
+def names(script: str) -> set[str]:
+    """Return the names of the flags in a script's header."""
+    return {normal_flag(re.split("[= ]", line, maxsplit=1)[0]) for line in header(script)}
+
+
+# --- golden files: pytest tests/unit --update-golden
+
+
+@pytest.mark.parametrize(("name", "estimator"), list(itertools.product(SITES, ESTIMATORS)))
+def test_the_script_is_that_of_the_golden_file(source: Path, name: str, estimator: str, update_golden: bool) -> None:
+    software = MODULES if estimator == "everything" else SOFTWARE
+    compare(f"{name}-{estimator}", script_of(job(source, profile(name), ESTIMATORS[estimator], software)), update_golden)
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_the_script_of_a_container_is_that_of_the_golden_file(source: Path, name: str, update_golden: bool) -> None:
+    site, software, settings = CONTAINERS[name]
+    compare(f"container-{name}", script_of(job(source, site, settings, software)), update_golden)
+
+
+def compare(name: str, script: str, update: bool) -> None:
+    file = GOLDEN / f"{name}.sh"
+    if update:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(script, encoding="utf-8", newline="")
+    assert script == file.read_bytes().decode("utf-8"), "see: pytest tests/unit --update-golden"
+
+
+def test_there_is_no_other_golden_file() -> None:
+    names = [
+        *(f"{name}-{kind}" for name, kind in itertools.product(SITES, ESTIMATORS)),
+        *(f"container-{n}" for n in CONTAINERS),
+    ]
+    assert sorted(file.stem for file in GOLDEN.iterdir()) == sorted(names)
+
+
+def golden() -> list[Path]:
+    return sorted(GOLDEN.glob("*.sh"))
+
+
+@pytest.mark.parametrize("file", golden(), ids=lambda file: file.name)
+def test_a_golden_file_is_ascii_and_bash(file: Path) -> None:
+    data = file.read_bytes()
+    assert data.isascii()
+    assert b"\r" not in data
+    assert b"\t" not in data
+    assert data.startswith(b"#!/bin/bash")
+    assert data.endswith(b"\n")
+    assert not data.endswith(b"\n\n")
+    assert b"\n\n\n" not in data
+    checked = subprocess.run(["bash", "-n", file], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_shellcheck_has_nothing_to_say_of_the_golden_files() -> None:
+    if shutil.which("shellcheck") is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no shellcheck in PATH")
+    checked = subprocess.run(["shellcheck", *golden()], capture_output=True, text=True, check=False)
+    assert (checked.stdout, checked.stderr) == ("", "")
+
+
+# --- every packaged profile
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "cpu": {},
+    "gpu": {"use_gpu": True},
+    "memory": {"memory": "8G", "gpus_per_node": 1},
+    "mpi": {"distributed_backend": "mpi", "node_count": 2, "process_count_per_node": 2, "use_gpu": True},
+    "ps": {"distributed_backend": "ps", "worker_count": 2, "node_count": 2, "use_gpu": True},
+    "multiworker": {"distributed_backend": "multiworker", "worker_count": 2, "node_count": 2, "use_gpu": True},
+}
+OF_GPUS = {"gres", "gpus", "gpus-per-node", "gpus-per-task"}
+
+
+@pytest.mark.parametrize(("name", "shape"), list(itertools.product([name for name in PACKAGED if name != "local"], SHAPES)))
+def test_a_profile_gets_what_it_requires_and_not_what_it_refuses(source: Path, name: str, shape: str) -> None:
+    site = profile(name)
+    script = script_of(job(source, site, SHAPES[shape]))
+    found = names(script)
+    assert found & set(map(normal_flag, site.forbidden)) == set()
+    assert found >= set(map(normal_flag, site.required))
+    assert script.isascii()
+    assert "\r" not in script
+    wanted = {site.gpu.request} - {"none"} if shape not in ("cpu",) else set()
+    assert found & OF_GPUS == wanted
+    assert script.startswith(site.environment.shebang + "\n#SBATCH ")
+    launcher = site.launcher.single if shape in ("cpu", "gpu", "memory") and site.launcher.single else site.launcher.default
+    assert re.search(rf"^  {launcher}\b", script, re.MULTILINE) or launcher == "none"
+
+
+@pytest.mark.parametrize("name", [name for name in PACKAGED if name != "local"])
+def test_cpus_per_task_reaches_srun(source: Path, name: str) -> None:
+    script = script_of(job(source, profile(name), {"cpus_per_task": 3}))
+    assert "--cpus-per-task=3" in header(script)
+    launch = [line for line in script.splitlines() if line.startswith("  srun ")]
+    assert all("--cpus-per-task=3" in line for line in launch)
+
+
+def test_nothing_of_the_variables_is_in_the_script(source: Path) -> None:
+    assert "s3cret" not in script_of(planned(source, environment_variables={"TOKEN": "s3cret"}))
+
+
+def test_the_header_stands_before_the_first_command(source: Path) -> None:
+    """sbatch reads no line after the first that is neither empty nor a comment."""
+    lines = script_of(planned(source, profile("alex"), time=60, use_gpu=True)).splitlines()
+    first = next(number for number, line in enumerate(lines) if line and not line.startswith("#"))
+    assert not [line for line in lines[first:] if line.startswith("#SBATCH")]
+
+
+# --- templates of the user's own
+
+
+def template(folder: Path, name: str, text: str | bytes) -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_a_template_may_take_the_place_of_ours(source: Path, tmp_path: Path) -> None:
+    text = """{{ plan.shell.shebang | raw }}
+{% for flag, value in plan.directives if flag == "job-name" %}
+#SBATCH {{ flag | directive(value) }}
+{% endfor %}
+echo {{ plan.command[3] }} {{ plan.command | words }} # {{ plan.command[3] | comment }}
+"""
+    template(tmp_path, "mine.sh.j2", text)
+    plan = planned(source, script_params={"--x": "it's\né"}, job_name="a b", template="mine.sh.j2")
+    assert render(plan, [tmp_path, TEMPLATES]) == (
+        "#!/bin/bash\n"
+        '#SBATCH --job-name="a b"\n'
+        "echo $'it\\'s\\n\\xc3\\xa9' /opt/env/bin/python3 train.py --x $'it\\'s\\n\\xc3\\xa9' # it's??\n"
+    )
+
+
+def test_a_template_may_change_one_block(source: Path, tmp_path: Path) -> None:
+    block = "# --- site\nulimit -c 0"
+    text = f'{{% extends "slurm.sh.j2" %}}\n{{% block site_prologue %}}\n\n{block}\n{{% endblock %}}\n'
+    path = template(tmp_path / "templates", "mine.sh.j2", text)
+    site = Site(name="here", environment=JobEnvironment(unset=["A"], prologue=["echo old"]))
+    mine = render(planned(source, site, template=str(path)), [TEMPLATES])
+    ours = render(planned(source, site), [TEMPLATES])
+    assert mine == ours.replace("# --- site\nunset A\necho old", block)
+    assert mine != ours
+
+
+def test_a_block_can_keep_what_it_extends(source: Path, tmp_path: Path) -> None:
+    text = '{% extends "slurm.sh.j2" %}\n{% block header %}\n{{ super() }}\n#SBATCH --hold\n{% endblock %}\n'
+    template(tmp_path, "mine.sh.j2", text)
+    mine = render(planned(source, template="mine.sh.j2"), [tmp_path, TEMPLATES])
+    assert header(mine) == [*header(render(planned(source), [TEMPLATES])), "--hold"]
+
+
+def test_the_first_folder_wins(source: Path, tmp_path: Path) -> None:
+    template(tmp_path / "a", "slurm.sh.j2", "#!/bin/bash\n# a\n")
+    template(tmp_path / "b", "slurm.sh.j2", "#!/bin/bash\n# b\n")
+    assert render(planned(source), [tmp_path / "none", tmp_path / "a", tmp_path / "b", TEMPLATES]) == "#!/bin/bash\n# a\n"
+
+
+def test_a_template_in_the_home(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    template(tmp_path, "mine.sh.j2", "#!/bin/bash\n")
+    assert render(planned(source, template="~/mine.sh.j2"), [TEMPLATES]) == "#!/bin/bash\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what", "remedy"),
+    [
+        ("{{ plan.nodes }}", "mine.sh.j2", "'slurmtf.plan.model.LaunchPlan object' has no attribute 'nodes'",
+         "the template can use the fields of plan.json"),
+        ("{{ nodes }}", "mine.sh.j2", "'nodes' is undefined", "the template can use the fields of plan.json"),
+        ("{% if nodes %}x{% endif %}", "mine.sh.j2", "'nodes' is undefined", "the template can use the fields of plan.json"),
+        ("line\n{% fro x in y %}", "{folder}/mine.sh.j2:2", "Encountered unknown tag 'fro'.", ""),
+        ('{% extends "none.sh.j2" %}', "template", "there is no template none.sh.j2", "searched in {folder}, {templates}"),
+        ('{% extends "mine.sh.j2" %}', "mine.sh.j2", "extends itself", "rename it: it has the name of what it extends"),
+        ("{{ plan.site + 1 }}", "mine.sh.j2", 'TypeError: can only concatenate str (not "int") to str',
+         "correct the template"),
+        ("{{ 1 / 0 }}", "mine.sh.j2", "ZeroDivisionError: division by zero", "correct the template"),
+        (b"\xff\xfe", "mine.sh.j2", "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: "
+         "invalid start byte", "correct the template"),
+    ],
+)  # fmt: skip
+def test_a_wrong_template(source: Path, tmp_path: Path, text: str | bytes, where: str, what: str, remedy: str) -> None:
+    template(tmp_path, "mine.sh.j2", text)
+    with pytest.raises(TemplateError) as caught:
+        render(planned(source, template="mine.sh.j2"), [tmp_path, TEMPLATES])
+    (problem,) = caught.value.problems
+    places = {"folder": tmp_path, "templates": TEMPLATES}
+    assert (problem.where, problem.what) == (where.format(**places), what)
+    assert problem.remedy == remedy.format(**places)
+
+
+def test_a_template_that_there_is_not(source: Path) -> None:
+    with pytest.raises(TemplateError) as caught:
+        render(planned(source, template="none.sh.j2"), [TEMPLATES])
+    (problem,) = caught.value.problems
+    assert (problem.what, problem.remedy) == ("there is no template none.sh.j2", f"searched in {TEMPLATES}")
+    assert caught.value.exit_code == 2
+
+
+def test_the_site_may_name_a_template(source: Path, tmp_path: Path) -> None:
+    path = template(tmp_path, "site.sh.j2", "#!/bin/bash\n# {{ plan.site | comment }}\n")
+    assert render(planned(source, dataclasses.replace(SITE, template=str(path))), [TEMPLATES]) == "#!/bin/bash\n# here\n"

@@ -1,0 +1,442 @@
+"""What Slurm's commands print, recorded from Slurm 22.05.8 and 24.11.5, and what we tell them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import RefusedError, SlurmError
+from slurmtf.scheduler.slurm import JobInfo, JobState, SlurmClient
+from slurmtf.scheduler.slurm.commands import inherited, parse_sacct, parse_sbatch, parse_squeue, sacct, sbatch, scancel, squeue
+from slurmtf.scheduler.slurm.refusal import refusal
+from slurmtf.scheduler.slurm.states import parse_state
+
+FOLDER = "/tmp/a|b dir"
+
+# --- squeue
+
+SQUEUE_22 = """\
+29|COMPLETED|1795406251|1795406251|node4|None|/tmp/a|b dir
+27|FAILED|1795406251|1795406251|node4|NonZeroExitCode|/tmp/a|b dir
+28|FAILED|1795406251|1795406251|node4|JobLaunchFailure|/tmp/a|b dir
+32|PENDING|1795409850|1795410450||BeginTime|/tmp/a|b dir
+33_[1-3%1]|PENDING|N/A|N/A||JobHeldUser|/tmp/a|b dir
+30|PENDING|N/A|N/A||JobHeldUser|/tmp/a|b dir
+26|RUNNING|1795406251|1795406851|node4|None|/tmp/a|b dir
+31|PENDING|N/A|N/A||PartitionTimeLimit|/tmp/a|b dir
+"""
+SQUEUE_24 = """\
+4|COMPLETED|1795406286|1795406286|node1|None|/tmp/a|b dir
+3|FAILED|1795406286|1795406286|node1|RaisedSignal:11(Segmentation fault)|/tmp/a|b dir
+7|PENDING|1795409886|1795410486||BeginTime|/tmp/a|b dir
+8_[1-3%1]|PENDING|N/A|N/A||JobHeldUser|/tmp/a|b dir
+1|RUNNING|1795406286|1795406886|node1|None|/tmp/a|b dir
+"""
+
+
+def test_squeue_of_22_05() -> None:
+    assert parse_squeue(SQUEUE_22) == [
+        JobInfo("29", JobState.COMPLETED, "", 1795406251.0, 1795406251.0, "node4", folder=FOLDER),
+        JobInfo("27", JobState.FAILED, "NonZeroExitCode", 1795406251.0, 1795406251.0, "node4", folder=FOLDER),
+        JobInfo("28", JobState.FAILED, "JobLaunchFailure", 1795406251.0, 1795406251.0, "node4", folder=FOLDER),
+        JobInfo("32", JobState.PENDING, "BeginTime", 1795409850.0, 1795410450.0, "", folder=FOLDER),
+        JobInfo("33_[1-3%1]", JobState.PENDING, "JobHeldUser", None, None, "", folder=FOLDER),
+        JobInfo("30", JobState.PENDING, "JobHeldUser", None, None, "", folder=FOLDER),
+        JobInfo("26", JobState.RUNNING, "", 1795406251.0, 1795406851.0, "node4", folder=FOLDER),
+        JobInfo("31", JobState.PENDING, "PartitionTimeLimit", None, None, "", folder=FOLDER),
+    ]
+
+
+def test_squeue_of_24_11() -> None:
+    assert parse_squeue(SQUEUE_24) == [
+        JobInfo("4", JobState.COMPLETED, "", 1795406286.0, 1795406286.0, "node1", folder=FOLDER),
+        JobInfo(
+            "3", JobState.FAILED, "RaisedSignal:11(Segmentation fault)", 1795406286.0, 1795406286.0, "node1", folder=FOLDER
+        ),
+        JobInfo("7", JobState.PENDING, "BeginTime", 1795409886.0, 1795410486.0, "", folder=FOLDER),
+        JobInfo("8_[1-3%1]", JobState.PENDING, "JobHeldUser", None, None, "", folder=FOLDER),
+        JobInfo("1", JobState.RUNNING, "", 1795406286.0, 1795406886.0, "node1", folder=FOLDER),
+    ]
+
+
+def test_the_name_of_the_cluster_is_no_job() -> None:
+    assert [job.job_id for job in parse_squeue(f"CLUSTER: wice\n{SQUEUE_24}\nCLUSTER: genius\n")] == [
+        "4",
+        "3",
+        "7",
+        "8_[1-3%1]",
+        "1",
+    ]
+    assert parse_squeue("CLUSTER: lab\n") == []
+    assert parse_squeue("") == []
+
+
+def test_a_job_in_a_state_of_a_newer_slurm_does_not_hide_the_others() -> None:
+    text = f"5|EXPEDITING|N/A|N/A||None|/home/ada\n{SQUEUE_24}"
+    jobs = {job.job_id: job.state for job in parse_squeue(text)}
+    assert (jobs["5"], jobs["1"], len(jobs)) == (JobState.UNKNOWN, JobState.RUNNING, 6)
+
+
+def test_a_folder_of_any_bytes() -> None:
+    (job,) = parse_squeue("1|RUNNING|1|2|n[1-3,7]|None|/scratch/\udcff|é ||\n")
+    assert (job.folder, job.nodes) == ("/scratch/\udcff|é ||", "n[1-3,7]")
+
+
+def test_squeue_is_asked_for_all_jobs_of_the_user() -> None:
+    assert squeue() == ["squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%S|%e|%N|%r|%Z"]
+    assert squeue("wice")[:2] == ["squeue", "--clusters=wice"]
+
+
+# --- sacct
+
+SACCT_22 = """\
+26|CANCELLED by 0|0:0|1795406251|1795406254|node4|/tmp/a|b dir
+27|FAILED|3:0|1795406251|1795406251|node4|/tmp/a|b dir
+28|FAILED|0:11|1795406251|1795406251|node4|/tmp/a|b dir
+29|COMPLETED|0:0|1795406251|1795406251|node4|/tmp/a|b dir
+30|PENDING|0:0|Unknown|Unknown|None assigned|/tmp/a|b dir
+32|CANCELLED by 0|0:0|1795406254|1795406254|None assigned|/tmp/a|b dir
+33_[1-3%1]|PENDING|0:0|Unknown|Unknown|None assigned|/tmp/a|b dir
+"""
+SACCT_24 = """\
+3|FAILED|0:11|1795406286|1795406286|node1|/tmp/a|b dir
+7|CANCELLED by 0|0:0|None|1795406290|None assigned|/tmp/a|b dir
+"""
+
+
+def test_sacct_of_22_05() -> None:
+    assert parse_sacct(SACCT_22) == [
+        JobInfo("26", JobState.CANCELLED, "", 1795406251.0, 1795406254.0, "node4", 0, None, FOLDER),
+        JobInfo("27", JobState.FAILED, "", 1795406251.0, 1795406251.0, "node4", 3, None, FOLDER),
+        JobInfo("28", JobState.FAILED, "", 1795406251.0, 1795406251.0, "node4", 0, 11, FOLDER),
+        JobInfo("29", JobState.COMPLETED, "", 1795406251.0, 1795406251.0, "node4", 0, None, FOLDER),
+        JobInfo("30", JobState.PENDING, "", None, None, "", 0, None, FOLDER),
+        JobInfo("32", JobState.CANCELLED, "", 1795406254.0, 1795406254.0, "", 0, None, FOLDER),
+        JobInfo("33_[1-3%1]", JobState.PENDING, "", None, None, "", 0, None, FOLDER),
+    ]
+
+
+def test_sacct_of_24_11() -> None:
+    assert parse_sacct(SACCT_24) == [
+        JobInfo("3", JobState.FAILED, "", 1795406286.0, 1795406286.0, "node1", 0, 11, FOLDER),
+        JobInfo("7", JobState.CANCELLED, "", None, 1795406290.0, "", 0, None, FOLDER),
+    ]
+
+
+def test_sacct_is_asked_for_all_jobs_at_once() -> None:
+    assert sacct(["1", "2"], "wice") == [
+        "sacct", "--clusters=wice", "-X", "--noheader", "--parsable2",
+        "--format=JobID,State,ExitCode,Start,End,NodeList,WorkDir", "--jobs=1,2",
+    ]  # fmt: skip
+    assert scancel(["1", "2"]) == ["scancel", "1", "2"]
+    assert scancel(["1"], "wice") == ["scancel", "--clusters=wice", "1"]
+
+
+# --- states
+
+
+@pytest.mark.parametrize(
+    ("text", "state", "final"),
+    [
+        ("PENDING", JobState.PENDING, False), ("CONFIGURING", JobState.CONFIGURING, False),
+        ("RUNNING", JobState.RUNNING, False), ("SUSPENDED", JobState.SUSPENDED, False),
+        ("COMPLETING", JobState.COMPLETING, False), ("COMPLETED", JobState.COMPLETED, True),
+        ("FAILED", JobState.FAILED, True), ("TIMEOUT", JobState.TIMEOUT, True), ("PREEMPTED", JobState.PREEMPTED, True),
+        ("NODE_FAIL", JobState.NODE_FAIL, True), ("OUT_OF_MEMORY", JobState.OUT_OF_MEMORY, True),
+        ("BOOT_FAIL", JobState.BOOT_FAIL, True), ("DEADLINE", JobState.DEADLINE, True),
+        ("CANCELLED", JobState.CANCELLED, True), ("CANCELLED by 0", JobState.CANCELLED, True),
+        ("CANCELLED by 123456", JobState.CANCELLED, True), ("CANCELLED+", JobState.CANCELLED, True),
+        ("REQUEUED", JobState.PENDING, False), ("REQUEUE_HOLD", JobState.PENDING, False),
+        ("REQUEUE_FED", JobState.PENDING, False), ("SPECIAL_EXIT", JobState.PENDING, False),
+        ("RESV_DEL_HOLD", JobState.PENDING, False), ("POWER_UP_NODE", JobState.CONFIGURING, False),
+        ("RESIZING", JobState.RUNNING, False), ("SIGNALING", JobState.RUNNING, False),
+        ("STAGE_OUT", JobState.COMPLETING, False), ("STOPPED", JobState.SUSPENDED, False),
+        ("REVOKED", JobState.CANCELLED, True), ("LAUNCH_FAILED", JobState.FAILED, True),
+        ("RECONFIG_FAIL", JobState.FAILED, True), ("EXPEDITING", JobState.UNKNOWN, False), ("", JobState.UNKNOWN, False),
+    ],
+)  # fmt: skip
+def test_states(text: str, state: JobState, final: bool) -> None:
+    assert parse_state(text) is state
+    assert state.final is final
+
+
+def test_a_job_that_slurm_no_longer_knows_has_ended() -> None:
+    assert JobState.LOST.final
+
+
+# --- sbatch
+
+
+@pytest.mark.parametrize(
+    ("text", "job_id"), [("17\n", "17"), ("34;lab\n", "34"), ("Welcome to the cluster\n\n123;wice\n", "123"), ("5", "5")]
+)
+def test_the_job_of_sbatch(text: str, job_id: str) -> None:
+    assert parse_sbatch(text) == job_id
+
+
+@pytest.mark.parametrize("text", ["", "\n", "Submitted batch job 17\n", "12 13", ";lab"])
+def test_no_job_of_sbatch(text: str) -> None:
+    with pytest.raises(SlurmError) as caught:
+        parse_sbatch(text)
+    assert str(caught.value) == f"sbatch did not say which job it made: {text.strip()!r}"
+    assert caught.value.exit_code == 3
+
+
+def test_sbatch_is_called_without_what_it_must_not_see() -> None:
+    assert sbatch("/run/job.sh", []) == ["sbatch", "--parsable", "/run/job.sh"]
+    assert sbatch("/run/job.sh", ["A", "B"]) == ["env", "-u", "A", "-u", "B", "sbatch", "--parsable", "/run/job.sh"]
+
+
+def test_env_takes_the_variables_out(tmp_path: Path) -> None:
+    command = sbatch("job.sh", ["SBATCH_GRES"])
+    stub = tmp_path / "sbatch"
+    stub.write_text('#!/bin/sh\necho "$1 $2 [$SBATCH_GRES] [$SBATCH_ACCOUNT]"\n', encoding="utf-8")
+    stub.chmod(0o755)
+    environ = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "SBATCH_GRES": "gpu:1", "SBATCH_ACCOUNT": "lab"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "--parsable job.sh [] [lab]\n"
+
+
+USERS = {
+    "PATH": "/bin",
+    "HOME": "/home/ada",
+    "SLURM_CONF": "/etc/slurm.conf",
+    "SLURM_TIME_FORMAT": "relative",
+    "SBATCH_ACCOUNT": "lab",
+}
+
+
+@pytest.mark.parametrize(
+    ("flags", "more", "dropped"),
+    [
+        ([], [], []),
+        (["account"], [], ["SBATCH_ACCOUNT"]),
+        (["time"], ["SBATCH_TIMELIMIT"], ["SBATCH_TIMELIMIT"]),
+        (["partition"], ["SBATCH_TIMELIMIT"], []),
+        (["mem"], ["SBATCH_MEM_PER_NODE", "SBATCH_MEM_PER_CPU", "SBATCH_MEM_PER_GPU"],
+         ["SBATCH_MEM_PER_CPU", "SBATCH_MEM_PER_GPU", "SBATCH_MEM_PER_NODE"]),
+        (["gres"], ["SBATCH_GRES", "SBATCH_GPUS", "SBATCH_GPUS_PER_NODE", "SBATCH_GPU_BIND"],
+         ["SBATCH_GPUS", "SBATCH_GPUS_PER_NODE", "SBATCH_GRES"]),
+        (["gpus-per-node"], ["SBATCH_GRES", "SBATCH_GPUS_PER_TASK"], ["SBATCH_GPUS_PER_TASK", "SBATCH_GRES"]),
+        (["gpu-bind"], ["SBATCH_GPU_BIND", "SBATCH_GPUS"], ["SBATCH_GPU_BIND"]),
+        (["cpus-per-task"], ["SBATCH_CPUS_PER_GPU"], ["SBATCH_CPUS_PER_GPU"]),
+        (["clusters"], ["SBATCH_CLUSTERS", "SLURM_CLUSTERS"], ["SBATCH_CLUSTERS", "SLURM_CLUSTERS"]),
+        ([], ["SLURM_CLUSTERS"], []),
+        (["hint"], ["SLURM_HINT", "SBATCH_HINT"], ["SBATCH_HINT", "SLURM_HINT"]),
+        (["job-name", "open-mode", "export"], ["SBATCH_JOB_NAME", "SBATCH_OPEN_MODE", "SBATCH_EXPORT"],
+         ["SBATCH_EXPORT", "SBATCH_JOB_NAME", "SBATCH_OPEN_MODE"]),
+        ([], ["SBATCH_ARRAY_INX", "SBATCH_WAIT", "SBATCH_OUTPUT", "SBATCH_ERROR", "SBATCH_INPUT", "SBATCH_NO_REQUEUE"],
+         ["SBATCH_ARRAY_INX", "SBATCH_ERROR", "SBATCH_INPUT", "SBATCH_NO_REQUEUE", "SBATCH_OUTPUT", "SBATCH_WAIT"]),
+    ],
+)  # fmt: skip
+def test_variables_that_would_win_over_the_script(flags: list[str], more: list[str], dropped: list[str]) -> None:
+    assert inherited({**USERS, **dict.fromkeys(more, "x")}, flags) == dropped
+
+
+def test_nothing_of_the_job_that_we_run_in_is_inherited() -> None:
+    of_the_job = {
+        "SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_CPU_BIND": "x", "SLURM_EXPORT_ENV": "NONE", "SLURMD_NODENAME": "n1",
+        "SRUN_CPUS_PER_TASK": "2", "SALLOC_ACCOUNT": "x", "SBATCH_PARTITION": "gpu", "PMI_RANK": "0", "PMIX_RANK": "0",
+        "OMPI_COMM_WORLD_RANK": "0",
+    }  # fmt: skip
+    kept = {"SLURMTF_SITE": "mine", "MY_SLURM_X": "1", "CUDA_VISIBLE_DEVICES": "0"}
+    dropped = inherited({**USERS, **of_the_job, **kept}, [])
+    assert dropped == sorted({*of_the_job, "SLURM_TIME_FORMAT", "SBATCH_ACCOUNT"})
+
+
+# --- what sbatch refuses
+
+SCRIPT = """\
+#!/bin/bash
+#SBATCH --job-name=digits
+#SBATCH --account=nosuch
+#SBATCH --partition=nosuch
+#SBATCH --qos=nosuch
+#SBATCH --constraint=nosuch
+#SBATCH --nodes=99
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=99
+#SBATCH --gres=gpu:99
+#SBATCH --mem=999G
+#SBATCH --time=9-00:00:00
+#SBATCH --mail-type=NEVER
+#SBATCH --signal=B:USR2@120
+#SBATCH --frobnicate=1
+#SBATCH --clusters=mars
+#SBATCH --reservation=nosuch
+#SBATCH --licenses=foo
+#SBATCH --nodelist=nosuch
+
+RUN=/run
+"""
+FAILED = "sbatch: error: Batch job submission failed: "
+POLICY = f"{FAILED}Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+NOT_AVAILABLE = f"{FAILED}Requested node configuration is not available"
+
+
+@pytest.mark.parametrize(
+    ("told", "line", "remedy"),
+    [
+        (f"sbatch: error: invalid partition specified: nosuch\n{FAILED}Invalid partition name specified", 4, "sinfo -s"),
+        (f"{FAILED}Required partition not available (inactive or drain)", 4, "sinfo -s"),
+        (f"{FAILED}Invalid account or account/partition combination specified", 3, "an account of yours"),
+        (f"{FAILED}Invalid qos specification", 5, "a QOS of yours"),
+        (f"sbatch: error: Memory specification can not be satisfied\n{NOT_AVAILABLE}", 11, "less memory"),
+        (f"sbatch: error: CPU count per node can not be satisfied\n{NOT_AVAILABLE}", 9, "fewer CPUs"),
+        ("sbatch: error: Invalid generic resource (gres) specification", 10, "%G"),
+        ("sbatch: error: Invalid Trackable RESource (TRES) specification", 10, "%G"),
+        (f"{FAILED}Invalid feature specification", 6, "%f"),
+        (f"{FAILED}Requested time limit is invalid (missing or exceeds some limit)", 12, "within the partition's limit"),
+        (f"{FAILED}Node count specification invalid", 7, "fewer nodes"),
+        (NOT_AVAILABLE, 10, "sinfo -N -l"),
+        (f"{FAILED}More processors requested than permitted", 10, "sinfo -N -l"),
+        (f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{POLICY}", None, "wait for one, or cancel one"),
+        (f"sbatch: error: AssocMaxSubmitJobLimit\n{POLICY}", None, "wait for one, or cancel one"),
+        (f"sbatch: error: QOSMaxWallDurationPerJobLimit\n{POLICY}", 12, "a shorter time"),
+        (POLICY, 3, "a limit of your account or QOS is reached"),
+        ("sbatch: error: Invalid --mail-type specification", 13, "TIME_LIMIT or ALL"),
+        ("sbatch: error: Invalid --time specification", 12, "sbatch(1)"),
+        ("sbatch: error: Invalid --mem specification", 11, "sbatch(1)"),
+        ("sbatch: error: Invalid --signal specification", 14, "sbatch(1)"),
+        ('sbatch: error: Invalid numeric value "0" for --ntasks-per-node.', 8, "sbatch(1)"),
+        ("sbatch: unrecognized option '--frobnicate=1'\nTry \"sbatch --help\" for more information", 15, "has no such flag"),
+        ("sbatch: option '--signal' requires an argument\nTry \"sbatch --help\" for more information", 14, "sbatch(1)"),
+        ("sbatch: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.", 11, "leave one of them out"),
+        ("sbatch: error: --cpus-per-gpu is mutually exclusive with --cpus-per-task\n"
+         "sbatch: error: Invalid generic resource (gres) specification", 9, "leave one of them out"),
+        ("sbatch: error: No cluster 'mars' known by database.\nsbatch: error: 'mars' can't be reached now, or it is an invalid "
+         "entry for --cluster.  Use 'sacctmgr list clusters' to see available clusters.", 16, "a cluster that exists"),
+        (f"{FAILED}Requested reservation is invalid", 17, "scontrol show reservation"),
+        (f"{FAILED}Invalid license specification", 18, "scontrol show licenses"),
+        (f"{FAILED}Invalid node name specified", 19, "sinfo -N"),
+        (f"{FAILED}Something that nobody has seen", None, "slurmtf render"),
+    ],
+)  # fmt: skip
+def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | None, remedy: str) -> None:
+    error = refusal(told + "\n", SCRIPT)
+    assert isinstance(error, RefusedError)
+    assert error.exit_code == 2
+    (problem,) = error.problems
+    assert problem.where == ("sbatch" if line is None else f"job.sh, line {line}: {SCRIPT.splitlines()[line - 1]}")
+    assert remedy in problem.remedy
+    for word in ("sbatch: error: ", "sbatch: fatal: ", "sbatch: "):
+        told = told.replace(f"\n{word}", "\n").removeprefix(word)
+    assert problem.what == told.replace("\n", "; ")
+
+
+def test_a_refusal_names_no_line_that_is_not_there() -> None:
+    (problem,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "#!/bin/bash\n").problems
+    assert problem.where == "sbatch"
+
+
+def test_a_line_of_a_longer_name_is_another() -> None:
+    script = "#!/bin/bash\n#SBATCH --mem-per-cpu=1G\n#SBATCH --mem=2G\n"
+    (problem,) = refusal("sbatch: error: Memory specification can not be satisfied", script).problems
+    assert problem.where == "job.sh, line 3: #SBATCH --mem=2G"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+        "sbatch: error: slurm_persist_conn_open_without_init: failed to open persistent connection: Connection refused",
+    ],
+)
+def test_slurm_that_does_not_answer_refuses_nothing(told: str) -> None:
+    error = refusal(told, SCRIPT)
+    assert (type(error), error.exit_code) == (SlurmError, 3)
+    assert error.problems[0].what == told.removeprefix("sbatch: error: ")
+    assert error.problems[0].remedy == "try again; 'sinfo' tells whether Slurm answers"
+
+
+def test_a_machine_that_knows_no_cluster_submits_nothing() -> None:
+    error = refusal("sbatch: error: fetch_config: failed\nsbatch: fatal: Could not establish a configuration source\n", SCRIPT)
+    assert (type(error), error.exit_code) == (RefusedError, 2)
+    assert error.problems[0].what == "fetch_config: failed; Could not establish a configuration source"
+    assert "set SLURM_CONF" in error.problems[0].remedy
+
+
+def test_sbatch_that_says_nothing() -> None:
+    (problem,) = refusal("\n", SCRIPT).problems
+    assert (problem.where, problem.what) == ("sbatch", "refused the job and said nothing")
+
+
+# --- the commands, run
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with nothing but what a test puts there."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def command(folder: Path, name: str, says: str = "", error: str = "", status: int = 0) -> None:
+    """Make a command that notes its arguments and its time format, and says something."""
+    quoted = says.replace("'", "'\\''")
+    path = folder / name
+    path.write_text(
+        f"#!/bin/sh\necho \"$SLURM_TIME_FORMAT $SQUEUE_FORMAT $*\" >> '{folder}/{name}.calls'\n"
+        f"printf '%s' '{quoted}'\nprintf '%s' '{error}' >&2\nexit {status}\n",
+        encoding="utf-8",
+        errors="surrogateescape",
+    )
+    path.chmod(0o755)
+
+
+def calls(folder: Path, name: str) -> list[str]:
+    file = folder / f"{name}.calls"
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
+def test_sacct_is_asked_for_what_squeue_has_forgotten(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUEUE_FORMAT", "%all")
+    command(commands, "squeue", "1|RUNNING|5|9|n1|None|/a\n2|PENDING|N/A|N/A||Priority|/\udcff\n")
+    command(commands, "sacct", "3|FAILED|3:0|5|9|n1|/c\n")
+    jobs = SlurmClient("lab").jobs(["1", "3", "4"])
+    assert {job_id: job.state for job_id, job in jobs.items()} == {"1": JobState.RUNNING, "3": JobState.FAILED}
+    assert calls(commands, "squeue") == ["%s  " + " ".join(squeue("lab")[1:])]
+    assert calls(commands, "sacct") == ["%s  " + " ".join(sacct(["3", "4"], "lab")[1:])]
+    assert SlurmClient().jobs(["2"])["2"].folder == "/\udcff"
+    assert len(calls(commands, "sacct")) == 1
+
+
+def test_a_cluster_without_accounting(commands: Path) -> None:
+    command(commands, "squeue", "1|RUNNING|5|9|n1|None|/a\n")
+    assert SlurmClient().jobs(["1", "2"]).keys() == {"1"}
+    command(commands, "sacct", error="Slurm accounting storage is disabled", status=1)
+    assert SlurmClient().jobs(["1", "2"]).keys() == {"1"}
+
+
+def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("slurmtf.scheduler.slurm.client.time.sleep", waits.append)
+    told = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+    command(commands, "squeue", error=told, status=1)
+    with pytest.raises(SlurmError) as caught:
+        SlurmClient().mine()
+    between_tries = [wait for wait in waits if wait > 1]  # subprocess sleeps too while it waits
+    assert (len(calls(commands, "squeue")), between_tries) == (3, [2, 4])
+    assert (caught.value.problems[0].where, caught.value.problems[0].what) == ("squeue", told)
+
+
+def test_another_failure_is_not_tried_again(commands: Path) -> None:
+    command(commands, "scancel", error="scancel: error: Invalid job id 7", status=1)
+    with pytest.raises(SlurmError, match="Invalid job id 7"):
+        SlurmClient().cancel(["7"])
+    assert calls(commands, "scancel") == ["%s  7"]
+
+
+def test_commands_that_are_missing(commands: Path) -> None:
+    with pytest.raises(SlurmError, match="squeue: is not in PATH\n    -> run slurmtf on a login node of the cluster"):
+        SlurmClient().mine()
+    assert SlurmClient.missing() == "sbatch"
+    for name in ("sbatch", "squeue", "scancel"):
+        command(commands, name)
+    assert SlurmClient.missing() is None

@@ -1,0 +1,341 @@
+"""What belongs to a snapshot: ignore rules, links, limits, and what can't be read."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Estimator, Experiment
+from slurmtf.errors import SnapshotError
+from slurmtf.snapshot import Contents, collect
+from slurmtf.snapshot.limits import size_warnings
+from tests.unit.snapshot.trees import fill, reference, unpacked
+
+
+def names(contents: Contents) -> list[str]:
+    """Return the names of all entries but folders."""
+    return [entry.name for entry in contents.entries if entry.kind != "folder"]
+
+
+def refused(root: Path, **options: Any) -> list[tuple[str, str, str]]:
+    with pytest.raises(SnapshotError) as caught:
+        collect(root, **options)
+    assert caught.value.exit_code == 2
+    return [(problem.where, problem.what, problem.remedy) for problem in caught.value.problems]
+
+
+# --- what is left out
+
+
+@pytest.mark.parametrize(
+    ("files", "kept"),
+    [
+        ({}, ["a.csv", "a.log", "a.py"]),
+        ({".gitignore": "*.log"}, [".gitignore", "a.csv", "a.py"]),
+        ({".gitignore": "*.log", ".amlignore": "*.csv"}, [".amlignore", ".gitignore", "a.log", "a.py"]),
+        (
+            {".gitignore": "*.log", ".amlignore": "*.csv", ".slurmtfignore": "*.py"},
+            [".amlignore", ".gitignore", ".slurmtfignore", "a.csv", "a.log"],
+        ),
+        ({".gitignore": "*.log", ".slurmtfignore": ""}, [".gitignore", ".slurmtfignore", "a.csv", "a.log", "a.py"]),
+        ({"sub/.gitignore": "*"}, ["a.csv", "a.log", "a.py", "sub/.gitignore"]),
+    ],
+)
+def test_the_first_ignore_file_alone_counts(root: Path, files: dict[str, str], kept: list[str]) -> None:
+    fill(root, "a.py", "a.log", "a.csv")
+    for name, text in files.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text, encoding="utf-8")
+    assert names(collect(root)) == kept
+
+
+@pytest.mark.parametrize(
+    ("pattern", "gone"),
+    [
+        ("data/", {"data/x.bin", "sub/data/y.bin"}),
+        ("/data/", {"data/x.bin"}),
+        ("*.bin\n!keep.bin", {"data/x.bin", "sub/data/y.bin"}),
+        ("sub/**/y.bin", {"sub/data/y.bin"}),
+        ("# comment\n\n   \n", set()),
+        ("data/\n!data/x.bin", {"data/x.bin", "sub/data/y.bin"}),
+        ("/data/*\n!data/x.bin", set()),
+        ("data/**\n!data/x.bin", set()),
+        ("data/**", {"data/x.bin"}),
+        ("**/data/*", {"data/x.bin", "sub/data/y.bin"}),
+        ("keep.bin\r\ntrain.py\r\n", {"keep.bin", "train.py"}),
+        ("é.txt", {"é.txt"}),
+        ("!", set()),
+        ("[z-a]\nkeep.bin\n\\", {"keep.bin"}),
+    ],
+)
+def test_patterns_are_those_of_gitignore(root: Path, pattern: str, gone: set[str]) -> None:
+    fill(root, *(everything := ["train.py", "keep.bin", "é.txt", "data/x.bin", "sub/data/y.bin"]))
+    (root / ".slurmtfignore").write_bytes(pattern.encode())
+    assert set(everything) - set(names(collect(root))) == gone
+
+
+def test_a_pattern_may_hold_bytes_that_are_no_text(root: Path) -> None:
+    fill(root, "a\udcff.txt", "b.txt")
+    (root / ".slurmtfignore").write_bytes(b"a\xff*\n")
+    assert names(collect(root)) == [".slurmtfignore", "b.txt"]
+
+
+def test_what_no_snapshot_holds(root: Path) -> None:
+    fill(
+        root, "train.py", ".git/config", "sub/.git/config", "__pycache__/a.pyc", "sub/__pycache__/a.pyc",
+        ".ipynb_checkpoints/a", ".slurmtf/site_configs/a.yaml", ".azureml/a", "azureml-logs/a", "outputs/model.h5",
+        "logs/log.txt", ".git2/a",
+    )  # fmt: skip
+    (root / ".slurmtfignore").write_text("!outputs/\n!.git/\n", encoding="utf-8")
+    assert names(collect(root)) == [".git2/a", ".slurmtfignore", "train.py"]
+
+
+def test_outputs_and_logs_are_left_out_at_the_top_alone(root: Path) -> None:
+    fill(root, "sub/outputs/a", "sub/logs/b", "outputs2", "mylogs/c")
+    (root / "logs").write_text("a file", encoding="utf-8")
+    (root / "outputs").symlink_to("sub")
+    assert names(collect(root)) == ["mylogs/c", "outputs2", "sub/logs/b", "sub/outputs/a"]
+
+
+def test_a_git_worktree(root: Path) -> None:
+    """There .git is a file that says where the repository is."""
+    fill(root, ".git", "module/.git", "train.py")
+    assert names(collect(root)) == ["train.py"]
+
+
+def test_virtual_environments_are_left_out_and_told(root: Path) -> None:
+    fill(root, "train.py", ".venv/pyvenv.cfg", ".venv/lib/site.py", "sub/env/pyvenv.cfg", "sub/env/x", "sub/a.py")
+    contents = collect(root)
+    assert names(contents) == ["sub/a.py", "train.py"]
+    assert sorted(contents.left_out) == [".venv/ (a virtual environment)", "sub/env/ (a virtual environment)"]
+
+
+def test_sockets_and_pipes_are_left_out_and_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root, "train.py")
+    os.mkfifo(root / "pipe")
+    monkeypatch.chdir(root)  # a socket's path is at most 108 bytes
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("socket")
+        contents = collect(root)
+    assert names(contents) == ["train.py"]
+    what = "neither a file, a folder nor a link"
+    assert sorted(contents.left_out) == [f"pipe ({what})", f"socket ({what})"]
+
+
+def test_a_workspace_inside_the_source_is_left_out(root: Path) -> None:
+    fill(root, "train.py", "runs/exp/run/plan.json", "runs2/a")
+    assert names(collect(root, [root / "runs"])) == ["runs2/a", "train.py"]
+    (root.parent / "link").symlink_to(root / "runs")
+    assert names(collect(root, [root.parent / "link"])) == ["runs2/a", "train.py"]
+
+
+def test_a_workspace_around_the_source_is_not(root: Path) -> None:
+    fill(root, "train.py")
+    assert names(collect(root, [root.parent])) == ["train.py"]
+
+
+def test_a_workspace_that_is_the_source(root: Path) -> None:
+    fill(root, "train.py", "exp/run/plan.json")
+    assert refused(root, outside=[root]) == [
+        (str(root), "is the workspace too: a snapshot would hold all earlier runs",
+         "give another workspace (--workspace, $SLURMTF_WORKSPACE)")
+    ]  # fmt: skip
+
+
+def test_a_script_that_is_left_out_is_told_before_anything_is_submitted(root: Path) -> None:
+    fill(root, "train.py", "sub/main.py", "outputs/train.py")
+    (root / ".gitignore").write_text("train.py\n", encoding="utf-8")
+    (root / "linked").symlink_to(root / "sub")
+    contents = collect(root)
+    contents.check_holds("sub/main.py")
+    contents.check_holds("linked/main.py")
+    for script in ("train.py", "outputs/train.py"):
+        with pytest.raises(SnapshotError, match=f"entry_script: {script} is left out of the snapshot"):
+            contents.check_holds(script)
+
+
+# --- limits
+
+
+def test_too_many_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root, "train.py", *(f"data/images/{n}" for n in range(5)), *(f"data/labels/{n}" for n in range(3)), "x/a", "x/b")
+    monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "10")
+    assert refused(root) == [
+        (str(root), "holds 11 files; a snapshot takes at most 10",
+         "the biggest: data/images (5 files), data/labels (3 files), x (2 files), train.py (1 files). "
+         "Name data and results in .slurmtfignore, or raise $SLURMTF_SNAPSHOT_MAX_FILES")
+    ]  # fmt: skip
+    monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "11")
+    assert collect(root).files == 11
+
+
+def test_too_many_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root, "train.py")
+    for name, megabytes in {"data/train/a.bin": 2, "data/train/b.bin": 1, "data/test.bin": 2, "model.bin": 4}.items():
+        fill(root, name)
+        os.truncate(root / name, megabytes * 10**6)
+    monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", "8")
+    ((where, what, remedy),) = refused(root)
+    assert (where, what) == (str(root), "holds 9 MB; a snapshot takes at most 8 MB")
+    assert remedy.startswith("the biggest: model.bin (4.0 MB), data/train (3.0 MB), data/test.bin (2.0 MB), train.py (0.0 MB)")
+    assert remedy.endswith("Name data and results in .slurmtfignore, or raise $SLURMTF_SNAPSHOT_MAX_MB")
+    monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", "10")
+    assert collect(root).bytes == 9 * 10**6 + len("train.py")
+
+
+def test_from_the_limits_of_the_original_on_it_is_told(root: Path) -> None:
+    fill(root, "data/big", text="x")
+    for number in range(1999):
+        (root / str(number)).touch()
+    os.truncate(root / "data/big", 300 * 10**6)
+    assert list(size_warnings(collect(root))) == []
+    (root / "more").touch()
+    os.truncate(root / "data/big", 300 * 10**6 + 1)
+    (by_size, text), (by_files, more) = size_warnings(collect(root))
+    assert (by_size, by_files) == ("big-snapshot", "big-snapshot")
+    assert text.startswith("each run unpacks the source's 300 MB; the biggest: data/big (300.0 MB)")
+    assert more.startswith("each run unpacks the source's 2,001 files; the biggest: ")
+
+
+def test_the_plan_warns_of_a_big_source(root: Path, workspace: Path) -> None:
+    for number in range(2001):
+        (root / f"{number}.py").touch()
+    told, silent = (
+        Experiment("big", workspace).plan(Estimator(str(root), entry_script="0.py", compute_target="local", silence=codes))[0]
+        for codes in ([], ["big-snapshot"])
+    )
+    assert [warning for warning in told.warnings if warning.endswith(" [big-snapshot]")] == list(told.warnings) != []
+    assert silent.warnings == ()
+    assert not workspace.exists()
+
+
+def test_the_limits_are_ten_times_those_of_the_original(root: Path) -> None:
+    fill(root, "big")
+    for number in range(20_000):
+        (root / str(number)).touch()
+    os.truncate(root / "big", 3000 * 10**6 + 1)
+    wrong = [what for _, what, _ in refused(root)]
+    assert wrong == ["holds 3,000 MB; a snapshot takes at most 3,000 MB", "holds 20,001 files; a snapshot takes at most 20,000"]
+
+
+def test_a_walk_ends_early_where_it_is_refused_anyway(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "10")
+    fill(root, *(f"{folder}/{number}" for folder in range(20) for number in range(10)))
+    ((_, what, _),) = refused(root)
+    assert what == "holds more than 50 files; a snapshot takes at most 10"
+
+
+def test_what_is_ignored_does_not_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root, "train.py", "data/a", "data/b", "outputs/c")
+    (root / ".slurmtfignore").write_text("data/\n", encoding="utf-8")
+    monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "2")
+    assert collect(root).files == 2
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "1.5"])
+def test_a_limit_that_is_no_number(root: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", text)
+    expected = ("$SLURMTF_SNAPSHOT_MAX_MB", f"{text!r} is not a whole number", "give a number or unset it")
+    assert refused(root) == [expected]
+
+
+# --- what can't be read
+
+
+def test_a_source_that_is_gone(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    assert refused(gone) == [(str(gone), "can't be read: No such file or directory", "name it in .slurmtfignore")]
+
+
+def denied(path: str) -> OSError:
+    return PermissionError(13, "Permission denied", path)
+
+
+def test_a_folder_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root, "train.py", "closed/a")
+    scandir = os.scandir
+
+    def closed(path: Any) -> Any:
+        if str(path).endswith("closed"):
+            raise denied(str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert refused(root) == [(f"{root}/closed", "can't be read: Permission denied", "name it in .slurmtfignore")]
+
+
+def test_files_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root, "train.py", "closed", "sub/closed")
+    contents = collect(root)
+    opening = os.open
+
+    def closed(path: Any, *more: Any) -> int:
+        if str(path).endswith("closed"):
+            raise denied(str(path))
+        return opening(path, *more)
+
+    monkeypatch.setattr(os, "open", closed)
+    with pytest.raises(SnapshotError) as caught:
+        reference(contents)
+    what = ("can't be read: Permission denied", "name it in .slurmtfignore")
+    found = [(problem.where, problem.what, problem.remedy) for problem in caught.value.problems]
+    assert found == [(f"{root}/closed", *what), (f"{root}/sub/closed", *what)]
+
+
+# --- links
+
+
+def test_links(root: Path) -> None:
+    fill(root, "sub/a.txt", "b.txt")
+    outside = root.parent / "outside"
+    fill(outside, "c.txt")
+    links = {
+        "inside": "sub/a.txt",
+        "sub/up": "../b.txt",
+        "folder": "sub",
+        "outside": "../outside",
+        "sub/outside": "../../outside/c.txt",
+        "absolute": str(outside),
+        "dangling": "nowhere",
+        "sub/dangling": "../nowhere",
+        "dangling-absolute": "/nowhere/at all",
+        "loop": "loop",
+    }
+    for name, target in links.items():
+        (root / name).symlink_to(target)
+    leaving = {
+        "outside": str(outside),
+        "sub/outside": f"{outside}/c.txt",
+    }
+    found = {entry.name: entry.link for entry in collect(root).entries if entry.kind == "link"}
+    assert found == {**links, **leaving}
+
+
+def test_a_link_to_a_folder_is_not_followed(root: Path) -> None:
+    fill(root, "train.py")
+    (root / "data").symlink_to(root.parent)
+    assert names(collect(root)) == ["data", "train.py"]
+
+
+def test_a_link_does_not_change_where_it_leads(root: Path, workspace: Path) -> None:
+    fill(root, "sub/a.txt", text="inside")
+    fill(root.parent, "outside.txt", text="outside")
+    for name, target in {"in": "sub/a.txt", "sub/out": "../../outside.txt", "abs": f"{root.parent}/outside.txt"}.items():
+        (root / name).symlink_to(target)
+    work = unpacked(collect(root), workspace)
+    texts = {name: (work / name).read_text(encoding="utf-8") for name in ("in", "sub/out", "abs")}
+    assert texts == {"in": "inside", "sub/out": "outside", "abs": "outside"}
+    assert (work / "in").resolve() == (work / "sub/a.txt").resolve()
+
+
+def test_a_source_that_is_a_link(root: Path) -> None:
+    fill(root, "a.txt", "sub/b.txt")
+    (root / "sub/up").symlink_to("../a.txt")
+    (root.parent / "link").symlink_to(root)
+    direct, by_link = collect(root), collect(root.parent / "link")
+    assert [(entry.name, entry.link) for entry in direct.entries] == [(entry.name, entry.link) for entry in by_link.entries]
+    assert reference(direct) == reference(by_link)

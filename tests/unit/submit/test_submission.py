@@ -1,0 +1,94 @@
+"""Where a submission puts its run, and what it hands on of the run or job in which it is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import WorkspaceError
+from slurmtf.job.common import identity, wire
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.roles import Role
+from slurmtf.job.script import sitecustomize as hook
+from slurmtf.job.supervisor.gloo import variables as of_gloo
+from slurmtf.job.task.environment import Surroundings
+from slurmtf.runs.workspace import workspace_of
+from slurmtf.scheduler.environ import changes_for_sbatch, of_local_run, without_run
+
+# --- the workspace
+
+
+@pytest.fixture(autouse=True)
+def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.delenv("SLURMTF_WORKSPACE", raising=False)
+    monkeypatch.delenv("NOWHERE", raising=False)
+
+
+def test_variables_stand_for_themselves_where_a_shell_has_read_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert workspace_of("$HOME/runs", "/data/$HOME/$NOWHERE") == Path("/data/$HOME/$NOWHERE")
+    assert workspace_of("/data/${HOME}x") == Path("/data/home/adax")
+    monkeypatch.setenv("SLURMTF_WORKSPACE", "$HOME/mine")
+    assert workspace_of("/data") == Path("/home/ada/mine")
+    monkeypatch.setenv("SLURMTF_WORKSPACE", "$NOWHERE/mine")
+    with pytest.raises(WorkspaceError, match=r"\$NOWHERE is not set"):
+        workspace_of("/data")
+
+
+def test_a_tilde_is_the_home_folder_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert workspace_of(None, "~/runs") == workspace_of("~/runs") == Path("/home/ada/runs")
+    assert workspace_of(None) == Path("/home/ada/slurmtf-runs")
+    monkeypatch.setenv("SLURMTF_WORKSPACE", "~/mine")
+    assert workspace_of(None) == Path("/home/ada/mine")
+    assert workspace_of(None, "/data/~x") == Path("/data/~x")
+
+
+# --- what is handed on
+
+PLAN = {
+    "run": {"run_id": "x-1", "experiment": "x", "folder": "/runs/x/x-1"},
+    "resources": {"tasks": 2, "cpus_per_task": 1, "gpus_per_node": 0},
+    "distribution": {"cluster": True, "check_world": True},
+    "scheduler": "slurm",
+    "gpu_vendor": "nvidia",
+    "variables": {},
+    "stage": {"where": "shared", "local": "", "prefix": "", "pack": ""},
+    "inputs": [{"name": "DATA", "path": "/data", "mode": "mount"}],
+}
+USERS = {"PATH": "/bin", "SLURMTF_WORKSPACE": "/w", "SLURMTF_SITE": "here", "HOROVOD_FUSION_THRESHOLD": "1", "TF_X": "2"}
+
+
+def in_a_run(**users: str) -> dict[str, str]:
+    """What the script of a worker sees."""
+    start = {"cluster": {"worker": ["a:1", "b:2"], "ps": ["c:3"]}, "variables": of_gloo("a", 1), "local_rank": 0}
+    surroundings = Surroundings(PLAN, RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
+    left = dict.fromkeys((identity.OWN_RANK, wire.ADDRESS, wire.KEY, hook.CONFIG_FILE), "x")
+    return {**surroundings.variables(users), **left}
+
+
+def test_nothing_of_a_run_is_handed_on_to_the_next_one() -> None:
+    path = {"PYTHONPATH": "/mine:/runs/x/x-1:/other"}
+    seen = in_a_run(**USERS, **path)
+    assert seen["PYTHONPATH"].startswith("/runs/x/x-1/")
+    assert {name: value for name, value in without_run(seen).items() if name != "PYTHONUNBUFFERED"} == {**USERS, **path}
+    assert "PYTHONPATH" not in without_run(in_a_run(**USERS))
+
+
+def test_outside_of_a_run_all_is_the_users() -> None:
+    users = {**USERS, "TF_CONFIG": "{}", "OMP_NUM_THREADS": "4", "PYTHONPATH": "::/a", "CUDA_VISIBLE_DEVICES": "1"}
+    assert without_run(users) == of_local_run(users) == users
+    assert changes_for_sbatch(users, ["time"]) == ([], {})
+
+
+def test_a_local_run_knows_its_slurm_but_not_its_allocation() -> None:
+    inside = {**USERS, "SLURM_JOB_ID": "1", "PMIX_RANK": "0", "SLURM_CONF": "/etc/slurm.conf", "CUDA_VISIBLE_DEVICES": "1"}
+    assert of_local_run(inside) == {**USERS, "SLURM_CONF": "/etc/slurm.conf", "CUDA_VISIBLE_DEVICES": "1"}
+
+
+def test_sbatch_is_told_what_to_forget() -> None:
+    seen = {**in_a_run(**USERS, PYTHONPATH="/mine"), "SLURM_JOB_ID": "1", "CUDA_VISIBLE_DEVICES": "0", "SLURM_CONF": "/c"}
+    dropped, changed = changes_for_sbatch(seen, ["time"])
+    assert changed == {"PYTHONPATH": "/mine"}
+    assert {"TF_CONFIG", "SLURM_JOB_ID", "CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "SLURMTF_RUN_FOLDER"} <= set(dropped)
+    assert not {*USERS, "SLURM_CONF", "PYTHONPATH"} & set(dropped)
