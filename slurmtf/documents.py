@@ -7,10 +7,11 @@ those of YAML 1.1, in which ``time: 1:30:00`` is the number 5400, ``no`` is Fals
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import inspect
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import InitVar, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -32,6 +33,11 @@ _CORE_SCALARS = [
     ("tag:yaml.org,2002:float", r"^(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$", "-+."),
     ("tag:yaml.org,2002:null", r"^(?:~|null|Null|NULL|)$", "~nN\0"),
 ]
+
+
+TEXT = "tag:yaml.org,2002:str"
+NOT_TEXT = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float"))
+"""The scalars whose text says more than their value: 2.10 and 2.1, 007 and 7, 1e3 and 1000.0."""
 
 
 class _Loader(_BaseLoader):  # type: ignore[misc]
@@ -81,12 +87,17 @@ _Dumper.add_representer(str, _represent_text)
 
 
 class Document:
-    """A YAML file that was read: its data, and where each key stands."""
+    """A YAML file that was read: its data, and where each key stands.
 
-    def __init__(self, text: str, source: str, error: type[InputError]) -> None:
+    ``verbatim`` are top-level keys in which a number or truth value that says less than its text (2.10, 007, true) stays text.
+    """
+
+    def __init__(self, text: str, source: str, error: type[InputError], verbatim: Collection[str] = ()) -> None:
         self.source = source
         self._error = error
+        self._verbatim = verbatim
         self._lines: dict[KeyPath, int] = {}
+        self._texts: dict[KeyPath, str] = {}
         self.data = self._load(text)
 
     def _load(self, text: str) -> dict[str, Any]:
@@ -113,12 +124,18 @@ class Document:
                     what = f"key {key.value!r} is given twice (also on line {self._lines[where]})"
                     raise self._error(Problem(f"{self.source}:{line}", what, "keep one of them"))
                 self._lines[where] = line
+                if isinstance(key, yaml.ScalarNode):
+                    key.tag = TEXT  # 2.10 is a version as a key, too
                 self._note(value, where)
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 where = (*path, index)
                 self._lines[where] = item.start_mark.line + 1
                 self._note(item, where)
+        elif isinstance(node, yaml.ScalarNode) and node.tag in NOT_TEXT and not _says_all(node):
+            self._texts[path] = node.value
+            if path[:1] and path[0] in self._verbatim:
+                node.tag = TEXT
 
     def _syntax_problem(self, err: Exception, text: str) -> Problem:
         mark = getattr(err, "problem_mark", None)
@@ -147,7 +164,7 @@ class Document:
         """
         import pydantic  # noqa: PLC0415 - 40 ms that only a reader of YAML pays
 
-        raw = self.data if data is None else data
+        raw = self._with_texts(kind, self.data if data is None else data, ())
         problems = list(self._key_problems(kind, raw, ()))
         if problems:
             raise self._error(*problems)
@@ -156,6 +173,23 @@ class Document:
         except pydantic.ValidationError as err:
             raise self._error(*self._value_problems(err.errors(), raw)) from None
         return parsed
+
+    def _with_texts(self, hint: Any, data: Any, path: KeyPath) -> Any:
+        """Return data in which a number is the text that the file has, wherever ``hint``, its type, takes a text."""
+        hints = (hint, *get_args(hint))
+        if isinstance(data, bool) and bool in hints:
+            return data
+        if isinstance(data, int | float) and str in hints:
+            return self._texts.get(path, data if type(data) in hints else str(data))
+        if isinstance(data, Mapping):
+            members = [_field_types(kind) for kind in hints if is_dataclass(kind)]
+            values = next((get_args(kind)[1] for kind in hints if get_origin(kind) is dict), None)
+            types = {name: type_ for fields in members for name, type_ in fields.items()}
+            return {key: self._with_texts(types.get(key, values), item, (*path, str(key))) for key, item in data.items()}
+        if isinstance(data, list):
+            items = next((get_args(kind)[0] for kind in hints if get_origin(kind) is list), None)
+            return [self._with_texts(items, item, (*path, index)) for index, item in enumerate(data)]
+        return data
 
     def _key_problems(self, kind: Any, data: Mapping[str, Any], path: KeyPath) -> Iterable[Problem]:
         """Yield a problem for each key of ``data`` that no field of the dataclass ``kind`` has."""
@@ -204,6 +238,15 @@ class Document:
         return list(problems.values())
 
 
+def _says_all(node: yaml.ScalarNode) -> bool:
+    """Tell whether a number, written as Python writes numbers, is the text that the file has."""
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            if repr(kind(node.value)) == node.value:
+                return True
+    return False
+
+
 @functools.cache
 def _adapter(kind: Any) -> Any:
     import pydantic  # noqa: PLC0415
@@ -239,15 +282,15 @@ def _tag(kind: Any) -> tuple[str, Any] | None:
     return next(((name, get_args(hint)[0]) for name, hint in hints.items() if len(get_args(hint)) == 1), None)
 
 
-def read_document(path: Path, error: type[InputError]) -> Document:
-    """Read a YAML file. ``error`` is the class that every problem with it is raised as."""
+def read_document(path: Path, error: type[InputError], verbatim: Collection[str] = ()) -> Document:
+    """Read a YAML file. ``error`` is the class that every problem with it is raised as; see :class:`Document`."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as err:
         raise error(Problem(str(path), f"can't be read: {err.strerror}", "give the path of a YAML file")) from None
     except UnicodeDecodeError as err:
         raise error(Problem(str(path), f"is not UTF-8 text (byte {err.start})", "save it as UTF-8")) from None
-    return Document(text, str(path), error)
+    return Document(text, str(path), error, verbatim)
 
 
 def dump_yaml(data: Mapping[str, Any]) -> str:

@@ -12,11 +12,11 @@ import click
 
 from slurmtf.cli.completing import Completer, sites, words
 from slurmtf.cli.output import json_option
-from slurmtf.documents import Document, read_document
+from slurmtf.documents import Document
 from slurmtf.environments.images import names_file
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Estimator, TensorFlow
-from slurmtf.estimator.document import at, from_document
+from slurmtf.estimator.document import at, from_document, read_job_file
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
 from slurmtf.runs import Experiment
@@ -131,7 +131,7 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
     if arguments:
         overrides["script_params"] = list(arguments)
     if target.endswith((".yaml", ".yml")):
-        document = read_document(Path(target), SpecError)
+        document = read_job_file(target)
         estimator = from_document(document, Path(target).parent, _merged(document, overrides))
     else:
         estimator = from_document(_bare_document(), Path(), _of_script(target, overrides))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -56,7 +57,9 @@ def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     item = getattr(value, "item", None)  # numpy scalars
-    return item() if callable(item) and not isinstance(value, str | int | float) else value
+    plain = item() if callable(item) and not isinstance(value, str | int | float) else value
+    is_another_word_in_yaml = isinstance(plain, bool) or (isinstance(plain, float) and not math.isfinite(plain))
+    return str(plain) if is_another_word_in_yaml else plain
 
 
 def check_params(params: object) -> Iterable[Problem]:

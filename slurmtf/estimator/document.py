@@ -15,12 +15,21 @@ from slurmtf.estimator.estimator import Estimator, TensorFlow
 ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator": Estimator}
 
 
+VERBATIM = ("script_params", "environment_variables")
+"""What reaches the script byte for byte: there ``2.10`` and ``007`` are texts."""
+
+
+def read_job_file(path: str | Path) -> Document:
+    """Read a job file. Raises SpecError when it is not YAML."""
+    return read_document(Path(path), SpecError, VERBATIM)
+
+
 def from_yaml(path: str | Path) -> Estimator:
     """Read a job file. A relative ``source_directory`` is relative to the file.
 
     Raises SpecError with file, line and key of everything that is wrong.
     """
-    return from_document(read_document(Path(path), SpecError), Path(path).parent)
+    return from_document(read_job_file(path), Path(path).parent)
 
 
 def from_document(document: Document, base: Path, overrides: dict[str, Any] | None = None) -> Estimator:

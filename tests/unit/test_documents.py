@@ -237,7 +237,7 @@ def test_a_key_that_is_unknown(text: str, what: str, remedy: str) -> None:
     ("text", "where", "found"),
     [
         ("title: a\nwidth: wide\n", "file.yaml:2: width: ", "(found 'wide')"),
-        ("title: 3\n", "file.yaml:1: title: ", "(found 3)"),
+        ("title: [3]\n", "file.yaml:1: title: ", "(found [3])"),
         ("paints:\n  red:\n    coats: many\n", "file.yaml:3: paints.red.coats: ", "(found 'many')"),
         ("layers:\n  - coats: 1\n  - coats: [2]\n", "file.yaml:3: layers.1.coats: ", "(found [2])"),
         ("paints: [red]\n", "file.yaml:1: paints: ", "(found ['red'])"),
@@ -251,7 +251,13 @@ def test_a_value_of_the_wrong_type(text: str, where: str, found: str) -> None:
 
 def test_every_problem_is_told_at_once() -> None:
     assert len(complaints("titel: a\nwidht: 3\npaints:\n  red: {colour: red}\n")) == 3
-    assert len(complaints("title: 1\nwidth: wide\nlayers: {}\n")) == 3
+    assert len(complaints("title: {}\nwidth: wide\nlayers: {}\n")) == 3
+
+
+@pytest.mark.parametrize("text", ["00123", "2.10", "1080", "1e3", "0x1F", "0o17", "-0", "true", "1_000", "+7", ".5", "1.e0"])
+def test_where_a_text_is_wanted_a_number_is_its_own_text(text: str) -> None:
+    drawing = read(f"title: {text}\npaints: {{red: {{color: {text}}}}}\nlayers: [{{color: {text}}}]\n").parse(Drawing)
+    assert (drawing.title, drawing.paints["red"].color, drawing.layers[0].color) == (text, text, text)
 
 
 def test_a_long_value_is_shortened() -> None:
@@ -265,3 +271,12 @@ def test_where_names_the_nearest_key_that_the_file_has() -> None:
     assert document.where(("paints", "red", "color")) == "file.yaml:3: paints.red.color"
     assert document.where(("width",)) == "file.yaml: width"
     assert document.where(()) == "file.yaml"
+
+
+def test_keys_are_texts() -> None:
+    assert read("anything: {2.10: a, 007: b, true: c, null: d}\n").data["anything"] == {
+        "2.10": "a",
+        "007": "b",
+        "true": "c",
+        "null": "d",
+    }

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf import Experiment, Run
-from slurmtf.documents import read_document
-from slurmtf.errors import SpecError
-from slurmtf.estimator.document import from_document
+from slurmtf.estimator.document import from_document, read_job_file
 from slurmtf.runs.status import RunState, RunStatus
 from tests.cluster import wait_for
 
@@ -59,7 +57,7 @@ class Trainings:
         """Start an example, or any folder with a job.yaml. ``python`` is the job's."""
         job = EXAMPLES / source / "job.yaml"
         wishes = {**self._wishes(place), "environment_definition": {"python": str(python)}, **settings}
-        estimator = from_document(read_document(job, SpecError), job.parent, wishes)
+        estimator = from_document(read_job_file(job), job.parent, wishes)
         training = Training(place, Experiment(job.parent.name, self.workspace).submit(estimator))
         self.started.append(training)
         return training

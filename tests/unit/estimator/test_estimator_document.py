@@ -208,7 +208,7 @@ sbatch: {hint: nomultithread, requeue: true}
     assert isinstance(estimator, TensorFlow)
     assert estimator == TensorFlow(
         project,
-        script_params={"--lr": 0.001, "--verbose": None, "--layers": [1, 2], "--name": "no"},
+        script_params={"--lr": "1e-3", "--verbose": None, "--layers": [1, 2], "--name": "no"},
         environment_variables={"OMP_NUM_THREADS": "8", "TOKEN": "01"},
         time="1:30:00",
         node_count=2,
@@ -216,6 +216,32 @@ sbatch: {hint: nomultithread, requeue: true}
         environment_definition=Environment("python3.11", ["tensorflow/2.16"]),
         sbatch={"hint": "nomultithread", "requeue": True},
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["2.10", "007", "1234e56", "0e462097", "0x1F", "1e3", "0042", "-0", "+5", ".5", "0o17", "true", "False", "no", "10", "0.1"],
+)
+def test_numbers_of_a_job_file_reach_the_script_as_they_are_written(project: Path, text: str) -> None:
+    job = f"script_params: {{--x: {text}, --several: [{text}, a]}}\nenvironment_variables: {{X: {text}}}\n"
+    estimator = from_yaml(written(project, job))
+    assert estimator.arguments == ("--x", text, "--several", text, "a")
+    assert estimator.environment_variables == {"X": text}
+    assert from_yaml(written(project, f"script_params: [{text}]\n")).arguments == (text,)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("account", "00123"), ("framework_version", "2.10"), ("job_name", "2024"), ("partition", "1e3")],
+)
+def test_where_a_text_is_wanted_a_number_is_taken_as_written(project: Path, name: str, text: str) -> None:
+    assert getattr(from_yaml(written(project, f"{name}: {text}\n")), name) == text
+    assert from_yaml(written(project, "use_gpu: true\ngpu_type: 1080\n")).gpu_type == "1080"
+
+
+def test_flags_of_a_job_file_are_as_written(project: Path) -> None:
+    estimator = from_yaml(written(project, "sbatch: {comment: 2.10, nodelist: [007], nice: 5, requeue: true}\n"))
+    assert estimator.sbatch == {"comment": "2.10", "nodelist": ["007"], "nice": 5, "requeue": True}
 
 
 def test_a_job_file_with_an_old_name(project: Path) -> None:
