@@ -133,9 +133,10 @@ class Document:
                 self._lines[where] = item.start_mark.line + 1
                 self._note(item, where)
         elif isinstance(node, yaml.ScalarNode) and node.tag in NOT_TEXT and not _says_all(node):
-            self._texts[path] = node.value
             if path[:1] and path[0] in self._verbatim:
                 node.tag = TEXT
+            elif not node.value.lower().endswith((".inf", ".nan")):  # YAML's words alone
+                self._texts[path] = node.value
 
     def _syntax_problem(self, err: Exception, text: str) -> Problem:
         mark = getattr(err, "problem_mark", None)

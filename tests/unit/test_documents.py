@@ -274,7 +274,8 @@ def test_where_names_the_nearest_key_that_the_file_has() -> None:
 
 
 def test_keys_are_texts() -> None:
-    assert read("anything: {2.10: a, 007: b, true: c, null: d}\n").data["anything"] == {
+    anything = read("anything: {2.10: a, 007: b, true: c, null: d}\n").data["anything"]
+    assert anything == {
         "2.10": "a",
         "007": "b",
         "true": "c",

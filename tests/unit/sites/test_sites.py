@@ -374,7 +374,6 @@ def test_a_profile_that_is_wrong_on_a_line(text: str, where: str, what: str, rem
         ("status: old\n", ":1: status", "'live' or 'retired'"),
         ("gpu:\n  per_node: four\n", ":2: gpu.per_node", "valid integer"),
         ("required: account\n", ":1: required", "valid list"),
-        ("modules: {tensorflow: {2.16: [tensorflow]}}\n", ":1: modules.tensorflow", "valid string (found 2.16)"),
         ("network: {internet: maybe}\n", ":1: network.internet", "(found 'maybe')"),
     ],
 )
