@@ -36,6 +36,7 @@ _CORE_SCALARS = [
 
 
 TEXT = "tag:yaml.org,2002:str"
+NULL = "tag:yaml.org,2002:null"
 NOT_TEXT = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float"))
 """The scalars whose text says more than their value: 2.10 and 2.1, 007 and 7, 1e3 and 1000.0."""
 
@@ -124,7 +125,7 @@ class Document:
                     what = f"key {key.value!r} is given twice (also on line {self._lines[where]})"
                     raise self._error(Problem(f"{self.source}:{line}", what, "keep one of them"))
                 self._lines[where] = line
-                if isinstance(key, yaml.ScalarNode):
+                if key.tag in (*NOT_TEXT, NULL):
                     key.tag = TEXT  # 2.10 is a version as a key, too
                 self._note(value, where)
         elif isinstance(node, yaml.SequenceNode):
