@@ -32,7 +32,7 @@ from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path
 from slurmtf.snapshot import ScriptFacts, SnapshotStore, collect, examine
 from slurmtf.snapshot.git import repository
-from slurmtf.snapshot.limits import size_warnings
+from slurmtf.snapshot.limits import contents_warnings
 from slurmtf.submit.building import Building, provide, withdraw
 from slurmtf.submit.submission import Submission, check_scheduler, submit, tidy
 
@@ -138,7 +138,17 @@ class Experiment:
             software = answer()
         absent = [one.module for one in facts.foreign] if software.is_to_make else software.missing
         facts = facts.placed(absent, (entry.name for entry in contents.entries))
-        plan = resolve(estimator, site, software, source.ref, place, facts, size_warnings(contents), after, findings)
+        plan = resolve(
+            estimator,
+            site,
+            software,
+            source.ref,
+            place,
+            facts,
+            contents_warnings(contents),
+            after,
+            findings,
+        )
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         receipt["lock"] = _lock(software, store)
         building = None

@@ -13,7 +13,9 @@ from typing import NamedTuple
 from slurmtf.errors import Problem, SnapshotError
 from slurmtf.snapshot.ignore import IGNORE_FILES, Ignore
 from slurmtf.snapshot.limits import check_limits, most_files
+from slurmtf.snapshot.secrets import is_secret
 
+RESULTS = ("outputs", "logs")
 GONE = "gone when it was read"
 
 
@@ -41,12 +43,17 @@ def stamp_of(status: os.stat_result) -> str:
 
 @dataclass(frozen=True)
 class Contents:
-    """The entries of a snapshot, sorted by name, and what was left out and why. ``began`` is when the walk did."""
+    """The entries of a snapshot, sorted by name, and what was left out and why. ``began`` is when the walk did.
+
+    ``secrets`` are those left out because they may hold one, ``results`` the source's own ``outputs`` and ``logs``.
+    """
 
     root: Path
     entries: tuple[Entry, ...]
     left_out: tuple[str, ...] = ()
     began: int = 0
+    secrets: tuple[str, ...] = ()
+    results: tuple[str, ...] = ()
 
     @property
     def files(self) -> int:
@@ -69,8 +76,8 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     """Return what of ``root`` belongs to a snapshot. Nothing below the folders ``outside`` does (the workspace).
 
     Left out are: what ``.slurmtfignore`` names (else ``.amlignore``, else ``.gitignore``: gitignore(5) syntax), ``outputs``
-    and ``logs`` (the run has its own), version control, caches, virtual environments, sockets, pipes and devices, and what
-    is gone before it is looked at.
+    and ``logs`` (the run has its own), version control, caches, virtual environments, what may hold a secret
+    (:mod:`slurmtf.snapshot.secrets`), sockets, pipes and devices, and what is gone before it is looked at.
 
     Raises SnapshotError when something can't be read, or is more than the limits (see :mod:`slurmtf.snapshot.limits`).
     """
@@ -84,14 +91,21 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     except OSError as err:
         where = str(err.filename or root)
         raise SnapshotError(Problem(where, f"can't be read: {err.strerror}", f"name it in {IGNORE_FILES[0]}")) from None
-    contents = Contents(root, tuple(entries), tuple(walker.left_out), began)
+    contents = Contents(root, tuple(entries), tuple(walker.left_out), began, tuple(walker.secrets), results_in(root))
     check_limits(contents)
     return contents
+
+
+def results_in(root: Path) -> tuple[str, ...]:
+    """Return which of ``outputs`` and ``logs`` the source has and fills: no snapshot takes them along."""
+    found = [name for name in RESULTS if (root / name).is_dir() and os.access(root / name, os.R_OK)]
+    return tuple(f"{name}/" for name in found if any((root / name).iterdir()))
 
 
 class _Walker:
     def __init__(self, root: Path, outside: Sequence[Path]) -> None:
         self.left_out: list[str] = []
+        self.secrets: list[str] = []
         self._top = str(root)
         self._root = root.resolve()
         self._ignore = Ignore(root)
@@ -110,13 +124,23 @@ class _Walker:
                 continue
             if prefix:
                 yield Entry(prefix[:-1], folder, "folder", 0o700)
-            kept = [item for item in items if not self._ignore.matches(prefix, _slashed(item))]
+            kept = [item for item in items if self._is_kept(item, prefix)]
             waiting += [(item.path, f"{prefix}{item.name}/") for item in kept if item.is_dir(follow_symlinks=False)]
             for item in kept:
                 found = None if item.is_dir(follow_symlinks=False) else self._entry(item, prefix + item.name)
                 if found:
                     yield found
                     files += 1
+
+    def _is_kept(self, item: os.DirEntry[str], prefix: str) -> bool:
+        name = _slashed(item)
+        if self._ignore.matches(prefix, name):
+            return False
+        if is_secret(prefix, name, item.path) and not self._ignore.names(prefix + name):
+            self.left_out.append(f"{prefix}{name} (may hold a secret)")
+            self.secrets.append(prefix + name)
+            return False
+        return True
 
     def _listed(self, folder: str, prefix: str) -> list[os.DirEntry[str]] | None:
         """Return what is in a folder; None when it does not belong to the snapshot."""

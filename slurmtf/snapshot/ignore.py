@@ -51,6 +51,10 @@ class Ignore:
             return bool(self._spec.match_file(prefix + base))
         return bool(found)
 
+    def names(self, path: str) -> bool:
+        """Tell whether an exception (``!pattern``) names a path: its user wants it taken along."""
+        return self._has_exceptions and self._spec.check_file(path).include is False
+
 
 def _is_of_base(text: str) -> bool:
     """Tell whether an expression of pathspec looks at the last part of a name only."""

@@ -39,12 +39,28 @@ def check_limits(contents: Contents) -> None:
         raise SnapshotError(*problems)
 
 
+def contents_warnings(contents: Contents) -> Iterator[tuple[str, str]]:
+    """Yield code and text of each warning about what the snapshot holds and lacks."""
+    yield from size_warnings(contents)
+    yield from left_out_warnings(contents)
+
+
 def size_warnings(contents: Contents) -> Iterator[tuple[str, str]]:
     """Yield code and text of each warning: every run unpacks a copy of its source."""
     if contents.bytes > BIG_MB * 10**6:
         yield "big-snapshot", _told(contents, f"{_megabytes(contents)} MB", by_size=True)
     if contents.files > BIG_FILES:
         yield "big-snapshot", _told(contents, f"{contents.files:,} files", by_size=False)
+
+
+def left_out_warnings(contents: Contents) -> Iterator[tuple[str, str]]:
+    """Yield code and text of what a user may miss in the run's copy of the source."""
+    if contents.secrets:
+        more = f" (and {len(contents.secrets) - 5} more)" if contents.secrets[5:] else ""
+        what = f"not in the snapshot, for they may hold secrets: {', '.join(contents.secrets[:5])}{more}"
+        yield "secrets-left-out", f"{what}. If the script needs one, write !{contents.secrets[0]} into {IGNORE_FILES[0]}"
+    for name in contents.results:
+        yield "own-results", f"the source's own {name} is not in the snapshot: a run has its own. Move what the script reads"
 
 
 def _limit(variable: str, default: int) -> int:

@@ -12,7 +12,7 @@ import pytest
 from slurmtf import Estimator, Experiment
 from slurmtf.errors import SnapshotError
 from slurmtf.snapshot import Contents, collect
-from slurmtf.snapshot.limits import size_warnings
+from slurmtf.snapshot.limits import left_out_warnings, size_warnings
 from tests.unit.snapshot.trees import fill, reference, unpacked
 
 
@@ -112,6 +112,57 @@ def test_virtual_environments_are_left_out_and_told(root: Path) -> None:
     contents = collect(root)
     assert names(contents) == ["sub/a.py", "train.py"]
     assert sorted(contents.left_out) == [".venv/ (a virtual environment)", "sub/env/ (a virtual environment)"]
+
+
+SECRETS = (
+    ".ssh/id_ed25519", ".aws/credentials", ".netrc", ".env", "sub/.env.production", "id_rsa", "sub/.kube/config", ".docker/config.json",
+    ".git-credentials", "store.p12", ".config/gcloud/credentials.db",
+)  # fmt: skip
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+
+
+def test_secrets_are_left_out_and_told(root: Path) -> None:
+    fill(root, "train.py", "a.env", ".env.example", "environment.yml", ".docker/Dockerfile", "ca.pem", "id_rsa.pub", *SECRETS)
+    (root / "mine.pem").write_text(KEY, encoding="utf-8")
+    contents = collect(root)
+    assert names(contents) == [
+        ".docker/Dockerfile",
+        ".env.example",
+        "a.env",
+        "ca.pem",
+        "environment.yml",
+        "id_rsa.pub",
+        "train.py",
+    ]
+    whole = {".ssh/id_ed25519": ".ssh/", ".aws/credentials": ".aws/", "sub/.kube/config": "sub/.kube/",
+             ".config/gcloud/credentials.db": ".config/gcloud/"}  # fmt: skip
+    assert set(contents.secrets) == {whole.get(name, name) for name in SECRETS} | {"mine.pem"}
+    assert sorted(contents.left_out) == sorted(f"{name} (may hold a secret)" for name in contents.secrets)
+    ((code, text),) = left_out_warnings(contents)
+    assert code == "secrets-left-out"
+    assert "and 7 more" in text
+
+
+def test_a_secret_that_is_named_is_taken(root: Path) -> None:
+    fill(root, ".env", ".netrc", ".ssh/config")
+    (root / ".slurmtfignore").write_text("!.env\n!.ssh/\n", encoding="utf-8")
+    contents = collect(root)
+    assert names(contents) == [".env", ".slurmtfignore", ".ssh/config"]
+    assert contents.secrets == (".netrc",)
+
+
+def test_a_secret_that_the_user_leaves_out_is_not_told(root: Path) -> None:
+    fill(root, ".env", "train.py")
+    (root / ".gitignore").write_text(".env\n", encoding="utf-8")
+    assert collect(root).secrets == ()
+
+
+def test_results_in_the_source_are_told(root: Path) -> None:
+    fill(root, "train.py", "outputs/old.h5")
+    (root / "logs").mkdir()
+    contents = collect(root)
+    assert contents.results == ("outputs/",)
+    assert [code for code, _ in left_out_warnings(contents)] == ["own-results"]
 
 
 def test_sockets_and_pipes_are_left_out_and_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
