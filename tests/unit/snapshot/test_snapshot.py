@@ -115,25 +115,18 @@ def test_virtual_environments_are_left_out_and_told(root: Path) -> None:
 
 
 SECRETS = (
-    ".ssh/id_ed25519", ".aws/credentials", ".netrc", ".env", "sub/.env.production", "id_rsa", "sub/.kube/config", ".docker/config.json",
-    ".git-credentials", "store.p12", ".config/gcloud/credentials.db",
+    ".ssh/id_ed25519", ".aws/credentials", ".netrc", ".env", "sub/.env.production", "id_rsa", "sub/.kube/config",
+    ".docker/config.json", ".git-credentials", "store.p12", ".config/gcloud/credentials.db",
 )  # fmt: skip
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
 
 
 def test_secrets_are_left_out_and_told(root: Path) -> None:
-    fill(root, "train.py", "a.env", ".env.example", "environment.yml", ".docker/Dockerfile", "ca.pem", "id_rsa.pub", *SECRETS)
+    harmless = [".docker/Dockerfile", ".env.example", "a.env", "ca.pem", "environment.yml", "id_rsa.pub", "train.py"]
+    fill(root, *harmless, *SECRETS)
     (root / "mine.pem").write_text(KEY, encoding="utf-8")
     contents = collect(root)
-    assert names(contents) == [
-        ".docker/Dockerfile",
-        ".env.example",
-        "a.env",
-        "ca.pem",
-        "environment.yml",
-        "id_rsa.pub",
-        "train.py",
-    ]
+    assert names(contents) == harmless
     whole = {".ssh/id_ed25519": ".ssh/", ".aws/credentials": ".aws/", "sub/.kube/config": "sub/.kube/",
              ".config/gcloud/credentials.db": ".config/gcloud/"}  # fmt: skip
     assert set(contents.secrets) == {whole.get(name, name) for name in SECRETS} | {"mine.pem"}
