@@ -110,7 +110,7 @@ class EnvironmentStore:
         self.folder(name).unlink(missing_ok=True)
         for folder in (self.layout.packs, self.layout.specs, self.layout.failures, self.layout.jobs, self.layout.logs):
             for path in Path(folder).glob(f"{name}.*"):
-                path.unlink(missing_ok=True)
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
         for made in (Path(self.layout.download(name)), target):
             shutil.rmtree(made, ignore_errors=True)
 

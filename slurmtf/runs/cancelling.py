@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from slurmtf.errors import Problem, SlurmError, SlurmtfError
 from slurmtf.files import write_private
 from slurmtf.runs.status import CANCEL_MARK, RunState, states_of
-from slurmtf.scheduler.slurm import SlurmClient
-from slurmtf.submit.record import JobRecord, adopt, current_record, read_record
+from slurmtf.scheduler import SubmittedJob, by_scheduler
+from slurmtf.submit.record import adopt, current_record, read_record
 
 if TYPE_CHECKING:
     from slurmtf.runs.run import Run
 
-Job = tuple["Run", JobRecord]
+Job = tuple["Run", SubmittedJob]
 
 
 def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
@@ -37,20 +37,15 @@ def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
 
 
 def _orders(jobs: Iterable[Job]) -> Iterator[tuple[Callable[[], None], list[Job]]]:
-    """Yield what to do, and the jobs that it ends: one order for each run of this machine, and one for each cluster."""
-    clusters: dict[str | None, list[Job]] = {}
-    for run, record in jobs:
-        if record.scheduler == "local":
-            yield run.job.cancel, [(run, record)]
-        else:
-            clusters.setdefault(record.cluster, []).append((run, record))
-    for cluster, several in clusters.items():
-        yield partial(SlurmClient(cluster).cancel, [record.job_id for _, record in several]), several
+    """Yield what to do, and the jobs that it ends: one order for each scheduler and each cluster."""
+    runs = {record: run for run, record in jobs}
+    for scheduler, several in by_scheduler(runs):
+        yield partial(scheduler.cancel, several), [(runs[record], record) for record in several]
 
 
 def _give(order: Callable[[], None], jobs: Sequence[Job]) -> SlurmtfError | None:
     """Give an order, with a mark in each run by which it knows later that its end was asked for. Returns why it failed."""
-    marks = {Path(run.folder, CANCEL_MARK): record.job_id for run, record in jobs}
+    marks = {Path(run.folder, CANCEL_MARK): record.ref.job_id for run, record in jobs}
     for mark, job_id in marks.items():
         with contextlib.suppress(OSError):  # a full disk keeps no run alive
             write_private(mark, job_id)

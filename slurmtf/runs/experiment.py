@@ -34,7 +34,7 @@ from slurmtf.snapshot import ScriptFacts, SnapshotStore, collect, examine
 from slurmtf.snapshot.git import repository
 from slurmtf.snapshot.limits import contents_warnings
 from slurmtf.submit.building import Building, provide, withdraw
-from slurmtf.submit.submission import Submission, check_scheduler, submit, tidy
+from slurmtf.submit.submission import Submission, scheduler_for, submit, tidy
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Experiment:
     def _submit(self, estimator: Estimator, tags: dict[str, str], tell: Callable[[str], None]) -> Run:
         prepared = self._prepare(estimator, None)
         place = prepared.submission.plan.run
-        check_scheduler(prepared.submission.plan)
+        scheduler_for(prepared.submission.plan)
         tidy(Path(place.workspace))
         if prepared.building is None or prepared.building.is_there():
             prepared.make_pack(tell)

@@ -21,6 +21,7 @@ from slurmtf.runs.logs import LogReader
 from slurmtf.runs.status import RunState, RunStatus, states_of
 from slurmtf.runs.tags import tags_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
+from slurmtf.scheduler import scheduler_of
 from slurmtf.submit.record import adopt, current_record, read_record
 
 LOG_POLL_S = 0.5
@@ -72,15 +73,7 @@ class Run:
     def job(self) -> Any:
         """The submitit job: ``done()``, ``result()``, ``exception()``, ``stdout()`` ... None while there is none."""
         record = current_record(self.layout)
-        if record is None:
-            return None
-        if record.scheduler == "local":
-            from slurmtf.scheduler.local import LocalRunJob  # noqa: PLC0415
-
-            return LocalRunJob(self.layout.submitit, record.job_id)
-        from slurmtf.scheduler.slurm.executor import SlurmtfJob  # noqa: PLC0415
-
-        return SlurmtfJob(self.layout.submitit, record.job_id)
+        return record and scheduler_of(record.scheduler, record.ref.cluster).job(record, self.folder)
 
     @property
     def state(self) -> RunState:

@@ -16,8 +16,8 @@ from slurmtf.job.contract import ending
 from slurmtf.job.contract.journal import read as read_journal
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import recognise
-from slurmtf.scheduler.slurm import JobInfo, JobState, SlurmClient
-from slurmtf.submit.record import JobRecord, latest, read_record
+from slurmtf.scheduler import JobState, Observation, SubmittedJob, by_scheduler
+from slurmtf.submit.record import latest, read_record
 
 SILENCE_S = 300
 """Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
@@ -128,23 +128,14 @@ def states_of(folders: Sequence[Path]) -> list[RunState]:
 class _Witness:
     """Slurm's answers for many runs at once."""
 
-    def __init__(self, records: Iterable[JobRecord | None]) -> None:
-        self.jobs: dict[tuple[str | None, str], JobInfo] = {}
+    def __init__(self, records: Iterable[SubmittedJob | None]) -> None:
+        self.jobs: dict[SubmittedJob, Observation] = {}
         self.doubts: dict[str | None, str] = {}
-        wanted: dict[str | None, set[str]] = {}
-        for record in records:
-            if record is not None:
-                wanted.setdefault(record.cluster, set()).add(record.job_id)
-        for cluster, job_ids in wanted.items():
-            self._ask(cluster, job_ids)
-
-    def _ask(self, cluster: str | None, job_ids: set[str]) -> None:
-        try:
-            found = SlurmClient(cluster).jobs(job_ids)
-        except SlurmError as err:
-            self.doubts[cluster] = f"Slurm could not be asked: {err.problems[0].what}"
-            return
-        self.jobs.update({(cluster, job_id): job for job_id, job in found.items()})
+        for scheduler, jobs in by_scheduler(filter(None, records)):
+            try:
+                self.jobs.update(scheduler.observe(jobs))
+            except SlurmError as err:
+                self.doubts[jobs[0].ref.cluster] = f"Slurm could not be asked: {err.problems[0].what}"
 
 
 class _View:
@@ -170,7 +161,7 @@ class _View:
     @property
     def _job_id(self) -> str | None:
         """The run's job: the one that ran last, which somebody may have submitted by hand."""
-        return self._events[0]["job_id"] if self._events else self.record.job_id if self.record else None
+        return self._events[0]["job_id"] if self._events else self.record.ref.job_id if self.record else None
 
     @property
     def needs_slurm(self) -> bool:
@@ -210,7 +201,7 @@ class _View:
         known = RunState(
             status,
             job_id=self._job_id,
-            submitted=self.record.submitted if self.record else None,
+            submitted=(self.record.submitted or None) if self.record else None,
             started=first.get("time"),
             nodes=first.get("nodes") or first.get("host") or "",
             attempt=self._attempt,
@@ -238,7 +229,7 @@ class _View:
             return RunStatus.CANCELED
         return RunStatus.FAILED
 
-    def _from_process(self, record: JobRecord) -> RunState:
+    def _from_process(self, record: SubmittedJob) -> RunState:
         process = recognise(self._events[0]["process"]) if self._events else record.process
         alive = process.alive() if process else False
         if alive:
@@ -278,10 +269,10 @@ class _View:
         status = RunStatus.NOT_RESPONDING if silent and self._events else self._phase() or RunStatus.QUEUED
         return self._base(status, doubt=doubt)
 
-    def _from_slurm(self, record: JobRecord, witness: _Witness) -> RunState:
-        job = witness.jobs.get((record.cluster, self._job_id or record.job_id))
+    def _from_slurm(self, record: SubmittedJob, witness: _Witness) -> RunState:
+        job = witness.jobs.get(record)
         unread = "Slurm names a state of the job that slurmtf does not know" if job and job.state is JobState.UNKNOWN else ""
-        doubt = witness.doubts.get(record.cluster) or unread
+        doubt = witness.doubts.get(record.ref.cluster) or unread
         if doubt:
             return self._by_heartbeat(doubt)
         if job is None:
@@ -296,7 +287,7 @@ class _View:
             return self._base(status, reason=job.reason, expected_start=job.start, started=None, nodes="")
         return self._base(status, reason=job.reason, nodes=job.nodes)
 
-    def _ended_without_word(self, job: JobInfo, status: RunStatus) -> RunState:
+    def _ended_without_word(self, job: Observation, status: RunStatus) -> RunState:
         """The job ended and its journal does not say how: killed while waiting, or with its node."""
         cause, message = _CAUSES.get(job.state, ("script", ""))
         trouble = self._software_trouble(job) if job.state is JobState.CANCELLED and not self._cancel_requested else ""
@@ -314,7 +305,7 @@ class _View:
         facts = {"exit_code": job.exit_code, "signal": job.signal, "ended": job.end, "nodes": job.nodes}
         return self._final(self._base(status, cause=cause, message=message, **facts))
 
-    def _software_trouble(self, job: JobInfo) -> str:
+    def _software_trouble(self, job: Observation) -> str:
         """Return why the environment of the run could not be made: Slurm cancels the job that waited for its maker."""
         plan = read_json(self._layout.plan)
         if not plan.get("making"):
@@ -324,7 +315,7 @@ class _View:
         silent = "the job that makes its environment ended without a word" if "Dependency" in job.reason else ""
         return trouble_with(plan) or silent
 
-    def _unknown_to_slurm(self, record: JobRecord) -> RunState:
+    def _unknown_to_slurm(self, record: SubmittedJob) -> RunState:
         if time.time() - record.submitted < RECORD_LAG_S:
             return self._base(RunStatus.QUEUED, doubt="Slurm does not list the job yet")
         ended = self._ended_meanwhile()

@@ -122,4 +122,4 @@ def _means(name: str, folder: Path) -> bool:
         return True
     layout = RunLayout(str(folder))
     records = (read_record(layout), current_record(layout)) if name.isdigit() else ()
-    return any(record is not None and record.job_id == name for record in records)
+    return any(record is not None and record.ref.job_id == name for record in records)

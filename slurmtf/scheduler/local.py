@@ -1,77 +1,79 @@
-"""Runs on this machine, through submitit's local executor."""
+"""This machine, through submitit's local executor."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
-import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from submitit.local import local
-
-from slurmtf.errors import Problem, SlurmtfError
-from slurmtf.job.contract.layout import RunLayout
-from slurmtf.plan import LaunchPlan
-from slurmtf.processes import identify
-from slurmtf.scheduler.environ import of_local_run
-from slurmtf.submit.record import JobRecord, current_record, layout_of
+from slurmtf.errors import Problem, SlurmtfError, SpecError
+from slurmtf.scheduler.base import JobState, Note, Observation, SubmittedJob, started
 
 
-class LocalRunJob(local.LocalJob[Any]):
-    """A run on this machine as submitit sees it, from any process: the supervisor's pid is the job's id."""
+class LocalScheduler:
+    """This machine: a job is a process, its supervisor, whose pid is the job's id."""
 
-    def get_info(self, mode: str = "force") -> dict[str, str]:  # noqa: ARG002
-        """Return ``jobState``: RUNNING, FINISHED, or INTERRUPTED when the supervisor was killed."""
-        if self.paths.result_pickle.exists():
-            return {"jobState": "FINISHED"}
-        record = current_record(layout_of(self.paths.folder))
-        running = record is not None and record.process is not None and record.process.alive() is not False
-        return {"jobState": "RUNNING" if running else "INTERRUPTED"}
+    name = "local"
+    queues = False
+    ends_unnoted = True
 
-    def cancel(self, check: bool = True) -> None:  # noqa: ARG002
-        """Ask the supervisor to end the run. Raises SlurmtfError when it runs on another machine."""
-        record = current_record(layout_of(self.paths.folder))
-        process = record.process if record else None
-        if process and process.alive() is None:
-            raise SlurmtfError(Problem(f"process {process.pid}", f"runs on {process.host}", "log in there to end it"))
-        if process and process.alive():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGTERM)
+    def __init__(self, cluster: str | None = None) -> None:
+        """Take no cluster: there is one machine."""
+
+    def check(self) -> None:
+        """This machine is always there."""
+
+    def submit(
+        self, script: Path, folder: Path, environ: Mapping[str, str], array: int | None = None, *, why: str, note: Note
+    ) -> list[SubmittedJob]:
+        from slurmtf.scheduler.local_executor import LocalRunExecutor  # noqa: PLC0415 - 60 ms, for a submission alone
+
+        if array is not None:
+            raise SpecError(Problem("array", "this machine runs no job arrays", "set compute_target to a Slurm site"))
+        executor = LocalRunExecutor(folder / "submitit", script, environ, why, note)
+        executor.submit(started, str(folder))
+        return [executor.submitted]
+
+    def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
+        """Look for the processes. What runs on another machine can't be seen from here: ``UNKNOWN``."""
+        found: dict[SubmittedJob, Observation] = {}
+        for job in jobs:
+            alive = job.process.alive() if job.process else False
+            if job.process and alive is None:
+                found[job] = Observation(job.ref, JobState.UNKNOWN, f"it runs on {job.process.host}", nodes=job.process.host)
+            elif job.process and alive:
+                found[job] = Observation(job.ref, JobState.RUNNING, nodes=job.process.host, folder=job.folder)
+        return found
+
+    def find(self, folder: str) -> SubmittedJob | None:  # noqa: ARG002
+        """Find none: a job that could not be noted was ended at once."""
+        return None
+
+    def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
+        """Ask the supervisors to end. All that can be reached are asked, then SlurmtfError tells of the others."""
+        elsewhere = [job for job in jobs if not _terminated(job)]
+        problems = [Problem(f"process {job.ref.job_id}", _place(job), "log in there to cancel it") for job in elsewhere]
+        if problems:
+            raise SlurmtfError(*problems)
+
+    def job(self, job: SubmittedJob, folder: Path) -> Any:
+        from slurmtf.scheduler.local_executor import LocalRunJob  # noqa: PLC0415
+
+        return LocalRunJob(folder / "submitit", job.ref.name, submitted=job)
 
 
-class LocalRunExecutor(local.LocalExecutor):
-    """submitit's local executor for the batch script of a plan, in a session of its own: it outlives the terminal."""
-
-    job_class = LocalRunJob
-
-    def __init__(self, folder: str | Path, plan: LaunchPlan) -> None:
-        super().__init__(folder)
-        self._throttling = 0.0
-        self._layout = RunLayout(plan.run.folder)
-
-    @classmethod
-    def affinity(cls) -> int:
-        return -1
-
-    def _submit_command(self, command: str) -> LocalRunJob:  # noqa: ARG002
-        with open(os.open(self._layout.job_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as log:
-            process = subprocess.Popen(
-                ["bash", self._layout.script],
-                cwd=self._layout.folder,
-                env=of_local_run(os.environ),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        record = JobRecord(str(process.pid), "local", None, time.time(), identify(process.pid))
+def _terminated(job: SubmittedJob) -> bool:
+    """Ask a supervisor to end, unless it has; False when it is another machine's."""
+    alive = job.process.alive() if job.process else False
+    if job.process and alive:
         try:
-            record.write(self._layout)
-        except OSError:
-            process.kill()
-            process.wait()
-            raise
-        return LocalRunJob(folder=self.folder, job_id=record.job_id, process=process)
+            os.kill(job.process.pid, signal.SIGTERM)
+        except ProcessLookupError:
+            return True
+    return alive is not None
+
+
+def _place(job: SubmittedJob) -> str:
+    return f"runs on {job.process.host}" if job.process else "is not known"

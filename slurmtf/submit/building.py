@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import subprocess
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,19 +22,20 @@ from slurmtf.environments.packing import Pack
 from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.shell import module_lines
 from slurmtf.environments.store import EnvironmentStore
-from slurmtf.errors import Problem, SlurmError, SoftwareError
+from slurmtf.errors import Problem, SlurmtfError, SoftwareError
 from slurmtf.estimator import Estimator
-from slurmtf.files import read_json, write_json, write_private, writing
+from slurmtf.files import make_private, read_json, write_json, write_private, writing
 from slurmtf.job.common.claim import Claim
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import Awaited, BuildPlan, Shell
-from slurmtf.scheduler.slurm import SlurmClient
-from slurmtf.scheduler.slurm.refusal import refusal
+from slurmtf.scheduler import Scheduler, SubmittedJob, scheduler_of
 from slurmtf.sites import Site
 from slurmtf.sites.search import search_path
 
 SUBMIT_WAIT_S = 120
+BUILD = "build"
+"""Why there is such a job."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,14 @@ class Building:
         return f"{self.recipe.name}.{hashlib.sha256(asked).hexdigest()[:DIGEST_DIGITS]}"
 
     @property
+    def scheduler(self) -> Scheduler:
+        return scheduler_of(self.site.scheduler, self.site.cluster)
+
+    @property
     def by_job(self) -> bool:
         """Whether it is made by a job of its own. A secret is never handed to one: it would stand in Slurm's books."""
         where = self.estimator.environment.build or self.site.environments.build
-        return where == "job" and not self.secrets and self.site.scheduler == "slurm"
+        return where == "job" and not self.secrets and self.scheduler.queues
 
     def is_there(self) -> bool:
         """Tell whether it has been made; it is used now."""
@@ -75,6 +80,7 @@ class Making:
     """The job for which to wait; ``ours``: it was submitted just now."""
 
     awaited: Awaited
+    job: SubmittedJob
     ours: bool
 
 
@@ -111,20 +117,22 @@ def _job(building: Building, tell: Tell, lock: Iterable[str]) -> Making:
         same, maker = _queued(building, building.task, name)
         if same:
             _note_job(building, building.task, same, shared=True)
-        job_id = same or _submitted(building, tell, lock, maker)
-        return Making(Awaited(job_id, building.task), ours=not same)
+        job = same or _submitted(building, tell, lock, maker)
+        return Making(Awaited(job.ref.job_id, building.task), job, ours=not same)
     finally:
         claim.release()
 
 
-def _queued(building: Building, *tasks: str) -> list[str]:
-    """Return the jobs that do these tasks and have not ended; empty where there is none."""
-    known = [str(read_json(building.store.layout.job(task)).get("job_id", "")) for task in tasks]
-    jobs = SlurmClient(building.site.cluster).jobs(list(filter(None, known))) if any(known) else {}
-    return [job_id if job_id in jobs and not jobs[job_id].state.final else "" for job_id in known]
+def _queued(building: Building, *tasks: str) -> list[SubmittedJob | None]:
+    """Return the jobs that do these tasks and have not ended; None where there is none."""
+    known = [read_json(building.store.layout.job(task)).get("job") for task in tasks]
+    jobs = [SubmittedJob.from_dict(facts) if facts else None for facts in known]
+    asked = [job for job in jobs if job]
+    seen = building.scheduler.observe(asked) if asked else {}
+    return [job if job in seen and not seen[job].state.final else None for job in jobs]
 
 
-def _submitted(building: Building, tell: Tell, lock: Iterable[str], maker: str) -> str:
+def _submitted(building: Building, tell: Tell, lock: Iterable[str], maker: SubmittedJob | None) -> SubmittedJob:
     """Submit the job. Where a job makes the environment already, ``maker``, this one follows it."""
     recipe, store, site, task = building.recipe, building.store, building.site, building.task
     wheels = ""
@@ -133,31 +141,32 @@ def _submitted(building: Building, tell: Tell, lock: Iterable[str], maker: str) 
     write_json(store.layout.spec(task), {**building.request, "name": task})
     files = (program(store), write_spec(recipe, store, lock, wheels, building.pack), store.layout.spec(task))
     plan = plan_of(building, files, maker)
-    script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
-    path = Path(store.layout.jobs, f"{task}.sh")
-    write_private(path, script)
+    script = Path(store.layout.build_job(task), "job.sh")
+    make_private(script.parent)
+    write_private(script, render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH")))
     for name in (recipe.name, task):
         Path(store.layout.failure(name)).unlink(missing_ok=True)
-    try:
-        job_id = SlurmClient(site.cluster).submit(str(path), [flag for flag, _ in plan.directives])
-    except subprocess.CalledProcessError as err:
-        raise refusal(err.stderr, script) from None
-    for name in (task,) if maker else (task, recipe.name):
-        _note_job(building, name, job_id)
-    tell(f"job {job_id} makes {recipe.name}; its log: {store.layout.log(recipe.name)}")
-    return job_id
+    noted = (task,) if maker else (task, recipe.name)
+
+    def note(job: SubmittedJob) -> None:
+        for name in noted:
+            _note_job(building, name, job)
+
+    (job,) = building.scheduler.submit(script, script.parent, os.environ, why=BUILD, note=note)
+    tell(f"submitted build job {job.ref.job_id} for {recipe.name}; its log: {store.layout.log(recipe.name)}")
+    return job
 
 
-def _note_job(building: Building, task: str, job_id: str, shared: bool = False) -> None:
+def _note_job(building: Building, task: str, job: SubmittedJob, shared: bool = False) -> None:
     """Write down which job does a task; ``shared``: several runs wait for it."""
-    write_json(building.store.layout.job(task), {"job_id": job_id, "cluster": building.site.cluster, "shared": shared})
+    write_json(building.store.layout.job(task), {"job": job.to_dict(), "shared": shared})
 
 
-def plan_of(building: Building, files: Sequence[str], maker: str = "") -> BuildPlan:
+def plan_of(building: Building, files: Sequence[str], maker: SubmittedJob | None = None) -> BuildPlan:
     """Return the plan of the job: ``files`` are the builder, what it shall make, and what the script needs of it."""
     recipe, site, layout = building.recipe, building.site, building.store.layout
-    own = {"chdir": layout.root, "output": f"{layout.logs}/{building.task}.job"}
-    own |= {"dependency": f"afterany:{maker}"} if maker else {}
+    own = {"chdir": layout.build_job(building.task), "output": f"{layout.logs}/{building.task}.job"}
+    own |= {"dependency": f"afterany:{maker.ref.job_id}"} if maker else {}
     shell = Shell(
         shebang=site.environment.shebang,
         unset=tuple(site.environment.unset),
@@ -179,5 +188,5 @@ def withdraw(building: Building, making: Making | None) -> None:
     """End a job of ours for which nothing else waits. When that fails, the environment that it makes does no harm."""
     shared = read_json(building.store.layout.job(building.task)).get("shared", False)
     if making is not None and making.ours and not shared:
-        with contextlib.suppress(SlurmError):
-            SlurmClient(building.site.cluster).cancel([making.awaited.job_id])
+        with contextlib.suppress(SlurmtfError):
+            building.scheduler.cancel([making.job])

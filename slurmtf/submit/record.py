@@ -1,64 +1,77 @@
-"""What the login node knows of a run's job: ``submission.json`` in the run folder."""
+"""What the login node knows of a run's jobs: ``jobs.jsonl`` in the run folder, one line for each that was submitted."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.files import read_json, write_json
+from slurmtf.files import PRIVATE_FILE, read_json
 from slurmtf.job.contract.journal import read as read_journal
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.processes import ProcessId, recognise
-from slurmtf.scheduler.slurm import SlurmClient
+from slurmtf.processes import recognise
+from slurmtf.scheduler import JobRef, SubmittedJob, scheduler_of
+
+SUBMITTED, ADOPTED, BY_HAND = "submitted", "adopted", "by-hand"
+"""Why there is a job: the run was submitted; so it was, but its client died before it could say so; somebody ran sbatch."""
 
 
-@dataclass(frozen=True)
-class JobRecord:
-    """The job of a run. ``process`` is its supervisor, on a site without a scheduler."""
-
-    job_id: str
-    scheduler: str
-    cluster: str | None
-    submitted: float
-    process: ProcessId | None = None
-
-    def write(self, layout: RunLayout) -> None:
-        write_json(layout.submission, asdict(self))
+def note(layout: RunLayout, job: SubmittedJob) -> None:
+    """Write down a job of a run. Raises OSError."""
+    text = _text(layout)
+    cut = text != "" and not text.endswith("\n")  # by a full disk
+    with open(os.open(layout.jobs, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE), "ab") as file:
+        file.write(b"\n" * cut + json.dumps(job.to_dict()).encode() + b"\n")
 
 
-def read_record(layout: RunLayout) -> JobRecord | None:
-    """Return the record of a run; None while it has no known job."""
-    facts = read_json(layout.submission)
-    if not facts:
-        return None
-    process = recognise(facts["process"])
-    return JobRecord(facts["job_id"], facts["scheduler"], facts["cluster"], facts["submitted"], process)
+def submitted_jobs(layout: RunLayout) -> list[SubmittedJob]:
+    """Return the jobs of a run in the order of their submission; a line that can't be read is left out."""
+    return list(_jobs(_text(layout)))
 
 
-def current_record(layout: RunLayout) -> JobRecord | None:
-    """Return the record of the run's last job; None while it has no known job."""
+def _text(layout: RunLayout) -> str:
+    try:
+        return Path(layout.jobs).read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def _jobs(text: str) -> Iterator[SubmittedJob]:
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+            yield SubmittedJob.from_dict(json.loads(line))
+
+
+def read_record(layout: RunLayout) -> SubmittedJob | None:
+    """Return the job of a run that was submitted last; None while it has no known job."""
+    return next(reversed(submitted_jobs(layout)), None)
+
+
+def current_record(layout: RunLayout) -> SubmittedJob | None:
+    """Return the run's last job; None while it has no known job."""
     starts = [event for event in read_journal(layout.journal) if event["event"] == "started"]
     return latest(read_record(layout), starts[-1] if starts else None)
 
 
-def latest(record: JobRecord | None, started: Mapping[str, Any] | None) -> JobRecord | None:
-    """Return the record of the job that wrote ``started`` into the journal: the script may have been submitted by hand."""
-    if record is None or started is None or started["job_id"] == record.job_id:
+def latest(record: SubmittedJob | None, started: Mapping[str, Any] | None) -> SubmittedJob | None:
+    """Return the job that wrote ``started`` into the journal: the script may have been submitted by hand."""
+    if record is None or started is None or started["job_id"] == record.ref.job_id:
         return record
-    process = recognise(started["process"]) if record.scheduler == "local" else None
-    return JobRecord(started["job_id"], record.scheduler, record.cluster, started["time"], process)
+    return _started(record.scheduler, record.ref.cluster, record.folder, started)
 
 
-def layout_of(submitit_folder: Path) -> RunLayout:
-    """Return the run folder in which submitit's folder lies."""
-    return RunLayout(str(submitit_folder.parent))
+def _started(scheduler: str, cluster: str | None, folder: str, event: Mapping[str, Any]) -> SubmittedJob:
+    """Return the job of a start. When it was submitted is not known."""
+    process = recognise(event["process"]) if scheduler == "local" else None
+    return SubmittedJob(JobRef(cluster, event["job_id"]), scheduler, folder, 0.0, BY_HAND, process=process)
 
 
-def adopt(layout: RunLayout) -> JobRecord | None:
-    """Return the record of a run's job; where the client was killed before it wrote one, find the job and write it.
+def adopt(layout: RunLayout) -> SubmittedJob | None:
+    """Return the job of a run; where the client was killed before it wrote it down, find it and write it down.
 
     A job is known by its journal, or in the queue by its working directory, the run folder. Raises SlurmError.
     """
@@ -66,23 +79,16 @@ def adopt(layout: RunLayout) -> JobRecord | None:
     if record is not None:
         return record
     plan = read_json(layout.plan)
-    record = _record_in_journal(layout, plan) or _record_in_queue(plan)
-    if record is not None:
-        record.write(layout)
-    return record
+    found = (_in_journal(layout, plan) or _in_queue(plan)) if plan else None  # or the run has just been removed
+    if found is not None:
+        note(layout, replace(found, why=ADOPTED))
+    return found
 
 
-def _record_in_journal(layout: RunLayout, plan: dict[str, Any]) -> JobRecord | None:
+def _in_journal(layout: RunLayout, plan: Mapping[str, Any]) -> SubmittedJob | None:
     started = next((event for event in read_journal(layout.journal) if event["event"] == "started"), None)
-    if started is None:
-        return None
-    process = recognise(started["process"]) if plan["scheduler"] == "local" else None
-    return JobRecord(started["job_id"], plan["scheduler"], plan["cluster"], started["time"], process)
+    return _started(plan["scheduler"], plan["cluster"], plan["run"]["folder"], started) if started else None
 
 
-def _record_in_queue(plan: dict[str, Any]) -> JobRecord | None:
-    if plan.get("scheduler") != "slurm":  # or the run has just been removed
-        return None
-    jobs = SlurmClient(plan["cluster"]).mine()
-    job_id = next((job.job_id for job in jobs if job.folder == plan["run"]["folder"]), None)
-    return JobRecord(job_id, "slurm", plan["cluster"], time.time()) if job_id else None
+def _in_queue(plan: Mapping[str, Any]) -> SubmittedJob | None:
+    return scheduler_of(plan["scheduler"], plan["cluster"]).find(plan["run"]["folder"])

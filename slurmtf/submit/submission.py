@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError, SpecError, WorkspaceError
+from slurmtf.errors import Problem, RefusedError, SlurmError, WorkspaceError
 from slurmtf.files import age, writing
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.scheduler.slurm import SlurmClient
-from slurmtf.scheduler.slurm.refusal import refusal
+from slurmtf.scheduler import Scheduler, scheduler_of
 from slurmtf.snapshot import Snapshot, SnapshotStore
 from slurmtf.submit.folder import REMOVED, Intent, build, remove
-from slurmtf.submit.record import adopt, read_record
+from slurmtf.submit.record import SUBMITTED, adopt, note, read_record
 
 UNKNOWN_OWNER_S = 3600
 """Age after which a submission on another host, whose process we can't see, counts as dead."""
@@ -37,17 +36,11 @@ class Submission:
     receipt: dict[str, Any]
 
 
-def started(folder: str) -> str:
-    """The function that submitit's pickle names: a run is started by its batch script, from its folder."""
-    return folder
-
-
-def check_scheduler(plan: LaunchPlan) -> None:
-    """Raise SpecError when the plan needs Slurm and this machine has none."""
-    missing = SlurmClient.missing() if plan.scheduler == "slurm" else None
-    if missing:
-        remedy = "submit from a login node of the cluster, or give compute_target='local'"
-        raise SpecError(Problem("compute_target", f"{plan.site} is a Slurm site, but there is no {missing} in PATH", remedy))
+def scheduler_for(plan: LaunchPlan) -> Scheduler:
+    """Return where the job of a plan goes. Raises SpecError when no job can be submitted there from this machine."""
+    scheduler = scheduler_of(plan.scheduler, plan.cluster)
+    scheduler.check()
+    return scheduler
 
 
 def submit(submission: Submission) -> RunLayout:
@@ -59,47 +52,35 @@ def submit(submission: Submission) -> RunLayout:
     exist, and the run folder stays until that is known.
     """
     plan = submission.plan
-    check_scheduler(plan)
+    scheduler = scheduler_for(plan)
     intent = Intent.of(plan)
     layout = build(plan, submission.script, submission.source, intent, submission.receipt)
     try:
         with writing(plan.run.workspace):
-            _hand_over(submission, layout)
-    except (RefusedError, WorkspaceError) as err:
-        if isinstance(err, RefusedError) or (plan.scheduler == "local" and read_record(layout) is None):
-            remove(intent.folder)
-            intent.forget()
+            _hand_over(scheduler, layout)
+    except RefusedError:
+        _undo(intent)
+        raise
+    except WorkspaceError:
+        if scheduler.ends_unnoted and not read_record(layout):
+            _undo(intent)
         raise
     intent.forget()
     return layout
 
 
-def _hand_over(submission: Submission, layout: RunLayout) -> None:
-    from submitit.core.utils import FailedJobError  # noqa: PLC0415 - 60 ms, which only a submission pays
+def _undo(intent: Intent) -> None:
+    remove(intent.folder)
+    intent.forget()
 
+
+def _hand_over(scheduler: Scheduler, layout: RunLayout) -> None:
+    folder = Path(layout.folder)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
-            _executor(submission, layout).submit(started, layout.folder)
-    except FailedJobError as err:
-        raise _told(refusal(str(err), submission.script), layout) from None
-
-
-def _executor(submission: Submission, layout: RunLayout) -> Any:
-    if submission.plan.scheduler == "local":
-        from slurmtf.scheduler.local import LocalRunExecutor  # noqa: PLC0415
-
-        return LocalRunExecutor(layout.submitit, submission.plan)
-    from slurmtf.scheduler.slurm.executor import SlurmtfExecutor  # noqa: PLC0415
-
-    return SlurmtfExecutor(layout.submitit, submission.plan, submission.script)
-
-
-def _told(error: SlurmtfError, layout: RunLayout) -> SlurmtfError:
-    if isinstance(error, SlurmError):
-        run_id = Path(layout.folder).name
-        hint = f"the job may have been submitted all the same: 'slurmtf status {run_id}' finds out"
-        return SlurmError(*error.problems, Problem("", hint))
-    return error
+        scheduler.submit(Path(layout.script), folder, os.environ, why=SUBMITTED, note=partial(note, layout))
+    except SlurmError as err:
+        hint = f"the job may have been submitted all the same: 'slurmtf status {folder.name}' finds out"
+        raise SlurmError(*err.problems, Problem("", hint)) from None
 
 
 def tidy(workspace: Path) -> None:

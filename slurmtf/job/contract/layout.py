@@ -19,7 +19,7 @@ class RunLayout:
         self.hook = self._of("hook")
         self.journal = self._of("journal.jsonl")
         self.receipt = self._of("receipt.json")
-        self.submission = self._of("submission.json")
+        self.jobs = self._of("jobs.jsonl")
         self.submitit = self._of("submitit")
         self.job_log = os.path.join(self.logs, "job.log")
 

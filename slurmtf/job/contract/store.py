@@ -70,6 +70,10 @@ class StoreLayout:
     def job(self, name: str) -> str:
         return os.path.join(self.jobs, name + ".json")
 
+    def build_job(self, task: str) -> str:
+        """The folder in which the job of a task works, with its script."""
+        return os.path.join(self.jobs, task)
+
     def pack(self, name: str, form: str = "tar") -> str:
         """An environment as one file: ``tar``, or ``squashfs``."""
         return os.path.join(self.packs, name + {"tar": ".tar", "squashfs": ".sqsh"}[form])

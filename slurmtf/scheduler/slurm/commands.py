@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from slurmtf.errors import SlurmError
-from slurmtf.scheduler.slurm.states import JobInfo, parse_state
+from slurmtf.scheduler.base import JobRef, Observation
+from slurmtf.scheduler.slurm.states import parse_state
 
-SQUEUE_FIELDS = "%i|%T|%S|%e|%N|%r|%Z"
-SACCT_FIELDS = "JobID,State,ExitCode,Start,End,NodeList,WorkDir"
+SQUEUE_FIELDS = "%i|%T|%V|%S|%e|%N|%r|%Z"
+SACCT_FIELDS = "JobID,State,ExitCode,Submit,Start,End,NodeList,WorkDir"
 KEPT_IN_A_JOB = ("SLURM_CONF",)
 OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD)_")
 """Variables of the job in which we may have been started, of its MPI launcher too: they say which rank a process is."""
@@ -23,6 +24,10 @@ VARIABLES_OF_FLAG = {
     **dict.fromkeys(("gres", "gpus", "gpus-per-node", "gpus-per-task"), OF_GPUS),
 }
 """The variables that speak of the same as a flag, where they are not named like it, or are more than one."""
+MAX_ARRAY_SIZE = 1001
+NUMBER = re.compile(r"[0-9]{1,18}")
+RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?")
+ELEMENTS = re.compile(rf"[0-9]{{1,9}}|\[{RANGE.pattern}(?:,{RANGE.pattern})*(?:%[0-9]+)?\]")
 NEVER_INHERITED = (
     "SBATCH_ARRAY_INX",
     "SBATCH_WAIT",
@@ -37,11 +42,18 @@ def _clusters(cluster: str | None) -> list[str]:
     return [f"--clusters={cluster}"] if cluster else []
 
 
-def sbatch(script: str, drop: Iterable[str], change: Mapping[str, str] | None = None) -> list[str]:
-    """Submit a script, with variables taken out of the environment, and others changed (env(1))."""
+def sbatch(
+    script: str, drop: Iterable[str], change: Mapping[str, str] | None = None, elements: range | None = None
+) -> list[str]:
+    """Submit a script, with variables taken out of the environment, and others changed (env(1)).
+
+    ``elements`` make an array. It begins at 0, since MaxArraySize limits the numbers too (slurm.conf(5)); the script is told
+    by its argument which element of all is its first.
+    """
     words = [word for name in drop for word in ("-u", name)]
     words += [f"{name}={value}" for name, value in (change or {}).items()]
-    return [*(["env", *words] if words else []), "sbatch", "--parsable", script]
+    array, first = ([f"--array=0-{len(elements) - 1}"], [str(elements.start)]) if elements else ([], [])
+    return [*(["env", *words] if words else []), "sbatch", "--parsable", *array, script, *first]
 
 
 def inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
@@ -62,13 +74,13 @@ def outside_of_a_job(name: str) -> bool:
     return not OF_A_JOB.match(name) or name in KEPT_IN_A_JOB
 
 
-def parse_sbatch(text: str) -> str:
-    """Return the job id of ``sbatch --parsable``: ``123`` or ``123;cluster`` on its last line."""
+def parse_sbatch(text: str) -> JobRef:
+    """Return the job of ``sbatch --parsable``: ``123`` or ``123;cluster`` on its last line."""
     lines = text.strip().splitlines()
-    job_id = lines[-1].split(";")[0].strip() if lines else ""
-    if not job_id.isdigit():
+    found = re.fullmatch(r"([0-9]+)(?:;(\S+))?", lines[-1].strip()) if lines else None
+    if found is None:
         raise SlurmError(f"sbatch did not say which job it made: {text.strip()!r}")
-    return job_id
+    return JobRef(found[2], found[1])
 
 
 def squeue(cluster: str | None = None) -> list[str]:
@@ -76,19 +88,26 @@ def squeue(cluster: str | None = None) -> list[str]:
     return ["squeue", *_clusters(cluster), "--me", "--noheader", "--states=all", f"--format={SQUEUE_FIELDS}"]
 
 
-def parse_squeue(text: str) -> list[JobInfo]:
+def parse_squeue(text: str, cluster: str | None = None) -> list[Observation]:
     """Read what :func:`squeue` prints. The folder stands last since it may hold anything."""
-    return [_from_squeue(line.split("|", 6)) for line in text.splitlines() if line.count("|") >= 6]
+    rows = (line.split("|", 7) for line in text.splitlines() if line.count("|") >= 7)
+    return [one for row in rows for one in _from_squeue(row, cluster)]
 
 
-def _from_squeue(cells: Sequence[str]) -> JobInfo:
-    job_id, state, start, end, nodes, reason, folder = cells
-    told = "" if reason == "None" else reason
-    return JobInfo(job_id, parse_state(state), told, _time(start), _time(end), nodes, folder=folder)
+def _from_squeue(cells: Sequence[str], cluster: str | None) -> Iterable[Observation]:
+    name, state, submitted, start, end, nodes, reason, folder = cells
+    for ref in parse_name(name, cluster):
+        yield Observation(
+            ref, parse_state(state), "" if reason == "None" else reason, _time(start), _time(end), nodes,
+            folder=folder, submitted=_time(submitted),
+        )  # fmt: skip
 
 
 def sacct(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
-    """Ask the accounting for jobs by id, all in one call."""
+    """Ask the accounting for jobs by id, all in one call.
+
+    ``--duplicates``: for all jobs that ever had the number; without it the last one hides ours (sacct(1)).
+    """
     ids = ",".join(job_ids)
     return [
         "sacct",
@@ -96,30 +115,72 @@ def sacct(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
         "-X",
         "--noheader",
         "--parsable2",
+        "--duplicates",
         f"--format={SACCT_FIELDS}",
         f"--jobs={ids}",
     ]
 
 
-def parse_sacct(text: str) -> list[JobInfo]:
+def parse_sacct(text: str, cluster: str | None = None) -> list[Observation]:
     """Read what :func:`sacct` prints."""
-    return [_from_sacct(line.split("|", 6)) for line in text.splitlines() if line.count("|") >= 6]
+    rows = (line.split("|", 7) for line in text.splitlines() if line.count("|") >= 7)
+    return [one for row in rows for one in _from_sacct(row, cluster)]
 
 
-def _from_sacct(cells: Sequence[str]) -> JobInfo:
-    job_id, state, ended, start, end, nodes, folder = cells
+def _from_sacct(cells: Sequence[str], cluster: str | None) -> Iterable[Observation]:
+    name, state, ended, submitted, start, end, nodes, folder = cells
     code, _, number = ended.partition(":")
     nodes = "" if nodes == "None assigned" else nodes
-    return JobInfo(
-        job_id, parse_state(state), "", _time(start), _time(end), nodes,
-        exit_code=int(code) if code.isdigit() else None, signal=int(number) if number.isdigit() and int(number) else None,
-        folder=folder,
-    )  # fmt: skip
+    for ref in parse_name(name, cluster):
+        yield Observation(
+            ref, parse_state(state), "", _time(start), _time(end), nodes,
+            exit_code=_number(code), signal=_number(number) or None, folder=folder, submitted=_time(submitted),
+        )  # fmt: skip
+
+
+def parse_name(text: str, cluster: str | None = None) -> list[JobRef]:
+    """Return the jobs of a name that squeue or sacct prints: ``33``, ``33_4``, or ``33_[1,5-7%2]``, which are four elements.
+
+    Steps as in ``33_[0-8:4]`` are of both programs; ``76+1``, a part of a heterogeneous job, is a name of its own.
+    """
+    job_id, _, elements = text.partition("_")
+    if not elements:
+        return [JobRef(cluster, job_id)]
+    if not ELEMENTS.fullmatch(elements):
+        return [JobRef(cluster, text)]
+    parts = elements.strip("[]").partition("%")[0].split(",")
+    return [JobRef(cluster, job_id, element) for part in parts for element in _range(part)]
+
+
+def _range(text: str) -> range:
+    first, last, step = (_number(word) for word in RANGE.fullmatch(text).groups())  # type: ignore[union-attr]
+    return range(first or 0, (first or 0) + 1) if last is None else range(first or 0, last + 1, step or 1)
+
+
+def _number(text: str | None) -> int | None:
+    """Return a number as Slurm writes one; None for anything else. str.isdigit() takes ``²``, int() no 5,000 digits."""
+    return int(text) if text and NUMBER.fullmatch(text) else None
 
 
 def _time(text: str) -> float | None:
     """Read a time as SLURM_TIME_FORMAT=%s writes it; Slurm says N/A, Unknown or None when there is none."""
-    return float(text) if text.isdigit() and int(text) else None
+    return _number(text) or None
+
+
+def show_config(cluster: str | None = None) -> list[str]:
+    """Ask how the cluster is configured."""
+    return ["scontrol", *_clusters(cluster), "show", "config"]
+
+
+def parse_max_array_size(text: str) -> int:
+    """Return how many elements a job array may have; Slurm's default when the configuration does not say (slurm.conf(5))."""
+    found = re.search(r"^MaxArraySize\s*=\s*([0-9]{1,9})\s*$", text, re.MULTILINE)
+    return int(found[1]) if found else MAX_ARRAY_SIZE
+
+
+def slices(elements: int, size: int) -> list[range]:
+    """Return the elements of an array in slices of at most ``size``."""
+    return [range(first, min(first + size, elements)) for first in range(0, elements, size)]
 
 
 def scancel(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
+import io
 import logging
-import os
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from submitit.core import core
+from submitit.core.utils import FailedJobError
 
 from slurmtf.errors import SlurmError
-from slurmtf.job.contract.layout import RunLayout
-from slurmtf.plan import LaunchPlan
+from slurmtf.scheduler.base import JobRef, JobState, Note, Observation, SubmittedJob, started
 from slurmtf.scheduler.environ import changes_for_sbatch
-from slurmtf.scheduler.slurm import JobInfo, JobState, SlurmClient, commands
-from slurmtf.submit.record import JobRecord, layout_of, read_record
+from slurmtf.scheduler.slurm import commands
+from slurmtf.scheduler.slurm.refusal import refusal
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 
 RECORD_LAG_S = 60
 """Seconds after a submission in which Slurm may not know the job yet."""
@@ -30,32 +33,38 @@ class JobWatcher(core.InfoWatcher):
     A job that Slurm has forgotten is ``LOST``, which is an end; submitit's own watcher would wait for it for ever.
     """
 
-    def __init__(self, client: SlurmClient, delay_s: int = 60) -> None:
+    def __init__(self, cluster: str | None = None, delay_s: int = 60) -> None:
         super().__init__(delay_s)
-        self._client = client
+        self._scheduler = SlurmScheduler(cluster)
+        self._jobs: dict[str, SubmittedJob] = {}
         self._born: dict[str, float] = {}
 
-    def register_job(self, job_id: str) -> None:
-        self._born.setdefault(job_id, time.time())
-        super().register_job(job_id)
+    def takes(self, job: SubmittedJob) -> bool:
+        """Tell whether it watches this job, or nothing of that number."""
+        return self._jobs.get(job.ref.name, job).folder == job.folder
+
+    def register(self, job: SubmittedJob) -> None:
+        self._jobs[job.ref.name] = job
+        self._born.setdefault(job.ref.name, time.time())
+        self.register_job(job.ref.name)
 
     def update(self) -> None:
         """Ask Slurm for all jobs that have not ended, in two calls at most."""
-        asked = self._registered - self._finished
+        asked = [self._jobs[name] for name in self._registered - self._finished]
         if not asked:
             return
         self._num_calls += 1
         self._last_status_check = time.time()
         try:
-            found = self._client.jobs(asked)
+            found = self._scheduler.observe(asked)
         except SlurmError as err:
             logger.warning("%s", err)
             return
-        self._info_dict.update({job_id: _as_info(job) for job_id, job in found.items()})
-        for job_id in asked - found.keys():
-            if time.time() - self._born[job_id] > RECORD_LAG_S:
-                self._info_dict[job_id] = {"JobID": job_id, "State": JobState.LOST.value}
-        self._finished |= {job_id for job_id in asked if self.is_done(job_id, mode="cache")}
+        self._info_dict.update({job.ref.name: _as_info(seen) for job, seen in found.items()})
+        for name in {job.ref.name for job in asked if job not in found}:
+            if time.time() - self._born[name] > RECORD_LAG_S:
+                self._info_dict[name] = {"JobID": name, "State": JobState.LOST.value}
+        self._finished |= {job.ref.name for job in asked if self.is_done(job.ref.name, mode="cache")}
 
     def get_state(self, job_id: str, mode: str = "standard") -> str:
         return str(self.get_info(job_id, mode=mode).get("State", "UNKNOWN"))
@@ -65,66 +74,122 @@ class JobWatcher(core.InfoWatcher):
         return state != "UNKNOWN" and JobState(state).final
 
 
-def _as_info(job: JobInfo) -> dict[str, str]:
-    return {"JobID": job.job_id, "State": job.state.value, "NodeList": job.nodes, "Reason": job.reason}
+def _as_info(seen: Observation) -> dict[str, str]:
+    return {"JobID": seen.ref.name, "State": seen.state.value, "NodeList": seen.nodes, "Reason": seen.reason}
 
 
-@functools.cache
-def watcher_of(cluster: str | None) -> JobWatcher:
-    """Return the one watcher of a cluster, so that all its jobs are asked for together."""
-    return JobWatcher(SlurmClient(cluster))
+WATCHERS: dict[str | None, list[JobWatcher]] = {}
+
+
+def watcher_of(job: SubmittedJob) -> JobWatcher:
+    """Return the watcher of a cluster, so that all its jobs are asked for together. Another one for a number used again."""
+    watchers = WATCHERS.setdefault(job.ref.cluster, [])
+    found = next((watcher for watcher in watchers if watcher.takes(job)), None)
+    if found is None:
+        found = JobWatcher(job.ref.cluster)
+        watchers.append(found)
+    return found
 
 
 class SlurmtfJob(core.Job[Any]):
-    """A run's job as submitit sees it: ``done()``, ``result()``, ``exception()``, ``cancel()`` ..."""
+    """A job as submitit sees it: ``done()``, ``result()``, ``exception()``, ``cancel()`` ..."""
 
     _cancel_command = "scancel"
 
-    def __init__(self, folder: Path | str, job_id: str, tasks: Sequence[int] = (0,)) -> None:
-        record = read_record(layout_of(Path(folder)))
-        self._cluster = record.cluster if record else None
-        self.watcher = watcher_of(self._cluster)
+    def __init__(
+        self, folder: Path | str, job_id: str, tasks: Sequence[int] = (0,), submitted: SubmittedJob | None = None
+    ) -> None:
+        self._submitted = submitted
         super().__init__(folder, job_id, tasks)
 
+    def _register_in_watcher(self) -> None:
+        if self._submitted is not None:
+            self.watch(self._submitted)
+
+    def watch(self, job: SubmittedJob) -> None:
+        """Ask for this job from now on."""
+        self._submitted = job
+        self.watcher = watcher_of(job)
+        self.watcher.register(job)
+
     def cancel(self, check: bool = True) -> None:
-        """End the job. Raises SlurmError, unless ``check`` is false."""
+        """Cancel the job. Raises SlurmError, unless ``check`` is false."""
+        if self._submitted is None:
+            return
         try:
-            SlurmClient(self._cluster).cancel([self.job_id])
+            SlurmScheduler(self._submitted.ref.cluster).cancel([self._submitted])
         except SlurmError:
             if check:
                 raise
 
 
 class SlurmtfExecutor(core.PicklingExecutor):
-    """A submitit executor for the batch script of a plan."""
+    """A submitit executor for a batch script of ours, in a folder beside submitit's own."""
 
     job_class = SlurmtfJob
 
-    def __init__(self, folder: str | Path, plan: LaunchPlan, script: str) -> None:
+    def __init__(
+        self, folder: str | Path, script: Path, cluster: str | None = None, environ: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(folder)
         self._throttling = 0.0
-        self._layout = RunLayout(plan.run.folder)
         self._script = script
-        self._cluster = plan.cluster
-        self._changes = changes_for_sbatch(os.environ, [flag for flag, _ in plan.directives])
+        self._text = script.read_text(encoding="utf-8", errors="surrogateescape")
+        self._cluster = cluster
+        self._changes = changes_for_sbatch(environ or {}, flags_of(self._text))
+        self._why = ""
+        self._elements: range | None = None
+        self._note: Note = _nobody
+        self._submitted = SubmittedJob(JobRef(cluster, ""), SlurmScheduler.name, "", 0.0)
+
+    def submit_script(self, why: str, note: Note, elements: range | None = None) -> SubmittedJob:
+        """Submit the script, as an array of these elements of a larger one; ``note`` is told the job at once.
+
+        Raises RefusedError or SlurmError.
+        """
+        self._why, self._note, self._elements = why, note, elements
+        try:
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
+                self.submit(started, str(self.folder.parent))
+        except FailedJobError as err:
+            raise refusal(str(err), self._text) from None
+        return self._submitted
 
     @classmethod
     def affinity(cls) -> int:
-        """Never be chosen by submitit's AutoExecutor: we run plans, not functions."""
+        """Never be chosen by submitit's AutoExecutor: we run scripts, not functions."""
         return -1
 
     def _num_tasks(self) -> int:
         return 1
 
     def _make_submission_file_text(self, command: str, uid: str) -> str:  # noqa: ARG002
-        return self._script
+        return self._text
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:  # noqa: ARG002
-        return commands.sbatch(self._layout.script, *self._changes)
+        return commands.sbatch(str(self._script), *self._changes, self._elements)
 
-    @staticmethod
-    def _get_job_id_from_submission_command(string: bytes | str) -> str:
-        return commands.parse_sbatch(string if isinstance(string, str) else string.decode())
+    def _get_job_id_from_submission_command(self, string: bytes | str) -> str:  # type: ignore[override] # the cluster, too
+        said = commands.parse_sbatch(string if isinstance(string, str) else string.decode())
+        ref = JobRef(said.cluster or self._cluster, said.job_id)
+        self._submitted = SubmittedJob(ref, SlurmScheduler.name, str(self.folder.parent), time.time(), self._why)
+        if self._elements is not None:
+            self._submitted = replace(self._submitted, elements=len(self._elements), first=self._elements.start)
+        return ref.job_id
 
     def _write_job_id(self, job_id: str, uid: str) -> None:  # noqa: ARG002
-        JobRecord(job_id, "slurm", self._cluster, time.time()).write(self._layout)
+        self._note(self._submitted)
+
+    def _submit_command(self, command: str) -> SlurmtfJob:
+        job = cast(SlurmtfJob, super()._submit_command(command))
+        job.watch(self._submitted)
+        return job
+
+
+def flags_of(script: str) -> list[str]:
+    """Return the long flags that a batch script gives to sbatch."""
+    return re.findall(r"^#SBATCH --([a-z][a-z-]*)", script, re.MULTILINE)
+
+
+def _nobody(job: SubmittedJob) -> None:  # noqa: ARG001
+    return

@@ -2,37 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
+from slurmtf.scheduler.base import JobState
 
-
-class JobState(Enum):
-    """Where a job is. ``LOST``: Slurm answered, and knows no such job. ``UNKNOWN``: it said what we can't read."""
-
-    PENDING = "PENDING"
-    CONFIGURING = "CONFIGURING"
-    RUNNING = "RUNNING"
-    SUSPENDED = "SUSPENDED"
-    COMPLETING = "COMPLETING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    TIMEOUT = "TIMEOUT"
-    PREEMPTED = "PREEMPTED"
-    NODE_FAIL = "NODE_FAIL"
-    OUT_OF_MEMORY = "OUT_OF_MEMORY"
-    BOOT_FAIL = "BOOT_FAIL"
-    DEADLINE = "DEADLINE"
-    LOST = "LOST"
-    UNKNOWN = "UNKNOWN"
-
-    @property
-    def final(self) -> bool:
-        """Whether the job will not run again."""
-        return self not in _LIVE
-
-
-_LIVE = {JobState.PENDING, JobState.CONFIGURING, JobState.RUNNING, JobState.SUSPENDED, JobState.COMPLETING, JobState.UNKNOWN}
 _NAMES = {state.value: state for state in JobState}
 _OTHER_NAMES = {
     "REQUEUED": JobState.PENDING,
@@ -49,21 +20,6 @@ _OTHER_NAMES = {
     "LAUNCH_FAILED": JobState.FAILED,
     "RECONFIG_FAIL": JobState.FAILED,
 }
-
-
-@dataclass(frozen=True)
-class JobInfo:
-    """What Slurm says of one job. Times in seconds since 1970; ``start`` of a pending job is Slurm's estimate."""
-
-    job_id: str
-    state: JobState
-    reason: str = ""
-    start: float | None = None
-    end: float | None = None
-    nodes: str = ""
-    exit_code: int | None = None
-    signal: int | None = None
-    folder: str = ""
 
 
 def parse_state(text: str) -> JobState:

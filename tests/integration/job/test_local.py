@@ -210,7 +210,7 @@ def test_a_run_outlives_the_terminal_of_its_client(tmp_path: Path, number: signa
 
 def test_a_run_on_another_machine_is_not_ended_from_here(submit: Submit) -> None:
     run = ready(submit(UNTIL_TOLD))
-    for path in (Path(run.layout.submission), Path(run.layout.journal)):
+    for path in (Path(run.layout.jobs), Path(run.layout.journal)):
         path.write_text(path.read_text().replace(f'"host": "{os.uname().nodename}"', '"host": "elsewhere"'))
     assert not run.state.status.final
     assert "elsewhere" in run.state.doubt

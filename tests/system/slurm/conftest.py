@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.scheduler.slurm.executor import watcher_of
+from slurmtf.scheduler.slurm.executor import WATCHERS
 from tests.cluster import Cluster
 from tests.cluster.fixtures import become_client
 
@@ -37,5 +37,5 @@ def lab_at(cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch) -> L
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
     monkeypatch.chdir(folder)
-    watcher_of.cache_clear()  # job ids begin at 1 in every cluster
+    WATCHERS.clear()  # job ids begin at 1 in every cluster
     return Lab(folder)

@@ -145,7 +145,7 @@ def test_a_job_is_found_in_the_queue_by_an_odd_folder(lab: Lab, tmp_path: Path) 
         lab.folder = folder
         run = lab.submit(HELLO, sbatch={"hold": True})
         job_id = job_of(run)
-        Path(run.layout.submission).unlink()
+        Path(run.layout.jobs).unlink()
         assert job_of(run) == job_id
         run.cancel()
         assert ended(run)[0].status is RunStatus.CANCELED

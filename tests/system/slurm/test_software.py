@@ -16,7 +16,7 @@ from slurmtf.archives import job_archive
 from slurmtf.environments import EnvironmentStore
 from slurmtf.environments.recipe import of_packages
 from slurmtf.errors import RefusedError
-from slurmtf.scheduler.slurm import SlurmClient
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.model import Defaults, Environments, Network
 from slurmtf.submit.building import Building, provide, withdraw
 from tests.integration.build.support import Lab as Maker
@@ -155,7 +155,7 @@ def test_a_job_that_is_ended_while_it_makes_it_fails_the_run_with_the_reason(
 def test_a_refused_run_leaves_no_job_that_makes_something(lab: Lab, wheels: Path) -> None:
     with pytest.raises(RefusedError):
         lab.submit(TELLS, compute_target=BY_JOB, partition="none", pip_packages=packages(wheels, "speck"))
-    mine = [job for job in SlurmClient().mine() if not job.state.final and str(lab.folder) in job.folder]
+    mine = [job for job in SlurmScheduler().mine() if not job.state.final and str(lab.folder) in job.folder]
     assert mine == []
     assert not list(lab.workspace.glob("lab/*"))
 
@@ -169,9 +169,8 @@ def test_a_job_that_another_run_waits_for_is_not_withdrawn(lab: Lab, wheels: Pat
     theirs = provide(building, print)
     assert theirs == replace(ours, ours=False)
     withdraw(building, ours)
-    job = ours.awaited.job_id
-    assert not SlurmClient().jobs([job])[job].state.final
-    call("scancel", job)
+    assert not SlurmScheduler().observe([ours.job])[ours.job].state.final
+    call("scancel", ours.awaited.job_id)
 
 
 def test_wrong_packages_leave_no_run(lab: Lab, wheels: Path) -> None:
@@ -218,7 +217,7 @@ def test_the_script_that_makes_an_environment_can_be_submitted_by_hand(lab: Lab,
     store = store_of(lab)
     until(store.names, "the environment")
     (name,) = store.names()
-    script = Path(store.layout.jobs, f"{run.plan['making']}.sh")
+    script = Path(store.layout.build_job(run.plan["making"]), "job.sh")
     before = files(store.folder(name))
     call("bash", script, env={**os.environ, "SLURM_JOB_ID": ""})
     assert files(store.folder(name)) == before

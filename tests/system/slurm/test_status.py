@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from slurmtf import Run, RunStatus
 from slurmtf.errors import SlurmError
 from slurmtf.runs import cancel_runs
+from slurmtf.submit.record import note, read_record
 from tests.cluster import Cluster
 
 from .support import (
@@ -105,10 +107,16 @@ def test_a_cancellation_that_fails_is_none(lab: Lab, tmp_path: Path, monkeypatch
 
 def forgotten(run: Run) -> Run:
     """Slurm no longer knows the run's job, and nobody has looked since."""
-    record = json.loads(Path(run.layout.submission).read_text())
-    record.update(job_id="999999", submitted=time.time() - 3600)
-    Path(run.layout.submission).write_text(json.dumps(record))
+    renumber(run, time.time() - 3600)
     return run
+
+
+def renumber(run: Run, submitted: float) -> None:
+    """Let the run's job have a number that Slurm never gave."""
+    record = read_record(run.layout)
+    assert record is not None
+    Path(run.layout.jobs).unlink()
+    note(run.layout, replace(record, ref=replace(record.ref, job_id="999999"), submitted=submitted))
 
 
 def test_from_another_process(lab: Lab) -> None:
@@ -159,8 +167,7 @@ def test_without_accounting(lab_noaccounting: Lab) -> None:
 def test_a_job_that_slurm_does_not_list_yet(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
     call("scancel", job_of(run))
-    record = json.loads(Path(run.layout.submission).read_text())
-    Path(run.layout.submission).write_text(json.dumps({**record, "job_id": "999999"}))
+    renumber(run, time.time())
     assert (run.state.status, run.state.doubt) == (RunStatus.QUEUED, "Slurm does not list the job yet")
 
 

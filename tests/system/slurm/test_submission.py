@@ -98,7 +98,7 @@ def test_without_slurm_in_the_path(lab: Lab, tmp_path: Path, monkeypatch: pytest
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "/bin/sh")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (problem,) = problems(lab.slurmtf("submit", "--site", "slurm", script, "--json"))
-    assert problem["what"] == "slurm is a Slurm site, but there is no sbatch in PATH"
+    assert problem["what"] == "there is no sbatch in PATH, so this machine has no Slurm"
     with pytest.raises(SpecError, match="there is no sbatch in PATH"):
         lab.submit(HELLO)
     assert not lab.workspace.exists()

@@ -12,7 +12,7 @@ import pytest
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from slurmtf import Run
-from slurmtf.scheduler.slurm import SlurmClient
+from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.scheduler.slurm.executor import JobWatcher
 
 from .support import HELLO, SECONDS, WAIT, Lab, call, ended, here, job_of, until
@@ -84,10 +84,11 @@ def test_the_watcher_ends_without_accounting(lab_noaccounting: Lab) -> None:
     lab = lab_noaccounting
     done, pending, running = lab.submit(HELLO), lab.submit(HELLO, sbatch={"hold": True}), lab.submit(WAIT)
     here(running)
-    watcher = JobWatcher(SlurmClient(), delay_s=1)
-    ids = [job_of(run) for run in (done, pending, running)]
-    for job_id in (*ids, "999999"):
-        watcher.register_job(job_id)
+    watcher = JobWatcher(delay_s=1)
+    jobs = {job_of(run): str(run.folder) for run in (done, pending, running)}
+    for job_id, folder in {**jobs, "999999": "/nowhere"}.items():
+        watcher.register(SubmittedJob(JobRef(None, job_id), "slurm", folder, time.time()))
+    ids = list(jobs)
     until(lambda: watcher.is_done(ids[0], mode="force"), "the end of the first")
     assert [watcher.is_done(job_id, mode="force") for job_id in ids] == [True, False, False]
     call("scancel", *ids)

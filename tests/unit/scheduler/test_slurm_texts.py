@@ -5,134 +5,173 @@ from __future__ import annotations
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from slurmtf.errors import RefusedError, SlurmError
-from slurmtf.scheduler.slurm import JobInfo, JobState, SlurmClient
-from slurmtf.scheduler.slurm.commands import inherited, parse_sacct, parse_sbatch, parse_squeue, sacct, sbatch, scancel, squeue
+from slurmtf.errors import RefusedError, SlurmError, SpecError
+from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
+from slurmtf.scheduler.slurm.commands import (
+    inherited,
+    parse_name,
+    parse_sacct,
+    parse_sbatch,
+    parse_squeue,
+    sacct,
+    sbatch,
+    scancel,
+    squeue,
+)
 from slurmtf.scheduler.slurm.refusal import refusal
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.scheduler.slurm.states import parse_state
 
 FOLDER = "/tmp/a|b dir"
+SUBMITTED = 1795406240
+
+
+def info(job_id: str, state: JobState, *facts: Any, element: int | None = None, **more: Any) -> Observation:
+    """What is read of the recorded lines."""
+    return Observation(JobRef(None, job_id, element), state, *facts, **{"folder": FOLDER, "submitted": SUBMITTED, **more})
+
 
 # --- squeue
 
 SQUEUE_22 = """\
-29|COMPLETED|1795406251|1795406251|node4|None|/tmp/a|b dir
-27|FAILED|1795406251|1795406251|node4|NonZeroExitCode|/tmp/a|b dir
-28|FAILED|1795406251|1795406251|node4|JobLaunchFailure|/tmp/a|b dir
-32|PENDING|1795409850|1795410450||BeginTime|/tmp/a|b dir
-33_[1-3%1]|PENDING|N/A|N/A||JobHeldUser|/tmp/a|b dir
-30|PENDING|N/A|N/A||JobHeldUser|/tmp/a|b dir
-26|RUNNING|1795406251|1795406851|node4|None|/tmp/a|b dir
-31|PENDING|N/A|N/A||PartitionTimeLimit|/tmp/a|b dir
+29|COMPLETED|1795406240|1795406251|1795406251|node4|None|/tmp/a|b dir
+27|FAILED|1795406240|1795406251|1795406251|node4|NonZeroExitCode|/tmp/a|b dir
+28|FAILED|1795406240|1795406251|1795406251|node4|JobLaunchFailure|/tmp/a|b dir
+32|PENDING|1795406240|1795409850|1795410450||BeginTime|/tmp/a|b dir
+33_[1-3%1]|PENDING|1795406240|N/A|N/A||JobHeldUser|/tmp/a|b dir
+30|PENDING|1795406240|N/A|N/A||JobHeldUser|/tmp/a|b dir
+26|RUNNING|1795406240|1795406251|1795406851|node4|None|/tmp/a|b dir
+31|PENDING|1795406240|N/A|N/A||PartitionTimeLimit|/tmp/a|b dir
 """
 SQUEUE_24 = """\
-4|COMPLETED|1795406286|1795406286|node1|None|/tmp/a|b dir
-3|FAILED|1795406286|1795406286|node1|RaisedSignal:11(Segmentation fault)|/tmp/a|b dir
-7|PENDING|1795409886|1795410486||BeginTime|/tmp/a|b dir
-8_[1-3%1]|PENDING|N/A|N/A||JobHeldUser|/tmp/a|b dir
-1|RUNNING|1795406286|1795406886|node1|None|/tmp/a|b dir
+4|COMPLETED|1795406240|1795406286|1795406286|node1|None|/tmp/a|b dir
+3|FAILED|1795406240|1795406286|1795406286|node1|RaisedSignal:11(Segmentation fault)|/tmp/a|b dir
+7|PENDING|1795406240|1795409886|1795410486||BeginTime|/tmp/a|b dir
+8_[1-3%1]|PENDING|1795406240|N/A|N/A||JobHeldUser|/tmp/a|b dir
+1|RUNNING|1795406240|1795406286|1795406886|node1|None|/tmp/a|b dir
 """
 
 
 def test_squeue_of_22_05() -> None:
     assert parse_squeue(SQUEUE_22) == [
-        JobInfo("29", JobState.COMPLETED, "", 1795406251.0, 1795406251.0, "node4", folder=FOLDER),
-        JobInfo("27", JobState.FAILED, "NonZeroExitCode", 1795406251.0, 1795406251.0, "node4", folder=FOLDER),
-        JobInfo("28", JobState.FAILED, "JobLaunchFailure", 1795406251.0, 1795406251.0, "node4", folder=FOLDER),
-        JobInfo("32", JobState.PENDING, "BeginTime", 1795409850.0, 1795410450.0, "", folder=FOLDER),
-        JobInfo("33_[1-3%1]", JobState.PENDING, "JobHeldUser", None, None, "", folder=FOLDER),
-        JobInfo("30", JobState.PENDING, "JobHeldUser", None, None, "", folder=FOLDER),
-        JobInfo("26", JobState.RUNNING, "", 1795406251.0, 1795406851.0, "node4", folder=FOLDER),
-        JobInfo("31", JobState.PENDING, "PartitionTimeLimit", None, None, "", folder=FOLDER),
+        info("29", JobState.COMPLETED, "", 1795406251.0, 1795406251.0, "node4"),
+        info("27", JobState.FAILED, "NonZeroExitCode", 1795406251.0, 1795406251.0, "node4"),
+        info("28", JobState.FAILED, "JobLaunchFailure", 1795406251.0, 1795406251.0, "node4"),
+        info("32", JobState.PENDING, "BeginTime", 1795409850.0, 1795410450.0, ""),
+        *(info("33", JobState.PENDING, "JobHeldUser", None, None, "", folder=FOLDER, element=number) for number in (1, 2, 3)),
+        info("30", JobState.PENDING, "JobHeldUser", None, None, ""),
+        info("26", JobState.RUNNING, "", 1795406251.0, 1795406851.0, "node4"),
+        info("31", JobState.PENDING, "PartitionTimeLimit", None, None, ""),
     ]
 
 
 def test_squeue_of_24_11() -> None:
     assert parse_squeue(SQUEUE_24) == [
-        JobInfo("4", JobState.COMPLETED, "", 1795406286.0, 1795406286.0, "node1", folder=FOLDER),
-        JobInfo(
-            "3", JobState.FAILED, "RaisedSignal:11(Segmentation fault)", 1795406286.0, 1795406286.0, "node1", folder=FOLDER
-        ),
-        JobInfo("7", JobState.PENDING, "BeginTime", 1795409886.0, 1795410486.0, "", folder=FOLDER),
-        JobInfo("8_[1-3%1]", JobState.PENDING, "JobHeldUser", None, None, "", folder=FOLDER),
-        JobInfo("1", JobState.RUNNING, "", 1795406286.0, 1795406886.0, "node1", folder=FOLDER),
+        info("4", JobState.COMPLETED, "", 1795406286.0, 1795406286.0, "node1"),
+        info("3", JobState.FAILED, "RaisedSignal:11(Segmentation fault)", 1795406286.0, 1795406286.0, "node1"),
+        info("7", JobState.PENDING, "BeginTime", 1795409886.0, 1795410486.0, ""),
+        *(info("8", JobState.PENDING, "JobHeldUser", None, None, "", folder=FOLDER, element=number) for number in (1, 2, 3)),
+        info("1", JobState.RUNNING, "", 1795406286.0, 1795406886.0, "node1"),
     ]
 
 
 def test_the_name_of_the_cluster_is_no_job() -> None:
-    assert [job.job_id for job in parse_squeue(f"CLUSTER: wice\n{SQUEUE_24}\nCLUSTER: genius\n")] == [
-        "4",
-        "3",
-        "7",
-        "8_[1-3%1]",
-        "1",
-    ]
+    names = [job.ref.name for job in parse_squeue(f"CLUSTER: wice\n{SQUEUE_24}\nCLUSTER: genius\n")]
+    assert names == ["4", "3", "7", "8_1", "8_2", "8_3", "1"]
     assert parse_squeue("CLUSTER: lab\n") == []
     assert parse_squeue("") == []
 
 
 def test_a_job_in_a_state_of_a_newer_slurm_does_not_hide_the_others() -> None:
-    text = f"5|EXPEDITING|N/A|N/A||None|/home/ada\n{SQUEUE_24}"
-    jobs = {job.job_id: job.state for job in parse_squeue(text)}
-    assert (jobs["5"], jobs["1"], len(jobs)) == (JobState.UNKNOWN, JobState.RUNNING, 6)
+    text = f"5|EXPEDITING|N/A|N/A|N/A||None|/home/ada\n{SQUEUE_24}"
+    jobs = {job.ref.name: job.state for job in parse_squeue(text)}
+    assert (jobs["5"], jobs["1"], len(jobs)) == (JobState.UNKNOWN, JobState.RUNNING, 8)
 
 
 def test_a_folder_of_any_bytes() -> None:
-    (job,) = parse_squeue("1|RUNNING|1|2|n[1-3,7]|None|/scratch/\udcff|é ||\n")
+    (job,) = parse_squeue("1|RUNNING|1|1|2|n[1-3,7]|None|/scratch/\udcff|é ||\n")
     assert (job.folder, job.nodes) == ("/scratch/\udcff|é ||", "n[1-3,7]")
 
 
 def test_squeue_is_asked_for_all_jobs_of_the_user() -> None:
-    assert squeue() == ["squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%S|%e|%N|%r|%Z"]
+    assert squeue() == ["squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%V|%S|%e|%N|%r|%Z"]
     assert squeue("wice")[:2] == ["squeue", "--clusters=wice"]
 
 
 # --- sacct
 
 SACCT_22 = """\
-26|CANCELLED by 0|0:0|1795406251|1795406254|node4|/tmp/a|b dir
-27|FAILED|3:0|1795406251|1795406251|node4|/tmp/a|b dir
-28|FAILED|0:11|1795406251|1795406251|node4|/tmp/a|b dir
-29|COMPLETED|0:0|1795406251|1795406251|node4|/tmp/a|b dir
-30|PENDING|0:0|Unknown|Unknown|None assigned|/tmp/a|b dir
-32|CANCELLED by 0|0:0|1795406254|1795406254|None assigned|/tmp/a|b dir
-33_[1-3%1]|PENDING|0:0|Unknown|Unknown|None assigned|/tmp/a|b dir
+26|CANCELLED by 0|0:0|1795406240|1795406251|1795406254|node4|/tmp/a|b dir
+27|FAILED|3:0|1795406240|1795406251|1795406251|node4|/tmp/a|b dir
+28|FAILED|0:11|1795406240|1795406251|1795406251|node4|/tmp/a|b dir
+29|COMPLETED|0:0|1795406240|1795406251|1795406251|node4|/tmp/a|b dir
+30|PENDING|0:0|1795406240|Unknown|Unknown|None assigned|/tmp/a|b dir
+32|CANCELLED by 0|0:0|1795406240|1795406254|1795406254|None assigned|/tmp/a|b dir
+33_[1-3%1]|PENDING|0:0|1795406240|Unknown|Unknown|None assigned|/tmp/a|b dir
 """
 SACCT_24 = """\
-3|FAILED|0:11|1795406286|1795406286|node1|/tmp/a|b dir
-7|CANCELLED by 0|0:0|None|1795406290|None assigned|/tmp/a|b dir
+3|FAILED|0:11|1795406240|1795406286|1795406286|node1|/tmp/a|b dir
+7|CANCELLED by 0|0:0|1795406240|None|1795406290|None assigned|/tmp/a|b dir
 """
 
 
 def test_sacct_of_22_05() -> None:
     assert parse_sacct(SACCT_22) == [
-        JobInfo("26", JobState.CANCELLED, "", 1795406251.0, 1795406254.0, "node4", 0, None, FOLDER),
-        JobInfo("27", JobState.FAILED, "", 1795406251.0, 1795406251.0, "node4", 3, None, FOLDER),
-        JobInfo("28", JobState.FAILED, "", 1795406251.0, 1795406251.0, "node4", 0, 11, FOLDER),
-        JobInfo("29", JobState.COMPLETED, "", 1795406251.0, 1795406251.0, "node4", 0, None, FOLDER),
-        JobInfo("30", JobState.PENDING, "", None, None, "", 0, None, FOLDER),
-        JobInfo("32", JobState.CANCELLED, "", 1795406254.0, 1795406254.0, "", 0, None, FOLDER),
-        JobInfo("33_[1-3%1]", JobState.PENDING, "", None, None, "", 0, None, FOLDER),
+        info("26", JobState.CANCELLED, "", 1795406251.0, 1795406254.0, "node4", 0, None),
+        info("27", JobState.FAILED, "", 1795406251.0, 1795406251.0, "node4", 3, None),
+        info("28", JobState.FAILED, "", 1795406251.0, 1795406251.0, "node4", 0, 11),
+        info("29", JobState.COMPLETED, "", 1795406251.0, 1795406251.0, "node4", 0, None),
+        info("30", JobState.PENDING, "", None, None, "", 0, None),
+        info("32", JobState.CANCELLED, "", 1795406254.0, 1795406254.0, "", 0, None),
+        *(info("33", JobState.PENDING, "", None, None, "", 0, None, element=number) for number in (1, 2, 3)),
     ]
 
 
 def test_sacct_of_24_11() -> None:
     assert parse_sacct(SACCT_24) == [
-        JobInfo("3", JobState.FAILED, "", 1795406286.0, 1795406286.0, "node1", 0, 11, FOLDER),
-        JobInfo("7", JobState.CANCELLED, "", None, 1795406290.0, "", 0, None, FOLDER),
+        info("3", JobState.FAILED, "", 1795406286.0, 1795406286.0, "node1", 0, 11),
+        info("7", JobState.CANCELLED, "", None, 1795406290.0, "", 0, None),
     ]
 
 
 def test_sacct_is_asked_for_all_jobs_at_once() -> None:
     assert sacct(["1", "2"], "wice") == [
-        "sacct", "--clusters=wice", "-X", "--noheader", "--parsable2",
-        "--format=JobID,State,ExitCode,Start,End,NodeList,WorkDir", "--jobs=1,2",
+        "sacct", "--clusters=wice", "-X", "--noheader", "--parsable2", "--duplicates",
+        "--format=JobID,State,ExitCode,Submit,Start,End,NodeList,WorkDir", "--jobs=1,2",
     ]  # fmt: skip
     assert scancel(["1", "2"]) == ["scancel", "1", "2"]
     assert scancel(["1"], "wice") == ["scancel", "--clusters=wice", "1"]
+
+
+# --- names, numbers
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("33", ["33"]), ("33_4", ["33_4"]), ("33_[1-3%1]", ["33_1", "33_2", "33_3"]), ("33_[7]", ["33_7"]),
+        ("33_[1,5-7]", ["33_1", "33_5", "33_6", "33_7"]), ("33_[0-8:4%2]", ["33_0", "33_4", "33_8"]),
+        ("33_[0-3:2,9]", ["33_0", "33_2", "33_9"]), ("76+1", ["76+1"]), ("33_[1,3,5,...]", ["33_[1,3,5,...]"]),
+        ("33_\u00b2", ["33_\u00b2"]), ("33_[3-1]", []), ("33_[]", ["33_[]"]), ("", [""]),
+    ],
+)  # fmt: skip
+def test_the_jobs_of_a_name(text: str, names: list[str]) -> None:
+    assert [ref.name for ref in parse_name(text, "wice")] == names
+    assert {ref.cluster for ref in parse_name(text, "wice")} <= {"wice"}
+
+
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1", "1e3", "", " 7", "0x1"])
+def test_what_is_no_number_is_none(number: str) -> None:
+    (queued,) = parse_squeue(f"1|RUNNING|{number}|{number}|{number}|n1|None|/a\n")
+    assert (queued.submitted, queued.start, queued.end) == (None, None, None)
+    (ended,) = parse_sacct(f"1|FAILED|{number}:{number}|{number}|{number}|{number}|n1|/a\n")
+    assert (ended.exit_code, ended.signal, ended.submitted, ended.start, ended.end) == (None, None, None, None, None)
+    with pytest.raises(SlurmError):
+        parse_sbatch(number.replace(" 7", "\u00b2").replace("9999", "\u0664"))
 
 
 # --- states
@@ -171,10 +210,10 @@ def test_a_job_that_slurm_no_longer_knows_has_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "job_id"), [("17\n", "17"), ("34;lab\n", "34"), ("Welcome to the cluster\n\n123;wice\n", "123"), ("5", "5")]
+    ("text", "job"), [("17\n", "17"), ("34;lab\n", "34;lab"), ("Welcome to the cluster\n\n123;wice\n", "123;wice"), ("5", "5")]
 )
-def test_the_job_of_sbatch(text: str, job_id: str) -> None:
-    assert parse_sbatch(text) == job_id
+def test_the_job_of_sbatch(text: str, job: str) -> None:
+    assert parse_sbatch(text) == JobRef.parse(job)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "Submitted batch job 17\n", "12 13", ";lab"])
@@ -395,48 +434,73 @@ def calls(folder: Path, name: str) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
+def job(job_id: str, folder: str = "/a") -> SubmittedJob:
+    return SubmittedJob(JobRef(None, job_id), "slurm", folder, 5.0)
+
+
+def states(*jobs: SubmittedJob) -> dict[str, JobState]:
+    return {job.ref.name: seen.state for job, seen in SlurmScheduler().observe(jobs).items()}
+
+
 def test_sacct_is_asked_for_what_squeue_has_forgotten(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQUEUE_FORMAT", "%all")
-    command(commands, "squeue", "1|RUNNING|5|9|n1|None|/a\n2|PENDING|N/A|N/A||Priority|/\udcff\n")
-    command(commands, "sacct", "3|FAILED|3:0|5|9|n1|/c\n")
-    jobs = SlurmClient("lab").jobs(["1", "3", "4"])
-    assert {job_id: job.state for job_id, job in jobs.items()} == {"1": JobState.RUNNING, "3": JobState.FAILED}
-    assert calls(commands, "squeue") == ["%s  " + " ".join(squeue("lab")[1:])]
-    assert calls(commands, "sacct") == ["%s  " + " ".join(sacct(["3", "4"], "lab")[1:])]
-    assert SlurmClient().jobs(["2"])["2"].folder == "/\udcff"
+    command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/a\n2|PENDING|5|N/A|N/A||Priority|/\udcff\n")
+    command(commands, "sacct", "3|FAILED|3:0|5|5|9|n1|/a\n")
+    assert states(job("1"), job("3"), job("4")) == {"1": JobState.RUNNING, "3": JobState.FAILED}
+    assert calls(commands, "squeue") == ["%s  " + " ".join(squeue()[1:])]
+    assert calls(commands, "sacct") == ["%s  " + " ".join(sacct(["3", "4"])[1:])]
+    assert states(job("2", "/\udcff")) == {"2": JobState.PENDING}
     assert len(calls(commands, "sacct")) == 1
 
 
+def test_a_job_of_another_folder_is_not_ours_whatever_its_number(commands: Path) -> None:
+    command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/b\n")
+    command(commands, "sacct", "1|CANCELLED by 7|0:0|5|5|9|n1|/a\n1|RUNNING|0:0|8|8|Unknown|n1|/b\n")
+    assert states(job("1", "/a")) == {"1": JobState.CANCELLED}
+    assert states(job("1", "/b")) == {"1": JobState.RUNNING}
+    assert states(job("1", "/c")) == {}
+
+
+def test_an_answer_is_of_the_cluster_that_was_asked(commands: Path) -> None:
+    command(commands, "squeue", "CLUSTER: lab\n1|RUNNING|5|5|9|n1|None|/a\n")
+    there = SubmittedJob(JobRef("lab", "1"), "slurm", "/a", 5.0)
+    assert list(SlurmScheduler("lab").observe([there])) == [there]
+    assert calls(commands, "squeue") == ["%s  " + " ".join(squeue("lab")[1:])]
+    assert SlurmScheduler("lab").find("/a") == there
+    assert SlurmScheduler("lab").find("/b") is None
+
+
 def test_a_cluster_without_accounting(commands: Path) -> None:
-    command(commands, "squeue", "1|RUNNING|5|9|n1|None|/a\n")
-    assert SlurmClient().jobs(["1", "2"]).keys() == {"1"}
+    command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/a\n")
+    assert states(job("1"), job("2")).keys() == {"1"}
     command(commands, "sacct", error="Slurm accounting storage is disabled", status=1)
-    assert SlurmClient().jobs(["1", "2"]).keys() == {"1"}
+    assert states(job("1"), job("2")).keys() == {"1"}
 
 
 def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("slurmtf.scheduler.slurm.client.time.sleep", waits.append)
+    monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", waits.append)
     told = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
     command(commands, "squeue", error=told, status=1)
     with pytest.raises(SlurmError) as caught:
-        SlurmClient().mine()
+        SlurmScheduler().mine()
     between_tries = [wait for wait in waits if wait > 1]  # subprocess sleeps too while it waits
     assert (len(calls(commands, "squeue")), between_tries) == (3, [2, 4])
     assert (caught.value.problems[0].where, caught.value.problems[0].what) == ("squeue", told)
 
 
 def test_another_failure_is_not_tried_again(commands: Path) -> None:
-    command(commands, "scancel", error="scancel: error: Invalid job id 7", status=1)
-    with pytest.raises(SlurmError, match="Invalid job id 7"):
-        SlurmClient().cancel(["7"])
-    assert calls(commands, "scancel") == ["%s  7"]
+    command(commands, "squeue", error="squeue: error: no way", status=1)
+    with pytest.raises(SlurmError, match="no way"):
+        SlurmScheduler().mine()
+    assert len(calls(commands, "squeue")) == 1
 
 
 def test_commands_that_are_missing(commands: Path) -> None:
     with pytest.raises(SlurmError, match="squeue: is not in PATH\n    -> run slurmtf on a login node of the cluster"):
-        SlurmClient().mine()
-    assert SlurmClient.missing() == "sbatch"
+        SlurmScheduler().mine()
+    with pytest.raises(SpecError, match="there is no sbatch in PATH, so this machine has no Slurm"):
+        SlurmScheduler().check()
     for name in ("sbatch", "squeue", "scancel"):
         command(commands, name)
-    assert SlurmClient.missing() is None
+    SlurmScheduler().check()

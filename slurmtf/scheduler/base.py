@@ -1,0 +1,240 @@
+"""What every scheduler does: check, submit, observe, cancel; and what is said of a job."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any, Protocol
+
+from slurmtf.processes import ProcessId, recognise
+
+SUBMIT_SLACK_S = 300
+"""By how many seconds the clocks of the machine that submits and of the scheduler may differ."""
+
+
+class JobState(Enum):
+    """Where a job is. ``LOST``: the scheduler answered, and knows no such job. ``UNKNOWN``: it said what we can't read."""
+
+    PENDING = "PENDING"
+    CONFIGURING = "CONFIGURING"
+    RUNNING = "RUNNING"
+    SUSPENDED = "SUSPENDED"
+    COMPLETING = "COMPLETING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMEOUT = "TIMEOUT"
+    PREEMPTED = "PREEMPTED"
+    NODE_FAIL = "NODE_FAIL"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    BOOT_FAIL = "BOOT_FAIL"
+    DEADLINE = "DEADLINE"
+    LOST = "LOST"
+    UNKNOWN = "UNKNOWN"
+
+    @property
+    def final(self) -> bool:
+        """Whether the job will not run again."""
+        return self is not JobState.UNKNOWN and self not in _STEPS
+
+    def precedes(self, other: JobState) -> bool:
+        """Tell whether one start of a job passes through this state before ``other``.
+
+        A partial order: two ends precede neither each other nor themselves, a state that can't be read precedes nothing.
+        Of two observations of one start, the one that is preceded is the later one, in whatever order they arrived.
+        A requeued job starts over: that is another start, and no state of it precedes one of the first.
+        """
+        return JobState.UNKNOWN not in (self, other) and self._step < other._step
+
+    @property
+    def _step(self) -> int:
+        return _STEPS.get(self, len(_STEPS))
+
+
+_STEPS = {
+    JobState.PENDING: 0,
+    JobState.CONFIGURING: 1,
+    JobState.RUNNING: 2,
+    JobState.SUSPENDED: 2,
+    JobState.COMPLETING: 3,
+}
+
+
+@dataclass(frozen=True)
+class JobRef:
+    """One job, or one element of an array. ``cluster``: the one to ask for it; None: the only one that there is."""
+
+    cluster: str | None
+    job_id: str
+    element: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name that Slurm and submitit have for it: ``33``, of an element ``33_4``."""
+        return self.job_id if self.element is None else f"{self.job_id}_{self.element}"
+
+    def __str__(self) -> str:
+        """Return ``33_4``, with a cluster ``33_4;wice``, as ``sbatch --parsable`` does."""
+        return f"{self.name};{self.cluster}" if self.cluster else self.name
+
+    @classmethod
+    def parse(cls, text: str) -> JobRef:
+        """Return the job of its string form. Raises ValueError."""
+        found = re.fullmatch(r"([^_;]+)(?:_([0-9]{1,9}))?(?:;(.+))?", text)
+        if found is None:
+            raise ValueError(f"{text!r} names no job")
+        return cls(found[3], found[1], None if found[2] is None else int(found[2]))
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> JobRef:
+        """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises KeyError."""
+        return cls(facts.get("cluster"), str(facts["job_id"]), facts.get("element"))
+
+
+@dataclass(frozen=True)
+class SubmittedJob:
+    """A job as it was written down when it was submitted.
+
+    A scheduler uses its numbers again: a job is this one only if it works in ``folder``. ``submitted``: seconds since 1970, 0
+    where that is not known. ``why`` it was submitted; ``elements`` of an array, of which the first is the number ``first`` of
+    a larger one that was submitted in slices. ``process``: its supervisor, on a machine without a scheduler.
+    """
+
+    ref: JobRef
+    scheduler: str
+    folder: str
+    submitted: float
+    why: str = ""
+    elements: int = 0
+    first: int = 0
+    process: ProcessId | None = None
+
+    @property
+    def each(self) -> list[SubmittedJob]:
+        """Its elements, each as a job of its own; itself, when it is no array."""
+        if not self.elements or self.ref.element is not None:
+            return [self]
+        return [replace(self, ref=replace(self.ref, element=element)) for element in range(self.elements)]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**asdict(self), "ref": self.ref.to_dict()}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> SubmittedJob:
+        """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises KeyError, TypeError or ValueError."""
+        return cls(
+            JobRef.from_dict(facts["ref"]),
+            str(facts["scheduler"]),
+            str(facts["folder"]),
+            float(facts["submitted"]),
+            str(facts.get("why", "")),
+            int(facts.get("elements", 0)),
+            int(facts.get("first", 0)),
+            recognise(facts.get("process")),
+        )
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a scheduler says of one job.
+
+    Times in seconds since 1970; ``start`` of a pending job is an estimate. ``folder`` is its working directory.
+    """
+
+    ref: JobRef
+    state: JobState
+    reason: str = ""
+    start: float | None = None
+    end: float | None = None
+    nodes: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    folder: str = ""
+    submitted: float | None = None
+
+    def shows(self, job: SubmittedJob) -> bool:
+        """Tell whether this is that job, and not another one that has its number.
+
+        It is by its folder. Where the scheduler does not tell that, it is by the time of its submission; a requeued job gets
+        a later one, never an earlier one.
+        """
+        if self.ref != job.ref or self._older_than(job):
+            return False
+        if self.folder:
+            return os.path.normpath(self.folder) == os.path.normpath(job.folder)
+        return bool(job.submitted) and self.submitted is not None and self.submitted < job.submitted + SUBMIT_SLACK_S
+
+    def _older_than(self, job: SubmittedJob) -> bool:
+        return self.submitted is not None and self.submitted < job.submitted - SUBMIT_SLACK_S
+
+
+def match(jobs: Iterable[SubmittedJob], seen: Iterable[Observation]) -> dict[SubmittedJob, Observation]:
+    """Return for each job what was seen of it, its last start; jobs of which nothing was seen are left out."""
+    by_ref: dict[JobRef, list[Observation]] = {}
+    for one in seen:
+        by_ref.setdefault(one.ref, []).append(one)
+    found: dict[SubmittedJob, Observation] = {}
+    for job in jobs:
+        mine = [one for one in by_ref.get(job.ref, ()) if one.shows(job)]
+        if mine:
+            found[job] = max(mine, key=lambda one: (one.submitted or 0, one.start or 0, one.state._step))
+    return found
+
+
+Note = Callable[[SubmittedJob], None]
+
+
+class Scheduler(Protocol):
+    """Where jobs run. Nothing is asked in a constructor, and everything is asked for all jobs at once."""
+
+    name: str
+    queues: bool
+    """Whether a job may wait before it starts, so that another one can come before it."""
+    ends_unnoted: bool
+    """Whether a job that could not be noted is ended at once: then a submission that failed has left none."""
+
+    def check(self) -> None:
+        """Raise SpecError when no job can be submitted from this machine."""
+
+    def submit(
+        self, script: Path, folder: Path, environ: Mapping[str, str], array: int | None = None, *, why: str, note: Note
+    ) -> list[SubmittedJob]:
+        """Submit a batch script whose working directory is ``folder``, by submitit, whose files go to ``submitit/`` in it.
+
+        ``environ`` is where it is submitted from, which may be a run or a job itself. ``array``: as so many elements, in as
+        few jobs as the scheduler allows; the script's first argument is the number of its job's first element. ``note`` is
+        told each job before anything else is done.
+
+        Raises RefusedError when there is no job, SlurmError when that is not known.
+        """
+
+    def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
+        """Return what is known of these jobs, elements of arrays one by one. A job that is not known is left out, and so is
+        one whose number another job has.
+
+        Raises SlurmError when that can't be asked.
+        """
+
+    def find(self, folder: str) -> SubmittedJob | None:
+        """Return the job that works in a folder, of those that have not been forgotten. Raises SlurmError."""
+
+    def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
+        """Cancel these jobs, and no other that has the number of one by now. Those that have ended stay as they are.
+
+        Raises SlurmtfError when they can't be, SlurmError when the scheduler does not answer.
+        """
+
+    def job(self, job: SubmittedJob, folder: Path) -> Any:
+        """Return the submitit job: ``done()``, ``result()``, ``exception()`` ...; ``folder`` is where its folder is now."""
+
+
+def started(folder: str) -> str:
+    """The function that submitit's pickle names: a job is started by its batch script, from its folder."""
+    return folder

@@ -1,0 +1,85 @@
+"""submitit's local executor and job, for a batch script of ours."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from submitit.local import local
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.processes import identify
+from slurmtf.scheduler.base import JobRef, Note, SubmittedJob
+from slurmtf.scheduler.environ import of_local_run
+from slurmtf.scheduler.local import LocalScheduler
+
+
+class LocalRunJob(local.LocalJob[Any]):
+    """A run on this machine as submitit sees it, from any process."""
+
+    def __init__(
+        self,
+        folder: Path | str,
+        job_id: str,
+        tasks: Sequence[int] = (0,),
+        process: subprocess.Popen[bytes] | None = None,
+        submitted: SubmittedJob | None = None,
+    ) -> None:
+        super().__init__(folder, job_id, tasks, process)
+        self._submitted = submitted
+
+    def get_info(self, mode: str = "force") -> dict[str, str]:  # noqa: ARG002
+        """Return ``jobState``: RUNNING, FINISHED, or INTERRUPTED when the supervisor was killed."""
+        if self.paths.result_pickle.exists():
+            return {"jobState": "FINISHED"}
+        process = self._submitted.process if self._submitted else None
+        running = process is not None and process.alive() is not False
+        return {"jobState": "RUNNING" if running else "INTERRUPTED"}
+
+    def cancel(self, check: bool = True) -> None:  # noqa: ARG002
+        """Ask the supervisor to end the run. Raises SlurmtfError when it runs on another machine."""
+        if self._submitted is not None:
+            LocalScheduler().cancel([self._submitted])
+
+
+class LocalRunExecutor(local.LocalExecutor):
+    """submitit's local executor for a batch script, in a session of its own: it outlives the terminal."""
+
+    job_class = LocalRunJob
+
+    def __init__(self, folder: str | Path, script: Path, environ: Mapping[str, str], why: str, note: Note) -> None:
+        super().__init__(folder)
+        self._throttling = 0.0
+        self._script = script
+        self._layout = RunLayout(str(self.folder.parent))
+        self._environ = of_local_run(environ)
+        self._why, self._note = why, note
+
+    @classmethod
+    def affinity(cls) -> int:
+        return -1
+
+    def _submit_command(self, command: str) -> LocalRunJob:  # noqa: ARG002
+        with open(os.open(self._layout.job_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as log:
+            process = subprocess.Popen(
+                ["bash", self._script],
+                cwd=self._layout.folder,
+                env=self._environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        ref, known = JobRef(None, str(process.pid)), identify(process.pid)
+        self.submitted = SubmittedJob(ref, LocalScheduler.name, self._layout.folder, time.time(), self._why, process=known)
+        try:
+            self._note(self.submitted)
+        except OSError:
+            process.kill()
+            process.wait()
+            raise
+        return LocalRunJob(self.folder, ref.name, process=process, submitted=self.submitted)

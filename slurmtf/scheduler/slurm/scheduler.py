@@ -1,0 +1,90 @@
+"""Slurm."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from slurmtf.errors import Problem, RefusedError, SlurmError, SpecError
+from slurmtf.scheduler.base import Note, Observation, SubmittedJob, match
+from slurmtf.scheduler.slurm import commands
+from slurmtf.scheduler.slurm.calls import output
+
+COMMANDS = ("sbatch", "squeue", "scancel")
+
+
+@functools.cache
+def max_array_size(cluster: str | None) -> int:
+    """Return how many elements one job array of a cluster may have. Asked once for each process. Raises SlurmError."""
+    return commands.parse_max_array_size(output(commands.show_config(cluster)))
+
+
+class SlurmScheduler:
+    """One cluster's Slurm."""
+
+    name = "slurm"
+    queues = True
+    ends_unnoted = False
+
+    def __init__(self, cluster: str | None = None) -> None:
+        self.cluster = cluster
+
+    def check(self) -> None:
+        missing = next((name for name in COMMANDS if shutil.which(name) is None), None)
+        if missing:
+            remedy = "submit from a login node of the cluster, or set compute_target='local'"
+            raise SpecError(Problem("compute_target", f"there is no {missing} in PATH, so this machine has no Slurm", remedy))
+
+    def submit(
+        self, script: Path, folder: Path, environ: Mapping[str, str], array: int | None = None, *, why: str, note: Note
+    ) -> list[SubmittedJob]:
+        from slurmtf.scheduler.slurm.executor import SlurmtfExecutor  # noqa: PLC0415 - 60 ms, which only a submission pays
+
+        executor = SlurmtfExecutor(folder / "submitit", script=script, cluster=self.cluster, environ=environ)
+        if array is None:
+            return [executor.submit_script(why, note)]
+        done: list[SubmittedJob] = []
+        try:
+            for elements in commands.slices(array, max_array_size(self.cluster)):
+                done.append(executor.submit_script(why, note, elements))
+        except RefusedError:
+            self.cancel(done)
+            raise
+        return done
+
+    def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
+        """Ask squeue, and sacct for those that it has forgotten: two calls at most, whatever their number."""
+        asked = [one for job in jobs for one in job.each]
+        found = match(asked, self.mine())
+        forgotten = [job for job in asked if job not in found]
+        return {**found, **match(forgotten, self._accounted({job.ref.job_id for job in forgotten}))}
+
+    def mine(self) -> list[Observation]:
+        """Return all of the user's jobs that slurmctld remembers. Raises SlurmError."""
+        return commands.parse_squeue(output(commands.squeue(self.cluster)), self.cluster)
+
+    def _accounted(self, job_ids: Iterable[str]) -> list[Observation]:
+        """Return what the accounting knows; nothing on a cluster without one."""
+        ids = sorted(job_ids)
+        if not ids or shutil.which("sacct") is None:
+            return []
+        try:
+            return commands.parse_sacct(output(commands.sacct(ids, self.cluster)), self.cluster)
+        except SlurmError:
+            return []
+
+    def find(self, folder: str) -> SubmittedJob | None:
+        seen = next((one for one in self.mine() if one.folder == folder), None)
+        return SubmittedJob(seen.ref, self.name, folder, seen.submitted or 0.0) if seen else None
+
+    def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
+        if jobs:
+            output(commands.scancel([job.ref.name for job in jobs], self.cluster))
+
+    def job(self, job: SubmittedJob, folder: Path) -> Any:
+        from slurmtf.scheduler.slurm.executor import SlurmtfJob  # noqa: PLC0415
+
+        return SlurmtfJob(folder / "submitit", job.ref.name, submitted=job)

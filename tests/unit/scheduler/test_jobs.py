@@ -1,0 +1,196 @@
+"""Jobs by name, the order of their states, and whether an answer is of the job that was asked for."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import RefusedError
+from slurmtf.processes import ProcessId
+from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob, by_scheduler, scheduler_of
+from slurmtf.scheduler.base import SUBMIT_SLACK_S, Note, match
+from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slices
+from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
+
+JOB = SubmittedJob(JobRef(None, "33"), "slurm", "/runs/a", 1000.0, "submitted")
+
+
+@pytest.mark.parametrize(
+    ("ref", "text"),
+    [
+        (JobRef(None, "33"), "33"),
+        (JobRef(None, "33", 0), "33_0"),
+        (JobRef("wice", "33"), "33;wice"),
+        (JobRef("wice", "33", 12), "33_12;wice"),
+    ],
+)
+def test_a_job_and_its_name(ref: JobRef, text: str) -> None:
+    assert (str(ref), JobRef.parse(text)) == (text, ref)
+    assert JobRef.from_dict(json.loads(json.dumps({**ref.to_dict(), "new": 1}))) == ref
+
+
+@pytest.mark.parametrize("text", ["", ";wice", "33_x", "33_", "_1", "33_\u00b2"])
+def test_what_names_no_job(text: str) -> None:
+    with pytest.raises(ValueError, match="names no job"):
+        JobRef.parse(text)
+
+
+def test_a_submitted_job_is_read_as_it_was_written() -> None:
+    local = SubmittedJob(JobRef(None, "7"), "local", "/runs/b", 0.0, "by-hand", process=ProcessId("here", 7, 99))
+    array = replace(JOB, elements=5, first=10, ref=JobRef("wice", "33"))
+    for job in (JOB, local, array):
+        assert SubmittedJob.from_dict(json.loads(json.dumps({**job.to_dict(), "new": [1]}))) == job
+
+
+def test_an_array_is_its_elements() -> None:
+    array = replace(JOB, elements=3)
+    assert [job.ref.name for job in array.each] == ["33_0", "33_1", "33_2"]
+    assert array.each[1].each == [array.each[1]]
+    assert JOB.each == [JOB]
+
+
+# --- the order of states
+
+WAY = [JobState.PENDING, JobState.CONFIGURING, JobState.RUNNING, JobState.COMPLETING, JobState.COMPLETED]
+ENDS = [state for state in JobState if state.final]
+
+
+@pytest.mark.parametrize(("earlier", "later"), list(itertools.combinations(WAY, 2)))
+def test_a_job_goes_one_way(earlier: JobState, later: JobState) -> None:
+    assert earlier.precedes(later)
+    assert not later.precedes(earlier)
+
+
+@pytest.mark.parametrize("state", JobState)
+def test_what_has_no_order(state: JobState) -> None:
+    assert not state.precedes(state)
+    assert not JobState.UNKNOWN.precedes(state)
+    assert not state.precedes(JobState.UNKNOWN)
+
+
+def test_two_ends_and_a_pause_have_no_order() -> None:
+    assert not any(one.precedes(other) for one, other in itertools.permutations(ENDS, 2))
+    assert not JobState.RUNNING.precedes(JobState.SUSPENDED)
+    assert not JobState.SUSPENDED.precedes(JobState.RUNNING)
+
+
+# --- whose it is
+
+
+def seen(state: JobState = JobState.RUNNING, folder: str = "/runs/a", submitted: float | None = 1000.0) -> Observation:
+    return Observation(JOB.ref, state, folder=folder, submitted=submitted)
+
+
+@pytest.mark.parametrize(
+    ("observation", "ours"),
+    [
+        (seen(), True),
+        (seen(folder="/runs//a/"), True),
+        (seen(folder="/runs/b"), False),
+        (seen(submitted=None), True),
+        (seen(submitted=90000.0), True),  # requeued
+        (seen(submitted=1000.0 - SUBMIT_SLACK_S - 1), False),  # before the number came again
+        (seen(submitted=1000.0 - SUBMIT_SLACK_S + 1), True),  # clocks differ
+        (seen(folder=""), True),
+        (seen(folder="", submitted=None), False),
+        (seen(folder="", submitted=90000.0), False),
+        (seen(folder="", submitted=1.0), False),
+        (replace(seen(), ref=JobRef(None, "34")), False),
+        (replace(seen(), ref=JobRef(None, "33", 0)), False),
+        (replace(seen(), ref=JobRef("wice", "33")), False),
+    ],
+)
+def test_a_number_alone_is_not_a_job(observation: Observation, ours: bool) -> None:
+    assert observation.shows(JOB) is ours
+
+
+def test_of_a_job_whose_submission_is_not_known_the_folder_decides() -> None:
+    unknown = replace(JOB, submitted=0.0)
+    assert seen().shows(unknown)
+    assert not seen(folder="").shows(unknown)
+
+
+def test_two_runs_with_one_number() -> None:
+    other = replace(JOB, folder="/runs/b", submitted=5000.0)
+    answers = [seen(JobState.CANCELLED), seen(JobState.PENDING, "/runs/b", 5000.0)]
+    for order in (answers, answers[::-1]):
+        found = match([JOB, other], order)
+        assert {job.folder: one.state for job, one in found.items()} == {
+            "/runs/a": JobState.CANCELLED,
+            "/runs/b": JobState.PENDING,
+        }
+
+
+def test_the_last_start_counts() -> None:
+    rows = [replace(seen(JobState.PREEMPTED), start=1001.0), replace(seen(JobState.RUNNING, submitted=1100.0), start=1110.0)]
+    for order in (rows, rows[::-1]):
+        assert match([JOB], order)[JOB].state is JobState.RUNNING
+
+
+def test_a_late_answer_does_not_move_a_job_backwards() -> None:
+    rows = [replace(seen(state), start=1001.0) for state in (JobState.RUNNING, JobState.COMPLETED, JobState.COMPLETING)]
+    for order in itertools.permutations(rows):
+        assert match([JOB], order)[JOB].state is JobState.COMPLETED
+
+
+def test_each_scheduler_and_cluster_is_asked_once() -> None:
+    there = replace(JOB, ref=JobRef("wice", "33"))
+    here = replace(JOB, scheduler="local")
+    groups = by_scheduler([JOB, there, here, replace(JOB, folder="/runs/b")])
+    assert [(scheduler.name, len(jobs)) for scheduler, jobs in groups] == [("slurm", 2), ("slurm", 1), ("local", 1)]
+    assert scheduler_of("local").queues is False
+    assert scheduler_of("slurm").queues is True
+
+
+# --- arrays
+
+
+@pytest.mark.parametrize(
+    ("elements", "size", "expected"),
+    [(12, 5, [range(5), range(5, 10), range(10, 12)]), (5, 5, [range(5)]), (1, 5, [range(1)]), (0, 5, [])],
+)
+def test_an_array_is_submitted_in_slices(elements: int, size: int, expected: list[range]) -> None:
+    assert slices(elements, size) == expected
+    flags = [sbatch("/run/job.sh", [], None, part) for part in expected]
+    assert flags == [
+        ["sbatch", "--parsable", f"--array=0-{len(part) - 1}", "/run/job.sh", str(part.start)] for part in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("MaxArraySize            = 5\n", 5),
+        ("A = 1\nMaxArraySize = 10001\nB = 2\n", 10001),
+        ("", 1001),
+        ("MaxArraySize = \u00b2", 1001),
+    ],
+)
+def test_how_long_an_array_may_be(text: str, size: int) -> None:
+    assert parse_max_array_size(text) == size
+
+
+def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    script = tmp_path / "job.sh"
+    script.write_text("#!/bin/bash\n")
+    noted: list[SubmittedJob] = []
+    cancelled: list[SubmittedJob] = []
+
+    def submit(self: SlurmtfExecutor, why: str, note: Note, elements: range) -> SubmittedJob:
+        if elements.start == 4:
+            raise RefusedError("no more")
+        note(job := replace(JOB, why=why, elements=len(elements), first=elements.start))
+        return job
+
+    monkeypatch.setattr(SlurmtfExecutor, "submit_script", submit)
+    monkeypatch.setattr("slurmtf.scheduler.slurm.scheduler.max_array_size", lambda cluster: 2)
+    monkeypatch.setattr(SlurmScheduler, "cancel", lambda self, jobs: cancelled.extend(jobs))
+    with pytest.raises(RefusedError):
+        SlurmScheduler().submit(script, tmp_path, {}, 6, why="sweep", note=noted.append)
+    assert [job.first for job in noted] == [0, 2]
+    assert cancelled == noted
