@@ -17,6 +17,7 @@ from slurmtf.environments.images import names_file
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Estimator, TensorFlow
 from slurmtf.estimator.document import at, from_document, read_job_file
+from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
 from slurmtf.runs import Experiment
@@ -175,6 +176,9 @@ def _bare_document() -> Document:
 
 def _of_script(target: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Return the overrides with entry script and source directory: by default the script's folder."""
+    source = Path(overrides.get("source_directory") or ".").expanduser().absolute()
+    if module_name(target) and not Path(target).exists():
+        return {**overrides, "source_directory": str(source), "entry_script": target}
     script = Path(target).expanduser().absolute()
     source = Path(overrides.get("source_directory") or script.parent).expanduser().absolute()
     entry = str(script.relative_to(source)) if script.is_relative_to(source) else str(script)

@@ -5,58 +5,40 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from slurmtf.environments.distributions import ELSEWHERE, distribution
 from slurmtf.environments.recipe import TENSORFLOW
 from slurmtf.environments.software import Software
 from slurmtf.errors import Problem
-
-DISTRIBUTIONS = {
-    "Bio": "biopython",
-    "Crypto": "pycryptodome",
-    "OpenSSL": "pyopenssl",
-    "PIL": "pillow",
-    "absl": "absl-py",
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "cv2": "opencv-python-headless",
-    "dateutil": "python-dateutil",
-    "dotenv": "python-dotenv",
-    "git": "gitpython",
-    "grpc": "grpcio",
-    "hydra": "hydra-core",
-    "keras": "tensorflow",
-    "mpl_toolkits": "matplotlib",
-    "netCDF4": "netcdf4",
-    "pkg_resources": "setuptools",
-    "ruamel": "ruamel.yaml",
-    "serial": "pyserial",
-    "skimage": "scikit-image",
-    "sklearn": "scikit-learn",
-    "skopt": "scikit-optimize",
-    "umap": "umap-learn",
-    "yaml": "pyyaml",
-    "zmq": "pyzmq",
-}
-"""The package on PyPI that brings a module, where the names differ."""
-
+from slurmtf.snapshot.script import Import
 
 CPU_ONLY = "tensorflow_cpu"
 
 
-def distribution(module: str) -> str:
-    """Return the name of the package that brings a module."""
-    return DISTRIBUTIONS.get(module, module.replace("_", "-"))
-
-
-def missing_module(module: str, where: str, software: Software, needed: Iterable[str], place: str = "") -> Problem:
+def missing_module(found: Import, software: Software, needed: Iterable[Import], place: str = "") -> Problem:
     """Say that a script can't run because a module is not there.
 
-    ``needed`` are the modules that the script needs from outside its source, ``place`` is a file in the source of that name.
+    ``needed`` are the imports that the script needs from outside its source, ``place`` is a file in the source of that name.
     """
-    what = f"imports {module}, which is not in {home(software)}"
+    what = f"imports {found.module}, which is not in {home(software)}"
     if place:
         folder = place.removesuffix("/__init__.py").rpartition("/")[0]
-        return Problem(where, what, f"there is {place}: move it, or give environment_variables={{'PYTHONPATH': '{folder}'}}")
-    return Problem(where, what, _remedy(module, software, needed))
+        remedy = f"there is {place}: move it, or set environment_variables={{'PYTHONPATH': '{folder}'}}"
+    elif found.beside:
+        remedy = f"it lies in {found.beside}: set source_directory to that folder (--source {found.beside})"
+    elif not distribution(found.module, found.name):
+        remedy = ELSEWHERE.get(found.module) or _unknown(found, software)
+    else:
+        remedy = _remedy(found, software, needed)
+    return Problem(found.where, what, remedy)
+
+
+def _unknown(found: Import, software: Software) -> str:
+    """Return what to do about a module of which nobody here knows the package: a guess may install a stranger's."""
+    where = "build it into the image" if software.image else "install it there"
+    if software.recipe:
+        where = "add it to conda_packages" if software.recipe.kind == "conda" else "add it to pip_packages"
+    name = found.name or found.module
+    return f"find the package that brings {name} (its name may differ) and {where}, or move your own {name} into the source"
 
 
 def tensorflow_of(software: Software) -> str:
@@ -73,18 +55,19 @@ def home(software: Software) -> str:
     return software.image or software.prefix or named
 
 
-def _remedy(module: str, software: Software, needed: Iterable[str]) -> str:
-    package = distribution(module)
+def _remedy(found: Import, software: Software, needed: Iterable[Import]) -> str:
+    package = distribution(found.module, found.name)
     if software.image:
         return f"build {package} into the image, or take one that has it"
     if software.recipe:
         is_conda = software.recipe.kind == "conda"
         return f"add {package} to conda_packages, or to their file" if is_conda else f"add pip_packages=['{package}']"
-    packages = sorted({package, *map(distribution, needed), *(["tensorflow"] if package == "horovod" else [])})
-    made = f"have an environment made of all that it needs: pip_packages={packages}"
+    known = {distribution(one.module, one.name) for one in needed}
+    packages = sorted({package, *filter(None, known), *(["tensorflow"] if package == "horovod" else [])})
+    built = f"have an environment built of all that it needs: pip_packages={packages}"
     if "/" not in software.python:
-        return f"load a module that brings {package}, or {made}"
-    return f"install it there: {_installing(package, software)}; or {made}"
+        return f"load a module that brings {package}, or {built}"
+    return f"install it there: {_installing(package, software)}; or {built}"
 
 
 def _installing(package: str, software: Software) -> str:

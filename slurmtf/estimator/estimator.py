@@ -13,6 +13,7 @@ from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import validation
 from slurmtf.estimator.arguments import plain_params, to_argv
 from slurmtf.estimator.distribution import KINDS, Configuration, Distribution, from_counts
+from slurmtf.estimator.entry import module_file, module_name
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, settled
 from slurmtf.estimator.quantities import as_slurm_time
@@ -49,7 +50,8 @@ class Estimator:
     vm_priority: Literal["dedicated", "lowpriority"] | None = None
     """'lowpriority' takes the site's preemptible partition and lets Slurm requeue the job."""
     entry_script: str | None = None
-    """The Python script to run, relative to source_directory. Left out: train.py."""
+    """The Python script to run, relative to source_directory, or a module of it ('pkg.train': python -m pkg.train).
+    Left out: train.py."""
     script_params: ScriptParams | None = None
     """The script's arguments, name to value: '' or null makes a bare flag, a list is spread. Or the argument list itself."""
     node_count: int = 1
@@ -226,9 +228,16 @@ class Estimator:
 
     @property
     def script(self) -> str:
-        """The entry script, relative to the source directory."""
+        """The entry script's file, relative to the source directory."""
+        if self.module:
+            return module_file(self.module)
         source = Path(self.source_directory)
         return str(Path(os.path.normpath(source / (self.entry_script or ""))).relative_to(source))
+
+    @property
+    def module(self) -> str:
+        """The module to run by its name; empty when the entry script is a file."""
+        return module_name(self.entry_script or "")
 
     @property
     def arguments(self) -> tuple[str, ...]:

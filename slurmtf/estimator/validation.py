@@ -12,6 +12,7 @@ from slurmtf.errors import Problem, did_you_mean
 from slurmtf.estimator import environment, inputs, quantities
 from slurmtf.estimator.arguments import check_params, check_text
 from slurmtf.estimator.distribution import KINDS, LEAST, Distribution, Mpi, choices, foreign_counts, numbers
+from slurmtf.estimator.entry import module_file
 from slurmtf.estimator.environment import PACKAGES, Environment
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SOFTWARE = (*PACKAGES, "custom_docker_image", "user_managed")
 OF_IMAGES = ("image_registry_details", "shm_size")
 LOGIN = ("address", "username", "password")
+NAME_OF_SCRIPT = "set the script's path in source_directory, or its module's name ('pkg.train')"
 STAGES = ("node-local", "shared")
 SWITCHES = {
     "use_gpu": "gpus_per_node says how many GPUs",
@@ -105,6 +107,8 @@ def _source(estimator: Estimator) -> Iterable[Problem]:
     if not source.is_dir():
         yield Problem("source_directory", f"{source} is not a folder", "give the folder that holds your script")
         return
+    if estimator.module and (source / module_file(estimator.module)).is_file():
+        return
     script = Path(os.path.normpath(source / str(estimator.entry_script)))
     if not script.is_relative_to(source):
         remedy = "move the script into source_directory, or give the folder above both as source_directory"
@@ -114,7 +118,7 @@ def _source(estimator: Estimator) -> Iterable[Problem]:
         yield Problem("entry_script", f"{script} is a folder", f"give the script in it, {inside} for example")
     elif not script.is_file():
         near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
-        yield Problem("entry_script", f"{script} does not exist", near or "give the script's path in source_directory")
+        yield Problem("entry_script", f"{script} does not exist", near or NAME_OF_SCRIPT)
     elif script.suffix != ".py":
         yield Problem("entry_script", f"{script.name} is not a Python script", "give a .py file that starts the training")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from slurmtf.environments import Software, check
 from slurmtf.errors import Problem
@@ -42,9 +43,21 @@ def _without_tf_keras(software: Software) -> Problem:
 
 def software_problems(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Problem]:
     """Check that the script can start: what it imports for certain is there, and its Horovod goes with its TensorFlow."""
+    if script.relative and "relative-import" not in estimator.silence:
+        yield _relative_import(estimator, script)
     yield from (problem for module, problem in needs(estimator, script, software).items() if module in software.missing)
     if script.imports_any("horovod") and "horovod-build" not in estimator.silence:
         yield from filter(None, [check.foreign_horovod(software)])
+
+
+def _relative_import(estimator: Estimator, script: ScriptFacts) -> Problem:
+    """Say that Python refuses ``from . import x`` in a file that it was not told to run as a module of its package."""
+    *folders, name = estimator.script.removesuffix(".py").split("/")
+    source = Path(estimator.source_directory)
+    module = ".".join([*folders, name] if folders else [source.name, name])
+    inside = "" if folders else f" and source_directory={str(source.parent)!r} (--source {source.parent})"
+    what = "imports from its own package (from . import ...), which a script that is run as a file can't"
+    return Problem(f"{estimator.script}:{script.relative}", what, f"run it as a module: set entry_script={module!r}{inside}")
 
 
 def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Problem]:
@@ -60,8 +73,8 @@ def _absent(script: ScriptFacts, software: Software) -> Iterable[Import]:
 
 def _missing(found: Import, script: ScriptFacts, software: Software) -> Problem:
     others = {*sys.stdlib_module_names, *script.places}
-    needed = [one.module for one in script.foreign if one.need is Need.CERTAIN and one.module not in others]
-    return check.missing_module(found.module, found.where, software, needed, script.places.get(found.module, ""))
+    needed = [one for one in script.foreign if one.need is Need.CERTAIN and one.module not in others]
+    return check.missing_module(found, software, needed, script.places.get(found.module, ""))
 
 
 def software_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[tuple[str, str]]:

@@ -167,6 +167,8 @@ class LaunchPlan:
     recipe: dict[str, Any] | None
     """What the environment is made of, where it is made for the run: enough to make it again."""
     command: tuple[str, ...]
+    script: str
+    """The entry script's file, relative to the source."""
     variables: dict[str, str]
     stage: Stage
     inputs: tuple[DataInput, ...]

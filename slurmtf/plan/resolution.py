@@ -87,7 +87,8 @@ def resolve(
         python=software.python,
         host_python=host_python,
         recipe=asdict(software.recipe) if software.recipe else None,
-        command=(software.python, _as_operand(estimator.script), *estimator.arguments),
+        command=(software.python, *_operands(estimator), *estimator.arguments),
+        script=estimator.script,
         variables=_variables(estimator),
         stage=stage_of(estimator, site, findings),
         inputs=inputs_of(estimator),
@@ -108,9 +109,11 @@ def _refuse(problems: Iterable[Problem]) -> None:
         raise SpecError(*found)
 
 
-def _as_operand(script: str) -> str:
-    """Return the script as Python takes it for one, also when its name begins like an option."""
-    return f"./{script}" if script.startswith("-") else script
+def _operands(estimator: Estimator) -> tuple[str, ...]:
+    """Return the script as Python takes it for one, also when its name begins like an option; a module by its name."""
+    if estimator.module:
+        return "-m", estimator.module
+    return (f"./{estimator.script}" if estimator.script.startswith("-") else estimator.script,)
 
 
 def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterable[Problem]:

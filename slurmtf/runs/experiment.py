@@ -128,7 +128,7 @@ class Experiment:
         place = RunPlace(str(workspace), self.name, run_id or new_run_id(self.name))
         store = store_of(site, workspace)
         root = Path(estimator.source_directory)
-        facts = examine(root, estimator.script)
+        facts = examine(root, estimator.script, bool(estimator.module))
         asked, needs = software_of(estimator, site, store), _needs(root, estimator, facts)
         with asking(estimator, site, asked, needs, inside(asked, site)) as answer:
             contents = collect(root, outside=[workspace, store.root])
@@ -185,7 +185,8 @@ def _silent(text: str) -> None:  # noqa: ARG001
 
 def _needs(root: Path, estimator: Estimator, facts: ScriptFacts) -> Script:
     """Return what the interpreter must know of a script to tell what it lacks."""
-    return Script([one.module for one in facts.foreign], [str((root / estimator.script).parent), str(root)])
+    folders = [root] if estimator.module else [(root / estimator.script).parent, root]
+    return Script([one.module for one in facts.foreign], list(dict.fromkeys(map(str, folders))))
 
 
 def _findings(estimator: Estimator, site: Site, software: Software, store: EnvironmentStore, workspace: Path) -> Findings:

@@ -24,6 +24,10 @@ class Import:
     module: str
     where: str
     need: Need
+    name: str = ""
+    """The dotted name in the statement: 'google.protobuf', of which 'google' is the module."""
+    beside: str = ""
+    """The folder above the source that has a module of this name: the source should begin there."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class ScriptFacts:
     """``imports`` are the modules that are imported, ``names`` the identifiers that occur in code, in the entry script and
     in the files of the source directory that it imports. ``shadows`` are files there that hide an installed package.
     ``foreign`` are the modules that must come from elsewhere, ``places`` files of the source that have the name of one.
+    ``relative`` is the line of an import in the entry script that is relative though the script is no module (else 0).
     ``certain`` is False when something could not be read: then what is absent may be there all the same."""
 
     imports: frozenset[str] = frozenset()
@@ -39,6 +44,7 @@ class ScriptFacts:
     certain: bool = False
     foreign: tuple[Import, ...] = ()
     places: dict[str, str] = field(default_factory=dict)
+    relative: int = 0
 
     def uses(self, *names: str) -> bool:
         """Tell whether one of the names occurs."""
@@ -64,14 +70,25 @@ class ScriptFacts:
         return replace(self, places=found)
 
 
-def examine(root: Path, script: str) -> ScriptFacts:
-    """Read the entry script and what it imports from ``root``. Nothing is run."""
-    reading = _Reading(root, root / script)
+def examine(root: Path, script: str, is_module: bool = False) -> ScriptFacts:
+    """Read the entry script and what it imports from ``root``. Nothing is run. ``is_module``: Python runs it by its name."""
+    reading = _Reading(root, root / script, is_module)
     reading.follow()
     shadows = tuple(name for name in FRAMEWORKS if any(map(Path.is_file, _module_files(reading.bases, name))))
     need = Need.POSSIBLE if reading.is_unsteady() else Need.CERTAIN
-    foreign = tuple(replace(one, need=min(one.need, need)) for one in reading.foreign.values())
-    return ScriptFacts(frozenset(reading.imports), frozenset(reading.names), shadows, reading.certain, foreign)
+    foreign = tuple(replace(one, need=min(one.need, need), beside=_above(root, one.module)) for one in reading.foreign.values())
+    relative = 0 if is_module else reading.relative
+    return ScriptFacts(
+        frozenset(reading.imports), frozenset(reading.names), shadows, reading.certain, foreign, relative=relative
+    )
+
+
+def _above(root: Path, module: str) -> str:
+    """Return the folder above the source, two levels up at most, in which Python would find the module."""
+    for folder in list(root.parents)[:2]:
+        if (folder / module / "__init__.py").is_file() or folder / module in (root, root.parent):
+            return str(folder)
+    return ""
 
 
 def _module_files(bases: Iterable[Path], name: str) -> Iterator[Path]:
@@ -81,12 +98,14 @@ def _module_files(bases: Iterable[Path], name: str) -> Iterator[Path]:
 class _Reading:
     """The files that a script's start reads, one after the other; those first that are read for certain."""
 
-    def __init__(self, root: Path, script: Path) -> None:
-        self.bases = tuple(dict.fromkeys((script.parent, root)))  # the script's folder is sys.path[0], root on PYTHONPATH
+    def __init__(self, root: Path, script: Path, is_module: bool) -> None:
+        first = root if is_module else script.parent  # sys.path[0]; the root is on PYTHONPATH
+        self.bases = tuple(dict.fromkeys((first, root)))
         self.imports: set[str] = set()
         self.names: set[str] = set()
         self.foreign: dict[str, Import] = {}
         self.certain = True
+        self.relative = 0
         self._root = root
         self._script = script
         self._installs = False
@@ -117,6 +136,8 @@ class _Reading:
         self._installs = self._installs or any(map(_speaks_of_pip, ast.walk(tree)))
         for statement in statements(tree, path == self._script):
             self.imports |= set(statement.imports)
+            if statement.level and path == self._script and statement.need is Need.CERTAIN:
+                self.relative = self.relative or statement.line
             self._add(statement, path, min(need, statement.need))
 
     def _add(self, statement: Statement, path: Path, need: Need) -> None:
@@ -133,7 +154,7 @@ class _Reading:
         known = self.foreign.get(module)
         if known is None or known.need < need:
             where = f"{os.path.relpath(path, self._root)}:{statement.line}"
-            self.foreign[module] = Import(module, where, need)
+            self.foreign[module] = Import(module, where, need, statement.module)
 
 
 def _files(base: Path, parts: list[str], names: Iterable[str]) -> Iterator[Path]:

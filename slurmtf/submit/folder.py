@@ -59,7 +59,7 @@ def build(plan: LaunchPlan, script: str, source: Snapshot, intent: Intent, recei
             layout = RunLayout(str(intent.staging))
             make_private(layout.folder)
             taken = SnapshotStore(Path(plan.run.workspace)).take(source, layout.source)
-            taken.contents.check_holds(os.path.normpath(plan.command[1]))  # files may be gone since the plan was made
+            taken.contents.check_holds(plan.script)  # files may be gone since the plan was made
             _fill(layout, replace(plan, snapshot=taken.ref), script, _with_source(receipt, taken))
             make_private(intent.folder.parent)
             intent.staging.rename(intent.folder)

@@ -42,7 +42,7 @@ def problems(folder: Path, text: str, software: Software, site: Any = SITE, **se
 
 
 def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) -> None:
-    made = "have an environment made of all that it needs: pip_packages=['pyyaml', 'scikit-learn', 'tensorflow']"
+    made = "have an environment built of all that it needs: pip_packages=['pyyaml', 'scikit-learn', 'tensorflow']"
     assert problems(tmp_path, "import os, yaml\nimport tensorflow as tf\nfrom sklearn import svm\n", LACKING) == [
         Problem(
             "train.py:3",
@@ -86,7 +86,46 @@ def test_horovod_is_not_installed_by_pip_and_not_without_tensorflow(tmp_path: Pa
 
 def test_a_file_of_the_source_that_is_not_found_is_told(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, "import own", LACKING)
-    assert found.remedy == "there is src/own.py: move it, or give environment_variables={'PYTHONPATH': 'src'}"
+    assert found.remedy == "there is src/own.py: move it, or set environment_variables={'PYTHONPATH': 'src'}"
+
+
+@pytest.mark.parametrize(
+    ("statement", "remedy"),
+    [
+        ("import google.protobuf", "-m pip install protobuf"),
+        ("from google.cloud import storage", "find the package that brings google.cloud (its name may differ)"),
+        ("import google.cloud.storage", "-m pip install google-cloud-storage"),
+        ("import cv2", "-m pip install opencv-python-headless"),
+        ("from PIL import Image", "-m pip install pillow"),
+        ("import attr", "-m pip install attrs"),
+        ("from official.vision import x", "-m pip install tf-models-official"),
+        ("from object_detection.utils import x", "it is TensorFlow's Object Detection API"),
+        ("from azureml.core import Run", "-m pip install azureml-core"),
+        ("import numpy", "-m pip install numpy"),
+        (
+            "import nobody_knows_this",
+            "find the package that brings nobody_knows_this (its name may differ)",
+        ),
+    ],
+)
+def test_a_package_is_named_only_where_it_is_known(tmp_path: Path, statement: str, remedy: str) -> None:
+    module = statement.split()[1].split(".", maxsplit=1)[0]
+    (found,) = problems(tmp_path, statement, Software(PYTHON, missing=frozenset({module})))
+    assert remedy in (found.remedy or "")
+
+
+def test_a_package_that_lies_above_the_source_is_found(tmp_path: Path) -> None:
+    (tmp_path / "pkg" / "utils").mkdir(parents=True)
+    (found,) = problems(tmp_path / "pkg", "from pkg.utils import x", Software(PYTHON, missing=frozenset({"pkg"})))
+    assert found.remedy == f"it lies in {tmp_path}: set source_directory to that folder (--source {tmp_path})"
+
+
+def test_a_script_that_imports_from_its_own_package_is_run_as_a_module(tmp_path: Path) -> None:
+    source = tmp_path / "pkg"
+    source.mkdir()
+    (found,) = problems(source, "import os\nfrom . import model\n", Software(PYTHON))
+    assert found.where == "train.py:2"
+    assert f"set entry_script='pkg.train' and source_directory={str(tmp_path)!r} (--source {tmp_path})" in (found.remedy or "")
 
 
 def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:

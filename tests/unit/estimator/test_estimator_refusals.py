@@ -16,7 +16,7 @@ from tests.unit.support import refused
 Case = tuple[dict[str, Any], str, str]
 """Settings; where it is wrong and what; and the remedy."""
 
-IN_FOLDER = "give the script's path in source_directory"
+IN_FOLDER = "set the script's path in source_directory, or its module's name ('pkg.train')"
 LINES = "an #SBATCH line can't carry them: leave them out"
 TOO_LONG = f"is {LONGEST_ARGUMENT + 1} bytes long; Linux passes at most {LONGEST_ARGUMENT} in one argument or variable"
 NO_NUL = "no process can receive one: write it another way"

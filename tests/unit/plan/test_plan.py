@@ -365,3 +365,9 @@ def test_the_plan_is_frozen(source: Path) -> None:
 def test_the_generic_estimator_has_the_same_plan(source: Path) -> None:
     generic, special = (plan_of(kind(source, use_gpu=True), SITE) for kind in (Estimator, TensorFlow))
     assert dataclasses.replace(generic, estimator={}) == dataclasses.replace(special, estimator={})
+
+
+def test_a_module_is_run_by_its_name(source: Path) -> None:
+    plan = planned(source, entry_script="sub.main")
+    assert plan.command[1:] == ("-m", "sub.main")
+    assert plan.script == "sub/main.py"

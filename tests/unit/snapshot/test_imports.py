@@ -271,3 +271,11 @@ def test_no_source_is_too_odd(tmp_path_factory: pytest.TempPathFactory, text: st
         warnings.simplefilter("ignore")
         ast.parse(text)
         assert facts.certain
+
+
+def test_a_module_is_searched_from_the_source_and_may_import_relatively(tmp_path: Path) -> None:
+    files = {"pkg/__init__.py": "", "pkg/train.py": "from . import model\n", "pkg/model.py": "import sklearn"}
+    facts = examine(tree(tmp_path, files), "pkg/train.py", is_module=True)
+    assert facts.relative == 0
+    assert {one.module for one in facts.foreign} == {"sklearn"}
+    assert examine(tmp_path, "pkg/train.py").relative == 1
