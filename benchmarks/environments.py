@@ -16,7 +16,7 @@ from benchmarks.measure import ms, report, seconds, times
 from slurmtf import Environment, Experiment, TensorFlow
 from slurmtf.environments import EnvironmentStore
 from slurmtf.environments.building import build
-from slurmtf.environments.recipe import of_packages
+from slurmtf.environments.spec import of_packages
 from slurmtf.sites import load
 
 PACKAGES = ["six", "packaging"]
@@ -45,8 +45,8 @@ def _makings(folder: Path) -> None:
     site = load("local")
 
     def ours(name: str) -> None:
-        recipe = of_packages(Environment(pip_packages=PACKAGES), site, folder)
-        build(recipe, EnvironmentStore(folder / name), site, _silent)
+        spec = of_packages(Environment(pip_packages=PACKAGES), site, folder)
+        build(spec, EnvironmentStore(folder / name), site, _silent)
 
     def by_hand() -> None:
         place = folder / "by-hand"

@@ -7,7 +7,7 @@
     │   ├── TemplateError     a job template
     │   ├── SnapshotError     the source directory can't be taken as it is
     │   ├── WorkspaceError    the run folder can't be made: permission, quota, disk
-    │   ├── SoftwareError     the environment that a job needs can't be made
+    │   ├── SoftwareError     the environment that a job needs can't be built
     │   ├── RefusedError      Slurm refused the job
     │   └── RunNotFoundError  no run of that name
     ├── SlurmError            Slurm does not answer, or not in a way that can be understood
@@ -76,7 +76,7 @@ class WorkspaceError(InputError):
 
 
 class SoftwareError(InputError):
-    """The environment that a job needs can't be made."""
+    """The environment that a job needs can't be built."""
 
 
 class RefusedError(InputError):

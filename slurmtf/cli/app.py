@@ -23,7 +23,7 @@ COMMANDS = {
     "cancel": "end runs",
     "gc": "remove what no run needs any more",
     "sites": "list, show and check site profiles",
-    "env": "list, make, check and remove environments",
+    "env": "list, build, check and remove environments",
     "schema": "print the JSON Schema of job files, for editors",
     "completion": "print the shell's completion script",
 }

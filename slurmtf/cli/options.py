@@ -82,9 +82,9 @@ SOFTWARE = (
     Option(("--conda",), "conda", "A conda environment that exists, by name or folder."),
     Option(("--image",), "image", "A container image to run in: a .sif file's path, or docker://NAME:TAG."),
     Option(("--module", "-m"), "modules", "An environment module to load.", repeated=True),
-    Option(("--pip",), "pip_packages", "A pip package of an environment to make for the run.", repeated=True),
+    Option(("--pip",), "pip_packages", "A pip package of an environment to build for the run.", repeated=True),
     Option(("--requirements",), "pip_requirements_file", "A requirements file, relative to the source."),
-    Option(("--conda-package",), "conda_packages", "A conda package of an environment to make for the run.", repeated=True),
+    Option(("--conda-package",), "conda_packages", "A conda package of an environment to build for the run.", repeated=True),
     Option(("--conda-file",), "conda_dependencies_file", "A conda environment file, relative to the source."),
 )
 PLACE = (

@@ -1,4 +1,4 @@
-"""An environment is made on this machine: by the builder, a process of its own, whose steps are told as they come."""
+"""Building an environment on this machine: the builder is a process of its own, and its steps are told as they come."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from slurmtf.archives import job_archive
 from slurmtf.environments.packing import Pack
-from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.shell import in_shell
+from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import Problem, SoftwareError
 from slurmtf.files import write_json, write_private, writing
@@ -28,30 +28,30 @@ OWN_WORDS = "slurmtf: "
 
 
 def build(
-    recipe: Recipe,
+    spec: EnvironmentSpec,
     store: EnvironmentStore,
     site: Site,
     tell: Tell,
     lock: Iterable[str] = (),
     secrets: Mapping[str, str] | None = None,
 ) -> None:
-    """Make an environment, unless it is there. Each step is told. ``lock`` holds the versions of an earlier making.
+    """Build an environment, unless it is there. ``tell`` gets each step. ``lock`` holds the versions of an earlier build.
 
     ``secrets`` are variables of the builder's process, written nowhere.
 
-    Raises SoftwareError with the reason when it can't be made, and then nothing is left of it.
+    Raises SoftwareError with the reason when it can't be built, and then nothing is left of it.
     """
-    if store.record(recipe.name):
+    if store.record(spec.name):
         return
-    spec = write_spec(recipe, store, lock)
-    _run(["build", spec], recipe.name, recipe.modules, store, site, tell, secrets or {})
+    path = write_spec(spec, store, lock)
+    _run(["build", path], spec.name, spec.modules, store, site, tell, secrets or {})
 
 
 def write_spec(
-    recipe: Recipe, store: EnvironmentStore, lock: Iterable[str] = (), wheelhouse: str = "", pack: Pack | None = None
+    spec: EnvironmentSpec, store: EnvironmentStore, lock: Iterable[str] = (), wheelhouse: str = "", pack: Pack | None = None
 ) -> str:
-    """Write down what shall be made, for the builder, and return the file's path."""
-    return _written(store, {**recipe.spec(store.root, lock, wheelhouse), **(pack.spec() if pack else {})})
+    """Write the spec for the builder and return the file's path."""
+    return _written(store, {**spec.to_dict(store.root, lock, wheelhouse), **(pack.to_dict() if pack else {})})
 
 
 def _written(store: EnvironmentStore, spec: Mapping[str, object]) -> str:
@@ -78,27 +78,27 @@ def build_horovod(python: str, requirement: str, install: bool, store: Environme
     """
     name = f"horovod-{hashlib.sha256(python.encode()).hexdigest()[:DIGEST_DIGITS]}"
     variables = {name: value for name, value in os.environ.items() if name.startswith("HOROVOD_")}
-    recipe = Recipe(kind="horovod", python=python, horovod=requirement, variables=variables)
-    path = _written(store, {**recipe.spec(store.root), "name": name, "install": install})
+    spec = EnvironmentSpec(kind="horovod", python=python, horovod=requirement, variables=variables)
+    path = _written(store, {**spec.to_dict(store.root), "name": name, "install": install})
     lines = _run(["horovod", path], name, (), store, None, tell, {})
     return lines[-1]
 
 
-def fetch(recipe: Recipe, store: EnvironmentStore, site: Site, tell: Tell, lock: Iterable[str] = ()) -> str:
+def fetch(spec: EnvironmentSpec, store: EnvironmentStore, site: Site, tell: Tell, lock: Iterable[str] = ()) -> str:
     """Bring the packages into the store, for a job on nodes without a network. Returns their folder. Raises SoftwareError."""
     if site.arch not in (None, platform.machine()):
         what = f"can't be fetched: this machine is {platform.machine()}, and the site's nodes are {site.arch}"
         raise SoftwareError(
-            Problem(recipe.name, what, "submit from a machine of their kind, or use an image or software of the site")
+            Problem(spec.name, what, "submit from a machine of their kind, or use an image or software of the site")
         )
-    name = f"{recipe.name}{FETCHING}"
-    spec = _written(store, {**recipe.spec(store.root, lock), "name": name, "environment": recipe.name})
-    _run(["fetch", spec], name, recipe.modules, store, site, tell, {})
-    return store.layout.download(recipe.name)
+    name = f"{spec.name}{FETCHING}"
+    path = _written(store, {**spec.to_dict(store.root, lock), "name": name, "environment": spec.name})
+    _run(["fetch", path], name, spec.modules, store, site, tell, {})
+    return store.layout.download(spec.name)
 
 
-def make_pack(pack: Pack, store: EnvironmentStore, site: Site, tell: Tell) -> None:
-    """Make one file of an environment, unless it is there. Raises SoftwareError when it can't be made.
+def build_pack(pack: Pack, store: EnvironmentStore, site: Site, tell: Tell) -> None:
+    """Pack an environment into one file, unless it is there. Raises SoftwareError when that fails.
 
     The environment's own Python does it: it compiles modules of which there is no bytecode.
     """
@@ -106,7 +106,7 @@ def make_pack(pack: Pack, store: EnvironmentStore, site: Site, tell: Tell) -> No
         return
     Path(pack.path).unlink(missing_ok=True)
     name = f"{pack.name}.pack"
-    path = _written(store, {**pack.spec(), "name": name, "root": str(store.root)})
+    path = _written(store, {**pack.to_dict(), "name": name, "root": str(store.root)})
     python = str(Path(pack.prefix, "bin", "python"))
     _run(["pack", path], name, pack.modules, store, site, tell, {}, python)
 
@@ -150,11 +150,11 @@ def _run(
 
 
 def _problem(name: str, store: EnvironmentStore, lines: list[str]) -> Problem:
-    """Return why something could not be made; ``lines`` is what its maker said, should it not have come to a reason."""
+    """Return why a build failed; ``lines`` is what the builder printed, should it not have come to a reason."""
     failure = store.failure(name)
     name = name.removesuffix(FETCHING)
     if failure is None:
-        return Problem(name, "can't be made: " + ("\n".join(lines[-5:]) or "its maker was killed"), "try again")
+        return Problem(name, "could not be built: " + ("\n".join(lines[-5:]) or "the builder was killed"), "try again")
     return Problem(
-        name, f"can't be made: {failure.what}", "; ".join(filter(None, (failure.remedy, f"the whole log: {failure.log}")))
+        name, f"could not be built: {failure.what}", "; ".join(filter(None, (failure.remedy, f"the whole log: {failure.log}")))
     )

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 
 from slurmtf.environments.distributions import ELSEWHERE, distribution
-from slurmtf.environments.recipe import TENSORFLOW
 from slurmtf.environments.software import Software
+from slurmtf.environments.spec import TENSORFLOW
 from slurmtf.errors import Problem
 from slurmtf.snapshot.script import Import
 
@@ -35,22 +35,22 @@ def missing_module(found: Import, software: Software, needed: Iterable[Import], 
 def _unknown(found: Import, software: Software) -> str:
     """Return what to do about a module of which nobody here knows the package: a guess may install a stranger's."""
     where = "build it into the image" if software.image else "install it there"
-    if software.recipe:
-        where = "add it to conda_packages" if software.recipe.kind == "conda" else "add it to pip_packages"
+    if software.spec:
+        where = "add it to conda_packages" if software.spec.kind == "conda" else "add it to pip_packages"
     name = found.name or found.module
     return f"find the package that brings {name} (its name may differ) and {where}, or move your own {name} into the source"
 
 
 def tensorflow_of(software: Software) -> str:
-    """Return the version of TensorFlow, or that which will be made; empty when there is none, or that is not known."""
+    """Return the version of TensorFlow, or that which will be built; empty when there is none, or that is not known."""
     there = next((software.packages[name] for name in TENSORFLOW if name in software.packages), "")
-    return software.recipe.tensorflow[1] if software.recipe and software.is_to_make else there
+    return software.spec.tensorflow[1] if software.spec and software.is_to_build else there
 
 
 def home(software: Software) -> str:
     """Return where the packages of a software are, as a person calls it."""
-    if software.recipe and not software.image:
-        return f"the environment {software.recipe.name} ({software.recipe.summary})"
+    if software.spec and not software.image:
+        return f"the environment {software.spec.name} ({software.spec.summary})"
     named = software.python if "/" in software.python else software.executable or software.python
     return software.image or software.prefix or named
 
@@ -59,12 +59,12 @@ def _remedy(found: Import, software: Software, needed: Iterable[Import]) -> str:
     package = distribution(found.module, found.name)
     if software.image:
         return f"build {package} into the image, or take one that has it"
-    if software.recipe:
-        is_conda = software.recipe.kind == "conda"
+    if software.spec:
+        is_conda = software.spec.kind == "conda"
         return f"add {package} to conda_packages, or to their file" if is_conda else f"add pip_packages=['{package}']"
     known = {distribution(one.module, one.name) for one in needed}
     packages = sorted({package, *filter(None, known), *(["tensorflow"] if package == "horovod" else [])})
-    built = f"have an environment built of all that it needs: pip_packages={packages}"
+    built = f"have an environment built with all that it needs: pip_packages={packages}"
     if "/" not in software.python:
         return f"load a module that brings {package}, or {built}"
     return f"install it there: {_installing(package, software)}; or {built}"
@@ -116,7 +116,7 @@ def _rebuilt(software: Software) -> str:
 
 def cpu_only(software: Software) -> str:
     """Say that TensorFlow can't use GPUs; empty when it can, or that is not known."""
-    asked = software.recipe.tensorflow[0] if software.recipe and software.is_to_make else ""
+    asked = software.spec.tensorflow[0] if software.spec and software.is_to_build else ""
     if software.gpu_build is not False and asked != CPU_ONLY:
         return ""
     what = f"GPUs are asked for, but TensorFlow {tensorflow_of(software)} in {home(software)} was built without them"

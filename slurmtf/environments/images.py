@@ -10,8 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
+from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Estimator
@@ -23,7 +23,7 @@ OF_FILES = ("apptainer", "singularity")
 """Runtimes that start an image from a file: one of a registry is fetched first, once. The others fetch it themselves."""
 SQUASHFS = b"hsqs"
 """How such a file begins (the kernel's documentation, filesystems/squashfs)."""
-UNPACKED = "make one: enroot import -o IMAGE.sqsh docker://NAME, or give docker://NAME"
+UNPACKED = "create one: enroot import -o IMAGE.sqsh docker://NAME, or name docker://NAME"
 LOGINS = ("APPTAINER_DOCKER", "SINGULARITY_DOCKER")
 
 
@@ -46,23 +46,23 @@ def image_of(estimator: Estimator, site: Site) -> str:
 def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
     """Return the software of an image. Raises SpecError when the site can't run it, or it is not there."""
     wish, where = estimator.environment, _asked_by(estimator)
-    if wish.made or wish.conda:
+    if wish.is_to_build or wish.conda:
         what = f"is the image {image} on {site.name}, and the job asks for packages or an environment besides"
         raise SpecError(Problem(where, what, "leave one of them out"))
     runtime = runtime_of(site, where)
     source = reference(image, where, (estimator.image_registry_details or {}).get("address", ""))
     if runtime == "pyxis" and source.startswith("/") and not _is_squashfs(source):
         raise SpecError(Problem(where, f"{source} is no squashfs file, and pyxis starts no other", UNPACKED))
-    recipe = _recipe(source, site) if "://" in source and runtime in OF_FILES else None
-    if estimator.image_registry_details and recipe is None:
+    spec = _spec(source, site) if "://" in source and runtime in OF_FILES else None
+    if estimator.image_registry_details and spec is None:
         raise SpecError(_useless_login(runtime, source))
     return Software(
         python=wish.python or "python3",
         modules=(*site.containers.modules, *wish.modules),
         variables={"PYTHONNOUSERSITE": "1", **wish.variables},  # packages in the home are there inside, of another Python
         unset=OF_OTHER_ENVIRONMENTS,
-        recipe=recipe,
-        image=str(store.image(recipe.name)) if recipe else source,
+        spec=spec,
+        image=str(store.image(spec.name)) if spec else source,
         runtime=runtime,
         host_python=site.environment.python or sys.executable,
     )
@@ -119,8 +119,8 @@ def names_file(image: str) -> bool:
     return "://" not in image and (image.startswith(("/", "~", ".")) or image.endswith(FILES))
 
 
-def _recipe(source: str, site: Site) -> Recipe:
-    return Recipe(
+def _spec(source: str, site: Site) -> EnvironmentSpec:
+    return EnvironmentSpec(
         kind="image",
         python=site.environment.python or sys.executable,
         modules=tuple(site.containers.modules),

@@ -1,4 +1,4 @@
-"""An environment as one file, made once for each content, which every node of a job unpacks or mounts on its own disk."""
+"""An environment as one file, packed once for each content, which every node of a job unpacks or mounts on its own disk."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ class Pack:
     def is_current(self) -> bool:
         """Tell whether it is there, and nothing has been installed into the environment since."""
         try:
-            made = Path(self.path).stat().st_mtime
+            packed = Path(self.path).stat().st_mtime
         except FileNotFoundError:
             return False
-        return all(folder.stat().st_mtime <= made for folder in Path(self.prefix).glob("lib/python*/site-packages"))
+        return all(folder.stat().st_mtime <= packed for folder in Path(self.prefix).glob("lib/python*/site-packages"))
 
-    def spec(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, str]:
         """Return it as the builder reads it."""
         return {"prefix": self.prefix, "pack": self.path}
 
 
 def pack_of(software: Software, store: EnvironmentStore, form: str = "tar") -> tuple[Pack | None, str]:
-    """Return the pack of a run's environment, made or not, else why it can't have one (empty: it needs none).
+    """Return the pack of a run's environment, there or not, else why it can't have one (empty: it needs none).
 
-    An environment that slurmtf has not made is known by the names, sizes and times of its files, which are read.
+    An environment that slurmtf has not built is known by the names, sizes and times of its files, which are read.
     """
     if software.image:
         return None, ""
@@ -55,7 +55,7 @@ def pack_of(software: Software, store: EnvironmentStore, form: str = "tar") -> t
     kind = software.kind or (kind_of(prefix) if os.sep in software.python else "")
     if not kind:
         return None, f"{software.python} belongs to no virtual or conda environment"
-    name = software.recipe.name if software.recipe else f"{prefix.name}-{_digest([str(prefix)])}-{_digest(_contents(prefix))}"
+    name = software.spec.name if software.spec else f"{prefix.name}-{_digest([str(prefix)])}-{_digest(_contents(prefix))}"
     return Pack(str(prefix), store.layout.pack(name, form), software.modules), ""
 
 
@@ -70,7 +70,7 @@ def outdated(store: EnvironmentStore) -> list[Path]:
 
 
 def _packed(pack: Path, store: EnvironmentStore) -> Path:
-    """Return the environment that a pack is of; one that a job has made was packed by it without a word."""
+    """Return the environment that a pack is of; one that a job has built was packed by it without a spec."""
     return Path(read_json(store.layout.spec(f"{pack.stem}.pack")).get("prefix") or store.folder(pack.stem))
 
 

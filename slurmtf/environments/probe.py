@@ -83,7 +83,7 @@ def _given(estimator: Estimator, site: Site, software: Software) -> dict[str, st
 
 
 def asked_later(estimator: Estimator, site: Site, software: Software, needs: Mapping[str, Problem]) -> dict[str, Any]:
-    """Return what the builder shall ask once the software has been made: for modules, each with what to say where it is not.
+    """Return what the builder shall ask once the software has been built: for modules, each with what to say where it is not.
 
     Of the job's variables only those are told which steer its Python.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from slurmtf.environments.recipe import Recipe
+from slurmtf.environments.spec import EnvironmentSpec
 
 OF_OTHER_ENVIRONMENTS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CONDA_SHLVL")
 """Variables of an environment that is active where a job is submitted: they must not leak into another one."""
@@ -44,8 +44,8 @@ class Software:
     kind: Literal["", "venv", "conda"] = ""
     unset: tuple[str, ...] = ()
     """Variables that are taken out of the job's environment first."""
-    recipe: Recipe | None = None
-    """What is to be made; None: the software is there already."""
+    spec: EnvironmentSpec | None = None
+    """What is to be built; None: the software is there already."""
     image: str = ""
     """The container image, a path or a name in a registry; empty: no container."""
     runtime: str = ""
@@ -54,6 +54,6 @@ class Software:
     """The interpreter that runs slurmtf's own program outside of a container; empty: the script's."""
 
     @property
-    def is_to_make(self) -> bool:
-        """Whether it has yet to be made."""
-        return self.recipe is not None and not (self.packages or self.executable)
+    def is_to_build(self) -> bool:
+        """Whether it has yet to be built."""
+        return self.spec is not None and not (self.packages or self.executable)

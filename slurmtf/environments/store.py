@@ -1,4 +1,4 @@
-"""The environments that were made: found, listed, removed."""
+"""The environments that were built: found, listed, removed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BESIDE_RUNS = Path(".slurmtf", "environments")
 
 @dataclass(frozen=True)
 class Failure:
-    """Why something could not be made."""
+    """Why a build failed."""
 
     what: str
     remedy: str
@@ -38,9 +38,9 @@ def store_of(site: Site, workspace: Path) -> EnvironmentStore:
     return EnvironmentStore(expanded(given, "environments") if given else workspace / BESIDE_RUNS)
 
 
-def made_for(plan: Mapping[str, Any]) -> Path | None:
-    """Return the folder of what was made for a run, by its plan; None when nothing was."""
-    if not plan.get("recipe"):
+def environment_of(plan: Mapping[str, Any]) -> Path | None:
+    """Return the folder of the environment that was built for a run, by its plan; None when none was."""
+    if not plan.get("environment_spec"):
         return None
     activation = plan["shell"]["activation"]
     return Path(activation["prefix"]) if activation else Path(plan["shell"]["image"]).parent
@@ -61,11 +61,11 @@ class EnvironmentStore:
         return Path(self.layout.image(name))
 
     def record(self, name: str) -> dict[str, Any]:
-        """Return what is in an environment, and how it came about; empty when it has not been made, or is no longer whole."""
+        """Return what is in an environment, and how it was built; empty when it has not been built, or is no longer whole."""
         return read_json(self.layout.record(name)) if self.layout.is_whole(name) else {}
 
     def failure(self, name: str) -> Failure | None:
-        """Return why the last try to make it failed; None when none has, or it is there by now."""
+        """Return why the last build of it failed; None when none has, or it is there by now."""
         facts = {} if self.record(name) else read_json(self.layout.failure(name))
         return Failure(**facts) if facts else None
 
@@ -111,18 +111,18 @@ class EnvironmentStore:
         for folder in (self.layout.packs, self.layout.specs, self.layout.failures, self.layout.jobs, self.layout.logs):
             for path in Path(folder).glob(f"{name}.*"):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-        for made in (Path(self.layout.download(name)), target):
-            shutil.rmtree(made, ignore_errors=True)
+        for built in (Path(self.layout.download(name)), target):
+            shutil.rmtree(built, ignore_errors=True)
 
     def leftovers(self) -> list[Path]:
-        """Return what makers have left behind that were killed: no environment links to it, and nobody makes it."""
-        made = Path(self.layout.made)
+        """Return what killed builds have left behind: no environment links to it, and nobody is building it."""
+        built = Path(self.layout.built)
         linked = {self.folder(name).resolve() for name in self.names()}
-        found = [path for path in made.iterdir() if path.resolve() not in linked] if made.is_dir() else []
+        found = [path for path in built.iterdir() if path.resolve() not in linked] if built.is_dir() else []
         return [path for path in found if not self._is_claimed(path.name)]
 
     def needless_downloads(self) -> list[Path]:
-        """Return what was fetched for environments that are there by now, or that could not be made of it."""
+        """Return what was fetched for environments that are there by now, or that could not be built from it."""
         folder = Path(self.layout.downloads)
         found = sorted(folder.iterdir()) if folder.is_dir() else []
         return [path for path in found if self.record(path.name) or self.failure(path.name)]
@@ -133,14 +133,14 @@ class EnvironmentStore:
 
 
 def trouble_with(plan: Mapping[str, Any]) -> str:
-    """Return why a run can't have the environment that was to be made for it, by its plan; empty when nothing is known."""
-    folder = made_for(plan)
+    """Return why a run can't have the environment that was to be built for it, by its plan; empty when nothing is known."""
+    folder = environment_of(plan)
     if folder is None:
         return ""
     store = EnvironmentStore(folder.parent)
-    failure, unfit = store.failure(folder.name), store.failure(plan["making"])
+    failure, unfit = store.failure(folder.name), store.failure(plan["build_task"])
     if failure:
-        return f"its environment could not be made: {failure.what}\n{failure.remedy}; the log: {failure.log}"
+        return f"its environment could not be built: {failure.what}\n{failure.remedy}; the log: {failure.log}"
     return "\n".join(filter(None, (unfit.what, unfit.remedy))) if unfit else ""
 
 

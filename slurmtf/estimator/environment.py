@@ -58,8 +58,8 @@ class Environment:
             object.__setattr__(self, f.name, own)
 
     @property
-    def made(self) -> bool:
-        """Whether an environment has to be made."""
+    def is_to_build(self) -> bool:
+        """Whether an environment has to be built."""
         return any(getattr(self, name) for name in PACKAGES)
 
     @classmethod

@@ -31,14 +31,14 @@ def legacy_keras_problems(estimator: Estimator, software: Software) -> Iterable[
     if tensorflow < KERAS_3:
         what = f"TensorFlow {'.'.join(map(str, tensorflow))} has Keras 2 already"
         yield Problem("legacy_keras", what, "leave legacy_keras out")
-    elif "tf_keras" not in software.packages and not software.is_to_make:
+    elif "tf_keras" not in software.packages and not software.is_to_build:
         yield _without_tf_keras(software)
 
 
 def _without_tf_keras(software: Software) -> Problem:
     what = f"needs the package tf_keras, which is not in {check.home(software)}"
     install = f"install it there: pip install --no-deps tf-keras=={check.tensorflow_of(software)}"
-    return Problem("legacy_keras", what, "add pip_packages=['tf-keras']" if software.recipe else install)
+    return Problem("legacy_keras", what, "add pip_packages=['tf-keras']" if software.spec else install)
 
 
 def software_problems(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Problem]:

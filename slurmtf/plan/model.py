@@ -164,8 +164,8 @@ class LaunchPlan:
     """The script's interpreter; in a container, the container's."""
     host_python: str
     """The interpreter of the supervisor, which runs outside of containers."""
-    recipe: dict[str, Any] | None
-    """What the environment is made of, where it is made for the run: enough to make it again."""
+    environment_spec: dict[str, Any] | None
+    """What the environment is built from, where it is built for the run: enough to build it again."""
     command: tuple[str, ...]
     script: str
     """The entry script's file, relative to the source."""
@@ -176,8 +176,8 @@ class LaunchPlan:
     stop_grace_s: int
     estimator: dict[str, Any]
     template: str
-    making: str = ""
-    """The name, in the store, of what the job does that makes the environment before; empty: it was there."""
+    build_task: str = ""
+    """The name, in the store, of the build job's task; empty: the environment was there."""
     warnings: tuple[str, ...] = ()
     choice: str = ""
     slurmtf: str = ""

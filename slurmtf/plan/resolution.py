@@ -86,7 +86,7 @@ def resolve(
         container=containers.container_of(estimator, site, software, place, resources, name, shell.exports),
         python=software.python,
         host_python=host_python,
-        recipe=asdict(software.recipe) if software.recipe else None,
+        environment_spec=asdict(software.spec) if software.spec else None,
         command=(software.python, *_operands(estimator), *estimator.arguments),
         script=estimator.script,
         variables=_variables(estimator),
@@ -96,7 +96,7 @@ def resolve(
         stop_grace_s=STOP_GRACE_S,
         estimator=estimator.to_record(),
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
-        making=after.name if after else "",
+        build_task=after.name if after else "",
         warnings=tuple(warnings_of(estimator, site, resources, of_job, tasks)),
         choice=choice,
         slurmtf=__version__,
@@ -240,7 +240,7 @@ def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks, p
     version = None if software.image else getattr(estimator, "framework_version", None)
     # of what sbatch asked for, so that all nodes have the same room, srun would warn that fewer tasks are started
     uneven = ["SLURM_NTASKS_PER_NODE"] if tasks.cyclic and tasks.count % estimator.node_count else []
-    unchanged = {"PYTHONDONTWRITEBYTECODE": "1"} if packed or (software.recipe and not software.image) else {}
+    unchanged = {"PYTHONDONTWRITEBYTECODE": "1"} if packed or (software.spec and not software.image) else {}
     interface = {"NCCL_SOCKET_IFNAME": site.network.interface} if site.network.interface else {}
     return Shell(
         shebang=site.environment.shebang,
@@ -255,5 +255,5 @@ def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks, p
 
 
 def _activation(software: Software) -> Activation | None:
-    made = software.recipe.name if software.recipe else ""
-    return Activation(software.prefix, software.kind, made) if software.prefix else None
+    name = software.spec.name if software.spec else ""
+    return Activation(software.prefix, software.kind, name) if software.prefix else None

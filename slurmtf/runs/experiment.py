@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.environments import EnvironmentStore, Software, software_of
-from slurmtf.environments.building import make_pack
+from slurmtf.environments.building import build_pack
 from slurmtf.environments.images import inside, login_of
 from slurmtf.environments.packing import Pack, pack_of
 from slurmtf.environments.probe import Script, asked_later, asking
@@ -68,7 +68,7 @@ class Experiment:
     ) -> Run:
         """Submit a training and return its run at once.
 
-        The environment that it asks for is made first, when it has not been: ``tell`` is told each step. ``script_params``,
+        The environment that it asks for is built first, when it has not been: ``tell`` gets each step. ``script_params``,
         ``inputs`` and ``source_directory_data_store`` hold for this run instead of the estimator's; a mapping of
         ``script_params`` replaces only the arguments that it names. ``tags`` are for finding the run again.
 
@@ -84,29 +84,29 @@ class Experiment:
         scheduler_for(prepared.submission.plan)
         tidy(Path(place.workspace))
         if prepared.building is None or prepared.building.is_there():
-            prepared.make_pack(tell)
+            prepared.build_pack(tell)
             return prepared.submit(tags)
-        making = provide(prepared.building, tell)
+        pending = provide(prepared.building, tell)
         try:
-            if making is None:
-                prepared.make_pack(tell)
-            complete = self._prepare(estimator, place.run_id, making.awaited if making else None)
+            if pending is None:
+                prepared.build_pack(tell)
+            complete = self._prepare(estimator, place.run_id, pending.awaited if pending else None)
             return complete.submit(tags)
         except InputError:
-            withdraw(prepared.building, making)
+            withdraw(prepared.building, pending)
             raise
 
     def build(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
-        """Have the environment of a training made, and return its name, its folder, and the job that makes it.
+        """Build the environment of an estimator, and return its name, its folder, and its build job.
 
-        Raises an InputError when it can't be made; SlurmError when Slurm does not answer.
+        Raises an InputError when it can't be built; SlurmError when Slurm does not answer.
         """
         building = self._prepare(estimator, None).building
         if building is None:
             return {"name": None, "folder": None, "job_id": None}
-        making = provide(building, tell or _silent)
-        name = building.recipe.name
-        job_id = making.awaited.job_id if making else None
+        pending = provide(building, tell or _silent)
+        name = building.spec.name
+        job_id = pending.awaited.job_id if pending else None
         return {"name": name, "folder": str(building.store.folder(name)), "job_id": job_id}
 
     def check(self, estimator: Estimator) -> tuple[Software, LaunchPlan]:
@@ -136,7 +136,7 @@ class Experiment:
             source, receipt = SnapshotStore(workspace).read(contents), _receipt(estimator, site)
             findings = _findings(estimator, site, asked, store, workspace)
             software = answer()
-        absent = [one.module for one in facts.foreign] if software.is_to_make else software.missing
+        absent = [one.module for one in facts.foreign] if software.is_to_build else software.missing
         facts = facts.placed(absent, (entry.name for entry in contents.entries))
         plan = resolve(
             estimator,
@@ -152,15 +152,15 @@ class Experiment:
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         receipt["lock"] = _lock(software, store)
         building = None
-        if software.recipe:
+        if software.spec:
             request = asked_later(estimator, site, software, needs_of(estimator, facts, software))
-            building = Building(software.recipe, store, site, estimator, login_of(estimator), findings.pack, request)
+            building = Building(software.spec, store, site, estimator, login_of(estimator), findings.pack, request)
         return _Prepared(Submission(plan, script, source, receipt), building, software, findings.pack, store, site)
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A submission, and the environment and its pack to make before it."""
+    """A submission, and the environment and its pack to build before it."""
 
     submission: Submission
     building: Building | None
@@ -169,10 +169,10 @@ class _Prepared:
     store: EnvironmentStore
     site: Site
 
-    def make_pack(self, tell: Callable[[str], None]) -> None:
-        """Make the pack, unless it is there. Raises SoftwareError when it can't be made."""
+    def build_pack(self, tell: Callable[[str], None]) -> None:
+        """Pack the environment, unless the pack is there. Raises SoftwareError when that fails."""
         if self.pack is not None:
-            make_pack(self.pack, self.store, self.site, tell)
+            build_pack(self.pack, self.store, self.site, tell)
 
     def submit(self, tags: dict[str, str]) -> Run:
         submission = self.submission
@@ -196,8 +196,8 @@ def _findings(estimator: Estimator, site: Site, software: Software, store: Envir
 
 
 def _lock(software: Software, store: EnvironmentStore) -> list[str] | None:
-    """Return the exact versions of the environment that was made; None where none was, or not yet."""
-    return store.record(software.recipe.name).get("lock") if software.recipe else None
+    """Return the exact versions of the environment that was built; None where none was, or not yet."""
+    return store.record(software.spec.name).get("lock") if software.spec else None
 
 
 def _receipt(estimator: Estimator, site: Site) -> dict[str, Any]:

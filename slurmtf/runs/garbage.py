@@ -55,7 +55,7 @@ def _indexes(workspace: Path) -> Iterator[Path]:
 
 
 def _environments(workspace: Path) -> Iterator[Path]:
-    """Yield what is left of environments whose maker was killed. Whole ones are for 'slurmtf env remove'."""
+    """Yield what is left of builds that were killed. Whole ones are for 'slurmtf env remove'."""
     yield from EnvironmentStore(workspace / BESIDE_RUNS).leftovers()
 
 

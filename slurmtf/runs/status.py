@@ -57,7 +57,7 @@ class RunState:
     its word for why a job waits, or what one that was launched waits for.
 
     ``cause`` says what ended it: script, launcher, agent, time-limit, cancelled, preempted, node-failure, out-of-memory,
-    lost, software (the environment could not be made), results (not copied back). ``doubt`` says why the answer may be out
+    lost, software (the environment could not be built), results (not copied back). ``doubt`` says why the answer may be out
     of date.
     """
 
@@ -306,13 +306,13 @@ class _View:
         return self._final(self._base(status, cause=cause, message=message, **facts))
 
     def _software_trouble(self, job: Observation) -> str:
-        """Return why the environment of the run could not be made: Slurm cancels the job that waited for its maker."""
+        """Return why the environment of the run could not be built: Slurm cancels the job that waited for the build job."""
         plan = read_json(self._layout.plan)
-        if not plan.get("making"):
+        if not plan.get("build_task"):
             return ""
         from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - for the few that wait for one
 
-        silent = "the job that makes its environment ended without a word" if "Dependency" in job.reason else ""
+        silent = "its build job ended without a reason" if "Dependency" in job.reason else ""
         return trouble_with(plan) or silent
 
     def _unknown_to_slurm(self, record: SubmittedJob) -> RunState:

@@ -1,7 +1,7 @@
-"""What a run needs is made before it: here, or by a job of its own, for which the run's job waits.
+"""What a run needs is built before it: here, or by a build job, for which the run's job waits.
 
-Such a job also looks whether what it has made is all that the run's script needs: here that is done at once. So runs of one
-script share a job; that of another one follows it, and finds the environment made.
+A build job also checks that the environment has all that the run's script needs: here that is done at once. So runs of one
+script share a build job; that of another script follows it, and finds the environment built.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Any
 from slurmtf._version import __version__
 from slurmtf.environments.building import ANOTHER_STORE, DIGEST_DIGITS, Tell, build, fetch, program, write_spec
 from slurmtf.environments.packing import Pack
-from slurmtf.environments.recipe import Recipe
 from slurmtf.environments.shell import module_lines
+from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import Problem, SlurmtfError, SoftwareError
 from slurmtf.estimator import Estimator
@@ -40,9 +40,9 @@ BUILD = "build"
 
 @dataclass(frozen=True)
 class Building:
-    """How an environment is to be made: of what, where, for whom."""
+    """How an environment is to be built: from what, where, for whom."""
 
-    recipe: Recipe
+    spec: EnvironmentSpec
     store: EnvironmentStore
     site: Site
     estimator: Estimator
@@ -53,9 +53,9 @@ class Building:
 
     @property
     def task(self) -> str:
-        """The name of what a job has to do: the making, and the look for what this script needs."""
+        """The name of what a build job has to do: the build, and the check for what this script needs."""
         asked = json.dumps(self.request, sort_keys=True).encode("utf-8", "surrogateescape")
-        return f"{self.recipe.name}.{hashlib.sha256(asked).hexdigest()[:DIGEST_DIGITS]}"
+        return f"{self.spec.name}.{hashlib.sha256(asked).hexdigest()[:DIGEST_DIGITS]}"
 
     @property
     def scheduler(self) -> Scheduler:
@@ -63,20 +63,20 @@ class Building:
 
     @property
     def by_job(self) -> bool:
-        """Whether it is made by a job of its own. A secret is never handed to one: it would stand in Slurm's books."""
+        """Whether a build job builds it. A secret is never handed to one: it would stand in Slurm's books."""
         where = self.estimator.environment.build or self.site.environments.build
         return where == "job" and not self.secrets and self.scheduler.queues
 
     def is_there(self) -> bool:
-        """Tell whether it has been made; it is used now."""
-        found = bool(self.store.record(self.recipe.name))
+        """Tell whether it has been built; it is used now."""
+        found = bool(self.store.record(self.spec.name))
         if found:
-            self.store.used(self.recipe.name)
+            self.store.used(self.spec.name)
         return found
 
 
 @dataclass(frozen=True)
-class Making:
+class PendingBuild:
     """The job for which to wait; ``ours``: it was submitted just now."""
 
     awaited: Awaited
@@ -84,27 +84,27 @@ class Making:
     ours: bool
 
 
-def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> Making | None:
-    """Have an environment made, unless it is there. Returns the job that makes it; None when it is there now.
+def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> PendingBuild | None:
+    """Build an environment, unless it is there. Returns the build job; None when it is there now.
 
-    Raises SoftwareError when it can't be made, RefusedError or SlurmError when the job can't be had.
+    Raises SoftwareError when it can't be built, RefusedError or SlurmError when the job can't be had.
     """
-    recipe, store = building.recipe, building.store
+    spec, store = building.spec, building.store
     if building.is_there():
         return None
     if not building.by_job:
-        build(recipe, store, building.site, tell, lock, building.secrets)
+        build(spec, store, building.site, tell, lock, building.secrets)
         return None
-    if recipe.kind != "pip" and building.site.network.internet is False:
+    if spec.kind != "pip" and building.site.network.internet is False:
         nodes = f"the nodes of {building.site.name} have no internet"
-        what = f"a job can't make it: {nodes}, and nothing but pip packages can be fetched before"
-        raise SoftwareError(Problem(recipe.name, what, "give build='login' in environment_definition"))
+        what = f"a job can't build it: {nodes}, and nothing but pip packages can be fetched before"
+        raise SoftwareError(Problem(spec.name, what, "set build='login' in environment_definition"))
     return _job(building, tell, lock)
 
 
-def _job(building: Building, tell: Tell, lock: Iterable[str]) -> Making:
-    """Return the job that makes the environment: the one that is queued already, else a new one."""
-    store, name = building.store, building.recipe.name
+def _job(building: Building, tell: Tell, lock: Iterable[str]) -> PendingBuild:
+    """Return the build job: the one that is queued already, else a new one."""
+    store, name = building.store, building.spec.name
     with writing(store.root, ANOTHER_STORE):
         store.layout.prepare()
     claim = Claim(store.layout.claim(f"{name}.submit"))
@@ -114,11 +114,11 @@ def _job(building: Building, tell: Tell, lock: Iterable[str]) -> Making:
             raise SoftwareError(Problem(name, "somebody else has been submitting it for too long", "try again"))
         time.sleep(0.2)
     try:
-        same, maker = _queued(building, building.task, name)
+        same, earlier = _queued(building, building.task, name)
         if same:
             _note_job(building, building.task, same, shared=True)
-        job = same or _submitted(building, tell, lock, maker)
-        return Making(Awaited(job.ref.job_id, building.task), job, ours=not same)
+        job = same or _submitted(building, tell, lock, earlier)
+        return PendingBuild(Awaited(job.ref.job_id, building.task), job, ours=not same)
     finally:
         claim.release()
 
@@ -132,28 +132,28 @@ def _queued(building: Building, *tasks: str) -> list[SubmittedJob | None]:
     return [job if job in seen and not seen[job].state.final else None for job in jobs]
 
 
-def _submitted(building: Building, tell: Tell, lock: Iterable[str], maker: SubmittedJob | None) -> SubmittedJob:
-    """Submit the job. Where a job makes the environment already, ``maker``, this one follows it."""
-    recipe, store, site, task = building.recipe, building.store, building.site, building.task
+def _submitted(building: Building, tell: Tell, lock: Iterable[str], earlier: SubmittedJob | None) -> SubmittedJob:
+    """Submit the build job. Where another one builds the environment already, ``earlier``, this one follows it."""
+    spec, store, site, task = building.spec, building.store, building.site, building.task
     wheels = ""
-    if recipe.kind == "pip" and site.network.internet is False:
-        wheels = fetch(recipe, store, site, tell, lock)
+    if spec.kind == "pip" and site.network.internet is False:
+        wheels = fetch(spec, store, site, tell, lock)
     write_json(store.layout.spec(task), {**building.request, "name": task})
-    files = (program(store), write_spec(recipe, store, lock, wheels, building.pack), store.layout.spec(task))
-    plan = plan_of(building, files, maker)
+    files = (program(store), write_spec(spec, store, lock, wheels, building.pack), store.layout.spec(task))
+    plan = plan_of(building, files, earlier)
     script = Path(store.layout.build_job(task), "job.sh")
     make_private(script.parent)
     write_private(script, render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH")))
-    for name in (recipe.name, task):
+    for name in (spec.name, task):
         Path(store.layout.failure(name)).unlink(missing_ok=True)
-    noted = (task,) if maker else (task, recipe.name)
+    noted = (task,) if earlier else (task, spec.name)
 
     def note(job: SubmittedJob) -> None:
         for name in noted:
             _note_job(building, name, job)
 
     (job,) = building.scheduler.submit(script, script.parent, os.environ, why=BUILD, note=note)
-    tell(f"submitted build job {job.ref.job_id} for {recipe.name}; its log: {store.layout.log(recipe.name)}")
+    tell(f"submitted build job {job.ref.job_id} for {spec.name}; its log: {store.layout.log(spec.name)}")
     return job
 
 
@@ -162,31 +162,31 @@ def _note_job(building: Building, task: str, job: SubmittedJob, shared: bool = F
     write_json(building.store.layout.job(task), {"job": job.to_dict(), "shared": shared})
 
 
-def plan_of(building: Building, files: Sequence[str], maker: SubmittedJob | None = None) -> BuildPlan:
-    """Return the plan of the job: ``files`` are the builder, what it shall make, and what the script needs of it."""
-    recipe, site, layout = building.recipe, building.site, building.store.layout
+def plan_of(building: Building, files: Sequence[str], earlier: SubmittedJob | None = None) -> BuildPlan:
+    """Return the plan of the job: ``files`` are the builder, the environment spec, and what the script needs of it."""
+    spec, site, layout = building.spec, building.site, building.store.layout
     own = {"chdir": layout.build_job(building.task), "output": f"{layout.logs}/{building.task}.job"}
-    own |= {"dependency": f"afterany:{maker.ref.job_id}"} if maker else {}
+    own |= {"dependency": f"afterany:{earlier.ref.job_id}"} if earlier else {}
     shell = Shell(
         shebang=site.environment.shebang,
         unset=tuple(site.environment.unset),
         prologue=tuple(site.environment.prologue),
-        modules=module_lines(site, recipe.modules),
+        modules=module_lines(site, spec.modules),
     )
     return BuildPlan(
-        name=recipe.name,
-        summary=recipe.summary,
+        name=spec.name,
+        summary=spec.summary,
         site=site.name,
-        directives=tuple(build_directives(building.estimator, site, recipe.name, own)),
+        directives=tuple(build_directives(building.estimator, site, spec.name, own)),
         shell=shell,
-        command=("python3" if recipe.kind == "conda" else recipe.python, "-I", files[0], "build", *files[1:]),
+        command=("python3" if spec.kind == "conda" else spec.python, "-I", files[0], "build", *files[1:]),
         slurmtf=__version__,
     )
 
 
-def withdraw(building: Building, making: Making | None) -> None:
-    """End a job of ours for which nothing else waits. When that fails, the environment that it makes does no harm."""
+def withdraw(building: Building, pending: PendingBuild | None) -> None:
+    """Cancel a build job of ours for which nothing else waits. When that fails, the environment that it builds does no harm."""
     shared = read_json(building.store.layout.job(building.task)).get("shared", False)
-    if making is not None and making.ours and not shared:
+    if pending is not None and pending.ours and not shared:
         with contextlib.suppress(SlurmtfError):
-            building.scheduler.cancel([making.job])
+            building.scheduler.cancel([pending.job])

@@ -8,7 +8,7 @@ import sys
 from slurmtf.errors import SoftwareError
 
 from .interpreters import NoInterpreter
-from .recipes import ENVIRONMENTS, build
+from .specs import ENVIRONMENTS, build
 
 
 def main() -> int:

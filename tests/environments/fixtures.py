@@ -15,7 +15,7 @@ import pytest
 from slurmtf.errors import SoftwareError
 
 from .interpreters import NoInterpreter
-from .recipes import build
+from .specs import build
 
 
 @pytest.fixture(scope="session")

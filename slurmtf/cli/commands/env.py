@@ -13,14 +13,14 @@ from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import clock, duration, emit, json_option, size, table
 from slurmtf.cli.steps import Steps
 from slurmtf.environments import Software
-from slurmtf.environments.recipe import TENSORFLOW, Recipe
-from slurmtf.environments.store import EnvironmentStore, made_for, store_of
+from slurmtf.environments.spec import TENSORFLOW, EnvironmentSpec
+from slurmtf.environments.store import EnvironmentStore, environment_of, store_of
 from slurmtf.errors import Problem, SlurmtfError, SpecError
 from slurmtf.runs import Run
 from slurmtf.runs.workspace import known_workspaces, run_folders, workspace_of
 from slurmtf.sites import resolve_target
 
-HEADING = ("NAME", "LABEL", "MADE", "USED", "SIZE", "PYTHON", "HOLDS")
+HEADING = ("NAME", "LABEL", "BUILT", "USED", "SIZE", "PYTHON", "HOLDS")
 SHOWN = 60
 TOLD = {
     "tensorflow": TENSORFLOW,
@@ -34,7 +34,7 @@ TOLD = {
 
 @click.group("env", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Environments that slurmtf makes: list, show, build, check and remove them."""
+    """Environments that slurmtf builds: list, show, build, check and remove them."""
 
 
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -62,8 +62,8 @@ def list_(store: EnvironmentStore) -> None:
 def _facts(store: EnvironmentStore, name: str) -> dict[str, Any]:
     record = store.record(name)
     facts = {key: record.get(key) for key in ("python", "tool", "built", "seconds", "host", "phases", "horovod", "packages")}
-    recipe = Recipe.of(record["spec"])
-    own = {"name": name, "label": recipe.label, "kind": recipe.kind, "holds": recipe.summary, "folder": str(store.folder(name))}
+    spec = EnvironmentSpec.from_dict(record["spec"])
+    own = {"name": name, "label": spec.label, "kind": spec.kind, "holds": spec.summary, "folder": str(store.folder(name))}
     return {**own, "bytes": store.size(name), "used": store.last_used(name), **facts}
 
 
@@ -91,7 +91,7 @@ def show(store: EnvironmentStore, name: str, lock: bool) -> None:
         "name": facts["name"] + (f" ({facts['label']})" if facts["label"] else ""),
         "holds": facts["holds"],
         "python": facts["python"] or "",
-        "made": f"{clock(facts['built'])} on {facts['host']} with {facts['tool']}, in {duration(facts['seconds'])}",
+        "built": f"{clock(facts['built'])} on {facts['host']} with {facts['tool']}, in {duration(facts['seconds'])}",
         "used": clock(facts["used"]),
         "size": size(facts["bytes"]),
         "folder": facts["folder"],
@@ -103,13 +103,13 @@ def show(store: EnvironmentStore, name: str, lock: bool) -> None:
 @command.command("build")
 @training_options
 def build(training: Training) -> None:
-    """Make the environment of TARGET, a script or a job file, without submitting anything that needs it."""
+    """Build the environment of TARGET, a script or a job file, without submitting anything that needs it."""
     with Steps() as steps:
-        made = training.experiment.build(training.estimator, tell=steps.tell)
-    if made["name"] is None:
-        what = "asks for nothing that would have to be made"
-        raise SpecError(Problem(training.estimator.script, what, "give packages, a file of them, or an image of a registry"))
-    emit(made, made["folder"] + (f"\njob {made['job_id']} makes it" if made["job_id"] else ""))
+        built = training.experiment.build(training.estimator, tell=steps.tell)
+    if built["name"] is None:
+        what = "asks for nothing that would have to be built"
+        raise SpecError(Problem(training.estimator.script, what, "name packages, a file of them, or an image of a registry"))
+    emit(built, built["folder"] + (f"\nbuild job {built['job_id']} builds it" if built["job_id"] else ""))
 
 
 @command.command("check")
@@ -135,7 +135,7 @@ def _software_facts(software: Software) -> dict[str, str]:
         versions["horovod"] += f", for TensorFlow {software.horovod.tensorflow or 'unknown'}, with {features}"
     place = software.prefix or software.image or software.executable or software.python
     there = f"{len(software.packages)} packages" if software.packages else "not known from here"
-    return {"software": place, "there": "to be made: slurmtf env build" if software.is_to_make else there, **versions}
+    return {"software": place, "there": "to be built: slurmtf env build" if software.is_to_build else there, **versions}
 
 
 @command.command("rebuild")
@@ -143,31 +143,31 @@ def _software_facts(software: Software) -> dict[str, str]:
 @click.option("--workspace", "-w", default=None, help="Where the runs are (default: of your site and this machine).")
 @json_option
 def rebuild(what: str, workspace: str | None) -> None:
-    """Make an environment again, with the versions that it had: that of the run WHAT, or of a record, a .json file."""
+    """Build an environment again, with the versions that it had: that of the run WHAT, or of a record, a .json file."""
     from slurmtf.environments.building import build  # noqa: PLC0415
 
-    recipe, lock, root, site = _of_record(Path(what)) if what.endswith(".json") else _of_run(Run.find(what, workspace))
+    spec, lock, root, site = _of_record(Path(what)) if what.endswith(".json") else _of_run(Run.find(what, workspace))
     store = EnvironmentStore(root)
     with Steps() as steps:
-        build(recipe, store, resolve_target(site), steps.tell, lock)
-    emit({"name": recipe.name, "folder": str(store.folder(recipe.name))}, str(store.folder(recipe.name)))
+        build(spec, store, resolve_target(site), steps.tell, lock)
+    emit({"name": spec.name, "folder": str(store.folder(spec.name))}, str(store.folder(spec.name)))
 
 
-def _of_record(path: Path) -> tuple[Recipe, list[str], str, str | None]:
+def _of_record(path: Path) -> tuple[EnvironmentSpec, list[str], str, str | None]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        return Recipe.of(record["spec"]), record["lock"], record["spec"]["root"], None
+        return EnvironmentSpec.from_dict(record["spec"]), record["lock"], record["spec"]["root"], None
     except (OSError, ValueError, KeyError) as err:
         raise SpecError(Problem(str(path), f"is no record of an environment: {err}", "see 'slurmtf env show --json'")) from None
 
 
-def _of_run(run: Run) -> tuple[Recipe, list[str], str, str | None]:
+def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
     plan = run.plan
-    folder = made_for(plan)
+    folder = environment_of(plan)
     if folder is None:
-        raise SpecError(Problem(run.id, "runs with software that slurmtf did not make", "there is nothing to make again"))
+        raise SpecError(Problem(run.id, "runs with software that slurmtf did not build", "there is nothing to build again"))
     site = run.receipt["site"]["profile"] or plan["site"]  # a profile that was named by its path has no name to find it by
-    return Recipe.of(plan["recipe"]), run.receipt.get("lock") or [], str(folder.parent), site
+    return EnvironmentSpec.from_dict(plan["environment_spec"]), run.receipt.get("lock") or [], str(folder.parent), site
 
 
 @command.command("remove")
@@ -215,8 +215,8 @@ def _needed() -> dict[str, str]:
     from slurmtf.runs.status import states_of  # noqa: PLC0415
 
     runs = [Run(folder) for folder in run_folders(known_workspaces())]
-    made = [(run, run.plan["recipe"]) for run in runs]
-    asking = [(run, Recipe.of(recipe).name) for run, recipe in made if recipe]
+    specs = [(run, run.plan["environment_spec"]) for run in runs]
+    asking = [(run, EnvironmentSpec.from_dict(spec).name) for run, spec in specs if spec]
     states = states_of([run.folder for run, _ in asking])
     return {name: run.id for (run, name), state in zip(asking, states, strict=True) if not state.status.final}
 

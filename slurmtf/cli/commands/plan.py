@@ -9,7 +9,7 @@ import click
 
 from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import duration, emit
-from slurmtf.environments.recipe import Recipe
+from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.job.contract.roles import table
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Resources
@@ -57,13 +57,13 @@ def plan_text(plan: LaunchPlan) -> str:
 
 
 def _software(plan: LaunchPlan) -> str:
-    """Return what the environment holds that is made for the run, and whether it has been made."""
-    if plan.recipe is None:
+    """Return what the environment holds that is built for the run, and whether it has been built."""
+    if plan.environment_spec is None:
         return ""
-    recipe = Recipe.of(plan.recipe)
+    spec = EnvironmentSpec.from_dict(plan.environment_spec)
     place = plan.shell.activation.prefix if plan.shell.activation else plan.shell.image
     there = Path(place).exists()
-    return f"{recipe.summary} ({'' if there else 'to be '}made for it, {recipe.name})"
+    return f"{spec.summary} ({'' if there else 'to be '}built for it, {spec.name})"
 
 
 def _stage(plan: LaunchPlan) -> str:

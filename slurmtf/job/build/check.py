@@ -1,4 +1,4 @@
-"""What a script needs of an environment that was made: asked of the interpreter there, before the run's job may start."""
+"""What a script needs of an environment that was built: asked of the interpreter there, before the run's job may start."""
 
 import json
 import pkgutil

@@ -8,6 +8,7 @@ import textwrap
 from typing import Any, Dict, List
 
 from . import pip
+from .installer import Installer, explained
 from .work import BuildError, StepError, Work, find
 
 PROGRAMS = ("micromamba", "mamba", "conda")
@@ -25,7 +26,7 @@ PIP_LINE = re.compile(r"\s+-\s+[\"']?(-.*?)[\"']?\s*$")
 
 
 def program(wish: str) -> str:
-    """Return the program that makes conda environments. Raises BuildError when there is none."""
+    """Return the program that builds conda environments. Raises BuildError when there is none."""
     given = [wish] if wish else [os.environ.get("MAMBA_EXE", ""), *PROGRAMS, os.environ.get("CONDA_EXE", "")]
     found = next((path for path in map(find, filter(None, given)) if path), "")
     if not found:
@@ -34,13 +35,13 @@ def program(wish: str) -> str:
     return found
 
 
-def make(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
-    """Make the environment of a spec, pip packages after conda's, and return what is in it."""
+def build(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
+    """Build the environment of a spec, pip packages after conda's, and return what is in it."""
     tool = program(spec["conda"]["program"])
     name = os.path.basename(tool)
-    installer = pip.Installer(work, spec)
+    installer = Installer(work, spec)
     try:
-        work.run("making a conda environment ({})".format(name), _command(work, spec, tool))
+        work.run("creating a conda environment ({})".format(name), _command(work, spec, tool))
     except StepError as err:
         raise _explained(err)
     if spec["explicit"] and spec["conda"]["file"]:
@@ -70,7 +71,7 @@ def _written(work: Work, suffix: str, text: str) -> str:
     return path
 
 
-def _add_pip_section(work: Work, spec: Dict[str, Any], installer: pip.Installer) -> None:
+def _add_pip_section(work: Work, spec: Dict[str, Any], installer: Installer) -> None:
     """Install what pip had brought by a conda file: of all versions written down, those that conda has not brought now."""
     options = [match.group(1) for match in map(PIP_LINE.match, spec["conda"]["file"].splitlines()) if match]
     path = _written(work, ".pip.txt", "\n".join([*options, *spec["constraints"]]) + "\n")
@@ -92,7 +93,7 @@ def _explained(err: StepError) -> BuildError:
     """Return a failed step in a few lines: the solver's reasons, where it has some."""
     match = UNSOLVED.search(err.output)
     if not match:
-        return pip.explained(err)
+        return explained(err)
     lines = [line for line in match.group(1).splitlines() if line.strip() and "Could not solve for" not in line]
     lines = textwrap.dedent("\n".join(lines)).splitlines()
     reason = "\n".join(lines[:REASON_LINES] + ["..."] * (len(lines) > REASON_LINES))

@@ -13,13 +13,11 @@ import re
 import shutil
 import subprocess
 import sysconfig
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 from ..common.claim import Claim
+from .installer import Installer, fetched
 from .work import BuildError, StepError, Work, find, once, wheels_in
-
-if TYPE_CHECKING:
-    from .pip import Installer
 
 RELEASE = "0.28.1"
 NAME = re.compile(r"horovod(\[[\w,-]*\])?", re.IGNORECASE)
@@ -60,7 +58,7 @@ def needs(spec: Dict[str, Any]) -> List[str]:
     return [*NEEDS] if spec["horovod"] else []
 
 
-def install(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[str, Any]:
+def install(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, Any]:
     """Install Horovod into the environment; the wheel is built when there is none that fits. Returns what it was built for."""
     found = wheel(work, spec, installer)
     title = "installing Horovod {version} for TensorFlow {tensorflow}".format(**found)
@@ -68,7 +66,7 @@ def install(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[st
     return {"horovod": found}
 
 
-def wheel(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[str, Any]:
+def wheel(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, Any]:
     """Return the wheel for the TensorFlow of an environment and the MPI of this machine, and what it goes with."""
     tensorflow, python = json.loads(work.run("looking for TensorFlow", [installer.python, "-c", ASK]))
     if not tensorflow:
@@ -85,11 +83,11 @@ def wheel(work: Work, spec: Dict[str, Any], installer: "Installer") -> Dict[str,
     folder = os.path.join(work.layout.wheels, "horovod-{}-{}-{}".format(release, local, key))
     claim = Claim(work.layout.claim(os.path.basename(folder)))
 
-    def make() -> None:
+    def build() -> None:
         with work.holding(claim):
             _Build(work, spec, installer.python).wheel(release, local, tensorflow, folder, options, bool(mpi))
 
-    once(claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_kept(folder)), make, work.beat)
+    once(claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_kept(folder)), build, work.beat)
     return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": _kept(folder)}
 
 
@@ -125,7 +123,7 @@ class _Build:
         self._work = work
         self._spec = spec
         self._python = python
-        self._scratch = os.path.join(work.layout.made, os.path.basename(work.folder) + ".horovod")
+        self._scratch = os.path.join(work.layout.built, os.path.basename(work.folder) + ".horovod")
 
     def wheel(self, release: str, local: str, tensorflow: str, folder: str, options: Dict[str, str], mpi: bool) -> None:
         """Build the wheel and keep it. Raises BuildError with the reason in one sentence."""
@@ -145,8 +143,6 @@ class _Build:
 
     def _tools(self) -> str:
         """Bring the build tools together in a folder, outside of the environment."""
-        from .pip import Installer, fetched
-
         folder, wheelhouse = os.path.join(self._scratch, "tools"), self._spec["wheelhouse"]
         tools = fetched(os.path.join(wheelhouse, FETCHED_TOOLS)) if wheelhouse else TOOLS
         Installer(self._work, self._spec).install("installing Horovod's build tools", ["--target", folder, *tools])

@@ -5,7 +5,7 @@ import os
 from typing import Any, Dict
 
 from ..contract.store import IMAGE
-from . import pip
+from .installer import explained
 from .work import BuildError, StepError, Work, find
 
 RUNTIMES = ("apptainer", "singularity")
@@ -20,7 +20,7 @@ MEANINGS = (
 )  # fmt: skip
 
 
-def make(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
+def build(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
     """Fetch an image. A registry's user and password come by the runtime's own variables, never from the spec."""
     runtime = next((path for path in map(find, RUNTIMES) if path), "")
     if not runtime:
@@ -31,7 +31,7 @@ def make(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
     try:
         work.run("fetching {}".format(spec["image"]), [runtime, "pull", os.path.join(work.folder, IMAGE), spec["image"]])
     except StepError as err:
-        raise pip.explained(err, MEANINGS)
+        raise explained(err, MEANINGS)
     lock = ["{} sha256:{}".format(IMAGE, _digest(os.path.join(work.folder, IMAGE)))]
     return {"packages": {}, "lock": lock, "tool": os.path.basename(runtime)}
 

@@ -1,6 +1,6 @@
-"""``agent.pyz build SPEC`` makes what a spec says, and with a second file looks whether it has what a script needs;
+"""``agent.pyz build SPEC`` builds what a spec says, and with a second file checks that it has what a script needs;
 ``fetch SPEC`` brings its packages where there is a network; ``horovod SPEC`` compiles Horovod for an environment that is there;
-``pack SPEC`` makes one file of an environment."""
+``pack SPEC`` packs an environment into one file."""
 
 import contextlib
 import json
@@ -17,15 +17,16 @@ from ..common.claim import Claim
 from ..contract.store import RECORD, StoreLayout
 from . import conda, horovod, image, pack, pip
 from .check import check
+from .installer import Installer
 from .work import BuildError, Failure, Work, once, say, write
 
-MAKERS = {"pip": pip.make, "conda": conda.make, "image": image.make}
+BUILDERS = {"pip": pip.build, "conda": conda.build, "image": image.build}
 USAGE = "usage: agent.pyz build SPEC [CHECK] | agent.pyz fetch SPEC | agent.pyz horovod SPEC | agent.pyz pack SPEC"
-MORE_TIME = "give such jobs more time (the profile's environments.job), or make it on the login node: slurmtf env build"
+MORE_TIME = "give build jobs more time (the profile's environments.job), or build it on the login node: slurmtf env build"
 
 
 def main(argv: List[str]) -> int:
-    """Do what the command line asks for and return the exit status: 1 when it can't be made, with the reason in the store."""
+    """Do what the command line asks for and return the exit status: 1 when it can't be built, with the reason in the store."""
     if argv[:1] == [] or argv[0] not in MODES or len(argv) not in ((2, 3) if argv[0] == "build" else (2,)):
         sys.stderr.write(USAGE + "\n")
         return 2
@@ -60,7 +61,7 @@ def _interrupt(number: int, frame: Any) -> None:  # noqa: ARG001
 
 
 def build_and_pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
-    """Make an environment, and its pack where that is wished: without one, nodes use the environment itself."""
+    """Build an environment, and its pack where that is wished: without one, nodes use the environment itself."""
     build(layout, spec)
     if spec.get("pack"):
         name = spec["name"] + ".pack"
@@ -72,22 +73,22 @@ def build_and_pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
 
 
 def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:
-    """Make an environment, unless it is there. What was fetched for it is needed no more then."""
+    """Build an environment, unless it is there. What was fetched for it is needed no more then."""
     name = spec["name"]
     claim = Claim(layout.claim(name))
-    once(claim, name, lambda: layout.is_whole(name), lambda: _make(layout, spec, claim))
+    once(claim, name, lambda: layout.is_whole(name), lambda: _build(layout, spec, claim))
     if spec["wheelhouse"]:
         shutil.rmtree(spec["wheelhouse"], ignore_errors=True)
 
 
-def _make(layout: StoreLayout, spec: Dict[str, Any], claim: Claim) -> None:
-    """Make it in a folder of its own; the link that makes it known comes last, and at once."""
+def _build(layout: StoreLayout, spec: Dict[str, Any], claim: Claim) -> None:
+    """Build it in a folder of its own; the link that makes it known comes last, and at once."""
     _sweep(layout, spec["name"])
     work = Work(layout, spec["name"], claim)
     work.clear_log()
     began = time.monotonic()
     try:
-        found = MAKERS[spec["kind"]](work, spec)
+        found = BUILDERS[spec["kind"]](work, spec)
         seconds = round(time.monotonic() - began, 1)
         history = {"spec": spec, "host": socket.gethostname(), "built": time.time(), "seconds": seconds, "phases": work.phases}
         write(os.path.join(work.folder, RECORD), dict(found, **history))
@@ -96,7 +97,7 @@ def _make(layout: StoreLayout, spec: Dict[str, Any], claim: Claim) -> None:
         work.discard()
         raise
     _forget(layout, spec["name"])
-    say("made {} in {:.0f} s".format(spec["name"], time.monotonic() - began))
+    say("built {} in {:.0f} s".format(spec["name"], time.monotonic() - began))
 
 
 def _forget(layout: StoreLayout, name: str) -> None:
@@ -108,15 +109,15 @@ def _forget(layout: StoreLayout, name: str) -> None:
 
 def _publish(layout: StoreLayout, name: str, folder: str) -> None:
     link = "{}.link-{}".format(folder, os.urandom(4).hex())
-    os.symlink(os.path.join(".made", os.path.basename(folder)), link)
+    os.symlink(os.path.join(".built", os.path.basename(folder)), link)
     os.replace(link, layout.folder(name))
 
 
 def _sweep(layout: StoreLayout, name: str) -> None:
-    """Remove what makers left behind that were killed: we hold the claim, so nobody is at work."""
-    for left in os.listdir(layout.made):
+    """Remove what killed builds left behind: we hold the claim, so nobody is at work."""
+    for left in os.listdir(layout.built):
         if left.startswith(name + "-"):
-            path = os.path.join(layout.made, left)
+            path = os.path.join(layout.built, left)
             if os.path.islink(path):
                 os.remove(path)
             else:
@@ -153,7 +154,7 @@ def compile_horovod(layout: StoreLayout, spec: Dict[str, Any]) -> None:
 
 
 def _compile_horovod(work: Work, spec: Dict[str, Any]) -> None:
-    installer = pip.Installer(work, spec, spec["python"])
+    installer = Installer(work, spec, spec["python"])
     found = horovod.install(work, spec, installer)["horovod"] if spec["install"] else horovod.wheel(work, spec, installer)
     say(found["wheel"])
 

@@ -136,10 +136,10 @@ def _add_bytecode(archive: tarfile.TarFile, path: str, root: str) -> str:
     """Add a module's bytecode, and return where the environment would have it. What can't be compiled has none."""
     cache = importlib.util.cache_from_source(path)
     with tempfile.TemporaryDirectory() as folder:
-        made = os.path.join(folder, "module.pyc")
+        compiled = os.path.join(folder, "module.pyc")
         with contextlib.suppress(py_compile.PyCompileError, OSError, ValueError, RecursionError):
-            py_compile.compile(path, cfile=made, doraise=True)
-            with open(made, "rb") as file:
+            py_compile.compile(path, cfile=compiled, doraise=True)
+            with open(compiled, "rb") as file:
                 _add_bytes(archive, os.path.relpath(cache, root), file.read())
     return cache
 

@@ -51,7 +51,7 @@ def _scripts(root: str) -> Iterator[Tuple[str, bytes]]:
 
 
 def _called(root: str, scripts: Iterable[bytes]) -> Set[str]:
-    """Return the names by which scripts call the environment: who made it may have come to it by another link."""
+    """Return the names by which scripts call the environment: who built it may have come to it by another link."""
     found: List[bytes] = [match.group(1) for match in map(INTERPRETER.search, scripts) if match]
     return {name for name in map(os.fsdecode, set(found)) if os.path.realpath(name) == root}
 

@@ -1,4 +1,4 @@
-"""The steps by which something is made: each a command, with its output in a log and its title told to whoever waits."""
+"""The steps of a build: each a command, with its output in a log and its title told to whoever waits."""
 
 import contextlib
 import ctypes
@@ -28,7 +28,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class Failure(NamedTuple):
-    """Why it can't be made: what is wrong, what to do, and the log that says more."""
+    """Why a build failed: what is wrong, what to do, and the log that says more."""
 
     what: str
     remedy: str
@@ -36,7 +36,7 @@ class Failure(NamedTuple):
 
 
 class BuildError(Exception):
-    """Something can't be made."""
+    """A build failed."""
 
     def __init__(self, what: str, remedy: str = "") -> None:
         super().__init__(what)
@@ -61,12 +61,12 @@ def say(text: str) -> None:
 
 
 class Work:
-    """One thing that is being made: its folder, its log, its claims."""
+    """One build: its folder, its log, its claims."""
 
     def __init__(self, layout: StoreLayout, name: str, claim: Claim) -> None:
         self.layout = layout
         self.name = name
-        self.folder = os.path.join(layout.made, "{}-{}".format(name, os.urandom(4).hex()))
+        self.folder = os.path.join(layout.built, "{}-{}".format(name, os.urandom(4).hex()))
         self.phases: List[Tuple[str, float]] = []
         self._claims = [claim]
         self._log = layout.log(name)
@@ -116,7 +116,7 @@ class Work:
 
     @contextlib.contextmanager
     def holding(self, claim: Claim) -> Iterator[None]:
-        """Keep another claim alive, too, for as long as a part of it is made."""
+        """Keep another claim alive, too, for as long as a part of it is built."""
         self._claims.append(claim)
         try:
             yield
@@ -138,21 +138,21 @@ class Work:
 
 
 def once(
-    claim: Claim, what: str, is_there: Callable[[], bool], make: Callable[[], None], beat: Callable[[], None] = lambda: None
+    claim: Claim, what: str, is_there: Callable[[], bool], build: Callable[[], None], beat: Callable[[], None] = lambda: None
 ) -> None:
-    """Make something unless it is there. When somebody else makes it, say so and wait, with signs of life by ``beat``."""
+    """Build something unless it is there. When somebody else builds it, say so and wait, with signs of life by ``beat``."""
     told = False
     while not is_there():
         if claim.take():
             try:
                 if not is_there():
-                    make()
+                    build()
             finally:
                 claim.release()
             return
         holder = claim.holder()
         if holder and not told:
-            say("waiting: process {pid} on {host} makes {what} already".format(what=what, **holder))
+            say("waiting: process {pid} on {host} is building {what} already".format(what=what, **holder))
             told = True
         beat()
         time.sleep(WAIT_S)

@@ -1,8 +1,8 @@
-"""Who makes an environment: a lock that holds on NFS, and that outlives nobody.
+"""Who builds an environment: a lock that holds on NFS, and that outlives nobody.
 
 A file is claimed by a hard link to it, which is atomic on NFS too (open(2), O_EXCL). Its owner touches it while he works.
-A claim whose process has ended, or that nobody has touched for a while, is broken. Should two makers go on at once all the
-same, nothing is lost: each makes a folder of his own, and the one that is linked last is used.
+A claim whose process has ended, or that nobody has touched for a while, is broken. Should two builds go on at once all the
+same, nothing is lost: each has a folder of its own, and the one that is linked last is used.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ SILENT_S = 120.0
 
 
 class Claim:
-    """The right to make one environment."""
+    """The right to build one environment."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -73,7 +73,7 @@ class Claim:
             return False
 
     def _break(self, holder: Dict[str, Any]) -> None:
-        """Take a dead owner's claim away; one that another maker has taken meanwhile is put back."""
+        """Take a dead owner's claim away; one that another builder has taken meanwhile is put back."""
         doomed = "{}.{}.dead".format(self._path, os.urandom(6).hex())
         with contextlib.suppress(OSError):
             os.rename(self._path, doomed)

@@ -1,12 +1,12 @@
-"""The names of everything in a store of environments, in one place for those who make and those who use them.
+"""The names of everything in a store of environments, in one place for those who build and those who use them.
 
-<root>/<name>            a link to what was made; it appears when the whole is there, so what has it is whole
-<root>/.made/            what was made, or is being made, or was when its maker was killed
-<root>/.specs/           what shall be made
-<root>/.claims/          who makes what
+<root>/<name>            a link to what was built; it appears when the whole is there, so what has it is whole
+<root>/.built/           what was built, or is being built, or was when the build was killed
+<root>/.specs/           what shall be built
+<root>/.claims/          who builds what
 <root>/.logs/            what was printed meanwhile
 <root>/.failures/        why the last try failed
-<root>/.jobs/            which job makes what
+<root>/.jobs/            which job builds what
 <root>/.wheels/          Horovod, compiled
 <root>/.downloads/       packages for a job that has no network
 <root>/.packs/           environments as one file each
@@ -24,7 +24,7 @@ class StoreLayout:
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
-        self.made = self._of(".made")
+        self.built = self._of(".built")
         self.specs = self._of(".specs")
         self.claims = self._of(".claims")
         self.logs = self._of(".logs")
@@ -83,6 +83,6 @@ class StoreLayout:
 
     def prepare(self) -> None:
         """Make the folders, for their user alone."""
-        for folder in (self.root, self.made, self.specs, self.claims, self.logs, self.failures, self.jobs, self.wheels,
+        for folder in (self.root, self.built, self.specs, self.claims, self.logs, self.failures, self.jobs, self.wheels,
                        self.downloads, self.packs, self.cache):  # fmt: skip
             os.makedirs(folder, mode=0o700, exist_ok=True)

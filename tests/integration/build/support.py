@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slurmtf.environments import EnvironmentStore, Recipe
+from slurmtf.environments import EnvironmentSpec, EnvironmentStore
 from slurmtf.environments.building import build, fetch, program, write_spec
-from slurmtf.environments.recipe import of_packages
+from slurmtf.environments.spec import of_packages
 from slurmtf.estimator import Environment
 from slurmtf.sites import load
 
@@ -29,7 +29,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from slurmtf.errors import SlurmtfError
-from tests.builder.support import Lab
+from tests.integration.build.support import Lab
 try:
     print(Lab(Path(sys.argv[1]), Path(sys.argv[2])).build(*sys.argv[3:]))
 except SlurmtfError as err:
@@ -101,15 +101,15 @@ class Lab:
     def store(self) -> EnvironmentStore:
         return EnvironmentStore(self.root)
 
-    def recipe(self, *packages: str) -> Recipe:
+    def spec(self, *packages: str) -> EnvironmentSpec:
         wish = Environment(pip_packages=["--no-index", f"--find-links {self.wheels}", *packages])
         return of_packages(wish, LOCAL, self.wheels)
 
     def build(self, *packages: str, lock: tuple[str, ...] = ()) -> Path:
         """The environment's folder."""
-        recipe = self.recipe(*packages)
-        build(recipe, self.store, LOCAL, self.told.append, lock)
-        return self.store.folder(recipe.name)
+        spec = self.spec(*packages)
+        build(spec, self.store, LOCAL, self.told.append, lock)
+        return self.store.folder(spec.name)
 
     def start(self, *packages: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """The same in another process, in a session of its own."""
@@ -124,19 +124,19 @@ class Lab:
 
     def fetch(self, *packages: str, lock: tuple[str, ...] = ()) -> Path:
         """The folder of what was fetched."""
-        return Path(fetch(self.recipe(*packages), self.store, LOCAL, self.told.append, lock))
+        return Path(fetch(self.spec(*packages), self.store, LOCAL, self.told.append, lock))
 
     def start_fetched(self, *packages: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Make an environment of what was fetched, as a job does; returns the builder."""
-        recipe = self.recipe(*packages)
-        spec = write_spec(recipe, self.store, wheelhouse=self.store.layout.download(recipe.name))
-        command = [*before, sys.executable, "-I", program(self.store), "build", spec]
+        spec = self.spec(*packages)
+        path = write_spec(spec, self.store, wheelhouse=self.store.layout.download(spec.name))
+        command = [*before, sys.executable, "-I", program(self.store), "build", path]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     @property
-    def made(self) -> list[str]:
-        """What lies where environments are made."""
-        return sorted(path.name for path in Path(self.store.layout.made).iterdir())
+    def builds(self) -> list[str]:
+        """What lies where environments are built."""
+        return sorted(path.name for path in Path(self.store.layout.built).iterdir())
 
 
 def version_of(folder: Path, module: str) -> str:

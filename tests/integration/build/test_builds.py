@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.environments import recipe as recipes
+from slurmtf.environments import spec as specs
 from slurmtf.environments.building import build
-from slurmtf.environments.recipe import Recipe
+from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.errors import SoftwareError
 
 from .support import LOCAL, Lab, version_of, write_wheel
@@ -22,7 +22,7 @@ def test_packages_are_installed_compiled_and_written_down(lab: Lab, tool: str, m
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("PYTHONPATH", str(lab.wheels))
     if tool == "pip":
-        monkeypatch.setattr(recipes, "_uv", lambda: "")
+        monkeypatch.setattr(specs, "_uv", lambda: "")
         monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if not Path(p, "uv").exists()))
     folder = lab.build("speck")
     assert version_of(folder, "speck") == "1.0"
@@ -44,8 +44,8 @@ def test_the_second_time_nothing_is_done(lab: Lab) -> None:
 
 
 def test_the_same_packages_are_the_same_environment_and_others_are_not(lab: Lab) -> None:
-    assert lab.recipe("speck").name == lab.recipe("speck", "speck").name
-    assert lab.recipe("speck").name != lab.recipe("speck==1.0").name
+    assert lab.spec("speck").name == lab.spec("speck", "speck").name
+    assert lab.spec("speck").name != lab.spec("speck==1.0").name
 
 
 def test_a_lock_brings_the_versions_back(lab: Lab) -> None:
@@ -75,11 +75,11 @@ def test_a_package_that_does_not_exist(lab: Lab) -> None:
     assert "a package, or that version of it, does not exist" in problem.what
     assert "specck" in problem.what
     assert "is it spelled rightly" in problem.remedy
-    name = lab.recipe("speck", "specck").name
+    name = lab.spec("speck", "specck").name
     log = Path(lab.store.layout.log(name))
     assert str(log) in problem.remedy
     assert "specck" in log.read_text()
-    assert (lab.made, lab.store.names()) == ([], [])
+    assert (lab.builds, lab.store.names()) == ([], [])
     failure = lab.store.failure(name)
     assert failure is not None
     assert failure.log == str(log)
@@ -111,9 +111,9 @@ def test_a_package_without_its_dependencies(lab: Lab) -> None:
 
 
 def test_a_python_that_is_not_there(lab: Lab) -> None:
-    recipe = Recipe(kind="pip", python="python3.99", requirements=("speck",))
-    with pytest.raises(SoftwareError, match=r"there is no python3\.99 to make an environment with"):
-        build(recipe, lab.store, LOCAL, lab.told.append)
+    spec = EnvironmentSpec(kind="pip", python="python3.99", requirements=("speck",))
+    with pytest.raises(SoftwareError, match=r"there is no python3\.99 to build an environment with"):
+        build(spec, lab.store, LOCAL, lab.told.append)
 
 
 def test_what_is_made_can_be_used_from_a_login_shell_without_activation(lab: Lab) -> None:

@@ -49,13 +49,13 @@ def desk(tmp_path: Path) -> Desk:
 def test_from_build_to_remove(desk: Desk) -> None:
     assert desk.slurmtf("env", "list").stdout.startswith("no environments in ")
     plan = desk.slurmtf("plan", desk.job).stdout
-    assert "to be made for it" in plan
+    assert "to be built for it" in plan
     built = desk.slurmtf("env", "build", desk.job)
     assert built.returncode == 0, built.stderr
     assert "installing" in built.stderr
     folder = Path(built.stdout.strip())
     assert version_of(folder, "speck") == "1.0"
-    assert f"(made for it, {folder.name})" in desk.slurmtf("plan", desk.job).stdout
+    assert f"(built for it, {folder.name})" in desk.slurmtf("plan", desk.job).stdout
 
     (listed,) = desk.data("env", "list")
     assert (listed["name"], listed["kind"], listed["folder"]) == (folder.name, "pip", str(folder))
@@ -66,7 +66,7 @@ def test_from_build_to_remove(desk: Desk) -> None:
 
     assert desk.data("env", "remove", folder.name) == [{"name": folder.name, "bytes": listed["bytes"]}]
     assert not folder.exists()
-    assert list((folder.parent / ".made").iterdir()) == []
+    assert list((folder.parent / ".built").iterdir()) == []
 
 
 def test_a_run_s_environment_is_made_again_with_its_versions(desk: Desk) -> None:
@@ -92,7 +92,7 @@ def test_from_a_record_elsewhere(desk: Desk) -> None:
 
 def test_what_a_training_lacks(desk: Desk) -> None:
     before = desk.slurmtf("env", "check", desk.job)
-    assert (before.returncode, "to be made: slurmtf env build" in before.stdout) == (0, True)
+    assert (before.returncode, "to be built: slurmtf env build" in before.stdout) == (0, True)
     folder = desk.slurmtf("env", "build", desk.job).stdout.strip()
     after = desk.data("env", "check", desk.job)
     assert after["software"] == folder
@@ -108,7 +108,7 @@ def test_a_training_that_asks_for_none(desk: Desk) -> None:
     script = desk.job.with_name("bare.py")
     script.write_text("")
     done = desk.slurmtf("env", "build", script)
-    assert (done.returncode, "asks for nothing that would have to be made" in done.stderr) == (2, True)
+    assert (done.returncode, "asks for nothing that would have to be built" in done.stderr) == (2, True)
 
 
 def test_options_add_to_the_job_file(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from slurmtf.environments import recipe as recipes
+from slurmtf.environments import spec as specs
 from slurmtf.environments.building import build
 from slurmtf.errors import SoftwareError
 from slurmtf.estimator import Environment
@@ -49,9 +49,9 @@ Could not solve for environment specs
 
 
 def made(lab: Lab, wish: Environment, lock: tuple[str, ...] = ()) -> Path:
-    recipe = recipes.of_packages(wish, LOCAL, lab.wheels)
-    build(recipe, lab.store, LOCAL, lab.told.append, lock)
-    return lab.store.folder(recipe.name)
+    spec = specs.of_packages(wish, LOCAL, lab.wheels)
+    build(spec, lab.store, LOCAL, lab.told.append, lock)
+    return lab.store.folder(spec.name)
 
 
 def of_channel(conda: Conda, *packages: str, pip: list[str] | None = None) -> Environment:
@@ -69,7 +69,7 @@ def test_packages_are_solved_and_know_where_they_are(lab: Lab, conda: Conda) -> 
     record = lab.store.record(folder.name)
     assert (record["tool"], record["packages"]["speck"]) == ("micromamba", "1.0")
     assert f"{conda.channel}/noarch/speck-1.0-0.tar.bz2" in [line.partition("#")[0] for line in record["lock"]]
-    assert "making a conda environment (micromamba) ..." in lab.told
+    assert "creating a conda environment (micromamba) ..." in lab.told
 
 
 def test_pip_packages_after_conda_s(lab: Lab, conda: Conda) -> None:
@@ -116,11 +116,11 @@ def test_a_package_that_does_not_exist(lab: Lab, conda: Conda) -> None:
         made(lab, of_channel(conda, "python", "specck"))
     (problem,) = caught.value.problems
     assert problem.what.splitlines() == [
-        "can't be made: a package, or that version of it, does not exist in these channels:",
+        "could not be built: a package, or that version of it, does not exist in these channels:",
         "No candidates were found for specck *.",
     ]
     assert problem.remedy.startswith("is it spelled rightly, and in which channel is it? (conda_channels); the whole log: ")
-    assert (lab.made, lab.store.names()) == ([], [])
+    assert (lab.builds, lab.store.names()) == ([], [])
 
 
 def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
@@ -128,7 +128,7 @@ def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
         made(lab, of_channel(conda, "wants_old", "wants_new"))
     (problem,) = caught.value.problems
     lines = problem.what.splitlines()
-    assert lines[0] == "can't be made: the packages do not go together:"
+    assert lines[0] == "could not be built: the packages do not go together:"
     assert len(lines) < 12
     assert lines[1] == "The following packages are incompatible"
     assert lines[2].startswith("├─ ")
@@ -173,13 +173,13 @@ def test_a_killed_making_is_not_taken_for_whole(
         steps = children(builder)
         os.kill(builder, signal.SIGKILL)
         _, error = process.communicate(timeout=30)
-    assert (process.returncode, "can't be made" in error) == (2, True), error
+    assert (process.returncode, "could not be built" in error) == (2, True), error
     until(lambda: not any(map(alive, steps)), "the end of what it had started")
     assert lab.store.names() == []
-    assert len(lab.made) == 1
+    assert len(lab.builds) == 1
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert version_of(Path(again.stdout.strip()), "speck") == "2.0"
-    assert len(lab.made) == 1
+    assert len(lab.builds) == 1
 
 
 def test_without_conda_the_reason_names_it(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

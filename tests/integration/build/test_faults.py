@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.environments import recipe as recipes
+from slurmtf.environments import spec as specs
 from slurmtf.environments.store import BESIDE_RUNS
 from slurmtf.runs.garbage import discard, garbage
 
@@ -25,7 +25,7 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and networks of
 @pytest.fixture
 def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """A uv that stays for long in one phase; returns the file that says that it is there."""
-    real = recipes._uv()
+    real = specs._uv()
     assert real, "uv comes with the development tools"
 
     def make(phase: str) -> Path:
@@ -59,9 +59,9 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, phase: str, slow_uv: Ca
     process.communicate(timeout=30)
     until(lambda: not any(Path(f"/proc/{pid}").exists() and alive(pid) for pid in steps), "the end of what it had started")
     assert lab.store.names() == []
-    assert len(lab.made) == (1 if phase == "install" else len(lab.made))
+    assert len(lab.builds) == (1 if phase == "install" else len(lab.builds))
     assert version_of(lab.build("speck"), "speck") == "1.0"
-    assert len([name for name in lab.made if name.startswith("pip-")]) == 1
+    assert len([name for name in lab.builds if name.startswith("pip-")]) == 1
     assert lab.store.leftovers() == []
 
 
@@ -77,7 +77,7 @@ def test_what_a_killed_maker_leaves_is_collected_and_what_is_being_made_is_not(
     process.communicate(timeout=30)
     (found,) = garbage(tmp_path)
     assert found.kind == "unfinished environment"
-    assert found.path.parent == Path(lab.store.layout.made)
+    assert found.path.parent == Path(lab.store.layout.built)
     assert discard(found) is None
     assert version_of(whole, "speck") == "1.0"
 
@@ -88,7 +88,7 @@ def test_an_interrupted_build_leaves_nothing(lab: Lab, number: int, slow_uv: Cal
     (builder,) = children(process.pid)
     os.kill(builder, number)
     assert process.wait(timeout=30) == 1
-    assert (lab.made, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
+    assert (lab.builds, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
 
 
 def test_a_maker_whose_user_presses_ctrl_c_ends_with_all_it_started(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
@@ -98,7 +98,7 @@ def test_a_maker_whose_user_presses_ctrl_c_ends_with_all_it_started(lab: Lab, sl
     os.kill(process.pid, signal.SIGINT)  # as in a notebook: only this process gets it
     process.communicate(timeout=30)
     until(lambda: not any(map(alive, [builder, *steps])), "the end of all processes")
-    assert (lab.made, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
+    assert (lab.builds, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
 
 
 def test_two_makers_at_once_make_it_once(lab: Lab) -> None:
@@ -106,7 +106,7 @@ def test_two_makers_at_once_make_it_once(lab: Lab) -> None:
     answers = [maker.communicate(timeout=120) for maker in makers]
     assert {maker.returncode for maker in makers} == {0}, answers
     assert len({out for out, _ in answers}) == 1
-    assert len(lab.made) == 1
+    assert len(lab.builds) == 1
 
 
 @ROOT_ONLY
@@ -140,10 +140,10 @@ def test_without_a_network_the_reason_says_so(lab: Lab, monkeypatch: pytest.Monk
     wish = ("--index-url https://packages.invalid/simple", "nowhere")
     script = (
         "import sys; from slurmtf.environments import EnvironmentStore; from slurmtf.environments.building import build\n"
-        "from slurmtf.environments.recipe import of_packages; from slurmtf.estimator import Environment\n"
+        "from slurmtf.environments.spec import of_packages; from slurmtf.estimator import Environment\n"
         "from slurmtf.errors import SlurmtfError; from slurmtf.sites import load; from pathlib import Path\n"
-        "site = load('local'); recipe = of_packages(Environment(pip_packages=sys.argv[2:]), site, Path())\n"
-        "try: build(recipe, EnvironmentStore(sys.argv[1]), site, print)\n"
+        "site = load('local'); spec = of_packages(Environment(pip_packages=sys.argv[2:]), site, Path())\n"
+        "try: build(spec, EnvironmentStore(sys.argv[1]), site, print)\n"
         "except SlurmtfError as err: sys.exit(str(err))"
     )
     command = ["unshare", "--net", sys.executable, "-c", script, str(lab.root), *wish]

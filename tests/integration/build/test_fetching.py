@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.environments import recipe as recipes
+from slurmtf.environments import spec as specs
 from slurmtf.environments.building import fetch
 from slurmtf.errors import SoftwareError
-from slurmtf.job.build.pip import explained
+from slurmtf.job.build.installer import explained
 from slurmtf.job.build.work import StepError
 
 from .support import LOCAL, UNCONNECTED, Lab, until, version_of, write_sources, write_wheel
@@ -24,7 +24,7 @@ def made(lab: Lab, *packages: str) -> Path:
     maker = lab.start_fetched(*packages, before=UNCONNECTED)
     said, _ = maker.communicate(timeout=60)
     assert maker.returncode == 0, said
-    return lab.store.folder(lab.recipe(*packages).name)
+    return lab.store.folder(lab.spec(*packages).name)
 
 
 def test_packages_are_fetched_with_what_they_need_and_made_without_a_network(lab: Lab) -> None:
@@ -72,7 +72,7 @@ def test_sources_that_can_not_be_compiled_are_refused_at_once(lab: Lab) -> None:
     assert "load a compiler" in problem.remedy
     log = Path(problem.remedy.rpartition("the whole log: ")[2])
     assert "fatal error: ucc.h" in log.read_text()
-    assert (lab.made, list(Path(lab.store.layout.downloads).iterdir())) == ([], [])
+    assert (lab.builds, list(Path(lab.store.layout.downloads).iterdir())) == ([], [])
 
 
 def test_sources_whose_needs_can_not_be_told_are_named() -> None:
@@ -91,7 +91,7 @@ def test_a_package_that_can_not_be_had_is_refused_at_once(lab: Lab) -> None:
 
 def test_packages_for_another_processor_are_refused(lab: Lab) -> None:
     with pytest.raises(SoftwareError, match=r"can't be fetched: this machine is .*, and the site's nodes are sparc64"):
-        fetch(lab.recipe("speck"), lab.store, replace(LOCAL, arch="sparc64"), lab.told.append)
+        fetch(lab.spec("speck"), lab.store, replace(LOCAL, arch="sparc64"), lab.told.append)
     assert not lab.root.exists()
 
 
@@ -132,7 +132,7 @@ def compilations(index: Path) -> int:
 
 
 def test_horovod_is_compiled_without_a_network_nor_uv(lab: Lab, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes, "_uv", lambda: "")
+    monkeypatch.setattr(specs, "_uv", lambda: "")
     monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if not Path(p, "uv").exists()))
     (index / "gate").touch()
     lab.fetch("tensorflow", "horovod")
@@ -154,7 +154,10 @@ def test_two_environments_that_need_the_same_horovod_compile_it_once(lab: Lab, i
     second = lab.start_fetched(*wishes[1])
     assert second.stdout
     words = next(line for line in second.stdout if line.startswith("waiting: "))
-    assert words == f"waiting: process {first.pid} on {os.uname().nodename} makes Horovod 0.28.1 for TensorFlow 1.0 already\n"
+    assert (
+        words
+        == f"waiting: process {first.pid} on {os.uname().nodename} is building Horovod 0.28.1 for TensorFlow 1.0 already\n"
+    )
     if killed:
         first.send_signal(signal.SIGKILL)
         until(lambda: compilations(index) == 2, "the second's own compiler")
@@ -162,7 +165,5 @@ def test_two_environments_that_need_the_same_horovod_compile_it_once(lab: Lab, i
     first.communicate(timeout=60)
     assert second.wait(timeout=60) == 0, second.stdout.read()
     assert compilations(index) == 1 + killed
-    assert lab.store.record(lab.recipe(*wishes[1]).name)["packages"]["horovod"] == "0.28.1"
-    assert list(Path(lab.store.layout.claims).iterdir()) == (
-        [Path(lab.store.layout.claim(lab.recipe(*wishes[0]).name))] * killed
-    )
+    assert lab.store.record(lab.spec(*wishes[1]).name)["packages"]["horovod"] == "0.28.1"
+    assert list(Path(lab.store.layout.claims).iterdir()) == ([Path(lab.store.layout.claim(lab.spec(*wishes[0]).name))] * killed)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.environments import EnvironmentStore, Software
-from slurmtf.environments.building import make_pack
+from slurmtf.environments.building import build_pack
 from slurmtf.environments.packing import Pack, pack_of
 from slurmtf.job.build.prefixes import mentions
 from slurmtf.job.staging import relocation
@@ -55,7 +55,7 @@ def pack_in(store: EnvironmentStore, prefix: Path, form: str = "tar") -> Pack:
 def staged(prefix: Path, job: Job, disk: Path, form: str = "tar") -> Job:
     store = EnvironmentStore(prefix.parent / "store")
     pack = pack_in(store, prefix, form)
-    make_pack(pack, store, load("local"), print)
+    build_pack(pack, store, load("local"), print)
     job.change_plan(stage__prefix=pack.prefix, stage__pack=pack.path, stage__where="node-local", stage__local=str(disk))
     job.python = f"{prefix}/bin/python"
     job.environ.update(PATH=f"{prefix}/bin{os.pathsep}{job.environ['PATH']}", CONDA_PREFIX=str(prefix))
@@ -104,7 +104,7 @@ def test_base_is_packed_without_the_other_environments(environment: Path, tmp_pa
         (environment / name).mkdir()
         (environment / name / "large").touch()
     assert pack_in(store, environment) == before
-    make_pack(before, store, load("local"), print)
+    build_pack(before, store, load("local"), print)
     with tarfile.open(before.path) as archive:
         assert [name for name in archive.getnames() if name.endswith("large")] == []
     for name in ("pkgs", "envs"):

@@ -17,7 +17,7 @@ import pytest
 
 from slurmtf import Input
 from slurmtf.environments import EnvironmentStore, Software
-from slurmtf.environments.building import make_pack
+from slurmtf.environments.building import build_pack
 from slurmtf.environments.packing import pack_of
 from slurmtf.job.staging import node_folder as nodefolder
 from slurmtf.sites import load
@@ -96,7 +96,7 @@ def packed(venv: Path, job: Job, disk: Path, form: str = "tar") -> Job:
     store = EnvironmentStore(venv.parent / "store")
     pack, reason = pack_of(Software(f"{venv}/bin/python"), store, form)
     assert pack is not None, reason
-    make_pack(pack, store, load("local"), print)
+    build_pack(pack, store, load("local"), print)
     job.change_plan(stage__prefix=pack.prefix, stage__pack=pack.path)
     job.python = f"{venv}/bin/python"
     job.environ["PATH"] = f"{venv}/bin{os.pathsep}{job.environ['PATH']}"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Experiment, TensorFlow
-from slurmtf.environments import Recipe, Software
+from slurmtf.environments import EnvironmentSpec, Software
 from slurmtf.environments.probe import Script, asking
 from slurmtf.environments.software import HorovodBuild
 from slurmtf.errors import SpecError
@@ -189,7 +189,7 @@ def test_an_answer_that_can_not_be_relied_on_is_none(lab: Lab, script: str) -> N
         Software("/no/such/python"),
         Software("no-such-python"),
         Software(sys.executable, image="/images/tf.sif"),
-        Software("/store/pip-0123/bin/python", recipe=Recipe("pip", "python3")),
+        Software("/store/pip-0123/bin/python", spec=EnvironmentSpec("pip", "python3")),
     ],
 )
 def test_what_is_not_here_is_not_asked(lab: Lab, software: Software) -> None:

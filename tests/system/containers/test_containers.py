@@ -197,7 +197,7 @@ def test_an_image_that_can_not_be_had(
         details = dict(zip(("address", "username", "password"), (server.host, *login), strict=True))
         boxes.submit(LOOK, custom_docker_image=name, image_registry_details=details)
     (problem,) = caught.value.problems
-    assert problem.what.startswith(f"can't be made: {what} (FATAL:")
+    assert problem.what.startswith(f"could not be built: {what} (FATAL:")
 
 
 def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
@@ -225,7 +225,7 @@ def test_a_registry_that_can_not_be_reached(boxes: Boxes) -> None:
     with pytest.raises(SoftwareError) as caught:
         boxes.submit(LOOK, custom_docker_image="localhost:9/lab/image:1")
     (problem,) = caught.value.problems
-    assert problem.what.startswith("can't be made: the registry can't be reached from here")
+    assert problem.what.startswith("could not be built: the registry can't be reached from here")
 
 
 # --- before it is submitted

@@ -15,7 +15,7 @@ from slurmtf.errors import SoftwareError
 from tests.environments import fixtures, interpreters
 from tests.environments.cache import build_environ, root
 from tests.environments.interpreters import Interpreter, NoInterpreter
-from tests.environments.recipes import ENVIRONMENTS
+from tests.environments.specs import ENVIRONMENTS
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 PACKAGE = str(__package__)

@@ -14,7 +14,7 @@ import pytest
 from slurmtf import Run, RunStatus, Site, TensorFlow
 from slurmtf.archives import job_archive
 from slurmtf.environments import EnvironmentStore
-from slurmtf.environments.recipe import of_packages
+from slurmtf.environments.spec import of_packages
 from slurmtf.errors import RefusedError
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.model import Defaults, Environments, Network
@@ -60,7 +60,7 @@ def test_made_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monke
 def test_made_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
     runs = [lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck")) for _ in range(2)]
     makers = {maker_of(run) for run in runs}
-    assert len(makers) == 1, "one job makes it for both"
+    assert len(makers) == 1, "one job builds it for both"
     states = ended(*runs)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
     assert [log(run).split()[0] for run in runs] == ["1.0"] * 2
@@ -86,8 +86,8 @@ def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: 
     assert "add pip_packages=['scikit-learn']" in lab.slurmtf("status", bad.id).stdout
     assert completed.status is RunStatus.COMPLETED, completed.message
     assert log(good).split()[0] == "1.0"
-    logs = [Path(store_of(lab).layout.logs, f"{run.plan['making']}.job").read_text() for run in (bad, good)]
-    assert sum(text.count("made pip-") for text in logs) == 1
+    logs = [Path(store_of(lab).layout.logs, f"{run.plan['build_task']}.job").read_text() for run in (bad, good)]
+    assert sum(text.count("built pip-") for text in logs) == 1
     assert not Path(bad.layout.journal).exists()
 
 
@@ -133,7 +133,7 @@ def test_a_job_that_can_not_make_it_fails_the_run_with_the_reason(lab: Lab, whee
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "specck"))
     (state,) = ended(run)
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
-    assert "its environment could not be made: a package, or that version of it, does not exist" in state.message
+    assert "its environment could not be built: a package, or that version of it, does not exist" in state.message
     assert "specck" in state.message
     assert "is it spelled rightly" in lab.slurmtf("status", run.id).stdout
 
@@ -149,7 +149,7 @@ def test_a_job_that_is_ended_while_it_makes_it_fails_the_run_with_the_reason(
     (state,) = ended(run)
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
     assert "its job was ended before it was done" in state.message
-    assert list(Path(store_of(lab).layout.made).iterdir()) == []
+    assert list(Path(store_of(lab).layout.built).iterdir()) == []
 
 
 def test_a_refused_run_leaves_no_job_that_makes_something(lab: Lab, wheels: Path) -> None:
@@ -201,15 +201,15 @@ def test_an_environment_that_is_gone_when_the_job_starts(lab: Lab, wheels: Path)
 def test_two_nodes_that_make_the_same_at_once(lab: Lab, wheels: Path) -> None:
     """Their claims are files on what stands for a shared file system; each sees the other's host, not its process."""
     maker = Maker(lab.folder / "store", wheels)
-    recipe, store = maker.recipe("speck"), maker.store
+    spec, store = maker.spec("speck"), maker.store
     store.layout.prepare()
-    spec, program = Path(store.layout.spec(recipe.name)), lab.folder / "agent.pyz"
-    spec.write_text(json.dumps(recipe.spec(store.root)))
+    path, program = Path(store.layout.spec(spec.name)), lab.folder / "agent.pyz"
+    path.write_text(json.dumps(spec.to_dict(store.root)))
     program.write_bytes(job_archive())
-    said = call("srun", "-N2", "--ntasks-per-node=1", sys.executable, "-I", program, "build", spec)
-    assert said.count("made pip-") == 1, said
-    assert store.names() == [recipe.name]
-    assert len(maker.made) == 1
+    said = call("srun", "-N2", "--ntasks-per-node=1", sys.executable, "-I", program, "build", path)
+    assert said.count("built pip-") == 1, said
+    assert store.names() == [spec.name]
+    assert len(maker.builds) == 1
 
 
 def test_the_script_that_makes_an_environment_can_be_submitted_by_hand(lab: Lab, wheels: Path) -> None:
@@ -217,7 +217,7 @@ def test_the_script_that_makes_an_environment_can_be_submitted_by_hand(lab: Lab,
     store = store_of(lab)
     until(store.names, "the environment")
     (name,) = store.names()
-    script = Path(store.layout.build_job(run.plan["making"]), "job.sh")
+    script = Path(store.layout.build_job(run.plan["build_task"]), "job.sh")
     before = files(store.folder(name))
     call("bash", script, env={**os.environ, "SLURM_JOB_ID": ""})
     assert files(store.folder(name)) == before

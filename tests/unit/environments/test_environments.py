@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from slurmtf.environments import EnvironmentStore, Recipe, Software, software_of
+from slurmtf.environments import EnvironmentSpec, EnvironmentStore, Software, software_of
 from slurmtf.environments.existing import existing
-from slurmtf.environments.recipe import of_packages
 from slurmtf.environments.shell import in_shell, module_lines
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS
+from slurmtf.environments.spec import of_packages
 from slurmtf.environments.store import store_of
 from slurmtf.errors import SlurmtfError, SpecError, WorkspaceError
 from slurmtf.estimator import Environment
@@ -140,7 +140,7 @@ def test_an_environment_from_a_file(source: Path, tmp_path: Path) -> None:
 # --- what is to be made
 
 
-def recipe(source: Path, site: Site = HERE, **wish: Any) -> Recipe:
+def spec(source: Path, site: Site = HERE, **wish: Any) -> EnvironmentSpec:
     return of_packages(Environment(**wish), site, source)
 
 
@@ -149,61 +149,61 @@ def test_the_parameters_and_the_object_ask_for_the_same(source: Path, tmp_path: 
     single = software_of(tensorflow(source, pip_packages=["scipy"]), HERE, store)
     whole = software_of(tensorflow(source, environment_definition=Environment(pip_packages=["scipy"])), HERE, store)
     assert single == whole
-    assert single.recipe is not None
-    assert single.python == str(tmp_path / single.recipe.name / "bin/python")
+    assert single.spec is not None
+    assert single.python == str(tmp_path / single.spec.name / "bin/python")
     assert not list(tmp_path.iterdir())
 
 
 def test_what_decides_the_name(source: Path) -> None:
-    scipy = recipe(source, pip_packages=["scipy"])
+    scipy = spec(source, pip_packages=["scipy"])
     same: list[dict[str, Any]] = [{"name": "mine"}, {"variables": {"A": "1"}}, {"build": "job"}]
     others: list[dict[str, Any]] = [
         {"pip_packages": ["scipy<2"]}, {"modules": ["gcc"]}, {"variables": {"HOROVOD_GPU_OPERATIONS": "NCCL"}},
     ]  # fmt: skip
-    assert {recipe(source, **{"pip_packages": ["scipy"], **more}).name for more in same} == {scipy.name}
-    names = {recipe(source, **{"pip_packages": ["scipy"], **more}).name for more in others}
+    assert {spec(source, **{"pip_packages": ["scipy"], **more}).name for more in same} == {scipy.name}
+    names = {spec(source, **{"pip_packages": ["scipy"], **more}).name for more in others}
     assert len({*names, scipy.name}) == 4
-    assert recipe(source, dataclasses.replace(HERE, arch="aarch64"), pip_packages=["scipy"]).name not in {*names, scipy.name}
+    assert spec(source, dataclasses.replace(HERE, arch="aarch64"), pip_packages=["scipy"]).name not in {*names, scipy.name}
 
 
 def test_the_content_of_a_requirements_file_decides_and_not_its_name(source: Path) -> None:
     (source / "a.txt").write_text("scipy\n")
     (source / "b.txt").write_text("# the same\nscipy\n")
-    assert recipe(source, pip_requirements_file="a.txt").name == recipe(source, pip_packages=["scipy"]).name
-    assert recipe(source, pip_requirements_file="b.txt").name == recipe(source, pip_packages=["scipy"]).name
+    assert spec(source, pip_requirements_file="a.txt").name == spec(source, pip_packages=["scipy"]).name
+    assert spec(source, pip_requirements_file="b.txt").name == spec(source, pip_packages=["scipy"]).name
 
 
-def test_a_recipe_survives_a_plan(source: Path) -> None:
-    made = recipe(source, pip_packages=["tensorflow==2.15.1", "horovod"], name="mine")
-    assert Recipe.of(dataclasses.asdict(made)) == made
-    assert Recipe.of(dataclasses.asdict(made)).name == made.name
+def test_a_spec_survives_a_plan(source: Path) -> None:
+    made = spec(source, pip_packages=["tensorflow==2.15.1", "horovod"], name="mine")
+    assert EnvironmentSpec.from_dict(dataclasses.asdict(made)) == made
+    assert EnvironmentSpec.from_dict(dataclasses.asdict(made)).name == made.name
 
 
 def test_no_password_of_an_index_is_in_what_people_see(source: Path) -> None:
     packages = ["--index-url https://ada:s3cret@example.org/simple", "scipy", "x @ git+https://ada:s3cret@example.org/x.git"]
-    assert recipe(source, pip_packages=packages).summary == "scipy, x @ git+https://example.org/x.git"
+    assert spec(source, pip_packages=packages).summary == "scipy, x @ git+https://example.org/x.git"
 
 
 def test_horovod_is_told_from_what_pip_installs(source: Path) -> None:
-    made = recipe(source, pip_packages=["tensorflow-cpu==2.15.1", "Horovod[tensorflow]==0.28.1"])
+    made = spec(source, pip_packages=["tensorflow-cpu==2.15.1", "Horovod[tensorflow]==0.28.1"])
     assert (made.requirements, made.horovod) == (("tensorflow-cpu==2.15.1",), "Horovod[tensorflow]==0.28.1")
 
 
 def test_horovod_without_tensorflow(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
-        recipe(source, pip_packages=["horovod"])
+        spec(source, pip_packages=["horovod"])
     (problem,) = caught.value.problems
     assert (problem.where, problem.what) == ("pip_packages['horovod']", "horovod needs TensorFlow in the same environment")
 
 
 def test_tf_keras_goes_without_its_dependencies_beside_another_build_of_tensorflow(source: Path) -> None:
-    assert recipe(source, pip_packages=["tensorflow-cpu==2.21.0", "tf-keras==2.21.0"]).bare == ("tf-keras==2.21.0",)
-    assert recipe(source, pip_packages=["tensorflow==2.21.0", "tf-keras==2.21.0"]).bare == ()
+    assert spec(source, pip_packages=["tensorflow-cpu==2.21.0", "tf-keras==2.21.0"]).bare == ("tf-keras==2.21.0",)
+    assert spec(source, pip_packages=["tensorflow==2.21.0", "tf-keras==2.21.0"]).bare == ()
 
 
 def test_conda_packages_bring_pip_where_pip_packages_follow(source: Path) -> None:
     site = Site(name="here", environments=Environments(channels=["c"], conda="mamba"))
-    made = recipe(source, site, conda_packages=["python=3.11"], pip_packages=["scipy"])
+    made = spec(source, site, conda_packages=["python=3.11"], pip_packages=["scipy"])
     assert made.kind == "conda"
     assert made.conda == {"program": "mamba", "packages": ["python=3.11", "pip"], "file": "", "channels": ["c"]}
     assert made.requirements == ("scipy",)
@@ -260,8 +260,8 @@ def test_the_script_activates_what_is_made_and_says_when_it_is_gone(source: Path
     estimator = tensorflow(source, pip_packages=["scipy"])
     software = software_of(estimator, SITE, EnvironmentStore(tmp_path))
     script = render(plan_of(estimator, SITE, software), [packaged("templates")])
-    assert software.recipe is not None
-    assert f"ENVIRONMENT={tmp_path}/{software.recipe.name}\n" in script
+    assert software.spec is not None
+    assert f"ENVIRONMENT={tmp_path}/{software.spec.name}\n" in script
     assert "Make it again: slurmtf env rebuild $RUN" in script
     assert 'export VIRTUAL_ENV="$ENVIRONMENT"\n' in script
     assert "unset PYTHONHOME PYTHONPATH VIRTUAL_ENV" in script

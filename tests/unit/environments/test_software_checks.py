@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.environments import Recipe, Software
+from slurmtf.environments import EnvironmentSpec, Software
 from slurmtf.environments.software import HorovodBuild
 from slurmtf.errors import Problem, SpecError
 from slurmtf.estimator import Mpi
@@ -25,6 +25,7 @@ HOROVOD = Software(
     packages={"tensorflow_cpu": "2.18.0", "horovod": "0.28.1+tf2.15.1.ompi"},
     horovod=HorovodBuild("2.15.1", ("mpi", "gloo")),
 )
+TO_BUILD = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",))
 MPI_SITE = replace(SITE, launcher=Launcher(mpi="pmix"))
 VERSIONS = replace(SITE, modules=Modules(tensorflow={"2.15": ["tf/2.15"], "2.1": ["tf/2.1"], "latest": ["tf"]}))
 
@@ -42,7 +43,7 @@ def problems(folder: Path, text: str, software: Software, site: Any = SITE, **se
 
 
 def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) -> None:
-    made = "have an environment built of all that it needs: pip_packages=['pyyaml', 'scikit-learn', 'tensorflow']"
+    made = "have an environment built with all that it needs: pip_packages=['pyyaml', 'scikit-learn', 'tensorflow']"
     assert problems(tmp_path, "import os, yaml\nimport tensorflow as tf\nfrom sklearn import svm\n", LACKING) == [
         Problem(
             "train.py:3",
@@ -57,13 +58,13 @@ def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) 
     [
         ({"prefix": "/envs/tf"}, "/envs/tf", f"install it there: {PYTHON} -m pip install scikit-learn; or"),
         (
-            {"recipe": Recipe("pip", "python3", requirements=("tensorflow==2.15.1",))},
-            f"the environment {Recipe('pip', 'python3', requirements=('tensorflow==2.15.1',)).name} (tensorflow==2.15.1)",
+            {"spec": TO_BUILD},
+            f"the environment {TO_BUILD.name} (tensorflow==2.15.1)",
             "add pip_packages=['scikit-learn']",
         ),
         (
-            {"recipe": Recipe("conda", "python", conda={"packages": ["tensorflow"]})},
-            f"the environment {Recipe('conda', 'python', conda={'packages': ['tensorflow']}).name} (tensorflow)",
+            {"spec": EnvironmentSpec("conda", "python", conda={"packages": ["tensorflow"]})},
+            f"the environment {EnvironmentSpec('conda', 'python', conda={'packages': ['tensorflow']}).name} (tensorflow)",
             "add scikit-learn to conda_packages, or to their file",
         ),
         ({"python": "python3", "executable": "/apps/tf/bin/python3"}, "/apps/tf/bin/python3", "load a module that brings"),
@@ -195,8 +196,8 @@ def test_gpus_for_a_tensorflow_without(tmp_path: Path, build: bool | None, gpus:
 # --- What has yet to be made
 
 
-def yet(*requirements: str, **recipe: Any) -> Software:
-    return Software(PYTHON, recipe=Recipe("pip", "python3", requirements=requirements, **recipe))
+def yet(*requirements: str, **spec: Any) -> Software:
+    return Software(PYTHON, spec=EnvironmentSpec("pip", "python3", requirements=requirements, **spec))
 
 
 @pytest.mark.parametrize(

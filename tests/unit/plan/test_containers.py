@@ -107,7 +107,7 @@ def test_a_file_that_is_not_there(given: str, what: str) -> None:
 def test_the_software_of_a_file(source: Path, tmp_path: Path, image: str) -> None:
     wish = Environment(image=image, python="/opt/tf/bin/python", modules=["cuda"], variables={"A": "1"})
     found = software(source, BOTH, tmp_path, environment_definition=wish)
-    assert (found.image, found.runtime, found.recipe) == (image, "apptainer", None)
+    assert (found.image, found.runtime, found.spec) == (image, "apptainer", None)
     assert (found.python, found.host_python) == ("/opt/tf/bin/python", "/usr/bin/python3")
     assert found.modules == ("apptainer/1.4", "cuda")
     assert found.variables == {"PYTHONNOUSERSITE": "1", "A": "1"}
@@ -117,16 +117,16 @@ def test_an_image_of_a_registry_is_fetched_once_for_each_name(source: Path, tmp_
     first, again, other = (
         software(source, BOTH, tmp_path, custom_docker_image=name) for name in ("lab/tf:1", "docker://lab/tf:1", "lab/tf:2")
     )
-    assert first.recipe
-    assert (first.recipe.kind, first.recipe.image, first.recipe.modules) == ("image", "docker://lab/tf:1", ("apptainer/1.4",))
-    assert first.image == again.image == str(tmp_path / first.recipe.name / "image.sif")
+    assert first.spec
+    assert (first.spec.kind, first.spec.image, first.spec.modules) == ("image", "docker://lab/tf:1", ("apptainer/1.4",))
+    assert first.image == again.image == str(tmp_path / first.spec.name / "image.sif")
     assert other.image != first.image
 
 
 @pytest.mark.parametrize("runtime", ["pyxis", "shifter", "podman-hpc"])
 def test_other_runtimes_fetch_images_themselves(source: Path, tmp_path: Path, runtime: str) -> None:
     found = software(source, site(runtime), tmp_path, custom_docker_image="lab/tf:1")
-    assert (found.image, found.recipe) == ("docker://lab/tf:1", None)
+    assert (found.image, found.spec) == ("docker://lab/tf:1", None)
 
 
 def test_what_adds_to_an_image_of_the_site(source: Path, tmp_path: Path) -> None:
@@ -285,20 +285,20 @@ def test_a_login_is_for_the_process_that_fetches(source: Path, monkeypatch: pyte
 def test_no_job_gets_a_login(source: Path, tmp_path: Path) -> None:
     wish = Environment(image="lab/tf", build="job")
     estimator = tensorflow(source, environment_definition=wish)
-    recipe = software_of(estimator, BOTH, EnvironmentStore(tmp_path)).recipe
-    assert recipe
-    building = Building(recipe, EnvironmentStore(tmp_path), BOTH, estimator, {})
+    spec = software_of(estimator, BOTH, EnvironmentStore(tmp_path)).spec
+    assert spec
+    building = Building(spec, EnvironmentStore(tmp_path), BOTH, estimator, {})
     assert building.by_job
-    assert not Building(recipe, building.store, BOTH, estimator, {"APPTAINER_DOCKER_PASSWORD": "s3cret"}).by_job
+    assert not Building(spec, building.store, BOTH, estimator, {"APPTAINER_DOCKER_PASSWORD": "s3cret"}).by_job
 
 
 def test_no_job_fetches_an_image_where_nodes_have_no_internet(source: Path, tmp_path: Path) -> None:
     estimator = tensorflow(source, environment_definition=Environment(image="lab/tf", build="job"))
     offline, store = replace(BOTH, network=Network(internet=False)), EnvironmentStore(tmp_path / "store")
-    recipe = software_of(estimator, offline, store).recipe
-    assert recipe
+    spec = software_of(estimator, offline, store).spec
+    assert spec
     with pytest.raises(SoftwareError, match=r"have no internet(.|\n)*build='login'"):
-        provide(Building(recipe, store, offline, estimator, {}), print)
+        provide(Building(spec, store, offline, estimator, {}), print)
     assert not store.root.exists()
 
 

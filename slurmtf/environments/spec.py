@@ -1,4 +1,4 @@
-"""What has to be made, in full, and the name under which everybody finds it."""
+"""What has to be built, in full, and the name under which everybody finds it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_pr
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """An environment or an image to make. Two recipes with the same content have the same name, and are made once.
+class EnvironmentSpec:
+    """An environment or an image to build. Two specs with the same content have the same name, and are built once.
 
-    ``bare`` packages are installed without their dependencies. ``python`` is the interpreter to make it with; ``identity`` what
+    ``bare`` packages are installed without their dependencies. ``python`` is the interpreter to build with; ``identity`` what
     decides beside the wishes: the Python's version, the modules, the kind of machine.
     """
 
@@ -74,8 +74,8 @@ class Recipe:
         parts += [self.horovod] if self.horovod else []
         return CREDENTIALS.sub("//", self.image or ", ".join(parts))
 
-    def spec(self, root: Path, lock: Iterable[str] = (), wheelhouse: str = "") -> dict[str, Any]:
-        """Return the recipe as the builder reads it; ``lock`` is what an earlier making of it came to."""
+    def to_dict(self, root: Path, lock: Iterable[str] = (), wheelhouse: str = "") -> dict[str, Any]:
+        """Return the spec as the builder reads it; ``lock`` is the versions of an earlier build."""
         explicit: list[str] = []
         pinned: list[str] = []
         for line in lock:
@@ -91,23 +91,23 @@ class Recipe:
         }
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Recipe:
-        """Return the recipe that was written down as a mapping, for example in a plan."""
+    def from_dict(cls, facts: Mapping[str, Any]) -> EnvironmentSpec:
+        """Return the spec that was written down as a mapping, for example in a plan."""
         known = {f.name for f in fields(cls)}
         own: dict[str, Any] = {name: facts[name] for name in known & facts.keys()}
         own.update({name: tuple(value) for name, value in own.items() if isinstance(value, list)})
         return cls(**own)
 
 
-def of_packages(wish: Environment, site: Site, source: Path) -> Recipe:
-    """Return the recipe of an environment of pip or conda packages. Raises SpecError when it can't be one."""
+def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
+    """Return the spec of an environment of pip or conda packages. Raises SpecError when it can't be one."""
     lines = gather(wish.pip_packages, source / wish.pip_requirements_file if wish.pip_requirements_file else None)
     horovod = [line for line in lines if line.package == "horovod" and not line.constraint]
     bare = _bare(lines)
     conda = _conda(wish, site, source)
     _check_horovod(horovod, lines, conda)
     python = _base(wish)
-    return Recipe(
+    return EnvironmentSpec(
         kind="conda" if conda else "pip",
         python="python" if conda else python,
         modules=tuple(wish.modules),
@@ -154,7 +154,7 @@ def _check_horovod(horovod: list[Line], lines: list[Line], conda: dict[str, Any]
 
 
 def _base(wish: Environment) -> str:
-    """Return the interpreter with which an environment is made: the one named, that of the modules, or the one that submits."""
+    """Return the interpreter that an environment is built with: the one named, that of the modules, or the one that submits."""
     if wish.python:
         path = Path(wish.python).expanduser()
         return str(path / "bin" / "python" if path.is_dir() else path)

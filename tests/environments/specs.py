@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.environments import EnvironmentStore, Recipe, building
-from slurmtf.environments.recipe import of_packages
+from slurmtf.environments import EnvironmentSpec, EnvironmentStore, building
+from slurmtf.environments.spec import of_packages
 from slurmtf.errors import Problem, SoftwareError
 from slurmtf.estimator import Environment as Wish
 from slurmtf.sites import load
@@ -34,7 +34,7 @@ class Environment:
     def requirements(self) -> Path:
         return HERE / f"{self.name}.txt"
 
-    def recipe(self) -> Recipe:
+    def spec(self) -> EnvironmentSpec:
         python = interpreters.find(self.pythons)
         wish = Wish(
             python=str(python.path),
@@ -46,16 +46,16 @@ class Environment:
 
     def build(self) -> Path:
         """Its python, at once if some earlier call has built it."""
-        recipe, store = self.recipe(), EnvironmentStore(root() / "environments")
+        spec, store = self.spec(), EnvironmentStore(root() / "environments")
         if not self.unconnected:
-            building.build(recipe, store, LOCAL, self.say)
-        elif not store.record(recipe.name):
-            spec = building.write_spec(recipe, store, wheelhouse=building.fetch(recipe, store, LOCAL, self.say))
-            self.build_unconnected(building.program(store), spec)
-        return store.folder(recipe.name) / "bin" / "python"
+            building.build(spec, store, LOCAL, self.say)
+        elif not store.record(spec.name):
+            path = building.write_spec(spec, store, wheelhouse=building.fetch(spec, store, LOCAL, self.say))
+            self.build_unconnected(building.program(store), path)
+        return store.folder(spec.name) / "bin" / "python"
 
-    def build_unconnected(self, builder: str, spec: str) -> None:
-        command = [*UNCONNECTED, sys.executable, "-I", builder, "build", spec]
+    def build_unconnected(self, builder: str, path: str) -> None:
+        command = [*UNCONNECTED, sys.executable, "-I", builder, "build", path]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
             for line in process.stdout or ():
                 self.say(line.rstrip())
