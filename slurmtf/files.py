@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.errors import Problem, WorkspaceError
+from slurmtf.paths import absolute
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
@@ -91,4 +92,4 @@ def expanded(text: str, what: str) -> Path:
     unset = re.search(r"\$\{?(\w+)", path)
     if unset:
         raise WorkspaceError(Problem(f"{what} {text}", f"${unset[1]} is not set", "set it, or name another folder"))
-    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow the site's links
+    return Path(absolute(path))

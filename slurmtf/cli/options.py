@@ -20,6 +20,7 @@ from slurmtf.estimator.document import at, from_document, read_job_file
 from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
+from slurmtf.paths import absolute
 from slurmtf.runs import Experiment
 from slurmtf.runs.tags import parsed
 
@@ -176,11 +177,11 @@ def _bare_document() -> Document:
 
 def _of_script(target: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Return the overrides with entry script and source directory: by default the script's folder."""
-    source = Path(overrides.get("source_directory") or ".").expanduser().absolute()
+    source = Path(absolute(overrides.get("source_directory") or "."))
     if module_name(target) and not Path(target).exists():
         return {**overrides, "source_directory": str(source), "entry_script": target}
-    script = Path(target).expanduser().absolute()
-    source = Path(overrides.get("source_directory") or script.parent).expanduser().absolute()
+    script = Path(absolute(target))
+    source = Path(absolute(overrides.get("source_directory") or script.parent))
     entry = str(script.relative_to(source)) if script.is_relative_to(source) else str(script)
     return {**overrides, "source_directory": str(source), "entry_script": entry}
 
@@ -198,7 +199,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
         found["inputs"] = [_input(text) for text in found["inputs"]]
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
     if names_file(software.get("image", "")):
-        software["image"] = str(Path(software["image"]).expanduser().absolute())
+        software["image"] = absolute(software["image"])
     if software:
         found["environment_definition"] = {
             name: list(value) if isinstance(value, tuple) else value for name, value in software.items()

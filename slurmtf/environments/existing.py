@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
 from slurmtf.errors import Problem, SpecError, did_you_mean
 from slurmtf.estimator import Environment
+from slurmtf.paths import absolute
 
 Kind = Literal["", "venv", "conda"]
-CONDA_ROOTS = ("MAMBA_ROOT_PREFIX", "CONDA_ROOT", "CONDA_PREFIX_1", "CONDA_PREFIX")
+CONDA_ROOTS = ("MAMBA_ROOT_PREFIX", "CONDA_ROOT")
+CONDA_ACTIVE = ("CONDA_PREFIX_1", "CONDA_PREFIX")
+"""What is active, which may be the environment 'base'."""
 
 
 def existing(wish: Environment, of_version: bool = False) -> Software:
@@ -28,17 +32,21 @@ def existing(wish: Environment, of_version: bool = False) -> Software:
         return _activated(conda_folder(wish.conda), modules, wish.variables)
     if wish.python is None and (modules or of_version):
         return Software("python3", modules, wish.variables)
-    named = Path(wish.python).expanduser() if wish.python else Path(sys.executable)
+    if wish.python is None:
+        return Software(sys.executable, modules, wish.variables)
+    named = Path(absolute(wish.python) if "/" in wish.python else wish.python)
     if named.is_dir():
         return _activated(named, modules, wish.variables)
-    if "/" in (wish.python or "") and not named.is_file():
+    if named.parent.name == "bin" and named.is_file() and kind_of(named.parents[1]):
+        return replace(_activated(named.parents[1], modules, wish.variables), python=str(named))
+    if "/" in wish.python and not named.is_file():
         remedy = "give the path of an interpreter, or of an environment's folder, that the compute nodes see too"
         raise SpecError(Problem("environment_definition.python", f"{named} does not exist", remedy))
     return Software(str(named), modules, wish.variables)
 
 
 def _activated(folder: Path, modules: tuple[str, ...], variables: dict[str, str]) -> Software:
-    prefix = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would follow the links of a site
+    prefix = Path(absolute(folder))
     kind = kind_of(prefix)
     if not kind:
         what = f"{prefix} is neither a virtual nor a conda environment"
@@ -58,9 +66,11 @@ def conda_folder(name: str) -> Path:
     """Return the folder of a conda environment. conda is not asked: it takes seconds. Raises SpecError when there is none."""
     if "/" in name:
         return Path(name).expanduser()
+    roots = [root for root in _conda_roots() if kind_of(root) == "conda"]
     known = {folder.name: folder for folder in reversed(list(_conda_environments()))}
+    known |= {"base": roots[0]} if roots else {}
     if name not in known:
-        remedy = did_you_mean(name, known) or f"known are: {', '.join(sorted(known)) or 'none'}; or give its folder"
+        remedy = did_you_mean(name, known) or f"known are: {', '.join(sorted(known)) or 'none'}; or set its folder"
         raise SpecError(Problem("environment_definition.conda", f"there is no conda environment {name!r}", remedy))
     return known[name]
 
@@ -77,7 +87,33 @@ def _conda_environments() -> Iterable[Path]:
 
 def _conda_folders() -> Iterable[Path]:
     yield from (Path(part) for part in os.environ.get("CONDA_ENVS_PATH", "").split(os.pathsep) if part)
-    yield from (Path(os.environ[name], "envs") for name in CONDA_ROOTS if os.environ.get(name))
+    yield from _configured_folders()
+    yield from (root / "envs" for root in _conda_roots())
+    yield Path.home() / ".conda" / "envs"
+
+
+def _conda_roots() -> Iterable[Path]:
+    """Yield where conda itself may be installed, which is the environment 'base'."""
     if os.environ.get("CONDA_EXE"):
-        yield Path(os.environ["CONDA_EXE"]).parents[1] / "envs"
-    yield from (Path.home() / name / "envs" for name in (".conda", "miniforge3", "miniconda3", "anaconda3", "micromamba"))
+        yield Path(os.environ["CONDA_EXE"]).parents[1]
+    yield from (Path(os.environ[name]) for name in CONDA_ROOTS if os.environ.get(name))
+    active = [Path(os.environ[name]) for name in CONDA_ACTIVE if os.environ.get(name)]
+    yield from (path for path in active if (path / "condabin").is_dir())
+    yield from (Path.home() / name for name in ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba"))
+
+
+def _configured_folders() -> Iterable[Path]:
+    """Yield ``envs_dirs`` of conda's configuration (docs.conda.io, "Searching for .condarc")."""
+    import yaml  # noqa: PLC0415 - only for a conda environment that is named
+
+    own = [Path(os.environ["CONDARC"])] if os.environ.get("CONDARC") else []
+    places = [root / ".condarc" for root in _conda_roots()]
+    places += [Path("/etc/conda/.condarc"), Path.home() / ".config/conda/.condarc", Path.home() / ".conda/.condarc"]
+    for path in (*own, Path.home() / ".condarc", *reversed(places)):
+        try:
+            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, yaml.YAMLError):
+            continue
+        listed = settings.get("envs_dirs") or settings.get("envs_path") if isinstance(settings, dict) else None
+        names = [listed] if isinstance(listed, str) else listed if isinstance(listed, list) else []
+        yield from (Path(os.path.expandvars(str(name))).expanduser() for name in names)

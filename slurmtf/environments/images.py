@@ -111,7 +111,7 @@ def reference(image: str, where: str, registry: str = "") -> str:
         raise SpecError(Problem(where, f"{image} is relative", "give the whole path, or docker://NAME:TAG"))
     if not path.exists():
         raise SpecError(Problem(where, f"{path} does not exist", "give an image that all nodes see, or docker://NAME:TAG"))
-    return os.path.abspath(path)  # noqa: PTH100 - resolve() would follow the links of a site
+    return str(path)
 
 
 def names_file(image: str) -> bool:

@@ -15,6 +15,8 @@ from slurmtf.estimator.estimator import Estimator, TensorFlow
 ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator": Estimator}
 
 
+BESIDE = ("compute_target", "environment_definition", "template")
+"""Settings that name a file, whose relative path begins beside the job file."""
 VERBATIM = ("script_params", "environment_variables")
 """What reaches the script byte for byte: there ``2.10`` and ``007`` are texts."""
 
@@ -35,20 +37,17 @@ def from_yaml(path: str | Path) -> Estimator:
 def from_document(document: Document, base: Path, overrides: dict[str, Any] | None = None) -> Estimator:
     """Return the estimator of a document, with ``overrides`` (parameter to value) in place of what it says.
 
-    Paths in the document, of the source and of a profile, are relative to ``base``.
+    Paths in the document, of the source, a profile, a template, are relative to ``base``.
     """
     data = {**document.data, **(overrides or {})}
     kind = _kind(document, data.pop("estimator", "TensorFlow"))
     if "source_directory" not in (overrides or {}):
         data["source_directory"] = str(base / Path(str(data.get("source_directory") or ".")).expanduser())
-    if (
-        isinstance(definition := document.data.get("environment_definition"), str)
-        and data["environment_definition"] == definition
-    ):
-        data["environment_definition"] = str(base / Path(definition).expanduser())
     data.update(_with_inputs(document, base, data))
-    if "compute_target" not in (overrides or {}) and os.sep in str(data.get("compute_target") or ""):
-        data["compute_target"] = str(base / Path(data["compute_target"]).expanduser())
+    for name in BESIDE:
+        told = document.data.get(name)
+        if isinstance(told, str) and data[name] is told and (name == "environment_definition" or os.sep in told):
+            data[name] = str(base / Path(told).expanduser())
     try:
         return document.parse(kind, data)
     except SpecError as err:

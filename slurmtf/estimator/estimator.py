@@ -17,6 +17,7 @@ from slurmtf.estimator.entry import module_file, module_name
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, settled
 from slurmtf.estimator.quantities import as_slurm_time
+from slurmtf.paths import absolute
 
 Flag = str | int | float | bool | list[str | int | float] | None
 ScriptParams = dict[str, Any] | list[Any]
@@ -155,7 +156,7 @@ class Estimator:
     ) -> None:
         self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
         self._set(inputs=settled(self.inputs, self.script_params))
-        self._set(source_directory=os.path.abspath(os.path.expanduser(self.source_directory or ".")))  # noqa: PTH100, PTH111
+        self._set(source_directory=absolute(self.source_directory or "."))
         old = (custom_docker_base_image, conda_dependencies_file_path, pip_requirements_file_path)
         for (name, new), value in zip(OLD_NAMES.items(), old, strict=True):
             self._set(**{name: value, new: getattr(self, new) or value})
@@ -177,7 +178,7 @@ class Estimator:
             if isinstance(given := getattr(self, name), str):
                 self._set(**{name: [given]})
         if isinstance(self.compute_target, str) and os.sep in self.compute_target:
-            self._set(compute_target=os.path.abspath(Path(self.compute_target).expanduser()))  # noqa: PTH100
+            self._set(compute_target=absolute(self.compute_target))
         if isinstance(self.environment_variables, Mapping):
             self._set(environment_variables={k: validation.variable(v) for k, v in self.environment_variables.items()})
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
 from slurmtf.errors import Problem, did_you_mean
+from slurmtf.paths import absolute
 
 Mode = Literal["mount", "download", "upload"]
 MODES: tuple[str, ...] = get_args(Mode)
@@ -35,7 +36,7 @@ class Input:
     __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
 
     def __post_init__(self) -> None:
-        path = os.path.abspath(os.path.expanduser(self.path))  # noqa: PTH100, PTH111 - resolve() would follow a site's links
+        path = absolute(self.path)
         name = self.name or re.sub(r"\W+", "_", Path(path).stem, flags=re.ASCII).strip("_")
         object.__setattr__(self, "path", path)
         object.__setattr__(self, "name", name.upper() if isinstance(name, str) else name)

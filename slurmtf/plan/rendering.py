@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.errors import Problem, TemplateError
+from slurmtf.paths import absolute
 from slurmtf.plan.model import BuildPlan, LaunchPlan
 from slurmtf.plan.quoting import Raw, directive, quote, words
 
@@ -49,7 +50,7 @@ def render(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> str:
 
 
 def _own_folder(template: str) -> list[str]:
-    return [str(Path(template).expanduser().resolve().parent)] if "/" in template else []
+    return [str(Path(absolute(template)).parent)] if "/" in template else []
 
 
 def _joined(parts: Iterable[str]) -> Raw:

@@ -12,6 +12,7 @@ from pathlib import Path
 from slurmtf.errors import Problem, RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
 from slurmtf.files import user_config
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.paths import absolute
 
 DEFAULT = "~/slurmtf-runs"
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
@@ -24,7 +25,7 @@ def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
     site's and in ``$SLURMTF_WORKSPACE``. Raises WorkspaceError when one is unset, or Slurm can't carry the path.
     """
     text = str(given) if given else _expanded(os.environ.get("SLURMTF_WORKSPACE") or of_site or DEFAULT)
-    return _carried_by_slurm(Path(os.path.abspath(Path(text).expanduser())))  # noqa: PTH100 - resolve() would follow links
+    return _carried_by_slurm(Path(absolute(text)))
 
 
 def _expanded(text: str) -> str:

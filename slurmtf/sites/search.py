@@ -19,6 +19,7 @@ from slurmtf.documents import Document, read_document
 from slurmtf.errors import Problem, SiteError, did_you_mean
 from slurmtf.estimator.quantities import check_count, check_flags, check_memory, check_time, normal_flag, printable
 from slurmtf.files import user_config
+from slurmtf.paths import working_directory
 from slurmtf.sites.model import Site
 
 
@@ -42,7 +43,7 @@ def packaged(folder: str) -> Path:
 def search_path(folder: str, variable: str) -> list[Path]:
     """Return the folders in which ``folder``'s files are looked for, most specific first."""
     from_environment = [Path(part) for part in os.environ.get(variable, "").split(os.pathsep) if part]
-    own = [Path.cwd() / ".slurmtf" / folder, user_config() / folder, Path("/etc/slurmtf") / folder]
+    own = [Path(working_directory(), ".slurmtf", folder), user_config() / folder, Path("/etc/slurmtf") / folder]
     return [*from_environment, *own, packaged(folder)]
 
 

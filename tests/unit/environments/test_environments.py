@@ -95,6 +95,38 @@ def test_a_conda_environment_is_found_by_its_name(home: Path, monkeypatch: pytes
     assert (software.prefix, software.kind) == (str(folder), "conda")
 
 
+def test_base_is_where_conda_is_installed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conda(home / "opt/envs/tf")
+    root = conda(home / "opt")
+    monkeypatch.setenv("CONDA_PREFIX", str(home / "opt/envs/tf"))
+    monkeypatch.setenv("CONDA_EXE", str(root / "bin/conda"))
+    assert existing(Environment(conda="base")).prefix == str(root)
+
+
+@pytest.mark.parametrize("text", ["envs_dirs:\n  - $WHERE/mine\n", "envs_path: ~/space/mine\n", "{not yaml"])
+def test_environments_of_condarc_are_found(home: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    folder = conda(home / "space/mine/tf")
+    monkeypatch.setenv("WHERE", str(home / "space"))
+    (home / ".condarc").write_text(text, encoding="utf-8")
+    if text.startswith("{"):
+        with pytest.raises(SpecError, match="there is no conda environment 'tf'"):
+            existing(Environment(conda="tf"))
+    else:
+        assert existing(Environment(conda="tf")).prefix == str(folder)
+
+
+@pytest.mark.parametrize("maker", ["conda", "venv"])
+def test_the_interpreter_of_an_environment_is_activated_with_it(tmp_path: Path, maker: str) -> None:
+    folder = tmp_path / "env"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python3.11").touch()
+    (folder / "conda-meta").mkdir() if maker == "conda" else (folder / "pyvenv.cfg").touch()
+    software = existing(Environment(python=str(folder / "bin" / "python3.11")))
+    assert (software.prefix, software.kind) == (str(folder), maker)
+    assert software.python == str(folder / "bin" / "python3.11")
+    assert software.unset == OF_OTHER_ENVIRONMENTS
+
+
 def test_a_conda_environment_that_there_is_not(home: Path) -> None:
     conda(home / "miniforge3/envs/tensorflow")
     with pytest.raises(SpecError) as caught:

@@ -244,6 +244,11 @@ def test_flags_of_a_job_file_are_as_written(project: Path) -> None:
     assert estimator.sbatch == {"comment": "2.10", "nodelist": ["007"], "nice": 5, "requeue": True}
 
 
+def test_a_template_is_looked_for_beside_the_job_file(project: Path) -> None:
+    assert from_yaml(written(project, "template: ./mine.sh.j2\n")).template == str(project / "mine.sh.j2")
+    assert from_yaml(written(project, "template: mine.sh.j2\n")).template == "mine.sh.j2"
+
+
 def test_a_job_file_with_an_old_name(project: Path) -> None:
     estimator = from_yaml(written(project, "pip_requirements_file_path: requirements.txt\n"))
     assert estimator.pip_requirements_file == "requirements.txt"

@@ -1,0 +1,27 @@
+"""Paths as their user spells them: sites link homes and projects from elsewhere, and nodes may know one of the names only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from slurmtf.errors import InputError, Problem
+
+
+def working_directory() -> str:
+    """Return the working directory by its logical name ($PWD: pwd(1), -L). Raises InputError when it has been deleted."""
+    try:
+        physical = os.getcwd()  # noqa: PTH109 - it is $PWD's rival
+    except FileNotFoundError:
+        raise InputError(Problem("", "the working directory has been deleted", "change to another one: cd")) from None
+    logical = os.environ.get("PWD", "")
+    with contextlib.suppress(OSError):
+        if os.path.isabs(logical) and os.path.samefile(logical, physical):  # noqa: PTH117, PTH121
+            return os.path.normpath(logical)
+    return physical
+
+
+def absolute(path: str | os.PathLike[str]) -> str:
+    """Return a path made absolute, '~' expanded, with every link in it kept. Raises InputError: see working_directory."""
+    expanded = os.path.expanduser(path)  # noqa: PTH111
+    return os.path.normpath(expanded if os.path.isabs(expanded) else os.path.join(working_directory(), expanded))  # noqa: PTH117, PTH118
