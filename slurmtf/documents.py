@@ -18,7 +18,8 @@ from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, 
 
 import yaml
 
-from slurmtf.errors import InputError, Problem, did_you_mean
+from slurmtf.errors import InputError, did_you_mean
+from slurmtf.findings import Finding
 
 T = TypeVar("T")
 KeyPath = tuple[str | int, ...]
@@ -108,11 +109,11 @@ class Document:
             self._note(node, ())
             data = None if node is None else loader.construct_document(node)
         except (yaml.YAMLError, ValueError, KeyError, RecursionError) as err:  # a wrong !!tag, an alias of itself
-            raise self._error(self._syntax_problem(err, text)) from None
+            raise self._error(self._syntax_finding(err, text)) from None
         finally:
             loader.dispose()
         if not isinstance(data, dict):
-            raise self._error(Problem(self.source, "holds no keys", "write 'key: value' lines"))
+            raise self._error(Finding("yaml-empty", self.source, "holds no keys", "write 'key: value' lines"))
         return data
 
     def _note(self, node: yaml.Node | None, path: KeyPath) -> None:
@@ -123,7 +124,7 @@ class Document:
                 line = key.start_mark.line + 1
                 if where in self._lines:
                     what = f"key {key.value!r} is given twice (also on line {self._lines[where]})"
-                    raise self._error(Problem(f"{self.source}:{line}", what, "keep one of them"))
+                    raise self._error(Finding("yaml-duplicate-key", f"{self.source}:{line}", what, "keep one of them"))
                 self._lines[where] = line
                 if key.tag in (*NOT_TEXT, NULL):
                     key.tag = TEXT  # 2.10 is a version as a key, too
@@ -139,15 +140,15 @@ class Document:
             elif not node.value.lower().endswith((".inf", ".nan")):  # YAML's words alone
                 self._texts[path] = node.value
 
-    def _syntax_problem(self, err: Exception, text: str) -> Problem:
+    def _syntax_finding(self, err: Exception, text: str) -> Finding:
         mark = getattr(err, "problem_mark", None)
         where = self.source if mark is None else f"{self.source}:{mark.line + 1}"
         lines = text.splitlines()
         line = lines[mark.line] if mark is not None and mark.line < len(lines) else ""
         if "\t" in line[: len(line) - len(line.lstrip())]:
-            return Problem(where, "a tab in the indentation", "YAML allows only spaces there")
+            return Finding("yaml-syntax", where, "a tab in the indentation", "YAML allows only spaces there")
         what = getattr(err, "problem", None) or str(err)
-        return Problem(where, f"not valid YAML: {what}", f"look at: {line.strip()}" if line.strip() else "")
+        return Finding("yaml-syntax", where, f"not valid YAML: {what}", f"look at: {line.strip()}" if line.strip() else "")
 
     def _known(self, path: KeyPath) -> KeyPath:
         """Return the longest beginning of ``path`` that the file has."""
@@ -159,21 +160,24 @@ class Document:
         line = self._lines.get(self._known(path))
         return ": ".join(part for part in (f"{self.source}:{line}" if line else self.source, dotted) if part)
 
+    def _finding(self, code: str, path: KeyPath, what: str, remedy: str = "") -> Finding:
+        return Finding(code, ".".join(map(str, path)), what, remedy, source=self.where(path))
+
     def parse(self, kind: type[T], data: Mapping[str, Any] | None = None) -> T:
         """Return the document as an instance of the dataclass ``kind``.
 
-        Raises the document's error class with one problem for each wrong key or value.
+        Raises the document's error class with one finding for each wrong key or value.
         """
         import pydantic  # noqa: PLC0415 - 40 ms that only a reader of YAML pays
 
         raw = self._with_texts(kind, self.data if data is None else data, ())
-        problems = list(self._key_problems(kind, raw, ()))
-        if problems:
-            raise self._error(*problems)
+        findings = list(self._key_findings(kind, raw, ()))
+        if findings:
+            raise self._error(*findings)
         try:
             parsed: T = _adapter(cast(Hashable, kind)).validate_python(raw)
         except pydantic.ValidationError as err:
-            raise self._error(*self._value_problems(err.errors(), raw)) from None
+            raise self._error(*self._value_findings(err.errors(), raw)) from None
         return parsed
 
     def _with_texts(self, hint: Any, data: Any, path: KeyPath) -> Any:
@@ -193,51 +197,51 @@ class Document:
             return [self._with_texts(items, item, (*path, index)) for index, item in enumerate(data)]
         return data
 
-    def _key_problems(self, kind: Any, data: Mapping[str, Any], path: KeyPath) -> Iterable[Problem]:
-        """Yield a problem for each key of ``data`` that no field of the dataclass ``kind`` has."""
+    def _key_findings(self, kind: Any, data: Mapping[str, Any], path: KeyPath) -> Iterable[Finding]:
+        """Yield a finding for each key of ``data`` that no field of the dataclass ``kind`` has."""
         hints = _field_types(kind)
         for key, value in data.items():
             where = (*path, str(key))
             if key in hints:
-                yield from self._problems_in(hints[key], value, where)
+                yield from self._findings_in(hints[key], value, where)
             else:
                 hint = did_you_mean(str(key), hints) or f"known keys: {', '.join(sorted(hints))}"
-                yield Problem(self.where(where), "unknown key", hint)
+                yield self._finding("unknown-key", where, "unknown key", hint)
 
-    def _problems_in(self, hint: Any, data: object, path: KeyPath) -> Iterable[Problem]:
+    def _findings_in(self, hint: Any, data: object, path: KeyPath) -> Iterable[Finding]:
         """Look for unknown keys in a part of the document whose type is ``hint``."""
         lists = [arg for arg in (hint, *get_args(hint)) if get_origin(arg) is list]
         if isinstance(data, list) and lists:
             for index, item in enumerate(data):
-                yield from self._problems_in(get_args(lists[0])[0], item, (*path, index))
+                yield from self._findings_in(get_args(lists[0])[0], item, (*path, index))
         elif isinstance(data, Mapping) and get_origin(hint) is dict:
             for key, item in data.items():
-                yield from self._problems_in(get_args(hint)[1], item, (*path, str(key)))
+                yield from self._findings_in(get_args(hint)[1], item, (*path, str(key)))
         elif isinstance(data, Mapping):
             members = [arg for arg in (hint, *get_args(hint)) if is_dataclass(arg)]
-            yield from self._member_problems(members, data, path)
+            yield from self._member_findings(members, data, path)
 
-    def _member_problems(self, kinds: list[Any], data: Mapping[str, Any], path: KeyPath) -> Iterable[Problem]:
+    def _member_findings(self, kinds: list[Any], data: Mapping[str, Any], path: KeyPath) -> Iterable[Finding]:
         """Check a part that is one of several dataclasses, told apart by their tag (a Literal field)."""
         tags = {tag: kind for kind in kinds if (tag := _tag(kind))}
         chosen = [kind for (name, value), kind in tags.items() if data.get(name) == value]
         if chosen or len(kinds) == 1:
-            yield from self._key_problems((chosen or kinds)[0], data, path)
+            yield from self._key_findings((chosen or kinds)[0], data, path)
         elif tags:
             name = next(iter(tags))[0]
             what = f"says {data[name]!r}" if name in data else "is missing"
             known = ", ".join(repr(value) for _, value in tags)
-            yield Problem(self.where((*path, name)), what, f"give one of {known}")
+            yield self._finding("unknown-kind", (*path, name), what, f"give one of {known}")
 
-    def _value_problems(self, details: Iterable[Mapping[str, Any]], data: object) -> list[Problem]:
+    def _value_findings(self, details: Iterable[Mapping[str, Any]], data: object) -> list[Finding]:
         """Return pydantic's complaints, one for each place (the members of a union complain once each)."""
-        problems: dict[str, Problem] = {}
+        findings: dict[KeyPath, Finding] = {}
         for detail in details:
             if detail["type"] == "literal_error" and len(detail["loc"]) > len(_path_in(data, detail["loc"])):
                 continue  # of a member of a union that the data is not
-            where = self.where(_path_in(data, detail["loc"]))
-            problems.setdefault(where, Problem(where, f"{detail['msg']} (found {_short(detail['input'])})"))
-        return list(problems.values())
+            path, what = _path_in(data, detail["loc"]), f"{detail['msg']} (found {_short(detail['input'])})"
+            findings.setdefault(path, self._finding("bad-value", path, what))
+        return list(findings.values())
 
 
 def _says_all(node: yaml.ScalarNode) -> bool:
@@ -285,13 +289,15 @@ def _tag(kind: Any) -> tuple[str, Any] | None:
 
 
 def read_document(path: Path, error: type[InputError], verbatim: Collection[str] = ()) -> Document:
-    """Read a YAML file. ``error`` is the class that every problem with it is raised as; see :class:`Document`."""
+    """Read a YAML file. ``error`` is the class that every finding with it is raised as; see :class:`Document`."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as err:
-        raise error(Problem(str(path), f"can't be read: {err.strerror}", "give the path of a YAML file")) from None
+        raise error(
+            Finding("unreadable", str(path), f"can't be read: {err.strerror}", "give the path of a YAML file")
+        ) from None
     except UnicodeDecodeError as err:
-        raise error(Problem(str(path), f"is not UTF-8 text (byte {err.start})", "save it as UTF-8")) from None
+        raise error(Finding("not-utf8", str(path), f"is not UTF-8 text (byte {err.start})", "save it as UTF-8")) from None
     return Document(text, str(path), error, verbatim)
 
 

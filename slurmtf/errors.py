@@ -13,40 +13,25 @@
     ├── SlurmError            Slurm does not answer, or not in a way that can be understood
     └── RunFailedError        the run ended, and not well (``raise_on_error`` of ``wait_for_completion``)
 
-Each carries its problems: what is wrong, where, and what to do.
+Each carries its findings: what is wrong, where, and what to do.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong.
-
-    ``where`` names the parameter, file or line; ``what`` says what is wrong with it; ``remedy`` what to do.
-    """
-
-    where: str
-    what: str
-    remedy: str = ""
-
-    def __str__(self) -> str:
-        text = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{text}\n    -> {self.remedy}" if self.remedy else text
+from slurmtf.findings import Finding
 
 
 class SlurmtfError(Exception):
-    """Base of all errors of slurmtf. ``problems`` holds the parts, ``exit_code`` what the command line ends with."""
+    """Base of all errors of slurmtf. ``findings`` holds the parts, ``exit_code`` what the command line ends with."""
 
     exit_code = 1
 
-    def __init__(self, *problems: Problem | str) -> None:
-        self.problems = tuple(p if isinstance(p, Problem) else Problem("", p) for p in problems)
-        super().__init__("\n".join(map(str, self.problems)))
+    def __init__(self, *findings: Finding) -> None:
+        self.findings = findings
+        super().__init__("\n".join(map(str, self.findings)))
 
 
 class InputError(SlurmtfError):

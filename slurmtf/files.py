@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import Problem, WorkspaceError
+from slurmtf.errors import WorkspaceError
+from slurmtf.findings import Finding
 from slurmtf.paths import absolute
 
 PRIVATE_FOLDER = 0o700
@@ -70,7 +71,7 @@ def writing(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[No
     except OSError as err:
         remedy = REMEDIES.get(err.errno or 0, "give {}").format(instead)
         what = f"can't be written: {err.strerror or err}"
-        raise WorkspaceError(Problem(str(err.filename or folder), what, remedy)) from None
+        raise WorkspaceError(Finding("unwritable", str(err.filename or folder), what, remedy)) from None
 
 
 def age(path: Path) -> float:
@@ -91,5 +92,7 @@ def expanded(text: str, what: str) -> Path:
     path = os.path.expandvars(Path(text).expanduser())
     unset = re.search(r"\$\{?(\w+)", path)
     if unset:
-        raise WorkspaceError(Problem(f"{what} {text}", f"${unset[1]} is not set", "set it, or name another folder"))
+        raise WorkspaceError(
+            Finding("variable-unset", f"{what} {text}", f"${unset[1]} is not set", "set it, or name another folder")
+        )
     return Path(absolute(path))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 
-from slurmtf.errors import InputError, Problem
+from slurmtf.errors import InputError
+from slurmtf.findings import Finding
 
 
 def working_directory() -> str:
@@ -13,7 +14,9 @@ def working_directory() -> str:
     try:
         physical = os.getcwd()  # noqa: PTH109 - it is $PWD's rival
     except FileNotFoundError:
-        raise InputError(Problem("", "the working directory has been deleted", "change to another one: cd")) from None
+        raise InputError(
+            Finding("no-working-directory", "", "the working directory has been deleted", "change to another one: cd")
+        ) from None
     logical = os.environ.get("PWD", "")
     with contextlib.suppress(OSError):
         if os.path.isabs(logical) and os.path.samefile(logical, physical):  # noqa: PTH117, PTH121

@@ -14,12 +14,13 @@ from slurmtf.cli.completing import Completer, sites, words
 from slurmtf.cli.output import json_option
 from slurmtf.documents import Document
 from slurmtf.environments.images import names_file
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator, TensorFlow
 from slurmtf.estimator.document import at, from_document, read_job_file
 from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
+from slurmtf.findings import Finding
 from slurmtf.paths import absolute
 from slurmtf.runs import Experiment
 from slurmtf.runs.tags import parsed
@@ -210,7 +211,7 @@ def _overrides(options: dict[str, Any]) -> dict[str, Any]:
 def _input(text: str) -> dict[str, str]:
     name, given, rest = text.partition("=")
     if not (given and name and rest):
-        raise SpecError(Problem("--input", f"{text!r} is no NAME=PATH", "write NAME=PATH or NAME=PATH:MODE"))
+        raise SpecError(Finding("bad-input", "--input", f"{text!r} is no NAME=PATH", "write NAME=PATH or NAME=PATH:MODE"))
     path, _, mode = rest.rpartition(":")
     return {"name": name, "path": path, "mode": mode} if path and mode in MODES else {"name": name, "path": rest}
 
@@ -220,5 +221,5 @@ def _pair(name: str, text: str) -> tuple[str, Any]:
     if given:
         return key, value
     if name == "environment_variables":
-        raise SpecError(Problem("--env", f"{text!r} has no '='", "write NAME=VALUE"))
+        raise SpecError(Finding("bad-pair", "--env", f"{text!r} has no '='", "write NAME=VALUE"))
     return key, True

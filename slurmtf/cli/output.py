@@ -4,7 +4,7 @@ The envelope::
 
     {"slurmtf": 1, "command": "status", "ok": true, "data": ..., "warnings": [...], "error": null}
     {"slurmtf": 1, "command": "submit", "ok": false, "data": null, "warnings": [],
-     "error": {"type": "SpecError", "exit_code": 2, "problems": [{"where": ..., "what": ..., "remedy": ...}]}}
+     "error": {"type": "SpecError", "exit_code": 2, "findings": [{"code": ..., "where": ..., ...}]}}
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from typing import Any
 
 import click
 
-from slurmtf.errors import Problem, SlurmtfError
+from slurmtf.errors import SlurmtfError
+from slurmtf.findings import Finding
 
 ENVELOPE = 1
 MARKS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan", "NotResponding": "red"}
@@ -50,7 +51,7 @@ def wants_json() -> bool:
     return _Mode.json
 
 
-def emit(data: Any, text: str, warnings: Sequence[str] = ()) -> None:
+def emit(data: Any, text: str, warnings: Sequence[Finding] = ()) -> None:
     """Print a command's result."""
     if _Mode.json:
         _print_envelope(True, data, warnings, None)
@@ -79,32 +80,39 @@ def spinner() -> Any:
 def fail(error: SlurmtfError) -> int:
     """Tell an error and return the exit code."""
     if _Mode.json:
-        _print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, error.problems))
+        _print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, error.findings))
     else:
-        for problem in error.problems:
+        for finding in error.findings:
             click.secho("error: ", fg="red", bold=True, err=True, nl=False)
-            click.echo(str(problem), err=True)
+            click.echo(str(finding), err=True)
     return error.exit_code
 
 
 def fail_usage(error: click.ClickException) -> int:
     """Tell a wrong command line and return the exit code. It may be wrong before its ``--json`` has been read."""
     if _Mode.json or "--json" in sys.argv:
-        _print_envelope(False, None, (), _facts("UsageError", error.exit_code, [Problem("", error.format_message())]))
+        _print_envelope(False, None, (), _facts("UsageError", error.exit_code, [Finding("usage", "", error.format_message())]))
     else:
         error.show()
     return error.exit_code
 
 
-def _facts(kind: str, exit_code: int, problems: Sequence[Problem]) -> dict[str, Any]:
-    return {"type": kind, "exit_code": exit_code, "problems": [vars(problem) for problem in problems]}
+def _facts(kind: str, exit_code: int, findings: Sequence[Finding]) -> dict[str, Any]:
+    return {"type": kind, "exit_code": exit_code, "findings": [finding.to_dict() for finding in findings]}
 
 
-def _print_envelope(ok: bool, data: Any, warnings: Sequence[str], error: Any) -> None:
+def _print_envelope(ok: bool, data: Any, warnings: Sequence[Finding], error: Any) -> None:
     command = click.get_current_context(silent=True)
     path = command.command_path.split()[1:] if command else [word for word in sys.argv[1:] if not word.startswith("-")][:1]
     name = " ".join(path) or None
-    envelope = {"slurmtf": ENVELOPE, "command": name, "ok": ok, "data": data, "warnings": list(warnings), "error": error}
+    envelope = {
+        "slurmtf": ENVELOPE,
+        "command": name,
+        "ok": ok,
+        "data": data,
+        "warnings": [warning.to_dict() for warning in warnings],
+        "error": error,
+    }
     click.echo(json.dumps(envelope, indent=1))
 
 

@@ -15,8 +15,9 @@ from slurmtf.environments.packing import Pack
 from slurmtf.environments.shell import in_shell
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
-from slurmtf.errors import Problem, SoftwareError
+from slurmtf.errors import SoftwareError
 from slurmtf.files import write_json, write_private, writing
+from slurmtf.findings import Finding
 from slurmtf.sites import Site
 
 Tell = Callable[[str], None]
@@ -89,7 +90,9 @@ def fetch(spec: EnvironmentSpec, store: EnvironmentStore, site: Site, tell: Tell
     if site.arch not in (None, platform.machine()):
         what = f"can't be fetched: this machine is {platform.machine()}, and the site's nodes are {site.arch}"
         raise SoftwareError(
-            Problem(spec.name, what, "submit from a machine of their kind, or use an image or software of the site")
+            Finding(
+                "other-machine", spec.name, what, "submit from a machine of their kind, or use an image or software of the site"
+            )
         )
     name = f"{spec.name}{FETCHING}"
     path = _written(store, {**spec.to_dict(store.root, lock), "name": name, "environment": spec.name})
@@ -145,16 +148,21 @@ def _run(
             process.terminate()
             raise
     if process.returncode:
-        raise SoftwareError(_problem(name, store, lines))
+        raise SoftwareError(_finding(name, store, lines))
     return lines
 
 
-def _problem(name: str, store: EnvironmentStore, lines: list[str]) -> Problem:
+def _finding(name: str, store: EnvironmentStore, lines: list[str]) -> Finding:
     """Return why a build failed; ``lines`` is what the builder printed, should it not have come to a reason."""
     failure = store.failure(name)
     name = name.removesuffix(FETCHING)
     if failure is None:
-        return Problem(name, "could not be built: " + ("\n".join(lines[-5:]) or "the builder was killed"), "try again")
-    return Problem(
-        name, f"could not be built: {failure.what}", "; ".join(filter(None, (failure.remedy, f"the whole log: {failure.log}")))
+        return Finding(
+            "build-failed", name, "could not be built: " + ("\n".join(lines[-5:]) or "the builder was killed"), "try again"
+        )
+    return Finding(
+        "build-failed",
+        name,
+        f"could not be built: {failure.what}",
+        "; ".join(filter(None, (failure.remedy, f"the whole log: {failure.log}"))),
     )

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from slurmtf.environments.distributions import ELSEWHERE, distribution
 from slurmtf.environments.software import Software
 from slurmtf.environments.spec import TENSORFLOW
-from slurmtf.errors import Problem
+from slurmtf.findings import Finding
 from slurmtf.snapshot.script import Import
 
 CPU_ONLY = "tensorflow_cpu"
 
 
-def missing_module(found: Import, software: Software, needed: Iterable[Import], place: str = "") -> Problem:
+def missing_module(found: Import, software: Software, needed: Iterable[Import], place: str = "") -> Finding:
     """Say that a script can't run because a module is not there.
 
     ``needed`` are the imports that the script needs from outside its source, ``place`` is a file in the source of that name.
@@ -29,7 +29,7 @@ def missing_module(found: Import, software: Software, needed: Iterable[Import], 
         remedy = ELSEWHERE.get(found.module) or _unknown(found, software)
     else:
         remedy = _remedy(found, software, needed)
-    return Problem(found.where, what, remedy)
+    return Finding("missing-import", found.where, what, remedy)
 
 
 def _unknown(found: Import, software: Software) -> str:
@@ -95,7 +95,7 @@ def _minor(version: str) -> tuple[int, ...] | None:
     return tuple(map(int, numbers)) if all(number.isdigit() for number in numbers) else None
 
 
-def foreign_horovod(software: Software) -> Problem | None:
+def foreign_horovod(software: Software) -> Finding | None:
     """Say that Horovod was compiled for another TensorFlow than the one beside it: it can't be loaded then."""
     if software.horovod is None:
         return None
@@ -105,7 +105,7 @@ def foreign_horovod(software: Software) -> Problem | None:
         return None
     release = software.packages.get("horovod", "").partition("+")[0]
     what = f"Horovod {release} in {home(software)} was built for TensorFlow {software.horovod.tensorflow}"
-    return Problem("", f"{what}, and there is {tensorflow_of(software)}", _rebuilt(software))
+    return Finding("horovod-build", "", f"{what}, and there is {tensorflow_of(software)}", _rebuilt(software))
 
 
 def _rebuilt(software: Software) -> str:

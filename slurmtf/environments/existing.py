@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
-from slurmtf.errors import Problem, SpecError, did_you_mean
+from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator import Environment
+from slurmtf.findings import Finding
 from slurmtf.paths import absolute
 
 Kind = Literal["", "venv", "conda"]
@@ -41,7 +42,7 @@ def existing(wish: Environment, of_version: bool = False) -> Software:
         return replace(_activated(named.parents[1], modules, wish.variables), python=str(named))
     if "/" in wish.python and not named.is_file():
         remedy = "give the path of an interpreter, or of an environment's folder, that the compute nodes see too"
-        raise SpecError(Problem("environment_definition.python", f"{named} does not exist", remedy))
+        raise SpecError(Finding("python-missing", "environment_definition.python", f"{named} does not exist", remedy))
     return Software(str(named), modules, wish.variables)
 
 
@@ -50,7 +51,9 @@ def _activated(folder: Path, modules: tuple[str, ...], variables: dict[str, str]
     kind = kind_of(prefix)
     if not kind:
         what = f"{prefix} is neither a virtual nor a conda environment"
-        raise SpecError(Problem("environment_definition", what, "give a folder that holds pyvenv.cfg or conda-meta"))
+        raise SpecError(
+            Finding("not-an-environment", "environment_definition", what, "give a folder that holds pyvenv.cfg or conda-meta")
+        )
     python = str(prefix / "bin" / "python")
     return Software(python, modules, variables, prefix=str(prefix), kind=kind, unset=OF_OTHER_ENVIRONMENTS)
 
@@ -71,7 +74,9 @@ def conda_folder(name: str) -> Path:
     known |= {"base": roots[0]} if roots else {}
     if name not in known:
         remedy = did_you_mean(name, known) or f"known are: {', '.join(sorted(known)) or 'none'}; or set its folder"
-        raise SpecError(Problem("environment_definition.conda", f"there is no conda environment {name!r}", remedy))
+        raise SpecError(
+            Finding("unknown-conda", "environment_definition.conda", f"there is no conda environment {name!r}", remedy)
+        )
     return known[name]
 
 

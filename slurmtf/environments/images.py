@@ -13,8 +13,9 @@ from pathlib import Path
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
+from slurmtf.findings import Finding
 from slurmtf.sites import Site
 
 DOCKER = "docker://"
@@ -39,7 +40,9 @@ def image_of(estimator: Estimator, site: Site) -> str:
     if estimator.use_docker and not of_site:
         known = ", ".join(site.containers.tensorflow)
         remedy = "give custom_docker_image" + (f", or framework_version, one of {known}" if known else "")
-        raise SpecError(Problem("use_docker", f"is true, but no image is named, and {site.name} names none", remedy))
+        raise SpecError(
+            Finding("no-image", "use_docker", f"is true, but no image is named, and {site.name} names none", remedy)
+        )
     return of_site if estimator.use_docker or version not in site.modules.tensorflow else ""
 
 
@@ -48,11 +51,11 @@ def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentSto
     wish, where = estimator.environment, _asked_by(estimator)
     if wish.is_to_build or wish.conda:
         what = f"is the image {image} on {site.name}, and the job asks for packages or an environment besides"
-        raise SpecError(Problem(where, what, "leave one of them out"))
+        raise SpecError(Finding("image-and-environment", where, what, "leave one of them out"))
     runtime = runtime_of(site, where)
     source = reference(image, where, (estimator.image_registry_details or {}).get("address", ""))
     if runtime == "pyxis" and source.startswith("/") and not _is_squashfs(source):
-        raise SpecError(Problem(where, f"{source} is no squashfs file, and pyxis starts no other", UNPACKED))
+        raise SpecError(Finding("not-squashfs", where, f"{source} is no squashfs file, and pyxis starts no other", UNPACKED))
     spec = _spec(source, site) if "://" in source and runtime in OF_FILES else None
     if estimator.image_registry_details and spec is None:
         raise SpecError(_useless_login(runtime, source))
@@ -85,11 +88,15 @@ def runtime_of(site: Site, where: str) -> str:
     """Return what runs containers: as the profile says, else what is in PATH here. Raises SpecError when nothing does."""
     named = site.containers.runtime
     if named == "none":
-        raise SpecError(Problem(where, f"{site.name} has nothing that runs containers", "leave the image out"))
+        raise SpecError(
+            Finding("no-container-runtime", where, f"{site.name} has nothing that runs containers", "leave the image out")
+        )
     found = [named] if named else [name for name in OF_FILES if shutil.which(name)]
     if not found:
         what = f"the profile {site.name} does not say what runs containers, and neither apptainer nor singularity is in PATH"
-        raise SpecError(Problem(where, what, "load its module, or set containers.runtime in the profile"))
+        raise SpecError(
+            Finding("container-runtime-missing", where, what, "load its module, or set containers.runtime in the profile")
+        )
     return found[0]
 
 
@@ -108,9 +115,11 @@ def reference(image: str, where: str, registry: str = "") -> str:
         return DOCKER + (name if not host or name.startswith(host + "/") else f"{host}/{name}")
     path = Path(image).expanduser()
     if not path.is_absolute():
-        raise SpecError(Problem(where, f"{image} is relative", "give the whole path, or docker://NAME:TAG"))
+        raise SpecError(Finding("image-relative", where, f"{image} is relative", "give the whole path, or docker://NAME:TAG"))
     if not path.exists():
-        raise SpecError(Problem(where, f"{path} does not exist", "give an image that all nodes see, or docker://NAME:TAG"))
+        raise SpecError(
+            Finding("image-missing", where, f"{path} does not exist", "give an image that all nodes see, or docker://NAME:TAG")
+        )
     return str(path)
 
 
@@ -129,17 +138,25 @@ def _spec(source: str, site: Site) -> EnvironmentSpec:
     )
 
 
-def _useless_login(runtime: str, source: str) -> Problem:
+def _useless_login(runtime: str, source: str) -> Finding:
     if "://" not in source:
-        return Problem(
-            "image_registry_details", f"{source} is a file: no registry is asked", "leave image_registry_details out"
+        return Finding(
+            "useless-login",
+            "image_registry_details",
+            f"{source} is a file: no registry is asked",
+            "leave image_registry_details out",
         )
     remedies = {
         "pyxis": "write it into ~/.config/enroot/.credentials: machine HOST login USER password PASSWORD",
         "podman-hpc": "log in once by hand: podman-hpc login HOST",
         "shifter": "log in and fetch the image by hand: shifterimg login HOST; shifterimg pull IMAGE",
     }
-    return Problem("image_registry_details", f"{runtime} fetches images itself, with a login of its own", remedies[runtime])
+    return Finding(
+        "useless-login",
+        "image_registry_details",
+        f"{runtime} fetches images itself, with a login of its own",
+        remedies[runtime],
+    )
 
 
 def inside(software: Software, site: Site) -> list[str]:
@@ -168,5 +185,9 @@ def login_of(estimator: Estimator) -> dict[str, str]:
 def _settled(name: str, value: str) -> str:
     variable = value[1:] if re.fullmatch(r"\$[A-Za-z_]\w*", value) else ""
     if variable and variable not in os.environ:
-        raise SpecError(Problem(f"image_registry_details[{name!r}]", f"{value} is not set", f"export {variable}=... first"))
+        raise SpecError(
+            Finding(
+                "variable-unset", f"image_registry_details[{name!r}]", f"{value} is not set", f"export {variable}=... first"
+            )
+        )
     return os.environ[variable] if variable else value

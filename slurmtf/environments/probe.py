@@ -16,8 +16,8 @@ from typing import Any
 from slurmtf.environments.images import words_inside
 from slurmtf.environments.shell import in_shell, module_lines
 from slurmtf.environments.software import HorovodBuild, Software
-from slurmtf.errors import Problem
 from slurmtf.estimator import Estimator
+from slurmtf.findings import Finding
 from slurmtf.job.build import question
 from slurmtf.sites import Site
 
@@ -82,14 +82,14 @@ def _given(estimator: Estimator, site: Site, software: Software) -> dict[str, st
     return {**site.environment.variables, **software.variables, **own}
 
 
-def asked_later(estimator: Estimator, site: Site, software: Software, needs: Mapping[str, Problem]) -> dict[str, Any]:
+def asked_later(estimator: Estimator, site: Site, software: Software, needs: Mapping[str, Finding]) -> dict[str, Any]:
     """Return what the builder shall ask once the software has been built: for modules, each with what to say where it is not.
 
     Of the job's variables only those are told which steer its Python.
     """
     words = words_inside(software, site) if software.image else []
     variables = {name: value for name, value in _given(estimator, site, software).items() if name.startswith("PYTHON")}
-    texts = {module: str(problem) for module, problem in needs.items()}
+    texts = {module: str(finding) for module, finding in needs.items()}
     return {"words": [*words, software.python], "variables": variables, "modules": texts}
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
+from slurmtf.findings import Finding
 
 _OPTION = re.compile(r"(--?[a-z][a-z-]*)(?:[= ]\s*|(?<=^-[a-z]))(.*)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -50,11 +51,13 @@ def gather(packages: Iterable[str], file: Path | None) -> list[Line]:
     lines = [Line(text.strip(), f"pip_packages[{text!r}]") for text in packages]
     if file is not None:
         lines += _of_file(file, ())
-    problems = [
-        Problem(line.where, f"{line.text!r} is a folder or file of your own", REMEDY) for line in lines if _is_local(line)
+    findings = [
+        Finding("local-requirement", line.where, f"{line.text!r} is a folder or file of your own", REMEDY)
+        for line in lines
+        if _is_local(line)
     ]
-    if problems:
-        raise SpecError(*problems)
+    if findings:
+        raise SpecError(*findings)
     return list({" ".join(line.text.split()): line for line in lines}.values())
 
 
@@ -63,7 +66,12 @@ def _of_file(path: Path, chain: tuple[Path, ...], constraint: bool = False) -> I
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as err:
         raise SpecError(
-            Problem(chain[-1].name if chain else path.name, f"{path} can't be read: {err}", "correct the path")
+            Finding(
+                "requirements-unreadable",
+                chain[-1].name if chain else path.name,
+                f"{path} can't be read: {err}",
+                "correct the path",
+            )
         ) from None
     for number, line in _joined(text):
         option, value = _option(line)

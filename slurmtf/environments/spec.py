@@ -17,8 +17,9 @@ from typing import Any
 
 from slurmtf.environments.requirements import Line, gather, normal
 from slurmtf.environments.shell import in_shell
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
+from slurmtf.findings import Finding
 from slurmtf.sites import Site
 
 ID_DIGITS = 12
@@ -147,10 +148,12 @@ def _check_horovod(horovod: list[Line], lines: list[Line], conda: dict[str, Any]
     if not horovod:
         return
     if len(horovod) > 1:
-        raise SpecError(Problem(horovod[1].where, "Horovod is asked for twice", "keep one of them"))
+        raise SpecError(Finding("horovod-twice", horovod[1].where, "Horovod is asked for twice", "keep one of them"))
     if not conda and not any(line.package in TENSORFLOW for line in lines):
         remedy = "add the TensorFlow that it shall be compiled for, for example 'tensorflow==2.15.1'"
-        raise SpecError(Problem(horovod[0].where, "horovod needs TensorFlow in the same environment", remedy))
+        raise SpecError(
+            Finding("horovod-without-tensorflow", horovod[0].where, "horovod needs TensorFlow in the same environment", remedy)
+        )
 
 
 def _base(wish: Environment) -> str:
@@ -169,7 +172,11 @@ def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
     if python == sys.executable:
         return platform.python_version(), sys.base_prefix
     if "/" in python and not Path(python).is_file():
-        raise SpecError(Problem("environment_definition.python", f"{python} does not exist", "give the path of an interpreter"))
+        raise SpecError(
+            Finding(
+                "python-missing", "environment_definition.python", f"{python} does not exist", "give the path of an interpreter"
+            )
+        )
     try:
         command = in_shell([python, "-c", ASK_PYTHON], wish.modules, site)
         told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split(maxsplit=1)

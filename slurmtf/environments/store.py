@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import Problem, SlurmtfError, did_you_mean
+from slurmtf.errors import SlurmtfError, did_you_mean
 from slurmtf.files import expanded, read_json
+from slurmtf.findings import Finding
 from slurmtf.job.common.claim import Claim
 from slurmtf.job.contract.store import StoreLayout
 from slurmtf.sites import Site
@@ -96,9 +97,16 @@ class EnvironmentStore:
         if len(found) == 1:
             return found[0]
         if found:
-            raise SlurmtfError(Problem(name, f"means {len(found)} environments: {', '.join(found)}", "give more of the name"))
+            raise SlurmtfError(
+                Finding(
+                    "ambiguous-environment",
+                    name,
+                    f"means {len(found)} environments: {', '.join(found)}",
+                    "give more of the name",
+                )
+            )
         hint = did_you_mean(name, [*names, *filter(None, labels.values())]) or "'slurmtf env list' lists those that there are"
-        raise SlurmtfError(Problem(name, f"there is no such environment in {self.root}", hint))
+        raise SlurmtfError(Finding("unknown-environment", name, f"there is no such environment in {self.root}", hint))
 
     def size(self, name: str) -> int:
         """Return the bytes that it takes on the disk."""

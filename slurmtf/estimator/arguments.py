@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from slurmtf.errors import Problem
 from slurmtf.estimator.inputs import Input
+from slurmtf.findings import Finding
 
 LONGEST_ARGUMENT = 128 * 1024 - 1
 """Bytes of one argument or environment string (Linux, MAX_ARG_STRLEN, with the closing NUL: execve(2))."""
@@ -62,11 +62,11 @@ def _plain(value: Any) -> Any:
     return str(plain) if is_another_word_in_yaml else plain
 
 
-def check_params(params: object) -> Iterable[Problem]:
+def check_params(params: object) -> Iterable[Finding]:
     if params is None:
         return
     if isinstance(params, str) or not isinstance(params, Mapping | list | tuple):
-        yield Problem("script_params", f"{params!r} is neither a mapping nor a list", "write {'--lr': 0.01}")
+        yield Finding("bad-arguments", "script_params", f"{params!r} is neither a mapping nor a list", "write {'--lr': 0.01}")
         return
     if isinstance(params, Mapping):
         yield from _check_keys(params)
@@ -75,28 +75,35 @@ def check_params(params: object) -> Iterable[Problem]:
             yield from check_text(f"script_params[{key!r}]", word)
 
 
-def _check_keys(params: Mapping[Any, Any]) -> Iterable[Problem]:
+def _check_keys(params: Mapping[Any, Any]) -> Iterable[Finding]:
     for key in params:
         if isinstance(key, str):
             yield from check_text("script_params", key)
         else:
-            yield Problem("script_params", f"{key!r} is not a name for an argument", "write it as a text, for example '--lr'")
+            yield Finding(
+                "bad-argument-name",
+                "script_params",
+                f"{key!r} is not a name for an argument",
+                "write it as a text, for example '--lr'",
+            )
 
 
-def check_text(where: str, value: object) -> Iterable[Problem]:
+def check_text(where: str, value: object) -> Iterable[Finding]:
     """Check what must reach a process as one argument or variable: no NUL, and no longer than Linux allows."""
     if not isinstance(value, str | int | float | None):
         what = f"{value!r} of type {type(value).__name__} can't be an argument"
-        yield Problem(where, what, "give a text, a number, a path, or a list of these")
+        yield Finding("not-a-text", where, what, "give a text, a number, a path, or a list of these")
         return
     text = _text(value)
     try:
         size = len(text.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError as err:
-        yield Problem(where, f"{err.object[err.start]!r} is half a character", "no process can receive it: leave it out")
+        yield Finding(
+            "half-character", where, f"{err.object[err.start]!r} is half a character", "no process can receive it: leave it out"
+        )
         return
     if "\0" in text:
-        yield Problem(where, "holds a NUL character", "no process can receive one: write it another way")
+        yield Finding("nul-character", where, "holds a NUL character", "no process can receive one: write it another way")
     elif size > LONGEST_ARGUMENT:
         what = f"is {size} bytes long; Linux passes at most {LONGEST_ARGUMENT} in one argument or variable"
-        yield Problem(where, what, "write it to a file in source_directory and pass the file's name")
+        yield Finding("too-long", where, what, "write it to a file in source_directory and pass the file's name")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
-from slurmtf.errors import Problem
+from slurmtf.findings import Finding
 
 _DOCUMENTED: dict[str, Any] = {"use_attribute_docstrings": True}
 GRACE_S = 600
@@ -118,8 +118,8 @@ def from_counts(backend: str, given: dict[str, int]) -> Distribution:
     return distribution
 
 
-def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Problem]:
-    """Yield a problem for each count that was given and that the backend would silently ignore.
+def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Finding]:
+    """Yield a finding for each count that was given and that the backend would silently ignore.
 
     One process on each node is what runs anyway.
     """
@@ -128,4 +128,4 @@ def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Probl
         owners = [other for other, kind in KINDS.items() if name in {f.name for f in fields(kind)}]
         remedy = " or ".join(f"distributed_backend={owner!r}" for owner in owners)
         what = f"means nothing with distributed_backend={backend!r}" if backend else "needs a distributed_backend"
-        yield Problem(name, what, f"give {remedy}, or leave {name} out")
+        yield Finding("foreign-count", name, what, f"give {remedy}, or leave {name} out")

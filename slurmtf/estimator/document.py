@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import os
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from slurmtf.documents import Document, read_document
-from slurmtf.errors import Problem, SpecError, did_you_mean
+from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator.estimator import Estimator, TensorFlow
+from slurmtf.findings import Finding
 
 ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator": Estimator}
 
@@ -51,7 +52,7 @@ def from_document(document: Document, base: Path, overrides: dict[str, Any] | No
     try:
         return document.parse(kind, data)
     except SpecError as err:
-        raise SpecError(*(_located(document, problem) for problem in err.problems)) from None
+        raise SpecError(*(_located(document, finding) for finding in err.findings)) from None
 
 
 def _with_inputs(document: Document, base: Path, data: dict[str, Any]) -> dict[str, Any]:
@@ -72,14 +73,14 @@ def _kind(document: Document, name: object) -> type[Estimator]:
     if name in ESTIMATORS:
         return ESTIMATORS[str(name)]
     remedy = did_you_mean(str(name), ESTIMATORS) or f"give one of {', '.join(ESTIMATORS)}"
-    raise SpecError(Problem(document.where(("estimator",)), f"{name!r} is no estimator", remedy))
+    raise SpecError(Finding("unknown-estimator", document.where(("estimator",)), f"{name!r} is no estimator", remedy))
 
 
-def _located(document: Document, problem: Problem) -> Problem:
-    """Point a problem that names a parameter, or a key in one (``sbatch['wrap']``), at its line."""
-    name, _, key = problem.where.partition("[")
+def _located(document: Document, finding: Finding) -> Finding:
+    """Point a finding that names a parameter, or a key in one (``sbatch['wrap']``), at its line."""
+    name, _, key = finding.where.partition("[")
     path = (name, ast.literal_eval(key.removesuffix("]"))) if key else (name,)
-    return Problem(document.where(path), problem.what, problem.remedy) if name in document.data else problem
+    return replace(finding, source=document.where(path)) if name in document.data else finding
 
 
 def json_schema() -> dict[str, Any]:

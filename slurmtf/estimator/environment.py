@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
+from slurmtf.findings import Finding
 
 PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
 """The wishes for which an environment is made."""
@@ -70,25 +71,25 @@ class Environment:
         return read_document(Path(path).expanduser(), SpecError).parse(cls)
 
 
-def problems_of(wish: Environment, where: str) -> Iterable[Problem]:
+def findings_of(wish: Environment, where: str) -> Iterable[Finding]:
     """Yield what in an environment contradicts itself. ``where`` is the parameter that holds it."""
     asked = [name for name in PACKAGES if getattr(wish, name)]
     for name in LISTS:
         value = getattr(wish, name)
         if not (isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)):
-            yield Problem(f"{where}{name}", f"{value!r} is not a list of texts", f"write {name}=['...']")
+            yield Finding("bad-list", f"{where}{name}", f"{value!r} is not a list of texts", f"write {name}=['...']")
     if wish.conda_dependencies_file and len(asked) > 1:
         others = ", ".join(name for name in asked if name != "conda_dependencies_file")
         what = f"is the whole environment, but {others} add to it"
-        yield Problem(f"{where}conda_dependencies_file", what, "put everything into the file")
+        yield Finding("file-and-packages", f"{where}conda_dependencies_file", what, "put everything into the file")
     if wish.image and (asked or wish.conda):
         what = f"is all the software of the job, but {', '.join(asked or ['conda'])} would add to it"
-        yield Problem(f"{where}image", what, "build the packages into the image, or leave the image out")
+        yield Finding("image-and-packages", f"{where}image", what, "build the packages into the image, or leave the image out")
     if wish.conda and (asked or wish.python):
         what = f"is an environment that exists, but {', '.join([*asked, *(['python'] if wish.python else [])])} would change it"
-        yield Problem(f"{where}conda", what, "leave one of them out")
+        yield Finding("conda-and-packages", f"{where}conda", what, "leave one of them out")
     if wish.conda_channels and not wish.conda_packages:
-        yield Problem(f"{where}conda_channels", "are given, but no conda_packages", "leave one of them out")
+        yield Finding("channels-alone", f"{where}conda_channels", "are given, but no conda_packages", "leave one of them out")
 
 
 def _own(value: Any) -> Any:

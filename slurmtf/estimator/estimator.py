@@ -9,7 +9,7 @@ from dataclasses import KW_ONLY, MISSING, InitVar, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
 from slurmtf.estimator import validation
 from slurmtf.estimator.arguments import plain_params, to_argv
 from slurmtf.estimator.distribution import KINDS, Configuration, Distribution, from_counts
@@ -17,6 +17,7 @@ from slurmtf.estimator.entry import module_file, module_name
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, settled
 from slurmtf.estimator.quantities import as_slurm_time
+from slurmtf.findings import Finding
 from slurmtf.paths import absolute
 
 Flag = str | int | float | bool | list[str | int | float] | None
@@ -38,7 +39,7 @@ class Estimator:
     """A training script, what it runs with, and the resources it asks for.
 
     Everything after ``source_directory`` is given by keyword. Whatever can be known to be wrong without a cluster raises
-    one :class:`slurmtf.errors.SpecError` that lists every problem with its remedy. An estimator never changes.
+    one :class:`slurmtf.errors.SpecError` that lists every finding with its remedy. An estimator never changes.
     """
 
     source_directory: str | Path = "."
@@ -164,9 +165,9 @@ class Estimator:
         self._settle_texts()
         if isinstance(self.environment_definition, str):
             self._set(environment_definition=Environment.from_yaml(self.environment_definition))
-        problems = [*self._settle_distribution(), *validation.problems_of(self)]
-        if problems:
-            raise SpecError(*problems)
+        findings = [*self._settle_distribution(), *validation.findings_of(self)]
+        if findings:
+            raise SpecError(*findings)
 
     def _settle_texts(self) -> None:
         """Bring the values that may be given in several ways into the one that the document has."""
@@ -182,14 +183,16 @@ class Estimator:
         if isinstance(self.environment_variables, Mapping):
             self._set(environment_variables={k: validation.variable(v) for k, v in self.environment_variables.items()})
 
-    def _settle_distribution(self) -> Iterable[Problem]:
+    def _settle_distribution(self) -> Iterable[Finding]:
         """Take the counts out of the original's spelling, whose owner may change them later."""
         given = self.distributed_training
         if not isinstance(given, Configuration):
             return
         nodes = getattr(given, "node_count", None)
         if nodes is not None and self.node_count not in (1, nodes):
-            yield Problem("node_count", f"{self.node_count} disagrees with {given!r}", "give it in one of them")
+            yield Finding(
+                "node-count-twice", "node_count", f"{self.node_count} disagrees with {given!r}", "give it in one of them"
+            )
         self._set(distributed_training=given.settled, node_count=self.node_count if nodes is None else nodes)
 
     def _set(self, **values: Any) -> None:

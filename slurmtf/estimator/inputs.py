@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, get_args
 
-from slurmtf.errors import Problem, did_you_mean
+from slurmtf.errors import did_you_mean
+from slurmtf.findings import Finding
 from slurmtf.paths import absolute
 
 Mode = Literal["mount", "download", "upload"]
@@ -70,31 +71,37 @@ def _values(params: Any) -> Iterable[Any]:
         yield from value if isinstance(value, list | tuple) else [value]
 
 
-def problems_of(inputs: object, params: object) -> Iterable[Problem]:
+def findings_of(inputs: object, params: object) -> Iterable[Finding]:
     """Yield what is wrong with inputs, without a look at the disk."""
     if inputs is not None and not (isinstance(inputs, list) and all(isinstance(item, Input) for item in inputs)):
-        yield Problem("inputs", f"{inputs!r} is not a list of inputs", "write [Input('/data/mnist', mode='download')]")
+        yield Finding(
+            "bad-inputs", "inputs", f"{inputs!r} is not a list of inputs", "write [Input('/data/mnist', mode='download')]"
+        )
         return
     known: dict[str | None, Input] = {}
     for item in inputs or ():
-        yield from _problems(item)
+        yield from _findings(item)
         if item.name in known:
             what = f"two are called {item.name}: {known[item.name].path} and {item.path}"
-            yield Problem("inputs", what, "give one of them another name")
+            yield Finding("duplicate-input", "inputs", what, "give one of them another name")
         known[item.name] = item
     texts = (word for value in _values(params) if isinstance(value, str) for word in _REFERENCE.findall(value))
     for name in dict.fromkeys(texts):
         if name not in known:
             hint = did_you_mean(name, filter(None, known)) or "name it in inputs"
-            yield Problem("script_params", f"${PREFIX}{name} names no input", hint)
+            yield Finding("unknown-input", "script_params", f"${PREFIX}{name} names no input", hint)
 
 
-def _problems(item: Input) -> Iterable[Problem]:
+def _findings(item: Input) -> Iterable[Finding]:
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", str(item.name)):
         what = f"{item.name!r} can't be the name of the input {item.path}"
-        yield Problem("inputs", what, "give a name of letters, digits and underscores that begins with a letter")
+        yield Finding(
+            "bad-input-name", "inputs", what, "give a name of letters, digits and underscores that begins with a letter"
+        )
     if "\0" in str(item.path):
-        yield Problem("inputs", f"the path of {item.name} holds a NUL character", "no file has one in its name")
+        yield Finding(
+            "nul-character", "inputs", f"the path of {item.name} holds a NUL character", "no file has one in its name"
+        )
     if item.mode not in MODES:
         hint = did_you_mean(str(item.mode), MODES) or f"give one of {', '.join(MODES)}"
-        yield Problem("inputs", f"{item.mode!r} is not a mode", hint)
+        yield Finding("bad-input-mode", "inputs", f"{item.mode!r} is not a mode", hint)

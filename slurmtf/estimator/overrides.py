@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from slurmtf.errors import Problem, SpecError, did_you_mean
+from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator.arguments import plain_params
 from slurmtf.estimator.estimator import Estimator
 from slurmtf.estimator.inputs import settled
+from slurmtf.findings import Finding
 
 ALLOWED = ("script_params", "inputs", "source_directory_data_store")
 E = TypeVar("E", bound=Estimator)
@@ -20,9 +21,9 @@ def overridden(estimator: E, overrides: Mapping[str, Any]) -> E:
 
     A mapping of ``script_params`` is merged into the estimator's by argument. Raises SpecError.
     """
-    problems = [_unknown(name) for name in overrides if name not in ALLOWED]
-    if problems:
-        raise SpecError(*problems)
+    findings = [_unknown(name) for name in overrides if name not in ALLOWED]
+    if findings:
+        raise SpecError(*findings)
     given = {name: value for name, value in overrides.items() if value is not None}
     if "script_params" in given:
         given["inputs"] = settled(given.get("inputs", estimator.inputs), given["script_params"])
@@ -30,9 +31,9 @@ def overridden(estimator: E, overrides: Mapping[str, Any]) -> E:
     return replace(estimator, **given) if given else estimator
 
 
-def _unknown(name: str) -> Problem:
+def _unknown(name: str) -> Finding:
     remedy = did_you_mean(name, ALLOWED) or f"give {name} to the estimator; a submission changes {', '.join(ALLOWED)}"
-    return Problem(name, "can't be changed by a submission", remedy)
+    return Finding("not-overridable", name, "can't be changed by a submission", remedy)
 
 
 def _merged(known: Any, given: Any) -> Any:
@@ -41,4 +42,6 @@ def _merged(known: Any, given: Any) -> Any:
     if isinstance(known, Mapping):
         return {**known, **given}
     remedy = "give the whole list, or have the estimator take a mapping"
-    raise SpecError(Problem("script_params", "a mapping can't be merged into the estimator's list of arguments", remedy))
+    raise SpecError(
+        Finding("bad-arguments", "script_params", "a mapping can't be merged into the estimator's list of arguments", remedy)
+    )

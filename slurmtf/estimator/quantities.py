@@ -6,7 +6,7 @@ import datetime
 import re
 from collections.abc import Iterable, Mapping
 
-from slurmtf.errors import Problem
+from slurmtf.findings import Finding
 
 TIME_FORMATS = "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes[:seconds]"
 _TIME = re.compile(r"(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<clock>\d+(?::\d+){0,2})", re.ASCII)
@@ -58,48 +58,54 @@ def mebibytes(memory: str | int) -> float:
     return int(match[1]) * _MEBIBYTES[(match[2] or "M").upper()]
 
 
-def check_time(name: str, time: object) -> Iterable[Problem]:
+def check_time(name: str, time: object) -> Iterable[Finding]:
     try:
         if time is not None:
             seconds(time)  # type: ignore[arg-type]
     except (ValueError, TypeError):
-        yield Problem(
+        yield Finding(
+            "bad-time",
             name,
             f"{time!r} is not a time limit that Slurm knows",
             f"write it as 1:30:00 (an hour and a half), or another of {TIME_FORMATS}",
         )
 
 
-def check_memory(name: str, memory: object) -> Iterable[Problem]:
+def check_memory(name: str, memory: object) -> Iterable[Finding]:
     try:
         if memory is not None:
             mebibytes(memory)  # type: ignore[arg-type]
     except (ValueError, TypeError):
-        yield Problem(
-            name, f"{memory!r} is not a memory size that Slurm knows", "write it as 16G or 16000M; a number alone is MiB"
+        yield Finding(
+            "bad-memory",
+            name,
+            f"{memory!r} is not a memory size that Slurm knows",
+            "write it as 16G or 16000M; a number alone is MiB",
         )
 
 
-def check_count(name: str, count: object, least: int, most: int = 1_000_000) -> Iterable[Problem]:
+def check_count(name: str, count: object, least: int, most: int = 1_000_000) -> Iterable[Finding]:
     if count is None:
         return
     if isinstance(count, bool) or not isinstance(count, int):
-        yield Problem(name, f"{count!r} is not a whole number", f"give one from {least} on")
+        yield Finding("not-a-count", name, f"{count!r} is not a whole number", f"give one from {least} on")
     elif not least <= count <= most:
         remedy = f"give a number from {least} on" if count < least else f"give at most {most}"
-        yield Problem(name, f"{count} is not between {least} and {most}", remedy)
+        yield Finding("out-of-range", name, f"{count} is not between {least} and {most}", remedy)
 
 
-def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Problem]:
+def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Finding]:
     """Check a value that must stand on one line of the batch script's header."""
     if text is None:
         return
     if not isinstance(text, str) or not text.strip():
-        yield Problem(name, f"{text!r} is not a text", "give a text, or leave it out")
+        yield Finding("not-a-text", name, f"{text!r} is not a text", "give a text, or leave it out")
     elif not text.isprintable():
-        yield Problem(name, f"{text!r} holds control characters", "an #SBATCH line can't carry them: leave them out")
+        yield Finding(
+            "control-characters", name, f"{text!r} holds control characters", "an #SBATCH line can't carry them: leave them out"
+        )
     elif len(text) > longest:
-        yield Problem(name, f"has {len(text)} characters; Slurm takes at most {longest}", "shorten it")
+        yield Finding("too-long", name, f"has {len(text)} characters; Slurm takes at most {longest}", "shorten it")
 
 
 def flag_name(name: str) -> str:
@@ -112,25 +118,29 @@ def normal_flag(name: str) -> str:
     return flag_name(name).replace("_", "-")
 
 
-def check_flags(name: str, flags: object, reserved: Mapping[str, str]) -> Iterable[Problem]:
+def check_flags(name: str, flags: object, reserved: Mapping[str, str]) -> Iterable[Finding]:
     """Check a pass-through mapping (``sbatch=``, ``srun=``). ``reserved`` says which flags can't be given, and why."""
     if not isinstance(flags, Mapping):
-        yield Problem(name, f"{flags!r} is not a mapping", f"write {name}={{'hint': 'nomultithread'}}")
+        yield Finding("bad-flags", name, f"{flags!r} is not a mapping", f"write {name}={{'hint': 'nomultithread'}}")
         return
     for key, value in flags.items():
         where = f"{name}[{key!r}]"
         if not isinstance(key, str) or not _FLAG.fullmatch(key):
-            yield Problem(where, "is not the long name of a flag", "write it as the man page does, for example 'hint'")
+            yield Finding(
+                "bad-flag", where, "is not the long name of a flag", "write it as the man page does, for example 'hint'"
+            )
         elif normal_flag(key) in reserved:
-            yield Problem(where, "can't be passed through", reserved[normal_flag(key)])
+            yield Finding("reserved-flag", where, "can't be passed through", reserved[normal_flag(key)])
         else:
             yield from _check_value(where, value)
 
 
-def _check_value(where: str, value: object) -> Iterable[Problem]:
+def _check_value(where: str, value: object) -> Iterable[Finding]:
     is_list = isinstance(value, list | tuple)
     for item in value if isinstance(value, list | tuple) else [value]:
         if not isinstance(item, str | int | float | None) or (is_list and (item is None or isinstance(item, bool))):
-            yield Problem(where, f"{item!r} is neither text nor number", "give a text, a number or true, or a list of texts")
+            yield Finding(
+                "bad-flag", where, f"{item!r} is neither text nor number", "give a text, a number or true, or a list of texts"
+            )
         elif isinstance(item, str):
             yield from printable(where, item, longest=100_000)

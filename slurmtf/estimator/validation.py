@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmtf.errors import Problem, did_you_mean
+from slurmtf.errors import did_you_mean
 from slurmtf.estimator import environment, inputs, quantities
 from slurmtf.estimator.arguments import check_params, check_text
 from slurmtf.estimator.distribution import KINDS, LEAST, Distribution, Mpi, choices, foreign_counts, numbers
 from slurmtf.estimator.entry import module_file
 from slurmtf.estimator.environment import PACKAGES, Environment
+from slurmtf.findings import Finding
 
 if TYPE_CHECKING:
     from slurmtf.estimator.estimator import Estimator
@@ -59,13 +60,13 @@ FIELD_OF_FLAG = {
 }  # fmt: skip
 
 
-def problems_of(estimator: Estimator) -> Iterable[Problem]:
+def findings_of(estimator: Estimator) -> Iterable[Finding]:
     yield from _kinds(estimator)
     yield from _source(estimator)
     yield from check_params(estimator.script_params)
     yield from check_text("resume_from", estimator.resume_from)
     yield from _variables(estimator.environment_variables)
-    yield from inputs.problems_of(estimator.inputs, estimator.script_params)
+    yield from inputs.findings_of(estimator.inputs, estimator.script_params)
     yield from _distribution(estimator)
     yield from _resources(estimator)
     yield from _flags(estimator)
@@ -73,54 +74,63 @@ def problems_of(estimator: Estimator) -> Iterable[Problem]:
     yield from _target(estimator)
 
 
-def _kinds(estimator: Estimator) -> Iterable[Problem]:
+def _kinds(estimator: Estimator) -> Iterable[Finding]:
     """Check the kinds of values that no other check looks at."""
     for name, hint in SWITCHES.items():
         if not isinstance(value := getattr(estimator, name), bool | None):
-            yield Problem(name, f"{value!r} is neither true nor false", f"give one of them; {hint}")
+            yield Finding("not-a-switch", name, f"{value!r} is neither true nor false", f"give one of them; {hint}")
     types = estimator.mail_type
     if types is not None and not (isinstance(types, list) and all(item and isinstance(item, str) for item in types)):
-        yield Problem("mail_type", f"{types!r} is not a list of texts", "write mail_type=['...']")
+        yield Finding("bad-list", "mail_type", f"{types!r} is not a list of texts", "write mail_type=['...']")
     if estimator.stage not in (None, *STAGES):
-        yield Problem("stage", f"{estimator.stage!r} is unknown", f"give one of {', '.join(STAGES)}")
+        yield Finding("unknown-stage", "stage", f"{estimator.stage!r} is unknown", f"give one of {', '.join(STAGES)}")
     yield from _of_images(estimator)
 
 
-def _of_images(estimator: Estimator) -> Iterable[Problem]:
+def _of_images(estimator: Estimator) -> Iterable[Finding]:
     details, size = estimator.image_registry_details, estimator.shm_size
     if details is not None and not (isinstance(details, Mapping) and all(isinstance(v, str) for v in details.values())):
         remedy = "write {'address': ..., 'username': ..., 'password': ...}"
-        yield Problem("image_registry_details", "is not a mapping of texts", remedy)
+        yield Finding("bad-login", "image_registry_details", "is not a mapping of texts", remedy)
     else:
         for name in sorted(set(details or {}) - set(LOGIN)):
-            yield Problem(
-                f"image_registry_details[{name!r}]", "is unknown", did_you_mean(name, LOGIN) or f"give {', '.join(LOGIN)}"
+            yield Finding(
+                "bad-login",
+                f"image_registry_details[{name!r}]",
+                "is unknown",
+                did_you_mean(name, LOGIN) or f"give {', '.join(LOGIN)}",
             )
         if bool((details or {}).get("username")) != bool((details or {}).get("password")):
-            yield Problem("image_registry_details", "has one of username and password", "give both, or neither")
+            yield Finding("bad-login", "image_registry_details", "has one of username and password", "give both, or neither")
     if size is not None and not re.fullmatch(r"[1-9]\d*[bkmg]?", str(size).lower()):
-        yield Problem("shm_size", f"{size!r} is not a size", "write it as 8g or 512m")
+        yield Finding("bad-size", "shm_size", f"{size!r} is not a size", "write it as 8g or 512m")
 
 
-def _source(estimator: Estimator) -> Iterable[Problem]:
+def _source(estimator: Estimator) -> Iterable[Finding]:
     source = Path(estimator.source_directory)
     if not source.is_dir():
-        yield Problem("source_directory", f"{source} is not a folder", "give the folder that holds your script")
+        yield Finding(
+            "source-missing", "source_directory", f"{source} is not a folder", "give the folder that holds your script"
+        )
         return
     if estimator.module and (source / module_file(estimator.module)).is_file():
         return
     script = Path(os.path.normpath(source / str(estimator.entry_script)))
     if not script.is_relative_to(source):
         remedy = "move the script into source_directory, or give the folder above both as source_directory"
-        yield Problem("entry_script", f"{script} lies outside source_directory {source}", remedy)
+        yield Finding("script-outside", "entry_script", f"{script} lies outside source_directory {source}", remedy)
     elif script.is_dir():
         inside = next(iter(sorted(script.glob("*.py"))), script / "train.py").relative_to(source)
-        yield Problem("entry_script", f"{script} is a folder", f"give the script in it, {inside} for example")
+        yield Finding(
+            "script-is-folder", "entry_script", f"{script} is a folder", f"give the script in it, {inside} for example"
+        )
     elif not script.is_file():
         near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
-        yield Problem("entry_script", f"{script} does not exist", near or NAME_OF_SCRIPT)
+        yield Finding("script-missing", "entry_script", f"{script} does not exist", near or NAME_OF_SCRIPT)
     elif script.suffix != ".py":
-        yield Problem("entry_script", f"{script.name} is not a Python script", "give a .py file that starts the training")
+        yield Finding(
+            "not-python", "entry_script", f"{script.name} is not a Python script", "give a .py file that starts the training"
+        )
 
 
 def variable(value: object) -> object:
@@ -128,73 +138,86 @@ def variable(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _variables(variables: object, parameter: str = "environment_variables") -> Iterable[Problem]:
+def _variables(variables: object, parameter: str = "environment_variables") -> Iterable[Finding]:
     if variables is None:
         return
     if not isinstance(variables, Mapping):
-        yield Problem(parameter, f"{variables!r} is not a mapping", "write {'NAME': 'value'}")
+        yield Finding("bad-variables", parameter, f"{variables!r} is not a mapping", "write {'NAME': 'value'}")
         return
     for name, value in variables.items():
         where = f"{parameter}[{name!r}]"
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            yield Problem(where, "is not a name for a variable", "use letters, digits and underscores")
+            yield Finding("bad-variable-name", where, "is not a name for a variable", "use letters, digits and underscores")
         elif not isinstance(value, str):
-            yield Problem(where, f"{value!r} is not a text", "write the text that the script shall read")
+            yield Finding("not-a-text", where, f"{value!r} is not a text", "write the text that the script shall read")
         else:
             yield from check_text(where, f"{name}={value}")
 
 
-def _distribution(estimator: Estimator) -> Iterable[Problem]:
+def _distribution(estimator: Estimator) -> Iterable[Finding]:
     backend, training = estimator.distributed_backend, estimator.distributed_training
     if backend is not None and backend not in estimator.BACKENDS:
         supported = ", ".join(estimator.BACKENDS)
         what = f"{backend!r} is not one of those {type(estimator).__name__} supports: {supported}"
-        yield Problem("distributed_backend", what, did_you_mean(str(backend), estimator.BACKENDS) or f"give {supported}")
+        yield Finding(
+            "unknown-backend",
+            "distributed_backend",
+            what,
+            did_you_mean(str(backend), estimator.BACKENDS) or f"give {supported}",
+        )
         return
     if training is not None and not isinstance(training, tuple(KINDS[name] for name in estimator.BACKENDS)):
         known = ", ".join(KINDS[name].__name__ for name in estimator.BACKENDS)
-        yield Problem("distributed_training", f"{training!r} is not one that {type(estimator).__name__} supports",
+        yield Finding("unknown-distribution", "distributed_training",
+                      f"{training!r} is not one that {type(estimator).__name__} supports",
                       f"give one of {known}")  # fmt: skip
         return
     yield from _agreement(estimator, None if training is None else estimator.distribution)
     yield from _process_counts(estimator)
 
 
-def _agreement(estimator: Estimator, training: Distribution | None) -> Iterable[Problem]:
+def _agreement(estimator: Estimator, training: Distribution | None) -> Iterable[Finding]:
     backend = estimator.distributed_backend
     if training is None:
         yield from foreign_counts(backend, estimator.given_counts)
         return
     if backend is not None and backend != training.backend:
         what = f"is {type(training).__name__}, but distributed_backend is {backend!r}"
-        yield Problem("distributed_training", what, "leave distributed_backend out")
+        yield Finding("distribution-twice", "distributed_training", what, "leave distributed_backend out")
     for name, count in estimator.given_counts.items():
         if numbers(training).get(name) != count:
             what = f"{count} disagrees with distributed_training={training!r}"
-            yield Problem(name, what, f"give {name} only in distributed_training")
+            yield Finding("distribution-twice", name, what, f"give {name} only in distributed_training")
 
 
-def _process_counts(estimator: Estimator) -> Iterable[Problem]:
+def _process_counts(estimator: Estimator) -> Iterable[Finding]:
     distribution = estimator.distribution
     if distribution is None:
         if isinstance(estimator.node_count, int) and estimator.node_count > 1:
             remedy = "give distributed_backend='mpi', 'ps' or 'multiworker', or one node"
-            yield Problem("node_count", f"{estimator.node_count} nodes need a distribution of the work", remedy)
+            yield Finding(
+                "no-distribution", "node_count", f"{estimator.node_count} nodes need a distribution of the work", remedy
+            )
         return
     found = [
-        problem
+        finding
         for name, count in numbers(distribution).items()
-        for problem in quantities.check_count(name, count, LEAST.get(name, 1))
+        for finding in quantities.check_count(name, count, LEAST.get(name, 1))
     ]
     for name, (choice, allowed) in choices(distribution).items():
         if choice not in allowed:
             found.append(
-                Problem(name, f"{choice!r} is unknown", did_you_mean(str(choice), allowed) or f"give {', '.join(allowed)}")
+                Finding(
+                    "bad-choice",
+                    name,
+                    f"{choice!r} is unknown",
+                    did_you_mean(str(choice), allowed) or f"give {', '.join(allowed)}",
+                )
             )
     yield from found or _gpu_for_each(estimator, distribution)
 
 
-def _gpu_for_each(estimator: Estimator, distribution: Distribution) -> Iterable[Problem]:
+def _gpu_for_each(estimator: Estimator, distribution: Distribution) -> Iterable[Finding]:
     """Check that each process that computes gets a GPU of its own; parameter servers take none."""
     gpus, nodes = estimator.gpus_per_node, estimator.node_count
     if not (isinstance(gpus, int) and isinstance(nodes, int) and gpus > 0 and nodes > 0):
@@ -202,10 +225,10 @@ def _gpu_for_each(estimator: Estimator, distribution: Distribution) -> Iterable[
     processes = distribution.process_count_per_node if isinstance(distribution, Mpi) else -(-distribution.worker_count // nodes)
     if processes > gpus:
         what = f"{gpus} GPUs on a node are too few for {processes} processes that take one each"
-        yield Problem("gpus_per_node", what, f"give gpus_per_node={processes}, or fewer processes")
+        yield Finding("too-few-gpus", "gpus_per_node", what, f"give gpus_per_node={processes}, or fewer processes")
 
 
-def _resources(estimator: Estimator) -> Iterable[Problem]:
+def _resources(estimator: Estimator) -> Iterable[Finding]:
     yield from quantities.check_count("node_count", estimator.node_count, 1)
     yield from quantities.check_count("gpus_per_node", estimator.gpus_per_node, 0, 1024)
     yield from quantities.check_count("cpus_per_task", estimator.cpus_per_task, 1, 100_000)
@@ -218,18 +241,18 @@ def _resources(estimator: Estimator) -> Iterable[Problem]:
     yield from _contradictions(estimator)
 
 
-def _contradictions(estimator: Estimator) -> Iterable[Problem]:
+def _contradictions(estimator: Estimator) -> Iterable[Finding]:
     if estimator.time is not None and estimator.max_run_duration_seconds is not None:
-        yield Problem("max_run_duration_seconds", "says the same as time", "give one of them")
+        yield Finding("said-twice", "max_run_duration_seconds", "says the same as time", "give one of them")
     if estimator.use_gpu and estimator.gpus_per_node == 0:
-        yield Problem("gpus_per_node", "is 0, but use_gpu is true", "leave one of them out")
+        yield Finding("gpus-contradict", "gpus_per_node", "is 0, but use_gpu is true", "leave one of them out")
     if estimator.gpu_type and not (estimator.use_gpu or estimator.gpus_per_node):
-        yield Problem("gpu_type", "is given, but no GPU is asked for", "give use_gpu=True or gpus_per_node")
+        yield Finding("gpu-type-alone", "gpu_type", "is given, but no GPU is asked for", "give use_gpu=True or gpus_per_node")
     if estimator.vm_priority not in (None, "dedicated", "lowpriority"):
-        yield Problem("vm_priority", f"{estimator.vm_priority!r} is unknown", "give 'dedicated' or 'lowpriority'")
+        yield Finding("bad-choice", "vm_priority", f"{estimator.vm_priority!r} is unknown", "give 'dedicated' or 'lowpriority'")
 
 
-def _flags(estimator: Estimator) -> Iterable[Problem]:
+def _flags(estimator: Estimator) -> Iterable[Finding]:
     yield from quantities.check_flags("sbatch", estimator.sbatch, OWN_SBATCH_FLAGS)
     yield from quantities.check_flags("srun", estimator.srun, OWN_SRUN_FLAGS)
     if not isinstance(estimator.sbatch, Mapping):
@@ -237,41 +260,45 @@ def _flags(estimator: Estimator) -> Iterable[Problem]:
     for flag in map(quantities.normal_flag, map(str, estimator.sbatch)):
         name = FIELD_OF_FLAG.get(flag)
         if name and getattr(estimator, name) is not None:
-            yield Problem(f"sbatch[{flag!r}]", f"says the same as {name}", "give one of them")
+            yield Finding("said-twice", f"sbatch[{flag!r}]", f"says the same as {name}", "give one of them")
 
 
-def _software(estimator: Estimator) -> Iterable[Problem]:
+def _software(estimator: Estimator) -> Iterable[Finding]:
     wish = estimator.environment
     asked = [name for name in PACKAGES if getattr(wish, name)]
     if estimator.user_managed and asked:
         remedy = "leave user_managed out to have them installed, or leave the packages out"
-        yield Problem("user_managed", f"is true, but {', '.join(asked)} ask for packages", remedy)
+        yield Finding("user-managed", "user_managed", f"is true, but {', '.join(asked)} ask for packages", remedy)
     if estimator.use_docker is False and wish.image:
-        yield Problem("use_docker", "is false, but custom_docker_image names an image", "leave one of them out")
+        yield Finding(
+            "docker-contradicts", "use_docker", "is false, but custom_docker_image names an image", "leave one of them out"
+        )
     beside = (*SOFTWARE, *(() if wish.image else OF_IMAGES)) if estimator.environment_definition is not None else ()
     excluded = [name for name in beside if getattr(estimator, name)]
     if excluded:
         what = f"is the whole environment, but {', '.join(excluded)} add to it"
-        yield Problem("environment_definition", what, "put everything into the Environment")
+        yield Finding("environment-twice", "environment_definition", what, "put everything into the Environment")
     prefix = "" if estimator.environment_definition is None else "environment_definition."
-    yield from environment.problems_of(wish, prefix)
+    yield from environment.findings_of(wish, prefix)
     yield from _variables(wish.variables, f"{prefix}variables")
     yield from _software_files(estimator, wish, prefix)
 
 
-def _software_files(estimator: Estimator, wish: Environment, prefix: str) -> Iterable[Problem]:
+def _software_files(estimator: Estimator, wish: Environment, prefix: str) -> Iterable[Finding]:
     for name in ("conda_dependencies_file", "pip_requirements_file"):
         value = getattr(wish, name)
         path = Path(os.path.normpath(Path(estimator.source_directory, str(value or ""))))
         if value and not (path.is_file() and path.is_relative_to(estimator.source_directory)):
             remedy = "it must lie inside source_directory"
-            yield Problem(f"{prefix}{name}", f"{value} is not a file in {estimator.source_directory}", remedy)
+            yield Finding("file-missing", f"{prefix}{name}", f"{value} is not a file in {estimator.source_directory}", remedy)
 
 
-def _target(estimator: Estimator) -> Iterable[Problem]:
+def _target(estimator: Estimator) -> Iterable[Finding]:
     target = estimator.compute_target
     if target is not None and not isinstance(target, str) and not hasattr(target, "scheduler"):
-        yield Problem("compute_target", f"{target!r} is neither a name, a path nor a Site", "give 'local' or a site's name")
+        yield Finding(
+            "bad-target", "compute_target", f"{target!r} is neither a name, a path nor a Site", "give 'local' or a site's name"
+        )
     if target == "local" and isinstance(estimator.node_count, int) and estimator.node_count > 1:
         what = f"'local' is one machine, but node_count is {estimator.node_count}"
-        yield Problem("node_count", what, "give one node, or another compute_target")
+        yield Finding("nodes-on-local", "node_count", what, "give one node, or another compute_target")

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from slurmtf.environments import Software, check
-from slurmtf.errors import Problem
 from slurmtf.estimator import Estimator
+from slurmtf.findings import Finding, warning
 from slurmtf.plan.model import Tasks
 from slurmtf.snapshot import ScriptFacts
 from slurmtf.snapshot.imports import Need
@@ -23,25 +23,25 @@ KERAS_3 = (2, 16)
 """The first TensorFlow whose tf.keras is Keras 3."""
 
 
-def legacy_keras_problems(estimator: Estimator, software: Software) -> Iterable[Problem]:
+def legacy_keras_findings(estimator: Estimator, software: Software) -> Iterable[Finding]:
     """Check that legacy_keras can work: without the package tf_keras, tf.keras would not import at all."""
     tensorflow = check.tensorflow_version(software)
     if not estimator.legacy_keras or tensorflow is None:
         return
     if tensorflow < KERAS_3:
         what = f"TensorFlow {'.'.join(map(str, tensorflow))} has Keras 2 already"
-        yield Problem("legacy_keras", what, "leave legacy_keras out")
+        yield Finding("legacy-keras", "legacy_keras", what, "leave legacy_keras out")
     elif "tf_keras" not in software.packages and not software.is_to_build:
         yield _without_tf_keras(software)
 
 
-def _without_tf_keras(software: Software) -> Problem:
+def _without_tf_keras(software: Software) -> Finding:
     what = f"needs the package tf_keras, which is not in {check.home(software)}"
     install = f"install it there: pip install --no-deps tf-keras=={check.tensorflow_of(software)}"
-    return Problem("legacy_keras", what, "add pip_packages=['tf-keras']" if software.spec else install)
+    return Finding("legacy-keras", "legacy_keras", what, "add pip_packages=['tf-keras']" if software.spec else install)
 
 
-def software_problems(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Problem]:
+def software_findings(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Check that the script can start: what it imports for certain is there, and its Horovod goes with its TensorFlow."""
     if script.relative and "relative-import" not in estimator.silence:
         yield _relative_import(estimator, script)
@@ -50,17 +50,22 @@ def software_problems(estimator: Estimator, script: ScriptFacts, software: Softw
         yield from filter(None, [check.foreign_horovod(software)])
 
 
-def _relative_import(estimator: Estimator, script: ScriptFacts) -> Problem:
+def _relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
     """Say that Python refuses ``from . import x`` in a file that it was not told to run as a module of its package."""
     *folders, name = estimator.script.removesuffix(".py").split("/")
     source = Path(estimator.source_directory)
     module = ".".join([*folders, name] if folders else [source.name, name])
     inside = "" if folders else f" and source_directory={str(source.parent)!r} (--source {source.parent})"
     what = "imports from its own package (from . import ...), which a script that is run as a file can't"
-    return Problem(f"{estimator.script}:{script.relative}", what, f"run it as a module: set entry_script={module!r}{inside}")
+    return Finding(
+        "relative-import",
+        f"{estimator.script}:{script.relative}",
+        what,
+        f"run it as a module: set entry_script={module!r}{inside}",
+    )
 
 
-def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Problem]:
+def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Finding]:
     """Return the modules from outside the source without which the script can't run: each with what to say where it is not."""
     vital = [one for one in script.foreign if one.need is Need.CERTAIN and "missing-import" not in estimator.silence]
     found = {one.module: _missing(one, script, software) for one in vital}
@@ -71,34 +76,34 @@ def _absent(script: ScriptFacts, software: Software) -> Iterable[Import]:
     return (one for one in script.foreign if one.module in software.missing)
 
 
-def _missing(found: Import, script: ScriptFacts, software: Software) -> Problem:
+def _missing(found: Import, script: ScriptFacts, software: Software) -> Finding:
     others = {*sys.stdlib_module_names, *script.places}
     needed = [one for one in script.foreign if one.need is Need.CERTAIN and one.module not in others]
     return check.missing_module(found, software, needed, script.places.get(found.module, ""))
 
 
-def software_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[tuple[str, str]]:
+def software_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield code and text of what the script may lack where it runs."""
     for one in _absent(script, software):
         is_vital = tasks.backend == "mpi" and one.module in MPI_MODULES
         if one.need is Need.POSSIBLE or (one.need is Need.HANDLED and is_vital):
-            yield "missing-import", _in_a_line(_missing(one, script, software))
+            yield warning("missing-import", _in_a_line(_missing(one, script, software)))
     version = getattr(estimator, "framework_version", None)
     text = check.other_version(version, software) if version else ""
     if text:
-        yield "framework-version", text
+        yield warning("framework-version", text)
     if (estimator.use_gpu or estimator.gpus_per_node) and check.cpu_only(software):
-        yield "cpu-tensorflow", check.cpu_only(software)
+        yield warning("cpu-tensorflow", check.cpu_only(software))
 
 
-def _in_a_line(problem: Problem) -> str:
-    return f"{problem.where} {problem.what.replace('imports', 'may import', 1)}: {problem.remedy}"
+def _in_a_line(finding: Finding) -> str:
+    return f"{finding.where} {finding.what.replace('imports', 'may import', 1)}: {finding.remedy}"
 
 
-def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[tuple[str, str]]:
-    """Yield code and text of each warning."""
+def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+    """Yield each warning."""
     for name in script.shadows:
-        yield "shadow", f"{name} in source_directory hides the installed package {name}: rename it"
+        yield warning("shadow", f"{name} in source_directory hides the installed package {name}: rename it")
     yield from software_warnings(estimator, tasks, script, software)
     if script.certain:
         yield from _mpi_warnings(estimator, tasks, script, software)
@@ -106,7 +111,7 @@ def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, sof
         yield from _keras_warnings(estimator, tasks, script, software)
 
 
-def _mpi_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[tuple[str, str]]:
+def _mpi_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     if tasks.backend != "mpi":
         return
     used = [name for name in MPI_MODULES if script.imports_any(name)]
@@ -114,35 +119,39 @@ def _mpi_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, softw
         text = (
             f"nothing in {estimator.script} imports horovod or mpi4py: {tasks.count} processes would each train the same model"
         )
-        yield "no-mpi", f"{text}. Use Horovod in the script, or leave distributed_backend out"
+        yield warning("no-mpi", f"{text}. Use Horovod in the script, or leave distributed_backend out")
     features = software.horovod.features if software.horovod and "horovod" in used else ()
     if features and ("gloo" if tasks.gloo else "mpi") not in features:
-        yield "horovod-transport", (WITHOUT_GLOO if tasks.gloo else WITHOUT_MPI).format(check.home(software))
+        yield warning("horovod-transport", (WITHOUT_GLOO if tasks.gloo else WITHOUT_MPI).format(check.home(software)))
     if tasks.gloo and used == ["mpi4py"]:
-        yield "gloo", "Gloo serves Horovod only, not mpi4py: give launcher='mpirun', or srun={'mpi': 'pmix'}"
+        yield warning("gloo", "Gloo serves Horovod only, not mpi4py: give launcher='mpirun', or srun={'mpi': 'pmix'}")
 
 
-def _strategy_warnings(tasks: Tasks, script: ScriptFacts) -> Iterable[tuple[str, str]]:
+def _strategy_warnings(tasks: Tasks, script: ScriptFacts) -> Iterable[Finding]:
     if tasks.backend == "ps" and script.uses(*MULTI_WORKER) and dict(tasks.roles).get("ps"):
-        yield (
+        yield warning(
             "ps-with-multiworker",
             "MultiWorkerMirroredStrategy has no parameter servers: give distributed_backend='multiworker'",
         )
     if tasks.backend == "ps" and tasks.layout == "original" and script.uses(*COORDINATOR):
-        yield "no-chief", "ParameterServerStrategy without a chief waits for ever: give ParameterServer(layout='chief')"
+        yield warning(
+            "no-chief", "ParameterServerStrategy without a chief waits for ever: give ParameterServer(layout='chief')"
+        )
     if tasks.backend == "multiworker" and script.uses(*COORDINATOR):
-        yield "multiworker-with-ps", "ParameterServerStrategy needs parameter servers: give distributed_backend='ps'"
+        yield warning("multiworker-with-ps", "ParameterServerStrategy needs parameter servers: give distributed_backend='ps'")
 
 
-def _keras_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[tuple[str, str]]:
+def _keras_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Keras 3 can't fit under the strategies of several processes (keras issue 20585), nor can Horovod's callbacks use it."""
     tensorflow = check.tensorflow_version(software)
     if tensorflow is None or tensorflow < KERAS_3 or estimator.legacy_keras:
         return
     if tasks.cluster and script.uses("fit"):
-        yield (
+        yield warning(
             "keras-3",
             "Keras 3 can't fit under this strategy: give legacy_keras=True (package tf_keras), or write the loop yourself",
         )
     if tasks.backend == "mpi" and any(module.startswith("horovod.tensorflow.keras") for module in script.imports):
-        yield "keras-3", "horovod.tensorflow.keras does not go with Keras 3: give legacy_keras=True, or use horovod.tensorflow"
+        yield warning(
+            "keras-3", "horovod.tensorflow.keras does not go with Keras 3: give legacy_keras=True, or use horovod.tensorflow"
+        )

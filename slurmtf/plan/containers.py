@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from slurmtf.environments import Software
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
+from slurmtf.findings import Finding, warning
 from slurmtf.plan.model import Container, Resources, RunPlace
 from slurmtf.plan.quoting import Raw, expanding, quote
 from slurmtf.sites.model import Site
@@ -65,7 +66,7 @@ def container_of(
         return None
     if software.runtime == "pyxis" and launcher != "srun":
         what = f"pyxis starts containers by flags of srun; {launcher!r} does not know them"
-        raise SpecError(Problem("launcher", what, "give launcher='srun'"))
+        raise SpecError(Finding("launcher-without-containers", "launcher", what, "give launcher='srun'"))
     box = Box(
         image=software.image,
         binds=(*_binds(site, place, software.runtime), *_binds_of_data(estimator, software.runtime)),
@@ -99,20 +100,27 @@ def _check_bound(path: str, runtime: str, where: str, remedy: str) -> None:
     found = re.search(NOT_BOUND.get(runtime, "[:,]"), path)
     if found:
         what = f"{path} can't be bound into a container: {runtime} does not take {found[0]!r} in a folder's name"
-        raise SpecError(Problem(where, what, remedy))
+        raise SpecError(Finding("unbindable-path", where, what, remedy))
 
 
-def problems(estimator: Estimator, software: Software) -> Iterable[Problem]:
+def findings(estimator: Estimator, software: Software) -> Iterable[Finding]:
     """Check that what is asked of a container is asked of one."""
     for name in ("image_registry_details", "shm_size"):
         if getattr(estimator, name) and not software.image:
-            yield Problem(name, "is given, but no container image", f"give custom_docker_image, or leave {name} out")
+            yield Finding(
+                "image-setting-alone",
+                name,
+                "is given, but no container image",
+                f"give custom_docker_image, or leave {name} out",
+            )
 
 
-def warnings(estimator: Estimator, software: Software) -> Iterable[tuple[str, str]]:
-    """Yield code and text of each warning."""
+def warnings(estimator: Estimator, software: Software) -> Iterable[Finding]:
+    """Yield each warning."""
     if estimator.shm_size and software.runtime in SHARE_MEMORY:
-        yield "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: shm_size changes nothing"
+        yield warning(
+            "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: shm_size changes nothing"
+        )
 
 
 def _apptainer(box: Box) -> list[str]:
@@ -177,7 +185,7 @@ def _registry_name(image: str, program: str) -> str:
     """Return an image's name in a registry. Raises SpecError when it is something else."""
     if not image.startswith(DOCKER):
         what = f"{program} does not run {image}"
-        raise SpecError(Problem("custom_docker_image", what, "give an image of a registry: docker://NAME:TAG"))
+        raise SpecError(Finding("not-an-image", "custom_docker_image", what, "give an image of a registry: docker://NAME:TAG"))
     return image[len(DOCKER) :]
 
 

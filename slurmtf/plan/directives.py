@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from slurmtf.errors import Problem
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import flag_name, normal_flag, slurm_time
+from slurmtf.findings import Finding
 from slurmtf.plan.gpus import REQUESTS
 from slurmtf.plan.model import Resources, Value
 from slurmtf.sites.model import Site
@@ -123,20 +123,23 @@ def _mail(estimator: Estimator, site: Site) -> Iterable[tuple[str, Value]]:
         yield "mail-user", estimator.mail_user
 
 
-def missing_and_refused(estimator: Estimator, site: Site, found: Directives) -> Iterable[Problem]:
-    """Yield a problem for each flag that the site requires and the job lacks, or refuses and the user asked for."""
+def missing_and_refused(estimator: Estimator, site: Site, found: Directives) -> Iterable[Finding]:
+    """Yield a finding for each flag that the site requires and the job lacks, or refuses and the user asked for."""
     given = {normal_flag(flag) for flag, _ in found}
     for flag in map(normal_flag, site.required):
         if flag not in given:
             name = PARAMETER.get(flag)
             remedy = f"give {name}=..." if name else f"give sbatch={{{flag!r}: ...}}"
-            yield Problem(
-                name or f"sbatch[{flag!r}]", f"{site.name} refuses a job without --{flag}", _known(site, flag, remedy)
+            yield Finding(
+                "required-flag",
+                name or f"sbatch[{flag!r}]",
+                f"{site.name} refuses a job without --{flag}",
+                _known(site, flag, remedy),
             )
     for flag in map(normal_flag, site.forbidden):
         if _asked(estimator, flag):
             name = PARAMETER.get(flag, f"sbatch[{flag!r}]")
-            yield Problem(name, f"{site.name} refuses a job with --{flag}", f"leave {name} out")
+            yield Finding("forbidden-flag", name, f"{site.name} refuses a job with --{flag}", f"leave {name} out")
 
 
 def _known(site: Site, flag: str, remedy: str) -> str:

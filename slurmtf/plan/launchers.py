@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from slurmtf.errors import Problem, SpecError, did_you_mean
+from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator.quantities import flag_name
+from slurmtf.findings import Finding
 from slurmtf.plan.model import Resources, Tasks, Value
 from slurmtf.sites.model import Site
 
@@ -43,10 +44,10 @@ def find(name: str, where: str, site: Site) -> Launcher:
     """Return the launcher of that name. Raises SpecError when there is none or the site refuses it."""
     if name not in LAUNCHERS:
         remedy = did_you_mean(name, LAUNCHERS) or f"give one of {', '.join(LAUNCHERS)}"
-        raise SpecError(Problem(where, f"there is no launcher {name!r}", remedy))
+        raise SpecError(Finding("unknown-launcher", where, f"there is no launcher {name!r}", remedy))
     if name in site.launcher.forbidden:
         what = f"{site.name} does not let jobs use {name}"
-        raise SpecError(Problem(where, what, f"leave it out: {site.launcher.default} is used"))
+        raise SpecError(Finding("forbidden-launcher", where, what, f"leave it out: {site.launcher.default} is used"))
     return LAUNCHERS[name]
 
 
@@ -67,7 +68,11 @@ def flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> lis
 def none(launch: Launch) -> list[str]:
     """The process is started by the supervisor itself. Raises SpecError when there are several."""
     if launch.tasks.count > 1:
-        raise SpecError(Problem("launcher", f"'none' can't start {launch.tasks.count} processes", "give 'spawn' or 'srun'"))
+        raise SpecError(
+            Finding(
+                "launcher-unfit", "launcher", f"'none' can't start {launch.tasks.count} processes", "give 'spawn' or 'srun'"
+            )
+        )
     return []
 
 
@@ -75,10 +80,14 @@ def none(launch: Launch) -> list[str]:
 def spawn(launch: Launch) -> list[str]:
     """The agent starts the tasks itself: on one machine. Raises SpecError for several nodes, and for MPI."""
     if launch.resources.nodes > 1:
-        raise SpecError(Problem("launcher", "'spawn' starts processes on one node only", "give 'srun' or 'mpirun'"))
+        raise SpecError(
+            Finding("launcher-unfit", "launcher", "'spawn' starts processes on one node only", "give 'srun' or 'mpirun'")
+        )
     if launch.tasks.backend == "mpi" and not launch.tasks.gloo and launch.tasks.count > 1:
         what = "'spawn' serves no MPI: each process would be alone"
-        raise SpecError(Problem("launcher", what, "give launcher='mpirun', or Mpi(transport='gloo') for Horovod"))
+        raise SpecError(
+            Finding("launcher-unfit", "launcher", what, "give launcher='mpirun', or Mpi(transport='gloo') for Horovod")
+        )
     return [*launch.agent, "spawn", str(launch.tasks.count), "--"]
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.snapshot import SnapshotRef
 
@@ -178,7 +179,7 @@ class LaunchPlan:
     template: str
     build_task: str = ""
     """The name, in the store, of the build job's task; empty: the environment was there."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Finding, ...] = ()
     choice: str = ""
     slurmtf: str = ""
     schema: int = SCHEMA

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import Problem, TemplateError
+from slurmtf.errors import TemplateError
+from slurmtf.findings import Finding
 from slurmtf.paths import absolute
 from slurmtf.plan.model import BuildPlan, LaunchPlan
 from slurmtf.plan.quoting import Raw, directive, quote, words
@@ -37,15 +38,25 @@ def render(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> str:
         text = environment.get_template(Path(plan.template).name).render(plan=plan)
     except jinja2.TemplateNotFound as err:
         searched = ", ".join(map(str, folders))
-        raise TemplateError(Problem("template", f"there is no template {err.name}", f"searched in {searched}")) from None
+        raise TemplateError(
+            Finding("template-missing", "template", f"there is no template {err.name}", f"searched in {searched}")
+        ) from None
     except jinja2.TemplateSyntaxError as err:
-        raise TemplateError(Problem(f"{err.filename or plan.template}:{err.lineno}", str(err.message))) from None
+        raise TemplateError(
+            Finding("template-syntax", f"{err.filename or plan.template}:{err.lineno}", str(err.message))
+        ) from None
     except jinja2.TemplateError as err:
-        raise TemplateError(Problem(plan.template, str(err), "the template can use the fields of plan.json")) from None
+        raise TemplateError(
+            Finding("template-error", plan.template, str(err), "the template can use the fields of plan.json")
+        ) from None
     except RecursionError:
-        raise TemplateError(Problem(plan.template, "extends itself", "rename it: it has the name of what it extends")) from None
+        raise TemplateError(
+            Finding("template-error", plan.template, "extends itself", "rename it: it has the name of what it extends")
+        ) from None
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as err:  # UnicodeDecodeError is a ValueError
-        raise TemplateError(Problem(plan.template, f"{type(err).__name__}: {err}", "correct the template")) from None
+        raise TemplateError(
+            Finding("template-error", plan.template, f"{type(err).__name__}: {err}", "correct the template")
+        ) from None
     return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
 
 

@@ -10,15 +10,16 @@ from typing import Any
 from slurmtf._version import __version__
 from slurmtf.environments import Software
 from slurmtf.environments.shell import module_lines
-from slurmtf.errors import Problem, SpecError, did_you_mean
+from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import mebibytes, seconds
+from slurmtf.findings import Finding
 from slurmtf.plan import containers, launchers
-from slurmtf.plan.checks import legacy_keras_problems, script_warnings, software_problems
+from slurmtf.plan.checks import legacy_keras_findings, script_warnings, software_findings
 from slurmtf.plan.directives import directives, missing_and_refused
 from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.quoting import expanding
-from slurmtf.plan.staging import Findings, inputs_of, stage_of, stage_warnings
+from slurmtf.plan.staging import LookedUp, inputs_of, stage_of, stage_warnings
 from slurmtf.plan.tasks import tasks_of
 from slurmtf.plan.warnings import warnings_of
 from slurmtf.sites.model import Partition, Preset, Site
@@ -30,7 +31,7 @@ STOP_GRACE_S = 20
 """Seconds between TERM and KILL for the script; below Slurm's KillWait, 30 by default (slurm.conf(5))."""
 
 UNREAD = ScriptFacts()
-NOTHING_FOUND = Findings()
+NOTHING_FOUND = LookedUp()
 
 
 def resolve(
@@ -40,18 +41,18 @@ def resolve(
     snapshot: SnapshotRef,
     place: RunPlace,
     script: ScriptFacts = UNREAD,
-    of_source: Iterable[tuple[str, str]] = (),
+    of_source: Iterable[Finding] = (),
     after: Awaited | None = None,
-    findings: Findings = NOTHING_FOUND,
+    looked_up: LookedUp = NOTHING_FOUND,
 ) -> LaunchPlan:
-    """Return the plan. ``of_source`` are warnings of the snapshot, code and text; ``after`` is a job that must have succeeded
+    """Return the plan. ``of_source`` are warnings of the snapshot; ``after`` is a job that must have succeeded
     before the run's starts.
 
-    Raises SpecError with every problem: a flag that the site requires or refuses, a launcher that it does not have,
+    Raises SpecError with every finding: a flag that the site requires or refuses, a launcher that it does not have,
     a count that does not fit.
     """
-    of_software = [*legacy_keras_problems(estimator, software), *software_problems(estimator, script, software)]
-    _refuse([*_mismatches(estimator, site, software), *of_software, *containers.problems(estimator, software)])
+    of_software = [*legacy_keras_findings(estimator, software), *software_findings(estimator, script, software)]
+    _refuse([*_mismatches(estimator, site, software), *of_software, *containers.findings(estimator, software)])
     tasks, choice = tasks_of(estimator, site, script, software)
     resources = _resources(estimator, site, _preset(estimator, site), tasks)
     _refuse(_misfits(tasks, resources))
@@ -65,9 +66,9 @@ def resolve(
     host_python = software.host_python or software.python
     agent = (host_python, "-I", f"{place.folder}/agent.pyz")
     of_job = [*of_source, *script_warnings(estimator, tasks, script, software), *containers.warnings(estimator, software)]
-    of_job += stage_warnings(estimator, site, findings)
+    of_job += stage_warnings(estimator, site, looked_up)
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
-    shell = _shell(estimator, site, software, tasks, findings.pack is not None)
+    shell = _shell(estimator, site, software, tasks, looked_up.pack is not None)
     return LaunchPlan(
         run=place,
         site=site.name,
@@ -90,7 +91,7 @@ def resolve(
         command=(software.python, *_operands(estimator), *estimator.arguments),
         script=estimator.script,
         variables=_variables(estimator),
-        stage=stage_of(estimator, site, findings),
+        stage=stage_of(estimator, site, looked_up),
         inputs=inputs_of(estimator),
         time_warning_s=TIME_WARNING_S,
         stop_grace_s=STOP_GRACE_S,
@@ -103,8 +104,8 @@ def resolve(
     )
 
 
-def _refuse(problems: Iterable[Problem]) -> None:
-    found = list(problems)
+def _refuse(findings: Iterable[Finding]) -> None:
+    found = list(findings)
     if found:
         raise SpecError(*found)
 
@@ -116,21 +117,24 @@ def _operands(estimator: Estimator) -> tuple[str, ...]:
     return (f"./{estimator.script}" if estimator.script.startswith("-") else estimator.script,)
 
 
-def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterable[Problem]:
+def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:
     if site.scheduler == "local" and estimator.node_count > 1:
-        yield Problem("node_count", f"{site.name} is one machine, but node_count is {estimator.node_count}",
+        yield Finding("nodes-on-local", "node_count", f"{site.name} is one machine, but node_count is {estimator.node_count}",
                       "give one node, or another compute_target")  # fmt: skip
     version = getattr(estimator, "framework_version", None)
     if version is not None and version not in site.modules.tensorflow and not software.image:
         known = ", ".join({**site.modules.tensorflow, **site.containers.tensorflow}) or "none"
-        yield Problem("framework_version", f"{site.name} has no TensorFlow {version!r} (known: {known})",
+        yield Finding("unknown-framework-version", "framework_version",
+                      f"{site.name} has no TensorFlow {version!r} (known: {known})",
                       "leave it out and give environment_definition=Environment(python=...)")  # fmt: skip
     account = estimator.account or site.defaults.account
     if account and site.account_pattern and not re.fullmatch(site.account_pattern, account):
-        yield Problem("account", f"{account!r} is not an account of {site.name}", f"it looks like {site.account_pattern}")
+        yield Finding(
+            "bad-account", "account", f"{account!r} is not an account of {site.name}", f"it looks like {site.account_pattern}"
+        )
     if estimator.vm_size is not None and estimator.vm_size not in site.presets:
         known = ", ".join(site.presets) or "none"
-        yield Problem("vm_size", f"{site.name} has no preset {estimator.vm_size!r} (known: {known})",
+        yield Finding("unknown-preset", "vm_size", f"{site.name} has no preset {estimator.vm_size!r} (known: {known})",
                       did_you_mean(estimator.vm_size, site.presets) or "leave it out")  # fmt: skip
 
 
@@ -148,14 +152,14 @@ def _variables(estimator: Estimator) -> dict[str, str]:
     return {**legacy, **given}
 
 
-def _misfits(tasks: Tasks, resources: Resources) -> Iterable[Problem]:
+def _misfits(tasks: Tasks, resources: Resources) -> Iterable[Finding]:
     if tasks.count < resources.nodes:
         what = f"{resources.nodes} nodes are asked for, but there are only {tasks.count} processes"
-        yield Problem("node_count", what, f"give at most {tasks.count} nodes, or more workers")
+        yield Finding("too-many-nodes", "node_count", what, f"give at most {tasks.count} nodes, or more workers")
     sharers = _gpu_tasks_per_node(tasks, resources.nodes)
     if resources.gpus_per_node and sharers > resources.gpus_per_node:
         what = f"{resources.gpus_per_node} GPUs are shared by {sharers} processes of a node that use one"
-        yield Problem("gpus_per_node", what, f"give at least {sharers}, more nodes, or fewer processes")
+        yield Finding("too-few-gpus", "gpus_per_node", what, f"give at least {sharers}, more nodes, or fewer processes")
 
 
 def _gpu_tasks_per_node(tasks: Tasks, nodes: int) -> int:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from slurmtf.environments.packing import Pack
 from slurmtf.estimator import Estimator, Input
+from slurmtf.findings import Finding, warning
 from slurmtf.plan.model import DataInput, Stage
 from slurmtf.sites.model import Site
 
@@ -15,12 +16,12 @@ NODE_LOCAL: Literal["node-local"] = "node-local"
 
 
 @dataclass(frozen=True)
-class Findings:
+class LookedUp:
     """What was looked up: the environment's pack, or why there can be none; warnings of where data lies, each with its code."""
 
     pack: Pack | None = None
     unpackable: str = ""
-    warnings: tuple[tuple[str, str], ...] = ()
+    warnings: tuple[Finding, ...] = ()
 
 
 def is_local(estimator: Estimator, site: Site) -> bool:
@@ -28,11 +29,11 @@ def is_local(estimator: Estimator, site: Site) -> bool:
     return (estimator.stage or site.storage.stage) == NODE_LOCAL
 
 
-def stage_of(estimator: Estimator, site: Site, findings: Findings) -> Stage:
+def stage_of(estimator: Estimator, site: Site, looked_up: LookedUp) -> Stage:
     local = site.storage.local or ""
     if not is_local(estimator, site):
         return Stage(local=local)
-    pack = findings.pack
+    pack = looked_up.pack
     return Stage(NODE_LOCAL, local, pack.prefix if pack else "", pack.path if pack else "")
 
 
@@ -44,13 +45,15 @@ def _inputs(estimator: Estimator) -> list[Input]:
     return estimator.inputs or []
 
 
-def stage_warnings(estimator: Estimator, site: Site, findings: Findings) -> Iterable[tuple[str, str]]:
-    """Yield code and text of each warning."""
-    yield from findings.warnings
+def stage_warnings(estimator: Estimator, site: Site, looked_up: LookedUp) -> Iterable[Finding]:
+    """Yield each warning."""
+    yield from looked_up.warnings
     local = is_local(estimator, site)
-    if local and findings.unpackable:
-        yield "stage", f"only the source is brought to the nodes' own disks, not the software: {findings.unpackable}"
+    if local and looked_up.unpackable:
+        yield warning("stage", f"only the source is brought to the nodes' own disks, not the software: {looked_up.unpackable}")
     downloads = [item.name for item in _inputs(estimator) if item.mode == "download"]
     if site.storage.local_in_ram and (local or downloads):
         what = " and ".join(filter(None, ["software and source" if local else "", ", ".join(map(str, downloads))]))
-        yield "local-in-ram", f"the nodes of {site.name} have no disk of their own: {what} count as the job's memory there"
+        yield warning(
+            "local-in-ram", f"the nodes of {site.name} have no disk of their own: {what} count as the job's memory there"
+        )

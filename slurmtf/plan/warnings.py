@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import seconds
+from slurmtf.findings import Finding, warning
 from slurmtf.plan.model import Resources, Tasks
 from slurmtf.sites.model import Partition, Site
 
 SHORT_TIME_S = 240
 """Below this, the warning before the limit and Slurm's slack after it are a good part of the run."""
-Warnings = Iterable[tuple[str, str]]
-"""Code and text of each."""
+Warnings = Iterable[Finding]
 
 
-def warnings_of(estimator: Estimator, site: Site, resources: Resources, of_source: Warnings, tasks: Tasks) -> Iterable[str]:
-    """Yield the warnings that the user has not silenced, each with its code in brackets."""
+def warnings_of(estimator: Estimator, site: Site, resources: Resources, of_source: Warnings, tasks: Tasks) -> Iterable[Finding]:
+    """Yield the warnings that the user has not silenced."""
     known = site.partitions.get(resources.partition or "")
     found = [
         *_names(estimator),
@@ -27,27 +27,29 @@ def warnings_of(estimator: Estimator, site: Site, resources: Resources, of_sourc
         *of_source,
         *_shape(site, resources, tasks),
     ]
-    yield from (f"{text} [{code}]" for code, text in found if code not in estimator.silence)
+    yield from (finding for finding in found if finding.code not in estimator.silence)
 
 
 def _names(estimator: Estimator) -> Warnings:
     for old, new in estimator.overruled.items():
         ours, theirs = getattr(estimator, new), getattr(estimator, old)
-        yield "old-name", f"{old}={theirs!r} is ignored: {new}={ours!r} is given too. Leave {old} out"
+        yield warning("old-name", f"{old}={theirs!r} is ignored: {new}={ours!r} is given too. Leave {old} out")
 
 
 def _site(estimator: Estimator, site: Site, resources: Resources) -> Warnings:
     partition, time_s = resources.partition, resources.time_s
     if partition and site.partitions and partition not in site.partitions:
-        yield "unknown-partition", f"the profile {site.name} does not know partition {partition!r} ({_near(partition, site)})"
+        yield warning(
+            "unknown-partition", f"the profile {site.name} does not know partition {partition!r} ({_near(partition, site)})"
+        )
     if site.min_time is not None and time_s and time_s < seconds(site.min_time):
-        yield "under-time", f"{site.name} wants jobs of at least {site.min_time}: give a longer time"
+        yield warning("under-time", f"{site.name} wants jobs of at least {site.min_time}: give a longer time")
     if estimator.mail_type and site.mail_works is False:
-        yield "no-mail", f"{site.name} does not send mail"
+        yield warning("no-mail", f"{site.name} does not send mail")
     if site.status == "retired":
-        yield "retired", f"{site.name} is retired"
+        yield warning("retired", f"{site.name} is retired")
     if time_s is not None and time_s < SHORT_TIME_S and site.scheduler == "slurm":
-        yield "short-time", f"the time limit is {time_s} s: Slurm checks limits every 30 s and may end the job later"
+        yield warning("short-time", f"the time limit is {time_s} s: Slurm checks limits every 30 s and may end the job later")
 
 
 def _near(partition: str, site: Site) -> str:
@@ -60,32 +62,34 @@ def _partition(resources: Resources, known: Partition | None) -> Warnings:
         return
     name, gpus = resources.partition, resources.gpus_per_node * resources.nodes
     if known.max_time is not None and resources.time_s and resources.time_s > seconds(known.max_time):
-        yield "over-time", f"partition {name} allows at most {known.max_time}: the job may wait for ever"
+        yield warning("over-time", f"partition {name} allows at most {known.max_time}: the job may wait for ever")
     if known.max_nodes and resources.nodes > known.max_nodes:
-        yield "over-nodes", f"partition {name} allows at most {known.max_nodes} nodes: the job may wait for ever"
+        yield warning("over-nodes", f"partition {name} allows at most {known.max_nodes} nodes: the job may wait for ever")
     if known.max_gpus and gpus > known.max_gpus:
-        yield "over-gpus", f"partition {name} allows at most {known.max_gpus} GPUs, {gpus} are asked for: it may wait for ever"
+        yield warning(
+            "over-gpus", f"partition {name} allows at most {known.max_gpus} GPUs, {gpus} are asked for: it may wait for ever"
+        )
     if known.gpus is False and gpus:
-        yield "no-gpus", f"partition {name} has no GPUs"
+        yield warning("no-gpus", f"partition {name} has no GPUs")
 
 
 def _gpus(site: Site, resources: Resources, known: Partition | None) -> Warnings:
     kind, gpus = resources.gpu_type, resources.gpus_per_node
     if kind and site.gpu.types and kind not in site.gpu.types:
         hint = did_you_mean(kind, site.gpu.types) or f"it knows {', '.join(site.gpu.types)}"
-        yield "unknown-gpu-type", f"the profile {site.name} does not know GPUs of type {kind!r} ({hint})"
+        yield warning("unknown-gpu-type", f"the profile {site.name} does not know GPUs of type {kind!r} ({hint})")
     per_node = (known.gpus_per_node if known else None) or site.gpu.per_node
     if per_node and gpus > per_node:
-        yield "too-many-gpus", f"{gpus} GPUs on a node are asked for; nodes of {site.name} have {per_node}"
+        yield warning("too-many-gpus", f"{gpus} GPUs on a node are asked for; nodes of {site.name} have {per_node}")
     if site.gpu.whole_nodes_when_multinode and per_node and resources.nodes > 1 and 0 < gpus < per_node:
         text = f"a job of several nodes must take all {per_node} GPUs of each on {site.name}, not {gpus}"
-        yield "part-of-nodes", f"{text}: give gpus_per_node={per_node}, or one node"
+        yield warning("part-of-nodes", f"{text}: give gpus_per_node={per_node}, or one node")
 
 
 def _shape(site: Site, resources: Resources, tasks: Tasks) -> Warnings:
     gpus, processes = resources.gpus_per_node, resources.tasks_per_node
     if tasks.backend == "mpi" and gpus and gpus != processes:
-        yield "idle-gpus", f"{processes} processes on a node and {gpus} GPUs: Horovod wants one process for each GPU"
+        yield warning("idle-gpus", f"{processes} processes on a node and {gpus} GPUs: Horovod wants one process for each GPU")
     cores = processes * (resources.cpus_per_task or 1)
     if site.max_cpus_per_node and cores > site.max_cpus_per_node:
-        yield "too-many-cpus", f"{cores} CPUs on a node are asked for; a job can use {site.max_cpus_per_node}"
+        yield warning("too-many-cpus", f"{cores} CPUs on a node are asked for; a job can use {site.max_cpus_per_node}")

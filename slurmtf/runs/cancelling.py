@@ -8,8 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmtf.errors import Problem, SlurmError, SlurmtfError
+from slurmtf.errors import SlurmError, SlurmtfError
 from slurmtf.files import write_private
+from slurmtf.findings import Finding
 from slurmtf.runs.status import CANCEL_MARK, RunState, states_of
 from slurmtf.scheduler import SubmittedJob, by_scheduler
 from slurmtf.submit.record import adopt, current_record, read_record
@@ -60,6 +61,6 @@ def _give(order: Callable[[], None], jobs: Sequence[Job]) -> SlurmtfError | None
 
 def _raise_all(errors: Iterable[SlurmtfError]) -> None:
     found = list(errors)
-    problems: list[Problem] = [problem for error in found for problem in error.problems]
+    findings: list[Finding] = [finding for error in found for finding in error.findings]
     if found:
-        raise (SlurmError if any(isinstance(error, SlurmError) for error in found) else SlurmtfError)(*problems)
+        raise (SlurmError if any(isinstance(error, SlurmError) for error in found) else SlurmtfError)(*findings)

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Input
+from slurmtf.findings import Finding, warning
 from slurmtf.job.common import mounts
 from slurmtf.job.common.mounts import Mount
 from slurmtf.sites import Site
@@ -15,36 +16,45 @@ from slurmtf.sites import Site
 OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - of which every machine has its own
 
 
-def look(inputs: Sequence[Input], site: Site, workspace: Path, known: Sequence[Mount] | None = None) -> list[tuple[str, str]]:
+def look(inputs: Sequence[Input], site: Site, workspace: Path, known: Sequence[Mount] | None = None) -> list[Finding]:
     """Return the warnings of where inputs lie, each with its code; ``known`` are this machine's mounts.
 
     Raises SpecError for data that is not there, or that compute nodes can't see.
     """
     listed = list(mounts.mounts() if known is None else known)
-    problems = [problem for item in inputs for problem in _missing(item)]
-    if site.scheduler == "slurm" and not problems:
-        problems = [problem for item in inputs for problem in _unseen(str(item.path), workspace, listed)]
-    if problems:
-        raise SpecError(*problems)
+    findings = [finding for item in inputs for finding in _missing(item)]
+    if site.scheduler == "slurm" and not findings:
+        findings = [finding for item in inputs for finding in _unseen(str(item.path), workspace, listed)]
+    if findings:
+        raise SpecError(*findings)
     return [warning for item in inputs for warning in _doubts(item, workspace, listed)] if site.scheduler == "slurm" else []
 
 
-def _missing(item: Input) -> Iterable[Problem]:
+def _missing(item: Input) -> Iterable[Finding]:
     path = Path(item.path)
     if item.mode != "upload":
         if not path.exists():
-            yield Problem("inputs", f"{path} does not exist", "correct the path, or give mode='upload' for what is to be made")
+            yield Finding(
+                "missing-input",
+                "inputs",
+                f"{path} does not exist",
+                "correct the path, or give mode='upload' for what is to be made",
+            )
         elif not os.access(path, os.R_OK):
-            yield Problem("inputs", f"{path} can't be read", "ask its owner for the right to")
+            yield Finding("input-unreadable", "inputs", f"{path} can't be read", "ask its owner for the right to")
         return
     parent = next(folder for folder in (path, *path.parents) if folder.exists())
     if not parent.is_dir():
-        yield Problem("inputs", f"{parent} is not a folder", "give the path of a folder to which results are copied")
+        yield Finding(
+            "input-not-folder", "inputs", f"{parent} is not a folder", "give the path of a folder to which results are copied"
+        )
     elif not os.access(parent, os.W_OK):
-        yield Problem("inputs", f"{path} can't be written: {parent} is not yours to write to", "give another folder")
+        yield Finding(
+            "input-unwritable", "inputs", f"{path} can't be written: {parent} is not yours to write to", "give another folder"
+        )
 
 
-def _unseen(path: str, workspace: Path, known: list[Mount]) -> Iterable[Problem]:
+def _unseen(path: str, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
     """Check that a path is not where each machine has its own. What the workspace shares the nodes see."""
     mount = mounts.of(path, known)
     if _beside(path, workspace, known) or (mount is not None and mount.shared):
@@ -53,14 +63,14 @@ def _unseen(path: str, workspace: Path, known: list[Mount]) -> Iterable[Problem]
     if top or (mount is not None and mount.in_memory):
         place = top or (mount.point if mount else "")
         what = f"{path} lies in {place}, which each machine has for itself: compute nodes don't see it"
-        yield Problem("inputs", what, "give a place on a shared file system")
+        yield Finding("input-unseen", "inputs", what, "give a place on a shared file system")
 
 
-def _doubts(item: Input, workspace: Path, known: list[Mount]) -> Iterable[tuple[str, str]]:
+def _doubts(item: Input, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
     mount = mounts.of(str(item.path), known)
     if mount is not None and not mount.shared and not _beside(str(item.path), workspace, known):
         text = f"{item.path} lies on {mount.point} ({mount.kind}), a disk of this machine: do the compute nodes see it?"
-        yield "local-path", text
+        yield warning("local-path", text)
 
 
 def _beside(path: str, workspace: Path, known: list[Mount]) -> bool:

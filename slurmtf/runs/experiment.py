@@ -23,7 +23,7 @@ from slurmtf.estimator.overrides import overridden
 from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
 from slurmtf.plan.checks import needs as needs_of
 from slurmtf.plan.model import Awaited
-from slurmtf.plan.staging import Findings, is_local
+from slurmtf.plan.staging import LookedUp, is_local
 from slurmtf.runs.data import look
 from slurmtf.runs.run import Run
 from slurmtf.runs.tags import settled
@@ -134,7 +134,7 @@ class Experiment:
             contents = collect(root, outside=[workspace, store.root])
             contents.check_holds(estimator.script)
             source, receipt = SnapshotStore(workspace).read(contents), _receipt(estimator, site)
-            findings = _findings(estimator, site, asked, store, workspace)
+            looked_up = _findings(estimator, site, asked, store, workspace)
             software = answer()
         absent = [one.module for one in facts.foreign] if software.is_to_build else software.missing
         facts = facts.placed(absent, (entry.name for entry in contents.entries))
@@ -147,15 +147,15 @@ class Experiment:
             facts,
             contents_warnings(contents),
             after,
-            findings,
+            looked_up,
         )
         script = render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
         receipt["lock"] = _lock(software, store)
         building = None
         if software.spec:
             request = asked_later(estimator, site, software, needs_of(estimator, facts, software))
-            building = Building(software.spec, store, site, estimator, login_of(estimator), findings.pack, request)
-        return _Prepared(Submission(plan, script, source, receipt), building, software, findings.pack, store, site)
+            building = Building(software.spec, store, site, estimator, login_of(estimator), looked_up.pack, request)
+        return _Prepared(Submission(plan, script, source, receipt), building, software, looked_up.pack, store, site)
 
 
 @dataclass(frozen=True)
@@ -189,10 +189,10 @@ def _needs(root: Path, estimator: Estimator, facts: ScriptFacts) -> Script:
     return Script([one.module for one in facts.foreign], list(dict.fromkeys(map(str, folders))))
 
 
-def _findings(estimator: Estimator, site: Site, software: Software, store: EnvironmentStore, workspace: Path) -> Findings:
+def _findings(estimator: Estimator, site: Site, software: Software, store: EnvironmentStore, workspace: Path) -> LookedUp:
     """Look up what is to be brought to the nodes. Raises SpecError for data that is not there."""
     pack, unpackable = pack_of(software, store, site.storage.pack) if is_local(estimator, site) else (None, "")
-    return Findings(pack, unpackable, tuple(look(estimator.inputs or [], site, workspace)))
+    return LookedUp(pack, unpackable, tuple(look(estimator.inputs or [], site, workspace)))
 
 
 def _lock(software: Software, store: EnvironmentStore) -> list[str] | None:

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from slurmtf.environments.packing import outdated
 from slurmtf.environments.store import BESIDE_RUNS, EnvironmentStore
-from slurmtf.errors import Problem, WorkspaceError
+from slurmtf.errors import WorkspaceError
 from slurmtf.files import age
+from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.status import states_of
 from slurmtf.runs.workspace import known_workspaces, run_folders
@@ -103,7 +104,7 @@ def garbage(workspace: Path) -> list[Garbage]:
         return [Garbage(kind, path, _size(path)) for kind, collector in COLLECTORS.items() for path in collector(workspace)]
     except OSError as err:
         where, remedy = str(err.filename or workspace), "nothing was removed"
-        raise WorkspaceError(Problem(where, f"can't be read: {err.strerror or err}", remedy)) from None
+        raise WorkspaceError(Finding("unreadable", where, f"can't be read: {err.strerror or err}", remedy)) from None
 
 
 def discard(found: Garbage) -> str | None:
@@ -143,7 +144,7 @@ def _in_plan(plan: Path, part: str, key: str) -> str | None:
         return None
     except (ValueError, KeyError, TypeError):
         remedy = "nothing was removed: remove this run's folder, or put its plan right"
-        raise WorkspaceError(Problem(str(plan), f"does not say which {part} the run needs", remedy)) from None
+        raise WorkspaceError(Finding("bad-record", str(plan), f"does not say which {part} the run needs", remedy)) from None
 
 
 def _size(path: Path) -> int:

@@ -12,8 +12,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from slurmtf.errors import Problem, RunFailedError, RunNotFoundError, SlurmtfError
+from slurmtf.errors import RunFailedError, RunNotFoundError, SlurmtfError
 from slurmtf.files import read_json
+from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.roles import table
 from slurmtf.runs.cancelling import cancel_runs
@@ -34,7 +35,9 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         """Open a run folder. Raises RunNotFoundError when it is none."""
         if not is_run(Path(folder)):
-            raise RunNotFoundError(Problem(str(folder), "is not a run folder", "give the folder that holds plan.json"))
+            raise RunNotFoundError(
+                Finding("not-a-run", str(folder), "is not a run folder", "give the folder that holds plan.json")
+            )
         self.folder = Path(folder).resolve()
         self.layout = RunLayout(str(self.folder))
 
@@ -81,7 +84,7 @@ class Run:
         if read_record(self.layout) is None:
             if not is_run(self.folder):
                 what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
-                raise RunNotFoundError(Problem(self.id, what, "'slurmtf ls' lists the runs that there are"))
+                raise RunNotFoundError(Finding("no-run-folder", self.id, what, "'slurmtf ls' lists the runs that there are"))
             adopt(self.layout)
         return states_of([self.folder])[0]
 
@@ -164,7 +167,7 @@ class Run:
         """Return the name of the task of a rank. Raises SlurmtfError when there is none."""
         roles = table(self.plan)
         if not 0 <= rank < len(roles):
-            raise SlurmtfError(Problem("rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
+            raise SlurmtfError(Finding("unknown-rank", "rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
         return roles[rank].label
 
     def cancel(self) -> None:
@@ -187,7 +190,7 @@ class Run:
         """
         source = (self.folder / name).resolve()
         if not source.is_relative_to(self.folder) or not source.is_file():
-            raise SlurmtfError(Problem(name, f"is not a file of run {self.id}", "get_file_names() lists them"))
+            raise SlurmtfError(Finding("unknown-file", name, f"is not a file of run {self.id}", "get_file_names() lists them"))
         target = Path(output_file_path or source.name)
         target = target / source.name if target.is_dir() else target
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -203,10 +206,10 @@ class Run:
         return f"Run({self.id!r})"
 
 
-def failure(run: Run, state: RunState) -> Problem:
+def failure(run: Run, state: RunState) -> Finding:
     """Return why a run did not complete, and where to read more."""
     what = f"{state.status.value}: {state.message or state.cause or 'no reason is known'}"
-    return Problem(run.id, what, f"the logs are in {run.folder / 'logs'}: slurmtf logs {run.id}")
+    return Finding("run-failed", run.id, what, f"the logs are in {run.folder / 'logs'}: slurmtf logs {run.id}")
 
 
 def _utc(seconds: float | None) -> str | None:

@@ -135,7 +135,7 @@ class _Witness:
             try:
                 self.jobs.update(scheduler.observe(jobs))
             except SlurmError as err:
-                self.doubts[jobs[0].ref.cluster] = f"Slurm could not be asked: {err.problems[0].what}"
+                self.doubts[jobs[0].ref.cluster] = f"Slurm could not be asked: {err.findings[0].what}"
 
 
 class _View:

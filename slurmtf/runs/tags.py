@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
 from slurmtf.files import read_json
+from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 
 
@@ -21,7 +22,7 @@ def settled(tags: Mapping[str, object] | None) -> dict[str, str]:
     wrong = [(name, value) for name, value in found.items() if not name or "=" in name or not (name + value).isprintable()]
     if wrong:
         remedy = "a name has no '=', and both are printable"
-        raise SpecError(*(Problem("tags", f"{name!r}: {value!r} can't be a tag", remedy) for name, value in wrong))
+        raise SpecError(*(Finding("bad-tag", "tags", f"{name!r}: {value!r} can't be a tag", remedy) for name, value in wrong))
     return found
 
 

@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from slurmtf.errors import Problem, RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
+from slurmtf.errors import RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
 from slurmtf.files import user_config
+from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.paths import absolute
 
@@ -33,14 +34,14 @@ def _expanded(text: str) -> str:
     unset = re.search(r"\$\{?(\w+)", expanded)
     if unset:
         remedy = "set it, or give another workspace (--workspace, $SLURMTF_WORKSPACE)"
-        raise WorkspaceError(Problem(f"workspace {text}", f"${unset[1]} is not set", remedy))
+        raise WorkspaceError(Finding("variable-unset", f"workspace {text}", f"${unset[1]} is not set", remedy))
     return expanded
 
 
 def _carried_by_slurm(path: Path) -> Path:
     if not str(path).isprintable() or re.search(r"[%\\]", str(path)):
         what = "holds control characters, '%' or '\\', which Slurm's file names can't carry"
-        raise WorkspaceError(Problem(f"workspace {str(path)!r}", what, "give another folder"))
+        raise WorkspaceError(Finding("bad-workspace", f"workspace {str(path)!r}", what, "give another folder"))
     return path
 
 
@@ -48,7 +49,9 @@ def check_experiment(name: str) -> str:
     """Return an experiment's name. Raises SpecError unless it is 1 to 36 letters, digits, '_' and '-'."""
     if not EXPERIMENT.fullmatch(name):
         what = f"{name!r} is not a name for an experiment"
-        raise SpecError(Problem("experiment", what, "1 to 36 letters, digits, '_' and '-', a letter or digit first"))
+        raise SpecError(
+            Finding("bad-experiment-name", "experiment", what, "1 to 36 letters, digits, '_' and '-', a letter or digit first")
+        )
     return name
 
 
@@ -107,13 +110,13 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
         return found[0]
     if found:
         several = ", ".join(folder.name for folder in found[:5])
-        raise RunNotFoundError(Problem(name, f"means {len(found)} runs: {several}", "give more of the id"))
+        raise RunNotFoundError(Finding("ambiguous-run", name, f"means {len(found)} runs: {several}", "give more of the id"))
     searched = ", ".join(map(str, workspaces))
     if not folders:
         remedy = "start one with 'slurmtf run SCRIPT', or name another workspace (--workspace)"
-        raise RunNotFoundError(Problem(name, f"there are no runs in {searched}", remedy))
+        raise RunNotFoundError(Finding("no-runs", name, f"there are no runs in {searched}", remedy))
     hint = did_you_mean(name, (folder.name for folder in folders)) or f"'slurmtf ls' lists the runs in {searched}"
-    raise RunNotFoundError(Problem(name, "there is no such run", hint))
+    raise RunNotFoundError(Finding("unknown-run", name, "there is no such run", hint))
 
 
 def _means(name: str, folder: Path) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import Problem, SlurmtfError, SpecError
+from slurmtf.errors import SlurmtfError, SpecError
+from slurmtf.findings import Finding
 from slurmtf.scheduler.base import JobState, Note, Observation, SubmittedJob, started
 
 
@@ -31,7 +32,9 @@ class LocalScheduler:
         from slurmtf.scheduler.local_executor import LocalRunExecutor  # noqa: PLC0415 - 60 ms, for a submission alone
 
         if array is not None:
-            raise SpecError(Problem("array", "this machine runs no job arrays", "set compute_target to a Slurm site"))
+            raise SpecError(
+                Finding("no-arrays", "array", "this machine runs no job arrays", "set compute_target to a Slurm site")
+            )
         executor = LocalRunExecutor(folder / "submitit", script, environ, why, note)
         executor.submit(started, str(folder))
         return [executor.submitted]
@@ -54,7 +57,9 @@ class LocalScheduler:
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         """Ask the supervisors to end. All that can be reached are asked, then SlurmtfError tells of the others."""
         elsewhere = [job for job in jobs if not _terminated(job)]
-        problems = [Problem(f"process {job.ref.job_id}", _place(job), "log in there to cancel it") for job in elsewhere]
+        problems = [
+            Finding("other-host", f"process {job.ref.job_id}", _place(job), "log in there to cancel it") for job in elsewhere
+        ]
         if problems:
             raise SlurmtfError(*problems)
 

@@ -11,14 +11,15 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from slurmtf.documents import Document, read_document
-from slurmtf.errors import Problem, SiteError, did_you_mean
+from slurmtf.errors import SiteError, did_you_mean
 from slurmtf.estimator.quantities import check_count, check_flags, check_memory, check_time, normal_flag, printable
 from slurmtf.files import user_config
+from slurmtf.findings import Finding
 from slurmtf.paths import working_directory
 from slurmtf.sites.model import Site
 
@@ -91,16 +92,16 @@ def _find(name: str, where: str, base: Path) -> Path:
     known = available()
     if name not in known:
         hint = did_you_mean(name, known) or f"known sites: {', '.join(known)}"
-        raise SiteError(Problem(where, f"there is no site {name!r}", hint))
+        raise SiteError(Finding("unknown-site", where, f"there is no site {name!r}", hint))
     return known[name]
 
 
 def _read(path: Path) -> Site:
     document, data = _gather(path, chain=())
     site = document.parse(Site, {"name": path.stem, **data, "source": str(path.resolve())})
-    problems = [Problem(document.where(_key_path(p.where)), p.what, p.remedy) for p in _problems(site)]
-    if problems:
-        raise SiteError(*problems)
+    findings = [replace(finding, source=document.where(_key_path(finding.where))) for finding in _findings(site)]
+    if findings:
+        raise SiteError(*findings)
     return site
 
 
@@ -114,7 +115,7 @@ def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, An
     document = read_document(path, SiteError)
     own = dict(document.data)
     parent = own.pop("extends", None)
-    document.parse(Site, own)  # on its own first: each problem is told with this file's lines
+    document.parse(Site, own)  # on its own first: each finding is told with this file's lines
     if parent is None:
         return document, own
     chain = (*chain, path.resolve())
@@ -123,7 +124,9 @@ def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, An
         shipped = packaged("site_configs") / f"{parent}.yaml"  # a user's profile may extend the packaged one of its name
         origin = shipped if shipped.is_file() else origin
     if origin.resolve() in chain:
-        raise SiteError(Problem(document.where(("extends",)), "the profile extends itself", "name another profile"))
+        raise SiteError(
+            Finding("extends-itself", document.where(("extends",)), "the profile extends itself", "name another profile")
+        )
     _, base = _gather(origin, chain)
     inherited = {key: value for key, value in base.items() if key not in ("name", "verified")}
     return document, _merge(inherited, own)
@@ -136,7 +139,7 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return {**base, **over, **both}
 
 
-def _problems(site: Site) -> Iterator[Problem]:
+def _findings(site: Site) -> Iterator[Finding]:
     yield from _quantities(site)
     yield from check_flags("directives", site.directives, {})
     yield from check_flags("gpu.sbatch", site.gpu.sbatch, {})
@@ -144,15 +147,19 @@ def _problems(site: Site) -> Iterator[Problem]:
     yield from _shell(site)
     clash = {normal_flag(f) for f in site.required} & {normal_flag(f) for f in site.forbidden}
     if clash:
-        yield Problem("forbidden", f"{', '.join(sorted(clash))} can't be required too", "keep one of them")
+        yield Finding(
+            "flag-forbidden-too", "forbidden", f"{', '.join(sorted(clash))} can't be required too", "keep one of them"
+        )
     unwritten = {normal_flag(f) for f in site.directives} & {normal_flag(f) for f in site.forbidden}
     if unwritten:
-        yield Problem("directives", f"{', '.join(sorted(unwritten))} is forbidden too", "keep one of them")
+        yield Finding(
+            "flag-forbidden-too", "directives", f"{', '.join(sorted(unwritten))} is forbidden too", "keep one of them"
+        )
     if site.launcher.default in site.launcher.forbidden:
-        yield Problem("launcher.forbidden", f"holds the default {site.launcher.default!r}", "take it out")
+        yield Finding("forbidden-launcher", "launcher.forbidden", f"holds the default {site.launcher.default!r}", "take it out")
 
 
-def _quantities(site: Site) -> Iterable[Problem]:
+def _quantities(site: Site) -> Iterable[Finding]:
     yield from check_count("gpu.per_node", site.gpu.per_node, 1)
     yield from check_time("min_time", site.min_time)
     yield from check_time("defaults.time", site.defaults.time)
@@ -166,16 +173,20 @@ def _quantities(site: Site) -> Iterable[Problem]:
         yield from check_memory(f"presets.{name}.memory", preset.memory)
 
 
-def _shell(site: Site) -> Iterable[Problem]:
+def _shell(site: Site) -> Iterable[Finding]:
     if not re.match(r"^#! ?/\S*(env )?bash\b", site.environment.shebang):
         what = f"{site.environment.shebang!r} does not start bash"
-        yield Problem("environment.shebang", what, "the batch script is bash: '#!/bin/bash' or '#!/bin/bash -l'")
+        yield Finding("bad-shebang", "environment.shebang", what, "the batch script is bash: '#!/bin/bash' or '#!/bin/bash -l'")
     for name in site.environment.variables:
         if not NAME.fullmatch(name):
-            yield Problem(f"environment.variables.{name}", "is not a name for a variable", "use letters, digits, '_'")
+            yield Finding(
+                "bad-variable-name", f"environment.variables.{name}", "is not a name for a variable", "use letters, digits, '_'"
+            )
     for name in site.environment.unset:
         if not NAME.fullmatch(name):
-            yield Problem("environment.unset", f"{name!r} is not a name for a variable", "use letters, digits, '_'")
+            yield Finding(
+                "bad-variable-name", "environment.unset", f"{name!r} is not a name for a variable", "use letters, digits, '_'"
+            )
     yield from printable("environment.export", site.environment.export)
     for line in site.environment.prologue:
         yield from printable("environment.prologue", line, longest=10_000)
@@ -183,4 +194,4 @@ def _shell(site: Site) -> Iterable[Problem]:
         try:
             re.compile(site.account_pattern)
         except re.error as err:
-            yield Problem("account_pattern", f"is not a regular expression: {err}", "see Python's re module")
+            yield Finding("bad-pattern", "account_pattern", f"is not a regular expression: {err}", "see Python's re module")

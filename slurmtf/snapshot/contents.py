@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from slurmtf.errors import Problem, SnapshotError
+from slurmtf.errors import SnapshotError
+from slurmtf.findings import Finding
 from slurmtf.snapshot.ignore import IGNORE_FILES, Ignore
 from slurmtf.snapshot.limits import check_limits, most_files
 from slurmtf.snapshot.secrets import is_secret
@@ -69,7 +70,7 @@ class Contents:
         behind_link = any(kinds.get(str(folder)) == "link" for folder in Path(script).parents)
         if script not in kinds and not behind_link:
             remedy = f"take the pattern that matches it out of {' or '.join(IGNORE_FILES)}, or move it out of outputs and logs"
-            raise SnapshotError(Problem("entry_script", f"{script} is left out of the snapshot", remedy))
+            raise SnapshotError(Finding("script-left-out", "entry_script", f"{script} is left out of the snapshot", remedy))
 
 
 def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
@@ -84,13 +85,17 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     walker = _Walker(root, outside)
     if walker.is_outside(root):
         remedy = "give another workspace (--workspace, $SLURMTF_WORKSPACE)"
-        raise SnapshotError(Problem(str(root), "is the workspace too: a snapshot would hold all earlier runs", remedy))
+        raise SnapshotError(
+            Finding("source-is-workspace", str(root), "is the workspace too: a snapshot would hold all earlier runs", remedy)
+        )
     began = time.time_ns()
     try:
         entries = sorted(walker.walk(most_files()))
     except OSError as err:
         where = str(err.filename or root)
-        raise SnapshotError(Problem(where, f"can't be read: {err.strerror}", f"name it in {IGNORE_FILES[0]}")) from None
+        raise SnapshotError(
+            Finding("unreadable", where, f"can't be read: {err.strerror}", f"name it in {IGNORE_FILES[0]}")
+        ) from None
     contents = Contents(root, tuple(entries), tuple(walker.left_out), began, tuple(walker.secrets), results_in(root))
     check_limits(contents)
     return contents

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from slurmtf.errors import Problem, SnapshotError
+from slurmtf.errors import SnapshotError
+from slurmtf.findings import Finding, warning
 from slurmtf.snapshot.ignore import IGNORE_FILES
 
 if TYPE_CHECKING:
@@ -27,46 +28,54 @@ def most_files() -> int:
 def check_limits(contents: Contents) -> None:
     """Raise SnapshotError for more than the limits."""
     files, megabytes = _limit(LIMIT_FILES, DEFAULT_FILES), _limit(LIMIT_MB, DEFAULT_MB)
-    problems = []
+    findings = []
     if contents.bytes > megabytes * 10**6:
         what = f"holds {_megabytes(contents)} MB; a snapshot takes at most {megabytes:,} MB"
-        problems.append(Problem(str(contents.root), what, _advice(contents, LIMIT_MB, by_size=True)))
+        findings.append(Finding("snapshot-too-big", str(contents.root), what, _advice(contents, LIMIT_MB, by_size=True)))
     if contents.files > files:
         count = f"{contents.files:,}" if contents.files <= most_files() else f"more than {most_files():,}"
         what = f"holds {count} files; a snapshot takes at most {files:,}"
-        problems.append(Problem(str(contents.root), what, _advice(contents, LIMIT_FILES, by_size=False)))
-    if problems:
-        raise SnapshotError(*problems)
+        findings.append(
+            Finding("snapshot-too-many-files", str(contents.root), what, _advice(contents, LIMIT_FILES, by_size=False))
+        )
+    if findings:
+        raise SnapshotError(*findings)
 
 
-def contents_warnings(contents: Contents) -> Iterator[tuple[str, str]]:
-    """Yield code and text of each warning about what the snapshot holds and lacks."""
+def contents_warnings(contents: Contents) -> Iterator[Finding]:
+    """Yield each warning about what the snapshot holds and lacks."""
     yield from size_warnings(contents)
     yield from left_out_warnings(contents)
 
 
-def size_warnings(contents: Contents) -> Iterator[tuple[str, str]]:
-    """Yield code and text of each warning: every run unpacks a copy of its source."""
+def size_warnings(contents: Contents) -> Iterator[Finding]:
+    """Yield each warning: every run unpacks a copy of its source."""
     if contents.bytes > BIG_MB * 10**6:
-        yield "big-snapshot", _told(contents, f"{_megabytes(contents)} MB", by_size=True)
+        yield warning("big-snapshot", _told(contents, f"{_megabytes(contents)} MB", by_size=True))
     if contents.files > BIG_FILES:
-        yield "big-snapshot", _told(contents, f"{contents.files:,} files", by_size=False)
+        yield warning("big-snapshot", _told(contents, f"{contents.files:,} files", by_size=False))
 
 
-def left_out_warnings(contents: Contents) -> Iterator[tuple[str, str]]:
+def left_out_warnings(contents: Contents) -> Iterator[Finding]:
     """Yield code and text of what a user may miss in the run's copy of the source."""
     if contents.secrets:
         more = f" (and {len(contents.secrets) - 5} more)" if contents.secrets[5:] else ""
         what = f"not in the snapshot, for they may hold secrets: {', '.join(contents.secrets[:5])}{more}"
-        yield "secrets-left-out", f"{what}. If the script needs one, write !{contents.secrets[0]} into {IGNORE_FILES[0]}"
+        yield warning(
+            "secrets-left-out", f"{what}. If the script needs one, write !{contents.secrets[0]} into {IGNORE_FILES[0]}"
+        )
     for name in contents.results:
-        yield "own-results", f"the source's own {name} is not in the snapshot: a run has its own. Move what the script reads"
+        yield warning(
+            "own-results", f"the source's own {name} is not in the snapshot: a run has its own. Move what the script reads"
+        )
 
 
 def _limit(variable: str, default: int) -> int:
     text = os.environ.get(variable, "")
     if text and not text.isdigit():
-        raise SnapshotError(Problem(f"${variable}", f"{text!r} is not a whole number", "give a number or unset it"))
+        raise SnapshotError(
+            Finding("not-a-count", f"${variable}", f"{text!r} is not a whole number", "give a number or unset it")
+        )
     return int(text) if text else default
 
 

@@ -10,8 +10,9 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from slurmtf.errors import Problem, SnapshotError
+from slurmtf.errors import SnapshotError
 from slurmtf.files import make_private
+from slurmtf.findings import Finding
 from slurmtf.snapshot.archive import Archive
 from slurmtf.snapshot.contents import GONE, Contents, Entry
 from slurmtf.snapshot.identity import Snapshot, SnapshotRef, without
@@ -127,7 +128,7 @@ def _each(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:
     """Look at each entry. What is gone is left out, as it is in the source. Raises SnapshotError for what can't be read."""
     blobs: dict[str, Blob] = {}
     gone: dict[str, str] = {}
-    problems = []
+    findings = []
     for entry in snapshot.contents.entries:
         try:
             blob = look(entry)
@@ -135,10 +136,10 @@ def _each(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:
             if err.gone:
                 gone[entry.name] = f"{entry.name} ({GONE})"
             else:
-                problems.append(Problem(entry.path, f"can't be read: {err}", f"name it in {IGNORE_FILES[0]}"))
+                findings.append(Finding("unreadable", entry.path, f"can't be read: {err}", f"name it in {IGNORE_FILES[0]}"))
         else:
             if blob:
                 blobs[entry.name] = blob
-    if problems:
-        raise SnapshotError(*problems)
+    if findings:
+        raise SnapshotError(*findings)
     return Snapshot(without(snapshot.contents, gone), blobs, snapshot.known)

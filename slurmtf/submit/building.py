@@ -22,9 +22,10 @@ from slurmtf.environments.packing import Pack
 from slurmtf.environments.shell import module_lines
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
-from slurmtf.errors import Problem, SlurmtfError, SoftwareError
+from slurmtf.errors import SlurmtfError, SoftwareError
 from slurmtf.estimator import Estimator
 from slurmtf.files import make_private, read_json, write_json, write_private, writing
+from slurmtf.findings import Finding
 from slurmtf.job.common.claim import Claim
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
@@ -98,7 +99,7 @@ def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> Pending
     if spec.kind != "pip" and building.site.network.internet is False:
         nodes = f"the nodes of {building.site.name} have no internet"
         what = f"a job can't build it: {nodes}, and nothing but pip packages can be fetched before"
-        raise SoftwareError(Problem(spec.name, what, "set build='login' in environment_definition"))
+        raise SoftwareError(Finding("build-failed", spec.name, what, "set build='login' in environment_definition"))
     return _job(building, tell, lock)
 
 
@@ -111,7 +112,9 @@ def _job(building: Building, tell: Tell, lock: Iterable[str]) -> PendingBuild:
     deadline = time.monotonic() + SUBMIT_WAIT_S
     while not claim.take():
         if time.monotonic() > deadline:
-            raise SoftwareError(Problem(name, "somebody else has been submitting it for too long", "try again"))
+            raise SoftwareError(
+                Finding("build-claimed", name, "somebody else has been submitting it for too long", "try again")
+            )
         time.sleep(0.2)
     try:
         same, earlier = _queued(building, building.task, name)

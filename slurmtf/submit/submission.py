@@ -11,8 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import Problem, RefusedError, SlurmError, WorkspaceError
+from slurmtf.errors import RefusedError, SlurmError, WorkspaceError
 from slurmtf.files import age, writing
+from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.scheduler import Scheduler, scheduler_of
@@ -80,7 +81,7 @@ def _hand_over(scheduler: Scheduler, layout: RunLayout) -> None:
         scheduler.submit(Path(layout.script), folder, os.environ, why=SUBMITTED, note=partial(note, layout))
     except SlurmError as err:
         hint = f"the job may have been submitted all the same: 'slurmtf status {folder.name}' finds out"
-        raise SlurmError(*err.problems, Problem("", hint)) from None
+        raise SlurmError(*err.findings, Finding("hint", "", hint)) from None
 
 
 def tidy(workspace: Path) -> None:

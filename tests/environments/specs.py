@@ -10,8 +10,9 @@ from pathlib import Path
 
 from slurmtf.environments import EnvironmentSpec, EnvironmentStore, building
 from slurmtf.environments.spec import of_packages
-from slurmtf.errors import Problem, SoftwareError
+from slurmtf.errors import SoftwareError
 from slurmtf.estimator import Environment as Wish
+from slurmtf.findings import Finding
 from slurmtf.sites import load
 from tests.integration.build.support import UNCONNECTED
 
@@ -61,7 +62,9 @@ class Environment:
                 self.say(line.rstrip())
         if process.returncode:
             why = f"status {process.returncode} of {shlex.join(command)}; its last words are above"
-            raise SoftwareError(Problem(self.name, f"can't be made without a network: {why}", "unshare(1) may need root"))
+            raise SoftwareError(
+                Finding("build-failed", self.name, f"can't be made without a network: {why}", "unshare(1) may need root")
+            )
 
     def say(self, step: str) -> None:
         say(f"{self.name}: {step}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slurmtf.environments import Software
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator, TensorFlow
+from slurmtf.findings import Finding
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
 from slurmtf.plan.model import Resources
 from slurmtf.sites import Site, load
@@ -29,18 +31,22 @@ def tensorflow(source: Path, **settings: Any) -> TensorFlow:
     return TensorFlow(source, **settings)
 
 
-def refused(source: Path, kind: type[Estimator] = TensorFlow, **settings: Any) -> list[Problem]:
+def refused(source: Path, kind: type[Estimator] = TensorFlow, **settings: Any) -> list[Finding]:
     """Return what is wrong with an estimator of these settings."""
     with pytest.raises(SpecError) as caught:
         kind(source, **settings)
-    return list(caught.value.problems)
+    return list(caught.value.findings)
 
 
-def unplannable(estimator: Estimator, site: Site, software: Software = SOFTWARE) -> list[Problem]:
+def unplannable(estimator: Estimator, site: Site, software: Software = SOFTWARE) -> list[Finding]:
     """Return why an estimator has no plan on a site."""
     with pytest.raises(SpecError) as caught:
         plan_of(estimator, site, software)
-    return list(caught.value.problems)
+    return list(caught.value.findings)
+
+
+def codes(findings: Iterable[Finding]) -> list[str]:
+    return [finding.code for finding in findings]
 
 
 def plan_of(estimator: Estimator, site: Site, software: Software = SOFTWARE) -> LaunchPlan:

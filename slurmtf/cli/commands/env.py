@@ -15,7 +15,8 @@ from slurmtf.cli.steps import Steps
 from slurmtf.environments import Software
 from slurmtf.environments.spec import TENSORFLOW, EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore, environment_of, store_of
-from slurmtf.errors import Problem, SlurmtfError, SpecError
+from slurmtf.errors import SlurmtfError, SpecError
+from slurmtf.findings import Finding
 from slurmtf.runs import Run
 from slurmtf.runs.workspace import known_workspaces, run_folders, workspace_of
 from slurmtf.sites import resolve_target
@@ -108,7 +109,11 @@ def build(training: Training) -> None:
         built = training.experiment.build(training.estimator, tell=steps.tell)
     if built["name"] is None:
         what = "asks for nothing that would have to be built"
-        raise SpecError(Problem(training.estimator.script, what, "name packages, a file of them, or an image of a registry"))
+        raise SpecError(
+            Finding(
+                "nothing-to-build", training.estimator.script, what, "name packages, a file of them, or an image of a registry"
+            )
+        )
     emit(built, built["folder"] + (f"\nbuild job {built['job_id']} builds it" if built["job_id"] else ""))
 
 
@@ -158,14 +163,20 @@ def _of_record(path: Path) -> tuple[EnvironmentSpec, list[str], str, str | None]
         record = json.loads(path.read_text(encoding="utf-8"))
         return EnvironmentSpec.from_dict(record["spec"]), record["lock"], record["spec"]["root"], None
     except (OSError, ValueError, KeyError) as err:
-        raise SpecError(Problem(str(path), f"is no record of an environment: {err}", "see 'slurmtf env show --json'")) from None
+        raise SpecError(
+            Finding("bad-record", str(path), f"is no record of an environment: {err}", "see 'slurmtf env show --json'")
+        ) from None
 
 
 def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
     plan = run.plan
     folder = environment_of(plan)
     if folder is None:
-        raise SpecError(Problem(run.id, "runs with software that slurmtf did not build", "there is nothing to build again"))
+        raise SpecError(
+            Finding(
+                "not-rebuildable", run.id, "runs with software that slurmtf did not build", "there is nothing to build again"
+            )
+        )
     site = run.receipt["site"]["profile"] or plan["site"]  # a profile that was named by its path has no name to find it by
     return EnvironmentSpec.from_dict(plan["environment_spec"]), run.receipt.get("lock") or [], str(folder.parent), site
 
@@ -188,7 +199,10 @@ def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force:
     held = {name: needed[name] for name in chosen if name in needed and not force}
     if held:
         raise SlurmtfError(
-            *(Problem(name, f"run {run} needs it", "wait for its end, or give --force") for name, run in held.items())
+            *(
+                Finding("environment-in-use", name, f"run {run} needs it", "wait for its end, or give --force")
+                for name, run in held.items()
+            )
         )
     freed = {name: store.size(name) for name in chosen}
     for name in chosen:

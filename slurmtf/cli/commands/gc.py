@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from slurmtf.cli.output import emit, json_option, size, table, workspace_option
+from slurmtf.findings import warning
 from slurmtf.runs.garbage import Garbage, discard, garbage
 from slurmtf.runs.workspace import known_workspaces
 
@@ -26,7 +27,11 @@ def command(dry_run: bool, workspace: str | None) -> None:
     gone = [one for one in found if one not in failed]
     items = [{"kind": one.kind, "path": str(one.path), "bytes": one.bytes} for one in gone]
     data = {"dry_run": dry_run, "bytes": sum(one.bytes for one in gone), "items": items}
-    emit(data, _text(gone, dry_run) if found else f"nothing to remove in {', '.join(map(str, workspaces))}", [*failed.values()])
+    emit(
+        data,
+        _text(gone, dry_run) if found else f"nothing to remove in {', '.join(map(str, workspaces))}",
+        [warning("not-removed", why, str(one.path)) for one, why in failed.items()],
+    )
 
 
 def _text(gone: list[Garbage], dry_run: bool) -> str:

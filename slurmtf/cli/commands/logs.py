@@ -9,7 +9,8 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.follow import follow
 from slurmtf.cli.output import coloured_label, emit, json_option, note, wants_json, workspace_option
-from slurmtf.errors import Problem, RunNotFoundError
+from slurmtf.errors import RunNotFoundError
+from slurmtf.findings import Finding
 from slurmtf.runs import Run
 from slurmtf.runs.logs import LogReader
 
@@ -45,7 +46,7 @@ def command(run: str, following: bool, role: str | None, rank: int | None, job_l
 def _no_log(run: Run, chosen: str | None) -> RunNotFoundError:
     what = "has no log" + (f" of {chosen}" if chosen else "")
     if run.tasks:
-        return RunNotFoundError(Problem(run.id, what, f"logs there are: {', '.join(run.tasks)}"))
+        return RunNotFoundError(Finding("no-log", run.id, what, f"logs there are: {', '.join(run.tasks)}"))
     status = run.state.status
     remedy = f"see 'slurmtf status {run.id}'" if status.final else f"wait for it: slurmtf logs -f {run.id}"
-    return RunNotFoundError(Problem(run.id, f"{what}: it is {status.value}", remedy))
+    return RunNotFoundError(Finding("no-log", run.id, f"{what}: it is {status.value}", remedy))

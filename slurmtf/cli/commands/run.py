@@ -11,6 +11,7 @@ from slurmtf.cli.commands.submit import submit
 from slurmtf.cli.follow import follow
 from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import coloured_label, note, wants_json
+from slurmtf.findings import Finding
 from slurmtf.runs.logs import LogReader
 
 
@@ -26,7 +27,7 @@ def command(training: Training, dry_run: bool) -> None:
         show_script(training)
         return
     run = submit(training)
-    for warning in run.plan["warnings"]:
+    for warning in map(Finding.from_dict, run.plan["warnings"]):
         note(f"warning: {warning}", fg="yellow")
     note(f"run {run.id} in {run.folder}", bold=True)
     sys.exit(follow(run, None if wants_json() else LogReader(run.layout, sys.stdout, label=coloured_label)))

@@ -12,7 +12,8 @@ import click
 from slurmtf.cli.completing import sites
 from slurmtf.cli.output import emit, json_option, note, table
 from slurmtf.documents import dump_yaml
-from slurmtf.errors import Problem, SiteError
+from slurmtf.errors import SiteError
+from slurmtf.findings import Finding
 from slurmtf.sites import available, load
 from slurmtf.sites.search import default_site
 
@@ -34,7 +35,7 @@ def list_() -> None:
             status = "verified" if site.verified else f"documented {site.documented_on or ''}".strip()
             status, about = ("retired" if site.status == "retired" else status), site.description
         except SiteError as err:
-            status, about = "wrong", err.problems[0].what
+            status, about = "wrong", err.findings[0].what
         rows.append((name + ("*" if name == chosen else ""), status, about, str(path)))
         data.append({"name": name, "status": status, "description": about, "file": str(path), "default": name == chosen})
     emit(data, table(rows) + "\n* your default site ($SLURMTF_SITE, or default_site in ~/.config/slurmtf/config.yaml)")
@@ -66,13 +67,13 @@ def _spare(data: Any) -> Any:
 @json_option
 def validate(names: tuple[str, ...]) -> None:
     """Check profiles, by name or file. Exits with 2 when one is wrong."""
-    problems: list[Problem] = []
+    findings: list[Finding] = []
     for name in names:
         try:
             load(name)
         except SiteError as err:
-            problems += err.problems
-    if problems:
-        raise SiteError(*problems)
+            findings += err.findings
+    if findings:
+        raise SiteError(*findings)
     emit([str(Path(name)) for name in names], "\n".join(f"{name}: fine" for name in names))
     sys.exit(0)

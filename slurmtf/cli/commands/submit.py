@@ -11,6 +11,7 @@ from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import emit, note
 from slurmtf.cli.present import run_data
 from slurmtf.cli.steps import Steps
+from slurmtf.findings import Finding
 from slurmtf.runs import Run
 from slurmtf.sites.search import default_site
 
@@ -27,7 +28,7 @@ def command(training: Training, dry_run: bool) -> None:
         show_script(training)
         return
     run = submit(training)
-    emit(run_data(run, run.state), run.id, run.plan["warnings"])
+    emit(run_data(run, run.state), run.id, [Finding.from_dict(data) for data in run.plan["warnings"]])
     note(f"follow it with: slurmtf logs -f {run.id}")
 
 

@@ -6,7 +6,8 @@ import os
 import subprocess
 import time
 
-from slurmtf.errors import Problem, SlurmError
+from slurmtf.errors import SlurmError
+from slurmtf.findings import Finding
 
 TIMEOUT_S = 60
 TRIES = 3
@@ -27,14 +28,18 @@ def output(argv: list[str]) -> str:
         try:
             done = _run(argv)
         except FileNotFoundError:
-            raise SlurmError(Problem(argv[0], "is not in PATH", "run slurmtf on a login node of the cluster")) from None
+            raise SlurmError(
+                Finding("no-slurm", argv[0], "is not in PATH", "run slurmtf on a login node of the cluster")
+            ) from None
         except subprocess.TimeoutExpired:
-            raise SlurmError(Problem(argv[0], f"did not answer in {TIMEOUT_S} s", "try again later")) from None
+            raise SlurmError(Finding("slurm-timeout", argv[0], f"did not answer in {TIMEOUT_S} s", "try again later")) from None
         if done.returncode == 0:
             return done.stdout
         last = attempt == TRIES or time.monotonic() - began > PATIENCE_S
         if last or not any(word in done.stderr for word in TRANSIENT):
-            raise SlurmError(Problem(argv[0], done.stderr.strip() or f"exit code {done.returncode}", "try again later"))
+            raise SlurmError(
+                Finding("slurm-failed", argv[0], done.stderr.strip() or f"exit code {done.returncode}", "try again later")
+            )
         time.sleep(2**attempt)
     raise AssertionError("unreachable")
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from slurmtf.errors import SlurmError
+from slurmtf.findings import Finding
 from slurmtf.scheduler.base import JobRef, Observation
 from slurmtf.scheduler.slurm.states import parse_state
 
@@ -79,7 +80,7 @@ def parse_sbatch(text: str) -> JobRef:
     lines = text.strip().splitlines()
     found = re.fullmatch(r"([0-9]+)(?:;(\S+))?", lines[-1].strip()) if lines else None
     if found is None:
-        raise SlurmError(f"sbatch did not say which job it made: {text.strip()!r}")
+        raise SlurmError(Finding("slurm-unclear", "sbatch", f"did not say which job it made: {text.strip()!r}"))
     return JobRef(found[2], found[1])
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from slurmtf.errors import Problem, RefusedError, SlurmError, SlurmtfError
+from slurmtf.errors import RefusedError, SlurmError, SlurmtfError
+from slurmtf.findings import Finding
 
 UNREACHABLE = re.compile(r"Unable to contact slurm|Socket timed out|Connection refused")
 MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
@@ -40,12 +41,16 @@ def refusal(message: str, script: str) -> SlurmtfError:
     """Return the error for what sbatch said on its standard error: Slurm's words, our line, and what to change."""
     words = "; ".join(re.sub(r"^sbatch: ((error|fatal): )?", "", line) for line in message.splitlines() if line.strip())
     if UNREACHABLE.search(message):
-        return SlurmError(Problem("sbatch", words or "no answer", "try again; 'sinfo' tells whether Slurm answers"))
+        return SlurmError(
+            Finding("slurm-failed", "sbatch", words or "no answer", "try again; 'sinfo' tells whether Slurm answers")
+        )
     for pattern, flags, remedy in MEANINGS:
         if re.search(pattern, message):
             named = re.findall(r"--([a-z][a-z-]+)", message)
-            return RefusedError(Problem(_line_of([*named, *flags], script), words, remedy))
-    return RefusedError(Problem("sbatch", words or "refused the job and said nothing", "see the script: slurmtf render"))
+            return RefusedError(Finding("refused", _line_of([*named, *flags], script), words, remedy))
+    return RefusedError(
+        Finding("refused", "sbatch", words or "refused the job and said nothing", "see the script: slurmtf render")
+    )
 
 
 def _line_of(flags: Sequence[str], script: str) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import Problem, RefusedError, SlurmError, SpecError
+from slurmtf.errors import RefusedError, SlurmError, SpecError
+from slurmtf.findings import Finding
 from slurmtf.scheduler.base import Note, Observation, SubmittedJob, match
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm.calls import output
@@ -36,7 +37,9 @@ class SlurmScheduler:
         missing = next((name for name in COMMANDS if shutil.which(name) is None), None)
         if missing:
             remedy = "submit from a login node of the cluster, or set compute_target='local'"
-            raise SpecError(Problem("compute_target", f"there is no {missing} in PATH, so this machine has no Slurm", remedy))
+            raise SpecError(
+                Finding("no-slurm", "compute_target", f"there is no {missing} in PATH, so this machine has no Slurm", remedy)
+            )
 
     def submit(
         self, script: Path, folder: Path, environ: Mapping[str, str], array: int | None = None, *, why: str, note: Note

@@ -71,7 +71,7 @@ def test_an_environment_whose_interpreter_is_gone_is_made_again(lab: Lab) -> Non
 def test_a_package_that_does_not_exist(lab: Lab) -> None:
     with pytest.raises(SoftwareError) as caught:
         lab.build("speck", "specck")
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert "a package, or that version of it, does not exist" in problem.what
     assert "specck" in problem.what
     assert "is it spelled rightly" in problem.remedy

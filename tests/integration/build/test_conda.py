@@ -114,7 +114,7 @@ def test_a_record_brings_all_versions_back(lab: Lab, conda: Conda, by_file: bool
 def test_a_package_that_does_not_exist(lab: Lab, conda: Conda) -> None:
     with pytest.raises(SoftwareError) as caught:
         made(lab, of_channel(conda, "python", "specck"))
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert problem.what.splitlines() == [
         "could not be built: a package, or that version of it, does not exist in these channels:",
         "No candidates were found for specck *.",
@@ -126,7 +126,7 @@ def test_a_package_that_does_not_exist(lab: Lab, conda: Conda) -> None:
 def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
     with pytest.raises(SoftwareError) as caught:
         made(lab, of_channel(conda, "wants_old", "wants_new"))
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     lines = problem.what.splitlines()
     assert lines[0] == "could not be built: the packages do not go together:"
     assert len(lines) < 12

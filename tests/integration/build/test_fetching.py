@@ -66,7 +66,7 @@ def test_sources_that_can_not_be_compiled_are_refused_at_once(lab: Lab) -> None:
     write_sources(lab.wheels, "raw", compiler="raise SystemExit('raw.c:1: fatal error: ucc.h: No such file or directory')")
     with pytest.raises(SoftwareError) as caught:
         lab.fetch("speck", "raw")
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert "a package has no ready-made wheel here and could not be compiled" in problem.what
     assert "raw" in problem.what
     assert "load a compiler" in problem.remedy

@@ -18,7 +18,8 @@ import pytest
 
 from slurmtf import Environment, Experiment, Input, Mpi, Run, RunStatus, TensorFlow
 from slurmtf.diagnosis.dying import advice
-from slurmtf.errors import Problem, SoftwareError, SpecError
+from slurmtf.errors import SoftwareError, SpecError
+from slurmtf.findings import Finding
 from slurmtf.sites.model import Containers, Storage
 from tests.cluster import Cluster
 from tests.environments import cache
@@ -196,7 +197,7 @@ def test_an_image_that_can_not_be_had(
     with registry(tmp_path / "root", LOGIN) as server, pytest.raises(SoftwareError) as caught:
         details = dict(zip(("address", "username", "password"), (server.host, *login), strict=True))
         boxes.submit(LOOK, custom_docker_image=name, image_registry_details=details)
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert problem.what.startswith(f"could not be built: {what} (FATAL:")
 
 
@@ -224,7 +225,7 @@ def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
 def test_a_registry_that_can_not_be_reached(boxes: Boxes) -> None:
     with pytest.raises(SoftwareError) as caught:
         boxes.submit(LOOK, custom_docker_image="localhost:9/lab/image:1")
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert problem.what.startswith("could not be built: the registry can't be reached from here")
 
 
@@ -242,9 +243,12 @@ def test_the_python_of_an_image_is_asked_what_it_has(boxes: Boxes, image: Path) 
     )
     with pytest.raises(SpecError) as caught:
         Experiment("lab", boxes.workspace).plan(estimator)
-    assert caught.value.problems == (
-        Problem(
-            "train.py:1", f"imports horovod, which is not in {image}", "build horovod into the image, or take one that has it"
+    assert caught.value.findings == (
+        Finding(
+            "missing-import",
+            "train.py:1",
+            f"imports horovod, which is not in {image}",
+            "build horovod into the image, or take one that has it",
         ),
     )
 

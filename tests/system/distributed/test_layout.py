@@ -53,4 +53,4 @@ def test_copies_of_one_training_are_warned_about() -> None:
     estimator = from_yaml(EXAMPLES / "horovod-loop/job.yaml")
     facts = examine(EXAMPLES / "digits", "train.py")
     found = script_warnings(estimator, Tasks((("rank", 2),), backend="mpi"), facts, SOFTWARE)
-    assert [code for code, _ in found] == ["no-mpi"]
+    assert [warning.code for warning in found] == ["no-mpi"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import SoftwareError
+from slurmtf.findings import Finding
 from tests.environments import fixtures, interpreters
 from tests.environments.cache import build_environ, root
 from tests.environments.interpreters import Interpreter, NoInterpreter
@@ -107,12 +108,15 @@ def outcome(monkeypatch: pytest.MonkeyPatch, config: pytest.Config, error: Excep
     return raised.type
 
 
+FAILED = SoftwareError(Finding("build-failed", "tiny", NEEDS))
+
+
 def test_what_can_t_be_built_skips(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
-    assert outcome(monkeypatch, pytestconfig, SoftwareError(NEEDS), "") is pytest.skip.Exception
+    assert outcome(monkeypatch, pytestconfig, FAILED, "") is pytest.skip.Exception
 
 
 def test_what_can_t_be_built_but_is_required_fails(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
-    assert outcome(monkeypatch, pytestconfig, SoftwareError(NEEDS), "1") is pytest.fail.Exception
+    assert outcome(monkeypatch, pytestconfig, FAILED, "1") is pytest.fail.Exception
 
 
 def test_an_optional_python_is_never_required(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:

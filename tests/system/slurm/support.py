@@ -119,7 +119,7 @@ def problems(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict
     assert (found["ok"], found["data"]) == (False, None), found
     assert found["error"]["exit_code"] == done.returncode == code, (found, done.stderr)
     assert found["error"]["type"]
-    listed: list[dict[str, str]] = found["error"]["problems"]
+    listed: list[dict[str, str]] = found["error"]["findings"]
     assert all(list(problem) == ["where", "what", "remedy"] for problem in listed)
     return listed
 

@@ -131,7 +131,7 @@ def test_a_conda_environment_that_there_is_not(home: Path) -> None:
     conda(home / "miniforge3/envs/tensorflow")
     with pytest.raises(SpecError) as caught:
         existing(Environment(conda="tensorflw"))
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert (problem.where, problem.remedy) == ("environment_definition.conda", "did you mean 'tensorflow'?")
 
 
@@ -224,7 +224,7 @@ def test_horovod_is_told_from_what_pip_installs(source: Path) -> None:
 def test_horovod_without_tensorflow(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
         spec(source, pip_packages=["horovod"])
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert (problem.where, problem.what) == ("pip_packages['horovod']", "horovod needs TensorFlow in the same environment")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from slurmtf.environments.requirements import gather, normal
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
+from slurmtf.findings import Finding
 
 
 def lines(file: Path, *packages: str) -> list[str]:
@@ -65,7 +66,7 @@ def test_options_of_pip_stay(tmp_path: Path) -> None:
 def test_a_folder_or_file_of_one_s_own_is_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(SpecError) as caught:
         lines(write(tmp_path / "r.txt", f"numpy\n{line}\n"))
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert (problem.where, problem.what) == ("r.txt:2", f"{line!r} is a folder or file of your own")
     assert "source_directory is on PYTHONPATH anyway" in problem.remedy
 
@@ -81,8 +82,8 @@ def test_a_file_that_there_is_not(tmp_path: Path) -> None:
     file = write(tmp_path / "r.txt", "-r none.txt\n")
     with pytest.raises(SpecError) as caught:
         lines(file)
-    (problem,) = caught.value.problems
-    assert isinstance(problem, Problem)
+    (problem,) = caught.value.findings
+    assert isinstance(problem, Finding)
     assert problem.where == "r.txt"
     assert "none.txt can't be read" in problem.what
 

@@ -10,8 +10,9 @@ import pytest
 
 from slurmtf.environments import EnvironmentSpec, Software
 from slurmtf.environments.software import HorovodBuild
-from slurmtf.errors import Problem, SpecError
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Mpi
+from slurmtf.findings import Finding, warning
 from slurmtf.plan import LaunchPlan, resolve
 from slurmtf.plan.checks import needs
 from slurmtf.sites.model import Launcher, Modules
@@ -36,16 +37,17 @@ def planned(folder: Path, text: str, software: Software, site: Any = SITE, **set
     return resolve(tensorflow(folder, **settings), site, software, SNAPSHOT, PLACE, facts)
 
 
-def problems(folder: Path, text: str, software: Software, site: Any = SITE, **settings: Any) -> list[Problem]:
+def problems(folder: Path, text: str, software: Software, site: Any = SITE, **settings: Any) -> list[Finding]:
     with pytest.raises(SpecError) as caught:
         planned(folder, text, software, site, **settings)
-    return list(caught.value.problems)
+    return list(caught.value.findings)
 
 
 def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) -> None:
     made = "have an environment built with all that it needs: pip_packages=['pyyaml', 'scikit-learn', 'tensorflow']"
     assert problems(tmp_path, "import os, yaml\nimport tensorflow as tf\nfrom sklearn import svm\n", LACKING) == [
-        Problem(
+        Finding(
+            "missing-import",
             "train.py:3",
             f"imports sklearn, which is not in {PYTHON}",
             f"install it there: {PYTHON} -m pip install scikit-learn; or {made}",
@@ -135,8 +137,8 @@ def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
 
 def test_what_may_be_missing_is_a_warning(tmp_path: Path) -> None:
     (warning,) = planned(tmp_path, "def f():\n    import sklearn", LACKING).warnings
-    assert warning.startswith(f"train.py:2 may import sklearn, which is not in {PYTHON}: install it there")
-    assert warning.endswith("[missing-import]")
+    assert warning.code == "missing-import"
+    assert warning.what.startswith(f"train.py:2 may import sklearn, which is not in {PYTHON}: install it there")
 
 
 def test_what_a_script_can_do_without_is_not_told(tmp_path: Path) -> None:
@@ -148,7 +150,7 @@ def test_a_horovod_that_a_script_can_do_without_is_told_when_processes_need_it(t
     lacking = Software(PYTHON, missing=frozenset({"horovod"}))
     assert planned(tmp_path, text, lacking).warnings == ()
     (warning,) = planned(tmp_path, text, lacking, distributed_backend="mpi").warnings
-    assert "may import horovod" in warning
+    assert "may import horovod" in warning.what
 
 
 @pytest.mark.parametrize("text", ["import sklearn", "def f():\n    import sklearn"])
@@ -179,8 +181,8 @@ def test_nothing_is_known_and_nothing_said(tmp_path: Path) -> None:
 def test_the_version_that_was_asked_for(tmp_path: Path, asked: str, found: str, told: bool) -> None:
     software = Software("python3", packages={"tensorflow": found}, executable="/apps/bin/python3")
     warnings = planned(tmp_path, "", software, VERSIONS, framework_version=asked).warnings
-    text = f"framework_version is {asked!r}, but /apps/bin/python3 has TensorFlow {found} [framework-version]"
-    assert warnings == ((text,) if told else ())
+    text = f"framework_version is {asked!r}, but /apps/bin/python3 has TensorFlow {found}"
+    assert warnings == ((warning("framework-version", text),) if told else ())
 
 
 @pytest.mark.parametrize(
@@ -190,7 +192,7 @@ def test_gpus_for_a_tensorflow_without(tmp_path: Path, build: bool | None, gpus:
     software = Software(PYTHON, packages={"tensorflow_cpu": "2.18.0"}, gpu_build=build)
     warnings = planned(tmp_path, "", software, gpus_per_node=gpus).warnings
     start = f"GPUs are asked for, but TensorFlow 2.18.0 in {PYTHON} was built without them"
-    assert [warning.startswith(start) for warning in warnings] == [True] * told
+    assert [warning.what.startswith(start) for warning in warnings] == [True] * told
 
 
 # --- What has yet to be made
@@ -219,7 +221,7 @@ def test_what_will_be_made_is_known_by_what_is_asked_for(
 ) -> None:
     text = "import tensorflow as tf\ntf.distribute.MultiWorkerMirroredStrategy()\nmodel.fit()"
     warnings = planned(tmp_path, text, software, VERSIONS, **settings).warnings
-    assert [warning.rpartition("[")[2].rstrip("]") for warning in warnings] == codes
+    assert [warning.code for warning in warnings] == codes
 
 
 def test_what_will_be_made_is_asked_for_all_that_a_script_needs(tmp_path: Path) -> None:
@@ -273,7 +275,7 @@ def test_a_horovod_that_can_not_speak_as_the_job_does(
     software = replace(HOROVOD, packages={"tensorflow": "2.15.1"}, horovod=HorovodBuild("2.15.1", features))
     warnings = planned(tmp_path, "import horovod.tensorflow", software, site, distributed_backend="mpi").warnings
     text = f"Horovod in {PYTHON} was built without {lacks}: "
-    assert [warning.startswith(text) and warning.endswith("[horovod-transport]") for warning in warnings] == [True] * bool(
+    assert [(warning.code, warning.what.startswith(text)) for warning in warnings] == [("horovod-transport", True)] * bool(
         lacks
     )
 
@@ -285,6 +287,6 @@ def test_a_horovod_without_mpi_runs_over_gloo_unless_mpi_is_wanted(tmp_path: Pat
     assert plan.choice == f"Horovod runs over Gloo: that of {PYTHON} was compiled without MPI"
     wanted = planned(tmp_path, "import horovod.tensorflow", software, MPI_SITE, distributed_training=Mpi(transport="mpi"))
     assert not wanted.distribution.gloo
-    assert wanted.warnings[0].endswith("[horovod-transport]")
+    assert wanted.warnings[0].code == "horovod-transport"
     both = planned(tmp_path, "import horovod.tensorflow, mpi4py", software, MPI_SITE, distributed_backend="mpi")
     assert not both.distribution.gloo

@@ -275,7 +275,7 @@ def test_what_is_wrong_with_a_job_file_is_said_with_its_line(project: Path, text
     file = written(project, text)
     with pytest.raises(SpecError) as caught:
         from_yaml(file)
-    found = [str(problem) for problem in caught.value.problems]
+    found = [str(problem) for problem in caught.value.findings]
     expected = [problem.format(file=file, folder=project) for problem in problems]
     assert [text[: len(start)] for text, start in zip(found, expected, strict=True)] == expected
 

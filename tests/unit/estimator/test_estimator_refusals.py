@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.errors import InputError, Problem, SpecError
+from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
 from slurmtf.estimator.arguments import LONGEST_ARGUMENT
 from slurmtf.estimator.quantities import LONGEST_S, TIME_FORMATS
@@ -240,13 +240,13 @@ def test_the_generic_estimator_has_no_counts_of_workers(source: Path, count: str
 @pytest.mark.parametrize("backend", ["ps", "multiworker"])
 def test_the_generic_estimator_distributes_by_mpi_alone(source: Path, backend: str) -> None:
     (found,) = refused(source, Estimator, distributed_backend=backend)
-    assert found == Problem("distributed_backend", f"{backend!r} is not one of those Estimator supports: mpi", "give mpi")
+    assert (found.code, found.where, found.remedy) == ("unknown-backend", "distributed_backend", "give mpi")
 
 
 @pytest.mark.parametrize("training", [ParameterServer(), MultiWorker(), "mpi"])
 def test_the_generic_estimator_takes_no_other_distribution(source: Path, training: object) -> None:
     (found,) = refused(source, Estimator, distributed_training=training)
-    assert found == Problem("distributed_training", f"{training!r} is not one that Estimator supports", "give one of Mpi")
+    assert (found.code, found.where, found.remedy) == ("unknown-distribution", "distributed_training", "give one of Mpi")
 
 
 @pytest.mark.parametrize(
@@ -313,5 +313,5 @@ def test_the_error_says_it_all_and_ends_a_command_with_2(source: Path) -> None:
         TensorFlow(source, node_count=0, time="soon")
     assert isinstance(caught.value, InputError)
     assert caught.value.exit_code == 2
-    assert str(caught.value) == "\n".join(map(str, caught.value.problems))
-    assert str(caught.value.problems[0]) == f"node_count: 0 {MILLION}\n    -> {FROM_1}"
+    assert str(caught.value) == "\n".join(map(str, caught.value.findings))
+    assert str(caught.value.findings[0]) == f"node_count: 0 {MILLION}\n    -> {FROM_1}"

@@ -22,7 +22,7 @@ from slurmtf.estimator.overrides import overridden
 from slurmtf.job.common import mounts
 from slurmtf.job.common.mounts import Mount
 from slurmtf.plan import render, resolve
-from slurmtf.plan.staging import Findings
+from slurmtf.plan.staging import LookedUp
 from slurmtf.runs.data import look
 from slurmtf.sites import Site
 from slurmtf.sites.model import Storage
@@ -115,8 +115,8 @@ def test_a_wrong_input_of_a_job_file_is_told_with_its_line(tmp_path: Path, text:
     (tmp_path / "job.yaml").write_text(text)
     with pytest.raises(SpecError) as caught:
         from_yaml(tmp_path / "job.yaml")
-    assert str(caught.value.problems[0].where).endswith(where)
-    assert what in caught.value.problems[0].what
+    assert caught.value.findings[0].source.endswith(where)
+    assert what in caught.value.findings[0].what
 
 
 # --- the command line
@@ -196,7 +196,7 @@ def venv(tmp_path: Path) -> Path:
 def test_a_packed_environment_is_in_the_plan_and_writes_no_bytecode(source: Path, venv: Path, tmp_path: Path) -> None:
     pack, _ = pack_of(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
     assert pack is not None
-    plan = resolve(tensorflow(source, stage="node-local"), SITE, SOFTWARE, SNAPSHOT, PLACE, findings=Findings(pack))
+    plan = resolve(tensorflow(source, stage="node-local"), SITE, SOFTWARE, SNAPSHOT, PLACE, looked_up=LookedUp(pack))
     assert (plan.stage.prefix, plan.stage.pack) == (str(venv), pack.path)
     assert Path(pack.path).parent == tmp_path / "store" / ".packs"
     script = render(plan, [packaged("templates")])
@@ -227,12 +227,12 @@ def test_what_can_not_be_packed(source: Path, tmp_path: Path, kind: str) -> None
     pack, reason = pack_of(software, EnvironmentStore(tmp_path / "store"))
     assert pack is None
     plan = resolve(
-        tensorflow(source, stage="node-local"), SITE, software, SNAPSHOT, PLACE, findings=Findings(unpackable=reason)
+        tensorflow(source, stage="node-local"), SITE, software, SNAPSHOT, PLACE, looked_up=LookedUp(unpackable=reason)
     )
-    told = [text for text in plan.warnings if text.endswith("[stage]")]
+    told = [one for one in plan.warnings if one.code == "stage"]
     assert len(told) == (0 if kind == "image" else 1)
     silent = tensorflow(source, stage="node-local", silence=["stage"])
-    assert resolve(silent, SITE, software, SNAPSHOT, PLACE, findings=Findings(unpackable=reason)).warnings == ()
+    assert resolve(silent, SITE, software, SNAPSHOT, PLACE, looked_up=LookedUp(unpackable=reason)).warnings == ()
 
 
 def test_data_is_bound_into_a_container(source: Path) -> None:
@@ -249,9 +249,9 @@ def test_data_is_bound_into_a_container(source: Path) -> None:
 def test_a_disk_that_is_memory_is_told(source: Path) -> None:
     site = Site(name="ram", storage=Storage(local="/dev/shm", local_in_ram=True))
     (warning,) = planned(source, site, inputs=[Input("/a", mode="download"), Input("/b")]).warnings
-    assert warning == "the nodes of ram have no disk of their own: A count as the job's memory there [local-in-ram]"
+    assert (warning.code, warning.what.partition(": ")[2]) == ("local-in-ram", "A count as the job's memory there")
     (warning,) = planned(source, site, stage="node-local").warnings
-    assert "software and source count" in warning
+    assert "software and source count" in warning.what
     assert planned(source, site, inputs=[Input("/b")]).warnings == ()
 
 
@@ -287,7 +287,7 @@ def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_data_that_compute_nodes_can_not_see(path: str, place: str) -> None:
     with pytest.raises(SpecError) as caught:
         look([Input(path)], SITE, WORKSPACE, MOUNTS)
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert problem.what == f"{path} lies in {place}, which each machine has for itself: compute nodes don't see it"
     assert look([Input(path)], dataclasses.replace(SITE, scheduler="local"), WORKSPACE, MOUNTS) == []
 
@@ -295,8 +295,8 @@ def test_data_that_compute_nodes_can_not_see(path: str, place: str) -> None:
 @pytest.mark.usefixtures("nothing_missing")
 def test_data_that_compute_nodes_may_not_see() -> None:
     assert look([Input("/scratch/data")], SITE, WORKSPACE, MOUNTS) == []
-    ((code, text),) = look([Input("/data/x")], SITE, WORKSPACE, MOUNTS)
-    assert (code, text) == ("local-path", "/data/x lies on /data (xfs), a disk of this machine: do the compute nodes see it?")
+    (doubt,) = look([Input("/data/x")], SITE, WORKSPACE, MOUNTS)
+    assert (doubt.code, doubt.what.partition(": ")[0]) == ("local-path", "/data/x lies on /data (xfs), a disk of this machine")
     assert look([Input("/data/x")], SITE, Path("/data/runs"), MOUNTS) == [], "the workspace is seen, and lies there too"
     assert look([Input("/tmp/x")], SITE, Path("/tmp/runs"), MOUNTS) == []
     with pytest.raises(SpecError):
@@ -308,7 +308,7 @@ def test_data_that_is_not_there(tmp_path: Path) -> None:
     wrong = [Input(tmp_path / "gone"), Input(tmp_path / "lost", mode="download"), Input(tmp_path / "file" / "x", mode="upload")]
     with pytest.raises(SpecError) as caught:
         look(wrong, dataclasses.replace(SITE, scheduler="local"), tmp_path)
-    assert [problem.what.replace(f"{tmp_path}/", "") for problem in caught.value.problems] == [
+    assert [problem.what.replace(f"{tmp_path}/", "") for problem in caught.value.findings] == [
         "gone does not exist", "lost does not exist", "file is not a folder",
     ]  # fmt: skip
     assert look([Input(tmp_path / "new" / "folder", mode="upload")], SITE, tmp_path) == []

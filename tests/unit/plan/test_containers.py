@@ -10,8 +10,9 @@ import pytest
 
 from slurmtf.environments import EnvironmentStore, Software, software_of
 from slurmtf.environments.images import image_of, login_of, reference
-from slurmtf.errors import Problem, SoftwareError, SpecError
+from slurmtf.errors import SoftwareError, SpecError
 from slurmtf.estimator import Environment, Input
+from slurmtf.findings import Finding, warning
 from slurmtf.sites import Site
 from slurmtf.sites.model import Containers, Gpu, JobEnvironment, Modules, Network
 from slurmtf.submit.building import Building, provide
@@ -41,10 +42,10 @@ def software(source: Path, where: Site, folder: Path, **settings: Any) -> Softwa
     return software_of(tensorflow(source, **settings), where, EnvironmentStore(folder))
 
 
-def wrong(source: Path, where: Site, folder: Path, **settings: Any) -> list[Problem]:
+def wrong(source: Path, where: Site, folder: Path, **settings: Any) -> list[Finding]:
     with pytest.raises(SpecError) as caught:
         software(source, where, folder, **settings)
-    return list(caught.value.problems)
+    return list(caught.value.findings)
 
 
 # --- which image
@@ -72,7 +73,7 @@ def test_which_image_a_run_asks_for(source: Path, settings: dict[str, Any], foun
 )
 def test_a_container_without_an_image(source: Path, tmp_path: Path, where: Site, remedy: str) -> None:
     what = f"is true, but no image is named, and {where.name} names none"
-    assert wrong(source, where, tmp_path, use_docker=True) == [Problem("use_docker", what, remedy)]
+    assert wrong(source, where, tmp_path, use_docker=True) == [Finding("no-image", "use_docker", what, remedy)]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +102,7 @@ def test_a_file_is_named_by_its_whole_path(image: str, monkeypatch: pytest.Monke
 def test_a_file_that_is_not_there(given: str, what: str) -> None:
     with pytest.raises(SpecError) as caught:
         reference(given, "image")
-    assert [problem.what for problem in caught.value.problems] == [what]
+    assert [problem.what for problem in caught.value.findings] == [what]
 
 
 def test_the_software_of_a_file(source: Path, tmp_path: Path, image: str) -> None:
@@ -140,7 +141,7 @@ def test_what_adds_to_an_image_of_the_site(source: Path, tmp_path: Path) -> None
 
 def test_a_site_without_containers(source: Path, tmp_path: Path, image: str) -> None:
     (problem,) = wrong(source, site("none"), tmp_path, custom_docker_image=image)
-    assert problem == Problem("custom_docker_image", "here has nothing that runs containers", "leave the image out")
+    assert (problem.code, problem.where) == ("no-container-runtime", "custom_docker_image")
 
 
 def test_what_is_in_path_serves_a_site_that_does_not_say(
@@ -161,7 +162,12 @@ def test_a_version_that_is_an_image_loads_no_modules(source: Path) -> None:
 def test_pyxis_serves_srun_alone(source: Path) -> None:
     estimator = tensorflow(source, launcher="none")
     assert unplannable(estimator, site("pyxis"), boxed("pyxis", NAME)) == [
-        Problem("launcher", "pyxis starts containers by flags of srun; 'none' does not know them", "give launcher='srun'")
+        Finding(
+            "launcher-without-containers",
+            "launcher",
+            "pyxis starts containers by flags of srun; 'none' does not know them",
+            "give launcher='srun'",
+        )
     ]
 
 
@@ -233,7 +239,7 @@ def test_gpus_are_let_in_when_they_are_asked_for(source: Path, vendor: Any, flag
 def test_shared_memory_that_is_the_nodes(source: Path) -> None:
     plan = plan_of(tensorflow(source, shm_size="8g"), site("apptainer"), boxed("apptainer", "/i/tf.sif"))
     text = "with apptainer a container has the node's whole /dev/shm: shm_size changes nothing"
-    assert plan.warnings == (f"{text} [shm-size]",)
+    assert plan.warnings == (warning("shm-size", text),)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +247,9 @@ def test_shared_memory_that_is_the_nodes(source: Path) -> None:
 )
 def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
     remedy = f"give custom_docker_image, or leave {name} out"
-    assert unplannable(tensorflow(source, **{name: value}), SITE) == [Problem(name, "is given, but no container image", remedy)]
+    assert unplannable(tensorflow(source, **{name: value}), SITE) == [
+        Finding("image-setting-alone", name, "is given, but no container image", remedy)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.errors import Problem
+from slurmtf.findings import Finding
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Partition
 from slurmtf.sites.model import Launcher as SiteLauncher
@@ -127,15 +127,28 @@ def test_constraints_are_joined_by_and(source: Path, own: str | None, of_gpus: s
 @pytest.mark.parametrize(
     ("required", "problem"),
     [
-        ("account", Problem("account", "here refuses a job without --account", "give account=..., of the form lab_.+")),
-        ("partition", Problem("partition", "here refuses a job without --partition", "give partition=..., one of cpu, gpu")),
-        ("time", Problem("time", "here refuses a job without --time", "give time=...")),
-        ("mem", Problem("memory", "here refuses a job without --mem", "give memory=...")),
-        ("gres", Problem("gpus_per_node", "here refuses a job without --gres", "give gpus_per_node=...")),
-        ("comment", Problem("sbatch['comment']", "here refuses a job without --comment", "give sbatch={'comment': ...}")),
+        (
+            "account",
+            Finding("required-flag", "account", "here refuses a job without --account", "give account=..., of the form lab_.+"),
+        ),
+        (
+            "partition",
+            Finding(
+                "required-flag", "partition", "here refuses a job without --partition", "give partition=..., one of cpu, gpu"
+            ),
+        ),
+        ("time", Finding("required-flag", "time", "here refuses a job without --time", "give time=...")),
+        ("mem", Finding("required-flag", "memory", "here refuses a job without --mem", "give memory=...")),
+        ("gres", Finding("required-flag", "gpus_per_node", "here refuses a job without --gres", "give gpus_per_node=...")),
+        (
+            "comment",
+            Finding(
+                "required-flag", "sbatch['comment']", "here refuses a job without --comment", "give sbatch={'comment': ...}"
+            ),
+        ),
     ],
 )
-def test_a_flag_that_the_site_requires(source: Path, required: str, problem: Problem) -> None:
+def test_a_flag_that_the_site_requires(source: Path, required: str, problem: Finding) -> None:
     site = Site(name="here", required=[required], account_pattern="lab_.+", partitions={"cpu": Partition(), "gpu": Partition()})
     assert unplannable(tensorflow(source), site) == [problem]
     given = {"account": "lab_1", "partition": "cpu", "time": 1, "mem": 1, "comment": "x", "gres": "gpu:1"}[required]
@@ -166,7 +179,7 @@ def test_a_required_flag_may_come_from_the_site(source: Path) -> None:
 )
 def test_a_flag_that_the_site_refuses(source: Path, forbidden: str, settings: dict[str, Any], where: str) -> None:
     problems = unplannable(tensorflow(source, **settings), Site(name="here", forbidden=[forbidden]))
-    assert problems == [Problem(where, f"here refuses a job with --{forbidden}", f"leave {where} out")]
+    assert problems == [Finding("forbidden-flag", where, f"here refuses a job with --{forbidden}", f"leave {where} out")]
 
 
 @pytest.mark.parametrize("settings", [{"exclusive": False}, {"sbatch": {"mem": None}}, {"sbatch": {"exclusive": False}}])
@@ -189,7 +202,7 @@ def test_what_the_site_refuses_is_never_written(source: Path) -> None:
 
 def test_an_account_of_another_form(source: Path) -> None:
     site = Site(name="here", account_pattern="project_[0-9]+")
-    expected = Problem("account", "'project_1x' is not an account of here", "it looks like project_[0-9]+")
+    expected = Finding("bad-account", "account", "'project_1x' is not an account of here", "it looks like project_[0-9]+")
     assert unplannable(tensorflow(source, account="project_1x"), site) == [expected]
     assert resources(source, site, account="project_1").account == "project_1"
 
@@ -216,13 +229,13 @@ def test_the_launcher(source: Path, of_site: SiteLauncher, asked: str | None, la
 
 def test_a_launcher_that_the_site_refuses(source: Path) -> None:
     site = Site(name="here", launcher=SiteLauncher(default="ibrun", forbidden=["srun"]))
-    expected = Problem("launcher", "here does not let jobs use srun", "leave it out: ibrun is used")
+    expected = Finding("forbidden-launcher", "launcher", "here does not let jobs use srun", "leave it out: ibrun is used")
     assert unplannable(tensorflow(source, launcher="srun"), site) == [expected]
 
 
 def test_a_launcher_that_there_is_not(source: Path) -> None:
     assert unplannable(tensorflow(source, launcher="sruns"), SITE) == [
-        Problem("launcher", "there is no launcher 'sruns'", "did you mean 'srun'?")
+        Finding("unknown-launcher", "launcher", "there is no launcher 'sruns'", "did you mean 'srun'?")
     ]
     (problem,) = unplannable(tensorflow(source), Site(name="here", launcher=SiteLauncher(default="yod")))
     assert (problem.where, problem.what) == ("site here: launcher", "there is no launcher 'yod'")

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from slurmtf.environments import Software
-from slurmtf.errors import Problem
 from slurmtf.estimator.quantities import printable
+from slurmtf.findings import Finding
 from slurmtf.plan import render
 from slurmtf.plan.quoting import Raw, directive, quote, words
 from slurmtf.sites.search import packaged
@@ -251,5 +251,10 @@ def test_a_directive_is_as_plain_as_can_be(value: object, line: str) -> None:
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\tb", "\0", "\x1b", "a\u2028b", "\udcff", "a\xa0b"])
 def test_what_no_directive_can_carry_is_refused_before(value: str) -> None:
     assert list(printable("job_name", value)) == [
-        Problem("job_name", f"{value!r} holds control characters", "an #SBATCH line can't carry them: leave them out")
+        Finding(
+            "control-characters",
+            "job_name",
+            f"{value!r} holds control characters",
+            "an #SBATCH line can't carry them: leave them out",
+        )
     ]

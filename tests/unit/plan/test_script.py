@@ -269,7 +269,7 @@ def test_a_wrong_template(source: Path, tmp_path: Path, text: str | bytes, where
     template(tmp_path, "mine.sh.j2", text)
     with pytest.raises(TemplateError) as caught:
         render(planned(source, template="mine.sh.j2"), [tmp_path, TEMPLATES])
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     places = {"folder": tmp_path, "templates": TEMPLATES}
     assert (problem.where, problem.what) == (where.format(**places), what)
     assert problem.remedy == remedy.format(**places)
@@ -278,7 +278,7 @@ def test_a_wrong_template(source: Path, tmp_path: Path, text: str | bytes, where
 def test_a_template_that_there_is_not(source: Path) -> None:
     with pytest.raises(TemplateError) as caught:
         render(planned(source, template="none.sh.j2"), [TEMPLATES])
-    (problem,) = caught.value.problems
+    (problem,) = caught.value.findings
     assert (problem.what, problem.remedy) == ("there is no template none.sh.j2", f"searched in {TEMPLATES}")
     assert caught.value.exit_code == 2
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import RefusedError
+from slurmtf.findings import Finding
 from slurmtf.processes import ProcessId
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob, by_scheduler, scheduler_of
 from slurmtf.scheduler.base import SUBMIT_SLACK_S, Note, match
@@ -183,7 +184,7 @@ def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.Monk
 
     def submit(self: SlurmtfExecutor, why: str, note: Note, elements: range) -> SubmittedJob:
         if elements.start == 4:
-            raise RefusedError("no more")
+            raise RefusedError(Finding("refused", "sbatch", "no more"))
         note(job := replace(JOB, why=why, elements=len(elements), first=elements.start))
         return job
 

@@ -220,7 +220,7 @@ def test_the_job_of_sbatch(text: str, job: str) -> None:
 def test_no_job_of_sbatch(text: str) -> None:
     with pytest.raises(SlurmError) as caught:
         parse_sbatch(text)
-    assert str(caught.value) == f"sbatch did not say which job it made: {text.strip()!r}"
+    assert [finding.code for finding in caught.value.findings] == ["slurm-unclear"]
     assert caught.value.exit_code == 3
 
 
@@ -358,7 +358,7 @@ def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | 
     error = refusal(told + "\n", SCRIPT)
     assert isinstance(error, RefusedError)
     assert error.exit_code == 2
-    (problem,) = error.problems
+    (problem,) = error.findings
     assert problem.where == ("sbatch" if line is None else f"job.sh, line {line}: {SCRIPT.splitlines()[line - 1]}")
     assert remedy in problem.remedy
     for word in ("sbatch: error: ", "sbatch: fatal: ", "sbatch: "):
@@ -367,13 +367,13 @@ def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | 
 
 
 def test_a_refusal_names_no_line_that_is_not_there() -> None:
-    (problem,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "#!/bin/bash\n").problems
+    (problem,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "#!/bin/bash\n").findings
     assert problem.where == "sbatch"
 
 
 def test_a_line_of_a_longer_name_is_another() -> None:
     script = "#!/bin/bash\n#SBATCH --mem-per-cpu=1G\n#SBATCH --mem=2G\n"
-    (problem,) = refusal("sbatch: error: Memory specification can not be satisfied", script).problems
+    (problem,) = refusal("sbatch: error: Memory specification can not be satisfied", script).findings
     assert problem.where == "job.sh, line 3: #SBATCH --mem=2G"
 
 
@@ -388,19 +388,19 @@ def test_a_line_of_a_longer_name_is_another() -> None:
 def test_slurm_that_does_not_answer_refuses_nothing(told: str) -> None:
     error = refusal(told, SCRIPT)
     assert (type(error), error.exit_code) == (SlurmError, 3)
-    assert error.problems[0].what == told.removeprefix("sbatch: error: ")
-    assert error.problems[0].remedy == "try again; 'sinfo' tells whether Slurm answers"
+    assert error.findings[0].what == told.removeprefix("sbatch: error: ")
+    assert error.findings[0].remedy == "try again; 'sinfo' tells whether Slurm answers"
 
 
 def test_a_machine_that_knows_no_cluster_submits_nothing() -> None:
     error = refusal("sbatch: error: fetch_config: failed\nsbatch: fatal: Could not establish a configuration source\n", SCRIPT)
     assert (type(error), error.exit_code) == (RefusedError, 2)
-    assert error.problems[0].what == "fetch_config: failed; Could not establish a configuration source"
-    assert "set SLURM_CONF" in error.problems[0].remedy
+    assert error.findings[0].what == "fetch_config: failed; Could not establish a configuration source"
+    assert "set SLURM_CONF" in error.findings[0].remedy
 
 
 def test_sbatch_that_says_nothing() -> None:
-    (problem,) = refusal("\n", SCRIPT).problems
+    (problem,) = refusal("\n", SCRIPT).findings
     assert (problem.where, problem.what) == ("sbatch", "refused the job and said nothing")
 
 
@@ -486,7 +486,7 @@ def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.Mo
         SlurmScheduler().mine()
     between_tries = [wait for wait in waits if wait > 1]  # subprocess sleeps too while it waits
     assert (len(calls(commands, "squeue")), between_tries) == (3, [2, 4])
-    assert (caught.value.problems[0].where, caught.value.problems[0].what) == ("squeue", told)
+    assert (caught.value.findings[0].where, caught.value.findings[0].what) == ("squeue", told)
 
 
 def test_another_failure_is_not_tried_again(commands: Path) -> None:

@@ -45,7 +45,7 @@ def of_user(home: Path, name: str, text: str) -> Path:
 def complaints(path: Path | str) -> list[str]:
     with pytest.raises(SiteError) as caught:
         load(path)
-    return [str(problem) for problem in caught.value.problems]
+    return [str(problem) for problem in caught.value.findings]
 
 
 # --- the profiles that come with slurmtf
