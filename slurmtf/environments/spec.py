@@ -178,7 +178,7 @@ def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
             )
         )
     try:
-        command = in_shell([python, "-c", ASK_PYTHON], wish.modules, site)
+        command = in_shell([python, "-I", "-c", ASK_PYTHON], wish.modules, site)
         told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split(maxsplit=1)
         return told[0], told[1].strip()
     except (OSError, subprocess.SubprocessError, IndexError):

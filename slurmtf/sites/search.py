@@ -2,7 +2,8 @@
 
 The search path, first match wins: an explicit path; the folders of ``$SLURMTF_SITE_PATH`` (``$SLURMTF_TEMPLATE_PATH`` for
 templates); ``.slurmtf/site_configs`` of the working directory; ``~/.config/slurmtf/site_configs``;
-``/etc/slurmtf/site_configs``; and the profiles that come with slurmtf.
+``/etc/slurmtf/site_configs``; and the profiles that come with slurmtf. What lies in the three that nobody has named is read
+only where nobody else could have written it: see :mod:`slurmtf.trusted`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from slurmtf.files import user_config
 from slurmtf.findings import Finding
 from slurmtf.paths import working_directory
 from slurmtf.sites.model import Site
+from slurmtf.trusted import OWN, check_unnamed
 
 
 @dataclass(frozen=True)
@@ -44,8 +46,12 @@ def packaged(folder: str) -> Path:
 def search_path(folder: str, variable: str) -> list[Path]:
     """Return the folders in which ``folder``'s files are looked for, most specific first."""
     from_environment = [Path(part) for part in os.environ.get(variable, "").split(os.pathsep) if part]
-    own = [Path(working_directory(), ".slurmtf", folder), user_config() / folder, Path("/etc/slurmtf") / folder]
-    return [*from_environment, *own, packaged(folder)]
+    return [*from_environment, *unnamed(folder), packaged(folder)]
+
+
+def unnamed(folder: str) -> list[Path]:
+    """Return the folders of the search path that nobody has named."""
+    return [Path(working_directory(), OWN, folder), user_config() / folder, Path("/etc/slurmtf") / folder]
 
 
 def site_path() -> list[Path]:
@@ -60,6 +66,11 @@ def available() -> dict[str, Path]:
             for path in sorted(folder.glob("*.yaml")):
                 found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
+
+
+def usable(path: Path) -> Path:
+    """Return a profile that was found. Raises SiteError when nobody named its folder, and somebody else could have written it."""
+    return check_unnamed(path, SiteError, f"--site {path}") if path.parent in unnamed("site_configs") else path
 
 
 def load(name: str | Path, where: str = "site") -> Site:
@@ -82,7 +93,11 @@ def default_site() -> str:
     config = user_config() / "config.yaml"
     name = os.environ.get("SLURMTF_SITE")
     if not name and config.is_file():
-        name = read_document(config, SiteError).parse(UserConfig).default_site
+        name = (
+            read_document(check_unnamed(config, SiteError, "--site NAME, $SLURMTF_SITE"), SiteError)
+            .parse(UserConfig)
+            .default_site
+        )
     return name or "local"
 
 
@@ -93,7 +108,7 @@ def _find(name: str, where: str, base: Path) -> Path:
     if name not in known:
         hint = did_you_mean(name, known) or f"known sites: {', '.join(known)}"
         raise SiteError(Finding("unknown-site", where, f"there is no site {name!r}", hint))
-    return known[name]
+    return usable(known[name])
 
 
 def _read(path: Path) -> Site:

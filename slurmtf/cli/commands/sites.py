@@ -15,7 +15,7 @@ from slurmtf.documents import dump_yaml
 from slurmtf.errors import SiteError
 from slurmtf.findings import Finding
 from slurmtf.sites import available, load
-from slurmtf.sites.search import default_site
+from slurmtf.sites.search import default_site, usable
 
 
 @click.group("sites", context_settings={"help_option_names": ["-h", "--help"]})
@@ -31,7 +31,7 @@ def list_() -> None:
     chosen = default_site()
     for name, path in available().items():
         try:
-            site = load(path)
+            site = load(usable(path))
             status = "verified" if site.verified else f"documented {site.documented_on or ''}".strip()
             status, about = ("retired" if site.status == "retired" else status), site.description
         except SiteError as err:

@@ -16,6 +16,7 @@ import sysconfig
 from typing import Any, Dict, List, Tuple
 
 from ..common.claim import Claim
+from ..contract.private import make_private
 from .installer import Installer, fetched
 from .work import BuildError, StepError, Work, find, once, wheels_in
 
@@ -131,7 +132,7 @@ class _Build:
             raise BuildError(
                 "Horovod must be compiled, and there is no C++ compiler (g++)", "load a compiler module, or install g++"
             )
-        os.makedirs(self._scratch, mode=0o700, exist_ok=True)
+        make_private(self._scratch)
         try:
             tools = self._tools()
             source = self._source(release, tools)
@@ -178,7 +179,7 @@ class _Build:
             remedy = "the log has the compiler's own lines; TensorFlow 2.15 to 2.18 and 2.21 are known to work"
             raise BuildError("Horovod can't be compiled for this TensorFlow: {}".format(reason(err.output)), remedy)
         built = _kept(wheels)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        make_private(folder)
         os.replace(built, os.path.join(folder, os.path.basename(built)))
 
 

@@ -32,6 +32,7 @@ def main(argv: List[str]) -> int:
         return 2
     spec, *requests = map(_read, argv[1:])
     layout, name = StoreLayout(spec["root"]), spec["name"]
+    os.umask(0o077)  # what pip, conda and compilers make is private too
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:

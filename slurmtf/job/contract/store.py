@@ -15,6 +15,8 @@
 
 import os
 
+from .private import make_private
+
 RECORD = "slurmtf-environment.json"
 IMAGE = "image.sif"
 
@@ -85,4 +87,4 @@ class StoreLayout:
         """Make the folders, for their user alone."""
         for folder in (self.root, self.built, self.specs, self.claims, self.logs, self.failures, self.jobs, self.wheels,
                        self.downloads, self.packs, self.cache):  # fmt: skip
-            os.makedirs(folder, mode=0o700, exist_ok=True)
+            make_private(folder)

@@ -12,11 +12,12 @@ import fcntl
 import os
 import re
 import shutil
-import stat
 from typing import Iterator, List, Mapping, Optional, Tuple
 
 from ..common import mounts
 from ..common.identity import host
+from ..contract.private import make_private
+from ..contract.trust import doubt_of_own, doubt_of_place
 from . import squash
 
 LOCK = ".lock"
@@ -45,7 +46,7 @@ class NodeFolder:
             os.close(lock)
             return False
         self._lock = lock
-        os.makedirs(self.path, 0o700, exist_ok=True)
+        make_private(self.path)
         remove(doomed)
         return True
 
@@ -101,6 +102,8 @@ class NodeFolder:
 def find_base(local: str, environ: Mapping[str, str]) -> Tuple[str, List[str]]:
     """Return our folder on the node's own disk, and what was wrong with better places. Raises OSError when there is none.
 
+    A place in which somebody else could exchange our folder is none.
+
     The places: the site's, else the job's own as Slurm or the node's administrator gives it, else /tmp.
     """
     troubles: List[str] = []
@@ -108,7 +111,8 @@ def find_base(local: str, environ: Mapping[str, str]) -> Tuple[str, List[str]]:
         try:
             if not chosen:
                 _refuse_shared(place)
-            os.makedirs(place, 0o700, exist_ok=True)
+            make_private(place)
+            _refuse(doubt_of_place(place), "make it anew, 0700 or with the sticky bit, or name another folder")
             ours = _private(os.path.join(place, "slurmtf-{}".format(os.getuid())))
             return _private(os.path.join(ours, re.sub(r"[^\w.-]", "_", host(environ)))), troubles
         except OSError as err:
@@ -137,10 +141,14 @@ def _private(folder: str) -> str:
     """Make a folder that is ours alone. Raises OSError when somebody else has made one of that name."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
-    found = os.lstat(folder)
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise OSError("{} is not a folder of ours alone".format(folder))
+    _refuse(doubt_of_own(folder), "remove it, or have it removed")
+    os.chmod(folder, 0o700)
     return folder
+
+
+def _refuse(doubt: str, remedy: str) -> None:
+    if doubt:
+        raise OSError("{}: {}".format(doubt, remedy))
 
 
 def _locked(lock: int, kind: int) -> bool:

@@ -12,6 +12,7 @@ import subprocess
 from typing import Dict, List, Optional, Set
 
 from ..contract.layout import native
+from ..contract.private import make_private
 from . import relocation
 
 SUFFIX = ".sqsh"
@@ -38,7 +39,7 @@ def mount_environment(pack: str, target: str) -> None:
 
 def _mount(copy: str, mount: str, target: str) -> None:
     partial = target + ".partial"
-    os.makedirs(mount, 0o700, exist_ok=True)
+    make_private(mount)
     _run([_server(), copy, mount])
     with open(os.path.join(mount, relocation.NOTE), encoding="ascii") as file:
         note = json.load(file)

@@ -16,6 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ..common import identity
 from ..contract.layout import RunLayout, native
+from ..contract.private import make_private
 from . import node_folder as nodefolder
 from . import relocation, squash, transfer, workdir
 
@@ -120,7 +121,7 @@ class Stager:
         if item["mode"] == "mount":
             return path
         if item["mode"] == "upload":
-            os.makedirs(target, 0o700, exist_ok=True)
+            make_private(target)
             return target
         return self._download("input {}".format(item["name"]), path, target)
 
@@ -134,7 +135,7 @@ class Stager:
         transfer.tell("{}: {} in {} files from {}".format(what, transfer.in_words(size), files, path))
 
         def bring() -> None:
-            os.makedirs(target, 0o700, exist_ok=True)
+            make_private(target)
             transfer.copy_in(path, items, place, progress)
 
         return place if self._try(what, size, target, bring) else path

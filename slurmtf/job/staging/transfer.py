@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Dict, Iterator, List, NamedTuple, Tuple
 
+from ..contract.private import make_private
+
 PIECE = 1 << 22
 PROGRESS_S = 5.0
 PARTIAL = ".slurmtf-partial-"
@@ -94,7 +96,7 @@ def copy_in(root: str, items: List[Item], target: str, progress: Progress) -> No
     """Copy a tree. Raises OSError."""
     for item in items:
         if item.folder:
-            os.makedirs(target + item.place, 0o700, exist_ok=True)
+            make_private(target + item.place)
         else:
             _copy_file(root + item.place, target + item.place, progress)
 

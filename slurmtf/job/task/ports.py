@@ -12,6 +12,9 @@ import socket
 import tempfile
 from typing import IO, Any, Optional, Tuple
 
+from ..contract.private import make_private
+from ..contract.trust import doubt_of_own
+
 LOWEST, HIGHEST = 10000, 61000
 TRIES = 2000
 
@@ -69,7 +72,10 @@ def _bind(number: int, share: bool) -> socket.socket:
 
 def _lock(number: int) -> Optional[IO[Any]]:
     folder = os.path.join(tempfile.gettempdir(), "slurmtf-ports-{}".format(os.getuid()))
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    make_private(folder)
+    doubt = doubt_of_own(folder)
+    if doubt:  # its owner could have us overwrite a file of ours, through a link of its name
+        raise OSError(errno.EPERM, "{}: set TMPDIR to a folder of yours, or have it removed".format(doubt))
     lock = open(os.path.join(folder, str(number)), "w")  # noqa: SIM115 - held as long as the port
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,22 @@
+"""Folders that are private to their user from their first moment, whatever the umask."""
+
+import contextlib
+import os
+from typing import List
+
+
+def make_private(folder: str) -> None:
+    """Make a folder that only its user can enter, and those above it that are not there. Raises OSError.
+
+    os.makedirs gives its mode to the last folder only.
+    """
+    missing: List[str] = []
+    path = os.path.abspath(folder)
+    while not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for each in reversed(missing):
+        with contextlib.suppress(FileExistsError):  # by another process meanwhile; or it is a file: the next one says so
+            os.mkdir(each, 0o700)
+    if missing and not os.path.isdir(folder):
+        raise NotADirectoryError(20, os.strerror(20), folder)

@@ -1,0 +1,117 @@
+"""Whose folders and files are believed: those of the user and of root, which nobody else can change.
+
+The rule is that of sshd's StrictModes (sshd_config(5)): a folder that somebody else can write to is that of everybody who can.
+Access lists of NFSv4 are not seen.
+"""
+
+import grp
+import os
+import pwd
+import stat
+from typing import Iterator, Set
+
+MOST_LINKS = 40
+"""On the way to one file: what the kernel follows at most (path_resolution(7))."""
+
+
+def doubt(path: str) -> str:
+    """Return why what is found at ``path`` can't be believed; empty when it can. Raises OSError.
+
+    The file or folder itself and every folder and link on the way to it belong to the user or to root, and nobody else can
+    write to them; to folders above, others may where the sticky bit keeps them from what is not theirs.
+    """
+    steps = list(_steps(path))
+    return next(filter(None, (_fault(step, above=step is not steps[-1]) for step in steps)), "")
+
+
+def doubt_of_place(path: str) -> str:
+    """Return why a folder of ours is not safe in the folder ``path``; empty when it is. Raises OSError."""
+    return next(filter(None, (_fault(step, above=True) for step in _steps(path))), "")
+
+
+def doubt_of_own(path: str) -> str:
+    """Return why ``path`` is no folder that belongs to us alone; empty when it is, or there is none. Raises OSError."""
+    try:
+        found = os.lstat(path)
+    except FileNotFoundError:
+        return ""
+    if not stat.S_ISDIR(found.st_mode):
+        return "{} is {}".format(path, "a link" if stat.S_ISLNK(found.st_mode) else "not a folder")
+    if found.st_uid != os.getuid():
+        return "{} belongs to {}".format(path, user_name(found.st_uid))
+    return _fault(path, above=False)
+
+
+def user_name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "user {}".format(uid)
+
+
+def _steps(path: str) -> Iterator[str]:
+    """Yield every folder and link on the way to ``path``, and what it is at last, as the kernel resolves it."""
+    parts = os.path.abspath(path).split("/")[:0:-1]
+    place, links = "/", 0
+    yield place
+    while parts:
+        name = parts.pop()
+        here = os.path.dirname(place) if name == ".." else os.path.normpath(os.path.join(place, name))
+        yield here
+        if not os.path.islink(here):
+            place = here
+            continue
+        links += 1
+        if links > MOST_LINKS:
+            raise OSError("{}: too many links".format(path))
+        target = os.readlink(here)
+        place = "/" if target.startswith("/") else place
+        parts += [part for part in reversed(target.split("/")) if part]
+
+
+def _fault(path: str, above: bool) -> str:
+    found = os.lstat(path)
+    if found.st_uid not in _trusted(above):
+        return "{} belongs to {}".format(path, user_name(found.st_uid))
+    if stat.S_ISLNK(found.st_mode) or (above and found.st_mode & stat.S_ISVTX):
+        return ""
+    if found.st_mode & stat.S_IWOTH:
+        return "everybody can write to {}".format(path)
+    if found.st_mode & stat.S_IWGRP and not _is_private(found.st_gid):
+        return "the group {} can write to {}".format(_group_name(found.st_gid), path)
+    return ""
+
+
+def _trusted(above: bool) -> Set[int]:
+    """Return the users whose files are believed. Of folders ``above``, those whose owner a container does not know are root's:
+    in a user namespace without root, the host's root is the overflow user (user_namespaces(7))."""
+    ours = {os.getuid(), 0}
+    return ours | _overflow() if above else ours
+
+
+def _overflow() -> Set[int]:
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as known:
+            first = [int(line.split()[0]) for line in known]
+        with open("/proc/sys/kernel/overflowuid", encoding="ascii") as number:
+            return set() if 0 in first else {int(number.read())}
+    except (OSError, ValueError, IndexError):
+        return set()
+
+
+def _is_private(gid: int) -> bool:
+    """Tell whether nobody but the user and root is in a group: many systems give each user one of the same name."""
+    if gid == 0:
+        return True
+    try:
+        user, group = pwd.getpwuid(os.getuid()), grp.getgrgid(gid)
+    except KeyError:
+        return False
+    return (group.gr_name, gid) == (user.pw_name, user.pw_gid) and set(group.gr_mem) <= {user.pw_name}
+
+
+def _group_name(gid: int) -> str:
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)

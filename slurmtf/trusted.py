@@ -1,0 +1,60 @@
+"""What is believed of files that nobody named: those of the user and of root, which nobody else can change.
+
+A path that the user gave, on the command line or in a variable, is taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from slurmtf.errors import InputError, WorkspaceError
+from slurmtf.findings import Finding
+from slurmtf.job.contract.trust import doubt, doubt_of_own
+from slurmtf.paths import working_directory
+
+OWN = ".slurmtf"
+"""The folder of ours in a workspace, and that of a project in the working directory."""
+
+
+def check_unnamed(path: Path, error: type[InputError], name_it: str) -> Path:
+    """Return a file that was found in a place which nobody named. ``name_it`` says how to name it.
+
+    Raises ``error`` when somebody else could have written it.
+    """
+    try:
+        reason = doubt(str(path))
+    except OSError as err:
+        reason = f"{err.filename or path}: {err.strerror or err}"
+    if reason:
+        remedy = f"remove it, work in another folder, or name it: {name_it}"
+        raise error(Finding("foreign-file", str(path), f"is not read: {reason}", remedy))
+    return path
+
+
+def own_folder(workspace: str | Path, *below: str) -> Path:
+    """Return our folder in a workspace, or one ``below`` it, whether there is one or not. Raises WorkspaceError when it is not
+    ours alone: what lies in it would be run and removed."""
+    folder = Path(workspace, OWN)
+    for part in ("", *below):
+        folder = folder / part
+        check_own(folder, "name a workspace of your own (--workspace, $SLURMTF_WORKSPACE)")
+    return folder
+
+
+def check_own(folder: Path, remedy: str) -> None:
+    """Raise WorkspaceError when a folder is there and does not belong to us alone."""
+    try:
+        reason = doubt_of_own(str(folder))
+    except NotADirectoryError as err:
+        reason = f"{err.filename}: {err.strerror}"
+    except PermissionError:
+        reason = f"{folder.parent} can't be entered"
+    if reason:
+        raise WorkspaceError(Finding("foreign-folder", str(folder), f"is not used: {reason}", remedy))
+
+
+def of_project(paths: Iterable[str | Path]) -> list[str]:
+    """Return which of these files lie in the ``.slurmtf`` of the working directory, as they are seen from there."""
+    folder = Path(working_directory(), OWN)
+    return [f"{OWN}/{Path(path).relative_to(folder)}" for path in paths if Path(path).is_relative_to(folder)]

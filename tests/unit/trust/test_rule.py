@@ -1,0 +1,113 @@
+"""Whose files are believed: those of the user and of root, which nobody else can change."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.contract.private import make_private
+from slurmtf.job.contract.trust import doubt, doubt_of_own, doubt_of_place
+
+from .users import ADA, MALLORY, as_user, needs_root, of
+
+MODES = [(0o700, ""), (0o755, ""), (0o775, ""), (0o757, "everybody"), (0o777, "everybody"), (0o1777, "everybody")]
+
+
+@pytest.mark.parametrize(("mode", "who"), MODES)
+def test_a_folder_is_believed_where_nobody_else_can_write(common: Path, mode: int, who: str) -> None:
+    """The group is that of the user alone, as on many systems."""
+    folder = common / "folder"
+    folder.mkdir()
+    folder.chmod(mode)
+    assert doubt(str(folder)) == (f"{who} can write to {folder}" if who else "")
+    assert doubt_of_own(str(folder)) == (f"{who} can write to {folder}" if who else "")
+
+
+@pytest.mark.parametrize(("mode", "trusted"), [(0o755, True), (0o777, False), (0o1777, True)])
+def test_above_it_others_may_write_where_the_sticky_bit_is(common: Path, mode: int, trusted: bool) -> None:
+    above = common / "above"
+    (above / "mine").mkdir(parents=True)
+    above.chmod(mode)
+    reason = "" if trusted else f"everybody can write to {above}"
+    assert doubt(str(above / "mine")) == doubt_of_place(str(above / "mine")) == reason
+    assert doubt_of_place(str(above)) == reason
+
+
+@needs_root
+def test_what_belongs_to_another_user_is_not_believed(common: Path) -> None:
+    folder, file = common / "folder", common / "folder" / "file"
+    folder.mkdir()
+    file.write_text("")
+    of(MALLORY, file)
+    assert doubt(str(file)) == f"{file} belongs to user {MALLORY}"
+    of(0, file)
+    of(MALLORY, folder)
+    assert doubt(str(file)) == f"{folder} belongs to user {MALLORY}"
+    assert doubt_of_own(str(folder)) == f"{folder} belongs to user {MALLORY}"
+    folder.chmod(0o1777)
+    assert doubt(str(file)) == f"{folder} belongs to user {MALLORY}", "who owns a sticky folder can remove everything in it"
+
+
+@needs_root
+def test_a_user_believes_root_and_himself_but_only_his_own_is_his(common: Path) -> None:
+    mine, roots = common / "mine", common / "roots"
+    for folder in (mine, roots):
+        folder.mkdir()
+    of(ADA, mine)
+    assert as_user(ADA, lambda: (doubt(str(mine)), doubt(str(roots)))) == ("", "")
+    assert as_user(ADA, lambda: doubt_of_own(str(mine))) == ""
+    assert as_user(ADA, lambda: doubt_of_own(str(roots))) == f"{roots} belongs to root"
+    assert as_user(MALLORY, lambda: doubt(str(mine))) == f"{mine} belongs to user {ADA}"
+
+
+@needs_root
+def test_a_group_with_others_in_it_can_write(common: Path) -> None:
+    folder = common / "folder"
+    folder.mkdir()
+    os.chown(folder, 0, 4321)
+    folder.chmod(0o770)
+    assert doubt(str(folder)) == f"the group 4321 can write to {folder}"
+
+
+def test_a_link_is_followed_and_the_folders_on_its_way_count(common: Path) -> None:
+    for name in ("real/deep", "open"):
+        (common / name).mkdir(parents=True)
+    (common / "open").chmod(0o777)
+    (common / "good").symlink_to("real/../real/deep")
+    (common / "open/bad").symlink_to(common / "real/deep")
+    assert doubt(str(common / "good")) == ""
+    assert doubt(str(common / "open/bad")) == f"everybody can write to {common}/open"
+    assert doubt_of_own(str(common / "good")) == f"{common}/good is a link"
+
+
+@needs_root
+def test_a_link_of_another_user_is_not_followed(common: Path) -> None:
+    link = common / "link"
+    link.symlink_to("/etc")
+    of(MALLORY, link)
+    assert doubt(str(link)) == f"{link} belongs to user {MALLORY}"
+
+
+def test_links_without_end(common: Path) -> None:
+    (common / "a").symlink_to("b")
+    (common / "b").symlink_to("a")
+    with pytest.raises(OSError, match="too many links"):
+        doubt(str(common / "a"))
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_every_folder_that_is_made_is_private(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        make_private(str(tmp_path / "a/b/c"))
+        make_private(str(tmp_path / "a/b/c"))
+    finally:
+        os.umask(before)
+    assert [oct((tmp_path / name).stat().st_mode & 0o777) for name in ("a", "a/b", "a/b/c")] == ["0o700"] * 3
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        make_private(str(tmp_path / "file/x"))
+    with pytest.raises(NotADirectoryError):
+        make_private(str(tmp_path / "file"))
