@@ -69,7 +69,7 @@ def available() -> dict[str, Path]:
 
 
 def usable(path: Path) -> Path:
-    """Return a profile that was found. Raises SiteError when nobody named its folder, and somebody else could have written it."""
+    """Return a profile that was found. Raises SiteError when nobody named it and somebody else could have written it."""
     return check_unnamed(path, SiteError, f"--site {path}") if path.parent in unnamed("site_configs") else path
 
 

@@ -438,17 +438,26 @@ def test_results_that_are_cut_short_fail_the_run(job: Maker, disk: Path, tmp_pat
     assert "ended without a word" in one.end["message"]
 
 
-@pytest.mark.parametrize(
-    "spoil", [lambda path: path.symlink_to("/"), lambda path: path.touch(), lambda path: path.mkdir(0o777)]
-)
-def test_a_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+def wide_open(path: Path) -> None:
+    path.mkdir()
+    path.chmod(0o777)
+
+
+SPOILED: dict[str, Callable[[Path], None]] = {
+    "a link": lambda path: path.symlink_to("/"),
+    "not a folder": lambda path: path.touch(),
+    "write": wide_open,
+}
+
+
+@pytest.mark.parametrize("why", SPOILED)
+def test_a_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, why: str) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
-    spoil(first / f"slurmtf-{os.getuid()}")
-    (first / f"slurmtf-{os.getuid()}").chmod(0o777) if (first / f"slurmtf-{os.getuid()}").is_dir() else None
+    SPOILED[why](first / f"slurmtf-{os.getuid()}")
     base, troubles = nodefolder.find_base(str(first), {"SLURM_TMPDIR": str(second), "SLURMD_NODENAME": "n1"})
     assert base == f"{second}/slurmtf-{os.getuid()}/n1"
-    assert "not a folder of ours alone" in troubles[0]
+    assert why in troubles[0], troubles
 
 
 def test_the_place_is_the_sites_else_the_jobs(tmp_path: Path) -> None:
