@@ -1,0 +1,62 @@
+"""The lines of a log that tell why a script failed: the error before its surroundings.
+
+A message may print a whole array, so that the last lines of a log are numbers. The last traceback's error line and the frame in
+the user's own code say what happened; they come first.
+"""
+
+import re
+from typing import List, NamedTuple, Optional
+
+LONGEST_LINE = 400
+"""Characters of a line that are shown."""
+LAST_LINES = 5
+"""The last lines that follow an error which does not stand among them."""
+_START = "Traceback (most recent call last):"
+_FRAME = re.compile(r'\s+File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
+_ERROR = re.compile(r"[A-Za-z_][\w.]*(?::|$)")
+_INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<")
+CUT = "[...]"
+
+
+class Failure(NamedTuple):
+    """An error as a traceback tells it: its line, and the last frame in the user's own code with the source there."""
+
+    error: str
+    frame: str
+    source: str
+
+
+def excerpt(text: str, count: int) -> str:
+    """Return at most ``count`` lines of a log: its last ones, behind the last traceback's error where they lack it."""
+    lines = text.splitlines()
+    found = find_failure(lines)
+    last = lines[-count:]
+    if found is None or (found.error in last and (not found.frame or found.frame in last) and len(found.error) <= LONGEST_LINE):
+        return "\n".join(map(_cut, last))
+    first = [line for line in (found.frame, found.source, found.error) if line]
+    more = min(LAST_LINES, max(0, count - len(first) - 1))
+    return "\n".join(map(_cut, [*first, CUT, *lines[len(lines) - more :]]))
+
+
+def find_failure(lines: List[str]) -> Optional[Failure]:
+    """Return the error of the last traceback; None when there is none, or it was cut off."""
+    start = max((at for at, line in enumerate(lines) if line.strip().endswith(_START)), default=-1)
+    frame, source, error = "", "", ""
+    for at in range(start + 1, len(lines) if start >= 0 else 0):
+        found = _FRAME.match(lines[at])
+        if found:
+            if not _INSTALLED.search(found.group("path")):
+                frame, source = lines[at], _source_after(lines, at)
+        elif _ERROR.match(lines[at]):
+            error = lines[at]
+            break
+    return Failure(error, frame, source) if error else None
+
+
+def _source_after(lines: List[str], at: int) -> str:
+    follower = lines[at + 1] if at + 1 < len(lines) else ""
+    return follower if follower.startswith("    ") and not _FRAME.match(follower) else ""
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + " " + CUT
