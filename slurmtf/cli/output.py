@@ -51,15 +51,27 @@ def wants_json() -> bool:
     return _Mode.json
 
 
+WARNINGS_OF_SUBMISSION = 6
+"""Warnings that a submission shows: what matters of them must not scroll away."""
+
+
 def emit(data: Any, text: str, warnings: Sequence[Finding] = ()) -> None:
     """Print a command's result."""
     if _Mode.json:
         _print_envelope(True, data, warnings, None)
         return
-    for warning in warnings:
-        note(f"warning: {warning}", fg="yellow")
+    note_warnings(warnings)
     if text:
         click.echo(text)
+
+
+def note_warnings(warnings: Sequence[Finding], at_most: int | None = None) -> None:
+    """Tell warnings on standard error; ``at_most`` so many, and how many more there are."""
+    for warning in warnings[:at_most]:
+        note(f"warning: {warning}", fg="yellow")
+    more = len(warnings[at_most:]) if at_most is not None else 0
+    if more:
+        note(f"and {more} more warning{'s' * (more > 1)}: 'slurmtf plan' with the same arguments shows all", fg="yellow")
 
 
 def note(text: str, **style: Any) -> None:

@@ -178,8 +178,9 @@ class Estimator:
         for name in ("mail_type", "pip_packages", "conda_packages"):
             if isinstance(given := getattr(self, name), str):
                 self._set(**{name: [given]})
-        if isinstance(self.compute_target, str) and os.sep in self.compute_target:
-            self._set(compute_target=absolute(self.compute_target))
+        for name in ("compute_target", "template"):
+            if isinstance(path := getattr(self, name), str) and os.sep in path:
+                self._set(**{name: absolute(path)})
         if isinstance(self.environment_variables, Mapping):
             self._set(environment_variables={k: validation.variable(v) for k, v in self.environment_variables.items()})
 

@@ -15,6 +15,7 @@ from slurmtf.snapshot.imports import Need
 from slurmtf.snapshot.script import Import
 
 COORDINATOR = ("ParameterServerStrategy", "ParameterServerStrategyV2", "ClusterCoordinator")
+ESTIMATOR = ("train_and_evaluate", "tf.estimator", "v1.estimator", "estimator.Estimator", "estimator.RunConfig")
 MULTI_WORKER = ("MultiWorkerMirroredStrategy", "CollectiveAllReduceStrategy")
 WITHOUT_MPI = "Horovod in {} was built without MPI: give Mpi(transport='gloo'), or build it again where mpicxx is in PATH"
 WITHOUT_GLOO = "Horovod in {} was built without Gloo: give a launcher with MPI, or build it again (HOROVOD_WITH_GLOO=1)"
@@ -137,6 +138,8 @@ def _strategy_warnings(tasks: Tasks, script: ScriptFacts) -> Iterable[Finding]:
         yield warning(
             "no-chief", "ParameterServerStrategy without a chief waits for ever: give ParameterServer(layout='chief')"
         )
+    if tasks.backend == "ps" and tasks.layout == "original" and script.uses(*ESTIMATOR) and not script.uses(*COORDINATOR):
+        yield warning("no-chief", "tf.estimator without a chief fails in each task: use ParameterServer(layout='chief')")
     if tasks.backend == "multiworker" and script.uses(*COORDINATOR):
         yield warning("multiworker-with-ps", "ParameterServerStrategy needs parameter servers: give distributed_backend='ps'")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from slurmtf.environments import Software
 from slurmtf.estimator import Estimator, Mpi, MultiWorker, ParameterServer
-from slurmtf.plan.checks import COORDINATOR
+from slurmtf.plan.checks import COORDINATOR, ESTIMATOR
 from slurmtf.plan.model import Tasks
 from slurmtf.sites.model import Site
 from slurmtf.snapshot import ScriptFacts
 
-ESTIMATOR = ("train_and_evaluate", "tf.estimator", "v1.estimator", "estimator.Estimator", "estimator.RunConfig")
 TF1_SERVER = ("train.Server",)
 
 
@@ -78,9 +77,10 @@ def detect_layout(wish: ParameterServer, script: ScriptFacts) -> tuple[str, str]
         return "chief", "layout 'chief': the script uses ParameterServerStrategy, whose coordinator is the chief"
     if wish.evaluator_count or script.uses(*ESTIMATOR):
         return "chief", "layout 'chief': tf.estimator wants one"
+    who = "ps and workers" if wish.parameter_server_count else "workers"
     if script.uses(*TF1_SERVER):
-        return "original", "layout 'original' (ps and workers): the script starts tf.train.Server"
-    return "original", "layout 'original' (ps and workers): nothing in the script asks for a chief"
+        return "original", f"layout 'original' ({who}): the script starts tf.train.Server"
+    return "original", f"layout 'original' ({who}): nothing in the script asks for a chief"
 
 
 def _multi_worker(wish: MultiWorker) -> Tasks:

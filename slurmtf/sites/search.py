@@ -204,7 +204,9 @@ def _shell(site: Site) -> Iterable[Finding]:
             )
     yield from printable("environment.export", site.environment.export)
     for line in site.environment.prologue:
-        yield from printable("environment.prologue", line, longest=10_000)
+        if re.search(r"[^\n\t -~\x80-\U0010ffff]", line):
+            remedy = "write them as shell escapes: $'\\033'"
+            yield Finding("control-characters", "environment.prologue", f"{line!r} holds control characters", remedy)
     if site.account_pattern is not None:
         try:
             re.compile(site.account_pattern)

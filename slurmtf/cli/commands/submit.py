@@ -8,7 +8,7 @@ import click
 
 from slurmtf.cli.commands.render import show_script
 from slurmtf.cli.options import Training, training_options
-from slurmtf.cli.output import emit, note
+from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, note, note_warnings, wants_json
 from slurmtf.cli.present import run_data
 from slurmtf.cli.steps import Steps
 from slurmtf.findings import Finding
@@ -28,7 +28,12 @@ def command(training: Training, dry_run: bool) -> None:
         show_script(training)
         return
     run = submit(training)
-    emit(run_data(run, run.state), run.id, [Finding.from_dict(data) for data in run.plan["warnings"]])
+    warnings = [Finding.from_dict(data) for data in run.plan["warnings"]]
+    if wants_json():
+        emit(run_data(run, run.state), "", warnings)
+        return
+    note_warnings(warnings, WARNINGS_OF_SUBMISSION)
+    click.echo(run.id)
     note(f"follow it with: slurmtf logs -f {run.id}")
 
 

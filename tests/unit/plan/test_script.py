@@ -218,6 +218,12 @@ echo {{ plan.command[3] }} {{ plan.command | words }} # {{ plan.command[3] | com
     )
 
 
+def test_a_prologue_may_have_several_lines(source: Path) -> None:
+    """A function, a here-document: what shell has."""
+    site = Site(name="here", environment=JobEnvironment(prologue=["setup() {\n\tulimit -c 0\n}", "setup"]))
+    assert "setup() {\n\tulimit -c 0\n}\nsetup\n" in render(planned(source, site), [TEMPLATES])
+
+
 def test_a_template_may_change_one_block(source: Path, tmp_path: Path) -> None:
     block = "# --- site\nulimit -c 0"
     text = f'{{% extends "slurm.sh.j2" %}}\n{{% block site_prologue %}}\n\n{block}\n{{% endblock %}}\n'

@@ -391,7 +391,7 @@ def test_a_value_of_the_wrong_kind(text: str, place: str, what: str, tmp_path: P
         ("environment: {shebang: '#!/bin/sh'}\n", "environment.shebang", "does not start bash"),
         ("environment: {shebang: /bin/bash}\n", "environment.shebang", "does not start bash"),
         ("environment: {variables: {NCCL-DEBUG: INFO}}\n", "environment.variables.NCCL-DEBUG", "is not a name"),
-        ('environment: {prologue: ["a\\nb"]}\n', "environment.prologue", "control characters"),
+        ('environment: {prologue: ["a\\ab"]}\n', "environment.prologue", "control characters"),
         ("defaults: {time: soon}\n", "defaults.time", "not a time limit that Slurm knows"),
         ("min_time: 0\n", "min_time", "not a time limit that Slurm knows"),
         ("partitions: {gpu: {max_time: 1 day}}\n", "partitions.gpu.max_time", "not a time limit that Slurm knows"),
