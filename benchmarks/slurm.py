@@ -92,7 +92,7 @@ def _ended(folder: Path) -> None:
 
 
 def _event(folder: Path, name: str) -> float:
-    events = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    events = [json.loads(line) for path in (folder / "journal").iterdir() for line in path.read_text().splitlines()]
     return float(next(event["time"] for event in events if event["event"] == name))
 
 

@@ -119,7 +119,7 @@ def _counted(root: Path, python: str, nodes: int, mode: str) -> Counter[str]:
 
 
 def _events(run: Run) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (run.folder / "journal.jsonl").read_text().splitlines()]
+    return [json.loads(line) for path in (run.folder / "journal").iterdir() for line in path.read_text().splitlines()]
 
 
 def _started(run: Run, nodes: int) -> float:

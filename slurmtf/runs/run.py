@@ -126,7 +126,7 @@ class Run:
         ``show_output`` prints the log as it grows; ``on_state`` is told each change of state. The queue is asked seldom:
         after 1 s, then less and less often, every 30 s at last.
 
-        Raises RunFailedError with the run's last words when it failed or was cancelled, unless ``raise_on_error`` is false.
+        Raises RunFailedError with the run's last words when it failed or was canceled, unless ``raise_on_error`` is false.
         """
         reader = LogReader(self.layout, output or sys.stdout) if show_output else None
         state = self.follow(reader, on_state)
@@ -142,7 +142,7 @@ class Run:
         known, pause, next_look = None, FIRST_STATE_POLL_S, 0.0
         journal_size = -1
         while True:
-            size = _size(self.layout.journal)
+            size = _size(self.layout.journals)
             if time.monotonic() >= next_look or size != journal_size:
                 state, journal_size = self.state, size
                 pause = FIRST_STATE_POLL_S if state != known else min(pause * 1.5, LAST_STATE_POLL_S)
@@ -216,8 +216,9 @@ def _utc(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
-def _size(path: str) -> int:
+def _size(folder: str) -> int:
+    """Return how much the journals in a folder hold."""
     try:
-        return Path(path).stat().st_size
+        return sum(entry.stat().st_size for entry in os.scandir(folder))
     except OSError:
         return -1

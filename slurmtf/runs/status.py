@@ -12,9 +12,10 @@ from typing import Any
 
 from slurmtf.errors import SlurmError
 from slurmtf.files import read_json, write_json
-from slurmtf.job.contract import ending
-from slurmtf.job.contract.journal import read as read_journal
+from slurmtf.job.contract import events, job_log, journal
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
+from slurmtf.present import outcome_text
 from slurmtf.processes import recognise
 from slurmtf.scheduler import JobState, Observation, SubmittedJob, by_scheduler
 from slurmtf.submit.record import latest, read_record
@@ -23,7 +24,6 @@ SILENCE_S = 300
 """Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
 RECORD_LAG_S = 60
 """Seconds after a submission in which Slurm may not know the job yet."""
-LAST_LINES = 20
 VERDICT = "verdict.json"
 CANCEL_MARK = "cancel-requested"
 
@@ -56,7 +56,7 @@ class RunState:
     """What is known of a run. Times in seconds since 1970; ``expected_start`` is Slurm's estimate, ``reason``
     its word for why a job waits, or what one that was launched waits for.
 
-    ``cause`` says what ended it: script, launcher, agent, time-limit, cancelled, preempted, node-failure, out-of-memory,
+    ``cause`` says what ended it: script, launcher, agent, time-limit, canceled, preempted, node-failure, out-of-memory,
     lost, software (the environment could not be built), results (not copied back). ``doubt`` says why the answer may be out
     of date.
     """
@@ -79,10 +79,10 @@ class RunState:
     @property
     def exit_status(self) -> int:
         """The exit status that stands for the run: the script's own, 128 + its signal, 124 after the time limit,
-        130 when it was cancelled, 1 when there is none."""
+        130 when it was canceled, 1 when there is none."""
         if self.status is RunStatus.COMPLETED:
             return 0
-        by_cause = {"time-limit": 124, "cancelled": 130}
+        by_cause = {"time-limit": 124, "canceled": 130}
         if self.cause in by_cause:
             return by_cause[self.cause]
         return 128 + self.signal if self.signal else self.exit_code or 1
@@ -102,20 +102,19 @@ _PHASES = {
     "prepared": RunStatus.PREPARING,
     "launched": RunStatus.STARTING,
     "task-started": RunStatus.RUNNING,
-    "verdict": RunStatus.FINALIZING,
+    "decided": RunStatus.FINALIZING,
     "finalizing": RunStatus.FINALIZING,
 }
 _CAUSES = {
-    JobState.TIMEOUT: ("time-limit", "the job reached its time limit"),
-    JobState.CANCELLED: ("cancelled", "the job was cancelled"),
-    JobState.PREEMPTED: ("preempted", "the job was preempted, and Slurm did not requeue it"),
-    JobState.NODE_FAIL: ("node-failure", "a node of the job failed"),
-    JobState.BOOT_FAIL: ("node-failure", "a node of the job did not start"),
-    JobState.OUT_OF_MEMORY: ("out-of-memory", "the job used more memory than it asked for"),
-    JobState.DEADLINE: ("time-limit", "the job's deadline passed"),
-    JobState.FAILED: ("launcher", "the job failed before slurmtf's supervisor could say why"),
+    JobState.TIMEOUT: (Cause.TIME_LIMIT, "the job reached its time limit"),
+    JobState.CANCELLED: (Cause.CANCELED, "the job was canceled"),
+    JobState.PREEMPTED: (Cause.PREEMPTED, "the job was preempted, and Slurm did not requeue it"),
+    JobState.NODE_FAIL: (Cause.NODE_FAILURE, "a node of the job failed"),
+    JobState.BOOT_FAIL: (Cause.NODE_FAILURE, "a node of the job did not start"),
+    JobState.OUT_OF_MEMORY: (Cause.OUT_OF_MEMORY, "the job used more memory than it asked for"),
+    JobState.DEADLINE: (Cause.TIME_LIMIT, "the job's deadline passed"),
+    JobState.FAILED: (Cause.LAUNCHER, "the job failed before slurmtf's supervisor could say why"),
 }
-_MEANINGS = dict(reversed(_CAUSES.values()))
 
 
 def states_of(folders: Sequence[Path]) -> list[RunState]:
@@ -144,24 +143,33 @@ class _View:
     def __init__(self, layout: RunLayout) -> None:
         self._layout = layout
         self._verdict = read_json(Path(layout.folder, VERDICT))
-        self._events = _last_attempt(read_journal(layout.journal))
-        self.record = latest(read_record(layout), self._events[0] if self._events else None)
+        self._read_journal()
+        self.record = latest(read_record(layout), self._start if self._events else None)
+
+    def _read_journal(self) -> None:
+        attempts = journal.attempts(self._layout)
+        self._attempt_journal = attempts[-1] if attempts else None
+        self._events = attempts[-1].records if attempts else []
 
     @property
-    def _last_word(self) -> Mapping[str, Any] | None:
+    def _start(self) -> events.Started:
+        return self._attempt_journal.started if self._attempt_journal else events.Started()
+
+    @property
+    def _last_word(self) -> Outcome | None:
         """The end that the journal tells."""
-        return self._events[-1] if self._events and self._events[-1]["event"] == "ended" else None
+        return self._attempt_journal.outcome if self._attempt_journal else None
 
     @property
-    def _end(self) -> Mapping[str, Any] | None:
+    def _end(self) -> Outcome | None:
         """The journal's last word, unless Slurm may start the job again after it."""
         last = self._last_word
-        return last if last and last["cause"] not in ending.MAY_RETURN else None
+        return last if last and last.cause not in MAY_RETURN else None
 
     @property
     def _job_id(self) -> str | None:
         """The run's job: the one that ran last, which somebody may have submitted by hand."""
-        return self._events[0]["job_id"] if self._events else self.record.ref.job_id if self.record else None
+        return self._start.job_id if self._events else self.record.ref.job_id if self.record else None
 
     @property
     def needs_slurm(self) -> bool:
@@ -175,7 +183,7 @@ class _View:
 
     @property
     def _attempt(self) -> int:
-        return int(self._events[0].get("attempt", 0)) if self._events else 0
+        return self._start.attempt
 
     @property
     def _cancel_requested(self) -> bool:
@@ -197,13 +205,12 @@ class _View:
         return self._from_slurm(self.record, witness)
 
     def _base(self, status: RunStatus, **facts: Any) -> RunState:
-        first = self._events[0] if self._events else {}
         known = RunState(
             status,
             job_id=self._job_id,
             submitted=(self.record.submitted or None) if self.record else None,
-            started=first.get("time"),
-            nodes=first.get("nodes") or first.get("host") or "",
+            started=self._events[0].time if self._events else None,
+            nodes=self._start.nodes or self._start.host,
             attempt=self._attempt,
             reason=self._awaited() if status is RunStatus.STARTING else "",
         )
@@ -211,26 +218,25 @@ class _View:
 
     def _awaited(self) -> str:
         """Return what a job that has been launched waits for: software and data that are brought to its nodes."""
-        nodes = next((event.get("nodes_to_fill") for event in self._events if event["event"] == "launched"), None)
-        filled = sum(event["event"] == "staged" for event in self._events)
+        launched = (one.event for one in self._events if isinstance(one.event, events.Launched))
+        nodes = next((event.nodes_to_fill for event in launched), None)
+        filled = sum(isinstance(one.event, events.Staged) for one in self._events)
         return f"software and data are there on {filled} of {nodes} nodes" if nodes else ""
 
-    def _from_end(self, end: Mapping[str, Any]) -> RunState:
-        cause, exit_code, number = end["cause"], end.get("exit_code"), end.get("signal")
-        completed = cause == "script" and exit_code == 0
-        status = RunStatus.COMPLETED if completed else self._status_of(cause)
-        message = end.get("message") or _MEANINGS.get(cause, "")
-        return self._base(status, cause=cause, message=message, exit_code=exit_code, signal=number, ended=end["time"])
+    def _from_end(self, end: Outcome) -> RunState:
+        status = RunStatus.COMPLETED if end.succeeded else self._status_of(end.cause)
+        facts = {"exit_code": end.exit_code, "signal": end.signal, "ended": self._events[-1].time}
+        return self._base(status, cause=end.cause.value, message=outcome_text(end), **facts)
 
     def _status_of(self, cause: str) -> RunStatus:
         """Return the status of an end that was no success. A limit that the user set is his own doing."""
         limited = bool(read_json(self._layout.plan).get("estimator", {}).get("max_run_duration_seconds"))
-        if cause in ("cancelled", "preempted") or (cause == "time-limit" and limited):
+        if cause in (Cause.CANCELED, Cause.PREEMPTED) or (cause == Cause.TIME_LIMIT and limited):
             return RunStatus.CANCELED
         return RunStatus.FAILED
 
     def _from_process(self, record: SubmittedJob) -> RunState:
-        process = recognise(self._events[0]["process"]) if self._events else record.process
+        process = recognise(self._start.process) if self._events else record.process
         alive = process.alive() if process else False
         if alive:
             return self._base(self._phase() or RunStatus.PREPARING)
@@ -240,7 +246,7 @@ class _View:
         if ended is not None:
             return ended
         if self._cancel_requested:  # before it could write a word
-            return self._final(self._base(RunStatus.CANCELED, cause="cancelled", message=_CAUSES[JobState.CANCELLED][1]))
+            return self._final(self._base(RunStatus.CANCELED, cause="canceled", message=_CAUSES[JobState.CANCELLED][1]))
         message = "the supervisor was killed; the last lines of logs/job.log may say more"
         return self._final(self._base(RunStatus.FAILED, cause="lost", message=message))
 
@@ -249,11 +255,11 @@ class _View:
 
         Or it was killed while its tasks were being ended: then the verdict had fallen before.
         """
-        self._events = _last_attempt(read_journal(self._layout.journal))
+        self._read_journal()
         if self._end is not None:
             return self._from_end(self._end)
-        verdict = next((event for event in self._events if event["event"] == "verdict"), None)
-        return self._final(self._from_end(verdict)) if verdict else None
+        decided = self._attempt_journal.decided if self._attempt_journal and not self._last_word else None
+        return self._final(self._from_end(decided)) if decided else None
 
     def _phase(self) -> RunStatus | None:
         """Return how far the job has come, by its journal; None when that tells of an earlier start."""
@@ -261,11 +267,11 @@ class _View:
             return RunStatus.CANCEL_REQUESTED
         if self._last_word:
             return None
-        return next((_PHASES[event["event"]] for event in reversed(self._events) if event["event"] in _PHASES), None)
+        return next((_PHASES[one.name] for one in reversed(self._events) if one.name in _PHASES), None)
 
     def _by_heartbeat(self, doubt: str) -> RunState:
-        journal = Path(self._layout.journal)
-        silent = not journal.exists() or time.time() - journal.stat().st_mtime > SILENCE_S
+        path = Path(self._attempt_journal.path) if self._attempt_journal else None
+        silent = path is None or not path.exists() or time.time() - path.stat().st_mtime > SILENCE_S
         status = RunStatus.NOT_RESPONDING if silent and self._events else self._phase() or RunStatus.QUEUED
         return self._base(status, doubt=doubt)
 
@@ -289,21 +295,21 @@ class _View:
 
     def _ended_without_word(self, job: Observation, status: RunStatus) -> RunState:
         """The job ended and its journal does not say how: killed while waiting, or with its node."""
-        cause, message = _CAUSES.get(job.state, ("script", ""))
+        cause, message = _CAUSES.get(job.state, (Cause.SCRIPT, ""))
         trouble = self._software_trouble(job) if job.state is JobState.CANCELLED and not self._cancel_requested else ""
         if trouble:
             return self._final(self._base(RunStatus.FAILED, cause="software", message=trouble, ended=job.end))
         if job.state is JobState.FAILED and self._events:
-            cause, message = "lost", "slurmtf's supervisor was killed before it could say how the run ended"
+            cause, message = Cause.LOST, "slurmtf's supervisor was killed before it could say how the run ended"
         if job.state is JobState.NODE_FAIL:
-            node = ending.failed_node(self._layout.job_log)
+            node = job_log.failed_node(job_log.written_since(self._layout.job_log, 0))
             message = f"{node} failed" if node else message
-        last = ending.tail(self._layout.job_log, LAST_LINES) if job.state is JobState.FAILED else ""
+        last = job_log.tail(self._layout.job_log) if job.state is JobState.FAILED else ""
         message += f"; the last lines of logs/job.log:\n{last}" if last else ""
         if job.state is JobState.TIMEOUT:
             status = self._status_of(cause)
         facts = {"exit_code": job.exit_code, "signal": job.signal, "ended": job.end, "nodes": job.nodes}
-        return self._final(self._base(status, cause=cause, message=message, **facts))
+        return self._final(self._base(status, cause=cause.value, message=message, **facts))
 
     def _software_trouble(self, job: Observation) -> str:
         """Return why the environment of the run could not be built: Slurm cancels the job that waited for the build job."""
@@ -324,7 +330,7 @@ class _View:
         if self._last_word:
             return self._final(self._from_end(self._last_word))
         if self._cancel_requested:
-            return self._final(self._base(RunStatus.CANCELED, cause="cancelled", message=_CAUSES[JobState.CANCELLED][1]))
+            return self._final(self._base(RunStatus.CANCELED, cause="canceled", message=_CAUSES[JobState.CANCELLED][1]))
         message = f"Slurm no longer knows job {self._job_id}, and its journal does not say how it ended"
         return self._final(self._base(RunStatus.FAILED, cause="lost", message=message))
 
@@ -333,9 +339,3 @@ class _View:
         with contextlib.suppress(OSError):  # somebody else's run, or a full disk: the answer is right all the same
             write_json(Path(self._layout.folder, VERDICT), {**vars(state), "status": state.status.value})
         return state
-
-
-def _last_attempt(events: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the events since the job last started: a requeued or resubmitted run starts over."""
-    starts = [index for index, event in enumerate(events) if event["event"] == "started"]
-    return list(events[starts[-1] :]) if starts else []

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.files import PRIVATE_FILE, read_json
-from slurmtf.job.contract.journal import read as read_journal
+from slurmtf.job.contract import journal
+from slurmtf.job.contract.events import Started
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import recognise
 from slurmtf.scheduler import JobRef, SubmittedJob, scheduler_of
@@ -53,21 +54,21 @@ def read_record(layout: RunLayout) -> SubmittedJob | None:
 
 def current_record(layout: RunLayout) -> SubmittedJob | None:
     """Return the run's last job; None while it has no known job."""
-    starts = [event for event in read_journal(layout.journal) if event["event"] == "started"]
-    return latest(read_record(layout), starts[-1] if starts else None)
+    attempts = journal.attempts(layout)
+    return latest(read_record(layout), attempts[-1].started if attempts else None)
 
 
-def latest(record: SubmittedJob | None, started: Mapping[str, Any] | None) -> SubmittedJob | None:
+def latest(record: SubmittedJob | None, started: Started | None) -> SubmittedJob | None:
     """Return the job that wrote ``started`` into the journal: the script may have been submitted by hand."""
-    if record is None or started is None or started["job_id"] == record.ref.job_id:
+    if record is None or started is None or started.job_id == record.ref.job_id:
         return record
     return _started(record.scheduler, record.ref.cluster, record.folder, started)
 
 
-def _started(scheduler: str, cluster: str | None, folder: str, event: Mapping[str, Any]) -> SubmittedJob:
+def _started(scheduler: str, cluster: str | None, folder: str, event: Started) -> SubmittedJob:
     """Return the job of a start. When it was submitted is not known."""
-    process = recognise(event["process"]) if scheduler == "local" else None
-    return SubmittedJob(JobRef(cluster, event["job_id"]), scheduler, folder, 0.0, BY_HAND, process=process)
+    process = recognise(event.process) if scheduler == "local" else None
+    return SubmittedJob(JobRef(cluster, event.job_id, event.element), scheduler, folder, 0.0, BY_HAND, process=process)
 
 
 def adopt(layout: RunLayout) -> SubmittedJob | None:
@@ -86,8 +87,8 @@ def adopt(layout: RunLayout) -> SubmittedJob | None:
 
 
 def _in_journal(layout: RunLayout, plan: Mapping[str, Any]) -> SubmittedJob | None:
-    started = next((event for event in read_journal(layout.journal) if event["event"] == "started"), None)
-    return _started(plan["scheduler"], plan["cluster"], plan["run"]["folder"], started) if started else None
+    attempts = journal.attempts(layout)
+    return _started(plan["scheduler"], plan["cluster"], plan["run"]["folder"], attempts[0].started) if attempts else None
 
 
 def _in_queue(plan: Mapping[str, Any]) -> SubmittedJob | None:

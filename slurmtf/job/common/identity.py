@@ -26,6 +26,23 @@ def job_id(environ: Mapping[str, str]) -> Optional[str]:
     return environ.get("SLURM_JOB_ID")
 
 
+def array_job_id(environ: Mapping[str, str]) -> Optional[str]:
+    """Return the array that this job is an element of."""
+    return environ.get("SLURM_ARRAY_JOB_ID")
+
+
+def element(environ: Mapping[str, str]) -> Optional[int]:
+    """Return the number of this job in its array; None: it is in none."""
+    text = environ.get("SLURM_ARRAY_TASK_ID", "")
+    return int(text) if array_job_id(environ) and text.isdigit() else None
+
+
+def job_name(environ: Mapping[str, str]) -> Optional[str]:
+    """Return the name that Slurm and submitit have for this job: ``33``, of an array's element ``33_4``."""
+    number = element(environ)
+    return job_id(environ) if number is None else "{}_{}".format(array_job_id(environ), number)
+
+
 def attempt(environ: Mapping[str, str]) -> int:
     """Return how often Slurm has requeued the job (sbatch(1), SLURM_RESTART_COUNT: unset at first)."""
     return int(environ.get("SLURM_RESTART_COUNT") or 0)

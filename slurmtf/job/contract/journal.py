@@ -1,38 +1,47 @@
-"""The life of a run, one JSON object a line. Only the supervisor writes; everybody reads."""
+"""The life of an attempt, one JSON object a line, in a file of its own. Its supervisor alone writes it; everybody reads."""
 
 import contextlib
 import json
 import os
+import re
 import sys
 import time
-from typing import Any, Dict, Iterator, List
+from typing import Any, Iterator, List, NamedTuple, Optional
+
+from .events import Decided, Ended, Record, Started, outcome_of
+from .layout import RunLayout
+from .outcome import Outcome
+
+LONGEST_LINE = 1 << 24
+"""Bytes of a line above which it is nothing that we wrote."""
+NUMBERED = re.compile(r"(.+)\.([0-9]{1,9})\.jsonl")
 
 
 class Journal:
-    """The append-only record of a run.
+    """The append-only record of an attempt.
 
     Each event is one write in append mode, so that a reader never sees half of one that is not the last line.
     """
 
     def __init__(self, path: str) -> None:
-        self._path = path
+        self.path = path
         self._unwritten = b"\n" if _is_cut(path) else b""
 
-    def write(self, event: str, **facts: Any) -> None:
-        """Append an event with the time in seconds since 1970.
+    def write(self, event: Any) -> None:
+        """Append one of the events of :mod:`.events`, with the time.
 
         A training does not end because its journal can't be written: what a full disk refuses comes with the next event.
         """
-        line = json.dumps(dict({"time": round(time.time(), 3), "event": event}, **facts)) + "\n"
-        self._unwritten += line.encode("utf-8")
+        record = Record.of(event, time.time())
+        self._unwritten += json.dumps(record.to_dict()).encode("utf-8") + b"\n"
         try:
             self._flush()
         except OSError as err:
             with contextlib.suppress(OSError):
-                sys.stderr.write("slurmtf: can't write {} into the journal: {}\n".format(event, err))
+                sys.stderr.write("slurmtf: can't write {} into the journal: {}\n".format(record.name, err))
 
     def _flush(self) -> None:
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             while self._unwritten:
                 self._unwritten = self._unwritten[os.write(descriptor, self._unwritten) :]
@@ -43,22 +52,90 @@ class Journal:
     def beat(self) -> None:
         """Show that the supervisor is alive: the file's time of change is its heartbeat."""
         with contextlib.suppress(OSError):
-            os.utime(self._path)
+            os.utime(self.path)
 
 
-def read(path: str) -> List[Dict[str, Any]]:
-    """Return the events of a journal; a line that is not whole (being written, or cut by a full disk) is left out."""
-    return list(_events(path))
+class Attempt(NamedTuple):
+    """One attempt as its journal tells it. ``job``: the name in the file's own, ``33`` or ``33_4``."""
+
+    path: str
+    job: str
+    number: int
+    records: List[Record]
+
+    @property
+    def started(self) -> Started:
+        """Its start; an empty one where the journal's first line is damaged."""
+        return next((record.event for record in self.records if isinstance(record.event, Started)), Started())
+
+    @property
+    def began(self) -> float:
+        """When its first event was, in seconds since 1970."""
+        return self.records[0].time if self.records else 0.0
+
+    @property
+    def outcome(self) -> Optional[Outcome]:
+        """How it ended; None while it has not, or when it was killed before it could say so."""
+        last = self.records[-1].event if self.records else None
+        return outcome_of(last) if isinstance(last, Ended) else None
+
+    @property
+    def decided(self) -> Optional[Outcome]:
+        """The outcome that was certain, though the supervisor may not have lived to end the attempt."""
+        found = (record.event for record in reversed(self.records) if isinstance(record.event, (Decided, Ended)))
+        event = next(found, None)
+        return None if event is None else outcome_of(event)
 
 
-def _events(path: str) -> Iterator[Dict[str, Any]]:
+def open_new(layout: RunLayout, job: str) -> Journal:
+    """Return the journal of a new attempt of a job, under the first number that nobody has taken."""
+    with contextlib.suppress(OSError):
+        os.makedirs(layout.journals, mode=0o700, exist_ok=True)
+    number = 0
+    while True:
+        path = layout.journal(job, number)
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            number += 1
+            continue
+        except OSError:  # a full disk: each event tries again
+            pass
+        return Journal(path)
+
+
+def attempts(layout: RunLayout) -> List[Attempt]:
+    """Return the attempts of a run in the order in which they began; what can't be read is left out."""
+    try:
+        names = os.listdir(layout.journals)
+    except OSError:
+        return []
+    found = [(NUMBERED.fullmatch(name), os.path.join(layout.journals, name)) for name in names]
+    known = [Attempt(path, match.group(1), int(match.group(2)), read(path)) for match, path in found if match]
+    return sorted((attempt for attempt in known if attempt.records), key=lambda one: (one.began, one.number))
+
+
+def read(path: str) -> List[Record]:
+    """Return the events of a journal. Lines that are none (cut by a full disk, damaged) are left out."""
+    return list(_records(path))
+
+
+def _records(path: str) -> Iterator[Record]:
     try:
         with open(path, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                with contextlib.suppress(ValueError):
-                    yield json.loads(line)
-    except FileNotFoundError:
+            for line in iter(lambda: lines.readline(LONGEST_LINE), ""):
+                record = _record(line)
+                if record is not None:
+                    yield record
+    except OSError:
         return
+
+
+def _record(line: str) -> Optional[Record]:
+    try:
+        return Record.from_dict(json.loads(line))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _is_cut(path: str) -> bool:

@@ -17,7 +17,7 @@ class RunLayout:
         self.outputs = self._of("outputs")
         self.metrics = self._of("metrics")
         self.hook = self._of("hook")
-        self.journal = self._of("journal.jsonl")
+        self.journals = self._of("journal")
         self.receipt = self._of("receipt.json")
         self.jobs = self._of("jobs.jsonl")
         self.submitit = self._of("submitit")
@@ -25,6 +25,10 @@ class RunLayout:
 
     def _of(self, name: str) -> str:
         return os.path.join(self.folder, name)
+
+    def journal(self, job: str, number: int) -> str:
+        """The journal of one attempt of a job (``33``, of an array's element ``33_4``): its ``number``-th start, from 0."""
+        return os.path.join(self.journals, "{}.{}.jsonl".format(job, number))
 
     def task_log(self, label: str, stream: str) -> str:
         """The log of one task: ``label`` is its role and index ('worker-0'), ``stream`` is 'out' or 'err'."""

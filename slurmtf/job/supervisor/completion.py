@@ -2,18 +2,17 @@
 
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
-from ..contract import ending
+from ..contract.outcome import Cause, End
 from ..contract.roles import COORDINATES, Role
-
-End = Dict[str, Any]
 
 
 class Verdict(NamedTuple):
-    """The end of a job: whose end it was (None: everybody's), and what there is to say."""
+    """Why a launch is over: whose end it was (None: everybody's), by which rule, and the facts of it."""
 
     success: bool
     rank: Optional[int]
-    message: str = ""
+    cause: Cause = Cause.SCRIPT
+    detail: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
 
 
 class Completion:
@@ -46,7 +45,7 @@ class Completion:
         self._evaluating.discard(rank)
         if not self.waiting:
             self._conclude(now)
-        elif ending.as_exit_status(end) == 0:
+        elif end.succeeded:
             self._succeeded(rank, now)
         elif role.role in self._restartable and self._restarts > 0:
             self._restarts -= 1
@@ -55,11 +54,11 @@ class Completion:
             self.verdict = Verdict(False, rank)
         return False
 
-    def lost(self, rank: int, message: str) -> None:
+    def lost(self, rank: int) -> None:
         """Take in that a task is gone without a word: its agent or its node died."""
         self._evaluating.discard(rank)
         if self.verdict is None and self.waiting and self._roles[rank].role != "evaluator":
-            self.verdict = Verdict(False, rank, message)
+            self.verdict = Verdict(False, rank, Cause.TASK_LOST)
 
     def tick(self, now: float) -> None:
         """Give those that are still running after the first success their grace time, and no more."""
@@ -68,9 +67,11 @@ class Completion:
         if not self.waiting:
             self._conclude(now)
         elif now - min(self._done.values()) > self._grace_s:
-            late = ", ".join(self._roles[rank].label for rank in self.waiting)
-            text = "{} had not ended {:.0f} s after the first success".format(late, self._grace_s)
-            self.verdict = Verdict(self._tolerant, None if self._tolerant else self.waiting[0], text)
+            detail = {"late": [self._roles[rank].label for rank in self.waiting], "grace_s": self._grace_s}
+            if self._tolerant:
+                self.verdict = Verdict(True, None, Cause.SCRIPT, detail)
+            else:
+                self.verdict = Verdict(False, self.waiting[0], Cause.STRAGGLER, detail)
 
     @property
     def waiting(self) -> List[int]:
@@ -88,5 +89,6 @@ class Completion:
         if not self._evaluating:
             self.verdict = Verdict(True, None)
         elif now - max(self._done.values()) >= self._evaluator_grace_s:
-            text = "the evaluator had not ended {:.0f} s after the training".format(self._evaluator_grace_s)
-            self.verdict = Verdict(True, None, text if self._evaluator_grace_s else "")
+            late = [self._roles[rank].label for rank in sorted(self._evaluating)]
+            detail = {"late": late, "grace_s": self._evaluator_grace_s} if self._evaluator_grace_s else {}
+            self.verdict = Verdict(True, None, Cause.SCRIPT, detail)

@@ -1,8 +1,9 @@
 """What the supervisor knows of the nodes' own disks: who is ready to start, and whose results have come back."""
 
-from typing import Any, Dict, List, Mapping, Set
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from ..common import wire
+from ..contract import events
 from ..contract.journal import Journal
 from ..staging import staging
 
@@ -24,25 +25,23 @@ class Disks:
         self._ready.add(rank)
         if host not in self._staged:
             self._staged.add(host)
-            facts = {name: message.get(name) for name in ("seconds", "phases", "warnings")}
-            self._journal.write("staged", host=host, **facts)
+            seconds, phases = message.get("seconds") or 0.0, message.get("phases") or {}
+            self._journal.write(events.Staged(host, seconds, phases, tuple(message.get("warnings") or ())))
         return len(self._ready) == self._world_size
 
     def returned(self, message: wire.Message) -> None:
         """Take in what came of copying results back from a node."""
-        facts = {name: message.get(name) or [] for name in ("phases", "beside", "failed")}
-        host = str(message.get("host"))
-        self._returned[host] = facts["failed"]
-        self._journal.write("returned", host=host, **facts)
+        host, failed = str(message.get("host")), list(message.get("failed") or ())
+        self._returned[host] = failed
+        beside = tuple(message.get("beside") or ())
+        self._journal.write(events.Returned(host, message.get("phases") or {}, beside, tuple(failed)))
 
     @property
     def awaited(self) -> List[str]:
         """The nodes whose results are still to come."""
         return sorted(self._staged - set(self._returned)) if self._return else []
 
-    def lost(self) -> str:
-        """Say which results have not come back; empty: all have, or there were none to come."""
-        found = ["all those of {}: its last task ended without a word".format(host) for host in self.awaited]
-        found += [trouble for host in sorted(self._returned) for trouble in self._returned[host]]
-        more = " (and {} more)".format(len(found) - 1) if found[1:] else ""
-        return "results have not been copied back: {}{}".format(found[0], more) if found else ""
+    def lost(self) -> Optional[Dict[str, Any]]:
+        """Return the hosts whose results never came, and what could not be copied; None: nothing is missing."""
+        failed = [trouble for host in sorted(self._returned) for trouble in self._returned[host]]
+        return {"hosts": self.awaited, "failed": failed} if failed or self.awaited else None

@@ -6,6 +6,23 @@ import pickle
 from typing import Any
 
 from ..contract.layout import RunLayout
+from ..contract.outcome import Outcome
+
+
+def leave(layout: RunLayout, job_id: str, run_id: str, outcome: Outcome) -> None:
+    """Leave an outcome as submitit's result. Raises OSError."""
+    if outcome.succeeded:
+        write(layout, job_id, "success", {"run": run_id, "exit_code": 0})
+    else:
+        write(layout, job_id, "error", error(outcome))
+
+
+def error(outcome: Outcome) -> str:
+    """Return the facts of a failure, and the log's tail, as submitit's ``job.exception()`` shows them."""
+    facts = dict(task=outcome.task, host=outcome.host, exit_code=outcome.exit_code, signal=outcome.signal, **outcome.detail)
+    words = ["{}={}".format(name, value) for name, value in facts.items() if value not in ("", None, [])]
+    lines = [" ".join(["cause={}".format(outcome.cause.value), *words]), outcome.tail]
+    return "\n".join(filter(None, lines))
 
 
 def write(layout: RunLayout, job_id: str, outcome: str, value: Any) -> None:

@@ -9,13 +9,13 @@ import os
 import selectors
 import signal
 import time
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from ..common import cluster, identity, wire
 from ..common.process import Child, Signals
-from ..contract import ending
-from ..contract.journal import Journal
+from ..contract import events, job_log, journal
 from ..contract.layout import RunLayout
+from ..contract.outcome import MAY_RETURN, Cause, End, Outcome, signal_name
 from ..contract.roles import table
 from ..staging import staging, workdir
 from ..task import cpu_binding as binding
@@ -28,7 +28,6 @@ from .rendezvous import Rendezvous
 HEARTBEAT_S = 60.0
 TICK_S = 1.0
 LAST_WORDS_S = 5.0
-LAST_LINES = 20
 START_S = 600.0
 """Seconds after the first task in which all must be there: one whose agent can't start would keep the others waiting."""
 SIGNS_S = 30.0
@@ -39,14 +38,6 @@ LISTEN_S = 0.5
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
-class Conclusion(NamedTuple):
-    """How the job ended, what ended it, and what there is to say."""
-
-    end: Dict[str, Any]
-    cause: str
-    message: str = ""
-
-
 class Supervisor:
     """The life of one job."""
 
@@ -54,10 +45,11 @@ class Supervisor:
         self._plan = plan
         self._layout = layout
         self._environ = dict(environ)
-        self._journal = Journal(layout.journal)
+        self._job_id = identity.job_id(environ) or str(os.getpid())
+        self._job_name = identity.job_name(environ) or self._job_id
+        self._journal = journal.open_new(layout, self._job_name)
         self._roles = table(plan)
         self._completion = Completion(self._roles, plan["distribution"])
-        self._job_id = identity.job_id(environ) or str(os.getpid())
         self._log_start = os.path.getsize(layout.job_log) if os.path.exists(layout.job_log) else 0
         self._began = time.monotonic()
         self._deadline = timelimit.deadline(plan, environ)
@@ -65,13 +57,13 @@ class Supervisor:
         self._hellos: Dict[int, wire.Message] = {}
         self._disks = Disks(plan, self._journal, len(self._roles))
         self._start_by: Optional[float] = None
-        self._ends: Dict[int, Dict[str, Any]] = {}
+        self._ends: Dict[int, End] = {}
         self._lost: Set[int] = set()
         self._kill_signal: Optional[int] = None
         self._killed_at = 0.0
         self._decided_at = 0.0
         self._overtime = False
-        self._settled: Optional[Conclusion] = None
+        self._settled: Optional[Outcome] = None
         self._stop_order: Optional[wire.Message] = None
         self._launcher: Optional[Child] = None
         self._selector = selectors.DefaultSelector()
@@ -86,26 +78,27 @@ class Supervisor:
             staging.make_targets(self._plan)
             if not staging.on_node(self._plan):
                 workdir.prepare(self._layout)
-            self._journal.write("prepared")
+            self._journal.write(events.Prepared())
             returncode = self._supervise(launch)
         except OSError as err:
-            cause = "launcher" if err.filename == launch[0] else "agent"
-            text = "the job could not be started: {}".format(err)
-            return self._finish(Conclusion({"exit_code": 1, "signal": None}, cause, text))
+            cause = Cause.LAUNCHER if err.filename == launch[0] else Cause.AGENT
+            return self._finish(Outcome(cause, exit_code=1, detail={"error": str(err), "launcher": self._plan["launcher"]}))
         self._rendezvous.close()
-        self._journal.write("finalizing")
+        self._journal.write(events.Finalizing())
         return self._finish(self._settled or self._conclusion(returncode))
 
     def _note_start(self) -> None:
-        result.forget(self._layout, self._job_id)
-        result.link_logs(self._layout, self._job_id, self._roles[0].label)
+        result.forget(self._layout, self._job_name)
+        result.link_logs(self._layout, self._job_name, self._roles[0].label)
         self._journal.write(
-            "started",
-            job_id=self._job_id,
-            attempt=identity.attempt(self._environ),
-            host=identity.host(self._environ),
-            nodes=self._environ.get("SLURM_JOB_NODELIST"),
-            process=identity.process(),
+            events.Started(
+                job_id=identity.array_job_id(self._environ) or self._job_id,
+                element=identity.element(self._environ),
+                attempt=identity.attempt(self._environ),
+                host=identity.host(self._environ),
+                nodes=self._environ.get("SLURM_JOB_NODELIST", ""),
+                process=identity.process(),
+            )
         )
 
     def _supervise(self, launch: List[str]) -> int:
@@ -114,7 +107,7 @@ class Supervisor:
         self._launcher = Child(launch, self._layout.folder, dict(self._environ, **meeting_point))
         self._rendezvous.make_room()
         to_fill = self._plan["resources"]["nodes"] if self._disks.are_used else 0
-        self._journal.write("launched", launcher=self._plan["launcher"], nodes_to_fill=to_fill)
+        self._journal.write(events.Launched(0, self._plan["launcher"], to_fill))
         next_beat = time.monotonic() + HEARTBEAT_S
         returncode = self._launcher.poll()
         while returncode is None:
@@ -168,7 +161,7 @@ class Supervisor:
             handler(rank, message)
 
     def _on_started(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
-        self._journal.write("task-started", rank=rank, task=self._roles[rank].label, host=self._hellos[rank]["host"])
+        self._journal.write(events.TaskStarted(rank, self._roles[rank].label, str(self._hellos[rank]["host"])))
 
     def _on_ready(self, rank: int, message: wire.Message) -> None:
         if self._disks.ready(rank, str(self._hellos[rank]["host"]), message) and not self._stop_order:
@@ -183,9 +176,8 @@ class Supervisor:
 
     def _on_not_ready(self, rank: int, message: wire.Message) -> None:
         if not self._completion.verdict:
-            what = "what the job needs can't be brought to the node of {}".format(self._name(rank))
-            why = str(message.get("message", ""))
-            self._completion.verdict = Verdict(False, rank, "{}: {}".format(what, why) if why else what)
+            detail = {"error": str(message.get("message") or "")}
+            self._completion.verdict = Verdict(False, rank, Cause.STAGING, detail)
 
     def _on_hello(self, rank: int, message: wire.Message) -> None:
         self._hellos[rank] = message
@@ -232,22 +224,22 @@ class Supervisor:
         return {rank: dict(shared, **{name: str(value) for name, value in own.items()}) for rank, own in ranks.items()}
 
     def _on_end(self, rank: int, message: wire.Message) -> None:
-        label, end = self._roles[rank].label, {name: message.get(name) for name in ("exit_code", "signal")}
+        label, end = self._roles[rank].label, End.from_dict(message)
         self._ends[rank] = end
-        self._journal.write("task-ended", rank=rank, task=label, **end)
+        self._journal.write(events.TaskEnded(rank, label, end.exit_code, end.signal))
         again = not self._stop_order and self._completion.ended(rank, end, time.monotonic())
         self._note_verdict()
         if again:
             del self._ends[rank]
-            self._journal.write("task-restarted", rank=rank, task=label)
+            self._journal.write(events.TaskRestarted(rank, label))
         self._rendezvous.tell(rank, {"order": "restart" if again else "leave"})
 
     def _on_lost(self, rank: int) -> None:
         if rank not in self._ends:
             self._lost.add(rank)
-            self._journal.write("task-lost", rank=rank, task=self._roles[rank].label)
+            self._journal.write(events.TaskLost(rank, self._roles[rank].label))
             if not self._stop_order:
-                self._completion.lost(rank, "{} is gone without a word: its process or its node died".format(self._name(rank)))
+                self._completion.lost(rank)
                 self._note_verdict()
 
     def _note_verdict(self) -> None:
@@ -264,10 +256,10 @@ class Supervisor:
         if time.monotonic() - self._decided_at >= AT_ONCE_S:
             self._settled = self._of_verdict(verdict)
             self._leave_result(self._settled)
-            self._journal.write("verdict", cause=self._settled.cause, message=self._settled.message, **self._settled.end)
+            self._journal.write(events.Decided(self._settled.to_dict()))
 
     def _on_signal(self, number: int) -> None:
-        self._journal.write("signal", signal=ending.signal_name(number))
+        self._journal.write(events.Signaled(signal_name(number)))
         if number == signal.SIGUSR2 and (self._left is None or self._left <= self._plan["time_warning_s"] + timelimit.EARLY_S):
             self._warn()
         elif number in STOP_SIGNALS:
@@ -288,22 +280,21 @@ class Supervisor:
             self._warn()
         if self._plan["scheduler"] == "local" and self._left <= 0 and not self._stop_order:
             self._overtime = True
-            self._journal.write("time-limit", limit_s=self._plan["resources"]["time_s"])
+            self._journal.write(events.TimeLimit(self._plan["resources"]["time_s"]))
             self._stop()
 
     def _warn(self) -> None:
         if not self._warned:
             self._warned = True
-            self._journal.write("time-warning", left_s=None if self._left is None else round(self._left))
+            self._journal.write(events.TimeWarning(None if self._left is None else round(self._left)))
 
     def _watch_start(self) -> None:
         """Give up waiting for tasks that never come."""
         late = self._start_by is not None and time.monotonic() >= self._start_by
         missing = [role for role in self._roles if role.rank not in self._hellos] if late else []
         if missing and not self._completion.verdict:
-            names = ", ".join(role.label for role in missing[:8])
-            text = "{} had not come {:.0f} s after the first task".format(names, START_S)
-            self._completion.verdict = Verdict(False, missing[0].rank, text)
+            detail = {"missing": [role.label for role in missing], "waited_s": START_S}
+            self._completion.verdict = Verdict(False, missing[0].rank, Cause.NOT_CONNECTED, detail)
 
     def _stop(self, **facts: Any) -> None:
         """End all tasks; the launcher is killed when it outlives them."""
@@ -314,7 +305,7 @@ class Supervisor:
             if not self._hellos:  # nobody hears the order: the launcher may still be waiting for nodes
                 self._launcher.send(signal.SIGTERM)
 
-    def _conclusion(self, returncode: int) -> Conclusion:
+    def _conclusion(self, returncode: int) -> Outcome:
         """Say how the job ended, from what the tasks reported and why it was stopped."""
         verdict = self._completion.verdict
         if self._overtime or self._was_killed():
@@ -323,15 +314,18 @@ class Supervisor:
             return self._blame_launcher(returncode)
         return self._of_verdict(verdict)
 
-    def _of_verdict(self, verdict: Verdict) -> Conclusion:
-        lost = self._disks.lost() if verdict.success else ""
+    def _of_verdict(self, verdict: Verdict) -> Outcome:
+        lost = self._disks.lost() if verdict.success else None
         if lost:
-            return Conclusion({"exit_code": 1, "signal": None}, "results", lost)
-        if verdict.success:
-            return Conclusion({"exit_code": 0, "signal": None}, "script", verdict.message)
-        if verdict.message or verdict.rank is None:  # what the task ended with then, it ended with because of us
-            return Conclusion({"exit_code": 1, "signal": None}, "task", self._last_words())
-        return Conclusion(self._ends[verdict.rank], "script", self._last_words())
+            return Outcome(Cause.RESULTS, exit_code=1, detail=lost)
+        if verdict.success or verdict.rank is None:
+            return Outcome(Cause.SCRIPT, exit_code=0, detail=verdict.detail)
+        # by a rule: what the task ended with then, it ended with because of us
+        end = self._ends[verdict.rank] if verdict.cause is Cause.SCRIPT else End(1)
+        label = self._roles[verdict.rank].label
+        path = self._layout.task_log(label, "err")
+        log, tail = os.path.relpath(path, self._layout.folder), job_log.tail(path)
+        return Outcome(verdict.cause, label, self._host_of(verdict.rank), end.exit_code, end.signal, log, tail, verdict.detail)
 
     @property
     def _all_came(self) -> bool:
@@ -343,7 +337,7 @@ class Supervisor:
 
     def _was_killed(self) -> bool:
         """Tell whether the job was ended from outside: a task's end by the same signal may be heard before our own."""
-        by_signal = any(end.get("signal") in (*STOP_SIGNALS, signal.SIGKILL) for end in self._ends.values())
+        by_signal = any(end.signal in (*STOP_SIGNALS, signal.SIGKILL) for end in self._ends.values())
         self._listen(LISTEN_S if by_signal else 0.0)
         return self._killed_first()
 
@@ -363,51 +357,33 @@ class Supervisor:
                 return
             time.sleep(0.02)
 
-    def _of_kill(self) -> Conclusion:
-        log = self._layout.job_log
-        cause = "time-limit" if self._overtime else ending.cause_of_kill(log, self._log_start, self._job_id)
-        node = ending.failed_node(log) if cause == "node-failure" else ""
-        end = {"exit_code": None, "signal": self._kill_signal or int(signal.SIGTERM)}
-        return Conclusion(end, cause, "{} failed".format(node) if node else "")
+    def _of_kill(self) -> Outcome:
+        path = self._layout.job_log
+        written = job_log.written_since(path, self._log_start)
+        cause = Cause.TIME_LIMIT if self._overtime else job_log.cause_of_kill(written, self._job_id)
+        node = job_log.failed_node(written) if cause is Cause.NODE_FAILURE else ""
+        return Outcome(cause, host=node, signal=self._kill_signal or int(signal.SIGTERM))
 
-    def _last_words(self) -> str:
-        """Return who failed, where, how, and the last lines of its log."""
-        verdict = self._completion.verdict
-        if verdict is None or verdict.rank is None:
-            return verdict.message if verdict else ""
-        head = verdict.message or "{} {}".format(self._name(verdict.rank), ending.in_words(self._ends[verdict.rank]))
-        path = self._layout.task_log(self._roles[verdict.rank].label, "err")
-        last = ending.tail(path, LAST_LINES)
-        return "{}; the last lines of logs/{}:\n{}".format(head, os.path.basename(path), last) if last else head
+    def _host_of(self, rank: int) -> str:
+        """Return a task's node where there are several tasks."""
+        return str(self._hellos.get(rank, {}).get("host") or "") if len(self._roles) > 1 else ""
 
-    def _name(self, rank: int) -> str:
-        """Return a task's role and number, and its node where there are several tasks."""
-        host = self._hellos.get(rank, {}).get("host")
-        return self._roles[rank].label + (" on {}".format(host) if host and len(self._roles) > 1 else "")
-
-    def _blame_launcher(self, returncode: int) -> Conclusion:
-        end = ending.of_status(returncode)
-        name = "the task's agent" if self._plan["launcher"] == "none" else self._plan["launcher"]
+    def _blame_launcher(self, returncode: int) -> Outcome:
+        end = End.of_returncode(returncode)
         known = self._ends if self._all_came else self._hellos
         missing = [role.label for role in self._roles if role.rank not in known]
-        what = "{} {}, and {} never reported".format(name, ending.in_words(end), ", ".join(missing[:8]))
-        last = ending.tail(self._layout.job_log, LAST_LINES)
-        if not ending.as_exit_status(end):
-            end = {"exit_code": 1, "signal": None}
-        return Conclusion(end, "launcher", "{}; the last lines of logs/job.log:\n{}".format(what, last) if last else what)
+        detail = {"launcher": self._plan["launcher"], "missing": missing}
+        path = self._layout.job_log
+        log, tail = os.path.relpath(path, self._layout.folder), job_log.tail(path)
+        return Outcome(Cause.LAUNCHER, "", "", end.exit_code, end.signal, log, tail, detail)
 
-    def _finish(self, conclusion: Conclusion) -> int:
-        """Write the verdict into the journal and where submitit looks for it; return the exit status to leave with."""
-        end, cause, message = conclusion
-        if cause not in ending.MAY_RETURN and not self._settled:  # else its result is not known yet, or told already
-            self._leave_result(conclusion)
-        self._journal.write("ended", cause=cause, message=message, seconds=round(time.monotonic() - self._began, 3), **end)
-        return ending.as_exit_status(end)
+    def _finish(self, outcome: Outcome) -> int:
+        """Write the outcome into the journal and where submitit looks for it; return the exit status to leave with."""
+        if outcome.cause not in MAY_RETURN and not self._settled:  # else its result is not known yet, or told already
+            self._leave_result(outcome)
+        self._journal.write(events.Ended(outcome.to_dict(), round(time.monotonic() - self._began, 3)))
+        return outcome.job_status
 
-    def _leave_result(self, conclusion: Conclusion) -> None:
+    def _leave_result(self, outcome: Outcome) -> None:
         with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
-            if ending.as_exit_status(conclusion.end) == 0:
-                result.write(self._layout, self._job_id, "success", {"run": self._plan["run"]["run_id"], "exit_code": 0})
-            else:
-                text = conclusion.message or "the job was ended: {}".format(conclusion.cause)
-                result.write(self._layout, self._job_id, "error", text)
+            result.leave(self._layout, self._job_name, self._plan["run"]["run_id"], outcome)

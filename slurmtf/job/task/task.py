@@ -10,8 +10,8 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ..common import identity, wire
 from ..common.process import Child, Signals, outlive_parent
-from ..contract import ending
 from ..contract.layout import RunLayout
+from ..contract.outcome import End
 from ..contract.roles import Role, table
 from ..staging import staging
 from ..staging.on_node import OnNode
@@ -137,9 +137,9 @@ class Task:
         status = 128 + signal.SIGTERM
         while not self._stopping:
             end = self._run(command)
-            status = ending.as_exit_status(end)
+            status = end.status
             self._order = ""
-            self._report(dict(end, event="task-ended"))
+            self._report(dict(end._asdict(), event="task-ended"))
             while self._link and not self._order:
                 self._tick()
             if self._order != "restart":
@@ -170,7 +170,7 @@ class Task:
         name = "localhost" if self._plan["scheduler"] == "local" else host + self._plan["host_suffix"]
         return "{}:{}".format(name, self._port.number) if self._port else ""
 
-    def _run(self, command: List[str]) -> Dict[str, Any]:
+    def _run(self, command: List[str]) -> End:
         logs = self._logs
         surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {}, self._on_node.note)
         words, variables = surroundings.arguments(command), surroundings.variables(self._environ)
@@ -181,7 +181,7 @@ class Task:
         except OSError as err:
             with open(logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
-            return {"exit_code": 126 if isinstance(err, PermissionError) else 127, "signal": None}
+            return End(126 if isinstance(err, PermissionError) else 127)
         self._report({"event": "task-started"})
         clock = LogClock(self._layout.log_clock(self.role.label), logs)
         returncode = None
@@ -189,7 +189,7 @@ class Task:
             self._tick()
             returncode = self._child.poll()
             clock.note()
-        return ending.of_status(returncode)
+        return End.of_returncode(returncode)
 
     def _tick(self) -> None:
         """Wait for a signal, an order or the child's end, and act on it."""

@@ -17,10 +17,12 @@ from typing import Any
 
 from slurmtf import Estimator, Experiment
 from slurmtf.job.common import wire
-from slurmtf.job.contract import journal
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Outcome
+from slurmtf.job.supervisor import result
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
+from tests import journals
 
 PATIENCE_S = 60.0
 FOREIGN = ("SLURM", "SBATCH", "PMI", "OMPI_", "PYTHON", "LC_", "LANG")
@@ -103,7 +105,7 @@ class Job:
         return Path(self.layout.job_log).read_text(errors="replace")
 
     def events(self, name: str = "") -> list[dict[str, Any]]:
-        return [event for event in journal.read(self.layout.journal) if name in ("", event["event"])]
+        return [event for event in journals.events(self.folder) if name in ("", event["event"])]
 
     def names(self) -> list[str]:
         return [event["event"] for event in self.events()]
@@ -114,6 +116,11 @@ class Job:
         last = self.events()[-1]
         assert last["event"] == "ended", (last, self.log())
         return last
+
+    @property
+    def error(self) -> tuple[str, str]:
+        """The failure that submitit would read, if it is the one that the journal tells."""
+        return "error", result.error(Outcome.from_dict(self.end))
 
     def result(self, job_id: str | None = None) -> tuple[str, Any]:
         """What submitit would read."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract import journal
+from slurmtf.job.contract import events, journal
 from slurmtf.job.staging import workdir
 
 from .jobs import Job, Maker, await_that
@@ -109,7 +109,7 @@ def test_a_snapshot_that_is_gone(job: Maker) -> None:
 
 def test_a_journal_that_can_not_be_written_is_no_reason_to_end_a_training(job: Maker) -> None:
     one = job("raise SystemExit(3)")
-    Path(one.layout.journal).mkdir()
+    Path(one.layout.journals).touch()
     assert one.run() == 3
     assert "can't write started into the journal" in one.log()
     assert Path(one.layout.task_log("main-0", "out")).exists()
@@ -127,7 +127,7 @@ def test_a_run_folder_that_somebody_removes_does_not_end_the_training(job: Maker
 def test_a_journal_without_space_is_completed_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "journal.jsonl")
     written = journal.Journal(path)
-    written.write("started")
+    written.write(events.Started())
     real, room = os.write, [9, None, 0]
 
     def short(descriptor: int, data: bytes) -> int:
@@ -139,20 +139,20 @@ def test_a_journal_without_space_is_completed_later(tmp_path: Path, monkeypatch:
         return real(descriptor, data[:count])
 
     monkeypatch.setattr(os, "write", short)
-    written.write("prepared")
-    assert [event["event"] for event in journal.read(path)] == ["started"]
-    written.write("launched")
-    written.write("ended", message="ü\n")
-    assert [event["event"] for event in journal.read(path)] == ["started", "prepared", "launched", "ended"]
+    written.write(events.Prepared())
+    assert [record.name for record in journal.read(path)] == ["started"]
+    written.write(events.Launched())
+    written.write(events.Ended({"tail": "ü\n"}))
+    assert [record.name for record in journal.read(path)] == ["started", "prepared", "launched", "ended"]
     assert Path(path).read_bytes().count(b"\n") == 4
 
 
 def test_a_journal_that_was_cut_is_continued_on_a_new_line(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     path.write_bytes(b'{"event": "started"}\n{"event": "prep\xff')
-    assert [event["event"] for event in journal.read(str(path))] == ["started"]
-    journal.Journal(str(path)).write("started", attempt=1)
-    assert [event.get("attempt") for event in journal.read(str(path))] == [None, 1]
+    assert [record.name for record in journal.read(str(path))] == ["started"]
+    journal.Journal(str(path)).write(events.Started(attempt=1))
+    assert [record.event.attempt for record in journal.read(str(path))] == [0, 1]
 
 
 def test_a_full_disk_is_no_reason_to_lie(job: Maker, small_disk: Path) -> None:

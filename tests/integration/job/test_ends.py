@@ -61,7 +61,7 @@ while not os.path.exists("outputs/go"):
 
 
 def cancelled(job: Job, number: int = signal.SIGTERM) -> bool:
-    return (job.end["cause"], job.end["exit_code"], job.end["signal"]) == ("cancelled", None, number)
+    return (job.end["cause"], job.end["exit_code"], job.end["signal"]) == ("canceled", None, number)
 
 
 @pytest.mark.parametrize("number", STOPS)
@@ -73,7 +73,7 @@ def test_a_stop_lets_the_script_write_a_checkpoint(job: Maker, number: signal.Si
     assert one.events("signal")[0]["signal"] == number.name
     assert one.events("task-ended")[0]["exit_code"] == 0
     assert cancelled(one, number)
-    assert one.result() == ("error", "the job was ended: cancelled")
+    assert one.result() == one.error
     one.await_nobody()
 
 
@@ -170,7 +170,7 @@ def test_a_killed_task_ends_the_job(job: Maker) -> None:
     os.kill(one.agent_of_task(), signal.SIGKILL)
     assert one.wait(30) == 137
     assert one.end["message"].startswith("the task's agent was killed by signal 9 (SIGKILL), and main-0 never reported")
-    assert one.result() == ("error", one.end["message"])
+    assert one.result() == one.error
     assert one.processes() == []
 
 
@@ -190,7 +190,7 @@ def test_a_launcher_that_starts_nothing_is_to_blame(job: Maker, launcher: list[s
     assert one.run() == status
     assert one.end["cause"] == "launcher"
     assert words in one.end["message"]
-    assert one.result() == ("error", one.end["message"])
+    assert one.result() == one.error
     assert one.events("task-started") == []
 
 
@@ -200,7 +200,7 @@ def test_a_launcher_that_does_not_exist(job: Maker) -> None:
     assert one.run() == 1
     assert one.end["cause"] == "launcher"
     assert "no-such-launcher" in one.end["message"]
-    assert one.result() == ("error", one.end["message"])
+    assert one.result() == one.error
 
 
 def test_a_launcher_that_is_killed_takes_its_tasks_with_it(job: Maker) -> None:
@@ -258,8 +258,8 @@ def test_a_slurm_job_is_slurms_to_limit(job: Maker) -> None:
     ("notice", "cause"),
     [
         ("*** STEP 4711.0 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", "time-limit"),
-        ("*** JOB 4711 ON n1 CANCELLED AT 2026-01-01T00:00:00 ***", "cancelled"),
-        ("*** JOB 47110 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", "cancelled"),
+        ("*** JOB 4711 ON n1 CANCELLED AT 2026-01-01T00:00:00 ***", "canceled"),
+        ("*** JOB 47110 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", "canceled"),
     ],
 )
 def test_slurm_tells_in_the_log_why_it_kills(job: Maker, notice: str, cause: str) -> None:

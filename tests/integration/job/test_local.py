@@ -19,6 +19,7 @@ from submitit.core.utils import FailedJobError
 from slurmtf import Estimator, Experiment, Run
 from slurmtf.errors import RunFailedError, SlurmtfError
 from slurmtf.submit.record import read_record
+from tests import journals
 
 from .jobs import Job, await_that, environment
 
@@ -142,7 +143,7 @@ def test_a_run_that_is_cancelled(submit: Submit) -> None:
     Run(run.folder).cancel()
     assert await_end(run) == "Canceled"
     assert run.state.exit_status == 130
-    assert run.get_details()["error"]["code"] == "cancelled"
+    assert run.get_details()["error"]["code"] == "canceled"
     assert run.job.done()
     assert isinstance(run.job.exception(), FailedJobError)
     Job(run.layout).await_nobody()
@@ -156,8 +157,8 @@ def test_a_run_that_is_cancelled_before_it_has_begun(submit: Submit, pause_s: fl
     time.sleep(pause_s)
     run.cancel()
     assert await_end(run) == "Canceled"
-    assert run.state.cause == "cancelled"
-    assert seen_elsewhere(run)[:2] == ["Canceled", "cancelled"]
+    assert run.state.cause == "canceled"
+    assert seen_elsewhere(run)[:2] == ["Canceled", "canceled"]
     Job(run.layout).await_nobody()
 
 
@@ -210,7 +211,7 @@ def test_a_run_outlives_the_terminal_of_its_client(tmp_path: Path, number: signa
 
 def test_a_run_on_another_machine_is_not_ended_from_here(submit: Submit) -> None:
     run = ready(submit(UNTIL_TOLD))
-    for path in (Path(run.layout.jobs), Path(run.layout.journal)):
+    for path in (Path(run.layout.jobs), *journals.files(run.folder)):
         path.write_text(path.read_text().replace(f'"host": "{os.uname().nodename}"', '"host": "elsewhere"'))
     assert not run.state.status.final
     assert "elsewhere" in run.state.doubt

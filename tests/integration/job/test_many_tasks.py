@@ -59,7 +59,7 @@ def test_one_of_64_fails_and_all_are_ended(job: Maker) -> None:
     assert "ended with exit code 5" in one.end["message"]
     assert "no data" in one.end["message"]
     assert one.events("task-ended")[0]["rank"] == 37
-    assert one.result() == ("error", one.end["message"])
+    assert one.result() == one.error
     assert one.processes() == []
 
 
@@ -78,7 +78,7 @@ def test_the_agent_of_one_of_four_is_killed(job: Maker) -> None:
     await_that(lambda: len(one.events("task-started")) == 4 and agent.read_text(), "four tasks")
     os.kill(int(agent.read_text()), signal.SIGKILL)
     assert one.wait(30) == 1
-    assert one.end["cause"] == "task"
+    assert one.end["cause"] == "task-lost"
     assert re.match(r"worker-1 on \S+ is gone without a word", one.end["message"])
     assert ranks(one, "task-lost") == [1]
     one.await_nobody(30)
@@ -105,7 +105,7 @@ def test_a_stop_reaches_all(job: Maker) -> None:
     process.terminate()
     assert one.wait() == 143
     assert len(list((one.folder / "outputs").glob("saved-*"))) == 4
-    assert one.end["cause"] == "cancelled"
+    assert one.end["cause"] == "canceled"
 
 
 def test_our_own_launcher_of_several_tasks_on_this_machine(job: Maker) -> None:

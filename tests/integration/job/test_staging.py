@@ -328,7 +328,7 @@ def test_data_that_has_gone_ends_the_job_before_the_script(job: Maker, disk: Pat
     one.change_plan(stage__local=str(disk))
     data.rmdir()
     assert one.run() == 1
-    assert one.end["cause"] == "task"
+    assert one.end["cause"] == "staging"
     assert str(data) in one.end["message"]
     assert not (one.folder / "outputs" / "ran").exists()
     assert inside(disk) == []
@@ -346,7 +346,7 @@ def test_a_job_that_is_ended_while_it_copies(job: Maker, disk: Path, tmp_path: P
     process.terminate()
     one.wait()
     one.await_nobody()
-    assert one.end["cause"] == "cancelled"
+    assert one.end["cause"] == "canceled"
     assert not (one.folder / "outputs" / "ran").exists()
     assert inside(disk) == []
 
@@ -435,7 +435,7 @@ def test_results_that_are_cut_short_fail_the_run(job: Maker, disk: Path, tmp_pat
     os.kill(one.agent_of_task(), signal.SIGKILL)
     assert one.wait() == 1
     assert one.end["cause"] == "results", one.end
-    assert "ended without a word" in one.end["message"]
+    assert "ended before it could copy them" in one.end["message"]
 
 
 def wide_open(path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from slurmtf.runs.workspace import run_folders
 from slurmtf.submit.folder import remove
 from slurmtf.submit.record import read_record
 from slurmtf.submit.submission import tidy
+from tests import journals
 
 from .client import left_in
 from .jobs import await_that, environment
@@ -55,7 +57,7 @@ def settle(workspace: Path) -> list[Run]:
     doubtful = [runs[path.stem] for path in intents.glob("*.json") if path.stem in runs]
     with_job = [folder for folder in doubtful if was_started(folder)]
     for folder in with_job:
-        await_that((folder / "journal.jsonl").exists, f"the journal of {folder}")
+        await_that(partial(journals.files, folder), f"the journal of {folder}")
     for path in [*workspace.rglob("*"), workspace]:
         os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
     tidy(workspace)
@@ -64,7 +66,7 @@ def settle(workspace: Path) -> list[Run]:
 
 def was_started(folder: Path) -> bool:
     """Whether a process of the run lives, or has left a trace."""
-    if (folder / "journal.jsonl").exists():
+    if journals.files(folder):
         return True
     mark = os.fsencode(folder)
     found = (path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists())

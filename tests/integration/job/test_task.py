@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from slurmtf.job.staging import workdir
+from tests import journals
 
 from .jobs import PATIENCE_S, Job, Maker
 
@@ -125,11 +126,15 @@ def test_the_private_copy_is_new_and_everything_is_private(job: Maker) -> None:
     before = Path(one.layout.plan).stat().st_mtime
     assert one.run() == 0, one.log()
     assert seen(one)["modified"] >= before - 1, "scratch file systems delete what looks old"
-    files = [Path(one.layout.task_log("main-0", "out")), Path(one.layout.task_log("main-0", "err")), Path(one.layout.journal)]
+    files = [
+        Path(one.layout.task_log("main-0", "out")),
+        Path(one.layout.task_log("main-0", "err")),
+        *journals.files(one.folder),
+    ]
     files += [path for path in (one.folder / "submitit").iterdir() if not path.is_symlink()]
     files += [Path(one.layout.plan), Path(one.layout.script), Path(one.layout.agent), Path(one.layout.source)]
     assert {path.name: mode(path) for path in files} == {path.name: 0o600 for path in files} | {"source.tar": 0o400}
-    folders = [one.folder, *(one.folder / name for name in ("work", "logs", "outputs", "submitit"))]
+    folders = [one.folder, *(one.folder / name for name in ("work", "logs", "outputs", "submitit", "journal"))]
     assert {path.name: mode(path) for path in folders} == {path.name: 0o700 for path in folders}
     assert files[0].read_text() == "to stdout\n"
     assert files[1].read_text() == "to stderr\n"
@@ -161,7 +166,7 @@ def check_end(one: Job, python: str, how: str) -> None:
     reported = one.events("task-ended")[0]
     assert (reported["exit_code"], reported["signal"], reported["task"]) == (exit_code, number, "main-0")
     assert tuple(name for name in one.names() if name in LASTING) == LASTING
-    assert one.result() == ("error", one.end["message"])
+    assert one.result() == one.error
 
 
 def test_a_command_that_does_not_exist(job: Maker, interpreter: str) -> None:

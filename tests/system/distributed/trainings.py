@@ -10,6 +10,7 @@ from typing import Any
 from slurmtf import Experiment, Run
 from slurmtf.estimator.document import from_document, read_job_file
 from slurmtf.runs.status import RunState, RunStatus
+from tests import journals
 from tests.cluster import wait_for
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -38,8 +39,7 @@ class Training:
         return {file.stem: json.loads(file.read_text()) for file in sorted(self.run.folder.glob("outputs/result-*.json"))}
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        lines = Path(self.run.layout.journal).read_text().splitlines()
-        return [event for event in map(json.loads, lines) if event["event"] == name]
+        return [event for event in journals.events(self.run.folder) if event["event"] == name]
 
     def _log(self) -> str:
         return "\n".join(f"{log.name}: {log.read_text()[-2000:]}" for log in sorted(self.run.folder.glob("logs/*.err")))

@@ -31,11 +31,11 @@ serve()
 
 def canceled(run: Run) -> None:
     state = end_of(run, seconds=60)
-    assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "cancelled", 130), state
+    assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "canceled", 130), state
 
 
 def events(run: Run) -> set[str]:
-    return {event["event"] for event in journal(run)} if Path(run.layout.journal).exists() else set()
+    return {event["event"] for event in journal(run)}
 
 
 def test_pending(faults: Faults) -> None:
@@ -43,7 +43,7 @@ def test_pending(faults: Faults) -> None:
     until(lambda: run.state.status is RunStatus.QUEUED, "the run in the queue")
     run.cancel()
     canceled(run)
-    assert not Path(run.layout.journal).exists()
+    assert not Path(run.layout.journals).exists()
 
 
 @pytest.mark.parametrize("target", TARGETS)

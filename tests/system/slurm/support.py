@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from slurmtf import Experiment, Run, RunStatus, TensorFlow
 from slurmtf.runs import RunState
 from slurmtf.runs.status import states_of
+from tests import journals
 
 T = TypeVar("T")
 
@@ -164,7 +165,7 @@ def log(run: Run, name: str = "main-0.out") -> str:
 
 
 def journal(run: Run) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in Path(run.layout.journal).read_text().splitlines()]
+    return journals.events(run.folder)
 
 
 def staged(run: Run) -> dict[str, dict[str, Any]]:

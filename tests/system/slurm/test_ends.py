@@ -81,8 +81,8 @@ def test_srun_that_is_missing_or_fails(lab: Lab, tmp_path: Path) -> None:
 
 
 def is_cancelled(run: Run, state: RunState) -> None:
-    assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "cancelled", 130), (run.id, state)
-    assert state.message == "the job was cancelled"
+    assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "canceled", 130), (run.id, state)
+    assert state.message == "the job was canceled"
     assert state.ended
 
 
@@ -117,7 +117,7 @@ def test_cancel_while_pending(lab: Lab) -> None:
     assert lab.slurmtf("cancel", other.id).returncode == 0
     for run, state in zip((one, other), ended(one, other), strict=True):
         is_cancelled(run, state)
-        assert not Path(run.layout.journal).exists()
+        assert not Path(run.layout.journals).exists()
 
 
 def test_many_at_once(lab: Lab) -> None:

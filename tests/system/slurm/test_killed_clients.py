@@ -66,7 +66,7 @@ def jobs_by_folder() -> dict[str, list[str]]:
 
 
 def jobs_in_journals(folder: Path) -> dict[str, list[str]]:
-    found = [Run(path.parent) for path in folder.glob("*/lab/*/journal.jsonl")]
+    found = [Run(path.parent) for path in folder.glob("*/lab/*/journal")]
     return {str(run.folder): [event["job_id"] for event in journal(run) if event["event"] == "started"] for run in found}
 
 

@@ -88,7 +88,7 @@ def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: 
     assert log(good).split()[0] == "1.0"
     logs = [Path(store_of(lab).layout.logs, f"{run.plan['build_task']}.job").read_text() for run in (bad, good)]
     assert sum(text.count("built pip-") for text in logs) == 1
-    assert not Path(bad.layout.journal).exists()
+    assert not Path(bad.layout.journals).exists()
 
 
 def test_made_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_failed_dependency_of_the_user_s_own_is_no_trouble_of_the_software(lab
     run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"), sbatch=own)
     call("scontrol", "release", job_of(first))
     (state,) = ended(run)
-    assert (state.status, state.cause) == (RunStatus.CANCELED, "cancelled")
+    assert (state.status, state.cause) == (RunStatus.CANCELED, "canceled")
 
 
 def test_a_job_that_can_not_make_it_fails_the_run_with_the_reason(lab: Lab, wheels: Path) -> None:

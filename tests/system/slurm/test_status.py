@@ -157,7 +157,7 @@ def test_without_accounting(lab_noaccounting: Lab) -> None:
     for run in (running, stubborn, pending):
         run.cancel()
     for state in ended(running, stubborn, pending):
-        assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "cancelled", 130)
+        assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "canceled", 130)
     call("scancel", *jobs)
     (lost,) = ended(forgotten(gone))
     assert (lost.status, lost.cause, lost.exit_status) == (RunStatus.FAILED, "lost", 1)
@@ -175,10 +175,10 @@ def test_an_end_that_only_slurm_knew_is_remembered(lab: Lab, counter: Counter) -
     lost, cancelled = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2))
     call("scancel", job_of(lost), job_of(cancelled))
     found = ended(forgotten(lost), cancelled)
-    assert [state.cause for state in found] == ["lost", "cancelled"]
+    assert [state.cause for state in found] == ["lost", "canceled"]
     assert found == states(lost, cancelled)
     counter.taken()
-    assert [lab.data("status", run.id)["cause"] for run in (lost, cancelled)] == ["lost", "cancelled"]
+    assert [lab.data("status", run.id)["cause"] for run in (lost, cancelled)] == ["lost", "canceled"]
     assert [lab.slurmtf("wait", run.id).returncode for run in (lost, cancelled)] == [1, 130]
     assert counter.taken() == []
 

@@ -191,7 +191,7 @@ def test_the_script_by_hand(lab: Lab) -> None:
     assert lab.slurmtf("status", second).returncode == 0
     run.cancel()
     (state,) = ended(run)
-    assert (state.status, state.cause, state.job_id) == (RunStatus.CANCELED, "cancelled", second)
+    assert (state.status, state.cause, state.job_id) == (RunStatus.CANCELED, "canceled", second)
 
     third = by_hand(run.folder)
     until((run.folder / "outputs/started-2").exists, "the third time")

@@ -69,7 +69,7 @@ def test_waiting_running_and_cancelled(lab: Lab) -> None:
     ended(running)
     assert running.job.done()
     assert isinstance(running.job.exception(), FailedJobError)
-    assert "the job was ended: cancelled" in str(running.job.exception())
+    assert "cause=canceled" in str(running.job.exception())
 
     job: Any = pending.job
     job._results_timeout_s = 1

@@ -1,4 +1,4 @@
-"""The pure parts of distributed training: who plays what and where, the cluster, and when it is over."""
+"""The pure parts of distributed training: who plays what and where, the cluster, ports."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import socket
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,13 +14,7 @@ from hypothesis import strategies as st
 from slurmtf.job.common import cluster
 from slurmtf.job.contract.roles import Role, blocks, cyclic
 from slurmtf.job.supervisor import gloo
-from slurmtf.job.supervisor.completion import Completion
 from slurmtf.job.task import ports
-
-RULES = {"restarts": 0, "restartable": [], "stragglers_succeed": True, "straggler_grace_s": 10}
-OK = {"exit_code": 0, "signal": None}
-BAD = {"exit_code": 3, "signal": None}
-KILLED = {"exit_code": None, "signal": 15}
 
 
 def labels_by_node(roles: list[Role]) -> list[set[str]]:
@@ -118,91 +111,6 @@ def test_horovods_ranks_with_an_uneven_layout() -> None:
     across = {rank: (own["HOROVOD_CROSS_RANK"], own["HOROVOD_CROSS_SIZE"]) for rank, own in found.items()}
     assert local == {0: (0, 3), 1: (1, 3), 2: (2, 3), 3: (0, 1)}
     assert across == {0: (0, 2), 1: (0, 1), 2: (0, 1), 3: (1, 2)}
-
-
-# --- completion
-
-
-def completion(counts: list[tuple[str, int]], **rules: Any) -> Completion:
-    return Completion(cyclic(counts, nodes=1), {**RULES, **rules})
-
-
-def test_the_chief_decides() -> None:
-    watched = completion([("chief", 1), ("ps", 1), ("worker", 1)])
-    watched.ended(2, OK, now=0)
-    assert watched.verdict is None
-    watched.ended(0, OK, now=1)
-    assert watched.verdict is not None and watched.verdict.success
-    watched.ended(1, KILLED, now=2)
-    assert watched.verdict.success
-
-
-def test_without_a_chief_all_workers_decide() -> None:
-    watched = completion([("ps", 1), ("worker", 2)])
-    watched.ended(1, OK, now=0)
-    assert watched.verdict is None
-    watched.ended(2, OK, now=1)
-    assert watched.verdict is not None and watched.verdict.success
-
-
-@pytest.mark.parametrize("rank", [0, 1, 2])
-def test_the_first_failure_ends_the_job(rank: int) -> None:
-    watched = completion([("chief", 1), ("ps", 1), ("worker", 1)])
-    assert not watched.ended(rank, BAD, now=0)
-    assert watched.verdict is not None
-    assert (watched.verdict.success, watched.verdict.rank) == (False, rank)
-
-
-def test_an_evaluator_does_not_count() -> None:
-    watched = completion([("chief", 1), ("evaluator", 1)])
-    watched.ended(1, BAD, now=0)
-    watched.lost(1, "gone")
-    assert watched.verdict is None
-
-
-@pytest.mark.parametrize(("end", "told"), [(OK, ""), (BAD, ""), (None, "the evaluator had not ended 60 s after the training")])
-def test_an_evaluator_has_time_for_its_last_evaluation(end: dict[str, Any] | None, told: str) -> None:
-    watched = completion([("chief", 1), ("worker", 1), ("evaluator", 1)], evaluator_grace_s=60)
-    watched.ended(0, OK, now=0)
-    watched.ended(1, BAD, now=1)
-    watched.tick(59)
-    assert watched.verdict is None
-    if end:
-        watched.ended(2, end, now=59)
-    watched.tick(61)
-    assert watched.verdict == (True, None, told)
-
-
-def test_restarts_are_counted() -> None:
-    watched = completion([("chief", 1), ("worker", 1)], restarts=2, restartable=["worker"])
-    assert [watched.ended(1, BAD, now=0) for _ in range(3)] == [True, True, False]
-    assert watched.verdict is not None and not watched.verdict.success
-
-
-def test_a_chief_is_never_started_again() -> None:
-    watched = completion([("chief", 1), ("worker", 1)], restarts=2, restartable=["worker"])
-    assert not watched.ended(0, BAD, now=0)
-    assert watched.verdict is not None
-
-
-@pytest.mark.parametrize("tolerant", [True, False])
-def test_stragglers_get_their_grace_and_no_more(tolerant: bool) -> None:
-    watched = completion([("worker", 2)], stragglers_succeed=tolerant)
-    watched.tick(now=1000)
-    watched.ended(0, OK, now=1000)
-    watched.tick(now=1009)
-    assert watched.verdict is None
-    watched.tick(now=1011)
-    assert watched.verdict is not None
-    assert watched.verdict.success is tolerant
-    assert "worker-1 had not ended 10 s after the first success" in watched.verdict.message
-
-
-def test_a_lost_task_is_named() -> None:
-    watched = completion([("worker", 2)])
-    watched.lost(1, "its node died")
-    assert watched.verdict is not None
-    assert watched.verdict.message == "its node died"
 
 
 # --- ports

@@ -1,0 +1,195 @@
+"""The events of an attempt: their names and fields, for who writes the journal and who reads it.
+
+A field's default shows its type. A reader takes what fits and leaves the default for what does not, so that an event of another
+version, or a damaged one, ends nothing.
+"""
+
+from typing import Any, Dict, NamedTuple, Optional, Type, TypeVar
+
+from .outcome import Outcome
+
+Facts = Dict[str, Any]
+NOTHING: Facts = {}
+
+
+class Started(NamedTuple):
+    """The supervisor runs. ``attempt``: how often Slurm had requeued the job; ``process``: host, pid, started."""
+
+    job_id: str = ""
+    element: Optional[int] = None
+    attempt: int = 0
+    host: str = ""
+    nodes: str = ""
+    process: Facts = NOTHING
+
+
+class Prepared(NamedTuple):
+    """The working directory is there."""
+
+
+class Launched(NamedTuple):
+    """The launcher was started, the ``launch``-th time in this allocation; ``nodes_to_fill``: nodes that are brought software
+    and data."""
+
+    launch: int = 0
+    launcher: str = ""
+    nodes_to_fill: int = 0
+
+
+class Staged(NamedTuple):
+    """A node has what the tasks need."""
+
+    host: str = ""
+    seconds: float = 0.0
+    phases: Facts = NOTHING
+    warnings: tuple = ()  # type: ignore[type-arg]
+
+
+class TaskStarted(NamedTuple):
+    rank: int = 0
+    task: str = ""
+    host: str = ""
+
+
+class TaskEnded(NamedTuple):
+    rank: int = 0
+    task: str = ""
+    exit_code: Optional[int] = None
+    signal: Optional[int] = None
+
+
+class TaskRestarted(NamedTuple):
+    """A task that failed is started again in place."""
+
+    rank: int = 0
+    task: str = ""
+
+
+class TaskLost(NamedTuple):
+    """A task's connection ended before it reported."""
+
+    rank: int = 0
+    task: str = ""
+
+
+class Returned(NamedTuple):
+    """What came of copying results back from a node: ``beside`` are files that were there already under that name."""
+
+    host: str = ""
+    phases: Facts = NOTHING
+    beside: tuple = ()  # type: ignore[type-arg]
+    failed: tuple = ()  # type: ignore[type-arg]
+
+
+class Signaled(NamedTuple):
+    """The supervisor got a signal."""
+
+    signal: str = ""
+
+
+class TimeWarning(NamedTuple):
+    left_s: Optional[int] = None
+
+
+class TimeLimit(NamedTuple):
+    """The limit that the supervisor holds itself, where no scheduler does."""
+
+    limit_s: Optional[int] = None
+
+
+class Decided(NamedTuple):
+    """The outcome is certain, though the tasks are still being ended."""
+
+    outcome: Facts = NOTHING
+
+
+class LaunchEnded(NamedTuple):
+    """A launch is over that is not the allocation's last."""
+
+    launch: int = 0
+    outcome: Facts = NOTHING
+
+
+class Finalizing(NamedTuple):
+    """All tasks have ended."""
+
+
+class Ended(NamedTuple):
+    """The attempt is over."""
+
+    outcome: Facts = NOTHING
+    seconds: float = 0.0
+
+
+NAMES: Dict[str, Type[Any]] = {
+    "started": Started,
+    "prepared": Prepared,
+    "launched": Launched,
+    "staged": Staged,
+    "task-started": TaskStarted,
+    "task-ended": TaskEnded,
+    "task-restarted": TaskRestarted,
+    "task-lost": TaskLost,
+    "returned": Returned,
+    "signal": Signaled,
+    "time-warning": TimeWarning,
+    "time-limit": TimeLimit,
+    "decided": Decided,
+    "launch-ended": LaunchEnded,
+    "finalizing": Finalizing,
+    "ended": Ended,
+}
+_NAME_OF = {kind: name for name, kind in NAMES.items()}
+E = TypeVar("E")
+
+
+class Record(NamedTuple):
+    """One line of a journal. ``time`` in seconds since 1970; ``event`` is one of the types above; None: one that this version
+    does not know."""
+
+    time: float
+    name: str
+    event: Any
+
+    def to_dict(self) -> Facts:
+        return dict({"time": round(self.time, 3), "event": self.name}, **self.event._asdict())
+
+    @classmethod
+    def of(cls, event: Any, now: float) -> "Record":
+        return cls(now, _NAME_OF[type(event)], event)
+
+    @classmethod
+    def from_dict(cls, facts: Any) -> Optional["Record"]:
+        """Return the record; None when this is none."""
+        if not isinstance(facts, dict) or not isinstance(facts.get("event"), str):
+            return None
+        name, kind = facts["event"], NAMES.get(facts["event"])
+        time = facts.get("time")
+        event = _taken(kind, facts) if kind else None
+        return cls(float(_value(time, 0.0)), name, event)
+
+
+def outcome_of(event: Any) -> Outcome:
+    """Return the outcome in a Decided, LaunchEnded or Ended."""
+    return Outcome.from_dict(event.outcome)
+
+
+def _taken(kind: Type[E], facts: Facts) -> E:
+    fields: Dict[str, Any] = getattr(kind, "_field_defaults", {})
+    return kind(**{name: _value(facts.get(name, default), default) for name, default in fields.items()})
+
+
+def _value(value: Any, default: Any) -> Any:
+    if not _fits(value, default):
+        return default
+    return tuple(value) if isinstance(default, tuple) else value
+
+
+def _fits(value: Any, default: Any) -> bool:
+    """Tell whether a value is of a default's type; None stands for a number that may be missing."""
+    if isinstance(value, bool):
+        return False
+    if default is None:
+        return value is None or isinstance(value, int)
+    kinds = {float: (int, float), tuple: (list, tuple)}
+    return isinstance(value, kinds.get(type(default), type(default)))

@@ -1,0 +1,50 @@
+"""What Slurm and the launcher wrote into the job's log (logs/job.log)."""
+
+import os
+import re
+
+from .outcome import Cause
+
+TAIL_BYTES = 64 * 1024
+TAIL_LINES = 20
+NOTICES = (
+    (re.compile(rb"DUE TO TIME LIMIT"), Cause.TIME_LIMIT),
+    (re.compile(rb"DUE TO PREEMPTION"), Cause.PREEMPTED),
+    (re.compile(rb"DUE TO JOB REQUEUE"), Cause.REQUEUED),
+    (re.compile(rb"DUE TO NODE FAILURE"), Cause.NODE_FAILURE),
+)
+"""slurmstepd's words (src/slurmd/slurmstepd/req.c), which it writes before it sends TERM."""
+FAILED_NODE = re.compile(rb"Node failure on (\S+)")
+
+
+def cause_of_kill(written: bytes, job_id: str) -> Cause:
+    """Return why Slurm ended the job, from what this attempt has in the job's log; CANCELED when somebody ended it."""
+    notices = re.findall(rb"\*\*\* (?:JOB|STEP) " + re.escape(job_id.encode()) + rb"\b.*", written)
+    return next((cause for notice in notices for pattern, cause in NOTICES if pattern.search(notice)), Cause.CANCELED)
+
+
+def failed_node(written: bytes) -> str:
+    """Return the node that failed last: srun names it; empty when it had no time to."""
+    found = FAILED_NODE.findall(written)
+    return found[-1].decode("utf-8", "replace") if found else ""
+
+
+def written_since(path: str, size: int) -> bytes:
+    """Return what a log has grown by since it had that size; nothing when there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(size)
+            return file.read()
+    except OSError:
+        return b""
+
+
+def tail(path: str, lines: int = TAIL_LINES) -> str:
+    """Return the last lines of a log, whatever bytes it holds; empty when there is none."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.path.getsize(path) - TAIL_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])

@@ -1,0 +1,157 @@
+"""How an attempt of a job ended: a cause, and the facts that show it. Sentences of it: slurmtf/present.py."""
+
+import signal as signals
+from enum import Enum
+from typing import Any, Dict, NamedTuple, Optional
+
+
+class Cause(str, Enum):
+    """What ended an attempt. The value is what the journal, ``--json`` and Python callers see.
+
+    ``detail`` of the outcome holds, for
+
+    - SCRIPT: ``late``, ``grace_s``: who had not ended when a success was declared
+    - STRAGGLER: ``late`` had not ended ``grace_s`` after the first success
+    - NOT_CONNECTED: ``missing`` had not connected ``waited_s`` after the first task did
+    - STAGING, AGENT, SOFTWARE: ``error``
+    - LAUNCHER: ``launcher``, and ``missing``: who never reported, or the ``error`` of its start
+    - RESULTS: ``hosts`` whose results never came, ``failed``: what could not be copied
+    - LOST: ``by``: ``slurm`` knows the job no longer, or the ``supervisor`` was killed
+    - UNKNOWN: ``cause``: what a newer slurmtf wrote
+    """
+
+    SCRIPT = "script"
+    """The user's script: its exit code or signal decided, for success too."""
+    STRAGGLER = "straggler"
+    NOT_CONNECTED = "not-connected"
+    TASK_LOST = "task-lost"
+    """A task's agent or node died without a report."""
+    STAGING = "staging"
+    """Software or data could not be brought to a node."""
+    LAUNCHER = "launcher"
+    """srun, mpirun or spawn ended before its tasks reported."""
+    AGENT = "agent"
+    """slurmtf's own programs in the job could not do their work."""
+    RESULTS = "results"
+    """Results on a node's own disk were not copied back."""
+    TIME_LIMIT = "time-limit"
+    CANCELED = "canceled"
+    PREEMPTED = "preempted"
+    REQUEUED = "requeued"
+    NODE_FAILURE = "node-failure"
+    OUT_OF_MEMORY = "out-of-memory"
+    SOFTWARE = "software"
+    """The environment could not be built."""
+    NOT_STARTED = "not-started"
+    """The batch script ended before the supervisor began."""
+    LOST = "lost"
+    """Nobody can say: the journal stops, and Slurm does not know."""
+    UNKNOWN = "unknown"
+    """A cause that this version does not know."""
+
+
+MAY_RETURN = (Cause.PREEMPTED, Cause.REQUEUED, Cause.NODE_FAILURE)
+"""Causes after which Slurm may start the job again: whether it does, only Slurm knows."""
+OWN_STATUS = {Cause.TIME_LIMIT: 124, Cause.CANCELED: 130}
+"""Exit statuses that tell of a cause: timeout(1)'s, and a shell's after Ctrl-C."""
+
+
+class End(NamedTuple):
+    """How a process ended: one of the two is set."""
+
+    exit_code: Optional[int] = None
+    signal: Optional[int] = None
+
+    @property
+    def status(self) -> int:
+        """The exit status with which a shell would report it."""
+        return 128 + self.signal if self.signal else self.exit_code or 0
+
+    @property
+    def succeeded(self) -> bool:
+        return self.exit_code == 0 and not self.signal
+
+    @classmethod
+    def of_returncode(cls, returncode: int) -> "End":
+        """Return the end of a process as subprocess reports it."""
+        return cls(None, -returncode) if returncode < 0 else cls(returncode, None)
+
+    @classmethod
+    def from_dict(cls, facts: Any) -> "End":
+        facts = facts if isinstance(facts, dict) else {}
+        return cls(_whole(facts.get("exit_code")), _whole(facts.get("signal")))
+
+
+class Outcome(NamedTuple):
+    """``task`` is the label of the task that decided, ``host`` its node; ``log`` a file of the run folder, by its name in it,
+    and ``tail`` its last lines; ``detail`` the facts of the cause (see :class:`Cause`)."""
+
+    cause: Cause
+    task: str = ""
+    host: str = ""
+    exit_code: Optional[int] = None
+    signal: Optional[int] = None
+    log: str = ""
+    tail: str = ""
+    detail: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+
+    @property
+    def end(self) -> End:
+        """The exit code or signal that the job ends with."""
+        return End(self.exit_code, self.signal)
+
+    @property
+    def job_status(self) -> int:
+        """The exit status that the supervisor leaves with: the end's own, and never 0 unless it is a success."""
+        return self.end.status if self.succeeded else self.end.status or 1
+
+    @property
+    def succeeded(self) -> bool:
+        return self.cause is Cause.SCRIPT and self.end.succeeded
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status that stands for the run: the script's own, 128 + its signal, 124 after the time limit, 130 when it
+        was canceled, 1 when there is none."""
+        if self.succeeded:
+            return 0
+        return OWN_STATUS.get(self.cause, self.job_status)
+
+    def to_dict(self) -> Dict[str, Any]:
+        return dict(self._asdict(), cause=self.cause.value)
+
+    @classmethod
+    def from_dict(cls, facts: Any) -> "Outcome":
+        """Return what :meth:`to_dict` wrote, maybe another version of it: unknown keys are taken, missing ones are empty."""
+        facts = facts if isinstance(facts, dict) else {}
+        detail = facts.get("detail")
+        detail = dict(detail) if isinstance(detail, dict) else {}
+        cause = cause_of(facts.get("cause"))
+        if cause is Cause.UNKNOWN:
+            detail.setdefault("cause", str(facts.get("cause", "")))
+        texts = {name: _text(facts.get(name)) for name in ("task", "host", "log", "tail")}
+        end = End.from_dict(facts)
+        return cls(cause, exit_code=end.exit_code, signal=end.signal, detail=detail, **texts)
+
+
+def cause_of(text: Any) -> Cause:
+    """Return the cause of that name; UNKNOWN where this version has none."""
+    try:
+        return Cause(text)
+    except ValueError:
+        return Cause.UNKNOWN
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signals.Signals(number).name
+    except ValueError:
+        return "signal {}".format(number)
+
+
+def _whole(value: Any) -> Optional[int]:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""

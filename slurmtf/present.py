@@ -1,0 +1,119 @@
+"""An outcome in words: the one place where its sentences are made. Nobody parses them; who needs to know reads its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slurmtf.job.contract.outcome import Cause, End, Outcome, signal_name
+
+MOST_NAMES = 8
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """Return how an attempt ended, who it was, and the last lines of its log; empty for a success without anything to tell."""
+    head = _HEADS[outcome.cause](outcome)
+    if not outcome.tail:
+        return head
+    return f"{head}; the last lines of {outcome.log}:\n{outcome.tail}"
+
+
+def end_text(end: End) -> str:
+    """Return how a process ended."""
+    if end.signal:
+        return f"was killed by signal {end.signal} ({signal_name(end.signal)})"
+    return f"ended with exit code {end.exit_code}"
+
+
+def _who(outcome: Outcome) -> str:
+    return f"{outcome.task or 'the script'}{f' on {outcome.host}' if outcome.host else ''}"
+
+
+def _names(outcome: Outcome, key: str) -> str:
+    found = outcome.detail.get(key)
+    names = [str(name) for name in found] if isinstance(found, list) else []
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return ", ".join(names[:MOST_NAMES]) + more
+
+
+def _seconds(outcome: Outcome, key: str) -> str:
+    value = outcome.detail.get(key)
+    return f"{value:.0f} s" if isinstance(value, (int, float)) else "some time"
+
+
+def _error(outcome: Outcome) -> str:
+    return str(outcome.detail.get("error") or "")
+
+
+def _script(outcome: Outcome) -> str:
+    if not outcome.succeeded:
+        return f"{_who(outcome)} {end_text(outcome.end)}"
+    late = _names(outcome, "late")
+    return f"{late} had not ended {_seconds(outcome, 'grace_s')} after the training's success" if late else ""
+
+
+def _straggler(outcome: Outcome) -> str:
+    return f"{_names(outcome, 'late')} had not ended {_seconds(outcome, 'grace_s')} after the first success"
+
+
+def _not_connected(outcome: Outcome) -> str:
+    return f"{_names(outcome, 'missing')} did not connect within {_seconds(outcome, 'waited_s')} of the first task"
+
+
+def _staging(outcome: Outcome) -> str:
+    error = _error(outcome)
+    return f"what the job needs can't be brought to the node of {_who(outcome)}" + (f": {error}" if error else "")
+
+
+def _not_begun(outcome: Outcome) -> str:
+    return f"the job could not be started: {_error(outcome)}"
+
+
+def _launcher(outcome: Outcome) -> str:
+    if _error(outcome):
+        return _not_begun(outcome)
+    name = outcome.detail.get("launcher")
+    head = "the task's agent" if name == "none" else str(name or "the launcher")
+    missing = _names(outcome, "missing")
+    return f"{head} {end_text(outcome.end)}" + (f", and {missing} never reported" if missing else "")
+
+
+def _results(outcome: Outcome) -> str:
+    hosts, failed = _names(outcome, "hosts"), _names(outcome, "failed")
+    parts = [f"all those of {hosts}: the last task there ended before it could copy them" if hosts else "", failed]
+    return "results have not been copied back: " + "; ".join(filter(None, parts))
+
+
+def _node_failure(outcome: Outcome) -> str:
+    return f"{outcome.host} failed" if outcome.host else "a node of the job failed"
+
+
+def _lost(outcome: Outcome) -> str:
+    if outcome.detail.get("by") == "slurm":
+        return "Slurm no longer knows the job, and its journal does not say how it ended"
+    return "the supervisor was killed before it could say how the run ended"
+
+
+def _always(text: str) -> Callable[[Outcome], str]:
+    return lambda _: text
+
+
+_HEADS: dict[Cause, Callable[[Outcome], str]] = {
+    Cause.SCRIPT: _script,
+    Cause.STRAGGLER: _straggler,
+    Cause.NOT_CONNECTED: _not_connected,
+    Cause.TASK_LOST: lambda outcome: f"{_who(outcome)} is gone without a word: its process or its node died",
+    Cause.STAGING: _staging,
+    Cause.LAUNCHER: _launcher,
+    Cause.AGENT: _not_begun,
+    Cause.RESULTS: _results,
+    Cause.TIME_LIMIT: _always("the job reached its time limit"),
+    Cause.CANCELED: _always("the job was canceled"),
+    Cause.PREEMPTED: _always("the job was preempted, and Slurm did not requeue it"),
+    Cause.REQUEUED: _always("the job was requeued, and did not start again"),
+    Cause.NODE_FAILURE: _node_failure,
+    Cause.OUT_OF_MEMORY: _always("the job used more memory than it asked for"),
+    Cause.SOFTWARE: lambda outcome: _error(outcome) or "the environment could not be built",
+    Cause.NOT_STARTED: _always("the batch script ended before slurmtf's supervisor began"),
+    Cause.LOST: _lost,
+    Cause.UNKNOWN: lambda outcome: f"it ended for a reason that this slurmtf does not know: {outcome.detail.get('cause')}",
+}

@@ -1,0 +1,30 @@
+"""The journals of a run as plain data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from slurmtf.job.contract import journal
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Outcome
+from slurmtf.present import outcome_text
+
+
+def events(folder: str | Path) -> list[dict[str, Any]]:
+    """The events of all attempts of a run folder, in their order; an outcome's fields beside, and its text as ``message``."""
+    paths = [Path(attempt.path) for attempt in journal.attempts(RunLayout(str(folder)))]
+    return [_told(json.loads(line)) for path in paths for line in path.read_text().splitlines()]
+
+
+def _told(event: dict[str, Any]) -> dict[str, Any]:
+    if "outcome" not in event:
+        return event
+    outcome = event.pop("outcome")
+    return {**outcome, "message": outcome_text(Outcome.from_dict(outcome)), **event}
+
+
+def files(folder: str | Path) -> list[Path]:
+    """The journals that are there."""
+    return sorted(Path(RunLayout(str(folder)).journals).glob("*.jsonl"))

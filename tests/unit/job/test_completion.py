@@ -1,0 +1,100 @@
+"""When a launch is over, and by which rule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slurmtf.job.contract.outcome import Cause, End
+from slurmtf.job.contract.roles import cyclic
+from slurmtf.job.supervisor.completion import Completion, Verdict
+
+RULES = {"restarts": 0, "restartable": [], "stragglers_succeed": True, "straggler_grace_s": 10}
+OK, BAD, KILLED = End(0), End(3), End(None, 15)
+
+
+def completion(counts: list[tuple[str, int]], **rules: Any) -> Completion:
+    return Completion(cyclic(counts, nodes=1), {**RULES, **rules})
+
+
+def test_the_chief_decides() -> None:
+    watched = completion([("chief", 1), ("ps", 1), ("worker", 1)])
+    watched.ended(2, OK, now=0)
+    assert watched.verdict is None
+    watched.ended(0, OK, now=1)
+    assert watched.verdict is not None and watched.verdict.success
+    watched.ended(1, KILLED, now=2)
+    assert watched.verdict.success
+
+
+def test_without_a_chief_all_workers_decide() -> None:
+    watched = completion([("ps", 1), ("worker", 2)])
+    watched.ended(1, OK, now=0)
+    assert watched.verdict is None
+    watched.ended(2, OK, now=1)
+    assert watched.verdict is not None and watched.verdict.success
+
+
+@pytest.mark.parametrize("rank", [0, 1, 2])
+def test_the_first_failure_ends_the_job(rank: int) -> None:
+    watched = completion([("chief", 1), ("ps", 1), ("worker", 1)])
+    assert not watched.ended(rank, BAD, now=0)
+    assert watched.verdict is not None
+    assert (watched.verdict.success, watched.verdict.rank) == (False, rank)
+
+
+def test_an_evaluator_does_not_count() -> None:
+    watched = completion([("chief", 1), ("evaluator", 1)])
+    watched.ended(1, BAD, now=0)
+    watched.lost(1)
+    assert watched.verdict is None
+
+
+LATE = {"late": ["evaluator-0"], "grace_s": 60}
+
+
+@pytest.mark.parametrize(("end", "detail"), [(OK, {}), (BAD, {}), (None, LATE)])
+def test_an_evaluator_has_time_for_its_last_evaluation(end: End | None, detail: dict[str, Any]) -> None:
+    watched = completion([("chief", 1), ("worker", 1), ("evaluator", 1)], evaluator_grace_s=60)
+    watched.ended(0, OK, now=0)
+    watched.ended(1, BAD, now=1)
+    watched.tick(59)
+    assert watched.verdict is None
+    if end:
+        watched.ended(2, end, now=59)
+    watched.tick(61)
+    assert watched.verdict == Verdict(True, None, Cause.SCRIPT, detail)
+
+
+def test_restarts_are_counted() -> None:
+    watched = completion([("chief", 1), ("worker", 1)], restarts=2, restartable=["worker"])
+    assert [watched.ended(1, BAD, now=0) for _ in range(3)] == [True, True, False]
+    assert watched.verdict is not None and not watched.verdict.success
+
+
+def test_a_chief_is_never_started_again() -> None:
+    watched = completion([("chief", 1), ("worker", 1)], restarts=2, restartable=["worker"])
+    assert not watched.ended(0, BAD, now=0)
+    assert watched.verdict is not None
+
+
+@pytest.mark.parametrize("tolerant", [True, False])
+def test_stragglers_get_their_grace_and_no_more(tolerant: bool) -> None:
+    watched = completion([("worker", 2)], stragglers_succeed=tolerant)
+    watched.tick(now=1000)
+    watched.ended(0, OK, now=1000)
+    watched.tick(now=1009)
+    assert watched.verdict is None
+    watched.tick(now=1011)
+    assert watched.verdict is not None
+    assert watched.verdict.success is tolerant
+    assert watched.verdict.cause is (Cause.SCRIPT if tolerant else Cause.STRAGGLER)
+    assert watched.verdict.detail == {"late": ["worker-1"], "grace_s": 10}
+
+
+def test_a_lost_task_is_named() -> None:
+    watched = completion([("worker", 2)])
+    watched.lost(1)
+    assert watched.verdict is not None
+    assert (watched.verdict.rank, watched.verdict.cause) == (1, Cause.TASK_LOST)

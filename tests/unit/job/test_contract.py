@@ -1,0 +1,212 @@
+"""What crosses from the job to the login node: outcomes and events, also damaged ones and those of another version."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmtf.job.contract import events, job_log, journal
+from slurmtf.job.contract.events import Record
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.present import outcome_text
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+FULL = Outcome(Cause.SCRIPT, "worker-1", "node2", None, 9, "logs/worker-1.err", "boom", {"late": ["ps-0"]})
+
+
+def test_an_outcome_is_read_as_it_was_written() -> None:
+    assert Outcome.from_dict(json.loads(json.dumps(FULL.to_dict()))) == FULL
+
+
+def test_an_outcome_of_a_newer_slurmtf() -> None:
+    read = Outcome.from_dict({"cause": "cosmic-ray", "exit_code": 3, "colour": "blue"})
+    assert (read.cause, read.detail, read.exit_status) == (Cause.UNKNOWN, {"cause": "cosmic-ray"}, 3)
+    assert "cosmic-ray" in outcome_text(read)
+
+
+@given(JSON)
+def test_whatever_stands_there_is_an_outcome_with_a_text(facts: Any) -> None:
+    outcome = Outcome.from_dict(facts)
+    assert isinstance(outcome_text(outcome), str)
+    assert Outcome.from_dict(outcome.to_dict()) == outcome
+
+
+@given(st.fixed_dictionaries({"cause": st.sampled_from([cause.value for cause in Cause]), "detail": JSON}))
+def test_every_cause_has_a_text_whatever_its_facts(facts: dict[str, Any]) -> None:
+    assert isinstance(outcome_text(Outcome.from_dict(facts)), str)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "own", "of_run"),
+    [
+        (Outcome(Cause.SCRIPT, exit_code=0), 0, 0),
+        (Outcome(Cause.SCRIPT, exit_code=3), 3, 3),
+        (Outcome(Cause.SCRIPT, signal=11), 139, 139),
+        (Outcome(Cause.TIME_LIMIT, signal=15), 143, 124),
+        (Outcome(Cause.CANCELED, signal=15), 143, 130),
+        (Outcome(Cause.PREEMPTED, signal=15), 143, 143),
+        (Outcome(Cause.LOST), 1, 1),
+        (Outcome(Cause.LAUNCHER, exit_code=0), 1, 1),  # only a script's 0 is a success
+        (Outcome(Cause.LAUNCHER, exit_code=255), 255, 255),
+    ],
+)
+def test_exit_statuses(outcome: Outcome, own: int, of_run: int) -> None:
+    assert (outcome.job_status, outcome.exit_status) == (own, of_run)
+
+
+@pytest.mark.parametrize(("returncode", "end"), [(0, End(0)), (3, End(3)), (-9, End(None, 9))])
+def test_how_subprocess_reports_an_end(returncode: int, end: End) -> None:
+    assert End.of_returncode(returncode) == end
+
+
+# --- what slurmstepd wrote
+
+NODE_FAILURE = b"slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO NODE FAILURE, SEE SLURMCTLD ***"
+
+
+@pytest.mark.parametrize(
+    ("written", "cause"),
+    [
+        (b"", Cause.CANCELED),
+        (b"*** JOB 7 ON n1 CANCELLED AT 2026-01-01T00:00:00 ***", Cause.CANCELED),
+        (b"*** STEP 7.0 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", Cause.TIME_LIMIT),
+        (b"*** JOB 7 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO PREEMPTION ***", Cause.PREEMPTED),
+        (b"*** JOB 7 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO JOB REQUEUE ***", Cause.REQUEUED),
+        (NODE_FAILURE, Cause.NODE_FAILURE),
+        (b"*** JOB 71 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", Cause.CANCELED),
+        (b"the script says DUE TO TIME LIMIT", Cause.CANCELED),
+    ],
+)
+def test_why_slurm_killed_the_job(written: bytes, cause: Cause) -> None:
+    assert job_log.cause_of_kill(written, "7") is cause
+
+
+def test_preemption_and_node_failure_are_told_apart_in_words() -> None:
+    assert "preempted" in outcome_text(Outcome(Cause.PREEMPTED))
+    assert outcome_text(Outcome(Cause.NODE_FAILURE, host="node3")) == "node3 failed"
+
+
+def test_the_node_that_failed() -> None:
+    assert job_log.failed_node(b"srun: error: Node failure on n3\nsrun: error: Node failure on n4\n") == "n4"
+    assert job_log.failed_node(b"") == ""
+
+
+def test_what_an_earlier_attempt_has_in_the_log_is_not_told_for_this_one(tmp_path: Path) -> None:
+    log = tmp_path / "job.log"
+    log.write_bytes(NODE_FAILURE + b"\n")
+    began = log.stat().st_size
+    log.write_bytes(NODE_FAILURE + b"\n*** JOB 7 ON n1 CANCELLED AT 2026-01-02T00:00:00 ***\n")
+    assert job_log.cause_of_kill(job_log.written_since(str(log), began), "7") is Cause.CANCELED
+    assert job_log.cause_of_kill(job_log.written_since(str(log), 0), "7") is Cause.NODE_FAILURE
+
+
+# --- events
+
+
+def test_every_event_is_read_as_it_was_written() -> None:
+    for kind in events.NAMES.values():
+        record = Record.of(kind(), 12.5)
+        assert Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
+
+
+def test_a_field_of_the_wrong_kind_is_as_if_it_were_missing() -> None:
+    read = Record.from_dict({"event": "task-started", "rank": "one", "task": 7, "host": "n1", "more": 1})
+    assert read is not None
+    assert (read.time, read.event) == (0.0, events.TaskStarted(0, "", "n1"))
+
+
+def test_an_event_that_this_version_does_not_know_is_kept_by_name() -> None:
+    assert Record.from_dict({"event": "teleported", "time": 3}) == Record(3.0, "teleported", None)
+
+
+@given(JSON)
+def test_whatever_a_line_holds(facts: Any) -> None:
+    Record.from_dict(facts)
+    for name in events.NAMES:
+        Record.from_dict({"event": name, "time": facts, "outcome": facts, "rank": facts, "warnings": facts})
+
+
+def test_a_damaged_journal_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:
+    path = tmp_path / "7.0.jsonl"
+    bad = [b"[1]", b"{}", b'{"event": 3}', b"[" * 100_000, b"null", b"\xff\xfe", b'{"event": "started", "job_id": "7"']
+    path.write_bytes(b'{"event": "started", "job_id": "7"}\n' + b"\n".join(bad) + b'\n{"event": "ended"}\n')
+    assert [record.name for record in journal.read(str(path))] == ["started", "ended"]
+
+
+# --- attempts
+
+
+def test_each_attempt_has_a_journal_of_its_own(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    for attempt in range(2):
+        journal.open_new(layout, "33_4").write(events.Started(job_id="33", element=4, attempt=attempt))
+    Path(layout.journals, "notes.txt").touch()
+    Path(layout.journals, "9.0.jsonl").touch()  # of a supervisor that was killed at once
+    assert [(one.job, one.number, one.started.attempt) for one in journal.attempts(layout)] == [("33_4", 0, 0), ("33_4", 1, 1)]
+
+
+def test_attempts_stand_in_the_order_of_their_starts(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    Path(layout.journals).mkdir()
+    for job, time in (("9", 30), ("10", 20)):
+        Path(layout.journal(job, 0)).write_text(json.dumps({"event": "started", "time": time, "job_id": job}) + "\n")
+    assert [one.started.job_id for one in journal.attempts(layout)] == ["10", "9"]
+
+
+def test_how_an_attempt_ended(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    written = journal.open_new(layout, "7")
+    written.write(events.Started(job_id="7"))
+    assert (journal.attempts(layout)[0].outcome, journal.attempts(layout)[0].decided) == (None, None)
+    written.write(events.Decided(FULL.to_dict()))
+    assert (journal.attempts(layout)[0].outcome, journal.attempts(layout)[0].decided) == (None, FULL)
+    written.write(events.Ended(Outcome(Cause.CANCELED).to_dict()))
+    assert journal.attempts(layout)[0].outcome == Outcome(Cause.CANCELED)
+
+
+def test_no_journals(tmp_path: Path) -> None:
+    assert journal.attempts(RunLayout(str(tmp_path))) == []
+
+
+# --- the words
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Outcome(Cause.SCRIPT, exit_code=0), ""),
+        (
+            Outcome(Cause.SCRIPT, exit_code=0, detail={"late": ["evaluator-0"], "grace_s": 60.0}),
+            "evaluator-0 had not ended 60 s after the training's success",
+        ),
+        (FULL, "worker-1 on node2 was killed by signal 9 (SIGKILL); the last lines of logs/worker-1.err:\nboom"),
+        (
+            Outcome(Cause.STRAGGLER, "worker-1", detail={"late": ["worker-1"], "grace_s": 10}),
+            "worker-1 had not ended 10 s after the first success",
+        ),
+        (
+            Outcome(Cause.NOT_CONNECTED, detail={"missing": [f"worker-{n}" for n in range(9)], "waited_s": 600}),
+            "worker-0, worker-1, worker-2, worker-3, worker-4, worker-5, worker-6, worker-7 and 1 more did not connect "
+            "within 600 s of the first task",
+        ),
+        (
+            Outcome(Cause.LAUNCHER, signal=9, detail={"launcher": "srun", "missing": []}),
+            "srun was killed by signal 9 (SIGKILL)",
+        ),
+        (
+            Outcome(Cause.LAUNCHER, exit_code=1, detail={"launcher": "none", "missing": ["main-0"]}),
+            "the task's agent ended with exit code 1, and main-0 never reported",
+        ),
+    ],
+)
+def test_an_outcome_in_words(outcome: Outcome, text: str) -> None:
+    assert outcome_text(outcome) == text
