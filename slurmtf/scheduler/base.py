@@ -16,6 +16,9 @@ SUBMIT_SLACK_S = 300
 """By how many seconds the clocks of the machine that submits and of the scheduler may differ."""
 
 
+NO_FOLDER = "Slurm's accounting does not say yet in which folder the job of this number works"
+
+
 class JobState(Enum):
     """Where a job is. ``LOST``: the scheduler answered, and knows no such job. ``UNKNOWN``: it said what we can't read."""
 
@@ -162,21 +165,25 @@ class Observation:
     def shows(self, job: SubmittedJob) -> bool:
         """Tell whether this is that job, and not another one that has its number.
 
-        It is by its folder. Where the scheduler does not tell that, it is by the time of its submission; a requeued job gets
-        a later one, never an earlier one.
+        It works in that job's folder, and was not submitted before it; a requeued job gets a later time, never an earlier one.
         """
-        if self.ref != job.ref or self._older_than(job):
-            return False
-        if self.folder:
-            return os.path.normpath(self.folder) == os.path.normpath(job.folder)
-        return bool(job.submitted) and self.submitted is not None and self.submitted < job.submitted + SUBMIT_SLACK_S
+        same_folder = bool(self.folder) and os.path.normpath(self.folder) == os.path.normpath(job.folder)
+        return same_folder and self._may_be(job)
 
-    def _older_than(self, job: SubmittedJob) -> bool:
-        return self.submitted is not None and self.submitted < job.submitted - SUBMIT_SLACK_S
+    def hints_at(self, job: SubmittedJob) -> bool:
+        """Tell whether this may be that job: its folder is not known yet. slurmdbd may learn it seconds after the end."""
+        return not self.folder and self._may_be(job)
+
+    def _may_be(self, job: SubmittedJob) -> bool:
+        older = self.submitted is not None and self.submitted < job.submitted - SUBMIT_SLACK_S
+        return self.ref == job.ref and not older
 
 
 def match(jobs: Iterable[SubmittedJob], seen: Iterable[Observation]) -> dict[SubmittedJob, Observation]:
-    """Return for each job what was seen of it, its last start; jobs of which nothing was seen are left out."""
+    """Return for each job what was seen of it, its last start; jobs of which nothing was seen are left out.
+
+    What only may be a job's is ``UNKNOWN``.
+    """
     by_ref: dict[JobRef, list[Observation]] = {}
     for one in seen:
         by_ref.setdefault(one.ref, []).append(one)
@@ -185,6 +192,8 @@ def match(jobs: Iterable[SubmittedJob], seen: Iterable[Observation]) -> dict[Sub
         mine = [one for one in by_ref.get(job.ref, ()) if one.shows(job)]
         if mine:
             found[job] = max(mine, key=lambda one: (one.submitted or 0, one.start or 0, one.state._step))
+        elif any(one.hints_at(job) for one in by_ref.get(job.ref, ())):
+            found[job] = Observation(job.ref, JobState.UNKNOWN, NO_FOLDER)
     return found
 
 

@@ -27,10 +27,12 @@ ACCOUNTS = "physics,chemistry"
 
 @dataclass(frozen=True)
 class Variant:
-    """suite: take Slurm from this release of Debian instead of from the host."""
+    """suite: take Slurm from this release of Debian, not from the host. job_ids: the first, and the one after the last."""
 
     accounting: bool = True
     max_array_size: int = 1001
+    job_ids: tuple[int, int] | None = None
+    min_job_age: int = 300
     suite: str | None = None
 
 
@@ -38,6 +40,7 @@ VARIANTS = {
     "default": Variant(),
     "noaccounting": Variant(accounting=False),
     "tinyarray": Variant(accounting=False, max_array_size=5),
+    "fewids": Variant(job_ids=(100, 106), min_job_age=5),
     "slurm24": Variant(suite="trixie"),
 }
 
@@ -84,6 +87,7 @@ def _controller(folder: Path, variant: Variant) -> str:
     # config_overrides, task/none: the nodes have more CPUs and memory than the machine that plays them.
     # TmpFS: mpi/pmix makes a folder there that is named after the step alone, so each node needs its own.
     # cred_expire: a requeued job may not start again before its credential has expired, by default 120 s.
+    ids = "FirstJobId={}\nMaxJobId={}".format(*variant.job_ids) if variant.job_ids else ""
     return f"""
 ClusterName=lab
 SlurmctldHost={LOGIN}
@@ -108,6 +112,8 @@ MpiParams=ports=12000-12999
 GresTypes=gpu
 MaxArraySize={variant.max_array_size}
 MaxJobCount=20000
+MinJobAge={variant.min_job_age}
+{ids}
 """
 
 
@@ -124,7 +130,6 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1,bf_continue,default_queue_depth=1000,bf_max_job_test=1000
 KillWait=10
 CompleteWait=0
-MinJobAge=300
 InactiveLimit=0
 MessageTimeout=20
 SlurmctldTimeout=30

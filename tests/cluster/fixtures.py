@@ -36,6 +36,12 @@ def slurm_tinyarray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 
 
 @pytest.fixture(scope="session")
+def slurm_fewids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Six job ids, which come again five seconds after a job has ended."""
+    yield from provided("fewids", tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
 def slurm24(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Slurm 24.11."""
     yield from provided("slurm24", tmp_path_factory)

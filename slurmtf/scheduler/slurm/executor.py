@@ -20,10 +20,8 @@ from slurmtf.scheduler.base import JobRef, JobState, Note, Observation, Submitte
 from slurmtf.scheduler.environ import changes_for_sbatch
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm.refusal import refusal
-from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
+from slurmtf.scheduler.slurm.scheduler import RECORD_LAG_S, SlurmScheduler
 
-RECORD_LAG_S = 60
-"""Seconds after a submission in which Slurm may not know the job yet."""
 logger = logging.getLogger(__name__)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import shutil
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,20 @@ from slurmtf.scheduler.base import Note, Observation, SubmittedJob, match
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm.calls import output
 
+RECORD_LAG_S = 60
+"""Seconds after a submission in which Slurm may not list the job yet."""
 COMMANDS = ("sbatch", "squeue", "scancel")
+
+
+def cancellable(jobs: Iterable[SubmittedJob], queue: Sequence[Observation], now: float) -> list[str]:
+    """Return the names of the jobs that may be cancelled: of ours that have not ended, and of those too young to be listed.
+
+    Some sites answer squeue from a cache. A job whose number is listed in another folder is not ours any more, however young.
+    """
+    alive = {job for job, seen in match([one for job in jobs for one in job.each], queue).items() if not seen.state.final}
+    listed = {seen.ref.job_id for seen in queue}
+    young = {job for job in jobs if job.ref.job_id not in listed and now - job.submitted < RECORD_LAG_S}
+    return [job.ref.name for job in jobs if job in young or alive.intersection(job.each)]
 
 
 @functools.cache
@@ -84,8 +98,14 @@ class SlurmScheduler:
         return SubmittedJob(seen.ref, self.name, folder, seen.submitted or 0.0) if seen else None
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
-        if jobs:
-            output(commands.scancel([job.ref.name for job in jobs], self.cluster))
+        """Look for the jobs, then cancel those that are there and ours: one question and one order, whatever their number.
+
+        Between the two no number changes hands: slurmctld gives it to another job only when it has forgotten ours, MinJobAge
+        after its end, which is no less than two seconds; and scancel's filters would have it send the whole queue first.
+        """
+        names = cancellable(jobs, self.mine(), time.time()) if jobs else []
+        if names:
+            output(commands.scancel(names, self.cluster))
 
     def job(self, job: SubmittedJob, folder: Path) -> Any:
         from slurmtf.scheduler.slurm.executor import SlurmtfJob  # noqa: PLC0415

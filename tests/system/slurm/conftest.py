@@ -26,6 +26,16 @@ def lab_noaccounting(slurm_noaccounting: Cluster, tmp_path: Path, monkeypatch: p
 
 
 @pytest.fixture
+def lab_tinyarray(slurm_tinyarray: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return lab_at(slurm_tinyarray, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def lab_fewids(slurm_fewids: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    return lab_at(slurm_fewids, tmp_path, monkeypatch)
+
+
+@pytest.fixture
 def lab24(slurm24: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     return lab_at(slurm24, tmp_path, monkeypatch)
 

@@ -66,7 +66,7 @@ def counter(slurm: Cluster, lab: Lab, tmp_path: Path, monkeypatch: pytest.Monkey
     return Counter(tmp_path, slurm, monkeypatch)
 
 
-def test_many_are_cancelled_with_one_question_and_one_order(lab: Lab, counter: Counter) -> None:
+def test_many_are_cancelled_with_two_questions_and_one_order(lab: Lab, counter: Counter) -> None:
     done = lab.submit(HELLO)
     ended(done)
     running, local = lab.submit(WAIT), lab.submit(WAIT, compute_target="local")
@@ -82,7 +82,7 @@ def test_many_are_cancelled_with_one_question_and_one_order(lab: Lab, counter: C
         {"id": done.id, "status": "Completed", "was": "Completed"},
         {"id": local.id, **asked, "was": "Running"},
     ]
-    assert counter.taken() == ["squeue", "scancel"]
+    assert counter.taken() == ["squeue", "squeue", "scancel"]  # their states, and whether they are still ours
     final = [state.status for state in ended(*runs)]
     assert final == [RunStatus.CANCELED] * 4 + [RunStatus.COMPLETED, RunStatus.CANCELED]
     counter.taken()
@@ -233,7 +233,7 @@ def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, m
     assert [found[run.id]["status"] for run in (running, held, done)] == ["Running", "Queued", "Completed"]
     assert [bool(found[run.id]["doubt"]) for run in (running, held, done)] == [True, True, False]
     assert "Unable to contact slurm controller" in found[running.id]["doubt"]
-    assert problems(cancelled, 3)[0]["where"] == "scancel"
+    assert problems(cancelled, 3)[0]["where"] == "squeue"
     refusal, hint = problems(submitted, 3)
     assert "Unable to contact slurm controller" in refusal["what"]
     assert "the job may have been submitted all the same" in hint["what"]

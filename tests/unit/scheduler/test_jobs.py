@@ -16,7 +16,7 @@ from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob, by_sc
 from slurmtf.scheduler.base import SUBMIT_SLACK_S, Note, match
 from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slices
 from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
-from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler, cancellable
 
 JOB = SubmittedJob(JobRef(None, "33"), "slurm", "/runs/a", 1000.0, "submitted")
 
@@ -97,10 +97,7 @@ def seen(state: JobState = JobState.RUNNING, folder: str = "/runs/a", submitted:
         (seen(submitted=90000.0), True),  # requeued
         (seen(submitted=1000.0 - SUBMIT_SLACK_S - 1), False),  # before the number came again
         (seen(submitted=1000.0 - SUBMIT_SLACK_S + 1), True),  # clocks differ
-        (seen(folder=""), True),
-        (seen(folder="", submitted=None), False),
-        (seen(folder="", submitted=90000.0), False),
-        (seen(folder="", submitted=1.0), False),
+        (seen(folder=""), False),
         (replace(seen(), ref=JobRef(None, "34")), False),
         (replace(seen(), ref=JobRef(None, "33", 0)), False),
         (replace(seen(), ref=JobRef("wice", "33")), False),
@@ -114,6 +111,13 @@ def test_of_a_job_whose_submission_is_not_known_the_folder_decides() -> None:
     unknown = replace(JOB, submitted=0.0)
     assert seen().shows(unknown)
     assert not seen(folder="").shows(unknown)
+
+
+def test_a_number_whose_folder_is_not_told_yet_is_doubtful() -> None:
+    unsaid = seen(JobState.COMPLETED, folder="", submitted=1100.0)
+    assert match([JOB], [unsaid])[JOB].state is JobState.UNKNOWN
+    assert match([JOB], [unsaid, seen(JobState.CANCELLED)])[JOB].state is JobState.CANCELLED
+    assert match([JOB], [seen(JobState.COMPLETED, folder="", submitted=1.0)]) == {}
 
 
 def test_two_runs_with_one_number() -> None:
@@ -195,3 +199,36 @@ def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.Monk
         SlurmScheduler().submit(script, tmp_path, {}, 6, why="sweep", note=noted.append)
     assert [job.first for job in noted] == [0, 2]
     assert cancelled == noted
+
+
+# --- cancelling
+
+LONG_AFTER = JOB.submitted + 3600
+
+
+@pytest.mark.parametrize(
+    ("queue", "now", "names"),
+    [
+        ([seen(JobState.PENDING)], LONG_AFTER, ["33"]),
+        ([seen()], LONG_AFTER, ["33"]),
+        ([seen(JobState.UNKNOWN)], LONG_AFTER, ["33"]),
+        ([seen(JobState.CANCELLED)], LONG_AFTER, []),
+        ([seen(folder="/runs/b")], LONG_AFTER, []),
+        ([seen(folder="/runs/b")], JOB.submitted + 5, []),  # a number that comes again within a minute
+        ([seen(JobState.COMPLETED), seen(folder="/runs/b")], LONG_AFTER, []),
+        ([], LONG_AFTER, []),
+        ([], JOB.submitted + 5, ["33"]),  # not listed yet
+    ],
+)
+def test_only_what_is_ours_is_cancelled(queue: list[Observation], now: float, names: list[str]) -> None:
+    assert cancellable([JOB], queue, now) == names
+
+
+def test_an_array_is_cancelled_as_one_while_an_element_of_it_lives() -> None:
+    array = replace(JOB, elements=3)
+    rows = [replace(seen(state), ref=replace(JOB.ref, element=n)) for n, state in enumerate([JobState.COMPLETED] * 2)]
+    waiting = replace(seen(JobState.PENDING), ref=replace(JOB.ref, element=2))
+    assert cancellable([array], [*rows, waiting], LONG_AFTER) == ["33"]
+    assert cancellable(array.each, [*rows, waiting], LONG_AFTER) == ["33_2"]
+    assert cancellable([array], rows, LONG_AFTER) == []
+    assert cancellable([array], [replace(one, folder="/runs/b") for one in (*rows, waiting)], LONG_AFTER) == []
