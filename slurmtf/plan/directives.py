@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from slurmtf.estimator import Estimator
-from slurmtf.estimator.quantities import flag_name, normal_flag, slurm_time
+from slurmtf.estimator import Estimator, families
+from slurmtf.estimator.quantities import flag_name, normal_flag, seconds, slurm_time
 from slurmtf.findings import Finding
-from slurmtf.plan.gpus import REQUESTS
+from slurmtf.plan import gpus
 from slurmtf.plan.model import Resources, Value
-from slurmtf.sites.model import Site
+from slurmtf.sites.model import Preset, Site
 
 BUILD_CPUS, BUILD_TIME_S = 2, 3600
-GPU_FLAGS = ("gres", "gpus", "gpus-per-node", "gpus-per-task")
 Directives = list[tuple[str, Value]]
 
 PARAMETER = {
@@ -22,21 +22,33 @@ PARAMETER = {
     "cpus-per-task": "cpus_per_task",
 }  # fmt: skip
 """The estimator's parameter behind each flag, for messages."""
+OF_PRESETS = ("partition", "qos", "constraint", "cpus_per_task", "memory", "time")
 
 
 def directives(
-    estimator: Estimator, site: Site, resources: Resources, folder: str, time_warning_s: int, after: str | None = None
+    estimator: Estimator,
+    site: Site,
+    resources: Resources,
+    folder: str,
+    time_warning_s: int,
+    after: str | None = None,
+    gpu_form: str = "gres",
 ) -> Directives:
-    """Return the flags, later ones in place of earlier ones of the same name; what the site forbids is left out.
+    """Return the flags; what the site forbids is left out.
 
+    Later layers take the place of what they exclude in earlier ones: what was computed, the profile's directives (where the
+    user's parameters don't say the same), those for GPU jobs, the user's own flags.
     ``after`` is a job that must have succeeded before.
     """
+    computed: dict[str, Any] = {}
+    for flag, value in _computed(estimator, site, resources, folder, time_warning_s, gpu_form):
+        computed.setdefault(flag, []).append(value)
+    of_site = families.without(site.directives, families.given(_asked_by_parameter(estimator, site)))
+    of_site = gpus.without(of_site) if estimator.gpus_per_node == 0 else of_site
+    of_gpus = site.gpu.sbatch if resources.gpus_per_node else {}
     found: dict[str, list[Value]] = {}
-    for flag, value in _computed(estimator, site, resources, folder, time_warning_s):
-        found.setdefault(flag, []).append(value)
-    of_gpus: Mapping[str, Any] = site.gpu.sbatch if resources.gpus_per_node else {}
-    for extra in (site.directives, of_gpus, _beside_gpus(estimator.sbatch, found)):
-        found |= {flag_name(flag): _as_list(value) for flag, value in extra.items()}
+    for layer in _one_for_gpus(computed, of_site, of_gpus, estimator.sbatch):
+        found = _over(found, layer)
     if after is not None:
         others = [str(value) for value in found.get("dependency", [])]
         found |= {"dependency": [",".join([f"afterok:{after}", *others])], "kill-on-invalid-dep": ["yes"]}
@@ -54,39 +66,70 @@ def build_directives(estimator: Estimator, site: Site, name: str, own: Mapping[s
     for extra in (site.directives, site.environments.job):
         found |= {flag_name(flag): value for flag, value in extra.items()}
     refused = {normal_flag(flag) for flag in site.forbidden}
-    pairs = [(flag, value) for flag, values in {**found, **own}.items() for value in _as_list(values)]
+    pairs = [(flag, value) for flag, values in {**found, **own}.items() for value in gpus.values_of(values)]
     return [(flag, value) for flag, value in pairs if normal_flag(flag) not in refused]
 
 
-def _beside_gpus(given: Mapping[str, Any], found: dict[str, list[Value]]) -> Mapping[str, Any]:
-    """Bring the user's own flags for generic resources together with the GPUs that were computed.
-
-    sbatch takes the last --gres alone: another resource (``nvme:100``) is added to it. Who asks for GPUs by a flag of his own
-    has his way: what was computed is left out.
-    """
-    asked = {normal_flag(flag): value for flag, value in given.items() if normal_flag(flag) in GPU_FLAGS}
-    other = ",".join(map(str, _as_list(asked.get("gres")))) or "gpu"
-    if asked and (other.startswith("gpu") or len(asked) > 1):
-        for flag in GPU_FLAGS:
-            found.pop(flag, None)
-    elif asked and "gres" in found:
-        return {**given, "gres": f"{found['gres'][0]},{other}"}
-    return given
+def _asked_by_parameter(estimator: Estimator, site: Site) -> dict[str, bool]:
+    """Return the flags whose values the user has chosen by a parameter, or by a preset."""
+    preset = site.presets.get(estimator.vm_size or "", Preset())
+    given = {flag: getattr(estimator, name) for flag, name in PARAMETER.items() if flag != "gres"}
+    of_preset = {flag: getattr(preset, name) for flag, name in PARAMETER.items() if name in OF_PRESETS}
+    given["time"] = given["time"] if estimator.max_run_duration_seconds is None else estimator.max_run_duration_seconds
+    given["requeue"] = True if estimator.vm_priority == "lowpriority" else None
+    return {flag: True for values in (given, of_preset) for flag, value in values.items() if gpus.values_of(value)}
 
 
-def _as_list(value: Any) -> list[Value]:
-    values = value if isinstance(value, list) else [value]
-    return [item for item in values if item is not None and item is not False]
+def _one_for_gpus(*layers: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+    """Yield the layers, with GPUs asked for in one alone: the user's, that of GPU jobs, what was computed, the profile's."""
+    computed, of_site, of_gpus, of_user = layers
+    winner = next((layer for layer in (of_user, of_gpus, computed, of_site) if gpus.asks(layer)), None)
+    return (layer if layer is winner else gpus.without(layer) for layer in layers)
+
+
+def _over(found: Mapping[str, list[Value]], layer: Mapping[str, Any]) -> dict[str, list[Value]]:
+    """Return flags under a layer that takes the place of what it excludes; --gres, of which sbatch takes one, is added to."""
+    new = {flag_name(flag): gpus.values_of(value) for flag, value in layer.items()}
+    if "gres" in new:
+        new["gres"] = gpus.merged([*found.get("gres", ()), *new["gres"]])
+    return families.over(found, new)
+
+
+def as_submitted(resources: Resources, header: Directives) -> Resources:
+    """Return what the job asks for by its header, whoever wrote which flag."""
+    flags = {normal_flag(flag): value for flag, value in header}
+    texts = {name: flags.get(name) for name in ("partition", "account", "qos", "constraint", "mem")}
+    told = {name: None if value is None else str(value) for name, value in texts.items()}
+    cpus = str(flags.get("cpus-per-task", ""))
+    given = gpus.allocation(flags, resources.nodes, resources.tasks_per_node)
+    asked = {} if given is None else {"gpus_per_node": given.per_node, "gpu_type": ",".join(given.types) or None}
+    return replace(
+        resources,
+        memory=told.pop("mem"),
+        **told,  # type: ignore[arg-type]
+        **asked,  # type: ignore[arg-type]
+        cpus_per_task=int(cpus) if cpus.isdigit() else None,
+        time_s=_time_s(flags.get("time")),
+        exclusive=bool(flags.get("exclusive")),
+        requeue=bool(flags.get("requeue")),
+    )
+
+
+def _time_s(time: Any) -> int | None:
+    try:
+        return None if time is None else seconds(time)
+    except ValueError:
+        return None
 
 
 def _computed(
-    estimator: Estimator, site: Site, resources: Resources, folder: str, time_warning_s: int
+    estimator: Estimator, site: Site, resources: Resources, folder: str, time_warning_s: int, gpu_form: str
 ) -> Iterable[tuple[str, Value]]:
     yield "job-name", estimator.job_name or folder.split("/")[-2]
     plain = {"clusters": site.cluster, "account": resources.account, "partition": resources.partition,
              "qos": resources.qos, "constraint": resources.constraint}  # fmt: skip
     yield from ((flag, value) for flag, value in plain.items() if value is not None)
-    yield from _shape(site, resources)
+    yield from _shape(resources, gpu_form)
     if resources.time_s is not None:
         yield "time", slurm_time(resources.time_s)
     yield from _mail(estimator, site)
@@ -100,7 +143,7 @@ def _computed(
     yield "output", "logs/job.log"
 
 
-def _shape(site: Site, resources: Resources) -> Iterable[tuple[str, Value]]:
+def _shape(resources: Resources, gpu_form: str) -> Iterable[tuple[str, Value]]:
     yield "nodes", resources.nodes
     yield "ntasks-per-node", resources.tasks_per_node  # not ntasks: Slurm gives a busy node less room than the next one
     if resources.cyclic:
@@ -108,7 +151,7 @@ def _shape(site: Site, resources: Resources) -> Iterable[tuple[str, Value]]:
     if resources.cpus_per_task is not None:
         yield "cpus-per-task", resources.cpus_per_task
     if resources.gpus_per_node:
-        yield from REQUESTS[site.gpu.request](resources)
+        yield from gpus.REQUESTS[gpu_form](resources)
     if resources.memory is not None:
         yield "mem", resources.memory
     if resources.exclusive:
@@ -151,7 +194,7 @@ def _known(site: Site, flag: str, remedy: str) -> str:
 
 
 def _asked(estimator: Estimator, flag: str) -> bool:
-    if flag in {normal_flag(str(name)) for name, value in estimator.sbatch.items() if _as_list(value)}:
+    if flag in {normal_flag(str(name)) for name, value in estimator.sbatch.items() if gpus.values_of(value)}:
         return True
     name = PARAMETER.get(flag)
     asked = getattr(estimator, name) if name is not None and flag != "gres" else None

@@ -1,12 +1,130 @@
-"""How a cluster is asked for GPUs: data of the site profile, one function for each way."""
+"""GPUs as Slurm is asked for them: every form that says it, read and written.
+
+Forms are those of sbatch(1): ``--gres``, ``--gpus``, ``--gpus-per-node``, ``--gpus-per-task``, ``--gpus-per-socket`` and
+``--tres-per-task``. What one writes as ``[type:]count``, several of it divided by commas.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from slurmtf.plan.model import Resources, Value
+from slurmtf.estimator.families import OF_GPUS
+from slurmtf.estimator.quantities import normal_flag
+from slurmtf.plan.model import Resources, Tasks, Value
+from slurmtf.sites.model import Site
 
 Directives = list[tuple[str, Value]]
+Counts = dict[str, int]
+"""How many of each type; '' where none is named."""
+
+SHARED = ("shard", "mps")
+"""Parts of a GPU (gres.conf(5)): however many are asked for, a process sees one GPU."""
+BINDING = re.compile(r"(?:gres/)?(?:gpu:)?(?:verbose,)?(?:single|per_task|map|mask)")
+"""Values of --gpu-bind and --tres-bind that give each task GPUs of its own; 'closest' and 'none' may leave it all."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What GPUs a job gets on each node. ``flag`` says so, for messages; ``even``: each node is sure to get as many."""
+
+    per_node: int
+    types: tuple[str, ...]
+    flag: str
+    even: bool = True
+
+
+def values_of(value: Any) -> list[Value]:
+    """Return the values of a flag; of one that is left out (None, False) there are none."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return [item for item in values if item is not None and item is not False]
+
+
+def _items(value: Any) -> list[str]:
+    return [item for text in values_of(value) for item in str(text).split(",") if item]
+
+
+def _counted(item: str) -> tuple[str, int]:
+    """Read ``a100:2``, ``2``, ``a100``, ``a100=2``: no count is one (measured, Slurm 22.05 and 24.11)."""
+    *kind, last = re.split(r"[:=]", item)
+    return (":".join(kind), int(last)) if last.isdigit() else (item, 1)
+
+
+def _of_gres(item: str) -> tuple[str, int] | None:
+    """Read ``gpu:a100:2``, ``gres/gpu=1`` and their like; None: another resource."""
+    name, _, rest = re.sub(r"^gres[:/]", "", item).replace("=", ":").partition(":")
+    if name in SHARED:
+        return "", 1
+    return None if name != "gpu" else _counted(rest) if rest else ("", 1)
+
+
+def counts(flag: str, value: Any) -> Counts:
+    """Return the GPUs that one flag asks for, by type; of a type that comes twice Slurm takes the last."""
+    if normal_flag(flag) in ("gres", "tres-per-task"):
+        return dict(found for found in map(_of_gres, _items(value)) if found is not None)
+    return dict(map(_counted, _items(value)))
+
+
+def others(value: Any) -> list[str]:
+    """Return the generic resources in a value of --gres that are not GPUs."""
+    return [item for item in _items(value) if _of_gres(item) is None and item != "none"]
+
+
+def _is_about_gpus(flag: str, value: Any) -> bool:
+    name = normal_flag(flag)
+    if name not in OF_GPUS:
+        return False
+    listed = name in ("gres", "tres-per-task") and bool(_items(value))
+    return not listed or bool(counts(name, value)) or (name == "gres" and not others(value))
+
+
+def asks(flags: Mapping[str, Any]) -> bool:
+    """Tell whether flags speak of GPUs; one that is left out, and ``gres=none``, say that there shall be none."""
+    return any(_is_about_gpus(flag, value) for flag, value in flags.items())
+
+
+def without(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the flags without those for GPUs; the other resources of --gres stay."""
+    kept = {flag: value for flag, value in flags.items() if not _is_about_gpus(flag, value)}
+    rest = {flag: others(value) for flag, value in flags.items() if normal_flag(flag) == "gres" and others(value)}
+    return {**kept, **rest}
+
+
+def allocation(flags: Mapping[str, Any], nodes: int, slots: int) -> Allocation | None:
+    """Return what GPUs flags ask for, where a node has ``slots`` tasks (ntasks-per-node); None: they don't speak of any.
+
+    Slurm counts a task for each slot, also where fewer are started.
+    """
+    if not asks(flags):
+        return None
+    named = {normal_flag(flag): value for flag, value in flags.items()}
+    sockets = str(named.get("sockets-per-node", 1))
+    times = {"gres": 1, "gpus-per-node": 1, "gpus-per-task": slots, "tres-per-task": slots,
+             "gpus-per-socket": int(sockets) if sockets.isdigit() else 1, "gpus": 1}  # fmt: skip
+    for flag, factor in times.items():
+        found = counts(flag, named[flag]) if flag in named else {}
+        if found:
+            total, text = sum(found.values()) * factor, f"{flag}={','.join(_items(named[flag]))}"
+            types = tuple(kind for kind in found if kind)
+            return Allocation(total // nodes if flag == "gpus" else total, types, text, flag != "gpus" or nodes == 1)
+    return Allocation(0, (), "")
+
+
+def is_bound(header: Mapping[str, Any], srun: Mapping[str, Any]) -> bool:
+    """Tell whether srun gives each task GPUs of its own, as these flags have it; srun's own win."""
+    for flags in (srun, header):
+        named = {normal_flag(flag): value for flag, value in flags.items()}
+        bindings = [str(item) for flag in ("tres-bind", "gpu-bind") for item in values_of(named.get(flag))]
+        if bindings:
+            return any(BINDING.match(binding) for binding in bindings)
+        if any(counts(flag, named.get(flag)) for flag in ("gpus-per-task", "tres-per-task")):
+            return True
+    return False
+
+
+# --- our own request
 
 
 def _typed(resources: Resources, count: int) -> str:
@@ -22,8 +140,7 @@ def _per_node(resources: Resources) -> Directives:
 
 
 def _per_task(resources: Resources) -> Directives:
-    count = max(1, resources.gpus_per_node // resources.tasks_per_node)
-    return [("gpus-per-task", _typed(resources, count))]
+    return [("gpus-per-task", _typed(resources, max(1, resources.gpus_per_node // resources.tasks_per_node)))]
 
 
 def _total(resources: Resources) -> Directives:
@@ -41,3 +158,33 @@ REQUESTS: dict[str, Callable[[Resources], Directives]] = {
     "gpus": _total,
     "none": _none,
 }
+
+
+def form(site: Site, resources: Resources, tasks: Tasks, launcher: str) -> tuple[str, str]:
+    """Return the form in which GPUs can be asked for, and why it is not the profile's (empty: it is)."""
+    wanted = site.gpu.request
+    why = _why_not(wanted, resources, tasks, launcher) if resources.gpus_per_node else ""
+    refused = {normal_flag(flag) for flag in site.forbidden}
+    able = next((name for name in ("gpus-per-node", "gres") if name not in refused), None)
+    if not why or able is None:
+        return wanted, ""
+    return able, f"GPUs are asked for by {able}, not {site.name}'s {wanted}: {why}"
+
+
+def _why_not(wanted: str, resources: Resources, tasks: Tasks, launcher: str) -> str:
+    if wanted == "gpus" and resources.nodes > 1:
+        return "it gives a total, which Slurm may divide unevenly among the nodes"
+    if wanted != "gpus-per-task" or resources.tasks == 1:
+        return ""
+    idle = [role for role, _ in tasks.roles if tasks.gpu_roles and role not in tasks.gpu_roles]
+    if idle:
+        return f"it would give GPUs to each {' and '.join(idle)} too"
+    if resources.gpus_per_node % resources.tasks_per_node:
+        return f"{resources.gpus_per_node} GPUs are not as many for each of {resources.tasks_per_node} processes"
+    return f"{launcher} starts the processes, not Slurm" if launcher != "srun" else ""
+
+
+def merged(values: Iterable[Any]) -> list[Value]:
+    """Return several values of --gres as the one that sbatch takes; a later count of the same resource wins."""
+    found = {re.split(r"[:=]\d+$", item)[0]: item for value in values for item in _items(value)}
+    return [",".join(found.values())] if found else []

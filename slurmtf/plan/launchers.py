@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.estimator import families
 from slurmtf.estimator.quantities import flag_name
 from slurmtf.findings import Finding
 from slurmtf.plan.model import Resources, Tasks, Value
@@ -110,10 +111,13 @@ def srun(launch: Launch) -> list[str]:
         own["kill-on-bad-exit"] = 1
     if launch.tasks.backend == "mpi" and not launch.tasks.gloo:
         own["mpi"] = site.launcher.mpi
-    if resources.gpus_per_node:
-        own |= {flag_name(name): value for name, value in site.gpu.srun.items()}
-    own |= {flag_name(name): value for name, value in launch.flags.items()}
-    return ["srun", *flag_words(own), *site.launcher.args]
+    asked = srun_flags(launch.flags, site, resources)
+    return ["srun", *flag_words(families.over(own, asked)), *site.launcher.args]
+
+
+def srun_flags(flags: Mapping[str, object], site: Site, resources: Resources) -> Mapping[str, object]:
+    """Return the flags of srun that the profile has for a job with GPUs, under the user's own."""
+    return families.over(site.gpu.srun if resources.gpus_per_node else {}, flags)
 
 
 @launcher("mpirun")

@@ -29,7 +29,9 @@ class RunPlace:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the job asks for. Memory as Slurm writes it; time in seconds; None: not asked, the site decides."""
+    """What the job gets, whoever asked for it. None: not asked, the site decides.
+
+    Memory of a node as Slurm writes it; time in seconds, 0 for no limit; several types of GPU are divided by commas."""
 
     nodes: int
     tasks: int
@@ -38,6 +40,8 @@ class Resources:
     cpus_per_task: int | None = None
     gpus_per_node: int = 0
     gpu_type: str | None = None
+    gpus_bound: bool = False
+    """Whether srun gives each task GPUs of its own."""
     memory: str | None = None
     time_s: int | None = None
     partition: str | None = None
@@ -78,6 +82,10 @@ class Tasks:
     @property
     def count(self) -> int:
         return sum(count for _, count in self.roles)
+
+    def gpu_users_per_node(self, nodes: int) -> int:
+        """Return the most processes of a node that share its GPUs; 0 where each sees all of them."""
+        return sum(-(-count // nodes) for role, count in self.roles if role in self.gpu_roles)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from slurmtf._version import __version__
@@ -12,16 +12,16 @@ from slurmtf.environments import Software
 from slurmtf.environments.shell import module_lines
 from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.quantities import mebibytes, seconds
+from slurmtf.estimator.quantities import mebibytes, normal_flag, seconds
 from slurmtf.findings import Finding
-from slurmtf.plan import containers, launchers
+from slurmtf.plan import containers, gpus, launchers
 from slurmtf.plan.checks import legacy_keras_findings, script_warnings, software_findings
-from slurmtf.plan.directives import directives, missing_and_refused
+from slurmtf.plan.directives import Directives, as_submitted, directives, missing_and_refused
 from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.quoting import expanding
 from slurmtf.plan.staging import LookedUp, inputs_of, stage_of, stage_warnings
 from slurmtf.plan.tasks import tasks_of
-from slurmtf.plan.warnings import warnings_of
+from slurmtf.plan.warnings import warnings_of, warnings_of_gpus
 from slurmtf.sites.model import Partition, Preset, Site
 from slurmtf.snapshot import ScriptFacts, SnapshotRef
 
@@ -54,19 +54,20 @@ def resolve(
     of_software = [*legacy_keras_findings(estimator, software), *software_findings(estimator, script, software)]
     _refuse([*_mismatches(estimator, site, software), *of_software, *containers.findings(estimator, software)])
     tasks, choice = tasks_of(estimator, site, script, software)
-    resources = _resources(estimator, site, _preset(estimator, site), tasks)
-    _refuse(_misfits(tasks, resources))
-    found = (
-        directives(estimator, site, resources, place.folder, TIME_WARNING_S, after and after.job_id)
-        if site.scheduler == "slurm"
-        else []
-    )
-    _refuse(missing_and_refused(estimator, site, found) if site.scheduler == "slurm" else ())
-    name, where = _launcher_name(estimator, site, resources)
-    host_python = software.host_python or software.python
-    agent = (host_python, "-I", f"{place.folder}/agent.pyz")
     of_job = [*of_source, *script_warnings(estimator, tasks, script, software), *containers.warnings(estimator, software)]
     of_job += stage_warnings(estimator, site, looked_up)
+    wanted = _resources(estimator, site, _preset(estimator, site), tasks)
+    _refuse(_misfits(estimator, site, tasks, wanted))
+    name, where = _launcher_name(estimator, site, wanted)
+    resources, found, why = wanted, [], ""
+    if site.scheduler == "slurm":
+        form, why = gpus.form(site, wanted, tasks, name)
+        found = directives(estimator, site, wanted, place.folder, TIME_WARNING_S, after and after.job_id, form)
+        _refuse(missing_and_refused(estimator, site, found))
+        resources = _as_submitted(estimator, site, wanted, found, name)
+    of_job += warnings_of_gpus(resources, tasks, name, dict(found), launchers.srun_flags(estimator.srun, site, resources))
+    host_python = software.host_python or software.python
+    agent = (host_python, "-I", f"{place.folder}/agent.pyz")
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
     shell = _shell(estimator, site, software, tasks, looked_up.pack is not None)
     return LaunchPlan(
@@ -99,7 +100,7 @@ def resolve(
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
         build_task=after.name if after else "",
         warnings=tuple(warnings_of(estimator, site, resources, of_job, tasks)),
-        choice=choice,
+        choice="; ".join(filter(None, [choice, why])),
         slurmtf=__version__,
     )
 
@@ -152,26 +153,29 @@ def _variables(estimator: Estimator) -> dict[str, str]:
     return {**legacy, **given}
 
 
-def _misfits(tasks: Tasks, resources: Resources) -> Iterable[Finding]:
+def _as_submitted(estimator: Estimator, site: Site, wanted: Resources, header: Directives, launcher: str) -> Resources:
+    resources = as_submitted(wanted, header)
+    srun = launchers.srun_flags(estimator.srun, site, resources)
+    return replace(resources, gpus_bound=launcher == "srun" and gpus.is_bound(dict(header), srun))
+
+
+def _misfits(estimator: Estimator, site: Site, tasks: Tasks, resources: Resources) -> Iterable[Finding]:
     if tasks.count < resources.nodes:
         what = f"{resources.nodes} nodes are asked for, but there are only {tasks.count} processes"
         yield Finding("too-many-nodes", "node_count", what, f"give at most {tasks.count} nodes, or more workers")
-    sharers = _gpu_tasks_per_node(tasks, resources.nodes)
-    if resources.gpus_per_node and sharers > resources.gpus_per_node:
+    sharers = tasks.gpu_users_per_node(resources.nodes)
+    chosen = _first(estimator.gpus_per_node, _preset(estimator, site).gpus_per_node)
+    by_parameter = chosen is not None and not gpus.asks(estimator.sbatch)
+    if by_parameter and resources.gpus_per_node and sharers > resources.gpus_per_node:
         what = f"{resources.gpus_per_node} GPUs are shared by {sharers} processes of a node that use one"
         yield Finding("too-few-gpus", "gpus_per_node", what, f"give at least {sharers}, more nodes, or fewer processes")
 
 
-def _gpu_tasks_per_node(tasks: Tasks, nodes: int) -> int:
-    """Return the most processes of a node that share its GPUs."""
-    users = [count for role, count in tasks.roles if role in tasks.gpu_roles]
-    return sum(-(-count // nodes) for count in users)
-
-
 def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Tasks) -> Resources:
     tasks_per_node = -(-tasks.count // estimator.node_count)
-    gpus = _gpus_per_node(estimator, preset, _gpu_tasks_per_node(tasks, estimator.node_count) or tasks_per_node)
-    partition = _partition(estimator, site, preset, gpus)
+    users = tasks.gpu_users_per_node(estimator.node_count) or tasks_per_node
+    count = _gpus_per_node(estimator, site, preset, users, tasks_per_node)
+    partition = _partition(estimator, site, preset, count)
     known = site.partitions.get(partition or "", Partition())
     lowpriority = estimator.vm_priority == "lowpriority"
     time = _first(estimator.time, preset.time, site.defaults.time)
@@ -180,29 +184,39 @@ def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Tasks) -
         tasks=tasks.count,
         tasks_per_node=tasks_per_node,
         cyclic=tasks.cyclic,
-        cpus_per_task=_cpus_per_task(estimator, site, preset, gpus // tasks_per_node),
-        gpus_per_node=gpus,
-        gpu_type=_first(estimator.gpu_type, preset.gpu_type, known.gpu_type, site.gpu.type) if gpus else None,
-        memory=_memory(estimator, site, preset, gpus),
+        cpus_per_task=_cpus_per_task(estimator, site, preset, count // tasks_per_node),
+        gpus_per_node=count,
+        gpu_type=_first(estimator.gpu_type, preset.gpu_type, known.gpu_type, site.gpu.type) if count else None,
+        memory=_memory(estimator, site, preset, count),
         time_s=estimator.max_run_duration_seconds or (None if time is None else seconds(time)),
         partition=partition,
         account=_first(estimator.account, site.defaults.account),
         qos=_first(estimator.qos, preset.qos, site.requeue.qos if lowpriority else None, known.qos, site.defaults.qos),
-        constraint=_constraint(estimator, site, preset, gpus),
+        constraint=_constraint(estimator, site, preset, count),
         exclusive=bool(estimator.exclusive),
         requeue=lowpriority,
     )
 
 
-def _gpus_per_node(estimator: Estimator, preset: Preset, users: int) -> int:
-    asked = _first(estimator.gpus_per_node, preset.gpus_per_node)
-    return int(asked) if asked is not None else users if estimator.use_gpu else 0
+def _gpus_per_node(estimator: Estimator, site: Site, preset: Preset, users: int, slots: int) -> int:
+    """Return how many GPUs a node gives: by the user's own flags, by his parameters, or by the profile's flags."""
+    own, of_site = (
+        gpus.allocation(flags, estimator.node_count, slots) if site.scheduler == "slurm" else None
+        for flags in (estimator.sbatch, site.directives)
+    )
+    asked = _first(estimator.gpus_per_node, preset.gpus_per_node, users if estimator.use_gpu else None)
+    is_left_out = own is not None and not own.flag  # the partition may give what was asked for
+    if own is not None and not (is_left_out and asked):
+        return own.per_node
+    return int(_first(asked, of_site and of_site.per_node, 0))
 
 
-def _partition(estimator: Estimator, site: Site, preset: Preset, gpus: int) -> str | None:
+def _partition(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
     low = site.requeue.partition if estimator.vm_priority == "lowpriority" else None
-    of_gpus = site.defaults.gpu_partition if gpus else None
-    found: str | None = _first(estimator.partition, preset.partition, low, of_gpus, site.defaults.partition)
+    of_gpus = site.defaults.gpu_partition if gpu_count else None
+    flag = next((value for name, value in estimator.sbatch.items() if normal_flag(name) == "partition"), None)
+    own = str(flag) if flag else estimator.partition
+    found: str | None = _first(own, preset.partition, low, of_gpus, site.defaults.partition)
     return found
 
 
@@ -212,16 +226,16 @@ def _cpus_per_task(estimator: Estimator, site: Site, preset: Preset, gpus_per_ta
     return found
 
 
-def _memory(estimator: Estimator, site: Site, preset: Preset, gpus: int) -> str | None:
+def _memory(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
     per_gpu = site.defaults.memory_per_gpu
-    by_gpu = f"{int(mebibytes(per_gpu) * gpus)}M" if gpus and per_gpu is not None else None
+    by_gpu = f"{int(mebibytes(per_gpu) * gpu_count)}M" if gpu_count and per_gpu is not None else None
     asked = _first(estimator.memory, preset.memory, by_gpu, site.defaults.memory)
     return None if asked is None else str(asked)
 
 
-def _constraint(estimator: Estimator, site: Site, preset: Preset, gpus: int) -> str | None:
+def _constraint(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
     """Return the node features asked for, joined by AND (sbatch(1), --constraint)."""
-    wishes = [_first(estimator.constraint, preset.constraint), site.gpu.constraint if gpus else None]
+    wishes = [_first(estimator.constraint, preset.constraint), site.gpu.constraint if gpu_count else None]
     found = [wish for wish in wishes if wish]
     several = len(found) > 1
     return "&".join(f"({wish})" if several and _has_open_or(wish) else wish for wish in found) or None

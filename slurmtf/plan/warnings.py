@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import seconds
 from slurmtf.findings import Finding, warning
+from slurmtf.plan import gpus
 from slurmtf.plan.model import Resources, Tasks
 from slurmtf.sites.model import Partition, Site
 
 SHORT_TIME_S = 240
 """Below this, the warning before the limit and Slurm's slack after it are a good part of the run."""
+PER_TASK = ("gpus-per-task", "tres-per-task")
 Warnings = Iterable[Finding]
 
 
@@ -60,36 +63,72 @@ def _partition(resources: Resources, known: Partition | None) -> Warnings:
     """Compare with the limits of the partition. Slurm lets most such jobs wait for ever instead of refusing them."""
     if known is None:
         return
-    name, gpus = resources.partition, resources.gpus_per_node * resources.nodes
+    name, count = resources.partition, resources.gpus_per_node * resources.nodes
     if known.max_time is not None and resources.time_s and resources.time_s > seconds(known.max_time):
         yield warning("over-time", f"partition {name} allows at most {known.max_time}: the job may wait for ever")
     if known.max_nodes and resources.nodes > known.max_nodes:
         yield warning("over-nodes", f"partition {name} allows at most {known.max_nodes} nodes: the job may wait for ever")
-    if known.max_gpus and gpus > known.max_gpus:
+    if known.max_gpus and count > known.max_gpus:
         yield warning(
-            "over-gpus", f"partition {name} allows at most {known.max_gpus} GPUs, {gpus} are asked for: it may wait for ever"
+            "over-gpus", f"partition {name} allows at most {known.max_gpus} GPUs, {count} are asked for: it may wait for ever"
         )
-    if known.gpus is False and gpus:
+    if known.gpus is False and count:
         yield warning("no-gpus", f"partition {name} has no GPUs")
 
 
 def _gpus(site: Site, resources: Resources, known: Partition | None) -> Warnings:
-    kind, gpus = resources.gpu_type, resources.gpus_per_node
-    if kind and site.gpu.types and kind not in site.gpu.types:
-        hint = did_you_mean(kind, site.gpu.types) or f"it knows {', '.join(site.gpu.types)}"
-        yield warning("unknown-gpu-type", f"the profile {site.name} does not know GPUs of type {kind!r} ({hint})")
+    types, count = (resources.gpu_type or "").split(","), resources.gpus_per_node
+    for kind in types:
+        if kind and site.gpu.types and kind not in site.gpu.types:
+            hint = did_you_mean(kind, site.gpu.types) or f"it knows {', '.join(site.gpu.types)}"
+            yield warning("unknown-gpu-type", f"the profile {site.name} does not know GPUs of type {kind!r} ({hint})")
     per_node = (known.gpus_per_node if known else None) or site.gpu.per_node
-    if per_node and gpus > per_node:
-        yield warning("too-many-gpus", f"{gpus} GPUs on a node are asked for; nodes of {site.name} have {per_node}")
-    if site.gpu.whole_nodes_when_multinode and per_node and resources.nodes > 1 and 0 < gpus < per_node:
-        text = f"a job of several nodes must take all {per_node} GPUs of each on {site.name}, not {gpus}"
+    if per_node and count > per_node:
+        yield warning("too-many-gpus", f"{count} GPUs on a node are asked for; nodes of {site.name} have {per_node}")
+    if site.gpu.whole_nodes_when_multinode and per_node and resources.nodes > 1 and 0 < count < per_node:
+        text = f"a job of several nodes must take all {per_node} GPUs of each on {site.name}, not {count}"
         yield warning("part-of-nodes", f"{text}: give gpus_per_node={per_node}, or one node")
 
 
+def warnings_of_gpus(
+    resources: Resources, tasks: Tasks, launcher: str, header: Mapping[str, Any], srun: Mapping[str, Any]
+) -> Warnings:
+    """Yield what becomes of the GPUs of a node among the processes that compute on them."""
+    given, step = (gpus.allocation(flags, resources.nodes, resources.tasks_per_node) for flags in (header, srun))
+    count, by = resources.gpus_per_node, given.flag if given else ""
+    if step and step.per_node < count:
+        count, by = step.per_node, f"srun {step.flag}"
+    if given and not given.even:
+        text = "is a total, which Slurm may divide unevenly among the nodes: set gpus_per_node instead"
+        yield warning("uneven-gpus", f"{given.flag} {text}")
+    users = tasks.gpu_users_per_node(resources.nodes)
+    idle = [role for role, _ in tasks.roles if role not in tasks.gpu_roles]
+    if users and by.startswith(PER_TASK) and launcher != "srun" and resources.nodes > 1:
+        yield warning(
+            "shared-gpus",
+            f"{by} gives GPUs to each daemon of {launcher}, whose processes share them: set gpus_per_node instead",
+        )
+    if users > count > 0:
+        yield warning("shared-gpus", f"{users} processes of a node share {_gpu_count(count)}{f' ({by})' if by else ''}")
+    elif users and resources.gpus_bound and by.startswith(PER_TASK) and idle:
+        yield warning(
+            "idle-gpus", f"{by} gives GPUs to each {' and '.join(idle)} too, where they stay idle: set gpus_per_node instead"
+        )
+    elif users and not resources.gpus_bound and count % users and tasks.backend != "mpi":
+        rest = count % users
+        text = f"{count} GPUs in equal parts for {users} processes of a node"
+        yield warning("idle-gpus", f"{text}: {rest} stay{'s' if rest == 1 else ''} idle")
+
+
+def _gpu_count(count: int) -> str:
+    return f"{count} GPU{'' if count == 1 else 's'}"
+
+
 def _shape(site: Site, resources: Resources, tasks: Tasks) -> Warnings:
-    gpus, processes = resources.gpus_per_node, resources.tasks_per_node
-    if tasks.backend == "mpi" and gpus and gpus != processes:
-        yield warning("idle-gpus", f"{processes} processes on a node and {gpus} GPUs: Horovod wants one process for each GPU")
+    count, processes = resources.gpus_per_node, resources.tasks_per_node
+    is_shared = tasks.gpu_users_per_node(resources.nodes) > count
+    if tasks.backend == "mpi" and count and count != processes and not is_shared:
+        yield warning("idle-gpus", f"{processes} processes on a node and {count} GPUs: Horovod wants one process for each GPU")
     cores = processes * (resources.cpus_per_task or 1)
     if site.max_cpus_per_node and cores > site.max_cpus_per_node:
         yield warning("too-many-cpus", f"{cores} CPUs on a node are asked for; a job can use {site.max_cpus_per_node}")

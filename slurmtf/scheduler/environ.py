@@ -6,8 +6,8 @@ import os
 import re
 from collections.abc import Collection, Mapping
 
+from slurmtf.job.common.gpus import VARIABLES as GPU_VARIABLES
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.task.environment import GPU_VARIABLES
 from slurmtf.scheduler.slurm import commands
 
 OURS = re.compile(

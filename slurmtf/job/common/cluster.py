@@ -1,7 +1,7 @@
 """The cluster as TensorFlow reads it: TF_CONFIG (tensorflow.org, "Distributed training with TensorFlow")."""
 
 import json
-from typing import Any, Dict, List, Mapping, Sequence
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ..contract.roles import Role
 
@@ -39,26 +39,12 @@ def host_variables(cluster: Cluster) -> Dict[str, str]:
     return {"SLURMTF_{}_HOSTS".format(role.upper()): ",".join(hosts) for role, hosts in cluster.items()}
 
 
-def gpu_shares(roles: Sequence[Role], hosts: Mapping[int, str], users: Sequence[str]) -> Dict[int, List[int]]:
-    """Return for each rank its turn among the tasks of its node that use GPUs, and how many these are."""
+def places(hosts: Mapping[int, str]) -> Dict[int, Tuple[int, int]]:
+    """Return for each rank its turn among the tasks of its node, and how many these are."""
     by_host: Dict[str, List[int]] = {}
-    for role in roles:
-        if role.role in users:
-            by_host.setdefault(hosts[role.rank], []).append(role.rank)
-    return {rank: [turn, len(ranks)] for ranks in by_host.values() for turn, rank in enumerate(ranks)}
-
-
-def visible_gpus(visible: Sequence[str], asked: int, share: Sequence[int]) -> Sequence[str]:
-    """Return the GPUs of a task out of those that it can see.
-
-    A task that sees fewer than the node was asked for has been bound to its own by Slurm already (--gpus-per-task,
-    --gpu-bind; under cgroups it may then call its GPU 0 whichever it is): those are left alone.
-    """
-    turn, sharers = share
-    if len(visible) < asked or sharers <= 1:
-        return visible
-    each = len(visible) // sharers
-    return visible[turn * each : (turn + 1) * each]
+    for rank in sorted(hosts):
+        by_host.setdefault(hosts[rank], []).append(rank)
+    return {rank: (turn, len(ranks)) for ranks in by_host.values() for turn, rank in enumerate(ranks)}
 
 
 def horovod_ranks(roles: Sequence[Role], hosts: Mapping[int, str]) -> Dict[int, Dict[str, Any]]:

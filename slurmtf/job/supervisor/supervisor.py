@@ -11,7 +11,7 @@ import signal
 import time
 from typing import Any, Dict, List, Mapping, Optional, Set
 
-from ..common import cluster, identity, wire
+from ..common import cluster, gpus, identity, wire
 from ..common.process import Child, Signals
 from ..contract import events, job_log, journal
 from ..contract.layout import RunLayout
@@ -194,14 +194,19 @@ class Supervisor:
         if distribution["cluster"]:
             addresses = {rank: str(hello["address"]) for rank, hello in self._hellos.items()}
             self._rendezvous.tell_all({"cluster": cluster.build(self._roles, addresses)})  # made into bytes once
-        shares = cluster.gpu_shares(self._roles, hosts, distribution["gpu_roles"])
-        places = cluster.gpu_shares(self._roles, hosts, [role.role for role in self._roles])
+        dealt_gpus = self._deal_gpus(hosts)
+        places = cluster.places(hosts)
         dealt = self._hosts_to_deal(hosts)
         horovod = self._horovod(hosts) if distribution["gloo"] else {}
         for rank in self._rendezvous.present:
             local_rank, sharers = places[rank]
             own = {"local_rank": local_rank, "sharers": sharers, "variables": horovod.get(rank, {})}
-            self._rendezvous.tell(rank, dict(order="start", gpu_share=shares.get(rank), bind=hosts[rank] in dealt, **own))
+            self._rendezvous.tell(rank, dict(order="start", gpus=dealt_gpus[rank], bind=hosts[rank] in dealt, **own))
+
+    def _deal_gpus(self, hosts: Dict[int, str]) -> Dict[int, Optional[gpus.Names]]:
+        sights = {rank: gpus.sight_of(hello.get("gpus")) for rank, hello in self._hellos.items()}
+        users = [role.rank for role in self._roles if role.role in self._plan["distribution"]["gpu_roles"]]
+        return gpus.deal(sights, hosts, users)
 
     def _hosts_to_deal(self, hosts: Dict[int, str]) -> Set[str]:
         """Return the nodes whose CPUs the tasks there shall share out among themselves."""

@@ -5,12 +5,12 @@ import re
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..common import cluster as clusters
+from ..common import gpus
 from ..contract.layout import RunLayout, native
 from ..contract.roles import SERVES, Role
 from ..script import sitecustomize as hook
 from ..staging import relocation
 
-GPU_VARIABLES = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "ROCR_VISIBLE_DEVICES"}
 TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
 SERVER_THREADS = 4
 """The least inter-op threads of a TensorFlow server: with fewer, one that waits can block the one it waits for."""
@@ -108,17 +108,14 @@ class Surroundings:
         return max(1, allowed // sharers) if sharers > 1 else None
 
     def _gpus(self, inherited: Mapping[str, str]) -> Dict[str, str]:
-        asked = self._plan["resources"]["gpus_per_node"]
-        variable = GPU_VARIABLES[self._plan["gpu_vendor"]]
-        if self._role.role in SERVES or (asked == 0 and self._plan["scheduler"] == "local"):
-            return dict.fromkeys(GPU_VARIABLES.values(), "")
-        visible = inherited.get(variable) or inherited.get("CUDA_VISIBLE_DEVICES")
-        if self._plan["scheduler"] == "local":
-            visible = ",".join((visible.split(",") if visible else [str(index) for index in range(asked)])[:asked])
-        share = self._start.get("gpu_share")
-        if not visible or share is None:
-            return {variable: visible} if visible else {}
-        return {variable: ",".join(clusters.visible_gpus(visible.split(","), asked, share))}
+        """Hide the GPUs of others. A task that no supervisor has told of its own keeps what it sees."""
+        names = self._start["gpus"] if "gpus" in self._start else gpus.sight(self._plan, inherited).names
+        if self._role.role in SERVES:
+            names = ()
+        if names is None:
+            return {}
+        own = {gpus.VARIABLES[self._plan["gpu_vendor"]]: ",".join(names)}
+        return own if names else dict.fromkeys(gpus.VARIABLES.values(), "")
 
     def _add_cluster(self, found: Dict[str, str]) -> None:
         """Set TF_CONFIG, or leave it in a file that the script's Python reads where it is too long for a variable."""

@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import Any, Dict, List, Mapping, Optional
 
-from ..common import identity, wire
+from ..common import gpus, identity, wire
 from ..common.process import Child, Signals, outlive_parent
 from ..contract.layout import RunLayout
 from ..contract.outcome import End
@@ -154,6 +154,7 @@ class Task:
         host = identity.host(self._environ)
         cpus = binding.mask(self._plan, self._environ)
         facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host), "cpus": cpus}
+        facts["gpus"] = gpus.sight(self._plan, self._environ)
         trouble = "nothing answers"
         for connection in wire.connections(address, CONNECT_TIMEOUT_S):
             try:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from slurmtf import Run
 
 from .trainings import Trainings
 
@@ -66,6 +70,91 @@ def test_gpus_of_mpi_ranks(gpus: str, expected: list[str], place: str, trainings
     mpi = {"backend": "mpi", "process_count_per_node": 2, "gpus": gpus}
     found = seen(trainings, place, look, "CUDA_VISIBLE_DEVICES", distributed_training=mpi, gpus_per_node=4)
     assert [found[f"rank-{rank}"] for rank in range(4)] == expected
+
+
+TWO_WORKERS: dict[str, Any] = {"distributed_training": {"backend": "multiworker", "worker_count": 2}}
+TWO_RANKS: dict[str, Any] = {"distributed_training": {"backend": "mpi", "process_count_per_node": 2, "gpus": "each"}}
+SERVED_TWO: dict[str, Any] = {
+    "distributed_training": {"backend": "ps", "layout": "original", "worker_count": 2, "parameter_server_count": 1}
+}
+OF_PROFILE = """
+extends: slurm
+name: lab
+launcher: {mpi: pmix}
+directives: {gres: "gpu:1"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("wishes", "expected"),
+    [
+        ({**TWO_WORKERS, "sbatch": {"gpus-per-task": 1}}, ["0", "1"]),
+        ({**TWO_WORKERS, "sbatch": {"gpus": 2}, "srun": {"gpu-bind": "single:1"}}, ["0", "1"]),
+        ({**TWO_WORKERS, "sbatch": {"gres": "gpu:a100:2"}, "srun": {"gpu-bind": "map_gpu:0,1"}}, ["0", "1"]),
+        ({**TWO_WORKERS, "sbatch": {"gres": "gpu:a100:2"}, "srun": {"gpu-bind": "map_gpu:1,0"}}, ["1", "0"]),
+        ({**TWO_WORKERS, "sbatch": {"gres": "gpu:2"}, "srun": {"gpu-bind": "mask_gpu:0x3,0x3"}}, ["0,1", "0,1"]),
+        ({**TWO_WORKERS, "sbatch": {"gres": "gpu:2"}}, ["0", "1"]),
+        ({**TWO_WORKERS, "sbatch": {"gres": "gpu:1"}}, ["0", "0"]),
+        ({**TWO_WORKERS, "sbatch": {"gres": "gpu:4"}, "srun": {"gres": "gpu:2"}}, ["0", "1"]),
+        ({**TWO_WORKERS, "sbatch": {"gpus-per-socket": 2, "sockets-per-node": 1}}, ["0", "1"]),
+        ({**TWO_RANKS, "sbatch": {"gpus-per-task": 1}}, ["0", "1"]),
+        ({**TWO_RANKS, "sbatch": {"gpus-per-task": 1}, "launcher": "mpirun"}, ["0", "1"]),
+        ({**TWO_RANKS, "sbatch": {"gpus-per-node": "a100:2"}}, ["0", "1"]),
+        ({**TWO_WORKERS, "sbatch": {"gres": "none"}}, [None, None]),
+    ],
+)
+def test_gpus_that_the_user_asks_for_by_flags_reach_his_tasks(
+    wishes: dict[str, Any], expected: list[str | None], trainings: Trainings, look: Path
+) -> None:
+    found = seen(trainings, "srun", look, "CUDA_VISIBLE_DEVICES", node_count=1, exclusive=None, **wishes)
+    assert [found[task] for task in sorted(found)] == expected
+
+
+@pytest.mark.parametrize("flags", [{"gpus-per-task": 1}, {"gpus": 3}, {"gres": "gpu:2"}, {"gres": "gpu:1"}])
+def test_workers_beside_a_server_have_gpus_however_they_were_asked_for(
+    flags: dict[str, Any], trainings: Trainings, look: Path
+) -> None:
+    found = seen(trainings, "srun", look, "CUDA_VISIBLE_DEVICES", node_count=1, exclusive=None, sbatch=flags, **SERVED_TWO)
+    workers = [found["worker-0"], found["worker-1"]]
+    assert found["ps-0"] == ""
+    assert all(workers)
+    assert len(set(workers)) == (1 if flags == {"gres": "gpu:1"} else 2)
+
+
+def test_gpus_of_a_profiles_flags_reach_the_tasks(trainings: Trainings, look: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "of-profile.yaml"
+    profile.write_text(OF_PROFILE)
+    wishes = {"compute_target": str(profile), "node_count": 1, "exclusive": None, **TWO_WORKERS}
+    training = trainings.start("srun", look, sys.executable, **wishes)
+    assert {task["CUDA_VISIBLE_DEVICES"] for task in training.results().values()} == {"0"}
+    assert any("[shared-gpus]" in warning for warning in training.run.plan["warnings"])
+
+
+def test_ranks_of_mpirun_share_what_its_daemon_was_bound_to(trainings: Trainings, look: Path) -> None:
+    """Slurm gives --gpus-per-task to mpirun's daemon, one on each node but the first, where there is none."""
+    wishes = {**TWO_RANKS, "sbatch": {"gpus-per-task": 1}, "exclusive": None}
+    found = seen(trainings, "mpirun", look, "CUDA_VISIBLE_DEVICES", **wishes)
+    assert [found[f"rank-{rank}"] for rank in range(4)] == ["0", "1", "0", "0"]
+
+
+def test_a_site_that_asks_for_each_task_gives_none_to_servers(trainings: Trainings, look: Path, tmp_path: Path) -> None:
+    profile = tmp_path / "per-task.yaml"
+    profile.write_text("extends: slurm\nname: lab\ngpu: {request: gpus-per-task}\n")
+    wishes = {"compute_target": str(profile), "exclusive": None, "use_gpu": True, **SERVED_TWO}
+    training = trainings.start("srun", look, sys.executable, **wishes)
+    found = {task: variables["CUDA_VISIBLE_DEVICES"] for task, variables in training.results().items()}
+    assert found == {"result-ps-0": "", "result-worker-0": "0", "result-worker-1": "0"}
+    assert training.run.plan["resources"]["gpus_per_node"] == 1
+    assert "gpus-per-node" in training.run.plan["choice"]
+    assert allocated(training.run) == 2
+
+
+def allocated(run: Run) -> int:
+    """The GPUs of a job, as Slurm's accounting has them."""
+    told = subprocess.run(
+        ["sacct", "-X", "-n", "-P", "-o", "AllocTRES", "-j", run.job.job_id], capture_output=True, text=True, check=True
+    )
+    return int(re.search(r"gres/gpu=(\d+)", told.stdout)[1])  # type: ignore[index]
 
 
 def test_a_share_that_slurm_gives_is_left_alone(trainings: Trainings, look: Path) -> None:

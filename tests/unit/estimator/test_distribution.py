@@ -81,29 +81,6 @@ def test_the_longest_variable_is_that_of_linux() -> None:
     assert not cluster.fits("X", "a" * (128 * 1024 - 2))
 
 
-@pytest.mark.parametrize(
-    ("visible", "asked", "share", "expected"),
-    [
-        (["0", "1", "2", "3"], 4, [1, 2], ["2", "3"]),  # two workers share the node's four
-        (["4", "5"], 2, [0, 2], ["4"]),  # the node's numbers, not ours
-        (["0"], 2, [1, 2], ["0"]),  # Slurm bound one to each; under cgroups both are called 0
-        (["0", "1"], 2, [0, 1], ["0", "1"]),  # alone on the node
-        (["GPU-aa", "GPU-bb"], 2, [1, 2], ["GPU-bb"]),
-    ],
-)
-def test_gpus_of_a_task(visible: list[str], asked: int, share: list[int], expected: list[str]) -> None:
-    assert list(cluster.visible_gpus(visible, asked, share)) == expected
-
-
-def test_gpu_shares_do_not_overlap() -> None:
-    roles = cyclic([("ps", 1), ("worker", 4)], nodes=2)
-    shares = cluster.gpu_shares(roles, {role.rank: f"node{role.node}" for role in roles}, ["worker"])
-    by_node = {node: sorted(shares[r.rank][0] for r in roles if r.node == node and r.role == "worker") for node in (0, 1)}
-    assert by_node == {0: [0, 1], 1: [0, 1]}
-    assert all(shares[role.rank][1] == 2 for role in roles if role.role == "worker")
-    assert not any(role.rank in shares for role in roles if role.role == "ps")
-
-
 def test_horovods_ranks_with_an_uneven_layout() -> None:
     roles = [Role(rank, "rank", rank, node) for rank, node in enumerate([0, 0, 0, 1])]
     found = cluster.horovod_ranks(roles, {0: "a", 1: "a", 2: "a", 3: "b"})

@@ -48,9 +48,10 @@ def test_a_tilde_is_the_home_folder_everywhere(monkeypatch: pytest.MonkeyPatch) 
 
 PLAN = {
     "run": {"run_id": "x-1", "experiment": "x", "folder": "/runs/x/x-1"},
-    "resources": {"tasks": 2, "cpus_per_task": 1, "gpus_per_node": 0},
+    "resources": {"tasks": 2, "cpus_per_task": 1, "gpus_per_node": 0, "gpus_bound": False},
     "distribution": {"cluster": True, "check_world": True},
     "scheduler": "slurm",
+    "launcher": "srun",
     "gpu_vendor": "nvidia",
     "variables": {},
     "stage": {"where": "shared", "local": "", "prefix": "", "pack": ""},

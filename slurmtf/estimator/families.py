@@ -1,0 +1,49 @@
+"""Flags of sbatch and srun that say the same in different ways: one table for all who must not write two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from slurmtf.estimator.quantities import flag_name, normal_flag
+
+FAMILIES = (
+    ("mem", "mem-per-cpu", "mem-per-gpu"),
+    ("cpus-per-task", "cpus-per-gpu"),
+    ("exclusive", "oversubscribe", "share"),
+    ("requeue", "no-requeue"),
+    ("core-spec", "thread-spec"),
+    ("hint", "threads-per-core", "ntasks-per-core", "extra-node-info"),
+    ("gpu-bind", "tres-bind"),
+)
+"""sbatch(1) says that the flags of a line exclude one another; of (no-)requeue the last wins, and --tres-bind says for GPUs
+what --gpu-bind does. Slurm 22.05 and 24.11 refuse two of memory, of CPUs and of specialised cores."""
+OF_GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", "tres-per-task")
+"""They may stand together where they agree. Whether the first and the last are about GPUs, :mod:`slurmtf.plan.gpus` reads."""
+
+
+def family(flag: str, value: Any = None) -> tuple[str, ...]:
+    """Return the flags that one of this name excludes, itself among them. --tres-per-task may name CPUs."""
+    name = normal_flag(flag)
+    if name == "tres-per-task" and any(item.strip().startswith("cpu") for item in str(value).split(",")):
+        return (name, *family("cpus-per-task"))
+    return next((members for members in FAMILIES if name in members), (name,))
+
+
+def given(flags: Mapping[str, Any]) -> set[str]:
+    """Return the flags that can't stand beside these, and these. Those that are left out (None, False) exclude nothing."""
+    return {member for flag, value in flags.items() if value not in (None, False, []) for member in family(flag, value)}
+
+
+def without(flags: Mapping[str, Any], excluded: Iterable[str]) -> dict[str, Any]:
+    """Return the flags that are not among the excluded, by any spelling."""
+    names = set(excluded)
+    return {flag: value for flag, value in flags.items() if normal_flag(flag) not in names}
+
+
+def over(flags: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+    """Return flags under a layer that takes the place of what it excludes; what stays keeps its place."""
+    new = {flag_name(flag): value for flag, value in layer.items()}
+    old = {flag_name(flag): value for flag, value in flags.items()}
+    excluded = given(new)
+    return {**{flag: value for flag, value in old.items() if flag in new or normal_flag(flag) not in excluded}, **new}

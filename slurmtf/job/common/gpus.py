@@ -1,0 +1,106 @@
+"""Which of a node's GPUs are whose: what Slurm bound to a task is that task's, what tasks see in common is divided.
+
+A task can't tell from a name which GPU it is: where cgroups constrain the tasks (cgroup.conf(5), ConstrainDevices), each calls
+its first GPU 0. So names are compared only between tasks that see the same GPUs, and never with SLURM_JOB_GPUS or
+SLURM_STEP_GPUS, which number those of the whole node.
+"""
+
+import glob
+import os
+from typing import Any, Collection, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
+
+VARIABLES = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "ROCR_VISIBLE_DEVICES"}
+DEVICES = {"nvidia": "/dev/nvidia[0-9]*", "amd": "/dev/dri/renderD*"}
+NO_DEVICE = ("", "-1", "NoDevFiles", "none", "void")
+"""Values that hide every GPU; NoDevFiles is what Slurm before 21.08 writes for a step without any."""
+
+Names = Tuple[str, ...]
+
+
+class Sight(NamedTuple):
+    """What one task sees of its node's GPUs.
+
+    ``names``: as the variable has them (indices, UUIDs, MIG names); None: no variable says, so that it sees whatever is there.
+    ``bound``: Slurm has chosen them for this task; tasks that are not bound and see the same names see the same GPUs.
+    """
+
+    names: Optional[Names]
+    bound: bool
+
+
+def sight(plan: Mapping[str, Any], environ: Mapping[str, str]) -> Sight:
+    """Return what a task of this environment sees.
+
+    srun binds: as asked (``gpus_bound``), or as an administrator's settings have it, when a task sees fewer GPUs than
+    SLURM_GPUS_ON_NODE, which counts those of the step. Other launchers' ranks see what the daemon that started them saw.
+    Slurm 22.05 names none after --gpu-bind=none or a typed --gpus-per-task: where a task can open as many as its job has on
+    the node, they are numbered from 0.
+    """
+    vendor, resources = plan["gpu_vendor"], plan["resources"]
+    names, asked = _names(environ, VARIABLES[vendor]), int(resources["gpus_per_node"])
+    if plan["scheduler"] == "local":
+        return Sight((names or _indices(asked))[:asked], False)
+    told = environ.get("SLURM_GPUS_ON_NODE", "")
+    on_node = int(told) if told.isdigit() else asked
+    if names is None:
+        return Sight(_indices(on_node) if on_node and on_node == usable(DEVICES[vendor]) else None, False)
+    return Sight(names, plan["launcher"] == "srun" and (resources["gpus_bound"] or len(names) < on_node))
+
+
+def _indices(count: int) -> Names:
+    return tuple(map(str, range(count)))
+
+
+def usable(pattern: str) -> int:
+    """Return how many of a node's GPUs this process may open: access(2) asks the cgroup's device rules, and opens nothing."""
+    return sum(os.access(path, os.R_OK | os.W_OK) for path in glob.glob(pattern))
+
+
+def sight_of(told: Any) -> Sight:
+    """Return a sight out of what :func:`sight` told another process, by JSON; None: it told nothing."""
+    names, bound = told or (None, False)
+    return Sight(None if names is None else tuple(map(str, names)), bool(bound))
+
+
+def _names(environ: Mapping[str, str], variable: str) -> Optional[Names]:
+    told = environ.get(variable) or environ.get("CUDA_VISIBLE_DEVICES", environ.get(variable))
+    if told is None:
+        return None
+    return () if told in NO_DEVICE else tuple(name.strip() for name in told.split(","))
+
+
+def deal(sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collection[int]) -> Dict[int, Optional[Names]]:
+    """Return each rank's GPUs; None: leave its variable as it is.
+
+    ``users`` are the ranks that compute on GPUs. Those of a node that see the same GPUs get equal parts, which overlap only
+    where there are fewer GPUs than ranks. Other ranks get what is left.
+    """
+    found = {rank: seen.names for rank, seen in sights.items()}
+    dealt: Dict[Tuple[str, Names], Set[str]] = {}
+    for (host, names), ranks in _sharers(sights, hosts, users).items():
+        for turn, rank in enumerate(ranks):
+            found[rank] = part(names, turn, len(ranks))
+            dealt.setdefault((host, names), set()).update(found[rank] or ())
+    for rank, (seen, bound) in sights.items():
+        if seen and not bound and rank not in users:
+            taken = dealt.get((hosts[rank], seen), set())
+            found[rank] = tuple(name for name in seen if name not in taken)
+    return found
+
+
+def _sharers(
+    sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collection[int]
+) -> Dict[Tuple[str, Names], List[int]]:
+    """Return the ranks that must divide the same GPUs of the same node."""
+    found: Dict[Tuple[str, Names], List[int]] = {}
+    for rank in sorted(users):
+        names, bound = sights[rank]
+        if names and not bound:
+            found.setdefault((hosts[rank], names), []).append(rank)
+    return found
+
+
+def part(names: Names, turn: int, sharers: int) -> Names:
+    """Return one of equal parts; a strategy of several workers wants as many GPUs in each. Too few are used in turn."""
+    each = len(names) // sharers
+    return names[turn * each : (turn + 1) * each] if each else (names[turn % len(names)],)

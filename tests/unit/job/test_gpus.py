@@ -1,0 +1,286 @@
+"""Which GPUs a task gets: in the rows of a table, and in any world that Slurm may have made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slurmtf.job.common import gpus
+from slurmtf.job.common.gpus import Sight, deal, part, sight
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.roles import Role, blocks, cyclic
+from slurmtf.job.task.environment import Surroundings
+
+NODE = {0: "a", 1: "a"}
+CVD = "CUDA_VISIBLE_DEVICES"
+
+
+def plan(count: int = 0, *, bound: bool = False, launcher: str = "srun", **more: Any) -> dict[str, Any]:
+    resources = {"gpus_per_node": count, "gpus_bound": bound, "tasks": 2, "cpus_per_task": 1}
+    return {"gpu_vendor": "nvidia", "scheduler": "slurm", "launcher": launcher, "resources": resources, **more}
+
+
+@pytest.mark.parametrize(
+    ("names", "sharers", "expected"),
+    [
+        ("0", 1, ["0"]),
+        ("0,1,2,3", 2, ["0,1", "2,3"]),
+        ("4,5", 2, ["4", "5"]),  # the node's numbers, not ours
+        ("0,1,2", 2, ["0", "1"]),  # as many for each: strategies of several workers want that
+        ("0", 2, ["0", "0"]),
+        ("0,1", 3, ["0", "1", "0"]),
+        ("GPU-aa,GPU-bb", 2, ["GPU-aa", "GPU-bb"]),
+        ("MIG-1,MIG-2", 2, ["MIG-1", "MIG-2"]),
+    ],
+)
+def test_parts(names: str, sharers: int, expected: list[str]) -> None:
+    assert [",".join(part(tuple(names.split(",")), turn, sharers)) for turn in range(sharers)] == expected
+
+
+@pytest.mark.parametrize(
+    ("launcher", "bound", "environ", "expected"),
+    [
+        ("srun", False, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), False)),
+        ("srun", True, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), True)),  # --gpu-bind=mask_gpu:0x3,0x3
+        ("srun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0",), True)),  # a site's plugin, SLURM_GPU_BIND
+        ("srun", False, {CVD: "0"}, Sight(("0",), True)),  # two were asked for
+        ("mpirun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0",), False)),  # its daemon was bound
+        ("spawn", False, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), False)),
+        ("srun", False, {CVD: "", "ROCR_VISIBLE_DEVICES": "5"}, Sight((), True)),
+        ("srun", False, {CVD: "NoDevFiles"}, Sight((), True)),
+        ("srun", True, {"SLURM_JOB_GPUS": "2,3"}, Sight(None, False)),  # names of another node
+        ("srun", True, {"SLURM_STEP_GPUS": "2,3"}, Sight(None, False)),
+        ("srun", False, {CVD: "MIG-GPU-a/1/0,MIG-b", "SLURM_GPUS_ON_NODE": "2"}, Sight(("MIG-GPU-a/1/0", "MIG-b"), False)),
+    ],
+)
+def test_what_a_task_sees(launcher: str, bound: bool, environ: dict[str, str], expected: Sight) -> None:
+    assert sight(plan(2, bound=bound, launcher=launcher), environ) == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"ROCR_VISIBLE_DEVICES": "2,3", CVD: "0,1"}, ("2", "3")),
+        ({CVD: "0,1"}, ("0", "1")),
+        ({"ROCR_VISIBLE_DEVICES": ""}, ()),
+    ],
+)
+def test_another_vendor_has_another_variable(environ: dict[str, str], expected: tuple[str, ...]) -> None:
+    assert sight({**plan(2), "gpu_vendor": "amd"}, environ).names == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "environ", "expected"),
+    [
+        (0, {}, ()),
+        (0, {CVD: "0,1"}, ()),
+        (2, {}, ("0", "1")),
+        (2, {CVD: ""}, ("0", "1")),
+        (2, {CVD: "4,5,6"}, ("4", "5")),
+        (2, {CVD: "4"}, ("4",)),
+    ],
+)
+def test_what_a_task_of_this_machine_sees(asked: int, environ: dict[str, str], expected: tuple[str, ...]) -> None:
+    assert sight({**plan(asked, bound=True), "scheduler": "local"}, environ) == Sight(expected, False)
+
+
+@pytest.mark.parametrize(
+    ("files", "environ", "asked", "expected"),
+    [
+        (2, {"SLURM_GPUS_ON_NODE": "2"}, 2, ("0", "1")),
+        (4, {"SLURM_GPUS_ON_NODE": "2"}, 2, None),  # which two of the four are the job's, nobody says
+        (1, {"SLURM_GPUS_ON_NODE": "2"}, 2, None),  # MIG, or a cgroup that holds the task to its own
+        (4, {}, 4, ("0", "1", "2", "3")),
+        (0, {}, 0, None),
+    ],
+)
+def test_gpus_that_no_variable_names(
+    files: int, environ: dict[str, str], asked: int, expected: object, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [*(f"nvidia{index}" for index in range(files)), "nvidiactl", "nvidia-uvm"]:
+        (tmp_path / name).touch()
+    monkeypatch.setitem(gpus.DEVICES, "nvidia", f"{tmp_path}/nvidia[0-9]*")
+    assert sight(plan(asked, bound=True), environ) == Sight(expected, False)  # type: ignore[arg-type]
+
+
+def test_a_device_that_may_not_be_opened_does_not_count(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(3):
+        (tmp_path / f"nvidia{index}").touch()
+    monkeypatch.setattr(os, "access", lambda path, _mode: not path.endswith("1"))
+    assert gpus.usable(f"{tmp_path}/nvidia[0-9]*") == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "users", "expected"),
+    [
+        (Sight(("0", "1"), False), Sight(("0", "1"), False), [0, 1], {0: ("0",), 1: ("1",)}),
+        (Sight(("0",), True), Sight(("1",), True), [0, 1], {0: ("0",), 1: ("1",)}),
+        (Sight(("0",), True), Sight(("0",), True), [0, 1], {0: ("0",), 1: ("0",)}),  # under cgroups each calls its own 0
+        (Sight(("0", "1"), True), Sight(("0", "1"), True), [0, 1], {0: ("0", "1"), 1: ("0", "1")}),
+        (Sight(("0", "1"), False), Sight(("0", "1"), False), [], {0: ("0", "1"), 1: ("0", "1")}),  # Mpi(gpus="all")
+        (Sight(("0", "1"), False), Sight(("0", "1"), False), [1], {0: (), 1: ("0", "1")}),  # a coordinator needs none
+        (Sight(("0", "1"), True), Sight(("0", "1"), True), [1], {0: ("0", "1"), 1: ("0", "1")}),
+        (Sight(None, False), Sight(None, False), [0, 1], {0: None, 1: None}),
+        (Sight((), False), Sight(("1",), False), [0, 1], {0: (), 1: ("1",)}),
+    ],
+)
+def test_two_tasks_of_a_node(first: Sight, second: Sight, users: list[int], expected: dict[int, Any]) -> None:
+    assert deal({0: first, 1: second}, NODE, users) == expected
+
+
+def test_only_a_node_divides_its_own() -> None:
+    seen = Sight(("0", "1"), False)
+    assert deal({0: seen, 1: seen}, {0: "a", 1: "b"}, [0, 1]) == {0: ("0", "1"), 1: ("0", "1")}
+
+
+def test_what_is_left_goes_to_who_does_not_compute() -> None:
+    seen = Sight(("0", "1", "2"), False)
+    dealt = deal(dict.fromkeys(range(3), seen), dict.fromkeys(range(3), "a"), [0, 1])
+    assert dealt == {0: ("0",), 1: ("1",), 2: ("2",)}
+
+
+# --- any world that Slurm may have made
+
+
+@dataclass(frozen=True)
+class World:
+    """Nodes with GPUs, a job that has some of them, and how Slurm shows these to tasks (as measured, 22.05 and 24.11)."""
+
+    roles: list[Role]
+    gpu_roles: list[str]
+    nodes: list[list[int]]
+    """The job's GPUs on each node, by the node's numbers."""
+    constrained: bool
+    """Whether cgroups let a task see only what is its own, numbered from 0."""
+    binding: str
+    """'': none; 'each': a part for each task of the node; 'mask': all to each, as the user asked."""
+    known: bool
+    """Whether the plan knows of the binding."""
+    launcher: str
+    naming: str
+
+    def tasks_on(self, node: int) -> list[int]:
+        return [role.rank for role in self.roles if role.node == node]
+
+    def truth(self, rank: int) -> list[int]:
+        """The GPUs that Slurm shows to a task."""
+        node = self.roles[rank].node
+        ranks, here = self.tasks_on(node), self.nodes[node]
+        if self.binding != "each" or not here:
+            return here
+        each = max(1, len(here) // len(ranks))
+        turn = ranks.index(rank)
+        return here[turn * each : (turn + 1) * each] or [here[0]]
+
+    def names(self, rank: int) -> dict[str, int]:
+        """How a task calls each GPU that it sees."""
+        node = self.roles[rank].node
+        seen = self.truth(rank)
+        numbers = range(len(seen)) if self.constrained else seen
+        texts = {"index": "{}", "uuid": "GPU-{0}-{1}", "mig": "MIG-GPU-{0}-{1}/1/0"}
+        if self.naming == "index":
+            return {str(number): gpu for number, gpu in zip(numbers, seen, strict=True)}
+        return {texts[self.naming].format(node, gpu): gpu for gpu in seen}
+
+    def environ(self, rank: int) -> dict[str, str]:
+        node = self.roles[rank].node
+        here = ",".join(map(str, self.nodes[node]))
+        if not here:
+            return {}
+        first = ",".join(map(str, self.nodes[0]))
+        count = {"SLURM_GPUS_ON_NODE": str(len(self.nodes[node])), "SLURM_JOB_GPUS": first, "SLURM_STEP_GPUS": here}
+        return {"CUDA_VISIBLE_DEVICES": ",".join(self.names(rank)), **count}
+
+    def plan(self) -> dict[str, Any]:
+        least = min(map(len, self.nodes))
+        return plan(least, bound=self.known and self.binding != "", launcher=self.launcher)
+
+    @property
+    def users(self) -> list[int]:
+        return [role.rank for role in self.roles if role.role in self.gpu_roles]
+
+    def dealt(self) -> Mapping[int, Any]:
+        sights = {role.rank: sight(self.plan(), self.environ(role.rank)) for role in self.roles}
+        return deal(sights, {role.rank: f"node{role.node}" for role in self.roles}, self.users)
+
+
+@st.composite
+def worlds(draw: st.DrawFn) -> World:
+    nodes = draw(st.integers(1, 3))
+    kind = draw(st.sampled_from(["ps", "coordinated", "multiworker", "mpi each", "mpi all"]))
+    workers = draw(st.integers(nodes, 3 * nodes))
+    if kind.startswith("mpi"):
+        slots = draw(st.integers(1, 4))
+        roles, gpu_roles = blocks([("rank", nodes * slots)], slots), ["rank"] if kind == "mpi each" else []
+    else:
+        counts = {
+            "ps": [("chief", 1), ("ps", draw(st.integers(1, 3))), ("worker", workers), ("evaluator", 1)],
+            "coordinated": [("chief", 1), ("ps", draw(st.integers(1, 3))), ("worker", workers)],
+            "multiworker": [("worker", workers)],
+        }[kind]
+        roles, gpu_roles = cyclic(counts, nodes), ["worker"] if kind == "coordinated" else ["chief", "worker"]
+    of_job = st.lists(st.integers(0, 7), max_size=8, unique=True).map(sorted)
+    binding = draw(st.sampled_from(["", "each", "mask"]))
+    return World(
+        roles,
+        gpu_roles,
+        [draw(of_job) for _ in range(nodes)],
+        draw(st.booleans()),
+        binding,
+        binding == "mask" or draw(st.booleans()),
+        draw(st.sampled_from(["srun", "spawn"])) if nodes == 1 and not binding else "srun",
+        draw(st.sampled_from(["index", "uuid", "mig"])),
+    )
+
+
+@settings(max_examples=400, deadline=None)
+@given(worlds())
+def test_in_any_world(world: World) -> None:
+    dealt = world.dealt()
+    for rank, names in dealt.items():
+        assert set(names or ()) <= set(world.names(rank)), "a task gets no GPU that it can't see"
+        if rank in world.users and world.nodes[world.roles[rank].node]:
+            assert names, "who computes on GPUs has one where its node has any"
+    if world.binding:
+        assert all(list(dealt[rank]) == list(world.names(rank)) for rank in world.users if world.truth(rank))
+    for node, here in enumerate(world.nodes):
+        on_node = [rank for rank in world.tasks_on(node) if here]
+        users = [rank for rank in on_node if rank in world.users]
+        own = {rank: [world.names(rank)[name] for name in dealt[rank]] for rank in on_node}
+        is_enough = len(here) >= (len(on_node) if world.binding == "each" else len(users))
+        if world.binding != "mask" and is_enough:
+            taken = [gpu for rank in users for gpu in own[rank]]
+            assert len(taken) == len(set(taken)), "none is dealt twice where there are enough"
+            assert len({len(own[rank]) for rank in users}) <= 1, "all get as many"
+        if not world.binding and users:
+            taken = [gpu for rank in users for gpu in own[rank]]
+            assert not any(set(own[rank]) & set(taken) for rank in on_node if rank not in users)
+
+
+# --- the variables of the script
+
+
+@pytest.mark.parametrize(
+    ("role", "start", "inherited", "expected"),
+    [
+        ("worker", {"gpus": ["1"]}, {CVD: "0,1"}, "1"),
+        ("worker", {"gpus": []}, {CVD: "0,1"}, ""),
+        ("worker", {"gpus": None}, {}, None),
+        ("worker", {}, {CVD: "0,1"}, "0,1"),  # started by hand: nobody deals
+        ("ps", {"gpus": ["0", "1"]}, {CVD: "0,1"}, ""),
+        ("evaluator", {"gpus": None}, {}, ""),
+        ("ps", {}, {CVD: "0"}, ""),
+    ],
+)
+def test_the_variable_of_a_task(role: str, start: dict[str, Any], inherited: dict[str, str], expected: str | None) -> None:
+    run = {"run_id": "x-1", "experiment": "x", "folder": "/runs/x/x-1"}
+    distribution = {"cluster": False, "check_world": False}
+    given_plan = {**plan(2), "run": run, "distribution": distribution, "variables": {}, "inputs": []}
+    task = Surroundings(given_plan, RunLayout("/runs/x/x-1"), Role(0, role, 0, 0), start, {})
+    assert task.variables(inherited).get(CVD) == expected

@@ -1,0 +1,311 @@
+"""What GPUs a job gets, however they were asked for; how they are asked for; what is said of it before submission."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmtf.estimator import Mpi
+from slurmtf.estimator.families import OF_GPUS
+from slurmtf.job.contract.roles import cyclic
+from slurmtf.plan import gpus
+from slurmtf.plan.model import LaunchPlan
+from slurmtf.sites import Site
+from slurmtf.sites.model import Containers, Defaults, Gpu, Partition
+from slurmtf.sites.model import Launcher as SiteLauncher
+from tests.unit.support import flags, planned, profile
+
+WORKERS: dict[str, Any] = {"distributed_backend": "multiworker", "worker_count": 2}
+SERVED: dict[str, Any] = {"distributed_backend": "ps", "worker_count": 2, "parameter_server_count": 2, "node_count": 2}
+RANKS: dict[str, Any] = {"distributed_training": Mpi(process_count_per_node=2, gpus="each")}
+
+# --- reading
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "expected"),
+    [
+        ("gres", "gpu", {"": 1}),
+        ("gres", "gpu:2", {"": 2}),
+        ("gres", "gpu:a100", {"a100": 1}),
+        ("gres", "gpu:a100:2", {"a100": 2}),
+        ("gres", "gpu:a100:2,gpu:v100:1", {"a100": 2, "v100": 1}),
+        ("gres", ["gpu:a100:2", "gpu:v100:1"], {"a100": 2, "v100": 1}),
+        ("gres", "gpu:a100:1,gpu:a100:2", {"a100": 2}),  # Slurm takes the last of a type
+        ("gres", "nvme:100,gpu:2", {"": 2}),
+        ("gres", "gpu:a100_1g.5gb:2", {"a100_1g.5gb": 2}),
+        ("gres", "gpu:1g.5gb", {"1g.5gb": 1}),
+        ("gres", "gres:gpu:2", {"": 2}),
+        ("gres", "gres/gpu:a100:2", {"a100": 2}),
+        ("gres", "shard:8", {"": 1}),  # a part of one GPU
+        ("gres", "mps:50", {"": 1}),
+        ("gres", "nvme:100", {}),
+        ("gres", "gpux:4", {}),
+        ("gres", "none", {}),
+        ("gres", None, {}),
+        ("gpus", 4, {"": 4}),
+        ("gpus", "4", {"": 4}),
+        ("gpus", "a100", {"a100": 1}),
+        ("gpus", "a100:2,v100:1", {"a100": 2, "v100": 1}),
+        ("gpus-per-node", "a100:2", {"a100": 2}),
+        ("gpus_per_task", "1", {"": 1}),
+        ("gpus-per-socket", "v100:2", {"v100": 2}),
+        ("tres-per-task", "gres/gpu=1", {"": 1}),
+        ("tres-per-task", "cpu=4,gres/gpu:a100=2", {"a100": 2}),
+        ("tres-per-task", "gres/gpu:a100:2", {"a100": 2}),
+        ("tres-per-task", "cpu=4,license/ansys=1", {}),
+    ],
+)
+def test_what_a_flag_asks_for(flag: str, value: Any, expected: gpus.Counts) -> None:
+    assert gpus.counts(flag, value) == expected
+
+
+@pytest.mark.parametrize(
+    ("asked", "per_node", "flag"),
+    [
+        ({"gres": "gpu:2"}, 2, "gres=gpu:2"),
+        ({"gpus-per-node": 3}, 3, "gpus-per-node=3"),
+        ({"gpus-per-task": 1}, 2, "gpus-per-task=1"),
+        ({"tres-per-task": "gres/gpu=2"}, 4, "tres-per-task=gres/gpu=2"),
+        ({"gpus": 6}, 2, "gpus=6"),
+        ({"gpus": 2}, 0, "gpus=2"),  # one of the three nodes has none
+        ({"gpus-per-socket": 2, "sockets-per-node": 2}, 4, "gpus-per-socket=2"),
+        ({"gpus-per-socket": 2}, 2, "gpus-per-socket=2"),
+        ({"gpus-per-node": 2, "gpus": 6}, 2, "gpus-per-node=2"),
+        ({"gpus-per-task": 1, "gres": "nvme:5"}, 2, "gpus-per-task=1"),
+        ({"gres": "none"}, 0, ""),
+        ({"gres": None}, 0, ""),
+    ],
+)
+def test_what_flags_come_to_on_three_nodes_of_two_tasks(asked: dict[str, Any], per_node: int, flag: str) -> None:
+    found = gpus.allocation(asked, nodes=3, slots=2)
+    assert found is not None
+    assert (found.per_node, found.flag, found.even) == (per_node, flag, not flag.startswith("gpus="))
+
+
+@pytest.mark.parametrize("asked", [{}, {"gres": "nvme:100"}, {"hint": "gpu:2"}, {"tres-per-task": "cpu=4"}, {"gpu-bind": "x"}])
+def test_flags_that_are_not_about_gpus(asked: dict[str, Any]) -> None:
+    assert gpus.allocation(asked, 1, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "srun", "bound"),
+    [
+        ({"gres": "gpu:2"}, {}, False),
+        ({"gpus-per-task": 1}, {}, True),
+        ({"tres-per-task": "gres/gpu=1"}, {}, True),
+        ({"tres-per-task": "cpu=1"}, {}, False),
+        ({"gpu-bind": "single:1"}, {}, True),
+        ({"gres": "gpu:2"}, {"gpu-bind": "map_gpu:0,1"}, True),
+        ({"gres": "gpu:2"}, {"gpu_bind": "verbose,mask_gpu:0x3"}, True),
+        ({"gres": "gpu:2"}, {"gpu-bind": "per_task:1"}, True),
+        ({"gres": "gpu:2"}, {"tres-bind": "gres/gpu:single:1"}, True),
+        ({"gres": "gpu:2"}, {"gpus-per-task": 1}, True),
+        ({"gres": "gpu:2"}, {"gpu-bind": "closest"}, False),
+        ({"gpus-per-task": 1}, {"gpu-bind": "none"}, False),
+        ({"gpu-bind": "single:1"}, {"gpu-bind": "none"}, False),
+    ],
+)
+def test_whether_srun_binds(header: dict[str, Any], srun: dict[str, Any], bound: bool) -> None:
+    assert gpus.is_bound(header, srun) is bound
+
+
+# --- the plan says what the job gets
+
+
+def got(plan: LaunchPlan) -> tuple[int, str | None, bool]:
+    return plan.resources.gpus_per_node, plan.resources.gpu_type, plan.resources.gpus_bound
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({**WORKERS, "sbatch": {"gpus-per-task": 1}}, (2, None, True)),
+        ({**WORKERS, "sbatch": {"gpus": 2}, "srun": {"gpu-bind": "single:1"}}, (2, None, True)),
+        ({**WORKERS, "sbatch": {"gres": "gpu:a100:2"}, "srun": {"gpu-bind": "map_gpu:0,1"}}, (2, "a100", True)),
+        ({**WORKERS, "sbatch": {"gres": "gpu:1"}}, (1, None, False)),
+        ({**WORKERS, "sbatch": {"gres": "gpu:a100:1,gpu:v100:1"}}, (2, "a100,v100", False)),
+        ({**WORKERS, "sbatch": {"gres": "nvme:1"}}, (0, None, False)),
+        ({**WORKERS, "sbatch": {"gres": "nvme:1"}, "gpus_per_node": 2}, (2, None, False)),
+        ({**WORKERS, "sbatch": {"gpus": 4}, "gpus_per_node": 2}, (4, None, False)),  # his own flag has its way
+        ({**RANKS, "sbatch": {"gpus-per-task": 1}}, (2, None, True)),
+        ({**RANKS, "sbatch": {"gpus-per-task": 1}, "launcher": "mpirun"}, (2, None, False)),
+        ({**SERVED, "sbatch": {"gpus-per-task": 1}}, (2, None, True)),
+        ({**SERVED, "sbatch": {"gpus": 2}}, (1, None, False)),
+        ({"sbatch": {"gres": "none"}, "use_gpu": True}, (0, None, False)),
+        ({"sbatch": {"gres": None}, "gpus_per_node": 2}, (2, None, False)),  # the partition gives them
+    ],
+)
+def test_gpus_of_the_users_own_flags(source: Path, settings: dict[str, Any], expected: object) -> None:
+    assert got(planned(source, **settings)) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected", "flag"),
+    [
+        ({}, 1, "gpu:1"),
+        ({"gpus_per_node": 4}, 4, "gpu:4"),  # a parameter goes before a profile's flag
+        ({"use_gpu": True, **WORKERS}, 2, "gpu:2"),
+        ({"sbatch": {"gpus": 3}}, 3, None),
+    ],
+)
+def test_gpus_of_a_profiles_flags(source: Path, settings: dict[str, Any], expected: int, flag: str | None) -> None:
+    plan = planned(source, Site(name="here", directives={"gres": "gpu:1"}), **settings)
+    assert (plan.resources.gpus_per_node, flags(plan).get("gres")) == (expected, flag)
+
+
+def test_who_asks_for_no_gpu_gets_none_of_the_profiles(source: Path) -> None:
+    plan = planned(source, Site(name="here", directives={"gres": "gpu:1,nvme:5"}), gpus_per_node=0)
+    assert (plan.resources.gpus_per_node, flags(plan)["gres"]) == (0, "nvme:5")
+
+
+def test_what_goes_with_a_gpu_goes_with_one_of_the_users_own_flag(source: Path) -> None:
+    site = Site(
+        name="here",
+        defaults=Defaults(gpu_partition="gpu", cpus_per_gpu=8),
+        partitions={"gpu": Partition(max_gpus=1)},
+        gpu=Gpu(constraint="big", sbatch={"gpu-freq": "high"}, srun={"cpu-bind": "none"}),
+        containers=Containers(runtime="apptainer"),
+    )
+    plan = planned(source, site, sbatch={"gres": "gpu:2"}, custom_docker_image="/images/tf.sif")
+    assert (plan.resources.partition, plan.resources.constraint, plan.resources.cpus_per_task) == ("gpu", "big", 16)
+    assert flags(plan)["gpu-freq"] == "high"
+    assert "--cpu-bind=none" in plan.launch
+    assert plan.container is None or "--nv" in plan.container.words
+    assert "[over-gpus]" in " ".join(plan.warnings)
+
+
+# --- asking
+
+
+@pytest.mark.parametrize(
+    ("wanted", "settings", "flag", "why"),
+    [
+        ("gpus-per-task", WORKERS, ("gpus-per-task", "1"), ""),
+        ("gpus-per-task", RANKS, ("gpus-per-task", "1"), ""),
+        ("gpus-per-task", SERVED, ("gpus-per-node", "1"), "it would give GPUs to each ps too"),
+        ("gpus-per-task", {**SERVED, "parameter_server_count": 0}, ("gpus-per-task", "1"), ""),
+        ("gpus-per-task", {**WORKERS, "gpus_per_node": 3}, ("gpus-per-node", "3"),
+         "3 GPUs are not as many for each of 2 processes"),
+        ("gpus-per-task", {**RANKS, "launcher": "mpirun"}, ("gpus-per-node", "2"), "mpirun starts the processes, not Slurm"),
+        ("gpus-per-task", {"launcher": "none"}, ("gpus-per-task", "1"), ""),
+        ("gpus", WORKERS, ("gpus", "2"), ""),
+        ("gpus", {**WORKERS, "node_count": 2}, ("gpus-per-node", "1"), "it gives a total, which Slurm may divide unevenly"),
+        ("gres", SERVED, ("gres", "gpu:1"), ""),
+        ("gpus-per-node", SERVED, ("gpus-per-node", "1"), ""),
+    ],
+)  # fmt: skip
+def test_the_form_in_which_gpus_are_asked_for(
+    source: Path, wanted: Any, settings: dict[str, Any], flag: tuple[str, str], why: str
+) -> None:
+    plan = planned(source, Site(name="here", gpu=Gpu(request=wanted)), use_gpu=True, **settings)
+    assert [pair for pair in plan.directives if pair[0] in OF_GPUS] == [flag]
+    assert why in plan.choice
+    assert bool(why) is ("GPUs are asked for by" in plan.choice)
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "flag", "count"),
+    [(["gpus-per-node"], ("gres", "gpu:1"), 1), (["gpus_per_node", "gres"], ("gpus-per-task", "1"), 2)],
+)
+def test_a_site_that_refuses_other_forms(source: Path, forbidden: list[str], flag: tuple[str, str], count: int) -> None:
+    """Where only one form is left, the plan says what that comes to: a GPU for each parameter server too."""
+    site = Site(name="here", gpu=Gpu(request="gpus-per-task"), forbidden=forbidden)
+    plan = planned(source, site, use_gpu=True, **SERVED)
+    assert flag in plan.directives
+    assert plan.resources.gpus_per_node == count
+
+
+@given(
+    st.sampled_from(["gres", "gpus-per-node", "gpus-per-task", "gpus"]),
+    st.integers(1, 4),
+    st.integers(0, 3),
+    st.integers(1, 6),
+    st.one_of(st.none(), st.integers(7, 10)),
+)
+def test_what_is_asked_for_and_what_the_plan_says_are_one_number(
+    tmp_path_factory: pytest.TempPathFactory, wanted: Any, nodes: int, servers: int, workers: int, count: int | None
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "one-number"
+    folder.mkdir(exist_ok=True)
+    (folder / "train.py").touch()
+    shape: dict[str, Any] = {"node_count": nodes, "worker_count": workers + nodes, "parameter_server_count": servers}
+    site = Site(name="here", gpu=Gpu(request=wanted))
+    plan = planned(folder, site, distributed_backend="ps", use_gpu=True, gpus_per_node=count, **shape)
+    users = -(-(workers + nodes) // nodes)
+    said = gpus.allocation(flags(plan), nodes, plan.resources.tasks_per_node)
+    assert said is not None
+    assert said.per_node == plan.resources.gpus_per_node == (count or users)
+    assert said.even
+    on_a_node = [sum(role.node == node for role in cyclic(plan.distribution.roles, nodes)) for node in range(nodes)]
+    assert max(on_a_node) <= plan.resources.tasks_per_node
+
+
+# --- warnings
+
+
+@pytest.mark.parametrize(
+    ("settings", "code", "warning"),
+    [
+        ({**WORKERS, "sbatch": {"gres": "gpu:1"}}, "shared-gpus", "2 processes of a node share 1 GPU (gres=gpu:1)"),
+        ({**WORKERS, "sbatch": {"gpus": 2}, "srun": {"gres": "gpu:1"}}, "shared-gpus",
+         "2 processes of a node share 1 GPU (srun gres=gpu:1)"),
+        ({**SERVED, "worker_count": 6, "sbatch": {"gpus": 4}}, "shared-gpus", "3 processes of a node share 2 GPUs (gpus=4)"),
+        ({**RANKS, "launcher": "mpirun", "node_count": 2, "sbatch": {"gpus-per-task": 1}}, "shared-gpus",
+         "gpus-per-task=1 gives GPUs to each daemon of mpirun"),
+        ({**WORKERS, "gpus_per_node": 3}, "idle-gpus", "3 GPUs in equal parts for 2 processes of a node: 1 stays idle"),
+        ({**WORKERS, "node_count": 2, "sbatch": {"gpus": 2}}, "uneven-gpus", "gpus=2 is a total"),
+        ({**SERVED, "sbatch": {"gpus-per-task": 1}}, "idle-gpus", "gpus-per-task=1 gives GPUs to each ps too"),
+    ],
+)  # fmt: skip
+def test_warnings(source: Path, settings: dict[str, Any], code: str, warning: str) -> None:
+    (found,) = (text for text in planned(source, **settings).warnings if f"[{code}]" in text)
+    assert found.startswith(warning)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {**WORKERS, "gpus_per_node": 2},
+        {**WORKERS, "gpus_per_node": 4},
+        {**WORKERS, "sbatch": {"gpus-per-task": 1}},
+        {**WORKERS, "sbatch": {"gres": "gpu:a100:2"}, "srun": {"gpu-bind": "map_gpu:0,1"}},
+        {"sbatch": {"gpus": 3}},
+        WORKERS,
+    ],
+)
+def test_no_warning_where_each_has_its_own(source: Path, settings: dict[str, Any]) -> None:
+    assert planned(source, **settings).warnings == ()
+
+
+def test_a_profile_that_gives_one_gpu_to_two_workers(source: Path) -> None:
+    plan = planned(source, Site(name="here", directives={"gres": "gpu:1"}), **WORKERS)
+    assert plan.warnings[0].startswith("2 processes of a node share 1 GPU (gres=gpu:1)")
+
+
+def test_limits_count_what_slurm_gives(source: Path) -> None:
+    """A form that gives GPUs to parameter servers too meets the partition's limit with these."""
+    site = Site(
+        name="here",
+        gpu=Gpu(request="gpus-per-task"),
+        forbidden=["gres", "gpus-per-node"],
+        partitions={"gpu": Partition(max_gpus=2)},
+    )
+    plan = planned(source, site, use_gpu=True, partition="gpu", **SERVED)
+    assert "[over-gpus]" in " ".join(plan.warnings)
+
+
+def test_packaged_profiles_with_parameter_servers(source: Path) -> None:
+    for name in ("frontier", "daint", "mila", "sherlock"):
+        plan = planned(source, profile(name), use_gpu=True, account="x", partition="gpu", time=60, **SERVED)
+        assert gpus.allocation(flags(plan), 2, 2).per_node == plan.resources.gpus_per_node == 1, name  # type: ignore[union-attr]
+
+
+def test_mpirun_on_a_profile_that_asks_for_each_task(source: Path) -> None:
+    site = Site(name="here", gpu=Gpu(request="gpus-per-task"), launcher=SiteLauncher(default="mpirun"))
+    plan = planned(source, site, use_gpu=True, node_count=2, distributed_backend="mpi", process_count_per_node=2)
+    assert flags(plan)["gpus-per-node"] == "2"
