@@ -22,17 +22,24 @@ OF_GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", 
 """They may stand together where they agree. Whether the first and the last are about GPUs, :mod:`slurmtf.plan.gpus` reads."""
 
 
+def values_of(value: Any) -> list[Any]:
+    """Return the values of a flag; of one that is left out (None, False) there are none."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return [item for item in values if item is not None and item is not False]
+
+
 def family(flag: str, value: Any = None) -> tuple[str, ...]:
     """Return the flags that one of this name excludes, itself among them. --tres-per-task may name CPUs."""
     name = normal_flag(flag)
-    if name == "tres-per-task" and any(item.strip().startswith("cpu") for item in str(value).split(",")):
+    items = ",".join(map(str, values_of(value))).split(",")
+    if name == "tres-per-task" and any(item.strip().startswith("cpu") for item in items):
         return (name, *family("cpus-per-task"))
     return next((members for members in FAMILIES if name in members), (name,))
 
 
 def given(flags: Mapping[str, Any]) -> set[str]:
-    """Return the flags that can't stand beside these, and these. Those that are left out (None, False) exclude nothing."""
-    return {member for flag, value in flags.items() if value not in (None, False, []) for member in family(flag, value)}
+    """Return the flags that can't stand beside these, and these. Those that are left out exclude nothing."""
+    return {member for flag, value in flags.items() if values_of(value) for member in family(flag, value)}
 
 
 def without(flags: Mapping[str, Any], excluded: Iterable[str]) -> dict[str, Any]:

@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 
 from slurmtf.findings import Finding
 
-TIME_FORMATS = "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes[:seconds]"
+TIME_FORMATS = "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes[:seconds], UNLIMITED"
+UNLIMITED_S = 0
+"""No time limit, as Slurm has it (sbatch(1), --time: a limit of zero requests that none be imposed)."""
+_WITHOUT_LIMIT = ("unlimited", "infinite")
 _TIME = re.compile(r"(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<clock>\d+(?::\d+){0,2})", re.ASCII)
 _MEMORY = re.compile(r"(\d+)(?:([KMGT])B?)?", re.IGNORECASE | re.ASCII)
 _MEBIBYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
@@ -17,10 +20,12 @@ LONGEST_S = 366 * 86400
 
 
 def seconds(time: str | int) -> int:
-    """Return a Slurm time limit in seconds (sbatch(1), ``--time``; a number alone is minutes).
+    """Return a Slurm time limit in seconds (sbatch(1), ``--time``; a number alone is minutes); 0: there is none.
 
-    Raises ValueError when it is none of Slurm's formats, zero, or above a year.
+    Raises ValueError when it is none of Slurm's formats, or above a year.
     """
+    if str(time).strip().lower() in _WITHOUT_LIMIT:
+        return UNLIMITED_S
     match = _TIME.fullmatch(str(time).strip())
     if match is None:
         raise ValueError(f"{time!r} is not a time")
@@ -31,20 +36,25 @@ def seconds(time: str | int) -> int:
     else:
         days, hours, minutes, rest = (int(match[name] or 0) for name in ("days", "dh", "dm", "ds"))
         total = ((days * 24 + hours) * 60 + minutes) * 60 + rest
-    if not 0 < total <= LONGEST_S:
-        raise ValueError(f"{time!r} is not between one second and a year")
+    if total > LONGEST_S:
+        raise ValueError(f"{time!r} is not within a year")
     return total
 
 
 def slurm_time(total: int) -> str:
-    """Return seconds as Slurm's ``[days-]hours:minutes:seconds``."""
+    """Return seconds as Slurm's ``[days-]hours:minutes:seconds``; UNLIMITED for 0."""
+    if total == UNLIMITED_S:
+        return "UNLIMITED"
     days, rest = divmod(total, 86400)
     clock = f"{rest // 3600:02d}:{rest % 3600 // 60:02d}:{rest % 60:02d}"
     return f"{days}-{clock}" if days else clock
 
 
 def as_slurm_time(time: str | int | datetime.timedelta) -> str | int:
-    return slurm_time(round(time.total_seconds())) if isinstance(time, datetime.timedelta) else time
+    """Return a timedelta as Slurm writes it; none at all stays, to be refused: it would be no limit."""
+    if not isinstance(time, datetime.timedelta):
+        return time
+    return slurm_time(round(time.total_seconds())) if time.total_seconds() >= 1 else repr(time)
 
 
 def mebibytes(memory: str | int) -> float:

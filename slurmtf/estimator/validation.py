@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slurmtf.errors import did_you_mean
-from slurmtf.estimator import environment, inputs, quantities
+from slurmtf.estimator import environment, families, inputs, quantities
 from slurmtf.estimator.arguments import check_params, check_text
 from slurmtf.estimator.distribution import KINDS, LEAST, Distribution, Mpi, choices, foreign_counts, numbers
 from slurmtf.estimator.entry import module_file
@@ -38,6 +38,7 @@ OWN_SBATCH_FLAGS = {
     "nodes": "give node_count",
     "ntasks": "the distribution decides how many processes run",
     "ntasks-per-node": "the distribution decides how many processes run",
+    "ntasks-per-gpu": "the distribution decides how many processes run; set gpus_per_node",
     "array": "an array would run the same run folder several times; submit several runs",
     "wrap": "entry_script says what runs",
     "parsable": "slurmtf reads the job id itself",
@@ -52,6 +53,7 @@ OWN_SRUN_FLAGS = {
     "chdir": "the working directory is the run's copy of source_directory",
     "ntasks": "the distribution decides how many processes run",
     "nodes": "give node_count",
+    "ntasks-per-gpu": "the distribution decides how many processes run; set gpus_per_node",
     "multi-prog": "the distribution decides what each process runs",
 }
 FIELD_OF_FLAG = {
@@ -257,10 +259,24 @@ def _flags(estimator: Estimator) -> Iterable[Finding]:
     yield from quantities.check_flags("srun", estimator.srun, OWN_SRUN_FLAGS)
     if not isinstance(estimator.sbatch, Mapping):
         return
-    for flag in map(quantities.normal_flag, map(str, estimator.sbatch)):
-        name = FIELD_OF_FLAG.get(flag)
-        if name and getattr(estimator, name) is not None:
-            yield Finding("said-twice", f"sbatch[{flag!r}]", f"says the same as {name}", "give one of them")
+    for flag, value in estimator.sbatch.items():
+        yield from _beside_parameters(estimator, quantities.normal_flag(str(flag)), value)
+
+
+def _beside_parameters(estimator: Estimator, flag: str, value: object) -> Iterable[Finding]:
+    """Check a flag of the user's own against his parameters, which would say the same or exclude it."""
+    where = f"sbatch[{flag!r}]"
+    fields = {rival: FIELD_OF_FLAG[rival] for rival in families.family(flag, value) if rival in FIELD_OF_FLAG}
+    for rival, name in fields.items():
+        given = getattr(estimator, name)
+        if given is not None and given is not False:
+            yield Finding(
+                "said-twice", where, f"says the same as {name}" if rival == flag else f"excludes {name}", "give one of them"
+            )
+    if flag == "time":
+        yield from quantities.check_time(where, value)
+        if estimator.max_run_duration_seconds is not None:
+            yield Finding("said-twice", where, "says the same as max_run_duration_seconds", "give one of them")
 
 
 def _software(estimator: Estimator) -> Iterable[Finding]:

@@ -66,7 +66,7 @@ def build_directives(estimator: Estimator, site: Site, name: str, own: Mapping[s
     for extra in (site.directives, site.environments.job):
         found |= {flag_name(flag): value for flag, value in extra.items()}
     refused = {normal_flag(flag) for flag in site.forbidden}
-    pairs = [(flag, value) for flag, values in {**found, **own}.items() for value in gpus.values_of(values)]
+    pairs = [(flag, value) for flag, values in {**found, **own}.items() for value in families.values_of(values)]
     return [(flag, value) for flag, value in pairs if normal_flag(flag) not in refused]
 
 
@@ -77,7 +77,7 @@ def _asked_by_parameter(estimator: Estimator, site: Site) -> dict[str, bool]:
     of_preset = {flag: getattr(preset, name) for flag, name in PARAMETER.items() if name in OF_PRESETS}
     given["time"] = given["time"] if estimator.max_run_duration_seconds is None else estimator.max_run_duration_seconds
     given["requeue"] = True if estimator.vm_priority == "lowpriority" else None
-    return {flag: True for values in (given, of_preset) for flag, value in values.items() if gpus.values_of(value)}
+    return {flag: True for values in (given, of_preset) for flag, value in values.items() if families.values_of(value)}
 
 
 def _one_for_gpus(*layers: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
@@ -89,7 +89,7 @@ def _one_for_gpus(*layers: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
 
 def _over(found: Mapping[str, list[Value]], layer: Mapping[str, Any]) -> dict[str, list[Value]]:
     """Return flags under a layer that takes the place of what it excludes; --gres, of which sbatch takes one, is added to."""
-    new = {flag_name(flag): gpus.values_of(value) for flag, value in layer.items()}
+    new = {flag_name(flag): families.values_of(value) for flag, value in layer.items()}
     if "gres" in new:
         new["gres"] = gpus.merged([*found.get("gres", ()), *new["gres"]])
     return families.over(found, new)
@@ -194,7 +194,7 @@ def _known(site: Site, flag: str, remedy: str) -> str:
 
 
 def _asked(estimator: Estimator, flag: str) -> bool:
-    if flag in {normal_flag(str(name)) for name, value in estimator.sbatch.items() if gpus.values_of(value)}:
+    if flag in {normal_flag(str(name)) for name, value in estimator.sbatch.items() if families.values_of(value)}:
         return True
     name = PARAMETER.get(flag)
     asked = getattr(estimator, name) if name is not None and flag != "gres" else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slurmtf.estimator.families import OF_GPUS
+from slurmtf.estimator.families import OF_GPUS, values_of
 from slurmtf.estimator.quantities import normal_flag
 from slurmtf.plan.model import Resources, Tasks, Value
 from slurmtf.sites.model import Site
@@ -34,12 +34,6 @@ class Allocation:
     types: tuple[str, ...]
     flag: str
     even: bool = True
-
-
-def values_of(value: Any) -> list[Value]:
-    """Return the values of a flag; of one that is left out (None, False) there are none."""
-    values = value if isinstance(value, list | tuple) else [value]
-    return [item for item in values if item is not None and item is not False]
 
 
 def _items(value: Any) -> list[str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.quantities import seconds
+from slurmtf.estimator.quantities import UNLIMITED_S, seconds
 from slurmtf.findings import Finding, warning
 from slurmtf.plan import gpus
 from slurmtf.plan.model import Resources, Tasks
@@ -51,7 +52,7 @@ def _site(estimator: Estimator, site: Site, resources: Resources) -> Warnings:
         yield warning("no-mail", f"{site.name} does not send mail")
     if site.status == "retired":
         yield warning("retired", f"{site.name} is retired")
-    if time_s is not None and time_s < SHORT_TIME_S and site.scheduler == "slurm":
+    if time_s and time_s < SHORT_TIME_S and site.scheduler == "slurm":
         yield warning("short-time", f"the time limit is {time_s} s: Slurm checks limits every 30 s and may end the job later")
 
 
@@ -64,7 +65,7 @@ def _partition(resources: Resources, known: Partition | None) -> Warnings:
     if known is None:
         return
     name, count = resources.partition, resources.gpus_per_node * resources.nodes
-    if known.max_time is not None and resources.time_s and resources.time_s > seconds(known.max_time):
+    if resources.time_s is not None and _length(resources.time_s) > _length(seconds(known.max_time or UNLIMITED_S)):
         yield warning("over-time", f"partition {name} allows at most {known.max_time}: the job may wait for ever")
     if known.max_nodes and resources.nodes > known.max_nodes:
         yield warning("over-nodes", f"partition {name} allows at most {known.max_nodes} nodes: the job may wait for ever")
@@ -74,6 +75,10 @@ def _partition(resources: Resources, known: Partition | None) -> Warnings:
         )
     if known.gpus is False and count:
         yield warning("no-gpus", f"partition {name} has no GPUs")
+
+
+def _length(time_s: int) -> float:
+    return math.inf if time_s == UNLIMITED_S else time_s
 
 
 def _gpus(site: Site, resources: Resources, known: Partition | None) -> Warnings:

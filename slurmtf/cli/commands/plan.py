@@ -10,6 +10,7 @@ import click
 from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import duration, emit
 from slurmtf.environments.spec import EnvironmentSpec
+from slurmtf.estimator.quantities import UNLIMITED_S
 from slurmtf.job.contract.roles import table
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Resources
@@ -38,7 +39,7 @@ def plan_text(plan: LaunchPlan) -> str:
         "roles": _roles(plan),
         "cpus": f"{resources.cpus_per_task} for each process" if resources.cpus_per_task else "",
         "memory": f"{resources.memory} on each node" if resources.memory else "",
-        "time": duration(resources.time_s),
+        "time": "unlimited" if resources.time_s == UNLIMITED_S else duration(resources.time_s),
         "partition": resources.partition or "",
         "account": resources.account or "",
         "qos": resources.qos or "",

@@ -18,7 +18,7 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
 from slurmtf.estimator.arguments import to_argv
 from slurmtf.estimator.overrides import overridden
-from slurmtf.estimator.quantities import LONGEST_S, mebibytes, seconds, slurm_time
+from slurmtf.estimator.quantities import LONGEST_S, UNLIMITED_S, mebibytes, seconds, slurm_time
 from tests.unit.support import refused, tensorflow
 
 # --- the constructor
@@ -244,7 +244,8 @@ def test_each_pair_is_key_and_value_in_order(params: dict[str, Any]) -> None:
     ("text", "total"),
     [
         (90, 5400), ("90", 5400), ("1:30", 90), ("1:30:00", 5400), ("2-12", 216_000), ("1-0:30", 88_200),
-        ("1-0:0:1", 86_401), ("0:00:01", 1), ("366-0", LONGEST_S),
+        ("1-0:0:1", 86_401), ("0:00:01", 1), ("366-0", LONGEST_S), (0, UNLIMITED_S), ("0:00", UNLIMITED_S),
+        ("UNLIMITED", UNLIMITED_S), ("infinite", UNLIMITED_S), ("Infinite", UNLIMITED_S),
     ],
 )  # fmt: skip
 def test_times(text: str | int, total: int) -> None:
@@ -252,14 +253,14 @@ def test_times(text: str | int, total: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "1:", "1:2:3:4", "1-", "1-2:3:4:5", "-1", "1.5", "1h", "0", "0:0", "367-0", "١", "1d", True]
+    "text", ["", "1:", "1:2:3:4", "1-", "1-2:3:4:5", "-1", "1.5", "1h", "367-0", "infinit", "١", "1d", True]
 )
 def test_no_times(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         seconds(text)
 
 
-@given(st.integers(1, LONGEST_S))
+@given(st.integers(0, LONGEST_S))
 def test_a_time_written_is_a_time_read(total: int) -> None:
     assert seconds(slurm_time(total)) == total
 

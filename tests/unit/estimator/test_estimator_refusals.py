@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ DISTRIBUTION: list[Case] = [
 ]  # fmt: skip
 QUANTITIES: list[Case] = [
     ({"time": "1 hour"}, "time: '1 hour' is not a time limit that Slurm knows", TIMES),
-    ({"time": 0}, "time: 0 is not a time limit that Slurm knows", TIMES),
+    ({"time": datetime.timedelta(0)}, "time: 'datetime.timedelta(0)' is not a time limit that Slurm knows", TIMES),
     ({"time": -5}, "time: -5 is not a time limit that Slurm knows", TIMES),
     ({"time": "400-0"}, "time: '400-0' is not a time limit that Slurm knows", TIMES),
     ({"memory": "16 GB"}, "memory: '16 GB' is not a memory size that Slurm knows", MEMORY),
@@ -205,6 +206,17 @@ PASSED_ON: list[Case] = [
     ({"sbatch": {"comment": {"a": 1}}}, "sbatch['comment']: {{'a': 1}} is neither text nor number", PLAIN),
     ({"srun": {"comment": ["a", None]}}, "srun['comment']: None is neither text nor number", PLAIN),
     ({"sbatch": {"time": 10}, "time": 10}, "sbatch['time']: says the same as time", "give one of them"),
+    ({"sbatch": {"time": 10}, "max_run_duration_seconds": 10}, "sbatch['time']: says the same as max_run_duration_seconds",
+     "give one of them"),
+    ({"sbatch": {"time": "soon"}}, "sbatch['time']: 'soon' is not a time limit that Slurm knows", TIMES),
+    ({"sbatch": {"mem-per-cpu": "1G"}, "memory": "8G"}, "sbatch['mem-per-cpu']: excludes memory", "give one of them"),
+    ({"sbatch": {"mem_per_gpu": "1G"}, "memory": "8G"}, "sbatch['mem-per-gpu']: excludes memory", "give one of them"),
+    ({"sbatch": {"cpus-per-gpu": 2}, "cpus_per_task": 8}, "sbatch['cpus-per-gpu']: excludes cpus_per_task", "give one of them"),
+    ({"sbatch": {"tres-per-task": "cpu=2"}, "cpus_per_task": 8}, "sbatch['tres-per-task']: excludes cpus_per_task",
+     "give one of them"),
+    ({"sbatch": {"oversubscribe": True}, "exclusive": True}, "sbatch['oversubscribe']: excludes exclusive", "give one of them"),
+    ({"sbatch": {"ntasks-per-gpu": 1}}, "sbatch['ntasks-per-gpu']: can't be passed through",
+     "the distribution decides how many processes run; set gpus_per_node"),
     ({"sbatch": {"cpus_per_task": 10}, "cpus_per_task": 10}, "sbatch['cpus-per-task']: says the same as cpus_per_task",
      "give one of them"),
 ]  # fmt: skip

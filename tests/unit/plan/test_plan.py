@@ -371,3 +371,12 @@ def test_a_module_is_run_by_its_name(source: Path) -> None:
     plan = planned(source, entry_script="sub.main")
     assert plan.command[1:] == ("-m", "sub.main")
     assert plan.script == "sub/main.py"
+
+
+def test_a_job_without_a_time_limit(source: Path) -> None:
+    site = Site(name="here", partitions={"short": Partition(max_time="1:00:00"), "long": Partition(max_time="UNLIMITED")})
+    plan = planned(source, site, time="UNLIMITED", partition="short")
+    assert (plan.resources.time_s, flags(plan)["time"]) == (0, "UNLIMITED")
+    assert [one.code for one in plan.warnings] == ["over-time"]
+    assert planned(source, site, time=0, partition="long").warnings == ()
+    assert planned(source, site, time="300-0", partition="long").warnings == ()

@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf.findings import Finding
 from slurmtf.sites import Site
-from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Partition
+from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Partition, Preset
 from slurmtf.sites.model import Launcher as SiteLauncher
 from tests.unit.support import SITE, flags, planned, resources, tensorflow, unplannable
 
@@ -205,6 +205,104 @@ def test_an_account_of_another_form(source: Path) -> None:
     expected = Finding("bad-account", "account", "'project_1x' is not an account of here", "it looks like project_[0-9]+")
     assert unplannable(tensorflow(source, account="project_1x"), site) == [expected]
     assert resources(source, site, account="project_1").account == "project_1"
+
+
+# --- flags that exclude one another
+
+DEFAULTS = Defaults(memory="8G", cpus_per_task=2, time="1:00:00")
+
+
+@pytest.mark.parametrize(
+    ("site", "settings", "there", "gone"),
+    [
+        ({"defaults": DEFAULTS}, {"sbatch": {"mem-per-cpu": "2G"}}, "mem-per-cpu", "mem"),
+        ({"defaults": DEFAULTS}, {"sbatch": {"mem_per_gpu": "2G"}}, "mem_per_gpu", "mem"),
+        ({"defaults": DEFAULTS}, {"sbatch": {"cpus-per-gpu": 4}}, "cpus-per-gpu", "cpus-per-task"),
+        ({"defaults": DEFAULTS}, {"sbatch": {"tres-per-task": "cpu=4"}}, "tres-per-task", "cpus-per-task"),
+        ({"defaults": DEFAULTS, "directives": {"mem-per-cpu": "2G"}}, {}, "mem-per-cpu", "mem"),
+        ({"directives": {"mem-per-cpu": "2G"}}, {"memory": "16G"}, "mem", "mem-per-cpu"),
+        ({"directives": {"mem-per-cpu": "2G"}}, {"vm_size": "big"}, "mem", "mem-per-cpu"),
+        ({"directives": {"mem": "2G"}}, {"sbatch": {"mem-per-gpu": "4G"}}, "mem-per-gpu", "mem"),
+        ({"directives": {"exclusive": True}}, {"sbatch": {"oversubscribe": True}}, "oversubscribe", "exclusive"),
+        ({"directives": {"no-requeue": True}}, {"vm_priority": "lowpriority"}, "requeue", "no-requeue"),
+        ({}, {"vm_priority": "lowpriority", "sbatch": {"no-requeue": True}}, "no-requeue", "requeue"),
+        ({"directives": {"hint": "nomultithread"}}, {"sbatch": {"threads-per-core": 2}}, "threads-per-core", "hint"),
+        ({"directives": {"core-spec": 8}}, {"sbatch": {"thread-spec": 2}}, "thread-spec", "core-spec"),
+        ({"gpu": Gpu(sbatch={"gpu-bind": "closest"})}, {"use_gpu": True, "sbatch": {"tres-bind": "gres/gpu:none"}},
+         "tres-bind", "gpu-bind"),
+    ],
+)  # fmt: skip
+def test_what_is_given_takes_the_place_of_what_excludes_it(
+    source: Path, site: dict[str, Any], settings: dict[str, Any], there: str, gone: str
+) -> None:
+    presets = {"big": Preset(memory="200G")}
+    found = flags(planned(source, Site(name="here", presets=presets, **site), **settings))
+    assert there in found
+    assert gone not in found
+
+
+@pytest.mark.parametrize(
+    ("directive", "settings", "expected"),
+    [
+        ({"mem": "2G"}, {"memory": "16G"}, ("mem", "16G")),
+        ({"time": 30}, {"time": 90}, ("time", "01:30:00")),
+        ({"time": 30}, {"max_run_duration_seconds": 90}, ("time", "00:01:30")),
+        ({"partition": "all"}, {"partition": "gpu"}, ("partition", "gpu")),
+        ({"partition": "all"}, {}, ("partition", "all")),
+        ({"cpus-per-task": 2}, {"sbatch": {"cpus-per-task": 4}}, ("cpus-per-task", 4)),
+    ],
+)
+def test_a_parameter_goes_before_a_profiles_directive(
+    source: Path, directive: dict[str, Any], settings: dict[str, Any], expected: tuple[str, object]
+) -> None:
+    assert expected in planned(source, Site(name="here", directives=directive), **settings).directives
+
+
+@pytest.mark.parametrize(
+    ("passed", "name", "expected"),
+    [
+        ({"mem": "3G"}, "memory", "3G"),
+        ({"mem-per-cpu": "3G"}, "memory", None),
+        ({"cpus-per-task": "6"}, "cpus_per_task", 6),
+        ({"cpus-per-gpu": 6}, "cpus_per_task", None),
+        ({"time": "2:00:00"}, "time_s", 7200),
+        ({"time": "UNLIMITED"}, "time_s", 0),
+        ({"partition": "gpu"}, "partition", "gpu"),
+        ({"qos": "high"}, "qos", "high"),
+        ({"account": "lab"}, "account", "lab"),
+        ({"constraint": "a"}, "constraint", "a"),
+        ({"exclusive": "user"}, "exclusive", True),
+        ({"requeue": True}, "requeue", True),
+    ],
+)
+@pytest.mark.parametrize("by", ["user", "profile"])
+def test_the_plan_says_what_the_job_gets_by_any_flag(
+    source: Path, passed: dict[str, Any], name: str, expected: object, by: str
+) -> None:
+    site = Site(name="here", defaults=DEFAULTS, directives=passed if by == "profile" else {})
+    found = planned(source, site, sbatch=passed if by == "user" else {})
+    assert getattr(found.resources, name) == expected
+
+
+def test_cpus_of_the_users_own_flag_reach_srun(source: Path) -> None:
+    site = Site(name="here", defaults=DEFAULTS)
+    assert "--cpus-per-task=6" in planned(source, site, sbatch={"cpus-per-task": 6}).launch
+    assert not [word for word in planned(source, site, sbatch={"cpus-per-gpu": 6}).launch if "cpus-per" in word]
+    by_srun = planned(source, site, srun={"cpus-per-gpu": 3}).launch
+    assert [word for word in by_srun if "cpus-per" in word] == ["--cpus-per-gpu=3"]
+
+
+def test_what_goes_with_a_partition_goes_with_one_of_the_users_own_flag(source: Path) -> None:
+    site = Site(name="here", partitions={"gpu": Partition(qos="of-gpu", max_time="1:00:00", gpu_type="a40")})
+    plan = planned(source, site, use_gpu=True, sbatch={"partition": "gpu", "time": "2:00:00"})
+    assert (plan.resources.qos, plan.resources.gpu_type) == ("of-gpu", "a40")
+    assert "over-time" in [one.code for one in plan.warnings]
+
+
+def test_generic_resources_of_all_are_one_flag(source: Path) -> None:
+    site = Site(name="here", directives={"gres": "nvme:100,lustre"}, gpu=Gpu(sbatch={"gres": "shm:1"}))
+    plan = planned(source, site, use_gpu=True, sbatch={"gres": ["nvme:50", "craynetwork:2"]})
+    assert flags(plan)["gres"] == "gpu:1,nvme:50,lustre,shm:1,craynetwork:2"
 
 
 # --- launchers

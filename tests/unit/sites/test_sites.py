@@ -393,7 +393,7 @@ def test_a_value_of_the_wrong_kind(text: str, place: str, what: str, tmp_path: P
         ("environment: {variables: {NCCL-DEBUG: INFO}}\n", "environment.variables.NCCL-DEBUG", "is not a name"),
         ('environment: {prologue: ["a\\ab"]}\n', "environment.prologue", "control characters"),
         ("defaults: {time: soon}\n", "defaults.time", "not a time limit that Slurm knows"),
-        ("min_time: 0\n", "min_time", "not a time limit that Slurm knows"),
+        ("min_time: 5 min\n", "min_time", "not a time limit that Slurm knows"),
         ("partitions: {gpu: {max_time: 1 day}}\n", "partitions.gpu.max_time", "not a time limit that Slurm knows"),
         ("partitions: {gpu: {default_time: x}}\n", "partitions.gpu.default_time", "not a time limit that Slurm knows"),
         ("defaults: {memory: lots}\n", "defaults.memory", "not a memory size that Slurm knows"),

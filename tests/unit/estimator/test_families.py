@@ -1,0 +1,46 @@
+"""Which flags exclude which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slurmtf.estimator import families
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "excluded"),
+    [
+        ("mem", "1G", {"mem", "mem-per-cpu", "mem-per-gpu"}),
+        ("--mem_per_gpu", "1G", {"mem", "mem-per-cpu", "mem-per-gpu"}),
+        ("cpus-per-gpu", 4, {"cpus-per-task", "cpus-per-gpu"}),
+        ("oversubscribe", True, {"exclusive", "oversubscribe", "share"}),
+        ("no-requeue", True, {"requeue", "no-requeue"}),
+        ("thread-spec", 1, {"core-spec", "thread-spec"}),
+        ("threads-per-core", 1, {"hint", "threads-per-core", "ntasks-per-core", "extra-node-info"}),
+        ("tres-bind", "gres/gpu:none", {"gpu-bind", "tres-bind"}),
+        ("tres-per-task", "cpu=4,gres/gpu=1", {"tres-per-task", "cpus-per-task", "cpus-per-gpu"}),
+        ("tres-per-task", "gres/gpu=1", {"tres-per-task"}),
+        ("comment", "x", {"comment"}),
+        ("mem", None, set()),
+        ("exclusive", False, set()),
+        ("mem", 0, {"mem", "mem-per-cpu", "mem-per-gpu"}),
+        ("mail-type", [], set()),
+    ],
+)
+def test_what_a_flag_excludes(flag: str, value: Any, excluded: set[str]) -> None:
+    assert families.given({flag: value}) == excluded
+
+
+def test_a_layer_takes_the_place_of_what_it_excludes() -> None:
+    below = {"job-name": "a", "mem": "8G", "hint": "x", "--requeue": True}
+    assert list(families.over(below, {"--mem-per-cpu": "1G", "no_requeue": True, "job-name": "b"}).items()) == [
+        ("job-name", "b"), ("hint", "x"), ("mem-per-cpu", "1G"), ("no_requeue", True),
+    ]  # fmt: skip
+    assert families.over(below, {"mem": None}) == {"job-name": "a", "mem": None, "hint": "x", "requeue": True}
+
+
+def test_no_flag_has_two_families() -> None:
+    members = [flag for one in (*families.FAMILIES, families.OF_GPUS) for flag in one]
+    assert len(members) == len(set(members))
