@@ -12,20 +12,20 @@ from slurmtf.cli import output
 from slurmtf.errors import SlurmtfError, did_you_mean
 
 COMMANDS = {
-    "run": "submit a training and follow it; Ctrl-C detaches",
-    "submit": "submit a training and return at once",
-    "plan": "show what would be decided; touches nothing",
-    "render": "show the batch script; touches nothing",
-    "ls": "list the runs",
-    "status": "show where a run is, and why",
+    "run": "submit a training job and follow it; Ctrl-C detaches",
+    "submit": "submit a training job and return at once",
+    "plan": "show the resolved plan without submitting",
+    "render": "show the batch script without submitting",
+    "ls": "list runs",
+    "status": "show the state of a run, and why",
     "logs": "show the logs of a run",
-    "wait": "wait for a run and exit as it did",
-    "cancel": "end runs",
-    "gc": "remove what no run needs any more",
-    "sites": "list, show and check site profiles",
+    "wait": "wait for a run and exit with its exit code",
+    "cancel": "cancel runs",
+    "gc": "remove snapshots and other files that no run needs",
+    "sites": "list, show and validate site profiles",
     "env": "list, build, check and remove environments",
     "schema": "print the JSON Schema of job files, for editors",
-    "completion": "print the shell's completion script",
+    "completion": "print the completion script for your shell",
 }
 GROUPS = {
     "Start": ("run", "submit", "plan", "render"),

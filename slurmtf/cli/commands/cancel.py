@@ -14,7 +14,7 @@ from slurmtf.runs import Run, RunState, RunStatus, cancel_runs
 @workspace_option
 @json_option
 def command(runs: tuple[str, ...], workspace: str | None) -> None:
-    """End RUNS. One that has ended stays as it is."""
+    """Cancel RUNS. A run that has ended is left as it is."""
     named = {run.id: run for run in (Run.find(name, workspace) for name in runs)}
     found = list(zip(named, cancel_runs(list(named.values())), strict=True))
     text = "\n".join(f"{run_id}: {_answer(state)}" for run_id, state in found)

@@ -35,7 +35,7 @@ TOLD = {
 
 @click.group("env", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Environments that slurmtf builds: list, show, build, check and remove them."""
+    """Manage the environments that slurmtf builds."""
 
 
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -54,7 +54,7 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @command.command("list")
 @store_options
 def list_(store: EnvironmentStore) -> None:
-    """List the environments that there are."""
+    """List environments."""
     found = [_facts(store, name) for name in store.names()]
     rows = [HEADING, *(_row(facts) for facts in found)]
     emit(found, table(rows) if found else f"no environments in {store.root}")
@@ -145,7 +145,9 @@ def _software_facts(software: Software) -> dict[str, str]:
 
 @command.command("rebuild")
 @click.argument("what")
-@click.option("--workspace", "-w", default=None, help="Where the runs are (default: of your site and this machine).")
+@click.option(
+    "--workspace", "-w", default=None, help="Workspace that holds the run (default: your site's, and this machine's)."
+)
 @json_option
 def rebuild(what: str, workspace: str | None) -> None:
     """Build an environment again, with the versions that it had: that of the run WHAT, or of a record, a .json file."""

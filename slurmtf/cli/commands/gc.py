@@ -15,7 +15,7 @@ from slurmtf.runs.workspace import known_workspaces
 @workspace_option
 @json_option
 def command(dry_run: bool, workspace: str | None) -> None:
-    """Remove what no run needs any more. Runs stay, whatever became of them; to remove a run, delete its folder.
+    """Remove files that no run needs. Runs are kept; to remove a run, delete its folder.
 
     That is: snapshots of the source that no run has and that are older than an hour, the indexes of sources that are gone,
     what killed submissions left, packages that were fetched for nothing more, and packs of environments that are gone or have

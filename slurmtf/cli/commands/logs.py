@@ -17,10 +17,10 @@ from slurmtf.runs.logs import LogReader
 
 @click.command("logs")
 @click.argument("run", default="last", shell_complete=completing.runs)
-@click.option("--follow", "-f", "following", is_flag=True, help="Go on until the run has ended.")
-@click.option("--role", default=None, help="Only this role ('worker') or task ('worker-0').")
-@click.option("--rank", type=int, default=None, help="Only the task of this rank.")
-@click.option("--job", "job_log", is_flag=True, help="The job's own log: Slurm, the launcher, slurmtf.")
+@click.option("--follow", "-f", "following", is_flag=True, help="Follow the logs until the run has ended.")
+@click.option("--role", default=None, help="Show only this role ('worker') or task ('worker-0').")
+@click.option("--rank", type=int, default=None, help="Show only the task of this rank.")
+@click.option("--job", "job_log", is_flag=True, help="Show the job's own log: Slurm, the launcher, slurmtf.")
 @workspace_option
 @json_option
 def command(run: str, following: bool, role: str | None, rank: int | None, job_log: bool, workspace: str | None) -> None:

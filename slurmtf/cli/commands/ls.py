@@ -15,15 +15,20 @@ HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
 
 
 @click.command("ls")
-@click.option("--experiment", "-x", default=None, help="Only this series of runs.")
+@click.option("--experiment", "-x", default=None, help="List only this experiment.")
 @click.option(
-    "--number", "-n", type=click.IntRange(min=0), default=20, show_default=True, help="How many, the newest first; 0 is all."
+    "--number",
+    "-n",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Number of runs to list, newest first; 0 lists all.",
 )
-@click.option("--tag", "tags", multiple=True, help="NAME[=VALUE]: only the runs that have this tag.")
+@click.option("--tag", "tags", multiple=True, help="List only runs with this tag, NAME[=VALUE].")
 @workspace_option
 @json_option
 def command(experiment: str | None, number: int, tags: tuple[str, ...], workspace: str | None) -> None:
-    """List the runs, newest first."""
+    """List runs, newest first."""
     workspaces = known_workspaces(workspace)
     folders = [folder for folder in run_folders(workspaces, experiment) if has_tags(folder, parsed(tags))]
     shown = folders[:number] if number else folders

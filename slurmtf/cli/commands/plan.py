@@ -21,7 +21,7 @@ SHOWN_NODES = 16
 @click.command("plan")
 @training_options
 def command(training: Training) -> None:
-    """Show what would be decided for TARGET, a script or a job file. Writes nothing, submits nothing, asks no Slurm.
+    """Show the resolved plan of TARGET, a script or a job file, without submitting. Writes nothing and does not contact Slurm.
 
     Arguments of the script stand after --.
     """

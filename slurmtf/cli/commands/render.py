@@ -11,7 +11,7 @@ from slurmtf.cli.output import emit
 @click.command("render")
 @training_options
 def command(training: Training) -> None:
-    """Show the batch script of TARGET, a script or a job file. Writes nothing, submits nothing, asks no Slurm.
+    """Show the batch script of TARGET, a script or a job file, without submitting. Writes nothing and does not contact Slurm.
 
     Arguments of the script stand after --.
     """

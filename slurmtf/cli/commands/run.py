@@ -16,10 +16,10 @@ from slurmtf.runs.logs import LogReader
 
 
 @click.command("run")
-@click.option("--dry-run", is_flag=True, help="Show the batch script instead.")
+@click.option("--dry-run", is_flag=True, help="Show the batch script and exit.")
 @training_options
 def command(training: Training, dry_run: bool) -> None:
-    """Submit TARGET, a script or a job file, and follow it. Ctrl-C detaches: the run goes on.
+    """Submit TARGET, a script or a job file, and follow it. Ctrl-C detaches; the run continues.
 
     Arguments of the script stand after --. Exits as the run did.
     """

@@ -20,13 +20,13 @@ from slurmtf.sites.search import default_site, usable
 
 @click.group("sites", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """List, show and check site profiles."""
+    """List, show and validate site profiles."""
 
 
 @command.command("list")
 @json_option
 def list_() -> None:
-    """List the profiles that can be named."""
+    """List the available profiles."""
     rows, data = [("NAME", "STATUS", "DESCRIPTION", "FILE")], []
     chosen = default_site()
     for name, path in available().items():
@@ -45,7 +45,7 @@ def list_() -> None:
 @click.argument("name", shell_complete=sites)
 @json_option
 def show(name: str) -> None:
-    """Show all that the profile NAME (or a file) comes to."""
+    """Show the resolved profile NAME (or a file)."""
     site = load(name)
     data = _spare(asdict(site))
     emit(data, dump_yaml(data).rstrip())
@@ -66,7 +66,7 @@ def _spare(data: Any) -> Any:
 @click.argument("names", nargs=-1, required=True, shell_complete=sites)
 @json_option
 def validate(names: tuple[str, ...]) -> None:
-    """Check profiles, by name or file. Exits with 2 when one is wrong."""
+    """Validate profiles, by name or file. Exits with 2 if one is invalid."""
     findings: list[Finding] = []
     for name in names:
         try:
@@ -75,5 +75,5 @@ def validate(names: tuple[str, ...]) -> None:
             findings += err.findings
     if findings:
         raise SiteError(*findings)
-    emit([str(Path(name)) for name in names], "\n".join(f"{name}: fine" for name in names))
+    emit([str(Path(name)) for name in names], "\n".join(f"{name}: valid" for name in names))
     sys.exit(0)

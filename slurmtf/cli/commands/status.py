@@ -15,7 +15,7 @@ from slurmtf.runs import Run
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:
-    """Show where RUN is, and why: an id, the end of one, a job id, a run folder, or 'last'."""
+    """Show the state of RUN, and why: a run id, the end of one, a job id, a run folder, or 'last'."""
     found = Run.find(run, workspace)
     state = found.state
     emit(run_data(found, state), details(found, state))

@@ -17,7 +17,7 @@ from slurmtf.sites.search import default_site
 
 
 @click.command("submit")
-@click.option("--dry-run", is_flag=True, help="Show the batch script instead.")
+@click.option("--dry-run", is_flag=True, help="Show the batch script and exit.")
 @training_options
 def command(training: Training, dry_run: bool) -> None:
     """Submit TARGET, a script or a job file, and return at once.
@@ -38,9 +38,9 @@ def command(training: Training, dry_run: bool) -> None:
 
 
 def submit(training: Training) -> Run:
-    """Submit the training and say so."""
+    """Submit a training job and say so."""
     if training.estimator.compute_target is None and default_site() == "local" and shutil.which("sbatch"):
-        note("this runs on this very machine, not in Slurm: give --site, or set default_site", fg="yellow")
+        note("this runs on this machine, not through Slurm: pass --site, or set default_site", fg="yellow")
     note(f"submitting {training.estimator.script} from {training.estimator.source_directory}", dim=True)
     with Steps() as steps:
         return training.experiment.submit(training.estimator, training.tags, tell=steps.tell)

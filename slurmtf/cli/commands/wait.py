@@ -17,5 +17,5 @@ from slurmtf.runs import Run
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:
-    """Wait for RUN and exit as it did: with the script's exit code, 128 + its signal, 124 after the time limit."""
+    """Wait for RUN and exit with its exit code: the script's own, 128 + its signal, 124 after the time limit."""
     sys.exit(follow(Run.find(run, workspace)))
