@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from slurmtf.snapshot.archive import Stored
 from slurmtf.snapshot.contents import Contents, Entry
 from slurmtf.snapshot.git import tree_id
 from slurmtf.snapshot.reading import Blob
@@ -34,18 +35,22 @@ class Snapshot:
     @cached_property
     def ref(self) -> SnapshotRef:
         """Names, kinds, permissions, links and contents count; owners and times do not."""
-        text = "".join(map(self._line, self.contents.entries))
-        digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
-        return SnapshotRef(digest[:ID_DIGITS], self.contents.files, sum(blob.size for blob in self.blobs.values()))
+        size = sum(blob.size for blob in self.blobs.values())
+        return SnapshotRef(id_of(map(self._as_stored, self.contents.entries)), self.contents.files, size)
 
     @cached_property
     def tree(self) -> str:
         """The id of git's tree of the same content."""
         return tree_id(self.contents.entries, self.blobs)
 
-    def _line(self, entry: Entry) -> str:
-        content = self.blobs[entry.name].sha256 if entry.kind == "file" else entry.link
-        return f"{entry.name}\0{entry.kind}\0{entry.mode}\0{content}\0"
+    def _as_stored(self, entry: Entry) -> Stored:
+        return Stored(entry.name, entry.kind, entry.mode, self.blobs[entry.name].sha256 if entry.kind == "file" else entry.link)
+
+
+def id_of(entries: Iterable[Stored]) -> str:
+    """Return the id of what an archive holds."""
+    text = "".join(f"{entry.name}\0{entry.kind}\0{entry.mode}\0{entry.content}\0" for entry in entries)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
 
 
 def without(contents: Contents, gone: Mapping[str, str]) -> Contents:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -13,27 +14,28 @@ from pathlib import Path
 from slurmtf.errors import SnapshotError
 from slurmtf.files import make_private
 from slurmtf.findings import Finding
-from slurmtf.snapshot.archive import Archive
+from slurmtf.snapshot.archive import Archive, stored
 from slurmtf.snapshot.contents import GONE, Contents, Entry
-from slurmtf.snapshot.identity import Snapshot, SnapshotRef, without
+from slurmtf.snapshot.identity import Snapshot, SnapshotRef, id_of, without
 from slurmtf.snapshot.ignore import IGNORE_FILES
 from slurmtf.snapshot.index import Index
-from slurmtf.snapshot.reading import PIECE, Blob, ReadError, read
+from slurmtf.snapshot.reading import OPENING, PIECE, Blob, ReadError, read
+from slurmtf.trusted import own_folder
 
-FOLDER = ".slurmtf/snapshots"
+FOLDER = "snapshots"
 READ_ONLY = 0o400
 """A stored file is the source of many runs: nobody shall write into it by accident."""
 
 
 class SnapshotStore:
-    """The snapshots of a workspace.
+    """The snapshots of a workspace. Raises WorkspaceError when somebody else could have put them there.
 
     One file for each content keeps the number of files on a shared file system small. Runs hold it by hard links: a run
     keeps its source whatever happens to the store.
     """
 
     def __init__(self, workspace: Path) -> None:
-        self._folder = workspace / FOLDER
+        self._folder = own_folder(workspace, FOLDER)
 
     def path(self, snapshot: SnapshotRef) -> Path:
         return self._folder / f"{snapshot.id}.tar"
@@ -76,8 +78,11 @@ class SnapshotStore:
         return [Index(path) for path in self._folder.glob("*.index")]
 
     def _give(self, ref: SnapshotRef, path: str) -> bool:
-        """Put a stored snapshot at ``path``; False when there is none of that id."""
+        """Put a stored snapshot at ``path``; False when there is none of that id. One that holds something else is removed."""
         try:
+            if not _holds(self.path(ref), ref):
+                self.path(ref).unlink(missing_ok=True)
+                return False
             share(self.path(ref), path)
         except OSError as err:
             if err.errno in (errno.ENOENT, errno.ESTALE):
@@ -98,6 +103,18 @@ class SnapshotStore:
         finally:
             partial.unlink(missing_ok=True)
         return written
+
+
+def _holds(path: Path, ref: SnapshotRef) -> bool:
+    """Tell whether a file of the store is ours and holds what its name says: a disk may have lost a part of it."""
+    with open(os.open(path, OPENING), "rb", PIECE) as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+            return False
+        try:
+            return id_of(stored(file)) == ref.id
+        except ValueError:
+            return False
 
 
 def share(source: Path, path: str) -> None:
