@@ -5,12 +5,14 @@ A path that the user gave, on the command line or in a variable, is taken as it 
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from slurmtf.errors import InputError, WorkspaceError
 from slurmtf.findings import Finding
-from slurmtf.job.contract.trust import doubt, doubt_of_own
+from slurmtf.job.contract.trust import doubt, doubt_alone, doubt_of_own
 from slurmtf.paths import working_directory
 
 OWN = ".slurmtf"
@@ -52,6 +54,14 @@ def check_own(folder: Path, remedy: str) -> None:
         reason = f"{folder.parent} can't be entered"
     if reason:
         raise WorkspaceError(Finding("foreign-folder", str(folder), f"is not used: {reason}", remedy))
+
+
+def check_shared(folder: Path, remedy: str) -> None:
+    """Raise WorkspaceError when a folder that we were told of is there, and somebody but its user or root can write to it."""
+    with contextlib.suppress(FileNotFoundError):
+        reason = doubt_alone(os.path.realpath(folder))
+        if reason:
+            raise WorkspaceError(Finding("foreign-folder", str(folder), f"is not used: {reason}", remedy))
 
 
 def of_project(paths: Iterable[str | Path]) -> list[str]:

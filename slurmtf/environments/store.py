@@ -16,8 +16,10 @@ from slurmtf.findings import Finding
 from slurmtf.job.common.claim import Claim
 from slurmtf.job.contract.store import StoreLayout
 from slurmtf.sites import Site
+from slurmtf.trusted import OWN, check_shared, own_folder
 
-BESIDE_RUNS = Path(".slurmtf", "environments")
+FOLDER = "environments"
+BESIDE_RUNS = Path(OWN, FOLDER)
 """Where environments are in a workspace, unless the site has another place for them."""
 
 
@@ -33,10 +35,19 @@ class Failure:
 def store_of(site: Site, workspace: Path) -> EnvironmentStore:
     """Return the store of a site: ``$SLURMTF_ENVIRONMENTS``, the profile's, else one beside the runs.
 
-    Raises WorkspaceError when a variable in its path is unset.
+    Raises WorkspaceError when a variable in its path is unset, or somebody else could have put programs into it.
     """
     given = os.environ.get("SLURMTF_ENVIRONMENTS") or site.environments.folder
-    return EnvironmentStore(expanded(given, "environments") if given else workspace / BESIDE_RUNS)
+    if not given:
+        return store_beside(workspace)
+    root = expanded(given, FOLDER)
+    check_shared(root, "set environments.folder of the profile or $SLURMTF_ENVIRONMENTS to a folder of yours")
+    return EnvironmentStore(root)
+
+
+def store_beside(workspace: Path) -> EnvironmentStore:
+    """Return the store beside the runs of a workspace. Raises WorkspaceError when it is not ours alone."""
+    return EnvironmentStore(own_folder(workspace, FOLDER))
 
 
 def environment_of(plan: Mapping[str, Any]) -> Path | None:
@@ -119,8 +130,9 @@ class EnvironmentStore:
         for folder in (self.layout.packs, self.layout.specs, self.layout.failures, self.layout.jobs, self.layout.logs):
             for path in Path(folder).glob(f"{name}.*"):
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
-        for built in (Path(self.layout.download(name)), target):
-            shutil.rmtree(built, ignore_errors=True)
+        built = [target] if target.parent == Path(self.layout.built).resolve() else []  # else a link of somebody's own
+        for folder_of_it in (Path(self.layout.download(name)), *built):
+            shutil.rmtree(folder_of_it, ignore_errors=True)
 
     def leftovers(self) -> list[Path]:
         """Return what killed builds have left behind: no environment links to it, and nobody is building it."""

@@ -12,6 +12,7 @@ from slurmtf.errors import SlurmError, SlurmtfError
 from slurmtf.files import write_private
 from slurmtf.findings import Finding
 from slurmtf.runs.status import CANCEL_MARK, RunState, states_of
+from slurmtf.runs.workspace import check_ours
 from slurmtf.scheduler import SubmittedJob, by_scheduler
 from slurmtf.submit.record import adopt, current_record, read_record
 
@@ -28,6 +29,7 @@ def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
     raised, or SlurmtfError when it is not Slurm's doing.
     """
     for run in runs:
+        check_ours(run.folder)  # it may name a process of ours as its own
         if read_record(run.layout) is None:
             adopt(run.layout)
     states = states_of([run.folder for run in runs])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.environments.packing import outdated
-from slurmtf.environments.store import BESIDE_RUNS, EnvironmentStore
+from slurmtf.environments.store import EnvironmentStore, store_beside
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import age
 from slurmtf.findings import Finding
@@ -20,8 +20,9 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.status import states_of
 from slurmtf.runs.workspace import known_workspaces, run_folders
 from slurmtf.snapshot import SnapshotStore
-from slurmtf.submit.folder import REMOVED
-from slurmtf.submit.submission import abandoned, stale_partials
+from slurmtf.submit.folder import STAGING
+from slurmtf.submit.submission import abandoned, removals, stale_partials
+from slurmtf.trusted import own_folder
 
 YOUNG_S = 3600
 """Age below which a snapshot stays. It need not be longer than a submission takes: one that finds its snapshot removed writes
@@ -35,11 +36,6 @@ class Garbage:
     kind: str
     path: Path
     bytes: int
-
-
-def _removed_runs(workspace: Path) -> Iterator[Path]:
-    """Yield what is left of runs whose removal was interrupted."""
-    yield from sorted(workspace.glob(f"*/{REMOVED}*"))
 
 
 def _snapshots(workspace: Path) -> Iterator[Path]:
@@ -57,16 +53,16 @@ def _indexes(workspace: Path) -> Iterator[Path]:
 
 def _environments(workspace: Path) -> Iterator[Path]:
     """Yield what is left of builds that were killed. Whole ones are for 'slurmtf env remove'."""
-    yield from EnvironmentStore(workspace / BESIDE_RUNS).leftovers()
+    yield from store_beside(workspace).leftovers()
 
 
 def _downloads(workspace: Path) -> Iterator[Path]:
     """Yield packages that were fetched for nothing more. Young ones may be for a job that is about to be submitted."""
-    yield from (path for path in EnvironmentStore(workspace / BESIDE_RUNS).needless_downloads() if age(path) >= YOUNG_S)
+    yield from (path for path in store_beside(workspace).needless_downloads() if age(path) >= YOUNG_S)
 
 
 def _packs(workspace: Path) -> Iterator[Path]:
-    yield from unneeded_packs(EnvironmentStore(workspace / BESIDE_RUNS), [workspace, *known_workspaces()])
+    yield from unneeded_packs(store_beside(workspace), [workspace, *known_workspaces()])
 
 
 def unneeded_packs(store: EnvironmentStore, workspaces: list[Path]) -> list[Path]:
@@ -86,7 +82,7 @@ def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
 
 
 COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
-    "removed run": _removed_runs,
+    "removed run": removals,
     "unfinished submission": abandoned,
     "partial file": stale_partials,
     "snapshot": _snapshots,
@@ -99,12 +95,20 @@ COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
 
 
 def garbage(workspace: Path) -> list[Garbage]:
-    """Return what nothing needs. Raises WorkspaceError when that can't be known."""
+    """Return what nothing needs, in our own folder of a workspace. Raises WorkspaceError when that can't be known."""
+    own = own_folder(workspace)
     try:
-        return [Garbage(kind, path, _size(path)) for kind, collector in COLLECTORS.items() for path in collector(workspace)]
+        found = [(kind, path) for kind, collector in COLLECTORS.items() for path in collector(workspace)]
+        return [Garbage(kind, path, _size(path)) for kind, path in found if _lies_in(own, path)]
     except OSError as err:
         where, remedy = str(err.filename or workspace), "nothing was removed"
         raise WorkspaceError(Finding("unreadable", where, f"can't be read: {err.strerror or err}", remedy)) from None
+
+
+def _lies_in(own: Path, path: Path) -> bool:
+    """Tell whether no link leads out of our folder on the way to what lies in it."""
+    above = [folder for folder in path.parents if folder.is_relative_to(own)]
+    return own in above and not any(folder.is_symlink() for folder in above)
 
 
 def discard(found: Garbage) -> str | None:
@@ -133,7 +137,7 @@ def _plan(folder: Path) -> Path:
 
 def _staged(workspace: Path) -> Iterator[Path]:
     """Yield the plans of runs that are being submitted."""
-    yield from workspace.glob(".slurmtf/staging/*/plan.json")
+    yield from own_folder(workspace, STAGING).glob("*/plan.json")
 
 
 def _in_plan(plan: Path, part: str, key: str) -> str | None:

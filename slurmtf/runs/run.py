@@ -21,7 +21,7 @@ from slurmtf.runs.cancelling import cancel_runs
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.status import RunState, RunStatus, states_of
 from slurmtf.runs.tags import tags_of
-from slurmtf.runs.workspace import find_run, is_run, known_workspaces
+from slurmtf.runs.workspace import check_ours, find_run, is_run, known_workspaces
 from slurmtf.scheduler import scheduler_of
 from slurmtf.submit.record import adopt, current_record, read_record
 
@@ -74,7 +74,11 @@ class Run:
 
     @property
     def job(self) -> Any:
-        """The submitit job: ``done()``, ``result()``, ``exception()``, ``stdout()`` ... None while there is none."""
+        """The submitit job: ``done()``, ``result()``, ``exception()``, ``stdout()`` ... None while there is none.
+
+        Raises WorkspaceError for the run of another user: submitit unpickles what it finds.
+        """
+        check_ours(self.folder)
         record = current_record(self.layout)
         return record and scheduler_of(record.scheduler, record.ref.cluster).job(record, self.folder)
 

@@ -14,6 +14,7 @@ from slurmtf.files import user_config
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.paths import absolute
+from slurmtf.trusted import check_own
 
 DEFAULT = "~/slurmtf-runs"
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
@@ -93,6 +94,11 @@ def _in_workspace(workspace: Path, experiment: str | None) -> Iterator[Path]:
 
 def is_run(folder: Path) -> bool:
     return not folder.name.startswith(".") and Path(RunLayout(str(folder)).plan).is_file()
+
+
+def check_ours(folder: Path) -> None:
+    """Raise WorkspaceError for a run of another user, before anything is done that its files ask for."""
+    check_own(folder, "only its user may do that")
 
 
 def find_run(name: str, workspaces: list[Path]) -> Path:

@@ -85,7 +85,7 @@ class SnapshotStore:
                 return False
             share(self.path(ref), path)
         except OSError as err:
-            if err.errno in (errno.ENOENT, errno.ESTALE):
+            if err.errno in (errno.ENOENT, errno.ESTALE, errno.ELOOP):
                 Path(path).unlink(missing_ok=True)
                 return False
             raise

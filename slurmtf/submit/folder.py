@@ -15,6 +15,10 @@ from slurmtf.job.script import sitecustomize as hook
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import ProcessId, identify, recognise
 from slurmtf.snapshot import Snapshot, SnapshotStore
+from slurmtf.trusted import own_folder
+
+REMOVED = ".removed-"
+INTENTS, STAGING = "intents", "staging"
 
 
 @dataclass(frozen=True)
@@ -28,19 +32,29 @@ class Intent:
     @property
     def staging(self) -> Path:
         """Where the run's folder is built."""
-        return self.path.parents[1] / "staging" / self.path.stem
+        return self.path.parents[1] / STAGING / self.path.stem
 
     @classmethod
     def of(cls, plan: LaunchPlan) -> Intent:
-        path = Path(plan.run.workspace, ".slurmtf", "intents", f"{plan.run.run_id}.json")
+        path = own_folder(plan.run.workspace, INTENTS) / f"{plan.run.run_id}.json"
         return cls(path, Path(plan.run.folder), identify(os.getpid()))
 
     @classmethod
+    def all(cls, workspace: Path) -> list[Intent]:
+        """Return the notes of a workspace. Raises WorkspaceError when somebody else could have left them there."""
+        found = [cls.read(path) for path in sorted(own_folder(workspace, INTENTS).glob("*.json"))]
+        return [intent for intent in found if intent is not None]
+
+    @classmethod
     def read(cls, path: Path) -> Intent | None:
-        """Return the note at ``path``; None when its run was submitted meanwhile."""
-        facts = read_json(path)
-        owner = recognise(facts.get("owner"))
-        return cls(path, Path(facts["folder"]), owner) if owner else None
+        """Return the note at ``path``; None when its run was submitted meanwhile, or it names no run of its workspace."""
+        try:
+            facts = read_json(path)
+            owner, series = recognise(facts["owner"]), Path(facts["folder"]).parent.name
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        folder = path.parents[2] / series / path.stem  # whatever the note says: no other is ever removed
+        return cls(path, folder, owner) if owner and _may_be_run(folder) else None
 
     def write(self) -> None:
         make_private(self.path.parent)
@@ -48,6 +62,12 @@ class Intent:
 
     def forget(self) -> None:
         self.path.unlink(missing_ok=True)
+
+
+def _may_be_run(folder: Path) -> bool:
+    """Tell whether a folder holds a run, or may one day: there is none yet. No link leads to it."""
+    links = folder.is_symlink() or folder.parent.is_symlink() or folder.parent.name.startswith(".")
+    return not links and (Path(RunLayout(str(folder)).plan).is_file() or not folder.exists())
 
 
 def build(plan: LaunchPlan, script: str, source: Snapshot, intent: Intent, receipt: dict[str, Any]) -> RunLayout:
@@ -90,11 +110,8 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
     write_json(layout.receipt, receipt)
 
 
-REMOVED = ".removed-"
-
-
 def remove(folder: Path) -> None:
     """Remove a run folder at once, by moving it away first: see :func:`slurmtf.submit.submission.tidy`."""
-    doomed = folder.parents[1] / ".slurmtf" / f"{REMOVED}{folder.name}"
+    doomed = own_folder(folder.parents[1]) / f"{REMOVED}{folder.name}"
     folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)

@@ -18,8 +18,9 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.scheduler import Scheduler, scheduler_of
 from slurmtf.snapshot import Snapshot, SnapshotStore
-from slurmtf.submit.folder import REMOVED, Intent, build, remove
+from slurmtf.submit.folder import INTENTS, REMOVED, STAGING, Intent, build, remove
 from slurmtf.submit.record import SUBMITTED, adopt, note, read_record
+from slurmtf.trusted import own_folder
 
 UNKNOWN_OWNER_S = 3600
 """Age after which a submission on another host, whose process we can't see, counts as dead."""
@@ -89,22 +90,25 @@ def tidy(workspace: Path) -> None:
 
     Raises SlurmError when Slurm must be asked and does not answer.
     """
-    intents = Path(workspace, ".slurmtf", "intents")
-    for path in sorted(intents.glob("*.json")):
+    for intent in Intent.all(workspace):
         with contextlib.suppress(OSError):  # another client settles it too, or we may not write: the next one will
-            intent = Intent.read(path)
-            if intent is not None and _is_dead(intent):
+            if _is_dead(intent):
                 _settle(intent)
-    for folder in Path(workspace, ".slurmtf").glob(f"{REMOVED}*"):
+    for folder in removals(workspace):
         shutil.rmtree(folder, ignore_errors=True)
     for path in stale_partials(workspace):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
+def removals(workspace: Path) -> Iterator[Path]:
+    """Yield what is left of runs whose removal was interrupted."""
+    yield from sorted(own_folder(workspace).glob(f"{REMOVED}*"))
+
+
 def stale_partials(workspace: Path) -> Iterator[Path]:
     """Yield files that a killed client was writing, once nobody can be writing them any more."""
-    intents = Path(workspace, ".slurmtf", "intents")
+    intents = own_folder(workspace, INTENTS)
     for path in [*intents.glob(".*"), *SnapshotStore(workspace).partials()]:
         if age(path) > UNKNOWN_OWNER_S:
             yield path
@@ -112,15 +116,13 @@ def stale_partials(workspace: Path) -> Iterator[Path]:
 
 def abandoned(workspace: Path) -> Iterator[Path]:
     """Yield what was built of runs that never came to be, as their submission was killed; then its note, if there is one."""
-    own = Path(workspace, ".slurmtf")
-    for staging in sorted((own / "staging").glob("*")):  # before the notes: one is there as long as its folder is built
-        if not (own / "intents" / f"{staging.name}.json").exists() and age(staging) > UNKNOWN_OWNER_S:
+    intents = own_folder(workspace, INTENTS)
+    for staging in sorted(own_folder(workspace, STAGING).glob("*")):  # before the notes: one is there while its folder is built
+        if not (intents / f"{staging.name}.json").exists() and age(staging) > UNKNOWN_OWNER_S:
             yield staging
-    for path in sorted((own / "intents").glob("*.json")):
-        with contextlib.suppress(FileNotFoundError):
-            intent = Intent.read(path)
-            if intent is not None and not intent.folder.exists() and _is_dead(intent):
-                yield from (found for found in (intent.staging, path) if found.exists())
+    for intent in Intent.all(workspace):
+        if not intent.folder.exists() and _is_dead(intent):
+            yield from (found for found in (intent.staging, intent.path) if found.exists())
 
 
 def _is_dead(intent: Intent) -> bool:

@@ -20,6 +20,7 @@ from slurmtf.findings import Finding
 from slurmtf.runs import Run
 from slurmtf.runs.workspace import known_workspaces, run_folders, workspace_of
 from slurmtf.sites import resolve_target
+from slurmtf.trusted import check_own
 
 HEADING = ("NAME", "LABEL", "BUILT", "USED", "SIZE", "PYTHON", "HOLDS")
 SHOWN = 60
@@ -171,6 +172,7 @@ def _of_record(path: Path) -> tuple[EnvironmentSpec, list[str], str, str | None]
 
 
 def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
+    check_own(run.folder, "give the record of the environment, a .json file, if you trust it")
     plan = run.plan
     folder = environment_of(plan)
     if folder is None:

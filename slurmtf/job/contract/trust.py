@@ -42,6 +42,11 @@ def doubt_of_own(path: str) -> str:
     return _fault(path, above=False)
 
 
+def doubt_alone(path: str) -> str:
+    """Return why others than the user and root can write to ``path``, whatever the folders above. Raises OSError."""
+    return _fault(path, above=False)
+
+
 def user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name

@@ -222,7 +222,7 @@ def test_what_was_left_of_files_and_folders(workspace: Path) -> None:
     left = {
         "partial file": [".slurmtf/intents/.lab-1.json.0123", ".slurmtf/snapshots/.partial-0123"],
         "unfinished submission": [".slurmtf/staging/lab-1/plan.json"],
-        "removed run": ["lab/.removed-lab-1/source.tar"],
+        "removed run": [".slurmtf/.removed-lab-1/source.tar"],
     }
     for names in left.values():
         fill(workspace, *names)
@@ -235,7 +235,7 @@ def test_what_was_left_of_files_and_folders(workspace: Path) -> None:
 
 
 def test_what_another_removes_at_the_same_time_is_no_error(workspace: Path) -> None:
-    fill(workspace, "lab/.removed-1/a", "lab/.removed-2/a")
+    fill(workspace, ".slurmtf/.removed-1/a", ".slurmtf/.removed-2/a")
     one, two = garbage(workspace)
     shutil.rmtree(one.path)
     assert [discard(one), discard(two)] == [None, None]
@@ -268,7 +268,7 @@ def test_the_command(root: Path, workspace: Path) -> None:
 
 
 def test_what_can_not_be_removed_is_told(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(workspace, "lab/.removed-1/a")
+    fill(workspace, ".slurmtf/.removed-1/a")
     [one] = garbage(workspace)
 
     def denied(path: Path) -> None:

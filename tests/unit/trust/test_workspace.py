@@ -1,0 +1,273 @@
+"""What lies in a workspace's own folder is believed only where it is ours alone; nothing but our own runs is ever removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tarfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Estimator, Experiment, Run
+from slurmtf.environments.store import EnvironmentStore, store_of
+from slurmtf.errors import WorkspaceError
+from slurmtf.files import make_private, write_json
+from slurmtf.processes import identify
+from slurmtf.runs.garbage import discard, garbage
+from slurmtf.sites import Site
+from slurmtf.sites.model import Environments
+from slurmtf.snapshot import SnapshotStore, collect
+from slurmtf.submit.folder import Intent, build
+from slurmtf.submit.submission import SETTLE_S, stale_partials, tidy
+from tests.unit.snapshot.trees import fill
+
+from .users import MALLORY, needs_root, of
+
+HERE = Site(name="here")
+DEAD = asdict(replace(identify(os.getpid()), started=1))
+LONG_AGO = time.time() - 7200
+
+
+def submitted(root: Path, workspace: Path) -> Path:
+    """A run as a submission makes it, up to its job."""
+    plan, script = Experiment("lab", workspace).plan(Estimator(str(root), compute_target="local"))
+    intent = Intent.of(plan)
+    layout = build(plan, script, SnapshotStore(workspace).read(collect(root)), intent, {"source": {"git": None}})
+    intent.forget()
+    return Path(layout.folder)
+
+
+def text_in(source: Path) -> str:
+    with tarfile.open(source) as archive:
+        member = archive.extractfile("train.py")
+        assert member is not None
+        return member.read().decode()
+
+
+def stored(workspace: Path) -> Path:
+    [path] = (workspace / ".slurmtf/snapshots").glob("*.tar")
+    return path
+
+
+USES: dict[str, Callable[[Path], object]] = {
+    "snapshots": SnapshotStore,
+    "notes": tidy,
+    "garbage": garbage,
+    "partials": lambda workspace: list(stale_partials(workspace)),
+    "environments": lambda workspace: store_of(HERE, workspace),
+}
+
+
+@needs_root
+@pytest.mark.parametrize("use", USES)
+def test_a_folder_that_somebody_else_has_made_is_refused(workspace: Path, use: str) -> None:
+    make_private(workspace / ".slurmtf")
+    USES[use](workspace)
+    of(MALLORY, workspace / ".slurmtf")
+    with pytest.raises(WorkspaceError) as caught:
+        USES[use](workspace)
+    [finding] = caught.value.findings
+    assert finding.where == str(workspace / ".slurmtf")
+    assert finding.what == f"is not used: {workspace}/.slurmtf belongs to user {MALLORY}"
+    assert "--workspace" in finding.remedy
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_folder_that_everybody_can_write_to_or_a_link_is_refused(workspace: Path, tmp_path: Path, use: str) -> None:
+    make_private(workspace / ".slurmtf").chmod(0o777)
+    with pytest.raises(WorkspaceError, match="everybody can write to"):
+        USES[use](workspace)
+    (workspace / ".slurmtf").rename(tmp_path / "elsewhere")
+    (workspace / ".slurmtf").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WorkspaceError, match="is a link"):
+        USES[use](workspace)
+
+
+@needs_root
+def test_a_submission_into_it_leaves_nothing(root: Path, workspace: Path) -> None:
+    fill(root, "train.py")
+    make_private(workspace / ".slurmtf/snapshots")
+    of(MALLORY, workspace / ".slurmtf/snapshots")
+    with pytest.raises(WorkspaceError, match=f"belongs to user {MALLORY}"):
+        Experiment("lab", workspace).submit(Estimator(str(root), compute_target="local"))
+    assert list((workspace / ".slurmtf/snapshots").iterdir()) == []
+    assert not (workspace / "lab").exists()
+
+
+def other_bytes(path: Path) -> None:
+    """The archive of another source, under this one's name."""
+    with tarfile.open(path.with_name("x"), "w") as archive:
+        (path.parent / "train.py").write_text("evil")
+        archive.add(path.parent / "train.py", "train.py")
+    path.with_name("x").replace(path)
+
+
+def other_mode(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    assert data[100:107] == b"0000600"
+    data[100:107] = b"0000700"
+    rewritten(path, bytes(data))
+
+
+def rewritten(path: Path, data: bytes) -> None:
+    path.unlink()
+    path.write_bytes(data)
+
+
+def linked(path: Path) -> None:
+    path.rename(path.with_name("real"))
+    path.symlink_to("real")
+
+
+CHANGES: dict[str, Callable[[Path], None]] = {
+    "another archive": other_bytes,
+    "a flipped bit": lambda path: rewritten(path, path.read_bytes().replace(b"true", b"tru3")),
+    "another mode": other_mode,
+    "cut off": lambda path: rewritten(path, path.read_bytes()[:700]),
+    "empty": lambda path: rewritten(path, b""),
+    "no archive": lambda path: rewritten(path, b"x" * 4096),
+    "writable by others": lambda path: path.chmod(0o666),
+    "a link": linked,
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_stored_snapshot_that_is_not_what_its_name_says_is_written_anew(root: Path, workspace: Path, change: str) -> None:
+    fill(root, "train.py", text="true")
+    submitted(root, workspace)
+    CHANGES[change](stored(workspace))
+    folder = submitted(root, workspace)
+    assert text_in(folder / "source.tar") == text_in(stored(workspace)) == "true"
+    assert not (folder / "source.tar").is_symlink()
+    assert stored(workspace).stem == json.loads((folder / "plan.json").read_text())["snapshot"]["id"]
+
+
+@needs_root
+def test_a_stored_snapshot_of_another_user_is_written_anew(root: Path, workspace: Path) -> None:
+    fill(root, "train.py", text="true")
+    submitted(root, workspace)
+    of(MALLORY, stored(workspace))
+    assert (submitted(root, workspace) / "source.tar").stat().st_uid == os.getuid()
+
+
+def test_names_of_all_kinds_are_read_back(root: Path, workspace: Path) -> None:
+    """Long, not ASCII, not UTF-8, folders, links, large files: else every second submission would write its snapshot anew."""
+    odd = os.fsdecode(b"\\xff\\xfe")
+    fill(root, "train.py", "sub/" + "x" * 200, "ü" * 60, odd, "run me", "with\nnewline")
+    (root / "run me").chmod(0o755)
+    (root / "empty").mkdir()
+    (root / "link").symlink_to("ü" * 60)
+    (root / "large").write_bytes(b"x" * (3 << 20))
+    submitted(root, workspace)
+    inode = stored(workspace).stat().st_ino
+    assert (submitted(root, workspace) / "source.tar").stat().st_ino == inode
+
+
+def note(workspace: Path, name: str, folder: Path) -> Path:
+    path = make_private(workspace / ".slurmtf/intents") / f"{name}.json"
+    write_json(path, {"folder": str(folder), "owner": DEAD})
+    return path
+
+
+def test_no_note_has_anything_removed_but_a_run_of_its_workspace(tmp_path: Path, workspace: Path) -> None:
+    thesis, series = tmp_path / "project/thesis", workspace / "series"
+    fill(thesis, "chapter", "plan.json")
+    fill(workspace, "lab/notes/chapter", ".slurmtf/x/plan.json")
+    series.symlink_to(tmp_path / "project")
+    (workspace / "lab/thesis").symlink_to(thesis)
+    note(workspace, "x", thesis)  # another name
+    note(workspace, "thesis", thesis)  # below workspace/project there is none
+    note(workspace, "notes", workspace / "lab/notes")  # no run
+    note(workspace, "thesis2", workspace / "lab/../../project/thesis")
+    note(workspace, "..", workspace / "lab/..")
+    write_json(workspace / ".slurmtf/intents/list.json", [1])
+    (workspace / ".slurmtf/intents/broken.json").write_text("{")
+    before = sorted(map(str, [*tmp_path.rglob("*/chapter"), *tmp_path.rglob("plan.json")]))
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
+    tidy(workspace)
+    for one in garbage(workspace):
+        discard(one)
+    assert sorted(map(str, [*tmp_path.rglob("*/chapter"), *tmp_path.rglob("plan.json")])) == before
+    for name in ("thesis", "x"):
+        note(workspace, name, workspace / "series/thesis")
+        note(workspace, name, workspace / "lab/thesis")
+        tidy(workspace)
+    assert sorted(map(str, [*tmp_path.rglob("*/chapter"), *tmp_path.rglob("plan.json")])) == before
+
+
+def test_a_run_that_never_had_a_job_is_removed(root: Path, workspace: Path) -> None:
+    fill(root, "train.py")
+    folder = submitted(root, workspace)
+    note(workspace, folder.name, folder)
+    os.utime(folder, (time.time() - 2 * SETTLE_S,) * 2)
+    tidy(workspace)
+    assert not folder.exists()
+    assert list((workspace / ".slurmtf/intents").iterdir()) == []
+
+
+def test_gc_of_a_home_touches_nothing_but_our_own_folder(tmp_path: Path) -> None:
+    """'slurmtf gc -w ~': photos/.removed-2019 is the user's own; and no link is followed."""
+    home, outside = tmp_path / "home", tmp_path / "outside"
+    fill(home, "photos/.removed-2019/a", ".slurmtf/.removed-lab-1/a", ".slurmtf/staging/lab-1/a")
+    fill(outside, ".removed-1/a", "lab-2/a", "0.tar", "0.index", ".partial-1", "pip-1/a")
+    (home / "linked").symlink_to(outside)
+    for name in ("staging", "snapshots", "intents"):
+        shutil.rmtree(home / ".slurmtf" / name, ignore_errors=True)
+    (home / ".slurmtf/environments").symlink_to(outside)
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
+    kept = sorted(path for path in tmp_path.rglob("*") if ".removed-lab-1" not in str(path))
+    (home / ".slurmtf/environments").unlink()
+    fill(home, ".slurmtf/environments/.built/x")
+    (home / ".slurmtf/environments/.packs").symlink_to(outside)
+    (home / ".slurmtf/environments/.downloads").symlink_to(outside)
+    kept = sorted({*kept, *home.glob(".slurmtf/environments/.p*"), *home.glob(".slurmtf/environments/.d*")})
+    found = garbage(home)
+    assert [discard(one) for one in found] == [None] * len(found)
+    assert (home / ".slurmtf/.removed-lab-1") in [one.path for one in found]
+    assert all(path.exists() or path.is_symlink() for path in kept)
+
+
+@pytest.mark.parametrize("folder", ["snapshots", "intents", "staging", "environments"])
+def test_gc_refuses_a_link_in_our_own_folder(workspace: Path, tmp_path: Path, folder: str) -> None:
+    fill(tmp_path / "outside", "0.tar")
+    make_private(workspace / ".slurmtf")
+    (workspace / ".slurmtf" / folder).symlink_to(tmp_path / "outside")
+    with pytest.raises(WorkspaceError, match=f"{folder} is a link"):
+        garbage(workspace)
+
+
+@needs_root
+def test_a_named_store_that_somebody_else_has_made_is_refused(tmp_path: Path) -> None:
+    site = Site(name="here", environments=Environments(folder=str(tmp_path / "envs")))
+    assert store_of(site, tmp_path).root == tmp_path / "envs", "there is none yet"
+    (tmp_path / "envs").mkdir()
+    store_of(site, tmp_path)
+    of(MALLORY, tmp_path / "envs")
+    with pytest.raises(WorkspaceError, match=f"envs belongs to user {MALLORY}\n.*SLURMTF_ENVIRONMENTS"):
+        store_of(site, tmp_path)
+
+
+def test_an_environment_that_is_a_link_to_something_else_is_let_go_and_left_there(tmp_path: Path) -> None:
+    store, venv = EnvironmentStore(tmp_path / "envs"), tmp_path / "venv"
+    store.layout.prepare()
+    fill(venv, "bin/python", "slurmtf-environment.json", text="{}")
+    store.folder("mine").symlink_to(venv)
+    store.remove("mine")
+    assert not store.folder("mine").is_symlink()
+    assert (venv / "bin/python").exists()
+
+
+@needs_root
+def test_what_the_run_of_another_user_says_is_not_unpickled(root: Path, workspace: Path) -> None:
+    fill(root, "train.py")
+    folder = submitted(root, workspace)
+    of(MALLORY, folder)
+    with pytest.raises(WorkspaceError, match=f"belongs to user {MALLORY}"):
+        _ = Run(folder).job
