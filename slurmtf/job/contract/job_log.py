@@ -3,9 +3,10 @@
 import os
 import re
 
+from .log_excerpt import excerpt
 from .outcome import Cause
 
-TAIL_BYTES = 64 * 1024
+TAIL_BYTES = 256 * 1024
 TAIL_LINES = 20
 NOTICES = (
     (re.compile(rb"DUE TO TIME LIMIT"), Cause.TIME_LIMIT),
@@ -40,11 +41,11 @@ def written_since(path: str, size: int) -> bytes:
 
 
 def tail(path: str, lines: int = TAIL_LINES) -> str:
-    """Return the last lines of a log, whatever bytes it holds; empty when there is none."""
+    """Return the lines of a log's end that say most (see log_excerpt), whatever bytes it holds; empty when there is none."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.path.getsize(path) - TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    return "\n".join(text.splitlines()[-lines:])
+    return excerpt(text, lines)

@@ -317,3 +317,13 @@ def test_a_warning_that_comes_as_a_signal(job: Maker, limit_s: int | None, left:
     warnings = [event["left_s"] for event in one.events("time-warning")]
     assert warnings == [seconds for seconds in warnings if seconds in left]
     assert bool(warnings) == bool(left)
+
+
+def test_the_error_is_told_before_the_array_that_its_message_prints(job: Maker) -> None:
+    one = job("raise ValueError('can not convert {\\n' + '\\n'.join(f'  [{row}. 0.123],' for row in range(60)))")
+    one.start()
+    assert one.wait() == 1
+    tail = one.events("ended")[0]["tail"]
+    assert 'train.py", line' in tail
+    assert "ValueError: can not convert {" in tail
+    assert len(tail.splitlines()) <= 20
