@@ -160,8 +160,19 @@ class Document:
         line = self._lines.get(self._known(path))
         return ": ".join(part for part in (f"{self.source}:{line}" if line else self.source, dotted) if part)
 
+    def sources(self) -> dict[str, str]:
+        """Return file, line and key of each key, by the name that a finding has for it: ``sbatch['wrap']``, ``a.b``."""
+        found = {}
+        for path in self._lines:
+            name, *inner = path
+            source = self.where(path)
+            found[".".join(map(str, path))] = source
+            found[str(name) + "".join(f"[{key!r}]" for key in inner)] = source
+        return found
+
     def _finding(self, code: str, path: KeyPath, what: str, remedy: str = "") -> Finding:
-        return Finding(code, ".".join(map(str, path)), what, remedy, source=self.where(path))
+        source = self.where(path) if self._known(path) in self._lines else ""
+        return Finding(code, ".".join(map(str, path)), what, remedy, source=source)
 
     def parse(self, kind: type[T], data: Mapping[str, Any] | None = None) -> T:
         """Return the document as an instance of the dataclass ``kind``.

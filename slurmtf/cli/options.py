@@ -20,10 +20,11 @@ from slurmtf.estimator.document import at, from_document, read_job_file
 from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
-from slurmtf.findings import Finding
+from slurmtf.findings import Finding, Findings
 from slurmtf.paths import absolute
 from slurmtf.runs import Experiment
-from slurmtf.runs.tags import parsed
+from slurmtf.runs.tags import parsed, settled
+from slurmtf.sites import resolve_target
 
 MAPPINGS = ("environment_variables", "environment_definition", "sbatch", "srun")
 PAIRS = ("environment_variables", "sbatch", "srun")
@@ -106,6 +107,13 @@ PLACE = (
 )
 
 
+FLAGS = {
+    **{option.parameter: option.flags[0] for option in (*OPTIONS, *PLACE)},
+    **{f"environment_definition.{option.parameter}": option.flags[0] for option in SOFTWARE},
+}
+"""What the parameters are called here, for findings to tell."""
+
+
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options, the target and the script's arguments; it gets a :class:`Training`."""
 
@@ -140,16 +148,29 @@ class Training:
 
 def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> Training:
     """Return the training of a script or a job file, with the options in place of what a job file says."""
-    overrides = _overrides(options)
+    findings = Findings(FLAGS)
+    tags = parsed(options["tags"])
+    findings.attempt(settled, tags)
+    overrides = _overrides(options, findings)
     if arguments:
         overrides["script_params"] = list(arguments)
+    estimator = findings.attempt(_estimator, target, overrides)
+    if estimator is None:
+        findings.attempt(resolve_target, overrides.get("compute_target"))
+    name = options["experiment"] or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(target).stem).strip("-_")[:36] or "run"
+    experiment = findings.attempt(Experiment, name, options["workspace"])
+    findings.raise_errors()
+    if estimator is None or experiment is None:
+        raise AssertionError("unreachable")
+    return Training(estimator, experiment, tags)
+
+
+def _estimator(target: str, overrides: dict[str, Any]) -> Estimator:
+    flags = {**FLAGS, "entry_script": target}
     if target.endswith((".yaml", ".yml")):
         document = read_job_file(target)
-        estimator = from_document(document, Path(target).parent, _merged(document, overrides))
-    else:
-        estimator = from_document(_bare_document(), Path(), _of_script(target, overrides))
-    name = options["experiment"] or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(estimator.script).stem).strip("-_")[:36] or "run"
-    return Training(estimator, Experiment(name, options["workspace"]), parsed(options["tags"]))
+        return from_document(document, Path(target).parent, _merged(document, overrides), flags)
+    return from_document(_bare_document(), Path(), _of_script(target, overrides), flags)
 
 
 def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
@@ -197,17 +218,17 @@ def _of_script(target: str, overrides: dict[str, Any]) -> dict[str, Any]:
     return {**overrides, "source_directory": str(source), "entry_script": entry}
 
 
-def _overrides(options: dict[str, Any]) -> dict[str, Any]:
-    found = {}
+def _overrides(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for option in OPTIONS:
         value = options[option.parameter]
         if value not in (None, ()):
             found[option.parameter] = list(value) if option.repeated else value
     for name in PAIRS:
         if name in found:
-            found[name] = dict(_pair(name, text) for text in found[name])
+            found[name] = dict(filter(None, (findings.attempt(_pair, name, text) for text in found[name])))
     if "inputs" in found:
-        found["inputs"] = [_input(text) for text in found["inputs"]]
+        found["inputs"] = [item for text in found["inputs"] if (item := findings.attempt(_input, text))]
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
     if names_file(software.get("image", "")):
         software["image"] = absolute(software["image"])

@@ -94,8 +94,9 @@ def fail(error: SlurmtfError) -> int:
     if _Mode.json:
         _print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, error.findings))
     else:
-        for finding in error.findings:
-            click.secho("error: ", fg="red", bold=True, err=True, nl=False)
+        for finding in sorted(error.findings, key=lambda one: one.is_error):
+            colour = "red" if finding.is_error else "yellow"
+            click.secho(f"{finding.severity}: ", fg=colour, bold=finding.is_error, err=True, nl=False)
             click.echo(str(finding), err=True)
     return error.exit_code
 

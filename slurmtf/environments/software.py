@@ -57,3 +57,7 @@ class Software:
     def is_to_build(self) -> bool:
         """Whether it has yet to be built."""
         return self.spec is not None and not (self.packages or self.executable)
+
+
+UNKNOWN = Software("python3", image="?")
+"""Stands for software that can't be told, while all else is checked: nothing is said of it."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import os
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator.estimator import Estimator, TensorFlow
-from slurmtf.findings import Finding
+from slurmtf.findings import Finding, located
 
 ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator": Estimator}
 
@@ -35,10 +36,13 @@ def from_yaml(path: str | Path) -> Estimator:
     return from_document(read_job_file(path), Path(path).parent)
 
 
-def from_document(document: Document, base: Path, overrides: dict[str, Any] | None = None) -> Estimator:
+def from_document(
+    document: Document, base: Path, overrides: dict[str, Any] | None = None, flags: Mapping[str, str] | None = None
+) -> Estimator:
     """Return the estimator of a document, with ``overrides`` (parameter to value) in place of what it says.
 
-    Paths in the document, of the source, a profile, a template, are relative to ``base``.
+    ``flags`` are what the parameters are called by who overrides, for findings to tell. Paths in the
+    document, of the source, a profile, a template, are relative to ``base``.
     """
     data = {**document.data, **(overrides or {})}
     kind = _kind(document, data.pop("estimator", "TensorFlow"))
@@ -49,10 +53,13 @@ def from_document(document: Document, base: Path, overrides: dict[str, Any] | No
         told = document.data.get(name)
         if isinstance(told, str) and data[name] is told and (name == "environment_definition" or os.sep in told):
             data[name] = str(base / Path(told).expanduser())
+    sources = _sources(document, flags or {}, overrides or {})
     try:
-        return document.parse(kind, data)
+        estimator = document.parse(kind, data)
     except SpecError as err:
-        raise SpecError(*(_located(document, finding) for finding in err.findings)) from None
+        raise SpecError(*(_relocated(finding, sources, overrides or {}) for finding in err.findings)) from None
+    estimator.written_in(sources)
+    return estimator
 
 
 def _with_inputs(document: Document, base: Path, data: dict[str, Any]) -> dict[str, Any]:
@@ -73,14 +80,24 @@ def _kind(document: Document, name: object) -> type[Estimator]:
     if name in ESTIMATORS:
         return ESTIMATORS[str(name)]
     remedy = did_you_mean(str(name), ESTIMATORS) or f"give one of {', '.join(ESTIMATORS)}"
-    raise SpecError(Finding("unknown-estimator", document.where(("estimator",)), f"{name!r} is no estimator", remedy))
+    raise SpecError(
+        Finding("unknown-estimator", "estimator", f"{name!r} is no estimator", remedy, source=document.where(("estimator",)))
+    )
 
 
-def _located(document: Document, finding: Finding) -> Finding:
-    """Point a finding that names a parameter, or a key in one (``sbatch['wrap']``), at its line."""
-    name, _, key = finding.where.partition("[")
-    path = (name, ast.literal_eval(key.removesuffix("]"))) if key else (name,)
-    return replace(finding, source=document.where(path)) if name in document.data else finding
+def _sources(document: Document, flags: Mapping[str, str], overrides: Collection[str]) -> dict[str, str]:
+    """Return where each setting was written: a flag that was given goes before the document, one that was not behind it."""
+    lines = {where: line for where, line in document.sources().items() if _parameter(where) not in overrides}
+    return {**flags, **lines}
+
+
+def _relocated(finding: Finding, sources: Mapping[str, str], overrides: Collection[str]) -> Finding:
+    """Return a finding of the merged data with its source: the document's line is none of what overrides it."""
+    return located(replace(finding, source="") if _parameter(finding.where) in overrides else finding, sources)
+
+
+def _parameter(where: str) -> str:
+    return re.split(r"[.\[]", where, maxsplit=1)[0]
 
 
 def json_schema() -> dict[str, Any]:

@@ -201,6 +201,16 @@ class Estimator:
             object.__setattr__(self, name, value)
 
     @property
+    def sources(self) -> Mapping[str, str]:
+        """Where its settings were written: parameter to flag, or to file, line and key. Empty: in Python, as keywords."""
+        sources: Mapping[str, str] = self.__dict__.get("_sources", {})
+        return sources
+
+    def written_in(self, sources: Mapping[str, str]) -> None:
+        """Note where the settings were written, for findings to tell."""
+        self._set(_sources=sources)
+
+    @property
     def given_counts(self) -> dict[str, int]:
         """The process counts that were given one by one."""
         return {name: getattr(self, name) for name in self.COUNTS if getattr(self, name) is not None}

@@ -28,7 +28,11 @@ def overridden(estimator: E, overrides: Mapping[str, Any]) -> E:
     if "script_params" in given:
         given["inputs"] = settled(given.get("inputs", estimator.inputs), given["script_params"])
         given["script_params"] = _merged(estimator.script_params, plain_params(given["script_params"]))
-    return replace(estimator, **given) if given else estimator
+    if not given:
+        return estimator
+    changed = replace(estimator, **given)
+    changed.written_in({where: source for where, source in estimator.sources.items() if where not in given})
+    return changed
 
 
 def _unknown(name: str) -> Finding:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from slurmtf.environments import Software, check
+from slurmtf.environments.software import UNKNOWN
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, warning
 from slurmtf.plan.model import Tasks
@@ -83,8 +84,19 @@ def _missing(found: Import, script: ScriptFacts, software: Software) -> Finding:
     return check.missing_module(found, software, needed, script.places.get(found.module, ""))
 
 
+def _unasked(script: ScriptFacts) -> Iterable[Finding]:
+    """Yield what the script needs where it is not known what there is."""
+    vital = [one for one in script.foreign if one.need is Need.CERTAIN]
+    if vital:
+        names = ", ".join(one.module for one in vital)
+        text = f"imports {names}: nobody looked whether that is there, as the software can't be told"
+        yield warning("missing-import", text, vital[0].where)
+
+
 def software_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield code and text of what the script may lack where it runs."""
+    if software is UNKNOWN:
+        yield from _unasked(script)
     for one in _absent(script, software):
         is_vital = tasks.backend == "mpi" and one.module in MPI_MODULES
         if one.need is Need.POSSIBLE or (one.need is Need.HANDLED and is_vital):

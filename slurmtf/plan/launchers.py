@@ -52,6 +52,11 @@ def find(name: str, where: str, site: Site) -> Launcher:
     return LAUNCHERS[name]
 
 
+def words(name: str, where: str, launch: Launch) -> list[str]:
+    """Return the words of the launcher of that name. Raises SpecError when it can't start the job, or not on this site."""
+    return find(name, where, launch.site)(launch)
+
+
 def flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> list[str]:
     """Return flags as words: True is a bare flag, False and None leave it out, a list repeats it."""
     items = flags.items() if isinstance(flags, Mapping) else flags

@@ -10,10 +10,10 @@ from typing import Any
 from slurmtf._version import __version__
 from slurmtf.environments import Software
 from slurmtf.environments.shell import module_lines
-from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import mebibytes, normal_flag, seconds
-from slurmtf.findings import Finding
+from slurmtf.findings import Finding, Findings
 from slurmtf.plan import containers, gpus, launchers
 from slurmtf.plan.checks import legacy_keras_findings, script_warnings, software_findings
 from slurmtf.plan.directives import Directives, as_submitted, directives, missing_and_refused
@@ -44,32 +44,40 @@ def resolve(
     of_source: Iterable[Finding] = (),
     after: Awaited | None = None,
     looked_up: LookedUp = NOTHING_FOUND,
+    findings: Findings | None = None,
 ) -> LaunchPlan:
     """Return the plan. ``of_source`` are warnings of the snapshot; ``after`` is a job that must have succeeded
     before the run's starts.
 
     Raises SpecError with every finding: a flag that the site requires or refuses, a launcher that it does not have,
-    a count that does not fit.
+    a count that does not fit. Where the caller collects ``findings`` they are added there, and the plan is one to submit only
+    if none of them is an error.
     """
+    told = Findings(estimator.sources) if findings is None else findings
     of_software = [*legacy_keras_findings(estimator, software), *software_findings(estimator, script, software)]
-    _refuse([*_mismatches(estimator, site, software), *of_software, *containers.findings(estimator, software)])
+    told.add([*_mismatches(estimator, site, software), *of_software, *containers.findings(estimator, software)])
     tasks, choice = tasks_of(estimator, site, script, software)
     of_job = [*of_source, *script_warnings(estimator, tasks, script, software), *containers.warnings(estimator, software)]
     of_job += stage_warnings(estimator, site, looked_up)
     wanted = _resources(estimator, site, _preset(estimator, site), tasks)
-    _refuse(_misfits(estimator, site, tasks, wanted))
+    told.add(_misfits(estimator, site, tasks, wanted))
     name, where = _launcher_name(estimator, site, wanted)
     resources, found, why = wanted, [], ""
     if site.scheduler == "slurm":
         form, why = gpus.form(site, wanted, tasks, name)
         found = directives(estimator, site, wanted, place.folder, TIME_WARNING_S, after and after.job_id, form)
-        _refuse(missing_and_refused(estimator, site, found))
+        told.add(missing_and_refused(estimator, site, found))
         resources = _as_submitted(estimator, site, wanted, found, name)
     of_job += warnings_of_gpus(resources, tasks, name, dict(found), launchers.srun_flags(estimator.srun, site, resources))
     host_python = software.host_python or software.python
     agent = (host_python, "-I", f"{place.folder}/agent.pyz")
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
     shell = _shell(estimator, site, software, tasks, looked_up.pack is not None)
+    container = told.attempt(containers.container_of, estimator, site, software, place, resources, name, shell.exports)
+    words = None if "nodes-on-local" in told.codes else told.attempt(launchers.words, name, where, launch)
+    told.add(warnings_of(estimator, site, resources, of_job, tasks))
+    if findings is None:
+        told.raise_errors()
     return LaunchPlan(
         run=place,
         site=site.name,
@@ -84,8 +92,8 @@ def resolve(
         directives=tuple(found),
         shell=shell,
         launcher=name,
-        launch=tuple(launchers.find(name, where, site)(launch)),
-        container=containers.container_of(estimator, site, software, place, resources, name, shell.exports),
+        launch=tuple(words or ()),
+        container=container,
         python=software.python,
         host_python=host_python,
         environment_spec=asdict(software.spec) if software.spec else None,
@@ -99,16 +107,10 @@ def resolve(
         estimator=estimator.to_record(),
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
         build_task=after.name if after else "",
-        warnings=tuple(warnings_of(estimator, site, resources, of_job, tasks)),
+        warnings=told.warnings,
         choice="; ".join(filter(None, [choice, why])),
         slurmtf=__version__,
     )
-
-
-def _refuse(findings: Iterable[Finding]) -> None:
-    found = list(findings)
-    if found:
-        raise SpecError(*found)
 
 
 def _operands(estimator: Estimator) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterabl
 
 
 def _preset(estimator: Estimator, site: Site) -> Preset:
-    return site.presets[estimator.vm_size] if estimator.vm_size else Preset()
+    return site.presets.get(estimator.vm_size or "", Preset())
 
 
 def _first(*values: Any) -> Any:

@@ -16,18 +16,18 @@ from slurmtf.sites import Site
 OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - of which every machine has its own
 
 
-def look(inputs: Sequence[Input], site: Site, workspace: Path, known: Sequence[Mount] | None = None) -> list[Finding]:
-    """Return the warnings of where inputs lie, each with its code; ``known`` are this machine's mounts.
+def look(inputs: Sequence[Input], site: Site | None, workspace: Path, known: Sequence[Mount] | None = None) -> list[Finding]:
+    """Return the warnings of where inputs lie; ``known`` are this machine's mounts. Without a site data must only be there.
 
     Raises SpecError for data that is not there, or that compute nodes can't see.
     """
     listed = list(mounts.mounts() if known is None else known)
-    findings = [finding for item in inputs for finding in _missing(item)]
-    if site.scheduler == "slurm" and not findings:
-        findings = [finding for item in inputs for finding in _unseen(str(item.path), workspace, listed)]
+    is_shared = site is not None and site.scheduler == "slurm"
+    unseen = [list(_unseen(str(item.path), workspace, listed)) if is_shared else [] for item in inputs]
+    findings = [finding for item, others in zip(inputs, unseen, strict=True) for finding in [*_missing(item)] or others]
     if findings:
         raise SpecError(*findings)
-    return [warning for item in inputs for warning in _doubts(item, workspace, listed)] if site.scheduler == "slurm" else []
+    return [warning for item in inputs for warning in _doubts(item, workspace, listed)] if is_shared else []
 
 
 def _missing(item: Input) -> Iterable[Finding]:

@@ -70,7 +70,7 @@ def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) 
             "add scikit-learn to conda_packages, or to their file",
         ),
         ({"python": "python3", "executable": "/apps/tf/bin/python3"}, "/apps/tf/bin/python3", "load a module that brings"),
-        ({"image": "/images/tf.sif"}, "/images/tf.sif", "build scikit-learn into the image"),
+        ({"image": "/images/tf.sif", "runtime": "apptainer"}, "/images/tf.sif", "build scikit-learn into the image"),
     ],
 )
 def test_the_remedy_depends_on_where_the_software_comes_from(

@@ -1,0 +1,231 @@
+"""What a submission is made of, found out once: the source's half, and the target's half with the plan.
+
+The source's half (what the script does, the snapshot) serves any number of runs of the same source. The target's half (site,
+software, data) is looked up once for each run; all that is wrong with either is told together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import platform
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from slurmtf.environments import EnvironmentStore, Software, software_of
+from slurmtf.environments.images import inside, login_of
+from slurmtf.environments.packing import pack_of
+from slurmtf.environments.probe import Script, asked_later, asking
+from slurmtf.environments.software import UNKNOWN
+from slurmtf.environments.store import store_of
+from slurmtf.estimator import Estimator
+from slurmtf.findings import Findings
+from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
+from slurmtf.plan.checks import needs as needs_of
+from slurmtf.plan.model import Awaited
+from slurmtf.plan.staging import LookedUp, is_local
+from slurmtf.runs.data import look
+from slurmtf.runs.workspace import new_run_id, workspace_of
+from slurmtf.scheduler import scheduler_of
+from slurmtf.sites import Site, resolve_target
+from slurmtf.sites.search import search_path
+from slurmtf.snapshot import Contents, ScriptFacts, Snapshot, SnapshotStore, collect, examine
+from slurmtf.snapshot.git import repository
+from slurmtf.snapshot.limits import contents_warnings
+from slurmtf.submit.building import Building
+from slurmtf.submit.submission import Submission
+
+NOWHERE = Path("/nonexistent")
+"""Stands for a workspace that can't be told, while all else is checked."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source's half: what the script does, what is in the snapshot, which commit it is."""
+
+    facts: ScriptFacts
+    contents: Contents
+    snapshot: Snapshot
+    git: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a run goes: the site, the workspace, the environments there."""
+
+    site: Site
+    workspace: Path
+    store: EnvironmentStore
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that nothing speaks against: both halves, and the plan."""
+
+    estimator: Estimator
+    source: Source
+    target: Target
+    software: Software
+    looked_up: LookedUp
+    plan: LaunchPlan
+    script: str
+
+    @property
+    def building(self) -> Building | None:
+        """What is to be built before; None: the software is not slurmtf's to build."""
+        software, target = self.software, self.target
+        if software.spec is None:
+            return None
+        needs = needs_of(self.estimator, _placed(self.source, software), software)
+        request = asked_later(self.estimator, target.site, software, needs)
+        login = login_of(self.estimator)
+        return Building(software.spec, target.store, target.site, self.estimator, login, self.looked_up.pack, request)
+
+    def awaiting(self, job: Awaited) -> Prepared:
+        """Return the run as one that waits for a build job. All that was looked up holds: the plan alone is another one."""
+        plan = _resolve(self.estimator, self.source, self.target, self.software, self.looked_up, self.plan.run, job)
+        return replace(self, plan=plan, script=_render(plan))
+
+    def submission(self, tags: dict[str, str]) -> Submission:
+        receipt = {**_receipt(self), "tags": tags}
+        return Submission(self.plan, self.script, self.source.snapshot, receipt)
+
+
+def prepare(
+    estimator: Estimator,
+    experiment: str,
+    workspace: str | Path | None,
+    run_id: str | None = None,
+    *,
+    source: Source | None = None,
+    submitting: bool = False,
+    findings: Findings | None = None,
+) -> Prepared:
+    """Return a run, prepared. Writes nothing, submits nothing.
+
+    ``source`` is the source's half where it is known already; ``submitting`` asks for a scheduler on this machine;
+    ``findings`` are what was found before. Raises an InputError with everything that is wrong.
+    """
+    findings = findings or Findings()
+    findings.speak_of(estimator.sources)
+    site = findings.attempt(resolve_target, estimator.compute_target)
+    target = _target(site, workspace or estimator.source_directory_data_store, findings) if site else None
+    if submitting and site:
+        findings.attempt(scheduler_of(site.scheduler, site.cluster).check)
+    source, software, looked_up = _looked(estimator, target, source, findings)
+    if target:
+        place = RunPlace(str(target.workspace), experiment, run_id or new_run_id(experiment))
+        plan = _resolve(estimator, source, target, software, looked_up, place, findings=findings)
+        script = findings.attempt(_render, plan)
+        findings.raise_errors()
+        return Prepared(estimator, source, target, software, looked_up, plan, script or "")
+    findings.raise_errors()
+    raise AssertionError("unreachable")
+
+
+def _target(site: Site, given: str | Path | None, findings: Findings) -> Target:
+    workspace = findings.attempt(workspace_of, site.storage.workspace, given) or NOWHERE
+    return Target(site, workspace, findings.attempt(store_of, site, workspace) or EnvironmentStore(NOWHERE))
+
+
+def _looked(
+    estimator: Estimator, target: Target | None, source: Source | None, findings: Findings
+) -> tuple[Source, Software, LookedUp]:
+    """Look at source, software and data: the job's interpreter answers while the source is read."""
+    software = findings.attempt(software_of, estimator, target.site, target.store) if target else None
+    facts = source.facts if source else examine(Path(estimator.source_directory), estimator.script, bool(estimator.module))
+    with _asking(estimator, target, software, facts) as answer:
+        source = source or _source(estimator, target, facts, findings)
+        looked_up = _look_up(estimator, target, software, findings)
+        return source, answer(), looked_up
+
+
+@contextlib.contextmanager
+def _asking(
+    estimator: Estimator, target: Target | None, software: Software | None, facts: ScriptFacts
+) -> Iterator[Callable[[], Software]]:
+    if target is None or software is None:
+        yield lambda: UNKNOWN
+        return
+    needs = _needs(estimator, facts)
+    with asking(estimator, target.site, software, needs, inside(software, target.site)) as answer:
+        yield answer
+
+
+def _needs(estimator: Estimator, facts: ScriptFacts) -> Script:
+    """Return what the interpreter must know of a script to tell what it lacks."""
+    root = Path(estimator.source_directory)
+    folders = [root] if estimator.module else [(root / estimator.script).parent, root]
+    return Script([one.module for one in facts.foreign], list(dict.fromkeys(map(str, folders))))
+
+
+def _source(estimator: Estimator, target: Target | None, facts: ScriptFacts, findings: Findings) -> Source:
+    """Walk and read the source. What can't be read, or is too much, has no snapshot: then the rest is checked without."""
+    root, workspace = Path(estimator.source_directory), target.workspace if target else NOWHERE
+    contents = findings.attempt(collect, root, [workspace, target.store.root] if target else [])
+    nothing = Contents(root, ())
+    snapshot = findings.attempt(SnapshotStore(workspace).read, contents) if contents else None
+    if contents:
+        findings.attempt(contents.check_holds, estimator.script)
+    return Source(facts, contents or nothing, snapshot or Snapshot(nothing, {}, {}), repository(root))
+
+
+def _look_up(estimator: Estimator, target: Target | None, software: Software | None, findings: Findings) -> LookedUp:
+    """Look up what is to be brought to the nodes."""
+    site, workspace = (target.site, target.workspace) if target else (None, NOWHERE)
+    doubts = findings.attempt(look, estimator.inputs or [], site, workspace) or []
+    if target is None or software is None or not is_local(estimator, target.site):
+        return LookedUp(warnings=tuple(doubts))
+    return LookedUp(*pack_of(software, target.store, target.site.storage.pack), tuple(doubts))
+
+
+def _resolve(
+    estimator: Estimator,
+    source: Source,
+    target: Target,
+    software: Software,
+    looked_up: LookedUp,
+    place: RunPlace,
+    after: Awaited | None = None,
+    findings: Findings | None = None,
+) -> LaunchPlan:
+    return resolve(
+        estimator,
+        target.site,
+        software,
+        source.snapshot.ref,
+        place,
+        _placed(source, software),
+        contents_warnings(source.contents),
+        after,
+        looked_up,
+        findings,
+    )
+
+
+def _placed(source: Source, software: Software) -> ScriptFacts:
+    """Return what is known of the script, with where the modules lie that the software lacks and the source has."""
+    absent = [one.module for one in source.facts.foreign] if software.is_to_build else software.missing
+    return source.facts.placed(absent, (entry.name for entry in source.contents.entries))
+
+
+def _render(plan: LaunchPlan) -> str:
+    return render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+
+
+def _receipt(prepared: Prepared) -> dict[str, Any]:
+    """Return what is needed to repeat or cite the run, beside its plan and its source."""
+    site, spec = prepared.target.site, prepared.software.spec
+    return {
+        "submitted": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "user": getpass.getuser(),
+        "host": socket.gethostname(),
+        "python": platform.python_version(),
+        "site": {"name": site.name, "profile": site.source, "verified": site.verified},
+        "source": {"folder": prepared.estimator.source_directory, "git": prepared.source.git},
+        "lock": prepared.target.store.record(spec.name).get("lock") if spec else None,
+    }

@@ -1,0 +1,139 @@
+"""What is wrong with a submission is told at once, in the words of who gave it; and each half is looked up once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from slurmtf import Experiment
+from slurmtf.cli import output
+from slurmtf.cli.commands.plan import command
+from slurmtf.errors import InputError
+from slurmtf.runs import preparation
+from slurmtf.runs.preparation import prepare
+from tests.unit.support import tensorflow
+
+SCRIPT = "import nothere\n"
+JOB = """\
+entry_script: bad.py
+compute_target: lonestar6
+launcher: nosuch
+custom_docker_image: /no.sif
+inputs:
+  - {name: d, path: /nonexistent}
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "bad.py").write_text(SCRIPT, encoding="utf-8")
+    (tmp_path / "source" / "job.yaml").write_text(JOB, encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "source")
+    monkeypatch.setenv("SCRATCH", str(tmp_path / "scratch"))
+    return tmp_path / "source"
+
+
+def told(*arguments: str) -> dict[str, str]:
+    """Return the code of each finding of ``slurmtf plan``, with where it says that is."""
+    done = CliRunner().invoke(command, arguments)
+    assert isinstance(done.exception, InputError), done.output
+    return {finding.code: finding.source or finding.where for finding in done.exception.findings}
+
+
+def test_flags_all_wrong_are_told_at_once_by_their_names(project: Path) -> None:
+    flags = ("-s", "lonestar6", "--input", "d=/nonexistent", "--launcher", "nosuch", "--image", "/no.sif")
+    assert project.is_dir()
+    found = told("bad.py", *flags)
+    assert found == {
+        "missing-input": "--input",
+        "unknown-launcher": "--launcher",
+        "image-missing": "--image",
+        "missing-import": "bad.py:1",
+        "required-flag": "--time",
+    }
+
+
+def test_a_job_file_all_wrong_is_told_at_once_by_its_lines(project: Path) -> None:
+    found = told("job.yaml", "--time", "10", "--partition", "gpu-a100")
+    assert {code: Path(where.split(": ")[0]).name for code, where in found.items()} == {
+        "missing-input": "job.yaml:5",
+        "unknown-launcher": "job.yaml:3",
+        "image-missing": "job.yaml:4",
+        "missing-import": "bad.py:1",
+    }
+    assert project.is_dir()
+
+
+def test_a_flag_in_place_of_a_line_is_told_as_the_flag(project: Path) -> None:
+    assert told("job.yaml", "--launcher", "srun")["forbidden-launcher"] == "--launcher"
+    assert project.is_dir()
+
+
+def test_python_is_told_its_keywords(project: Path) -> None:
+    estimator = tensorflow(project, entry_script="bad.py", compute_target="lonestar6", launcher="nosuch", time=10)
+    with pytest.raises(InputError) as caught:
+        Experiment("x").plan(estimator)
+    found = {finding.code: (finding.where, finding.source) for finding in caught.value.findings}
+    assert found["unknown-launcher"] == ("launcher", "")
+    assert found["required-flag"] == ("partition", "")
+    assert "missing-import" in found
+
+
+def test_a_workspace_that_can_not_be_told_hides_nothing_else(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SCRATCH")
+    found = told("bad.py", "-s", "lonestar6", "--launcher", "nosuch", "--image", "/no.sif")
+    assert {"variable-unset", "unknown-launcher", "image-missing", "required-flag"} <= set(found)
+    assert project.is_dir()
+
+
+def test_a_command_line_that_is_wrong_in_itself_is_told_with_the_site(project: Path) -> None:
+    found = told("bad.py", "-s", "nosuch", "--time", "soon", "--env", "X", "--input", "y", "-x", "a b")
+    assert found == {
+        "unknown-site": "--site",
+        "bad-time": "--time",
+        "bad-pair": "--env",
+        "bad-input": "--input",
+        "bad-experiment-name": "--experiment",
+    }
+    assert project.is_dir()
+
+
+def test_a_site_that_is_not_there_hides_nothing_of_the_source(project: Path) -> None:
+    (project / ".slurmtfignore").write_text("bad.py\n", encoding="utf-8")
+    assert set(told("bad.py", "-s", "nosuch", "--input", "d=/nonexistent")) == {
+        "unknown-site", "script-left-out", "missing-input",
+    }  # fmt: skip
+
+
+def test_json_has_the_codes(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output._Mode, "json", True)
+    done = CliRunner().invoke(command, ["bad.py", "-s", "nosuch"])
+    assert isinstance(done.exception, InputError)
+    assert output.fail(done.exception) == 2
+    (finding,) = json.loads(capsys.readouterr().out)["error"]["findings"]
+    assert (finding["code"], finding["severity"], finding["source"]) == ("unknown-site", "error", "--site")
+    assert project.is_dir()
+
+
+# --- each half once
+
+
+def test_another_run_of_the_same_source_starts_from_its_half(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    estimator = tensorflow(source, compute_target="local", silence=["missing-import"])
+    first = prepare(estimator, "x", tmp_path)
+
+    def again(*_: Any) -> None:
+        raise AssertionError("the source is looked at again")
+
+    for name in ("examine", "collect", "repository", "SnapshotStore"):
+        monkeypatch.setattr(preparation, name, again)
+    second = prepare(tensorflow(source, compute_target="local", node_count=1), "x", tmp_path, source=first.source)
+    assert second.plan.snapshot == first.plan.snapshot
+    assert second.source is first.source
