@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 COMMAND = Path(sys.executable).with_name("slurmtf")
 ENVELOPE = ["slurmtf", "command", "ok", "data", "warnings", "error"]
+FINDING = ["code", "where", "what", "remedy", "severity", "source"]
 SECONDS = 90.0
 
 HELLO = 'print("hello")'
@@ -121,7 +122,7 @@ def problems(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict
     assert found["error"]["exit_code"] == done.returncode == code, (found, done.stderr)
     assert found["error"]["type"]
     listed: list[dict[str, str]] = found["error"]["findings"]
-    assert all(list(problem) == ["where", "what", "remedy"] for problem in listed)
+    assert all(list(problem) == FINDING and problem["code"] for problem in listed)
     return listed
 
 

@@ -183,7 +183,8 @@ def test_sites(lab: Lab, tmp_path: Path) -> None:
     ended(run)
     (tmp_path / "wrong.yaml").write_text("extends: slurm\nlaunchre: {default: srun}\n")
     (problem,) = problems(lab.slurmtf("sites", "validate", str(tmp_path / "wrong.yaml"), "--json"))
-    assert problem["where"].startswith(f"{tmp_path}/wrong.yaml:2")
+    assert problem["code"] == "unknown-key"
+    assert problem["source"].startswith(f"{tmp_path}/wrong.yaml:2")
     assert "launcher" in problem["remedy"]
 
 
