@@ -52,7 +52,7 @@ def store_beside(workspace: Path) -> EnvironmentStore:
 
 def environment_of(plan: Mapping[str, Any]) -> Path | None:
     """Return the folder of the environment that was built for a run, by its plan; None when none was."""
-    if not plan.get("environment_spec"):
+    if not plan.get("provenance", {}).get("environment_spec"):
         return None
     activation = plan["shell"]["activation"]
     return Path(activation["prefix"]) if activation else Path(plan["shell"]["image"]).parent
@@ -158,7 +158,7 @@ def trouble_with(plan: Mapping[str, Any]) -> str:
     if folder is None:
         return ""
     store = EnvironmentStore(folder.parent)
-    failure, unfit = store.failure(folder.name), store.failure(plan["build_task"])
+    failure, unfit = store.failure(folder.name), store.failure(plan["provenance"]["build_task"])
     if failure:
         return f"its environment could not be built: {failure.what}\n{failure.remedy}; the log: {failure.log}"
     return "\n".join(filter(None, (unfit.what, unfit.remedy))) if unfit else ""

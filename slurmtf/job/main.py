@@ -4,11 +4,11 @@
 it, and clear up. ``build``, ``fetch``, ``horovod`` and ``pack`` build environments: see ``build/main.py``.
 """
 
-import json
 import os
 import sys
-from typing import Any, Dict, List
+from typing import List
 
+from .contract import plan
 from .contract.layout import RunLayout
 
 USAGE = "usage: agent.pyz supervise PLAN -- LAUNCH... | agent.pyz spawn COUNT -- TASK... | agent.pyz task -- COMMAND..."
@@ -21,7 +21,7 @@ def main(argv: List[str], archive: str) -> int:
         from .supervisor.supervisor import Supervisor
 
         layout = RunLayout(os.path.dirname(os.path.abspath(words[0])))
-        return Supervisor(_plan(layout), layout, os.environ).run(words[2:])
+        return Supervisor(plan.read(layout.plan), layout, os.environ).run(words[2:])
     if mode == "spawn" and words[1:2] == ["--"]:
         from .supervisor.spawn import spawn
 
@@ -31,12 +31,12 @@ def main(argv: List[str], archive: str) -> int:
 
         layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
         modes = {"stage": staging.stage, "return": staging.send_back, "remove": staging.remove}
-        return modes[mode](_plan(layout), layout, words[0])
+        return modes[mode](plan.read(layout.plan), layout, words[0])
     if mode == "task" and words[:1] == ["--"]:
         from .task.task import Task
 
         layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
-        return Task(_plan(layout), layout, os.environ).run(words[1:])
+        return Task(plan.read(layout.plan), layout, os.environ).run(words[1:])
     if mode in ("build", "fetch", "horovod", "pack"):
         from .build.main import main as build
 
@@ -45,16 +45,10 @@ def main(argv: List[str], archive: str) -> int:
     return 2
 
 
-def _plan(layout: RunLayout) -> Dict[str, Any]:
-    with open(layout.plan, encoding="utf-8") as file:
-        plan: Dict[str, Any] = json.load(file)
-    return plan
-
-
 def guarded_main() -> None:
     """Run main; trouble of our own is told in one line, with its traceback only for the unexpected."""
     try:
         sys.exit(main(sys.argv[1:], sys.argv[0]))
-    except OSError as err:
+    except (OSError, plan.PlanError) as err:
         sys.stderr.write("slurmtf: {}\n".format(err))
         sys.exit(1)

@@ -129,9 +129,8 @@ def _mpi_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, softw
         return
     used = [name for name in MPI_MODULES if script.imports_any(name)]
     if not used:
-        text = (
-            f"nothing in {estimator.script} imports horovod or mpi4py: {tasks.count} processes would each train the same model"
-        )
+        each = f"{tasks.world_size} processes would each train the same model"
+        text = f"nothing in {estimator.script} imports horovod or mpi4py: {each}"
         yield warning("no-mpi", f"{text}. Use Horovod in the script, or leave distributed_backend out")
     features = software.horovod.features if software.horovod and "horovod" in used else ()
     if features and ("gloo" if tasks.gloo else "mpi") not in features:

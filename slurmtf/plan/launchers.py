@@ -73,10 +73,13 @@ def flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> lis
 @launcher("none")
 def none(launch: Launch) -> list[str]:
     """The process is started by the supervisor itself. Raises SpecError when there are several."""
-    if launch.tasks.count > 1:
+    if launch.tasks.world_size > 1:
         raise SpecError(
             Finding(
-                "launcher-unfit", "launcher", f"'none' can't start {launch.tasks.count} processes", "give 'spawn' or 'srun'"
+                "launcher-unfit",
+                "launcher",
+                f"'none' starts one process, not {launch.tasks.world_size}",
+                "give 'spawn' or 'srun'",
             )
         )
     return []
@@ -89,12 +92,12 @@ def spawn(launch: Launch) -> list[str]:
         raise SpecError(
             Finding("launcher-unfit", "launcher", "'spawn' starts processes on one node only", "give 'srun' or 'mpirun'")
         )
-    if launch.tasks.backend == "mpi" and not launch.tasks.gloo and launch.tasks.count > 1:
+    if launch.tasks.backend == "mpi" and not launch.tasks.gloo and launch.tasks.world_size > 1:
         what = "'spawn' serves no MPI: each process would be alone"
         raise SpecError(
             Finding("launcher-unfit", "launcher", what, "give launcher='mpirun', or Mpi(transport='gloo') for Horovod")
         )
-    return [*launch.agent, "spawn", str(launch.tasks.count), "--"]
+    return [*launch.agent, "spawn", str(launch.tasks.world_size), "--"]
 
 
 @launcher("srun")
@@ -133,14 +136,14 @@ def mpirun(launch: Launch) -> list[str]:
     binds them to their share of the node.
     """
     shape = "node" if launch.tasks.cyclic else f"ppr:{launch.resources.tasks_per_node}:node"
-    words = ["mpirun", "-n", str(launch.tasks.count), "--map-by", f"{shape}:oversubscribe", "--bind-to", "none"]
+    words = ["mpirun", "-n", str(launch.tasks.world_size), "--map-by", f"{shape}:oversubscribe", "--bind-to", "none"]
     return [*words, *launch.site.launcher.args]
 
 
 @launcher("mpiexec")
 def mpiexec(launch: Launch) -> list[str]:
     """Any MPI's, with what the standard names (MPI-4.1, 11.5): ``mpiexec -n``. Give the rest in the profile's args."""
-    return ["mpiexec", "-n", str(launch.tasks.count), *launch.site.launcher.args]
+    return ["mpiexec", "-n", str(launch.tasks.world_size), *launch.site.launcher.args]
 
 
 @launcher("ibrun")

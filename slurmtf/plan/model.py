@@ -1,17 +1,19 @@
-"""The plan: plain data, the contract between the login node and the job."""
+"""The plan: plain data. What the job needs of it is in job/contract/plan.py."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import Distribution, JobPlan
 from slurmtf.snapshot import SnapshotRef
 
 SCHEMA = 1
 Value = str | int | float | bool
+Tasks = Distribution
 
 
 @dataclass(frozen=True)
@@ -53,42 +55,6 @@ class Resources:
 
 
 @dataclass(frozen=True)
-class Tasks:
-    """Who the processes of a job are: the roles with their counts, and the rules by which they live and end.
-
-    ``cyclic`` deals them over the nodes one by one (else node by node); ``cluster`` gives them TF_CONFIG; ``gloo`` serves
-    Horovod's rendezvous; ``check_world`` compares the world that MPI or Horovod sees with the plan's; ``gpu_roles`` share a
-    node's GPUs; ``bind`` deals a node's CPUs out among its tasks, which all do the same work; ``restartable`` roles may be
-    started again ``restarts`` times in all; when some have not ended
-    ``straggler_grace_s`` after the first success, the job is ended, and has succeeded if ``stragglers_succeed``;
-    an evaluator may go on for ``evaluator_grace_s`` after all others.
-    """
-
-    roles: tuple[tuple[str, int], ...]
-    backend: str | None = None
-    layout: str | None = None
-    cyclic: bool = False
-    cluster: bool = False
-    gloo: bool = False
-    check_world: bool = False
-    gpu_roles: tuple[str, ...] = ()
-    bind: bool = False
-    restarts: int = 0
-    restartable: tuple[str, ...] = ()
-    straggler_grace_s: int = 0
-    evaluator_grace_s: int = 0
-    stragglers_succeed: bool = False
-
-    @property
-    def count(self) -> int:
-        return sum(count for _, count in self.roles)
-
-    def gpu_users_per_node(self, nodes: int) -> int:
-        """Return the most processes of a node that share its GPUs; 0 where each sees all of them."""
-        return sum(-(-count // nodes) for role, count in self.roles if role in self.gpu_roles)
-
-
-@dataclass(frozen=True)
 class Activation:
     """The environment that the batch script activates: ``made`` is its name where slurmtf made it, else empty."""
 
@@ -123,26 +89,6 @@ class Container:
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What lies on each node's own disk when the script starts: with 'node-local' the source, and the environment in ``pack``,
-    one file, which was in ``prefix``; ``local`` is the disk's folder, with '$NAME' to be expanded there. Empty: none."""
-
-    where: Literal["node-local", "shared"] = "shared"
-    local: str = ""
-    prefix: str = ""
-    pack: str = ""
-
-
-@dataclass(frozen=True)
-class DataInput:
-    """Data by name, and how the script gets at it: see :class:`slurmtf.Input`."""
-
-    name: str
-    path: str
-    mode: str
-
-
 class Awaited(NamedTuple):
     """A job that must have succeeded before the run's starts, and the name of what it makes."""
 
@@ -151,55 +97,59 @@ class Awaited(NamedTuple):
 
 
 @dataclass(frozen=True)
-class LaunchPlan:
-    """Everything that was decided for one run."""
+class Provenance:
+    """Where a run comes from: enough to tell what it was, and to build its environment again.
 
+    ``environment_spec`` is what the environment is built from, where it is built for the run; ``build_task`` the name, in the
+    store, of the build job's task, empty where the environment was there.
+    """
+
+    snapshot: SnapshotRef
+    estimator: dict[str, Any]
+    environment_spec: dict[str, Any] | None = None
+    build_task: str = ""
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """Everything that was decided for one run: what its job needs, where it comes from, and what the template needs.
+
+    ``python`` is the script's interpreter, in a container the container's; ``host_python`` that of the supervisor, which runs
+    outside of containers; ``script`` the entry script's file, relative to the source.
+    """
+
+    job: JobPlan
+    provenance: Provenance
     run: RunPlace
     site: str
-    scheduler: Literal["slurm", "local"]
     cluster: str | None
-    snapshot: SnapshotRef
     resources: Resources
-    distribution: Tasks
-    gpu_vendor: str
-    host_suffix: str
-    interface: str | None
     directives: tuple[tuple[str, Value], ...]
     shell: Shell
-    launcher: str
     launch: tuple[str, ...]
     container: Container | None
     python: str
-    """The script's interpreter; in a container, the container's."""
     host_python: str
-    """The interpreter of the supervisor, which runs outside of containers."""
-    environment_spec: dict[str, Any] | None
-    """What the environment is built from, where it is built for the run: enough to build it again."""
     command: tuple[str, ...]
     script: str
-    """The entry script's file, relative to the source."""
-    variables: dict[str, str]
-    stage: Stage
-    inputs: tuple[DataInput, ...]
-    time_warning_s: int
-    stop_grace_s: int
-    estimator: dict[str, Any]
     template: str
-    build_task: str = ""
-    """The name, in the store, of the build job's task; empty: the environment was there."""
     warnings: tuple[Finding, ...] = ()
     choice: str = ""
     slurmtf: str = ""
-    schema: int = SCHEMA
 
     @property
     def layout(self) -> RunLayout:
         """The run folder's names."""
         return RunLayout(self.run.folder)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON takes it; the job reads its own part."""
+        own = asdict(self)
+        return {"schema": SCHEMA, **own, "job": self.job.to_dict(), "run": {**own["run"], "folder": self.run.folder}}
+
     def to_json(self) -> str:
         """Return the plan as JSON text."""
-        return json.dumps({**asdict(self), "run": {**asdict(self.run), "folder": self.run.folder}}, indent=1)
+        return json.dumps(self.to_dict(), indent=1)
 
 
 @dataclass(frozen=True)

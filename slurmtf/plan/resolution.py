@@ -14,21 +14,17 @@ from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import mebibytes, normal_flag, seconds
 from slurmtf.findings import Finding, Findings
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
 from slurmtf.plan import containers, gpus, launchers
 from slurmtf.plan.checks import legacy_keras_findings, script_warnings, software_findings
 from slurmtf.plan.directives import Directives, as_submitted, directives, missing_and_refused
-from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Resources, RunPlace, Shell, Tasks
+from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Provenance, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.quoting import expanding
 from slurmtf.plan.staging import LookedUp, inputs_of, stage_of, stage_warnings
 from slurmtf.plan.tasks import tasks_of
 from slurmtf.plan.warnings import warnings_of, warnings_of_gpus
 from slurmtf.sites.model import Partition, Preset, Site
 from slurmtf.snapshot import ScriptFacts, SnapshotRef
-
-TIME_WARNING_S = 120
-"""Seconds before the time limit at which the supervisor is told (sbatch(1): --signal may come up to 60 s early)."""
-STOP_GRACE_S = 20
-"""Seconds between TERM and KILL for the script; below Slurm's KillWait, 30 by default (slurm.conf(5))."""
 
 UNREAD = ScriptFacts()
 NOTHING_FOUND = LookedUp()
@@ -65,7 +61,7 @@ def resolve(
     resources, found, why = wanted, [], ""
     if site.scheduler == "slurm":
         form, why = gpus.form(site, wanted, tasks, name)
-        found = directives(estimator, site, wanted, place.folder, TIME_WARNING_S, after and after.job_id, form)
+        found = directives(estimator, site, wanted, place.folder, int(Timings().warning), after and after.job_id, form)
         told.add(missing_and_refused(estimator, site, found))
         resources = _as_submitted(estimator, site, wanted, found, name)
     of_job += warnings_of_gpus(resources, tasks, name, dict(found), launchers.srun_flags(estimator.srun, site, resources))
@@ -78,38 +74,51 @@ def resolve(
     told.add(warnings_of(estimator, site, resources, of_job, tasks))
     if findings is None:
         told.raise_errors()
+    spec = asdict(software.spec) if software.spec else None
     return LaunchPlan(
+        job=_job_plan(estimator, site, place, tasks, resources, name, looked_up),
+        provenance=Provenance(snapshot, estimator.to_record(), spec, after.name if after else ""),
         run=place,
         site=site.name,
-        scheduler=site.scheduler,
         cluster=site.cluster,
-        snapshot=snapshot,
         resources=resources,
-        distribution=tasks,
-        gpu_vendor=site.gpu.vendor,
-        host_suffix=site.network.host_suffix,
-        interface=site.network.interface,
         directives=tuple(found),
         shell=shell,
-        launcher=name,
         launch=tuple(words or ()),
         container=container,
         python=software.python,
         host_python=host_python,
-        environment_spec=asdict(software.spec) if software.spec else None,
         command=(software.python, *_operands(estimator), *estimator.arguments),
         script=estimator.script,
-        variables=_variables(estimator),
-        stage=stage_of(estimator, site, looked_up),
-        inputs=inputs_of(estimator),
-        time_warning_s=TIME_WARNING_S,
-        stop_grace_s=STOP_GRACE_S,
-        estimator=estimator.to_record(),
         template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
-        build_task=after.name if after else "",
         warnings=told.warnings,
         choice="; ".join(filter(None, [choice, why])),
         slurmtf=__version__,
+    )
+
+
+def _job_plan(
+    estimator: Estimator,
+    site: Site,
+    place: RunPlace,
+    tasks: Distribution,
+    resources: Resources,
+    launcher: str,
+    looked_up: LookedUp,
+) -> JobPlan:
+    """Return what the job needs to know."""
+    return JobPlan(
+        run=Run(place.run_id, place.experiment),
+        scheduler=site.scheduler,
+        distribution=tasks,
+        size=Size(**{name: getattr(resources, name) for name in Size._fields}),
+        launcher=launcher,
+        gpu_vendor=site.gpu.vendor,
+        host_suffix=site.network.host_suffix,
+        interface=site.network.interface,
+        variables=_variables(estimator),
+        stage=stage_of(estimator, site, looked_up),
+        inputs=inputs_of(estimator),
     )
 
 
@@ -162,9 +171,9 @@ def _as_submitted(estimator: Estimator, site: Site, wanted: Resources, header: D
 
 
 def _misfits(estimator: Estimator, site: Site, tasks: Tasks, resources: Resources) -> Iterable[Finding]:
-    if tasks.count < resources.nodes:
-        what = f"{resources.nodes} nodes are asked for, but there are only {tasks.count} processes"
-        yield Finding("too-many-nodes", "node_count", what, f"give at most {tasks.count} nodes, or more workers")
+    if tasks.world_size < resources.nodes:
+        what = f"{resources.nodes} nodes are asked for, but there are only {tasks.world_size} processes"
+        yield Finding("too-many-nodes", "node_count", what, f"give at most {tasks.world_size} nodes, or more workers")
     sharers = tasks.gpu_users_per_node(resources.nodes)
     chosen = _first(estimator.gpus_per_node, _preset(estimator, site).gpus_per_node)
     by_parameter = chosen is not None and not gpus.asks(estimator.sbatch)
@@ -174,7 +183,7 @@ def _misfits(estimator: Estimator, site: Site, tasks: Tasks, resources: Resource
 
 
 def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Tasks) -> Resources:
-    tasks_per_node = -(-tasks.count // estimator.node_count)
+    tasks_per_node = -(-tasks.world_size // estimator.node_count)
     users = tasks.gpu_users_per_node(estimator.node_count) or tasks_per_node
     count = _gpus_per_node(estimator, site, preset, users, tasks_per_node)
     partition = _partition(estimator, site, preset, count)
@@ -183,7 +192,7 @@ def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Tasks) -
     time = _first(estimator.time, preset.time, site.defaults.time)
     return Resources(
         nodes=estimator.node_count,
-        tasks=tasks.count,
+        tasks=tasks.world_size,
         tasks_per_node=tasks_per_node,
         cyclic=tasks.cyclic,
         cpus_per_task=_cpus_per_task(estimator, site, preset, count // tasks_per_node),
@@ -259,7 +268,7 @@ def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tu
 def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks, packed: bool) -> Shell:
     version = None if software.image else getattr(estimator, "framework_version", None)
     # of what sbatch asked for, so that all nodes have the same room, srun would warn that fewer tasks are started
-    uneven = ["SLURM_NTASKS_PER_NODE"] if tasks.cyclic and tasks.count % estimator.node_count else []
+    uneven = ["SLURM_NTASKS_PER_NODE"] if tasks.cyclic and tasks.world_size % estimator.node_count else []
     unchanged = {"PYTHONDONTWRITEBYTECODE": "1"} if packed or (software.spec and not software.image) else {}
     interface = {"NCCL_SOCKET_IFNAME": site.network.interface} if site.network.interface else {}
     return Shell(

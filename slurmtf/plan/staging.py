@@ -9,7 +9,7 @@ from typing import Literal
 from slurmtf.environments.packing import Pack
 from slurmtf.estimator import Estimator, Input
 from slurmtf.findings import Finding, warning
-from slurmtf.plan.model import DataInput, Stage
+from slurmtf.job.contract.plan import DataInput, Stage
 from slurmtf.sites.model import Site
 
 NODE_LOCAL: Literal["node-local"] = "node-local"

@@ -5,7 +5,9 @@ Slurm is asked only of runs that want a pack which nobody else would.
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -74,8 +76,8 @@ def unneeded_packs(store: EnvironmentStore, workspaces: list[Path]) -> list[Path
 
 def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
     """Return which of these packs runs need that have not ended; those that are being submitted first: they become runs."""
-    staged = {_in_plan(plan, "stage", "pack") for workspace in workspaces for plan in _staged(workspace)}
-    named = {folder: _in_plan(_plan(folder), "stage", "pack") for folder in run_folders(workspaces)}
+    staged = {_in_plan(plan, "job", "stage", "pack") for workspace in workspaces for plan in _staged(workspace)}
+    named = {folder: _in_plan(_plan(folder), "job", "stage", "pack") for folder in run_folders(workspaces)}
     asking = [folder for folder, pack in named.items() if pack in packs]
     going_on = [folder for folder, state in zip(asking, states_of(asking), strict=True) if not state.status.final]
     return staged | {named[folder] for folder in going_on}
@@ -128,7 +130,7 @@ def discard(found: Garbage) -> str | None:
 def _needed(workspace: Path) -> frozenset[str]:
     """Return the ids of the snapshots of all runs, of those that are being submitted too."""
     plans = map(_plan, run_folders([workspace]))
-    return frozenset(filter(None, (_in_plan(plan, "snapshot", "id") for plan in [*plans, *_staged(workspace)])))
+    return frozenset(filter(None, (_in_plan(plan, "provenance", "snapshot", "id") for plan in [*plans, *_staged(workspace)])))
 
 
 def _plan(folder: Path) -> Path:
@@ -140,15 +142,15 @@ def _staged(workspace: Path) -> Iterator[Path]:
     yield from own_folder(workspace, STAGING).glob("*/plan.json")
 
 
-def _in_plan(plan: Path, part: str, key: str) -> str | None:
+def _in_plan(plan: Path, *keys: str) -> str | None:
     """Return what a plan names, for example its snapshot; None when the plan is gone. Raises WorkspaceError when it doesn't."""
     try:
-        return str(json.loads(plan.read_bytes())[part][key])
+        return str(functools.reduce(operator.getitem, keys, json.loads(plan.read_bytes())))
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
         remedy = "nothing was removed: remove this run's folder, or put its plan right"
-        raise WorkspaceError(Finding("bad-record", str(plan), f"does not say which {part} the run needs", remedy)) from None
+        raise WorkspaceError(Finding("bad-record", str(plan), f"does not say which {keys[-2]} the run needs", remedy)) from None
 
 
 def _size(path: Path) -> int:

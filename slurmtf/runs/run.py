@@ -16,6 +16,7 @@ from slurmtf.errors import RunFailedError, RunNotFoundError, SlurmtfError
 from slurmtf.files import read_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import JobPlan
 from slurmtf.job.contract.roles import table
 from slurmtf.runs.cancelling import cancel_runs
 from slurmtf.runs.logs import LogReader
@@ -109,7 +110,7 @@ class Run:
             "endTimeUtc": _utc(state.ended),
             "tags": self.tags,
             "warnings": plan["warnings"],
-            "runDefinition": plan["estimator"],
+            "runDefinition": plan["provenance"]["estimator"],
             "logFiles": {name: str(self.folder / name) for name in self.get_file_names() if name.startswith("logs/")},
         }
         if state.status in (RunStatus.FAILED, RunStatus.CANCELED):
@@ -169,7 +170,7 @@ class Run:
 
     def task_of(self, rank: int) -> str:
         """Return the name of the task of a rank. Raises SlurmtfError when there is none."""
-        roles = table(self.plan)
+        roles = table(JobPlan.from_dict(self.plan["job"]))
         if not 0 <= rank < len(roles):
             raise SlurmtfError(Finding("unknown-rank", "rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
         return roles[rank].label

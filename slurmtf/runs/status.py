@@ -230,7 +230,7 @@ class _View:
 
     def _status_of(self, cause: str) -> RunStatus:
         """Return the status of an end that was no success. A limit that the user set is his own doing."""
-        limited = bool(read_json(self._layout.plan).get("estimator", {}).get("max_run_duration_seconds"))
+        limited = bool(read_json(self._layout.plan).get("provenance", {}).get("estimator", {}).get("max_run_duration_seconds"))
         if cause in (Cause.CANCELED, Cause.PREEMPTED) or (cause == Cause.TIME_LIMIT and limited):
             return RunStatus.CANCELED
         return RunStatus.FAILED
@@ -314,7 +314,7 @@ class _View:
     def _software_trouble(self, job: Observation) -> str:
         """Return why the environment of the run could not be built: Slurm cancels the job that waited for the build job."""
         plan = read_json(self._layout.plan)
-        if not plan.get("build_task"):
+        if not plan.get("provenance", {}).get("build_task"):
             return ""
         from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - for the few that wait for one
 

@@ -80,7 +80,8 @@ def build(plan: LaunchPlan, script: str, source: Snapshot, intent: Intent, recei
             make_private(layout.folder)
             taken = SnapshotStore(Path(plan.run.workspace)).take(source, layout.source)
             taken.contents.check_holds(plan.script)  # files may be gone since the plan was made
-            _fill(layout, replace(plan, snapshot=taken.ref), script, _with_source(receipt, taken))
+            provenance = replace(plan.provenance, snapshot=taken.ref)
+            _fill(layout, replace(plan, provenance=provenance), script, _with_source(receipt, taken))
             make_private(intent.folder.parent)
             intent.staging.rename(intent.folder)
         except BaseException:
@@ -104,7 +105,7 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
     write_private(layout.plan, plan.to_json())
     write_private(layout.script, script)
     write_private(layout.agent, job_archive())
-    if plan.distribution.check_world or plan.distribution.cluster:
+    if plan.job.distribution.check_world or plan.job.distribution.cluster:
         make_private(layout.hook)
         write_private(Path(layout.hook, f"{hook.NAME}.py"), Path(hook.__file__).read_bytes())
     write_json(layout.receipt, receipt)

@@ -88,8 +88,8 @@ def adopt(layout: RunLayout) -> SubmittedJob | None:
 
 def _in_journal(layout: RunLayout, plan: Mapping[str, Any]) -> SubmittedJob | None:
     attempts = journal.attempts(layout)
-    return _started(plan["scheduler"], plan["cluster"], plan["run"]["folder"], attempts[0].started) if attempts else None
+    return _started(plan["job"]["scheduler"], plan["cluster"], plan["run"]["folder"], attempts[0].started) if attempts else None
 
 
 def _in_queue(plan: Mapping[str, Any]) -> SubmittedJob | None:
-    return scheduler_of(plan["scheduler"], plan["cluster"]).find(plan["run"]["folder"])
+    return scheduler_of(plan["job"]["scheduler"], plan["cluster"]).find(plan["run"]["folder"])

@@ -40,7 +40,7 @@ class Submission:
 
 def scheduler_for(plan: LaunchPlan) -> Scheduler:
     """Return where the job of a plan goes. Raises SpecError when no job can be submitted there from this machine."""
-    scheduler = scheduler_of(plan.scheduler, plan.cluster)
+    scheduler = scheduler_of(plan.job.scheduler, plan.cluster)
     scheduler.check()
     return scheduler
 

@@ -182,7 +182,8 @@ def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
             )
         )
     site = run.receipt["site"]["profile"] or plan["site"]  # a profile that was named by its path has no name to find it by
-    return EnvironmentSpec.from_dict(plan["environment_spec"]), run.receipt.get("lock") or [], str(folder.parent), site
+    spec = EnvironmentSpec.from_dict(plan["provenance"]["environment_spec"])
+    return spec, run.receipt.get("lock") or [], str(folder.parent), site
 
 
 @command.command("remove")
@@ -233,7 +234,7 @@ def _needed() -> dict[str, str]:
     from slurmtf.runs.status import states_of  # noqa: PLC0415
 
     runs = [Run(folder) for folder in run_folders(known_workspaces())]
-    specs = [(run, run.plan["environment_spec"]) for run in runs]
+    specs = [(run, run.plan["provenance"]["environment_spec"]) for run in runs]
     asking = [(run, EnvironmentSpec.from_dict(spec).name) for run, spec in specs if spec]
     states = states_of([run.folder for run, _ in asking])
     return {name: run.id for (run, name), state in zip(asking, states, strict=True) if not state.status.final}

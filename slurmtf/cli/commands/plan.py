@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -26,15 +25,15 @@ def command(training: Training) -> None:
     Arguments of the script stand after --.
     """
     plan, _ = training.experiment.plan(training.estimator, run_id="RUN-ID")
-    emit(json.loads(plan.to_json()), plan_text(plan), plan.warnings)
+    emit(plan.to_dict(), plan_text(plan), plan.warnings)
 
 
 def plan_text(plan: LaunchPlan) -> str:
     """Return a plan for a person: what is asked for, and the command."""
-    resources = plan.resources
+    resources, snapshot = plan.resources, plan.provenance.snapshot
     gpus = f", {resources.gpus_per_node} GPU {resources.gpu_type or ''}".rstrip() if resources.gpus_per_node else ""
     rows = {
-        "site": f"{plan.site} ({plan.scheduler})",
+        "site": f"{plan.site} ({plan.job.scheduler})",
         "nodes": f"{resources.nodes}, each with {_up_to(resources)}{gpus}",
         "roles": _roles(plan),
         "cpus": f"{resources.cpus_per_task} for each process" if resources.cpus_per_task else "",
@@ -43,13 +42,13 @@ def plan_text(plan: LaunchPlan) -> str:
         "partition": resources.partition or "",
         "account": resources.account or "",
         "qos": resources.qos or "",
-        "launcher": plan.launcher,
+        "launcher": plan.job.launcher,
         "container": f"{plan.container.image}, run by {plan.container.runtime}" if plan.container else "",
         "python": plan.python,
         "software": _software(plan),
         "stage": _stage(plan),
-        **{f"input {item.name}": f"{item.path} ({item.mode})" for item in plan.inputs},
-        "source": f"{plan.snapshot.files} files, {plan.snapshot.bytes / 1e6:.1f} MB, {plan.snapshot.id[:12]}",
+        **{f"input {item.name}": f"{item.path} ({item.mode})" for item in plan.job.inputs},
+        "source": f"{snapshot.files} files, {snapshot.bytes / 1e6:.1f} MB, {snapshot.id[:12]}",
         "chosen": plan.choice,
         "command": " ".join(plan.command),
         "folder": plan.run.folder,
@@ -59,9 +58,9 @@ def plan_text(plan: LaunchPlan) -> str:
 
 def _software(plan: LaunchPlan) -> str:
     """Return what the environment holds that is built for the run, and whether it has been built."""
-    if plan.environment_spec is None:
+    if plan.provenance.environment_spec is None:
         return ""
-    spec = EnvironmentSpec.from_dict(plan.environment_spec)
+    spec = EnvironmentSpec.from_dict(plan.provenance.environment_spec)
     place = plan.shell.activation.prefix if plan.shell.activation else plan.shell.image
     there = Path(place).exists()
     return f"{spec.summary} ({'' if there else 'to be '}built for it, {spec.name})"
@@ -69,11 +68,10 @@ def _software(plan: LaunchPlan) -> str:
 
 def _stage(plan: LaunchPlan) -> str:
     """Return what is brought to the nodes' own disks."""
-    if plan.stage.where == "shared":
+    stage = plan.job.stage
+    if not stage.on_node:
         return ""
-    return (
-        f"source{' and software' if plan.stage.pack else ''} on each node's own disk ({plan.stage.local or 'the job decides'})"
-    )
+    return f"source{' and software' if stage.pack else ''} on each node's own disk ({stage.local or 'the job decides'})"
 
 
 def _up_to(resources: Resources) -> str:
@@ -84,12 +82,12 @@ def _up_to(resources: Resources) -> str:
 
 def _roles(plan: LaunchPlan) -> str:
     """Return who runs on which node; above a few nodes only the counts."""
-    if plan.distribution.backend is None:
+    if plan.job.distribution.backend is None:
         return ""
-    counts = ", ".join(f"{count} {role}" for role, count in plan.distribution.roles)
-    if plan.resources.nodes > SHOWN_NODES or plan.distribution.backend == "mpi":
+    counts = ", ".join(f"{count} {role}" for role, count in plan.job.distribution.roles)
+    if plan.resources.nodes > SHOWN_NODES or plan.job.distribution.backend == "mpi":
         return counts
     placed: dict[int, list[str]] = {}
-    for role in table(json.loads(plan.to_json())):
+    for role in table(plan.job):
         placed.setdefault(role.node, []).append(role.label)
     return "; ".join(f"node {node}: {', '.join(sorted(labels))}" for node, labels in sorted(placed.items()))

@@ -9,6 +9,8 @@ import glob
 import os
 from typing import Any, Collection, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from ..contract.plan import JobPlan
+
 VARIABLES = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "ROCR_VISIBLE_DEVICES"}
 DEVICES = {"nvidia": "/dev/nvidia[0-9]*", "amd": "/dev/dri/renderD*"}
 NO_DEVICE = ("", "-1", "NoDevFiles", "none", "void")
@@ -28,7 +30,7 @@ class Sight(NamedTuple):
     bound: bool
 
 
-def sight(plan: Mapping[str, Any], environ: Mapping[str, str]) -> Sight:
+def sight(plan: JobPlan, environ: Mapping[str, str]) -> Sight:
     """Return what a task of this environment sees.
 
     srun binds: as asked (``gpus_bound``), or as an administrator's settings have it, when a task sees fewer GPUs than
@@ -36,15 +38,15 @@ def sight(plan: Mapping[str, Any], environ: Mapping[str, str]) -> Sight:
     Slurm 22.05 names none after --gpu-bind=none or a typed --gpus-per-task: where a task can open as many as its job has on
     the node, they are numbered from 0.
     """
-    vendor, resources = plan["gpu_vendor"], plan["resources"]
-    names, asked = _names(environ, VARIABLES[vendor]), int(resources["gpus_per_node"])
-    if plan["scheduler"] == "local":
+    vendor, size = plan.gpu_vendor, plan.size
+    names, asked = _names(environ, VARIABLES[vendor]), size.gpus_per_node
+    if plan.local:
         return Sight((names or _indices(asked))[:asked], False)
     told = environ.get("SLURM_GPUS_ON_NODE", "")
     on_node = int(told) if told.isdigit() else asked
     if names is None:
         return Sight(_indices(on_node) if on_node and on_node == usable(DEVICES[vendor]) else None, False)
-    return Sight(names, plan["launcher"] == "srun" and (resources["gpus_bound"] or len(names) < on_node))
+    return Sight(names, plan.launcher == "srun" and (size.gpus_bound or len(names) < on_node))
 
 
 def _indices(count: int) -> Names:

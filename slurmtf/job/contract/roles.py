@@ -1,6 +1,8 @@
 """Which task plays which part, and where. The login node and the job share this arithmetic, so they can't disagree."""
 
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import List, NamedTuple, Sequence, Tuple
+
+from .plan import JobPlan
 
 COORDINATES = ("chief", "master")
 SERVES = ("ps", "evaluator")
@@ -23,13 +25,11 @@ class Role(NamedTuple):
         return "{}-{}".format(self.role, self.number)
 
 
-def table(plan: Dict[str, Any]) -> List[Role]:
+def table(plan: JobPlan) -> List[Role]:
     """Return the roles of all tasks of a plan, by rank."""
-    counts = [(role, count) for role, count in plan["distribution"]["roles"]]
-    resources = plan["resources"]
-    if plan["distribution"]["cyclic"]:
-        return cyclic(counts, resources["nodes"])
-    return blocks(counts, resources["tasks_per_node"])
+    if plan.distribution.cyclic:
+        return cyclic(plan.distribution.roles, plan.size.nodes)
+    return blocks(plan.distribution.roles, plan.size.tasks_per_node)
 
 
 def blocks(counts: Sequence[Tuple[str, int]], tasks_per_node: int) -> List[Role]:

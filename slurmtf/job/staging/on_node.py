@@ -2,11 +2,12 @@
 
 import sys
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..common import identity, wire
 from ..common.process import Child
 from ..contract.layout import RunLayout, native
+from ..contract.plan import JobPlan
 from . import staging, workdir
 from .node_folder import NodeFolder, find_base
 
@@ -21,7 +22,7 @@ class OnNode:
 
     def __init__(
         self,
-        plan: Mapping[str, Any],
+        plan: JobPlan,
         layout: RunLayout,
         environ: Dict[str, str],
         logs: Tuple[str, str],
@@ -44,8 +45,8 @@ class OnNode:
         """
         trouble: Optional[str] = None
         try:
-            base, troubles = find_base(native(self._plan["stage"]["local"]), self._environ)
-            self._folder = NodeFolder(base, self._plan["run"]["run_id"])
+            base, troubles = find_base(native(self._plan.stage.local), self._environ)
+            self._folder = NodeFolder(base, self._plan.run.run_id)
             trouble = self._fill(self._folder, hold, given_up)
             warnings = troubles + self.note.get("warnings", [])
         except OSError as err:
@@ -74,7 +75,7 @@ class OnNode:
 
     def _do_without(self, trouble: str) -> Optional[str]:
         """Use all from where it is, on a node that has no disk for us; what has to be copied back needs one."""
-        if staging.returns(self._plan):
+        if self._plan.returns_results:
             return trouble
         workdir.prepare(self._layout)
         return None
@@ -83,7 +84,7 @@ class OnNode:
         """Let go. The last task of the node copies results back, and removes the folder."""
         if self._folder is None or not self._folder.is_last():
             return
-        if self.note and staging.returns(self._plan):
+        if self.note and self._plan.returns_results:
             self._send_back(self._folder)
         doomed = self._folder.give_up()
         if doomed is not None:

@@ -12,10 +12,11 @@ import shutil
 import signal
 import tarfile
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from ..common import identity
 from ..contract.layout import RunLayout, native
+from ..contract.plan import DataInput, JobPlan
 from ..contract.private import make_private
 from . import node_folder as nodefolder
 from . import relocation, squash, transfer, workdir
@@ -27,16 +28,6 @@ SPARE = 1 << 24
 """Bytes that stay free beside what is known to come, with a MARGIN for what the file system needs itself."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BUFFER = 1 << 16
-
-
-def is_needed(plan: Mapping[str, Any]) -> bool:
-    """Tell whether anything has to be done on the nodes before the tasks start."""
-    return on_node(plan) or any(item["mode"] != "mount" for item in plan["inputs"])
-
-
-def on_node(plan: Mapping[str, Any]) -> bool:
-    """Tell whether software and source are to lie on the node's own disk."""
-    return bool(plan["stage"]["where"] == "node-local")
 
 
 def read_note(folder: str, name: str) -> Dict[str, Any]:
@@ -56,7 +47,7 @@ def _write_note(folder: str, name: str, note: Dict[str, Any]) -> None:
     os.replace(partial, os.path.join(folder, name))
 
 
-def stage(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:
+def stage(plan: JobPlan, layout: RunLayout, folder: str) -> int:
     """Fill the node's folder, unless another task of the node has, or does just now: then wait. Returns the exit status."""
     with open(os.open(os.path.join(folder, "stage.lock"), os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -75,7 +66,7 @@ def stage(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:
 class Stager:
     """Fills the folder of a node."""
 
-    def __init__(self, plan: Mapping[str, Any], layout: RunLayout, folder: str) -> None:
+    def __init__(self, plan: JobPlan, layout: RunLayout, folder: str) -> None:
         self._plan = plan
         self._layout = layout
         self._folder = folder
@@ -86,10 +77,10 @@ class Stager:
         """Bring everything, and return where it is and what it took. Raises OSError when data is not there."""
         began = time.monotonic()
         work = prefix = None
-        if on_node(self._plan):
+        if self._plan.stage.on_node:
             work = self._source()
             prefix = self._environment()
-        inputs = {item["name"]: self._input(item) for item in self._plan["inputs"]}
+        inputs = {item.name: self._input(item) for item in self._plan.inputs}
         facts = {"seconds": round(time.monotonic() - began, 3), "phases": self._phases, "warnings": self._warnings}
         names = read_note(prefix, relocation.NOTE)["prefixes"] if prefix else []
         return dict(facts, work=work, prefix=prefix, names=names, inputs=inputs)
@@ -105,7 +96,7 @@ class Stager:
 
     def _environment(self) -> Optional[str]:
         """Return the folder of the environment on this disk; None: the shared one is used."""
-        pack, target = native(self._plan["stage"]["pack"]), os.path.join(self._folder, "env")
+        pack, target = native(self._plan.stage.pack), os.path.join(self._folder, "env")
         if not pack:
             return None
         bring = squash.mount_environment if pack.endswith(squash.SUFFIX) else unpack_environment
@@ -115,15 +106,15 @@ class Stager:
             self._warn("environment", "its pack {} can't be used ({})".format(pack, err.strerror or err))
             return None
 
-    def _input(self, item: Mapping[str, str]) -> str:
+    def _input(self, item: DataInput) -> str:
         """Return where the script finds an input."""
-        path, target = native(item["path"]), os.path.join(self._folder, "inputs", item["name"])
-        if item["mode"] == "mount":
+        path, target = native(item.path), os.path.join(self._folder, "inputs", item.name)
+        if item.mode == "mount":
             return path
-        if item["mode"] == "upload":
+        if item.mode == "upload":
             make_private(target)
             return target
-        return self._download("input {}".format(item["name"]), path, target)
+        return self._download("input {}".format(item.name), path, target)
 
     def _download(self, what: str, path: str, target: str) -> str:
         """Return where the copy of a folder or a file is; where it came from when there is no room."""
@@ -211,19 +202,14 @@ def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
     return note
 
 
-def returns(plan: Mapping[str, Any]) -> bool:
-    """Tell whether something has to be copied back after the tasks."""
-    return any(item["mode"] == "upload" for item in plan["inputs"])
-
-
-def make_targets(plan: Mapping[str, Any]) -> None:
+def make_targets(plan: JobPlan) -> None:
     """Make the folders that results are copied back to: better known now than after the training. Raises OSError."""
-    for item in plan["inputs"]:
-        if item["mode"] == "upload":
-            os.makedirs(native(item["path"]), exist_ok=True)
+    for item in plan.inputs:
+        if item.mode == "upload":
+            os.makedirs(native(item.path), exist_ok=True)
 
 
-def remove(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:  # noqa: ARG001
+def remove(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: ARG001
     """Remove a folder that nobody needs any more. Returns the exit status."""
     _outlive_term()
     nodefolder.remove(folder)
@@ -236,22 +222,22 @@ def _outlive_term() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def send_back(plan: Mapping[str, Any], layout: RunLayout, folder: str) -> int:  # noqa: ARG001
+def send_back(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: ARG001
     """Copy back what the script has left in the inputs of mode upload, and note what came of it. Returns the exit status."""
     _outlive_term()
-    suffix = ".{}-{}".format(plan["run"]["run_id"], identity.host(os.environ))
+    suffix = ".{}-{}".format(plan.run.run_id, identity.host(os.environ))
     note: Dict[str, Any] = {"phases": {}, "beside": [], "failed": []}
-    for item in plan["inputs"]:
-        source = os.path.join(folder, "inputs", item["name"])
-        if item["mode"] == "upload" and os.path.isdir(source):
-            what = "input {}".format(item["name"])
+    for item in plan.inputs:
+        source = os.path.join(folder, "inputs", item.name)
+        if item.mode == "upload" and os.path.isdir(source):
+            what = "input {}".format(item.name)
             progress = transfer.Progress("{}: back".format(what), transfer.size_of(source))
-            told = transfer.copy_back(source, native(item["path"]), suffix, progress)
+            told = transfer.copy_back(source, native(item.path), suffix, progress)
             note["phases"][what] = progress.facts()
             note["beside"] += told.beside
             note["failed"] += told.failed
             size = transfer.in_words(progress.bytes)
-            transfer.tell("{}: {} in {} files copied back to {}".format(what, size, progress.files, item["path"]))
+            transfer.tell("{}: {} in {} files copied back to {}".format(what, size, progress.files, item.path))
     for path in note["beside"]:
         transfer.tell("there was another file of that name already: {}".format(path))
     for trouble in note["failed"]:

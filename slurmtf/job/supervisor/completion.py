@@ -3,6 +3,7 @@
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence
 
 from ..contract.outcome import Cause, End
+from ..contract.plan import Distribution
 from ..contract.roles import COORDINATES, Role
 
 
@@ -24,16 +25,16 @@ class Completion:
     job, since TensorFlow would wait for it for ever; an evaluator does not.
     """
 
-    def __init__(self, roles: Sequence[Role], distribution: Dict[str, Any]) -> None:
+    def __init__(self, roles: Sequence[Role], distribution: Distribution) -> None:
         self._roles = roles
-        self._restarts = int(distribution["restarts"])
-        self._restartable = set(distribution["restartable"])
-        self._tolerant = bool(distribution["stragglers_succeed"])
-        self._grace_s = float(distribution["straggler_grace_s"])
+        self._restarts = distribution.restarts
+        self._restartable = set(distribution.restartable)
+        self._tolerant = distribution.stragglers_succeed
+        self._grace_s = distribution.straggler_grace_s
         chiefs = [role.rank for role in roles if role.role in COORDINATES]
         self._deciding = chiefs or [role.rank for role in roles if role.role not in ("ps", "evaluator")]
         self._evaluating = {role.rank for role in roles if role.role == "evaluator"}
-        self._evaluator_grace_s = float(distribution.get("evaluator_grace_s", 0))
+        self._evaluator_grace_s = distribution.evaluator_grace_s
         self._done: Dict[int, float] = {}
         self.verdict: Optional[Verdict] = None
 

@@ -1,19 +1,19 @@
 """What the supervisor knows of the nodes' own disks: who is ready to start, and whose results have come back."""
 
-from typing import Any, Dict, List, Mapping, Optional, Set
+from typing import Any, Dict, List, Optional, Set
 
 from ..common import wire
 from ..contract import events
 from ..contract.journal import Journal
-from ..staging import staging
+from ..contract.plan import JobPlan
 
 
 class Disks:
     """Of all nodes of a job of ``world_size`` tasks."""
 
-    def __init__(self, plan: Mapping[str, Any], journal: Journal, world_size: int) -> None:
-        self.are_used = staging.is_needed(plan)
-        self._return = staging.returns(plan)
+    def __init__(self, plan: JobPlan, journal: Journal, world_size: int) -> None:
+        self.are_used = plan.uses_disks
+        self._return = plan.returns_results
         self._journal = journal
         self._world_size = world_size
         self._ready: Set[int] = set()

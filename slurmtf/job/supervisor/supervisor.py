@@ -16,6 +16,7 @@ from ..common.process import Child, Signals
 from ..contract import events, job_log, journal
 from ..contract.layout import RunLayout
 from ..contract.outcome import MAY_RETURN, Cause, End, Outcome, signal_name
+from ..contract.plan import JobPlan
 from ..contract.roles import table
 from ..staging import staging, workdir
 from ..task import cpu_binding as binding
@@ -41,7 +42,7 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Supervisor:
     """The life of one job."""
 
-    def __init__(self, plan: Dict[str, Any], layout: RunLayout, environ: Mapping[str, str]) -> None:
+    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
         self._plan = plan
         self._layout = layout
         self._environ = dict(environ)
@@ -49,7 +50,7 @@ class Supervisor:
         self._job_name = identity.job_name(environ) or self._job_id
         self._journal = journal.open_new(layout, self._job_name)
         self._roles = table(plan)
-        self._completion = Completion(self._roles, plan["distribution"])
+        self._completion = Completion(self._roles, plan.distribution)
         self._log_start = os.path.getsize(layout.job_log) if os.path.exists(layout.job_log) else 0
         self._began = time.monotonic()
         self._deadline = timelimit.deadline(plan, environ)
@@ -76,13 +77,13 @@ class Supervisor:
         try:
             self._note_start()
             staging.make_targets(self._plan)
-            if not staging.on_node(self._plan):
+            if not self._plan.stage.on_node:
                 workdir.prepare(self._layout)
             self._journal.write(events.Prepared())
             returncode = self._supervise(launch)
         except OSError as err:
             cause = Cause.LAUNCHER if err.filename == launch[0] else Cause.AGENT
-            return self._finish(Outcome(cause, exit_code=1, detail={"error": str(err), "launcher": self._plan["launcher"]}))
+            return self._finish(Outcome(cause, exit_code=1, detail={"error": str(err), "launcher": self._plan.launcher}))
         self._rendezvous.close()
         self._journal.write(events.Finalizing())
         return self._finish(self._settled or self._conclusion(returncode))
@@ -106,8 +107,8 @@ class Supervisor:
         meeting_point = {wire.ADDRESS: self._rendezvous.address(host), wire.KEY: self._rendezvous.key}
         self._launcher = Child(launch, self._layout.folder, dict(self._environ, **meeting_point))
         self._rendezvous.make_room()
-        to_fill = self._plan["resources"]["nodes"] if self._disks.are_used else 0
-        self._journal.write(events.Launched(0, self._plan["launcher"], to_fill))
+        to_fill = self._plan.size.nodes if self._disks.are_used else 0
+        self._journal.write(events.Launched(0, self._plan.launcher, to_fill))
         next_beat = time.monotonic() + HEARTBEAT_S
         returncode = self._launcher.poll()
         while returncode is None:
@@ -139,7 +140,7 @@ class Supervisor:
 
     def _hear_last_words(self) -> None:
         """Take in reports that are still on their way when the launcher has ended, or of tasks that are being stopped."""
-        grace = self._plan["stop_grace_s"] if self._stop_order else 0
+        grace = self._plan.timings.grace if self._stop_order else 0
         deadline = time.monotonic() + grace + LAST_WORDS_S
         self._selector.unregister(self._signals)
         while self._rendezvous.present and time.monotonic() < deadline:
@@ -190,14 +191,14 @@ class Supervisor:
     def _start_all(self) -> None:
         """Tell each task the cluster and its place in it, now that all are there."""
         hosts = {rank: str(hello["host"]) for rank, hello in self._hellos.items()}
-        distribution = self._plan["distribution"]
-        if distribution["cluster"]:
+        distribution = self._plan.distribution
+        if distribution.cluster:
             addresses = {rank: str(hello["address"]) for rank, hello in self._hellos.items()}
             self._rendezvous.tell_all({"cluster": cluster.build(self._roles, addresses)})  # made into bytes once
         dealt_gpus = self._deal_gpus(hosts)
         places = cluster.places(hosts)
         dealt = self._hosts_to_deal(hosts)
-        horovod = self._horovod(hosts) if distribution["gloo"] else {}
+        horovod = self._horovod(hosts) if distribution.gloo else {}
         for rank in self._rendezvous.present:
             local_rank, sharers = places[rank]
             own = {"local_rank": local_rank, "sharers": sharers, "variables": horovod.get(rank, {})}
@@ -205,7 +206,7 @@ class Supervisor:
 
     def _deal_gpus(self, hosts: Dict[int, str]) -> Dict[int, Optional[gpus.Names]]:
         sights = {rank: gpus.sight_of(hello.get("gpus")) for rank, hello in self._hellos.items()}
-        users = [role.rank for role in self._roles if role.role in self._plan["distribution"]["gpu_roles"]]
+        users = [role.rank for role in self._roles if role.role in self._plan.distribution.gpu_roles]
         return gpus.deal(sights, hosts, users)
 
     def _hosts_to_deal(self, hosts: Dict[int, str]) -> Set[str]:
@@ -220,9 +221,9 @@ class Supervisor:
         from . import gloo
 
         port = gloo.serve([str(hello["peer"]) for hello in self._hellos.values()])
-        local = self._plan["scheduler"] == "local"
+        local = self._plan.local
         shared = gloo.variables("127.0.0.1" if local else identity.host(self._environ), port)
-        interface = "lo" if local else self._plan["interface"]
+        interface = "lo" if local else self._plan.interface
         if interface:
             shared["HOROVOD_GLOO_IFACE"] = interface
         ranks = cluster.horovod_ranks(self._roles, hosts)
@@ -265,7 +266,7 @@ class Supervisor:
 
     def _on_signal(self, number: int) -> None:
         self._journal.write(events.Signaled(signal_name(number)))
-        if number == signal.SIGUSR2 and (self._left is None or self._left <= self._plan["time_warning_s"] + timelimit.EARLY_S):
+        if number == signal.SIGUSR2 and (self._left is None or self._left <= self._plan.timings.warning + timelimit.EARLY_S):
             self._warn()
         elif number in STOP_SIGNALS:
             self._killed_at = self._killed_at or time.monotonic()
@@ -281,11 +282,11 @@ class Supervisor:
         """Tell of the time limit some time before, and hold it where no scheduler does."""
         if self._left is None:
             return
-        if self._left <= self._plan["time_warning_s"]:
+        if self._left <= self._plan.timings.warning:
             self._warn()
-        if self._plan["scheduler"] == "local" and self._left <= 0 and not self._stop_order:
+        if self._plan.local and self._left <= 0 and not self._stop_order:
             self._overtime = True
-            self._journal.write(events.TimeLimit(self._plan["resources"]["time_s"]))
+            self._journal.write(events.TimeLimit(self._plan.size.time_s))
             self._stop()
 
     def _warn(self) -> None:
@@ -306,7 +307,7 @@ class Supervisor:
         self._stop_order = dict(order="stop", **facts)
         self._rendezvous.tell_all(self._stop_order)
         if self._launcher:
-            self._launcher.kill_after(self._plan["stop_grace_s"] + LAST_WORDS_S)
+            self._launcher.kill_after(self._plan.timings.grace + LAST_WORDS_S)
             if not self._hellos:  # nobody hears the order: the launcher may still be waiting for nodes
                 self._launcher.send(signal.SIGTERM)
 
@@ -377,7 +378,7 @@ class Supervisor:
         end = End.of_returncode(returncode)
         known = self._ends if self._all_came else self._hellos
         missing = [role.label for role in self._roles if role.rank not in known]
-        detail = {"launcher": self._plan["launcher"], "missing": missing}
+        detail = {"launcher": self._plan.launcher, "missing": missing}
         path = self._layout.job_log
         log, tail = os.path.relpath(path, self._layout.folder), job_log.tail(path)
         return Outcome(Cause.LAUNCHER, "", "", end.exit_code, end.signal, log, tail, detail)
@@ -391,4 +392,4 @@ class Supervisor:
 
     def _leave_result(self, outcome: Outcome) -> None:
         with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
-            result.leave(self._layout, self._job_name, self._plan["run"]["run_id"], outcome)
+            result.leave(self._layout, self._job_name, self._plan.run.run_id, outcome)

@@ -2,23 +2,24 @@
 
 import os
 import time
-from typing import Any, Dict, Mapping, Optional
+from typing import Mapping, Optional
 
 from ..common import identity
+from ..contract.plan import JobPlan
 
 MINUTE = 60
 EARLY_S = 60.0
 """Seconds that Slurm's signal may come too early (sbatch(1), --signal)."""
 
 
-def deadline(plan: Dict[str, Any], environ: Mapping[str, str]) -> Optional[float]:
+def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
     """Return when the time limit is reached, on the steady clock; None when the plan names none.
 
     A newer Slurm tells (sbatch(1), SLURM_JOB_END_TIME; 22.05 does not). An older one has limits of whole minutes, which count
     from the start of the batch script, whose process we are.
     """
-    limit, told = plan["resources"]["time_s"], environ.get("SLURM_JOB_END_TIME", "")
-    if plan["scheduler"] == "local":
+    limit, told = plan.size.time_s, environ.get("SLURM_JOB_END_TIME", "")
+    if plan.local:
         return time.monotonic() + limit if limit else None
     if told.isdigit():
         return time.monotonic() + int(told) - time.time()

@@ -6,16 +6,18 @@ use are not exactly those of its job, since then other jobs compute there (TaskP
 """
 
 import os
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import List, Mapping, Tuple
+
+from ..contract.plan import JobPlan
 
 TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/{}"
 
 
-def mask(plan: Dict[str, Any], environ: Mapping[str, str]) -> str:
+def mask(plan: JobPlan, environ: Mapping[str, str]) -> str:
     """Return the CPUs that this task may use and that are its job's alone, as a hexadecimal number; empty: never bind it."""
     allowed = os.sched_getaffinity(0)
-    ours = plan["scheduler"] == "local" or environ.get("SLURM_CPUS_ON_NODE") == str(len(allowed))
-    return "{:x}".format(sum(1 << cpu for cpu in allowed)) if ours and plan["distribution"]["bind"] else ""
+    ours = plan.local or environ.get("SLURM_CPUS_ON_NODE") == str(len(allowed))
+    return "{:x}".format(sum(1 << cpu for cpu in allowed)) if ours and plan.distribution.bind else ""
 
 
 def may_be_dealt(masks: List[str]) -> bool:

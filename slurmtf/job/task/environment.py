@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from ..common import cluster as clusters
 from ..common import gpus
 from ..contract.layout import RunLayout, native
+from ..contract.plan import JobPlan
 from ..contract.roles import SERVES, Role
 from ..script import sitecustomize as hook
 from ..staging import relocation
@@ -20,7 +21,7 @@ class Surroundings:
     """Makes the variables of one task's script from the plan, the role, and what the supervisor told at the start."""
 
     def __init__(
-        self, plan: Dict[str, Any], layout: RunLayout, role: Role, start: Mapping[str, Any], staged: Mapping[str, Any]
+        self, plan: JobPlan, layout: RunLayout, role: Role, start: Mapping[str, Any], staged: Mapping[str, Any]
     ) -> None:
         """``staged`` is the note of what lies on the node's own disk; empty: nothing does."""
         self._staged = staged
@@ -34,7 +35,7 @@ class Surroundings:
         found = {name: self._new_place(value) for name, value in inherited.items()}
         found.setdefault("PYTHONUNBUFFERED", "1")
         own = self._identity()
-        users = {native(name): self.expand(native(value), own) for name, value in self._plan["variables"].items()}
+        users = {native(name): self.expand(native(value), own) for name, value in self._plan.variables.items()}
         python_path = users.pop("PYTHONPATH", found.get("PYTHONPATH"))
         found["PYTHONPATH"] = os.pathsep.join(filter(None, [self.work, python_path]))
         found.update(own)
@@ -58,7 +59,7 @@ class Surroundings:
     def _new_place(self, text: str) -> str:
         """Return an inherited variable or a word; what names the environment names its copy on this node."""
         place = self._staged.get("prefix")
-        return relocation.moved(text, [self._plan["stage"]["prefix"], *self._staged["names"]], place) if place else text
+        return relocation.moved(text, [self._plan.stage.prefix, *self._staged["names"]], place) if place else text
 
     @staticmethod
     def expand(text: str, own: Mapping[str, str]) -> str:
@@ -66,17 +67,17 @@ class Surroundings:
         return TASK_VARIABLE.sub(lambda found: own.get(found[1] or found[2], found[0]), text)
 
     def _identity(self) -> Dict[str, str]:
-        run, cluster = self._plan["run"], self._start.get("cluster", {})
+        run, cluster = self._plan.run, self._start.get("cluster", {})
         own = cluster.get(self._role.role, [])
         return {
-            "SLURMTF_RUN_ID": run["run_id"],
-            "SLURMTF_EXPERIMENT": run["experiment"],
+            "SLURMTF_RUN_ID": run.run_id,
+            "SLURMTF_EXPERIMENT": run.experiment,
             "SLURMTF_RUN_FOLDER": self._layout.folder,
             "SLURMTF_ROLE": self._role.role,
             "SLURMTF_INDEX": str(self._role.number),
             "SLURMTF_RANK": str(self._role.rank),
             "SLURMTF_LOCAL_RANK": str(self._start.get("local_rank", 0)),
-            "SLURMTF_WORLD_SIZE": str(self._plan["resources"]["tasks"]),
+            "SLURMTF_WORLD_SIZE": str(self._plan.size.tasks),
             "SLURMTF_ADDRESS": own[self._role.number] if own else "",
             **clusters.host_variables(cluster),
             **self._inputs(),
@@ -84,22 +85,22 @@ class Surroundings:
 
     def _inputs(self) -> Dict[str, str]:
         places = self._staged.get("inputs", {})
-        inputs = self._plan["inputs"]
-        return {"SLURMTF_INPUT_" + item["name"]: places.get(item["name"]) or native(item["path"]) for item in inputs}
+        inputs = self._plan.inputs
+        return {"SLURMTF_INPUT_" + item.name: places.get(item.name) or native(item.path) for item in inputs}
 
     def _threads(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Bind the thread counts to the task's CPUs, unless the user has set them."""
         cpus = self._cpus()
         if cpus is None:
             return {}
-        inter = max(cpus, SERVER_THREADS) if self._plan["distribution"]["cluster"] else cpus
+        inter = max(cpus, SERVER_THREADS) if self._plan.distribution.cluster else cpus
         wanted = {"OMP_NUM_THREADS": cpus, "TF_NUM_INTRAOP_THREADS": cpus, "TF_NUM_INTEROP_THREADS": inter}
         return {name: str(count) for name, count in wanted.items() if name not in inherited}
 
     def _cpus(self) -> Optional[int]:
         """Return the CPUs of this task: those asked for, never more than the kernel lets it use; None when nobody said."""
         allowed = len(os.sched_getaffinity(0))
-        asked: Optional[int] = self._plan["resources"]["cpus_per_task"]
+        asked = self._plan.size.cpus_per_task
         if asked is not None:
             return min(asked, allowed)
         if self._start.get("bind"):
@@ -114,7 +115,7 @@ class Surroundings:
             names = ()
         if names is None:
             return {}
-        own = {gpus.VARIABLES[self._plan["gpu_vendor"]]: ",".join(names)}
+        own = {gpus.VARIABLES[self._plan.gpu_vendor]: ",".join(names)}
         return own if names else dict.fromkeys(gpus.VARIABLES.values(), "")
 
     def _add_cluster(self, found: Dict[str, str]) -> None:
@@ -129,10 +130,10 @@ class Surroundings:
                 found[hook.CONFIG_FILE] = self._write(config)
             for name in [name for name in found if name.startswith("SLURMTF_") and not clusters.fits(name, found[name])]:
                 del found[name]
-        if hook.CONFIG_FILE in found or self._plan["distribution"]["check_world"]:
+        if hook.CONFIG_FILE in found or self._plan.distribution.check_world:
             found["PYTHONPATH"] = self._layout.hook + os.pathsep + found["PYTHONPATH"]
-        if self._plan["distribution"]["check_world"]:
-            found[hook.WORLD] = str(self._plan["resources"]["tasks"])
+        if self._plan.distribution.check_world:
+            found[hook.WORLD] = str(self._plan.size.tasks)
 
     def _write(self, config: str) -> str:
         path = os.path.join(self._layout.hook, "tf-config-{}.json".format(self._role.label))

@@ -12,8 +12,8 @@ from ..common import gpus, identity, wire
 from ..common.process import Child, Signals, outlive_parent
 from ..contract.layout import RunLayout
 from ..contract.outcome import End
+from ..contract.plan import JobPlan
 from ..contract.roles import Role, table
-from ..staging import staging
 from ..staging.on_node import OnNode
 from . import cpu_binding as binding
 from . import ports
@@ -86,7 +86,7 @@ class Link:
 class Task:
     """The life of one task."""
 
-    def __init__(self, plan: Dict[str, Any], layout: RunLayout, environ: Mapping[str, str]) -> None:
+    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
         self._plan = plan
         self._layout = layout
         self._environ = {name: value for name, value in environ.items() if name != identity.OWN_RANK}
@@ -110,10 +110,10 @@ class Task:
         One of several tasks that has met its supervisor leaves with 0: how its script ended stands in the journal, and to the
         launcher another status says that an agent could not do its work, upon which it ends all tasks at once.
         """
-        if self._plan["distribution"]["cluster"]:
+        if self._plan.distribution.cluster:
             self._port = ports.hold()
         self._link = self._meet()
-        told = self._link is not None and self._plan["resources"]["tasks"] > 1
+        told = self._link is not None and self._plan.size.tasks > 1
         status = self._run_when_ready(command)
         return 0 if told else status
 
@@ -121,7 +121,7 @@ class Task:
         if self._link is None:
             self._start = {}
         try:
-            if staging.is_needed(self._plan) and not self._on_node.bring(self._hold, lambda: self._stopping) and not self._link:
+            if self._plan.uses_disks and not self._on_node.bring(self._hold, lambda: self._stopping) and not self._link:
                 return 1
             return self._run_until_released(command)
         finally:
@@ -168,7 +168,7 @@ class Task:
         raise OSError("task {} can't join its supervisor at {}: {}".format(self.role.label, address, trouble))
 
     def _address(self, host: str) -> str:
-        name = "localhost" if self._plan["scheduler"] == "local" else host + self._plan["host_suffix"]
+        name = "localhost" if self._plan.local else host + self._plan.host_suffix
         return "{}:{}".format(name, self._port.number) if self._port else ""
 
     def _run(self, command: List[str]) -> End:
@@ -203,7 +203,7 @@ class Task:
             self._take_orders(self._link)
         if self._child and self._term_at is not None and time.monotonic() >= self._term_at:
             self._term_at = None
-            self._child.end(self._plan["stop_grace_s"])
+            self._child.end(self._plan.timings.grace)
 
     def _on_signal(self, number: int) -> None:
         """Hand a signal on. slurmstepd sends it to every process of a step: there the child has got it already."""
@@ -211,9 +211,9 @@ class Task:
             self._stopping = True
             self._term_at = None
             if self._child and self._in_step:
-                self._child.kill_after(self._plan["stop_grace_s"])
+                self._child.kill_after(self._plan.timings.grace)
             elif self._child:
-                self._child.end(self._plan["stop_grace_s"])
+                self._child.end(self._plan.timings.grace)
         elif self._child and not self._in_step:
             self._child.send(number)
 
@@ -247,7 +247,7 @@ class Task:
                 self._link = None
 
 
-def _role(plan: Dict[str, Any], rank: int) -> Role:
+def _role(plan: JobPlan, rank: int) -> Role:
     roles = table(plan)
     if rank >= len(roles):
         raise OSError("rank {} has no place in a job of {} tasks".format(rank, len(roles)))

@@ -129,11 +129,11 @@ class Job:
         return outcome, value
 
     def change_plan(self, **values: Any) -> None:
-        """Change settings of the plan: ``resources__tasks=2`` changes a nested one."""
+        """Change settings of the plan's part for the job: ``size__tasks=2`` changes a nested one."""
         plan = json.loads(Path(self.layout.plan).read_text())
         for name, value in values.items():
             *outer, last = name.split("__")
-            place = plan
+            place = plan["job"]
             for key in outer:
                 place = place[key]
             place[last] = value
@@ -191,7 +191,7 @@ def many(job: Job, count: int) -> None:
     """Change the job's plan to one of ``count`` workers."""
     roles = [["worker", count]]
     job.change_plan(distribution__roles=roles, distribution__straggler_grace_s=60)
-    job.change_plan(resources__tasks=count, resources__tasks_per_node=count)
+    job.change_plan(size__tasks=count, size__tasks_per_node=count)
 
 
 def say_hello(key: str, rank: Any, challenge: str, **more: Any) -> bytes:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 import pytest
 
+from slurmtf.job.contract.plan import Distribution, JobPlan
 from slurmtf.job.task import cpu_binding as binding
 
-PLAN: dict[str, Any] = {"scheduler": "slurm", "distribution": {"bind": True}}
+PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), bind=True))
 
 
 @pytest.fixture
@@ -48,11 +48,11 @@ def test_whole_cores_next_to_each_other(sharers: int, expected: list[set[int]], 
         (PLAN, {"SLURM_CPUS_ON_NODE": "4"}, ""),  # the others' of the node
         (PLAN, {"SLURM_CPUS_ON_NODE": "16"}, ""),  # already bound
         (PLAN, {}, ""),
-        ({**PLAN, "scheduler": "local"}, {}, "ff"),
-        ({**PLAN, "distribution": {"bind": False}}, {"SLURM_CPUS_ON_NODE": "8"}, ""),
+        (PLAN._replace(scheduler="local"), {}, "ff"),
+        (PLAN._replace(distribution=Distribution((("rank", 2),))), {"SLURM_CPUS_ON_NODE": "8"}, ""),
     ],
 )
-def test_only_what_is_the_jobs_alone(plan: dict[str, Any], environ: dict[str, str], expected: str) -> None:
+def test_only_what_is_the_jobs_alone(plan: JobPlan, environ: dict[str, str], expected: str) -> None:
     assert binding.mask(plan, environ) == expected
 
 

@@ -79,7 +79,7 @@ def test_a_stop_lets_the_script_write_a_checkpoint(job: Maker, number: signal.Si
 
 def test_a_script_that_ignores_the_stop_is_killed_after_its_grace_time(job: Maker) -> None:
     one = job(IGNORES)
-    one.change_plan(stop_grace_s=1)
+    one.change_plan(timings__grace=1)
     process = one.start_and_await()
     asked = time.monotonic()
     process.terminate()
@@ -124,7 +124,7 @@ def test_a_notice_ends_nothing(job: Maker) -> None:
 @pytest.mark.parametrize("how", ["ended", "stopped", "task killed"])
 def test_nobody_whom_the_script_started_stays(job: Maker, how: str) -> None:
     one = job(FAMILY)
-    one.change_plan(stop_grace_s=0.3)
+    one.change_plan(timings__grace=0.3)
     one.script = [one.python, "train.py", "0" if how == "ended" else "600"]
     process = one.start_and_await()
     if how == "stopped":
@@ -158,7 +158,7 @@ def test_a_killed_supervisor_takes_all_with_it_in_order(job: Maker) -> None:
 
 def test_a_killed_supervisor_takes_the_stubborn_with_it(job: Maker) -> None:
     one = job(FAMILY)
-    one.change_plan(stop_grace_s=0.5)
+    one.change_plan(timings__grace=0.5)
     one.script = [one.python, "train.py", "600"]
     one.start_and_await().kill()
     one.await_nobody(30)
@@ -227,7 +227,7 @@ def test_what_the_launcher_ends_with_does_not_hide_what_the_script_ended_with(jo
 )
 def test_a_stop_before_any_task_is_there(job: Maker, launcher: list[str]) -> None:
     one = job("open('outputs/ran', 'w')")
-    one.change_plan(stop_grace_s=2)
+    one.change_plan(timings__grace=2)
     one.launcher = launcher
     process = one.start()
     await_that(lambda: "launched" in one.names(), "the launch")
@@ -240,7 +240,7 @@ def test_a_stop_before_any_task_is_there(job: Maker, launcher: list[str]) -> Non
 
 def test_the_time_limit_is_held_where_no_scheduler_does(job: Maker) -> None:
     one = job(WAITS)
-    one.change_plan(resources__time_s=1)
+    one.change_plan(size__time_s=1)
     assert one.run() == 143
     assert one.end["cause"] == "time-limit"
     assert 1 <= one.end["seconds"] < 30
@@ -250,7 +250,7 @@ def test_the_time_limit_is_held_where_no_scheduler_does(job: Maker) -> None:
 
 def test_a_slurm_job_is_slurms_to_limit(job: Maker) -> None:
     one = job("import time; time.sleep(1.5)")
-    one.change_plan(resources__time_s=1, scheduler="slurm", launcher="srun")
+    one.change_plan(size__time_s=1, scheduler="slurm", launcher="srun")
     assert one.run(SLURM_JOB_ID="4711") == 0
 
 
@@ -289,7 +289,7 @@ def test_a_warning_before_the_time_limit_needs_no_signal(
     job: Maker, limit_s: int | None, environ: dict[str, str], left: range
 ) -> None:
     one = job(UNTIL_TOLD)
-    one.change_plan(resources__time_s=limit_s, scheduler="slurm", launcher="srun")
+    one.change_plan(size__time_s=limit_s, scheduler="slurm", launcher="srun")
     if "SLURM_JOB_END_TIME" in environ:
         environ = {**environ, "SLURM_JOB_END_TIME": str(int(time.time()) + 100)}
     process = one.start(**environ)
@@ -307,7 +307,7 @@ def test_a_warning_before_the_time_limit_needs_no_signal(
 def test_a_warning_that_comes_as_a_signal(job: Maker, limit_s: int | None, left: Sequence[int | None]) -> None:
     """Slurm's may come a minute early; hours before the limit it is somebody else's."""
     one = job(UNTIL_TOLD)
-    one.change_plan(resources__time_s=limit_s, scheduler="slurm", launcher="srun")
+    one.change_plan(size__time_s=limit_s, scheduler="slurm", launcher="srun")
     process = one.start(**WITHOUT_END)
     one.await_file("outputs/ready")
     process.send_signal(signal.SIGUSR2)

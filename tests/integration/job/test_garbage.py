@@ -98,7 +98,7 @@ def test_runs_are_built_while_garbage_is_collected(tmp_path: Path, links: bool, 
             intent.forget()
             last[text] = Path(layout.folder)
             assert stored_text(Path(layout.source)) == text
-            assert json.loads(Path(layout.plan).read_text())["snapshot"]["id"] == plan.snapshot.id
+            assert json.loads(Path(layout.plan).read_text())["provenance"]["snapshot"]["id"] == plan.provenance.snapshot.id
     assert removed[0] > TURNS / 10
 
 

@@ -25,7 +25,7 @@ sys.exit(max(codes) if max(codes) > 0 else 1 if min(codes) < 0 else 0)
 def crowd(job: Maker, count: int, script: str, grace_s: float = 1) -> Job:
     one = job(files={"launcher.py": LAUNCHER})
     many(one, count)
-    one.change_plan(launcher="srun", stop_grace_s=grace_s)
+    one.change_plan(launcher="srun", timings__grace=grace_s)
     one.launcher = [one.python, "-S", "work/launcher.py", str(count)]
     one.script = ["sh", "-c", script]
     return one

@@ -416,7 +416,7 @@ def test_a_long_copy_back_is_waited_for(job: Maker, disk: Path, tmp_path: Path) 
     """The launcher is killed some time after the script's end, but not as long as results are on their way."""
     results = tmp_path / "results"
     one = job(LEAVES_MANY, inputs=[Input(results, "results", "upload")])
-    one.change_plan(stage__local=str(disk), stop_grace_s=-2)  # killed 3 s after the end
+    one.change_plan(stage__local=str(disk), timings__grace=-2)  # killed 3 s after the end
     one.start()
     pid = await_that(lambda: the_return(one), "the copy back")
     os.kill(pid, signal.SIGSTOP)

@@ -25,7 +25,7 @@ def assert_served(training: Training, loss: float) -> dict[str, Any]:
 
 def assert_all_ended(training: Training) -> None:
     ends = training.events("task-ended")
-    assert len(ends) == training.run.plan["resources"]["tasks"]
+    assert len(ends) == training.run.plan["job"]["size"]["tasks"]
     first = min(end["time"] for end in ends)
     assert max(end["time"] for end in ends) - first < ENDED_S
 

@@ -38,7 +38,7 @@ def assert_one_world(results: Results, size: int, loss: float = 2.0) -> None:
 
 
 def uses_gloo(training: Training) -> bool:
-    return bool(training.run.plan["distribution"]["gloo"])
+    return bool(training.run.plan["job"]["distribution"]["gloo"])
 
 
 @pytest.mark.parametrize("example", ["horovod-keras", "horovod-loop"])

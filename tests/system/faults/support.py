@@ -14,6 +14,7 @@ from typing import Any
 
 from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
 from slurmtf.job.contract import roles
+from slurmtf.job.contract.plan import JobPlan
 from slurmtf.runs import RunState
 from tests.system.slurm.support import Lab, call, ended, job_of, journal, program, until
 
@@ -182,7 +183,7 @@ def end_of(run: Run, seconds: float = 90, left_s: float = PROMPT_S) -> RunState:
 
 def nothing_left(run: Run, seconds: float = PROMPT_S) -> None:
     until(lambda: not processes(run), f"{run.id}: nothing left, but {[p.words for p in processes(run)]}", seconds)
-    if run.plan["scheduler"] == "slurm":
+    if run.plan["job"]["scheduler"] == "slurm":
         job = job_of(run)
         until(lambda: not in_queue(job), f"{run.id}: out of the queue", seconds)
 
@@ -206,7 +207,7 @@ def seconds_to_end(run: Run, since: float) -> float:
 
 
 def planned(run: Run) -> list[roles.Role]:
-    return roles.table(run.plan)
+    return roles.table(JobPlan.from_dict(run.plan["job"]))
 
 
 def completed(state: RunState) -> None:

@@ -54,11 +54,11 @@ def runs(faults: Faults) -> dict[tuple[str, str], Run]:
 def test_completes(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None:
     run, case = runs[name, target], CASES[name]
     completed(end_of(run, seconds=150))
-    deciding = "chief-0" if dict(run.plan["distribution"]["roles"]).get("chief") else "worker-0"
+    deciding = "chief-0" if dict(run.plan["job"]["distribution"]["roles"]).get("chief") else "worker-0"
     decided = moment(run, "task-ended", lambda event: event["task"] == deciding)
     assert case.least_s <= seconds_to_end(run, decided) <= case.least_s + PROMPT_S
     ends = {event["task"]: event for event in journal(run) if event["event"] == "task-ended"}
-    assert len(ends) == run.plan["resources"]["tasks"]
+    assert len(ends) == run.plan["job"]["size"]["tasks"]
     assert ends[deciding]["exit_code"] == 0
     if name == "stubborn":
         assert [ends[task]["signal"] for task in ("ps-0", "worker-0", "worker-1")] == [9, 9, 15]

@@ -39,7 +39,7 @@ def killed(faults: Faults) -> dict[tuple[str, str], Killed]:
 
 def _kill(run: Run, victim: str) -> Killed:
     playing(run, "ps-0", "worker-0", "worker-1")
-    launcher = "srun" if run.plan["scheduler"] == "slurm" else "spawn"
+    launcher = "srun" if run.plan["job"]["scheduler"] == "slurm" else "spawn"
     rank = next(role.rank for role in planned(run) if role.label == "worker-1")
     {
         "agent": lambda: the(run, "task", rank),

@@ -8,12 +8,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from slurmtf.job.common import cluster
 from slurmtf.job.contract import roles
+from slurmtf.job.contract.plan import read
 from slurmtf.job.script import sitecustomize as hook
 from slurmtf.job.task.environment import Surroundings
 from tests.integration.job.jobs import Job, make_job, many
@@ -89,8 +89,8 @@ print(json.dumps([counts, config["task"], os.environ.get("SITES_OWN")]))
 def huge(job: Job) -> Surroundings:
     """Of worker 7 in a cluster of thousands."""
     job.change_plan(distribution__roles=[["ps", SERVERS], ["worker", WORKERS]], distribution__cyclic=True)
-    job.change_plan(resources__tasks=WORKERS + SERVERS, resources__nodes=1000)
-    plan: dict[str, Any] = json.loads(Path(job.layout.plan).read_text())
+    job.change_plan(size__tasks=WORKERS + SERVERS, size__nodes=1000)
+    plan = read(job.layout.plan)
     dealt = roles.table(plan)
     addresses = {role.rank: f"node{role.node:04}.cluster.example.org:{10000 + role.rank % 20000}" for role in dealt}
     mine = next(role for role in dealt if role.label == "worker-7")

@@ -217,7 +217,7 @@ def test_the_script_that_makes_an_environment_can_be_submitted_by_hand(lab: Lab,
     store = store_of(lab)
     until(store.names, "the environment")
     (name,) = store.names()
-    script = Path(store.layout.build_job(run.plan["build_task"]), "job.sh")
+    script = Path(store.layout.build_job(run.plan["provenance"]["build_task"]), "job.sh")
     before = files(store.folder(name))
     call("bash", script, env={**os.environ, "SLURM_JOB_ID": ""})
     assert files(store.folder(name)) == before

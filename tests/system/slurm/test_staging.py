@@ -118,7 +118,7 @@ def test_the_pack_of_an_environment_that_has_changed_goes_with_the_last_run_that
     waiting = lab.submit("print(1)", sbatch={"hold": True}, **own)
     (module := next(venv.glob("lib/python*/site-packages")) / "more.py").write_text("")
     second = lab.submit("import more; print(2)", **own)
-    packs = [Path(run.plan["stage"]["pack"]) for run in (waiting, second)]
+    packs = [Path(run.plan["job"]["stage"]["pack"]) for run in (waiting, second)]
     assert ended(second)[0].status is RunStatus.COMPLETED
     assert lab.slurmtf("gc").stdout.startswith("nothing to remove")
     assert [pack.exists() for pack in packs] == [True, True], "a run waits that was submitted with it"

@@ -283,10 +283,10 @@ def test_a_horovod_that_can_not_speak_as_the_job_does(
 def test_a_horovod_without_mpi_runs_over_gloo_unless_mpi_is_wanted(tmp_path: Path) -> None:
     software = replace(HOROVOD, packages={"tensorflow": "2.15.1"}, horovod=HorovodBuild("2.15.1", ("gloo",)))
     plan = planned(tmp_path, "import horovod.tensorflow", software, MPI_SITE, distributed_backend="mpi")
-    assert plan.distribution.gloo
+    assert plan.job.distribution.gloo
     assert plan.choice == f"Horovod runs over Gloo: that of {PYTHON} was compiled without MPI"
     wanted = planned(tmp_path, "import horovod.tensorflow", software, MPI_SITE, distributed_training=Mpi(transport="mpi"))
-    assert not wanted.distribution.gloo
+    assert not wanted.job.distribution.gloo
     assert wanted.warnings[0].code == "horovod-transport"
     both = planned(tmp_path, "import horovod.tensorflow, mpi4py", software, MPI_SITE, distributed_backend="mpi")
-    assert not both.distribution.gloo
+    assert not both.job.distribution.gloo

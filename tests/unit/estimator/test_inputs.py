@@ -171,7 +171,7 @@ def test_an_input_without_name_or_path(source: Path, text: str) -> None:
 
 def test_nothing_is_staged_unless_asked_for(source: Path) -> None:
     plan = planned(source)
-    assert (plan.stage.where, plan.stage.pack, plan.inputs) == ("shared", "", ())
+    assert (plan.job.stage.where, plan.job.stage.pack, plan.job.inputs) == ("shared", "", ())
     assert "PYTHONDONTWRITEBYTECODE" not in plan.shell.exports
 
 
@@ -181,7 +181,7 @@ def test_nothing_is_staged_unless_asked_for(source: Path) -> None:
 def test_the_users_wish_wins_over_the_sites(source: Path, wish: Any, of_site: Any, where: str) -> None:
     site = Site(name="here", storage=Storage(local="/disk", stage=of_site))
     plan = planned(source, site, stage=wish)
-    assert (plan.stage.where, plan.stage.local) == (where, "/disk")
+    assert (plan.job.stage.where, plan.job.stage.local) == (where, "/disk")
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_a_packed_environment_is_in_the_plan_and_writes_no_bytecode(source: Path
     pack, _ = pack_of(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
     assert pack is not None
     plan = resolve(tensorflow(source, stage="node-local"), SITE, SOFTWARE, SNAPSHOT, PLACE, looked_up=LookedUp(pack))
-    assert (plan.stage.prefix, plan.stage.pack) == (str(venv), pack.path)
+    assert (plan.job.stage.prefix, plan.job.stage.pack) == (str(venv), pack.path)
     assert Path(pack.path).parent == tmp_path / "store" / ".packs"
     script = render(plan, [packaged("templates")])
     assert "export PYTHONDONTWRITEBYTECODE=1" in script

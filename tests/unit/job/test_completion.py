@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 
 from slurmtf.job.contract.outcome import Cause, End
+from slurmtf.job.contract.plan import Distribution
 from slurmtf.job.contract.roles import cyclic
 from slurmtf.job.supervisor.completion import Completion, Verdict
 
-RULES = {"restarts": 0, "restartable": [], "stragglers_succeed": True, "straggler_grace_s": 10}
+RULES = Distribution((), stragglers_succeed=True, straggler_grace_s=10)
 OK, BAD, KILLED = End(0), End(3), End(None, 15)
 
 
 def completion(counts: list[tuple[str, int]], **rules: Any) -> Completion:
-    return Completion(cyclic(counts, nodes=1), {**RULES, **rules})
+    return Completion(cyclic(counts, nodes=1), RULES._replace(**rules))
 
 
 def test_the_chief_decides() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from slurmtf.job.common import gpus
 from slurmtf.job.common.gpus import Sight, deal, part, sight
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role, blocks, cyclic
 from slurmtf.job.task.environment import Surroundings
 
@@ -21,9 +22,9 @@ NODE = {0: "a", 1: "a"}
 CVD = "CUDA_VISIBLE_DEVICES"
 
 
-def plan(count: int = 0, *, bound: bool = False, launcher: str = "srun", **more: Any) -> dict[str, Any]:
-    resources = {"gpus_per_node": count, "gpus_bound": bound, "tasks": 2, "cpus_per_task": 1}
-    return {"gpu_vendor": "nvidia", "scheduler": "slurm", "launcher": launcher, "resources": resources, **more}
+def plan(count: int = 0, *, bound: bool = False, launcher: str = "srun", **more: Any) -> JobPlan:
+    size = Size(tasks=2, cpus_per_task=1, gpus_per_node=count, gpus_bound=bound)
+    return JobPlan(Run("x-1", "x"), "slurm", Distribution((("worker", 2),)), size, launcher)._replace(**more)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +73,7 @@ def test_what_a_task_sees(launcher: str, bound: bool, environ: dict[str, str], e
     ],
 )
 def test_another_vendor_has_another_variable(environ: dict[str, str], expected: tuple[str, ...]) -> None:
-    assert sight({**plan(2), "gpu_vendor": "amd"}, environ).names == expected
+    assert sight(plan(2, gpu_vendor="amd"), environ).names == expected
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_another_vendor_has_another_variable(environ: dict[str, str], expected: 
     ],
 )
 def test_what_a_task_of_this_machine_sees(asked: int, environ: dict[str, str], expected: tuple[str, ...]) -> None:
-    assert sight({**plan(asked, bound=True), "scheduler": "local"}, environ) == Sight(expected, False)
+    assert sight(plan(asked, bound=True, scheduler="local"), environ) == Sight(expected, False)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ class World:
         count = {"SLURM_GPUS_ON_NODE": str(len(self.nodes[node])), "SLURM_JOB_GPUS": first, "SLURM_STEP_GPUS": here}
         return {"CUDA_VISIBLE_DEVICES": ",".join(self.names(rank)), **count}
 
-    def plan(self) -> dict[str, Any]:
+    def plan(self) -> JobPlan:
         least = min(map(len, self.nodes))
         return plan(least, bound=self.known and self.binding != "", launcher=self.launcher)
 
@@ -279,8 +280,5 @@ def test_in_any_world(world: World) -> None:
     ],
 )
 def test_the_variable_of_a_task(role: str, start: dict[str, Any], inherited: dict[str, str], expected: str | None) -> None:
-    run = {"run_id": "x-1", "experiment": "x", "folder": "/runs/x/x-1"}
-    distribution = {"cluster": False, "check_world": False}
-    given_plan = {**plan(2), "run": run, "distribution": distribution, "variables": {}, "inputs": []}
-    task = Surroundings(given_plan, RunLayout("/runs/x/x-1"), Role(0, role, 0, 0), start, {})
+    task = Surroundings(plan(2), RunLayout("/runs/x/x-1"), Role(0, role, 0, 0), start, {})
     assert task.variables(inherited).get(CVD) == expected

@@ -274,7 +274,7 @@ def test_a_login_is_in_no_record(source: Path, tmp_path: Path) -> None:
     for text in (plan.to_json(), repr(estimator), str(plan)):
         assert "s3cret" not in text
         assert "'ada'" not in text
-    assert plan.estimator["image_registry_details"] == {"address": "registry.example.org"}
+    assert plan.provenance.estimator["image_registry_details"] == {"address": "registry.example.org"}
     assert estimator.to_document()["image_registry_details"] == LOGIN
 
 

@@ -245,7 +245,7 @@ def test_what_is_asked_for_and_what_the_plan_says_are_one_number(
     assert said is not None
     assert said.per_node == plan.resources.gpus_per_node == (count or users)
     assert said.even
-    on_a_node = [sum(role.node == node for role in cyclic(plan.distribution.roles, nodes)) for node in range(nodes)]
+    on_a_node = [sum(role.node == node for role in cyclic(plan.job.distribution.roles, nodes)) for node in range(nodes)]
     assert max(on_a_node) <= plan.resources.tasks_per_node
 
 

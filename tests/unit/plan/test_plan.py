@@ -17,6 +17,7 @@ from slurmtf.environments import Software
 from slurmtf.estimator import Environment, Estimator, TensorFlow
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import JobPlan
 from slurmtf.plan import LaunchPlan, resolve
 from slurmtf.plan.model import Resources
 from slurmtf.sites import Site
@@ -48,8 +49,8 @@ def test_a_job_that_asks_for_nothing(source: Path) -> None:
     )  # fmt: skip
     assert plan.launch == ("srun", "--nodes=1", "--ntasks=1", "--export=ALL")
     assert plan.command == ("/opt/env/bin/python3", "train.py")
-    assert (plan.site, plan.scheduler, plan.template, plan.warnings) == ("here", "slurm", "slurm.sh.j2", ())
-    assert plan.variables == {}
+    assert (plan.site, plan.job.scheduler, plan.template, plan.warnings) == ("here", "slurm", "slurm.sh.j2", ())
+    assert plan.job.variables == {}
 
 
 def test_the_command_is_the_script_and_its_arguments(source: Path) -> None:
@@ -62,12 +63,12 @@ def test_a_script_whose_name_begins_with_a_dash_is_no_option(source: Path) -> No
 
 
 def test_variables_are_texts(source: Path) -> None:
-    assert planned(source, environment_variables={"A": 1, "B": "x y"}).variables == {"A": "1", "B": "x y"}
+    assert planned(source, environment_variables={"A": 1, "B": "x y"}).job.variables == {"A": "1", "B": "x y"}
 
 
 def test_a_machine_without_scheduler_has_no_flags(source: Path) -> None:
     plan = plan_of(tensorflow(source, use_gpu=True, partition="gpu", sbatch={"hint": "x"}), profile("local"))
-    assert (plan.scheduler, plan.directives, plan.launcher, plan.launch) == ("local", (), "none", ())
+    assert (plan.job.scheduler, plan.directives, plan.job.launcher, plan.launch) == ("local", (), "none", ())
     assert plan.resources.gpus_per_node == 1
     assert plan.template == "local.sh.j2"
 
@@ -347,12 +348,13 @@ def test_the_plan_is_json(source: Path) -> None:
     estimator = TensorFlow(source, script_params={"--x": "é\n\udcff"}, environment_variables={"A": "\udcfe"}, use_gpu=True)
     plan = plan_of(estimator, profile("slurm"))
     read = json.loads(plan.to_json())
-    assert set(read) == {field.name for field in dataclasses.fields(LaunchPlan)}
+    assert set(read) == {"schema"} | {field.name for field in dataclasses.fields(LaunchPlan)}
     assert read["command"] == ["/opt/env/bin/python3", "train.py", "--x", "é\n\udcff"]
-    assert read["variables"] == {"A": "\udcfe"}
+    assert read["job"]["variables"] == {"A": "\udcfe"}
     assert read["run"]["folder"] == PLACE.folder == "/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123"
-    assert read["snapshot"] == dataclasses.asdict(SNAPSHOT)
-    assert read["estimator"] == estimator.to_document()
+    assert read["provenance"]["snapshot"] == dataclasses.asdict(SNAPSHOT)
+    assert read["provenance"]["estimator"] == estimator.to_document()
+    assert JobPlan.from_dict(read["job"]) == plan.job
     assert read["directives"] == [list(pair) for pair in plan.directives]
     assert plan.layout.plan == RunLayout(PLACE.folder).plan
 
@@ -364,7 +366,7 @@ def test_the_plan_is_frozen(source: Path) -> None:
 
 def test_the_generic_estimator_has_the_same_plan(source: Path) -> None:
     generic, special = (plan_of(kind(source, use_gpu=True), SITE) for kind in (Estimator, TensorFlow))
-    assert dataclasses.replace(generic, estimator={}) == dataclasses.replace(special, estimator={})
+    assert dataclasses.replace(generic, provenance=special.provenance) == special
 
 
 def test_a_module_is_run_by_its_name(source: Path) -> None:

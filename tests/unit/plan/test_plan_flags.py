@@ -322,7 +322,7 @@ def test_generic_resources_of_all_are_one_flag(source: Path) -> None:
 )
 def test_the_launcher(source: Path, of_site: SiteLauncher, asked: str | None, launcher: str, words: tuple[str, ...]) -> None:
     plan = planned(source, Site(name="here", launcher=of_site), launcher=asked)
-    assert (plan.launcher, plan.launch) == (launcher, words)
+    assert (plan.job.launcher, plan.launch) == (launcher, words)
 
 
 def test_a_launcher_that_the_site_refuses(source: Path) -> None:

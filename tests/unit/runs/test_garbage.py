@@ -161,7 +161,7 @@ def test_the_pack_of_a_run_that_has_not_ended_stays(root: Path, tmp_path: Path, 
     folder, _ = run_of(root, workspace, "one")
     assert found(workspace) == [("pack", pack)]
     plan = json.loads((folder / "plan.json").read_bytes())
-    write_json(folder / "plan.json", {**plan, "stage": {**plan["stage"], "pack": str(pack)}})
+    write_json(folder / "plan.json", {**plan, "job": {**plan["job"], "stage": {**plan["job"]["stage"], "pack": str(pack)}}})
     assert found(workspace) == []
     staging = workspace / ".slurmtf/staging" / folder.name
     folder.rename(staging)
@@ -207,7 +207,7 @@ def test_what_was_fetched_for_an_environment_that_could_not_be_made(workspace: P
 )
 def test_a_submission_that_was_killed_before_there_was_a_run(workspace: Path, owner: ProcessId, old: bool, gone: bool) -> None:
     note, staging = workspace / ".slurmtf/intents/lab-1.json", workspace / ".slurmtf/staging/lab-1"
-    fill(staging, "plan.json", text='{"snapshot": {"id": "x"}}')
+    fill(staging, "plan.json", text='{"provenance": {"snapshot": {"id": "x"}}}')
     note.parent.mkdir()
     write_json(note, {"folder": str(workspace / "lab/lab-1"), "owner": asdict(owner)})
     if old:

@@ -142,10 +142,10 @@ def test_a_plan_writes_nothing_and_reads_the_index(root: Path, workspace: Path, 
     estimator = Estimator(str(root), compute_target="local")
     plan, _ = Experiment("lab", workspace).plan(estimator)
     assert not workspace.exists()
-    assert keep(settled(collect(root)), workspace) == plan.snapshot
+    assert keep(settled(collect(root)), workspace) == plan.provenance.snapshot
     before = states(workspace)
     seen.clear()
-    assert Experiment("lab", workspace).plan(estimator)[0].snapshot == plan.snapshot
+    assert Experiment("lab", workspace).plan(estimator)[0].provenance.snapshot == plan.provenance.snapshot
     assert seen == []
     assert states(workspace) == before
 

@@ -190,7 +190,8 @@ def test_a_file_that_changes_while_it_is_stored(root: Path, workspace: Path) -> 
 def plan_for(source: Path, root: Path, workspace: Path) -> LaunchPlan:
     plan = planned(source)
     run = dataclasses.replace(plan.run, workspace=str(workspace))
-    return dataclasses.replace(plan, snapshot=reference(collect(root)), run=run)
+    provenance = dataclasses.replace(plan.provenance, snapshot=reference(collect(root)))
+    return dataclasses.replace(plan, provenance=provenance, run=run)
 
 
 RECEIPT = {"source": {"git": None}}
@@ -203,7 +204,7 @@ def test_a_run_whose_source_changes_after_it_was_planned(source: Path, root: Pat
     fill(root, "train.py", text="newer")
     layout = build(plan, "", snapshot, Intent.of(plan), RECEIPT)
     now = reference(collect(root))
-    assert read_json(layout.plan)["snapshot"] == dataclasses.asdict(now)
+    assert read_json(layout.plan)["provenance"]["snapshot"] == dataclasses.asdict(now)
     assert Path(layout.source).samefile(SnapshotStore(workspace).path(now))
 
 
@@ -213,7 +214,7 @@ def test_a_file_that_is_gone_when_it_is_read(source: Path, root: Path, workspace
     plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
     (root / "gone.py").unlink()
     layout = build(plan, "", snapshot, Intent.of(plan), RECEIPT)
-    assert read_json(layout.plan)["snapshot"] == dataclasses.asdict(reference(collect(root)))
+    assert read_json(layout.plan)["provenance"]["snapshot"] == dataclasses.asdict(reference(collect(root)))
     assert read_json(layout.receipt)["source"]["left_out"] == ["gone.py (gone when it was read)"]
 
 

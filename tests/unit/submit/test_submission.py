@@ -9,6 +9,7 @@ import pytest
 from slurmtf.errors import WorkspaceError
 from slurmtf.job.common import identity, wire
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import DataInput, Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.script import sitecustomize as hook
 from slurmtf.job.supervisor.gloo import variables as of_gloo
@@ -46,17 +47,14 @@ def test_a_tilde_is_the_home_folder_everywhere(monkeypatch: pytest.MonkeyPatch) 
 
 # --- what is handed on
 
-PLAN = {
-    "run": {"run_id": "x-1", "experiment": "x", "folder": "/runs/x/x-1"},
-    "resources": {"tasks": 2, "cpus_per_task": 1, "gpus_per_node": 0, "gpus_bound": False},
-    "distribution": {"cluster": True, "check_world": True},
-    "scheduler": "slurm",
-    "launcher": "srun",
-    "gpu_vendor": "nvidia",
-    "variables": {},
-    "stage": {"where": "shared", "local": "", "prefix": "", "pack": ""},
-    "inputs": [{"name": "DATA", "path": "/data", "mode": "mount"}],
-}
+PLAN = JobPlan(
+    Run("x-1", "x"),
+    "slurm",
+    Distribution((("worker", 2),), cluster=True, check_world=True),
+    Size(tasks=2, cpus_per_task=1),
+    "srun",
+    inputs=(DataInput("DATA", "/data", "mount"),),
+)
 USERS = {"PATH": "/bin", "SLURMTF_WORKSPACE": "/w", "SLURMTF_SITE": "here", "HOROVOD_FUSION_THRESHOLD": "1", "TF_X": "2"}
 
 

@@ -23,7 +23,7 @@ ESCAPES = [
     "{{ plan.to_json.__func__ }}",
     "{{ '{0.__class__}'.format(plan) }}",
     "{{ range(100000000) | list }}",
-    "{{ plan.variables.update(a=1) }}",
+    "{{ plan.job.variables.update(a=1) }}",
     "{{ self._TemplateReference__context }}",
     "{{ lipsum() }}",
     "{% include '../slurm.sh.j2' %}",

@@ -1,0 +1,203 @@
+"""The plan of a job: what its supervisor and its tasks need to know. The login node writes it, the job reads it."""
+
+import json
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+SCHEMA = 1
+
+
+class PlanError(ValueError):
+    """A plan that can't be used; the text says why."""
+
+
+class Run(NamedTuple):
+    """Whose job it is."""
+
+    run_id: str
+    experiment: str
+
+
+class Size(NamedTuple):
+    """What of the resources the job itself needs to know. ``gpus_bound``: Slurm binds GPUs to tasks; ``time_s`` None: no limit
+    is known."""
+
+    nodes: int = 1
+    tasks: int = 1
+    tasks_per_node: int = 1
+    cpus_per_task: Optional[int] = None
+    gpus_per_node: int = 0
+    gpus_bound: bool = False
+    time_s: Optional[int] = None
+
+
+class Distribution(NamedTuple):
+    """Who the processes of a job are: the roles with their counts, and the rules by which they live and end.
+
+    ``cyclic`` deals them over the nodes one by one (else node by node); ``cluster`` gives them TF_CONFIG; ``gloo`` serves
+    Horovod's rendezvous; ``check_world`` compares the world that MPI or Horovod sees with the plan's; ``gpu_roles`` share a
+    node's GPUs; ``bind`` deals a node's CPUs out among its tasks, which all do the same work; ``restartable`` roles may be
+    started again ``restarts`` times in all; when some have not ended
+    ``straggler_grace_s`` after the first success, the job is ended, and has succeeded if ``stragglers_succeed``;
+    an evaluator may go on for ``evaluator_grace_s`` after all others.
+    """
+
+    roles: Tuple[Tuple[str, int], ...]
+    backend: Optional[str] = None
+    layout: Optional[str] = None
+    cyclic: bool = False
+    cluster: bool = False
+    gloo: bool = False
+    check_world: bool = False
+    gpu_roles: Tuple[str, ...] = ()
+    bind: bool = False
+    restarts: int = 0
+    restartable: Tuple[str, ...] = ()
+    straggler_grace_s: float = 0
+    evaluator_grace_s: float = 0
+    stragglers_succeed: bool = False
+
+    @property
+    def world_size(self) -> int:
+        """How many processes there are."""
+        return sum(count for _, count in self.roles)
+
+    def gpu_users_per_node(self, nodes: int) -> int:
+        """Return the most processes of a node that share its GPUs; 0 where each sees all of them."""
+        return sum(-(-count // nodes) for role, count in self.roles if role in self.gpu_roles)
+
+
+class Stage(NamedTuple):
+    """What lies on each node's own disk when the script starts: with 'node-local' the source, and the environment in ``pack``,
+    one file, which was in ``prefix``; ``local`` is the disk's folder, with '$NAME' to be expanded there. Empty: none."""
+
+    where: str = "shared"
+    local: str = ""
+    prefix: str = ""
+    pack: str = ""
+
+    @property
+    def on_node(self) -> bool:
+        """Whether software and source are to lie on the node's own disk."""
+        return self.where == "node-local"
+
+
+class DataInput(NamedTuple):
+    """Data by name, and how the script gets at it: see ``slurmtf.Input``."""
+
+    name: str
+    path: str
+    mode: str
+
+
+class Timings(NamedTuple):
+    """The supervisor's patience, in seconds.
+
+    ``start``: after the first task connected, until all must have. ``grace``: between TERM and KILL; below Slurm's KillWait (30
+    by default, slurm.conf(5)). ``peer_grace``: the same where a task has failed that the others can't do without: they wait for
+    it, and have nothing to save. ``last_words``: for reports that are still on their way. ``at_once``: Slurm ends all processes
+    of a job at once: what comes within this time of a task's end belongs to it. ``listen``: for the signal that belongs to
+    a task's end. ``heartbeat``: between two signs of life. ``sign``: after each sign of a node that copies results back.
+    ``warning``: before the time limit.
+    """
+
+    start: float = 600.0
+    grace: float = 20.0
+    peer_grace: float = 20.0
+    last_words: float = 5.0
+    at_once: float = 2.0
+    listen: float = 0.5
+    heartbeat: float = 60.0
+    sign: float = 30.0
+    warning: float = 120.0
+
+
+class JobPlan(NamedTuple):
+    """Everything that a job needs to know of its plan. ``launcher`` is the launcher's name, for messages."""
+
+    run: Run
+    scheduler: str
+    distribution: Distribution
+    size: Size = Size()
+    launcher: str = "none"
+    gpu_vendor: str = "nvidia"
+    host_suffix: str = ""
+    interface: Optional[str] = None
+    variables: Dict[str, str] = {}  # noqa: RUF012 - nobody writes into it
+    stage: Stage = Stage()
+    inputs: Tuple[DataInput, ...] = ()
+    timings: Timings = Timings()
+
+    @property
+    def local(self) -> bool:
+        """Whether the job runs on the machine that submitted it."""
+        return self.scheduler == "local"
+
+    @property
+    def uses_disks(self) -> bool:
+        """Whether anything has to be done on the nodes before the tasks start."""
+        return self.stage.on_node or any(item.mode != "mount" for item in self.inputs)
+
+    @property
+    def returns_results(self) -> bool:
+        """Whether something has to be copied back after the tasks."""
+        return any(item.mode == "upload" for item in self.inputs)
+
+    def to_dict(self) -> Dict[str, Any]:
+        found: Dict[str, Any] = {"schema": SCHEMA}
+        for name, value in self._asdict().items():
+            found[name] = dict(value._asdict()) if name in _PARTS else value
+        return dict(found, inputs=[dict(item._asdict()) for item in self.inputs])
+
+    @classmethod
+    def from_dict(cls, facts: Any) -> "JobPlan":
+        """Return what :meth:`to_dict` wrote. Unknown keys are taken, missing ones have their default.
+
+        Raises PlanError for what is no plan, and for a newer schema.
+        """
+        _check_schema(facts)
+        try:
+            found = {name: facts[name] for name in cls._fields if name in facts}
+            for name, kind in _PARTS.items():
+                if name in found:
+                    found[name] = _part(kind, found[name])
+            found["inputs"] = tuple(_part(DataInput, item) for item in found.get("inputs", ()))
+            return cls(**found)
+        except (TypeError, AttributeError, ValueError) as err:
+            raise PlanError("its part for the job is damaged: {}".format(err)) from None
+
+
+_PARTS: Dict[str, Any] = {"run": Run, "size": Size, "distribution": Distribution, "stage": Stage, "timings": Timings}
+
+
+def read(path: str) -> JobPlan:
+    """Return the job's part of a plan file. Raises OSError, or PlanError with the file's name."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return JobPlan.from_dict(_job(json.load(file)))
+    except (ValueError, RecursionError) as err:
+        raise PlanError("{}: {}".format(path, err)) from None
+
+
+def _job(plan: Any) -> Any:
+    if not isinstance(plan, dict):
+        raise PlanError("is no plan")
+    return plan.get("job")
+
+
+def _check_schema(facts: Any) -> None:
+    schema = facts.get("schema") if isinstance(facts, dict) else None
+    if not isinstance(schema, int) or isinstance(schema, bool):
+        raise PlanError("is no plan of a job")
+    if schema > SCHEMA:
+        text = "has schema {}, and this slurmtf knows up to {}: use the slurmtf that wrote it, or a newer one"
+        raise PlanError(text.format(schema, SCHEMA))
+
+
+def _part(kind: Any, facts: Dict[str, Any]) -> Any:
+    return kind(**{name: _hashable(facts[name]) for name in kind._fields if name in facts})
+
+
+def _hashable(value: Any) -> Any:
+    """Return a JSON list as the tuple that it was."""
+    found: List[Any] = [_hashable(item) for item in value] if isinstance(value, list) else []
+    return tuple(found) if isinstance(value, list) else value

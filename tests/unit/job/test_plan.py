@@ -1,0 +1,71 @@
+"""The plan that crosses from the login node to the job."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmtf.job.contract import plan as plans
+from slurmtf.job.contract.plan import SCHEMA, DataInput, Distribution, JobPlan, PlanError, Run, Size, Stage, Timings
+
+FULL = JobPlan(
+    Run("x-1", "x"),
+    "slurm",
+    Distribution((("ps", 1), ("worker", 2)), "ps", cyclic=True, cluster=True, gpu_roles=("worker",), restarts=2),
+    Size(2, 3, 2, 4, 1, True, 600),
+    "srun",
+    "amd",
+    ".cluster",
+    "ib0",
+    {"A": "b", "C": "\udcff"},
+    Stage("node-local", "/disk", "/env", "/packs/x.tar"),
+    (DataInput("DATA", "/data", "download"),),
+    Timings(grace=3),
+)
+LEAST = {"schema": SCHEMA, "run": {"run_id": "x", "experiment": "x"}, "scheduler": "local", "distribution": {"roles": []}}
+
+
+def test_a_plan_is_read_as_it_was_written() -> None:
+    assert JobPlan.from_dict(json.loads(json.dumps(FULL.to_dict()))) == FULL
+
+
+def test_unknown_keys_are_taken_and_missing_ones_have_their_default() -> None:
+    more = {**LEAST, "colour": "blue", "size": {"nodes": 2, "colour": "blue"}}
+    read = JobPlan.from_dict(more)
+    assert (read.size, read.stage, read.timings) == (Size(nodes=2), Stage(), Timings())
+
+
+def test_a_newer_schema_is_refused_with_both_numbers() -> None:
+    with pytest.raises(PlanError, match=f"has schema {SCHEMA + 1}, and this slurmtf knows up to {SCHEMA}"):
+        JobPlan.from_dict({**LEAST, "schema": SCHEMA + 1})
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [None, [], {}, {"schema": "1"}, {"schema": True}, {"schema": 1}, {**LEAST, "run": 7}, {**LEAST, "inputs": [{}]}, {**LEAST, "size": [3]}],
+)  # fmt: skip
+def test_what_is_no_plan(facts: Any) -> None:
+    with pytest.raises(PlanError):
+        JobPlan.from_dict(facts)
+
+
+@given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_whatever_a_part_holds_is_read_or_refused(facts: Any) -> None:
+    for name in JobPlan._fields:
+        try:
+            JobPlan.from_dict({**LEAST, name: facts})
+        except PlanError:
+            continue
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    for text in ("{", "[1]", "{}", '{"job": {"schema": 99}}', "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(PlanError, match=str(path)):
+            plans.read(str(path))
