@@ -193,7 +193,9 @@ def _check_schema(facts: Any) -> None:
         raise PlanError(text.format(schema, SCHEMA))
 
 
-def _part(kind: Any, facts: Dict[str, Any]) -> Any:
+def _part(kind: Any, facts: Any) -> Any:
+    if not isinstance(facts, dict):
+        raise TypeError("{} is no object".format(kind.__name__))
     return kind(**{name: _hashable(facts[name]) for name in kind._fields if name in facts})
 
 

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from slurmtf.job.contract.plan import Distribution, JobPlan
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.task import cpu_binding as binding
 
 PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), bind=True))

@@ -27,6 +27,7 @@ FULL = JobPlan(
     (DataInput("DATA", "/data", "download"),),
     Timings(grace=3),
 )
+BAD: tuple[dict[str, Any], ...] = ({"run": 7}, {"inputs": [{}]}, {"size": [3]})
 LEAST = {"schema": SCHEMA, "run": {"run_id": "x", "experiment": "x"}, "scheduler": "local", "distribution": {"roles": []}}
 
 
@@ -47,7 +48,7 @@ def test_a_newer_schema_is_refused_with_both_numbers() -> None:
 
 @pytest.mark.parametrize(
     "facts",
-    [None, [], {}, {"schema": "1"}, {"schema": True}, {"schema": 1}, {**LEAST, "run": 7}, {**LEAST, "inputs": [{}]}, {**LEAST, "size": [3]}],
+    [None, [], {}, {"schema": "1"}, {"schema": True}, {"schema": 1}, *({**LEAST, **bad} for bad in BAD)],
 )  # fmt: skip
 def test_what_is_no_plan(facts: Any) -> None:
     with pytest.raises(PlanError):
