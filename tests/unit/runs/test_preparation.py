@@ -135,5 +135,5 @@ def test_another_run_of_the_same_source_starts_from_its_half(
     for name in ("examine", "collect", "repository", "SnapshotStore"):
         monkeypatch.setattr(preparation, name, again)
     second = prepare(tensorflow(source, compute_target="local", node_count=1), "x", tmp_path, source=first.source)
-    assert second.plan.provenance.snapshot == first.plan.snapshot
+    assert second.plan.provenance.snapshot == first.plan.provenance.snapshot
     assert second.source is first.source

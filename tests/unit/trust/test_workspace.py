@@ -144,7 +144,7 @@ def test_a_stored_snapshot_that_is_not_what_its_name_says_is_written_anew(root: 
     folder = submitted(root, workspace)
     assert text_in(folder / "source.tar") == text_in(stored(workspace)) == "true"
     assert not (folder / "source.tar").is_symlink()
-    assert stored(workspace).stem == json.loads((folder / "plan.json").read_text())["snapshot"]["id"]
+    assert stored(workspace).stem == json.loads((folder / "plan.json").read_text())["provenance"]["snapshot"]["id"]
 
 
 @needs_root
