@@ -91,3 +91,5 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
+    except OSError as err:
+        sys.exit(output.fail_system(err))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from slurmtf.cli.output import clock, emit, note, spinner
+from slurmtf.cli.output import clock, emit, note, spin, spinner
 from slurmtf.cli.present import details, headline, run_data
 from slurmtf.diagnosis.waiting import hint
 from slurmtf.runs import Run, RunState, RunStatus
@@ -34,8 +34,7 @@ class _Progress:
             self._stop()
             note(f"{state.reason}: {advice}", fg="yellow")
         if self._live is not None and state.status in WAITING:
-            self._live.update(_plain(state))
-            self._live.start()
+            spin(self._live, headline(state))
             return
         self._stop()
         note(f"{clock(state.ended or None) or ''} {headline(state)}".strip())
@@ -43,12 +42,6 @@ class _Progress:
     def _stop(self) -> None:
         if self._live is not None:
             self._live.stop()
-
-
-def _plain(state: RunState) -> str:
-    import click  # noqa: PLC0415
-
-    return click.unstyle(headline(state))
 
 
 def follow(run: Run, reader: LogReader | None = None) -> int:

@@ -5,11 +5,19 @@ The envelope::
     {"slurmtf": 1, "command": "status", "ok": true, "data": ..., "warnings": [...], "error": null}
     {"slurmtf": 1, "command": "submit", "ok": false, "data": null, "warnings": [],
      "error": {"type": "SpecError", "exit_code": 2, "findings": [{"code": ..., "where": ..., ...}]}}
+
+Text may hold what a script, a file name or Slurm says: whatever in it would control the terminal is shown escaped. What stands
+in a log comes out as it is in ``slurmtf logs`` alone.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import io
 import json
+import os
+import re
 import sys
 import time
 import zlib
@@ -18,13 +26,20 @@ from typing import Any
 
 import click
 
-from slurmtf.errors import SlurmtfError
+from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.findings import Finding
 
 ENVELOPE = 1
 MARKS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan", "NotResponding": "red"}
 
 LABEL_COLOURS = ("cyan", "magenta", "blue", "green", "yellow", "bright_cyan", "bright_magenta", "bright_blue", "bright_green")
+CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What moves a cursor, answers, colours, or turns the direction of text: all of it but line ends and tabs. Unpaired surrogates
+are bytes of a file name that are not UTF-8 (PEP 383)."""
+OURS = os.urandom(4).hex()
+COLOURED = re.compile(f"\x0e{OURS}([a-z]+):([^\x0f]*)\x0f")
+"""A word that we colour, until it is shown: see :func:`colour`. Nobody else knows how."""
+OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
 class _Mode:
@@ -62,7 +77,28 @@ def emit(data: Any, text: str, warnings: Sequence[Finding] = ()) -> None:
         return
     note_warnings(warnings)
     if text:
-        click.echo(text)
+        click.echo(shown(text))
+
+
+def shown(text: str) -> str:
+    """Return text as a terminal may have it: with our colours, and with nothing else that controls one."""
+    parts = COLOURED.split(text)  # text, colour, word, text, colour, word, text
+    words = [click.style(_escaped(word), fg=name) for name, word in zip(parts[1::3], parts[2::3], strict=True)]
+    return "".join(_escaped(part) + word for part, word in zip(parts[::3], [*words, ""], strict=True))
+
+
+def bare(text: str) -> str:
+    """Return text without our colours."""
+    return COLOURED.sub(r"\2", text)
+
+
+def _escaped(text: str) -> str:
+    return CONTROLS.sub(lambda found: _escape(ord(found[0])), text)
+
+
+def _escape(code: int) -> str:
+    code = code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def note_warnings(warnings: Sequence[Finding], at_most: int | None = None) -> None:
@@ -77,7 +113,7 @@ def note_warnings(warnings: Sequence[Finding], at_most: int | None = None) -> No
 def note(text: str, **style: Any) -> None:
     """Tell the user something on the way, on standard error; nothing where a program reads."""
     if not _Mode.json:
-        click.secho(text, err=True, **style)
+        click.secho(shown(text), err=True, **style)
 
 
 def spinner() -> Any:
@@ -89,6 +125,14 @@ def spinner() -> Any:
     return Console(stderr=True).status("")
 
 
+def spin(line: Any, text: str) -> None:
+    """Show a text in a line that moves."""
+    from rich.text import Text  # noqa: PLC0415
+
+    line.update(Text(shown(bare(text))))
+    line.start()
+
+
 def fail(error: SlurmtfError) -> int:
     """Tell an error and return the exit code."""
     if _Mode.json:
@@ -97,8 +141,22 @@ def fail(error: SlurmtfError) -> int:
         for finding in sorted(error.findings, key=lambda one: one.is_error):
             colour = "red" if finding.is_error else "yellow"
             click.secho(f"{finding.severity}: ", fg=colour, bold=finding.is_error, err=True, nl=False)
-            click.echo(str(finding), err=True)
+            click.echo(shown(str(finding)), err=True)
     return error.exit_code
+
+
+def fail_system(error: OSError) -> int:
+    """Tell what the system refuses, and return the exit code. Raises it again when it is not known whom it concerns."""
+    what = error.strerror or str(error)
+    if error.filename is not None:
+        kind = InputError if error.errno == errno.ENAMETOOLONG else SlurmtfError
+        return fail(kind(Finding("system", os.fsdecode(error.filename), what)))
+    if error.errno not in OUTPUT_LOST:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in buffers would fail again when Python ends
+    with contextlib.suppress(OSError):
+        click.echo(f"error: the output can't be written: {what}", err=True)
+    return SlurmtfError.exit_code
 
 
 def fail_usage(error: click.ClickException) -> int:
@@ -106,7 +164,9 @@ def fail_usage(error: click.ClickException) -> int:
     if _Mode.json or "--json" in sys.argv:
         _print_envelope(False, None, (), _facts("UsageError", error.exit_code, [Finding("usage", "", error.format_message())]))
     else:
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        click.echo(shown(text.getvalue()), err=True, nl=False)
     return error.exit_code
 
 
@@ -137,14 +197,14 @@ def coloured_label(task: str) -> str:
 
 
 def colour(status: str) -> str:
-    return click.style(status, fg=MARKS.get(status))
+    return f"\x0e{OURS}{MARKS[status]}:{status}\x0f" if status in MARKS else status
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as aligned columns; the first row is the heading."""
-    widths = [max(len(click.unstyle(row[column])) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(len(bare(row[column])) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
-        "  ".join(cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(cell + " " * (width - len(bare(cell))) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from slurmtf.cli.output import note, spinner
+from slurmtf.cli.output import note, spin, spinner
 
 UNDER_WAY = " ..."
 
@@ -23,8 +23,7 @@ class Steps:
 
     def tell(self, step: str) -> None:
         if self._live is not None and step.endswith(UNDER_WAY):
-            self._live.update(step.removesuffix(UNDER_WAY))
-            self._live.start()
+            spin(self._live, step.removesuffix(UNDER_WAY))
             return
         self._stop()
         note(step, dim=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import SlurmtfError, did_you_mean
+from slurmtf.errors import InputError, did_you_mean
 from slurmtf.files import expanded, read_json
 from slurmtf.findings import Finding
 from slurmtf.job.common.claim import Claim
@@ -98,17 +98,17 @@ class EnvironmentStore:
     def find(self, name: str) -> str:
         """Return the full name of what ``name`` means: a name, the beginning of one, the end of one, or a label.
 
-        Raises SlurmtfError when there is none, or more than one.
+        Raises InputError when there is none, or more than one.
         """
         names = self.names()
         labels = {known: self.record(known)["spec"]["label"] for known in names}
         found = [known for known in names if known == name] or [
-            known for known in names if known.startswith(name) or known.endswith(name) or labels[known] == name
+            known for known in names if name and (known.startswith(name) or known.endswith(name) or labels[known] == name)
         ]
         if len(found) == 1:
             return found[0]
         if found:
-            raise SlurmtfError(
+            raise InputError(
                 Finding(
                     "ambiguous-environment",
                     name,
@@ -117,7 +117,7 @@ class EnvironmentStore:
                 )
             )
         hint = did_you_mean(name, [*names, *filter(None, labels.values())]) or "'slurmtf env list' lists those that there are"
-        raise SlurmtfError(Finding("unknown-environment", name, f"there is no such environment in {self.root}", hint))
+        raise InputError(Finding("unknown-environment", name, f"there is no such environment in {self.root}", hint))
 
     def size(self, name: str) -> int:
         """Return the bytes that it takes on the disk."""

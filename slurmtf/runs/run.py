@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from slurmtf.errors import RunFailedError, RunNotFoundError, SlurmtfError
+from slurmtf.errors import InputError, RunFailedError, RunNotFoundError, SlurmtfError
 from slurmtf.files import read_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
@@ -169,10 +169,10 @@ class Run:
         return sorted({path.stem for path in Path(self.layout.logs).glob("*.out")})
 
     def task_of(self, rank: int) -> str:
-        """Return the name of the task of a rank. Raises SlurmtfError when there is none."""
+        """Return the name of the task of a rank. Raises InputError when there is none."""
         roles = table(JobPlan.from_dict(self.plan["job"]))
         if not 0 <= rank < len(roles):
-            raise SlurmtfError(Finding("unknown-rank", "rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
+            raise InputError(Finding("unknown-rank", "rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
         return roles[rank].label
 
     def cancel(self) -> None:

@@ -124,8 +124,20 @@ class Task:
             if self._plan.uses_disks and not self._on_node.bring(self._hold, lambda: self._stopping) and not self._link:
                 return 1
             return self._run_until_released(command)
+        except OSError as err:
+            self._give_up(err)
+            return 1
         finally:
             self._on_node.leave()
+
+    def _give_up(self, err: OSError) -> None:
+        """Have the supervisor say what our system refuses us: a file system may be full of bytes, or of files."""
+        if self._link is None:
+            raise err
+        where = "{}: ".format(err.filename) if err.filename else ""
+        self._report({"event": "not-ready", "message": "{}{}".format(where, err.strerror or err)})
+        while self._link and not self._stopping:
+            self._tick()
 
     def _hold(self, child: Optional[Child]) -> None:
         """Have a child ended with us."""

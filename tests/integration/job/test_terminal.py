@@ -1,0 +1,37 @@
+"""What a script writes reaches the terminal as it is through 'logs' alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .jobs import Maker
+
+TITLE = "\x1b]0;owned\x07"
+COMMAND = Path(sys.executable).parent / "slurmtf"
+
+
+def said(*argv: str | Path) -> bytes:
+    done = subprocess.run([COMMAND, *argv], capture_output=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_last_lines_of_a_log(job: Maker) -> None:
+    one = job(f"import sys; sys.exit({TITLE!r})")
+    assert one.run() == 1
+    shown = said("status", one.folder)
+    assert rb"\x1b]0;owned\x07" in shown
+    assert TITLE.encode() not in shown
+    assert TITLE.encode() not in said("ls", "-w", one.folder.parents[1])
+    assert TITLE.encode() in said("logs", one.folder)
+
+
+@pytest.mark.parametrize(("argv", "status"), [(["logs", "--rank", "99"], 2), (["logs", "--rank", "-1"], 2), (["status"], 0)])
+def test_a_rank_that_there_is_not_is_wrong_input(job: Maker, argv: list[str], status: int) -> None:
+    one = job("")
+    assert one.run() == 0
+    done = subprocess.run([COMMAND, *argv, one.folder], capture_output=True, timeout=60, check=False)
+    assert done.returncode == status, done.stderr
