@@ -15,7 +15,7 @@ from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
-from slurmtf.findings import Finding
+from slurmtf.findings import Finding, Findings
 from slurmtf.sites import Site
 
 DOCKER = "docker://"
@@ -49,11 +49,18 @@ def image_of(estimator: Estimator, site: Site) -> str:
 def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
     """Return the software of an image. Raises SpecError when the site can't run it, or it is not there."""
     wish, where = estimator.environment, _asked_by(estimator)
+    findings = Findings()
     if wish.is_to_build or wish.conda:
         what = f"is the image {image} on {site.name}, and the job asks for packages or an environment besides"
-        raise SpecError(Finding("image-and-environment", where, what, "leave one of them out"))
-    runtime = runtime_of(site, where)
-    source = reference(image, where, (estimator.image_registry_details or {}).get("address", ""))
+        findings.add([Finding("image-and-environment", where, what, "leave one of them out")])
+    address = (estimator.image_registry_details or {}).get("address", "")
+    runtime, source = findings.attempt(runtime_of, site, where), findings.attempt(reference, image, where, address)
+    findings.raise_errors()
+    return _boxed(estimator, site, store, where, str(runtime), str(source))
+
+
+def _boxed(estimator: Estimator, site: Site, store: EnvironmentStore, where: str, runtime: str, source: str) -> Software:
+    wish = estimator.environment
     if runtime == "pyxis" and source.startswith("/") and not _is_squashfs(source):
         raise SpecError(Finding("not-squashfs", where, f"{source} is no squashfs file, and pyxis starts no other", UNPACKED))
     spec = _spec(source, site) if "://" in source and runtime in OF_FILES else None

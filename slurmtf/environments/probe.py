@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.environments.images import words_inside
+from slurmtf.environments.modules import unknown_modules
 from slurmtf.environments.shell import in_shell, module_lines
 from slurmtf.environments.software import HorovodBuild, Software
 from slurmtf.estimator import Estimator
@@ -43,19 +44,37 @@ def asking(
     ``inside`` are the words that start something in the container of the software on this machine. The value returns the
     software with what is known then: nothing more when the interpreter can't be asked from here.
     """
-    words = _interpreter(site, software, inside)
-    if words is None:
+    version = getattr(estimator, "framework_version", None)
+    words = _question(_interpreter(site, software, inside), script)
+    loads = not _is_foreign(site) and bool(module_lines(site, software.modules, version))
+    if words is None and not loads:
         yield lambda: software
         return
-    source = Path(question.__file__).read_text(encoding="utf-8")
-    asked = json.dumps({"modules": list(script.modules), "folders": list(script.folders)})
-    version = getattr(estimator, "framework_version", None)
-    command = in_shell([*words, "-c", source, asked], software.modules, site, version)
-    process = _started(command, _surroundings(estimator, site, software), estimator.source_directory)
+    environment, folder = _surroundings(estimator, site, software), estimator.source_directory
+    process = _started(in_shell(words or ["true"], software.modules, site, version), environment, folder)
+
+    def answer() -> Software:
+        said = _said(process)
+        if said is None and loads:
+            return replace(software, unknown_modules=unknown_modules(site, software.modules, version, environment, folder))
+        return _with_answer(software, question.answer(said) if said and words else None)
+
     try:
-        yield lambda: _with_answer(software, _answer(process))
+        yield answer
     finally:
         _end(process)
+
+
+def _question(interpreter: list[str] | None, script: Script) -> list[str] | None:
+    if interpreter is None:
+        return None
+    source = Path(question.__file__).read_text(encoding="utf-8")
+    return [*interpreter, "-c", source, json.dumps({"modules": list(script.modules), "folders": list(script.folders)})]
+
+
+def _is_foreign(site: Site) -> bool:
+    """Tell whether the site's nodes, and their modules, are of another kind than this machine."""
+    return site.arch not in (None, platform.machine())
 
 
 def _interpreter(site: Site, software: Software, inside: Sequence[str]) -> list[str] | None:
@@ -64,8 +83,7 @@ def _interpreter(site: Site, software: Software, inside: Sequence[str]) -> list[
         return [*inside, software.python] if inside else None
     if "/" in software.python:
         return [software.python] if Path(software.python).is_file() else None
-    foreign = site.arch not in (None, platform.machine())  # modules of another kind of machine
-    return None if foreign and module_lines(site, software.modules) else [software.python]
+    return None if _is_foreign(site) and module_lines(site, software.modules) else [software.python]
 
 
 def _surroundings(estimator: Estimator, site: Site, software: Software) -> dict[str, str]:
@@ -109,7 +127,7 @@ def _started(command: Sequence[str], environment: Mapping[str, str], folder: str
         return None
 
 
-def _answer(process: subprocess.Popen[str] | None) -> dict[str, Any] | None:
+def _said(process: subprocess.Popen[str] | None) -> str | None:
     """Return what the interpreter said; None when it said nothing that can be relied on."""
     if process is None:
         return None
@@ -117,7 +135,7 @@ def _answer(process: subprocess.Popen[str] | None) -> dict[str, Any] | None:
         said, complaint = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return None
-    return None if process.returncode or UNLOADED.search(complaint) else question.answer(said)
+    return None if process.returncode or UNLOADED.search(complaint) else said
 
 
 def _end(process: subprocess.Popen[str] | None) -> None:

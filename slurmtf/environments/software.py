@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -35,6 +36,8 @@ class Software:
     """The path of that interpreter, as it tells; empty when it can't be asked."""
     missing: frozenset[str] = frozenset()
     """The modules that the script needs and that are not there."""
+    unknown_modules: frozenset[str] = frozenset()
+    """The environment modules that ``module`` does not know on this machine."""
     gpu_build: bool | None = None
     """Whether its TensorFlow can use GPUs; None when that is not known."""
     horovod: HorovodBuild | None = None
@@ -58,6 +61,14 @@ class Software:
         """Whether it has yet to be built."""
         return self.spec is not None and not (self.packages or self.executable)
 
+    @property
+    def is_untold(self) -> bool:
+        """Whether it stands for software that can't be told, while all else is checked: nothing is said of it."""
+        return self.image == UNTOLD
 
-UNKNOWN = Software("python3", image="?")
-"""Stands for software that can't be told, while all else is checked: nothing is said of it."""
+
+UNTOLD = "?"
+
+
+def untold(modules: Iterable[str] = ()) -> Software:
+    return Software("python3", tuple(modules), image=UNTOLD)

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from slurmtf.environments import Software, check
-from slurmtf.environments.software import UNKNOWN
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, warning
 from slurmtf.plan.model import Tasks
@@ -95,7 +94,7 @@ def _unasked(script: ScriptFacts) -> Iterable[Finding]:
 
 def software_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield code and text of what the script may lack where it runs."""
-    if software is UNKNOWN:
+    if software.is_untold:
         yield from _unasked(script)
     for one in _absent(script, software):
         is_vital = tasks.backend == "mpi" and one.module in MPI_MODULES

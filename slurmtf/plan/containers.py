@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from slurmtf.environments import Software
-from slurmtf.environments.software import UNKNOWN
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, warning
@@ -63,7 +62,7 @@ def container_of(
 
     Raises SpecError when the launcher or the runtime can't serve it, or a folder can't be bound.
     """
-    if not software.image or software is UNKNOWN:
+    if not software.image or software.is_untold:
         return None
     if software.runtime == "pyxis" and launcher != "srun":
         what = f"pyxis starts containers by flags of srun; {launcher!r} does not know them"

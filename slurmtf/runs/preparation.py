@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.environments import EnvironmentStore, Software, software_of
+from slurmtf.environments import EnvironmentStore, Software, modules, software_of
 from slurmtf.environments.images import inside, login_of
 from slurmtf.environments.packing import pack_of
 from slurmtf.environments.probe import Script, asked_later, asking
-from slurmtf.environments.software import UNKNOWN
+from slurmtf.environments.software import untold
 from slurmtf.environments.store import store_of
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Findings
 from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
@@ -117,6 +118,8 @@ def prepare(
     if submitting and site:
         findings.attempt(scheduler_of(site.scheduler, site.cluster).check)
     source, software, looked_up = _looked(estimator, target, source, findings)
+    if site and _is_here(site):
+        findings.add(modules.findings(estimator, site, software))
     if target:
         place = RunPlace(str(target.workspace), experiment, run_id or new_run_id(experiment))
         plan = _resolve(estimator, source, target, software, looked_up, place, findings=findings)
@@ -125,6 +128,15 @@ def prepare(
         return Prepared(estimator, source, target, software, looked_up, plan, script or "")
     findings.raise_errors()
     raise AssertionError("unreachable")
+
+
+def _is_here(site: Site) -> bool:
+    """Tell whether jobs for the site can be submitted from this machine: then what it has counts."""
+    try:
+        scheduler_of(site.scheduler, site.cluster).check()
+    except SpecError:
+        return False
+    return True
 
 
 def _target(site: Site, given: str | Path | None, findings: Findings) -> Target:
@@ -136,7 +148,8 @@ def _looked(
     estimator: Estimator, target: Target | None, source: Source | None, findings: Findings
 ) -> tuple[Source, Software, LookedUp]:
     """Look at source, software and data: the job's interpreter answers while the source is read."""
-    software = findings.attempt(software_of, estimator, target.site, target.store) if target else None
+    found = findings.attempt(software_of, estimator, target.site, target.store) if target else None
+    software = found or untold(estimator.environment.modules)
     facts = source.facts if source else examine(Path(estimator.source_directory), estimator.script, bool(estimator.module))
     with _asking(estimator, target, software, facts) as answer:
         source = source or _source(estimator, target, facts, findings)
@@ -146,13 +159,14 @@ def _looked(
 
 @contextlib.contextmanager
 def _asking(
-    estimator: Estimator, target: Target | None, software: Software | None, facts: ScriptFacts
+    estimator: Estimator, target: Target | None, software: Software, facts: ScriptFacts
 ) -> Iterator[Callable[[], Software]]:
-    if target is None or software is None:
-        yield lambda: UNKNOWN
+    if target is None:
+        yield lambda: software
         return
     needs = _needs(estimator, facts)
-    with asking(estimator, target.site, software, needs, inside(software, target.site)) as answer:
+    starts = [] if software.is_untold else inside(software, target.site)
+    with asking(estimator, target.site, software, needs, starts) as answer:
         yield answer
 
 
@@ -174,11 +188,11 @@ def _source(estimator: Estimator, target: Target | None, facts: ScriptFacts, fin
     return Source(facts, contents or nothing, snapshot or Snapshot(nothing, {}, {}), repository(root))
 
 
-def _look_up(estimator: Estimator, target: Target | None, software: Software | None, findings: Findings) -> LookedUp:
+def _look_up(estimator: Estimator, target: Target | None, software: Software, findings: Findings) -> LookedUp:
     """Look up what is to be brought to the nodes."""
     site, workspace = (target.site, target.workspace) if target else (None, NOWHERE)
     doubts = findings.attempt(look, estimator.inputs or [], site, workspace) or []
-    if target is None or software is None or not is_local(estimator, target.site):
+    if target is None or software.is_untold or not is_local(estimator, target.site):
         return LookedUp(warnings=tuple(doubts))
     return LookedUp(*pack_of(software, target.store, target.site.storage.pack), tuple(doubts))
 

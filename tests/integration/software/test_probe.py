@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -248,10 +248,19 @@ def test_the_python_of_modules_is_asked(lab: Lab, module_site: Callable[..., Sit
     assert told.executable == f"{lab.prefix}/bin/python3"
 
 
-@pytest.mark.parametrize("settings", [{"init": "/no/such/file"}, {"loads": "tf/9"}])
-def test_without_the_modules_nothing_is_known(lab: Lab, module_site: Callable[..., Site], settings: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("settings", "unknown"), [({"init": "/no/such/file"}, set()), ({"loads": "tf/9"}, {"tf/9"})])
+def test_without_the_modules_nothing_is_known_of_the_software(
+    lab: Lab, module_site: Callable[..., Site], settings: dict[str, Any], unknown: set[str]
+) -> None:
     software = Software("python3")
-    assert lab.ask("gone", site=module_site(**settings), software=software, framework_version="2.15") == software
+    told = lab.ask("gone", site=module_site(**settings), software=software, framework_version="2.15")
+    assert told == replace(software, unknown_modules=frozenset(unknown))
+
+
+@pytest.mark.parametrize("python", ["python3", "/not/yet/built/bin/python"])
+def test_modules_that_there_are_not_are_told_each(lab: Lab, module_site: Callable[..., Site], python: str) -> None:
+    software = Software(python, modules=("nosuch/1.0", "tf/2.15", "gone/2"))
+    assert lab.ask(site=module_site(), software=software).unknown_modules == {"nosuch/1.0", "gone/2"}
 
 
 def test_modules_of_another_kind_of_machine_are_not_asked(lab: Lab) -> None:

@@ -1,0 +1,82 @@
+"""Environment modules that are not there: asked of this machine's ``module``, where the site's modules can be loaded here."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shlex
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from slurmtf.environments.shell import module_lines
+from slurmtf.environments.software import Software
+from slurmtf.estimator import Estimator
+from slurmtf.findings import Finding, warning
+from slurmtf.sites import Site
+
+TIMEOUT_S = 20
+UNKNOWN = re.compile(
+    r"Unable to locate a modulefile for|The following module\(s\) are unknown|ModuleCmd_Load\.c\(\d+\):ERROR:105"
+)
+"""What Environment Modules (5, 3.2) and Lmod say of a module that there is not."""
+
+
+def unknown_modules(
+    site: Site, modules: Iterable[str], version: str | None, environment: Mapping[str, str], folder: str | Path
+) -> frozenset[str]:
+    """Return which of a job's modules ``module`` does not know here; none where it says nothing that is certain.
+
+    All are loaded one after the other in one shell, each between two marks: one that is missing hides no other.
+    """
+    lines = module_lines(site, modules, version)
+    names = [line[2] for line in lines if line[:2] == ("module", "load")]
+    script = [shlex.join(line) for line in lines if line[:2] != ("module", "load")]
+    for name in names:
+        script += ["printf '\\n@@@\\n' >&2", shlex.join(("module", "load", name))]
+    try:
+        done = subprocess.run(
+            ["bash", "-lc", "\n".join(script)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            env=environment,
+            cwd=folder,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return frozenset()
+    return frozenset(name for name, said in zip(names, done.stderr.split("\n@@@\n")[1:], strict=False) if UNKNOWN.search(said))
+
+
+def findings(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:
+    """Yield what is known of the job's modules here, unless it is silenced: an error for one that the user names, a warning
+    for the profile's own, which compute nodes alone may have."""
+    yield from (finding for finding in _findings(estimator, site, software) if finding.code not in estimator.silence)
+
+
+def _findings(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:
+    own = [
+        *estimator.environment.modules,
+        *site.modules.tensorflow.get(getattr(estimator, "framework_version", None) or "", []),
+    ]
+    for name in sorted(software.unknown_modules & set(own)):
+        is_named = name in estimator.environment.modules
+        where = "environment_definition.modules" if is_named else "framework_version"
+        remedy = f"'module spider {name}' or 'module avail' tells what there is; where compute nodes have it, silence"
+        yield Finding("unknown-module", where, f"'module' does not know {name} here", f"{remedy}=['unknown-module']")
+    for name in sorted(software.unknown_modules - set(own)):
+        yield warning("unknown-module", f"'module' does not know {name} here, which the profile {site.name} loads")
+    init = site.modules.init
+    if init and module_lines(site, software.modules, getattr(estimator, "framework_version", None)) and not _is_file(init):
+        what = f"{init} does not exist, which makes 'module' known to a job"
+        yield Finding("modules-init-missing", f"site {site.name}: modules.init", what, "set modules.init in the profile")
+
+
+def _is_file(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(path).is_file()
+    return False

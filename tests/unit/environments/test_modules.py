@@ -1,0 +1,63 @@
+"""Environment modules that are not there: who is told of them, and by which words of ``module`` they are known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.environments import Software
+from slurmtf.environments.modules import UNKNOWN, findings
+from slurmtf.estimator import Environment
+from slurmtf.sites import Site
+from slurmtf.sites.model import Modules
+from tests.unit.support import SITE, tensorflow
+
+SOFTWARE = Software("python3", modules=("own/1", "profile/2"), unknown_modules=frozenset({"own/1", "profile/2"}))
+
+
+def told(source: Path, site: Site = SITE, software: Software = SOFTWARE, **settings: Any) -> list[tuple[str, str, str]]:
+    given = {"environment_definition": Environment(modules=["own/1"]), **settings}
+    return [(one.code, one.severity, one.where) for one in findings(tensorflow(source, **given), site, software)]
+
+
+def test_a_module_that_the_user_names_is_an_error_and_one_of_the_profile_a_warning(source: Path) -> None:
+    assert told(source) == [
+        ("unknown-module", "error", "environment_definition.modules"),
+        ("unknown-module", "warning", ""),
+    ]
+    assert told(source, silence=["unknown-module"]) == []
+
+
+def test_a_version_that_the_user_names_is_told_as_that(source: Path) -> None:
+    site = Site(name="here", modules=Modules(tensorflow={"2.15": ["tf/2.15"]}))
+    software = Software("python3", unknown_modules=frozenset({"tf/2.15"}))
+    assert told(source, site, software, environment_definition=None, framework_version="2.15") == [
+        ("unknown-module", "error", "framework_version")
+    ]
+
+
+def test_what_makes_module_known_to_a_job_has_to_be_there(source: Path, tmp_path: Path) -> None:
+    known = replace(SOFTWARE, unknown_modules=frozenset())
+    site = Site(name="here", modules=Modules(init=str(tmp_path / "init.sh")))
+    assert told(source, site, known) == [("modules-init-missing", "error", "site here: modules.init")]
+    assert told(source, site, Software("python3"), environment_definition=None) == [], "no module is loaded"
+    (tmp_path / "init.sh").touch()
+    assert told(source, site, known) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "is_unknown"),
+    [
+        ("ERROR: Unable to locate a modulefile for 'nosuch/1.0'", True),
+        ("ModuleCmd_Load.c(213):ERROR:105: Unable to locate a modulefile for 'nosuch/1.0'", True),
+        ('Lmod has detected the following error:  The following module(s) are unknown: "nosuch/1.0"', True),
+        ("Lmod has detected the following error:  These module(s) or extension(s) exist but cannot be loaded", False),
+        ("bash: module: command not found", False),
+        ("Loading tf/2.15\n  Loading requirement: cuda/12", False),
+    ],
+)
+def test_the_words_by_which_an_unknown_module_is_known(said: str, is_unknown: bool) -> None:
+    assert bool(UNKNOWN.search(said)) is is_unknown
