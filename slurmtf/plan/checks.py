@@ -104,8 +104,13 @@ def software_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, s
     text = check.other_version(version, software) if version else ""
     if text:
         yield warning("framework-version", text)
-    if (estimator.use_gpu or estimator.gpus_per_node) and check.cpu_only(software):
-        yield warning("cpu-tensorflow", check.cpu_only(software))
+
+
+def gpu_warnings(gpus_per_node: int, software: Software) -> Iterable[Finding]:
+    """Yield a warning when a job gets GPUs that its TensorFlow can't use."""
+    text = check.cpu_only(software) if gpus_per_node else ""
+    if text:
+        yield warning("cpu-tensorflow", text)
 
 
 def _in_a_line(finding: Finding) -> str:

@@ -16,7 +16,7 @@ from slurmtf.estimator.quantities import mebibytes, normal_flag, seconds
 from slurmtf.findings import Finding, Findings
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
 from slurmtf.plan import containers, gpus, launchers
-from slurmtf.plan.checks import legacy_keras_findings, script_warnings, software_findings
+from slurmtf.plan.checks import gpu_warnings, legacy_keras_findings, script_warnings, software_findings
 from slurmtf.plan.directives import Directives, as_submitted, directives, missing_and_refused
 from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Provenance, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.quoting import expanding
@@ -64,6 +64,7 @@ def resolve(
         found = directives(estimator, site, wanted, place.folder, int(Timings().warning), after and after.job_id, form)
         told.add(missing_and_refused(estimator, site, found))
         resources = _as_submitted(estimator, site, wanted, found, name)
+    of_job += gpu_warnings(resources.gpus_per_node, software)
     of_job += warnings_of_gpus(resources, tasks, name, dict(found), launchers.srun_flags(estimator.srun, site, resources))
     host_python = software.host_python or software.python
     agent = (host_python, "-I", f"{place.folder}/agent.pyz")

@@ -9,7 +9,7 @@ import click
 from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import duration, emit
 from slurmtf.environments.spec import EnvironmentSpec
-from slurmtf.estimator.quantities import UNLIMITED_S
+from slurmtf.estimator.quantities import UNLIMITED_S, normal_flag
 from slurmtf.job.contract.roles import table
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Resources
@@ -36,8 +36,8 @@ def plan_text(plan: LaunchPlan) -> str:
         "site": f"{plan.site} ({plan.job.scheduler})",
         "nodes": f"{resources.nodes}, each with {_up_to(resources)}{gpus}",
         "roles": _roles(plan),
-        "cpus": f"{resources.cpus_per_task} for each process" if resources.cpus_per_task else "",
-        "memory": f"{resources.memory} on each node" if resources.memory else "",
+        "cpus": f"{resources.cpus_per_task} for each process" if resources.cpus_per_task else _by_flag(plan, "cpus-per-gpu"),
+        "memory": f"{resources.memory} on each node" if resources.memory else _by_flag(plan, "mem-per-cpu", "mem-per-gpu"),
         "time": "unlimited" if resources.time_s == UNLIMITED_S else duration(resources.time_s),
         "partition": resources.partition or "",
         "account": resources.account or "",
@@ -54,6 +54,12 @@ def plan_text(plan: LaunchPlan) -> str:
         "folder": plan.run.folder,
     }
     return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
+
+
+def _by_flag(plan: LaunchPlan, *flags: str) -> str:
+    """Return what a flag asks for, of which there is no number for a process or a node."""
+    found = {normal_flag(flag): value for flag, value in plan.directives}
+    return next((f"{found[flag]} for each {flag[-3:].upper()}" for flag in flags if flag in found), "")
 
 
 def _software(plan: LaunchPlan) -> str:

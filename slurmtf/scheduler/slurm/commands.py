@@ -15,16 +15,13 @@ SACCT_FIELDS = "JobID,State,ExitCode,Submit,Start,End,NodeList,WorkDir"
 KEPT_IN_A_JOB = ("SLURM_CONF",)
 OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD)_")
 """Variables of the job in which we may have been started, of its MPI launcher too: they say which rank a process is."""
-OF_GPUS = ("SBATCH_GPUS", "SBATCH_GPUS_PER_NODE", "SBATCH_GPUS_PER_TASK", "SBATCH_GRES", "SBATCH_CPUS_PER_GPU")
 VARIABLES_OF_FLAG = {
     "time": ("SBATCH_TIMELIMIT",),
-    "mem": ("SBATCH_MEM_PER_NODE", "SBATCH_MEM_PER_CPU", "SBATCH_MEM_PER_GPU"),
-    "cpus-per-task": ("SBATCH_CPUS_PER_GPU",),
+    "mem": ("SBATCH_MEM_PER_NODE",),
     "clusters": ("SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
     "hint": ("SBATCH_HINT", "SLURM_HINT"),
-    **dict.fromkeys(("gres", "gpus", "gpus-per-node", "gpus-per-task"), OF_GPUS),
 }
-"""The variables that speak of the same as a flag, where they are not named like it, or are more than one."""
+"""The variables of a flag, where they are not named like it, or are more than one."""
 MAX_ARRAY_SIZE = 1001
 NUMBER = re.compile(r"[0-9]{1,18}")
 RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?")
@@ -66,8 +63,19 @@ def inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
     """
     if "SLURM_JOB_ID" in environ:
         return sorted(name for name in environ if not outside_of_a_job(name))
-    given = {name for flag in flags for name in VARIABLES_OF_FLAG.get(flag, (f"SBATCH_{flag.upper().replace('-', '_')}",))}
+    given = {name for flag in flags for name in _variables(flag)}
     return sorted(environ.keys() & {*given, *NEVER_INHERITED})
+
+
+def _variables(flag: str) -> Iterable[str]:
+    """Yield the variables that say the same as a flag, or that it excludes."""
+    from slurmtf.estimator import families  # noqa: PLC0415 - only who submits needs them
+    from slurmtf.estimator.quantities import normal_flag  # noqa: PLC0415
+
+    name = normal_flag(flag)
+    rivals = (*families.OF_GPUS, "cpus-per-gpu") if name in families.OF_GPUS else families.family(name)
+    for rival in rivals:
+        yield from VARIABLES_OF_FLAG.get(rival, (f"SBATCH_{rival.upper().replace('-', '_')}",))
 
 
 def outside_of_a_job(name: str) -> bool:

@@ -211,6 +211,7 @@ def yet(*requirements: str, **spec: Any) -> Software:
         (yet("tensorflow-probability==0.2"), {"framework_version": "2.15"}, []),
         (yet(conda={"packages": ["tensorflow=2.16"]}), {"framework_version": "2.15"}, ["framework-version"]),
         (yet("tensorflow-cpu"), {"gpus_per_node": 1}, ["cpu-tensorflow"]),
+        (yet("tensorflow-cpu"), {"sbatch": {"gres": "gpu:1"}}, ["cpu-tensorflow"]),
         (yet("tensorflow"), {"gpus_per_node": 1}, []),
         (yet("tensorflow==2.16.2"), {"distributed_backend": "multiworker", "worker_count": 2}, ["keras-3"]),
         (yet("tensorflow==2.15.1"), {"distributed_backend": "multiworker", "worker_count": 2}, []),

@@ -124,6 +124,7 @@ def test_a_device_that_may_not_be_opened_does_not_count(tmp_path: Any, monkeypat
         (Sight(("0",), True), Sight(("1",), True), [0, 1], {0: ("0",), 1: ("1",)}),
         (Sight(("0",), True), Sight(("0",), True), [0, 1], {0: ("0",), 1: ("0",)}),  # under cgroups each calls its own 0
         (Sight(("0", "1"), True), Sight(("0", "1"), True), [0, 1], {0: ("0", "1"), 1: ("0", "1")}),
+        (Sight(("0", "1"), False), Sight(("0", "1"), False), [1, 0], {0: ("0",), 1: ("1",)}),  # by rank, whoever is named first
         (Sight(("0", "1"), False), Sight(("0", "1"), False), [], {0: ("0", "1"), 1: ("0", "1")}),  # Mpi(gpus="all")
         (Sight(("0", "1"), False), Sight(("0", "1"), False), [1], {0: (), 1: ("0", "1")}),  # a coordinator needs none
         (Sight(("0", "1"), True), Sight(("0", "1"), True), [1], {0: ("0", "1"), 1: ("0", "1")}),

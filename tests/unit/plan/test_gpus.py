@@ -15,9 +15,9 @@ from slurmtf.job.contract.roles import cyclic
 from slurmtf.plan import gpus
 from slurmtf.plan.model import LaunchPlan
 from slurmtf.sites import Site
-from slurmtf.sites.model import Containers, Defaults, Gpu, Partition
+from slurmtf.sites.model import Containers, Defaults, Gpu, Partition, Preset
 from slurmtf.sites.model import Launcher as SiteLauncher
-from tests.unit.support import flags, planned, profile
+from tests.unit.support import flags, planned, profile, tensorflow, unplannable
 
 WORKERS: dict[str, Any] = {"distributed_backend": "multiworker", "worker_count": 2}
 SERVED: dict[str, Any] = {"distributed_backend": "ps", "worker_count": 2, "parameter_server_count": 2, "node_count": 2}
@@ -146,6 +146,17 @@ def got(plan: LaunchPlan) -> tuple[int, str | None, bool]:
 )
 def test_gpus_of_the_users_own_flags(source: Path, settings: dict[str, Any], expected: object) -> None:
     assert got(planned(source, **settings)) == expected
+
+
+def test_a_flag_of_the_users_own_goes_before_a_preset(source: Path) -> None:
+    site = Site(name="here", presets={"small": Preset(gpus_per_node=1)})
+    assert got(planned(source, site, vm_size="small", sbatch={"gpus": 2}, **WORKERS)) == (2, None, False)
+    assert unplannable(tensorflow(source, vm_size="small", **WORKERS), site)[0].code == "too-few-gpus"
+
+
+def test_flags_of_sbatch_ask_for_nothing_on_this_machine(source: Path) -> None:
+    assert got(planned(source, profile("local"), sbatch={"gres": "gpu:2"})) == (0, None, False)
+    assert got(planned(source, profile("local"), gpus_per_node=2, sbatch={"gpus-per-task": 1})) == (2, None, False)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from slurmtf.cli.commands.plan import plan_text
 from slurmtf.findings import Finding
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Partition, Preset
@@ -389,3 +390,22 @@ def test_every_wish_has_its_flag(source: Path) -> None:
         ("mem", "16G"), ("exclusive", True), ("time", "1-00:00:00"), ("export", "NONE"),
     )  # fmt: skip
     assert plan.cluster == "mars"
+
+
+# --- what a person is shown
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows"),
+    [
+        ({"memory": "8G", "cpus_per_task": 2}, ["cpus       2 for each process", "memory     8G on each node"]),
+        ({"sbatch": {"mem-per-cpu": "2G"}}, ["memory     2G for each CPU"]),
+        ({"sbatch": {"mem_per_gpu": "2G", "cpus-per-gpu": 4}}, ["cpus       4 for each GPU", "memory     2G for each GPU"]),
+        ({"time": "UNLIMITED"}, ["time       unlimited"]),
+        ({"sbatch": {"gres": "gpu:a100:2"}}, ["nodes      1, each with 1 process, 2 GPU a100"]),
+        ({"sbatch": {"partition": "gpu", "qos": "high"}}, ["partition  gpu", "qos        high"]),
+    ],
+)
+def test_what_the_plan_shows(source: Path, settings: dict[str, Any], rows: list[str]) -> None:
+    shown = plan_text(planned(source, **settings)).splitlines()
+    assert [row for row in rows if row not in shown] == []
