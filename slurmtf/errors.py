@@ -11,6 +11,7 @@
     │   ├── RefusedError      Slurm refused the job
     │   └── RunNotFoundError  no run of that name
     ├── SlurmError            Slurm does not answer, or not in a way that can be understood
+    ├── RunGoneError          the run's folder was removed or renamed while it was followed; its job may go on
     └── RunFailedError        the run ended, and not well (``raise_on_error`` of ``wait_for_completion``)
 
 Each carries its findings: what is wrong, where, and what to do.
@@ -78,6 +79,12 @@ class SlurmError(SlurmtfError):
     """Slurm does not answer, or not in a way that can be understood."""
 
     exit_code = 3
+
+
+class RunGoneError(SlurmtfError):
+    """The folder of a run was removed or renamed while its job goes on."""
+
+    exit_code = 4
 
 
 class RunFailedError(SlurmtfError):

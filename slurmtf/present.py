@@ -87,6 +87,14 @@ def _node_failure(outcome: Outcome) -> str:
     return f"{outcome.host} failed" if outcome.host else "a node of the job failed"
 
 
+def _not_started(outcome: Outcome) -> str:
+    line = outcome.detail.get("line")
+    head = "the batch script ended before slurmtf's supervisor began"
+    if line:
+        return f"{head}; the last line of job.sh that it came to is {line}"
+    return f"{head}, and before its own first command: what a login shell reads (~/.bash_profile, ~/.profile) may have ended it"
+
+
 def _lost(outcome: Outcome) -> str:
     if outcome.detail.get("by") == "slurm":
         return "Slurm no longer knows the job, and its journal does not say how it ended"
@@ -113,7 +121,7 @@ _HEADS: dict[Cause, Callable[[Outcome], str]] = {
     Cause.NODE_FAILURE: _node_failure,
     Cause.OUT_OF_MEMORY: _always("the job used more memory than it asked for"),
     Cause.SOFTWARE: lambda outcome: _error(outcome) or "the environment could not be built",
-    Cause.NOT_STARTED: _always("the batch script ended before slurmtf's supervisor began"),
+    Cause.NOT_STARTED: _not_started,
     Cause.LOST: _lost,
     Cause.UNKNOWN: lambda outcome: f"it ended for a reason that this slurmtf does not know: {outcome.detail.get('cause')}",
 }

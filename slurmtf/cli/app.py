@@ -37,6 +37,7 @@ EXIT_CODES = {
     "1": "the run failed and has no exit code of its own",
     "2": "wrong input, or refused by Slurm; nothing was written or submitted",
     "3": "Slurm does not answer",
+    "4": "the folder of the run that was followed is gone; its job may go on",
     "130": "detached by Ctrl-C, or the run was canceled",
 }
 

@@ -8,25 +8,44 @@ from typing import Any
 from slurmtf.cli.output import clock, colour, duration
 from slurmtf.diagnosis.dying import advice
 from slurmtf.diagnosis.waiting import hint
+from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs import Run, RunState, RunStatus
+from slurmtf.runs.state import DoubtKind
 
 
 def run_data(run: Run, state: RunState) -> dict[str, Any]:
     """Return a run as the data of the envelope. Times in seconds since 1970."""
-    facts = {name: value for name, value in vars(state).items() if name != "status"}
-    return {"id": run.id, "experiment": run.experiment, "folder": str(run.folder), "status": state.status.value, **facts}
+    names = {"id": run.id, "experiment": run.experiment, "folder": str(run.folder)}
+    return {**names, **state.to_dict(), "job_id": state.job_id, "message": state.message}
 
 
 def headline(state: RunState) -> str:
     """Return a run's state in a line: what it does, why it waits, when Slurm expects it to start."""
     parts = [colour(state.status.value)]
-    if state.status in (RunStatus.QUEUED, RunStatus.STARTING) and state.reason:
+    if state.status is RunStatus.QUEUED and state.reason:
         parts.append(f"({state.reason})")
+    if state.staging and state.status is RunStatus.STARTING:
+        parts.append(f"(staging: {state.staging.ready} of {state.staging.nodes} nodes ready)")
     if state.expected_start and state.status is RunStatus.QUEUED:
         parts.append(f"Slurm expects it to start at {clock(state.expected_start)}")
     if state.status is RunStatus.RUNNING and state.nodes:
         parts.append(f"on {state.nodes}")
     return " ".join(parts)
+
+
+_DOUBTS = {
+    DoubtKind.UNREACHABLE: "Slurm could not be asked: {}",
+    DoubtKind.UNKNOWN_STATE: "Slurm names a state of the job that slurmtf does not know",
+    DoubtKind.ELSEWHERE: "it runs on {}, and its process can only be seen from there",
+    DoubtKind.NOT_LISTED: "Slurm does not list the job yet",
+}
+
+
+def doubt_text(state: RunState) -> str:
+    """Return why a state may be out of date."""
+    unreadable = f"can't be read: {', '.join(state.unreadable)}" if state.unreadable else ""
+    doubt = _DOUBTS[state.doubt.kind].format(state.doubt.detail) if state.doubt else ""
+    return "; ".join(filter(None, (doubt, unreadable)))
 
 
 def elapsed(state: RunState) -> float | None:
@@ -39,13 +58,13 @@ def _advice(run: Run, state: RunState) -> str:
     """Return what to do about a run that failed, or has no job."""
     if state.status is RunStatus.NOT_STARTED:
         return "if its submission was cut off before it had a job, the next one clears it away: submit it again"
-    if state.status is not RunStatus.FAILED:
+    if state.status is not RunStatus.FAILED or state.outcome is None:
         return ""
-    if state.cause == "software":  # there is no log: its job has never run
+    if state.cause is Cause.SOFTWARE:  # there is no log: its job has never run
         return "then submit it again"
-    of_job = "" if state.cause == "script" else " --job"
-    told = "the last lines of" in state.message
-    return advice(state.message) or ("" if told else f"the log may say more: slurmtf logs{of_job} {run.id}")
+    of_job = "" if state.cause is Cause.SCRIPT else " --job"
+    more = "" if state.outcome.tail else f"the log may say more: slurmtf logs{of_job} {run.id}"
+    return advice(state.outcome) or more
 
 
 def details(run: Run, state: RunState) -> str:
@@ -55,7 +74,7 @@ def details(run: Run, state: RunState) -> str:
         "status": headline(state) + (f" after {duration(elapsed(state))}" if state.started else ""),
         "why": hint(state.reason) or state.message,
         "advice": _advice(run, state),
-        "doubt": state.doubt,
+        "doubt": doubt_text(state),
         "job": f"{state.job_id}" + (f", restarted {state.attempt} times" if state.attempt else "") if state.job_id else "",
         "nodes": state.nodes,
         "tags": ", ".join(f"{name}={value}" if value else name for name, value in run.tags.items()),

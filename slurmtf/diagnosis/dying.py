@@ -1,9 +1,12 @@
-"""What the last words of a run mean."""
+"""What to do about how a run ended."""
 
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Sequence
+
+from slurmtf.job.contract.outcome import Cause, Outcome
 
 MEANINGS: Sequence[tuple[str, str]] = (
     (
@@ -51,18 +54,28 @@ MEANINGS: Sequence[tuple[str, str]] = (
     (r"HorovodVersionMismatchError", "Horovod was built for another TensorFlow: build it again where the job runs"),
     (r"No module named '?([\w.]+)", "install {0} in the job's Python, or give another one (--python)"),
     (r"CUDA_ERROR_OUT_OF_MEMORY|ResourceExhaustedError", "the GPU's memory is used up: take smaller batches, or more GPUs"),
-    (r"killed by signal 9", "often the node's memory is used up: ask for more (memory)"),
-    (r"reached its time limit", "give it more time (--time), and have the script save checkpoints and go on from them"),
-    (r"used more memory than it asked for", "ask for more (--mem)"),
-    (r"a node of the job failed", "nothing that the script did: submit it again"),
-    (r"exit code 127", "the command was not found on the node: is the Python there (--python, --module)?"),
 )
+"""What the log says, and what that means."""
+OF_CAUSE = {
+    Cause.TIME_LIMIT: "set a longer time (--time), and have the script save checkpoints and go on from them",
+    Cause.OUT_OF_MEMORY: "ask for more (--mem)",
+    Cause.NODE_FAILURE: "nothing that the script did: submit it again",
+}
+KILLED = "often the node's memory is used up: ask for more (--mem)"
+NOT_FOUND = "the command was not found on the node: is the Python there (--python, --module)?"
 
 
-def advice(message: str) -> str:
-    """Return what to do about a run's last words; empty where they speak for themselves."""
+def advice(outcome: Outcome) -> str:
+    """Return what to do about how a run ended; empty where that speaks for itself."""
+    text = f"{outcome.tail}\n{outcome.detail.get('error') or ''}"
     for pattern, meaning in MEANINGS:
-        found = re.search(pattern, message)
+        found = re.search(pattern, text)
         if found:
             return meaning.format(*found.groups())
-    return ""
+    return OF_CAUSE.get(outcome.cause) or _of_end(outcome)
+
+
+def _of_end(outcome: Outcome) -> str:
+    if outcome.cause is Cause.SCRIPT and outcome.signal == signal.SIGKILL:
+        return KILLED
+    return NOT_FOUND if outcome.exit_code == 127 else ""

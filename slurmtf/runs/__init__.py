@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slurmtf.runs.cancelling import cancel_runs
-from slurmtf.runs.run import Run
-from slurmtf.runs.status import RunState, RunStatus
+from slurmtf.runs.run import Run, cancel_runs
+from slurmtf.runs.state import RunState, RunStatus
 
 if TYPE_CHECKING:
     from slurmtf.runs.experiment import Experiment

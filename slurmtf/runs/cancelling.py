@@ -1,64 +1,62 @@
-"""Ending runs, many at once."""
+"""Canceling runs, many at once."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from slurmtf.errors import SlurmError, SlurmtfError
-from slurmtf.files import write_private
 from slurmtf.findings import Finding
-from slurmtf.runs.status import CANCEL_MARK, RunState, states_of
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.records import forget_cancel_request, note_cancel_request
+from slurmtf.runs.state import RunState
+from slurmtf.runs.status import look
 from slurmtf.runs.workspace import check_ours
 from slurmtf.scheduler import SubmittedJob, by_scheduler
-from slurmtf.submit.record import adopt, current_record, read_record
-
-if TYPE_CHECKING:
-    from slurmtf.runs.run import Run
-
-Job = tuple["Run", SubmittedJob]
+from slurmtf.submit.record import adopt, submitted_jobs
 
 
-def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
-    """End runs; those that have ended stay as they are. Returns the state in which each was found.
+@dataclass(frozen=True)
+class _Order:
+    """A job to cancel, and the run whose it is."""
 
-    Slurm is asked once and told once for each cluster. When some runs can't be ended, the others are, and then SlurmError is
-    raised, or SlurmtfError when it is not Slurm's doing.
+    layout: RunLayout
+    job: SubmittedJob
+
+
+def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
+    """Cancel runs; those that have ended stay as they are. Returns the state in which each was found.
+
+    A scheduler is asked once and told once for each of its clusters. When some runs can't be canceled, the others are, and then
+    SlurmError is raised, or SlurmtfError when it is not Slurm's doing.
     """
-    for run in runs:
-        check_ours(run.folder)  # it may name a process of ours as its own
-        if read_record(run.layout) is None:
-            adopt(run.layout)
-    states = states_of([run.folder for run in runs])
-    alive = [run for run, state in zip(runs, states, strict=True) if not state.status.final]
-    jobs = [(run, record) for run in alive if (record := current_record(run.layout)) is not None]
-    _raise_all(error for order, ended in _orders(jobs) if (error := _give(order, ended)) is not None)
-    return states
+    for layout in layouts:
+        check_ours(Path(layout.folder))  # it may name a process of ours as its own
+        if not submitted_jobs(layout):
+            adopt(layout)
+    seen = look(layouts)
+    orders = [_Order(one.layout, one.job) for one in seen if one.job and not one.state.status.final]
+    _raise_all(_given(orders))
+    return [one.state for one in seen]
 
 
-def _orders(jobs: Iterable[Job]) -> Iterator[tuple[Callable[[], None], list[Job]]]:
-    """Yield what to do, and the jobs that it ends: one order for each scheduler and each cluster."""
-    runs = {record: run for run, record in jobs}
-    for scheduler, several in by_scheduler(runs):
-        yield partial(scheduler.cancel, several), [(runs[record], record) for record in several]
-
-
-def _give(order: Callable[[], None], jobs: Sequence[Job]) -> SlurmtfError | None:
-    """Give an order, with a mark in each run by which it knows later that its end was asked for. Returns why it failed."""
-    marks = {Path(run.folder, CANCEL_MARK): record.ref.job_id for run, record in jobs}
-    for mark, job_id in marks.items():
-        with contextlib.suppress(OSError):  # a full disk keeps no run alive
-            write_private(mark, job_id)
-    try:
-        order()
-    except SlurmtfError as err:
-        for mark in marks:
-            mark.unlink(missing_ok=True)
-        return err
-    return None
+def _given(orders: Sequence[_Order]) -> Iterable[SlurmtfError]:
+    """Give the orders to their schedulers and yield what went wrong."""
+    by_job = {order.job: order for order in orders}
+    for scheduler, jobs in by_scheduler(by_job):
+        layouts = [by_job[job].layout for job in jobs]
+        for layout, job in zip(layouts, jobs, strict=True):
+            with contextlib.suppress(OSError):  # a full disk keeps no run alive
+                note_cancel_request(layout, job.ref)
+        try:
+            scheduler.cancel(jobs)
+        except SlurmtfError as err:
+            for layout in layouts:
+                with contextlib.suppress(OSError):
+                    forget_cancel_request(layout)
+            yield err
 
 
 def _raise_all(errors: Iterable[SlurmtfError]) -> None:

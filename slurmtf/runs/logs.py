@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
+import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
 from slurmtf.job.contract.layout import RunLayout
 
 STREAMS = ("out", "err")
+CHUNK = 1 << 18
+"""Bytes that are read at once. A line that is longer is shown in pieces: memory does not grow with a log, nor with a line."""
 Label = Callable[[str], str]
 
 
@@ -26,11 +30,23 @@ class _Piece:
     end: int
 
 
+@dataclass
+class _Log:
+    """How far one log has been shown; ``rest`` is the beginning of a line whose end has not been read yet."""
+
+    seen: int = 0
+    rest: bytes = b""
+    decoder: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
+
+
 class LogReader:
     """Prints what the task logs of a run have gained since the last look.
 
-    With more than one task, each line bears the task's name. A line is printed when it is whole, or when the run has ended.
-    What is there already is printed in the order in which it was written.
+    With more than one task, each line bears the task's name. A line is printed when it is whole, when it is very long, or when
+    the run has ended. What is there already is printed in the order in which it was written. A log that can't be read is left
+    out; ``unreadable`` has it.
+
+    ``last``: of what is there already, only so many lines of each log.
     """
 
     def __init__(
@@ -40,6 +56,7 @@ class LogReader:
         role: str | None = None,
         job_log: bool = False,
         label: Label = plain_label,
+        last: int | None = None,
     ) -> None:
         self._layout = layout
         self._folder = Path(layout.logs)
@@ -47,13 +64,15 @@ class LogReader:
         self._role = role
         self._job_log = job_log
         self._label = label
-        self._read: dict[Path, int] = {}
-        self._rest: dict[Path, bytes] = {}
+        self._last = last
+        self._logs: dict[Path, _Log] = {}
+        self._open: Path | None = None
+        self.unreadable: set[Path] = set()
 
     def files(self) -> list[Path]:
         """Return the logs to read: task by task, its output before its errors."""
         if self._job_log:
-            return [path for path in [self._folder / "job.log"] if path.exists()]
+            return [path for path in [self._folder / "job.log"] if os.path.exists(path)]  # noqa: PTH110 - raises nothing
         found = [path for stream in STREAMS for path in self._folder.glob(f"*.{stream}")]
         chosen = [path for path in found if self._role is None or _matches(path.stem, self._role)]
         return sorted(chosen, key=lambda path: (path.stem, STREAMS.index(path.suffix[1:])))
@@ -70,17 +89,17 @@ class LogReader:
 
     def show_rest(self) -> None:
         """Print all that is left, of a run that has ended."""
-        self.show_new(history=not self._read)
+        self.show_new(history=not self._logs)
         many = len({path.stem for path in self.files()}) > 1
-        for path, rest in self._rest.items():
-            self._print(path, rest + b"\n" if many and rest else rest, many)
-        self._rest.clear()
+        for path, log in self._logs.items():
+            self._print(path, log.rest + b"\n" if many and (log.rest or self._open == path) else log.rest, many)
+            log.rest = b""
 
     def _clocked(self, path: Path) -> Iterator[_Piece]:
         column = STREAMS.index(path.suffix[1:]) + 1 if path.suffix[1:] in STREAMS else 0
         try:
             lines = Path(self._layout.log_clock(path.stem)).read_text(encoding="ascii").splitlines() if column else []
-        except OSError:
+        except (OSError, ValueError):
             lines = []
         for words in (line.split() for line in lines):
             if len(words) == len(STREAMS) + 1:
@@ -88,24 +107,69 @@ class LogReader:
 
     def _show(self, path: Path, many: bool, end: int) -> None:
         """Print the whole lines of a log up to a size; one that was cut is read from its beginning."""
-        seen = self._read.get(path, 0)
-        if end == seen:
+        log = self._log(path)
+        if end < log.seen and end == _size(path):
+            log.seen, log.rest = 0, b""
+        if log.seen >= end:
             return
-        with path.open("rb") as file:
-            file.seek(seen if end > seen else 0)
-            data = self._rest.pop(path, b"") + file.read(end - file.tell())
-            self._read[path] = file.tell()
-        whole, newline, self._rest[path] = data.rpartition(b"\n")
+        try:
+            with path.open("rb") as file:
+                file.seek(log.seen)
+                while log.seen < end and (chunk := file.read(min(CHUNK, end - log.seen))):
+                    log.seen += len(chunk)
+                    self._take(path, log, chunk, many)
+        except OSError:
+            self.unreadable.add(path)
+
+    def _log(self, path: Path) -> _Log:
+        if path not in self._logs:
+            self._logs[path] = _Log(0 if self._last is None else start_of_last(path, self._last))
+        return self._logs[path]
+
+    def _take(self, path: Path, log: _Log, chunk: bytes, many: bool) -> None:
+        whole, newline, log.rest = (log.rest + chunk).rpartition(b"\n")
         self._print(path, whole + newline, many)
+        if len(log.rest) >= CHUNK:
+            self._print(path, log.rest, many)
+            log.rest = b""
 
     def _print(self, path: Path, data: bytes, many: bool) -> None:
+        """Print a part of a log, which may begin and end within a line."""
         if not data:
             return
-        text = data.decode("utf-8", "replace")
+        text = self._logs[path].decoder.decode(data)
         if many:
-            text = "".join(self._label(path.stem) + line for line in text.splitlines(keepends=True))
+            text = self._labelled(path, text)
         self._output.write(text)
         self._output.flush()
+
+    def _labelled(self, path: Path, text: str) -> str:
+        """Return text with the task's name before each line, but the one that it goes on with."""
+        label, goes_on = self._label(path.stem), self._open == path
+        between = "\n" if self._open and not goes_on else ""
+        self._open = None if text.endswith("\n") else path
+        lines = [label + line for line in text.splitlines(keepends=True)]
+        return between + "".join(lines).removeprefix(label if goes_on else "")
+
+
+def start_of_last(path: Path, lines: int) -> int:
+    """Return where the last lines of a log begin, read from its end; 0 when it has no more, or can't be read."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, os.SEEK_END) - 1  # the newline that ends the last line begins none
+            while end > 0 and lines > 0:
+                begin = max(0, end - CHUNK)
+                file.seek(begin)
+                block = file.read(end - begin)
+                place = len(block)
+                while lines > 0 and (place := block.rfind(b"\n", 0, place)) >= 0:
+                    lines -= 1
+                    if lines == 0:
+                        return begin + place + 1
+                end = begin
+            return 0 if lines else end + 1
+    except OSError:
+        return 0
 
 
 def _size(path: Path) -> int:

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TextIO
 
-from slurmtf.errors import InputError, RunFailedError, RunNotFoundError, SlurmtfError
+from slurmtf.errors import InputError, RunFailedError, RunGoneError, RunNotFoundError, SlurmError, SlurmtfError
 from slurmtf.files import read_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import JobPlan
 from slurmtf.job.contract.roles import table
-from slurmtf.runs.cancelling import cancel_runs
+from slurmtf.runs.cancelling import cancel
+from slurmtf.runs.downloads import download, download_all, file_names
 from slurmtf.runs.logs import LogReader
-from slurmtf.runs.status import RunState, RunStatus, states_of
+from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.status import current_job_of, look
 from slurmtf.runs.tags import tags_of
-from slurmtf.runs.workspace import check_ours, find_run, is_run, known_workspaces
-from slurmtf.scheduler import scheduler_of
-from slurmtf.submit.record import adopt, current_record, read_record
+from slurmtf.runs.workspace import check_ours, find_run, is_run, is_unreadable, known_workspaces
+from slurmtf.scheduler import SubmittedJob, scheduler_of
+from slurmtf.submit.record import adopt, submitted_jobs
 
 LOG_POLL_S = 0.5
 FIRST_STATE_POLL_S, LAST_STATE_POLL_S = 1.0, 30.0
@@ -41,6 +43,7 @@ class Run:
             )
         self.folder = Path(folder).resolve()
         self.layout = RunLayout(str(self.folder))
+        self._last_job: SubmittedJob | None = None
 
     @classmethod
     def find(cls, name: str, workspace: str | Path | None = None) -> Run:
@@ -80,25 +83,47 @@ class Run:
         Raises WorkspaceError for the run of another user: submitit unpickles what it finds.
         """
         check_ours(self.folder)
-        record = current_record(self.layout)
-        return record and scheduler_of(record.scheduler, record.ref.cluster).job(record, self.folder)
+        job = current_job_of(self.layout)
+        return job and scheduler_of(job.scheduler, job.ref.cluster).job(job, self.folder)
 
     @property
     def state(self) -> RunState:
-        """What is known of the run now. Raises RunNotFoundError when its folder has been removed."""
-        if read_record(self.layout) is None:
-            if not is_run(self.folder):
-                what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
-                raise RunNotFoundError(Finding("no-run-folder", self.id, what, "'slurmtf ls' lists the runs that there are"))
-            adopt(self.layout)
-        return states_of([self.folder])[0]
+        """What is known of the run now.
+
+        Raises RunGoneError when its folder was removed or renamed since it was looked at last; RunNotFoundError when it never
+        had a job.
+        """
+        if not is_run(self.folder) and not is_unreadable(self.folder):
+            raise self._gone()
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # then the state says what it lacks
+            if not submitted_jobs(self.layout):
+                adopt(self.layout)
+        (seen,) = look([self.layout], self._last_job)
+        self._last_job = seen.job or self._last_job
+        return seen.state
+
+    def _gone(self) -> SlurmtfError:
+        """Return what to say when the folder is gone: which job may go on without it."""
+        job = self._last_job
+        if job is None:
+            what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
+            return RunNotFoundError(Finding("no-run-folder", self.id, what, "'slurmtf ls' lists the runs that there are"))
+        scheduler = scheduler_of(job.scheduler, job.ref.cluster)
+        try:
+            seen = scheduler.observe([job]).get(job)
+            goes_on = "goes on without it" if seen and not seen.state.final else "has ended"
+        except SlurmError:
+            goes_on = "may go on without it"
+        what = f"{self.folder} was removed or renamed; job {job.ref} {goes_on}"
+        remedy = f"put the folder back under its name, or cancel the job: {scheduler.cancel_command} {job.ref.name}"
+        return RunGoneError(Finding("run-folder-gone", self.id, what, remedy if "without" in goes_on else ""))
 
     def get_status(self) -> str:
         """Return the run's status: NotStarted, Queued, Preparing, Running, Completed, Failed, Canceled ..."""
         return self.state.status.value
 
     def get_details(self) -> dict[str, Any]:
-        """Return what is known of the run, under the names of the original service."""
+        """Return what is known of the run, under Azure ML's names."""
         state, plan = self.state, self.plan
         details: dict[str, Any] = {
             "runId": self.id,
@@ -114,8 +139,8 @@ class Run:
             "logFiles": {name: str(self.folder / name) for name in self.get_file_names() if name.startswith("logs/")},
         }
         if state.status in (RunStatus.FAILED, RunStatus.CANCELED):
-            facts = {"code": state.cause, "message": state.message, "exitCode": state.exit_code, "signal": state.signal}
-            details["error"] = facts
+            facts = {"message": state.message, "exitCode": state.exit_code, "signal": state.signal}
+            details["error"] = {"code": state.cause.value if state.cause else "", **facts}
         return details
 
     def wait_for_completion(
@@ -142,7 +167,7 @@ class Run:
     def follow(self, reader: LogReader | None, on_state: Callable[[RunState], None] | None) -> RunState:
         """Wait until the run has ended; print what ``reader`` reads, tell ``on_state`` each change. Returns the end.
 
-        Raises RunNotFoundError when the run's folder is removed meanwhile.
+        Raises RunGoneError when the run's folder is removed or renamed meanwhile.
         """
         known, pause, next_look = None, FIRST_STATE_POLL_S, 0.0
         journal_size = -1
@@ -176,44 +201,44 @@ class Run:
         return roles[rank].label
 
     def cancel(self) -> None:
-        """End the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""
-        cancel_runs([self])
+        """Cancel the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""
+        cancel([self.layout])
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and what describes it."""
-        skipped = {self.layout.work, self.layout.submitit}
-        found: list[str] = []
-        for folder, folders, files in os.walk(self.folder):
-            folders[:] = sorted(name for name in folders if str(Path(folder, name)) not in skipped)
-            found += [str(Path(folder, name).relative_to(self.folder)) for name in files if not name.startswith(".")]
-        return sorted(found)
+        return file_names(self.layout)
 
     def download_file(self, name: str, output_file_path: str | Path | None = None) -> Path:
         """Copy one of the run's files, by default under its own name into the working directory.
 
         Raises SlurmtfError when the run has no such file.
         """
-        source = (self.folder / name).resolve()
-        if not source.is_relative_to(self.folder) or not source.is_file():
-            raise SlurmtfError(Finding("unknown-file", name, f"is not a file of run {self.id}", "get_file_names() lists them"))
-        target = Path(output_file_path or source.name)
-        target = target / source.name if target.is_dir() else target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, target)
-        return target
+        target = Path(output_file_path or Path(name).name)
+        return download(self.layout, name, target / Path(name).name if target.is_dir() else target)
 
     def download_files(self, prefix: str = "", output_directory: str | Path = ".") -> list[Path]:
-        """Copy the run's files whose names begin with ``prefix`` into a folder, with their own folders."""
-        names = [name for name in self.get_file_names() if name.startswith(prefix)]
-        return [self.download_file(name, Path(output_directory, name)) for name in names]
+        """Copy the run's files whose names begin with ``prefix`` into a folder, with their own folders.
+
+        Raises SlurmtfError when all others are there, with those that can't be copied: pipes, devices, links out of the run.
+        """
+        return download_all(self.layout, prefix, Path(output_directory))
 
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
 
 
+def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
+    """Cancel runs; those that have ended stay as they are. Returns the state in which each was found.
+
+    Slurm is asked once and told once for each cluster. When some runs can't be canceled, the others are, and then SlurmError is
+    raised, or SlurmtfError when it is not Slurm's doing.
+    """
+    return cancel([run.layout for run in runs])
+
+
 def failure(run: Run, state: RunState) -> Finding:
     """Return why a run did not complete, and where to read more."""
-    what = f"{state.status.value}: {state.message or state.cause or 'no reason is known'}"
+    what = f"{state.status.value}: {state.message or 'no reason is known'}"
     return Finding("run-failed", run.id, what, f"the logs are in {run.folder / 'logs'}: slurmtf logs {run.id}")
 
 

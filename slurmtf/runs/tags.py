@@ -12,8 +12,12 @@ from slurmtf.job.contract.layout import RunLayout
 
 
 def tags_of(folder: str | Path) -> dict[str, str]:
-    """Return the tags of a run."""
-    return dict(read_json(RunLayout(str(folder)).receipt).get("tags") or {})
+    """Return the tags of a run; none where its receipt can't be read."""
+    try:
+        found = read_json(RunLayout(str(folder)).receipt).get("tags")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return {}
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
 
 
 def settled(tags: Mapping[str, object] | None) -> dict[str, str]:

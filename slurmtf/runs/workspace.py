@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.errors import RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
@@ -17,6 +18,7 @@ from slurmtf.paths import absolute
 from slurmtf.trusted import check_own
 
 DEFAULT = "~/slurmtf-runs"
+JOB_NAME = re.compile(r"[0-9]+(_[0-9]+)?")
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
 
 
@@ -78,22 +80,54 @@ def known_workspaces(given: str | Path | None = None) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+@dataclass(frozen=True)
+class Listing:
+    """The folders of runs, newest first, and the folders that could not be looked into."""
+
+    folders: list[Path]
+    unreadable: list[Path]
+
+
+def list_runs(workspaces: list[Path], experiment: str | None = None) -> Listing:
+    """Return the run folders of workspaces. One that can't be read keeps no other from being found."""
+    unreadable: list[Path] = []
+    found = [folder for workspace in workspaces for folder in _in_workspace(workspace, experiment, unreadable)]
+    return Listing(sorted(found, key=lambda folder: folder.name[-22:], reverse=True), unreadable)
+
+
 def run_folders(workspaces: list[Path], experiment: str | None = None) -> list[Path]:
     """Return the run folders, newest first."""
-    found = [folder for workspace in workspaces for folder in _in_workspace(workspace, experiment)]
-    return sorted(found, key=lambda folder: folder.name[-22:], reverse=True)
+    return list_runs(workspaces, experiment).folders
 
 
-def _in_workspace(workspace: Path, experiment: str | None) -> Iterator[Path]:
-    if not workspace.is_dir():
+def _in_workspace(workspace: Path, experiment: str | None, unreadable: list[Path]) -> Iterator[Path]:
+    for series in _folders(workspace, unreadable):
+        if experiment in (None, series.name):
+            for folder in _folders(series, unreadable):
+                if is_run(folder):
+                    yield folder
+                elif is_unreadable(folder):
+                    unreadable.append(folder)
+
+
+def _folders(parent: Path, unreadable: list[Path]) -> Iterator[Path]:
+    try:
+        entries = list(os.scandir(parent))
+    except (FileNotFoundError, NotADirectoryError):
         return
-    for series in os.scandir(workspace):
-        if series.is_dir() and not series.name.startswith(".") and experiment in (None, series.name):
-            yield from (Path(run.path) for run in os.scandir(series.path) if is_run(Path(run.path)))
+    except OSError:
+        unreadable.append(parent)
+        return
+    yield from (Path(entry.path) for entry in entries if not entry.name.startswith(".") and entry.is_dir())
 
 
 def is_run(folder: Path) -> bool:
-    return not folder.name.startswith(".") and Path(RunLayout(str(folder)).plan).is_file()
+    return not folder.name.startswith(".") and os.path.isfile(RunLayout(str(folder)).plan)  # noqa: PTH113 - raises nothing
+
+
+def is_unreadable(folder: Path) -> bool:
+    """Tell whether a folder is there and can't be looked into."""
+    return os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK)  # noqa: PTH112 - raises nothing
 
 
 def check_ours(folder: Path) -> None:
@@ -102,13 +136,15 @@ def check_ours(folder: Path) -> None:
 
 
 def find_run(name: str, workspaces: list[Path]) -> Path:
-    """Return the folder of the run that ``name`` means: a path, an id, the end of an id, a job id, or ``last``.
+    """Return the folder of the run that ``name`` means: an id, the end of an id, a job id, ``last``, or, with a slash in it,
+    a path.
 
     Raises RunNotFoundError when there is none, or more than one.
     """
-    if is_run(Path(name).expanduser()):
-        return Path(name).expanduser().resolve()
-    folders = run_folders(workspaces)
+    if "/" in name:
+        return _at(Path(name).expanduser())
+    listing = list_runs(workspaces)
+    folders = listing.folders
     if name == "last" and folders:
         return folders[0]
     found = [folder for folder in folders if folder.name == name] or [f for f in folders if _means(name, f)]
@@ -118,6 +154,8 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
         several = ", ".join(folder.name for folder in found[:5])
         raise RunNotFoundError(Finding("ambiguous-run", name, f"means {len(found)} runs: {several}", "give more of the id"))
     searched = ", ".join(map(str, workspaces))
+    if listing.unreadable:
+        searched += f" (without what can't be read: {', '.join(map(str, listing.unreadable[:5]))})"
     if not folders:
         remedy = "start one with 'slurmtf run SCRIPT', or name another workspace (--workspace)"
         raise RunNotFoundError(Finding("no-runs", name, f"there are no runs in {searched}", remedy))
@@ -125,11 +163,19 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
     raise RunNotFoundError(Finding("unknown-run", name, "there is no such run", hint))
 
 
-def _means(name: str, folder: Path) -> bool:
-    from slurmtf.submit.record import current_record, read_record  # noqa: PLC0415
+def _at(folder: Path) -> Path:
+    if is_run(folder):
+        return folder.resolve()
+    what = "can't be read" if is_unreadable(folder) else "is not a run folder"
+    raise RunNotFoundError(Finding("not-a-run", str(folder), what, "name the folder that holds plan.json"))
 
+
+def _means(name: str, folder: Path) -> bool:
+    """Tell whether a name is the end of a run's id, or a job that it has or had."""
     if len(name) >= 4 and folder.name.endswith(name):
         return True
-    layout = RunLayout(str(folder))
-    records = (read_record(layout), current_record(layout)) if name.isdigit() else ()
-    return any(record is not None and record.ref.job_id == name for record in records)
+    if not JOB_NAME.fullmatch(name):
+        return False
+    from slurmtf.runs.status import job_names  # noqa: PLC0415
+
+    return name in job_names(RunLayout(str(folder)))

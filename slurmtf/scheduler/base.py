@@ -206,6 +206,8 @@ class Scheduler(Protocol):
     name: str
     queues: bool
     """Whether a job may wait before it starts, so that another one can come before it."""
+    cancel_command: str
+    """What cancels a job by hand; its name follows."""
     ends_unnoted: bool
     """Whether a job that could not be noted is ended at once: then a submission that failed has left none."""
 

@@ -18,6 +18,7 @@ class LocalScheduler:
 
     name = "local"
     queues = False
+    cancel_command = "kill"
     ends_unnoted = True
 
     def __init__(self, cluster: str | None = None) -> None:

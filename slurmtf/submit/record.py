@@ -52,19 +52,6 @@ def read_record(layout: RunLayout) -> SubmittedJob | None:
     return next(reversed(submitted_jobs(layout)), None)
 
 
-def current_record(layout: RunLayout) -> SubmittedJob | None:
-    """Return the run's last job; None while it has no known job."""
-    attempts = journal.attempts(layout)
-    return latest(read_record(layout), attempts[-1].started if attempts else None)
-
-
-def latest(record: SubmittedJob | None, started: Started | None) -> SubmittedJob | None:
-    """Return the job that wrote ``started`` into the journal: the script may have been submitted by hand."""
-    if record is None or started is None or started.job_id == record.ref.job_id:
-        return record
-    return _started(record.scheduler, record.ref.cluster, record.folder, started)
-
-
 def _started(scheduler: str, cluster: str | None, folder: str, event: Started) -> SubmittedJob:
     """Return the job of a start. When it was submitted is not known."""
     process = recognise(event.process) if scheduler == "local" else None

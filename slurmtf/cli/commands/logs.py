@@ -20,17 +20,20 @@ from slurmtf.runs.logs import LogReader
 @click.option("--follow", "-f", "following", is_flag=True, help="Follow the logs until the run has ended.")
 @click.option("--role", default=None, help="Show only this role ('worker') or task ('worker-0').")
 @click.option("--rank", type=int, default=None, help="Show only the task of this rank.")
+@click.option("--lines", "-n", type=click.IntRange(min=0), default=None, help="Show only so many last lines of each log.")
 @click.option("--job", "job_log", is_flag=True, help="Show the job's own log: Slurm, the launcher, slurmtf.")
 @workspace_option
 @json_option
-def command(run: str, following: bool, role: str | None, rank: int | None, job_log: bool, workspace: str | None) -> None:
-    """Show the logs of RUN: an id, the end of one, a job id, a run folder, or 'last'.
+def command(
+    run: str, following: bool, role: str | None, rank: int | None, lines: int | None, job_log: bool, workspace: str | None
+) -> None:
+    """Show the logs of RUN: an id, the end of one, a job id, a run folder (with a slash), or 'last'.
 
     With several tasks each line bears the task's name; what is there already comes in the order in which it was written.
     """
     found = Run.find(run, workspace)
     chosen = found.task_of(rank) if rank is not None else role
-    reader = LogReader(found.layout, sys.stdout, chosen, job_log, coloured_label)
+    reader = LogReader(found.layout, sys.stdout, chosen, job_log, coloured_label, lines)
     if wants_json():
         emit({"files": [str(path) for path in reader.files()]}, "")
         return
@@ -40,6 +43,8 @@ def command(run: str, following: bool, role: str | None, rank: int | None, job_l
     if not reader.files():
         raise _no_log(found, chosen)
     reader.show_rest()
+    for path in sorted(reader.unreadable):
+        note(f"{path} can't be read", fg="yellow")
     note(f"the run is {found.get_status()}", dim=True)
 
 

@@ -21,6 +21,7 @@ class RunLayout:
         self.receipt = self._of("receipt.json")
         self.jobs = self._of("jobs.jsonl")
         self.submitit = self._of("submitit")
+        self.trace = self._of(".line")
         self.job_log = os.path.join(self.logs, "job.log")
 
     def _of(self, name: str) -> str:

@@ -42,6 +42,7 @@ class SlurmScheduler:
 
     name = "slurm"
     queues = True
+    cancel_command = "scancel"
     ends_unnoted = False
 
     def __init__(self, cluster: str | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ import pytest
 from submitit.core.utils import FailedJobError
 
 from slurmtf import Estimator, Experiment, Run
-from slurmtf.errors import RunFailedError, SlurmtfError
+from slurmtf.errors import RunFailedError, RunGoneError, SlurmtfError
+from slurmtf.processes import identify
+from slurmtf.runs.state import Doubt, DoubtKind
 from slurmtf.submit.record import read_record
 from tests import journals
 
@@ -132,7 +135,7 @@ def test_a_run_that_fails(submit: Submit) -> None:
 def test_a_run_seen_from_outside_while_it_runs(submit: Submit) -> None:
     run = ready(submit(UNTIL_TOLD))
     await_that(lambda: run.get_status() == "Running", "the report of the task")
-    assert seen_elsewhere(run) == ["Running", "", None, False]
+    assert seen_elsewhere(run) == ["Running", None, None, False]
     assert not run.job.done()
     (run.folder / "outputs" / "go").touch()
     assert await_end(run) == "Completed"
@@ -214,7 +217,7 @@ def test_a_run_on_another_machine_is_not_ended_from_here(submit: Submit) -> None
     for path in (Path(run.layout.jobs), *journals.files(run.folder)):
         path.write_text(path.read_text().replace(f'"host": "{os.uname().nodename}"', '"host": "elsewhere"'))
     assert not run.state.status.final
-    assert "elsewhere" in run.state.doubt
+    assert run.state.doubt == Doubt(DoubtKind.ELSEWHERE, "elsewhere")
     with pytest.raises(SlurmtfError, match="elsewhere"):
         run.cancel()
     assert run.get_status() != "CancelRequested"
@@ -252,3 +255,71 @@ def test_many_at_once(submit: Submit) -> None:
     runs = [submit("pass") for _ in range(6)]
     assert [await_end(run) for run in runs] == ["Completed"] * 6
     assert len({run.id for run in runs}) == 6
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed"])
+def test_a_folder_that_goes_while_the_run_goes_on(submit: Submit, how: str) -> None:
+    run = ready(submit(UNTIL_TOLD))
+    assert not run.state.status.final
+    process, moved = identify(pid_of(run)), run.folder.with_name("moved")
+    pid = process.pid
+    run.folder.rename(moved)
+    if how == "removed":
+        shutil.rmtree(moved)
+    try:
+        with pytest.raises(RunGoneError) as caught:
+            run.follow(None, None)
+        (finding,) = caught.value.findings
+        assert finding.what == f"{run.folder} was removed or renamed; job {pid} goes on without it"
+        assert finding.remedy.endswith(f"cancel the job: kill {pid}")
+        assert caught.value.exit_code == 4
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    await_that(lambda: not process.alive(), "the end of the job")
+    with pytest.raises(RunGoneError, match=f"job {pid} has ended"):
+        _ = run.state
+
+
+CLOSED = """\
+import json, os, sys
+from slurmtf import Run
+run = Run(sys.argv[1])
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+states = []
+for name in (None, "journal", "jobs.jsonl", ""):
+    if name is not None:
+        os.chmod(os.path.join(run.folder, name), 0)
+    state = run.state
+    states.append([state.status.value, list(state.unreadable), state.job_id])
+print(json.dumps(states))
+"""
+
+
+def test_a_folder_that_a_script_closes(submit: Submit, tmp_path: Path) -> None:
+    """What can be read is taken, what can't is named."""
+    run = ready(submit(UNTIL_TOLD))
+    await_that(lambda: run.get_status() == "Running", "the report of the task")
+    for path in (run.folder, *run.folder.rglob("*")):
+        if not path.is_symlink():
+            os.chown(path, *([65534, 65534] if os.geteuid() == 0 else [-1, -1]))
+    for path in tmp_path.parents:
+        if path.stat().st_uid == os.geteuid() and len(path.parts) > 2:
+            path.chmod(path.stat().st_mode | 0o011)
+    for path in (tmp_path, run.folder.parents[1], run.folder.parents[0]):
+        path.chmod(0o755)
+    try:
+        argv = [sys.executable, "-c", CLOSED, str(run.folder)]
+        done = subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, done.stderr
+        job = str(pid_of(run)) if os.geteuid() == 0 else None
+        assert json.loads(done.stdout) == [
+            ["Running", [], job],
+            ["Preparing", ["journal"], job],
+            ["Preparing", ["jobs.jsonl", "journal"], job],
+            ["Preparing", ["jobs.jsonl", "cancel-requested", "ended.json", "journal"], job],
+        ]
+    finally:
+        run.folder.chmod(0o700)
+        for name in ("journal", "jobs.jsonl"):
+            (run.folder / name).chmod(0o700)

@@ -20,6 +20,8 @@ from slurmtf import Environment, Experiment, Input, Mpi, Run, RunStatus, TensorF
 from slurmtf.diagnosis.dying import advice
 from slurmtf.errors import SoftwareError, SpecError
 from slurmtf.findings import Finding
+from slurmtf.job.contract.outcome import Outcome
+from slurmtf.present import outcome_text
 from slurmtf.sites.model import Containers, Storage
 from tests.cluster import Cluster
 from tests.environments import cache
@@ -65,10 +67,15 @@ def completed(run: Run) -> Run:
     return run
 
 
-def failed(run: Run) -> str:
+def end_of(run: Run) -> Outcome:
     (state,) = ended(run)
     assert state.status is RunStatus.FAILED
-    return state.message
+    assert state.outcome is not None
+    return state.outcome
+
+
+def failed(run: Run) -> str:
+    return outcome_text(end_of(run))
 
 
 def version_of(image: Path) -> str:
@@ -258,9 +265,9 @@ def test_the_python_of_an_image_is_asked_what_it_has(boxes: Boxes, image: Path) 
 
 def test_an_image_without_such_a_python(boxes: Boxes, image: Path) -> None:
     wish = Environment(image=str(image), python="python4")
-    message = failed(boxes.submit(LOOK, environment_definition=wish))
-    assert '"python4": executable file not found' in message
-    assert advice(message).startswith("the image has no such program")
+    outcome = end_of(boxes.submit(LOOK, environment_definition=wish))
+    assert '"python4": executable file not found' in outcome.tail
+    assert advice(outcome).startswith("the image has no such program")
 
 
 def test_an_image_that_went_away_while_the_job_waited(boxes: Boxes, image: Path, tmp_path: Path) -> None:
@@ -274,19 +281,19 @@ def test_an_image_that_went_away_while_the_job_waited(boxes: Boxes, image: Path,
 @pytest.mark.parametrize("launcher", ["srun", "none"])
 def test_a_node_without_the_runtime(boxes: Boxes, image: Path, launcher: str) -> None:
     boxes.target = at("slurm", Containers("singularity"))
-    message = failed(boxes.submit(LOOK, custom_docker_image=image, launcher=launcher))
-    assert advice(message).startswith("singularity is not on the node")
+    outcome = end_of(boxes.submit(LOOK, custom_docker_image=image, launcher=launcher))
+    assert advice(outcome).startswith("singularity is not on the node")
 
 
 def test_a_folder_that_the_node_does_not_have(nodes: Boxes) -> None:
     nodes.target = at("slurm", replace(nodes.containers, binds=["/no/data"]))
-    assert advice(failed(nodes.submit(LOOK, custom_docker_image=nodes.image))).startswith("the node has no /no/data")
+    assert advice(end_of(nodes.submit(LOOK, custom_docker_image=nodes.image))).startswith("the node has no /no/data")
 
 
 def test_a_slurm_without_pyxis(boxes: Boxes) -> None:
     boxes.target = at("slurm", Containers("pyxis"))
-    message = failed(boxes.submit(LOOK, custom_docker_image="tensorflow/tensorflow:2.15.0"))
-    assert advice(message).startswith("this Slurm has no pyxis")
+    outcome = end_of(boxes.submit(LOOK, custom_docker_image="tensorflow/tensorflow:2.15.0"))
+    assert advice(outcome).startswith("this Slurm has no pyxis")
 
 
 # --- pyxis alone
@@ -318,10 +325,10 @@ def test_a_node_that_does_not_have_the_image(pyxis: Boxes, slurm24: Cluster, tmp
     slurm24.hide("node2", copy.parent)
     try:
         nodes = {"node_count": 2, "sbatch": {"nodelist": "node1,node2"}}
-        message = failed(pyxis.submit(LOOK, custom_docker_image=copy, **nodes, **PS))
+        outcome = end_of(pyxis.submit(LOOK, custom_docker_image=copy, **nodes, **PS))
     finally:
         slurm24.show("node2", copy.parent)
-    assert advice(message).startswith(f"the node does not have the image {copy}")
+    assert advice(outcome).startswith(f"the node does not have the image {copy}")
 
 
 @pytest.mark.parametrize(
@@ -333,7 +340,7 @@ def test_a_node_that_does_not_have_the_image(pyxis: Boxes, slurm24: Cluster, tmp
 )
 def test_what_pyxis_can_not_start(pyxis: Boxes, named: str, python: str, meaning: str) -> None:
     wish = Environment(image=named or str(pyxis.image), python=python)
-    assert advice(failed(pyxis.submit(LOOK, environment_definition=wish))).startswith(meaning)
+    assert advice(end_of(pyxis.submit(LOOK, environment_definition=wish))).startswith(meaning)
 
 
 def test_steps_without_an_image_are_as_ever(pyxis: Boxes) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.runs.status import RunStatus
+from slurmtf.runs.state import RunStatus
 
 from .trainings import EXAMPLES, Results, Training, Trainings
 

@@ -57,7 +57,7 @@ def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Killed])
     assert state.status is RunStatus.FAILED, state
     assert time.monotonic() - at < PATIENCE_S
     if victim == "agent":
-        assert (state.cause, state.exit_status) == ("task", 1), state
+        assert (state.cause, state.exit_status) == ("task-lost", 1), state
         assert f"worker-1 on {label_host(run, 'worker-1')} is gone without a word" in state.message
     if victim == "launcher":
         name = "srun" if target == "slurm" else "spawn"

@@ -49,7 +49,7 @@ def test_power_cut(place: str, cuts: dict[str, Cut]) -> None:
     state = end_of(run, seconds=PATIENCE_S, left_s=PATIENCE_S)
     assert time.monotonic() - at < 2 * PATIENCE_S
     assert state.status is RunStatus.FAILED, state
-    if state.cause == "task":  # the kernel had time to close the connections of the dead
+    if state.cause == "task-lost":  # the kernel had time to close the connections of the dead
         assert state.message.startswith(f"worker-1 on {PLACES[place][1]} is gone without a word"), state
     else:
         assert (state.cause, "node" in state.message) == ("node-failure", True), state

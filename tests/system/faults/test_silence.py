@@ -55,5 +55,5 @@ def test_silence(noticed_by: str, cuts: dict[str, Cut]) -> None:
     if noticed_by == "slurm":
         assert (state.cause, state.message) == ("node-failure", f"{node} failed"), state
     else:
-        assert state.cause == "task", state
+        assert state.cause == "task-lost", state
         assert state.message.startswith(f"worker-1 on {node} is gone without a word"), state

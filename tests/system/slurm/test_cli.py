@@ -64,8 +64,8 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 STATE = {
-    *("id", "experiment", "folder", "status", "job_id", "cause", "message", "reason", "exit_code", "signal", "nodes"),
-    *("submitted", "started", "ended", "expected_start", "attempt", "doubt"),
+    *("id", "experiment", "folder", "status", "job", "job_id", "attempt", "outcome", "message", "reason", "staging", "nodes"),
+    *("submitted", "started", "ended", "expected_start", "doubt", "unreadable"),
 }
 
 
@@ -84,7 +84,12 @@ def test_run_follows_and_ends_as_the_run_did(lab: Lab, site: str) -> None:
     assert "Completed" in good.stderr
 
     data = json.loads(lab.slurmtf("run", "--json", "--site", site, script, "--", "5").stdout)
-    assert (data["ok"], data["command"], data["data"]["status"], data["data"]["exit_code"]) == (True, "run", "Failed", 5)
+    assert (data["ok"], data["command"], data["data"]["status"], data["data"]["outcome"]["exit_code"]) == (
+        True,
+        "run",
+        "Failed",
+        5,
+    )
 
 
 def test_plan_render_and_dry_run_touch_nothing(lab: Lab, tmp_path: Path) -> None:
@@ -297,8 +302,10 @@ def test_a_run_that_is_removed_while_it_is_followed(lab: Lab) -> None:
     assert following.stderr
     assert "JobHeldUser" in following.stderr.readline()
     shutil.rmtree(run.folder)
-    assert "its folder is gone" in following.communicate(timeout=SECONDS)[1]
-    assert following.returncode == 2
+    told = following.communicate(timeout=SECONDS)[1]
+    assert f"{run.folder} was removed or renamed; job {job_id} goes on without it" in told
+    assert f"cancel the job: scancel {job_id}" in told
+    assert following.returncode == 4
     call("scancel", job_id)
 
 

@@ -62,7 +62,7 @@ def test_python_that_only_the_login_node_has(lab: Lab, tmp_path: Path) -> None:
     python.unlink()
     call("scontrol", "release", job_of(run))
     (state,) = ended(run)
-    assert (state.status, state.cause) == (RunStatus.FAILED, "launcher")
+    assert (state.status, state.cause) == (RunStatus.FAILED, "not-started")
     assert f"{python}: No such file or directory" in state.message
     assert lab.slurmtf("wait", run.id).returncode == 1
     assert facts(job_of(run))["ExitCode"] in ("126:0", "127:0")
@@ -136,7 +136,7 @@ def test_scancel_from_outside_at_each_phase(lab: Lab) -> None:
     pending, preparing, running = (lab.submit(POLITE, **wish) for wish in settings)
     until((preparing.folder / "logs/prologue").exists, "the prologue")
     here(running)
-    assert [run.get_status() for run in (pending, preparing, running)] == ["Queued", "Starting", "Running"]
+    assert [run.get_status() for run in (pending, preparing, running)] == ["Queued", "Preparing", "Running"]
     call("scancel", *map(job_of, (pending, preparing, running)))
     for run, state in zip((pending, preparing, running), ended(pending, preparing, running), strict=True):
         is_cancelled(run, state)

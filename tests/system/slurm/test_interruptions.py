@@ -77,7 +77,7 @@ def test_preemption_and_requeueing(lab: Lab) -> None:
 
     assert {state.status for state in ended(*urgent)} == {RunStatus.COMPLETED}
     (state,) = ended(thrown_out)
-    assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "preempted", 1)
+    assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "preempted", 143)
     assert (thrown_out.folder / "outputs/last-words").exists()
 
 

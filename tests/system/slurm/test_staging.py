@@ -198,7 +198,7 @@ def test_a_run_that_is_cancelled_while_it_copies(lab: Lab, site: Site, disks: Pa
     inputs = [Input(data, mode="download")]
     run = lab.submit("print('ran')", compute_target=site, pip_packages=wheels, inputs=inputs)
     until(lambda: list(disks.glob("*/*/*/*/inputs/DATA/big")), "a copy that has begun")
-    assert "Starting (software and data are there on 0 of 1 nodes)" in lab.slurmtf("status", run.id).stdout
+    assert "Starting (staging: 0 of 1 nodes ready)" in lab.slurmtf("status", run.id).stdout
     call("scancel", job_of(run))
     assert ended(run)[0].status is RunStatus.CANCELED
     until(lambda: not inside(disks), "a clean disk")

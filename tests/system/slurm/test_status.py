@@ -17,6 +17,7 @@ import pytest
 from slurmtf import Run, RunStatus
 from slurmtf.errors import SlurmError
 from slurmtf.runs import cancel_runs
+from slurmtf.runs.state import Doubt, DoubtKind
 from slurmtf.submit.record import note, read_record
 from tests.cluster import Cluster
 
@@ -130,7 +131,7 @@ def test_from_another_process(lab: Lab) -> None:
     other = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True, cwd="/")
     assert other.stdout.strip() == str(["Completed", "Failed", "Running", "Queued"])
     found = [lab.data("status", run.id) for run in runs]
-    assert [(data["status"], data["exit_code"]) for data in found] == [
+    assert [(data["status"], (data["outcome"] or {}).get("exit_code")) for data in found] == [
         ("Completed", 0),
         ("Failed", 3),
         ("Running", None),
@@ -161,14 +162,14 @@ def test_without_accounting(lab_noaccounting: Lab) -> None:
     call("scancel", *jobs)
     (lost,) = ended(forgotten(gone))
     assert (lost.status, lost.cause, lost.exit_status) == (RunStatus.FAILED, "lost", 1)
-    assert lost.message == "Slurm no longer knows job 999999, and its journal does not say how it ended"
+    assert lost.message == "Slurm no longer knows the job, and its journal does not say how it ended"
 
 
 def test_a_job_that_slurm_does_not_list_yet(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
     call("scancel", job_of(run))
     renumber(run, time.time())
-    assert (run.state.status, run.state.doubt) == (RunStatus.QUEUED, "Slurm does not list the job yet")
+    assert (run.state.status, run.state.doubt) == (RunStatus.QUEUED, Doubt(DoubtKind.NOT_LISTED))
 
 
 def test_an_end_that_only_slurm_knew_is_remembered(lab: Lab, counter: Counter) -> None:
@@ -178,7 +179,7 @@ def test_an_end_that_only_slurm_knew_is_remembered(lab: Lab, counter: Counter) -
     assert [state.cause for state in found] == ["lost", "canceled"]
     assert found == states(lost, cancelled)
     counter.taken()
-    assert [lab.data("status", run.id)["cause"] for run in (lost, cancelled)] == ["lost", "canceled"]
+    assert [lab.data("status", run.id)["outcome"]["cause"] for run in (lost, cancelled)] == ["lost", "canceled"]
     assert [lab.slurmtf("wait", run.id).returncode for run in (lost, cancelled)] == [1, 130]
     assert counter.taken() == []
 
@@ -232,7 +233,7 @@ def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, m
     found = {data["id"]: data for data in json.loads(listed.stdout)["data"]}
     assert [found[run.id]["status"] for run in (running, held, done)] == ["Running", "Queued", "Completed"]
     assert [bool(found[run.id]["doubt"]) for run in (running, held, done)] == [True, True, False]
-    assert "Unable to contact slurm controller" in found[running.id]["doubt"]
+    assert "Unable to contact slurm controller" in found[running.id]["doubt"]["detail"]
     assert problems(cancelled, 3)[0]["where"] == "squeue"
     refusal, hint = problems(submitted, 3)
     assert "Unable to contact slurm controller" in refusal["what"]

@@ -6,6 +6,7 @@ import pytest
 
 from slurmtf.diagnosis.dying import advice
 from slurmtf.diagnosis.waiting import hint
+from slurmtf.job.contract.outcome import Cause, Outcome
 
 
 @pytest.mark.parametrize(
@@ -33,9 +34,6 @@ def test_a_reason_that_means_wait(reason: str) -> None:
     [
         ("ModuleNotFoundError: No module named 'sklearn.datasets'", "install sklearn.datasets in the job's Python"),
         ("OMPI was not built with SLURM's PMI support", "srun can't start this MPI"),
-        ("main-0 was killed by signal 9 (SIGKILL)", "often the node's memory is used up"),
-        ("the job reached its time limit", "give it more time"),
-        ("the job used more memory than it asked for", "ask for more"),
         ('FATAL:   "python4": executable file not found in $PATH', "the image has no such program: name the Python"),
         ("slurmstepd-node1: error: execve(): singularity: No such file or directory", "singularity is not on the node"),
         ("[Errno 2] No such file or directory: 'apptainer'", "apptainer is not on the node"),
@@ -55,12 +53,25 @@ def test_a_reason_that_means_wait(reason: str) -> None:
         ("pyxis:     [ERROR] Invalid image format: /i/tf.sif", "pyxis starts squashfs files"),
         ("enroot-mount: failed to mount: /data at /run/c/data: No such file or directory", "the node has no /data"),
         ("slurmstepd: error: execve(): python4: No such file or directory", "the node, or the image, has no such program"),
-        ("main-0 ended with exit code 127", "the command was not found on the node"),
     ],
 )
 def test_last_words_that_need_advice(words: str, meaning: str) -> None:
-    assert advice(words).startswith(meaning)
+    assert advice(Outcome(Cause.LAUNCHER, exit_code=1, tail=f"before\n{words}\nafter")).startswith(meaning)
 
 
-def test_last_words_that_speak_for_themselves() -> None:
-    assert advice("ValueError: {learning rate} must be positive") == ""
+@pytest.mark.parametrize(
+    ("outcome", "meaning"),
+    [
+        (Outcome(Cause.SCRIPT, signal=9), "often the node's memory is used up"),
+        (Outcome(Cause.TIME_LIMIT, signal=15), "set a longer time"),
+        (Outcome(Cause.OUT_OF_MEMORY), "ask for more"),
+        (Outcome(Cause.NODE_FAILURE, host="node3"), "nothing that the script did"),
+        (Outcome(Cause.LAUNCHER, exit_code=127), "the command was not found on the node"),
+        (Outcome(Cause.AGENT, detail={"error": "[Errno 2] No such file or directory: 'apptainer'"}), "apptainer is not on the"),
+        (Outcome(Cause.SCRIPT, exit_code=1, tail="ValueError: {learning rate} must be positive"), ""),
+        (Outcome(Cause.CANCELED, signal=9), ""),
+    ],
+)
+def test_an_outcome_and_what_to_do_about_it(outcome: Outcome, meaning: str) -> None:
+    found = advice(outcome)
+    assert found.startswith(meaning) if meaning else found == ""

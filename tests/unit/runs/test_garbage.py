@@ -20,10 +20,16 @@ from slurmtf.environments.store import BESIDE_RUNS, EnvironmentStore
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import write_json
 from slurmtf.job.common.claim import Claim
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.processes import ProcessId, identify
 from slurmtf.runs.garbage import discard, garbage
+from slurmtf.runs.records import note_end
+from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
+from slurmtf.submit.record import note
 from tests.unit.snapshot.trees import fill, settled
 
 LONG_AGO = time.time() - 7200
@@ -167,8 +173,9 @@ def test_the_pack_of_a_run_that_has_not_ended_stays(root: Path, tmp_path: Path, 
     folder.rename(staging)
     assert found(workspace) == []
     staging.rename(folder)
-    end = {"status": "Failed", "job_id": None, "attempt": 0, "cause": "lost"}
-    write_json(folder / "verdict.json", end)
+    layout = RunLayout(str(folder))
+    note(layout, SubmittedJob(JobRef(None, "12"), "slurm", str(folder), 1000.0))
+    note_end(layout, RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.LOST)))
     assert found(workspace) == [("pack", pack)]
 
 

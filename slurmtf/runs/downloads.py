@@ -1,0 +1,93 @@
+"""Copies of a run's files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from slurmtf.errors import SlurmtfError
+from slurmtf.files import writing
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+
+INSTEAD = "another folder"
+
+
+def file_names(layout: RunLayout) -> list[str]:
+    """Return the names of all files of a run: logs, outputs, and what describes it."""
+    return sorted(_names(layout))
+
+
+def download(layout: RunLayout, name: str, target: Path) -> Path:
+    """Copy one file of a run. Raises SlurmtfError when it is none, or can't be read; WorkspaceError when ``target`` can't be
+    written."""
+    try:
+        source = _opened(layout, name)
+    except OSError as err:
+        raise SlurmtfError(_uncopied(name, err)) from None
+    with source, writing(target.parent, INSTEAD):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            shutil.copyfileobj(source, file)
+    return target
+
+
+def download_all(layout: RunLayout, prefix: str, folder: Path) -> list[Path]:
+    """Copy all files of a run whose names begin with ``prefix``. Raises SlurmtfError, when all others are there, that names
+    those which can't be copied: pipes, devices, links out of the run, and what can't be read."""
+    copied, failed = [], list(_foreign_links(layout, prefix))
+    for name in (name for name in file_names(layout) if name.startswith(prefix)):
+        try:
+            copied.append(download(layout, name, folder / name))
+        except SlurmtfError as err:
+            if any(finding.code != "not-copied" for finding in err.findings):
+                raise
+            failed += err.findings
+    if failed:
+        raise SlurmtfError(*failed)
+    return copied
+
+
+def _names(layout: RunLayout) -> Iterator[str]:
+    root, skipped = Path(layout.folder), {Path(layout.work), Path(layout.submitit)}
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(name for name in folders if Path(folder, name) not in skipped)
+        yield from (str(Path(folder, name).relative_to(root)) for name in files if not name.startswith("."))
+
+
+def _foreign_links(layout: RunLayout, prefix: str) -> Iterator[Finding]:
+    """Name the links to folders out of the run. What is below a folder of the run has names of its own."""
+    root = Path(layout.folder)
+    for folder, folders, _ in os.walk(root):
+        for link in (path for path in (Path(folder, name) for name in folders) if path.is_symlink()):
+            name, target = str(link.relative_to(root)), os.path.realpath(link)
+            if name.startswith(prefix) and not _inside(layout, target):
+                yield Finding("not-copied", name, f"is a link out of the run, to {target}")
+
+
+def _inside(layout: RunLayout, path: str) -> bool:
+    root = os.path.realpath(layout.folder)
+    return os.path.commonpath([root, path]) == root
+
+
+def _opened(layout: RunLayout, name: str) -> BinaryIO:
+    """Open a regular file of a run, and nothing else: a pipe would wait for a writer. Raises OSError."""
+    path = os.path.realpath(Path(layout.folder, name))
+    if not _inside(layout, path):
+        raise OSError(0, "is out of the run")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise OSError(0, "is no file: a folder, pipe or device")
+    return file
+
+
+def _uncopied(name: str, error: OSError) -> Finding:
+    if isinstance(error, FileNotFoundError):
+        return Finding("not-copied", name, "is not a file of the run", "get_file_names() lists them")
+    return Finding("not-copied", name, f"can't be copied: {error.strerror or error}")

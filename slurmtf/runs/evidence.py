@@ -1,0 +1,65 @@
+"""What the run folder holds of an end beside records and journal, read where a state depends on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from slurmtf.files import read_json
+from slurmtf.job.contract import job_log
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause
+from slurmtf.runs.reduce import CLOCK_SLACK_S, NO_EVIDENCE, Evidence
+from slurmtf.runs.state import RunState
+
+
+def evidence_of(layout: RunLayout, state: RunState) -> Evidence:
+    """Return what there is to know of the end that a state tells."""
+    if state.cause is Cause.TIME_LIMIT:
+        return Evidence(limited=bool(_provenance(_plan(layout), "estimator", "max_run_duration_seconds")))
+    if state.cause is Cause.CANCELED:
+        return Evidence(build=_build_failure(_plan(layout)))
+    if state.cause is Cause.NODE_FAILURE:
+        return Evidence(failed_node=job_log.failed_node(job_log.written_since(layout.job_log, 0)))
+    if state.cause in (Cause.NOT_STARTED, Cause.LOST):
+        return Evidence(last_line=last_line(layout, state), job_log=job_log.tail(layout.job_log))
+    return NO_EVIDENCE
+
+
+def _plan(layout: RunLayout) -> dict[str, Any]:
+    try:
+        return read_json(layout.plan)
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _provenance(plan: Any, *keys: str) -> Any:
+    """Return what the plan's provenance says; None where it does not."""
+    for key in ("provenance", *keys):
+        plan = plan.get(key) if isinstance(plan, dict) else None
+    return plan
+
+
+def _build_failure(plan: dict[str, Any]) -> str | None:
+    """Return why the environment that the run waited for could not be built; None when it waited for none."""
+    if not _provenance(plan, "build_task"):
+        return None
+    from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - for the few that wait for one
+
+    return trouble_with(plan)
+
+
+def last_line(layout: RunLayout, state: RunState) -> str:
+    """Return the line of the batch script that this start reached last, with its number; empty when it reached none.
+
+    The script notes job, start and line in a file of the run folder before each of its commands.
+    """
+    trace = Path(layout.trace)
+    try:
+        job, number, line = trace.read_text(encoding="utf-8").split()
+        written = trace.stat().st_mtime
+        text = Path(layout.script).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+    except (OSError, ValueError, IndexError):
+        return ""
+    earlier = written < (state.started or 0) - CLOCK_SLACK_S or int(number) < state.attempt
+    return "" if job != state.job_id or earlier else f"{line}: {text.strip()}"

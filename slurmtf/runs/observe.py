@@ -1,0 +1,34 @@
+"""What schedulers say of the jobs of many runs: two Slurm calls at most for each cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from slurmtf.errors import SlurmError
+from slurmtf.scheduler import Observation, SubmittedJob, by_scheduler
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a scheduler says of a job; ``seen`` is None where it knows none of that number that works in the job's folder.
+
+    ``error``: it could not be asked. ``lags``: a job that was just submitted may not be known to it yet.
+    """
+
+    seen: Observation | None = None
+    error: str = ""
+    lags: bool = True
+
+
+def observe(jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Answer]:
+    """Ask for jobs, each scheduler once."""
+    answers: dict[SubmittedJob, Answer] = {}
+    for scheduler, several in by_scheduler(jobs):
+        try:
+            seen = scheduler.observe(several)
+        except SlurmError as err:
+            answers.update(dict.fromkeys(several, Answer(error=err.findings[0].what)))
+            continue
+        answers.update({job: Answer(seen.get(job), lags=scheduler.queues) for job in several})
+    return answers

@@ -1,0 +1,275 @@
+"""The state of a run, decided from what its folder tells and what the scheduler says. Pure: no disk, no Slurm, no clock.
+
+The run's own word comes first, the scheduler is the second witness, and success is never guessed: it needs a supervisor that
+started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
+from slurmtf.runs.history import Attempt, History, Phase
+from slurmtf.runs.observe import Answer
+from slurmtf.runs.records import Records
+from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
+from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
+from slurmtf.submit.record import BY_HAND
+
+SILENCE_S = 300
+"""Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
+RECORD_LAG_S = 60
+"""Seconds after a submission in which a scheduler may not know the job yet."""
+CLOCK_SLACK_S = 60
+"""Seconds by which the clocks of node and controller may differ. Slurm lets a requeued job wait for twice as long."""
+LOG = "logs/job.log"
+UNASKED = Answer()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What else the run folder holds of an end. It is read only where the state depends on it.
+
+    ``limited``: the user set a limit of his own (``max_run_duration_seconds``). ``build``: why the environment that the job
+    waited for could not be built; None when it waited for none. ``last_line``: the line of job.sh that the batch script of
+    this start reached last. ``job_log``: the last lines of the job's log; ``failed_node``: the node that Slurm named there.
+    """
+
+    limited: bool = False
+    build: str | None = None
+    last_line: str = ""
+    job_log: str = ""
+    failed_node: str = ""
+
+
+NO_EVIDENCE = Evidence()
+_OF_SCHEDULER = {
+    JobState.PENDING: RunStatus.QUEUED,
+    JobState.CONFIGURING: RunStatus.PROVISIONING,
+    JobState.SUSPENDED: RunStatus.PAUSED,
+    JobState.COMPLETING: RunStatus.FINALIZING,
+}
+_OF_PHASE = {
+    Phase.PREPARING: RunStatus.PREPARING,
+    Phase.STARTING: RunStatus.STARTING,
+    Phase.RUNNING: RunStatus.RUNNING,
+    Phase.FINALIZING: RunStatus.FINALIZING,
+}
+_CAUSES = {
+    JobState.TIMEOUT: Cause.TIME_LIMIT,
+    JobState.DEADLINE: Cause.TIME_LIMIT,
+    JobState.CANCELLED: Cause.CANCELED,
+    JobState.PREEMPTED: Cause.PREEMPTED,
+    JobState.NODE_FAIL: Cause.NODE_FAILURE,
+    JobState.BOOT_FAIL: Cause.NODE_FAILURE,
+    JobState.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
+}
+"""What ended a job that did not end by itself."""
+
+
+@dataclass(frozen=True)
+class _Case:
+    """All that is known of a run. ``attempt`` is the last one of its current job."""
+
+    records: Records
+    history: History
+    job: SubmittedJob
+    attempt: Attempt | None
+    answer: Answer
+    now: float
+    evidence: Evidence
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether slurmtf was asked to cancel this job of the run; an earlier one does not count."""
+        return self.records.cancel_requested == self.job.ref.name
+
+    @property
+    def present(self) -> Attempt | None:
+        """The attempt that the scheduler speaks of: an earlier start says nothing of what it has started, or will, since."""
+        seen, attempt = self.answer.seen, self.attempt
+        if attempt is None or seen is None:
+            return attempt
+        over = seen.state is JobState.PENDING or bool(seen.start and attempt.started < seen.start - CLOCK_SLACK_S)
+        return None if over else attempt
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        return (*self.records.unreadable, *self.history.unreadable)
+
+    def state(self, status: RunStatus, **facts: Any) -> RunState:
+        """Return the state of that status, with what the journal tells."""
+        attempt, present = self.attempt, self.present
+        again = present is None and not (self.answer.seen and self.answer.seen.state is JobState.PENDING)
+        known = RunState(
+            status,
+            self.job.ref,
+            attempt.number + again if attempt else 0,
+            submitted=self.job.submitted or None,
+            started=present.started if present else None,
+            nodes=present.nodes if present else "",
+            staging=present.staging if present and status is RunStatus.STARTING else None,
+            unreadable=self.unreadable,
+        )
+        return replace(known, **facts)
+
+
+def current_job(records: Records, history: History) -> SubmittedJob | None:
+    """Return the job that the run is now: the one submitted last, or a later one that somebody submitted by hand."""
+    submitted = records.jobs[-1] if records.jobs else None
+    attempt = history.last
+    if submitted is None or attempt is None or attempt.started < submitted.submitted - CLOCK_SLACK_S:
+        return submitted
+    if any(job.ref.name == attempt.job for job in records.jobs):
+        return submitted
+    ref = replace(JobRef.parse(attempt.job), cluster=submitted.ref.cluster)
+    return SubmittedJob(ref, submitted.scheduler, submitted.folder, 0.0, BY_HAND, process=attempt.process)
+
+
+def reduce(
+    records: Records,
+    history: History,
+    answer: Answer = UNASKED,
+    now: float = 0.0,
+    evidence: Evidence = NO_EVIDENCE,
+) -> RunState:
+    """Return the state of a run. ``answer`` is what the scheduler says of its :func:`current_job`."""
+    case = _case(records, history, answer, now, evidence)
+    if case is None:
+        return RunState(RunStatus.NOT_STARTED, unreadable=(*records.unreadable, *history.unreadable))
+    return _known_end(case) or _asked(case)
+
+
+def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
+    """Return the job of which the scheduler must be asked; None where the run folder tells all."""
+    case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
+    return None if case is None or _known_end(case) else case.job
+
+
+def _case(records: Records, history: History, answer: Answer, now: float, evidence: Evidence) -> _Case | None:
+    job = current_job(records, history)
+    if job is None:
+        return None
+    attempt = next((one for one in reversed(history.attempts) if one.job == job.ref.name), None)
+    return _Case(records, history, job, attempt, answer, now, evidence)
+
+
+def _known_end(case: _Case) -> RunState | None:
+    """Return the end that the run folder alone tells: the journal, or what was written down unless the job started again."""
+    attempt, written = case.attempt, case.records.ended
+    if attempt and attempt.end:
+        case = replace(case, answer=UNASKED)
+        return _ended(case, attempt.end, ended=attempt.ended)
+    if written and written.job == case.job.ref and written.attempt >= (attempt.number if attempt else 0):
+        return written
+    return None
+
+
+def _ended(case: _Case, outcome: Outcome, **facts: Any) -> RunState:
+    return case.state(_status_of(outcome, case.evidence), outcome=outcome, **facts)
+
+
+def _status_of(outcome: Outcome, evidence: Evidence) -> RunStatus:
+    """Return the status of an end. A limit that the user set is his own doing."""
+    if outcome.succeeded:
+        return RunStatus.COMPLETED
+    limited = outcome.cause is Cause.TIME_LIMIT and evidence.limited
+    return RunStatus.CANCELED if limited or outcome.cause in (Cause.CANCELED, Cause.PREEMPTED) else RunStatus.FAILED
+
+
+def _asked(case: _Case) -> RunState:
+    """Return the state of a run whose folder tells no end."""
+    seen = case.answer.seen
+    if case.answer.error:
+        return _by_heartbeat(case, Doubt(DoubtKind.UNREACHABLE, case.answer.error))
+    if seen is None:
+        return _gone(case)
+    if seen.state is JobState.UNKNOWN:
+        kind = DoubtKind.UNKNOWN_STATE if case.answer.lags else DoubtKind.ELSEWHERE
+        return _by_heartbeat(case, Doubt(kind, seen.nodes if kind is DoubtKind.ELSEWHERE else ""))
+    if seen.state.final:
+        return _ended_by_scheduler(case, seen)
+    return _live(case, seen)
+
+
+def _live(case: _Case, seen: Observation) -> RunState:
+    status = RunStatus.CANCEL_REQUESTED if case.cancel_requested else _OF_SCHEDULER.get(seen.state) or _phase(case)
+    if seen.state is JobState.PENDING:
+        return case.state(status, reason=seen.reason, expected_start=seen.start)
+    present = case.present
+    started = seen.start or (present.started if present else None)
+    return case.state(status, reason=seen.reason, nodes=seen.nodes, started=started)
+
+
+def _phase(case: _Case) -> RunStatus:
+    """Return how far a running job has come."""
+    return _OF_PHASE[case.present.phase] if case.present else RunStatus.PREPARING
+
+
+def _by_heartbeat(case: _Case, doubt: Doubt) -> RunState:
+    """Return the state of a job of which only its journal tells."""
+    attempt, heartbeat = case.attempt, case.history.heartbeat
+    if attempt and (heartbeat is None or case.now - heartbeat > SILENCE_S):
+        status = RunStatus.NOT_RESPONDING
+    elif case.cancel_requested:
+        status = RunStatus.CANCEL_REQUESTED
+    else:  # what ended in a way after which Slurm may start it again waits, for all we know
+        status = _OF_PHASE[attempt.phase] if attempt and not attempt.outcome else RunStatus.QUEUED
+    return case.state(status, doubt=doubt)
+
+
+def _gone(case: _Case) -> RunState:
+    """Return the state of a job that the scheduler does not know, or whose number is another job's by now."""
+    attempt, forgets = case.attempt, case.answer.lags
+    if attempt is None and forgets and case.now - case.job.submitted < RECORD_LAG_S:
+        return case.state(RunStatus.QUEUED, doubt=Doubt(DoubtKind.NOT_LISTED))
+    told = attempt and (attempt.outcome or attempt.decided)
+    if told:
+        return _ended(case, told, ended=attempt.ended if attempt else None)
+    if case.cancel_requested:
+        return _ended(case, Outcome(Cause.CANCELED))
+    if attempt is None and not forgets:
+        return _ended(case, _not_started(case))
+    return _ended(case, _lost(case, "slurm" if forgets else "supervisor"))
+
+
+def _ended_by_scheduler(case: _Case, seen: Observation) -> RunState:
+    attempt, cause = case.present, _CAUSES.get(seen.state)
+    told = attempt and (attempt.outcome or attempt.decided)
+    if told and not (told.cause in MAY_RETURN and cause not in (None, told.cause)):
+        return _ended(case, told, ended=(attempt.ended if attempt else None) or seen.end)
+    outcome = _of_cause(case, cause, seen) if cause else _by_itself(case, seen)
+    outcome = outcome._replace(exit_code=seen.exit_code, signal=seen.signal) if outcome.cause is not Cause.SCRIPT else outcome
+    started = seen.start if outcome.cause is Cause.NOT_STARTED else attempt.started if attempt else None
+    return _ended(case, outcome, ended=seen.end, nodes=seen.nodes, started=started)
+
+
+def _of_cause(case: _Case, cause: Cause, seen: Observation) -> Outcome:
+    """Return the outcome of a job that something ended before it could say so: while it waited, or with its node."""
+    build = case.evidence.build
+    if cause is Cause.CANCELED and not case.cancel_requested and (build or (build == "" and "Dependency" in seen.reason)):
+        return Outcome(Cause.SOFTWARE, detail={"error": build})
+    return Outcome(cause, host=case.evidence.failed_node if cause is Cause.NODE_FAILURE else "")
+
+
+def _by_itself(case: _Case, seen: Observation) -> Outcome:
+    """Return the outcome of a job whose batch script ended: COMPLETED or FAILED, by its exit code.
+
+    The script becomes the supervisor: from when it has started, the exit code is the supervisor's. Before, it is nobody's word.
+    """
+    witnessed = case.present is not None or bool(case.unreadable)
+    if not witnessed:
+        return _not_started(case)
+    if seen.state is JobState.COMPLETED:
+        return Outcome(Cause.SCRIPT, exit_code=0)
+    return _lost(case, "supervisor")
+
+
+def _not_started(case: _Case) -> Outcome:
+    evidence = case.evidence
+    return Outcome(Cause.NOT_STARTED, log=LOG, tail=evidence.job_log, detail={"line": evidence.last_line})
+
+
+def _lost(case: _Case, by: str) -> Outcome:
+    return Outcome(Cause.LOST, log=LOG, tail=case.evidence.job_log, detail={"by": by})

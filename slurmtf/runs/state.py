@@ -1,0 +1,134 @@
+"""Where a run is: facts, without a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import Enum
+from typing import Any
+
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.present import outcome_text
+from slurmtf.scheduler import JobRef
+
+
+class RunStatus(str, Enum):
+    """The states of a run."""
+
+    NOT_STARTED = "NotStarted"
+    QUEUED = "Queued"
+    PROVISIONING = "Provisioning"
+    PREPARING = "Preparing"
+    STARTING = "Starting"
+    RUNNING = "Running"
+    PAUSED = "Paused"
+    FINALIZING = "Finalizing"
+    CANCEL_REQUESTED = "CancelRequested"
+    NOT_RESPONDING = "NotResponding"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    CANCELED = "Canceled"
+
+    @property
+    def final(self) -> bool:
+        """Whether the run has ended."""
+        return self in (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED)
+
+
+class DoubtKind(str, Enum):
+    """Why a state may be out of date."""
+
+    UNREACHABLE = "unreachable"
+    """The scheduler could not be asked."""
+    UNKNOWN_STATE = "unknown-state"
+    """It named a state that slurmtf does not know."""
+    ELSEWHERE = "elsewhere"
+    """The run is on another machine, and only from there its process can be seen."""
+    NOT_LISTED = "not-listed"
+    """The scheduler does not list the job yet."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A reason to doubt a state; ``detail`` is what the scheduler said, or the machine."""
+
+    kind: DoubtKind
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Staging:
+    """How many nodes have got the software and data that are brought to their disks, and how many shall get them."""
+
+    ready: int
+    nodes: int
+
+
+@dataclass(frozen=True)
+class RunState:
+    """What is known of a run. Times in seconds since 1970; ``expected_start`` is the scheduler's estimate, ``reason`` its word
+    for why a job waits. ``attempt`` counts how often Slurm has started the job again.
+
+    ``outcome`` says how the run ended, once it has; ``doubt`` why the answer may be out of date; ``unreadable`` names what in
+    the run folder could not be read.
+    """
+
+    status: RunStatus
+    job: JobRef | None = None
+    attempt: int = 0
+    outcome: Outcome | None = None
+    reason: str = ""
+    staging: Staging | None = None
+    nodes: str = ""
+    submitted: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    expected_start: float | None = None
+    doubt: Doubt | None = None
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def job_id(self) -> str | None:
+        """The name of its job in Slurm: ``33``, of an element of an array ``33_4``."""
+        return self.job.name if self.job else None
+
+    @property
+    def cause(self) -> Cause | None:
+        return self.outcome.cause if self.outcome else None
+
+    @property
+    def exit_code(self) -> int | None:
+        return self.outcome.exit_code if self.outcome else None
+
+    @property
+    def signal(self) -> int | None:
+        return self.outcome.signal if self.outcome else None
+
+    @property
+    def exit_status(self) -> int:
+        """The exit status that stands for an ended run: see :attr:`Outcome.exit_status`."""
+        return self.outcome.exit_status if self.outcome else 1
+
+    @property
+    def message(self) -> str:
+        """How it ended, in words; empty where there is nothing to tell. For people: programs read ``outcome``."""
+        return outcome_text(self.outcome) if self.outcome else ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON takes it."""
+        outcome = self.outcome.to_dict() if self.outcome else None
+        return {**asdict(self), "status": self.status.value, "outcome": outcome}
+
+    @classmethod
+    def from_dict(cls, facts: Mapping[str, Any]) -> RunState:
+        """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises KeyError, TypeError or ValueError."""
+        known = {name: facts[name] for name in _PLAIN if name in facts}
+        return cls(
+            RunStatus(facts["status"]),
+            JobRef.from_dict(facts["job"]) if facts.get("job") else None,
+            outcome=Outcome.from_dict(facts["outcome"]) if facts.get("outcome") else None,
+            **known,
+        )
+
+
+_PLAIN = ("attempt", "reason", "nodes", "submitted", "started", "ended", "expected_start")

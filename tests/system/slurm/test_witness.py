@@ -1,0 +1,61 @@
+"""Success needs a witness: a batch script that ends before the supervisor has begun is never a completed run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf import RunStatus, Site
+from slurmtf.sites.model import JobEnvironment
+
+from .support import HELLO, Lab, ended, facts, job_of, until
+
+pytestmark = pytest.mark.slurm
+
+LOGIN_SHELL = "#!/bin/bash -l"
+CASES = {
+    "login shell": (JobEnvironment(shebang=LOGIN_SHELL), "exec true\n", "before its own first command"),
+    "login shell that exits": (JobEnvironment(shebang=LOGIN_SHELL), "exit 0\n", "before its own first command"),
+    "prologue": (JobEnvironment(prologue=["true", "exit 0"]), "", ": exit 0"),
+    "prologue that may fail": (JobEnvironment(prologue=["cd /nowhere || exit 0", "true"]), "", ": cd /nowhere || exit 0"),
+    "prologue that becomes something else": (JobEnvironment(prologue=["exec sleep 0.1"]), "", ": exec sleep 0.1"),
+}
+
+
+@pytest.fixture
+def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What a login shell of the user reads."""
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    return tmp_path / "home" / ".bash_profile"
+
+
+def never_completed(lab: Lab, profile: Path) -> None:
+    runs = {}
+    for name, (environment, text, _) in CASES.items():
+        profile.write_text(text)
+        runs[name] = lab.submit(HELLO, compute_target=Site(name="here", environment=environment))
+        until(lambda name=name: runs[name].state.status.final, name)  # type: ignore[misc]
+    for (name, run), (_, _, told) in zip(runs.items(), CASES.values(), strict=True):
+        state = run.state
+        assert facts(job_of(run))["ExitCode"] == "0:0", name
+        assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "not-started", 1), (name, state)
+        assert told in state.message, (name, state.message)
+        waited = lab.slurmtf("wait", run.id)
+        assert (waited.returncode, told in waited.stderr) == (1, True), (name, waited.stderr)
+
+
+def test_a_batch_script_that_ends_with_0_before_the_supervisor_began(lab: Lab, profile: Path) -> None:
+    never_completed(lab, profile)
+
+
+def test_the_same_without_accounting(lab_noaccounting: Lab, profile: Path) -> None:
+    never_completed(lab_noaccounting, profile)
+
+
+def test_the_same_on_this_machine(lab: Lab) -> None:
+    here = Site(name="here", scheduler="local", environment=JobEnvironment(prologue=["true", "exit 0"]))
+    (state,) = ended(lab.submit(HELLO, compute_target=here))
+    assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "not-started", 1)
+    assert state.message.endswith(": exit 0")

@@ -1,0 +1,69 @@
+"""Runs as their folders and schedulers tell of them: what the tests of the state's decisions are written in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from slurmtf.job.contract import events
+from slurmtf.job.contract.events import Record
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.processes import ProcessId
+from slurmtf.runs.history import Attempt, History, attempt_of, in_order
+from slurmtf.runs.observe import Answer
+from slurmtf.runs.records import Records
+from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
+
+SUBMITTED = 1000.0
+START = 2000.0
+"""When Slurm starts the job for the first time."""
+AGAIN = 5000.0
+"""When it starts it again."""
+NOW = 9000.0
+FOLDER = "/work/lab/lab-1"
+JOB = SubmittedJob(JobRef(None, "12"), "slurm", FOLDER, SUBMITTED, "submitted")
+LOCAL = SubmittedJob(JobRef(None, "77"), "local", FOLDER, SUBMITTED, "submitted", process=ProcessId("here", 77, 5))
+RECORDS = Records((JOB,))
+CANCELING = Records((JOB,), cancel_requested="12")
+
+DONE = Outcome(Cause.SCRIPT, exit_code=0)
+FAILED = Outcome(Cause.SCRIPT, task="main-0", exit_code=3)
+CRASHED = Outcome(Cause.SCRIPT, task="main-0", signal=11)
+PREEMPTED = Outcome(Cause.PREEMPTED, signal=15)
+NODE_FAILED = Outcome(Cause.NODE_FAILURE, host="node3", signal=15)
+REQUEUED = Outcome(Cause.REQUEUED, signal=15)
+
+
+def lines(*told: Any, start: float = START, number: int = 0, job: str = "12") -> list[Record]:
+    """The journal of an attempt: its start, then these events, one each second."""
+    began = events.Started(job_id=job, attempt=number, host="node1", nodes="node[1-2]", process=NOBODY)
+    return [Record.of(event, start + second) for second, event in enumerate([began, *told])]
+
+
+NOBODY = {"host": "node1", "pid": 5, "started": 6}
+LAUNCHED = events.Launched(launcher="srun")
+RUNS = (events.Prepared(), LAUNCHED, events.TaskStarted(0, "main-0", "node1"))
+
+
+def attempt(*told: Any, start: float = START, number: int = 0, job: str = "12") -> Attempt:
+    found = attempt_of(f"{job}.{number}.jsonl", lines(*told, start=start, number=number, job=job))
+    assert found is not None
+    return found
+
+
+def ended(outcome: Outcome, **settings: Any) -> Attempt:
+    """An attempt whose script ran, and that ended so."""
+    return attempt(*RUNS, events.Ended(outcome.to_dict(), 3.0), **settings)
+
+
+def history(*attempts: Attempt, heartbeat: float | None = NOW) -> History:
+    return History(in_order(attempts), heartbeat if attempts else None)
+
+
+def seen(state: JobState, start: float | None = START, **facts: Any) -> Answer:
+    """What Slurm says of the job."""
+    return Answer(replace(Observation(JOB.ref, state, start=start, folder=FOLDER), **facts))
+
+
+FORGOTTEN = Answer()
+UNREACHABLE = Answer(error="squeue: no answer")

@@ -1,0 +1,117 @@
+"""Journal events become attempts: late ones, repeated ones, damaged ones too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.job.contract import events
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.history import Attempt, Next, Phase, TaskEnd, attempt_of, in_order, read_history
+
+from .stories import AGAIN, DONE, FAILED, LAUNCHED, PREEMPTED, RUNS, START, attempt, ended, lines
+
+
+def test_the_life_of_an_attempt() -> None:
+    one = attempt(*RUNS, events.TaskEnded(0, "main-0", 3), events.Finalizing(), events.Ended(FAILED.to_dict()))
+    assert (one.job, one.number, one.started, one.nodes) == ("12", 0, START, "node[1-2]")
+    assert (one.phase, one.outcome, one.ended, one.end) == (Phase.FINALIZING, FAILED, START + 6, FAILED)
+    assert one.task_ends == (TaskEnd(0, "main-0", 3, None, START + 4),)
+
+
+@pytest.mark.parametrize(
+    ("told", "phase"),
+    [
+        ((), Phase.PREPARING),
+        ((events.Prepared(),), Phase.PREPARING),
+        ((events.Prepared(), LAUNCHED), Phase.STARTING),
+        (RUNS, Phase.RUNNING),
+        ((*RUNS, events.Decided(DONE.to_dict())), Phase.FINALIZING),
+        ((*RUNS, events.Finalizing(), *RUNS), Phase.FINALIZING),  # late ones take nothing back
+        ((*RUNS, LAUNCHED, events.Prepared()), Phase.RUNNING),
+        ((*RUNS, events.TaskRestarted(0, "main-0")), Phase.RUNNING),
+    ],
+)
+def test_how_far_an_attempt_has_come(told: tuple[Any, ...], phase: Phase) -> None:
+    assert attempt(*told).phase is phase
+
+
+def test_what_is_told_twice_counts_once() -> None:
+    end = lines(events.TaskEnded(0, "main-0", 3), events.Ended(FAILED.to_dict()))
+    twice = attempt_of("12.0.jsonl", [*end, *end])
+    assert twice == attempt_of("12.0.jsonl", end)
+    later = attempt(*RUNS, events.Ended(FAILED.to_dict()), events.Ended(DONE.to_dict()))
+    assert (later.outcome, later.ended) == (FAILED, START + 4)
+
+
+def test_an_end_after_which_slurm_may_start_the_job_again_is_none() -> None:
+    assert ended(PREEMPTED).outcome == PREEMPTED
+    assert ended(PREEMPTED).end is None
+
+
+def test_attempts_stand_in_the_order_in_which_they_started_and_say_what_came_next() -> None:
+    first, second, by_hand = ended(PREEMPTED), ended(FAILED, start=AGAIN, number=1), ended(DONE, start=AGAIN + 99, job="19")
+    found = in_order([by_hand, second, first])
+    assert [(one.job, one.number, one.next) for one in found] == [
+        ("12", 0, Next.REQUEUED),
+        ("12", 1, Next.RESUBMITTED),
+        ("19", 0, Next.NONE),
+    ]
+
+
+def test_an_element_of_an_array_has_a_name_of_its_own() -> None:
+    assert attempt(job="33_4").job == "33_4"
+
+
+@pytest.mark.parametrize("name", ["12.0.jsonl.tmp", "12.jsonl", "notes.txt", ".0.jsonl", "x;y.z.0.jsonl"])
+def test_files_that_are_no_journals(name: str, tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / name).write_text(line(events.Started(job_id="12")))
+    assert read_history(RunLayout(str(tmp_path))).attempts == ()
+
+
+def line(event: Any, time: float = START) -> str:
+    return json.dumps(events.Record.of(event, time).to_dict()) + "\n"
+
+
+DAMAGED = [
+    "[1]\n",
+    "null\n",
+    '{"event": 3}\n',
+    '{"time": 1}\n',
+    "[" * 100_000 + "\n",
+    "\xff\n",
+    "{\n",
+    '{"event": "ended", "outcome": 3, "time": "x"}',
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGED, ids=range(len(DAMAGED)))
+def test_a_line_that_is_no_event_spoils_no_other(damage: str, tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    text = line(events.Started(job_id="12")) + damage + "\n" + line(LAUNCHED) + line(events.TaskStarted())
+    (tmp_path / "journal" / "12.0.jsonl").write_text(text, encoding="latin-1")
+    (one,) = read_history(RunLayout(str(tmp_path))).attempts
+    assert (one.job, one.phase >= Phase.RUNNING) == ("12", True)
+
+
+@pytest.mark.parametrize("process", [None, [], {"pid": "x"}, {"host": "a"}, {"host": "a", "pid": "²", "started": 1}])
+def test_a_start_that_names_no_process(process: Any) -> None:
+    record = events.Record.from_dict({"event": "started", "time": START, "job_id": "12", "process": process})
+    assert record is not None
+    one = attempt_of("12.0.jsonl", [record])
+    assert isinstance(one, Attempt)
+    assert one.process is None
+
+
+def test_no_journal_yet(tmp_path: Path) -> None:
+    found = read_history(RunLayout(str(tmp_path)))
+    assert (found.attempts, found.last, found.heartbeat, found.unreadable) == ((), None, None, ())
+
+
+def test_a_journal_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("")
+    assert read_history(RunLayout(str(tmp_path))).unreadable == ("journal",)

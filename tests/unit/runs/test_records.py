@@ -1,0 +1,94 @@
+"""What the login node wrote into a run folder is read as it was written, and what makes no sense is named and left out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.runs.records import ENDED, forget_cancel_request, note_cancel_request, note_end, read_records
+from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.scheduler import JobRef
+from slurmtf.submit.record import note
+
+from .stories import JOB
+
+LOST = RunState(
+    RunStatus.FAILED,
+    JobRef("wice", "12", 3),
+    attempt=2,
+    outcome=Outcome(Cause.LOST, log="logs/job.log", tail="boom", detail={"by": "slurm"}),
+    nodes="node1",
+    submitted=1.5,
+    ended=3.0,
+)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> RunLayout:
+    return RunLayout(str(tmp_path))
+
+
+def test_nothing_is_written_yet(layout: RunLayout) -> None:
+    found = read_records(layout)
+    assert (found.jobs, found.cancel_requested, found.ended, found.unreadable) == ((), "", None, ())
+
+
+def test_what_was_written_is_read(layout: RunLayout) -> None:
+    other = replace(JOB, ref=JobRef("wice", "15"), why="restarted")
+    note(layout, JOB)
+    note(layout, other)
+    note_cancel_request(layout, other.ref)
+    note_end(layout, LOST)
+    found = read_records(layout)
+    assert (found.jobs, found.cancel_requested, found.ended, found.unreadable) == ((JOB, other), "15", LOST, ())
+    forget_cancel_request(layout)
+    assert read_records(layout).cancel_requested == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"new": 1},
+        {"outcome": {**(LOST.outcome.to_dict() if LOST.outcome else {}), "new": [1]}},
+        {"job": {"job_id": "12", "new": 1}},
+    ],
+)
+def test_an_unknown_key_is_taken(change: dict[str, Any], layout: RunLayout) -> None:
+    """Today's shape with what tomorrow's may add: it never ends a list of runs."""
+    Path(layout.folder, ENDED).write_text(json.dumps({**LOST.to_dict(), **change}))
+    found = read_records(layout)
+    assert found.unreadable == ()
+    assert found.ended is not None
+    assert found.ended.cause is Cause.LOST
+
+
+DAMAGES = ["", "[1]", "3", '{"status": "Exploded"}', '{"status": 3}', "{}{", "[" * 100_000, '{"status": "Failed", "job": [1]}']
+
+
+@pytest.mark.parametrize("text", DAMAGES, ids=range(len(DAMAGES)))
+def test_an_end_that_can_not_be_read_is_named(text: str, layout: RunLayout) -> None:
+    note(layout, JOB)
+    Path(layout.folder, ENDED).write_text(text)
+    found = read_records(layout)
+    assert (found.jobs, found.ended, found.unreadable) == ((JOB,), None, (ENDED,))
+
+
+def test_a_cause_of_a_newer_slurmtf_is_told_as_it_is(layout: RunLayout) -> None:
+    newer = {**LOST.to_dict(), "outcome": {"cause": "abducted"}}
+    Path(layout.folder, ENDED).write_text(json.dumps(newer))
+    found = read_records(layout).ended
+    assert found is not None
+    assert found.outcome == Outcome(Cause.UNKNOWN, detail={"cause": "abducted"})
+
+
+def test_what_is_a_folder_where_a_file_should_be_is_named(layout: RunLayout) -> None:
+    for name in ("jobs.jsonl", "cancel-requested", ENDED):
+        Path(layout.folder, name).mkdir()
+    found = read_records(layout)
+    assert (found.jobs, found.unreadable) == ((), ("jobs.jsonl", "cancel-requested", ENDED))

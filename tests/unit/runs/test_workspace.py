@@ -1,0 +1,166 @@
+"""Which run a name means, and that one bad folder hides no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from slurmtf.cli.app import app
+from slurmtf.errors import RunNotFoundError
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.workspace import find_run, list_runs
+from slurmtf.scheduler import JobRef, SubmittedJob
+from slurmtf.submit.record import note
+
+NOBODY = 65534
+
+
+def run_in(workspace: Path, name: str, job: str = "") -> Path:
+    folder = workspace / "lab" / name
+    folder.mkdir(parents=True)
+    (folder / "plan.json").write_text("{}")
+    if job:
+        note(RunLayout(str(folder)), SubmittedJob(JobRef(None, job), "slurm", str(folder), 1.0))
+    return folder
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> list[Path]:
+    names = ("lab-20260101-120000-aaaaaa", "lab-20260101-130000-bbbbbb")
+    return [run_in(tmp_path, name, job) for name, job in zip(names, ("12", "13"), strict=True)]
+
+
+def test_names_and_numbers_and_last_mean_runs(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lies in the current directory under that name."""
+    here = tmp_path / "elsewhere" / "here"
+    here.mkdir(parents=True)
+    monkeypatch.chdir(here)
+    for name in ("last", "12", runs[0].name, "aaaaaa"):  # none of them in a series of the workspace
+        (here / name).mkdir()
+        (here / name / "plan.json").write_text("{}")
+    assert find_run("last", [tmp_path]) == runs[1]
+    for name in ("12", runs[0].name, "aaaaaa"):
+        assert find_run(name, [tmp_path]) == runs[0]
+
+
+@pytest.mark.parametrize("name", ["./mine", "{here}/mine", "../here/mine/", "~/mine"])
+def test_what_has_a_slash_is_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = tmp_path / "here"
+    (here / "mine").mkdir(parents=True)
+    (here / "mine" / "plan.json").write_text("{}")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(here))
+    assert find_run(name.format(here=here), [tmp_path]) == here / "mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("./nothing", "not-a-run"),
+        ("/", "not-a-run"),
+        ("14", "unknown-run"),
+        ("²", "unknown-run"),
+        ("9" * 5000, "unknown-run"),
+        ("lab", "unknown-run"),
+    ],
+)
+def test_what_means_no_run(runs: list[Path], name: str, code: str, tmp_path: Path) -> None:
+    assert runs
+    with pytest.raises(RunNotFoundError) as caught:
+        find_run(name, [tmp_path])
+    assert [finding.code for finding in caught.value.findings] == [code]
+
+
+def test_what_is_no_run_is_not_listed(runs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "lab" / "notes").mkdir()
+    (tmp_path / "lab" / ".removed-x").mkdir()
+    (tmp_path / "lab" / "plan").mkdir()
+    (tmp_path / "lab" / "plan" / "plan.json").mkdir()
+    found = list_runs([tmp_path, tmp_path / "nowhere", tmp_path / "file"])
+    assert (found.folders, found.unreadable) == ([runs[1], runs[0]], [])
+
+
+AS_NOBODY = """\
+import json, os, sys
+from slurmtf.cli.app import main
+from slurmtf.cli.commands import ls, status
+import slurmtf.scheduler.slurm.scheduler
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
+sys.argv = ["slurmtf", *sys.argv[1:], "--json"]
+main()
+"""
+
+
+def as_nobody(home: Path, *argv: str | Path) -> dict[str, Any]:
+    """What a command says to a user who may not read everything."""
+    code = AS_NOBODY.format(nobody=NOBODY)
+    environ = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
+    argv = (sys.executable, "-c", code, *argv)
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert "Traceback" not in done.stderr, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_folders_that_can_not_be_read_are_named_and_the_others_listed(runs: list[Path], tmp_path: Path) -> None:
+    for path in [*tmp_path.parents, tmp_path, *tmp_path.rglob("*")]:
+        if path.stat().st_uid == os.geteuid() and path != Path("/"):
+            path.chmod(path.stat().st_mode | 0o055 | (0o055 if path.is_dir() else 0o044))
+    (Path(RunLayout(str(runs[0])).folder) / "journal").mkdir(mode=0o755)
+    closed, series, journal = (
+        run_in(tmp_path, "lab-20260101-140000-cccccc"),
+        tmp_path / "other",
+        runs[0] / "journal" / "12.0.jsonl",
+    )
+    series.mkdir()
+    journal.write_text("")
+    try:
+        for path in (closed, series, journal):
+            path.chmod(0)
+        found = as_nobody(tmp_path, "ls", "-w", tmp_path)
+        assert [run["id"] for run in found["data"]] == [runs[1].name, runs[0].name]
+        assert sorted(one["where"] for one in found["warnings"]) == sorted(map(str, (closed, series)))
+        assert found["data"][1]["unreadable"] == ["journal/12.0.jsonl"]
+        (problem,) = as_nobody(tmp_path, "status", closed)["error"]["findings"]
+        assert (problem["code"], problem["what"]) == ("not-a-run", "can't be read")
+        status = as_nobody(tmp_path, "status", runs[0])
+        assert status["data"]["id"] == runs[0].name
+    finally:
+        for path in (closed, series, journal):
+            path.chmod(0o755)
+
+
+DAMAGES = {
+    "plan.json": ["", "[1]", "[" * 100_000, '{"run": 3}'],
+    "jobs.jsonl": ["[1]\\n", "{}\\n", "[" * 100_000, '{"ref": []}'],
+    "receipt.json": ["", "[1]", "[" * 100_000, '{"tags": [1]}'],
+    "ended.json": ["", "[1]", "[" * 100_000, '{"status": []}'],
+    "journal/12.0.jsonl": ["", "[1]\\n", "[" * 100_000, '{"event": []}\\n{"event": "started", "job_id": []}\\n'],
+    "cancel-requested": ["\xff\xfe", "x" * 10_000],
+}
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in DAMAGES.items() for text in texts])
+def test_one_bad_file_spoils_no_other_run(
+    runs: list[Path], name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    monkeypatch.setenv("PATH", "/nowhere")  # no Slurm
+    bad = runs[0] / name
+    bad.parent.mkdir(exist_ok=True)
+    bad.write_text(text, encoding="latin-1")
+    listed = CliRunner().invoke(app, ["ls", "-w", str(tmp_path), "--tag", "a"])
+    assert (listed.exit_code, listed.exception) == (0, None)
+    listed = CliRunner().invoke(app, ["ls", "-w", str(tmp_path)])
+    assert (listed.exit_code, listed.exception) == (0, None)
+    assert runs[0].name in listed.output
+    assert runs[1].name in listed.output
