@@ -13,7 +13,6 @@ from pathlib import Path
 from slurmtf.errors import InputError, WorkspaceError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.trust import doubt, doubt_alone, doubt_of_own
-from slurmtf.paths import working_directory
 
 OWN = ".slurmtf"
 """The folder of ours in a workspace, and that of a project in the working directory."""
@@ -66,5 +65,5 @@ def check_shared(folder: Path, remedy: str) -> None:
 
 def of_project(paths: Iterable[str | Path]) -> list[str]:
     """Return which of these files lie in the ``.slurmtf`` of the working directory, as they are seen from there."""
-    folder = Path(working_directory(), OWN)
-    return [f"{OWN}/{Path(path).relative_to(folder)}" for path in paths if Path(path).is_relative_to(folder)]
+    folder = os.path.realpath(OWN)
+    return [f"{OWN}/{os.path.relpath(path, folder)}" for path in map(os.path.realpath, paths) if path.startswith(folder + "/")]

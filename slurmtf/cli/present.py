@@ -19,6 +19,15 @@ def run_data(run: Run, state: RunState) -> dict[str, Any]:
     return {**names, **state.to_dict(), "job_id": state.job_id, "message": state.message}
 
 
+def origin(run: Run) -> dict[str, Any]:
+    """Return the files that decided about the job beside the estimator: the site's profile, and the script's templates."""
+    try:
+        provenance = run.plan["provenance"]
+        return {"profile": str(provenance["profile"]), "templates": list(map(str, provenance["templates"]))}
+    except (OSError, ValueError, LookupError, TypeError):  # a run's state is told whatever its plan looks like
+        return {"profile": "", "templates": []}
+
+
 def headline(state: RunState) -> str:
     """Return a run's state in a line: what it does, why it waits, when Slurm expects it to start."""
     parts = [colour(state.status.value)]
@@ -81,6 +90,8 @@ def details(run: Run, state: RunState) -> str:
         "submitted": clock(state.submitted),
         "started": clock(state.started),
         "ended": clock(state.ended),
+        "profile": origin(run)["profile"],
+        "templates": ", ".join(origin(run)["templates"]),
         "folder": str(run.folder),
     }
     lines = [f"{name:<10} {value.replace(chr(10), chr(10) + ' ' * 11)}" for name, value in rows.items() if value]

@@ -101,13 +101,16 @@ class Provenance:
     """Where a run comes from: enough to tell what it was, and to build its environment again.
 
     ``environment_spec`` is what the environment is built from, where it is built for the run; ``build_task`` the name, in the
-    store, of the build job's task, empty where the environment was there.
+    store, of the build job's task, empty where the environment was there. ``profile`` is the site's file, ``templates`` are
+    those of the batch script, the plan's own first.
     """
 
     snapshot: SnapshotRef
     estimator: dict[str, Any]
     environment_spec: dict[str, Any] | None = None
     build_task: str = ""
+    profile: str = ""
+    templates: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,7 @@ def resolve(
     spec = asdict(software.spec) if software.spec else None
     return LaunchPlan(
         job=_job_plan(estimator, site, place, tasks, resources, name, looked_up),
-        provenance=Provenance(snapshot, estimator.to_record(), spec, after.name if after else ""),
+        provenance=Provenance(snapshot, estimator.to_record(), spec, after.name if after else "", site.source or ""),
         run=place,
         site=site.name,
         cluster=site.cluster,

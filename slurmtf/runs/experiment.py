@@ -14,6 +14,7 @@ from slurmtf.estimator import Estimator
 from slurmtf.estimator.overrides import overridden
 from slurmtf.findings import Findings
 from slurmtf.plan import LaunchPlan
+from slurmtf.plan.model import Provenance
 from slurmtf.runs.preparation import Prepared, prepare
 from slurmtf.runs.run import Run
 from slurmtf.runs.tags import settled
@@ -21,6 +22,7 @@ from slurmtf.runs.workspace import check_experiment, run_folders, workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.building import provide, withdraw
 from slurmtf.submit.submission import submit, tidy
+from slurmtf.trusted import of_project
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Experiment:
         texts = findings.attempt(settled, tags) or {}
         prepared = prepare(estimator, self.name, self.workspace, submitting=True, findings=findings)
         tidy(prepared.target.workspace)
+        for line in _of_project(prepared.plan.provenance):
+            tell(line)
         building = prepared.building
         if building is None or building.is_there():
             return _submitted(prepared, texts, tell)
@@ -107,6 +111,12 @@ class Experiment:
         """Return the experiment's runs, newest first."""
         workspace = workspace_of(resolve_target(None).storage.workspace, self.workspace)
         return [Run(folder) for folder in run_folders([workspace], self.name)]
+
+
+def _of_project(provenance: Provenance) -> list[str]:
+    """Return a line that says what comes from the working directory's own folder; none when nothing does."""
+    found = of_project([provenance.profile, *provenance.templates])
+    return [f"used from this folder: {', '.join(found)}"] if found else []
 
 
 def _silent(text: str) -> None:  # noqa: ARG001

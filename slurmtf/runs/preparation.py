@@ -25,9 +25,10 @@ from slurmtf.environments.store import store_of
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Findings
-from slurmtf.plan import LaunchPlan, RunPlace, render, resolve
+from slurmtf.plan import LaunchPlan, RunPlace, resolve
 from slurmtf.plan.checks import needs as needs_of
 from slurmtf.plan.model import Awaited
+from slurmtf.plan.rendering import rendered
 from slurmtf.plan.staging import LookedUp, is_local
 from slurmtf.runs.data import look
 from slurmtf.runs.workspace import new_run_id, workspace_of
@@ -88,8 +89,9 @@ class Prepared:
 
     def awaiting(self, job: Awaited) -> Prepared:
         """Return the run as one that waits for a build job. All that was looked up holds: the plan alone is another one."""
-        plan = _resolve(self.estimator, self.source, self.target, self.software, self.looked_up, self.plan.run, job)
-        return replace(self, plan=plan, script=_render(plan))
+        resolved = _resolve(self.estimator, self.source, self.target, self.software, self.looked_up, self.plan.run, job)
+        plan, script = _with_script(resolved)
+        return replace(self, plan=plan, script=script)
 
     def submission(self, tags: dict[str, str]) -> Submission:
         receipt = {**_receipt(self), "tags": tags}
@@ -122,10 +124,10 @@ def prepare(
         findings.add(modules.findings(estimator, site, software))
     if target:
         place = RunPlace(str(target.workspace), experiment, run_id or new_run_id(experiment))
-        plan = _resolve(estimator, source, target, software, looked_up, place, findings=findings)
-        script = findings.attempt(_render, plan)
+        resolved = _resolve(estimator, source, target, software, looked_up, place, findings=findings)
+        plan, script = findings.attempt(_with_script, resolved) or (resolved, "")
         findings.raise_errors()
-        return Prepared(estimator, source, target, software, looked_up, plan, script or "")
+        return Prepared(estimator, source, target, software, looked_up, plan, script)
     findings.raise_errors()
     raise AssertionError("unreachable")
 
@@ -227,8 +229,10 @@ def _placed(source: Source, software: Software) -> ScriptFacts:
     return source.facts.placed(absent, (entry.name for entry in source.contents.entries))
 
 
-def _render(plan: LaunchPlan) -> str:
-    return render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+def _with_script(plan: LaunchPlan) -> tuple[LaunchPlan, str]:
+    """Return a plan that names its templates, and its batch script."""
+    script, templates = rendered(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+    return replace(plan, provenance=replace(plan.provenance, templates=templates)), script
 
 
 def _receipt(prepared: Prepared) -> dict[str, Any]:
@@ -240,6 +244,7 @@ def _receipt(prepared: Prepared) -> dict[str, Any]:
         "host": socket.gethostname(),
         "python": platform.python_version(),
         "site": {"name": site.name, "profile": site.source, "verified": site.verified},
+        "templates": list(prepared.plan.provenance.templates),
         "source": {"folder": prepared.estimator.source_directory, "git": prepared.source.git},
         "lock": prepared.target.store.record(spec.name).get("lock") if spec else None,
     }

@@ -34,6 +34,8 @@ def plan_text(plan: LaunchPlan) -> str:
     gpus = f", {resources.gpus_per_node} GPU {resources.gpu_type or ''}".rstrip() if resources.gpus_per_node else ""
     rows = {
         "site": f"{plan.site} ({plan.job.scheduler})",
+        "profile": plan.provenance.profile,
+        "templates": ", ".join(plan.provenance.templates),
         "nodes": f"{resources.nodes}, each with {_up_to(resources)}{gpus}",
         "roles": _roles(plan),
         "cpus": f"{resources.cpus_per_task} for each process" if resources.cpus_per_task else _by_flag(plan, "cpus-per-gpu"),

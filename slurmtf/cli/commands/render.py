@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from slurmtf.cli.options import Training, training_options
-from slurmtf.cli.output import emit
+from slurmtf.cli.output import emit, note
 
 
 @click.command("render")
@@ -21,4 +21,6 @@ def command(training: Training) -> None:
 def show_script(training: Training) -> None:
     """Print the script as it would be submitted, with a run id to be."""
     plan, script = training.experiment.plan(training.estimator, run_id="RUN-ID")
-    emit({"script": script}, script.rstrip("\n"), plan.warnings)
+    origin = {"profile": plan.provenance.profile, "templates": list(plan.provenance.templates)}
+    emit({"script": script, **origin}, script.rstrip("\n"), plan.warnings)
+    note(f"profile: {plan.provenance.profile}; templates: {', '.join(plan.provenance.templates)}", dim=True)

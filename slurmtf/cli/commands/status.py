@@ -6,7 +6,7 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, workspace_option
-from slurmtf.cli.present import details, run_data
+from slurmtf.cli.present import details, origin, run_data
 from slurmtf.runs import Run
 
 
@@ -18,4 +18,4 @@ def command(run: str, workspace: str | None) -> None:
     """Show the state of RUN, and why: a run id, the end of one, a job id, a run folder, or 'last'."""
     found = Run.find(run, workspace)
     state = found.state
-    emit(run_data(found, state), details(found, state))
+    emit({**run_data(found, state), **origin(found)}, details(found, state))
