@@ -63,6 +63,13 @@ def make_private(folder: str | Path) -> Path:
     return path
 
 
+def close(folder: str | Path) -> None:
+    """Make the files in a folder of ours private that somebody else's code has written."""
+    for entry in os.scandir(folder):
+        if entry.is_file(follow_symlinks=False):
+            Path(entry.path).chmod(entry.stat().st_mode & PRIVATE_FOLDER)
+
+
 @contextmanager
 def writing(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[None]:
     """Raise what the file system refuses as a WorkspaceError that says what to do; ``instead`` is what may be given instead."""

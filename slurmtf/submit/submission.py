@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.errors import RefusedError, SlurmError, WorkspaceError
-from slurmtf.files import age, writing
+from slurmtf.files import age, close, writing
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
@@ -80,6 +80,7 @@ def _hand_over(scheduler: Scheduler, layout: RunLayout) -> None:
     folder = Path(layout.folder)
     try:
         scheduler.submit(Path(layout.script), folder, os.environ, why=SUBMITTED, note=partial(note, layout))
+        close(layout.submitit)
     except SlurmError as err:
         hint = f"the job may have been submitted all the same: 'slurmtf status {folder.name}' finds out"
         raise SlurmError(*err.findings, Finding("hint", "", hint)) from None
