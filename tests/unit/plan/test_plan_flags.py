@@ -205,6 +205,8 @@ def test_an_account_of_another_form(source: Path) -> None:
     site = Site(name="here", account_pattern="project_[0-9]+")
     expected = Finding("bad-account", "account", "'project_1x' is not an account of here", "it looks like project_[0-9]+")
     assert unplannable(tensorflow(source, account="project_1x"), site) == [expected]
+    (finding,) = unplannable(tensorflow(source, sbatch={"account": "project_x"}), site)
+    assert (finding.code, finding.where) == ("bad-account", "account")
     assert resources(source, site, account="project_1").account == "project_1"
 
 

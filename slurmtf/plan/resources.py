@@ -1,0 +1,148 @@
+"""What a job asks for and gets: the user's wishes, the preset's and the site's, and the flags that say them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from slurmtf.estimator import Estimator
+from slurmtf.estimator.quantities import mebibytes, normal_flag, seconds
+from slurmtf.findings import Finding
+from slurmtf.job.contract.plan import Timings
+from slurmtf.plan import gpus, launchers
+from slurmtf.plan.directives import Directives, as_submitted, directives
+from slurmtf.plan.model import Resources, Tasks
+from slurmtf.sites.model import Partition, Preset, Site
+
+
+class Request(NamedTuple):
+    """What the job gets, the flags of sbatch that ask for it, what starts its tasks and who named that.
+
+    ``choice``: what was chosen for the user and why; empty: nothing was."""
+
+    resources: Resources
+    header: Directives
+    launcher: str
+    where: str
+    choice: str
+
+
+def request(estimator: Estimator, site: Site, tasks: Tasks, folder: str, after: str | None = None) -> Request:
+    """Return the request for a job. ``after`` is a job that must have succeeded before."""
+    wanted = _resources(estimator, site, preset_of(estimator, site), tasks)
+    launcher, where = _launcher_name(estimator, site, wanted)
+    if site.scheduler != "slurm":
+        return Request(wanted, [], launcher, where, "")
+    form, why = gpus.form(site, wanted, tasks, launcher)
+    header = directives(estimator, site, wanted, folder, int(Timings().warning), after, form)
+    resources = as_submitted(wanted, header)
+    bound = launcher == "srun" and gpus.is_bound(dict(header), launchers.srun_flags(estimator.srun, site, resources))
+    return Request(replace(resources, gpus_bound=bound), header, launcher, where, why)
+
+
+def preset_of(estimator: Estimator, site: Site) -> Preset:
+    return site.presets.get(estimator.vm_size or "", Preset())
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def misfits(estimator: Estimator, site: Site, tasks: Tasks, resources: Resources) -> Iterable[Finding]:
+    if tasks.world_size < resources.nodes:
+        what = f"{resources.nodes} nodes are asked for, but there are only {tasks.world_size} processes"
+        yield Finding("too-many-nodes", "node_count", what, f"give at most {tasks.world_size} nodes, or more workers")
+    sharers = tasks.gpu_users_per_node(resources.nodes)
+    chosen = _first(estimator.gpus_per_node, preset_of(estimator, site).gpus_per_node)
+    by_parameter = chosen is not None and not gpus.asks(estimator.sbatch)
+    if by_parameter and resources.gpus_per_node and sharers > resources.gpus_per_node:
+        what = f"{resources.gpus_per_node} GPUs are shared by {sharers} processes of a node that use one"
+        yield Finding("too-few-gpus", "gpus_per_node", what, f"give at least {sharers}, more nodes, or fewer processes")
+    if resources.account and site.account_pattern and not re.fullmatch(site.account_pattern, resources.account):
+        what = f"{resources.account!r} is not an account of {site.name}"
+        yield Finding("bad-account", "account", what, f"it looks like {site.account_pattern}")
+
+
+def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Tasks) -> Resources:
+    tasks_per_node = -(-tasks.world_size // estimator.node_count)
+    users = tasks.gpu_users_per_node(estimator.node_count) or tasks_per_node
+    count = _gpus_per_node(estimator, site, preset, users, tasks_per_node)
+    partition = _partition(estimator, site, preset, count)
+    known = site.partitions.get(partition or "", Partition())
+    lowpriority = estimator.vm_priority == "lowpriority"
+    time = _first(estimator.time, preset.time, site.defaults.time)
+    return Resources(
+        nodes=estimator.node_count,
+        tasks=tasks.world_size,
+        tasks_per_node=tasks_per_node,
+        cyclic=tasks.cyclic,
+        cpus_per_task=_cpus_per_task(estimator, site, preset, count // tasks_per_node),
+        gpus_per_node=count,
+        gpu_type=_first(estimator.gpu_type, preset.gpu_type, known.gpu_type, site.gpu.type) if count else None,
+        memory=_memory(estimator, site, preset, count),
+        time_s=estimator.max_run_duration_seconds or (None if time is None else seconds(time)),
+        partition=partition,
+        account=_first(estimator.account, site.defaults.account),
+        qos=_first(estimator.qos, preset.qos, site.requeue.qos if lowpriority else None, known.qos, site.defaults.qos),
+        constraint=_constraint(estimator, site, preset, count),
+        exclusive=bool(estimator.exclusive),
+        requeue=lowpriority,
+    )
+
+
+def _gpus_per_node(estimator: Estimator, site: Site, preset: Preset, users: int, slots: int) -> int:
+    """Return how many GPUs a node gives: by the user's own flags, by his parameters, or by the profile's flags."""
+    own, of_site = (
+        gpus.allocation(flags, estimator.node_count, slots) if site.scheduler == "slurm" else None
+        for flags in (estimator.sbatch, site.directives)
+    )
+    asked = _first(estimator.gpus_per_node, preset.gpus_per_node, users if estimator.use_gpu else None)
+    is_left_out = own is not None and not own.flag  # the partition may give what was asked for
+    if own is not None and not (is_left_out and asked):
+        return own.per_node
+    return int(_first(asked, of_site and of_site.per_node, 0))
+
+
+def _partition(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
+    low = site.requeue.partition if estimator.vm_priority == "lowpriority" else None
+    of_gpus = site.defaults.gpu_partition if gpu_count else None
+    flag = next((value for name, value in estimator.sbatch.items() if normal_flag(name) == "partition"), None)
+    own = str(flag) if flag else estimator.partition
+    found: str | None = _first(own, preset.partition, low, of_gpus, site.defaults.partition)
+    return found
+
+
+def _cpus_per_task(estimator: Estimator, site: Site, preset: Preset, gpus_per_task: int) -> int | None:
+    by_gpu = site.defaults.cpus_per_gpu * max(1, gpus_per_task) if site.defaults.cpus_per_gpu and gpus_per_task else None
+    found: int | None = _first(estimator.cpus_per_task, preset.cpus_per_task, by_gpu, site.defaults.cpus_per_task)
+    return found
+
+
+def _memory(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
+    per_gpu = site.defaults.memory_per_gpu
+    by_gpu = f"{int(mebibytes(per_gpu) * gpu_count)}M" if gpu_count and per_gpu is not None else None
+    asked = _first(estimator.memory, preset.memory, by_gpu, site.defaults.memory)
+    return None if asked is None else str(asked)
+
+
+def _constraint(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
+    """Return the node features asked for, joined by AND (sbatch(1), --constraint)."""
+    wishes = [_first(estimator.constraint, preset.constraint), site.gpu.constraint if gpu_count else None]
+    found = [wish for wish in wishes if wish]
+    several = len(found) > 1
+    return "&".join(f"({wish})" if several and _has_open_or(wish) else wish for wish in found) or None
+
+
+def _has_open_or(constraint: str) -> bool:
+    """Tell whether an OR stands outside of brackets; Slurm 24.11 refuses brackets of both kinds around one another."""
+    return "|" in re.sub(r"\[.*?\]|\(.*?\)", "", constraint)
+
+
+def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tuple[str, str]:
+    """Return the launcher's name, and where it was asked for."""
+    if estimator.launcher:
+        return estimator.launcher, "launcher"
+    own = site.launcher.single if resources.tasks == 1 and site.launcher.single else site.launcher.default
+    return own, f"site {site.name}: launcher"
