@@ -199,7 +199,7 @@ class Document:
         if isinstance(data, int | float) and str in hints:
             return self._texts.get(path, data if type(data) in hints else str(data))
         if isinstance(data, Mapping):
-            members = [_field_types(kind) for kind in hints if is_dataclass(kind)]
+            members = [_field_types(cast(Hashable, kind)) for kind in hints if is_dataclass(kind)]
             values = next((get_args(kind)[1] for kind in hints if get_origin(kind) is dict), None)
             types = {name: type_ for fields in members for name, type_ in fields.items()}
             return {key: self._with_texts(types.get(key, values), item, (*path, str(key))) for key, item in data.items()}
@@ -286,6 +286,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
+@functools.cache
 def _field_types(kind: Any) -> dict[str, Any]:
     """Return the types of what the dataclass's constructor takes, fields that it does not keep among them."""
     hints = get_type_hints(kind)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,9 +47,8 @@ def rendered(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
     """
     import jinja2  # noqa: PLC0415 - 50 ms that only a renderer pays
 
-    found: list[str] = []
-    searched = [*_own_folder(plan.template), *folders]
-    environment = _environment(_finder(searched, found))
+    environment, finder = _environment((*_own_folder(plan.template), *folders))
+    finder.found.clear()
     try:
         text = environment.get_template(Path(plan.template).name).render(plan=plan)
     except jinja2.TemplateNotFound as err:
@@ -72,15 +73,18 @@ def rendered(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
             Finding("template-error", plan.template, f"{type(err).__name__}: {err}", "correct the template")
         ) from None
     script = re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
-    return Rendered(script, tuple(dict.fromkeys(found)))
+    return Rendered(script, tuple(dict.fromkeys(finder.found)))
 
 
-def _environment(find: Callable[[str], tuple[str, str, None] | None]) -> jinja2.Environment:
+@functools.cache
+def _environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _Finder]:
+    """Return Jinja's environment, which compiles a template once, and what finds the templates. One for each search path."""
     import jinja2  # noqa: PLC0415
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
+    finder = _Finder(folders)
     environment = ImmutableSandboxedEnvironment(
-        loader=jinja2.FunctionLoader(find),
+        loader=jinja2.FunctionLoader(finder.load),
         undefined=jinja2.StrictUndefined,
         finalize=quote,
         trim_blocks=True,
@@ -90,24 +94,42 @@ def _environment(find: Callable[[str], tuple[str, str, None] | None]) -> jinja2.
     environment.globals = {name: environment.globals[name] for name in GLOBALS}
     environment.filters.update(raw=Raw, words=words, directive=directive, comment=_comment)
     environment.concat = _joined  # type: ignore[method-assign]  # of a block that another one calls: {{ super() }}
-    return environment
+    return environment, finder
 
 
-def _finder(folders: Sequence[Path], found: list[str]) -> Callable[[str], tuple[str, str, None] | None]:
-    """Return what finds a template by its name, and notes its file in ``found``."""
+class _Finder(threading.local):
+    """Finds a template by its name, in the first of the folders that has one.
 
-    def find(name: str) -> tuple[str, str, None] | None:
+    ``found`` are the files of one rendering: each thread has its own.
+    """
+
+    def __init__(self, folders: tuple[Path, ...]) -> None:
+        self._folders = folders
+        self.found: list[str] = []
+
+    def load(self, name: str) -> tuple[str, str, Callable[[], bool]] | None:
+        """Return a template's text, its file, and what tells whether that is still the one to take (Jinja's loaders)."""
+        path = self._find(name)
+        if path is None:
+            return None
+        stamp = _stamp(path)
+        return path.read_text(encoding="utf-8"), str(path), lambda: self._find(name) == path and _stamp(path) == stamp
+
+    def _find(self, name: str) -> Path | None:
         if ".." in name.split("/"):
             return None
-        for folder in folders:
+        for folder in self._folders:
             path = folder / name
             if path.is_file():
                 _check(path, folder)
-                found.append(absolute(path))
-                return path.read_text(encoding="utf-8"), str(path), None
+                self.found.append(absolute(path))
+                return path
         return None
 
-    return find
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _check(path: Path, folder: Path) -> None:

@@ -86,6 +86,12 @@ def horovod() -> "dict[str, object] | None":
     return {"tensorflow": built.group(1) if built else "", "features": features}
 
 
+def is_hooked() -> bool:
+    """Tell whether others than Python's own finders, and two that find no modules of their own, look for modules."""
+    finders = {getattr(finder, "__module__", "") or type(finder).__module__ for finder in sys.meta_path}
+    return not finders <= {"_frozen_importlib", "_frozen_importlib_external", "_distutils_hack", "_virtualenv"}
+
+
 def listed(folder: str) -> "list[str]":
     try:
         return os.listdir(folder)
@@ -108,7 +114,7 @@ def head_of(path: str) -> bytes:
 def main() -> None:
     asked = json.loads(sys.argv[1])
     facts: "dict[str, object]" = {"executable": sys.executable, "packages": packages()}
-    facts.update(gpu_build=is_gpu_build(), horovod=horovod())
+    facts.update(gpu_build=is_gpu_build(), horovod=horovod(), path=list(sys.path), hooked=is_hooked())
     sys.path[:0] = asked["folders"]
     facts["missing"] = [module for module in asked["modules"] if is_missing(module, asked["folders"])]
     sys.stdout.write("\n" + MARK + json.dumps(facts) + "\n")

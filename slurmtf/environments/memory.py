@@ -1,0 +1,48 @@
+"""What interpreters said, remembered in this process as long as nothing that the answer hangs on has changed.
+
+An answer hangs on what was asked, in which environment, and on: the interpreter's own file, ``pyvenv.cfg``, and every folder
+in which that interpreter looks for modules, as it tells them, the source's among them. Who installs or removes a package, or
+adds a file to the source, changes the time of one of these folders. Not remembered is what is not sound: an answer that passed
+through environment modules or a container, or in which other import hooks than Python's own had a part; and what changed in
+the last two seconds, within which a file system may give two changes the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+Stamp = tuple[int, ...] | None
+YOUNG_NS = 2_000_000_000
+
+_known: dict[Hashable, tuple[dict[str, Stamp], dict[str, Any]]] = {}
+
+
+def recall(key: Hashable) -> dict[str, Any] | None:
+    """Return what was said to the same question; None when it is not known, or something has changed."""
+    stamps, facts = _known.get(key, ({}, None))
+    return facts if all(_stamp(path) == stamp for path, stamp in stamps.items()) else None
+
+
+def remember(key: Hashable, facts: Mapping[str, Any], folders: Iterable[str], began_ns: int | None = None) -> None:
+    """Keep an answer, unless it is none to rely on. ``began_ns`` is when the question was asked (time.time_ns)."""
+    executable, searched = str(facts["executable"]), [*facts["path"], *folders]
+    if facts["hooked"] or not executable or not all(map(os.path.isabs, searched)):
+        return
+    here = Path(executable)
+    paths = [executable, os.path.realpath(executable), str(here.parent.parent / "pyvenv.cfg"), *searched]
+    stamps = {path: _stamp(path) for path in dict.fromkeys(paths)}
+    limit = (time.time_ns() if began_ns is None else began_ns) - YOUNG_NS
+    if all(stamp is None or stamp[-1] < limit for stamp in stamps.values()):
+        _known[key] = stamps, dict(facts)
+
+
+def _stamp(path: str) -> Stamp:
+    try:
+        status = Path(path).stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

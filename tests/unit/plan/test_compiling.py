@@ -1,0 +1,52 @@
+"""Templates are compiled once a process, and a change is still seen by the next script."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import jinja2
+import pytest
+
+from slurmtf.plan.rendering import rendered
+from slurmtf.sites.search import packaged
+from tests.unit.support import planned
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
+    """Return the names of the templates that are compiled from here on."""
+    names: list[str | None] = []
+    compiled = jinja2.Environment.compile
+
+    def compile_(self: jinja2.Environment, source: str, name: str | None = None, *rest: object) -> object:
+        names.append(name)
+        return compiled(self, source, name, *rest)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(jinja2.Environment, "compile", compile_)
+    return names
+
+
+def test_a_second_script_compiles_nothing_and_tells_the_same_files(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, folders = counted(monkeypatch), [tmp_path, packaged("templates")]
+    first, second = rendered(planned(source), folders), rendered(planned(source), folders)
+    assert first == second
+    assert len(first.templates) > 1
+    assert len(names) == len(first.templates)
+
+
+def test_a_template_that_is_changed_is_compiled_again(source: Path, tmp_path: Path) -> None:
+    path = tmp_path / "slurm.sh.j2"
+    for text in ("one", "two"):
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, ns=(0, 0))
+        assert rendered(planned(source), [tmp_path]).script == f"{text}\n"
+
+
+def test_a_template_that_comes_before_is_taken(source: Path, tmp_path: Path) -> None:
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for folder in reversed(folders):
+        folder.mkdir()
+        (folder / "slurm.sh.j2").write_text(folder.name, encoding="utf-8")
+        assert rendered(planned(source), folders) == (f"{folder.name}\n", (str(folder / "slurm.sh.j2"),))
