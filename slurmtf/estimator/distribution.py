@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from slurmtf.findings import Finding
 
-_DOCUMENTED: dict[str, Any] = {"use_attribute_docstrings": True}
 GRACE_S = 600
 
 
@@ -25,8 +24,6 @@ class Mpi:
     straggler_grace_s: int = GRACE_S
     """Seconds that the others may run on after the first rank has ended well."""
     backend: Literal["mpi"] = "mpi"
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
 
 @dataclass(frozen=True)
@@ -49,8 +46,6 @@ class ParameterServer:
     """Seconds that the other workers may run on after the first one has ended well."""
     backend: Literal["ps"] = "ps"
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
-
 
 @dataclass(frozen=True)
 class MultiWorker:
@@ -63,8 +58,6 @@ class MultiWorker:
     straggler_grace_s: int = GRACE_S
     """Seconds that the others may run on after the first worker has ended well."""
     backend: Literal["multiworker"] = "multiworker"
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
 
 @dataclass(slots=True)

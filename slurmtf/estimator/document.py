@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.estimator.distribution import KINDS
+from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
+from slurmtf.estimator.inputs import Input
 from slurmtf.findings import Finding, located
 
 ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator": Estimator}
@@ -100,12 +104,26 @@ def _parameter(where: str) -> str:
     return re.split(r"[.\[]", where, maxsplit=1)[0]
 
 
+@contextlib.contextmanager
+def _documented() -> Iterator[None]:
+    """Have pydantic read the texts below the settings from the source: 80 ms that only a schema is worth."""
+    kinds: tuple[Any, ...] = (TensorFlow, Estimator, Environment, Input, *KINDS.values())
+    for kind in kinds:
+        kind.__pydantic_config__ = {"use_attribute_docstrings": True}
+    try:
+        yield
+    finally:
+        for kind in kinds:
+            del kind.__pydantic_config__
+
+
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a job file (https://json-schema.org/draft/2020-12)."""
     import pydantic  # noqa: PLC0415
 
-    schema = pydantic.TypeAdapter(TensorFlow).json_schema()
-    inherited = pydantic.TypeAdapter(Estimator).json_schema()["properties"]
+    with _documented():
+        schema = pydantic.TypeAdapter(TensorFlow).json_schema()
+        inherited = pydantic.TypeAdapter(Estimator).json_schema()["properties"]
     for name, about in schema["properties"].items():
         if name in inherited:
             about.update(inherited[name])

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding
@@ -49,8 +49,6 @@ class Environment:
     """What to call an environment that is made, in 'slurmtf env list'."""
     build: Literal["login", "job"] | None = None
     """Where it is made: on this machine, or in a job of its own. Left out: the site's choice."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
 
     def __post_init__(self) -> None:
         for f in fields(self):

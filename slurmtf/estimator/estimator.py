@@ -147,7 +147,6 @@ class Estimator:
 
     BACKENDS: ClassVar[tuple[str, ...]] = ("mpi",)
     COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node",)
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
 
     def __post_init__(
         self,
@@ -296,7 +295,6 @@ class TensorFlow(Estimator):
 
     BACKENDS: ClassVar[tuple[str, ...]] = tuple(KINDS)
     COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node", "worker_count", "parameter_server_count")
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
 
 
 def _own(value: Any) -> Any:

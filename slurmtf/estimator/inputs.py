@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
 from slurmtf.errors import did_you_mean
 from slurmtf.findings import Finding
@@ -33,8 +33,6 @@ class Input:
     mode: Mode = "mount"
     """'mount': used where it is. 'download': copied to each node's own disk before the script starts. 'upload': an empty
     folder there, which is copied to the path after the script has ended."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"use_attribute_docstrings": True}
 
     def __post_init__(self) -> None:
         path = absolute(self.path)

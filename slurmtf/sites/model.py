@@ -7,9 +7,8 @@ silent. Names of flags are those of sbatch(1) without the leading dashes.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Literal
 
-_DOCUMENTED: dict[str, Any] = {"use_attribute_docstrings": True}
 Value = str | int | float | bool
 Known = bool | Literal["unknown"]
 
@@ -37,8 +36,6 @@ class Gpu:
     whole_nodes_when_multinode: bool = False
     """A job of several nodes must take all GPUs of each."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
-
 
 @dataclass(frozen=True)
 class Partition:
@@ -56,8 +53,6 @@ class Partition:
     """A QOS that goes with the partition."""
     note: str | None = None
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
-
 
 @dataclass(frozen=True)
 class Defaults:
@@ -74,8 +69,6 @@ class Defaults:
     cpus_per_task: int | None = None
     cpus_per_gpu: int | None = None
     """CPUs for each GPU of a process, when the user gives no cpus_per_task."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
 
 @dataclass(frozen=True)
@@ -107,8 +100,6 @@ class Launcher:
     args: list[str] = field(default_factory=list)
     """More arguments of the launcher."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
-
 
 @dataclass(frozen=True)
 class JobEnvironment:
@@ -128,8 +119,6 @@ class JobEnvironment:
     """An interpreter, 3.6 or later, that every node has: it runs slurmtf's own program where the job's Python is in a
     container. Left out: the one that submits."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
-
 
 @dataclass(frozen=True)
 class Modules:
@@ -144,8 +133,6 @@ class Modules:
     """Modules that every job loads."""
     tensorflow: dict[str, list[str]] = field(default_factory=dict)
     """Modules for each framework_version."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
 
 @dataclass(frozen=True)
@@ -163,8 +150,6 @@ class Containers:
     tensorflow: dict[str, str] = field(default_factory=dict)
     """The image for each framework_version."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
-
 
 @dataclass(frozen=True)
 class Environments:
@@ -181,8 +166,6 @@ class Environments:
     channels: list[str] = field(default_factory=lambda: ["conda-forge"])
     """Where conda packages come from."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
-
 
 @dataclass(frozen=True)
 class Requeue:
@@ -197,8 +180,6 @@ class Requeue:
     grace_s: int | None = None
     """Seconds between the notice and the kill."""
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
-
 
 @dataclass(frozen=True)
 class Network:
@@ -209,8 +190,6 @@ class Network:
     """What to append to a node's name to reach it on the fast network."""
     interface: str | None = None
     """The fast network's interface (NCCL_SOCKET_IFNAME)."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
 
 @dataclass(frozen=True)
@@ -230,8 +209,6 @@ class Storage:
     there by squashfuse: in a second instead of twenty."""
     purge_days: int | None = None
     """Days without access after which the site deletes files of the workspace."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
 
 
 @dataclass(frozen=True)
@@ -285,5 +262,3 @@ class Site:
     """The template of the batch script."""
     source: str = ""
     """The file that this profile was read from."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _DOCUMENTED
