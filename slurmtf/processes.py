@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
+
+from slurmtf.job.contract.proc import start_of
 
 
 @dataclass(frozen=True)
@@ -20,23 +21,14 @@ class ProcessId:
         """Tell whether the process runs; None on another host, from where that can't be seen."""
         if self.host != socket.gethostname():
             return None
-        return _start_of(self.pid) == self.started
+        return start_of(self.pid) == self.started
 
 
 def identify(pid: int) -> ProcessId:
     """Return the identity of a running process of this host."""
-    return ProcessId(socket.gethostname(), pid, _start_of(pid) or 0)
+    return ProcessId(socket.gethostname(), pid, start_of(pid) or 0)
 
 
 def recognise(facts: Any) -> ProcessId | None:
     """Return the identity that was written down as a mapping."""
     return ProcessId(str(facts["host"]), int(facts["pid"]), int(facts["started"])) if facts else None
-
-
-def _start_of(pid: int) -> int | None:
-    """Return a process's start time (proc(5), field 22 of stat); None when it has ended, zombies included."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])

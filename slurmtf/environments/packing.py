@@ -13,7 +13,7 @@ from slurmtf.environments.software import Software
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.files import read_json
 from slurmtf.job.build.pack import own
-from slurmtf.job.common.claim import Claim
+from slurmtf.job.contract.claim import Claim
 
 DIGEST_DIGITS = 12
 PARTIAL = ".partial-"

@@ -13,7 +13,7 @@ from typing import Any
 from slurmtf.errors import InputError, did_you_mean
 from slurmtf.files import expanded, read_json
 from slurmtf.findings import Finding
-from slurmtf.job.common.claim import Claim
+from slurmtf.job.contract.claim import Claim
 from slurmtf.job.contract.store import StoreLayout
 from slurmtf.sites import Site
 from slurmtf.trusted import OWN, check_shared, own_folder

@@ -18,10 +18,10 @@ def main(argv: List[str], archive: str) -> int:
     """Run the mode that the batch script asks for and return the exit status."""
     mode, words = (argv[0], argv[1:]) if argv else ("", [])
     if mode == "supervise" and words[1:2] == ["--"]:
-        from .supervisor.supervisor import Supervisor
+        from .supervisor.allocation import Allocation
 
         layout = RunLayout(os.path.dirname(os.path.abspath(words[0])))
-        return Supervisor(plan.read(layout.plan), layout, os.environ).run(words[2:])
+        return Allocation(plan.read(layout.plan), layout, os.environ).run(words[2:])
     if mode == "spawn" and words[1:2] == ["--"]:
         from .supervisor.spawn import spawn
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Input
 from slurmtf.findings import Finding, warning
-from slurmtf.job.common import mounts
-from slurmtf.job.common.mounts import Mount
+from slurmtf.job.contract import mounts
+from slurmtf.job.contract.mounts import Mount
 from slurmtf.sites import Site
 
 OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - of which every machine has its own

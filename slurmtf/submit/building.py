@@ -26,7 +26,7 @@ from slurmtf.errors import SlurmtfError, SoftwareError
 from slurmtf.estimator import Estimator
 from slurmtf.files import make_private, read_json, write_json, write_private, writing
 from slurmtf.findings import Finding
-from slurmtf.job.common.claim import Claim
+from slurmtf.job.contract.claim import Claim
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import Awaited, BuildPlan, Shell

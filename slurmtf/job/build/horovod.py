@@ -15,7 +15,7 @@ import subprocess
 import sysconfig
 from typing import Any, Dict, List, Tuple
 
-from ..common.claim import Claim
+from ..contract.claim import Claim
 from ..contract.private import make_private
 from .installer import Installer, fetched
 from .work import BuildError, StepError, Work, find, once, wheels_in

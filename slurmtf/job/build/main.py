@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Dict, List
 
-from ..common.claim import Claim
+from ..contract.claim import Claim
 from ..contract.store import RECORD, StoreLayout
 from . import conda, horovod, image, pack, pip
 from .check import check

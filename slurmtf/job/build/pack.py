@@ -14,7 +14,7 @@ import tempfile
 import time
 from typing import IO, Any, Dict, Iterator, List, Set, cast
 
-from ..common.claim import Claim
+from ..contract.claim import Claim
 from ..contract.store import StoreLayout
 from .prefixes import mentions
 from .work import BuildError, find, once, say

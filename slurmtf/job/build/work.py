@@ -13,7 +13,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..common.claim import Claim
+from ..contract.claim import Claim
 from ..contract.store import StoreLayout
 
 POLL_S = 0.1

@@ -4,6 +4,8 @@ import os
 import socket
 from typing import Any, Dict, Mapping, Optional
 
+from ..contract import proc
+
 OWN_RANK = "SLURMTF_TASK"
 """Set by our own launcher, which starts several tasks on one machine."""
 RANK_VARIABLES = (
@@ -49,10 +51,8 @@ def attempt(environ: Mapping[str, str]) -> int:
 
 
 def process() -> Dict[str, Any]:
-    """Return host, pid and start time (proc(5), field 22 of stat) of this process: together they are used once."""
-    with open("/proc/self/stat", encoding="utf-8", errors="replace") as file:
-        started = int(file.read().rpartition(")")[2].split()[19])
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": started}
+    """Return host, pid and start time of this process: together they are used once."""
+    return {"host": socket.gethostname(), "pid": os.getpid(), "started": proc.start_of(os.getpid())}
 
 
 def host(environ: Mapping[str, str]) -> str:

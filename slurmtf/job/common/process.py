@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ..staging import squash
+from ..contract import mounts
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -153,7 +153,7 @@ def _children() -> List[int]:
     """Return our children, but for those that serve the environment to other tasks too."""
     try:
         with open("/proc/self/task/{}/children".format(os.getpid()), encoding="ascii") as file:
-            return [pid for pid in map(int, file.read().split()) if not squash.serves(pid)]
+            return [pid for pid in map(int, file.read().split()) if not mounts.serves(pid)]
     except OSError:
         return []
 

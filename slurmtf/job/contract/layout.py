@@ -31,13 +31,14 @@ class RunLayout:
         """The journal of one attempt of a job (``33``, of an array's element ``33_4``): its ``number``-th start, from 0."""
         return os.path.join(self.journals, "{}.{}.jsonl".format(job, number))
 
-    def task_log(self, label: str, stream: str) -> str:
-        """The log of one task: ``label`` is its role and index ('worker-0'), ``stream`` is 'out' or 'err'."""
-        return os.path.join(self.logs, label + "." + stream)
+    def task_log(self, label: str, stream: str, folder: str = "") -> str:
+        """The log of one task: ``label`` is its role and index ('worker-0'), ``stream`` is 'out' or 'err', ``folder`` the
+        launch's own in logs/, where it has one."""
+        return os.path.join(self.logs, folder, label + "." + stream)
 
-    def log_clock(self, label: str) -> str:
-        """When one task's logs had grown to which sizes (see logclock)."""
-        return os.path.join(self.logs, "." + label + ".clock")
+    def log_clock(self, label: str, folder: str = "") -> str:
+        """When one task's logs had grown to which sizes (see task/log_clock.py)."""
+        return os.path.join(self.logs, folder, "." + label + ".clock")
 
     def submitit_file(self, job_id: str, kind: str) -> str:
         """A file of a job's task 0 where submitit looks for it (submitit.core.utils.JobPaths)."""

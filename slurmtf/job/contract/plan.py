@@ -111,8 +111,27 @@ class Timings(NamedTuple):
     warning: float = 120.0
 
 
+class LaunchOrder(NamedTuple):
+    """What one launch of a job does otherwise than the plan says: more ``arguments`` behind the command's, ``variables`` that
+    win over the plan's, logs in the ``folder`` of that name in logs/."""
+
+    arguments: Tuple[str, ...] = ()
+    variables: Dict[str, str] = {}  # noqa: RUF012 - nobody writes into it
+    folder: str = ""
+
+    def to_dict(self) -> Dict[str, Any]:
+        return dict(self._asdict())
+
+    @classmethod
+    def from_dict(cls, facts: Any) -> "LaunchOrder":
+        """Return what :meth:`to_dict` wrote. Raises TypeError for what is no order."""
+        order: LaunchOrder = _part(cls, facts)
+        return order
+
+
 class JobPlan(NamedTuple):
-    """Everything that a job needs to know of its plan. ``launcher`` is the launcher's name, for messages."""
+    """Everything that a job needs to know of its plan. ``launcher`` is the launcher's name, for messages; ``launches`` come one
+    after the other, also after one that failed."""
 
     run: Run
     scheduler: str
@@ -126,6 +145,7 @@ class JobPlan(NamedTuple):
     stage: Stage = Stage()
     inputs: Tuple[DataInput, ...] = ()
     timings: Timings = Timings()
+    launches: Tuple[LaunchOrder, ...] = (LaunchOrder(),)
 
     @property
     def local(self) -> bool:
@@ -146,7 +166,8 @@ class JobPlan(NamedTuple):
         found: Dict[str, Any] = {"schema": SCHEMA}
         for name, value in self._asdict().items():
             found[name] = dict(value._asdict()) if name in _PARTS else value
-        return dict(found, inputs=[dict(item._asdict()) for item in self.inputs])
+        lists = {name: [dict(item._asdict()) for item in getattr(self, name)] for name in _LISTS}
+        return dict(found, **lists)
 
     @classmethod
     def from_dict(cls, facts: Any) -> "JobPlan":
@@ -160,13 +181,16 @@ class JobPlan(NamedTuple):
             for name, kind in _PARTS.items():
                 if name in found:
                     found[name] = _part(kind, found[name])
-            found["inputs"] = tuple(_part(DataInput, item) for item in found.get("inputs", ()))
+            for name, kind in _LISTS.items():
+                if name in found:
+                    found[name] = tuple(_part(kind, item) for item in found[name])
             return cls(**found)
         except (TypeError, AttributeError, ValueError) as err:
             raise PlanError("its part for the job is damaged: {}".format(err)) from None
 
 
 _PARTS: Dict[str, Any] = {"run": Run, "size": Size, "distribution": Distribution, "stage": Stage, "timings": Timings}
+_LISTS: Dict[str, Any] = {"inputs": DataInput, "launches": LaunchOrder}
 
 
 def read(path: str) -> JobPlan:

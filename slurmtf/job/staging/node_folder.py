@@ -14,8 +14,8 @@ import re
 import shutil
 from typing import Iterator, List, Mapping, Optional, Tuple
 
-from ..common import mounts
 from ..common.identity import host
+from ..contract import mounts
 from ..contract.private import make_private
 from ..contract.trust import doubt_of_own, doubt_of_place
 from . import squash

@@ -11,12 +11,12 @@ import shutil
 import subprocess
 from typing import Dict, List, Optional, Set
 
+from ..contract import mounts
 from ..contract.layout import native
 from ..contract.private import make_private
 from . import relocation
 
 SUFFIX = ".sqsh"
-SERVERS = ("squashfuse_ll", "squashfuse")
 MOUNT = "mounted"
 TIMEOUT_S = 60
 
@@ -76,7 +76,7 @@ def _take(entry: "os.DirEntry[str]", place: str, changing: Optional[Set[str]]) -
 
 def _server() -> str:
     """Return what serves a mount. Raises OSError when this node has no such program."""
-    found = next(filter(None, map(shutil.which, SERVERS)), None)
+    found = next(filter(None, map(shutil.which, mounts.SERVERS)), None)
     if found is None:
         raise OSError("squashfuse is not on this node")
     return found
@@ -104,12 +104,3 @@ def unmount(folder: str) -> None:
         with contextlib.suppress(OSError):
             _run([*command, mount])
             return
-
-
-def serves(pid: int) -> bool:
-    """Tell whether a process serves a mount (proc(5), comm): it is not one of those that a script has left behind."""
-    try:
-        with open("/proc/{}/comm".format(pid), encoding="ascii", errors="replace") as file:
-            return file.read().strip() in SERVERS
-    except OSError:
-        return False

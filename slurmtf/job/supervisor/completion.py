@@ -16,6 +16,15 @@ class Verdict(NamedTuple):
     detail: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
 
 
+def peers_can_go_on(distribution: Distribution, failed: Role) -> bool:
+    """Tell whether the other tasks can do anything without one that has failed.
+
+    In collectives each waits for all. Without a parameter server, or the chief that coordinates, nobody goes on either; workers
+    of parameter servers don't need each other.
+    """
+    return distribution.backend == "ps" and failed.role not in ("ps", *COORDINATES)
+
+
 class Completion:
     """Watches the ends of tasks.
 

@@ -4,12 +4,44 @@ import os
 import time
 from typing import Mapping, Optional
 
-from ..common import identity
+from ..contract import proc
 from ..contract.plan import JobPlan
 
 MINUTE = 60
 EARLY_S = 60.0
 """Seconds that Slurm's signal may come too early (sbatch(1), --signal)."""
+
+
+class TimeLimit:
+    """The limit of this job, and whether it has been told of."""
+
+    def __init__(self, plan: JobPlan, environ: Mapping[str, str]) -> None:
+        self._warning_s = plan.timings.warning
+        self._deadline = deadline(plan, environ)
+        self._warned = False
+
+    @property
+    def left(self) -> Optional[float]:
+        """Seconds until the limit; None: there is none that we know of."""
+        return None if self._deadline is None else self._deadline - time.monotonic()
+
+    @property
+    def is_over(self) -> bool:
+        return self.left is not None and self.left <= 0
+
+    @property
+    def is_near(self) -> bool:
+        return self.left is not None and self.left <= self._warning_s
+
+    @property
+    def explains_signal(self) -> bool:
+        """Whether USR2 is Slurm's warning: hours before the limit it is somebody else's."""
+        return self.left is None or self.left <= self._warning_s + EARLY_S
+
+    def warn_once(self) -> bool:
+        """Tell whether this is the first time that the limit is to be told of."""
+        first, self._warned = not self._warned, True
+        return first
 
 
 def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
@@ -30,4 +62,4 @@ def _age() -> float:
     """Return for how many seconds this process has lived: exec keeps its time of start."""
     with open("/proc/uptime", encoding="ascii") as file:
         uptime = float(file.read().split()[0])
-    return uptime - float(identity.process()["started"]) / os.sysconf("SC_CLK_TCK")
+    return uptime - float(proc.start_of(os.getpid()) or 0) / os.sysconf("SC_CLK_TCK")

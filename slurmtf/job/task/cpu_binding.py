@@ -6,7 +6,7 @@ use are not exactly those of its job, since then other jobs compute there (TaskP
 """
 
 import os
-from typing import List, Mapping, Tuple
+from typing import Mapping, Tuple
 
 from ..contract.plan import JobPlan
 
@@ -18,11 +18,6 @@ def mask(plan: JobPlan, environ: Mapping[str, str]) -> str:
     allowed = os.sched_getaffinity(0)
     ours = plan.local or environ.get("SLURM_CPUS_ON_NODE") == str(len(allowed))
     return "{:x}".format(sum(1 << cpu for cpu in allowed)) if ours and plan.distribution.bind else ""
-
-
-def may_be_dealt(masks: List[str]) -> bool:
-    """Tell whether the tasks of one node may use the same CPUs, at least one for each."""
-    return len(masks) > 1 and len(set(masks)) == 1 and bin(int(masks[0] or "0", 16)).count("1") >= len(masks)
 
 
 def bind(turn: int, sharers: int) -> None:

@@ -13,6 +13,7 @@ from ..script import sitecustomize as hook
 from ..staging import relocation
 
 TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
+NO_VARIABLES: Dict[str, str] = {}
 SERVER_THREADS = 4
 """The least inter-op threads of a TensorFlow server: with fewer, one that waits can block the one it waits for."""
 
@@ -21,9 +22,17 @@ class Surroundings:
     """Makes the variables of one task's script from the plan, the role, and what the supervisor told at the start."""
 
     def __init__(
-        self, plan: JobPlan, layout: RunLayout, role: Role, start: Mapping[str, Any], staged: Mapping[str, Any]
+        self,
+        plan: JobPlan,
+        layout: RunLayout,
+        role: Role,
+        start: Mapping[str, Any],
+        staged: Mapping[str, Any],
+        more: Mapping[str, str] = NO_VARIABLES,
     ) -> None:
-        """``staged`` is the note of what lies on the node's own disk; empty: nothing does."""
+        """``staged`` is the note of what lies on the node's own disk, empty: nothing does; ``more`` are variables of the
+        launch, which win over the plan's."""
+        self._more = more
         self._staged = staged
         self._plan = plan
         self._layout = layout
@@ -35,7 +44,9 @@ class Surroundings:
         found = {name: self._new_place(value) for name, value in inherited.items()}
         found.setdefault("PYTHONUNBUFFERED", "1")
         own = self._identity()
-        users = {native(name): self.expand(native(value), own) for name, value in self._plan.variables.items()}
+        users = {
+            native(name): self.expand(native(value), own) for name, value in {**self._plan.variables, **self._more}.items()
+        }
         python_path = users.pop("PYTHONPATH", found.get("PYTHONPATH"))
         found["PYTHONPATH"] = os.pathsep.join(filter(None, [self.work, python_path]))
         found.update(own)

@@ -6,13 +6,13 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..common import gpus, identity, wire
 from ..common.process import Child, Signals, outlive_parent
 from ..contract.layout import RunLayout
 from ..contract.outcome import End
-from ..contract.plan import JobPlan
+from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import Role, table
 from ..staging.on_node import OnNode
 from . import cpu_binding as binding
@@ -100,9 +100,15 @@ class Task:
         self._start: Optional[Dict[str, Any]] = None
         self._order = ""
         self._stopping = False
+        self._grace = plan.timings.grace
         self._term_at: Optional[float] = None
-        self._logs = layout.task_log(self.role.label, "out"), layout.task_log(self.role.label, "err")
-        self._on_node = OnNode(plan, layout, self._environ, self._logs, self._tick, self._report)
+        self._on_node = OnNode(plan, layout, self._environ, self._logs_in(""), self._tick, self._report)
+
+    def _logs_in(self, folder: str) -> Tuple[str, str]:
+        """Return the paths of this task's logs of a launch."""
+        os.makedirs(os.path.join(self._layout.logs, folder), mode=0o700, exist_ok=True)
+        label = self.role.label
+        return self._layout.task_log(label, "out", folder), self._layout.task_log(label, "err", folder)
 
     def run(self, command: List[str]) -> int:
         """Run the command to its end, again when the supervisor says so, and return the exit status to leave with.
@@ -184,9 +190,10 @@ class Task:
         return "{}:{}".format(name, self._port.number) if self._port else ""
 
     def _run(self, command: List[str]) -> End:
-        logs = self._logs
-        surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {}, self._on_node.note)
-        words, variables = surroundings.arguments(command), surroundings.variables(self._environ)
+        order = LaunchOrder.from_dict((self._start or {}).get("launch", {}))
+        logs = self._logs_in(order.folder)
+        surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {}, self._on_node.note, order.variables)
+        words, variables = surroundings.arguments([*command, *order.arguments]), surroundings.variables(self._environ)
         if self._port and not shares_port(words[0], variables):
             self._port.let_go()
         try:
@@ -196,7 +203,7 @@ class Task:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
             return End(126 if isinstance(err, PermissionError) else 127)
         self._report({"event": "task-started"})
-        clock = LogClock(self._layout.log_clock(self.role.label), logs)
+        clock = LogClock(self._layout.log_clock(self.role.label, order.folder), logs)
         returncode = None
         while returncode is None:
             self._tick()
@@ -215,7 +222,7 @@ class Task:
             self._take_orders(self._link)
         if self._child and self._term_at is not None and time.monotonic() >= self._term_at:
             self._term_at = None
-            self._child.end(self._plan.timings.grace)
+            self._child.end(self._grace)
 
     def _on_signal(self, number: int) -> None:
         """Hand a signal on. slurmstepd sends it to every process of a step: there the child has got it already."""
@@ -243,11 +250,12 @@ class Task:
                 if message.get("bind"):
                     binding.bind(int(message["local_rank"]), int(message["sharers"]))
             elif self._order == "stop":
-                self._stop(message.get("killed", False))
+                self._stop(bool(message.get("killed", False)), float(message.get("grace", self._grace)))
 
-    def _stop(self, killed: bool) -> None:
+    def _stop(self, killed: bool, grace_s: float) -> None:
         """End the child; when somebody is killing the job or its step, Slurm's own TERM comes first: one is enough."""
         self._stopping = True
+        self._grace = grace_s
         if self._child and self._term_at is None:
             self._term_at = time.monotonic() + (OWN_TERM_S if killed and self._in_step else 0)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.common.claim import SILENT_S, Claim, started
+from slurmtf.job.contract.claim import SILENT_S, Claim
+from slurmtf.job.contract.proc import start_of
 
 DEAD = {"host": socket.gethostname(), "pid": 2**22 - 1, "started": 1, "job": ""}
 ELSEWHERE = {"host": "another-node", "pid": os.getpid(), "started": 1, "job": "7"}
@@ -48,7 +49,7 @@ def test_the_claim_of_a_process_that_has_ended_is_broken(path: Path) -> None:
 
 
 def test_a_pid_that_is_used_again_is_another_process(path: Path) -> None:
-    held(path, {**DEAD, "pid": os.getpid(), "started": (started(os.getpid()) or 0) - 1})
+    held(path, {**DEAD, "pid": os.getpid(), "started": (start_of(os.getpid()) or 0) - 1})
     assert Claim(str(path)).take()
 
 
@@ -78,7 +79,7 @@ def test_nobody_gives_back_what_another_has_taken(path: Path) -> None:
 def test_many_processes_that_break_a_dead_claim_at_once_get_one(tmp_path: Path, path: Path) -> None:
     held(path, DEAD)
     taker = (
-        "import sys, time; from pathlib import Path; from slurmtf.job.common.claim import Claim\n"
+        "import sys, time; from pathlib import Path; from slurmtf.job.contract.claim import Claim\n"
         "while not Path(sys.argv[2]).exists(): pass\n"
         "print(Claim(sys.argv[1]).take()); time.sleep(3)"
     )

@@ -7,6 +7,7 @@ import os
 import pytest
 
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
+from slurmtf.job.supervisor.start import may_be_dealt
 from slurmtf.job.task import cpu_binding as binding
 
 PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), bind=True))
@@ -68,4 +69,4 @@ def test_only_what_is_the_jobs_alone(plan: JobPlan, environ: dict[str, str], exp
     ],
 )
 def test_only_tasks_that_may_use_the_same(masks: list[str], expected: bool) -> None:
-    assert binding.may_be_dealt(masks) is expected
+    assert may_be_dealt(masks) is expected

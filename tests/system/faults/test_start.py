@@ -6,14 +6,13 @@ import shlex
 import signal
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
 
 from slurmtf import Environment, ParameterServer, RunStatus
 from tests.cluster import Cluster
-from tests.integration.job.jobs import Job, make_job, many
+from tests.integration.job.jobs import make_job, many
 from tests.system.slurm.support import journal, program, until
 
 from .support import ACTOR, PROMPT_S, Faults, completed, end_of, gated_python, moment, seconds_to_end, the
@@ -92,7 +91,7 @@ def test_one_task_never_comes(tmp_path: Path) -> None:
     """Its agent stands still: the others do not wait for it until the time limit."""
     job = make_job(tmp_path, ACTOR)
     many(job, 3)
-    _hurry(job)
+    job.change_plan(timings__start=2)
     python = gated_python(tmp_path)
     job.agent_python = python
     job.launcher = [python, "-I", job.layout.agent, "spawn", "3", "--"]
@@ -104,16 +103,3 @@ def test_one_task_never_comes(tmp_path: Path) -> None:
         job.await_nobody()
     finally:
         job.clean_up()
-
-
-def _hurry(job: Job) -> None:
-    """Let the job's supervisor give up after 2 s."""
-    with zipfile.ZipFile(job.layout.agent) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    name = next(name for name in members if name.endswith("/supervisor.py"))
-    patient = members[name]
-    members[name] = patient.replace(b"START_S = 600.0", b"START_S = 2.0")
-    assert members[name] != patient
-    with zipfile.ZipFile(job.layout.agent, "w") as archive:
-        for member, content in members.items():
-            archive.writestr(member, content)

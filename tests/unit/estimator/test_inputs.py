@@ -19,8 +19,8 @@ from slurmtf.environments.packing import pack_of
 from slurmtf.errors import SpecError
 from slurmtf.estimator.document import from_yaml
 from slurmtf.estimator.overrides import overridden
-from slurmtf.job.common import mounts
-from slurmtf.job.common.mounts import Mount
+from slurmtf.job.contract import mounts
+from slurmtf.job.contract.mounts import Mount
 from slurmtf.plan import render, resolve
 from slurmtf.plan.staging import LookedUp
 from slurmtf.runs.data import look

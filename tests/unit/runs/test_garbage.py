@@ -19,7 +19,7 @@ from slurmtf import Estimator, Experiment
 from slurmtf.environments.store import BESIDE_RUNS, EnvironmentStore
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import write_json
-from slurmtf.job.common.claim import Claim
+from slurmtf.job.contract.claim import Claim
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.processes import ProcessId, identify

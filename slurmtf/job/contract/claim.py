@@ -12,6 +12,8 @@ import socket
 import time
 from typing import Any, Dict, Optional
 
+from . import proc
+
 BEAT_S = 10.0
 SILENT_S = 120.0
 """Seconds without a touch after which the owner, on another host, counts as dead. By the file system's clock."""
@@ -66,7 +68,7 @@ class Claim:
 
     def _is_dead(self, holder: Dict[str, Any], now: float) -> bool:
         if holder.get("host") == socket.gethostname():
-            return bool(started(int(holder["pid"])) != holder["started"])
+            return bool(proc.start_of(int(holder["pid"])) != holder["started"])
         try:
             return now - os.stat(self._path).st_mtime > SILENT_S
         except OSError:
@@ -84,17 +86,7 @@ class Claim:
 
 def _me() -> Dict[str, Any]:
     pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "started": started(pid), "job": os.environ.get("SLURM_JOB_ID", "")}
-
-
-def started(pid: int) -> Optional[int]:
-    """Return when a process was started, in ticks since boot (proc(5), field 22 of stat); None when it has ended."""
-    try:
-        with open("/proc/{}/stat".format(pid), encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    return {"host": socket.gethostname(), "pid": pid, "started": proc.start_of(pid), "job": os.environ.get("SLURM_JOB_ID", "")}
 
 
 def _link(own: str, path: str) -> bool:

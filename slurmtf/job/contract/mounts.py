@@ -10,6 +10,8 @@ SHARED = re.compile(
 )
 """Kinds of file systems that other nodes can see, or that can't be known not to be."""
 MEMORY = ("tmpfs", "ramfs")
+SERVERS = ("squashfuse_ll", "squashfuse")
+"""Programs that serve a mounted environment to the tasks of a node."""
 
 
 class Mount(NamedTuple):
@@ -54,3 +56,12 @@ def of(path: str, known: List[Mount]) -> Optional[Mount]:
     whole = os.path.realpath(path)
     above = [mount for mount in known if whole == mount.point or whole.startswith(mount.point.rstrip("/") + "/")]
     return max(reversed(above), key=lambda mount: len(mount.point)) if above else None
+
+
+def serves(pid: int) -> bool:
+    """Tell whether a process serves a mount (proc(5), comm): it is not one of those that a script has left behind."""
+    try:
+        with open("/proc/{}/comm".format(pid), encoding="ascii", errors="replace") as file:
+            return file.read().strip() in SERVERS
+    except OSError:
+        return False

@@ -1,0 +1,195 @@
+"""The allocation: a job's nodes while it has them. One supervisor holds it, in the batch step.
+
+It prepares the working directory, heeds signals and the time limit, starts one launch after the other, and writes down what
+happened.
+"""
+
+import contextlib
+import os
+import signal
+import time
+from typing import List, Mapping, Optional, Tuple
+
+from ..common import identity
+from ..common.process import Signals
+from ..contract import events, job_log, journal
+from ..contract.layout import RunLayout
+from ..contract.outcome import MAY_RETURN, Cause, Outcome, signal_name
+from ..contract.plan import JobPlan, LaunchOrder
+from ..contract.roles import table
+from ..staging import staging, workdir
+from . import restart, result
+from .conclusion import STOP_SIGNALS, Killing, conclude, may_be_killed
+from .launch import Launch
+from .time_limit import TimeLimit
+
+
+class Allocation:
+    """The life of one job."""
+
+    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._environ = dict(environ)
+        self._job_id = identity.job_id(environ) or str(os.getpid())
+        self._job_name = identity.job_name(environ) or self._job_id
+        self._earlier = journal.attempts(layout)
+        self._journal = journal.open_new(layout, self._job_name)
+        self._log_start = os.path.getsize(layout.job_log) if os.path.exists(layout.job_log) else 0
+        self._began = time.monotonic()
+        self._next_beat = self._began
+        self._limit = TimeLimit(plan, environ)
+        self._killed: Optional[Tuple[int, float]] = None
+        self._overtime = False
+        self._told: Optional[Outcome] = None
+        self._signals = Signals((*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2))
+
+    def run(self, words: List[str]) -> int:
+        """Start the launcher's words as often as the plan has launches; return the exit status to leave with.
+
+        A job that has succeeded already, in an attempt whose end Slurm has not seen, ends at once with that outcome.
+        """
+        result.forget(self._layout, self._job_name)
+        self._note_start()
+        again = identity.attempt(self._environ) > 0
+        done = restart.success_of(self._earlier, self._job_name) if again else None
+        return self._finish(done or self._attempt(words))
+
+    def _attempt(self, words: List[str]) -> Outcome:
+        try:
+            result.link_logs(self._layout, self._job_name, table(self._plan)[0].label)
+            self._prepare()
+            outcome = self._launch_all(words)
+        except OSError as err:
+            cause = Cause.LAUNCHER if err.filename == words[0] else Cause.AGENT
+            return Outcome(cause, exit_code=1, detail={"error": str(err), "launcher": self._plan.launcher})
+        self._journal.write(events.Finalizing())
+        return outcome
+
+    def _note_start(self) -> None:
+        self._journal.write(
+            events.Started(
+                job_id=identity.array_job_id(self._environ) or self._job_id,
+                element=identity.element(self._environ),
+                attempt=identity.attempt(self._environ),
+                host=identity.host(self._environ),
+                nodes=self._environ.get("SLURM_JOB_NODELIST", ""),
+                process=identity.process(),
+            )
+        )
+
+    def _prepare(self) -> None:
+        staging.make_targets(self._plan)
+        if not self._plan.stage.on_node:
+            workdir.prepare(self._layout)
+        self._journal.write(events.Prepared())
+
+    def _launch_all(self, words: List[str]) -> Outcome:
+        """Return the outcome of the first launch that failed, else of the last; one that ends the job from outside counts."""
+        failed: Optional[Outcome] = None
+        last = len(self._plan.launches) - 1
+        for number, order in enumerate(self._plan.launches):
+            outcome = self._launch(words, order, number, number == last and failed is None)
+            if outcome.cause in ENDS_ALL:
+                return outcome
+            if number < last:
+                self._journal.write(events.LaunchEnded(number, outcome.to_dict()))
+            failed = failed or (None if outcome.succeeded else outcome)
+        return failed or outcome
+
+    def _launch(self, words: List[str], order: LaunchOrder, number: int, decides: bool) -> Outcome:
+        launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, order)
+        launch.begin(words, number)
+        while launch.poll() is None:
+            self._tick(launch)
+            if decides:
+                self._tell(launch)
+        launch.end()
+        if may_be_killed(launch.facts(None, self._overtime)):
+            self._listen(launch)
+        self._heed(launch)
+        if self._told:
+            return self._told
+        return self._with_tail(conclude(launch.facts(self._killing(), self._overtime)), order)
+
+    def _tick(self, launch: Launch) -> None:
+        launch.wait()
+        self._heed(launch)
+        self._watch_time(launch)
+        launch.tick()
+        if time.monotonic() >= self._next_beat:
+            self._journal.beat()
+            self._next_beat = time.monotonic() + self._plan.timings.heartbeat
+
+    def _tell(self, launch: Launch) -> None:
+        """Write the outcome down once nothing can change it: whoever kills the job from then on does not."""
+        outcome = None if self._told else launch.settled(self._killing(), self._overtime)
+        if outcome:
+            self._told = self._with_tail(outcome, self._plan.launches[-1])
+            self._leave_result(self._told)
+            self._journal.write(events.Decided(self._told.to_dict()))
+
+    def _heed(self, launch: Launch) -> None:
+        """Act on the signals that have arrived."""
+        for number in self._signals.take():
+            self._journal.write(events.Signaled(signal_name(number)))
+            if number == signal.SIGUSR2 and self._limit.explains_signal:
+                self._warn()
+            elif number in STOP_SIGNALS:
+                self._killed = self._killed or (number, time.monotonic())
+                launch.stop_at_once()
+
+    def _watch_time(self, launch: Launch) -> None:
+        """Tell of the time limit some time before, and hold it where no scheduler does."""
+        if self._limit.is_near:
+            self._warn()
+        if self._plan.local and self._limit.is_over and not launch.stopping:
+            self._overtime = True
+            self._journal.write(events.TimeLimit(self._plan.size.time_s))
+            launch.stop(self._plan.timings.grace)
+
+    def _warn(self) -> None:
+        if self._limit.warn_once():
+            left = self._limit.left
+            self._journal.write(events.TimeWarning(None if left is None else round(left)))
+
+    def _listen(self, launch: Launch) -> None:
+        """Wait for a signal that ends us: a task's end by the same one may be heard before our own."""
+        deadline = time.monotonic() + self._plan.timings.listen
+        while not self._killed and time.monotonic() < deadline:
+            self._heed(launch)
+            time.sleep(0.02)
+
+    def _killing(self) -> Optional[Killing]:
+        """Return what ends the job from outside, with why: slurmstepd writes it into the job's log before it sends TERM."""
+        if self._killed is None:
+            return None
+        written = job_log.written_since(self._layout.job_log, self._log_start)
+        cause = job_log.cause_of_kill(written, self._job_id)
+        node = job_log.failed_node(written) if cause is Cause.NODE_FAILURE else ""
+        return Killing(self._killed[0], self._killed[1], cause, node)
+
+    def _with_tail(self, outcome: Outcome, order: LaunchOrder) -> Outcome:
+        """Return the outcome with the log that tells more, and its last lines."""
+        if outcome.cause is Cause.LAUNCHER:
+            path = self._layout.job_log
+        elif outcome.task:
+            path = self._layout.task_log(outcome.task, "err", order.folder)
+        else:
+            return outcome
+        return outcome._replace(log=os.path.relpath(path, self._layout.folder), tail=job_log.tail(path))
+
+    def _finish(self, outcome: Outcome) -> int:
+        """Write the outcome into the journal and where submitit looks for it; return the exit status to leave with."""
+        if outcome.cause not in MAY_RETURN and not self._told:  # else its result is not known yet, or told already
+            self._leave_result(outcome)
+        self._journal.write(events.Ended(outcome.to_dict(), round(time.monotonic() - self._began, 3)))
+        return outcome.job_status
+
+    def _leave_result(self, outcome: Outcome) -> None:
+        with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
+            result.leave(self._layout, self._job_name, self._plan.run.run_id, outcome)
+
+
+ENDS_ALL = (Cause.TIME_LIMIT, Cause.CANCELED, *MAY_RETURN)
+"""Causes that end the job from outside, whatever launches are still to come."""

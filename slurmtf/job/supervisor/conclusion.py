@@ -1,0 +1,109 @@
+"""How a launch ended: facts become an outcome. No clock, no processes, no files."""
+
+import signal
+from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence
+
+from ..contract.outcome import Cause, End, Outcome
+from ..contract.roles import Role
+from .completion import Verdict
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Killing(NamedTuple):
+    """What ends the job from outside: its first signal, and when that came, on the clock of ``Facts.decided_at``.
+
+    ``cause`` and ``node`` are by Slurm's notice in the job's log."""
+
+    signal: int
+    at: float
+    cause: Cause = Cause.CANCELED
+    node: str = ""
+
+
+class Facts(NamedTuple):
+    """What is known of a launch. ``hosts`` are those of the tasks that connected; ``lost`` ended without a report.
+
+    ``returncode`` is the launcher's, as subprocess reports it, ``killed_by_us`` whether we killed it; ``missing_results`` what
+    was not copied back (Disks.lost); ``at_once_s`` see Timings.
+    """
+
+    roles: Sequence[Role]
+    launcher: str
+    hosts: Dict[int, str]
+    ends: Dict[int, End]
+    lost: FrozenSet[int] = frozenset()
+    verdict: Optional[Verdict] = None
+    decided_at: float = 0.0
+    returncode: Optional[int] = None
+    killed_by_us: bool = False
+    killing: Optional[Killing] = None
+    overtime: bool = False
+    missing_results: Optional[Dict[str, Any]] = None
+    at_once_s: float = 2.0
+
+    @property
+    def all_connected(self) -> bool:
+        return len(self.hosts) == len(self.roles)
+
+    @property
+    def launcher_died(self) -> bool:
+        """Whether somebody else has killed the launcher, who takes its tasks with it."""
+        return self.returncode is not None and self.returncode < 0 and not self.killed_by_us
+
+
+def conclude(facts: Facts) -> Outcome:
+    """Return how the launch ended. The tail of its log is for the caller to read."""
+    if facts.overtime:
+        return Outcome(Cause.TIME_LIMIT, signal=int(signal.SIGTERM))
+    if facts.killing is not None and killed_first(facts):
+        return Outcome(facts.killing.cause, host=facts.killing.node, signal=int(facts.killing.signal))
+    verdict = facts.verdict
+    if verdict is None or (verdict.rank in facts.lost and (facts.launcher_died or not facts.all_connected)):
+        return _of_launcher(facts)
+    return of_verdict(facts, verdict)
+
+
+def settled(facts: Facts, now: float) -> Optional[Outcome]:
+    """Return the outcome once nothing can change it: whoever kills the job from then on does not. None: it still may change."""
+    verdict = facts.verdict
+    if verdict is None or verdict.rank in facts.lost or facts.overtime or killed_first(facts):
+        return None
+    waits_for_results = verdict.success and bool(facts.missing_results) and bool((facts.missing_results or {}).get("hosts"))
+    return None if waits_for_results or now - facts.decided_at < facts.at_once_s else of_verdict(facts, verdict)
+
+
+def killed_first(facts: Facts) -> bool:
+    """Tell whether what ends the job from outside came before the verdict, or at once with it."""
+    if facts.killing is None:
+        return False
+    return facts.verdict is None or facts.killing.at - facts.decided_at < facts.at_once_s
+
+
+def may_be_killed(facts: Facts) -> bool:
+    """Tell whether a task's end is one that a kill of the job explains: our own signal may still be on its way."""
+    return any(end.signal in (*STOP_SIGNALS, signal.SIGKILL) for end in facts.ends.values())
+
+
+def of_verdict(facts: Facts, verdict: Verdict) -> Outcome:
+    """Return the outcome of a verdict: whose end it was, or which rule ended the launch."""
+    if verdict.success and facts.missing_results:
+        return Outcome(Cause.RESULTS, exit_code=1, detail=facts.missing_results)
+    if verdict.success or verdict.rank is None:
+        return Outcome(Cause.SCRIPT, exit_code=0, detail=verdict.detail)
+    # by a rule: what the task ended with then, it ended with because of us
+    end = facts.ends[verdict.rank] if verdict.cause is Cause.SCRIPT else End(1)
+    label = facts.roles[verdict.rank].label
+    host = facts.hosts.get(verdict.rank, "") if len(facts.roles) > 1 else ""
+    return Outcome(verdict.cause, label, host, end.exit_code, end.signal, detail=verdict.detail)
+
+
+def _of_launcher(facts: Facts) -> Outcome:
+    end = End.of_returncode(facts.returncode or 0)
+    detail = {"launcher": facts.launcher, "missing": _never_reported(facts)}
+    return Outcome(Cause.LAUNCHER, exit_code=end.exit_code, signal=end.signal, detail=detail)
+
+
+def _never_reported(facts: Facts) -> List[str]:
+    known = facts.ends if facts.all_connected else facts.hosts
+    return [role.label for role in facts.roles if role.rank not in known]

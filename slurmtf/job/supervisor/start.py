@@ -1,0 +1,88 @@
+"""What each task is told when all are there: the cluster, its place on its node, its CPUs and GPUs. Pure."""
+
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ..common import cluster, gpus, wire
+from ..contract.plan import Distribution, LaunchOrder
+from ..contract.roles import Role
+
+NOTHING_SEEN = gpus.Sight(None, False)
+
+
+class Hello(NamedTuple):
+    """What a task tells of itself when it connects: its node, the address that it serves at, the CPUs and GPUs that it sees,
+    and the IP addresses from which it may call."""
+
+    host: str
+    address: str = ""
+    cpus: str = ""
+    sight: gpus.Sight = NOTHING_SEEN
+    addresses: Tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, message: wire.Message) -> "Hello":
+        """Return it out of a task's message."""
+        sight = gpus.sight_of(message.get("gpus"))
+        host, address, cpus = (str(message.get(name, "")) for name in ("host", "address", "cpus"))
+        return cls(host, address, cpus, sight, tuple(map(str, [message.get("peer", ""), *message.get("addresses", [])])))
+
+
+def cluster_of(roles: Sequence[Role], hellos: Mapping[int, Hello]) -> cluster.Cluster:
+    """Return the cluster as TensorFlow reads it."""
+    return cluster.build(roles, {rank: hello.address for rank, hello in hellos.items()})
+
+
+def start_orders(
+    distribution: Distribution,
+    roles: Sequence[Role],
+    hellos: Mapping[int, Hello],
+    order: LaunchOrder,
+    horovod: Mapping[int, Mapping[str, str]],
+) -> Dict[int, wire.Message]:
+    """Return the message that starts each task. ``horovod`` are the variables of its ranks; empty where there is none."""
+    hosts = {rank: hello.host for rank, hello in hellos.items()}
+    places, shared = cluster.places(hosts), hosts_to_deal(hellos)
+    dealt = _deal_gpus(distribution, roles, hellos)
+    own = order.to_dict()
+    found: Dict[int, wire.Message] = {}
+    for rank, host in hosts.items():
+        local_rank, sharers = places[rank]
+        found[rank] = {
+            "order": "start",
+            "local_rank": local_rank,
+            "sharers": sharers,
+            "gpus": dealt[rank],
+            "bind": host in shared,
+            "variables": dict(horovod.get(rank, {})),
+            "launch": own,
+        }
+    return found
+
+
+def _deal_gpus(
+    distribution: Distribution, roles: Sequence[Role], hellos: Mapping[int, Hello]
+) -> Dict[int, Optional[gpus.Names]]:
+    sights = {rank: hello.sight for rank, hello in hellos.items()}
+    users = [role.rank for role in roles if role.role in distribution.gpu_roles]
+    return gpus.deal(sights, {rank: hello.host for rank, hello in hellos.items()}, users)
+
+
+def hosts_to_deal(hellos: Mapping[int, Hello]) -> Set[str]:
+    """Return the nodes whose CPUs the tasks there shall share out among themselves."""
+    masks: Dict[str, List[str]] = {}
+    for hello in hellos.values():
+        masks.setdefault(hello.host, []).append(hello.cpus)
+    return {host for host, seen in masks.items() if may_be_dealt(seen)}
+
+
+def may_be_dealt(masks: List[str]) -> bool:
+    """Tell whether the tasks of one node may use the same CPUs, at least one for each."""
+    return len(masks) > 1 and len(set(masks)) == 1 and bin(int(masks[0] or "0", 16)).count("1") >= len(masks)
+
+
+def horovod_variables(
+    roles: Sequence[Role], hellos: Mapping[int, Hello], shared: Mapping[str, Any]
+) -> Dict[int, Dict[str, str]]:
+    """Return Horovod's variables of each rank; ``shared`` are those of all."""
+    ranks = cluster.horovod_ranks(roles, {rank: hello.host for rank, hello in hellos.items()})
+    return {rank: dict(shared, **{name: str(value) for name, value in own.items()}) for rank, own in ranks.items()}

@@ -1,0 +1,107 @@
+"""How a launch ended, by what is known of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.job.contract.roles import Role
+from slurmtf.job.supervisor.completion import Verdict
+from slurmtf.job.supervisor.conclusion import Facts, Killing, conclude, may_be_killed, settled
+
+ROLES = [Role(0, "chief", 0, 0), Role(1, "worker", 0, 1)]
+HOSTS = {0: "n1", 1: "n2"}
+FAILED = Verdict(False, 1)
+LOST = Verdict(False, 1, Cause.TASK_LOST)
+DONE = Verdict(True, None)
+MISSING = {"hosts": ["n2"], "failed": []}
+
+
+def facts(**more: Any) -> Facts:
+    known: dict[str, Any] = {
+        "roles": ROLES,
+        "launcher": "srun",
+        "hosts": HOSTS,
+        "ends": {},
+        "returncode": 0,
+        "decided_at": 100.0,
+    }
+    return Facts(**{**known, **more})
+
+
+def kill(at: float, cause: Cause = Cause.CANCELED, node: str = "") -> Killing:
+    return Killing(15, at, cause, node)
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        (facts(verdict=DONE), Outcome(Cause.SCRIPT, exit_code=0)),
+        (facts(verdict=FAILED, ends={1: End(3)}), Outcome(Cause.SCRIPT, "worker-0", "n2", 3)),
+        (facts(verdict=FAILED, ends={1: End(None, 11)}), Outcome(Cause.SCRIPT, "worker-0", "n2", None, 11)),
+        # a kill that comes later changes nothing; one before, or at once with it, does
+        (facts(verdict=FAILED, ends={1: End(3)}, killing=kill(103.0)), Outcome(Cause.SCRIPT, "worker-0", "n2", 3)),
+        (facts(verdict=FAILED, ends={1: End(None, 15)}, killing=kill(101.0)), Outcome(Cause.CANCELED, signal=15)),
+        (facts(verdict=DONE, killing=kill(99.0)), Outcome(Cause.CANCELED, signal=15)),
+        (facts(killing=kill(99.0, Cause.PREEMPTED)), Outcome(Cause.PREEMPTED, signal=15)),
+        (facts(killing=kill(99.0, Cause.NODE_FAILURE, "n2")), Outcome(Cause.NODE_FAILURE, host="n2", signal=15)),
+        (facts(verdict=DONE, overtime=True), Outcome(Cause.TIME_LIMIT, signal=15)),
+        (facts(verdict=LOST, lost=frozenset({1})), Outcome(Cause.TASK_LOST, "worker-0", "n2", 1)),
+        # somebody killed the launcher, who took the task with it
+        (
+            facts(verdict=LOST, lost=frozenset({1}), returncode=-9),
+            Outcome(Cause.LAUNCHER, signal=9, detail={"launcher": "srun", "missing": ["chief-0", "worker-0"]}),
+        ),
+        (
+            facts(verdict=LOST, lost=frozenset({1}), returncode=-9, killed_by_us=True),
+            Outcome(Cause.TASK_LOST, "worker-0", "n2", 1),
+        ),
+        (
+            facts(hosts={0: "n1"}, returncode=1),
+            Outcome(Cause.LAUNCHER, exit_code=1, detail={"launcher": "srun", "missing": ["worker-0"]}),
+        ),
+        (
+            facts(ends={0: End(0)}),
+            Outcome(Cause.LAUNCHER, exit_code=0, detail={"launcher": "srun", "missing": ["worker-0"]}),
+        ),
+        (facts(verdict=DONE, missing_results=MISSING), Outcome(Cause.RESULTS, exit_code=1, detail=MISSING)),
+        (facts(verdict=FAILED, ends={1: End(3)}, missing_results=MISSING), Outcome(Cause.SCRIPT, "worker-0", "n2", 3)),
+        (
+            facts(verdict=Verdict(False, 1, Cause.STRAGGLER, {"late": ["worker-0"]}), ends={1: End(0)}),
+            Outcome(Cause.STRAGGLER, "worker-0", "n2", 1, detail={"late": ["worker-0"]}),
+        ),  # what it ended with then, it ended with because of us
+    ],
+)  # fmt: skip
+def test_outcomes(known: Facts, expected: Outcome) -> None:
+    assert conclude(known) == expected
+
+
+def test_the_host_of_a_single_task_is_not_told() -> None:
+    known = facts(roles=ROLES[:1], hosts={0: "n1"}, verdict=Verdict(False, 0), ends={0: End(3)})
+    assert conclude(known) == Outcome(Cause.SCRIPT, "chief-0", "", 3)
+
+
+@pytest.mark.parametrize(
+    ("known", "now", "certain"),
+    [
+        (facts(verdict=DONE), 101.9, False),
+        (facts(verdict=DONE), 102.0, True),
+        (facts(), 200.0, False),
+        (facts(verdict=DONE, killing=kill(101.0)), 200.0, False),
+        (facts(verdict=DONE, killing=kill(150.0)), 200.0, True),
+        (facts(verdict=DONE, overtime=True), 200.0, False),
+        (facts(verdict=DONE, missing_results=MISSING), 200.0, False),  # they may still come
+        (facts(verdict=DONE, missing_results={"hosts": [], "failed": ["x"]}), 200.0, True),
+        (facts(verdict=FAILED, ends={1: End(3)}, missing_results=MISSING), 200.0, True),
+        (facts(verdict=LOST, lost=frozenset({1})), 200.0, False),  # Slurm may say that its node failed
+    ],
+)
+def test_when_an_outcome_is_certain(known: Facts, now: float, certain: bool) -> None:
+    assert (settled(known, now) is not None) is certain
+
+
+@pytest.mark.parametrize(("end", "expected"), [(End(0), False), (End(143), False), (End(None, 15), True), (End(None, 9), True), (End(None, 11), False)])  # fmt: skip  # noqa: E501
+def test_an_end_that_a_kill_of_the_job_would_explain(end: End, expected: bool) -> None:
+    assert may_be_killed(facts(ends={0: end})) is expected

@@ -1,0 +1,61 @@
+"""What each task is told at the start of a launch."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.job.common.gpus import Sight
+from slurmtf.job.contract.plan import Distribution, LaunchOrder
+from slurmtf.job.contract.roles import cyclic
+from slurmtf.job.supervisor.start import Hello, cluster_of, horovod_variables, may_be_dealt, start_orders
+
+COUNTS = (("ps", 1), ("worker", 2))
+ROLES = cyclic(COUNTS, nodes=1)
+PS = Distribution(COUNTS, "ps", cluster=True, gpu_roles=("worker",))
+BOTH = Sight(("0", "1"), False)
+HELLOS = {role.rank: Hello("n1", f"n1:{2000 + role.rank}", "f", BOTH) for role in ROLES}
+ORDER = LaunchOrder(("--trial", "3"), {"SEED": "7"}, "trial-3")
+
+
+def test_a_parameter_server_on_the_node_takes_no_gpu_from_the_workers() -> None:
+    orders = start_orders(PS, ROLES, HELLOS, ORDER, {})
+    gpus = {role.label: orders[role.rank]["gpus"] for role in ROLES}
+    assert gpus == {"ps-0": (), "worker-0": ("0",), "worker-1": ("1",)}
+
+
+def test_places_and_cpus_of_the_tasks_of_a_node() -> None:
+    orders = start_orders(PS, ROLES, {**HELLOS, 2: Hello("n2", "n2:1", "f", BOTH)}, ORDER, {})
+    assert [(one["local_rank"], one["sharers"], one["bind"]) for one in orders.values()] == [
+        (0, 2, True),
+        (1, 2, True),
+        (0, 1, False),
+    ]
+
+
+def test_the_order_of_the_launch_reaches_every_task() -> None:
+    orders = start_orders(PS, ROLES, HELLOS, ORDER, {1: {"HOROVOD_RANK": "1"}})
+    assert all(LaunchOrder.from_dict(one["launch"]) == ORDER for one in orders.values())
+    assert [one["variables"] for one in orders.values()] == [{}, {"HOROVOD_RANK": "1"}, {}]
+
+
+def test_the_cluster_has_each_tasks_own_address() -> None:
+    assert cluster_of(ROLES, HELLOS) == {"ps": ["n1:2000"], "worker": ["n1:2001", "n1:2002"]}
+
+
+def test_horovods_variables_are_texts() -> None:
+    found = horovod_variables(ROLES, HELLOS, {"HOROVOD_CONTROLLER": "gloo"})
+    assert found[1]["HOROVOD_RANK"] == "1"
+    assert found[1]["HOROVOD_LOCAL_SIZE"] == "3"
+    assert all(own["HOROVOD_CONTROLLER"] == "gloo" for own in found.values())
+
+
+def test_a_hello_without_a_word_more() -> None:
+    assert Hello.of({"event": "hello", "host": "n1", "peer": "10.0.0.1"}) == Hello("n1", addresses=("10.0.0.1",))
+
+
+@pytest.mark.parametrize(
+    ("masks", "expected"),
+    [(["f"], False), (["f", "f"], True), (["1", "1"], False), (["3", "c"], False), (["", ""], False), (["3", "3", "3"], False)],
+)
+def test_cpus_that_may_be_dealt(masks: list[str], expected: bool) -> None:
+    assert may_be_dealt(masks) is expected
