@@ -27,6 +27,8 @@ SCHEMA = 1
 TENSORFLOW = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tensorflow_rocm", "tf_nightly")
 ASKED = re.compile(r"(?P<package>[\w.-]+)\s*(\[[^]]*\])?\s*(==?\s*(?P<version>\d[\d.]*)\s*$)?")
 CREDENTIALS = re.compile(r"//[^/@\s]+@")
+CXX17_TENSORFLOW, CXX17_HOROVOD = (2, 10), (0, 25)
+"""The first TensorFlow whose headers are C++17, and a Horovod that compiles as such (horovod/tensorflow/CMakeLists.txt)."""
 ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_prefix)"
 
 
@@ -149,11 +151,28 @@ def _check_horovod(horovod: list[Line], lines: list[Line], conda: dict[str, Any]
         return
     if len(horovod) > 1:
         raise SpecError(Finding("horovod-twice", horovod[1].where, "Horovod is asked for twice", "keep one of them"))
+    _check_pair(horovod[0], lines)
     if not conda and not any(line.package in TENSORFLOW for line in lines):
         remedy = "add the TensorFlow that it shall be compiled for, for example 'tensorflow==2.15.1'"
         raise SpecError(
             Finding("horovod-without-tensorflow", horovod[0].where, "horovod needs TensorFlow in the same environment", remedy)
         )
+
+
+def _check_pair(horovod: Line, lines: list[Line]) -> None:
+    """Refuse what can't be compiled before anything is installed. Versions that are not named are not judged."""
+    asked = [match for match in (ASKED.match(line.text) for line in (horovod, *lines)) if match and match["version"]]
+    versions = {normal(match["package"]): _numbers(match["version"]) for match in asked}
+    tensorflow = next((versions[name] for name in TENSORFLOW if name in versions), (0,))
+    release = versions.get("horovod", CXX17_HOROVOD)
+    if tensorflow >= CXX17_TENSORFLOW and release < CXX17_HOROVOD:
+        what = f"{horovod.text} can't be compiled for TensorFlow 2.10 or later, which needs C++17"
+        remedy = "ask for horovod==0.28.1 (0.25 is the first that can), or for TensorFlow 2.9 or earlier"
+        raise SpecError(Finding("horovod-too-old", horovod.where, what, remedy))
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _base(wish: Environment) -> str:

@@ -13,7 +13,10 @@ from pathlib import Path
 
 from .cache import BuildError, build_environ
 
-# The real path: an environment made from a venv's python would break with that venv.
+MINORS = tuple(f"3.{minor}" for minor in range(6, 14))
+"""Every Python that our programs in a job must run on, oldest first."""
+
+# The real path: an environment built from a venv's python would break with that venv.
 QUESTION = "import os, platform, sys; print(os.path.realpath(sys.executable)); print(platform.python_version())"
 
 

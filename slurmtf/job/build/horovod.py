@@ -13,10 +13,11 @@ import re
 import shutil
 import subprocess
 import sysconfig
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List
 
 from ..contract.claim import Claim
 from ..contract.private import make_private
+from .horovod_source import mend
 from .installer import Installer, fetched
 from .work import BuildError, StepError, Work, find, once, wheels_in
 
@@ -28,22 +29,8 @@ NEEDS = ("cloudpickle", "psutil", "pyyaml", "packaging")
 """What Horovod imports."""
 FETCHED_TOOLS = "tools"
 """The folder of the tools, beside the packages that were fetched."""
-XLA_SOURCE = "horovod/tensorflow/xla_mpi_ops.cc"
-XLA_GUARD = "#if TENSORFLOW_VERSION >= 2006000000\n"
-WITHOUT_XLA = (2, 19)
-"""The first TensorFlow that ships the headers no more which this source includes, for GPUs only (Horovod pull request 4302)."""
-ASK = """
-import json, platform, sys
-from importlib import metadata
-def version(*names):
-    for name in names:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            pass
-    return ""
-print(json.dumps([version("tensorflow", "tensorflow-cpu", "tensorflow-gpu", "tensorflow-rocm"), platform.python_version()]))
-"""
+TENSORFLOWS = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tensorflow_rocm")
+COMPLAINTS = (r"^.*?:\d+:(?:\d+:)? ((?:fatal )?error: .*)$", r"^.*?(CMake Error.*|undefined reference.*)$", r"^.*?(error: .*)$")
 MPIS = ((r"Open MPI\D*([\d.]+)", "ompi"), (r"MPICH\D*([\d.]+)", "mpich"), (r"HYDRA[\s\S]*?Version:\s*([\d.]+)", "mpich"),
         (r"Intel\(R\) MPI Library\D*([\d.]+)", "impi"))  # fmt: skip
 
@@ -69,7 +56,8 @@ def install(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str,
 
 def wheel(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, Any]:
     """Return the wheel for the TensorFlow of an environment and the MPI of this machine, and what it goes with."""
-    tensorflow, python = json.loads(work.run("looking for TensorFlow", [installer.python, "-c", ASK]))
+    there = installer.contents("looking for TensorFlow")
+    tensorflow = next((there["packages"][name] for name in TENSORFLOWS if name in there["packages"]), "")
     if not tensorflow:
         raise BuildError(
             "Horovod needs TensorFlow in the same environment", "add pip_packages=['tensorflow==2.15.1'] or the like"
@@ -79,7 +67,7 @@ def wheel(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, A
     local = "tf{}.{}".format(re.sub(r"[^0-9a-z.]", "", tensorflow.lower()), mpi or "gloo")
     release = wanted(spec["horovod"])
     machine = [sysconfig.get_platform(), *platform.libc_ver()]
-    facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items())]
+    facts = [release, local, ".".join(there["python"].split(".")[:2]), machine, sorted(options.items())]
     key = hashlib.sha256(json.dumps(facts).encode("utf-8")).hexdigest()[:12]
     folder = os.path.join(work.layout.wheels, "horovod-{}-{}-{}".format(release, local, key))
     claim = Claim(work.layout.claim(os.path.basename(folder)))
@@ -136,8 +124,7 @@ class _Build:
         try:
             tools = self._tools()
             source = self._source(release, tools)
-            if _version(tensorflow) >= WITHOUT_XLA and "HOROVOD_GPU_OPERATIONS" not in options:
-                leave_xla_out(source)
+            mend(source, tensorflow, for_gpus="HOROVOD_GPU_OPERATIONS" in options)
             self._compile(source, tools, local, folder, options, mpi)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -197,22 +184,10 @@ def _fetch_source(work: Work, python: str, release: str, folder: str, **variable
     work.run("fetching Horovod's sources", [python, "-m", "pip", "download", *sources], **variables)
 
 
-def leave_xla_out(source: str) -> None:
-    """Leave a source out that is for GPUs only, and whose headers newer TensorFlows lack."""
-    path = os.path.join(source, XLA_SOURCE)
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    if text.count(XLA_GUARD) != 1:
-        raise BuildError("this release of Horovod can't be mended for TensorFlow 2.19 and later", "ask for horovod==" + RELEASE)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text.replace(XLA_GUARD, XLA_GUARD.replace("\n", " && HAVE_GPU\n")))
-
-
 def reason(output: str) -> str:
-    """Return the compiler's first complaint."""
-    found = re.search(r"^.*?((?:fatal )?error: .*|CMake Error.*|undefined reference.*)$", output, re.MULTILINE)
-    return found.group(1)[:300] if found else "the compiler does not say why"
-
-
-def _version(text: str) -> Tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+    """Return the compiler's first complaint: with its place where it has one, else what cmake or the linker says."""
+    for pattern in COMPLAINTS:
+        found = re.search(pattern, output, re.MULTILINE)
+        if found:
+            return found.group(1)[:300]
+    return "the compiler does not say why"

@@ -1,6 +1,8 @@
 """Putting packages into an environment: by uv where it is there, else by venv and pip."""
 
+import json
 import os
+import pkgutil
 import re
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -55,6 +57,13 @@ class Installer:
         else:
             command = [self.python, "-m", "pip", "install", "--no-warn-script-location"]
         self._told("{} ({})".format(title, self.tool), [*command, *offline, *arguments])
+
+    def contents(self, title: str) -> Dict[str, Any]:
+        """Return what the environment holds: see :mod:`inventory`."""
+        program = (pkgutil.get_data(str(__package__), "inventory.py") or b"").decode("utf-8")
+        text = self._work.run(title, [self.python, "-c", program])
+        found: Dict[str, Any] = json.loads(text.strip().splitlines()[-1])
+        return found
 
     def _told(self, title: str, command: List[str]) -> None:
         try:

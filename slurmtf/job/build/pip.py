@@ -1,29 +1,11 @@
 """An environment of pip packages."""
 
-import json
 import os
 from typing import Any, Dict, List
 
 from . import horovod
 from .installer import Installer, explained, fetched
 from .work import BuildError, StepError, Work, find
-
-FACTS = """
-import json, platform, sys
-from importlib import metadata
-found = {}
-for distribution in metadata.distributions():
-    name = distribution.metadata["Name"]
-    if name:
-        found.setdefault(name.lower().replace("-", "_").replace(".", "_"), (name, distribution.version))
-print(json.dumps({"python": platform.python_version(), "packages": {key: value[1] for key, value in found.items()},
-                  "lock": sorted("{}=={}".format(*value) for value in found.values())}))
-"""
-FACTS_37 = (
-    FACTS.replace("from importlib import metadata", "import pkg_resources")
-    .replace("metadata.distributions()", "pkg_resources.working_set")
-    .replace('distribution.metadata["Name"]', "distribution.project_name")
-)
 
 
 def build(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
@@ -52,7 +34,7 @@ def fill(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, An
     built = {}
     if spec["horovod"]:
         built = horovod.install(work, spec, installer)
-    return dict(facts(work, installer.python), tool=installer.tool, **built)
+    return dict(installer.contents("looking what is there"), tool=installer.tool, **built)
 
 
 def _install(work: Work, spec: Dict[str, Any], installer: Installer) -> None:
@@ -74,16 +56,6 @@ def _listed(folder: str, spec: Dict[str, Any]) -> List[str]:
                 file.write("\n".join(spec[kind]) + "\n")
             arguments += [option, path]
     return arguments
-
-
-def facts(work: Work, python: str) -> Dict[str, Any]:
-    """Return the version of the Python and of each package, and the list that brings them about again."""
-    try:
-        text = work.run("looking what is there", [python, "-c", FACTS])
-    except StepError:  # Python 3.7 and earlier
-        text = work.run("looking what is there", [python, "-c", FACTS_37])
-    found: Dict[str, Any] = json.loads(text.strip().splitlines()[-1])
-    return found
 
 
 def download(work: Work, spec: Dict[str, Any], folder: str) -> None:

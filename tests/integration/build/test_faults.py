@@ -150,7 +150,7 @@ def test_without_a_network_the_reason_says_so(lab: Lab, monkeypatch: pytest.Monk
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
     assert "the package index can't be reached from here" in done.stderr
-    assert "make it where there is a network" in done.stderr
+    assert "build it where there is a network" in done.stderr
 
 
 def test_the_makers_of_other_environments_do_not_wait_for_each_other(lab: Lab, slow_uv: Callable[[str], Path]) -> None:

@@ -1,4 +1,4 @@
-"""Jobs that leave nothing behind, and every Python that the agent must run on."""
+"""Jobs that leave nothing behind."""
 
 from __future__ import annotations
 
@@ -10,20 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.environments import interpreters
-
 from .jobs import Job, Maker, make_job
-
-MINORS = tuple(f"3.{minor}" for minor in range(6, 14))
-
-
-@pytest.fixture(params=MINORS)
-def interpreter(request: pytest.FixtureRequest) -> str:
-    """The path of a Python, of each version in turn."""
-    found = interpreters.installed(request.param)
-    if found is None:
-        pytest.skip(f"no working python{request.param} in PATH")
-    return str(found.path)
 
 
 @pytest.fixture

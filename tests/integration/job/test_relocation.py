@@ -19,7 +19,6 @@ from tests.conda.channel import CRAMPED
 from tests.conda.fixtures import Conda
 from tests.environments import interpreters
 
-from .conftest import MINORS
 from .jobs import Job, Maker
 
 # What names its folder: Python, a console script, a program, a script of a package, and one that pip has made.
@@ -65,7 +64,7 @@ def staged(prefix: Path, job: Job, disk: Path, form: str = "tar") -> Job:
 @pytest.mark.parametrize("form", ["tar", "squashfs"])
 def test_it_works_in_its_new_place(job: Maker, environment: Path, tmp_path: Path, form: str) -> None:
     one = staged(environment, job(TELLS), tmp_path / "disk", form)
-    oldest = interpreters.installed(MINORS[0])
+    oldest = interpreters.installed(interpreters.MINORS[0])
     one.agent_python = str(oldest.path) if oldest else one.agent_python
     beside = f"{environment}.old/share:{environment}-2"
     one.environ.update(PATHS_HOME=f"{environment}/share/paths", XLA_FLAGS=f"--dir={environment}/lib", BESIDE=beside)

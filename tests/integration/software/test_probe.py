@@ -25,7 +25,6 @@ from tests.environments import interpreters
 
 MODULES = Path("/etc/profile.d/modules.sh")
 EXAMPLES = Path(__file__).parents[3] / "examples"
-MINORS = tuple(f"3.{minor}" for minor in range(6, 14))
 
 
 @dataclass
@@ -73,7 +72,7 @@ def test_an_empty_environment_has_the_standard_library(lab: Lab) -> None:
     assert told == Software(lab.python, executable=lab.python, missing=frozenset({"sklearn", "numpy"}))
 
 
-@pytest.mark.parametrize("minor", MINORS)
+@pytest.mark.parametrize("minor", interpreters.MINORS)
 def test_every_python_can_be_asked(lab: Lab, minor: str) -> None:
     found = interpreters.installed(minor)
     if found is None:

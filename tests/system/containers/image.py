@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.environments import cache
-from tests.environments.interpreters import Interpreter, find, installed
+from tests.environments.interpreters import MINORS, Interpreter, find, installed
 
-MINORS = ("3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
 LEFT_OUT = (
     "test",
     "tests",

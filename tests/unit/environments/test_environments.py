@@ -306,3 +306,26 @@ def test_a_conda_environment_is_activated_without_conda(source: Path) -> None:
     assert '"$ENVIRONMENT"/etc/conda/activate.d/*.sh' in script
     assert "VIRTUAL_ENV=" not in script
     assert "env rebuild" not in script
+
+
+@pytest.mark.parametrize(
+    ("packages", "refused"),
+    [
+        (["tensorflow-cpu==2.15.1", "horovod==0.21.3"], True),
+        (["tensorflow==2.10.0", "horovod[tensorflow]==0.23.0"], True),
+        (["tensorflow==2.10.0", "horovod==0.25.0"], False),
+        (["tensorflow==2.9.1", "horovod==0.21.3"], False),
+        (["tensorflow==1.15.5", "horovod==0.21.3"], False),
+        (["tensorflow==2.21.0", "horovod"], False),
+        (["tensorflow", "horovod==0.21.3"], False),
+    ],
+)
+def test_a_horovod_that_can_not_be_compiled_is_refused_before_anything_is_installed(
+    source: Path, packages: list[str], refused: bool
+) -> None:
+    if not refused:
+        assert spec(source, pip_packages=packages).horovod == packages[1]
+        return
+    with pytest.raises(SpecError) as caught:
+        spec(source, pip_packages=packages)
+    assert [finding.code for finding in caught.value.findings] == ["horovod-too-old"]

@@ -1,0 +1,74 @@
+"""What of Horovod's sources is mended, and which complaint of a compiler is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.build import horovod_source
+from slurmtf.job.build.horovod import reason
+from slurmtf.job.build.horovod_source import MENDS, XLA_GUARD, XLA_SOURCE, mend
+from slurmtf.job.build.work import BuildError
+
+
+def sources(folder: Path, text: str = XLA_GUARD) -> Path:
+    for file in {one.file for one in MENDS}:
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_text("".join(one.old for one in MENDS if one.file == file))
+    (folder / XLA_SOURCE).parent.mkdir(parents=True)
+    (folder / XLA_SOURCE).write_text(text)
+    return folder
+
+
+def test_each_mend_is_done_once(tmp_path: Path) -> None:
+    mend(str(sources(tmp_path)), "2.15.1", for_gpus=False)
+    for file in {one.file for one in MENDS}:
+        assert (tmp_path / file).read_text() == "".join(one.new for one in MENDS if one.file == file)
+
+
+def test_what_a_release_does_not_have_is_left(tmp_path: Path) -> None:
+    (tmp_path / horovod_source.COMMON).parent.mkdir(parents=True)
+    (tmp_path / horovod_source.COMMON).write_text("another")
+    mend(str(tmp_path), "1.15.5", for_gpus=False)
+    assert (tmp_path / horovod_source.COMMON).read_text() == "another"
+
+
+@pytest.mark.parametrize(
+    ("tensorflow", "for_gpus", "left_out"),
+    [
+        ("2.18.1", False, False),
+        ("2.19.0", False, True),
+        ("2.21.0", False, True),
+        ("2.21.0", True, False),
+        ("1.15.5", False, False),
+    ],
+)
+def test_the_source_for_gpus_is_left_out_where_its_headers_are_gone(
+    tmp_path: Path, tensorflow: str, for_gpus: bool, left_out: bool
+) -> None:
+    mend(str(sources(tmp_path)), tensorflow, for_gpus)
+    assert ("HAVE_GPU" in (tmp_path / XLA_SOURCE).read_text()) is left_out
+
+
+def test_a_release_that_can_not_be_mended(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match=r"TensorFlow 2\.19 and later"):
+        mend(str(sources(tmp_path, "another")), "2.21.0", for_gpus=False)
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [
+        (
+            "error: subprocess-exited-with-error\n  /x/linux.cc:9:17: error: flexible array member\n",
+            "error: flexible array member",
+        ),
+        ("/x/a.cc:27:10: fatal error: xla.h: No such file\n/x/b.cc:1:1: error: later", "fatal error: xla.h: No such file"),
+        ("error: subprocess-exited-with-error\nCMake Error at x:1 (find_package):\n", "CMake Error at x:1 (find_package):"),
+        ("a.o: undefined reference to `MPI_Init'\n", "undefined reference to `MPI_Init'"),
+        ("error: invalid command 'bdist_wheel'\n", "error: invalid command 'bdist_wheel'"),
+        ("Killed", "the compiler does not say why"),
+    ],
+)
+def test_the_compilers_own_complaint_comes_before_pips(output: str, told: str) -> None:
+    assert reason(output) == told
