@@ -8,9 +8,13 @@ from typing import Any
 from slurmtf.cli.output import clock, colour, duration
 from slurmtf.diagnosis.dying import advice
 from slurmtf.diagnosis.waiting import hint
+from slurmtf.findings import Finding
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs import Run, RunState, RunStatus
 from slurmtf.runs.state import DoubtKind
+
+FORETOLD = 3
+"""Warnings of the submission that are shown again when the script has failed."""
 
 
 def run_data(run: Run, state: RunState) -> dict[str, Any]:
@@ -76,6 +80,17 @@ def _advice(run: Run, state: RunState) -> str:
     return advice(state.outcome) or more
 
 
+def _foretold(run: Run, state: RunState) -> str:
+    """Return what the submission warned of, where the script failed: it may have foretold that."""
+    if state.status is not RunStatus.FAILED or state.cause is not Cause.SCRIPT:
+        return ""
+    try:
+        warnings = [Finding.from_dict(facts) for facts in run.plan["warnings"]]
+    except (OSError, ValueError, LookupError, TypeError):  # a run's state is told whatever its plan looks like
+        return ""
+    return "\n".join(str(warning) for warning in warnings[:FORETOLD])
+
+
 def details(run: Run, state: RunState) -> str:
     """Return all that a person wants to know of a run."""
     rows = {
@@ -83,6 +98,7 @@ def details(run: Run, state: RunState) -> str:
         "status": headline(state) + (f" after {duration(elapsed(state))}" if state.started else ""),
         "why": hint(state.reason) or state.message,
         "advice": _advice(run, state),
+        "warned": _foretold(run, state),
         "doubt": doubt_text(state),
         "job": f"{state.job_id}" + (f", restarted {state.attempt} times" if state.attempt else "") if state.job_id else "",
         "nodes": state.nodes,
