@@ -11,6 +11,7 @@
     │   ├── RefusedError      Slurm refused the job
     │   └── RunNotFoundError  no run of that name
     ├── SlurmError            Slurm does not answer, or not in a way that can be understood
+    │   └── UnreachableError  Slurm can't be reached from this machine: nothing was submitted
     ├── RunGoneError          the run's folder was removed or renamed while it was followed; its job may go on
     └── RunFailedError        the run ended, and not well (``raise_on_error`` of ``wait_for_completion``)
 
@@ -79,6 +80,10 @@ class SlurmError(SlurmtfError):
     """Slurm does not answer, or not in a way that can be understood."""
 
     exit_code = 3
+
+
+class UnreachableError(SlurmError):
+    """Slurm can't be reached from this machine: nothing was submitted."""
 
 
 class RunGoneError(SlurmtfError):

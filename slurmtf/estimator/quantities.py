@@ -15,7 +15,17 @@ _WITHOUT_LIMIT = ("unlimited", "infinite")
 _TIME = re.compile(r"(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<clock>\d+(?::\d+){0,2})", re.ASCII)
 _MEMORY = re.compile(r"(\d+)(?:([KMGT])B?)?", re.IGNORECASE | re.ASCII)
 _MEBIBYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
-_FLAG = re.compile(r"(--)?[A-Za-z][A-Za-z0-9_-]*")
+_FLAG = re.compile(r"-[A-Za-z]|(--)?[A-Za-z][A-Za-z0-9_-]*")
+_LONG_NAMES = {
+    "A": "account", "a": "array", "b": "begin", "C": "constraint", "c": "cpus-per-task", "D": "chdir", "d": "dependency",
+    "e": "error", "F": "nodefile", "G": "gpus", "H": "hold", "I": "immediate", "i": "input", "J": "job-name",
+    "K": "kill-on-bad-exit", "k": "no-kill", "L": "licenses", "l": "label", "M": "clusters",
+    "m": "distribution", "N": "nodes", "n": "ntasks",
+    "O": "overcommit", "o": "output", "p": "partition", "Q": "quiet", "q": "qos", "r": "relative", "S": "core-spec",
+    "s": "oversubscribe", "T": "threads", "t": "time", "u": "unbuffered", "W": "wait", "w": "nodelist", "X": "disable-status",
+    "x": "exclude", "Z": "no-allocate",
+}  # fmt: skip
+"""The flags of sbatch and srun that have a letter; in both, a letter is the same flag (sbatch(1), srun(1))."""
 LONGEST_S = 366 * 86400
 
 
@@ -119,8 +129,9 @@ def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Findi
 
 
 def flag_name(name: str) -> str:
-    """Return a flag's long name without its dashes. Underscores stay: flags of site plugins have them."""
-    return name.lstrip("-")
+    """Return a flag's long name without its dashes, of ``-M`` too. Underscores stay: flags of site plugins have them."""
+    letter = re.fullmatch(r"-([A-Za-z])", name)
+    return _LONG_NAMES.get(letter[1], letter[1]) if letter else name.lstrip("-")
 
 
 def normal_flag(name: str) -> str:

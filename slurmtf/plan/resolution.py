@@ -73,7 +73,7 @@ def resolve(
         provenance=Provenance(snapshot, estimator.to_record(), spec, after.name if after else "", site.source or ""),
         run=place,
         site=site.name,
-        cluster=site.cluster,
+        cluster=_cluster(found, site),
         resources=resources,
         directives=tuple(found),
         shell=shell,
@@ -113,6 +113,11 @@ def _job_plan(
         stage=stage_of(estimator, site, looked_up),
         inputs=inputs_of(estimator),
     )
+
+
+def _cluster(flags: Directives, site: Site) -> str | None:
+    """Return the cluster that the job goes to, however that was asked for."""
+    return next((str(value) for flag, value in reversed(flags) if flag == "clusters"), site.cluster)
 
 
 def _operands(estimator: Estimator) -> tuple[str, ...]:

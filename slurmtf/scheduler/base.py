@@ -167,8 +167,10 @@ class Observation:
 
         It works in that job's folder, and was not submitted before it; a requeued job gets a later time, never an earlier one.
         """
-        same_folder = bool(self.folder) and os.path.normpath(self.folder) == os.path.normpath(job.folder)
-        return same_folder and self._may_be(job)
+        return self.works_in(job.folder) and self._may_be(job)
+
+    def works_in(self, folder: str) -> bool:
+        return bool(self.folder) and os.path.normpath(self.folder) == os.path.normpath(folder)
 
     def hints_at(self, job: SubmittedJob) -> bool:
         """Tell whether this may be that job: its folder is not known yet. slurmdbd may learn it seconds after the end."""
@@ -212,7 +214,7 @@ class Scheduler(Protocol):
     """Whether a job that could not be noted is ended at once: then a submission that failed has left none."""
 
     def check(self) -> None:
-        """Raise SpecError when no job can be submitted from this machine."""
+        """Raise UnreachableError when no job can be submitted from this machine."""
 
     def submit(
         self, script: Path, folder: Path, environ: Mapping[str, str], array: int | None = None, *, why: str, note: Note
@@ -223,7 +225,7 @@ class Scheduler(Protocol):
         few jobs as the scheduler allows; the script's first argument is the number of its job's first element. ``note`` is
         told each job before anything else is done.
 
-        Raises RefusedError when there is no job, SlurmError when that is not known.
+        Raises RefusedError or UnreachableError when there is no job, another SlurmError when that is not known.
         """
 
     def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import RefusedError, SlurmError, WorkspaceError
+from slurmtf.errors import RefusedError, SlurmError, UnreachableError, WorkspaceError
 from slurmtf.files import age, close, writing
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
@@ -39,7 +39,7 @@ class Submission:
 
 
 def scheduler_for(plan: LaunchPlan) -> Scheduler:
-    """Return where the job of a plan goes. Raises SpecError when no job can be submitted there from this machine."""
+    """Return where the job of a plan goes. Raises UnreachableError when no job can be submitted there from here."""
     scheduler = scheduler_of(plan.job.scheduler, plan.cluster)
     scheduler.check()
     return scheduler
@@ -50,8 +50,8 @@ def submit(submission: Submission) -> RunLayout:
 
     Killed at any moment, it leaves a run with a job, or what :func:`tidy` removes.
 
-    Raises WorkspaceError or RefusedError, and then nothing is left; SlurmError when Slurm did not answer: then the job may
-    exist, and the run folder stays until that is known.
+    Raises WorkspaceError, RefusedError or UnreachableError, and then nothing is left; SlurmError when Slurm did not answer:
+    then the job may exist, and the run folder stays until that is known.
     """
     plan = submission.plan
     scheduler = scheduler_for(plan)
@@ -60,7 +60,7 @@ def submit(submission: Submission) -> RunLayout:
     try:
         with writing(plan.run.workspace):
             _hand_over(scheduler, layout)
-    except RefusedError:
+    except (RefusedError, UnreachableError):
         _undo(intent)
         raise
     except WorkspaceError:
@@ -81,6 +81,8 @@ def _hand_over(scheduler: Scheduler, layout: RunLayout) -> None:
     try:
         scheduler.submit(Path(layout.script), folder, os.environ, why=SUBMITTED, note=partial(note, layout))
         close(layout.submitit)
+    except UnreachableError:
+        raise
     except SlurmError as err:
         hint = f"the job may have been submitted all the same: 'slurmtf status {folder.name}' finds out"
         raise SlurmError(*err.findings, Finding("hint", "", hint)) from None

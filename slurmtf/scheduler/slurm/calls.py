@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 
-from slurmtf.errors import SlurmError
+from slurmtf.errors import SlurmError, UnreachableError
 from slurmtf.findings import Finding
 
 TIMEOUT_S = 60
@@ -19,6 +20,37 @@ TRANSIENT = (
     "Resource temporarily unavailable",
     "Connection refused",
 )
+NO_WAY = re.compile(
+    r"Unable to resolve|establish a configuration source|Temporary failure in name resolution|Name or service not known"
+    r"|No route to host|Network is unreachable|Unable to process configuration"
+)
+"""What a command says on a machine that can't reach the controller, or does not know where it is."""
+NO_ANSWER = re.compile(
+    r"Unable to contact slurm|Socket timed out|Connection refused|Connection timed out|Connection reset|standby mode"
+    r"|Zero Bytes were transmitted|Unexpected message received|Protocol authentication error|Unable to establish contr"
+)
+"""What it says when the controller did not answer, or not so that it was understood."""
+
+
+def words(text: str) -> str:
+    """Return what a command said, in one line and without its name in front of each."""
+    return "; ".join(
+        re.sub(r"^(sbatch|squeue|sacct|scancel|scontrol): ((error|fatal): )?", "", line.strip())
+        for line in text.splitlines()
+        if line.strip()
+    )
+
+
+def unanswered(command: str, text: str) -> SlurmError | None:
+    """Return the error of a command that did not get through, by the line that says so; None when it did get through."""
+    for pattern, error, code, remedy in (
+        (NO_WAY, UnreachableError, "slurm-unreachable", "run slurmtf on a login node of the cluster, or set SLURM_CONF"),
+        (NO_ANSWER, SlurmError, "slurm-failed", "try again; 'sinfo' tells whether Slurm answers"),
+    ):
+        told = next((line for line in reversed(text.splitlines()) if pattern.search(line)), None)
+        if told is not None:
+            return error(Finding(code, command, words(told), remedy))
+    return None
 
 
 def output(argv: list[str]) -> str:
@@ -28,18 +60,16 @@ def output(argv: list[str]) -> str:
         try:
             done = _run(argv)
         except FileNotFoundError:
-            raise SlurmError(
-                Finding("no-slurm", argv[0], "is not in PATH", "run slurmtf on a login node of the cluster")
-            ) from None
+            where = "run slurmtf on a login node of the cluster"
+            raise UnreachableError(Finding("no-slurm", argv[0], "is not in PATH", where)) from None
         except subprocess.TimeoutExpired:
             raise SlurmError(Finding("slurm-timeout", argv[0], f"did not answer in {TIMEOUT_S} s", "try again later")) from None
         if done.returncode == 0:
             return done.stdout
         last = attempt == TRIES or time.monotonic() - began > PATIENCE_S
         if last or not any(word in done.stderr for word in TRANSIENT):
-            raise SlurmError(
-                Finding("slurm-failed", argv[0], done.stderr.strip() or f"exit code {done.returncode}", "try again later")
-            )
+            said = words(done.stderr) or f"exit code {done.returncode}"
+            raise unanswered(argv[0], done.stderr) or SlurmError(Finding("slurm-failed", argv[0], said, "try again later"))
         time.sleep(2**attempt)
     raise AssertionError("unreachable")
 
@@ -57,10 +87,10 @@ def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment, but for what the user prefers to read.
+    """Return our environment, but for what the user prefers to read, and which cluster he prefers: a job's is written down.
 
     Slurm's times are seconds since 1970, and the elements of an array are all named: by default their list is cut after 64
     characters (squeue(1), SLURM_BITSTR_LEN).
     """
-    mine = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SACCT_"))}
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SACCT_", "SLURM_CLUSTERS"))}
     return {**mine, "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}

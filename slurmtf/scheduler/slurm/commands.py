@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from slurmtf.errors import SlurmError
-from slurmtf.findings import Finding
 from slurmtf.scheduler.base import JobRef, Observation
 from slurmtf.scheduler.slurm.states import parse_state
 
@@ -23,6 +21,9 @@ VARIABLES_OF_FLAG = {
 }
 """The variables of a flag, where they are not named like it, or are more than one."""
 MAX_ARRAY_SIZE = 1001
+CLUSTER_LINE = "CLUSTER: "
+SUBMITTED = re.compile(r"Submitted batch job ([0-9]{1,10})(?: on cluster ([\w.-]+))?")
+PARSABLE = re.compile(r"^([0-9]{1,10})(?:;([\w.-]+))?$", re.ASCII)
 NUMBER = re.compile(r"[0-9]{1,18}")
 RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?")
 ELEMENTS = re.compile(rf"[0-9]{{1,9}}|\[{RANGE.pattern}(?:,{RANGE.pattern})*(?:%[0-9]+)?\]")
@@ -83,13 +84,18 @@ def outside_of_a_job(name: str) -> bool:
     return not OF_A_JOB.match(name) or name in KEPT_IN_A_JOB
 
 
-def parse_sbatch(text: str) -> JobRef:
-    """Return the job of ``sbatch --parsable``: ``123`` or ``123;cluster`` on its last line."""
-    lines = text.strip().splitlines()
-    found = re.fullmatch(r"([0-9]+)(?:;(\S+))?", lines[-1].strip()) if lines else None
-    if found is None:
-        raise SlurmError(Finding("slurm-unclear", "sbatch", f"did not say which job it made: {text.strip()!r}"))
-    return JobRef(found[2], found[1])
+def parse_sbatch(text: str) -> JobRef | None:
+    """Return the job that sbatch says it submitted, or a site's wrapper of it; None when that can't be read.
+
+    ``123`` or ``123;wice`` on a line of its own (``--parsable``), or ``Submitted batch job 123 on cluster wice``, among
+    whatever else a wrapper says. Two different jobs are none.
+    """
+    lines = [line.strip() for line in text.splitlines()]
+    for pattern in (SUBMITTED, PARSABLE):
+        found = {JobRef(match[2], match[1]) for line in lines if (match := pattern.search(line))}
+        if found:
+            return found.pop() if len(found) == 1 else None
+    return None
 
 
 def squeue(cluster: str | None = None) -> list[str]:
@@ -98,9 +104,23 @@ def squeue(cluster: str | None = None) -> list[str]:
 
 
 def parse_squeue(text: str, cluster: str | None = None) -> list[Observation]:
-    """Read what :func:`squeue` prints. The folder stands last since it may hold anything."""
-    rows = (line.split("|", 7) for line in text.splitlines() if line.count("|") >= 7)
-    return [one for row in rows for one in _from_squeue(row, cluster)]
+    """Read what :func:`squeue` prints. The folder stands last since it may hold anything.
+
+    Of several clusters, a line names the one of the jobs below it.
+    """
+    found: list[Observation] = []
+    here = cluster
+    for line in text.splitlines():
+        if line.startswith(CLUSTER_LINE):
+            here = line.removeprefix(CLUSTER_LINE).strip() if is_several(cluster) else cluster
+        elif line.count("|") >= 7:
+            found += _from_squeue(line.split("|", 7), here)
+    return found
+
+
+def is_several(cluster: str | None) -> bool:
+    """Tell whether ``--clusters`` leaves the choice to Slurm (sbatch(1))."""
+    return cluster is not None and ("," in cluster or cluster == "all")
 
 
 def _from_squeue(cells: Sequence[str], cluster: str | None) -> Iterable[Observation]:

@@ -16,6 +16,7 @@ from submitit.core import core
 from submitit.core.utils import FailedJobError
 
 from slurmtf.errors import SlurmError
+from slurmtf.findings import Finding
 from slurmtf.scheduler.base import JobRef, JobState, Note, Observation, SubmittedJob, started
 from slurmtf.scheduler.environ import changes_for_sbatch
 from slurmtf.scheduler.slurm import commands
@@ -150,7 +151,10 @@ class SlurmtfExecutor(core.PicklingExecutor):
             with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
                 self.submit(started, str(self.folder.parent))
         except FailedJobError as err:
-            raise refusal(str(err), self._text) from None
+            said = str(getattr(err.__cause__, "output", None) or "")
+            if commands.parse_sbatch(said) is None:
+                raise refusal(str(err), said, self._text) from None
+            self._write_job_id(self._get_job_id_from_submission_command(said), "")  # a wrapper that failed after sbatch
         return self._submitted
 
     @classmethod
@@ -168,12 +172,23 @@ class SlurmtfExecutor(core.PicklingExecutor):
         return commands.sbatch(str(self._script), *self._changes, self._elements)
 
     def _get_job_id_from_submission_command(self, string: bytes | str) -> str:  # type: ignore[override] # the cluster, too
-        said = commands.parse_sbatch(string if isinstance(string, str) else string.decode())
-        ref = JobRef(said.cluster or self._cluster, said.job_id)
+        ref = self._ref(string if isinstance(string, str) else string.decode())
         self._submitted = SubmittedJob(ref, SlurmScheduler.name, str(self.folder.parent), time.time(), self._why)
         if self._elements is not None:
             self._submitted = replace(self._submitted, elements=len(self._elements), first=self._elements.start)
         return ref.job_id
+
+    def _ref(self, said: str) -> JobRef:
+        """Return the job that sbatch named; where that can't be read, the one that works in our folder. Raises SlurmError."""
+        ref = commands.parse_sbatch(said)
+        if ref is not None and (ref.cluster or not commands.is_several(self._cluster)):
+            return JobRef(ref.cluster or self._cluster, ref.job_id)
+        folder = str(self.folder.parent)
+        found = SlurmScheduler(self._cluster).find(folder)
+        if found is None:
+            what = f"did not say which job it submitted: {said.strip()!r}; no job of yours works in {folder}"
+            raise SlurmError(Finding("no-job-id", "sbatch", what, "see 'squeue --me', and ask the site about its sbatch"))
+        return found.ref
 
     def _write_job_id(self, job_id: str, uid: str) -> None:  # noqa: ARG002
         self._note(self._submitted)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from slurmtf.errors import RefusedError, SlurmError, SlurmtfError
+from slurmtf.errors import RefusedError, SlurmtfError
 from slurmtf.findings import Finding
+from slurmtf.scheduler.slurm.calls import unanswered, words
 
-UNREACHABLE = re.compile(r"Unable to contact slurm|Socket timed out|Connection refused")
+LAST_LINES = 8
 MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
-    (r"Could not establish a configuration", (), "this machine knows no cluster: submit from a login node, or set SLURM_CONF"),
     (r"mutually exclusive", (), "leave one of them out"),
     (r"[Ii]nvalid partition|partition not available", ("partition",), "give a partition that exists: 'sinfo -s' lists them"),
     (r"[Ii]nvalid account", ("account", "partition"), "give an account of yours: 'sacctmgr show associations user=$USER'"),
@@ -32,25 +32,35 @@ MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
     (r"node name", ("nodelist", "exclude"), "give nodes that exist: 'sinfo -N' lists them"),
     (r"[Nn]o cluster|entry for --cluster", ("clusters",), "give a cluster that exists: 'sacctmgr show clusters' lists them"),
     (r"mail-type", ("mail-type",), "give NONE, BEGIN, END, FAIL, REQUEUE, TIME_LIMIT or ALL"),
+    (r"temporarily unable to accept|Resource temporarily unavailable", (),
+     "the cluster takes no more jobs for now (MaxJobCount): try again later"),
     (r"unrecognized option|Invalid option|invalid option", (), "this Slurm has no such flag: take it out of sbatch={...}"),
     (r"Invalid --|Invalid numeric value|requires an argument|unrecognized --", (), "see sbatch(1) for what it takes"),
 )  # fmt: skip
 
 
-def refusal(message: str, script: str) -> SlurmtfError:
-    """Return the error for what sbatch said on its standard error: Slurm's words, our line, and what to change."""
-    words = "; ".join(re.sub(r"^sbatch: ((error|fatal): )?", "", line) for line in message.splitlines() if line.strip())
-    if UNREACHABLE.search(message):
-        return SlurmError(
-            Finding("slurm-failed", "sbatch", words or "no answer", "try again; 'sinfo' tells whether Slurm answers")
-        )
+def refusal(errors: str, said: str, script: str) -> SlurmtfError:
+    """Return the error for what sbatch, or a site's wrapper of it, said before it failed: its words, our line, what to change.
+
+    ``errors`` is its standard error, ``said`` its standard output: some sites' filters refuse there.
+    """
+    failed = unanswered("sbatch", errors)
+    if failed is not None:
+        return failed
+    told = words("\n".join([*errors.splitlines(), *_telling(said)]))
     for pattern, flags, remedy in MEANINGS:
-        if re.search(pattern, message):
-            named = re.findall(r"--([a-z][a-z-]+)", message)
-            return RefusedError(Finding("refused", _line_of([*named, *flags], script), words, remedy))
+        if re.search(pattern, told):
+            named = re.findall(r"--([a-z][a-z-]+)", told)
+            return RefusedError(Finding("refused", _line_of([*named, *flags], script), told, remedy))
     return RefusedError(
-        Finding("refused", "sbatch", words or "refused the job and said nothing", "see the script: slurmtf render")
+        Finding("refused", "sbatch", told or "refused the job and said nothing", "see the script: slurmtf render")
     )
+
+
+def _telling(said: str) -> list[str]:
+    """Return the lines that may say why a filter refused: without its rules of dashes, and its checks that went well."""
+    lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]
+    return [line for line in lines if not re.search(r"\.\.\.\s*(OK|PASSED)$", line, re.IGNORECASE)][-LAST_LINES:]
 
 
 def _line_of(flags: Sequence[str], script: str) -> str:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
+import os
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import RefusedError, SlurmError, SpecError
+from slurmtf.errors import RefusedError, SlurmError, UnreachableError
 from slurmtf.findings import Finding
 from slurmtf.scheduler.base import Note, Observation, SubmittedJob, match
 from slurmtf.scheduler.slurm import commands
@@ -17,6 +19,7 @@ from slurmtf.scheduler.slurm.calls import output
 
 RECORD_LAG_S = 60
 """Seconds after a submission in which Slurm may not list the job yet."""
+CLUSTERS = ("SBATCH_CLUSTERS", "SLURM_CLUSTERS")
 COMMANDS = ("sbatch", "squeue", "scancel")
 
 
@@ -52,7 +55,7 @@ class SlurmScheduler:
         missing = next((name for name in COMMANDS if shutil.which(name) is None), None)
         if missing:
             remedy = "submit from a login node of the cluster, or set compute_target='local'"
-            raise SpecError(
+            raise UnreachableError(
                 Finding("no-slurm", "compute_target", f"there is no {missing} in PATH, so this machine has no Slurm", remedy)
             )
 
@@ -95,8 +98,11 @@ class SlurmScheduler:
             return []
 
     def find(self, folder: str) -> SubmittedJob | None:
-        seen = next((one for one in self.mine() if one.folder == folder), None)
-        return SubmittedJob(seen.ref, self.name, folder, seen.submitted or 0.0) if seen else None
+        """Look in the queue, of the clusters that sbatch takes by default; the last one, of several."""
+        clusters = self.cluster or next(filter(None, map(os.environ.get, CLUSTERS)), None)
+        seen = [one for one in SlurmScheduler(clusters).mine() if one.works_in(folder)]
+        last = max(seen, key=lambda one: one.submitted or 0, default=None)
+        return SubmittedJob(replace(last.ref, element=None), self.name, folder, last.submitted or 0.0) if last else None
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         """Look for the jobs, then cancel those that are there and ours: one question and one order, whatever their number.

@@ -367,6 +367,15 @@ def test_flags_of_srun(source: Path) -> None:
     )  # fmt: skip
 
 
+def test_the_cluster_that_was_asked_for_however(source: Path) -> None:
+    wice = Site(name="here", cluster="wice")
+    for settings, cluster in (({}, "wice"), ({"sbatch": {"clusters": "lab"}}, "lab"), ({"sbatch": {"-M": "lab"}}, "lab")):
+        plan = planned(source, wice, **settings)
+        assert (plan.cluster, flags(plan)["clusters"]) == (cluster, cluster)
+    assert planned(source, Site(name="here", directives={"clusters": "genius,wice"})).cluster == "genius,wice"
+    assert planned(source).cluster is None
+
+
 def test_later_flags_win(source: Path) -> None:
     site = Site(name="here", directives={"hint": "site", "comment": "site"}, gpu=Gpu(sbatch={"hint": "gpu", "comment": "gpu"}))
     plan = planned(source, site, use_gpu=True, sbatch={"hint": "user"})

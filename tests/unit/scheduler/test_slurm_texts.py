@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.errors import RefusedError, SlurmError, SpecError
+from slurmtf.errors import RefusedError, SlurmError, UnreachableError
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
 from slurmtf.scheduler.slurm.commands import (
     inherited,
@@ -170,8 +170,6 @@ def test_what_is_no_number_is_none(number: str) -> None:
     assert (queued.submitted, queued.start, queued.end) == (None, None, None)
     (ended,) = parse_sacct(f"1|FAILED|{number}:{number}|{number}|{number}|{number}|n1|/a\n")
     assert (ended.exit_code, ended.signal, ended.submitted, ended.start, ended.end) == (None, None, None, None, None)
-    with pytest.raises(SlurmError):
-        parse_sbatch(number.replace(" 7", "\u00b2").replace("9999", "\u0664"))
 
 
 # --- states
@@ -210,18 +208,42 @@ def test_a_job_that_slurm_no_longer_knows_has_ended() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "job"), [("17\n", "17"), ("34;lab\n", "34;lab"), ("Welcome to the cluster\n\n123;wice\n", "123;wice"), ("5", "5")]
-)
+    ("text", "job"),
+    [
+        ("17\n", "17"), ("34;lab\n", "34;lab"), ("5", "5"), ("Welcome to the cluster\n\n123;wice\n", "123;wice"),
+        ("6\nYour group has used 81 % of its hours\n", "6"), ("Submitted batch job 6\n", "6"),
+        ("Submitted batch job 9 on cluster wice\n", "9;wice"), ("2026\nSubmitted batch job 9\n", "9"),
+        ("\x1b[32mSubmitted batch job 9\x1b[0m\n", "9"), ("sbatch: Submitted batch job 9 on cluster c-1.x.\n", "9;c-1.x."),
+        ("17\n17\n", "17"),
+    ],
+)  # fmt: skip
 def test_the_job_of_sbatch(text: str, job: str) -> None:
     assert parse_sbatch(text) == JobRef.parse(job)
 
 
-@pytest.mark.parametrize("text", ["", "\n", "Submitted batch job 17\n", "12 13", ";lab"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        "12 13",
+        ";lab",
+        "17\n18\n",
+        "Submitted batch job 1\nSubmitted batch job 2",
+        "job 17 submitted",
+        "\u0661",
+        "9" * 5000,
+    ],
+)
 def test_no_job_of_sbatch(text: str) -> None:
-    with pytest.raises(SlurmError) as caught:
-        parse_sbatch(text)
-    assert [finding.code for finding in caught.value.findings] == ["slurm-unclear"]
-    assert caught.value.exit_code == 3
+    assert parse_sbatch(text) is None
+
+
+def test_several_clusters_are_named_in_the_answer() -> None:
+    text = "CLUSTER: wice\n1|RUNNING|1|1|2|n1|None|/a\n\nCLUSTER: genius\n1|RUNNING|1|1|2|n1|None|/b\n"
+    assert [str(one.ref) for one in parse_squeue(text, "wice,genius")] == ["1;wice", "1;genius"]
+    assert [str(one.ref) for one in parse_squeue(text, "all")] == ["1;wice", "1;genius"]
+    assert [str(one.ref) for one in parse_squeue("CLUSTER: wice\n1|RUNNING|1|1|2|n1|None|/a\n", "WICE")] == ["1;WICE"]
 
 
 def test_sbatch_is_called_without_what_it_must_not_see() -> None:
@@ -360,7 +382,7 @@ NOT_AVAILABLE = f"{FAILED}Requested node configuration is not available"
     ],
 )  # fmt: skip
 def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | None, remedy: str) -> None:
-    error = refusal(told + "\n", SCRIPT)
+    error = refusal(told + "\n", "", SCRIPT)
     assert isinstance(error, RefusedError)
     assert error.exit_code == 2
     (problem,) = error.findings
@@ -372,13 +394,13 @@ def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | 
 
 
 def test_a_refusal_names_no_line_that_is_not_there() -> None:
-    (problem,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "#!/bin/bash\n").findings
+    (problem,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "", "#!/bin/bash\n").findings
     assert problem.where == "sbatch"
 
 
 def test_a_line_of_a_longer_name_is_another() -> None:
     script = "#!/bin/bash\n#SBATCH --mem-per-cpu=1G\n#SBATCH --mem=2G\n"
-    (problem,) = refusal("sbatch: error: Memory specification can not be satisfied", script).findings
+    (problem,) = refusal("sbatch: error: Memory specification can not be satisfied", "", script).findings
     assert problem.where == "job.sh, line 3: #SBATCH --mem=2G"
 
 
@@ -391,21 +413,57 @@ def test_a_line_of_a_longer_name_is_another() -> None:
     ],
 )
 def test_slurm_that_does_not_answer_refuses_nothing(told: str) -> None:
-    error = refusal(told, SCRIPT)
+    error = refusal(told, "", SCRIPT)
     assert (type(error), error.exit_code) == (SlurmError, 3)
     assert error.findings[0].what == told.removeprefix("sbatch: error: ")
     assert error.findings[0].remedy == "try again; 'sinfo' tells whether Slurm answers"
 
 
-def test_a_machine_that_knows_no_cluster_submits_nothing() -> None:
-    error = refusal("sbatch: error: fetch_config: failed\nsbatch: fatal: Could not establish a configuration source\n", SCRIPT)
-    assert (type(error), error.exit_code) == (RefusedError, 2)
-    assert error.findings[0].what == "fetch_config: failed; Could not establish a configuration source"
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [
+        ("sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host\nsbatch: error: fetch_config: DNS SRV "
+         "lookup failed\nsbatch: error: _establish_config_source: failed to fetch config\nsbatch: fatal: Could not establish a "
+         "configuration source", "Could not establish a configuration source"),
+        ('sbatch: error: Unable to resolve "ctl": Unknown host\nsbatch: error: Unable to establish control machine address\n',
+         'Unable to resolve "ctl": Unknown host'),
+        ("sbatch: error: connect: No route to host\n", "connect: No route to host"),
+    ],
+)  # fmt: skip
+def test_a_machine_that_does_not_reach_the_controller_submits_nothing(told: str, what: str) -> None:
+    error = refusal(told, "", SCRIPT)
+    assert (type(error), error.exit_code, len(error.findings)) == (UnreachableError, 3, 1)
+    assert (error.findings[0].where, error.findings[0].what) == ("sbatch", what)
     assert "set SLURM_CONF" in error.findings[0].remedy
 
 
+FILTER = """
+-----------------------------------------------------------------
+          Welcome to the Lonestar6 Supercomputer
+-----------------------------------------------------------------
+
+No reservation for this job
+--> Verifying valid submit host (login2)...OK
+--> Verifying valid jobname...OK
+--> Checking available allocation (nosuch)...FAILED
+
+ [*] You have no active allocation named nosuch
+"""
+
+
+def test_a_refusal_on_standard_output_is_shown() -> None:
+    (finding,) = refusal("", FILTER, SCRIPT).findings
+    assert finding.what == (
+        "Welcome to the Lonestar6 Supercomputer; No reservation for this job; --> Checking available allocation (nosuch)"
+        "...FAILED; [*] You have no active allocation named nosuch"
+    )
+    assert refusal("", FILTER, SCRIPT).exit_code == 2
+    (finding,) = refusal("sbatch: error: Invalid qos specification\n", "Welcome\n", SCRIPT).findings
+    assert (finding.what, finding.where) == ("Invalid qos specification; Welcome", "job.sh, line 5: #SBATCH --qos=nosuch")
+
+
 def test_sbatch_that_says_nothing() -> None:
-    (problem,) = refusal("\n", SCRIPT).findings
+    (problem,) = refusal("\n", "", SCRIPT).findings
     assert (problem.where, problem.what) == ("sbatch", "refused the job and said nothing")
 
 
@@ -504,7 +562,7 @@ def test_another_failure_is_not_tried_again(commands: Path) -> None:
 def test_commands_that_are_missing(commands: Path) -> None:
     with pytest.raises(SlurmError, match="squeue: is not in PATH\n    -> run slurmtf on a login node of the cluster"):
         SlurmScheduler().mine()
-    with pytest.raises(SpecError, match="there is no sbatch in PATH, so this machine has no Slurm"):
+    with pytest.raises(UnreachableError, match="there is no sbatch in PATH, so this machine has no Slurm"):
         SlurmScheduler().check()
     for name in ("sbatch", "squeue", "scancel"):
         command(commands, name)

@@ -1,0 +1,176 @@
+"""What sbatch answers: on another cluster, through a site's wrapper, without a controller, and an array in slices."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from slurmtf import RunStatus
+from slurmtf.errors import RefusedError
+from slurmtf.scheduler import JobState, SubmittedJob, scheduler_of
+from slurmtf.submit.record import read_record, submitted_jobs
+from tests.cluster import Cluster
+
+from .support import HELLO, WAIT, Lab, call, ended, first_in_path, here, in_status, job_of, problems, program, until
+
+pytestmark = pytest.mark.slurm
+
+PLAIN = 'for word; do shift; [ "$word" = --parsable ] || set -- "$@" "$word"; done\n'
+"""Takes --parsable out of the arguments."""
+WRAPPERS = {
+    "words": PLAIN + 'exec "$real" "$@"',
+    "words and a cluster": PLAIN + 'exec "$real" --clusters=lab "$@"',
+    "a line behind": '"$real" "$@" && echo "Your group has used 81 % of its hours."',
+    "a line before": 'echo "Job accepted on 2026-11-28"; exec "$real" "$@"',
+    "a failure afterwards": '"$real" "$@"; exit 1',
+    "nothing": '"$real" "$@" >/dev/null',
+    "numbers": '"$real" "$@" && echo 4711 && echo 4712',
+}
+FILTER = """
+echo '-----------------------------------------------------------------'
+echo '--> Verifying valid submit host (login2)...OK'
+echo '--> Checking available allocation (nosuch)...FAILED'
+echo
+echo ' [*] You have no active allocation named nosuch'
+exit 1
+"""
+NO_HOST = """
+for _ in 1 2 3; do
+    echo 'sbatch: error: get_addr_info: getaddrinfo() failed: Temporary failure in name resolution' >&2
+    echo 'sbatch: error: slurm_set_addr: Unable to resolve "ctl"' >&2
+    echo 'sbatch: error: Unable to establish control machine address' >&2
+done
+echo 'sbatch: error: Batch job submission failed: Resource temporarily unavailable' >&2
+exit 1
+"""
+"""What sbatch says, in five minutes, when it can't find its controller's address."""
+
+
+def wrap(cluster: Cluster, folder: Path, body: str) -> str:
+    """A site's own sbatch, first in PATH."""
+    program(folder / "wrapped" / "sbatch", f"#!/bin/bash\nreal={cluster.directory}/bin/sbatch\n{body}\n")
+    return first_in_path(folder / "wrapped")
+
+
+@pytest.mark.parametrize("kind", WRAPPERS)
+def test_a_wrapped_sbatch(lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setenv("PATH", wrap(slurm, tmp_path, WRAPPERS[kind]))
+    run = lab.submit(HELLO)
+    assert call("squeue", "--states=all", "-h", "-o", "%Z", "-j", job_of(run)) == str(run.folder)
+    record = read_record(run.layout)
+    assert record is not None
+    assert record.ref.cluster == ("lab" if "cluster" in kind else None)
+    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert run.job.result()["exit_code"] == 0
+
+
+def test_an_sbatch_that_names_no_job_and_has_none(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
+    path = wrap(slurm, tmp_path, "echo thanks")
+    source = lab.source(HELLO) / "train.py"
+    done = lab.slurmtf("submit", "--site", "slurm", source, env={"PATH": path})
+    (folder,) = (lab.workspace / "train").iterdir()
+    assert done.returncode == 3
+    assert "did not say which job it submitted: 'thanks'; no job of yours works in" in done.stderr
+    assert f"'slurmtf status {folder.name}' finds out" in done.stderr
+
+
+def test_a_filter_that_refuses_on_standard_output(
+    lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", wrap(slurm, tmp_path, FILTER))
+    with pytest.raises(RefusedError) as caught:
+        lab.submit(HELLO)
+    told = "--> Checking available allocation (nosuch)...FAILED; [*] You have no active allocation named nosuch"
+    assert caught.value.findings[0].what == told
+    assert not list(lab.workspace.glob("lab/*"))
+
+
+def test_a_machine_that_knows_no_cluster(lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = lab.source(HELLO) / "train.py"
+    monkeypatch.delenv("SLURM_CONF")
+    path = wrap(slurm, tmp_path, NO_HOST)
+    for environ, words in (({}, "Could not establish a configuration source"), ({"PATH": path}, 'Unable to resolve "ctl"')):
+        for command in ("run", "submit"):
+            (found,) = problems(lab.slurmtf(command, "--site", "slurm", source, "--json", env=environ), 3)
+            assert words in found["what"]
+            assert (found["where"], "\n" in found["what"]) == ("sbatch", False)
+    assert not list(lab.workspace.glob("train/*"))
+
+
+@pytest.mark.parametrize("flag", ["clusters", "-M"])
+def test_a_cluster_that_the_user_names(lab: Lab, flag: str) -> None:
+    held, running = lab.submit(HELLO, sbatch={flag: "lab", "hold": True}), lab.submit(WAIT, sbatch={flag: "lab"})
+    here(running)
+    records = [read_record(run.layout) for run in (held, running)]
+    assert [record and record.ref.cluster for record in records] == ["lab", "lab"]
+    assert [run.state.status for run in (held, running)] == [RunStatus.QUEUED, RunStatus.RUNNING]
+    assert running.job.get_info()["State"] == "RUNNING"
+    for run in (held, running):
+        assert lab.slurmtf("cancel", run.id).returncode == 0
+        in_status(run, RunStatus.CANCELED)
+
+
+def test_a_cluster_that_the_shell_names(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as context:
+        context.setenv("SLURM_CLUSTERS", "lab")
+        run = lab.submit(HELLO, sbatch={"hold": True})
+    record = read_record(run.layout)
+    assert record is not None
+    assert record.ref.cluster == "lab"
+    assert run.state.status is RunStatus.QUEUED
+    run.cancel()
+    in_status(run, RunStatus.CANCELED)
+
+
+# --- arrays
+
+
+def test_an_array_in_slices(lab_tinyarray: Lab) -> None:
+    """MaxArraySize is 5."""
+    folder = lab_tinyarray.folder / "array"
+    folder.mkdir()
+    script = folder / "job.sh"
+    script.write_text(
+        f"#!/bin/bash\n#SBATCH --chdir={folder}\n#SBATCH --output=/dev/null\n#SBATCH --partition=low\n"
+        'touch "element-$(($1 + SLURM_ARRAY_TASK_ID))"\n'
+    )
+    slurm, noted = scheduler_of("slurm"), list[SubmittedJob]()
+    jobs = slurm.submit(script, folder, os.environ, 12, why="sweep", note=noted.append)
+    assert jobs == noted
+    assert [(job.elements, job.first, job.why) for job in jobs] == [(5, 0, "sweep"), (5, 5, "sweep"), (2, 10, "sweep")]
+    elements = [one for job in jobs for one in job.each]
+    until(lambda: all(seen.state is JobState.COMPLETED for seen in slurm.observe(jobs).values()), "the end of all elements")
+    assert set(slurm.observe(jobs)) == set(elements)
+    assert sorted(path.name for path in folder.glob("element-*")) == sorted(f"element-{number}" for number in range(12))
+    assert [slurm.job(one, folder).done(force_check=True) for one in elements] == [True] * 12
+    assert len(list((folder / "submitit").iterdir())) <= 3 * len(jobs)  # for each slice, not for each element
+
+
+def test_an_array_is_cancelled(lab_tinyarray: Lab) -> None:
+    folder = lab_tinyarray.folder / "array"
+    folder.mkdir()
+    script = folder / "job.sh"
+    script.write_text(f"#!/bin/bash\n#SBATCH --chdir={folder}\n#SBATCH --output=/dev/null\nsleep 300\n")
+    slurm = scheduler_of("slurm")
+    (job,) = slurm.submit(script, folder, {**os.environ}, 4, why="sweep", note=lambda job: None)
+    until(lambda: JobState.RUNNING in {seen.state for seen in slurm.observe([job]).values()}, "the start of an element")
+    assert len(slurm.observe([job])) == 4
+    slurm.cancel([job.each[3]])
+    until(lambda: slurm.observe([job])[job.each[3]].state is JobState.CANCELLED, "the end of one element")
+    assert not slurm.observe([job])[job.each[0]].state.final
+    elsewhere = replace(job, folder=str(lab_tinyarray.folder))
+    slurm.cancel([elsewhere])
+    assert not slurm.observe([job])[job.each[0]].state.final
+    slurm.cancel([job])
+    until(lambda: all(seen.state is JobState.CANCELLED for seen in slurm.observe([job]).values()), "the end of all elements")
+    assert slurm.job(job.each[0], folder).done(force_check=True)
+
+
+def test_the_jobs_of_a_run(lab: Lab) -> None:
+    run = lab.submit(HELLO, sbatch={"hold": True})
+    (job,) = submitted_jobs(run.layout)
+    assert (job.ref.job_id, job.scheduler, job.why, job.folder) == (job_of(run), "slurm", "submitted", str(run.folder))
+    run.cancel()
