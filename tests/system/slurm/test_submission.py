@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Run, RunStatus
-from slurmtf.errors import RefusedError, SpecError
+from slurmtf.errors import RefusedError, UnreachableError
 
 from .support import COMMAND, HELLO, WAIT, Lab, call, ended, facts, files, here, in_status, job_of, log, problems, until
 
@@ -97,9 +97,9 @@ def test_without_slurm_in_the_path(lab: Lab, tmp_path: Path, monkeypatch: pytest
         (tmp_path / "bin").mkdir(exist_ok=True)
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "/bin/sh")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    (problem,) = problems(lab.slurmtf("submit", "--site", "slurm", script, "--json"))
+    (problem,) = problems(lab.slurmtf("submit", "--site", "slurm", script, "--json"), 3)
     assert problem["what"] == "there is no sbatch in PATH, so this machine has no Slurm"
-    with pytest.raises(SpecError, match="there is no sbatch in PATH"):
+    with pytest.raises(UnreachableError, match="there is no sbatch in PATH"):
         lab.submit(HELLO)
     assert not lab.workspace.exists()
 
@@ -197,7 +197,7 @@ def test_the_script_by_hand(lab: Lab) -> None:
     until((run.folder / "outputs/started-2").exists, "the third time")
     (state,) = ended(run)
     assert (state.status, state.exit_status, state.job_id) == (RunStatus.FAILED, 5, third)
-    assert "exit code 5" in str(run.job.exception())
+    assert "exit_code=5" in str(run.job.exception())
     assert len({first, second, third}) == 3
 
 
