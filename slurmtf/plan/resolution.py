@@ -14,7 +14,7 @@ from slurmtf.findings import Finding, Findings
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.plan import containers, launchers
 from slurmtf.plan.checks import gpu_warnings, legacy_keras_findings, script_warnings, software_findings
-from slurmtf.plan.directives import missing_and_refused
+from slurmtf.plan.directives import Directives, missing_and_refused
 from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Provenance, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.quoting import expanding
 from slurmtf.plan.resources import misfits, request
