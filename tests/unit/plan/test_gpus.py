@@ -151,6 +151,7 @@ def test_gpus_of_the_users_own_flags(source: Path, settings: dict[str, Any], exp
 def test_a_flag_of_the_users_own_goes_before_a_preset(source: Path) -> None:
     site = Site(name="here", presets={"small": Preset(gpus_per_node=1)})
     assert got(planned(source, site, vm_size="small", sbatch={"gpus": 2}, **WORKERS)) == (2, None, False)
+    assert codes(planned(source, site, vm_size="small", sbatch={"gres": "gpu:1"}, **WORKERS)) == ["shared-gpus"]
     assert unplannable(tensorflow(source, vm_size="small", **WORKERS), site)[0].code == "too-few-gpus"
 
 

@@ -1,0 +1,144 @@
+"""From a distribution to its tasks: each rule of each one, told in full, since the job follows it to the letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.environments import Software
+from slurmtf.environments.software import HorovodBuild
+from slurmtf.estimator import Mpi, MultiWorker, ParameterServer
+from slurmtf.estimator.distribution import GRACE_S
+from slurmtf.plan.model import Tasks
+from slurmtf.plan.tasks import tasks_of
+from slurmtf.sites import Site
+from slurmtf.sites.model import Launcher
+from slurmtf.snapshot import ScriptFacts
+from tests.unit.support import SOFTWARE, tensorflow
+
+COORDINATED = ScriptFacts(names=frozenset({"ParameterServerStrategy"}), certain=True)
+OF_ESTIMATOR = ScriptFacts(names=frozenset({"train_and_evaluate"}), certain=True)
+OF_SERVER = ScriptFacts(names=frozenset({"train.Server"}), certain=True)
+PLAIN = ScriptFacts(certain=True)
+HOROVOD = ScriptFacts(imports=frozenset({"horovod.tensorflow"}), certain=True)
+BOTH = ScriptFacts(imports=frozenset({"horovod.tensorflow", "mpi4py"}), certain=True)
+WITH_MPI = Site(name="here", launcher=Launcher(mpi="pmix"))
+WITHOUT_MPI = Site(name="here")
+
+SERVED: dict[str, Any] = {
+    "backend": "ps",
+    "cyclic": True,
+    "cluster": True,
+    "stragglers_succeed": True,
+    "straggler_grace_s": GRACE_S,
+}
+WORKERS: dict[str, Any] = {
+    "backend": "multiworker",
+    "layout": "workers",
+    "cyclic": True,
+    "cluster": True,
+    "gpu_roles": ("chief", "worker"),
+}
+RANKS: dict[str, Any] = {"backend": "mpi", "check_world": True, "straggler_grace_s": GRACE_S}
+COMPUTING = ("chief", "master", "worker")
+IN_PLACE = ("worker", "ps")
+
+
+@pytest.mark.parametrize(
+    ("wish", "script", "expected"),
+    [
+        (None, PLAIN, Tasks((("main", 1),), gpu_roles=("main",))),
+        (MultiWorker(1, chief=True, straggler_grace_s=7), PLAIN,
+         Tasks((("chief", 1),), straggler_grace_s=7, **WORKERS)),
+        (MultiWorker(2, chief=True), PLAIN,
+         Tasks((("chief", 1), ("worker", 1)), straggler_grace_s=GRACE_S, **WORKERS)),
+        (MultiWorker(2, chief=False), PLAIN,
+         Tasks((("worker", 2),), straggler_grace_s=GRACE_S, **WORKERS)),
+        (ParameterServer(2, 1), PLAIN,
+         Tasks((("ps", 1), ("worker", 2)), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
+               **SERVED)),
+        (ParameterServer(2, 0), PLAIN,
+         Tasks((("worker", 2),), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
+               **SERVED)),
+        (ParameterServer(2, 1), OF_SERVER,
+         Tasks((("ps", 1), ("worker", 2)), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
+               **SERVED)),
+        (ParameterServer(2, 1, restarts=3), COORDINATED,
+         Tasks((("chief", 1), ("ps", 1), ("worker", 2)), layout="chief", gpu_roles=("worker",), restarts=3,
+               restartable=("worker",), **SERVED)),
+        (ParameterServer(2, 1, layout="original"), COORDINATED,
+         Tasks((("ps", 1), ("worker", 2)), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
+               **SERVED)),
+        (ParameterServer(2, 1, evaluator_count=1, evaluator_grace_s=5), OF_ESTIMATOR,
+         Tasks((("chief", 1), ("ps", 1), ("worker", 2), ("evaluator", 1)), layout="chief", gpu_roles=COMPUTING,
+               restartable=IN_PLACE, evaluator_grace_s=5, **SERVED)),
+        (ParameterServer(1, 1, evaluator_count=1), PLAIN,  # an evaluator of its own making never ends: no grace
+         Tasks((("chief", 1), ("ps", 1), ("worker", 1), ("evaluator", 1)), layout="chief", gpu_roles=COMPUTING,
+               restartable=IN_PLACE, evaluator_grace_s=0, **SERVED)),
+        (ParameterServer(1, 1, layout="master"), PLAIN,
+         Tasks((("master", 1), ("ps", 1), ("worker", 1)), layout="master", gpu_roles=COMPUTING, restartable=IN_PLACE,
+               **SERVED)),
+        (Mpi(2), PLAIN, Tasks((("rank", 2),), bind=True, **RANKS)),
+        (Mpi(2, gpus="each"), PLAIN, Tasks((("rank", 2),), bind=True, gpu_roles=("rank",), **RANKS)),
+        (Mpi(2, transport="gloo"), HOROVOD, Tasks((("rank", 2),), gloo=True, **RANKS)),
+        (Mpi(2, transport="mpi", straggler_grace_s=9), HOROVOD,
+         Tasks((("rank", 2),), bind=True, **{**RANKS, "straggler_grace_s": 9})),
+    ],
+)  # fmt: skip
+def test_the_rules_of_a_distribution(source: Path, wish: Any, script: ScriptFacts, expected: Tasks) -> None:
+    assert tasks_of(tensorflow(source, distributed_training=wish), WITH_MPI, script, SOFTWARE)[0] == expected
+
+
+def test_ranks_are_counted_by_nodes(source: Path) -> None:
+    found, _ = tasks_of(tensorflow(source, node_count=3, distributed_training=Mpi(2)), WITH_MPI, PLAIN, SOFTWARE)
+    assert found.roles == (("rank", 6),)
+
+
+ONLY_GLOO = Software("/opt/env/bin/python3", horovod=HorovodBuild("2.15", ("gloo",)))
+ANY = Software("/opt/env/bin/python3", horovod=HorovodBuild("2.15", ("mpi", "gloo")))
+ONLY_MPI = Software("/opt/env/bin/python3", horovod=HorovodBuild("2.15", ("mpi",)))
+
+
+@pytest.mark.parametrize(
+    ("site", "script", "software", "settings", "why"),
+    [
+        (WITH_MPI, HOROVOD, ANY, {}, ""),
+        (WITH_MPI, HOROVOD, ONLY_GLOO, {}, "that of /opt/env/bin/python3 was compiled without MPI"),
+        (WITH_MPI, BOTH, ONLY_GLOO, {}, ""),  # mpi4py needs MPI
+        (WITH_MPI, PLAIN, ONLY_GLOO, {}, ""),
+        (WITH_MPI, HOROVOD, ONLY_MPI, {}, ""),
+        (WITHOUT_MPI, HOROVOD, ANY, {}, "here names no MPI for srun"),
+        (WITHOUT_MPI, HOROVOD, ANY, {"srun": {"mpi": "pmi2"}}, ""),
+        (WITHOUT_MPI, HOROVOD, ANY, {"launcher": "mpirun"}, ""),
+        (WITH_MPI, HOROVOD, ANY, {"launcher": "spawn"}, "names no MPI for spawn"),
+    ],
+)
+def test_horovod_goes_over_gloo_where_there_is_no_mpi(
+    source: Path, site: Site, script: ScriptFacts, software: Software, settings: dict[str, Any], why: str
+) -> None:
+    found, choice = tasks_of(tensorflow(source, distributed_training=Mpi(2), **settings), site, script, software)
+    assert (found.gloo, found.bind) == (bool(why), not why)
+    assert why in choice
+    assert bool(choice) == bool(why)
+
+
+@pytest.mark.parametrize(
+    ("wish", "script", "why"),
+    [
+        (
+            ParameterServer(),
+            COORDINATED,
+            "layout 'chief': the script uses ParameterServerStrategy, whose coordinator is the chief",
+        ),
+        (ParameterServer(evaluator_count=1), PLAIN, "layout 'chief': tf.estimator wants one"),
+        (ParameterServer(), OF_ESTIMATOR, "layout 'chief': tf.estimator wants one"),
+        (ParameterServer(), OF_SERVER, "layout 'original' (ps and workers): the script starts tf.train.Server"),
+        (ParameterServer(1, 0), PLAIN, "layout 'original' (workers): nothing in the script asks for a chief"),
+        (ParameterServer(layout="chief"), PLAIN, ""),
+        (MultiWorker(), PLAIN, ""),
+    ],
+)
+def test_what_was_chosen_is_told(source: Path, wish: Any, script: ScriptFacts, why: str) -> None:
+    assert tasks_of(tensorflow(source, distributed_training=wish), WITH_MPI, script, SOFTWARE)[1] == why
