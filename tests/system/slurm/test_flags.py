@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from slurmtf import MultiWorker
 from slurmtf.runs import RunStatus
 
 from .support import Lab, call, ended, job_of
@@ -40,3 +41,37 @@ def test_sbatch_takes_what_excludes_a_default(lab: Lab, flags: dict[str, Any], t
     shown = call("scontrol", "show", "job", job_of(run))
     run.cancel()
     assert [text for text in told if text not in shown] == []
+
+
+VISIBLE = """
+import os
+name = "outputs/{SLURMTF_ROLE}-{SLURMTF_INDEX}.gpus".format(**os.environ)
+with open(name, "w") as file:
+    file.write(os.environ.get("CUDA_VISIBLE_DEVICES", "unset"))
+"""
+
+
+PER_TASK, TYPED, ON_ALL = {"gpus-per-task": 1}, {"gpus-per-task": "a100:1"}, {"gpu-bind": "none"}
+
+
+@pytest.mark.parametrize(
+    ("variant", "sbatch", "srun", "expected"),
+    [
+        ("lab", PER_TASK, {}, ["0", "1"]),
+        ("lab24", PER_TASK, {}, ["0", "1"]),
+        ("lab", TYPED, {}, ["unset", "unset"]),  # 22.05 names none, and lets a task open all that the node has
+        ("lab24", TYPED, {}, ["0", "1"]),
+        ("lab", {"gres": "gpu:2"}, ON_ALL, ["unset", "unset"]),
+        ("lab24", {"gres": "gpu:2"}, ON_ALL, ["0", "1"]),
+        ("lab24", {"tres-per-task": "gres/gpu=1"}, {}, ["0", "1"]),  # 22.05 does not know it
+        ("lab24", {"gres": "gpu:1"}, {}, ["0", "0"]),
+        ("lab24", {"gpus": 2}, {"gpu-bind": "single:1"}, ["0", "1"]),
+    ],
+)
+def test_gpus_of_workers_on_two_releases(
+    variant: str, sbatch: dict[str, Any], srun: dict[str, Any], expected: list[str], request: pytest.FixtureRequest
+) -> None:
+    lab: Lab = request.getfixturevalue(variant)
+    run = lab.submit(VISIBLE, distributed_training=MultiWorker(2), cpus_per_task=1, sbatch=sbatch, srun=srun)
+    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert [file.read_text() for file in sorted((run.folder / "outputs").glob("*.gpus"))] == expected

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slurmtf.environments import Software
 from slurmtf.estimator import Mpi
 from slurmtf.estimator.families import OF_GPUS
 from slurmtf.job.contract.roles import cyclic
 from slurmtf.plan import gpus
 from slurmtf.plan.model import LaunchPlan
 from slurmtf.sites import Site
-from slurmtf.sites.model import Containers, Defaults, Gpu, Partition, Preset
+from slurmtf.sites.model import Defaults, Gpu, Partition, Preset
 from slurmtf.sites.model import Launcher as SiteLauncher
-from tests.unit.support import flags, planned, profile, tensorflow, unplannable
+from tests.unit.support import flags, plan_of, planned, profile, tensorflow, unplannable
 
 WORKERS: dict[str, Any] = {"distributed_backend": "multiworker", "worker_count": 2}
 SERVED: dict[str, Any] = {"distributed_backend": "ps", "worker_count": 2, "parameter_server_count": 2, "node_count": 2}
@@ -185,13 +186,14 @@ def test_what_goes_with_a_gpu_goes_with_one_of_the_users_own_flag(source: Path) 
         defaults=Defaults(gpu_partition="gpu", cpus_per_gpu=8),
         partitions={"gpu": Partition(max_gpus=1)},
         gpu=Gpu(constraint="big", sbatch={"gpu-freq": "high"}, srun={"cpu-bind": "none"}),
-        containers=Containers(runtime="apptainer"),
     )
-    plan = planned(source, site, sbatch={"gres": "gpu:2"}, custom_docker_image="/images/tf.sif")
+    image = Software("python3", image="/images/tf.sif", runtime="apptainer", host_python="/usr/bin/python3")
+    plan = plan_of(tensorflow(source, sbatch={"gres": "gpu:2"}, custom_docker_image="/images/tf.sif"), site, image)
     assert (plan.resources.partition, plan.resources.constraint, plan.resources.cpus_per_task) == ("gpu", "big", 16)
     assert flags(plan)["gpu-freq"] == "high"
     assert "--cpu-bind=none" in plan.launch
-    assert plan.container is None or "--nv" in plan.container.words
+    assert plan.container is not None
+    assert "--nv" in plan.container.words
     assert "over-gpus" in codes(plan)
 
 
