@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from slurmtf.job.contract import events, journal
@@ -105,19 +104,21 @@ class History:
 def read_history(layout: RunLayout) -> History:
     """Return what the journals of a run tell."""
     try:
-        paths = sorted(path for path in Path(layout.journals).iterdir() if journal.NUMBERED.fullmatch(path.name))
+        with os.scandir(layout.journals) as entries:
+            found = sorted((entry for entry in entries if journal.NUMBERED.fullmatch(entry.name)), key=lambda entry: entry.name)
     except FileNotFoundError:
         return History()
     except OSError:
-        return History(unreadable=(Path(layout.journals).name,))
-    found = [attempt_of(path.name, journal.read(str(path))) for path in paths]
-    unreadable = tuple(f"{path.parent.name}/{path.name}" for path in paths if not os.access(path, os.R_OK))
-    return History(in_order(filter(None, found)), max(map(_touched, paths), default=None), unreadable)
+        return History(unreadable=(os.path.basename(layout.journals),))  # noqa: PTH119 - of thousands of runs
+    read = {entry: attempt_of(entry.name, journal.read(entry.path)) for entry in found}
+    unreadable = [entry.name for entry, attempt in read.items() if attempt is None and not os.access(entry.path, os.R_OK)]
+    heartbeat = max((_touched(entry) for entry in found), default=None)
+    return History(in_order(filter(None, read.values())), heartbeat, tuple(f"journal/{name}" for name in unreadable))
 
 
-def _touched(path: Path) -> float:
+def _touched(entry: os.DirEntry[str]) -> float:
     try:
-        return path.stat().st_mtime
+        return entry.stat().st_mtime
     except OSError:
         return 0.0
 
@@ -134,19 +135,36 @@ def attempt_of(name: str, records: Sequence[Record]) -> Attempt | None:
     named = journal.NUMBERED.fullmatch(name)
     if named is None or not records or not JOB_NAME.fullmatch(named[1]):
         return None
-    attempt = Attempt(named[1], int(named[2]), records[0].time)
+    told = _Told(number=int(named[2]))
     for record in records:
-        grow = _GROWTH.get(type(record.event))
-        attempt = grow(attempt, record.event, record.time) if grow else attempt
-    return attempt
+        take = _TAKES.get(type(record.event))
+        if take:
+            take(told, record.event, record.time)
+    known = {**vars(told), "task_ends": tuple(told.task_ends), "filled": frozenset(told.filled)}
+    return Attempt(named[1], started=records[0].time, **known)
 
 
-def _reached(attempt: Attempt, phase: Phase) -> Attempt:
-    return replace(attempt, phase=max(attempt.phase, phase))
+@dataclass
+class _Told:
+    """What the events of an attempt have told so far."""
+
+    number: int
+    nodes: str = ""
+    phase: Phase = Phase.PREPARING
+    task_ends: list[TaskEnd] = field(default_factory=list)
+    outcome: Outcome | None = None
+    ended: float | None = None
+    decided: Outcome | None = None
+    nodes_to_fill: int = 0
+    filled: set[str] = field(default_factory=set)
+    process: ProcessId | None = None
+
+    def reached(self, phase: Phase) -> None:
+        self.phase = max(self.phase, phase)
 
 
-def _started(attempt: Attempt, event: events.Started, time: float) -> Attempt:  # noqa: ARG001 - as all of them
-    return replace(attempt, number=event.attempt, nodes=event.nodes or event.host, process=_process(event))
+def _started(told: _Told, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
+    told.number, told.nodes, told.process = event.attempt, event.nodes or event.host, _process(event)
 
 
 def _process(event: events.Started) -> ProcessId | None:
@@ -156,38 +174,41 @@ def _process(event: events.Started) -> ProcessId | None:
         return None
 
 
-def _launched(attempt: Attempt, event: events.Launched, time: float) -> Attempt:  # noqa: ARG001
-    return replace(_reached(attempt, Phase.STARTING), nodes_to_fill=event.nodes_to_fill)
+def _launched(told: _Told, event: events.Launched, time: float) -> None:  # noqa: ARG001
+    told.reached(Phase.STARTING)
+    told.nodes_to_fill = event.nodes_to_fill
 
 
-def _staged(attempt: Attempt, event: events.Staged, time: float) -> Attempt:  # noqa: ARG001
-    return replace(attempt, filled=attempt.filled | {event.host})
+def _staged(told: _Told, event: events.Staged, time: float) -> None:  # noqa: ARG001
+    told.filled.add(event.host)
 
 
-def _task_started(attempt: Attempt, event: events.TaskStarted, time: float) -> Attempt:  # noqa: ARG001
-    return _reached(attempt, Phase.RUNNING)
+def _task_started(told: _Told, event: events.TaskStarted, time: float) -> None:  # noqa: ARG001
+    told.reached(Phase.RUNNING)
 
 
-def _task_ended(attempt: Attempt, event: events.TaskEnded, time: float) -> Attempt:
+def _task_ended(told: _Told, event: events.TaskEnded, time: float) -> None:
     end = TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)
-    return attempt if end in attempt.task_ends else replace(attempt, task_ends=(*attempt.task_ends, end))
+    if end not in told.task_ends:
+        told.task_ends.append(end)
 
 
-def _decided(attempt: Attempt, event: events.Decided, time: float) -> Attempt:  # noqa: ARG001
-    return replace(_reached(attempt, Phase.FINALIZING), decided=attempt.decided or outcome_of(event))
+def _decided(told: _Told, event: events.Decided, time: float) -> None:  # noqa: ARG001
+    told.reached(Phase.FINALIZING)
+    told.decided = told.decided or outcome_of(event)
 
 
-def _finalizing(attempt: Attempt, event: events.Finalizing, time: float) -> Attempt:  # noqa: ARG001
-    return _reached(attempt, Phase.FINALIZING)
+def _finalizing(told: _Told, event: events.Finalizing, time: float) -> None:  # noqa: ARG001
+    told.reached(Phase.FINALIZING)
 
 
-def _ended(attempt: Attempt, event: events.Ended, time: float) -> Attempt:
-    if attempt.outcome:
-        return attempt
-    return replace(_reached(attempt, Phase.FINALIZING), outcome=outcome_of(event), ended=time)
+def _ended(told: _Told, event: events.Ended, time: float) -> None:
+    told.reached(Phase.FINALIZING)
+    if told.outcome is None:
+        told.outcome, told.ended = outcome_of(event), time
 
 
-_GROWTH: dict[type[Any], Callable[[Attempt, Any, float], Attempt]] = {
+_TAKES: dict[type[Any], Callable[[_Told, Any, float], None]] = {
     events.Started: _started,
     events.Launched: _launched,
     events.Staged: _staged,

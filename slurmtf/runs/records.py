@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from slurmtf.files import read_json, write_json, write_private
+from slurmtf.files import write_json, write_private
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.state import RunState
 from slurmtf.scheduler import JobRef, SubmittedJob
@@ -34,25 +35,25 @@ class Records:
 def read_records(layout: RunLayout) -> Records:
     """Return what is written down of a run. What can't be read, or makes no sense, is named and left out."""
     unreadable: list[str] = []
-
-    def tried(name: str, read: Callable[[Path], T], default: T) -> T:
-        try:
-            return read(Path(layout.folder, name))
-        except FileNotFoundError:
-            return default
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            unreadable.append(name)
-            return default
-
-    jobs = tried(Path(layout.jobs).name, lambda _: submitted_jobs(layout), list[SubmittedJob]())
-    mark = tried(CANCEL_MARK, lambda path: path.read_text(encoding="utf-8"), "")
-    ended = tried(ENDED, _ended, None)
+    jobs = _tried(lambda: submitted_jobs(layout), list[SubmittedJob](), "jobs.jsonl", unreadable)
+    mark = _tried(lambda: _text(layout, CANCEL_MARK), "", CANCEL_MARK, unreadable)
+    ended = _tried(lambda: RunState.from_dict(json.loads(_text(layout, ENDED))), None, ENDED, unreadable)
     return Records(tuple(jobs), mark, ended, tuple(unreadable))
 
 
-def _ended(path: Path) -> RunState | None:
-    facts = read_json(path)
-    return RunState.from_dict(facts) if facts else None
+def _tried(read: Callable[[], T], default: T, name: str, unreadable: list[str]) -> T:
+    try:
+        return read()
+    except FileNotFoundError:
+        return default
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        unreadable.append(name)
+        return default
+
+
+def _text(layout: RunLayout, name: str) -> str:
+    with open(f"{layout.folder}/{name}", encoding="utf-8") as file:
+        return file.read()
 
 
 def note_end(layout: RunLayout, state: RunState) -> None:

@@ -86,7 +86,7 @@ def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: 
     assert "add pip_packages=['scikit-learn']" in lab.slurmtf("status", bad.id).stdout
     assert completed.status is RunStatus.COMPLETED, completed.message
     assert log(good).split()[0] == "1.0"
-    logs = [Path(store_of(lab).layout.logs, f"{run.plan['build_task']}.job").read_text() for run in (bad, good)]
+    logs = [Path(store_of(lab).layout.logs, f"{run.plan['provenance']['build_task']}.job").read_text() for run in (bad, good)]
     assert sum(text.count("built pip-") for text in logs) == 1
     assert not Path(bad.layout.journals).exists()
 

@@ -42,7 +42,7 @@ def test_success_and_failure(lab: Lab, target: str) -> None:
     with pytest.raises(FailedJobError, match="no more disk"):
         bad_job.result()
     assert bad_job.done()
-    assert "main-0 ended with exit code 1" in str(bad_job.exception())
+    assert "cause=script task=main-0 exit_code=1" in str(bad_job.exception())
     assert (bad_job.stdout(), bad_job.stderr()) == ("some work\n", "no more disk\n")
     until(lambda: [state_of(job) for job in (good_job, bad_job)] == finished_as(target), "the scheduler's end")
 
