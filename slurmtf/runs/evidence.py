@@ -13,17 +13,25 @@ from slurmtf.runs.reduce import CLOCK_SLACK_S, NO_EVIDENCE, Evidence
 from slurmtf.runs.state import RunState
 
 
-def evidence_of(layout: RunLayout, state: RunState) -> Evidence:
-    """Return what there is to know of the end that a state tells."""
+def evidence_of(layout: RunLayout, state: RunState, attempts: int = 1) -> Evidence:
+    """Return what there is to know of the end that a state tells, of a run that has had so many attempts."""
     if state.cause is Cause.TIME_LIMIT:
         return Evidence(limited=bool(_provenance(_plan(layout), "estimator", "max_run_duration_seconds")))
     if state.cause is Cause.CANCELED:
         return Evidence(build=_build_failure(_plan(layout)))
     if state.cause is Cause.NODE_FAILURE:
-        return Evidence(failed_node=job_log.failed_node(job_log.written_since(layout.job_log, 0)))
+        return Evidence(failed_node=_failed_node(layout) if attempts <= 1 else "")  # the log does not say of which attempt
     if state.cause in (Cause.NOT_STARTED, Cause.LOST):
         return Evidence(last_line=last_line(layout, state), job_log=job_log.tail(layout.job_log))
     return NO_EVIDENCE
+
+
+def _failed_node(layout: RunLayout) -> str:
+    try:
+        start = max(0, Path(layout.job_log).stat().st_size - job_log.TAIL_BYTES)
+    except OSError:
+        return ""
+    return job_log.failed_node(job_log.written_since(layout.job_log, start))
 
 
 def _plan(layout: RunLayout) -> dict[str, Any]:

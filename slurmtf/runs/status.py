@@ -62,7 +62,7 @@ def _seen(layout: RunLayout, records: Records, history: History, answer: Answer 
     history = read_history(layout) if over else history
     state = reduce(records, history, answer or UNASKED, time.time())
     if state.status.final and state is not records.ended and not (state.outcome and state.outcome.succeeded):
-        state = reduce(records, history, answer or UNASKED, time.time(), evidence_of(layout, state))
+        state = reduce(records, history, answer or UNASKED, time.time(), evidence_of(layout, state, len(history.attempts)))
     if over and state.status.final and not state.unreadable and job_to_ask_for(records, history):
         note_end(layout, state)
     return Seen(layout, current_job(records, history), state)

@@ -109,6 +109,36 @@ def test_a_note_that_makes_no_sense(source: Path, tmp_path: Path, text: str) -> 
     )
 
 
+def test_the_node_that_failed_is_named_where_the_log_can_mean_no_other(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    lost = RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.NODE_FAILURE))
+    assert evidence_of(layout, lost).failed_node == ""
+    Path(layout.logs).mkdir()
+    Path(layout.job_log).write_text("x" * 200_000 + "\nsrun: error: Node failure on node4\n")
+    assert evidence_of(layout, lost).failed_node == "node4"
+    assert evidence_of(layout, lost, attempts=2).failed_node == ""
+
+
+@pytest.mark.parametrize(
+    ("plan", "limited"),
+    [
+        ('{"provenance": {"estimator": {"max_run_duration_seconds": 60}}}', True),
+        ('{"provenance": {"estimator": {"max_run_duration_seconds": null}}}', False),
+        ('{"provenance": {"estimator": [1]}}', False),
+        ('{"provenance": 3}', False),
+        ("[1]", False),
+        ("[" * 100_000, False),
+        ("", False),
+    ],
+)
+def test_a_limit_of_the_user_and_plans_that_make_no_sense(tmp_path: Path, plan: str, limited: bool) -> None:
+    (tmp_path / "plan.json").write_text(plan)
+    at_limit = RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.TIME_LIMIT))
+    assert evidence_of(RunLayout(str(tmp_path)), at_limit).limited == limited
+    canceled = RunState(RunStatus.CANCELED, JobRef(None, "12"), outcome=Outcome(Cause.CANCELED))
+    assert evidence_of(RunLayout(str(tmp_path)), canceled).build is None
+
+
 def test_it_is_told_in_words() -> None:
     told = outcome_text(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": "7: exit 0"}))
     assert (

@@ -253,6 +253,8 @@ def test_what_a_state_tells_beside_its_status() -> None:
     waits = state_of(told=history(ended(PREEMPTED)), answer=seen(JobState.PENDING, AGAIN, reason="BeginTime"))
     assert (waits.reason, waits.expected_start, waits.started, waits.nodes, waits.attempt) == ("BeginTime", AGAIN, None, "", 0)
     assert state_of(told=OFF, answer=seen(JobState.RUNNING, AGAIN)).attempt == 1
+    killed_and_waits = state_of(told=history(RUNNING), answer=seen(JobState.PENDING, None))
+    assert (killed_and_waits.started, killed_and_waits.nodes) == (None, "")
     done = state_of(told=history(ended(DONE)))
     assert (done.started, done.ended, done.nodes) == (START, START + 4, "node[1-2]")
     killed = state_of(
