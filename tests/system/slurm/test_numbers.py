@@ -53,7 +53,7 @@ def test_another_run_has_the_number(lab_fewids: Lab) -> None:
     second = held(lab_fewids)
     assert job_of(second) == number
     before, after = states(first, second)
-    assert (before.status, before.cause, before.job_id) == (RunStatus.CANCELED, "cancelled", number)
+    assert (before.status, before.cause, before.job_id) == (RunStatus.CANCELED, "canceled", number)
     assert (after.status, after.reason) == (RunStatus.QUEUED, "JobHeldUser")
 
     assert not is_free(number)
