@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, List, Tuple
 ADDRESS = "SLURMTF_RENDEZVOUS"
 KEY = "SLURMTF_RENDEZVOUS_KEY"
 LONGEST_LINE = 1 << 26
-LONGEST_HELLO = 1 << 12
+LONGEST_HELLO = 1 << 14
 
 Message = Dict[str, Any]
 

@@ -1,65 +1,138 @@
 """Horovod's rendezvous for Gloo: a small key-value store over HTTP, without MPI, ssh or horovodrun.
 
-``PUT``, ``GET`` and ``DELETE`` of ``/<scope>/<key>``; 404 means "not there yet" (horovod/runner/http/http_server.py). It is
-used during ``hvd.init()`` only. It knows no passwords: requests are taken from the nodes of the job alone.
+``PUT``, ``GET`` and ``DELETE`` of ``/<scope>/<key>``; 404 means "not there yet". The meaning of each verb is that of
+``RendezvousHandler`` in Horovod's ``horovod/runner/http/http_server.py``. It is used when Horovod starts and when a script adds
+process sets. It knows no passwords: requests are taken from the nodes of the job alone. It belongs to one launch.
 """
 
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from socketserver import TCPServer, ThreadingMixIn
-from typing import Any, Collection, Dict
+import selectors
+import socket
+from typing import Any, Collection, Dict, Mapping, NamedTuple, Optional, Set, Tuple
+
+from .listener import Guest, Listener
 
 TIMEOUT_S = 300
+LONGEST_HEAD = 1 << 13
+LONGEST_BODY = 1 << 26
+REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 501: "Not Implemented"}
 
 
-class _Store(ThreadingMixIn, HTTPServer):
-    daemon_threads = True
-    request_queue_size = 1024
+class Request(NamedTuple):
+    """One request; ``scope`` and ``key`` are as they stand in the path."""
 
-    def __init__(self, allowed: Collection[str]) -> None:
-        super().__init__(("", 0), _Handler)
-        self.values: Dict[str, bytes] = {}
-        self._allowed = set(allowed) | {"127.0.0.1"}
-
-    def server_bind(self) -> None:
-        """Bind without HTTPServer's look-up of our own name, which takes seconds where the name service is slow."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
-
-    def verify_request(self, request: Any, client_address: Any) -> bool:  # noqa: ARG002
-        return client_address[0] in self._allowed
+    method: str
+    scope: str
+    key: str
+    body: bytes
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Store
-
-    def do_PUT(self) -> None:
-        self.server.values[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
-        self._answer(200)
-
-    def do_GET(self) -> None:
-        value = self.server.values.get(self.path)
-        self._answer(404 if value is None else 200, value or b"")
-
-    def do_DELETE(self) -> None:
-        self.server.values.pop(self.path, None)
-        self._answer(200)
-
-    def _answer(self, status: int, body: bytes = b"") -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Be silent: a job's log is its user's."""
+def parse_request(data: bytes) -> Optional[Request]:
+    """Return the request, or None while it is not whole. Raises ValueError when it is none."""
+    head, blank, body = data.partition(b"\r\n\r\n")
+    if len(head) > LONGEST_HEAD:
+        raise ValueError("a head without end")
+    if not blank:
+        return None
+    first, *lines = head.decode("latin-1").split("\r\n")
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    method, path, _ = first.split(" ")
+    _, scope, key = path.split("/")
+    length = int(headers["content-length"]) if method == "PUT" else 0
+    if not 0 <= length <= LONGEST_BODY:
+        raise ValueError("a body of {} bytes".format(length))
+    return Request(method, scope, key, body[:length]) if len(body) >= length else None
 
 
-def serve(allowed: Collection[str]) -> int:
-    """Serve the store to the nodes with these addresses, as long as this process lives. Returns the port."""
-    store = _Store(allowed)
-    threading.Thread(target=store.serve_forever, daemon=True).start()
-    return int(store.server_address[1])
+class Scopes:
+    """What the ranks leave for each other; ``sizes`` are the numbers of ranks of the scopes that exist from the start.
+
+    A rank deletes its key when *it* has connected to all others, who may have yet to read it: such a scope is cleared when
+    each of its ranks has done so, and begins anew. Of a scope that the ranks made themselves a key is removed at once.
+    """
+
+    def __init__(self, sizes: Mapping[str, int]) -> None:
+        self._sizes = sizes
+        self._values: Dict[str, Dict[str, bytes]] = {}
+        self._finished: Dict[str, Set[str]] = {}
+
+    def answer(self, request: Request) -> Tuple[int, bytes]:
+        """Return status and body."""
+        if request.method == "PUT":
+            self._values.setdefault(request.scope, {})[request.key] = request.body
+        elif request.method == "DELETE":
+            self._finish(request.scope, request.key)
+        elif request.method != "GET":
+            return 501, b""
+        else:
+            value = self._values.get(request.scope, {}).get(request.key)
+            return (404, b"") if value is None else (200, value)
+        return 200, b""
+
+    def _finish(self, scope: str, key: str) -> None:
+        if scope not in self._sizes:
+            self._values.get(scope, {}).pop(key, None)
+            return
+        finished = self._finished.setdefault(scope, set())
+        finished.add(key)
+        if len(finished) == self._sizes[scope]:
+            self._values.pop(scope, None)
+            finished.clear()
+
+
+class _Client(Guest):
+    """One request's connection."""
+
+    def __init__(self, connection: socket.socket, scopes: Scopes) -> None:
+        super().__init__(connection)
+        self._scopes = scopes
+        self._data = bytearray()
+
+    def serve(self) -> None:
+        if self.done:
+            return
+        self._data += self.read()
+        try:
+            request = parse_request(bytes(self._data))
+        except (ValueError, KeyError):
+            self._reply(400)
+            return
+        if request is not None:
+            self._reply(*self._scopes.answer(request))
+
+    def _reply(self, status: int, body: bytes = b"") -> None:
+        self.done = True
+        head = "HTTP/1.0 {} {}\r\nContent-Length: {}\r\n\r\n".format(status, REASONS[status], len(body))
+        self.send(head.encode("ascii") + body)
+
+
+class Store:
+    """Serves the scopes of one launch to the nodes with these addresses, until it is closed."""
+
+    def __init__(self, selector: selectors.BaseSelector, allowed: Collection[str], sizes: Mapping[str, int]) -> None:
+        self._allowed = frozenset(allowed)
+        self._scopes = Scopes(sizes)
+        self._listener = Listener(selector, self._welcome, lambda: sizes.get("global", 1), lambda _: None)
+        self.port = self._listener.port
+
+    def tick(self) -> None:
+        """Do what is due by the clock; to be called about every second."""
+        self._listener.tick()
+
+    def close(self) -> None:
+        self._listener.close()
+
+    def _welcome(self, connection: socket.socket, address: str) -> Optional[Guest]:
+        ours = address in self._allowed or address.startswith("127.")
+        return _Client(connection, self._scopes) if ours else None
+
+
+def scope_sizes(ranks: Mapping[int, Mapping[str, Any]]) -> Dict[str, int]:
+    """Return the number of ranks of each scope that Horovod starts with, from the variables of all ranks."""
+    sizes = {"global": len(ranks)}
+    for own in ranks.values():
+        sizes["local_{}".format(own["HOROVOD_HOSTNAME"])] = own["HOROVOD_LOCAL_SIZE"]
+        sizes["cross_{}".format(own["HOROVOD_LOCAL_RANK"])] = own["HOROVOD_CROSS_SIZE"]
+    return sizes
 
 
 def variables(host: str, port: int) -> Dict[str, str]:

@@ -5,7 +5,7 @@ import signal
 import time
 from typing import Mapping, Optional, Sequence
 
-from ..common import identity, wire
+from ..common import addresses, cluster, identity, wire
 from ..common.process import Child, Signals
 from ..contract import events
 from ..contract.journal import Journal
@@ -13,7 +13,7 @@ from ..contract.layout import RunLayout
 from ..contract.outcome import Cause, End, Outcome
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
-from . import start
+from . import gloo, start
 from .completion import Completion, Verdict, peers_can_go_on
 from .conclusion import Facts, Killing, settled
 from .disks import Disks
@@ -51,6 +51,7 @@ class Launch:
         self._spared = True
         self._launcher: Optional[Child] = None
         self._rendezvous = Rendezvous(len(self._roster.roles), self._selector, self._on_message, self._on_lost)
+        self._store: Optional[gloo.Store] = None
 
     def begin(self, words: Sequence[str], number: int) -> None:
         """Start the launcher. Raises OSError."""
@@ -73,6 +74,9 @@ class Launch:
     def tick(self) -> None:
         """Do what is due: end a launch that is over, and what outlives it."""
         now = time.monotonic()
+        self._rendezvous.tick()
+        if self._store:
+            self._store.tick()
         self._watch_start(now)
         self._completion.tick(now)
         verdict = self._decide()
@@ -112,6 +116,8 @@ class Launch:
             for key, _ in self._selector.select(0.1):
                 key.data()
         self._rendezvous.close()
+        if self._store:
+            self._store.close()
         self._selector.close()
 
     def facts(self, killing: Optional[Killing], overtime: bool) -> Facts:
@@ -230,9 +236,11 @@ class Launch:
 
     def _serve_gloo(self) -> Mapping[str, str]:
         """Serve Horovod's rendezvous and return the variables that all ranks need."""
-        from . import gloo
-
-        port = gloo.serve({address for hello in self._roster.hellos.values() for address in hello.addresses})
-        shared = gloo.variables("127.0.0.1" if self._plan.local else identity.host(self._environ), port)
-        interface = "lo" if self._plan.local else self._plan.interface
+        hellos = self._roster.hellos
+        told = {address for hello in hellos.values() for address in hello.addresses}
+        sizes = gloo.scope_sizes(cluster.horovod_ranks(self._roster.roles, self._roster.hosts))
+        self._store = gloo.Store(self._selector, {*addresses.own_addresses(), *told}, sizes)
+        one_node = self._plan.size.nodes == 1
+        shared = gloo.variables("127.0.0.1" if one_node else identity.host(self._environ), self._store.port)
+        interface = "lo" if one_node else self._plan.interface
         return dict(shared, HOROVOD_GLOO_IFACE=interface) if interface else shared

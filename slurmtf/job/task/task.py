@@ -9,6 +9,7 @@ import time
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..common import gpus, identity, wire
+from ..common.addresses import own_addresses
 from ..common.process import Child, Signals, outlive_parent
 from ..contract.layout import RunLayout
 from ..contract.outcome import End
@@ -173,6 +174,8 @@ class Task:
         cpus = binding.mask(self._plan, self._environ)
         facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host), "cpus": cpus}
         facts["gpus"] = gpus.sight(self._plan, self._environ)
+        if self._plan.distribution.gloo:
+            facts["addresses"] = own_addresses()
         trouble = "nothing answers"
         for connection in wire.connections(address, CONNECT_TIMEOUT_S):
             try:

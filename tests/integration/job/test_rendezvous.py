@@ -6,20 +6,25 @@ import json
 import resource
 import selectors
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slurmtf.job.common import wire
-from slurmtf.job.supervisor import rendezvous
+from slurmtf.job.supervisor import listener
 from slurmtf.job.supervisor.rendezvous import Rendezvous
 
 from .jobs import Maker, await_that, say_hello
 
 WORLD = 4
+FLOOD_S = 40
+"""Seconds in which the rendezvous has dealt with all who came before."""
 DEEP = b"[" * 3000 + b"\n"
 
 
@@ -39,13 +44,14 @@ class Hall:
     def turn(self, timeout_s: float = 0.0) -> None:
         for key, _ in self.selector.select(timeout_s):
             key.data()
+        self.meeting.tick()
 
-    def until(self, condition: Callable[[], Any]) -> Any:
+    def until(self, condition: Callable[[], Any], timeout_s: float = 10) -> Any:
         def turned() -> Any:
             self.turn(0.01)
             return condition()
 
-        return await_that(turned, "the rendezvous", 10)
+        return await_that(turned, "the rendezvous", timeout_s)
 
     def guest(self) -> Guest:
         self.guests.append(Guest(self))
@@ -68,12 +74,12 @@ class Hall:
 class Guest:
     """A connection to the hall, whose first line it has read."""
 
-    def __init__(self, hall: Hall) -> None:
+    def __init__(self, hall: Hall, connection: socket.socket | None = None) -> None:
         self.hall = hall
-        self.socket = socket.create_connection(("127.0.0.1", hall.port), timeout=10)
+        self.socket = connection or socket.create_connection(("127.0.0.1", hall.port), timeout=10)
         self.lines = wire.Lines()
         self.said: list[wire.Message] = []
-        hall.until(self.hears)
+        hall.until(self.hears, FLOOD_S)
         self.challenge = str(self.said[0]["challenge"])
 
     def hears(self) -> bool:
@@ -215,9 +221,11 @@ def test_those_who_say_nothing_hold_up_nobody_and_are_shown_out(hall: Hall, monk
     began = time.monotonic()
     hall.task(0)
     assert time.monotonic() - began < 2
-    monkeypatch.setattr(rendezvous, "HELLO_TIMEOUT_S", 0.0)
-    hall.task(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(listener, "HELLO_TIMEOUT_S", 0.0)
+        hall.turn()
     assert all(guest.is_thrown_out() for guest in silent)
+    hall.task(1)
     assert hall.meeting.present == [0, 1]
 
 
@@ -245,25 +253,84 @@ def test_a_line_without_end_costs_no_time(hall: Hall) -> None:
             lines.feed(b"x" * (1 << 16))
 
 
-def test_no_descriptor_left_for_a_guest(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_descriptor_left_for_a_guest(hall: Hall) -> None:
+    """One that knocks then waits, without CPU time of ours, until there is a descriptor again."""
     known = hall.task(0)
-    listener = hall.meeting._listener
-    refused = []
-
-    class Full:
-        def accept(self) -> tuple[socket.socket, Any]:
-            refused.append(1)
-            raise OSError(24, "Too many open files")
-
-    monkeypatch.setattr(hall.meeting, "_listener", Full())
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     late = socket.create_connection(("127.0.0.1", hall.port), timeout=10)
-    hall.turn(0.5)
-    assert refused
-    monkeypatch.setattr(hall.meeting, "_listener", listener)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    turns, until = 0, time.monotonic() + 1
+    while time.monotonic() < until:
+        hall.turn(0.5)
+        turns += 1
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert turns < 10
     hall.meeting.tell_all({"order": "start"})
     hall.until(lambda: known.hears() and known.said[-1] == {"order": "start"})
-    hall.until(lambda: len(hall.meeting._strangers) == 1)
+    hall.until(lambda: hall.meeting._listener.strangers == 1)
     late.close()
+
+
+SILENT = """\
+import socket, sys
+kept = []
+for _ in range(int(sys.argv[2])):
+    one = socket.socket()
+    one.setblocking(False)
+    one.connect_ex(("127.0.0.1", int(sys.argv[1])))
+    kept.append(one)
+print("there", flush=True)
+sys.stdin.read()
+"""
+FLOOD = 500
+FEW_DESCRIPTORS = 300
+
+
+@contextmanager
+def flooded(hall: Hall) -> Iterator[None]:
+    """A rendezvous with few descriptors, to which many have come that say nothing."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    command = [sys.executable, "-c", SILENT, str(hall.port), str(FLOOD)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as silent:
+        assert silent.stdin is not None and silent.stdout is not None
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(FEW_DESCRIPTORS, limits[1]), limits[1]))
+        try:
+            assert silent.stdout.readline() == b"there\n"
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            silent.stdin.close()
+
+
+@pytest.mark.parametrize("most", [listener.SPARE, 2 * FEW_DESCRIPTORS], ids=["at the cap", "few descriptors"])
+def test_a_flood_costs_no_cpu_time_and_keeps_no_task_out(
+    hall: Hall, most: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(listener, "SPARE", most)
+    late = socket.socket()
+    with flooded(hall):
+        used, until = time.process_time(), time.monotonic() + 4
+        while time.monotonic() < until:
+            hall.turn(1)
+            assert hall.meeting._listener.strangers <= min(WORLD + most, FEW_DESCRIPTORS - listener.RESERVED)
+            (tmp_path / "journal").write_text("there is always a descriptor for our own files")
+        assert time.process_time() - used < 1  # a loop that spins takes all 4 s, however slow the machine is
+        late.connect(("127.0.0.1", hall.port))
+        guest = Guest(hall, late)
+        guest.send(say_hello(hall.meeting.key, 0, guest.challenge))
+        hall.until(lambda: hall.meeting.present == [0])
+    late.close()
+
+
+def test_one_that_has_spoken_is_not_shown_out_for_another(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "SPARE", -WORLD + 1)
+    monkeypatch.setattr(listener, "GRACE_S", 0.0)
+    first = hall.guest()
+    first.send(say_hello(hall.meeting.key, 0, first.challenge))
+    second = socket.create_connection(("127.0.0.1", hall.port), timeout=10)
+    hall.meeting._listener._accept()  # before what the first one said is looked at
+    assert hall.meeting.present == [0]
+    second.close()
 
 
 def test_one_that_hears_nothing_is_lost_and_the_others_are_told(hall: Hall) -> None:
@@ -369,7 +436,7 @@ def test_room_for_the_connections_of_a_large_job() -> None:
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
         hall.meeting.make_room()
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(2256, hard), hard)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(4256, hard), hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         hall.close()

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from slurmtf.job.common import cluster
 from slurmtf.job.contract.roles import Role, blocks, cyclic
-from slurmtf.job.supervisor import gloo
 from slurmtf.job.task import ports
 
 
@@ -122,27 +121,6 @@ def test_a_port_that_was_let_go_is_still_ours(monkeypatch: pytest.MonkeyPatch) -
 def test_many_jobs_hold_many_ports() -> None:
     held = [ports.hold() for _ in range(200)]
     assert len({port.number for port in held}) == 200
-
-
-# --- Horovod's rendezvous
-
-
-def request(port: int, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-    import http.client
-
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    connection.request(method, path, body)
-    answer = connection.getresponse()
-    return answer.status, answer.read()
-
-
-def test_the_gloo_store_keeps_what_it_is_given() -> None:
-    port = gloo.serve(["127.0.0.1"])
-    assert request(port, "GET", "/global/0")[0] == 404
-    assert request(port, "PUT", "/global/0", b"\x00\xffvalue")[0] == 200
-    assert request(port, "GET", "/global/0") == (200, b"\x00\xffvalue")
-    assert request(port, "DELETE", "/global/0")[0] == 200
-    assert request(port, "GET", "/global/0")[0] == 404
 
 
 # --- layout detection

@@ -1,0 +1,209 @@
+"""Connections of those who have yet to say what they want: how many of them are kept, and how long.
+
+Neither a flood of connections nor a lack of descriptors may cost CPU time or keep out one who belongs here. At the limit the
+oldest one goes, once it has had ``GRACE_S`` to speak; until then the next ones wait in the kernel's queue (listen(2)).
+"""
+
+import contextlib
+import errno
+import resource
+import selectors
+import socket
+import time
+from collections import OrderedDict, deque
+from typing import Callable, Deque, Optional
+
+SPARE = 64
+"""Connections that are kept beside those that are expected."""
+RESERVED = 64
+"""Descriptors that are left for files, children and what else the process opens."""
+GRACE_S = 2.0
+HELLO_TIMEOUT_S = 30.0
+REST_S = 0.5
+QUEUE = 1024
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Guest:
+    """One connection. It never waits: what the other side does not take at once is kept."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.done = False
+        """Nothing more is wanted of it: it is closed when everything has been sent."""
+        self._unsent: Deque[memoryview] = deque()
+
+    @property
+    def events(self) -> int:
+        """What to wait for."""
+        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+
+    @property
+    def may_go(self) -> bool:
+        return self.done and not self._unsent
+
+    def send(self, data: bytes) -> None:
+        self._unsent.append(memoryview(data))
+        self.flush()
+
+    def flush(self) -> None:
+        """Send as much of what was kept as the other side takes."""
+        with contextlib.suppress(BlockingIOError):
+            while self._unsent:
+                rest = self._unsent[0][self.connection.send(self._unsent[0]) :]
+                self._unsent.popleft()
+                if rest:
+                    self._unsent.appendleft(rest)
+
+    def read(self) -> bytes:
+        """Return what has arrived. Raises OSError when there will be no more."""
+        try:
+            data = self.connection.recv(1 << 16)
+        except BlockingIOError:
+            return b""
+        if not data:
+            raise OSError("the connection was closed")
+        return data
+
+    def serve(self) -> None:
+        """Act on what has arrived. Raises OSError or ValueError when the connection is to be closed."""
+        raise NotImplementedError
+
+
+class Listener:
+    """A listening port in a selector's loop.
+
+    ``welcome(connection, address)`` returns the guest, None to refuse it; ``expected()`` how many of those that belong here
+    may have to be heard at once; ``on_closed(guest)`` is told of each connection that ended.
+    """
+
+    def __init__(
+        self,
+        selector: selectors.BaseSelector,
+        welcome: Callable[[socket.socket, str], Optional[Guest]],
+        expected: Callable[[], int],
+        on_closed: Callable[[Guest], None],
+    ) -> None:
+        self._selector = selector
+        self._welcome = welcome
+        self._expected = expected
+        self._on_closed = on_closed
+        self._strangers: "OrderedDict[Guest, float]" = OrderedDict()
+        self._resting_until: Optional[float] = None
+        self._socket = socket.socket()
+        self._socket.bind(("", 0))
+        self._socket.listen(QUEUE)
+        self._socket.setblocking(False)
+        self.port = int(self._socket.getsockname()[1])
+        self._wake()
+
+    @property
+    def strangers(self) -> int:
+        """How many have not been trusted yet."""
+        return len(self._strangers)
+
+    def tick(self) -> None:
+        """Do what is due by the clock; to be called about every second."""
+        now = time.monotonic()
+        while self._strangers and next(iter(self._strangers.values())) < now - HELLO_TIMEOUT_S:
+            self.drop(next(iter(self._strangers)))
+        if self._resting_until is not None and now >= self._resting_until:
+            self._wake()
+
+    def trust(self, guest: Guest) -> None:
+        """Keep a guest for as long as it stays."""
+        self._strangers.pop(guest, None)
+
+    def send(self, guest: Guest, data: bytes) -> None:
+        self._guarded(guest, lambda: guest.send(data))
+
+    def drop(self, guest: Guest) -> None:
+        try:
+            self._selector.unregister(guest.connection)
+        except (KeyError, ValueError):
+            return
+        guest.connection.close()
+        self._strangers.pop(guest, None)
+        if self._resting_until is not None:
+            self._wake()
+        self._on_closed(guest)
+
+    def close(self) -> None:
+        """Close the port, and the connections of strangers."""
+        if self._resting_until is None:
+            self._selector.unregister(self._socket)
+        self._resting_until = None
+        self._socket.close()
+        for guest in list(self._strangers):
+            self.drop(guest)
+
+    def _accept(self) -> None:
+        if self._is_full() and not self._evict():
+            self._rest()
+            return
+        try:
+            connection, address = self._socket.accept()
+        except OSError as err:  # mostly it is gone already
+            if err.errno in EXHAUSTED and not self._evict():
+                self._rest()
+            return
+        self._receive(connection, str(address[0]))
+
+    def _is_full(self) -> bool:
+        """Tell whether one more would be too many, or take a descriptor that this process may need for its own work."""
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        limited = limit != resource.RLIM_INFINITY and len(self._selector.get_map()) >= limit - RESERVED
+        return limited or self.strangers >= self._expected() + SPARE
+
+    def _receive(self, connection: socket.socket, address: str) -> None:
+        try:
+            connection.setblocking(False)
+            guest = self._welcome(connection, address)
+        except OSError:
+            guest = None
+        if guest is None:
+            connection.close()
+            return
+        self._strangers[guest] = time.monotonic()
+        self._selector.register(connection, guest.events, lambda: self._attend(guest))
+
+    def _attend(self, guest: Guest) -> None:
+        def serve() -> None:
+            guest.flush()
+            guest.serve()
+
+        self._guarded(guest, serve)
+
+    def _guarded(self, guest: Guest, action: Callable[[], None]) -> None:
+        try:
+            action()
+            if guest.may_go:
+                raise OSError("all is said")
+            self._watch(guest)
+        except (OSError, ValueError):
+            self.drop(guest)
+
+    def _watch(self, guest: Guest) -> None:
+        with contextlib.suppress(KeyError):  # dropped meanwhile
+            known = self._selector.get_key(guest.connection)
+            if known.events != guest.events:
+                self._selector.modify(guest.connection, guest.events, known.data)
+
+    def _evict(self) -> bool:
+        """Show the oldest stranger out, unless it has just come or has spoken; tell whether that was worth a try."""
+        guest, since = next(iter(self._strangers.items()), (None, 0.0))
+        if guest is None or time.monotonic() - since < GRACE_S:
+            return False
+        self._attend(guest)
+        if guest in self._strangers:
+            self.drop(guest)
+        return True
+
+    def _rest(self) -> None:
+        """Accept nobody for a while: the selector would tell of those who wait again and again."""
+        self._selector.unregister(self._socket)
+        self._resting_until = time.monotonic() + REST_S
+
+    def _wake(self) -> None:
+        self._resting_until = None
+        self._selector.register(self._socket, selectors.EVENT_READ, self._accept)

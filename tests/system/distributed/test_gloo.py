@@ -1,0 +1,118 @@
+"""Our store for Horovod's ranks beside Horovod's own, with the real client: any number of ranks, late ones, several rounds."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.job.stores import serving
+from tests.unit.job.test_gloo import CONVERSATIONS, ask, request
+from tests.unit.job.test_gloo import SIZES as SCOPES
+
+from .trainings import Trainings
+
+pytestmark = pytest.mark.tensorflow
+
+JOBS = int(os.environ.get("SLURMTF_TEST_GLOO_JOBS", "6"))
+SHORT = """\
+import json, os, random, time
+import horovod.tensorflow as hvd
+time.sleep(random.Random(os.urandom(8)).uniform(0, 2))
+hvd.init()
+open(f"outputs/result-{hvd.rank()}.json", "w").write(json.dumps({"size": hvd.size(), "local_size": hvd.local_size()}))
+hvd.shutdown()
+"""
+
+RANKS = Path(__file__).with_name("gloo_ranks.py")
+SIZES = (1, 2, 3, 4, 8, 16)
+DELAY_S = 0.3
+ROUNDS = 2
+OLD_HOROVOD = os.environ.get("SLURMTF_TEST_OLD_HOROVOD")
+"""A python with Horovod 0.21, if it is to be tried too: today's compilers don't build it without changes to its source."""
+
+
+def meet(python: Path) -> dict[str, list[int]]:
+    """The exit statuses of the ranks, by their number."""
+    with ExitStack() as stack:
+        sizes = {size: {"global": size, "local_node": size, **{f"cross_{rank}": 1 for rank in range(size)}} for size in SIZES}
+        ports = {size: stack.enter_context(serving(sizes[size])).port for size in SIZES}
+        command = [str(python), str(RANKS), json.dumps(ports), str(DELAY_S), str(ROUNDS)]
+        environ = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
+        done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=400, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        found: dict[str, list[int]] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+
+ALL_WELL = {str(size): [0] * size for size in SIZES}
+
+
+@pytest.mark.parametrize("old", [None, *filter(None, [OLD_HOROVOD])], ids=str)
+def test_ranks_that_come_at_any_time(old: str | None, tf_classic: Path) -> None:
+    assert meet(Path(old) if old else tf_classic) == ALL_WELL
+
+
+ORIGINAL = """\
+import sys
+from horovod.runner.common.util.hosts import SlotInfo
+from horovod.runner.http.http_server import RendezvousServer
+server = RendezvousServer()
+port = server.start()
+server.init([SlotInfo("n1", 0, 0, 0, 2, 1, 2), SlotInfo("n2", 1, 0, 1, 2, 1, 2)])
+print(port, flush=True)
+sys.stdin.read()
+server.stop()
+"""
+OURS_ALONE = (
+    "a rank that says twice that it has finished is one rank",  # Horovod's counts it as two: its client tries again
+    "another verb",
+)
+
+
+def test_horovods_own_server_answers_the_same(tf_classic: Path) -> None:
+    """What the unit tests ask of ours."""
+    for name in sorted(CONVERSATIONS.keys() - set(OURS_ALONE)):
+        command = [str(tf_classic), "-c", ORIGINAL]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as original:
+            assert original.stdin is not None and original.stdout is not None
+            port = int(original.stdout.readline())
+            for step, answer in CONVERSATIONS[name]:
+                asked = request(step)
+                assert (name, step, ask(port, asked.method, f"/{asked.scope}/{asked.key}", asked.body)) == (name, step, answer)
+            original.stdin.close()
+    assert SCOPES == {"global": 2, "local_n1": 1, "cross_0": 2}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "short"
+    folder.mkdir()
+    (folder / "train.py").write_text(SHORT)
+    (folder / "job.yaml").write_text(
+        "estimator: TensorFlow\nentry_script: train.py\ndistributed_backend: mpi\ncpus_per_task: 1\n"
+    )
+    return folder
+
+
+@pytest.mark.slurm
+def test_short_jobs_on_slurm(trainings: Trainings, source: Path, tf_classic: Path) -> None:
+    """SLURMTF_TEST_GLOO_JOBS says how many; SLURMTF_TEST_OLD_HOROVOD with which Horovod."""
+    python = OLD_HOROVOD or tf_classic
+    settings: dict[str, Any] = {"process_count_per_node": 2, "exclusive": False, "time": "10:00"}
+    started = [trainings.start("gloo", source, python, **settings) for _ in range(JOBS)]
+    for training in started:
+        expected = {"size": 4, "local_size": 2}
+        assert training.results() == {f"result-{rank}": expected for rank in range(4)}
+
+
+@pytest.mark.slurm
+def test_one_rank_on_slurm(trainings: Trainings, source: Path, tf_classic: Path) -> None:
+    """Anyone's first small test."""
+    alone = trainings.start("gloo", source, OLD_HOROVOD or tf_classic, node_count=1, process_count_per_node=1, exclusive=False)
+    assert alone.results() == {"result-0": {"size": 1, "local_size": 1}}
