@@ -54,8 +54,8 @@ def read_record(layout: RunLayout) -> SubmittedJob | None:
 
 def _started(scheduler: str, cluster: str | None, folder: str, event: Started) -> SubmittedJob:
     """Return the job of a start. When it was submitted is not known."""
-    process = recognise(event.process) if scheduler == "local" else None
-    return SubmittedJob(JobRef(cluster, event.job_id, event.element), scheduler, folder, 0.0, BY_HAND, process=process)
+    ref = JobRef(cluster, event.job_id, event.element)
+    return SubmittedJob(ref, scheduler, folder, 0.0, BY_HAND, process=recognise(event.process))
 
 
 def adopt(layout: RunLayout) -> SubmittedJob | None:

@@ -20,7 +20,8 @@ VARIABLES_OF_FLAG = {
     "hint": ("SBATCH_HINT", "SLURM_HINT"),
 }
 """The variables of a flag, where they are not named like it, or are more than one."""
-MAX_ARRAY_SIZE = 1001
+MAX_ARRAY_SIZE, MOST_ELEMENTS = 1001, 4_000_001
+"""How many elements an array may have, unless the site says otherwise, and at most (slurm.conf(5), MaxArraySize)."""
 CLUSTER_LINE = "CLUSTER: "
 SUBMITTED = re.compile(r"Submitted batch job ([0-9]{1,10})(?: on cluster ([\w.-]+))?")
 PARSABLE = re.compile(r"^([0-9]{1,10})(?:;([\w.-]+))?$", re.ASCII)
@@ -177,8 +178,10 @@ def parse_name(text: str, cluster: str | None = None) -> list[JobRef]:
         return [JobRef(cluster, job_id)]
     if not ELEMENTS.fullmatch(elements):
         return [JobRef(cluster, text)]
-    parts = elements.strip("[]").partition("%")[0].split(",")
-    return [JobRef(cluster, job_id, element) for part in parts for element in _range(part)]
+    ranges = [_range(part) for part in elements.strip("[]").partition("%")[0].split(",")]
+    if sum(map(len, ranges)) > MOST_ELEMENTS:
+        return [JobRef(cluster, text)]
+    return [JobRef(cluster, job_id, element) for part in ranges for element in part]
 
 
 def _range(text: str) -> range:
@@ -204,7 +207,7 @@ def show_config(cluster: str | None = None) -> list[str]:
 def parse_max_array_size(text: str) -> int:
     """Return how many elements a job array may have; Slurm's default when the configuration does not say (slurm.conf(5))."""
     found = re.search(r"^MaxArraySize\s*=\s*([0-9]{1,9})\s*$", text, re.MULTILINE)
-    return int(found[1]) if found else MAX_ARRAY_SIZE
+    return max(1, int(found[1])) if found else MAX_ARRAY_SIZE  # 0: there are none, and sbatch will say so
 
 
 def slices(elements: int, size: int) -> list[range]:
