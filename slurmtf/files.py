@@ -46,11 +46,19 @@ def write_json(path: str | Path, data: Any) -> None:
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Return a JSON object; an empty one when there is no such file."""
+    """Return a JSON object; an empty one when there is no such file. Raises OSError or ValueError."""
     try:
-        found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        return load_json(path)
     except FileNotFoundError:
         return {}
+
+
+def load_json(path: str | Path) -> dict[str, Any]:
+    """Return the JSON object in a file. Raises OSError or ValueError."""
+    try:
+        found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply") from None
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from slurmtf.errors import InputError, RunFailedError, RunGoneError, RunNotFoundError, SlurmError, SlurmtfError
-from slurmtf.files import read_json
+from slurmtf.files import load_json, read_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import JobPlan
@@ -63,8 +62,7 @@ class Run:
     @property
     def plan(self) -> dict[str, Any]:
         """Everything that was decided for the run."""
-        found: dict[str, Any] = json.loads(Path(self.layout.plan).read_text(encoding="utf-8"))
-        return found
+        return load_json(self.layout.plan)
 
     @property
     def receipt(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from slurmtf.cli.app import app
-from slurmtf.errors import RunNotFoundError
+from slurmtf.errors import RunNotFoundError, SlurmtfError
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.workspace import find_run, list_runs
 from slurmtf.scheduler import JobRef, SubmittedJob
@@ -164,3 +164,8 @@ def test_one_bad_file_spoils_no_other_run(
     assert (listed.exit_code, listed.exception) == (0, None)
     assert runs[0].name in listed.output
     assert runs[1].name in listed.output
+    for run in runs:
+        for flags in ([], ["--json"]):
+            told = CliRunner().invoke(app, ["status", run.name, "-w", str(tmp_path), *flags], standalone_mode=False)
+            assert told.exception is None or isinstance(told.exception, SlurmtfError), told.exception
+            assert told.exception is None or name == "jobs.jsonl"
