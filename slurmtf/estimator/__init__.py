@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from slurmtf.estimator.distribution import (
-    Distribution,
-    Mpi,
-    MpiConfiguration,
-    MultiWorker,
-    ParameterServer,
-    TensorflowConfiguration,
-)
+from slurmtf.estimator.azureml import MpiConfiguration, TensorflowConfiguration
+from slurmtf.estimator.distribution import Distribution, Mpi, MultiWorker, ParameterServer
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 from slurmtf.estimator.inputs import Input

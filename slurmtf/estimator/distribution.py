@@ -60,32 +60,7 @@ class MultiWorker:
     backend: Literal["multiworker"] = "multiworker"
 
 
-@dataclass(slots=True)
-class MpiConfiguration:
-    """The original's spelling of :class:`Mpi`: counts may also be set afterwards. The estimator takes them as they are then."""
-
-    process_count_per_node: int = 1
-    node_count: int | None = None
-
-    @property
-    def settled(self) -> Mpi:
-        return Mpi(self.process_count_per_node)
-
-
-@dataclass(slots=True)
-class TensorflowConfiguration:
-    """The original's spelling of :class:`ParameterServer`."""
-
-    worker_count: int = 1
-    parameter_server_count: int = 1
-
-    @property
-    def settled(self) -> ParameterServer:
-        return ParameterServer(self.worker_count, self.parameter_server_count)
-
-
 Distribution = Mpi | ParameterServer | MultiWorker
-Configuration = MpiConfiguration | TensorflowConfiguration
 KINDS: dict[str, type[Distribution]] = {"mpi": Mpi, "ps": ParameterServer, "multiworker": MultiWorker}
 LEAST = {"parameter_server_count": 0, "evaluator_count": 0, "evaluator_grace_s": 0, "restarts": 0, "straggler_grace_s": 0}
 

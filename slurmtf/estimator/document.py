@@ -12,6 +12,7 @@ from typing import Any
 
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.estimator.azureml import OlderNames
 from slurmtf.estimator.distribution import KINDS
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
@@ -107,7 +108,7 @@ def _parameter(where: str) -> str:
 @contextlib.contextmanager
 def _documented() -> Iterator[None]:
     """Have pydantic read the texts below the settings from the source: 80 ms that only a schema is worth."""
-    kinds: tuple[Any, ...] = (TensorFlow, Estimator, Environment, Input, *KINDS.values())
+    kinds: tuple[Any, ...] = (TensorFlow, Estimator, OlderNames, Environment, Input, *KINDS.values())
     for kind in kinds:
         kind.__pydantic_config__ = {"use_attribute_docstrings": True}
     try:
@@ -123,10 +124,10 @@ def json_schema() -> dict[str, Any]:
 
     with _documented():
         schema = pydantic.TypeAdapter(TensorFlow).json_schema()
-        inherited = pydantic.TypeAdapter(Estimator).json_schema()["properties"]
+        bases = [pydantic.TypeAdapter(kind).json_schema()["properties"] for kind in (Estimator, OlderNames)]
     for name, about in schema["properties"].items():
-        if name in inherited:
-            about.update(inherited[name])
+        for inherited in bases:
+            about.update(inherited.get(name, {}) if "description" not in about else {})
         about.pop("title", None)
     schema["properties"]["compute_target"]["type"] = ["string", "null"]
     kinds = {"enum": list(ESTIMATORS), "default": "TensorFlow", "description": "Which estimator."}

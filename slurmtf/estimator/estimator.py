@@ -4,30 +4,24 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import KW_ONLY, MISSING, InitVar, dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from slurmtf.errors import SpecError
 from slurmtf.estimator import validation
 from slurmtf.estimator.arguments import plain_params, to_argv
-from slurmtf.estimator.distribution import KINDS, Configuration, Distribution, from_counts
+from slurmtf.estimator.azureml import Configuration, OlderNames, node_counts, settled_training
+from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
 from slurmtf.estimator.entry import module_file, module_name
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, settled
 from slurmtf.estimator.quantities import as_slurm_time
-from slurmtf.findings import Finding
 from slurmtf.paths import absolute
 
 Flag = str | int | float | bool | list[str | int | float] | None
 ScriptParams = dict[str, Any] | list[Any]
-OLD_NAMES = {
-    "custom_docker_base_image": "custom_docker_image",
-    "conda_dependencies_file_path": "conda_dependencies_file",
-    "pip_requirements_file_path": "pip_requirements_file",
-}
-"""Parameters that have got another name. Where both are given, the new one counts."""
 if TYPE_CHECKING:
     Training = Distribution | Configuration
 else:
@@ -35,7 +29,7 @@ else:
 
 
 @dataclass(frozen=True)
-class Estimator:
+class Estimator(OlderNames):
     """A training script, what it runs with, and the resources it asks for.
 
     Everything after ``source_directory`` is given by keyword. Whatever can be known to be wrong without a cluster raises
@@ -74,8 +68,6 @@ class Estimator:
     """Run in a container: the one of custom_docker_image, which implies it, else the site's for the framework_version."""
     custom_docker_image: str | None = None
     """The container image to run in: a .sif file or an image folder by its whole path, or docker://NAME:TAG."""
-    custom_docker_base_image: InitVar[str | None] = None
-    """An older name of custom_docker_image."""
     image_registry_details: dict[str, str] | None = field(default=None, repr=False)
     """Where the image comes from: address, username, password. Used to fetch it, and written down nowhere."""
     shm_size: str | None = None
@@ -88,12 +80,8 @@ class Estimator:
     """pip packages of the environment to make."""
     conda_dependencies_file: str | None = None
     """A conda environment file, relative to source_directory."""
-    conda_dependencies_file_path: InitVar[str | None] = None
-    """An older name of conda_dependencies_file."""
     pip_requirements_file: str | None = None
     """A pip requirements file, relative to source_directory."""
-    pip_requirements_file_path: InitVar[str | None] = None
-    """An older name of pip_requirements_file."""
     environment_variables: dict[str, str | int | float | bool] | None = None
     """Variables of the script's process. They may be secret: they stay in the run's private folder."""
     environment_definition: Environment | str | None = None
@@ -148,23 +136,19 @@ class Estimator:
     BACKENDS: ClassVar[tuple[str, ...]] = ("mpi",)
     COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node",)
 
-    def __post_init__(
-        self,
-        custom_docker_base_image: str | None,
-        conda_dependencies_file_path: str | None,
-        pip_requirements_file_path: str | None,
-    ) -> None:
+    def __post_init__(self, *older_names: str | None) -> None:
         self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
         self._set(inputs=settled(self.inputs, self.script_params))
         self._set(source_directory=absolute(self.source_directory or "."))
-        old = (custom_docker_base_image, conda_dependencies_file_path, pip_requirements_file_path)
-        for (name, new), value in zip(OLD_NAMES.items(), old, strict=True):
-            self._set(**{name: value, new: getattr(self, new) or value})
+        super().__post_init__(*older_names)
         self._set(entry_script=self.entry_script or "train.py", script_params=plain_params(self.script_params))
         self._settle_texts()
         if isinstance(self.environment_definition, str):
             self._set(environment_definition=Environment.from_yaml(self.environment_definition))
-        findings = [*self._settle_distribution(), *validation.findings_of(self)]
+        findings = list(node_counts(self.distributed_training, self.node_count))
+        training, nodes = settled_training(self.distributed_training, self.node_count)
+        self._set(distributed_training=training, node_count=nodes)
+        findings += validation.findings_of(self)
         if findings:
             raise SpecError(*findings)
 
@@ -182,18 +166,6 @@ class Estimator:
                 self._set(**{name: absolute(path)})
         if isinstance(self.environment_variables, Mapping):
             self._set(environment_variables={k: validation.variable(v) for k, v in self.environment_variables.items()})
-
-    def _settle_distribution(self) -> Iterable[Finding]:
-        """Take the counts out of the original's spelling, whose owner may change them later."""
-        given = self.distributed_training
-        if not isinstance(given, Configuration):
-            return
-        nodes = getattr(given, "node_count", None)
-        if nodes is not None and self.node_count not in (1, nodes):
-            yield Finding(
-                "node-count-twice", "node_count", f"{self.node_count} disagrees with {given!r}", "give it in one of them"
-            )
-        self._set(distributed_training=given.settled, node_count=self.node_count if nodes is None else nodes)
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():
@@ -215,17 +187,13 @@ class Estimator:
         return {name: getattr(self, name) for name in self.COUNTS if getattr(self, name) is not None}
 
     @property
-    def overruled(self) -> dict[str, str]:
-        """The old names that were given beside new ones that say something else: old to new."""
-        return {old: new for old, new in OLD_NAMES.items() if getattr(self, old) not in (None, getattr(self, new))}
-
-    @property
     def distribution(self) -> Distribution | None:
         """How the processes divide the work; None for a single process."""
         training = self.distributed_training
         if training is None and self.distributed_backend is not None:
             return from_counts(self.distributed_backend, self.given_counts)
-        return training.settled if isinstance(training, Configuration) else training
+        distribution: Distribution | None = settled_training(training, None)[0]
+        return distribution
 
     @property
     def environment(self) -> Environment:

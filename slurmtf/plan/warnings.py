@@ -8,6 +8,7 @@ from typing import Any
 
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
+from slurmtf.estimator.azureml import overruled
 from slurmtf.estimator.quantities import UNLIMITED_S, seconds
 from slurmtf.findings import Finding, warning
 from slurmtf.plan import gpus
@@ -24,7 +25,7 @@ def warnings_of(estimator: Estimator, site: Site, resources: Resources, of_sourc
     """Yield the warnings that the user has not silenced."""
     known = site.partitions.get(resources.partition or "")
     found = [
-        *_names(estimator),
+        *overruled(estimator),
         *_site(estimator, site, resources),
         *_partition(resources, known),
         *_gpus(site, resources, known),
@@ -32,12 +33,6 @@ def warnings_of(estimator: Estimator, site: Site, resources: Resources, of_sourc
         *_shape(site, resources, tasks),
     ]
     yield from (finding for finding in found if finding.code not in estimator.silence)
-
-
-def _names(estimator: Estimator) -> Warnings:
-    for old, new in estimator.overruled.items():
-        ours, theirs = getattr(estimator, new), getattr(estimator, old)
-        yield warning("old-name", f"{old}={theirs!r} is ignored: {new}={ours!r} is given too. Leave {old} out")
 
 
 def _site(estimator: Estimator, site: Site, resources: Resources) -> Warnings:

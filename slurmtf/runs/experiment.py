@@ -11,7 +11,7 @@ from slurmtf.environments import Software
 from slurmtf.environments.building import build_pack
 from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.overrides import overridden
+from slurmtf.estimator.azureml import overridden
 from slurmtf.findings import Findings
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance

@@ -1,4 +1,4 @@
-"""How much a snapshot may be: told from the limits of the original on, refused where the user says."""
+"""How much a snapshot may be: told from the limits of Azure ML on, refused where the user says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from slurmtf.snapshot.contents import Contents
 
 BIG_MB, BIG_FILES = 300, 2_000
-"""From here on a plan warns: what the original allowed."""
+"""From here on a plan warns: what Azure ML allowed."""
 LIMIT_MB, LIMIT_FILES = "SLURMTF_SNAPSHOT_MAX_MB", "SLURMTF_SNAPSHOT_MAX_FILES"
 DEFAULT_MB, DEFAULT_FILES = 10 * BIG_MB, 10 * BIG_FILES
 """From here on a snapshot is refused, unless the variables say otherwise."""

@@ -17,13 +17,13 @@ from slurmtf import MpiConfiguration, TensorflowConfiguration
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
 from slurmtf.estimator.arguments import to_argv
-from slurmtf.estimator.overrides import overridden
+from slurmtf.estimator.azureml import overridden
 from slurmtf.estimator.quantities import LONGEST_S, UNLIMITED_S, mebibytes, seconds, slurm_time
 from tests.unit.support import refused, tensorflow
 
 # --- the constructor
 
-ORIGINAL = {
+AZURE_ML = {
     "source_directory", "compute_target", "vm_size", "vm_priority", "entry_script", "script_params", "node_count",
     "process_count_per_node", "worker_count", "parameter_server_count", "distributed_backend", "distributed_training",
     "use_gpu", "use_docker", "custom_docker_base_image", "custom_docker_image", "image_registry_details", "user_managed",
@@ -31,7 +31,7 @@ ORIGINAL = {
     "conda_dependencies_file", "pip_requirements_file", "environment_variables", "environment_definition", "inputs",
     "source_directory_data_store", "shm_size", "max_run_duration_seconds", "framework_version", "resume_from",
 }  # fmt: skip
-"""The public parameters of the estimator that this one is modelled on; all of them mean something on Slurm."""
+"""The public parameters of Azure ML's estimator; all of them mean something on Slurm."""
 OF_SLURM = {
     "partition", "account", "qos", "time", "memory", "cpus_per_task", "gpus_per_node", "gpu_type", "constraint",
     "exclusive", "mail_type", "mail_user", "sbatch", "srun",
@@ -39,9 +39,9 @@ OF_SLURM = {
 ONLY_TENSORFLOW = {"worker_count", "parameter_server_count", "framework_version"}
 
 
-def test_every_parameter_of_the_original_and_every_wish_to_slurm_can_be_given() -> None:
+def test_every_parameter_of_azure_ml_and_every_wish_to_slurm_can_be_given() -> None:
     given_names = set(inspect.signature(TensorFlow).parameters)
-    assert given_names >= ORIGINAL | OF_SLURM
+    assert given_names >= AZURE_ML | OF_SLURM
 
 
 def test_the_generic_estimator_has_all_but_what_only_tensorflow_knows() -> None:
@@ -278,10 +278,10 @@ def test_no_sizes(text: str) -> None:
         mebibytes(text)
 
 
-# --- the original's spellings, and what a submission may change
+# --- Azure ML's spellings, and what a submission may change
 
 
-def test_the_original_configurations_are_taken_as_they_are_at_construction(source: Path) -> None:
+def test_the_configurations_of_azure_ml_are_taken_as_they_are_at_construction(source: Path) -> None:
     mpi, servers = MpiConfiguration(), TensorflowConfiguration()
     mpi.process_count_per_node = 4
     servers.worker_count, servers.parameter_server_count = 2, 0
@@ -294,7 +294,7 @@ def test_the_original_configurations_are_taken_as_they_are_at_construction(sourc
         mpi.process_count = 4  # type: ignore[attr-defined]
 
 
-def test_original_configurations_that_can_not_be_taken(source: Path) -> None:
+def test_configurations_of_azure_ml_that_can_not_be_taken(source: Path) -> None:
     late = MpiConfiguration(2, node_count=3)
     assert [p.where for p in refused(source, distributed_training=late, node_count=2)] == ["node_count"]
     assert [p.where for p in refused(source, distributed_training=MpiConfiguration(0))] == ["process_count_per_node"]

@@ -17,8 +17,8 @@ from slurmtf.cli.options import Training, training_options
 from slurmtf.environments import EnvironmentStore, Software
 from slurmtf.environments.packing import pack_of
 from slurmtf.errors import SpecError
+from slurmtf.estimator.azureml import overridden
 from slurmtf.estimator.document import from_yaml
-from slurmtf.estimator.overrides import overridden
 from slurmtf.job.contract import mounts
 from slurmtf.job.contract.mounts import Mount
 from slurmtf.plan import render, resolve

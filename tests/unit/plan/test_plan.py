@@ -15,6 +15,7 @@ import pytest
 
 from slurmtf.environments import Software
 from slurmtf.estimator import Environment, Estimator, TensorFlow
+from slurmtf.estimator.azureml import overruled
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import JobPlan
@@ -289,7 +290,7 @@ def test_a_new_name_of_a_parameter_beside_its_old_one(source: Path) -> None:
     asked: dict[str, Any] = {"pip_requirements_file": "requirements.txt", "pip_requirements_file_path": "notes.txt"}
     assert codes(planned(source, **asked).warnings) == ["old-name"]
     assert planned(source, **asked, silence=["old-name"]).warnings == ()
-    assert dataclasses.replace(tensorflow(source, **asked), node_count=1).overruled
+    assert codes(overruled(dataclasses.replace(tensorflow(source, **asked), node_count=1))) == ["old-name"]
     assert planned(source, **{**asked, "pip_requirements_file_path": "requirements.txt"}).warnings == ()
     assert planned(source, pip_requirements_file_path="notes.txt").warnings == ()
 

@@ -257,7 +257,7 @@ def test_the_plan_warns_of_a_big_source(root: Path, workspace: Path) -> None:
     assert not workspace.exists()
 
 
-def test_the_limits_are_ten_times_those_of_the_original(root: Path) -> None:
+def test_the_limits_are_ten_times_those_of_azure_ml(root: Path) -> None:
     fill(root, "big")
     for number in range(20_000):
         (root / str(number)).touch()

@@ -1,0 +1,147 @@
+"""Azure ML's spellings, taken for ours: its configuration objects, older names of parameters, what a submission may change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass, replace
+from typing import Any, Protocol, TypeVar, cast
+
+from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.estimator.arguments import plain_params
+from slurmtf.estimator.distribution import Distribution, Mpi, ParameterServer
+from slurmtf.estimator.inputs import settled
+from slurmtf.findings import Finding, warning
+
+# --- configuration objects
+
+
+@dataclass(slots=True)
+class MpiConfiguration:
+    """Azure ML's spelling of :class:`Mpi`: counts may also be set afterwards. The estimator takes them as they are then."""
+
+    process_count_per_node: int = 1
+    node_count: int | None = None
+
+    @property
+    def settled(self) -> Mpi:
+        return Mpi(self.process_count_per_node)
+
+
+@dataclass(slots=True)
+class TensorflowConfiguration:
+    """Azure ML's spelling of :class:`ParameterServer`."""
+
+    worker_count: int = 1
+    parameter_server_count: int = 1
+
+    @property
+    def settled(self) -> ParameterServer:
+        return ParameterServer(self.worker_count, self.parameter_server_count)
+
+
+Configuration = MpiConfiguration | TensorflowConfiguration
+
+
+def settled_training(given: Any, node_count: Any) -> tuple[Any, Any]:
+    """Return the distribution and the number of nodes that a configuration object says; what is none stays as it is."""
+    if not isinstance(given, Configuration):
+        return given, node_count
+    nodes = getattr(given, "node_count", None)
+    distribution: Distribution = given.settled
+    return distribution, node_count if nodes is None else nodes
+
+
+def node_counts(given: Any, node_count: Any) -> Iterable[Finding]:
+    """Yield a finding when a configuration object says another number of nodes than the estimator."""
+    nodes = getattr(given, "node_count", None) if isinstance(given, Configuration) else None
+    if nodes is not None and node_count not in (1, nodes):
+        yield Finding("node-count-twice", "node_count", f"{node_count} disagrees with {given!r}", "set it in one of them")
+
+
+# --- older names
+
+
+@dataclass(frozen=True)
+class OlderNames:
+    """Parameters that have got another name. Where both are given, the new one counts."""
+
+    _: KW_ONLY
+    custom_docker_base_image: InitVar[str | None] = None
+    """An older name of custom_docker_image."""
+    conda_dependencies_file_path: InitVar[str | None] = None
+    """An older name of conda_dependencies_file."""
+    pip_requirements_file_path: InitVar[str | None] = None
+    """An older name of pip_requirements_file."""
+
+    def __post_init__(self, *given: str | None) -> None:
+        for (old, new), value in zip(OLDER_NAMES.items(), given, strict=True):
+            object.__setattr__(self, old, value)
+            object.__setattr__(self, new, getattr(self, new) or value)
+
+
+OLDER_NAMES = {
+    "custom_docker_base_image": "custom_docker_image",
+    "conda_dependencies_file_path": "conda_dependencies_file",
+    "pip_requirements_file_path": "pip_requirements_file",
+}
+
+
+def overruled(estimator: OlderNames) -> Iterable[Finding]:
+    """Yield a warning for each older name that was given beside the new one, which says something else."""
+    for old, new in OLDER_NAMES.items():
+        ours, theirs = getattr(estimator, new), getattr(estimator, old)
+        if theirs not in (None, ours):
+            yield warning("old-name", f"{old}={theirs!r} is ignored: {new}={ours!r} is given too. Leave {old} out", old)
+
+
+# --- what a submission may change
+
+ALLOWED = ("script_params", "inputs", "source_directory_data_store")
+
+
+class _Overridable(Protocol):
+    @property
+    def script_params(self) -> Any: ...
+    @property
+    def inputs(self) -> Any: ...
+    @property
+    def sources(self) -> Mapping[str, str]: ...
+    def written_in(self, sources: Mapping[str, str]) -> None: ...
+
+
+E = TypeVar("E", bound=_Overridable)
+
+
+def overridden(estimator: E, overrides: Mapping[str, Any]) -> E:
+    """Return the estimator with other settings; itself it stays as it is.
+
+    A mapping of ``script_params`` is merged into the estimator's by argument. Raises SpecError.
+    """
+    findings = [_unknown(name) for name in overrides if name not in ALLOWED]
+    if findings:
+        raise SpecError(*findings)
+    given = {name: value for name, value in overrides.items() if value is not None}
+    if "script_params" in given:
+        given["inputs"] = settled(given.get("inputs", estimator.inputs), given["script_params"])
+        given["script_params"] = _merged(estimator.script_params, plain_params(given["script_params"]))
+    if not given:
+        return estimator
+    changed: E = replace(cast(Any, estimator), **given)
+    changed.written_in({where: source for where, source in estimator.sources.items() if where not in given})
+    return changed
+
+
+def _unknown(name: str) -> Finding:
+    remedy = did_you_mean(name, ALLOWED) or f"set {name} in the estimator; a submission changes {', '.join(ALLOWED)}"
+    return Finding("not-overridable", name, "can't be changed by a submission", remedy)
+
+
+def _merged(known: Any, given: Any) -> Any:
+    if not isinstance(given, Mapping) or known is None:
+        return given
+    if isinstance(known, Mapping):
+        return {**known, **given}
+    what = "a mapping can't be merged into the estimator's list of arguments"
+    raise SpecError(
+        Finding("bad-arguments", "script_params", what, "pass the whole list, or have the estimator take a mapping")
+    )
