@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.cluster.fixtures", "tests.conda.fixtures", "tests.environments.fixtures"]
+pytest_plugins = ["tests.signals", "tests.cluster.fixtures", "tests.conda.fixtures", "tests.environments.fixtures"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -85,3 +86,18 @@ def _mirror_of_apt() -> str:
         return subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0]
     except (OSError, subprocess.CalledProcessError, IndexError):
         raise ClusterUnavailable("apt knows no mirror of Debian: set SLURMTF_DEBIAN_MIRROR") from None
+
+
+def main() -> None:
+    """Build the trees of all variants, and print where they are."""
+    from .config import VARIANTS
+
+    for suite in sorted({variant.suite for variant in VARIANTS.values() if variant.suite}):
+        print(build(suite))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ClusterUnavailable as error:
+        sys.exit(str(error))

@@ -17,7 +17,7 @@ MINOR = "{}.{}".format(*sys.version_info)
 LIBRARY = f"lib/python{MINOR}"
 LEFT_OUT = re.compile(
     r"(tests?|idle.*|tkinter|turtle.*|lib2to3|pydoc.*|ensurepip|venv|unittest|curses|dbm|sqlite3|wsgiref|config-.*"
-    r"|site-packages|dist-packages|__pycache__|(_test|_codecs|_tkinter|_sqlite|_curses|_xx|xx|aud).*\.so"
+    r"|site-packages|dist-packages|EXTERNALLY-MANAGED|__pycache__|(_test|_codecs|_tkinter|_sqlite|_curses|_xx|xx|aud).*\.so"
     r"|(cp(?!437)|mac_|iso8859|euc_|koi8|big5|gb|hz|johab|shift|kz|ptcp|tis_|palm).*\.py)$"
 )
 """What makes a Python large, and what it runs without."""

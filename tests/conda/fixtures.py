@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from . import channel, micromamba
-
 PROGRAM = '#!/bin/sh\nexec {} "$@"\n'
 
 
@@ -35,6 +33,8 @@ class Conda:
 
 @pytest.fixture(scope="session")
 def made_conda(tmp_path_factory: pytest.TempPathFactory) -> Conda:
+    from . import channel, micromamba  # they need py-rattler, and most tests do not
+
     folder = tmp_path_factory.mktemp("conda")
     program = folder / "bin" / "micromamba"
     program.parent.mkdir()

@@ -133,7 +133,9 @@ class _Build:
         """Bring the build tools together in a folder, outside of the environment."""
         folder, wheelhouse = os.path.join(self._scratch, "tools"), self._spec["wheelhouse"]
         tools = fetched(os.path.join(wheelhouse, FETCHED_TOOLS)) if wheelhouse else TOOLS
-        Installer(self._work, self._spec).install("installing Horovod's build tools", ["--target", folder, *tools])
+        Installer(self._work, self._spec, self._python).install(
+            "installing Horovod's build tools", ["--target", folder, *tools]
+        )
         return folder
 
     def _source(self, release: str, tools: str) -> str:

@@ -24,6 +24,8 @@ class Mend(NamedTuple):
 
 
 COMMON = "horovod/common/common.h"
+NVTX = "horovod/common/nvtx_op_range.h"
+GROUP_TABLE = "horovod/common/group_table.h"
 SPAN = "third_party/flatbuffers/include/flatbuffers/stl_emulation.h"
 GLOO_LINUX = "third_party/{}/gloo/common/linux.cc"
 GLOO_TYPES = "third_party/{}/gloo/types.h"
@@ -36,6 +38,8 @@ SPEED = """KERNEL_VERSION(4,6,0)
 MENDS = (
     # gcc 13 and 14 bring fewer headers along with others (gcc.gnu.org/gcc-13/porting_to.html, "Header dependency changes")
     Mend(COMMON, "#include <memory>\n", "#include <memory>\n#include <stdexcept>\n"),
+    Mend(GROUP_TABLE, "#include <queue>\n", "#include <queue>\n#include <string>\n"),
+    Mend(NVTX, "#include <memory>\n#include <nvtx3", "#include <cstdint>\n#include <memory>\n#include <nvtx3"),
     *(Mend(GLOO_TYPES.format(gloo), "#include <iostream>\n", "#include <cstdint>\n#include <iostream>\n") for gloo in GLOOS),
     *(Mend(GLOO_DEVICE.format(gloo), "#include <string.h>\n\n", "#include <string.h>\n#include <array>\n\n") for gloo in GLOOS),
     # gcc 14 looks into templates that nobody instantiates: this one assigns to constants

@@ -311,4 +311,5 @@ def test_data_that_is_not_there(tmp_path: Path) -> None:
     assert [problem.what.replace(f"{tmp_path}/", "") for problem in caught.value.findings] == [
         "gone does not exist", "lost does not exist", "file is not a folder",
     ]  # fmt: skip
-    assert look([Input(tmp_path / "new" / "folder", mode="upload")], SITE, tmp_path) == []
+    shared = [Mount("/", "0:50", "nfs4")]
+    assert look([Input(tmp_path / "new" / "folder", mode="upload")], SITE, tmp_path, shared) == []
