@@ -92,17 +92,20 @@ class DataInput(NamedTuple):
 class Timings(NamedTuple):
     """The supervisor's patience, in seconds.
 
-    ``start``: after the first task connected, until all must have. ``grace``: between TERM and KILL; below Slurm's KillWait (30
-    by default, slurm.conf(5)). ``peer_grace``: the same where a task has failed that the others can't do without: they wait for
-    it, and have nothing to save. ``last_words``: for reports that are still on their way. ``at_once``: Slurm ends all processes
-    of a job at once: what comes within this time of a task's end belongs to it. ``listen``: for the signal that belongs to
-    a task's end. ``heartbeat``: between two signs of life. ``sign``: after each sign of a node that copies results back.
-    ``warning``: before the time limit.
+    - ``start``: after the first task connected, until all must have
+    - ``grace``: between TERM and KILL; below Slurm's KillWait (30 by default, slurm.conf(5))
+    - ``peer_grace``: the same where the others only wait for a task that has failed; measured: docs/decisions.md
+    - ``last_words``: for reports that are still on their way
+    - ``at_once``: Slurm ends all processes of a job at once: what comes within this time of a task's end belongs to it
+    - ``listen``: for the signal that belongs to a task's end
+    - ``heartbeat``: between two signs of life
+    - ``sign``: after each sign of a node that copies results back
+    - ``warning``: before the time limit
     """
 
     start: float = 600.0
     grace: float = 20.0
-    peer_grace: float = 20.0
+    peer_grace: float = 5.0
     last_words: float = 5.0
     at_once: float = 2.0
     listen: float = 0.5

@@ -16,13 +16,15 @@ class Verdict(NamedTuple):
     detail: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
 
 
-def peers_can_go_on(distribution: Distribution, failed: Role) -> bool:
-    """Tell whether the other tasks can do anything without one that has failed.
+def waits_for_dead_peer(verdict: Verdict, distribution: Distribution, roles: Sequence[Role]) -> bool:
+    """Tell whether a task has failed that the others can't do without, so that they only wait for it.
 
     In collectives each waits for all. Without a parameter server, or the chief that coordinates, nobody goes on either; workers
     of parameter servers don't need each other.
     """
-    return distribution.backend == "ps" and failed.role not in ("ps", *COORDINATES)
+    if verdict.success or verdict.rank is None or verdict.cause not in (Cause.SCRIPT, Cause.TASK_LOST):
+        return False
+    return distribution.backend != "ps" or roles[verdict.rank].role in ("ps", *COORDINATES)
 
 
 class Completion:

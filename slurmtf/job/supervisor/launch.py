@@ -14,7 +14,7 @@ from ..contract.outcome import Cause, End, Outcome
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from . import gloo, start
-from .completion import Completion, Verdict, peers_can_go_on
+from .completion import Completion, Verdict, waits_for_dead_peer
 from .conclusion import Facts, Killing, settled
 from .disks import Disks
 from .rendezvous import Rendezvous
@@ -145,10 +145,9 @@ class Launch:
     def _grace(self, verdict: Verdict) -> float:
         """Return the time between TERM and KILL: less where the others only wait for the one that failed."""
         timings = self._plan.timings
-        others_go_on = verdict.success or verdict.rank is None
-        if others_go_on or peers_can_go_on(self._plan.distribution, self._roster.roles[verdict.rank or 0]):
-            return timings.grace
-        return min(timings.grace, timings.peer_grace)
+        if waits_for_dead_peer(verdict, self._plan.distribution, self._roster.roles):
+            return min(timings.grace, timings.peer_grace)
+        return timings.grace
 
     def _watch_start(self, now: float) -> None:
         """Give up waiting for tasks that never come."""

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,27 @@ def test_our_own_launcher_of_several_tasks_on_this_machine(job: Maker) -> None:
     assert one.run() in (1, 2)
     assert one.end["cause"] == "script"
     assert one.processes() == []
+
+
+@pytest.mark.parametrize(("backend", "least", "most"), [("multiworker", 0.5, 8), ("ps", 9, 25)])
+def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: Maker, backend: str, least: float, most: float) -> None:
+    """One fails, the other is deaf to TERM: a worker of parameter servers may be saving, one of a collective can't."""
+    deaf = 'trap "" TERM; while :; do sleep 0.1; done'
+    one = crowd(job, 2, f'if [ "$SLURMTF_RANK" = 1 ]; then sleep 0.5; exit 5; fi; {deaf}', grace_s=10)
+    one.change_plan(distribution__backend=backend, timings__peer_grace=1)
+    assert one.run() == 5, one.log()
+    first, last = (event["time"] for event in one.events("task-ended"))
+    assert least <= last - first < most
+
+
+def test_a_stop_leaves_the_whole_grace_also_to_collectives(job: Maker) -> None:
+    one = crowd(
+        job, 2, "trap 'sleep 3; touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; while :; do sleep 0.05; done", grace_s=20
+    )
+    one.change_plan(distribution__backend="multiworker", timings__peer_grace=1)
+    process = one.start()
+    await_that(lambda: len(one.events("task-started")) == 2, "two tasks")
+    time.sleep(0.5)
+    process.terminate()
+    assert one.wait() == 143
+    assert len(list((one.folder / "outputs").glob("saved-*"))) == 2

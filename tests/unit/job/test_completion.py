@@ -9,7 +9,7 @@ import pytest
 from slurmtf.job.contract.outcome import Cause, End
 from slurmtf.job.contract.plan import Distribution
 from slurmtf.job.contract.roles import cyclic
-from slurmtf.job.supervisor.completion import Completion, Verdict
+from slurmtf.job.supervisor.completion import Completion, Verdict, waits_for_dead_peer
 
 RULES = Distribution((), stragglers_succeed=True, straggler_grace_s=10)
 OK, BAD, KILLED = End(0), End(3), End(None, 15)
@@ -99,3 +99,41 @@ def test_a_lost_task_is_named() -> None:
     watched.lost(1)
     assert watched.verdict is not None
     assert (watched.verdict.rank, watched.verdict.cause) == (1, Cause.TASK_LOST)
+
+
+def test_the_grace_of_stragglers_counts_from_the_first_success() -> None:
+    watched = completion([("worker", 3)])
+    watched.ended(0, OK, now=1000)
+    watched.ended(1, OK, now=1009)
+    watched.tick(now=1011)
+    assert watched.verdict is not None
+    assert watched.verdict.detail["late"] == ["worker-2"]
+
+
+def test_a_parameter_server_of_a_coordinated_training_is_not_started_again() -> None:
+    """Its variables would be new ones: TensorFlow's coordinator can't bring them back."""
+    watched = completion([("chief", 1), ("ps", 1), ("worker", 1)], restarts=3, restartable=("worker",))
+    assert not watched.ended(1, BAD, now=0)
+    assert watched.verdict == Verdict(False, 1)
+    original = completion([("ps", 1), ("worker", 1)], restarts=1, restartable=("worker", "ps"))
+    assert original.ended(0, BAD, now=0)
+    assert original.verdict is None
+
+
+@pytest.mark.parametrize(
+    ("backend", "verdict", "expected"),
+    [
+        ("mpi", Verdict(False, 2), True),
+        ("multiworker", Verdict(False, 2), True),
+        ("multiworker", Verdict(False, 2, Cause.TASK_LOST), True),
+        ("multiworker", Verdict(False, 2, Cause.STRAGGLER), False),  # it may be saving
+        ("multiworker", Verdict(False, 2, Cause.STAGING), False),
+        ("multiworker", Verdict(True, None), False),
+        ("ps", Verdict(False, 0), True),  # the chief
+        ("ps", Verdict(False, 1), True),  # the parameter server
+        ("ps", Verdict(False, 2), False),  # a worker
+    ],
+)
+def test_who_only_waits_for_the_one_that_failed(backend: str, verdict: Verdict, expected: bool) -> None:
+    roles = cyclic([("chief", 1), ("ps", 1), ("worker", 1)], nodes=1)
+    assert waits_for_dead_peer(verdict, Distribution((), backend), roles) is expected
