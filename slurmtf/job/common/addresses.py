@@ -4,13 +4,21 @@ import array
 import fcntl
 import socket
 import struct
-from typing import List
+from typing import Dict, List, Mapping, Sequence
+
+from .cluster import fits
 
 SIOCGIFCONF = 0x8912
 """netdevice(7): the IPv4 addresses of all interfaces that are up."""
 ENTRY = 40
 """Bytes of a struct ifreq on 64-bit Linux: 16 of the interface's name, then a struct sockaddr_in."""
 MOST_ENTRIES = 256
+THIS_NODE = ("localhost", "127.0.0.1")
+PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")
+EXEMPT = {"no_proxy": ("no_proxy", "NO_PROXY"), "NO_PROXY": ("NO_PROXY", "no_proxy"),
+          "no_grpc_proxy": ("no_grpc_proxy", "no_proxy", "NO_PROXY")}  # fmt: skip
+"""Variables that name who is reached without a proxy, and whose value counts where they are not set. gRPC reads the last before
+the first (grpc, doc/environment_variables.md)."""
 
 
 def own_addresses() -> List[str]:
@@ -24,3 +32,29 @@ def own_addresses() -> List[str]:
         return []
     used = struct.unpack("iP", told)[0]
     return sorted({socket.inet_ntoa(bytes(room[start + 20 : start + 24])) for start in range(0, used, ENTRY)})
+
+
+def past_proxies(environ: Mapping[str, str], names: Sequence[str], addresses: Sequence[str]) -> Dict[str, str]:
+    """Return the variables by which a job's nodes are reached directly; empty where no proxy is set.
+
+    What is there stays. The addresses, then the names, are left out where Linux takes no variable of that length.
+    """
+    if not any(environ.get(name) or environ.get(name.upper()) for name in PROXIES):
+        return {}
+    found = {}
+    for variable, sources in EXEMPT.items():
+        there = next((environ[name] for name in sources if environ.get(name)), "")
+        for nodes in ([*THIS_NODE, *names, *addresses], [*THIS_NODE, *names], [*THIS_NODE]):
+            value = _with(there, nodes, variable)
+            if fits(variable, value):
+                found[variable] = value
+                break
+    return found
+
+
+def _with(there: str, nodes: Sequence[str], variable: str) -> str:
+    """Return the list with the nodes added; '*' means all, but only alone, and not to gRPC."""
+    listed = [item.strip() for item in there.split(",") if item.strip()]
+    if listed == ["*"] and variable != "no_grpc_proxy":
+        return "*"
+    return ",".join(dict.fromkeys([*listed, *nodes]))

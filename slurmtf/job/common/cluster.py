@@ -39,6 +39,11 @@ def host_variables(cluster: Cluster) -> Dict[str, str]:
     return {"SLURMTF_{}_HOSTS".format(role.upper()): ",".join(hosts) for role, hosts in cluster.items()}
 
 
+def cluster_variable(cluster: Cluster) -> Dict[str, str]:
+    """Return the cluster alone as JSON, for scripts that take a cluster specification; nothing where there is none."""
+    return {"SLURMTF_CLUSTER": json.dumps(cluster)} if cluster else {}
+
+
 def places(hosts: Mapping[int, str]) -> Dict[int, Tuple[int, int]]:
     """Return for each rank its turn among the tasks of its node, and how many these are."""
     by_host: Dict[str, List[int]] = {}

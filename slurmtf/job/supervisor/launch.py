@@ -226,6 +226,7 @@ class Launch:
     def _start_all(self) -> None:
         """Tell each task the cluster and its place in it, now that all are there."""
         distribution, roles, hellos = self._plan.distribution, self._roster.roles, self._roster.hellos
+        self._rendezvous.tell_all({"nodes": start.nodes_of(hellos)})
         if distribution.cluster:
             self._rendezvous.tell_all({"cluster": start.cluster_of(roles, hellos)})  # made into bytes once
         horovod = start.horovod_variables(roles, hellos, self._serve_gloo()) if distribution.gloo else {}

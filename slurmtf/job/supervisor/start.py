@@ -32,6 +32,13 @@ def cluster_of(roles: Sequence[Role], hellos: Mapping[int, Hello]) -> cluster.Cl
     return cluster.build(roles, {rank: hello.address for rank, hello in hellos.items()})
 
 
+def nodes_of(hellos: Mapping[int, Hello]) -> Dict[str, List[str]]:
+    """Return the names of the job's nodes, as they are and as TensorFlow calls them, and their addresses."""
+    names = [name for hello in hellos.values() for name in (hello.host, hello.address.rpartition(":")[0]) if name]
+    addresses = [address for hello in hellos.values() for address in hello.addresses if address]
+    return {"names": list(dict.fromkeys(names)), "addresses": sorted(set(addresses))}
+
+
 def start_orders(
     distribution: Distribution,
     roles: Sequence[Role],

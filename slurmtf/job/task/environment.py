@@ -4,8 +4,8 @@ import os
 import re
 from typing import Any, Dict, List, Mapping, Optional
 
+from ..common import addresses, gpus
 from ..common import cluster as clusters
-from ..common import gpus
 from ..contract.layout import RunLayout, native
 from ..contract.plan import JobPlan
 from ..contract.roles import SERVES, Role
@@ -55,6 +55,8 @@ class Surroundings:
         found.update(self._start.get("variables", {}))
         self._add_cluster(found)
         found.update(users)
+        nodes = self._start.get("nodes", {})
+        found.update(addresses.past_proxies(found, nodes.get("names", ()), nodes.get("addresses", ())))
         return found
 
     def arguments(self, command: List[str]) -> List[str]:
@@ -91,6 +93,7 @@ class Surroundings:
             "SLURMTF_WORLD_SIZE": str(self._plan.size.tasks),
             "SLURMTF_ADDRESS": own[self._role.number] if own else "",
             **clusters.host_variables(cluster),
+            **clusters.cluster_variable(cluster),
             **self._inputs(),
         }
 

@@ -98,6 +98,7 @@ class Task:
         self._link: Optional[Link] = None
         self._child: Optional[Child] = None
         self._cluster: Dict[str, List[str]] = {}
+        self._nodes: Dict[str, List[str]] = {}
         self._start: Optional[Dict[str, Any]] = None
         self._order = ""
         self._stopping = False
@@ -174,8 +175,7 @@ class Task:
         cpus = binding.mask(self._plan, self._environ)
         facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host), "cpus": cpus}
         facts["gpus"] = gpus.sight(self._plan, self._environ)
-        if self._plan.distribution.gloo:
-            facts["addresses"] = own_addresses()
+        facts["addresses"] = own_addresses()
         trouble = "nothing answers"
         for connection in wire.connections(address, CONNECT_TIMEOUT_S):
             try:
@@ -248,8 +248,9 @@ class Task:
         for message in messages:
             self._order = str(message.get("order", ""))
             self._cluster = message.get("cluster", self._cluster)
+            self._nodes = message.get("nodes", self._nodes)
             if self._order == "start":
-                self._start = dict(message, cluster=self._cluster)
+                self._start = dict(message, cluster=self._cluster, nodes=self._nodes)
                 if message.get("bind"):
                     binding.bind(int(message["local_rank"]), int(message["sharers"]))
             elif self._order == "stop":
