@@ -28,3 +28,16 @@ def absolute(path: str | os.PathLike[str]) -> str:
     """Return a path made absolute, '~' expanded, with every link in it kept. Raises InputError: see working_directory."""
     expanded = os.path.expanduser(path)  # noqa: PTH111
     return os.path.normpath(expanded if os.path.isabs(expanded) else os.path.join(working_directory(), expanded))  # noqa: PTH117, PTH118
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Tell whether there is a file. What no file system takes for a name names none, where pathlib raises OSError."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_there(path: str | os.PathLike[str]) -> bool:
+    return os.path.exists(path)  # noqa: PTH110

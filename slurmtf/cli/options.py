@@ -21,7 +21,7 @@ from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
 from slurmtf.findings import Finding, Findings
-from slurmtf.paths import absolute
+from slurmtf.paths import absolute, is_there
 from slurmtf.runs import Experiment
 from slurmtf.runs.tags import parsed, settled
 from slurmtf.sites import resolve_target
@@ -210,7 +210,7 @@ def _bare_document() -> Document:
 def _of_script(target: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Return the overrides with entry script and source directory: by default the script's folder."""
     source = Path(absolute(overrides.get("source_directory") or "."))
-    if module_name(target) and not Path(target).exists():
+    if module_name(target) and not is_there(target):
         return {**overrides, "source_directory": str(source), "entry_script": target}
     script = Path(absolute(target))
     source = Path(absolute(overrides.get("source_directory") or script.parent))

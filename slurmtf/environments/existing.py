@@ -13,7 +13,7 @@ from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
 from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
-from slurmtf.paths import absolute
+from slurmtf.paths import absolute, is_file, is_folder
 
 Kind = Literal["", "venv", "conda"]
 CONDA_ROOTS = ("MAMBA_ROOT_PREFIX", "CONDA_ROOT")
@@ -36,11 +36,11 @@ def existing(wish: Environment, of_version: bool = False) -> Software:
     if wish.python is None:
         return Software(sys.executable, modules, wish.variables)
     named = Path(absolute(wish.python) if "/" in wish.python else wish.python)
-    if named.is_dir():
+    if is_folder(named):
         return _activated(named, modules, wish.variables)
-    if named.parent.name == "bin" and named.is_file() and kind_of(named.parents[1]):
+    if named.parent.name == "bin" and is_file(named) and kind_of(named.parents[1]):
         return replace(_activated(named.parents[1], modules, wish.variables), python=str(named))
-    if "/" in wish.python and not named.is_file():
+    if "/" in wish.python and not is_file(named):
         remedy = "give the path of an interpreter, or of an environment's folder, that the compute nodes see too"
         raise SpecError(Finding("python-missing", "environment_definition.python", f"{named} does not exist", remedy))
     return Software(str(named), modules, wish.variables)
@@ -60,9 +60,9 @@ def _activated(folder: Path, modules: tuple[str, ...], variables: dict[str, str]
 
 def kind_of(folder: Path) -> Kind:
     """Return what kind of environment a folder holds; empty when it holds none."""
-    if (folder / "conda-meta").is_dir():
+    if is_folder(folder / "conda-meta"):
         return "conda"
-    return "venv" if (folder / "pyvenv.cfg").is_file() else ""
+    return "venv" if is_file(folder / "pyvenv.cfg") else ""
 
 
 def conda_folder(name: str) -> Path:
@@ -83,7 +83,7 @@ def conda_folder(name: str) -> Path:
 def _conda_environments() -> Iterable[Path]:
     """Yield the environments where conda, mamba and micromamba keep them (docs.conda.io, "Managing environments")."""
     listed = Path.home() / ".conda" / "environments.txt"  # conda writes each environment down that it makes
-    if listed.is_file():
+    if is_file(listed):
         lines = listed.read_text(encoding="utf-8", errors="replace").splitlines()
         yield from (Path(line) for line in lines if kind_of(Path(line)) == "conda")
     for folder in _conda_folders():
@@ -103,7 +103,7 @@ def _conda_roots() -> Iterable[Path]:
         yield Path(os.environ["CONDA_EXE"]).parents[1]
     yield from (Path(os.environ[name]) for name in CONDA_ROOTS if os.environ.get(name))
     active = [Path(os.environ[name]) for name in CONDA_ACTIVE if os.environ.get(name)]
-    yield from (path for path in active if (path / "condabin").is_dir())
+    yield from (path for path in active if is_folder(path / "condabin"))
     yield from (Path.home() / name for name in ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba"))
 
 

@@ -16,6 +16,7 @@ from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, Findings
+from slurmtf.paths import is_there
 from slurmtf.sites import Site
 
 DOCKER = "docker://"
@@ -123,7 +124,7 @@ def reference(image: str, where: str, registry: str = "") -> str:
     path = Path(image).expanduser()
     if not path.is_absolute():
         raise SpecError(Finding("image-relative", where, f"{image} is relative", "give the whole path, or docker://NAME:TAG"))
-    if not path.exists():
+    if not is_there(path):
         raise SpecError(
             Finding("image-missing", where, f"{path} does not exist", "give an image that all nodes see, or docker://NAME:TAG")
         )
@@ -168,14 +169,14 @@ def _useless_login(runtime: str, source: str) -> Finding:
 
 def inside(software: Software, site: Site) -> list[str]:
     """Return the words that start something in an image on this machine; none where that can't be done here."""
-    is_here = software.runtime in OF_FILES and Path(software.image).exists() and shutil.which(software.runtime)
+    is_here = software.runtime in OF_FILES and is_there(software.image) and shutil.which(software.runtime)
     return words_inside(software, site) if is_here else []
 
 
 def words_inside(software: Software, site: Site) -> list[str]:
     """Return the words that start something in an image that is a file."""
     given = map(os.path.expandvars, site.containers.binds)
-    binds = [f"--bind={bind}" for bind in given if Path(bind.partition(":")[0]).exists()]
+    binds = [f"--bind={bind}" for bind in given if is_there(bind.partition(":")[0])]
     return [software.runtime, "exec", *binds, *site.containers.args, software.image]
 
 

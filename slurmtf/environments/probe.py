@@ -22,6 +22,7 @@ from slurmtf.environments.software import HorovodBuild, Software
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding
 from slurmtf.job.build import question
+from slurmtf.paths import is_file
 from slurmtf.sites import Site
 
 TIMEOUT_S = 20
@@ -93,7 +94,7 @@ def _interpreter(site: Site, software: Software, inside: Sequence[str]) -> list[
     if software.image:
         return [*inside, software.python] if inside else None
     if "/" in software.python:
-        return [software.python] if Path(software.python).is_file() else None
+        return [software.python] if is_file(software.python) else None
     return None if _is_foreign(site) and module_lines(site, software.modules) else [software.python]
 
 

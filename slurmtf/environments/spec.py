@@ -20,6 +20,7 @@ from slurmtf.environments.shell import in_shell
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
+from slurmtf.paths import is_file, is_folder
 from slurmtf.sites import Site
 
 ID_DIGITS = 12
@@ -179,7 +180,7 @@ def _base(wish: Environment) -> str:
     """Return the interpreter that an environment is built with: the one named, that of the modules, or the one that submits."""
     if wish.python:
         path = Path(wish.python).expanduser()
-        return str(path / "bin" / "python" if path.is_dir() else path)
+        return str(path / "bin" / "python" if is_folder(path) else path)
     return "python3" if wish.modules else sys.executable
 
 
@@ -190,7 +191,7 @@ def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
     """
     if python == sys.executable:
         return platform.python_version(), sys.base_prefix
-    if "/" in python and not Path(python).is_file():
+    if "/" in python and not is_file(python):
         raise SpecError(
             Finding(
                 "python-missing", "environment_definition.python", f"{python} does not exist", "give the path of an interpreter"
@@ -212,4 +213,4 @@ def _machine(site: Site) -> tuple[str, ...]:
 def _uv() -> str:
     """Return uv: of PATH, or of the environment that submits; empty when there is none."""
     beside = Path(sys.executable).with_name("uv")
-    return shutil.which("uv") or (str(beside) if beside.is_file() else "")
+    return shutil.which("uv") or (str(beside) if is_file(beside) else "")

@@ -15,6 +15,7 @@ from slurmtf.files import expanded, read_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.claim import Claim
 from slurmtf.job.contract.store import StoreLayout
+from slurmtf.paths import is_folder
 from slurmtf.sites import Site
 from slurmtf.trusted import OWN, check_shared, own_folder
 
@@ -91,7 +92,7 @@ class EnvironmentStore:
 
     def names(self) -> list[str]:
         """Return the names of all that is whole."""
-        if not self.root.is_dir():
+        if not is_folder(self.root):
             return []
         return sorted(path.name for path in self.root.iterdir() if not path.name.startswith(".") and self.record(path.name))
 
@@ -129,7 +130,7 @@ class EnvironmentStore:
         self.folder(name).unlink(missing_ok=True)
         for folder in (self.layout.packs, self.layout.specs, self.layout.failures, self.layout.jobs, self.layout.logs):
             for path in Path(folder).glob(f"{name}.*"):
-                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+                shutil.rmtree(path, ignore_errors=True) if is_folder(path) else path.unlink(missing_ok=True)
         built = [target] if target.parent == Path(self.layout.built).resolve() else []  # else a link of somebody's own
         for folder_of_it in (Path(self.layout.download(name)), *built):
             shutil.rmtree(folder_of_it, ignore_errors=True)
@@ -138,13 +139,13 @@ class EnvironmentStore:
         """Return what killed builds have left behind: no environment links to it, and nobody is building it."""
         built = Path(self.layout.built)
         linked = {self.folder(name).resolve() for name in self.names()}
-        found = [path for path in built.iterdir() if path.resolve() not in linked] if built.is_dir() else []
+        found = [path for path in built.iterdir() if path.resolve() not in linked] if is_folder(built) else []
         return [path for path in found if not self._is_claimed(path.name)]
 
     def needless_downloads(self) -> list[Path]:
         """Return what was fetched for environments that are there by now, or that could not be built from it."""
         folder = Path(self.layout.downloads)
-        found = sorted(folder.iterdir()) if folder.is_dir() else []
+        found = sorted(folder.iterdir()) if is_folder(folder) else []
         return [path for path in found if self.record(path.name) or self.failure(path.name)]
 
     def _is_claimed(self, left: str) -> bool:

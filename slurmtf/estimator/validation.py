@@ -15,6 +15,7 @@ from slurmtf.estimator.distribution import KINDS, LEAST, Distribution, Mpi, choi
 from slurmtf.estimator.entry import module_file
 from slurmtf.estimator.environment import PACKAGES, Environment
 from slurmtf.findings import Finding
+from slurmtf.paths import is_file, is_folder
 
 if TYPE_CHECKING:
     from slurmtf.estimator.estimator import Estimator
@@ -110,23 +111,23 @@ def _of_images(estimator: Estimator) -> Iterable[Finding]:
 
 def _source(estimator: Estimator) -> Iterable[Finding]:
     source = Path(estimator.source_directory)
-    if not source.is_dir():
+    if not is_folder(source):
         yield Finding(
             "source-missing", "source_directory", f"{source} is not a folder", "give the folder that holds your script"
         )
         return
-    if estimator.module and (source / module_file(estimator.module)).is_file():
+    if estimator.module and is_file(source / module_file(estimator.module)):
         return
     script = Path(os.path.normpath(source / str(estimator.entry_script)))
     if not script.is_relative_to(source):
         remedy = "move the script into source_directory, or give the folder above both as source_directory"
         yield Finding("script-outside", "entry_script", f"{script} lies outside source_directory {source}", remedy)
-    elif script.is_dir():
+    elif is_folder(script):
         inside = next(iter(sorted(script.glob("*.py"))), script / "train.py").relative_to(source)
         yield Finding(
             "script-is-folder", "entry_script", f"{script} is a folder", f"give the script in it, {inside} for example"
         )
-    elif not script.is_file():
+    elif not is_file(script):
         near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
         yield Finding("script-missing", "entry_script", f"{script} does not exist", near or NAME_OF_SCRIPT)
     elif script.suffix != ".py":
@@ -304,7 +305,7 @@ def _software_files(estimator: Estimator, wish: Environment, prefix: str) -> Ite
     for name in ("conda_dependencies_file", "pip_requirements_file"):
         value = getattr(wish, name)
         path = Path(os.path.normpath(Path(estimator.source_directory, str(value or ""))))
-        if value and not (path.is_file() and path.is_relative_to(estimator.source_directory)):
+        if value and not (is_file(path) and path.is_relative_to(estimator.source_directory)):
             remedy = "it must lie inside source_directory"
             yield Finding("file-missing", f"{prefix}{name}", f"{value} is not a file in {estimator.source_directory}", remedy)
 

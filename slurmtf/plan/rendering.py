@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmtf.errors import TemplateError
 from slurmtf.findings import Finding
-from slurmtf.paths import absolute
+from slurmtf.paths import absolute, is_file
 from slurmtf.plan.model import BuildPlan, LaunchPlan
 from slurmtf.plan.quoting import Raw, directive, quote, words
 from slurmtf.sites.search import unnamed
@@ -120,7 +120,7 @@ class _Finder(threading.local):
             return None
         for folder in self._folders:
             path = folder / name
-            if path.is_file():
+            if is_file(path):
                 _check(path, folder)
                 self.found.append(absolute(path))
                 return path

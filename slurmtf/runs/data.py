@@ -11,6 +11,7 @@ from slurmtf.estimator import Input
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract import mounts
 from slurmtf.job.contract.mounts import Mount
+from slurmtf.paths import is_folder, is_there
 from slurmtf.sites import Site
 
 OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - of which every machine has its own
@@ -33,7 +34,7 @@ def look(inputs: Sequence[Input], site: Site | None, workspace: Path, known: Seq
 def _missing(item: Input) -> Iterable[Finding]:
     path = Path(item.path)
     if item.mode != "upload":
-        if not path.exists():
+        if not is_there(path):
             yield Finding(
                 "missing-input",
                 "inputs",
@@ -43,8 +44,8 @@ def _missing(item: Input) -> Iterable[Finding]:
         elif not os.access(path, os.R_OK):
             yield Finding("input-unreadable", "inputs", f"{path} can't be read", "ask its owner for the right to")
         return
-    parent = next(folder for folder in (path, *path.parents) if folder.exists())
-    if not parent.is_dir():
+    parent = next(folder for folder in (path, *path.parents) if is_there(folder))
+    if not is_folder(parent):
         yield Finding(
             "input-not-folder", "inputs", f"{parent} is not a folder", "give the path of a folder to which results are copied"
         )

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from slurmtf.paths import is_file, is_folder
 from slurmtf.snapshot.imports import Need, Statement, statements
 
 FRAMEWORKS = ("tensorflow", "keras", "horovod", "mpi4py", "tf_keras")
@@ -86,7 +87,7 @@ def examine(root: Path, script: str, is_module: bool = False) -> ScriptFacts:
 def _above(root: Path, module: str) -> str:
     """Return the folder above the source, two levels up at most, in which Python would find the module."""
     for folder in list(root.parents)[:2]:
-        if (folder / module / "__init__.py").is_file() or folder / module in (root, root.parent):
+        if is_file(folder / module / "__init__.py") or folder / module in (root, root.parent):
             return str(folder)
     return ""
 
@@ -162,12 +163,12 @@ def _files(base: Path, parts: list[str], names: Iterable[str]) -> Iterator[Path]
     place = base
     for part in parts:
         place = place / part
-        if (package := place / "__init__.py").is_file():
+        if is_file(package := place / "__init__.py"):
             yield package
-        elif (module := place.with_name(f"{part}.py")).is_file():
+        elif is_file(module := place.with_name(f"{part}.py")):
             yield module
             return
-        elif not place.is_dir():
+        elif not is_folder(place):
             return
     inside = [file for name in names for file in _files(place, [name], ())]
     yield from inside if inside or names else [place]

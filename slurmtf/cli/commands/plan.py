@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from slurmtf.cli.options import Training, training_options
@@ -11,6 +9,7 @@ from slurmtf.cli.output import duration, emit
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.estimator.quantities import UNLIMITED_S, normal_flag
 from slurmtf.job.contract.roles import table
+from slurmtf.paths import is_there
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Resources
 
@@ -70,7 +69,7 @@ def _software(plan: LaunchPlan) -> str:
         return ""
     spec = EnvironmentSpec.from_dict(plan.provenance.environment_spec)
     place = plan.shell.activation.prefix if plan.shell.activation else plan.shell.image
-    there = Path(place).exists()
+    there = is_there(place)
     return f"{spec.summary} ({'' if there else 'to be '}built for it, {spec.name})"
 
 

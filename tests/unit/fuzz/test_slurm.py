@@ -1,0 +1,77 @@
+"""Whatever squeue and sacct print, there is a list of what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import strategies as st
+
+from slurmtf.errors import SlurmError
+from slurmtf.scheduler.base import JobState, Observation
+from slurmtf.scheduler.slurm.commands import parse_max_array_size, parse_sacct, parse_sbatch, parse_squeue
+
+from .bounded import fuzzed, mutated
+
+SQUEUE = [
+    "33|RUNNING|1760000000|1760000001|1760003600|n[1-4]|None|/scratch/ada/runs/x\n",
+    "33_[1,5-7%2]|PENDING|1760000000|N/A|N/A||Priority|/scratch/ada/runs/x\n34_4|CANCELLED by 0|1|2|3|n1|None|/x\n",
+    "76+1|COMPLETED|1|2|3|n1|None|/x|y\n",
+]
+SACCT = [
+    "33|COMPLETED|0:0|1760000000|1760000001|1760003600|n1|/scratch/ada/runs/x\n",
+    "33_[0-8:4]|PENDING|0:0|1760000000|Unknown|Unknown|None assigned|/x\n34_4|CANCELLED by 0|0:15|1|2|3|n1|/x\n",
+]
+WORDS = [
+    "|",
+    "²",
+    "9" * 5000,
+    "-1",
+    "_",
+    "_[",
+    "]",
+    "%",
+    ":",
+    "0-999999999",
+    "[0-9]",
+    "\n",
+    "\x00",
+    "\x1b[0m",
+    "N/A",
+    "٣",
+    "\x85",
+]
+
+
+def sane(found: list[Observation]) -> None:
+    for one in found:
+        assert isinstance(one.state, JobState)
+        assert one.ref.element is None or 0 <= one.ref.element < 10**9
+        assert all(time is None or 0 < time < 10**18 for time in (one.start, one.end, one.submitted))
+        assert one.exit_code is None or one.exit_code < 10**18
+
+
+@fuzzed(mutated(SQUEUE, WORDS) | st.text())
+def test_squeue(text: str) -> None:
+    sane(parse_squeue(text))
+
+
+@fuzzed(mutated(SACCT, WORDS) | st.text())
+def test_sacct(text: str) -> None:
+    sane(parse_sacct(text))
+
+
+@fuzzed(mutated(["33\n", "33;cluster\n", "MaxArraySize = 1001\n"], WORDS))
+def test_sbatch_and_scontrol(text: str) -> None:
+    assert parse_max_array_size(text) >= 0
+    try:
+        assert parse_sbatch(text).job_id
+    except SlurmError as err:
+        assert err.findings
+
+
+@pytest.mark.parametrize("parse", [parse_squeue, parse_sacct])
+def test_a_range_without_end_is_a_name(parse: Callable[[str], list[Observation]]) -> None:
+    """Not 10^9 elements, which no memory holds."""
+    [one] = parse("33_[0-999999999]|PENDING|1|2|3|n1|None|/x")
+    assert (one.ref.job_id, one.ref.element) == ("33_[0-999999999]", None)
