@@ -1,0 +1,84 @@
+"""The words that start a job's tasks, and the shapes of jobs that have none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.estimator import Mpi, MultiWorker, ParameterServer
+from slurmtf.plan import resolve
+from slurmtf.plan.model import Awaited
+from slurmtf.sites import Site
+from slurmtf.sites.model import Launcher, Network
+from tests.unit.support import PLACE, SITE, SNAPSHOT, SOFTWARE, flags, planned, tensorflow, unplannable
+
+MPI = Site(name="here", launcher=Launcher(mpi="pmix"))
+
+
+@pytest.mark.parametrize(
+    ("site", "settings", "words"),
+    [
+        (MPI, {"distributed_training": Mpi(2), "node_count": 2},
+         "srun --nodes=2 --ntasks=4 --ntasks-per-node=2 --export=ALL --kill-on-bad-exit=1 --mpi=pmix"),
+        (MPI, {"distributed_training": Mpi(2, transport="gloo"), "node_count": 2},
+         "srun --nodes=2 --ntasks=4 --ntasks-per-node=2 --export=ALL --kill-on-bad-exit=1"),
+        (MPI, {"distributed_training": Mpi(1)}, "srun --nodes=1 --ntasks=1 --export=ALL --mpi=pmix"),
+        (SITE, {"distributed_training": MultiWorker(3), "node_count": 2},
+         "srun --nodes=2 --ntasks=3 --distribution=cyclic --export=ALL --kill-on-bad-exit=1"),
+        (SITE, {"distributed_training": ParameterServer(2, 1), "cpus_per_task": 4},
+         "srun --nodes=1 --ntasks=3 --distribution=cyclic --cpus-per-task=4 --export=ALL --kill-on-bad-exit=1"),
+        (SITE, {"distributed_training": Mpi(2), "node_count": 2, "launcher": "mpirun"},
+         "mpirun -n 4 --map-by ppr:2:node:oversubscribe --bind-to none"),
+        (SITE, {"distributed_training": MultiWorker(3), "node_count": 2, "launcher": "mpirun"},
+         "mpirun -n 3 --map-by node:oversubscribe --bind-to none"),
+        (SITE, {"distributed_training": Mpi(2), "launcher": "mpiexec"}, "mpiexec -n 2"),
+    ],
+)  # fmt: skip
+def test_the_words_that_start_tasks(source: Path, site: Site, settings: dict[str, Any], words: str) -> None:
+    assert " ".join(planned(source, site, **settings).launch) == words
+
+
+def test_tasks_of_one_node_that_the_agent_starts(source: Path) -> None:
+    launch = planned(source, launcher="spawn", distributed_training=MultiWorker(3)).launch
+    assert launch[1:] == ("-I", f"{PLACE.folder}/agent.pyz", "spawn", "3", "--")
+
+
+@pytest.mark.parametrize(
+    ("settings", "where"),
+    [
+        ({"launcher": "none", "distributed_training": MultiWorker(2)}, "launcher"),
+        ({"launcher": "spawn", "distributed_training": MultiWorker(2), "node_count": 2}, "launcher"),
+        ({"launcher": "spawn", "distributed_training": Mpi(2, transport="mpi")}, "launcher"),
+        ({"distributed_training": MultiWorker(2), "node_count": 3}, "node_count"),
+        ({"distributed_training": ParameterServer(1, 1), "node_count": 3}, "node_count"),
+    ],
+)
+def test_shapes_that_can_not_be_started(source: Path, settings: dict[str, Any], where: str) -> None:
+    (finding,) = unplannable(tensorflow(source, **settings), SITE)
+    assert finding.where == where
+
+
+def test_a_job_that_waits_for_its_build(source: Path) -> None:
+    """afterok, for a build that failed has left nothing to run with; and the job is not to wait for ever then."""
+    estimator = tensorflow(source, sbatch={"dependency": "singleton"})
+    header = flags(resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, after=Awaited("7", "pip-x")))
+    assert (header["dependency"], header["kill-on-invalid-dep"]) == ("afterok:7,singleton", "yes")
+    assert "dependency" not in flags(planned(source))
+
+
+@pytest.mark.parametrize(("workers", "nodes", "unset"), [(3, 2, ("SLURM_NTASKS_PER_NODE",)), (4, 2, ()), (1, 1, ())])
+def test_srun_does_not_hear_of_room_that_is_left_free(source: Path, workers: int, nodes: int, unset: tuple[str, ...]) -> None:
+    assert planned(source, distributed_training=MultiWorker(workers), node_count=nodes).shell.unset == unset
+
+
+def test_variables_of_the_user_win(source: Path) -> None:
+    plan = planned(
+        source,
+        Site(name="here", network=Network(interface="ib0")),
+        legacy_keras=True,
+        environment_variables={"TF_USE_LEGACY_KERAS": "0"},
+    )
+    assert plan.job.variables == {"TF_USE_LEGACY_KERAS": "0"}
+    assert plan.shell.exports["NCCL_SOCKET_IFNAME"] == "ib0"
