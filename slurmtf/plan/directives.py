@@ -63,8 +63,8 @@ def build_directives(estimator: Estimator, site: Site, name: str, own: Mapping[s
                              "account": estimator.account or site.defaults.account, "partition": partition,
                              "qos": site.defaults.qos, "nodes": 1, "ntasks-per-node": 1, "cpus-per-task": BUILD_CPUS,
                              "time": slurm_time(BUILD_TIME_S)}  # fmt: skip
-    for extra in (site.directives, site.environments.job):
-        found |= {flag_name(flag): value for flag, value in extra.items()}
+    for extra in (gpus.without(site.directives), site.environments.job):
+        found = families.over(found, extra)
     refused = {normal_flag(flag) for flag in site.forbidden}
     pairs = [(flag, value) for flag, values in {**found, **own}.items() for value in families.values_of(values)]
     return [(flag, value) for flag, value in pairs if normal_flag(flag) not in refused]

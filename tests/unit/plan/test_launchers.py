@@ -9,9 +9,10 @@ import pytest
 
 from slurmtf.estimator import Mpi, MultiWorker, ParameterServer
 from slurmtf.plan import resolve
+from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import Awaited
 from slurmtf.sites import Site
-from slurmtf.sites.model import Launcher, Network
+from slurmtf.sites.model import Defaults, Launcher, Network
 from tests.unit.support import PLACE, SITE, SNAPSHOT, SOFTWARE, flags, planned, tensorflow, unplannable
 
 MPI = Site(name="here", launcher=Launcher(mpi="pmix"))
@@ -58,6 +59,27 @@ def test_tasks_of_one_node_that_the_agent_starts(source: Path) -> None:
 def test_shapes_that_can_not_be_started(source: Path, settings: dict[str, Any], where: str) -> None:
     (finding,) = unplannable(tensorflow(source, **settings), SITE)
     assert finding.where == where
+
+
+@pytest.mark.parametrize(
+    ("distribution", "expected"), [(ParameterServer(2, 1), "cyclic"), (MultiWorker(2), "cyclic"), (Mpi(2), None)]
+)
+def test_roles_are_dealt_over_the_nodes_in_the_allocation_too(source: Path, distribution: Any, expected: str | None) -> None:
+    assert flags(planned(source, distributed_training=distribution)).get("distribution") == expected
+
+
+@pytest.mark.parametrize(("of_site", "asked", "partition"), [("cpu", "gpu", "cpu"), (None, "gpu", "gpu"), (None, None, None)])
+def test_a_build_needs_no_partition_with_gpus(
+    source: Path, of_site: str | None, asked: str | None, partition: str | None
+) -> None:
+    site = Site(name="here", defaults=Defaults(partition=of_site))
+    assert dict(build_directives(tensorflow(source, partition=asked), site, "pip-x", {})).get("partition") == partition
+
+
+def test_a_build_takes_no_gpu_of_the_profiles(source: Path) -> None:
+    site = Site(name="here", directives={"gres": "gpu:1,nvme:5", "gpus-per-task": 1, "hint": "x"})
+    header = dict(build_directives(tensorflow(source), site, "pip-x", {}))
+    assert (header["gres"], header["hint"], "gpus-per-task" in header) == ("nvme:5", "x", False)
 
 
 def test_a_job_that_waits_for_its_build(source: Path) -> None:
