@@ -6,6 +6,7 @@ import socket
 import struct
 from typing import Dict, List, Mapping, Sequence
 
+from ..contract.plan import JobPlan
 from .cluster import fits
 
 SIOCGIFCONF = 0x8912
@@ -21,17 +22,35 @@ EXEMPT = {"no_proxy": ("no_proxy", "NO_PROXY"), "NO_PROXY": ("NO_PROXY", "no_pro
 the first (grpc, doc/environment_variables.md)."""
 
 
+def name_of(host: str, plan: JobPlan) -> str:
+    """Return the name by which the job's other nodes reach a node: the only place that knows of ``network.host_suffix``."""
+    return "localhost" if plan.local else host + plan.host_suffix
+
+
 def own_addresses() -> List[str]:
     """Return all IPv4 addresses of this node; empty where the kernel does not tell."""
+    return sorted(set(_interfaces().values()))
+
+
+def interface_of(name: str) -> str:
+    """Return which interface of this node has the address that a name stands for; empty where none has, or it is unknown."""
+    try:
+        wanted = {str(found[4][0]) for found in socket.getaddrinfo(name, None, socket.AF_INET)}
+    except (OSError, UnicodeError):
+        return ""
+    return next((interface for interface, address in _interfaces().items() if address in wanted), "")
+
+
+def _interfaces() -> Dict[str, str]:
     room = array.array("B", bytes(ENTRY * MOST_ENTRIES))
     place, length = room.buffer_info()
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
             told = fcntl.ioctl(asker.fileno(), SIOCGIFCONF, struct.pack("iP", length, place))
     except OSError:
-        return []
-    used = struct.unpack("iP", told)[0]
-    return sorted({socket.inet_ntoa(bytes(room[start + 20 : start + 24])) for start in range(0, used, ENTRY)})
+        return {}
+    entries = [bytes(room[start : start + ENTRY]) for start in range(0, struct.unpack("iP", told)[0], ENTRY)]
+    return {entry[:16].split(b"\0")[0].decode("ascii", "replace"): socket.inet_ntoa(entry[20:24]) for entry in entries}
 
 
 def past_proxies(environ: Mapping[str, str], names: Sequence[str], addresses: Sequence[str]) -> Dict[str, str]:

@@ -82,12 +82,25 @@ def parse_address(text: str) -> List[Tuple[str, int]]:
     return [(item.split()[0], int(item.split()[1])) for item in text.split(",")]
 
 
-def connections(text: str, timeout_s: float) -> Iterator[socket.socket]:
-    """Yield a connection to each of the supervisor's addresses that answers."""
+def connections(text: str, timeout_s: float, troubles: List[str]) -> Iterator[socket.socket]:
+    """Yield a connection to each of the supervisor's addresses that answers; add why the others do not to ``troubles``."""
     for address in parse_address(text):
         try:
             connection = socket.create_connection(address, timeout=timeout_s)
-        except OSError:
+        except (OSError, UnicodeError) as err:  # the second: a name that can be none (encodings.idna)
+            troubles.append(_told(address, err, timeout_s))
             continue
         keep_alive(connection)
         yield connection
+
+
+def _told(address: Tuple[str, int], err: Exception, timeout_s: float) -> str:
+    """Say why an address does not answer: its name is unknown, nobody listens there, or nothing comes back."""
+    host, port = address
+    if isinstance(err, (socket.gaierror, UnicodeError)):
+        return "the name {} is unknown here ({})".format(host, getattr(err, "strerror", None) or err)
+    if isinstance(err, ConnectionRefusedError):
+        return "{} refuses port {}".format(host, port)
+    if isinstance(err, socket.timeout):
+        return "{} did not answer on port {} within {:.0f} s".format(host, port, timeout_s)
+    return "{} port {}: {}".format(host, port, getattr(err, "strerror", None) or err)

@@ -55,8 +55,7 @@ class Launch:
 
     def begin(self, words: Sequence[str], number: int) -> None:
         """Start the launcher. Raises OSError."""
-        host = identity.host(self._environ)
-        meeting_point = {wire.ADDRESS: self._rendezvous.address(host), wire.KEY: self._rendezvous.key}
+        meeting_point = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
         self._launcher = Child(words, self._layout.folder, dict(self._environ, **meeting_point))
         self._rendezvous.make_room()
         to_fill = self._plan.size.nodes if self._disks.are_used else 0
@@ -234,6 +233,10 @@ class Launch:
         for rank in self._rendezvous.present:
             self._rendezvous.tell(rank, orders[rank])
 
+    @property
+    def _own_name(self) -> str:
+        return addresses.name_of(identity.host(self._environ), self._plan)
+
     def _serve_gloo(self) -> Mapping[str, str]:
         """Serve Horovod's rendezvous and return the variables that all ranks need."""
         hellos = self._roster.hellos
@@ -241,6 +244,6 @@ class Launch:
         sizes = gloo.scope_sizes(cluster.horovod_ranks(self._roster.roles, self._roster.hosts))
         self._store = gloo.Store(self._selector, {*addresses.own_addresses(), *told}, sizes)
         one_node = self._plan.size.nodes == 1
-        shared = gloo.variables("127.0.0.1" if one_node else identity.host(self._environ), self._store.port)
+        shared = gloo.variables("127.0.0.1" if one_node else self._own_name, self._store.port)
         interface = "lo" if one_node else self._plan.interface
         return dict(shared, HOROVOD_GLOO_IFACE=interface) if interface else shared

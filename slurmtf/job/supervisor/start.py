@@ -11,20 +11,22 @@ NOTHING_SEEN = gpus.Sight(None, False)
 
 class Hello(NamedTuple):
     """What a task tells of itself when it connects: its node, the address that it serves at, the CPUs and GPUs that it sees,
-    and the IP addresses from which it may call."""
+    the IP addresses from which it may call, and the interface by which the others reach it where names have a suffix."""
 
     host: str
     address: str = ""
     cpus: str = ""
     sight: gpus.Sight = NOTHING_SEEN
     addresses: Tuple[str, ...] = ()
+    interface: str = ""
 
     @classmethod
     def of(cls, message: wire.Message) -> "Hello":
         """Return it out of a task's message."""
         sight = gpus.sight_of(message.get("gpus"))
-        host, address, cpus = (str(message.get(name, "")) for name in ("host", "address", "cpus"))
-        return cls(host, address, cpus, sight, tuple(map(str, [message.get("peer", ""), *message.get("addresses", [])])))
+        host, address, cpus, interface = (str(message.get(name, "")) for name in ("host", "address", "cpus", "interface"))
+        calls = tuple(map(str, [message.get("peer", ""), *message.get("addresses", [])]))
+        return cls(host, address, cpus, sight, calls, interface)
 
 
 def cluster_of(roles: Sequence[Role], hellos: Mapping[int, Hello]) -> cluster.Cluster:
@@ -90,6 +92,14 @@ def may_be_dealt(masks: List[str]) -> bool:
 def horovod_variables(
     roles: Sequence[Role], hellos: Mapping[int, Hello], shared: Mapping[str, Any]
 ) -> Dict[int, Dict[str, str]]:
-    """Return Horovod's variables of each rank; ``shared`` are those of all."""
+    """Return Horovod's variables of each rank; ``shared`` are those of all.
+
+    Gloo takes the address of the node's own name unless it is told of an interface (gloo, transport/tcp/device.cc).
+    """
     ranks = cluster.horovod_ranks(roles, {rank: hello.host for rank, hello in hellos.items()})
-    return {rank: dict(shared, **{name: str(value) for name, value in own.items()}) for rank, own in ranks.items()}
+    found = {}
+    for rank, own in ranks.items():
+        found[rank] = {"HOROVOD_GLOO_IFACE": hellos[rank].interface} if hellos[rank].interface else {}
+        found[rank].update(shared)
+        found[rank].update({name: str(value) for name, value in own.items()})
+    return found

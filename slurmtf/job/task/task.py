@@ -9,7 +9,7 @@ import time
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..common import gpus, identity, wire
-from ..common.addresses import own_addresses
+from ..common.addresses import interface_of, name_of, own_addresses
 from ..common.process import Child, Signals, outlive_parent
 from ..contract.layout import RunLayout
 from ..contract.outcome import End
@@ -176,8 +176,10 @@ class Task:
         facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host), "cpus": cpus}
         facts["gpus"] = gpus.sight(self._plan, self._environ)
         facts["addresses"] = own_addresses()
-        trouble = "nothing answers"
-        for connection in wire.connections(address, CONNECT_TIMEOUT_S):
+        if self._plan.host_suffix:
+            facts["interface"] = interface_of(name_of(host, self._plan))
+        troubles: List[str] = []
+        for connection in wire.connections(address, CONNECT_TIMEOUT_S, troubles):
             try:
                 link = Link(connection)
                 link.join(key, facts)
@@ -185,12 +187,12 @@ class Task:
                 return link
             except (OSError, ValueError) as err:  # another program may have that port on this node
                 connection.close()
-                trouble = str(err)
-        raise OSError("task {} can't join its supervisor at {}: {}".format(self.role.label, address, trouble))
+                troubles.append(str(err))
+        remedy = "the names are Slurm's, followed by network.host_suffix of the site's profile"
+        raise OSError("task {} can't join its supervisor: {} ({})".format(self.role.label, "; ".join(troubles), remedy))
 
     def _address(self, host: str) -> str:
-        name = "localhost" if self._plan.local else host + self._plan.host_suffix
-        return "{}:{}".format(name, self._port.number) if self._port else ""
+        return "{}:{}".format(name_of(host, self._plan), self._port.number) if self._port else ""
 
     def _run(self, command: List[str]) -> End:
         order = LaunchOrder.from_dict((self._start or {}).get("launch", {}))

@@ -29,7 +29,7 @@ from slurmtf_job.common import wire
 from slurmtf_job.task.task import Link
 
 def meet(rank):
-    link = Link(next(wire.connections(os.environ[wire.ADDRESS], 30)))
+    link = Link(next(wire.connections(os.environ[wire.ADDRESS], 30, [])))
     link.join(os.environ[wire.KEY], {"rank": rank, "host": "node%d" % (rank % 64), "pid": rank, "address": "h:%d" % rank})
     return link
 
