@@ -35,7 +35,7 @@ def missing_module(found: Import, software: Software, needed: Iterable[Import], 
 def _unknown(found: Import, software: Software) -> str:
     """Return what to do about a module of which nobody here knows the package: a guess may install a stranger's."""
     where = "build it into the image" if software.image else "install it there"
-    if software.spec:
+    if software.spec and not software.image:
         where = "add it to conda_packages" if software.spec.kind == "conda" else "add it to pip_packages"
     name = found.name or found.module
     return f"find the package that brings {name} (its name may differ) and {where}, or move your own {name} into the source"

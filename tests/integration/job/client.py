@@ -24,7 +24,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "subprocess.Popen")
 TIMED_KILLS = 15
 NOBODY = 65534
-PAGES = range(0, 40, 2)
+PAGES = range(0, 80, 4)
 
 
 def submit(source: Path, workspace: Path) -> Run:

@@ -15,7 +15,6 @@ def test_a_full_inode_table_is_named(job: Maker, count: int) -> None:
     one = job("print('ran')")
     if count > 1:
         many(one, count)
-        one.change_plan(resources__tasks=count)
         one.launcher = [one.agent_python, "-I", one.layout.agent, "spawn", str(count), "--"]
     with mounted(Path(one.layout.logs).rename(one.folder / "old").parent / "logs", f"nr_inodes={1 + count}"):
         assert one.run() == 1, one.log()

@@ -16,7 +16,9 @@ import json, os, sys
 seen = {name: value for name, value in os.environ.items() if name.startswith(("SLURMTF_", "HOROVOD_", "TRIAL", "TF_CONFIG"))}
 with open("outputs/{}-{}.json".format(os.environ["TRIAL"], os.environ["SLURMTF_RANK"]), "w") as file:
     json.dump({"arguments": sys.argv[1:], "environ": seen}, file)
-print("trial", os.environ["TRIAL"])
+print("trial", os.environ["TRIAL"], flush=True)
+while "TF_CONFIG" in os.environ and not os.path.exists("outputs/{}-0.json".format(os.environ["TRIAL"])):
+    pass  # a parameter server is ended when the workers are done, whether it has begun or not
 if os.environ.get("SLURMTF_ROLE") == "ps":
     import time
     time.sleep(600)

@@ -208,6 +208,12 @@ def test_an_image_that_can_not_be_had(
     assert problem.what.startswith(f"could not be built: {what} (FATAL:")
 
 
+UNKNOWN = (
+    "-> find the package that brings speck (its name may differ) and build it into the image, "
+    "or move your own speck into the source"
+)
+
+
 def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
     boxes: Boxes, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +232,7 @@ def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
         call("scancel", job)
     assert seen(run)["OF_IMAGE"] == "yes"
     assert (lacking.status, lacking.cause) == (RunStatus.FAILED, "software")
-    assert lacking.message.splitlines()[1].strip() == "-> build speck into the image, or take one that has it"
+    assert lacking.message.splitlines()[1].strip() == UNKNOWN
 
 
 def test_a_registry_that_can_not_be_reached(boxes: Boxes) -> None:

@@ -70,4 +70,4 @@ def test_fails(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None
     assert last == [f"last words of {label}"]
     failed = moment(run, "task-ended", lambda event: event["task"] == case.failing)
     assert seconds_to_end(run, failed) <= PROMPT_S + (20 if name == "unhurried" else 0)
-    assert first in str(run.job.exception())
+    assert f"task={label} host={host}" in str(run.job.exception())

@@ -43,6 +43,7 @@ def test_not_for_ever(name: str, target: str, runs: dict[tuple[str, str], Run]) 
     state = end_of(run)
     expected = (RunStatus.COMPLETED, 0) if name == "ps" else (RunStatus.FAILED, 1)
     assert (state.status, state.exit_status) == expected, state
-    assert state.message.startswith(f"{late} had not ended {GRACE_S} s after the first success"), state
+    success = "the training's success" if name == "ps" else "the first success"
+    assert state.message.startswith(f"{late} had not ended {GRACE_S} s after {success}"), state
     succeeded = moment(run, "task-ended", lambda event: event["task"] == first)
     assert GRACE_S <= seconds_to_end(run, succeeded) <= GRACE_S + PROMPT_S

@@ -154,7 +154,7 @@ def test_another_release(slurm24: Cluster, tmp_path: Path) -> None:
     script = f"hostname; sinfo --version; ls {tmp_path} {Path(__file__).parent}"
     seen = output(slurm24, "srun", "-N4", "sh", "-c", script)
     assert seen.count("slurm-wlm 24.11") == 4
-    assert {*seen.split()} > {*NODES, "file", "cluster.py"}
+    assert {*seen.split()} > {*NODES, "file", "test_cluster.py"}
     # Slurm 22.05 does not bind GPUs that are asked for by type.
     visible = output(slurm24, "srun", "-n2", "--gpus-per-task=a100:1", "printenv", "CUDA_VISIBLE_DEVICES")
     assert sorted(visible.split()) == ["0", "1"]

@@ -19,8 +19,8 @@ from tests.environments.interpreters import Interpreter, NoInterpreter
 from tests.environments.specs import ENVIRONMENTS
 
 MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
-PACKAGE = str(__package__)
-IMPORT_ROOT = Path(__file__).parents[len(PACKAGE.split("."))]
+PACKAGE = "tests.environments"
+IMPORT_ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", ENVIRONMENTS)
