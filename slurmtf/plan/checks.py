@@ -16,6 +16,9 @@ from slurmtf.snapshot.script import Import
 
 COORDINATOR = ("ParameterServerStrategy", "ParameterServerStrategyV2", "ClusterCoordinator")
 ESTIMATOR = ("train_and_evaluate", "tf.estimator", "v1.estimator", "estimator.Estimator", "estimator.RunConfig")
+RESOLVER = "SlurmClusterResolver"
+"""It takes ranks to follow each other on a node, deals the node's GPUs itself, and reads SLURM_PROCID, SLURM_STEP_NUM_TASKS,
+SLURM_STEP_NODELIST, SLURM_STEP_TASKS_PER_NODE (tensorflow/python/distribute/cluster_resolver/slurm_cluster_resolver.py)."""
 MULTI_WORKER = ("MultiWorkerMirroredStrategy", "CollectiveAllReduceStrategy")
 WITHOUT_MPI = "Horovod in {} was built without MPI: give Mpi(transport='gloo'), or build it again where mpicxx is in PATH"
 WITHOUT_GLOO = "Horovod in {} was built without Gloo: give a launcher with MPI, or build it again (HOROVOD_WITH_GLOO=1)"
@@ -157,6 +160,14 @@ def _strategy_warnings(tasks: Tasks, script: ScriptFacts) -> Iterable[Finding]:
         yield warning("no-chief", "tf.estimator without a chief fails in each task: use ParameterServer(layout='chief')")
     if tasks.backend == "multiworker" and script.uses(*COORDINATOR):
         yield warning("multiworker-with-ps", "ParameterServerStrategy needs parameter servers: give distributed_backend='ps'")
+
+
+def resolver_findings(tasks: Tasks, script: ScriptFacts, launcher: str) -> Iterable[Finding]:
+    """Check that a script which reads its cluster from Slurm is started by what sets those variables."""
+    if script.uses(RESOLVER) and tasks.world_size > 1 and launcher != "srun":
+        what = f"{RESOLVER} reads the variables of srun's job step, and the launcher is {launcher!r}"
+        remedy = "set launcher='srun' on a Slurm site, or have the script read TF_CONFIG (TFConfigClusterResolver)"
+        yield Finding("slurm-resolver", "launcher", what, remedy)
 
 
 def _keras_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:

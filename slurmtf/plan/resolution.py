@@ -13,7 +13,13 @@ from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, Findings
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.plan import containers, launchers
-from slurmtf.plan.checks import gpu_warnings, legacy_keras_findings, script_warnings, software_findings
+from slurmtf.plan.checks import (
+    gpu_warnings,
+    legacy_keras_findings,
+    resolver_findings,
+    script_warnings,
+    software_findings,
+)
 from slurmtf.plan.directives import Directives, missing_and_refused
 from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Provenance, Resources, RunPlace, Shell, Tasks
 from slurmtf.plan.quoting import expanding
@@ -54,7 +60,7 @@ def resolve(
     of_job = [*of_source, *script_warnings(estimator, tasks, script, software), *containers.warnings(estimator, software)]
     of_job += stage_warnings(estimator, site, looked_up)
     resources, found, name, where, why = request(estimator, site, tasks, place.folder, after and after.job_id)
-    told.add(misfits(estimator, site, tasks, resources))
+    told.add([*misfits(estimator, site, tasks, resources), *resolver_findings(tasks, script, name)])
     told.add(missing_and_refused(estimator, site, found) if site.scheduler == "slurm" else ())
     of_job += gpu_warnings(resources.gpus_per_node, software)
     of_job += warnings_of_gpus(resources, tasks, name, dict(found), launchers.srun_flags(estimator.srun, site, resources))

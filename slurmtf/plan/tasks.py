@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slurmtf.environments import Software
 from slurmtf.estimator import Estimator, Mpi, MultiWorker, ParameterServer
-from slurmtf.plan.checks import COORDINATOR, ESTIMATOR
+from slurmtf.plan.checks import COORDINATOR, ESTIMATOR, RESOLVER
 from slurmtf.plan.model import Tasks
 from slurmtf.sites.model import Site
 from slurmtf.snapshot import ScriptFacts
@@ -19,10 +19,18 @@ def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: So
         why = _why_gloo(estimator, site, script, software) if distribution.transport == "auto" else ""
         return _mpi(distribution, estimator, gloo=distribution.transport == "gloo" or bool(why)), why
     if isinstance(distribution, ParameterServer):
-        return _parameter_server(distribution, script)
+        return _placed(*_parameter_server(distribution, script), script)
     if isinstance(distribution, MultiWorker):
-        return _multi_worker(distribution), ""
+        return _placed(_multi_worker(distribution), "", script)
     return Tasks((("main", 1),), gpu_roles=("main",)), ""
+
+
+def _placed(tasks: Tasks, why: str, script: ScriptFacts) -> tuple[Tasks, str]:
+    """Return the tasks as TensorFlow's resolver for Slurm takes them to be, where the script uses it."""
+    if not script.uses(RESOLVER):
+        return tasks, why
+    placed = f"tasks are placed in blocks, and each sees its node's GPUs: the script uses {RESOLVER}"
+    return tasks._replace(cyclic=False, gpu_roles=()), "; ".join(filter(None, (why, placed)))
 
 
 def _why_gloo(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> str:

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Distribution, MultiWorker, ParameterServer
+from slurmtf.job.contract.roles import table
 from slurmtf.plan import resolve
+from slurmtf.sites import Site
 from slurmtf.snapshot import ScriptFacts
-from tests.unit.support import PLACE, SITE, SNAPSHOT, SOFTWARE, tensorflow
+from tests.unit.support import PLACE, SITE, SNAPSHOT, SOFTWARE, profile, tensorflow
+
+LOCAL = profile("local")
 
 
 @pytest.mark.parametrize(
@@ -38,3 +43,23 @@ def test_a_job_without_parameter_servers_is_not_said_to_have_some(source: Path) 
     training = ParameterServer(worker_count=2, parameter_server_count=0)
     plan = resolve(tensorflow(source, distributed_training=training), SITE, SOFTWARE, SNAPSHOT, PLACE)
     assert plan.choice == "layout 'original' (workers): nothing in the script asks for a chief"
+
+
+@pytest.mark.parametrize("training", [MultiWorker(4), ParameterServer(worker_count=3)])
+def test_a_script_that_resolves_its_cluster_from_slurm_gets_blocks_and_all_gpus(source: Path, training: Distribution) -> None:
+    facts = ScriptFacts(names=frozenset({"SlurmClusterResolver"}), certain=True)
+    estimator = tensorflow(source, distributed_training=training, node_count=2)
+    plan = resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, facts)
+    assert [role.node for role in table(plan.job)] == [0, 0, 1, 1]
+    assert plan.job.distribution.gpu_roles == ()
+    assert "--distribution=cyclic" not in plan.launch
+    assert "the script uses SlurmClusterResolver" in plan.choice
+
+
+@pytest.mark.parametrize(("site", "launcher"), [(SITE, "mpirun"), (LOCAL, None)])
+def test_where_srun_starts_no_task_that_resolver_is_refused(source: Path, site: Site, launcher: str | None) -> None:
+    facts = ScriptFacts(names=frozenset({"SlurmClusterResolver"}), certain=True)
+    estimator = tensorflow(source, distributed_training=MultiWorker(2), launcher=launcher)
+    with pytest.raises(SpecError) as caught:
+        resolve(estimator, site, SOFTWARE, SNAPSHOT, PLACE, facts)
+    assert [finding.code for finding in caught.value.findings] == ["slurm-resolver"]
