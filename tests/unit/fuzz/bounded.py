@@ -1,4 +1,4 @@
-"""Fuzzing in bounded time: a few seconds for each test, up to a minute where $SLURMTF_FUZZ_S says so, as CI does."""
+"""Fuzzing in bounded time: three seconds for each test, up to a minute where $SLURMTF_FUZZ_S says so (15 s in CI)."""
 
 from __future__ import annotations
 
