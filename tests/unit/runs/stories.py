@@ -20,7 +20,7 @@ START = 2000.0
 AGAIN = 5000.0
 """When it starts it again."""
 NOW = 9000.0
-FOLDER = "/work/lab/lab-1"
+FOLDER = "/scratch/lab/lab-1"
 JOB = SubmittedJob(JobRef(None, "12"), "slurm", FOLDER, SUBMITTED, "submitted")
 LOCAL = SubmittedJob(JobRef(None, "77"), "local", FOLDER, SUBMITTED, "submitted", process=ProcessId("here", 77, 5))
 RECORDS = Records((JOB,))

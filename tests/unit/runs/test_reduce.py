@@ -317,7 +317,7 @@ def test_a_journal_that_can_not_be_read_is_not_one_that_is_absent(state: JobStat
 
 # --- which job the run is
 
-LATER = SubmittedJob(JobRef("wice", "15"), "slurm", "/work/lab/lab-1", AGAIN, "restarted")
+LATER = SubmittedJob(JobRef("wice", "15"), "slurm", "/scratch/lab/lab-1", AGAIN, "restarted")
 
 
 def test_the_job_that_was_submitted_last() -> None:
