@@ -104,6 +104,7 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
         make_private(folder)
     write_private(layout.plan, plan.to_json())
     write_private(layout.script, script)
+    write_private(layout.job_log, "")  # Slurm appends; one that it made would follow the umask
     write_private(layout.trace, "")
     write_private(layout.agent, job_archive())
     if plan.job.distribution.check_world or plan.job.distribution.cluster:
