@@ -2,4 +2,10 @@
 
 from __future__ import annotations
 
-pytest_plugins = ["tests.signals", "tests.cluster.fixtures", "tests.conda.fixtures", "tests.environments.fixtures"]
+pytest_plugins = [
+    "tests.browser",
+    "tests.signals",
+    "tests.cluster.fixtures",
+    "tests.conda.fixtures",
+    "tests.environments.fixtures",
+]

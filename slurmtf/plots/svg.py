@@ -1,0 +1,99 @@
+"""A chart as SVG. Whatever text a user typed is escaped."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+from slurmtf.plots.axes import Axis
+from slurmtf.plots.chart import Chart, Curve, printable
+from slurmtf.plots.terminal import note
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8a6d3b")
+"""Okabe and Ito's, which the colour-blind can tell apart, darker ones first."""
+WIDTH, PLOT_HEIGHT, LEGEND_HEIGHT = 720, 320, 18
+LEFT, RIGHT, TOP, BOTTOM = 72, 16, 32, 44
+MOST_POINTS = 2000
+FONT = "system-ui, sans-serif"
+
+
+def element(name: str, content: str = "", /, **attributes: object) -> str:
+    """Return an element. ``content`` is markup; attributes are text, with '_' for '-' in their names."""
+    written = "".join(f' {key.strip("_").replace("_", "-")}="{_attribute(value)}"' for key, value in attributes.items())
+    return f"<{name}{written}>{content}</{name}>" if content else f"<{name}{written}/>"
+
+
+def _attribute(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else escape(printable(str(value)))
+
+
+def words(text: str, x: float, y: float, **attributes: object) -> str:
+    """Return a text element."""
+    return element("text", escape(printable(text)), x=x, y=y, **{"font_size": 12, "fill": "#333", **attributes})
+
+
+def to_svg(chart: Chart, standalone: bool = True) -> str:
+    """Return a chart as an SVG element; ``standalone`` adds what a file of its own needs."""
+    height = TOP + PLOT_HEIGHT + BOTTOM + LEGEND_HEIGHT * len(chart.curves)
+    x_axis, y_axis = chart.x_axis, chart.y_axis
+    parts = [
+        element("title", escape(printable(chart.title)) or "chart"),
+        element("rect", width=WIDTH, height=height, fill="#fff"),
+        words(chart.title, LEFT, 20, font_size=14, font_weight="bold"),
+        *(_x_tick(x_axis, tick) for tick in x_axis.ticks),
+        *(_y_tick(y_axis, tick) for tick in y_axis.ticks),
+        element("rect", x=LEFT, y=TOP, width=WIDTH - LEFT - RIGHT, height=PLOT_HEIGHT, fill="none", stroke="#888"),
+        words(chart.x_label, WIDTH - RIGHT, TOP + PLOT_HEIGHT + 36, text_anchor="end"),
+        words(chart.y_label, LEFT, TOP - 4) if chart.y_label != chart.title else "",
+        *(_curve(chart, number, x_axis, y_axis) for number in range(len(chart.curves))),
+    ]
+    space = {"xmlns": "http://www.w3.org/2000/svg"} if standalone else {}
+    view = {"viewBox": f"0 0 {WIDTH} {height}", "width": WIDTH, "height": height, "role": "img", "font_family": FONT}
+    return element("svg", "\n".join(filter(None, parts)), **space, **view)
+
+
+def across(axis: Axis, value: float) -> float:
+    """Return where a value of the x axis stands."""
+    return LEFT + axis.place(value) * (WIDTH - LEFT - RIGHT)
+
+
+def down(axis: Axis, value: float) -> float:
+    """Return where a value of the y axis stands."""
+    return TOP + (1 - axis.place(value)) * PLOT_HEIGHT
+
+
+def _x_tick(axis: Axis, tick: float) -> str:
+    x, bottom = across(axis, tick), TOP + PLOT_HEIGHT
+    line = element("line", x1=x, x2=x, y1=float(TOP), y2=float(bottom), stroke="#eee")
+    return line + words(axis.text(tick), x, bottom + 16, text_anchor="middle")
+
+
+def _y_tick(axis: Axis, tick: float) -> str:
+    y = down(axis, tick)
+    line = element("line", x1=float(LEFT), x2=float(WIDTH - RIGHT), y1=y, y2=y, stroke="#eee")
+    return line + words(axis.text(tick), LEFT - 6, y + 4, text_anchor="end")
+
+
+def _curve(chart: Chart, number: int, x_axis: Axis, y_axis: Axis) -> str:
+    """Return a curve and its line of the legend in one group, which a page can hide or ask for its points."""
+    curve, colour = chart.curves[number], COLOURS[number % len(COLOURS)]
+    pieces = chart.pieces(curve, MOST_POINTS)
+    placed = [[(across(x_axis, x), down(y_axis, y)) for x, y in piece] for piece in pieces]
+    drawn = "".join(_drawn(curve, piece, colour) for piece in placed)
+    y = TOP + PLOT_HEIGHT + BOTTOM + 10 + LEGEND_HEIGHT * number
+    mark = element("rect", x=LEFT, y=y - 8, width=14, height=4, fill=colour)
+    legend = element("g", mark + words(curve.label + note(chart, curve), LEFT + 20, y), _class="legend")
+    points = [
+        [round(left, 1), round(top, 1), f"{x:.6g}", f"{y:.6g}"]
+        for piece, places in zip(pieces, placed, strict=True)
+        for (x, y), (left, top) in zip(piece, places, strict=True)
+    ]
+    inside = element("g", drawn or element("g"), _class="drawn") + legend
+    return element("g", inside, _class="curve", data_label=curve.label, data_points=json.dumps(points))
+
+
+def _drawn(curve: Curve, piece: list[tuple[float, float]], colour: str) -> str:
+    if curve.shape == "dots" or len(piece) == 1:
+        return "".join(element("circle", cx=x, cy=y, r=3, fill=colour) for x, y in piece)
+    corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in piece)
+    return element("polyline", points=corners, fill="none", stroke=colour, stroke_width=1.5, stroke_linejoin="round")
