@@ -117,13 +117,13 @@ class Document:
         return data
 
     def _note(self, node: yaml.Node | None, path: KeyPath) -> None:
-        """Remember the line of each key, and refuse one that is given twice (PyYAML takes the last in silence)."""
+        """Remember the line of each key, and refuse one that stands twice (PyYAML takes the last in silence)."""
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 where = (*path, str(key.value))
                 line = key.start_mark.line + 1
                 if where in self._lines:
-                    what = f"key {key.value!r} is given twice (also on line {self._lines[where]})"
+                    what = f"key {key.value!r} appears twice (also on line {self._lines[where]})"
                     raise self._error(Finding("yaml-duplicate-key", f"{self.source}:{line}", what, "keep one of them"))
                 self._lines[where] = line
                 if key.tag in (*NOT_TEXT, NULL):
@@ -242,7 +242,7 @@ class Document:
             name = next(iter(tags))[0]
             what = f"says {data[name]!r}" if name in data else "is missing"
             known = ", ".join(repr(value) for _, value in tags)
-            yield self._finding("unknown-kind", (*path, name), what, f"give one of {known}")
+            yield self._finding("unknown-kind", (*path, name), what, f"use one of {known}")
 
     def _value_findings(self, details: Iterable[Mapping[str, Any]], data: object) -> list[Finding]:
         """Return pydantic's complaints, one for each place (the members of a union complain once each)."""
@@ -306,7 +306,7 @@ def read_document(path: Path, error: type[InputError], verbatim: Collection[str]
         text = path.read_text(encoding="utf-8")
     except OSError as err:
         raise error(
-            Finding("unreadable", str(path), f"can't be read: {err.strerror}", "give the path of a YAML file")
+            Finding("unreadable", str(path), f"can't be read: {err.strerror}", "name a YAML file that you can read")
         ) from None
     except UnicodeDecodeError as err:
         raise error(Finding("not-utf8", str(path), f"is not UTF-8 text (byte {err.start})", "save it as UTF-8")) from None

@@ -21,9 +21,9 @@ PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 ANOTHER_WORKSPACE = "another workspace (--workspace, $SLURMTF_WORKSPACE)"
 REMEDIES = {
-    errno.ENOSPC: "free some space, or give {}",
-    errno.EDQUOT: "your quota is used up: free some space, or give {}",
-    errno.EROFS: "the file system is read-only: give {}",
+    errno.ENOSPC: "free some space, or use {}",
+    errno.EDQUOT: "your quota is used up: free some space, or use {}",
+    errno.EROFS: "the file system is read-only: use {}",
 }
 
 
@@ -84,7 +84,7 @@ def writing(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[No
     try:
         yield
     except OSError as err:
-        remedy = REMEDIES.get(err.errno or 0, "give {}").format(instead)
+        remedy = REMEDIES.get(err.errno or 0, "use {}").format(instead)
         what = f"can't be written: {err.strerror or err}"
         raise WorkspaceError(Finding("unwritable", str(err.filename or folder), what, remedy)) from None
 

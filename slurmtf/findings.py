@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, ParamSpec, TypeVar
 
 from slurmtf.errors import InputError, SpecError
+from slurmtf.spelling import spelled
 
 Severity = Literal["error", "warning"]
 T = TypeVar("T")
@@ -20,8 +21,9 @@ class Finding:
     """One thing that is wrong (an error: nothing is submitted) or doubtful (a warning).
 
     ``code`` is what programs and ``silence`` know it by, and stays when the words change. ``where`` names the parameter, file
-    or line, ``what`` says what is wrong with it, ``remedy`` what to do. ``source`` is where the user wrote it, in his words: a
-    flag, ``job.yaml:7``, or empty for the Python keyword that ``where`` is.
+    or line, ``what`` says what is wrong with it, ``remedy`` what to do; both mark the settings that they name (see
+    :mod:`slurmtf.spelling`). ``source`` is where the user wrote it, in his words: a flag, ``job.yaml:7``, or empty for the
+    Python keyword that ``where`` is.
     """
 
     code: str
@@ -36,13 +38,17 @@ class Finding:
         return self.severity == "error"
 
     def __str__(self) -> str:
-        place = self.source or self.where
-        text = f"{place}: {self.what}" if place else self.what
+        place, what = self.source or self.where, spelled(self.what)
+        text = f"{place}: {what}" if place else what
         text = text if self.is_error else f"{text} [{self.code}]"
-        return f"{text}\n    -> {self.remedy}" if self.remedy else text
+        return f"{text}\n    -> {spelled(self.remedy)}" if self.remedy else text
+
+    def spelled(self, sources: Mapping[str, str]) -> Finding:
+        """Return it with the settings that it names as their user spells them."""
+        return replace(self, what=spelled(self.what, sources), remedy=spelled(self.remedy, sources))
 
     def to_dict(self) -> dict[str, str]:
-        return asdict(self)
+        return {**asdict(self), "what": spelled(self.what), "remedy": spelled(self.remedy)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:
@@ -55,7 +61,9 @@ def warning(code: str, what: str, where: str = "", remedy: str = "") -> Finding:
 
 
 def located(finding: Finding, sources: Mapping[str, str]) -> Finding:
-    """Return a finding with its source: of what it names, or of the nearest thing above it that has one."""
+    """Return a finding in its user's words, with its source: of what it names, or of the nearest thing above that has one."""
+    if sources:
+        finding = finding.spelled(sources)
     where = finding.where
     while where and not finding.source:
         if where in sources:

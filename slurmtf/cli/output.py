@@ -21,7 +21,7 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import click
@@ -136,13 +136,20 @@ def spin(line: Any, text: str) -> None:
 def fail(error: SlurmtfError) -> int:
     """Tell an error and return the exit code."""
     if _Mode.json:
-        _print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, error.findings))
+        _print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, in_flags(error.findings)))
     else:
-        for finding in sorted(error.findings, key=lambda one: one.is_error):
+        for finding in sorted(in_flags(error.findings), key=lambda one: one.is_error):
             colour = "red" if finding.is_error else "yellow"
             click.secho(f"{finding.severity}: ", fg=colour, bold=finding.is_error, err=True, nl=False)
             click.echo(shown(str(finding)), err=True)
     return error.exit_code
+
+
+def in_flags(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings with the settings that they name spelled as flags, unless their words are the user's already."""
+    from slurmtf.cli.options import FLAGS  # noqa: PLC0415 - what describes a training job, for an error alone
+
+    return [finding.spelled(FLAGS) for finding in findings]
 
 
 def fail_system(error: OSError) -> int:

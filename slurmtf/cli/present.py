@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from slurmtf.cli.options import FLAGS
 from slurmtf.cli.output import clock, colour, duration
 from slurmtf.diagnosis.dying import advice
 from slurmtf.diagnosis.waiting import hint
@@ -12,6 +13,7 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs import Run, RunState, RunStatus
 from slurmtf.runs.state import DoubtKind
+from slurmtf.spelling import spelled
 
 FORETOLD = 3
 """Warnings of the submission that are shown again when the script has failed."""
@@ -77,7 +79,7 @@ def _advice(run: Run, state: RunState) -> str:
         return "then submit it again"
     of_job = "" if state.cause is Cause.SCRIPT else " --job"
     more = "" if state.outcome.tail else f"the log may say more: slurmtf logs{of_job} {run.id}"
-    return advice(state.outcome) or more
+    return spelled(advice(state.outcome), FLAGS) or more
 
 
 def _foretold(run: Run, state: RunState) -> str:

@@ -11,34 +11,36 @@ from slurmtf.job.contract.outcome import Cause, Outcome
 MEANINGS: Sequence[tuple[str, str]] = (
     (
         r"SLURM's PMI support|Invalid MPI type",
-        "srun can't start this MPI: give launcher='mpirun', another srun={{'mpi': ...}} ('srun --mpi=list'), or, for Horovod, "
-        "Mpi(transport='gloo')",
+        "srun can't start this MPI: set `launcher=mpirun`, another `srun[mpi]=...` ('srun --mpi=list'), or, for Horovod, "
+        "`Mpi.transport=gloo`",
     ),
     (
         r"executable file .*not found in \$PATH",
-        "the image has no such program: name the Python that it has (--python), 3.6 or later, or take another image",
+        "the image has no such program: set `environment_definition.python` to one that it has, 3.6 or later, or use another "
+        "image",
     ),
     (
         r"(?:execve\(\): |directory: ')(apptainer|singularity|podman-hpc|shifter)",
-        "{0} is not on the node: which module brings it (--module, or containers.modules in the site's profile)?",
+        "{0} is not on the node: load the module that brings it (`environment_definition.modules`, or containers.modules in "
+        "the site's profile)",
     ),
     (
         r"execve\(\): \S+: No such file",
-        "the node, or the image, has no such program: name the Python that it has (--python), 3.6 or later",
+        "the node, or the image, has no such program: set `environment_definition.python` to one that it has, 3.6 or later",
     ),
     (
         r"(?:could not open image|\[ERROR\] No such file or directory:) ([^\s:]+)",
-        "the node does not have the image {0}: it must lie where all nodes see it",
+        "the node does not have the image {0}: put it where all nodes see it",
     ),
     (
         r"(?:mount source |failed to mount: )(\S+) (?:doesn't exist|at .*No such file)",
-        "the node has no {0}, which the container shall see (containers.binds in the profile)",
+        "the node has no {0}, which the container is to see (containers.binds in the profile)",
     ),
     (
         r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object file",
         "{0} is not on the node, or not in the image: load the module that brings it, or build it into the image",
     ),
-    (r"Invalid image format: ", "pyxis starts squashfs files: `enroot import` makes one of an image in a registry"),
+    (r"Invalid image format: ", "pyxis starts squashfs files: 'enroot import' creates one of an image in a registry"),
     (
         r"failed to import docker image",
         "enroot could not fetch the image: is the name right, and is a login that it needs in ~/.config/enroot/.credentials?",
@@ -52,17 +54,17 @@ MEANINGS: Sequence[tuple[str, str]] = (
         "this Slurm's pyxis is older than 0.15: ask for a newer one",
     ),
     (r"HorovodVersionMismatchError", "Horovod was built for another TensorFlow: build it again where the job runs"),
-    (r"No module named '?([\w.]+)", "install {0} in the job's Python, or give another one (--python)"),
+    (r"No module named '?([\w.]+)", "install {0} in the job's Python, or use another one (`environment_definition.python`)"),
     (r"CUDA_ERROR_OUT_OF_MEMORY|ResourceExhaustedError", "the GPU's memory is used up: take smaller batches, or more GPUs"),
 )
 """What the log says, and what that means."""
 OF_CAUSE = {
-    Cause.TIME_LIMIT: "set a longer time (--time), and have the script save checkpoints and go on from them",
-    Cause.OUT_OF_MEMORY: "ask for more (--mem)",
+    Cause.TIME_LIMIT: "set a longer `time`, and have the script save checkpoints and go on from them",
+    Cause.OUT_OF_MEMORY: "ask for more (`memory`)",
     Cause.NODE_FAILURE: "nothing that the script did: submit it again",
 }
-KILLED = "often the node's memory is used up: ask for more (--mem)"
-NOT_FOUND = "the command was not found on the node: is the Python there (--python, --module)?"
+KILLED = "often the node's memory is used up: ask for more (`memory`)"
+NOT_FOUND = "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`"
 
 
 def advice(outcome: Outcome) -> str:

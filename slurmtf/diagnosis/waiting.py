@@ -16,12 +16,12 @@ MEANINGS: Sequence[tuple[str, str]] = (
         "a node that it needs is down or reserved, often for maintenance: a shorter time may fit",
     ),
     (r"DependencyNeverSatisfied", NEVER + "submit it without the dependency"),
-    (r"Dependency", "it waits for another job: the one that makes its environment, or that of --dependency"),
+    (r"Dependency", "it waits for another job: the one that builds its environment, or that of --dependency"),
     (r"Assoc.*Limit|AssocGrp|AssocMax", "a limit of your account is reached: it starts when other jobs of the account end"),
     (r"QOS.*Limit|QOSMax|QOSGrp", "a limit of the QOS is reached: it starts when other jobs under it end"),
     (r"JobHeldUser", "it is held: release it with 'scontrol release'"),
     (r"JobHeldAdmin|launch failed requeued held", "it is held by Slurm or an admin: ask your admin"),
-    (r"InvalidAccount|InvalidQOS", NEVER + "give an account and a QOS of yours"),
+    (r"InvalidAccount|InvalidQOS", NEVER + "use an account and a QOS of yours"),
     (r"BeginTime", "it was told to wait, or comes back after a requeue"),
 )
 

@@ -22,9 +22,9 @@ def missing_module(found: Import, software: Software, needed: Iterable[Import], 
     what = f"imports {found.module}, which is not in {home(software)}"
     if place:
         folder = place.removesuffix("/__init__.py").rpartition("/")[0]
-        remedy = f"there is {place}: move it, or set environment_variables={{'PYTHONPATH': '{folder}'}}"
+        remedy = f"there is {place}: move it, or set `environment_variables[PYTHONPATH]={folder}`"
     elif found.beside:
-        remedy = f"it lies in {found.beside}: set source_directory to that folder (--source {found.beside})"
+        remedy = f"it lies in {found.beside}: set `source_directory={found.beside}`"
     elif not distribution(found.module, found.name):
         remedy = ELSEWHERE.get(found.module) or _unknown(found, software)
     else:
@@ -36,7 +36,7 @@ def _unknown(found: Import, software: Software) -> str:
     """Return what to do about a module of which nobody here knows the package: a guess may install a stranger's."""
     where = "build it into the image" if software.image else "install it there"
     if software.spec and not software.image:
-        where = "add it to conda_packages" if software.spec.kind == "conda" else "add it to pip_packages"
+        where = "add it to `conda_packages`" if software.spec.kind == "conda" else "add it to `pip_packages`"
     name = found.name or found.module
     return f"find the package that brings {name} (its name may differ) and {where}, or move your own {name} into the source"
 
@@ -61,10 +61,10 @@ def _remedy(found: Import, software: Software, needed: Iterable[Import]) -> str:
         return f"build {package} into the image, or take one that has it"
     if software.spec:
         is_conda = software.spec.kind == "conda"
-        return f"add {package} to conda_packages, or to their file" if is_conda else f"add pip_packages=['{package}']"
+        return f"add `{'conda' if is_conda else 'pip'}_packages[]={package}`"
     known = {distribution(one.module, one.name) for one in needed}
     packages = sorted({package, *filter(None, known), *(["tensorflow"] if package == "horovod" else [])})
-    built = f"have an environment built with all that it needs: pip_packages={packages}"
+    built = f"have an environment built with all that it needs: `pip_packages[]={','.join(packages)}`"
     if "/" not in software.python:
         return f"load a module that brings {package}, or {built}"
     return f"install it there: {_installing(package, software)}; or {built}"
@@ -82,7 +82,7 @@ def other_version(asked: str, software: Software) -> str:
     number = re.match(r"\d+(\.\d+)*", asked)
     if not found or number is None or re.match(re.escape(number[0]) + r"(?!\d)", found):
         return ""
-    return f"framework_version is {asked!r}, but {home(software)} has TensorFlow {found}"
+    return f"`framework_version` is {asked!r}, but {home(software)} has TensorFlow {found}"
 
 
 def tensorflow_version(software: Software) -> tuple[int, ...] | None:
@@ -120,4 +120,4 @@ def cpu_only(software: Software) -> str:
     if software.gpu_build is not False and asked != CPU_ONLY:
         return ""
     what = f"GPUs are asked for, but TensorFlow {tensorflow_of(software)} in {home(software)} was built without them"
-    return f"{what}: install 'tensorflow[and-cuda]' instead, or leave use_gpu out"
+    return f"{what}: install 'tensorflow[and-cuda]' instead, or leave `use_gpu` out"

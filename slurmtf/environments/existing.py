@@ -41,7 +41,7 @@ def existing(wish: Environment, of_version: bool = False) -> Software:
     if named.parent.name == "bin" and is_file(named) and kind_of(named.parents[1]):
         return replace(_activated(named.parents[1], modules, wish.variables), python=str(named))
     if "/" in wish.python and not is_file(named):
-        remedy = "give the path of an interpreter, or of an environment's folder, that the compute nodes see too"
+        remedy = "name an interpreter, or an environment's folder, that the compute nodes see too"
         raise SpecError(Finding("python-missing", "environment_definition.python", f"{named} does not exist", remedy))
     return Software(str(named), modules, wish.variables)
 
@@ -52,7 +52,7 @@ def _activated(folder: Path, modules: tuple[str, ...], variables: dict[str, str]
     if not kind:
         what = f"{prefix} is neither a virtual nor a conda environment"
         raise SpecError(
-            Finding("not-an-environment", "environment_definition", what, "give a folder that holds pyvenv.cfg or conda-meta")
+            Finding("not-an-environment", "environment_definition", what, "name a folder that holds pyvenv.cfg or conda-meta")
         )
     python = str(prefix / "bin" / "python")
     return Software(python, modules, variables, prefix=str(prefix), kind=kind, unset=OF_OTHER_ENVIRONMENTS)
@@ -82,7 +82,7 @@ def conda_folder(name: str) -> Path:
 
 def _conda_environments() -> Iterable[Path]:
     """Yield the environments where conda, mamba and micromamba keep them (docs.conda.io, "Managing environments")."""
-    listed = Path.home() / ".conda" / "environments.txt"  # conda writes each environment down that it makes
+    listed = Path.home() / ".conda" / "environments.txt"  # conda lists each environment that it creates
     if is_file(listed):
         lines = listed.read_text(encoding="utf-8", errors="replace").splitlines()
         yield from (Path(line) for line in lines if kind_of(Path(line)) == "conda")

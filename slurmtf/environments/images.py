@@ -40,7 +40,7 @@ def image_of(estimator: Estimator, site: Site) -> str:
     of_site = site.containers.tensorflow.get(version or "", "")
     if estimator.use_docker and not of_site:
         known = ", ".join(site.containers.tensorflow)
-        remedy = "give custom_docker_image" + (f", or framework_version, one of {known}" if known else "")
+        remedy = "set `custom_docker_image`" + (f", or `framework_version`, one of {known}" if known else "")
         raise SpecError(
             Finding("no-image", "use_docker", f"is true, but no image is named, and {site.name} names none", remedy)
         )
@@ -111,7 +111,7 @@ def runtime_of(site: Site, where: str) -> str:
 def reference(image: str, where: str, registry: str = "") -> str:
     """Return an image as the path of what is there, or as ``docker://NAME`` or another URI.
 
-    What neither looks like a path nor like a URI is a name in a registry, by default Docker Hub, as it was to the original.
+    What neither looks like a path nor like a URI is a name in a registry, by default Docker Hub, as in Azure ML.
 
     Raises SpecError when a file is named that does not exist.
     """
@@ -123,10 +123,10 @@ def reference(image: str, where: str, registry: str = "") -> str:
         return DOCKER + (name if not host or name.startswith(host + "/") else f"{host}/{name}")
     path = Path(image).expanduser()
     if not path.is_absolute():
-        raise SpecError(Finding("image-relative", where, f"{image} is relative", "give the whole path, or docker://NAME:TAG"))
+        raise SpecError(Finding("image-relative", where, f"{image} is relative", "use the whole path, or docker://NAME:TAG"))
     if not is_there(path):
         raise SpecError(
-            Finding("image-missing", where, f"{path} does not exist", "give an image that all nodes see, or docker://NAME:TAG")
+            Finding("image-missing", where, f"{path} does not exist", "name an image that all nodes see, or docker://NAME:TAG")
         )
     return str(path)
 
@@ -152,7 +152,7 @@ def _useless_login(runtime: str, source: str) -> Finding:
             "useless-login",
             "image_registry_details",
             f"{source} is a file: no registry is asked",
-            "leave image_registry_details out",
+            "leave it out",
         )
     remedies = {
         "pyxis": "write it into ~/.config/enroot/.credentials: machine HOST login USER password PASSWORD",

@@ -16,6 +16,7 @@ from slurmtf.findings import Finding, warning
 from slurmtf.sites import Site
 
 TIMEOUT_S = 20
+WHERE_NODES_HAVE_IT = "where compute nodes have it, set `silence[]=unknown-module`"
 UNKNOWN = re.compile(
     r"Unable to locate a modulefile for|The following module\(s\) are unknown|ModuleCmd_Load\.c\(\d+\):ERROR:105"
 )
@@ -66,8 +67,8 @@ def _findings(estimator: Estimator, site: Site, software: Software) -> Iterable[
     for name in sorted(software.unknown_modules & set(own)):
         is_named = name in estimator.environment.modules
         where = "environment_definition.modules" if is_named else "framework_version"
-        remedy = f"'module spider {name}' or 'module avail' tells what there is; where compute nodes have it, silence"
-        yield Finding("unknown-module", where, f"'module' does not know {name} here", f"{remedy}=['unknown-module']")
+        remedy = f"'module spider {name}' or 'module avail' tells what there is; {WHERE_NODES_HAVE_IT}"
+        yield Finding("unknown-module", where, f"'module' does not know {name} here", remedy)
     for name in sorted(software.unknown_modules - set(own)):
         yield warning("unknown-module", f"'module' does not know {name} here, which the profile {site.name} loads")
     init = site.modules.init

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.errors import SpecError
-from slurmtf.findings import Finding
+from slurmtf.findings import Finding, Findings
 
 _OPTION = re.compile(r"(--?[a-z][a-z-]*)(?:[= ]\s*|(?<=^-[a-z]))(.*)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -17,7 +17,7 @@ EDITABLE = ("-e", "--editable")
 CONSTRAINTS = ("-c", "--constraint")
 INCLUDES = ("-r", "--requirement", *CONSTRAINTS)
 REMEDY = (
-    "an environment is kept and shared by runs: what may change can't be part of it. Leave it out (source_directory is on "
+    "an environment is kept and shared by runs: what may change can't be part of it. Leave it out (`source_directory` is on "
     "PYTHONPATH anyway), or build a wheel and put it on an index"
 )
 
@@ -48,38 +48,36 @@ def gather(packages: Iterable[str], file: Path | None) -> list[Line]:
 
     Raises SpecError for what can't be read, and for folders of the user's own (``-e .``, ``./lib``).
     """
+    findings = Findings()
     lines = [Line(text.strip(), f"pip_packages[{text!r}]") for text in packages]
     if file is not None:
-        lines += _of_file(file, ())
-    findings = [
+        lines += _of_file(file, (), findings)
+    findings.add(
         Finding("local-requirement", line.where, f"{line.text!r} is a folder or file of your own", REMEDY)
         for line in lines
         if _is_local(line)
-    ]
-    if findings:
-        raise SpecError(*findings)
+    )
+    findings.raise_errors()
     return list({" ".join(line.text.split()): line for line in lines}.values())
 
 
-def _of_file(path: Path, chain: tuple[Path, ...], constraint: bool = False) -> Iterator[Line]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as err:
-        raise SpecError(
-            Finding(
-                "requirements-unreadable",
-                chain[-1].name if chain else path.name,
-                f"{path} can't be read: {err}",
-                "correct the path",
-            )
-        ) from None
+def _of_file(path: Path, chain: tuple[Path, ...], findings: Findings, constraint: bool = False) -> Iterator[Line]:
+    text = findings.attempt(_read, path, chain[-1].name if chain else path.name) or ""
     for number, line in _joined(text):
         option, value = _option(line)
         included = path.parent / value
         if option not in INCLUDES:
             yield Line(line, f"{path.name}:{number}", constraint)
         elif included.resolve() not in chain:
-            yield from _of_file(included, (*chain, path.resolve()), constraint or option in CONSTRAINTS)
+            yield from _of_file(included, (*chain, path.resolve()), findings, constraint or option in CONSTRAINTS)
+
+
+def _read(path: Path, where: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        what = f"{path} can't be read: {err}"
+        raise SpecError(Finding("requirements-unreadable", where, what, "correct the path")) from None
 
 
 def _joined(text: str) -> Iterator[tuple[int, str]]:

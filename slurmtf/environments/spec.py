@@ -19,7 +19,7 @@ from slurmtf.environments.requirements import Line, gather, normal
 from slurmtf.environments.shell import in_shell
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
-from slurmtf.findings import Finding
+from slurmtf.findings import Finding, Findings
 from slurmtf.paths import is_file, is_folder
 from slurmtf.sites import Site
 
@@ -104,13 +104,17 @@ class EnvironmentSpec:
 
 
 def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
-    """Return the spec of an environment of pip or conda packages. Raises SpecError when it can't be one."""
-    lines = gather(wish.pip_packages, source / wish.pip_requirements_file if wish.pip_requirements_file else None)
+    """Return the spec of an environment of pip or conda packages. Raises SpecError with all that speaks against it."""
+    findings = Findings()
+    listed = source / wish.pip_requirements_file if wish.pip_requirements_file else None
+    lines = findings.attempt(gather, wish.pip_packages, listed) or []
     horovod = [line for line in lines if line.package == "horovod" and not line.constraint]
     bare = _bare(lines)
-    conda = _conda(wish, site, source)
-    _check_horovod(horovod, lines, conda)
+    conda = findings.attempt(_conda, wish, site, source) or {}
+    findings.add(_of_horovod(horovod, lines, conda))
     python = _base(wish)
+    version = () if conda else findings.attempt(_version, python, wish, site) or ()
+    findings.raise_errors()
     return EnvironmentSpec(
         kind="conda" if conda else "pip",
         python="python" if conda else python,
@@ -121,7 +125,7 @@ def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
         horovod=horovod[0].text if horovod else "",
         conda=conda,
         variables=wish.variables,
-        identity=(*(() if conda else _version(python, wish, site)), *_machine(site)),
+        identity=(*version, *_machine(site)),
         label=wish.name or "",
     )
 
@@ -129,7 +133,7 @@ def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
 def _conda(wish: Environment, site: Site, source: Path) -> dict[str, Any]:
     if not (wish.conda_packages or wish.conda_dependencies_file):
         return {}
-    text = (source / wish.conda_dependencies_file).read_text(encoding="utf-8") if wish.conda_dependencies_file else ""
+    text = _text_of(source / wish.conda_dependencies_file) if wish.conda_dependencies_file else ""
     packages = list(wish.conda_packages)
     if (
         packages
@@ -141,26 +145,34 @@ def _conda(wish: Environment, site: Site, source: Path) -> dict[str, Any]:
             "channels": wish.conda_channels or site.environments.channels}  # fmt: skip
 
 
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        what = f"{path} can't be read: {err}"
+        raise SpecError(Finding("conda-file-unreadable", "conda_dependencies_file", what, "correct the path")) from None
+
+
 def _bare(lines: list[Line]) -> list[Line]:
     """Return tf-keras, where another build of TensorFlow is asked for: it would bring ``tensorflow`` over the same files."""
     flavours = {line.package for line in lines} & {*TENSORFLOW} - {"tensorflow"}
     return [line for line in lines if line.package == "tf_keras" and not line.constraint] if flavours else []
 
 
-def _check_horovod(horovod: list[Line], lines: list[Line], conda: dict[str, Any]) -> None:
+def _of_horovod(horovod: list[Line], lines: list[Line], conda: dict[str, Any]) -> Iterable[Finding]:
     if not horovod:
         return
     if len(horovod) > 1:
-        raise SpecError(Finding("horovod-twice", horovod[1].where, "Horovod is asked for twice", "keep one of them"))
-    _check_pair(horovod[0], lines)
+        yield Finding("horovod-twice", horovod[1].where, "Horovod is asked for twice", "keep one of them")
+    yield from _of_pair(horovod[0], lines)
     if not conda and not any(line.package in TENSORFLOW for line in lines):
-        remedy = "add the TensorFlow that it shall be compiled for, for example 'tensorflow==2.15.1'"
-        raise SpecError(
-            Finding("horovod-without-tensorflow", horovod[0].where, "horovod needs TensorFlow in the same environment", remedy)
+        remedy = "add the TensorFlow to compile it for, for example 'tensorflow==2.15.1'"
+        yield Finding(
+            "horovod-without-tensorflow", horovod[0].where, "horovod needs TensorFlow in the same environment", remedy
         )
 
 
-def _check_pair(horovod: Line, lines: list[Line]) -> None:
+def _of_pair(horovod: Line, lines: list[Line]) -> Iterable[Finding]:
     """Refuse what can't be compiled before anything is installed. Versions that are not named are not judged."""
     asked = [match for match in (ASKED.match(line.text) for line in (horovod, *lines)) if match and match["version"]]
     versions = {normal(match["package"]): _numbers(match["version"]) for match in asked}
@@ -169,7 +181,7 @@ def _check_pair(horovod: Line, lines: list[Line]) -> None:
     if tensorflow >= CXX17_TENSORFLOW and release < CXX17_HOROVOD:
         what = f"{horovod.text} can't be compiled for TensorFlow 2.10 or later, which needs C++17"
         remedy = "ask for horovod==0.28.1 (0.25 is the first that can), or for TensorFlow 2.9 or earlier"
-        raise SpecError(Finding("horovod-too-old", horovod.where, what, remedy))
+        yield Finding("horovod-too-old", horovod.where, what, remedy)
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -194,7 +206,7 @@ def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
     if "/" in python and not is_file(python):
         raise SpecError(
             Finding(
-                "python-missing", "environment_definition.python", f"{python} does not exist", "give the path of an interpreter"
+                "python-missing", "environment_definition.python", f"{python} does not exist", "name an interpreter that exists"
             )
         )
     try:

@@ -114,7 +114,7 @@ class EnvironmentStore:
                     "ambiguous-environment",
                     name,
                     f"means {len(found)} environments: {', '.join(found)}",
-                    "give more of the name",
+                    "use more of the name",
                 )
             )
         hint = did_you_mean(name, [*names, *filter(None, labels.values())]) or "'slurmtf env list' lists those that there are"

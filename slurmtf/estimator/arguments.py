@@ -84,7 +84,7 @@ def _check_keys(params: Mapping[Any, Any]) -> Iterable[Finding]:
                 "bad-argument-name",
                 "script_params",
                 f"{key!r} is not a name for an argument",
-                "write it as a text, for example '--lr'",
+                "write it as a string, for example '--lr'",
             )
 
 
@@ -92,7 +92,7 @@ def check_text(where: str, value: object) -> Iterable[Finding]:
     """Check what must reach a process as one argument or variable: no NUL, and no longer than Linux allows."""
     if not isinstance(value, str | int | float | None):
         what = f"{value!r} of type {type(value).__name__} can't be an argument"
-        yield Finding("not-a-text", where, what, "give a text, a number, a path, or a list of these")
+        yield Finding("not-a-text", where, what, "use a string, a number, a path, or a list of these")
         return
     text = _text(value)
     try:

@@ -63,7 +63,7 @@ def node_counts(given: Any, node_count: Any) -> Iterable[Finding]:
 
 @dataclass(frozen=True)
 class OlderNames:
-    """Parameters that have got another name. Where both are given, the new one counts."""
+    """Parameters that have got another name. Where both are set, the new one counts."""
 
     _: KW_ONLY
     custom_docker_base_image: InitVar[str | None] = None
@@ -91,7 +91,7 @@ def overruled(estimator: OlderNames) -> Iterable[Finding]:
     for old, new in OLDER_NAMES.items():
         ours, theirs = getattr(estimator, new), getattr(estimator, old)
         if theirs not in (None, ours):
-            yield warning("old-name", f"{old}={theirs!r} is ignored: {new}={ours!r} is given too. Leave {old} out", old)
+            yield warning("old-name", f"{old}={theirs!r} is ignored: {new}={ours!r} is set too. Leave {old} out", old)
 
 
 # --- what a submission may change
@@ -132,7 +132,7 @@ def overridden(estimator: E, overrides: Mapping[str, Any]) -> E:
 
 
 def _unknown(name: str) -> Finding:
-    remedy = did_you_mean(name, ALLOWED) or f"set {name} in the estimator; a submission changes {', '.join(ALLOWED)}"
+    remedy = did_you_mean(name, ALLOWED) or f"set `{name}` in the estimator; a submission changes {', '.join(ALLOWED)}"
     return Finding("not-overridable", name, "can't be changed by a submission", remedy)
 
 

@@ -1,4 +1,4 @@
-"""How the processes of a training divide the work."""
+"""How the processes of a training job divide the work."""
 
 from __future__ import annotations
 
@@ -94,6 +94,6 @@ def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Findi
     known = {f.name for f in fields(KINDS[backend])} if backend else set()
     for name in [name for name in given if name not in known and (name, given[name]) != ("process_count_per_node", 1)]:
         owners = [other for other, kind in KINDS.items() if name in {f.name for f in fields(kind)}]
-        remedy = " or ".join(f"distributed_backend={owner!r}" for owner in owners)
-        what = f"means nothing with distributed_backend={backend!r}" if backend else "needs a distributed_backend"
-        yield Finding("foreign-count", name, what, f"give {remedy}, or leave {name} out")
+        remedy = " or ".join(f"`distributed_backend={owner}`" for owner in owners)
+        what = f"means nothing with `distributed_backend={backend}`" if backend else "needs `distributed_backend`"
+        yield Finding("foreign-count", name, what, f"set {remedy}, or leave `{name}` out")

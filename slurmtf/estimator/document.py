@@ -84,7 +84,7 @@ def at(item: Any, base: Path) -> Any:
 def _kind(document: Document, name: object) -> type[Estimator]:
     if name in ESTIMATORS:
         return ESTIMATORS[str(name)]
-    remedy = did_you_mean(str(name), ESTIMATORS) or f"give one of {', '.join(ESTIMATORS)}"
+    remedy = did_you_mean(str(name), ESTIMATORS) or f"use one of {', '.join(ESTIMATORS)}"
     raise SpecError(
         Finding("unknown-estimator", "estimator", f"{name!r} is no estimator", remedy, source=document.where(("estimator",)))
     )

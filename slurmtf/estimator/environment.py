@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding
+from slurmtf.spelling import marked
 
 PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
-"""The wishes for which an environment is made."""
+"""The wishes for which an environment is built."""
 LISTS = ("modules", "pip_packages", "conda_packages", "conda_channels")
 
 
@@ -20,13 +21,13 @@ LISTS = ("modules", "pip_packages", "conda_packages", "conda_channels")
 class Environment:
     """The software a job runs with. Left empty: the Python that submits.
 
-    Software that is there already: ``python``, ``conda``, ``modules``. An environment made for the run, once for each content:
-    the ``pip_`` and ``conda_`` wishes. A container: ``image``.
+    Software that is there already: ``python``, ``conda``, ``modules``. An environment that slurmtf builds, once for each
+    content: the ``pip_`` and ``conda_`` settings. A container: ``image``.
     """
 
     python: str | None = None
     """The interpreter: a path, the folder of a virtual or conda environment, or a name that the modules put into PATH. With
-    pip packages: the interpreter to make the environment with. With an image: that of the image."""
+    pip packages: the interpreter to build the environment with. With an image: that of the image."""
     modules: list[str] = field(default_factory=list)
     """Environment modules to load, in order."""
     conda: str | None = None
@@ -34,11 +35,11 @@ class Environment:
     image: str | None = None
     """The container image to run in: a .sif file, an image folder, or docker://..."""
     pip_packages: list[str] = field(default_factory=list)
-    """pip packages of the environment to make."""
+    """pip packages of the environment to build."""
     pip_requirements_file: str | None = None
     """A pip requirements file, relative to source_directory."""
     conda_packages: list[str] = field(default_factory=list)
-    """Conda packages of the environment to make."""
+    """Conda packages of the environment to build."""
     conda_channels: list[str] = field(default_factory=list)
     """Where they come from. Left out: the site's."""
     conda_dependencies_file: str | None = None
@@ -46,9 +47,9 @@ class Environment:
     variables: dict[str, str] = field(default_factory=dict)
     """Variables that go with the software. They stand in the batch script: nothing secret."""
     name: str | None = None
-    """What to call an environment that is made, in 'slurmtf env list'."""
+    """What to call an environment that is built, in 'slurmtf env list'."""
     build: Literal["login", "job"] | None = None
-    """Where it is made: on this machine, or in a job of its own. Left out: the site's choice."""
+    """Where it is built: on this machine (login), or in a job of its own (job). Default: the site's choice."""
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -75,19 +76,21 @@ def findings_of(wish: Environment, where: str) -> Iterable[Finding]:
     for name in LISTS:
         value = getattr(wish, name)
         if not (isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)):
-            yield Finding("bad-list", f"{where}{name}", f"{value!r} is not a list of texts", f"write {name}=['...']")
+            yield Finding("bad-list", f"{where}{name}", f"{value!r} is not a list of strings", f"set `{name}[]=...`")
     if wish.conda_dependencies_file and len(asked) > 1:
-        others = ", ".join(name for name in asked if name != "conda_dependencies_file")
+        others = marked(name for name in asked if name != "conda_dependencies_file")
         what = f"is the whole environment, but {others} add to it"
         yield Finding("file-and-packages", f"{where}conda_dependencies_file", what, "put everything into the file")
     if wish.image and (asked or wish.conda):
-        what = f"is all the software of the job, but {', '.join(asked or ['conda'])} would add to it"
+        what = f"is all the software of the job, but {marked(asked or ['conda'])} would add to it"
         yield Finding("image-and-packages", f"{where}image", what, "build the packages into the image, or leave the image out")
     if wish.conda and (asked or wish.python):
-        what = f"is an environment that exists, but {', '.join([*asked, *(['python'] if wish.python else [])])} would change it"
+        what = f"is an environment that exists, but {marked([*asked, *(['python'] if wish.python else [])])} would change it"
         yield Finding("conda-and-packages", f"{where}conda", what, "leave one of them out")
     if wish.conda_channels and not wish.conda_packages:
-        yield Finding("channels-alone", f"{where}conda_channels", "are given, but no conda_packages", "leave one of them out")
+        yield Finding(
+            "channels-alone", f"{where}conda_channels", "are set, but `conda_packages` is not", "leave one of them out"
+        )
 
 
 def _own(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The estimators: one training, described once."""
+"""The estimators: one training job, described once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ else:
 class Estimator(OlderNames):
     """A training script, what it runs with, and the resources it asks for.
 
-    Everything after ``source_directory`` is given by keyword. Whatever can be known to be wrong without a cluster raises
+    Everything after ``source_directory`` is passed by keyword. Whatever can be known to be wrong without a cluster raises
     one :class:`slurmtf.errors.SpecError` that lists every finding with its remedy. An estimator never changes.
     """
 
@@ -75,9 +75,9 @@ class Estimator(OlderNames):
     user_managed: bool | None = None
     """Run with software that is already there, install nothing. The default when no packages are asked for."""
     conda_packages: list[str] | None = None
-    """Conda packages of the environment to make."""
+    """Conda packages of the environment to build."""
     pip_packages: list[str] | None = None
-    """pip packages of the environment to make."""
+    """pip packages of the environment to build."""
     conda_dependencies_file: str | None = None
     """A conda environment file, relative to source_directory."""
     pip_requirements_file: str | None = None
@@ -123,7 +123,7 @@ class Estimator(OlderNames):
     legacy_keras: bool = False
     """Have tf.keras be Keras 2 (TF_USE_LEGACY_KERAS=1): TensorFlow 2.16 and later, with the package tf_keras."""
     silence: list[str] = field(default_factory=list)
-    """Warnings not to give, by the code in their brackets."""
+    """Warnings not to show, by the code in their brackets."""
     launcher: str | None = None
     """How the processes are started: 'srun', 'mpirun' ... Left out: the site's choice."""
     template: str | None = None
@@ -153,7 +153,7 @@ class Estimator(OlderNames):
             raise SpecError(*findings)
 
     def _settle_texts(self) -> None:
-        """Bring the values that may be given in several ways into the one that the document has."""
+        """Bring the values that may be spelled in several ways into the one that the document has."""
         if isinstance(self.time, datetime.timedelta):
             self._set(time=as_slurm_time(self.time))
         if isinstance(self.distributed_backend, str):

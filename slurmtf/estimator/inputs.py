@@ -81,7 +81,7 @@ def findings_of(inputs: object, params: object) -> Iterable[Finding]:
         yield from _findings(item)
         if item.name in known:
             what = f"two are called {item.name}: {known[item.name].path} and {item.path}"
-            yield Finding("duplicate-input", "inputs", what, "give one of them another name")
+            yield Finding("duplicate-input", "inputs", what, "rename one of them")
         known[item.name] = item
     texts = (word for value in _values(params) if isinstance(value, str) for word in _REFERENCE.findall(value))
     for name in dict.fromkeys(texts):
@@ -94,12 +94,15 @@ def _findings(item: Input) -> Iterable[Finding]:
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", str(item.name)):
         what = f"{item.name!r} can't be the name of the input {item.path}"
         yield Finding(
-            "bad-input-name", "inputs", what, "give a name of letters, digits and underscores that begins with a letter"
+            "bad-input-name", "inputs", what, "use a name of letters, digits and underscores that begins with a letter"
         )
     if "\0" in str(item.path):
         yield Finding(
-            "nul-character", "inputs", f"the path of {item.name} holds a NUL character", "no file has one in its name"
+            "nul-character",
+            "inputs",
+            f"the path of {item.name} holds a NUL character",
+            "leave it out: no file has one in its name",
         )
     if item.mode not in MODES:
-        hint = did_you_mean(str(item.mode), MODES) or f"give one of {', '.join(MODES)}"
+        hint = did_you_mean(str(item.mode), MODES) or f"use one of {', '.join(MODES)}"
         yield Finding("bad-input-mode", "inputs", f"{item.mode!r} is not a mode", hint)

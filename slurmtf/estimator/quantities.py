@@ -108,9 +108,9 @@ def check_count(name: str, count: object, least: int, most: int = 1_000_000) -> 
     if count is None:
         return
     if isinstance(count, bool) or not isinstance(count, int):
-        yield Finding("not-a-count", name, f"{count!r} is not a whole number", f"give one from {least} on")
+        yield Finding("not-a-count", name, f"{count!r} is not a whole number", f"use {least} or more")
     elif not least <= count <= most:
-        remedy = f"give a number from {least} on" if count < least else f"give at most {most}"
+        remedy = f"use {least} or more" if count < least else f"use {most} or less"
         yield Finding("out-of-range", name, f"{count} is not between {least} and {most}", remedy)
 
 
@@ -119,7 +119,7 @@ def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Findi
     if text is None:
         return
     if not isinstance(text, str) or not text.strip():
-        yield Finding("not-a-text", name, f"{text!r} is not a text", "give a text, or leave it out")
+        yield Finding("not-a-text", name, f"{text!r} is not a string", "use a string, or leave it out")
     elif not text.isprintable():
         yield Finding(
             "control-characters", name, f"{text!r} holds control characters", "an #SBATCH line can't carry them: leave them out"
@@ -140,9 +140,9 @@ def normal_flag(name: str) -> str:
 
 
 def check_flags(name: str, flags: object, reserved: Mapping[str, str]) -> Iterable[Finding]:
-    """Check a pass-through mapping (``sbatch=``, ``srun=``). ``reserved`` says which flags can't be given, and why."""
+    """Check a pass-through mapping (``sbatch=``, ``srun=``). ``reserved`` says which flags can't be set, and why."""
     if not isinstance(flags, Mapping):
-        yield Finding("bad-flags", name, f"{flags!r} is not a mapping", f"write {name}={{'hint': 'nomultithread'}}")
+        yield Finding("bad-flags", name, f"{flags!r} is not a mapping", f"set `{name}[hint]=nomultithread`")
         return
     for key, value in flags.items():
         where = f"{name}[{key!r}]"
@@ -161,7 +161,10 @@ def _check_value(where: str, value: object) -> Iterable[Finding]:
     for item in value if isinstance(value, list | tuple) else [value]:
         if not isinstance(item, str | int | float | None) or (is_list and (item is None or isinstance(item, bool))):
             yield Finding(
-                "bad-flag", where, f"{item!r} is neither text nor number", "give a text, a number or true, or a list of texts"
+                "bad-flag",
+                where,
+                f"{item!r} is neither a string nor a number",
+                "use a string, a number or true, or a list of strings",
             )
         elif isinstance(item, str):
             yield from printable(where, item, longest=100_000)

@@ -16,6 +16,7 @@ from slurmtf.estimator.entry import module_file
 from slurmtf.estimator.environment import PACKAGES, Environment
 from slurmtf.findings import Finding
 from slurmtf.paths import is_file, is_folder
+from slurmtf.spelling import marked
 
 if TYPE_CHECKING:
     from slurmtf.estimator.estimator import Estimator
@@ -23,25 +24,25 @@ if TYPE_CHECKING:
 SOFTWARE = (*PACKAGES, "custom_docker_image", "user_managed")
 OF_IMAGES = ("image_registry_details", "shm_size")
 LOGIN = ("address", "username", "password")
-NAME_OF_SCRIPT = "set the script's path in source_directory, or its module's name ('pkg.train')"
+NAME_OF_SCRIPT = "name the script's path in `source_directory`, or its module ('pkg.train')"
 STAGES = ("node-local", "shared")
 SWITCHES = {
-    "use_gpu": "gpus_per_node says how many GPUs",
-    "use_docker": "custom_docker_image names the image",
-    "user_managed": "environment_definition says with what",
-    "exclusive": "sbatch={'exclusive': 'user'} and the like say more",
+    "use_gpu": "`gpus_per_node` says how many GPUs",
+    "use_docker": "`custom_docker_image` names the image",
+    "user_managed": "`environment_definition` says with what",
+    "exclusive": "`sbatch[exclusive]=user` and the like say more",
 }
 
 OWN_SBATCH_FLAGS = {
     "output": "the job's log is in the run folder: read it with 'slurmtf logs'",
     "error": "the job's log is in the run folder: read it with 'slurmtf logs'",
-    "chdir": "each run has its folder; files that the script needs belong into source_directory",
-    "nodes": "give node_count",
+    "chdir": "each run has its folder; files that the script needs belong into `source_directory`",
+    "nodes": "set `node_count`",
     "ntasks": "the distribution decides how many processes run",
     "ntasks-per-node": "the distribution decides how many processes run",
-    "ntasks-per-gpu": "the distribution decides how many processes run; set gpus_per_node",
+    "ntasks-per-gpu": "the distribution decides how many processes run; set `gpus_per_node`",
     "array": "an array would run the same run folder several times; submit several runs",
-    "wrap": "entry_script says what runs",
+    "wrap": "`entry_script` says what runs",
     "parsable": "slurmtf reads the job id itself",
     "wait": "use 'slurmtf wait'",
     "test-only": "use 'slurmtf plan'",
@@ -51,10 +52,10 @@ OWN_SBATCH_FLAGS = {
 OWN_SRUN_FLAGS = {
     "output": "each process has its log in the run folder: read it with 'slurmtf logs'",
     "error": "each process has its log in the run folder: read it with 'slurmtf logs'",
-    "chdir": "the working directory is the run's copy of source_directory",
+    "chdir": "the working directory is the run's copy of `source_directory`",
     "ntasks": "the distribution decides how many processes run",
-    "nodes": "give node_count",
-    "ntasks-per-gpu": "the distribution decides how many processes run; set gpus_per_node",
+    "nodes": "set `node_count`",
+    "ntasks-per-gpu": "the distribution decides how many processes run; set `gpus_per_node`",
     "multi-prog": "the distribution decides what each process runs",
 }
 FIELD_OF_FLAG = {
@@ -81,12 +82,12 @@ def _kinds(estimator: Estimator) -> Iterable[Finding]:
     """Check the kinds of values that no other check looks at."""
     for name, hint in SWITCHES.items():
         if not isinstance(value := getattr(estimator, name), bool | None):
-            yield Finding("not-a-switch", name, f"{value!r} is neither true nor false", f"give one of them; {hint}")
+            yield Finding("not-a-switch", name, f"{value!r} is neither true nor false", f"use one of them; {hint}")
     types = estimator.mail_type
     if types is not None and not (isinstance(types, list) and all(item and isinstance(item, str) for item in types)):
-        yield Finding("bad-list", "mail_type", f"{types!r} is not a list of texts", "write mail_type=['...']")
+        yield Finding("bad-list", "mail_type", f"{types!r} is not a list of strings", "set `mail_type[]=...`")
     if estimator.stage not in (None, *STAGES):
-        yield Finding("unknown-stage", "stage", f"{estimator.stage!r} is unknown", f"give one of {', '.join(STAGES)}")
+        yield Finding("unknown-stage", "stage", f"{estimator.stage!r} is unknown", f"use one of {', '.join(STAGES)}")
     yield from _of_images(estimator)
 
 
@@ -94,17 +95,17 @@ def _of_images(estimator: Estimator) -> Iterable[Finding]:
     details, size = estimator.image_registry_details, estimator.shm_size
     if details is not None and not (isinstance(details, Mapping) and all(isinstance(v, str) for v in details.values())):
         remedy = "write {'address': ..., 'username': ..., 'password': ...}"
-        yield Finding("bad-login", "image_registry_details", "is not a mapping of texts", remedy)
+        yield Finding("bad-login", "image_registry_details", "is not a mapping of strings", remedy)
     else:
         for name in sorted(set(details or {}) - set(LOGIN)):
             yield Finding(
                 "bad-login",
                 f"image_registry_details[{name!r}]",
                 "is unknown",
-                did_you_mean(name, LOGIN) or f"give {', '.join(LOGIN)}",
+                did_you_mean(name, LOGIN) or f"use {', '.join(LOGIN)}",
             )
         if bool((details or {}).get("username")) != bool((details or {}).get("password")):
-            yield Finding("bad-login", "image_registry_details", "has one of username and password", "give both, or neither")
+            yield Finding("bad-login", "image_registry_details", "has one of username and password", "set both, or neither")
     if size is not None and not re.fullmatch(r"[1-9]\d*[bkmg]?", str(size).lower()):
         yield Finding("bad-size", "shm_size", f"{size!r} is not a size", "write it as 8g or 512m")
 
@@ -113,27 +114,25 @@ def _source(estimator: Estimator) -> Iterable[Finding]:
     source = Path(estimator.source_directory)
     if not is_folder(source):
         yield Finding(
-            "source-missing", "source_directory", f"{source} is not a folder", "give the folder that holds your script"
+            "source-missing", "source_directory", f"{source} is not a folder", "name the folder that holds your script"
         )
         return
     if estimator.module and is_file(source / module_file(estimator.module)):
         return
     script = Path(os.path.normpath(source / str(estimator.entry_script)))
     if not script.is_relative_to(source):
-        remedy = "move the script into source_directory, or give the folder above both as source_directory"
-        yield Finding("script-outside", "entry_script", f"{script} lies outside source_directory {source}", remedy)
+        remedy = "move the script into that folder, or set `source_directory` to a folder that holds both"
+        yield Finding("script-outside", "entry_script", f"{script} lies outside `source_directory` {source}", remedy)
     elif is_folder(script):
         inside = next(iter(sorted(script.glob("*.py"))), script / "train.py").relative_to(source)
         yield Finding(
-            "script-is-folder", "entry_script", f"{script} is a folder", f"give the script in it, {inside} for example"
+            "script-is-folder", "entry_script", f"{script} is a folder", f"name the script in it, {inside} for example"
         )
     elif not is_file(script):
         near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
         yield Finding("script-missing", "entry_script", f"{script} does not exist", near or NAME_OF_SCRIPT)
     elif script.suffix != ".py":
-        yield Finding(
-            "not-python", "entry_script", f"{script.name} is not a Python script", "give a .py file that starts the training"
-        )
+        yield Finding("not-python", "entry_script", f"{script.name} is not a Python script", "name a .py file")
 
 
 def variable(value: object) -> object:
@@ -152,7 +151,7 @@ def _variables(variables: object, parameter: str = "environment_variables") -> I
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             yield Finding("bad-variable-name", where, "is not a name for a variable", "use letters, digits and underscores")
         elif not isinstance(value, str):
-            yield Finding("not-a-text", where, f"{value!r} is not a text", "write the text that the script shall read")
+            yield Finding("not-a-text", where, f"{value!r} is not a string", "write the string that the script is to read")
         else:
             yield from check_text(where, f"{name}={value}")
 
@@ -166,14 +165,14 @@ def _distribution(estimator: Estimator) -> Iterable[Finding]:
             "unknown-backend",
             "distributed_backend",
             what,
-            did_you_mean(str(backend), estimator.BACKENDS) or f"give {supported}",
+            did_you_mean(str(backend), estimator.BACKENDS) or f"use {supported}",
         )
         return
     if training is not None and not isinstance(training, tuple(KINDS[name] for name in estimator.BACKENDS)):
         known = ", ".join(KINDS[name].__name__ for name in estimator.BACKENDS)
         yield Finding("unknown-distribution", "distributed_training",
                       f"{training!r} is not one that {type(estimator).__name__} supports",
-                      f"give one of {known}")  # fmt: skip
+                      f"use one of {known}")  # fmt: skip
         return
     yield from _agreement(estimator, None if training is None else estimator.distribution)
     yield from _process_counts(estimator)
@@ -185,19 +184,19 @@ def _agreement(estimator: Estimator, training: Distribution | None) -> Iterable[
         yield from foreign_counts(backend, estimator.given_counts)
         return
     if backend is not None and backend != training.backend:
-        what = f"is {type(training).__name__}, but distributed_backend is {backend!r}"
-        yield Finding("distribution-twice", "distributed_training", what, "leave distributed_backend out")
+        what = f"is {type(training).__name__}, but `distributed_backend` is {backend!r}"
+        yield Finding("distribution-twice", "distributed_training", what, "leave `distributed_backend` out")
     for name, count in estimator.given_counts.items():
         if numbers(training).get(name) != count:
-            what = f"{count} disagrees with distributed_training={training!r}"
-            yield Finding("distribution-twice", name, what, f"give {name} only in distributed_training")
+            what = f"{count} disagrees with `distributed_training`, {training!r}"
+            yield Finding("distribution-twice", name, what, "set it in `distributed_training` alone")
 
 
 def _process_counts(estimator: Estimator) -> Iterable[Finding]:
     distribution = estimator.distribution
     if distribution is None:
         if isinstance(estimator.node_count, int) and estimator.node_count > 1:
-            remedy = "give distributed_backend='mpi', 'ps' or 'multiworker', or one node"
+            remedy = "set `distributed_backend` to mpi, ps or multiworker, or use one node"
             yield Finding(
                 "no-distribution", "node_count", f"{estimator.node_count} nodes need a distribution of the work", remedy
             )
@@ -214,7 +213,7 @@ def _process_counts(estimator: Estimator) -> Iterable[Finding]:
                     "bad-choice",
                     name,
                     f"{choice!r} is unknown",
-                    did_you_mean(str(choice), allowed) or f"give {', '.join(allowed)}",
+                    did_you_mean(str(choice), allowed) or f"use {', '.join(allowed)}",
                 )
             )
     yield from found or _gpu_for_each(estimator, distribution)
@@ -228,7 +227,7 @@ def _gpu_for_each(estimator: Estimator, distribution: Distribution) -> Iterable[
     processes = distribution.process_count_per_node if isinstance(distribution, Mpi) else -(-distribution.worker_count // nodes)
     if processes > gpus:
         what = f"{gpus} GPUs on a node are too few for {processes} processes that take one each"
-        yield Finding("too-few-gpus", "gpus_per_node", what, f"give gpus_per_node={processes}, or fewer processes")
+        yield Finding("too-few-gpus", "gpus_per_node", what, f"set `gpus_per_node={processes}`, or use fewer processes")
 
 
 def _resources(estimator: Estimator) -> Iterable[Finding]:
@@ -246,13 +245,13 @@ def _resources(estimator: Estimator) -> Iterable[Finding]:
 
 def _contradictions(estimator: Estimator) -> Iterable[Finding]:
     if estimator.time is not None and estimator.max_run_duration_seconds is not None:
-        yield Finding("said-twice", "max_run_duration_seconds", "says the same as time", "give one of them")
+        yield Finding("said-twice", "max_run_duration_seconds", "says the same as `time`", "set one of them")
     if estimator.use_gpu and estimator.gpus_per_node == 0:
-        yield Finding("gpus-contradict", "gpus_per_node", "is 0, but use_gpu is true", "leave one of them out")
+        yield Finding("gpus-contradict", "gpus_per_node", "is 0, but `use_gpu` is true", "leave one of them out")
     if estimator.gpu_type and not (estimator.use_gpu or estimator.gpus_per_node):
-        yield Finding("gpu-type-alone", "gpu_type", "is given, but no GPU is asked for", "give use_gpu=True or gpus_per_node")
+        yield Finding("gpu-type-alone", "gpu_type", "is set, but no GPU is asked for", "set `use_gpu=true` or `gpus_per_node`")
     if estimator.vm_priority not in (None, "dedicated", "lowpriority"):
-        yield Finding("bad-choice", "vm_priority", f"{estimator.vm_priority!r} is unknown", "give 'dedicated' or 'lowpriority'")
+        yield Finding("bad-choice", "vm_priority", f"{estimator.vm_priority!r} is unknown", "use 'dedicated' or 'lowpriority'")
 
 
 def _flags(estimator: Estimator) -> Iterable[Finding]:
@@ -272,29 +271,29 @@ def _beside_parameters(estimator: Estimator, flag: str, value: object) -> Iterab
         given = getattr(estimator, name)
         if given is not None and given is not False:
             yield Finding(
-                "said-twice", where, f"says the same as {name}" if rival == flag else f"excludes {name}", "give one of them"
+                "said-twice", where, f"says the same as `{name}`" if rival == flag else f"excludes `{name}`", "set one of them"
             )
     if flag == "time":
         yield from quantities.check_time(where, value)
         if estimator.max_run_duration_seconds is not None:
-            yield Finding("said-twice", where, "says the same as max_run_duration_seconds", "give one of them")
+            yield Finding("said-twice", where, "says the same as `max_run_duration_seconds`", "set one of them")
 
 
 def _software(estimator: Estimator) -> Iterable[Finding]:
     wish = estimator.environment
     asked = [name for name in PACKAGES if getattr(wish, name)]
     if estimator.user_managed and asked:
-        remedy = "leave user_managed out to have them installed, or leave the packages out"
-        yield Finding("user-managed", "user_managed", f"is true, but {', '.join(asked)} ask for packages", remedy)
+        remedy = "leave `user_managed` out to have them installed, or leave the packages out"
+        yield Finding("user-managed", "user_managed", f"is true, but {marked(asked)} ask for packages", remedy)
     if estimator.use_docker is False and wish.image:
         yield Finding(
-            "docker-contradicts", "use_docker", "is false, but custom_docker_image names an image", "leave one of them out"
+            "docker-contradicts", "use_docker", "is false, but `custom_docker_image` names an image", "leave one of them out"
         )
     beside = (*SOFTWARE, *(() if wish.image else OF_IMAGES)) if estimator.environment_definition is not None else ()
     excluded = [name for name in beside if getattr(estimator, name)]
     if excluded:
-        what = f"is the whole environment, but {', '.join(excluded)} add to it"
-        yield Finding("environment-twice", "environment_definition", what, "put everything into the Environment")
+        what = f"is the whole environment, but {marked(excluded)} add to it"
+        yield Finding("environment-twice", "environment_definition", what, "put everything into it")
     prefix = "" if estimator.environment_definition is None else "environment_definition."
     yield from environment.findings_of(wish, prefix)
     yield from _variables(wish.variables, f"{prefix}variables")
@@ -306,7 +305,7 @@ def _software_files(estimator: Estimator, wish: Environment, prefix: str) -> Ite
         value = getattr(wish, name)
         path = Path(os.path.normpath(Path(estimator.source_directory, str(value or ""))))
         if value and not (is_file(path) and path.is_relative_to(estimator.source_directory)):
-            remedy = "it must lie inside source_directory"
+            remedy = "it must lie inside `source_directory`"
             yield Finding("file-missing", f"{prefix}{name}", f"{value} is not a file in {estimator.source_directory}", remedy)
 
 
@@ -314,8 +313,8 @@ def _target(estimator: Estimator) -> Iterable[Finding]:
     target = estimator.compute_target
     if target is not None and not isinstance(target, str) and not hasattr(target, "scheduler"):
         yield Finding(
-            "bad-target", "compute_target", f"{target!r} is neither a name, a path nor a Site", "give 'local' or a site's name"
+            "bad-target", "compute_target", f"{target!r} is neither a name, a path nor a Site", "use 'local' or a site's name"
         )
     if target == "local" and isinstance(estimator.node_count, int) and estimator.node_count > 1:
-        what = f"'local' is one machine, but node_count is {estimator.node_count}"
-        yield Finding("nodes-on-local", "node_count", what, "give one node, or another compute_target")
+        what = f"'local' is one machine, but `node_count` is {estimator.node_count}"
+        yield Finding("nodes-on-local", "node_count", what, "use one node, or set another `compute_target`")

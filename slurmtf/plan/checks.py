@@ -20,8 +20,8 @@ RESOLVER = "SlurmClusterResolver"
 """It takes ranks to follow each other on a node, deals the node's GPUs itself, and reads SLURM_PROCID, SLURM_STEP_NUM_TASKS,
 SLURM_STEP_NODELIST, SLURM_STEP_TASKS_PER_NODE (tensorflow/python/distribute/cluster_resolver/slurm_cluster_resolver.py)."""
 MULTI_WORKER = ("MultiWorkerMirroredStrategy", "CollectiveAllReduceStrategy")
-WITHOUT_MPI = "Horovod in {} was built without MPI: give Mpi(transport='gloo'), or build it again where mpicxx is in PATH"
-WITHOUT_GLOO = "Horovod in {} was built without Gloo: give a launcher with MPI, or build it again (HOROVOD_WITH_GLOO=1)"
+WITHOUT_MPI = "Horovod in {} was built without MPI: set `Mpi.transport=gloo`, or build it again where mpicxx is in PATH"
+WITHOUT_GLOO = "Horovod in {} was built without Gloo: set a `launcher` with MPI, or build it again (HOROVOD_WITH_GLOO=1)"
 MPI_MODULES = ("horovod", "mpi4py")
 KERAS_3 = (2, 16)
 """The first TensorFlow whose tf.keras is Keras 3."""
@@ -34,7 +34,7 @@ def legacy_keras_findings(estimator: Estimator, software: Software) -> Iterable[
         return
     if tensorflow < KERAS_3:
         what = f"TensorFlow {'.'.join(map(str, tensorflow))} has Keras 2 already"
-        yield Finding("legacy-keras", "legacy_keras", what, "leave legacy_keras out")
+        yield Finding("legacy-keras", "legacy_keras", what, "leave `legacy_keras` out")
     elif "tf_keras" not in software.packages and not software.is_to_build:
         yield _without_tf_keras(software)
 
@@ -42,7 +42,7 @@ def legacy_keras_findings(estimator: Estimator, software: Software) -> Iterable[
 def _without_tf_keras(software: Software) -> Finding:
     what = f"needs the package tf_keras, which is not in {check.home(software)}"
     install = f"install it there: pip install --no-deps tf-keras=={check.tensorflow_of(software)}"
-    return Finding("legacy-keras", "legacy_keras", what, "add pip_packages=['tf-keras']" if software.spec else install)
+    return Finding("legacy-keras", "legacy_keras", what, "add `pip_packages[]=tf-keras`" if software.spec else install)
 
 
 def software_findings(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
@@ -59,13 +59,13 @@ def _relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
     *folders, name = estimator.script.removesuffix(".py").split("/")
     source = Path(estimator.source_directory)
     module = ".".join([*folders, name] if folders else [source.name, name])
-    inside = "" if folders else f" and source_directory={str(source.parent)!r} (--source {source.parent})"
+    inside = "" if folders else f" and `source_directory={source.parent}`"
     what = "imports from its own package (from . import ...), which a script that is run as a file can't"
     return Finding(
         "relative-import",
         f"{estimator.script}:{script.relative}",
         what,
-        f"run it as a module: set entry_script={module!r}{inside}",
+        f"run it as a module: set `entry_script={module}`{inside}",
     )
 
 
@@ -138,35 +138,33 @@ def _mpi_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, softw
     if not used:
         each = f"{tasks.world_size} processes would each train the same model"
         text = f"nothing in {estimator.script} imports horovod or mpi4py: {each}"
-        yield warning("no-mpi", f"{text}. Use Horovod in the script, or leave distributed_backend out")
+        yield warning("no-mpi", f"{text}. Use Horovod in the script, or leave `distributed_backend` out")
     features = software.horovod.features if software.horovod and "horovod" in used else ()
     if features and ("gloo" if tasks.gloo else "mpi") not in features:
         yield warning("horovod-transport", (WITHOUT_GLOO if tasks.gloo else WITHOUT_MPI).format(check.home(software)))
     if tasks.gloo and used == ["mpi4py"]:
-        yield warning("gloo", "Gloo serves Horovod only, not mpi4py: give launcher='mpirun', or srun={'mpi': 'pmix'}")
+        yield warning("gloo", "Gloo serves Horovod only, not mpi4py: set `launcher=mpirun` or `srun[mpi]=pmix`")
 
 
 def _strategy_warnings(tasks: Tasks, script: ScriptFacts) -> Iterable[Finding]:
     if tasks.backend == "ps" and script.uses(*MULTI_WORKER) and dict(tasks.roles).get("ps"):
         yield warning(
             "ps-with-multiworker",
-            "MultiWorkerMirroredStrategy has no parameter servers: give distributed_backend='multiworker'",
+            "MultiWorkerMirroredStrategy has no parameter servers: set `distributed_backend=multiworker`",
         )
     if tasks.backend == "ps" and tasks.layout == "original" and script.uses(*COORDINATOR):
-        yield warning(
-            "no-chief", "ParameterServerStrategy without a chief waits for ever: give ParameterServer(layout='chief')"
-        )
+        yield warning("no-chief", "ParameterServerStrategy without a chief waits for ever: set `ParameterServer.layout=chief`")
     if tasks.backend == "ps" and tasks.layout == "original" and script.uses(*ESTIMATOR) and not script.uses(*COORDINATOR):
-        yield warning("no-chief", "tf.estimator without a chief fails in each task: use ParameterServer(layout='chief')")
+        yield warning("no-chief", "tf.estimator without a chief fails in each task: set `ParameterServer.layout=chief`")
     if tasks.backend == "multiworker" and script.uses(*COORDINATOR):
-        yield warning("multiworker-with-ps", "ParameterServerStrategy needs parameter servers: give distributed_backend='ps'")
+        yield warning("multiworker-with-ps", "ParameterServerStrategy needs parameter servers: set `distributed_backend=ps`")
 
 
 def resolver_findings(tasks: Tasks, script: ScriptFacts, launcher: str) -> Iterable[Finding]:
     """Check that a script which reads its cluster from Slurm is started by what sets those variables."""
     if script.uses(RESOLVER) and tasks.world_size > 1 and launcher != "srun":
         what = f"{RESOLVER} reads the variables of srun's job step, and the launcher is {launcher!r}"
-        remedy = "set launcher='srun' on a Slurm site, or have the script read TF_CONFIG (TFConfigClusterResolver)"
+        remedy = "set `launcher=srun` on a Slurm site, or have the script read TF_CONFIG (TFConfigClusterResolver)"
         yield Finding("slurm-resolver", "launcher", what, remedy)
 
 
@@ -178,9 +176,9 @@ def _keras_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, sof
     if tasks.cluster and script.uses("fit"):
         yield warning(
             "keras-3",
-            "Keras 3 can't fit under this strategy: give legacy_keras=True (package tf_keras), or write the loop yourself",
+            "Keras 3 can't fit under this strategy: set `legacy_keras=true` (package tf_keras), or write the loop yourself",
         )
     if tasks.backend == "mpi" and any(module.startswith("horovod.tensorflow.keras") for module in script.imports):
         yield warning(
-            "keras-3", "horovod.tensorflow.keras does not go with Keras 3: give legacy_keras=True, or use horovod.tensorflow"
+            "keras-3", "horovod.tensorflow.keras does not go with Keras 3: set `legacy_keras=true`, or use horovod.tensorflow"
         )

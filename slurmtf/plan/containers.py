@@ -66,7 +66,7 @@ def container_of(
         return None
     if software.runtime == "pyxis" and launcher != "srun":
         what = f"pyxis starts containers by flags of srun; {launcher!r} does not know them"
-        raise SpecError(Finding("launcher-without-containers", "launcher", what, "give launcher='srun'"))
+        raise SpecError(Finding("launcher-without-containers", "launcher", what, "set `launcher=srun`"))
     box = Box(
         image=software.image,
         binds=(*_binds(site, place, software.runtime), *_binds_of_data(estimator, software.runtime)),
@@ -81,7 +81,7 @@ def container_of(
 
 def _binds(site: Site, place: RunPlace, runtime: str) -> Iterable[Bind]:
     """Yield the folders that a container sees: the run's own, with source and outputs in it, and the site's."""
-    _check_bound(place.folder, runtime, "workspace", "give a workspace without it (--workspace)")
+    _check_bound(place.folder, runtime, "workspace", "use a workspace without it (--workspace)")
     yield Bind(Raw('"$RUN"'), Raw('"$RUN"'))
     for given in site.containers.binds:
         outside, _, inside = given.partition(":")
@@ -92,7 +92,7 @@ def _binds_of_data(estimator: Estimator, runtime: str) -> Iterable[Bind]:
     """Yield where the inputs lie: the agent, which copies some of them, is in the container too."""
     for item in estimator.inputs or ():
         path = str(item.path)
-        _check_bound(path, runtime, "inputs", "give a path without it")
+        _check_bound(path, runtime, "inputs", "use a path without it")
         yield Bind(quote(path), quote(path))
 
 
@@ -110,8 +110,8 @@ def findings(estimator: Estimator, software: Software) -> Iterable[Finding]:
             yield Finding(
                 "image-setting-alone",
                 name,
-                "is given, but no container image",
-                f"give custom_docker_image, or leave {name} out",
+                "is set, but no container image",
+                f"set `custom_docker_image`, or leave `{name}` out",
             )
 
 
@@ -119,7 +119,7 @@ def warnings(estimator: Estimator, software: Software) -> Iterable[Finding]:
     """Yield each warning."""
     if estimator.shm_size and software.runtime in SHARE_MEMORY:
         yield warning(
-            "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: shm_size changes nothing"
+            "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: `shm_size` changes nothing"
         )
 
 
@@ -185,7 +185,7 @@ def _registry_name(image: str, program: str) -> str:
     """Return an image's name in a registry. Raises SpecError when it is something else."""
     if not image.startswith(DOCKER):
         what = f"{program} does not run {image}"
-        raise SpecError(Finding("not-an-image", "custom_docker_image", what, "give an image of a registry: docker://NAME:TAG"))
+        raise SpecError(Finding("not-an-image", "custom_docker_image", what, "name an image of a registry: docker://NAME:TAG"))
     return image[len(DOCKER) :]
 
 

@@ -172,7 +172,7 @@ def missing_and_refused(estimator: Estimator, site: Site, found: Directives) -> 
     for flag in map(normal_flag, site.required):
         if flag not in given:
             name = PARAMETER.get(flag)
-            remedy = f"give {name}=..." if name else f"give sbatch={{{flag!r}: ...}}"
+            remedy = f"set `{name}`" if name else f"set `sbatch[{flag}]`"
             yield Finding(
                 "required-flag",
                 name or f"sbatch[{flag!r}]",
@@ -182,7 +182,7 @@ def missing_and_refused(estimator: Estimator, site: Site, found: Directives) -> 
     for flag in map(normal_flag, site.forbidden):
         if _asked(estimator, flag):
             name = PARAMETER.get(flag, f"sbatch[{flag!r}]")
-            yield Finding("forbidden-flag", name, f"{site.name} refuses a job with --{flag}", f"leave {name} out")
+            yield Finding("forbidden-flag", name, f"{site.name} refuses a job with --{flag}", "leave it out")
 
 
 def _known(site: Site, flag: str, remedy: str) -> str:

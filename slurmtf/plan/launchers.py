@@ -44,7 +44,7 @@ def launcher(name: str) -> Callable[[Launcher], Launcher]:
 def find(name: str, where: str, site: Site) -> Launcher:
     """Return the launcher of that name. Raises SpecError when there is none or the site refuses it."""
     if name not in LAUNCHERS:
-        remedy = did_you_mean(name, LAUNCHERS) or f"give one of {', '.join(LAUNCHERS)}"
+        remedy = did_you_mean(name, LAUNCHERS) or f"use one of {', '.join(LAUNCHERS)}"
         raise SpecError(Finding("unknown-launcher", where, f"there is no launcher {name!r}", remedy))
     if name in site.launcher.forbidden:
         what = f"{site.name} does not let jobs use {name}"
@@ -79,7 +79,7 @@ def none(launch: Launch) -> list[str]:
                 "launcher-unfit",
                 "launcher",
                 f"'none' starts one process, not {launch.tasks.world_size}",
-                "give 'spawn' or 'srun'",
+                "set `launcher=spawn` or `launcher=srun`",
             )
         )
     return []
@@ -90,12 +90,17 @@ def spawn(launch: Launch) -> list[str]:
     """The agent starts the tasks itself: on one machine. Raises SpecError for several nodes, and for MPI."""
     if launch.resources.nodes > 1:
         raise SpecError(
-            Finding("launcher-unfit", "launcher", "'spawn' starts processes on one node only", "give 'srun' or 'mpirun'")
+            Finding(
+                "launcher-unfit",
+                "launcher",
+                "'spawn' starts processes on one node only",
+                "set `launcher=srun` or `launcher=mpirun`",
+            )
         )
     if launch.tasks.backend == "mpi" and not launch.tasks.gloo and launch.tasks.world_size > 1:
         what = "'spawn' serves no MPI: each process would be alone"
         raise SpecError(
-            Finding("launcher-unfit", "launcher", what, "give launcher='mpirun', or Mpi(transport='gloo') for Horovod")
+            Finding("launcher-unfit", "launcher", what, "set `launcher=mpirun`, or `Mpi.transport=gloo` for Horovod")
         )
     return [*launch.agent, "spawn", str(launch.tasks.world_size), "--"]
 

@@ -135,14 +135,14 @@ def _operands(estimator: Estimator) -> tuple[str, ...]:
 
 def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:
     if site.scheduler == "local" and estimator.node_count > 1:
-        yield Finding("nodes-on-local", "node_count", f"{site.name} is one machine, but node_count is {estimator.node_count}",
-                      "give one node, or another compute_target")  # fmt: skip
+        yield Finding("nodes-on-local", "node_count", f"{site.name} is one machine, but `node_count` is {estimator.node_count}",
+                      "use one node, or set another `compute_target`")  # fmt: skip
     version = getattr(estimator, "framework_version", None)
     if version is not None and version not in site.modules.tensorflow and not software.image:
         known = ", ".join({**site.modules.tensorflow, **site.containers.tensorflow}) or "none"
         yield Finding("unknown-framework-version", "framework_version",
                       f"{site.name} has no TensorFlow {version!r} (known: {known})",
-                      "leave it out and give environment_definition=Environment(python=...)")  # fmt: skip
+                      "leave it out and set `environment_definition.python=...`")  # fmt: skip
     if estimator.vm_size is not None and estimator.vm_size not in site.presets:
         known = ", ".join(site.presets) or "none"
         yield Finding("unknown-preset", "vm_size", f"{site.name} has no preset {estimator.vm_size!r} (known: {known})",

@@ -53,13 +53,15 @@ def _first(*values: Any) -> Any:
 def misfits(estimator: Estimator, site: Site, tasks: Tasks, resources: Resources) -> Iterable[Finding]:
     if tasks.world_size < resources.nodes:
         what = f"{resources.nodes} nodes are asked for, but there are only {tasks.world_size} processes"
-        yield Finding("too-many-nodes", "node_count", what, f"give at most {tasks.world_size} nodes, or more workers")
+        yield Finding("too-many-nodes", "node_count", what, f"use at most {tasks.world_size} nodes, or more processes")
     sharers = tasks.gpu_users_per_node(resources.nodes)
     chosen = _first(estimator.gpus_per_node, preset_of(estimator, site).gpus_per_node)
     by_parameter = chosen is not None and not gpus.asks(estimator.sbatch)
     if by_parameter and resources.gpus_per_node and sharers > resources.gpus_per_node:
         what = f"{resources.gpus_per_node} GPUs are shared by {sharers} processes of a node that use one"
-        yield Finding("too-few-gpus", "gpus_per_node", what, f"give at least {sharers}, more nodes, or fewer processes")
+        yield Finding(
+            "too-few-gpus", "gpus_per_node", what, f"set `gpus_per_node={sharers}`, or use more nodes or fewer processes"
+        )
     if resources.account and site.account_pattern and not re.fullmatch(site.account_pattern, resources.account):
         what = f"{resources.account!r} is not an account of {site.name}"
         yield Finding("bad-account", "account", what, f"it looks like {site.account_pattern}")

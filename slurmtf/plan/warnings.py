@@ -42,7 +42,7 @@ def _site(estimator: Estimator, site: Site, resources: Resources) -> Warnings:
             "unknown-partition", f"the profile {site.name} does not know partition {partition!r} ({_near(partition, site)})"
         )
     if site.min_time is not None and time_s and time_s < seconds(site.min_time):
-        yield warning("under-time", f"{site.name} wants jobs of at least {site.min_time}: give a longer time")
+        yield warning("under-time", f"{site.name} wants jobs of at least {site.min_time}: set a longer `time`")
     if estimator.mail_type and site.mail_works is False:
         yield warning("no-mail", f"{site.name} does not send mail")
     if site.status == "retired":
@@ -87,7 +87,7 @@ def _gpus(site: Site, resources: Resources, known: Partition | None) -> Warnings
         yield warning("too-many-gpus", f"{count} GPUs on a node are asked for; nodes of {site.name} have {per_node}")
     if site.gpu.whole_nodes_when_multinode and per_node and resources.nodes > 1 and 0 < count < per_node:
         text = f"a job of several nodes must take all {per_node} GPUs of each on {site.name}, not {count}"
-        yield warning("part-of-nodes", f"{text}: give gpus_per_node={per_node}, or one node")
+        yield warning("part-of-nodes", f"{text}: set `gpus_per_node={per_node}`, or use one node")
 
 
 def warnings_of_gpus(
@@ -99,20 +99,20 @@ def warnings_of_gpus(
     if step and step.per_node < count:
         count, by = step.per_node, f"srun {step.flag}"
     if given and not given.even:
-        text = "is a total, which Slurm may divide unevenly among the nodes: set gpus_per_node instead"
+        text = "is a total, which Slurm may divide unevenly among the nodes: set `gpus_per_node` instead"
         yield warning("uneven-gpus", f"{given.flag} {text}")
     users = tasks.gpu_users_per_node(resources.nodes)
     idle = [role for role, _ in tasks.roles if role not in tasks.gpu_roles]
     if users and by.startswith(PER_TASK) and launcher != "srun" and resources.nodes > 1:
         yield warning(
             "shared-gpus",
-            f"{by} gives GPUs to each daemon of {launcher}, whose processes share them: set gpus_per_node instead",
+            f"{by} gives GPUs to each daemon of {launcher}, whose processes share them: set `gpus_per_node` instead",
         )
     if users > count > 0:
         yield warning("shared-gpus", f"{users} processes of a node share {_gpu_count(count)}{f' ({by})' if by else ''}")
     elif users and resources.gpus_bound and by.startswith(PER_TASK) and idle:
         yield warning(
-            "idle-gpus", f"{by} gives GPUs to each {' and '.join(idle)} too, where they stay idle: set gpus_per_node instead"
+            "idle-gpus", f"{by} gives GPUs to each {' and '.join(idle)} too, where they stay idle: set `gpus_per_node` instead"
         )
     elif users and not resources.gpus_bound and count % users and tasks.backend != "mpi":
         rest = count % users

@@ -39,19 +39,17 @@ def _missing(item: Input) -> Iterable[Finding]:
                 "missing-input",
                 "inputs",
                 f"{path} does not exist",
-                "correct the path, or give mode='upload' for what is to be made",
+                "correct the path, or use mode 'upload' for what the script writes",
             )
         elif not os.access(path, os.R_OK):
             yield Finding("input-unreadable", "inputs", f"{path} can't be read", "ask its owner for the right to")
         return
     parent = next(folder for folder in (path, *path.parents) if is_there(folder))
     if not is_folder(parent):
-        yield Finding(
-            "input-not-folder", "inputs", f"{parent} is not a folder", "give the path of a folder to which results are copied"
-        )
+        yield Finding("input-not-folder", "inputs", f"{parent} is not a folder", "name a folder to which results are copied")
     elif not os.access(parent, os.W_OK):
         yield Finding(
-            "input-unwritable", "inputs", f"{path} can't be written: {parent} is not yours to write to", "give another folder"
+            "input-unwritable", "inputs", f"{path} can't be written: {parent} is not yours to write to", "use another folder"
         )
 
 
@@ -64,7 +62,7 @@ def _unseen(path: str, workspace: Path, known: list[Mount]) -> Iterable[Finding]
     if top or (mount is not None and mount.in_memory):
         place = top or (mount.point if mount else "")
         what = f"{path} lies in {place}, which each machine has for itself: compute nodes don't see it"
-        yield Finding("input-unseen", "inputs", what, "give a place on a shared file system")
+        yield Finding("input-unseen", "inputs", what, "use a place on a shared file system")
 
 
 def _doubts(item: Input, workspace: Path, known: list[Mount]) -> Iterable[Finding]:

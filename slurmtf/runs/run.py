@@ -38,7 +38,7 @@ class Run:
         """Open a run folder. Raises RunNotFoundError when it is none."""
         if not is_run(Path(folder)):
             raise RunNotFoundError(
-                Finding("not-a-run", str(folder), "is not a run folder", "give the folder that holds plan.json")
+                Finding("not-a-run", str(folder), "is not a run folder", "name the folder that holds plan.json")
             )
         self.folder = Path(folder).resolve()
         self.layout = RunLayout(str(self.folder))

@@ -36,7 +36,7 @@ def _expanded(text: str) -> str:
     expanded = os.path.expandvars(text)
     unset = re.search(r"\$\{?(\w+)", expanded)
     if unset:
-        remedy = "set it, or give another workspace (--workspace, $SLURMTF_WORKSPACE)"
+        remedy = "set it, or use another workspace (--workspace, $SLURMTF_WORKSPACE)"
         raise WorkspaceError(Finding("variable-unset", f"workspace {text}", f"${unset[1]} is not set", remedy))
     return expanded
 
@@ -44,7 +44,7 @@ def _expanded(text: str) -> str:
 def _carried_by_slurm(path: Path) -> Path:
     if not str(path).isprintable() or re.search(r"[%\\]", str(path)):
         what = "holds control characters, '%' or '\\', which Slurm's file names can't carry"
-        raise WorkspaceError(Finding("bad-workspace", f"workspace {str(path)!r}", what, "give another folder"))
+        raise WorkspaceError(Finding("bad-workspace", f"workspace {str(path)!r}", what, "use another folder"))
     return path
 
 
@@ -152,7 +152,7 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
         return found[0]
     if found:
         several = ", ".join(folder.name for folder in found[:5])
-        raise RunNotFoundError(Finding("ambiguous-run", name, f"means {len(found)} runs: {several}", "give more of the id"))
+        raise RunNotFoundError(Finding("ambiguous-run", name, f"means {len(found)} runs: {several}", "use more of the id"))
     searched = ", ".join(map(str, workspaces))
     if listing.unreadable:
         searched += f" (without what can't be read: {', '.join(map(str, listing.unreadable[:5]))})"

@@ -34,7 +34,7 @@ class LocalScheduler:
 
         if array is not None:
             raise SpecError(
-                Finding("no-arrays", "array", "this machine runs no job arrays", "set compute_target to a Slurm site")
+                Finding("no-arrays", "array", "this machine runs no job arrays", "set `compute_target` to a Slurm site")
             )
         executor = LocalRunExecutor(folder / "submitit", script, environ, why, note)
         executor.submit(started, str(folder))

@@ -84,7 +84,7 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     """
     walker = _Walker(root, outside)
     if walker.is_outside(root):
-        remedy = "give another workspace (--workspace, $SLURMTF_WORKSPACE)"
+        remedy = "use another workspace (--workspace, $SLURMTF_WORKSPACE)"
         raise SnapshotError(
             Finding("source-is-workspace", str(root), "is the workspace too: a snapshot would hold all earlier runs", remedy)
         )

@@ -74,7 +74,7 @@ def _limit(variable: str, default: int) -> int:
     text = os.environ.get(variable, "")
     if text and not text.isdigit():
         raise SnapshotError(
-            Finding("not-a-count", f"${variable}", f"{text!r} is not a whole number", "give a number or unset it")
+            Finding("not-a-count", f"${variable}", f"{text!r} is not a whole number", "set it to a number, or unset it")
         )
     return int(text) if text else default
 

@@ -99,7 +99,7 @@ def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> Pending
     if spec.kind != "pip" and building.site.network.internet is False:
         nodes = f"the nodes of {building.site.name} have no internet"
         what = f"a job can't build it: {nodes}, and nothing but pip packages can be fetched before"
-        raise SoftwareError(Finding("build-failed", spec.name, what, "set build='login' in environment_definition"))
+        raise SoftwareError(Finding("build-failed", spec.name, what, "set `environment_definition.build=login`"))
     return _job(building, tell, lock)
 
 

@@ -155,9 +155,9 @@ def test_a_value_that_stands_twice_is_written_twice_not_as_an_alias() -> None:
     ("text", "where", "what"),
     [
         ("title: a\npaints:\n\tred: {}\n", "file.yaml:3", "a tab in the indentation"),
-        ("title: a\nwidth: 1\ntitle: b\n", "file.yaml:3", "key 'title' is given twice (also on line 1)"),
-        ("paints:\n  red: {}\n  red: {}\n", "file.yaml:3", "key 'red' is given twice (also on line 2)"),
-        ("layers:\n  - color: a\n    color: b\n", "file.yaml:3", "key 'color' is given twice (also on line 2)"),
+        ("title: a\nwidth: 1\ntitle: b\n", "file.yaml:3", "key 'title' appears twice (also on line 1)"),
+        ("paints:\n  red: {}\n  red: {}\n", "file.yaml:3", "key 'red' appears twice (also on line 2)"),
+        ("layers:\n  - color: a\n    color: b\n", "file.yaml:3", "key 'color' appears twice (also on line 2)"),
         ("title: a\nlayers: [1, 2\nwidth: 1\n", "file.yaml:3", "not valid YAML"),
         ("title: *nobody\n", "file.yaml:1", "undefined alias"),
         ("a: 1\n---\nb: 2\n", "file.yaml:2", "not valid YAML"),
@@ -225,8 +225,8 @@ def test_a_document_becomes_a_dataclass() -> None:
         ("layers:\n  - coats: 1\n  - coat: 2\n", "3: layers.1.coat: unknown key", "did you mean 'coats'?"),
         ("paints:\n  red: {zzz: 1}\n", "2: paints.red.zzz: unknown key", "known keys: coats, color"),
         ("shape: {kind: circle, side: 1}\n", "1: shape.side: unknown key", "known keys: kind, radius"),
-        ("shape:\n  radius: 1\n", "1: shape.kind: is missing", "give one of 'circle', 'square'"),
-        ("shape:\n  kind: cube\n", "2: shape.kind: says 'cube'", "give one of 'circle', 'square'"),
+        ("shape:\n  radius: 1\n", "1: shape.kind: is missing", "use one of 'circle', 'square'"),
+        ("shape:\n  kind: cube\n", "2: shape.kind: says 'cube'", "use one of 'circle', 'square'"),
     ],
 )
 def test_a_key_that_is_unknown(text: str, what: str, remedy: str) -> None:

@@ -172,14 +172,12 @@ def _of_record(path: Path) -> tuple[EnvironmentSpec, list[str], str, str | None]
 
 
 def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
-    check_own(run.folder, "give the record of the environment, a .json file, if you trust it")
+    check_own(run.folder, "name the environment's record, a .json file, if you trust it")
     plan = run.plan
     folder = environment_of(plan)
     if folder is None:
         raise SpecError(
-            Finding(
-                "not-rebuildable", run.id, "runs with software that slurmtf did not build", "there is nothing to build again"
-            )
+            Finding("not-rebuildable", run.id, "runs with software that slurmtf did not build", "there is nothing to rebuild")
         )
     site = run.receipt["site"]["profile"] or plan["site"]  # a profile that was named by its path has no name to find it by
     spec = EnvironmentSpec.from_dict(plan["provenance"]["environment_spec"])
@@ -200,12 +198,12 @@ def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force:
     needed = _needed()
     chosen = [name for name in store.names() if name not in needed] if unused else [store.find(name) for name in names]
     if not (chosen or unused):
-        raise click.UsageError("give names, or --unused")
+        raise click.UsageError("name environments, or pass --unused")
     held = {name: needed[name] for name in chosen if name in needed and not force}
     if held:
         raise SlurmtfError(
             *(
-                Finding("environment-in-use", name, f"run {run} needs it", "wait for its end, or give --force")
+                Finding("environment-in-use", name, f"run {run} needs it", "wait for it to end, or pass --force")
                 for name, run in held.items()
             )
         )

@@ -60,7 +60,7 @@ def wheel(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, A
     tensorflow = next((there["packages"][name] for name in TENSORFLOWS if name in there["packages"]), "")
     if not tensorflow:
         raise BuildError(
-            "Horovod needs TensorFlow in the same environment", "add pip_packages=['tensorflow==2.15.1'] or the like"
+            "Horovod needs TensorFlow in the same environment", "add tensorflow==2.15.1 or the like to the packages"
         )
     mpi = mpi_version()
     options = {name: value for name, value in spec["variables"].items() if name.startswith("HOROVOD_")}

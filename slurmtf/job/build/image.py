@@ -11,7 +11,7 @@ from .work import BuildError, StepError, Work, find
 RUNTIMES = ("apptainer", "singularity")
 MEANINGS = (
     (r"authentication required|unauthorized|denied",
-     "the registry wants a login, or there is no such image", "is the name right? Give image_registry_details"),
+     "the registry wants a login, or there is no such image", "is the name right? Set image_registry_details"),
     (r"manifest unknown|name unknown|not found", "the registry has no such image", "are name and tag right?"),
     (r"no such host|connection refused|i/o timeout|network is unreachable|timeout exceeded",
      "the registry can't be reached from here", "fetch it where there is a network: 'slurmtf env build' on a login node"),

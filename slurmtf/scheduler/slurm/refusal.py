@@ -12,29 +12,31 @@ from slurmtf.scheduler.slurm.calls import unanswered, words
 LAST_LINES = 8
 MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
     (r"mutually exclusive", (), "leave one of them out"),
-    (r"[Ii]nvalid partition|partition not available", ("partition",), "give a partition that exists: 'sinfo -s' lists them"),
-    (r"[Ii]nvalid account", ("account", "partition"), "give an account of yours: 'sacctmgr show associations user=$USER'"),
-    (r"[Ii]nvalid qos|QOS specification", ("qos",), "give a QOS of yours: 'sacctmgr show associations user=$USER format=qos'"),
+    (r"[Ii]nvalid partition|partition not available", ("partition",),
+     "set `partition` to one that exists: 'sinfo -s' lists them"),
+    (r"[Ii]nvalid account", ("account", "partition"), "set `account` to one of yours: 'sacctmgr show associations user=$USER'"),
+    (r"[Ii]nvalid qos|QOS specification", ("qos",),
+     "set `qos` to one of yours: 'sacctmgr show associations user=$USER format=qos'"),
     (r"AssocMaxSubmitJob|QOSMaxSubmitJob", (), "you have as many jobs queued as you may: wait for one, or cancel one"),
-    (r"MaxWallDuration", ("time",), "give a shorter time: 'sacctmgr show qos format=name,maxwall' lists the limits"),
+    (r"MaxWallDuration", ("time",), "set a shorter `time`: 'sacctmgr show qos format=name,maxwall' lists the limits"),
     (r"violates accounting/QOS policy", ("account", "qos", "time", "nodes"), "a limit of your account or QOS is reached"),
     (r"[Mm]emory specification can", ("mem",), "ask for less memory: 'sinfo -o \"%P %m\"' lists MiB"),
     (r"CPU count", ("cpus-per-task",), "ask for fewer CPUs: 'sinfo -o \"%P %c\"' lists them"),
     (r"generic resource|[Gg]res|TRES", ("gres", "gpus-per-node", "gpus-per-task", "gpus"), "see 'sinfo -o \"%P %G\"'"),
-    (r"[Ii]nvalid feature", ("constraint",), "give a feature that nodes have: 'sinfo -o \"%P %f\"' lists them"),
-    (r"time limit", ("time",), "give a time within the partition's limit: 'sinfo -o \"%P %l\"' lists them"),
-    (r"[Nn]ode count", ("nodes",), "give fewer nodes, or another partition"),
+    (r"[Ii]nvalid feature", ("constraint",), "set `constraint` to features that nodes have: 'sinfo -o \"%P %f\"' lists them"),
+    (r"time limit", ("time",), "set `time` within the partition's limit: 'sinfo -o \"%P %l\"' lists them"),
+    (r"[Nn]ode count", ("nodes",), "use fewer nodes, or another `partition`"),
     (r"node configuration is not available|More processors requested",
      ("gres", "gpus-per-node", "gpus-per-task", "gpus", "constraint", "mem", "cpus-per-task", "nodes"),
      "no node of the partition has all of this at once: ask for less, see 'sinfo -N -l'"),
-    (r"[Rr]eservation", ("reservation",), "give a reservation of yours: 'scontrol show reservation' lists them"),
-    (r"[Ll]icense", ("licenses",), "give a license that exists: 'scontrol show licenses' lists them"),
-    (r"node name", ("nodelist", "exclude"), "give nodes that exist: 'sinfo -N' lists them"),
-    (r"[Nn]o cluster|entry for --cluster", ("clusters",), "give a cluster that exists: 'sacctmgr show clusters' lists them"),
-    (r"mail-type", ("mail-type",), "give NONE, BEGIN, END, FAIL, REQUEUE, TIME_LIMIT or ALL"),
+    (r"[Rr]eservation", ("reservation",), "use a reservation of yours: 'scontrol show reservation' lists them"),
+    (r"[Ll]icense", ("licenses",), "use a license that exists: 'scontrol show licenses' lists them"),
+    (r"node name", ("nodelist", "exclude"), "use nodes that exist: 'sinfo -N' lists them"),
+    (r"[Nn]o cluster|entry for --cluster", ("clusters",), "use a cluster that exists: 'sacctmgr show clusters' lists them"),
+    (r"mail-type", ("mail-type",), "use NONE, BEGIN, END, FAIL, REQUEUE, TIME_LIMIT or ALL"),
     (r"temporarily unable to accept|Resource temporarily unavailable", (),
      "the cluster takes no more jobs for now (MaxJobCount): try again later"),
-    (r"unrecognized option|Invalid option|invalid option", (), "this Slurm has no such flag: take it out of sbatch={...}"),
+    (r"unrecognized option|Invalid option|invalid option", (), "this Slurm has no such flag: take it out of `sbatch`"),
     (r"Invalid --|Invalid numeric value|requires an argument|unrecognized --", (), "see sbatch(1) for what it takes"),
 )  # fmt: skip
 
@@ -64,7 +66,7 @@ def _telling(said: str) -> list[str]:
 
 
 def _line_of(flags: Sequence[str], script: str) -> str:
-    """Return the first line of the script that gives one of the flags."""
+    """Return the first line of the script that has one of the flags."""
     for flag in flags:
         for number, line in enumerate(script.splitlines(), 1):
             if re.match(rf"#SBATCH --{flag}\b(?!-)", line):

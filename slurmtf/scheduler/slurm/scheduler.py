@@ -54,7 +54,7 @@ class SlurmScheduler:
     def check(self) -> None:
         missing = next((name for name in COMMANDS if shutil.which(name) is None), None)
         if missing:
-            remedy = "submit from a login node of the cluster, or set compute_target='local'"
+            remedy = "submit from a login node of the cluster, or set `compute_target=local`"
             raise UnreachableError(
                 Finding("no-slurm", "compute_target", f"there is no {missing} in PATH, so this machine has no Slurm", remedy)
             )

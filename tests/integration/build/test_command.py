@@ -123,4 +123,4 @@ def test_options_add_to_the_job_file(desk: Desk) -> None:
 
 def test_names_are_needed_to_remove(desk: Desk) -> None:
     done = desk.slurmtf("env", "remove")
-    assert (done.returncode, "give names, or --unused" in done.stderr) == (2, True)
+    assert (done.returncode, "name environments, or pass --unused" in done.stderr) == (2, True)

@@ -130,7 +130,7 @@ def test_a_read_only_store_serves_what_it_has(lab: Lab) -> None:
     assert there.communicate(timeout=60)[0].strip() == str(folder)
     _, error = (missing := lab.start("speck==1.0", before=before)).communicate(timeout=60)
     assert missing.returncode == 1
-    assert "the file system is read-only: give another folder for environments" in error
+    assert "the file system is read-only: use another folder for environments" in error
 
 
 @ROOT_ONLY

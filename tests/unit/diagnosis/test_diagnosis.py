@@ -34,7 +34,7 @@ def test_a_reason_that_means_wait(reason: str) -> None:
     [
         ("ModuleNotFoundError: No module named 'sklearn.datasets'", "install sklearn.datasets in the job's Python"),
         ("OMPI was not built with SLURM's PMI support", "srun can't start this MPI"),
-        ('FATAL:   "python4": executable file not found in $PATH', "the image has no such program: name the Python"),
+        ('FATAL:   "python4": executable file not found in $PATH', "the image has no such program"),
         ("slurmstepd-node1: error: execve(): singularity: No such file or directory", "singularity is not on the node"),
         ("[Errno 2] No such file or directory: 'apptainer'", "apptainer is not on the node"),
         (
@@ -63,7 +63,7 @@ def test_last_words_that_need_advice(words: str, meaning: str) -> None:
     ("outcome", "meaning"),
     [
         (Outcome(Cause.SCRIPT, signal=9), "often the node's memory is used up"),
-        (Outcome(Cause.TIME_LIMIT, signal=15), "set a longer time"),
+        (Outcome(Cause.TIME_LIMIT, signal=15), "set a longer `time`"),
         (Outcome(Cause.OUT_OF_MEMORY), "ask for more"),
         (Outcome(Cause.NODE_FAILURE, host="node3"), "nothing that the script did"),
         (Outcome(Cause.LAUNCHER, exit_code=127), "the command was not found on the node"),

@@ -144,8 +144,8 @@ def test_a_conda_environment_that_there_is_not(home: Path) -> None:
         ({"image": "a.sif", "pip_packages": ["x"]}, "environment_definition.image: is all the software"),
         ({"conda": "tf", "pip_packages": ["x"]}, "environment_definition.conda: is an environment that exists"),
         ({"conda": "tf", "python": "python3"}, "environment_definition.conda: is an environment that exists"),
-        ({"conda_channels": ["x"]}, "environment_definition.conda_channels: are given, but no conda_packages"),
-        ({"pip_packages": [""]}, "environment_definition.pip_packages: [''] is not a list of texts"),
+        ({"conda_channels": ["x"]}, "environment_definition.conda_channels: are set, but conda_packages is not"),
+        ({"pip_packages": [""]}, "environment_definition.pip_packages: [''] is not a list of strings"),
         ({"pip_requirements_file": "../outside.yml"}, "environment_definition.pip_requirements_file: ../outside.yml is not"),
         ({"variables": {"a b": "1"}}, "environment_definition.variables['a b']: is not a name for a variable"),
         ({"conda_dependencies_file": "environment.yml", "pip_packages": ["x"]},
@@ -329,3 +329,14 @@ def test_a_horovod_that_can_not_be_compiled_is_refused_before_anything_is_instal
     with pytest.raises(SpecError) as caught:
         spec(source, pip_packages=packages)
     assert [finding.code for finding in caught.value.findings] == ["horovod-too-old"]
+
+
+def test_all_that_speaks_against_an_environment_is_told_at_once(source: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        spec(source, python="/nonexistent/python", pip_packages=["horovod==0.21.3", "./lib", "horovod"])
+    assert {finding.code for finding in caught.value.findings} == {"local-requirement", "python-missing"}
+    with pytest.raises(SpecError) as caught:
+        spec(source, python="/nonexistent/python", pip_packages=["horovod==0.21.3", "horovod"])
+    assert [finding.code for finding in caught.value.findings] == [
+        "horovod-twice", "horovod-without-tensorflow", "python-missing",
+    ]  # fmt: skip

@@ -68,7 +68,7 @@ def test_a_folder_or_file_of_one_s_own_is_refused(tmp_path: Path, line: str) -> 
         lines(write(tmp_path / "r.txt", f"numpy\n{line}\n"))
     (problem,) = caught.value.findings
     assert (problem.where, problem.what) == ("r.txt:2", f"{line!r} is a folder or file of your own")
-    assert "source_directory is on PYTHONPATH anyway" in problem.remedy
+    assert "is on PYTHONPATH anyway" in problem.remedy
 
 
 @pytest.mark.parametrize(
@@ -90,3 +90,15 @@ def test_a_file_that_there_is_not(tmp_path: Path) -> None:
 
 def test_names_are_compared_as_pip_compares_them() -> None:
     assert {normal(name) for name in ("scikit-learn", "Scikit.Learn", "scikit__learn")} == {"scikit_learn"}
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    file = write(tmp_path / "r.txt", "./lib\n-r none.txt\nnumpy\n-c neither.txt\n")
+    with pytest.raises(SpecError) as caught:
+        gather(["-e ."], file)
+    assert [(found.code, found.where) for found in caught.value.findings] == [
+        ("requirements-unreadable", "r.txt"),
+        ("requirements-unreadable", "r.txt"),
+        ("local-requirement", "pip_packages['-e .']"),
+        ("local-requirement", "r.txt:1"),
+    ]

@@ -44,7 +44,7 @@ def problems(folder: Path, text: str, software: Software, site: Any = SITE, **se
 
 
 def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) -> None:
-    made = "have an environment built with all that it needs: pip_packages=['pyyaml', 'scikit-learn', 'tensorflow']"
+    made = "have an environment built with all that it needs: `pip_packages[]=pyyaml,scikit-learn,tensorflow`"
     assert problems(tmp_path, "import os, yaml\nimport tensorflow as tf\nfrom sklearn import svm\n", LACKING) == [
         Finding(
             "missing-import",
@@ -62,12 +62,12 @@ def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) 
         (
             {"spec": TO_BUILD},
             f"the environment {TO_BUILD.name} (tensorflow==2.15.1)",
-            "add pip_packages=['scikit-learn']",
+            "add `pip_packages[]=scikit-learn`",
         ),
         (
             {"spec": EnvironmentSpec("conda", "python", conda={"packages": ["tensorflow"]})},
             f"the environment {EnvironmentSpec('conda', 'python', conda={'packages': ['tensorflow']}).name} (tensorflow)",
-            "add scikit-learn to conda_packages, or to their file",
+            "add `conda_packages[]=scikit-learn`",
         ),
         ({"python": "python3", "executable": "/apps/tf/bin/python3"}, "/apps/tf/bin/python3", "load a module that brings"),
         ({"image": "/images/tf.sif", "runtime": "apptainer"}, "/images/tf.sif", "build scikit-learn into the image"),
@@ -84,12 +84,12 @@ def test_the_remedy_depends_on_where_the_software_comes_from(
 def test_horovod_is_not_installed_by_pip_and_not_without_tensorflow(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, "import horovod.keras", Software(PYTHON, missing=frozenset({"horovod"})))
     assert found.remedy.startswith(f"install it there: slurmtf env build-horovod {PYTHON} --install; or")
-    assert found.remedy.endswith("pip_packages=['horovod', 'tensorflow']")
+    assert found.remedy.endswith("`pip_packages[]=horovod,tensorflow`")
 
 
 def test_a_file_of_the_source_that_is_not_found_is_told(tmp_path: Path) -> None:
     (found,) = problems(tmp_path, "import own", LACKING)
-    assert found.remedy == "there is src/own.py: move it, or set environment_variables={'PYTHONPATH': 'src'}"
+    assert found.remedy == "there is src/own.py: move it, or set `environment_variables[PYTHONPATH]=src`"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_package_is_named_only_where_it_is_known(tmp_path: Path, statement: st
 def test_a_package_that_lies_above_the_source_is_found(tmp_path: Path) -> None:
     (tmp_path / "pkg" / "utils").mkdir(parents=True)
     (found,) = problems(tmp_path / "pkg", "from pkg.utils import x", Software(PYTHON, missing=frozenset({"pkg"})))
-    assert found.remedy == f"it lies in {tmp_path}: set source_directory to that folder (--source {tmp_path})"
+    assert found.remedy == f"it lies in {tmp_path}: set `source_directory={tmp_path}`"
 
 
 def test_a_script_that_imports_from_its_own_package_is_run_as_a_module(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_script_that_imports_from_its_own_package_is_run_as_a_module(tmp_path:
     source.mkdir()
     (found,) = problems(source, "import os\nfrom . import model\n", Software(PYTHON))
     assert found.where == "train.py:2"
-    assert f"set entry_script='pkg.train' and source_directory={str(tmp_path)!r} (--source {tmp_path})" in (found.remedy or "")
+    assert f"set `entry_script=pkg.train` and `source_directory={tmp_path}`" in (found.remedy or "")
 
 
 def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_nothing_is_known_and_nothing_said(tmp_path: Path) -> None:
 def test_the_version_that_was_asked_for(tmp_path: Path, asked: str, found: str, told: bool) -> None:
     software = Software("python3", packages={"tensorflow": found}, executable="/apps/bin/python3")
     warnings = planned(tmp_path, "", software, VERSIONS, framework_version=asked).warnings
-    text = f"framework_version is {asked!r}, but /apps/bin/python3 has TensorFlow {found}"
+    text = f"`framework_version` is {asked!r}, but /apps/bin/python3 has TensorFlow {found}"
     assert warnings == ((warning("framework-version", text),) if told else ())
 
 
@@ -230,8 +230,8 @@ def test_what_will_be_made_is_asked_for_all_that_a_script_needs(tmp_path: Path) 
     facts, software = examine(tmp_path, "train.py"), yet("tensorflow==2.16.2")
     found = needs(tensorflow(tmp_path, legacy_keras=True), facts, software)
     assert {module: problem.remedy for module, problem in found.items()} == {
-        "sklearn": "add pip_packages=['scikit-learn']",
-        "tf_keras": "add pip_packages=['tf-keras']",
+        "sklearn": "add `pip_packages[]=scikit-learn`",
+        "tf_keras": "add `pip_packages[]=tf-keras`",
     }
     assert needs(tensorflow(tmp_path, silence=["missing-import"]), facts, software) == {}
 

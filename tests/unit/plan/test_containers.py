@@ -69,7 +69,7 @@ def test_which_image_a_run_asks_for(source: Path, settings: dict[str, Any], foun
 
 @pytest.mark.parametrize(
     ("where", "remedy"),
-    [(SITE, "give custom_docker_image"), (BOTH, "give custom_docker_image, or framework_version, one of 2.15, 2.16")],
+    [(SITE, "set `custom_docker_image`"), (BOTH, "set `custom_docker_image`, or `framework_version`, one of 2.15, 2.16")],
 )
 def test_a_container_without_an_image(source: Path, tmp_path: Path, where: Site, remedy: str) -> None:
     what = f"is true, but no image is named, and {where.name} names none"
@@ -166,7 +166,7 @@ def test_pyxis_serves_srun_alone(source: Path) -> None:
             "launcher-without-containers",
             "launcher",
             "pyxis starts containers by flags of srun; 'none' does not know them",
-            "give launcher='srun'",
+            "set `launcher=srun`",
         )
     ]
 
@@ -238,7 +238,7 @@ def test_gpus_are_let_in_when_they_are_asked_for(source: Path, vendor: Any, flag
 
 def test_shared_memory_that_is_the_nodes(source: Path) -> None:
     plan = plan_of(tensorflow(source, shm_size="8g"), site("apptainer"), boxed("apptainer", "/i/tf.sif"))
-    text = "with apptainer a container has the node's whole /dev/shm: shm_size changes nothing"
+    text = "with apptainer a container has the node's whole /dev/shm: `shm_size` changes nothing"
     assert plan.warnings == (warning("shm-size", text),)
 
 
@@ -246,9 +246,9 @@ def test_shared_memory_that_is_the_nodes(source: Path) -> None:
     ("name", "value"), [("shm_size", "8g"), ("image_registry_details", {"address": "registry.example.org"})]
 )
 def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
-    remedy = f"give custom_docker_image, or leave {name} out"
+    remedy = f"set `custom_docker_image`, or leave `{name}` out"
     assert unplannable(tensorflow(source, **{name: value}), SITE) == [
-        Finding("image-setting-alone", name, "is given, but no container image", remedy)
+        Finding("image-setting-alone", name, "is set, but no container image", remedy)
     ]
 
 
@@ -258,7 +258,7 @@ def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
         ({"shm_size": "much"}, "'much' is not a size"),
         ({"image_registry_details": {"pasword": "x"}}, "is unknown"),
         ({"image_registry_details": {"username": "ada"}}, "has one of username and password"),
-        ({"image_registry_details": "registry.example.org"}, "is not a mapping of texts"),
+        ({"image_registry_details": "registry.example.org"}, "is not a mapping of strings"),
     ],
 )
 def test_settings_of_an_image_that_are_wrong(source: Path, settings: dict[str, Any], what: str) -> None:

@@ -219,7 +219,7 @@ def test_a_version_that_there_is_not(source: Path) -> None:
 def test_several_nodes_of_one_machine(source: Path) -> None:
     estimator = tensorflow(source, compute_target=profile("local"), node_count=2, distributed_backend="mpi")
     (problem,) = unplannable(estimator, profile("local"))
-    assert (problem.where, problem.what) == ("node_count", "local is one machine, but node_count is 2")
+    assert (problem.where, problem.what) == ("node_count", "local is one machine, but `node_count` is 2")
 
 
 # --- warnings
@@ -256,12 +256,12 @@ UNKNOWN = "the profile tight does not know partition '{}' ({})"
         ({"use_gpu": True, "gpu_type": "h1000"}, "unknown-gpu-type", TYPE.format("h1000", "did you mean 'h100'?")),
         ({"use_gpu": True, "gpu_type": "v5e"}, "unknown-gpu-type", TYPE.format("v5e", "it knows a100, h100")),
         ({"gpus_per_node": 1, **TWO}, "part-of-nodes", "a job of several nodes must take all 4 GPUs of each on tight, not 1: "
-         "give gpus_per_node=4, or one node"),
+         "set `gpus_per_node=4`, or use one node"),
         ({"partition": "few", **TWO, "node_count": 3, "worker_count": 3}, "over-nodes",
          "partition few allows at most 2 nodes: the job may wait for ever"),
         ({"partition": "few", "gpus_per_node": 4, **TWO}, "over-gpus",
          "partition few allows at most 4 GPUs, 8 are asked for: it may wait for ever"),
-        ({"time": "4:30"}, "under-time", "tight wants jobs of at least 0:05:00: give a longer time"),
+        ({"time": "4:30"}, "under-time", "tight wants jobs of at least 0:05:00: set a longer `time`"),
         ({"cpus_per_task": 65}, "too-many-cpus", "65 CPUs on a node are asked for; a job can use 64"),
         ({"mail_type": ["END"]}, "no-mail", "tight does not send mail"),
     ],

@@ -186,7 +186,7 @@ def test_a_workspace_that_is_the_source(root: Path) -> None:
     fill(root, "train.py", "exp/run/plan.json")
     assert refused(root, outside=[root]) == [
         (str(root), "is the workspace too: a snapshot would hold all earlier runs",
-         "give another workspace (--workspace, $SLURMTF_WORKSPACE)")
+         "use another workspace (--workspace, $SLURMTF_WORKSPACE)")
     ]  # fmt: skip
 
 
@@ -283,7 +283,7 @@ def test_what_is_ignored_does_not_count(root: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("text", ["many", "-1", "1.5"])
 def test_a_limit_that_is_no_number(root: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", text)
-    expected = ("$SLURMTF_SNAPSHOT_MAX_MB", f"{text!r} is not a whole number", "give a number or unset it")
+    expected = ("$SLURMTF_SNAPSHOT_MAX_MB", f"{text!r} is not a whole number", "set it to a number, or unset it")
     assert refused(root) == [expected]
 
 

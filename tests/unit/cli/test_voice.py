@@ -1,0 +1,88 @@
+"""A finding speaks the language of who gave the setting: flags, a job file, Python."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from slurmtf import Experiment, TensorFlow
+from slurmtf.errors import InputError
+from slurmtf.estimator.document import from_yaml
+from tests.unit.cli.support import CommandLine
+
+LONESTAR = {"compute_target": "lonestar6"}
+CASES = [
+    (["-s", "lonestar6"], LONESTAR, "partition", ["set --partition, one of", "set --time"],
+     ["set partition, one of", "set time"], ["set partition, one of", "set time"]),
+    (["-s", "slurm", "-N", "2"], {"compute_target": "slurm", "node_count": 2}, "node_count",
+     ["set --backend to mpi"], ["set distributed_backend to mpi"], ["set distributed_backend to mpi"]),
+    (["-s", "slurm", "--workers", "2"], {"compute_target": "slurm", "worker_count": 2}, "worker_count",
+     ["set --backend ps or --backend multiworker, or leave --workers out"],
+     ["set distributed_backend: ps or distributed_backend: multiworker, or leave worker_count out"],
+     ["set distributed_backend='ps' or distributed_backend='multiworker', or leave worker_count out"]),
+    (["-s", "slurm", "--gpu-type", "a100"], {"compute_target": "slurm", "gpu_type": "a100"}, "gpu_type",
+     ["set --gpu or --gpus-per-node"], ["set use_gpu: true or gpus_per_node"], ["set use_gpu=True or gpus_per_node"]),
+    (["-s", "slurm", "--sbatch", "nodes=2"], {"compute_target": "slurm", "sbatch": {"nodes": 2}}, "sbatch",
+     ["set --nodes"], ["set node_count"], ["set node_count"]),
+    (["-s", "slurm", "--mem", "1G", "--sbatch", "mem-per-cpu=1G"],
+     {"compute_target": "slurm", "memory": "1G", "sbatch": {"mem-per-cpu": "1G"}}, "sbatch",
+     ["--sbatch: excludes --mem"], ["excludes memory"], ["excludes memory"]),
+]  # fmt: skip
+
+
+def in_python(settings: dict[str, Any]) -> str:
+    with pytest.raises(InputError) as caught:
+        Experiment("x").plan(TensorFlow(".", **settings))
+    return str(caught.value)
+
+
+def in_yaml(settings: dict[str, Any]) -> str:
+    Path("job.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        Experiment("x").plan(from_yaml("job.yaml"))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("flags", "settings", "where", "to_flags", "to_yaml", "to_python"), CASES)
+def test_a_remedy_is_told_in_the_words_of_who_gave_the_setting(
+    flags: list[str],
+    settings: dict[str, Any],
+    where: str,
+    to_flags: list[str],
+    to_yaml: list[str],
+    to_python: list[str],
+    project: Path,
+    slurmtf: CommandLine,
+) -> None:
+    done = slurmtf("plan", "train.py", *flags)
+    assert done.exit_code == 2, project
+    for told, expected in ((done.err, to_flags), (in_yaml(settings), to_yaml), (in_python(settings), to_python)):
+        assert [words for words in expected if words not in told] == [], told
+        assert "`" not in told
+    assert where in in_python(settings)
+
+
+def test_a_job_file_speaks_yaml_beside_flags(project: Path, slurmtf: CommandLine) -> None:
+    (project / "job.yaml").write_text("compute_target: slurm\nworker_count: 2\n", encoding="utf-8")
+    done = slurmtf("plan", "job.yaml", "--sbatch", "nodes=2")
+    assert "job.yaml:2: worker_count: needs --backend" in done.err
+    assert "or leave worker_count out" in done.err
+    assert "--sbatch: can't be passed through\n    -> set --nodes" in done.err
+
+
+def test_programs_get_the_same_words(project: Path, slurmtf: CommandLine) -> None:
+    done = slurmtf("plan", "train.py", "-s", "slurm", "--gpu-type", "a100", "--json")
+    (finding,) = json.loads(done.out)["error"]["findings"]
+    assert (finding["source"], finding["remedy"]) == ("--gpu-type", "set --gpu or --gpus-per-node"), project
+
+
+def test_a_warning_is_told_in_them_too(project: Path, slurmtf: CommandLine) -> None:
+    (project / "train.py").write_text(
+        "import tensorflow as tf\ntf.distribute.MultiWorkerMirroredStrategy()\n", encoding="utf-8"
+    )
+    done = slurmtf("plan", "train.py", "-s", "slurm", "--backend", "ps", "--workers", "2", "--python", "/usr/bin/python3")
+    assert "set --backend multiworker" in done.err

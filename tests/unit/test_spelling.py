@@ -1,0 +1,60 @@
+"""A setting that a text marks is spelled as its user gives it."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.cli.options import FLAGS
+from slurmtf.spelling import spelled
+
+YAML = {"launcher": "job.yaml:3: launcher", "sbatch": "job.yaml:4: sbatch"}
+FLAG_USER = {**FLAGS, "entry_script": "train.py"}
+
+
+@pytest.mark.parametrize(
+    ("marked", "python", "yaml", "flag"),
+    [
+        ("`partition`", "partition", "partition", "--partition"),
+        ("`launcher=srun`", "launcher='srun'", "launcher: srun", "--launcher srun"),
+        ("`node_count=2`", "node_count=2", "node_count: 2", "--nodes 2"),
+        ("`use_gpu=true`", "use_gpu=True", "use_gpu: true", "--gpu"),
+        ("`account=...`", "account=...", "account: ...", "--account ..."),
+        ("`job_name=my job`", "job_name='my job'", "job_name: my job", "--job-name 'my job'"),
+        ("`sbatch[gres]`", "sbatch['gres']", "sbatch.gres", "--sbatch gres"),
+        ("`sbatch[gres]=gpu:1`", "sbatch={'gres': 'gpu:1'}", "sbatch: {gres: gpu:1}", "--sbatch gres=gpu:1"),
+        ("`environment_variables[A]=b`", "environment_variables={'A': 'b'}", "environment_variables: {A: b}", "--env A=b"),
+        ("`pip_packages[]=tf-keras`", "pip_packages=['tf-keras']", "pip_packages: [tf-keras]", "--pip tf-keras"),
+        ("`pip_packages[]=a,b`", "pip_packages=['a', 'b']", "pip_packages: [a, b]", "--pip a --pip b"),
+        ("`pip_packages`", "pip_packages", "pip_packages", "--pip"),
+        ("`custom_docker_image`", "custom_docker_image", "custom_docker_image", "--image"),
+        ("`entry_script=pkg.train`", "entry_script='pkg.train'", "entry_script: pkg.train", "TARGET pkg.train"),
+        (
+            "`environment_definition.python=...`",
+            "environment_definition=Environment(python=...)",
+            "environment_definition: {python: ...}",
+            "--python ...",
+        ),
+        (
+            "`environment_definition.build=login`",
+            "environment_definition=Environment(build='login')",
+            "environment_definition: {build: login}",
+            "environment_definition: {build: login} in a job file",
+        ),
+        (
+            "`Mpi.transport=gloo`",
+            "Mpi(transport='gloo')",
+            "distributed_training: {backend: mpi, transport: gloo}",
+            "distributed_training: {backend: mpi, transport: gloo} in a job file",
+        ),
+        ("`legacy_keras=true`", "legacy_keras=True", "legacy_keras: true", "legacy_keras: true in a job file"),
+        ("set `time`, or `qos`", "set time, or qos", "set time, or qos", "set --time, or --qos"),
+        ("a `", "a `", "a `", "a `"),
+    ],
+)
+def test_a_setting_is_spelled_as_its_user_gives_it(marked: str, python: str, yaml: str, flag: str) -> None:
+    assert (spelled(marked), spelled(marked, YAML), spelled(marked, FLAG_USER)) == (python, yaml, flag)
+
+
+def test_what_a_job_file_says_is_spelled_as_there_beside_flags() -> None:
+    both = {**FLAGS, **YAML}
+    assert spelled("`launcher=srun` or `partition`", both) == "launcher: srun or --partition"
