@@ -20,7 +20,7 @@ from slurmtf.environments.modules import unknown_modules
 from slurmtf.environments.shell import in_shell, module_lines
 from slurmtf.environments.software import HorovodBuild, Software
 from slurmtf.estimator import Estimator
-from slurmtf.findings import Finding
+from slurmtf.findings import Finding, located
 from slurmtf.job.build import question
 from slurmtf.paths import is_file
 from slurmtf.sites import Site
@@ -119,7 +119,7 @@ def asked_later(estimator: Estimator, site: Site, software: Software, needs: Map
     """
     words = words_inside(software, site) if software.image else []
     variables = {name: value for name, value in _given(estimator, site, software).items() if name.startswith("PYTHON")}
-    texts = {module: str(finding) for module, finding in needs.items()}
+    texts = {module: str(located(finding, estimator.sources)) for module, finding in needs.items()}
     return {"words": [*words, software.python], "variables": variables, "modules": texts}
 
 

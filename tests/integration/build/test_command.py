@@ -62,7 +62,7 @@ def test_from_build_to_remove(desk: Desk) -> None:
     assert listed["bytes"] > 10_000
     assert desk.data("env", "show", folder.name)["packages"]["speck"] == "1.0"
     assert "speck==1.0" in desk.slurmtf("env", "show", folder.name[-12:], "--lock").stdout.splitlines()
-    assert desk.slurmtf("env", "show", "nothing").returncode == 1
+    assert desk.slurmtf("env", "show", "nothing").returncode == 2
 
     assert desk.data("env", "remove", folder.name) == [{"name": folder.name, "bytes": listed["bytes"]}]
     assert not folder.exists()
@@ -101,7 +101,7 @@ def test_what_a_training_lacks(desk: Desk) -> None:
     lacking = desk.slurmtf("env", "check", desk.job)
     assert lacking.returncode == 2
     assert "train.py:2: imports yaml, which is not in" in lacking.stderr
-    assert "add pip_packages=['pyyaml']" in lacking.stderr
+    assert "add pip_packages: [pyyaml]" in lacking.stderr
 
 
 def test_a_training_that_asks_for_none(desk: Desk) -> None:
