@@ -194,7 +194,11 @@ StorageLoc=slurm
 """
 
 
+# slurmdbd would make the database after a connection to it has failed. With the libmariadb of MariaDB 11.8.9 (Connector/C
+# 3.4.10) no query works on a handle whose first connection failed: mysql_real_connect() drops the handle's options, and then
+# the "maxmimum allowed number of columns" is 0.
 DATABASE = """
+create database slurm;
 create user slurm@127.0.0.1 identified by 'slurm';
 grant all on slurm.* to slurm@127.0.0.1;
 """

@@ -34,14 +34,10 @@ mv "$1/etc/apptainer" "$1/opt/etc"
 mv "$1/var/lib/apptainer" "$1/opt/lib"
 """
 
-# The host's /usr/local stays, its Python may live there. Of /etc, what only the programs of this /usr can use. slurmdbd can't
-# read its database with the libmariadb of MariaDB 11.8.9 ("allowed number of columns (=0)"): an older host's serves it.
+# The host's /usr/local stays, its Python may live there. Of /etc, what only the programs of this /usr can use.
 MOUNT = """
 mount -t overlay -o "lowerdir=$1/opt/etc:/etc" overlay /etc
 mount -t overlay -o "lowerdir=$1/opt/lib:/var/lib" overlay /var/lib
-for library in /usr/lib/*/libmariadb.so.3; do
-    [ ! -e "$library" ] || [ ! -e "$1$library" ] || mount --bind "$library" "$1$library"
-done
 [ ! -d /usr/local ] || mount --bind /usr/local "$1/usr/local"
 mount --rbind "$1/usr" /usr
 for name in ld.so.cache alternatives openmpi; do
