@@ -12,6 +12,7 @@ from slurmtf.diagnosis.waiting import hint
 from slurmtf.findings import Finding
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs import Run, RunState, RunStatus
+from slurmtf.runs.logs import has_job_log
 from slurmtf.runs.state import DoubtKind
 from slurmtf.spelling import spelled
 
@@ -77,9 +78,13 @@ def _advice(run: Run, state: RunState) -> str:
         return ""
     if state.cause is Cause.SOFTWARE:  # there is no log: its job has never run
         return "then submit it again"
-    of_job = "" if state.cause is Cause.SCRIPT else " --job"
-    more = "" if state.outcome.tail else f"the log may say more: slurmtf logs{of_job} {run.id}"
-    return spelled(advice(state.outcome), FLAGS) or more
+    return spelled(advice(state.outcome), FLAGS) or ("" if state.outcome.tail else _log_to_read(run, state))
+
+
+def _log_to_read(run: Run, state: RunState) -> str:
+    """Return how to see the log that may say more: of the job, where something other than the script ended it; empty: none."""
+    of_job = state.cause is not Cause.SCRIPT and has_job_log(run.layout)
+    return f"the log may say more: slurmtf logs{' --job' * of_job} {run.id}" if of_job or run.tasks else ""
 
 
 def _foretold(run: Run, state: RunState) -> str:

@@ -40,7 +40,7 @@ class _Log:
 
 
 class LogReader:
-    """Prints what the task logs of a run have gained since the last look.
+    """Prints what the task logs of a run (or with ``job_log`` the job's own) have gained since the last look.
 
     With more than one task, each line bears the task's name. A line is printed when it is whole, when it is very long, or when
     the run has ended. What is there already is printed in the order in which it was written. A log that can't be read is left
@@ -72,7 +72,7 @@ class LogReader:
     def files(self) -> list[Path]:
         """Return the logs to read: task by task, its output before its errors."""
         if self._job_log:
-            return [path for path in [self._folder / "job.log"] if os.path.exists(path)]  # noqa: PTH110 - raises nothing
+            return [Path(self._layout.job_log)] if has_job_log(self._layout) else []
         found = [path for stream in STREAMS for path in self._folder.glob(f"*.{stream}")]
         chosen = [path for path in found if self._role is None or _matches(path.stem, self._role)]
         return sorted(chosen, key=lambda path: (path.stem, STREAMS.index(path.suffix[1:])))
@@ -170,6 +170,11 @@ def start_of_last(path: Path, lines: int) -> int:
             return 0 if lines else end + 1
     except OSError:
         return 0
+
+
+def has_job_log(layout: RunLayout) -> bool:
+    """Tell whether anything was written into the job's log: a submission creates it, empty, before Slurm opens it."""
+    return _size(Path(layout.job_log)) > 0
 
 
 def _size(path: Path) -> int:

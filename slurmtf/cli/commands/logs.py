@@ -41,17 +41,24 @@ def command(
     if following:
         sys.exit(follow(found, reader))
     if not reader.files():
-        raise _no_log(found, chosen)
+        _tell_empty(found, chosen, job_log)
     reader.show_rest()
     for path in sorted(reader.unreadable):
         note(f"{path} can't be read", fg="yellow")
     note(f"the run is {found.get_status()}", dim=True)
 
 
-def _no_log(run: Run, chosen: str | None) -> RunNotFoundError:
+def _tell_empty(run: Run, chosen: str | None, job_log: bool) -> None:
+    """Say that there is nothing to show. Raises RunNotFoundError, but for the job's log of a run that has begun."""
+    if not (job_log and run.tasks):
+        raise _no_log(run, chosen, job_log)
+    note("neither Slurm nor the launcher nor slurmtf has written anything into the job's log", dim=True)
+
+
+def _no_log(run: Run, chosen: str | None, job_log: bool) -> RunNotFoundError:
     what = "has no log" + (f" of {chosen}" if chosen else "")
     if run.tasks:
         return RunNotFoundError(Finding("no-log", run.id, what, f"logs there are: {', '.join(run.tasks)}"))
     status = run.state.status
-    remedy = f"see 'slurmtf status {run.id}'" if status.final else f"wait for it: slurmtf logs -f {run.id}"
+    remedy = f"see 'slurmtf status {run.id}'" if status.final else f"wait for it: slurmtf logs -f{' --job' * job_log} {run.id}"
     return RunNotFoundError(Finding("no-log", run.id, f"{what}: it is {status.value}", remedy))

@@ -167,6 +167,11 @@ def test_logs(lab: Lab) -> None:
     assert lab.slurmtf("logs", run.id, "--role", "main-0").stdout == whole.stdout
     (problem,) = problems_of_text(lab.slurmtf("logs", run.id, "--role", "ps"))
     assert "has no log of ps" in problem
+    Path(run.layout.job_log).write_text("")
+    nothing = lab.slurmtf("logs", run.id, "--job")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "has written anything into the job's log" in nothing.stderr
+    assert lab.data("logs", run.id, "--job") == {"files": []}
     Path(run.layout.job_log).write_text("srun: from the launcher\n")
     assert lab.slurmtf("logs", run.id, "--job").stdout == "srun: from the launcher\n"
     assert lab.data("logs", run.id, "--job") == {"files": [run.layout.job_log]}
@@ -280,6 +285,7 @@ def test_logs_that_are_not_there_yet(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
     told = lab.slurmtf("logs", run.id).stderr
     assert f"{run.id}: has no log: it is Queued\n    -> wait for it: slurmtf logs -f {run.id}" in told
+    assert f"wait for it: slurmtf logs -f --job {run.id}" in lab.slurmtf("logs", "--job", run.id).stderr
     run.cancel()
     ended(run)
     assert f"see 'slurmtf status {run.id}'" in lab.slurmtf("logs", run.id).stderr

@@ -43,3 +43,24 @@ def test_other_ends_show_none(run: Run, status: RunStatus, cause: Cause) -> None
 def test_a_plan_that_can_not_be_read_spoils_nothing(run: Run, text: str) -> None:
     Path(run.layout.plan).write_text(text, encoding="utf-8")
     assert "Failed" in told(run, RunStatus.FAILED, Cause.SCRIPT)
+
+
+@pytest.mark.parametrize(
+    ("job_log", "tasks", "cause", "advised"),
+    [
+        ("", False, Cause.LOST, []),
+        ("", True, Cause.LOST, ["slurmtf logs ID"]),
+        ("srun: x\n", False, Cause.LOST, ["slurmtf logs --job ID"]),
+        ("srun: x\n", True, Cause.LOST, ["slurmtf logs --job ID"]),
+        ("srun: x\n", True, Cause.SCRIPT, ["slurmtf logs ID"]),
+    ],
+)
+def test_a_log_is_advised_where_there_is_something_in_it(
+    run: Run, job_log: str, tasks: bool, cause: Cause, advised: list[str]
+) -> None:
+    Path(run.layout.logs).mkdir()
+    Path(run.layout.job_log).write_text(job_log, encoding="utf-8")
+    if tasks:
+        Path(run.layout.task_log("main-0", "out", "")).touch()
+    text = told(run, RunStatus.FAILED, cause).replace(run.id, "ID")
+    assert [line.partition("say more: ")[2] for line in text.splitlines() if "slurmtf logs" in line] == advised

@@ -153,3 +153,22 @@ def test_a_log_that_can_not_be_opened_is_named_and_the_others_are_shown(layout: 
     reader.show_rest()
     assert output.getvalue() == "worker-0 | here\n"
     assert reader.unreadable == {Path(layout.logs, "worker-1.out")}
+
+
+@pytest.mark.parametrize(("text", "there"), [(None, False), ("", False), ("srun: x\n", True)], ids=["none", "empty", "some"])
+def test_an_empty_job_log_is_none(layout: RunLayout, text: str | None, there: bool) -> None:
+    """A submission creates it, private, before Slurm opens it."""
+    if text is not None:
+        write(layout, "job.log", text.encode())
+    reader = LogReader(layout, io.StringIO(), job_log=True)
+    assert reader.files() == [Path(layout.job_log)] * there
+
+
+def test_a_job_log_that_is_written_later_is_shown(layout: RunLayout) -> None:
+    write(layout, "job.log", b"")
+    output = io.StringIO()
+    reader = LogReader(layout, output, job_log=True)
+    reader.show_new(history=True)
+    write(layout, "job.log", b"srun: x\n")
+    reader.show_new()
+    assert output.getvalue() == "srun: x\n"
