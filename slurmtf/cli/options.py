@@ -55,7 +55,7 @@ OPTIONS = (
     Option(
         ("--backend",),
         "distributed_backend",
-        "How the processes divide the work: mpi, ps or multiworker.",
+        "How the processes divide the work: mpi, ps, multiworker or jax.",
         completer=words(*TensorFlow.BACKENDS),
     ),
     Option(("--processes-per-node",), "process_count_per_node", "MPI ranks per node.", int),

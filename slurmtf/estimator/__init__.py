@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slurmtf.estimator.azureml import MpiConfiguration, TensorflowConfiguration
-from slurmtf.estimator.distribution import Distribution, Mpi, MultiWorker, ParameterServer
+from slurmtf.estimator.distribution import Distribution, Jax, Mpi, MultiWorker, ParameterServer
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 from slurmtf.estimator.inputs import Input
@@ -13,6 +13,7 @@ __all__ = [
     "Environment",
     "Estimator",
     "Input",
+    "Jax",
     "Mpi",
     "MpiConfiguration",
     "MultiWorker",

@@ -60,8 +60,24 @@ class MultiWorker:
     backend: Literal["multiworker"] = "multiworker"
 
 
-Distribution = Mpi | ParameterServer | MultiWorker
-KINDS: dict[str, type[Distribution]] = {"mpi": Mpi, "ps": ParameterServer, "multiworker": MultiWorker}
+@dataclass(frozen=True)
+class Jax:
+    """Processes that JAX joins into one, Keras 3 on its JAX backend among them: ``node_count`` x ``process_count_per_node``.
+
+    The script calls ``keras.distribution.initialize()`` or ``jax.distributed.initialize()``, without arguments.
+    """
+
+    process_count_per_node: int = 1
+    """How many processes on each node."""
+    gpus: Literal["all", "each"] = "each"
+    """Which of the node's GPUs a process sees: a share of its own, as JAX expects, or all of them."""
+    straggler_grace_s: int = GRACE_S
+    """Seconds that the others may run on after the first process has ended well."""
+    backend: Literal["jax"] = "jax"
+
+
+Distribution = Mpi | ParameterServer | MultiWorker | Jax
+KINDS: dict[str, type[Distribution]] = {"mpi": Mpi, "ps": ParameterServer, "multiworker": MultiWorker, "jax": Jax}
 LEAST = {"parameter_server_count": 0, "evaluator_count": 0, "evaluator_grace_s": 0, "restarts": 0, "straggler_grace_s": 0}
 
 

@@ -53,11 +53,12 @@ class Estimator(OlderNames):
     node_count: int = 1
     """How many nodes (--nodes)."""
     process_count_per_node: int | None = None
-    """How many MPI ranks on each node, with distributed_backend 'mpi' (1)."""
+    """How many processes on each node, with distributed_backend 'mpi' or 'jax' (1)."""
     distributed_backend: str | None = None
-    """'mpi' (Horovod and other MPI programs), 'ps' (parameter servers) or 'multiworker'; left out: one process."""
+    """'mpi' (Horovod and other MPI programs), 'ps' (parameter servers), 'multiworker' or 'jax'; left out: one
+    process."""
     distributed_training: Training | None = None
-    """The same with its counts in one object: Mpi, ParameterServer or MultiWorker."""
+    """The same with its counts in one object: Mpi, ParameterServer, MultiWorker or Jax."""
     use_gpu: bool = False
     """Ask for GPUs: one for each process of a node, unless gpus_per_node says how many."""
     gpus_per_node: int | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import environment, families, inputs, quantities
 from slurmtf.estimator.arguments import check_params, check_text
-from slurmtf.estimator.distribution import KINDS, LEAST, Distribution, Mpi, choices, foreign_counts, numbers
+from slurmtf.estimator.distribution import KINDS, LEAST, Distribution, Jax, Mpi, choices, foreign_counts, numbers
 from slurmtf.estimator.entry import module_file
 from slurmtf.estimator.environment import PACKAGES, Environment
 from slurmtf.findings import Finding
@@ -196,7 +196,7 @@ def _process_counts(estimator: Estimator) -> Iterable[Finding]:
     distribution = estimator.distribution
     if distribution is None:
         if isinstance(estimator.node_count, int) and estimator.node_count > 1:
-            remedy = "set `distributed_backend` to mpi, ps or multiworker, or use one node"
+            remedy = "set `distributed_backend` to mpi, ps, multiworker or jax, or use one node"
             yield Finding(
                 "no-distribution", "node_count", f"{estimator.node_count} nodes need a distribution of the work", remedy
             )
@@ -224,7 +224,10 @@ def _gpu_for_each(estimator: Estimator, distribution: Distribution) -> Iterable[
     gpus, nodes = estimator.gpus_per_node, estimator.node_count
     if not (isinstance(gpus, int) and isinstance(nodes, int) and gpus > 0 and nodes > 0):
         return
-    processes = distribution.process_count_per_node if isinstance(distribution, Mpi) else -(-distribution.worker_count // nodes)
+    if isinstance(distribution, Mpi | Jax):
+        processes = distribution.process_count_per_node
+    else:
+        processes = -(-distribution.worker_count // nodes)
     if processes > gpus:
         what = f"{gpus} GPUs on a node are too few for {processes} processes that take one each"
         yield Finding("too-few-gpus", "gpus_per_node", what, f"set `gpus_per_node={processes}`, or use fewer processes")

@@ -23,6 +23,9 @@ MULTI_WORKER = ("MultiWorkerMirroredStrategy", "CollectiveAllReduceStrategy")
 WITHOUT_MPI = "Horovod in {} was built without MPI: set `Mpi.transport=gloo`, or build it again where mpicxx is in PATH"
 WITHOUT_GLOO = "Horovod in {} was built without Gloo: set a `launcher` with MPI, or build it again (HOROVOD_WITH_GLOO=1)"
 MPI_MODULES = ("horovod", "mpi4py")
+JAX_MODULES = ("jax", "keras")
+JOINS_JAX = ("jax.distributed", "keras.distribution", "distribution.initialize", "distributed.initialize")
+"""Names by which a script has JAX join its processes."""
 KERAS_3 = (2, 16)
 """The first TensorFlow whose tf.keras is Keras 3."""
 
@@ -128,6 +131,7 @@ def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, sof
     if script.certain:
         yield from _mpi_warnings(estimator, tasks, script, software)
         yield from _strategy_warnings(tasks, script)
+        yield from _jax_warnings(estimator, tasks, script)
         yield from _keras_warnings(estimator, tasks, script, software)
 
 
@@ -158,6 +162,25 @@ def _strategy_warnings(tasks: Tasks, script: ScriptFacts) -> Iterable[Finding]:
         yield warning("no-chief", "tf.estimator without a chief fails in each task: set `ParameterServer.layout=chief`")
     if tasks.backend == "multiworker" and script.uses(*COORDINATOR):
         yield warning("multiworker-with-ps", "ParameterServerStrategy needs parameter servers: set `distributed_backend=ps`")
+
+
+def _jax_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts) -> Iterable[Finding]:
+    """Check that a script which has JAX join its processes gets what that needs, and the other way round."""
+    joins = script.uses(*JOINS_JAX) and script.imports_any(*JAX_MODULES)
+    if joins and tasks.backend not in (None, "jax"):
+        text = f"the script has JAX join its processes, and distributed_backend={tasks.backend!r} does not tell JAX how"
+        yield warning("not-jax", f"{text}: set `distributed_backend=jax`")
+    if tasks.backend != "jax" or tasks.world_size == 1:
+        return
+    if not joins:
+        each = f"{tasks.world_size} processes would each train the same model"
+        call = "keras.distribution.initialize() or jax.distributed.initialize()"
+        yield warning("no-jax", f"nothing in {estimator.script} calls {call}: {each}")
+    chosen = (estimator.environment_variables or {}).get("KERAS_BACKEND")
+    if script.imports_any("keras") and chosen != "jax" and not (chosen is None and script.uses("os.environ", "environ")):
+        backend = chosen or "TensorFlow, where nothing says otherwise"
+        text = f"Keras runs on {backend}, and only its JAX backend joins processes"
+        yield warning("keras-backend", f"{text}: set `environment_variables[KERAS_BACKEND]=jax`")
 
 
 def resolver_findings(tasks: Tasks, script: ScriptFacts, launcher: str) -> Iterable[Finding]:

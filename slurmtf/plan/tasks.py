@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slurmtf.environments import Software
-from slurmtf.estimator import Estimator, Mpi, MultiWorker, ParameterServer
+from slurmtf.estimator import Estimator, Jax, Mpi, MultiWorker, ParameterServer
 from slurmtf.plan.checks import COORDINATOR, ESTIMATOR, RESOLVER
 from slurmtf.plan.model import Tasks
 from slurmtf.sites.model import Site
@@ -22,6 +22,8 @@ def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: So
         return _placed(*_parameter_server(distribution, script), script)
     if isinstance(distribution, MultiWorker):
         return _placed(_multi_worker(distribution), "", script)
+    if isinstance(distribution, Jax):
+        return _jax(distribution, estimator), ""
     return Tasks((("main", 1),), gpu_roles=("main",)), ""
 
 
@@ -54,6 +56,16 @@ def _mpi(wish: Mpi, estimator: Estimator, gloo: bool) -> Tasks:
         check_world=True,
         gpu_roles=("rank",) if wish.gpus == "each" else (),
         bind=not gloo,  # as MPI's starters do; Gloo's threads want to move
+        straggler_grace_s=wish.straggler_grace_s,
+    )
+
+
+def _jax(wish: Jax, estimator: Estimator) -> Tasks:
+    return Tasks(
+        (("rank", estimator.node_count * wish.process_count_per_node),),
+        backend="jax",
+        check_world=True,
+        gpu_roles=("rank",) if wish.gpus == "each" else (),
         straggler_grace_s=wish.straggler_grace_s,
     )
 

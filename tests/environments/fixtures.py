@@ -36,6 +36,12 @@ def tf1(pytestconfig: pytest.Config) -> Path:
     return provide("tf1", pytestconfig, optional=True)
 
 
+@pytest.fixture(scope="session")
+def jax(pytestconfig: pytest.Config) -> Path:
+    """Keras 3 on JAX 0.10, without TensorFlow."""
+    return provide("jax", pytestconfig)
+
+
 def provide(name: str, config: pytest.Config, optional: bool = False) -> Path:
     try:
         with progress_shown(config):

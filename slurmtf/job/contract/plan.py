@@ -34,8 +34,8 @@ class Distribution(NamedTuple):
     """Who the processes of a job are: the roles with their counts, and the rules by which they live and end.
 
     ``cyclic`` deals them over the nodes one by one (else node by node); ``cluster`` gives them TF_CONFIG; ``gloo`` serves
-    Horovod's rendezvous; ``check_world`` compares the world that MPI or Horovod sees with the plan's; ``gpu_roles`` share a
-    node's GPUs; ``bind`` deals a node's CPUs out among its tasks, which all do the same work; ``restartable`` roles may be
+    Horovod's rendezvous; ``check_world`` compares the world that MPI, Horovod or JAX sees with the plan's; ``gpu_roles`` share
+    a node's GPUs; ``bind`` deals a node's CPUs out among its tasks, which all do the same work; ``restartable`` roles may be
     started again ``restarts`` times in all; when some have not ended
     ``straggler_grace_s`` after the first success, the job is ended, and has succeeded if ``stragglers_succeed``;
     an evaluator may go on for ``evaluator_grace_s`` after all others.
@@ -55,6 +55,11 @@ class Distribution(NamedTuple):
     straggler_grace_s: float = 0
     evaluator_grace_s: float = 0
     stragglers_succeed: bool = False
+
+    @property
+    def joined_by_jax(self) -> bool:
+        """Whether JAX joins the processes: rank 0 serves its coordinator."""
+        return self.backend == "jax"
 
     @property
     def world_size(self) -> int:

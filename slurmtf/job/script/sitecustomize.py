@@ -1,8 +1,8 @@
 """What runs inside the script's Python before the script: put in front of its path as ``sitecustomize``.
 
-It gives TF_CONFIG to TensorFlow where it is too long for an environment variable, and compares the world that Horovod or MPI
-sees with the plan's: N processes that each believe to be alone would all "succeed". Where tf.keras is tf_keras, Horovod's
-callbacks are given that Keras, too.
+It gives TF_CONFIG to TensorFlow where it is too long for an environment variable, and compares the world that Horovod, MPI or
+JAX sees with the plan's: N processes that each believe to be alone would all "succeed". JAX learns of the job here, too. Where
+tf.keras is tf_keras, Horovod's callbacks are given that Keras.
 
 This file is copied into the run folder and read by the job's Python, 3.6 or later, which may know nothing of slurmtf.
 """
@@ -14,21 +14,34 @@ import sys
 WORLD = "SLURMTF_EXPECTED_WORLD"
 CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
 NAME = "sitecustomize"
+JAX = "SLURMTF_JAX_PROCESS"
+"""Which of the processes this one is, where JAX joins them."""
 STATUS = 78
 """The exit code of a rank that is alone (EX_CONFIG, sysexits(3))."""
+NO_MPI = (
+    "it was not built for the MPI of this job, or the launcher does not serve it. Set another one: "
+    "distributed_training=Mpi(transport='gloo') for Horovod without MPI, launcher='mpirun', or srun={'mpi': 'pmix'} "
+    "('srun --mpi=list' shows the names)."
+)
+ALONE = "Keras runs on {}, and each of {} processes would train on its own."
+NOT_JOINED = "call keras.distribution.initialize() or jax.distributed.initialize(), without arguments, before JAX is used."
+NOT_ON_JAX = (
+    "only Keras on JAX trains across these processes. Set the variable KERAS_BACKEND=jax (environment_variables), and call "
+    "keras.distribution.initialize() first."
+)
 
 
-def check(library, seen):
+def check(library, seen, remedy):
     """End the process when the world that a library sees is not the plan's."""
     expected = int(os.environ[WORLD])
-    if seen == expected:
-        return
-    sys.stderr.write(
-        "slurmtf: {} sees a world of {} process(es), but {} were started: each would train on its own.\n"
-        "slurmtf: it was not built for the MPI of this job, or the launcher does not serve it. Give another one: "
-        "distributed_training=Mpi(transport='gloo') for Horovod without MPI, launcher='mpirun', or srun={{'mpi': 'pmix'}} "
-        "('srun --mpi=list' shows the names).\n".format(library, seen, expected)
-    )
+    if seen != expected:
+        text = "{} sees a world of {} process(es), but {} were started: each would train on its own."
+        end(text.format(library, seen, expected), remedy)
+
+
+def end(what, remedy):
+    """End the process at once: nothing of the script can catch that."""
+    sys.stderr.write("slurmtf: {}\nslurmtf: {}\n".format(what, remedy))
     sys.stderr.flush()
     os._exit(STATUS)
 
@@ -39,7 +52,7 @@ def load_horovod(load, module):
 
     def checked_init(self, *args, **kwargs):
         result = init(self, *args, **kwargs)
-        check("Horovod", self.size())
+        check("Horovod", self.size(), NO_MPI)
         return result
 
     module.HorovodBasics.init = checked_init
@@ -48,7 +61,7 @@ def load_horovod(load, module):
 def load_mpi(load, module):
     load(module)
     if module.Is_initialized():
-        check("mpi4py", module.COMM_WORLD.Get_size())
+        check("mpi4py", module.COMM_WORLD.Get_size(), NO_MPI)
 
 
 def load_callbacks(load, module):
@@ -66,8 +79,69 @@ def load_callbacks(load, module):
         sys.modules.update(kept)
 
 
+def load_clusters(load, module):
+    """Load what JAX knows of clusters, and this job as the first of them: a class of that kind is how JAX is told of one.
+
+    Its own for Slurm guesses a port from the job id, and has each process use the GPU of its number on the node, also where it
+    sees no other than its own (jax/_src/clusters/slurm_cluster.py).
+    """
+    load(module)
+
+    class Job(module.ClusterEnv):
+        name = "slurmtf"
+
+        @classmethod
+        def is_env_present(cls):
+            return True
+
+        @classmethod
+        def get_coordinator_address(cls, timeout_secs=None, override_coordinator_port=None):
+            return os.environ["JAX_COORDINATOR_ADDRESS"]
+
+        @classmethod
+        def get_process_count(cls):
+            return int(os.environ[WORLD])
+
+        @classmethod
+        def get_process_id(cls):
+            return int(os.environ[JAX])
+
+    known = module.ClusterEnv._cluster_types
+    known.insert(0, known.pop())
+
+
+def load_bridge(load, module):
+    """Load what opens JAX's devices: what is not joined by then never will be."""
+    load(module)
+    backends = module.backends
+
+    def checked_backends():
+        check("JAX", module.distributed.global_state.num_processes, NOT_JOINED)
+        return backends()
+
+    module.backends = checked_backends
+
+
+def load_trainer(load, module):
+    """Load what trains Keras's models on another backend than JAX: those processes would know nothing of each other."""
+    load(module)
+    backend = module.__name__.split(".")[-2]
+    for name in [name for name in vars(module) if name.endswith("Trainer") and "fit" in vars(vars(module)[name])]:
+        vars(module)[name].fit = lambda *args, **kwargs: end(ALONE.format(backend, os.environ[WORLD]), NOT_ON_JAX)
+
+
+def watched_of_jax():
+    """Return the modules to look at where JAX joins the processes."""
+    found = {"jax._src.clusters": load_clusters, "jax._src.xla_bridge": load_bridge}
+    if os.environ[WORLD] != "1":
+        found.update(("keras.src.backend.{}.trainer".format(other), load_trainer) for other in ("tensorflow", "torch"))
+    return found
+
+
 def watched():
     """Return the modules to look at, and how each is loaded."""
+    if os.environ.get(JAX):
+        return watched_of_jax()
     found = {}
     if os.environ.get(WORLD):
         found.update({"horovod.common.basics": load_horovod, "mpi4py.MPI": load_mpi})

@@ -3,7 +3,7 @@
 import selectors
 import signal
 import time
-from typing import Mapping, Optional, Sequence
+from typing import Dict, Mapping, Optional, Sequence
 
 from ..common import addresses, cluster, identity, wire
 from ..common.process import Child, Signals
@@ -228,10 +228,16 @@ class Launch:
         self._rendezvous.tell_all({"nodes": start.nodes_of(hellos)})
         if distribution.cluster:
             self._rendezvous.tell_all({"cluster": start.cluster_of(roles, hellos)})  # made into bytes once
-        horovod = start.horovod_variables(roles, hellos, self._serve_gloo()) if distribution.gloo else {}
-        orders = start.start_orders(distribution, roles, hellos, self._order, horovod)
+        orders = start.start_orders(distribution, roles, hellos, self._order, self._variables())
         for rank in self._rendezvous.present:
             self._rendezvous.tell(rank, orders[rank])
+
+    def _variables(self) -> Dict[int, Dict[str, str]]:
+        """Return the variables of each rank by which Horovod or JAX finds the others."""
+        distribution, roles, hellos = self._plan.distribution, self._roster.roles, self._roster.hellos
+        if distribution.joined_by_jax:
+            return start.jax_variables(hellos)
+        return start.horovod_variables(roles, hellos, self._serve_gloo()) if distribution.gloo else {}
 
     @property
     def _own_name(self) -> str:

@@ -46,9 +46,9 @@ def start_orders(
     roles: Sequence[Role],
     hellos: Mapping[int, Hello],
     order: LaunchOrder,
-    horovod: Mapping[int, Mapping[str, str]],
+    variables: Mapping[int, Mapping[str, str]],
 ) -> Dict[int, wire.Message]:
-    """Return the message that starts each task. ``horovod`` are the variables of its ranks; empty where there is none."""
+    """Return the message that starts each task. ``variables`` are those of each rank by which its library finds the others."""
     hosts = {rank: hello.host for rank, hello in hellos.items()}
     places, shared = cluster.places(hosts), hosts_to_deal(hellos)
     dealt = _deal_gpus(distribution, roles, hellos)
@@ -62,7 +62,7 @@ def start_orders(
             "sharers": sharers,
             "gpus": dealt[rank],
             "bind": host in shared,
-            "variables": dict(horovod.get(rank, {})),
+            "variables": dict(variables.get(rank, {})),
             "launch": own,
         }
     return found
@@ -103,3 +103,14 @@ def horovod_variables(
         found[rank].update(shared)
         found[rank].update({name: str(value) for name, value in own.items()})
     return found
+
+
+def jax_variables(hellos: Mapping[int, Hello]) -> Dict[int, Dict[str, str]]:
+    """Return the variables of each rank by which JAX and Keras find the coordinator, which rank 0 serves
+    (jax.distributed.initialize; keras.distribution.initialize)."""
+    shared = {
+        "JAX_COORDINATOR_ADDRESS": hellos[0].address,
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": hellos[0].address,
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": str(len(hellos)),
+    }
+    return {rank: dict(shared, KERAS_DISTRIBUTION_PROCESS_ID=str(rank)) for rank in hellos}

@@ -148,6 +148,8 @@ class Surroundings:
             found["PYTHONPATH"] = self._layout.hook + os.pathsep + found["PYTHONPATH"]
         if self._plan.distribution.check_world:
             found[hook.WORLD] = str(self._plan.size.tasks)
+        if self._plan.distribution.joined_by_jax:
+            found[hook.JAX] = str(self._role.rank)
 
     def _write(self, config: str) -> str:
         path = os.path.join(self._layout.hook, "tf-config-{}.json".format(self._role.label))

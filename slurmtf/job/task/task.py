@@ -118,12 +118,17 @@ class Task:
         One of several tasks that has met its supervisor leaves with 0: how its script ended stands in the journal, and to the
         launcher another status says that an agent could not do its work, upon which it ends all tasks at once.
         """
-        if self._plan.distribution.cluster:
+        if self._serves():
             self._port = ports.hold()
         self._link = self._meet()
         told = self._link is not None and self._plan.size.tasks > 1
         status = self._run_when_ready(command)
         return 0 if told else status
+
+    def _serves(self) -> bool:
+        """Tell whether the script opens a port at which the others look for it."""
+        distribution = self._plan.distribution
+        return distribution.cluster or (distribution.joined_by_jax and self.role.rank == 0)
 
     def _run_when_ready(self, command: List[str]) -> int:
         if self._link is None:

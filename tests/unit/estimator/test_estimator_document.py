@@ -84,6 +84,7 @@ DISTRIBUTION = st.one_of(
         optional={"worker_count": COUNT, "parameter_server_count": st.integers(0, 1000)},
     ),
     st.fixed_dictionaries({"distributed_backend": st.just("multiworker")}, optional={"worker_count": COUNT}),
+    st.fixed_dictionaries({"distributed_backend": st.just("jax")}, optional={"process_count_per_node": COUNT}),
     st.fixed_dictionaries(
         {
             "distributed_training": st.builds(Mpi, COUNT, transport=st.sampled_from(["auto", "gloo"]))
@@ -329,7 +330,7 @@ def test_the_schema_describes_every_parameter() -> None:
 
 def test_the_schema_refers_to_what_it_defines() -> None:
     schema = json_schema()
-    kinds = {"Environment", "Input", "Mpi", "MultiWorker", "ParameterServer"}
+    kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "ParameterServer"}
     assert set(schema["$defs"]) == kinds
     assert references(schema) == {f"#/$defs/{kind}" for kind in kinds}
 

@@ -7,7 +7,7 @@ import pytest
 from slurmtf.job.common.gpus import Sight
 from slurmtf.job.contract.plan import Distribution, LaunchOrder
 from slurmtf.job.contract.roles import cyclic
-from slurmtf.job.supervisor.start import Hello, cluster_of, horovod_variables, may_be_dealt, start_orders
+from slurmtf.job.supervisor.start import Hello, cluster_of, horovod_variables, jax_variables, may_be_dealt, start_orders
 
 COUNTS = (("ps", 1), ("worker", 2))
 ROLES = cyclic(COUNTS, nodes=1)
@@ -47,6 +47,16 @@ def test_horovods_variables_are_texts() -> None:
     assert found[1]["HOROVOD_RANK"] == "1"
     assert found[1]["HOROVOD_LOCAL_SIZE"] == "3"
     assert all(own["HOROVOD_CONTROLLER"] == "gloo" for own in found.values())
+
+
+def test_all_ranks_of_jax_are_told_of_the_coordinator_that_rank_0_serves() -> None:
+    found = jax_variables({0: Hello("n1", "n1:2000"), 1: Hello("n2")})
+    shared = {
+        "JAX_COORDINATOR_ADDRESS": "n1:2000",
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": "n1:2000",
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
+    }
+    assert found == {rank: {**shared, "KERAS_DISTRIBUTION_PROCESS_ID": str(rank)} for rank in (0, 1)}
 
 
 def test_a_hello_without_a_word_more() -> None:

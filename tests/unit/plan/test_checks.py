@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import SpecError
-from slurmtf.estimator import Distribution, MultiWorker, ParameterServer
+from slurmtf.estimator import Distribution, Jax, Mpi, MultiWorker, ParameterServer
 from slurmtf.job.contract.roles import table
 from slurmtf.plan import resolve
 from slurmtf.sites import Site
@@ -63,3 +63,33 @@ def test_where_srun_starts_no_task_that_resolver_is_refused(source: Path, site: 
     with pytest.raises(SpecError) as caught:
         resolve(estimator, site, SOFTWARE, SNAPSHOT, PLACE, facts)
     assert [finding.code for finding in caught.value.findings] == ["slurm-resolver"]
+
+
+OF_KERAS = ({"keras"}, {"keras.distribution", "distribution.initialize", "fit"})
+OF_JAX = ({"jax"}, {"jax.distributed", "distributed.initialize"})
+
+
+@pytest.mark.parametrize(
+    ("training", "script", "variables", "codes"),
+    [
+        (Jax(2), OF_KERAS, {"KERAS_BACKEND": "jax"}, []),
+        (Jax(2), OF_KERAS, {}, ["keras-backend"]),
+        (Jax(2), OF_KERAS, {"KERAS_BACKEND": "tensorflow"}, ["keras-backend"]),
+        (Jax(2), (OF_KERAS[0], {*OF_KERAS[1], "os.environ"}), {}, []),  # it may choose for itself
+        (Jax(2), (OF_KERAS[0], {*OF_KERAS[1], "os.environ"}), {"KERAS_BACKEND": "torch"}, ["keras-backend"]),
+        (Jax(2), OF_JAX, {}, []),
+        (Jax(2), ({"jax"}, set()), {}, ["no-jax"]),
+        (Jax(2), ({"torch"}, {"torch.distributed", "distributed.initialize"}), {}, ["no-jax"]),
+        (Jax(1), ({"jax"}, set()), {}, []),  # alone is what it is
+        (Mpi(2), OF_KERAS, {}, ["no-mpi", "not-jax"]),
+        (MultiWorker(2), OF_JAX, {}, ["not-jax"]),
+        (None, OF_JAX, {}, []),  # one process: JAX's own detection may find it
+    ],
+)
+def test_what_has_jax_join_its_processes(
+    source: Path, training: Distribution, script: tuple[set[str], set[str]], variables: dict[str, str], codes: list[str]
+) -> None:
+    facts = ScriptFacts(imports=frozenset(script[0]), names=frozenset(script[1]), certain=True)
+    estimator = tensorflow(source, distributed_training=training, environment_variables=variables)
+    plan = resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, facts)
+    assert [warning.code for warning in plan.warnings] == codes

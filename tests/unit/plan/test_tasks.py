@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf.environments import Software
 from slurmtf.environments.software import HorovodBuild
-from slurmtf.estimator import Mpi, MultiWorker, ParameterServer
+from slurmtf.estimator import Jax, Mpi, MultiWorker, ParameterServer
 from slurmtf.estimator.distribution import GRACE_S
 from slurmtf.plan.model import Tasks
 from slurmtf.plan.tasks import tasks_of
@@ -50,6 +50,9 @@ IN_PLACE = ("worker", "ps")
     ("wish", "script", "expected"),
     [
         (None, PLAIN, Tasks((("main", 1),), gpu_roles=("main",))),
+        (Jax(2), PLAIN, Tasks((("rank", 2),), backend="jax", check_world=True, gpu_roles=("rank",), straggler_grace_s=GRACE_S)),
+        (Jax(2, gpus="all", straggler_grace_s=7), PLAIN,
+         Tasks((("rank", 2),), backend="jax", check_world=True, straggler_grace_s=7)),
         (MultiWorker(1, chief=True, straggler_grace_s=7), PLAIN,
          Tasks((("chief", 1),), straggler_grace_s=7, **WORKERS)),
         (MultiWorker(2, chief=True), PLAIN,

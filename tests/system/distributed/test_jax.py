@@ -1,0 +1,82 @@
+"""JAX joins the processes of a run, Keras 3 on its JAX backend among them; who would train alone does not succeed."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.runs.state import RunStatus
+
+from .trainings import Results, Training, Trainings
+
+pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
+
+ON_JAX: dict[str, Any] = {"KERAS_BACKEND": "jax"}
+JOB = "estimator: TensorFlow\nentry_script: train.py\ndistributed_backend: jax\nprocess_count_per_node: 2\ntime: 10\n"
+NEVER_JOINED = "import jax\nprint(jax.numpy.ones(3).sum())\n"
+KERAS_ON_TENSORFLOW = """
+import keras, numpy
+model = keras.Sequential([keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+model.fit(numpy.ones((8, 2)), numpy.ones(8), verbose=0)
+"""
+DIES = """
+import os, jax
+jax.distributed.initialize()
+if jax.process_index() == 1:
+    os._exit(3)
+jax.experimental.multihost_utils.sync_global_devices("never")
+"""
+
+
+def assert_one_world(results: Results, size: int, alone: Results) -> None:
+    ranks = list(results.values())
+    assert [rank["rank"] for rank in ranks] == list(range(size))
+    assert {rank["size"] for rank in ranks} == {rank["devices"] for rank in ranks} == {size}
+    for name in {"weights", "loss"} & ranks[0].keys():
+        assert len({rank[name] for rank in ranks}) == 1, name
+    assert ranks[0]["loss"] == pytest.approx(alone["result-0"]["loss"], rel=1e-3)
+
+
+@pytest.mark.parametrize("example", ["keras3-jax", "jax-loop"])
+def test_the_loss_is_that_of_one_process(example: str, trainings: Trainings, jax: Path) -> None:
+    alone = trainings.start("local", example, jax, process_count_per_node=1)
+    here = trainings.start("local", example, jax)
+    two_nodes = [trainings.start(place, example, jax) for place in ("srun", "mpirun")]
+    assert_one_world(here.results(), 2, alone.results())
+    for training in two_nodes:
+        assert_one_world(training.results(), 4, alone.results())
+
+
+def started(trainings: Trainings, folder: Path, script: str, python: Path, place: str = "srun") -> Training:
+    folder.mkdir()
+    (folder / "job.yaml").write_text(JOB)
+    (folder / "train.py").write_text(script)
+    return trainings.start(place, folder, python)
+
+
+def test_processes_that_are_each_alone_do_not_succeed(trainings: Trainings, jax: Path, tf_newest: Path, tmp_path: Path) -> None:
+    lost = started(trainings, tmp_path / "lost", NEVER_JOINED, jax)
+    other = started(trainings, tmp_path / "other", KERAS_ON_TENSORFLOW, tf_newest, "local")
+    state = lost.end()
+    assert (state.status, state.exit_code) == (RunStatus.FAILED, 78)
+    assert "JAX sees a world of 1 process(es), but 4 were started" in state.message
+    assert "keras.distribution.initialize()" in state.message
+    state = other.end()
+    assert (state.status, state.exit_code) == (RunStatus.FAILED, 78)
+    assert "Keras runs on tensorflow" in state.message
+    assert "KERAS_BACKEND=jax" in state.message
+
+
+def test_a_process_that_dies_ends_the_run_in_seconds(trainings: Trainings, jax: Path, tmp_path: Path) -> None:
+    """JAX's own heartbeat would take 100 s (jax.distributed.initialize)."""
+    run = started(trainings, tmp_path / "dies", DIES, jax)
+    state = run.end()
+    assert (state.status, state.exit_code) == (RunStatus.FAILED, 3)
+    (died,) = [event["time"] for event in run.events("task-ended") if event["exit_code"] == 3]
+    assert time.time() - died < 60
+    assert state.ended is not None
+    assert state.ended - died < 40
