@@ -20,6 +20,7 @@ from slurmtf.job.contract.roles import table
 from slurmtf.runs.cancelling import cancel
 from slurmtf.runs.downloads import download, download_all, file_names
 from slurmtf.runs.logs import LogReader
+from slurmtf.runs.metrics import chief_of, children_of, metrics_of
 from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.runs.status import current_job_of, look
 from slurmtf.runs.tags import tags_of
@@ -201,6 +202,20 @@ class Run:
     def cancel(self) -> None:
         """Cancel the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""
         cancel([self.layout])
+
+    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
+        """Return what the script has logged, in Azure ML's shapes: one number is itself, several are a list; a list is a list;
+
+
+        ``name``: of that metric alone. ``recursive``: of the run and its child runs, by their ids. ``all_ranks``: of each task,
+        by its name, and not of rank 0 (or the chief) alone.
+        """
+        chief = chief_of(self.layout)
+        own = metrics_of(self.layout, chief, name, all_ranks)
+        if not recursive:
+            return own
+        children = children_of(self.layout)
+        return {self.id: own, **{child: metrics_of(layout, chief, name, all_ranks) for child, layout in children}}
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and what describes it."""

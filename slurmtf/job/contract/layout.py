@@ -16,6 +16,7 @@ class RunLayout:
         self.logs = self._of("logs")
         self.outputs = self._of("outputs")
         self.metrics = self._of("metrics")
+        self.children = self._of("children")
         self.hook = self._of("hook")
         self.journals = self._of("journal")
         self.receipt = self._of("receipt.json")
@@ -39,6 +40,15 @@ class RunLayout:
     def log_clock(self, label: str, folder: str = "") -> str:
         """When one task's logs had grown to which sizes (see task/log_clock.py)."""
         return os.path.join(self.logs, folder, "." + label + ".clock")
+
+    def task_metrics(self, label: str, folder: str = "") -> str:
+        """What the script of one task logs (see contract/metrics.py); ``folder`` is the launch's own in metrics/, where it has
+        one."""
+        return os.path.join(self.metrics, folder, label + ".jsonl")
+
+    def child(self, child_id: str) -> "RunLayout":
+        """The folder of a child run, which a script opened within its run: it has metrics/, outputs/ and children/."""
+        return RunLayout(os.path.join(self.children, child_id))
 
     def submitit_file(self, job_id: str, kind: str) -> str:
         """A file of a job's task 0 where submitit looks for it (submitit.core.utils.JobPaths)."""

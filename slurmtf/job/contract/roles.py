@@ -57,3 +57,10 @@ def cyclic(counts: Sequence[Tuple[str, int]], nodes: int) -> List[Role]:
             used[node] += 1
             node = (node + 1) % nodes
     return sorted(dealt)
+
+
+def chief(plan: JobPlan) -> Role:
+    """Return the role that speaks for all: the chief where there is one, else the first that trains, rank 0 of MPI."""
+    roles = table(plan)
+    chiefs = [role for role in roles if role.role in COORDINATES]
+    return [*chiefs, *(role for role in roles if role.role not in SERVES), *roles][0]

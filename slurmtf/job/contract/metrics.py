@@ -1,0 +1,54 @@
+"""What a script logs: one JSON object a line, in a file for each task. The script appends, everybody reads.
+
+A line is written at once in append mode, so a reader never sees half of one that is not the last line. Of a later attempt the
+lines stand behind those of the earlier ones.
+"""
+
+import json
+from typing import Any, NamedTuple, Optional
+
+VALUE, LIST, ROW, TABLE, IMAGE, TAG = "value", "list", "row", "table", "image", "tag"
+DOCUMENTS = ("confusion_matrix", "accuracy_table", "residuals", "predictions")
+"""The kinds whose value is a JSON document with a schema of Azure ML's."""
+NUMBERS = (int, float)
+
+
+class Entry(NamedTuple):
+    """One thing that was logged.
+
+    ``value``: of kind "value" a number or text, "list" a list of them, "row" an object of them, "table" an object of lists,
+    "image" the file's path below the run folder, "tag" a text, of the documents an object. ``time`` in seconds since 1970.
+    """
+
+    name: str
+    value: Any
+    step: Optional[int] = None
+    time: float = 0.0
+    kind: str = VALUE
+
+
+def to_line(entry: Entry) -> bytes:
+    """Return an entry as its line. Raises TypeError or ValueError for a value that JSON can't hold."""
+    step = "" if entry.step is None else ', "step": {:d}'.format(entry.step)
+    kind = "" if entry.kind == VALUE else ', "kind": {}'.format(json.dumps(entry.kind))
+    line = '{{"name": {}, "value": {}{}, "time": {:.3f}{}}}\n'
+    return line.format(json.dumps(entry.name), json.dumps(entry.value), step, entry.time, kind).encode("ascii")
+
+
+def from_line(line: bytes) -> Optional[Entry]:
+    """Return the entry of a line; None for one that is torn, or not ours."""
+    try:
+        facts = json.loads(line.decode("ascii"))
+        entry = Entry(facts["name"], facts["value"], facts.get("step"), facts["time"], facts.get("kind", VALUE))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+    return entry if _is_whole(entry) else None
+
+
+_SHAPES = {LIST: list, ROW: dict, TABLE: dict, IMAGE: str, TAG: str}
+
+
+def _is_whole(entry: Entry) -> bool:
+    if not isinstance(entry.name, str) or not isinstance(entry.kind, str) or not isinstance(entry.time, NUMBERS):
+        return False
+    return isinstance(entry.value, _SHAPES.get(entry.kind, object)) and isinstance(entry.step, (int, type(None)))

@@ -1,0 +1,78 @@
+"""The files in which a run's metrics stand, read as they grow: what comes next is read from where the last look ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from slurmtf.job.contract import metrics
+from slurmtf.job.contract.metrics import Entry
+
+CHUNK = 1 << 20
+LONGEST_LINE = 1 << 24
+"""Bytes of a line above which it is nothing that we wrote."""
+
+
+class Point(NamedTuple):
+    """One number of a metric. ``step`` is None where none was logged; ``time`` in seconds since 1970."""
+
+    step: float | None
+    value: float
+    time: float
+
+
+class Source(Protocol):
+    """A file that gains numbers."""
+
+    path: Path
+    offset: int
+
+    def new_points(self) -> Iterator[tuple[str, Point]]:
+        """Yield the numbers that are new, with their metrics' names."""
+
+
+class LoggedFile:
+    """The file of one task in metrics/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+
+    def new_points(self) -> Iterator[tuple[str, Point]]:
+        for entry in self.new_entries():
+            yield from points_of(entry)
+
+    def new_entries(self) -> Iterator[Entry]:
+        """Yield what was logged since the last time, less a line that is not whole yet."""
+        for line in self._new_lines():
+            entry = metrics.from_line(line)
+            if entry is not None:
+                yield entry
+
+    def _new_lines(self) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                while (line := file.readline(LONGEST_LINE)).endswith(b"\n") or len(line) == LONGEST_LINE:
+                    self.offset += len(line)
+                    yield line
+        except OSError:
+            return
+
+
+def points_of(entry: Entry) -> Iterator[tuple[str, Point]]:
+    """Yield the numbers of an entry: of a list one by one, of a row and a table by column, as ``name/column``."""
+    if entry.kind == metrics.VALUE:
+        yield from _numbers(entry.name, [entry.value], entry)
+    elif entry.kind == metrics.LIST and isinstance(entry.value, list):
+        yield from _numbers(entry.name, entry.value, entry)
+    elif entry.kind in (metrics.ROW, metrics.TABLE) and isinstance(entry.value, dict):
+        for column, cells in entry.value.items():
+            yield from _numbers(f"{entry.name}/{column}", cells if isinstance(cells, list) else [cells], entry)
+
+
+def _numbers(name: str, values: list[object], entry: Entry) -> Iterator[tuple[str, Point]]:
+    for value in values:
+        if isinstance(value, int | float):
+            yield name, Point(entry.step, float(value), entry.time)

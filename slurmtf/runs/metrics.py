@@ -1,0 +1,192 @@
+"""The metrics of a run from outside: what its script logged, and what stands in TensorBoard's event files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slurmtf.job.contract import metrics, plan
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics import Entry
+from slurmtf.job.contract.roles import chief
+from slurmtf.runs.metric_files import LoggedFile, Point, Source
+
+MOST_POINTS = 1 << 15
+"""Points of one series that a reader keeps: of more, every second, fourth ... and the last."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """The numbers of one metric of one task, in the order in which they were logged."""
+
+    name: str
+    task: str
+    points: tuple[Point, ...]
+
+
+@dataclass
+class _Kept:
+    """The points of a series, in bounded memory."""
+
+    points: list[Point] = field(default_factory=list)
+    stride: int = 1
+    count: int = 0
+    last: Point | None = None
+
+    def add(self, point: Point) -> None:
+        if self.count % self.stride == 0:
+            self.points.append(point)
+            if len(self.points) >= MOST_POINTS:
+                self.points, self.stride = self.points[::2], self.stride * 2
+        self.count += 1
+        self.last = point
+
+    def shown(self) -> list[Point]:
+        skipped = self.last is not None and self.points[-1:] != [self.last]
+        return [*self.points, *([self.last] if skipped and self.last else [])]
+
+
+@dataclass
+class _Read:
+    """One file, and what was read of it."""
+
+    source: Source
+    task: str
+    kept: dict[str, _Kept] = field(default_factory=dict)
+
+    def read_new(self) -> int:
+        if _size(self.source.path) < self.source.offset:  # somebody has written it anew
+            self.source.offset, self.kept = 0, {}
+        count = 0
+        for name, point in self.source.new_points():
+            self.kept.setdefault(name, _Kept()).add(point)
+            count += 1
+        return count
+
+
+class MetricsReader:
+    """Reads the metrics of a run as they grow. Its memory does not grow with what is logged: see MOST_POINTS.
+
+    ``folder``: of one launch of the run, which has its own in metrics/.
+    """
+
+    def __init__(self, layout: RunLayout, folder: str = "") -> None:
+        self._layout = layout
+        self._folder = folder
+        self._read: dict[Path, _Read] = {}
+        self._chief: str | None = None
+
+    @property
+    def chief(self) -> str:
+        """The task whose metrics are those of the run."""
+        if self._chief is None:
+            self._chief = chief_of(self._layout)
+        return self._chief
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that have logged numbers."""
+        return sorted({read.task for read in self._read.values() if read.kept})
+
+    def read_new(self) -> int:
+        """Read what is new, and return how many numbers came. What can't be read is left out."""
+        for path, source, task in self._sources():
+            self._read.setdefault(path, _Read(source, task))
+        return sum(read.read_new() for read in self._read.values())
+
+    def series(self, task: str | None = None) -> dict[str, Series]:
+        """Return what was read of one task, by default of rank 0 or the chief, by the metrics' names."""
+        wanted = self.chief if task is None else task
+        found: dict[str, list[Point]] = {}
+        for _, read in sorted(self._read.items()):
+            if read.task == wanted:
+                for name, kept in read.kept.items():
+                    found.setdefault(name, []).extend(kept.shown())
+        return {name: Series(name, wanted, tuple(points)) for name, points in found.items()}
+
+    def _sources(self) -> Iterator[tuple[Path, Source, str]]:
+        for path in logged_files(self._layout, self._folder):
+            yield path, LoggedFile(path), path.stem
+
+
+def chief_of(layout: RunLayout) -> str:
+    """Return the name of the task that speaks for a run; of a plan that can't be read, "main-0"."""
+    try:
+        return chief(plan.read(layout.plan)).label
+    except (OSError, plan.PlanError):
+        return "main-0"
+
+
+def children_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
+    """Yield the child runs that a script opened, and theirs, with their ids."""
+    for path in sorted(Path(layout.children).glob("*")):
+        child = layout.child(path.name)
+        yield path.name, child
+        yield from children_of(child)
+
+
+def logged_files(layout: RunLayout, folder: str = "") -> list[Path]:
+    """Return the files that the tasks of a run have logged into."""
+    return sorted(Path(layout.metrics, folder).glob("*.jsonl"))
+
+
+def entries(layout: RunLayout, task: str, folder: str = "") -> Iterator[Entry]:
+    """Yield all that one task has logged."""
+    return LoggedFile(Path(layout.task_metrics(task, folder))).new_entries()
+
+
+def metrics_of(layout: RunLayout, own: str, name: str | None = None, all_ranks: bool = False) -> dict[str, Any]:
+    """Return the metrics of a run in Azure ML's shapes, by name: those of the task ``own``; with ``all_ranks`` those of each
+    task, by the task's name."""
+    if not all_ranks:
+        return _of_task(layout, own, name)
+    tasks = sorted({own, *(path.stem for path in logged_files(layout))})
+    return {task: _of_task(layout, task, name) for task in tasks}
+
+
+def _of_task(layout: RunLayout, task: str, name: str | None) -> dict[str, Any]:
+    return in_azure_shape(entry for entry in entries(layout, task) if name in (None, entry.name))
+
+
+def in_azure_shape(logged: Iterable[Entry]) -> dict[str, Any]:
+    """Return entries as Azure ML's ``get_metrics()`` does.
+
+    What was logged once is itself, what was logged more often a list; lists are one list; rows and tables are an object of
+    columns, with None for a missing cell.
+    """
+    by_name: dict[str, list[Entry]] = {}
+    for entry in logged:
+        if entry.kind != metrics.TAG:
+            by_name.setdefault(entry.name, []).append(entry)
+    return {name: _value_of(found) for name, found in by_name.items()}
+
+
+def _value_of(found: list[Entry]) -> Any:
+    kind = found[-1].kind
+    values = [entry.value for entry in found if entry.kind == kind]
+    if kind == metrics.LIST:
+        return [item for value in values for item in value]
+    if kind in (metrics.ROW, metrics.TABLE):
+        return _columns(values)
+    return values[0] if len(values) == 1 else values
+
+
+def _columns(tables: list[dict[str, Any]]) -> dict[str, list[Any]]:
+    columns: dict[str, list[Any]] = {name: [] for table in tables for name in table}
+    for table in tables:
+        cells = {name: value if isinstance(value, list) else [value] for name, value in table.items()}
+        rows = max(map(len, cells.values()), default=0)
+        for name, column in columns.items():
+            own = cells.get(name, [])
+            column.extend([*own, *[None] * (rows - len(own))])
+    return columns
+
+
+def _size(path: Path) -> int:
+    try:
+        return os.path.getsize(path)  # noqa: PTH202 - raises for fewer names
+    except OSError:
+        return 0

@@ -1,0 +1,140 @@
+"""The metrics of a run from outside: Azure ML's shapes, growing files, damaged lines, bounded memory."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics import Entry, to_line
+from slurmtf.runs import metrics
+from slurmtf.runs.metric_files import Point
+from slurmtf.runs.metrics import MetricsReader, children_of, in_azure_shape, metrics_of
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> RunLayout:
+    (tmp_path / "metrics").mkdir()
+    return RunLayout(str(tmp_path))
+
+
+def logged(layout: RunLayout, *entries: Entry, task: str = "main-0") -> Path:
+    path = Path(layout.task_metrics(task))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        file.write(b"".join(map(to_line, entries)))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("entries", "value"),
+    [
+        ([Entry("m", 0.5)], 0.5),
+        ([Entry("m", "text")], "text"),
+        ([Entry("m", 1), Entry("m", 2)], [1, 2]),
+        ([Entry("m", [1], kind="list")], [1]),
+        ([Entry("m", [1], kind="list"), Entry("m", [2, 3], kind="list")], [1, 2, 3]),
+        ([Entry("m", {"x": 1, "y": 2}, kind="row")], {"x": [1], "y": [2]}),
+        ([Entry("m", {"x": 1}, kind="row"), Entry("m", {"y": 2}, kind="row")], {"x": [1, None], "y": [None, 2]}),
+        ([Entry("m", {"x": [1, 2], "y": [3]}, kind="table")], {"x": [1, 2], "y": [3, None]}),
+        ([Entry("m", {}, kind="table")], {}),
+        ([Entry("m", "metrics/m.png", kind="image")], "metrics/m.png"),
+        ([Entry("m", {"data": 1}, kind="predictions")], {"data": 1}),
+        ([Entry("m", 1), Entry("m", [2], kind="list")], [2]),
+    ],
+)
+def test_the_shapes_of_azure_ml(entries: list[Entry], value: Any) -> None:
+    assert in_azure_shape(entries) == {"m": value}
+
+
+def test_tags_are_no_metrics() -> None:
+    assert in_azure_shape([Entry("best", "yes", kind="tag")]) == {}
+
+
+def test_one_rank_speaks_for_all_unless_all_are_asked_for(layout: RunLayout) -> None:
+    logged(layout, Entry("loss", 1.0), Entry("other", 2), task="worker-0")
+    logged(layout, Entry("loss", 3.0), task="worker-1")
+    assert metrics_of(layout, "worker-0") == {"loss": 1.0, "other": 2}
+    assert metrics_of(layout, "worker-0", "loss") == {"loss": 1.0}
+    assert metrics_of(layout, "worker-0", all_ranks=True) == {"worker-0": {"loss": 1.0, "other": 2}, "worker-1": {"loss": 3.0}}
+
+
+def test_child_runs_are_found_with_theirs(layout: RunLayout) -> None:
+    child = layout.child("run_a")
+    logged(child, Entry("loss", 1.0))
+    logged(child.child("run_a_0"), Entry("loss", 2.0))
+    assert [(name, metrics_of(found, "main-0")) for name, found in children_of(layout)] == [
+        ("run_a", {"loss": 1.0}),
+        ("run_a_0", {"loss": 2.0}),
+    ]
+
+
+def points(layout: RunLayout, reader: MetricsReader, name: str = "loss") -> list[tuple[float | None, float]]:
+    reader.read_new()
+    return [(point.step, point.value) for point in reader.series()[name].points]
+
+
+def test_a_reader_goes_on_where_it_ended(layout: RunLayout) -> None:
+    reader = MetricsReader(layout)
+    path = logged(layout, Entry("loss", 1.0, 1))
+    line = to_line(Entry("loss", 2.0, 2))
+    with path.open("ab") as file:
+        file.write(line[:9])
+    assert points(layout, reader) == [(1, 1.0)]
+    with path.open("ab") as file:
+        file.write(line[9:])
+    assert points(layout, reader) == [(1, 1.0), (2, 2.0)]
+    assert reader.read_new() == 0
+
+
+def test_a_torn_line_costs_itself_only(layout: RunLayout) -> None:
+    path = logged(layout, Entry("loss", 1.0))
+    with path.open("ab") as file:
+        file.write(to_line(Entry("loss", 2.0))[:-9] + b"\n")
+    logged(layout, Entry("loss", 3.0))
+    assert points(layout, MetricsReader(layout)) == [(None, 1.0), (None, 3.0)]
+
+
+def test_a_file_that_was_written_anew_is_read_anew(layout: RunLayout) -> None:
+    reader = MetricsReader(layout)
+    path = logged(layout, Entry("loss", 1.0), Entry("loss", 2.0))
+    points(layout, reader)
+    path.unlink()
+    logged(layout, Entry("loss", 3.0))
+    assert points(layout, reader) == [(None, 3.0)]
+
+
+def test_lists_rows_and_tables_are_series_of_their_columns(layout: RunLayout) -> None:
+    logged(
+        layout,
+        Entry("l", [1, "text", 2], kind="list"),
+        Entry("r", {"x": 1, "name": "a"}, kind="row"),
+        Entry("t", {"x": [1, 2]}, kind="table"),
+        Entry("text", "a"),
+    )
+    reader = MetricsReader(layout)
+    reader.read_new()
+    values = {name: [point.value for point in series.points] for name, series in reader.series().items()}
+    assert values == {"l": [1, 2], "r/x": [1], "t/x": [1, 2]}
+
+
+def test_what_a_reader_keeps_is_bounded_and_has_both_ends(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "MOST_POINTS", 100)
+    logged(layout, *(Entry("loss", float(step), step) for step in range(100_001)))
+    kept = points(layout, MetricsReader(layout))
+    assert len(kept) <= 101
+    assert (kept[0], kept[-1]) == ((0, 0.0), (100_000, 100_000.0))
+    steps = [step for step, _ in kept[:-1] if step is not None]
+    assert len({later - earlier for earlier, later in pairwise(steps)}) == 1
+
+
+def test_each_launch_may_have_a_folder(layout: RunLayout) -> None:
+    folder = Path(layout.metrics, "trial-1")
+    folder.mkdir()
+    (folder / "main-0.jsonl").write_bytes(to_line(Entry("loss", 1.0, time=5.0)))
+    reader = MetricsReader(layout, "trial-1")
+    reader.read_new()
+    assert reader.series()["loss"].points == (Point(None, 1.0, 5.0),)
