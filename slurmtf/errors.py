@@ -6,7 +6,7 @@
     │   ├── SiteError         a site profile
     │   ├── TemplateError     a job template
     │   ├── SnapshotError     the source directory can't be taken as it is
-    │   ├── WorkspaceError    the run folder can't be made: permission, quota, disk
+    │   ├── WorkspaceError    the run folder can't be created: permission, quota, disk
     │   ├── SoftwareError     the environment that a job needs can't be built
     │   ├── RefusedError      Slurm refused the job
     │   └── RunNotFoundError  no run of that name
@@ -61,7 +61,7 @@ class SnapshotError(InputError):
 
 
 class WorkspaceError(InputError):
-    """The run folder can't be made: permission, quota, disk, or a path that Slurm can't carry."""
+    """The run folder can't be created: permission, quota, disk, or a path that Slurm can't carry."""
 
 
 class SoftwareError(InputError):

@@ -74,7 +74,7 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="slurmtf", prog_name="slurmtf", message="%(prog)s %(version)s")
 def app() -> None:
-    """Describe a TensorFlow training once and run it on any Slurm cluster."""
+    """Describe a TensorFlow training job once and run it on any Slurm cluster."""
 
 
 def main() -> None:

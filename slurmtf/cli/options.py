@@ -147,7 +147,7 @@ class Training:
 
 
 def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> Training:
-    """Return the training of a script or a job file, with the options in place of what a job file says."""
+    """Return the training job of a script or a job file, with the options in place of what a job file says."""
     findings = Findings(FLAGS)
     tags = parsed(options["tags"])
     findings.attempt(settled, tags)

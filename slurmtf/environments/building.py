@@ -25,7 +25,7 @@ DIGEST_DIGITS = 12
 ANOTHER_STORE = "another folder for environments (the profile's environments.folder, $SLURMTF_ENVIRONMENTS)"
 FETCHING = ".fetch"
 OWN_WORDS = "slurmtf: "
-"""How the builder's last words begin, which its failure record has too."""
+"""How the builder's report of a failure begins, which its failure record has too."""
 
 
 def build(

@@ -57,7 +57,7 @@ def directives(
 
 
 def build_directives(estimator: Estimator, site: Site, name: str, own: Mapping[str, str]) -> Directives:
-    """Return the flags of a job that makes an environment: one process, no GPU, what the site wants, and ``own`` last."""
+    """Return the flags of a job that builds an environment: one process, no GPU, what the site wants, and ``own`` last."""
     partition = site.defaults.partition or estimator.partition
     found: dict[str, Any] = {"job-name": f"slurmtf-{name}", "clusters": site.cluster,
                              "account": estimator.account or site.defaults.account, "partition": partition,

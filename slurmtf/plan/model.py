@@ -56,11 +56,11 @@ class Resources:
 
 @dataclass(frozen=True)
 class Activation:
-    """The environment that the batch script activates: ``made`` is its name where slurmtf made it, else empty."""
+    """The environment that the batch script activates: ``built`` is its name where slurmtf built it, else empty."""
 
     prefix: str
     kind: str
-    made: str = ""
+    built: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class LaunchPlan:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """Everything that was decided for a job that makes an environment."""
+    """Everything that was decided for a job that builds an environment."""
 
     name: str
     summary: str

@@ -1,4 +1,4 @@
-"""An experiment: a named series of runs."""
+"""An experiment: a named set of runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from slurmtf.trusted import of_project
 
 @dataclass(frozen=True)
 class Experiment:
-    """A named series of runs in a workspace.
+    """A named set of runs in a workspace.
 
     ``workspace`` is a folder that the compute nodes see; left out: ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf-runs``.
     """
@@ -54,7 +54,7 @@ class Experiment:
         tell: Callable[[str], None] | None = None,
         **overrides: Any,
     ) -> Run:
-        """Submit a training and return its run at once.
+        """Submit a training job and return its run at once.
 
         The environment that it asks for is built first, when it has not been: ``tell`` gets each step. ``script_params``,
         ``inputs`` and ``source_directory_data_store`` hold for this run instead of the estimator's; a mapping of
@@ -100,7 +100,7 @@ class Experiment:
         return {"name": name, "folder": str(building.store.folder(name)), "job_id": job_id}
 
     def check(self, estimator: Estimator) -> tuple[Software, LaunchPlan]:
-        """Return what is known of the software of a training, and its plan with the warnings. Writes and submits nothing.
+        """Return what is known of the software of a training job, and its plan with the warnings. Writes and submits nothing.
 
         Raises an InputError when the script imports what is not there.
         """

@@ -57,7 +57,7 @@ class Run:
 
     @property
     def experiment(self) -> str:
-        """The name of the series the run belongs to."""
+        """The name of the experiment that the run belongs to."""
         return self.folder.parent.name
 
     @property
@@ -155,7 +155,7 @@ class Run:
         ``show_output`` prints the log as it grows; ``on_state`` is told each change of state. The queue is asked seldom:
         after 1 s, then less and less often, every 30 s at last.
 
-        Raises RunFailedError with the run's last words when it failed or was canceled, unless ``raise_on_error`` is false.
+        Raises RunFailedError with the run's outcome when it failed or was canceled, unless ``raise_on_error`` is false.
         """
         reader = LogReader(self.layout, output or sys.stdout) if show_output else None
         state = self.follow(reader, on_state)

@@ -1,4 +1,4 @@
-"""Where a training may run: site profiles."""
+"""Where a training job may run: site profiles."""
 
 from __future__ import annotations
 

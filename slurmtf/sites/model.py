@@ -158,11 +158,11 @@ class Environments:
     folder: str | None = None
     """Where they are kept; all nodes must see it. '$NAME' and '~' are expanded on the login node. Left out: beside the runs."""
     build: Literal["login", "job"] = "login"
-    """Where they are made: on the login node, or in a job of their own."""
+    """Where they are built: on the login node, or in a job of their own."""
     job: dict[str, Value] = field(default_factory=dict)
     """Flags of sbatch for such a job ({'partition': 'cpu', 'time': '1:00:00'})."""
     conda: str | None = None
-    """The program that makes conda environments. Left out: the first of micromamba, mamba and conda in PATH."""
+    """The program that builds conda environments. Default: the first of micromamba, mamba and conda in PATH."""
     channels: list[str] = field(default_factory=lambda: ["conda-forge"])
     """Where conda packages come from."""
 
@@ -236,7 +236,7 @@ class Site:
     defaults: Defaults = field(default_factory=Defaults)
     presets: dict[str, Preset] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
-    """Flags that a job must give: account, partition, time, qos ..."""
+    """Flags that a job must have: account, partition, time, qos ..."""
     forbidden: list[str] = field(default_factory=list)
     """Flags that the site refuses; they are never written."""
     account_pattern: str | None = None

@@ -31,5 +31,5 @@ def _status(state: RunState) -> RunStatus:
 
 def _answer(state: RunState) -> str:
     if _asked(state):
-        return "asked to end"
-    return f"was {state.status.value}" if state.status.final else "has no job that could end"
+        return "cancel requested"
+    return f"was {state.status.value}" if state.status.final else "has no job to cancel"

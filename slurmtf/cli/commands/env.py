@@ -49,7 +49,9 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
     with_store.__doc__ = function.__doc__
     about = "Where the runs are, beside which environments are kept unless the profile says otherwise."
     wrapped = click.option("--workspace", "-w", default=None, help=about)(with_store)
-    return json_option(click.option("--site", "-s", default=None, help="Whose environments (default: your site's).")(wrapped))
+    return json_option(
+        click.option("--site", "-s", default=None, help="Site whose environments are meant (default: your site).")(wrapped)
+    )
 
 
 @command.command("list")
@@ -78,11 +80,11 @@ def _row(facts: dict[str, Any]) -> tuple[str, ...]:
 @command.command("show")
 @click.argument("name")
 @click.option(
-    "--lock", is_flag=True, help="Only the exact versions, as a requirements file; the addresses of conda packages first."
+    "--lock", is_flag=True, help="Show only the exact versions, as a requirements file; URLs of conda packages come first."
 )
 @store_options
 def show(store: EnvironmentStore, name: str, lock: bool) -> None:
-    """Show what is in the environment NAME (or the end of one, or a label), and how it came about."""
+    """Show what is in the environment NAME (or the end of one, or a label), and how it was built."""
     full = store.find(name)
     record = store.record(full)
     if lock:
@@ -121,7 +123,7 @@ def build(training: Training) -> None:
 @command.command("check")
 @training_options
 def check(training: Training) -> None:
-    """Tell whether the Python of TARGET, a script or a job file, has what it imports, and what it has.
+    """Check that the Python of TARGET, a script or a job file, has what the script imports; show what it has.
 
     Exits with 2 when something is missing.
     """
@@ -151,7 +153,7 @@ def _software_facts(software: Software) -> dict[str, str]:
 )
 @json_option
 def rebuild(what: str, workspace: str | None) -> None:
-    """Build an environment again, with the versions that it had: that of the run WHAT, or of a record, a .json file."""
+    """Rebuild the environment of the run WHAT, or of a record (a .json file), with the versions that it had."""
     from slurmtf.environments.building import build  # noqa: PLC0415
 
     spec, lock, root, site = _of_record(Path(what)) if what.endswith(".json") else _of_run(Run.find(what, workspace))
@@ -189,12 +191,12 @@ def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
 @click.option(
     "--unused",
     is_flag=True,
-    help="All that no run needs which has not ended, packs of environments that are gone or have changed too.",
+    help="Remove all that no unfinished run needs, and packs of environments that are gone or have changed.",
 )
-@click.option("--force", is_flag=True, help="Also what a run needs that has not ended.")
+@click.option("--force", is_flag=True, help="Remove also what an unfinished run needs.")
 @store_options
 def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force: bool) -> None:
-    """Remove environments, by name, end of a name or label. Those that a run needs stay."""
+    """Remove environments, by name, end of a name or label. Those that an unfinished run needs stay."""
     needed = _needed()
     chosen = [name for name in store.names() if name not in needed] if unused else [store.find(name) for name in names]
     if not (chosen or unused):
@@ -240,11 +242,13 @@ def _needed() -> dict[str, str]:
 
 @command.command("build-horovod")
 @click.argument("python")
-@click.option("--version", "requirement", default="horovod", show_default=True, help="Which release: horovod==0.28.1")
-@click.option("--install", is_flag=True, help="Install it there, too.")
+@click.option(
+    "--version", "requirement", default="horovod", show_default=True, help="Requirement to build, for example horovod==0.28.1."
+)
+@click.option("--install", is_flag=True, help="Install the wheel there too.")
 @store_options
 def build_horovod(store: EnvironmentStore, python: str, requirement: str, install: bool) -> None:
-    """Compile Horovod for the TensorFlow that the interpreter PYTHON has, and this machine's MPI; prints the wheel.
+    """Compile Horovod for the TensorFlow that the interpreter PYTHON has, and this machine's MPI, and print the wheel's path.
 
     Variables HOROVOD_... of your shell are build options (HOROVOD_GPU_OPERATIONS=NCCL).
     """

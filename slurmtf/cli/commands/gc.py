@@ -17,9 +17,9 @@ from slurmtf.runs.workspace import known_workspaces
 def command(dry_run: bool, workspace: str | None) -> None:
     """Remove files that no run needs. Runs are kept; to remove a run, delete its folder.
 
-    That is: snapshots of the source that no run has and that are older than an hour, the indexes of sources that are gone,
-    what killed submissions left, packages that were fetched for nothing more, and packs of environments that are gone or have
-    changed, unless a run needs them that has not ended. It can be called at any time, also while runs are submitted.
+    Removed are: snapshots older than an hour that no run uses, indexes of sources that are gone, leftovers of killed
+    submissions, downloads of environments that are built, and packs of environments that are gone or have changed, unless an
+    unfinished run needs them. Safe to call at any time, also while runs are submitted.
     """
     workspaces = known_workspaces(workspace)
     found = [one for folder in workspaces for one in garbage(folder)]

@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Show the logs of RUN: an id, the end of one, a job id, a run folder (with a slash), or 'last'.
 
-    With several tasks each line bears the task's name; what is there already comes in the order in which it was written.
+    With several tasks each line is labeled with its task; what is there already comes in the order in which it was written.
     """
     found = Run.find(run, workspace)
     chosen = found.task_of(rank) if rank is not None else role

@@ -24,7 +24,7 @@ COMMANDS = ("sbatch", "squeue", "scancel")
 
 
 def cancellable(jobs: Iterable[SubmittedJob], queue: Sequence[Observation], now: float) -> list[str]:
-    """Return the names of the jobs that may be cancelled: of ours that have not ended, and of those too young to be listed.
+    """Return the names of the jobs that may be canceled: of ours that have not ended, and of those too young to be listed.
 
     Some sites answer squeue from a cache. A job whose number is listed in another folder is not ours any more, however young.
     """
