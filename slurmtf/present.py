@@ -116,6 +116,7 @@ _HEADS: dict[Cause, Callable[[Outcome], str]] = {
     Cause.RESULTS: _results,
     Cause.TIME_LIMIT: _always("the job reached its time limit"),
     Cause.CANCELED: _always("the job was canceled"),
+    Cause.CALLED_OFF: _always("it was stopped early"),
     Cause.PREEMPTED: _always("the job was preempted, and Slurm did not requeue it"),
     Cause.REQUEUED: _always("the job was requeued, and did not start again"),
     Cause.NODE_FAILURE: _node_failure,

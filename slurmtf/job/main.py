@@ -1,7 +1,8 @@
 """``agent.pyz supervise`` in the batch step, ``task`` in each task, ``spawn`` for several tasks on one machine.
 
 ``stage``, ``return`` and ``remove`` are children of a task, which fill a folder on the node's own disk, copy results back from
-it, and clear up. ``build``, ``fetch``, ``horovod`` and ``pack`` build environments: see ``build/main.py``.
+it, and remove it. ``clear`` removes what tasks have kept there for a launch that did not come. ``build``, ``fetch``,
+``horovod`` and ``pack`` build environments: see ``build/main.py``.
 """
 
 import os
@@ -18,31 +19,42 @@ def main(argv: List[str], archive: str) -> int:
     """Run the mode that the batch script asks for and return the exit status."""
     mode, words = (argv[0], argv[1:]) if argv else ("", [])
     if mode == "supervise" and words[1:2] == ["--"]:
-        from .supervisor.allocation import Allocation
-
-        layout = RunLayout(os.path.dirname(os.path.abspath(words[0])))
-        return Allocation(plan.read(layout.plan), layout, os.environ).run(words[2:])
+        return _supervise(RunLayout(os.path.dirname(os.path.abspath(words[0]))), words[2:])
     if mode == "spawn" and words[1:2] == ["--"]:
         from .supervisor.spawn import spawn
 
         return spawn(int(words[0]), words[2:])
-    if mode in ("stage", "return", "remove") and len(words) == 1:
-        from .staging import staging
-
-        layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
-        modes = {"stage": staging.stage, "return": staging.send_back, "remove": staging.remove}
-        return modes[mode](plan.read(layout.plan), layout, words[0])
     if mode == "task" and words[:1] == ["--"]:
-        from .task.task import Task
-
-        layout = RunLayout(os.path.dirname(os.path.abspath(archive)))
-        return Task(plan.read(layout.plan), layout, os.environ).run(words[1:])
+        return _task(RunLayout(os.path.dirname(os.path.abspath(archive))), words[1:])
+    if (mode in ("stage", "return", "remove") and len(words) == 1) or mode == "clear":
+        return _on_disk(mode, RunLayout(os.path.dirname(os.path.abspath(archive))), words)
     if mode in ("build", "fetch", "horovod", "pack"):
         from .build.main import main as build
 
         return build(argv)
     sys.stderr.write(USAGE + "\n")
     return 2
+
+
+def _supervise(layout: RunLayout, words: List[str]) -> int:
+    from .supervisor.allocation import Allocation
+
+    return Allocation(plan.read(layout.plan), layout, os.environ).run(words)
+
+
+def _task(layout: RunLayout, command: List[str]) -> int:
+    from .task.task import Task
+
+    return Task(plan.read(layout.plan), layout, os.environ).run(command)
+
+
+def _on_disk(mode: str, layout: RunLayout, words: List[str]) -> int:
+    from .staging import on_node, staging
+
+    if mode == "clear":
+        return on_node.clear(plan.read(layout.plan), os.environ)
+    modes = {"stage": staging.stage, "return": staging.send_back, "remove": staging.remove}
+    return modes[mode](plan.read(layout.plan), layout, words[0])
 
 
 def guarded_main() -> None:

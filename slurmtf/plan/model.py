@@ -129,7 +129,6 @@ class LaunchPlan:
     resources: Resources
     directives: tuple[tuple[str, Value], ...]
     shell: Shell
-    launch: tuple[str, ...]
     container: Container | None
     python: str
     host_python: str

@@ -75,7 +75,7 @@ def resolve(
         told.raise_errors()
     spec = asdict(software.spec) if software.spec else None
     return LaunchPlan(
-        job=_job_plan(estimator, site, place, tasks, resources, name, looked_up),
+        job=_job_plan(estimator, site, place, tasks, resources, (name, *(words or ())), looked_up),
         provenance=Provenance(snapshot, estimator.to_record(), spec, after.name if after else "", site.source or ""),
         run=place,
         site=site.name,
@@ -83,7 +83,6 @@ def resolve(
         resources=resources,
         directives=tuple(found),
         shell=shell,
-        launch=tuple(words or ()),
         container=container,
         python=software.python,
         host_python=host_python,
@@ -102,7 +101,7 @@ def _job_plan(
     place: RunPlace,
     tasks: Distribution,
     resources: Resources,
-    launcher: str,
+    launcher: tuple[str, ...],
     looked_up: LookedUp,
 ) -> JobPlan:
     """Return what the job needs to know."""
@@ -111,7 +110,8 @@ def _job_plan(
         scheduler=site.scheduler,
         distribution=tasks,
         size=Size(**{name: getattr(resources, name) for name in Size._fields}),
-        launcher=launcher,
+        launcher=launcher[0],
+        launcher_words=launcher[1:],
         gpu_vendor=site.gpu.vendor,
         host_suffix=site.network.host_suffix,
         interface=site.network.interface,

@@ -66,6 +66,7 @@ _CAUSES = {
     JobState.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
 }
 """What ended a job that did not end by itself."""
+_CANCELED = (Cause.CANCELED, Cause.CALLED_OFF, Cause.PREEMPTED)
 
 
 @dataclass(frozen=True)
@@ -175,7 +176,11 @@ def _status_of(outcome: Outcome, evidence: Evidence) -> RunStatus:
     if outcome.succeeded:
         return RunStatus.COMPLETED
     limited = outcome.cause is Cause.TIME_LIMIT and evidence.limited
-    return RunStatus.CANCELED if limited or outcome.cause in (Cause.CANCELED, Cause.PREEMPTED) else RunStatus.FAILED
+    return (
+        RunStatus.CANCELED
+        if limited or outcome.cause in (Cause.CANCELED, Cause.CALLED_OFF, Cause.PREEMPTED)
+        else RunStatus.FAILED
+    )
 
 
 def _asked(case: _Case) -> RunState:

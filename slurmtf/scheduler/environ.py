@@ -11,7 +11,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.scheduler.slurm import commands
 
 OURS = re.compile(
-    r"SLURMTF_(RUN_ID|EXPERIMENT|RUN_FOLDER|ROLE|INDEX|RANK|LOCAL_RANK|WORLD_SIZE|ADDRESS|CLUSTER|[A-Z]+_HOSTS"
+    r"SLURMTF_(RUN_ID|EXPERIMENT|RUN_FOLDER|LAUNCH_FOLDER|LAUNCH_TASKS|ALLOCATION|ROLE|INDEX|RANK|LOCAL_RANK|WORLD_SIZE|ADDRESS|CLUSTER|[A-Z]+_HOSTS"
     r"|EXPECTED_WORLD|TF_CONFIG_FILE|RENDEZVOUS|RENDEZVOUS_KEY|TASK|INPUT_\w+)"
 )
 """The agent's own variables, which say who a task is. The user's settings begin with SLURMTF_ too."""

@@ -32,14 +32,17 @@ class RunLayout:
         """The journal of one attempt of a job (``33``, of an array's element ``33_4``): its ``number``-th start, from 0."""
         return os.path.join(self.journals, "{}.{}.jsonl".format(job, number))
 
-    def task_log(self, label: str, stream: str, folder: str = "") -> str:
-        """The log of one task: ``label`` is its role and index ('worker-0'), ``stream`` is 'out' or 'err', ``folder`` the
-        launch's own in logs/, where it has one."""
-        return os.path.join(self.logs, folder, label + "." + stream)
+    def launch(self, folder: str) -> "RunLayout":
+        """The folder of a launch that has one of its own in the run's; it is laid out alike. Empty: the run's."""
+        return RunLayout(self._of(folder)) if folder else self
 
-    def log_clock(self, label: str, folder: str = "") -> str:
+    def task_log(self, label: str, stream: str) -> str:
+        """The log of one task: ``label`` is its role and index ('worker-0'), ``stream`` is 'out' or 'err'."""
+        return os.path.join(self.logs, label + "." + stream)
+
+    def log_clock(self, label: str) -> str:
         """When one task's logs had grown to which sizes (see task/log_clock.py)."""
-        return os.path.join(self.logs, folder, "." + label + ".clock")
+        return os.path.join(self.logs, "." + label + ".clock")
 
     def task_metrics(self, label: str, folder: str = "") -> str:
         """What the script of one task logs (see contract/metrics.py); ``folder`` is the launch's own in metrics/, where it has

@@ -13,6 +13,7 @@ class Cause(str, Enum):
     - SCRIPT: ``late``, ``grace_s``: who had not ended when a success was declared
     - STRAGGLER: ``late`` had not ended ``grace_s`` after the first success
     - NOT_CONNECTED: ``missing`` had not connected ``waited_s`` after the first task did
+    - CALLED_OFF: what whoever gives the orders had to say
     - STAGING, AGENT, SOFTWARE: ``error``
     - LAUNCHER: ``launcher``, and ``missing``: who never reported, or the ``error`` of its start
     - RESULTS: ``hosts`` whose results never came, ``failed``: what could not be copied
@@ -36,6 +37,8 @@ class Cause(str, Enum):
     """Results on a node's own disk were not copied back."""
     TIME_LIMIT = "time-limit"
     CANCELED = "canceled"
+    CALLED_OFF = "called-off"
+    """The job's own orders stopped the launch: a sweep's policy."""
     PREEMPTED = "preempted"
     REQUEUED = "requeued"
     NODE_FAILURE = "node-failure"

@@ -1,7 +1,7 @@
 """The plan of a job: what its supervisor and its tasks need to know. The login node writes it, the job reads it."""
 
 import json
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
 SCHEMA = 1
 
@@ -120,32 +120,56 @@ class Timings(NamedTuple):
 
 
 class LaunchOrder(NamedTuple):
-    """What one launch of a job does otherwise than the plan says: more ``arguments`` behind the command's, ``variables`` that
-    win over the plan's, logs in the ``folder`` of that name in logs/."""
+    """One launch of a job, as plain data: what it does otherwise than the plan says.
+
+    - ``arguments``: more, behind the command's
+    - ``variables``: they win over the plan's
+    - ``folder``: its own in the run's folder, with logs, outputs and a working directory in it; empty: the run's
+    - ``command``: in place of the script's
+    - ``distribution``: its tasks, where they are not the plan's; ``size`` theirs, by default on the plan's nodes
+    - ``launcher``: the words that start them, in place of the plan's
+    - ``last``: no other launch follows; after one that is not the last, what was brought to the nodes' disks stays there
+    """
 
     arguments: Tuple[str, ...] = ()
     variables: Dict[str, str] = {}  # noqa: RUF012 - nobody writes into it
     folder: str = ""
+    command: Tuple[str, ...] = ()
+    distribution: Optional[Distribution] = None
+    size: Optional[Size] = None
+    launcher: Tuple[str, ...] = ()
+    last: bool = True
+
+    @property
+    def tasks(self) -> "LaunchOrder":
+        """What of it says which tasks there are."""
+        return LaunchOrder(distribution=self.distribution, size=self.size)
 
     def to_dict(self) -> Dict[str, Any]:
-        return dict(self._asdict())
+        return {name: dict(value._asdict()) if name in _OF_ORDER and value else value for name, value in self._asdict().items()}
 
     @classmethod
     def from_dict(cls, facts: Any) -> "LaunchOrder":
         """Return what :meth:`to_dict` wrote. Raises TypeError for what is no order."""
         order: LaunchOrder = _part(cls, facts)
-        return order
+        nested = {name: _part(kind, facts[name]) for name, kind in _OF_ORDER.items() if facts.get(name) is not None}
+        return order._replace(**nested)
+
+
+_OF_ORDER: Dict[str, Any] = {"distribution": Distribution, "size": Size}
 
 
 class JobPlan(NamedTuple):
-    """Everything that a job needs to know of its plan. ``launcher`` is the launcher's name, for messages; ``launches`` come one
-    after the other, also after one that failed."""
+    """Everything that a job needs to know of its plan. ``launcher`` is the launcher's name, for messages, and
+    ``launcher_words`` what the batch script starts the tasks with; ``launches`` come one after the other, also after one that
+    failed."""
 
     run: Run
     scheduler: str
     distribution: Distribution
     size: Size = Size()
     launcher: str = "none"
+    launcher_words: Tuple[str, ...] = ()
     gpu_vendor: str = "nvidia"
     host_suffix: str = ""
     interface: Optional[str] = None
@@ -170,12 +194,21 @@ class JobPlan(NamedTuple):
         """Whether something has to be copied back after the tasks."""
         return any(item.mode == "upload" for item in self.inputs)
 
+    def of_launch(self, order: LaunchOrder) -> "JobPlan":
+        """Return the plan with the tasks of a launch."""
+        if order.distribution is None:
+            return self._replace(size=order.size or self.size)
+        count = order.distribution.world_size
+        size = order.size or self.size._replace(tasks=count, tasks_per_node=-(-count // self.size.nodes))
+        return self._replace(distribution=order.distribution, size=size)
+
     def to_dict(self) -> Dict[str, Any]:
         found: Dict[str, Any] = {"schema": SCHEMA}
         for name, value in self._asdict().items():
             found[name] = dict(value._asdict()) if name in _PARTS else value
-        lists = {name: [dict(item._asdict()) for item in getattr(self, name)] for name in _LISTS}
-        return dict(found, **lists)
+        found["inputs"] = [dict(item._asdict()) for item in self.inputs]
+        found["launches"] = [order.to_dict() for order in self.launches]
+        return found
 
     @classmethod
     def from_dict(cls, facts: Any) -> "JobPlan":
@@ -189,16 +222,19 @@ class JobPlan(NamedTuple):
             for name, kind in _PARTS.items():
                 if name in found:
                     found[name] = _part(kind, found[name])
-            for name, kind in _LISTS.items():
+            for name, read_one in _LISTS.items():
                 if name in found:
-                    found[name] = tuple(_part(kind, item) for item in found[name])
-            return cls(**found)
+                    found[name] = tuple(map(read_one, found[name]))
+            return cls(**dict(found, launcher_words=_hashable(found.get("launcher_words", ()))))
         except (TypeError, AttributeError, ValueError) as err:
             raise PlanError("its part for the job is damaged: {}".format(err)) from None
 
 
 _PARTS: Dict[str, Any] = {"run": Run, "size": Size, "distribution": Distribution, "stage": Stage, "timings": Timings}
-_LISTS: Dict[str, Any] = {"inputs": DataInput, "launches": LaunchOrder}
+_LISTS: Dict[str, Callable[[Any], Any]] = {
+    "inputs": lambda facts: _part(DataInput, facts),
+    "launches": LaunchOrder.from_dict,
+}
 
 
 def read(path: str) -> JobPlan:

@@ -2,6 +2,7 @@
 
 <local>/slurmtf-<uid>/<host>/<run>       what was staged
 <local>/slurmtf-<uid>/<host>/<run>.lock  locked by each task's agent as long as it lives: the kernel unlocks what is killed
+<local>/slurmtf-<uid>/<host>/<run>.kept  which allocation keeps it for its next launch; for a while nobody else removes it
 
 Who removes a folder locks it against all others, renames it, and takes its lock file away; whoever locked a file that has been
 taken away meanwhile tries again.
@@ -12,6 +13,7 @@ import fcntl
 import os
 import re
 import shutil
+import time
 from typing import Iterator, List, Mapping, Optional, Tuple
 
 from ..common.identity import host
@@ -21,16 +23,22 @@ from ..contract.trust import doubt_of_own, doubt_of_place
 from . import squash
 
 LOCK = ".lock"
+KEPT = ".kept"
+KEPT_S = 600.0
+"""Seconds after a launch in which a folder that is kept for the next one is left alone by other jobs."""
 DOOMED = ".removed-"
 
 
 class NodeFolder:
-    """The folder of one run on this node."""
+    """The folder of one run on this node. ``allocation`` (wire.ALLOCATION): whose launches may use it one
+    after the other; empty: nobody's."""
 
-    def __init__(self, base: str, run_id: str) -> None:
+    def __init__(self, base: str, run_id: str, allocation: str) -> None:
         self._base = base
+        self._allocation = allocation
         self.path = os.path.join(base, run_id)
         self._lock_path = self.path + LOCK
+        self._kept_path = self.path + KEPT
         self._lock: Optional[int] = None
 
     def enter(self) -> bool:
@@ -41,7 +49,7 @@ class NodeFolder:
         lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         doomed = None
         if _locked(lock, fcntl.LOCK_EX) and _is(lock, self._lock_path):
-            doomed = self._renamed()
+            doomed = None if self.is_kept else self._renamed()
         if not (_locked(lock, fcntl.LOCK_SH) and _is(lock, self._lock_path)):
             os.close(lock)
             return False
@@ -57,23 +65,49 @@ class NodeFolder:
             self._let_go()
         return last
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether an earlier launch of the allocation has left the folder for us."""
+        try:
+            with open(self._kept_path, encoding="utf-8") as file:
+                return bool(self._allocation) and file.read() == self._allocation
+        except OSError:
+            return False
+
+    def keep(self) -> None:
+        """Let go of the folder, which the job's next launch will need."""
+        with open(os.open(self._kept_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            file.write(self._allocation)
+        self._let_go()
+
+    def clear(self) -> None:
+        """Remove a folder that was kept, unless somebody holds it."""
+        with contextlib.suppress(OSError):
+            self._remove_unheld()
+
     def give_up(self) -> Optional[str]:
         """Let go of the folder, which is held by nobody else. Returns what is to be removed, which no run needs any more."""
         doomed = self._renamed()
-        with contextlib.suppress(OSError):
-            os.remove(self._lock_path)
+        for path in (self._kept_path, self._lock_path):
+            with contextlib.suppress(OSError):
+                os.remove(path)
         self._let_go()
         return doomed
 
     def sweep(self) -> None:
         """Remove what killed jobs of ours have left on this node: the folders that nobody holds."""
         for name in self._names():
-            other = NodeFolder(self._base, name[: -len(LOCK)])
-            if name.endswith(LOCK) and other.path != self.path:
-                with contextlib.suppress(OSError):
-                    other._remove_unheld()
+            other = NodeFolder(self._base, name[: -len(LOCK)], "")
+            if name.endswith(LOCK) and other.path != self.path and not other._was_kept_lately():
+                other.clear()
             elif DOOMED in name:
                 remove(os.path.join(self._base, name))
+
+    def _was_kept_lately(self) -> bool:
+        try:
+            return time.time() - os.stat(self._kept_path).st_mtime < KEPT_S
+        except OSError:
+            return False
 
     def _names(self) -> List[str]:
         with contextlib.suppress(OSError):

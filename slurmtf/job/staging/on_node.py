@@ -2,7 +2,7 @@
 
 import sys
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..common import identity, wire
 from ..common.process import Child
@@ -32,6 +32,7 @@ class OnNode:
         self._plan = plan
         self._layout = layout
         self._environ = environ
+        self._allocation = environ.get(wire.ALLOCATION, "")
         self._logs = logs
         self._wait = wait
         self._report = report
@@ -46,7 +47,7 @@ class OnNode:
         trouble: Optional[str] = None
         try:
             base, troubles = find_base(native(self._plan.stage.local), self._environ)
-            self._folder = NodeFolder(base, self._plan.run.run_id)
+            self._folder = NodeFolder(base, self._plan.run.run_id, self._allocation)
             trouble = self._fill(self._folder, hold, given_up)
             warnings = troubles + self.note.get("warnings", [])
         except OSError as err:
@@ -57,7 +58,8 @@ class OnNode:
                 self._report({"event": "not-ready", "message": trouble})
             return False
         facts = {"seconds": self.note.get("seconds", 0), "phases": self.note.get("phases", {})}
-        self._report(dict(facts, event="ready", warnings=warnings))
+        kept = self._folder is not None and self._folder.is_kept
+        self._report(dict(facts, event="ready", warnings=warnings, kept=kept))
         return True
 
     def _fill(self, folder: NodeFolder, hold: Callable[[Optional[Child]], None], given_up: Callable[[], bool]) -> Optional[str]:
@@ -80,12 +82,15 @@ class OnNode:
         workdir.prepare(self._layout)
         return None
 
-    def leave(self) -> None:
-        """Let go. The last task of the node copies results back, and removes the folder."""
+    def leave(self, keep: bool) -> None:
+        """Let go. The last task of the node copies results back, and removes the folder unless the next launch needs it."""
         if self._folder is None or not self._folder.is_last():
             return
         if self.note and self._plan.returns_results:
             self._send_back(self._folder)
+        if keep:
+            self._folder.keep()
+            return
         doomed = self._folder.give_up()
         if doomed is not None:
             self._end_of(self._start("remove", doomed), WAIT)
@@ -112,3 +117,10 @@ class OnNode:
             self._wait()
             returncode = child.poll()
         return returncode
+
+
+def clear(plan: JobPlan, environ: Mapping[str, str]) -> int:
+    """Remove what was kept on this node for a launch that does not come. Returns the exit status."""
+    base, _ = find_base(native(plan.stage.local), environ)
+    NodeFolder(base, plan.run.run_id, "").clear()
+    return 0

@@ -53,7 +53,7 @@ def stage(plan: JobPlan, layout: RunLayout, folder: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if read_note(folder, NOTE):
             return 0
-        nodefolder.NodeFolder(os.path.dirname(folder), os.path.basename(folder)).sweep()
+        nodefolder.NodeFolder(os.path.dirname(folder), os.path.basename(folder), "").sweep()
         try:
             note = Stager(plan, layout, folder).fill()
         except OSError as err:

@@ -7,6 +7,7 @@ import tarfile
 from typing import Any
 
 from ..contract.layout import RunLayout, native
+from ..contract.private import make_private
 
 
 def prepare(layout: RunLayout) -> None:
@@ -35,6 +36,25 @@ def unpack(layout: RunLayout, work: str, run: str) -> None:
             raise
     for left in glob.glob(glob.escape(partial_name) + "*"):  # by an attempt that was killed
         shutil.rmtree(left, ignore_errors=True)
+
+
+def link(source: str, work: str, layout: RunLayout) -> None:
+    """Make a working directory for a launch with a folder of its own: its entries are links to those of the source, but its
+    ``outputs`` and ``logs`` are its own. It appears under its name when it is whole. Raises OSError."""
+    if os.path.isdir(work):
+        return
+    make_private(layout.outputs)
+    partial = "{}.partial-{}".format(work, os.urandom(4).hex())
+    make_private(partial)
+    links = {name: os.path.join(source, name) for name in os.listdir(source)}
+    for name, target in dict(links, outputs=layout.outputs, logs=layout.logs).items():
+        os.symlink(target, os.path.join(partial, name))
+    try:
+        os.rename(partial, work)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not os.path.isdir(work):  # another task of the launch was first
+            raise
 
 
 class _Archive(tarfile.TarFile):

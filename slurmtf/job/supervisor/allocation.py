@@ -6,31 +6,61 @@ happened.
 
 import contextlib
 import os
+import select
 import signal
 import time
 from typing import List, Mapping, Optional, Tuple
 
-from ..common import identity
-from ..common.process import Signals
+from ..common import identity, wire
+from ..common.process import Child, Signals
 from ..contract import events, job_log, journal
 from ..contract.layout import RunLayout
 from ..contract.outcome import MAY_RETURN, Cause, Outcome, signal_name
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from ..staging import staging, workdir
-from . import restart, result
+from . import restart, result, start
 from .conclusion import STOP_SIGNALS, Killing, conclude, may_be_killed
 from .launch import Launch
+from .orders import Orders, PlannedOrders
 from .time_limit import TimeLimit
 
 
 class Allocation:
-    """The life of one job."""
+    """The life of one job. ``orders`` decide what is launched in it; by default those of the plan.
 
-    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
+    Whoever wants more than the plan subclasses :class:`.orders.Orders`:
+
+        class Trials(Orders):
+            def next(self, left_s):                # asked at first, and after each launch; None: nothing more
+                trial = ledger.take()              # left_s: seconds until the time limit, None: unknown
+                if trial is None:
+                    return None
+                return LaunchOrder(
+                    arguments=("--lr", "0.1"),     # behind the command's own
+                    variables={"TRIAL": "7"},      # they win over the plan's
+                    folder="trials/7",             # in the run's folder: logs/, outputs/, metrics/ and work/ of its own
+                    last=False,                    # more may follow: what was staged stays on the nodes
+                )
+            def call_off(self):                    # asked while it runs; facts: it is stopped, with cause called-off
+                return {"policy": "bandit"} if ledger.is_hopeless() else None
+            def ended(self, order, outcome):       # also of a launch that ended with the job: canceled, preempted ...
+                ledger.note(order, outcome)
+            def conclude(self, last):              # the job's own outcome; last: that of the last launch, None: there was none
+                return Outcome(Cause.SCRIPT, exit_code=0)
+
+        Allocation(plan, layout, os.environ, Trials(...)).run(words)
+
+    The script of such a launch has its folder as $SLURMTF_LAUNCH_FOLDER ($SLURMTF_RUN_FOLDER stays the run's), and its working
+    directory is <folder>/work, where ``outputs`` and ``logs`` are its own and all else are links to the source. ``command``,
+    ``distribution``, ``size`` and ``launcher`` of an order say that it has another command, other tasks, started otherwise.
+    """
+
+    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], orders: Optional[Orders] = None) -> None:
         self._plan = plan
         self._layout = layout
-        self._environ = dict(environ)
+        self._orders = orders or PlannedOrders(plan)
+        self._environ = dict(environ, **{wire.ALLOCATION: os.urandom(8).hex()})
         self._job_id = identity.job_id(environ) or str(os.getpid())
         self._job_name = identity.job_name(environ) or self._job_id
         self._earlier = journal.attempts(layout)
@@ -45,7 +75,7 @@ class Allocation:
         self._signals = Signals((*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2))
 
     def run(self, words: List[str]) -> int:
-        """Start the launcher's words as often as the plan has launches; return the exit status to leave with.
+        """Start the launcher's words for each of the orders; return the exit status to leave with.
 
         A job that has succeeded already, in an attempt whose end Slurm has not seen, ends at once with that outcome.
         """
@@ -85,25 +115,36 @@ class Allocation:
         self._journal.write(events.Prepared())
 
     def _launch_all(self, words: List[str]) -> Outcome:
-        """Return the outcome of the first launch that failed, else of the last; one that ends the job from outside counts."""
-        failed: Optional[Outcome] = None
-        last = len(self._plan.launches) - 1
-        for number, order in enumerate(self._plan.launches):
-            outcome = self._launch(words, order, number, number == last and failed is None)
-            if outcome.cause in ENDS_ALL:
-                return outcome
-            if number < last:
-                self._journal.write(events.LaunchEnded(number, outcome.to_dict()))
-            failed = failed or (None if outcome.succeeded else outcome)
-        return failed or outcome
+        """Start one launch after the other; return the outcome of the whole."""
+        number, outcome = 0, None
+        order = self._next()
+        while order is not None:
+            outcome = self._launch(words, order, number)
+            self._orders.ended(order, outcome)
+            if order.last or outcome.cause in ENDS_ALL:
+                return outcome if outcome.cause in ENDS_ALL else self._orders.conclude(outcome)
+            self._journal.write(events.LaunchEnded(number, outcome.to_dict()))
+            number, order = number + 1, self._next()
+        self._heed(None)
+        self._clear(words)
+        killing = self._killing()
+        if killing:
+            return Outcome(killing.cause, host=killing.node, signal=int(killing.signal))
+        return self._orders.conclude(outcome)
 
-    def _launch(self, words: List[str], order: LaunchOrder, number: int, decides: bool) -> Outcome:
+    def _next(self) -> Optional[LaunchOrder]:
+        """Return what comes next; None: nothing does, or the job has been ended from outside meanwhile."""
+        self._heed(None)
+        return None if self._killed else self._orders.next(self._limit.left)
+
+    def _launch(self, words: List[str], order: LaunchOrder, number: int) -> Outcome:
+        self._make_folder(order)
         launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, order)
-        launch.begin(words, number)
+        launch.begin(start.words_of(self._plan, words, order), number)
         while launch.poll() is None:
             self._tick(launch)
-            if decides:
-                self._tell(launch)
+            if order.last:
+                self._tell(launch, order)
         launch.end()
         if may_be_killed(launch.facts(None, self._overtime)):
             self._listen(launch)
@@ -112,24 +153,46 @@ class Allocation:
             return self._told
         return self._with_tail(conclude(launch.facts(self._killing(), self._overtime)), order)
 
+    def _make_folder(self, order: LaunchOrder) -> None:
+        """Make the folder of a launch that has one of its own."""
+        if order.folder and not self._plan.stage.on_node:
+            layout = self._layout.launch(order.folder)
+            workdir.link(self._layout.work, layout.work, layout)
+
+    def _clear(self, words: List[str]) -> None:
+        """Remove what was kept on the nodes for a launch that does not come: started as the tasks are that kept it."""
+        task = start.words_to_clear(words, self._layout.agent)
+        if self._killed or not task or not self._plan.uses_disks:
+            return
+        child = Child(task, self._layout.folder, self._environ)
+        child.kill_after(self._plan.timings.start)
+        while child.poll() is None:
+            select.select([self._signals], [], [], 1.0)
+            self._heed(None)
+            if self._killed:
+                child.end(self._plan.timings.grace)
+
     def _tick(self, launch: Launch) -> None:
         launch.wait()
         self._heed(launch)
         self._watch_time(launch)
+        detail = self._orders.call_off()
+        if detail is not None:
+            launch.call_off(detail)
         launch.tick()
         if time.monotonic() >= self._next_beat:
             self._journal.beat()
             self._next_beat = time.monotonic() + self._plan.timings.heartbeat
 
-    def _tell(self, launch: Launch) -> None:
+    def _tell(self, launch: Launch, order: LaunchOrder) -> None:
         """Write the outcome down once nothing can change it: whoever kills the job from then on does not."""
         outcome = None if self._told else launch.settled(self._killing(), self._overtime)
         if outcome:
-            self._told = self._with_tail(outcome, self._plan.launches[-1])
+            self._told = self._orders.conclude(self._with_tail(outcome, order))
             self._leave_result(self._told)
             self._journal.write(events.Decided(self._told.to_dict()))
 
-    def _heed(self, launch: Launch) -> None:
+    def _heed(self, launch: Optional[Launch]) -> None:
         """Act on the signals that have arrived."""
         for number in self._signals.take():
             self._journal.write(events.Signaled(signal_name(number)))
@@ -137,7 +200,8 @@ class Allocation:
                 self._warn()
             elif number in STOP_SIGNALS:
                 self._killed = self._killed or (number, time.monotonic())
-                launch.stop_at_once()
+                if launch:
+                    launch.stop_at_once()
 
     def _watch_time(self, launch: Launch) -> None:
         """Tell of the time limit some time before, and hold it where no scheduler does."""
@@ -146,7 +210,7 @@ class Allocation:
         if self._plan.local and self._limit.is_over and not launch.stopping:
             self._overtime = True
             self._journal.write(events.TimeLimit(self._plan.size.time_s))
-            launch.stop(self._plan.timings.grace)
+            launch.stop_for_good()
 
     def _warn(self) -> None:
         if self._limit.warn_once():
@@ -174,7 +238,7 @@ class Allocation:
         if outcome.cause is Cause.LAUNCHER:
             path = self._layout.job_log
         elif outcome.task:
-            path = self._layout.task_log(outcome.task, "err", order.folder)
+            path = self._layout.launch(order.folder).task_log(outcome.task, "err")
         else:
             return outcome
         return outcome._replace(log=os.path.relpath(path, self._layout.folder), tail=job_log.tail(path))

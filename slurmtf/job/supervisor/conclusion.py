@@ -89,8 +89,10 @@ def of_verdict(facts: Facts, verdict: Verdict) -> Outcome:
     """Return the outcome of a verdict: whose end it was, or which rule ended the launch."""
     if verdict.success and facts.missing_results:
         return Outcome(Cause.RESULTS, exit_code=1, detail=facts.missing_results)
-    if verdict.success or verdict.rank is None:
+    if verdict.success:
         return Outcome(Cause.SCRIPT, exit_code=0, detail=verdict.detail)
+    if verdict.rank is None:
+        return Outcome(verdict.cause, detail=verdict.detail)
     # by a rule: what the task ended with then, it ended with because of us
     end = facts.ends[verdict.rank] if verdict.cause is Cause.SCRIPT else End(1)
     label = facts.roles[verdict.rank].label

@@ -23,8 +23,9 @@ class Disks:
     def ready(self, rank: int, host: str, message: wire.Message) -> bool:
         """Take in that a task has all that it needs; tell whether all have. What it took is noted once for each node."""
         self._ready.add(rank)
-        if host not in self._staged:
-            self._staged.add(host)
+        is_new = host not in self._staged
+        self._staged.add(host)
+        if is_new and not message.get("kept"):
             seconds, phases = message.get("seconds") or 0.0, message.get("phases") or {}
             self._journal.write(events.Staged(host, seconds, phases, tuple(message.get("warnings") or ())))
         return len(self._ready) == self._world_size

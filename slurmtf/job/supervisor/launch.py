@@ -1,9 +1,10 @@
 """One start of the launcher in an allocation: the rendezvous, the launcher's process, its tasks, and when they are over."""
 
+import json
 import selectors
 import signal
 import time
-from typing import Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 from ..common import addresses, cluster, identity, wire
 from ..common.process import Child, Signals
@@ -35,7 +36,7 @@ class Launch:
         signals: Signals,
         order: LaunchOrder,
     ) -> None:
-        self._plan = plan
+        self._plan = plan = plan.of_launch(order)
         self._layout = layout
         self._environ = environ
         self._journal = journal
@@ -44,21 +45,24 @@ class Launch:
         self._selector.register(signals, selectors.EVENT_READ, lambda: None)
         self._order = order
         self._roster = Roster(table(plan), plan.timings.start)
-        self._completion = Completion(self._roster.roles, plan.distribution)
+        self._completion = Completion(self._roster.roles, self._plan.distribution)
         self._disks = Disks(plan, journal, len(self._roster.roles))
         self._decided_at = 0.0
         self._stop_order: Optional[wire.Message] = None
         self._spared = True
+        self._keeps = not order.last
         self._launcher: Optional[Child] = None
         self._rendezvous = Rendezvous(len(self._roster.roles), self._selector, self._on_message, self._on_lost)
         self._store: Optional[gloo.Store] = None
 
     def begin(self, words: Sequence[str], number: int) -> None:
         """Start the launcher. Raises OSError."""
-        meeting_point = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
-        self._launcher = Child(words, self._layout.folder, dict(self._environ, **meeting_point))
+        told = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
+        if self._order.tasks != LaunchOrder():
+            told[wire.TASKS] = json.dumps(self._order.tasks.to_dict())
+        self._launcher = Child(words, self._layout.folder, dict(self._environ, **told))
         self._rendezvous.make_room()
-        to_fill = self._plan.size.nodes if self._disks.are_used else 0
+        to_fill = self._plan.size.nodes if self._disks.are_used and number == 0 else 0
         self._journal.write(events.Launched(number, self._plan.launcher, to_fill))
 
     def poll(self) -> Optional[int]:
@@ -88,7 +92,7 @@ class Launch:
 
     def stop(self, grace_s: float, killed: bool = False) -> None:
         """End all tasks; the launcher is killed when it outlives them. ``killed``: somebody sends them TERM beside us."""
-        self._stop_order = {"order": "stop", "grace": grace_s, "killed": killed}
+        self._stop_order = {"order": "stop", "grace": grace_s, "killed": killed, "keep": self._keeps}
         self._rendezvous.tell_all(self._stop_order)
         if self._launcher:
             self._launcher.kill_after(grace_s + self._plan.timings.last_words)
@@ -102,7 +106,17 @@ class Launch:
     def stop_at_once(self) -> None:
         """End all tasks as somebody ends the job: no result that is still on its way is waited for longer."""
         self._spared = False
-        self.stop(self._plan.timings.grace, killed=True)
+        self.stop_for_good(killed=True)
+
+    def stop_for_good(self, killed: bool = False) -> None:
+        """End all tasks of the job's last launch."""
+        self._keeps = False
+        self.stop(self._plan.timings.grace, killed)
+
+    def call_off(self, detail: Dict[str, Any]) -> None:
+        """End a launch that is not wanted any more, unless it is over already."""
+        if not self._completion.verdict:
+            self._completion.verdict = Verdict(False, None, Cause.CALLED_OFF, detail)
 
     def end(self) -> None:
         """Take in reports that are on their way when the launcher has ended, or of tasks that are being stopped; then close."""
@@ -209,7 +223,7 @@ class Launch:
         if again:
             del self._roster.ends[rank]
             self._journal.write(events.TaskRestarted(rank, label))
-        self._rendezvous.tell(rank, {"order": "restart" if again else "leave"})
+        self._rendezvous.tell(rank, {"order": "restart" if again else "leave", "keep": self._keeps})
 
     def _on_lost(self, rank: int) -> None:
         if rank not in self._roster.ends:

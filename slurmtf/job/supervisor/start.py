@@ -3,7 +3,8 @@
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..common import cluster, gpus, wire
-from ..contract.plan import Distribution, LaunchOrder
+from ..contract.layout import native
+from ..contract.plan import Distribution, JobPlan, LaunchOrder
 from ..contract.roles import Role
 
 NOTHING_SEEN = gpus.Sight(None, False)
@@ -27,6 +28,25 @@ class Hello(NamedTuple):
         host, address, cpus, interface = (str(message.get(name, "")) for name in ("host", "address", "cpus", "interface"))
         calls = tuple(map(str, [message.get("peer", ""), *message.get("addresses", [])]))
         return cls(host, address, cpus, sight, calls, interface)
+
+
+def words_of(plan: JobPlan, words: Sequence[str], order: LaunchOrder) -> List[str]:
+    """Return the words of a launch: those of the batch script, with the order's own in the place of the launcher's.
+
+    Raises OSError when the batch script was changed so that the launcher's can't be told from the others.
+    """
+    if not order.launcher:
+        return list(words)
+    planned = [native(word) for word in plan.launcher_words]
+    if list(words[: len(planned)]) != planned:
+        raise OSError("job.sh starts its tasks otherwise than with {!r}, as its plan says".format(" ".join(planned)))
+    return [*map(native, order.launcher), *words[len(planned) :]]
+
+
+def words_to_clear(words: Sequence[str], agent: str) -> List[str]:
+    """Return the words that start the agent where the tasks would start, to clear up; empty where none is found."""
+    places = [place for place, (one, mode) in enumerate(zip(words, words[1:])) if (one, mode) == (agent, "task")]
+    return [*words[: places[0] + 1], "clear"] if places else []
 
 
 def cluster_of(roles: Sequence[Role], hellos: Mapping[int, Hello]) -> cluster.Cluster:

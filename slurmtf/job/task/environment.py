@@ -7,13 +7,13 @@ from typing import Any, Dict, List, Mapping, Optional
 from ..common import addresses, gpus
 from ..common import cluster as clusters
 from ..contract.layout import RunLayout, native
-from ..contract.plan import JobPlan
+from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import SERVES, Role
 from ..script import sitecustomize as hook
 from ..staging import relocation
 
 TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
-NO_VARIABLES: Dict[str, str] = {}
+AS_PLANNED = LaunchOrder()
 SERVER_THREADS = 4
 """The least inter-op threads of a TensorFlow server: with fewer, one that waits can block the one it waits for."""
 
@@ -28,11 +28,10 @@ class Surroundings:
         role: Role,
         start: Mapping[str, Any],
         staged: Mapping[str, Any],
-        more: Mapping[str, str] = NO_VARIABLES,
+        order: LaunchOrder = AS_PLANNED,
     ) -> None:
-        """``staged`` is the note of what lies on the node's own disk, empty: nothing does; ``more`` are variables of the
-        launch, which win over the plan's."""
-        self._more = more
+        """``staged`` is the note of what lies on the node's own disk, empty: nothing does; ``order`` is the launch's."""
+        self._order = order
         self._staged = staged
         self._plan = plan
         self._layout = layout
@@ -44,9 +43,8 @@ class Surroundings:
         found = {name: self._new_place(value) for name, value in inherited.items()}
         found.setdefault("PYTHONUNBUFFERED", "1")
         own = self._identity()
-        users = {
-            native(name): self.expand(native(value), own) for name, value in {**self._plan.variables, **self._more}.items()
-        }
+        given = {**self._plan.variables, **self._order.variables}
+        users = {native(name): self.expand(native(value), own) for name, value in given.items()}
         python_path = users.pop("PYTHONPATH", found.get("PYTHONPATH"))
         found["PYTHONPATH"] = os.pathsep.join(filter(None, [self.work, python_path]))
         found.update(own)
@@ -65,9 +63,18 @@ class Surroundings:
         return [self.expand(word, own) for word in [self._new_place(command[0]), *command[1:]]]
 
     @property
-    def work(self) -> str:
-        """The script's working directory."""
+    def source(self) -> str:
+        """Where the source lies, unpacked."""
         return str(self._staged.get("work") or self._layout.work)
+
+    @property
+    def work(self) -> str:
+        """The script's working directory: a launch with a folder of its own has its own, on the disk that has the source."""
+        if not self._order.folder:
+            return self.source
+        if self._staged.get("work", self._layout.work) == self._layout.work:
+            return self._layout.launch(self._order.folder).work
+        return os.path.join(os.path.dirname(self.source), "launches", self._order.folder)
 
     def _new_place(self, text: str) -> str:
         """Return an inherited variable or a word; what names the environment names its copy on this node."""
@@ -86,6 +93,7 @@ class Surroundings:
             "SLURMTF_RUN_ID": run.run_id,
             "SLURMTF_EXPERIMENT": run.experiment,
             "SLURMTF_RUN_FOLDER": self._layout.folder,
+            "SLURMTF_LAUNCH_FOLDER": self._layout.launch(self._order.folder).folder,
             "SLURMTF_ROLE": self._role.role,
             "SLURMTF_INDEX": str(self._role.number),
             "SLURMTF_RANK": str(self._role.rank),

@@ -1,5 +1,6 @@
 """One Slurm task: finds its part, runs the user's command, reports how it ended."""
 
+import json
 import os
 import select
 import signal
@@ -15,6 +16,7 @@ from ..contract.layout import RunLayout
 from ..contract.outcome import End
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import Role, table
+from ..staging import workdir
 from ..staging.on_node import OnNode
 from . import cpu_binding as binding
 from . import ports
@@ -88,7 +90,7 @@ class Task:
     """The life of one task."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
-        self._plan = plan
+        self._plan = plan = plan.of_launch(LaunchOrder.from_dict(json.loads(environ.get(wire.TASKS, "{}"))))
         self._layout = layout
         self._environ = {name: value for name, value in environ.items() if name != identity.OWN_RANK}
         self._in_step = "SLURM_STEP_ID" in environ
@@ -104,13 +106,15 @@ class Task:
         self._stopping = False
         self._grace = plan.timings.grace
         self._term_at: Optional[float] = None
-        self._on_node = OnNode(plan, layout, self._environ, self._logs_in(""), self._tick, self._report)
+        self._keep = False
+        self._on_node = OnNode(plan, layout, self._environ, self._logs_in(layout), self._tick, self._report)
+        for name in (wire.ALLOCATION, wire.TASKS):
+            self._environ.pop(name, None)
 
-    def _logs_in(self, folder: str) -> Tuple[str, str]:
-        """Return the paths of this task's logs of a launch."""
-        os.makedirs(os.path.join(self._layout.logs, folder), mode=0o700, exist_ok=True)
-        label = self.role.label
-        return self._layout.task_log(label, "out", folder), self._layout.task_log(label, "err", folder)
+    def _logs_in(self, layout: RunLayout) -> Tuple[str, str]:
+        """Return the paths of this task's logs."""
+        os.makedirs(layout.logs, mode=0o700, exist_ok=True)
+        return layout.task_log(self.role.label, "out"), layout.task_log(self.role.label, "err")
 
     def run(self, command: List[str]) -> int:
         """Run the command to its end, again when the supervisor says so, and return the exit status to leave with.
@@ -141,7 +145,7 @@ class Task:
             self._give_up(err)
             return 1
         finally:
-            self._on_node.leave()
+            self._on_node.leave(self._keep)
 
     def _give_up(self, err: OSError) -> None:
         """Have the supervisor say what our system refuses us: a file system may be full of bytes, or of files."""
@@ -201,9 +205,13 @@ class Task:
 
     def _run(self, command: List[str]) -> End:
         order = LaunchOrder.from_dict((self._start or {}).get("launch", {}))
-        logs = self._logs_in(order.folder)
-        surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {}, self._on_node.note, order.variables)
-        words, variables = surroundings.arguments([*command, *order.arguments]), surroundings.variables(self._environ)
+        layout = self._layout.launch(order.folder)
+        logs = self._logs_in(layout)
+        surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {}, self._on_node.note, order)
+        if order.folder:
+            workdir.link(surroundings.source, surroundings.work, layout)
+        words = surroundings.arguments([*(order.command or command), *order.arguments])
+        variables = surroundings.variables(self._environ)
         if self._port and not shares_port(words[0], variables):
             self._port.let_go()
         try:
@@ -213,7 +221,7 @@ class Task:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
             return End(126 if isinstance(err, PermissionError) else 127)
         self._report({"event": "task-started"})
-        clock = LogClock(self._layout.log_clock(self.role.label, order.folder), logs)
+        clock = LogClock(layout.log_clock(self.role.label), logs)
         returncode = None
         while returncode is None:
             self._tick()
@@ -254,6 +262,7 @@ class Task:
             messages = [{"order": "stop"}]
         for message in messages:
             self._order = str(message.get("order", ""))
+            self._keep = bool(message.get("keep", self._keep))
             self._cluster = message.get("cluster", self._cluster)
             self._nodes = message.get("nodes", self._nodes)
             if self._order == "start":

@@ -28,6 +28,21 @@ PATIENCE_S = 60.0
 FOREIGN = ("SLURM", "SBATCH", "PMI", "OMPI_", "PYTHON", "LC_", "LANG")
 READY = "Path('outputs/ready').write_text('')"
 
+SUPERVISE = """\
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from slurmtf_job.contract import plan as plans
+from slurmtf_job.contract.layout import RunLayout
+from slurmtf_job.contract.outcome import Cause, Outcome
+from slurmtf_job.contract.plan import Distribution, LaunchOrder, Size
+from slurmtf_job.supervisor.allocation import Allocation
+from slurmtf_job.supervisor.orders import Orders
+{orders}
+plan = plans.read(sys.argv[2])
+sys.exit(Allocation(plan, RunLayout(os.path.dirname(sys.argv[2])), os.environ, orders(plan)).run(sys.argv[4:]))
+"""
+"""How a sweep, or whoever decides during the job what comes next, holds an allocation."""
+
 
 def environment(**more: str) -> dict[str, str]:
     """This process's, less what would tell the agent of another job, in a locale that everybody has."""
@@ -56,6 +71,8 @@ class Job:
     script: Sequence[str | bytes] = ()
     launcher: Sequence[str] = ()
     environ: dict[str, str] = field(default_factory=environment)
+    orders: str = ""
+    """The source of a function ``orders(plan)``, whose Orders take the place of the plan's."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -68,7 +85,7 @@ class Job:
 
     def start(self, **environ: str) -> subprocess.Popen[bytes]:
         """Start the supervisor as the batch script does."""
-        own = [self.agent_python, "-I", self.layout.agent, "supervise", self.layout.plan, "--"]
+        own = [self.agent_python, "-I", *self._supervisor()]
         with open(self.layout.job_log, "ab") as log:
             self.process = subprocess.Popen(
                 [*own, *self.launcher, *self.task_command],
@@ -80,6 +97,13 @@ class Job:
                 start_new_session=True,
             )
         return self.process
+
+    def _supervisor(self) -> list[str]:
+        if not self.orders:
+            return [self.layout.agent, "supervise", self.layout.plan, "--"]
+        driver = self.folder / "supervise.py"
+        driver.write_text(SUPERVISE.format(orders=self.orders))
+        return [str(driver), self.layout.agent, self.layout.plan, "--"]
 
     def wait(self, timeout_s: float = PATIENCE_S) -> int:
         assert self.process is not None

@@ -49,7 +49,7 @@ def order(number: int, **variables: str) -> dict[str, Any]:
 
 
 def seen(job: Job, trial: int, rank: int) -> Any:
-    return json.loads((job.folder / f"outputs/{trial}-{rank}.json").read_text())
+    return json.loads((job.folder / f"trial-{trial}/outputs/{trial}-{rank}.json").read_text())
 
 
 def three(job: Job, count: int) -> None:
@@ -64,7 +64,7 @@ def check(job: Job, labels: list[str]) -> None:
     for trial in range(3):
         for rank, label in enumerate(labels):
             assert seen(job, trial, rank)["arguments"] == ["--trial", str(trial)]
-            assert Path(job.layout.task_log(label, "out", f"trial-{trial}")).read_text() == f"trial {trial}\n"
+            assert Path(job.layout.launch(f"trial-{trial}").task_log(label, "out")).read_text() == f"trial {trial}\n"
     assert job.processes() == []
 
 
@@ -97,16 +97,139 @@ def test_one_that_fails_does_not_keep_the_next_from_starting(job: Maker) -> None
     assert one.run() == 3
     assert [event["exit_code"] for event in one.events("launch-ended")] == [0, 3]
     assert seen(one, 2, 0)["arguments"] == ["--trial", "2"]
-    assert (one.end["cause"], one.end["exit_code"], one.end["log"]) == ("script", 3, "logs/trial-1/main-0.err")
+    assert (one.end["cause"], one.end["exit_code"], one.end["log"]) == ("script", 3, "trial-1/logs/main-0.err")
     assert one.result() == one.error
 
 
 def test_a_stop_ends_all_launches_to_come(job: Maker) -> None:
     one = job(TELLS + "open('outputs/ready', 'w').close(); import time; time.sleep(600)")
     one.change_plan(launches=[order(0), order(1)])
-    one.start_and_await().terminate()
+    one.start_and_await("trial-0/outputs/ready").terminate()
     assert one.wait() == 143
     assert (one.end["cause"], len(one.events("launched"))) == ("canceled", 1)
+
+
+# --- decided during the job
+
+DECIDES = """
+class orders(Orders):
+    def __init__(self, plan):
+        self.told, self.plan = [], plan
+    def next(self, left_s):
+        number = len(self.told)
+        if number == {count}:
+            return None
+        return LaunchOrder(("--trial", str(number)), {{"TRIAL": str(number)}}, "trials/{{}}".format(number), last=False)
+    def ended(self, order, outcome):
+        self.told.append((order.folder, outcome.cause.value, outcome.exit_code, outcome.log))
+    def call_off(self):
+        return {{"policy": "bandit"}} if os.path.exists("trials/{{}}/outputs/hopeless".format(len(self.told))) else None
+    def conclude(self, last):
+        print(self.told, flush=True)
+        return Outcome(Cause.SCRIPT, exit_code=0)
+"""
+TRIES = """\
+import json, os, sys, time
+trial, own = os.environ["TRIAL"], os.environ["SLURMTF_LAUNCH_FOLDER"]
+assert os.path.realpath("outputs") == own + "/outputs" and os.path.realpath("logs") == own + "/logs"
+assert os.listdir("outputs") == [] and __import__("helper").__file__.endswith("/work/helper.py")
+with open("outputs/facts.json", "w") as file:
+    json.dump({"arguments": sys.argv[1:], "cwd": os.getcwd(), "environ": dict(os.environ)}, file)
+open("scratch", "x").close()
+if trial == "0":
+    sys.exit(3)
+if trial == "1":
+    open("outputs/hopeless", "w").close()
+    time.sleep(600)
+"""
+
+
+def facts(job: Job, trial: int) -> Any:
+    return json.loads((job.folder / f"trials/{trial}/outputs/facts.json").read_text())
+
+
+def test_what_comes_next_is_decided_during_the_job(job: Maker) -> None:
+    """The first fails, the second is called off by a policy; each has arguments, variables, logs and outputs of its own."""
+    one = job(TRIES, {"helper.py": ""})
+    one.orders = DECIDES.format(count=3)
+    assert one.run() == 0, (one.log(), [path.read_text() for path in one.folder.glob("trials/*/logs/*.err")])
+    assert one.log().strip() == str(
+        [
+            ("trials/0", "script", 3, "trials/0/logs/main-0.err"),
+            ("trials/1", "called-off", None, ""),
+            ("trials/2", "script", 0, ""),
+        ]
+    )
+    for trial in range(3):
+        own = one.folder / f"trials/{trial}"
+        assert facts(one, trial)["arguments"] == ["--trial", str(trial)]
+        assert facts(one, trial)["cwd"] == str(own / "work")
+        assert facts(one, trial)["environ"]["SLURMTF_RUN_FOLDER"] == str(one.folder)
+        assert facts(one, trial)["environ"]["PYTHONPATH"].split(":")[0] == str(own / "work")
+    ends = [(event["launch"], event["cause"], event["detail"]) for event in one.events("launch-ended")]
+    assert ends == [(0, "script", {}), (1, "called-off", {"policy": "bandit"}), (2, "script", {})]
+    assert (one.end["cause"], one.result()[0]) == ("script", "success")
+    assert not (one.folder / "work/scratch").exists(), "a launch's files do not get into another one's way"
+    assert {path.stat().st_mode & 0o777 for path in one.folder.glob("trials/*/*")} == {0o700}
+
+
+def test_nothing_to_launch(job: Maker) -> None:
+    one = job(TRIES, {"helper.py": ""})
+    one.orders = DECIDES.format(count=0)
+    assert one.run() == 0, one.log()
+    assert one.names() == ["started", "prepared", "finalizing", "ended"]
+
+
+def test_a_stop_while_it_is_decided_what_comes_next(job: Maker) -> None:
+    one = job(TRIES, {"helper.py": ""})
+    wait = "import time; open('outputs/ready', 'w').close(); time.sleep(1.5)"
+    one.orders = DECIDES.format(count=1).replace("if number == 1:", f"if number == 1:\n            {wait}")
+    one.start_and_await().terminate()
+    assert one.wait() == 143
+    assert (one.end["cause"], one.end["signal"]) == ("canceled", 15)
+    assert [event["exit_code"] for event in one.events("launch-ended")] == [3]
+
+
+SUBSET = """
+class orders(Orders):
+    tasks = [("check", 2, ("check.py",)), ("ps", 0, ()), ("worker", 1, ())]
+    def __init__(self, plan):
+        self.plan, self.left, self.launcher = plan, list(self.tasks), list(plan.launcher_words)
+    def next(self, left_s):
+        if not self.left:
+            return None
+        role, count, command = self.left.pop(0)
+        roles = ((role, count),) if count else self.plan.distribution.roles
+        own = None if not count else self.plan.distribution._replace(roles=roles, cluster=not command)
+        python = os.path.realpath(sys.executable)
+        launcher = tuple(str(count) if word == "3" else word for word in self.launcher) if count else ()
+        own_command = (python,) + command if command else ()
+        return LaunchOrder((role,), {"TRIAL": role}, role, own_command, own, None, launcher, not self.left)
+    def conclude(self, last):
+        return last
+"""
+
+
+def test_other_tasks_and_another_command(job: Maker) -> None:
+    """A health check by two tasks, then the training, then one worker alone: the same thing with another order."""
+    one = job(TELLS, {"check.py": TELLS})
+    one.change_plan(distribution__roles=[["ps", 1], ["worker", 2]], distribution__backend="ps", distribution__cluster=True)
+    one.change_plan(distribution__cyclic=True, distribution__straggler_grace_s=60, size__tasks=3, size__tasks_per_node=3)
+    one.launcher = [sys.executable, "-I", one.layout.agent, "spawn", "3", "--"]
+    one.change_plan(launcher="spawn", launcher_words=one.launcher)
+    one.orders = SUBSET
+    assert one.run() == 0, (one.log(), one.end)
+    labels = [[event["task"] for event in one.events("task-ended")][slice(*part)] for part in ((0, 2), (2, 5), (5, 6))]
+    assert list(map(sorted, labels)) == [["check-0", "check-1"], ["ps-0", "worker-0", "worker-1"], ["worker-0"]]
+    told = [json.loads((one.folder / f"{role}/outputs/{role}-0.json").read_text()) for role in ("check", "ps", "worker")]
+    assert [each["environ"]["SLURMTF_WORLD_SIZE"] for each in told] == ["2", "3", "1"]
+    assert [each["arguments"] for each in told] == [["check"], ["ps"], ["worker"]]
+    clusters = [json.loads(each["environ"].get("TF_CONFIG", "{}")).get("cluster", {}) for each in told]
+    assert [{role: len(hosts) for role, hosts in each.items()} for each in clusters] == [
+        {},
+        {"ps": 1, "worker": 2},
+        {"worker": 1},
+    ]
 
 
 # --- started again

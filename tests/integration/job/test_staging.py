@@ -251,6 +251,8 @@ def test_tasks_of_a_node_share_what_one_of_them_has_brought(job: Maker, venv: Pa
     assert one.run() == 0, one.log()
     assert len({(one.folder / "outputs" / str(rank)).read_text() for rank in range(4)}) == 1
     assert len(one.events("staged")) == 1
+    files = [one.folder / f"{launch}outputs/facts.json" for launch in ("launch-0/", "launch-3/", "")]
+    assert len({json.loads(file.read_text())["disk"] for file in files}) == 1, "the same copy of the source"
     assert inside(disk) == []
 
 
@@ -475,7 +477,7 @@ def test_the_place_is_the_sites_else_the_jobs(tmp_path: Path) -> None:
 
 
 def test_who_takes_a_lock_that_is_being_removed_tries_again(tmp_path: Path) -> None:
-    one, other = nodefolder.NodeFolder(str(tmp_path), "run"), nodefolder.NodeFolder(str(tmp_path), "run")
+    one, other = (nodefolder.NodeFolder(str(tmp_path), "run", "") for _ in range(2))
     assert one.enter() and other.enter()
     Path(one.path, "file").touch()
     assert not one.is_last()
@@ -500,3 +502,78 @@ def test_on_every_python(job: Maker, disk: Path, interpreter: str, tmp_path: Pat
     assert one.run() == 0, (one.log(), errors(one))
     assert (tmp_path / "results" / "ok").exists()
     assert inside(disk) == []
+
+
+# --- several launches
+
+LAUNCHES = """
+import json, os, sys
+facts = {"work": os.getcwd(), "gift": __import__("gift").__file__, "disk": os.stat(__file__).st_ino}
+open("outputs/facts.json", "w").write(json.dumps(facts))
+sys.exit(int(sys.argv[1]))
+"""
+
+
+def test_the_disk_is_filled_once_for_all_launches(job: Maker, venv: Path, disk: Path) -> None:
+    one = packed(venv, job(LAUNCHES), disk)
+    one.change_plan(
+        launches=[*({"arguments": [status], "folder": f"launch-{status}"} for status in "03"), {"arguments": ["0"]}]
+    )
+    assert one.run() == 3
+    assert len(one.events("staged")) == 1
+    files = [one.folder / f"{launch}outputs/facts.json" for launch in ("launch-0/", "launch-3/", "")]
+    assert len({json.loads(file.read_text())["disk"] for file in files}) == 1, "the same copy of the source"
+    assert [event["nodes_to_fill"] for event in one.events("launched")] == [1, 0, 0]
+    place = next(path for path in disk.glob("slurmtf-*/*")) / Path(one.folder).name
+    for launch, work in (("launch-0/", "launches/launch-0"), ("launch-3/", "launches/launch-3"), ("", "work")):
+        facts = json.loads((one.folder / f"{launch}outputs/facts.json").read_text())
+        assert facts["work"] == str(place / work)
+        assert facts["gift"].startswith(str(place / "env"))
+    assert inside(disk) == []
+
+
+ONE_OF_MANY = """
+class orders(Orders):
+    left = {count}
+    def __init__(self, plan):
+        pass
+    def next(self, left_s):
+        self.left -= 1
+        return LaunchOrder(("0",), folder="x", last=False) if self.left >= 0 else None
+    def conclude(self, last):
+        return last
+"""
+
+
+def test_a_disk_is_cleared_after_a_launch_that_did_not_come(job: Maker, venv: Path, disk: Path) -> None:
+    one = packed(venv, job(LAUNCHES), disk)
+    one.orders = ONE_OF_MANY.format(count=1)
+    assert one.run() == 0, one.log()
+    assert len(one.events("launched")) == 1
+    assert inside(disk) == []
+
+
+def test_what_is_kept_for_the_next_launch_is_swept_by_nobody_for_a_while(tmp_path: Path) -> None:
+    kept, other = nodefolder.NodeFolder(str(tmp_path), "kept", "a"), nodefolder.NodeFolder(str(tmp_path), "other", "b")
+    assert kept.enter() and other.enter()
+    Path(kept.path, "file").touch()
+    kept.keep()
+    other.sweep()
+    again, foreign = (nodefolder.NodeFolder(str(tmp_path), "kept", name) for name in ("a", "c"))
+    assert again.enter() and again.is_kept
+    assert Path(again.path, "file").exists()
+    again.keep()
+    assert not foreign.is_kept
+    os.utime(tmp_path / "kept.kept", (0, 0))
+    other.sweep()
+    assert not Path(kept.path).exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "other.lock"]
+
+
+def test_another_start_of_the_job_does_not_use_what_was_kept(tmp_path: Path) -> None:
+    first, second = (nodefolder.NodeFolder(str(tmp_path), "run", name) for name in ("a", "b"))
+    assert first.enter()
+    Path(first.path, "file").touch()
+    first.keep()
+    assert second.enter()
+    assert list(Path(second.path).iterdir()) == []

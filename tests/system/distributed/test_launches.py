@@ -43,9 +43,10 @@ def test_three_launches_in_one_allocation(trainings: Trainings, tf_classic: Path
     servers = with_launches(trainings.start("srun", "ps-loop", tf_classic, **hold), orders("--steps", ["10", "20", "30"]))
     assert horovod.end().cause == "script"
     assert ends(horovod) == [0, 2, 2], "the first failure is the job's, and the third launch ran all the same"
-    assert "size" in (horovod.run.folder / "logs/trial-2/rank-0.out").read_text()
-    (chief,) = servers.results().values()
-    assert chief["steps"] == 30
+    assert "size" in (horovod.run.folder / "trial-2/logs/rank-0.out").read_text()
+    assert servers.end().cause == "script"
+    results = [json.loads(path.read_text()) for path in sorted(servers.run.folder.glob("trial-*/outputs/result-*.json"))]
+    assert [chief["steps"] for chief in results] == [10, 20, 30]
     assert ends(servers) == [0, 0, 0]
     assert len(servers.events("task-ended")) == 3 * servers.run.plan["job"]["size"]["tasks"]
     for training in (horovod, servers):

@@ -11,7 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmtf.job.contract import plan as plans
-from slurmtf.job.contract.plan import SCHEMA, DataInput, Distribution, JobPlan, PlanError, Run, Size, Stage, Timings
+from slurmtf.job.contract.plan import (
+    SCHEMA,
+    DataInput,
+    Distribution,
+    JobPlan,
+    LaunchOrder,
+    PlanError,
+    Run,
+    Size,
+    Stage,
+    Timings,
+)
 
 FULL = JobPlan(
     Run("x-1", "x"),
@@ -19,6 +30,7 @@ FULL = JobPlan(
     Distribution((("ps", 1), ("worker", 2)), "ps", cyclic=True, cluster=True, gpu_roles=("worker",), restarts=2),
     Size(2, 3, 2, 4, 1, True, 600),
     "srun",
+    ("srun", "--ntasks=3"),
     "amd",
     ".cluster",
     "ib0",
@@ -26,13 +38,37 @@ FULL = JobPlan(
     Stage("node-local", "/disk", "/env", "/packs/x.tar"),
     (DataInput("DATA", "/data", "download"),),
     Timings(grace=3),
+    (
+        LaunchOrder(
+            ("-x",), {"A": "c"}, "check", ("python3", "check.py"), Distribution((("check", 2),)), Size(2, 2), ("srun",)
+        ),
+        LaunchOrder(last=False),
+    ),
 )
-BAD: tuple[dict[str, Any], ...] = ({"run": 7}, {"inputs": [{}]}, {"size": [3]})
+BAD: tuple[dict[str, Any], ...] = ({"run": 7}, {"inputs": [{}]}, {"size": [3]}, {"launches": [{"size": 3}]})
 LEAST = {"schema": SCHEMA, "run": {"run_id": "x", "experiment": "x"}, "scheduler": "local", "distribution": {"roles": []}}
 
 
 def test_a_plan_is_read_as_it_was_written() -> None:
     assert JobPlan.from_dict(json.loads(json.dumps(FULL.to_dict()))) == FULL
+
+
+WORKER, RANKS = Distribution((("worker", 1),)), Distribution((("rank", 5),))
+
+
+@pytest.mark.parametrize(
+    ("order", "tasks", "size"),
+    [
+        (LaunchOrder(("-x",), folder="x"), FULL.distribution, FULL.size),
+        (LaunchOrder(distribution=WORKER), WORKER, FULL.size._replace(tasks=1, tasks_per_node=1)),
+        (LaunchOrder(distribution=RANKS), RANKS, FULL.size._replace(tasks=5, tasks_per_node=3)),
+        (LaunchOrder(distribution=WORKER, size=Size(1)), WORKER, Size(1)),
+    ],
+)
+def test_the_tasks_of_a_launch(order: LaunchOrder, tasks: Distribution, size: Size) -> None:
+    plan = FULL.of_launch(order)
+    assert (plan.distribution, plan.size) == (tasks, size)
+    assert plan._replace(distribution=FULL.distribution, size=FULL.size) == FULL
 
 
 def test_unknown_keys_are_taken_and_missing_ones_have_their_default() -> None:

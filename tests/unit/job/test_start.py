@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.job.common.gpus import Sight
-from slurmtf.job.contract.plan import Distribution, LaunchOrder
+from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run
 from slurmtf.job.contract.roles import cyclic
-from slurmtf.job.supervisor.start import Hello, cluster_of, horovod_variables, jax_variables, may_be_dealt, start_orders
+from slurmtf.job.supervisor.start import (
+    Hello,
+    cluster_of,
+    horovod_variables,
+    jax_variables,
+    may_be_dealt,
+    start_orders,
+    words_of,
+    words_to_clear,
+)
 
 COUNTS = (("ps", 1), ("worker", 2))
 ROLES = cyclic(COUNTS, nodes=1)
@@ -69,3 +78,31 @@ def test_a_hello_without_a_word_more() -> None:
 )
 def test_cpus_that_may_be_dealt(masks: list[str], expected: bool) -> None:
     assert may_be_dealt(masks) is expected
+
+
+SRUN = ("srun", "--ntasks=3")
+TASK = ["apptainer", "exec", "x.sif", "python3", "-I", "/run/agent.pyz", "task", "--", "python3", "train.py"]
+PLAN = JobPlan(Run("x-1", "x"), "slurm", PS, launcher="srun", launcher_words=SRUN)
+
+
+@pytest.mark.parametrize(
+    ("words", "order", "expected"),
+    [
+        ([*SRUN, *TASK], LaunchOrder(), [*SRUN, *TASK]),
+        ([*SRUN, *TASK], LaunchOrder(launcher=("srun", "-n1")), ["srun", "-n1", *TASK]),
+        (["mine", *TASK], LaunchOrder(), ["mine", *TASK]),
+    ],
+)
+def test_the_words_of_a_launch(words: list[str], order: LaunchOrder, expected: list[str]) -> None:
+    assert words_of(PLAN, words, order) == expected
+
+
+def test_no_other_launcher_where_the_scripts_own_can_not_be_told_from_the_rest() -> None:
+    with pytest.raises(OSError, match="otherwise than with 'srun --ntasks=3'"):
+        words_of(PLAN, ["mine", *TASK], LaunchOrder(launcher=("srun", "-n1")))
+
+
+def test_what_clears_up_starts_as_the_tasks_do() -> None:
+    spawn = ["python3", "-I", "/run/agent.pyz", "spawn", "2", "--"]
+    assert words_to_clear([*spawn, *TASK], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
+    assert words_to_clear(["bash", "mine.sh"], "/run/agent.pyz") == []

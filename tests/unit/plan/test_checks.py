@@ -52,7 +52,7 @@ def test_a_script_that_resolves_its_cluster_from_slurm_gets_blocks_and_all_gpus(
     plan = resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, facts)
     assert [role.node for role in table(plan.job)] == [0, 0, 1, 1]
     assert plan.job.distribution.gpu_roles == ()
-    assert "--distribution=cyclic" not in plan.launch
+    assert "--distribution=cyclic" not in plan.job.launcher_words
     assert "the script uses SlurmClusterResolver" in plan.choice
 
 

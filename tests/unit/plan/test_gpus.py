@@ -191,7 +191,7 @@ def test_what_goes_with_a_gpu_goes_with_one_of_the_users_own_flag(source: Path) 
     plan = plan_of(tensorflow(source, sbatch={"gres": "gpu:2"}, custom_docker_image="/images/tf.sif"), site, image)
     assert (plan.resources.partition, plan.resources.constraint, plan.resources.cpus_per_task) == ("gpu", "big", 16)
     assert flags(plan)["gpu-freq"] == "high"
-    assert "--cpu-bind=none" in plan.launch
+    assert "--cpu-bind=none" in plan.job.launcher_words
     assert plan.container is not None
     assert "--nv" in plan.container.words
     assert "over-gpus" in codes(plan)

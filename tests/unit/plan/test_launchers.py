@@ -38,11 +38,11 @@ MPI = Site(name="here", launcher=Launcher(mpi="pmix"))
     ],
 )  # fmt: skip
 def test_the_words_that_start_tasks(source: Path, site: Site, settings: dict[str, Any], words: str) -> None:
-    assert " ".join(planned(source, site, **settings).launch) == words
+    assert " ".join(planned(source, site, **settings).job.launcher_words) == words
 
 
 def test_tasks_of_one_node_that_the_agent_starts(source: Path) -> None:
-    launch = planned(source, launcher="spawn", distributed_training=MultiWorker(3)).launch
+    launch = planned(source, launcher="spawn", distributed_training=MultiWorker(3)).job.launcher_words
     assert launch[1:] == ("-I", f"{PLACE.folder}/agent.pyz", "spawn", "3", "--")
 
 

@@ -48,7 +48,7 @@ def test_a_job_that_asks_for_nothing(source: Path) -> None:
         ("job-name", "digits"), ("nodes", 1), ("ntasks-per-node", 1), ("signal", "B:USR2@120"), ("open-mode", "append"),
         ("chdir", PLACE.folder), ("output", "logs/job.log"),
     )  # fmt: skip
-    assert plan.launch == ("srun", "--nodes=1", "--ntasks=1", "--export=ALL")
+    assert plan.job.launcher_words == ("srun", "--nodes=1", "--ntasks=1", "--export=ALL")
     assert plan.command == ("/opt/env/bin/python3", "train.py")
     assert (plan.site, plan.job.scheduler, plan.template, plan.warnings) == ("here", "slurm", "slurm.sh.j2", ())
     assert plan.job.variables == {}
@@ -69,7 +69,7 @@ def test_variables_are_texts(source: Path) -> None:
 
 def test_a_machine_without_scheduler_has_no_flags(source: Path) -> None:
     plan = plan_of(tensorflow(source, use_gpu=True, partition="gpu", sbatch={"hint": "x"}), profile("local"))
-    assert (plan.job.scheduler, plan.directives, plan.job.launcher, plan.launch) == ("local", (), "none", ())
+    assert (plan.job.scheduler, plan.directives, plan.job.launcher, plan.job.launcher_words) == ("local", (), "none", ())
     assert plan.resources.gpus_per_node == 1
     assert plan.template == "local.sh.j2"
 

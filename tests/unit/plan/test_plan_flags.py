@@ -65,11 +65,12 @@ def test_what_goes_with_a_gpu(source: Path) -> None:
     with_gpus = planned(source, site, gpus_per_node=2)
     assert (with_gpus.resources.cpus_per_task, with_gpus.resources.memory) == (32, "122880M")
     assert flags(with_gpus)["gpu-bind"] == "closest"
-    assert with_gpus.launch == ("srun", "--nodes=1", "--ntasks=1", "--cpus-per-task=32", "--export=ALL", "--cpu-bind=none")
+    words = ("srun", "--nodes=1", "--ntasks=1", "--cpus-per-task=32", "--export=ALL", "--cpu-bind=none")
+    assert with_gpus.job.launcher_words == words
     without = planned(source, site)
     assert (without.resources.cpus_per_task, without.resources.memory) == (1, "4G")
     assert "gpu-bind" not in flags(without)
-    assert "--cpu-bind=none" not in without.launch
+    assert "--cpu-bind=none" not in without.job.launcher_words
     asked = resources(source, site, gpus_per_node=2, cpus_per_task=3, memory="10G")
     assert (asked.cpus_per_task, asked.memory) == (3, "10G")
 
@@ -285,9 +286,9 @@ def test_the_plan_says_what_the_job_gets_by_any_flag(
 
 def test_cpus_of_the_users_own_flag_reach_srun(source: Path) -> None:
     site = Site(name="here", defaults=DEFAULTS)
-    assert "--cpus-per-task=6" in planned(source, site, sbatch={"cpus-per-task": 6}).launch
-    assert not [word for word in planned(source, site, sbatch={"cpus-per-gpu": 6}).launch if "cpus-per" in word]
-    by_srun = planned(source, site, srun={"cpus-per-gpu": 3}).launch
+    assert "--cpus-per-task=6" in planned(source, site, sbatch={"cpus-per-task": 6}).job.launcher_words
+    assert not [word for word in planned(source, site, sbatch={"cpus-per-gpu": 6}).job.launcher_words if "cpus-per" in word]
+    by_srun = planned(source, site, srun={"cpus-per-gpu": 3}).job.launcher_words
     assert [word for word in by_srun if "cpus-per" in word] == ["--cpus-per-gpu=3"]
 
 
@@ -321,7 +322,7 @@ def test_generic_resources_of_all_are_one_flag(source: Path) -> None:
 )
 def test_the_launcher(source: Path, of_site: SiteLauncher, asked: str | None, launcher: str, words: tuple[str, ...]) -> None:
     plan = planned(source, Site(name="here", launcher=of_site), launcher=asked)
-    assert (plan.job.launcher, plan.launch) == (launcher, words)
+    assert (plan.job.launcher, plan.job.launcher_words) == (launcher, words)
 
 
 def test_a_launcher_that_the_site_refuses(source: Path) -> None:
@@ -350,14 +351,14 @@ def test_a_flag_that_is_passed_through_takes_the_place_of_ours(source: Path) -> 
 @pytest.mark.parametrize("nothing", [None, False, []])
 def test_nothing_leaves_a_flag_out(source: Path, nothing: object) -> None:
     assert "job-name" not in flags(planned(source, sbatch={"job-name": nothing}))
-    assert planned(source, srun={"export": nothing}).launch == ("srun", "--nodes=1", "--ntasks=1")
+    assert planned(source, srun={"export": nothing}).job.launcher_words == ("srun", "--nodes=1", "--ntasks=1")
 
 
 def test_flags_of_srun(source: Path) -> None:
     plan = planned(
         source, cpus_per_task=4, srun={"cpu-bind": "cores", "--label": True, "export": "NONE", "mpi": ["a", "b"], "n": 0}
     )
-    assert plan.launch == (
+    assert plan.job.launcher_words == (
         "srun", "--nodes=1", "--ntasks=1", "--cpus-per-task=4", "--export=NONE", "--cpu-bind=cores", "--label", "--mpi=a",
         "--mpi=b", "--n=0",
     )  # fmt: skip

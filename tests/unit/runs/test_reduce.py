@@ -143,6 +143,7 @@ SECOND = ended(FAILED, start=AGAIN, number=1)
 C, F, X = RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED
 PREEMPTED_TWICE = (ended(PREEMPTED), ended(PREEMPTED, start=AGAIN, number=1))
 BY_TERM = Outcome(Cause.CANCELED, signal=15)
+CALLED_OFF = Outcome(Cause.CALLED_OFF, detail={"policy": "bandit"})
 AT_LIMIT = Outcome(Cause.TIME_LIMIT, signal=15)
 
 ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
@@ -153,8 +154,9 @@ ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
     *(
         (cause.value, RECORDS, history(ended(Outcome(cause, exit_code=1))), UNASKED, F, Outcome(cause, exit_code=1), 1)
         for cause in Cause
-        if cause not in (*MAY_RETURN, Cause.CANCELED, Cause.TIME_LIMIT, Cause.UNKNOWN)
+        if cause not in (*MAY_RETURN, Cause.CANCELED, Cause.CALLED_OFF, Cause.TIME_LIMIT, Cause.UNKNOWN)
     ),
+    ("stopped by a policy", RECORDS, history(ended(CALLED_OFF)), UNASKED, X, CALLED_OFF, 1),
     ("a cause of a newer slurmtf", RECORDS, history(ended(NEWER)), UNASKED, F, NEWER, 1),
     ("canceled", RECORDS, history(ended(BY_TERM)), UNASKED, X, BY_TERM, 130),
     ("time limit", RECORDS, history(ended(AT_LIMIT)), UNASKED, F, AT_LIMIT, 124),
