@@ -70,7 +70,7 @@ class _Read:
 class MetricsReader:
     """Reads the metrics of a run as they grow. Its memory does not grow with what is logged: see MOST_POINTS.
 
-    ``folder``: of one launch of the run, which has its own in metrics/.
+    ``folder``: of one launch of the run, which has its own in the run's.
     """
 
     def __init__(self, layout: RunLayout, folder: str = "") -> None:
@@ -130,12 +130,12 @@ def children_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
 
 def logged_files(layout: RunLayout, folder: str = "") -> list[Path]:
     """Return the files that the tasks of a run have logged into."""
-    return sorted(Path(layout.metrics, folder).glob("*.jsonl"))
+    return sorted(Path(layout.launch(folder).metrics).glob("*.jsonl"))
 
 
 def entries(layout: RunLayout, task: str, folder: str = "") -> Iterator[Entry]:
     """Yield all that one task has logged."""
-    return LoggedFile(Path(layout.task_metrics(task, folder))).new_entries()
+    return LoggedFile(Path(layout.launch(folder).task_metrics(task))).new_entries()
 
 
 def metrics_of(layout: RunLayout, own: str, name: str | None = None, all_ranks: bool = False) -> dict[str, Any]:

@@ -44,10 +44,9 @@ class RunLayout:
         """When one task's logs had grown to which sizes (see task/log_clock.py)."""
         return os.path.join(self.logs, "." + label + ".clock")
 
-    def task_metrics(self, label: str, folder: str = "") -> str:
-        """What the script of one task logs (see contract/metrics.py); ``folder`` is the launch's own in metrics/, where it has
-        one."""
-        return os.path.join(self.metrics, folder, label + ".jsonl")
+    def task_metrics(self, label: str) -> str:
+        """What the script of one task logs (see contract/metrics.py)."""
+        return os.path.join(self.metrics, label + ".jsonl")
 
     def child(self, child_id: str) -> "RunLayout":
         """The folder of a child run, which a script opened within its run: it has metrics/, outputs/ and children/."""

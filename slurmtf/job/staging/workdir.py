@@ -43,7 +43,8 @@ def link(source: str, work: str, layout: RunLayout) -> None:
     ``outputs`` and ``logs`` are its own. It appears under its name when it is whole. Raises OSError."""
     if os.path.isdir(work):
         return
-    make_private(layout.outputs)
+    for folder in (layout.outputs, layout.metrics, layout.logs):
+        make_private(folder)
     partial = "{}.partial-{}".format(work, os.urandom(4).hex())
     make_private(partial)
     links = {name: os.path.join(source, name) for name in os.listdir(source)}

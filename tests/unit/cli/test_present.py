@@ -61,6 +61,6 @@ def test_a_log_is_advised_where_there_is_something_in_it(
     Path(run.layout.logs).mkdir()
     Path(run.layout.job_log).write_text(job_log, encoding="utf-8")
     if tasks:
-        Path(run.layout.task_log("main-0", "out", "")).touch()
+        Path(run.layout.task_log("main-0", "out")).touch()
     text = told(run, RunStatus.FAILED, cause).replace(run.id, "ID")
     assert [line.partition("say more: ")[2] for line in text.splitlines() if "slurmtf logs" in line] == advised
