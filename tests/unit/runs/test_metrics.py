@@ -132,8 +132,8 @@ def test_what_a_reader_keeps_is_bounded_and_has_both_ends(layout: RunLayout, mon
 
 
 def test_each_launch_may_have_a_folder(layout: RunLayout) -> None:
-    folder = Path(layout.metrics, "trial-1")
-    folder.mkdir()
+    folder = Path(layout.launch("trial-1").metrics)
+    folder.mkdir(parents=True)
     (folder / "main-0.jsonl").write_bytes(to_line(Entry("loss", 1.0, time=5.0)))
     reader = MetricsReader(layout, "trial-1")
     reader.read_new()
