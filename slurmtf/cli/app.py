@@ -24,13 +24,14 @@ COMMANDS = {
     "gc": "remove snapshots and other files that no run needs",
     "sites": "list, show and validate site profiles",
     "env": "list, build, check and remove environments",
+    "import-azureml": "turn a script or notebook that submits to Azure ML into job files",
     "schema": "print the JSON Schema of job files, for editors",
     "completion": "print the completion script for your shell",
 }
 GROUPS = {
     "Start": ("run", "submit", "plan", "render"),
     "Follow": ("ls", "status", "logs", "wait", "cancel", "gc"),
-    "Set up": ("sites", "env", "schema", "completion"),
+    "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }
 EXIT_CODES = {
     "0": "done, or the run completed",
@@ -51,7 +52,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"slurmtf.cli.commands.{cmd_name}").command
+        command: click.Command = import_module(f"slurmtf.cli.commands.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

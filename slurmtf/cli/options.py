@@ -86,6 +86,7 @@ OPTIONS = (
         repeated=True,
     ),
     Option(("--input",), "inputs", "Named data NAME=PATH[:MODE]; MODE is mount, download or upload.", repeated=True),
+    Option(("--primary-metric",), "primary_metric", "Metric whose last value is shown beside the progress."),
     Option(("--stage",), "stage", "Where software and source are read from: node-local or shared."),
     Option(("--sbatch",), "sbatch", "Any other sbatch flag, FLAG[=VALUE].", repeated=True),
     Option(("--srun",), "srun", "Any other srun flag, FLAG[=VALUE].", repeated=True),

@@ -123,6 +123,10 @@ class Estimator(OlderNames):
     """Whom Slurm writes to."""
     legacy_keras: bool = False
     """Have tf.keras be Keras 2 (TF_USE_LEGACY_KERAS=1): TensorFlow 2.16 and later, with the package tf_keras."""
+    azureml: bool = False
+    """Serve Azure ML's Run ('from azureml.core import Run') to the script where the package azureml is not installed."""
+    primary_metric: str | None = None
+    """The metric whose last value is shown beside the progress of the run."""
     silence: list[str] = field(default_factory=list)
     """Warnings not to show, by the code in their brackets."""
     launcher: str | None = None

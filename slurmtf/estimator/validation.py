@@ -31,6 +31,7 @@ SWITCHES = {
     "use_docker": "`custom_docker_image` names the image",
     "user_managed": "`environment_definition` says with what",
     "exclusive": "`sbatch[exclusive]=user` and the like say more",
+    "azureml": "true serves Azure ML's Run to the script",
 }
 
 OWN_SBATCH_FLAGS = {
@@ -88,6 +89,10 @@ def _kinds(estimator: Estimator) -> Iterable[Finding]:
         yield Finding("bad-list", "mail_type", f"{types!r} is not a list of strings", "set `mail_type[]=...`")
     if estimator.stage not in (None, *STAGES):
         yield Finding("unknown-stage", "stage", f"{estimator.stage!r} is unknown", f"use one of {', '.join(STAGES)}")
+    metric = estimator.primary_metric
+    if metric is not None and not (isinstance(metric, str) and metric.strip()):
+        remedy = "name it as the script logs it: run.log('accuracy', ...)"
+        yield Finding("no-metric", "primary_metric", f"{metric!r} is no metric's name", remedy)
     yield from _of_images(estimator)
 
 

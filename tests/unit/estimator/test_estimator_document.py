@@ -57,6 +57,8 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "mail_type": PACKAGES | LINE,
     "exclusive": st.booleans(),
     "legacy_keras": st.booleans(),
+    "azureml": st.booleans(),
+    "primary_metric": LINE,
     "silence": PACKAGES,
     "memory": MEMORY,
     "sbatch": flags(set(OWN_SBATCH_FLAGS) | set(FIELD_OF_FLAG)),

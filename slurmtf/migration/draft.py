@@ -1,0 +1,125 @@
+"""A job file in the making: its settings, and the report of where each comes from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from slurmtf.migration.notes import Notes
+from slurmtf.migration.values import Symbol, Thing, Unknown, UnknownPartError, plain
+
+DATA = ("as_mount", "as_download", "as_upload", "as_named_input", "path", "DataReference", "DatasetConsumptionConfig",
+        "as_hdfs", "get_default_datastore", "Datastore", "get_by_name", "from_files", "DataPath")  # fmt: skip
+MODES = {"as_download": "download", "as_upload": "upload"}
+DOUBTFUL = "'{}' is given a value under a condition or in a loop: look whether this is the one"
+
+
+@dataclass
+class Draft:
+    """The settings of one job. ``doubtful`` are the names of the file whose value depends on a condition."""
+
+    notes: Notes
+    doubtful: set[str] = field(default_factory=set)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    def take(self, name: str, value: Any, line: int, new_name: str = "") -> bool:
+        """Take a value that is known, under a new name where it has one; say so where it is not known."""
+        target = new_name or name
+        try:
+            known = plain(value)
+        except UnknownPartError as err:
+            self.notes.decide(line, f"{name} is {err}: only running the file would tell. Set {target} in the job file")
+            return False
+        if known is None:
+            return False
+        self.settings[target] = known
+        self.notes.mapped(line, f"{name}={shown(value)}" + (f" -> {target}" if new_name else ""))
+        return True
+
+    def take_arguments(self, name: str, value: Any, line: int) -> None:
+        """Take the script's arguments, as a mapping or a list; data among them become inputs."""
+        if isinstance(value, dict):
+            taken: Any = {}
+            for key, item in value.items():
+                self._take_argument(taken, key, item, line)
+        elif isinstance(value, list):
+            taken = []
+            for item in value:
+                self._take_argument(taken, None, item, line)
+        else:
+            self.take(name, value, line, "script_params")
+            return
+        if taken:
+            self.settings["script_params"] = taken
+            self.notes.mapped(line, f"{name} -> script_params: {len(taken)} of {len(value)}")
+
+    def _take_argument(self, taken: Any, key: Any, value: Any, line: int) -> None:
+        reference = self.input_of(value, line)
+        try:
+            known = reference or plain(value)
+        except UnknownPartError as err:
+            what = f"the argument {key} is {err}" if key is not None else f"an argument is {err}"
+            self.notes.decide(line, f"{what}: only running the file would tell. It is left out of script_params")
+            return
+        if isinstance(taken, dict):
+            taken[key] = known
+        else:
+            taken.append(known)
+
+    def input_of(self, value: Any, line: int) -> str:
+        """Return the reference of data that are passed to the script, and list them as an input; empty for anything else."""
+        if not is_data(value):
+            return ""
+        name, mode = name_of_data(value), next((MODES[one.name] for one in chain(value) if one.name in MODES), "mount")
+        listed = self.settings.setdefault("inputs", [])
+        if name not in [item["name"] for item in listed]:
+            listed.append({"name": name, "path": f"data/{name.lower()}", "mode": mode})
+        self.notes.decide(line, f"{shown(value)} -> inputs: {name} ({mode}). Set its path to where the data lie on the cluster")
+        return f"$SLURMTF_INPUT_{name}"
+
+    def doubt(self, thing: Thing) -> None:
+        """Say which names in a call hold what depends on a condition."""
+        for name in sorted(self.doubtful):
+            if re.search(rf"(?<![\w.'\"]){re.escape(name)}(?!\w)", thing.text):
+                self.notes.decide(thing.line, DOUBTFUL.format(name))
+
+
+def chain(value: Thing) -> list[Thing]:
+    """Return an object and those of which it was called or taken."""
+    found: list[Thing] = []
+    while isinstance(value, Thing):
+        found.append(value)
+        if value.owner is None:
+            break
+        value = value.owner
+    return found
+
+
+def is_data(value: Any) -> bool:
+    """Tell whether a value is a datastore, a dataset or a part of one."""
+    return isinstance(value, Thing) and value.is_azure and any(one.name in DATA for one in chain(value))
+
+
+def name_of_data(value: Thing) -> str:
+    """Return a name for data: their own, the last part of their path, or that of the variable."""
+    found = [one.argument(key, (key,)) for one in chain(value) for key in ("name", "data_reference_name", "datastore_name")]
+    paths = [one.args[0] for one in chain(value) if one.name in ("path", "as_named_input", "get_by_name") and one.args]
+    variables = [one.variable for one in chain(value)]
+    named = next((str(text) for text in (*found, *paths, *variables) if isinstance(text, str) and text), "data")
+    last = re.sub(r"\W+", "_", PurePosixPath(named).stem, flags=re.ASCII).strip("_").upper()
+    return last if re.match(r"[A-Z]", last) else f"DATA_{last}".rstrip("_")
+
+
+def shown(value: Any) -> str:
+    """Return a value as one would write it."""
+    if isinstance(value, Thing | Unknown):
+        return value.text
+    if isinstance(value, Symbol):
+        return value.name
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key!r}: {shown(item)}" for key, item in value.items()) + "}"
+    return repr(value)

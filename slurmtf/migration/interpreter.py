@@ -1,0 +1,279 @@
+"""Goes through a file from top to bottom and notes what its names hold. It calls nothing and imports nothing."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import math
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from slurmtf.migration.values import Symbol, Thing, Unknown, computed
+
+PLAIN_CALLS: dict[str, Callable[[Any], Any]] = {
+    "str": str, "int": int, "float": float, "math.log": math.log, "math.exp": math.exp, "numpy.log": math.log,
+}  # fmt: skip
+LONGEST_RANGE = 10_000
+PATH_CALLS = ("os.path.join", "os.path.abspath", "os.path.realpath", "pathlib.Path", "Path")
+DEEPEST = 200
+
+
+class Interpreter:
+    """What is known after the file: ``things`` are all objects in the order in which they are built."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self.names: dict[str, Any] = {}
+        self.things: list[Thing] = []
+        self.doubtful: set[str] = set()
+        """Names that are given a value under a condition or in a loop."""
+        self._star = False
+        self._depth = 0
+        self._conditions = 0
+        self._run(tree.body)
+
+    # --- statements
+
+    def _run(self, body: list[ast.stmt]) -> None:
+        for statement in body:
+            method = getattr(self, f"_do_{type(statement).__name__.lower()}", self._do_other)
+            method(statement)
+
+    def _do_import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            top = alias.name.partition(".")[0]
+            self.names[alias.asname or top] = Symbol(alias.name if alias.asname else top)
+
+    def _do_importfrom(self, node: ast.ImportFrom) -> None:
+        for alias in node.names:
+            self._star = self._star or (alias.name == "*" and (node.module or "").startswith("azureml"))
+            self.names[alias.asname or alias.name] = Symbol(f"{node.module or ''}.{alias.name}")
+
+    def _do_assign(self, node: ast.Assign) -> None:
+        value = self.value(node.value)
+        for target in node.targets:
+            self._bind(target, value)
+
+    def _do_annassign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self._bind(node.target, self.value(node.value))
+
+    def _do_augassign(self, node: ast.AugAssign) -> None:
+        joined = ast.copy_location(ast.BinOp(_loaded(node.target), node.op, node.value), node)
+        self._bind(node.target, self.value(joined))
+
+    def _do_expr(self, node: ast.Expr) -> None:
+        self.value(node.value)
+
+    _do_return = _do_expr
+
+    def _do_with(self, node: ast.With) -> None:
+        for item in node.items:
+            value = self.value(item.context_expr)
+            if item.optional_vars is not None:
+                self._bind(item.optional_vars, value)
+        self._run(node.body)
+
+    def _do_for(self, node: ast.For) -> None:
+        self.value(node.iter)
+        self._bind(node.target, Unknown(ast.unparse(node.target)))
+        self._run_sometimes(node.body, node.orelse)
+
+    def _do_if(self, node: ast.If) -> None:
+        if "__name__" in ast.unparse(node.test):
+            self._run(node.body)
+        else:
+            self._run_sometimes(node.body, node.orelse)
+
+    def _do_try(self, node: ast.Try) -> None:
+        self._run_sometimes(node.body, *(handler.body for handler in node.handlers), node.orelse)
+        self._run(node.finalbody)
+
+    def _do_functiondef(self, node: ast.FunctionDef) -> None:
+        """Go through the body once, with arguments that nobody knows; names in it are as good as the file's."""
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg):
+                self.names[argument.arg] = Unknown(argument.arg)
+        self._run(node.body)
+
+    def _do_classdef(self, node: ast.ClassDef) -> None:
+        self._run(node.body)
+
+    def _do_other(self, node: ast.stmt) -> None:
+        blocks = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
+        self._run_sometimes(*(block for block in blocks if isinstance(block, list)))
+
+    def _run_sometimes(self, *blocks: list[ast.stmt]) -> None:
+        self._conditions += 1
+        for block in blocks:
+            self._run(block)
+        self._conditions -= 1
+
+    def _bind(self, target: ast.expr, value: Any) -> None:
+        if isinstance(target, ast.Name):
+            if isinstance(value, Thing) and not value.variable:
+                value.variable = target.id
+            if self._conditions:
+                self.doubtful.add(target.id)
+            else:
+                self.doubtful.discard(target.id)
+            self.names[target.id] = value
+        elif isinstance(target, ast.Attribute):
+            owner = self.value(target.value)
+            if isinstance(owner, Thing):
+                owner.attributes[target.attr] = value
+                owner.lines[target.attr] = target.lineno
+        elif isinstance(target, ast.Subscript):
+            self._bind_item(target, value)
+        elif isinstance(target, ast.Tuple | ast.List):
+            known = value if isinstance(value, list) and len(value) == len(target.elts) else None
+            for number, part in enumerate(target.elts):
+                self._bind(part, known[number] if known else Unknown(ast.unparse(part)))
+
+    def _bind_item(self, target: ast.Subscript, value: Any) -> None:
+        holder, key = self.value(target.value), self.value(target.slice)
+        if isinstance(holder, dict) and isinstance(key, str | int):
+            holder[key] = value
+
+    # --- expressions
+
+    def value(self, node: ast.expr) -> Any:
+        """Return what is known of an expression."""
+        method = getattr(self, f"_of_{type(node).__name__.lower()}", None)
+        if method is None or self._depth > DEEPEST:
+            return Unknown(_text(node))
+        self._depth += 1
+        try:
+            return method(node)
+        finally:
+            self._depth -= 1
+
+    def _of_constant(self, node: ast.Constant) -> Any:
+        return node.value if isinstance(node.value, str | int | float | bool | None) else Unknown(_text(node))
+
+    def _of_name(self, node: ast.Name) -> Any:
+        if node.id in self.names:
+            return self.names[node.id]
+        from_star = self._star and not hasattr(builtins, node.id)
+        return Symbol(f"azureml.{node.id}") if from_star else Unknown(node.id)
+
+    def _of_list(self, node: ast.List | ast.Tuple | ast.Set) -> Any:
+        return [self.value(item) for item in node.elts]
+
+    _of_tuple = _of_set = _of_list
+
+    def _of_dict(self, node: ast.Dict) -> Any:
+        found: dict[Any, Any] = {}
+        for key, item in zip(node.keys, node.values, strict=True):
+            value = self.value(item)
+            name = self.value(key) if key is not None else None
+            if key is None and isinstance(value, dict):
+                found.update(value)
+            elif isinstance(name, str | int | float):
+                found[name] = value
+            else:
+                return Unknown(_text(node))
+        return found
+
+    def _of_joinedstr(self, node: ast.JoinedStr) -> Any:
+        parts = [self.value(part.value if isinstance(part, ast.FormattedValue) else part) for part in node.values]
+        formatted = any(isinstance(part, ast.FormattedValue) and part.format_spec for part in node.values)
+        known = all(isinstance(part, str | int | float) for part in parts) and not formatted
+        return "".join(map(str, parts)) if known else Unknown(_text(node))
+
+    def _of_unaryop(self, node: ast.UnaryOp) -> Any:
+        value = self.value(node.operand)
+        if isinstance(node.op, ast.USub) and isinstance(value, int | float):
+            return -value
+        return not value if isinstance(node.op, ast.Not) and isinstance(value, bool) else Unknown(_text(node))
+
+    def _of_binop(self, node: ast.BinOp) -> Any:
+        left, right = self.value(node.left), self.value(node.right)
+        try:
+            return computed(type(node.op).__name__, left, right)
+        except ValueError:
+            return Unknown(_text(node))
+
+    def _of_attribute(self, node: ast.Attribute) -> Any:
+        owner = self.value(node.value)
+        if isinstance(owner, Symbol):
+            return Symbol(f"{owner.path}.{node.attr}")
+        return owner.attribute(node.attr, node.lineno) if isinstance(owner, Thing) else Unknown(_text(node))
+
+    def _of_subscript(self, node: ast.Subscript) -> Any:
+        holder, key = self.value(node.value), self.value(node.slice)
+        try:
+            return holder[key] if isinstance(holder, dict | list) else Unknown(_text(node))
+        except (LookupError, TypeError):
+            return Unknown(_text(node))
+
+    def _of_call(self, node: ast.Call) -> Any:
+        function = self.value(node.func)
+        args = [self.value(argument) for argument in node.args]
+        kwargs = dict(self._keywords(node))
+        path = function.path if isinstance(function, Symbol) else _text(node.func)
+        if path in PATH_CALLS and all(isinstance(part, str) for part in args) and args:
+            return os.path.normpath(os.path.join(*args)) if path.endswith("join") else args[0]  # noqa: PTH118 - text
+        if path in PLAIN_CALLS and len(args) == 1 and isinstance(args[0], str | int | float):
+            return _converted(path, args[0], node)
+        if path == "dict" and not args:
+            return kwargs
+        if path == "range" and 1 <= len(args) <= 3 and all(isinstance(part, int) for part in args):
+            return _listed(args, node)
+        return self._thing(node, function, args, kwargs)
+
+    def _keywords(self, node: ast.Call) -> Iterator[tuple[str, Any]]:
+        for keyword in node.keywords:
+            value = self.value(keyword.value)
+            if keyword.arg is not None:
+                yield keyword.arg, value
+            elif isinstance(value, dict):
+                yield from ((str(name), item) for name, item in value.items())
+            else:
+                yield "**", Unknown(_text(keyword.value))
+
+    def _thing(self, node: ast.Call, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Return the object of a call: of something imported, or of a method of an object that was built before."""
+        owner: Thing | None = None
+        if isinstance(function, Thing):
+            symbol, owner = function.symbol, function.owner
+        elif isinstance(function, Symbol):
+            symbol = function
+        else:
+            return Unknown(_text(node))
+        lines = {keyword.arg: keyword.value.lineno for keyword in node.keywords if keyword.arg}
+        thing = Thing(symbol, node.lineno, _text(node), args, kwargs, owner, lines=lines)
+        if owner is not None:
+            owner.attributes.pop(symbol.name, None)
+            owner.calls.append(thing)
+        self.things.append(thing)
+        return thing
+
+    def _of_await(self, node: ast.Await) -> Any:
+        return self.value(node.value)
+
+
+def _converted(name: str, value: Any, node: ast.expr) -> Any:
+    try:
+        return PLAIN_CALLS[name](value)
+    except (ValueError, OverflowError, TypeError):
+        return Unknown(_text(node))
+
+
+def _listed(bounds: list[int], node: ast.expr) -> Any:
+    try:
+        numbers = range(*bounds)
+    except ValueError:
+        return Unknown(_text(node))
+    return list(numbers) if len(numbers) <= LONGEST_RANGE else Unknown(_text(node))
+
+
+def _loaded(target: ast.expr) -> ast.expr:
+    """Return the target of an assignment as an expression that is read."""
+    copied = ast.parse(ast.unparse(target), mode="eval").body
+    return ast.copy_location(copied, target)
+
+
+def _text(node: ast.expr) -> str:
+    text = " ".join(ast.unparse(node).split())
+    return text if len(text) <= 80 else text[:77] + "..."

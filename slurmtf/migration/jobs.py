@@ -1,0 +1,222 @@
+"""Azure ML's estimators and ScriptRunConfig as settings of a job file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from slurmtf.migration.draft import Draft, shown
+from slurmtf.migration.software import take_dependencies, take_environment, take_image, take_packages
+from slurmtf.migration.values import Symbol, Thing, Unknown
+
+OTHERS = ("PyTorch", "Chainer", "SKLearn")
+ESTIMATORS = {"TensorFlow": "TensorFlow", "Keras": "TensorFlow", **dict.fromkeys(("Estimator", *OTHERS), "Estimator")}
+CONFIG = "ScriptRunConfig"
+POSITIONAL = {CONFIG: ("source_directory", "script", "arguments", "run_config")}
+SIZE = re.compile(r"N[CDV](\d+)", re.IGNORECASE)
+GPUS = {6: 1, 12: 2, 24: 4, 8: 1, 16: 2, 32: 4, 40: 8, 96: 8}
+"""GPUs of a node by the number in the name of its size (Azure's documentation of the NC, ND and NV series)."""
+DISTRIBUTIONS = {
+    "Mpi": "mpi", "MpiConfiguration": "mpi", "ParameterServer": "ps", "TensorflowConfiguration": "ps",
+}  # fmt: skip
+COMMUNICATORS = {"parameterserver": "ps", "openmpi": "mpi", "intelmpi": "mpi", "none": None}
+Taker = Callable[[Draft, str, Any, int], object]
+
+
+def job_of(draft: Draft, thing: Thing) -> None:
+    """Fill a draft with what an estimator or a ScriptRunConfig asks for."""
+    draft.doubt(thing)
+    draft.settings["estimator"] = ESTIMATORS.get(thing.name, "TensorFlow")
+    if thing.name in OTHERS:
+        draft.notes.decide(
+            thing.line, f"{thing.name} -> Estimator: slurmtf knows TensorFlow; others run as plain or MPI scripts"
+        )
+    elif thing.name == "Keras":
+        take_packages(draft, "pip_packages", ["keras"], thing.line)
+    for name, value, line in thing.given(POSITIONAL.get(thing.name, ("source_directory",))):
+        _take(draft, name, value, line)
+    for name, value in thing.attributes.items():
+        if name == "run_config" and isinstance(value, Thing):
+            take_run_config(draft, name, value, thing.line)
+        elif name in PARAMETERS:
+            _take(draft, name, value, thing.lines.get(name, thing.line))
+    if thing.name == CONFIG and "distributed_training" not in draft.settings and not has_environment(draft):
+        draft.notes.decide(thing.line, "no environment is named: the job runs with the Python that submits it")
+
+
+def _take(draft: Draft, name: str, value: Any, line: int) -> None:
+    if value is None:
+        return
+    taker = PARAMETERS.get(name)
+    if taker is None:
+        draft.notes.decide(line, f"{name}={shown(value)}: slurmtf has no such setting. 'slurmtf schema' lists those it has")
+    else:
+        taker(draft, name, value, line)
+
+
+def has_environment(draft: Draft) -> bool:
+    """Tell whether a draft says with what software its job runs."""
+    names = ("pip_packages", "pip_requirements_file", "conda_packages", "conda_dependencies_file", "custom_docker_image")
+    return any(draft.settings.get(name) for name in (*names, "environment_definition", "user_managed"))
+
+
+def _renamed(new: str) -> Taker:
+    return lambda draft, name, value, line: draft.take(name, value, line, new)
+
+
+def _dropped(why: str) -> Taker:
+    return lambda draft, name, value, line: draft.notes.dropped(line, f"{name}={shown(value)}: {why}")
+
+
+def _decide(what: str) -> Taker:
+    return lambda draft, name, value, line: draft.notes.decide(line, f"{name}={shown(value)}: {what}")
+
+
+def _arguments(draft: Draft, name: str, value: Any, line: int) -> None:
+    draft.take_arguments(name, value, line)
+
+
+def _target(draft: Draft, name: str, value: Any, line: int) -> None:
+    if value == "local":
+        draft.take(name, value, line, "compute_target")
+        return
+    named = value.argument("name", ("workspace", "name")) if isinstance(value, Thing) else value
+    cluster = f" {named!r}" if isinstance(named, str) else ""
+    draft.notes.decide(line, f"{name}{cluster} is a cluster of Azure ML: set compute_target to your site, or use --site")
+
+
+def _size(draft: Draft, name: str, value: Any, line: int) -> None:
+    found = SIZE.search(value) if isinstance(value, str) else None
+    gpus = GPUS.get(int(found[1])) if found else None
+    told = f" (a node of that size has {gpus} GPU{'s' * (gpus > 1)}: gpus_per_node: {gpus})" if gpus else ""
+    draft.notes.decide(line, f"{name}={shown(value)}: set a preset of the site as vm_size, or partition and GPUs{told}")
+
+
+def _distribution(draft: Draft, name: str, value: Any, line: int) -> None:
+    """Take a configuration object with its counts, wherever they were set."""
+    if isinstance(value, Symbol):
+        value = Thing(value, line, value.name)
+    if not isinstance(value, Thing) or value.name not in DISTRIBUTIONS:
+        draft.notes.decide(line, f"{name}={shown(value)}: set distributed_training to {{backend: mpi, ps or multiworker}}")
+        return
+    backend = DISTRIBUTIONS[value.name]
+    order = ("process_count_per_node", "node_count") if backend == "mpi" else ("worker_count", "parameter_server_count")
+    counts: dict[str, Any] = {}
+    for key, count, at in (*value.given(order), *((k, v, value.lines.get(k, line)) for k, v in value.attributes.items())):
+        if key == "node_count":
+            draft.take(key, count, at)
+        elif isinstance(count, int):
+            counts[key] = count
+        elif isinstance(count, Unknown):
+            draft.notes.decide(at, f"{key} is {count.text}: only running the file would tell. Set it in distributed_training")
+    draft.settings["distributed_training"] = {"backend": backend, **counts}
+    told = ", ".join(f"{key}={count}" for key, count in counts.items())
+    draft.notes.mapped(line, f"{name}={value.name}({told}) -> distributed_training: backend {backend}")
+
+
+def _inputs(draft: Draft, name: str, value: Any, line: int) -> None:
+    for item in value if isinstance(value, list) else [value]:
+        if not draft.input_of(item, line):
+            draft.notes.decide(line, f"{name}: {shown(item)}: list it in inputs, with its path on the cluster")
+
+
+def _version(draft: Draft, name: str, value: Any, line: int) -> None:
+    what = f"pip_packages: [tensorflow=={value}]" if isinstance(value, str) else "pip_packages"
+    draft.notes.decide(
+        line, f"{name}={shown(value)}: Azure ML's image had it installed. Set {what}, or a site's framework_version"
+    )
+
+
+def _docker(draft: Draft, name: str, value: Any, line: int) -> None:
+    what = "a job runs in a container where custom_docker_image names one" if value else "that is what slurmtf does"
+    draft.notes.dropped(line, f"{name}={shown(value)}: {what}")
+
+
+def _priority(draft: Draft, name: str, value: Any, line: int) -> None:
+    if value == "lowpriority":
+        draft.take(name, value, line)
+    else:
+        draft.notes.dropped(line, f"{name}={shown(value)}: that is what a job has")
+
+
+def take_run_config(draft: Draft, name: str, value: Any, line: int) -> None:
+    """Take a RunConfiguration: all that was set on it."""
+    if not isinstance(value, Thing):
+        draft.take(name, value, line)
+        return
+    for key, item, at in value.given(("script", "arguments", "framework", "communicator", "conda_dependencies")):
+        _take_config(draft, key, item, at)
+    for key, item in value.attributes.items():
+        _take_config(draft, key, item, value.lines.get(key, value.line))
+    _take_framework(draft, value)
+
+
+def _take_config(draft: Draft, name: str, value: Any, line: int) -> None:
+    if name == "conda_dependencies" and isinstance(value, Thing):
+        take_dependencies(draft, value)
+    elif name == "amlcompute" and isinstance(value, Thing):
+        for key, item in value.attributes.items():
+            if key == "vm_size":
+                _size(draft, key, item, value.lines.get(key, line))
+    elif name not in ("framework", "communicator", "tensorflow", "mpi"):
+        _take(draft, name, value, line)
+
+
+def _take_framework(draft: Draft, config: Thing) -> None:
+    """Take communicator, 'tensorflow' and 'mpi' of a RunConfiguration, which say together how it is distributed."""
+    communicator = config.attributes.get("communicator", config.argument("communicator"))
+    if not isinstance(communicator, str):
+        return
+    line = config.lines.get("communicator", config.line)
+    backend = COMMUNICATORS.get(communicator.lower())
+    part = config.attributes.get({"ps": "tensorflow", "mpi": "mpi"}.get(backend or "", ""))
+    if backend:
+        counts = part.attributes if isinstance(part, Thing) else {}
+        kept = {key: count for key, count in counts.items() if isinstance(count, int)}
+        draft.settings["distributed_training"] = {"backend": backend, **kept}
+        draft.notes.mapped(line, f"communicator={communicator!r} -> distributed_training: backend {backend}")
+
+
+SAME = ("entry_script", "node_count", "process_count_per_node", "worker_count", "parameter_server_count", "distributed_backend",
+        "use_gpu", "conda_dependencies_file", "pip_requirements_file", "environment_variables", "max_run_duration_seconds",
+        "shm_size", "user_managed")  # fmt: skip
+PARAMETERS: dict[str, Taker] = {
+    **dict.fromkeys(SAME, Draft.take),
+    "source_directory": Draft.take,
+    "script": _renamed("entry_script"),
+    "conda_dependencies_file_path": _renamed("conda_dependencies_file"),
+    "pip_requirements_file_path": _renamed("pip_requirements_file"),
+    "script_params": _arguments,
+    "arguments": _arguments,
+    "compute_target": _target,
+    "target": _target,
+    "vm_size": _size,
+    "vm_priority": _priority,
+    "distributed_training": _distribution,
+    "distributed_job_config": _distribution,
+    "pip_packages": take_packages,
+    "conda_packages": take_packages,
+    "custom_docker_image": take_image,
+    "custom_docker_base_image": take_image,
+    "image_registry_details": _decide(
+        "a login is written into no file. Pass it in Python: TensorFlow(image_registry_details=...)"
+    ),
+    "use_docker": _docker,
+    "framework_version": _version,
+    "environment": take_environment,
+    "environment_definition": take_environment,
+    "run_config": take_run_config,
+    "inputs": _inputs,
+    "data_references": _inputs,
+    "source_directory_data_store": _dropped("the run's folder lies in the workspace, which all nodes see"),
+    "resume_from": _decide("set resume_from to a folder, or to a run's outputs"),
+    "command": _decide("slurmtf starts a Python script: set entry_script and script_params"),
+    "docker_runtime_config": _dropped("a job runs in a container where custom_docker_image names one"),
+    "history": _dropped("every run has its history in its folder"),
+    "auto_prepare_environment": _dropped("an environment is built where it is not there"),
+    "_disable_validation": _dropped("what can be checked is checked before anything is submitted"),
+    "_show_lint_warnings": _dropped("warnings are always shown"),
+    "_show_package_warnings": _dropped("warnings are always shown"),
+    "_enable_optimized_mode": _dropped("it has no counterpart"),
+}

@@ -1,0 +1,46 @@
+"""What became of each line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Kind(str, Enum):
+    """What became of a part of the file."""
+
+    MAPPED = "mapped"
+    DROPPED = "dropped"
+    """It has no counterpart, and the training does without."""
+    DECIDE = "decide"
+    """Somebody has to decide: what follows from the file alone is not enough."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """One line of the report. ``line`` counts from 1 in the text that was read."""
+
+    line: int
+    kind: Kind
+    what: str
+
+
+class Notes:
+    """A report in the making."""
+
+    def __init__(self) -> None:
+        self._notes: dict[Note, None] = {}
+
+    def mapped(self, line: int, what: str) -> None:
+        self._notes[Note(line, Kind.MAPPED, what)] = None
+
+    def dropped(self, line: int, what: str) -> None:
+        self._notes[Note(line, Kind.DROPPED, what)] = None
+
+    def decide(self, line: int, what: str) -> None:
+        self._notes[Note(line, Kind.DECIDE, what)] = None
+
+    @property
+    def sorted(self) -> tuple[Note, ...]:
+        """All of them, by line."""
+        return tuple(sorted(self._notes, key=lambda note: note.line))

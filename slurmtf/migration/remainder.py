@@ -1,0 +1,71 @@
+"""What else a submitting file does with Azure ML: what stands for it here."""
+
+from __future__ import annotations
+
+from slurmtf.migration.draft import chain, is_data
+from slurmtf.migration.notes import Kind, Notes
+from slurmtf.migration.values import Thing
+
+MAPPED, DROPPED, DECIDE = Kind.MAPPED, Kind.DROPPED, Kind.DECIDE
+CLUSTERS = "clusters are described by site profiles: 'slurmtf sites list'"
+MODELS = "a model registry is not Azure ML's here: the file is in the run's outputs, Run.download_file() brings it"
+CALLS: dict[str, tuple[Kind, str]] = {
+    "Workspace": (DROPPED, "a workspace is a folder: --workspace, or the site's"),
+    "Workspace.from_config": (DROPPED, "a workspace is a folder: --workspace, or the site's"),
+    "Workspace.get": (DROPPED, "a workspace is a folder: --workspace, or the site's"),
+    "Workspace.create": (DROPPED, "a workspace is a folder, made by the first submission"),
+    "wait_for_completion": (MAPPED, "'slurmtf run' follows a run to its end; in Python, Run.wait_for_completion()"),
+    "wait_for_provisioning": (DROPPED, CLUSTERS),
+    "RunDetails": (MAPPED, "a Run shows itself in a notebook; in a terminal, 'slurmtf status' and 'slurmtf metrics --plot'"),
+    "get_metrics": (MAPPED, "'slurmtf metrics RUN'; in Python, Run.get_metrics()"),
+    "get_status": (MAPPED, "'slurmtf status RUN'; in Python, Run.get_status()"),
+    "get_details": (MAPPED, "'slurmtf status RUN'; in Python, Run.get_details()"),
+    "get_details_with_logs": (MAPPED, "'slurmtf logs RUN'"),
+    "get_all_logs": (MAPPED, "'slurmtf logs RUN'"),
+    "get_file_names": (MAPPED, "in Python, Run.get_file_names()"),
+    "get_runs": (MAPPED, "'slurmtf ls --experiment NAME'"),
+    "download_file": (MAPPED, "in Python, Run.download_file()"),
+    "download_files": (MAPPED, "in Python, Run.download_files()"),
+    "cancel": (MAPPED, "'slurmtf cancel RUN'"),
+    "tag": (DECIDE, "pass tags when the run is submitted: --tag NAME=VALUE"),
+    "register_model": (DECIDE, MODELS),
+    "register": (DECIDE, MODELS),
+    "upload": (DECIDE, "copy the data to a folder that all nodes see, and list it in inputs"),
+    "upload_files": (DECIDE, "copy the data to a folder that all nodes see, and list it in inputs"),
+    "download": (DECIDE, "read the data where they are"),
+    "start_logging": (DECIDE, "there is no run without a job: submit the script, or log in it with slurmtf.Run.get_context()"),
+    "get_context": (MAPPED, "'azureml: true' serves Run.get_context() in the job"),
+    "Tensorboard": (MAPPED, "'slurmtf tensorboard RUN'"),
+    "export_to_tensorboard": (DECIDE, "'slurmtf tensorboard RUN' reads what the script wrote; nothing is exported"),
+    "get_best_run_by_primary_metric": (MAPPED, "'slurmtf sweep best'"),
+    "get_children_sorted_by_primary_metric": (MAPPED, "'slurmtf sweep trials'"),
+}
+"""By the name of what is called, with its class where the name alone says too little."""
+QUIET = (
+    "Experiment", "submit", "show", "get_widget", "VERSION", "core", "path", "as_mount", "as_download", "as_upload",
+    "as_named_input", "ContainerRegistry", "add_pip_package", "add_conda_package", "CondaDependencies",
+    "CondaDependencies.create", "RunConfiguration",
+)  # fmt: skip
+"""What other parts of the report tell of, or nobody has to know."""
+
+
+COMPUTE = ("ComputeTarget", "AmlCompute", "compute_targets", "BatchAiCompute", "RemoteCompute", "provisioning_configuration")
+
+
+def _counterpart(thing: Thing, name: str) -> tuple[Kind, str]:
+    """Return what stands for a call here; what is called of a cluster is none of a run's."""
+    if any(part in COMPUTE for one in chain(thing) for part in one.symbol.path.split(".")):
+        return DROPPED, CLUSTERS
+    return CALLS.get(name) or CALLS.get(thing.name) or (DECIDE, "slurmtf has nothing that is known to stand for it")
+
+
+def note_remainder(notes: Notes, things: list[Thing], told: set[str]) -> None:
+    """Add a note for each call of Azure ML of which no other part tells; ``told`` are the names of those that do."""
+    for thing in things:
+        if not thing.is_azure or thing.name in told or is_data(thing):
+            continue
+        name = ".".join(thing.symbol.path.split(".")[-2:])
+        if name in QUIET or (name not in CALLS and thing.name in QUIET):
+            continue
+        kind, what = _counterpart(thing, name)
+        {MAPPED: notes.mapped, DROPPED: notes.dropped, DECIDE: notes.decide}[kind](thing.line, f"{thing.text}: {what}")
