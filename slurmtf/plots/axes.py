@@ -24,9 +24,9 @@ class Axis:
     log: bool = False
 
     def place(self, value: float) -> float:
-        """Return where a value stands: 0 at the low end, 1 at the high end."""
+        """Return where a value stands: 0 at the low end, 1 at the high end, and at them what is beyond."""
         low, high, own = (self._scaled(one) for one in (self.low, self.high, value))
-        return (own - low) / (high - low)
+        return max(0.0, min(1.0, (own - low) / (high - low)))
 
     def _scaled(self, value: float) -> float:
         return math.log10(value) if self.log else _bounded(value)
@@ -71,8 +71,9 @@ def nice(width: float) -> float:
 
 
 def _log_axis(low: float, high: float) -> Axis:
+    low, high = (max(2 / LARGEST, min(LARGEST / 2, bound)) for bound in (low, high))
     if high / low < 1 + SMALLEST_SPAN:
-        low, high = max(low / 2, 1 / LARGEST), min(high, LARGEST) * 2
+        low, high = low / 2, high * 2
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     factors = (1, 2, 5) if len(decades) < 4 else (1,)
     every = math.ceil(len(decades) / MOST_TICKS)
