@@ -9,7 +9,7 @@ from pathlib import Path
 from slurmtf.environments import Software, check
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, warning
-from slurmtf.plan.model import Tasks
+from slurmtf.job.contract.plan import Distribution
 from slurmtf.snapshot import ScriptFacts
 from slurmtf.snapshot.imports import Need
 from slurmtf.snapshot.script import Import
@@ -98,7 +98,7 @@ def _unasked(script: ScriptFacts) -> Iterable[Finding]:
         yield warning("missing-import", text, vital[0].where)
 
 
-def software_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def software_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield code and text of what the script may lack where it runs."""
     if software.is_untold:
         yield from _unasked(script)
@@ -123,7 +123,7 @@ def _in_a_line(finding: Finding) -> str:
     return f"{finding.where} {finding.what.replace('imports', 'may import', 1)}: {finding.remedy}"
 
 
-def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def script_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield each warning."""
     for name in script.shadows:
         yield warning("shadow", f"{name} in source_directory hides the installed package {name}: rename it")
@@ -135,7 +135,7 @@ def script_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, sof
         yield from _keras_warnings(estimator, tasks, script, software)
 
 
-def _mpi_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def _mpi_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     if tasks.backend != "mpi":
         return
     used = [name for name in MPI_MODULES if script.imports_any(name)]
@@ -150,7 +150,7 @@ def _mpi_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, softw
         yield warning("gloo", "Gloo serves Horovod only, not mpi4py: set `launcher=mpirun` or `srun[mpi]=pmix`")
 
 
-def _strategy_warnings(tasks: Tasks, script: ScriptFacts) -> Iterable[Finding]:
+def _strategy_warnings(tasks: Distribution, script: ScriptFacts) -> Iterable[Finding]:
     if tasks.backend == "ps" and script.uses(*MULTI_WORKER) and dict(tasks.roles).get("ps"):
         yield warning(
             "ps-with-multiworker",
@@ -164,7 +164,7 @@ def _strategy_warnings(tasks: Tasks, script: ScriptFacts) -> Iterable[Finding]:
         yield warning("multiworker-with-ps", "ParameterServerStrategy needs parameter servers: set `distributed_backend=ps`")
 
 
-def _jax_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts) -> Iterable[Finding]:
+def _jax_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts) -> Iterable[Finding]:
     """Check that a script which has JAX join its processes gets what that needs, and the other way round."""
     joins = script.uses(*JOINS_JAX) and script.imports_any(*JAX_MODULES)
     if joins and tasks.backend not in (None, "jax"):
@@ -183,7 +183,7 @@ def _jax_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts) -> It
         yield warning("keras-backend", f"{text}: set `environment_variables[KERAS_BACKEND]=jax`")
 
 
-def resolver_findings(tasks: Tasks, script: ScriptFacts, launcher: str) -> Iterable[Finding]:
+def resolver_findings(tasks: Distribution, script: ScriptFacts, launcher: str) -> Iterable[Finding]:
     """Check that a script which reads its cluster from Slurm is started by what sets those variables."""
     if script.uses(RESOLVER) and tasks.world_size > 1 and launcher != "srun":
         what = f"{RESOLVER} reads the variables of srun's job step, and the launcher is {launcher!r}"
@@ -191,7 +191,7 @@ def resolver_findings(tasks: Tasks, script: ScriptFacts, launcher: str) -> Itera
         yield Finding("slurm-resolver", "launcher", what, remedy)
 
 
-def _keras_warnings(estimator: Estimator, tasks: Tasks, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def _keras_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Keras 3 can't fit under the strategies of several processes (keras issue 20585), nor can Horovod's callbacks use it."""
     tensorflow = check.tensorflow_version(software)
     if tensorflow is None or tensorflow < KERAS_3 or estimator.legacy_keras:

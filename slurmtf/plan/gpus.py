@@ -13,7 +13,8 @@ from typing import Any
 
 from slurmtf.estimator.families import OF_GPUS, values_of
 from slurmtf.estimator.quantities import normal_flag
-from slurmtf.plan.model import Resources, Tasks, Value
+from slurmtf.job.contract.plan import Distribution
+from slurmtf.plan.model import Resources, Value
 from slurmtf.sites.model import Site
 
 Directives = list[tuple[str, Value]]
@@ -154,7 +155,7 @@ REQUESTS: dict[str, Callable[[Resources], Directives]] = {
 }
 
 
-def form(site: Site, resources: Resources, tasks: Tasks, launcher: str) -> tuple[str, str]:
+def form(site: Site, resources: Resources, tasks: Distribution, launcher: str) -> tuple[str, str]:
     """Return the form in which GPUs can be asked for, and why it is not the profile's (empty: it is)."""
     wanted = site.gpu.request
     why = _why_not(wanted, resources, tasks, launcher) if resources.gpus_per_node else ""
@@ -165,7 +166,7 @@ def form(site: Site, resources: Resources, tasks: Tasks, launcher: str) -> tuple
     return able, f"GPUs are asked for by {able}, not {site.name}'s {wanted}: {why}"
 
 
-def _why_not(wanted: str, resources: Resources, tasks: Tasks, launcher: str) -> str:
+def _why_not(wanted: str, resources: Resources, tasks: Distribution, launcher: str) -> str:
     if wanted == "gpus" and resources.nodes > 1:
         return "it gives a total, which Slurm may divide unevenly among the nodes"
     if wanted != "gpus-per-task" or resources.tasks == 1:

@@ -12,7 +12,8 @@ from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator import families
 from slurmtf.estimator.quantities import flag_name
 from slurmtf.findings import Finding
-from slurmtf.plan.model import Resources, Tasks, Value
+from slurmtf.job.contract.plan import Distribution
+from slurmtf.plan.model import Resources, Value
 from slurmtf.sites.model import Site
 
 
@@ -21,7 +22,7 @@ class Launch:
     """What a launcher needs to know: the shape of the job, the site, the user's flags, and the agent's own command."""
 
     resources: Resources
-    tasks: Tasks
+    tasks: Distribution
     site: Site
     flags: Mapping[str, object]
     agent: tuple[str, ...]

@@ -8,12 +8,11 @@ from typing import Any, NamedTuple
 
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.plan import Distribution, JobPlan
+from slurmtf.job.contract.plan import JobPlan
 from slurmtf.snapshot import SnapshotRef
 
 SCHEMA = 1
 Value = str | int | float | bool
-Tasks = Distribution
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from slurmtf.plan.checks import (
     software_findings,
 )
 from slurmtf.plan.directives import Directives, missing_and_refused
-from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Provenance, Resources, RunPlace, Shell, Tasks
+from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Provenance, Resources, RunPlace, Shell
 from slurmtf.plan.quoting import expanding
 from slurmtf.plan.resources import misfits, request
 from slurmtf.plan.staging import LookedUp, inputs_of, stage_of, stage_warnings
@@ -75,7 +75,9 @@ def resolve(
         told.raise_errors()
     spec = asdict(software.spec) if software.spec else None
     return LaunchPlan(
-        job=_job_plan(estimator, site, place, tasks, resources, (name, *(words or ())), looked_up),
+        job=_job_plan(estimator, site, place, tasks, resources, (name, *(words or ())), looked_up)._replace(
+            snapshot=snapshot.id
+        ),
         provenance=Provenance(snapshot, estimator.to_record(), spec, after.name if after else "", site.source or ""),
         run=place,
         site=site.name,
@@ -155,7 +157,7 @@ def _variables(estimator: Estimator) -> dict[str, str]:
     return {**legacy, **given}
 
 
-def _shell(estimator: Estimator, site: Site, software: Software, tasks: Tasks, packed: bool) -> Shell:
+def _shell(estimator: Estimator, site: Site, software: Software, tasks: Distribution, packed: bool) -> Shell:
     version = None if software.image else getattr(estimator, "framework_version", None)
     # of what sbatch asked for, so that all nodes have the same room, srun would warn that fewer tasks are started
     uneven = ["SLURM_NTASKS_PER_NODE"] if tasks.cyclic and tasks.world_size % estimator.node_count else []

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.quantities import mebibytes, normal_flag, seconds
 from slurmtf.findings import Finding
-from slurmtf.job.contract.plan import Timings
+from slurmtf.job.contract.plan import Distribution, Timings
 from slurmtf.plan import gpus, launchers
 from slurmtf.plan.directives import Directives, as_submitted, directives
-from slurmtf.plan.model import Resources, Tasks
+from slurmtf.plan.model import Resources
 from slurmtf.sites.model import Partition, Preset, Site
 
 
@@ -29,7 +29,7 @@ class Request(NamedTuple):
     choice: str
 
 
-def request(estimator: Estimator, site: Site, tasks: Tasks, folder: str, after: str | None = None) -> Request:
+def request(estimator: Estimator, site: Site, tasks: Distribution, folder: str, after: str | None = None) -> Request:
     """Return the request for a job. ``after`` is a job that must have succeeded before."""
     wanted = _resources(estimator, site, preset_of(estimator, site), tasks)
     launcher, where = _launcher_name(estimator, site, wanted)
@@ -50,7 +50,7 @@ def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def misfits(estimator: Estimator, site: Site, tasks: Tasks, resources: Resources) -> Iterable[Finding]:
+def misfits(estimator: Estimator, site: Site, tasks: Distribution, resources: Resources) -> Iterable[Finding]:
     if tasks.world_size < resources.nodes:
         what = f"{resources.nodes} nodes are asked for, but there are only {tasks.world_size} processes"
         yield Finding("too-many-nodes", "node_count", what, f"use at most {tasks.world_size} nodes, or more processes")
@@ -67,7 +67,7 @@ def misfits(estimator: Estimator, site: Site, tasks: Tasks, resources: Resources
         yield Finding("bad-account", "account", what, f"it looks like {site.account_pattern}")
 
 
-def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Tasks) -> Resources:
+def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Distribution) -> Resources:
     tasks_per_node = -(-tasks.world_size // estimator.node_count)
     users = tasks.gpu_users_per_node(estimator.node_count) or tasks_per_node
     count = _gpus_per_node(estimator, site, preset, users, tasks_per_node)

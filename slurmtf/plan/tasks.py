@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from slurmtf.environments import Software
 from slurmtf.estimator import Estimator, Jax, Mpi, MultiWorker, ParameterServer
+from slurmtf.job.contract.plan import Distribution
 from slurmtf.plan.checks import COORDINATOR, ESTIMATOR, RESOLVER
-from slurmtf.plan.model import Tasks
 from slurmtf.sites.model import Site
 from slurmtf.snapshot import ScriptFacts
 
 TF1_SERVER = ("train.Server",)
 
 
-def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> tuple[Tasks, str]:
+def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> tuple[Distribution, str]:
     """Return the tasks of an estimator, and what was chosen for the user and why (empty: nothing was)."""
     distribution = estimator.distribution
     if isinstance(distribution, Mpi):
@@ -24,10 +24,10 @@ def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: So
         return _placed(_multi_worker(distribution), "", script)
     if isinstance(distribution, Jax):
         return _jax(distribution, estimator), ""
-    return Tasks((("main", 1),), gpu_roles=("main",)), ""
+    return Distribution((("main", 1),), gpu_roles=("main",)), ""
 
 
-def _placed(tasks: Tasks, why: str, script: ScriptFacts) -> tuple[Tasks, str]:
+def _placed(tasks: Distribution, why: str, script: ScriptFacts) -> tuple[Distribution, str]:
     """Return the tasks as TensorFlow's resolver for Slurm takes them to be, where the script uses it."""
     if not script.uses(RESOLVER):
         return tasks, why
@@ -48,8 +48,8 @@ def _why_gloo(estimator: Estimator, site: Site, script: ScriptFacts, software: S
     return ""
 
 
-def _mpi(wish: Mpi, estimator: Estimator, gloo: bool) -> Tasks:
-    return Tasks(
+def _mpi(wish: Mpi, estimator: Estimator, gloo: bool) -> Distribution:
+    return Distribution(
         (("rank", estimator.node_count * wish.process_count_per_node),),
         backend="mpi",
         gloo=gloo,
@@ -60,8 +60,8 @@ def _mpi(wish: Mpi, estimator: Estimator, gloo: bool) -> Tasks:
     )
 
 
-def _jax(wish: Jax, estimator: Estimator) -> Tasks:
-    return Tasks(
+def _jax(wish: Jax, estimator: Estimator) -> Distribution:
+    return Distribution(
         (("rank", estimator.node_count * wish.process_count_per_node),),
         backend="jax",
         check_world=True,
@@ -70,12 +70,12 @@ def _jax(wish: Jax, estimator: Estimator) -> Tasks:
     )
 
 
-def _parameter_server(wish: ParameterServer, script: ScriptFacts) -> tuple[Tasks, str]:
+def _parameter_server(wish: ParameterServer, script: ScriptFacts) -> tuple[Distribution, str]:
     layout, why = (wish.layout, "") if wish.layout != "auto" else detect_layout(wish, script)
     coordinated = layout == "chief" and script.uses(*COORDINATOR)
     head = [(layout, 1)] if layout in ("chief", "master") else []
     roles = [*head, ("ps", wish.parameter_server_count), ("worker", wish.worker_count), ("evaluator", wish.evaluator_count)]
-    tasks = Tasks(
+    tasks = Distribution(
         tuple((role, count) for role, count in roles if count),
         backend="ps",
         layout=layout,
@@ -103,9 +103,9 @@ def detect_layout(wish: ParameterServer, script: ScriptFacts) -> tuple[str, str]
     return "original", f"layout 'original' ({who}): nothing in the script asks for a chief"
 
 
-def _multi_worker(wish: MultiWorker) -> Tasks:
+def _multi_worker(wish: MultiWorker) -> Distribution:
     roles = [("chief", 1), ("worker", wish.worker_count - 1)] if wish.chief else [("worker", wish.worker_count)]
-    return Tasks(
+    return Distribution(
         tuple((role, count) for role, count in roles if count),
         backend="multiworker",
         layout="workers",

@@ -11,8 +11,9 @@ from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import overruled
 from slurmtf.estimator.quantities import UNLIMITED_S, seconds
 from slurmtf.findings import Finding, warning
+from slurmtf.job.contract.plan import Distribution
 from slurmtf.plan import gpus
-from slurmtf.plan.model import Resources, Tasks
+from slurmtf.plan.model import Resources
 from slurmtf.sites.model import Partition, Site
 
 SHORT_TIME_S = 240
@@ -21,7 +22,9 @@ PER_TASK = ("gpus-per-task", "tres-per-task")
 Warnings = Iterable[Finding]
 
 
-def warnings_of(estimator: Estimator, site: Site, resources: Resources, of_source: Warnings, tasks: Tasks) -> Iterable[Finding]:
+def warnings_of(
+    estimator: Estimator, site: Site, resources: Resources, of_source: Warnings, tasks: Distribution
+) -> Iterable[Finding]:
     """Yield the warnings that the user has not silenced."""
     known = site.partitions.get(resources.partition or "")
     found = [
@@ -91,7 +94,7 @@ def _gpus(site: Site, resources: Resources, known: Partition | None) -> Warnings
 
 
 def warnings_of_gpus(
-    resources: Resources, tasks: Tasks, launcher: str, header: Mapping[str, Any], srun: Mapping[str, Any]
+    resources: Resources, tasks: Distribution, launcher: str, header: Mapping[str, Any], srun: Mapping[str, Any]
 ) -> Warnings:
     """Yield what becomes of the GPUs of a node among the processes that compute on them."""
     given, step = (gpus.allocation(flags, resources.nodes, resources.tasks_per_node) for flags in (header, srun))
@@ -124,7 +127,7 @@ def _gpu_count(count: int) -> str:
     return f"{count} GPU{'' if count == 1 else 's'}"
 
 
-def _shape(site: Site, resources: Resources, tasks: Tasks) -> Warnings:
+def _shape(site: Site, resources: Resources, tasks: Distribution) -> Warnings:
     count, processes = resources.gpus_per_node, resources.tasks_per_node
     is_shared = tasks.gpu_users_per_node(resources.nodes) > count
     if tasks.backend == "mpi" and count and count != processes and not is_shared:

@@ -6,8 +6,9 @@ import codecs
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from slurmtf.job.contract.layout import RunLayout
 
@@ -156,20 +157,22 @@ def start_of_last(path: Path, lines: int) -> int:
     """Return where the last lines of a log begin, read from its end; 0 when it has no more, or can't be read."""
     try:
         with path.open("rb") as file:
-            end = file.seek(0, os.SEEK_END) - 1  # the newline that ends the last line begins none
-            while end > 0 and lines > 0:
-                begin = max(0, end - CHUNK)
-                file.seek(begin)
-                block = file.read(end - begin)
-                place = len(block)
-                while lines > 0 and (place := block.rfind(b"\n", 0, place)) >= 0:
-                    lines -= 1
-                    if lines == 0:
-                        return begin + place + 1
-                end = begin
-            return 0 if lines else end + 1
+            size = file.seek(0, os.SEEK_END)
+            return next(islice(_starts(file, size - 1), lines - 1, None), 0) if lines > 0 else size
     except OSError:
         return 0
+
+
+def _starts(file: BinaryIO, end: int) -> Iterator[int]:
+    """Yield where the lines of a log begin, from the last one; of the first, none. The newline before ``end`` begins none."""
+    while end > 0:
+        begin = max(0, end - CHUNK)
+        file.seek(begin)
+        block = file.read(end - begin)
+        place = len(block)
+        while (place := block.rfind(b"\n", 0, place)) >= 0:
+            yield begin + place + 1
+        end = begin
 
 
 def has_job_log(layout: RunLayout) -> bool:

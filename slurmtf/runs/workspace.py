@@ -101,13 +101,12 @@ def run_folders(workspaces: list[Path], experiment: str | None = None) -> list[P
 
 
 def _in_workspace(workspace: Path, experiment: str | None, unreadable: list[Path]) -> Iterator[Path]:
-    for series in _folders(workspace, unreadable):
-        if experiment in (None, series.name):
-            for folder in _folders(series, unreadable):
-                if is_run(folder):
-                    yield folder
-                elif is_unreadable(folder):
-                    unreadable.append(folder)
+    wanted = (series for series in _folders(workspace, unreadable) if experiment in (None, series.name))
+    for folder in (folder for series in wanted for folder in _folders(series, unreadable)):
+        if is_run(folder):
+            yield folder
+        elif is_unreadable(folder):
+            unreadable.append(folder)
 
 
 def _folders(parent: Path, unreadable: list[Path]) -> Iterator[Path]:

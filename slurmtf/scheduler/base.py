@@ -222,8 +222,8 @@ class Scheduler(Protocol):
         """Submit a batch script whose working directory is ``folder``, by submitit, whose files go to ``submitit/`` in it.
 
         ``environ`` is where it is submitted from, which may be a run or a job itself. ``array``: as so many elements, in as
-        few jobs as the scheduler allows; the script's first argument is the number of its job's first element. ``note`` is
-        told each job before anything else is done.
+        few jobs as the scheduler allows; the script's first argument is the number of its job's first element. Where nothing
+        waits each element is a job of its own, and all start at once. ``note`` is told each job before anything else is done.
 
         Raises RefusedError or UnreachableError when there is no job, another SlurmError when that is not known.
         """

@@ -8,13 +8,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import SlurmtfError, SpecError
+from slurmtf.errors import SlurmtfError
 from slurmtf.findings import Finding
-from slurmtf.scheduler.base import JobState, Note, Observation, SubmittedJob, started
+from slurmtf.scheduler.base import JobState, Note, Observation, SubmittedJob
 
 
 class LocalScheduler:
-    """This machine: a job is a process, its supervisor, whose pid is the job's id."""
+    """This machine: a job is a process, its supervisor, whose pid is the job's id.
+
+    Nothing waits here, so the elements of an array are jobs that all start at once: whoever submits it says how many fit.
+    """
 
     name = "local"
     queues = False
@@ -32,13 +35,16 @@ class LocalScheduler:
     ) -> list[SubmittedJob]:
         from slurmtf.scheduler.local_executor import LocalRunExecutor  # noqa: PLC0415 - 60 ms, for a submission alone
 
-        if array is not None:
-            raise SpecError(
-                Finding("no-arrays", "array", "this machine runs no job arrays", "set `compute_target` to a Slurm site")
-            )
-        executor = LocalRunExecutor(folder / "submitit", script, environ, why, note)
-        executor.submit(started, str(folder))
-        return [executor.submitted]
+        if array is None:
+            return [LocalRunExecutor(folder / "submitit", script, environ, why, note).start()]
+        done: list[SubmittedJob] = []
+        try:
+            for number in range(array):
+                done.append(LocalRunExecutor(folder / "submitit", script, environ, why, note, number).start())
+        except BaseException:
+            self.cancel(done)
+            raise
+        return done
 
     def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
         """Look for the processes. What runs on another machine can't be seen from here: ``UNKNOWN``."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from submitit.local import local
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import identify
-from slurmtf.scheduler.base import JobRef, Note, SubmittedJob
+from slurmtf.scheduler.base import JobRef, Note, SubmittedJob, started
 from slurmtf.scheduler.environ import of_local_run
 from slurmtf.scheduler.local import LocalScheduler
 
@@ -51,8 +52,12 @@ class LocalRunExecutor(local.LocalExecutor):
 
     job_class = LocalRunJob
 
-    def __init__(self, folder: str | Path, script: Path, environ: Mapping[str, str], why: str, note: Note) -> None:
+    def __init__(
+        self, folder: str | Path, script: Path, environ: Mapping[str, str], why: str, note: Note, number: int | None = None
+    ) -> None:
+        """``number``: of an array's elements this one is started; the script's argument says so."""
         super().__init__(folder)
+        self._number = number
         self._throttling = 0.0
         self._script = script
         self._layout = RunLayout(str(self.folder.parent))
@@ -63,10 +68,15 @@ class LocalRunExecutor(local.LocalExecutor):
     def affinity(cls) -> int:
         return -1
 
+    def start(self) -> SubmittedJob:
+        """Start the script; return its job."""
+        self.submit(started, self._layout.folder)
+        return self.submitted
+
     def _submit_command(self, command: str) -> LocalRunJob:  # noqa: ARG002
         with open(os.open(self._layout.job_log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as log:
             process = subprocess.Popen(
-                ["bash", self._script],
+                ["bash", self._script, *([] if self._number is None else [str(self._number)])],
                 cwd=self._layout.folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,
@@ -75,7 +85,8 @@ class LocalRunExecutor(local.LocalExecutor):
                 start_new_session=True,
             )
         ref, known = JobRef(None, str(process.pid)), identify(process.pid)
-        self.submitted = SubmittedJob(ref, LocalScheduler.name, self._layout.folder, time.time(), self._why, process=known)
+        job = SubmittedJob(ref, LocalScheduler.name, self._layout.folder, time.time(), self._why, process=known)
+        self.submitted = replace(job, first=self._number or 0)
         try:
             self._note(self.submitted)
         except OSError:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from slurmtf.snapshot.archive import Stored
+from slurmtf.job.contract.snapshot import Stored, id_of
 from slurmtf.snapshot.contents import Contents, Entry
 from slurmtf.snapshot.git import tree_id
 from slurmtf.snapshot.reading import Blob
-
-ID_DIGITS = 32
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,6 @@ class Snapshot:
 
     def _as_stored(self, entry: Entry) -> Stored:
         return Stored(entry.name, entry.kind, entry.mode, self.blobs[entry.name].sha256 if entry.kind == "file" else entry.link)
-
-
-def id_of(entries: Iterable[Stored]) -> str:
-    """Return the id of what an archive holds."""
-    text = "".join(f"{entry.name}\0{entry.kind}\0{entry.mode}\0{entry.content}\0" for entry in entries)
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
 
 
 def without(contents: Contents, gone: Mapping[str, str]) -> Contents:

@@ -14,9 +14,10 @@ from pathlib import Path
 from slurmtf.errors import SnapshotError
 from slurmtf.files import make_private
 from slurmtf.findings import Finding
-from slurmtf.snapshot.archive import Archive, stored
+from slurmtf.job.contract.snapshot import id_of, stored
+from slurmtf.snapshot.archive import Archive
 from slurmtf.snapshot.contents import GONE, Contents, Entry
-from slurmtf.snapshot.identity import Snapshot, SnapshotRef, id_of, without
+from slurmtf.snapshot.identity import Snapshot, SnapshotRef, without
 from slurmtf.snapshot.ignore import IGNORE_FILES
 from slurmtf.snapshot.index import Index
 from slurmtf.snapshot.reading import OPENING, PIECE, Blob, ReadError, read

@@ -81,7 +81,8 @@ def build(plan: LaunchPlan, script: str, source: Snapshot, intent: Intent, recei
             taken = SnapshotStore(Path(plan.run.workspace)).take(source, layout.source)
             taken.contents.check_holds(plan.script)  # files may be gone since the plan was made
             provenance = replace(plan.provenance, snapshot=taken.ref)
-            _fill(layout, replace(plan, provenance=provenance), script, _with_source(receipt, taken))
+            job = plan.job._replace(snapshot=taken.ref.id)
+            _fill(layout, replace(plan, provenance=provenance, job=job), script, _with_source(receipt, taken))
             make_private(intent.folder.parent)
             intent.staging.rename(intent.folder)
         except BaseException:

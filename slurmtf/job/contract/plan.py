@@ -160,9 +160,12 @@ _OF_ORDER: Dict[str, Any] = {"distribution": Distribution, "size": Size}
 
 
 class JobPlan(NamedTuple):
-    """Everything that a job needs to know of its plan. ``launcher`` is the launcher's name, for messages, and
-    ``launcher_words`` what the batch script starts the tasks with; ``launches`` come one after the other, also after one that
-    failed."""
+    """Everything that a job needs to know of its plan.
+
+    ``launcher`` is the launcher's name, for messages, and ``launcher_words`` what the batch script starts the tasks with;
+    ``launches`` come one after the other, also after one that failed; ``snapshot`` is the id of what ``source.tar`` must hold,
+    empty: anything.
+    """
 
     run: Run
     scheduler: str
@@ -178,6 +181,7 @@ class JobPlan(NamedTuple):
     inputs: Tuple[DataInput, ...] = ()
     timings: Timings = Timings()
     launches: Tuple[LaunchOrder, ...] = (LaunchOrder(),)
+    snapshot: str = ""
 
     @property
     def local(self) -> bool:

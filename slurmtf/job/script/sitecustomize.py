@@ -10,6 +10,7 @@ This file is copied into the run folder and read by the job's Python, 3.6 or lat
 import functools
 import os
 import sys
+from typing import Any, Callable, Dict
 
 WORLD = "SLURMTF_EXPECTED_WORLD"
 CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
@@ -30,8 +31,11 @@ NOT_ON_JAX = (
     "keras.distribution.initialize() first."
 )
 
+Load = Callable[[Any], Any]
+Loaders = Dict[str, Callable[[Load, Any], None]]
 
-def check(library, seen, remedy):
+
+def check(library: str, seen: int, remedy: str) -> None:
     """End the process when the world that a library sees is not the plan's."""
     expected = int(os.environ[WORLD])
     if seen != expected:
@@ -39,18 +43,18 @@ def check(library, seen, remedy):
         end(text.format(library, seen, expected), remedy)
 
 
-def end(what, remedy):
+def end(what: str, remedy: str) -> None:
     """End the process at once: nothing of the script can catch that."""
     sys.stderr.write("slurmtf: {}\nslurmtf: {}\n".format(what, remedy))
     sys.stderr.flush()
     os._exit(STATUS)
 
 
-def load_horovod(load, module):
+def load_horovod(load: Load, module: Any) -> None:
     load(module)
     init = module.HorovodBasics.init
 
-    def checked_init(self, *args, **kwargs):
+    def checked_init(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = init(self, *args, **kwargs)
         check("Horovod", self.size(), NO_MPI)
         return result
@@ -58,13 +62,13 @@ def load_horovod(load, module):
     module.HorovodBasics.init = checked_init
 
 
-def load_mpi(load, module):
+def load_mpi(load: Load, module: Any) -> None:
     load(module)
     if module.Is_initialized():
         check("mpi4py", module.COMM_WORLD.Get_size(), NO_MPI)
 
 
-def load_callbacks(load, module):
+def load_callbacks(load: Load, module: Any) -> None:
     """Load Horovod's Keras part: it takes the package "keras", which is Keras 3 also where tf.keras is tf_keras."""
     import tf_keras
 
@@ -79,7 +83,7 @@ def load_callbacks(load, module):
         sys.modules.update(kept)
 
 
-def load_clusters(load, module):
+def load_clusters(load: Load, module: Any) -> None:
     """Load what JAX knows of clusters, and this job as the first of them: a class of that kind is how JAX is told of one.
 
     Its own for Slurm guesses a port from the job id, and has each process use the GPU of its number on the node, also where it
@@ -87,42 +91,42 @@ def load_clusters(load, module):
     """
     load(module)
 
-    class Job(module.ClusterEnv):
+    class Job(module.ClusterEnv):  # type: ignore[misc]
         name = "slurmtf"
 
         @classmethod
-        def is_env_present(cls):
+        def is_env_present(cls) -> bool:
             return True
 
         @classmethod
-        def get_coordinator_address(cls, timeout_secs=None, override_coordinator_port=None):
+        def get_coordinator_address(cls, timeout_secs: Any = None, override_coordinator_port: Any = None) -> str:
             return os.environ["JAX_COORDINATOR_ADDRESS"]
 
         @classmethod
-        def get_process_count(cls):
+        def get_process_count(cls) -> int:
             return int(os.environ[WORLD])
 
         @classmethod
-        def get_process_id(cls):
+        def get_process_id(cls) -> int:
             return int(os.environ[JAX])
 
     known = module.ClusterEnv._cluster_types
     known.insert(0, known.pop())
 
 
-def load_bridge(load, module):
+def load_bridge(load: Load, module: Any) -> None:
     """Load what opens JAX's devices: what is not joined by then never will be."""
     load(module)
     backends = module.backends
 
-    def checked_backends():
+    def checked_backends() -> Any:
         check("JAX", module.distributed.global_state.num_processes, NOT_JOINED)
         return backends()
 
     module.backends = checked_backends
 
 
-def load_trainer(load, module):
+def load_trainer(load: Load, module: Any) -> None:
     """Load what trains Keras's models on another backend than JAX: those processes would know nothing of each other."""
     load(module)
     backend = module.__name__.split(".")[-2]
@@ -130,19 +134,19 @@ def load_trainer(load, module):
         vars(module)[name].fit = lambda *args, **kwargs: end(ALONE.format(backend, os.environ[WORLD]), NOT_ON_JAX)
 
 
-def watched_of_jax():
+def watched_of_jax() -> Loaders:
     """Return the modules to look at where JAX joins the processes."""
-    found = {"jax._src.clusters": load_clusters, "jax._src.xla_bridge": load_bridge}
+    found: Loaders = {"jax._src.clusters": load_clusters, "jax._src.xla_bridge": load_bridge}
     if os.environ[WORLD] != "1":
         found.update(("keras.src.backend.{}.trainer".format(other), load_trainer) for other in ("tensorflow", "torch"))
     return found
 
 
-def watched():
+def watched() -> Loaders:
     """Return the modules to look at, and how each is loaded."""
     if os.environ.get(JAX):
         return watched_of_jax()
-    found = {}
+    found: Loaders = {}
     if os.environ.get(WORLD):
         found.update({"horovod.common.basics": load_horovod, "mpi4py.MPI": load_mpi})
         if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true"):
@@ -153,10 +157,10 @@ def watched():
 class Watcher(object):
     """Finds the watched modules as everybody does, and has a part in their loading."""
 
-    def __init__(self, loaders):
+    def __init__(self, loaders: Loaders) -> None:
         self._loaders = loaders
 
-    def find_spec(self, name, path=None, target=None):
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         if name not in self._loaders:
             return None
         from importlib.util import find_spec
@@ -167,11 +171,11 @@ class Watcher(object):
         finally:
             sys.meta_path.insert(0, self)
         if spec is not None and spec.loader is not None:
-            spec.loader.exec_module = functools.partial(self._loaders[name], spec.loader.exec_module)
+            spec.loader.exec_module = functools.partial(self._loaders[name], spec.loader.exec_module)  # type: ignore[method-assign]
         return spec
 
 
-def run_next():
+def run_next() -> None:
     """Run the sitecustomize that this one hides, if there is one."""
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec
@@ -182,7 +186,7 @@ def run_next():
         spec.loader.exec_module(module_from_spec(spec))
 
 
-def main():
+def main() -> None:
     if os.environ.get(CONFIG_FILE):
         with open(os.environ[CONFIG_FILE]) as file:
             os.environ["TF_CONFIG"] = file.read()

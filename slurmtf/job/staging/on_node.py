@@ -79,7 +79,7 @@ class OnNode:
         """Use all from where it is, on a node that has no disk for us; what has to be copied back needs one."""
         if self._plan.returns_results:
             return trouble
-        workdir.prepare(self._layout)
+        workdir.prepare(self._layout, self._plan.snapshot)
         return None
 
     def leave(self, keep: bool) -> None:

@@ -89,10 +89,13 @@ class Stager:
         """Return the working directory: on this disk, or the shared one."""
         target = os.path.join(self._folder, "work")
         size = os.path.getsize(self._layout.source)
-        found = self._try("source", size, target, lambda: workdir.unpack(self._layout, target, self._layout.folder))
+        found = self._try("source", size, target, lambda: self._unpack(target))
         if found is None:
-            workdir.prepare(self._layout)
+            workdir.prepare(self._layout, self._plan.snapshot)
         return found or self._layout.work
+
+    def _unpack(self, target: str) -> None:
+        workdir.unpack(self._layout, self._plan.snapshot, target, self._layout.folder)
 
     def _environment(self) -> Optional[str]:
         """Return the folder of the environment on this disk; None: the shared one is used."""

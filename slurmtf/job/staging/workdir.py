@@ -8,21 +8,25 @@ from typing import Any
 
 from ..contract.layout import RunLayout, native
 from ..contract.private import make_private
+from ..contract.snapshot import is_whole
 
 
-def prepare(layout: RunLayout) -> None:
+def prepare(layout: RunLayout, snapshot: str) -> None:
     """Unpack the snapshot into ``work/``, with ``outputs`` and ``logs`` in it; once, also when the job is requeued."""
-    unpack(layout, layout.work, "..")
+    unpack(layout, snapshot, layout.work, "..")
 
 
-def unpack(layout: RunLayout, work: str, run: str) -> None:
-    """Unpack the snapshot into the folder ``work``, from which the run's folder is ``run``.
+def unpack(layout: RunLayout, snapshot: str, work: str, run: str) -> None:
+    """Unpack the snapshot of that id into the folder ``work``, from which the run's folder is ``run``.
 
-    The copy appears under its name when it is whole, so that a job that is killed half way starts over.
+    The copy appears under its name when it is whole, so that a job that is killed half way starts over. Raises OSError, also
+    when ``source.tar`` holds something else by now.
     """
     partial_name = work + ".partial-"
     if os.path.isdir(work):
         return
+    if snapshot and not is_whole(layout.source, snapshot):
+        raise OSError("{} is not what was submitted: it has changed since. Submit the run again".format(layout.source))
     partial = partial_name + os.urandom(4).hex()
     os.mkdir(partial, 0o700)
     try:

@@ -111,7 +111,7 @@ class Allocation:
     def _prepare(self) -> None:
         staging.make_targets(self._plan)
         if not self._plan.stage.on_node:
-            workdir.prepare(self._layout)
+            workdir.prepare(self._layout, self._plan.snapshot)
         self._journal.write(events.Prepared())
 
     def _launch_all(self, words: List[str]) -> Outcome:

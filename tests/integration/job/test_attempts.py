@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract import events, journal
+from slurmtf.job.contract.snapshot import id_of, stored
 from slurmtf.job.staging import workdir
 
 from .jobs import Job, Maker, await_that
@@ -66,6 +67,8 @@ def test_a_kill_while_the_copy_is_made(job: Maker, tmp_path: Path) -> None:
         (tmp_path / "many" / str(number)).touch()
     with tarfile.open(one.layout.source, "a") as archive:
         archive.add(tmp_path / "many", "many")
+    with open(one.layout.source, "rb") as source:
+        one.change_plan(snapshot=id_of(stored(source)))
     process = one.start()
     await_that(lambda: partials(one), "a half made copy")
     process.kill()
@@ -90,7 +93,7 @@ def test_links_modes_and_folders_of_the_source_come_back(job: Maker, tmp_path: P
             link = tarfile.TarInfo(name)
             link.type, link.linkname = tarfile.SYMTYPE, target
             archive.addfile(link)
-    workdir.prepare(one.layout)
+    workdir.prepare(one.layout, "")
     work = Path(one.layout.work)
     assert (work / "inside" / "file.txt").read_text() == "text"
     assert (work / "outside").readlink() == Path("/etc/hostname")
@@ -172,3 +175,15 @@ def test_a_full_disk_is_no_reason_to_lie(job: Maker, small_disk: Path) -> None:
     assert one.wait() == 3
     assert one.events("signal") != []
     assert (one.end["cause"], one.end["exit_code"]) == ("script", 3)
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_source_that_has_changed_is_not_run(job: Maker, cut: bool) -> None:
+    one = job("print('mine')")
+    archive = Path(one.layout.source).read_bytes()
+    Path(one.layout.source).unlink()  # it may be the store's too
+    Path(one.layout.source).write_bytes(archive[:-1500] if cut else archive.replace(b"mine", b"evil"))
+    assert one.run() == 1
+    assert one.end["cause"] == "agent"
+    assert f"{one.layout.source} is not what was submitted" in one.end["detail"]["error"]
+    assert not Path(one.layout.work).exists()

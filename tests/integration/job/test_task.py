@@ -189,7 +189,7 @@ def test_a_command_that_can_not_be_started(job: Maker, name: str | bytes, status
 
 def test_a_task_without_a_supervisor_runs_all_the_same(job: Maker) -> None:
     one = job("import os; open('outputs/rank', 'w').write(os.environ['SLURMTF_RANK'])")
-    workdir.prepare(one.layout)
+    workdir.prepare(one.layout, "")
     command = [os.fsencode(word) for word in one.task_command]
     assert subprocess.run(command, env=one.environ, timeout=PATIENCE_S, check=False).returncode == 0
     assert (one.folder / "outputs" / "rank").read_text() == "0"

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import strategies as st
 
-from slurmtf.scheduler.base import JobState, Observation
-from slurmtf.scheduler.slurm.commands import parse_max_array_size, parse_sacct, parse_sbatch, parse_squeue
+from slurmtf.scheduler.base import JobRef, JobState, Observation
+from slurmtf.scheduler.slurm.commands import parse_max_array_size, parse_name, parse_sacct, parse_sbatch, parse_squeue
+from slurmtf.scheduler.slurm.refusal import refusal
 
 from .bounded import fuzzed, mutated
 
@@ -50,14 +51,24 @@ def sane(found: list[Observation]) -> None:
         assert one.exit_code is None or one.exit_code < 10**18
 
 
+def refs_of(found: list[Observation]) -> set[JobRef]:
+    return {one.ref for one in found}
+
+
 @fuzzed(mutated(SQUEUE, WORDS) | st.text())
 def test_squeue(text: str) -> None:
     sane(parse_squeue(text))
+    assert JobRef(None, "77") in {one.ref for one in parse_squeue(f"{text}\n77|RUNNING|1|1|2|n1|None|/a\n")}, (
+        "no line spoils another"
+    )
 
 
 @fuzzed(mutated(SACCT, WORDS) | st.text())
 def test_sacct(text: str) -> None:
     sane(parse_sacct(text))
+    assert JobRef(None, "77") in {one.ref for one in parse_sacct(f"{text}\n77|FAILED|3:0|1|1|2|n1|/a\n")}, (
+        "no line spoils another"
+    )
 
 
 @fuzzed(mutated(["33\n", "33;cluster\n", "MaxArraySize = 1001\n"], WORDS))
@@ -65,6 +76,18 @@ def test_sbatch_and_scontrol(text: str) -> None:
     assert parse_max_array_size(text) >= 0
     submitted = parse_sbatch(text)
     assert submitted is None or submitted.job_id.isascii()
+    assert refusal(text, text, text).findings[0].what
+
+
+@fuzzed(mutated(["33_[1,5-7%2]", "33_4", "76+1"], WORDS) | st.text())
+def test_names(text: str) -> None:
+    assert all(ref.element is None or ref.element >= 0 for ref in parse_name(text))
+
+
+@fuzzed(st.tuples(st.sets(st.integers(0, 4000), min_size=1, max_size=40), st.integers(1, 9)))
+def test_the_elements_of_an_array(told: tuple[set[int], int]) -> None:
+    text = f"33_[{','.join(map(str, sorted(told[0])))}%{told[1]}]"
+    assert [ref.element for ref in parse_name(text)] == sorted(told[0])
 
 
 @pytest.mark.parametrize("parse", [parse_squeue, parse_sacct])

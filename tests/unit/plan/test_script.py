@@ -297,3 +297,12 @@ def test_a_template_that_there_is_not(source: Path) -> None:
 def test_the_site_may_name_a_template(source: Path, tmp_path: Path) -> None:
     path = template(tmp_path, "site.sh.j2", "#!/bin/bash\n# {{ plan.site | comment }}\n")
     assert render(planned(source, dataclasses.replace(SITE, template=str(path))), [TEMPLATES]) == "#!/bin/bash\n# here\n"
+
+
+def test_a_template_of_ones_own_for_the_head_leaves_the_trace(source: Path, tmp_path: Path) -> None:
+    own = tmp_path / "mine.sh.j2"
+    own.write_text('{% extends "slurm.sh.j2" %}{% block run %}\n# mine\nRUN={{ plan.run.folder }}\n{% endblock %}')
+    script = render(planned(source, template=str(own)), [TEMPLATES])
+    assert "# mine\n" in script
+    assert '>|"$RUN"/.line' in script
+    assert "trap '' USR2" in script

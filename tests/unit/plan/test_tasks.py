@@ -11,7 +11,7 @@ from slurmtf.environments import Software
 from slurmtf.environments.software import HorovodBuild
 from slurmtf.estimator import Jax, Mpi, MultiWorker, ParameterServer
 from slurmtf.estimator.distribution import GRACE_S
-from slurmtf.plan.model import Tasks
+from slurmtf.job.contract.plan import Distribution
 from slurmtf.plan.tasks import tasks_of
 from slurmtf.sites import Site
 from slurmtf.sites.model import Launcher
@@ -49,48 +49,49 @@ IN_PLACE = ("worker", "ps")
 @pytest.mark.parametrize(
     ("wish", "script", "expected"),
     [
-        (None, PLAIN, Tasks((("main", 1),), gpu_roles=("main",))),
-        (Jax(2), PLAIN, Tasks((("rank", 2),), backend="jax", check_world=True, gpu_roles=("rank",), straggler_grace_s=GRACE_S)),
+        (None, PLAIN, Distribution((("main", 1),), gpu_roles=("main",))),
+        (Jax(2), PLAIN,
+         Distribution((("rank", 2),), backend="jax", check_world=True, gpu_roles=("rank",), straggler_grace_s=GRACE_S)),
         (Jax(2, gpus="all", straggler_grace_s=7), PLAIN,
-         Tasks((("rank", 2),), backend="jax", check_world=True, straggler_grace_s=7)),
+         Distribution((("rank", 2),), backend="jax", check_world=True, straggler_grace_s=7)),
         (MultiWorker(1, chief=True, straggler_grace_s=7), PLAIN,
-         Tasks((("chief", 1),), straggler_grace_s=7, **WORKERS)),
+         Distribution((("chief", 1),), straggler_grace_s=7, **WORKERS)),
         (MultiWorker(2, chief=True), PLAIN,
-         Tasks((("chief", 1), ("worker", 1)), straggler_grace_s=GRACE_S, **WORKERS)),
+         Distribution((("chief", 1), ("worker", 1)), straggler_grace_s=GRACE_S, **WORKERS)),
         (MultiWorker(2, chief=False), PLAIN,
-         Tasks((("worker", 2),), straggler_grace_s=GRACE_S, **WORKERS)),
+         Distribution((("worker", 2),), straggler_grace_s=GRACE_S, **WORKERS)),
         (ParameterServer(2, 1), PLAIN,
-         Tasks((("ps", 1), ("worker", 2)), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
+         Distribution((("ps", 1), ("worker", 2)), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
                **SERVED)),
         (ParameterServer(2, 0), PLAIN,
-         Tasks((("worker", 2),), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
+         Distribution((("worker", 2),), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
                **SERVED)),
         (ParameterServer(2, 1), OF_SERVER,
-         Tasks((("ps", 1), ("worker", 2)), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
+         Distribution((("ps", 1), ("worker", 2)), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
                **SERVED)),
         (ParameterServer(2, 1, restarts=3), COORDINATED,
-         Tasks((("chief", 1), ("ps", 1), ("worker", 2)), layout="chief", gpu_roles=("worker",), restarts=3,
+         Distribution((("chief", 1), ("ps", 1), ("worker", 2)), layout="chief", gpu_roles=("worker",), restarts=3,
                restartable=("worker",), **SERVED)),
         (ParameterServer(2, 1, layout="original"), COORDINATED,
-         Tasks((("ps", 1), ("worker", 2)), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
+         Distribution((("ps", 1), ("worker", 2)), layout="original", gpu_roles=COMPUTING, restartable=IN_PLACE,
                **SERVED)),
         (ParameterServer(2, 1, evaluator_count=1, evaluator_grace_s=5), OF_ESTIMATOR,
-         Tasks((("chief", 1), ("ps", 1), ("worker", 2), ("evaluator", 1)), layout="chief", gpu_roles=COMPUTING,
+         Distribution((("chief", 1), ("ps", 1), ("worker", 2), ("evaluator", 1)), layout="chief", gpu_roles=COMPUTING,
                restartable=IN_PLACE, evaluator_grace_s=5, **SERVED)),
         (ParameterServer(1, 1, evaluator_count=1), PLAIN,  # an evaluator of its own making never ends: no grace
-         Tasks((("chief", 1), ("ps", 1), ("worker", 1), ("evaluator", 1)), layout="chief", gpu_roles=COMPUTING,
+         Distribution((("chief", 1), ("ps", 1), ("worker", 1), ("evaluator", 1)), layout="chief", gpu_roles=COMPUTING,
                restartable=IN_PLACE, evaluator_grace_s=0, **SERVED)),
         (ParameterServer(1, 1, layout="master"), PLAIN,
-         Tasks((("master", 1), ("ps", 1), ("worker", 1)), layout="master", gpu_roles=COMPUTING, restartable=IN_PLACE,
+         Distribution((("master", 1), ("ps", 1), ("worker", 1)), layout="master", gpu_roles=COMPUTING, restartable=IN_PLACE,
                **SERVED)),
-        (Mpi(2), PLAIN, Tasks((("rank", 2),), bind=True, **RANKS)),
-        (Mpi(2, gpus="each"), PLAIN, Tasks((("rank", 2),), bind=True, gpu_roles=("rank",), **RANKS)),
-        (Mpi(2, transport="gloo"), HOROVOD, Tasks((("rank", 2),), gloo=True, **RANKS)),
+        (Mpi(2), PLAIN, Distribution((("rank", 2),), bind=True, **RANKS)),
+        (Mpi(2, gpus="each"), PLAIN, Distribution((("rank", 2),), bind=True, gpu_roles=("rank",), **RANKS)),
+        (Mpi(2, transport="gloo"), HOROVOD, Distribution((("rank", 2),), gloo=True, **RANKS)),
         (Mpi(2, transport="mpi", straggler_grace_s=9), HOROVOD,
-         Tasks((("rank", 2),), bind=True, **{**RANKS, "straggler_grace_s": 9})),
+         Distribution((("rank", 2),), bind=True, **{**RANKS, "straggler_grace_s": 9})),
     ],
 )  # fmt: skip
-def test_the_rules_of_a_distribution(source: Path, wish: Any, script: ScriptFacts, expected: Tasks) -> None:
+def test_the_rules_of_a_distribution(source: Path, wish: Any, script: ScriptFacts, expected: Distribution) -> None:
     assert tasks_of(tensorflow(source, distributed_training=wish), WITH_MPI, script, SOFTWARE)[0] == expected
 
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import signal
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -199,6 +203,47 @@ def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.Monk
         SlurmScheduler().submit(script, tmp_path, {}, 6, why="sweep", note=noted.append)
     assert [job.first for job in noted] == [0, 2]
     assert cancelled == noted
+
+
+def test_the_elements_of_an_array_on_this_machine_are_jobs(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    script = tmp_path / "job.sh"
+    script.write_text('echo "$1" > "$1.partial"; mv "$1.partial" "$1"; sleep 600')
+    noted: list[SubmittedJob] = []
+    scheduler = scheduler_of("local")
+    jobs = scheduler.submit(script, tmp_path, os.environ, 3, why="sweep", note=noted.append)
+    try:
+        deadline = time.monotonic() + 60
+        while not all((tmp_path / str(number)).exists() for number in range(3)):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert noted == jobs
+        assert [(job.first, job.elements, job.why) for job in jobs] == [(0, 0, "sweep"), (1, 0, "sweep"), (2, 0, "sweep")]
+        assert [seen.state for seen in scheduler.observe(jobs).values()] == [JobState.RUNNING] * 3
+    finally:
+        for job in jobs:
+            os.killpg(int(job.ref.job_id), signal.SIGKILL)
+
+
+def test_an_array_on_this_machine_that_can_not_be_noted_leaves_no_process(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    script = tmp_path / "job.sh"
+    script.write_text("exec sleep 600")
+    noted: list[SubmittedJob] = []
+
+    def note(job: SubmittedJob) -> None:
+        noted.append(job)
+        if job.first == 1:
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        scheduler_of("local").submit(script, tmp_path, os.environ, 3, why="sweep", note=note)
+    assert len(noted) == 2
+    for job in noted:
+        with suppress(ChildProcessError):
+            os.waitpid(int(job.ref.job_id), 0)
+        assert job.process is not None
+        assert not job.process.alive()
 
 
 # --- cancelling

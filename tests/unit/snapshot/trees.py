@@ -78,8 +78,8 @@ def unpacked(contents: Contents, workspace: Path) -> Path:
     layout = RunLayout(str(workspace / "exp" / f"run-{os.urandom(4).hex()}"))
     Path(layout.folder).mkdir(parents=True)
     store = SnapshotStore(workspace)
-    store.take(store.read(contents), layout.source)
-    prepare(layout)
+    taken = store.take(store.read(contents), layout.source)
+    prepare(layout, taken.ref.id)
     return Path(layout.work)
 
 

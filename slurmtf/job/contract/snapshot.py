@@ -1,0 +1,87 @@
+"""What a snapshot is known by: the hash of what its archive holds. The login node names it so, the job checks it."""
+
+import hashlib
+import tarfile
+from typing import BinaryIO, Dict, Iterable, Iterator, NamedTuple
+
+BLOCK = tarfile.BLOCKSIZE
+TYPES = {"file": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "folder": tarfile.DIRTYPE}
+KINDS = {kind: name for name, kind in TYPES.items()}
+FIELD = 100
+"""Bytes of a name in a plain header."""
+PIECE = 1 << 20
+ID_DIGITS = 32
+
+
+class Stored(NamedTuple):
+    """An entry that an archive holds; ``content`` is the SHA-256 of a file, the target of a link."""
+
+    name: str
+    kind: str
+    mode: int
+    content: str
+
+
+def stored(file: BinaryIO) -> Iterator[Stored]:
+    """Yield what an archive of ours holds, in a fraction of tarfile's time. Raises ValueError when it is not whole."""
+    extended: Dict[str, str] = {}
+    header = _exactly(file, BLOCK)
+    while any(header):
+        kind, size = header[156:157], int(header[124:135], 8)
+        if kind == tarfile.XHDTYPE:
+            extended = _records(_exactly(file, size))
+            _exactly(file, -size % BLOCK)
+            header = _exactly(file, BLOCK)
+            continue
+        name = extended.get("path", _text(header[:FIELD])).rstrip("/")
+        size = int(extended.get("size", size))
+        content = extended.get("linkpath", _text(header[157 : 157 + FIELD]))
+        yield Stored(name, KINDS.get(kind, ""), int(header[100:107], 8), _digest(file, size) if kind == b"0" else content)
+        extended, header = {}, _exactly(file, BLOCK)
+
+
+def _digest(file: BinaryIO, size: int) -> str:
+    digest, left = hashlib.sha256(), size
+    while left:
+        data = _exactly(file, min(PIECE, left))
+        digest.update(data)
+        left -= len(data)
+    _exactly(file, -size % BLOCK)
+    return digest.hexdigest()
+
+
+def _exactly(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    if len(data) != size:
+        raise ValueError("it is cut off")
+    return data
+
+
+def _text(field: bytes) -> str:
+    return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _records(data: bytes) -> Dict[str, str]:
+    """Return the records of a pax header: "LENGTH KEY=VALUE\\n" (pax(1), "pax Extended Header")."""
+    found: Dict[str, str] = {}
+    while data:
+        length = int(data.partition(b" ")[0])
+        key, _, value = data[:length].partition(b" ")[2].partition(b"=")
+        found[key.decode()] = value[:-1].decode("utf-8", "surrogateescape")
+        data = data[length:] if length > 0 else b""
+    return found
+
+
+def id_of(entries: Iterable[Stored]) -> str:
+    """Return the id of what an archive holds."""
+    text = "".join("{}\0{}\0{}\0{}\0".format(*entry) for entry in entries)
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
+
+
+def is_whole(path: str, snapshot: str) -> bool:
+    """Tell whether an archive holds what its id says. Raises OSError."""
+    with open(path, "rb") as file:
+        try:
+            return id_of(stored(file)) == snapshot
+        except ValueError:
+            return False
