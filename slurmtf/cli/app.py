@@ -18,6 +18,7 @@ COMMANDS = {
     "render": "show the batch script without submitting",
     "ls": "list runs",
     "status": "show the state of a run, and why",
+    "why": "tell why a run waits, or why it died, and what to do",
     "logs": "show the logs of a run",
     "wait": "wait for a run and exit with its exit code",
     "cancel": "cancel runs",
@@ -30,7 +31,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Start": ("run", "submit", "plan", "render"),
-    "Follow": ("ls", "status", "logs", "wait", "cancel", "gc"),
+    "Follow": ("ls", "status", "why", "logs", "wait", "cancel", "gc"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }
 EXIT_CODES = {

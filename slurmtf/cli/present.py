@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from slurmtf.cli.options import FLAGS
@@ -117,5 +118,10 @@ def details(run: Run, state: RunState) -> str:
         "templates": ", ".join(origin(run)["templates"]),
         "folder": str(run.folder),
     }
+    return in_rows(rows)
+
+
+def in_rows(rows: Mapping[str, str]) -> str:
+    """Return names and values in two columns, without those that are empty."""
     lines = [f"{name:<10} {value.replace(chr(10), chr(10) + ' ' * 11)}" for name, value in rows.items() if value]
     return "\n".join(lines)

@@ -1,83 +1,219 @@
-"""What to do about how a run ended."""
+"""Why a run died, from its outcome and its logs: the first task that failed, not those that died of it. Pure."""
 
 from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
 
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.rules import LESS_ON_GPU, MORE_MEMORY, RULES, Rule
+from slurmtf.job.contract.log_excerpt import Failure, find_failure
+from slurmtf.job.contract.outcome import Cause, End, Outcome
 
-MEANINGS: Sequence[tuple[str, str]] = (
-    (
-        r"SLURM's PMI support|Invalid MPI type",
-        "srun can't start this MPI: set `launcher=mpirun`, another `srun[mpi]=...` ('srun --mpi=list'), or, for Horovod, "
-        "`Mpi.transport=gloo`",
-    ),
-    (
-        r"executable file .*not found in \$PATH",
-        "the image has no such program: set `environment_definition.python` to one that it has, 3.6 or later, or use another "
-        "image",
-    ),
-    (
-        r"(?:execve\(\): |directory: ')(apptainer|singularity|podman-hpc|shifter)",
-        "{0} is not on the node: load the module that brings it (`environment_definition.modules`, or containers.modules in "
-        "the site's profile)",
-    ),
-    (
-        r"execve\(\): \S+: No such file",
-        "the node, or the image, has no such program: set `environment_definition.python` to one that it has, 3.6 or later",
-    ),
-    (
-        r"(?:could not open image|\[ERROR\] No such file or directory:) ([^\s:]+)",
-        "the node does not have the image {0}: put it where all nodes see it",
-    ),
-    (
-        r"(?:mount source |failed to mount: )(\S+) (?:doesn't exist|at .*No such file)",
-        "the node has no {0}, which the container is to see (containers.binds in the profile)",
-    ),
-    (
-        r"(lib[\w.+-]+\.so[\w.]*): cannot open shared object file",
-        "{0} is not on the node, or not in the image: load the module that brings it, or build it into the image",
-    ),
-    (r"Invalid image format: ", "pyxis starts squashfs files: 'enroot import' creates one of an image in a registry"),
-    (
-        r"failed to import docker image",
-        "enroot could not fetch the image: is the name right, and is a login that it needs in ~/.config/enroot/.credentials?",
-    ),
-    (
-        r"unrecognized option '--container-image",
-        "this Slurm has no pyxis: containers.runtime in the site's profile names something else",
-    ),
-    (
-        r"unrecognized option '--container-env",
-        "this Slurm's pyxis is older than 0.15: ask for a newer one",
-    ),
-    (r"HorovodVersionMismatchError", "Horovod was built for another TensorFlow: build it again where the job runs"),
-    (r"No module named '?([\w.]+)", "install {0} in the job's Python, or use another one (`environment_definition.python`)"),
-    (r"CUDA_ERROR_OUT_OF_MEMORY|ResourceExhaustedError", "the GPU's memory is used up: take smaller batches, or more GPUs"),
-)
-"""What the log says, and what that means."""
-OF_CAUSE = {
-    Cause.TIME_LIMIT: "set a longer `time`, and have the script save checkpoints and go on from them",
-    Cause.OUT_OF_MEMORY: "ask for more (`memory`)",
-    Cause.NODE_FAILURE: "nothing that the script did: submit it again",
+OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
+    Cause.TIME_LIMIT: (Kind.TIME_LIMIT, "set a longer `time`, and have the script save checkpoints and go on from them"),
+    Cause.OUT_OF_MEMORY: (Kind.HOST_MEMORY, MORE_MEMORY),
+    Cause.NODE_FAILURE: (Kind.NODE, "nothing that the script did: submit it again"),
+    Cause.PREEMPTED: (Kind.PREEMPTED, "submit it again, to a `partition` or `qos` that is not preempted if there is one"),
+    Cause.REQUEUED: (Kind.REQUEUED, "submit it again"),
+    Cause.CANCELED: (Kind.CANCELED, ""),
+    Cause.SOFTWARE: (Kind.SOFTWARE, "mend what the build says, then submit it again"),
+    Cause.RESULTS: (Kind.RESULTS, "set a longer `time`, or have less copied back"),
+    Cause.STRAGGLER: (Kind.STALL, "give all ranks the same number of steps, or raise the distribution's straggler_grace_s"),
+    Cause.LOST: (Kind.LOST, "submit it again"),
 }
-KILLED = "often the node's memory is used up: ask for more (`memory`)"
+"""What Slurm or the supervisor has seen: no log knows better."""
+OF_REST: dict[Cause, Kind] = {
+    Cause.STAGING: Kind.STAGING,
+    Cause.LAUNCHER: Kind.LAUNCH,
+    Cause.AGENT: Kind.LAUNCH,
+    Cause.NOT_CONNECTED: Kind.LAUNCH,
+    Cause.NOT_STARTED: Kind.NOT_STARTED,
+}
+"""What it was where no log says more."""
+OF_SIGNAL: dict[int, tuple[Kind, str]] = {
+    signal.SIGILL: (Kind.CPU, next(rule.remedy for rule in RULES if rule.id == "illegal-instruction")),
+    signal.SIGBUS: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "bus-error")),
+    signal.SIGSEGV: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "segmentation")),
+    signal.SIGABRT: (Kind.CRASH, "the lines before it in the log say why it gave up"),
+    signal.SIGKILL: (Kind.KILLED, "often the node's memory is used up: ask for more (`memory`)"),
+}
 NOT_FOUND = "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`"
+ERROR_LIKE = ("error", "fatal", "failed", "exception")
+CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
+WEAK = tuple(rule for rule in RULES if rule.weak)
+CASCADES = tuple(rule for rule in RULES if rule.cascade)
+_TYPES = {"ResourceExhaustedError": (Kind.GPU_MEMORY, LESS_ON_GPU)}
+"""Errors whose class alone tells, where the rest of the message was cut."""
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log, or the parts of it that were read. ``task``: whose it is; empty for the job's own."""
+
+    name: str
+    task: str
+    text: str
+
+
+@dataclass(frozen=True)
+class TaskFailure:
+    """The end of a task that did not succeed."""
+
+    task: str
+    end: End
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A line that shows it: of a log of the run."""
+
+    log: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """``task`` is the first that failed; ``rule`` the id of the rule that knew, empty where none was needed."""
+
+    kind: Kind
+    task: str = ""
+    host: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    remedy: str = ""
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class _Clue:
+    rule: Rule
+    log: Log
+    line: str
+    groups: tuple[str, ...]
+
+    def explains(self, outcome: Outcome) -> Explanation:
+        host = outcome.host if self.log.task in ("", outcome.task) else ""
+        remedy = self.rule.remedy.format(*self.groups)
+        return Explanation(
+            self.rule.kind, self.log.task or outcome.task, host, (Evidence(self.log.name, self.line),), remedy, self.rule.id
+        )
+
+
+def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequence[Log] = ()) -> Explanation:
+    """Return why a run died.
+
+    ``failures`` are the tasks that failed, in the order in which they ended. What Slurm has seen outranks any text. The job's
+    own log comes first, then task by task in the order of ``failures``: what a log is certain of, the error that its script
+    raised, the signal that killed it. What a process says that lost another one explains only what nothing else does.
+    """
+    if outcome.cause in OF_CAUSE:
+        return _of_cause(outcome, logs)
+    logs = logs or [Log(outcome.log, outcome.task, _text_of(outcome))]
+    ends = {failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]}
+    order = dict.fromkeys(["", outcome.task, *(failure.task for failure in failures), *(log.task for log in logs)])
+    tasks = {task: [log for log in logs if log.task == task] for task in order}
+    found = (_of_task(outcome, task, own, ends.get(task)) for task, own in tasks.items())
+    return (
+        next((explanation for explanation in found if explanation), None)
+        or _of_clue(outcome, logs, WEAK)
+        or _of_clue(outcome, logs, CASCADES)
+        or _of_rest(outcome, logs)
+    )
+
+
+def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
+    clue = next((clue for clue in map(_in_log, logs) if clue), None)
+    if clue:
+        return clue.explains(outcome)
+    return _of_traceback(outcome, logs) or _of_signal(outcome, task, logs, end)
 
 
 def advice(outcome: Outcome) -> str:
-    """Return what to do about how a run ended; empty where that speaks for itself."""
-    text = f"{outcome.tail}\n{outcome.detail.get('error') or ''}"
-    for pattern, meaning in MEANINGS:
-        found = re.search(pattern, text)
-        if found:
-            return meaning.format(*found.groups())
-    return OF_CAUSE.get(outcome.cause) or _of_end(outcome)
+    """Return what to do about how a run ended, by its outcome alone; empty where nothing is known."""
+    return explain(outcome).remedy
 
 
-def _of_end(outcome: Outcome) -> str:
-    if outcome.cause is Cause.SCRIPT and outcome.signal == signal.SIGKILL:
-        return KILLED
-    return NOT_FOUND if outcome.exit_code == 127 else ""
+def _text_of(outcome: Outcome) -> str:
+    return f"{outcome.tail}\n{outcome.detail.get('error') or ''}"
+
+
+def _of_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
+    kind, remedy = OF_CAUSE[outcome.cause]
+    clues = (_match(log, [rule for rule in CERTAIN if rule.kind is kind]) for log in logs)
+    shown = next((clue for clue in clues if clue), None)
+    evidence = (Evidence(shown.log.name, shown.line),) if shown else ()
+    return Explanation(kind, outcome.task, outcome.host, evidence, remedy, shown.rule.id if shown else "")
+
+
+def _in_log(log: Log) -> _Clue | None:
+    """Return what a log is certain of: in its last traceback, where it has one; what went before was survived."""
+    last = log.text.rfind("Traceback (most recent call last):")
+    return _match(log, CERTAIN, max(last, 0))
+
+
+def _match(log: Log, rules: Iterable[Rule], start: int = 0) -> _Clue | None:
+    for rule in rules:
+        if any(log.text.find(word, start) >= 0 for word in rule.words):
+            found = _compiled(rule.pattern).search(log.text, start)
+            if found:
+                return _Clue(rule, log, _line_at(log.text, found.start()), tuple(group or "" for group in found.groups()))
+    return None
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _line_at(text: str, place: int) -> str:
+    start = text.rfind("\n", 0, place) + 1
+    end = text.find("\n", place)
+    return text[start : end if end >= 0 else len(text)].strip()
+
+
+def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Explanation | None:
+    found = next((clue for clue in (_match(log, rules) for log in logs) if clue), None)
+    return found.explains(outcome) if found else None
+
+
+def _of_traceback(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
+    """Return the script's own error, unless it only tells that another process is gone."""
+    for log in logs:
+        failure = find_failure(log.text.splitlines())
+        if failure and not _match(Log("", "", failure.error), CASCADES):
+            kind, remedy = _TYPES.get(failure.error.partition(":")[0].rpartition(".")[2], (Kind.SCRIPT, ""))
+            task = log.task or outcome.task
+            return Explanation(kind, task, outcome.host if task == outcome.task else "", _shown(log, failure), remedy)
+    return None
+
+
+def _shown(log: Log, failure: Failure) -> tuple[Evidence, ...]:
+    lines = (failure.frame.strip(), failure.source.strip(), failure.error)
+    return tuple(Evidence(log.name, line) for line in lines if line)
+
+
+def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
+    """Return what the signal means that ended a task, unless its log tells that it gave up because of another one."""
+    if end is None or end.signal not in OF_SIGNAL or any(_match(log, CASCADES) for log in logs):
+        return None
+    kind, remedy = OF_SIGNAL[end.signal]
+    return Explanation(kind, task, outcome.host if task == outcome.task else "", remedy=remedy)
+
+
+def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
+    """Return what the outcome alone says; where that is nothing, the first line that looks like an error."""
+    if outcome.exit_code == 127:
+        return Explanation(Kind.COMMAND, outcome.task, outcome.host, remedy=NOT_FOUND)
+    kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
+    shown = [Evidence(log.name, line) for log in logs for line in [_error_line(log.text)] if log.name and line]
+    return Explanation(kind, outcome.task, outcome.host, tuple(shown[:1]))
+
+
+def _error_line(text: str) -> str:
+    """Return the first line that looks like an error; empty when none does."""
+    lower = text.lower()
+    places = [place for word in ERROR_LIKE if (place := lower.find(word)) >= 0]
+    return _line_at(text, min(places)) if places else ""

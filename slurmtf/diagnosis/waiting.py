@@ -1,31 +1,104 @@
-"""What Slurm's reasons for a waiting job mean (squeue(1), JOB REASON CODES)."""
+"""What Slurm's reasons for a waiting job mean (squeue(1), JOB REASON CODES; src/common/job_state_reason.c)."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from enum import Enum
+from typing import NamedTuple
 
-NEVER = "it will not start as it is: cancel it, and "
-MEANINGS: Sequence[tuple[str, str]] = (
-    (r"PartitionTimeLimit", NEVER + "ask for a time within the partition's limit ('sinfo -o \"%P %l\"')"),
-    (r"PartitionNodeLimit", NEVER + "ask for no more nodes than the partition lets a job have ('sinfo -o \"%P %D\"')"),
-    (r"PartitionConfig|BadConstraints|Reqs?NodeNotAvail.*MAINT", NEVER + "ask for what its nodes have ('sinfo -N -l')"),
-    (r"PartitionDown|PartitionInactive", "the partition takes no jobs at present ('sinfo -s')"),
-    (
-        r"ReqNodeNotAvail|UnavailableNodes",
-        "a node that it needs is down or reserved, often for maintenance: a shorter time may fit",
-    ),
-    (r"DependencyNeverSatisfied", NEVER + "submit it without the dependency"),
-    (r"Dependency", "it waits for another job: the one that builds its environment, or that of --dependency"),
-    (r"Assoc.*Limit|AssocGrp|AssocMax", "a limit of your account is reached: it starts when other jobs of the account end"),
-    (r"QOS.*Limit|QOSMax|QOSGrp", "a limit of the QOS is reached: it starts when other jobs under it end"),
-    (r"JobHeldUser", "it is held: release it with 'scontrol release'"),
-    (r"JobHeldAdmin|launch failed requeued held", "it is held by Slurm or an admin: ask your admin"),
-    (r"InvalidAccount|InvalidQOS", NEVER + "use an account and a QOS of yours"),
-    (r"BeginTime", "it was told to wait, or comes back after a requeue"),
-)
+
+class Wait(str, Enum):
+    """When a job that waits will start."""
+
+    NEVER = "never"
+    """It won't, as it is."""
+    ON_MINE = "when mine end"
+    ON_OTHERS = "when others end"
+    AT_A_TIME = "at a time"
+    ON_SOMEBODY = "when somebody acts"
+    UNKNOWN = "unknown"
+
+
+class Reason(NamedTuple):
+    """A family of reasons. ``hint`` says what to do; empty where there is nothing but to wait."""
+
+    pattern: str
+    wait: Wait
+    meaning: str
+    hint: str = ""
+
+
+NEVER = "cancel it, and "
+REASONS: tuple[Reason, ...] = (
+    Reason(r"PartitionTimeLimit", Wait.NEVER, "it asks for more time than the partition allows",
+           NEVER + "ask for a time within the partition's limit ('sinfo -o \"%P %l\"')"),
+    Reason(r"PartitionNodeLimit", Wait.NEVER, "it asks for more nodes than the partition lets a job have",
+           NEVER + "ask for no more ('sinfo -o \"%P %D\"')"),
+    Reason(r"ReqNodeNotAvail.*MAINT", Wait.AT_A_TIME, "nodes that it needs are in maintenance",
+           "a shorter time may fit before it"),
+    Reason(r"Partition(?:Down|Inactive)", Wait.ON_SOMEBODY, "the partition takes no jobs at present",
+           "another partition may ('sinfo -s')"),
+    Reason(r"PartitionConfig|BadConstraints|Constraints", Wait.NEVER, "no node of the partition has what it asks for",
+           NEVER + "ask for what its nodes have ('sinfo -N -l')"),
+    Reason(r"ReqNodeNotAvail|UnavailableNodes|NodeDown", Wait.ON_SOMEBODY,
+           "a node that it needs is down or reserved, often for maintenance", "a shorter time may fit"),
+    Reason(r"DependencyNeverSatisfied", Wait.NEVER, "the job that it waits for has ended otherwise than it wants",
+           NEVER + "submit it without the dependency"),
+    Reason(r"Dependency", Wait.ON_MINE,
+           "it waits for another job: the one that builds its environment, or that of --dependency"),
+    Reason(r"Reservation(?:Deleted|Invalid)", Wait.NEVER, "its reservation is gone",
+           NEVER + "submit it without the reservation"),
+    Reason(r"^Reservation", Wait.AT_A_TIME, "it waits for its reservation to begin"),
+    Reason(r"PerJob|MaxWall|^QOSMin|MaxMemPerLimit",
+           Wait.NEVER, "one job may not ask for so much: {limit}", NEVER + "ask for less, or use another QOS or account"),
+    Reason(r"(?:Assoc|QOS)?Max\w*(?:PerUser|PerAccount)|(?:Assoc|QOS)Max|JobArrayTaskLimit", Wait.ON_MINE,
+           "you have as much running as you may: {limit}", "it starts when other jobs of yours end"),
+    Reason(r"AssocGrp", Wait.ON_OTHERS, "a limit of your account is reached: {limit}",
+           "it starts when other jobs of the account end; a limit on minutes is renewed with time only"),
+    Reason(r"QOSGrp", Wait.ON_OTHERS, "a limit of the QOS is reached: {limit}", "it starts when other jobs under it end"),
+    Reason(r"Assoc\w*Limit|QOS\w*Limit|QOSUsageThreshold|AccountingPolicy", Wait.ON_OTHERS,
+           "a limit of your account or QOS is reached: {limit}", "it starts when other jobs under it end"),
+    Reason(r"AccountNotAllowed|QOSNotAllowed|Invalid(?:Account|QOS)", Wait.NEVER,
+           "the account or QOS is not for this partition",
+           NEVER + "use an account and a QOS of yours"),
+    Reason(r"JobHeldUser", Wait.ON_SOMEBODY, "you hold it", "release it: scontrol release {job}"),
+    Reason(r"JobHeldAdmin|launch failed requeued held|JobHoldMaxRequeue|FedJobLock", Wait.ON_SOMEBODY,
+           "it is held by Slurm or an admin", "ask your admin"),
+    Reason(r"DeadLine|TimeLimit|InactiveLimit|NonZeroExitCode|RaisedSignal|OutOfMemory", Wait.NEVER, "it can't run any more",
+           NEVER + "submit it again"),
+    Reason(r"BeginTime|Cleaning|SchedDefer|SystemFailure|JobLaunchFailure|Prolog|BurstBuffer", Wait.AT_A_TIME,
+           "it was told to wait, or comes back after a requeue or a fault of the system"),
+    Reason(r"Licenses", Wait.ON_OTHERS, "all licenses that it asks for are in use"),
+    Reason(r"Priority", Wait.ON_OTHERS, "jobs of higher priority wait before it"),
+    Reason(r"Resources|Nvidia|MaxPoweredUpNodes|MpiPortsBusy|None", Wait.ON_OTHERS,
+           "it is next in line, and what it asks for is in use"),
+)  # fmt: skip
+
+
+class Waiting(NamedTuple):
+    """Why a job waits."""
+
+    wait: Wait
+    meaning: str
+    hint: str
+
+
+def explain_reason(reason: str, job: str = "JOB") -> Waiting:
+    """Return what a reason of Slurm's means."""
+    found = next((one for one in REASONS if re.search(one.pattern, reason)), None)
+    if found is None:
+        return Waiting(Wait.UNKNOWN, f"Slurm's reason is {reason}" if reason else "Slurm has not said why yet", "")
+    limit = _words(re.split(r"[\s,(]", reason)[0])
+    return Waiting(found.wait, found.meaning.format(limit=limit), found.hint.format(job=job))
 
 
 def hint(reason: str) -> str:
-    """Return what a reason means for the user; empty where there is nothing but to wait (Priority, Resources)."""
-    return next((meaning for pattern, meaning in MEANINGS if re.search(pattern, reason)), "")
+    """Return what a reason means and what to do about it; empty where there is nothing but to wait (Priority, Resources)."""
+    waiting = explain_reason(reason)
+    return f"{waiting.meaning}: {waiting.hint}" if waiting.hint else ""
+
+
+def _words(reason: str) -> str:
+    """Return a reason's name as words: QOSMaxCpuPerUserLimit is 'QOS max cpu per user limit'."""
+    parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", reason)
+    return " ".join(part if part.isupper() else part.lower() for part in parts)

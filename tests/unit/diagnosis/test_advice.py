@@ -1,32 +1,11 @@
-"""What Slurm's reasons and a run's last words mean for its user."""
+"""What to do about an outcome, by itself."""
 
 from __future__ import annotations
 
 import pytest
 
 from slurmtf.diagnosis.dying import advice
-from slurmtf.diagnosis.waiting import hint
 from slurmtf.job.contract.outcome import Cause, Outcome
-
-
-@pytest.mark.parametrize(
-    ("reason", "meaning"),
-    [
-        ("PartitionTimeLimit", "it will not start as it is: cancel it, and ask for a time within the partition's limit"),
-        ("ReqNodeNotAvail, UnavailableNodes:node3", "a node that it needs is down or reserved"),
-        ("QOSMaxCpuPerUserLimit", "a limit of the QOS is reached"),
-        ("AssocGrpGRES", "a limit of your account is reached"),
-        ("DependencyNeverSatisfied", "it will not start as it is: cancel it, and submit it without the dependency"),
-        ("JobHeldUser", "it is held: release it"),
-    ],
-)
-def test_a_reason_that_needs_words(reason: str, meaning: str) -> None:
-    assert hint(reason).startswith(meaning)
-
-
-@pytest.mark.parametrize("reason", ["", "Priority", "Resources"])
-def test_a_reason_that_means_wait(reason: str) -> None:
-    assert hint(reason) == ""
 
 
 @pytest.mark.parametrize(
@@ -52,7 +31,7 @@ def test_a_reason_that_means_wait(reason: str) -> None:
         ("pyxis:     [ERROR] No such file or directory: /i/tf.sqsh", "the node does not have the image /i/tf.sqsh:"),
         ("pyxis:     [ERROR] Invalid image format: /i/tf.sif", "pyxis starts squashfs files"),
         ("enroot-mount: failed to mount: /data at /run/c/data: No such file or directory", "the node has no /data"),
-        ("slurmstepd: error: execve(): python4: No such file or directory", "the node, or the image, has no such program"),
+        ("slurmstepd: error: execve(): python4: No such file or directory", "the node, or the image, has no python4"),
     ],
 )
 def test_last_words_that_need_advice(words: str, meaning: str) -> None:

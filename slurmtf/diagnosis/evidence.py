@@ -1,0 +1,65 @@
+"""What the run folder holds of an end: the tasks that failed, and their logs. The ends of each log first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from slurmtf.diagnosis.dying import Explanation, Log, TaskFailure, explain
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import End
+from slurmtf.runs.history import Attempt, read_history
+from slurmtf.runs.state import RunState
+
+HEAD_BYTES, TAIL_BYTES = 64 * 1024, 400 * 1024
+"""What is read of the log of a task that failed; an error stands near its end, what it came from near its beginning."""
+TAIL_OF_OTHERS = 32 * 1024
+AT_LENGTH = 4
+"""Tasks whose logs are read at length. Of hundreds of ranks, all but the first few died of those."""
+CUT = "\n[...]\n"
+
+
+def explain_run(layout: RunLayout, state: RunState) -> Explanation:
+    """Return why a run died. The whole of a long log is read only where its beginning and end explain nothing."""
+    if state.outcome is None:
+        return Explanation(Kind.UNKNOWN)
+    last = read_history(layout).last
+    failures = failures_of(last) if last else []
+    names = [failure.task for failure in failures]
+    found = explain(state.outcome, failures, read_logs(layout, names))
+    if found.kind is Kind.UNKNOWN:
+        found = explain(state.outcome, failures, read_logs(layout, names, whole=True))
+    return found
+
+
+def failures_of(attempt: Attempt) -> list[TaskFailure]:
+    """Return the tasks of an attempt that did not succeed, in the order in which they ended."""
+    ends = [(end.time, end.task, End(end.exit_code, end.signal)) for end in attempt.task_ends]
+    return [TaskFailure(task, end) for _, task, end in sorted(ends, key=lambda one: one[0]) if not end.succeeded]
+
+
+def read_logs(layout: RunLayout, first: Sequence[str], whole: bool = False) -> list[Log]:
+    """Return the job's log and those of its tasks, those of the tasks ``first`` before the others."""
+    order = {task: place for place, task in enumerate(first)}
+    paths = [path for stream in ("err", "out") for path in sorted(Path(layout.logs).glob(f"*.{stream}"))]
+    paths.sort(key=lambda path: order.get(path.stem, len(order)))
+    length = {task: (HEAD_BYTES, TAIL_BYTES) for task in list(dict.fromkeys(path.stem for path in paths))[:AT_LENGTH]}
+    parts = [(path, length.get(path.stem, (0, TAIL_OF_OTHERS))) for path in paths]
+    logs = [Log(f"logs/{path.name}", path.stem, _text(path, *part, whole and path.stem in length)) for path, part in parts]
+    return [Log("logs/job.log", "", _text(Path(layout.job_log), HEAD_BYTES, TAIL_BYTES, whole)), *logs]
+
+
+def _text(path: Path, head_bytes: int, tail_bytes: int, whole: bool) -> str:
+    """Return a log's text, or its beginning and its end; empty when it can't be read."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(0)
+            if whole or size <= head_bytes + tail_bytes:
+                return file.read().decode("utf-8", "replace")
+            head = file.read(head_bytes)
+            file.seek(size - tail_bytes)
+            return head.decode("utf-8", "replace") + CUT + file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

@@ -1,0 +1,89 @@
+"""What a run can die of, as classes. The value is what ``why --json`` says; programs may rely on it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Kind(str, Enum):
+    """A class of causes; what a log shows of it, :mod:`slurmtf.diagnosis.rules` knows."""
+
+    HOST_MEMORY = "host-memory"
+    GPU_MEMORY = "gpu-memory"
+    TIME_LIMIT = "time-limit"
+    PREEMPTED = "preempted"
+    REQUEUED = "requeued"
+    NODE = "node"
+    CANCELED = "canceled"
+    IMPORT = "import"
+    LIBRARY = "library"
+    CPU = "cpu"
+    MPI = "mpi"
+    NETWORK = "network"
+    PORT = "port"
+    QUOTA = "quota"
+    DISK = "disk"
+    FILE_LOCKING = "file-locking"
+    MODULE = "module"
+    COMMAND = "command"
+    IMAGE = "image"
+    GPU_MISSING = "gpu-missing"
+    GPU_SOFTWARE = "gpu-software"
+    GPU_HARDWARE = "gpu-hardware"
+    STALL = "stall"
+    DIVERGED = "diverged"
+    CRASH = "crash"
+    KILLED = "killed"
+    SCRIPT = "script"
+    PEER = "peer"
+    LAUNCH = "launch"
+    STAGING = "staging"
+    RESULTS = "results"
+    SOFTWARE = "software"
+    NOT_STARTED = "not-started"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+    @property
+    def meaning(self) -> str:
+        """What it is, in a few words."""
+        return MEANINGS[self]
+
+
+MEANINGS: dict[Kind, str] = {
+    Kind.HOST_MEMORY: "it used more of the node's memory than it may",
+    Kind.GPU_MEMORY: "the GPU's memory is used up",
+    Kind.TIME_LIMIT: "it reached its time limit",
+    Kind.PREEMPTED: "a job of higher priority took its place",
+    Kind.REQUEUED: "it was requeued",
+    Kind.NODE: "a node failed",
+    Kind.CANCELED: "somebody canceled it",
+    Kind.IMPORT: "a Python package is missing",
+    Kind.LIBRARY: "libraries that don't go together, or one that is missing",
+    Kind.CPU: "the program uses instructions that the node's CPU does not have",
+    Kind.MPI: "MPI and the launcher don't go together",
+    Kind.NETWORK: "the nodes can't reach each other as the library wants",
+    Kind.PORT: "the port is taken",
+    Kind.QUOTA: "a disk quota is used up",
+    Kind.DISK: "a file system is full",
+    Kind.FILE_LOCKING: "the file system does not lock files, or another process holds the lock",
+    Kind.MODULE: "a module is unknown, or not loaded",
+    Kind.COMMAND: "a program was not found",
+    Kind.IMAGE: "the container's image can't be used",
+    Kind.GPU_MISSING: "the process sees no GPU",
+    Kind.GPU_SOFTWARE: "the GPU's libraries don't go with TensorFlow",
+    Kind.GPU_HARDWARE: "a GPU is broken",
+    Kind.STALL: "some ranks waited for others that did not come",
+    Kind.DIVERGED: "the loss is not a number",
+    Kind.CRASH: "the process crashed",
+    Kind.KILLED: "the process was killed, and nothing says by whom",
+    Kind.SCRIPT: "the script raised an error",
+    Kind.PEER: "it lost another process, and nothing says why that one ended",
+    Kind.LAUNCH: "the tasks could not be started",
+    Kind.STAGING: "software or data could not be brought to a node",
+    Kind.RESULTS: "results were not copied back",
+    Kind.SOFTWARE: "the environment could not be built",
+    Kind.NOT_STARTED: "the batch script ended before slurmtf's supervisor began",
+    Kind.LOST: "nobody saw how it ended",
+    Kind.UNKNOWN: "no rule knows this",
+}

@@ -1,0 +1,86 @@
+"""``slurmtf why`` on runs that really wait, and that really died: of Slurm, of Python, of the libraries."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from slurmtf.runs.state import RunStatus
+
+from .support import HELLO, WAIT, Lab, ended, in_status, job_of
+
+pytestmark = pytest.mark.slurm
+
+DEATHS = {
+    "import": ("import math\nimport importlib\nimportlib.import_module('no_such_package')\n", "No module named"),
+    "script": ("values = {}\nprint(values['missing'])\n", "KeyError: 'missing'"),
+    "library": ("import ctypes\nctypes.CDLL('libnothing.so.9')\n", "libnothing.so.9: cannot open shared object file"),
+    "port": (
+        "import socket\none = socket.create_server(('127.0.0.1', 0))\nsocket.create_server(one.getsockname())\n",
+        "Address already in use",
+    ),
+    "disk": ("open('/dev/full', 'w', buffering=1).write('x\\n')\n", "No space left on device"),
+    "host-memory": ("import numpy\nnumpy.ones((1 << 40,))\n", "MemoryError"),
+    "network": ("import socket\nsocket.getaddrinfo('no-such-host.invalid', 80)\n", "[Errno -"),
+    "crash": ("import faulthandler\nfaulthandler.enable()\nimport ctypes\nctypes.string_at(0)\n", "Segmentation fault"),
+    "killed": ("import os\nos.kill(os.getpid(), 9)\n", ""),
+    "cpu": ("import os\nos.kill(os.getpid(), 4)\n", ""),
+    "unknown": ("import sys\nprint('fatal: the flux capacitor is cold')\nsys.exit(3)\n", "fatal: the flux capacitor is cold"),
+}
+
+
+def why(lab: Lab, run: Any) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(lab.slurmtf("why", run.id, "--json").stdout)["data"]
+    return told
+
+
+def test_what_scripts_die_of(lab: Lab) -> None:
+    runs = {kind: lab.submit(script, compute_target="local") for kind, (script, _) in DEATHS.items()}
+    for kind, run in runs.items():
+        ended(run)
+        death = why(lab, run)["death"]
+        assert death["class"] == kind, (kind, death)
+        assert death["task"] == "main-0"
+        shown = "\n".join(one["text"] for one in death["evidence"])
+        assert DEATHS[kind][1] in shown
+    text = lab.slurmtf("why", runs["script"].id).stdout
+    assert "the script raised an error [script]" in text
+    assert 'train.py", line 2' in text
+
+
+def test_what_slurm_ends(lab: Lab) -> None:
+    canceled = lab.submit(WAIT)
+    refused = lab.submit(HELLO, distributed_backend="mpi", process_count_per_node=2, srun={"mpi": "pmix_v9"})
+    in_status(canceled, RunStatus.RUNNING)
+    canceled.cancel()
+    ended(canceled)
+    ended(refused)
+    assert why(lab, canceled)["death"]["class"] == "canceled"
+    death = why(lab, refused)["death"]
+    assert (death["class"], death["rule"]) == ("mpi", "mpi-plugin")
+    assert "--launcher mpirun" in death["remedy"]
+
+
+def test_what_runs_wait_for(lab: Lab) -> None:
+    held = lab.submit(HELLO, sbatch={"hold": True})
+    never = lab.submit(HELLO, partition="short", time="0:05:00")
+    try:
+        waiting = why(lab, held)["waiting"]
+        assert (waiting["class"], waiting["reason"]) == ("when somebody acts", "JobHeldUser")
+        assert waiting["remedy"] == f"release it: scontrol release {job_of(held)}"
+        waiting = why(lab, never)["waiting"]
+        assert (waiting["class"], waiting["reason"]) == ("never", "PartitionTimeLimit")
+        text = lab.slurmtf("why", never.id).stdout
+        assert "it asks for more time than the partition allows" in text
+    finally:
+        held.cancel()
+        never.cancel()
+
+
+def test_a_run_that_is_well(lab: Lab) -> None:
+    run = lab.submit(HELLO, compute_target="local")
+    ended(run)
+    assert why(lab, run) == {"id": run.id, "status": "Completed", "waiting": None, "death": None}
+    assert "nothing to explain" in lab.slurmtf("why").stdout

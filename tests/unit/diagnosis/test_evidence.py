@@ -1,0 +1,48 @@
+"""Which parts of which logs are read, and in which order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slurmtf.diagnosis.evidence import CUT, HEAD_BYTES, TAIL_BYTES, TAIL_OF_OTHERS, explain_run, failures_of, read_logs
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.runs.history import Attempt, TaskEnd
+from slurmtf.runs.state import RunState, RunStatus
+
+SIZE = 1 << 20
+
+
+def run_of(folder: Path, logs: dict[str, str]) -> RunLayout:
+    (folder / "logs").mkdir(parents=True)
+    for name, text in logs.items():
+        (folder / "logs" / name).write_text(text)
+    return RunLayout(str(folder))
+
+
+def test_the_first_that_failed_come_first_and_at_length(tmp_path: Path) -> None:
+    layout = run_of(tmp_path, {f"rank-{number}.err": "x" * SIZE for number in range(9)})
+    found = {log.name: len(log.text) for log in read_logs(layout, ["rank-7", "rank-3"])}
+    at_length, short = HEAD_BYTES + len(CUT) + TAIL_BYTES, len(CUT) + TAIL_OF_OTHERS
+    assert list(found)[:4] == ["logs/job.log", "logs/rank-7.err", "logs/rank-3.err", "logs/rank-0.err"]
+    assert list(found.values()) == [0, *[at_length] * 4, *[short] * 5]
+
+
+def test_the_whole_is_read_where_its_ends_explain_nothing(tmp_path: Path) -> None:
+    middle = "step\n" * SIZE + "OSError: [Errno 122] Disk quota exceeded\n" + "step\n" * SIZE
+    layout = run_of(tmp_path, {"main-0.out": middle})
+    state = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, "main-0", exit_code=1))
+    assert explain_run(layout, state).kind is Kind.QUOTA
+
+
+def test_failures_in_the_order_in_which_they_ended() -> None:
+    ends = (TaskEnd(0, "rank-0", 1, None, 9.0), TaskEnd(1, "rank-1", None, 9, 5.0), TaskEnd(2, "rank-2", 0, None, 1.0))
+    found = failures_of(Attempt("7", 0, started=0.0, task_ends=ends))
+    assert [(failure.task, failure.end) for failure in found] == [("rank-1", End(None, 9)), ("rank-0", End(1))]
+
+
+def test_a_run_folder_without_logs(tmp_path: Path) -> None:
+    state = RunState(RunStatus.FAILED, outcome=Outcome(Cause.NOT_STARTED, exit_code=1))
+    assert explain_run(RunLayout(str(tmp_path)), state).kind is Kind.NOT_STARTED
+    assert explain_run(RunLayout(str(tmp_path)), RunState(RunStatus.FAILED)).kind is Kind.UNKNOWN

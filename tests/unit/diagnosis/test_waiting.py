@@ -1,0 +1,58 @@
+"""What Slurm's reasons mean: each family, and those outside of one (facts of squeue(1) and job_state_reason.c)."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.diagnosis.waiting import Wait, explain_reason, hint
+
+FAMILIES = {
+    Wait.NEVER: (
+        "PartitionTimeLimit", "PartitionNodeLimit", "PartitionConfig", "BadConstraints", "Constraints",
+        "DependencyNeverSatisfied", "ReservationDeleted", "ReservationInvalid", "QOSMaxWallDurationPerJobLimit",
+        "AssocMaxWallDurationPerJobLimit", "QOSMaxCpuPerJobLimit", "AssocMaxGRESPerJob", "QOSMinGRES", "QOSMinMemory",
+        "MaxMemPerLimit", "AccountNotAllowed", "QOSNotAllowed", "InvalidAccount", "InvalidQOS", "DeadLine", "TimeLimit",
+        "InactiveLimit", "NonZeroExitCode", "RaisedSignal", "OutOfMemory",
+    ),
+    Wait.ON_MINE: (
+        "Dependency", "QOSMaxCpuPerUserLimit", "QOSMaxJobsPerUserLimit", "QOSMaxGRESPerUser", "QOSMaxNodePerAccount",
+        "AssocMaxJobsLimit", "AssocMaxSubmitJobLimit", "MaxCpuPerAccount", "MaxGRESPerAccount", "JobArrayTaskLimit",
+    ),
+    Wait.ON_OTHERS: (
+        "Resources", "Priority", "None", "AssocGrpCpuLimit", "AssocGrpGRES", "AssocGrpCPUMinutesLimit", "AssocGrpNodeLimit",
+        "QOSGrpCpuLimit", "QOSGrpGRES", "QOSGrpMemoryMinutes", "AssociationJobLimit", "QOSJobLimit", "QOSResourceLimit",
+        "QOSTimeLimit", "QOSUsageThreshold", "AccountingPolicy", "Licenses", "NvidiaImexChannels", "MaxPoweredUpNodes",
+        "MpiPortsBusy",
+    ),
+    Wait.AT_A_TIME: (
+        "BeginTime", "Cleaning", "Reservation", "SchedDefer", "SystemFailure", "JobLaunchFailure", "Prolog",
+        "BurstBufferResources", "ReqNodeNotAvail, May be reserved for other job, MAINT",
+    ),
+    Wait.ON_SOMEBODY: (
+        "PartitionDown", "PartitionInactive", "ReqNodeNotAvail, UnavailableNodes:n3", "NodeDown", "JobHeldUser", "JobHeldAdmin",
+        "JobHoldMaxRequeue", "launch failed requeued held", "FedJobLock",
+    ),
+    Wait.UNKNOWN: ("", "SomethingOf2031"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("reason", "wait"), [(reason, wait) for wait, reasons in FAMILIES.items() for reason in reasons])
+def test_when_a_job_will_start(reason: str, wait: Wait) -> None:
+    assert explain_reason(reason).wait is wait
+
+
+def test_a_limit_is_named_in_words() -> None:
+    assert explain_reason("QOSMaxCpuPerUserLimit").meaning == "you have as much running as you may: QOS max cpu per user limit"
+
+
+def test_what_is_held_can_be_released() -> None:
+    assert explain_reason("JobHeldUser", "33_4").hint == "release it: scontrol release 33_4"
+
+
+@pytest.mark.parametrize("reason", ["", "Priority", "Resources", "Licenses"])
+def test_what_only_waits_has_no_hint(reason: str) -> None:
+    assert hint(reason) == ""
+
+
+def test_what_never_starts_has_one() -> None:
+    assert hint("PartitionTimeLimit").startswith("it asks for more time than the partition allows: cancel it, and ask for")
