@@ -44,7 +44,7 @@ def read_logs(layout: RunLayout, first: Sequence[str], whole: bool = False) -> l
     order = {task: place for place, task in enumerate(first)}
     paths = [path for stream in ("err", "out") for path in sorted(Path(layout.logs).glob(f"*.{stream}"))]
     paths.sort(key=lambda path: order.get(path.stem, len(order)))
-    length = {task: (HEAD_BYTES, TAIL_BYTES) for task in list(dict.fromkeys(path.stem for path in paths))[:AT_LENGTH]}
+    length = dict.fromkeys(list(dict.fromkeys(path.stem for path in paths))[:AT_LENGTH], (HEAD_BYTES, TAIL_BYTES))
     parts = [(path, length.get(path.stem, (0, TAIL_OF_OTHERS))) for path in paths]
     logs = [Log(f"logs/{path.name}", path.stem, _text(path, *part, whole and path.stem in length)) for path, part in parts]
     return [Log("logs/job.log", "", _text(Path(layout.job_log), HEAD_BYTES, TAIL_BYTES, whole)), *logs]
