@@ -13,6 +13,10 @@ ENTRY = f"from {PACKAGE}.main import guarded_main\n\nguarded_main()\n"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
+HOOK = SOURCES / "script" / "sitecustomize.py"
+"""What a run's Python runs before the script: copied into the run folder."""
+
+
 @functools.cache
 def job_archive() -> bytes:
     """Return the program as a zip archive, the same bytes for the same program."""

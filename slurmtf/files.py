@@ -7,7 +7,6 @@ import json
 import os
 import re
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,8 @@ from typing import Any
 
 from slurmtf.errors import WorkspaceError
 from slurmtf.findings import Finding
+from slurmtf.job.contract import private
+from slurmtf.job.contract import variables as var
 from slurmtf.paths import absolute
 
 PRIVATE_FOLDER = 0o700
@@ -29,16 +30,7 @@ REMEDIES = {
 
 def write_private(path: str | Path, data: str | bytes) -> None:
     """Write a file under a temporary name beside it, then rename it. Raises OSError."""
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    content = data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data
-    try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE), "wb") as file:
-            file.write(content)
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    private.write_private(os.fspath(path), data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
 
 
 def write_json(path: str | Path, data: Any) -> None:
@@ -63,12 +55,9 @@ def load_json(path: str | Path) -> dict[str, Any]:
 
 
 def make_private(folder: str | Path) -> Path:
-    """Make a folder that only its user can enter, and those above it that do not exist."""
-    path = Path(folder)
-    for missing in reversed([path, *path.parents]):
-        if not missing.exists():
-            missing.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
-    return path
+    """Make a folder that only its user can enter, and those above it that do not exist. Raises OSError."""
+    private.make_private(os.fspath(folder))
+    return Path(folder)
 
 
 def close(folder: str | Path) -> None:
@@ -99,7 +88,7 @@ def age(path: Path) -> float:
 
 def user_config() -> Path:
     """Return the user's configuration folder of slurmtf (XDG base directory specification)."""
-    return Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "slurmtf"
+    return Path(os.environ.get(var.XDG_CONFIG_HOME) or Path.home() / ".config") / "slurmtf"
 
 
 def expanded(text: str, what: str) -> Path:

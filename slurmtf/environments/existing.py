@@ -13,11 +13,12 @@ from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
 from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.paths import absolute, is_file, is_folder
 
 Kind = Literal["", "venv", "conda"]
-CONDA_ROOTS = ("MAMBA_ROOT_PREFIX", "CONDA_ROOT")
-CONDA_ACTIVE = ("CONDA_PREFIX_1", "CONDA_PREFIX")
+CONDA_ROOTS = ("MAMBA_ROOT_PREFIX", var.CONDA_ROOT)
+CONDA_ACTIVE = ("CONDA_PREFIX_1", var.CONDA_PREFIX)
 """What is active, which may be the environment 'base'."""
 
 
@@ -91,7 +92,7 @@ def _conda_environments() -> Iterable[Path]:
 
 
 def _conda_folders() -> Iterable[Path]:
-    yield from (Path(part) for part in os.environ.get("CONDA_ENVS_PATH", "").split(os.pathsep) if part)
+    yield from (Path(part) for part in os.environ.get(var.CONDA_ENVS_PATH, "").split(os.pathsep) if part)
     yield from _configured_folders()
     yield from (root / "envs" for root in _conda_roots())
     yield Path.home() / ".conda" / "envs"
@@ -99,8 +100,8 @@ def _conda_folders() -> Iterable[Path]:
 
 def _conda_roots() -> Iterable[Path]:
     """Yield where conda itself may be installed, which is the environment 'base'."""
-    if os.environ.get("CONDA_EXE"):
-        yield Path(os.environ["CONDA_EXE"]).parents[1]
+    if os.environ.get(var.CONDA_EXE):
+        yield Path(os.environ[var.CONDA_EXE]).parents[1]
     yield from (Path(os.environ[name]) for name in CONDA_ROOTS if os.environ.get(name))
     active = [Path(os.environ[name]) for name in CONDA_ACTIVE if os.environ.get(name)]
     yield from (path for path in active if is_folder(path / "condabin"))

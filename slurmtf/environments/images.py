@@ -16,6 +16,7 @@ from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, Findings
+from slurmtf.job.contract import variables as var
 from slurmtf.paths import is_there
 from slurmtf.sites import Site
 
@@ -70,7 +71,7 @@ def _boxed(estimator: Estimator, site: Site, store: EnvironmentStore, where: str
     return Software(
         python=wish.python or "python3",
         modules=(*site.containers.modules, *wish.modules),
-        variables={"PYTHONNOUSERSITE": "1", **wish.variables},  # packages in the home are there inside, of another Python
+        variables={var.PYTHONNOUSERSITE: "1", **wish.variables},  # packages in the home are there inside, of another Python
         unset=OF_OTHER_ENVIRONMENTS,
         spec=spec,
         image=str(store.image(spec.name)) if spec else source,

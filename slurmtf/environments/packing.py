@@ -12,11 +12,10 @@ from slurmtf.environments.existing import kind_of
 from slurmtf.environments.software import Software
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.files import read_json
-from slurmtf.job.build.pack import own
 from slurmtf.job.contract.claim import Claim
+from slurmtf.job.contract.packs import PARTIAL, own_folders
 
 DIGEST_DIGITS = 12
-PARTIAL = ".partial-"
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def _digest(parts: Iterable[str]) -> str:
 def _contents(prefix: Path) -> Iterator[str]:
     """Yield what tells one content of an environment from another. Bytecode comes and goes by itself."""
     for folder, folders, files in os.walk(prefix):
-        folders[:] = sorted(name for name in own(str(prefix), folder, folders) if name != "__pycache__")
+        folders[:] = sorted(name for name in own_folders(str(prefix), folder, folders) if name != "__pycache__")
         for name in sorted(files):
             found = os.lstat(f"{folder}/{name}")
             yield f"{folder}/{name} {found.st_size} {found.st_mtime_ns}"

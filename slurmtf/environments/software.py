@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from slurmtf.environments.spec import EnvironmentSpec
+from slurmtf.job.contract import variables as var
 
-OF_OTHER_ENVIRONMENTS = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV", "CONDA_SHLVL")
+OF_OTHER_ENVIRONMENTS = (
+    var.PYTHONHOME,
+    var.PYTHONPATH,
+    var.VIRTUAL_ENV,
+    var.CONDA_PREFIX,
+    var.CONDA_DEFAULT_ENV,
+    var.CONDA_SHLVL,
+)
 """Variables of an environment that is active where a job is submitted: they must not leak into another one."""
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from slurmtf.errors import InputError, did_you_mean
 from slurmtf.files import expanded, read_json
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.claim import Claim
 from slurmtf.job.contract.store import StoreLayout
 from slurmtf.paths import is_folder
@@ -38,7 +39,7 @@ def store_of(site: Site, workspace: Path) -> EnvironmentStore:
 
     Raises WorkspaceError when a variable in its path is unset, or somebody else could have put programs into it.
     """
-    given = os.environ.get("SLURMTF_ENVIRONMENTS") or site.environments.folder
+    given = os.environ.get(var.SLURMTF_ENVIRONMENTS) or site.environments.folder
     if not given:
         return store_beside(workspace)
     root = expanded(given, FOLDER)

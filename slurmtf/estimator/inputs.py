@@ -11,11 +11,12 @@ from typing import Any, Literal, get_args
 
 from slurmtf.errors import did_you_mean
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.paths import absolute
 
 Mode = Literal["mount", "download", "upload"]
 MODES: tuple[str, ...] = get_args(Mode)
-PREFIX = "SLURMTF_INPUT_"
+PREFIX = var.SLURMTF_INPUT
 _REFERENCE = re.compile(r"\$\{?" + PREFIX + r"(\w+)")
 
 

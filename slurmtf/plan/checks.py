@@ -9,6 +9,7 @@ from pathlib import Path
 from slurmtf.environments import Software, check
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, warning
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution
 from slurmtf.snapshot import ScriptFacts
 from slurmtf.snapshot.imports import Need
@@ -176,7 +177,7 @@ def _jax_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts
         each = f"{tasks.world_size} processes would each train the same model"
         call = "keras.distribution.initialize() or jax.distributed.initialize()"
         yield warning("no-jax", f"nothing in {estimator.script} calls {call}: {each}")
-    chosen = (estimator.environment_variables or {}).get("KERAS_BACKEND")
+    chosen = (estimator.environment_variables or {}).get(var.KERAS_BACKEND)
     if script.imports_any("keras") and chosen != "jax" and not (chosen is None and script.uses("os.environ", "environ")):
         backend = chosen or "TensorFlow, where nothing says otherwise"
         text = f"Keras runs on {backend}, and only its JAX backend joins processes"

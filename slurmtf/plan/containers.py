@@ -16,6 +16,7 @@ from slurmtf.environments import Software
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, warning
+from slurmtf.job.contract import variables as var
 from slurmtf.plan.model import Container, Resources, RunPlace
 from slurmtf.plan.quoting import Raw, expanding, quote
 from slurmtf.sites.model import Site
@@ -70,7 +71,7 @@ def container_of(
     box = Box(
         image=software.image,
         binds=(*_binds(site, place, software.runtime), *_binds_of_data(estimator, software.runtime)),
-        exports=tuple(name for name in exports if name != "PATH"),
+        exports=tuple(name for name in exports if name != var.PATH),
         local=bool(site.storage.local),
         gpus=site.gpu.vendor if resources.gpus_per_node else "",
         shm_size=estimator.shm_size,

@@ -11,6 +11,7 @@ from slurmtf.environments.shell import module_lines
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, Findings
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.plan import containers, launchers
 from slurmtf.plan.checks import (
@@ -152,7 +153,7 @@ def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterabl
 
 
 def _variables(estimator: Estimator) -> dict[str, str]:
-    legacy = {"TF_USE_LEGACY_KERAS": "1"} if estimator.legacy_keras else {}
+    legacy = {var.TF_USE_LEGACY_KERAS: "1"} if estimator.legacy_keras else {}
     given = {name: str(value) for name, value in (estimator.environment_variables or {}).items()}
     return {**legacy, **given}
 
@@ -160,9 +161,9 @@ def _variables(estimator: Estimator) -> dict[str, str]:
 def _shell(estimator: Estimator, site: Site, software: Software, tasks: Distribution, packed: bool) -> Shell:
     version = None if software.image else getattr(estimator, "framework_version", None)
     # of what sbatch asked for, so that all nodes have the same room, srun would warn that fewer tasks are started
-    uneven = ["SLURM_NTASKS_PER_NODE"] if tasks.cyclic and tasks.world_size % estimator.node_count else []
-    unchanged = {"PYTHONDONTWRITEBYTECODE": "1"} if packed or (software.spec and not software.image) else {}
-    interface = {"NCCL_SOCKET_IFNAME": site.network.interface} if site.network.interface else {}
+    uneven = [var.SLURM_NTASKS_PER_NODE] if tasks.cyclic and tasks.world_size % estimator.node_count else []
+    unchanged = {var.PYTHONDONTWRITEBYTECODE: "1"} if packed or (software.spec and not software.image) else {}
+    interface = {var.NCCL_SOCKET_IFNAME: site.network.interface} if site.network.interface else {}
     return Shell(
         shebang=site.environment.shebang,
         unset=tuple(dict.fromkeys((*site.environment.unset, *uneven, *software.unset))),

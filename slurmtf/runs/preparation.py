@@ -26,6 +26,7 @@ from slurmtf.environments.store import store_of
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Findings
+from slurmtf.job.contract import variables as var
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
 from slurmtf.plan.checks import needs as needs_of
 from slurmtf.plan.model import Awaited
@@ -238,7 +239,7 @@ def _placed(source: Source, software: Software) -> ScriptFacts:
 
 def _with_script(plan: LaunchPlan) -> tuple[LaunchPlan, str]:
     """Return a plan that names its templates, and its batch script."""
-    script, templates = rendered(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+    script, templates = rendered(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH))
     return replace(plan, provenance=replace(plan.provenance, templates=templates)), script
 
 

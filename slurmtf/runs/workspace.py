@@ -13,6 +13,7 @@ from pathlib import Path
 from slurmtf.errors import RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
 from slurmtf.files import user_config
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.paths import absolute
 from slurmtf.trusted import check_own
@@ -28,7 +29,7 @@ def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
     A leading '~' is the home folder in all of them. Variables stand for their values where no shell has a part: in the
     site's and in ``$SLURMTF_WORKSPACE``. Raises WorkspaceError when one is unset, or Slurm can't carry the path.
     """
-    text = str(given) if given else _expanded(os.environ.get("SLURMTF_WORKSPACE") or of_site or DEFAULT)
+    text = str(given) if given else _expanded(os.environ.get(var.SLURMTF_WORKSPACE) or of_site or DEFAULT)
     return _carried_by_slurm(Path(absolute(text)))
 
 
@@ -65,9 +66,9 @@ def new_run_id(experiment: str) -> str:
 
 def known_workspaces(given: str | Path | None = None) -> list[Path]:
     """Return the workspaces to search: the one given, else those of the default site and of this machine."""
-    if given or os.environ.get("SLURMTF_WORKSPACE"):
+    if given or os.environ.get(var.SLURMTF_WORKSPACE):
         return [workspace_of(None, given)]
-    if not os.environ.get("SLURMTF_SITE") and not (user_config() / "config.yaml").is_file():
+    if not os.environ.get(var.SLURMTF_SITE) and not (user_config() / "config.yaml").is_file():
         return [Path(DEFAULT).expanduser()]
     from slurmtf.sites.search import default_site, load  # noqa: PLC0415 - 50 ms for those who have chosen a site
 

@@ -6,34 +6,26 @@ import os
 import re
 from collections.abc import Collection, Mapping
 
-from slurmtf.job.common.gpus import VARIABLES as GPU_VARIABLES
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.scheduler.slurm import commands
 
-OURS = re.compile(
-    r"SLURMTF_(RUN_ID|EXPERIMENT|RUN_FOLDER|LAUNCH_FOLDER|LAUNCH_TASKS|ALLOCATION|ROLE|INDEX|RANK|LOCAL_RANK|WORLD_SIZE|ADDRESS|CLUSTER|[A-Z]+_HOSTS"
-    r"|EXPECTED_WORLD|TF_CONFIG_FILE|RENDEZVOUS|RENDEZVOUS_KEY|TASK|INPUT_\w+)"
-)
+OURS = re.compile("|".join((*var.OF_SCRIPT, *var.OF_AGENT, var.SLURMTF_INPUT + r"\w+", "SLURMTF_[A-Z]+_HOSTS")))
 """The agent's own variables, which say who a task is. The user's settings begin with SLURMTF_ too."""
-OF_A_RUN = re.compile(
-    r"TF_CONFIG|TF_GRPC_REUSE_PORT|HOROVOD_(GLOO_[A-Z_]+|CONTROLLER|CPU_OPERATIONS)"
-    r"|(OMP_NUM|TF_NUM_INTRAOP|TF_NUM_INTEROP)_THREADS"
-)
-"""What else the agent gives to a task: with whom it works, and a share of its node. Outside of a run it is the user's."""
 
 
 def without_run(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without what slurmtf put there for a run. The next run gets its own."""
     kept = {name: value for name, value in environ.items() if not OURS.fullmatch(name)}
-    folder = environ.get("SLURMTF_RUN_FOLDER")
+    folder = environ.get(var.SLURMTF_RUN_FOLDER)
     if not folder:
         return kept
     own = (RunLayout(folder).work, RunLayout(folder).hook)
-    on_node = f"/{environ.get('SLURMTF_RUN_ID')}/work"
-    entries = kept.pop("PYTHONPATH", "").split(os.pathsep)
+    on_node = f"/{environ.get(var.SLURMTF_RUN_ID)}/work"
+    entries = kept.pop(var.PYTHONPATH, "").split(os.pathsep)
     path = [entry for entry in entries if entry and entry not in own and not entry.endswith(on_node)]
-    others = {name: value for name, value in kept.items() if not OF_A_RUN.fullmatch(name)}
-    return {**others, **({"PYTHONPATH": os.pathsep.join(path)} if path else {})}
+    others = {name: value for name, value in kept.items() if name not in var.OF_LIBRARIES}
+    return {**others, **({var.PYTHONPATH: os.pathsep.join(path)} if path else {})}
 
 
 def of_local_run(environ: Mapping[str, str]) -> dict[str, str]:
@@ -44,7 +36,7 @@ def of_local_run(environ: Mapping[str, str]) -> dict[str, str]:
 def changes_for_sbatch(environ: Mapping[str, str], flags: Collection[str]) -> tuple[list[str], dict[str, str]]:
     """Return the variables to drop for sbatch, and those to change. The GPUs of the job that we are in stay with it."""
     kept = without_run(environ)
-    inside = environ.keys() & {"SLURM_JOB_ID", "SLURMTF_RUN_FOLDER"}
-    gpus = environ.keys() & set(GPU_VARIABLES.values()) if inside else set()
+    inside = environ.keys() & {var.SLURM_JOB_ID, var.SLURMTF_RUN_FOLDER}
+    gpus = environ.keys() & set(var.GPUS.values()) if inside else set()
     dropped = {*(environ.keys() - kept.keys()), *gpus, *commands.inherited(environ, flags)}
     return sorted(dropped), {name: value for name, value in kept.items() if environ[name] != value}

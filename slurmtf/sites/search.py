@@ -21,6 +21,7 @@ from slurmtf.errors import SiteError, did_you_mean
 from slurmtf.estimator.quantities import check_count, check_flags, check_memory, check_time, normal_flag, printable
 from slurmtf.files import user_config
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.paths import working_directory
 from slurmtf.sites.model import Site
 from slurmtf.trusted import OWN, check_unnamed
@@ -55,7 +56,7 @@ def unnamed(folder: str) -> list[Path]:
 
 
 def site_path() -> list[Path]:
-    return search_path("site_configs", "SLURMTF_SITE_PATH")
+    return search_path("site_configs", var.SLURMTF_SITE_PATH)
 
 
 def available() -> dict[str, Path]:
@@ -91,7 +92,7 @@ def resolve_target(target: object) -> Site:
 def default_site() -> str:
     """Return ``$SLURMTF_SITE``, else ``default_site`` of ``~/.config/slurmtf/config.yaml``, else ``local``."""
     config = user_config() / "config.yaml"
-    name = os.environ.get("SLURMTF_SITE")
+    name = os.environ.get(var.SLURMTF_SITE)
     if not name and config.is_file():
         name = (
             read_document(check_unnamed(config, SiteError, "--site NAME, $SLURMTF_SITE"), SiteError)

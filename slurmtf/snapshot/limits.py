@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding, warning
+from slurmtf.job.contract import variables as var
 from slurmtf.snapshot.ignore import IGNORE_FILES
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 BIG_MB, BIG_FILES = 300, 2_000
 """From here on a plan warns: what Azure ML allowed."""
-LIMIT_MB, LIMIT_FILES = "SLURMTF_SNAPSHOT_MAX_MB", "SLURMTF_SNAPSHOT_MAX_FILES"
+LIMIT_MB, LIMIT_FILES = var.SLURMTF_SNAPSHOT_MAX_MB, var.SLURMTF_SNAPSHOT_MAX_FILES
 DEFAULT_MB, DEFAULT_FILES = 10 * BIG_MB, 10 * BIG_FILES
 """From here on a snapshot is refused, unless the variables say otherwise."""
 

@@ -26,6 +26,7 @@ from slurmtf.errors import SlurmtfError, SoftwareError
 from slurmtf.estimator import Estimator
 from slurmtf.files import make_private, read_json, write_json, write_private, writing
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.claim import Claim
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
@@ -146,7 +147,7 @@ def _submitted(building: Building, tell: Tell, lock: Iterable[str], earlier: Sub
     plan = plan_of(building, files, earlier)
     script = Path(store.layout.build_job(task), "job.sh")
     make_private(script.parent)
-    write_private(script, render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH")))
+    write_private(script, render(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH)))
     for name in (spec.name, task):
         Path(store.layout.failure(name)).unlink(missing_ok=True)
     noted = (task,) if earlier else (task, spec.name)

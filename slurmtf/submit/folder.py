@@ -8,10 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.archives import job_archive
+from slurmtf.archives import HOOK, job_archive
 from slurmtf.files import make_private, read_json, write_json, write_private, writing
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.script import sitecustomize as hook
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import ProcessId, identify, recognise
 from slurmtf.snapshot import Snapshot, SnapshotStore
@@ -110,7 +109,7 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
     write_private(layout.agent, job_archive())
     if plan.job.distribution.check_world or plan.job.distribution.cluster:
         make_private(layout.hook)
-        write_private(Path(layout.hook, f"{hook.NAME}.py"), Path(hook.__file__).read_bytes())
+        write_private(Path(layout.hook, HOOK.name), HOOK.read_bytes())
     write_json(layout.receipt, receipt)
 
 

@@ -5,8 +5,8 @@ import pkgutil
 import subprocess
 from typing import Any, Dict, List
 
+from ..contract import question
 from ..contract.store import StoreLayout
-from . import question
 from .work import BuildError, environment, say
 
 TIMEOUT_S = 300
@@ -24,7 +24,7 @@ def check(layout: StoreLayout, request: Dict[str, Any]) -> None:
 
 
 def _missing(layout: StoreLayout, request: Dict[str, Any]) -> List[str]:
-    source = (pkgutil.get_data(str(__package__), "question.py") or b"").decode("utf-8")
+    source = (pkgutil.get_data(question.__name__.rpartition(".")[0], "question.py") or b"").decode("utf-8")
     asked = json.dumps({"modules": list(request["modules"]), "folders": []})
     try:
         said = subprocess.run(  # noqa: PLW1510

@@ -15,6 +15,7 @@ import subprocess
 import sysconfig
 from typing import Any, Dict, List
 
+from ..contract import variables as var
 from ..contract.claim import Claim
 from ..contract.private import make_private
 from .horovod_source import mend
@@ -124,7 +125,7 @@ class _Build:
         try:
             tools = self._tools()
             source = self._source(release, tools)
-            mend(source, tensorflow, for_gpus="HOROVOD_GPU_OPERATIONS" in options)
+            mend(source, tensorflow, for_gpus=var.HOROVOD_GPU_OPERATIONS in options)
             self._compile(source, tools, local, folder, options, mpi)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -150,15 +151,15 @@ class _Build:
         """Compile. TensorFlow must be seen (no build isolation); Horovod itself would start eight compilers of 1.7 GB each."""
         wheels = os.path.join(self._scratch, "wheels")
         variables = {
-            "HOROVOD_WITH_TENSORFLOW": "1",
-            "HOROVOD_WITHOUT_PYTORCH": "1",
-            "HOROVOD_WITHOUT_MXNET": "1",
-            "HOROVOD_WITH_GLOO": "1",
-            "HOROVOD_WITH_MPI" if mpi else "HOROVOD_WITHOUT_MPI": "1",
-            "HOROVOD_LOCAL_VERSION": local,
+            var.HOROVOD_WITH_TENSORFLOW: "1",
+            var.HOROVOD_WITHOUT_PYTORCH: "1",
+            var.HOROVOD_WITHOUT_MXNET: "1",
+            var.HOROVOD_WITH_GLOO: "1",
+            var.HOROVOD_WITH_MPI if mpi else var.HOROVOD_WITHOUT_MPI: "1",
+            var.HOROVOD_LOCAL_VERSION: local,
             "MAKEFLAGS": "-j{}".format(min(8, len(os.sched_getaffinity(0)))),
-            "PYTHONPATH": tools,
-            "PATH": os.pathsep.join([os.path.join(tools, "bin"), os.environ["PATH"]]),
+            var.PYTHONPATH: tools,
+            var.PATH: os.pathsep.join([os.path.join(tools, "bin"), os.environ[var.PATH]]),
         }
         unisolated = ["--no-index", "--no-deps", "--no-build-isolation", "--no-cache-dir"]
         command = [self._python, "-m", "pip", "wheel", *unisolated, "-w", wheels, source]

@@ -13,6 +13,7 @@ import sys
 import time
 from typing import Any, Dict, List
 
+from ..contract import variables as var
 from ..contract.claim import Claim
 from ..contract.store import RECORD, StoreLayout
 from . import conda, horovod, image, pack, pip
@@ -43,7 +44,7 @@ def main(argv: List[str]) -> int:
             _forget(layout, name)
     except KeyboardInterrupt:
         say("interrupted; nothing is left of it")
-        if "SLURM_JOB_ID" in os.environ:  # a run may be waiting for it
+        if var.SLURM_JOB_ID in os.environ:  # a run may be waiting for it
             _fail(layout, name, BuildError("its job was ended before it was done", MORE_TIME))
         return 130
     except (BuildError, OSError) as err:

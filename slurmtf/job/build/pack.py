@@ -12,20 +12,15 @@ import sys
 import tarfile
 import tempfile
 import time
-from typing import IO, Any, Dict, Iterator, List, Set, cast
+from typing import IO, Any, Dict, Iterator, Set, cast
 
+from ..contract import packs
 from ..contract.claim import Claim
 from ..contract.store import StoreLayout
 from .prefixes import mentions
 from .work import BuildError, find, once, say
 
-NOTE = "slurmtf-pack.json"
-"""First in a pack: where the environment was, and which of its files name that (agent/staging.py has them mended)."""
-SQUASHED = ".sqsh"
-"""How a pack is named that is a file system (squashfs), to be mounted."""
 BUFFER = 1 << 20
-OF_CONDA = ("pkgs", "envs", "conda-bld")
-"""Folders of a conda's own environment, base, that are no part of it: what conda keeps, and all other environments."""
 
 
 def pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
@@ -37,14 +32,14 @@ def pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
 def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:
     """Write the file under another name first, and sweep what killed packers have left: we hold the claim."""
     for left in os.listdir(layout.packs):
-        if left.startswith(os.path.basename(path) + ".partial-"):
+        if left.startswith(os.path.basename(path) + packs.PARTIAL):
             os.remove(os.path.join(layout.packs, left))
     say("packing {} for the nodes ...".format(prefix))
     began = time.monotonic()
-    partial = "{}.partial-{}".format(path, os.urandom(4).hex())
+    partial = path + packs.PARTIAL + os.urandom(4).hex()
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with _squashing(partial) if path.endswith(SQUASHED) else open(partial, "wb") as file:
+        with _squashing(partial) if packs.is_mounted(path) else open(partial, "wb") as file:
             with tarfile.open(fileobj=file, mode="w|", format=tarfile.GNU_FORMAT, bufsize=BUFFER) as archive:
                 _fill(archive, prefix, claim)
         os.rename(partial, path)
@@ -73,7 +68,7 @@ def _squashing(path: str) -> "Iterator[IO[bytes]]":
 
 def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
     root = os.path.realpath(prefix)
-    _add_bytes(archive, NOTE, json.dumps(mentions(prefix)).encode("ascii"))
+    _add_bytes(archive, packs.NOTE, json.dumps(mentions(prefix)).encode("ascii"))
     compiled: Set[str] = set()
     for path in _paths(root):
         claim.beat()
@@ -96,16 +91,11 @@ def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
 def _paths(root: str) -> Iterator[str]:
     """Yield all of a tree; a module before its bytecode, which lies in a folder beside it."""
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(own(root, folder, folders))
+        folders[:] = sorted(packs.own_folders(root, folder, folders))
         linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         yield folder
         for name in sorted(linked + files):
             yield os.path.join(folder, name)
-
-
-def own(root: str, folder: str, folders: List[str]) -> List[str]:
-    """Return those folders in one of an environment's that belong to it."""
-    return [name for name in folders if name not in OF_CONDA] if folder == root and "conda-meta" in folders else folders
 
 
 def _inside(link: str, path: str, root: str, prefix: str) -> str:

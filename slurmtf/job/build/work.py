@@ -13,7 +13,9 @@ import sys
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..contract import variables as var
 from ..contract.claim import Claim
+from ..contract.private import write_private
 from ..contract.store import StoreLayout
 
 POLL_S = 0.1
@@ -171,7 +173,7 @@ def _die_with_parent() -> None:
 def environment(layout: StoreLayout, variables: Dict[str, str]) -> Dict[str, str]:
     """Return the environment of a step: ours, without what would steer it elsewhere; caches lie in the store."""
     kept = {name: value for name, value in os.environ.items() if not STEERING.match(name)}
-    caches = {"PIP_CACHE_DIR": "pip", "UV_CACHE_DIR": "uv", "CONDA_PKGS_DIRS": "conda", "APPTAINER_CACHEDIR": "apptainer",
+    caches = {"PIP_CACHE_DIR": "pip", "UV_CACHE_DIR": "uv", var.CONDA_PKGS_DIRS: "conda", "APPTAINER_CACHEDIR": "apptainer",
               "SINGULARITY_CACHEDIR": "apptainer"}  # fmt: skip
     for name, folder in caches.items():
         kept.setdefault(name, os.path.join(layout.cache, folder))
@@ -190,7 +192,4 @@ def wheels_in(folder: str) -> List[str]:
 
 def write(path: str, data: Any) -> None:
     """Write JSON under a temporary name, then rename it."""
-    partial = "{}.{}".format(path, os.urandom(4).hex())
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-        json.dump(data, file, indent=1)
-    os.replace(partial, path)
+    write_private(path, json.dumps(data, indent=1).encode("ascii"))

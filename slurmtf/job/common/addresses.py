@@ -6,6 +6,7 @@ import socket
 import struct
 from typing import Dict, List, Mapping, Sequence
 
+from ..contract import variables as var
 from ..contract.plan import JobPlan
 from .cluster import fits
 
@@ -16,8 +17,8 @@ ENTRY = 40
 MOST_ENTRIES = 256
 THIS_NODE = ("localhost", "127.0.0.1")
 PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")
-EXEMPT = {"no_proxy": ("no_proxy", "NO_PROXY"), "NO_PROXY": ("NO_PROXY", "no_proxy"),
-          "no_grpc_proxy": ("no_grpc_proxy", "no_proxy", "NO_PROXY")}  # fmt: skip
+EXEMPT = {var.no_proxy: (var.no_proxy, var.NO_PROXY), var.NO_PROXY: (var.NO_PROXY, var.no_proxy),
+          "no_grpc_proxy": ("no_grpc_proxy", var.no_proxy, var.NO_PROXY)}  # fmt: skip
 """Variables that name who is reached without a proxy, and whose value counts where they are not set. gRPC reads the last before
 the first (grpc, doc/environment_variables.md)."""
 

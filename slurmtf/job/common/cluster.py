@@ -3,6 +3,7 @@
 import json
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+from ..contract import variables as var
 from ..contract.roles import Role
 
 LONGEST_VARIABLE = 128 * 1024 - 1
@@ -41,7 +42,7 @@ def host_variables(cluster: Cluster) -> Dict[str, str]:
 
 def cluster_variable(cluster: Cluster) -> Dict[str, str]:
     """Return the cluster alone as JSON, for scripts that take a cluster specification; nothing where there is none."""
-    return {"SLURMTF_CLUSTER": json.dumps(cluster)} if cluster else {}
+    return {var.SLURMTF_CLUSTER: json.dumps(cluster)} if cluster else {}
 
 
 def places(hosts: Mapping[int, str]) -> Dict[int, Tuple[int, int]]:
@@ -63,12 +64,12 @@ def horovod_ranks(roles: Sequence[Role], hosts: Mapping[int, str]) -> Dict[int, 
         for local, rank in enumerate(ranks):
             across = [host for host in names if len(members[host]) > local]
             found[rank] = {
-                "HOROVOD_RANK": rank,
-                "HOROVOD_SIZE": len(roles),
-                "HOROVOD_LOCAL_RANK": local,
-                "HOROVOD_LOCAL_SIZE": len(ranks),
-                "HOROVOD_CROSS_RANK": across.index(name),
-                "HOROVOD_CROSS_SIZE": len(across),
-                "HOROVOD_HOSTNAME": name,
+                var.HOROVOD_RANK: rank,
+                var.HOROVOD_SIZE: len(roles),
+                var.HOROVOD_LOCAL_RANK: local,
+                var.HOROVOD_LOCAL_SIZE: len(ranks),
+                var.HOROVOD_CROSS_RANK: across.index(name),
+                var.HOROVOD_CROSS_SIZE: len(across),
+                var.HOROVOD_HOSTNAME: name,
             }
     return found

@@ -9,9 +9,9 @@ import glob
 import os
 from typing import Any, Collection, Dict, List, Mapping, NamedTuple, Optional, Set, Tuple
 
+from ..contract import variables as var
 from ..contract.plan import JobPlan
 
-VARIABLES = {"nvidia": "CUDA_VISIBLE_DEVICES", "amd": "ROCR_VISIBLE_DEVICES"}
 DEVICES = {"nvidia": "/dev/nvidia[0-9]*", "amd": "/dev/dri/renderD*"}
 NO_DEVICE = ("", "-1", "NoDevFiles", "none", "void")
 """Values that hide every GPU; NoDevFiles is what Slurm before 21.08 writes for a step without any."""
@@ -39,10 +39,10 @@ def sight(plan: JobPlan, environ: Mapping[str, str]) -> Sight:
     the node, they are numbered from 0.
     """
     vendor, size = plan.gpu_vendor, plan.size
-    names, asked = _names(environ, VARIABLES[vendor]), size.gpus_per_node
+    names, asked = _names(environ, var.GPUS[vendor]), size.gpus_per_node
     if plan.local:
         return Sight((names or _indices(asked))[:asked], False)
-    told = environ.get("SLURM_GPUS_ON_NODE", "")
+    told = environ.get(var.SLURM_GPUS_ON_NODE, "")
     on_node = int(told) if told.isdigit() else asked
     if names is None:
         return Sight(_indices(on_node) if on_node and on_node == usable(DEVICES[vendor]) else None, False)
@@ -65,7 +65,7 @@ def sight_of(told: Any) -> Sight:
 
 
 def _names(environ: Mapping[str, str], variable: str) -> Optional[Names]:
-    told = environ.get(variable) or environ.get("CUDA_VISIBLE_DEVICES", environ.get(variable))
+    told = environ.get(variable) or environ.get(var.CUDA_VISIBLE_DEVICES, environ.get(variable))
     if told is None:
         return None
     return () if told in NO_DEVICE else tuple(name.strip() for name in told.split(","))

@@ -5,16 +5,17 @@ import socket
 from typing import Any, Dict, Mapping, Optional
 
 from ..contract import proc
+from ..contract import variables as var
 
-OWN_RANK = "SLURMTF_TASK"
+OWN_RANK = var.SLURMTF_TASK
 """Set by our own launcher, which starts several tasks on one machine."""
 RANK_VARIABLES = (
     OWN_RANK,
-    "OMPI_COMM_WORLD_RANK",  # before Slurm's: under mpirun every rank sees SLURM_PROCID=0, that of its daemon
-    "MV2_COMM_WORLD_RANK",
-    "PMIX_RANK",
-    "PMI_RANK",
-    "SLURM_PROCID",
+    var.OMPI_COMM_WORLD_RANK,  # before Slurm's: under mpirun every rank sees SLURM_PROCID=0, that of its daemon
+    var.MV2_COMM_WORLD_RANK,
+    var.PMIX_RANK,
+    var.PMI_RANK,
+    var.SLURM_PROCID,
 )
 
 
@@ -25,17 +26,17 @@ def rank(environ: Mapping[str, str]) -> int:
 
 def job_id(environ: Mapping[str, str]) -> Optional[str]:
     """Return the Slurm job that this process runs in."""
-    return environ.get("SLURM_JOB_ID")
+    return environ.get(var.SLURM_JOB_ID)
 
 
 def array_job_id(environ: Mapping[str, str]) -> Optional[str]:
     """Return the array that this job is an element of."""
-    return environ.get("SLURM_ARRAY_JOB_ID")
+    return environ.get(var.SLURM_ARRAY_JOB_ID)
 
 
 def element(environ: Mapping[str, str]) -> Optional[int]:
     """Return the number of this job in its array; None: it is in none."""
-    text = environ.get("SLURM_ARRAY_TASK_ID", "")
+    text = environ.get(var.SLURM_ARRAY_TASK_ID, "")
     return int(text) if array_job_id(environ) and text.isdigit() else None
 
 
@@ -47,7 +48,7 @@ def job_name(environ: Mapping[str, str]) -> Optional[str]:
 
 def attempt(environ: Mapping[str, str]) -> int:
     """Return how often Slurm has requeued the job (sbatch(1), SLURM_RESTART_COUNT: unset at first)."""
-    return int(environ.get("SLURM_RESTART_COUNT") or 0)
+    return int(environ.get(var.SLURM_RESTART_COUNT) or 0)
 
 
 def process() -> Dict[str, Any]:
@@ -57,4 +58,4 @@ def process() -> Dict[str, Any]:
 
 def host(environ: Mapping[str, str]) -> str:
     """Return the name by which other nodes know this one."""
-    return environ.get("SLURMD_NODENAME") or socket.gethostname()
+    return environ.get(var.SLURMD_NODENAME) or socket.gethostname()

@@ -7,11 +7,13 @@ import os
 import socket
 from typing import Any, Dict, Iterator, List, Tuple
 
-ADDRESS = "SLURMTF_RENDEZVOUS"
-KEY = "SLURMTF_RENDEZVOUS_KEY"
-ALLOCATION = "SLURMTF_ALLOCATION"
+from ..contract import variables as var
+
+ADDRESS = var.SLURMTF_RENDEZVOUS
+KEY = var.SLURMTF_RENDEZVOUS_KEY
+ALLOCATION = var.SLURMTF_ALLOCATION
 """The name of this start of the job, the same for all its launches and for no others."""
-TASKS = "SLURMTF_LAUNCH_TASKS"
+TASKS = var.SLURMTF_LAUNCH_TASKS
 """Who the tasks of this launch are, where they are not the plan's (JSON: the tasks of a LaunchOrder)."""
 LONGEST_LINE = 1 << 26
 LONGEST_HELLO = 1 << 14

@@ -13,6 +13,7 @@ import time
 from typing import Any, Dict, Optional
 
 from . import proc
+from . import variables as var
 
 BEAT_S = 10.0
 SILENT_S = 120.0
@@ -86,7 +87,12 @@ class Claim:
 
 def _me() -> Dict[str, Any]:
     pid = os.getpid()
-    return {"host": socket.gethostname(), "pid": pid, "started": proc.start_of(pid), "job": os.environ.get("SLURM_JOB_ID", "")}
+    return {
+        "host": socket.gethostname(),
+        "pid": pid,
+        "started": proc.start_of(pid),
+        "job": os.environ.get(var.SLURM_JOB_ID, ""),
+    }
 
 
 def _link(own: str, path: str) -> bool:

@@ -1,4 +1,4 @@
-"""Folders that are private to their user from their first moment, whatever the umask."""
+"""Files and folders that are private to their user from their first moment, whatever the umask; files appear whole."""
 
 import contextlib
 import os
@@ -20,3 +20,17 @@ def make_private(folder: str) -> None:
             os.mkdir(each, 0o700)
     if missing and not os.path.isdir(folder):
         raise NotADirectoryError(20, os.strerror(20), folder)
+
+
+def write_private(path: str, data: bytes) -> None:
+    """Write a file under a temporary name beside it, then rename it. Raises OSError."""
+    folder, name = os.path.split(path)
+    partial = os.path.join(folder, ".{}.{}".format(name, os.urandom(4).hex()))
+    try:
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(data)
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(partial)
+        raise

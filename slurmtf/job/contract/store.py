@@ -15,6 +15,7 @@
 
 import os
 
+from .packs import SUFFIXES
 from .private import make_private
 
 RECORD = "slurmtf-environment.json"
@@ -78,7 +79,7 @@ class StoreLayout:
 
     def pack(self, name: str, form: str = "tar") -> str:
         """An environment as one file: ``tar``, or ``squashfs``."""
-        return os.path.join(self.packs, name + {"tar": ".tar", "squashfs": ".sqsh"}[form])
+        return os.path.join(self.packs, name + SUFFIXES[form])
 
     def download(self, name: str) -> str:
         return os.path.join(self.downloads, name)

@@ -18,6 +18,7 @@ from typing import Iterator, List, Mapping, Optional, Tuple
 
 from ..common.identity import host
 from ..contract import mounts
+from ..contract import variables as var
 from ..contract.private import make_private
 from ..contract.trust import doubt_of_own, doubt_of_place
 from . import squash
@@ -159,7 +160,7 @@ def _places(local: str, environ: Mapping[str, str]) -> Iterator[Tuple[str, bool]
     given = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda name: environ.get(name[1] or name[2], "\0"), local)
     if given and "\0" not in given:
         yield given, True
-    for name in ("SLURM_TMPDIR", "TMPDIR"):
+    for name in (var.SLURM_TMPDIR, var.TMPDIR):
         if environ.get(name):
             yield environ[name], False
     yield "/tmp", False  # noqa: S108 - what we make in it is checked to be ours

@@ -7,9 +7,6 @@ from typing import Any, Dict, Iterable, Mapping, Pattern
 
 from ..contract.layout import native
 
-NOTE = "slurmtf-pack.json"
-"""First in a pack: where the environment was when it was packed, and which of its files name that."""
-
 
 def pattern(names: Iterable[str]) -> Pattern[bytes]:
     """Return what matches one of the names of a folder, and not the beginning of another folder's."""

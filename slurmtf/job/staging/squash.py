@@ -11,12 +11,11 @@ import shutil
 import subprocess
 from typing import Dict, List, Optional, Set
 
-from ..contract import mounts
+from ..contract import mounts, packs
 from ..contract.layout import native
 from ..contract.private import make_private
 from . import relocation
 
-SUFFIX = ".sqsh"
 MOUNT = "mounted"
 TIMEOUT_S = 60
 
@@ -25,7 +24,7 @@ def mount_environment(pack: str, target: str) -> None:
     """Copy a pack to this disk, mount it, and make an environment of it in which files name its new place. Raises OSError."""
     if os.path.isdir(target):  # by a task of the node that was killed before it could say so
         return
-    folder, copy = os.path.dirname(target), target + SUFFIX
+    folder, copy = os.path.dirname(target), target + packs.SUFFIXES["squashfs"]
     unmount(folder)
     try:
         shutil.copyfile(pack, copy)
@@ -41,7 +40,7 @@ def _mount(copy: str, mount: str, target: str) -> None:
     partial = target + ".partial"
     make_private(mount)
     _run([_server(), copy, mount])
-    with open(os.path.join(mount, relocation.NOTE), encoding="ascii") as file:
+    with open(os.path.join(mount, packs.NOTE), encoding="ascii") as file:
         note = json.load(file)
     relocation.check_room(note, target)
     shutil.rmtree(partial, ignore_errors=True)

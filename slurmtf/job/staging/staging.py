@@ -15,9 +15,10 @@ import time
 from typing import Any, Callable, Dict, List, Optional
 
 from ..common import identity
+from ..contract import packs
 from ..contract.layout import RunLayout, native
 from ..contract.plan import DataInput, JobPlan
-from ..contract.private import make_private
+from ..contract.private import make_private, write_private
 from . import node_folder as nodefolder
 from . import relocation, squash, transfer, workdir
 
@@ -41,10 +42,7 @@ def read_note(folder: str, name: str) -> Dict[str, Any]:
 
 
 def _write_note(folder: str, name: str, note: Dict[str, Any]) -> None:
-    partial = os.path.join(folder, name + ".partial")
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        json.dump(note, file)
-    os.replace(partial, os.path.join(folder, name))
+    write_private(os.path.join(folder, name), json.dumps(note).encode("ascii"))
 
 
 def stage(plan: JobPlan, layout: RunLayout, folder: str) -> int:
@@ -82,7 +80,7 @@ class Stager:
             prefix = self._environment()
         inputs = {item.name: self._input(item) for item in self._plan.inputs}
         facts = {"seconds": round(time.monotonic() - began, 3), "phases": self._phases, "warnings": self._warnings}
-        names = read_note(prefix, relocation.NOTE)["prefixes"] if prefix else []
+        names = read_note(prefix, packs.NOTE)["prefixes"] if prefix else []
         return dict(facts, work=work, prefix=prefix, names=names, inputs=inputs)
 
     def _source(self) -> str:
@@ -102,7 +100,7 @@ class Stager:
         pack, target = native(self._plan.stage.pack), os.path.join(self._folder, "env")
         if not pack:
             return None
-        bring = squash.mount_environment if pack.endswith(squash.SUFFIX) else unpack_environment
+        bring = squash.mount_environment if packs.is_mounted(pack) else unpack_environment
         try:
             return self._try("environment", os.path.getsize(pack), target, lambda: bring(pack, target))
         except OSError as err:
@@ -198,9 +196,9 @@ def unpack_environment(pack: str, target: str) -> None:
 def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
     """Return what a pack says of itself. Raises TarError when it says nothing."""
     first = archive.next()
-    file = archive.extractfile(first) if first is not None and first.name == relocation.NOTE else None
+    file = archive.extractfile(first) if first is not None and first.name == packs.NOTE else None
     if file is None:
-        raise tarfile.ReadError("no {} in it".format(relocation.NOTE))
+        raise tarfile.ReadError("no {} in it".format(packs.NOTE))
     note: Dict[str, Any] = json.loads(file.read().decode("ascii"))
     return note
 

@@ -14,6 +14,7 @@ from typing import List, Mapping, Optional, Tuple
 from ..common import identity, wire
 from ..common.process import Child, Signals
 from ..contract import events, job_log, journal
+from ..contract import variables as var
 from ..contract.layout import RunLayout
 from ..contract.outcome import MAY_RETURN, Cause, Outcome, signal_name
 from ..contract.plan import JobPlan, LaunchOrder
@@ -103,7 +104,7 @@ class Allocation:
                 element=identity.element(self._environ),
                 attempt=identity.attempt(self._environ),
                 host=identity.host(self._environ),
-                nodes=self._environ.get("SLURM_JOB_NODELIST", ""),
+                nodes=self._environ.get(var.SLURM_JOB_NODELIST, ""),
                 process=identity.process(),
             )
         )

@@ -9,6 +9,7 @@ import selectors
 import socket
 from typing import Any, Collection, Dict, Mapping, NamedTuple, Optional, Set, Tuple
 
+from ..contract import variables as var
 from .listener import Guest, Listener
 
 TIMEOUT_S = 300
@@ -130,17 +131,17 @@ def scope_sizes(ranks: Mapping[int, Mapping[str, Any]]) -> Dict[str, int]:
     """Return the number of ranks of each scope that Horovod starts with, from the variables of all ranks."""
     sizes = {"global": len(ranks)}
     for own in ranks.values():
-        sizes["local_{}".format(own["HOROVOD_HOSTNAME"])] = own["HOROVOD_LOCAL_SIZE"]
-        sizes["cross_{}".format(own["HOROVOD_LOCAL_RANK"])] = own["HOROVOD_CROSS_SIZE"]
+        sizes["local_{}".format(own[var.HOROVOD_HOSTNAME])] = own[var.HOROVOD_LOCAL_SIZE]
+        sizes["cross_{}".format(own[var.HOROVOD_LOCAL_RANK])] = own[var.HOROVOD_CROSS_SIZE]
     return sizes
 
 
 def variables(host: str, port: int) -> Dict[str, str]:
     """Return what Horovod needs to find the store and to leave MPI alone."""
     return {
-        "HOROVOD_GLOO_RENDEZVOUS_ADDR": host,
-        "HOROVOD_GLOO_RENDEZVOUS_PORT": str(port),
-        "HOROVOD_GLOO_TIMEOUT_SECONDS": str(TIMEOUT_S),
-        "HOROVOD_CONTROLLER": "gloo",
-        "HOROVOD_CPU_OPERATIONS": "gloo",
+        var.HOROVOD_GLOO_RENDEZVOUS_ADDR: host,
+        var.HOROVOD_GLOO_RENDEZVOUS_PORT: str(port),
+        var.HOROVOD_GLOO_TIMEOUT_SECONDS: str(TIMEOUT_S),
+        var.HOROVOD_CONTROLLER: "gloo",
+        var.HOROVOD_CPU_OPERATIONS: "gloo",
     }

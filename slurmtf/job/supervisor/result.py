@@ -7,6 +7,7 @@ from typing import Any
 
 from ..contract.layout import RunLayout
 from ..contract.outcome import Outcome
+from ..contract.private import write_private
 
 
 def leave(layout: RunLayout, job_id: str, run_id: str, outcome: Outcome) -> None:
@@ -27,11 +28,7 @@ def error(outcome: Outcome) -> str:
 
 def write(layout: RunLayout, job_id: str, outcome: str, value: Any) -> None:
     """Leave ``('success', value)`` or ``('error', text)`` (submitit.core.submission.process_job)."""
-    path = layout.submitit_file(job_id, "result.pkl")
-    partial = "{}.partial-{}".format(path, os.urandom(4).hex())
-    with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        pickle.dump((outcome, value), file, protocol=4)
-    os.replace(partial, path)
+    write_private(layout.submitit_file(job_id, "result.pkl"), pickle.dumps((outcome, value), protocol=4))
 
 
 def forget(layout: RunLayout, job_id: str) -> None:

@@ -3,6 +3,7 @@
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..common import cluster, gpus, wire
+from ..contract import variables as var
 from ..contract.layout import native
 from ..contract.plan import Distribution, JobPlan, LaunchOrder
 from ..contract.roles import Role
@@ -119,7 +120,7 @@ def horovod_variables(
     ranks = cluster.horovod_ranks(roles, {rank: hello.host for rank, hello in hellos.items()})
     found = {}
     for rank, own in ranks.items():
-        found[rank] = {"HOROVOD_GLOO_IFACE": hellos[rank].interface} if hellos[rank].interface else {}
+        found[rank] = {var.HOROVOD_GLOO_IFACE: hellos[rank].interface} if hellos[rank].interface else {}
         found[rank].update(shared)
         found[rank].update({name: str(value) for name, value in own.items()})
     return found
@@ -129,8 +130,8 @@ def jax_variables(hellos: Mapping[int, Hello]) -> Dict[int, Dict[str, str]]:
     """Return the variables of each rank by which JAX and Keras find the coordinator, which rank 0 serves
     (jax.distributed.initialize; keras.distribution.initialize)."""
     shared = {
-        "JAX_COORDINATOR_ADDRESS": hellos[0].address,
-        "KERAS_DISTRIBUTION_JOB_ADDRESSES": hellos[0].address,
-        "KERAS_DISTRIBUTION_NUM_PROCESSES": str(len(hellos)),
+        var.JAX_COORDINATOR_ADDRESS: hellos[0].address,
+        var.KERAS_DISTRIBUTION_JOB_ADDRESSES: hellos[0].address,
+        var.KERAS_DISTRIBUTION_NUM_PROCESSES: str(len(hellos)),
     }
-    return {rank: dict(shared, KERAS_DISTRIBUTION_PROCESS_ID=str(rank)) for rank in hellos}
+    return {rank: {**shared, var.KERAS_DISTRIBUTION_PROCESS_ID: str(rank)} for rank in hellos}

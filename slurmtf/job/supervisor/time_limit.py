@@ -5,6 +5,7 @@ import time
 from typing import Mapping, Optional
 
 from ..contract import proc
+from ..contract import variables as var
 from ..contract.plan import JobPlan
 
 MINUTE = 60
@@ -50,7 +51,7 @@ def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
     A newer Slurm tells (sbatch(1), SLURM_JOB_END_TIME; 22.05 does not). An older one has limits of whole minutes, which count
     from the start of the batch script, whose process we are.
     """
-    limit, told = plan.size.time_s, environ.get("SLURM_JOB_END_TIME", "")
+    limit, told = plan.size.time_s, environ.get(var.SLURM_JOB_END_TIME, "")
     if plan.local:
         return time.monotonic() + limit if limit else None
     if told.isdigit():

@@ -6,10 +6,10 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ..common import addresses, gpus
 from ..common import cluster as clusters
+from ..contract import variables as var
 from ..contract.layout import RunLayout, native
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import SERVES, Role
-from ..script import sitecustomize as hook
 from ..staging import relocation
 
 TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
@@ -41,12 +41,12 @@ class Surroundings:
     def variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Return the whole environment. The user's own variables come last and win; PYTHONPATH is added to."""
         found = {name: self._new_place(value) for name, value in inherited.items()}
-        found.setdefault("PYTHONUNBUFFERED", "1")
+        found.setdefault(var.PYTHONUNBUFFERED, "1")
         own = self._identity()
         given = {**self._plan.variables, **self._order.variables}
         users = {native(name): self.expand(native(value), own) for name, value in given.items()}
-        python_path = users.pop("PYTHONPATH", found.get("PYTHONPATH"))
-        found["PYTHONPATH"] = os.pathsep.join(filter(None, [self.work, python_path]))
+        python_path = users.pop(var.PYTHONPATH, found.get(var.PYTHONPATH))
+        found[var.PYTHONPATH] = os.pathsep.join(filter(None, [self.work, python_path]))
         found.update(own)
         found.update(self._threads(inherited))
         found.update(self._gpus(inherited))
@@ -90,16 +90,16 @@ class Surroundings:
         run, cluster = self._plan.run, self._start.get("cluster", {})
         own = cluster.get(self._role.role, [])
         return {
-            "SLURMTF_RUN_ID": run.run_id,
-            "SLURMTF_EXPERIMENT": run.experiment,
-            "SLURMTF_RUN_FOLDER": self._layout.folder,
-            "SLURMTF_LAUNCH_FOLDER": self._layout.launch(self._order.folder).folder,
-            "SLURMTF_ROLE": self._role.role,
-            "SLURMTF_INDEX": str(self._role.number),
-            "SLURMTF_RANK": str(self._role.rank),
-            "SLURMTF_LOCAL_RANK": str(self._start.get("local_rank", 0)),
-            "SLURMTF_WORLD_SIZE": str(self._plan.size.tasks),
-            "SLURMTF_ADDRESS": own[self._role.number] if own else "",
+            var.SLURMTF_RUN_ID: run.run_id,
+            var.SLURMTF_EXPERIMENT: run.experiment,
+            var.SLURMTF_RUN_FOLDER: self._layout.folder,
+            var.SLURMTF_LAUNCH_FOLDER: self._layout.launch(self._order.folder).folder,
+            var.SLURMTF_ROLE: self._role.role,
+            var.SLURMTF_INDEX: str(self._role.number),
+            var.SLURMTF_RANK: str(self._role.rank),
+            var.SLURMTF_LOCAL_RANK: str(self._start.get("local_rank", 0)),
+            var.SLURMTF_WORLD_SIZE: str(self._plan.size.tasks),
+            var.SLURMTF_ADDRESS: own[self._role.number] if own else "",
             **clusters.host_variables(cluster),
             **clusters.cluster_variable(cluster),
             **self._inputs(),
@@ -108,7 +108,7 @@ class Surroundings:
     def _inputs(self) -> Dict[str, str]:
         places = self._staged.get("inputs", {})
         inputs = self._plan.inputs
-        return {"SLURMTF_INPUT_" + item.name: places.get(item.name) or native(item.path) for item in inputs}
+        return {var.SLURMTF_INPUT + item.name: places.get(item.name) or native(item.path) for item in inputs}
 
     def _threads(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Bind the thread counts to the task's CPUs, unless the user has set them."""
@@ -116,7 +116,7 @@ class Surroundings:
         if cpus is None:
             return {}
         inter = max(cpus, SERVER_THREADS) if self._plan.distribution.cluster else cpus
-        wanted = {"OMP_NUM_THREADS": cpus, "TF_NUM_INTRAOP_THREADS": cpus, "TF_NUM_INTEROP_THREADS": inter}
+        wanted = {var.OMP_NUM_THREADS: cpus, var.TF_NUM_INTRAOP_THREADS: cpus, var.TF_NUM_INTEROP_THREADS: inter}
         return {name: str(count) for name, count in wanted.items() if name not in inherited}
 
     def _cpus(self) -> Optional[int]:
@@ -137,27 +137,27 @@ class Surroundings:
             names = ()
         if names is None:
             return {}
-        own = {gpus.VARIABLES[self._plan.gpu_vendor]: ",".join(names)}
-        return own if names else dict.fromkeys(gpus.VARIABLES.values(), "")
+        own = {var.GPUS[self._plan.gpu_vendor]: ",".join(names)}
+        return own if names else dict.fromkeys(var.GPUS.values(), "")
 
     def _add_cluster(self, found: Dict[str, str]) -> None:
         """Set TF_CONFIG, or leave it in a file that the script's Python reads where it is too long for a variable."""
         cluster = self._start.get("cluster")
         if cluster:
             config = clusters.tf_config(cluster, self._role)
-            found["TF_GRPC_REUSE_PORT"] = "true"
-            if clusters.fits("TF_CONFIG", config):
-                found["TF_CONFIG"] = config
+            found[var.TF_GRPC_REUSE_PORT] = "true"
+            if clusters.fits(var.TF_CONFIG, config):
+                found[var.TF_CONFIG] = config
             else:
-                found[hook.CONFIG_FILE] = self._write(config)
+                found[var.SLURMTF_TF_CONFIG_FILE] = self._write(config)
             for name in [name for name in found if name.startswith("SLURMTF_") and not clusters.fits(name, found[name])]:
                 del found[name]
-        if hook.CONFIG_FILE in found or self._plan.distribution.check_world:
-            found["PYTHONPATH"] = self._layout.hook + os.pathsep + found["PYTHONPATH"]
+        if var.SLURMTF_TF_CONFIG_FILE in found or self._plan.distribution.check_world:
+            found[var.PYTHONPATH] = self._layout.hook + os.pathsep + found[var.PYTHONPATH]
         if self._plan.distribution.check_world:
-            found[hook.WORLD] = str(self._plan.size.tasks)
+            found[var.SLURMTF_EXPECTED_WORLD] = str(self._plan.size.tasks)
         if self._plan.distribution.joined_by_jax:
-            found[hook.JAX] = str(self._role.rank)
+            found[var.SLURMTF_JAX_PROCESS] = str(self._role.rank)
 
     def _write(self, config: str) -> str:
         path = os.path.join(self._layout.hook, "tf-config-{}.json".format(self._role.label))

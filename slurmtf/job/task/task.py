@@ -12,6 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ..common import gpus, identity, wire
 from ..common.addresses import interface_of, name_of, own_addresses
 from ..common.process import Child, Signals, outlive_parent
+from ..contract import variables as var
 from ..contract.layout import RunLayout
 from ..contract.outcome import End
 from ..contract.plan import JobPlan, LaunchOrder
@@ -93,7 +94,7 @@ class Task:
         self._plan = plan = plan.of_launch(LaunchOrder.from_dict(json.loads(environ.get(wire.TASKS, "{}"))))
         self._layout = layout
         self._environ = {name: value for name, value in environ.items() if name != identity.OWN_RANK}
-        self._in_step = "SLURM_STEP_ID" in environ
+        self._in_step = var.SLURM_STEP_ID in environ
         self.role = _role(plan, identity.rank(environ))
         self._signals = Signals((*STOP_SIGNALS, *NOTICES))
         self._port: Optional[ports.HeldPort] = None

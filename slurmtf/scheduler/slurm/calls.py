@@ -9,6 +9,7 @@ import time
 
 from slurmtf.errors import SlurmError, UnreachableError
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 
 TIMEOUT_S = 60
 TRIES = 3
@@ -92,5 +93,5 @@ def _environment() -> dict[str, str]:
     Slurm's times are seconds since 1970, and the elements of an array are all named: by default their list is cut after 64
     characters (squeue(1), SLURM_BITSTR_LEN).
     """
-    mine = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SACCT_", "SLURM_CLUSTERS"))}
-    return {**mine, "SLURM_TIME_FORMAT": "%s", "SLURM_BITSTR_LEN": "0"}
+    mine = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SACCT_", var.SLURM_CLUSTERS))}
+    return {**mine, var.SLURM_TIME_FORMAT: "%s", var.SLURM_BITSTR_LEN: "0"}

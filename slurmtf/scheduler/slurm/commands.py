@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from slurmtf.job.contract import variables as var
 from slurmtf.scheduler.base import JobRef, Observation
 from slurmtf.scheduler.slurm.states import parse_state
 
 SQUEUE_FIELDS = "%i|%T|%V|%S|%e|%N|%r|%Z"
 SACCT_FIELDS = "JobID,State,ExitCode,Submit,Start,End,NodeList,WorkDir"
-KEPT_IN_A_JOB = ("SLURM_CONF",)
+KEPT_IN_A_JOB = (var.SLURM_CONF,)
 OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD)_")
 """Variables of the job in which we may have been started, of its MPI launcher too: they say which rank a process is."""
 VARIABLES_OF_FLAG = {
-    "time": ("SBATCH_TIMELIMIT",),
-    "mem": ("SBATCH_MEM_PER_NODE",),
-    "clusters": ("SBATCH_CLUSTERS", "SLURM_CLUSTERS"),
-    "hint": ("SBATCH_HINT", "SLURM_HINT"),
+    "time": (var.SBATCH_TIMELIMIT,),
+    "mem": (var.SBATCH_MEM_PER_NODE,),
+    "clusters": (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS),
+    "hint": (var.SBATCH_HINT, var.SLURM_HINT),
 }
 """The variables of a flag, where they are not named like it, or are more than one."""
 MAX_ARRAY_SIZE, MOST_ELEMENTS = 1001, 4_000_001
@@ -29,12 +30,12 @@ NUMBER = re.compile(r"[0-9]{1,18}")
 RANGE = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9})(?::([0-9]{1,9}))?)?")
 ELEMENTS = re.compile(rf"[0-9]{{1,9}}|\[{RANGE.pattern}(?:,{RANGE.pattern})*(?:%[0-9]+)?\]")
 NEVER_INHERITED = (
-    "SBATCH_ARRAY_INX",
-    "SBATCH_WAIT",
-    "SBATCH_OUTPUT",
-    "SBATCH_ERROR",
-    "SBATCH_INPUT",
-    "SBATCH_NO_REQUEUE",
+    var.SBATCH_ARRAY_INX,
+    var.SBATCH_WAIT,
+    var.SBATCH_OUTPUT,
+    var.SBATCH_ERROR,
+    var.SBATCH_INPUT,
+    var.SBATCH_NO_REQUEUE,
 )
 
 
@@ -63,7 +64,7 @@ def inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
     the script gives are dropped, the others are the user's defaults. Inside a job all of Slurm's and of its
     MPI launcher's are dropped.
     """
-    if "SLURM_JOB_ID" in environ:
+    if var.SLURM_JOB_ID in environ:
         return sorted(name for name in environ if not outside_of_a_job(name))
     given = {name for flag in flags for name in _variables(flag)}
     return sorted(environ.keys() & {*given, *NEVER_INHERITED})

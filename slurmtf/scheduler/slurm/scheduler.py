@@ -13,13 +13,14 @@ from typing import Any
 
 from slurmtf.errors import RefusedError, SlurmError, UnreachableError
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.scheduler.base import Note, Observation, SubmittedJob, match
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm.calls import output
 
 RECORD_LAG_S = 60
 """Seconds after a submission in which Slurm may not list the job yet."""
-CLUSTERS = ("SBATCH_CLUSTERS", "SLURM_CLUSTERS")
+CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
 COMMANDS = ("sbatch", "squeue", "scancel")
 
 

@@ -1,0 +1,243 @@
+"""All variables that slurmtf sets, reads or keeps from others: each name once, so that what is set is what is scrubbed.
+
+``job/script`` stands alone in the user's Python and has the few that it reads itself; a test compares them.
+"""
+
+# --- given to the script (docs/running.md, docs/distributed.md)
+
+SLURMTF_RUN_ID = "SLURMTF_RUN_ID"
+"""The run."""
+SLURMTF_EXPERIMENT = "SLURMTF_EXPERIMENT"
+"""Its experiment."""
+SLURMTF_RUN_FOLDER = "SLURMTF_RUN_FOLDER"
+"""Its folder."""
+SLURMTF_LAUNCH_FOLDER = "SLURMTF_LAUNCH_FOLDER"
+"""Where this launch has logs and outputs: the run folder, or one of its own in it."""
+SLURMTF_ROLE = "SLURMTF_ROLE"
+"""What this task is: chief, worker, ps, evaluator, rank, main."""
+SLURMTF_INDEX = "SLURMTF_INDEX"
+"""Its number among those of its role."""
+SLURMTF_RANK = "SLURMTF_RANK"
+"""Its number among all tasks."""
+SLURMTF_LOCAL_RANK = "SLURMTF_LOCAL_RANK"
+"""Its number among those of its node."""
+SLURMTF_WORLD_SIZE = "SLURMTF_WORLD_SIZE"
+"""How many tasks there are."""
+SLURMTF_ADDRESS = "SLURMTF_ADDRESS"
+"""Where it serves as a TensorFlow server: host:port."""
+SLURMTF_CLUSTER = "SLURMTF_CLUSTER"
+"""The cluster as JSON: role to addresses."""
+
+SLURMTF_INPUT = "SLURMTF_INPUT_"
+"""Begins the names of the variables that tell where inputs are."""
+
+# --- between our own programs in a job
+
+SLURMTF_RENDEZVOUS = "SLURMTF_RENDEZVOUS"
+"""Where tasks find the supervisor."""
+SLURMTF_RENDEZVOUS_KEY = "SLURMTF_RENDEZVOUS_KEY"
+"""With what they prove that they belong to the job."""
+SLURMTF_ALLOCATION = "SLURMTF_ALLOCATION"
+"""The name of this start of the job, the same for all its launches and for no others."""
+SLURMTF_LAUNCH_TASKS = "SLURMTF_LAUNCH_TASKS"
+"""Who the tasks of this launch are, where they are not the plan's (JSON: the tasks of a LaunchOrder)."""
+SLURMTF_TASK = "SLURMTF_TASK"
+"""The rank, set by our own launcher, which starts several tasks on one machine."""
+SLURMTF_EXPECTED_WORLD = "SLURMTF_EXPECTED_WORLD"
+"""How many processes Horovod, MPI or JAX must see (read by job/script)."""
+SLURMTF_TF_CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
+"""The file with a TF_CONFIG that is too long for a variable (read by job/script)."""
+SLURMTF_JAX_PROCESS = "SLURMTF_JAX_PROCESS"
+"""Which of JAX's processes this one is (read by job/script)."""
+
+# --- set by the user for slurmtf
+
+SLURMTF_SITE = "SLURMTF_SITE"
+"""The default site."""
+SLURMTF_SITE_PATH = "SLURMTF_SITE_PATH"
+"""Folders with profiles."""
+SLURMTF_TEMPLATE_PATH = "SLURMTF_TEMPLATE_PATH"
+"""Folders with templates."""
+SLURMTF_WORKSPACE = "SLURMTF_WORKSPACE"
+"""Where runs are."""
+SLURMTF_ENVIRONMENTS = "SLURMTF_ENVIRONMENTS"
+"""Where environments are."""
+SLURMTF_SNAPSHOT_MAX_FILES = "SLURMTF_SNAPSHOT_MAX_FILES"
+"""How many files a source may have."""
+SLURMTF_SNAPSHOT_MAX_MB = "SLURMTF_SNAPSHOT_MAX_MB"
+"""How many megabytes a source may have."""
+
+# --- given to the script by TensorFlow's, Keras's, JAX's and Horovod's names
+
+TF_CONFIG = "TF_CONFIG"
+"""The cluster, and the task's place in it."""
+TF_GRPC_REUSE_PORT = "TF_GRPC_REUSE_PORT"
+"""Lets TensorFlow bind the port that the agent holds (TensorFlow 2.3)."""
+TF_NUM_INTRAOP_THREADS = "TF_NUM_INTRAOP_THREADS"
+TF_NUM_INTEROP_THREADS = "TF_NUM_INTEROP_THREADS"
+OMP_NUM_THREADS = "OMP_NUM_THREADS"
+TF_USE_LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
+"""Makes tf.keras Keras 2."""
+KERAS_BACKEND = "KERAS_BACKEND"
+"""Keras 3's."""
+JAX_COORDINATOR_ADDRESS = "JAX_COORDINATOR_ADDRESS"
+KERAS_DISTRIBUTION_JOB_ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
+KERAS_DISTRIBUTION_NUM_PROCESSES = "KERAS_DISTRIBUTION_NUM_PROCESSES"
+KERAS_DISTRIBUTION_PROCESS_ID = "KERAS_DISTRIBUTION_PROCESS_ID"
+HOROVOD_RANK = "HOROVOD_RANK"
+HOROVOD_SIZE = "HOROVOD_SIZE"
+HOROVOD_LOCAL_RANK = "HOROVOD_LOCAL_RANK"
+HOROVOD_LOCAL_SIZE = "HOROVOD_LOCAL_SIZE"
+HOROVOD_CROSS_RANK = "HOROVOD_CROSS_RANK"
+HOROVOD_CROSS_SIZE = "HOROVOD_CROSS_SIZE"
+HOROVOD_HOSTNAME = "HOROVOD_HOSTNAME"
+HOROVOD_CONTROLLER = "HOROVOD_CONTROLLER"
+HOROVOD_CPU_OPERATIONS = "HOROVOD_CPU_OPERATIONS"
+HOROVOD_GLOO_RENDEZVOUS_ADDR = "HOROVOD_GLOO_RENDEZVOUS_ADDR"
+HOROVOD_GLOO_RENDEZVOUS_PORT = "HOROVOD_GLOO_RENDEZVOUS_PORT"
+HOROVOD_GLOO_TIMEOUT_SECONDS = "HOROVOD_GLOO_TIMEOUT_SECONDS"
+HOROVOD_GLOO_IFACE = "HOROVOD_GLOO_IFACE"
+NCCL_SOCKET_IFNAME = "NCCL_SOCKET_IFNAME"
+"""NCCL's network interface, by the profile."""
+CUDA_VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
+"""Which GPUs a task may use."""
+ROCR_VISIBLE_DEVICES = "ROCR_VISIBLE_DEVICES"
+"""The same of AMD's."""
+
+# --- set or unset around Python and its packages
+
+PYTHONPATH = "PYTHONPATH"
+PYTHONHOME = "PYTHONHOME"
+PYTHONUNBUFFERED = "PYTHONUNBUFFERED"
+PYTHONDONTWRITEBYTECODE = "PYTHONDONTWRITEBYTECODE"
+PYTHONNOUSERSITE = "PYTHONNOUSERSITE"
+VIRTUAL_ENV = "VIRTUAL_ENV"
+CONDA_PREFIX = "CONDA_PREFIX"
+CONDA_DEFAULT_ENV = "CONDA_DEFAULT_ENV"
+CONDA_SHLVL = "CONDA_SHLVL"
+CONDA_EXE = "CONDA_EXE"
+CONDA_ROOT = "CONDA_ROOT"
+CONDA_ENVS_PATH = "CONDA_ENVS_PATH"
+CONDA_PKGS_DIRS = "CONDA_PKGS_DIRS"
+NO_PROXY = "NO_PROXY"
+"""The job's nodes are reached past any proxy."""
+no_proxy = "no_proxy"
+PATH = "PATH"
+TMPDIR = "TMPDIR"
+"""The node's disk, where nothing better is named."""
+XDG_CONFIG_HOME = "XDG_CONFIG_HOME"
+"""Where the user's configuration is."""
+
+# --- read of Slurm and of MPI's launchers
+
+SLURM_JOB_ID = "SLURM_JOB_ID"
+SLURM_ARRAY_JOB_ID = "SLURM_ARRAY_JOB_ID"
+SLURM_ARRAY_TASK_ID = "SLURM_ARRAY_TASK_ID"
+SLURM_RESTART_COUNT = "SLURM_RESTART_COUNT"
+SLURM_PROCID = "SLURM_PROCID"
+SLURM_STEP_ID = "SLURM_STEP_ID"
+SLURM_JOB_NODELIST = "SLURM_JOB_NODELIST"
+SLURM_JOB_END_TIME = "SLURM_JOB_END_TIME"
+SLURM_GPUS_ON_NODE = "SLURM_GPUS_ON_NODE"
+SLURM_CPUS_ON_NODE = "SLURM_CPUS_ON_NODE"
+SLURMD_NODENAME = "SLURMD_NODENAME"
+SLURM_TMPDIR = "SLURM_TMPDIR"
+SLURM_NTASKS_PER_NODE = "SLURM_NTASKS_PER_NODE"
+SLURM_CONF = "SLURM_CONF"
+OMPI_COMM_WORLD_RANK = "OMPI_COMM_WORLD_RANK"
+MV2_COMM_WORLD_RANK = "MV2_COMM_WORLD_RANK"
+PMIX_RANK = "PMIX_RANK"
+PMI_RANK = "PMI_RANK"
+
+# --- set for Slurm's commands, or kept from them
+
+SLURM_BITSTR_LEN = "SLURM_BITSTR_LEN"
+SLURM_TIME_FORMAT = "SLURM_TIME_FORMAT"
+SLURM_CLUSTERS = "SLURM_CLUSTERS"
+SLURM_HINT = "SLURM_HINT"
+SBATCH_CLUSTERS = "SBATCH_CLUSTERS"
+SBATCH_HINT = "SBATCH_HINT"
+SBATCH_TIMELIMIT = "SBATCH_TIMELIMIT"
+SBATCH_MEM_PER_NODE = "SBATCH_MEM_PER_NODE"
+SBATCH_ARRAY_INX = "SBATCH_ARRAY_INX"
+SBATCH_WAIT = "SBATCH_WAIT"
+SBATCH_OUTPUT = "SBATCH_OUTPUT"
+SBATCH_ERROR = "SBATCH_ERROR"
+SBATCH_INPUT = "SBATCH_INPUT"
+SBATCH_NO_REQUEUE = "SBATCH_NO_REQUEUE"
+
+# --- set for Horovod's build (horovod.readthedocs.io, Installation)
+
+HOROVOD_GPU_OPERATIONS = "HOROVOD_GPU_OPERATIONS"
+HOROVOD_LOCAL_VERSION = "HOROVOD_LOCAL_VERSION"
+HOROVOD_WITHOUT_MPI = "HOROVOD_WITHOUT_MPI"
+HOROVOD_WITHOUT_MXNET = "HOROVOD_WITHOUT_MXNET"
+HOROVOD_WITHOUT_PYTORCH = "HOROVOD_WITHOUT_PYTORCH"
+HOROVOD_WITH_GLOO = "HOROVOD_WITH_GLOO"
+HOROVOD_WITH_MPI = "HOROVOD_WITH_MPI"
+HOROVOD_WITH_TENSORFLOW = "HOROVOD_WITH_TENSORFLOW"
+
+OF_SCRIPT = (
+    SLURMTF_RUN_ID,
+    SLURMTF_EXPERIMENT,
+    SLURMTF_RUN_FOLDER,
+    SLURMTF_LAUNCH_FOLDER,
+    SLURMTF_ROLE,
+    SLURMTF_INDEX,
+    SLURMTF_RANK,
+    SLURMTF_LOCAL_RANK,
+    SLURMTF_WORLD_SIZE,
+    SLURMTF_ADDRESS,
+    SLURMTF_CLUSTER,
+)
+"""What a script is told by names of ours. Beside them SLURMTF_INPUT_<NAME>, and SLURMTF_<ROLE>_HOSTS."""
+OF_AGENT = (
+    SLURMTF_RENDEZVOUS,
+    SLURMTF_RENDEZVOUS_KEY,
+    SLURMTF_ALLOCATION,
+    SLURMTF_LAUNCH_TASKS,
+    SLURMTF_TASK,
+    SLURMTF_EXPECTED_WORLD,
+    SLURMTF_TF_CONFIG_FILE,
+    SLURMTF_JAX_PROCESS,
+)
+"""What no script needs."""
+OF_LIBRARIES = (
+    TF_CONFIG,
+    TF_GRPC_REUSE_PORT,
+    TF_NUM_INTRAOP_THREADS,
+    TF_NUM_INTEROP_THREADS,
+    OMP_NUM_THREADS,
+    JAX_COORDINATOR_ADDRESS,
+    KERAS_DISTRIBUTION_JOB_ADDRESSES,
+    KERAS_DISTRIBUTION_NUM_PROCESSES,
+    KERAS_DISTRIBUTION_PROCESS_ID,
+    HOROVOD_CONTROLLER,
+    HOROVOD_CPU_OPERATIONS,
+    HOROVOD_CROSS_RANK,
+    HOROVOD_CROSS_SIZE,
+    HOROVOD_GLOO_IFACE,
+    HOROVOD_GLOO_RENDEZVOUS_ADDR,
+    HOROVOD_GLOO_RENDEZVOUS_PORT,
+    HOROVOD_GLOO_TIMEOUT_SECONDS,
+    HOROVOD_HOSTNAME,
+    HOROVOD_LOCAL_RANK,
+    HOROVOD_LOCAL_SIZE,
+    HOROVOD_RANK,
+    HOROVOD_SIZE,
+)
+"""What a script is given by the names of its libraries: with whom it works, and a share of its node. Outside of a run they
+are the user's."""
+OF_USER = (
+    SLURMTF_SITE,
+    SLURMTF_SITE_PATH,
+    SLURMTF_TEMPLATE_PATH,
+    SLURMTF_WORKSPACE,
+    SLURMTF_ENVIRONMENTS,
+    SLURMTF_SNAPSHOT_MAX_FILES,
+    SLURMTF_SNAPSHOT_MAX_MB,
+)
+"""What the user sets."""
+
+GPUS = {"nvidia": CUDA_VISIBLE_DEVICES, "amd": ROCR_VISIBLE_DEVICES}
+"""Which names a task's GPUs, by their vendor."""

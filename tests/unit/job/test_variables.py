@@ -1,0 +1,82 @@
+"""Every variable by one name: in the code, in the documents, and in what is kept from the next run."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import slurmtf
+from slurmtf.job.contract import variables
+from slurmtf.job.contract.roles import Role
+from slurmtf.job.contract.variables import OF_AGENT, OF_LIBRARIES, OF_SCRIPT, OF_USER, SLURMTF_INPUT
+from slurmtf.job.script import sitecustomize
+from slurmtf.job.supervisor.gloo import variables as of_gloo
+from slurmtf.job.supervisor.start import Hello, horovod_variables, jax_variables
+from slurmtf.scheduler.environ import without_run
+
+PACKAGE = Path(slurmtf.__file__).parent
+DOCS = [*PACKAGE.parent.glob("docs/*.md"), PACKAGE.parent / "README.md"]
+NAMES = {value for name, value in vars(variables).items() if name == value} - {"PATH"}
+"""Without what is a word of the command line, too."""
+OURS = re.compile(r"SLURMTF_[A-Z_]+[A-Z]")
+OF_A_KIND = re.compile(r"SLURMTF_(INPUT_\w+|[A-Z]+_HOSTS)")
+STANDS_ALONE = PACKAGE / "job" / "script"
+OTHER_NAMES = {"SLURMTF_INPUT", "SLURMTF_"}
+"""What of the documents begins the name of a variable."""
+
+
+def literals(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def in_documents() -> set[str]:
+    return {name for path in DOCS for name in OURS.findall(path.read_text(encoding="utf-8"))}
+
+
+def test_no_other_module_spells_a_name() -> None:
+    spelled = {
+        (str(path.relative_to(PACKAGE)), text)
+        for path in PACKAGE.rglob("*.py")
+        if path != Path(variables.__file__) and STANDS_ALONE not in path.parents
+        for text in literals(path)
+        if text in NAMES or OURS.fullmatch(text)
+    }
+    assert spelled == set()
+
+
+def test_what_stands_alone_knows_the_same_names() -> None:
+    found = {text for path in STANDS_ALONE.rglob("*.py") for text in literals(path) if OURS.fullmatch(text)}
+    assert {sitecustomize.WORLD, sitecustomize.CONFIG_FILE, sitecustomize.JAX} <= found
+    assert found <= {*OF_AGENT, *OF_SCRIPT}
+
+
+def test_the_documents_name_what_there_is() -> None:
+    told = {name for name in in_documents() if not OF_A_KIND.fullmatch(name)} - OTHER_NAMES
+    assert {*OF_SCRIPT, *OF_USER} - told == set(), "not documented"
+    assert told - {*OF_SCRIPT, *OF_USER} - OF_TESTS == set(), "not there"
+
+
+OF_TESTS = {"SLURMTF_CLUSTER_DIR", "SLURMTF_REQUIRE_SLURM", "SLURMTF_REQUIRE_ENVS", "SLURMTF_FUZZ_S"}
+
+
+def test_nothing_of_a_run_reaches_the_next_one() -> None:
+    given = {*OF_SCRIPT, *OF_AGENT, *OF_LIBRARIES, f"{SLURMTF_INPUT}DATA", "SLURMTF_WORKER_HOSTS"}
+    environ = {**dict.fromkeys(given, "x"), **dict.fromkeys(OF_USER, "mine"), "SLURMTF_RUN_FOLDER": "/runs/a"}
+    assert without_run(environ) == dict.fromkeys(OF_USER, "mine")
+
+
+def test_libraries_are_told_nothing_that_is_not_listed() -> None:
+    hellos = {rank: Hello(f"n{rank}", f"n{rank}:1", interface="ib0") for rank in range(2)}
+    roles = [Role(rank, "rank", rank, rank) for rank in range(2)]
+    told = [horovod_variables(roles, hellos, of_gloo("n0", 1)), jax_variables(hellos)]
+    assert {name for each in told for own in each.values() for name in own} <= {*OF_LIBRARIES, *OF_AGENT}
+
+
+@pytest.mark.parametrize("group", [OF_SCRIPT, OF_AGENT, OF_USER])
+def test_each_of_ours_says_what_it_is_for(group: tuple[str, ...]) -> None:
+    text = Path(variables.__file__).read_text(encoding="utf-8")
+    assert [name for name in group if not re.search(rf'^{name} = "{name}"\n"""\w', text, re.MULTILINE)] == []
