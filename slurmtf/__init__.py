@@ -30,6 +30,7 @@ _HOMES = {
     "TensorflowConfiguration": "slurmtf.estimator",
     "Site": "slurmtf.sites",
     "Experiment": "slurmtf.runs",
+    "Model": "slurmtf.models",
     "Run": "slurmtf.runs",
     "RunStatus": "slurmtf.runs",
     "SlurmtfError": "slurmtf.errors",
@@ -41,6 +42,7 @@ __all__ = [
     "Experiment",
     "Input",
     "Jax",
+    "Model",
     "Mpi",
     "MpiConfiguration",
     "MultiWorker",
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
         TensorFlow,
         TensorflowConfiguration,
     )
+    from slurmtf.models import Model
     from slurmtf.runs import Experiment, Run, RunStatus
     from slurmtf.sites import Site
 

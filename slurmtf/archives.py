@@ -1,4 +1,5 @@
-"""Our program for other machines (the supervisor, the tasks, the environment builder): one file that any Python 3.6 runs."""
+"""Our programs for other machines, each one file: that of the job (supervisor, tasks, environment builder), which any
+Python 3.6 runs, and that of the tool environments (conversion, scoring)."""
 
 from __future__ import annotations
 
@@ -7,9 +8,9 @@ import io
 import zipfile
 from pathlib import Path
 
-SOURCES = Path(__file__).resolve().parent / "job"
+HERE = Path(__file__).resolve().parent
+SOURCES = HERE / "job"
 PACKAGE = "slurmtf_job"
-ENTRY = f"from {PACKAGE}.main import guarded_main\n\nguarded_main()\n"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -19,13 +20,25 @@ HOOK = SOURCES / "script" / "sitecustomize.py"
 
 @functools.cache
 def job_archive() -> bytes:
-    """Return the program as a zip archive, the same bytes for the same program."""
+    """Return the program of the job as a zip archive, the same bytes for the same program."""
+    return _archive(SOURCES, PACKAGE, f"from {PACKAGE}.main import guarded_main\n\nguarded_main()\n")
+
+
+@functools.cache
+def tool_archive() -> bytes:
+    """Return the program of the tool environments as a zip archive."""
+    return _archive(
+        HERE / "models/tool", "slurmtf_tool", "import sys\nfrom slurmtf_tool.main import main\n\nsys.exit(main())\n"
+    )
+
+
+def _archive(folder: Path, package: str, entry: str) -> bytes:
     sources = {
-        f"{PACKAGE}/{path.relative_to(SOURCES).as_posix()}": path.read_text(encoding="utf-8")
-        for path in sorted(SOURCES.rglob("*.py"))
+        f"{package}/{path.relative_to(folder).as_posix()}": path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*.py"))
     }
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for path, text in {"__main__.py": ENTRY, **sources}.items():
+        for path, text in {"__main__.py": entry, **sources}.items():
             zipped.writestr(zipfile.ZipInfo(path, LONG_AGO), text, zipfile.ZIP_DEFLATED)
     return buffer.getvalue()

@@ -22,6 +22,8 @@ COMMANDS = {
     "logs": "show the logs of a run",
     "wait": "wait for a run and exit with its exit code",
     "cancel": "cancel runs",
+    "export": "export a run's model to ONNX, and verify it",
+    "models": "register, list and fetch models",
     "gc": "remove snapshots and other files that no run needs",
     "sites": "list, show and validate site profiles",
     "env": "list, build, check and remove environments",
@@ -32,6 +34,7 @@ COMMANDS = {
 GROUPS = {
     "Start": ("run", "submit", "plan", "render"),
     "Follow": ("ls", "status", "why", "logs", "wait", "cancel", "gc"),
+    "Use": ("export", "models"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }
 EXIT_CODES = {

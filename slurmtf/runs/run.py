@@ -6,10 +6,10 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from slurmtf.errors import InputError, RunFailedError, RunGoneError, RunNotFoundError, SlurmError, SlurmtfError
 from slurmtf.files import load_json, read_json
@@ -27,6 +27,9 @@ from slurmtf.runs.tags import tags_of
 from slurmtf.runs.workspace import check_ours, find_run, is_run, is_unreadable, known_workspaces
 from slurmtf.scheduler import SubmittedJob, scheduler_of
 from slurmtf.submit.record import adopt, submitted_jobs
+
+if TYPE_CHECKING:
+    from slurmtf.models.registry import Model
 
 LOG_POLL_S = 0.5
 FIRST_STATE_POLL_S, LAST_STATE_POLL_S = 1.0, 30.0
@@ -235,6 +238,34 @@ class Run:
         Raises SlurmtfError when all others are there, with those that can't be copied: pipes, devices, links out of the run.
         """
         return download_all(self.layout, prefix, Path(output_directory))
+
+    def export_onnx(self, model: str | None = None, **options: Any) -> dict[str, Any]:
+        """Export a model in the run's outputs to ONNX, run it, and return what is known of it: see
+        :func:`slurmtf.models.exporting.export`, which takes the options. ``model`` says which of several.
+
+        Raises SlurmtfError when no file came out that does what the model does.
+        """
+        from slurmtf.models.exporting import export  # noqa: PLC0415 - a room above: the method stands here for users
+
+        return export(self, model=model, **options)
+
+    def register_model(
+        self,
+        model_name: str,
+        model_path: str | None = None,
+        tags: Mapping[str, object] | None = None,
+        properties: Mapping[str, str] | None = None,
+        description: str = "",
+    ) -> Model:
+        """Register a model of the run as the next version of ``model_name``. ``model_path`` is in its outputs; left out: the
+        only model there.
+
+        Raises InputError when the run has no such model, WorkspaceError when it can't be written.
+        """
+        from slurmtf.models.registry import register  # noqa: PLC0415 - a room above
+
+        facts = {"tags": tags, "properties": properties, "description": description}
+        return register(self, model_name, model_path, **facts)
 
     def __repr__(self) -> str:
         return f"Run({self.id!r})"

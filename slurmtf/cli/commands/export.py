@@ -1,0 +1,66 @@
+"""``slurmtf export``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from slurmtf.cli import completing
+from slurmtf.cli.output import emit, json_option, size, workspace_option
+from slurmtf.cli.steps import Steps
+from slurmtf.environments.tools import TOOLS
+from slurmtf.models.exporting import DEFAULT_OPSET, TOLERANCE, export, find
+
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:  # noqa: ARG001
+    return tuple(filter(None, (name.strip() for name in (value or "").split(","))))
+
+
+@click.command("export")
+@click.argument("what", metavar="RUN|PATH", shell_complete=completing.runs)
+@click.option("--model", "-m", default=None, help="Which model, where there are several: its path, file name or stem.")
+@click.option("--format", "form", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="The file's format.")
+@click.option("--opset", type=int, default=DEFAULT_OPSET, show_default=True, help="The ONNX operator set.")
+@click.option("--inputs", callback=_names, help="Input tensors of a TensorFlow 1 checkpoint, with commas between (x:0).")
+@click.option("--outputs", callback=_names, help="Its output tensors.")
+@click.option("--signature", default=None, help="The signature of a SavedModel (serving_default).")
+@click.option("--name", "-n", default=None, help="The file's name (default: the model's); it is put beside the model.")
+@click.option(
+    "--samples", type=click.Path(exists=True, dir_okay=False), default=None, help="Real inputs to verify with, an .npz."
+)
+@click.option(
+    "--tolerance", type=float, default=TOLERANCE, show_default=True, help="By how much an answer may differ, relatively."
+)
+@click.option(
+    "--environment", type=click.Choice(list(TOOLS)[:2]), default=None, help="The tool environment (default: as saved)."
+)
+@click.option("--site", "-s", default=None, help="Where it is converted (default: the run's site, else yours).")
+@workspace_option
+@json_option
+def command(what: str, form: str, workspace: str | None, **options: Any) -> None:  # noqa: ARG001
+    """Export the model of a run, or at a path, to ONNX, and verify it.
+
+    onnxruntime runs the file on batches of 1, 3 and 64, and its answers must agree with TensorFlow's; else there is no file.
+    """
+    with Steps() as steps:
+        record = export(find(what, workspace), workspace=workspace, tell=steps.tell, **options)
+    emit(record, _text(record))
+
+
+def _text(record: dict[str, Any]) -> str:
+    verified = record["verified"]
+    batches = ", ".join(map(str, verified["batches"]))
+    return "\n".join(
+        (
+            f"{record['file']} ({size(record['bytes'])}, opset {record['opset']})",
+            f"inputs    {', '.join(_face(name, one) for name, one in record['inputs'].items())}",
+            f"outputs   {', '.join(record['outputs'])}",
+            f"verified  at batch {batches} on {verified['inputs']} inputs; the largest difference from TensorFlow is "
+            f"{verified['largest_difference']:.2g}",
+        )
+    )
+
+
+def _face(name: str, spec: dict[str, Any]) -> str:
+    return f"{name} {spec['dtype']}[{', '.join('?' if one is None else str(one) for one in spec['shape'])}]"

@@ -1,0 +1,136 @@
+"""``slurmtf models``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from slurmtf.cli import completing
+from slurmtf.cli.output import clock, emit, json_option, size, table, workspace_option
+from slurmtf.models.exporting import find
+from slurmtf.models.registry import Model, register
+from slurmtf.runs.run import Run
+from slurmtf.runs.tags import parsed, settled
+
+HEADING = ("MODEL", "VERSION", "KIND", "SIZE", "ONNX", "CREATED", "RUN", "TAGS")
+
+
+@click.group("models", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Register, list and fetch models."""
+
+
+@command.command("ls")
+@click.argument("name", required=False)
+@click.option("--tag", "tags", multiple=True, help="List only models with this tag, NAME=VALUE.")
+@click.option("--latest", is_flag=True, help="List only the newest version of each.")
+@workspace_option
+@json_option
+def ls(name: str | None, tags: tuple[str, ...], latest: bool, workspace: str | None) -> None:
+    """List models."""
+    found = Model.list(name, parsed(tags), latest, workspace=workspace)
+    rows = [HEADING, *map(_row, found)]
+    emit([model.to_dict() for model in found], table(rows) if found else "no models are registered")
+
+
+def _row(model: Model) -> tuple[str, ...]:
+    record = model.record
+    total = sum(one["bytes"] for one in record["files"].values())
+    tags = ", ".join(f"{name}={value}" for name, value in model.tags.items())
+    run = (record.get("run") or {}).get("id", "")
+    return (
+        model.name,
+        str(model.version),
+        record["kind"],
+        size(total),
+        "yes" if model.onnx else "",
+        clock(record["created"]),
+        run,
+        tags,
+    )
+
+
+@command.command("show")
+@click.argument("model")
+@workspace_option
+@json_option
+def show(model: str, workspace: str | None) -> None:
+    """Show MODEL (NAME or NAME:VERSION), and whether its files are what was registered."""
+    found = Model.find(model, workspace=workspace)
+    changed = found.changed()
+    emit({**found.to_dict(), "changed": changed}, _details(found, changed))
+
+
+def _details(model: Model, changed: list[str]) -> str:
+    record = model.record
+    verified = record["onnx"].get("verified") or {}
+    rows = {
+        "model": f"{model.name}:{model.version}",
+        "about": record["description"],
+        "kind": record["kind"],
+        "path": str(model.path),
+        "sha256": record["sha256"],
+        "files": f"CHANGED since they were registered: {', '.join(changed)}" if changed else "as they were registered",
+        "run": (record.get("run") or {}).get("id", ""),
+        "source": record["source"],
+        "created": f"{clock(record['created'])} by {record['user']}",
+        "metrics": _pairs(record["metrics"]),
+        "tags": _pairs(record["tags"]),
+        "properties": _pairs(record["properties"]),
+        "onnx": str(model.onnx or ""),
+        "verified": f"largest difference {verified['largest_difference']:.2g}" if verified else "",
+    }
+    return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+@command.command("register")
+@click.argument("name")
+@click.argument("what", metavar="RUN|PATH", shell_complete=completing.runs)
+@click.option("--model", "-m", "model_path", default=None, help="Which of the run's models: a path in its outputs.")
+@click.option("--tag", "tags", multiple=True, help="NAME=VALUE, to find it again.")
+@click.option("--description", default="", help="What it is.")
+@workspace_option
+@json_option
+def register_(
+    name: str, what: str, model_path: str | None, tags: tuple[str, ...], description: str, workspace: str | None
+) -> None:
+    """Register the model of a run, or a file or folder, as the next version of NAME."""
+    found = find(what, workspace)
+    facts: dict[str, Any] = {"tags": settled(parsed(tags)), "description": description}
+    if isinstance(found, Run):
+        model = register(found, name, model_path, workspace=workspace, **facts)
+    else:
+        model = Model.register(found, name, workspace=workspace, **facts)
+    emit(model.to_dict(), f"{model.name}:{model.version}  {model.path}")
+
+
+@command.command("get")
+@click.argument("model")
+@click.argument("folder", default=".", type=click.Path(file_okay=False))
+@workspace_option
+@json_option
+def get(model: str, folder: str, workspace: str | None) -> None:
+    """Copy MODEL into FOLDER, after its hash was checked."""
+    path = Model.find(model, workspace=workspace).download(folder)
+    emit({"path": str(path)}, str(path))
+
+
+@command.command("rm")
+@click.argument("models", nargs=-1, required=True)
+@workspace_option
+@json_option
+def rm(models: tuple[str, ...], workspace: str | None) -> None:
+    """Delete MODELS, each as NAME:VERSION. Their numbers are not given again."""
+    without = [text for text in models if ":" not in text]
+    if without:
+        raise click.UsageError(f"say which version of {without[0]}: {without[0]}:NUMBER")
+    found = [Model.find(text, workspace=workspace) for text in models]
+    for model in found:
+        model.delete()
+    names = [f"{model.name}:{model.version}" for model in found]
+    emit(names, f"deleted {', '.join(names)}")

@@ -1,0 +1,106 @@
+"""Tool environments: software of slurmtf's own, with fixed versions, by name. A job's environment is never changed for them.
+
+The versions are those with which conversions were verified (tests/system/models); what pip would choose by itself breaks
+TensorFlow 2.15 (onnx 1.19 needs a newer ml_dtypes) or the converter.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmtf.environments.spec import EnvironmentSpec, of_packages
+from slurmtf.errors import InputError, SoftwareError, did_you_mean
+from slurmtf.estimator import Environment
+from slurmtf.findings import Finding
+from slurmtf.sites import Site
+
+CONVERTER = ("tf2onnx==1.17.0", "onnxruntime==1.32.0")
+X86 = 'platform_machine == "x86_64"'
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A tool environment: its packages, and the Pythons that all of them have wheels for, the best one first."""
+
+    name: str
+    packages: tuple[str, ...]
+    pythons: tuple[str, ...]
+    about: str
+
+
+def _tensorflow(version: str) -> tuple[str, ...]:
+    """Return TensorFlow without GPUs, under the name that it has on each machine."""
+    return f"tensorflow-cpu=={version}; {X86}", f"tensorflow=={version}; {X86.replace('==', '!=')}"
+
+
+KERAS_2, NEWEST, SCORING = "onnx-tf2.15-keras2", "onnx-newest", "scoring"
+TOOLS = {
+    tool.name: tool
+    for tool in (
+        Tool(
+            KERAS_2,
+            (*_tensorflow("2.15.1"), "numpy==1.26.4", "protobuf==4.25.9", "setuptools==81.0.0", "onnx==1.18.0", *CONVERTER),
+            ("3.11",),
+            "converts what TensorFlow up to 2.15, or Keras 2, has saved",
+        ),
+        Tool(
+            NEWEST,
+            (*_tensorflow("2.21.0"), "keras==3.15.1", "numpy==2.4.6", "protobuf==7.36.2", "onnx==1.23.2", *CONVERTER),
+            ("3.11", "3.12", "3.13"),
+            "converts what TensorFlow 2.16 and later, or Keras 3, has saved",
+        ),
+        Tool(
+            SCORING,
+            ("onnxruntime==1.32.0", "numpy==2.4.6", "pillow==13.0.0", "pyarrow==26.0.1"),
+            ("3.11", "3.12", "3.13"),
+            "scores files with ONNX models",
+        ),
+    )
+}
+
+
+def tool(name: str) -> Tool:
+    """Return a tool environment by its name. Raises InputError."""
+    if name not in TOOLS:
+        hint = did_you_mean(name, TOOLS) or f"there are {', '.join(TOOLS)}"
+        raise InputError(Finding("unknown-tool", name, "there is no such tool environment", hint))
+    return TOOLS[name]
+
+
+def spec_of(wanted: Tool, site: Site, likely: Sequence[str] = ()) -> EnvironmentSpec:
+    """Return the environment spec of a tool. ``likely`` are interpreters that may do, which are looked at last.
+
+    Raises SoftwareError when no Python that it runs on is found.
+    """
+    python = _interpreter(wanted, likely)
+    wish = Environment(python=python, pip_packages=list(wanted.packages), name=wanted.name)
+    return of_packages(wish, site, Path())
+
+
+def _interpreter(wanted: Tool, likely: Sequence[str]) -> str:
+    """Return a Python for a tool: the one that runs, one of PATH, else a likely one."""
+    running = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    if running in wanted.pythons:
+        return sys.executable
+    found = next((path for minor in wanted.pythons for path in _of_path(minor)), None)
+    fitting = (python for python in likely if Path(os.path.realpath(python)).name.removeprefix("python") in wanted.pythons)
+    found = found or next(fitting, None)
+    if found is None:
+        names = " or ".join(f"python{minor}" for minor in wanted.pythons)
+        remedy = "load a module that brings it, or put it into PATH, and try again"
+        raise SoftwareError(Finding("tool-python", wanted.name, f"needs {names}, and none is in PATH", remedy))
+    return found
+
+
+def _of_path(minor: str) -> Iterator[str]:
+    """Yield the real path of a Python in PATH: a shim of pyenv for a version that is not activated fails."""
+    for folder in map(Path, os.get_exec_path()):
+        if folder.name == "shims":
+            yield from map(str, sorted(folder.parent.glob(f"versions/{minor}.*/bin/python{minor}")))
+        elif shutil.which(f"python{minor}", path=str(folder)):
+            yield str(folder / f"python{minor}")

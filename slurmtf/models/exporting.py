@@ -1,0 +1,198 @@
+"""From a saved model to an ONNX file that was run: see slurmtf/models/tool/conversion.py for the routes."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slurmtf.environments.store import store_of
+from slurmtf.errors import InputError, SlurmtfError
+from slurmtf.files import read_json, write_json, writing
+from slurmtf.findings import Finding
+from slurmtf.models.hashes import digest
+from slurmtf.models.sources import Source, chosen, tool_for
+from slurmtf.runs.run import Run
+from slurmtf.runs.workspace import known_workspaces, workspace_of
+from slurmtf.sites import resolve_target
+from slurmtf.submit.tools import Toolbox
+
+OPSETS = range(7, 19)
+"""What the converter can write (tf2onnx 1.17)."""
+DEFAULT_OPSET = 17
+TOLERANCE = 1e-4
+RECORD = ".export.json"
+ANOTHER_FOLDER = "another folder"
+
+
+class NotConvertibleError(SlurmtfError):
+    """No ONNX file came out that does what the model does; none was left."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to export, and how. ``tolerance``: by how much an answer may differ, in parts of 1 + its magnitude.
+
+    ``samples``: an npz file with real rows for each input; else inputs are drawn.
+    """
+
+    source: Source
+    target: Path
+    opset: int = DEFAULT_OPSET
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    signature: str | None = None
+    samples: Path | None = None
+    tolerance: float = TOLERANCE
+    environment: str = ""
+
+    def request(self, output: Path) -> dict[str, Any]:
+        """Return the request for the program in the tool environment."""
+        return {
+            "kind": self.source.kind,
+            "model": str(self.source.path.resolve()),
+            "weights": str(self.source.weights.resolve()) if self.source.weights else None,
+            "opset": self.opset,
+            "inputs": list(self.inputs),
+            "outputs": list(self.outputs),
+            "signature": self.signature,
+            "samples": str(self.samples.resolve()) if self.samples else None,
+            "tolerance": self.tolerance,
+            "output": str(output),
+        }
+
+
+def export(
+    what: Run | str | Path,
+    *,
+    model: str | None = None,
+    name: str | None = None,
+    opset: int = DEFAULT_OPSET,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    signature: str | None = None,
+    samples: str | Path | None = None,
+    tolerance: float = TOLERANCE,
+    environment: str | None = None,
+    site: str | None = None,
+    workspace: str | Path | None = None,
+    tell: Any = None,
+) -> dict[str, Any]:
+    """Export a model to ONNX, run it, and return what is known of it, which stands beside it in ``NAME.onnx.export.json``.
+
+    ``what`` is a run, whose model is looked for in its outputs, or the path of a model or of a folder with one; ``model`` says
+    which of several. ``inputs`` and ``outputs`` name tensors of a TensorFlow 1 checkpoint. The file gets its place when
+    onnxruntime has run it on batches of 1, 3 and 64 and its answers agree with TensorFlow's.
+
+    Raises NotConvertibleError, and then no file is left; InputError when the model or what is asked for is not there.
+    """
+    run = what if isinstance(what, Run) else None
+    folder = Path(run.layout.outputs) if run else Path(what)  # type: ignore[arg-type]
+    source = chosen(folder, model)
+    if opset not in OPSETS:
+        remedy = f"pass one of {OPSETS.start} to {OPSETS.stop - 1}"
+        raise InputError(Finding("bad-opset", "opset", f"the converter writes no opset {opset}", remedy))
+    target = _target(source, run, name)
+    packages = packages_of(run) if run else {}
+    wanted = Wanted(
+        source, target, opset, tuple(inputs), tuple(outputs), signature, Path(samples) if samples else None, tolerance,
+        environment or tool_for(source, packages),
+    )  # fmt: skip
+    found = resolve_target(site or (run.plan["site"] if run else None))
+    place = workspace_of(found.storage.workspace, workspace or (run.folder.parents[1] if run else None))
+    return _exported(wanted, Toolbox(found, store_of(found, place), tell or _silent), run)
+
+
+def find(what: str, workspace: str | Path | None = None) -> Run | Path:
+    """Return what is meant: a path that is there, else a run. Raises RunNotFoundError."""
+    path = Path(what).expanduser()
+    if path.exists() and not (path / "plan.json").is_file():
+        return path
+    return Run.find(what, workspace) if known_workspaces(workspace) else path
+
+
+def packages_of(run: Run) -> dict[str, str]:
+    """Return the packages of a run's environment, as far as it is known: of an environment that slurmtf has built."""
+    lock = run.receipt.get("lock") or ()
+    spec = run.plan["provenance"].get("environment_spec") or {}
+    lines = [*lock, *spec.get("requirements", ())]
+    pairs = (line.partition("==") for line in lines if "==" in line)
+    return {name.strip().lower().replace("-", "_"): version.strip() for name, _, version in pairs}
+
+
+def _target(source: Source, run: Run | None, name: str | None) -> Path:
+    """Return where the file goes. Raises InputError when another file has its name."""
+    folder = Path(run.layout.outputs) if run else source.path.resolve().parent
+    file = (name or source.stem).removesuffix(".onnx") + ".onnx"
+    if "/" in file:
+        raise InputError(Finding("bad-name", "name", f"{name} is a path", "pass a file's name; it is put beside the model"))
+    target = folder / file
+    if target.exists() and not record_of(target):
+        what = f"{target} is there, and no export of slurmtf has written it"
+        raise InputError(Finding("name-taken", "name", what, "pass another name with --name"))
+    return target
+
+
+def record_of(file: Path) -> dict[str, Any]:
+    """Return what is known of an exported file; empty when nothing is, or it has changed since."""
+    record = read_json(file.with_name(file.name + RECORD))
+    return record if record and record.get("sha256") == digest([file]) else {}
+
+
+def _exported(wanted: Wanted, toolbox: Toolbox, run: Run | None) -> dict[str, Any]:
+    python = toolbox.python(wanted.environment)
+    with writing(wanted.target.parent, ANOTHER_FOLDER):
+        work = Path(tempfile.mkdtemp(prefix=".export-", dir=wanted.target.parent))
+        try:
+            output, request = work / "model.onnx", work / "request.json"
+            write_json(request, wanted.request(output))
+            toolbox.tell(f"converting {wanted.source.path.name} with {wanted.environment} ...")
+            toolbox.run(python, ["convert", str(request)], work, "export")
+            result = read_json(f"{request}.result.json")
+            if not result.get("ok") or not output.is_file():
+                raise NotConvertibleError(_refused(wanted, result, work / "tool.log"))
+            record = _record(wanted, result, output, run)
+            # A file without a record is taken for the user's own: the record goes first, and tells by its hash whose it is.
+            write_json(wanted.target.with_name(wanted.target.name + RECORD), record)
+            output.replace(wanted.target)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return record
+
+
+def _record(wanted: Wanted, result: Mapping[str, Any], output: Path, run: Run | None) -> dict[str, Any]:
+    known = ("route", "opset", "inputs", "outputs", "verified", "versions", "seconds")
+    return {
+        "file": str(wanted.target),
+        "sha256": digest([output]),
+        "bytes": output.stat().st_size,
+        "source": str(wanted.source.path),
+        "kind": wanted.source.kind,
+        "source_sha256": digest(wanted.source.files),
+        "run": run.id if run else None,
+        "environment": wanted.environment,
+        "written": time.time(),
+        **{name: result[name] for name in known},
+    }
+
+
+def _refused(wanted: Wanted, result: Mapping[str, Any], log: Path) -> Finding:
+    """Return why there is no file, in the words of the program, or of what is left of it."""
+    where = str(wanted.source.path)
+    if not result:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+        what = "the conversion was killed or failed: " + ("\n".join(lines[-5:]) or "it printed nothing")
+        return Finding("conversion-failed", where, what, "is there enough memory? try again, or on a compute node")
+    what = str(result["what"])
+    for kind, names in result.get("candidates", {}).items():
+        what += f"\n{kind} may be: " + ", ".join(names)
+    tried = "; ".join(f"{one['route']}: {str(one['why']).splitlines()[0][:200]}" for one in result.get("tried", ()))
+    return Finding(str(result["code"]), where, what + (f"\ntried: {tried}" if tried else ""), str(result["remedy"]))
+
+
+def _silent(text: str) -> None:  # noqa: ARG001
+    return

@@ -1,0 +1,361 @@
+"""Registered models: plain folders, versions 1, 2, ... of each name, and nothing is ever overwritten.
+
+<registry>/<name>/<version>/
+    model.json       the record
+    files/           the model; hard links to a run's files where that can be
+    onnx/            its ONNX twin, with the record of its verification
+    deleted.json     there is one when the version was deleted: its number is not given again
+
+A version appears whole, by a rename that fails when somebody else has taken its number.
+"""
+
+from __future__ import annotations
+
+import errno
+import getpass
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from slurmtf.errors import InputError, SlurmtfError, did_you_mean
+from slurmtf.files import expanded, make_private, read_json, write_json, writing
+from slurmtf.findings import Finding
+from slurmtf.models.exporting import RECORD, record_of
+from slurmtf.models.hashes import digest, sha256
+from slurmtf.models.sources import chosen, source_at
+from slurmtf.runs.run import Run
+from slurmtf.runs.tags import settled
+from slurmtf.runs.workspace import known_workspaces
+from slurmtf.trusted import check_shared, own_folder
+
+Models: TypeAlias = "list[Model]"
+Names: TypeAlias = "list[str]"
+"""Inside the class, ``list`` is its own."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+STAGING = ".staging-"
+FOLDER = "models"
+VARIABLE = "SLURMTF_MODELS"
+TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
+ANOTHER_REGISTRY = f"another folder for models (${VARIABLE})"
+
+
+class ModelNotFoundError(InputError):
+    """There is no model of that name and version."""
+
+
+class ModelChangedError(SlurmtfError):
+    """The files of a model are not those that were registered."""
+
+
+def registry_of(workspace: str | Path | None = None) -> Path:
+    """Return where models are kept: ``$SLURMTF_MODELS``, else beside the runs of the workspace.
+
+    Raises WorkspaceError when somebody else could have put them there.
+    """
+    given = os.environ.get(VARIABLE)
+    if not given:
+        return own_folder(known_workspaces(workspace)[0], FOLDER)
+    root = expanded(given, FOLDER)
+    check_shared(root, f"set ${VARIABLE} to a folder of yours")
+    return root
+
+
+@dataclass(frozen=True)
+class Model:
+    """One version of a registered model."""
+
+    name: str
+    version: int
+    folder: Path
+    record: Mapping[str, Any] = field(repr=False)
+
+    @classmethod
+    def register(
+        cls,
+        model_path: str | Path,
+        model_name: str,
+        tags: Mapping[str, object] | None = None,
+        properties: Mapping[str, str] | None = None,
+        description: str = "",
+        *,
+        run: Run | None = None,
+        workspace: str | Path | None = None,
+    ) -> Model:
+        """Register a file or folder as the next version of a model, and return it.
+
+        Raises InputError when there is nothing to register, WorkspaceError when it can't be written; then nothing is left.
+        """
+        path = Path(model_path).expanduser().resolve()
+        if not path.exists():
+            raise InputError(Finding("no-model", str(model_path), "does not exist", "pass the path of a file or folder"))
+        place = Path(registry_of(workspace or (run.folder.parents[1] if run else None)), _checked(model_name))
+        own = {"name": model_name, "tags": settled(tags), "properties": dict(properties or {}), "description": description}
+        with writing(place, ANOTHER_REGISTRY):
+            staging = make_private(place / f"{STAGING}{uuid.uuid4().hex}")
+            try:
+                _fill(staging, path, {**own, "id": staging.name, **_origin(path, run)}, run)
+                version = _publish(staging, place)
+            finally:
+                shutil.rmtree(staging, ignore_errors=True)
+        return cls.get(model_name, version, workspace=workspace or (run.folder.parents[1] if run else None))
+
+    @classmethod
+    def get(cls, name: str, version: int | None = None, *, workspace: str | Path | None = None) -> Model:
+        """Return a version of a model, the newest unless it is named. Raises ModelNotFoundError."""
+        root = registry_of(workspace)
+        found = _versions(root / name) if NAME.fullmatch(name) else []
+        wanted = [model for model in found if version in (None, model.version)]
+        if wanted:
+            return wanted[-1]
+        if found:
+            there = ", ".join(str(model.version) for model in found)
+            raise ModelNotFoundError(Finding("no-version", f"{name}:{version}", f"there is none; there are {there}"))
+        hint = did_you_mean(name, _names(root)) or "'slurmtf models ls' lists those that there are"
+        raise ModelNotFoundError(Finding("unknown-model", name, f"there is no such model in {root}", hint))
+
+    @classmethod
+    def find(cls, text: str, *, workspace: str | Path | None = None) -> Model:
+        """Return what ``NAME`` or ``NAME:VERSION`` means. Raises ModelNotFoundError."""
+        name, _, version = text.partition(":")
+        if version and not version.isdigit():
+            raise ModelNotFoundError(Finding("bad-version", text, f"{version!r} is not a version", "write NAME:NUMBER"))
+        return cls.get(name, int(version) if version else None, workspace=workspace)
+
+    @classmethod
+    def list(
+        cls,
+        name: str | None = None,
+        tags: Mapping[str, str | None] | None = None,
+        latest: bool = False,
+        *,
+        workspace: str | Path | None = None,
+    ) -> Models:
+        """Return the models, by name and version; ``latest``: of each name the newest only. A tag of None has any value."""
+        root = registry_of(workspace)
+        of_names = [_versions(root / one) for one in _names(root) if name in (None, one)]
+        found = [model for versions in of_names for model in (versions[-1:] if latest else versions)]
+        return [model for model in found if all(_has(model, *tag) for tag in (tags or {}).items())]
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return dict(self.record.get("tags", {}))
+
+    @property
+    def path(self) -> Path:
+        """The model's file or folder."""
+        return self.folder / "files" / str(self.record["path"])
+
+    @property
+    def onnx(self) -> Path | None:
+        """Its ONNX file: itself, or its twin; None when there is none."""
+        if self.path.suffix == ".onnx":
+            return self.path
+        return next(iter(sorted((self.folder / "onnx").glob("*.onnx"))), None)
+
+    def changed(self) -> Names:
+        """Return the files that are not what was registered: other content, or gone."""
+        return [name for name, known in self.record["files"].items() if _hash_of(self.folder / name) != known["sha256"]]
+
+    def check(self) -> None:
+        """Raise ModelChangedError when a file is not what was registered."""
+        changed = self.changed()
+        if changed:
+            what = f"is not what was registered: {', '.join(changed[:5])}"
+            remedy = "somebody has written into it, or into the run that it came from: register the right one again"
+            raise ModelChangedError(Finding("model-changed", f"{self.name}:{self.version}", what, remedy))
+
+    def download(self, target_dir: str | Path = ".", exist_ok: bool = False) -> Path:
+        """Copy the model into a folder and return where it is then; its ONNX twin lies beside it.
+
+        Raises ModelChangedError when it is not what was registered, InputError when something of its name is there.
+        """
+        self.check()
+        target = Path(target_dir)
+        sources = [self.path, *([self.onnx] if self.onnx and self.onnx != self.path else [])]
+        taken = [target / one.name for one in sources if (target / one.name).exists()]
+        if taken and not exist_ok:
+            raise InputError(Finding("target-exists", str(taken[0]), "is there", "name another folder, or remove it"))
+        with writing(target, "another folder"):
+            target.mkdir(parents=True, exist_ok=True)
+            for one in sources:
+                _copy_whole(one, target / one.name)
+        return target / self.path.name
+
+    def delete(self) -> None:
+        """Delete this version. Its number is not given again."""
+        with writing(self.folder, ANOTHER_REGISTRY):
+            write_json(self.folder / "deleted.json", {"by": getpass.getuser(), "time": time.time()})
+            for part in ("files", "onnx"):
+                shutil.rmtree(self.folder / part, ignore_errors=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.record, "version": self.version, "folder": str(self.folder), "path": str(self.path)}
+
+
+def register(run: Run, model_name: str, model_path: str | None = None, **facts: Any) -> Model:
+    """Register a model of a run: ``model_path`` in its folder or its outputs, left out: the only one that its outputs hold."""
+    outputs = Path(run.layout.outputs)
+    if model_path is None:
+        return Model.register(chosen(outputs).path, model_name, run=run, **facts)
+    places = [run.folder / model_path, outputs / model_path]
+    found = next((path for path in places if path.exists() and run.folder in path.resolve().parents), None)
+    if found is None:
+        what, remedy = "is not a file of the run", "pass a path in its outputs; get_file_names() lists them"
+        raise InputError(Finding("no-model", model_path, what, remedy))
+    return Model.register(found, model_name, run=run, **facts)
+
+
+def _has(model: Model, name: str, value: str | None) -> bool:
+    return name in model.tags and value in (None, model.tags[name])
+
+
+def _checked(name: str) -> str:
+    if not NAME.fullmatch(name):
+        remedy = "1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"
+        raise InputError(Finding("bad-model-name", "model_name", f"{name!r} is not a name for a model", remedy))
+    return name
+
+
+def _names(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir() if NAME.fullmatch(path.name)) if root.is_dir() else []
+
+
+def _versions(place: Path) -> list[Model]:
+    """Return the versions of a model that there are. One that can't be read is left out."""
+    numbers = sorted(int(path.name) for path in place.iterdir() if path.name.isdigit()) if place.is_dir() else []
+    return [model for number in numbers if (model := _opened(place, number))]
+
+
+def _opened(place: Path, number: int) -> Model | None:
+    folder = place / str(number)
+    try:
+        record = read_json(folder / "model.json")
+        known = isinstance(record["files"], dict) and isinstance(record["path"], str)
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return Model(place.name, number, folder, record) if known and not (folder / "deleted.json").exists() else None
+
+
+def _origin(path: Path, run: Run | None) -> dict[str, Any]:
+    source = source_at(path)
+    kind = source.kind if source else "onnx" if path.suffix == ".onnx" else "folder" if path.is_dir() else "file"
+    own = {"kind": kind, "source": str(path), "created": time.time(), "user": getpass.getuser()}
+    if run is None:
+        return {**own, "run": None, "metrics": {}}
+    snapshot = run.plan["provenance"]["snapshot"]
+    return {
+        **own,
+        "run": {"id": run.id, "experiment": run.experiment, "folder": str(run.folder), "snapshot": snapshot.get("id")},
+        "git": (run.receipt.get("source") or {}).get("git"),
+        "metrics": _metrics(run),
+    }
+
+
+def _metrics(run: Run) -> dict[str, Any]:
+    """Return the last value of each of the run's metrics."""
+    found: dict[str, Any] = getattr(run, "get_metrics", dict)()
+    values = {name: value[-1] if isinstance(value, list) and value else value for name, value in found.items()}
+    return {name: value for name, value in values.items() if isinstance(value, int | float | str)}
+
+
+def _fill(staging: Path, path: Path, record: Mapping[str, Any], run: Run | None) -> None:
+    """Bring a model's files into a folder, and its record, last."""
+    link = run is not None and run.state.status.final  # a job that goes on would write into what is linked
+    files = make_private(staging / "files")
+    source = source_at(path)
+    members = source.files if source and not path.is_dir() else [path]
+    for one in members:
+        _bring(one, files / one.name, link)
+    twin = _twin(path)
+    if twin:
+        onnx = make_private(staging / "onnx")
+        _bring(twin, onnx / twin.name, link)
+        _bring(twin.with_name(twin.name + RECORD), onnx / (twin.name + RECORD), False)
+    known = record_of(twin) if twin else record_of(path) if path.suffix == ".onnx" else {}
+    held = sorted(one for one in staging.rglob("*") if one.is_file())
+    hashes = {str(one.relative_to(staging)): {"bytes": one.stat().st_size, "sha256": sha256(one)} for one in held}
+    kept = {"path": path.name, "files": hashes, "sha256": digest([one for one in held if files in one.parents])}
+    write_json(staging / "model.json", {"schema": 1, **record, **kept, "onnx": {"file": twin.name if twin else None, **known}})
+
+
+def _twin(path: Path) -> Path | None:
+    """Return the ONNX file beside a model that was exported from it as it is now."""
+    source = source_at(path)
+    if source is None:
+        return None
+    mine = digest(source.files)
+    beside = (one for one in sorted(path.parent.glob("*.onnx")) if record_of(one).get("source_sha256") == mine)
+    return next(beside, None)
+
+
+def _bring(source: Path, target: Path, link: bool) -> None:
+    """Link a file, or the files of a folder, where that can be; else copy it, private."""
+    if source.is_dir():
+        make_private(target)
+        for one in source.iterdir():
+            _bring(one, target / one.name, link)
+        return
+    if link and not source.is_symlink():
+        try:
+            os.link(source, target)
+            return
+        except OSError:
+            pass  # another file system, or one without links
+    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file, source.open("rb") as read:
+        shutil.copyfileobj(read, file, 1024 * 1024)
+
+
+def _publish(staging: Path, place: Path) -> int:
+    """Give a folder the next number, and return it. Nobody else gets that number: a rename onto a filled folder fails.
+
+    A file server may have done what it reports to have failed (its answer got lost): the record tells.
+    """
+    while True:
+        version = max(_numbers(place), default=0) + 1
+        target = place / str(version)
+        try:
+            staging.rename(target)
+            return version
+        except OSError as err:
+            if not staging.exists() and _id_of(target) == staging.name:
+                return version
+            if err.errno not in TAKEN:
+                raise
+
+
+def _numbers(place: Path) -> Iterator[int]:
+    yield from (int(path.name) for path in place.iterdir() if path.name.isdigit())
+
+
+def _id_of(folder: Path) -> str:
+    try:
+        return str(json.loads((folder / "model.json").read_text(encoding="utf-8"))["id"])
+    except (OSError, ValueError, LookupError):
+        return ""
+
+
+def _hash_of(path: Path) -> str:
+    try:
+        return sha256(path)
+    except OSError:
+        return ""
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """Copy a file or folder under a temporary name, then rename it."""
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        _bring(source, partial, False)
+        if target.is_dir():
+            shutil.rmtree(target)
+        partial.rename(target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True) if partial.is_dir() else partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,154 @@
+"""Which saved models lie in a folder, and which TensorFlow and Keras saved them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmtf.environments.tools import KERAS_2, NEWEST
+from slurmtf.errors import InputError
+from slurmtf.findings import Finding
+
+KINDS = {".keras": "keras", ".h5": "h5", ".hdf5": "h5", ".meta": "checkpoint"}
+SKIPPED = ("variables", "assets")
+LAST_OF_KERAS_2 = (2, 15)
+HEAD_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model as it was saved: a SavedModel's folder, or the file that stands for it. ``weights`` go with a ``json``."""
+
+    path: Path
+    kind: str
+    weights: Path | None = None
+
+    @property
+    def stem(self) -> str:
+        """What to call it."""
+        name = self.path.name.removesuffix(".meta").removesuffix(".ckpt") if self.kind == "checkpoint" else self.path.stem
+        return self.path.name if self.kind == "saved-model" else name
+
+    @property
+    def files(self) -> list[Path]:
+        """All files that it consists of."""
+        if self.kind == "saved-model":
+            return sorted(path for path in self.path.rglob("*") if path.is_file())
+        if self.kind == "checkpoint":
+            return [self.path, *sorted(self.path.parent.glob(f"{self.path.name.removesuffix('.meta')}.[di]*"))]
+        return [self.path, *([self.weights] if self.weights else [])]
+
+
+def source_at(path: Path) -> Source | None:
+    """Return the model that a path is; None when it is none."""
+    if path.is_dir():
+        return Source(path, "saved-model") if (path / "saved_model.pb").is_file() else None
+    if path.suffix == ".json":
+        weights = _weights_of(path)
+        return Source(path, "json", weights) if weights else None
+    kind = KINDS.get(path.suffix)
+    if kind is None or not path.is_file() or _is_weights(path):
+        return None
+    return Source(path, kind)
+
+
+def _weights_of(path: Path) -> Path | None:
+    """Return the weights beside a model's JSON: of its own name, else the only ones."""
+    if b"class_name" not in path.read_bytes()[:HEAD_BYTES]:
+        return None
+    named = [path.with_suffix(end) for end in (".weights.h5", ".h5")]
+    named += [path.with_name(f"{path.stem}_weights.h5")]
+    found = [one for one in named if one.is_file()]
+    others = sorted(path.parent.glob("*weights*.h5"))
+    return found[0] if found else others[0] if len(others) == 1 else None
+
+
+def _is_weights(path: Path) -> bool:
+    if path.suffix not in (".h5", ".hdf5"):
+        return False
+    named = "weights" in path.name or path.with_suffix(".json").is_file()
+    with path.open("rb") as file:
+        return named and b"model_config" not in file.read(HEAD_BYTES)
+
+
+def sources_in(folder: Path) -> list[Source]:
+    """Return the models in a folder and below it, by name; the folders of a SavedModel are not looked into."""
+    return sorted(_found(folder), key=lambda one: str(one.path))
+
+
+def _found(folder: Path) -> Iterator[Source]:
+    for place, folders, files in os.walk(folder):
+        of_folders = {name: source_at(Path(place, name)) for name in folders if not name.startswith(".")}
+        yield from filter(None, of_folders.values())
+        folders[:] = [name for name, found in of_folders.items() if found is None and name not in SKIPPED]
+        yield from filter(None, (source_at(Path(place, name)) for name in files if not name.startswith(".")))
+
+
+def chosen(folder: Path, name: str | None = None) -> Source:
+    """Return the one model in a folder, or that of a name (relative path, file name or stem).
+
+    Raises InputError that lists those that there are, when it is not one.
+    """
+    own = source_at(folder)
+    found = [own] if own else sources_in(folder) if folder.is_dir() else []
+    names = {str(one.path.relative_to(folder)): one for one in found}
+    if name is not None:
+        found = [one for path, one in names.items() if name in (path, one.path.name, one.stem)]
+    if len(found) == 1:
+        return found[0]
+    if not names:
+        what = "holds no model: no SavedModel, .keras, .h5, .json with weights, or checkpoint with .meta"
+        raise InputError(
+            Finding("no-model", str(folder), what, "save one to outputs/, for example model.export('outputs/model')")
+        )
+    what = f"has {len(found) or 'no'} such models" if name is not None else f"holds {len(found)} models"
+    raise InputError(Finding("several-models", str(folder), f"{what}: {', '.join(names)}", "name one of them with --model"))
+
+
+def tool_for(source: Source, packages: Mapping[str, str]) -> str:
+    """Return the tool environment for a model: by what its files say, else by what its run had installed, else the newest."""
+    return tool_of(keras_of(source), packages)
+
+
+def tool_of(keras: str, packages: Mapping[str, str]) -> str:
+    """Return the tool environment by the version of Keras that a file names (empty: it does not), and of a run's packages."""
+    if keras:
+        return KERAS_2 if numbers(keras) < (3,) else NEWEST
+    installed = next((packages[name] for name in packages if re.fullmatch(r"tensorflow(_cpu|_gpu|_rocm)?", name)), "")
+    if installed:
+        return KERAS_2 if numbers(installed) <= (*LAST_OF_KERAS_2, 999) else NEWEST
+    return NEWEST
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
+
+
+def keras_of(source: Source) -> str:
+    """Return the version of Keras that a file names (of a SavedModel of Keras 2 just that); empty when it names none."""
+    try:
+        if source.kind == "keras":
+            with zipfile.ZipFile(source.path) as zipped:
+                return str(json.loads(zipped.read("metadata.json"))["keras_version"])
+        if source.kind == "json":
+            return str(json.loads(source.path.read_text(encoding="utf-8"))["keras_version"])
+        if source.kind == "h5":
+            return _in_h5(source.path)
+        if source.kind == "saved-model":
+            return "2" if (source.path / "keras_metadata.pb").is_file() else ""
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        pass
+    return ""
+
+
+def _in_h5(path: Path) -> str:
+    """Return the version in an HDF5 file's head: a text of its own that follows the attribute's name, wherever HDF5 puts it."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    found = re.search(rb"(?<![\d.])([23]\.\d{1,2}\.\d{1,2})(?:-tf)?(?![\d.])", head) if b"keras_version" in head else None
+    return found[1].decode() if found else ""

@@ -1,0 +1,150 @@
+"""Whether an ONNX file does what the model does: asked of onnxruntime and of TensorFlow, on the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .drawing import BATCHES, Spec, drawn, sampled
+
+TYPES = {
+    "tensor(float)": "float32",
+    "tensor(double)": "float64",
+    "tensor(float16)": "float16",
+    "tensor(bfloat16)": "bfloat16",
+    "tensor(string)": "str",
+    "tensor(bool)": "bool",
+}
+"""onnxruntime's names of types where they are not numpy's."""
+Answer = Mapping[str, Any]
+
+
+class RejectedError(Exception):
+    """The file is not what the model is; the message says why."""
+
+
+class UnverifiableError(Exception):
+    """The model can't be tried, whatever the file: see the message."""
+
+
+class Model(NamedTuple):
+    """A model to compare with: what it takes, and what it answers. ``known`` are its constants, see :func:`drawn`."""
+
+    inputs: Mapping[str, Spec]
+    call: Callable[[Answer], Answer]
+    known: Mapping[str, Sequence[Any]]
+
+
+def verify(path: str, model: Model, tolerance: float, samples: Answer | None = None) -> dict[str, Any]:
+    """Compare a file with its model, and return the figures. Raises RejectedError, or UnverifiableError.
+
+    ``tolerance``: by how much an answer may differ, in parts of 1 + its magnitude. Integers, texts and truth values must agree.
+    """
+    session = _session(path)
+    _check_inputs(session, model.inputs)
+    batches = BATCHES if not any(spec.is_fixed for spec in model.inputs.values()) else BATCHES[:1]
+    largest: dict[str, float] = {}
+    for batch in batches:
+        inputs, expected = _tried(model, batch, samples)
+        for name, difference in _compared(session, inputs, expected, tolerance, batch).items():
+            largest[name] = max(difference, largest.get(name, 0.0))
+    return {
+        "batches": list(batches),
+        "inputs": "samples" if samples is not None else "drawn",
+        "tolerance": tolerance,
+        "largest_difference": max(largest.values(), default=0.0),
+        "outputs": largest,
+    }
+
+
+def _session(path: str) -> Any:
+    import onnxruntime  # noqa: PLC0415 - a file that is not run is never called good
+
+    onnxruntime.set_default_logger_severity(4)
+    try:
+        return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as err:  # its exceptions have no common class but this
+        raise RejectedError(f"onnxruntime refuses it: {_first_line(err).replace(path, 'the file')}") from None
+
+
+def _check_inputs(session: Any, inputs: Mapping[str, Spec]) -> None:
+    found = {one.name: TYPES.get(one.type, one.type.removeprefix("tensor(").removesuffix(")")) for one in session.get_inputs()}
+    if found.keys() != inputs.keys():
+        raise RejectedError(f"it takes {', '.join(found) or 'nothing'}, and the model takes {', '.join(inputs)}")
+    wrong = [f"{name} as {found[name]}, not {spec.dtype}" for name, spec in inputs.items() if found[name] != spec.dtype]
+    if wrong:
+        raise RejectedError(f"it takes {', '.join(wrong)}")
+
+
+def _tried(model: Model, batch: int, samples: Answer | None) -> tuple[Answer, Answer]:
+    """Return inputs that the model takes, and its answer. Raises UnverifiableError."""
+    tries = [sampled(model.inputs, batch, samples)] if samples is not None else drawn(model.inputs, batch, model.known)
+    why = ""
+    for inputs in tries:
+        try:
+            first, second = model.call(inputs), model.call(inputs)
+        except Exception as err:  # TensorFlow's: out of range, too small an image ...
+            why = why or _first_line(err)
+            continue
+        if any(not _same(first[name], second[name]) for name in first):
+            raise UnverifiableError("TensorFlow's own answers differ from call to call: the model draws random numbers")
+        if any(value.dtype.kind == "f" and value.size and np.isnan(value).all() for value in first.values()):
+            raise UnverifiableError("TensorFlow answers nothing but NaN: there is nothing to compare")
+        return inputs, first
+    raise UnverifiableError(f"TensorFlow can't run the model on inputs that were drawn ({why})")
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(np.array_equal(one, other, equal_nan=one.dtype.kind == "f"))
+
+
+def _compared(session: Any, inputs: Answer, expected: Answer, tolerance: float, batch: int) -> dict[str, float]:
+    names = [one.name for one in session.get_outputs()]
+    try:
+        answers = dict(zip(names, session.run(None, dict(inputs)), strict=True))
+    except Exception as err:  # onnxruntime's
+        raise RejectedError(f"onnxruntime fails at batch {batch}: {_first_line(err)}") from None
+    if names and answers.keys() != expected.keys():
+        if len(answers) != len(expected):
+            raise RejectedError(f"it answers {', '.join(names)}, and the model answers {', '.join(expected)}")
+        answers = dict(zip(expected, answers.values(), strict=True))
+    return {name: difference(answers[name], expected[name], tolerance, f"{name} at batch {batch}") for name in expected}
+
+
+def difference(found: Any, expected: Any, tolerance: float, where: str) -> float:
+    """Return the largest absolute difference of two answers. Raises RejectedError when they don't agree."""
+    if found.shape != expected.shape:
+        raise RejectedError(f"{where} has the shape {found.shape}, not {expected.shape}")
+    if expected.dtype.kind not in "fc":
+        if _texts(found) != _texts(expected):
+            raise RejectedError(f"{where} differs in {_unequal(found, expected)} of {expected.size} values")
+        return 0.0
+    one, other = found.astype(np.float64), expected.astype(np.float64)
+    finite = np.isfinite(one) & np.isfinite(other)
+    apart = np.abs(np.subtract(one, other, where=finite, out=np.zeros_like(other)))
+    special = ~finite & ~(_both(np.isnan, one, other) | (one == other))
+    wrong = special | (apart > tolerance * (1 + np.abs(np.where(finite, other, 0))))
+    if wrong.any():
+        raise RejectedError(
+            f"{where} differs in {int(wrong.sum())} of {wrong.size} values, by {float(apart.max()):.3g} at most"
+        )
+    return float(apart.max(initial=0.0))
+
+
+def _both(test: Callable[[Any], Any], one: Any, other: Any) -> Any:
+    return test(one) & test(other)
+
+
+def _texts(values: Any) -> list[Any]:
+    return [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in values.ravel().tolist()]
+
+
+def _unequal(found: Any, expected: Any) -> int:
+    return sum(one != other for one, other in zip(_texts(found), _texts(expected), strict=True))
+
+
+def _first_line(err: BaseException) -> str:
+    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+    return (lines[0] if lines else type(err).__name__)[:300]

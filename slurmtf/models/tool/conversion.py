@@ -1,0 +1,137 @@
+"""From a saved model to an ONNX file that was run: routes in order, each verified."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .checking import Model, RejectedError, UnverifiableError, verify
+from .files import write_json
+from .loading import LoadError, Served, load, versions
+from .refusal import refusal
+
+CLI_TIMEOUT_S = 3600
+SHOWN_LOG = 2000
+Route = Callable[[Served, str, int], str]
+
+
+def convert_all(paths: Sequence[str]) -> int:
+    """Convert what these requests ask for; each has its result beside it. Returns 1 when one was refused."""
+    results = [converted(path) for path in paths]
+    return 0 if all(result["ok"] for result in results) else 1
+
+
+def converted(path: str) -> dict[str, Any]:
+    """Convert one request, and write its result: ``REQUEST.result.json``. Nothing else of it is left but the file asked for."""
+    request = json.loads(Path(path).read_text(encoding="utf-8"))
+    began = time.monotonic()
+    work = Path(tempfile.mkdtemp(prefix=".export-", dir=Path(request["output"]).parent))
+    try:
+        result = _result(request, work)
+    except Exception as err:  # TensorFlow and the converter raise anything: the other requests go on
+        traceback.print_exc()
+        what = f"{type(err).__name__}: {str(err)[:500]}"
+        result = {"ok": False, "code": "conversion-failed", "what": what, "remedy": "the log has the traceback", "tried": []}
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    result.update(versions=versions(), seconds=round(time.monotonic() - began, 1))
+    write_json(f"{path}.result.json", result)
+    return result
+
+
+def _result(request: Mapping[str, Any], work: Path) -> dict[str, Any]:
+    try:
+        served = load(request, work)
+    except LoadError as err:
+        return {"ok": False, "code": "not-loadable", "tried": [], **err.facts, "what": err.what, "remedy": err.remedy}
+    samples = dict(np.load(request["samples"], allow_pickle=False)) if request.get("samples") else None
+    model = Model(served.inputs, served.call, served.known)
+    tried: list[dict[str, str]] = []
+    for name, route in ROUTES:
+        file, log = str(work / f"{name}.onnx"), ""
+        if name == "function" and served.function is None:
+            continue
+        try:
+            log = route(served, file, request["opset"])
+            figures = verify(file, model, request["tolerance"], samples)
+        except RejectedError as err:
+            tried.append({"route": name, "why": str(err), "log": log})
+            continue
+        except (UnverifiableError, ValueError) as err:
+            remedy = "pass real inputs: --samples FILE.npz, with an array for each of " + ", ".join(served.inputs)
+            return {"ok": False, "code": "not-verifiable", "what": str(err), "remedy": remedy, "tried": tried}
+        _keep(file, request["output"])
+        return {"ok": True, "route": name, "opset": request["opset"], "tried": tried, **_face(served), "verified": figures}
+    logs = "\n".join(one["why"] + one["log"] for one in tried)
+    return {"ok": False, **refusal(served.layers, served.nodes, logs), "tried": tried}
+
+
+def _face(served: Served) -> dict[str, Any]:
+    return {"inputs": {name: spec.to_dict() for name, spec in served.inputs.items()}, "outputs": list(served.outputs)}
+
+
+def _keep(file: str, output: str) -> None:
+    """Put the verified file in its place, whole."""
+    with open(file, "rb") as written:
+        os.fsync(written.fileno())
+    Path(file).chmod(0o600)
+    Path(file).replace(output)
+
+
+def _by_command(served: Served, file: str, opset: int) -> str:
+    """Convert by its command line, in a process of its own, which may return 0 and have failed. Raises RejectedError."""
+    command = [sys.executable, "-I", "-m", "tf2onnx.convert", *served.source, "--output", file, "--opset", str(opset)]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=CLI_TIMEOUT_S, check=False
+    )
+    log = done.stdout + done.stderr
+    if done.returncode or not Path(file).is_file():
+        last = next((line for line in reversed(log.splitlines()) if line.strip()), "it printed nothing")
+        raise RejectedError(f"the converter failed with status {done.returncode}: {last.strip()[:300]}\n{_told(log)}")
+    return _told(log)
+
+
+def _by_function(served: Served, file: str, opset: int) -> str:
+    """Convert the function by the converter's Python interface. Raises RejectedError."""
+    import tf2onnx  # noqa: PLC0415
+
+    signature, _ = served.function
+    names = list(served.inputs)
+    types = [tf.TensorSpec(spec.shape, _dtype(spec.dtype), name) for name, spec in served.inputs.items()]
+    function = tf.function(
+        lambda *given: signature(**dict(zip(names, given, strict=True))), input_signature=types, autograph=False
+    )
+    try:
+        tf2onnx.convert.from_function(function, input_signature=types, opset=opset, output_path=file)
+    except Exception as err:  # the converter's own, of any kind
+        raise RejectedError(f"the converter failed: {str(err)[:300] or type(err).__name__}") from None
+    return ""
+
+
+ROUTES: tuple[tuple[str, Route], ...] = (("command", _by_command), ("function", _by_function))
+"""The ways to convert, in the order in which they are tried."""
+
+
+def _dtype(name: str) -> Any:
+    return tf.string if name == "str" else tf.as_dtype(name)
+
+
+def _told(log: str) -> str:
+    """Return the lines of the converter that tell of trouble."""
+    return "\n".join(_troubles(log.splitlines()))[:SHOWN_LOG]
+
+
+def _troubles(lines: Sequence[str]) -> Iterator[str]:
+    yield from (line for line in lines if "ERROR" in line or "not supported" in line)

@@ -1,0 +1,78 @@
+"""Inputs to try a model on: seeded, of every dtype, with the values that its tables know; or real ones of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SEED = 1
+BATCHES = (1, 3, 64)
+SIZES = ((5, 7, 6), (32, 40, 36), (224, 240, 232))
+"""What a dimension without a size is tried with, one for each batch: small, for images, for large images."""
+WORDS = ("the", "cat", "sat on", "Mat", "", "x1", "ümlaut", "zzz unknown zzz")
+
+
+class Spec(NamedTuple):
+    """An input or output: its sizes, None where any will do, and its numpy dtype ('str' for texts)."""
+
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it takes one batch size only."""
+        return not self.shape or self.shape[0] is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"shape": list(self.shape), "dtype": self.dtype}
+
+
+def drawn(specs: Mapping[str, Spec], batch: int, known: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield inputs for a batch, those that try the most first: what a model does not take is for the next try.
+
+    ``known`` are constants of the model, by dtype ('str', 'int'): texts and integers that its tables may hold.
+    """
+    number = BATCHES.index(batch) if batch in BATCHES else 0
+    for sizes in SIZES:
+        for integers in ([*known.get("int", ()), *range(50)], range(8), range(2)):
+            random = np.random.default_rng(SEED + batch)
+            yield {
+                name: _draw(random, _shape(spec, batch, sizes[number]), spec.dtype, list(integers), known.get("str", ()))
+                for name, spec in specs.items()
+            }
+
+
+def _shape(spec: Spec, batch: int, size: int) -> tuple[int, ...]:
+    if not spec.shape:
+        return ()
+    first = batch if spec.shape[0] is None else spec.shape[0]
+    return (first, *(size if one is None else one for one in spec.shape[1:]))
+
+
+def _draw(random: Any, shape: tuple[int, ...], dtype: str, integers: Sequence[int], texts: Sequence[str]) -> Any:
+    if dtype == "str":
+        return random.choice(np.array([*texts, *WORDS], dtype=object), shape)
+    kind = np.dtype(dtype).kind
+    if kind == "b":
+        return random.integers(0, 2, shape).astype(bool)
+    if kind in "iu":
+        limits = np.iinfo(dtype)
+        fitting = [value for value in integers if limits.min <= value <= limits.max]
+        return random.choice(np.array(fitting, dtype), shape)
+    return random.standard_normal(shape).astype(dtype)
+
+
+def sampled(specs: Mapping[str, Spec], batch: int, samples: Mapping[str, Any]) -> dict[str, Any]:
+    """Return so many rows of the user's samples, from the first again when they are too few. Raises ValueError."""
+    missing = [name for name in specs if name not in samples]
+    if missing:
+        raise ValueError(f"the samples have no {', '.join(missing)}; they have {', '.join(samples) or 'nothing'}")
+    rows = np.arange(batch)
+    return {
+        name: samples[name]
+        if spec.is_fixed
+        else np.take(samples[name], rows % len(samples[name]), axis=0).astype(object if spec.dtype == "str" else spec.dtype)
+        for name, spec in specs.items()
+    }

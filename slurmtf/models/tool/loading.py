@@ -1,0 +1,285 @@
+"""Models as they were saved, made into one thing: a function with named inputs and outputs, and a SavedModel of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from .drawing import Spec
+from .refusal import refusal
+
+CONSTANTS = 1000
+"""How many constants of a model are tried as inputs, at most."""
+NO_NAME = "serving_default"
+ENDS = (
+    "BiasAdd", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Elu", "MatMul", "Add", "AddV2", "ArgMax", "Identity",
+    "Reshape", "Squeeze", "TopKV2",
+)  # fmt: skip
+"""The operations with which the layers of a network end."""
+OF_TRAINING = ("gradients", "save", "init", "report_uninitialized", "Adam", "GradientDescent", "Momentum", "RMSProp", "train")
+
+
+class LoadError(Exception):
+    """A model can't be loaded: what is wrong, and what to do."""
+
+    def __init__(self, what: str, remedy: str, **facts: Any) -> None:
+        self.what, self.remedy, self.facts = what, remedy, facts
+        super().__init__(what)
+
+
+class Served(NamedTuple):
+    """A model to convert. ``source`` are the converter's words for it, ``function`` is for the converter's other way.
+
+    ``layers``: name and class of each layer of Keras; ``nodes``: name and operation of each node of the graph.
+    """
+
+    inputs: Mapping[str, Spec]
+    outputs: Sequence[str]
+    call: Callable[[Mapping[str, Any]], dict[str, Any]]
+    source: Sequence[str]
+    function: Any
+    layers: Sequence[tuple[str, str]]
+    nodes: Sequence[tuple[str, str]]
+    known: Mapping[str, Sequence[Any]]
+
+
+def spec_of(tensor: Any) -> Spec:
+    dtype = tf.as_dtype(tensor.dtype)
+    shape = tensor.shape if isinstance(tensor.shape, tuple) else tf.TensorShape(tensor.shape)
+    if isinstance(shape, tf.TensorShape) and shape.rank is None:
+        raise LoadError(f"the input {tensor.name} has no rank", "save the model with inputs of known rank")
+    sizes = tuple(None if one is None else int(one) for one in (shape if isinstance(shape, tuple) else shape.as_list()))
+    return Spec(sizes, "str" if dtype == tf.string else dtype.name)
+
+
+def load(request: Mapping[str, Any], work: Path) -> Served:
+    """Return the model of a request; ``work`` is a folder for what has to be written. Raises LoadError."""
+    kind, path = request["kind"], request["model"]
+    if kind == "saved-model":
+        return of_saved_model(path, request.get("signature"))
+    if kind == "checkpoint":
+        return of_checkpoint(path, request.get("inputs") or (), request.get("outputs") or ())
+    return of_keras(keras_model(kind, path, request.get("weights")), work)
+
+
+def of_saved_model(path: str, name: str | None) -> Served:
+    """Return a signature of a SavedModel: the one named, ``serving_default``, or the only one. Raises LoadError."""
+    try:
+        loaded = tf.saved_model.load(path)
+    except Exception as err:  # TensorFlow's: another version's operations, a broken file
+        raise LoadError(
+            f"TensorFlow {tf.__version__} can't load it: {_brief(err)}", "was it saved by another version?"
+        ) from None
+    names = list(loaded.signatures)
+    chosen = name or (NO_NAME if NO_NAME in names else names[0] if len(names) == 1 else None)
+    if chosen not in names:
+        has = f"has the signatures {', '.join(names)}" if names else "has no signature"
+        remedy = (
+            "pass --signature NAME"
+            if names
+            else "save it with model.export(folder), or tf.saved_model.save(..., signatures=...)"
+        )
+        raise LoadError(has if name is None else f"has no signature {name}: it {has}", remedy)
+    signature = loaded.signatures[chosen]
+    inputs = {key: spec_of(tensor) for key, tensor in sorted(signature.structured_input_signature[1].items())}
+    source = ["--saved-model", path, "--tag", "serve", "--signature_def", str(chosen)]
+    return _served(signature, inputs, source, (), path, loaded)
+
+
+def _served(
+    signature: Any, inputs: Mapping[str, Spec], source: Sequence[str], layers: Sequence[tuple[str, str]], path: str, owner: Any
+) -> Served:
+    def call(values: Mapping[str, Any]) -> dict[str, Any]:
+        found = signature(**{key: _tensor(values[key], spec) for key, spec in inputs.items()})
+        return {key: found[key].numpy() for key in sorted(found)}
+
+    call.owner = owner  # type: ignore[attr-defined] # TensorFlow forgets variables that nobody holds
+    outputs = sorted(signature.structured_outputs)
+    nodes, known = graph_facts(path)
+    return Served(inputs, outputs, call, source, (signature, owner), layers, nodes, known)
+
+
+def _tensor(value: Any, spec: Spec) -> Any:
+    if spec.dtype == "str":
+        return tf.constant(np.asarray(value, dtype=object), tf.string)
+    return tf.constant(value, tf.as_dtype(spec.dtype))
+
+
+def graph_facts(path: str) -> tuple[list[tuple[str, str]], dict[str, list[Any]]]:
+    """Return the nodes of a SavedModel, and its constants that a table may hold: texts and integers."""
+    from tensorflow.core.protobuf import saved_model_pb2  # noqa: PLC0415
+
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString(Path(path, "saved_model.pb").read_bytes())
+    nodes: list[tuple[str, str]] = []
+    known: dict[str, dict[Any, None]] = {"str": {}, "int": {}}
+    for node in _nodes(proto):
+        nodes.append((node.name, node.op))
+        if node.op == "Const":
+            _note(node.attr["value"].tensor, known)
+    for asset in sorted(Path(path, "assets").glob("*")):
+        known["str"].update(dict.fromkeys(asset.read_text(encoding="utf-8", errors="replace").splitlines()[:CONSTANTS]))
+    return nodes, {kind: list(values)[:CONSTANTS] for kind, values in known.items()}
+
+
+def _nodes(proto: Any) -> Iterator[Any]:
+    for graph in proto.meta_graphs:
+        yield from graph.graph_def.node
+        for function in graph.graph_def.library.function:
+            yield from function.node_def
+
+
+def _note(tensor: Any, known: dict[str, dict[Any, None]]) -> None:
+    kind = {tf.string.as_datatype_enum: "str", tf.int64.as_datatype_enum: "int", tf.int32.as_datatype_enum: "int"}.get(
+        tensor.dtype
+    )
+    if kind is None or len(known[kind]) >= CONSTANTS:
+        return
+    values = tf.make_ndarray(tensor).ravel()[:CONSTANTS].tolist()
+    known[kind].update(dict.fromkeys(one.decode("utf-8", "replace") if isinstance(one, bytes) else int(one) for one in values))
+
+
+def keras_model(kind: str, path: str, weights: str | None) -> Any:
+    """Return the model of a Keras file. Raises LoadError."""
+    import keras  # noqa: PLC0415 - a SavedModel needs none
+
+    try:
+        if kind == "json":
+            model = keras.models.model_from_json(Path(path).read_text(encoding="utf-8"))
+            model.load_weights(weights)
+            return model
+        return keras.models.load_model(path, compile=False)
+    except Exception as err:  # Keras's: another generation's file, classes that it does not know, code in a Lambda
+        raise _unloadable(keras.__version__, err) from None
+
+
+def _unloadable(version: str, err: Exception) -> LoadError:
+    what = f"Keras {version} can't load it: {_brief(err)}"
+    if "Lambda" in str(err) or "safe_mode" in str(err):
+        return LoadError(
+            what, "a Lambda layer holds code that would be run: export in the script, model.export('outputs/model')"
+        )
+    if "Unknown layer" in str(err) or "custom_objects" in str(err) or "Could not locate class" in str(err):
+        return LoadError(what, "it has classes of your own: export in the script, model.export('outputs/model')")
+    return LoadError(what, "if another Keras saved it, name the environment for that one: --environment onnx-tf2.15-keras2")
+
+
+def of_keras(model: Any, work: Path) -> Served:
+    """Return a Keras model, with a SavedModel of it without training. Raises LoadError."""
+    if not getattr(model, "inputs", None):
+        raise LoadError("the model does not know its inputs", "export in the script: model.export('outputs/model')")
+    names = _unique([_name_of(tensor) for tensor in model.inputs])
+    known = (getattr(model, name, None) for name in ("_inputs_struct", "_nested_inputs"))  # of Keras 3, of Keras 2
+    structure = next((one for one in known if one is not None), None)
+
+    def answer(*tensors: Any) -> dict[str, Any]:
+        packed = tensors[0] if structure is None else tf.nest.pack_sequence_as(structure, list(tensors))
+        return _named(model, model(packed, training=False))
+
+    types = [
+        tf.TensorSpec(tensor.shape, tf.as_dtype(tensor.dtype), name) for name, tensor in zip(names, model.inputs, strict=True)
+    ]
+    function = tf.function(answer, input_signature=types, autograph=False)
+    module = tf.Module()
+    module.model = model
+    folder = str(work / "saved-model")
+    signature = function.get_concrete_function()
+    layers = [(layer.name, type(layer).__name__) for layer in _layers(model)]
+    try:
+        tf.saved_model.save(module, folder, signatures={NO_NAME: signature})
+    except Exception as err:  # of Keras 3's random layers: their seeds hang on nothing
+        refused = refusal(layers, (), "")
+        raise LoadError(refused["what"], refused["remedy"], **{**refused, "log": _brief(err)}) from None
+    return of_saved_model(folder, NO_NAME)._replace(layers=layers)
+
+
+def _name_of(tensor: Any) -> str:
+    history = getattr(tensor, "_keras_history", None)
+    owner = getattr(history, "operation", None) or getattr(history, "layer", None)
+    return str(owner.name if owner is not None else tensor.name).split(":")[0]
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    clean = ["".join(sign if sign.isalnum() or sign == "_" else "_" for sign in name) for name in names]
+    return [name if clean.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(clean)]
+
+
+def _named(model: Any, answer: Any) -> dict[str, Any]:
+    if isinstance(answer, Mapping):
+        return {str(name): value for name, value in answer.items()}
+    flat = tf.nest.flatten(answer)
+    names = list(getattr(model, "output_names", None) or ())
+    names = _unique(names) if len(names) == len(flat) else [f"output_{number}" for number in range(len(flat))]
+    return dict(zip(names, flat, strict=True))
+
+
+def _layers(model: Any) -> Iterator[Any]:
+    for layer in getattr(model, "layers", ()):
+        yield layer
+        yield from _layers(layer)
+
+
+def of_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Served:
+    """Return the graph of a TensorFlow 1 checkpoint (``.meta``), between the tensors named. Raises LoadError."""
+    graph = tf.Graph()
+    with graph.as_default():
+        saver = tf.compat.v1.train.import_meta_graph(path, clear_devices=True)
+        candidates = _candidates(graph)
+        if not inputs or not outputs:
+            what = "a checkpoint does not say which tensors are its inputs and outputs"
+            raise LoadError(what, "pass --inputs and --outputs, several with commas between", candidates=candidates)
+        tensors = {name: _tensor_of(graph, name, candidates) for name in (*inputs, *outputs)}
+        session = tf.compat.v1.Session(graph=graph)
+        saver.restore(session, path.removesuffix(".meta"))
+    specs = {name: spec_of(tensors[name]) for name in inputs}
+
+    def call(values: Mapping[str, Any]) -> dict[str, Any]:
+        fetched = session.run([tensors[name] for name in outputs], {tensors[name]: values[name] for name in inputs})
+        return {name: np.asarray(value) for name, value in zip(outputs, fetched, strict=True)}
+
+    source = ["--checkpoint", path, "--inputs", ",".join(inputs), "--outputs", ",".join(outputs)]
+    nodes = [(op.name, op.type) for op in graph.get_operations()]
+    return Served(specs, outputs, call, source, None, (), nodes, {})
+
+
+def _tensor_of(graph: Any, name: str, candidates: Mapping[str, Any]) -> Any:
+    try:
+        return graph.get_tensor_by_name(name)
+    except (KeyError, ValueError):
+        raise LoadError(f"has no tensor {name}", "name one of the candidates, as NAME:0", candidates=candidates) from None
+
+
+def _candidates(graph: Any) -> dict[str, list[str]]:
+    """Return what inputs and outputs may be: placeholders, and what layers end with, the last ones."""
+    ops = [op for op in graph.get_operations() if not _is_of_training(op.name)]
+    inputs = [op.outputs[0] for op in ops if op.type in ("Placeholder", "PlaceholderWithDefault")]
+    ends = [op.outputs[0] for op in ops if op.type in ENDS]
+    return {"inputs": [_shown(tensor) for tensor in inputs], "outputs": [_shown(tensor) for tensor in ends][-20:]}
+
+
+def _is_of_training(name: str) -> bool:
+    scopes = name.split("/")
+    return scopes[0].startswith(OF_TRAINING) or any(scope.startswith(("gradients", "Initializer")) for scope in scopes)
+
+
+def _shown(tensor: Any) -> str:
+    shape = "?" if tensor.shape.rank is None else ",".join("?" if one is None else str(one) for one in tensor.shape.as_list())
+    return f"{tensor.name} {tensor.dtype.name}[{shape}]"
+
+
+def versions() -> dict[str, str]:
+    import keras  # noqa: PLC0415
+    import onnx  # noqa: PLC0415
+    import onnxruntime  # noqa: PLC0415
+    import tf2onnx  # noqa: PLC0415
+
+    return {one.__name__: str(one.__version__) for one in (tf, keras, onnx, onnxruntime, tf2onnx)}
+
+
+def _brief(err: BaseException) -> str:
+    lines = [line.strip() for line in str(err).splitlines() if line.strip()]
+    return " ".join(lines)[:300] or type(err).__name__

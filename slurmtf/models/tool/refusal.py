@@ -1,0 +1,86 @@
+"""Why a model can't be converted, in the words of its layers, and what to do. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+UNSUPPORTED = re.compile(r"Tensorflow op \[(?P<node>[^\]]+?): (?P<op>\w+)\] is not supported")
+REMEDY = (
+    "move {layers} out of the model: build the model from what comes after, keras.Model(inputs of the next layer, "
+    "model.outputs), and apply the layer to the data before, for example dataset.map(lambda x: layer(x)); see docs/models.md"
+)
+OTHER_REMEDY = "export another model, or change the parts that the converter's message names"
+RANDOM = tuple(
+    f"Random{what}" for what in ("Flip", "Rotation", "Zoom", "Translation", "Crop", "Contrast", "Brightness", "Height", "Width")
+)
+LAYERS = {
+    "TextVectorization": "splits text",
+    "Hashing": "hashes",
+    "HashedCrossing": "hashes",
+    "IntegerLookup": "looks integers up in a table",
+    "Discretization": "sorts numbers into bins",
+    **dict.fromkeys(RANDOM, "draws random numbers"),
+    "StringLookup": "looks texts up in a table",
+}
+"""The preprocessing layers of Keras that ONNX or its runtime has no operation for, and what they do."""
+OPS = {
+    "StringLower": "TextVectorization",
+    "StringSplitV2": "TextVectorization",
+    "StaticRegexReplace": "TextVectorization",
+    "RaggedTensorToTensor": "TextVectorization",
+    "StringToHashBucketFast": "Hashing",
+    "StringToHashBucketStrong": "Hashing",
+    "SparseCrossHashed": "HashedCrossing",
+    "Bucketize": "Discretization",
+    "LookupTableFindV2": "IntegerLookup",
+    "ImageProjectiveTransformV3": "RandomRotation",
+    "StatelessRandomUniformV2": "RandomFlip",
+}
+"""The operations by which such layers are recognized in a graph, in the order of what is asked first."""
+
+
+def unsupported(log: str) -> list[tuple[str, str]]:
+    """Return the operations that the converter says it does not support: the node's name, and the operation."""
+    return list(dict.fromkeys((found["node"], found["op"]) for found in UNSUPPORTED.finditer(log)))
+
+
+def refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log: str) -> dict[str, Any]:
+    """Return what is to be said of a model that no route could convert.
+
+    ``layers`` are the names and classes of the model's layers, ``nodes`` the names and operations of its graph, ``log`` what
+    the converter printed.
+    """
+    culprits = _by_class(layers) or _by_op(unsupported(log)) or _by_op(nodes)
+    names = [name for name, _ in culprits]
+    if culprits:
+        what = "; ".join(f"the layer {name} ({kind}) {LAYERS.get(kind, 'has no counterpart')}" for name, kind in culprits)
+        remedy = REMEDY.format(layers=" and ".join(names))
+        return {"code": "not-convertible", "layers": names, "what": f"{what}, which ONNX can't do", "remedy": remedy}
+    ops = [f"{op} ({node})" for node, op in unsupported(log)]
+    what = f"has operations that ONNX has not: {', '.join(ops[:5])}" if ops else "no route gave a file that agrees with it"
+    return {"code": "not-convertible", "layers": [], "what": what, "remedy": OTHER_REMEDY}
+
+
+def _by_class(layers: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return the layers that are known for it. StringLookup converts on some routes: it is named where nothing else is."""
+    found = [(name, kind) for name, kind in layers if kind in LAYERS]
+    return [one for one in found if one[1] != "StringLookup"] or found
+
+
+def _by_op(nodes: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
+    """Return layers by the operations that betray them; the name of a node holds that of its layer."""
+    known = [(OPS[op], node) for node, op in nodes if op in OPS]
+    kinds = list(dict.fromkeys(kind for kind, _ in known))
+    surest = next((kind for kind in OPS.values() if kind in kinds), None)
+    return list(dict.fromkeys((layer_of(node), kind) for kind, node in known if kind == surest))
+
+
+def layer_of(node: str) -> str:
+    """Return the layer's name in a node's: ``model/hashing/StringToHashBucketFast`` is of ``hashing``.
+
+    A graph that was inlined has the names of functions before it, as in ``StatefulPartitionedCall/model/hashing/...``.
+    """
+    parts = [part for part in node.partition(":")[0].split("/") if not re.match(r"(Stateful)?PartitionedCall", part)]
+    return parts[-2] if len(parts) > 1 else parts[-1] if parts else node

@@ -1,0 +1,148 @@
+"""The matrix: 17 models of one generation, converted by one process of the tool environment."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.environments import EnvironmentStore
+from slurmtf.errors import SoftwareError
+from slurmtf.models.exporting import DEFAULT_OPSET, TOLERANCE
+from slurmtf.sites import load
+from slurmtf.submit.tools import Toolbox, environ, put_program
+from tests.environments.cache import root, say
+from tests.environments.fixtures import progress_shown
+
+HERE = Path(__file__).parent
+GOOD = (
+    "mlp", "conv", "lstm", "gru", "embedding", "multi", "attention", "rescaling", "resizing", "category", "normalization",
+    "string_lookup",
+)  # fmt: skip
+REFUSED = {
+    "integer_lookup": "IntegerLookup",
+    "discretization": "Discretization",
+    "hashing": "Hashing",
+    "text": "TextVectorization",
+}
+"""What has no counterpart in ONNX, in either generation: the layer's class that the refusal must name."""
+SECONDS = 1200
+
+
+def store() -> EnvironmentStore:
+    return EnvironmentStore(root() / "environments")
+
+
+def provide(name: str, config: pytest.Config) -> Path:
+    """The Python of a tool environment; the first call on a machine builds it."""
+    try:
+        with progress_shown(config):
+            return Path(Toolbox(load("local"), store(), say).python(name))
+    except SoftwareError as error:
+        if os.environ.get("SLURMTF_REQUIRE_ENVS") == "1":
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One TensorFlow with its Keras, and a folder with the models that it saved."""
+
+    python: Path
+    folder: Path
+
+    def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [self.python, *words], capture_output=True, text=True, env=environ(), timeout=SECONDS, check=False
+        )
+        return done
+
+    @functools.cached_property
+    def models(self) -> Path:
+        """The folder with the saved models."""
+        done = self.run(HERE / "matrix.py", self.folder)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return self.folder
+
+    @functools.cached_property
+    def results(self) -> dict[str, dict[str, Any]]:
+        """What became of each model, by its name."""
+        requests = {name: self._written(name, request) for name, request in self._requests().items()}
+        done = self.run("-I", put_program(self.folder / "program"), "convert", *requests.values())
+        results = {name: Path(f"{path}.result.json") for name, path in requests.items()}
+        assert all(path.exists() for path in results.values()), done.stderr[-3000:]
+        return {name: json.loads(path.read_text()) for name, path in results.items()}
+
+    def file(self, name: str) -> Path:
+        return self.folder / f"{name}.onnx"
+
+    def _written(self, name: str, request: dict[str, Any]) -> Path:
+        path = self.folder / f"{name}.request"
+        own = {"opset": DEFAULT_OPSET, "tolerance": TOLERANCE, "output": str(self.file(name))}
+        path.write_text(json.dumps({**own, **request}))
+        return path
+
+    def _requests(self) -> dict[str, dict[str, Any]]:
+        forms, checkpoint = self.models / "forms", {"kind": "checkpoint", "model": str(self.models / "tf1/model.ckpt.meta")}
+        found = {path.stem: {"kind": "keras", "model": str(path)} for path in sorted(self.models.glob("*.keras"))}
+        saved = {path.name: {"kind": "saved-model", "model": str(path)} for path in forms.iterdir() if path.is_dir()}
+        return {
+            **found,
+            **saved,
+            "h5": {"kind": "h5", "model": str(forms / "mlp.h5")},
+            "json": {"kind": "json", "model": str(forms / "mlp.json"), "weights": str(forms / "mlp.weights.h5")},
+            "tf1": {**checkpoint, "inputs": ["network/X:0"], "outputs": ["network/output/BiasAdd:0"]},
+            "tf1-unnamed": checkpoint,
+        }
+
+    @functools.cached_property
+    def rechecked(self) -> dict[str, float]:
+        """By how much each file that was called good differs from Keras at a batch that no verification used: by another program."""
+        done = self.run(HERE / "recheck.py", self.folder)
+        assert done.returncode == 0, done.stderr[-2000:]
+        found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+        return found
+
+
+def check_good(generation: Generation, name: str) -> None:
+    result = generation.results[name]
+    assert result["ok"], result
+    assert result["verified"]["batches"] == [1, 3, 64]
+    assert result["verified"]["largest_difference"] < 1e-5
+    assert generation.file(name).is_file()
+
+
+def check_refused(generation: Generation, name: str, kind: str) -> None:
+    result = generation.results[name]
+    assert (result["ok"], result["code"]) == (False, "not-convertible"), result
+    assert kind in result["what"]
+    assert all(layer in result["remedy"] for layer in result["layers"])
+    assert result["layers"]
+    assert not generation.file(name).exists()
+
+
+def check_no_false_success(generation: Generation) -> None:
+    """Every file that is there differs from Keras, asked again in another way, by next to nothing."""
+    good = {name for name, result in generation.results.items() if result["ok"]}
+    assert good == {path.stem for path in generation.folder.glob("*.onnx")}
+    assert generation.rechecked.keys() == {name for name in good if (generation.folder / f"{name}.keras").exists()}
+    assert max(generation.rechecked.values()) < 1e-5
+
+
+def check_left(generation: Generation) -> None:
+    """Nothing is left of conversions, whatever became of them."""
+    assert len(generation.results) >= 22
+    assert not list(generation.folder.glob(".export-*"))
+
+
+def check_candidates(generation: Generation) -> None:
+    result = generation.results["tf1-unnamed"]
+    assert not result["ok"]
+    assert "network/X:0 float32[?,3]" in result["candidates"]["inputs"]
+    assert "network/output/BiasAdd:0 float32[?,2]" in result["candidates"]["outputs"]

@@ -1,0 +1,31 @@
+"""The matrix of models with TensorFlow 2.15 and Keras 2."""
+
+from __future__ import annotations
+
+import pytest
+
+from .support import GOOD, REFUSED, Generation, check_candidates, check_good, check_left, check_no_false_success, check_refused
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.mark.parametrize("name", [*GOOD, "augmentation", "saved", "exported", "h5", "json", "tf1"])
+def test_it_is_exported_and_agrees(keras_2: Generation, name: str) -> None:
+    check_good(keras_2, name)
+
+
+@pytest.mark.parametrize(("name", "kind"), REFUSED.items())
+def test_it_is_refused_by_the_name_of_its_layer(keras_2: Generation, name: str, kind: str) -> None:
+    check_refused(keras_2, name, kind)
+
+
+def test_no_success_is_false(keras_2: Generation) -> None:
+    check_no_false_success(keras_2)
+
+
+def test_nothing_is_left(keras_2: Generation) -> None:
+    check_left(keras_2)
+
+
+def test_candidates_of_a_checkpoint_are_listed(keras_2: Generation) -> None:
+    check_candidates(keras_2)

@@ -1,0 +1,56 @@
+"""Why a model can't be converted: the layer's name, however it is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.models.tool.refusal import layer_of, refusal, unsupported
+
+LOG = """
+2026-11-28 07:39:45,270 - ERROR - Tensorflow op [StatefulPartitionedCall/model/words/StringLower: StringLower] is not supported
+2026-11-28 07:39:45,297 - ERROR - Tensorflow op [StatefulPartitionedCall/model/fft/FFT: FFT] is not supported
+"""
+
+
+def test_unsupported_operations_are_read() -> None:
+    assert unsupported(LOG + LOG) == [
+        ("StatefulPartitionedCall/model/words/StringLower", "StringLower"),
+        ("StatefulPartitionedCall/model/fft/FFT", "FFT"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("layers", "nodes", "log", "names", "word"),
+    [
+        ([("dense", "Dense"), ("words", "TextVectorization")], [], "", ["words"], "TextVectorization"),
+        ([("a", "Hashing"), ("b", "IntegerLookup")], [], "", ["a", "b"], "hashes"),
+        ([("colours", "StringLookup"), ("bins", "Discretization")], [], "", ["bins"], "Discretization"),
+        ([("colours", "StringLookup")], [], "", ["colours"], "StringLookup"),
+        ([("flip", "RandomFlip")], [], "", ["flip"], "random"),
+        ([], [], LOG, ["words"], "TextVectorization"),
+        ([], [("model/bins/Bucketize", "Bucketize"), ("model/dense/MatMul", "MatMul")], "", ["bins"], "Discretization"),
+        ([], [], LOG.replace("StringLower", "Other"), [], "Other"),
+        ([("dense", "Dense")], [], "", [], "no route"),
+    ],
+)
+def test_the_culprit_is_named(
+    layers: list[tuple[str, str]], nodes: list[tuple[str, str]], log: str, names: list[str], word: str
+) -> None:
+    found = refusal(layers, nodes, log)
+    assert (found["code"], found["layers"]) == ("not-convertible", names)
+    assert word in found["what"]
+    assert all(name in found["what"] and name in found["remedy"] for name in names)
+    assert "dataset.map" in found["remedy"] or not names
+
+
+@pytest.mark.parametrize(
+    ("node", "layer"),
+    [
+        ("StatefulPartitionedCall/model/hashing/hash:0", "hashing"),
+        ("hashing/hash", "hashing"),
+        ("StatefulPartitionedCall/StatefulPartitionedCall/m/text/Lower", "text"),
+        ("alone", "alone"),
+    ],
+)
+def test_a_node_names_its_layer(node: str, layer: str) -> None:
+    assert layer_of(node) == layer

@@ -1,0 +1,204 @@
+"""Registered models: versions without gaps or clashes, nothing overwritten, a changed file told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import InputError, WorkspaceError
+from slurmtf.models import Model
+from slurmtf.models.exporting import RECORD
+from slurmtf.models.hashes import digest
+from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, registry_of
+
+REGISTER = """
+import sys
+from slurmtf.models import Model
+for _ in range(int(sys.argv[3])):
+    print(Model.register(sys.argv[1], "digits", workspace=sys.argv[2]).version)
+"""
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("SLURMTF_MODELS", raising=False)
+    monkeypatch.delenv("SLURMTF_WORKSPACE", raising=False)
+    return tmp_path / "workspace"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "net.h5"
+    path.write_bytes(b"model_config 1")
+    return path
+
+
+def test_versions_are_counted_and_kept(workspace: Path, file: Path) -> None:
+    first = Model.register(file, "digits", {"stage": "test"}, {"owner": "ada"}, "small", workspace=workspace)
+    file.write_bytes(b"model_config 2")
+    second = Model.register(file, "digits", workspace=workspace)
+    other = Model.register(file, "words", workspace=workspace)
+    assert [(one.name, one.version) for one in (first, second, other)] == [("digits", 1), ("digits", 2), ("words", 1)]
+    assert [one.path.read_bytes() for one in (first, second)] == [b"model_config 1", b"model_config 2"]
+    assert Model.get("digits", workspace=workspace).version == 2
+    assert Model.find("digits:1", workspace=workspace).record == first.record
+    assert (first.tags, first.record["properties"], first.record["description"]) == (
+        {"stage": "test"},
+        {"owner": "ada"},
+        "small",
+    )
+    assert [one.version for one in Model.list(workspace=workspace)] == [1, 2, 1]
+    assert [one.version for one in Model.list(latest=True, workspace=workspace)] == [2, 1]
+    assert [one.version for one in Model.list(tags={"stage": None}, workspace=workspace)] == [1]
+    assert Model.list("digits", {"stage": "live"}, workspace=workspace) == []
+
+
+def test_everything_is_private(workspace: Path, file: Path) -> None:
+    model = Model.register(file, "digits", workspace=workspace)
+    modes = {path.stat().st_mode & 0o077 for path in [model.folder, *model.folder.rglob("*")]}
+    assert modes == {0}
+
+
+def test_registrations_at_once_leave_no_gap_and_no_clash(workspace: Path, file: Path) -> None:
+    command = [sys.executable, "-c", REGISTER, str(file), str(workspace), "5"]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    given = [int(line) for process in processes for line in process.communicate(timeout=120)[0].split()]
+    assert sorted(given) == list(range(1, 21))
+    assert [one.version for one in Model.list("digits", workspace=workspace)] == list(range(1, 21))
+    assert sorted(path.name for path in (registry_of(workspace) / "digits").iterdir() if path.name.startswith(".")) == []
+
+
+@pytest.mark.parametrize("step", ["_fill", "_publish"])
+def test_whoever_is_killed_leaves_no_version(
+    workspace: Path, file: Path, step: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A process that dies at once, as by kill -9, in the midst of a step."""
+    program = f"""
+import os, sys
+from slurmtf.models import registry
+own = registry.{step}
+def killed(*given):
+    if "{step}" == "_fill":
+        own(*given)
+    os._exit(137)
+registry.{step} = killed
+registry.Model.register(sys.argv[1], "digits", workspace=sys.argv[2])
+"""
+    assert subprocess.run([sys.executable, "-c", program, file, workspace], check=False).returncode == 137
+    assert Model.list(workspace=workspace) == []
+    assert Model.register(file, "digits", workspace=workspace).version == 1
+
+
+def test_a_full_disk_leaves_nothing(workspace: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*given: object) -> None:
+        raise OSError(28, "No space left on device", str(file))
+
+    monkeypatch.setattr("slurmtf.models.registry._bring", full)
+    with pytest.raises(WorkspaceError, match="No space left"):
+        Model.register(file, "digits", workspace=workspace)
+    assert list((registry_of(workspace) / "digits").iterdir()) == []
+
+
+def test_a_deleted_version_is_gone_and_its_number_is_not_given_again(workspace: Path, file: Path) -> None:
+    Model.register(file, "digits", workspace=workspace).delete()
+    assert Model.list(workspace=workspace) == []
+    with pytest.raises(ModelNotFoundError):
+        Model.get("digits", 1, workspace=workspace)
+    assert Model.register(file, "digits", workspace=workspace).version == 2
+
+
+def test_a_changed_file_is_told_by_its_hash(workspace: Path, file: Path, tmp_path: Path) -> None:
+    model = Model.register(file, "digits", workspace=workspace)
+    assert model.changed() == []
+    model.path.write_bytes(b"something else")
+    assert model.changed() == ["files/net.h5"]
+    with pytest.raises(ModelChangedError) as caught:
+        model.download(tmp_path / "got")
+    assert caught.value.findings[0].code == "model-changed"
+    assert not (tmp_path / "got").exists()
+
+
+def test_a_download_overwrites_nothing(workspace: Path, file: Path, tmp_path: Path) -> None:
+    model = Model.register(file, "digits", workspace=workspace)
+    assert model.download(tmp_path / "got").read_bytes() == file.read_bytes()
+    with pytest.raises(InputError) as caught:
+        model.download(tmp_path / "got")
+    assert caught.value.findings[0].code == "target-exists"
+    model.download(tmp_path / "got", exist_ok=True)
+
+
+def test_a_folder_is_a_model_too(workspace: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "exported"
+    (folder / "variables").mkdir(parents=True)
+    for name in ("saved_model.pb", "variables/variables.index"):
+        (folder / name).write_text(name)
+    model = Model.register(folder, "digits", workspace=workspace)
+    assert model.record["kind"] == "saved-model"
+    assert sorted(model.record["files"]) == ["files/exported/saved_model.pb", "files/exported/variables/variables.index"]
+    got = model.download(tmp_path / "got")
+    assert (got / "variables/variables.index").read_text() == "variables/variables.index"
+
+
+def twin(file: Path, source: Path) -> Path:
+    """What an export leaves."""
+    onnx = file.with_suffix(".onnx")
+    onnx.write_bytes(b"onnx")
+    facts = {"sha256": digest([onnx]), "source_sha256": digest([source]), "verified": {"largest_difference": 1e-7}}
+    onnx.with_name(onnx.name + RECORD).write_text(json.dumps(facts))
+    return onnx
+
+
+def test_the_onnx_twin_goes_along_with_its_figures(workspace: Path, file: Path) -> None:
+    twin(file, file)
+    model = Model.register(file, "digits", workspace=workspace)
+    assert model.onnx
+    assert model.onnx.read_bytes() == b"onnx"
+    assert model.record["onnx"]["verified"] == {"largest_difference": 1e-7}
+
+
+def test_the_twin_of_an_older_model_does_not(workspace: Path, file: Path) -> None:
+    twin(file, file)
+    file.write_bytes(b"model_config, trained again")
+    assert Model.register(file, "digits", workspace=workspace).onnx is None
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a b", "x" * 65])
+def test_bad_names_are_refused(workspace: Path, file: Path, name: str) -> None:
+    with pytest.raises(InputError) as caught:
+        Model.register(file, name, workspace=workspace)
+    assert caught.value.findings[0].code == "bad-model-name"
+    assert not (workspace / ".slurmtf").exists()
+
+
+def test_what_is_not_there_is_told(workspace: Path, file: Path) -> None:
+    Model.register(file, "digits", workspace=workspace)
+    for text, code in (("digit", "unknown-model"), ("digits:7", "no-version"), ("digits:x", "bad-version")):
+        with pytest.raises(ModelNotFoundError) as caught:
+            Model.find(text, workspace=workspace)
+        assert caught.value.findings[0].code == code
+    with pytest.raises(InputError):
+        Model.register(file.parent / "nothing", "digits", workspace=workspace)
+
+
+def test_one_bad_record_spoils_no_list(workspace: Path, file: Path) -> None:
+    bad = Model.register(file, "digits", workspace=workspace)
+    (bad.folder / "model.json").write_text("{")
+    assert Model.register(file, "digits", workspace=workspace).version == 2
+    assert [one.version for one in Model.list(workspace=workspace)] == [2]
+
+
+def test_the_registry_lies_where_the_variable_says(
+    workspace: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared").mkdir(mode=0o700)
+    monkeypatch.setenv("SLURMTF_MODELS", str(tmp_path / "shared"))
+    model = Model.register(file, "digits", workspace=workspace)
+    assert model.folder == tmp_path / "shared/digits/1"
+    (tmp_path / "shared").chmod(0o777)
+    with pytest.raises(WorkspaceError):
+        Model.list(workspace=workspace)
+    assert model.path.exists()
