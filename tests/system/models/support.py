@@ -58,10 +58,9 @@ class Generation:
     folder: Path
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
+        return subprocess.run(
             [self.python, *words], capture_output=True, text=True, env=environ(), timeout=SECONDS, check=False
         )
-        return done
 
     @functools.cached_property
     def models(self) -> Path:
@@ -103,7 +102,7 @@ class Generation:
 
     @functools.cached_property
     def rechecked(self) -> dict[str, float]:
-        """By how much each file that was called good differs from Keras at a batch that no verification used: by another program."""
+        """By how much each file that was called good differs from Keras, told by another program at another batch."""
         done = self.run(HERE / "recheck.py", self.folder)
         assert done.returncode == 0, done.stderr[-2000:]
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])

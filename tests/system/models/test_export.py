@@ -1,0 +1,123 @@
+"""From a run to a registered model, by the command line and in Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Environment, Experiment, Model, Run, TensorFlow
+from slurmtf.errors import InputError
+from slurmtf.models.exporting import NotConvertibleError, record_of
+
+from .support import Generation, store
+
+pytestmark = pytest.mark.tensorflow
+
+COMMAND = Path(sys.executable).with_name("slurmtf")
+TRAIN = """
+import keras
+layers = keras.layers
+model = keras.Sequential([keras.layers.Input((4,), name="x"), layers.Dense(3, name="y")])
+model.save("outputs/net.keras")
+text = keras.Sequential([layers.Input((1,), dtype="string"), layers.Hashing(5, name="hashed", output_mode="one_hot")])
+text.save("outputs/text.keras")
+"""
+
+
+@pytest.fixture
+def run(keras_2: Generation, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run on this machine that left two models."""
+    monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(store().root))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/train.py").write_text(TRAIN)
+    environment = Environment(python=str(keras_2.python))
+    estimator = TensorFlow(tmp_path / "source", compute_target="local", environment_definition=environment)
+    found = Experiment("nets", workspace).submit(estimator)
+    found.wait_for_completion()
+    return found
+
+
+def slurmtf(*words: str | Path, code: int = 0) -> Any:
+    done = subprocess.run([COMMAND, *words, "--json"], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == code, done.stderr + done.stdout
+    found = json.loads(done.stdout)
+    return found["data"] if found["ok"] else found["error"]["findings"]
+
+
+def test_from_a_run_to_a_registered_model(run: Run, tmp_path: Path) -> None:
+    (several,) = slurmtf("export", run.id, code=2)
+    assert several["code"] == "several-models"
+    assert "net.keras, text.keras" in several["what"]
+
+    record = slurmtf("export", run.id, "--model", "net")
+    file = run.folder / "outputs/net.onnx"
+    assert (record["file"], record["run"], record["route"]) == (str(file), run.id, "command")
+    assert record["inputs"] == {"x": {"shape": [None, 4], "dtype": "float32"}}
+    assert record["verified"]["largest_difference"] < 1e-6
+    assert record["versions"]["tensorflow"] == "2.15.1"  # as the run had it
+    assert record_of(file) == record
+
+    model = run.register_model("nets", "outputs/net.keras", tags={"stage": "test"})
+    shown = slurmtf("models", "show", "nets")
+    assert (shown["version"], shown["run"]["id"], shown["changed"]) == (1, run.id, [])
+    assert shown["onnx"]["verified"] == record["verified"]
+    assert model.path.stat().st_nlink == 2  # the run has ended: its file is linked
+
+    shutil.rmtree(run.folder)
+    got = slurmtf("models", "get", "nets:1", tmp_path / "got")
+    assert sorted(path.name for path in Path(got["path"]).parent.iterdir()) == ["net.keras", "net.onnx"]
+    assert [one["version"] for one in slurmtf("models", "ls")] == [1]
+    slurmtf("models", "rm", "nets:1")
+    assert slurmtf("models", "ls") == []
+
+
+def test_what_can_not_be_converted_is_refused_and_leaves_nothing(run: Run) -> None:
+    before = sorted(path.name for path in (run.folder / "outputs").iterdir())
+    with pytest.raises(NotConvertibleError, match="hashed") as caught:
+        run.export_onnx("text")
+    assert caught.value.findings[0].code == "not-convertible"
+    assert sorted(path.name for path in (run.folder / "outputs").iterdir()) == before
+
+
+def test_a_file_of_the_user_is_not_overwritten(run: Run) -> None:
+    file = run.folder / "outputs/net.onnx"
+    file.write_text("mine")
+    with pytest.raises(InputError) as caught:
+        run.export_onnx("net")
+    assert caught.value.findings[0].code == "name-taken"
+    assert file.read_text() == "mine"
+    first = run.export_onnx("net", name="other")
+    again = run.export_onnx("net", name="other", opset=13)
+    assert (first["opset"], again["opset"]) == (17, 13)
+
+
+def test_whoever_is_killed_leaves_no_file(run: Run) -> None:
+    process = subprocess.Popen([COMMAND, "export", run.id, "--model", "net"], start_new_session=True)
+    outputs = run.folder / "outputs"
+    while not list(outputs.glob(".export-*/request.json")):
+        time.sleep(0.05)
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (outputs / "net.onnx").exists()
+    assert run.export_onnx("net")["verified"]
+
+
+def test_samples_are_what_it_is_verified_with(run: Run, tmp_path: Path, keras_2: Generation) -> None:
+    save = "import numpy, sys; numpy.savez(sys.argv[1], **{sys.argv[2]: numpy.ones((2, 4), 'float32')})"
+    assert keras_2.run("-c", save, tmp_path / "rows.npz", "x").returncode == 0
+    assert keras_2.run("-c", save, tmp_path / "other.npz", "z").returncode == 0
+    assert run.export_onnx("net", samples=tmp_path / "rows.npz")["verified"]["inputs"] == "samples"
+    with pytest.raises(NotConvertibleError, match="no x; they have z") as caught:
+        run.export_onnx("net", name="second", samples=tmp_path / "other.npz")
+    assert caught.value.findings[0].code == "not-verifiable"
+    assert Model.list() == []
