@@ -96,6 +96,10 @@ def export(
     if opset not in OPSETS:
         remedy = f"pass one of {OPSETS.start} to {OPSETS.stop - 1}"
         raise InputError(Finding("bad-opset", "opset", f"the converter writes no opset {opset}", remedy))
+    if samples is not None and not Path(samples).is_file():
+        raise InputError(
+            Finding("no-samples", "samples", f"{samples} does not exist", "pass an .npz with an array for each input")
+        )
     target = _target(source, run, name)
     packages = packages_of(run) if run else {}
     wanted = Wanted(
