@@ -32,7 +32,7 @@ def tf_classic(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def tf1(pytestconfig: pytest.Config) -> Path:
-    """TensorFlow 1.15 on Python 3.7."""
+    """TensorFlow 1.15 on Python 3.7, Horovod 0.21."""
     return provide("tf1", pytestconfig, optional=True)
 
 

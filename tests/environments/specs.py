@@ -75,7 +75,7 @@ ENVIRONMENTS = {
     for environment in (
         Environment("newest", ("3.11", "3.12", "3.13", "3.10"), ("horovod==0.28.1",)),
         Environment("classic", ("3.11", "3.10", "3.9"), ("horovod==0.28.1",), unconnected=True),
-        Environment("tf1", ("3.7",)),
+        Environment("tf1", ("3.7",), ("horovod==0.21.3",)),
         Environment("jax", ("3.13", "3.12", "3.11")),
     )
 }
