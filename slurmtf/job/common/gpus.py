@@ -15,6 +15,7 @@ from ..contract.plan import JobPlan
 DEVICES = {"nvidia": "/dev/nvidia[0-9]*", "amd": "/dev/dri/renderD*"}
 NO_DEVICE = ("", "-1", "NoDevFiles", "none", "void")
 """Values that hide every GPU; NoDevFiles is what Slurm before 21.08 writes for a step without any."""
+PER_TASK, BINDING = "SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND"
 
 Names = Tuple[str, ...]
 
@@ -35,8 +36,8 @@ def sight(plan: JobPlan, environ: Mapping[str, str]) -> Sight:
 
     srun binds: as asked (``gpus_bound``), or as an administrator's settings have it, when a task sees fewer GPUs than
     SLURM_GPUS_ON_NODE, which counts those of the step. Other launchers' ranks see what the daemon that started them saw.
-    Slurm 22.05 names none after --gpu-bind=none or a typed --gpus-per-task: where a task can open as many as its job has on
-    the node, they are numbered from 0.
+    Where Slurm 22.05 names none (see :func:`for_srun`), and a task can open as many as its job has on the node, they are
+    numbered from 0.
     """
     vendor, size = plan.gpu_vendor, plan.size
     names, asked = _names(environ, var.GPUS[vendor]), size.gpus_per_node
@@ -47,6 +48,21 @@ def sight(plan: JobPlan, environ: Mapping[str, str]) -> Sight:
     if names is None:
         return Sight(_indices(on_node) if on_node and on_node == usable(DEVICES[vendor]) else None, False)
     return Sight(names, plan.launcher == "srun" and (size.gpus_bound or len(names) < on_node))
+
+
+def for_srun(environ: Mapping[str, str]) -> Dict[str, str]:
+    """Return variables of a batch script as srun takes them, which would read its GPU flags from them (srun(1)).
+
+    Slurm 22.05 names no GPU to the tasks of a step with a type in --gpus-per-task, or with --gpu-bind=none: the first is asked
+    for without its type, which the allocation has, the second is left out where nothing else would bind.
+    """
+    found = dict(environ)
+    per_task = found.get(PER_TASK, "")
+    if per_task.count(":") == 1 and "," not in per_task:
+        found[PER_TASK] = per_task.partition(":")[2]
+    if not per_task and found.get(BINDING) == "none":
+        del found[BINDING]
+    return found
 
 
 def _indices(count: int) -> Names:

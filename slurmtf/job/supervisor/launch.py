@@ -6,7 +6,7 @@ import signal
 import time
 from typing import Any, Dict, Mapping, Optional, Sequence
 
-from ..common import addresses, cluster, identity, wire
+from ..common import addresses, cluster, gpus, identity, wire
 from ..common.process import Child, Signals
 from ..contract import events
 from ..contract.journal import Journal
@@ -60,7 +60,7 @@ class Launch:
         told = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
         if self._order.tasks != LaunchOrder():
             told[wire.TASKS] = json.dumps(self._order.tasks.to_dict())
-        self._launcher = Child(words, self._layout.folder, dict(self._environ, **told))
+        self._launcher = Child(words, self._layout.folder, dict(gpus.for_srun(self._environ), **told))
         self._rendezvous.make_room()
         to_fill = self._plan.size.nodes if self._disks.are_used and number == 0 else 0
         self._journal.write(events.Launched(number, self._plan.launcher, to_fill))

@@ -89,6 +89,8 @@ directives: {gres: "gpu:1"}
     ("wishes", "expected"),
     [
         ({**TWO_WORKERS, "sbatch": {"gpus-per-task": 1}}, ["0", "1"]),
+        ({**TWO_WORKERS, "sbatch": {"gpus-per-task": "a100:1"}}, ["0", "1"]),
+        ({**TWO_WORKERS, "sbatch": {"gpus": 2, "gpu-bind": "none"}}, ["0", "1"]),
         ({**TWO_WORKERS, "sbatch": {"gpus": 2}, "srun": {"gpu-bind": "single:1"}}, ["0", "1"]),
         ({**TWO_WORKERS, "sbatch": {"gres": "gpu:a100:2"}, "srun": {"gpu-bind": "map_gpu:0,1"}}, ["0", "1"]),
         ({**TWO_WORKERS, "sbatch": {"gres": "gpu:a100:2"}, "srun": {"gpu-bind": "map_gpu:1,0"}}, ["1", "0"]),
@@ -137,9 +139,22 @@ def test_ranks_of_mpirun_share_what_its_daemon_was_bound_to(trainings: Trainings
     assert [found[f"rank-{rank}"] for rank in range(4)] == ["0", "1", "0", "0"]
 
 
+PER_TASK = "extends: slurm\nname: lab\ngpu: {request: gpus-per-task}\n"
+
+
+def test_a_site_that_asks_for_each_task_and_a_type(trainings: Trainings, look: Path, tmp_path: Path) -> None:
+    """srun of Slurm 22.05 names no GPU to a task when it is asked for a type."""
+    profile = tmp_path / "per-task.yaml"
+    profile.write_text(PER_TASK)
+    wishes = {"compute_target": str(profile), "exclusive": None, "use_gpu": True, "gpu_type": "a100", **TWO_WORKERS}
+    training = trainings.start("srun", look, sys.executable, **wishes)
+    assert "--gpus-per-task=a100:1" in (training.run.folder / "job.sh").read_text()
+    assert [variables["CUDA_VISIBLE_DEVICES"] for variables in training.results().values()] == ["0", "0"]
+
+
 def test_a_site_that_asks_for_each_task_gives_none_to_servers(trainings: Trainings, look: Path, tmp_path: Path) -> None:
     profile = tmp_path / "per-task.yaml"
-    profile.write_text("extends: slurm\nname: lab\ngpu: {request: gpus-per-task}\n")
+    profile.write_text(PER_TASK)
     wishes = {"compute_target": str(profile), "exclusive": None, "use_gpu": True, **SERVED_TWO}
     training = trainings.start("srun", look, sys.executable, **wishes)
     found = {task: variables["CUDA_VISIBLE_DEVICES"] for task, variables in training.results().items()}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmtf.job.common import gpus
-from slurmtf.job.common.gpus import Sight, deal, part, sight
+from slurmtf.job.common.gpus import Sight, deal, for_srun, part, sight
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role, blocks, cyclic
@@ -74,6 +74,25 @@ def test_what_a_task_sees(launcher: str, bound: bool, environ: dict[str, str], e
 )
 def test_another_vendor_has_another_variable(environ: dict[str, str], expected: tuple[str, ...]) -> None:
     assert sight(plan(2, gpu_vendor="amd"), environ).names == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"SLURM_GPUS_PER_TASK": "1"}, {"SLURM_GPUS_PER_TASK": "1"}),
+        ({"SLURM_GPUS_PER_TASK": "a100:2"}, {"SLURM_GPUS_PER_TASK": "2"}),
+        ({"SLURM_GPUS_PER_TASK": "a100:1,v100:1"}, {"SLURM_GPUS_PER_TASK": "a100:1,v100:1"}),
+        ({"SLURM_GPU_BIND": "none"}, {}),
+        ({"SLURM_GPU_BIND": "single:1"}, {"SLURM_GPU_BIND": "single:1"}),
+        (
+            {"SLURM_GPUS_PER_TASK": "a100:1", "SLURM_GPU_BIND": "none"},
+            {"SLURM_GPUS_PER_TASK": "1", "SLURM_GPU_BIND": "none"},
+        ),
+        ({}, {}),
+    ],
+)
+def test_srun_is_asked_so_that_it_names_the_gpus(told: dict[str, str], expected: dict[str, str]) -> None:
+    assert for_srun({"HOME": "/home/u", **told}) == {"HOME": "/home/u", **expected}
 
 
 @pytest.mark.parametrize(
