@@ -14,6 +14,7 @@ from pathlib import Path
 LOGIN = "login"
 ADDRESS = "10.77.0.1"
 SUBNET = "10.77.0.0/24"
+SUFFIX = "i"
 
 # Slurm's short-lived files lie in a tmpfs that only the cluster sees: on a disk the database takes ten times as long
 # to create, and a socket's path in a session's temporary folder would exceed the 108 characters that the kernel allows.
@@ -218,7 +219,8 @@ add user {user()} account={ACCOUNTS} defaultaccount={ACCOUNT}
 
 
 def hosts() -> str:
-    lines = [f"{ADDRESS} {LOGIN}", *(f"{node.address} {node.name}" for node in NODES)]
+    """Each node has a second name, as where only that of a fast network routes (a profile's network.host_suffix)."""
+    lines = [f"{ADDRESS} {LOGIN}", *(f"{node.address} {node.name} {node.name}{SUFFIX}" for node in NODES)]
     return "\n".join(["127.0.0.1 localhost", *lines]) + "\n"
 
 

@@ -1,0 +1,63 @@
+"""A site where the nodes reach each other by other names than Slurm's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Mpi, ParameterServer, RunStatus
+from tests.cluster.config import SUFFIX
+
+from .support import PROMPT_S, Faults, completed, end_of, moment, seconds_to_end
+
+pytestmark = pytest.mark.slurm
+
+NODES = ("node1", "node2")
+TWO_NODES = {"node_count": 2, "sbatch": {"nodelist": ",".join(NODES)}}
+SCRIPT = """
+import json, os
+names = ("TF_CONFIG", "SLURMTF_ADDRESS", "HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_IFACE")
+told = {name: os.environ.get(name, "") for name in names}
+open("outputs/%s.json" % os.environ["SLURMTF_RANK"], "w").write(json.dumps(told))
+"""
+
+
+def profile(folder: Path, suffix: str) -> str:
+    path = folder / "site.yaml"
+    path.write_text(f"extends: slurm\nname: site\nnetwork: {{host_suffix: {suffix}}}\n")
+    return str(path)
+
+
+def told(folder: Path) -> list[dict[str, str]]:
+    return [json.loads(path.read_text()) for path in sorted((folder / "outputs").glob("*.json"))]
+
+
+def test_tensorflow_gets_the_names_with_the_sites_suffix(faults: Faults, tmp_path: Path) -> None:
+    site = profile(tmp_path, SUFFIX)
+    run = faults.submit(ParameterServer(1, 1, layout="original"), {}, script=SCRIPT, compute_target=site, **TWO_NODES)
+    completed(end_of(run))
+    for facts in told(run.folder):
+        cluster = json.loads(facts["TF_CONFIG"])["cluster"]
+        names = {address.partition(":")[0] for addresses in cluster.values() for address in addresses}
+        assert names == {name + SUFFIX for name in NODES}
+    assert {facts["SLURMTF_ADDRESS"].partition(":")[0] for facts in told(run.folder)} == {name + SUFFIX for name in NODES}
+
+
+def test_horovod_gets_the_name_and_its_interface(faults: Faults, tmp_path: Path) -> None:
+    site = profile(tmp_path, SUFFIX)
+    run = faults.submit(Mpi(1, transport="gloo"), {}, script=SCRIPT, compute_target=site, **TWO_NODES)
+    completed(end_of(run))
+    found = {(facts["HOROVOD_GLOO_RENDEZVOUS_ADDR"], facts["HOROVOD_GLOO_IFACE"]) for facts in told(run.folder)}
+    assert found == {(NODES[0] + SUFFIX, "eth0")}
+
+
+def test_a_name_that_nobody_knows_is_named_with_the_key_that_made_it(faults: Faults, tmp_path: Path) -> None:
+    site = profile(tmp_path, "-nowhere")
+    run = faults.submit(ParameterServer(1, 1, layout="original"), {}, script=SCRIPT, compute_target=site, **TWO_NODES)
+    state = end_of(run)
+    assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
+    assert f"the name {NODES[0]}-nowhere is unknown here (" in state.message
+    assert "network.host_suffix" in state.message
+    assert seconds_to_end(run, moment(run, "launched")) < PROMPT_S
