@@ -92,7 +92,7 @@ def _environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _Finder
         keep_trailing_newline=True,
     )
     environment.globals = {name: environment.globals[name] for name in GLOBALS}
-    environment.filters.update(raw=Raw, words=words, directive=directive, comment=_comment)
+    environment.filters.update(FILTERS)
     environment.concat = _joined  # type: ignore[method-assign]  # of a block that another one calls: {{ super() }}
     return environment, finder
 
@@ -148,3 +148,7 @@ def _joined(parts: Iterable[str]) -> Raw:
 def _comment(value: Any) -> Raw:
     """Return a value for a comment line: one line, ASCII."""
     return Raw("".join(char if char.isascii() and char.isprintable() else "?" for char in str(value)))
+
+
+FILTERS = {"raw": Raw, "words": words, "directive": directive, "comment": _comment}
+"""What templates have beside Jinja's own filters (docs/templates.md)."""

@@ -1,30 +1,44 @@
-"""The commands that documents show are commands of slurmtf: each is known, and takes the arguments that are shown."""
+"""The commands that documents show: each is known, takes the arguments that are shown, and does what it is shown for.
+
+They run here without Slurm: ``run`` and ``submit`` as far as ``plan`` goes (tests/system/slurm/test_documented.py runs them),
+those that look at runs on run folders that say how they ended. What builds environments is called by
+tests/integration/build/test_command.py.
+"""
 
 from __future__ import annotations
 
-import re
+import json
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
 
+from slurmtf import Experiment
 from slurmtf.cli.app import app
+from slurmtf.estimator.document import from_yaml
+from slurmtf.job.contract import events
+from slurmtf.job.contract.journal import Journal
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.scheduler import JobRef, SubmittedJob
+from slurmtf.submit.record import note
+from tests.unit.cli.documents import FILES, PROFILES, documented
+from tests.unit.cli.support import CommandLine
 
-ROOT = Path(__file__).parents[3]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-SHOWN = re.compile(r"^(?: {4}|```\S*\n)(?:\$ )?(?:\.venv/bin/)?slurmtf (?P<words>[^\n]*)$", re.MULTILINE)
-REDIRECTION = re.compile(r"\s+[>|].*$")
+COMMANDS = sorted(set(documented()))
+ELSEWHERE = ("env build", "env check", "env rebuild", "env remove", "env show", "completion")
+REFUSED = ("submit train.py -s slurm --sbatch output=x", "submit train.py -s lonestar6", "sites validate ./bad.yaml")
+RUNS = {
+    "5": "train-20261123-041040-a06dd9",
+    "14": "train-20261123-041122-ccb983",
+    "22": "train-20261123-041201-db594e",
+    "29": "train-20261123-041328-d8f27b",
+}
+"""The runs that documents name, by their jobs."""
 
 
-def commands() -> Iterator[tuple[str, str]]:
-    for document in DOCUMENTS:
-        for match in SHOWN.finditer(document.read_text(encoding="utf-8")):
-            yield document.name, REDIRECTION.sub("", match["words"])
-
-
-@pytest.mark.parametrize(("document", "words"), sorted(set(commands())))
+@pytest.mark.parametrize(("document", "words"), COMMANDS)
 def test_it_is_understood(document: str, words: str) -> None:
     command, (name, *args) = app.get_command(click.Context(app), words.split(maxsplit=1)[0]), shlex.split(words, comments=True)
     if isinstance(command, click.Group):
@@ -34,4 +48,51 @@ def test_it_is_understood(document: str, words: str) -> None:
 
 
 def test_documents_show_many() -> None:
-    assert len({words.split()[0] for _, words in commands()}) >= 12
+    assert len({words.split()[0] for _, words in COMMANDS}) >= 12
+
+
+@pytest.fixture
+def desk(project: Path, tmp_path: Path) -> Path:
+    """The project with all that documented commands name: files, profiles, an environment, runs that have ended."""
+    for folder, files in ((project, FILES), (tmp_path / "home" / ".config" / "slurmtf" / "site_configs", PROFILES)):
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+    for prefix in (project / "venv", tmp_path / "home" / "tf"):
+        (prefix / "bin").mkdir(parents=True)
+        (prefix / "bin" / "python").symlink_to("/usr/bin/python3")
+        (prefix / "pyvenv.cfg").write_text("", encoding="utf-8")
+    (tmp_path / "home" / ".bash_profile").write_text("module() { true; }\n", encoding="utf-8")  # whatever this machine has
+    for job, run_id in RUNS.items():
+        ended_run(tmp_path / "runs", run_id, job)
+    return project
+
+
+def ended_run(workspace: Path, run_id: str, job: str) -> None:
+    plan, _ = Experiment("train", workspace).plan(from_yaml("ended.yaml"), run_id=run_id)
+    layout = RunLayout(plan.run.folder)
+    for folder in (layout.journals, layout.logs):
+        Path(folder).mkdir(parents=True)
+    Path(layout.plan).write_text(json.dumps(plan.to_dict()), encoding="utf-8")
+    note(layout, SubmittedJob(JobRef(None, job), "slurm", plan.run.folder, 1.0))
+    journal = Journal(layout.journal(job, 0))
+    for event in (
+        events.Started(job_id=job, attempt=0, host="node1", nodes="node1", process={"host": "node1", "pid": 5, "started": 6}),
+        events.Prepared(),
+        events.Launched(launcher="srun"),
+        events.TaskStarted(0, "ps-0", "node1"),
+        events.Ended(Outcome(Cause.SCRIPT, exit_code=0).to_dict(), 1.0),
+    ):
+        journal.write(event)
+    for name in ("job.log", "ps-0.out", "worker-0.out", "worker-0.err"):
+        Path(layout.logs, name).write_text("training\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize(("document", "words"), [case for case in COMMANDS if not case[1].startswith(ELSEWHERE)])
+def test_it_does_what_it_is_shown_for(document: str, words: str, desk: Path, slurmtf: CommandLine) -> None:
+    here = words.replace("~/", f"{Path.home()}/").replace("/scratch/mnist", str(desk / "mnist"))
+    name, *args = shlex.split(here, comments=True)
+    done = slurmtf("plan" if name in ("run", "submit") else name, *args)
+    assert done.exit_code == (2 if words.startswith(REFUSED) else 0), f"{document}, in {desk}: {done.err}"
+    assert "Traceback" not in done.err
+    assert done.out or done.exit_code or name == "logs"

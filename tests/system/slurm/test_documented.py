@@ -1,0 +1,49 @@
+"""The commands that documents show for a job, on a real Slurm: each ends as it is shown."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Run, RunStatus
+from tests.unit.cli.documents import FILES, PROFILES, documented
+
+from .support import Lab, ended, envelope, problems
+
+pytestmark = pytest.mark.slurm
+
+ELSEWHERE = ("--pip", "--requirements", "--image", "--module", "lonestar6", "output=x", "~/tf", "--python")
+"""Packages, images, modules and Pythons that are built elsewhere; what is refused without Slurm."""
+DEFAULT = {"config.yaml": "default_site: slurm\n"}
+TOO_BIG = "submit train.py -s slurm -G 8"
+JOBS = sorted(
+    {words for _, words in documented() if words.split()[0] in ("run", "submit") and not any(one in words for one in ELSEWHERE)}
+)
+
+
+@pytest.fixture
+def desk(lab: Lab) -> Lab:
+    """The working directory has all that documented commands name."""
+    settings = lab.folder / "config" / "slurmtf"
+    for folder, files in ((lab.folder, FILES), (settings / "site_configs", PROFILES), (settings, DEFAULT)):
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+    return lab
+
+
+@pytest.mark.parametrize("words", JOBS)
+def test_it_runs_as_it_is_shown(words: str, desk: Lab) -> None:
+    _, *args = shlex.split(words.replace("/scratch/mnist", str(desk.folder / "mnist")), comments=True)
+    command = ["submit", "--json", *args]
+    if words == TOO_BIG:
+        assert [found["code"] for found in problems(desk.slurmtf(*command))] == ["refused"]
+        return
+    (state,) = ended(Run(Path(envelope(desk.slurmtf(*command))["data"]["folder"])))
+    assert state.status is RunStatus.COMPLETED, state.message
+
+
+def test_documents_show_several() -> None:
+    assert len(JOBS) > 5

@@ -1,0 +1,52 @@
+"""What documents show: their commands, their tables, and the files that the commands name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+SHOWN = re.compile(r"^(?: {4}|```\S*\n)(?:\$ )?(?:\.venv/bin/)?slurmtf (?P<words>[^\n]*)$", re.MULTILINE)
+REDIRECTION = re.compile(r"\s+[>|].*$")
+
+FILES = {
+    "train.py": "print('training')\n",
+    "hvd.py": "import sys\n",
+    "pkg/__init__.py": "",
+    "pkg/train.py": "print('training')\n",
+    "job.yaml": "entry_script: train.py\nscript_params: {--how: fine}\ntime: 10\n",
+    "ended.yaml": "compute_target: slurm\ndistributed_backend: ps\n",
+    "mine.sh.j2": '{% extends "slurm.sh.j2" %}\n',
+    "bad.yaml": "extends: slurm\nlaunchr: {}\n",
+    "requirements.txt": "tensorflow==2.15.1\n",
+    "tensorflow.sif": "",
+    "mnist/train.csv": "",
+}
+PROFILES = {
+    "mycluster.yaml": "extends: slurm\ncontainers: {runtime: apptainer}\n",
+    "offline.yaml": "extends: slurm\nnetwork: {internet: false}\n",
+    "lab.yaml": "extends: slurm\npresets: {two-gpus: {gpus_per_node: 2}}\n",
+}
+
+
+def documented() -> Iterator[tuple[str, str]]:
+    """Yield document and words of each command that stands on a line of its own."""
+    for document in DOCUMENTS:
+        for match in SHOWN.finditer(document.read_text(encoding="utf-8")):
+            yield document.name, REDIRECTION.sub("", match["words"])
+
+
+def table(document: str, heading: str) -> dict[str, str]:
+    """Return the rows of the table under a heading row that begins so: what stands in code in the first cell, to the rest."""
+    lines = iter((ROOT / document).read_text(encoding="utf-8").splitlines())
+    next(line for line in lines if line.startswith(f"| {heading} |"))
+    next(lines)
+    rows: dict[str, str] = {}
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        first, _, rest = line.strip("| ").partition(" | ")
+        rows.update(dict.fromkeys(re.findall(r"`([^`]+)`", first), rest))
+    return rows
