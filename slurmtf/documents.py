@@ -14,7 +14,8 @@ import re
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import InitVar, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -117,28 +118,34 @@ class Document:
         return data
 
     def _note(self, node: yaml.Node | None, path: KeyPath) -> None:
-        """Remember the line of each key, and refuse one that stands twice (PyYAML takes the last in silence)."""
+        """Remember the line of each key, and where a number says less than its text."""
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
-                where = (*path, str(key.value))
-                line = key.start_mark.line + 1
-                if where in self._lines:
-                    what = f"key {key.value!r} appears twice (also on line {self._lines[where]})"
-                    raise self._error(Finding("yaml-duplicate-key", f"{self.source}:{line}", what, "keep one of them"))
-                self._lines[where] = line
-                if key.tag in (*NOT_TEXT, NULL):
-                    key.tag = TEXT  # 2.10 is a version as a key, too
-                self._note(value, where)
+                self._note_key(key, path)
+                self._note(value, (*path, str(key.value)))
         elif isinstance(node, yaml.SequenceNode):
             for index, item in enumerate(node.value):
                 where = (*path, index)
                 self._lines[where] = item.start_mark.line + 1
                 self._note(item, where)
         elif isinstance(node, yaml.ScalarNode) and node.tag in NOT_TEXT and not _says_all(node):
-            if path[:1] and path[0] in self._verbatim:
-                node.tag = TEXT
-            elif not node.value.lower().endswith((".inf", ".nan")):  # YAML's words alone
-                self._texts[path] = node.value
+            self._note_scalar(node, path)
+
+    def _note_key(self, key: yaml.ScalarNode, path: KeyPath) -> None:
+        """Refuse a key that appears twice: PyYAML takes the last in silence."""
+        where, line = (*path, str(key.value)), key.start_mark.line + 1
+        if where in self._lines:
+            what = f"key {key.value!r} appears twice (also on line {self._lines[where]})"
+            raise self._error(Finding("yaml-duplicate-key", f"{self.source}:{line}", what, "keep one of them"))
+        self._lines[where] = line
+        if key.tag in (*NOT_TEXT, NULL):
+            key.tag = TEXT  # 2.10 is a version as a key, too
+
+    def _note_scalar(self, node: yaml.ScalarNode, path: KeyPath) -> None:
+        if path[:1] and path[0] in self._verbatim:
+            node.tag = TEXT
+        elif not node.value.lower().endswith((".inf", ".nan")):  # YAML's words alone
+            self._texts[path] = node.value
 
     def _syntax_finding(self, err: Exception, text: str) -> Finding:
         mark = getattr(err, "problem_mark", None)
@@ -182,18 +189,15 @@ class Document:
         import pydantic  # noqa: PLC0415 - 40 ms that only a reader of YAML pays
 
         raw = self._with_texts(kind, self.data if data is None else data, ())
-        findings = list(self._key_findings(kind, raw, ()))
-        if findings:
-            raise self._error(*findings)
         try:
             parsed: T = _adapter(cast(Hashable, kind)).validate_python(raw)
         except pydantic.ValidationError as err:
-            raise self._error(*self._value_findings(err.errors(), raw)) from None
+            raise self._error(*self._findings(kind, err.errors(), raw)) from None
         return parsed
 
     def _with_texts(self, hint: Any, data: Any, path: KeyPath) -> Any:
         """Return data in which a number is the text that the file has, wherever ``hint``, its type, takes a text."""
-        hints = (hint, *get_args(hint))
+        hints = _members(hint)
         if isinstance(data, bool) and bool in hints:
             return data
         if isinstance(data, int | float) and str in hints:
@@ -208,51 +212,27 @@ class Document:
             return [self._with_texts(items, item, (*path, index)) for index, item in enumerate(data)]
         return data
 
-    def _key_findings(self, kind: Any, data: Mapping[str, Any], path: KeyPath) -> Iterable[Finding]:
-        """Yield a finding for each key of ``data`` that no field of the dataclass ``kind`` has."""
-        hints = _field_types(kind)
-        for key, value in data.items():
-            where = (*path, str(key))
-            if key in hints:
-                yield from self._findings_in(hints[key], value, where)
-            else:
-                hint = did_you_mean(str(key), hints) or f"known keys: {', '.join(sorted(hints))}"
-                yield self._finding("unknown-key", where, "unknown key", hint)
+    def _finding_of(self, kind: Any, detail: Mapping[str, Any], raw: object) -> tuple[KeyPath, Finding]:
+        """Return what pydantic says of one place as a finding, and the path to it."""
+        context, location = detail.get("ctx", {}), detail["loc"]
+        path = _path_in(raw, location)
+        if detail["type"] == "unexpected_keyword_argument":
+            keys = sorted(_known_keys(kind, location[:-1]))
+            hint = did_you_mean(str(path[-1]), keys) or f"known keys: {', '.join(keys)}"
+            return path, self._finding("unknown-key", path, "unknown key", hint)
+        if detail["type"].startswith("union_tag"):
+            path = (*path, context["discriminator"].strip("'"))
+            what = f"says {context['tag']!r}" if "tag" in context else "is missing"
+            known = context.get("expected_tags") or ", ".join(map(repr, _known_tags(kind, location)))
+            return path, self._finding("unknown-kind", path, what, f"use one of {known}")
+        return path, self._finding("bad-value", path, f"{detail['msg']} (found {_short(detail['input'])})")
 
-    def _findings_in(self, hint: Any, data: object, path: KeyPath) -> Iterable[Finding]:
-        """Look for unknown keys in a part of the document whose type is ``hint``."""
-        lists = [arg for arg in (hint, *get_args(hint)) if get_origin(arg) is list]
-        if isinstance(data, list) and lists:
-            for index, item in enumerate(data):
-                yield from self._findings_in(get_args(lists[0])[0], item, (*path, index))
-        elif isinstance(data, Mapping) and get_origin(hint) is dict:
-            for key, item in data.items():
-                yield from self._findings_in(get_args(hint)[1], item, (*path, str(key)))
-        elif isinstance(data, Mapping):
-            members = [arg for arg in (hint, *get_args(hint)) if is_dataclass(arg)]
-            yield from self._member_findings(members, data, path)
-
-    def _member_findings(self, kinds: list[Any], data: Mapping[str, Any], path: KeyPath) -> Iterable[Finding]:
-        """Check a part that is one of several dataclasses, told apart by their tag (a Literal field)."""
-        tags = {tag: kind for kind in kinds if (tag := _tag(kind))}
-        chosen = [kind for (name, value), kind in tags.items() if data.get(name) == value]
-        if chosen or len(kinds) == 1:
-            yield from self._key_findings((chosen or kinds)[0], data, path)
-        elif tags:
-            name = next(iter(tags))[0]
-            what = f"says {data[name]!r}" if name in data else "is missing"
-            known = ", ".join(repr(value) for _, value in tags)
-            yield self._finding("unknown-kind", (*path, name), what, f"use one of {known}")
-
-    def _value_findings(self, details: Iterable[Mapping[str, Any]], data: object) -> list[Finding]:
-        """Return pydantic's complaints, one for each place (the members of a union complain once each)."""
-        findings: dict[KeyPath, Finding] = {}
-        for detail in details:
-            if detail["type"] == "literal_error" and len(detail["loc"]) > len(_path_in(data, detail["loc"])):
-                continue  # of a member of a union that the data is not
-            path, what = _path_in(data, detail["loc"]), f"{detail['msg']} (found {_short(detail['input'])})"
-            findings.setdefault(path, self._finding("bad-value", path, what))
-        return list(findings.values())
+    def _findings(self, kind: Any, details: Iterable[Mapping[str, Any]], raw: object) -> list[Finding]:
+        """Return pydantic's complaints, one for each place: the members of a union complain once each, the inmost counts."""
+        found: dict[KeyPath, Finding] = {}
+        for path, finding in (self._finding_of(kind, detail, raw) for detail in details):
+            found.setdefault(path, finding)
+        return [finding for path, finding in found.items() if not any(path == other[: len(path)] != other for other in found)]
 
 
 def _says_all(node: yaml.ScalarNode) -> bool:
@@ -289,15 +269,49 @@ def _short(value: object) -> str:
 @functools.cache
 def _field_types(kind: Any) -> dict[str, Any]:
     """Return the types of what the dataclass's constructor takes, fields that it does not keep among them."""
-    hints = get_type_hints(kind)
+    hints = get_type_hints(kind, include_extras=True)
     own = {name: hints[name] for name in inspect.signature(kind).parameters}
     return {name: hint.type if isinstance(hint, InitVar) else hint for name, hint in own.items()}
 
 
-def _tag(kind: Any) -> tuple[str, Any] | None:
-    """Return name and value of the field by which a member of a union is known: a Literal of one value."""
-    hints = {name: hint for name, hint in _field_types(kind).items() if get_origin(hint) is Literal}
-    return next(((name, get_args(hint)[0]) for name, hint in hints.items() if len(get_args(hint)) == 1), None)
+def _known_keys(kind: Any, location: Iterable[str | int]) -> set[str]:
+    """Return the keys that may stand at pydantic's location in a document of a kind."""
+    return {name for found in _kinds_at(kind, location) for name in _field_types(found)}
+
+
+def _known_tags(kind: Any, location: Iterable[str | int]) -> list[str]:
+    return [tag for found in _kinds_at(kind, location) for tag in _tags(found)]
+
+
+def _kinds_at(kind: Any, location: Iterable[str | int]) -> list[Any]:
+    """Return the dataclasses that may stand at pydantic's location, which names the member of a union by its tag or name."""
+    hints = [kind]
+    for part in location:
+        hints = [inner for hint in hints for inner in _inside(hint, part)]
+    return [found for hint in hints for found in _members(hint) if is_dataclass(found)]
+
+
+def _members(hint: Any) -> list[Any]:
+    """Return the types of a union, or the one type that a hint is."""
+    if get_origin(hint) is Annotated:
+        return _members(get_args(hint)[0])
+    return [one for arg in get_args(hint) for one in _members(arg)] if get_origin(hint) in (Union, UnionType) else [hint]
+
+
+def _inside(hint: Any, part: str | int) -> Iterable[Any]:
+    for member in _members(hint):
+        if get_origin(member) in (list, dict):
+            yield get_args(member)[-1]
+        elif is_dataclass(member) and part in (getattr(member, "__name__", None), *_tags(member)):
+            yield member
+        elif is_dataclass(member) and part in (types := _field_types(cast(Hashable, member))):
+            yield types[str(part)]
+
+
+def _tags(kind: Any) -> tuple[str, ...]:
+    """Return the values of a Literal of one value: by it a member of a union is known."""
+    literals = [get_args(hint) for hint in _field_types(kind).values() if get_origin(hint) is Literal]
+    return next((values for values in literals if len(values) == 1), ())
 
 
 def read_document(path: Path, error: type[InputError], verbatim: Collection[str] = ()) -> Document:

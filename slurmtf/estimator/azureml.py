@@ -11,6 +11,7 @@ from slurmtf.estimator.arguments import plain_params
 from slurmtf.estimator.distribution import Distribution, Mpi, ParameterServer
 from slurmtf.estimator.inputs import settled
 from slurmtf.findings import Finding, warning
+from slurmtf.schema import Strict
 
 # --- configuration objects
 
@@ -62,7 +63,7 @@ def node_counts(given: Any, node_count: Any) -> Iterable[Finding]:
 
 
 @dataclass(frozen=True)
-class OlderNames:
+class OlderNames(Strict):
     """Parameters that have got another name. Where both are set, the new one counts."""
 
     _: KW_ONLY

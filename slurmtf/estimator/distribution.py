@@ -7,12 +7,13 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from slurmtf.findings import Finding
+from slurmtf.schema import Strict
 
 GRACE_S = 600
 
 
 @dataclass(frozen=True)
-class Mpi:
+class Mpi(Strict):
     """MPI ranks, Horovod's among them: ``node_count`` x ``process_count_per_node`` copies of the script."""
 
     process_count_per_node: int = 1
@@ -27,7 +28,7 @@ class Mpi:
 
 
 @dataclass(frozen=True)
-class ParameterServer:
+class ParameterServer(Strict):
     """TensorFlow's parameter-server training: workers that compute, parameter servers that hold the variables."""
 
     worker_count: int = 1
@@ -48,7 +49,7 @@ class ParameterServer:
 
 
 @dataclass(frozen=True)
-class MultiWorker:
+class MultiWorker(Strict):
     """``tf.distribute.MultiWorkerMirroredStrategy``: equal workers, no parameter server."""
 
     worker_count: int = 1

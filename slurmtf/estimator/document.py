@@ -18,6 +18,7 @@ from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 from slurmtf.estimator.inputs import Input
 from slurmtf.findings import Finding, located
+from slurmtf.schema import Strict
 
 ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator": Estimator}
 
@@ -110,7 +111,7 @@ def _documented() -> Iterator[None]:
     """Have pydantic read the texts below the settings from the source: 80 ms that only a schema is worth."""
     kinds: tuple[Any, ...] = (TensorFlow, Estimator, OlderNames, Environment, Input, *KINDS.values())
     for kind in kinds:
-        kind.__pydantic_config__ = {"use_attribute_docstrings": True}
+        kind.__pydantic_config__ = {**Strict.__pydantic_config__, "use_attribute_docstrings": True}
     try:
         yield
     finally:
@@ -133,7 +134,7 @@ def json_schema() -> dict[str, Any]:
     kinds = {"enum": list(ESTIMATORS), "default": "TensorFlow", "description": "Which estimator."}
     schema["properties"] = {"estimator": kinds, **schema["properties"]}
     schema.update({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "slurmtf job",
-                   "description": "A slurmtf job file.", "additionalProperties": False})  # fmt: skip
+                   "description": "A slurmtf job file."})  # fmt: skip
     return schema
 
 

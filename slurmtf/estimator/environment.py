@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding
+from slurmtf.schema import Strict
 from slurmtf.spelling import marked
 
 PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
@@ -18,7 +19,7 @@ LISTS = ("modules", "pip_packages", "conda_packages", "conda_channels")
 
 
 @dataclass(frozen=True)
-class Environment:
+class Environment(Strict):
     """The software a job runs with. Left empty: the Python that submits.
 
     Software that is there already: ``python``, ``conda``, ``modules``. An environment that slurmtf builds, once for each

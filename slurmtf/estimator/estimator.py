@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from slurmtf.errors import SpecError
 from slurmtf.estimator import validation
@@ -19,13 +19,14 @@ from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, settled
 from slurmtf.estimator.quantities import as_slurm_time
 from slurmtf.paths import absolute
+from slurmtf.schema import Tagged
 
 Flag = str | int | float | bool | list[str | int | float] | None
 ScriptParams = dict[str, Any] | list[Any]
 if TYPE_CHECKING:
     Training = Distribution | Configuration
 else:
-    Training = Distribution  # a job file knows no other spelling
+    Training = Annotated[Distribution, Tagged("backend")]  # a job file knows no other spelling
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from slurmtf.errors import did_you_mean
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.paths import absolute
+from slurmtf.schema import Strict
 
 Mode = Literal["mount", "download", "upload"]
 MODES: tuple[str, ...] = get_args(Mode)
@@ -21,7 +22,7 @@ _REFERENCE = re.compile(r"\$\{?" + PREFIX + r"(\w+)")
 
 
 @dataclass(frozen=True)
-class Input:
+class Input(Strict):
     """A folder or a file of data, which the script finds by the variable ``$SLURMTF_INPUT_<NAME>``.
 
     As a value in ``script_params`` it is the path at which the script finds it.

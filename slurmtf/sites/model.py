@@ -9,12 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from slurmtf.schema import Strict
+
 Value = str | int | float | bool
 Known = bool | Literal["unknown"]
 
 
 @dataclass(frozen=True)
-class Gpu:
+class Gpu(Strict):
     """How GPUs are asked for and seen."""
 
     request: Literal["gres", "gpus-per-node", "gpus-per-task", "gpus", "none"] = "gres"
@@ -38,7 +40,7 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Partition:
+class Partition(Strict):
     """What is known of one partition. Time limits as Slurm writes them."""
 
     max_time: str | int | None = None
@@ -55,7 +57,7 @@ class Partition:
 
 
 @dataclass(frozen=True)
-class Defaults:
+class Defaults(Strict):
     """What a job gets when the user does not say."""
 
     partition: str | None = None
@@ -72,7 +74,7 @@ class Defaults:
 
 
 @dataclass(frozen=True)
-class Preset:
+class Preset(Strict):
     """A named bundle of wishes (an estimator's ``vm_size``)."""
 
     partition: str | None = None
@@ -86,7 +88,7 @@ class Preset:
 
 
 @dataclass(frozen=True)
-class Launcher:
+class Launcher(Strict):
     """How the processes of a job are started."""
 
     default: str = "srun"
@@ -102,7 +104,7 @@ class Launcher:
 
 
 @dataclass(frozen=True)
-class JobEnvironment:
+class JobEnvironment(Strict):
     """What the job's shell looks like."""
 
     shebang: str = "#!/bin/bash"
@@ -121,7 +123,7 @@ class JobEnvironment:
 
 
 @dataclass(frozen=True)
-class Modules:
+class Modules(Strict):
     """Environment modules."""
 
     init: str | None = None
@@ -136,7 +138,7 @@ class Modules:
 
 
 @dataclass(frozen=True)
-class Containers:
+class Containers(Strict):
     """Container images."""
 
     runtime: Literal["apptainer", "singularity", "pyxis", "shifter", "podman-hpc", "none"] | None = None
@@ -152,7 +154,7 @@ class Containers:
 
 
 @dataclass(frozen=True)
-class Environments:
+class Environments(Strict):
     """Environments that slurmtf makes."""
 
     folder: str | None = None
@@ -168,7 +170,7 @@ class Environments:
 
 
 @dataclass(frozen=True)
-class Requeue:
+class Requeue(Strict):
     """Preemption and requeueing."""
 
     default: Known = "unknown"
@@ -182,7 +184,7 @@ class Requeue:
 
 
 @dataclass(frozen=True)
-class Network:
+class Network(Strict):
     """Names and routes of the compute nodes."""
 
     internet: Known | Literal["proxy"] = "unknown"
@@ -193,7 +195,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Storage:
+class Storage(Strict):
     """Folders."""
 
     workspace: str | None = None
@@ -212,7 +214,7 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class Site:
+class Site(Strict):
     """One cluster, or this machine: everything about it that a job depends on."""
 
     name: str = ""

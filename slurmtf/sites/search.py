@@ -23,12 +23,13 @@ from slurmtf.files import user_config
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.paths import working_directory
+from slurmtf.schema import Strict
 from slurmtf.sites.model import Site
 from slurmtf.trusted import OWN, check_unnamed
 
 
 @dataclass(frozen=True)
-class UserConfig:
+class UserConfig(Strict):
     """``~/.config/slurmtf/config.yaml``."""
 
     default_site: str | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 from hypothesis import given, settings
@@ -13,31 +13,32 @@ from hypothesis import strategies as st
 
 from slurmtf.documents import Document, dump_yaml, read_document
 from slurmtf.errors import InputError, SiteError, SpecError
+from slurmtf.schema import Strict, Tagged
 
 
 @dataclass(frozen=True)
-class Circle:
+class Circle(Strict):
     radius: float = 1.0
     kind: Literal["circle"] = "circle"
 
 
 @dataclass(frozen=True)
-class Square:
+class Square(Strict):
     side: float = 1.0
     kind: Literal["square"] = "square"
 
 
 @dataclass(frozen=True)
-class Paint:
+class Paint(Strict):
     color: str = "white"
     coats: int = 1
 
 
 @dataclass(frozen=True)
-class Drawing:
+class Drawing(Strict):
     title: str = ""
     width: int | None = None
-    shape: Circle | Square | None = None
+    shape: Annotated[Circle | Square, Tagged("kind")] | None = None
     paints: dict[str, Paint] = field(default_factory=dict)
     layers: list[Paint] = field(default_factory=list)
     anything: dict[str, Any] = field(default_factory=dict)
@@ -249,7 +250,30 @@ def test_a_value_of_the_wrong_type(text: str, where: str, found: str) -> None:
     assert complaint.endswith(found)
 
 
+@dataclass(frozen=True)
+class Frame(Strict):
+    inner: Drawing | str | None = None
+    mode: Literal["a", "b"] | bool | None = None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("inner: {titel: a}\n", ["file.yaml:1: inner.titel: unknown key"]),
+        ("inner: {shape: {kind: circle, radius: wide}}\n", ["file.yaml:1: inner.shape.radius: Input should be a valid number"]),
+        ("inner: 5.0\nmode: c\n", ["file.yaml:2: mode: Input should be 'a' or 'b'"]),
+        ("mode: [c]\n", ["file.yaml:1: mode: Input should be 'a' or 'b'"]),
+    ],
+)
+def test_of_several_kinds_the_inmost_complaint_is_told_once(text: str, told: list[str]) -> None:
+    with pytest.raises(SpecError) as caught:
+        read(text).parse(Frame)
+    assert len(caught.value.findings) == len(told)
+    assert all(str(found).startswith(start) for found, start in zip(caught.value.findings, told, strict=True))
+
+
 def test_every_problem_is_told_at_once() -> None:
+    assert len(complaints("titel: a\nwidth: wide\nshape: {kind: cube}\n")) == 3
     assert len(complaints("titel: a\nwidht: 3\npaints:\n  red: {colour: red}\n")) == 3
     assert len(complaints("title: {}\nwidth: wide\nlayers: {}\n")) == 3
 
