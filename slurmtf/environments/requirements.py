@@ -6,12 +6,17 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding, Findings
 
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from packaging.version import Version
+
 _OPTION = re.compile(r"(--?[a-z][a-z-]*)(?:[= ]\s*|(?<=^-[a-z]))(.*)")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_OPTIONS_BEHIND = re.compile(r"\s--[a-z].*")
 _LOCAL = re.compile(r"\.(\[|$)|~|file:|[^@:;\[ ]*/|\S+\.(whl|tar\.gz|zip)$")
 EDITABLE = ("-e", "--editable")
 CONSTRAINTS = ("-c", "--constraint")
@@ -34,8 +39,30 @@ class Line:
     @property
     def package(self) -> str:
         """The package that it names, as pip compares names (PEP 503); empty for an option."""
-        found = _NAME.match(self.text)
-        return normal(found[0]) if found else ""
+        found = requirement(self.text)
+        return normal(found.name) if found else ""
+
+
+def requirement(text: str) -> Requirement | None:
+    """Return a line as a requirement (PEP 508), without the options behind it (--hash=...); None where it is none."""
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - only where packages are asked for
+
+    try:
+        return Requirement(_OPTIONS_BEHIND.sub("", text))
+    except InvalidRequirement:
+        return None
+
+
+def pinned(text: str) -> Version | None:
+    """Return the one version that a requirement takes (``==2.15.1``); None where it takes others, or none is named."""
+    from packaging.version import InvalidVersion, Version  # noqa: PLC0415
+
+    found = requirement(text)
+    specifiers = list(found.specifier) if found else []
+    try:
+        return Version(specifiers[0].version) if [one.operator for one in specifiers] == ["=="] else None
+    except InvalidVersion:  # ==2.15.*
+        return None
 
 
 def normal(name: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from slurmtf.environments.requirements import Line, gather, normal
+from slurmtf.environments.requirements import Line, gather, normal, pinned, requirement
 from slurmtf.environments.shell import in_shell
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
@@ -26,7 +26,8 @@ from slurmtf.sites import Site
 ID_DIGITS = 12
 SCHEMA = 1
 TENSORFLOW = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tensorflow_rocm", "tf_nightly")
-ASKED = re.compile(r"(?P<package>[\w.-]+)\s*(\[[^]]*\])?\s*(==?\s*(?P<version>\d[\d.]*)\s*$)?")
+SINGLE_EQUALS = re.compile(r"(?<![=<>!~])=(?!=)")
+"""Conda's ``tensorflow=2.15``, which is pip's ``tensorflow==2.15``."""
 CREDENTIALS = re.compile(r"//[^/@\s]+@")
 CXX17_TENSORFLOW, CXX17_HOROVOD = (2, 10), (0, 25)
 """The first TensorFlow whose headers are C++17, and a Horovod that compiles as such (horovod/tensorflow/CMakeLists.txt)."""
@@ -66,9 +67,10 @@ class EnvironmentSpec:
     @property
     def tensorflow(self) -> tuple[str, str]:
         """The TensorFlow that is asked for: its package, and its version where one is named. Both may be empty."""
-        lines = filter(None, map(ASKED.match, (*self.conda.get("packages", ()), *self.requirements)))
-        asked = ((normal(line["package"]), line["version"] or "") for line in lines)
-        return next((found for found in asked if found[0] in TENSORFLOW), ("", ""))
+        of_conda = (SINGLE_EQUALS.sub("==", text) for text in self.conda.get("packages", ()))
+        asked = ((found, text) for text in (*of_conda, *self.requirements) if (found := requirement(text)))
+        named = ((normal(found.name), str(pinned(text) or "")) for found, text in asked)
+        return next((found for found in named if found[0] in TENSORFLOW), ("", ""))
 
     @property
     def summary(self) -> str:
@@ -174,18 +176,13 @@ def _of_horovod(horovod: list[Line], lines: list[Line], conda: dict[str, Any]) -
 
 def _of_pair(horovod: Line, lines: list[Line]) -> Iterable[Finding]:
     """Refuse what can't be compiled before anything is installed. Versions that are not named are not judged."""
-    asked = [match for match in (ASKED.match(line.text) for line in (horovod, *lines)) if match and match["version"]]
-    versions = {normal(match["package"]): _numbers(match["version"]) for match in asked}
+    versions = {line.package: version.release for line in (horovod, *lines) if (version := pinned(line.text))}
     tensorflow = next((versions[name] for name in TENSORFLOW if name in versions), (0,))
     release = versions.get("horovod", CXX17_HOROVOD)
     if tensorflow >= CXX17_TENSORFLOW and release < CXX17_HOROVOD:
         what = f"{horovod.text} can't be compiled for TensorFlow 2.10 or later, which needs C++17"
         remedy = "ask for horovod==0.28.1 (0.25 is the first that can), or for TensorFlow 2.9 or earlier"
         yield Finding("horovod-too-old", horovod.where, what, remedy)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in version.split(".")[:2])
 
 
 def _base(wish: Environment) -> str:
