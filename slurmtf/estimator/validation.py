@@ -323,6 +323,3 @@ def _target(estimator: Estimator) -> Iterable[Finding]:
         yield Finding(
             "bad-target", "compute_target", f"{target!r} is neither a name, a path nor a Site", "use 'local' or a site's name"
         )
-    if target == "local" and isinstance(estimator.node_count, int) and estimator.node_count > 1:
-        what = f"'local' is one machine, but `node_count` is {estimator.node_count}"
-        yield Finding("nodes-on-local", "node_count", what, "use one node, or set another `compute_target`")

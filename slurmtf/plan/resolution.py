@@ -62,7 +62,7 @@ def resolve(
     of_job += stage_warnings(estimator, site, looked_up)
     resources, found, name, where, why = request(estimator, site, tasks, place.folder, after and after.job_id)
     told.add([*misfits(estimator, site, tasks, resources), *resolver_findings(tasks, script, name)])
-    told.add(missing_and_refused(estimator, site, found) if site.scheduler == "slurm" else ())
+    told.add(missing_and_refused(estimator, site, found) if site.can.takes_flags else ())
     of_job += gpu_warnings(resources.gpus_per_node, software)
     of_job += warnings_of_gpus(resources, tasks, name, dict(found), launchers.srun_flags(estimator.srun, site, resources))
     host_python = software.host_python or software.python
@@ -137,7 +137,7 @@ def _operands(estimator: Estimator) -> tuple[str, ...]:
 
 
 def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:
-    if site.scheduler == "local" and estimator.node_count > 1:
+    if site.can.one_machine and estimator.node_count > 1:
         yield Finding("nodes-on-local", "node_count", f"{site.name} is one machine, but `node_count` is {estimator.node_count}",
                       "use one node, or set another `compute_target`")  # fmt: skip
     version = getattr(estimator, "framework_version", None)

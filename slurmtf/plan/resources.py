@@ -33,7 +33,7 @@ def request(estimator: Estimator, site: Site, tasks: Distribution, folder: str, 
     """Return the request for a job. ``after`` is a job that must have succeeded before."""
     wanted = _resources(estimator, site, preset_of(estimator, site), tasks)
     launcher, where = _launcher_name(estimator, site, wanted)
-    if site.scheduler != "slurm":
+    if not site.can.takes_flags:
         return Request(wanted, [], launcher, where, "")
     form, why = gpus.form(site, wanted, tasks, launcher)
     header = directives(estimator, site, wanted, folder, int(Timings().warning), after, form)
@@ -97,7 +97,7 @@ def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Distribu
 def _gpus_per_node(estimator: Estimator, site: Site, preset: Preset, users: int, slots: int) -> int:
     """Return how many GPUs a node gives: by the user's own flags, by his parameters, or by the profile's flags."""
     own, of_site = (
-        gpus.allocation(flags, estimator.node_count, slots) if site.scheduler == "slurm" else None
+        gpus.allocation(flags, estimator.node_count, slots) if site.can.takes_flags else None
         for flags in (estimator.sbatch, site.directives)
     )
     asked = _first(estimator.gpus_per_node, preset.gpus_per_node, users if estimator.use_gpu else None)

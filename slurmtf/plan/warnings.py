@@ -50,7 +50,7 @@ def _site(estimator: Estimator, site: Site, resources: Resources) -> Warnings:
         yield warning("no-mail", f"{site.name} does not send mail")
     if site.status == "retired":
         yield warning("retired", f"{site.name} is retired")
-    if time_s and time_s < SHORT_TIME_S and site.scheduler == "slurm":
+    if time_s and time_s < SHORT_TIME_S and site.can.keeps_time:
         yield warning("short-time", f"the time limit is {time_s} s: Slurm checks limits every 30 s and may end the job later")
 
 

@@ -23,7 +23,7 @@ def look(inputs: Sequence[Input], site: Site | None, workspace: Path, known: Seq
     Raises SpecError for data that is not there, or that compute nodes can't see.
     """
     listed = list(mounts.mounts() if known is None else known)
-    is_shared = site is not None and site.scheduler == "slurm"
+    is_shared = site is not None and not site.can.one_machine
     unseen = [list(_unseen(str(item.path), workspace, listed)) if is_shared else [] for item in inputs]
     findings = [finding for item, others in zip(inputs, unseen, strict=True) for finding in [*_missing(item)] or others]
     if findings:

@@ -56,7 +56,7 @@ class Attempt:
     """One start of a job of the run, by its supervisor's own word.
 
     ``job``: the job's name, ``33`` or ``33_4``. ``number``: how often Slurm had requeued it. ``decided``: how it will end
-    whatever is done to it from then on. Times in seconds since 1970.
+    whatever is done to it from then on. ``cluster``: its name, by Slurm's own word. Times in seconds since 1970.
     """
 
     job: str
@@ -72,6 +72,7 @@ class Attempt:
     nodes_to_fill: int = 0
     filled: frozenset[str] = frozenset()
     process: ProcessId | None = None
+    cluster: str = ""
 
     @property
     def end(self) -> Outcome | None:
@@ -158,6 +159,7 @@ class _Told:
     nodes_to_fill: int = 0
     filled: set[str] = field(default_factory=set)
     process: ProcessId | None = None
+    cluster: str = ""
 
     def reached(self, phase: Phase) -> None:
         self.phase = max(self.phase, phase)
@@ -165,6 +167,7 @@ class _Told:
 
 def _started(told: _Told, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
     told.number, told.nodes, told.process = event.attempt, event.nodes or event.host, _process(event)
+    told.cluster = event.cluster
 
 
 def _process(event: events.Started) -> ProcessId | None:

@@ -124,8 +124,20 @@ def current_job(records: Records, history: History) -> SubmittedJob | None:
         return submitted
     if any(job.ref.name == attempt.job for job in records.jobs):
         return submitted
-    ref = replace(JobRef.parse(attempt.job), cluster=submitted.ref.cluster)
+    ref = replace(JobRef.parse(attempt.job), cluster=_cluster_of(attempt, submitted, history))
     return SubmittedJob(ref, submitted.scheduler, submitted.folder, 0.0, BY_HAND, process=attempt.process)
+
+
+def _cluster_of(attempt: Attempt, submitted: SubmittedJob, history: History) -> str | None:
+    """Return the cluster to ask for a job that somebody submitted by hand: ``sbatch -M`` may have sent it to another one.
+
+    Where the record names none, only a name that is not that of the recorded job's own attempts shows another cluster: without
+    accounting Slurm takes no ``--clusters`` (squeue(1)).
+    """
+    if submitted.ref.cluster:
+        return attempt.cluster or submitted.ref.cluster
+    known = {one.cluster for one in history.attempts if one.job == submitted.ref.name}
+    return (attempt.cluster or None) if known and attempt.cluster not in known else None
 
 
 def reduce(

@@ -70,11 +70,11 @@ def known_workspaces(given: str | Path | None = None) -> list[Path]:
         return [workspace_of(None, given)]
     if not os.environ.get(var.SLURMTF_SITE) and not (user_config() / "config.yaml").is_file():
         return [Path(DEFAULT).expanduser()]
-    from slurmtf.sites.search import default_site, load  # noqa: PLC0415 - 50 ms for those who have chosen a site
+    from slurmtf.sites.search import THIS_MACHINE, default_site, load  # noqa: PLC0415 - 50 ms for those who have chosen a site
 
     found = [Path(DEFAULT).expanduser()]
     try:
-        if default_site() != "local":
+        if default_site() != THIS_MACHINE:
             found.insert(0, workspace_of(load(default_site()).storage.workspace))
     except (SiteError, WorkspaceError):
         pass  # a run can be looked at without the profile that started it

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from slurmtf.job.contract.schedulers import CAPABILITIES, Capabilities
 from slurmtf.schema import Strict
 
 Value = str | int | float | bool
@@ -262,5 +263,11 @@ class Site(Strict):
     mail_one_type_per_line: bool = False
     template: str | None = None
     """The template of the batch script."""
+
+    @property
+    def can(self) -> Capabilities:
+        """What its scheduler does for a job."""
+        return CAPABILITIES[self.scheduler]
+
     source: str = ""
     """The file that this profile was read from."""

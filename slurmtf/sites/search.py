@@ -27,6 +27,9 @@ from slurmtf.schema import Strict
 from slurmtf.sites.model import Site
 from slurmtf.trusted import OWN, check_unnamed
 
+THIS_MACHINE = "local"
+"""The site that is there without a profile of the user's: the machine that submits."""
+
 
 @dataclass(frozen=True)
 class UserConfig(Strict):
@@ -100,7 +103,7 @@ def default_site() -> str:
             .parse(UserConfig)
             .default_site
         )
-    return name or "local"
+    return name or THIS_MACHINE
 
 
 def _find(name: str, where: str, base: Path) -> Path:

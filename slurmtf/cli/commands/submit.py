@@ -13,7 +13,7 @@ from slurmtf.cli.present import run_data
 from slurmtf.cli.steps import Steps
 from slurmtf.findings import Finding
 from slurmtf.runs import Run
-from slurmtf.sites.search import default_site
+from slurmtf.sites.search import THIS_MACHINE, default_site
 
 
 @click.command("submit")
@@ -39,7 +39,7 @@ def command(training: Training, dry_run: bool) -> None:
 
 def submit(training: Training) -> Run:
     """Submit a training job and say so."""
-    if training.estimator.compute_target is None and default_site() == "local" and shutil.which("sbatch"):
+    if training.estimator.compute_target is None and default_site() == THIS_MACHINE and shutil.which("sbatch"):
         note("this runs on this machine, not through Slurm: pass --site, or set default_site", fg="yellow")
     note(f"submitting {training.estimator.script} from {training.estimator.source_directory}", dim=True)
     with Steps() as steps:

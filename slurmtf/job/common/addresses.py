@@ -25,7 +25,7 @@ the first (grpc, doc/environment_variables.md)."""
 
 def name_of(host: str, plan: JobPlan) -> str:
     """Return the name by which the job's other nodes reach a node: the only place that knows of ``network.host_suffix``."""
-    return "localhost" if plan.local else host + plan.host_suffix
+    return "localhost" if plan.can.one_machine else host + plan.host_suffix
 
 
 def own_addresses() -> List[str]:

@@ -41,7 +41,7 @@ def sight(plan: JobPlan, environ: Mapping[str, str]) -> Sight:
     """
     vendor, size = plan.gpu_vendor, plan.size
     names, asked = _names(environ, var.GPUS[vendor]), size.gpus_per_node
-    if plan.local:
+    if plan.can.one_machine:
         return Sight((names or _indices(asked))[:asked], False)
     told = environ.get(var.SLURM_GPUS_ON_NODE, "")
     on_node = int(told) if told.isdigit() else asked

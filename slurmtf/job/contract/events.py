@@ -13,7 +13,8 @@ NOTHING: Facts = {}
 
 
 class Started(NamedTuple):
-    """The supervisor runs. ``attempt``: how often Slurm had requeued the job; ``process``: host, pid, started."""
+    """The supervisor runs. ``attempt``: how often Slurm had requeued the job; ``process``: host, pid, started; ``cluster``: its
+    name, as Slurm tells it to every job."""
 
     job_id: str = ""
     element: Optional[int] = None
@@ -21,6 +22,7 @@ class Started(NamedTuple):
     host: str = ""
     nodes: str = ""
     process: Facts = NOTHING
+    cluster: str = ""
 
 
 class Prepared(NamedTuple):

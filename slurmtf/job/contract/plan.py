@@ -3,6 +3,8 @@
 import json
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from .schedulers import CAPABILITIES, Capabilities
+
 SCHEMA = 1
 
 
@@ -184,9 +186,9 @@ class JobPlan(NamedTuple):
     snapshot: str = ""
 
     @property
-    def local(self) -> bool:
-        """Whether the job runs on the machine that submitted it."""
-        return self.scheduler == "local"
+    def can(self) -> Capabilities:
+        """What its scheduler does for it."""
+        return CAPABILITIES[self.scheduler]
 
     @property
     def uses_disks(self) -> bool:
@@ -229,8 +231,10 @@ class JobPlan(NamedTuple):
             for name, read_one in _LISTS.items():
                 if name in found:
                     found[name] = tuple(map(read_one, found[name]))
+            if found["scheduler"] not in CAPABILITIES:
+                raise ValueError("there is no scheduler {!r}".format(found["scheduler"]))
             return cls(**dict(found, launcher_words=_hashable(found.get("launcher_words", ()))))
-        except (TypeError, AttributeError, ValueError) as err:
+        except (TypeError, AttributeError, ValueError, KeyError) as err:
             raise PlanError("its part for the job is damaged: {}".format(err)) from None
 
 

@@ -106,6 +106,7 @@ class Allocation:
                 host=identity.host(self._environ),
                 nodes=self._environ.get(var.SLURM_JOB_NODELIST, ""),
                 process=identity.process(),
+                cluster=self._environ.get(var.SLURM_CLUSTER_NAME, ""),
             )
         )
 
@@ -208,7 +209,7 @@ class Allocation:
         """Tell of the time limit some time before, and hold it where no scheduler does."""
         if self._limit.is_near:
             self._warn()
-        if self._plan.local and self._limit.is_over and not launch.stopping:
+        if not self._plan.can.keeps_time and self._limit.is_over and not launch.stopping:
             self._overtime = True
             self._journal.write(events.TimeLimit(self._plan.size.time_s))
             launch.stop_for_good()

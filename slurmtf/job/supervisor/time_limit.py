@@ -52,7 +52,7 @@ def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
     from the start of the batch script, whose process we are.
     """
     limit, told = plan.size.time_s, environ.get(var.SLURM_JOB_END_TIME, "")
-    if plan.local:
+    if not plan.can.keeps_time:
         return time.monotonic() + limit if limit else None
     if told.isdigit():
         return time.monotonic() + int(told) - time.time()

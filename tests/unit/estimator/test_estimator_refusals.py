@@ -136,7 +136,6 @@ SOFTWARE: list[Case] = [
 TARGET: list[Case] = [
     ({"compute_target": 5}, 'compute_target', 'bad-target'),
     # 1.3, 13
-    ({"compute_target": "local", "node_count": 2, "distributed_backend": "mpi"}, 'node_count', 'nodes-on-local'),
 ]  # fmt: skip
 PASSED_ON: list[Case] = [
     ({"sbatch": ["hint"]}, 'sbatch', 'bad-flags'),

@@ -45,7 +45,13 @@ FULL = JobPlan(
         LaunchOrder(last=False),
     ),
 )
-BAD: tuple[dict[str, Any], ...] = ({"run": 7}, {"inputs": [{}]}, {"size": [3]}, {"launches": [{"size": 3}]})
+BAD: tuple[dict[str, Any], ...] = (
+    {"run": 7},
+    {"inputs": [{}]},
+    {"size": [3]},
+    {"launches": [{"size": 3}]},
+    {"scheduler": "pbs"},
+)
 LEAST = {"schema": SCHEMA, "run": {"run_id": "x", "experiment": "x"}, "scheduler": "local", "distribution": {"roles": []}}
 
 

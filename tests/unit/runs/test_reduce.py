@@ -330,6 +330,29 @@ def test_the_job_that_was_submitted_last() -> None:
     assert current_job(Records((JOB, LATER)), history(ended(FAILED), attempt(job="15", start=AGAIN + 9))) == LATER
 
 
+@pytest.mark.parametrize(
+    ("recorded", "own", "by_hand", "asked"),
+    [
+        ("wice", "wice", "genius", "genius"),
+        ("wice", "wice", "wice", "wice"),
+        ("wice", None, "", "wice"),
+        (None, "linux", "linux", None),
+        (None, "linux", "other", "other"),
+        (None, None, "linux", None),
+        (None, "linux", "", None),
+    ],
+)
+def test_the_cluster_of_a_job_by_hand(recorded: str | None, own: str | None, by_hand: str, asked: str | None) -> None:
+    """``sbatch -M other job.sh``; on a single cluster, which may have no accounting, none is named."""
+    job = replace(JOB, ref=replace(JOB.ref, cluster=recorded))
+    attempts = [Attempt("4711", 0, JOB.submitted + 100, cluster=by_hand)]
+    if own is not None:
+        attempts.insert(0, Attempt(JOB.ref.name, 0, JOB.submitted + 1, cluster=own))
+    found = current_job(Records((job,)), History(tuple(attempts)))
+    assert found is not None
+    assert (found.ref.name, found.ref.cluster) == ("4711", asked)
+
+
 def test_an_end_of_an_earlier_job_is_not_told_for_the_one_submitted_since() -> None:
     records = Records((JOB, LATER))
     told = history(ended(FAILED))

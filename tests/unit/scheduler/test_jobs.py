@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import time
 from contextlib import suppress
@@ -13,14 +14,17 @@ from pathlib import Path
 
 import pytest
 
+import slurmtf
 from slurmtf.errors import RefusedError
 from slurmtf.findings import Finding
+from slurmtf.job.contract.schedulers import CAPABILITIES
 from slurmtf.processes import ProcessId
-from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob, by_scheduler, scheduler_of
+from slurmtf.scheduler import SCHEDULERS, JobRef, JobState, Observation, SubmittedJob, by_scheduler, scheduler_of
 from slurmtf.scheduler.base import SUBMIT_SLACK_S, Note, match
 from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slices
 from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler, cancellable
+from slurmtf.sites.search import packaged
 
 JOB = SubmittedJob(JobRef(None, "33"), "slurm", "/runs/a", 1000.0, "submitted")
 
@@ -154,6 +158,18 @@ def test_each_scheduler_and_cluster_is_asked_once() -> None:
     assert [(scheduler.name, len(jobs)) for scheduler, jobs in groups] == [("slurm", 2), ("slurm", 1), ("local", 1)]
     assert scheduler_of("local").queues is False
     assert scheduler_of("slurm").queues is True
+
+
+def test_what_plans_and_jobs_know_of_each_scheduler() -> None:
+    assert set(CAPABILITIES) == set(SCHEDULERS)
+
+
+def test_no_decision_names_a_scheduler() -> None:
+    named = re.compile(r"""scheduler (==|!=) |== "(slurm|local)"|!= "(slurm|local)\"""")
+    own = (path for path in Path(slurmtf.__file__).parent.rglob("*.py") if path.parent.name != "migration")  # Azure ML's words
+    sources = [*own, *packaged("templates").glob("*.j2")]
+    found = [(path.name, line.strip()) for path in sources for line in path.read_text().splitlines() if named.search(line)]
+    assert found == [("present.py", 'if outcome.detail.get("by") == "slurm":')], "a fact of an outcome, which no scheduler has"
 
 
 # --- arrays
