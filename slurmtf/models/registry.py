@@ -27,6 +27,7 @@ from typing import Any, TypeAlias
 from slurmtf.errors import InputError, SlurmtfError, did_you_mean
 from slurmtf.files import expanded, make_private, read_json, write_json, writing
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.models.exporting import RECORD, record_of
 from slurmtf.models.hashes import digest, sha256
 from slurmtf.models.sources import chosen, source_at
@@ -41,7 +42,7 @@ Names: TypeAlias = "list[str]"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 STAGING = ".staging-"
 FOLDER = "models"
-VARIABLE = "SLURMTF_MODELS"
+VARIABLE = var.SLURMTF_MODELS
 TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
 ANOTHER_REGISTRY = f"another folder for models (${VARIABLE})"
 

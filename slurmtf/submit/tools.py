@@ -20,6 +20,7 @@ from slurmtf.errors import SlurmtfError, SoftwareError
 from slurmtf.estimator import Estimator
 from slurmtf.files import make_private, write_private
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import BuildPlan, Shell
@@ -111,7 +112,7 @@ def tool_script(site: Site, name: str, directives: Sequence[tuple[str, object]],
     shell = Shell(of_site.shebang, (*of_site.unset, *OF_OTHER_ENVIRONMENTS), tuple(of_site.prologue), module_lines(site, ()))
     plan = BuildPlan(name, "", site.name, tuple(directives), shell, tuple(command), __version__, "tool.sh.j2")  # type: ignore[arg-type]
     script = folder / "job.sh"
-    write_private(script, render(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH")))
+    write_private(script, render(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH)))
     return script
 
 
