@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.completing import Completer, sites, words
+from slurmtf.cli.completing import Completer, runs, sites, words
 from slurmtf.cli.output import json_option
 from slurmtf.documents import Document
 from slurmtf.environments.images import names_file
@@ -111,8 +111,18 @@ PLACE = (
 FLAGS = {
     **{option.parameter: option.flags[0] for option in (*OPTIONS, *PLACE)},
     **{f"environment_definition.{option.parameter}": option.flags[0] for option in SOFTWARE},
+    "after": "--after",
 }
 """What the parameters are called here, for findings to tell."""
+
+
+after_option = click.option(
+    "--after",
+    multiple=True,
+    metavar="RUN[:CONDITION]",
+    shell_complete=runs,
+    help="Start when RUN has completed; RUN:any: has ended; RUN:notok: has failed.",
+)
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:

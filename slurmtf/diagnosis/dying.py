@@ -20,6 +20,7 @@ OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.PREEMPTED: (Kind.PREEMPTED, "submit it again, to a `partition` or `qos` that is not preempted if there is one"),
     Cause.REQUEUED: (Kind.REQUEUED, "submit it again"),
     Cause.CANCELED: (Kind.CANCELED, ""),
+    Cause.DEPENDENCY: (Kind.DEPENDENCY, "see why the earlier run ended so (slurmtf why), then submit both again"),
     Cause.SOFTWARE: (Kind.SOFTWARE, "mend what the build says, then submit it again"),
     Cause.RESULTS: (Kind.RESULTS, "set a longer `time`, or have less copied back"),
     Cause.STRAGGLER: (Kind.STALL, "give all ranks the same number of steps, or raise the distribution's straggler_grace_s"),

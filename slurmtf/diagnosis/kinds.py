@@ -39,6 +39,7 @@ class Kind(str, Enum):
     LAUNCH = "launch"
     STAGING = "staging"
     RESULTS = "results"
+    DEPENDENCY = "dependency"
     SOFTWARE = "software"
     NOT_STARTED = "not-started"
     LOST = "lost"
@@ -82,6 +83,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.LAUNCH: "the tasks could not be started",
     Kind.STAGING: "software or data could not be brought to a node",
     Kind.RESULTS: "results were not copied back",
+    Kind.DEPENDENCY: "a run that it was to follow did not end as it had to",
     Kind.SOFTWARE: "the environment could not be built",
     Kind.NOT_STARTED: "the batch script ended before slurmtf's supervisor began",
     Kind.LOST: "nobody saw how it ended",

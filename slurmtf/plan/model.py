@@ -101,7 +101,7 @@ class Provenance:
 
     ``environment_spec`` is what the environment is built from, where it is built for the run; ``build_task`` the name, in the
     store, of the build job's task, empty where the environment was there. ``profile`` is the site's file, ``templates`` are
-    those of the batch script, the plan's own first.
+    those of the batch script, the plan's own first. ``after`` are the runs that this one was submitted to follow.
     """
 
     snapshot: SnapshotRef
@@ -110,6 +110,7 @@ class Provenance:
     build_task: str = ""
     profile: str = ""
     templates: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ def evidence_of(layout: RunLayout, state: RunState, attempts: int = 1) -> Eviden
     if state.cause is Cause.TIME_LIMIT:
         return Evidence(limited=bool(_provenance(_plan(layout), "estimator", "max_run_duration_seconds")))
     if state.cause is Cause.CANCELED:
-        return Evidence(build=_build_failure(_plan(layout)))
+        plan = _plan(layout)
+        return Evidence(build=_build_failure(plan), after=_followed(plan))
     if state.cause is Cause.NODE_FAILURE:
         return Evidence(failed_node=_failed_node(layout) if attempts <= 1 else "")  # the log does not say of which attempt
     if state.cause in (Cause.NOT_STARTED, Cause.LOST):
@@ -46,6 +47,11 @@ def _provenance(plan: Any, *keys: str) -> Any:
     for key in ("provenance", *keys):
         plan = plan.get(key) if isinstance(plan, dict) else None
     return plan
+
+
+def _followed(plan: dict[str, Any]) -> tuple[str, ...]:
+    found = _provenance(plan, "after")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
 def _build_failure(plan: dict[str, Any]) -> str | None:

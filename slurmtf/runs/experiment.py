@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from slurmtf.environments import Software
 from slurmtf.environments.building import build_pack
-from slurmtf.errors import InputError
+from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import overridden
+from slurmtf.estimator.quantities import normal_flag
 from slurmtf.findings import Findings
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
+from slurmtf.runs.chains import Earlier, dependencies, joined, parsed
 from slurmtf.runs.preparation import Prepared, prepare
 from slurmtf.runs.run import Run
+from slurmtf.runs.status import current_job_of
 from slurmtf.runs.tags import settled
 from slurmtf.runs.workspace import check_experiment, run_folders, workspace_of
 from slurmtf.sites import resolve_target
@@ -51,6 +54,7 @@ class Experiment:
         estimator: Estimator,
         tags: Mapping[str, object] | None = None,
         *,
+        after: Sequence[Run | str] = (),
         tell: Callable[[str], None] | None = None,
         **overrides: Any,
     ) -> Run:
@@ -60,31 +64,48 @@ class Experiment:
         ``inputs`` and ``source_directory_data_store`` hold for this run instead of the estimator's; a mapping of
         ``script_params`` replaces only the arguments that it names. ``tags`` are for finding the run again.
 
+        ``after`` are runs that must have ended before: a run or ``RUN`` must have completed, of ``RUN:any`` any end will
+        do, and ``RUN:notok`` must have failed (sbatch(1), --dependency). When that can't come, Slurm cancels the run.
+
         Raises an InputError when the run can't be had as asked, and then nothing is left behind; SlurmError when Slurm does
         not answer.
         """
         here = replace(self, workspace=overrides.get("source_directory_data_store") or self.workspace)
-        return here._submit(overridden(estimator, overrides), tags, tell or _silent)
+        return here._submit(overridden(estimator, overrides), tags, after, tell or _silent)
 
-    def _submit(self, estimator: Estimator, tags: Mapping[str, object] | None, tell: Callable[[str], None]) -> Run:
-        findings = Findings()
+    def _submit(
+        self,
+        estimator: Estimator,
+        tags: Mapping[str, object] | None,
+        after: Sequence[Run | str],
+        tell: Callable[[str], None],
+    ) -> Run:
+        findings = Findings(estimator.sources)
         texts = findings.attempt(settled, tags) or {}
+        earlier = [found for one in after if (found := findings.attempt(self._earlier, one))]
+        estimator = findings.attempt(_following, estimator, earlier) or estimator if earlier else estimator
+        given = _Given(texts, tuple(one.run_id for one in earlier))
         prepared = prepare(estimator, self.name, self.workspace, submitting=True, findings=findings)
         tidy(prepared.target.workspace)
         for line in _of_project(prepared.plan.provenance):
             tell(line)
         building = prepared.building
         if building is None or building.is_there():
-            return _submitted(prepared, texts, tell)
+            return _submitted(prepared, given, tell)
         pending = provide(building, tell)
         try:
             if pending:
-                return _submitted(prepared.awaiting(pending.awaited), texts)
+                return _submitted(prepared.awaiting(pending.awaited), given)
             place = prepared.plan.run
-            return _submitted(prepare(estimator, self.name, self.workspace, place.run_id, source=prepared.source), texts, tell)
+            return _submitted(prepare(estimator, self.name, self.workspace, place.run_id, source=prepared.source), given, tell)
         except InputError:
             withdraw(building, pending)
             raise
+
+    def _earlier(self, given: Run | str) -> Earlier:
+        name, condition = (given.id, "ok") if isinstance(given, Run) else parsed(given)
+        run = given if isinstance(given, Run) else Run.find(name, self.workspace)
+        return Earlier(run.id, condition, run.state, current_job_of(run.layout))
 
     def build(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
         """Build the environment of an estimator, and return its name, its folder, and its build job.
@@ -123,9 +144,31 @@ def _silent(text: str) -> None:  # noqa: ARG001
     return
 
 
-def _submitted(prepared: Prepared, tags: dict[str, str], tell: Callable[[str], None] | None = None) -> Run:
+@dataclass(frozen=True)
+class _Given:
+    """What a submission adds to its estimator: tags, and the runs that it is to follow."""
+
+    tags: dict[str, str]
+    after: tuple[str, ...]
+
+
+def _following(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
+    """Return the estimator with what has Slurm wait for earlier runs. Raises SpecError where nobody can."""
+    site = resolve_target(estimator.compute_target)
+    words, findings = dependencies(earlier, site.scheduler, site.cluster)
+    if findings:
+        raise SpecError(*findings)
+    own = {flag: value for flag, value in (estimator.sbatch or {}).items() if normal_flag(flag) != "dependency"}
+    given = next((value for flag, value in (estimator.sbatch or {}).items() if flag not in own), None)
+    follower = replace(estimator, sbatch={**own, **joined(words, given)}) if words else estimator
+    follower.written_in(estimator.sources)
+    return follower
+
+
+def _submitted(prepared: Prepared, given: _Given, tell: Callable[[str], None] | None = None) -> Run:
     """Submit a run. ``tell`` gets each step of its environment's packing; without it nothing is packed here."""
     pack, target = prepared.looked_up.pack, prepared.target
     if pack and tell:
         build_pack(pack, target.store, target.site, tell)
-    return Run(submit(prepared.submission(tags)).folder)
+    plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=given.after))
+    return Run(submit(replace(prepared, plan=plan).submission(given.tags)).folder)

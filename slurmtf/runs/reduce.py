@@ -32,12 +32,14 @@ class Evidence:
     """What else the run folder holds of an end. It is read only where the state depends on it.
 
     ``limited``: the user set a limit of his own (``max_run_duration_seconds``). ``build``: why the environment that the job
-    waited for could not be built; None when it waited for none. ``last_line``: the line of job.sh that the batch script of
-    this start reached last. ``job_log``: the last lines of the job's log; ``failed_node``: the node that Slurm named there.
+    waited for could not be built; None when it waited for none. ``after``: the runs that it was to follow. ``last_line``: the
+    line of job.sh that the batch script of this start reached last. ``job_log``: the last lines of the job's log;
+    ``failed_node``: the node that Slurm named there.
     """
 
     limited: bool = False
     build: str | None = None
+    after: tuple[str, ...] = ()
     last_line: str = ""
     job_log: str = ""
     failed_node: str = ""
@@ -66,7 +68,7 @@ _CAUSES = {
     JobState.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
 }
 """What ended a job that did not end by itself."""
-_CANCELED = (Cause.CANCELED, Cause.CALLED_OFF, Cause.PREEMPTED)
+_CANCELED = (Cause.CANCELED, Cause.DEPENDENCY, Cause.CALLED_OFF, Cause.PREEMPTED)
 
 
 @dataclass(frozen=True)
@@ -188,11 +190,7 @@ def _status_of(outcome: Outcome, evidence: Evidence) -> RunStatus:
     if outcome.succeeded:
         return RunStatus.COMPLETED
     limited = outcome.cause is Cause.TIME_LIMIT and evidence.limited
-    return (
-        RunStatus.CANCELED
-        if limited or outcome.cause in (Cause.CANCELED, Cause.CALLED_OFF, Cause.PREEMPTED)
-        else RunStatus.FAILED
-    )
+    return RunStatus.CANCELED if limited or outcome.cause in _CANCELED else RunStatus.FAILED
 
 
 def _asked(case: _Case) -> RunState:
@@ -267,6 +265,8 @@ def _of_cause(case: _Case, cause: Cause, seen: Observation) -> Outcome:
     build = case.evidence.build
     if cause is Cause.CANCELED and not case.cancel_requested and (build or (build == "" and "Dependency" in seen.reason)):
         return Outcome(Cause.SOFTWARE, detail={"error": build})
+    if cause is Cause.CANCELED and not case.cancel_requested and case.evidence.after and "Dependency" in seen.reason:
+        return Outcome(Cause.DEPENDENCY, detail={"after": list(case.evidence.after)})
     return Outcome(cause, host=case.evidence.failed_node if cause is Cause.NODE_FAILURE else "")
 
 

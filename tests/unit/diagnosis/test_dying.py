@@ -219,6 +219,7 @@ def test_of_many_tasks_the_first_that_failed_of_its_own(
         (Outcome(Cause.NODE_FAILURE, host="n3"), Kind.NODE),
         (Outcome(Cause.CANCELED, signal=15), Kind.CANCELED),
         (Outcome(Cause.SOFTWARE), Kind.SOFTWARE),
+        (Outcome(Cause.DEPENDENCY), Kind.DEPENDENCY),
         (Outcome(Cause.RESULTS), Kind.RESULTS),
         (Outcome(Cause.STRAGGLER), Kind.STALL),
         (Outcome(Cause.LOST), Kind.LOST),

@@ -463,6 +463,22 @@ def test_a_job_whose_environment_could_not_be_built(
     assert (state.status, state.outcome) == (status, outcome)
 
 
+@pytest.mark.parametrize(
+    ("records", "after", "reason", "outcome"),
+    [
+        (RECORDS, ("a-1",), "DependencyNeverSatisfied", Outcome(Cause.DEPENDENCY, detail={"after": ["a-1"]})),
+        (RECORDS, ("a-1",), "", CANCELED),
+        (RECORDS, (), "DependencyNeverSatisfied", CANCELED),
+        (CANCELING, ("a-1",), "DependencyNeverSatisfied", CANCELED),
+    ],
+)
+def test_a_job_whose_earlier_run_did_not_end_as_it_had_to(
+    records: Records, after: tuple[str, ...], reason: str, outcome: Outcome
+) -> None:
+    state = state_of(records, NOTHING, seen(JobState.CANCELLED, None, reason=reason), Evidence(after=after))
+    assert (state.status, state.outcome) == (RunStatus.CANCELED, outcome)
+
+
 def test_what_the_folder_tells_of_an_end_that_nobody_reported() -> None:
     evidence = Evidence(last_line="7: exit 0", job_log="boom", failed_node="node3")
     before = state_of(answer=seen(JobState.COMPLETED), evidence=evidence).outcome

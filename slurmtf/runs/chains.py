@@ -1,0 +1,78 @@
+"""Runs that follow others: what Slurm is told of the jobs that they wait for, and which can't be waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from slurmtf.errors import did_you_mean
+from slurmtf.findings import Finding
+from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.scheduler import SubmittedJob
+
+CONDITIONS = {"ok": "afterok", "any": "afterany", "notok": "afternotok"}
+"""How the earlier run is to end, and Slurm's word for it (sbatch(1), --dependency)."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run that is to end before another one starts. ``job`` is its current job; None while it has none."""
+
+    run_id: str
+    condition: str
+    state: RunState
+    job: SubmittedJob | None
+
+
+def parsed(text: str) -> tuple[str, str]:
+    """Return the run and the condition of ``RUN[:ok|any|notok]``."""
+    name, colon, condition = text.rpartition(":")
+    return (name, condition) if colon else (text, "ok")
+
+
+def dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None) -> tuple[list[str], list[Finding]]:
+    """Return what Slurm is to wait for, and what speaks against it. Pure.
+
+    ``scheduler`` and ``cluster`` are those of the run that follows. A run that has ended as it should needs no waiting.
+    """
+    words: list[str] = []
+    findings: list[Finding] = []
+    for one in earlier:
+        told = _dependency(one, scheduler, cluster)
+        if isinstance(told, Finding):
+            findings.append(told)
+        elif told:
+            words.append(told)
+    return words, findings
+
+
+def _dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | Finding:
+    condition = CONDITIONS.get(earlier.condition)
+    if condition is None:
+        remedy = did_you_mean(earlier.condition, CONDITIONS) or f"use one of {', '.join(CONDITIONS)}"
+        return Finding("bad-condition", "after", f"{earlier.condition!r} is no way for {earlier.run_id} to end", remedy)
+    if earlier.state.status.final:
+        return "" if _holds(earlier) else _never(earlier)
+    if earlier.job is None:
+        return Finding("no-job", "after", f"{earlier.run_id} has no job that could be waited for", "submit it first")
+    if earlier.job.scheduler != scheduler or scheduler == "local" or earlier.job.ref.cluster != cluster:
+        what = f"{earlier.run_id} runs elsewhere: nobody here can wait for its job"
+        return Finding("other-scheduler", "after", what, f"wait for it first: slurmtf wait {earlier.run_id} && ...")
+    return f"{condition}:{earlier.job.ref.name}"
+
+
+def _holds(earlier: Earlier) -> bool:
+    succeeded = earlier.state.status is RunStatus.COMPLETED
+    return earlier.condition == "any" or succeeded == (earlier.condition == "ok")
+
+
+def _never(earlier: Earlier) -> Finding:
+    what = f"{earlier.run_id} is {earlier.state.status.value} already: what is to follow it would never start"
+    other = "notok" if earlier.condition == "ok" else "ok"
+    return Finding("never-starts", "after", what, f"use {earlier.run_id}:{other} or {earlier.run_id}:any, or another run")
+
+
+def joined(words: Sequence[str], given: object) -> dict[str, str]:
+    """Return the flags that have Slurm wait, beside a dependency that the user gave himself; none where there is nothing."""
+    others = [str(given)] if given else []
+    return {"dependency": ",".join([*words, *others]), "kill-on-invalid-dep": "yes"} if words else {}
