@@ -154,7 +154,7 @@ ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
     *(
         (cause.value, RECORDS, history(ended(Outcome(cause, exit_code=1))), UNASKED, F, Outcome(cause, exit_code=1), 1)
         for cause in Cause
-        if cause not in (*MAY_RETURN, Cause.CANCELED, Cause.CALLED_OFF, Cause.TIME_LIMIT, Cause.UNKNOWN)
+        if cause not in (*MAY_RETURN, Cause.CANCELED, Cause.DEPENDENCY, Cause.CALLED_OFF, Cause.TIME_LIMIT, Cause.UNKNOWN)
     ),
     ("stopped by a policy", RECORDS, history(ended(CALLED_OFF)), UNASKED, X, CALLED_OFF, 1),
     ("a cause of a newer slurmtf", RECORDS, history(ended(NEWER)), UNASKED, F, NEWER, 1),
