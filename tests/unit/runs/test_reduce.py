@@ -144,6 +144,7 @@ C, F, X = RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED
 PREEMPTED_TWICE = (ended(PREEMPTED), ended(PREEMPTED, start=AGAIN, number=1))
 BY_TERM = Outcome(Cause.CANCELED, signal=15)
 CALLED_OFF = Outcome(Cause.CALLED_OFF, detail={"policy": "bandit"})
+UNMET = Outcome(Cause.DEPENDENCY, detail={"after": ["a-1"]})
 AT_LIMIT = Outcome(Cause.TIME_LIMIT, signal=15)
 
 ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
@@ -157,6 +158,7 @@ ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
         if cause not in (*MAY_RETURN, Cause.CANCELED, Cause.DEPENDENCY, Cause.CALLED_OFF, Cause.TIME_LIMIT, Cause.UNKNOWN)
     ),
     ("stopped by a policy", RECORDS, history(ended(CALLED_OFF)), UNASKED, X, CALLED_OFF, 1),
+    ("what it was to follow did not come", RECORDS, history(ended(UNMET)), UNASKED, X, UNMET, 1),
     ("a cause of a newer slurmtf", RECORDS, history(ended(NEWER)), UNASKED, F, NEWER, 1),
     ("canceled", RECORDS, history(ended(BY_TERM)), UNASKED, X, BY_TERM, 130),
     ("time limit", RECORDS, history(ended(AT_LIMIT)), UNASKED, F, AT_LIMIT, 124),
