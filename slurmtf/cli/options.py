@@ -102,6 +102,13 @@ SOFTWARE = (
     Option(("--conda-file",), "conda_dependencies_file", "Conda environment file, relative to the source."),
 )
 PLACE = (
+    Option(
+        ("--after",),
+        "after",
+        "Run to follow, RUN[:CONDITION]: start when it has completed; RUN:any: has ended; RUN:notok: has failed.",
+        repeated=True,
+        completer=runs,
+    ),
     Option(("--tag",), "tags", "Tag NAME[=VALUE] to find the run by: slurmtf ls --tag NAME.", repeated=True),
     Option(("--experiment", "-x"), "experiment", "Experiment the run belongs to (default: the script's name)."),
     Option(("--workspace", "-w"), "workspace", "Workspace, the folder that holds runs; every node must see it.", FOLDER),
@@ -111,18 +118,8 @@ PLACE = (
 FLAGS = {
     **{option.parameter: option.flags[0] for option in (*OPTIONS, *PLACE)},
     **{f"environment_definition.{option.parameter}": option.flags[0] for option in SOFTWARE},
-    "after": "--after",
 }
 """What the parameters are called here, for findings to tell."""
-
-
-after_option = click.option(
-    "--after",
-    multiple=True,
-    metavar="RUN[:CONDITION]",
-    shell_complete=runs,
-    help="Start when RUN has completed; RUN:any: has ended; RUN:notok: has failed.",
-)
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -155,6 +152,7 @@ class Training:
     estimator: Estimator
     experiment: Experiment
     tags: dict[str, str | None]
+    after: tuple[str, ...] = ()
 
 
 def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> Training:
@@ -173,7 +171,7 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
     findings.raise_errors()
     if estimator is None or experiment is None:
         raise AssertionError("unreachable")
-    return Training(estimator, experiment, tags)
+    return Training(estimator, experiment, tags, options["after"] or ())
 
 
 def _estimator(target: str, overrides: dict[str, Any]) -> Estimator:

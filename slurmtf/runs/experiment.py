@@ -41,12 +41,17 @@ class Experiment:
     def __post_init__(self) -> None:
         check_experiment(self.name)
 
-    def plan(self, estimator: Estimator, run_id: str | None = None) -> tuple[LaunchPlan, str]:
-        """Return the plan of a run and its batch script. Writes nothing, submits nothing, asks no Slurm.
+    def plan(
+        self, estimator: Estimator, run_id: str | None = None, *, after: Sequence[Run | str] = ()
+    ) -> tuple[LaunchPlan, str]:
+        """Return the plan of a run and its batch script. Writes nothing, submits nothing; asks Slurm only for runs that
+        it is to follow (``after``).
 
         Raises an InputError with everything that is wrong.
         """
-        prepared = prepare(estimator, self.name, self.workspace, run_id)
+        findings = Findings(estimator.sources)
+        follower, _ = self._following(estimator, after, findings)
+        prepared = prepare(follower, self.name, self.workspace, run_id, findings=findings)
         return prepared.plan, prepared.script
 
     def submit(
@@ -82,9 +87,8 @@ class Experiment:
     ) -> Run:
         findings = Findings(estimator.sources)
         texts = findings.attempt(settled, tags) or {}
-        earlier = [found for one in after if (found := findings.attempt(self._earlier, one))]
-        estimator = findings.attempt(_following, estimator, earlier) or estimator if earlier else estimator
-        given = _Given(texts, tuple(one.run_id for one in earlier))
+        estimator, earlier = self._following(estimator, after, findings)
+        given = _Given(texts, earlier)
         prepared = prepare(estimator, self.name, self.workspace, submitting=True, findings=findings)
         tidy(prepared.target.workspace)
         for line in _of_project(prepared.plan.provenance):
@@ -101,6 +105,14 @@ class Experiment:
         except InputError:
             withdraw(building, pending)
             raise
+
+    def _following(
+        self, estimator: Estimator, after: Sequence[Run | str], findings: Findings
+    ) -> tuple[Estimator, tuple[str, ...]]:
+        """Return the estimator as one that follows runs, and their ids."""
+        earlier = [found for one in after if (found := findings.attempt(self._earlier, one))]
+        follower = findings.attempt(_following, estimator, earlier) if earlier else None
+        return follower or estimator, tuple(one.run_id for one in earlier)
 
     def _earlier(self, given: Run | str) -> Earlier:
         name, condition = (given.id, "ok") if isinstance(given, Run) else parsed(given)

@@ -23,7 +23,7 @@ def command(training: Training) -> None:
 
     Arguments of the script stand after --.
     """
-    plan, _ = training.experiment.plan(training.estimator, run_id="RUN-ID")
+    plan, _ = training.experiment.plan(training.estimator, run_id="RUN-ID", after=training.after)
     emit(plan.to_dict(), plan_text(plan), plan.warnings)
 
 
@@ -50,6 +50,7 @@ def plan_text(plan: LaunchPlan) -> str:
         "stage": _stage(plan),
         **{f"input {item.name}": f"{item.path} ({item.mode})" for item in plan.job.inputs},
         "source": f"{snapshot.files} files, {snapshot.bytes / 1e6:.1f} MB, {snapshot.id[:12]}",
+        "after": _by_flag(plan, "dependency"),
         "chosen": plan.choice,
         "command": " ".join(plan.command),
         "folder": plan.run.folder,

@@ -20,7 +20,7 @@ def command(training: Training) -> None:
 
 def show_script(training: Training) -> None:
     """Print the script as it would be submitted, with a run id to be."""
-    plan, script = training.experiment.plan(training.estimator, run_id="RUN-ID")
+    plan, script = training.experiment.plan(training.estimator, run_id="RUN-ID", after=training.after)
     origin = {"profile": plan.provenance.profile, "templates": list(plan.provenance.templates)}
     emit({"script": script, **origin}, script.rstrip("\n"), plan.warnings)
     note(f"profile: {plan.provenance.profile}; templates: {', '.join(plan.provenance.templates)}", dim=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 
 import click
 
 from slurmtf.cli.commands.render import show_script
-from slurmtf.cli.options import Training, after_option, training_options
+from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, note, note_warnings, wants_json
 from slurmtf.cli.present import run_data
 from slurmtf.cli.steps import Steps
@@ -19,9 +18,8 @@ from slurmtf.sites.search import THIS_MACHINE, default_site
 
 @click.command("submit")
 @click.option("--dry-run", is_flag=True, help="Show the batch script and exit.")
-@after_option
 @training_options
-def command(training: Training, dry_run: bool, after: tuple[str, ...]) -> None:
+def command(training: Training, dry_run: bool) -> None:
     """Submit TARGET, a script or a job file, and return at once.
 
     Arguments of the script stand after --.
@@ -29,7 +27,7 @@ def command(training: Training, dry_run: bool, after: tuple[str, ...]) -> None:
     if dry_run:
         show_script(training)
         return
-    run = submit(training, after)
+    run = submit(training)
     warnings = [Finding.from_dict(data) for data in run.plan["warnings"]]
     if wants_json():
         emit(run_data(run, run.state), "", warnings)
@@ -39,10 +37,10 @@ def command(training: Training, dry_run: bool, after: tuple[str, ...]) -> None:
     note(f"follow it with: slurmtf logs -f {run.id}")
 
 
-def submit(training: Training, after: Sequence[str] = ()) -> Run:
+def submit(training: Training) -> Run:
     """Submit a training job and say so."""
     if training.estimator.compute_target is None and default_site() == THIS_MACHINE and shutil.which("sbatch"):
         note("this runs on this machine, not through Slurm: pass --site, or set default_site", fg="yellow")
     note(f"submitting {training.estimator.script} from {training.estimator.source_directory}", dim=True)
     with Steps() as steps:
-        return training.experiment.submit(training.estimator, training.tags, after=after, tell=steps.tell)
+        return training.experiment.submit(training.estimator, training.tags, after=training.after, tell=steps.tell)

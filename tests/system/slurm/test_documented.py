@@ -14,8 +14,8 @@ from .support import Lab, ended, envelope, problems
 
 pytestmark = pytest.mark.slurm
 
-ELSEWHERE = ("--pip", "--requirements", "--image", "--module", "lonestar6", "output=x", "~/tf", "--python")
-"""Packages, images, modules and Pythons that are built elsewhere; what is refused without Slurm."""
+ELSEWHERE = ("--pip", "--requirements", "--image", "--module", "lonestar6", "output=x", "~/tf", "--python", "--after")
+"""Packages, images, modules and Pythons that are built elsewhere; runs that others follow; what is refused without Slurm."""
 DEFAULT = {"config.yaml": "default_site: slurm\n"}
 TOO_BIG = "submit train.py -s slurm -G 8"
 JOBS = sorted(

@@ -13,6 +13,8 @@ REDIRECTION = re.compile(r"\s+[>|].*$")
 
 FILES = {
     "train.py": "print('training')\n",
+    "prepare.py": "print('preparing')\n",
+    "report.py": "print('reporting')\n",
     "hvd.py": "import sys\n",
     "pkg/__init__.py": "",
     "pkg/train.py": "print('training')\n",

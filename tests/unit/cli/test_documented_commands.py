@@ -95,8 +95,9 @@ def ended_run(workspace: Path, run_id: str, job: str) -> None:
         Path(layout.logs, name).write_text("training\n", encoding="utf-8")
 
 
-def shown(commands: tuple[str, ...]) -> list[str]:
-    return sorted({words.partition("#")[0].strip() for _, words in COMMANDS if words.split()[0] in commands})
+def shown(commands: tuple[str, ...], follows: bool = False) -> list[str]:
+    found = {words.partition("#")[0].strip() for _, words in COMMANDS if words.split()[0] in commands}
+    return sorted(words for words in found if ("--after" in words) is follows)
 
 
 @pytest.mark.parametrize("words", shown(PLANNED))
@@ -105,6 +106,12 @@ def test_it_does_what_it_is_shown_for(words: str, desk: Path, slurmtf: CommandLi
     done = slurmtf("plan" if name in ("run", "submit") else name, *args)
     assert done.exit_code == (2 if words.startswith(REFUSED) else 0), done.err
     assert done.out or done.exit_code
+
+
+@pytest.mark.parametrize("words", shown(PLANNED, follows=True))
+def test_it_follows_the_runs_that_it_is_shown_for(words: str, workspace: Path, slurmtf: CommandLine) -> None:
+    done = slurmtf("plan", *shlex.split(words)[1:])
+    assert (done.exit_code, workspace.is_dir()) == (0, True), done.err
 
 
 @pytest.mark.parametrize("words", shown(OF_RUNS))
