@@ -29,8 +29,16 @@ TENSORFLOW = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tensorflow_rocm
 SINGLE_EQUALS = re.compile(r"(?<![=<>!~])=(?!=)")
 """Conda's ``tensorflow=2.15``, which is pip's ``tensorflow==2.15``."""
 CREDENTIALS = re.compile(r"//[^/@\s]+@")
-CXX17_TENSORFLOW, CXX17_HOROVOD = (2, 10), (0, 25)
-"""The first TensorFlow whose headers are C++17, and a Horovod that compiles as such (horovod/tensorflow/CMakeLists.txt)."""
+FIRST_HOROVOD: dict[tuple[int, ...], tuple[int, ...]] = {
+    (2, 4): (0, 21),
+    (2, 6): (0, 22, 1),
+    (2, 7): (0, 23),
+    (2, 10): (0, 25),
+    (2, 13): (0, 28),
+}
+"""The first Horovod that compiles for a TensorFlow and those after it. 2.4: Horovod's changelog; 2.6 has no PersistentTensor;
+2.7 needs C++14, 2.10 C++17 (Horovod's CMakeLists.txt); 2.13 has other status codes (horovod/tensorflow/mpi_ops.cc). For 2.6,
+2.7 and 2.13 that file of the Horovod before was given to gcc 12, which refused it."""
 ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_prefix)"
 
 
@@ -178,11 +186,18 @@ def _of_pair(horovod: Line, lines: list[Line]) -> Iterable[Finding]:
     """Refuse what can't be compiled before anything is installed. Versions that are not named are not judged."""
     versions = {line.package: version.release for line in (horovod, *lines) if (version := pinned(line.text))}
     tensorflow = next((versions[name] for name in TENSORFLOW if name in versions), (0,))
-    release = versions.get("horovod", CXX17_HOROVOD)
-    if tensorflow >= CXX17_TENSORFLOW and release < CXX17_HOROVOD:
-        what = f"{horovod.text} can't be compiled for TensorFlow 2.10 or later, which needs C++17"
-        remedy = "ask for horovod==0.28.1 (0.25 is the first that can), or for TensorFlow 2.9 or earlier"
+    release = versions.get("horovod")
+    needs = [first for newest, first in FIRST_HOROVOD.items() if tensorflow >= newest]
+    unfit = [newest for newest, first in FIRST_HOROVOD.items() if release and release < first and tensorflow >= newest]
+    if unfit:
+        first, limit = _text(max(needs)), _text(min(unfit))
+        what = f"{horovod.text} can't be compiled for TensorFlow {limit} or later"
+        remedy = f"ask for horovod==0.28.1 ({first} is the first that can), or for a TensorFlow before {limit}"
         yield Finding("horovod-too-old", horovod.where, what, remedy)
+
+
+def _text(numbers: tuple[int, ...]) -> str:
+    return ".".join(map(str, numbers))
 
 
 def _base(wish: Environment) -> str:

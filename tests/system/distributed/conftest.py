@@ -25,6 +25,7 @@ FOR_MPI = {
 
 @pytest.fixture
 def trainings(slurm_env: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainings]:
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")  # where a rank was when a signal killed it, in its log
     for name, value in FOR_MPI.items():
         monkeypatch.setenv(name, value)
     profile = tmp_path / "lab.yaml"

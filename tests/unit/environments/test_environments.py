@@ -311,24 +311,37 @@ def test_a_conda_environment_is_activated_without_conda(source: Path) -> None:
 @pytest.mark.parametrize(
     ("packages", "refused"),
     [
-        (["tensorflow-cpu==2.15.1", "horovod==0.21.3"], True),
-        (["tensorflow==2.10.0", "horovod[tensorflow]==0.23.0"], True),
-        (["tensorflow==2.10.0", "horovod==0.25.0"], False),
-        (["tensorflow==2.9.1", "horovod==0.21.3"], False),
-        (["tensorflow==1.15.5", "horovod==0.21.3"], False),
-        (["tensorflow==2.21.0", "horovod"], False),
-        (["tensorflow", "horovod==0.21.3"], False),
+        (["tensorflow-cpu==2.15.1", "horovod==0.21.3"], ("0.28", "2.6")),
+        (["tensorflow-cpu==2.13.1", "horovod==0.27.0"], ("0.28", "2.13")),
+        (["tensorflow==2.12.0", "horovod==0.25.0"], None),
+        (["tensorflow==2.10.0", "horovod[tensorflow]==0.24.3"], ("0.25", "2.10")),
+        (["tensorflow==2.10.0", "horovod==0.25.0"], None),
+        (["tensorflow==2.9.1", "horovod==0.24.3"], None),
+        (["tensorflow==2.9.1", "horovod==0.22.1"], ("0.23", "2.7")),
+        (["tensorflow==2.7.0", "horovod==0.21.3"], ("0.23", "2.6")),
+        (["tensorflow==2.6.0", "horovod==0.22.1"], None),
+        (["tensorflow==2.6.0", "horovod==0.22.0"], ("0.22.1", "2.6")),
+        (["tensorflow==2.5.0", "horovod==0.21.3"], None),
+        (["tensorflow==2.4.1", "horovod==0.20.3"], ("0.21", "2.4")),
+        (["tensorflow==2.3.0", "horovod==0.20.3"], None),
+        (["tensorflow==1.15.5", "horovod==0.21.3"], None),
+        (["tensorflow==2.21.0", "horovod==0.28.1"], None),
+        (["tensorflow==2.21.0", "horovod"], None),
+        (["tensorflow", "horovod==0.21.3"], None),
     ],
 )
 def test_a_horovod_that_can_not_be_compiled_is_refused_before_anything_is_installed(
-    source: Path, packages: list[str], refused: bool
+    source: Path, packages: list[str], refused: tuple[str, str] | None
 ) -> None:
     if not refused:
         assert spec(source, pip_packages=packages).horovod == packages[1]
         return
     with pytest.raises(SpecError) as caught:
         spec(source, pip_packages=packages)
-    assert [finding.code for finding in caught.value.findings] == ["horovod-too-old"]
+    (finding,) = caught.value.findings
+    first, earlier = refused
+    assert finding.code == "horovod-too-old"
+    assert f"({first} is the first that can), or for a TensorFlow before {earlier}" in (finding.remedy or "")
 
 
 def test_all_that_speaks_against_an_environment_is_told_at_once(source: Path) -> None:
