@@ -106,7 +106,7 @@ def run(steps: str) -> int:
     with tempfile.TemporaryDirectory(prefix="debian-", dir=cache.root()) as home:
         clone_into(Path(home, "slurmtf"))
         command = ["unshare", *NAMESPACES, "sh", "-ec", ENTER, "sh", str(root), home, str(packages), steps]
-        return subprocess.run(command, env=ENVIRON, check=False, stdin=subprocess.DEVNULL).returncode
+        return subprocess.run(command, env=ENVIRON, check=False).returncode
 
 
 def main() -> int:

@@ -83,7 +83,7 @@ def kept(variant: str) -> Cluster | None:
 def started(variant: str, factory: pytest.TempPathFactory) -> Cluster:
     suite = config.VARIANTS[variant].suite
     if suite and not tree.is_built(suite) and not required():
-        raise ClusterUnavailable(f"`scripts/cluster start --variant {variant}` makes it, in two minutes and 1.1 GB")
+        raise ClusterUnavailable(f"`scripts/cluster start --variant {variant}` makes it, in three minutes and 1.8 GB")
     cluster = Cluster(factory.mktemp(f"slurm-{variant}"), variant=variant)
     cluster.start()
     return cluster

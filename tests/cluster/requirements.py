@@ -22,12 +22,12 @@ SANDBOX = "unshare --user --map-current-user --keep-caps"
 
 
 def check(variant: Variant) -> None:
-    reasons = [reason for reason in (_lacking_rights(), _lacking_programs(variant)) if reason]
+    reasons = [reason for reason in (lacking_rights(), _lacking_programs(variant)) if reason]
     if reasons:
         raise ClusterUnavailable("; ".join(reasons))
 
 
-def _lacking_rights() -> str:
+def lacking_rights() -> str:
     lacking = [name for name, bit in CAPABILITIES.items() if not _effective() >> bit & 1]
     return f"no {' and '.join(lacking)}: run as root, or in `{SANDBOX} COMMAND`" if lacking else ""
 
