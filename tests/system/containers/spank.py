@@ -20,10 +20,14 @@ def plugin(suite: str) -> Path:
     """The shared library; Slurm loads only those that were made with its own version's header."""
     if not shutil.which("gcc"):
         raise outcome("no gcc: apt-get install --no-install-recommends gcc libc6-dev")
-    source, headers = SOURCES / "plugin.c", tree.path(suite) / "usr/include"
+    source, headers = SOURCES / "plugin.c", tree.path(suite) / "usr/include/slurm"
     digest = hashlib.sha256(source.read_bytes() + str((FLAGS, headers)).encode()).hexdigest()[:8]
-    words = ("gcc", *FLAGS, "-I", headers, "-o", "pyxis.so", source)
-    return cache.once(cache.root() / f"pyxis-{digest}", "pyxis.so", lambda job: job.run("gcc", *words))
+
+    def fill(job: cache.Job) -> None:
+        job.run("headers", "ln", "-s", headers, "slurm")  # of that Slurm alone: the tree has another libc's too
+        job.run("gcc", "gcc", *FLAGS, "-I", ".", "-o", "pyxis.so", source)
+
+    return cache.once(cache.root() / f"pyxis-{digest}", "pyxis.so", fill)
 
 
 @contextmanager
