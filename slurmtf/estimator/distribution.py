@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from slurmtf.errors import did_you_mean
+from slurmtf.estimator.quantities import check_count
 from slurmtf.findings import Finding
 from slurmtf.schema import Strict
 
@@ -114,3 +116,86 @@ def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Findi
         remedy = " or ".join(f"`distributed_backend={owner}`" for owner in owners)
         what = f"means nothing with `distributed_backend={backend}`" if backend else "needs `distributed_backend`"
         yield Finding("foreign-count", name, what, f"set {remedy}, or leave `{name}` out")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user asks for about the distribution: by a backend's name and counts, or as an object, on so many nodes.
+
+    ``kind`` is the name of the estimator's class, which supports ``backends``; ``training`` is the object, ``counts`` are those
+    that were given one by one.
+    """
+
+    kind: str
+    backends: tuple[str, ...]
+    backend: Any
+    training: Any
+    counts: dict[str, int]
+    node_count: Any
+    gpus_per_node: Any
+
+
+def findings_of(asked: Asked) -> Iterable[Finding]:
+    """Yield what is wrong with the distribution that a user asks for."""
+    known = tuple(KINDS[name] for name in asked.backends)
+    if asked.backend is not None and asked.backend not in asked.backends:
+        supported = ", ".join(asked.backends)
+        what = f"{asked.backend!r} is not one of those {asked.kind} supports: {supported}"
+        remedy = did_you_mean(str(asked.backend), asked.backends) or f"use {supported}"
+        yield Finding("unknown-backend", "distributed_backend", what, remedy)
+    elif asked.training is not None and not isinstance(asked.training, known):
+        what = f"{asked.training!r} is not one that {asked.kind} supports"
+        remedy = f"use one of {', '.join(kind.__name__ for kind in known)}"
+        yield Finding("unknown-distribution", "distributed_training", what, remedy)
+    else:
+        yield from _agreement(asked.backend, asked.training, asked.counts)
+        by_name = None if asked.backend is None else from_counts(asked.backend, asked.counts)
+        yield from _process_counts(asked.training or by_name, asked.node_count, asked.gpus_per_node)
+
+
+def _agreement(backend: str | None, training: Distribution | None, counts: dict[str, int]) -> Iterable[Finding]:
+    if training is None:
+        yield from foreign_counts(backend, counts)
+        return
+    if backend is not None and backend != training.backend:
+        what = f"is {type(training).__name__}, but `distributed_backend` is {backend!r}"
+        yield Finding("distribution-twice", "distributed_training", what, "leave `distributed_backend` out")
+    for name, count in counts.items():
+        if numbers(training).get(name) != count:
+            what = f"{count} disagrees with `distributed_training`, {training!r}"
+            yield Finding("distribution-twice", name, what, "set it in `distributed_training` alone")
+
+
+def _process_counts(distribution: Distribution | None, nodes: Any, gpus: Any) -> Iterable[Finding]:
+    if distribution is None:
+        if isinstance(nodes, int) and nodes > 1:
+            remedy = "set `distributed_backend` to mpi, ps, multiworker or jax, or use one node"
+            yield Finding("no-distribution", "node_count", f"{nodes} nodes need a distribution of the work", remedy)
+        return
+    found = [
+        finding for name, count in numbers(distribution).items() for finding in check_count(name, count, LEAST.get(name, 1))
+    ]
+    for name, (choice, allowed) in choices(distribution).items():
+        if choice not in allowed:
+            found.append(
+                Finding(
+                    "bad-choice",
+                    name,
+                    f"{choice!r} is unknown",
+                    did_you_mean(str(choice), allowed) or f"use {', '.join(allowed)}",
+                )
+            )
+    yield from found or _gpu_for_each(distribution, nodes, gpus)
+
+
+def _gpu_for_each(distribution: Distribution, nodes: Any, gpus: Any) -> Iterable[Finding]:
+    """Check that each process that computes gets a GPU of its own; parameter servers take none."""
+    if not (isinstance(gpus, int) and isinstance(nodes, int) and gpus > 0 and nodes > 0):
+        return
+    if isinstance(distribution, Mpi | Jax):
+        processes = distribution.process_count_per_node
+    else:
+        processes = -(-distribution.worker_count // nodes)
+    if processes > gpus:
+        what = f"{gpus} GPUs on a node are too few for {processes} processes that take one each"
+        yield Finding("too-few-gpus", "gpus_per_node", what, f"set `gpus_per_node={processes}`, or use fewer processes")

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from slurmtf.errors import did_you_mean
+from slurmtf.findings import Finding
+from slurmtf.paths import is_file, is_folder
+
+NAME_OF_SCRIPT = "name the script's path in `source_directory`, or its module ('pkg.train')"
 
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -15,3 +24,30 @@ def module_name(entry: str) -> str:
 def module_file(module: str) -> str:
     """Return the file of a module, relative to the source."""
     return module.replace(".", "/") + ".py"
+
+
+def findings_of(source_directory: str | Path, entry_script: str | None) -> Iterable[Finding]:
+    """Yield what is wrong with the script that a source directory shall have."""
+    source = Path(source_directory)
+    if not is_folder(source):
+        yield Finding(
+            "source-missing", "source_directory", f"{source} is not a folder", "name the folder that holds your script"
+        )
+        return
+    module = module_name(entry_script or "")
+    if module and is_file(source / module_file(module)):
+        return
+    script = Path(os.path.normpath(source / str(entry_script)))
+    if not script.is_relative_to(source):
+        remedy = "move the script into that folder, or set `source_directory` to a folder that holds both"
+        yield Finding("script-outside", "entry_script", f"{script} lies outside `source_directory` {source}", remedy)
+    elif is_folder(script):
+        inside = next(iter(sorted(script.glob("*.py"))), script / "train.py").relative_to(source)
+        yield Finding(
+            "script-is-folder", "entry_script", f"{script} is a folder", f"name the script in it, {inside} for example"
+        )
+    elif not is_file(script):
+        near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
+        yield Finding("script-missing", "entry_script", f"{script} does not exist", near or NAME_OF_SCRIPT)
+    elif script.suffix != ".py":
+        yield Finding("not-python", "entry_script", f"{script.name} is not a Python script", "name a .py file")

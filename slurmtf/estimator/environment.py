@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from slurmtf.errors import SpecError
+from slurmtf.estimator import variables
 from slurmtf.findings import Finding
+from slurmtf.paths import is_file
 from slurmtf.schema import Strict
 from slurmtf.spelling import marked
 
 PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
 """The wishes for which an environment is built."""
+SOFTWARE = (*PACKAGES, "custom_docker_image", "user_managed")
+OF_IMAGES = ("image_registry_details", "shm_size")
 LISTS = ("modules", "pip_packages", "conda_packages", "conda_channels")
 
 
@@ -71,8 +75,31 @@ class Environment(Strict):
         return read_document(Path(path).expanduser(), SpecError).parse(cls)
 
 
-def findings_of(wish: Environment, where: str) -> Iterable[Finding]:
-    """Yield what in an environment contradicts itself. ``where`` is the parameter that holds it."""
+def findings_of(wish: Environment, where: str, source_directory: str | Path) -> Iterable[Finding]:
+    """Yield what is wrong with an environment, whose files lie in the source. ``where`` is the parameter that holds it."""
+    yield from _contradictions(wish, where)
+    yield from variables.findings_of(wish.variables, f"{where}variables")
+    yield from _files(wish, where, source_directory)
+
+
+def excluded(wish: Environment, given: Mapping[str, Any]) -> Iterable[Finding]:
+    """Yield what contradicts the environment among the user's parameters, which are given by name."""
+    asked = [name for name in PACKAGES if getattr(wish, name)]
+    if given.get("user_managed") and asked:
+        remedy = "leave `user_managed` out to have them installed, or leave the packages out"
+        yield Finding("user-managed", "user_managed", f"is true, but {marked(asked)} ask for packages", remedy)
+    if given.get("use_docker") is False and wish.image:
+        yield Finding(
+            "docker-contradicts", "use_docker", "is false, but `custom_docker_image` names an image", "leave one of them out"
+        )
+    beside = (*SOFTWARE, *(() if wish.image else OF_IMAGES)) if given.get("environment_definition") is not None else ()
+    others = [name for name in beside if given.get(name)]
+    if others:
+        what = f"is the whole environment, but {marked(others)} add to it"
+        yield Finding("environment-twice", "environment_definition", what, "put everything into it")
+
+
+def _contradictions(wish: Environment, where: str) -> Iterable[Finding]:
     asked = [name for name in PACKAGES if getattr(wish, name)]
     for name in LISTS:
         value = getattr(wish, name)
@@ -92,6 +119,15 @@ def findings_of(wish: Environment, where: str) -> Iterable[Finding]:
         yield Finding(
             "channels-alone", f"{where}conda_channels", "are set, but `conda_packages` is not", "leave one of them out"
         )
+
+
+def _files(wish: Environment, where: str, source_directory: str | Path) -> Iterable[Finding]:
+    for name in ("conda_dependencies_file", "pip_requirements_file"):
+        value = getattr(wish, name)
+        path = Path(os.path.normpath(Path(source_directory, str(value or ""))))
+        if value and not (is_file(path) and path.is_relative_to(source_directory)):
+            remedy = "it must lie inside `source_directory`"
+            yield Finding("file-missing", f"{where}{name}", f"{value} is not a file in {source_directory}", remedy)
 
 
 def _own(value: Any) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from slurmtf.errors import SpecError
-from slurmtf.estimator import validation
+from slurmtf.estimator import validation, variables
 from slurmtf.estimator.arguments import plain_params, to_argv
 from slurmtf.estimator.azureml import Configuration, OlderNames, node_counts, settled_training
 from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
@@ -171,7 +171,7 @@ class Estimator(OlderNames):
             if isinstance(path := getattr(self, name), str) and os.sep in path:
                 self._set(**{name: absolute(path)})
         if isinstance(self.environment_variables, Mapping):
-            self._set(environment_variables={k: validation.variable(v) for k, v in self.environment_variables.items()})
+            self._set(environment_variables={k: variables.variable(v) for k, v in self.environment_variables.items()})
 
     def _set(self, **values: Any) -> None:
         for name, value in values.items():

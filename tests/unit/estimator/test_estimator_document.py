@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment, Estimator, Input, Mpi, MultiWorker, ParameterServer, TensorFlow
 from slurmtf.estimator.document import ESTIMATORS, field_names, from_yaml, json_schema
+from slurmtf.estimator.flags import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS
 from slurmtf.estimator.inputs import MODES
-from slurmtf.estimator.validation import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS
 from slurmtf.sites import Site
 
 # --- the whole parameter space

@@ -1,0 +1,65 @@
+"""The user's own flags of sbatch and srun: those that slurmtf needs for itself, and those that a parameter says already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from slurmtf.estimator import families
+from slurmtf.estimator.quantities import check_flags, check_time, normal_flag
+from slurmtf.findings import Finding
+
+OWN_SBATCH_FLAGS = {
+    "output": "the job's log is in the run folder: read it with 'slurmtf logs'",
+    "error": "the job's log is in the run folder: read it with 'slurmtf logs'",
+    "chdir": "each run has its folder; files that the script needs belong into `source_directory`",
+    "nodes": "set `node_count`",
+    "ntasks": "the distribution decides how many processes run",
+    "ntasks-per-node": "the distribution decides how many processes run",
+    "ntasks-per-gpu": "the distribution decides how many processes run; set `gpus_per_node`",
+    "array": "an array would run the same run folder several times; submit several runs",
+    "wrap": "`entry_script` says what runs",
+    "parsable": "slurmtf reads the job id itself",
+    "wait": "use 'slurmtf wait'",
+    "test-only": "use 'slurmtf plan'",
+    "signal": "slurmtf needs the warning before the time limit for itself",
+    "open-mode": "slurmtf appends, so that a requeued job keeps its log",
+}
+OWN_SRUN_FLAGS = {
+    "output": "each process has its log in the run folder: read it with 'slurmtf logs'",
+    "error": "each process has its log in the run folder: read it with 'slurmtf logs'",
+    "chdir": "the working directory is the run's copy of `source_directory`",
+    "ntasks": "the distribution decides how many processes run",
+    "nodes": "set `node_count`",
+    "ntasks-per-gpu": "the distribution decides how many processes run; set `gpus_per_node`",
+    "multi-prog": "the distribution decides what each process runs",
+}
+FIELD_OF_FLAG = {
+    "job-name": "job_name", "partition": "partition", "account": "account", "qos": "qos", "time": "time",
+    "mem": "memory", "cpus-per-task": "cpus_per_task", "constraint": "constraint", "exclusive": "exclusive",
+}  # fmt: skip
+
+
+def findings_of(sbatch: object, srun: object, given: Mapping[str, Any]) -> Iterable[Finding]:
+    """Yield what is wrong with the user's own flags. ``given`` are his parameters, by name."""
+    yield from check_flags("sbatch", sbatch, OWN_SBATCH_FLAGS)
+    yield from check_flags("srun", srun, OWN_SRUN_FLAGS)
+    if not isinstance(sbatch, Mapping):
+        return
+    for flag, value in sbatch.items():
+        yield from _beside_parameters(given, normal_flag(str(flag)), value)
+
+
+def _beside_parameters(given: Mapping[str, Any], flag: str, value: object) -> Iterable[Finding]:
+    """Check a flag of the user's own against his parameters, which would say the same or exclude it."""
+    where = f"sbatch[{flag!r}]"
+    fields = {rival: FIELD_OF_FLAG[rival] for rival in families.family(flag, value) if rival in FIELD_OF_FLAG}
+    for rival, name in fields.items():
+        if given.get(name) is not None and given[name] is not False:
+            yield Finding(
+                "said-twice", where, f"says the same as `{name}`" if rival == flag else f"excludes `{name}`", "set one of them"
+            )
+    if flag == "time":
+        yield from check_time(where, value)
+        if given.get("max_run_duration_seconds") is not None:
+            yield Finding("said-twice", where, "says the same as `max_run_duration_seconds`", "set one of them")

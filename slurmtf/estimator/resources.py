@@ -1,0 +1,42 @@
+"""What a job asks for: counts, sizes and names, and what contradicts itself among them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from slurmtf.estimator.quantities import LONGEST_S, check_count, check_memory, check_time, printable
+from slurmtf.findings import Finding
+
+COUNTS: dict[str, tuple[int, int]] = {
+    "node_count": (1, 1_000_000),
+    "gpus_per_node": (0, 1024),
+    "cpus_per_task": (1, 100_000),
+    "max_run_duration_seconds": (1, LONGEST_S),
+}
+"""The least and the most of each."""
+WORDS = ("job_name", "partition", "account", "qos", "constraint", "gpu_type", "mail_user", "vm_size", "launcher")
+
+
+def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
+    """Yield what is wrong with the resources among the user's parameters, which are given by name."""
+    for name, (least, most) in COUNTS.items():
+        yield from check_count(name, given.get(name), least, most)
+    yield from check_time("time", given.get("time"))
+    yield from check_memory("memory", given.get("memory"))
+    for name in WORDS:
+        yield from printable(name, given.get(name))
+    yield from _contradictions(given)
+
+
+def _contradictions(given: Mapping[str, Any]) -> Iterable[Finding]:
+    if given.get("time") is not None and given.get("max_run_duration_seconds") is not None:
+        yield Finding("said-twice", "max_run_duration_seconds", "says the same as `time`", "set one of them")
+    if given.get("use_gpu") and given.get("gpus_per_node") == 0:
+        yield Finding("gpus-contradict", "gpus_per_node", "is 0, but `use_gpu` is true", "leave one of them out")
+    if given.get("gpu_type") and not (given.get("use_gpu") or given.get("gpus_per_node")):
+        yield Finding("gpu-type-alone", "gpu_type", "is set, but no GPU is asked for", "set `use_gpu=true` or `gpus_per_node`")
+    if given.get("vm_priority") not in (None, "dedicated", "lowpriority"):
+        yield Finding(
+            "bad-choice", "vm_priority", f"{given.get('vm_priority')!r} is unknown", "use 'dedicated' or 'lowpriority'"
+        )
