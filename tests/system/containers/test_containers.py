@@ -341,7 +341,7 @@ def test_a_node_that_does_not_have_the_image(pyxis: Boxes, slurm24: Cluster, tmp
     ("named", "python", "meaning"),
     [
         ("lab/image:1", "python3", "enroot could not fetch the image"),
-        ("", "python4", "the node, or the image, has no such program"),
+        ("", "python4", "the node, or the image, has no python4"),
     ],
 )
 def test_what_pyxis_can_not_start(pyxis: Boxes, named: str, python: str, meaning: str) -> None:
