@@ -188,12 +188,17 @@ class Document:
         """
         import pydantic  # noqa: PLC0415 - 40 ms that only a reader of YAML pays
 
-        raw = self._with_texts(kind, self.data if data is None else data, ())
+        raw = self.plain(kind, self.data if data is None else data)
         try:
             parsed: T = _adapter(cast(Hashable, kind)).validate_python(raw)
         except pydantic.ValidationError as err:
             raise self._error(*self._findings(kind, err.errors(), raw)) from None
         return parsed
+
+    def plain(self, kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the document's data, or what overrides it, with the text of each number where ``kind`` takes a text."""
+        found: dict[str, Any] = self._with_texts(kind, data, ())
+        return found
 
     def _with_texts(self, hint: Any, data: Any, path: KeyPath) -> Any:
         """Return data in which a number is the text that the file has, wherever ``hint``, its type, takes a text."""
@@ -233,6 +238,19 @@ class Document:
         for path, finding in (self._finding_of(kind, detail, raw) for detail in details):
             found.setdefault(path, finding)
         return [finding for path, finding in found.items() if not any(path == other[: len(path)] != other for other in found)]
+
+
+def rebuilt(hint: Any, data: Any) -> Any:
+    """Return plain data of a dataclass (``asdict``), once found right, as what its type says; nothing is checked."""
+    for member in _members(hint):
+        if is_dataclass(member) and isinstance(data, Mapping):
+            types = _field_types(cast(Hashable, member))
+            return cast(Any, member)(**{name: rebuilt(types[name], value) for name, value in data.items()})
+        if get_origin(member) is dict and isinstance(data, Mapping):
+            return {name: rebuilt(get_args(member)[1], value) for name, value in data.items()}
+        if get_origin(member) is list and isinstance(data, list):
+            return [rebuilt(get_args(member)[0], item) for item in data]
+    return data
 
 
 def _says_all(node: yaml.ScalarNode) -> bool:

@@ -15,12 +15,12 @@ from slurmtf.cli.output import json_option
 from slurmtf.documents import Document
 from slurmtf.environments.images import names_file
 from slurmtf.errors import SpecError
-from slurmtf.estimator import Estimator, TensorFlow
+from slurmtf.estimator import Environment, Estimator, TensorFlow
 from slurmtf.estimator.document import at, from_document, read_job_file
 from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
-from slurmtf.findings import Finding, Findings
+from slurmtf.findings import Finding, Findings, located
 from slurmtf.paths import absolute, is_there
 from slurmtf.runs import Experiment
 from slurmtf.runs.tags import parsed, settled
@@ -179,7 +179,14 @@ def _estimator(target: str, overrides: dict[str, Any]) -> Estimator:
     if target.endswith((".yaml", ".yml")):
         document = read_job_file(target)
         return from_document(document, Path(target).parent, _merged(document, overrides), flags)
-    return from_document(_bare_document(), Path(), _of_script(target, overrides), flags)
+    settings = _of_script(target, overrides)
+    software = settings.pop("environment_definition", None)
+    try:
+        estimator = TensorFlow(**settings, environment_definition=Environment(**software) if software else None)
+    except SpecError as err:
+        raise SpecError(*(located(finding, flags) for finding in err.findings)) from None
+    estimator.written_in(flags)
+    return estimator
 
 
 def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
@@ -210,10 +217,6 @@ def _with_inputs(document: Document, given: list[dict[str, str]]) -> list[Any]:
     listed = document.data.get("inputs")
     kept = [item for item in listed if isinstance(item, dict) and str(item.get("name")).upper() not in names] if listed else []
     return [*(at(item, base) for item in kept), *given]
-
-
-def _bare_document() -> Document:
-    return Document("estimator: TensorFlow", "command line", SpecError)
 
 
 def _of_script(target: str, overrides: dict[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.paths import working_directory
 from slurmtf.schema import Strict
+from slurmtf.sites.cache import parsed
 from slurmtf.sites.model import Site
 from slurmtf.trusted import OWN, check_unnamed
 
@@ -98,11 +99,8 @@ def default_site() -> str:
     config = user_config() / "config.yaml"
     name = os.environ.get(var.SLURMTF_SITE)
     if not name and config.is_file():
-        name = (
-            read_document(check_unnamed(config, SiteError, "--site NAME, $SLURMTF_SITE"), SiteError)
-            .parse(UserConfig)
-            .default_site
-        )
+        document = read_document(check_unnamed(config, SiteError, "--site NAME, $SLURMTF_SITE"), SiteError)
+        name = parsed(document, UserConfig, document.data).default_site
     return name or THIS_MACHINE
 
 
@@ -118,7 +116,7 @@ def _find(name: str, where: str, base: Path) -> Path:
 
 def _read(path: Path) -> Site:
     document, data = _gather(path, chain=())
-    site = document.parse(Site, {"name": path.stem, **data, "source": str(path.resolve())})
+    site = parsed(document, Site, {"name": path.stem, **data, "source": str(path.resolve())})
     findings = [replace(finding, source=document.where(_key_path(finding.where))) for finding in _findings(site)]
     if findings:
         raise SiteError(*findings)
@@ -135,7 +133,8 @@ def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, An
     document = read_document(path, SiteError)
     own = dict(document.data)
     parent = own.pop("extends", None)
-    document.parse(Site, own)  # on its own first: each finding is told with this file's lines
+    parsed(document, Site, own)  # on its own first: each finding is told with this file's lines
+    own = document.plain(Site, own)
     if parent is None:
         return document, own
     chain = (*chain, path.resolve())

@@ -1,0 +1,113 @@
+"""Profiles that were found right are kept: the same site comes of them, and nothing that somebody else could have written."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.documents import Document
+from slurmtf.errors import SiteError
+from slurmtf.sites import load
+from slurmtf.sites.search import packaged
+from tests.unit.support import PACKAGED
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "slurmtf" / "profiles"
+
+
+@pytest.fixture
+def parses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What pydantic was asked to look at."""
+    seen: list[str] = []
+    parse = Document.parse
+
+    def noted(self: Document, *args: Any) -> Any:
+        seen.append(self.source)
+        return parse(self, *args)
+
+    monkeypatch.setattr(Document, "parse", noted)
+    return seen
+
+
+def profile(folder: Path, text: str, name: str = "lab.yaml") -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+@pytest.mark.parametrize("name", PACKAGED)
+def test_the_second_reading_gives_the_same_site_without_pydantic(name: str, parses: list[str]) -> None:
+    path = packaged("site_configs") / f"{name}.yaml"
+    first = load(path)
+    assert parses
+    parses.clear()
+    assert load(path) == first
+    assert parses == []
+
+
+def test_texts_are_kept_as_the_file_has_them_inherited_ones_too(tmp_path: Path) -> None:
+    profile(tmp_path, "defaults: {account: 00123}\nmodules: {tensorflow: {2.10: [tf/2.10]}}\n", "base.yaml")
+    child = profile(tmp_path, f"extends: {tmp_path}/base.yaml\ndefaults: {{qos: 007}}\n")
+    for _ in range(2):
+        site = load(child)
+        assert (site.defaults.account, site.defaults.qos) == ("00123", "007")
+        assert list(site.modules.tensorflow) == ["2.10"]
+
+
+def test_another_content_is_read_anew(tmp_path: Path, parses: list[str]) -> None:
+    load(profile(tmp_path, "defaults: {qos: a}\n"))
+    parses.clear()
+    assert load(profile(tmp_path, "defaults: {qos: b}\n")).defaults.qos == "b"
+    assert parses
+
+
+def test_a_profile_that_is_wrong_is_told_each_time(tmp_path: Path) -> None:
+    path = profile(tmp_path, "launchr: {}\n")
+    for _ in range(2):
+        with pytest.raises(SiteError, match="unknown key"):
+            load(path)
+
+
+def test_it_is_private_and_what_others_could_have_written_is_not_believed(
+    tmp_path: Path, cache: Path, parses: list[str]
+) -> None:
+    path = profile(tmp_path, "defaults: {qos: a}\n")
+    load(path)
+    kept = list(cache.iterdir())
+    assert [oct(each.stat().st_mode & 0o777) for each in (cache, *kept)] == ["0o700", *["0o600"] * len(kept)]
+    for each in kept:
+        each.write_text(each.read_text(encoding="utf-8").replace('"a"', '"b"'), encoding="utf-8")
+        each.chmod(0o666)
+    assert load(path).defaults.qos == "a"
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"nonsense": 1}'])
+def test_what_can_not_be_read_is_read_anew(text: str, tmp_path: Path, cache: Path) -> None:
+    path = profile(tmp_path, "defaults: {qos: a}\n")
+    load(path)
+    for kept in cache.iterdir():
+        kept.write_text(text, encoding="utf-8")
+    assert load(path).defaults.qos == "a"
+
+
+def test_a_cache_that_can_not_be_written_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(profile(tmp_path, "", "file")))
+    assert load(profile(tmp_path, "defaults: {qos: a}\n")).defaults.qos == "a"
+
+
+def test_a_plan_of_a_script_needs_no_pydantic_then(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("", encoding="utf-8")
+    code = (
+        "import sys; sys.argv = ['slurmtf', 'plan', 'train.py', '-s', 'slurm', '--json']\n"
+        "from slurmtf.cli import main\nmain()\nsys.exit(3 if 'pydantic' in sys.modules else 0)"
+    )
+    command, environ = [sys.executable, "-c", code], {**os.environ, "SLURMTF_WORKSPACE": str(tmp_path / "runs")}
+    done = [subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=False).returncode for _ in "12"]
+    assert done == [3, 0]
