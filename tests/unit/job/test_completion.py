@@ -137,3 +137,22 @@ def test_a_parameter_server_of_a_coordinated_training_is_not_started_again() -> 
 def test_who_only_waits_for_the_one_that_failed(backend: str, verdict: Verdict, expected: bool) -> None:
     roles = cyclic([("chief", 1), ("ps", 1), ("worker", 1)], nodes=1)
     assert waits_for_dead_peer(verdict, Distribution((), backend), roles) is expected
+
+
+def test_the_evaluators_time_counts_from_the_last_worker() -> None:
+    watched = completion([("worker", 2), ("evaluator", 1)], evaluator_grace_s=60)
+    watched.ended(0, OK, now=0)
+    watched.ended(1, OK, now=9)
+    for now, over in ((61, False), (69, True)):
+        watched.tick(now)
+        assert (watched.verdict is not None) is over
+
+
+def test_a_server_that_is_lost_when_all_workers_have_ended_fails_nothing() -> None:
+    """Its evaluator still has its time: the training is done."""
+    watched = completion([("ps", 1), ("worker", 1), ("evaluator", 1)], evaluator_grace_s=60)
+    watched.ended(1, OK, now=0)
+    watched.lost(0)
+    assert watched.verdict is None
+    watched.tick(60)
+    assert watched.verdict is not None and watched.verdict.success

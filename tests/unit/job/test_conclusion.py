@@ -41,6 +41,9 @@ def kill(at: float, cause: Cause = Cause.CANCELED, node: str = "") -> Killing:
         (facts(verdict=DONE), Outcome(Cause.SCRIPT, exit_code=0)),
         (facts(verdict=FAILED, ends={1: End(3)}), Outcome(Cause.SCRIPT, "worker-0", "n2", 3)),
         (facts(verdict=FAILED, ends={1: End(None, 11)}), Outcome(Cause.SCRIPT, "worker-0", "n2", None, 11)),
+        # lost before all had connected: it may never have been started
+        (facts(verdict=LOST, lost=frozenset({1}), hosts={0: "n1"}),
+         Outcome(Cause.LAUNCHER, exit_code=0, detail={"launcher": "srun", "missing": ["worker-0"]})),
         # a kill that comes later changes nothing; one before, or at once with it, does
         (facts(verdict=FAILED, ends={1: End(3)}, killing=kill(103.0)), Outcome(Cause.SCRIPT, "worker-0", "n2", 3)),
         (facts(verdict=FAILED, ends={1: End(None, 15)}, killing=kill(101.0)), Outcome(Cause.CANCELED, signal=15)),

@@ -74,7 +74,15 @@ def test_a_hello_without_a_word_more() -> None:
 
 @pytest.mark.parametrize(
     ("masks", "expected"),
-    [(["f"], False), (["f", "f"], True), (["1", "1"], False), (["3", "c"], False), (["", ""], False), (["3", "3", "3"], False)],
+    [
+        (["f"], False),
+        (["f", "f"], True),
+        (["1", "1"], False),
+        (["3", "c"], False),
+        (["", ""], False),
+        (["3", "3", "3"], False),
+        (["3", "3"], True),
+    ],
 )
 def test_cpus_that_may_be_dealt(masks: list[str], expected: bool) -> None:
     assert may_be_dealt(masks) is expected

@@ -375,6 +375,13 @@ def test_a_resubmission_by_hand_is_followed() -> None:
     assert current_job(Records((JOB, LATER)), history(attempt(job="14", start=START))) == LATER
 
 
+@pytest.mark.parametrize(("after_s", "followed"), [(-90, False), (-30, True), (0, True), (30, True)])
+def test_clocks_of_nodes_and_login_node_may_differ_by_a_minute(after_s: int, followed: bool) -> None:
+    job = current_job(Records((LATER,)), history(attempt(job="19", start=AGAIN + after_s)))
+    assert job is not None
+    assert (job.ref.job_id == "19") is followed
+
+
 def test_another_job_under_the_same_number_tells_nothing() -> None:
     """The scheduler leaves out what works in another folder, so that the run's own job is one that it does not know."""
     assert state_of(told=history(RUNNING), answer=FORGOTTEN).cause is Cause.LOST

@@ -1,0 +1,158 @@
+"""What a task makes of what it was told: its rank, its TF_CONFIG, a node's disk without room, its end with its agent."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.job.common import cluster, identity
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
+from slurmtf.job.contract.roles import Role
+from slurmtf.job.script import sitecustomize as hook
+from slurmtf.job.staging.staging import Stager
+from slurmtf.job.task.environment import Surroundings
+
+ROOT = Path(__file__).parents[3]
+
+# --- rank: what the nearest launcher says counts
+
+
+@pytest.mark.parametrize(
+    ("environ", "rank"),
+    [
+        ({}, 0),
+        ({"SLURM_PROCID": "3"}, 3),
+        ({"OMPI_COMM_WORLD_RANK": "2", "SLURM_PROCID": "0"}, 2),  # under mpirun: Slurm's is that of the daemon
+        ({"MV2_COMM_WORLD_RANK": "2", "SLURM_PROCID": "0"}, 2),
+        ({"PMIX_RANK": "2", "SLURM_PROCID": "0"}, 2),
+        ({"PMI_RANK": "2", "SLURM_PROCID": "0"}, 2),
+        ({"OMPI_COMM_WORLD_RANK": "0", "SLURM_PROCID": "5"}, 0),
+        ({"OMPI_COMM_WORLD_RANK": "2", "PMIX_RANK": "7", "PMI_RANK": "8"}, 2),
+        ({identity.OWN_RANK: "1", "OMPI_COMM_WORLD_RANK": "2", "SLURM_PROCID": "3"}, 1),
+        ({"PMIX_RANK": "", "SLURM_PROCID": "3"}, 3),
+        ({"PMIX_RANK": "x", "SLURM_PROCID": "3"}, 3),
+    ],
+)
+def test_a_rank_is_what_the_nearest_launcher_says(environ: dict[str, str], rank: int) -> None:
+    assert identity.rank(environ) == rank
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "element", "attempt"),
+    [
+        ({"SLURM_JOB_ID": "33"}, "33", None, 0),
+        ({"SLURM_JOB_ID": "35", "SLURM_ARRAY_JOB_ID": "33", "SLURM_ARRAY_TASK_ID": "4"}, "33_4", 4, 0),
+        ({"SLURM_JOB_ID": "33", "SLURM_ARRAY_TASK_ID": "4"}, "33", None, 0),
+        ({"SLURM_JOB_ID": "33", "SLURM_RESTART_COUNT": "2"}, "33", None, 2),
+        ({"SLURM_JOB_ID": "33", "SLURM_RESTART_COUNT": ""}, "33", None, 0),
+    ],
+)
+def test_a_job_is_named_as_slurm_names_it(environ: dict[str, str], name: str, element: int | None, attempt: int) -> None:
+    assert (identity.job_name(environ), identity.element(environ), identity.attempt(environ)) == (name, element, attempt)
+
+
+# --- TF_CONFIG: ours, unless the user set one; that of the shell is nobody's wish
+
+OURS = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}, "environment": "cloud"}
+LONG = {"worker": [f"node{number:06}.example.org:12345" for number in range(5000)]}
+
+
+def variables(
+    tmp_path: Path, users: dict[str, str] | None = None, inherited: dict[str, str] | None = None, hosts: Any = None
+) -> dict[str, str]:
+    layout = RunLayout(str(tmp_path))
+    Path(layout.hook).mkdir(parents=True, exist_ok=True)
+    plan = JobPlan(
+        Run("x-1", "x"), "slurm", Distribution((("worker", 2),), cluster=True), Size(tasks=2), "srun", variables=users or {}
+    )
+    start = {"cluster": hosts or OURS["cluster"], "local_rank": 0}
+    return Surroundings(plan, layout, Role(0, "worker", 0, 0), start, {}).variables(inherited or {})
+
+
+def test_a_task_gets_the_cluster(tmp_path: Path) -> None:
+    assert json.loads(variables(tmp_path)["TF_CONFIG"]) == OURS
+    assert json.loads(variables(tmp_path, inherited={"TF_CONFIG": '{"of": "the shell"}'})["TF_CONFIG"]) == OURS
+
+
+@pytest.mark.parametrize("hosts", [None, LONG])
+def test_the_users_own_tf_config_wins(hosts: Any, tmp_path: Path) -> None:
+    """Also where ours is too long for a variable, and goes by a file that the script's Python reads."""
+    own = '{"of": "the user"}'
+    found = variables(tmp_path, {"TF_CONFIG": own}, hosts=hosts)
+    assert (found["TF_CONFIG"], hook.CONFIG_FILE in found) == (own, False)
+
+
+def test_a_cluster_that_is_too_long_for_a_variable_goes_by_a_file(tmp_path: Path) -> None:
+    found = variables(tmp_path, hosts=LONG)
+    assert "TF_CONFIG" not in found
+    assert json.loads(Path(found[hook.CONFIG_FILE]).read_text(encoding="utf-8"))["cluster"] == LONG
+    assert all(cluster.fits(name, value) for name, value in found.items())
+
+
+# --- a node's disk without room: what can stay shared stays shared
+
+
+@pytest.mark.parametrize(
+    ("number", "shared"),
+    [
+        (errno.ENOSPC, True),
+        (errno.EDQUOT, True),
+        (errno.EFBIG, True),
+        (errno.EACCES, False),
+        (errno.EIO, False),
+        (errno.ENOENT, False),
+    ],
+)
+def test_a_disk_without_room_falls_back_to_what_is_shared(number: int, shared: bool, tmp_path: Path) -> None:
+    target, plan = tmp_path / "env", JobPlan(Run("x-1", "x"), "slurm", Distribution(()), Size(), "srun")
+    stager = Stager(plan, RunLayout(str(tmp_path)), str(tmp_path))
+
+    def bring() -> None:
+        target.mkdir()
+        (target / "half").write_text("", encoding="utf-8")
+        raise OSError(number, os.strerror(number))
+
+    if not shared:
+        with pytest.raises(OSError, match=os.strerror(number)):
+            stager._try("environment", 1, str(target), bring)
+        return
+    assert stager._try("environment", 1, str(target), bring) is None
+    assert not target.exists()
+    assert len(stager._warnings) == 1
+
+
+# --- a script that outlives its killed agent
+
+AGENT = """
+import sys, time
+from slurmtf.job.common.process import Child
+child = Child([sys.executable, "-c", "import time; time.sleep(60)"], "/", {})
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_script_does_not_outlive_its_killed_agent() -> None:
+    with subprocess.Popen([sys.executable, "-c", AGENT], stdout=subprocess.PIPE, text=True, cwd=ROOT) as agent:
+        pid = int(agent.stdout.readline()) if agent.stdout else 0
+        agent.kill()
+    deadline = time.monotonic() + 20
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not alive(pid)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,65 @@
+"""When a job's time is over, and whether a signal is Slurm's warning of it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
+from slurmtf.job.supervisor import time_limit
+from slurmtf.job.supervisor.time_limit import EARLY_S, TimeLimit
+
+SLACK_S = 5.0
+AGE_S = 10.0
+
+
+@pytest.fixture(autouse=True)
+def _age(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time_limit, "_age", lambda: AGE_S)
+
+
+def limit(time_s: int | None, scheduler: str = "slurm", **environ: str) -> TimeLimit:
+    return TimeLimit(JobPlan(Run("x-1", "x"), scheduler, Distribution(()), Size(time_s=time_s), "srun"), environ)
+
+
+@pytest.mark.parametrize(
+    ("asked", "scheduler", "told", "left"),
+    [
+        (None, "slurm", None, None),
+        (60, "slurm", None, 60 - AGE_S),
+        (61, "slurm", None, 120 - AGE_S),  # Slurm's limits are whole minutes
+        (90, "slurm", 300, 300.0),  # Slurm itself tells
+        (None, "slurm", 300, 300.0),
+        (90, "local", None, 90.0),
+        (90, "local", 300, 90.0),  # of the job in which it was submitted
+        (None, "local", 300, None),
+    ],
+)
+def test_what_is_left(asked: int | None, scheduler: str, told: float | None, left: float | None) -> None:
+    environ = {} if told is None else {"SLURM_JOB_END_TIME": str(int(time.time() + told))}
+    found = limit(asked, scheduler, **environ).left
+    assert (found is None) == (left is None)
+    assert left is None or found is None or left - SLACK_S < found <= left + 1
+
+
+@pytest.mark.parametrize(
+    ("beyond", "near", "explains"),
+    [(-60.0, True, True), (EARLY_S / 2, False, True), (EARLY_S + 60, False, False)],
+)
+def test_slurms_warning_may_come_a_minute_early(beyond: float, near: bool, explains: bool) -> None:
+    """``beyond``: seconds more than the warning is asked for before the limit."""
+    plan = JobPlan(Run("x-1", "x"), "slurm", Distribution(()), Size(), "srun")
+    found = limit(None, SLURM_JOB_END_TIME=str(int(time.time() + plan.timings.warning + beyond)))
+    assert (found.is_near, found.explains_signal, found.is_over) == (near, explains, False)
+
+
+def test_without_a_limit_the_signal_is_the_warning_and_nothing_is_ever_over() -> None:
+    found = limit(None)
+    assert (found.is_near, found.explains_signal, found.is_over) == (False, True, False)
+
+
+def test_it_is_told_once() -> None:
+    found = limit(60)
+    assert [found.warn_once(), found.warn_once()] == [True, False]
+    assert limit(None, SLURM_JOB_END_TIME=str(int(time.time()) - 1)).is_over
