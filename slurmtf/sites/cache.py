@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from slurmtf._version import __version__
 from slurmtf.documents import Document, rebuilt
 from slurmtf.files import write_private
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.private import make_private
 from slurmtf.job.contract.trust import doubt
 from slurmtf.sites import model
@@ -42,7 +43,7 @@ def _place(kind: type[Any], data: Mapping[str, Any]) -> Path:
     rules = Path(model.__file__).stat().st_mtime_ns
     content = json.dumps([__version__, rules, kind.__name__, data], sort_keys=True, default=repr)
     name = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser(), "slurmtf", "profiles", f"{name[:32]}.json")
+    return Path(os.environ.get(var.XDG_CACHE_HOME) or Path("~/.cache").expanduser(), "slurmtf", "profiles", f"{name[:32]}.json")
 
 
 def _read(path: Path, kind: type[T]) -> T | None:

@@ -127,6 +127,7 @@ no_proxy = "no_proxy"
 PATH = "PATH"
 TMPDIR = "TMPDIR"
 """The node's disk, where nothing better is named."""
+XDG_CACHE_HOME = "XDG_CACHE_HOME"
 XDG_CONFIG_HOME = "XDG_CONFIG_HOME"
 """Where the user's configuration is."""
 

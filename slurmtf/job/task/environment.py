@@ -53,8 +53,8 @@ class Surroundings:
         found.update(self._start.get("variables", {}))
         self._add_cluster(found)
         found.update(users)
-        if "TF_CONFIG" in users:
-            found.pop(hook.CONFIG_FILE, None)
+        if var.TF_CONFIG in users:
+            found.pop(var.SLURMTF_TF_CONFIG_FILE, None)
         nodes = self._start.get("nodes", {})
         found.update(addresses.past_proxies(found, nodes.get("names", ()), nodes.get("addresses", ())))
         return found
