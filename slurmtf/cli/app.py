@@ -24,6 +24,7 @@ COMMANDS = {
     "cancel": "cancel runs",
     "export": "export a run's model to ONNX, and verify it",
     "models": "register, list and fetch models",
+    "score": "score files with a model",
     "gc": "remove snapshots and other files that no run needs",
     "sites": "list, show and validate site profiles",
     "env": "list, build, check and remove environments",
@@ -34,7 +35,7 @@ COMMANDS = {
 GROUPS = {
     "Start": ("run", "submit", "plan", "render"),
     "Follow": ("ls", "status", "why", "logs", "wait", "cancel", "gc"),
-    "Use": ("export", "models"),
+    "Use": ("export", "models", "score"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }
 EXIT_CODES = {

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from slurmtf.models.exporting import export
 from slurmtf.models.registry import Model
+from slurmtf.models.scoring import score
 
-__all__ = ["Model", "export"]
+__all__ = ["Model", "export", "score"]

@@ -261,7 +261,7 @@ def _origin(path: Path, run: Run | None) -> dict[str, Any]:
 
 def _metrics(run: Run) -> dict[str, Any]:
     """Return the last value of each of the run's metrics."""
-    found: dict[str, Any] = getattr(run, "get_metrics", dict)()
+    found = run.get_metrics()
     values = {name: value[-1] if isinstance(value, list) and value else value for name, value in found.items()}
     return {name: value for name, value in values.items() if isinstance(value, int | float | str)}
 
@@ -283,7 +283,7 @@ def _fill(staging: Path, path: Path, record: Mapping[str, Any], run: Run | None)
     held = sorted(one for one in staging.rglob("*") if one.is_file())
     hashes = {str(one.relative_to(staging)): {"bytes": one.stat().st_size, "sha256": sha256(one)} for one in held}
     kept = {"path": path.name, "files": hashes, "sha256": digest([one for one in held if files in one.parents])}
-    write_json(staging / "model.json", {"schema": 1, **record, **kept, "onnx": {"file": twin.name if twin else None, **known}})
+    write_json(staging / "model.json", {"schema": 1, **record, **kept, "onnx": {**known, "file": twin.name if twin else None}})
 
 
 def _twin(path: Path) -> Path | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slurmtf._version import __version__
 from slurmtf.archives import tool_archive
@@ -16,7 +18,7 @@ from slurmtf.environments.shell import module_lines
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.environments.tools import spec_of, tool
-from slurmtf.errors import SlurmtfError, SoftwareError
+from slurmtf.errors import SoftwareError
 from slurmtf.estimator import Estimator
 from slurmtf.files import make_private, write_private
 from slurmtf.findings import Finding
@@ -31,7 +33,10 @@ from slurmtf.submit.building import Building, provide
 
 POLL_S = (1.0, 15.0)
 """The first and the longest pause between two looks at a job."""
-PROGRAM = "tool.pyz"
+FORGOTTEN = 3
+"""Looks in a row at which Slurm knows nothing of a job: then it has ended, and is forgotten."""
+PROGRAM, LOG = "tool.pyz", "tool.log"
+Tick = Callable[[], None]
 HERE = Path(__file__)
 
 
@@ -58,7 +63,7 @@ class Toolbox:
         pending = provide(Building(spec, self.store, self.site, _nobody(self.site), {}), self.tell)
         if pending:
             self.tell(f"waiting for build job {pending.job.ref.job_id}")
-            ended(pending.job, self.scheduler)
+            ended([pending.job], self.scheduler)
         if not self.store.record(spec.name):
             failure = self.store.failure(spec.name)
             what = f"could not be built: {failure.what}" if failure else "could not be built"
@@ -74,24 +79,60 @@ class Toolbox:
         """
         command = (python, "-I", put_program(folder), *words)
         if self.by_job:
-            return self._by_job(command, folder, name)
-        with open(os.open(folder / "tool.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
-            return subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, env=environ()
-            ).returncode
+            own = {"chdir": str(folder), "output": str(folder / LOG)}
+            return self._by_job(command, folder, name, own, None, _nothing)
+        return _here(command, folder, _nothing)
 
-    def _by_job(self, command: Sequence[str], folder: Path, name: str) -> int:
-        own = {"chdir": str(folder), "output": str(folder / "tool.log")}
+    def run_each(
+        self, python: str, words: Sequence[str], folder: Path, name: str, elements: int, asked: Mapping[str, Any], tick: Tick
+    ) -> None:
+        """Run our program on each of so many things: on a cluster as the elements of an array, whose program is told the number
+        of its job's first element; here in one process, for all.
+
+        ``asked`` are flags of sbatch; ``tick`` is called while it goes on. Raises SlurmError when Slurm does not answer.
+        """
+        command = (python, "-I", put_program(folder), *words)
+        if not self.scheduler.queues:
+            _here(command, folder, tick)
+            return
+        own = {"chdir": str(folder), "output": str(folder / "shard-%a.log"), **asked}
+        self._by_job((*command, "array"), folder, name, own, elements, tick)
+
+    def _by_job(
+        self, command: Sequence[str], folder: Path, name: str, own: Mapping[str, Any], elements: int | None, tick: Tick
+    ) -> int:
+        """Run a command in a job and return 0 when it has completed, every element of it."""
         directives = build_directives(_nobody(self.site), self.site, name, own)
         script = tool_script(self.site, name, directives, command, folder)
         noted: list[SubmittedJob] = []
-        (job,) = self.scheduler.submit(script, folder, os.environ, why=name, note=noted.append)
-        self.tell(f"submitted job {job.ref.job_id} ({name}); its log: {folder / 'tool.log'}")
+        jobs = self.scheduler.submit(script, folder, os.environ, elements, why=name, note=noted.append)
+        self.tell(f"submitted job {', '.join(job.ref.job_id for job in jobs)} ({name}); logs: {folder}")
         try:
-            return 0 if ended(job, self.scheduler) is JobState.COMPLETED else 1
+            states = ended(jobs, self.scheduler, tick)
         except KeyboardInterrupt:
-            self.scheduler.cancel([job])
+            self.scheduler.cancel(jobs)
             raise
+        return 0 if states <= {JobState.COMPLETED} else 1
+
+
+def _here(command: Sequence[str], folder: Path, tick: Tick) -> int:
+    """Run a command on this machine and return its exit code."""
+    with open(os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ())
+        try:
+            while process.poll() is None:
+                tick()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(POLL_S[0])
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return process.returncode
+
+
+def _nothing() -> None:
+    return
 
 
 def put_program(folder: Path) -> str:
@@ -116,18 +157,23 @@ def tool_script(site: Site, name: str, directives: Sequence[tuple[str, object]],
     return script
 
 
-def ended(job: SubmittedJob, scheduler: Scheduler) -> JobState:
-    """Wait until a job has ended and return how; the queue is asked less and less often. Raises SlurmError."""
+def ended(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _nothing) -> set[JobState]:
+    """Wait until jobs have ended, arrays with all their elements, and return how; the queue is asked less and less often.
+
+    A job that Slurm has forgotten has ended, nobody knows how. Raises SlurmError when Slurm does not answer.
+    """
+    every = [one for job in jobs for one in job.each]
     pause, longest = POLL_S
     missed = 0
-    while missed < 3:
+    while True:
         time.sleep(pause)
         pause = min(pause * 1.5, longest)
-        seen = scheduler.observe([job]).get(job)
-        if seen and seen.state.final:
-            return seen.state
-        missed = 0 if seen else missed + 1
-    raise SlurmtfError(Finding("job-lost", job.ref.name, "Slurm no longer knows the job", "try again"))
+        tick()
+        seen = scheduler.observe(jobs)
+        states = {seen[one].state if one in seen else JobState.LOST for one in every}
+        missed = missed + 1 if JobState.LOST in states else 0
+        if all(state.final for state in states) and (JobState.LOST not in states or missed >= FORGOTTEN):
+            return states
 
 
 def _nobody(site: Site) -> Estimator:

@@ -1,4 +1,4 @@
-"""``python tool.pyz convert REQUEST...``, ``python tool.pyz score PLAN [FIRST]``"""
+"""``python tool.pyz convert REQUEST...``, ``count PLAN``, ``score PLAN SHARDS [array [FIRST]]``, ``merge PLAN``"""
 
 from __future__ import annotations
 
@@ -17,4 +17,8 @@ def main() -> int:
         from .conversion import convert_all  # noqa: PLC0415 - TensorFlow, which scoring may do without
 
         return convert_all(arguments)
+    if command in ("count", "score", "merge"):
+        from . import scoring  # noqa: PLC0415 - numpy
+
+        return scoring.score(arguments[0], arguments[1:]) if command == "score" else getattr(scoring, command)(arguments[0])
     raise SystemExit(f"unknown command {command!r}")

@@ -1,0 +1,49 @@
+"""``slurmtf score``"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from slurmtf.cli.output import emit, json_option, workspace_option
+from slurmtf.cli.steps import Steps
+from slurmtf.models.scoring import BATCH, score
+
+
+@click.command("score")
+@click.argument("model", metavar="MODEL[:VERSION]|PATH")
+@click.option(
+    "--input", "-i", "inputs", multiple=True, required=True, help="A file, folder or pattern in quotes; can be repeated."
+)
+@click.option(
+    "--output", "-o", type=click.Path(file_okay=False), default=None, help="The folder for the scores (scores-MODEL)."
+)
+@click.option(
+    "--shards", type=click.IntRange(min=1), default=1, show_default=True, help="Into how many parts; on Slurm a job array."
+)
+@click.option("--script", type=click.Path(dir_okay=False), default=None, help="A score script: init() and run(data).")
+@click.option("--batch", type=click.IntRange(min=1), default=BATCH, show_default=True, help="How many rows at a time.")
+@click.option("--rejects", is_flag=True, help="Go on without rows that can't be scored; they stand in rejects.jsonl.")
+@click.option("--environment", default=None, help="The tool environment (default: of ONNX Runtime, or as the model was saved).")
+@click.option("--site", "-s", default=None, help="Where it is scored (default: your site).")
+@click.option("--cpus", type=click.IntRange(min=1), default=None, help="CPUs of each shard's job.")
+@click.option("--time", "time_limit", default=None, help="The time limit of each shard's job.")
+@workspace_option
+@json_option
+def command(model: str, inputs: tuple[str, ...], workspace: str | None, **options: Any) -> None:
+    """Score files with a registered model, or with one at a path.
+
+    Files are .npy, .npz, .csv, .parquet, .tfrecord and images. The scores are in scores.npz in the order of the rows, the same
+    for any number of shards. The same command again goes on where it ended.
+    """
+    with Steps() as steps:
+        found = score(model, inputs, workspace=workspace, tell=steps.tell, **options)
+    rate = found["rows_per_second_of_a_shard"]
+    lines = [
+        found["scores"],
+        f"{found['rows']} rows in {found['shards']} shards, {found['seconds']} s"
+        + (f", {rate} rows a second in each" if rate else ""),
+        f"{found['rejected']} rows were rejected: {found['folder']}/rejects.jsonl" if found["rejected"] else "",
+    ]
+    emit(found, "\n".join(filter(None, lines)))

@@ -1,0 +1,60 @@
+"""Rows of files into what a model takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .drawing import Spec
+from .readers import BadRow
+
+
+def of_arrays(arrays: Mapping[str, Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
+    """Return arrays under the names of a model's inputs, in their dtypes. Raises ValueError when one is missing."""
+    if len(specs) == 1 and len(arrays) == 1:
+        arrays = dict(zip(specs, arrays.values(), strict=True))
+    missing = [name for name in specs if name not in arrays]
+    if missing:
+        raise ValueError(f"has no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
+    return {name: _fitted(arrays[name], spec, name) for name, spec in specs.items()}
+
+
+def _fitted(values: Any, spec: Spec, name: str) -> Any:
+    given, wanted = tuple(values.shape[1:]), spec.shape[1:]
+    if len(given) == len(wanted) - 1 and wanted[-1] == 1:  # grey images, single columns
+        values, given = values[..., None], (*given, 1)
+    if len(given) != len(wanted) or any(one not in (None, other) for one, other in zip(wanted, given, strict=True)):
+        shown = ", ".join("?" if one is None else str(one) for one in wanted)
+        raise ValueError(f"{name} has the shape {given}, and the model takes ({shown})")
+    return values.astype(object if spec.dtype == "str" else spec.dtype, copy=False)
+
+
+def of_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
+    """Return a record as a batch of one. Raises ValueError with what is wrong with it."""
+    if isinstance(record, BadRow):
+        raise ValueError(record.why)
+    if len(specs) == 1 and not specs.keys() & record.keys():
+        (name,) = specs
+        record = {name: next(iter(record.values())) if len(record) == 1 else [*record.values()]}
+    arrays = {name: _value(record[name], specs[name])[None] for name in specs if name in record}
+    return of_arrays(arrays, specs)
+
+
+def _value(value: Any, spec: Spec) -> Any:
+    if spec.dtype == "str":
+        found = np.asarray(value, dtype=object)
+        texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in found.ravel().tolist()]
+        found = np.array(texts, dtype=object).reshape(found.shape)
+    else:
+        found = np.asarray(value).astype(spec.dtype)
+    sizes = spec.shape[1:]
+    if found.ndim == 1 and len(sizes) > 1 and None not in sizes and found.size == np.prod(np.array(sizes, dtype=int)):
+        return found.reshape(tuple(size for size in sizes if size is not None))  # a flat list of a record
+    return found[0] if not sizes and found.shape == (1,) else found[None] if not found.ndim and sizes else found
+
+
+def joined(batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return batches one after the other."""
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

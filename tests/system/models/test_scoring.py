@@ -1,0 +1,155 @@
+"""Scoring with a real model on this machine: the same for any number of shards, by every runtime, after every interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slurmtf import Model
+from slurmtf.environments.tools import SCORING
+from slurmtf.models import export, score
+from slurmtf.models.registry import ModelChangedError
+from slurmtf.models.scoring import ScoringFailedError
+
+from .support import Generation, provide, store
+
+pytestmark = pytest.mark.tensorflow
+
+COMMAND = Path(sys.executable).with_name("slurmtf")
+SCRIPT = """
+import os
+import numpy as np
+def init():
+    global session
+    import onnxruntime
+    session = onnxruntime.InferenceSession(os.environ["SLURMTF_MODEL"])
+def run(data):
+    (name,) = (one.name for one in session.get_inputs())
+    return session.run(None, {name: data.astype("float32")})[0].argmax(axis=1)
+"""
+
+
+@pytest.fixture(scope="module")
+def saved(keras_2: Generation, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
+    """A folder with a model, its ONNX file, and rows."""
+    provide(SCORING, pytestconfig)
+    folder = tmp_path_factory.mktemp("scoring")
+    shutil.copy(keras_2.models / "mlp.keras", folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURMTF_ENVIRONMENTS", str(store().root))
+        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
+        patch.setenv("SLURMTF_WORKSPACE", str(folder / "workspace"))
+        export(folder / "mlp.keras")
+    random = np.random.default_rng(1)
+    for number, rows in enumerate((100, 1, 250)):
+        np.savez(folder / f"part-{number}.npz", x=random.standard_normal((rows, 4)).astype("float32"))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(store().root))
+    monkeypatch.chdir(tmp_path)
+
+
+def scores(found: dict[str, Any]) -> dict[str, Any]:
+    with np.load(found["scores"]) as held:
+        return {name: held[name] for name in held.files}
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_the_same_for_any_number_of_shards_and_by_either_runtime(saved: Path) -> None:
+    inputs = [str(saved / "part-*.npz")]
+    first, *others = (scores(score(saved / "mlp.onnx", inputs, output=f"s{shards}", shards=shards)) for shards in (1, 2, 5))
+    assert first["row"].tolist() == list(range(351))
+    assert all(same(first, other) for other in others)
+    (name,) = first.keys() - {"row"}
+    by_tensorflow = scores(score(saved / "mlp.keras", inputs, output="tensorflow", shards=2))
+    (own,) = by_tensorflow.keys() - {"row"}
+    assert np.abs(first[name] - by_tensorflow[own]).max() < 1e-5
+    by_script = scores(score(saved / "mlp.onnx", inputs, output="script", script=script(), shards=3))
+    assert np.array_equal(by_script["score"], first[name].argmax(axis=1))
+
+
+def script() -> Path:
+    path = Path("own.py")
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_tables_give_what_arrays_give(saved: Path) -> None:
+    with np.load(saved / "part-0.npz") as held:
+        rows = held["x"]
+    Path("rows.csv").write_text("a,b,c,d\n" + "\n".join(",".join(map(repr, map(float, row))) for row in rows))
+    write = "from pyarrow import csv, parquet; parquet.write_table(csv.read_csv('rows.csv'), 'rows.parquet')"
+    name = next(name for name in store().names() if store().record(name)["spec"]["label"] == SCORING)
+    python = store().folder(name) / "bin/python"
+    subprocess.run([python, "-c", write], check=True, timeout=120)
+    of_arrays, of_csv, of_parquet = (
+        scores(score(saved / "mlp.onnx", [str(file)], output=f"t{number}"))
+        for number, file in enumerate((saved / "part-0.npz", "rows.csv", "rows.parquet"))
+    )
+    assert same(of_arrays, of_csv)
+    assert same(of_arrays, of_parquet)
+
+
+def test_whoever_is_killed_goes_on_where_he_was(saved: Path) -> None:
+    slow = "import time\n" + SCRIPT.replace("def run(data):", "def run(data):\n    time.sleep(0.3)")
+    Path("slow.py").write_text(slow)
+    command: list[str | Path] = [
+        COMMAND,
+        "score",
+        saved / "mlp.onnx",
+        "-i",
+        saved / "part-*.npz",
+        "-o",
+        "out",
+        "--script",
+        "slow.py",
+    ]
+    command += ["--shards", "4", "--batch", "16"]
+    process = subprocess.Popen(command, start_new_session=True)
+    while not list(Path("out/shards").glob("*.json")):
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    done = {path.name: path.stat().st_mtime_ns for path in Path("out/shards").glob("*.json")}
+    assert 0 < len(done) < 4
+    assert not Path("out/scores.npz").exists()
+    again = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120, check=True)
+    found = json.loads(again.stdout)["data"]
+    assert (found["rows"], found["shards"]) == (351, 4)
+    assert {name: (Path("out/shards") / name).stat().st_mtime_ns for name in done} == done
+    whole = score(saved / "mlp.onnx", [str(saved / "part-*.npz")], output="whole", script="slow.py", batch=16)
+    assert same(scores(found), scores(whole))
+
+
+def test_a_bad_row_is_named_and_may_be_left_out(saved: Path) -> None:
+    Path("rows.csv").write_text("a,b,c,d\n1,2,3,4\n1,2,x,4\n5,6,7,8\n")
+    with pytest.raises(ScoringFailedError, match=r"rows.csv, row 1: .*x") as caught:
+        score(saved / "mlp.onnx", ["rows.csv"], output="out")
+    assert caught.value.findings[0].code == "bad-row"
+    found = score(saved / "mlp.onnx", ["rows.csv"], output="rejecting", rejects=True)
+    assert (found["rows"], found["rejected"], scores(found)["row"].tolist()) == (3, 1, [0, 2])
+
+
+def test_a_model_that_was_changed_scores_nothing(saved: Path) -> None:
+    shutil.copy(saved / "mlp.onnx", "net.onnx")
+    model = Model.register("net.onnx", "net")
+    assert score("net:1", [str(saved / "part-1.npz")], output="out")["rows"] == 1
+    model.path.write_bytes(b"something else")
+    with pytest.raises(ModelChangedError):
+        score("net:1", [str(saved / "part-1.npz")], output="again")

@@ -1,0 +1,79 @@
+"""examples/onnx-scoring, from the training to the scores: on this machine and on Slurm, by a job array."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from slurmtf import Environment, Run, RunStatus
+from slurmtf.environments import EnvironmentStore
+from slurmtf.environments.tools import NEWEST, SCORING
+from slurmtf.estimator.document import from_yaml
+from tests.environments.cache import root
+from tests.system.models.support import provide
+
+from .support import SECONDS, Lab, call, ended
+
+pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
+
+EXAMPLE = Path(__file__).parents[3] / "examples/onnx-scoring"
+LONG = 6 * SECONDS
+BY_JOB = "extends: slurm\nenvironments:\n  build: job\n"
+
+
+@pytest.fixture
+def tools(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> EnvironmentStore:
+    for name in (NEWEST, SCORING):
+        provide(name, pytestconfig)
+    monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(root() / "environments"))
+    return EnvironmentStore(root() / "environments")
+
+
+def trained(lab: Lab, tf_newest: Path, target: str, source: Path) -> Run:
+    settings = from_yaml(source / "job.yaml")
+    run = lab.submit_source(
+        source,
+        compute_target=target,
+        environment_variables=settings.environment_variables,
+        time=settings.time,
+        cpus_per_task=settings.cpus_per_task,
+        environment_definition=Environment(python=str(tf_newest)),
+    )
+    (state,) = ended(run, seconds=LONG)
+    assert state.status is RunStatus.COMPLETED, state.message
+    return run
+
+
+def scored(lab: Lab, run: Run, site: str, shards: int) -> dict[str, Any]:
+    words = ["--input", str(run.folder / "outputs/unseen-*.npz"), "--output", str(lab.folder / f"scores-{site}-{shards}")]
+    done: dict[str, Any] = lab.data(
+        "score", "digits", *words, "--site", site, "--shards", str(shards), "--batch", "32", timeout=LONG
+    )
+    with np.load(done["scores"]) as held:
+        return {name: held[name] for name in held.files}
+
+
+def test_train_export_register_and_score(lab: Lab, tf_newest: Path, tools: EnvironmentStore, tmp_path: Path) -> None:
+    source = tmp_path / "onnx-scoring"
+    shutil.copytree(EXAMPLE, source)
+    run = trained(lab, tf_newest, "slurm", source)
+    (tmp_path / "by-job.yaml").write_text(BY_JOB)
+    record = lab.data("export", run.id, "--site", str(tmp_path / "by-job.yaml"), timeout=LONG)  # in a job of its own
+    assert record["verified"]["largest_difference"] < 1e-5
+    assert call("sacct", "--noheader", "--allocations", "--format=JobName%40").count("slurmtf-export") == 1
+    model = lab.data("models", "register", "digits", run.id)
+    assert (model["version"], model["onnx"]["file"]) == (1, "digits.onnx")
+
+    here, alone, several = scored(lab, run, "local", 2), scored(lab, run, "slurm", 1), scored(lab, run, "slurm", 3)
+    for found in (alone, several):
+        assert here.keys() == found.keys()
+        assert all(np.array_equal(here[name], found[name]) for name in here)
+    (name,) = here.keys() - {"row"}
+    answers = np.load(run.folder / "outputs/answers.npy")
+    accuracy = json.loads((run.folder / "outputs/result.json").read_text())["accuracy"]
+    assert (here[name].argmax(axis=1) == answers).mean() == pytest.approx(accuracy, abs=0.005)

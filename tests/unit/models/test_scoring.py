@@ -1,0 +1,212 @@
+"""Rows of files, batches that do not depend on the shards, bad rows by name."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy")
+
+from slurmtf.errors import InputError  # noqa: E402
+from slurmtf.models.scoring import files_of, progress  # noqa: E402
+from slurmtf.models.tool import scoring  # noqa: E402
+from slurmtf.models.tool.drawing import Spec  # noqa: E402
+from slurmtf.models.tool.feeding import of_arrays, of_record  # noqa: E402
+from slurmtf.models.tool.readers import BadRow, UnreadableError, format_of  # noqa: E402
+from slurmtf.models.tool.scoring import Piece, Scorer, batches_of, pieces  # noqa: E402
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 5, 7])
+def test_shards_hold_every_batch_once_in_order(shards: int) -> None:
+    held = [number for shard in range(shards) for number in batches_of(shard, shards, 450, 64)]
+    assert held == list(range(8))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        (0, 3, [Piece("a", 0, 3, 0)]),
+        (2, 6, [Piece("a", 2, 3, 2), Piece("c", 0, 3, 3)]),  # b is empty
+        (3, 5, [Piece("c", 0, 2, 3)]),
+        (6, 9, [Piece("c", 3, 4, 6)]),
+        (7, 9, []),
+    ],
+)
+def test_where_rows_lie(first: int, last: int, expected: list[Piece]) -> None:
+    assert list(pieces([3, 0, 4], ["a", "b", "c"], first, last)) == expected
+
+
+def varint(value: int) -> bytes:
+    value &= (1 << 64) - 1
+    found = b""
+    while value >= 128:
+        found, value = found + bytes([value & 127 | 128]), value >> 7
+    return found + bytes([value])
+
+
+def message(number: int, data: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(data)) + data
+
+
+def example(**features: list[Any]) -> bytes:
+    """A tf.train.Example, by its definition (tensorflow/core/example/feature.proto)."""
+    entries = b""
+    for name, values in features.items():
+        if isinstance(values[0], float):
+            kind, body = 2, message(1, struct.pack(f"<{len(values)}f", *values))
+        elif isinstance(values[0], int):
+            kind, body = 3, message(1, b"".join(map(varint, values)))
+        else:
+            kind, body = 1, b"".join(message(1, value) for value in values)
+        entries += message(1, message(1, name.encode()) + message(2, message(kind, body)))
+    return message(1, entries)
+
+
+def tfrecord(path: Path, *records: bytes) -> Path:
+    path.write_bytes(b"".join(struct.pack("<QI", len(one), 0) + one + b"\0\0\0\0" for one in records))
+    return path
+
+
+def test_records_of_tensorflow_are_read(tmp_path: Path) -> None:
+    first = example(x=[1.5, -2.0], n=[3, -1], t=[b"red", b"blue"])
+    path = str(tfrecord(tmp_path / "a.tfrecord", first, b"\xff\xff\xff", example(x=[0.0, 0.5])))
+    form = format_of(path)
+    assert form.count(path) == 3
+    assert form.read(path, 0, 3) == [
+        {"x": [1.5, -2.0], "n": [3, -1], "t": [b"red", b"blue"]},
+        BadRow("is no tf.train.Example"),
+        {"x": [0.0, 0.5]},
+    ]
+
+
+def test_a_torn_file_is_told(tmp_path: Path) -> None:
+    path = tfrecord(tmp_path / "a.tfrecord", example(x=[1.0]))
+    path.write_bytes(path.read_bytes()[:-6])
+    with pytest.raises(UnreadableError, match="midst"):
+        format_of(str(path)).count(str(path))
+    with pytest.raises(UnreadableError, match="no kind"):
+        format_of("a.zip")
+
+
+def test_tables_and_arrays_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3\n\n4,5\n")
+    np.save(tmp_path / "a.npy", np.arange(6).reshape(3, 2))
+    np.savez(tmp_path / "a.npz", x=np.arange(3), y=np.arange(3) * 2)
+    np.savez(tmp_path / "bad.npz", x=np.arange(3), y=np.arange(4))
+    table, array, arrays = (str(tmp_path / name) for name in ("a.csv", "a.npy", "a.npz"))
+    assert format_of(table).read(table, 0, 9) == [{"x": "1", "y": "2"}, BadRow("has 1 fields, not 2"), {"x": "4", "y": "5"}]
+    assert [format_of(path).count(path) for path in (table, array, arrays)] == [3, 3, 3]
+    found = format_of(array).read(array, 1, 3)
+    assert isinstance(found, dict)
+    assert found[""].tolist() == [[2, 3], [4, 5]]
+    both = format_of(arrays).read(arrays, 2, 3)
+    assert isinstance(both, dict)
+    assert {name: values.tolist() for name, values in both.items()} == {"x": [2], "y": [4]}
+    with pytest.raises(UnreadableError, match="one length"):
+        format_of("x.npz").count(str(tmp_path / "bad.npz"))
+
+
+PAIR = {"x": Spec((None, 2), "float32")}
+
+
+def test_records_become_inputs() -> None:
+    assert of_record({"a": "1.5", "b": "2"}, PAIR)["x"].tolist() == [[1.5, 2.0]]  # the columns of a table, in order
+    assert of_record({"x": [1.0, 2.0], "label": [7]}, PAIR)["x"].tolist() == [[1.0, 2.0]]
+    flat = of_record({"image": [1.0] * 6}, {"image": Spec((None, 2, 3, 1), "float32")})
+    assert flat["image"].shape == (1, 2, 3, 1)
+    text = of_record({"word": [b"red"]}, {"word": Spec((None, 1), "str")})
+    assert text["word"].tolist() == [["red"]]
+    two = of_record({"a": "3", "b": "x"}, {"a": Spec((None, 1), "int64"), "b": Spec((None, 1), "str")})
+    assert (two["a"].tolist(), two["b"].tolist()) == ([[3]], [["x"]])
+
+
+@pytest.mark.parametrize("record", [{"a": "one", "b": "2"}, {"a": "1"}, BadRow("torn"), {"a": 1, "b": 2, "c": 3}])
+def test_bad_records_are_told(record: Any) -> None:
+    with pytest.raises(ValueError, match=r"one|shape|torn|has no"):
+        of_record(record, PAIR)
+
+
+def test_arrays_of_another_shape_are_told() -> None:
+    with pytest.raises(ValueError, match=r"x has the shape \(3,\), and the model takes \(2\)"):
+        of_arrays({"": np.zeros((4, 3))}, PAIR)
+    with pytest.raises(ValueError, match="has no z; it has x, y"):
+        of_arrays({"x": np.zeros(1), "y": np.zeros(1)}, {"z": Spec((None,), "float32"), "x": Spec((None,), "float32")})
+    assert of_arrays({"grey": np.zeros((2, 8, 8))}, {"i": Spec((None, 8, 8, 1), "float32")})["i"].shape == (2, 8, 8, 1)
+
+
+def doubled(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    if (inputs["x"] < 0).any():
+        raise ValueError("negative")
+    return {"y": inputs["x"] * 2}
+
+
+def scored(folder: Path, files: list[Path], shards: int, rejects: bool = False) -> dict[str, Any]:
+    """What `tool.pyz count`, `score` and `merge` do, with a model that doubles."""
+    (folder / "shards").mkdir(parents=True)
+    plan = {"files": [str(file) for file in files], "batch": 4, "rejects": rejects, "folder": str(folder), "shards": shards}
+    path = folder / "plan.json"
+    path.write_text(json.dumps(plan))
+    assert scoring.count(str(path)) == 0
+    plan["counts"] = json.loads(Path(f"{path}.counts").read_text())["counts"]
+    path.write_text(json.dumps(plan))
+    codes = [scoring._scored(plan, shard, Scorer(doubled, {"x": Spec((None,), "float32")})) for shard in range(shards)]
+    if any(codes):
+        return {"codes": codes}
+    scoring.merge(str(path))
+    with np.load(folder / "scores.npz") as held:
+        return {name: held[name].tolist() for name in held.files}
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    np.save(tmp_path / "a.npy", np.arange(7))
+    (tmp_path / "b.csv").write_text("x\n7\n8\n")
+    np.savez(tmp_path / "c.npz", x=np.arange(9, 20))
+    return [tmp_path / name for name in ("a.npy", "b.csv", "c.npz")]
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 5])
+def test_scores_are_in_order_for_any_number_of_shards(files: list[Path], shards: int, tmp_path: Path) -> None:
+    assert scored(tmp_path / "out", files, shards) == {"row": list(range(20)), "y": [2.0 * row for row in range(20)]}
+
+
+def test_a_bad_row_ends_its_shard_and_is_named(files: list[Path], tmp_path: Path) -> None:
+    files[1].write_text("x\n7\nseven\n")
+    assert scored(tmp_path / "out", files, 5)["codes"] == [0, 0, 1, 0, 0]
+    failed = json.loads((tmp_path / "out/shards/00002.failed").read_text())
+    assert (failed["file"], failed["row"]) == (str(files[1]), 1)
+    assert "seven" in failed["why"]
+    assert sorted(path.name for path in (tmp_path / "out/shards").glob("*.npz")) == [f"0000{n}.npz" for n in (0, 1, 3, 4)]
+
+
+def test_or_it_goes_to_the_rejects(files: list[Path], tmp_path: Path) -> None:
+    files[1].write_text("x\n7\nseven\n")
+    np.savez(files[2], x=np.array([9, -10, 11]))
+    found = scored(tmp_path / "out", files, 2, rejects=True)
+    assert found["row"] == [0, 1, 2, 3, 4, 5, 6, 7, 9, 11]
+    assert found["y"] == [2.0 * row for row in found["row"]]
+    rejects = [json.loads(line) for line in (tmp_path / "out/rejects.jsonl").read_text().splitlines()]
+    assert [(one["file"], one["row"]) for one in rejects] == [(str(files[1]), 1), (str(files[2]), 1)]
+    assert rejects[1]["why"] == "negative"
+
+
+def test_progress_counts_shards_under_way(tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    for name, facts in (("00000.json", {"rows": 10}), ("00001.at", {"rows": 4})):
+        (tmp_path / "shards" / name).write_text(json.dumps(facts))
+    assert progress(tmp_path, 3) == (1, 14)
+
+
+def test_files_are_ordered_and_none_is_missed(tmp_path: Path) -> None:
+    for name in ("b.npy", "a.npy", ".hidden.npy"):
+        (tmp_path / name).touch()
+    expected = [tmp_path / "a.npy", tmp_path / "b.npy"]
+    assert files_of([str(tmp_path / "*.npy"), str(tmp_path / "a.npy")]) == files_of([str(tmp_path)]) == expected
+    with pytest.raises(InputError) as caught:
+        files_of([str(tmp_path / "*.csv")])
+    assert caught.value.findings[0].code == "no-input"
