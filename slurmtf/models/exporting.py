@@ -12,7 +12,7 @@ from typing import Any
 
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError, SlurmtfError
-from slurmtf.files import read_json, write_json, writing
+from slurmtf.files import age, read_json, write_json, writing
 from slurmtf.findings import Finding
 from slurmtf.models.hashes import digest
 from slurmtf.models.sources import Source, chosen, tool_for
@@ -26,6 +26,9 @@ OPSETS = range(7, 19)
 DEFAULT_OPSET = 17
 TOLERANCE = 1e-4
 RECORD = ".export.json"
+WORK = ".export-"
+LEFT_S = 86400
+"""Age from which nobody works in such a folder any more."""
 ANOTHER_FOLDER = "another folder"
 
 
@@ -150,7 +153,8 @@ def record_of(file: Path) -> dict[str, Any]:
 def _exported(wanted: Wanted, toolbox: Toolbox, run: Run | None) -> dict[str, Any]:
     python = toolbox.python(wanted.environment)
     with writing(wanted.target.parent, ANOTHER_FOLDER):
-        work = Path(tempfile.mkdtemp(prefix=".export-", dir=wanted.target.parent))
+        _clear(wanted.target.parent)
+        work = Path(tempfile.mkdtemp(prefix=WORK, dir=wanted.target.parent))
         try:
             output, request = work / "model.onnx", work / "request.json"
             write_json(request, wanted.request(output))
@@ -166,6 +170,13 @@ def _exported(wanted: Wanted, toolbox: Toolbox, run: Run | None) -> dict[str, An
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return record
+
+
+def _clear(folder: Path) -> None:
+    """Remove what killed exports have left."""
+    for left in folder.glob(f"{WORK}*"):
+        if age(left) > LEFT_S:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _record(wanted: Wanted, result: Mapping[str, Any], output: Path, run: Run | None) -> dict[str, Any]:

@@ -83,6 +83,11 @@ def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
     return staged | {named[folder] for folder in going_on}
 
 
+def _models(workspace: Path) -> Iterator[Path]:
+    """Yield what killed registrations of models have left: no version is there before it is whole."""
+    yield from (path for path in own_folder(workspace, "models").glob("*/.staging-*") if age(path) >= YOUNG_S)
+
+
 COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "removed run": removals,
     "unfinished submission": abandoned,
@@ -92,6 +97,7 @@ COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "unfinished environment": _environments,
     "fetched packages": _downloads,
     "pack": _packs,
+    "unfinished model": _models,
 }
 """Everything that can be collected: what it is called, and the paths of it in a workspace that nothing needs."""
 

@@ -33,6 +33,7 @@ class UnreadableError(Exception):
     """A file can't be read; the message says why."""
 
 
+@functools.lru_cache(maxsize=4)
 def format_of(path: str) -> Format:
     """Return how a file is read, by its suffix. Raises UnreadableError."""
     found = FORMATS.get(Path(path).suffix.lower())

@@ -141,7 +141,7 @@ def _batch(rows: Sequence[Piece], scorer: Scorer) -> tuple[dict[str, Any], list[
 
     When the whole fails, rows are tried one by one: the bad ones are named, and the others have their scores.
     """
-    numbers = [piece.number + number for piece in rows for number in range(piece.stop - piece.start)]
+    numbers = np.concatenate([np.arange(piece.number, piece.number + piece.stop - piece.start) for piece in rows])
     read = [(piece, format_of(piece.file).read(piece.file, piece.start, piece.stop)) for piece in rows]
     with contextlib.suppress(Exception):  # of the data, of the runtime, of a script: the rows tell which
         return _answer(scorer, _whole([data for _, data in read], scorer.specs), numbers), []
@@ -150,7 +150,7 @@ def _batch(rows: Sequence[Piece], scorer: Scorer) -> tuple[dict[str, Any], list[
     for piece, data in read:
         for place in range(piece.stop - piece.start):
             try:
-                good.append(_answer(scorer, _whole([_row(data, place)], scorer.specs), [piece.number + place]))
+                good.append(_answer(scorer, _whole([_row(data, place)], scorer.specs), np.array([piece.number + place])))
             except Exception as err:  # the same
                 why = (str(err).splitlines() or [type(err).__name__])[0][:300]
                 bad.append({"file": piece.file, "row": piece.start + place, "why": why})
@@ -181,12 +181,12 @@ def _whole(parts: Sequence[Any], specs: Mapping[str, Spec] | None) -> Any:
     return ready[0] if len(ready) == 1 else joined(ready)
 
 
-def _answer(scorer: Scorer, data: Any, numbers: Sequence[int]) -> dict[str, Any]:
+def _answer(scorer: Scorer, data: Any, numbers: Any) -> dict[str, Any]:
     answer = {name: _storable(values) for name, values in scorer.call(data).items()}
     wrong = {name: len(values) for name, values in answer.items() if len(values) != len(numbers)}
     if wrong:
         raise ValueError(f"answers {wrong} for {len(numbers)} rows")
-    return {"row": np.array(numbers, np.int64), **answer}
+    return {"row": numbers.astype(np.int64), **answer}
 
 
 def _storable(values: Any) -> Any:

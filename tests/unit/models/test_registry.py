@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from slurmtf.models import Model
 from slurmtf.models.exporting import RECORD
 from slurmtf.models.hashes import digest
 from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, registry_of
+from slurmtf.runs.garbage import garbage
 
 REGISTER = """
 import sys
@@ -91,6 +93,15 @@ registry.Model.register(sys.argv[1], "digits", workspace=sys.argv[2])
     assert subprocess.run([sys.executable, "-c", program, file, workspace], check=False).returncode == 137
     assert Model.list(workspace=workspace) == []
     assert Model.register(file, "digits", workspace=workspace).version == 1
+
+
+def test_what_a_killed_registration_left_is_collected(workspace: Path, file: Path) -> None:
+    Model.register(file, "digits", workspace=workspace)
+    old, young = (registry_of(workspace) / "digits" / f".staging-{name}" for name in ("old", "young"))
+    for folder in (old, young):
+        folder.mkdir(mode=0o700)
+    os.utime(old, (0, 0))
+    assert [one.path for one in garbage(workspace)] == [old]
 
 
 def test_a_full_disk_leaves_nothing(workspace: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
