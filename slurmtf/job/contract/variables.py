@@ -1,6 +1,6 @@
 """All variables that slurmtf sets, reads or keeps from others: each name once, so that what is set is what is scrubbed.
 
-``job/script`` stands alone in the user's Python and has the few that it reads itself; a test compares them.
+``job/script`` and ``models/tool`` stand alone in other Pythons and have the few that they read themselves; a test compares them.
 """
 
 # --- given to the script (docs/running.md, docs/distributed.md)
@@ -27,6 +27,8 @@ SLURMTF_ADDRESS = "SLURMTF_ADDRESS"
 """Where it serves as a TensorFlow server: host:port."""
 SLURMTF_CLUSTER = "SLURMTF_CLUSTER"
 """The cluster as JSON: role to addresses."""
+SLURMTF_MODEL = "SLURMTF_MODEL"
+"""The model of a score script (set by models/tool, which stands alone)."""
 
 SLURMTF_INPUT = "SLURMTF_INPUT_"
 """Begins the names of the variables that tell where inputs are."""
@@ -193,6 +195,7 @@ OF_SCRIPT = (
     SLURMTF_WORLD_SIZE,
     SLURMTF_ADDRESS,
     SLURMTF_CLUSTER,
+    SLURMTF_MODEL,
 )
 """What a script is told by names of ours. Beside them SLURMTF_INPUT_<NAME>, and SLURMTF_<ROLE>_HOSTS."""
 OF_AGENT = (

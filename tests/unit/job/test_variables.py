@@ -23,7 +23,7 @@ NAMES = {value for name, value in vars(variables).items() if name == value} - {"
 """Without what is a word of the command line, too."""
 OURS = re.compile(r"SLURMTF_[A-Z_]+[A-Z]")
 OF_A_KIND = re.compile(r"SLURMTF_(INPUT_\w+|[A-Z]+_HOSTS)")
-STANDS_ALONE = PACKAGE / "job" / "script"
+STANDS_ALONE = (PACKAGE / "job" / "script", PACKAGE / "models" / "tool")
 OTHER_NAMES = {"SLURMTF_INPUT", "SLURMTF_"}
 """What of the documents begins the name of a variable."""
 
@@ -41,7 +41,7 @@ def test_no_other_module_spells_a_name() -> None:
     spelled = {
         (str(path.relative_to(PACKAGE)), text)
         for path in PACKAGE.rglob("*.py")
-        if path != Path(variables.__file__) and STANDS_ALONE not in path.parents
+        if path != Path(variables.__file__) and not {*STANDS_ALONE} & {*path.parents}
         for text in literals(path)
         if text in NAMES or OURS.fullmatch(text)
     }
@@ -49,7 +49,9 @@ def test_no_other_module_spells_a_name() -> None:
 
 
 def test_what_stands_alone_knows_the_same_names() -> None:
-    found = {text for path in STANDS_ALONE.rglob("*.py") for text in literals(path) if OURS.fullmatch(text)}
+    found = {
+        text for folder in STANDS_ALONE for path in folder.rglob("*.py") for text in literals(path) if OURS.fullmatch(text)
+    }
     assert {sitecustomize.WORLD, sitecustomize.CONFIG_FILE, sitecustomize.JAX} <= found
     assert found <= {*OF_AGENT, *OF_SCRIPT}
 
