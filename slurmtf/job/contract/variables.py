@@ -1,6 +1,6 @@
 """All variables that slurmtf sets, reads or keeps from others: each name once, so that what is set is what is scrubbed.
 
-``job/script`` and ``models/tool`` stand alone in other Pythons and have the few that they read themselves; a test compares them.
+``job/script`` and ``models/tool`` stand alone in other Pythons and have the few that they read; a test compares them.
 """
 
 # --- given to the script (docs/running.md, docs/distributed.md)
