@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from slurmtf.errors import did_you_mean
 from slurmtf.findings import Finding
+from slurmtf.job.contract.schedulers import CAPABILITIES
 from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.scheduler import SubmittedJob
 
@@ -55,7 +56,8 @@ def _dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | 
         return "" if _holds(earlier) else _never(earlier)
     if earlier.job is None:
         return Finding("no-job", "after", f"{earlier.run_id} has no job that could be waited for", "submit it first")
-    if earlier.job.scheduler != scheduler or scheduler == "local" or earlier.job.ref.cluster != cluster:
+    same = (earlier.job.scheduler, earlier.job.ref.cluster) == (scheduler, cluster)
+    if not same or CAPABILITIES[scheduler].one_machine:
         what = f"{earlier.run_id} runs elsewhere: nobody here can wait for its job"
         return Finding("other-scheduler", "after", what, f"wait for it first: slurmtf wait {earlier.run_id} && ...")
     return f"{condition}:{earlier.job.ref.name}"
