@@ -31,8 +31,8 @@ def to_line(entry: Entry) -> bytes:
     """Return an entry as its line. Raises TypeError or ValueError for a value that JSON can't hold."""
     step = "" if entry.step is None else ', "step": {:d}'.format(entry.step)
     kind = "" if entry.kind == VALUE else ', "kind": {}'.format(json.dumps(entry.kind))
-    line = '{{"name": {}, "value": {}{}, "time": {:.3f}{}}}\n'
-    return line.format(json.dumps(entry.name), json.dumps(entry.value), step, entry.time, kind).encode("ascii")
+    text = '{{"name": {}, "value": {}{}, "time": {:.3f}{}}}\n'
+    return text.format(json.dumps(entry.name), json.dumps(entry.value), step, entry.time, kind).encode("ascii")
 
 
 def from_line(line: bytes) -> Optional[Entry]:
