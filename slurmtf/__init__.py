@@ -34,26 +34,70 @@ _HOMES = {
     "Run": "slurmtf.runs",
     "RunStatus": "slurmtf.runs",
     "SlurmtfError": "slurmtf.errors",
+    "Sweep": "slurmtf.tune.sweep",
+    "PrimaryMetricGoal": "slurmtf.tune.sweep",
+    "HyperDriveConfig": "slurmtf.tune.azureml",
+    "HyperDriveRunConfig": "slurmtf.tune.azureml",
+    "RandomParameterSampling": "slurmtf.tune.samplers",
+    "GridParameterSampling": "slurmtf.tune.samplers",
+    "BayesianParameterSampling": "slurmtf.tune.samplers",
+    "BanditPolicy": "slurmtf.tune.policies",
+    "MedianStoppingPolicy": "slurmtf.tune.policies",
+    "TruncationSelectionPolicy": "slurmtf.tune.policies",
+    "NoTerminationPolicy": "slurmtf.tune.policies",
+    "choice": "slurmtf.tune.spaces",
+    "randint": "slurmtf.tune.spaces",
+    "uniform": "slurmtf.tune.spaces",
+    "quniform": "slurmtf.tune.spaces",
+    "loguniform": "slurmtf.tune.spaces",
+    "qloguniform": "slurmtf.tune.spaces",
+    "normal": "slurmtf.tune.spaces",
+    "qnormal": "slurmtf.tune.spaces",
+    "lognormal": "slurmtf.tune.spaces",
+    "qlognormal": "slurmtf.tune.spaces",
+    "SweepRun": "slurmtf.tune.run",
 }
 
 __all__ = [
+    "BanditPolicy",
+    "BayesianParameterSampling",
     "Environment",
     "Estimator",
     "Experiment",
+    "GridParameterSampling",
+    "HyperDriveConfig",
+    "HyperDriveRunConfig",
     "Input",
     "Jax",
+    "MedianStoppingPolicy",
     "Model",
     "Mpi",
     "MpiConfiguration",
     "MultiWorker",
+    "NoTerminationPolicy",
     "ParameterServer",
+    "PrimaryMetricGoal",
+    "RandomParameterSampling",
     "Run",
     "RunStatus",
     "Site",
     "SlurmtfError",
+    "Sweep",
+    "SweepRun",
     "TensorFlow",
     "TensorflowConfiguration",
+    "TruncationSelectionPolicy",
     "__version__",
+    "choice",
+    "lognormal",
+    "loguniform",
+    "normal",
+    "qlognormal",
+    "qloguniform",
+    "qnormal",
+    "quniform",
+    "randint",
+    "uniform",
 ]
 
 if TYPE_CHECKING:
@@ -73,6 +117,23 @@ if TYPE_CHECKING:
     from slurmtf.models import Model
     from slurmtf.runs import Experiment, Run, RunStatus
     from slurmtf.sites import Site
+    from slurmtf.tune.azureml import HyperDriveConfig, HyperDriveRunConfig
+    from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, NoTerminationPolicy, TruncationSelectionPolicy
+    from slurmtf.tune.run import SweepRun
+    from slurmtf.tune.samplers import BayesianParameterSampling, GridParameterSampling, RandomParameterSampling
+    from slurmtf.tune.spaces import (
+        choice,
+        lognormal,
+        loguniform,
+        normal,
+        qlognormal,
+        qloguniform,
+        qnormal,
+        quniform,
+        randint,
+        uniform,
+    )
+    from slurmtf.tune.sweep import PrimaryMetricGoal, Sweep
 
 
 def __getattr__(name: str) -> object:

@@ -25,15 +25,16 @@ COMMANDS = {
     "export": "export a run's model to ONNX, and verify it",
     "models": "register, list and fetch models",
     "score": "score files with a model",
+    "sweep": "search over a training's arguments, and look at the trials",
     "gc": "remove snapshots and other files that no run needs",
     "sites": "list, show and validate site profiles",
     "env": "list, build, check and remove environments",
     "import-azureml": "turn a script or notebook that submits to Azure ML into job files",
-    "schema": "print the JSON Schema of job files, for editors",
+    "schema": "print the JSON Schema of job or sweep files, for editors",
     "completion": "print the completion script for your shell",
 }
 GROUPS = {
-    "Start": ("run", "submit", "plan", "render"),
+    "Start": ("run", "submit", "plan", "render", "sweep"),
     "Follow": ("ls", "status", "why", "logs", "wait", "cancel", "gc"),
     "Use": ("export", "models", "score"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),

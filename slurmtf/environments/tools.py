@@ -38,7 +38,7 @@ def _tensorflow(version: str) -> tuple[str, ...]:
     return f"tensorflow-cpu=={version}; {X86}", f"tensorflow=={version}; {X86.replace('==', '!=')}"
 
 
-KERAS_2, NEWEST, SCORING = "onnx-tf2.15-keras2", "onnx-newest", "scoring"
+KERAS_2, NEWEST, SCORING, SAMPLER = "onnx-tf2.15-keras2", "onnx-newest", "scoring", "sampler"
 TOOLS = {
     tool.name: tool
     for tool in (
@@ -60,6 +60,7 @@ TOOLS = {
             ("3.11", "3.12", "3.13"),
             "scores files with ONNX models",
         ),
+        Tool(SAMPLER, ("optuna==5.0.0",), ("3.11", "3.12", "3.13"), "proposes the next point of a Bayesian sweep"),
     )
 }
 

@@ -39,7 +39,12 @@ def main(argv: List[str], archive: str) -> int:
 def _supervise(layout: RunLayout, words: List[str]) -> int:
     from .supervisor.allocation import Allocation
 
-    return Allocation(plan.read(layout.plan), layout, os.environ).run(words)
+    known = plan.read(layout.plan)
+    if not known.sweep:
+        return Allocation(known, layout, os.environ).run(words)
+    from .supervisor.trials import Trials
+
+    return Allocation(known, layout, os.environ, Trials(known, layout, os.environ)).run(words)
 
 
 def _task(layout: RunLayout, command: List[str]) -> int:

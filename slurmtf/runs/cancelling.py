@@ -13,6 +13,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.records import forget_cancel_request, note_cancel_request
 from slurmtf.runs.state import RunState
 from slurmtf.runs.status import look
+from slurmtf.runs.sweeps import stop_sweep
 from slurmtf.runs.workspace import check_ours
 from slurmtf.scheduler import SubmittedJob, by_scheduler
 from slurmtf.submit.record import adopt, submitted_jobs
@@ -37,7 +38,10 @@ def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
         if not submitted_jobs(layout):
             adopt(layout)
     seen = look(layouts)
-    orders = [_Order(one.layout, one.job) for one in seen if one.job and not one.state.status.final]
+    orders = [_Order(one.layout, job) for one in seen for job in one.jobs if not one.state.status.final]
+    for one in seen:
+        if one.array and not one.state.status.final:
+            stop_sweep(one.layout)
     _raise_all(_given(orders))
     return [one.state for one in seen]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from slurmtf.environments import Software
 from slurmtf.environments.building import build_pack
@@ -24,8 +24,18 @@ from slurmtf.runs.tags import settled
 from slurmtf.runs.workspace import check_experiment, run_folders, workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.building import provide, withdraw
-from slurmtf.submit.submission import submit, tidy
+from slurmtf.submit.submission import Submission, submit, tidy
 from slurmtf.trusted import of_project
+
+Shape = Callable[[Submission], Submission]
+
+
+class Submittable(Protocol):
+    """What can be submitted beside an estimator: a sweep."""
+
+    def submit_to(
+        self, experiment: Experiment, tags: Mapping[str, object] | None, tell: Callable[[str], None], **overrides: Any
+    ) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -56,7 +66,7 @@ class Experiment:
 
     def submit(
         self,
-        estimator: Estimator,
+        estimator: Estimator | Submittable,
         tags: Mapping[str, object] | None = None,
         *,
         after: Sequence[Run | str] = (),
@@ -75,20 +85,25 @@ class Experiment:
         Raises an InputError when the run can't be had as asked, and then nothing is left behind; SlurmError when Slurm does
         not answer.
         """
+        if not isinstance(estimator, Estimator):
+            run: Run = estimator.submit_to(self, tags, tell or _silent, after=after, **overrides)
+            return run
         here = replace(self, workspace=overrides.get("source_directory_data_store") or self.workspace)
-        return here._submit(overridden(estimator, overrides), tags, after, tell or _silent)
+        return here.submit_shaped(overridden(estimator, overrides), tags, tell or _silent, as_it_is, after)
 
-    def _submit(
+    def submit_shaped(
         self,
         estimator: Estimator,
         tags: Mapping[str, object] | None,
-        after: Sequence[Run | str],
         tell: Callable[[str], None],
+        shape: Shape,
+        after: Sequence[Run | str] = (),
     ) -> Run:
+        """Submit a run whose submission ``shape`` has changed: see :class:`Submittable`."""
         findings = Findings(estimator.sources)
         texts = findings.attempt(settled, tags) or {}
         estimator, earlier = self._following(estimator, after, findings)
-        given = _Given(texts, earlier)
+        given = _Given(texts, earlier, shape)
         prepared = prepare(estimator, self.name, self.workspace, submitting=True, findings=findings)
         tidy(prepared.target.workspace)
         for line in _of_project(prepared.plan.provenance):
@@ -156,12 +171,17 @@ def _silent(text: str) -> None:  # noqa: ARG001
     return
 
 
+def as_it_is(submission: Submission) -> Submission:
+    return submission
+
+
 @dataclass(frozen=True)
 class _Given:
-    """What a submission adds to its estimator: tags, and the runs that it is to follow."""
+    """What a submission adds to its estimator: tags, the runs that it is to follow, and what changes it at last."""
 
     tags: dict[str, str]
     after: tuple[str, ...]
+    shape: Shape
 
 
 def _following(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
@@ -183,4 +203,4 @@ def _submitted(prepared: Prepared, given: _Given, tell: Callable[[str], None] | 
     if pack and tell:
         build_pack(pack, target.store, target.site, tell)
     plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=given.after))
-    return Run(submit(replace(prepared, plan=plan).submission(given.tags)).folder)
+    return Run(submit(given.shape(replace(prepared, plan=plan).submission(given.tags))).folder)

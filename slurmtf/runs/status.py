@@ -13,7 +13,8 @@ from slurmtf.runs.history import History, read_history
 from slurmtf.runs.observe import Answer, observe
 from slurmtf.runs.records import Records, note_end, read_records
 from slurmtf.runs.reduce import UNASKED, current_job, job_to_ask_for, reduce
-from slurmtf.runs.state import RunState
+from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.sweeps import is_sweep, read_sweep, reduce_sweep
 from slurmtf.scheduler import SubmittedJob
 
 
@@ -24,6 +25,12 @@ class Seen:
     layout: RunLayout
     job: SubmittedJob | None
     state: RunState
+    array: tuple[SubmittedJob, ...] = ()
+    """The arrays that it is, where it is a sweep."""
+
+    @property
+    def jobs(self) -> tuple[SubmittedJob, ...]:
+        return self.array or ((self.job,) if self.job else ())
 
 
 def states_of(folders: Sequence[Path]) -> list[RunState]:
@@ -33,10 +40,35 @@ def states_of(folders: Sequence[Path]) -> list[RunState]:
 
 def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None) -> list[Seen]:
     """Look at runs; ``known`` is the job of one whose folder may not tell it any more."""
-    read = [(layout, _records(layout, known), read_history(layout)) for layout in layouts]
+    sweeps = [layout for layout in layouts if is_sweep(layout)]
+    read = [(layout, _records(layout, known), read_history(layout)) for layout in layouts if layout not in sweeps]
     asked = [job_to_ask_for(records, history) for _, records, history in read]
-    answers = observe({job for job in asked if job})
-    return [_seen(*one, answers.get(job) if job else None) for one, job in zip(read, asked, strict=True)]
+    records_of = {layout: read_records(layout) for layout in sweeps}
+    elements = [job for records in records_of.values() for job in _elements(records)]
+    answers = observe({*(job for job in asked if job), *elements})
+    found = [_seen(*one, answers.get(job) if job else None) for one, job in zip(read, asked, strict=True)]
+    found += [_sweep_seen(layout, records, answers) for layout, records in records_of.items()]
+    by_layout = {one.layout: one for one in found}
+    return [by_layout[layout] for layout in layouts]
+
+
+def _elements(records: Records) -> list[SubmittedJob]:
+    """Return the elements of a sweep that has not ended."""
+    return [] if records.ended else [element for job in records.jobs for element in job.each]
+
+
+def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer]) -> Seen:
+    if records.ended:
+        return Seen(layout, records.jobs[0], records.ended, records.jobs)
+    try:
+        facts = read_sweep(layout)
+    except (OSError, ValueError) as err:
+        return Seen(layout, None, RunState(RunStatus.NOT_STARTED, unreadable=(str(err),)), records.jobs)
+    known = [(job, answers.get(job) or Answer()) for job in _elements(records)]
+    state = reduce_sweep(facts, records, known, time.time())
+    if state.status.final and not any(answer.seen and not answer.seen.state.final for _, answer in known):
+        note_end(layout, state)
+    return Seen(layout, records.jobs[0] if records.jobs else None, state, records.jobs)
 
 
 def current_job_of(layout: RunLayout) -> SubmittedJob | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from slurmtf.scheduler.base import JobRef, JobState, Observation, Scheduler, SubmittedJob
+from slurmtf.scheduler.base import Array, JobRef, JobState, Observation, Scheduler, SubmittedJob
 from slurmtf.scheduler.local import LocalScheduler
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 
-__all__ = ["JobRef", "JobState", "Observation", "Scheduler", "SubmittedJob", "by_scheduler", "scheduler_of"]
+__all__ = ["Array", "JobRef", "JobState", "Observation", "Scheduler", "SubmittedJob", "by_scheduler", "scheduler_of"]
 
 SCHEDULERS: dict[str, Callable[[str | None], Scheduler]] = {"slurm": SlurmScheduler, "local": LocalScheduler}
 

@@ -199,6 +199,14 @@ def match(jobs: Iterable[SubmittedJob], seen: Iterable[Observation]) -> dict[Sub
     return found
 
 
+@dataclass(frozen=True)
+class Array:
+    """A job of so many ``elements``, of which ``at_once`` run at the same time; None: as many as the scheduler has room for."""
+
+    elements: int
+    at_once: int | None = None
+
+
 Note = Callable[[SubmittedJob], None]
 
 
@@ -217,7 +225,7 @@ class Scheduler(Protocol):
         """Raise UnreachableError when no job can be submitted from this machine."""
 
     def submit(
-        self, script: Path, folder: Path, environ: Mapping[str, str], array: int | None = None, *, why: str, note: Note
+        self, script: Path, folder: Path, environ: Mapping[str, str], array: Array | None = None, *, why: str, note: Note
     ) -> list[SubmittedJob]:
         """Submit a batch script whose working directory is ``folder``, by submitit, whose files go to ``submitit/`` in it.
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from slurmtf.errors import SlurmtfError
 from slurmtf.findings import Finding
-from slurmtf.scheduler.base import JobState, Note, Observation, SubmittedJob
+from slurmtf.scheduler.base import Array, JobState, Note, Observation, SubmittedJob
 
 
 class LocalScheduler:
     """This machine: a job is a process, its supervisor, whose pid is the job's id.
 
-    Nothing waits here, so the elements of an array are jobs that all start at once: whoever submits it says how many fit.
+    Nothing waits here, so the elements of an array are jobs that all start at once, no more of them than may run at once.
     """
 
     name = "local"
@@ -31,7 +31,7 @@ class LocalScheduler:
         """This machine is always there."""
 
     def submit(
-        self, script: Path, folder: Path, environ: Mapping[str, str], array: int | None = None, *, why: str, note: Note
+        self, script: Path, folder: Path, environ: Mapping[str, str], array: Array | None = None, *, why: str, note: Note
     ) -> list[SubmittedJob]:
         from slurmtf.scheduler.local_executor import LocalRunExecutor  # noqa: PLC0415 - 60 ms, for a submission alone
 
@@ -39,7 +39,7 @@ class LocalScheduler:
             return [LocalRunExecutor(folder / "submitit", script, environ, why, note).start()]
         done: list[SubmittedJob] = []
         try:
-            for number in range(array):
+            for number in range(min(array.elements, array.at_once or array.elements)):
                 done.append(LocalRunExecutor(folder / "submitit", script, environ, why, note, number).start())
         except BaseException:
             self.cancel(done)

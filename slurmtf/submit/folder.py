@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -69,8 +70,17 @@ def _may_be_run(folder: Path) -> bool:
     return not links and (Path(RunLayout(str(folder)).plan).is_file() or not folder.exists())
 
 
-def build(plan: LaunchPlan, script: str, source: Snapshot, intent: Intent, receipt: dict[str, Any]) -> RunLayout:
-    """Make the run folder of a plan. Raises WorkspaceError or SnapshotError, and then nothing is left of it."""
+def build(
+    plan: LaunchPlan,
+    script: str,
+    source: Snapshot,
+    intent: Intent,
+    receipt: dict[str, Any],
+    fill: Callable[[RunLayout], None] | None = None,
+) -> RunLayout:
+    """Make the run folder of a plan; ``fill`` writes more into it.
+
+    Raises WorkspaceError or SnapshotError, and then nothing is left of it."""
     with writing(plan.run.workspace):
         make_private(Path(plan.run.workspace))
         try:
@@ -82,6 +92,8 @@ def build(plan: LaunchPlan, script: str, source: Snapshot, intent: Intent, recei
             provenance = replace(plan.provenance, snapshot=taken.ref)
             job = plan.job._replace(snapshot=taken.ref.id)
             _fill(layout, replace(plan, provenance=provenance, job=job), script, _with_source(receipt, taken))
+            if fill:
+                fill(layout)
             make_private(intent.folder.parent)
             intent.staging.rename(intent.folder)
         except BaseException:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from slurmtf.files import age, close, writing
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.scheduler import Scheduler, scheduler_of
+from slurmtf.scheduler import Array, Scheduler, scheduler_of
 from slurmtf.snapshot import Snapshot, SnapshotStore
 from slurmtf.submit.folder import INTENTS, REMOVED, STAGING, Intent, build, remove
 from slurmtf.submit.record import SUBMITTED, adopt, note, read_record
@@ -36,6 +36,9 @@ class Submission:
     script: str
     source: Snapshot
     receipt: dict[str, Any]
+    array: Array | None = None
+    fill: Callable[[RunLayout], None] | None = None
+    """Writes what else belongs into the run folder, before it is there under its name."""
 
 
 def scheduler_for(plan: LaunchPlan) -> Scheduler:
@@ -56,10 +59,10 @@ def submit(submission: Submission) -> RunLayout:
     plan = submission.plan
     scheduler = scheduler_for(plan)
     intent = Intent.of(plan)
-    layout = build(plan, submission.script, submission.source, intent, submission.receipt)
+    layout = build(plan, submission.script, submission.source, intent, submission.receipt, submission.fill)
     try:
         with writing(plan.run.workspace):
-            _hand_over(scheduler, layout)
+            _hand_over(scheduler, layout, submission.array)
     except (RefusedError, UnreachableError):
         _undo(intent)
         raise
@@ -76,10 +79,10 @@ def _undo(intent: Intent) -> None:
     intent.forget()
 
 
-def _hand_over(scheduler: Scheduler, layout: RunLayout) -> None:
+def _hand_over(scheduler: Scheduler, layout: RunLayout, array: Array | None) -> None:
     folder = Path(layout.folder)
     try:
-        scheduler.submit(Path(layout.script), folder, os.environ, why=SUBMITTED, note=partial(note, layout))
+        scheduler.submit(Path(layout.script), folder, os.environ, array, why=SUBMITTED, note=partial(note, layout))
         close(layout.submitit)
     except UnreachableError:
         raise

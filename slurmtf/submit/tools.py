@@ -26,7 +26,7 @@ from slurmtf.job.contract import variables as var
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import BuildPlan, Shell
-from slurmtf.scheduler import JobState, Scheduler, SubmittedJob, scheduler_of
+from slurmtf.scheduler import Array, JobState, Scheduler, SubmittedJob, scheduler_of
 from slurmtf.sites import Site
 from slurmtf.sites.search import search_path
 from slurmtf.submit.building import Building, provide
@@ -105,7 +105,8 @@ class Toolbox:
         directives = build_directives(_nobody(self.site), self.site, name, own)
         script = tool_script(self.site, name, directives, command, folder)
         noted: list[SubmittedJob] = []
-        jobs = self.scheduler.submit(script, folder, os.environ, elements, why=name, note=noted.append)
+        array = None if elements is None else Array(elements)
+        jobs = self.scheduler.submit(script, folder, os.environ, array, why=name, note=noted.append)
         self.tell(f"submitted job {', '.join(job.ref.job_id for job in jobs)} ({name}); logs: {folder}")
         try:
             states = ended(jobs, self.scheduler, tick)

@@ -7,15 +7,25 @@ import json
 import click
 
 from slurmtf.cli.output import emit, json_option
-from slurmtf.estimator.document import json_schema
 
 
 @click.command("schema")
+@click.argument("kind", type=click.Choice(["job", "sweep"]), default="job")
 @json_option
-def command() -> None:
-    """Print the JSON Schema of job files.
+def command(kind: str) -> None:
+    """Print the JSON Schema of job files, or of sweep files.
 
-    In a job file, the line '# yaml-language-server: $schema=PATH' has editors check and complete it.
+    In such a file, the line '# yaml-language-server: $schema=PATH' has editors check and complete it.
     """
-    schema = json_schema()
+    schema = _schema_of(kind)
     emit(schema, json.dumps(schema, indent=2))
+
+
+def _schema_of(kind: str) -> object:
+    if kind == "sweep":
+        from slurmtf.tune.document import json_schema  # noqa: PLC0415
+
+        return json_schema()
+    from slurmtf.estimator.document import json_schema as of_jobs  # noqa: PLC0415
+
+    return of_jobs()

@@ -184,6 +184,7 @@ class JobPlan(NamedTuple):
     timings: Timings = Timings()
     launches: Tuple[LaunchOrder, ...] = (LaunchOrder(),)
     snapshot: str = ""
+    sweep: bool = False
 
     @property
     def can(self) -> Capabilities:

@@ -136,8 +136,13 @@ class Allocation:
 
     def _next(self) -> Optional[LaunchOrder]:
         """Return what comes next; None: nothing does, or the job has been ended from outside meanwhile."""
-        self._heed(None)
-        return None if self._killed else self._orders.next(self._limit.left)
+        while True:
+            self._heed(None)
+            order = None if self._killed else self._orders.next(self._limit.left)
+            if order is not None or self._killed or not self._orders.waits():
+                return order
+            select.select([self._signals], [], [], 1.0)
+            self._beat()
 
     def _launch(self, words: List[str], order: LaunchOrder, number: int) -> Outcome:
         self._make_folder(order)
@@ -182,6 +187,9 @@ class Allocation:
         if detail is not None:
             launch.call_off(detail)
         launch.tick()
+        self._beat()
+
+    def _beat(self) -> None:
         if time.monotonic() >= self._next_beat:
             self._journal.beat()
             self._next_beat = time.monotonic() + self._plan.timings.heartbeat

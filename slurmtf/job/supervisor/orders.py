@@ -15,6 +15,10 @@ class Orders:
         """Return the next launch; None: nothing more. ``left_s``: until the time limit; None: none is known of."""
         raise NotImplementedError
 
+    def waits(self) -> bool:
+        """Tell whether to ask again in a second, where :meth:`next` has returned None."""
+        return False
+
     def ended(self, order: LaunchOrder, outcome: Outcome) -> None:
         """Take in how a launch ended; also one that was ended from outside, after which none follows."""
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from slurmtf.job.contract import variables as var
-from slurmtf.scheduler.base import JobRef, Observation
+from slurmtf.scheduler.base import Array, JobRef, Observation
 from slurmtf.scheduler.slurm.states import parse_state
 
 SQUEUE_FIELDS = "%i|%T|%V|%S|%e|%N|%r|%Z"
@@ -44,7 +44,11 @@ def _clusters(cluster: str | None) -> list[str]:
 
 
 def sbatch(
-    script: str, drop: Iterable[str], change: Mapping[str, str] | None = None, elements: range | None = None
+    script: str,
+    drop: Iterable[str],
+    change: Mapping[str, str] | None = None,
+    elements: range | None = None,
+    at_once: int | None = None,
 ) -> list[str]:
     """Submit a script, with variables taken out of the environment, and others changed (env(1)).
 
@@ -53,7 +57,8 @@ def sbatch(
     """
     words = [word for name in drop for word in ("-u", name)]
     words += [f"{name}={value}" for name, value in (change or {}).items()]
-    array, first = ([f"--array=0-{len(elements) - 1}"], [str(elements.start)]) if elements else ([], [])
+    limit = f"%{at_once}" if at_once else ""
+    array, first = ([f"--array=0-{len(elements) - 1}{limit}"], [str(elements.start)]) if elements else ([], [])
     return [*(["env", *words] if words else []), "sbatch", "--parsable", *array, script, *first]
 
 
@@ -211,9 +216,14 @@ def parse_max_array_size(text: str) -> int:
     return max(1, int(found[1])) if found else MAX_ARRAY_SIZE  # 0: there are none, and sbatch will say so
 
 
-def slices(elements: int, size: int) -> list[range]:
-    """Return the elements of an array in slices of at most ``size``."""
-    return [range(first, min(first + size, elements)) for first in range(0, elements, size)]
+def slices(array: Array, size: int) -> list[tuple[range, int | None]]:
+    """Return the elements of an array in slices of at most ``size``, with how many of each run at once: together no more than
+    the array allows. Where even one of each would be more, there are fewer slices, and elements."""
+    parts = [range(first, min(first + size, array.elements)) for first in range(0, array.elements, size)][: array.at_once]
+    if array.at_once is None:
+        return [(part, None) for part in parts]
+    share, rest = divmod(array.at_once, len(parts) or 1)
+    return [(part, min(len(part), share + (n < rest))) for n, part in enumerate(parts)]
 
 
 def scancel(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:

@@ -138,15 +138,16 @@ class SlurmtfExecutor(core.PicklingExecutor):
         self._changes = changes_for_sbatch(environ or {}, flags_of(self._text))
         self._why = ""
         self._elements: range | None = None
+        self._at_once: int | None = None
         self._note: Note = _nobody
         self._submitted = SubmittedJob(JobRef(cluster, ""), SlurmScheduler.name, "", 0.0)
 
-    def submit_script(self, why: str, note: Note, elements: range | None = None) -> SubmittedJob:
+    def submit_script(self, why: str, note: Note, elements: range | None = None, at_once: int | None = None) -> SubmittedJob:
         """Submit the script, as an array of these elements of a larger one; ``note`` is told the job at once.
 
         Raises RefusedError or SlurmError.
         """
-        self._why, self._note, self._elements = why, note, elements
+        self._why, self._note, self._elements, self._at_once = why, note, elements, at_once
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
                 self.submit(started, str(self.folder.parent))
@@ -169,7 +170,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
         return self._text
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:  # noqa: ARG002
-        return commands.sbatch(str(self._script), *self._changes, self._elements)
+        return commands.sbatch(str(self._script), *self._changes, self._elements, self._at_once)
 
     def _get_job_id_from_submission_command(self, string: bytes | str) -> str:  # type: ignore[override] # the cluster, too
         ref = self._ref(string if isinstance(string, str) else string.decode())

@@ -14,7 +14,7 @@ from typing import Any
 from slurmtf.errors import RefusedError, SlurmError, UnreachableError
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
-from slurmtf.scheduler.base import Note, Observation, SubmittedJob, match
+from slurmtf.scheduler.base import Array, Note, Observation, SubmittedJob, match
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm.calls import output
 
@@ -61,7 +61,7 @@ class SlurmScheduler:
             )
 
     def submit(
-        self, script: Path, folder: Path, environ: Mapping[str, str], array: int | None = None, *, why: str, note: Note
+        self, script: Path, folder: Path, environ: Mapping[str, str], array: Array | None = None, *, why: str, note: Note
     ) -> list[SubmittedJob]:
         from slurmtf.scheduler.slurm.executor import SlurmtfExecutor  # noqa: PLC0415 - 60 ms, which only a submission pays
 
@@ -70,8 +70,8 @@ class SlurmScheduler:
             return [executor.submit_script(why, note)]
         done: list[SubmittedJob] = []
         try:
-            for elements in commands.slices(array, max_array_size(self.cluster)):
-                done.append(executor.submit_script(why, note, elements))
+            for elements, at_once in commands.slices(array, max_array_size(self.cluster)):
+                done.append(executor.submit_script(why, note, elements, at_once))
         except RefusedError:
             self.cancel(done)
             raise

@@ -10,7 +10,7 @@ import pytest
 
 from slurmtf import RunStatus
 from slurmtf.errors import RefusedError
-from slurmtf.scheduler import JobState, SubmittedJob, scheduler_of
+from slurmtf.scheduler import Array, JobState, SubmittedJob, scheduler_of
 from slurmtf.submit.record import read_record, submitted_jobs
 from tests.cluster import Cluster
 
@@ -138,7 +138,7 @@ def test_an_array_in_slices(lab_tinyarray: Lab) -> None:
         'touch "element-$(($1 + SLURM_ARRAY_TASK_ID))"\n'
     )
     slurm, noted = scheduler_of("slurm"), list[SubmittedJob]()
-    jobs = slurm.submit(script, folder, os.environ, 12, why="sweep", note=noted.append)
+    jobs = slurm.submit(script, folder, os.environ, Array(12), why="sweep", note=noted.append)
     assert jobs == noted
     assert [(job.elements, job.first, job.why) for job in jobs] == [(5, 0, "sweep"), (5, 5, "sweep"), (2, 10, "sweep")]
     elements = [one for job in jobs for one in job.each]
@@ -155,7 +155,7 @@ def test_an_array_is_cancelled(lab_tinyarray: Lab) -> None:
     script = folder / "job.sh"
     script.write_text(f"#!/bin/bash\n#SBATCH --chdir={folder}\n#SBATCH --output=/dev/null\nsleep 300\n")
     slurm = scheduler_of("slurm")
-    (job,) = slurm.submit(script, folder, {**os.environ}, 4, why="sweep", note=lambda job: None)
+    (job,) = slurm.submit(script, folder, {**os.environ}, Array(4), why="sweep", note=lambda job: None)
     until(lambda: JobState.RUNNING in {seen.state for seen in slurm.observe([job]).values()}, "the start of an element")
     assert len(slurm.observe([job])) == 4
     slurm.cancel([job.each[3]])

@@ -19,7 +19,7 @@ from slurmtf.errors import RefusedError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.schedulers import CAPABILITIES
 from slurmtf.processes import ProcessId
-from slurmtf.scheduler import SCHEDULERS, JobRef, JobState, Observation, SubmittedJob, by_scheduler, scheduler_of
+from slurmtf.scheduler import SCHEDULERS, Array, JobRef, JobState, Observation, SubmittedJob, by_scheduler, scheduler_of
 from slurmtf.scheduler.base import SUBMIT_SLACK_S, Note, match
 from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slices
 from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
@@ -176,11 +176,27 @@ def test_no_decision_names_a_scheduler() -> None:
 
 
 @pytest.mark.parametrize(
+    ("array", "size", "expected"),
+    [
+        (Array(10, 3), 1001, [(10, 3)]),
+        (Array(10, 10), 4, [(4, 4), (4, 3), (2, 2)]),
+        (Array(10, 2), 4, [(4, 1), (4, 1)]),
+        (Array(1, 1), 4, [(1, 1)]),
+    ],
+)
+def test_slices_share_what_may_run_at_once(array: Array, size: int, expected: list[tuple[int, int]]) -> None:
+    found = [(len(part), at_once) for part, at_once in slices(array, size)]
+    assert found == expected
+    assert sum(at_once or 0 for _, at_once in found) <= (array.at_once or 0)
+    assert sbatch("/run/job.sh", [], None, range(4), 2)[2] == "--array=0-3%2"
+
+
+@pytest.mark.parametrize(
     ("elements", "size", "expected"),
     [(12, 5, [range(5), range(5, 10), range(10, 12)]), (5, 5, [range(5)]), (1, 5, [range(1)]), (0, 5, [])],
 )
 def test_an_array_is_submitted_in_slices(elements: int, size: int, expected: list[range]) -> None:
-    assert slices(elements, size) == expected
+    assert slices(Array(elements), size) == [(part, None) for part in expected]
     flags = [sbatch("/run/job.sh", [], None, part) for part in expected]
     assert flags == [
         ["sbatch", "--parsable", f"--array=0-{len(part) - 1}", "/run/job.sh", str(part.start)] for part in expected
@@ -206,7 +222,7 @@ def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.Monk
     noted: list[SubmittedJob] = []
     cancelled: list[SubmittedJob] = []
 
-    def submit(self: SlurmtfExecutor, why: str, note: Note, elements: range) -> SubmittedJob:
+    def submit(self: SlurmtfExecutor, why: str, note: Note, elements: range, at_once: int | None) -> SubmittedJob:
         if elements.start == 4:
             raise RefusedError(Finding("refused", "sbatch", "no more"))
         note(job := replace(JOB, why=why, elements=len(elements), first=elements.start))
@@ -216,7 +232,7 @@ def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.Monk
     monkeypatch.setattr("slurmtf.scheduler.slurm.scheduler.max_array_size", lambda cluster: 2)
     monkeypatch.setattr(SlurmScheduler, "cancel", lambda self, jobs: cancelled.extend(jobs))
     with pytest.raises(RefusedError):
-        SlurmScheduler().submit(script, tmp_path, {}, 6, why="sweep", note=noted.append)
+        SlurmScheduler().submit(script, tmp_path, {}, Array(6), why="sweep", note=noted.append)
     assert [job.first for job in noted] == [0, 2]
     assert cancelled == noted
 
@@ -227,7 +243,7 @@ def test_the_elements_of_an_array_on_this_machine_are_jobs(tmp_path: Path) -> No
     script.write_text('echo "$1" > "$1.partial"; mv "$1.partial" "$1"; sleep 600')
     noted: list[SubmittedJob] = []
     scheduler = scheduler_of("local")
-    jobs = scheduler.submit(script, tmp_path, os.environ, 3, why="sweep", note=noted.append)
+    jobs = scheduler.submit(script, tmp_path, os.environ, Array(3), why="sweep", note=noted.append)
     try:
         deadline = time.monotonic() + 60
         while not all((tmp_path / str(number)).exists() for number in range(3)):
@@ -253,7 +269,7 @@ def test_an_array_on_this_machine_that_can_not_be_noted_leaves_no_process(tmp_pa
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        scheduler_of("local").submit(script, tmp_path, os.environ, 3, why="sweep", note=note)
+        scheduler_of("local").submit(script, tmp_path, os.environ, Array(3), why="sweep", note=note)
     assert len(noted) == 2
     for job in noted:
         with suppress(ChildProcessError):

@@ -1,0 +1,222 @@
+"""``slurmtf sweep``"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slurmtf.cli import completing, sweeps
+from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, json_option, note, note_warnings, wants_json, workspace_option
+from slurmtf.cli.steps import Steps
+from slurmtf.errors import RunNotFoundError
+from slurmtf.findings import Finding
+from slurmtf.runs import Run, RunStatus, cancel_runs
+from slurmtf.tune.run import SweepRun, TrialRun
+
+DETACHED = 130
+POLL_S = 2.0
+
+
+def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command what a submission takes."""
+    for option in (
+        click.argument("file", type=click.Path(dir_okay=False)),
+        click.option("--experiment", "-x", default=None, help="Name of the series of runs (default: the file's name)."),
+        click.option("--site", "-s", default=None, help="Site to run on.", shell_complete=completing.sites),
+        workspace_option,
+        json_option,
+    ):
+        command = option(command)
+    return command
+
+
+def sweep_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    command = workspace_option(json_option(command))
+    return click.argument("sweep", default="last", shell_complete=completing.runs)(command)
+
+
+@click.group("sweep", context_settings={"help_option_names": ["-h", "--help"]})
+def command() -> None:
+    """Search over a training's arguments: submit a sweep, look at it, end it."""
+
+
+@command.command("submit")
+@submission_options
+def submit(file: str, experiment: str | None, site: str | None, workspace: str | None) -> None:
+    """Submit the sweep of FILE and return at once."""
+    run = _submitted(file, experiment, site, workspace)
+    if wants_json():
+        emit(sweeps.sweep_data(run, run.state, run.facts), "")
+        return
+    click.echo(run.id)
+    note(f"look at it with: slurmtf sweep status {run.id}")
+
+
+@command.command("run")
+@submission_options
+def run_(file: str, experiment: str | None, site: str | None, workspace: str | None) -> None:
+    """Submit the sweep of FILE and follow it. Ctrl-C detaches; the sweep goes on."""
+    run = _submitted(file, experiment, site, workspace)
+    note(f"sweep {run.id} in {run.folder}", bold=True)
+    try:
+        _follow(run)
+    except KeyboardInterrupt:
+        note(f"\ndetached; the sweep goes on. Look at it with: slurmtf sweep status {run.id}")
+        sys.exit(DETACHED)
+    state, facts = run.state, run.facts
+    emit(sweeps.sweep_data(run, state, facts), sweeps.status_text(run, state, facts))
+    sys.exit(state.exit_status)
+
+
+def _submitted(file: str, experiment: str | None, site: str | None, workspace: str | None) -> SweepRun:
+    from slurmtf.runs import Experiment  # noqa: PLC0415 - who looks at a sweep does without
+    from slurmtf.tune.document import from_yaml  # noqa: PLC0415
+
+    sweep = from_yaml(file, {"compute_target": site} if site else None)
+    name = experiment or "".join(char if char.isalnum() or char in "_-" else "-" for char in Path(file).stem).strip("-_")[:36]
+    with Steps() as steps:
+        run = Experiment(name or "sweep", workspace).submit(sweep, tell=steps.tell)
+    note_warnings([Finding.from_dict(data) for data in run.plan["warnings"]], WARNINGS_OF_SUBMISSION)
+    return SweepRun(run.folder)
+
+
+def _follow(run: SweepRun) -> None:
+    """Tell how far the sweep is until it has ended: a line for each change."""
+    known = ""
+    while True:
+        state = run.state
+        line = f"{state.status.value}: {state.reason}"
+        if line != known:
+            note(line)
+            known = line
+        if state.status.final:
+            return
+        time.sleep(POLL_S)
+
+
+@command.command("status")
+@click.option("--follow", "-f", is_flag=True, help="Show it again every few seconds, until the sweep has ended.")
+@sweep_argument
+def status(sweep: str, follow: bool, workspace: str | None) -> None:
+    """Show how far SWEEP is: its trials, their parameters and best values, its elements, the time left."""
+    run = _found(sweep, workspace)
+    while True:
+        state, facts = run.state, run.facts
+        if follow and sys.stdout.isatty():
+            click.clear()
+        emit(sweeps.sweep_data(run, state, facts), sweeps.status_text(run, state, facts))
+        if not follow or state.status.final:
+            return
+        time.sleep(POLL_S)
+
+
+@command.command("best")
+@sweep_argument
+def best(sweep: str, workspace: str | None) -> None:
+    """Show the trial of SWEEP with the best value, and its parameters."""
+    run = _found(sweep, workspace)
+    child = run.get_best_run_by_primary_metric()
+    if child is None:
+        what = f"no trial has logged {run.facts.settings.metric!r} yet"
+        raise RunNotFoundError(Finding("no-best", run.id, what, f"'slurmtf sweep status {run.id}' shows the trials"))
+    data = {**child.to_dict(), "parameters": child.get_hyperparameters(), "folder": str(child.folder)}
+    lines = [f"trial {child.trial.number}: {run.facts.settings.metric} {child.best:.6g}, {child.get_status()}"]
+    lines += [f"  {name} = {value}" for name, value in child.get_hyperparameters().items()]
+    emit(data, "\n".join([*lines, f"  in {child.folder}"]))
+
+
+@command.command("trials")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@sweep_argument
+def trials(sweep: str, as_csv: bool, workspace: str | None) -> None:
+    """List the trials of SWEEP, the best one first."""
+    run = _found(sweep, workspace)
+    facts, state = run.facts, run.state
+    data = [sweeps.trial_data(facts, trial, state.status) for trial in facts.trials]
+    emit(data, sweeps.as_csv(facts, state.status) if as_csv else sweeps.trials_table(facts, state.status, len(facts.trials)))
+
+
+@command.command("logs")
+@click.argument("trial", type=int)
+@sweep_argument
+def logs(trial: int, sweep: str, workspace: str | None) -> None:
+    """Print the logs of trial number TRIAL of SWEEP, one task after the other."""
+    run = _found(sweep, workspace)
+    child = next((one for one in run.get_children() if one.trial.number == trial), None)
+    if child is None:
+        what = f"trial {trial} has not begun, or there is none"
+        raise RunNotFoundError(Finding("unknown-trial", run.id, what, f"'slurmtf sweep trials {run.id}' lists them"))
+    emit({"trial": trial, "folder": str(child.folder)}, _logs_of(child))
+
+
+def _logs_of(child: TrialRun) -> str:
+    texts = []
+    for task in child.tasks:
+        for stream in ("out", "err"):
+            path = Path(child.layout.task_log(task, stream))
+            if path.is_file() and path.stat().st_size:
+                texts.append(f"--- {task}.{stream}\n{path.read_text(encoding='utf-8', errors='replace')}")
+    return "\n".join(texts) or "nothing was written"
+
+
+@command.command("plot")
+@click.option("--output", "-o", type=click.Path(dir_okay=False), default=None, help="Write an .html or .svg file.")
+@sweep_argument
+def plot(sweep: str, output: str | None, workspace: str | None) -> None:
+    """Draw the history of SWEEP, each parameter against the metric, and all side by side."""
+    from slurmtf.plots import html, svg, terminal  # noqa: PLC0415
+    from slurmtf.tune import charts  # noqa: PLC0415
+
+    run = _found(sweep, workspace)
+    drawn = charts.charts_of(run.facts, run.space)
+    if output is None:
+        emit({"charts": [chart.title for chart in drawn]}, "\n\n".join(terminal.plain(terminal.rows(one)) for one in drawn))
+        return
+    written = [Path(output)]
+    if output.endswith(".svg"):
+        written = [Path(output).with_stem(f"{Path(output).stem}-{number}") for number in range(len(drawn))]
+        for path, chart in zip(written, drawn, strict=True):
+            path.write_text(svg.to_svg(chart), encoding="utf-8")
+    else:
+        written[0].write_text(html.to_html(f"sweep {run.id}", drawn), encoding="utf-8")
+    emit({"files": list(map(str, written))}, "\n".join(map(str, written)))
+
+
+@command.command("resume")
+@click.option("--max-total-runs", type=int, default=None, help="So many trials in all; those that are done count.")
+@click.option("--max-concurrent-runs", type=int, default=None, help="So many at once.")
+@click.option("--max-duration-minutes", type=int, default=None, help="So long from now on.")
+@sweep_argument
+def resume(
+    sweep: str,
+    max_total_runs: int | None,
+    max_concurrent_runs: int | None,
+    max_duration_minutes: int | None,
+    workspace: str | None,
+) -> None:
+    """Go on with SWEEP, which has ended: with the trials that are not done, and more of them."""
+    from slurmtf.tune.resuming import resume as go_on  # noqa: PLC0415
+
+    run = _found(sweep, workspace)
+    left = go_on(run, max_total_runs, max_concurrent_runs, max_duration_minutes)
+    emit({"id": run.id, "trials": left}, f"{run.id}: {left} trials to do")
+
+
+@command.command("cancel")
+@sweep_argument
+def cancel(sweep: str, workspace: str | None) -> None:
+    """Cancel SWEEP: its trials are ended, and no more begin."""
+    run = _found(sweep, workspace)
+    (was,) = cancel_runs([run])
+    now = was.status if was.status.final else RunStatus.CANCEL_REQUESTED
+    text = f"{run.id}: was {was.status.value}" if was.status.final else f"{run.id}: asked to end"
+    emit({"id": run.id, "status": now.value, "was": was.status.value}, text)
+
+
+def _found(name: str, workspace: str | None) -> SweepRun:
+    return SweepRun(Run.find(name, workspace).folder)

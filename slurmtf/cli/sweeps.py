@@ -1,0 +1,157 @@
+"""Sweeps in words and as data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from typing import Any
+
+from slurmtf.cli.output import colour, duration, table
+from slurmtf.cli.present import headline
+from slurmtf.job.contract.sweep import BY_DURATION, BY_POLICY
+from slurmtf.runs import RunState, RunStatus
+from slurmtf.runs.sweeps import SweepFacts, TrialState
+from slurmtf.tune.run import SweepRun
+
+SHOWN = 20
+"""Trials that 'sweep status' shows."""
+FIELDS = ("trial", "status", "best", "values", "seconds", "attempt", "element", "host", "by", "why", "error")
+CANCELED_BY = {BY_POLICY: "Canceled by policy", BY_DURATION: "Canceled: max_duration_minutes"}
+
+
+def trial_data(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> dict[str, Any]:
+    """Return a trial as the data of the envelope."""
+    result = trial.result
+    ended = result.ended if result else None
+    return {
+        "trial": trial.number,
+        "status": trial.status(of_sweep).value,
+        "best": trial.best(facts.settings.sign),
+        "values": result.values if result else len(trial.curve),
+        "seconds": round(ended - trial.started, 3) if ended and trial.started else None,
+        "attempt": result.attempt if result else trial.attempt,
+        "element": (result.element if result else trial.element) or None,
+        "host": (result.host if result else trial.host) or None,
+        "by": trial.point.by,
+        "why": result.why if result else "",
+        "error": result.error if result else trial.point.note,
+        "parameters": trial.point.values,
+        "logged": list(result.names) if result else [],
+    }
+
+
+def sweep_data(run: SweepRun, state: RunState, facts: SweepFacts) -> dict[str, Any]:
+    """Return a sweep as the data of the envelope."""
+    best = facts.best
+    return {
+        "id": run.id,
+        "experiment": run.experiment,
+        "folder": str(run.folder),
+        "status": state.status.value,
+        "summary": facts.summary,
+        "done": facts.done,
+        "total": len(facts.trials),
+        "running": facts.running,
+        "best": trial_data(facts, best, state.status) if best else None,
+        "deadline": facts.settings.deadline,
+        "elements": {name: {"last": kind, "text": text, "host": host} for name, (kind, text, host) in facts.elements.items()},
+        "message": state.message,
+    }
+
+
+def status_text(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
+    """Return what a person wants to know of a sweep: its state, then the trials that run and the best ones."""
+    settings = facts.settings
+    left = settings.deadline - time.time()
+    rows = {
+        "sweep": run.id,
+        "status": headline(state),
+        "trials": facts.summary,
+        "metric": f"{settings.metric} ({settings.goal})",
+        "why": state.message if state.status is RunStatus.FAILED else "",
+        "missing": _never_logged(facts),
+        "elements": _elements(facts),
+        "time left": duration(left) if left > 0 and not state.status.final else "",
+        "advice": _advice(run, state, facts),
+        "folder": str(run.folder),
+    }
+    lines = [f"{name:<10} {value.replace(chr(10), chr(10) + ' ' * 11)}" for name, value in rows.items() if value]
+    return "\n".join([*lines, "", trials_table(facts, state.status, SHOWN)])
+
+
+def trials_table(facts: SweepFacts, of_sweep: RunStatus, most: int) -> str:
+    """Return a table of the trials: those that run first, then the best ones, then those without a value."""
+    sign = facts.settings.sign
+    begun = sorted(
+        (trial for trial in facts.trials if trial.has_begun),
+        key=lambda one: (one.result is not None, one.best(sign) is None, -sign * (one.best(sign) or 0.0), one.number),
+    )
+    if not begun:
+        return "no trial has begun"
+    rows: list[tuple[str, ...]] = [("TRIAL", "STATUS", "BEST", "VALUES", "TIME", "NODE", "PARAMETERS")]
+    rows += [_row(facts, trial, of_sweep) for trial in begun[:most]]
+    more = f"\n... and {len(begun) - most} more: slurmtf sweep trials" if len(begun) > most else ""
+    return table(rows) + more
+
+
+def _row(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> tuple[str, ...]:
+    best = trial.best(facts.settings.sign)
+    result = trial.result
+    seconds = (result.ended if result else time.time()) - trial.started if trial.started else None
+    status = CANCELED_BY.get(result.why, result.status) if result else trial.status(of_sweep).value
+    values = " ".join(f"{name}={_short(value)}" for name, value in trial.point.values.items())
+    count = str(result.values if result else len(trial.curve))
+    words = values + (f"  {result.error}" if result and result.error else "")
+    return (
+        str(trial.number),
+        colour(status),
+        "" if best is None else f"{best:.6g}",
+        count,
+        duration(seconds),
+        trial.host,
+        words[:100],
+    )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+
+
+def _never_logged(facts: SweepFacts) -> str:
+    """Return what the script logged instead, where trials were completed and none has logged the metric."""
+    completed = [trial.result for trial in facts.trials if trial.result and trial.result.status == "Completed"]
+    if not completed or any(result.values for result in completed):
+        return ""
+    names = sorted({name for result in completed for name in result.names})
+    logged = f"it logged {', '.join(names)}" if names else "it logged nothing"
+    return f"no trial has logged {facts.settings.metric!r}: {logged}"
+
+
+def _elements(facts: SweepFacts) -> str:
+    at_work = sum(kind == "started" for kind, _, _ in facts.elements.values())
+    retired = sorted({host for kind, text, host in facts.elements.values() if text == "retired"})
+    parts = [f"{at_work} at work"] if at_work else []
+    parts += [f"retired on {', '.join(retired)}: their trials failed at once"] if retired else []
+    return "; ".join(parts)
+
+
+def _advice(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
+    if state.status is RunStatus.FAILED and facts.done < len(facts.trials) and not facts.stopped:
+        return f"no element is left, and {len(facts.trials) - facts.done} trials are not done: slurmtf sweep resume {run.id}"
+    return ""
+
+
+def as_csv(facts: SweepFacts, of_sweep: RunStatus) -> str:
+    """Return all trials as CSV: a column for each parameter behind those of the trial."""
+    names = list(dict.fromkeys(name for trial in facts.trials for name in trial.point.values))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*FIELDS, *names])
+    for trial in facts.trials:
+        data = trial_data(facts, trial, of_sweep)
+        own = [data[name] for name in FIELDS]
+        values = [trial.point.values.get(name, "") for name in names]
+        writer.writerow([*own, *(value if isinstance(value, str) else json.dumps(value) for value in values)])
+    return text.getvalue().rstrip("\n")

@@ -1,0 +1,233 @@
+"""What login node and job agree on of a sweep: its settings, its files, and what is written down of its trials.
+
+Everything is files in the folder ``sweep/`` of the run. The login node writes ``sweep.json`` and ``points.jsonl``; the
+elements of the job
+write the rest: see :mod:`.ledger`.
+"""
+
+import json
+import math
+import os
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar
+
+SCHEMA = 1
+MAXIMIZE, MINIMIZE = "maximize", "minimize"
+COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
+BY_POLICY, BY_DURATION = "policy", "max_duration_minutes"
+"""Why a trial was canceled by the sweep itself."""
+T = TypeVar("T")
+
+
+class SweepLayout:
+    """The files of a sweep. Every attribute is an absolute path in its run's folder."""
+
+    def __init__(self, run_folder: str) -> None:
+        self.run_folder = run_folder
+        self.folder = os.path.join(run_folder, "sweep")
+        self.settings = os.path.join(self.folder, "sweep.json")
+        self.points = os.path.join(self.folder, "points.jsonl")
+        self.ask = os.path.join(self.folder, "ask.py")
+        self.asked = os.path.join(self.folder, "asked")
+        self.leases = os.path.join(self.folder, "leases")
+        self.results = os.path.join(self.folder, "results")
+        self.elements = os.path.join(self.folder, "elements")
+        self.stopped = os.path.join(self.folder, "stopped.json")
+
+    def result(self, trial: int) -> str:
+        return os.path.join(self.results, "{}.json".format(trial))
+
+    def trial(self, trial: int) -> str:
+        """The folder of a trial: its logs, outputs and metrics."""
+        return os.path.join(self.run_folder, trial_folder(trial))
+
+
+def trial_folder(trial: int) -> str:
+    """Return the folder of a trial by its name in the run's."""
+    return "trials/{}".format(trial)
+
+
+class Stopping(NamedTuple):
+    """A policy of early termination. ``kind``: none, bandit, median_stopping, truncation_selection."""
+
+    kind: str = "none"
+    interval: int = 1
+    delay: int = 0
+    slack_factor: Optional[float] = None
+    slack_amount: Optional[float] = None
+    percentage: int = 0
+
+
+class Settings(NamedTuple):
+    """What the job must know of a sweep.
+
+    - ``deadline``: when the sweep ends, in seconds since 1970
+    - ``resumes``: a trial that starts again is told where its earlier outputs are, by --resume-from
+    - ``asker``: the Python that has Optuna, for Bayesian sampling; empty: there is none
+    - ``same_error``: so many first trials that fail alike stop the sweep; ``retire``: so many quick failures of one element
+      in turn
+      retire it
+    """
+
+    sampling: str = "random"
+    seed: int = 0
+    metric: str = ""
+    goal: str = MAXIMIZE
+    total: int = 1
+    concurrent: int = 1
+    deadline: float = 0.0
+    stopping: Stopping = Stopping()
+    per_element: int = 1
+    resumes: bool = False
+    asker: str = ""
+    same_error: int = 5
+    retire: int = 3
+
+    @property
+    def sign(self) -> int:
+        """1 where more is better, -1 where less is."""
+        return 1 if self.goal == MAXIMIZE else -1
+
+    def to_dict(self) -> Dict[str, Any]:
+        return dict(self._asdict(), stopping=dict(self.stopping._asdict()), schema=SCHEMA)
+
+    @classmethod
+    def from_dict(cls, facts: Any) -> "Settings":
+        """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises ValueError for a newer schema, or for none."""
+        if not isinstance(facts, dict) or not isinstance(facts.get("schema"), int):
+            raise ValueError("is no sweep")
+        if facts["schema"] > SCHEMA:
+            raise ValueError("has schema {}, and this slurmtf knows up to {}: use a newer one".format(facts["schema"], SCHEMA))
+        return taken(cls, facts)._replace(stopping=taken(Stopping, facts.get("stopping")))
+
+
+class Point(NamedTuple):
+    """One point of the space. ``by``: random, grid, bayesian; ``note``: why it is another one than was asked for."""
+
+    values: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    by: str = ""
+    note: str = ""
+
+
+class Result(NamedTuple):
+    """How a trial ended; the first one that is written counts.
+
+    ``why``: what canceled it, or a failure's cause; ``error`` its last words, the same for the same error. ``best`` is the
+    best value of the
+    primary metric of ``values`` that were logged; ``names`` are the other metrics where it was not. Times in seconds since
+    1970.
+    """
+
+    trial: int = 0
+    status: str = ""
+    attempt: int = 0
+    element: str = ""
+    host: str = ""
+    started: float = 0.0
+    ended: float = 0.0
+    why: str = ""
+    error: str = ""
+    exit_code: Optional[int] = None
+    best: Optional[float] = None
+    values: int = 0
+    names: Tuple[str, ...] = ()
+
+    def to_dict(self) -> Dict[str, Any]:
+        return dict(self._asdict())
+
+
+class Event(NamedTuple):
+    """One line of an element's file.
+
+    ``kind``: ``started`` (the element), ``took`` (a trial), ``value`` (of the primary metric, the ``number``-th of the
+    trial), ``released``
+    (it does not go on with the trial; ``text`` is the cause), ``ended`` (the trial, with its ``status``; ``text`` is the
+    error), ``retired``,
+    ``left`` (the element; ``text`` says why).
+    """
+
+    kind: str = ""
+    time: float = 0.0
+    trial: int = -1
+    attempt: int = 0
+    number: int = 0
+    value: float = 0.0
+    text: str = ""
+    host: str = ""
+    status: str = ""
+
+    def to_line(self) -> bytes:
+        facts = {
+            name: value for name, value in self._asdict().items() if value != self._field_defaults[name] or name == "value"
+        }
+        if not math.isfinite(self.value):
+            facts["value"] = repr(self.value)
+        return json.dumps(facts).encode("utf-8") + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> "Optional[Event]":
+        """Return the event; None for a line that is cut or none of ours."""
+        try:
+            facts = json.loads(line.decode("utf-8"))
+            facts["value"] = float(facts.get("value", 0.0))
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            return None
+        event = taken(cls, facts)
+        return event if event.kind else None
+
+
+def taken(kind: Type[T], facts: Any) -> T:
+    """Return a NamedTuple of what fits of a JSON object; the default stands for what does not."""
+    facts = facts if isinstance(facts, dict) else {}
+    defaults: Dict[str, Any] = getattr(kind, "_field_defaults", {})
+    return kind(**{name: _fitting(facts[name], default) for name, default in defaults.items() if name in facts})
+
+
+def _fitting(value: Any, default: Any) -> Any:
+    if default is None:
+        return value if value is None or _is_number(value) else None
+    if isinstance(default, bool):
+        return value if isinstance(value, bool) else default
+    if isinstance(default, tuple):
+        return tuple(map(str, value)) if isinstance(value, list) and not hasattr(default, "_fields") else default
+    if isinstance(default, float):
+        return float(value) if _is_number(value) else default
+    return value if isinstance(value, type(default)) and not isinstance(value, bool) else default
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def read_settings(path: str) -> Settings:
+    """Read a sweep's settings. Raises OSError or ValueError."""
+    with open(path, encoding="utf-8") as file:
+        try:
+            return Settings.from_dict(json.load(file))
+        except (ValueError, RecursionError) as err:
+            raise ValueError("{}: {}".format(path, err)) from None
+
+
+def read_points(path: str) -> List[Point]:
+    """Read the points that were drawn. Raises OSError or ValueError."""
+    with open(path, encoding="utf-8") as lines:
+        return [taken(Point, json.loads(line)) for line in lines]
+
+
+def arguments_of(values: Dict[str, Any]) -> List[str]:
+    """Return the arguments of a point: a list is spread, an empty text leaves a bare flag (see script_params)."""
+    words: List[str] = []
+    for name, value in values.items():
+        if name.startswith(VARIABLES):
+            continue
+        words.append(name if name.startswith("-") else "--" + name)
+        listed = value if isinstance(value, list) else [] if value in (None, "") else [value]
+        words.extend(map(str, listed))
+    return words
+
+
+def variables_of(values: Dict[str, Any]) -> Dict[str, str]:
+    """Return the environment variables of a point: what is called ``environment_variables.NAME``."""
+    return {name[len(VARIABLES) :]: str(value) for name, value in values.items() if name.startswith(VARIABLES)}
+
+
+VARIABLES = "environment_variables."

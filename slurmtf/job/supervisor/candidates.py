@@ -1,0 +1,93 @@
+"""Which trial an element works on next, and when a sweep or an element gives up. Pure: no disk, no clock."""
+
+import re
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ..contract.outcome import MAY_RETURN
+from ..contract.sweep import COMPLETED, FAILED, Event
+
+RUNS, WAITS, GONE, UNKNOWN = "runs", "waits", "gone", "unknown"
+"""What Slurm says of the job of a trial's owner."""
+RETURNING = tuple(cause.value for cause in MAY_RETURN)
+MOST_LOST = 5
+"""How many owners may be lost with a trial before it counts as one that takes its node down."""
+QUICK_S = 60.0
+"""Seconds below which a failure is a quick one."""
+NUMBERS = re.compile(r"0x[0-9a-fA-F]+|[0-9]+")
+LONGEST_ERROR = 300
+
+
+class Held(NamedTuple):
+    """A trial that was taken and has no result. ``ours``: an earlier start of this element had it; ``stale``: its owner
+    shows no sign of
+    life; ``job`` is what is known of the owner's job; ``released``: the cause for which the owner let go of it, empty: it
+    has not;
+    ``lost`` counts the owners that it was lost with."""
+
+    trial: int
+    attempt: int
+    ours: bool = False
+    stale: bool = False
+    job: str = UNKNOWN
+    released: str = ""
+    lost: int = 0
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether nobody will go on with it."""
+        return (self.stale and self.job == GONE) or (self.released != "" and self.released not in RETURNING)
+
+    @property
+    def waits(self) -> bool:
+        """Whether its owner's job waits to be started again."""
+        return self.released in RETURNING or (self.stale and self.job == WAITS)
+
+
+def candidates(total: int, done: Set[int], held: Sequence[Held]) -> List[Tuple[int, int]]:
+    """Return trials with the attempt that they would be, the first one first: what we had, what nobody goes on with, what
+    nobody has
+    taken, and at last what waits for its owner to come back."""
+    taken = {one.trial for one in held} | done
+    ours = [one for one in held if one.ours]
+    orphans = [one for one in held if not one.ours and one.is_orphan]
+    waiting = [one for one in held if not one.ours and not one.is_orphan and one.waits]
+    fresh = [(trial, 0) for trial in range(total) if trial not in taken]
+    return [*_again(ours), *_again(orphans), *fresh, *_again(waiting)]
+
+
+def _again(held: Iterable[Held]) -> List[Tuple[int, int]]:
+    return [(one.trial, one.attempt + 1) for one in held]
+
+
+def signature(tail: str, cause: str, exit_code: Optional[int]) -> str:
+    """Return an error so that the same error of two trials is the same text: its last line."""
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    return lines[-1][:LONGEST_ERROR] if lines else "{} (exit code {})".format(cause, exit_code)
+
+
+def is_same(one: str, other: str) -> bool:
+    """Tell whether two errors differ in numbers at most."""
+    return NUMBERS.sub("#", one) == NUMBERS.sub("#", other)
+
+
+def common_error(ends: Sequence[Event], count: int) -> Optional[str]:
+    """Return the error with which the first ``count`` trials failed, all alike; None: they did not."""
+    first = sorted(ends, key=lambda end: end.time)[:count]
+    if count <= 0 or len(first) < count or any(end.status != FAILED for end in first):
+        return None
+    return first[0].text if all(is_same(end.text, first[0].text) for end in first) else None
+
+
+def retires(outcomes: Sequence[Tuple[str, float]], limit: int) -> bool:
+    """Tell whether an element gives up: its last ``limit`` trials (status, seconds) failed, and quickly."""
+    last = outcomes[-limit:] if limit > 0 else []
+    return len(last) == limit > 0 and all(status == FAILED and seconds < QUICK_S for status, seconds in last)
+
+
+def is_too_short(left_s: Optional[float], durations: Sequence[Tuple[str, float]], has_run: bool) -> bool:
+    """Tell whether the time until the limit is too short for another trial, by how long half of those took that were completed.
+
+    An element that has run none yet has all the time there is: it tries.
+    """
+    known = sorted(seconds for status, seconds in durations if status == COMPLETED)
+    return has_run and left_s is not None and bool(known) and left_s < known[len(known) // 2] * 1.1

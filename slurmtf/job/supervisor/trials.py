@@ -1,0 +1,264 @@
+"""An element of a sweep: it takes one trial after the other, launches each in its allocation, and writes down how it ended."""
+
+import math
+import os
+import time
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from ..common import identity
+from ..contract import ledger as ledgers
+from ..contract import variables as var
+from ..contract.layout import RunLayout
+from ..contract.ledger import Lease, Ledger, Owner
+from ..contract.outcome import MAY_RETURN, Cause, Outcome
+from ..contract.plan import JobPlan, LaunchOrder
+from ..contract.roles import chief
+from ..contract.sweep import (
+    BY_DURATION,
+    BY_POLICY,
+    CANCELED,
+    COMPLETED,
+    FAILED,
+    Event,
+    Point,
+    Result,
+    SweepLayout,
+    arguments_of,
+    trial_folder,
+    variables_of,
+)
+from . import candidates, policies
+from .asking import ask
+from .orders import Orders
+from .progress import Progress
+from .witness import LocalWitness, SlurmWitness
+
+BEAT_S = 10.0
+LINGER_S = 60.0
+"""Seconds that an element stays which has nothing to do while others work: it takes over what they may leave behind."""
+TAKEN_OVER, STOPPED = "taken-over", "stopped"
+LETS_GO = (Cause.CANCELED, *MAY_RETURN)
+"""Causes that end the element, not the trial."""
+
+
+class Running(NamedTuple):
+    """The trial that runs just now. ``whole``: the element had all its time for it."""
+
+    trial: int
+    attempt: int
+    started: float
+    progress: Progress
+    whole: bool
+
+
+class Trials(Orders):
+    """What one element of a sweep launches. Raises OSError or ValueError when the sweep's files can't be used."""
+
+    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._environ = environ
+        files = SweepLayout(layout.folder)
+        self._ledger = Ledger(files)
+        self._settings = self._ledger.settings
+        process = identity.process()
+        job = identity.job_name(environ) or str(process["pid"])
+        self._me = Owner(job, job, identity.host(environ), process["pid"], str(process["started"]))
+        self._witness: Any = (
+            LocalWitness() if plan.can.one_machine else SlurmWitness(os.path.join(files.folder, "squeue.json"), environ)
+        )
+        self._ledger.join(self._me, time.time())
+        self._running: Optional[Running] = None
+        self._outcomes: List[Tuple[str, float]] = []
+        self._next_beat = 0.0
+        self._idle_since: Optional[float] = None
+        self._left = False
+
+    # --- what comes next
+
+    def next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
+        self._ledger.beat()
+        self._ledger.refresh()
+        why = self._why_to_leave(left_s)
+        taken = None if why else self._take()
+        if taken:
+            self._idle_since = None
+            return self._order(*taken)
+        if why or not self.waits():
+            self._leave(why or "nothing left to do")
+        return None
+
+    def waits(self) -> bool:
+        """Tell whether trials may come free that others work on."""
+        if self._left:
+            return False
+        _, held = ledgers.settled(self._ledger)
+        if not held:
+            return False
+        self._idle_since = self._idle_since or time.monotonic()
+        return time.monotonic() - self._idle_since < LINGER_S
+
+    def _why_to_leave(self, left_s: Optional[float]) -> str:
+        self._stop_for_common_error()
+        stopped = self._ledger.stopped()
+        if stopped is not None:
+            return "the sweep was stopped"
+        if time.time() >= self._settings.deadline:
+            return BY_DURATION
+        if candidates.retires(self._outcomes, self._settings.retire):
+            self._ledger.write(self._event("retired", text="its last {} trials failed at once".format(self._settings.retire)))
+            return "retired"
+        durations = [(end.status, end.value) for end in self._ledger.ends]
+        return "the time is too short" if candidates.is_too_short(left_s, durations, bool(self._outcomes)) else ""
+
+    def _stop_for_common_error(self) -> None:
+        error = candidates.common_error(self._ledger.ends, self._settings.same_error)
+        if error is not None:
+            self._ledger.stop({"why": "error", "error": error, "time": time.time()})
+
+    def _take(self) -> Optional[Tuple[int, int]]:
+        """Take the first trial that is to be had."""
+        done, attempts = ledgers.settled(self._ledger)
+        held = self._held(attempts)
+        lost = {one.trial for one in held if one.lost >= candidates.MOST_LOST and not one.ours}
+        for trial, attempt in candidates.candidates(len(self._ledger.points), done, held):
+            if not self._ledger.claim(trial, attempt):
+                continue
+            if trial not in lost:
+                return trial, attempt
+            self._end(Result(trial, FAILED, attempt, why="lost", error="lost with {} elements".format(candidates.MOST_LOST)))
+        return None
+
+    def _held(self, attempts: Dict[int, int]) -> List[candidates.Held]:
+        leases = [lease for lease in self._ledger.leases(attempts) if not self._ledger.is_ours(lease)]
+        silent = [lease for lease in leases if lease.age > ledgers.STALE_S and not self._released(lease)]
+        states = self._witness.states([lease.owner for lease in silent if lease.owner.element != self._me.element])
+        return [self._of_lease(lease, states.get(lease.owner.job, candidates.UNKNOWN)) for lease in leases]
+
+    def _released(self, lease: Lease) -> str:
+        trial = self._ledger.trials.get(lease.trial)
+        return trial.released.get(lease.attempt, "") if trial else ""
+
+    def _of_lease(self, lease: Lease, job: str) -> candidates.Held:
+        trial = self._ledger.trials.get(lease.trial)
+        lost = lease.attempt + 1 - len(trial.released if trial else ())
+        ours = lease.owner.element == self._me.element
+        return candidates.Held(lease.trial, lease.attempt, ours, lease.age > ledgers.STALE_S, job, self._released(lease), lost)
+
+    def _order(self, trial: int, attempt: int) -> LaunchOrder:
+        point = self._point(trial)
+        folder = trial_folder(trial)
+        layout = self._layout.launch(folder)
+        metrics = layout.task_metrics(chief(self._plan).label)
+        progress = Progress(metrics, self._settings.metric, self._settings.resumes)
+        self._running = Running(trial, attempt, time.time(), progress, not self._outcomes)
+        self._ledger.write(self._event("took", text=point.note))
+        resume = ("--resume-from", layout.outputs) if attempt and self._settings.resumes else ()
+        variables = dict(variables_of(point.values), **{var.SLURMTF_TRIAL: str(trial)})
+        return LaunchOrder((*arguments_of(point.values), *resume), variables, folder, last=False)
+
+    def _point(self, trial: int) -> Point:
+        """Return the point of a trial; of Bayesian sampling it is asked for when the trial begins, and stays."""
+        if self._settings.sampling == "bayesian" and not self._ledger.has_asked(trial):
+            self._ledger.propose(trial, ask(self._ledger, trial, self._environ))
+        return self._ledger.point(trial)
+
+    def _leave(self, why: str) -> None:
+        self._left = True
+        self._ledger.write(Event("left", time.time(), text=why, host=self._me.host))
+        if self._is_over():
+            self._witness.cancel_waiting()
+
+    def _is_over(self) -> bool:
+        """Tell whether no element has anything to do any more."""
+        return self._ledger.stopped() is not None or len(self._ledger.done()) >= len(self._ledger.points)
+
+    # --- while a trial runs
+
+    def call_off(self) -> Optional[Dict[str, Any]]:
+        running = self._running
+        if running is None:
+            return None
+        hopeless = self._take_values(running)
+        why = hopeless or self._called_off_by_others(running)
+        return {"policy": why} if why else None
+
+    def _take_values(self, running: Running) -> str:
+        """Tell the others what the trial has logged; return the policy that stops it for that, else an empty text."""
+        known = len(running.progress.values)
+        new = running.progress.read_new()
+        if not new:
+            return ""
+        self._ledger.write(*(self._event("value", known + n, value) for n, value in enumerate(new, 1)))
+        if self._settings.stopping.kind == "none":
+            return ""
+        self._ledger.refresh()
+        values, curves = running.progress.values, self._ledger.curves()
+        for end in range(known + 1, len(values) + 1):
+            curves[running.trial] = values[:end]
+            if policies.stops(self._settings.stopping, self._settings.sign, running.trial, curves):
+                return BY_POLICY
+        return ""
+
+    def _called_off_by_others(self, running: Running) -> str:
+        if time.monotonic() < self._next_beat:
+            return ""
+        self._next_beat = time.monotonic() + BEAT_S
+        self._ledger.beat()
+        if time.time() >= self._settings.deadline:
+            return BY_DURATION
+        if not self._ledger.holds(running.trial, running.attempt):
+            return TAKEN_OVER
+        return STOPPED if self._ledger.stopped() is not None else ""
+
+    # --- when it has ended
+
+    def ended(self, order: LaunchOrder, outcome: Outcome) -> None:  # noqa: ARG002
+        running = self._running
+        if running is None:
+            return
+        self._take_values(running)
+        self._ledger.beat()
+        why = str(outcome.detail.get("policy", "")) if outcome.cause is Cause.CALLED_OFF else ""
+        lets_go = outcome.cause in LETS_GO or why == TAKEN_OVER or (outcome.cause is Cause.TIME_LIMIT and not running.whole)
+        if lets_go:
+            self._ledger.write(self._event("released", text=why or outcome.cause.value))
+        else:
+            self._end(self._result(running, outcome, why))
+        self._running = None
+
+    def _result(self, running: Running, outcome: Outcome, why: str) -> Result:
+        status = COMPLETED if outcome.succeeded else CANCELED if why else FAILED
+        progress, sign = running.progress, self._settings.sign
+        numbers = [value for value in progress.values if not math.isnan(value)]
+        error = "" if status != FAILED else candidates.signature(outcome.tail, outcome.cause.value, outcome.exit_code)
+        return Result(
+            trial=running.trial,
+            status=status,
+            attempt=running.attempt,
+            started=running.started,
+            why=why or ("" if outcome.succeeded else outcome.cause.value),
+            error=error,
+            exit_code=outcome.end.status if status == FAILED else outcome.exit_code,
+            best=max(numbers, key=lambda value: sign * value) if numbers else None,
+            values=len(progress.values),
+            names=() if progress.values else tuple(sorted(progress.names)),
+        )
+
+    def _end(self, result: Result) -> None:
+        """Write a result down; tell the others if it is the one that counts."""
+        now = time.time()
+        result = result._replace(element=self._me.element, host=self._me.host, ended=now, started=result.started or now)
+        seconds = result.ended - result.started
+        self._outcomes.append((result.status, seconds))
+        if self._ledger.finish(result):
+            event = Event("ended", now, result.trial, result.attempt, value=seconds, text=result.error, status=result.status)
+            self._ledger.write(event)
+
+    def _event(self, kind: str, number: int = 0, value: float = 0.0, text: str = "") -> Event:
+        running = self._running
+        trial, attempt = (running.trial, running.attempt) if running else (-1, 0)
+        return Event(kind, time.time(), trial, attempt, number, value, text, self._me.host)
+
+    def conclude(self, last: Optional[Outcome]) -> Outcome:  # noqa: ARG002
+        return Outcome(Cause.SCRIPT, exit_code=0)

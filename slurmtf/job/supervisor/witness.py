@@ -1,0 +1,119 @@
+"""What is known of the jobs of owners that show no sign of life: Slurm is asked, seldom, by one of all elements."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from typing import Any, Dict, Mapping, Optional, Sequence
+
+from ..common import identity
+from ..contract import proc
+from ..contract.ledger import Owner
+from .candidates import GONE, RUNS, UNKNOWN, WAITS
+
+ASK = ("squeue", "--me", "--noheader", "--array", "--format=%i %T")
+PAUSE_S = 30.0
+"""Seconds between two questions of all elements of a sweep."""
+TIMEOUT_S = 20.0
+WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
+ENDED = (
+    "COMPLETED",
+    "FAILED",
+    "CANCELLED",
+    "TIMEOUT",
+    "PREEMPTED",
+    "NODE_FAIL",
+    "OUT_OF_MEMORY",
+    "BOOT_FAIL",
+    "DEADLINE",
+    "REVOKED",
+)
+
+
+class SlurmWitness:
+    """``path`` is where the last answer lies, for all elements."""
+
+    def __init__(self, path: str, environ: Mapping[str, str]) -> None:
+        self._path = path
+        self._environ = dict(environ)
+        self._asked = -PAUSE_S
+
+    def states(self, owners: Sequence[Owner]) -> Dict[str, str]:
+        """Return what is known of the owners' jobs, by their names."""
+        if not owners:
+            return {}
+        answer = self._read()
+        if answer is None and time.monotonic() - self._asked >= PAUSE_S:
+            self._asked = time.monotonic()
+            answer = self._ask()
+        if answer is None:
+            return {owner.job: UNKNOWN for owner in owners}
+        return {owner.job: answer.get(owner.job, GONE) for owner in owners}
+
+    def _read(self) -> Optional[Dict[str, str]]:
+        """Return the last answer while it is fresh."""
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                fresh = time.time() - os.fstat(file.fileno()).st_mtime < PAUSE_S
+                found: Any = json.load(file)
+        except (OSError, ValueError):
+            return None
+        return found if fresh and isinstance(found, dict) else None
+
+    def _ask(self) -> Optional[Dict[str, str]]:
+        """Ask Slurm for the user's jobs; None: it does not answer."""
+        environ = {name: value for name, value in self._environ.items() if not name.startswith("SQUEUE_")}
+        try:
+            asked = subprocess.run(  # noqa: PLW1510
+                ASK, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=TIMEOUT_S
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if asked.returncode:
+            return None
+        answer = parse(asked.stdout.decode("ascii", "replace"))
+        partial = "{}.{}".format(self._path, os.urandom(4).hex())
+        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(answer, file)
+        os.replace(partial, self._path)
+        return answer
+
+    def cancel_waiting(self) -> None:
+        """Cancel the elements of our array that wait: nothing is left for them to do."""
+        array = identity.array_job_id(self._environ)
+        if array:
+            with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+                subprocess.run(  # noqa: PLW1510
+                    ["scancel", "--state=PENDING", array],
+                    env=self._environ,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    timeout=TIMEOUT_S,
+                )
+
+
+def parse(text: str) -> Dict[str, str]:
+    """Return what squeue says of jobs, by their names: an element of an array is ``33_4``. One that has ended is left out."""
+    found = {}
+    for line in text.splitlines():
+        name, _, state = line.strip().partition(" ")
+        if state and state not in ENDED:
+            found[name] = WAITS if state in WAITING else RUNS
+    return found
+
+
+class LocalWitness:
+    """This machine: an owner's job is its process."""
+
+    def states(self, owners: Sequence[Owner]) -> Dict[str, str]:
+        return {owner.job: self._state(owner) for owner in owners}
+
+    def cancel_waiting(self) -> None:
+        """Cancel nothing: nothing waits that would not see by itself that it is not needed."""
+
+    def _state(self, owner: Owner) -> str:
+        if owner.host != identity.process()["host"]:
+            return UNKNOWN
+        return RUNS if str(proc.start_of(owner.pid)) == owner.started else GONE

@@ -1,0 +1,211 @@
+"""Sweeps among runs: how far one is, and how it ended. What is decided here is pure, but for :func:`read_sweep`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slurmtf.job.contract import ledger as ledgers
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.ledger import Ledger
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.sweep import BY_DURATION, CANCELED, COMPLETED, FAILED, Point, Result, Settings, SweepLayout
+from slurmtf.runs.observe import Answer
+from slurmtf.runs.records import Records
+from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
+from slurmtf.scheduler import JobState, SubmittedJob
+
+RECORD_LAG_S = 60
+"""Seconds after a submission in which a scheduler may not list the jobs yet."""
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """One trial. ``result`` is None while it has none; ``curve`` is what it has logged of the primary metric; ``taken``: an
+    element has it."""
+
+    number: int
+    point: Point
+    result: Result | None = None
+    curve: tuple[float, ...] = ()
+    taken: bool = False
+    element: str = ""
+    host: str = ""
+    started: float = 0.0
+    attempt: int = 0
+    note: str = ""
+
+    @property
+    def has_begun(self) -> bool:
+        return bool(self.taken or self.result or self.started)
+
+    def status(self, sweep: RunStatus) -> RunStatus:
+        """Return its status; one without a result goes on as long as the sweep does."""
+        if self.result:
+            return RunStatus(self.result.status)
+        if sweep.final:
+            return RunStatus.CANCELED if self.taken else RunStatus.NOT_STARTED
+        return RunStatus.RUNNING if self.taken else RunStatus.QUEUED
+
+    def best(self, sign: int) -> float | None:
+        """Return the best value that it has logged; ``sign`` is 1 where more is better."""
+        if self.result and self.result.best is not None:
+            return self.result.best
+        numbers = [value for value in self.curve if value == value]  # noqa: PLR0124 - NaN is none
+        return max(numbers, key=lambda value: sign * value) if numbers else None
+
+
+@dataclass(frozen=True)
+class SweepFacts:
+    """What a sweep's folder tells. ``elements`` is what each element told last of itself: kind, text and host."""
+
+    settings: Settings
+    trials: tuple[TrialState, ...]
+    stopped: dict[str, object] | None
+    elements: dict[str, tuple[str, str, str]]
+
+    def count(self, status: str) -> int:
+        return sum(bool(trial.result and trial.result.status == status) for trial in self.trials)
+
+    @property
+    def done(self) -> int:
+        return sum(trial.result is not None for trial in self.trials)
+
+    @property
+    def running(self) -> int:
+        return sum(trial.result is None and trial.taken for trial in self.trials)
+
+    @property
+    def best(self) -> TrialState | None:
+        """The completed trial with the best value; None while there is none."""
+        sign = self.settings.sign
+        known = [
+            trial
+            for trial in self.trials
+            if trial.result and trial.result.status == COMPLETED and trial.result.best is not None
+        ]
+        return max(known, key=lambda trial: sign * (trial.best(sign) or 0.0), default=None)
+
+    @property
+    def summary(self) -> str:
+        """How far it is, in a line."""
+        parts = [f"{self.done} of {len(self.trials)} trials done"]
+        parts += [
+            f"{count} {word}" for word, count in (("failed", self.count(FAILED)), ("canceled", self.count(CANCELED))) if count
+        ]
+        parts += [f"{self.running} running"] if self.running else []
+        best = self.best
+        parts += [f"best {best.best(self.settings.sign):.6g} (trial {best.number})"] if best else []
+        return ", ".join(parts)
+
+
+def is_sweep(layout: RunLayout) -> bool:
+    """Tell whether a run is a sweep."""
+    return os.path.isfile(SweepLayout(layout.folder).settings)  # noqa: PTH113 - of thousands of runs
+
+
+def read_sweep(layout: RunLayout) -> SweepFacts:
+    """Return what a sweep's folder tells. Raises OSError or ValueError."""
+    ledger = Ledger(SweepLayout(layout.folder))
+    ledger.refresh()
+    done, held = ledgers.settled(ledger)
+    results = {trial: ledger.result(trial) for trial in done}
+    trials = tuple(_trial(ledger, number, results.get(number), number in held) for number in range(len(ledger.points)))
+    elements = {name: (event.kind, event.text, event.host) for name, event in ledger.last.items()}
+    return SweepFacts(ledger.settings, trials, ledger.stopped(), elements)
+
+
+def _trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> TrialState:
+    point, told = ledger.point(number), ledger.trials.get(number)
+    if told is None:
+        return TrialState(number, point, result, taken=held)
+    took = told.took
+    free = told.attempt in told.released
+    return TrialState(
+        number,
+        point,
+        result,
+        tuple(told.curve),
+        held and not free,
+        told.element,
+        took.host if took else "",
+        took.time if took else 0.0,
+        told.attempt,
+        point.note,
+    )
+
+
+def reduce_sweep(facts: SweepFacts, records: Records, answers: Sequence[tuple[SubmittedJob, Answer]], now: float) -> RunState:
+    """Return the state of a sweep. ``answers`` is what is known of each of its elements."""
+    first = records.jobs[0] if records.jobs else None
+    begun = [trial.started for trial in facts.trials if trial.started]
+    ended = [trial.result.ended for trial in facts.trials if trial.result]
+    state = RunState(
+        _status(facts, answers, now),
+        first.ref if first else None,
+        reason=facts.summary,
+        submitted=first.submitted if first else None,
+        started=min(begun, default=None),
+        doubt=_doubt(answers),
+    )
+    if not state.status.final:
+        return state
+    return replace(state, outcome=_outcome(facts, state.status), ended=max(ended, default=None), doubt=None)
+
+
+def _status(facts: SweepFacts, answers: Sequence[tuple[SubmittedJob, Answer]], now: float) -> RunStatus:
+    if facts.done == len(facts.trials):
+        return RunStatus.COMPLETED if facts.count(FAILED) < len(facts.trials) else RunStatus.FAILED
+    lives = _lives(answers, now)
+    why = facts.stopped.get("why") if facts.stopped else BY_DURATION if now >= facts.settings.deadline else None
+    if lives is None:
+        return RunStatus.NOT_STARTED if not answers else RunStatus.RUNNING if facts.running else RunStatus.QUEUED
+    if not lives:
+        return _END_OF.get(str(why), RunStatus.FAILED)
+    if why:
+        return RunStatus.CANCEL_REQUESTED if why == "canceled" else RunStatus.FINALIZING
+    return RunStatus.RUNNING if JobState.RUNNING in lives or facts.running else RunStatus.QUEUED
+
+
+_END_OF = {"canceled": RunStatus.CANCELED, BY_DURATION: RunStatus.COMPLETED, "error": RunStatus.FAILED}
+
+
+def _lives(answers: Sequence[tuple[SubmittedJob, Answer]], now: float) -> set[JobState] | None:
+    """Return the states of the elements that have not ended; None: nobody knows."""
+    states: set[JobState] = set()
+    unknown = not answers
+    for job, answer in answers:
+        seen = answer.seen
+        if seen is not None and not seen.state.final:
+            states.add(seen.state)
+        unknown = unknown or bool(answer.error) or (answer.lags and seen is None and now - job.submitted < RECORD_LAG_S)
+    return None if unknown and not states else states
+
+
+def _doubt(answers: Sequence[tuple[SubmittedJob, Answer]]) -> Doubt | None:
+    error = next((answer.error for _, answer in answers if answer.error), "")
+    return Doubt(DoubtKind.UNREACHABLE, error) if error else None
+
+
+def _outcome(facts: SweepFacts, status: RunStatus) -> Outcome:
+    if status is RunStatus.COMPLETED:
+        return Outcome(Cause.SCRIPT, exit_code=0)
+    if status is RunStatus.CANCELED:
+        return Outcome(Cause.CANCELED)
+    if facts.stopped and facts.stopped.get("why") == "error":
+        error = str(facts.stopped.get("error", ""))
+        return Outcome(Cause.SCRIPT, exit_code=1, tail=error)
+    if facts.done == len(facts.trials):
+        last = max((trial.result for trial in facts.trials if trial.result), key=lambda result: result.ended)
+        return Outcome(Cause.SCRIPT, exit_code=1, tail=last.error)
+    return Outcome(Cause.LOST, detail={"by": "supervisor"})
+
+
+def stop_sweep(layout: RunLayout) -> None:
+    """Have a sweep start no more trials: it is being canceled. Raises OSError."""
+    files = SweepLayout(layout.folder)
+    Path(files.folder).stat()
+    Ledger(files).stop({"why": "canceled", "time": time.time()})

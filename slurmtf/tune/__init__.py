@@ -1,0 +1,1 @@
+"""Sweeps: spaces, samplers, policies, and the sweep from outside."""

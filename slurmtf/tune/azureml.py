@@ -1,0 +1,66 @@
+"""Azure ML's spelling of a sweep, taken for ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from slurmtf.errors import SpecError
+from slurmtf.findings import Finding
+from slurmtf.tune.samplers import Sampling
+from slurmtf.tune.sweep import LONGEST_MINUTES, PrimaryMetricGoal, Sweep
+
+
+@dataclass(frozen=True)
+class HyperDriveConfig:
+    """Azure ML's spelling of :class:`Sweep`. ``Experiment.submit`` takes it as it is.
+
+    Raises SpecError with all that is wrong, also for what slurmtf has not: ``run_config``, ``pipeline``.
+    """
+
+    hyperparameter_sampling: Sampling
+    primary_metric_name: str
+    primary_metric_goal: PrimaryMetricGoal | str
+    max_total_runs: int
+    max_concurrent_runs: int | None = None
+    max_duration_minutes: int = LONGEST_MINUTES
+    policy: Any = None
+    estimator: Any = None
+    run_config: Any = None
+    resume_from: Any = None
+    resume_child_runs: Any = None
+    pipeline: Any = None
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in ("run_config", "pipeline") if getattr(self, name) is not None]
+        findings = [Finding("not-here", name, "slurmtf runs sweeps of estimators", "pass estimator=") for name in unknown]
+        if findings:
+            raise SpecError(*findings)
+        object.__setattr__(self, "_settled", self._sweep())
+
+    def _sweep(self) -> Sweep:
+        return Sweep(
+            self.estimator,
+            self.hyperparameter_sampling,
+            self.primary_metric_name,
+            self.primary_metric_goal,
+            self.max_total_runs,
+            self.max_concurrent_runs,
+            self.max_duration_minutes,
+            self.policy,
+        )
+
+    @property
+    def settled(self) -> Sweep:
+        """The sweep that it is."""
+        sweep: Sweep = self.__dict__["_settled"]
+        return sweep
+
+    def submit_to(self, *args: Any, **overrides: Any) -> Any:
+        """Submit the sweep that it is: see ``Experiment.submit``, which calls this."""
+        return self.settled.submit_to(*args, **overrides)
+
+
+def HyperDriveRunConfig(estimator: Any, **settings: Any) -> HyperDriveConfig:  # noqa: N802 - Azure ML's name
+    """Return the configuration of Azure ML's older spelling."""
+    return HyperDriveConfig(estimator=estimator, **settings)

@@ -1,0 +1,85 @@
+"""A sweep's charts: how its best value grew, each parameter against the metric, and all parameters side by side. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from slurmtf.plots import Chart, Curve
+from slurmtf.runs.sweeps import SweepFacts, TrialState
+
+MOST_LINES = 40
+"""Trials that parallel coordinates show: the best ones."""
+LOGARITHMIC = ("loguniform", "qloguniform", "lognormal", "qlognormal")
+
+
+def charts_of(facts: SweepFacts, space: Mapping[str, Any]) -> list[Chart]:
+    """Return all charts of a sweep; ``space`` is parameter to expression, as ``SweepRun.space`` has it."""
+    return [history(facts), *(slice_of(facts, name, expression) for name, expression in space.items()), parallel(facts)]
+
+
+def history(facts: SweepFacts) -> Chart:
+    """Return the best value of each trial in the order of their ends, and the best one until then."""
+    ended = sorted((one for one in facts.trials if one.result), key=lambda one: one.result.ended if one.result else 0.0)
+    values = [(float(number), best) for number, one in enumerate(ended, 1) if (best := _best(facts, one)) is not None]
+    sofar: list[tuple[float, float]] = []
+    for number, value in values:
+        known = sofar[-1][1] if sofar else value
+        sofar.append((number, max(known, value) if facts.settings.sign > 0 else min(known, value)))
+    curves = [Curve("trials", values, "dots"), Curve("best", sofar, "steps")]
+    return Chart("optimization history", curves, "trials done", facts.settings.metric)
+
+
+def slice_of(facts: SweepFacts, name: str, expression: Any) -> Chart:
+    """Return one parameter against the metric; what is no number by its place in the list of all."""
+    known = [(one.point.values.get(name), best) for one in facts.trials if (best := _best(facts, one)) is not None]
+    places = _places([value for value, _ in known])
+    dots = [(_place(value, places), best) for value, best in known]
+    label = name if places is None else f"{name} ({', '.join(f'{place}: {text}' for text, place in places.items())})"
+    log = bool(expression) and expression[0] in LOGARITHMIC
+    return Chart(f"slice of {name}", [Curve(name, dots, "dots")], label, facts.settings.metric, log_x=log)
+
+
+def parallel(facts: SweepFacts) -> Chart:
+    """Return the best trials as lines over all parameters, each scaled to its lowest and highest value; last the metric."""
+    sign = facts.settings.sign
+    known = [(one, best) for one in facts.trials if (best := _best(facts, one)) is not None]
+    ranked = sorted(known, key=lambda pair: -sign * pair[1])[:MOST_LINES]
+    names = list(dict.fromkeys(name for one, _ in ranked for name in one.point.values))
+    columns = [_scaled([one.point.values.get(name) for one, _ in ranked]) for name in names]
+    columns.append(_scaled([best for _, best in ranked]))
+    curves = [
+        Curve(f"trial {one.number}: {best:.6g}", [(float(x), column[row]) for x, column in enumerate(columns, 1)])
+        for row, (one, best) in enumerate(ranked)
+    ]
+    axes = ", ".join(f"{number}: {name}" for number, name in enumerate([*names, facts.settings.metric], 1))
+    return Chart("parallel coordinates", curves, axes, "lowest to highest")
+
+
+def _best(facts: SweepFacts, trial: TrialState) -> float | None:
+    best = trial.best(facts.settings.sign)
+    return best if best is not None and math.isfinite(best) else None
+
+
+def _places(values: Sequence[Any]) -> dict[str, int] | None:
+    """Return the place of each value by its text; None where all are numbers."""
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return None
+    return {text: place for place, text in enumerate(dict.fromkeys(map(_text, values)), 1)}
+
+
+def _place(value: Any, places: Mapping[str, int] | None) -> float:
+    return float(value if places is None else places[_text(value)])
+
+
+def _scaled(values: Sequence[Any]) -> list[float]:
+    places = _places(values)
+    numbers = [_place(value, places) for value in values]
+    low, high = min(numbers, default=0.0), max(numbers, default=0.0)
+    return [(number - low) / (high - low) if high > low else 0.5 for number in numbers]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

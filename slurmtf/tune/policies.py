@@ -1,0 +1,110 @@
+"""Which trials are stopped early, as Azure ML defines it. What decides is ``job/supervisor/policies.py``.
+
+One interval is one time that the script logs the primary metric. A policy is applied at each multiple of
+``evaluation_interval``
+from ``delay_evaluation`` on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from slurmtf.errors import SpecError
+from slurmtf.findings import Finding
+from slurmtf.job.contract.sweep import Stopping
+
+
+@dataclass(frozen=True)
+class BanditPolicy:
+    """Stop trials that are behind the best one by more than the slack: by a factor of it, or an amount.
+
+    To maximize, a trial stops whose best is below ``best / (1 + slack_factor)``, or below ``best - slack_amount``; to
+    minimize, above
+    ``best * (1 + slack_factor)``, or ``best + slack_amount``. The best one is taken over as many intervals.
+    """
+
+    evaluation_interval: int = 1
+    slack_factor: float | None = None
+    slack_amount: float | None = None
+    delay_evaluation: int = 0
+    type: Literal["bandit"] = "bandit"
+
+    def __post_init__(self) -> None:
+        _raise(self, self._findings())
+
+    def _findings(self) -> Iterable[Finding]:
+        given = {name: value for name in ("slack_factor", "slack_amount") if (value := getattr(self, name)) is not None}
+        if len(given) != 1:
+            what = "needs slack_factor or slack_amount" if not given else "slack_factor excludes slack_amount"
+            yield Finding("bad-slack", "policy", what, "set one of them")
+        for name, value in given.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+                yield Finding("bad-slack", f"policy.{name}", f"{value!r} is no slack", "use a number from 0 on")
+
+
+@dataclass(frozen=True)
+class MedianStoppingPolicy:
+    """Stop trials whose best is worse than the median of all trials' averages over as many intervals."""
+
+    evaluation_interval: int = 1
+    delay_evaluation: int = 0
+    type: Literal["median_stopping"] = "median_stopping"
+
+    def __post_init__(self) -> None:
+        _raise(self)
+
+
+@dataclass(frozen=True)
+class TruncationSelectionPolicy:
+    """Stop the lowest ``truncation_percentage`` of all trials at an interval, by what they logged at it; ended ones count."""
+
+    truncation_percentage: int = 10
+    evaluation_interval: int = 1
+    delay_evaluation: int = 0
+    type: Literal["truncation_selection"] = "truncation_selection"
+
+    def __post_init__(self) -> None:
+        _raise(self, self._findings())
+
+    def _findings(self) -> Iterable[Finding]:
+        percentage = self.truncation_percentage
+        if isinstance(percentage, bool) or not isinstance(percentage, int) or not 1 <= percentage <= 99:
+            what = f"{percentage!r} is no percentage from 1 to 99"
+            yield Finding("bad-percentage", "policy.truncation_percentage", what, "use a whole number")
+
+
+@dataclass(frozen=True)
+class NoTerminationPolicy:
+    """Let all trials run to their end."""
+
+    type: Literal["none"] = "none"
+
+
+Policy = BanditPolicy | MedianStoppingPolicy | TruncationSelectionPolicy | NoTerminationPolicy
+POLICIES = (BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, NoTerminationPolicy)
+
+
+def stopping_of(policy: Any) -> Stopping:
+    """Return a policy as the job reads it."""
+    return Stopping(
+        kind=policy.type if policy else "none",
+        interval=getattr(policy, "evaluation_interval", 1),
+        delay=getattr(policy, "delay_evaluation", 0),
+        slack_factor=getattr(policy, "slack_factor", None),
+        slack_amount=getattr(policy, "slack_amount", None),
+        percentage=getattr(policy, "truncation_percentage", 0),
+    )
+
+
+def _raise(policy: Any, more: Iterable[Finding] = ()) -> None:
+    findings = [
+        Finding("bad-interval", f"policy.{name}", f"{value!r} is no whole number from {least} on", "use one")
+        for name, least in (("evaluation_interval", 1), ("delay_evaluation", 0))
+        if isinstance(value := getattr(policy, name), bool) or not isinstance(value, int) or value < least
+    ]
+    findings += more
+    if findings:
+        raise SpecError(*findings)

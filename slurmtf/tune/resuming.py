@@ -1,0 +1,83 @@
+"""A sweep that has ended goes on: with the trials that are not done, and more of them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+from functools import partial
+from pathlib import Path
+
+from slurmtf.errors import SpecError
+from slurmtf.files import load_json, write_json, write_private
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.sweep import Point, SweepLayout, read_settings
+from slurmtf.runs.records import ENDED
+from slurmtf.runs.workspace import check_ours
+from slurmtf.scheduler import Array, scheduler_of
+from slurmtf.submit.record import note
+from slurmtf.tune.run import SweepRun
+from slurmtf.tune.samplers import sampling_of
+from slurmtf.tune.sweep import LONGEST_MINUTES, MOST_CONCURRENT, MOST_RUNS
+
+RESUMED = "resumed"
+
+
+def resume(
+    run: SweepRun, max_total_runs: int | None = None, max_concurrent_runs: int | None = None, minutes: int | None = None
+) -> int:
+    """Submit elements for what is not done of a sweep that has ended, and return how many trials that is.
+
+    The points that were drawn stay; more are the next ones of the same seed.
+
+    Raises SpecError when there is nothing to do or the sweep goes on, RefusedError or SlurmError when it can't be submitted.
+    """
+    check_ours(run.folder)
+    files = SweepLayout(run.layout.folder)
+    settings = read_settings(files.settings)
+    _check(run, settings.total, max_total_runs, max_concurrent_runs, minutes)
+    sampling = sampling_of(settings.sampling, run.space, settings.seed)
+    total = sampling.size(max_total_runs or settings.total)
+    by = "grid" if settings.sampling == "grid" else "random"
+    points = [Point(values, by) for values in sampling.points(total, settings.seed)]
+    left = total - run.facts.done
+    if left <= 0:
+        raise SpecError(Finding("nothing-left", run.id, "all its trials are done", "pass --max-total-runs for more"))
+    concurrent = min(max_concurrent_runs or settings.concurrent, left)
+    deadline = time.time() + 60 * (minutes or LONGEST_MINUTES)
+    changed = settings._replace(total=total, concurrent=concurrent, deadline=deadline)
+    write_private(files.points, "".join(json.dumps(point._asdict()) + "\n" for point in points))
+    write_json(files.settings, {**load_json(files.settings), **changed.to_dict()})
+    for path in (files.stopped, f"{run.layout.folder}/{ENDED}"):
+        with contextlib.suppress(FileNotFoundError):
+            Path(path).unlink()
+    _submit(run.layout, Array(left, concurrent), run)
+    return left
+
+
+def _submit(layout: RunLayout, array: Array, run: SweepRun) -> None:
+    scheduler = scheduler_of(run.plan["job"]["scheduler"], run.plan["cluster"])
+    scheduler.check()
+    folder = Path(layout.folder)
+    scheduler.submit(Path(layout.script), folder, os.environ, array, why=RESUMED, note=partial(note, layout))
+
+
+def _check(run: SweepRun, total: int, wanted: int | None, concurrent: int | None, minutes: int | None) -> None:
+    findings = []
+    if not run.state.status.final:
+        findings.append(
+            Finding("sweep-goes-on", run.id, "it has not ended", f"'slurmtf sweep status {run.id}' shows how far it is")
+        )
+    if wanted is not None and not total <= wanted <= MOST_RUNS:
+        what = f"{wanted} is not between {total}, which it has, and {MOST_RUNS}"
+        findings.append(Finding("out-of-range", "--max-total-runs", what, "set one within these bounds"))
+    if concurrent is not None and not 1 <= concurrent <= MOST_CONCURRENT:
+        what = f"{concurrent} is not between 1 and {MOST_CONCURRENT}"
+        findings.append(Finding("out-of-range", "--max-concurrent-runs", what, "set one within these bounds"))
+    if minutes is not None and not 1 <= minutes <= LONGEST_MINUTES:
+        what = f"{minutes} is not between 1 and {LONGEST_MINUTES}"
+        findings.append(Finding("out-of-range", "--max-duration-minutes", what, "set one within these bounds"))
+    if findings:
+        raise SpecError(*findings)

@@ -1,0 +1,138 @@
+"""The run of a sweep, and its trials: each is a run with logs and files of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from slurmtf.errors import RunNotFoundError
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.sweep import CANCELED, FAILED, SweepLayout, trial_folder
+from slurmtf.runs import Run, RunStatus
+from slurmtf.runs.downloads import download, download_all, file_names
+from slurmtf.runs.metric_files import LoggedFile
+from slurmtf.runs.metrics import chief_of, in_azure_shape
+from slurmtf.runs.sweeps import SweepFacts, TrialState, is_sweep, read_sweep
+
+
+class SweepRun(Run):
+    """A sweep that was submitted. It is a run: it has a state, can be waited for and canceled."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Open a sweep's folder. Raises RunNotFoundError when it is none."""
+        super().__init__(folder)
+        if not is_sweep(self.layout):
+            raise RunNotFoundError(Finding("not-a-sweep", self.id, "is a run, but no sweep", "'slurmtf ls' lists the runs"))
+
+    @property
+    def facts(self) -> SweepFacts:
+        """What the sweep's folder tells just now. Raises OSError or ValueError."""
+        return read_sweep(self.layout)
+
+    @property
+    def space(self) -> dict[str, Any]:
+        """The space that is searched: parameter to expression, as Azure ML writes it."""
+        with open(SweepLayout(self.layout.folder).settings, encoding="utf-8") as file:
+            found: dict[str, Any] = json.load(file).get("space", {})
+        return found
+
+    def get_children(self) -> list[TrialRun]:
+        """Return the trials that have begun, the first one first."""
+        facts, status = self.facts, self.state.status
+        return [TrialRun(self, trial, status) for trial in facts.trials if trial.has_begun]
+
+    def get_best_run_by_primary_metric(self, include_failed: bool = True, include_canceled: bool = True) -> TrialRun | None:
+        """Return the trial with the best value of the primary metric; None while none has logged it."""
+        left_out = {status for status, wanted in ((FAILED, include_failed), (CANCELED, include_canceled)) if not wanted}
+        for child in self._sorted():
+            if child.best is not None and child.get_status() not in left_out:
+                return child
+        return None
+
+    def get_children_sorted_by_primary_metric(
+        self, top: int = 0, reverse: bool = False, discard_no_metric: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return the trials as Azure ML does, the best one first, those without the metric last. ``top`` so many; 0: all.
+        ``reverse``: the worst one first."""
+        found = self._sorted()
+        known, unknown = [one for one in found if one.best is not None], [one for one in found if one.best is None]
+        listed = [*(known[::-1] if reverse else known), *([] if discard_no_metric else unknown)]
+        return [child.to_dict() for child in (listed[:top] if top else listed)]
+
+    def _sorted(self) -> list[TrialRun]:
+        sign = self.facts.settings.sign
+        children = self.get_children()
+        return sorted(children, key=lambda one: (one.best is None, -sign * (one.best or 0.0), one.trial.number))
+
+    def get_hyperparameters(self) -> dict[str, str]:
+        """Return the parameters of each trial that has begun, as JSON: trial's id to text."""
+        return {child.id: json.dumps(child.trial.point.values) for child in self.get_children()}
+
+    def get_metrics(self, name: str | None = None, *args: Any, **options: Any) -> dict[str, dict[str, Any]]:  # noqa: ARG002
+        """Return the metrics of each trial that has begun: trial's id to metric to value, or to a list of them."""
+        return {child.id: child.get_metrics(name) for child in self.get_children()}
+
+
+class TrialRun:
+    """One trial of a sweep: a run with a folder of its own in the sweep's, but no job of its own."""
+
+    def __init__(self, parent: SweepRun, trial: TrialState, of_sweep: RunStatus) -> None:
+        self.parent = parent
+        self.trial = trial
+        self.folder = parent.folder / trial_folder(trial.number)
+        self.layout = RunLayout(str(self.folder))
+        self._status = trial.status(of_sweep)
+
+    @property
+    def id(self) -> str:
+        """``<sweep>_<number>``, as Azure ML has it."""
+        return f"{self.parent.id}_{self.trial.number}"
+
+    @property
+    def best(self) -> float | None:
+        """The best value of the primary metric; None: it has logged none."""
+        return self.trial.best(self.parent.facts.settings.sign)
+
+    def get_status(self) -> str:
+        return self._status.value
+
+    def get_hyperparameters(self) -> dict[str, Any]:
+        return dict(self.trial.point.values)
+
+    def get_metrics(self, name: str | None = None) -> dict[str, Any]:
+        """Return what the trial has logged, in Azure ML's shapes; of ``name`` alone, where one is given."""
+        path = Path(self.layout.task_metrics(chief_of(self.parent.layout)))
+        logged = LoggedFile(path).new_entries()
+        return in_azure_shape(entry for entry in logged if name in (None, entry.name))
+
+    @property
+    def tasks(self) -> list[str]:
+        """The names of the tasks that have a log."""
+        return sorted({path.stem for path in Path(self.layout.logs).glob("*.out")})
+
+    def get_file_names(self) -> list[str]:
+        """Return the names of the trial's files: logs, outputs, metrics."""
+        return file_names(self.layout)
+
+    def download_file(self, name: str, output_file_path: str | Path | None = None) -> Path:
+        """Copy one of the trial's files, by default under its own name into the working directory."""
+        target = Path(output_file_path or Path(name).name)
+        return download(self.layout, name, target / Path(name).name if target.is_dir() else target)
+
+    def download_files(self, prefix: str = "", output_directory: str | Path = ".") -> list[Path]:
+        """Copy the trial's files whose names begin with ``prefix`` into a folder."""
+        return download_all(self.layout, prefix, Path(output_directory))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it under Azure ML's names."""
+        return {
+            "run_id": self.id,
+            "hyperparameters": json.dumps(self.trial.point.values),
+            "best_primary_metric": self.best,
+            "status": self.get_status(),
+        }
+
+    def __repr__(self) -> str:
+        return f"TrialRun({self.id!r})"

@@ -1,0 +1,249 @@
+"""A sweep, described once: which training, which points of which space, what is better, how many."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from slurmtf.errors import SpecError
+from slurmtf.estimator import Estimator
+from slurmtf.estimator.arguments import check_text
+from slurmtf.findings import Finding, warning
+from slurmtf.job.contract.sweep import VARIABLES, Point, Settings
+from slurmtf.tune.policies import POLICIES, NoTerminationPolicy, stopping_of
+from slurmtf.tune.samplers import BayesianParameterSampling, Sampling
+
+if TYPE_CHECKING:
+    from slurmtf.runs import Experiment
+    from slurmtf.tune.run import SweepRun
+
+LONGEST_MINUTES = 10080
+"""A week: Azure ML's longest sweep."""
+MOST_RUNS, MOST_CONCURRENT = 1000, 100
+RUNS_FOR_EACH_PARAMETER, MOST_CONCURRENT_BAYESIAN = 20, 20
+"""Azure ML's advice for Bayesian sampling."""
+
+
+class PrimaryMetricGoal(str, Enum):
+    """Which values of the primary metric are better."""
+
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A search over a script's arguments. Raises SpecError with all that is wrong; an instance never changes.
+
+    A parameter becomes an argument of the script (``learning-rate`` and ``--learning-rate`` are the same), or, named
+    ``environment_variables.NAME``, a variable. Where the estimator's ``script_params`` has it too, the sweep's counts.
+    """
+
+    estimator: Estimator
+    sampling: Sampling
+    primary_metric_name: str
+    primary_metric_goal: PrimaryMetricGoal | str
+    max_total_runs: int
+    max_concurrent_runs: int | None = None
+    """How many trials run at once. Left out: all."""
+    max_duration_minutes: int = LONGEST_MINUTES
+    """After so many minutes from the submission on, no trial begins, and those that run are canceled."""
+    policy: Any = None
+    """Which trials are stopped early: BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy; left out: none."""
+    elements: int | None = field(default=None, kw_only=True)
+    """How many jobs share the trials, as elements of an array. Left out: as many as there are trials; who comes late and finds
+    nothing left ends at once."""
+    resume_trials: bool = field(default=False, kw_only=True)
+    """Pass --resume-from with its earlier outputs to a trial that starts again after a preemption or a lost node."""
+    same_error_limit: int = field(default=5, kw_only=True)
+    """So many first trials that fail with the same error stop the sweep; 0: none do."""
+    retire_after: int = field(default=3, kw_only=True)
+    """An element whose trials failed so many times in turn, each in less than a minute, leaves the rest to others; 0: it
+    never does."""
+
+    def __post_init__(self) -> None:
+        findings = [*self._kinds(), *self._counts()]
+        if not findings:
+            findings += [*_of_space(self.sampling.parameter_space), *self._of_bayesian()]
+        errors = [finding for finding in findings if finding.is_error]
+        if errors:
+            raise SpecError(*findings)
+        object.__setattr__(self, "primary_metric_goal", PrimaryMetricGoal(str_of(self.primary_metric_goal)))
+        object.__setattr__(self, "_warnings", (*findings, *self._overruled(), *self._capped()))
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """What is doubtful with it."""
+        found: tuple[Finding, ...] = self.__dict__["_warnings"]
+        return found
+
+    @property
+    def total(self) -> int:
+        """How many trials there are: no more than a grid has cells."""
+        return self.sampling.size(self.max_total_runs)
+
+    @property
+    def concurrent(self) -> int:
+        """How many trials run at once."""
+        return min(self.max_concurrent_runs or self.max_total_runs, self.total, MOST_CONCURRENT)
+
+    @property
+    def element_count(self) -> int:
+        return min(self.elements or self.total, self.total)
+
+    @property
+    def training(self) -> Estimator:
+        """The estimator without the arguments that the sweep sets."""
+        params = self.estimator.script_params
+        twice = _twice(params, self.sampling.parameter_space)
+        if not twice:
+            return self.estimator
+        return replace(
+            self.estimator, script_params={key: value for key, value in dict(params or {}).items() if key not in twice}
+        )
+
+    def drawn(self) -> tuple[int, list[Point]]:
+        """Return the seed and the points: those of the sampling, for Bayesian sampling those that stand in for it."""
+        seed = self.sampling.seed if self.sampling.seed is not None else secrets.randbits(32)
+        by = "grid" if self.sampling.kind == "grid" else "random"
+        return seed, [Point(values, by) for values in self.sampling.points(self.total, seed)]
+
+    def settings(self, seed: int, now: float) -> Settings:
+        """Return what the job must know; ``now`` is when the sweep begins."""
+        minutes = min(self.max_duration_minutes, LONGEST_MINUTES)
+        return Settings(
+            sampling=self.sampling.kind,
+            seed=seed,
+            metric=self.primary_metric_name,
+            goal=str_of(self.primary_metric_goal),
+            total=self.total,
+            concurrent=self.concurrent,
+            deadline=now + 60 * minutes,
+            stopping=stopping_of(self.policy),
+            resumes=self.resume_trials,
+            same_error=min(self.same_error_limit, self.total),
+            retire=self.retire_after,
+        )
+
+    def submit_to(
+        self, experiment: Experiment, tags: Mapping[str, object] | None, tell: Callable[[str], None], **overrides: Any
+    ) -> SweepRun:
+        """Submit it: see ``Experiment.submit``, which calls this."""
+        from slurmtf.tune.submitting import submit  # noqa: PLC0415 - what only describes a sweep submits nothing
+
+        return submit(self, experiment, tags, tell, **overrides)
+
+    # --- checks
+
+    def _kinds(self) -> Iterable[Finding]:
+        if not isinstance(self.estimator, Estimator):
+            yield Finding(
+                "no-estimator", "estimator", f"{self.estimator!r} is no estimator", "pass a TensorFlow or an Estimator"
+            )
+        if not isinstance(self.sampling, Sampling):
+            remedy = "pass RandomParameterSampling, GridParameterSampling or BayesianParameterSampling"
+            yield Finding("no-sampling", "sampling", f"{self.sampling!r} is no sampling", remedy)
+        if not isinstance(self.primary_metric_name, str) or not self.primary_metric_name.strip():
+            what = f"{self.primary_metric_name!r} is no metric's name"
+            yield Finding("no-metric", "primary_metric_name", what, "name it as the script logs it: run.log('accuracy', ...)")
+        if str_of(self.primary_metric_goal) not in [goal.value for goal in PrimaryMetricGoal]:
+            what = f"{self.primary_metric_goal!r} is no goal"
+            yield Finding("bad-goal", "primary_metric_goal", what, "set 'maximize' or 'minimize'")
+        if self.policy is not None and not isinstance(self.policy, POLICIES):
+            names = ", ".join(kind.__name__ for kind in POLICIES)
+            yield Finding("bad-policy", "policy", f"{self.policy!r} is no policy", f"pass one of {names}")
+        if not isinstance(self.resume_trials, bool):
+            yield Finding("not-a-switch", "resume_trials", f"{self.resume_trials!r} is neither true nor false", "set one")
+
+    def _counts(self) -> Iterable[Finding]:
+        yield from _count("max_total_runs", self.max_total_runs, 1, MOST_RUNS)
+        yield from _count("max_concurrent_runs", self.max_concurrent_runs, 1, MOST_CONCURRENT)
+        yield from _count("max_duration_minutes", self.max_duration_minutes, 1, None)
+        yield from _count("elements", self.elements, 1, MOST_RUNS)
+        yield from _count("same_error_limit", self.same_error_limit, 0, MOST_RUNS)
+        yield from _count("retire_after", self.retire_after, 0, MOST_RUNS)
+        total, concurrent = self.max_total_runs, self.max_concurrent_runs
+        if isinstance(total, int) and isinstance(concurrent, int) and concurrent > total:
+            what = f"{concurrent} is above max_total_runs={total}"
+            yield Finding("out-of-range", "max_concurrent_runs", what, "set at most as many as there are trials")
+
+    def _of_bayesian(self) -> Iterable[Finding]:
+        if not isinstance(self.sampling, BayesianParameterSampling):
+            return
+        if self.policy is not None and not isinstance(self.policy, NoTerminationPolicy):
+            what = "Bayesian sampling allows no early termination: it learns from how trials end"
+            yield Finding("policy-with-bayesian", "policy", what, "leave the policy out, or use random sampling")
+        advised = RUNS_FOR_EACH_PARAMETER * len(self.sampling.parameter_space)
+        if self.max_total_runs < advised:
+            what = (
+                f"{self.max_total_runs} runs are few for {len(self.sampling.parameter_space)} parameters: {advised} are advised"
+            )
+            yield warning("few-runs", what, "max_total_runs")
+        if self.concurrent > MOST_CONCURRENT_BAYESIAN:
+            what = (
+                f"{self.concurrent} trials at once learn little from each other: at most {MOST_CONCURRENT_BAYESIAN} are advised"
+            )
+            yield warning("many-at-once", what, "max_concurrent_runs")
+
+    def _overruled(self) -> Iterable[Finding]:
+        twice = _twice(self.estimator.script_params, self.sampling.parameter_space)
+        if twice:
+            what = f"{', '.join(twice)}: in script_params and in the sweep's space, which counts"
+            yield warning("parameter-twice", what, "script_params")
+
+    def _capped(self) -> Iterable[Finding]:
+        if self.max_duration_minutes > LONGEST_MINUTES:
+            what = f"{self.max_duration_minutes} is above a week: {LONGEST_MINUTES} is taken"
+            yield warning("long-sweep", what, "max_duration_minutes")
+
+
+def str_of(goal: Any) -> str:
+    """Return a goal's name; Azure ML's ``PrimaryMetricGoal.MAXIMIZE`` and ``"MAXIMIZE"`` are ours."""
+    value = getattr(goal, "value", goal)
+    return value.lower() if isinstance(value, str) else repr(value)
+
+
+def _count(name: str, value: Any, least: int, most: int | None) -> Iterable[Finding]:
+    if value is None and name in ("max_concurrent_runs", "elements"):
+        return
+    if isinstance(value, bool) or not isinstance(value, int):
+        yield Finding("not-a-count", name, f"{value!r} is not a whole number", f"set one from {least} on")
+    elif value < least or (most is not None and value > most):
+        what = f"{value} is not between {least} and {most}" if most else f"{value} is below {least}"
+        yield Finding("out-of-range", name, what, "set one within these bounds")
+
+
+def _of_space(space: Mapping[str, Any]) -> Iterable[Finding]:
+    known: dict[str, str] = {}
+    for name, expression in space.items():
+        where = f"parameter_space[{name!r}]"
+        plain = _plain(name)
+        if not isinstance(name, str) or not plain:
+            yield Finding(
+                "bad-parameter", where, "is no name for an argument", "write it as the script takes it: '--learning-rate'"
+            )
+            continue
+        if plain in known:
+            what = f"is the same argument as {known[plain]!r}"
+            yield Finding("parameter-twice", where, what, "keep one of them")
+        known[plain] = name
+        if name.startswith(VARIABLES) and not name[len(VARIABLES) :].isidentifier():
+            yield Finding(
+                "bad-parameter", where, f"{name[len(VARIABLES) :]!r} is no name for a variable", "use letters, digits, '_'"
+            )
+        for option in expression.options or ():
+            for word in option if isinstance(option, list) else [option]:
+                yield from check_text(where, str(word) if isinstance(word, bool) else word)
+
+
+def _plain(name: Any) -> str:
+    return name.lstrip("-") if isinstance(name, str) else ""
+
+
+def _twice(params: Any, space: Mapping[str, Any]) -> list[str]:
+    """Return the arguments of the estimator that the space has too."""
+    names = {_plain(name) for name in space}
+    return [key for key in params if _plain(key) in names] if isinstance(params, Mapping) else []

@@ -1,0 +1,181 @@
+"""Sweeps on Slurm: trials are done exactly once, whatever happens to the elements that work on them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from slurmtf import (
+    BanditPolicy,
+    Experiment,
+    GridParameterSampling,
+    RandomParameterSampling,
+    RunStatus,
+    Sweep,
+    TensorFlow,
+    choice,
+    uniform,
+)
+from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED
+from slurmtf.tune.run import SweepRun
+
+from .support import Lab, call, until
+
+pytestmark = pytest.mark.slurm
+
+# Logs its metric as the script of a trial does, without TensorFlow.
+LOG = """
+import argparse, json, os, pathlib, sys, time
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=float)
+parser.add_argument("--y", type=float, default=0)
+parser.add_argument("--resume-from")
+arguments = parser.parse_args()
+def log(value, name="score"):
+    path = pathlib.Path(os.environ["SLURMTF_LAUNCH_FOLDER"], "metrics", "main-0.jsonl")
+    path.parent.mkdir(exist_ok=True)
+    with path.open("a") as file:
+        file.write(json.dumps({"name": name, "value": value, "time": time.time()}) + "\\n")
+"""
+QUICK = LOG + "log(arguments.x)\n"
+
+
+def sweep(lab: Lab, script: str, space: Any, total: int, **settings: Any) -> SweepRun:
+    grid = all(one.name == "choice" for one in space.values())
+    sampling = GridParameterSampling(space) if grid else RandomParameterSampling(space, seed=1)
+    kept = {name: settings.pop(name) for name in list(settings) if name in ESTIMATORS}
+    estimator = TensorFlow(lab.source(script), **{"compute_target": lab.target, **kept})
+    return Experiment("sweep", lab.workspace).submit(Sweep(estimator, sampling, "score", "maximize", total, **settings))  # type: ignore[return-value]
+
+
+ESTIMATORS = (
+    "partition",
+    "time",
+    "node_count",
+    "sbatch",
+    "vm_priority",
+    "compute_target",
+    "process_count_per_node",
+    "distributed_backend",
+)
+
+
+def finished(run: SweepRun, seconds: float = 120) -> RunStatus:
+    def state() -> Any:
+        found = run.state
+        return found if found.status.final else None
+
+    status: RunStatus = until(state, f"the end of {run.id}", seconds).status
+    return status
+
+
+def folders(run: SweepRun) -> set[str]:
+    return {path.name for path in (run.folder / "trials").iterdir()}
+
+
+def test_a_grid_on_six_elements_has_each_cell_once(lab: Lab) -> None:
+    run = sweep(lab, QUICK, {"x": choice(1, 2, 3, 4, 5), "--y": choice(10, 20, 30, 40, 50)}, 100, elements=6)
+    assert len(list((run.folder / "sweep").iterdir())) == 2  # however many trials
+    assert finished(run) is RunStatus.COMPLETED
+    done = [trial.result for trial in run.facts.trials if trial.result]
+    assert Counter(result.status for result in done) == {COMPLETED: 25}
+    assert len({tuple(trial.point.values.items()) for trial in run.facts.trials}) == 25
+    assert folders(run) == {str(number) for number in range(25)}
+    best = run.get_best_run_by_primary_metric()
+    assert best is not None
+    assert best.best == best.get_hyperparameters()["x"] == 5
+    assert len({result.element for result in done}) > 1
+    assert [row["status"] for row in lab.data("ls")] == ["Completed"]  # one thing
+
+
+# Takes three seconds; started again, it goes on where it was.
+STEPS = (
+    LOG
+    + """
+state = pathlib.Path("outputs/step")
+assert bool(arguments.resume_from) == state.exists(), "a trial that starts again is told where its outputs are"
+first = int((pathlib.Path(arguments.resume_from) / "step").read_text()) if arguments.resume_from else 0
+for step in range(first, 6):
+    log(arguments.x + step)
+    state.write_text(str(step + 1))
+    time.sleep(0.5)
+"""
+)
+
+
+def owners(run: SweepRun) -> set[str]:
+    """The elements that hold trials which have no result."""
+    folder = run.folder / "sweep"
+    done = {path.stem for path in (folder / "results").glob("[0-9]*.json")}
+    held = [path for path in (folder / "leases").glob("[0-9]*") if path.name.partition(".")[0] not in done]
+    return {str(json.loads(path.read_text())["job"]) for path in held}
+
+
+def test_trials_survive_kills_and_requeues_and_are_counted_once(lab: Lab) -> None:
+    run = sweep(lab, STEPS, {"x": uniform(0, 1)}, 24, max_concurrent_runs=6, elements=12, resume_trials=True)
+    killed: set[str] = set()
+    for count in (3, 8):
+        until(lambda count=count: run.facts.done >= count, f"the end of {count} trials", 120)  # type: ignore[misc]
+        job = until(lambda: owners(run) - killed, "a trial that runs").pop()
+        call("scancel", "--batch", "--signal=KILL", job)  # the batch script has become the supervisor
+        killed.add(job)
+    call("scontrol", "requeue", until(lambda: owners(run) - killed, "a trial that runs").pop())
+    assert finished(run, 240) is RunStatus.COMPLETED
+    results = [trial.result for trial in run.facts.trials if trial.result]
+    assert [(result.trial, result.status) for result in results] == [(number, COMPLETED) for number in range(24)]
+    assert {len(trial.curve) for trial in run.facts.trials} == {6}  # each step once: none was done again
+    assert sum(result.attempt > 0 for result in results) >= 3
+
+
+# The trial with x=100 logs at once; the others log after it.
+BEHIND_THE_BEST = (
+    LOG
+    + """
+best = pathlib.Path(os.environ["SLURMTF_RUN_FOLDER"], "trials", "2", "metrics", "main-0.jsonl")
+for step in range(8):
+    while arguments.x < 100 and not (best.exists() and len(best.read_text().splitlines()) == 8):
+        time.sleep(0.1)
+    time.sleep(2 * (arguments.x < 100))
+    log(arguments.x * (step + 1))
+"""
+)
+
+
+def test_a_policy_stops_trials_across_elements(lab: Lab) -> None:
+    run = sweep(lab, BEHIND_THE_BEST, {"x": choice(1, 2, 100)}, 3, policy=BanditPolicy(slack_factor=0.5, delay_evaluation=2))
+    assert finished(run) is RunStatus.COMPLETED
+    results = [trial.result for trial in run.facts.trials if trial.result]
+    assert [(result.status, result.why) for result in results] == [(CANCELED, "policy")] * 2 + [(COMPLETED, "")]
+    assert all(2 <= result.values < 8 for result in results[:2])
+    assert "Canceled by policy" in lab.slurmtf("sweep", "status", run.id).stdout
+
+
+def test_the_same_error_stops_the_sweep_with_that_error(lab: Lab) -> None:
+    run = sweep(lab, 'import sys\nprint("ValueError: no data", file=sys.stderr)\nsys.exit(3)\n', {"x": uniform(0, 1)}, 60,
+                max_concurrent_runs=2)  # fmt: skip
+    assert finished(run) is RunStatus.FAILED
+    assert run.facts.count(FAILED) < 20
+    assert "ValueError: no data" in lab.slurmtf("sweep", "status", run.id).stdout
+
+
+def test_a_metric_that_is_never_logged_and_the_names_that_were(lab: Lab) -> None:
+    run = sweep(lab, LOG + 'log(1, "loss")\nlog(2, "acc")\n', {"x": choice(1, 2)}, 2)
+    assert finished(run) is RunStatus.COMPLETED
+    assert "no trial has logged 'score': it logged acc, loss" in lab.slurmtf("sweep", "status", run.id).stdout
+    assert run.get_best_run_by_primary_metric() is None
+    assert [child["best_primary_metric"] for child in run.get_children_sorted_by_primary_metric()] == [None, None]
+
+
+def test_a_sweep_is_canceled_and_resumed(lab: Lab) -> None:
+    run = sweep(lab, LOG + "log(arguments.x)\ntime.sleep(5)\n", {"x": uniform(0, 1)}, 6, max_concurrent_runs=2)
+    until(lambda: run.facts.done >= 1, "the end of a trial")
+    lab.data("sweep", "cancel", run.id)
+    assert finished(run) is RunStatus.CANCELED
+    before = run.facts.done
+    assert before < 6
+    lab.data("sweep", "resume", run.id, "--max-total-runs", "8")
+    assert finished(run) is RunStatus.COMPLETED
+    assert (run.facts.done, run.facts.count(COMPLETED)) == (8, 8)

@@ -1,0 +1,85 @@
+"""Which trial an element takes next, and when it or the sweep gives up."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.job.contract.sweep import COMPLETED, FAILED, Event
+from slurmtf.job.supervisor.candidates import (
+    GONE,
+    RUNS,
+    UNKNOWN,
+    WAITS,
+    Held,
+    candidates,
+    common_error,
+    is_too_short,
+    retires,
+    signature,
+)
+
+
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        (Held(0, 0, stale=True, job=GONE), [(0, 1), (1, 0)]),
+        (Held(0, 0, stale=False, job=GONE), [(1, 0)]),
+        (Held(0, 0, stale=True, job=RUNS), [(1, 0)]),
+        (Held(0, 0, stale=True, job=UNKNOWN), [(1, 0)]),
+        (Held(0, 0, stale=True, job=WAITS), [(1, 0), (0, 1)]),
+        (Held(0, 2, released="preempted"), [(1, 0), (0, 3)]),
+        (Held(0, 2, released="canceled"), [(0, 3), (1, 0)]),
+        (Held(0, 2, released="time-limit"), [(0, 3), (1, 0)]),
+        (Held(0, 1, ours=True, released="preempted"), [(0, 2), (1, 0)]),
+    ],
+)
+def test_what_may_be_taken_and_in_which_order(held: Held, expected: list[tuple[int, int]]) -> None:
+    assert candidates(2, set(), [held]) == expected
+
+
+def test_ours_come_first_and_no_trial_that_is_done() -> None:
+    held = [Held(0, 0, stale=True, job=GONE), Held(1, 0, ours=True), Held(2, 0)]
+    assert candidates(6, {3, 4}, held) == [(1, 1), (0, 1), (5, 0)]
+
+
+def end(time: float, status: str, text: str = "") -> Event:
+    return Event("ended", time, int(time), status=status, text=text)
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        ([end(1, FAILED, "ValueError: 1 of 0x3f"), end(2, FAILED, "ValueError: 2 of 0x4a")], "ValueError: 1 of 0x3f"),
+        ([end(1, FAILED, "ValueError"), end(2, FAILED, "KeyError")], None),
+        ([end(1, FAILED, "ValueError"), end(2, COMPLETED)], None),
+        ([end(1, COMPLETED), end(2, FAILED, "ValueError"), end(3, FAILED, "ValueError")], None),
+        ([end(2, FAILED, "ValueError"), end(1, FAILED, "ValueError"), end(3, COMPLETED)], "ValueError"),
+        ([end(1, FAILED, "ValueError")], None),
+    ],
+)
+def test_the_first_trials_failed_alike(ends: list[Event], expected: str | None) -> None:
+    assert common_error(ends, 2) == expected
+    assert common_error(ends, 0) is None
+
+
+def test_an_element_retires_after_quick_failures_in_turn() -> None:
+    quick, slow, good = (FAILED, 3.0), (FAILED, 300.0), (COMPLETED, 3.0)
+    assert retires([good, quick, quick, quick], 3)
+    assert not retires([quick, quick], 3)
+    assert not retires([quick, slow, quick], 3)
+    assert not retires([quick, good, quick], 3)
+    assert not retires([quick] * 5, 0)
+
+
+def test_a_time_that_is_too_short() -> None:
+    known = [(COMPLETED, 100.0), (COMPLETED, 120.0), (COMPLETED, 90.0), (FAILED, 1.0)]
+    assert is_too_short(109.0, known, has_run=True)
+    assert not is_too_short(111.0, known, has_run=True)
+    assert not is_too_short(5.0, known, has_run=False)
+    assert not is_too_short(None, known, has_run=True)
+    assert not is_too_short(5.0, [(FAILED, 1.0)], has_run=True)
+
+
+def test_an_error_is_its_last_line() -> None:
+    assert signature("Traceback\n  x\nValueError: no\n\n", "script", 1) == "ValueError: no"
+    assert signature("", "script", 3) == "script (exit code 3)"

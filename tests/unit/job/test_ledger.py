@@ -1,0 +1,179 @@
+"""The ledger of a sweep, by processes that work on one and are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.contract import ledger as ledgers
+from slurmtf.job.contract.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep import COMPLETED, Event, Point, Result, Settings, SweepLayout
+
+WORKER = """
+import sys, time
+from slurmtf.job.contract.ledger import Ledger, Owner, settled
+from slurmtf.job.contract.sweep import Event, Result, SweepLayout
+from slurmtf.job.supervisor.candidates import Held, candidates, GONE
+
+folder, name, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
+ledger = Ledger(SweepLayout(folder))
+ledger.join(Owner(name, name), time.time())
+while True:
+    ledger.refresh()
+    done, attempts = settled(ledger)
+    if len(done) == len(ledger.points):
+        break
+    dead = set(open(folder + "/dead").read().split())
+    held = [Held(one.trial, one.attempt, one.owner.element == name, True, GONE if one.owner.job in dead else "runs")
+            for one in ledger.leases(attempts) if not ledger.is_ours(one)]
+    for trial, attempt in candidates(len(ledger.points), done, held):
+        if ledger.claim(trial, attempt):
+            ledger.write(Event("took", time.time(), trial, attempt))
+            time.sleep(pause)
+            won = ledger.finish(Result(trial, "Completed", attempt, name))
+            if won:
+                ledger.write(Event("ended", time.time(), trial, attempt, status="Completed"))
+            break
+    else:
+        time.sleep(0.02)
+"""
+
+
+def sweep_at(folder: Path, trials: int) -> SweepLayout:
+    layout = SweepLayout(str(folder))
+    Path(layout.folder).mkdir()
+    Path(layout.settings).write_text(json.dumps(Settings(total=trials).to_dict()))
+    Path(layout.points).write_text("".join(json.dumps(Point({"n": n}, "grid")._asdict()) + "\n" for n in range(trials)))
+    (folder / "dead").write_text("")
+    return layout
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> SweepLayout:
+    return sweep_at(tmp_path, 4)
+
+
+def joined(layout: SweepLayout, name: str) -> Ledger:
+    ledger = Ledger(layout)
+    ledger.join(Owner(name, name), time.time())
+    return ledger
+
+
+def start(folder: Path, name: str, pause: float = 0.01) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, "-c", WORKER, str(folder), name, str(pause)])
+
+
+def text_of(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
+
+
+def test_each_trial_is_done_once_by_whoever_is_killed(tmp_path: Path) -> None:
+    layout = sweep_at(tmp_path, 100)
+    workers = {f"w{n}": start(tmp_path, f"w{n}", 0.1) for n in range(5)}
+    for n in range(3):
+        while "took" not in text_of(Path(layout.elements, f"w{n}.jsonl")):
+            time.sleep(0.01)
+        workers[f"w{n}"].send_signal(signal.SIGKILL)
+        workers[f"w{n}"].wait()
+        with (tmp_path / "dead").open("a") as dead:
+            dead.write(f"w{n} ")
+        workers[f"x{n}"] = start(tmp_path, f"x{n}", 0.1)
+    for name, worker in workers.items():
+        assert worker.wait(timeout=60) == (-signal.SIGKILL if name in ("w0", "w1", "w2") else 0)
+    ledger = Ledger(layout)
+    ledger.refresh()
+    assert ledger.done() == set(range(100))
+    assert sorted(end.trial for end in ledger.ends if end.kind == "ended") == sorted({end.trial for end in ledger.ends})
+    assert all((result := ledger.result(trial)) and result.trial == trial for trial in range(100))
+
+
+def test_one_of_two_gets_a_trial(layout: SweepLayout) -> None:
+    one, other = joined(layout, "a"), joined(layout, "b")
+    assert one.claim(0, 0)
+    assert not other.claim(0, 0)
+    assert one.claim(0, 0)  # NFS may have the client ask twice
+
+
+def test_who_was_superseded_writes_no_result(layout: SweepLayout) -> None:
+    slow, next_one = joined(layout, "a"), joined(layout, "b")
+    slow.claim(0, 0)
+    next_one.claim(0, 1)
+    assert not slow.holds(0, 0)
+    assert not slow.finish(Result(0, COMPLETED, 0, "a"))
+    assert next_one.finish(Result(0, COMPLETED, 1, "b"))
+    assert not next_one.finish(Result(0, "Failed", 1, "b"))
+    result = Ledger(layout).result(0)
+    assert result is not None
+    assert (result.element, result.status) == ("b", COMPLETED)
+
+
+def test_a_line_that_was_cut_is_healed_and_skipped(layout: SweepLayout) -> None:
+    one, reader = joined(layout, "a"), Ledger(layout)
+    one.write(Event("took", 1.0, 0), Event("value", 1.0, 0, number=1, value=0.5))
+    with open(f"{layout.elements}/a.jsonl", "ab") as file:
+        file.write(b'{"kind": "value", "trial": 0, "numb')
+    reader.refresh()
+    one.write(Event("value", 2.0, 0, number=2, value=float("nan")), Event("value", 2.0, 0, number=3, value=0.7))
+    reader.refresh()
+    assert str(reader.curves()) == "{0: [0.5, nan, 0.7]}"
+
+
+def test_a_later_attempt_begins_its_curve_anew(layout: SweepLayout) -> None:
+    one, other, reader = joined(layout, "a"), joined(layout, "b"), Ledger(layout)
+    one.write(*(Event("value", 1.0, 0, 0, number, 0.1) for number in (1, 2, 2, 3)))
+    reader.refresh()
+    assert reader.curves() == {0: [0.1] * 3}
+    other.write(Event("value", 2.0, 0, 1, 1, 0.9))
+    one.write(Event("value", 3.0, 0, 0, 4, 0.1))
+    reader.refresh()
+    assert reader.curves() == {0: [0.9]}
+
+
+def test_a_heartbeat_keeps_all_leases_of_its_owner_fresh(layout: SweepLayout) -> None:
+    one, other = joined(layout, "a"), joined(layout, "b")
+    one.claim(0, 0)
+    one.claim(1, 0)
+    for entry in os.scandir(layout.leases):
+        os.utime(entry.path, (1, 1))
+    ages = {lease.trial: lease.age for lease in other.leases(other.attempts())}
+    assert min(ages.values()) > ledgers.STALE_S
+    one.beat()
+    assert all(lease.age < ledgers.STALE_S and lease.owner.element == "a" for lease in other.leases(other.attempts()))
+
+
+def test_an_earlier_start_of_the_same_element_is_another_owner(layout: SweepLayout) -> None:
+    joined(layout, "a").claim(0, 0)
+    again = joined(layout, "a")
+    (lease,) = again.leases(again.attempts())
+    assert lease.owner.element == "a"
+    assert not again.is_ours(lease)
+
+
+def test_a_sweep_is_stopped_once_and_a_point_is_proposed_once(layout: SweepLayout) -> None:
+    one, other = joined(layout, "a"), joined(layout, "b")
+    assert one.stopped() is None
+    assert one.stop({"why": "error", "error": "x"})
+    assert not other.stop({"why": "canceled"})
+    assert other.stopped() == {"why": "error", "error": "x"}
+    one.propose(2, Point({"n": 0.5}, "bayesian"))
+    other.propose(2, Point({"n": 0.7}, "bayesian"))
+    assert (other.point(2).values, other.point(1).values) == ({"n": 0.5}, {"n": 1})
+
+
+def test_damaged_files_spoil_nothing(layout: SweepLayout) -> None:
+    one = joined(layout, "a")
+    one.claim(0, 0)
+    Path(layout.results, "3.json").write_text("{")
+    Path(layout.leases, "1.0").write_text("no json")
+    Path(layout.elements, "z.jsonl").write_bytes(b"\xff\n[]\n{}\n")
+    one.refresh()
+    assert one.done() == {3}
+    assert one.result(3) is None
+    assert [lease.trial for lease in one.leases(one.attempts())] == [0]

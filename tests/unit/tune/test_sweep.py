@@ -1,0 +1,115 @@
+"""What a sweep is, and what is wrong with one: told at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.errors import SpecError
+from slurmtf.estimator import TensorFlow
+from slurmtf.job.contract.sweep import Settings, arguments_of, variables_of
+from slurmtf.tune.azureml import HyperDriveConfig
+from slurmtf.tune.policies import BanditPolicy
+from slurmtf.tune.samplers import BayesianParameterSampling, GridParameterSampling, RandomParameterSampling
+from slurmtf.tune.spaces import choice, uniform
+from slurmtf.tune.sweep import PrimaryMetricGoal, Sweep
+
+SPACE = {"--lr": uniform(0, 1), "units": choice(16, 32)}
+
+
+@pytest.fixture
+def estimator(tmp_path: Path) -> TensorFlow:
+    (tmp_path / "train.py").write_text("")
+    return TensorFlow(tmp_path, script_params={"--lr": 0.1, "--epochs": 3})
+
+
+def sweep(estimator: Any, sampling: Any = None, **settings: Any) -> Sweep:
+    known = {"primary_metric_name": "accuracy", "primary_metric_goal": "MAXIMIZE", "max_total_runs": 10, **settings}
+    return Sweep(estimator, sampling or RandomParameterSampling(SPACE, seed=1), **known)
+
+
+def codes(estimator: Any, sampling: Any = None, **settings: Any) -> list[str]:
+    with pytest.raises(SpecError) as caught:
+        sweep(estimator, sampling, **settings)
+    return [finding.code for finding in caught.value.findings]
+
+
+def test_the_spaces_argument_counts_and_that_is_told(estimator: TensorFlow) -> None:
+    found = sweep(estimator)
+    assert found.training.script_params == {"--epochs": 3}
+    assert [warning.code for warning in found.warnings] == ["parameter-twice"]
+
+
+def test_wrong_input_is_told_all_at_once() -> None:
+    found = codes(
+        "x", 5, primary_metric_name="", primary_metric_goal="up", max_total_runs=0, max_concurrent_runs=101, policy="bandit",
+        max_duration_minutes=1.5, elements=0,
+    )  # fmt: skip
+    assert found == [
+        "no-estimator", "no-sampling", "no-metric", "bad-goal", "bad-policy",
+        "out-of-range", "out-of-range", "not-a-count", "out-of-range", "out-of-range",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("total", [1, 1000])
+def test_total_runs_within_the_bounds(estimator: TensorFlow, total: int) -> None:
+    assert sweep(estimator, max_total_runs=total).total == total
+
+
+@pytest.mark.parametrize("total", [0, 1001, True, 2.0, None])
+def test_total_runs_outside_of_the_bounds(estimator: TensorFlow, total: Any) -> None:
+    assert len(codes(estimator, max_total_runs=total)) == 1
+
+
+def test_more_at_once_than_there_are(estimator: TensorFlow) -> None:
+    assert codes(estimator, max_total_runs=3, max_concurrent_runs=4) == ["out-of-range"]
+
+
+def test_a_grid_limits_the_trials(estimator: TensorFlow) -> None:
+    found = sweep(estimator, GridParameterSampling({"a": choice(1, 2), "b": choice(1, 2)}), max_total_runs=100)
+    assert found.total == found.element_count == len(found.drawn()[1]) == 4
+
+
+def test_bayesian_sampling_takes_no_policy_and_warns_of_few_runs_and_many_at_once(estimator: TensorFlow) -> None:
+    sampling = BayesianParameterSampling({"lr": uniform(0, 1), "momentum": uniform(0, 1)})
+    assert "policy-with-bayesian" in codes(estimator, sampling, policy=BanditPolicy(slack_factor=0.1))
+    warned = [warning.code for warning in sweep(estimator, sampling, max_total_runs=30, max_concurrent_runs=21).warnings]
+    assert warned == ["few-runs", "many-at-once", "parameter-twice"]
+
+
+def test_a_week_is_the_longest(estimator: TensorFlow) -> None:
+    found = sweep(estimator, max_duration_minutes=20000)
+    assert [warning.code for warning in found.warnings] == ["parameter-twice", "long-sweep"]
+    assert found.settings(1, 1000.0).deadline == 1000 + 60 * 10080
+
+
+def test_parameters_that_are_the_same_argument_or_none(estimator: TensorFlow) -> None:
+    space = {"lr": uniform(0, 1), "--lr": uniform(0, 1), "--": uniform(0, 1), "environment_variables.A B": choice("x")}
+    assert codes(estimator, RandomParameterSampling(space)) == ["parameter-twice", "bad-parameter", "bad-parameter"]
+
+
+def test_a_point_becomes_arguments_and_variables() -> None:
+    values = {"lr": 0.1, "-b": 3, "--flag": "", "--xs": [1, 2], "--on": True, "environment_variables.DEPTH": 4}
+    assert arguments_of(values) == ["--lr", "0.1", "-b", "3", "--flag", "--xs", "1", "2", "--on", "True"]
+    assert variables_of(values) == {"DEPTH": "4"}
+
+
+def test_hyperdrives_spelling_is_the_same_sweep(estimator: TensorFlow) -> None:
+    sampling = RandomParameterSampling(SPACE, seed=1)
+    config = HyperDriveConfig(sampling, "accuracy", PrimaryMetricGoal.MAXIMIZE, 10, estimator=estimator)
+    assert config.settled == sweep(estimator, sampling)
+
+
+def test_what_hyperdrive_could_and_we_cannot_is_refused() -> None:
+    with pytest.raises(SpecError) as caught:
+        HyperDriveConfig(RandomParameterSampling(SPACE), "a", "minimize", 3, run_config=object(), pipeline=object())
+    assert [finding.where for finding in caught.value.findings] == ["run_config", "pipeline"]
+
+
+def test_settings_are_read_back_as_they_were_written(estimator: TensorFlow) -> None:
+    settings = sweep(estimator, policy=BanditPolicy(2, slack_amount=0.5), max_concurrent_runs=2).settings(7, 100.0)
+    assert Settings.from_dict({**settings.to_dict(), "future": 1}) == settings
+    with pytest.raises(ValueError, match="newer"):
+        Settings.from_dict({**settings.to_dict(), "schema": 99})
