@@ -284,10 +284,11 @@ def test_tensorflow_and_horovod_tell_what_they_are(
 
 
 @pytest.mark.tensorflow
-def test_the_examples_raise_no_alarm(tf_classic: Path, tf_newest: Path, tmp_path: Path) -> None:
+def test_the_examples_raise_no_alarm(tf_classic: Path, tf_newest: Path, jax: Path, tmp_path: Path) -> None:
     codes = ("missing-import", "horovod-", "cpu-tensorflow", "framework-version")
     for job in sorted(EXAMPLES.glob("*/job.yaml")):
-        python = tf_newest if "keras3" in job.parent.name else tf_classic
+        name = job.parent.name
+        python = jax if "jax" in name else tf_newest if "keras3" in name else tf_classic
         script = "pi.py" if (job.parent / "pi.py").exists() else "train.py"
         estimator = TensorFlow(job.parent, entry_script=script, environment_definition=Environment(python=str(python)))
         plan, _ = Experiment("examples", tmp_path).plan(estimator)
