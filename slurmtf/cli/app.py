@@ -20,6 +20,8 @@ COMMANDS = {
     "status": "show the state of a run, and why",
     "why": "tell why a run waits, or why it died, and what to do",
     "logs": "show the logs of a run",
+    "metrics": "show, plot and export the metrics of runs",
+    "tensorboard": "start TensorBoard on runs, until Ctrl-C",
     "wait": "wait for a run and exit with its exit code",
     "cancel": "cancel runs",
     "export": "export a run's model to ONNX, and verify it",
@@ -35,7 +37,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Start": ("run", "submit", "plan", "render", "sweep"),
-    "Follow": ("ls", "status", "why", "logs", "wait", "cancel", "gc"),
+    "Follow": ("ls", "status", "why", "logs", "metrics", "tensorboard", "wait", "cancel", "gc"),
     "Use": ("export", "models", "score"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import time
 from types import TracebackType
 
 from slurmtf.cli.output import clock, emit, note, spin, spinner
 from slurmtf.cli.present import details, headline, run_data
 from slurmtf.diagnosis.waiting import hint
 from slurmtf.runs import Run, RunState, RunStatus
+from slurmtf.runs.curves import RunSeries, value_text
 from slurmtf.runs.logs import LogReader
+from slurmtf.runs.metrics import MetricsReader
 
 DETACHED = 130
 WAITING = (RunStatus.NOT_STARTED, RunStatus.QUEUED, RunStatus.PROVISIONING, RunStatus.PREPARING, RunStatus.STARTING)
+
+
+METRIC_S = 10.0
+"""The primary metric is told so often, where it has changed."""
+
+
+class _WithMetric:
+    """Prints a log, and beside it the last value of the run's primary metric."""
+
+    def __init__(self, reader: LogReader | None, run: Run, name: str) -> None:
+        self._reader = reader
+        self._metrics = MetricsReader(run.layout)
+        self._name = name
+        self._next = time.monotonic() + METRIC_S
+
+    def show_new(self) -> None:
+        if self._reader:
+            self._reader.show_new()
+        if time.monotonic() >= self._next:
+            self._tell()
+
+    def show_rest(self) -> None:
+        if self._reader:
+            self._reader.show_rest()
+
+    def _tell(self) -> None:
+        self._next = time.monotonic() + METRIC_S
+        if self._metrics.read_new():
+            series = self._metrics.series().get(self._name)
+            if series and series.points:
+                found = RunSeries("", series)
+                note(f"{self._name} {value_text(found.last)} at {value_text(found.last_step)}", fg="cyan")
 
 
 class _Progress:
@@ -47,8 +82,9 @@ class _Progress:
 def follow(run: Run, reader: LogReader | None = None) -> int:
     """Wait for a run, print what ``reader`` reads meanwhile, and return its exit status; Ctrl-C leaves it running."""
     try:
+        name = run.primary_metric
         with _Progress() as progress:
-            run.follow(reader, progress.show)
+            run.follow(_WithMetric(reader, run, name) if name else reader, progress.show)
     except KeyboardInterrupt:
         note(f"\ndetached; the run goes on. Come back with: slurmtf logs -f {run.id}\nend it with: slurmtf cancel {run.id}")
         return DETACHED

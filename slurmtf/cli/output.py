@@ -37,8 +37,8 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 """What moves a cursor, answers, colours, or turns the direction of text: all of it but line ends and tabs. Unpaired surrogates
 are bytes of a file name that are not UTF-8 (PEP 383)."""
 OURS = os.urandom(4).hex()
-COLOURED = re.compile(f"\x0e{OURS}([a-z]+):([^\x0f]*)\x0f")
-"""A word that we colour, until it is shown: see :func:`colour`. Nobody else knows how."""
+COLOURED = re.compile(f"\x0e{OURS}([a-z_]+):([^\x0f]*)\x0f")
+"""A word that we colour, until it is shown: see :func:`painted`. Nobody else knows how."""
 OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
@@ -204,7 +204,12 @@ def coloured_label(task: str) -> str:
 
 
 def colour(status: str) -> str:
-    return f"\x0e{OURS}{MARKS[status]}:{status}\x0f" if status in MARKS else status
+    return painted(status, MARKS[status]) if status in MARKS else status
+
+
+def painted(text: str, name: str) -> str:
+    """Return text in a colour, until it is shown: see :func:`shown`."""
+    return f"\x0e{OURS}{name}:{text}\x0f"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

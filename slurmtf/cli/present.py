@@ -13,6 +13,7 @@ from slurmtf.diagnosis.waiting import hint
 from slurmtf.findings import Finding
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs import Run, RunState, RunStatus
+from slurmtf.runs.curves import last_value, value_text
 from slurmtf.runs.logs import has_job_log
 from slurmtf.runs.state import DoubtKind
 from slurmtf.spelling import spelled
@@ -99,6 +100,13 @@ def _foretold(run: Run, state: RunState) -> str:
     return "\n".join(str(warning) for warning in warnings[:FORETOLD])
 
 
+def metric_text(run: Run) -> str:
+    """Return the last value of the run's primary metric; empty where none is named, or logged."""
+    name = run.primary_metric
+    found = last_value(run.layout, name) if name else None
+    return f"{name} {value_text(found.last)} at {value_text(found.last_step)}" if found else ""
+
+
 def details(run: Run, state: RunState) -> str:
     """Return all that a person wants to know of a run."""
     rows = {
@@ -108,6 +116,7 @@ def details(run: Run, state: RunState) -> str:
         "advice": _advice(run, state),
         "warned": _foretold(run, state),
         "doubt": doubt_text(state),
+        "metric": metric_text(run),
         "job": f"{state.job_id}" + (f", restarted {state.attempt} times" if state.attempt else "") if state.job_id else "",
         "nodes": state.nodes,
         "tags": ", ".join(f"{name}={value}" if value else name for name, value in run.tags.items()),

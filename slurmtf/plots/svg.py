@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+from collections.abc import Sequence
 from html import escape
 
 from slurmtf.plots.axes import Axis
@@ -34,7 +36,7 @@ def words(text: str, x: float, y: float, **attributes: object) -> str:
 
 def to_svg(chart: Chart, standalone: bool = True) -> str:
     """Return a chart as an SVG element; ``standalone`` adds what a file of its own needs."""
-    height = TOP + PLOT_HEIGHT + BOTTOM + LEGEND_HEIGHT * len(chart.curves)
+    height = height_of(chart)
     x_axis, y_axis = chart.x_axis, chart.y_axis
     parts = [
         element("title", escape(printable(chart.title)) or "chart"),
@@ -50,6 +52,24 @@ def to_svg(chart: Chart, standalone: bool = True) -> str:
     space = {"xmlns": "http://www.w3.org/2000/svg"} if standalone else {}
     view = {"viewBox": f"0 0 {WIDTH} {height}", "width": WIDTH, "height": height, "role": "img", "font_family": FONT}
     return element("svg", "\n".join(filter(None, parts)), **space, **view)
+
+
+def height_of(chart: Chart) -> int:
+    """Return how high the image of a chart is."""
+    return TOP + PLOT_HEIGHT + BOTTOM + LEGEND_HEIGHT * len(chart.curves)
+
+
+def stacked(charts: Sequence[Chart]) -> str:
+    """Return charts one below the other as one SVG file."""
+    tops = [0, *itertools.accumulate(height_of(chart) for chart in charts)]
+    drawn = "\n".join(
+        element("g", to_svg(chart, standalone=False), transform=f"translate(0 {top})")
+        for chart, top in zip(charts, tops, strict=False)
+    )
+    height = max(tops[-1], LEGEND_HEIGHT)
+    return element(
+        "svg", drawn, xmlns="http://www.w3.org/2000/svg", viewBox=f"0 0 {WIDTH} {height}", width=WIDTH, height=height
+    )
 
 
 def across(axis: Axis, value: float) -> float:

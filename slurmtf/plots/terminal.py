@@ -47,7 +47,9 @@ def rows(chart: Chart, width: int = 80, height: int = 16) -> list[list[Span]]:
     labels = {_row_of(y_axis, tick, height): y_axis.text(tick) for tick in reversed(y_axis.ticks)}
     margin = max(map(len, labels.values()), default=0)
     several = len(chart.curves) > 1
-    canvas = _Canvas(max(LEAST_WIDTH, width - margin - 2 - several * 4), height)
+    label = printable(chart.x_label)
+    right = max(several * 4, len(label) + 1)
+    canvas = _Canvas(max(LEAST_WIDTH, width - margin - 2 - right), height)
     ends = [_draw(chart, number, canvas, x_axis, y_axis) for number in range(len(chart.curves))]
     letters: dict[int, list[int]] = {}
     for number, end in enumerate(ends):
@@ -58,7 +60,7 @@ def rows(chart: Chart, width: int = 80, height: int = 16) -> list[list[Span]]:
         edge = f"{labels.get(number, ''):>{margin}} {'┤' if number in labels else '│'}"
         marks: list[Span] = [(letter(one), one) for one in letters.get(number, [])[:3]]
         found.append([(edge, None), *canvas.row(number), (" ", None), *marks])
-    found += [[(line, None)] for line in _x_lines(x_axis, canvas.width, margin, printable(chart.x_label))]
+    found += [[(line, None)] for line in _x_lines(x_axis, canvas.width, margin, label)]
     return [*found, *(_legend(chart, number) for number in range(len(chart.curves)))]
 
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from slurmtf.errors import InputError, RunFailedError, RunGoneError, RunNotFoundError, SlurmError, SlurmtfError
 from slurmtf.files import load_json, read_json
@@ -20,7 +20,7 @@ from slurmtf.job.contract.roles import table
 from slurmtf.runs.cancelling import cancel
 from slurmtf.runs.downloads import download, download_all, file_names
 from slurmtf.runs.logs import LogReader
-from slurmtf.runs.metrics import chief_of, children_of, metrics_of
+from slurmtf.runs.metrics import MetricsReader, chief_of, children_of, metrics_of
 from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.runs.status import current_job_of, look
 from slurmtf.runs.tags import tags_of
@@ -33,6 +33,16 @@ if TYPE_CHECKING:
 
 LOG_POLL_S = 0.5
 FIRST_STATE_POLL_S, LAST_STATE_POLL_S = 1.0, 30.0
+
+
+class Growing(Protocol):
+    """What is shown while a run goes on: its log, its metrics."""
+
+    def show_new(self) -> None:
+        """Show what is new since the last look."""
+
+    def show_rest(self) -> None:
+        """Show all that is left, of a run that has ended."""
 
 
 class Run:
@@ -77,6 +87,15 @@ class Run:
     def tags(self) -> dict[str, str]:
         """What the user called the run, to find it again."""
         return tags_of(self.folder)
+
+    @property
+    def primary_metric(self) -> str | None:
+        """The metric that the estimator calls the primary one; None where it names none."""
+        try:
+            name = self.plan["provenance"]["estimator"].get("primary_metric")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None
+        return name if isinstance(name, str) else None
 
     @property
     def job(self) -> Any:
@@ -155,18 +174,33 @@ class Run:
     ) -> dict[str, Any]:
         """Wait until the run has ended and return its details.
 
-        ``show_output`` prints the log as it grows; ``on_state`` is told each change of state. The queue is asked seldom:
-        after 1 s, then less and less often, every 30 s at last.
+        ``show_output`` prints the log as it grows; in a notebook it shows state, metrics and the end of the log instead, and
+        draws them again while the cell waits (unless ``output`` is given). ``on_state`` is told each change of state. The queue
+        is asked seldom: after 1 s, then less and less often, every 30 s at last.
 
         Raises RunFailedError with the run's outcome when it failed or was canceled, unless ``raise_on_error`` is false.
         """
-        reader = LogReader(self.layout, output or sys.stdout) if show_output else None
-        state = self.follow(reader, on_state)
+        state = self._wait(show_output, output, on_state or (lambda _: None))
         if raise_on_error and state.status is not RunStatus.COMPLETED:
             raise RunFailedError(failure(self, state))
         return self.get_details()
 
-    def follow(self, reader: LogReader | None, on_state: Callable[[RunState], None] | None) -> RunState:
+    def _wait(self, show_output: bool, output: TextIO | None, on_state: Callable[[RunState], None]) -> RunState:
+        if not show_output:
+            return self.follow(None, on_state)
+        from slurmtf.runs import notebook  # noqa: PLC0415 - a terminal does without
+
+        if output is not None or not notebook.in_notebook():
+            return self.follow(LogReader(self.layout, output or sys.stdout), on_state)
+        view = notebook.LiveView(self)
+
+        def tell(state: RunState) -> None:
+            view.tell(state)
+            on_state(state)
+
+        return self.follow(view, tell)
+
+    def follow(self, reader: Growing | None, on_state: Callable[[RunState], None] | None) -> RunState:
         """Wait until the run has ended; print what ``reader`` reads, tell ``on_state`` each change. Returns the end.
 
         Raises RunGoneError when the run's folder is removed or renamed meanwhile.
@@ -269,6 +303,15 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows of it; None, and so the plain text, where it can't be looked at."""
+        from slurmtf.runs import notebook  # noqa: PLC0415
+
+        try:
+            return notebook.to_html(self, self.state, MetricsReader(self.layout))
+        except SlurmtfError:
+            return None
 
 
 def cancel_runs(runs: Sequence[Run]) -> list[RunState]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-from slurmtf.cli import app
-from slurmtf.cli.output import _Mode
+from .support import CommandLine
 
 SUBMIT = """from azureml.core import Experiment, Workspace
 from azureml.train.dnn import TensorFlow
@@ -19,26 +17,22 @@ Experiment(Workspace.from_config(), 'mnist').submit(e)
 
 
 @pytest.fixture
-def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(_Mode, "json", False)
+def file(tmp_path: Path) -> Path:
     (tmp_path / "train.py").touch()
     path = tmp_path / "submit.py"
     path.write_text(SUBMIT, encoding="utf-8")
     return path
 
 
-def called(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["slurmtf", "import-azureml", *map(str, words)])
-    try:
-        app.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+@pytest.fixture
+def call(slurmtf: CommandLine) -> CommandLine:
+    return slurmtf
 
 
-def test_the_report(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert called(monkeypatch, file) == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_the_report(file: Path, call: CommandLine) -> None:
+    done = call("import-azureml", file)
+    assert done.exit_code == 0
+    lines = done.out.splitlines()
     assert (
         "decide   submit.py:3: node_count is nodes: only running the file would tell. Set node_count in the job file" in lines
     )
@@ -51,20 +45,24 @@ def test_the_report(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert "entry_script: train.py" in (file.parent / "job.yaml").read_text(encoding="utf-8")
 
 
-def test_a_file_that_is_there_stays(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_there_stays(file: Path, call: CommandLine) -> None:
     job = file.parent / "job.yaml"
     job.write_text("mine", encoding="utf-8")
-    assert called(monkeypatch, file) == 2
-    assert "is there already" in capsys.readouterr().err
-    assert called(monkeypatch, file, "--dry-run") == 0
+    done = call("import-azureml", file)
+    assert done.exit_code == 2
+    assert "is there already" in done.err
+    done = call("import-azureml", file, "--dry-run")
+    assert done.exit_code == 0
     assert job.read_text(encoding="utf-8") == "mine"
-    assert called(monkeypatch, file, "--force") == 0
+    done = call("import-azureml", file, "--force")
+    assert done.exit_code == 0
     assert job.read_text(encoding="utf-8") != "mine"
 
 
-def test_another_folder_and_json(file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert called(monkeypatch, file, "--output", file.parent / "jobs", "--json") == 0
-    data = json.loads(capsys.readouterr().out)["data"]
+def test_another_folder_and_json(file: Path, call: CommandLine) -> None:
+    done = call("import-azureml", file, "--output", file.parent / "jobs", "--json")
+    assert done.exit_code == 0
+    data = json.loads(done.out)["data"]
     assert data["experiment"] == "mnist"
     assert [(Path(one["path"]).name, one["kind"]) for one in data["files"]] == [("job.yaml", "job")]
     assert {note["kind"] for note in data["notes"]} == {"mapped", "dropped", "decide"}

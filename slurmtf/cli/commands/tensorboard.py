@@ -1,0 +1,146 @@
+"""``slurmtf tensorboard``"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import click
+
+from slurmtf.cli import completing
+from slurmtf.cli.output import emit, json_option, note, workspace_option
+from slurmtf.errors import InputError, SlurmtfError
+from slurmtf.findings import Finding
+from slurmtf.runs import Run
+from slurmtf.runs.workspace import check_ours
+
+STARTING_S, ENDING_S, POLL_S = 120, 5, 0.2
+ENDS = (signal.SIGTERM, signal.SIGHUP)
+USUAL_PORT = 6006
+
+
+@click.command("tensorboard")
+@click.argument("runs", nargs=-1, shell_complete=completing.runs)
+@click.option("--port", type=click.IntRange(1, 65535), default=None, help="Port to listen on (default: a free one).")
+@workspace_option
+@json_option
+def command(runs: tuple[str, ...], port: int | None, workspace: str | None) -> None:
+    """Start TensorBoard on the event files of RUNS (default: the last one), until Ctrl-C.
+
+    It is the TensorBoard of a run's environment, else the one in PATH. It listens on this machine alone, and leaves nothing
+    behind.
+    """
+    found = [Run.find(run, workspace) for run in runs or ("last",)]
+    program = _program(found)
+    port = port or _free_port()
+    with tempfile.TemporaryDirectory(prefix="slurmtf-tensorboard-") as folder, _ends_by_signal():
+        logs = Path(folder, "runs")
+        logs.mkdir()
+        for run in found:
+            (logs / run.id).symlink_to(run.folder)
+        _serve([program, "--logdir", str(logs), "--host", "localhost", "--port", str(port)], port, Path(folder, "log"))
+
+
+def _program(runs: Iterable[Run]) -> str:
+    """Return the path of TensorBoard. Raises InputError where there is none."""
+    places = [
+        *(_beside_python(run) for run in runs),
+        shutil.which("tensorboard"),
+        str(Path(sys.executable).with_name("tensorboard")),
+    ]
+    for place in places:
+        if place and os.access(place, os.X_OK):
+            return place
+    what = "there is none in the environments of these runs, nor in PATH"
+    raise InputError(Finding("no-tensorboard", "tensorboard", what, "pip install tensorboard, into an environment of its own"))
+
+
+def _beside_python(run: Run) -> str | None:
+    """Return where TensorBoard would be in the environment of a run of ours; what others wrote down is never run."""
+    try:
+        check_ours(run.folder)
+        plan = run.plan
+        return None if plan["container"] else str(Path(plan["python"]).with_name("tensorboard"))
+    except (SlurmtfError, OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("localhost", 0))
+        port: int = one.getsockname()[1]
+    return port
+
+
+@contextmanager
+def _ends_by_signal() -> Iterator[None]:
+    """Have a signal that ends us, or the loss of the terminal, end us as Ctrl-C does."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in ENDS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _serve(words: list[str], port: int, log: Path) -> None:
+    """Run TensorBoard until it is interrupted. Raises SlurmtfError when it ends by itself."""
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=written, stderr=written, start_new_session=True, cwd=log.parent
+        )
+    try:
+        _wait_until_it_serves(process, port)
+        _tell(words[0], port)
+        process.wait()
+    except KeyboardInterrupt:
+        return
+    finally:
+        _end(process)
+    tail = " | ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:])
+    raise SlurmtfError(Finding("tensorboard-ended", words[0], f"ended with exit code {process.returncode}: {tail}"))
+
+
+def _wait_until_it_serves(process: subprocess.Popen[bytes], port: int) -> None:
+    give_up = time.monotonic() + STARTING_S
+    while process.poll() is None and time.monotonic() < give_up:
+        with suppress(OSError), socket.create_connection(("localhost", port), 1):
+            return
+        time.sleep(POLL_S)
+
+
+def _tell(program: str, port: int) -> None:
+    url = f"http://localhost:{port}/"
+    ssh = f"ssh -N -L {USUAL_PORT}:localhost:{port} {_user()}@{socket.getfqdn()}"
+    text = (
+        f"TensorBoard ({program}): {url}\nfrom your machine: {ssh}\n                   and open http://localhost:{USUAL_PORT}/"
+    )
+    emit({"url": url, "ssh": ssh, "program": program, "port": port}, text)
+    sys.stdout.flush()
+    note("Ctrl-C ends it", dim=True)
+
+
+def _user() -> str:
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or "USER"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End TensorBoard and its data server, which are a session of their own."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(ENDING_S)

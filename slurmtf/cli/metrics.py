@@ -1,0 +1,182 @@
+"""Metrics in words, as rows and as data; and while they grow."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from slurmtf.cli.output import LABEL_COLOURS, clock, painted, shown, table
+from slurmtf.plots.chart import Chart
+from slurmtf.plots.terminal import rows
+from slurmtf.runs.curves import RunSeries, charts_of, select, value_text
+from slurmtf.runs.metric_files import Point
+from slurmtf.runs.metrics import MetricsReader
+
+COLUMNS = ("run", "task", "name", "step", "time", "value")
+HEIGHT, LEAST_HEIGHT = 16, 4
+FRAME_S = 1.0
+"""A plot that grows is drawn so often."""
+
+
+def number(value: float | None) -> float | str | None:
+    """Return a number as JSON has it: what is none is a text ('NaN', 'Infinity', '-Infinity')."""
+    if value is None or math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def series_data(run: str, found: Sequence[RunSeries]) -> dict[str, Any]:
+    """Return a run's metrics as the data of the envelope."""
+    return {"run": run, "metrics": [_data(one) for one in found if one.run == run]}
+
+
+def _data(one: RunSeries) -> dict[str, Any]:
+    low, high = one.bounds
+    points = [[point.step, point.time, number(point.value)] for point in one.series.points]
+    return {
+        "name": one.name,
+        "task": one.series.task,
+        "last": number(one.last),
+        "min": number(low),
+        "max": number(high),
+        "points": points,
+    }
+
+
+def summary(found: Sequence[RunSeries], all_ranks: bool) -> str:
+    """Return a table with a line for each metric of each run."""
+    if not found:
+        return ""
+    heading = ["RUN", *(["TASK"] if all_ranks else []), "METRIC", "LAST", "STEP", "MIN", "MAX"]
+    lines = [
+        [one.run, *([one.series.task] if all_ranks else []), one.name, *map(value_text, (one.last, one.last_step, *one.bounds))]
+        for one in found
+    ]
+    return table([heading, *lines])
+
+
+def csv_lines(found: Sequence[RunSeries], heading: bool = True) -> Iterator[str]:
+    """Yield the values as CSV, a line each."""
+    if heading:
+        yield ",".join(COLUMNS)
+    for one in found:
+        yield from (_csv(one, point) for point in one.series.points)
+
+
+def _csv(one: RunSeries, point: Point) -> str:
+    line = io.StringIO()
+    step = "" if point.step is None else value_text(point.step)
+    csv.writer(line, lineterminator="").writerow(
+        [one.run, one.series.task, one.name, step, f"{point.time:.3f}", repr(point.value)]
+    )
+    return line.getvalue()
+
+
+def plot(found: Sequence[RunSeries], log: bool, all_ranks: bool, height: int = HEIGHT) -> str:
+    """Return a plot of each metric in the terminal's width."""
+    width = shutil.get_terminal_size((100, 24)).columns
+    return "\n\n".join(_drawn(chart, width, height) for chart in charts_of(found, log, all_ranks))
+
+
+def _drawn(chart: Chart, width: int, height: int) -> str:
+    several = len(chart.curves) > 1
+    lines = rows(chart, width, height)
+    return "\n".join(
+        "".join(painted(text, _colour(curve)) if several and curve is not None else text for text, curve in line).rstrip()
+        for line in lines
+    )
+
+
+def _colour(curve: int) -> str:
+    return LABEL_COLOURS[curve % len(LABEL_COLOURS)]
+
+
+@dataclass
+class Following:
+    """Shows the metrics of runs as they grow: a plot that is drawn again, or a line for each new value."""
+
+    readers: Mapping[str, MetricsReader]
+    names: Sequence[str] = ()
+    all_ranks: bool = False
+    plotted: bool = False
+    log: bool = False
+    as_csv: bool = False
+    _told: dict[tuple[str, str, str], Point] = field(default_factory=dict)
+    _lines: int = 0
+    _drawn_at: float = -math.inf
+
+    def read(self) -> list[RunSeries]:
+        """Read what is new, and return all there is."""
+        for reader in self.readers.values():
+            reader.read_new()
+        return select(self.readers, self.names, self.all_ranks)
+
+    def show_new(self) -> None:
+        """Show what has come since the last look."""
+        if not self.plotted:
+            self._tell()
+        elif sys.stdout.isatty() and time.monotonic() >= self._drawn_at + FRAME_S:
+            self._draw()
+
+    def show_rest(self) -> None:
+        """Show the last of it."""
+        if not self.plotted:
+            self._tell()
+        elif sys.stdout.isatty():
+            self._draw()
+        else:
+            click.echo(shown(plot(self.read(), self.log, self.all_ranks)))
+
+    def _tell(self) -> None:
+        if self.as_csv and not self._told:
+            click.echo(",".join(COLUMNS))
+        for one in self.read():
+            for point in self._new(one):
+                click.echo(shown(_csv(one, point) if self.as_csv else self._line(one, point)))
+        sys.stdout.flush()
+
+    def _new(self, one: RunSeries) -> Sequence[Point]:
+        """Return the points behind the one that was shown last."""
+        key, points = (one.run, one.series.task, one.name), one.series.points
+        known = self._told.get(key)
+        self._told[key] = points[-1]
+        if known is None:
+            return points
+        place = next((place for place in range(len(points) - 1, -1, -1) if points[place] == known), -1)
+        return points[place + 1 :] if place >= 0 else [point for point in points if point.time > known.time]
+
+    def _line(self, one: RunSeries, point: Point) -> str:
+        run = f"{one.run} " if len(self.readers) > 1 else ""
+        task = f"{one.series.task} " if self.all_ranks else ""
+        step = "" if point.step is None else f" at {value_text(point.step)}"
+        return f"{clock(point.time)} {run}{task}{one.name} {value_text(point.value)}{step}"
+
+    def _draw(self) -> None:
+        """Draw the plot where the last one was: as many metrics as the terminal has room for."""
+        found = self.read()
+        text = self._fitting(found)
+        back = f"\x1b[{self._lines}F\x1b[J" if self._lines else ""
+        sys.stdout.write(back + shown(text) + "\n")
+        sys.stdout.flush()
+        self._lines, self._drawn_at = text.count("\n") + 1, time.monotonic()
+
+    def _fitting(self, found: list[RunSeries]) -> str:
+        names = list(dict.fromkeys(one.name for one in found))
+        if not names:
+            return "no metric yet"
+        room = shutil.get_terminal_size((100, 24)).lines - 2
+        curves = max(sum(one.name == name for one in found) for name in names)
+        count = max(1, min(len(names), room // (LEAST_HEIGHT + curves + 4)))
+        height = min(HEIGHT, max(LEAST_HEIGHT, room // count - curves - 4))
+        kept = [one for one in found if one.name in names[:count]]
+        more = f"\nand {len(names) - count} more: choose with --name" if len(names) > count else ""
+        return plot(kept, self.log, self.all_ranks, height) + more

@@ -1,0 +1,91 @@
+"""The metrics of runs as curves, and in a line each: what tables, plots and notebooks show of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.plots import Chart, Curve
+from slurmtf.runs.metrics import MetricsReader, Series
+
+
+@dataclass(frozen=True)
+class RunSeries:
+    """One metric of one task of a run."""
+
+    run: str
+    series: Series
+
+    @property
+    def name(self) -> str:
+        return self.series.name
+
+    @property
+    def last(self) -> float:
+        """The value that was logged last."""
+        return self.series.points[-1].value
+
+    @property
+    def last_step(self) -> float:
+        """Its step; without one, which of the values it is, from 1 on."""
+        return xs_of(self.series)[-1]
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The least and the greatest value that are numbers; NaN where none is."""
+        finite = [point.value for point in self.series.points if not math.isnan(point.value)]
+        return min(finite, default=math.nan), max(finite, default=math.nan)
+
+
+def xs_of(series: Series) -> list[float]:
+    """Return where each value stands on the x axis: at its step; where one has none, all by their number from 1 on."""
+    steps = [point.step for point in series.points]
+    if any(step is None for step in steps):
+        return [float(number) for number in range(1, len(steps) + 1)]
+    return [float(step) for step in steps if step is not None]
+
+
+def select(readers: Mapping[str, MetricsReader], patterns: Sequence[str] = (), all_ranks: bool = False) -> list[RunSeries]:
+    """Return the series of runs (id to what was read of each) that have values, by name.
+
+    ``patterns``: of these names alone; * and ? match any characters.
+    """
+    found = [
+        RunSeries(run, series)
+        for run, reader in readers.items()
+        for task in (reader.tasks if all_ranks else [None])
+        for series in reader.series(task).values()
+        if series.points and (not patterns or any(fnmatchcase(series.name, pattern) for pattern in patterns))
+    ]
+    order = {name: place for place, name in enumerate(dict.fromkeys(one.name for one in found))}
+    return sorted(found, key=lambda one: order[one.name])
+
+
+def charts_of(found: Iterable[RunSeries], log: bool = False, all_ranks: bool = False) -> list[Chart]:
+    """Return a chart for each metric, with the runs (and with ``all_ranks`` their tasks) over one another."""
+    by_name: dict[str, list[RunSeries]] = {}
+    for one in found:
+        by_name.setdefault(one.name, []).append(one)
+    return [Chart(name, [_curve(one, all_ranks) for one in several], "step", log_y=log) for name, several in by_name.items()]
+
+
+def _curve(one: RunSeries, all_ranks: bool) -> Curve:
+    label = f"{one.run} {one.series.task}" if all_ranks else one.run
+    points = list(zip(xs_of(one.series), (point.value for point in one.series.points), strict=True))
+    return Curve(f"{label}: {value_text(one.last)} at {value_text(one.last_step)}", points)
+
+
+def last_value(layout: RunLayout, name: str) -> RunSeries | None:
+    """Return the series of one metric of a run's rank 0 or chief; None while it has no value."""
+    reader = MetricsReader(layout)
+    reader.read_new()
+    series = reader.series().get(name)
+    return RunSeries("", series) if series and series.points else None
+
+
+def value_text(value: float) -> str:
+    """Return a number in six digits."""
+    return f"{value:.6g}"

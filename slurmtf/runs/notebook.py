@@ -1,0 +1,111 @@
+"""A run in a notebook: its state, its metrics and the end of its log, drawn again while a cell waits for it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from html import escape
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from slurmtf.plots import printable
+from slurmtf.plots.svg import to_svg
+from slurmtf.runs.curves import charts_of, select
+from slurmtf.runs.logs import STREAMS, start_of_last
+from slurmtf.runs.metrics import MetricsReader
+from slurmtf.runs.state import RunState
+
+if TYPE_CHECKING:
+    from slurmtf.runs.run import Run
+
+TAIL_LINES, TAIL_BYTES = 15, 8192
+MOST_CHARTS = 6
+FRAME_S = 1.0
+"""The view is drawn again at most so often."""
+COLOURS = {"Completed": "#1a7f37", "Failed": "#cf222e", "Canceled": "#9a6700"}
+LOG_STYLE = "max-height: 20em; overflow: auto; background: #f6f8fa; color: #222; padding: 8px; font-size: 12px"
+
+
+def in_notebook() -> bool:
+    """Tell whether this is a cell of a notebook: IPython's kernel, not its shell."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def to_html(run: Run, state: RunState, reader: MetricsReader) -> str:
+    """Return a run as HTML, with nothing in it that runs or that is fetched."""
+    colour = COLOURS.get(state.status.value, "#0969da")
+    status = f'<span style="color: {colour}; font-weight: bold">{state.status.value}</span>'
+    facts = [f"job {state.job_id}" if state.job_id else "", state.nodes, state.reason, elapsed(state), state.message]
+    line = escape(" · ".join(printable(fact) for fact in facts if fact))
+    reader.read_new()
+    charts = charts_of(select({run.id: reader}))
+    drawn = "".join(to_svg(chart, standalone=False) for chart in charts[:MOST_CHARTS])
+    more = f"<p>and {len(charts) - MOST_CHARTS} more metrics: run.get_metrics()</p>" if len(charts) > MOST_CHARTS else ""
+    log = "\n".join(log_tail(run))
+    tail = f'<pre style="{LOG_STYLE}">{escape(log)}</pre>' if log else ""
+    return f"<div><p><b>{escape(run.id)}</b> {status} {line}</p>{drawn}{more}{tail}</div>"
+
+
+def elapsed(state: RunState) -> str:
+    """Return how long a run has run; empty before it does."""
+    if state.started is None:
+        return ""
+    minutes, seconds = divmod(round((state.ended or time.time()) - state.started), 60)
+    return f"{minutes} min {seconds:02d} s"
+
+
+def log_tail(run: Run) -> Iterator[str]:
+    """Yield the last lines of the log of the run's chief, or of its first task; nothing in them controls anything."""
+    logs = [Path(run.layout.logs, f"{run.tasks[0]}.{stream}") for stream in STREAMS] if run.tasks else []
+    for path in logs:
+        try:
+            with path.open("rb") as file:
+                file.seek(start_of_last(path, TAIL_LINES))
+                text = file.read(TAIL_BYTES).decode("utf-8", "replace")
+        except OSError:
+            continue
+        yield from (printable(line) for line in text.splitlines())
+
+
+class LiveView:
+    """What a cell shows while it waits. It lives in the cell's own call: no thread, no timer."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._reader = MetricsReader(run.layout)
+        self._state: RunState | None = None
+        self._handle: Any = None
+        self._html = ""
+        self._drawn_at = 0.0
+
+    def tell(self, state: RunState) -> None:
+        """Take a new state of the run."""
+        self._state = state
+        self._draw()
+
+    def show_new(self) -> None:
+        """Draw again what has changed, where the last view is old enough."""
+        if time.monotonic() >= self._drawn_at + FRAME_S:
+            self._draw()
+
+    def show_rest(self) -> None:
+        """The end is drawn when the last state is told."""
+
+    def _draw(self) -> None:
+        notebook: Any = import_module("IPython.display")
+        self._drawn_at = time.monotonic()
+        if self._state is None:
+            return
+        html = to_html(self._run, self._state, self._reader)
+        if html == self._html:
+            return
+        self._html = html
+        shown = notebook.HTML(html)
+        if self._handle is None:
+            self._handle = notebook.display(shown, display_id=True)
+        else:
+            self._handle.update(shown)
