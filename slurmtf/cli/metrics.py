@@ -111,6 +111,7 @@ class Following:
     log: bool = False
     as_csv: bool = False
     _told: dict[tuple[str, str, str], Point] = field(default_factory=dict)
+    _headed: bool = False
     _lines: int = 0
     _drawn_at: float = -math.inf
 
@@ -137,8 +138,9 @@ class Following:
             click.echo(shown(plot(self.read(), self.log, self.all_ranks)))
 
     def _tell(self) -> None:
-        if self.as_csv and not self._told:
+        if self.as_csv and not self._headed:
             click.echo(",".join(COLUMNS))
+            self._headed = True
         for one in self.read():
             for point in self._new(one):
                 click.echo(shown(_csv(one, point) if self.as_csv else self._line(one, point)))

@@ -41,13 +41,24 @@ def command(runs: tuple[str, ...], port: int | None, workspace: str | None) -> N
     """
     found = [Run.find(run, workspace) for run in runs or ("last",)]
     program = _program(found)
-    port = port or _free_port()
+    port = _checked(port) if port else _free_port()
     with tempfile.TemporaryDirectory(prefix="slurmtf-tensorboard-") as folder, _ends_by_signal():
         logs = Path(folder, "runs")
-        logs.mkdir()
         for run in found:
-            (logs / run.id).symlink_to(run.folder)
+            _link(run, logs / run.id)
         _serve([program, "--logdir", str(logs), "--host", "localhost", "--port", str(port)], port, Path(folder, "log"))
+
+
+def _link(run: Run, folder: Path) -> None:
+    """Make a folder of links to where a run may have events: each place once, though work/ has links to the others."""
+    layout, own = run.layout, folder / "work"
+    own.mkdir(parents=True)
+    for place in (layout.outputs, layout.logs, layout.children):
+        if Path(place).is_dir():
+            (folder / Path(place).name).symlink_to(place)
+    for entry in Path(layout.work).iterdir() if Path(layout.work).is_dir() else ():
+        if entry.is_dir() and not entry.is_symlink():
+            (own / entry.name).symlink_to(entry)
 
 
 def _program(runs: Iterable[Run]) -> str:
@@ -72,6 +83,13 @@ def _beside_python(run: Run) -> str | None:
         return None if plan["container"] else str(Path(plan["python"]).with_name("tensorboard"))
     except (SlurmtfError, OSError, ValueError, LookupError, TypeError):
         return None
+
+
+def _checked(port: int) -> int:
+    """Return a port that nobody listens on. Raises InputError where somebody does."""
+    with suppress(OSError), socket.create_connection(("localhost", port), 1):
+        raise InputError(Finding("port-taken", "--port", f"{port} is taken", "use another one, or leave it out"))
+    return port
 
 
 def _free_port() -> int:

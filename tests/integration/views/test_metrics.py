@@ -1,0 +1,87 @@
+"""Metrics of a run that goes on, as a terminal and a pipe see them."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from slurmtf import Run
+
+from .conftest import Submit
+
+SLURMTF = str(Path(sys.executable).with_name("slurmtf"))
+FIVE = """
+for step in range(5):
+    log("loss", 1 / (step + 1), step)
+    time.sleep(0.3)
+"""
+
+
+def watched(run: Run, *words: str) -> list[str]:
+    command = [SLURMTF, "metrics", "--follow", str(run.folder) + "/", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    return done.stdout.splitlines()
+
+
+def test_each_new_value_is_a_line(submit: Submit) -> None:
+    lines = watched(submit(FIVE))
+    assert [line.split(maxsplit=1)[1] for line in lines] == [
+        "loss 1 at 0", "loss 0.5 at 1", "loss 0.333333 at 2", "loss 0.25 at 3", "loss 0.2 at 4"]  # fmt: skip
+
+
+def test_each_new_value_is_a_row(submit: Submit) -> None:
+    run = submit(FIVE)
+    heading, *rows = watched(run, "--csv")
+    assert heading == "run,task,name,step,time,value"
+    assert [row.split(",")[3] for row in rows] == ["0", "1", "2", "3", "4"]
+
+
+def test_a_pipe_gets_the_plot_once(submit: Submit) -> None:
+    run = submit(FIVE)
+    lines = watched(run, "--plot")
+    assert lines[0] == "loss"
+    assert lines[-1] == f"  ⠒⠒ {run.id}: 0.2 at 4"
+    assert lines.count("loss") == 1
+
+
+def seen_in_a_terminal(words: list[str], seconds: float = 60) -> str:
+    """Return what a program writes to a terminal of 24 lines and 80 columns until it ends."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(COLUMNS="80", LINES="24", TERM="xterm")
+        os.execv(words[0], words)
+    seen, give_up = b"", time.monotonic() + seconds
+    while time.monotonic() < give_up:
+        try:
+            block = os.read(terminal, 1 << 16)
+        except OSError:  # Linux: the other end is closed
+            break
+        seen += block
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, seen[-500:]
+    return seen.decode()
+
+
+def test_a_terminal_sees_the_curve_grow(submit: Submit) -> None:
+    run = submit(FIVE.replace("0.3", "0.8"))
+    text = seen_in_a_terminal([SLURMTF, "metrics", "--follow", "--plot", str(run.folder) + "/"])
+    frames = text.split("\x1b[J")
+    assert len(frames) >= 3
+    assert f"{run.id}: 0.2 at 4" in frames[-1]
+    assert f"{run.id}: 0.2 at 4" not in frames[0]
+
+
+def test_the_primary_metric_is_told_beside_the_log(submit: Submit) -> None:
+    run = submit(
+        "log('loss', 0.5, 0)\nprint('trains', flush=True)\ntime.sleep(12)\nlog('loss', 0.25, 1)\n", primary_metric="loss"
+    )
+    command = [SLURMTF, "logs", "-f", str(run.folder) + "/"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "trains" in done.stdout
+    assert "loss 0.5 at 0" in done.stderr.splitlines()
+    assert any(line.split() == ["metric", "loss", "0.25", "at", "1"] for line in done.stderr.splitlines())
