@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Run
+from tests.integration.job.jobs import await_that
 
 from .conftest import Submit
 
@@ -59,8 +60,8 @@ def board(run: Run, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         env={**os.environ, "TMPDIR": str(scratch)},
     )  # fmt: skip
     yield process
-    process.kill()
-    process.wait()
+    process.terminate()  # killed, it could not end TensorBoard
+    process.wait(30)
 
 
 def told(board: subprocess.Popen[str]) -> dict[str, str]:
@@ -88,7 +89,7 @@ def test_it_serves_until_it_is_ended(board: subprocess.Popen[str], run: Run, tmp
     assert started
     board.send_signal(number)
     assert board.wait(30) == 0
-    assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+    await_that(lambda: not [pid for pid in started if Path(f"/proc/{pid}").exists()], "the end of all that was started")
     assert list((tmp_path / "scratch").glob("slurmtf-*")) == []
     with socket.socket() as one:
         assert one.connect_ex(("localhost", int(data["port"]))) != 0
