@@ -10,12 +10,18 @@ from slurmtf.findings import Finding
 from slurmtf.tune.samplers import Sampling
 from slurmtf.tune.sweep import LONGEST_MINUTES, PrimaryMetricGoal, Sweep
 
+OF_ESTIMATORS = ("slurmtf runs sweeps of estimators", "pass estimator=")
+NOT_WARM = ("a sweep can't start from another one yet", "leave it out; 'slurmtf sweep resume' gives an ended sweep more trials")
+NOT_HERE = {"run_config": OF_ESTIMATORS, "pipeline": OF_ESTIMATORS, "resume_from": NOT_WARM, "resume_child_runs": NOT_WARM}
+"""What Azure ML's has and a sweep has not: what to say, and what to do."""
+
 
 @dataclass(frozen=True)
 class HyperDriveConfig:
     """Azure ML's spelling of :class:`Sweep`. ``Experiment.submit`` takes it as it is.
 
-    Raises SpecError with all that is wrong, also for what slurmtf has not: ``run_config``, ``pipeline``.
+    Raises SpecError with all that is wrong, also for what slurmtf has not: ``run_config``, ``pipeline``, ``resume_from``,
+    ``resume_child_runs``.
     """
 
     hyperparameter_sampling: Sampling
@@ -32,8 +38,9 @@ class HyperDriveConfig:
     pipeline: Any = None
 
     def __post_init__(self) -> None:
-        unknown = [name for name in ("run_config", "pipeline") if getattr(self, name) is not None]
-        findings = [Finding("not-here", name, "slurmtf runs sweeps of estimators", "pass estimator=") for name in unknown]
+        findings = [
+            Finding("not-here", name, *told) for name, told in NOT_HERE.items() if getattr(self, name) not in (None, [])
+        ]
         if findings:
             raise SpecError(*findings)
         object.__setattr__(self, "_settled", self._sweep())

@@ -10,7 +10,7 @@ import pytest
 from slurmtf.errors import SpecError
 from slurmtf.estimator import TensorFlow
 from slurmtf.job.contract.sweep import Settings, arguments_of, variables_of
-from slurmtf.tune.azureml import HyperDriveConfig
+from slurmtf.tune.azureml import NOT_HERE, HyperDriveConfig
 from slurmtf.tune.policies import BanditPolicy
 from slurmtf.tune.samplers import BayesianParameterSampling, GridParameterSampling, RandomParameterSampling
 from slurmtf.tune.spaces import choice, uniform
@@ -103,9 +103,15 @@ def test_hyperdrives_spelling_is_the_same_sweep(estimator: TensorFlow) -> None:
 
 
 def test_what_hyperdrive_could_and_we_cannot_is_refused() -> None:
+    asked: dict[str, Any] = dict.fromkeys(NOT_HERE, object())
     with pytest.raises(SpecError) as caught:
-        HyperDriveConfig(RandomParameterSampling(SPACE), "a", "minimize", 3, run_config=object(), pipeline=object())
-    assert [finding.where for finding in caught.value.findings] == ["run_config", "pipeline"]
+        HyperDriveConfig(RandomParameterSampling(SPACE), "a", "minimize", 3, **asked)
+    assert [finding.where for finding in caught.value.findings] == [
+        "run_config",
+        "pipeline",
+        "resume_from",
+        "resume_child_runs",
+    ]
 
 
 def test_settings_are_read_back_as_they_were_written(estimator: TensorFlow) -> None:
