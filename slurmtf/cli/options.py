@@ -20,6 +20,7 @@ from slurmtf.estimator.document import at, from_document, read_job_file
 from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
+from slurmtf.estimator.validation import AUTOLOGS
 from slurmtf.findings import Finding, Findings, located
 from slurmtf.paths import absolute, is_there
 from slurmtf.runs import Experiment
@@ -88,6 +89,7 @@ OPTIONS = (
     Option(("--input",), "inputs", "Named data NAME=PATH[:MODE]; MODE is mount, download or upload.", repeated=True),
     Option(("--primary-metric",), "primary_metric", "Metric whose last value is shown beside the progress."),
     Option(("--stage",), "stage", "Where software and source are read from: node-local or shared."),
+    Option(("--autolog",), "autolog", "Log what a library reports as metrics, on rank 0: keras.", completer=words(*AUTOLOGS)),
     Option(("--sbatch",), "sbatch", "Any other sbatch flag, FLAG[=VALUE].", repeated=True),
     Option(("--srun",), "srun", "Any other srun flag, FLAG[=VALUE].", repeated=True),
 )

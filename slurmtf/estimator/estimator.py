@@ -128,6 +128,8 @@ class Estimator(OlderNames):
     """Serve Azure ML's Run ('from azureml.core import Run') to the script where the package azureml is not installed."""
     primary_metric: str | None = None
     """The metric whose last value is shown beside the progress of the run."""
+    autolog: Literal["keras"] | None = None
+    """'keras' logs what Keras' fit reports after each epoch as the run's metrics, on rank 0. Left out: the script logs."""
     silence: list[str] = field(default_factory=list)
     """Warnings not to show, by the code in their brackets."""
     launcher: str | None = None

@@ -13,6 +13,7 @@ from slurmtf.findings import Finding
 if TYPE_CHECKING:
     from slurmtf.estimator.estimator import Estimator
 
+AUTOLOGS = ("keras",)
 STAGES = ("node-local", "shared")
 SWITCHES = {
     "use_gpu": "`gpus_per_node` says how many GPUs",
@@ -57,6 +58,8 @@ def _kinds(given: Mapping[str, Any]) -> Iterable[Finding]:
     types = given.get("mail_type")
     if types is not None and not (isinstance(types, list) and all(item and isinstance(item, str) for item in types)):
         yield Finding("bad-list", "mail_type", f"{types!r} is not a list of strings", "set `mail_type[]=...`")
+    if given.get("autolog") not in (None, *AUTOLOGS):
+        yield Finding("unknown-autolog", "autolog", f"{given.get('autolog')!r} is unknown", f"use {', '.join(AUTOLOGS)}")
     if given.get("stage") not in (None, *STAGES):
         yield Finding("unknown-stage", "stage", f"{given.get('stage')!r} is unknown", f"use one of {', '.join(STAGES)}")
     metric = given.get("primary_metric")

@@ -121,6 +121,7 @@ def _job_plan(
         variables=_variables(estimator),
         stage=stage_of(estimator, site, looked_up),
         inputs=inputs_of(estimator),
+        autolog=estimator.autolog or "",
     )
 
 

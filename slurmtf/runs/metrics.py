@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slurmtf.job.contract import metrics, plan
+from slurmtf.job.contract import plan
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metric_shapes import in_azure_shape
 from slurmtf.job.contract.metrics import Entry
 from slurmtf.job.contract.roles import chief
 from slurmtf.runs.metric_files import LoggedFile, Point, Source
@@ -149,40 +150,6 @@ def metrics_of(layout: RunLayout, own: str, name: str | None = None, all_ranks: 
 
 def _of_task(layout: RunLayout, task: str, name: str | None) -> dict[str, Any]:
     return in_azure_shape(entry for entry in entries(layout, task) if name in (None, entry.name))
-
-
-def in_azure_shape(logged: Iterable[Entry]) -> dict[str, Any]:
-    """Return entries as Azure ML's ``get_metrics()`` does.
-
-    What was logged once is itself, what was logged more often a list; lists are one list; rows and tables are an object of
-    columns, with None for a missing cell.
-    """
-    by_name: dict[str, list[Entry]] = {}
-    for entry in logged:
-        if entry.kind != metrics.TAG:
-            by_name.setdefault(entry.name, []).append(entry)
-    return {name: _value_of(found) for name, found in by_name.items()}
-
-
-def _value_of(found: list[Entry]) -> Any:
-    kind = found[-1].kind
-    values = [entry.value for entry in found if entry.kind == kind]
-    if kind == metrics.LIST:
-        return [item for value in values for item in value]
-    if kind in (metrics.ROW, metrics.TABLE):
-        return _columns(values)
-    return values[0] if len(values) == 1 else values
-
-
-def _columns(tables: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {name: [] for table in tables for name in table}
-    for table in tables:
-        cells = {name: value if isinstance(value, list) else [value] for name, value in table.items()}
-        rows = max(map(len, cells.values()), default=0)
-        for name, column in columns.items():
-            own = cells.get(name, [])
-            column.extend([*own, *[None] * (rows - len(own))])
-    return columns
 
 
 def _size(path: Path) -> int:

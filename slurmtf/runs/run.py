@@ -63,6 +63,16 @@ class Run:
         """Return the run that ``name`` means: an id, the end of one, a job id, a path, or ``last``."""
         return cls(find_run(name, known_workspaces(workspace)))
 
+    @staticmethod
+    def get_context() -> Any:
+        """Return the run of which this process is the script: ``log(name, value, step=None)`` and its like.
+
+        Outside of a run it prints what it would log.
+        """
+        from slurmtf.job.script.context import Run as ScriptRun  # noqa: PLC0415 - for scripts alone
+
+        return ScriptRun.get_context()
+
     @property
     def id(self) -> str:
         """The run's name."""

@@ -1,4 +1,4 @@
-"""What a user calls a run, to find it again: names with values, in its receipt."""
+"""What a user calls a run, to find it again: names with values, in its receipt; those that its script gives, in tags/."""
 
 from __future__ import annotations
 
@@ -9,15 +9,28 @@ from slurmtf.errors import SpecError
 from slurmtf.files import read_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics import TAG
+from slurmtf.runs.metric_files import LoggedFile
 
 
 def tags_of(folder: str | Path) -> dict[str, str]:
-    """Return the tags of a run; none where its receipt can't be read."""
+    """Return the tags of a run; its script's win. Where its receipt can't be read there are those alone."""
+    layout = RunLayout(str(folder))
     try:
-        found = read_json(RunLayout(str(folder)).receipt).get("tags")
+        found = read_json(layout.receipt).get("tags")
     except (OSError, ValueError, AttributeError, RecursionError):
+        found = None
+    given = {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    return {**given, **_of_script(layout)}
+
+
+def _of_script(layout: RunLayout) -> dict[str, str]:
+    try:
+        paths = list(Path(layout.tags).iterdir())
+    except OSError:
         return {}
-    return {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    logged = [entry for path in paths for entry in LoggedFile(path).new_entries() if entry.kind == TAG]
+    return {entry.name: entry.value for entry in sorted(logged, key=lambda entry: entry.time)}
 
 
 def settled(tags: Mapping[str, object] | None) -> dict[str, str]:

@@ -119,9 +119,8 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
     write_private(layout.job_log, "")  # Slurm appends; one that it made would follow the umask
     write_private(layout.trace, "")
     write_private(layout.agent, job_archive())
-    if plan.job.distribution.check_world or plan.job.distribution.cluster:
-        make_private(layout.hook)
-        write_private(Path(layout.hook, HOOK.name), HOOK.read_bytes())
+    make_private(layout.hook)
+    write_private(Path(layout.hook, HOOK.name), HOOK.read_bytes())
     write_json(layout.receipt, receipt)
 
 

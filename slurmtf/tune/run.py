@@ -9,11 +9,12 @@ from typing import Any
 from slurmtf.errors import RunNotFoundError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metric_shapes import in_azure_shape
 from slurmtf.job.contract.sweep import CANCELED, FAILED, SweepLayout, trial_folder
 from slurmtf.runs import Run, RunStatus
 from slurmtf.runs.downloads import download, download_all, file_names
 from slurmtf.runs.metric_files import LoggedFile
-from slurmtf.runs.metrics import chief_of, in_azure_shape
+from slurmtf.runs.metrics import chief_of
 from slurmtf.runs.sweeps import SweepFacts, TrialState, is_sweep, read_sweep
 
 

@@ -16,6 +16,7 @@ class RunLayout:
         self.logs = self._of("logs")
         self.outputs = self._of("outputs")
         self.metrics = self._of("metrics")
+        self.tags = self._of("tags")
         self.children = self._of("children")
         self.hook = self._of("hook")
         self.journals = self._of("journal")
@@ -47,6 +48,10 @@ class RunLayout:
     def task_metrics(self, label: str) -> str:
         """What the script of one task logs (see contract/metrics.py)."""
         return os.path.join(self.metrics, label + ".jsonl")
+
+    def task_tags(self, label: str) -> str:
+        """The tags that the script of one task gives to its run, as lines of contract/metrics.py."""
+        return os.path.join(self.tags, label + ".jsonl")
 
     def child(self, child_id: str) -> "RunLayout":
         """The folder of a child run, which a script opened within its run: it has metrics/, outputs/ and children/."""

@@ -4,13 +4,17 @@ A line is written at once in append mode, so a reader never sees half of one tha
 lines stand behind those of the earlier ones.
 """
 
+import functools
 import json
+import math
 from typing import Any, NamedTuple, Optional
 
 VALUE, LIST, ROW, TABLE, IMAGE, TAG = "value", "list", "row", "table", "image", "tag"
 DOCUMENTS = ("confusion_matrix", "accuracy_table", "residuals", "predictions")
 """The kinds whose value is a JSON document with a schema of Azure ML's."""
 NUMBERS = (int, float)
+BEGINNING = b'{"name": '
+"""No text within a line looks like it: JSON escapes its quotes."""
 
 
 class Entry(NamedTuple):
@@ -29,14 +33,24 @@ class Entry(NamedTuple):
 
 def to_line(entry: Entry) -> bytes:
     """Return an entry as its line. Raises TypeError or ValueError for a value that JSON can't hold."""
-    step = "" if entry.step is None else ', "step": {:d}'.format(entry.step)
-    kind = "" if entry.kind == VALUE else ', "kind": {}'.format(json.dumps(entry.kind))
-    text = '{{"name": {}, "value": {}{}, "time": {:.3f}{}}}\n'
-    return text.format(json.dumps(entry.name), json.dumps(entry.value), step, entry.time, kind).encode("ascii")
+    name, value, step, time, kind = entry
+    number = repr(value) if type(value) is float and math.isfinite(value) else json.dumps(value)
+    middle = "" if step is None else ', "step": %d' % step
+    end = "" if kind == VALUE else ', "kind": ' + _text(kind)
+    return ('{"name": %s, "value": %s%s, "time": %.3f%s}\n' % (_text(name), number, middle, time, end)).encode("ascii")
+
+
+@functools.lru_cache(maxsize=1024)
+def _text(text: str) -> str:
+    return json.dumps(text)
 
 
 def from_line(line: bytes) -> Optional[Entry]:
-    """Return the entry of a line; None for one that is torn, or not ours."""
+    """Return the entry of a line; None for one that is torn, or not ours. What stands behind a torn one is read."""
+    return _parsed(line) or _parsed(line[max(0, line.rfind(BEGINNING)) :])
+
+
+def _parsed(line: bytes) -> Optional[Entry]:
     try:
         facts = json.loads(line.decode("ascii"))
         entry = Entry(facts["name"], facts["value"], facts.get("step"), facts["time"], facts.get("kind", VALUE))

@@ -166,7 +166,7 @@ class JobPlan(NamedTuple):
 
     ``launcher`` is the launcher's name, for messages, and ``launcher_words`` what the batch script starts the tasks with;
     ``launches`` come one after the other, also after one that failed; ``snapshot`` is the id of what ``source.tar`` must hold,
-    empty: anything.
+    empty: anything; ``autolog`` names the library whose metrics are logged for the script.
     """
 
     run: Run
@@ -185,6 +185,7 @@ class JobPlan(NamedTuple):
     launches: Tuple[LaunchOrder, ...] = (LaunchOrder(),)
     snapshot: str = ""
     sweep: bool = False
+    autolog: str = ""
 
     @property
     def can(self) -> Capabilities:

@@ -14,7 +14,10 @@ from typing import Any, Callable, Dict
 
 WORLD = "SLURMTF_EXPECTED_WORLD"
 CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
+AUTOLOG = "SLURMTF_AUTOLOG"
 NAME = "sitecustomize"
+PROGRAM = "slurmtf_job"
+HERE = os.path.dirname(os.path.abspath(__file__))
 JAX = "SLURMTF_JAX_PROCESS"
 """Which of the processes this one is, where JAX joins them."""
 STATUS = 78
@@ -142,11 +145,66 @@ def watched_of_jax() -> Loaders:
     return found
 
 
+TRAINERS = (
+    "keras.src.backend.tensorflow.trainer",
+    "keras.src.backend.jax.trainer",
+    "keras.src.backend.torch.trainer",
+    "keras.src.engine.training",
+    "keras.src.engine.training_v1",
+    "keras.engine.training",
+    "keras.engine.training_v1",
+    "tensorflow.python.keras.engine.training",
+    "tensorflow.python.keras.engine.training_v1",
+    "tf_keras.src.engine.training",
+    "tf_keras.src.engine.training_v1",
+)
+"""Where the classes are that have ``fit``: of Keras 3 for each backend, of Keras 2, of tf.keras before 2.6, of tf_keras."""
+
+
+def load_fit(load: Load, module: Any) -> None:
+    """Load what trains models, and have it log what it reports."""
+    load(module)
+    try:
+        import_program("script.autolog").watch(module)
+    except Exception as err:
+        sys.stderr.write("slurmtf: autolog is off: {!r}\n".format(err))
+
+
+def import_program(name: str) -> Any:
+    """Import a module of the job's zip, which stays on nobody's path."""
+    from importlib import import_module
+
+    archive = os.path.join(os.path.dirname(HERE), "agent.pyz")
+    sys.path.append(archive)
+    try:
+        return import_module(PROGRAM + "." + name)
+    finally:
+        sys.path.remove(archive)
+
+
+class Server(object):
+    """Serves ``slurmtf`` to the script, with ``Run`` alone in it. As the last finder it is asked where none is installed."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "slurmtf":
+            return None
+        from importlib.machinery import ModuleSpec
+
+        loader: Any = self
+        return ModuleSpec(name, loader, origin="the job's agent.pyz")
+
+    def create_module(self, spec: Any) -> None:
+        return None
+
+    def exec_module(self, module: Any) -> None:
+        module.Run = import_program("script.context").Run
+
+
 def watched() -> Loaders:
     """Return the modules to look at, and how each is loaded."""
+    found: Loaders = dict.fromkeys(TRAINERS, load_fit) if os.environ.get(AUTOLOG) == "keras" else {}
     if os.environ.get(JAX):
-        return watched_of_jax()
-    found: Loaders = {}
+        return dict(found, **watched_of_jax())
     if os.environ.get(WORLD):
         found.update({"horovod.common.basics": load_horovod, "mpi4py.MPI": load_mpi})
         if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true"):
@@ -180,8 +238,7 @@ def run_next() -> None:
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec
 
-    here = os.path.dirname(os.path.abspath(__file__))
-    spec = PathFinder.find_spec(NAME, [entry for entry in sys.path if os.path.abspath(entry or ".") != here])
+    spec = PathFinder.find_spec(NAME, [entry for entry in sys.path if os.path.abspath(entry or ".") != HERE])
     if spec is not None and spec.loader is not None:
         spec.loader.exec_module(module_from_spec(spec))
 
@@ -192,6 +249,7 @@ def main() -> None:
             os.environ["TF_CONFIG"] = file.read()
     if watched():
         sys.meta_path.insert(0, Watcher(watched()))
+    sys.meta_path.append(Server())
     run_next()
 
 

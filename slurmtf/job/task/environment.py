@@ -9,7 +9,7 @@ from ..common import cluster as clusters
 from ..contract import variables as var
 from ..contract.layout import RunLayout, native
 from ..contract.plan import JobPlan, LaunchOrder
-from ..contract.roles import SERVES, Role
+from ..contract.roles import SERVES, Role, chief
 from ..staging import relocation
 
 TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
@@ -46,11 +46,13 @@ class Surroundings:
         given = {**self._plan.variables, **self._order.variables}
         users = {native(name): self.expand(native(value), own) for name, value in given.items()}
         python_path = users.pop(var.PYTHONPATH, found.get(var.PYTHONPATH))
-        found[var.PYTHONPATH] = os.pathsep.join(filter(None, [self.work, python_path]))
+        found[var.PYTHONPATH] = os.pathsep.join(filter(None, [self._layout.hook, self.work, python_path]))
         found.update(own)
         found.update(self._threads(inherited))
         found.update(self._gpus(inherited))
         found.update(self._start.get("variables", {}))
+        if self._plan.autolog and self._role == chief(self._plan):
+            found[var.SLURMTF_AUTOLOG] = self._plan.autolog
         self._add_cluster(found)
         found.update(users)
         if var.TF_CONFIG in users:
@@ -154,8 +156,6 @@ class Surroundings:
                 found[var.SLURMTF_TF_CONFIG_FILE] = self._write(config)
             for name in [name for name in found if name.startswith("SLURMTF_") and not clusters.fits(name, found[name])]:
                 del found[name]
-        if var.SLURMTF_TF_CONFIG_FILE in found or self._plan.distribution.check_world:
-            found[var.PYTHONPATH] = self._layout.hook + os.pathsep + found[var.PYTHONPATH]
         if self._plan.distribution.check_world:
             found[var.SLURMTF_EXPECTED_WORLD] = str(self._plan.size.tasks)
         if self._plan.distribution.joined_by_jax:

@@ -89,7 +89,7 @@ def test_the_script_sees_its_words_folders_and_variables(job: Maker, interpreter
     assert facts["cwd"] == work
     assert {bytes.fromhex(name).decode() for name in facts["source"]} >= {"train.py", "dätä ☃.txt", "pkg", "outputs", "logs"}
     assert facts["helper"] == f"{work}/helper.py"
-    assert facts["environ"]["PYTHONPATH"] == f"{work}:/elsewhere".encode()
+    assert facts["environ"]["PYTHONPATH"] == f"{one.layout.hook}:{work}:/elsewhere".encode()
     assert work in facts["path"]
     assert facts["environ"]["OUTER"] == b"kept"
     assert facts["environ"]["PYTHONUNBUFFERED"] == b"1"
@@ -143,7 +143,7 @@ def test_the_private_copy_is_new_and_everything_is_private(job: Maker) -> None:
 def test_a_pythonpath_of_the_users_does_not_hide_the_source(job: Maker) -> None:
     one = job(SHOW, {"helper.py": ""}, environment_variables={"PYTHONPATH": "/mine"})
     assert one.run(PYTHONPATH="/inherited") == 0, one.log()
-    assert seen(one)["environ"]["PYTHONPATH"] == f"{one.layout.work}:/mine".encode()
+    assert seen(one)["environ"]["PYTHONPATH"] == f"{one.layout.hook}:{one.layout.work}:/mine".encode()
 
 
 @pytest.mark.parametrize("how", ENDINGS)

@@ -56,6 +56,7 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "cpus_per_task": st.integers(1, 100_000),
     "mail_type": PACKAGES | LINE,
     "exclusive": st.booleans(),
+    "autolog": st.just("keras"),
     "legacy_keras": st.booleans(),
     "azureml": st.booleans(),
     "primary_metric": LINE,

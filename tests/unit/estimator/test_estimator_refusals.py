@@ -56,6 +56,7 @@ KINDS: list[Case] = [
     ({"inputs": "/data"}, 'inputs', 'bad-inputs'),
     ({"inputs": ["/data"]}, 'inputs', 'bad-inputs'),
     ({"stage": "local"}, 'stage', 'unknown-stage'),
+    ({"autolog": "torch"}, 'autolog', 'unknown-autolog'),
 ]  # fmt: skip
 
 

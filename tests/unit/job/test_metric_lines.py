@@ -55,6 +55,12 @@ def test_a_torn_line_is_none(entry: Entry, kept: int) -> None:
     assert from_line(line[: min(kept, len(line) - 2)]) is None
 
 
+@given(ENTRIES, ENTRIES, st.integers(0, 200))
+def test_what_stands_behind_a_torn_line_is_read(torn: Entry, entry: Entry, kept: int) -> None:
+    line = to_line(torn)
+    assert from_line(line[: min(kept, len(line) - 2)] + to_line(entry)) == entry
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -1,0 +1,85 @@
+"""Keras logs what ``fit`` reports: as a callback of our own that stands behind all others, so it sees what they change.
+
+Nothing here ever raises into the script: what goes wrong is told once.
+"""
+
+import functools
+import inspect
+import re
+import sys
+from importlib import import_module
+from typing import Any, Callable, Dict, List, Tuple
+
+from .context import Run
+from .files import tell
+
+CLASSES = ("Model", "TensorFlowTrainer", "JAXTrainer", "TorchTrainer")
+_TOLD: List[str] = []
+
+
+def watch(module: Any) -> None:
+    """Have the classes of a Keras module log what their ``fit`` reports."""
+    for name in CLASSES:
+        kind = vars(module).get(name)
+        if kind is not None and "fit" in vars(kind):
+            kind.fit = logged(kind.fit, callbacks_of(module.__name__))
+
+
+def callbacks_of(module: str) -> str:
+    """Return the name of the module with Keras' class Callback, from that of one with ``fit``."""
+    return re.sub(r"[.](engine|backend)[.].*", ".callbacks", module)
+
+
+def logged(fit: Callable[..., Any], home: str) -> Callable[..., Any]:
+    """Return ``fit`` with our callback as its last."""
+
+    @functools.wraps(fit)
+    def fit_and_log(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            args, kwargs = with_callback(fit, (self, *args), kwargs, home)
+        except Exception as err:
+            _tell("autolog leaves this fit alone: {!r}".format(err))
+            args = (self, *args)
+        return fit(*args, **kwargs)
+
+    return fit_and_log
+
+
+def with_callback(
+    fit: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any], home: str
+) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
+    """Return the arguments of a ``fit`` with our callback behind the user's. Raises TypeError where ``fit`` would."""
+    bound = inspect.signature(fit).bind(*args, **kwargs)
+    given: Any = bound.arguments.get("callbacks")
+    own = callback(sys.modules.get(home) or import_module(home))
+    if hasattr(given, "append") and not isinstance(given, list):  # Keras' CallbackList, which is the user's own
+        if not any(isinstance(one, type(own)) for one in given.callbacks):
+            given.append(own)
+        return args, kwargs
+    several = list(given) if isinstance(given, (list, tuple)) else [given]
+    bound.arguments["callbacks"] = [one for one in several if one is not None] + [own]
+    return bound.args, bound.kwargs
+
+
+def callback(keras_callbacks: Any) -> Any:
+    """Return a callback that logs, of the Keras whose callbacks these are."""
+    return _kind(keras_callbacks.Callback)()
+
+
+@functools.lru_cache(maxsize=None)
+def _kind(base: Any) -> Any:
+    def on_epoch_end(_: Any, epoch: int, logs: Any = None) -> None:
+        try:
+            run = Run.get_context()
+            for name, value in (logs or {}).items():
+                run.log(name, value, step=epoch)
+        except Exception as err:
+            _tell("autolog lost what an epoch reported: {!r}".format(err))
+
+    return type("SlurmtfAutolog", (base,), {"on_epoch_end": on_epoch_end, "_supports_tf_logs": False})
+
+
+def _tell(text: str) -> None:
+    if text not in _TOLD:
+        _TOLD.append(text)
+        tell(text)

@@ -1,0 +1,194 @@
+"""The run as its own script sees it: ``from slurmtf import Run; run = Run.get_context()``."""
+
+import contextlib
+import os
+import re
+import time
+import uuid
+from typing import Any, Dict, Iterator, Optional, Type
+
+from ..contract import metrics
+from ..contract.layout import RunLayout
+from ..contract.metric_shapes import in_azure_shape
+from ..contract.metrics import Entry
+from . import values
+from .files import Lines, copy_into, keep
+
+OUTSIDE = "OfflineRun_"
+FOLDER, RUN_ID = "SLURMTF_LAUNCH_FOLDER", "SLURMTF_RUN_ID"
+UPLOADED = ("outputs", "logs")
+
+
+class Recorder:
+    """Where a run's script leaves what it logs: in the run folder."""
+
+    def __init__(self, layout: RunLayout, label: str) -> None:
+        self.layout = layout
+        self.label = label
+        self._metrics = Lines(layout.task_metrics(label))
+        self._tags = Lines(layout.task_tags(label))
+
+    def put(self, entry: Entry) -> None:
+        lines = self._tags if entry.kind == metrics.TAG else self._metrics
+        lines.write(metrics.to_line(entry))
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield what this task has logged, also in earlier attempts."""
+        try:
+            with open(self._metrics.path, "rb") as lines:
+                for line in lines:
+                    entry = metrics.from_line(line)
+                    if entry is not None:
+                        yield entry
+        except OSError:
+            return
+
+    def child(self, run_id: str) -> "Recorder":
+        return Recorder(self.layout.child(run_id), self.label)
+
+    def keep(self, name: str, write: Any) -> bool:
+        """Have a file of the run written; ``name`` is its path below the run's folder."""
+        return keep(os.path.join(self.layout.folder, name), write)
+
+
+class Printer:
+    """Where the script of no run leaves what it logs: on its output."""
+
+    label = ""
+
+    def put(self, entry: Entry) -> None:
+        step = "" if entry.step is None else ", step {}".format(entry.step)
+        self._say("{} {!r}: {!r}{}".format("tag" if entry.kind == metrics.TAG else "log", entry.name, entry.value, step))
+
+    def entries(self) -> Iterator[Entry]:
+        return iter(())
+
+    def child(self, run_id: str) -> "Printer":
+        self._say("child run {}".format(run_id))
+        return self
+
+    def keep(self, name: str, write: Any) -> bool:  # noqa: ARG002 - as a recorder
+        self._say("file {}".format(name))
+        return True
+
+    @staticmethod
+    def _say(text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):  # an output that is closed, or knows few letters
+            print("slurmtf, outside of a run: {}".format(text))
+
+
+class Run:
+    """The run that a script is part of. Outside of a run it prints what it would log.
+
+    What is wrong with a value is raised at once: TypeError, ValueError. What the file system refuses is told and lost.
+    """
+
+    def __init__(self, run_id: str, recorder: Any) -> None:
+        self.id = run_id
+        self._recorder = recorder
+        self._children = 0
+
+    @classmethod
+    def get_context(cls: "Type[Run]") -> "Run":
+        """Return the run of this process, always the same."""
+        key = os.environ.get(FOLDER, "")
+        if key not in _CONTEXTS:
+            _CONTEXTS[key] = cls._of_environment()
+        return _CONTEXTS[key]
+
+    @classmethod
+    def _of_environment(cls) -> "Run":
+        folder, run_id = os.environ.get(FOLDER), os.environ.get(RUN_ID)
+        if not folder or not run_id:
+            return cls(OUTSIDE + str(uuid.uuid4()), Printer())
+        label = "{}-{}".format(os.environ.get("SLURMTF_ROLE", "main"), os.environ.get("SLURMTF_INDEX", "0"))
+        return cls(run_id, Recorder(RunLayout(folder), label))
+
+    def log(self, name: str, value: Any, step: Optional[int] = None) -> None:
+        """Log a number or a text, once or as it changes."""
+        self._put(name, values.scalar(name, value), metrics.VALUE, values.step_of(name, step))
+
+    def log_list(self, name: str, value: Any) -> None:
+        """Log a list of numbers and texts."""
+        self._put(name, values.items(name, value), metrics.LIST)
+
+    def log_row(self, name: str, **columns: Any) -> None:
+        """Log a row of a table: numbers and texts by column."""
+        self._put(name, values.cells(name, columns), metrics.ROW)
+
+    def log_table(self, name: str, value: Any) -> None:
+        """Log a table: a dict of lists, one for each column."""
+        self._put(name, values.table(name, value), metrics.TABLE)
+
+    def log_confusion_matrix(self, name: str, value: Any) -> None:
+        """Log a confusion matrix: Azure ML's JSON document, as a dict or a text."""
+        self._put_document(name, value, "confusion_matrix")
+
+    def log_accuracy_table(self, name: str, value: Any) -> None:
+        """Log an accuracy table: Azure ML's JSON document, as a dict or a text."""
+        self._put_document(name, value, "accuracy_table")
+
+    def log_residuals(self, name: str, value: Any) -> None:
+        """Log residuals: Azure ML's JSON document, as a dict or a text."""
+        self._put_document(name, value, "residuals")
+
+    def log_predictions(self, name: str, value: Any) -> None:
+        """Log predictions: Azure ML's JSON document, as a dict or a text."""
+        self._put_document(name, value, "predictions")
+
+    def log_image(self, name: str, path: Optional[str] = None, plot: Any = None) -> None:
+        """Log an image: the file at ``path``, or a ``plot`` of matplotlib (pyplot or a figure), as PNG."""
+        if (path is None) == (plot is None):
+            raise TypeError("{!r}: log_image takes either a path or a plot".format(name))
+        if plot is not None and not hasattr(plot, "savefig"):
+            raise TypeError("{!r}: the plot is pyplot or a figure of matplotlib, not {}".format(name, type(plot).__name__))
+        write = copy_into(path) if path is not None else lambda file: plot.savefig(file, format="png")
+        suffix = os.path.splitext(path)[1] if path is not None else ".png"
+        plain = re.sub(r"[^\w.-]+", "_", values.text("the name of an image", name))
+        kept = "metrics/images/{}-{}-{:.0f}{}".format(plain, self._recorder.label, time.time() * 1e6, suffix)
+        if self._recorder.keep(kept, write):
+            self._put(name, kept, metrics.IMAGE)
+
+    def tag(self, key: str, value: Any = None) -> None:
+        """Tag the run: ``slurmtf ls --tag`` finds it by that. The last value of a key counts."""
+        self._put(key, "" if value is None else str(value), metrics.TAG)
+
+    def upload_file(self, name: str, path_or_stream: Any) -> None:
+        """Copy a file into the run under ``name``, which begins with outputs/ or logs/; any other is put into outputs/."""
+        parts = os.path.normpath(values.text("the name of a file", name)).split(os.sep)
+        if os.path.isabs(name) or ".." in parts or parts == ["."]:
+            raise ValueError("{!r} is no name for a file of the run: it has no '..' and begins with no '/'".format(name))
+        below = parts if parts[0] in UPLOADED else ["outputs", *parts]
+        self._recorder.keep("/".join(below), copy_into(path_or_stream))
+
+    def get_metrics(self, name: Optional[str] = None) -> Dict[str, Any]:
+        """Return what this process's task has logged, in Azure ML's shapes; ``name``: that metric alone."""
+        return in_azure_shape(entry for entry in self._recorder.entries() if name in (None, entry.name))
+
+    def child_run(self, name: Optional[str] = None) -> "Run":
+        """Return a run within this one, with metrics, tags and files of its own: a fold, a phase.
+
+        The same name is the same child, for all ranks and attempts. Without a name, children are counted.
+        """
+        self._children += 1
+        plain = str(self._children - 1) if name is None else re.sub(r"[^\w.-]+", "_", values.text("the name of a run", name))
+        run_id = "{}_{}".format(self.id, plain)
+        return Run(run_id, self._recorder.child(run_id))
+
+    def _put_document(self, name: str, value: Any, kind: str) -> None:
+        self._put(name, values.document(name, value, kind), kind)
+
+    def _put(self, name: str, value: Any, kind: str, step: Optional[int] = None) -> None:
+        self._recorder.put(Entry(values.text("a name", name), value, step, time.time(), kind))
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        pass
+
+    def __repr__(self) -> str:
+        return "Run({!r})".format(self.id)
+
+
+_CONTEXTS: Dict[str, Run] = {}

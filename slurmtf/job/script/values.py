@@ -1,0 +1,117 @@
+"""What may be logged, as plain Python: numbers and texts, also those of numpy, TensorFlow and others, never imported."""
+
+import json
+import operator
+from typing import Any, Dict, List, Optional, Union
+
+Scalar = Union[float, int, str]
+PLAIN = (float, int, str)
+
+
+def scalar(name: str, value: Any) -> Scalar:
+    """Return a number or a text. Raises TypeError for what is neither."""
+    if type(value) in PLAIN:
+        return value  # type: ignore[no-any-return]
+    for kind in (str, int, float):
+        if isinstance(value, kind):
+            return value if isinstance(value, bool) else kind(value)
+    found = _item(value)
+    if found is None:
+        raise TypeError("{!r}: {} is neither a number nor a text{}".format(name, _kind(value), _advice(value)))
+    return found
+
+
+def _item(value: Any) -> Optional[Scalar]:
+    """Return the number or text in an array or a tensor that holds one; None where there is none."""
+    try:
+        array = _array(value)
+        if isinstance(array, bytes):
+            return None if array is value else array.decode("utf-8")
+        found = array.item() if callable(getattr(array, "item", None)) else float(array)
+    except Exception:  # a tensor of a graph, an array of several numbers, anybody's class
+        return None
+    return found if isinstance(found, PLAIN) else None
+
+
+def _array(value: Any) -> Any:
+    """Return a tensor as an array of numpy, anything else as it is."""
+    return value.numpy() if callable(getattr(value, "numpy", None)) else value
+
+
+def _advice(value: Any) -> str:
+    if isinstance(value, dict):
+        return ": use log_row for numbers by name, log_table for lists by name"
+    if hasattr(value, "graph"):
+        return ": a tensor has its value outside of tf.function"
+    if hasattr(value, "__iter__") and not isinstance(value, bytes):
+        return ": use log_list for several"
+    return ""
+
+
+def _kind(value: Any) -> str:
+    shape = getattr(value, "shape", None)
+    return "{}{}".format(type(value).__name__, "" if shape is None else " of shape {}".format(shape))
+
+
+def items(name: str, value: Any) -> List[Scalar]:
+    """Return a list of numbers and texts. Raises TypeError for what is none."""
+    array = _array(value)
+    if isinstance(array, (str, bytes, dict)) or not hasattr(array, "__iter__"):
+        raise TypeError("{!r}: {} is no list of numbers or texts".format(name, _kind(value)))
+    found = array.tolist() if callable(getattr(array, "tolist", None)) else array
+    if not hasattr(found, "__iter__"):
+        raise TypeError("{!r}: {} is no list: use log".format(name, _kind(value)))
+    return [scalar(name, item) for item in found]
+
+
+def cells(name: str, columns: Any) -> Dict[str, Scalar]:
+    """Return a row: numbers and texts by their columns. Raises TypeError."""
+    return {text("a column of {!r}".format(name), column): scalar(name, value) for column, value in columns.items()}
+
+
+def table(name: str, value: Any) -> Dict[str, List[Scalar]]:
+    """Return lists by their columns. Raises TypeError."""
+    if not isinstance(value, dict):
+        raise TypeError("{!r}: {} is no table: use a dict of lists".format(name, _kind(value)))
+    return {text("a column of {!r}".format(name), column): items(name, cells) for column, cells in value.items()}
+
+
+def document(name: str, value: Any, kind: str) -> Dict[str, Any]:
+    """Return a JSON document of Azure ML's, which has its schema's name, version and data. Raises TypeError or ValueError."""
+    found = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(found, dict):
+        raise TypeError("{!r}: {} is no JSON object".format(name, _kind(found)))
+    lacks = [key for key in ("schema_type", "schema_version", "data") if key not in found]
+    if lacks or found["schema_type"] != kind:
+        what = "lacks {}".format(", ".join(lacks)) if lacks else "is of type {!r}".format(found["schema_type"])
+        raise ValueError("{!r} {}: it needs schema_type {!r}, schema_version and data".format(name, what, kind))
+    plain: Dict[str, Any] = _plain(name, found)
+    return plain
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(name, item) for key, item in value.items()}
+    if value is None or isinstance(value, (list, tuple)):
+        return value if value is None else [_plain(name, item) for item in value]
+    return _plain(name, value.tolist()) if getattr(value, "shape", None) else scalar(name, value)
+
+
+def text(what: str, value: Any) -> str:
+    """Return a text as it is. Raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError("{} is a text, not {} ({!r})".format(what, _kind(value), value))
+    return value
+
+
+def step_of(name: str, value: Any) -> Optional[int]:
+    """Return a step: a whole number, or None. Raises TypeError."""
+    if value is None or type(value) is int:
+        return value
+    try:
+        return operator.index(value)
+    except TypeError:
+        found = _item(value)
+    if isinstance(found, int) and not isinstance(value, (str, float)):
+        return found
+    raise TypeError("{!r}: the step is a whole number, not {} ({!r})".format(name, _kind(value), value))

@@ -1,0 +1,176 @@
+"""What may be logged: numbers and texts of anybody's, and what is said of anything else."""
+
+from __future__ import annotations
+
+import enum
+import math
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from slurmtf.job.script import values
+
+
+class Array:
+    """What numpy's arrays and scalars have in common."""
+
+    def __init__(self, *items: Any, shape: tuple[int, ...] | None = None) -> None:
+        self._items = items
+        self.shape = (len(items),) if shape is None else shape
+
+    def item(self) -> Any:
+        if len(self._items) != 1:
+            raise ValueError("can only convert an array of size 1")
+        return self._items[0]
+
+    def tolist(self) -> Any:
+        return list(self._items) if self.shape else self._items[0]
+
+    def __iter__(self) -> Any:
+        return iter(self._items)
+
+
+class Tensor:
+    """What an eager tensor of TensorFlow and a variable of Keras have in common."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def numpy(self) -> Any:
+        return self._array
+
+
+class Symbol:
+    """A tensor of a graph: it has no value."""
+
+    graph = object()
+
+    def __float__(self) -> float:
+        raise NotImplementedError
+
+
+class Own(float):
+    """A float of another kind, as numpy.float64 is."""
+
+
+class Color(enum.IntEnum):
+    RED = 3
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (1, 1),
+        (0.5, 0.5),
+        ("text", "text"),
+        (True, True),
+        (math.inf, math.inf),
+        (Own(0.5), 0.5),
+        (Color.RED, 3),
+        (Decimal("0.5"), 0.5),
+        (Fraction(1, 2), 0.5),
+        (Array(0.5, shape=()), 0.5),
+        (Array(3), 3),
+        (Tensor(Array(0.5, shape=())), 0.5),
+        (Tensor(b"caf\xc3\xa9"), "café"),
+        (10**30, 10**30),
+    ],
+)
+def test_numbers_and_texts(value: Any, plain: Any) -> None:
+    found = values.scalar("loss", value)
+    assert (found, type(found)) == (plain, type(plain))
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, "NoneType"),
+        (b"1.5", "bytes"),
+        (1j, "complex"),
+        (Array(1j), "Array"),
+        ([1, 2], "log_list"),
+        (range(3), "log_list"),
+        ((x for x in (1, 2)), "log_list"),
+        (Array(1, 2), "shape (2,)"),
+        ({"a": 1}, "log_row"),
+        (Symbol(), "tf.function"),
+        (object(), "object"),
+        (print, "builtin_function"),
+    ],
+)
+def test_anything_else_is_an_error_with_its_name_and_type(value: Any, told: str) -> None:
+    with pytest.raises(TypeError, match="'val loss'") as caught:
+        values.scalar("val loss", value)
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        ([1, 0.5, "a"], [1, 0.5, "a"]),
+        ((), []),
+        (range(3), [0, 1, 2]),
+        ((x for x in (1, 2)), [1, 2]),
+        (Array(1, 2), [1, 2]),
+        (Tensor(Array(1, 2)), [1, 2]),
+        ([Array(0.5, shape=()), Own(1)], [0.5, 1.0]),
+    ],
+)
+def test_lists(value: Any, plain: Any) -> None:
+    assert values.items("l", value) == plain
+
+
+@pytest.mark.parametrize("value", [1, "text", b"ab", {"a": 1}, None, [[1]], [None], Array(1, shape=())])
+def test_what_is_no_list(value: Any) -> None:
+    with pytest.raises(TypeError, match="'l'"):
+        values.items("l", value)
+
+
+def test_tables_and_rows() -> None:
+    assert values.table("t", {"x": Array(1, 2), "y": ["a"]}) == {"x": [1, 2], "y": ["a"]}
+    assert values.cells("r", {"x": Array(1), "y": "a"}) == {"x": 1, "y": "a"}
+
+
+@pytest.mark.parametrize("value", [[1], {"x": 1}, {1: [1]}, {"x": [[1]]}, None])
+def test_what_is_no_table(value: Any) -> None:
+    with pytest.raises(TypeError):
+        values.table("t", value)
+
+
+@pytest.mark.parametrize(
+    ("step", "plain"), [(None, None), (3, 3), (Color.RED, 3), (Tensor(Array(7, shape=())), 7), (Array(7, shape=()), 7)]
+)
+def test_steps(step: Any, plain: Any) -> None:
+    assert values.step_of("loss", step) == plain
+
+
+@pytest.mark.parametrize("step", ["3", 1.5, 2.0, [1], Array(0.5), Tensor(Array(0.5)), b"1"])
+def test_what_is_no_step(step: Any) -> None:
+    with pytest.raises(TypeError, match="step is a whole number"):
+        values.step_of("loss", step)
+
+
+MATRIX = {"schema_type": "confusion_matrix", "schema_version": "1.0.0", "data": {"matrix": Array(1, 2)}}
+
+
+def test_documents() -> None:
+    assert values.document("m", MATRIX, "confusion_matrix") == {**MATRIX, "data": {"matrix": [1, 2]}}
+    text = '{"schema_type": "residuals", "schema_version": "1", "data": {"edges": null}}'
+    assert values.document("m", text, "residuals")["data"] == {"edges": None}
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "told"),
+    [
+        ("[]", TypeError, "list"),
+        ("{", ValueError, "Expecting"),
+        ({"data": 1}, ValueError, "lacks schema_type, schema_version"),
+        ({**MATRIX, "schema_type": "residuals"}, ValueError, "'residuals'"),
+        ({**MATRIX, "data": object()}, TypeError, "object"),
+    ],
+)
+def test_what_is_no_document(value: Any, error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        values.document("m", value, "confusion_matrix")
