@@ -13,6 +13,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metric_shapes import in_azure_shape
 from slurmtf.job.contract.metrics import Entry
 from slurmtf.job.contract.roles import chief
+from slurmtf.runs.event_files import event_files
 from slurmtf.runs.metric_files import LoggedFile, Point, Source
 
 MOST_POINTS = 1 << 15
@@ -111,6 +112,8 @@ class MetricsReader:
     def _sources(self) -> Iterator[tuple[Path, Source, str]]:
         for path in logged_files(self._layout, self._folder):
             yield path, LoggedFile(path), path.stem
+        for file in event_files(self._layout.launch(self._folder)):
+            yield file.path, file, self.chief
 
 
 def chief_of(layout: RunLayout) -> str:
@@ -141,11 +144,17 @@ def entries(layout: RunLayout, task: str, folder: str = "") -> Iterator[Entry]:
 
 def metrics_of(layout: RunLayout, own: str, name: str | None = None, all_ranks: bool = False) -> dict[str, Any]:
     """Return the metrics of a run in Azure ML's shapes, by name: those of the task ``own``; with ``all_ranks`` those of each
-    task, by the task's name."""
+    task, by the task's name. What stands in event files belongs to ``own``, which nobody tells; what it logged itself wins."""
+    found = {**_in_event_files(layout, name), **_of_task(layout, own, name)}
     if not all_ranks:
-        return _of_task(layout, own, name)
-    tasks = sorted({own, *(path.stem for path in logged_files(layout))})
-    return {task: _of_task(layout, task, name) for task in tasks}
+        return found
+    others = sorted({path.stem for path in logged_files(layout)} - {own})
+    return {own: found, **{task: _of_task(layout, task, name) for task in others}}
+
+
+def _in_event_files(layout: RunLayout, name: str | None) -> dict[str, Any]:
+    points = (found for file in event_files(layout) for found in file.new_points())
+    return in_azure_shape(Entry(tag, point.value) for tag, point in points if name in (None, tag))
 
 
 def _of_task(layout: RunLayout, task: str, name: str | None) -> dict[str, Any]:

@@ -252,7 +252,7 @@ class Run:
 
     def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
         """Return what the script has logged, in Azure ML's shapes: one number is itself, several are a list; a list is a list;
-
+        rows and tables are an object of columns. The scalars in TensorBoard's event files are read too, as ``folder/tag``.
 
         ``name``: of that metric alone. ``recursive``: of the run and its child runs, by their ids. ``all_ranks``: of each task,
         by its name, and not of rank 0 (or the chief) alone.

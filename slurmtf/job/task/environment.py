@@ -11,6 +11,7 @@ from ..contract.layout import RunLayout, native
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import SERVES, Role, chief
 from ..staging import relocation
+from . import trackers
 
 TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
 AS_PLANNED = LaunchOrder()
@@ -57,6 +58,7 @@ class Surroundings:
         found.update(users)
         if var.TF_CONFIG in users:
             found.pop(var.SLURMTF_TF_CONFIG_FILE, None)
+        found.update(trackers.variables(self._plan.run, self._role, found))
         nodes = self._start.get("nodes", {})
         found.update(addresses.past_proxies(found, nodes.get("names", ()), nodes.get("addresses", ())))
         return found

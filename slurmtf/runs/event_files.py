@@ -1,0 +1,220 @@
+"""TensorBoard's event files, read as they grow, with the standard library alone.
+
+A file is a row of records: length (8 bytes), CRC of it (4), data, CRC of that (4); the data is a protocol buffer ``Event``
+(tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto, framework/summary.proto). The CRC of a length is
+checked, which tells a record that is not whole yet, or damaged, before it is followed.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.metric_files import Point
+
+MARK = "tfevents"
+"""In the name of each event file (tensorflow/core/util/events_writer.cc)."""
+HEADER, FOOTER = 12, 4
+LONGEST_RECORD = 1 << 28
+"""Bytes above which a record is followed by its length only, not read: an embedding or a video, no number."""
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+# field numbers
+WALL_TIME, STEP, SUMMARY = 1, 2, 5
+VALUE, TAG, SIMPLE_VALUE, TENSOR = 1, 1, 2, 8
+DTYPE, SHAPE, CONTENT, FLOATS, DOUBLES, INTS, INT64S = 1, 2, 4, 5, 6, 7, 10
+FORMATS = {1: "f", 2: "d", 3: "i", 4: "B", 5: "h", 6: "b", 9: "q", 10: "?", 17: "H", 19: "e", 22: "I", 23: "Q"}
+"""struct's letters of TensorFlow's types (framework/types.proto)."""
+
+
+class DamagedRecordError(ValueError):
+    """A record that is no protocol buffer of ours."""
+
+
+class EventFile:
+    """One event file. ``prefix`` is put before the names of its metrics: the folder, as TensorBoard names a run."""
+
+    def __init__(self, path: Path, prefix: str = "") -> None:
+        self.path = path
+        self.offset = 0
+        self._prefix = prefix
+
+    def new_points(self) -> Iterator[tuple[str, Point]]:
+        """Yield the scalars that are new. A record that is damaged costs itself; a damaged length all that follows."""
+        try:
+            with self.path.open("rb") as file:
+                for record in self._new_records(file):
+                    yield from self._points(record)
+        except OSError:
+            return
+
+    def _new_records(self, file: Any) -> Iterator[bytes]:
+        file.seek(self.offset)
+        while len(header := file.read(HEADER)) == HEADER:
+            length = length_of(header)
+            if length is None:
+                return
+            if length > LONGEST_RECORD:
+                data = b""
+                file.seek(length + FOOTER - 1, 1)
+                whole = len(file.read(1)) == 1
+            else:
+                data = file.read(length + FOOTER)
+                whole = len(data) == length + FOOTER
+            if not whole:
+                return
+            self.offset += HEADER + length + FOOTER
+            yield data[:-FOOTER]
+
+    def _points(self, record: bytes) -> list[tuple[str, Point]]:
+        try:
+            return [(self._prefix + tag, point) for tag, point in scalars(record)]
+        except (DamagedRecordError, struct.error, IndexError, UnicodeDecodeError):
+            return []
+
+
+@functools.lru_cache(maxsize=4096)
+def length_of(header: bytes) -> int | None:
+    """Return the length that a record's header tells; None when its CRC does not agree."""
+    length, told = struct.unpack("<QI", header)
+    return length if masked_crc(header[:8]) == told else None
+
+
+def _table() -> list[int]:
+    table = []
+    for byte in range(256):
+        number = byte
+        for _ in range(8):
+            number = (number >> 1) ^ (0x82F63B78 if number & 1 else 0)
+        table.append(number)
+    return table
+
+
+_CRC32C = _table()
+
+
+def masked_crc(data: bytes) -> int:
+    """Return the CRC32C of data as TFRecords hold it: rotated, and a constant added."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _CRC32C[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+Field = tuple[int, int, Any]
+"""A field of a protocol buffer: its number, its wire type, and a number or the bytes of what is nested or fixed."""
+
+
+def fields(data: bytes) -> list[Field]:
+    """Return the fields of a protocol buffer. Raises DamagedRecordError or IndexError where it is none."""
+    found: list[Field] = []
+    at, end = 0, len(data)
+    while at < end:
+        key, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
+        kind = key & 7
+        if kind == VARINT:
+            value, at = _varint(data, at)
+            found.append((key >> 3, kind, value))
+            continue
+        if kind == BYTES:
+            size, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
+        elif kind in _SIZES:
+            size = _SIZES[kind]
+        else:
+            raise DamagedRecordError(f"wire type {kind}")
+        found.append((key >> 3, kind, data[at : at + size]))
+        at += size
+    if at != end:
+        raise DamagedRecordError("it is cut off")
+    return found
+
+
+_SIZES = {FIXED64: 8, FIXED32: 4}
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    byte = data[at]
+    if byte < 0x80:
+        return byte, at + 1
+    value, shift = byte & 0x7F, 7
+    while byte >= 0x80:
+        at += 1
+        byte = data[at]
+        value |= (byte & 0x7F) << shift
+        shift += 7
+        if shift > 70:
+            raise DamagedRecordError("a number is too long")
+    return value, at + 1
+
+
+def scalars(record: bytes) -> Iterator[tuple[str, Point]]:
+    """Yield the scalars of an ``Event``, with their tags."""
+    time, step, summary = 0.0, 0, b""
+    for number, kind, value in fields(record):
+        if number == WALL_TIME and kind == FIXED64:
+            (time,) = struct.unpack("<d", value)
+        elif number == STEP and kind == VARINT:
+            step = value - (1 << 64) if value >> 63 else value
+        elif number == SUMMARY and kind == BYTES:
+            summary = value
+    for number, kind, value in fields(summary):
+        if number == VALUE and kind == BYTES:
+            found = _scalar(value)
+            if found is not None:
+                yield found[0], Point(step, found[1], time)
+
+
+def _scalar(summary: bytes) -> tuple[str, float] | None:
+    tag, value = "", None
+    for number, kind, content in fields(summary):
+        if number == TAG and kind == BYTES:
+            tag = content.decode("utf-8")
+        elif number == SIMPLE_VALUE and kind == FIXED32:
+            (value,) = struct.unpack("<f", content)
+        elif number == TENSOR and kind == BYTES:
+            value = _of_tensor(content)
+    return None if value is None else (tag, value)
+
+
+def _of_tensor(tensor: bytes) -> float | None:
+    """Return the number of a tensor without dimensions; None for any other."""
+    dtype, content, value = 0, b"", None
+    for number, kind, data in fields(tensor):
+        if number == DTYPE:
+            dtype = data
+        elif number == SHAPE and data:
+            return None
+        elif number == CONTENT:
+            content = data
+        elif number in _TYPED and data != b"":
+            value = _first(number, kind, data)
+    if value is None and dtype in FORMATS and len(content) == struct.calcsize(FORMATS[dtype]):
+        (value,) = struct.unpack("<" + FORMATS[dtype], content)
+    return None if value is None else float(value)
+
+
+_TYPED = {FLOATS: "<f", DOUBLES: "<d", INTS: "", INT64S: ""}
+
+
+def _first(number: int, kind: int, data: Any) -> float:
+    """Return the first of a repeated field, which may be packed."""
+    if _TYPED[number]:
+        letter = _TYPED[number]
+        return float(struct.unpack(letter, data[: struct.calcsize(letter)])[0])
+    value = data if kind == VARINT else _varint(data, 0)[0]
+    return float(value - (1 << 64) if value >> 63 else value)
+
+
+def event_files(layout: RunLayout) -> Iterator[EventFile]:
+    """Yield the event files in a run's outputs, logs and working folder, which has links to the others: none is followed."""
+    for root in (layout.outputs, layout.logs, layout.work):
+        for folder, folders, names in os.walk(root):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            below = os.path.relpath(folder, root)
+            prefix = "" if below == os.curdir else f"{below}/"
+            yield from (EventFile(Path(folder, name), prefix) for name in sorted(names) if MARK in name)

@@ -1,0 +1,26 @@
+"""The script of docs/metrics.md, run as a job; what the page says of its metrics."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from slurmtf import Run
+
+from .jobs import Maker
+
+PAGE = Path(__file__).parents[3] / "docs/metrics.md"
+
+
+def test_the_script_of_the_page_and_its_metrics(job: Maker) -> None:
+    script, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    one = job(script)
+    assert one.run() == 0, one.log()
+    run = Run(one.folder)
+    assert run.tags == {"converged": "yes"}
+    assert run.get_metrics() == {
+        "loss": [1 / (epoch + 1) for epoch in range(10)],
+        "layers": [64, 32],
+        "best": {"epoch": [9], "loss": [0.1]},
+        "curve": {"epoch": [0, 1], "loss": [1.0, 0.5]},
+    }
