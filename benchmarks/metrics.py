@@ -1,0 +1,165 @@
+"""Metrics: what logging costs a script, what 64 processes lose, how fast event files are read; beside other tools.
+
+`python -m benchmarks.metrics [--python PYTHON]`: PYTHON is one with tensorboard, and mlflow or wandb where they are wanted too.
+Figures are compared within one run only: as ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.script.context import Recorder, Run
+from slurmtf.runs.event_files import event_files
+from slurmtf.runs.metrics import MetricsReader
+
+VALUES, EVENTS = 200_000, 100_000
+RANKS, RATE = 64, 1000
+
+WRITERS = {
+    "TensorBoard's EventFileWriter": (
+        20_000,
+        """
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+writer = EventFileWriter(folder)
+def log(step):
+    summary = Summary(value=[Summary.Value(tag="loss", simple_value=step)])
+    writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+finish = writer.close
+""",
+    ),
+    "MLflow, sqlite": (
+        500,
+        """
+import mlflow
+mlflow.set_tracking_uri("sqlite:///" + folder + "/mlflow.db")
+mlflow.start_run()
+log = lambda step: mlflow.log_metric("loss", step, step=step)
+finish = mlflow.end_run
+""",
+    ),
+    "W&B, offline": (
+        5_000,
+        """
+import wandb
+run = wandb.init(mode="offline", dir=folder, settings=wandb.Settings(silent=True))
+log = lambda step: run.log({"loss": step}, step=step)
+finish = run.finish
+""",
+    ),
+}
+DRIVE = """
+import sys, time
+folder, count = sys.argv[1], int(sys.argv[2])
+{writer}
+began = time.perf_counter()
+for step in range(count):
+    log(step)
+finish()
+print(count / (time.perf_counter() - began))
+"""
+READ = """
+import sys, time
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+began = time.perf_counter()
+read = EventAccumulator(sys.argv[1], size_guidance={"scalars": 0})
+read.Reload()
+assert len(read.Scalars("loss")) == int(sys.argv[2])
+print(time.perf_counter() - began)
+"""
+WRITE = DRIVE.replace("{writer}", WRITERS["TensorBoard's EventFileWriter"][1])
+
+
+def script_run(folder: Path, label: str = "rank-0") -> Run:
+    return Run("benchmark", Recorder(RunLayout(str(folder)), label))
+
+
+def ours_written(folder: Path) -> float:
+    """Return values a second, each flushed; memory must not grow with them."""
+    run = script_run(folder)
+    run.log("loss", 0.0)
+    before, took = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
+    for _ in range(3):
+        began = time.perf_counter()
+        for step in range(VALUES):
+            run.log("loss", step * 0.37, step=step)
+        took.append(time.perf_counter() - began)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    print(f"{'memory grown by (KiB)':40} {grown:>12,}")
+    return VALUES / min(took)
+
+
+def asked(python: str, code: str, *arguments: object) -> float | None:
+    """Return the number that a program prints; None where what it needs is not installed."""
+    done = subprocess.run([python, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False)
+    return float(done.stdout.split()[-1]) if done.returncode == 0 else None
+
+
+def one_rank(folder: str, rank: int, seconds: float) -> None:
+    run = script_run(Path(folder), f"rank-{rank}")
+    began = time.perf_counter()
+    for step in range(int(RATE * seconds)):
+        run.log("loss", step * 0.37, step=step)
+        ahead = step / RATE - (time.perf_counter() - began)
+        if ahead > 0.01:
+            time.sleep(ahead)
+
+
+def many_ranks(folder: Path, seconds: float) -> tuple[int, int, float]:
+    """Return the values logged, those read, and how many seconds the reader was busy. It reads while they are logged."""
+    ranks = [multiprocessing.Process(target=one_rank, args=(str(folder), rank, seconds)) for rank in range(RANKS)]
+    for rank in ranks:
+        rank.start()
+    reader, read, busy = MetricsReader(RunLayout(str(folder))), 0, 0.0
+    while True:
+        alive = any(rank.is_alive() for rank in ranks)
+        began = time.process_time()
+        read += reader.read_new()
+        busy += time.process_time() - began
+        if not alive:
+            return RANKS * int(RATE * seconds), read, busy
+        time.sleep(0.5)
+
+
+def told(what: str, figure: float | None, base: float, more_is_better: bool = True) -> None:
+    if figure is None:
+        print(f"{what:40} not installed")
+        return
+    print(f"{what:40} {figure:>12,.2f}   ours is {base / figure if more_is_better else figure / base:.1f} times as fast")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.metrics", description=__doc__)
+    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        own = ours_written(folder / "one")
+        told("run.log, values a second, flushed", own, own)
+        for what, (count, writer) in WRITERS.items():
+            place = folder / what.split()[0].strip("',")
+            place.mkdir()
+            told(what, asked(arguments.python, DRIVE.replace("{writer}", writer), place, count), own)
+        logged, read, busy = many_ranks(folder / "many", arguments.seconds)
+        print(f"{RANKS} processes for {arguments.seconds:g} s: {logged:,} logged, {read:,} read in {busy:.1f} s of CPU")
+        events = folder / "events/outputs"
+        if asked(arguments.python, WRITE, events, EVENTS) is not None:
+            began = time.perf_counter()
+            count = sum(1 for file in event_files(RunLayout(str(events.parent))) for _ in file.new_points())
+            took = time.perf_counter() - began
+            print(f"{'event files, seconds for ' + format(count, ','):40} {took:>12,.2f}")
+            told("TensorBoard's EventAccumulator", asked(arguments.python, READ, events, EVENTS), took, more_is_better=False)
+
+
+if __name__ == "__main__":
+    main()

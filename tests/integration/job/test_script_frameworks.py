@@ -1,0 +1,117 @@
+"""Keras logs for a script that knows nothing of slurmtf, and TensorBoard's files are read as TensorBoard reads them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Run
+
+from .jobs import Maker
+
+pytestmark = pytest.mark.tensorflow
+
+ENVIRONMENTS = pytest.mark.parametrize(
+    ("environment", "keras"),
+    [
+        ("tf_newest", "from tensorflow import keras"),
+        ("tf_newest", 'keras = __import__("tf_keras")'),
+        ("tf_classic", "from tensorflow import keras"),
+    ],
+)
+FIT = """\
+import json, sys
+import numpy as np
+import tensorflow as tf
+{keras}
+
+class Add(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        logs["added"] = 1.0
+
+class Own(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.layer = keras.layers.Dense(1)
+
+    def call(self, x):
+        return self.layer(x)
+
+x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+histories = []
+for model, callbacks in ((keras.Sequential([keras.layers.Dense(1)]), [Add()]), (Own(), Add()), (Own(), None)):
+    model.compile("sgd", "mse", metrics=["mae"])
+    histories.append(model.fit(x, y, 4, 2, 0, callbacks, validation_data=(x, y)).history)
+board = keras.callbacks.TensorBoard("outputs/tb")
+model.fit(x, y, verbose=0, epochs=3, callbacks=[board])
+with tf.summary.create_file_writer("outputs").as_default():
+    tf.summary.scalar("whole", tf.constant(7, tf.int64), step=1)
+    tf.summary.text("text", "no number", step=1)
+json.dump(histories, open("outputs/histories.json", "w"))
+"""
+ORACLE = """\
+import json, os, sys
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
+found = {}
+for folder, _, names in os.walk(sys.argv[1]):
+    if any("tfevents" in name for name in names):
+        read = EventAccumulator(folder, size_guidance={"scalars": 0, "tensors": 0})
+        read.Reload()
+        prefix = os.path.relpath(folder, sys.argv[1]) + "/"
+        prefix = "" if prefix == "./" else prefix
+        tags = read.Tags()
+        for tag in tags["scalars"]:
+            found[prefix + tag] = [float(event.value) for event in read.Scalars(tag)]
+        for tag in tags["tensors"]:
+            arrays = [make_ndarray(event.tensor_proto) for event in read.Tensors(tag)]
+            if all(array.shape == () and array.dtype.kind in "fiu" for array in arrays):
+                found[prefix + tag] = [float(array) for array in arrays]
+json.dump(found, sys.stdout)
+"""
+
+
+@ENVIRONMENTS
+def test_fit_is_logged_and_event_files_are_read_as_tensorboard_does(
+    job: Maker, request: pytest.FixtureRequest, environment: str, keras: str
+) -> None:
+    python = request.getfixturevalue(environment)
+    one = job(FIT.format(keras=keras), autolog="keras", stage="shared")
+    one.python = str(python)
+    one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
+    assert one.wait(300) == 0, Path(one.layout.task_log("main-0", "err")).read_text()
+    found = Run(one.folder).get_metrics()
+    histories = json.loads((one.folder / "outputs/histories.json").read_text())
+    logged = found.pop("val_loss")
+    assert logged == pytest.approx([value for history in histories for value in history["val_loss"]])
+    assert found.pop("added") == [1.0] * 4
+    assert len(found.pop("loss")) == len(found.pop("mae")) == 3 * 2 + 3
+    assert len(found.pop("val_mae")) == 3 * 2
+    assert {name: value if isinstance(value, list) else [value] for name, value in found.items()} == oracle(python, one.folder)
+    assert found["whole"] == 7.0
+    assert len(found["tb/train/epoch_loss"]) == 3
+    assert "autolog" not in Path(one.layout.task_log("main-0", "err")).read_text()
+
+
+def oracle(python: Path, folder: Path) -> dict[str, list[float]]:
+    done = subprocess.run([python, "-c", ORACLE, folder / "outputs"], capture_output=True, text=True, timeout=300, check=True)
+    read: dict[str, list[float]] = json.loads(done.stdout)
+    return read
+
+
+BROKEN = """\
+import slurmtf
+slurmtf.Run.get_context = classmethod(lambda cls: 1 / 0)
+"""
+
+
+def test_what_goes_wrong_in_autolog_does_not_reach_the_script(job: Maker, tf_newest: Path) -> None:
+    one = job(BROKEN + FIT.format(keras="from tensorflow import keras"), autolog="keras")
+    one.python = str(tf_newest)
+    one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
+    assert one.wait(300) == 0
+    assert Path(one.layout.task_log("main-0", "err")).read_text().count("slurmtf: autolog lost") == 1
+    assert "loss" not in Run(one.folder).get_metrics()
