@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from slurmtf.environments import Software, check
@@ -11,6 +12,7 @@ from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution
+from slurmtf.job.contract.served import AZUREML, is_served
 from slurmtf.snapshot import ScriptFacts
 from slurmtf.snapshot.imports import Need
 from slurmtf.snapshot.script import Import
@@ -76,12 +78,27 @@ def _relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
 def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Finding]:
     """Return the modules from outside the source without which the script can't run: each with what to say where it is not."""
     vital = [one for one in script.foreign if one.need is Need.CERTAIN and "missing-import" not in estimator.silence]
-    found = {one.module: _missing(one, script, software) for one in vital}
+    found = {one.module: _missing(one, script, software) for one in vital if one.module != AZUREML}
+    found.update((one.module, problem) for one in vital for problem in _of_azureml(one, estimator, script, software))
     return {**found, "tf_keras": _without_tf_keras(software)} if estimator.legacy_keras else found
 
 
-def _absent(script: ScriptFacts, software: Software) -> Iterable[Import]:
-    return (one for one in script.foreign if one.module in software.missing)
+def _of_azureml(found: Import, estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+    """Yield what to say where azureml is not installed: that it can be served, or what of it is not."""
+    if found.module != AZUREML:
+        return
+    unserved = sorted(name for name in script.imports if name.startswith(f"{AZUREML}.") and not is_served(name))
+    if not estimator.azureml:
+        problem = _missing(found, script, software)
+        yield replace(problem, remedy=f"set `azureml=true`, which serves azureml.core.Run, or {problem.remedy}")
+    elif unserved:
+        what = f"imports {', '.join(unserved)}: slurmtf serves azureml.core.Run alone"
+        yield Finding("missing-import", found.where, what, "add azureml-core to `pip_packages`, or do without it in the script")
+
+
+def _absent(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Import]:
+    served = AZUREML if estimator.azureml else ""
+    return (one for one in script.foreign if one.module in software.missing and one.module != served)
 
 
 def _missing(found: Import, script: ScriptFacts, software: Software) -> Finding:
@@ -90,9 +107,10 @@ def _missing(found: Import, script: ScriptFacts, software: Software) -> Finding:
     return check.missing_module(found, software, needed, script.places.get(found.module, ""))
 
 
-def _unasked(script: ScriptFacts) -> Iterable[Finding]:
+def _unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
     """Yield what the script needs where it is not known what there is."""
-    vital = [one for one in script.foreign if one.need is Need.CERTAIN]
+    served = AZUREML if estimator.azureml else ""
+    vital = [one for one in script.foreign if one.need is Need.CERTAIN and one.module != served]
     if vital:
         names = ", ".join(one.module for one in vital)
         text = f"imports {names}: nobody looked whether that is there, as the software can't be told"
@@ -102,8 +120,8 @@ def _unasked(script: ScriptFacts) -> Iterable[Finding]:
 def software_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield code and text of what the script may lack where it runs."""
     if software.is_untold:
-        yield from _unasked(script)
-    for one in _absent(script, software):
+        yield from _unasked(estimator, script)
+    for one in _absent(estimator, script, software):
         is_vital = tasks.backend == "mpi" and one.module in MPI_MODULES
         if one.need is Need.POSSIBLE or (one.need is Need.HANDLED and is_vital):
             yield warning("missing-import", _in_a_line(_missing(one, script, software)))

@@ -155,8 +155,9 @@ def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterabl
 
 def _variables(estimator: Estimator) -> dict[str, str]:
     legacy = {var.TF_USE_LEGACY_KERAS: "1"} if estimator.legacy_keras else {}
+    served = {var.SLURMTF_AZUREML: "1"} if estimator.azureml else {}
     given = {name: str(value) for name, value in (estimator.environment_variables or {}).items()}
-    return {**legacy, **given}
+    return {**legacy, **served, **given}
 
 
 def _shell(estimator: Estimator, site: Site, software: Software, tasks: Distribution, packed: bool) -> Shell:

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from slurmtf.job.contract.served import SLURMTF
 from slurmtf.paths import is_file, is_folder
 from slurmtf.snapshot.imports import Need, Statement, statements
 
 FRAMEWORKS = ("tensorflow", "keras", "horovod", "mpi4py", "tf_keras")
-SERVED = ("slurmtf",)
-"""What the job serves to a script where it is not installed (job/script)."""
 OTHER_PLACES = ("sys.path", "path.insert", "path.append", "addsitedir")
 """Names by which a script tells Python where else to look for modules."""
 RUNS = ("os.system", "subprocess.run", "subprocess.call", "subprocess.check_call", "check_call", "subprocess.Popen", "pip.main")
@@ -79,7 +78,7 @@ def examine(root: Path, script: str, is_module: bool = False) -> ScriptFacts:
     reading.follow()
     shadows = tuple(name for name in FRAMEWORKS if any(map(Path.is_file, _module_files(reading.bases, name))))
     need = Need.POSSIBLE if reading.is_unsteady() else Need.CERTAIN
-    elsewhere = [one for one in reading.foreign.values() if one.module not in SERVED]
+    elsewhere = [one for one in reading.foreign.values() if one.module != SLURMTF]
     foreign = tuple(replace(one, need=min(one.need, need), beside=_above(root, one.module)) for one in elsewhere)
     relative = 0 if is_module else reading.relative
     return ScriptFacts(

@@ -55,6 +55,8 @@ SLURMTF_JAX_PROCESS = "SLURMTF_JAX_PROCESS"
 """Which of JAX's processes this one is (read by job/script)."""
 SLURMTF_AUTOLOG = "SLURMTF_AUTOLOG"
 """The library whose metrics are logged for the script (read by job/script)."""
+SLURMTF_AZUREML = "SLURMTF_AZUREML"
+"""Whether Azure ML's Run is served to the script."""
 
 # --- set by the user for slurmtf
 
@@ -221,6 +223,7 @@ OF_AGENT = (
     SLURMTF_TF_CONFIG_FILE,
     SLURMTF_JAX_PROCESS,
     SLURMTF_AUTOLOG,
+    SLURMTF_AZUREML,
 )
 """What no script needs."""
 OF_LIBRARIES = (

@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict
 WORLD = "SLURMTF_EXPECTED_WORLD"
 CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
 AUTOLOG = "SLURMTF_AUTOLOG"
+AZUREML = "SLURMTF_AZUREML"
 NAME = "sitecustomize"
 PROGRAM = "slurmtf_job"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -200,6 +201,15 @@ class Server(object):
         module.Run = import_program("script.context").Run
 
 
+class Adapter(object):
+    """Serves Azure ML's Run to a script that was written for it; asked last, too."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name.partition(".")[0] != "azureml":
+            return None
+        return import_program("script.azureml").Finder().find_spec(name, path, target)
+
+
 def watched() -> Loaders:
     """Return the modules to look at, and how each is loaded."""
     found: Loaders = dict.fromkeys(TRAINERS, load_fit) if os.environ.get(AUTOLOG) == "keras" else {}
@@ -250,6 +260,8 @@ def main() -> None:
     if watched():
         sys.meta_path.insert(0, Watcher(watched()))
     sys.meta_path.append(Server())
+    if os.environ.get(AZUREML):
+        sys.meta_path.append(Adapter())
     run_next()
 
 

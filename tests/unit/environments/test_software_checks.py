@@ -236,6 +236,37 @@ def test_what_will_be_made_is_asked_for_all_that_a_script_needs(tmp_path: Path) 
     assert needs(tensorflow(tmp_path, silence=["missing-import"]), facts, software) == {}
 
 
+# --- Azure ML's Run
+
+WITHOUT_AZUREML = Software(PYTHON, missing=frozenset({"azureml"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "told"),
+    [
+        ("from azureml.core import Run", {"azureml": True}, []),
+        ("from azureml.core.run import Run", {"azureml": True}, []),
+        ("import azureml.core\nazureml.core.Run.get_context()", {"azureml": True}, []),
+        ("import azureml.core.run", {"azureml": True}, []),
+        ("def f():\n    from azureml.core import Run", {"azureml": True}, []),
+        ("from azureml.core import Run, Workspace", {"azureml": True}, ["imports azureml.core.Workspace: slurmtf serves"]),
+        ("from azureml.core.model import Model", {"azureml": True}, ["imports azureml.core.model, azureml.core.model.Model:"]),
+        ("from azureml.core import Run", {}, ["imports azureml, which is not in"]),
+        ("from azureml.core import Run", {"silence": ["missing-import"]}, []),
+    ],
+)
+def test_azure_mls_run_is_served_where_it_is_asked_for(
+    tmp_path: Path, text: str, settings: dict[str, Any], told: list[str]
+) -> None:
+    if not told:
+        plan = planned(tmp_path, text, WITHOUT_AZUREML, **settings)
+        assert plan.warnings == ()
+        assert dict(plan.job.variables).get("SLURMTF_AZUREML") == ("1" if "azureml" in settings else None)
+        return
+    assert [found.what.startswith(start) for found, start in zip(
+        problems(tmp_path, text, WITHOUT_AZUREML, **settings), told, strict=True)] == [True]  # fmt: skip
+
+
 # --- Horovod
 
 

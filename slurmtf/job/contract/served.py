@@ -1,0 +1,16 @@
+"""What the job serves to a script that imports it, where it is not installed (see job/script)."""
+
+SLURMTF = "slurmtf"
+AZUREML = "azureml"
+AZUREML_NAMES = {
+    "azureml": (),
+    "azureml.core": ("Run", "VERSION"),
+    "azureml.core.run": ("Run", "_OfflineRun"),
+}
+"""The modules of Azure ML that are served where the estimator asks for it, and what is in each."""
+
+
+def is_served(name: str) -> bool:
+    """Tell whether a module of Azure ML, or a name in one, is served: ``azureml.core.Run``."""
+    module, _, last = name.rpartition(".")
+    return name in AZUREML_NAMES or last in AZUREML_NAMES.get(module, ())
