@@ -72,7 +72,7 @@ def status_text(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
         "metric": f"{settings.metric} ({settings.goal})",
         "why": state.message if state.status is RunStatus.FAILED else "",
         "missing": _never_logged(facts),
-        "elements": _elements(facts),
+        "elements": _elements(facts, state),
         "time left": duration(left) if left > 0 and not state.status.final else "",
         "advice": _advice(run, state, facts),
         "folder": str(run.folder),
@@ -129,10 +129,10 @@ def _never_logged(facts: SweepFacts) -> str:
     return f"no trial has logged {facts.settings.metric!r}: {logged}"
 
 
-def _elements(facts: SweepFacts) -> str:
+def _elements(facts: SweepFacts, state: RunState) -> str:
     at_work = sum(kind == "started" for kind, _, _ in facts.elements.values())
     retired = sorted({host for kind, text, host in facts.elements.values() if text == "retired"})
-    parts = [f"{at_work} at work"] if at_work else []
+    parts = [f"{at_work} at work"] if at_work and not state.status.final else []
     parts += [f"retired on {', '.join(retired)}: their trials failed at once"] if retired else []
     return "; ".join(parts)
 

@@ -111,10 +111,9 @@ class Point(NamedTuple):
 class Result(NamedTuple):
     """How a trial ended; the first one that is written counts.
 
-    ``why``: what canceled it, or a failure's cause; ``error`` its last words, the same for the same error. ``best`` is the
-    best value of the
-    primary metric of ``values`` that were logged; ``names`` are the other metrics where it was not. Times in seconds since
-    1970.
+    ``why``: what canceled it, or a failure's cause; ``error`` the last line of its log, the same for the same error. ``best``
+    is the best of the ``values`` of the primary metric that were logged; ``names`` are the other metrics where none was. Times
+    in seconds since 1970.
     """
 
     trial: int = 0
