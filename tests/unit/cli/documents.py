@@ -15,6 +15,7 @@ FILES = {
     "train.py": "print('training')\n",
     "prepare.py": "print('preparing')\n",
     "report.py": "print('reporting')\n",
+    "submit.py": "",
     "hvd.py": "import sys\n",
     "pkg/__init__.py": "",
     "pkg/train.py": "print('training')\n",

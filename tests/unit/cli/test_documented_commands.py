@@ -39,8 +39,19 @@ RUNS = {
 """The runs that documents name, by their jobs."""
 
 
+@pytest.fixture(scope="module")
+def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The files that commands name, alone."""
+    folder = tmp_path_factory.mktemp("shelf")
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
 @pytest.mark.parametrize(("document", "words"), COMMANDS)
-def test_it_is_understood(document: str, words: str) -> None:
+def test_it_is_understood(document: str, words: str, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shelf)
     command, (name, *args) = app.get_command(click.Context(app), words.split(maxsplit=1)[0]), shlex.split(words, comments=True)
     if isinstance(command, click.Group):
         command, (name, *args) = command.get_command(click.Context(command), args[0]), args
