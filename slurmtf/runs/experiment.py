@@ -54,8 +54,9 @@ class Experiment:
     def plan(
         self, estimator: Estimator, run_id: str | None = None, *, after: Sequence[Run | str] = ()
     ) -> tuple[LaunchPlan, str]:
-        """Return the plan of a run and its batch script. Writes nothing, submits nothing; asks Slurm only for runs that
-        it is to follow (``after``).
+        """Return the plan of a run and its batch script. Writes nothing but caches, submits nothing.
+
+        Slurm is asked only for runs that it is to follow (``after``).
 
         Raises an InputError with everything that is wrong.
         """

@@ -114,7 +114,7 @@ def prepare(
     submitting: bool = False,
     findings: Findings | None = None,
 ) -> Prepared:
-    """Return a run, prepared. Writes nothing, submits nothing.
+    """Return a run, prepared. Writes nothing but caches, submits nothing.
 
     ``source`` is the source's half where it is known already; ``submitting`` asks for a scheduler on this machine;
     ``findings`` are what was found before. Raises an InputError with everything that is wrong.

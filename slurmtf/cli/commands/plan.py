@@ -19,7 +19,8 @@ SHOWN_NODES = 16
 @click.command("plan")
 @training_options
 def command(training: Training) -> None:
-    """Show the resolved plan of TARGET, a script or a job file, without submitting. Writes nothing and does not contact Slurm.
+    """Show the resolved plan of TARGET, a script or a job file, without submitting. Writes no run, and does not contact Slurm
+    (but for the runs of --after).
 
     Arguments of the script stand after --.
     """

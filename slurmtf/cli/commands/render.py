@@ -11,7 +11,8 @@ from slurmtf.cli.output import emit, note
 @click.command("render")
 @training_options
 def command(training: Training) -> None:
-    """Show the batch script of TARGET, a script or a job file, without submitting. Writes nothing and does not contact Slurm.
+    """Show the batch script of TARGET, a script or a job file, without submitting. Writes no run, and does not contact Slurm
+    (but for the runs of --after).
 
     Arguments of the script stand after --.
     """
