@@ -16,6 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pydantic
+
 from slurmtf import Estimator, Experiment, Run
 from slurmtf.errors import SlurmtfError
 from slurmtf.estimator import Environment
@@ -94,6 +96,7 @@ def kill_at_times(source: Path, folder: Path) -> list[str]:
 
 def submit_as_nobody(source: Path, folder: Path) -> dict[str, Any]:
     os.environ["HOME"] = str(folder.parent)
+    pydantic.TypeAdapter(int)  # imports the rest of it: nobody may not be able to read where Python is installed
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)

@@ -59,7 +59,7 @@ PER_TASK, TYPED, ON_ALL = {"gpus-per-task": 1}, {"gpus-per-task": "a100:1"}, {"g
     [
         ("lab", PER_TASK, {}, ["0", "1"]),
         ("lab24", PER_TASK, {}, ["0", "1"]),
-        ("lab", TYPED, {}, ["unset", "unset"]),  # 22.05 names none, and lets a task open all that the node has
+        ("lab", TYPED, {}, ["0", "1"]),  # 22.05 names none of a typed one: srun is asked without the type
         ("lab24", TYPED, {}, ["0", "1"]),
         ("lab", {"gres": "gpu:2"}, ON_ALL, ["unset", "unset"]),
         ("lab24", {"gres": "gpu:2"}, ON_ALL, ["0", "1"]),

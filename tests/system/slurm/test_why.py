@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf.runs.state import RunStatus
 
-from .support import HELLO, WAIT, Lab, ended, in_status, job_of
+from .support import HELLO, WAIT, Lab, ended, in_status, job_of, until
 
 pytestmark = pytest.mark.slurm
 
@@ -71,9 +71,9 @@ def test_what_runs_wait_for(lab: Lab) -> None:
         assert (waiting["class"], waiting["reason"]) == ("when somebody acts", "JobHeldUser")
         assert waiting["remedy"] == f"release it: scontrol release {job_of(held)}"
         waiting = why(lab, never)["waiting"]
-        assert (waiting["class"], waiting["reason"]) == ("never", "PartitionTimeLimit")
-        text = lab.slurmtf("why", never.id).stdout
-        assert "it asks for more time than the partition allows" in text
+        assert waiting["class"] == "never"  # Slurm's reason is PartitionConfig at first
+        until(lambda: why(lab, never)["waiting"]["reason"] == "PartitionTimeLimit", "the reason")
+        assert "it asks for more time than the partition allows" in lab.slurmtf("why", never.id).stdout
     finally:
         held.cancel()
         never.cancel()
