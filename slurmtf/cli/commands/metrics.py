@@ -17,6 +17,7 @@ from slurmtf.plots import Chart
 from slurmtf.runs import Run
 from slurmtf.runs.curves import RunSeries, charts_of, select
 from slurmtf.runs.metrics import MetricsReader
+from slurmtf.runs.sweeps import is_sweep
 
 FORMATS = (".svg", ".png", ".html")
 
@@ -94,4 +95,7 @@ def _rendered(path: Path, charts: list[Chart]) -> str | bytes:
 
 def _nothing(runs: list[Run], names: tuple[str, ...]) -> str:
     such = f" that is called {' or '.join(names)}" if names else ""
-    return f"no metric{such} has been logged yet by {', '.join(run.id for run in runs)}"
+    hint = ": the metrics of a sweep are its trials' (slurmtf sweep trials, sweep plot)" * any(
+        is_sweep(run.layout) for run in runs
+    )
+    return f"no metric{such} has been logged yet by {', '.join(run.id for run in runs)}{hint}"
