@@ -165,7 +165,7 @@ def test_what_comes_next_is_decided_during_the_job(job: Maker) -> None:
         assert facts(one, trial)["arguments"] == ["--trial", str(trial)]
         assert facts(one, trial)["cwd"] == str(own / "work")
         assert facts(one, trial)["environ"]["SLURMTF_RUN_FOLDER"] == str(one.folder)
-        assert facts(one, trial)["environ"]["PYTHONPATH"].split(":")[0] == str(own / "work")
+        assert facts(one, trial)["environ"]["PYTHONPATH"].split(":")[:2] == [one.layout.hook, str(own / "work")]
     ends = [(event["launch"], event["cause"], event["detail"]) for event in one.events("launch-ended")]
     assert ends == [(0, "script", {}), (1, "called-off", {"policy": "bandit"}), (2, "script", {})]
     assert (one.end["cause"], one.result()[0]) == ("script", "success")

@@ -92,7 +92,7 @@ def test_the_script_runs_inside(place: Boxes, image: Path, monkeypatch: pytest.M
     found = seen(run)
     assert found["version"].startswith(version_of(image) + ".")
     assert (found["prefix"], found["files"]) == ("/usr", ["logs", "outputs", "train.py"])
-    assert found["PYTHONPATH"] == run.layout.work
+    assert found["PYTHONPATH"] == f"{run.layout.hook}:{run.layout.work}"
     assert found["PYTHONNOUSERSITE"] == "1"
     assert (found["argv"], found["TOKEN"], found["CUDA_VISIBLE_DEVICES"]) == (["--text", "two words; $HOME"], "secret", "0,1")
     assert "secret" not in Path(run.layout.script).read_text()

@@ -50,7 +50,7 @@ def test_made_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monke
     assert state.status is RunStatus.COMPLETED
     (name,) = store_of(lab).names()
     prefix = str(store_of(lab).folder(name))
-    assert log(run).split() == ["1.0", prefix, prefix, run.layout.work]
+    assert log(run).split() == ["1.0", prefix, prefix, f"{run.layout.hook}:{run.layout.work}"]
     assert "speck==1.0" in run.receipt["lock"]
     again = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
     assert ended(again)[0].status is RunStatus.COMPLETED

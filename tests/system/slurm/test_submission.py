@@ -44,7 +44,7 @@ print(subprocess.run(argv, env=left, stdout=subprocess.PIPE, text=True, check=Tr
 NESTED_IN_A_CLUSTER = """
 import os, subprocess, sys
 command, target, workspace = sys.argv[1:]
-assert os.environ["PYTHONPATH"].split(os.pathsep) == [os.getcwd(), "/of/the/user"]
+assert os.environ["PYTHONPATH"].split(os.pathsep)[1:] == [os.getcwd(), "/of/the/user"]
 assert "TF_CONFIG" in os.environ and "OMP_NUM_THREADS" in os.environ
 if os.environ["SLURMTF_ROLE"] == "worker":
     argv = [command, "submit", "--site", "slurm", "--experiment", "inner", "--workspace", workspace, target]
@@ -143,7 +143,7 @@ def test_from_inside_a_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         inner = Run.find(log(outer, "worker-0.out").strip(), lab.workspace)
         assert ended(inner)[0].status is RunStatus.COMPLETED
         seen = json.loads((inner.folder / "outputs/environ.json").read_text())
-        assert seen["PYTHONPATH"] == f"{inner.folder}/work{os.pathsep}/of/the/user"
+        assert seen["PYTHONPATH"].split(os.pathsep) == [inner.layout.hook, inner.layout.work, "/of/the/user"]
         assert seen["SLURMTF_ROLE"] == "main"
         ours = {"TF_CONFIG", "TF_GRPC_REUSE_PORT", "SLURMTF_PS_HOSTS", "SLURMTF_RENDEZVOUS"}
         assert not ours & seen.keys()

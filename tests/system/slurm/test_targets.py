@@ -23,7 +23,7 @@ seen = {
     "folder": here.name,
     "entries": sorted(str(path) for path in pathlib.Path().rglob("*") if "__pycache__" not in str(path)),
     "links": {name: os.readlink(name) for name in ("outputs", "logs")},
-    "path": [str(pathlib.Path(sys.path[0]) == here), os.environ["PYTHONPATH"].split(":")[0] == str(here)],
+    "path": [str(pathlib.Path(sys.path[0]) == here), os.environ["PYTHONPATH"].split(":")[1] == str(here)],
     "variables": {name: os.environ.get(name) for name in (
         "GREETING", "SLURMTF_EXPERIMENT", "SLURMTF_ROLE", "SLURMTF_INDEX", "SLURMTF_RANK", "SLURMTF_WORLD_SIZE")},
     "stdin": sys.stdin.read(),
