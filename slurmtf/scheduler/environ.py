@@ -20,7 +20,8 @@ def without_run(environ: Mapping[str, str]) -> dict[str, str]:
     folder = environ.get(var.SLURMTF_RUN_FOLDER)
     if not folder:
         return kept
-    own = (RunLayout(folder).work, RunLayout(folder).hook)
+    launch = RunLayout(environ.get(var.SLURMTF_LAUNCH_FOLDER) or folder)
+    own = (RunLayout(folder).work, RunLayout(folder).hook, launch.work)
     on_node = f"/{environ.get(var.SLURMTF_RUN_ID)}/work"
     entries = kept.pop(var.PYTHONPATH, "").split(os.pathsep)
     path = [entry for entry in entries if entry and entry not in own and not entry.endswith(on_node)]

@@ -74,6 +74,12 @@ def test_nothing_of_a_run_is_handed_on_to_the_next_one() -> None:
     assert "PYTHONPATH" not in without_run(in_a_run(**USERS))
 
 
+def test_nor_is_the_folder_of_one_of_its_launches() -> None:
+    trial = "/runs/x/x-1/trials/7"
+    seen = {**in_a_run(), "SLURMTF_LAUNCH_FOLDER": trial, "PYTHONPATH": f"/runs/x/x-1/hook:{trial}/work:/mine"}
+    assert without_run(seen)["PYTHONPATH"] == "/mine"
+
+
 def test_outside_of_a_run_all_is_the_users() -> None:
     users = {**USERS, "TF_CONFIG": "{}", "OMP_NUM_THREADS": "4", "PYTHONPATH": "::/a", "CUDA_VISIBLE_DEVICES": "1"}
     assert without_run(users) == of_local_run(users) == users
