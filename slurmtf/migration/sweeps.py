@@ -51,12 +51,8 @@ def sweep_of(draft: Draft, thing: Thing) -> None:
     for name, value, line in thing.given(ORDER[thing.name]):
         if name in ("estimator", "run_config") or value is None:
             continue
-        if name == "hyperparameter_sampling":
-            _sampling(draft, value, line)
-        elif name == "primary_metric_goal":
-            _goal(draft, value, line)
-        elif name == "policy":
-            _policy(draft, value, line)
+        if name in TAKES:
+            TAKES[name](draft, value, line)
         elif name in PARTS:
             draft.take(name, value, line)
         else:
@@ -116,3 +112,7 @@ def _policy(draft: Draft, value: Any, line: int) -> None:
             draft.notes.decide(at, f"{name} is {shown(item)}: only running the file would tell. Set it in policy")
     draft.settings["policy"] = settings
     draft.notes.mapped(value.line, f"{shown(value)} -> policy: {kind}")
+
+
+TAKES = {"hyperparameter_sampling": _sampling, "primary_metric_goal": _goal, "policy": _policy}
+"""The settings that are spelled otherwise here."""
