@@ -19,6 +19,8 @@ from slurmtf.trusted import own_folder
 
 REMOVED = ".removed-"
 INTENTS, STAGING = "intents", "staging"
+COMPILED = "__pycache__"
+"""Where each task's Python keeps the hook compiled: the folder would follow the script's umask if Python made it."""
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,13 @@ def _with_source(receipt: dict[str, Any], taken: Snapshot) -> dict[str, Any]:
 
 
 def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, Any]) -> None:
-    for folder in (layout.logs, layout.outputs, layout.metrics, layout.submitit):
+    for folder in (layout.logs, layout.outputs, layout.metrics, layout.submitit, Path(layout.hook, COMPILED)):
         make_private(folder)
     write_private(layout.plan, plan.to_json())
     write_private(layout.script, script)
     write_private(layout.job_log, "")  # Slurm appends; one that it made would follow the umask
     write_private(layout.trace, "")
     write_private(layout.agent, job_archive())
-    make_private(layout.hook)
     write_private(Path(layout.hook, HOOK.name), HOOK.read_bytes())
     write_json(layout.receipt, receipt)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.system.slurm.support import call, job_of
+from tests.system.slurm.support import call, job_of, until
 
 from .trainings import Training, Trainings
 
@@ -34,6 +35,10 @@ def ends(training: Training) -> list[int]:
     return [event["exit_code"] for event in [*training.events("launch-ended"), *training.events("ended")]]
 
 
+def allocations(training: Training) -> list[str]:
+    return call("sacct", "-nXj", job_of(training.run), "-o", "jobid").split()
+
+
 def test_three_launches_in_one_allocation(trainings: Trainings, tf_classic: Path) -> None:
     """With Horovod over Gloo the second one fails; with parameter servers each has its own arguments."""
     hold = {"sbatch": {"hold": True}}
@@ -50,5 +55,4 @@ def test_three_launches_in_one_allocation(trainings: Trainings, tf_classic: Path
     assert ends(servers) == [0, 0, 0]
     assert len(servers.events("task-ended")) == 3 * servers.run.plan["job"]["size"]["tasks"]
     for training in (horovod, servers):
-        steps = call("sacct", "-nXj", job_of(training.run), "-o", "jobid").split()
-        assert len(steps) == 1, "one allocation"
+        assert len(until(partial(allocations, training), "the job in sacct")) == 1, "one allocation"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Run
+from tests.system.slurm.support import call, until
 
 from .trainings import Trainings
 
@@ -165,11 +165,9 @@ def test_a_site_that_asks_for_each_task_gives_none_to_servers(trainings: Trainin
 
 
 def allocated(run: Run) -> int:
-    """The GPUs of a job, as Slurm's accounting has them."""
-    told = subprocess.run(
-        ["sacct", "-X", "-n", "-P", "-o", "AllocTRES", "-j", run.job.job_id], capture_output=True, text=True, check=True
-    )
-    return int(re.search(r"gres/gpu=(\d+)", told.stdout)[1])  # type: ignore[index]
+    """The GPUs of a job, as Slurm's accounting has them, which hears of a job a moment after its end."""
+    query = ("sacct", "-X", "-n", "-P", "-o", "AllocTRES", "-j", str(run.job.job_id))
+    return int(until(lambda: re.findall(r"gres/gpu=(\d+)", call(*query)), "the job's GPUs in sacct")[0])
 
 
 def test_a_share_that_slurm_gives_is_left_alone(trainings: Trainings, look: Path) -> None:

@@ -17,7 +17,7 @@ from slurmtf.estimator.document import from_yaml
 from tests.environments.cache import root
 from tests.system.models.support import provide
 
-from .support import SECONDS, Lab, call, ended
+from .support import SECONDS, Lab, call, ended, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -65,7 +65,8 @@ def test_train_export_register_and_score(lab: Lab, tf_newest: Path, tools: Envir
     (tmp_path / "by-job.yaml").write_text(BY_JOB)
     record = lab.data("export", run.id, "--site", str(tmp_path / "by-job.yaml"), timeout=LONG)  # in a job of its own
     assert record["verified"]["largest_difference"] < 1e-5
-    assert call("sacct", "--noheader", "--allocations", "--format=JobName%40").count("slurmtf-export") == 1
+    jobs = ("sacct", "--noheader", "--allocations", "--format=JobName%40")
+    until(lambda: call(*jobs).count("slurmtf-export") == 1, "the export's one job in sacct")
     model = lab.data("models", "register", "digits", run.id)
     assert (model["version"], model["onnx"]["file"]) == (1, "digits.onnx")
 

@@ -64,7 +64,8 @@ def test_made_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
     states = ended(*runs)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
     assert [log(run).split()[0] for run in runs] == ["1.0"] * 2
-    assert call("sacct", "-X", "-n", "-P", "-o", "JobName,State", "-j", makers.pop()).endswith("|COMPLETED")
+    query = ("sacct", "-X", "-n", "-P", "-o", "JobName,State", "-j", makers.pop())
+    until(lambda: call(*query).endswith("|COMPLETED"), "the build job's end in sacct")
     third = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
     assert directive(third, "dependency") is None
     ended(third)
