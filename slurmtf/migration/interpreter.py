@@ -111,24 +111,33 @@ class Interpreter:
 
     def _bind(self, target: ast.expr, value: Any) -> None:
         if isinstance(target, ast.Name):
-            if isinstance(value, Thing) and not value.variable:
-                value.variable = target.id
-            if self._conditions:
-                self.doubtful.add(target.id)
-            else:
-                self.doubtful.discard(target.id)
-            self.names[target.id] = value
+            self._bind_name(target.id, value)
         elif isinstance(target, ast.Attribute):
-            owner = self.value(target.value)
-            if isinstance(owner, Thing):
-                owner.attributes[target.attr] = value
-                owner.lines[target.attr] = target.lineno
+            self._bind_attribute(target, value)
         elif isinstance(target, ast.Subscript):
             self._bind_item(target, value)
         elif isinstance(target, ast.Tuple | ast.List):
-            known = value if isinstance(value, list) and len(value) == len(target.elts) else None
-            for number, part in enumerate(target.elts):
-                self._bind(part, known[number] if known else Unknown(ast.unparse(part)))
+            self._bind_each(target.elts, value)
+
+    def _bind_each(self, targets: list[ast.expr], value: Any) -> None:
+        known = isinstance(value, list) and len(value) == len(targets)
+        for target, item in zip(targets, value if known else map(_unknown, targets), strict=True):
+            self._bind(target, item)
+
+    def _bind_name(self, name: str, value: Any) -> None:
+        if isinstance(value, Thing) and not value.variable:
+            value.variable = name
+        if self._conditions:
+            self.doubtful.add(name)
+        else:
+            self.doubtful.discard(name)
+        self.names[name] = value
+
+    def _bind_attribute(self, target: ast.Attribute, value: Any) -> None:
+        owner = self.value(target.value)
+        if isinstance(owner, Thing):
+            owner.attributes[target.attr] = value
+            owner.lines[target.attr] = target.lineno
 
     def _bind_item(self, target: ast.Subscript, value: Any) -> None:
         holder, key = self.value(target.value), self.value(target.slice)
@@ -266,6 +275,10 @@ def _listed(bounds: list[int], node: ast.expr) -> Any:
     except ValueError:
         return Unknown(_text(node))
     return list(numbers) if len(numbers) <= LONGEST_RANGE else Unknown(_text(node))
+
+
+def _unknown(node: ast.expr) -> Unknown:
+    return Unknown(ast.unparse(node))
 
 
 def _loaded(target: ast.expr) -> ast.expr:

@@ -183,19 +183,15 @@ def _scalar(summary: bytes) -> tuple[str, float] | None:
 
 def _of_tensor(tensor: bytes) -> float | None:
     """Return the number of a tensor without dimensions; None for any other."""
-    dtype, content, value = 0, b"", None
-    for number, kind, data in fields(tensor):
-        if number == DTYPE:
-            dtype = data
-        elif number == SHAPE and data:
-            return None
-        elif number == CONTENT:
-            content = data
-        elif number in _TYPED and data != b"":
-            value = _first(number, kind, data)
-    if value is None and dtype in FORMATS and len(content) == struct.calcsize(FORMATS[dtype]):
-        (value,) = struct.unpack("<" + FORMATS[dtype], content)
-    return None if value is None else float(value)
+    found = fields(tensor)
+    if any(number == SHAPE and data for number, _, data in found):
+        return None
+    typed = [_first(number, kind, data) for number, kind, data in found if number in _TYPED and data != b""]
+    if typed:
+        return typed[-1]
+    last = {(number, kind): data for number, kind, data in found}
+    letter, content = FORMATS.get(last.get((DTYPE, VARINT), 0), ""), last.get((CONTENT, BYTES), b"")
+    return float(struct.unpack("<" + letter, content)[0]) if letter and len(content) == struct.calcsize(letter) else None
 
 
 _TYPED = {FLOATS: "<f", DOUBLES: "<d", INTS: "", INT64S: ""}
@@ -203,8 +199,9 @@ _TYPED = {FLOATS: "<f", DOUBLES: "<d", INTS: "", INT64S: ""}
 
 def _first(number: int, kind: int, data: Any) -> float:
     """Return the first of a repeated field, which may be packed."""
-    if _TYPED[number]:
-        letter = _TYPED[number]
+    if letter := _TYPED[number]:
+        if kind == VARINT:
+            raise DamagedRecordError(f"field {number} holds an integer")
         return float(struct.unpack(letter, data[: struct.calcsize(letter)])[0])
     value = data if kind == VARINT else _varint(data, 0)[0]
     return float(value - (1 << 64) if value >> 63 else value)

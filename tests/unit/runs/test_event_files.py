@@ -80,6 +80,15 @@ def test_the_numbers_of_a_summary(value: bytes, number: float | None) -> None:
     assert found == ([] if number is None else [("loss", Point(-1, number, 5.0))])
 
 
+@pytest.mark.parametrize("wire_type", range(8))
+@pytest.mark.parametrize("field", [1, 2, 4, 5, 6, 7, 10])
+def test_a_field_of_a_tensor_with_another_wire_type_raises_nothing(tmp_path: Path, field: int, wire_type: int) -> None:
+    for content in (varint(300), b"\0" * 8, b"\x02ab", b"\0" * 4):
+        wrong = event(1, "loss", nested(8, bytes([field << 3 | wire_type]) + content))
+        (tmp_path / NAME).write_bytes(record(wrong) + record(event(9, "after", simple(1))))
+        assert read(EventFile(tmp_path / NAME))[-1] == ("after", 9, 1.0)
+
+
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.text(), st.floats(width=32, allow_nan=False), st.floats(0, 4e9))
 def test_steps_tags_and_values_are_read_as_they_were_written(step: int, tag: str, value: float, time: float) -> None:
     assert list(scalars(event(step, tag, simple(value), time))) == [(tag, Point(step, value, time))]
