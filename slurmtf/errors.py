@@ -22,10 +22,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from slurmtf.findings import Finding
+from slurmtf.findings import Finding
 
 
 class SlurmtfError(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from slurmtf.cli import output
+from slurmtf.cli import failing
 from slurmtf.errors import SlurmtfError, did_you_mean
 
 COMMANDS = {
@@ -91,15 +91,15 @@ def main() -> None:
     try:
         app.main(prog_name="slurmtf", standalone_mode=False)
     except SlurmtfError as err:
-        sys.exit(output.fail(err))
+        sys.exit(failing.fail(err))
     except click.exceptions.Exit as err:
         sys.exit(err.exit_code)
     except click.ClickException as err:
-        sys.exit(output.fail_usage(err))
+        sys.exit(failing.fail_usage(err))
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
     except OSError as err:
-        sys.exit(output.fail_system(err))
+        sys.exit(failing.fail_system(err))

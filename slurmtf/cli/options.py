@@ -12,6 +12,7 @@ import click
 
 from slurmtf.cli.completing import Completer, runs, sites, words
 from slurmtf.cli.output import json_option
+from slurmtf.collecting import Findings
 from slurmtf.documents import Document
 from slurmtf.environments.images import names_file
 from slurmtf.errors import SpecError
@@ -20,8 +21,8 @@ from slurmtf.estimator.document import at, from_document, read_job_file
 from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
-from slurmtf.estimator.validation import AUTOLOGS
-from slurmtf.findings import Finding, Findings, located
+from slurmtf.estimator.metrics import AUTOLOGS
+from slurmtf.findings import Finding, located
 from slurmtf.paths import absolute, is_there
 from slurmtf.runs import Experiment
 from slurmtf.runs.tags import parsed, settled

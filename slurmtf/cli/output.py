@@ -12,21 +12,17 @@ in a log comes out as it is in ``slurmtf logs`` alone.
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import io
 import json
 import os
 import re
 import sys
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
 
-from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.findings import Finding
 
 ENVELOPE = 1
@@ -39,7 +35,6 @@ are bytes of a file name that are not UTF-8 (PEP 383)."""
 OURS = os.urandom(4).hex()
 COLOURED = re.compile(f"\x0e{OURS}([a-z_]+):([^\x0f]*)\x0f")
 """A word that we colour, until it is shown: see :func:`painted`. Nobody else knows how."""
-OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
 class _Mode:
@@ -73,7 +68,7 @@ WARNINGS_OF_SUBMISSION = 6
 def emit(data: Any, text: str, warnings: Sequence[Finding] = ()) -> None:
     """Print a command's result."""
     if _Mode.json:
-        _print_envelope(True, data, warnings, None)
+        print_envelope(True, data, warnings, None)
         return
     note_warnings(warnings)
     if text:
@@ -133,55 +128,8 @@ def spin(line: Any, text: str) -> None:
     line.start()
 
 
-def fail(error: SlurmtfError) -> int:
-    """Tell an error and return the exit code."""
-    if _Mode.json:
-        _print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, in_flags(error.findings)))
-    else:
-        for finding in sorted(in_flags(error.findings), key=lambda one: one.is_error):
-            colour = "red" if finding.is_error else "yellow"
-            click.secho(f"{finding.severity}: ", fg=colour, bold=finding.is_error, err=True, nl=False)
-            click.echo(shown(str(finding)), err=True)
-    return error.exit_code
-
-
-def in_flags(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings with the settings that they name spelled as flags, unless their words are the user's already."""
-    from slurmtf.cli.options import FLAGS  # noqa: PLC0415 - what describes a training job, for an error alone
-
-    return [finding.spelled(FLAGS) for finding in findings]
-
-
-def fail_system(error: OSError) -> int:
-    """Tell what the system refuses, and return the exit code. Raises it again when it is not known whom it concerns."""
-    what = error.strerror or str(error)
-    if error.filename is not None:
-        kind = InputError if error.errno == errno.ENAMETOOLONG else SlurmtfError
-        return fail(kind(Finding("system", os.fsdecode(error.filename), what)))
-    if error.errno not in OUTPUT_LOST:
-        raise error
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in buffers would fail again when Python ends
-    with contextlib.suppress(OSError):
-        click.echo(f"error: the output can't be written: {what}", err=True)
-    return SlurmtfError.exit_code
-
-
-def fail_usage(error: click.ClickException) -> int:
-    """Tell a wrong command line and return the exit code. It may be wrong before its ``--json`` has been read."""
-    if _Mode.json or "--json" in sys.argv:
-        _print_envelope(False, None, (), _facts("UsageError", error.exit_code, [Finding("usage", "", error.format_message())]))
-    else:
-        text = io.StringIO()
-        error.show(text)
-        click.echo(shown(text.getvalue()), err=True, nl=False)
-    return error.exit_code
-
-
-def _facts(kind: str, exit_code: int, findings: Sequence[Finding]) -> dict[str, Any]:
-    return {"type": kind, "exit_code": exit_code, "findings": [finding.to_dict() for finding in findings]}
-
-
-def _print_envelope(ok: bool, data: Any, warnings: Sequence[Finding], error: Any) -> None:
+def print_envelope(ok: bool, data: Any, warnings: Sequence[Finding], error: Any) -> None:
+    """Print the one object of a command that was called with ``--json``."""
     command = click.get_current_context(silent=True)
     path = command.command_path.split()[1:] if command else [word for word in sys.argv[1:] if not word.startswith("-")][:1]
     name = " ".join(path) or None

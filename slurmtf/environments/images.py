@@ -10,12 +10,13 @@ import shutil
 import sys
 from pathlib import Path
 
+from slurmtf.collecting import Findings
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
-from slurmtf.findings import Finding, Findings
+from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.paths import is_there
 from slurmtf.sites import Site

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from slurmtf.collecting import Findings
 from slurmtf.errors import SpecError
-from slurmtf.findings import Finding, Findings
+from slurmtf.findings import Finding
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

@@ -15,11 +15,12 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from slurmtf.collecting import Findings
 from slurmtf.environments.requirements import Line, gather, normal, pinned, requirement
 from slurmtf.environments.shell import in_shell
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
-from slurmtf.findings import Finding, Findings
+from slurmtf.findings import Finding
 from slurmtf.paths import is_file, is_folder
 from slurmtf.sites import Site
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from slurmtf.errors import did_you_mean
-from slurmtf.estimator.quantities import check_count
+from slurmtf.estimator.quantities import check_choice, check_count
 from slurmtf.findings import Finding
 from slurmtf.schema import Strict
 
@@ -176,15 +176,7 @@ def _process_counts(distribution: Distribution | None, nodes: Any, gpus: Any) ->
         finding for name, count in numbers(distribution).items() for finding in check_count(name, count, LEAST.get(name, 1))
     ]
     for name, (choice, allowed) in choices(distribution).items():
-        if choice not in allowed:
-            found.append(
-                Finding(
-                    "bad-choice",
-                    name,
-                    f"{choice!r} is unknown",
-                    did_you_mean(str(choice), allowed) or f"use {', '.join(allowed)}",
-                )
-            )
+        found += check_choice(name, choice, allowed)
     yield from found or _gpu_for_each(distribution, nodes, gpus)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from slurmtf.errors import SpecError
 from slurmtf.estimator import variables
+from slurmtf.estimator.quantities import check_strings, check_switch
 from slurmtf.findings import Finding
 from slurmtf.paths import is_file
 from slurmtf.schema import Strict
@@ -19,6 +20,11 @@ PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_re
 """The wishes for which an environment is built."""
 SOFTWARE = (*PACKAGES, "custom_docker_image", "user_managed")
 OF_IMAGES = ("image_registry_details", "shm_size")
+SWITCHES = {
+    "use_docker": "`custom_docker_image` names the image",
+    "user_managed": "`environment_definition` says with what",
+    "legacy_keras": "true has tf.keras be Keras 2",
+}
 LISTS = ("modules", "pip_packages", "conda_packages", "conda_channels")
 
 
@@ -84,6 +90,8 @@ def findings_of(wish: Environment, where: str, source_directory: str | Path) -> 
 
 def excluded(wish: Environment, given: Mapping[str, Any]) -> Iterable[Finding]:
     """Yield what contradicts the environment among the user's parameters, which are given by name."""
+    for name, hint in SWITCHES.items():
+        yield from check_switch(name, given.get(name), hint)
     asked = [name for name in PACKAGES if getattr(wish, name)]
     if given.get("user_managed") and asked:
         remedy = "leave `user_managed` out to have them installed, or leave the packages out"
@@ -102,9 +110,7 @@ def excluded(wish: Environment, given: Mapping[str, Any]) -> Iterable[Finding]:
 def _contradictions(wish: Environment, where: str) -> Iterable[Finding]:
     asked = [name for name in PACKAGES if getattr(wish, name)]
     for name in LISTS:
-        value = getattr(wish, name)
-        if not (isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)):
-            yield Finding("bad-list", f"{where}{name}", f"{value!r} is not a list of strings", f"set `{name}[]=...`")
+        yield from check_strings(f"{where}{name}", getattr(wish, name), name)
     if wish.conda_dependencies_file and len(asked) > 1:
         others = marked(name for name in asked if name != "conda_dependencies_file")
         what = f"is the whole environment, but {others} add to it"

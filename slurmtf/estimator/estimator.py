@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from slurmtf.errors import SpecError
-from slurmtf.estimator import validation, variables
-from slurmtf.estimator.arguments import plain_params, to_argv
+from slurmtf.estimator import distribution, entry, environment, flags, images, inputs, metrics, places, resources, variables
+from slurmtf.estimator.arguments import check_params, check_text, plain_params, to_argv
 from slurmtf.estimator.azureml import Configuration, OlderNames, node_counts, settled_training
 from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
 from slurmtf.estimator.entry import module_file, module_name
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, settled
-from slurmtf.estimator.quantities import as_slurm_time
+from slurmtf.estimator.quantities import as_slurm_time, check_strings
+from slurmtf.findings import Finding
 from slurmtf.paths import absolute
 from slurmtf.schema import Tagged
 
@@ -156,9 +157,34 @@ class Estimator(OlderNames):
         findings = list(node_counts(self.distributed_training, self.node_count))
         training, nodes = settled_training(self.distributed_training, self.node_count)
         self._set(distributed_training=training, node_count=nodes)
-        findings += validation.findings_of(self)
+        findings += self._findings()
         if findings:
             raise SpecError(*findings)
+
+    def _findings(self) -> Iterable[Finding]:
+        """Yield what can be known to be wrong before any cluster is asked: each rule stands beside what it rules."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        yield from images.findings_of(self.image_registry_details, self.shm_size)
+        yield from entry.findings_of(self.source_directory, self.entry_script)
+        yield from check_params(self.script_params)
+        yield from check_text("resume_from", self.resume_from)
+        yield from variables.findings_of(self.environment_variables)
+        yield from inputs.findings_of(self.inputs, self.script_params)
+        yield from distribution.findings_of(self._asked_distribution)
+        yield from resources.findings_of(given)
+        yield from flags.findings_of(self.sbatch, self.srun, given)
+        yield from environment.excluded(self.environment, given)
+        where = "" if self.environment_definition is None else "environment_definition."
+        yield from environment.findings_of(self.environment, where, self.source_directory)
+        yield from metrics.findings_of(given)
+        yield from places.findings_of(self.compute_target, self.stage)
+        yield from check_strings("silence", self.silence, "silence")
+
+    @property
+    def _asked_distribution(self) -> distribution.Asked:
+        training, counts = self.distributed_training, self.given_counts
+        backend, kind = self.distributed_backend, type(self).__name__
+        return distribution.Asked(kind, self.BACKENDS, backend, training, counts, self.node_count, self.gpus_per_node)
 
     def _settle_texts(self) -> None:
         """Bring the values that may be spelled in several ways into the one that the document has."""
@@ -166,7 +192,7 @@ class Estimator(OlderNames):
             self._set(time=as_slurm_time(self.time))
         if isinstance(self.distributed_backend, str):
             self._set(distributed_backend=self.distributed_backend.lower())
-        for name in ("mail_type", "pip_packages", "conda_packages"):
+        for name in ("mail_type", "pip_packages", "conda_packages", "silence"):
             if isinstance(given := getattr(self, name), str):
                 self._set(**{name: [given]})
         for name in ("compute_target", "template"):

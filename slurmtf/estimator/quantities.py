@@ -1,11 +1,12 @@
-"""Times, memory sizes and flags as Slurm writes them."""
+"""Kinds of values: switches, choices, counts, lists; times, memory sizes and flags as Slurm writes them."""
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from slurmtf.errors import did_you_mean
 from slurmtf.findings import Finding
 
 TIME_FORMATS = "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes[:seconds], UNLIMITED"
@@ -76,6 +77,24 @@ def mebibytes(memory: str | int) -> float:
     if match is None:
         raise ValueError(f"{memory!r} is not a memory size")
     return int(match[1]) * _MEBIBYTES[(match[2] or "M").upper()]
+
+
+def check_switch(name: str, value: object, hint: str) -> Iterable[Finding]:
+    """Check a switch, which may be left out. ``hint`` says what else the user may have meant."""
+    if not isinstance(value, bool | None):
+        yield Finding("not-a-switch", name, f"{value!r} is neither true nor false", f"use one of them; {hint}")
+
+
+def check_choice(name: str, value: object, choices: Sequence[str]) -> Iterable[Finding]:
+    if value is not None and value not in choices:
+        remedy = did_you_mean(str(value), choices) or f"use {', '.join(choices)}"
+        yield Finding("bad-choice", name, f"{value!r} is unknown", remedy)
+
+
+def check_strings(name: str, value: object, parameter: str) -> Iterable[Finding]:
+    """Check a list of strings. ``parameter`` is the last part of its name, as a remedy spells it."""
+    if value is not None and not (isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)):
+        yield Finding("bad-list", name, f"{value!r} is not a list of strings", f"set `{parameter}[]=...`")
 
 
 def check_time(name: str, time: object) -> Iterable[Finding]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from slurmtf.estimator.quantities import LONGEST_S, check_count, check_memory, check_time, printable
+from slurmtf.estimator.quantities import (
+    LONGEST_S,
+    check_choice,
+    check_count,
+    check_memory,
+    check_strings,
+    check_switch,
+    check_time,
+    printable,
+)
 from slurmtf.findings import Finding
 
 COUNTS: dict[str, tuple[int, int]] = {
@@ -17,6 +26,8 @@ COUNTS: dict[str, tuple[int, int]] = {
 """The least and the most of each."""
 WORDS = ("job_name", "partition", "account", "qos", "constraint", "gpu_type", "mail_user", "vm_size", "launcher")
 
+PRIORITIES = ("dedicated", "lowpriority")
+
 
 def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
     """Yield what is wrong with the resources among the user's parameters, which are given by name."""
@@ -26,6 +37,10 @@ def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
     yield from check_memory("memory", given.get("memory"))
     for name in WORDS:
         yield from printable(name, given.get(name))
+    yield from check_switch("use_gpu", given.get("use_gpu"), "`gpus_per_node` says how many GPUs")
+    yield from check_switch("exclusive", given.get("exclusive"), "`sbatch[exclusive]=user` and the like say more")
+    yield from check_choice("vm_priority", given.get("vm_priority"), PRIORITIES)
+    yield from check_strings("mail_type", given.get("mail_type"), "mail_type")
     yield from _contradictions(given)
 
 
@@ -36,7 +51,3 @@ def _contradictions(given: Mapping[str, Any]) -> Iterable[Finding]:
         yield Finding("gpus-contradict", "gpus_per_node", "is 0, but `use_gpu` is true", "leave one of them out")
     if given.get("gpu_type") and not (given.get("use_gpu") or given.get("gpus_per_node")):
         yield Finding("gpu-type-alone", "gpu_type", "is set, but no GPU is asked for", "set `use_gpu=true` or `gpus_per_node`")
-    if given.get("vm_priority") not in (None, "dedicated", "lowpriority"):
-        yield Finding(
-            "bad-choice", "vm_priority", f"{given.get('vm_priority')!r} is unknown", "use 'dedicated' or 'lowpriority'"
-        )

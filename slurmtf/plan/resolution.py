@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 
 from slurmtf._version import __version__
+from slurmtf.collecting import Findings
 from slurmtf.environments import Software
 from slurmtf.environments.shell import module_lines
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
-from slurmtf.findings import Finding, Findings
+from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.plan import containers, launchers

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from slurmtf.collecting import Findings
 from slurmtf.environments import Software
 from slurmtf.environments.building import build_pack
 from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import overridden
 from slurmtf.estimator.quantities import normal_flag
-from slurmtf.findings import Findings
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
 from slurmtf.runs.chains import Earlier, dependencies, joined, parsed

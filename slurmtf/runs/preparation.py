@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from slurmtf.collecting import Findings
 from slurmtf.environments import EnvironmentStore, Software, modules, software_of
 from slurmtf.environments.images import inside, login_of
 from slurmtf.environments.packing import pack_of
@@ -25,7 +26,6 @@ from slurmtf.environments.software import untold
 from slurmtf.environments.store import store_of
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
-from slurmtf.findings import Findings
 from slurmtf.job.contract import variables as var
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
 from slurmtf.plan.checks import needs as needs_of

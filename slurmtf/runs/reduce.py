@@ -15,12 +15,11 @@ from slurmtf.runs.observe import Answer
 from slurmtf.runs.records import Records
 from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
+from slurmtf.scheduler.base import RECORD_LAG_S
 from slurmtf.submit.record import BY_HAND
 
 SILENCE_S = 300
 """Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
-RECORD_LAG_S = 60
-"""Seconds after a submission in which a scheduler may not know the job yet."""
 CLOCK_SLACK_S = 60
 """Seconds by which the clocks of node and controller may differ. Slurm lets a requeued job wait for twice as long."""
 LOG = "logs/job.log"

@@ -17,9 +17,7 @@ from slurmtf.runs.observe import Answer
 from slurmtf.runs.records import Records
 from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
 from slurmtf.scheduler import JobState, SubmittedJob
-
-RECORD_LAG_S = 60
-"""Seconds after a submission in which a scheduler may not list the jobs yet."""
+from slurmtf.scheduler.base import RECORD_LAG_S
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 
 __all__ = ["Array", "JobRef", "JobState", "Observation", "Scheduler", "SubmittedJob", "by_scheduler", "scheduler_of"]
 
-SCHEDULERS: dict[str, Callable[[str | None], Scheduler]] = {"slurm": SlurmScheduler, "local": LocalScheduler}
+SCHEDULERS: dict[str, Callable[[str | None], Scheduler]] = {one.name: one for one in (SlurmScheduler, LocalScheduler)}
 
 
 def scheduler_of(name: str, cluster: str | None = None) -> Scheduler:

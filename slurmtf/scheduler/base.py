@@ -14,7 +14,8 @@ from slurmtf.processes import ProcessId, recognise
 
 SUBMIT_SLACK_S = 300
 """By how many seconds the clocks of the machine that submits and of the scheduler may differ."""
-
+RECORD_LAG_S = 60
+"""Seconds after a submission in which Slurm may not list the job yet."""
 
 NO_FOLDER = "Slurm's accounting does not say yet in which folder the job of this number works"
 

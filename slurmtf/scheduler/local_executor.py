@@ -13,10 +13,11 @@ from typing import Any
 from submitit.local import local
 
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.schedulers import LOCAL
 from slurmtf.processes import identify
+from slurmtf.scheduler import local_processes
 from slurmtf.scheduler.base import JobRef, Note, SubmittedJob, started
 from slurmtf.scheduler.environ import of_local_run
-from slurmtf.scheduler.local import LocalScheduler
 
 
 class LocalRunJob(local.LocalJob[Any]):
@@ -44,7 +45,7 @@ class LocalRunJob(local.LocalJob[Any]):
     def cancel(self, check: bool = True) -> None:  # noqa: ARG002
         """Ask the supervisor to end the run. Raises SlurmtfError when it runs on another machine."""
         if self._submitted is not None:
-            LocalScheduler().cancel([self._submitted])
+            local_processes.cancel([self._submitted])
 
 
 class LocalRunExecutor(local.LocalExecutor):
@@ -85,7 +86,7 @@ class LocalRunExecutor(local.LocalExecutor):
                 start_new_session=True,
             )
         ref, known = JobRef(None, str(process.pid)), identify(process.pid)
-        job = SubmittedJob(ref, LocalScheduler.name, self._layout.folder, time.time(), self._why, process=known)
+        job = SubmittedJob(ref, LOCAL, self._layout.folder, time.time(), self._why, process=known)
         self.submitted = replace(job, first=self._number or 0)
         try:
             self._note(self.submitted)

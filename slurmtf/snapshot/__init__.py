@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from slurmtf.snapshot.contents import Contents, collect
+from slurmtf.snapshot.contents import collect
+from slurmtf.snapshot.entries import Contents
 from slurmtf.snapshot.identity import Snapshot, SnapshotRef
 from slurmtf.snapshot.script import ScriptFacts, examine
 from slurmtf.snapshot.store import SnapshotStore

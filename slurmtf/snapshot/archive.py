@@ -6,7 +6,7 @@ import tarfile
 from typing import BinaryIO
 
 from slurmtf.job.contract.snapshot import BLOCK, FIELD, TYPES
-from slurmtf.snapshot.contents import Entry
+from slurmtf.snapshot.entries import Entry
 
 PLAIN_SIZE = 8**11
 

@@ -6,71 +6,17 @@ import os
 import stat
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding
+from slurmtf.snapshot.entries import Contents, Entry, stamp_of
 from slurmtf.snapshot.ignore import IGNORE_FILES, Ignore
 from slurmtf.snapshot.limits import check_limits, most_files
 from slurmtf.snapshot.secrets import is_secret
 
 RESULTS = ("outputs", "logs")
 GONE = "gone when it was read"
-
-
-class Entry(NamedTuple):
-    """A file, a link or a folder of the source.
-
-    ``link`` is where a link points in the snapshot, ``target`` in the source. ``stamp`` tells two states of a file apart
-    without reading it.
-    """
-
-    name: str
-    path: str
-    kind: str
-    mode: int
-    size: int = 0
-    link: str = ""
-    target: str = ""
-    stamp: str = ""
-
-
-def stamp_of(status: os.stat_result) -> str:
-    """Return what changes whenever a file's content does: size, times, inode and mode. ctime can't be set back."""
-    return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_mode}"
-
-
-@dataclass(frozen=True)
-class Contents:
-    """The entries of a snapshot, sorted by name, and what was left out and why. ``began`` is when the walk did.
-
-    ``secrets`` are those left out because they may hold one, ``results`` the source's own ``outputs`` and ``logs``.
-    """
-
-    root: Path
-    entries: tuple[Entry, ...]
-    left_out: tuple[str, ...] = ()
-    began: int = 0
-    secrets: tuple[str, ...] = ()
-    results: tuple[str, ...] = ()
-
-    @property
-    def files(self) -> int:
-        return sum(entry.kind != "folder" for entry in self.entries)
-
-    @property
-    def bytes(self) -> int:
-        return sum(entry.size for entry in self.entries)
-
-    def check_holds(self, script: str) -> None:
-        """Raise SnapshotError unless the entry script belongs to the snapshot, or lies behind a link that does."""
-        kinds = {entry.name: entry.kind for entry in self.entries}
-        behind_link = any(kinds.get(str(folder)) == "link" for folder in Path(script).parents)
-        if script not in kinds and not behind_link:
-            remedy = f"take the pattern that matches it out of {' or '.join(IGNORE_FILES)}, or move it out of outputs and logs"
-            raise SnapshotError(Finding("script-left-out", "entry_script", f"{script} is left out of the snapshot", remedy))
 
 
 def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:

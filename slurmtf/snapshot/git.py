@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from slurmtf.snapshot.contents import Entry
+from slurmtf.snapshot.entries import Entry
 from slurmtf.snapshot.reading import Blob
 
 FOLDER = b"40000"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from slurmtf.job.contract.snapshot import Stored, id_of
-from slurmtf.snapshot.contents import Contents, Entry
+from slurmtf.snapshot.entries import Contents, Entry
 from slurmtf.snapshot.git import tree_id
 from slurmtf.snapshot.reading import Blob
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.files import make_private, write_private
-from slurmtf.snapshot.contents import Contents
+from slurmtf.snapshot.entries import Contents
 from slurmtf.snapshot.reading import Blob
 
 FORM = 1

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract import variables as var
+from slurmtf.snapshot.entries import Contents
 from slurmtf.snapshot.ignore import IGNORE_FILES
-
-if TYPE_CHECKING:
-    from slurmtf.snapshot.contents import Contents
 
 BIG_MB, BIG_FILES = 300, 2_000
 """From here on a plan warns: what Azure ML allowed."""

@@ -10,7 +10,7 @@ import time
 from typing import NamedTuple
 
 from slurmtf.snapshot.archive import Archive
-from slurmtf.snapshot.contents import Entry, stamp_of
+from slurmtf.snapshot.entries import Entry, stamp_of
 
 PIECE = 1 << 20
 ATTEMPTS, PAUSE_S = 3, 0.02

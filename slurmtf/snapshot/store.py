@@ -16,7 +16,8 @@ from slurmtf.files import make_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.snapshot import id_of, stored
 from slurmtf.snapshot.archive import Archive
-from slurmtf.snapshot.contents import GONE, Contents, Entry
+from slurmtf.snapshot.contents import GONE
+from slurmtf.snapshot.entries import Contents, Entry
 from slurmtf.snapshot.identity import Snapshot, SnapshotRef, without
 from slurmtf.snapshot.ignore import IGNORE_FILES
 from slurmtf.snapshot.index import Index

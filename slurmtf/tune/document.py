@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from slurmtf.collecting import Findings
 from slurmtf.documents import Document, dump_yaml, read_document
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator import document as jobs
-from slurmtf.findings import Finding, Findings
+from slurmtf.findings import Finding
 from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, NoTerminationPolicy, TruncationSelectionPolicy
 from slurmtf.tune.samplers import sampling_of
 from slurmtf.tune.spaces import ARGUMENTS

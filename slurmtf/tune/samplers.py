@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from slurmtf.collecting import Findings
 from slurmtf.errors import SpecError
-from slurmtf.findings import Finding, Findings
+from slurmtf.findings import Finding
 from slurmtf.tune.spaces import Expression, expression_of
 
 Point = dict[str, Any]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from slurmtf.collecting import Findings
 from slurmtf.errors import InputError, SiteError, SpecError
-from slurmtf.findings import Finding, Findings, located, warning
+from slurmtf.findings import Finding, located, warning
 
 WRONG = Finding("unknown-launcher", "launcher", "there is no launcher 'x'", "set launcher='srun'")
 DOUBTFUL = warning("short-time", "the time limit is 10 s")

@@ -12,7 +12,8 @@ class Capabilities(NamedTuple):
     one_machine: bool
 
 
+SLURM, LOCAL = "slurm", "local"
 CAPABILITIES = {
-    "slurm": Capabilities(takes_flags=True, keeps_time=True, one_machine=False),
-    "local": Capabilities(takes_flags=False, keeps_time=False, one_machine=True),
+    SLURM: Capabilities(takes_flags=True, keeps_time=True, one_machine=False),
+    LOCAL: Capabilities(takes_flags=False, keeps_time=False, one_machine=True),
 }

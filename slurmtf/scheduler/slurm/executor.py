@@ -17,11 +17,12 @@ from submitit.core.utils import FailedJobError
 
 from slurmtf.errors import SlurmError
 from slurmtf.findings import Finding
-from slurmtf.scheduler.base import JobRef, JobState, Note, Observation, SubmittedJob, started
+from slurmtf.job.contract.schedulers import SLURM
+from slurmtf.scheduler.base import RECORD_LAG_S, JobRef, JobState, Note, Observation, SubmittedJob, started
 from slurmtf.scheduler.environ import changes_for_sbatch
 from slurmtf.scheduler.slurm import commands
+from slurmtf.scheduler.slurm import jobs as slurm_jobs
 from slurmtf.scheduler.slurm.refusal import refusal
-from slurmtf.scheduler.slurm.scheduler import RECORD_LAG_S, SlurmScheduler
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ class JobWatcher(core.InfoWatcher):
 
     def __init__(self, cluster: str | None = None, delay_s: int = 60) -> None:
         super().__init__(delay_s)
-        self._scheduler = SlurmScheduler(cluster)
+        self._cluster = cluster
         self._jobs: dict[str, SubmittedJob] = {}
         self._born: dict[str, float] = {}
 
@@ -55,7 +56,7 @@ class JobWatcher(core.InfoWatcher):
         self._num_calls += 1
         self._last_status_check = time.time()
         try:
-            found = self._scheduler.observe(asked)
+            found = slurm_jobs.observe(asked, self._cluster)
         except SlurmError as err:
             logger.warning("%s", err)
             return
@@ -116,7 +117,7 @@ class SlurmtfJob(core.Job[Any]):
         if self._submitted is None:
             return
         try:
-            SlurmScheduler(self._submitted.ref.cluster).cancel([self._submitted])
+            slurm_jobs.cancel([self._submitted], self._submitted.ref.cluster)
         except SlurmError:
             if check:
                 raise
@@ -140,7 +141,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
         self._elements: range | None = None
         self._at_once: int | None = None
         self._note: Note = _nobody
-        self._submitted = SubmittedJob(JobRef(cluster, ""), SlurmScheduler.name, "", 0.0)
+        self._submitted = SubmittedJob(JobRef(cluster, ""), SLURM, "", 0.0)
 
     def submit_script(self, why: str, note: Note, elements: range | None = None, at_once: int | None = None) -> SubmittedJob:
         """Submit the script, as an array of these elements of a larger one; ``note`` is told the job at once.
@@ -174,7 +175,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
 
     def _get_job_id_from_submission_command(self, string: bytes | str) -> str:  # type: ignore[override] # the cluster, too
         ref = self._ref(string if isinstance(string, str) else string.decode())
-        self._submitted = SubmittedJob(ref, SlurmScheduler.name, str(self.folder.parent), time.time(), self._why)
+        self._submitted = SubmittedJob(ref, SLURM, str(self.folder.parent), time.time(), self._why)
         if self._elements is not None:
             self._submitted = replace(self._submitted, elements=len(self._elements), first=self._elements.start)
         return ref.job_id
@@ -185,7 +186,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
         if ref is not None and (ref.cluster or not commands.is_several(self._cluster)):
             return JobRef(ref.cluster or self._cluster, ref.job_id)
         folder = str(self.folder.parent)
-        found = SlurmScheduler(self._cluster).find(folder)
+        found = slurm_jobs.find(folder, self._cluster)
         if found is None:
             what = f"did not say which job it submitted: {said.strip()!r}; no job of yours works in {folder}"
             raise SlurmError(Finding("no-job-id", "sbatch", what, "see 'squeue --me', and ask the site about its sbatch"))

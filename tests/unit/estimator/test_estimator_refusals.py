@@ -49,14 +49,18 @@ TEXTS: list[Case] = [
 KINDS: list[Case] = [
     ({"use_gpu": 2}, 'use_gpu', 'not-a-switch'),
     ({"exclusive": "user"}, 'exclusive', 'not-a-switch'),
+    ({"legacy_keras": "yes"}, 'legacy_keras', 'not-a-switch'),
+    ({"azureml": 1}, 'azureml', 'not-a-switch'),
+    ({"mail_type": [""]}, 'mail_type', 'bad-list'),
+    ({"silence": 5}, 'silence', 'bad-list'),
     ({"pip_packages": 5}, 'pip_packages', 'bad-list'),
     ({"conda_packages": [1]}, 'conda_packages', 'bad-list'),
     ({"image_registry_details": {"port": 80}}, 'image_registry_details', 'bad-login'),
     # 1.3, 16
     ({"inputs": "/data"}, 'inputs', 'bad-inputs'),
     ({"inputs": ["/data"]}, 'inputs', 'bad-inputs'),
-    ({"stage": "local"}, 'stage', 'unknown-stage'),
-    ({"autolog": "torch"}, 'autolog', 'unknown-autolog'),
+    ({"stage": "local"}, 'stage', 'bad-choice'),
+    ({"autolog": "torch"}, 'autolog', 'bad-choice'),
 ]  # fmt: skip
 
 

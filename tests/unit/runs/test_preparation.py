@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from slurmtf import Experiment
-from slurmtf.cli import output
+from slurmtf.cli import failing, output
 from slurmtf.cli.commands.plan import command
 from slurmtf.errors import InputError
 from slurmtf.runs import preparation
@@ -114,7 +114,7 @@ def test_json_has_the_codes(project: Path, capsys: pytest.CaptureFixture[str], m
     monkeypatch.setattr(output._Mode, "json", True)
     done = CliRunner().invoke(command, ["bad.py", "-s", "nosuch"])
     assert isinstance(done.exception, InputError)
-    assert output.fail(done.exception) == 2
+    assert failing.fail(done.exception) == 2
     (finding,) = json.loads(capsys.readouterr().out)["error"]["findings"]
     assert (finding["code"], finding["severity"], finding["source"]) == ("unknown-site", "error", "--site")
     assert project.is_dir()

@@ -14,9 +14,10 @@ from slurmtf.processes import ProcessId
 from slurmtf.runs.history import Attempt, History
 from slurmtf.runs.observe import Answer
 from slurmtf.runs.records import Records
-from slurmtf.runs.reduce import RECORD_LAG_S, SILENCE_S, UNASKED, Evidence, current_job, job_to_ask_for, reduce
+from slurmtf.runs.reduce import SILENCE_S, UNASKED, Evidence, current_job, job_to_ask_for, reduce
 from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus, Staging
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
+from slurmtf.scheduler.base import RECORD_LAG_S
 
 from .stories import (
     AGAIN,

@@ -23,7 +23,8 @@ from slurmtf.scheduler import SCHEDULERS, Array, JobRef, JobState, Observation, 
 from slurmtf.scheduler.base import SUBMIT_SLACK_S, Note, match
 from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slices
 from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
-from slurmtf.scheduler.slurm.scheduler import SlurmScheduler, cancellable
+from slurmtf.scheduler.slurm.jobs import cancellable
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.search import packaged
 
 JOB = SubmittedJob(JobRef(None, "33"), "slurm", "/runs/a", 1000.0, "submitted")

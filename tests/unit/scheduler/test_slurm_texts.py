@@ -22,6 +22,7 @@ from slurmtf.scheduler.slurm.commands import (
     scancel,
     squeue,
 )
+from slurmtf.scheduler.slurm.jobs import mine
 from slurmtf.scheduler.slurm.refusal import refusal
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.scheduler.slurm.states import parse_state
@@ -547,7 +548,7 @@ def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.Mo
     told = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
     command(commands, "squeue", error=told, status=1)
     with pytest.raises(SlurmError) as caught:
-        SlurmScheduler().mine()
+        mine(None)
     between_tries = [wait for wait in waits if wait > 1]  # subprocess sleeps too while it waits
     assert (len(calls(commands, "squeue")), between_tries) == (3, [2, 4])
     assert (caught.value.findings[0].where, caught.value.findings[0].what) == ("squeue", told)
@@ -556,13 +557,13 @@ def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.Mo
 def test_another_failure_is_not_tried_again(commands: Path) -> None:
     command(commands, "squeue", error="squeue: error: no way", status=1)
     with pytest.raises(SlurmError, match="no way"):
-        SlurmScheduler().mine()
+        mine(None)
     assert len(calls(commands, "squeue")) == 1
 
 
 def test_commands_that_are_missing(commands: Path) -> None:
     with pytest.raises(SlurmError, match="squeue: is not in PATH\n    -> run slurmtf on a login node of the cluster"):
-        SlurmScheduler().mine()
+        mine(None)
     with pytest.raises(UnreachableError, match="there is no sbatch in PATH, so this machine has no Slurm"):
         SlurmScheduler().check()
     for name in ("sbatch", "squeue", "scancel"):

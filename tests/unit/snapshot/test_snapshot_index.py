@@ -12,7 +12,7 @@ import pytest
 
 from slurmtf import Estimator, Experiment
 from slurmtf.snapshot import Contents, SnapshotRef, SnapshotStore, collect, store
-from slurmtf.snapshot.contents import Entry
+from slurmtf.snapshot.entries import Entry
 from slurmtf.snapshot.index import Index
 from slurmtf.snapshot.reading import Blob, read
 from tests.unit.snapshot.trees import fill, keep, reference, settled, snapshot_of, states

@@ -15,7 +15,7 @@ import pytest
 from slurmtf.errors import SnapshotError
 from slurmtf.snapshot import Contents, SnapshotStore, collect, reading
 from slurmtf.snapshot.archive import Archive
-from slurmtf.snapshot.contents import Entry
+from slurmtf.snapshot.entries import Entry
 from tests.unit.snapshot.trees import fill, keep, reference, snapshot_of, unpacked
 
 Change = Callable[[Path], None]

@@ -10,7 +10,7 @@ from pathlib import Path
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.staging.workdir import prepare
 from slurmtf.snapshot import Contents, Snapshot, SnapshotRef, SnapshotStore
-from slurmtf.snapshot.contents import stamp_of
+from slurmtf.snapshot.entries import stamp_of
 
 Tree = dict[bytes, tuple[str, int, bytes]]
 """By name: what it is, its permissions, and its content or where it points."""

@@ -1,0 +1,67 @@
+"""How a command tells that it failed: findings on standard error or in the envelope, and the exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from slurmtf.cli.output import print_envelope, shown, wants_json
+from slurmtf.errors import InputError, SlurmtfError
+from slurmtf.findings import Finding
+
+OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
+
+
+def fail(error: SlurmtfError) -> int:
+    """Tell an error and return the exit code."""
+    if wants_json():
+        print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, in_flags(error.findings)))
+    else:
+        for finding in sorted(in_flags(error.findings), key=lambda one: one.is_error):
+            colour = "red" if finding.is_error else "yellow"
+            click.secho(f"{finding.severity}: ", fg=colour, bold=finding.is_error, err=True, nl=False)
+            click.echo(shown(str(finding)), err=True)
+    return error.exit_code
+
+
+def in_flags(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings with the settings that they name spelled as flags, unless their words are the user's already."""
+    from slurmtf.cli.options import FLAGS  # noqa: PLC0415 - what describes a training job, for an error alone
+
+    return [finding.spelled(FLAGS) for finding in findings]
+
+
+def fail_system(error: OSError) -> int:
+    """Tell what the system refuses, and return the exit code. Raises it again when it is not known whom it concerns."""
+    what = error.strerror or str(error)
+    if error.filename is not None:
+        kind = InputError if error.errno == errno.ENAMETOOLONG else SlurmtfError
+        return fail(kind(Finding("system", os.fsdecode(error.filename), what)))
+    if error.errno not in OUTPUT_LOST:
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in buffers would fail again when Python ends
+    with contextlib.suppress(OSError):
+        click.echo(f"error: the output can't be written: {what}", err=True)
+    return SlurmtfError.exit_code
+
+
+def fail_usage(error: click.ClickException) -> int:
+    """Tell a wrong command line and return the exit code. It may be wrong before its ``--json`` has been read."""
+    if wants_json() or "--json" in sys.argv:
+        print_envelope(False, None, (), _facts("UsageError", error.exit_code, [Finding("usage", "", error.format_message())]))
+    else:
+        text = io.StringIO()
+        error.show(text)
+        click.echo(shown(text.getvalue()), err=True, nl=False)
+    return error.exit_code
+
+
+def _facts(kind: str, exit_code: int, findings: Sequence[Finding]) -> dict[str, Any]:
+    return {"type": kind, "exit_code": exit_code, "findings": [finding.to_dict() for finding in findings]}

@@ -1,0 +1,21 @@
+"""What a script logs: by Azure ML's Run, by a library on its own, and the metric that matters most."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from slurmtf.estimator.quantities import check_choice, check_switch
+from slurmtf.findings import Finding
+
+AUTOLOGS = ("keras",)
+
+
+def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
+    """Yield what is wrong with the parameters that say what is logged, which are given by name."""
+    yield from check_switch("azureml", given.get("azureml"), "true serves Azure ML's Run to the script")
+    yield from check_choice("autolog", given.get("autolog"), AUTOLOGS)
+    metric = given.get("primary_metric")
+    if metric is not None and not (isinstance(metric, str) and metric.strip()):
+        remedy = "name it as the script logs it: run.log('accuracy', ...)"
+        yield Finding("no-metric", "primary_metric", f"{metric!r} is no metric's name", remedy)

@@ -1,0 +1,72 @@
+"""The user's jobs on one cluster: seen, found and canceled, all together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from slurmtf.errors import SlurmError
+from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.schedulers import SLURM
+from slurmtf.scheduler.base import RECORD_LAG_S, Observation, SubmittedJob, match
+from slurmtf.scheduler.slurm import commands
+from slurmtf.scheduler.slurm.calls import output
+
+CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
+
+
+def observe(jobs: Iterable[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, Observation]:
+    """Ask squeue, and sacct for those that it has forgotten: two calls at most, whatever their number."""
+    asked = [one for job in jobs for one in job.each]
+    found = match(asked, mine(cluster))
+    forgotten = [job for job in asked if job not in found]
+    return {**found, **match(forgotten, _accounted({job.ref.job_id for job in forgotten}, cluster))}
+
+
+def mine(cluster: str | None) -> list[Observation]:
+    """Return all of the user's jobs that slurmctld remembers. Raises SlurmError."""
+    return commands.parse_squeue(output(commands.squeue(cluster)), cluster)
+
+
+def _accounted(job_ids: Iterable[str], cluster: str | None) -> list[Observation]:
+    """Return what the accounting knows; nothing on a cluster without one."""
+    ids = sorted(job_ids)
+    if not ids or shutil.which("sacct") is None:
+        return []
+    try:
+        return commands.parse_sacct(output(commands.sacct(ids, cluster)), cluster)
+    except SlurmError:
+        return []
+
+
+def find(folder: str, cluster: str | None) -> SubmittedJob | None:
+    """Look in the queue, of the clusters that sbatch takes by default; the last one, of several."""
+    clusters = cluster or next(filter(None, map(os.environ.get, CLUSTERS)), None)
+    seen = [one for one in mine(clusters) if one.works_in(folder)]
+    last = max(seen, key=lambda one: one.submitted or 0, default=None)
+    return SubmittedJob(replace(last.ref, element=None), SLURM, folder, last.submitted or 0.0) if last else None
+
+
+def cancel(jobs: Sequence[SubmittedJob], cluster: str | None) -> None:
+    """Look for the jobs, then cancel those that are there and ours: one question and one order, whatever their number.
+
+    Between the two no number changes hands: slurmctld gives it to another job only when it has forgotten ours, MinJobAge
+    after its end, which is no less than two seconds; and scancel's filters would have it send the whole queue first.
+    """
+    names = cancellable(jobs, mine(cluster), time.time()) if jobs else []
+    if names:
+        output(commands.scancel(names, cluster))
+
+
+def cancellable(jobs: Iterable[SubmittedJob], queue: Sequence[Observation], now: float) -> list[str]:
+    """Return the names of the jobs that may be canceled: of ours that have not ended, and of those too young to be listed.
+
+    Some sites answer squeue from a cache. A job whose number is listed in another folder is not ours any more, however young.
+    """
+    alive = {job for job, seen in match([one for job in jobs for one in job.each], queue).items() if not seen.state.final}
+    listed = {seen.ref.job_id for seen in queue}
+    young = {job for job in jobs if job.ref.job_id not in listed and now - job.submitted < RECORD_LAG_S}
+    return [job.ref.name for job in jobs if job in young or alive.intersection(job.each)]
