@@ -20,6 +20,7 @@ _OBJECTS = {
     "Mpi": ("distributed_training", "Mpi", "backend: mpi, "),
     "ParameterServer": ("distributed_training", "ParameterServer", "backend: ps, "),
     "MultiWorker": ("distributed_training", "MultiWorker", "backend: multiworker, "),
+    "Jax": ("distributed_training", "Jax", "backend: jax, "),
 }
 """What holds settings of its own: the parameter that takes it, its class, and how YAML tells it from others."""
 _SAME = {"custom_docker_image": "image"}

@@ -29,6 +29,10 @@ MPI_MODULES = ("horovod", "mpi4py")
 JAX_MODULES = ("jax", "keras")
 JOINS_JAX = ("jax.distributed", "keras.distribution", "distribution.initialize", "distributed.initialize")
 """Names by which a script has JAX join its processes."""
+STARTS_JAX = ("distribution.initialize", "distributed.initialize")
+"""Those that fail, or leave the process alone, where nothing tells JAX of a job."""
+OF_JOINING = ("jax.distributed", "keras.distribution")
+"""The modules that have these names."""
 KERAS_3 = (2, 16)
 """The first TensorFlow whose tf.keras is Keras 3."""
 
@@ -185,7 +189,10 @@ def _strategy_warnings(tasks: Distribution, script: ScriptFacts) -> Iterable[Fin
 
 def _jax_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts) -> Iterable[Finding]:
     """Check that a script which has JAX join its processes gets what that needs, and the other way round."""
-    joins = script.uses(*JOINS_JAX) and script.imports_any(*JAX_MODULES)
+    joins = _joins_jax(script, JOINS_JAX)
+    if tasks.backend is None and _joins_jax(script, STARTS_JAX):
+        text = "the script has JAX join the processes of a job, and nothing tells JAX of this one"
+        yield warning("not-jax", f"{text}: set `distributed_backend=jax`")
     if joins and tasks.backend not in (None, "jax"):
         text = f"the script has JAX join its processes, and distributed_backend={tasks.backend!r} does not tell JAX how"
         yield warning("not-jax", f"{text}: set `distributed_backend=jax`")
@@ -200,6 +207,11 @@ def _jax_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts
         backend = chosen or "TensorFlow, where nothing says otherwise"
         text = f"Keras runs on {backend}, and only its JAX backend joins processes"
         yield warning("keras-backend", f"{text}: set `environment_variables[KERAS_BACKEND]=jax`")
+
+
+def _joins_jax(script: ScriptFacts, names: Iterable[str]) -> bool:
+    own = {f"{module}.initialize" for module in OF_JOINING}
+    return (script.uses(*names) and script.imports_any(*JAX_MODULES)) or not own.isdisjoint(script.imports)
 
 
 def resolver_findings(tasks: Distribution, script: ScriptFacts, launcher: str) -> Iterable[Finding]:

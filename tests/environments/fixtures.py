@@ -1,6 +1,6 @@
 """Session fixtures with the pythons of the environments; the first use on a machine builds, which takes minutes.
 
-Where one can't be built its tests are skipped; with SLURMTF_REQUIRE_ENVS=1 they fail, save where only a Python 3.7 is
+Where one can't be built its tests are skipped; with SLURMTF_REQUIRE_ENVS=1 they fail, save where only its Python (3.7, 3.13) is
 missing.
 """
 
@@ -40,6 +40,12 @@ def tf1(pytestconfig: pytest.Config) -> Path:
 def jax(pytestconfig: pytest.Config) -> Path:
     """Keras 3 on JAX 0.10, without TensorFlow."""
     return provide("jax", pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def jax_313(pytestconfig: pytest.Config) -> Path:
+    """The same on Python 3.13."""
+    return provide("jax-3.13", pytestconfig, optional=True)
 
 
 def provide(name: str, config: pytest.Config, optional: bool = False) -> Path:

@@ -28,12 +28,14 @@ class Environment:
     name: str
     pythons: tuple[str, ...]
     packages: tuple[str, ...] = ()
+    of: str = ""
+    """The environment whose requirements it has, where it is not its own."""
     unconnected: bool = False
     """Made as for nodes that have no network: fetched first, then made without one."""
 
     @property
     def requirements(self) -> Path:
-        return HERE / f"{self.name}.txt"
+        return HERE / f"{self.of or self.name}.txt"
 
     def spec(self) -> EnvironmentSpec:
         python = interpreters.find(self.pythons)
@@ -76,7 +78,8 @@ ENVIRONMENTS = {
         Environment("newest", ("3.11", "3.12", "3.13", "3.10"), ("horovod==0.28.1",)),
         Environment("classic", ("3.11", "3.10", "3.9"), ("horovod==0.28.1",), unconnected=True),
         Environment("tf1", ("3.7",), ("horovod==0.21.3",)),
-        Environment("jax", ("3.13", "3.12", "3.11")),
+        Environment("jax", ("3.11", "3.12", "3.13")),
+        Environment("jax-3.13", ("3.13",), of="jax"),
     )
 }
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from slurmtf.cli.options import FLAGS
+from slurmtf.estimator.distribution import KINDS
 from slurmtf.spelling import spelled
 
 YAML = {"launcher": "job.yaml:3: launcher", "sbatch": "job.yaml:4: sbatch"}
@@ -46,6 +49,12 @@ FLAG_USER = {**FLAGS, "entry_script": "train.py"}
             "distributed_training: {backend: mpi, transport: gloo}",
             "distributed_training: {backend: mpi, transport: gloo} in a job file",
         ),
+        (
+            "`Jax.gpus=all`",
+            "Jax(gpus='all')",
+            "distributed_training: {backend: jax, gpus: all}",
+            "distributed_training: {backend: jax, gpus: all} in a job file",
+        ),
         ("`legacy_keras=true`", "legacy_keras=True", "legacy_keras: true", "legacy_keras: true in a job file"),
         ("set `time`, or `qos`", "set time, or qos", "set time, or qos", "set --time, or --qos"),
         ("a `", "a `", "a `", "a `"),
@@ -53,6 +62,11 @@ FLAG_USER = {**FLAGS, "entry_script": "train.py"}
 )
 def test_a_setting_is_spelled_as_its_user_gives_it(marked: str, python: str, yaml: str, flag: str) -> None:
     assert (spelled(marked), spelled(marked, YAML), spelled(marked, FLAG_USER)) == (python, yaml, flag)
+
+
+def test_each_distribution_can_be_marked() -> None:
+    fields = {kind.__name__: dataclasses.fields(kind)[0].name for kind in KINDS.values()}
+    assert [spelled(f"`{name}.{field}=2`") for name, field in fields.items()] == [f"{k}({f}=2)" for k, f in fields.items()]
 
 
 def test_what_a_job_file_says_is_spelled_as_there_beside_flags() -> None:

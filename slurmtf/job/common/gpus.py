@@ -31,8 +31,8 @@ class Sight(NamedTuple):
     bound: bool
 
 
-def sight(plan: JobPlan, environ: Mapping[str, str]) -> Sight:
-    """Return what a task of this environment sees.
+def sight(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Sight:
+    """Return what a task of this environment sees; it can open so many of the node's GPUs (:func:`can_open`).
 
     srun binds: as asked (``gpus_bound``), or as an administrator's settings have it, when a task sees fewer GPUs than
     SLURM_GPUS_ON_NODE, which counts those of the step. Other launchers' ranks see what the daemon that started them saw.
@@ -46,7 +46,7 @@ def sight(plan: JobPlan, environ: Mapping[str, str]) -> Sight:
     told = environ.get(var.SLURM_GPUS_ON_NODE, "")
     on_node = int(told) if told.isdigit() else asked
     if names is None:
-        return Sight(_indices(on_node) if on_node and on_node == usable(DEVICES[vendor]) else None, False)
+        return Sight(_indices(on_node) if on_node and on_node == openable else None, False)
     return Sight(names, plan.launcher == "srun" and (size.gpus_bound or len(names) < on_node))
 
 
@@ -69,9 +69,23 @@ def _indices(count: int) -> Names:
     return tuple(map(str, range(count)))
 
 
-def usable(pattern: str) -> int:
+def can_open(vendor: str) -> int:
     """Return how many of a node's GPUs this process may open: access(2) asks the cgroup's device rules, and opens nothing."""
-    return sum(os.access(path, os.R_OK | os.W_OK) for path in glob.glob(pattern))
+    return sum(os.access(path, os.R_OK | os.W_OK) for path in glob.glob(DEVICES[vendor]))
+
+
+def own_variables(vendor: str, names: Names, inherited: Mapping[str, str]) -> Dict[str, str]:
+    """Return the variables by which a task sees these GPUs and no other.
+
+    HIP counts what CUDA_VISIBLE_DEVICES names among the GPUs that ROCR_VISIBLE_DEVICES has left (ROCm, "GPU isolation
+    techniques"), and Slurm may set both alike (gres.conf(5), Flags).
+    """
+    if not names:
+        return dict.fromkeys(var.GPUS.values(), "")
+    found = {var.GPUS[vendor]: ",".join(names)}
+    if vendor == "amd" and var.CUDA_VISIBLE_DEVICES in inherited:
+        found[var.CUDA_VISIBLE_DEVICES] = ",".join(_indices(len(names)))
+    return found
 
 
 def sight_of(told: Any) -> Sight:

@@ -138,13 +138,12 @@ class Surroundings:
 
     def _gpus(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Hide the GPUs of others. A task that no supervisor has told of its own keeps what it sees."""
-        names = self._start["gpus"] if "gpus" in self._start else gpus.sight(self._plan, inherited).names
+        vendor = self._plan.gpu_vendor
+        told = "gpus" in self._start
+        names = self._start["gpus"] if told else gpus.sight(self._plan, inherited, gpus.can_open(vendor)).names
         if self._role.role in SERVES:
             names = ()
-        if names is None:
-            return {}
-        own = {var.GPUS[self._plan.gpu_vendor]: ",".join(names)}
-        return own if names else dict.fromkeys(var.GPUS.values(), "")
+        return {} if names is None else gpus.own_variables(vendor, names, inherited)
 
     def _add_cluster(self, found: Dict[str, str]) -> None:
         """Set TF_CONFIG, or leave it in a file that the script's Python reads where it is too long for a variable."""

@@ -131,6 +131,22 @@ def test_tensorflow_trains_from_container_to_container(nodes: Boxes, tf_classic:
     assert [result["replicas"] for result in results] == [2, 2]
 
 
+def test_jax_joins_processes_of_two_nodes_in_containers(nodes: Boxes, jax: Path) -> None:
+    """Its address, its port and which process each is are known inside. JAX lies beside the image, in folders that are bound."""
+    binds = [str(cache.root()), str(jax.resolve().parents[1])]
+    nodes.target = at("slurm", replace(nodes.containers, binds=binds))
+    wish = Environment(image=str(nodes.image), python=str(jax))
+    settings: dict[str, Any] = {"distributed_backend": "jax", "process_count_per_node": 2, "node_count": 2, "cpus_per_task": 1}
+    arguments = {"--epochs": 1}
+    run = completed(
+        nodes.submit_source(EXAMPLES / "keras3-jax", environment_definition=wish, script_params=arguments, **settings)
+    )
+    results = [json.loads(path.read_text()) for path in (run.folder / "outputs").glob("result-*.json")]
+    assert sorted(result["rank"] for result in results) == [0, 1, 2, 3]
+    assert {result["size"] for result in results} == {result["devices"] for result in results} == {4}
+    assert len({result["weights"] for result in results}) == 1
+
+
 def test_the_end_of_the_script_is_the_end_of_the_run(place: Boxes) -> None:
     """An exit code, and a signal, which a container's runtime would turn into 128 and more."""
     left = place.submit("raise SystemExit(7)", custom_docker_image=place.image)

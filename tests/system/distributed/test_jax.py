@@ -51,6 +51,12 @@ def test_the_loss_is_that_of_one_process(example: str, trainings: Trainings, jax
         assert_one_world(training.results(), 4, alone.results())
 
 
+def test_on_python_3_13(trainings: Trainings, jax: Path, jax_313: Path) -> None:
+    alone = trainings.start("local", "keras3-jax", jax, process_count_per_node=1)
+    newer = trainings.start("srun", "keras3-jax", jax_313)
+    assert_one_world(newer.results(), 4, alone.results())
+
+
 def started(trainings: Trainings, folder: Path, script: str, python: Path, place: str = "srun") -> Training:
     folder.mkdir()
     (folder / "job.yaml").write_text(JOB)

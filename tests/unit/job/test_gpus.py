@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmtf.job.common import gpus
-from slurmtf.job.common.gpus import Sight, deal, for_srun, part, sight
+from slurmtf.job.common.gpus import Sight, can_open, deal, for_srun, own_variables, part, sight
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role, blocks, cyclic
+from slurmtf.job.contract.variables import GPUS
 from slurmtf.job.task.environment import Surroundings
 
 NODE = {0: "a", 1: "a"}
@@ -61,7 +62,7 @@ def test_parts(names: str, sharers: int, expected: list[str]) -> None:
     ],
 )
 def test_what_a_task_sees(launcher: str, bound: bool, environ: dict[str, str], expected: Sight) -> None:
-    assert sight(plan(2, bound=bound, launcher=launcher), environ) == expected
+    assert sight(plan(2, bound=bound, launcher=launcher), environ, 0) == expected
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,7 @@ def test_what_a_task_sees(launcher: str, bound: bool, environ: dict[str, str], e
     ],
 )
 def test_another_vendor_has_another_variable(environ: dict[str, str], expected: tuple[str, ...]) -> None:
-    assert sight(plan(2, gpu_vendor="amd"), environ).names == expected
+    assert sight(plan(2, gpu_vendor="amd"), environ, 0).names == expected
 
 
 @pytest.mark.parametrize(
@@ -107,11 +108,11 @@ def test_srun_is_asked_so_that_it_names_the_gpus(told: dict[str, str], expected:
     ],
 )
 def test_what_a_task_of_this_machine_sees(asked: int, environ: dict[str, str], expected: tuple[str, ...]) -> None:
-    assert sight(plan(asked, bound=True, scheduler="local"), environ) == Sight(expected, False)
+    assert sight(plan(asked, bound=True, scheduler="local"), environ, 0) == Sight(expected, False)
 
 
 @pytest.mark.parametrize(
-    ("files", "environ", "asked", "expected"),
+    ("openable", "environ", "asked", "expected"),
     [
         (2, {"SLURM_GPUS_ON_NODE": "2"}, 2, ("0", "1")),
         (4, {"SLURM_GPUS_ON_NODE": "2"}, 2, None),  # which two of the four are the job's, nobody says
@@ -120,20 +121,17 @@ def test_what_a_task_of_this_machine_sees(asked: int, environ: dict[str, str], e
         (0, {}, 0, None),
     ],
 )
-def test_gpus_that_no_variable_names(
-    files: int, environ: dict[str, str], asked: int, expected: object, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in [*(f"nvidia{index}" for index in range(files)), "nvidiactl", "nvidia-uvm"]:
-        (tmp_path / name).touch()
-    monkeypatch.setitem(gpus.DEVICES, "nvidia", f"{tmp_path}/nvidia[0-9]*")
-    assert sight(plan(asked, bound=True), environ) == Sight(expected, False)  # type: ignore[arg-type]
+def test_gpus_that_no_variable_names(openable: int, environ: dict[str, str], asked: int, expected: Any) -> None:
+    assert sight(plan(asked, bound=True), environ, openable) == Sight(expected, False)
 
 
 def test_a_device_that_may_not_be_opened_does_not_count(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    for index in range(3):
-        (tmp_path / f"nvidia{index}").touch()
+    for name in [*(f"nvidia{index}" for index in range(3)), "nvidiactl", "nvidia-uvm"]:
+        (tmp_path / name).touch()
+    monkeypatch.setitem(gpus.DEVICES, "nvidia", f"{tmp_path}/nvidia[0-9]*")
+    assert can_open("nvidia") == 3
     monkeypatch.setattr(os, "access", lambda path, _mode: not path.endswith("1"))
-    assert gpus.usable(f"{tmp_path}/nvidia[0-9]*") == 2
+    assert can_open("nvidia") == 2
 
 
 @pytest.mark.parametrize(
@@ -169,6 +167,10 @@ def test_what_is_left_goes_to_who_does_not_compute() -> None:
 # --- any world that Slurm may have made
 
 
+EXPORTED = (CVD, "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE")
+OF_A_NODE = 8
+
+
 @dataclass(frozen=True)
 class World:
     """Nodes with GPUs, a job that has some of them, and how Slurm shows these to tasks (as measured, 22.05 and 24.11)."""
@@ -185,6 +187,18 @@ class World:
     """Whether the plan knows of the binding."""
     launcher: str
     naming: str
+    vendor: str
+    exported: frozenset[str]
+    """Which of the variables Slurm sets that has something to say in them."""
+    asked: int
+    """How many for each node, as far as the plan knows."""
+
+    @property
+    def is_named(self) -> bool:
+        return bool(self.exported & {GPUS[self.vendor], CVD})
+
+    def openable(self, rank: int) -> int:
+        return len(self.truth(rank)) if self.constrained else OF_A_NODE
 
     def tasks_on(self, node: int) -> list[int]:
         return [role.rank for role in self.roles if role.node == node]
@@ -215,19 +229,21 @@ class World:
         if not here:
             return {}
         first = ",".join(map(str, self.nodes[0]))
+        seen = ",".join(self.names(rank))
         count = {"SLURM_GPUS_ON_NODE": str(len(self.nodes[node])), "SLURM_JOB_GPUS": first, "SLURM_STEP_GPUS": here}
-        return {"CUDA_VISIBLE_DEVICES": ",".join(self.names(rank)), **count}
+        told = {CVD: seen, "ROCR_VISIBLE_DEVICES": seen, **count}
+        return {name: value for name, value in told.items() if name in self.exported}
 
     def plan(self) -> JobPlan:
-        least = min(map(len, self.nodes))
-        return plan(least, bound=self.known and self.binding != "", launcher=self.launcher)
+        bound = self.known and self.binding != ""
+        return plan(self.asked, bound=bound, launcher=self.launcher, gpu_vendor=self.vendor)
 
     @property
     def users(self) -> list[int]:
         return [role.rank for role in self.roles if role.role in self.gpu_roles]
 
     def dealt(self) -> Mapping[int, Any]:
-        sights = {role.rank: sight(self.plan(), self.environ(role.rank)) for role in self.roles}
+        sights = {role.rank: sight(self.plan(), self.environ(role.rank), self.openable(role.rank)) for role in self.roles}
         return deal(sights, {role.rank: f"node{role.node}" for role in self.roles}, self.users)
 
 
@@ -246,17 +262,27 @@ def worlds(draw: st.DrawFn) -> World:
             "multiworker": [("worker", workers)],
         }[kind]
         roles, gpu_roles = cyclic(counts, nodes), ["worker"] if kind == "coordinated" else ["chief", "worker"]
-    of_job = st.lists(st.integers(0, 7), max_size=8, unique=True).map(sorted)
+    of_job = st.lists(st.integers(0, OF_A_NODE - 1), max_size=OF_A_NODE, unique=True).map(sorted)
+    on_nodes = [draw(of_job) for _ in range(nodes)]
     binding = draw(st.sampled_from(["", "each", "mask"]))
+    known = binding == "mask" or draw(st.booleans())
+    vendor = draw(st.sampled_from(sorted(GPUS)))
+    exported = draw(st.frozensets(st.sampled_from(EXPORTED)))
+    if binding:  # it is by these that a task is bound
+        exported |= {GPUS[vendor]} if known else {GPUS[vendor], "SLURM_GPUS_ON_NODE"}
+    is_named = bool(exported & {GPUS[vendor], CVD})
     return World(
         roles,
         gpu_roles,
-        [draw(of_job) for _ in range(nodes)],
+        on_nodes,
         draw(st.booleans()),
         binding,
-        binding == "mask" or draw(st.booleans()),
+        known,
         draw(st.sampled_from(["srun", "spawn"])) if nodes == 1 and not binding else "srun",
-        draw(st.sampled_from(["index", "uuid", "mig"])),
+        draw(st.sampled_from(["index", "uuid", "mig"])) if is_named else "index",
+        vendor,
+        exported,
+        draw(st.sampled_from([0, min(map(len, on_nodes))])),
     )
 
 
@@ -265,13 +291,17 @@ def worlds(draw: st.DrawFn) -> World:
 def test_in_any_world(world: World) -> None:
     dealt = world.dealt()
     for rank, names in dealt.items():
+        here = world.nodes[world.roles[rank].node]
+        assert names is not None or not world.is_named or not here, "what Slurm names is dealt"
         assert set(names or ()) <= set(world.names(rank)), "a task gets no GPU that it can't see"
-        if rank in world.users and world.nodes[world.roles[rank].node]:
+        if rank in world.users and here and world.is_named:
             assert names, "who computes on GPUs has one where its node has any"
+        if rank in world.users and not world.is_named:
+            assert names != (), "who may see what nobody names goes on to see it"
     if world.binding:
         assert all(list(dealt[rank]) == list(world.names(rank)) for rank in world.users if world.truth(rank))
     for node, here in enumerate(world.nodes):
-        on_node = [rank for rank in world.tasks_on(node) if here]
+        on_node = [rank for rank in world.tasks_on(node) if here and dealt[rank] is not None]
         users = [rank for rank in on_node if rank in world.users]
         own = {rank: [world.names(rank)[name] for name in dealt[rank]] for rank in on_node}
         is_enough = len(here) >= (len(on_node) if world.binding == "each" else len(users))
@@ -285,6 +315,23 @@ def test_in_any_world(world: World) -> None:
 
 
 # --- the variables of the script
+
+
+@pytest.mark.parametrize(
+    ("vendor", "names", "inherited", "expected"),
+    [
+        ("nvidia", "1", {CVD: "0,1"}, {CVD: "1"}),
+        ("nvidia", "MIG-GPU-a/1/0", {}, {CVD: "MIG-GPU-a/1/0"}),
+        ("nvidia", "", {CVD: "0"}, {CVD: "", "ROCR_VISIBLE_DEVICES": ""}),
+        ("amd", "2,3", {}, {"ROCR_VISIBLE_DEVICES": "2,3"}),
+        ("amd", "2,3", {CVD: "0,1,2,3"}, {"ROCR_VISIBLE_DEVICES": "2,3", CVD: "0,1"}),  # HIP counts what is left
+        ("amd", "", {}, {CVD: "", "ROCR_VISIBLE_DEVICES": ""}),
+    ],
+)
+def test_the_variables_that_show_these_gpus_and_no_other(
+    vendor: str, names: str, inherited: dict[str, str], expected: dict[str, str]
+) -> None:
+    assert own_variables(vendor, tuple(filter(None, names.split(","))), inherited) == expected
 
 
 @pytest.mark.parametrize(

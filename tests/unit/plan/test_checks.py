@@ -83,7 +83,12 @@ OF_JAX = ({"jax"}, {"jax.distributed", "distributed.initialize"})
         (Jax(1), ({"jax"}, set()), {}, []),  # alone is what it is
         (Mpi(2), OF_KERAS, {}, ["no-mpi", "not-jax"]),
         (MultiWorker(2), OF_JAX, {}, ["not-jax"]),
-        (None, OF_JAX, {}, []),  # one process: JAX's own detection may find it
+        (MultiWorker(2), ({"jax.distributed.initialize"}, {"initialize"}), {}, ["not-jax"]),
+        (Jax(2), ({"jax.distributed.initialize"}, {"initialize"}), {}, []),
+        (None, OF_JAX, {}, ["not-jax"]),
+        (None, OF_KERAS, {}, ["not-jax"]),
+        (None, ({"keras"}, {"keras.distribution", "distribution.DataParallel"}), {}, []),  # all GPUs of one process
+        (None, ({"torch"}, {"torch.distributed", "distributed.initialize"}), {}, []),
     ],
 )
 def test_what_has_jax_join_its_processes(
