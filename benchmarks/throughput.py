@@ -1,14 +1,15 @@
 """Images per second of each mode, against the same training launched by hand in the same run.
 
-    python -m benchmarks.throughput PYTHON [--turns N] [MODE ...]
+    python -m benchmarks.throughput [--tensorflow PYTHON] [--jax PYTHON] [--tf1 PYTHON] [--turns N] [MODE ...]
 
-PYTHON is an interpreter with TensorFlow and Horovod, as tests.environments builds one. By hand is what the documentation of
-Horovod and TensorFlow shows: mpirun, horovodrun --gloo, a TF_CONFIG written by hand. Each mode is compared with itself. MODE is
-one or more of single, mpirun, gloo, multiworker (all four when none is given), and srun, for which `scripts/cluster exec` makes
-this command a client of a Slurm.
+The interpreters are those that tests.environments builds: --tensorflow has TensorFlow 2.15 and Horovod, --jax Keras 3 and
+JAX, --tf1 TensorFlow 1.15 and Horovod. A mode whose interpreter is not told is left out. By hand is what the documentation of
+Horovod, TensorFlow and JAX shows: mpirun, horovodrun --gloo, a TF_CONFIG, or three variables for JAX. MODE is one or more of
+those that the table names; srun is measured only when it is named, and `scripts/cluster exec` makes this command a client of a
+Slurm.
 
-Ours and theirs alternate, and who is first changes with each turn. The ratio is the median of the turns', and the spread its
-lowest and highest: a busy machine is busy for both.
+Ours and theirs alternate, who is first changes with each turn, and each turn goes through all modes. The ratio is the median of
+the turns', and the spread its lowest and highest: a busy machine is busy for both.
 """
 
 from __future__ import annotations
@@ -16,121 +17,187 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import report
-from slurmtf import Environment, Experiment, Mpi, MultiWorker, Site, TensorFlow
+from slurmtf import Environment, Experiment, Jax, Mpi, MultiWorker, ParameterServer, Site, TensorFlow
 from slurmtf.sites.model import Launcher
 
 TRAINING = Path(__file__).parent / "training"
-SCRIPT = str(TRAINING / "train.py")
-TURNS, RANKS = 7, 2
+TURNS, RANKS = 5, 2
 QUIET = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
-Launch = Callable[[Path], None]
+SERVES = ("ps",)
+Start = Callable[[str, list[str]], None]
+"""Starts a training by hand, given its Python and the words behind that."""
 
 
-def _rate(launch: Launch) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder, "result.json")
-        launch(result)
-        return float(json.loads(result.read_text())["images_per_second"])
+@dataclass(frozen=True)
+class Mode:
+    """One way to train. ``software`` is the option that tells the interpreter; ``what`` is for the table."""
 
+    name: str
+    what: str
+    software: str
+    script: str
+    argument: str
+    by_hand: Start
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
-def _by_us(python: str, mode: str, folder: Path, **settings: Any) -> Launch:
-    def launch(result: Path) -> None:
-        wishes = {"compute_target": "local", "environment_definition": Environment(python=python), **settings}
-        estimator = TensorFlow(TRAINING, script_params=[mode, str(result)], **wishes)
+    def by_us(self, python: str, folder: Path, result: Path) -> None:
+        wishes = {"compute_target": "local", "environment_definition": Environment(python=python), **self.settings}
+        arguments = [self.argument, str(result)]
+        estimator = TensorFlow(TRAINING, entry_script=self.script, script_params=arguments, **wishes)
         Experiment("throughput", folder).submit(estimator).wait_for_completion()
 
-    return launch
+    def theirs(self, python: str, _folder: Path, result: Path) -> None:
+        self.by_hand(python, [str(TRAINING / self.script), self.argument, str(result)])
+
+    def rates(self, python: str, folder: Path, ours_first: bool) -> tuple[float, float]:
+        """Return images per second, ours and by hand."""
+        ways = (self.by_us, self.theirs) if ours_first else (self.theirs, self.by_us)
+        found = {}
+        for way in ways:
+            result = folder / "result.json"
+            way(python, folder, result)
+            found[way.__name__] = float(json.loads(result.read_text())["images_per_second"])
+            result.unlink()
+        return found["by_us"], found["theirs"]
 
 
-def _by_hand(*argv: str) -> Launch:
-    def launch(result: Path) -> None:
-        subprocess.run([*argv, str(result)], check=True, capture_output=True)
+def by_command(*words: str) -> Start:
+    def start(python: str, command: list[str]) -> None:
+        subprocess.run([*words, python, *command], check=True, capture_output=True)
 
-    return launch
-
-
-def _workers_by_hand(python: str) -> Launch:
-    def launch(result: Path) -> None:
-        cluster = {"worker": [f"localhost:{23450 + index}" for index in range(RANKS)]}
-        workers = []
-        for index in range(RANKS):
-            config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
-            argv = [python, SCRIPT, "multiworker", str(result)]
-            workers.append(subprocess.Popen(argv, env={**os.environ, "TF_CONFIG": config}, stderr=subprocess.DEVNULL))
-        codes = [worker.wait() for worker in workers]
-        if any(codes):
-            raise RuntimeError(f"the workers ended with {codes}")
-
-    return launch
+    return start
 
 
-def pairs(python: str, folder: Path) -> Mapping[str, tuple[Launch, Launch]]:
-    """What is compared: ours, and the same by hand."""
-    ranks = str(RANKS)
-    gloo, mpi = (Mpi(RANKS, transport=transport) for transport in ("gloo", "mpi"))  # type: ignore[arg-type]
-    horovodrun = [python, str(Path(python).with_name("horovodrun")), "--gloo", "-np", ranks, "-H", f"localhost:{ranks}"]
-    found = {
-        "single": (_by_us(python, "single", folder), _by_hand(python, SCRIPT, "single")),
-        "mpirun": (
-            _by_us(python, "horovod", folder, distributed_training=mpi, launcher="mpirun"),
-            _by_hand("mpirun", "-np", ranks, python, SCRIPT, "horovod"),
-        ),
-        "gloo": (
-            _by_us(python, "horovod", folder, distributed_training=gloo),
-            _by_hand(*horovodrun, python, SCRIPT, "horovod"),
-        ),
-        "multiworker": (
-            _by_us(python, "multiworker", folder, distributed_training=MultiWorker(RANKS)),
-            _workers_by_hand(python),
-        ),
-    }
-    site = Site(name="slurm", launcher=Launcher(mpi="pmix"))
-    settings = {"compute_target": site, "distributed_training": mpi, "cpus_per_task": 1, "time": 10}
-    srun = ("srun", "--nodes=1", f"--ntasks={ranks}", "--cpus-per-task=1", "--mpi=pmix", "--time=10")
-    found["srun"] = (_by_us(python, "horovod", folder, **settings), _by_hand(*srun, python, SCRIPT, "horovod"))
+def by_horovodrun(python: str, command: list[str]) -> None:
+    program = str(Path(python).with_name("horovodrun"))
+    words = [python, program, "--gloo", "-np", str(RANKS), "-H", f"localhost:{RANKS}", python, *command]
+    subprocess.run(words, check=True, capture_output=True)
+
+
+def by_tf_config(**roles: int) -> Start:
+    """Return what starts a task of each role with its TF_CONFIG, and ends those that serve when the others have ended."""
+
+    def start(python: str, command: list[str]) -> None:
+        cluster = {role: [f"localhost:{_port()}" for _ in range(count)] for role, count in roles.items()}
+        tasks = [(role, index) for role, count in roles.items() for index in range(count)]
+        with tempfile.TemporaryDirectory() as model:
+            configs = [{"cluster": cluster, "task": {"type": role, "index": index}} for role, index in tasks]
+            environs = [{"TF_CONFIG": json.dumps(config), "MODEL_DIR": model} for config in configs]
+            serving = [role in SERVES or (role == "worker" and "chief" in roles) for role, _ in tasks]
+            _await(python, command, environs, serving)
+
+    return start
+
+
+def by_jax_variables(python: str, command: list[str]) -> None:
+    shared = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": f"localhost:{_port()}", "KERAS_DISTRIBUTION_NUM_PROCESSES": str(RANKS)}
+    shared["JAX_COORDINATOR_ADDRESS"] = shared["KERAS_DISTRIBUTION_JOB_ADDRESSES"]
+    environs = [{**shared, "KERAS_DISTRIBUTION_PROCESS_ID": str(rank)} for rank in range(RANKS)]
+    _await(python, command, environs, [False] * RANKS)
+
+
+def _port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return int(free.getsockname()[1])
+
+
+def _await(python: str, command: list[str], environs: Iterable[Mapping[str, str]], serving: list[bool]) -> None:
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    tasks = [subprocess.Popen([python, *command], env={**os.environ, **own}, **quiet) for own in environs]  # type: ignore[call-overload]
+    try:
+        codes = [task.wait() for task, serves in zip(tasks, serving, strict=True) if not serves]
+    finally:
+        for task in tasks:
+            task.kill()
+            task.wait()
+    if any(codes):
+        raise RuntimeError(f"the tasks ended with {codes}: {' '.join(command)}")
+
+
+GLOO, MPI = Mpi(RANKS, transport="gloo"), Mpi(RANKS, transport="mpi")
+SERVED = ParameterServer(worker_count=RANKS, parameter_server_count=1)
+ESTIMATED = ParameterServer(worker_count=RANKS - 1, parameter_server_count=1, layout="chief")
+LAB = Site(name="slurm", launcher=Launcher(mpi="pmix"))
+BY_MPIRUN = by_command("mpirun", "-np", str(RANKS))
+BY_SRUN = by_command("srun", "--nodes=1", f"--ntasks={RANKS}", "--cpus-per-task=1", "--mpi=pmix", "--time=10")
+JOINED, OF_GLOO = {"distributed_training": Jax(RANKS)}, {"distributed_training": GLOO}
+OF_MPIRUN = {"distributed_training": MPI, "launcher": "mpirun"}
+OF_MODEL = {"environment_variables": {"MODEL_DIR": "outputs/model"}}
+ON_SLURM = {"compute_target": LAB, "distributed_training": MPI, "cpus_per_task": 1, "time": 10}
+
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode("keras3-jax", "Keras 3, fit on JAX", "jax", "fit.py", "jax", by_jax_variables, JOINED),
+        Mode("keras2-horovod", "Keras 2, fit, Horovod by mpirun", "tensorflow", "fit.py", "horovod", BY_MPIRUN, OF_MPIRUN),
+        Mode("keras2-multiworker", "Keras 2, fit, MultiWorkerMirrored", "tensorflow", "fit.py", "multiworker",
+             by_tf_config(worker=RANKS), {"distributed_training": MultiWorker(RANKS)}),
+        Mode("jax", "loop in JAX", "jax", "loop_of_jax.py", "loop", by_jax_variables, JOINED),
+        Mode("single", "loop, one process", "tensorflow", "train.py", "single", by_command()),
+        Mode("mpirun", "loop, Horovod by mpirun", "tensorflow", "train.py", "horovod", BY_MPIRUN, OF_MPIRUN),
+        Mode("gloo", "loop, Horovod by Gloo", "tensorflow", "train.py", "horovod", by_horovodrun, OF_GLOO),
+        Mode("multiworker", "loop, MultiWorkerMirrored", "tensorflow", "train.py", "multiworker",
+             by_tf_config(worker=RANKS), {"distributed_training": MultiWorker(RANKS)}),
+        Mode("ps", "loop, ParameterServerStrategy", "tensorflow", "train.py", "ps",
+             by_tf_config(chief=1, worker=RANKS, ps=1), {"distributed_training": SERVED}),
+        Mode("estimator", "tf.estimator, parameter server", "tensorflow", "tf1.py", "estimator",
+             by_tf_config(chief=1, worker=RANKS - 1, ps=1), {"distributed_training": ESTIMATED, **OF_MODEL}),
+        Mode("tf1-horovod", "TF1 graph, Horovod by mpirun", "tf1", "tf1.py", "horovod", BY_MPIRUN, OF_MPIRUN),
+        Mode("tf1-ps", "TF1 graph, parameter server", "tf1", "tf1.py", "ps", by_tf_config(worker=RANKS, ps=1),
+             {"distributed_training": ParameterServer(worker_count=RANKS, parameter_server_count=1, layout="original")}),
+        Mode("srun", "loop, Horovod by srun", "tensorflow", "train.py", "horovod", BY_SRUN, ON_SLURM),
+    )
+}  # fmt: skip
+
+
+def measured(modes: list[Mode], pythons: Mapping[str, str], folder: Path, turns: int) -> dict[str, list[tuple[float, float]]]:
+    """Return what each mode came to in each turn."""
+    found: dict[str, list[tuple[float, float]]] = {mode.name: [] for mode in modes}
+    for turn in range(turns):
+        for mode in modes:
+            rates = mode.rates(pythons[mode.software], folder, bool(turn % 2))
+            found[mode.name].append(rates)
+            print(f"turn {turn + 1}, {mode.name}: {rates[0]:,.0f} and by hand {rates[1]:,.0f}", file=sys.stderr)
     return found
 
 
-def _row(name: str, ours: Launch, theirs: Launch, turns: int) -> tuple[str, ...]:
-    rates = []
-    for turn in range(turns):
-        if turn % 2:
-            rates.append((_rate(ours), _rate(theirs)))
-        else:
-            rates.append((_rate(theirs), _rate(ours))[::-1])
-        print(f"{name}, turn {turn + 1}: {rates[-1][0]:,.0f} and by hand {rates[-1][1]:,.0f}", file=sys.stderr)
+def row(mode: Mode, rates: list[tuple[float, float]]) -> tuple[str, ...]:
     own, other = (statistics.median(column) for column in zip(*rates, strict=True))
     ratios = sorted(mine / hand for mine, hand in rates)
     spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
-    return name, f"{own:,.0f}", f"{other:,.0f}", f"{statistics.median(ratios):.2f}x", spread
+    return mode.name, mode.what, f"{own:,.0f}", f"{other:,.0f}", f"{statistics.median(ratios):.2f}x", spread
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(usage="python -m benchmarks.throughput PYTHON [--turns N] [MODE ...]")
-    parser.add_argument("python")
+    parser = argparse.ArgumentParser(usage="python -m benchmarks.throughput [--SOFTWARE PYTHON] [--turns N] [MODE ...]")
+    for software in ("tensorflow", "jax", "tf1"):
+        parser.add_argument(f"--{software}")
     parser.add_argument("modes", nargs="*", metavar="MODE")
     parser.add_argument("--turns", type=int, default=TURNS)
     arguments = parser.parse_intermixed_args()
     os.environ.update(QUIET)
+    names = arguments.modes or [name for name in MODES if name != "srun"]
+    modes = [MODES[name] for name in names if getattr(arguments, MODES[name].software)]
     with tempfile.TemporaryDirectory() as folder:
-        found = pairs(arguments.python, Path(folder))
-        rows = [("mode", "slurmtf", "by hand", "ratio", "spread")]
-        for name in arguments.modes or [name for name in found if name != "srun"]:
-            rows.append(_row(name, *found[name], arguments.turns))
-        report(f"Images per second, {RANKS} processes on this machine, {arguments.turns} turns", rows)
+        found = measured(modes, vars(arguments), Path(folder), arguments.turns)
+    rows = [("mode", "", "slurmtf", "by hand", "ratio", "spread"), *(row(mode, found[mode.name]) for mode in modes)]
+    report(f"Images per second, {RANKS} processes that compute on this machine, {arguments.turns} turns", rows)
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def test_tensorflow_trains_from_container_to_container(nodes: Boxes, tf_classic:
 
 
 def test_jax_joins_processes_of_two_nodes_in_containers(nodes: Boxes, jax: Path) -> None:
-    """Its address, its port and which process each is are known inside. JAX lies beside the image, in folders that are bound."""
+    """They know inside where to meet, and which process each is. JAX lies beside the image, in folders that are bound."""
     binds = [str(cache.root()), str(jax.resolve().parents[1])]
     nodes.target = at("slurm", replace(nodes.containers, binds=binds))
     wish = Environment(image=str(nodes.image), python=str(jax))
