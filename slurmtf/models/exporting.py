@@ -16,7 +16,7 @@ from slurmtf.files import age, read_json, write_json, writing
 from slurmtf.findings import Finding
 from slurmtf.models.hashes import digest
 from slurmtf.models.sources import Source, chosen, tool_for
-from slurmtf.runs.run import Run
+from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.workspace import known_workspaces, workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.tools import Toolbox
@@ -70,7 +70,7 @@ class Wanted:
 
 
 def export(
-    what: Run | str | Path,
+    what: RunFolder | str | Path,
     *,
     model: str | None = None,
     name: str | None = None,
@@ -93,7 +93,7 @@ def export(
 
     Raises NotConvertibleError, and then no file is left; InputError when the model or what is asked for is not there.
     """
-    run = what if isinstance(what, Run) else None
+    run = what if isinstance(what, RunFolder) else None
     folder = Path(run.layout.outputs) if run else Path(what)  # type: ignore[arg-type]
     source = chosen(folder, model)
     if opset not in OPSETS:
@@ -114,15 +114,15 @@ def export(
     return _exported(wanted, Toolbox(found, store_of(found, place), tell or _silent), run)
 
 
-def find(what: str, workspace: str | Path | None = None) -> Run | Path:
+def find(what: str, workspace: str | Path | None = None) -> RunFolder | Path:
     """Return what is meant: a path that is there, else a run. Raises RunNotFoundError."""
     path = Path(what).expanduser()
     if path.exists() and not (path / "plan.json").is_file():
         return path
-    return Run.find(what, workspace) if known_workspaces(workspace) else path
+    return RunFolder.find(what, workspace) if known_workspaces(workspace) else path
 
 
-def packages_of(run: Run) -> dict[str, str]:
+def packages_of(run: RunFolder) -> dict[str, str]:
     """Return the packages of a run's environment, as far as it is known: of an environment that slurmtf has built."""
     lock = run.receipt.get("lock") or ()
     spec = run.plan["provenance"].get("environment_spec") or {}
@@ -131,7 +131,7 @@ def packages_of(run: Run) -> dict[str, str]:
     return {name.strip().lower().replace("-", "_"): version.strip() for name, _, version in pairs}
 
 
-def _target(source: Source, run: Run | None, name: str | None) -> Path:
+def _target(source: Source, run: RunFolder | None, name: str | None) -> Path:
     """Return where the file goes. Raises InputError when another file has its name."""
     folder = Path(run.layout.outputs) if run else source.path.resolve().parent
     file = (name or source.stem).removesuffix(".onnx") + ".onnx"
@@ -150,7 +150,7 @@ def record_of(file: Path) -> dict[str, Any]:
     return record if record and record.get("sha256") == digest([file]) else {}
 
 
-def _exported(wanted: Wanted, toolbox: Toolbox, run: Run | None) -> dict[str, Any]:
+def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[str, Any]:
     python = toolbox.python(wanted.environment)
     with writing(wanted.target.parent, ANOTHER_FOLDER):
         _clear(wanted.target.parent)
@@ -179,7 +179,7 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _record(wanted: Wanted, result: Mapping[str, Any], output: Path, run: Run | None) -> dict[str, Any]:
+def _record(wanted: Wanted, result: Mapping[str, Any], output: Path, run: RunFolder | None) -> dict[str, Any]:
     known = ("route", "opset", "inputs", "outputs", "verified", "versions", "seconds")
     return {
         "file": str(wanted.target),

@@ -31,7 +31,8 @@ from slurmtf.job.contract import variables as var
 from slurmtf.models.exporting import RECORD, record_of
 from slurmtf.models.hashes import digest, sha256
 from slurmtf.models.sources import chosen, source_at
-from slurmtf.runs.run import Run
+from slurmtf.runs.folder import RunFolder
+from slurmtf.runs.status import look
 from slurmtf.runs.tags import settled
 from slurmtf.runs.workspace import known_workspaces
 from slurmtf.trusted import check_shared, own_folder
@@ -86,7 +87,7 @@ class Model:
         properties: Mapping[str, str] | None = None,
         description: str = "",
         *,
-        run: Run | None = None,
+        run: RunFolder | None = None,
         workspace: str | Path | None = None,
     ) -> Model:
         """Register a file or folder as the next version of a model, and return it.
@@ -200,7 +201,7 @@ class Model:
         return {**self.record, "version": self.version, "folder": str(self.folder), "path": str(self.path)}
 
 
-def register(run: Run, model_name: str, model_path: str | None = None, **facts: Any) -> Model:
+def register(run: RunFolder, model_name: str, model_path: str | None = None, **facts: Any) -> Model:
     """Register a model of a run: ``model_path`` in its folder or its outputs, left out: the only one that its outputs hold."""
     outputs = Path(run.layout.outputs)
     if model_path is None:
@@ -244,7 +245,7 @@ def _opened(place: Path, number: int) -> Model | None:
     return Model(place.name, number, folder, record) if known and not (folder / "deleted.json").exists() else None
 
 
-def _origin(path: Path, run: Run | None) -> dict[str, Any]:
+def _origin(path: Path, run: RunFolder | None) -> dict[str, Any]:
     source = source_at(path)
     kind = source.kind if source else "onnx" if path.suffix == ".onnx" else "folder" if path.is_dir() else "file"
     own = {"kind": kind, "source": str(path), "created": time.time(), "user": getpass.getuser()}
@@ -259,16 +260,16 @@ def _origin(path: Path, run: Run | None) -> dict[str, Any]:
     }
 
 
-def _metrics(run: Run) -> dict[str, Any]:
+def _metrics(run: RunFolder) -> dict[str, Any]:
     """Return the last value of each of the run's metrics."""
     found = run.get_metrics()
     values = {name: value[-1] if isinstance(value, list) and value else value for name, value in found.items()}
     return {name: value for name, value in values.items() if isinstance(value, int | float | str)}
 
 
-def _fill(staging: Path, path: Path, record: Mapping[str, Any], run: Run | None) -> None:
+def _fill(staging: Path, path: Path, record: Mapping[str, Any], run: RunFolder | None) -> None:
     """Bring a model's files into a folder, and its record, last."""
-    link = run is not None and run.state.status.final  # a job that goes on would write into what is linked
+    link = run is not None and _has_ended(run)  # a job that goes on would write into what is linked
     files = make_private(staging / "files")
     source = source_at(path)
     members = source.files if source and not path.is_dir() else [path]
@@ -284,6 +285,11 @@ def _fill(staging: Path, path: Path, record: Mapping[str, Any], run: Run | None)
     hashes = {str(one.relative_to(staging)): {"bytes": one.stat().st_size, "sha256": sha256(one)} for one in held}
     kept = {"path": path.name, "files": hashes, "sha256": digest([one for one in held if files in one.parents])}
     write_json(staging / "model.json", {"schema": 1, **record, **kept, "onnx": {**known, "file": twin.name if twin else None}})
+
+
+def _has_ended(run: RunFolder) -> bool:
+    (seen,) = look([run.layout])
+    return seen.state.status.final
 
 
 def _twin(path: Path) -> Path | None:

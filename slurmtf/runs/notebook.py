@@ -8,17 +8,15 @@ from collections.abc import Iterator
 from html import escape
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from slurmtf.plots import printable
 from slurmtf.plots.svg import to_svg
 from slurmtf.runs.curves import charts_of, select
+from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.logs import STREAMS, start_of_last
 from slurmtf.runs.metrics import MetricsReader
 from slurmtf.runs.state import RunState
-
-if TYPE_CHECKING:
-    from slurmtf.runs.run import Run
 
 TAIL_LINES, TAIL_BYTES = 15, 8192
 MOST_CHARTS = 6
@@ -35,7 +33,7 @@ def in_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def to_html(run: Run, state: RunState, reader: MetricsReader) -> str:
+def to_html(run: RunFolder, state: RunState, reader: MetricsReader) -> str:
     """Return a run as HTML, with nothing in it that runs or that is fetched."""
     colour = COLOURS.get(state.status.value, "#0969da")
     status = f'<span style="color: {colour}; font-weight: bold">{state.status.value}</span>'
@@ -58,7 +56,7 @@ def elapsed(state: RunState) -> str:
     return f"{minutes} min {seconds:02d} s"
 
 
-def log_tail(run: Run) -> Iterator[str]:
+def log_tail(run: RunFolder) -> Iterator[str]:
     """Yield the last lines of the log of the run's chief, or of its first task; nothing in them controls anything."""
     logs = [Path(run.layout.logs, f"{run.tasks[0]}.{stream}") for stream in STREAMS] if run.tasks else []
     for path in logs:
@@ -74,7 +72,7 @@ def log_tail(run: Run) -> Iterator[str]:
 class LiveView:
     """What a cell shows while it waits. It lives in the cell's own call: no thread, no timer."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunFolder) -> None:
         self._run = run
         self._reader = MetricsReader(run.layout)
         self._state: RunState | None = None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.scheduler.slurm import commands
+from slurmtf.job.contract.schedulers import outside_of_a_job
 
 OURS = re.compile("|".join((*var.OF_SCRIPT, *var.OF_AGENT, var.SLURMTF_INPUT + r"\w+", "SLURMTF_[A-Z]+_HOSTS")))
 """The agent's own variables, which say who a task is. The user's settings begin with SLURMTF_ too."""
@@ -31,13 +31,4 @@ def without_run(environ: Mapping[str, str]) -> dict[str, str]:
 
 def of_local_run(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a run on this machine: without the allocation that we may be in, but for its Slurm's name."""
-    return {name: value for name, value in without_run(environ).items() if commands.outside_of_a_job(name)}
-
-
-def changes_for_sbatch(environ: Mapping[str, str], flags: Collection[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the variables to drop for sbatch, and those to change. The GPUs of the job that we are in stay with it."""
-    kept = without_run(environ)
-    inside = environ.keys() & {var.SLURM_JOB_ID, var.SLURMTF_RUN_FOLDER}
-    gpus = environ.keys() & set(var.GPUS.values()) if inside else set()
-    dropped = {*(environ.keys() - kept.keys()), *gpus, *commands.inherited(environ, flags)}
-    return sorted(dropped), {name: value for name, value in kept.items() if environ[name] != value}
+    return {name: value for name, value in without_run(environ).items() if outside_of_a_job(name)}

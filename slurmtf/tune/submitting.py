@@ -9,16 +9,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from slurmtf.environments.store import store_of
 from slurmtf.environments.tools import SAMPLER
 from slurmtf.errors import SlurmtfError, SpecError
+from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import overridden
 from slurmtf.files import make_private, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep import SweepLayout
+from slurmtf.job.contract.sweep import Point, Settings, SweepLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.runs.workspace import workspace_of
 from slurmtf.scheduler import Array
@@ -27,14 +28,31 @@ from slurmtf.submit.submission import Submission
 from slurmtf.submit.tools import Toolbox
 from slurmtf.tune import ask
 from slurmtf.tune.run import SweepRun
+from slurmtf.tune.samplers import Sampling
 
 if TYPE_CHECKING:
     from slurmtf.runs import Experiment, Run
-    from slurmtf.tune.sweep import Sweep
+
+
+class Described(Protocol):
+    """What a sweep says of itself: see :class:`slurmtf.tune.sweep.Sweep`."""
+
+    @property
+    def training(self) -> Estimator: ...
+    @property
+    def sampling(self) -> Sampling: ...
+    @property
+    def warnings(self) -> tuple[Finding, ...]: ...
+    @property
+    def element_count(self) -> int: ...
+    @property
+    def concurrent(self) -> int: ...
+    def drawn(self) -> tuple[int, list[Point]]: ...
+    def settings(self, seed: int, now: float) -> Settings: ...
 
 
 def submit(
-    sweep: Sweep,
+    sweep: Described,
     experiment: Experiment,
     tags: Mapping[str, object] | None,
     tell: Callable[[str], None],
@@ -51,7 +69,7 @@ def submit(
     return SweepRun(run.folder)
 
 
-def _asker(sweep: Sweep, experiment: Experiment, tell: Callable[[str], None]) -> str:
+def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]) -> str:
     """Return the Python that has Optuna, for Bayesian sampling, in its tool environment, which is built once.
 
     Where it can't be built the sweep goes on with points that are drawn, and each of its trials says so.
@@ -59,7 +77,7 @@ def _asker(sweep: Sweep, experiment: Experiment, tell: Callable[[str], None]) ->
     if sweep.sampling.kind != "bayesian":
         return ""
     try:
-        site = resolve_target(sweep.estimator.compute_target)
+        site = resolve_target(sweep.training.compute_target)
         store = store_of(site, workspace_of(site.storage.workspace, experiment.workspace))
         return Toolbox(site, store, tell).python(SAMPLER)
     except SlurmtfError as err:
@@ -67,7 +85,7 @@ def _asker(sweep: Sweep, experiment: Experiment, tell: Callable[[str], None]) ->
         return ""
 
 
-def shaped(sweep: Sweep, submission: Submission, asker: str = "") -> Submission:
+def shaped(sweep: Described, submission: Submission, asker: str = "") -> Submission:
     """Return the submission of a sweep's training as the sweep's."""
     plan = submission.plan
     job = plan.job._replace(sweep=True)
@@ -85,7 +103,7 @@ def fits_here(plan: LaunchPlan) -> int:
     return 1 if plan.resources.gpus_per_node else max(1, len(os.sched_getaffinity(0)) // wanted)
 
 
-def write(sweep: Sweep, asker: str, layout: RunLayout) -> None:
+def write(sweep: Described, asker: str, layout: RunLayout) -> None:
     """Write a sweep's settings and points, and what asks Optuna: so many files, however many trials. Raises OSError."""
     files = SweepLayout(layout.folder)
     make_private(files.folder)

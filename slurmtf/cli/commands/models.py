@@ -10,7 +10,7 @@ from slurmtf.cli import completing
 from slurmtf.cli.output import clock, emit, json_option, size, table, workspace_option
 from slurmtf.models.exporting import find
 from slurmtf.models.registry import Model, register
-from slurmtf.runs.run import Run
+from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.tags import parsed, settled
 
 HEADING = ("MODEL", "VERSION", "KIND", "SIZE", "ONNX", "CREATED", "RUN", "TAGS")
@@ -102,7 +102,7 @@ def register_(
     """Register the model of a run, or a file or folder, as the next version of NAME."""
     found = find(what, workspace)
     facts: dict[str, Any] = {"tags": settled(parsed(tags)), "description": description}
-    if isinstance(found, Run):
+    if isinstance(found, RunFolder):
         model = register(found, name, model_path, workspace=workspace, **facts)
     else:
         model = Model.register(found, name, workspace=workspace, **facts)

@@ -1,6 +1,18 @@
 """What a scheduler does for a job, as far as plans and jobs depend on it. Its class is in ``slurmtf/scheduler``."""
 
+import re
 from typing import NamedTuple
+
+from . import variables as var
+
+OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD)_")
+"""Variables of the job in which we may have been started, of its MPI launcher too: they say which rank a process is."""
+KEPT_IN_A_JOB = (var.SLURM_CONF,)
+
+
+def outside_of_a_job(name: str) -> bool:
+    """Tell whether a variable has nothing to do with the job in which we may be."""
+    return name in KEPT_IN_A_JOB or not OF_A_JOB.match(name)
 
 
 class Capabilities(NamedTuple):

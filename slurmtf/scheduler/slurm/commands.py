@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.schedulers import outside_of_a_job
 from slurmtf.scheduler.base import Array, JobRef, Observation
 from slurmtf.scheduler.slurm.states import parse_state
 
 SQUEUE_FIELDS = "%i|%T|%V|%S|%e|%N|%r|%Z"
 SACCT_FIELDS = "JobID,State,ExitCode,Submit,Start,End,NodeList,WorkDir"
-KEPT_IN_A_JOB = (var.SLURM_CONF,)
-OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD)_")
-"""Variables of the job in which we may have been started, of its MPI launcher too: they say which rank a process is."""
 VARIABLES_OF_FLAG = {
     "time": (var.SBATCH_TIMELIMIT,),
     "mem": (var.SBATCH_MEM_PER_NODE,),
@@ -84,11 +82,6 @@ def _variables(flag: str) -> Iterable[str]:
     rivals = (*families.OF_GPUS, "cpus-per-gpu") if name in families.OF_GPUS else families.family(name)
     for rival in rivals:
         yield from VARIABLES_OF_FLAG.get(rival, (f"SBATCH_{rival.upper().replace('-', '_')}",))
-
-
-def outside_of_a_job(name: str) -> bool:
-    """Tell whether a variable means the same outside of the job in which it is set."""
-    return not OF_A_JOB.match(name) or name in KEPT_IN_A_JOB
 
 
 def parse_sbatch(text: str) -> JobRef | None:

@@ -7,7 +7,7 @@ import io
 import logging
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,9 +17,10 @@ from submitit.core.utils import FailedJobError
 
 from slurmtf.errors import SlurmError
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import SLURM
 from slurmtf.scheduler.base import RECORD_LAG_S, JobRef, JobState, Note, Observation, SubmittedJob, started
-from slurmtf.scheduler.environ import changes_for_sbatch
+from slurmtf.scheduler.environ import without_run
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm import jobs as slurm_jobs
 from slurmtf.scheduler.slurm.refusal import refusal
@@ -204,6 +205,15 @@ class SlurmtfExecutor(core.PicklingExecutor):
 def flags_of(script: str) -> list[str]:
     """Return the long flags that a batch script gives to sbatch."""
     return re.findall(r"^#SBATCH --([a-z][a-z-]*)", script, re.MULTILINE)
+
+
+def changes_for_sbatch(environ: Mapping[str, str], flags: Collection[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the variables to drop for sbatch, and those to change. The GPUs of the job that we are in stay with it."""
+    kept = without_run(environ)
+    inside = environ.keys() & {var.SLURM_JOB_ID, var.SLURMTF_RUN_FOLDER}
+    gpus = environ.keys() & set(var.GPUS.values()) if inside else set()
+    dropped = {*(environ.keys() - kept.keys()), *gpus, *commands.inherited(environ, flags)}
+    return sorted(dropped), {name: value for name, value in kept.items() if environ[name] != value}
 
 
 def _nobody(job: SubmittedJob) -> None:  # noqa: ARG001

@@ -15,7 +15,8 @@ from slurmtf.job.script import sitecustomize as hook
 from slurmtf.job.supervisor.gloo import variables as of_gloo
 from slurmtf.job.task.environment import Surroundings
 from slurmtf.runs.workspace import workspace_of
-from slurmtf.scheduler.environ import changes_for_sbatch, of_local_run, without_run
+from slurmtf.scheduler.environ import of_local_run, without_run
+from slurmtf.scheduler.slurm.executor import changes_for_sbatch
 
 # --- the workspace
 

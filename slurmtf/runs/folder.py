@@ -1,0 +1,101 @@
+"""A run's folder: who the run is, what was decided for it, and what its script has left there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+from slurmtf.errors import InputError, RunNotFoundError
+from slurmtf.files import load_json, read_json
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import JobPlan
+from slurmtf.job.contract.roles import table
+from slurmtf.runs.downloads import file_names
+from slurmtf.runs.metrics import chief_of, children_of, metrics_of
+from slurmtf.runs.tags import tags_of
+from slurmtf.runs.workspace import find_run, is_run, known_workspaces
+
+R = TypeVar("R", bound="RunFolder")
+
+
+class RunFolder:
+    """A run as its folder tells it: nobody else is asked."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Open a run folder. Raises RunNotFoundError when it is none."""
+        if not is_run(Path(folder)):
+            raise RunNotFoundError(
+                Finding("not-a-run", str(folder), "is not a run folder", "name the folder that holds plan.json")
+            )
+        self.folder = Path(folder).resolve()
+        self.layout = RunLayout(str(self.folder))
+
+    @classmethod
+    def find(cls: type[R], name: str, workspace: str | Path | None = None) -> R:
+        """Return the run that ``name`` means: an id, the end of one, a job id, a path, or ``last``."""
+        return cls(find_run(name, known_workspaces(workspace)))
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    @property
+    def experiment(self) -> str:
+        """The name of the experiment that the run belongs to."""
+        return self.folder.parent.name
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """Everything that was decided for the run."""
+        return load_json(self.layout.plan)
+
+    @property
+    def receipt(self) -> dict[str, Any]:
+        """What is needed to repeat or cite the run, beside its plan and its source."""
+        return read_json(self.layout.receipt)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the user called the run, to find it again."""
+        return tags_of(self.folder)
+
+    @property
+    def primary_metric(self) -> str | None:
+        """The metric that the estimator calls the primary one; None where it names none."""
+        try:
+            name = self.plan["provenance"]["estimator"].get("primary_metric")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None
+        return name if isinstance(name, str) else None
+
+    @property
+    def tasks(self) -> list[str]:
+        """The names of the tasks that have a log: role and number."""
+        return sorted({path.stem for path in Path(self.layout.logs).glob("*.out")})
+
+    def task_of(self, rank: int) -> str:
+        """Return the name of the task of a rank. Raises InputError when there is none."""
+        roles = table(JobPlan.from_dict(self.plan["job"]))
+        if not 0 <= rank < len(roles):
+            raise InputError(Finding("unknown-rank", "rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
+        return roles[rank].label
+
+    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
+        """Return what the script has logged, in Azure ML's shapes: one number is itself, several are a list; a list is a list;
+        rows and tables are an object of columns. The scalars in TensorBoard's event files are read too, as ``folder/tag``.
+
+        ``name``: of that metric alone. ``recursive``: of the run and its child runs, by their ids. ``all_ranks``: of each task,
+        by its name, and not of rank 0 (or the chief) alone.
+        """
+        chief = chief_of(self.layout)
+        own = metrics_of(self.layout, chief, name, all_ranks)
+        if not recursive:
+            return own
+        children = children_of(self.layout)
+        return {self.id: own, **{child: metrics_of(layout, chief, name, all_ranks) for child, layout in children}}
+
+    def get_file_names(self) -> list[str]:
+        """Return the names of all files of the run: logs, outputs, and what describes it."""
+        return file_names(self.layout)

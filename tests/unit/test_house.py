@@ -1,0 +1,90 @@
+"""The house holds: no module reaches itself by imports, and the figures of CONTRIBUTING.md are kept."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "slurmtf").rglob("*.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
+LONGEST_BODY, LARGEST_FILE, DEEPEST, MEDIAN_BODY, NINE_IN_TEN = 60, 450, 4, 5, 25
+BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.Try)
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {name_of(path) for path in FILES}
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Yield what a module imports: at its top, when a function is called, for its types alone."""
+    package = name_of(path if path.name == "__init__.py" else path.parent / "__init__.py")
+    for node in ast.walk(TREES[path]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{module}.{alias.name}" if f"{module}.{alias.name}" in MODULES else module for alias in node.names)
+
+
+def circle(graph: Mapping[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as err:
+        return list(err.args[1])
+    return []
+
+
+def test_no_module_reaches_itself_by_imports() -> None:
+    graph = {name_of(path): {name for name in imported(path) if name in MODULES} - {name_of(path)} for path in FILES}
+    assert sum(map(len, graph.values())) > 1000
+    assert circle(graph) == []
+    assert circle({**graph, "slurmtf.findings": {"slurmtf.errors"}}) != []
+
+
+def functions() -> Iterator[tuple[str, Function]]:
+    for path, tree in TREES.items():
+        found = (node for node in ast.walk(tree) if isinstance(node, Function))
+        yield from ((f"{path.relative_to(ROOT)}:{node.lineno} {node.name}", node) for node in found)
+
+
+def body_lines(node: Function) -> int:
+    first = node.body[0]
+    told = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    body = node.body[1:] if told else node.body
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def depth(node: ast.AST, level: int = 0) -> int:
+    return max([level, *(depth(child, level + isinstance(child, BLOCKS)) for child in ast.iter_child_nodes(node))])
+
+
+def is_annotated(node: Function) -> bool:
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    return node.returns is not None and all(one.annotation for one in arguments if one.arg not in ("self", "cls"))
+
+
+def test_functions_are_short_and_annotated() -> None:
+    bodies = sorted(body_lines(node) for _, node in functions())
+    assert statistics.median(bodies) <= MEDIAN_BODY
+    assert bodies[len(bodies) * 9 // 10] < NINE_IN_TEN
+    assert [name for name, node in functions() if body_lines(node) > LONGEST_BODY] == []
+    assert [name for name, node in functions() if depth(node) > DEEPEST] == []
+    assert [name for name, node in functions() if not is_annotated(node)] == []
+
+
+@pytest.mark.parametrize("folder", ["slurmtf", "tests", "benchmarks"])
+def test_no_file_is_too_long(folder: str) -> None:
+    lengths = {path: path.read_bytes().count(b"\n") for path in (ROOT / folder).rglob("*.py")}
+    assert {str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > LARGEST_FILE} == {}
