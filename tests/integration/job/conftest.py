@@ -30,6 +30,14 @@ def job(tmp_path: Path) -> Iterator[Maker]:
 
 
 @pytest.fixture
+def disk(tmp_path: Path) -> Path:
+    """The node's own disk."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one MiB. Needs root."""
     with mounted(tmp_path / "small", "size=1m") as folder:

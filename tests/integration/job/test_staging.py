@@ -7,11 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,11 +17,11 @@ from slurmtf import Input
 from slurmtf.environments import EnvironmentStore, Software
 from slurmtf.environments.building import build_pack
 from slurmtf.environments.packing import pack_of
-from slurmtf.job.staging import node_folder as nodefolder
 from slurmtf.sites import load
 
 from .conftest import mounted
-from .jobs import Job, Maker, await_that, many
+from .disks import errors, facts_of, inside, on
+from .jobs import Job, Maker, many
 
 TELLS = """
 import json, os, subprocess, sys
@@ -37,33 +35,7 @@ import time
 open("outputs/ready", "w").close()
 time.sleep(600)
 """
-LEAVES = """
-import os, sys
-place = os.environ["SLURMTF_INPUT_RESULTS"]
-assert os.listdir(place) == []
-os.mkdir(place + "/deep")
-for name in ("a.txt", "deep/b.txt"):
-    open(os.path.join(place, name), "w").write("new")
-os.symlink("a.txt", place + "/link")
-sys.exit(int(sys.argv[1]) if sys.argv[1:] else 0)
-"""
-
-LEAVES_MANY = """
-import os
-for number in range(5000):
-    open(os.path.join(os.environ["SLURMTF_INPUT_RESULTS"], str(number)), "w").close()
-"""
-
-
 FORMS = pytest.mark.parametrize("form", ["tar", "squashfs"])
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Path:
-    """The node's own disk."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -85,12 +57,6 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def on(disk: Path, job: Job) -> Job:
-    """The job with its source and, if it has one, its environment on a disk."""
-    job.change_plan(stage__where="node-local", stage__local=str(disk))
-    return job
-
-
 def packed(venv: Path, job: Job, disk: Path, form: str = "tar") -> Job:
     """The same with an environment."""
     store = EnvironmentStore(venv.parent / "store")
@@ -102,20 +68,6 @@ def packed(venv: Path, job: Job, disk: Path, form: str = "tar") -> Job:
     job.environ["PATH"] = f"{venv}/bin{os.pathsep}{job.environ['PATH']}"
     job.environ["VIRTUAL_ENV"] = str(venv)
     return on(disk, job)
-
-
-def inside(disk: Path) -> list[str]:
-    """What of ours is on the disk, our own two folders left out."""
-    return sorted(path.name for path in disk.glob("slurmtf-*/*/*"))
-
-
-def facts_of(job: Job) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((job.folder / "outputs" / "facts.json").read_text())
-    return found
-
-
-def errors(job: Job, label: str = "main-0") -> str:
-    return Path(job.layout.task_log(label, "err")).read_text()
 
 
 @FORMS
@@ -292,205 +244,6 @@ def test_a_pack_that_is_gone_or_broken_is_done_without(job: Maker, venv: Path, d
         assert inside(disk) == []
 
 
-def test_data_is_used_copied_and_named(job: Maker, disk: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    (data / "sub").mkdir(parents=True)
-    (data / "sub" / "a.txt").write_text("content")
-    (data / "link").symlink_to("sub")
-    script = """
-import json, os, sys
-facts = {"names": sorted(os.listdir(sys.argv[2])), "text": open(sys.argv[2] + "/link/a.txt").read(), "argv": sys.argv[1:]}
-facts["linked"] = os.path.islink(sys.argv[2] + "/link")
-facts["one"] = open(os.environ["SLURMTF_INPUT_ONE"]).read()
-json.dump(facts, open("outputs/facts.json", "w"))
-"""
-    inputs = [Input(data, "there"), Input(data / "sub" / "a.txt", "one", "download")]
-    params = ["$SLURMTF_INPUT_THERE", Input(data, mode="download"), "${SLURMTF_INPUT_THERE}/sub"]
-    one = job(script, inputs=inputs, script_params=params)
-    one.change_plan(stage__local=str(disk))
-    one.script = json.loads(Path(one.layout.plan).read_text())["command"]
-    assert one.run() == 0, errors(one)
-    facts = facts_of(one)
-    assert facts["argv"][0] == str(data)
-    assert facts["argv"][1].startswith(str(disk))
-    assert facts["argv"][2] == f"{data}/sub"
-    assert (facts["names"], facts["text"], facts["linked"], facts["one"]) == (["link", "sub"], "content", False, "content")
-    assert one.events("staged")[0]["phases"]["input DATA"]["bytes"] == 14
-    assert "input DATA: 14 B in 2 files" in errors(one)
-    assert Path(one.layout.work).is_dir(), "without a stage the source lies on the shared file system"
-    assert inside(disk) == []
-
-
-def test_data_that_has_gone_ends_the_job_before_the_script(job: Maker, disk: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    one = job("open('outputs/ran', 'w')", inputs=[Input(data, mode="download")])
-    one.change_plan(stage__local=str(disk))
-    data.rmdir()
-    assert one.run() == 1
-    assert one.end["cause"] == "staging"
-    assert str(data) in one.end["message"]
-    assert not (one.folder / "outputs" / "ran").exists()
-    assert inside(disk) == []
-
-
-def test_a_job_that_is_ended_while_it_copies(job: Maker, disk: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    with open(data / "big", "wb") as file:
-        file.truncate(6 << 30)
-    one = job("open('outputs/ran', 'w')", inputs=[Input(data, mode="download")])
-    one.change_plan(stage__local=str(disk))
-    process = one.start()
-    await_that(lambda: list(disk.glob("slurmtf-*/*/*/inputs/DATA/big")), "a copy that has begun")
-    process.terminate()
-    one.wait()
-    one.await_nobody()
-    assert one.end["cause"] == "canceled"
-    assert not (one.folder / "outputs" / "ran").exists()
-    assert inside(disk) == []
-
-
-@pytest.mark.parametrize("status", [0, 3])
-def test_results_come_back_also_of_a_script_that_fails(job: Maker, disk: Path, tmp_path: Path, status: int) -> None:
-    results = tmp_path / "not" / "there" / "yet"
-    one = job(LEAVES, inputs=[Input(results, "results", "upload")])
-    one.change_plan(stage__local=str(disk))
-    one.script = [one.python, "train.py", str(status)]
-    assert one.run() == status, errors(one)
-    assert (results / "a.txt").read_text() == (results / "deep" / "b.txt").read_text() == "new"
-    assert (results / "link").readlink() == Path("a.txt")
-    (returned,) = one.events("returned")
-    assert (returned["beside"], returned["failed"]) == ([], [])
-    assert returned["phases"]["input RESULTS"]["files"] == 2
-    assert inside(disk) == []
-
-
-def test_results_never_replace_what_is_there(job: Maker, disk: Path, tmp_path: Path) -> None:
-    results = tmp_path / "results"
-    (results / "deep").mkdir(parents=True)
-    (results / "a.txt").write_text("old")
-    (results / "deep" / "b.txt").write_text("new")
-    one = job(LEAVES, inputs=[Input(results, "results", "upload")])
-    one.change_plan(stage__local=str(disk))
-    assert one.run() == 0, errors(one)
-    (returned,) = one.events("returned")
-    (beside,) = returned["beside"]
-    assert (results / "a.txt").read_text() == "old"
-    assert beside.startswith(str(results / "a.txt."))
-    assert Path(beside).read_text() == "new"
-    assert sorted(path.name for path in (results / "deep").iterdir()) == ["b.txt"], "the same content is as good"
-    assert f"another file of that name already: {beside}" in errors(one)
-
-
-def test_results_that_can_not_be_copied_back_fail_the_run(job: Maker, disk: Path, tmp_path: Path) -> None:
-    results = tmp_path / "results"
-    spoils = f"import os; os.rmdir({str(results)!r}); open({str(results)!r}, 'w').close()"
-    one = job(LEAVES.replace("sys.exit", f"{spoils}; sys.exit"), inputs=[Input(results, "results", "upload")])
-    one.change_plan(stage__local=str(disk))
-    assert one.run() == 1
-    assert (one.end["cause"], one.end["exit_code"]) == ("results", 1)
-    assert str(results) in one.end["message"]
-    assert one.result()[0] == "error"
-
-
-def test_a_place_for_results_that_can_not_be_made_is_known_before_the_training(job: Maker, tmp_path: Path) -> None:
-    results = tmp_path / "results"
-    one = job("open('outputs/ran', 'w')", inputs=[Input(results, "results", "upload")])
-    results.write_text("a file where a folder should be")
-    assert one.run() == 1
-    assert (one.end["cause"], str(results) in one.end["message"]) == ("agent", True)
-    assert not (one.folder / "outputs" / "ran").exists()
-
-
-def the_return(job: Job) -> int | None:
-    """The process that copies results back."""
-    for pid in job.processes():
-        with suppress(OSError):
-            if b"\0return\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-    return None
-
-
-def test_a_long_copy_back_is_waited_for(job: Maker, disk: Path, tmp_path: Path) -> None:
-    """The launcher is killed some time after the script's end, but not as long as results are on their way."""
-    results = tmp_path / "results"
-    one = job(LEAVES_MANY, inputs=[Input(results, "results", "upload")])
-    one.change_plan(stage__local=str(disk), timings__grace=-2)  # killed 3 s after the end
-    one.start()
-    pid = await_that(lambda: the_return(one), "the copy back")
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(5)
-    os.kill(pid, signal.SIGCONT)
-    assert one.wait() == 0, (one.log(), one.events())
-    assert len(list(results.iterdir())) == 5000
-    assert inside(disk) == []
-
-
-def test_results_that_are_cut_short_fail_the_run(job: Maker, disk: Path, tmp_path: Path) -> None:
-    one = job(LEAVES_MANY, inputs=[Input(tmp_path / "results", "results", "upload")])
-    one.change_plan(stage__local=str(disk))
-    one.start()
-    os.kill(await_that(lambda: the_return(one), "the copy back"), signal.SIGSTOP)
-    os.kill(one.agent_of_task(), signal.SIGKILL)
-    assert one.wait() == 1
-    assert one.end["cause"] == "results", one.end
-    assert "ended before it could copy them" in one.end["message"]
-
-
-def wide_open(path: Path) -> None:
-    path.mkdir()
-    path.chmod(0o777)
-
-
-SPOILED: dict[str, Callable[[Path], None]] = {
-    "a link": lambda path: path.symlink_to("/"),
-    "not a folder": lambda path: path.touch(),
-    "write": wide_open,
-}
-
-
-@pytest.mark.parametrize("why", SPOILED)
-def test_a_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, why: str) -> None:
-    first, second = tmp_path / "first", tmp_path / "second"
-    first.mkdir()
-    SPOILED[why](first / f"slurmtf-{os.getuid()}")
-    base, troubles = nodefolder.find_base(str(first), {"SLURM_TMPDIR": str(second), "SLURMD_NODENAME": "n1"})
-    assert base == f"{second}/slurmtf-{os.getuid()}/n1"
-    assert why in troubles[0], troubles
-
-
-def test_the_place_is_the_sites_else_the_jobs(tmp_path: Path) -> None:
-    own = {"SLURM_TMPDIR": str(tmp_path / "slurm"), "TMPDIR": str(tmp_path / "tmp"), "SLURMD_NODENAME": "n1"}
-    ours = f"slurmtf-{os.getuid()}/n1"
-    places = {
-        "": tmp_path / "slurm",
-        "$UNSET/x": tmp_path / "slurm",
-        f"{tmp_path}/${{SLURMD_NODENAME}}/x": tmp_path / "n1" / "x",
-    }
-    for local, place in places.items():
-        assert nodefolder.find_base(local, own)[0] == str(place / ours)
-    del own["SLURM_TMPDIR"]
-    assert nodefolder.find_base("", own)[0] == str(tmp_path / "tmp" / ours)
-
-
-def test_who_takes_a_lock_that_is_being_removed_tries_again(tmp_path: Path) -> None:
-    one, other = (nodefolder.NodeFolder(str(tmp_path), "run", "") for _ in range(2))
-    assert one.enter() and other.enter()
-    Path(one.path, "file").touch()
-    assert not one.is_last()
-    assert other.is_last()
-    assert not one.enter(), "it is being removed"
-    doomed = other.give_up()
-    assert doomed is not None
-    assert one.enter()
-    assert list(Path(one.path).iterdir()) == []
-    assert one.is_last()
-    again = one.give_up()
-    assert again is not None
-    assert {str(path) for path in tmp_path.iterdir()} == {doomed, again}
-
-
 def test_on_every_python(job: Maker, disk: Path, interpreter: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     inputs = [Input(tmp_path / "data", mode="download"), Input(tmp_path / "results", mode="upload")]
@@ -549,29 +302,3 @@ def test_a_disk_is_cleared_after_a_launch_that_did_not_come(job: Maker, venv: Pa
     assert one.run() == 0, one.log()
     assert len(one.events("launched")) == 1
     assert inside(disk) == []
-
-
-def test_what_is_kept_for_the_next_launch_is_swept_by_nobody_for_a_while(tmp_path: Path) -> None:
-    kept, other = nodefolder.NodeFolder(str(tmp_path), "kept", "a"), nodefolder.NodeFolder(str(tmp_path), "other", "b")
-    assert kept.enter() and other.enter()
-    Path(kept.path, "file").touch()
-    kept.keep()
-    other.sweep()
-    again, foreign = (nodefolder.NodeFolder(str(tmp_path), "kept", name) for name in ("a", "c"))
-    assert again.enter() and again.is_kept
-    assert Path(again.path, "file").exists()
-    again.keep()
-    assert not foreign.is_kept
-    os.utime(tmp_path / "kept.kept", (0, 0))
-    other.sweep()
-    assert not Path(kept.path).exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "other.lock"]
-
-
-def test_another_start_of_the_job_does_not_use_what_was_kept(tmp_path: Path) -> None:
-    first, second = (nodefolder.NodeFolder(str(tmp_path), "run", name) for name in ("a", "b"))
-    assert first.enter()
-    Path(first.path, "file").touch()
-    first.keep()
-    assert second.enter()
-    assert list(Path(second.path).iterdir()) == []

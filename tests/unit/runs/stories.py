@@ -12,6 +12,8 @@ from slurmtf.processes import ProcessId
 from slurmtf.runs.history import Attempt, History, attempt_of, in_order
 from slurmtf.runs.observe import Answer
 from slurmtf.runs.records import Records
+from slurmtf.runs.reduce import UNASKED, Evidence, reduce
+from slurmtf.runs.state import RunState
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
 
 SUBMITTED = 1000.0
@@ -23,6 +25,7 @@ NOW = 9000.0
 FOLDER = "/scratch/lab/lab-1"
 JOB = SubmittedJob(JobRef(None, "12"), "slurm", FOLDER, SUBMITTED, "submitted")
 LOCAL = SubmittedJob(JobRef(None, "77"), "local", FOLDER, SUBMITTED, "submitted", process=ProcessId("here", 77, 5))
+LATER = SubmittedJob(JobRef("wice", "15"), "slurm", FOLDER, AGAIN, "restarted")
 RECORDS = Records((JOB,))
 CANCELING = Records((JOB,), cancel_requested="12")
 
@@ -67,3 +70,14 @@ def seen(state: JobState, start: float | None = START, **facts: Any) -> Answer:
 
 FORGOTTEN = Answer()
 UNREACHABLE = Answer(error="squeue: no answer")
+
+
+NOTHING = History()
+RUNNING = attempt(*RUNS)
+CANCELED = Outcome(Cause.CANCELED)
+
+
+def state_of(
+    records: Records = RECORDS, told: History = NOTHING, answer: Answer = UNASKED, evidence: Evidence | None = None
+) -> RunState:
+    return reduce(records, told, answer, NOW, evidence or Evidence())

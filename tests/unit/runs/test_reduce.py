@@ -10,30 +10,33 @@ from hypothesis import strategies as st
 
 from slurmtf.job.contract import events
 from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
-from slurmtf.processes import ProcessId
 from slurmtf.runs.history import Attempt, History
 from slurmtf.runs.observe import Answer
 from slurmtf.runs.records import Records
-from slurmtf.runs.reduce import SILENCE_S, UNASKED, Evidence, current_job, job_to_ask_for, reduce
+from slurmtf.runs.reduce import SILENCE_S, UNASKED, job_to_ask_for, reduce
 from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus, Staging
-from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
+from slurmtf.scheduler import JobState, Observation
 from slurmtf.scheduler.base import RECORD_LAG_S
 
 from .stories import (
     AGAIN,
+    CANCELED,
     CANCELING,
     CRASHED,
     DONE,
     FAILED,
     FORGOTTEN,
     JOB,
+    LATER,
     LAUNCHED,
     LOCAL,
     NODE_FAILED,
+    NOTHING,
     NOW,
     PREEMPTED,
     RECORDS,
     REQUEUED,
+    RUNNING,
     RUNS,
     START,
     SUBMITTED,
@@ -42,21 +45,14 @@ from .stories import (
     ended,
     history,
     seen,
+    state_of,
 )
 
-NOTHING = History()
 OFF = history(ended(PREEMPTED))
 PREPARED = attempt(events.Prepared())
 STARTING = attempt(events.Prepared(), LAUNCHED)
-RUNNING = attempt(*RUNS)
 DECIDED = attempt(*RUNS, events.Decided(FAILED.to_dict()))
 FINALIZING = attempt(*RUNS, events.Finalizing())
-
-
-def state_of(
-    records: Records = RECORDS, told: History = NOTHING, answer: Answer = UNASKED, evidence: Evidence | None = None
-) -> RunState:
-    return reduce(records, told, answer, NOW, evidence or Evidence())
 
 
 # --- a run that has not ended
@@ -139,7 +135,7 @@ LOST_BY_SLURM = Outcome(Cause.LOST, log="logs/job.log", detail={"by": "slurm"})
 LOST = Outcome(Cause.LOST, log="logs/job.log", detail={"by": "supervisor"})
 NOT_STARTED = Outcome(Cause.NOT_STARTED, log="logs/job.log", detail={"line": ""})
 NEWER = Outcome(Cause.UNKNOWN, exit_code=1, detail={"cause": "rapture"})
-CANCELED, TIMEOUT = Outcome(Cause.CANCELED), Outcome(Cause.TIME_LIMIT)
+TIMEOUT = Outcome(Cause.TIME_LIMIT)
 SECOND = ended(FAILED, start=AGAIN, number=1)
 C, F, X = RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED
 PREEMPTED_TWICE = (ended(PREEMPTED), ended(PREEMPTED, start=AGAIN, number=1))
@@ -320,75 +316,6 @@ def test_a_journal_that_can_not_be_read_is_not_one_that_is_absent(state: JobStat
     assert found.cause is not Cause.NOT_STARTED
 
 
-# --- which job the run is
-
-LATER = SubmittedJob(JobRef("wice", "15"), "slurm", "/scratch/lab/lab-1", AGAIN, "restarted")
-
-
-def test_the_job_that_was_submitted_last() -> None:
-    assert current_job(Records(), history(RUNNING)) is None
-    assert current_job(RECORDS, NOTHING) == JOB
-    assert current_job(RECORDS, history(RUNNING)) == JOB
-    assert current_job(Records((JOB, LATER)), history(RUNNING)) == LATER
-    assert current_job(Records((JOB, LATER)), history(ended(FAILED), attempt(job="15", start=AGAIN + 9))) == LATER
-
-
-@pytest.mark.parametrize(
-    ("recorded", "own", "by_hand", "asked"),
-    [
-        ("wice", "wice", "genius", "genius"),
-        ("wice", "wice", "wice", "wice"),
-        ("wice", None, "", "wice"),
-        (None, "linux", "linux", None),
-        (None, "linux", "other", "other"),
-        (None, None, "linux", None),
-        (None, "linux", "", None),
-    ],
-)
-def test_the_cluster_of_a_job_by_hand(recorded: str | None, own: str | None, by_hand: str, asked: str | None) -> None:
-    """``sbatch -M other job.sh``; on a single cluster, which may have no accounting, none is named."""
-    job = replace(JOB, ref=replace(JOB.ref, cluster=recorded))
-    attempts = [Attempt("4711", 0, JOB.submitted + 100, cluster=by_hand)]
-    if own is not None:
-        attempts.insert(0, Attempt(JOB.ref.name, 0, JOB.submitted + 1, cluster=own))
-    found = current_job(Records((job,)), History(tuple(attempts)))
-    assert found is not None
-    assert (found.ref.name, found.ref.cluster) == ("4711", asked)
-
-
-def test_an_end_of_an_earlier_job_is_not_told_for_the_one_submitted_since() -> None:
-    records = Records((JOB, LATER))
-    told = history(ended(FAILED))
-    assert job_to_ask_for(records, told) == LATER
-    waits = reduce(records, told, Answer(Observation(LATER.ref, JobState.PENDING)), NOW)
-    assert (waits.status, waits.outcome, waits.job, waits.attempt) == (RunStatus.QUEUED, None, LATER.ref, 0)
-
-
-def test_a_resubmission_by_hand_is_followed() -> None:
-    by_hand = attempt(*RUNS, job="19", start=AGAIN)
-    told = history(ended(FAILED), by_hand)
-    job = current_job(RECORDS, told)
-    assert job is not None
-    assert (job.ref, job.folder, job.why, job.process) == (JobRef(None, "19"), JOB.folder, "by-hand", ProcessId("node1", 5, 6))
-    answer = Answer(Observation(job.ref, JobState.RUNNING, start=AGAIN, folder=JOB.folder))
-    assert state_of(told=told, answer=answer).status is RunStatus.RUNNING
-    assert state_of(told=history(ended(FAILED), ended(DONE, job="19", start=AGAIN))).status is RunStatus.COMPLETED
-    assert current_job(Records((JOB, LATER)), history(attempt(job="14", start=START))) == LATER
-
-
-@pytest.mark.parametrize(("after_s", "followed"), [(-90, False), (-30, True), (0, True), (30, True)])
-def test_clocks_of_nodes_and_login_node_may_differ_by_a_minute(after_s: int, followed: bool) -> None:
-    job = current_job(Records((LATER,)), history(attempt(job="19", start=AGAIN + after_s)))
-    assert job is not None
-    assert (job.ref.job_id == "19") is followed
-
-
-def test_another_job_under_the_same_number_tells_nothing() -> None:
-    """The scheduler leaves out what works in another folder, so that the run's own job is one that it does not know."""
-    assert state_of(told=history(RUNNING), answer=FORGOTTEN).cause is Cause.LOST
-    assert state_of(told=history(ended(DONE)), answer=seen(JobState.RUNNING)).status is RunStatus.COMPLETED
-
-
 # --- an end that was written down
 
 WRITTEN = RunState(RunStatus.CANCELED, JOB.ref, outcome=Outcome(Cause.CANCELED), ended=3000.0)
@@ -416,89 +343,6 @@ def test_an_end_of_an_earlier_start_is_none(records: Records, told: History) -> 
 def test_what_the_journal_tells_later_corrects_what_was_written_down() -> None:
     lost = replace(RECORDS, ended=RunState(RunStatus.FAILED, JOB.ref, outcome=LOST))
     assert state_of(lost, history(ended(DONE))).status is RunStatus.COMPLETED
-
-
-# --- a machine without a scheduler
-
-GONE, ALIVE = Answer(lags=False), Answer(Observation(LOCAL.ref, JobState.RUNNING, nodes="here"), lags=False)
-ON_THIS_MACHINE: list[tuple[str, Records, History, Answer, RunStatus, Cause | None]] = [
-    ("no word yet", Records((LOCAL,)), NOTHING, ALIVE, RunStatus.PREPARING, None),
-    ("runs", Records((LOCAL,)), history(attempt(*RUNS, job="77")), ALIVE, RunStatus.RUNNING, None),
-    ("its supervisor was killed", Records((LOCAL,)), history(attempt(*RUNS, job="77")), GONE, F, Cause.LOST),
-    ("its batch script ended before", Records((LOCAL,)), NOTHING, GONE, F, Cause.NOT_STARTED),
-    ("canceled before a word", Records((LOCAL,), "77"), NOTHING, GONE, X, Cause.CANCELED),
-    ("its end was certain", Records((LOCAL,)), history(attempt(*RUNS, events.Decided(FAILED.to_dict()), job="77")), GONE, F,
-     Cause.SCRIPT),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("records", "told", "answer", "status", "cause"),
-    [row[1:] for row in ON_THIS_MACHINE],
-    ids=[row[0] for row in ON_THIS_MACHINE],
-)
-def test_a_machine_without_a_scheduler(
-    records: Records, told: History, answer: Answer, status: RunStatus, cause: Cause | None
-) -> None:
-    state = reduce(records, told, answer, SUBMITTED + 1)
-    assert (state.status, state.cause) == (status, cause)
-
-
-# --- evidence
-
-
-def test_a_limit_that_the_user_set_is_his_own_doing() -> None:
-    limited = Evidence(limited=True)
-    by_journal = state_of(told=history(ended(Outcome(Cause.TIME_LIMIT, signal=15))), evidence=limited)
-    by_slurm = state_of(told=history(RUNNING), answer=seen(JobState.TIMEOUT), evidence=limited)
-    assert [(state.status, state.exit_status) for state in (by_journal, by_slurm)] == [(RunStatus.CANCELED, 124)] * 2
-    assert state_of(told=history(ended(FAILED)), evidence=limited).status is RunStatus.FAILED
-
-
-@pytest.mark.parametrize(
-    ("records", "build", "reason", "status", "outcome"),
-    [
-        (RECORDS, None, "", X, CANCELED),
-        (RECORDS, "", "", X, CANCELED),
-        (RECORDS, "pip failed", "", F, Outcome(Cause.SOFTWARE, detail={"error": "pip failed"})),
-        (RECORDS, "", "DependencyNeverSatisfied", F, Outcome(Cause.SOFTWARE, detail={"error": ""})),
-        (RECORDS, None, "DependencyNeverSatisfied", X, CANCELED),
-        (CANCELING, "pip failed", "", X, CANCELED),
-    ],
-)
-def test_a_job_whose_environment_could_not_be_built(
-    records: Records, build: str | None, reason: str, status: RunStatus, outcome: Outcome
-) -> None:
-    state = state_of(records, NOTHING, seen(JobState.CANCELLED, None, reason=reason), Evidence(build=build))
-    assert (state.status, state.outcome) == (status, outcome)
-
-
-@pytest.mark.parametrize(
-    ("records", "after", "reason", "outcome"),
-    [
-        (RECORDS, ("a-1",), "DependencyNeverSatisfied", Outcome(Cause.DEPENDENCY, detail={"after": ["a-1"]})),
-        (RECORDS, ("a-1",), "", CANCELED),
-        (RECORDS, (), "DependencyNeverSatisfied", CANCELED),
-        (CANCELING, ("a-1",), "DependencyNeverSatisfied", CANCELED),
-    ],
-)
-def test_a_job_whose_earlier_run_did_not_end_as_it_had_to(
-    records: Records, after: tuple[str, ...], reason: str, outcome: Outcome
-) -> None:
-    state = state_of(records, NOTHING, seen(JobState.CANCELLED, None, reason=reason), Evidence(after=after))
-    assert (state.status, state.outcome) == (RunStatus.CANCELED, outcome)
-
-
-def test_what_the_folder_tells_of_an_end_that_nobody_reported() -> None:
-    evidence = Evidence(last_line="7: exit 0", job_log="boom", failed_node="node3")
-    before = state_of(answer=seen(JobState.COMPLETED), evidence=evidence).outcome
-    assert before == Outcome(Cause.NOT_STARTED, log="logs/job.log", tail="boom", detail={"line": "7: exit 0"})
-    lost = state_of(told=history(RUNNING), answer=seen(JobState.FAILED), evidence=evidence).outcome
-    assert lost == Outcome(Cause.LOST, log="logs/job.log", tail="boom", detail={"by": "supervisor"})
-    node = state_of(told=history(RUNNING), answer=seen(JobState.NODE_FAIL), evidence=evidence).outcome
-    assert node == Outcome(Cause.NODE_FAILURE, host="node3")
-    told = state_of(told=history(ended(FAILED)), evidence=evidence).outcome
-    assert told == FAILED
 
 
 # --- all of it at once

@@ -1,0 +1,159 @@
+"""What sbatch says when it refuses a job, and what we make of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.errors import RefusedError, SlurmError, UnreachableError
+from slurmtf.scheduler.slurm.refusal import refusal
+
+SCRIPT = """\
+#!/bin/bash
+#SBATCH --job-name=digits
+#SBATCH --account=nosuch
+#SBATCH --partition=nosuch
+#SBATCH --qos=nosuch
+#SBATCH --constraint=nosuch
+#SBATCH --nodes=99
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=99
+#SBATCH --gres=gpu:99
+#SBATCH --mem=999G
+#SBATCH --time=9-00:00:00
+#SBATCH --mail-type=NEVER
+#SBATCH --signal=B:USR2@120
+#SBATCH --frobnicate=1
+#SBATCH --clusters=mars
+#SBATCH --reservation=nosuch
+#SBATCH --licenses=foo
+#SBATCH --nodelist=nosuch
+
+RUN=/run
+"""
+FAILED = "sbatch: error: Batch job submission failed: "
+POLICY = f"{FAILED}Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
+NOT_AVAILABLE = f"{FAILED}Requested node configuration is not available"
+
+
+@pytest.mark.parametrize(
+    ("told", "line", "remedy"),
+    [
+        (f"sbatch: error: invalid partition specified: nosuch\n{FAILED}Invalid partition name specified", 4, "sinfo -s"),
+        (f"{FAILED}Required partition not available (inactive or drain)", 4, "sinfo -s"),
+        (f"{FAILED}Invalid account or account/partition combination specified", 3, "`account`"),
+        (f"{FAILED}Invalid qos specification", 5, "`qos`"),
+        (f"sbatch: error: Memory specification can not be satisfied\n{NOT_AVAILABLE}", 11, "less memory"),
+        (f"sbatch: error: CPU count per node can not be satisfied\n{NOT_AVAILABLE}", 9, "fewer CPUs"),
+        ("sbatch: error: Invalid generic resource (gres) specification", 10, "%G"),
+        ("sbatch: error: Invalid Trackable RESource (TRES) specification", 10, "%G"),
+        (f"{FAILED}Invalid feature specification", 6, "%f"),
+        (f"{FAILED}Requested time limit is invalid (missing or exceeds some limit)", 12, "within the partition's limit"),
+        (f"{FAILED}Node count specification invalid", 7, "fewer nodes"),
+        (NOT_AVAILABLE, 10, "sinfo -N -l"),
+        (f"{FAILED}More processors requested than permitted", 10, "sinfo -N -l"),
+        (f"sbatch: error: QOSMaxSubmitJobPerUserLimit\n{POLICY}", None, "wait for one, or cancel one"),
+        (f"sbatch: error: AssocMaxSubmitJobLimit\n{POLICY}", None, "wait for one, or cancel one"),
+        (f"sbatch: error: QOSMaxWallDurationPerJobLimit\n{POLICY}", 12, "a shorter `time`"),
+        (POLICY, 3, "a limit of your account or QOS is reached"),
+        ("sbatch: error: Invalid --mail-type specification", 13, "TIME_LIMIT or ALL"),
+        ("sbatch: error: Invalid --time specification", 12, "sbatch(1)"),
+        ("sbatch: error: Invalid --mem specification", 11, "sbatch(1)"),
+        ("sbatch: error: Invalid --signal specification", 14, "sbatch(1)"),
+        ('sbatch: error: Invalid numeric value "0" for --ntasks-per-node.', 8, "sbatch(1)"),
+        ("sbatch: unrecognized option '--frobnicate=1'\nTry \"sbatch --help\" for more information", 15, "has no such flag"),
+        ("sbatch: option '--signal' requires an argument\nTry \"sbatch --help\" for more information", 14, "sbatch(1)"),
+        ("sbatch: fatal: --mem, --mem-per-cpu, and --mem-per-gpu are mutually exclusive.", 11, "leave one of them out"),
+        ("sbatch: error: --cpus-per-gpu is mutually exclusive with --cpus-per-task\n"
+         "sbatch: error: Invalid generic resource (gres) specification", 9, "leave one of them out"),
+        ("sbatch: error: No cluster 'mars' known by database.\nsbatch: error: 'mars' can't be reached now, or it is an invalid "
+         "entry for --cluster.  Use 'sacctmgr list clusters' to see available clusters.", 16, "a cluster that exists"),
+        (f"{FAILED}Requested reservation is invalid", 17, "scontrol show reservation"),
+        (f"{FAILED}Invalid license specification", 18, "scontrol show licenses"),
+        (f"{FAILED}Invalid node name specified", 19, "sinfo -N"),
+        (f"{FAILED}Something that nobody has seen", None, "slurmtf render"),
+    ],
+)  # fmt: skip
+def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | None, remedy: str) -> None:
+    error = refusal(told + "\n", "", SCRIPT)
+    assert isinstance(error, RefusedError)
+    assert error.exit_code == 2
+    (problem,) = error.findings
+    assert problem.where == ("sbatch" if line is None else f"job.sh, line {line}: {SCRIPT.splitlines()[line - 1]}")
+    assert remedy in problem.remedy
+    for word in ("sbatch: error: ", "sbatch: fatal: ", "sbatch: "):
+        told = told.replace(f"\n{word}", "\n").removeprefix(word)
+    assert problem.what == told.replace("\n", "; ")
+
+
+def test_a_refusal_names_no_line_that_is_not_there() -> None:
+    (problem,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "", "#!/bin/bash\n").findings
+    assert problem.where == "sbatch"
+
+
+def test_a_line_of_a_longer_name_is_another() -> None:
+    script = "#!/bin/bash\n#SBATCH --mem-per-cpu=1G\n#SBATCH --mem=2G\n"
+    (problem,) = refusal("sbatch: error: Memory specification can not be satisfied", "", script).findings
+    assert problem.where == "job.sh, line 3: #SBATCH --mem=2G"
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+        "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+        "sbatch: error: slurm_persist_conn_open_without_init: failed to open persistent connection: Connection refused",
+    ],
+)
+def test_slurm_that_does_not_answer_refuses_nothing(told: str) -> None:
+    error = refusal(told, "", SCRIPT)
+    assert (type(error), error.exit_code) == (SlurmError, 3)
+    assert error.findings[0].what == told.removeprefix("sbatch: error: ")
+    assert error.findings[0].remedy == "try again; 'sinfo' tells whether Slurm answers"
+
+
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [
+        ("sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host\nsbatch: error: fetch_config: DNS SRV "
+         "lookup failed\nsbatch: error: _establish_config_source: failed to fetch config\nsbatch: fatal: Could not establish a "
+         "configuration source", "Could not establish a configuration source"),
+        ('sbatch: error: Unable to resolve "ctl": Unknown host\nsbatch: error: Unable to establish control machine address\n',
+         'Unable to resolve "ctl": Unknown host'),
+        ("sbatch: error: connect: No route to host\n", "connect: No route to host"),
+    ],
+)  # fmt: skip
+def test_a_machine_that_does_not_reach_the_controller_submits_nothing(told: str, what: str) -> None:
+    error = refusal(told, "", SCRIPT)
+    assert (type(error), error.exit_code, len(error.findings)) == (UnreachableError, 3, 1)
+    assert (error.findings[0].where, error.findings[0].what) == ("sbatch", what)
+    assert "set SLURM_CONF" in error.findings[0].remedy
+
+
+FILTER = """
+-----------------------------------------------------------------
+          Welcome to the Lonestar6 Supercomputer
+-----------------------------------------------------------------
+
+No reservation for this job
+--> Verifying valid submit host (login2)...OK
+--> Verifying valid jobname...OK
+--> Checking available allocation (nosuch)...FAILED
+
+ [*] You have no active allocation named nosuch
+"""
+
+
+def test_a_refusal_on_standard_output_is_shown() -> None:
+    (finding,) = refusal("", FILTER, SCRIPT).findings
+    assert finding.what == (
+        "Welcome to the Lonestar6 Supercomputer; No reservation for this job; --> Checking available allocation (nosuch)"
+        "...FAILED; [*] You have no active allocation named nosuch"
+    )
+    assert refusal("", FILTER, SCRIPT).exit_code == 2
+    (finding,) = refusal("sbatch: error: Invalid qos specification\n", "Welcome\n", SCRIPT).findings
+    assert (finding.what, finding.where) == ("Invalid qos specification; Welcome", "job.sh, line 5: #SBATCH --qos=nosuch")
+
+
+def test_sbatch_that_says_nothing() -> None:
+    (problem,) = refusal("\n", "", SCRIPT).findings
+    assert (problem.where, problem.what) == ("sbatch", "refused the job and said nothing")

@@ -1,0 +1,115 @@
+"""Slurm's commands as they are called: which, how often, for whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import SlurmError, UnreachableError
+from slurmtf.scheduler import JobRef, JobState, SubmittedJob
+from slurmtf.scheduler.slurm.commands import (
+    sacct,
+    squeue,
+)
+from slurmtf.scheduler.slurm.jobs import mine
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
+
+
+@pytest.fixture
+def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with nothing but what a test puts there."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+def command(folder: Path, name: str, says: str = "", error: str = "", status: int = 0) -> None:
+    """Make a command that notes its arguments and its time format, and says something."""
+    quoted = says.replace("'", "'\\''")
+    path = folder / name
+    path.write_text(
+        f"#!/bin/sh\necho \"$SLURM_TIME_FORMAT $SQUEUE_FORMAT $*\" >> '{folder}/{name}.calls'\n"
+        f"printf '%s' '{quoted}'\nprintf '%s' '{error}' >&2\nexit {status}\n",
+        encoding="utf-8",
+        errors="surrogateescape",
+    )
+    path.chmod(0o755)
+
+
+def calls(folder: Path, name: str) -> list[str]:
+    file = folder / f"{name}.calls"
+    return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+
+
+def job(job_id: str, folder: str = "/a") -> SubmittedJob:
+    return SubmittedJob(JobRef(None, job_id), "slurm", folder, 5.0)
+
+
+def states(*jobs: SubmittedJob) -> dict[str, JobState]:
+    return {job.ref.name: seen.state for job, seen in SlurmScheduler().observe(jobs).items()}
+
+
+def test_sacct_is_asked_for_what_squeue_has_forgotten(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SQUEUE_FORMAT", "%all")
+    command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/a\n2|PENDING|5|N/A|N/A||Priority|/\udcff\n")
+    command(commands, "sacct", "3|FAILED|3:0|5|5|9|n1|/a\n")
+    assert states(job("1"), job("3"), job("4")) == {"1": JobState.RUNNING, "3": JobState.FAILED}
+    assert calls(commands, "squeue") == ["%s  " + " ".join(squeue()[1:])]
+    assert calls(commands, "sacct") == ["%s  " + " ".join(sacct(["3", "4"])[1:])]
+    assert states(job("2", "/\udcff")) == {"2": JobState.PENDING}
+    assert len(calls(commands, "sacct")) == 1
+
+
+def test_a_job_of_another_folder_is_not_ours_whatever_its_number(commands: Path) -> None:
+    command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/b\n")
+    command(commands, "sacct", "1|CANCELLED by 7|0:0|5|5|9|n1|/a\n1|RUNNING|0:0|8|8|Unknown|n1|/b\n")
+    assert states(job("1", "/a")) == {"1": JobState.CANCELLED}
+    assert states(job("1", "/b")) == {"1": JobState.RUNNING}
+    assert states(job("1", "/c")) == {}
+
+
+def test_an_answer_is_of_the_cluster_that_was_asked(commands: Path) -> None:
+    command(commands, "squeue", "CLUSTER: lab\n1|RUNNING|5|5|9|n1|None|/a\n")
+    there = SubmittedJob(JobRef("lab", "1"), "slurm", "/a", 5.0)
+    assert list(SlurmScheduler("lab").observe([there])) == [there]
+    assert calls(commands, "squeue") == ["%s  " + " ".join(squeue("lab")[1:])]
+    assert SlurmScheduler("lab").find("/a") == there
+    assert SlurmScheduler("lab").find("/b") is None
+
+
+def test_a_cluster_without_accounting(commands: Path) -> None:
+    command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/a\n")
+    assert states(job("1"), job("2")).keys() == {"1"}
+    command(commands, "sacct", error="Slurm accounting storage is disabled", status=1)
+    assert states(job("1"), job("2")).keys() == {"1"}
+
+
+def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", waits.append)
+    told = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+    command(commands, "squeue", error=told, status=1)
+    with pytest.raises(SlurmError) as caught:
+        mine(None)
+    between_tries = [wait for wait in waits if wait > 1]  # subprocess sleeps too while it waits
+    assert (len(calls(commands, "squeue")), between_tries) == (3, [2, 4])
+    assert (caught.value.findings[0].where, caught.value.findings[0].what) == ("squeue", told)
+
+
+def test_another_failure_is_not_tried_again(commands: Path) -> None:
+    command(commands, "squeue", error="squeue: error: no way", status=1)
+    with pytest.raises(SlurmError, match="no way"):
+        mine(None)
+    assert len(calls(commands, "squeue")) == 1
+
+
+def test_commands_that_are_missing(commands: Path) -> None:
+    with pytest.raises(SlurmError, match="squeue: is not in PATH\n    -> run slurmtf on a login node of the cluster"):
+        mine(None)
+    with pytest.raises(UnreachableError, match="there is no sbatch in PATH, so this machine has no Slurm"):
+        SlurmScheduler().check()
+    for name in ("sbatch", "squeue", "scancel"):
+        command(commands, name)
+    SlurmScheduler().check()
