@@ -1,15 +1,22 @@
-"""How the cost of planning grows with the number of tasks: role table, cluster, TF_CONFIG.
+"""How the cost of planning grows with the number of tasks: role table, cluster, TF_CONFIG; and of a list with that of runs.
 
     python -m benchmarks.scale
 
-Rival: ``json.dumps`` of a list of as many addresses, the least that any launcher must do to tell a cluster.
+Rivals: ``json.dumps`` of a list of as many addresses, the least that any launcher must do to tell a cluster; ``find`` for the
+journals of as many runs, the least that any list must do that looks at each.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
 
-from benchmarks.measure import ms, report, seconds, times
+from benchmarks.measure import command, ms, report, seconds, times
+from benchmarks.runs import write_runs
 from slurmtf.job.common import cluster
 from slurmtf.job.contract.roles import cyclic
 
@@ -26,6 +33,31 @@ def tell(tasks: int) -> int:
 
 
 def main() -> None:
+    planning()
+    with tempfile.TemporaryDirectory() as folder:
+        listing(Path(folder))
+
+
+LISTS = ("ls", "ls --status failed --since 7d", "ls --tag stage=final", "ls -n 0", "status 1500")
+
+
+def listing(folder: Path, count: int = 5000) -> None:
+    """Time lists of runs that have ended: without an index, and with one."""
+    write_runs(folder / "runs", count)
+    environ = {**os.environ, "SLURMTF_WORKSPACE": str(folder / "runs"), "XDG_CACHE_HOME": str(folder / "cache")}
+    slurmtf = str(Path(sys.executable).with_name("slurmtf"))
+    least = command("find", str(folder / "runs"), "-name", "*.jsonl")
+    time.sleep(3)  # what has just been written makes no row
+    first = command(slurmtf, "ls", "-n", "0", times=1, env=environ)
+    rows = [("command", "time", "above --help"), ("find", ms(least), ""), ("ls -n 0, no index yet", ms(first), "")]
+    bare = command(slurmtf, "--help", env=environ)
+    for words in LISTS:
+        taken = command(slurmtf, *words.split(), env=environ)
+        rows.append((words, ms(taken), ms(taken - bare)))
+    report(f"Lists of {count:,} runs (budget: 300 ms)", rows)
+
+
+def planning() -> None:
     rows = [("tasks", "place and tell", "json.dumps", "ratio", "TF_CONFIG", "as a variable")]
     for tasks in (1, 10, 100, 1000, 10_000):
         hosts = [f"node{rank // TASKS_PER_NODE:04d}:{20000 + rank % TASKS_PER_NODE}" for rank in range(tasks)]

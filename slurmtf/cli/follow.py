@@ -89,6 +89,6 @@ def follow(run: Run, reader: LogReader | None = None) -> int:
         note(f"\ndetached; the run goes on. Come back with: slurmtf logs -f {run.id}\nend it with: slurmtf cancel {run.id}")
         return DETACHED
     state = run.state
-    emit(run_data(run, state), "")
+    emit(run_data(run.folder, state), "")
     note(details(run, state))
     return state.exit_status

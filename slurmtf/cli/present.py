@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from slurmtf.cli.options import FLAGS
 from slurmtf.cli.output import clock, colour, duration
 from slurmtf.diagnosis.dying import advice
 from slurmtf.diagnosis.waiting import hint
@@ -22,9 +22,9 @@ FORETOLD = 3
 """Warnings of the submission that are shown again when the script has failed."""
 
 
-def run_data(run: Run, state: RunState) -> dict[str, Any]:
+def run_data(folder: Path, state: RunState) -> dict[str, Any]:
     """Return a run as the data of the envelope. Times in seconds since 1970."""
-    names = {"id": run.id, "experiment": run.experiment, "folder": str(run.folder)}
+    names = {"id": folder.name, "experiment": folder.parent.name, "folder": str(folder)}
     return {**names, **state.to_dict(), "job_id": state.job_id, "message": state.message}
 
 
@@ -80,6 +80,8 @@ def _advice(run: Run, state: RunState) -> str:
         return ""
     if state.cause is Cause.SOFTWARE:  # there is no log: its job has never run
         return "then submit it again"
+    from slurmtf.cli.options import FLAGS  # noqa: PLC0415 - what describes a training job, for a failure alone
+
     return spelled(advice(state.outcome), FLAGS) or ("" if state.outcome.tail else _log_to_read(run, state))
 
 

@@ -13,20 +13,27 @@ from slurmtf.scheduler import Observation, SubmittedJob, by_scheduler
 class Answer:
     """What a scheduler says of a job; ``seen`` is None where it knows none of that number that works in the job's folder.
 
-    ``error``: it could not be asked. ``lags``: a job that was just submitted may not be known to it yet.
+    ``error``: it could not be asked. ``lags``: a job that was just submitted may not be known to it yet. ``outdated``: it is
+    older than what the run's folder tells.
     """
 
     seen: Observation | None = None
     error: str = ""
     lags: bool = True
+    outdated: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether the scheduler says that the job has ended, or knows none."""
+        return not self.error and (self.seen is None or self.seen.state.final)
 
 
-def observe(jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Answer]:
-    """Ask for jobs, each scheduler once."""
+def observe(jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Answer]:
+    """Ask for jobs, each scheduler once; what it told another process of the user ``max_age_s`` ago will do."""
     answers: dict[SubmittedJob, Answer] = {}
     for scheduler, several in by_scheduler(jobs):
         try:
-            seen = scheduler.observe(several)
+            seen = scheduler.observe(several, max_age_s)
         except SlurmError as err:
             answers.update(dict.fromkeys(several, Answer(error=err.findings[0].what)))
             continue

@@ -141,6 +141,15 @@ def _cluster_of(attempt: Attempt, submitted: SubmittedJob, history: History) -> 
     return (attempt.cluster or None) if known and attempt.cluster not in known else None
 
 
+def is_outdated(history: History, answer: Answer, max_age_s: float, now: float) -> bool:
+    """Tell whether an answer that may be so old is older than what the run's folder tells. One that a job is over is not: it is
+    never taken from others."""
+    attempt = history.last
+    latest = (attempt.ended or attempt.started) if attempt else 0.0
+    goes_on = not answer.error and not answer.over
+    return max_age_s > 0 and goes_on and latest > now - max_age_s - CLOCK_SLACK_S
+
+
 def reduce(
     records: Records,
     history: History,
@@ -195,6 +204,8 @@ def _status_of(outcome: Outcome, evidence: Evidence) -> RunStatus:
 def _asked(case: _Case) -> RunState:
     """Return the state of a run whose folder tells no end."""
     seen = case.answer.seen
+    if case.answer.outdated:
+        return _by_heartbeat(case, None)
     if case.answer.error:
         return _by_heartbeat(case, Doubt(DoubtKind.UNREACHABLE, case.answer.error))
     if seen is None:
@@ -221,7 +232,7 @@ def _phase(case: _Case) -> RunStatus:
     return _OF_PHASE[case.present.phase] if case.present else RunStatus.PREPARING
 
 
-def _by_heartbeat(case: _Case, doubt: Doubt) -> RunState:
+def _by_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
     """Return the state of a job of which only its journal tells."""
     attempt, heartbeat = case.attempt, case.history.heartbeat
     if attempt and (heartbeat is None or case.now - heartbeat > SILENCE_S):

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from slurmtf.models.registry import Model
 
 LOG_POLL_S = 0.5
-FIRST_STATE_POLL_S, LAST_STATE_POLL_S = 1.0, 30.0
+FIRST_STATE_POLL_S, LAST_STATE_POLL_S = 1.0, 60.0
+"""A run is looked at so often, and the answers of Slurm are as old at most: all terminals together ask once in that time."""
 
 
 class Growing(Protocol):
@@ -76,12 +77,17 @@ class Run(RunFolder):
         Raises RunGoneError when its folder was removed or renamed since it was looked at last; RunNotFoundError when it never
         had a job.
         """
+        return self.state_within(0.0)
+
+    def state_within(self, seconds: float) -> RunState:
+        """Return what is known of the run; what Slurm told another process of the user so long ago will do. Raises as
+        :attr:`state`."""
         if not is_run(self.folder) and not is_unreadable(self.folder):
             raise self._gone()
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # then the state says what it lacks
             if not submitted_jobs(self.layout):
                 adopt(self.layout)
-        (seen,) = look([self.layout], self._last_job)
+        (seen,) = look([self.layout], self._last_job, seconds)
         self._last_job = seen.job or self._last_job
         return seen.state
 
@@ -138,7 +144,7 @@ class Run(RunFolder):
 
         ``show_output`` prints the log as it grows; in a notebook it shows state, metrics and the end of the log instead, and
         draws them again while the cell waits (unless ``output`` is given). ``on_state`` is told each change of state. The queue
-        is asked seldom: after 1 s, then less and less often, every 30 s at last.
+        is asked seldom: after 1 s, then less and less often, every 60 s at last, by all that wait together.
 
         Raises RunFailedError with the run's outcome when it failed or was canceled, unless ``raise_on_error`` is false.
         """
@@ -172,8 +178,9 @@ class Run(RunFolder):
         while True:
             size = _size(self.layout.journals)
             if time.monotonic() >= next_look or size != journal_size:
-                state, journal_size = self.state, size
-                pause = FIRST_STATE_POLL_S if state != known else min(pause * 1.5, LAST_STATE_POLL_S)
+                state, journal_size = self.state_within(pause), size
+                changed = known is None or state.status is not known.status
+                pause = FIRST_STATE_POLL_S if changed else min(pause * 2, LAST_STATE_POLL_S)
                 next_look = time.monotonic() + pause
                 if reader and state.status.final:
                     reader.show_rest()

@@ -12,10 +12,13 @@ from slurmtf.runs.evidence import evidence_of
 from slurmtf.runs.history import History, read_history
 from slurmtf.runs.observe import Answer, observe
 from slurmtf.runs.records import Records, note_end, read_records
-from slurmtf.runs.reduce import UNASKED, current_job, job_to_ask_for, reduce
+from slurmtf.runs.reduce import UNASKED, current_job, is_outdated, job_to_ask_for, reduce
 from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.runs.sweeps import is_sweep, read_sweep, reduce_sweep
 from slurmtf.scheduler import SubmittedJob
+
+OF_AN_END_S = 5.0
+"""How old an answer may be that says that a job is over: it is written down."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,8 @@ class Seen:
     state: RunState
     array: tuple[SubmittedJob, ...] = ()
     """The arrays that it is, where it is a sweep."""
+    settled: bool = False
+    """Whether the folder alone tells that it has ended, so that no scheduler will say anything else."""
 
     @property
     def jobs(self) -> tuple[SubmittedJob, ...]:
@@ -38,18 +43,35 @@ def states_of(folders: Sequence[Path]) -> list[RunState]:
     return [seen.state for seen in look([RunLayout(str(folder)) for folder in folders])]
 
 
-def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None) -> list[Seen]:
-    """Look at runs; ``known`` is the job of one whose folder may not tell it any more."""
+def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_age_s: float = 0.0) -> list[Seen]:
+    """Look at runs; ``known`` is the job of one whose folder may not tell it any more. ``max_age_s``: what a scheduler told
+    another process of the user so long ago will do, as far as the folders tell nothing newer."""
     sweeps = [layout for layout in layouts if is_sweep(layout)]
     read = [(layout, _records(layout, known), read_history(layout)) for layout in layouts if layout not in sweeps]
     asked = [job_to_ask_for(records, history) for _, records, history in read]
     records_of = {layout: read_records(layout) for layout in sweeps}
     elements = [job for records in records_of.values() for job in _elements(records)]
-    answers = observe({*(job for job in asked if job), *elements})
-    found = [_seen(*one, answers.get(job) if job else None) for one, job in zip(read, asked, strict=True)]
-    found += [_sweep_seen(layout, records, answers) for layout, records in records_of.items()]
+    answers = _answers([job for job in asked if job], elements, max_age_s)
+    dated = [
+        _dated(history, answers.get(job), max_age_s) if job else None for (*_, history), job in zip(read, asked, strict=True)
+    ]
+    found = [_seen(*one, answer) for one, answer in zip(read, dated, strict=True)]
+    found += [_sweep_seen(layout, records, answers, max_age_s) for layout, records in records_of.items()]
     by_layout = {one.layout: one for one in found}
     return [by_layout[layout] for layout in layouts]
+
+
+def _answers(jobs: Sequence[SubmittedJob], elements: Sequence[SubmittedJob], max_age_s: float) -> dict[SubmittedJob, Answer]:
+    """Return what schedulers say. That the job of a run is over is never an old answer; of a sweep's elements it may be."""
+    answers = observe({*jobs, *elements}, max_age_s)
+    over = [job for job in jobs if max_age_s > OF_AN_END_S and answers[job].over]
+    return {**answers, **observe(over, OF_AN_END_S)} if over else answers
+
+
+def _dated(history: History, answer: Answer | None, max_age_s: float) -> Answer | None:
+    """Return an answer that says whether it is older than what the folder tells."""
+    outdated = answer is not None and is_outdated(history, answer, max_age_s, time.time())
+    return replace(answer, outdated=True) if answer and outdated else answer
 
 
 def _elements(records: Records) -> list[SubmittedJob]:
@@ -57,15 +79,17 @@ def _elements(records: Records) -> list[SubmittedJob]:
     return [] if records.ended else [element for job in records.jobs for element in job.each]
 
 
-def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer]) -> Seen:
+def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer], max_age_s: float) -> Seen:
     if records.ended:
-        return Seen(layout, records.jobs[0], records.ended, records.jobs)
+        return Seen(layout, records.jobs[0], records.ended, records.jobs, settled=not records.unreadable)
     try:
         facts = read_sweep(layout)
     except (OSError, ValueError) as err:
         return Seen(layout, None, RunState(RunStatus.NOT_STARTED, unreadable=(str(err),)), records.jobs)
     known = [(job, answers.get(job) or Answer()) for job in _elements(records)]
     state = reduce_sweep(facts, records, known, time.time())
+    if state.status.final and max_age_s > OF_AN_END_S:
+        return _sweep_seen(layout, records, observe(_elements(records), OF_AN_END_S), OF_AN_END_S)
     if state.status.final and not any(answer.seen and not answer.seen.state.final for _, answer in known):
         note_end(layout, state)
     return Seen(layout, records.jobs[0] if records.jobs else None, state, records.jobs)
@@ -90,11 +114,12 @@ def _records(layout: RunLayout, known: SubmittedJob | None) -> Records:
 def _seen(layout: RunLayout, records: Records, history: History, answer: Answer | None) -> Seen:
     """Reduce what was read and asked. The journals are read again where the scheduler says that the job is over: it may have
     ended between our look at it and the answer."""
-    over = answer is not None and not answer.error and (answer.seen is None or answer.seen.state.final)
+    over = answer is not None and answer.over
     history = read_history(layout) if over else history
     state = reduce(records, history, answer or UNASKED, time.time())
     if state.status.final and state is not records.ended and not (state.outcome and state.outcome.succeeded):
         state = reduce(records, history, answer or UNASKED, time.time(), evidence_of(layout, state, len(history.attempts)))
     if over and state.status.final and not state.unreadable and job_to_ask_for(records, history):
         note_end(layout, state)
-    return Seen(layout, current_job(records, history), state)
+    settled = answer is None and state.status.final and not (state.unreadable or history.unreadable or records.unreadable)
+    return Seen(layout, current_job(records, history), state, settled=settled)

@@ -49,7 +49,6 @@ def parsed(texts: Iterable[str]) -> dict[str, str | None]:
     return {name: value if equals else None for name, equals, value in parts}
 
 
-def has_tags(folder: Path, wanted: Mapping[str, str | None]) -> bool:
-    """Tell whether a run has the tags; None stands for any value."""
-    own = tags_of(folder) if wanted else {}
+def matches(own: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
+    """Tell whether a run of these tags has those that are wanted; None stands for any value."""
     return all(name in own and value in (None, own[name]) for name, value in wanted.items())

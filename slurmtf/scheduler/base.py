@@ -237,9 +237,9 @@ class Scheduler(Protocol):
         Raises RefusedError or UnreachableError when there is no job, another SlurmError when that is not known.
         """
 
-    def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
+    def observe(self, jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
         """Return what is known of these jobs, elements of arrays one by one. A job that is not known is left out, and so is
-        one whose number another job has.
+        one whose number another job has. ``max_age_s``: an answer that another process of the user got so long ago will do.
 
         Raises SlurmError when that can't be asked.
         """

@@ -44,7 +44,7 @@ class LocalScheduler:
             raise
         return done
 
-    def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
+    def observe(self, jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:  # noqa: ARG002
         return local_processes.observe(jobs)
 
     def find(self, folder: str) -> SubmittedJob | None:  # noqa: ARG002

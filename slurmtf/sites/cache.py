@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from slurmtf._version import __version__
+from slurmtf.caches import user_cache
 from slurmtf.documents import Document, rebuilt
 from slurmtf.files import write_private
-from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.private import make_private
 from slurmtf.job.contract.trust import doubt
 from slurmtf.sites import model
@@ -43,7 +42,7 @@ def _place(kind: type[Any], data: Mapping[str, Any]) -> Path:
     rules = Path(model.__file__).stat().st_mtime_ns
     content = json.dumps([__version__, rules, kind.__name__, data], sort_keys=True, default=repr)
     name = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-    return Path(os.environ.get(var.XDG_CACHE_HOME) or Path("~/.cache").expanduser(), "slurmtf", "profiles", f"{name[:32]}.json")
+    return user_cache() / "profiles" / f"{name[:32]}.json"
 
 
 def _read(path: Path, kind: type[T]) -> T | None:

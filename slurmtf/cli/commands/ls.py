@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import click
 
-from slurmtf.cli.metrics import number
-from slurmtf.cli.output import clock, colour, duration, emit, json_option, table, workspace_option
+from slurmtf.cli.metrics import number as json_number
+from slurmtf.cli.output import clock, colour, duration, emit, json_option, table, wants_json
 from slurmtf.cli.present import doubt_text, elapsed, run_data
-from slurmtf.errors import RunNotFoundError
-from slurmtf.findings import warning
-from slurmtf.runs import Run, RunState
+from slurmtf.cli.selecting import Selection, selection_options
+from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.curves import last_value, value_text
-from slurmtf.runs.status import states_of
-from slurmtf.runs.tags import has_tags, parsed
-from slurmtf.runs.workspace import known_workspaces, list_runs
+from slurmtf.runs.listing import Listed
 
 NONE: Mapping[str, float | None] = {}
 HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
 
 
 @click.command("ls")
-@click.option("--experiment", "-x", default=None, help="List only this experiment.")
 @click.option(
     "--number",
     "-n",
@@ -37,40 +31,27 @@ HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
 )
 @click.option("--metric", default=None, help="Show the last value of this metric and sort by it, the highest first.")
 @click.option("--lowest-first", is_flag=True, help="With --metric: the lowest first.")
-@click.option("--tag", "tags", multiple=True, help="List only runs with this tag, NAME[=VALUE].")
-@workspace_option
+@selection_options
 @json_option
-def command(
-    experiment: str | None, number: int, metric: str | None, lowest_first: bool, tags: tuple[str, ...], workspace: str | None
-) -> None:
+def command(selection: Selection, number: int, metric: str | None, lowest_first: bool) -> None:
     """List runs, newest first; with --metric the newest ones, by its last value."""
-    workspaces = known_workspaces(workspace)
-    listing = list_runs(workspaces, experiment)
-    warnings = [warning("unreadable", "can't be read", str(folder)) for folder in listing.unreadable]
-    folders = [folder for folder in listing.folders if has_tags(folder, parsed(tags))]
-    shown = folders[:number] if number else folders
-    runs = list(_runs(shown))
+    found = selection.find(number)
+    runs = found.runs
     if not runs:
-        such = "such " if experiment or tags else ""
-        emit([], f"no {such}runs in {', '.join(map(str, workspaces))}; --workspace names another place", warnings)
+        emit([], selection.none, found.warnings)
         return
-    values = {run.id: _value(run, metric) for run, _ in runs} if metric else {}
-    runs = sorted(runs, key=lambda one: _rank(values[one[0].id], lowest_first)) if metric else runs
-    text = table_of(runs, metric, values)
-    if len(folders) > len(shown):
-        text += f"\n... and {len(folders) - len(shown)} older ones: slurmtf ls -n 0"
-    data = [{**run_data(run, state), **_metric_data(metric, values.get(run.id))} for run, state in runs]
-    emit(data, text, warnings)
+    values = {run.folder.name: _value(run, metric) for run in runs} if metric else {}
+    runs = sorted(runs, key=lambda run: _rank(values[run.folder.name], lowest_first)) if metric else runs
+    if wants_json():
+        data = [{**run_data(run.folder, run.state), **_metric_data(metric, values.get(run.folder.name))} for run in runs]
+        emit(data, "", found.warnings)
+        return
+    more = f"\n... and {found.more} older ones: slurmtf ls -n 0" if found.more else ""
+    emit([], table_of(runs, metric, values) + more, found.warnings)
 
 
-def _runs(folders: list[Path]) -> Iterator[tuple[Run, RunState]]:
-    for folder, state in zip(folders, states_of(folders), strict=True):
-        with contextlib.suppress(RunNotFoundError):  # removed meanwhile
-            yield Run(folder), state
-
-
-def _value(run: Run, metric: str) -> float | None:
-    found = last_value(run.layout, metric)
+def _value(run: Listed, metric: str) -> float | None:
+    found = last_value(RunLayout(str(run.folder)), metric)
     return found.last if found else None
 
 
@@ -82,20 +63,22 @@ def _rank(value: float | None, lowest_first: bool) -> tuple[int, float]:
 
 
 def _metric_data(metric: str | None, value: float | None) -> dict[str, Any]:
-    return {"metric": {"name": metric, "last": number(value)}} if metric else {}
+    return {"metric": {"name": metric, "last": json_number(value)}} if metric else {}
 
 
-def table_of(runs: list[tuple[Run, RunState]], metric: str | None = None, values: Mapping[str, float | None] = NONE) -> str:
+def table_of(runs: list[Listed], metric: str | None = None, values: Mapping[str, float | None] = NONE) -> str:
     """Return runs as a table, with the last value of a metric beside their state."""
-    rows = [_row(run, state) for run, state in runs]
+    rows = [row_of(run) for run in runs]
     if metric is None:
         return table([HEADING, *rows])
-    cells = ["" if values[run.id] is None else value_text(values[run.id] or 0.0) for run, _ in runs]
+    cells = ["" if values[run.folder.name] is None else value_text(values[run.folder.name] or 0.0) for run in runs]
     wide = [(*row[:2], cell, *row[2:]) for row, cell in zip(rows, cells, strict=True)]
     return table([(*HEADING[:2], metric, *HEADING[2:]), *wide])
 
 
-def _row(run: Run, state: RunState) -> tuple[str, ...]:
+def row_of(run: Listed) -> tuple[str, ...]:
+    """Return a run as a row under HEADING."""
+    state = run.state
     why = state.reason or state.message.partition("\n")[0].partition(";")[0] or doubt_text(state)
     ran = duration(elapsed(state)) if state.started else ""
-    return (run.id, colour(state.status.value), state.job_id or "", clock(state.started), ran, why[:60])
+    return (run.folder.name, colour(state.status.value), state.job_id or "", clock(state.started), ran, why[:60])

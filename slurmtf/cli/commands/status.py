@@ -18,4 +18,4 @@ def command(run: str, workspace: str | None) -> None:
     """Show the state of RUN, and why: a run id, the end of one, a job id, a run folder, or 'last'."""
     found = Run.find(run, workspace)
     state = found.state
-    emit({**run_data(found, state), **origin(found)}, details(found, state))
+    emit({**run_data(found.folder, state), **origin(found)}, details(found, state))

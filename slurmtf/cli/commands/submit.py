@@ -30,7 +30,7 @@ def command(training: Training, dry_run: bool) -> None:
     run = submit(training)
     warnings = [Finding.from_dict(data) for data in run.plan["warnings"]]
     if wants_json():
-        emit(run_data(run, run.state), "", warnings)
+        emit(run_data(run.folder, run.state), "", warnings)
         return
     note_warnings(warnings, WARNINGS_OF_SUBMISSION)
     click.echo(run.id)

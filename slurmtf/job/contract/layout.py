@@ -2,13 +2,15 @@
 
 import os
 
+PLAN = "plan.json"
+
 
 class RunLayout:
     """A run folder. Every attribute is an absolute path in it."""
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.abspath(folder)
-        self.plan = self._of("plan.json")
+        self.plan = self._of(PLAN)
         self.script = self._of("job.sh")
         self.agent = self._of("agent.pyz")
         self.source = self._of("source.tar")

@@ -146,6 +146,8 @@ TMPDIR = "TMPDIR"
 XDG_CACHE_HOME = "XDG_CACHE_HOME"
 XDG_CONFIG_HOME = "XDG_CONFIG_HOME"
 """Where the user's configuration is."""
+XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR"
+"""Where the user's sockets and locks are, on the machine itself."""
 
 # --- read of Slurm and of MPI's launchers
 

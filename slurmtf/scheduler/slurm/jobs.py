@@ -14,30 +14,31 @@ from slurmtf.job.contract.schedulers import SLURM
 from slurmtf.scheduler.base import RECORD_LAG_S, Observation, SubmittedJob, match
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm.calls import output
+from slurmtf.scheduler.slurm.sharing import shared
 
 CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
 
 
-def observe(jobs: Iterable[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, Observation]:
+def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
     """Ask squeue, and sacct for those that it has forgotten: two calls at most, whatever their number."""
     asked = [one for job in jobs for one in job.each]
-    found = match(asked, mine(cluster))
+    found = match(asked, mine(cluster, max_age_s))
     forgotten = [job for job in asked if job not in found]
-    return {**found, **match(forgotten, _accounted({job.ref.job_id for job in forgotten}, cluster))}
+    return {**found, **match(forgotten, _accounted({job.ref.job_id for job in forgotten}, cluster, max_age_s))}
 
 
-def mine(cluster: str | None) -> list[Observation]:
-    """Return all of the user's jobs that slurmctld remembers. Raises SlurmError."""
-    return commands.parse_squeue(output(commands.squeue(cluster)), cluster)
+def mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
+    """Return all of the user's jobs that slurmctld remembers, or did at most so long ago. Raises SlurmError."""
+    return commands.parse_squeue(shared(commands.squeue(cluster), output, max_age_s), cluster)
 
 
-def _accounted(job_ids: Iterable[str], cluster: str | None) -> list[Observation]:
+def _accounted(job_ids: Iterable[str], cluster: str | None, max_age_s: float) -> list[Observation]:
     """Return what the accounting knows; nothing on a cluster without one."""
     ids = sorted(job_ids)
     if not ids or shutil.which("sacct") is None:
         return []
     try:
-        return commands.parse_sacct(output(commands.sacct(ids, cluster)), cluster)
+        return commands.parse_sacct(shared(commands.sacct(ids, cluster), output, max_age_s), cluster)
     except SlurmError:
         return []
 

@@ -61,8 +61,8 @@ class SlurmScheduler:
             raise
         return done
 
-    def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
-        return slurm_jobs.observe(jobs, self.cluster)
+    def observe(self, jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
+        return slurm_jobs.observe(jobs, self.cluster, max_age_s)
 
     def find(self, folder: str) -> SubmittedJob | None:
         return slurm_jobs.find(folder, self.cluster)

@@ -78,7 +78,7 @@ def test_a_run_folder(files: dict[str, str]) -> None:
         state, other = states_of([bad, good])
         assert isinstance(state.status, RunStatus)
         assert other == states_of([good])[0]
-        json.dumps(run_data(run, state))
+        json.dumps(run_data(run.folder, state))
         assert "\x1b" not in shown(details(run, state))
 
 

@@ -89,10 +89,10 @@ def test_what_is_no_run_is_not_listed(runs: list[Path], tmp_path: Path) -> None:
 
 
 AS_NOBODY = """\
-import json, os, sys
+import encodings.ascii, json, os, sys
 from slurmtf.cli.app import main
 from slurmtf.cli.commands import ls, status
-import slurmtf.scheduler.slurm.scheduler
+import slurmtf.cli.options, slurmtf.scheduler.slurm.scheduler
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
 sys.argv = ["slurmtf", *sys.argv[1:], "--json"]

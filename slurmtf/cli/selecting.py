@@ -1,0 +1,92 @@
+"""The options that say which runs a command is about: those of 'ls', 'watch' and 'report'."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slurmtf.cli.output import workspace_option
+from slurmtf.findings import Finding, warning
+from slurmtf.runs.listing import AGE_S, Listed, Wanted, list_states, parse_since
+from slurmtf.runs.state import RunStatus
+from slurmtf.runs.tags import parsed
+from slurmtf.runs.workspace import known_workspaces, list_runs
+
+STATUSES = {status.value.lower(): status for status in RunStatus}
+
+
+@dataclass(frozen=True)
+class Found:
+    """Runs, newest first; how many older ones are not among them; what could not be read."""
+
+    runs: list[Listed]
+    more: int
+    warnings: Sequence[Finding]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which runs: of these workspaces, of one experiment (None: any), and what is wanted of each."""
+
+    workspaces: list[Path]
+    experiment: str | None
+    wanted: Wanted
+
+    @property
+    def none(self) -> str:
+        """What to say when there are none."""
+        such = "" if self.experiment is None and self.wanted.all else "such "
+        return f"no {such}runs in {', '.join(map(str, self.workspaces))}; --workspace names another place"
+
+    def find(self, number: int, max_age_s: float = AGE_S) -> Found:
+        """Return the newest of them; 0: all."""
+        listing = list_runs(self.workspaces, self.experiment)
+        warnings = [warning("unreadable", "can't be read", str(folder)) for folder in listing.unreadable]
+        folders = listing.folders[:number] if number and self.wanted.all else listing.folders
+        runs = list_states(folders, self.wanted, max_age_s)
+        total = len(listing.folders) if self.wanted.all else len(runs)
+        shown = runs[:number] if number else runs
+        return Found(shown, total - len(folders) if self.wanted.all else total - len(shown), warnings)
+
+
+def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options; it gets a :class:`Selection`."""
+
+    @functools.wraps(command)  # with its own options
+    def with_selection(
+        experiment: str | None,
+        statuses: tuple[str, ...],
+        since: str | None,
+        tags: tuple[str, ...],
+        workspace: str | None,
+        **options: Any,
+    ) -> Any:
+        start = parse_since(since, time.time()) if since else 0.0
+        wanted = Wanted(frozenset(STATUSES[name.lower()] for name in statuses), start, parsed(tags))
+        return command(selection=Selection(known_workspaces(workspace), experiment, wanted), **options)
+
+    wrapped: Callable[..., Any] = workspace_option(with_selection)
+    for option in reversed(OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+OPTIONS = (
+    click.option("--experiment", "-x", default=None, help="Only runs of this experiment."),
+    click.option(
+        "--status",
+        "statuses",
+        type=click.Choice([status.value for status in RunStatus], case_sensitive=False),
+        metavar="STATUS",
+        multiple=True,
+        help="Only runs in this state: failed, running ... May be given several times.",
+    ),
+    click.option("--since", default=None, help="Only runs submitted since then: 30m, 12h, 7d, 2w, or a date."),
+    click.option("--tag", "tags", multiple=True, help="Only runs with this tag, NAME[=VALUE]."),
+)

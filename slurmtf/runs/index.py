@@ -1,0 +1,201 @@
+"""An index of the runs that have ended: SQLite in the user's cache, on this machine's own disk.
+
+The run folders are the truth. A row counts only while every file that it was read from is as it was, by inode, size and time;
+files that have just changed make no row, since they may change again within one tick of the clock. An index that is damaged,
+locked or of another version counts as none, and is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from slurmtf._version import __version__
+from slurmtf.caches import local_cache
+from slurmtf.job.contract import trust
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs import history, records, reduce, state
+from slurmtf.runs.state import RunState
+from slurmtf.runs.status import Seen, job_names
+from slurmtf.runs.tags import tags_of
+
+NAME = "runs.sqlite"
+SCHEMA = 1
+SETTLED_S = 2.0
+"""Seconds after which a file's time of change tells of all changes."""
+BUSY_S = 0.2
+TABLE = """CREATE TABLE IF NOT EXISTS runs
+ (folder TEXT PRIMARY KEY, files TEXT, status TEXT, state TEXT, tags TEXT, jobs TEXT) WITHOUT ROWID"""
+COLUMNS = "folder, files, status, state, tags, jobs"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A run that has ended, as the index has it. ``files``: what it was read from, with the stamp of each."""
+
+    folder: str
+    files: str
+    status: str
+    state_text: str
+    tags_text: str
+    jobs: str
+
+    @property
+    def state(self) -> RunState:
+        return RunState.from_dict(json.loads(self.state_text))
+
+    @property
+    def tags(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self.tags_text)
+        return found
+
+    @property
+    def holds(self) -> bool:
+        """Whether the files are as they were."""
+        return all(_stamp(f"{self.folder}/{name}") == stamp for name, stamp in json.loads(self.files))
+
+
+Stamp = list[int]
+Files = list[tuple[str, Stamp | None]]
+
+
+def files_of(layout: RunLayout) -> Files | None:
+    """Return the files of a run that its row depends on. What is written by renaming shows in the folder's own time.
+
+    To be called before they are read; None where they can't be listed.
+    """
+    try:
+        names = ["", "jobs.jsonl", "journal", *(f"{sub}/{name}" for sub in ("journal", "tags") for name in _names(layout, sub))]
+    except OSError:
+        return None
+    return [(name, _stamp(f"{layout.folder}/{name}")) for name in names]
+
+
+def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
+    """Return the row of a run; None where it has not ended, or may still change. ``files`` are as they were when reading
+    ``began``."""
+    if not seen.settled or files is None or any(stamp and stamp[2] > (began - SETTLED_S) * 1e9 for _, stamp in files):
+        return None
+    layout = seen.layout
+    texts = json.dumps(seen.state.to_dict()), json.dumps(tags_of(layout.folder)), " ".join(sorted(job_names(layout)))
+    return Row(layout.folder, json.dumps(files), seen.state.status.value, *texts) if files_of(layout) == files else None
+
+
+def _names(layout: RunLayout, sub: str) -> list[str]:
+    try:
+        return sorted(os.listdir(f"{layout.folder}/{sub}"))  # noqa: PTH208 - of thousands of runs
+    except FileNotFoundError:
+        return []
+
+
+def _stamp(path: str) -> Stamp | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - of thousands of runs
+    except OSError:
+        return None
+    return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+class Index:
+    """The index, open. Nothing in it raises: where there is none, it knows nothing."""
+
+    def __init__(self) -> None:
+        self._connection: sqlite3.Connection | None = None
+        self._path: Path | None = None
+
+    def __enter__(self) -> Index:
+        folder = local_cache()
+        self._path = folder / NAME if folder else None
+        with self._forgiving():
+            self._connection = self._opened()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._close()
+
+    def known(self, folders: Sequence[Path]) -> dict[str, Row]:
+        """Return what is known of runs, by their folders."""
+        wanted = {str(folder) for folder in folders}
+        return {row.folder: row for row in self._rows(wanted) if row.folder in wanted and row.holds}
+
+    def keep(self, rows: Iterable[Row]) -> None:
+        """Take rows up."""
+        with self._forgiving():
+            if self._connection:
+                values = [tuple(vars(row).values()) for row in rows]
+                self._connection.executemany(f"INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)  # noqa: S608
+                self._connection.commit()
+
+    def _rows(self, wanted: set[str]) -> list[Row]:
+        with self._forgiving():
+            if self._connection and len(wanted) <= FEW:
+                marks = ", ".join("?" * len(wanted))
+                query = f"SELECT {COLUMNS} FROM runs WHERE folder IN ({marks})"  # noqa: S608
+                return [Row(*row) for row in self._connection.execute(query, list(wanted))]
+            if self._connection:
+                return [Row(*row) for row in self._connection.execute(f"SELECT {COLUMNS} FROM runs")]  # noqa: S608
+        return []
+
+    def _opened(self) -> sqlite3.Connection | None:
+        if self._path is None or (self._path.exists() and trust.doubt(str(self._path))):
+            return None
+        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        connection = sqlite3.connect(self._path, timeout=BUSY_S)
+        version = _version()
+        if connection.execute("PRAGMA user_version").fetchone()[0] != version:
+            connection.executescript(f"DROP TABLE IF EXISTS runs; {TABLE}; PRAGMA user_version = {version}")
+        return connection
+
+    def _forgiving(self) -> contextlib.AbstractContextManager[None]:
+        return _Forgiving(self)
+
+    def _close(self) -> None:
+        if self._connection:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+        self._connection = None
+
+
+FEW = 100
+"""Runs that are asked for by name, and not by reading all rows."""
+
+
+def of_job(name: str, folders: Sequence[Path]) -> set[Path]:
+    """Return the runs that have or had a job of this name."""
+    with Index() as index:
+        known = index.known(folders)
+    jobs = {
+        folder: known[str(folder)].jobs.split() if str(folder) in known else job_names(RunLayout(str(folder)))
+        for folder in folders
+    }
+    return {folder for folder, names in jobs.items() if name in names}
+
+
+class _Forgiving(contextlib.AbstractContextManager[None]):
+    """Does without the index when something is wrong with it. One that is no database is removed."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool:
+        if not isinstance(error, (sqlite3.Error, OSError, TypeError, ValueError)):
+            return False
+        self._index._close()
+        broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
+        if broken and self._index._path:
+            with contextlib.suppress(OSError):
+                self._index._path.unlink()
+        return True
+
+
+def _version() -> int:
+    """Return a number that another slurmtf, or other rules of what a state is, do not have."""
+    changed = [Path(str(module.__file__)).stat().st_mtime_ns for module in (history, records, reduce, state)]
+    return zlib.crc32(json.dumps([SCHEMA, __version__, changed]).encode()) & 0x7FFFFFFF

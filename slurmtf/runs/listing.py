@@ -1,0 +1,104 @@
+"""Runs by what is wanted of them: those that have ended from the index, the others as they are now."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from slurmtf.errors import InputError
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.index import Index, Row, files_of, row_of
+from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.status import look
+from slurmtf.runs.tags import matches, tags_of
+from slurmtf.runs.workspace import is_run
+
+AGE_S = 5.0
+"""How old an answer of Slurm's may be in a list."""
+UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
+AGO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([mhdw])")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs: in one of these states (any, when empty), submitted ``since`` then (seconds since 1970), with these tags."""
+
+    statuses: frozenset[RunStatus] = frozenset()
+    since: float = 0.0
+    tags: Mapping[str, str | None] = field(default_factory=dict)
+
+    @property
+    def all(self) -> bool:
+        """Whether every run is wanted."""
+        return not (self.statuses or self.since or self.tags)
+
+    def takes(self, run: Listed) -> bool:
+        if self.statuses and run.status not in self.statuses:
+            return False
+        if self.since and (run.state.submitted or run.state.started or 0.0) < self.since:
+            return False
+        return not self.tags or matches(run.tags, self.tags)
+
+
+class Listed:
+    """One run of a list: its folder, and its state as it was found."""
+
+    def __init__(self, folder: Path, found: Row | RunState) -> None:
+        self.folder = folder
+        self._found = found
+        self._state = found if isinstance(found, RunState) else None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether it is known to have ended, and to be there."""
+        return isinstance(self._found, Row)
+
+    @property
+    def status(self) -> RunStatus:
+        return RunStatus(self._found.status)
+
+    @property
+    def state(self) -> RunState:
+        if self._state is None:
+            self._state = self._found if isinstance(self._found, RunState) else self._found.state
+        return self._state
+
+    @property
+    def tags(self) -> dict[str, str]:
+        return self._found.tags if isinstance(self._found, Row) else tags_of(self.folder)
+
+
+def list_states(folders: Sequence[Path], wanted: Wanted = Wanted(), max_age_s: float = AGE_S) -> list[Listed]:
+    """Return the runs of these folders that are wanted, in their order; what was removed meanwhile is left out.
+
+    Schedulers are asked of those that have not ended, at once.
+    """
+    with Index() as index:
+        known = index.known(folders)
+        unknown = [folder for folder in folders if str(folder) not in known]
+        layouts = [RunLayout(str(folder)) for folder in unknown]
+        began, files = time.time(), list(map(files_of, layouts))
+        seen = dict(zip(unknown, look(layouts, max_age_s=max_age_s), strict=True))
+        index.keep(filter(None, (row_of(one, before, began) for one, before in zip(seen.values(), files, strict=True))))
+    found = (Listed(folder, known.get(str(folder)) or seen[folder].state) for folder in folders)
+    return [one for one in found if (one.is_settled or is_run(one.folder)) and wanted.takes(one)]
+
+
+def parse_since(text: str, now: float) -> float:
+    """Return the time that ``7d``, ``12h``, ``30m``, ``2w`` or a date (``2026-11-20``) means, in seconds since 1970.
+
+    Raises InputError.
+    """
+    ago = AGO.fullmatch(text.strip())
+    if ago:
+        return now - float(ago[1]) * UNITS[ago[2]]
+    try:
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        remedy = "use 30m, 12h, 7d, 2w, or a date: 2026-11-20"
+        raise InputError(Finding("bad-since", "since", f"{text!r} is no time", remedy)) from None

@@ -1,0 +1,129 @@
+"""One answer of Slurm's for all terminals and notebooks of a user on this machine.
+
+Who finds the last answer too old asks, under a lock: who comes meanwhile waits for that answer, even an error.
+Where there is no place for a lock, everybody asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmtf.caches import local_cache
+from slurmtf.errors import SlurmError, UnreachableError
+from slurmtf.files import PRIVATE_FILE, make_private, write_private
+from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
+
+FOLDER = "slurm"
+LONGEST_ERROR_S = 30
+"""An error is the answer for so long at most."""
+KEPT_S = 86400
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What a command said when it was ``asked``, in seconds since 1970; or why it could not be."""
+
+    asked: float
+    text: str = ""
+    error: SlurmError | None = None
+
+    def to_bytes(self) -> bytes:
+        findings = [finding.to_dict() for finding in self.error.findings] if self.error else None
+        head = {"asked": self.asked, "error": findings, "unreachable": isinstance(self.error, UnreachableError)}
+        return json.dumps(head).encode() + b"\n" + self.text.encode("utf-8", "surrogateescape")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> _Told:
+        """Return what :meth:`to_bytes` wrote. Raises ValueError, LookupError or TypeError."""
+        head, _, text = data.partition(b"\n")
+        facts = json.loads(head)
+        kind = UnreachableError if facts["unreachable"] else SlurmError
+        error = None if facts["error"] is None else kind(*map(Finding.from_dict, facts["error"]))
+        return cls(float(facts["asked"]), text.decode("utf-8", "surrogateescape"), error)
+
+    def answers(self, since: float, now: float) -> bool:
+        """Tell whether it is an answer for who takes one that is as old as ``since``."""
+        least = max(since, now - LONGEST_ERROR_S) if self.error else since
+        return least <= self.asked <= now
+
+
+def shared(argv: list[str], ask: Callable[[list[str]], str], max_age_s: float) -> str:
+    """Return what ``ask`` says of a command, or said to another process of the user at most ``max_age_s`` ago.
+
+    Raises SlurmError as ``ask`` does.
+    """
+    began = time.time()
+    path = _path(argv)
+    if path is None:
+        return ask(argv)
+    told = _read(path, began - max_age_s)
+    if told is None:
+        with _alone(path):
+            told = _read(path, began - max_age_s) or _asked(argv, ask, path)
+    if told.error:
+        raise told.error
+    return told.text
+
+
+def _path(argv: list[str]) -> Path | None:
+    """Return where the answer of a command lies; another cluster's is another one."""
+    command = shutil.which(argv[0])
+    folder = local_cache() if command else None
+    if folder is None:
+        return None
+    name = hashlib.sha256(json.dumps([argv, command, os.environ.get(var.SLURM_CONF)]).encode("utf-8", "surrogateescape"))
+    return folder / FOLDER / name.hexdigest()[:24]
+
+
+def _read(path: Path, since: float) -> _Told | None:
+    try:
+        told = _Told.from_bytes(path.read_bytes())
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return told if told.answers(since, time.time()) else None
+
+
+def _asked(argv: list[str], ask: Callable[[list[str]], str], path: Path) -> _Told:
+    now = time.time()
+    try:
+        told = _Told(now, ask(argv))
+    except SlurmError as err:
+        told = _Told(now, error=err)
+    with contextlib.suppress(OSError):
+        write_private(path, told.to_bytes())
+        _remove_old(path.parent, now)
+    return told
+
+
+def _remove_old(folder: Path, now: float) -> None:
+    """Remove answers that nobody has asked for in a day: of sacct, each list of jobs has its own."""
+    for entry in os.scandir(folder):
+        if entry.stat().st_mtime < now - KEPT_S:
+            os.unlink(entry.path)  # noqa: PTH108
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Let one process at a time go on; the lock ends with its process. Where there can be none, all go on."""
+    try:
+        make_private(path.parent)
+        lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
+    except OSError:
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

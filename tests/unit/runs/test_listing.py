@@ -1,0 +1,198 @@
+"""Lists of runs: the index never lies, whatever happened to it or to the folders; filters."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks.runs import write_runs
+from slurmtf.errors import InputError
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs import index as indexes
+from slurmtf.runs import listing, status
+from slurmtf.runs.index import Index, of_job
+from slurmtf.runs.listing import Wanted, list_states, parse_since
+from slurmtf.runs.state import RunStatus
+from slurmtf.submit.record import note
+from slurmtf.submit.record import submitted_jobs as jobs_of
+
+Change = Callable[[RunLayout], object]
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Twelve runs, of which the first and the eleventh failed; long ago."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    found = write_runs(tmp_path / "runs", 12)
+    for path in (tmp_path / "runs").rglob("*"):
+        os.utime(path, (time.time() - 60, time.time() - 60))
+    return found
+
+
+def statuses(folders: list[Path]) -> list[str]:
+    return [run.status.value for run in list_states(folders)]
+
+
+FAILED, COMPLETED = "Failed", "Completed"
+TWELVE = [FAILED, *[COMPLETED] * 9, FAILED, COMPLETED]
+
+
+def read_anew(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> int:
+    """Return how many runs are read when they are listed."""
+    looked: list[int] = []
+
+    def look(layouts: list[RunLayout], *, max_age_s: float) -> list[status.Seen]:
+        looked.append(len(layouts))
+        return status.look(layouts, max_age_s=max_age_s)
+
+    with monkeypatch.context() as context:
+        context.setattr(listing, "look", look)
+        list_states(folders)
+    return sum(looked)
+
+
+def test_runs_that_have_ended_are_read_once(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_anew(monkeypatch, folders) == 12
+    assert read_anew(monkeypatch, folders) == 0
+    assert statuses(folders) == TWELVE
+    assert [run.state for run in list_states(folders)] == status.states_of(folders)
+
+
+def start_again(layout: RunLayout) -> None:
+    """A new journal: another start that has not ended."""
+    text = Path(layout.journal("1000", 0)).read_text().splitlines()[0]
+    Path(layout.journal("1000", 1)).write_text(text.replace('"attempt": 0', '"attempt": 1') + "\n")
+
+
+def submit_again(layout: RunLayout) -> None:
+    (job,) = jobs_of(layout)
+    note(layout, replace(job, ref=replace(job.ref, job_id="7000"), submitted=time.time()))
+
+
+def lose_journal(layout: RunLayout) -> None:
+    Path(layout.journal("1000", 0)).unlink()
+
+
+def cut_journal(layout: RunLayout) -> None:
+    path = Path(layout.journal("1000", 0))
+    path.write_text(path.read_text().splitlines()[0] + "\n")
+
+
+@pytest.mark.parametrize("change", [start_again, submit_again, lose_journal, cut_journal])
+def test_a_stale_row_is_none(folders: list[Path], change: Change) -> None:
+    assert statuses(folders) == TWELVE
+    change(RunLayout(str(folders[0])))
+    assert statuses(folders) == [state.status.value for state in status.states_of(folders)]
+    assert statuses(folders)[0] != FAILED or change is lose_journal
+
+
+def test_a_run_that_was_removed_is_not_listed(folders: list[Path]) -> None:
+    assert statuses(folders) == TWELVE
+    shutil.rmtree(folders[0])
+    assert statuses(folders) == TWELVE[1:]
+
+
+def test_another_run_in_its_place_is_read(folders: list[Path]) -> None:
+    assert statuses(folders) == TWELVE
+    shutil.rmtree(folders[0])
+    shutil.copytree(folders[1], folders[0])
+    assert statuses(folders)[0] != FAILED
+
+
+def test_what_has_just_changed_makes_no_row(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    os.utime(RunLayout(str(folders[0])).jobs)
+    assert [read_anew(monkeypatch, folders) for _ in range(2)] == [12, 1]
+
+
+@pytest.mark.parametrize("damage", [b"no database", b"", b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_index_is_made_again(
+    damage: bytes, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert statuses(folders) == TWELVE
+    (tmp_path / "cache" / "slurmtf" / "runs.sqlite").write_bytes(damage)
+    assert statuses(folders) == TWELVE
+    list_states(folders)
+    assert read_anew(monkeypatch, folders) == 0
+
+
+def test_the_index_of_another_version_is_none(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert read_anew(monkeypatch, folders) == 12
+    monkeypatch.setattr(indexes, "__version__", "99")
+    assert [read_anew(monkeypatch, folders) for _ in range(2)] == [12, 0]
+
+
+def test_it_works_without_a_place_for_an_index(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexes, "local_cache", lambda: None)
+    assert statuses(folders) == TWELVE
+    assert read_anew(monkeypatch, folders) == 12
+
+
+def test_a_locked_index_is_done_without(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    list_states(folders)
+    with Index() as other:
+        assert other._connection
+        other._connection.execute("BEGIN EXCLUSIVE")
+        assert statuses(folders) == TWELVE
+    assert read_anew(monkeypatch, folders) == 0
+
+
+WANTED = [
+    (Wanted(frozenset([RunStatus.FAILED])), [0, 10]),
+    (Wanted(frozenset([RunStatus.FAILED, RunStatus.COMPLETED])), list(range(12))),
+    (Wanted(frozenset([RunStatus.CANCELED])), []),
+    (Wanted(tags={"stage": "final"}), [0, 7]),
+    (Wanted(tags={"stage": None}), list(range(12))),
+    (Wanted(tags={"other": None}), []),
+    (Wanted(frozenset([RunStatus.FAILED]), tags={"stage": "pilot"}), [10]),
+]
+
+
+@pytest.mark.parametrize(("wanted", "numbers"), WANTED)
+def test_filters(wanted: Wanted, numbers: list[int], folders: list[Path]) -> None:
+    for _ in range(2):  # read, and from the index
+        assert [run.folder for run in list_states(folders, wanted)] == [folders[number] for number in numbers]
+
+
+def test_since(folders: list[Path]) -> None:
+    when = [run.state.submitted or 0 for run in list_states(folders)]
+    assert [run.folder for run in list_states(folders, Wanted(since=when[9]))] == folders[9:]
+
+
+@pytest.mark.parametrize(
+    ("text", "ago"), [("7d", 604800), ("12h", 43200), ("30m", 1800), ("2w", 1209600), ("1.5h", 5400), (" 1d ", 86400)]
+)
+def test_times_ago(text: str, ago: float) -> None:
+    assert parse_since(text, 1e9) == 1e9 - ago
+
+
+def test_dates() -> None:
+    assert parse_since("2026-11-20", 0) == time.mktime((2026, 11, 20, 0, 0, 0, 0, 0, -1))
+    assert parse_since("2026-11-20T12:30", 0) == time.mktime((2026, 11, 20, 12, 30, 0, 0, 0, -1))
+
+
+@pytest.mark.parametrize("text", ["", "7", "7y", "yesterday", "2026-13-01", "-7d"])
+def test_what_is_no_time(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_since(text, 0)
+
+
+def test_a_job_is_found(folders: list[Path]) -> None:
+    for _ in range(2):
+        assert of_job("1003", folders) == {folders[3]}
+        list_states(folders)
+    assert of_job("1", folders) == set()
+
+
+def test_the_row_has_all_of_the_state(folders: list[Path]) -> None:
+    list_states(folders)
+    with Index() as index:
+        row = index.known(folders)[str(folders[0])]
+    assert json.loads(row.state_text) == json.loads(json.dumps(status.states_of(folders[:1])[0].to_dict()))

@@ -1,0 +1,121 @@
+"""One answer of Slurm's for all processes of a user."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import SlurmError, UnreachableError
+from slurmtf.findings import Finding
+from slurmtf.scheduler.slurm import sharing
+from slurmtf.scheduler.slurm.sharing import shared
+
+ARGV = ["squeue", "--me"]
+
+
+class Slurm:
+    """Counts how often it is asked."""
+
+    def __init__(self, *answers: str | SlurmError) -> None:
+        self._answers = list(answers)
+        self.calls = 0
+
+    def __call__(self, argv: list[str]) -> str:
+        self.calls += 1
+        time.sleep(0.05)
+        answer = self._answers[min(self.calls, len(self._answers)) - 1]
+        if isinstance(answer, SlurmError):
+            raise answer
+        return answer
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own, and a squeue in PATH."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "squeue").write_text("#!/bin/sh\n")
+    (tmp_path / "bin" / "squeue").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "slurmtf" / "slurm"
+
+
+def all_at_once(slurm: Callable[[list[str]], str], count: int, max_age_s: float) -> list[str]:
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda _: shared(ARGV, slurm, max_age_s), range(count)))
+
+
+def test_twenty_that_ask_together_ask_once() -> None:
+    slurm = Slurm("1|RUNNING")
+    assert all_at_once(slurm, 20, 60.0) == ["1|RUNNING"] * 20
+    assert slurm.calls == 1
+
+
+def test_an_answer_is_as_old_as_was_said_at_most(cache: Path) -> None:
+    slurm = Slurm("old", "new")
+    assert [shared(ARGV, slurm, 60.0), shared(ARGV, slurm, 60.0), shared(ARGV, slurm, 0.0)] == ["old", "old", "new"]
+    assert shared(ARGV, slurm, 60.0) == "new"
+    assert slurm.calls == 2
+
+
+def test_another_cluster_has_another_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = Slurm("here", "there", "elsewhere")
+    assert shared(ARGV, slurm, 60.0) == "here"
+    assert shared([*ARGV, "--clusters=lab"], slurm, 60.0) == "there"
+    monkeypatch.setenv("SLURM_CONF", "/etc/other.conf")
+    assert shared(ARGV, slurm, 60.0) == "elsewhere"
+
+
+@pytest.mark.parametrize("kind", [SlurmError, UnreachableError])
+def test_an_error_is_told_to_all_that_wait_for_it(kind: type[SlurmError]) -> None:
+    slurm = Slurm(kind(Finding("slurm-failed", "squeue", "timed out", "try again")), "fine")
+    for _ in range(2):
+        with pytest.raises(kind, match="timed out"):
+            shared(ARGV, slurm, 60.0)
+    assert slurm.calls == 1
+    assert shared(ARGV, slurm, 0.0) == "fine"
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"asked": "x"}\n1', b"\xff\xfe"])
+def test_a_damaged_answer_is_none(damage: bytes, cache: Path) -> None:
+    slurm = Slurm("one", "two")
+    shared(ARGV, slurm, 60.0)
+    (path,) = (path for path in cache.iterdir() if path.suffix != ".lock")
+    path.write_bytes(damage)
+    assert shared(ARGV, slurm, 60.0) == "two"
+
+
+def test_an_answer_from_the_future_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm, now = Slurm("one", "two"), time.time()
+    with monkeypatch.context() as clock:
+        clock.setattr(time, "time", lambda: now + 3600)
+        shared(ARGV, slurm, 60.0)
+    assert shared(ARGV, slurm, 60.0) == "two"
+
+
+def test_what_no_text_holds_comes_back_as_it_was() -> None:
+    text = "1|RUNNING|/\udcff\n"
+    slurm = Slurm(text)
+    assert [shared(ARGV, slurm, 60.0) for _ in range(2)] == [text, text]
+    assert slurm.calls == 1
+
+
+def test_without_a_place_everybody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "local_cache", lambda: None)
+    slurm = Slurm("1|RUNNING")
+    all_at_once(slurm, 3, 60.0)
+    assert slurm.calls == 3
+
+
+def test_old_answers_are_removed(cache: Path) -> None:
+    slurm = Slurm("x")
+    shared([*ARGV, "a"], slurm, 60.0)
+    for path in cache.iterdir():
+        os.utime(path, (1.0, 1.0))
+    shared(ARGV, slurm, 60.0)
+    assert len(list(cache.iterdir())) == 2
