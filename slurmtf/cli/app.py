@@ -17,6 +17,7 @@ COMMANDS = {
     "plan": "show the resolved plan without submitting",
     "render": "show the batch script without submitting",
     "ls": "list runs",
+    "watch": "watch runs in a live table, with the log of one",
     "status": "show the state of a run, and why",
     "why": "tell why a run waits, or why it died, and what to do",
     "logs": "show the logs of a run",
@@ -37,7 +38,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Start": ("run", "submit", "plan", "render", "sweep"),
-    "Follow": ("ls", "status", "why", "logs", "metrics", "tensorboard", "wait", "cancel", "gc"),
+    "Follow": ("ls", "watch", "status", "why", "logs", "metrics", "tensorboard", "wait", "cancel", "gc"),
     "Use": ("export", "models", "score"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }

@@ -13,8 +13,9 @@ from slurmtf.diagnosis.waiting import hint
 from slurmtf.findings import Finding
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs import Run, RunState, RunStatus
-from slurmtf.runs.curves import last_value, value_text
+from slurmtf.runs.curves import RunSeries, last_value, value_text
 from slurmtf.runs.logs import has_job_log
+from slurmtf.runs.metrics import Series
 from slurmtf.runs.state import DoubtKind
 from slurmtf.spelling import spelled
 
@@ -106,6 +107,12 @@ def metric_text(run: Run) -> str:
     """Return the last value of the run's primary metric; empty where none is named, or logged."""
     name = run.primary_metric
     found = last_value(run.layout, name) if name else None
+    return series_text(name or "", found.series if found else None)
+
+
+def series_text(name: str, series: Series | None) -> str:
+    """Return the last value of a metric; empty where it has none."""
+    found = RunSeries("", series) if series and series.points else None
     return f"{name} {value_text(found.last)} at {value_text(found.last_step)}" if found else ""
 
 

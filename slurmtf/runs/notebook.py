@@ -56,13 +56,13 @@ def elapsed(state: RunState) -> str:
     return f"{minutes} min {seconds:02d} s"
 
 
-def log_tail(run: RunFolder) -> Iterator[str]:
-    """Yield the last lines of the log of the run's chief, or of its first task; nothing in them controls anything."""
+def log_tail(run: RunFolder, lines: int = TAIL_LINES) -> Iterator[str]:
+    """Yield the last lines of the log of the run's first task; nothing in them controls anything."""
     logs = [Path(run.layout.logs, f"{run.tasks[0]}.{stream}") for stream in STREAMS] if run.tasks else []
     for path in logs:
         try:
             with path.open("rb") as file:
-                file.seek(start_of_last(path, TAIL_LINES))
+                file.seek(start_of_last(path, lines))
                 text = file.read(TAIL_BYTES).decode("utf-8", "replace")
         except OSError:
             continue

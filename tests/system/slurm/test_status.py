@@ -195,7 +195,7 @@ def test_slurm_is_asked_at_most_twice(lab: Lab, counter: Counter) -> None:
 
     counter.taken()
     listed = lab.data("ls", "-n", "0")
-    assert sorted(counter.taken()) == ["sacct", "squeue"]
+    assert sorted(counter.taken()) in (["sacct"], ["sacct", "squeue"])  # what squeue said just before will do
     assert {data["id"]: data["status"] for data in listed} == {
         **{run.id: "Completed" for run in done},
         **{run.id: "Queued" for run in held},

@@ -1,0 +1,153 @@
+"""'slurmtf watch' in a terminal: what it shows, what keys do, and what twenty of them cost Slurm."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator, Mapping
+from fcntl import ioctl
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.scheduler import JobRef, SubmittedJob
+
+from .conftest import Submit
+
+SLURMTF = str(Path(sys.executable).with_name("slurmtf"))
+TRAINS = """
+log("loss", 0.5, 3)
+print("epoch one", flush=True)
+time.sleep(120)
+"""
+CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][AB0]")
+
+
+class Terminal:
+    """A program in a terminal of 30 lines and 120 columns."""
+
+    def __init__(self, *words: str, environ: Mapping[str, str] = os.environ) -> None:
+        self.pid, self._terminal = pty.fork()
+        if self.pid == 0:
+            os.execve(words[0], words, {**environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"})
+        ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
+        self.seen = ""
+
+    def read(self, seconds: float) -> None:
+        ready, _, _ = select.select([self._terminal], [], [], seconds)
+        try:
+            self.seen += os.read(self._terminal, 1 << 16).decode("utf-8", "replace") if ready else ""
+        except OSError:  # Linux: the other end is closed
+            time.sleep(seconds)
+
+    def shows(self, *texts: str, seconds: float = 60) -> None:
+        """Wait until these texts are among what was written since the last key."""
+        deadline = time.monotonic() + seconds
+        while not all(text in CODES.sub("", self.seen) for text in texts):
+            assert time.monotonic() < deadline, (texts, CODES.sub("", self.seen)[-2000:])
+            self.read(0.2)
+
+    def press(self, keys: str) -> None:
+        self.seen = ""
+        os.write(self._terminal, keys.encode())
+
+    def end(self) -> int:
+        """Return its exit code."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            self.read(0.1)
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                os.close(self._terminal)
+                return os.waitstatus_to_exitcode(status)
+        raise AssertionError(f"it has not ended: {self.seen[-500:]}")
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self._terminal)
+
+
+@pytest.fixture
+def environ(tmp_path: Path, workspace: Path) -> dict[str, str]:
+    return {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "SLURMTF_WORKSPACE": str(workspace)}
+
+
+def test_a_run_is_watched_looked_into_and_canceled(submit: Submit, environ: dict[str, str]) -> None:
+    done = submit("print('all done')\n")
+    run = submit(TRAINS, primary_metric="loss")
+    done.wait_for_completion()
+    terminal = Terminal(SLURMTF, "watch", environ=environ)
+    terminal.shows(run.id, "Running", "loss 0.5 at 3", "epoch one", "q: quit", done.id, "Completed")
+    terminal.press("\x1b[B")
+    terminal.shows("all done")
+    terminal.press("/zzz")
+    terminal.shows("filter: zzz", "no run has that")
+    terminal.press("\x1b")
+    terminal.shows("Completed", "q: quit")
+    terminal.press("g")
+    terminal.shows("epoch one")
+    terminal.press("l")
+    terminal.shows("Ctrl-C ends following", "epoch one")
+    terminal.press("\x03")
+    terminal.shows("Enter: back")
+    terminal.press("\r")
+    terminal.shows("q: quit")
+    terminal.press("c")
+    terminal.shows(f"cancel {run.id}? y/n")
+    terminal.press("y")
+    terminal.shows(f"{run.id}: cancel requested", "Canceled")
+    terminal.press("q")
+    assert terminal.end() == 0
+    assert "\x1b[?1049l" in terminal.seen
+
+
+def test_it_needs_a_terminal(environ: dict[str, str]) -> None:
+    done = subprocess.run([SLURMTF, "watch"], env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "slurmtf ls" in done.stderr) == (2, True)
+
+
+@pytest.fixture
+def pending(workspace: Path) -> RunLayout:
+    """A run whose job waits in Slurm."""
+    layout = RunLayout(str(workspace.resolve() / "views" / "views-20261120-120000-abcdef"))
+    Path(layout.logs).mkdir(parents=True)
+    Path(layout.plan).write_text(json.dumps({"warnings": [], "site": "lab", "provenance": {"estimator": {}}}))
+    job = SubmittedJob(JobRef(None, "77"), "slurm", layout.folder, time.time() - 600, "submitted")
+    Path(layout.jobs).write_text(json.dumps(job.to_dict()) + "\n")
+    return layout
+
+
+@pytest.fixture
+def twenty(environ: dict[str, str], pending: RunLayout, tmp_path: Path) -> Iterator[list[Terminal]]:
+    """Twenty terminals, and a squeue that notes its calls."""
+    (tmp_path / "bin").mkdir()
+    line = f"77|PENDING|{round(time.time())}|N/A|N/A||Priority|{pending.folder}"
+    (tmp_path / "bin" / "squeue").write_text(f"#!/bin/sh\necho >> {tmp_path}/calls\necho '{line}'\n")
+    (tmp_path / "bin" / "squeue").chmod(0o755)
+    path = {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}"}
+    terminals = [Terminal(SLURMTF, "watch", environ={**environ, **path}) for _ in range(20)]
+    yield terminals
+    for terminal in terminals:
+        terminal.kill()
+
+
+def test_twenty_terminals_ask_slurm_once_a_minute(twenty: list[Terminal], tmp_path: Path) -> None:
+    began = time.monotonic()
+    for terminal in twenty:
+        terminal.shows("views-20261120-120000-abcdef", "Queued", "Priority", seconds=120)
+    for terminal in twenty:
+        terminal.press("x")
+        terminal.shows("Queued")
+    calls = len((tmp_path / "calls").read_text().splitlines())
+    assert calls <= 1 + (time.monotonic() - began) // 60
