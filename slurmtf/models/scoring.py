@@ -24,7 +24,6 @@ from slurmtf.runs.workspace import workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.tools import Toolbox
 
-BATCH = 64
 TELL_S = 5.0
 PLAN, RESULT = "plan.json", "scores.npz"
 ANOTHER_FOLDER = "another folder for the scores (--output)"
@@ -53,7 +52,7 @@ def score(
     output: str | Path | None = None,
     shards: int = 1,
     script: str | Path | None = None,
-    batch: int = BATCH,
+    batch: int | None = None,
     rejects: bool = False,
     environment: str | None = None,
     site: str | None = None,
@@ -65,8 +64,9 @@ def score(
     """Score the rows of files with a model and return the folder of the scores, and figures.
 
     ``inputs`` are files or patterns; the order of the rows is that of the files' paths. ``script`` has Azure ML's ``init()``
-    and ``run(data)``. ``rejects``: a row that can't be scored goes to ``rejects.jsonl``; else it ends its shard. With the same
-    ``output`` again, shards that are done are not done again.
+    and ``run(data)``. ``batch``: how many rows are scored at a time, left out: by the size of a row. ``rejects``: a row that
+    can't be scored goes to ``rejects.jsonl``; else it ends its shard. With the same ``output`` again, shards that are done are
+    not done again.
 
     Raises ScoringFailedError when a shard failed; InputError when there is nothing to score, or the folder holds other scores.
     """
@@ -141,7 +141,7 @@ def _carried(folder: Path) -> Path:
 
 
 def _plan(
-    scorer: Scorer, files: Sequence[Path], folder: Path, script: str | Path | None, batch: int, rejects: bool
+    scorer: Scorer, files: Sequence[Path], folder: Path, script: str | Path | None, batch: int | None, rejects: bool
 ) -> dict[str, Any]:
     """Return what decides the scores; how many shards there are does not."""
     own = None
@@ -161,7 +161,7 @@ def _plan(
         "script": own,
         "script_sha256": hashlib.sha256(Path(script).read_bytes()).hexdigest() if script is not None else None,
         "script_source": str(Path(script).resolve()) if script is not None else None,
-        "batch": batch,
+        "asked_batch": batch,
         "rejects": rejects,
         "folder": str(folder),
     }
@@ -190,8 +190,9 @@ def _counted(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Pat
         raise SlurmtfError(Finding("scoring-failed", str(folder), what, f"the log: {folder / 'tool.log'}"))
     if answer["unreadable"]:
         raise InputError(*(Finding("unreadable-input", file, why) for file, why in answer["unreadable"].items()))
-    batches = -(-sum(answer["counts"]) // plan["batch"])
-    counted = {**plan, "counts": answer["counts"], "shards": max(1, min(shards, batches))}
+    batches = -(-sum(answer["counts"]) // answer["batch"])
+    known = {name: answer[name] for name in ("counts", "row_bytes", "batch")}
+    counted = {**plan, **known, "shards": max(1, min(shards, batches))}
     write_json(folder / PLAN, counted)
     return counted
 

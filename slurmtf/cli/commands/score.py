@@ -8,7 +8,7 @@ import click
 
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.cli.steps import Steps
-from slurmtf.models.scoring import BATCH, score
+from slurmtf.models.scoring import score
 
 
 @click.command("score")
@@ -23,7 +23,9 @@ from slurmtf.models.scoring import BATCH, score
     "--shards", type=click.IntRange(min=1), default=1, show_default=True, help="Into how many parts; on Slurm a job array."
 )
 @click.option("--script", type=click.Path(dir_okay=False), default=None, help="A score script: init() and run(data).")
-@click.option("--batch", type=click.IntRange(min=1), default=BATCH, show_default=True, help="How many rows at a time.")
+@click.option(
+    "--batch", type=click.IntRange(min=1), default=None, help="How many rows at a time (default: by the size of a row)."
+)
 @click.option("--rejects", is_flag=True, help="Go on without rows that can't be scored; they stand in rejects.jsonl.")
 @click.option("--environment", default=None, help="The tool environment (default: of ONNX Runtime, or as the model was saved).")
 @click.option("--site", "-s", default=None, help="Where it is scored (default: your site).")

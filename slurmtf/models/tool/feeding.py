@@ -31,6 +31,31 @@ def _fitted(values: Any, spec: Spec, name: str) -> Any:
     return values.astype(object if spec.dtype == "str" else spec.dtype, copy=False)
 
 
+def of_records(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
+    """Return records as a batch. Raises ValueError with what is wrong with one."""
+    try:
+        return _of_table(records, specs)
+    except (ValueError, TypeError, AttributeError, LookupError):  # no table of numbers: each as it is
+        return joined([of_record(record, specs) for record in records])
+
+
+def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
+    """Return records of plain values, all with the same names, column by column; what is no such table raises anything."""
+    names = list(records[0])
+    if any(list(record) != names for record in records) or "str" in {spec.dtype for spec in specs.values()}:
+        raise ValueError("no table of numbers")
+    wanted = (
+        {next(iter(specs)): names} if len(specs) == 1 and not specs.keys() & set(names) else {name: [name] for name in specs}
+    )
+    found = {}
+    for name, own in wanted.items():
+        values = np.array([[record[one] for one in own] for record in records]).astype(specs[name].dtype)
+        if values.ndim != 2:
+            raise ValueError("lists in a table")
+        found[name] = values[:, 0] if len(own) == 1 and len(specs[name].shape) == 1 else values
+    return of_arrays(found, specs)
+
+
 def of_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Return a record as a batch of one. Raises ValueError with what is wrong with it."""
     if isinstance(record, BadRow):

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
-def write_whole(path: str | Path, data: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename it. Raises OSError."""
+@contextmanager
+def whole(path: str | Path) -> Iterator[IO[bytes]]:
+    """Open a file to write under a temporary name beside it, private; it gets its own when all is written. Raises OSError."""
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
     try:
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
+        with open(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         partial.replace(target)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def write_whole(path: str | Path, data: bytes) -> None:
+    with whole(path) as file:
+        file.write(data)
 
 
 def write_json(path: str | Path, data: Any) -> None:

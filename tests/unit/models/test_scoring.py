@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ np = pytest.importorskip("numpy")
 
 from slurmtf.errors import InputError  # noqa: E402
 from slurmtf.models.scoring import files_of, progress  # noqa: E402
-from slurmtf.models.tool import scoring  # noqa: E402
+from slurmtf.models.tool import batches, results, scoring  # noqa: E402
+from slurmtf.models.tool.batches import Piece, Scorer, batch_for, batches_of, block_for, blocks, pieces  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
-from slurmtf.models.tool.feeding import of_arrays, of_record  # noqa: E402
+from slurmtf.models.tool.feeding import of_arrays, of_record, of_records  # noqa: E402
 from slurmtf.models.tool.readers import BadRow, UnreadableError, format_of  # noqa: E402
-from slurmtf.models.tool.scoring import Piece, Scorer, batches_of, pieces  # noqa: E402
+from slurmtf.models.tool.results import concatenate  # noqa: E402
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 5, 7])
@@ -77,7 +79,7 @@ def test_records_of_tensorflow_are_read(tmp_path: Path) -> None:
     path = str(tfrecord(tmp_path / "a.tfrecord", first, b"\xff\xff\xff", example(x=[0.0, 0.5])))
     form = format_of(path)
     assert form.count(path) == 3
-    assert form.read(path, 0, 3) == [
+    assert form.rows(path, 0)(3) == [
         {"x": [1.5, -2.0], "n": [3, -1], "t": [b"red", b"blue"]},
         BadRow("is no tf.train.Example"),
         {"x": [0.0, 0.5]},
@@ -87,7 +89,7 @@ def test_records_of_tensorflow_are_read(tmp_path: Path) -> None:
 def test_a_torn_file_is_told(tmp_path: Path) -> None:
     path = tfrecord(tmp_path / "a.tfrecord", example(x=[1.0]))
     path.write_bytes(path.read_bytes()[:-6])
-    with pytest.raises(UnreadableError, match="midst"):
+    with pytest.raises(ValueError, match="midst"):
         format_of(str(path)).count(str(path))
     with pytest.raises(UnreadableError, match="no kind"):
         format_of("a.zip")
@@ -99,19 +101,97 @@ def test_tables_and_arrays_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.arange(3), y=np.arange(3) * 2)
     np.savez(tmp_path / "bad.npz", x=np.arange(3), y=np.arange(4))
     table, array, arrays = (str(tmp_path / name) for name in ("a.csv", "a.npy", "a.npz"))
-    assert format_of(table).read(table, 0, 9) == [{"x": "1", "y": "2"}, BadRow("has 1 fields, not 2"), {"x": "4", "y": "5"}]
+    assert format_of(table).rows(table, 0)(9) == [{"x": "1", "y": "2"}, BadRow("has 1 fields, not 2"), {"x": "4", "y": "5"}]
     assert [format_of(path).count(path) for path in (table, array, arrays)] == [3, 3, 3]
-    found = format_of(array).read(array, 1, 3)
+    found = format_of(array).rows(array, 1)(2)
     assert isinstance(found, dict)
     assert found[""].tolist() == [[2, 3], [4, 5]]
-    both = format_of(arrays).read(arrays, 2, 3)
+    both = format_of(arrays).rows(arrays, 2)(1)
     assert isinstance(both, dict)
     assert {name: values.tolist() for name, values in both.items()} == {"x": [2], "y": [4]}
     with pytest.raises(UnreadableError, match="one length"):
         format_of("x.npz").count(str(tmp_path / "bad.npz"))
 
 
+@pytest.mark.parametrize("start", [0, 5])
+def test_arrays_are_read_from_any_row_on_in_any_form(tmp_path: Path, start: int) -> None:
+    values = {"x": np.arange(48.0).reshape(8, 3, 2), "t": np.array(["a", "bb"] * 4), "n": np.arange(8, dtype=">i2")}
+    np.savez(tmp_path / "plain.npz", **values)
+    np.savez_compressed(tmp_path / "small.npz", **values)
+    np.save(tmp_path / "columns.npy", np.asfortranarray(values["x"]))
+    for name, expected in (("plain.npz", values), ("small.npz", values), ("columns.npy", {"": values["x"]})):
+        take = format_of(name).rows(str(tmp_path / name), start)
+        first, second = take(1), take(2)
+        assert isinstance(first, dict)
+        assert isinstance(second, dict)
+        for key, all_rows in expected.items():
+            assert first[key].tolist() == all_rows[start : start + 1].tolist()
+            assert second[key].tolist() == all_rows[start + 1 : start + 3].tolist()
+
+
+def test_what_holds_no_rows_is_told(tmp_path: Path) -> None:
+    np.save(tmp_path / "one.npy", np.float32(1))
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
+    np.save(tmp_path / "torn.npy", np.arange(100))
+    with (tmp_path / "torn.npy").open("r+b") as file:
+        file.truncate(500)
+    for name, why in (("one.npy", "no rows"), ("objects.npy", "Python objects")):
+        with pytest.raises(ValueError, match=why):
+            format_of(name).count(str(tmp_path / name))
+    with pytest.raises(ValueError, match="midst"):
+        format_of("torn.npy").rows(str(tmp_path / "torn.npy"), 0)(100)
+
+
+def test_blocks_go_over_files_and_are_of_one_size(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(5))
+    (tmp_path / "b.csv").write_text("x\n5\n6\n7\n")
+    files = [str(tmp_path / "a.npy"), str(tmp_path / "b.csv")]
+    found = [[part.piece for part in parts] for parts in blocks(list(pieces([5, 3], files, 1, 8)), 3)]
+    assert found == [
+        [Piece(files[0], 1, 4, 1)],
+        [Piece(files[0], 4, 5, 4), Piece(files[1], 0, 2, 5)],
+        [Piece(files[1], 2, 3, 7)],
+    ]
+    with pytest.raises(ValueError, match="not the rows any more"):
+        list(blocks([Piece(files[1], 0, 4, 0)], 4))
+
+
+@pytest.mark.parametrize(
+    ("row_bytes", "total", "expected"),
+    [
+        (16, 351, 64),  # few rows: something to share
+        (16, 10**5, 390),
+        (16, 10**6, 1024),
+        (224 * 224 * 3 * 4, 10**6, 6),  # 4 MiB of images
+        (10**9, 10, 1),
+        (0, 0, 64),
+    ],
+)
+def test_a_batch_is_as_large_as_its_rows_let_it(row_bytes: int, total: int, expected: int) -> None:
+    batch = batch_for(row_bytes, total)
+    assert batch == expected
+    assert block_for(row_bytes, batch) % batch == 0
+
+
 PAIR = {"x": Spec((None, 2), "float32")}
+
+
+@pytest.mark.parametrize(
+    ("records", "specs"),
+    [
+        ([{"a": "1.5", "b": "0.1"}, {"a": "3e-8", "b": "16777217"}], PAIR),
+        ([{"x": [1.0, 2.0]}, {"x": [3.0, 4.0]}], PAIR),
+        ([{"n": "3"}, {"n": "-4"}], {"n": Spec((None,), "int64")}),
+        ([{"a": 1, "b": True}, {"a": 2, "b": False}], {"a": Spec((None, 1), "int64"), "b": Spec((None,), "float32")}),
+        ([{"a": "3", "b": "x"}], {"a": Spec((None, 1), "int64"), "b": Spec((None, 1), "str")}),
+        ([{"": np.zeros((2, 2), np.uint8)}, {"": np.ones((2, 2), np.uint8)}], {"i": Spec((None, 2, 2, 1), "float32")}),
+    ],
+)
+def test_records_together_are_what_they_are_alone(records: list[Any], specs: dict[str, Spec]) -> None:
+    together, alone = of_records(records, specs), [of_record(record, specs) for record in records]
+    for name, values in together.items():
+        assert values.dtype == alone[0][name].dtype
+        assert values.tolist() == np.concatenate([one[name] for one in alone]).tolist()
 
 
 def test_records_become_inputs() -> None:
@@ -148,11 +228,12 @@ def doubled(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
 def scored(folder: Path, files: list[Path], shards: int, rejects: bool = False) -> dict[str, Any]:
     """What `tool.pyz count`, `score` and `merge` do, with a model that doubles."""
     (folder / "shards").mkdir(parents=True)
-    plan = {"files": [str(file) for file in files], "batch": 4, "rejects": rejects, "folder": str(folder), "shards": shards}
+    own = {"asked_batch": 4, "rejects": rejects, "folder": str(folder), "shards": shards}
+    plan: dict[str, Any] = {"files": [str(file) for file in files], **own}
     path = folder / "plan.json"
     path.write_text(json.dumps(plan))
     assert scoring.count(str(path)) == 0
-    plan["counts"] = json.loads(Path(f"{path}.counts").read_text())["counts"]
+    plan.update(json.loads(Path(f"{path}.counts").read_text()))
     path.write_text(json.dumps(plan))
     codes = [scoring._scored(plan, shard, Scorer(doubled, {"x": Spec((None,), "float32")})) for shard in range(shards)]
     if any(codes):
@@ -210,3 +291,64 @@ def test_files_are_ordered_and_none_is_missed(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         files_of([str(tmp_path / "*.csv")])
     assert caught.value.findings[0].code == "no-input"
+
+
+def written(path: Path, **arrays: Any) -> Path:
+    np.savez(path, **arrays)
+    return path
+
+
+def test_scores_larger_than_what_is_held_go_to_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "HELD_BYTES", 50)
+    found = results.Results(tmp_path / "00000.npz")
+    for number in range(10):
+        found.add({"row": np.array([2 * number, 2 * number + 1]), "t": np.array(["a" * number, "b"])})
+    assert len(list(tmp_path.glob("*.part-*"))) == 7
+    found.finish()
+    assert [path.name for path in tmp_path.iterdir()] == ["00000.npz"]
+    with np.load(tmp_path / "00000.npz") as held:
+        assert held["row"].tolist() == list(range(20))
+        assert held["t"].tolist() == [text for number in range(10) for text in ("a" * number, "b")]
+
+
+def test_what_does_not_fit_together_is_told(tmp_path: Path) -> None:
+    first = written(tmp_path / "a.npz", row=np.arange(2), y=np.zeros((2, 3)))
+    empty = written(tmp_path / "b.npz", row=np.arange(0))
+    for other, why in (({"y": np.zeros((1, 4))}, "different shapes"), ({"z": np.zeros((1, 3))}, "different names")):
+        with pytest.raises(ValueError, match=why):
+            concatenate([first, empty, written(tmp_path / "c.npz", row=np.arange(1), **other)], tmp_path / "all.npz")
+    assert not (tmp_path / "all.npz").exists()
+    concatenate([empty, first], tmp_path / "all.npz")
+    with np.load(tmp_path / "all.npz") as held:
+        assert held["y"].shape == (2, 3)
+
+
+@pytest.mark.parametrize("name", ["rows.npz", "rows.npy", "rows.csv"])
+def test_a_file_is_not_held_whole(tmp_path: Path, name: str) -> None:
+    values = np.zeros((2_000_000, 8), np.float32)  # 64 MB
+    if name.endswith("csv"):
+        (tmp_path / name).write_text("a\n" + "1\n" * 200_000)
+    elif name.endswith("npy"):
+        np.save(tmp_path / name, values)
+    else:
+        np.savez_compressed(tmp_path / name, x=values)
+    del values
+    tracemalloc.start()
+    try:
+        take = format_of(name).rows(str(tmp_path / name), 190_000)
+        assert len(take(1000)) in (1, 1000)
+        assert tracemalloc.get_traced_memory()[1] < 40_000_000  # zipfile skips in steps of 16 MB
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_script_sees_the_types_of_its_batch_whatever_the_shards(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(4))
+    np.save(tmp_path / "b.npy", np.arange(4) + 0.5)
+    files = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
+    scorer = Scorer(lambda data: {"y": np.array([str(data.dtype)] * len(data))}, None)
+    together = list(blocks(list(pieces([4, 4], files, 0, 8)), 8))
+    alone = list(blocks(list(pieces([4, 4], files, 0, 8)), 4))
+    for found in (together, alone):
+        good = [one["y"].tolist() for parts in found for one in batches.scored(parts, scorer, 4)[0]]
+        assert good == [["int64"] * 4, ["float64"] * 4]

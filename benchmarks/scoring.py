@@ -1,0 +1,129 @@
+"""Rows a second of `slurmtf score` on this machine, beside a plain onnxruntime loop over the same files.
+
+    python -m benchmarks.scoring [TIMES]
+
+Two models: a tiny one on tables, where everything but the model shows, and a convolutional network on images. Both read the
+files, score, and write the scores, and both are timed from the first file to the last, with the model loaded; they take turns.
+"in all" is the whole command, with the counting, the merge and every start of Python. The environments are slurmtf's tool
+environments: of ONNX Runtime for the scoring, of the newest TensorFlow for ONNX, with which the models are built.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import report
+from slurmtf.environments.store import store_of
+from slurmtf.environments.tools import NEWEST, SCORING
+from slurmtf.models import score
+from slurmtf.runs.workspace import workspace_of
+from slurmtf.sites import resolve_target
+from slurmtf.submit.tools import Toolbox
+
+BUILD = """
+import sys
+import numpy as np, onnx
+from onnx import TensorProto, helper, numpy_helper
+
+random = np.random.default_rng(1)
+constants, nodes = [], []
+
+def constant(*shape):
+    constants.append(numpy_helper.from_array(random.standard_normal(shape).astype("float32") * 0.1, f"c{len(constants)}"))
+    return constants[-1].name
+
+def node(kind, *inputs, **given):
+    nodes.append(helper.make_node(kind, inputs, [f"n{len(nodes)}"], **given))
+    return nodes[-1].output[0]
+
+def write(path, shape, answer, columns):
+    sizes = {"x": shape, answer: [columns]}
+    face = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", *own]) for name, own in sizes.items()]
+    graph = helper.make_graph(nodes, "g", face[:1], face[1:], constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    nodes.clear(), constants.clear()
+
+hidden = node("Relu", node("Gemm", "x", constant(4, 8), constant(8)))
+write(f"{sys.argv[1]}/tiny.onnx", [4], node("Softmax", node("Gemm", hidden, constant(8, 3), constant(3))), 3)
+value = node("Transpose", "x", perm=[0, 3, 1, 2])
+for before, after in ((3, 32), (32, 64), (64, 64)):
+    value = node("Relu", node("Conv", value, constant(after, before, 3, 3), constant(after), pads=[1, 1, 1, 1]))
+    value = node("MaxPool", value, kernel_shape=[2, 2], strides=[2, 2])
+value = node("Flatten", node("GlobalAveragePool", value))
+write(f"{sys.argv[1]}/convnet.onnx", [64, 64, 3], node("Softmax", node("Gemm", value, constant(64, 10), constant(10))), 10)
+for number in range(4):
+    np.savez(f"{sys.argv[1]}/tiny-{number}.npz", x=random.standard_normal((500_000, 4)).astype("float32"))
+    np.savez(f"{sys.argv[1]}/convnet-{number}.npz", x=random.integers(0, 256, (500, 64, 64, 3), dtype="uint8"))
+"""
+PLAIN = """
+import sys, time
+import numpy as np, onnxruntime
+
+model, batch, target, *files = sys.argv[1:]
+session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+names, size = [one.name for one in session.get_outputs()], int(batch)
+began = time.monotonic()
+answers = []
+for file in files:
+    with np.load(file) as held:
+        rows = held["x"]
+    for start in range(0, len(rows), size):
+        answers.append(session.run(names, {"x": rows[start : start + size].astype("float32", copy=False)})[0])
+np.savez(target, answer=np.concatenate(answers))
+print(time.monotonic() - began)
+"""
+
+
+def plain(python: str, folder: Path, name: str, batch: int) -> tuple[float, float]:
+    """Return the seconds of a plain loop, and of the whole command."""
+    files = sorted(map(str, folder.glob(f"{name}-*.npz")))
+    words = [python, "-I", "-c", PLAIN, str(folder / f"{name}.onnx"), str(batch), str(folder / "plain.npz"), *files]
+    began = time.monotonic()
+    done = subprocess.run(words, check=True, capture_output=True, text=True)
+    return float(done.stdout), time.monotonic() - began
+
+
+def ours(folder: Path, name: str) -> tuple[float, float, dict[str, Any]]:
+    """Return the seconds of a shard, of the whole command, and the plan."""
+    with tempfile.TemporaryDirectory(dir=folder) as output:
+        began = time.monotonic()
+        score(folder / f"{name}.onnx", [str(folder / f"{name}-*.npz")], output=Path(output, "scores"), site="local")
+        taken = time.monotonic() - began
+        plan: dict[str, Any] = json.loads(Path(output, "scores/plan.json").read_text())
+        return json.loads(Path(output, "scores/shards/00000.json").read_text())["seconds"], taken, plan
+
+
+def row(name: str, python: str, folder: Path, times: int) -> tuple[str, ...]:
+    mine, theirs, plan = list[tuple[float, float]](), list[tuple[float, float]](), dict[str, Any]()
+    for _ in range(times):
+        loop, whole, plan = ours(folder, name)
+        mine.append((loop, whole))
+        theirs.append(plain(python, folder, name, plan["batch"]))
+    rows = sum(plan["counts"])
+    (loop, whole), (rival, rival_whole) = ([statistics.median(each) for each in zip(*of)] for of in (mine, theirs))
+    ratios = [theirs[turn][0] / mine[turn][0] for turn in range(times)]
+    rates = f"{rows / loop:,.0f}", f"{rows / rival:,.0f}", f"{rival / loop:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return name, f"{rows:,}", str(plan["batch"]), *rates, f"{whole:.1f} s", f"{rival_whole:.1f} s"
+
+
+def main() -> None:
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 5
+    site = resolve_target("local")
+    toolbox = Toolbox(site, store_of(site, workspace_of(site.storage.workspace, None)), print)
+    python = toolbox.python(SCORING)
+    with tempfile.TemporaryDirectory() as base:
+        subprocess.run([toolbox.python(NEWEST), "-I", "-c", BUILD, base], check=True)
+        heading = ("model", "rows", "batch", "rows/s", "plain rows/s", "ratio", "in all", "plain in all")
+        rows = [heading, *(row(name, python, Path(base), times) for name in ("tiny", "convnet"))]
+        report("Scoring (target: 0.95 of a plain onnxruntime loop)", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,215 @@
+"""Rows in the order of the files, read block by block and scored batch by batch: batches that are the same for any number of
+shards."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .drawing import Spec
+from .feeding import joined, of_arrays, of_records
+from .readers import BadRow, format_of
+
+BATCH_BYTES = 4 * 1024 * 1024
+"""What a batch holds where its size is not given."""
+BATCH_ROWS = (64, 1024)
+"""The most rows of such a batch, of few rows and of many."""
+BATCHES = 256
+"""How many of the largest batches of rows there are at least: a shard has whole batches."""
+BLOCK_BYTES = 4 * 1024 * 1024
+"""What is read at once: of this size, memory is used again, and is not asked of the kernel page by page."""
+BLOCK_BATCHES = 256
+
+
+class Piece(NamedTuple):
+    """Rows of one file, and the number of the first among all rows."""
+
+    file: str
+    start: int
+    stop: int
+    number: int
+
+
+class Part(NamedTuple):
+    """Rows of one file that were read."""
+
+    piece: Piece
+    data: Any
+
+    @property
+    def rows(self) -> int:
+        return self.piece.stop - self.piece.start
+
+    def cut(self, start: int, stop: int) -> Part:
+        """Return some of the rows."""
+        file, first, _, number = self.piece
+        return Part(Piece(file, first + start, first + stop, number + start), sliced(self.data, start, stop))
+
+
+class Scorer(NamedTuple):
+    """What scores a batch. ``specs``: what it takes; None: a script takes what was read."""
+
+    call: Callable[[Any], Mapping[str, Any]]
+    specs: Mapping[str, Spec] | None
+
+
+def pieces(counts: Sequence[int], files: Sequence[str], first: int, last: int) -> Iterator[Piece]:
+    """Yield where the rows from ``first`` to ``last`` (without it) lie, of all rows in the order of the files."""
+    begin = 0
+    for file, count in zip(files, counts, strict=True):
+        start, stop = max(first, begin), min(last, begin + count)
+        if start < stop:
+            yield Piece(file, start - begin, stop - begin, start)
+        begin += count
+
+
+def batches_of(shard: int, shards: int, total: int, batch: int) -> range:
+    """Return the numbers of the batches of a shard: whole batches, so that none depends on how many shards there are."""
+    batches = -(-total // batch)
+    return range(shard * batches // shards, (shard + 1) * batches // shards)
+
+
+def batch_for(row_bytes: int, total: int) -> int:
+    """Return how many rows are scored at a time, where nobody says: what fits, and of few rows few, so that there is something
+    to share."""
+    few, many = BATCH_ROWS
+    return max(1, min(BATCH_BYTES // max(1, row_bytes), many, max(few, total // BATCHES)))
+
+
+def block_for(row_bytes: int, batch: int) -> int:
+    """Return how many rows are read at a time: whole batches."""
+    return batch * max(1, min(BLOCK_BATCHES, BLOCK_BYTES // max(1, row_bytes * batch)))
+
+
+def size_of(data: Any) -> int:
+    """Return about how many bytes rows that were read take."""
+    if isinstance(data, Mapping):
+        return sum(int(np.asarray(values).nbytes) for values in data.values())
+    return sum(size_of(row) for row in data if isinstance(row, Mapping))
+
+
+def blocks(found: Sequence[Piece], size: int) -> Iterator[list[Part]]:
+    """Read pieces, so many rows at a time. Raises what readers raise, ValueError when a file has not the rows any more."""
+    held: list[Part] = []
+    room = size
+    for piece in found:
+        take = format_of(piece.file).rows(piece.file, piece.start)
+        start = piece.start
+        while start < piece.stop:
+            stop = min(piece.stop, start + room)
+            held.append(Part(Piece(piece.file, start, stop, piece.number + start - piece.start), take(stop - start)))
+            _check(held[-1])
+            room, start = room - (stop - start), stop
+            if not room:
+                yield held
+                held, room = [], size
+    if held:
+        yield held
+
+
+def _check(part: Part) -> None:
+    lengths = {len(values) for values in part.data.values()} if isinstance(part.data, Mapping) else {len(part.data)}
+    if lengths != {part.rows}:
+        raise ValueError(f"{part.piece.file} has not the rows any more that were counted")
+
+
+def scored(parts: Sequence[Part], scorer: Scorer, batch: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the scores of a block, with the numbers of their rows, and its bad rows.
+
+    A batch that fails is tried row by row: the bad ones are named, and the others have their scores.
+    """
+    total = sum(part.rows for part in parts)
+    numbers = np.arange(parts[0].piece.number, parts[0].piece.number + total)
+    at_once = _at_once(parts, scorer.specs)
+    good: list[dict[str, Any]] = []
+    bad: list[dict[str, Any]] = []
+    for start in range(0, total, batch):
+        stop = min(total, start + batch)
+        try:
+            data = _whole(within(parts, start, stop), scorer.specs) if at_once is None else sliced(at_once, start, stop)
+            good.append(_answer(scorer, data, numbers[start:stop]))
+        except Exception:  # of the data, of the runtime, of a script: the rows tell which
+            for part in within(parts, start, stop):
+                _by_row(part, scorer, good, bad)
+    return good, bad
+
+
+def within(parts: Sequence[Part], start: int, stop: int) -> list[Part]:
+    """Return the rows from ``start`` to ``stop`` of a block."""
+    found, begin = [], 0
+    for part in parts:
+        low, high = max(start, begin) - begin, min(stop, begin + part.rows) - begin
+        if low < high:
+            found.append(part.cut(low, high))
+        begin += part.rows
+    return found
+
+
+def sliced(data: Any, start: int, stop: int) -> Any:
+    if isinstance(data, dict):
+        return {name: values[start:stop] for name, values in data.items()}
+    return data[start:stop]
+
+
+def _at_once(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
+    """Return a block as one, whose slices are what each batch would be; None when that is not so, or a row is bad."""
+    if specs is None and len({_face(part.data) for part in parts}) > 1:
+        return None  # together they would get a type that they have not alone
+    try:
+        return _whole(parts, specs)
+    except Exception:  # of any row's data
+        return None
+
+
+def _face(data: Any) -> Any:
+    if not isinstance(data, Mapping):
+        return None
+    return tuple((name, str(values.dtype), values.shape[1:]) for name, values in data.items())
+
+
+def _by_row(part: Part, scorer: Scorer, good: list[dict[str, Any]], bad: list[dict[str, Any]]) -> None:
+    for place in range(part.rows):
+        own = part.cut(place, place + 1)
+        try:
+            good.append(_answer(scorer, _whole([own], scorer.specs), np.array([own.piece.number])))
+        except Exception as err:  # of the data, of the runtime, of a script
+            why = (str(err).splitlines() or [type(err).__name__])[0][:300]
+            bad.append({"file": part.piece.file, "row": own.piece.start, "why": why})
+
+
+def _whole(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
+    """Return the rows of parts as one, for the model or for a script."""
+    data = [part.data for part in parts]
+    if specs is not None:
+        ready = [of_arrays(one, specs) if isinstance(one, Mapping) else of_records(one, specs) for one in data]
+        return ready[0] if len(ready) == 1 else joined(ready)
+    if all(isinstance(one, Mapping) for one in data):
+        arrays = joined(data)
+        return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+    records = [record for one in data for record in one]
+    bad = next((record for record in records if isinstance(record, BadRow)), None)
+    if bad:
+        raise ValueError(bad.why)
+    return records
+
+
+def _answer(scorer: Scorer, data: Any, numbers: Any) -> dict[str, Any]:
+    answer = {name: storable(values) for name, values in scorer.call(data).items()}
+    wrong = {name: len(values) for name, values in answer.items() if len(values) != len(numbers)}
+    if wrong:
+        raise ValueError(f"answers {wrong} for {len(numbers)} rows")
+    return {"row": numbers, **answer}
+
+
+def storable(values: Any) -> Any:
+    """Return an array that a file holds without pickle: other objects than texts as JSON."""
+    mixed = isinstance(values, list) and any(isinstance(value, dict) for value in values)
+    found = np.array(values, dtype=object) if mixed else np.asarray(values)
+    if found.dtype.kind != "O":
+        return found
+    flat = [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in found.ravel().tolist()]
+    texts = [one if isinstance(one, str) else json.dumps(one, default=lambda other: np.asarray(other).tolist()) for one in flat]
+    return np.array(texts, dtype=str).reshape(found.shape)

@@ -1,0 +1,118 @@
+"""Scores on disk: collected in memory up to a limit, then in parts; parts become one file without being held."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from .arrays import END, Column, columns
+from .files import whole
+
+HELD_BYTES = 64 * 1024 * 1024
+"""How much of the scores is held in memory before it is written to a part, and while parts are joined."""
+ROW = "row"
+"""The name of the array with the rows' numbers."""
+Scores = Mapping[str, Any]
+
+
+class Array(NamedTuple):
+    """An array of a file that is written: its rows come in blocks, each of its own length."""
+
+    dtypes: frozenset[Any]
+    shapes: frozenset[tuple[int, ...]]
+    length: int
+    blocks: Iterable[Any]
+
+
+class Results:
+    """The scores of a shard, which come batch by batch and become one file."""
+
+    def __init__(self, target: Path) -> None:
+        self._target, self._held, self._bytes = target, list[Scores](), 0
+        self._parts: list[Path] = []
+        _remove(target.parent.glob(f"{target.stem}.part-*"))  # of one that was killed
+
+    def add(self, scores: Scores) -> None:
+        """Take the scores of further rows. Raises OSError, or ValueError when they don't fit to the others."""
+        self._held.append(scores)
+        self._bytes += sum(values.nbytes for values in scores.values())
+        if self._bytes > HELD_BYTES:
+            self._write_part()
+
+    def finish(self) -> None:
+        """Write the file. Raises OSError, or ValueError when the scores don't fit together."""
+        if not self._parts:
+            self._write(self._target)
+            return
+        self._write_part()
+        concatenate(self._parts, self._target)
+        _remove(self._parts)
+
+    def _write_part(self) -> None:
+        self._parts.append(self._target.with_suffix(f".part-{len(self._parts)}"))
+        self._write(self._parts[-1])
+
+    def _write(self, path: Path) -> None:
+        _check([", ".join(sorted(scores)) for scores in self._held])
+        names = list(self._held[0]) if self._held else []
+        with whole(path) as file:
+            _write(file, {name: _of_blocks([scores[name] for scores in self._held]) for name in names})
+        self._held, self._bytes = [], 0
+
+
+def concatenate(parts: Sequence[Path], target: Path) -> None:
+    """Write the arrays of .npz files, those of one name one after the other, into one file.
+
+    Parts without rows are left out. Raises OSError, or ValueError when they don't fit together.
+    """
+    filled = [part for part in parts if columns(str(part))[ROW].length]
+    _check([", ".join(sorted(columns(str(part)))) for part in filled])
+    with whole(target) as file:
+        if len(filled) == 1:
+            with filled[0].open("rb") as only:
+                shutil.copyfileobj(only, file, 1024 * 1024)
+            return
+        names = list(columns(str(filled[0]))) if filled else []
+        _write(file, {name: _of_columns([columns(str(part))[name] for part in filled]) for name in names})
+
+
+def _of_blocks(blocks: Sequence[Any]) -> Array:
+    of_all = frozenset(values.dtype for values in blocks), frozenset(values.shape[1:] for values in blocks)
+    return Array(*of_all, sum(len(values) for values in blocks), blocks)
+
+
+def _of_columns(held: Sequence[Column]) -> Array:
+    of_all = frozenset(column.dtype for column in held), frozenset(column.shape for column in held)
+    return Array(
+        *of_all, sum(column.length for column in held), (values for column in held for values in column.blocks(HELD_BYTES))
+    )
+
+
+def _check(names: Iterable[str]) -> None:
+    different = sorted({*names})
+    if len(different) > 1:
+        raise ValueError(f"rows have scores of different names: {'; '.join(different)}")
+
+
+def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
+    """Write an .npz file, block by block. One without arrays gets that of the rows' numbers."""
+    with zipfile.ZipFile(file, "w") as zipped:
+        for name, array in (arrays or {ROW: _of_blocks([np.zeros(0, np.int64)])}).items():
+            if len(array.shapes) > 1:
+                raise ValueError(f"{name} has rows of different shapes: {', '.join(map(str, sorted(array.shapes)))}")
+            dtype, (shape,) = np.result_type(*array.dtypes), array.shapes
+            face = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (array.length, *shape)}
+            with zipped.open(name + END, "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_2_0(member, face)
+                for values in array.blocks:
+                    member.write(np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8).data)
+
+
+def _remove(paths: Iterator[Path] | Sequence[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)

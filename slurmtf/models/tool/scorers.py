@@ -1,0 +1,61 @@
+"""What scores: the user's script, or the model in its runtime."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .batches import Scorer
+from .checking import TYPES
+from .drawing import Spec
+
+
+def scorer_of(plan: Mapping[str, Any]) -> Scorer:
+    """Return what scores by a plan."""
+    if plan["script"]:
+        return _of_script(plan["script"], plan["model"])
+    if plan["engine"] == "onnx":
+        return _of_onnx(plan["model"])
+    from .loading import load  # noqa: PLC0415 - TensorFlow
+
+    served = load(plan, Path(plan["folder"]))
+    return Scorer(served.call, served.inputs)
+
+
+def _of_onnx(path: str) -> Scorer:
+    import onnxruntime  # noqa: PLC0415
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    specs = {
+        one.name: Spec(
+            tuple(size if isinstance(size, int) else None for size in one.shape),
+            TYPES.get(one.type, one.type[len("tensor(") : -1]),
+        )
+        for one in session.get_inputs()
+    }
+    names = [one.name for one in session.get_outputs()]
+    return Scorer(lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)), specs)
+
+
+def _of_script(path: str, model: str) -> Scorer:
+    """Return a score script: ``init()`` once, ``run(data)`` for each batch; ``$SLURMTF_MODEL`` is the model's path."""
+    os.environ["SLURMTF_MODEL"] = model
+    sys.path.insert(0, str(Path(path).parent))
+    spec = importlib.util.spec_from_file_location("score", path)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.init()
+
+    def call(data: Any) -> Mapping[str, Any]:
+        answer = module.run(data)
+        return answer if isinstance(answer, Mapping) else {"score": answer}
+
+    return Scorer(call, None)
