@@ -56,8 +56,8 @@ def environment_of(plan: Mapping[str, Any]) -> Path | None:
     """Return the folder of the environment that was built for a run, by its plan; None when none was."""
     if not plan.get("provenance", {}).get("environment_spec"):
         return None
-    activation = plan["shell"]["activation"]
-    return Path(activation["prefix"]) if activation else Path(plan["shell"]["image"]).parent
+    shell = plan["batch"]["shell"]
+    return Path((shell["activation"] or {"prefix": ""})["prefix"] or Path(shell["image"]).parent)
 
 
 class EnvironmentStore:

@@ -64,7 +64,7 @@ class Activation:
 
 @dataclass(frozen=True)
 class Shell:
-    """The batch script's surroundings: its first line and what runs before the launch.
+    """What the batch script does before the launch, and its first line.
 
     ``image`` is the container's, where it is a file, and must be there; ``local`` the node's own disk, as bash has it.
     """
@@ -88,6 +88,23 @@ class Container:
     words: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Batch:
+    """What the template of a batch script needs, beside the run folder and the job's own part of the plan.
+
+    ``command`` is what the script starts: of a run what each task starts. ``python`` is the interpreter of the tasks, in a
+    container the container's; ``host_python`` that of the supervisor, which runs outside of containers.
+    """
+
+    template: str
+    directives: tuple[tuple[str, Value], ...]
+    shell: Shell
+    command: tuple[str, ...]
+    python: str = ""
+    host_python: str = ""
+    container: Container | None = None
+
+
 class Awaited(NamedTuple):
     """A job that must have succeeded before the run's starts, and the name of what it makes."""
 
@@ -101,7 +118,8 @@ class Provenance:
 
     ``environment_spec`` is what the environment is built from, where it is built for the run; ``build_task`` the name, in the
     store, of the build job's task, empty where the environment was there. ``profile`` is the site's file, ``templates`` are
-    those of the batch script, the plan's own first. ``after`` are the runs that this one was submitted to follow.
+    those of the batch script, the plan's own first. ``after`` are the runs that this one was submitted to follow. ``choice``
+    says why the plan is as it is, where something was decided that nobody had asked for.
     """
 
     snapshot: SnapshotRef
@@ -111,32 +129,26 @@ class Provenance:
     profile: str = ""
     templates: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    choice: str = ""
 
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """Everything that was decided for one run: what its job needs, where it comes from, and what the template needs.
+    """Everything that was decided for one run, by who reads it: ``job`` is for the job, ``batch`` for the template of its batch
+    script, ``provenance`` for who asks later where the run comes from.
 
-    ``python`` is the script's interpreter, in a container the container's; ``host_python`` that of the supervisor, which runs
-    outside of containers; ``script`` the entry script's file, relative to the source.
+    ``script`` is the entry script's file, relative to the source.
     """
 
     job: JobPlan
+    batch: Batch
     provenance: Provenance
     run: RunPlace
     site: str
     cluster: str | None
     resources: Resources
-    directives: tuple[tuple[str, Value], ...]
-    shell: Shell
-    container: Container | None
-    python: str
-    host_python: str
-    command: tuple[str, ...]
     script: str
-    template: str
     warnings: tuple[Finding, ...] = ()
-    choice: str = ""
     slurmtf: str = ""
 
     @property
@@ -161,8 +173,5 @@ class BuildPlan:
     name: str
     summary: str
     site: str
-    directives: tuple[tuple[str, Value], ...]
-    shell: Shell
-    command: tuple[str, ...]
+    batch: Batch
     slurmtf: str
-    template: str = "build.sh.j2"

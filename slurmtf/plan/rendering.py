@@ -47,10 +47,10 @@ def rendered(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
     """
     import jinja2  # noqa: PLC0415 - 50 ms that only a renderer pays
 
-    environment, finder = _environment((*_own_folder(plan.template), *folders))
+    environment, finder = _environment((*_own_folder(plan.batch.template), *folders))
     finder.found.clear()
     try:
-        text = environment.get_template(Path(plan.template).name).render(plan=plan)
+        text = environment.get_template(Path(plan.batch.template).name).render(plan=plan)
     except jinja2.TemplateNotFound as err:
         places = ", ".join(map(str, folders))
         raise TemplateError(
@@ -58,19 +58,19 @@ def rendered(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
         ) from None
     except jinja2.TemplateSyntaxError as err:
         raise TemplateError(
-            Finding("template-syntax", f"{err.filename or plan.template}:{err.lineno}", str(err.message))
+            Finding("template-syntax", f"{err.filename or plan.batch.template}:{err.lineno}", str(err.message))
         ) from None
     except jinja2.TemplateError as err:
         raise TemplateError(
-            Finding("template-error", plan.template, str(err), "the template can use the fields of plan.json")
+            Finding("template-error", plan.batch.template, str(err), "the template can use the fields of plan.json")
         ) from None
     except RecursionError:
         raise TemplateError(
-            Finding("template-error", plan.template, "extends itself", "rename it: it has the name of what it extends")
+            Finding("template-error", plan.batch.template, "extends itself", "rename it: it has the name of what it extends")
         ) from None
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as err:  # UnicodeDecodeError is a ValueError
         raise TemplateError(
-            Finding("template-error", plan.template, f"{type(err).__name__}: {err}", "correct the template")
+            Finding("template-error", plan.batch.template, f"{type(err).__name__}: {err}", "correct the template")
         ) from None
     script = re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
     return Rendered(script, tuple(dict.fromkeys(finder.found)))

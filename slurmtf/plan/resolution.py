@@ -23,7 +23,7 @@ from slurmtf.plan.checks import (
     software_findings,
 )
 from slurmtf.plan.directives import Directives, missing_and_refused
-from slurmtf.plan.model import Activation, Awaited, LaunchPlan, Provenance, Resources, RunPlace, Shell
+from slurmtf.plan.model import Activation, Awaited, Batch, LaunchPlan, Provenance, Resources, RunPlace, Shell
 from slurmtf.plan.quoting import expanding
 from slurmtf.plan.resources import misfits, request
 from slurmtf.plan.staging import LookedUp, inputs_of, stage_of, stage_warnings
@@ -80,21 +80,29 @@ def resolve(
         job=_job_plan(estimator, site, place, tasks, resources, (name, *(words or ())), looked_up)._replace(
             snapshot=snapshot.id
         ),
-        provenance=Provenance(snapshot, estimator.to_record(), spec, after.name if after else "", site.source or ""),
+        batch=Batch(
+            template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
+            directives=tuple(found),
+            shell=shell,
+            command=(software.python, *_operands(estimator), *estimator.arguments),
+            python=software.python,
+            host_python=host_python,
+            container=container,
+        ),
+        provenance=Provenance(
+            snapshot,
+            estimator.to_record(),
+            spec,
+            build_task=after.name if after else "",
+            profile=site.source or "",
+            choice="; ".join(filter(None, [choice, why])),
+        ),
         run=place,
         site=site.name,
         cluster=_cluster(found, site),
         resources=resources,
-        directives=tuple(found),
-        shell=shell,
-        container=container,
-        python=software.python,
-        host_python=host_python,
-        command=(software.python, *_operands(estimator), *estimator.arguments),
         script=estimator.script,
-        template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
         warnings=told.warnings,
-        choice="; ".join(filter(None, [choice, why])),
         slurmtf=__version__,
     )
 

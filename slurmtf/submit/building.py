@@ -30,7 +30,7 @@ from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.claim import Claim
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
-from slurmtf.plan.model import Awaited, BuildPlan, Shell
+from slurmtf.plan.model import Awaited, Batch, BuildPlan, Shell
 from slurmtf.scheduler import Scheduler, SubmittedJob, scheduler_of
 from slurmtf.sites import Site
 from slurmtf.sites.search import search_path
@@ -181,9 +181,12 @@ def plan_of(building: Building, files: Sequence[str], earlier: SubmittedJob | No
         name=spec.name,
         summary=spec.summary,
         site=site.name,
-        directives=tuple(build_directives(building.estimator, site, spec.name, own)),
-        shell=shell,
-        command=("python3" if spec.kind == "conda" else spec.python, "-I", files[0], "build", *files[1:]),
+        batch=Batch(
+            "build.sh.j2",
+            tuple(build_directives(building.estimator, site, spec.name, own)),
+            shell,
+            ("python3" if spec.kind == "conda" else spec.python, "-I", files[0], "build", *files[1:]),
+        ),
         slurmtf=__version__,
     )
 

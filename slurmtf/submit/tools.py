@@ -25,7 +25,7 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
-from slurmtf.plan.model import BuildPlan, Shell
+from slurmtf.plan.model import Batch, BuildPlan, Shell, Value
 from slurmtf.scheduler import Array, JobState, Scheduler, SubmittedJob, scheduler_of
 from slurmtf.sites import Site
 from slurmtf.sites.search import search_path
@@ -148,11 +148,12 @@ def environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in OF_OTHER_ENVIRONMENTS}
 
 
-def tool_script(site: Site, name: str, directives: Sequence[tuple[str, object]], command: Sequence[str], folder: Path) -> Path:
+def tool_script(site: Site, name: str, directives: Sequence[tuple[str, Value]], command: Sequence[str], folder: Path) -> Path:
     """Write the batch script of a job that runs our program, and return its path."""
     of_site = site.environment
     shell = Shell(of_site.shebang, (*of_site.unset, *OF_OTHER_ENVIRONMENTS), tuple(of_site.prologue), module_lines(site, ()))
-    plan = BuildPlan(name, "", site.name, tuple(directives), shell, tuple(command), __version__, "tool.sh.j2")  # type: ignore[arg-type]
+    batch = Batch("tool.sh.j2", tuple(directives), shell, tuple(command))
+    plan = BuildPlan(name, "", site.name, batch, __version__)
     script = folder / "job.sh"
     write_private(script, render(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH)))
     return script

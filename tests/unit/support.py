@@ -64,7 +64,7 @@ def resources(source: Path, site: Site = SITE, **settings: Any) -> Resources:
 def flags(plan: LaunchPlan) -> dict[str, Any]:
     """Return the flags of the header; one that is repeated as a list."""
     values: dict[str, list[Any]] = {}
-    for name, value in plan.directives:
+    for name, value in plan.batch.directives:
         values.setdefault(name, []).append(value)
     return {name: several if len(several) > 1 else several[0] for name, several in values.items()}
 

@@ -45,15 +45,15 @@ def plan_text(plan: LaunchPlan) -> str:
         "account": resources.account or "",
         "qos": resources.qos or "",
         "launcher": plan.job.launcher,
-        "container": f"{plan.container.image}, run by {plan.container.runtime}" if plan.container else "",
-        "python": plan.python,
+        "container": f"{plan.batch.container.image}, run by {plan.batch.container.runtime}" if plan.batch.container else "",
+        "python": plan.batch.python,
         "software": _software(plan),
         "stage": _stage(plan),
         **{f"input {item.name}": f"{item.path} ({item.mode})" for item in plan.job.inputs},
         "source": f"{snapshot.files} files, {snapshot.bytes / 1e6:.1f} MB, {snapshot.id[:12]}",
         "after": _by_flag(plan, "dependency"),
-        "chosen": plan.choice,
-        "command": " ".join(plan.command),
+        "chosen": plan.provenance.choice,
+        "command": " ".join(plan.batch.command),
         "folder": plan.run.folder,
     }
     return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
@@ -61,7 +61,7 @@ def plan_text(plan: LaunchPlan) -> str:
 
 def _by_flag(plan: LaunchPlan, *flags: str) -> str:
     """Return what a flag asks for, of which there is no number for a process or a node."""
-    found = {normal_flag(flag): value for flag, value in plan.directives}
+    found = {normal_flag(flag): value for flag, value in plan.batch.directives}
     return next((f"{found[flag]} for each {flag[-3:].upper()}" for flag in flags if flag in found), "")
 
 
@@ -70,7 +70,7 @@ def _software(plan: LaunchPlan) -> str:
     if plan.provenance.environment_spec is None:
         return ""
     spec = EnvironmentSpec.from_dict(plan.provenance.environment_spec)
-    place = plan.shell.activation.prefix if plan.shell.activation else plan.shell.image
+    place = plan.batch.shell.activation.prefix if plan.batch.shell.activation else plan.batch.shell.image
     there = is_there(place)
     return f"{spec.summary} ({'' if there else 'to be '}built for it, {spec.name})"
 

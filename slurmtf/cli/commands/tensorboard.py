@@ -79,8 +79,8 @@ def _beside_python(run: Run) -> str | None:
     """Return where TensorBoard would be in the environment of a run of ours; what others wrote down is never run."""
     try:
         check_ours(run.folder)
-        plan = run.plan
-        return None if plan["container"] else str(Path(plan["python"]).with_name("tensorboard"))
+        batch = run.plan["batch"]
+        return None if batch["container"] else str(Path(batch["python"]).with_name("tensorboard"))
     except (SlurmtfError, OSError, ValueError, LookupError, TypeError):
         return None
 

@@ -50,7 +50,7 @@ json.dump(facts, open("outputs/facts.json", "w"))
     params = ["$SLURMTF_INPUT_THERE", Input(data, mode="download"), "${SLURMTF_INPUT_THERE}/sub"]
     one = job(script, inputs=inputs, script_params=params)
     one.change_plan(stage__local=str(disk))
-    one.script = json.loads(Path(one.layout.plan).read_text())["command"]
+    one.script = json.loads(Path(one.layout.plan).read_text())["batch"]["command"]
     assert one.run() == 0, errors(one)
     facts = facts_of(one)
     assert facts["argv"][0] == str(data)

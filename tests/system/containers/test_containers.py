@@ -200,7 +200,7 @@ def test_an_image_of_a_registry(boxes: Boxes, image: Path, monkeypatch: pytest.M
         assert asked
         assert len(server.asked) == asked
     assert seen(first)["OF_IMAGE"] == seen(second)["OF_IMAGE"] == "yes"
-    fetched = Path(first.plan["container"]["image"])
+    fetched = Path(first.plan["batch"]["container"]["image"])
     assert first.receipt["lock"] == [f"image.sif sha256:{hashlib.sha256(fetched.read_bytes()).hexdigest()}"]
     assert not [name for name, data in files(boxes.workspace).items() if LOGIN[1].encode() in data]
 

@@ -45,7 +45,7 @@ def test_a_loop_over_a_coordinator(trainings: Trainings, tf_classic: Path, tf_ne
         chief = assert_served(training, 1.5)
         assert chief["steps"] == 100
         assert "/job:ps/" in chief["device"]
-        assert "coordinator is the chief" in training.run.plan["choice"]
+        assert "coordinator is the chief" in training.run.plan["provenance"]["choice"]
 
 
 def test_fit_with_parameter_servers(trainings: Trainings, tf_classic: Path, tf_newest: Path) -> None:
@@ -93,4 +93,4 @@ def test_a_cluster_by_flags(trainings: Trainings, tf_classic: Path, tf_newest: P
             assert (worker["tensorflow"], worker["workers"], worker["servers"]) == (version, 2, 1)
             assert worker["slope"] == pytest.approx(3, abs=0.05)
         assert max(worker["global_step"] for worker in results.values()) == 400
-        assert "tf.train.Server" in training.run.plan["choice"]
+        assert "tf.train.Server" in training.run.plan["provenance"]["choice"]

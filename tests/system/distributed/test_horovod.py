@@ -47,7 +47,7 @@ def test_on_two_nodes(example: str, trainings: Trainings, tf_classic: Path) -> N
     for training in started:
         assert_one_world(training.results(), 4)
     assert [uses_gloo(training) for training in started] == [False, False, True]
-    assert "Gloo" in started[-1].run.plan["choice"]
+    assert "Gloo" in started[-1].run.plan["provenance"]["choice"]
 
 
 @pytest.mark.parametrize("example", ["horovod-keras", "horovod-loop"])

@@ -160,7 +160,7 @@ def test_a_site_that_asks_for_each_task_gives_none_to_servers(trainings: Trainin
     found = {task: variables["CUDA_VISIBLE_DEVICES"] for task, variables in training.results().items()}
     assert found == {"result-ps-0": "", "result-worker-0": "0", "result-worker-1": "0"}
     assert training.run.plan["resources"]["gpus_per_node"] == 1
-    assert "gpus-per-node" in training.run.plan["choice"]
+    assert "gpus-per-node" in training.run.plan["provenance"]["choice"]
     assert allocated(training.run) == 2
 
 

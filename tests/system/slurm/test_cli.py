@@ -110,7 +110,7 @@ def test_plan_render_and_dry_run_touch_nothing(lab: Lab, tmp_path: Path) -> None
     options.insert(0, "--json")
     decided = envelope(lab.slurmtf("plan", *options))
     assert decided["data"]["resources"]["gpus_per_node"] == 2
-    assert decided["data"]["command"][-3:] == ["train.py", "--lr", "0.1"]
+    assert decided["data"]["batch"]["command"][-3:] == ["train.py", "--lr", "0.1"]
     assert envelope(lab.slurmtf("render", *options))["data"]["script"] == rendered
     assert envelope(lab.slurmtf("run", "--dry-run", *options))["data"]["script"] == rendered
     assert files(tmp_path) == before

@@ -52,7 +52,7 @@ def expected(place: str, installed: str, seen: str) -> dict[str, Any]:
 def test_made_for_a_run_and_activated(lab: Lab, conda: Conda) -> None:
     run = lab.submit(TELLS, environment_definition=wish(conda))
     assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
-    place = run.plan["shell"]["activation"]["prefix"]
+    place = run.plan["batch"]["shell"]["activation"]["prefix"]
     assert facts(run) == expected(place, os.path.realpath(place), place)
     assert f"{conda.channel}/noarch/speck-1.0-0.tar.bz2" in [line.partition("#")[0] for line in run.receipt["lock"]]
 

@@ -106,7 +106,7 @@ def test_made_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> 
 
 
 def directive(run: Run, flag: str) -> object:
-    return dict(run.plan["directives"]).get(flag)
+    return dict(run.plan["batch"]["directives"]).get(flag)
 
 
 def maker_of(run: Run) -> str:

@@ -294,7 +294,7 @@ def test_the_script_activates_what_is_made_and_says_when_it_is_gone(source: Path
     script = render(plan_of(estimator, SITE, software), [packaged("templates")])
     assert software.spec is not None
     assert f"ENVIRONMENT={tmp_path}/{software.spec.name}\n" in script
-    assert "Make it again: slurmtf env rebuild $RUN" in script
+    assert "Build it again: slurmtf env rebuild $RUN" in script
     assert 'export VIRTUAL_ENV="$ENVIRONMENT"\n' in script
     assert "unset PYTHONHOME PYTHONPATH VIRTUAL_ENV" in script
 

@@ -316,7 +316,7 @@ def test_a_horovod_without_mpi_runs_over_gloo_unless_mpi_is_wanted(tmp_path: Pat
     software = replace(HOROVOD, packages={"tensorflow": "2.15.1"}, horovod=HorovodBuild("2.15.1", ("gloo",)))
     plan = planned(tmp_path, "import horovod.tensorflow", software, MPI_SITE, distributed_backend="mpi")
     assert plan.job.distribution.gloo
-    assert plan.choice == f"Horovod runs over Gloo: that of {PYTHON} was compiled without MPI"
+    assert plan.provenance.choice == f"Horovod runs over Gloo: that of {PYTHON} was compiled without MPI"
     wanted = planned(tmp_path, "import horovod.tensorflow", software, MPI_SITE, distributed_training=Mpi(transport="mpi"))
     assert not wanted.job.distribution.gloo
     assert wanted.warnings[0].code == "horovod-transport"

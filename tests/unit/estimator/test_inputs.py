@@ -172,7 +172,7 @@ def test_an_input_without_name_or_path(source: Path, text: str) -> None:
 def test_nothing_is_staged_unless_asked_for(source: Path) -> None:
     plan = planned(source)
     assert (plan.job.stage.where, plan.job.stage.pack, plan.job.inputs) == ("shared", "", ())
-    assert "PYTHONDONTWRITEBYTECODE" not in plan.shell.exports
+    assert "PYTHONDONTWRITEBYTECODE" not in plan.batch.shell.exports
 
 
 @pytest.mark.parametrize(("wish", "of_site", "where"), [

@@ -49,7 +49,7 @@ JOBS = st.dictionaries(st.sampled_from(sorted(JOB)), JUNK, max_size=3).map(lambd
 PLAN = {"schema": 1, "scheduler": "local", "cluster": None, "run": {"folder": "/x"},
         "provenance": {"profile": "", "templates": []},
         "job": {"scheduler": "local"}, "warnings": []}  # fmt: skip
-PLANS = st.dictionaries(st.sampled_from([*PLAN, "shell"]), JUNK, max_size=2).map(lambda more: json.dumps({**PLAN, **more}))
+PLANS = st.dictionaries(st.sampled_from([*PLAN, "batch"]), JUNK, max_size=2).map(lambda more: json.dumps({**PLAN, **more}))
 FILES = st.fixed_dictionaries(
     {"plan.json": PLANS | st.just(json.dumps(PLAN))},
     optional={

@@ -156,7 +156,7 @@ def test_what_is_in_path_serves_a_site_that_does_not_say(
 
 def test_a_version_that_is_an_image_loads_no_modules(source: Path) -> None:
     own = {"framework_version": "2.15", "use_docker": True}
-    assert plan_of(tensorflow(source, **own), BOTH, boxed("apptainer", "/i/2.15.sif")).shell.modules == ()
+    assert plan_of(tensorflow(source, **own), BOTH, boxed("apptainer", "/i/2.15.sif")).batch.shell.modules == ()
 
 
 def test_pyxis_serves_srun_alone(source: Path) -> None:
@@ -187,7 +187,7 @@ def test_an_image_that_a_runtime_can_not_start(source: Path, runtime: str) -> No
     ],
 )
 def test_an_image_as_enroot_writes_it(source: Path, image: str, word: str) -> None:
-    container = plan_of(tensorflow(source), site("pyxis"), boxed("pyxis", image)).container
+    container = plan_of(tensorflow(source), site("pyxis"), boxed("pyxis", image)).batch.container
     assert container
     assert container.words[0] == word
 
@@ -214,7 +214,7 @@ def test_the_variables_that_an_image_of_pyxis_leaves_alone(source: Path) -> None
     """Those of the profile and of the environment; PATH is the image's with each runtime."""
     where = replace(site("pyxis"), environment=JobEnvironment(variables={"PATH": "/opt/bin", "OF_SITE": "1"}))
     software = replace(boxed("pyxis", NAME), variables={"OF_JOB": "1"})
-    container = plan_of(tensorflow(source), where, software).container
+    container = plan_of(tensorflow(source), where, software).batch.container
     assert container
     assert [word for word in container.words if "-env" in word] == ["--container-env=OF_SITE,OF_JOB"]
 
@@ -222,16 +222,20 @@ def test_the_variables_that_an_image_of_pyxis_leaves_alone(source: Path) -> None
 @pytest.mark.parametrize("launcher", ["srun", "mpirun", "none", "spawn"])
 def test_every_launcher_starts_the_words_of_a_container(source: Path, launcher: str) -> None:
     plan = plan_of(tensorflow(source, launcher=launcher), Site(name="here"), boxed("apptainer", "/i/tf.sif"))
-    assert plan.container
-    assert plan.container.words == ("apptainer", "exec", '--bind="$RUN"', '"$IMAGE"')
-    assert (plan.python, plan.host_python, plan.shell.image) == ("python3", "/opt/env/bin/python3", "/i/tf.sif")
+    assert plan.batch.container
+    assert plan.batch.container.words == ("apptainer", "exec", '--bind="$RUN"', '"$IMAGE"')
+    assert (plan.batch.python, plan.batch.host_python, plan.batch.shell.image) == (
+        "python3",
+        "/opt/env/bin/python3",
+        "/i/tf.sif",
+    )
 
 
 @pytest.mark.parametrize(("vendor", "flag"), [("nvidia", "--nv"), ("amd", "--rocm")])
 def test_gpus_are_let_in_when_they_are_asked_for(source: Path, vendor: Any, flag: str) -> None:
     where = Site(name="here", gpu=Gpu(vendor=vendor))
     for asked in (True, False):
-        container = plan_of(tensorflow(source, use_gpu=asked), where, boxed("apptainer", "/i/tf.sif")).container
+        container = plan_of(tensorflow(source, use_gpu=asked), where, boxed("apptainer", "/i/tf.sif")).batch.container
         assert container
         assert (flag in container.words) is asked
 

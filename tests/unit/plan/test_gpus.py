@@ -192,8 +192,8 @@ def test_what_goes_with_a_gpu_goes_with_one_of_the_users_own_flag(source: Path) 
     assert (plan.resources.partition, plan.resources.constraint, plan.resources.cpus_per_task) == ("gpu", "big", 16)
     assert flags(plan)["gpu-freq"] == "high"
     assert "--cpu-bind=none" in plan.job.launcher_words
-    assert plan.container is not None
-    assert "--nv" in plan.container.words
+    assert plan.batch.container is not None
+    assert "--nv" in plan.batch.container.words
     assert "over-gpus" in codes(plan)
 
 
@@ -221,9 +221,9 @@ def test_the_form_in_which_gpus_are_asked_for(
     source: Path, wanted: Any, settings: dict[str, Any], flag: tuple[str, str], why: str
 ) -> None:
     plan = planned(source, Site(name="here", gpu=Gpu(request=wanted)), use_gpu=True, **settings)
-    assert [pair for pair in plan.directives if pair[0] in OF_GPUS] == [flag]
-    assert why in plan.choice
-    assert bool(why) is ("GPUs are asked for by" in plan.choice)
+    assert [pair for pair in plan.batch.directives if pair[0] in OF_GPUS] == [flag]
+    assert why in plan.provenance.choice
+    assert bool(why) is ("GPUs are asked for by" in plan.provenance.choice)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_a_site_that_refuses_other_forms(source: Path, forbidden: list[str], fla
     """Where only one form is left, the plan says what that comes to: a GPU for each parameter server too."""
     site = Site(name="here", gpu=Gpu(request="gpus-per-task"), forbidden=forbidden)
     plan = planned(source, site, use_gpu=True, **SERVED)
-    assert flag in plan.directives
+    assert flag in plan.batch.directives
     assert plan.resources.gpus_per_node == count
 
 

@@ -92,7 +92,7 @@ def test_a_job_that_waits_for_its_build(source: Path) -> None:
 
 @pytest.mark.parametrize(("workers", "nodes", "unset"), [(3, 2, ("SLURM_NTASKS_PER_NODE",)), (4, 2, ()), (1, 1, ())])
 def test_srun_does_not_hear_of_room_that_is_left_free(source: Path, workers: int, nodes: int, unset: tuple[str, ...]) -> None:
-    assert planned(source, distributed_training=MultiWorker(workers), node_count=nodes).shell.unset == unset
+    assert planned(source, distributed_training=MultiWorker(workers), node_count=nodes).batch.shell.unset == unset
 
 
 def test_variables_of_the_user_win(source: Path) -> None:
@@ -103,4 +103,4 @@ def test_variables_of_the_user_win(source: Path) -> None:
         environment_variables={"TF_USE_LEGACY_KERAS": "0"},
     )
     assert plan.job.variables == {"TF_USE_LEGACY_KERAS": "0"}
-    assert plan.shell.exports["NCCL_SOCKET_IFNAME"] == "ib0"
+    assert plan.batch.shell.exports["NCCL_SOCKET_IFNAME"] == "ib0"

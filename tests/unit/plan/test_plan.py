@@ -44,23 +44,23 @@ from tests.unit.support import (
 def test_a_job_that_asks_for_nothing(source: Path) -> None:
     plan = planned(source)
     assert plan.resources == Resources(nodes=1, tasks=1, tasks_per_node=1)
-    assert plan.directives == (
+    assert plan.batch.directives == (
         ("job-name", "digits"), ("nodes", 1), ("ntasks-per-node", 1), ("signal", "B:USR2@120"), ("open-mode", "append"),
         ("chdir", PLACE.folder), ("output", "logs/job.log"),
     )  # fmt: skip
     assert plan.job.launcher_words == ("srun", "--nodes=1", "--ntasks=1", "--export=ALL")
-    assert plan.command == ("/opt/env/bin/python3", "train.py")
-    assert (plan.site, plan.job.scheduler, plan.template, plan.warnings) == ("here", "slurm", "slurm.sh.j2", ())
+    assert plan.batch.command == ("/opt/env/bin/python3", "train.py")
+    assert (plan.site, plan.job.scheduler, plan.batch.template, plan.warnings) == ("here", "slurm", "slurm.sh.j2", ())
     assert plan.job.variables == {}
 
 
 def test_the_command_is_the_script_and_its_arguments(source: Path) -> None:
     plan = planned(source, entry_script="sub/main.py", script_params={"--lr": 0.1, "--flag": ""}, resume_from="/runs/a b")
-    assert plan.command == ("/opt/env/bin/python3", "sub/main.py", "--lr", "0.1", "--flag", "--resume-from", "/runs/a b")
+    assert plan.batch.command == ("/opt/env/bin/python3", "sub/main.py", "--lr", "0.1", "--flag", "--resume-from", "/runs/a b")
 
 
 def test_a_script_whose_name_begins_with_a_dash_is_no_option(source: Path) -> None:
-    assert planned(source, entry_script="-x.py").command == ("/opt/env/bin/python3", "./-x.py")
+    assert planned(source, entry_script="-x.py").batch.command == ("/opt/env/bin/python3", "./-x.py")
 
 
 def test_variables_are_texts(source: Path) -> None:
@@ -69,9 +69,9 @@ def test_variables_are_texts(source: Path) -> None:
 
 def test_a_machine_without_scheduler_has_no_flags(source: Path) -> None:
     plan = plan_of(tensorflow(source, use_gpu=True, partition="gpu", sbatch={"hint": "x"}), profile("local"))
-    assert (plan.job.scheduler, plan.directives, plan.job.launcher, plan.job.launcher_words) == ("local", (), "none", ())
+    assert (plan.job.scheduler, plan.batch.directives, plan.job.launcher, plan.job.launcher_words) == ("local", (), "none", ())
     assert plan.resources.gpus_per_node == 1
-    assert plan.template == "local.sh.j2"
+    assert plan.batch.template == "local.sh.j2"
 
 
 # --- who wins: the user, then the preset, then the site
@@ -179,23 +179,27 @@ def test_the_shell_of_the_job(source: Path) -> None:
         network=Network(interface="ib0"),
     )
     plan = plan_of(tensorflow(source, framework_version="2.16"), site, Software("python3", ("cuda",), {"C": "2"}))
-    assert (plan.shell.shebang, plan.shell.unset, plan.shell.prologue) == ("#!/bin/bash -l", ("A",), ("ulimit -c 0",))
-    assert plan.shell.modules == (
+    assert (plan.batch.shell.shebang, plan.batch.shell.unset, plan.batch.shell.prologue) == (
+        "#!/bin/bash -l",
+        ("A",),
+        ("ulimit -c 0",),
+    )
+    assert plan.batch.shell.modules == (
         ("source", "/etc/modules.sh"), ("module", "purge"), ("module", "use", "/sw"), ("module", "load", "slurm"),
         ("module", "load", "tf/2.16"), ("module", "load", "cuda"),
     )  # fmt: skip
-    assert plan.shell.exports == {"NCCL_SOCKET_IFNAME": "ib0", "B": "1", "C": "2"}
+    assert plan.batch.shell.exports == {"NCCL_SOCKET_IFNAME": "ib0", "B": "1", "C": "2"}
 
 
 def test_modules_are_not_initialised_for_nothing(source: Path) -> None:
-    assert planned(source, Site(name="here", modules=Modules(init="/etc/modules.sh"))).shell.modules == ()
+    assert planned(source, Site(name="here", modules=Modules(init="/etc/modules.sh"))).batch.shell.modules == ()
 
 
 @pytest.mark.parametrize("by", ["estimator", "site"])
 def test_the_template(source: Path, by: str) -> None:
     site = Site(name="here", template="site.sh.j2")
     asked = {"template": "mine.sh.j2"} if by == "estimator" else {}
-    assert planned(source, site, **asked).template == ("mine.sh.j2" if by == "estimator" else "site.sh.j2")
+    assert planned(source, site, **asked).batch.template == ("mine.sh.j2" if by == "estimator" else "site.sh.j2")
 
 
 # --- what has no plan
@@ -350,13 +354,13 @@ def test_the_plan_is_json(source: Path) -> None:
     plan = plan_of(estimator, profile("slurm"))
     read = json.loads(plan.to_json())
     assert set(read) == {"schema"} | {field.name for field in dataclasses.fields(LaunchPlan)}
-    assert read["command"] == ["/opt/env/bin/python3", "train.py", "--x", "é\n\udcff"]
+    assert read["batch"]["command"] == ["/opt/env/bin/python3", "train.py", "--x", "é\n\udcff"]
     assert read["job"]["variables"] == {"A": "\udcfe"}
     assert read["run"]["folder"] == PLACE.folder == "/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123"
     assert read["provenance"]["snapshot"] == dataclasses.asdict(SNAPSHOT)
     assert read["provenance"]["estimator"] == estimator.to_document()
     assert JobPlan.from_dict(read["job"]) == plan.job
-    assert read["directives"] == [list(pair) for pair in plan.directives]
+    assert read["batch"]["directives"] == [list(pair) for pair in plan.batch.directives]
     assert plan.layout.plan == RunLayout(PLACE.folder).plan
 
 
@@ -372,7 +376,7 @@ def test_the_generic_estimator_has_the_same_plan(source: Path) -> None:
 
 def test_a_module_is_run_by_its_name(source: Path) -> None:
     plan = planned(source, entry_script="sub.main")
-    assert plan.command[1:] == ("-m", "sub.main")
+    assert plan.batch.command[1:] == ("-m", "sub.main")
     assert plan.script == "sub/main.py"
 
 

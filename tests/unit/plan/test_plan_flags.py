@@ -255,7 +255,7 @@ def test_what_is_given_takes_the_place_of_what_excludes_it(
 def test_a_parameter_goes_before_a_profiles_directive(
     source: Path, directive: dict[str, Any], settings: dict[str, Any], expected: tuple[str, object]
 ) -> None:
-    assert expected in planned(source, Site(name="here", directives=directive), **settings).directives
+    assert expected in planned(source, Site(name="here", directives=directive), **settings).batch.directives
 
 
 @pytest.mark.parametrize(
@@ -344,8 +344,8 @@ def test_a_launcher_that_there_is_not(source: Path) -> None:
 
 def test_a_flag_that_is_passed_through_takes_the_place_of_ours(source: Path) -> None:
     plan = planned(source, sbatch={"job-name": "mine", "--hint": "nomultithread", "requeue": True, "comment": ["a", "b"]})
-    assert plan.directives[0] == ("job-name", "mine")
-    assert plan.directives[-4:] == (("hint", "nomultithread"), ("requeue", True), ("comment", "a"), ("comment", "b"))
+    assert plan.batch.directives[0] == ("job-name", "mine")
+    assert plan.batch.directives[-4:] == (("hint", "nomultithread"), ("requeue", True), ("comment", "a"), ("comment", "b"))
 
 
 @pytest.mark.parametrize("nothing", [None, False, []])
@@ -392,7 +392,7 @@ def test_every_wish_has_its_flag(source: Path) -> None:
         account="lab", qos="high", constraint="fast", time="1-0", memory="16G", cpus_per_task=8, exclusive=True,
         gpus_per_node=2, gpu_type="a100",
     )  # fmt: skip
-    assert plan.directives[:-4] == (
+    assert plan.batch.directives[:-4] == (
         ("job-name", "mine"), ("clusters", "mars"), ("account", "lab"), ("partition", "gpu"), ("qos", "high"),
         ("constraint", "fast"), ("nodes", 1), ("ntasks-per-node", 1), ("cpus-per-task", 8), ("gres", "gpu:a100:2"),
         ("mem", "16G"), ("exclusive", True), ("time", "1-00:00:00"), ("export", "NONE"),

@@ -117,9 +117,19 @@ def test_any_argument_reaches_the_task_through_the_whole_script(
     script = render(plan, [packaged("templates")])
     done = subprocess.run(["bash"], input=script.encode("ascii"), capture_output=True, check=True)
     agent = ["-I", f"{plan.run.folder}/agent.pyz"]
-    expected = [*agent, "supervise", f"{plan.run.folder}/plan.json", "--", str(python), *agent, "task", "--", *plan.command]
+    expected = [
+        *agent,
+        "supervise",
+        f"{plan.run.folder}/plan.json",
+        "--",
+        str(python),
+        *agent,
+        "task",
+        "--",
+        *plan.batch.command,
+    ]
     assert done.stdout.split(b"\0")[:-1] == [os.fsencode(word) for word in expected]
-    assert plan.command == (str(python), "train.py", *short)
+    assert plan.batch.command == (str(python), "train.py", *short)
 
 
 # --- sbatch reads its lines with rules of its own

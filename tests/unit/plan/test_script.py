@@ -208,11 +208,11 @@ def template(folder: Path, name: str, text: str | bytes) -> Path:
 
 
 def test_a_template_may_take_the_place_of_ours(source: Path, tmp_path: Path) -> None:
-    text = """{{ plan.shell.shebang | raw }}
-{% for flag, value in plan.directives if flag == "job-name" %}
+    text = """{{ plan.batch.shell.shebang | raw }}
+{% for flag, value in plan.batch.directives if flag == "job-name" %}
 #SBATCH {{ flag | directive(value) }}
 {% endfor %}
-echo {{ plan.command[3] }} {{ plan.command | words }} # {{ plan.command[3] | comment }}
+echo {{ plan.batch.command[3] }} {{ plan.batch.command | words }} # {{ plan.batch.command[3] | comment }}
 """
     template(tmp_path, "mine.sh.j2", text)
     plan = planned(source, script_params={"--x": "it's\né"}, job_name="a b", template="mine.sh.j2")
