@@ -26,6 +26,7 @@ _HOMES = {
     "MpiConfiguration": "slurmtf.estimator",
     "MultiWorker": "slurmtf.estimator",
     "ParameterServer": "slurmtf.estimator",
+    "Restart": "slurmtf.estimator",
     "TensorFlow": "slurmtf.estimator",
     "TensorflowConfiguration": "slurmtf.estimator",
     "Site": "slurmtf.sites",
@@ -78,6 +79,7 @@ __all__ = [
     "ParameterServer",
     "PrimaryMetricGoal",
     "RandomParameterSampling",
+    "Restart",
     "Run",
     "RunStatus",
     "Site",
@@ -111,6 +113,7 @@ if TYPE_CHECKING:
         MpiConfiguration,
         MultiWorker,
         ParameterServer,
+        Restart,
         TensorFlow,
         TensorflowConfiguration,
     )

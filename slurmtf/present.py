@@ -121,6 +121,7 @@ _HEADS: dict[Cause, Callable[[Outcome], str]] = {
     Cause.REQUEUED: _always("the job was requeued, and did not start again"),
     Cause.NODE_FAILURE: _node_failure,
     Cause.OUT_OF_MEMORY: _always("the job used more memory than it asked for"),
+    Cause.STALL: lambda outcome: f"nothing happened on any task for {outcome.detail.get('minutes')} minutes",
     Cause.DEPENDENCY: lambda outcome: f"it was to follow {_names(outcome, 'after')}, which did not end as it had to",
     Cause.SOFTWARE: lambda outcome: _error(outcome) or "the environment could not be built",
     Cause.NOT_STARTED: _not_started,

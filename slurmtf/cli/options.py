@@ -28,7 +28,7 @@ from slurmtf.runs import Experiment
 from slurmtf.runs.tags import parsed, settled
 from slurmtf.sites import resolve_target
 
-MAPPINGS = ("environment_variables", "environment_definition", "sbatch", "srun")
+MAPPINGS = ("environment_variables", "environment_definition", "restarts", "sbatch", "srun")
 PAIRS = ("environment_variables", "sbatch", "srun")
 
 
@@ -88,6 +88,12 @@ OPTIONS = (
         repeated=True,
     ),
     Option(("--input",), "inputs", "Named data NAME=PATH[:MODE]; MODE is mount, download or upload.", repeated=True),
+    Option(
+        ("--restart",),
+        "restarts",
+        "Start again after CAUSE=TIMES[:xFACTOR[:AT_MOST]]: time-limit=10, preempted=unlimited, out-of-memory=2:x1.5:128G.",
+        repeated=True,
+    ),
     Option(("--primary-metric",), "primary_metric", "Metric whose last value is shown beside the progress."),
     Option(("--stage",), "stage", "Where software and source are read from: node-local or shared."),
     Option(("--autolog",), "autolog", "Log what a library reports as metrics, on rank 0: keras.", completer=words(*AUTOLOGS)),
@@ -242,6 +248,8 @@ def _overrides(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
     for name in PAIRS:
         if name in found:
             found[name] = dict(filter(None, (findings.attempt(_pair, name, text) for text in found[name])))
+    if "restarts" in found:
+        found["restarts"] = dict(filter(None, (findings.attempt(_restart, text) for text in found["restarts"])))
     if "inputs" in found:
         found["inputs"] = [item for text in found["inputs"] if (item := findings.attempt(_input, text))]
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
@@ -260,6 +268,16 @@ def _input(text: str) -> dict[str, str]:
         raise SpecError(Finding("bad-input", "--input", f"{text!r} is no NAME=PATH", "write NAME=PATH or NAME=PATH:MODE"))
     path, _, mode = rest.rpartition(":")
     return {"name": name, "path": path, "mode": mode} if path and mode in MODES else {"name": name, "path": rest}
+
+
+def _restart(text: str) -> tuple[str, Any]:
+    cause, given, value = text.partition("=")
+    if not (given and cause and value):
+        remedy = "write CAUSE=TIMES, for example time-limit=10"
+        raise SpecError(Finding("bad-restart", "--restart", f"{text!r} is no CAUSE=TIMES", remedy))
+    times, *memory = value.split(":", 2)
+    count = int(times) if times.isdigit() else times
+    return cause, {"times": count, **dict(zip(("memory", "at_most"), memory, strict=False))} if memory else count
 
 
 def _pair(name: str, text: str) -> tuple[str, Any]:

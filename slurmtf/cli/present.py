@@ -11,7 +11,8 @@ from slurmtf.cli.output import clock, colour, duration
 from slurmtf.diagnosis.dying import advice
 from slurmtf.diagnosis.waiting import hint
 from slurmtf.findings import Finding
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.life import AT_MOST_MEMORY, END, NO_MEMORY, NOT_POSSIBLE, SAME, USED
+from slurmtf.job.contract.outcome import Cause, cause_of
 from slurmtf.runs import Run, RunState, RunStatus
 from slurmtf.runs.curves import RunSeries, last_value, value_text
 from slurmtf.runs.logs import has_job_log
@@ -65,6 +66,38 @@ def doubt_text(state: RunState) -> str:
     unreadable = f"can't be read: {', '.join(state.unreadable)}" if state.unreadable else ""
     doubt = _DOUBTS[state.doubt.kind].format(state.doubt.detail) if state.doubt else ""
     return "; ".join(filter(None, (doubt, unreadable)))
+
+
+_ENDED_BY = {
+    Cause.TIME_LIMIT: "reached its time limit",
+    Cause.PREEMPTED: "was preempted",
+    Cause.NODE_FAILURE: "lost a node",
+    Cause.TASK_LOST: "lost a task",
+    Cause.OUT_OF_MEMORY: "ran out of memory",
+    Cause.STALL: "stalled",
+}
+_NO_OTHER = {
+    USED: "its restarts allow no more of them",
+    SAME: "that was twice the same failure at the same place",
+    AT_MOST_MEMORY: "it had as much memory as its restarts allow",
+    NO_MEMORY: "nothing says how much memory it had, so that it could get more",
+    NOT_POSSIBLE: "it could not be started again from within its job",
+}
+
+
+def again_text(state: RunState) -> str:
+    """Return which attempt of how many it is, and how the last one ended; or why there is no other one."""
+    again = state.again
+    if again is None:
+        return ""
+    last = f"{_ENDED_BY.get(cause_of(again.cause), 'failed')} after {duration(again.seconds)}"
+    if again.how == END:
+        return f"no other one after this, which {last}: {_NO_OTHER.get(again.why, again.why)}"
+    bound = "" if again.at_most is None else f" of at most {again.at_most}"
+    waits = ", waits" if state.status in (RunStatus.QUEUED, RunStatus.PROVISIONING) else ""
+    more = [f"without {', '.join(again.exclude)}"] if again.exclude else []
+    more += [f"with {again.memory_mb} MiB on each node"] if again.memory_mb else []
+    return "; ".join([f"{again.number}{bound}{waits}", *more, f"the last one {last}"])
 
 
 def elapsed(state: RunState) -> float | None:
@@ -124,6 +157,7 @@ def details(run: Run, state: RunState) -> str:
         "why": hint(state.reason) or state.message,
         "advice": _advice(run, state),
         "warned": _foretold(run, state),
+        "attempt": again_text(state),
         "doubt": doubt_text(state),
         "metric": metric_text(run),
         "job": f"{state.job_id}" + (f", restarted {state.attempt} times" if state.attempt else "") if state.job_id else "",

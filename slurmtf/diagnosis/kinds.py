@@ -74,7 +74,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.GPU_MISSING: "the process sees no GPU",
     Kind.GPU_SOFTWARE: "the GPU's libraries don't go with TensorFlow",
     Kind.GPU_HARDWARE: "a GPU is broken",
-    Kind.STALL: "some ranks waited for others that did not come",
+    Kind.STALL: "nothing went on: it waited for what did not come",
     Kind.DIVERGED: "the loss is not a number",
     Kind.CRASH: "the process crashed",
     Kind.KILLED: "the process was killed, and nothing says by whom",

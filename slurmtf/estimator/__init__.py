@@ -7,6 +7,7 @@ from slurmtf.estimator.distribution import Distribution, Jax, Mpi, MultiWorker, 
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 from slurmtf.estimator.inputs import Input
+from slurmtf.estimator.life import Restart
 
 __all__ = [
     "Distribution",
@@ -18,6 +19,7 @@ __all__ = [
     "MpiConfiguration",
     "MultiWorker",
     "ParameterServer",
+    "Restart",
     "TensorFlow",
     "TensorflowConfiguration",
 ]

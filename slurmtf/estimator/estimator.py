@@ -10,13 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from slurmtf.errors import SpecError
-from slurmtf.estimator import distribution, entry, environment, flags, images, inputs, metrics, places, resources, variables
+from slurmtf.estimator import (
+    distribution,
+    entry,
+    environment,
+    flags,
+    images,
+    inputs,
+    life,
+    metrics,
+    places,
+    resources,
+    variables,
+)
 from slurmtf.estimator.arguments import check_params, check_text, plain_params, to_argv
 from slurmtf.estimator.azureml import Configuration, OlderNames, node_counts, settled_training
 from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
 from slurmtf.estimator.entry import module_file, module_name
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, settled
+from slurmtf.estimator.life import Restarts, settled_restarts
 from slurmtf.estimator.quantities import as_slurm_time, check_strings
 from slurmtf.findings import Finding
 from slurmtf.paths import absolute
@@ -127,6 +140,8 @@ class Estimator(OlderNames):
     """Have tf.keras be Keras 2 (TF_USE_LEGACY_KERAS=1): TensorFlow 2.16 and later, with the package tf_keras."""
     azureml: bool = False
     """Serve Azure ML's Run ('from azureml.core import Run') to the script where the package azureml is not installed."""
+    restarts: Restarts | None = None
+    """How often the run starts again, for each cause of its end: a number or 'unlimited' ({'time-limit': 10})."""
     primary_metric: str | None = None
     """The metric whose last value is shown beside the progress of the run."""
     autolog: Literal["keras"] | None = None
@@ -147,7 +162,7 @@ class Estimator(OlderNames):
 
     def __post_init__(self, *older_names: str | None) -> None:
         self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
-        self._set(inputs=settled(self.inputs, self.script_params))
+        self._set(inputs=settled(self.inputs, self.script_params), restarts=settled_restarts(self.restarts))
         self._set(source_directory=absolute(self.source_directory or "."))
         super().__post_init__(*older_names)
         self._set(entry_script=self.entry_script or "train.py", script_params=plain_params(self.script_params))
@@ -172,6 +187,7 @@ class Estimator(OlderNames):
         yield from inputs.findings_of(self.inputs, self.script_params)
         yield from distribution.findings_of(self._asked_distribution)
         yield from resources.findings_of(given)
+        yield from life.findings_of(given)
         yield from flags.findings_of(self.sbatch, self.srun, given)
         yield from environment.excluded(self.environment, given)
         where = "" if self.environment_definition is None else "environment_definition."
@@ -311,6 +327,8 @@ def _own(value: Any) -> Any:
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
     if hasattr(value, "__dataclass_fields__"):
         if hasattr(value, "scheduler"):  # a Site: the document names it
             return value.source or value.name

@@ -43,7 +43,7 @@ def directives(
     computed: dict[str, Any] = {}
     for flag, value in _computed(estimator, site, resources, folder, time_warning_s, gpu_form):
         computed.setdefault(flag, []).append(value)
-    of_site = families.without(site.directives, families.given(_asked_by_parameter(estimator, site)))
+    of_site = families.without(site.directives, families.given(_asked_by_parameter(estimator, site, resources.requeue)))
     of_site = gpus.without(of_site) if estimator.gpus_per_node == 0 else of_site
     of_gpus = site.gpu.sbatch if resources.gpus_per_node else {}
     found: dict[str, list[Value]] = {}
@@ -70,13 +70,13 @@ def build_directives(estimator: Estimator, site: Site, name: str, own: Mapping[s
     return [(flag, value) for flag, value in pairs if normal_flag(flag) not in refused]
 
 
-def _asked_by_parameter(estimator: Estimator, site: Site) -> dict[str, bool]:
+def _asked_by_parameter(estimator: Estimator, site: Site, requeue: bool) -> dict[str, bool]:
     """Return the flags whose values the user has chosen by a parameter, or by a preset."""
     preset = site.presets.get(estimator.vm_size or "", Preset())
     given = {flag: getattr(estimator, name) for flag, name in PARAMETER.items() if flag != "gres"}
     of_preset = {flag: getattr(preset, name) for flag, name in PARAMETER.items() if name in OF_PRESETS}
     given["time"] = given["time"] if estimator.max_run_duration_seconds is None else estimator.max_run_duration_seconds
-    given["requeue"] = True if estimator.vm_priority == "lowpriority" else None
+    given["requeue"] = requeue or None
     return {flag: True for values in (given, of_preset) for flag, value in values.items() if families.values_of(value)}
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
+from slurmtf.estimator.quantities import mebibytes
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import JobPlan
@@ -51,6 +52,14 @@ class Resources:
     constraint: str | None = None
     exclusive: bool = False
     requeue: bool = False
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory of a node in MiB; 0 where it is not known, or all of it."""
+        try:
+            return 0 if self.memory is None else int(mebibytes(self.memory))
+        except ValueError:
+            return 0
 
 
 @dataclass(frozen=True)

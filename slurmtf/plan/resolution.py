@@ -11,6 +11,7 @@ from slurmtf.environments import Software
 from slurmtf.environments.shell import module_lines
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
+from slurmtf.estimator.life import as_budgets
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
@@ -131,6 +132,7 @@ def _job_plan(
         stage=stage_of(estimator, site, looked_up),
         inputs=inputs_of(estimator),
         autolog=estimator.autolog or "",
+        restarts=as_budgets(estimator.restarts),
     )
 
 

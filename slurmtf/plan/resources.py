@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from slurmtf.estimator import Estimator
+from slurmtf.estimator.life import as_budgets
 from slurmtf.estimator.quantities import mebibytes, normal_flag, seconds
 from slurmtf.findings import Finding
 from slurmtf.job.contract.plan import Distribution, Timings
@@ -15,6 +16,9 @@ from slurmtf.plan import gpus, launchers
 from slurmtf.plan.directives import Directives, as_submitted, directives
 from slurmtf.plan.model import Resources
 from slurmtf.sites.model import Partition, Preset, Site
+
+ENDS_OF_JOBS = ("time-limit", "preempted", "node-failure")
+"""Causes after which the allocation is gone."""
 
 
 class Request(NamedTuple):
@@ -62,6 +66,9 @@ def misfits(estimator: Estimator, site: Site, tasks: Distribution, resources: Re
         yield Finding(
             "too-few-gpus", "gpus_per_node", what, f"set `gpus_per_node={sharers}`, or use more nodes or fewer processes"
         )
+    if site.can.starts_again and not resources.memory_mb and any(one.memory > 1 for one in as_budgets(estimator.restarts)):
+        what = "asks for more memory each time, but the job does not say how much it has"
+        yield Finding("memory-unknown", "restarts['out-of-memory']", what, "set `memory`, as 16G")
     if resources.account and site.account_pattern and not re.fullmatch(site.account_pattern, resources.account):
         what = f"{resources.account!r} is not an account of {site.name}"
         yield Finding("bad-account", "account", what, f"it looks like {site.account_pattern}")
@@ -90,8 +97,13 @@ def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Distribu
         qos=_first(estimator.qos, preset.qos, site.requeue.qos if lowpriority else None, known.qos, site.defaults.qos),
         constraint=_constraint(estimator, site, preset, count),
         exclusive=bool(estimator.exclusive),
-        requeue=lowpriority,
+        requeue=lowpriority or _goes_on_elsewhere(estimator),
     )
+
+
+def _goes_on_elsewhere(estimator: Estimator) -> bool:
+    """Tell whether the run is to start again after what ends its job: then Slurm must be allowed to requeue it."""
+    return any(budget.times != 0 for budget in as_budgets(estimator.restarts) if budget.cause in ENDS_OF_JOBS)
 
 
 def _gpus_per_node(estimator: Estimator, site: Site, preset: Preset, users: int, slots: int) -> int:

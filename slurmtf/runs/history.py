@@ -13,9 +13,10 @@ from typing import Any
 from slurmtf.job.contract import events, journal
 from slurmtf.job.contract.events import Record, outcome_of
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.life import REQUEUE, RETURN
 from slurmtf.job.contract.outcome import MAY_RETURN, Outcome
 from slurmtf.processes import ProcessId, recognise
-from slurmtf.runs.state import Staging
+from slurmtf.runs.state import Again, Staging
 
 JOB_NAME = re.compile(r"[0-9]+(_[0-9]{1,9})?")
 """A job's number, or an element of an array; a process's number on a machine without a scheduler."""
@@ -73,11 +74,18 @@ class Attempt:
     filled: frozenset[str] = frozenset()
     process: ProcessId | None = None
     cluster: str = ""
+    restarts: tuple[events.Restart, ...] = ()
 
     @property
     def end(self) -> Outcome | None:
         """How it ended, unless Slurm may start the job again after it."""
-        return None if self.outcome is None or self.outcome.cause in MAY_RETURN else self.outcome
+        return None if self.may_return else self.outcome
+
+    @property
+    def may_return(self) -> bool:
+        """Whether Slurm may start the job again after its end: by itself, or since it was asked to."""
+        asked = bool(self.restarts) and self.restarts[-1].how in (REQUEUE, RETURN)
+        return asked or (self.outcome is not None and self.outcome.cause in MAY_RETURN)
 
     @property
     def staging(self) -> Staging | None:
@@ -100,6 +108,12 @@ class History:
     @property
     def last(self) -> Attempt | None:
         return self.attempts[-1] if self.attempts else None
+
+    @property
+    def again(self) -> Again | None:
+        """What was decided last of other attempts."""
+        last = next((one.restarts[-1] for one in reversed(self.attempts) if one.restarts), None)
+        return Again.of(last) if last else None
 
 
 def read_history(layout: RunLayout) -> History:
@@ -141,7 +155,8 @@ def attempt_of(name: str, records: Sequence[Record]) -> Attempt | None:
         take = _TAKES.get(type(record.event))
         if take:
             take(told, record.event, record.time)
-    known = {**vars(told), "task_ends": tuple(told.task_ends), "filled": frozenset(told.filled)}
+    lists = {"task_ends": tuple(told.task_ends), "restarts": tuple(told.restarts), "filled": frozenset(told.filled)}
+    known = {**vars(told), **lists}
     return Attempt(named[1], started=records[0].time, **known)
 
 
@@ -160,6 +175,7 @@ class _Told:
     filled: set[str] = field(default_factory=set)
     process: ProcessId | None = None
     cluster: str = ""
+    restarts: list[events.Restart] = field(default_factory=list)
 
     def reached(self, phase: Phase) -> None:
         self.phase = max(self.phase, phase)
@@ -211,12 +227,17 @@ def _ended(told: _Told, event: events.Ended, time: float) -> None:
         told.outcome, told.ended = outcome_of(event), time
 
 
+def _restart(told: _Told, event: events.Restart, time: float) -> None:  # noqa: ARG001
+    told.restarts.append(event)
+
+
 _TAKES: dict[type[Any], Callable[[_Told, Any, float], None]] = {
     events.Started: _started,
     events.Launched: _launched,
     events.Staged: _staged,
     events.TaskStarted: _task_started,
     events.TaskEnded: _task_ended,
+    events.Restart: _restart,
     events.Decided: _decided,
     events.Finalizing: _finalizing,
     events.Ended: _ended,

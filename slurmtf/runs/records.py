@@ -18,7 +18,6 @@ from slurmtf.submit.record import submitted_jobs
 T = TypeVar("T")
 ENDED = "ended.json"
 """How a run ended, where only Slurm knew: it forgets after a while, the run folder does not."""
-CANCEL_MARK = "cancel-requested"
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def read_records(layout: RunLayout) -> Records:
     """Return what is written down of a run. What can't be read, or makes no sense, is named and left out."""
     unreadable: list[str] = []
     jobs = _tried(lambda: submitted_jobs(layout), list[SubmittedJob](), "jobs.jsonl", unreadable)
-    mark = _tried(lambda: _text(layout, CANCEL_MARK), "", CANCEL_MARK, unreadable)
+    mark = _tried(lambda: Path(layout.cancel_mark).read_text(encoding="utf-8"), "", Path(layout.cancel_mark).name, unreadable)
     ended = _tried(lambda: RunState.from_dict(json.loads(_text(layout, ENDED))), None, ENDED, unreadable)
     return Records(tuple(jobs), mark, ended, tuple(unreadable))
 
@@ -64,9 +63,9 @@ def note_end(layout: RunLayout, state: RunState) -> None:
 
 def note_cancel_request(layout: RunLayout, job: JobRef) -> None:
     """Note that slurmtf was asked to cancel this job of the run. Raises OSError."""
-    write_private(Path(layout.folder, CANCEL_MARK), job.name)
+    write_private(layout.cancel_mark, job.name)
 
 
 def forget_cancel_request(layout: RunLayout) -> None:
     """Take the note back: the job could not be canceled. Raises OSError."""
-    Path(layout.folder, CANCEL_MARK).unlink(missing_ok=True)
+    Path(layout.cancel_mark).unlink(missing_ok=True)

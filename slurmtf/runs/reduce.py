@@ -113,6 +113,7 @@ class _Case:
             nodes=present.nodes if present else "",
             staging=present.staging if present and status is RunStatus.STARTING else None,
             unreadable=self.unreadable,
+            again=self.history.again,
         )
         return replace(known, **facts)
 
@@ -262,7 +263,8 @@ def _gone(case: _Case) -> RunState:
 def _ended_by_scheduler(case: _Case, seen: Observation) -> RunState:
     attempt, cause = case.present, _CAUSES.get(seen.state)
     told = attempt and (attempt.outcome or attempt.decided)
-    if told and not (told.cause in MAY_RETURN and cause not in (None, told.cause)):
+    may_return = attempt is not None and (attempt.may_return or (told and told.cause in MAY_RETURN))
+    if told and not (may_return and cause not in (None, told.cause)):
         return _ended(case, told, ended=(attempt.ended if attempt else None) or seen.end)
     outcome = _of_cause(case, cause, seen) if cause else _by_itself(case, seen)
     outcome = outcome._replace(exit_code=seen.exit_code, signal=seen.signal) if outcome.cause is not Cause.SCRIPT else outcome

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import Enum
 from typing import Any
 
+from slurmtf.job.contract.events import Restart
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.present import outcome_text
 from slurmtf.scheduler import JobRef
@@ -65,9 +66,30 @@ class Staging:
 
 
 @dataclass(frozen=True)
+class Again:
+    """What was decided after the last failure, by the run's own ``restarts``: see :class:`..job.contract.events.Restart`."""
+
+    how: str = ""
+    why: str = ""
+    cause: str = ""
+    number: int = 0
+    at_most: int | None = None
+    seconds: float = 0.0
+    exclude: tuple[str, ...] = ()
+    memory_mb: int = 0
+
+    @classmethod
+    def of(cls, event: Restart) -> Again:
+        exclude = tuple(map(str, event.exclude))
+        facts = {one.name: getattr(event, one.name) for one in fields(cls) if one.name != "exclude"}
+        return cls(exclude=exclude, **facts)
+
+
+@dataclass(frozen=True)
 class RunState:
     """What is known of a run. Times in seconds since 1970; ``expected_start`` is the scheduler's estimate, ``reason`` its word
-    for why a job waits. ``attempt`` counts how often Slurm has started the job again.
+    for why a job waits. ``attempt`` counts how often Slurm has started the job again; ``again`` is what was decided of that by
+    the run's own ``restarts``.
 
     ``outcome`` says how the run ended, once it has; ``doubt`` why the answer may be out of date; ``unreadable`` names what in
     the run folder could not be read.
@@ -86,6 +108,7 @@ class RunState:
     expected_start: float | None = None
     doubt: Doubt | None = None
     unreadable: tuple[str, ...] = ()
+    again: Again | None = None
 
     @property
     def job_id(self) -> str | None:
@@ -127,8 +150,15 @@ class RunState:
             RunStatus(facts["status"]),
             JobRef.from_dict(facts["job"]) if facts.get("job") else None,
             outcome=Outcome.from_dict(facts["outcome"]) if facts.get("outcome") else None,
+            again=_again(facts.get("again")),
             **known,
         )
+
+
+def _again(facts: Any) -> Again | None:
+    """Return what :meth:`RunState.to_dict` wrote of it; unknown keys are taken."""
+    known = {one.name: facts[one.name] for one in fields(Again) if one.name in facts} if isinstance(facts, dict) else {}
+    return Again(**{**known, "exclude": tuple(known.get("exclude", ()))}) if known else None
 
 
 _PLAIN = ("attempt", "reason", "nodes", "submitted", "started", "ended", "expected_start")

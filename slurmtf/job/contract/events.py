@@ -112,6 +112,27 @@ class LaunchEnded(NamedTuple):
     outcome: Facts = NOTHING
 
 
+class Restart(NamedTuple):
+    """What comes after a launch, or the whole attempt, that failed with ``cause``.
+
+    ``how``: see :mod:`.life`; ``why``: the cause, or the rule by which nothing comes; ``place``: where it failed, the same for
+    the same failure; ``exclude``: the nodes that are avoided from then on; ``memory_mb`` that is asked for of each node from
+    then on, 0: as before; ``number`` of the attempt that comes, from 1, and ``at_most`` (None: no bound); ``seconds`` that the
+    one that failed took; ``job``: the one that was submitted to go on.
+    """
+
+    how: str = ""
+    why: str = ""
+    cause: str = ""
+    place: str = ""
+    exclude: tuple = ()  # type: ignore[type-arg]
+    memory_mb: int = 0
+    number: int = 0
+    at_most: Optional[int] = None
+    seconds: float = 0.0
+    job: str = ""
+
+
 class Finalizing(NamedTuple):
     """All tasks have ended."""
 
@@ -138,6 +159,7 @@ NAMES: Dict[str, Type[Any]] = {
     "time-limit": TimeLimit,
     "decided": Decided,
     "launch-ended": LaunchEnded,
+    "restart": Restart,
     "finalizing": Finalizing,
     "ended": Ended,
 }

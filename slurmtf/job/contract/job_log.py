@@ -15,6 +15,8 @@ NOTICES = (
     (re.compile(rb"DUE TO NODE FAILURE"), Cause.NODE_FAILURE),
 )
 """slurmstepd's words (src/slurmd/slurmstepd/req.c), which it writes before it sends TERM."""
+OUT_OF_MEMORY = re.compile(rb"oom[-_ ]?kill|[Ee]xceeded (job |step )?memory limit")
+"""Of cgroups, and of JobAcctGatherParams=OverMemoryKill (slurm.conf(5))."""
 FAILED_NODE = re.compile(rb"Node failure on (\S+)")
 
 
@@ -22,6 +24,11 @@ def cause_of_kill(written: bytes, job_id: str) -> Cause:
     """Return why Slurm ended the job, from what this attempt has in the job's log; CANCELED when somebody ended it."""
     notices = re.findall(rb"\*\*\* (?:JOB|STEP) " + re.escape(job_id.encode()) + rb"\b.*", written)
     return next((cause for notice in notices for pattern, cause in NOTICES if pattern.search(notice)), Cause.CANCELED)
+
+
+def ran_out_of_memory(written: bytes) -> bool:
+    """Tell whether Slurm says that a process was killed for its memory."""
+    return bool(OUT_OF_MEMORY.search(written))
 
 
 def failed_node(written: bytes) -> str:

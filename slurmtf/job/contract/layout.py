@@ -25,6 +25,7 @@ class RunLayout:
         self.receipt = self._of("receipt.json")
         self.jobs = self._of("jobs.jsonl")
         self.submitit = self._of("submitit")
+        self.cancel_mark = self._of("cancel-requested")
         self.trace = self._of(".line")
         self.job_log = os.path.join(self.logs, "job.log")
 

@@ -18,6 +18,7 @@ class Cause(str, Enum):
     - LAUNCHER: ``launcher``, and ``missing``: who never reported, or the ``error`` of its start
     - RESULTS: ``hosts`` whose results never came, ``failed``: what could not be copied
     - LOST: ``by``: ``slurm`` knows the job no longer, or the ``supervisor`` was killed
+    - STALL: ``minutes`` in which nothing happened
     - DEPENDENCY: ``after``: the runs that it was to follow
     - UNKNOWN: ``cause``: what a newer slurmtf wrote
     """
@@ -44,6 +45,8 @@ class Cause(str, Enum):
     REQUEUED = "requeued"
     NODE_FAILURE = "node-failure"
     OUT_OF_MEMORY = "out-of-memory"
+    STALL = "stall"
+    """Nothing happened on any task for as long as the user allows."""
     DEPENDENCY = "dependency"
     """A run that it was to follow did not end as it had to."""
     SOFTWARE = "software"

@@ -3,6 +3,7 @@
 import json
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
+from .life import Budget
 from .schedulers import CAPABILITIES, Capabilities
 
 SCHEMA = 1
@@ -21,7 +22,7 @@ class Run(NamedTuple):
 
 class Size(NamedTuple):
     """What of the resources the job itself needs to know. ``gpus_bound``: Slurm binds GPUs to tasks; ``time_s`` None: no limit
-    is known."""
+    is known; ``memory_mb`` of each node, in MiB, 0: not known, or all of it."""
 
     nodes: int = 1
     tasks: int = 1
@@ -30,6 +31,7 @@ class Size(NamedTuple):
     gpus_per_node: int = 0
     gpus_bound: bool = False
     time_s: Optional[int] = None
+    memory_mb: int = 0
 
 
 class Distribution(NamedTuple):
@@ -108,6 +110,7 @@ class Timings(NamedTuple):
     - ``heartbeat``: between two signs of life
     - ``sign``: after each sign of a node that copies results back
     - ``warning``: before the time limit
+    - ``leave``: before the time limit, where what comes next must still be arranged
     """
 
     start: float = 600.0
@@ -119,6 +122,7 @@ class Timings(NamedTuple):
     heartbeat: float = 60.0
     sign: float = 30.0
     warning: float = 120.0
+    leave: float = 35.0
 
 
 class LaunchOrder(NamedTuple):
@@ -166,7 +170,8 @@ class JobPlan(NamedTuple):
 
     ``launcher`` is the launcher's name, for messages, and ``launcher_words`` what the batch script starts the tasks with;
     ``launches`` come one after the other, also after one that failed; ``snapshot`` is the id of what ``source.tar`` must hold,
-    empty: anything; ``autolog`` names the library whose metrics are logged for the script.
+    empty: anything; ``autolog`` names the library whose metrics are logged for the script; ``restarts`` says after which causes
+    the run starts again.
     """
 
     run: Run
@@ -186,6 +191,7 @@ class JobPlan(NamedTuple):
     snapshot: str = ""
     sweep: bool = False
     autolog: str = ""
+    restarts: Tuple[Budget, ...] = ()
 
     @property
     def can(self) -> Capabilities:
@@ -216,6 +222,7 @@ class JobPlan(NamedTuple):
             found[name] = dict(value._asdict()) if name in _PARTS else value
         found["inputs"] = [dict(item._asdict()) for item in self.inputs]
         found["launches"] = [order.to_dict() for order in self.launches]
+        found["restarts"] = [dict(budget._asdict()) for budget in self.restarts]
         return found
 
     @classmethod
@@ -244,6 +251,7 @@ _PARTS: Dict[str, Any] = {"run": Run, "size": Size, "distribution": Distribution
 _LISTS: Dict[str, Callable[[Any], Any]] = {
     "inputs": lambda facts: _part(DataInput, facts),
     "launches": LaunchOrder.from_dict,
+    "restarts": lambda facts: _part(Budget, facts),
 }
 
 

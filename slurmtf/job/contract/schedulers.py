@@ -17,15 +17,17 @@ def outside_of_a_job(name: str) -> bool:
 
 class Capabilities(NamedTuple):
     """``takes_flags``: a job asks for what it needs by flags in its script; ``keeps_time``: the scheduler ends it at its time
-    limit, and warns it before; ``one_machine``: it runs on the machine that submitted it, and nowhere else."""
+    limit, and warns it before; ``one_machine``: it runs on the machine that submitted it, and nowhere else; ``starts_again``: a
+    job may have itself started again, or another one after it."""
 
     takes_flags: bool
     keeps_time: bool
     one_machine: bool
+    starts_again: bool
 
 
 SLURM, LOCAL = "slurm", "local"
 CAPABILITIES = {
-    SLURM: Capabilities(takes_flags=True, keeps_time=True, one_machine=False),
-    LOCAL: Capabilities(takes_flags=False, keeps_time=False, one_machine=True),
+    SLURM: Capabilities(takes_flags=True, keeps_time=True, one_machine=False, starts_again=True),
+    LOCAL: Capabilities(takes_flags=False, keeps_time=False, one_machine=True, starts_again=False),
 }

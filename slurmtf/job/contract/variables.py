@@ -13,6 +13,8 @@ SLURMTF_RUN_FOLDER = "SLURMTF_RUN_FOLDER"
 """Its folder."""
 SLURMTF_LAUNCH_FOLDER = "SLURMTF_LAUNCH_FOLDER"
 """Where this launch has logs and outputs: the run folder, or one of its own in it."""
+SLURMTF_ATTEMPT = "SLURMTF_ATTEMPT"
+"""Which start of the run, or of the trial, this is, from 1."""
 SLURMTF_TRIAL = "SLURMTF_TRIAL"
 """The number of the sweep's trial that it is."""
 SLURMTF_ROLE = "SLURMTF_ROLE"
@@ -204,6 +206,7 @@ OF_SCRIPT = (
     SLURMTF_EXPERIMENT,
     SLURMTF_RUN_FOLDER,
     SLURMTF_LAUNCH_FOLDER,
+    SLURMTF_ATTEMPT,
     SLURMTF_TRIAL,
     SLURMTF_ROLE,
     SLURMTF_INDEX,

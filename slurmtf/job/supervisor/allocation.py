@@ -21,7 +21,8 @@ from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from ..staging import staging, workdir
 from . import restart, result, start
-from .conclusion import STOP_SIGNALS, Killing, conclude, may_be_killed
+from .conclusion import STOP_SIGNALS, Killing, conclude, may_be_killed, with_memory
+from .continuation import Continuation
 from .launch import Launch
 from .orders import Orders, PlannedOrders
 from .time_limit import TimeLimit
@@ -66,13 +67,15 @@ class Allocation:
         self._job_name = identity.job_name(environ) or self._job_id
         self._earlier = journal.attempts(layout)
         self._journal = journal.open_new(layout, self._job_name)
-        self._log_start = os.path.getsize(layout.job_log) if os.path.exists(layout.job_log) else 0
+        self._log_start = _size(layout.job_log)
         self._began = time.monotonic()
         self._next_beat = self._began
         self._limit = TimeLimit(plan, environ)
+        self._launched = self._began
         self._killed: Optional[Tuple[int, float]] = None
         self._overtime = False
         self._told: Optional[Outcome] = None
+        self._continuation = Continuation(plan, layout, environ, self._journal, self._earlier)
         self._signals = Signals((*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2))
 
     def run(self, words: List[str]) -> int:
@@ -82,9 +85,14 @@ class Allocation:
         """
         result.forget(self._layout, self._job_name)
         self._note_start()
-        again = identity.attempt(self._environ) > 0
+        again = identity.attempt(self._environ) > 0 or self._continuation.number > 1
         done = restart.success_of(self._earlier, self._job_name) if again else None
-        return self._finish(done or self._attempt(words))
+        done = done or self._continuation.refusal()
+        if done:
+            return self._finish(done)
+        outcome = self._attempt(words)
+        self._continuation.after(outcome, time.monotonic() - self._began)
+        return self._finish(outcome)
 
     def _attempt(self, words: List[str]) -> Outcome:
         try:
@@ -122,17 +130,30 @@ class Allocation:
         order = self._next()
         while order is not None:
             outcome = self._launch(words, order, number)
-            self._orders.ended(order, outcome)
-            if order.last or outcome.cause in ENDS_ALL:
+            again = self._starts_again(order, outcome)
+            if not again:
+                self._orders.ended(order, outcome)
+            if not again and (order.last or outcome.cause in ENDS_ALL):
+                self._clear(words if self._continuation.may_launch else [])
                 return outcome if outcome.cause in ENDS_ALL else self._orders.conclude(outcome)
             self._journal.write(events.LaunchEnded(number, outcome.to_dict()))
-            number, order = number + 1, self._next()
+            number, order = number + 1, order if again else self._next()
         self._heed(None)
         self._clear(words)
         killing = self._killing()
         if killing:
             return Outcome(killing.cause, host=killing.node, signal=int(killing.signal))
         return self._orders.conclude(outcome)
+
+    def _starts_again(self, order: LaunchOrder, outcome: Outcome) -> bool:
+        """Tell whether a launch that failed is started again in this allocation; where we keep the time, it begins anew."""
+        if outcome.succeeded or self._killed or self._told:
+            return False
+        if not self._continuation.in_allocation(outcome, order.folder, time.monotonic() - self._launched):
+            return False
+        if outcome.cause is Cause.TIME_LIMIT:
+            self._limit, self._overtime = TimeLimit(self._plan, self._environ), False
+        return True
 
     def _next(self) -> Optional[LaunchOrder]:
         """Return what comes next; None: nothing does, or the job has been ended from outside meanwhile."""
@@ -146,7 +167,9 @@ class Allocation:
 
     def _launch(self, words: List[str], order: LaunchOrder, number: int) -> Outcome:
         self._make_folder(order)
-        launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, order)
+        self._launched, log_size = time.monotonic(), _size(self._layout.job_log)
+        kept = order._replace(last=order.last and not self._continuation.may_launch)
+        launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, self._told_of_attempt(kept))
         launch.begin(start.words_of(self._plan, words, order), number)
         while launch.poll() is None:
             self._tick(launch)
@@ -158,7 +181,14 @@ class Allocation:
         self._heed(launch)
         if self._told:
             return self._told
-        return self._with_tail(conclude(launch.facts(self._killing(), self._overtime)), order)
+        outcome = conclude(launch.facts(self._killing(), self._overtime))
+        return self._with_tail(with_memory(outcome, job_log.written_since(self._layout.job_log, log_size)), order)
+
+    def _told_of_attempt(self, order: LaunchOrder) -> LaunchOrder:
+        """Return an order whose script is told which attempt it is; the trials of a sweep count their own."""
+        if self._plan.sweep:
+            return order
+        return order._replace(variables=dict({var.SLURMTF_ATTEMPT: str(self._continuation.number)}, **order.variables))
 
     def _make_folder(self, order: LaunchOrder) -> None:
         """Make the folder of a launch that has one of its own."""
@@ -197,7 +227,7 @@ class Allocation:
     def _tell(self, launch: Launch, order: LaunchOrder) -> None:
         """Write the outcome down once nothing can change it: whoever kills the job from then on does not."""
         outcome = None if self._told else launch.settled(self._killing(), self._overtime)
-        if outcome:
+        if outcome and (outcome.succeeded or not self._continuation.may_launch):
             self._told = self._orders.conclude(self._with_tail(outcome, order))
             self._leave_result(self._told)
             self._journal.write(events.Decided(self._told.to_dict()))
@@ -212,12 +242,26 @@ class Allocation:
                 self._killed = self._killed or (number, time.monotonic())
                 if launch:
                     launch.stop_at_once()
+                self._hand_over()
+
+    def _hand_over(self) -> None:
+        killing = self._killing()
+        if killing:
+            self._continuation.hand_over(killing.cause, killing.node)
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether the time is over: the limit's own where no scheduler holds it; so long before it as it takes to go on."""
+        if not self._plan.can.keeps_time:
+            return self._limit.is_over
+        left = self._limit.left
+        return left is not None and left <= self._plan.timings.leave and self._continuation.may_follow(Cause.TIME_LIMIT)
 
     def _watch_time(self, launch: Launch) -> None:
-        """Tell of the time limit some time before, and hold it where no scheduler does."""
+        """Tell of the time limit some time before, and hold it where no scheduler does, or the run is to go on after it."""
         if self._limit.is_near:
             self._warn()
-        if not self._plan.can.keeps_time and self._limit.is_over and not launch.stopping:
+        if self._leaves and not launch.stopping:
             self._overtime = True
             self._journal.write(events.TimeLimit(self._plan.size.time_s))
             launch.stop_for_good()
@@ -255,7 +299,8 @@ class Allocation:
 
     def _finish(self, outcome: Outcome) -> int:
         """Write the outcome into the journal and where submitit looks for it; return the exit status to leave with."""
-        if outcome.cause not in MAY_RETURN and not self._told:  # else its result is not known yet, or told already
+        returns = outcome.cause in MAY_RETURN or self._continuation.goes_on
+        if not returns and not self._told:  # else its result is not known yet, or told already
             self._leave_result(outcome)
         self._journal.write(events.Ended(outcome.to_dict(), round(time.monotonic() - self._began, 3)))
         return outcome.job_status
@@ -263,6 +308,10 @@ class Allocation:
     def _leave_result(self, outcome: Outcome) -> None:
         with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
             result.leave(self._layout, self._job_name, self._plan.run.run_id, outcome)
+
+
+def _size(path: str) -> int:
+    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 ENDS_ALL = (Cause.TIME_LIMIT, Cause.CANCELED, *MAY_RETURN)

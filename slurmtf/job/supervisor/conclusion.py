@@ -3,6 +3,7 @@
 import signal
 from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence
 
+from ..contract import job_log
 from ..contract.outcome import Cause, End, Outcome
 from ..contract.roles import Role
 from .completion import Verdict
@@ -98,6 +99,12 @@ def of_verdict(facts: Facts, verdict: Verdict) -> Outcome:
     label = facts.roles[verdict.rank].label
     host = facts.hosts.get(verdict.rank, "") if len(facts.roles) > 1 else ""
     return Outcome(verdict.cause, label, host, end.exit_code, end.signal, detail=verdict.detail)
+
+
+def with_memory(outcome: Outcome, written: bytes) -> Outcome:
+    """Return an outcome by what Slurm wrote meanwhile too: a process may have been killed for its memory."""
+    by_kill = outcome.cause in (Cause.SCRIPT, Cause.TASK_LOST, Cause.LAUNCHER) and not outcome.succeeded
+    return outcome._replace(cause=Cause.OUT_OF_MEMORY) if by_kill and job_log.ran_out_of_memory(written) else outcome
 
 
 def _of_launcher(facts: Facts) -> Outcome:

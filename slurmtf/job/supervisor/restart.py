@@ -1,16 +1,178 @@
-"""What a job does that Slurm starts again. No disk, no clock."""
+"""What comes after an attempt that failed, and what a job does that starts again. No disk, no clock, no Slurm.
 
-from typing import Iterable, Optional
+A decision rests on the failures behind us, the one at hand, the user's budgets, and what is possible here.
+"""
 
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ..contract.events import Restart
 from ..contract.journal import Attempt
-from ..contract.outcome import Outcome
+from ..contract.life import (
+    AT_MOST_MEMORY,
+    END,
+    LAUNCH,
+    NO_MEMORY,
+    NOT_POSSIBLE,
+    REQUEUE,
+    RESUBMIT,
+    RETURN,
+    SAME,
+    USED,
+    Budget,
+)
+from ..contract.outcome import MAY_RETURN, Cause, Outcome, cause_of
+from .candidates import signature
+
+GOES_ON = (REQUEUE, RESUBMIT, RETURN)
+"""What comes after the end of a job."""
+BUDGET_OF = {Cause.TASK_LOST: Cause.NODE_FAILURE}
+"""Causes that count as another one: a node that fails takes its agents with it, and often before Slurm knows."""
+REPEATS = (Cause.SCRIPT, Cause.STALL, Cause.OUT_OF_MEMORY)
+"""Causes that come again where they came once, unless something has changed."""
 
 
-def success_of(earlier: Iterable[Attempt], job: str) -> Optional[Outcome]:
+class Failure(NamedTuple):
+    """A failure: ``place`` where it failed, the same text for the same failure; ``node``: the one that failed."""
+
+    cause: Cause
+    place: str = ""
+    node: str = ""
+    exclude: Tuple[str, ...] = ()
+    memory_mb: int = 0
+
+
+class Possible(NamedTuple):
+    """What can come next. ``launch``: the allocation is still there; ``in_time``: a new launch has its time anew;
+    ``returns``: Slurm has requeued the job by itself."""
+
+    launch: bool = False
+    in_time: bool = False
+    requeue: bool = False
+    resubmit: bool = False
+    returns: bool = False
+
+
+class Decision(NamedTuple):
+    """What comes next: see :class:`..contract.events.Restart`."""
+
+    how: str
+    why: str
+    exclude: Tuple[str, ...] = ()
+    memory_mb: int = 0
+    number: int = 0
+    at_most: Optional[int] = None
+
+
+def decide(
+    history: Sequence[Failure], now: Failure, budgets: Sequence[Budget], possible: Possible, memory_mb: int = 0
+) -> Optional[Decision]:
+    """Return what comes after a failure; None where the user has said nothing of its cause. ``memory_mb``: of each node, by
+    the plan."""
+    cause = BUDGET_OF.get(now.cause, now.cause)
+    budget = next((one for one in budgets if one.cause == cause.value), None)
+    if budget is None:
+        return None
+    memory = next((one.memory_mb for one in reversed(history) if one.memory_mb), memory_mb)
+    wanted = _grown(memory, budget)
+    exclude = tuple(sorted({node for one in history for node in one.exclude} | ({now.node} - {""})))
+    why = _why_not(history, now, budget, memory, wanted)
+    how = "" if why else _how(cause, possible, bool(now.node), wanted != memory)
+    why = why or (cause.value if how else NOT_POSSIBLE)
+    asked = wanted if wanted != memory_mb else 0
+    avoided = exclude if how == RESUBMIT else ()
+    return Decision(how or END, why, avoided, asked, len(history) + 2, _at_most(budgets))
+
+
+def _why_not(history: Sequence[Failure], now: Failure, budget: Budget, memory: int, wanted: int) -> str:
+    """Return the rule by which nothing comes; empty: there is none."""
+    used = sum(BUDGET_OF.get(one.cause, one.cause).value == budget.cause for one in history)
+    if budget.times is not None and used >= budget.times:
+        return USED
+    if now.cause in REPEATS and any((one.cause, one.place) == (now.cause, now.place) for one in history):
+        return SAME
+    if budget.memory > 1 and wanted == memory:
+        return AT_MOST_MEMORY if memory else NO_MEMORY
+    return ""
+
+
+def _grown(memory_mb: int, budget: Budget) -> int:
+    wanted = int(memory_mb * budget.memory)
+    return max(memory_mb, min(wanted, budget.at_most) if budget.at_most else wanted)
+
+
+def _how(cause: Cause, possible: Possible, names_node: bool, more_memory: bool) -> str:
+    """Return what comes, the least that is enough; empty: nothing that would be enough is possible."""
+    if possible.returns:
+        return RETURN
+    needs_time = cause is Cause.TIME_LIMIT
+    needs_nodes = cause in (Cause.PREEMPTED, Cause.NODE_FAILURE)
+    if possible.launch and not more_memory and not needs_nodes and (possible.in_time or not needs_time):
+        return LAUNCH
+    if possible.requeue and not more_memory and not (names_node and possible.resubmit):
+        return REQUEUE
+    return RESUBMIT if possible.resubmit else ""
+
+
+def _at_most(budgets: Iterable[Budget]) -> Optional[int]:
+    """Return how many attempts there may be in all; None: no bound."""
+    times = [budget.times for budget in budgets]
+    return None if None in times else 1 + sum(count or 0 for count in times)
+
+
+def place_of(outcome: Outcome, memory_mb: int, step: Optional[int]) -> str:
+    """Return where an attempt failed: the same text where nothing has changed. ``step``: the last one that was logged."""
+    if outcome.cause is Cause.OUT_OF_MEMORY:
+        return "{} MiB".format(memory_mb)
+    if outcome.cause not in REPEATS:
+        return ""
+    what = signature(outcome.tail, outcome.cause.value, outcome.exit_code)
+    return what if step is None else "{} (step {})".format(what, step)
+
+
+def failure_of(event: Restart) -> Failure:
+    """Return the failure that was written down with what came after it."""
+    return Failure(cause_of(event.cause), event.place, "", tuple(map(str, event.exclude)), event.memory_mb)
+
+
+def history_of(earlier: Sequence[Attempt], job: str) -> List[Failure]:
+    """Return the failures behind the attempt that begins now, of the job of that name. What was started by hand begins anew."""
+    found: List[Failure] = []
+    for one, next_job in zip(earlier, [*(later.job for later in earlier[1:]), job]):
+        events = [record.event for record in one.records if isinstance(record.event, Restart)]
+        found += [failure_of(event) for event in events if event.how != END]
+        if any(event.how in GOES_ON for event in events):
+            continue
+        found = [*found, requeued(one)] if one.job == next_job and not _has_ended(one) else []
+    return found
+
+
+def requeued(attempt: Attempt) -> Failure:
+    """Return for what Slurm started a job again by itself: of an attempt that says nothing, its node has failed."""
+    return Failure(attempt.outcome.cause if attempt.outcome else Cause.NODE_FAILURE)
+
+
+def was_requeued(earlier: Sequence[Attempt], job: str) -> bool:
+    """Tell whether Slurm has started the job again without a word of the last attempt about it."""
+    last = earlier[-1] if earlier else None
+    if last is None or last.job != job:
+        return False
+    return not any(isinstance(record.event, Restart) and record.event.how in GOES_ON for record in last.records)
+
+
+def _has_ended(attempt: Attempt) -> bool:
+    return attempt.outcome is not None and attempt.outcome.cause not in MAY_RETURN
+
+
+def success_of(earlier: Sequence[Attempt], job: str) -> Optional[Outcome]:
     """Return the outcome of an earlier attempt of the same job that has succeeded; None: there is work to do.
 
-    Slurm requeues a job whose batch step it lost, though the supervisor lived on and ended the training well. Another job of
-    the run (submitted again, by whomever) was meant to train again.
+    Slurm requeues a job whose batch step it lost, though the supervisor lived on and ended the training well; a job may have
+    been submitted to go on before it was known that this is not needed. Another job of the run (submitted again, by whomever)
+    was meant to train again.
     """
-    outcomes = (attempt.decided for attempt in earlier if attempt.job == job)
+    names: Set[str] = {job}
+    for one in reversed(earlier):
+        followed = {record.event.job for record in one.records if isinstance(record.event, Restart)}
+        names.update([one.job] if followed & names else [])
+    outcomes = (attempt.decided for attempt in earlier if attempt.job in names)
     return next((outcome for outcome in outcomes if outcome is not None and outcome.succeeded), None)

@@ -154,7 +154,8 @@ class Trials(Orders):
         self._running = Running(trial, attempt, time.time(), progress, not self._outcomes)
         self._ledger.write(self._event("took", text=point.note))
         resume = ("--resume-from", layout.outputs) if attempt and self._settings.resumes else ()
-        variables = dict(variables_of(point.values), **{var.SLURMTF_TRIAL: str(trial)})
+        own = {var.SLURMTF_TRIAL: str(trial), var.SLURMTF_ATTEMPT: str(attempt + 1)}
+        variables = dict(variables_of(point.values), **own)
         return LaunchOrder((*arguments_of(point.values), *resume), variables, folder, last=False)
 
     def _point(self, trial: int) -> Point:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.cli.present import details
+from slurmtf.cli.present import again_text, details
 from slurmtf.files import write_json
 from slurmtf.findings import warning
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.runs import Run, RunState, RunStatus
+from slurmtf.runs.state import Again
 
 WARNED = "ParameterServerStrategy without a chief waits for ever"
 
@@ -64,3 +65,38 @@ def test_a_log_is_advised_where_there_is_something_in_it(
         Path(run.layout.task_log("main-0", "out")).touch()
     text = told(run, RunStatus.FAILED, cause).replace(run.id, "ID")
     assert [line.partition("say more: ")[2] for line in text.splitlines() if "slurmtf logs" in line] == advised
+
+
+@pytest.mark.parametrize(
+    ("status", "again", "text"),
+    [
+        (RunStatus.RUNNING, None, ""),
+        (
+            RunStatus.QUEUED,
+            Again("return", "preempted", "preempted", 3, 11, 7800.0),
+            "3 of at most 11, waits; the last one was preempted after 2h 10m",
+        ),
+        (
+            RunStatus.RUNNING,
+            Again("requeue", "time-limit", "time-limit", 4, None, 60.0),
+            "4; the last one reached its time limit after 1m 00s",
+        ),
+        (
+            RunStatus.QUEUED,
+            Again("resubmit", "out-of-memory", "out-of-memory", 2, 3, 5.0, ("n1", "n2"), 4096),
+            "2 of at most 3, waits; without n1, n2; with 4096 MiB on each node; the last one ran out of memory after 5s",
+        ),
+        (
+            RunStatus.FAILED,
+            Again("end", "same-failure", "script", 3, 4, 5.0),
+            "no other one after this, which failed after 5s: that was twice the same failure at the same place",
+        ),
+        (
+            RunStatus.FAILED,
+            Again("end", "budget-used", "stall", 3, 4, 5.0),
+            "no other one after this, which stalled after 5s: its restarts allow no more of them",
+        ),
+    ],
+)
+def test_which_attempt_it_is(status: RunStatus, again: Again | None, text: str) -> None:
+    assert again_text(RunState(status, again=again)) == text

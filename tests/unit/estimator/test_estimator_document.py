@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slurmtf.errors import SpecError
-from slurmtf.estimator import Environment, Estimator, Input, Mpi, MultiWorker, ParameterServer, TensorFlow
+from slurmtf.estimator import Environment, Estimator, Input, Mpi, MultiWorker, ParameterServer, Restart, TensorFlow
 from slurmtf.estimator.document import ESTIMATORS, field_names, from_yaml, json_schema
 from slurmtf.estimator.flags import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS
 from slurmtf.estimator.inputs import MODES
@@ -31,6 +31,9 @@ MEMORY = st.integers(0, 10**6) | st.from_regex(r"[1-9][0-9]{0,4}([KMGT]B?)?", fu
 TIME = st.integers(1, 500_000) | st.sampled_from(["90", "1:30", "1:30:00", "2-12", "2-12:00:30"])
 PACKAGES = st.lists(LINE, min_size=1, max_size=3)
 INPUT = st.builds(Input, LINE, st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,5}", fullmatch=True), st.sampled_from(MODES))
+
+TIMES = st.integers(0, 10_000) | st.just("unlimited")
+RESTART = TIMES | st.builds(Restart, TIMES)
 
 
 def flags(reserved: set[str]) -> st.SearchStrategy[dict[str, Any]]:
@@ -53,6 +56,7 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "stage": st.sampled_from(["node-local", "shared"]),
     "source_directory_data_store": LINE,
     "resume_from": ARGUMENT,
+    "restarts": st.dictionaries(st.sampled_from(["time-limit", "preempted", "out-of-memory"]), RESTART, max_size=3),
     "cpus_per_task": st.integers(1, 100_000),
     "mail_type": PACKAGES | LINE,
     "exclusive": st.booleans(),
@@ -333,7 +337,7 @@ def test_the_schema_describes_every_parameter() -> None:
 
 def test_the_schema_refers_to_what_it_defines() -> None:
     schema = json_schema()
-    kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "ParameterServer"}
+    kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "ParameterServer", "Restart"}
     assert set(schema["$defs"]) == kinds
     assert references(schema) == {f"#/$defs/{kind}" for kind in kinds}
 

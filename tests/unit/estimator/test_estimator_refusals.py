@@ -46,6 +46,22 @@ TEXTS: list[Case] = [
     ({"job_name": "n" * 1025}, 'job_name', 'too-long'),
     ({"account": 12}, 'account', 'not-a-text'),
 ]  # fmt: skip
+RESTARTS: list[Case] = [
+    ({"restarts": 3}, "restarts", "bad-restarts"),
+    ({"restarts": {"timelimit": 3}}, "restarts['timelimit']", "unknown-cause"),
+    ({"restarts": {"canceled": 3}}, "restarts['canceled']", "unknown-cause"),
+    ({"restarts": {"script": -1}}, "restarts['script']", "out-of-range"),
+    ({"restarts": {"script": True}}, "restarts['script']", "not-a-count"),
+    ({"restarts": {"script": "often"}}, "restarts['script']", "not-a-count"),
+    ({"restarts": {"script": {"times": 1.5}}}, "restarts['script'].times", "not-a-count"),
+    ({"restarts": {"script": {"time": 1}}}, "restarts['script']", "bad-restart"),
+    ({"restarts": {"script": {"memory": "x2"}}}, "restarts['script']", "memory-misplaced"),
+    ({"restarts": {"out-of-memory": {"memory": "2"}}}, "restarts['out-of-memory'].memory", "bad-factor"),
+    ({"restarts": {"out-of-memory": {"memory": 2}}}, "restarts['out-of-memory'].memory", "bad-factor"),
+    ({"restarts": {"out-of-memory": {"memory": "x0.5"}}}, "restarts['out-of-memory'].memory", "bad-factor"),
+    ({"restarts": {"out-of-memory": {"at_most": "8G"}}}, "restarts['out-of-memory'].at_most", "at-most-alone"),
+    ({"restarts": {"out-of-memory": {"memory": "x2", "at_most": "much"}}}, "restarts['out-of-memory'].at_most", "bad-memory"),
+]
 KINDS: list[Case] = [
     ({"use_gpu": 2}, 'use_gpu', 'not-a-switch'),
     ({"exclusive": "user"}, 'exclusive', 'not-a-switch'),
@@ -168,7 +184,7 @@ PASSED_ON: list[Case] = [
     ({"sbatch": {"ntasks-per-gpu": 1}}, "sbatch['ntasks-per-gpu']", 'reserved-flag'),
     ({"sbatch": {"cpus_per_task": 10}, "cpus_per_task": 10}, "sbatch['cpus-per-task']", 'said-twice'),
 ]  # fmt: skip
-ALL = [*SOURCE, *TEXTS, *KINDS, *COUNTS, *DISTRIBUTION, *QUANTITIES, *SOFTWARE, *TARGET, *PASSED_ON]
+ALL = [*SOURCE, *TEXTS, *RESTARTS, *KINDS, *COUNTS, *DISTRIBUTION, *QUANTITIES, *SOFTWARE, *TARGET, *PASSED_ON]
 
 
 @pytest.mark.parametrize(("wrong", "where", "code"), ALL)

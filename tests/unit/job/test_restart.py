@@ -1,21 +1,58 @@
-"""A job that Slurm starts again."""
+"""Jobs that start again: what the journals tell of earlier attempts, and what comes after a failure."""
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from slurmtf.job.contract.events import Decided, Ended, Record, Started
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmtf.job.contract.events import Decided, Ended, Record, Restart, Started
 from slurmtf.job.contract.journal import Attempt
+from slurmtf.job.contract.life import (
+    AT_MOST_MEMORY,
+    END,
+    LAUNCH,
+    NO_MEMORY,
+    NOT_POSSIBLE,
+    REQUEUE,
+    RESUBMIT,
+    RETURN,
+    SAME,
+    USED,
+    Budget,
+)
 from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.job.supervisor.restart import success_of
+from slurmtf.job.supervisor.restart import (
+    Decision,
+    Failure,
+    Possible,
+    decide,
+    history_of,
+    place_of,
+    success_of,
+    was_requeued,
+)
+from slurmtf.job.supervisor.slurm_job import parse, words
 
 DONE = Outcome(Cause.SCRIPT, exit_code=0)
 FAILED = Outcome(Cause.SCRIPT, "main-0", exit_code=3)
 REQUEUED = Outcome(Cause.REQUEUED, signal=15)
+PREEMPTED = Outcome(Cause.PREEMPTED, signal=15)
+AT_LIMIT = Outcome(Cause.TIME_LIMIT, signal=15)
 
 
 def attempt(job: str, number: int, *events: object) -> Attempt:
     return Attempt("", job, number, [Record.of(event, 1.0) for event in (Started(job_id=job), *events)])
+
+
+def ended(outcome: Outcome) -> Ended:
+    return Ended(outcome.to_dict())
+
+
+def restart(how: str, cause: str = "time-limit", **facts: Any) -> Restart:
+    return Restart(how, cause, cause, **facts)
 
 
 @pytest.mark.parametrize(
@@ -23,13 +60,224 @@ def attempt(job: str, number: int, *events: object) -> Attempt:
     [
         ([], None),
         ([attempt("7", 0)], None),  # killed on the way
-        ([attempt("7", 0, Ended(DONE.to_dict()))], DONE),
+        ([attempt("7", 0, ended(DONE))], DONE),
         ([attempt("7", 0, Decided(DONE.to_dict()))], DONE),  # killed while its tasks were being ended
-        ([attempt("7", 0, Ended(FAILED.to_dict()))], None),
-        ([attempt("7", 0, Ended(REQUEUED.to_dict()))], None),
-        ([attempt("7", 0, Ended(DONE.to_dict())), attempt("7", 1)], DONE),
-        ([attempt("6", 0, Ended(DONE.to_dict()))], None),  # another job of the run was meant to train again
+        ([attempt("7", 0, ended(FAILED))], None),
+        ([attempt("7", 0, ended(REQUEUED))], None),
+        ([attempt("7", 0, ended(DONE)), attempt("7", 1)], DONE),
+        ([attempt("6", 0, ended(DONE))], None),  # another job of the run was meant to train again
+        # submitted to go on while the first one was being killed, and then it was not needed
+        ([attempt("6", 0, restart(RESUBMIT, job="7"), ended(DONE))], DONE),
+        ([attempt("5", 0, ended(DONE)), attempt("6", 0, restart(RESUBMIT, job="7"), ended(AT_LIMIT))], None),
     ],
 )
 def test_whether_the_work_is_done_already(earlier: list[Attempt], expected: Outcome | None) -> None:
     assert success_of(earlier, "7") == expected
+
+
+@pytest.mark.parametrize(
+    ("earlier", "expected"),
+    [
+        ([], []),
+        ([attempt("7", 0, restart(REQUEUE), ended(AT_LIMIT))], [Failure(Cause.TIME_LIMIT)]),
+        ([attempt("7", 0, ended(PREEMPTED))], [Failure(Cause.PREEMPTED)]),  # Slurm's own doing, of which nobody wrote
+        ([attempt("7", 0)], [Failure(Cause.NODE_FAILURE)]),  # nobody could write
+        ([attempt("7", 0, ended(REQUEUED))], [Failure(Cause.REQUEUED)]),  # by hand: it counts, for no budget
+        ([attempt("6", 0)], []),  # submitted by hand
+        ([attempt("6", 0, restart(RESUBMIT, job="7"), ended(AT_LIMIT))], [Failure(Cause.TIME_LIMIT)]),
+        ([attempt("7", 0, restart(REQUEUE), ended(AT_LIMIT)), attempt("7", 1, ended(FAILED))], []),  # requeued by hand
+        (
+            [attempt("7", 0, restart(LAUNCH, "stall"), restart(REQUEUE), ended(AT_LIMIT)), attempt("7", 1, ended(PREEMPTED))],
+            [Failure(Cause.STALL), Failure(Cause.TIME_LIMIT), Failure(Cause.PREEMPTED)],
+        ),
+        ([attempt("7", 0, restart(END, "preempted"), ended(PREEMPTED))], [Failure(Cause.PREEMPTED)]),  # Slurm did not ask
+        (
+            [attempt("6", 0, restart(RESUBMIT, "out-of-memory", memory_mb=15, exclude=["n1"], place="10 MiB"), ended(FAILED))],
+            [Failure(Cause.OUT_OF_MEMORY, "10 MiB", "", ("n1",), 15)],
+        ),
+    ],
+)
+def test_the_failures_behind_an_attempt(earlier: list[Attempt], expected: list[Failure]) -> None:
+    assert history_of(earlier, "7") == expected
+
+
+@pytest.mark.parametrize(
+    ("earlier", "expected"),
+    [
+        ([], False),
+        ([attempt("7", 0, ended(PREEMPTED))], True),
+        ([attempt("7", 0)], True),
+        ([attempt("7", 0, restart(END), ended(PREEMPTED))], True),
+        ([attempt("7", 0, restart(RETURN), ended(PREEMPTED))], False),
+        ([attempt("6", 0)], False),
+    ],
+)
+def test_whether_slurm_has_started_it_again_unasked(earlier: list[Attempt], expected: bool) -> None:
+    assert was_requeued(earlier, "7") is expected
+
+
+# --- what comes next
+
+HERE = Possible(launch=True)
+LOCAL = Possible(launch=True, in_time=True)
+SLURM = Possible(requeue=True, resubmit=True)
+NO_REQUEUE = Possible(resubmit=True)
+BACK = Possible(resubmit=True, returns=True)
+NOTHING = Possible()
+BUDGETS = (
+    Budget("time-limit", 10),
+    Budget("preempted", None),
+    Budget("node-failure", 3),
+    Budget("out-of-memory", 2, 1.5, 20_000),
+    Budget("stall", 1),
+    Budget("script", 2),
+)
+LIMIT, THROWN_OUT, NODE = Failure(Cause.TIME_LIMIT), Failure(Cause.PREEMPTED), Failure(Cause.NODE_FAILURE)
+OOM, STALL = Failure(Cause.OUT_OF_MEMORY, "10000 MiB"), Failure(Cause.STALL, "at a")
+SCRIPT, OTHER = Failure(Cause.SCRIPT, "ValueError: a"), Failure(Cause.SCRIPT, "ValueError: b")
+LOST = Failure(Cause.TASK_LOST, node="n2")
+
+
+@pytest.mark.parametrize(
+    ("history", "now", "possible", "how", "why"),
+    [
+        # the time limit
+        ([], LIMIT, SLURM, REQUEUE, "time-limit"),
+        ([], LIMIT, NO_REQUEUE, RESUBMIT, "time-limit"),
+        ([], LIMIT, HERE, END, NOT_POSSIBLE),  # the allocation ends
+        ([], LIMIT, LOCAL, LAUNCH, "time-limit"),  # nobody else holds the time
+        ([], LIMIT, NOTHING, END, NOT_POSSIBLE),
+        ([LIMIT] * 9, LIMIT, SLURM, REQUEUE, "time-limit"),
+        ([LIMIT] * 10, LIMIT, SLURM, END, USED),
+        ([THROWN_OUT] * 30, LIMIT, SLURM, REQUEUE, "time-limit"),  # each cause has its own
+        # preemption
+        ([], THROWN_OUT, BACK, RETURN, "preempted"),
+        ([], THROWN_OUT, SLURM, REQUEUE, "preempted"),  # it ended itself after the notice
+        ([], THROWN_OUT, NO_REQUEUE, RESUBMIT, "preempted"),
+        ([THROWN_OUT] * 500, THROWN_OUT, BACK, RETURN, "preempted"),
+        ([], THROWN_OUT, HERE, END, NOT_POSSIBLE),
+        # nodes
+        ([], NODE, BACK, RETURN, "node-failure"),
+        ([], NODE, NO_REQUEUE, RESUBMIT, "node-failure"),
+        ([NODE] * 3, NODE, BACK, END, USED),
+        ([], LOST, SLURM, RESUBMIT, "node-failure"),  # the node must be avoided
+        ([], LOST, Possible(requeue=True), REQUEUE, "node-failure"),
+        ([], Failure(Cause.TASK_LOST), SLURM, REQUEUE, "node-failure"),
+        ([NODE, LOST, NODE], LOST, SLURM, END, USED),  # they share a budget
+        # memory
+        ([], OOM, HERE, END, NOT_POSSIBLE),
+        ([], OOM, SLURM, RESUBMIT, "out-of-memory"),
+        ([OOM], OOM, SLURM, END, SAME),
+        ([OOM._replace(memory_mb=15_000)], OOM._replace(place="15000 MiB"), SLURM, RESUBMIT, "out-of-memory"),
+        ([OOM._replace(memory_mb=20_000)], OOM._replace(place="20000 MiB"), SLURM, END, AT_MOST_MEMORY),
+        # what happens in the script
+        ([], STALL, HERE, LAUNCH, "stall"),
+        ([STALL], Failure(Cause.STALL, "at b"), HERE, END, USED),
+        ([], SCRIPT, HERE, LAUNCH, "script"),
+        ([SCRIPT], OTHER, HERE, LAUNCH, "script"),
+        ([SCRIPT], SCRIPT, HERE, END, SAME),
+        ([SCRIPT, LIMIT], SCRIPT, HERE, END, SAME),  # whatever was between
+        ([SCRIPT, OTHER], Failure(Cause.SCRIPT, "ValueError: c"), HERE, END, USED),
+        ([STALL], Failure(Cause.SCRIPT, "at a"), HERE, LAUNCH, "script"),
+    ],
+)
+def test_what_comes_after_a_failure(history: list[Failure], now: Failure, possible: Possible, how: str, why: str) -> None:
+    decision = decide(history, now, BUDGETS, possible, memory_mb=10_000)
+    assert decision is not None
+    assert (decision.how, decision.why, decision.number) == (how, why, len(history) + 2)
+
+
+@pytest.mark.parametrize("cause", [cause for cause in Cause if cause.value not in {one.cause for one in BUDGETS}])
+def test_what_the_user_has_not_spoken_of_is_not_decided_here(cause: Cause) -> None:
+    lost = cause is Cause.TASK_LOST  # counts as its node's
+    assert (decide([], Failure(cause), BUDGETS, SLURM) is None) is not lost
+    assert decide([], Failure(cause), (), SLURM) is None
+
+
+def test_how_many_there_may_be() -> None:
+    assert decide([], LIMIT, (Budget("time-limit", 10),), SLURM) == Decision(REQUEUE, "time-limit", (), 0, 2, 11)
+    both = (Budget("time-limit", 10), Budget("preempted", None))
+    assert decide([LIMIT], LIMIT, both, SLURM) == Decision(REQUEUE, "time-limit", (), 0, 3, None)
+    assert decide([], LIMIT, (Budget("time-limit", 0),), SLURM) == Decision(END, USED, (), 0, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("memory", "budget", "expected"),
+    [
+        (10_000, Budget("out-of-memory", 2, 1.5, 0), 15_000),
+        (10_000, Budget("out-of-memory", 2, 4, 20_000), 20_000),
+        (10_000, Budget("out-of-memory", 2, 1.5, 5_000), NO_MEMORY),
+        (0, Budget("out-of-memory", 2, 1.5), NO_MEMORY),
+    ],
+)
+def test_how_much_memory_comes_next(memory: int, budget: Budget, expected: int | str) -> None:
+    decision = decide([], OOM, (budget,), SLURM, memory)
+    assert decision is not None
+    if isinstance(expected, int):
+        assert (decision.how, decision.memory_mb) == (RESUBMIT, expected)
+    else:
+        assert (decision.how, decision.why) == (END, AT_MOST_MEMORY if memory else NO_MEMORY)
+
+
+def test_more_memory_and_excluded_nodes_stay() -> None:
+    behind = [Failure(Cause.OUT_OF_MEMORY, "10000 MiB", "", ("n1",), 15_000)]
+    decision = decide(behind, LOST, BUDGETS, SLURM, 10_000)
+    assert decision == Decision(RESUBMIT, "node-failure", ("n1", "n2"), 15_000, 3, None)
+
+
+def test_without_more_memory_the_same_allocation_will_do() -> None:
+    decision = decide([], OOM, (Budget("out-of-memory", 1),), HERE, 10_000)
+    assert decision == Decision(LAUNCH, "out-of-memory", (), 0, 2, 2)
+
+
+FAILURES = st.builds(Failure, st.sampled_from(list(Cause)), st.sampled_from("ab"), st.sampled_from(["", "n1"]))
+POSSIBLE = st.builds(Possible, st.booleans(), st.booleans(), st.booleans(), st.booleans(), st.booleans())
+
+
+@given(possible=st.lists(POSSIBLE, min_size=1), failures=st.lists(FAILURES, max_size=30))
+def test_a_run_never_starts_more_often_than_its_budgets_allow(possible: list[Possible], failures: list[Failure]) -> None:
+    budgets = (Budget("time-limit", 2), Budget("preempted", 3), Budget("node-failure", 1), Budget("script", 2))
+    history: list[Failure] = []
+    for number, now in enumerate(failures):
+        decision = decide(history, now, budgets, possible[number % len(possible)])
+        if decision is None or decision.how == END:
+            continue
+        history.append(now)
+        assert decision.number <= (decision.at_most or 0) == 9
+
+
+@pytest.mark.parametrize(
+    ("outcome", "step", "expected"),
+    [
+        (AT_LIMIT, 7, ""),
+        (Outcome(Cause.OUT_OF_MEMORY), 7, "4096 MiB"),
+        (Outcome(Cause.SCRIPT, exit_code=1, tail="Traceback\n  x\nValueError: a"), None, "ValueError: a"),
+        (Outcome(Cause.SCRIPT, exit_code=1, tail="ValueError: a"), 7, "ValueError: a (step 7)"),
+        (Outcome(Cause.SCRIPT, exit_code=3), None, "script (exit code 3)"),
+        (Outcome(Cause.STALL), 12, "stall (exit code None) (step 12)"),
+    ],
+)
+def test_where_an_attempt_failed(outcome: Outcome, step: int | None, expected: str) -> None:
+    assert place_of(outcome, 4096, step) == expected
+
+
+# --- Slurm's words
+
+SHOWN = (
+    "JobId=4 JobName=x y UserId=ada(1000) Account=a QOS=normal Requeue=1 Restarts=1 TimeLimit=00:05:00 Partition=low "
+    "NumNodes=1 ReqTRES=cpu=1,mem=1M OverSubscribe=OK Command=/home/ada/a=b.sh"
+)
+
+
+def test_what_slurm_says_of_the_job() -> None:
+    facts = parse(SHOWN)
+    named = ("JobId", "Requeue", "Restarts", "TimeLimit", "Partition", "ReqTRES")
+    assert [facts[name] for name in named] == ["4", "1", "1", "00:05:00", "low", "cpu=1,mem=1M"]
+    assert parse("slurm_load_jobs error: Invalid job id specified") == {}
+
+
+def test_the_job_that_goes_on_asks_for_what_this_one_has() -> None:
+    facts = {"Partition": "low", "Account": "(null)", "QOS": "normal", "TimeLimit": "1-00:00:00"}
+    kept = ["sbatch", "--parsable", "--dependency=afterany:4", "--partition=low", "--qos=normal", "--time=1-00:00:00"]
+    assert words("4", "/runs/job.sh", facts, (), 0) == [*kept, "/runs/job.sh"]
+    assert words("4", "/runs/job.sh", facts, ("n1", "n2"), 15) == [*kept, "--exclude=n1,n2", "--mem=15M", "/runs/job.sh"]

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from slurmtf.environments import Software
+from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment, Estimator, TensorFlow
 from slurmtf.estimator.azureml import overruled
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.life import Budget
 from slurmtf.job.contract.plan import JobPlan
 from slurmtf.plan import LaunchPlan, resolve
 from slurmtf.plan.model import Resources
@@ -387,3 +389,25 @@ def test_a_job_without_a_time_limit(source: Path) -> None:
     assert [one.code for one in plan.warnings] == ["over-time"]
     assert planned(source, site, time=0, partition="long").warnings == ()
     assert planned(source, site, time="300-0", partition="long").warnings == ()
+
+
+def test_the_job_knows_after_what_it_starts_again(source: Path) -> None:
+    more_memory = {"times": 2, "memory": "x1.5", "at_most": "128G"}
+    restarts = {"time-limit": 10, "preempted": "unlimited", "out-of-memory": more_memory, "script": 0}
+    plan = planned(source, restarts=restarts, memory="16G")
+    assert plan.job.restarts == (
+        Budget("time-limit", 10),
+        Budget("preempted", None),
+        Budget("out-of-memory", 2, 1.5, 131_072),
+        Budget("script", 0),
+    )
+    assert plan.job.size.memory_mb == 16_384
+    assert JobPlan.from_dict(json.loads(plan.to_json())["job"]) == plan.job
+
+
+def test_memory_that_is_to_grow_must_be_known(source: Path) -> None:
+    restarts = {"out-of-memory": {"times": 2, "memory": "x1.5"}}
+    for memory in (None, 0):
+        with pytest.raises(SpecError) as caught:
+            planned(source, restarts=restarts, memory=memory)
+        assert [finding.code for finding in caught.value.findings] == ["memory-unknown"]

@@ -1,0 +1,102 @@
+"""A run's life: after which failures it starts again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from slurmtf.errors import did_you_mean
+from slurmtf.estimator.quantities import check_count, check_memory, mebibytes
+from slurmtf.findings import Finding
+from slurmtf.job.contract.life import Budget
+from slurmtf.schema import Strict
+
+Cause = Literal["time-limit", "preempted", "node-failure", "out-of-memory", "script"]
+CAUSES: tuple[str, ...] = get_args(Cause)
+UNLIMITED = "unlimited"
+MOST = 10_000
+_FACTOR = re.compile(r"x([0-9]+(?:\.[0-9]+)?)")
+
+
+@dataclass(frozen=True)
+class Restart(Strict):
+    """How often a run starts again after one cause, and with how much more memory."""
+
+    times: int | Literal["unlimited"] = 1
+    """How often."""
+    memory: str | None = None
+    """By what the memory of a node is multiplied each time ('x1.5'); with the cause 'out-of-memory'."""
+    at_most: str | int | None = None
+    """The most memory that is asked for ('128G')."""
+
+
+Restarts = dict[Cause, int | Literal["unlimited"] | Restart]
+
+
+def settled_restarts(given: Any) -> Any:
+    """Return the restarts with an object for each mapping; what is none is left to the checks."""
+    return {cause: _settled(value) for cause, value in given.items()} if isinstance(given, Mapping) else given
+
+
+def _settled(value: Any) -> Any:
+    known = isinstance(value, Mapping) and value.keys() <= {one.name for one in fields(Restart)}
+    return Restart(**value) if known else value
+
+
+def as_budgets(restarts: Any) -> tuple[Budget, ...]:
+    """Return the budgets of an estimator."""
+    return tuple(_budget(cause, value) for cause, value in (restarts or {}).items())
+
+
+def _budget(cause: str, given: Any) -> Budget:
+    value = given if isinstance(given, Restart) else Restart(given)
+    factor = float(value.memory[1:]) if value.memory else 1.0
+    at_most = 0 if value.at_most is None else int(mebibytes(value.at_most))
+    return Budget(cause, None if isinstance(value.times, str) else value.times, factor, at_most)
+
+
+def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
+    """Yield what is wrong with a run's life among the user's parameters, which are given by name."""
+    yield from _findings_of_restarts(given.get("restarts"))
+
+
+def _findings_of_restarts(restarts: Any) -> Iterable[Finding]:
+    if restarts is None:
+        return
+    if not isinstance(restarts, Mapping):
+        yield Finding("bad-restarts", "restarts", f"{restarts!r} is not a mapping", "set `restarts[time-limit]=10`")
+        return
+    for cause, value in restarts.items():
+        where = f"restarts[{cause!r}]"
+        if cause not in CAUSES:
+            remedy = did_you_mean(str(cause), CAUSES) or f"use one of {', '.join(CAUSES)}"
+            yield Finding("unknown-cause", where, "is nothing after which a run can start again", remedy)
+        elif isinstance(value, Restart):
+            yield from _times(f"{where}.times", value.times)
+            yield from _memory(where, cause, value)
+        elif isinstance(value, Mapping):
+            remedy = "it has `times`, `memory` and `at_most`"
+            yield Finding("bad-restart", where, f"{dict(value)!r} has other keys than it may", remedy)
+        else:
+            yield from _times(where, value)
+
+
+def _times(where: str, times: object) -> Iterable[Finding]:
+    if isinstance(times, str) and times != UNLIMITED:
+        yield Finding("not-a-count", where, f"{times!r} is not a whole number", f"use 0 or more, or {UNLIMITED}")
+    elif times != UNLIMITED:
+        yield from check_count(where, times, 0, MOST)
+
+
+def _memory(where: str, cause: str, value: Restart) -> Iterable[Finding]:
+    if (value.memory, value.at_most) != (None, None) and cause != "out-of-memory":
+        yield Finding("memory-misplaced", where, "asks for more memory, which does not mend this cause", "leave it out")
+    factor = _FACTOR.fullmatch(value.memory) if isinstance(value.memory, str) else None
+    if value.memory is not None and (factor is None or not 1 < float(factor[1]) <= 100):
+        remedy = "write it as x1.5: half as much again"
+        yield Finding("bad-factor", f"{where}.memory", f"{value.memory!r} is no factor between 1 and 100", remedy)
+    if value.at_most is not None and value.memory is None:
+        yield Finding("at-most-alone", f"{where}.at_most", "bounds memory that does not grow", "set its `memory` too, as x1.5")
+    yield from check_memory(f"{where}.at_most", value.at_most)

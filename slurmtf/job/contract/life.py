@@ -1,0 +1,22 @@
+"""What a plan says of a run's life: how often it starts again after what, when its script is told of the end."""
+
+from typing import NamedTuple, Optional
+
+LAUNCH, REQUEUE, RESUBMIT, RETURN, END = "launch", "requeue", "resubmit", "return", "end"
+"""What comes after a failure: a new launch in the same allocation; the same job again, as the supervisor asks Slurm to; another
+job; the same job, as Slurm does by itself; nothing."""
+USED, SAME, AT_MOST_MEMORY, NO_MEMORY, NOT_POSSIBLE = "budget-used", "same-failure", "at-most", "no-memory", "not-possible"
+"""Rules by which nothing comes, though there is a budget for the cause."""
+
+
+class Budget(NamedTuple):
+    """How often a run starts again after one cause.
+
+    ``times`` None: as often as it takes. ``memory``: by what the memory of a node is multiplied each time, up to ``at_most``
+    MiB (0: no bound).
+    """
+
+    cause: str = ""
+    times: Optional[int] = 0
+    memory: float = 1.0
+    at_most: int = 0

@@ -1,0 +1,58 @@
+"""Runs that start again on a machine without a scheduler: a new launch for each, decided by the plan's budgets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .jobs import Maker
+
+COUNTS = """\
+import os, pathlib, sys, time
+attempt = int(os.environ["SLURMTF_ATTEMPT"])
+with open("outputs/attempts", "a") as file:
+    file.write("{}\\n".format(attempt))
+"""
+
+
+def attempts(job: Any) -> list[str]:
+    return str((job.folder / "outputs/attempts").read_text()).split()
+
+
+def test_a_script_that_fails_is_started_again_until_its_budget_is_used(job: Maker) -> None:
+    one = job(COUNTS + "sys.exit('error {}'.format(attempt))", restarts={"script": 2})
+    assert one.run() == 1
+    assert attempts(one) == ["1", "2", "3"]
+    told = [(event["how"], event["why"], event["number"], event["at_most"]) for event in one.events("restart")]
+    assert told == [("launch", "script", 2, 3), ("launch", "script", 3, 3), ("end", "budget-used", 4, 3)]
+    assert [event["place"] for event in one.events("restart")] == ["error 1", "error 2", "error 3"]
+    assert (one.end["cause"], one.end["exit_code"]) == ("script", 1)
+    assert one.result() == one.error
+    assert one.processes() == []
+
+
+def test_the_same_failure_twice_ends_it(job: Maker) -> None:
+    one = job(COUNTS + "sys.exit('always the same')", restarts={"script": 9})
+    assert one.run() == 1
+    assert attempts(one) == ["1", "2"]
+    assert [event["why"] for event in one.events("restart")] == ["script", "same-failure"]
+
+
+def test_a_later_attempt_that_succeeds_is_the_run(job: Maker) -> None:
+    one = job(COUNTS + "sys.exit(0 if attempt == 2 else 'not yet')", restarts={"script": 9})
+    assert one.run() == 0
+    assert attempts(one) == ["1", "2"]
+    assert one.result()[0] == "success"
+
+
+def test_a_time_limit_that_nobody_else_holds_begins_anew(job: Maker) -> None:
+    one = job(COUNTS + "time.sleep(0 if attempt == 3 else 60)", restarts={"time-limit": 5}, max_run_duration_seconds=2)
+    assert one.run() == 0
+    assert attempts(one) == ["1", "2", "3"]
+    assert [event["how"] for event in one.events("restart")] == ["launch", "launch"]
+
+
+def test_nothing_starts_again_after_a_cancellation(job: Maker) -> None:
+    one = job(COUNTS + "open('outputs/ready', 'w').close(); time.sleep(60)", restarts={"script": 9, "time-limit": 9})
+    one.start_and_await().terminate()
+    assert one.wait() == 143
+    assert (one.events("restart"), one.end["cause"], attempts(one)) == ([], "canceled", ["1"])
