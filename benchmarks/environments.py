@@ -1,4 +1,4 @@
-"""What an environment costs a submission once it is there, and what making one costs with uv and with plain venv and pip.
+"""What an environment costs a submission once it is there, and what building one costs with uv and with plain venv and pip.
 
 python -m benchmarks.environments
 """
@@ -32,9 +32,9 @@ def _submissions(folder: Path) -> None:
     (source / "train.py").write_text("")
     experiment = Experiment("environments", folder / "runs")
     bare = TensorFlow(source, compute_target="local")
-    made = TensorFlow(source, compute_target="local", pip_packages=PACKAGES)
-    experiment.submit(made).wait_for_completion()
-    pairs = [(seconds(lambda: experiment.submit(bare), 1), seconds(lambda: experiment.submit(made), 1)) for _ in range(15)]
+    built = TensorFlow(source, compute_target="local", pip_packages=PACKAGES)
+    experiment.submit(built).wait_for_completion()
+    pairs = [(seconds(lambda: experiment.submit(bare), 1), seconds(lambda: experiment.submit(built), 1)) for _ in range(15)]
     without, with_it = (sorted(column)[len(pairs) // 2] for column in zip(*pairs, strict=True))
     rows = [("submission", "time", "ratio"), ("with the Python that submits", ms(without), ""),
             ("with an environment that is there", ms(with_it), times(with_it, without))]  # fmt: skip
@@ -54,7 +54,7 @@ def _makings(folder: Path) -> None:
         subprocess.run([place / "bin" / "python", "-m", "pip", "install", "-q", *PACKAGES], check=True)
 
     hand = seconds(by_hand, 1)
-    rows = [("made", "time", "ratio"), ("python -m venv, pip install", ms(hand), "")]
+    rows = [("built", "time", "ratio"), ("python -m venv, pip install", ms(hand), "")]
     taken = seconds(lambda: ours("first"), 1)
     rows.append(
         (f"by slurmtf ({'uv' if Path(sys.executable).with_name('uv').is_file() else 'pip'})", ms(taken), times(taken, hand))

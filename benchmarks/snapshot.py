@@ -29,7 +29,7 @@ SETTLED_S = 2.5
 
 
 def _source(folder: Path, files: int) -> Path:
-    """Make a source like a project's: many small modules in 40 folders, in git, with ignored files beside them."""
+    """Write a source like a project's: many small modules in 40 folders, in git, with ignored files beside them."""
     source = folder / "source"
     for index in range(files - 1):
         part = source / f"package{index % 40}"

@@ -55,13 +55,13 @@ def load_json(path: str | Path) -> dict[str, Any]:
 
 
 def make_private(folder: str | Path) -> Path:
-    """Make a folder that only its user can enter, and those above it that do not exist. Raises OSError."""
+    """Create a folder that only its user can enter, and those above it that do not exist. Raises OSError."""
     private.make_private(os.fspath(folder))
     return Path(folder)
 
 
 def close(folder: str | Path) -> None:
-    """Make the files in a folder of ours private that somebody else's code has written."""
+    """Take the files in a folder of ours from others that somebody else's code has written."""
     for entry in os.scandir(folder):
         if entry.is_file(follow_symlinks=False):
             Path(entry.path).chmod(entry.stat().st_mode & PRIVATE_FOLDER)

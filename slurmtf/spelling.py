@@ -99,8 +99,8 @@ def _as_python(setting: _Setting) -> str:
         return f"{name}{inner}"
     if setting.field:
         holder, kind, _ = _OBJECTS[name]
-        made = f"{kind}({setting.field}={_literal(value)})"
-        return f"{holder}={made}" if holder == name else made
+        built = f"{kind}({setting.field}={_literal(value)})"
+        return f"{holder}={built}" if holder == name else built
     if setting.key is not None:
         items = ", ".join(map(_literal, value.split(",")))
         return f"{name}={{{setting.key!r}: {_literal(value)}}}" if setting.key else f"{name}=[{items}]"

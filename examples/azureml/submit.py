@@ -1,4 +1,4 @@
-"""A training as it is submitted to Azure ML. 'slurmtf import-azureml submit.py' writes job.yaml of it, and runs nothing."""
+"""A run as it is submitted to Azure ML. 'slurmtf import-azureml submit.py' writes job.yaml of it, and runs nothing."""
 
 from azureml.core import Experiment, Workspace
 from azureml.core.compute import ComputeTarget

@@ -30,7 +30,7 @@ class Network(tf.Module):
 
 @tf.function(autograph=False)
 def step(network: Network, images: tf.Tensor, labels: tf.Tensor, learning_rate: float) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """Make one step with the gradients averaged over all ranks."""
+    """Take one step with the gradients averaged over all ranks."""
     with tf.GradientTape() as tape:
         loss = network.loss(images, labels)
     gradients = hvd.DistributedGradientTape(tape).gradient(loss, network.trainable_variables)

@@ -28,7 +28,7 @@ COMMANDS = {
     "export": "export a run's model to ONNX, and verify it",
     "models": "register, list and fetch models",
     "score": "score files with a model",
-    "sweep": "search over a training's arguments, and look at the trials",
+    "sweep": "search over a script's arguments, and look at the trials",
     "gc": "remove snapshots and other files that no run needs",
     "sites": "list, show and validate site profiles",
     "env": "list, build, check and remove environments",

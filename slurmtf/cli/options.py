@@ -132,7 +132,7 @@ FLAGS = {
 
 
 def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options, the target and the script's arguments; it gets a :class:`Training`."""
+    """Add to a command the options, the target and the script's arguments; it gets a :class:`Training`."""
 
     def with_training(target: str, arguments: tuple[str, ...], **options: Any) -> Any:
         own = {option.parameter: options.pop(option.parameter) for option in (*OPTIONS, *SOFTWARE, *PLACE)}

@@ -46,13 +46,13 @@ def _choose_json(ctx: click.Context, param: click.Parameter, value: bool) -> Non
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the option ``--json``."""
+    """Add to a command the option ``--json``."""
     about = "Print one JSON object instead of text."
     return click.option("--json", is_flag=True, expose_value=False, is_eager=True, callback=_choose_json, help=about)(command)
 
 
 def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command that looks at runs the option ``--workspace``."""
+    """Add to a command that looks at runs the option ``--workspace``."""
     about = "Where the runs are (default: of your site and this machine)."
     return click.option("--workspace", "-w", type=click.Path(file_okay=False), default=None, help=about)(command)
 

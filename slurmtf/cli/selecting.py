@@ -56,7 +56,7 @@ class Selection:
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options; it gets a :class:`Selection`."""
+    """Add to a command the options; it gets a :class:`Selection`."""
 
     @functools.wraps(command)  # with its own options
     def with_selection(

@@ -24,7 +24,7 @@ OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.SOFTWARE: (Kind.SOFTWARE, "mend what the build says, then submit it again"),
     Cause.RESULTS: (Kind.RESULTS, "set a longer `time`, or have less copied back"),
     Cause.STALL: (Kind.STALL, "see in stacks/ where each task stood"),
-    Cause.STRAGGLER: (Kind.STALL, "give all ranks the same number of steps, or raise the distribution's straggler_grace_s"),
+    Cause.STRAGGLER: (Kind.STALL, "let all ranks take equally many steps, or raise the distribution's straggler_grace_s"),
     Cause.LOST: (Kind.LOST, ""),
 }
 """What Slurm or the supervisor has seen: no log knows better."""

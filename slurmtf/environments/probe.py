@@ -53,7 +53,7 @@ def asking(
     if words is None and not loads:
         yield lambda: software
         return
-    environment, folder = _surroundings(estimator, site, software), estimator.source_directory
+    environment, folder = _environ_of(estimator, site, software), estimator.source_directory
     key = None if loads or software.image or not words else (tuple(words), frozenset(environment.items()), str(folder))
     known = recall(key) if key else None
     if known:
@@ -98,7 +98,7 @@ def _interpreter(site: Site, software: Software, inside: Sequence[str]) -> list[
     return None if _is_foreign(site) and module_lines(site, software.modules) else [software.python]
 
 
-def _surroundings(estimator: Estimator, site: Site, software: Software) -> dict[str, str]:
+def _environ_of(estimator: Estimator, site: Site, software: Software) -> dict[str, str]:
     """Return the environment in which the job's Python will look for modules."""
     export = str((estimator.sbatch or {}).get("export", site.environment.export) or "")
     bare = export.upper().startswith(("NONE", "NIL"))

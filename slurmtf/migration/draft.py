@@ -1,4 +1,4 @@
-"""A job file in the making: its settings, and the report of where each comes from."""
+"""A job file as it grows: its settings, and the report of where each comes from."""
 
 from __future__ import annotations
 

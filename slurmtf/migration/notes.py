@@ -26,7 +26,7 @@ class Note:
 
 
 class Notes:
-    """A report in the making."""
+    """A report as it grows."""
 
     def __init__(self) -> None:
         self._notes: dict[Note, None] = {}

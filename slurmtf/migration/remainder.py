@@ -13,7 +13,7 @@ CALLS: dict[str, tuple[Kind, str]] = {
     "Workspace": (DROPPED, "a workspace is a folder: --workspace, or the site's"),
     "Workspace.from_config": (DROPPED, "a workspace is a folder: --workspace, or the site's"),
     "Workspace.get": (DROPPED, "a workspace is a folder: --workspace, or the site's"),
-    "Workspace.create": (DROPPED, "a workspace is a folder, made by the first submission"),
+    "Workspace.create": (DROPPED, "a workspace is a folder, created by the first submission"),
     "wait_for_completion": (MAPPED, "'slurmtf run' follows a run to its end; in Python, Run.wait_for_completion()"),
     "wait_for_provisioning": (DROPPED, CLUSTERS),
     "RunDetails": (MAPPED, "a Run shows itself in a notebook; in a terminal, 'slurmtf status' and 'slurmtf metrics --plot'"),

@@ -320,7 +320,7 @@ def _bring(source: Path, target: Path, link: bool) -> None:
 
 
 def _publish(staging: Path, place: Path) -> int:
-    """Give a folder the next number, and return it. Nobody else gets that number: a rename onto a filled folder fails.
+    """Move a folder to the next number, and return it. Nobody else gets that number: a rename onto a filled folder fails.
 
     A file server may have done what it reports to have failed (its answer got lost): the record tells.
     """

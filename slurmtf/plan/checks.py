@@ -59,7 +59,7 @@ def software_findings(estimator: Estimator, script: ScriptFacts, software: Softw
     """Check that the script can start: what it imports for certain is there, and its Horovod goes with its TensorFlow."""
     if script.relative and "relative-import" not in estimator.silence:
         yield _relative_import(estimator, script)
-    yield from (problem for module, problem in needs(estimator, script, software).items() if module in software.missing)
+    yield from (finding for module, finding in needs(estimator, script, software).items() if module in software.missing)
     if script.imports_any("horovod") and "horovod-build" not in estimator.silence:
         yield from filter(None, [check.foreign_horovod(software)])
 
@@ -83,7 +83,7 @@ def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict
     """Return the modules from outside the source without which the script can't run: each with what to say where it is not."""
     vital = [one for one in script.foreign if one.need is Need.CERTAIN and "missing-import" not in estimator.silence]
     found = {one.module: _missing(one, script, software) for one in vital if one.module != AZUREML}
-    found.update((one.module, problem) for one in vital for problem in _of_azureml(one, estimator, script, software))
+    found.update((one.module, finding) for one in vital for finding in _of_azureml(one, estimator, script, software))
     return {**found, "tf_keras": _without_tf_keras(software)} if estimator.legacy_keras else found
 
 
@@ -93,8 +93,8 @@ def _of_azureml(found: Import, estimator: Estimator, script: ScriptFacts, softwa
         return
     unserved = sorted(name for name in script.imports if name.startswith(f"{AZUREML}.") and not is_served(name))
     if not estimator.azureml:
-        problem = _missing(found, script, software)
-        yield replace(problem, remedy=f"set `azureml=true`, which serves azureml.core.Run, or {problem.remedy}")
+        finding = _missing(found, script, software)
+        yield replace(finding, remedy=f"set `azureml=true`, which serves azureml.core.Run, or {finding.remedy}")
     elif unserved:
         what = f"imports {', '.join(unserved)}: slurmtf serves azureml.core.Run alone"
         yield Finding("missing-import", found.where, what, "add azureml-core to `pip_packages`, or do without it in the script")

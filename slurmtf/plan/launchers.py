@@ -148,7 +148,7 @@ def mpirun(launch: Launch) -> list[str]:
 
 @launcher("mpiexec")
 def mpiexec(launch: Launch) -> list[str]:
-    """Any MPI's, with what the standard names (MPI-4.1, 11.5): ``mpiexec -n``. Give the rest in the profile's args."""
+    """Any MPI's, with what the standard names (MPI-4.1, 11.5): ``mpiexec -n``. The rest stands in the profile's args."""
     return ["mpiexec", "-n", str(launch.tasks.world_size), *launch.site.launcher.args]
 
 

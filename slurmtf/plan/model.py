@@ -115,7 +115,7 @@ class Batch:
 
 
 class Awaited(NamedTuple):
-    """A job that must have succeeded before the run's starts, and the name of what it makes."""
+    """A job that must have succeeded before the run's starts, and the name of what it builds."""
 
     job_id: str
     name: str

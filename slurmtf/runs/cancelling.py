@@ -47,7 +47,7 @@ def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
 
 
 def _given(orders: Sequence[_Order]) -> Iterable[SlurmtfError]:
-    """Give the orders to their schedulers and yield what went wrong."""
+    """Pass the orders to their schedulers and yield what went wrong."""
     by_job = {order.job: order for order in orders}
     for scheduler, jobs in by_scheduler(by_job):
         layouts = [by_job[job].layout for job in jobs]

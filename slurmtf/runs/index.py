@@ -2,7 +2,7 @@
 
 The run folders are the truth. A row counts only while every file that it was read from is as it was, by inode, size and time;
 files that have just changed make no row, since they may change again within one tick of the clock. An index that is damaged,
-locked or of another version counts as none, and is made again.
+locked or of another version counts as none, and is built again.
 """
 
 from __future__ import annotations

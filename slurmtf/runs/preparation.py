@@ -1,4 +1,4 @@
-"""What a submission is made of, found out once: the source's half, and the target's half with the plan.
+"""What a submission consists of, found out once: the source's half, and the target's half with the plan.
 
 The source's half (what the script does, the snapshot) serves any number of runs of the same source. The target's half (site,
 software, data) is looked up once for each run; all that is wrong with either is told together.

@@ -26,11 +26,11 @@ def observe(jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
 def cancel(jobs: Sequence[SubmittedJob]) -> None:
     """Ask the supervisors to end. All that can be reached are asked, then SlurmtfError tells of the others."""
     elsewhere = [job for job in jobs if not _terminated(job)]
-    problems = [
+    findings = [
         Finding("other-host", f"process {job.ref.job_id}", _place(job), "log in there to cancel it") for job in elsewhere
     ]
-    if problems:
-        raise SlurmtfError(*problems)
+    if findings:
+        raise SlurmtfError(*findings)
 
 
 def _terminated(job: SubmittedJob) -> bool:

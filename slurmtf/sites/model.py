@@ -156,7 +156,7 @@ class Containers(Strict):
 
 @dataclass(frozen=True)
 class Environments(Strict):
-    """Environments that slurmtf makes."""
+    """Environments that slurmtf builds."""
 
     folder: str | None = None
     """Where they are kept; all nodes must see it. '$NAME' and '~' are expanded on the login node. Left out: beside the runs."""

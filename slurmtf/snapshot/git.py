@@ -31,7 +31,7 @@ def repository(folder: Path) -> dict[str, Any] | None:
 
 
 def tree_id(entries: Sequence[Entry], blobs: Mapping[str, Blob]) -> str:
-    """Return the id of the tree that ``git add`` of all entries and ``git write-tree`` would make (SHA-1, no filters).
+    """Return the id of the tree that ``git add`` of all entries and ``git write-tree`` would write (SHA-1, no filters).
 
     git knows no empty folders.
     """

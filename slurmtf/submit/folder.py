@@ -20,7 +20,7 @@ from slurmtf.trusted import own_folder
 REMOVED = ".removed-"
 INTENTS, STAGING = "intents", "staging"
 COMPILED = "__pycache__"
-"""Where each task's Python keeps the hook compiled: the folder would follow the script's umask if Python made it."""
+"""Where each task's Python keeps the hook compiled: the folder would follow the script's umask if Python created it."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def build(
     receipt: dict[str, Any],
     fill: Callable[[RunLayout], None] | None = None,
 ) -> RunLayout:
-    """Make the run folder of a plan; ``fill`` writes more into it.
+    """Build the run folder of a plan; ``fill`` writes more into it.
 
     Raises WorkspaceError or SnapshotError, and then nothing is left of it."""
     with writing(plan.run.workspace):
@@ -90,7 +90,7 @@ def build(
             layout = RunLayout(str(intent.staging))
             make_private(layout.folder)
             taken = SnapshotStore(Path(plan.run.workspace)).take(source, layout.source)
-            taken.contents.check_holds(plan.script)  # files may be gone since the plan was made
+            taken.contents.check_holds(plan.script)  # files may be gone since the plan was resolved
             provenance = replace(plan.provenance, snapshot=taken.ref)
             job = plan.job._replace(snapshot=taken.ref.id)
             _fill(layout, replace(plan, provenance=provenance, job=job), script, _with_source(receipt, taken))
@@ -118,7 +118,7 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
         make_private(folder)
     write_private(layout.plan, plan.to_json())
     write_private(layout.script, script)
-    write_private(layout.job_log, "")  # Slurm appends; one that it made would follow the umask
+    write_private(layout.job_log, "")  # Slurm appends; one that it created would follow the umask
     write_private(layout.trace, "")
     write_private(layout.agent, job_archive())
     write_private(Path(layout.hook, HOOK.name), HOOK.read_bytes())

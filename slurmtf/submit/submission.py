@@ -49,7 +49,7 @@ def scheduler_for(plan: LaunchPlan) -> Scheduler:
 
 
 def submit(submission: Submission) -> RunLayout:
-    """Make the run folder and hand the job over. Returns the run folder, whose record names the job.
+    """Build the run folder and hand the job over. Returns the run folder, whose record names the job.
 
     Killed at any moment, it leaves a run with a job, or what :func:`tidy` removes.
 

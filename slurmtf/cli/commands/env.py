@@ -40,7 +40,7 @@ def command() -> None:
 
 
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options that say which store is meant; it gets an :class:`EnvironmentStore`."""
+    """Add to a command the options that say which store is meant; it gets an :class:`EnvironmentStore`."""
 
     def with_store(site: str | None, workspace: str | None, **options: Any) -> Any:
         found = resolve_target(site)

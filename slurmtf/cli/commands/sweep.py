@@ -23,7 +23,7 @@ POLL_S = 2.0
 
 
 def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command what a submission takes."""
+    """Add to a command what a submission takes."""
     for option in (
         click.argument("file", type=click.Path(dir_okay=False)),
         click.option("--experiment", "-x", default=None, help="Name of the series of runs (default: the file's name)."),
@@ -42,7 +42,7 @@ def sweep_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("sweep", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Search over a training's arguments: submit a sweep, look at it, end it."""
+    """Search over a script's arguments: submit a sweep, look at it, cancel it."""
 
 
 @command.command("submit")

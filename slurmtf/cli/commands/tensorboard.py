@@ -50,7 +50,7 @@ def command(runs: tuple[str, ...], port: int | None, workspace: str | None) -> N
 
 
 def _link(run: Run, folder: Path) -> None:
-    """Make a folder of links to where a run may have events: each place once, though work/ has links to the others."""
+    """Build a folder of links to where a run may have events: each place once, though work/ has links to the others."""
     layout, own = run.layout, folder / "work"
     own.mkdir(parents=True)
     for place in (layout.outputs, layout.logs, layout.children):

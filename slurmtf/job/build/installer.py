@@ -18,7 +18,7 @@ MEANINGS = (
      "a package, or that version of it, does not exist", "is it spelled rightly, and is there one for this Python version?"),
     (r"No solution found|ResolutionImpossible|conflicting dependencies|because .* depends on .* and .* unsatisfiable",
      "the packages do not go together", "loosen or change the versions; the log says which two disagree"),
-    (r"ensurepip is not|No module named '?(venv|ensurepip)", "this Python can't make virtual environments",
+    (r"ensurepip is not|No module named '?(venv|ensurepip)", "this Python can't create virtual environments",
      "install python3-venv, or name another Python"),
     (r"error: command '?\S*(gcc|g\+\+|cc)|unable to execute|CMake Error|Failed to build|failed building wheel|"
      r"Collecting [^\n]+\n(?:(?!\s*(?:Collecting |Building wheel))[^\n]*\n)*?[^\n]*subprocess-exited-with-error",

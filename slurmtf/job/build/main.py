@@ -23,7 +23,7 @@ from .work import BuildError, Failure, Work, once, say, write
 
 BUILDERS = {"pip": pip.build, "conda": conda.build, "image": image.build}
 USAGE = "usage: agent.pyz build SPEC [CHECK] | agent.pyz fetch SPEC | agent.pyz horovod SPEC | agent.pyz pack SPEC"
-MORE_TIME = "give build jobs more time (the profile's environments.job), or build it on the login node: slurmtf env build"
+MORE_TIME = "set more time for build jobs (the profile's environments.job), or build it on the login node: slurmtf env build"
 
 
 def main(argv: List[str]) -> int:
@@ -33,7 +33,7 @@ def main(argv: List[str]) -> int:
         return 2
     spec, *requests = map(_read, argv[1:])
     layout, name = StoreLayout(spec["root"]), spec["name"]
-    os.umask(0o077)  # what pip, conda and compilers make is private too
+    os.umask(0o077)  # what pip, conda and compilers write is private too
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:

@@ -120,7 +120,7 @@ def outlive_parent() -> None:
 
 
 def _prepare(parent: int) -> None:
-    """Give the child Python's and the shell's usual signals, and have the kernel kill it when we are killed."""
+    """Restore Python's and the shell's usual signals for the child, and have the kernel kill it when we are killed."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -70,7 +70,7 @@ def _decoded(line: bytes) -> Message:
 def keep_alive(connection: socket.socket) -> None:
     """Have the kernel notice within a minute that the other side's node is silent, whether it owes us an answer or not.
 
-    Not sooner: a switch that starts anew must not end a training whose own traffic goes another way. (tcp(7): what was sent
+    Not sooner: a switch that starts anew must not end a run whose own traffic goes another way. (tcp(7): what was sent
     and not acknowledged hinders keep-alive, TCP_USER_TIMEOUT does not care.)
     """
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

@@ -62,7 +62,7 @@ class Claim:
                 os.utime(self._path)
 
     def release(self) -> None:
-        """Give it back, unless it has been taken from us."""
+        """Release it, unless it has been taken from us."""
         if self.holder() == _me():
             with contextlib.suppress(OSError):
                 os.remove(self._path)

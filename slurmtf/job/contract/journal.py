@@ -30,7 +30,7 @@ class Journal:
     def write(self, event: Any) -> None:
         """Append one of the events of :mod:`.events`, with the time.
 
-        A training does not end because its journal can't be written: what a full disk refuses comes with the next event.
+        A run does not end because its journal can't be written: what a full disk refuses comes with the next event.
         """
         record = Record.of(event, time.time())
         self._unwritten += json.dumps(record.to_dict()).encode("utf-8") + b"\n"

@@ -1,4 +1,4 @@
-"""The lines of a log that tell why a script failed: the error before its surroundings.
+"""The lines of a log that tell why a script failed: the error before what stands around it.
 
 A message may print a whole array, so that the last lines of a log are numbers. The last traceback's error line and the frame in
 the user's own code say what happened; they come first.

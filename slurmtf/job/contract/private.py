@@ -6,7 +6,7 @@ from typing import List
 
 
 def make_private(folder: str) -> None:
-    """Make a folder that only its user can enter, and those above it that are not there. Raises OSError.
+    """Create a folder that only its user can enter, and those above it that are not there. Raises OSError.
 
     os.makedirs gives its mode to the last folder only.
     """

@@ -85,7 +85,7 @@ class StoreLayout:
         return os.path.join(self.downloads, name)
 
     def prepare(self) -> None:
-        """Make the folders, for their user alone."""
+        """Create the folders, for their user alone."""
         for folder in (self.root, self.built, self.specs, self.claims, self.logs, self.failures, self.jobs, self.wheels,
                        self.downloads, self.packs, self.cache):  # fmt: skip
             make_private(folder)

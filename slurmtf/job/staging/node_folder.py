@@ -147,7 +147,7 @@ def find_base(local: str, environ: Mapping[str, str]) -> Tuple[str, List[str]]:
             if not chosen:
                 _refuse_shared(place)
             make_private(place)
-            _refuse(doubt_of_place(place), "make it anew, 0700 or with the sticky bit, or name another folder")
+            _refuse(doubt_of_place(place), "create it anew, 0700 or with the sticky bit, or name another folder")
             ours = _private(os.path.join(place, "slurmtf-{}".format(os.getuid())))
             return _private(os.path.join(ours, re.sub(r"[^\w.-]", "_", host(environ)))), troubles
         except OSError as err:
@@ -163,7 +163,7 @@ def _places(local: str, environ: Mapping[str, str]) -> Iterator[Tuple[str, bool]
     for name in (var.SLURM_TMPDIR, var.TMPDIR):
         if environ.get(name):
             yield environ[name], False
-    yield "/tmp", False  # noqa: S108 - what we make in it is checked to be ours
+    yield "/tmp", False  # noqa: S108 - what we create in it is checked to be ours
 
 
 def _refuse_shared(place: str) -> None:
@@ -173,7 +173,7 @@ def _refuse_shared(place: str) -> None:
 
 
 def _private(folder: str) -> str:
-    """Make a folder that is ours alone. Raises OSError when somebody else has made one of that name."""
+    """Create a folder that is ours alone. Raises OSError when somebody else has created one of that name."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
     _refuse(doubt_of_own(folder), "remove it, or have it removed")

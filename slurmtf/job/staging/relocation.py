@@ -1,4 +1,4 @@
-"""An environment in another folder than it was made for: its old names, in files and in variables, become the new one."""
+"""An environment in another folder than it was built for: its old names, in files and in variables, become the new one."""
 
 import mmap
 import os
@@ -32,7 +32,7 @@ def check_room(note: Mapping[str, Any], place: str) -> None:
 def mend(folder: str, note: Mapping[str, Any], place: str) -> None:
     """Have the files in ``folder`` name their new place. Raises OSError.
 
-    Those that change get a new time: the bytecode of a module among them was made of the old text.
+    Those that change get a new time: the bytecode of a module among them was compiled from the old text.
     """
     old, new = pattern(note["prefixes"]), os.fsencode(place)
     for path in note["texts"]:

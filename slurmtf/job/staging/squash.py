@@ -21,7 +21,7 @@ TIMEOUT_S = 60
 
 
 def mount_environment(pack: str, target: str) -> None:
-    """Copy a pack to this disk, mount it, and make an environment of it in which files name its new place. Raises OSError."""
+    """Copy a pack to this disk, mount it, and build an environment of it in which files name its new place. Raises OSError."""
     if os.path.isdir(target):  # by a task of the node that was killed before it could say so
         return
     folder, copy = os.path.dirname(target), target + packs.SUFFIXES["squashfs"]
@@ -50,7 +50,7 @@ def _mount(copy: str, mount: str, target: str) -> None:
 
 
 def _link(source: str, target: str, changing: Set[str]) -> None:
-    """Make a folder of links into another; files that will change are copied, and programs, which look beside themselves."""
+    """Build a folder of links into another; files that will change are copied, and programs, which look beside themselves."""
     os.mkdir(target, 0o700)
     inside: Dict[str, Set[str]] = {}
     for path in changing:

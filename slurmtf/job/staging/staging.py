@@ -204,7 +204,7 @@ def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
 
 
 def make_targets(plan: JobPlan) -> None:
-    """Make the folders that results are copied back to: better known now than after the training. Raises OSError."""
+    """Create the folders that results are copied back to: better known now than after the training. Raises OSError."""
     for item in plan.inputs:
         if item.mode == "upload":
             os.makedirs(native(item.path), exist_ok=True)

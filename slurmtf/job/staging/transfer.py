@@ -167,7 +167,7 @@ def _return(source: str, target: str, suffix: str, progress: Progress) -> bool:
 
 
 def _placed(partial: str, target: str) -> bool:
-    """Give a file its name, unless another file has it. The same content there is as good."""
+    """Move a file to its name, unless another file has it. The same content there is as good."""
     try:
         os.link(partial, target, follow_symlinks=False)
     except FileExistsError:

@@ -43,7 +43,7 @@ def unpack(layout: RunLayout, snapshot: str, work: str, run: str) -> None:
 
 
 def link(source: str, work: str, layout: RunLayout) -> None:
-    """Make a working directory for a launch with a folder of its own: its entries are links to those of the source, but its
+    """Build a working directory for a launch with a folder of its own: its entries are links to those of the source, but its
     ``outputs`` and ``logs`` are its own. It appears under its name when it is whole. Raises OSError."""
     if os.path.isdir(work):
         return

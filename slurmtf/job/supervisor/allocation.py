@@ -191,7 +191,7 @@ class Allocation:
         return order._replace(variables=dict({var.SLURMTF_ATTEMPT: str(self._continuation.number)}, **order.variables))
 
     def _make_folder(self, order: LaunchOrder) -> None:
-        """Make the folder of a launch that has one of its own."""
+        """Create the folder of a launch that has one of its own."""
         if order.folder and not self._plan.stage.on_node:
             layout = self._layout.launch(order.folder)
             workdir.link(self._layout.work, layout.work, layout)

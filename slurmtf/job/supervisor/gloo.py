@@ -48,7 +48,7 @@ class Scopes:
     """What the ranks leave for each other; ``sizes`` are the numbers of ranks of the scopes that exist from the start.
 
     A rank deletes its key when *it* has connected to all others, who may have yet to read it: such a scope is cleared when
-    each of its ranks has done so, and begins anew. Of a scope that the ranks made themselves a key is removed at once.
+    each of its ranks has done so, and begins anew. Of a scope that the ranks created themselves a key is removed at once.
     """
 
     def __init__(self, sizes: Mapping[str, int]) -> None:

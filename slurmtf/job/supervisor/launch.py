@@ -241,7 +241,7 @@ class Launch:
         distribution, roles, hellos = self._plan.distribution, self._roster.roles, self._roster.hellos
         self._rendezvous.tell_all({"nodes": start.nodes_of(hellos)})
         if distribution.cluster:
-            self._rendezvous.tell_all({"cluster": start.cluster_of(roles, hellos)})  # made into bytes once
+            self._rendezvous.tell_all({"cluster": start.cluster_of(roles, hellos)})  # encoded once
         orders = start.start_orders(distribution, roles, hellos, self._order, self._variables())
         for rank in self._rendezvous.present:
             self._rendezvous.tell(rank, orders[rank])

@@ -19,8 +19,8 @@ SERVER_THREADS = 4
 """The least inter-op threads of a TensorFlow server: with fewer, one that waits can block the one it waits for."""
 
 
-class Surroundings:
-    """Makes the variables of one task's script from the plan, the role, and what the supervisor told at the start."""
+class TaskEnvironment:
+    """Builds the variables of one task's script from the plan, the role, and what the supervisor told at the start."""
 
     def __init__(
         self,

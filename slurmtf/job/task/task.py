@@ -21,7 +21,7 @@ from ..staging import workdir
 from ..staging.on_node import OnNode
 from . import cpu_binding as binding
 from . import ports
-from .environment import Surroundings
+from .environment import TaskEnvironment
 from .log_clock import LogClock
 
 CONNECT_TIMEOUT_S = 30.0
@@ -208,15 +208,15 @@ class Task:
         order = LaunchOrder.from_dict((self._start or {}).get("launch", {}))
         layout = self._layout.launch(order.folder)
         logs = self._logs_in(layout)
-        surroundings = Surroundings(self._plan, self._layout, self.role, self._start or {}, self._on_node.note, order)
+        environment = TaskEnvironment(self._plan, self._layout, self.role, self._start or {}, self._on_node.note, order)
         if order.folder:
-            workdir.link(surroundings.source, surroundings.work, layout)
-        words = surroundings.arguments([*(order.command or command), *order.arguments])
-        variables = surroundings.variables(self._environ)
+            workdir.link(environment.source, environment.work, layout)
+        words = environment.arguments([*(order.command or command), *order.arguments])
+        variables = environment.variables(self._environ)
         if self._port and not shares_port(words[0], variables):
             self._port.let_go()
         try:
-            self._child = Child(words, surroundings.work, variables, logs)
+            self._child = Child(words, environment.work, variables, logs)
         except OSError as err:
             with open(logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))

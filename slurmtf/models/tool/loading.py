@@ -1,4 +1,4 @@
-"""Models as they were saved, made into one thing: a function with named inputs and outputs, and a SavedModel of it."""
+"""Models as they were saved, brought into one form: a function with named inputs and outputs, and a SavedModel of it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from slurmtf.job.common import cluster
 from slurmtf.job.contract import roles
 from slurmtf.job.contract.plan import read
 from slurmtf.job.script import sitecustomize as hook
-from slurmtf.job.task.environment import Surroundings
+from slurmtf.job.task.environment import TaskEnvironment
 from tests.integration.job.jobs import Job, make_job, many
 
 TASKS = 512
@@ -86,7 +86,7 @@ print(json.dumps([counts, config["task"], os.environ.get("SITES_OWN")]))
 
 
 @pytest.fixture
-def huge(job: Job) -> Surroundings:
+def huge(job: Job) -> TaskEnvironment:
     """Of worker 7 in a cluster of thousands."""
     job.change_plan(distribution__roles=[["ps", SERVERS], ["worker", WORKERS]], distribution__cyclic=True)
     job.change_plan(size__tasks=WORKERS + SERVERS, size__nodes=1000)
@@ -96,10 +96,10 @@ def huge(job: Job) -> Surroundings:
     mine = next(role for role in dealt if role.label == "worker-7")
     Path(job.layout.hook).mkdir(exist_ok=True)
     Path(job.layout.hook, f"{hook.NAME}.py").write_bytes(Path(hook.__file__).read_bytes())
-    return Surroundings(plan, job.layout, mine, {"cluster": cluster.build(dealt, addresses)}, {})
+    return TaskEnvironment(plan, job.layout, mine, {"cluster": cluster.build(dealt, addresses)}, {})
 
 
-def test_a_long_tf_config_reaches_the_script_by_file(huge: Surroundings, tmp_path: Path) -> None:
+def test_a_long_tf_config_reaches_the_script_by_file(huge: TaskEnvironment, tmp_path: Path) -> None:
     own = tmp_path / "site"
     own.mkdir()
     (own / "sitecustomize.py").write_text("import os\nos.environ['SITES_OWN'] = str(len(os.environ['TF_CONFIG']) > 131072)\n")
@@ -116,7 +116,7 @@ def test_a_long_tf_config_reaches_the_script_by_file(huge: Surroundings, tmp_pat
     assert json.loads(done.stdout) == [{"ps": SERVERS, "worker": WORKERS}, {"type": "worker", "index": 7}, "True"]
 
 
-def test_a_python_that_skips_its_site_says_nothing_wrong(huge: Surroundings) -> None:
+def test_a_python_that_skips_its_site_says_nothing_wrong(huge: TaskEnvironment) -> None:
     """`python -S` runs no sitecustomize: then there is no TF_CONFIG rather than a cut one."""
     variables = huge.variables(dict(os.environ))
     look = "import os; print(os.environ.get('TF_CONFIG'))"

@@ -11,7 +11,7 @@ from slurmtf.job.common.addresses import own_addresses, past_proxies
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor.start import Hello, nodes_of
-from slurmtf.job.task.environment import Surroundings
+from slurmtf.job.task.environment import TaskEnvironment
 
 from .test_gpus import plan
 
@@ -76,8 +76,8 @@ def test_this_nodes_addresses() -> None:
 CLUSTER = {"worker": ["a:1", "b:2"], "ps": ["c:3"]}
 
 
-def task(start: dict[str, Any]) -> Surroundings:
-    return Surroundings(plan(2), RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
+def task(start: dict[str, Any]) -> TaskEnvironment:
+    return TaskEnvironment(plan(2), RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
 
 
 @pytest.mark.parametrize("start", [{}, {"nodes": {"names": ["n1"], "addresses": []}}])

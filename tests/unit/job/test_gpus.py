@@ -17,7 +17,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role, blocks, cyclic
 from slurmtf.job.contract.variables import GPUS
-from slurmtf.job.task.environment import Surroundings
+from slurmtf.job.task.environment import TaskEnvironment
 
 NODE = {0: "a", 1: "a"}
 CVD = "CUDA_VISIBLE_DEVICES"
@@ -347,5 +347,5 @@ def test_the_variables_that_show_these_gpus_and_no_other(
     ],
 )
 def test_the_variable_of_a_task(role: str, start: dict[str, Any], inherited: dict[str, str], expected: str | None) -> None:
-    task = Surroundings(plan(2), RunLayout("/runs/x/x-1"), Role(0, role, 0, 0), start, {})
+    task = TaskEnvironment(plan(2), RunLayout("/runs/x/x-1"), Role(0, role, 0, 0), start, {})
     assert task.variables(inherited).get(CVD) == expected

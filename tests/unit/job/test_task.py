@@ -19,7 +19,7 @@ from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.script import sitecustomize as hook
 from slurmtf.job.staging.staging import Stager
-from slurmtf.job.task.environment import Surroundings
+from slurmtf.job.task.environment import TaskEnvironment
 
 ROOT = Path(__file__).parents[3]
 
@@ -75,7 +75,7 @@ def variables(
         Run("x-1", "x"), "slurm", Distribution((("worker", 2),), cluster=True), Size(tasks=2), "srun", variables=users or {}
     )
     start = {"cluster": hosts or OURS["cluster"], "local_rank": 0}
-    return Surroundings(plan, layout, Role(0, "worker", 0, 0), start, {}).variables(inherited or {})
+    return TaskEnvironment(plan, layout, Role(0, "worker", 0, 0), start, {}).variables(inherited or {})
 
 
 def test_a_task_gets_the_cluster(tmp_path: Path) -> None:

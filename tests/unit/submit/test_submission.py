@@ -13,7 +13,7 @@ from slurmtf.job.contract.plan import DataInput, Distribution, JobPlan, Run, Siz
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.script import sitecustomize as hook
 from slurmtf.job.supervisor.gloo import variables as of_gloo
-from slurmtf.job.task.environment import Surroundings
+from slurmtf.job.task.environment import TaskEnvironment
 from slurmtf.runs.workspace import workspace_of
 from slurmtf.scheduler.environ import of_local_run, without_run
 from slurmtf.scheduler.slurm.executor import changes_for_sbatch
@@ -62,7 +62,7 @@ USERS = {"PATH": "/bin", "SLURMTF_WORKSPACE": "/w", "SLURMTF_SITE": "here", "HOR
 def in_a_run(**users: str) -> dict[str, str]:
     """What the script of a worker sees."""
     start = {"cluster": {"worker": ["a:1", "b:2"], "ps": ["c:3"]}, "variables": of_gloo("a", 1), "local_rank": 0}
-    surroundings = Surroundings(PLAN, RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
+    surroundings = TaskEnvironment(PLAN, RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
     left = dict.fromkeys((identity.OWN_RANK, wire.ADDRESS, wire.KEY, hook.CONFIG_FILE), "x")
     return {**surroundings.variables(users), **left}
 
