@@ -25,6 +25,9 @@ COMMANDS = {
     "tensorboard": "start TensorBoard on runs, until Ctrl-C",
     "wait": "wait for a run and exit with its exit code",
     "cancel": "cancel runs",
+    "rerun": "repeat a run, from its stored source and software",
+    "diff": "show what differs between two runs",
+    "cite": "describe a run for a paper, with BibTeX of what it used",
     "export": "export a run's model to ONNX, and verify it",
     "models": "register, list and fetch models",
     "score": "score files with a model",
@@ -37,9 +40,9 @@ COMMANDS = {
     "completion": "print the completion script for your shell",
 }
 GROUPS = {
-    "Start": ("run", "submit", "plan", "render", "sweep"),
+    "Start": ("run", "submit", "plan", "render", "sweep", "rerun"),
     "Follow": ("ls", "watch", "status", "why", "logs", "metrics", "tensorboard", "wait", "cancel", "gc"),
-    "Use": ("export", "models", "score"),
+    "Use": ("diff", "cite", "export", "models", "score"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }
 EXIT_CODES = {

@@ -99,8 +99,10 @@ class Experiment:
         tell: Callable[[str], None],
         shape: Shape,
         after: Sequence[Run | str] = (),
+        lock: Sequence[str] = (),
     ) -> Run:
-        """Submit a run whose submission ``shape`` has changed: see :class:`Submittable`."""
+        """Submit a run whose submission ``shape`` has changed: see :class:`Submittable`. ``lock`` are the versions that an
+        environment gets which has to be built."""
         findings = Findings(estimator.sources)
         texts = findings.attempt(settled, tags) or {}
         estimator, earlier = self._following(estimator, after, findings)
@@ -112,7 +114,7 @@ class Experiment:
         building = prepared.building
         if building is None or building.is_there():
             return _submitted(prepared, given, tell)
-        pending = provide(building, tell)
+        pending = provide(building, tell, lock)
         try:
             if pending:
                 return _submitted(prepared.awaiting(pending.awaited), given)

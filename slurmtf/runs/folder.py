@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from slurmtf.errors import InputError, RunNotFoundError
-from slurmtf.files import load_json, read_json
+from slurmtf.files import load_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import JobPlan
 from slurmtf.job.contract.roles import table
 from slurmtf.runs.downloads import file_names
 from slurmtf.runs.metrics import chief_of, children_of, metrics_of
+from slurmtf.runs.receipts import receipt_of
 from slurmtf.runs.tags import tags_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
 
@@ -54,7 +55,7 @@ class RunFolder:
     @property
     def receipt(self) -> dict[str, Any]:
         """What is needed to repeat or cite the run, beside its plan and its source."""
-        return read_json(self.layout.receipt)
+        return receipt_of(self.layout)
 
     @property
     def tags(self) -> dict[str, str]:

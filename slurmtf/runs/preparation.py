@@ -12,11 +12,12 @@ import platform
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from slurmtf._version import __version__
 from slurmtf.collecting import Findings
 from slurmtf.environments import EnvironmentStore, Software, modules, software_of
 from slurmtf.environments.images import inside, login_of
@@ -245,14 +246,31 @@ def _with_script(plan: LaunchPlan) -> tuple[LaunchPlan, str]:
 
 def _receipt(prepared: Prepared) -> dict[str, Any]:
     """Return what is needed to repeat or cite the run, beside its plan and its source."""
-    site, spec = prepared.target.site, prepared.software.spec
+    site, software = prepared.target.site, prepared.software
+    spec, snapshot = software.spec, prepared.source.snapshot.ref
     return {
+        "slurmtf": __version__,
         "submitted": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "user": getpass.getuser(),
         "host": socket.gethostname(),
         "python": platform.python_version(),
         "site": {"name": site.name, "profile": site.source, "verified": site.verified},
         "templates": list(prepared.plan.provenance.templates),
-        "source": {"folder": prepared.estimator.source_directory, "git": prepared.source.git},
+        "source": {"folder": prepared.estimator.source_directory, "git": prepared.source.git, "snapshot": snapshot.id},
+        "software": _software(software),
         "lock": prepared.target.store.record(spec.name).get("lock") if spec else None,
+    }
+
+
+def _software(software: Software) -> dict[str, Any]:
+    """Return what is known of the software before the job; packages are those of an environment that is there."""
+    horovod = software.horovod
+    return {
+        "environment": software.spec.name if software.spec else software.prefix,
+        "python": software.executable or software.python,
+        "modules": list(software.modules),
+        "image": software.image,
+        "packages": dict(sorted(software.packages.items())),
+        "gpu_build": software.gpu_build,
+        "horovod": asdict(horovod) if horovod else None,
     }

@@ -107,7 +107,7 @@ def build(
 
 def _with_source(receipt: dict[str, Any], taken: Snapshot) -> dict[str, Any]:
     """Return the receipt with what was taken of the source, and its git tree if it is in git."""
-    source = {**receipt["source"], "left_out": list(taken.contents.left_out)}
+    source = {**receipt["source"], "snapshot": taken.ref.id, "left_out": list(taken.contents.left_out)}
     if source["git"]:
         source["git"] = {**source["git"], "tree": taken.tree}
     return {**receipt, "source": source}

@@ -23,6 +23,8 @@ class RunLayout:
         self.hook = self._of("hook")
         self.journals = self._of("journal")
         self.receipt = self._of("receipt.json")
+        self.software = self._of("software.json")
+        self.samples = self._of("samples")
         self.jobs = self._of("jobs.jsonl")
         self.submitit = self._of("submitit")
         self.cancel_mark = self._of("cancel-requested")
@@ -55,6 +57,10 @@ class RunLayout:
     def task_tags(self, label: str) -> str:
         """The tags that the script of one task gives to its run, as lines of contract/metrics.py."""
         return os.path.join(self.tags, label + ".jsonl")
+
+    def node_samples(self, job: str, host: str) -> str:
+        """What the tasks of a job use on one node, sampled (see contract/samples.py)."""
+        return os.path.join(self.samples, "{}.{}.jsonl".format(job, host))
 
     def child(self, child_id: str) -> "RunLayout":
         """The folder of a child run, which a script opened within its run: it has metrics/, outputs/ and children/."""

@@ -16,6 +16,8 @@ WORLD = "SLURMTF_EXPECTED_WORLD"
 CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
 AUTOLOG = "SLURMTF_AUTOLOG"
 AZUREML = "SLURMTF_AZUREML"
+RANK = "SLURMTF_RANK"
+RUN_FOLDER = "SLURMTF_RUN_FOLDER"
 NAME = "sitecustomize"
 PROGRAM = "slurmtf_job"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -253,6 +255,14 @@ def run_next() -> None:
         spec.loader.exec_module(module_from_spec(spec))
 
 
+def note_software() -> None:
+    """Write down what rank 0 has loaded, for the receipt."""
+    try:
+        import_program("script.software").note(os.environ[RUN_FOLDER])
+    except Exception:
+        return
+
+
 def main() -> None:
     if os.environ.get(CONFIG_FILE):
         with open(os.environ[CONFIG_FILE]) as file:
@@ -260,6 +270,10 @@ def main() -> None:
     if watched():
         sys.meta_path.insert(0, Watcher(watched()))
     sys.meta_path.append(Server())
+    if os.environ.get(RANK) == "0":
+        import atexit
+
+        atexit.register(note_software)
     if os.environ.get(AZUREML):
         sys.meta_path.append(Adapter())
     run_next()

@@ -20,7 +20,7 @@ from ..contract.outcome import MAY_RETURN, Cause, Outcome, signal_name
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from ..staging import staging, workdir
-from . import restart, result, start
+from . import receipt, restart, result, start
 from .conclusion import STOP_SIGNALS, Killing, conclude, may_be_killed, with_memory
 from .continuation import Continuation
 from .launch import Launch
@@ -302,7 +302,9 @@ class Allocation:
         returns = outcome.cause in MAY_RETURN or self._continuation.goes_on
         if not returns and not self._told:  # else its result is not known yet, or told already
             self._leave_result(outcome)
-        self._journal.write(events.Ended(outcome.to_dict(), round(time.monotonic() - self._began, 3)))
+        took = time.monotonic() - self._began
+        self._journal.write(events.Ended(outcome.to_dict(), round(took, 3)))
+        receipt.complete(self._plan, self._layout, self._environ, outcome, time.time() - took, time.time())
         return outcome.job_status
 
     def _leave_result(self, outcome: Outcome) -> None:

@@ -1,0 +1,58 @@
+"""``slurmtf diff``"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+import click
+
+from slurmtf.cli import completing
+from slurmtf.cli.output import emit, json_option, table, workspace_option
+from slurmtf.errors import RunNotFoundError
+from slurmtf.findings import Finding
+from slurmtf.runs import Run
+from slurmtf.runs.curves import value_text
+from slurmtf.runs.differences import Difference, compare
+from slurmtf.runs.receipts import Account, account_of, files_of
+
+LONGEST = 60
+
+
+@click.command("diff")
+@click.argument("first", shell_complete=completing.runs)
+@click.argument("second", default="last", shell_complete=completing.runs)
+@workspace_option
+@json_option
+def command(first: str, second: str, workspace: str | None) -> None:
+    """Show what differs between two runs: source, settings, software, nodes, metrics, outcome."""
+    runs = [Run.find(name, workspace) for name in (first, second)]
+    accounts = [account(run) for run in runs]
+    found = compare(accounts[0], accounts[1], (files_of(runs[0].layout), files_of(runs[1].layout)))
+    data = {"first": runs[0].id, "second": runs[1].id, "differences": [one._asdict() for one in found]}
+    emit(data, _text(runs, found))
+
+
+def account(run: Run) -> Account:
+    """Return what is known of a run. Raises RunNotFoundError when its plan or receipt can't be read."""
+    try:
+        return account_of(run.layout, run.state)
+    except (OSError, ValueError) as err:
+        raise RunNotFoundError(Finding("unreadable-run", run.id, f"its plan or receipt can't be read: {err}")) from None
+
+
+def _text(runs: list[Run], found: list[Difference]) -> str:
+    if not found:
+        return f"{runs[0].id} and {runs[1].id} do not differ"
+    rows = [("", runs[0].id, runs[1].id)]
+    for section, several in groupby(found, lambda one: one.section):
+        rows.append((section.upper(), "", ""))
+        rows += [(f"  {one.name}", _shown(one.first), _shown(one.second)) for one in several]
+    return table(rows)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "-"
+    text = value_text(value) if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."

@@ -1,0 +1,40 @@
+"""``slurmtf rerun``"""
+
+from __future__ import annotations
+
+import click
+
+from slurmtf.cli import completing
+from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, json_option, note, note_warnings, wants_json, workspace_option
+from slurmtf.cli.present import run_data
+from slurmtf.cli.steps import Steps
+from slurmtf.findings import Finding
+from slurmtf.runs import Run
+
+
+@click.command("rerun")
+@click.argument("run", default="last", shell_complete=completing.runs)
+@click.option(
+    "--with",
+    "changes",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A setting that shall be another one: time=2:00:00; an argument of the script: --with=--learning-rate=0.1.",
+)
+@workspace_option
+@json_option
+def command(run: str, changes: tuple[str, ...], workspace: str | None) -> None:
+    """Submit RUN again: its stored source, also where that was deleted since, its settings, and its software, which is built
+    again with the versions that it had if it is gone."""
+    from slurmtf.runs.rerunning import parse_change, rerun  # noqa: PLC0415 - what submits
+
+    found = Run.find(run, workspace)
+    with Steps() as steps:
+        again = rerun(found, dict(map(parse_change, changes)), steps.tell)
+    warnings = [Finding.from_dict(data) for data in again.plan["warnings"]]
+    if wants_json():
+        emit({**run_data(again.folder, again.state), "rerun_of": found.id}, "", warnings)
+        return
+    note_warnings(warnings, WARNINGS_OF_SUBMISSION)
+    click.echo(again.id)
+    note(f"follow it with: slurmtf logs -f {again.id}")

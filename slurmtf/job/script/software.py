@@ -1,0 +1,98 @@
+"""What the script has loaded: versions, and what the libraries say they were built for. Read when its Python ends, by rank 0.
+
+Nothing is imported for it, and nothing of it may disturb the script.
+"""
+
+import contextlib
+import json
+import platform
+import sys
+from typing import Any, Dict
+
+from ..contract.layout import RunLayout
+from ..contract.private import write_private
+
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "tf_keras",
+    "horovod",
+    "mpi4py",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "torch",
+    "numpy",
+    "scipy",
+    "pandas",
+    "sklearn",
+    "onnx",
+    "tensorflow_probability",
+    "tensorflow_datasets",
+    "transformers",
+)
+BUILD_FACTS = ("cuda_version", "cudnn_version", "is_cuda_build", "is_rocm_build", "cuda_compute_capabilities")
+HOROVODS = ("horovod.tensorflow", "horovod.tensorflow.keras", "horovod.keras", "horovod.torch")
+HOROVOD_FACTS = ("mpi_built", "gloo_built", "nccl_built", "cuda_built", "rocm_built")
+LONGEST = 200
+
+
+def note(folder: str) -> None:
+    """Write down what is loaded, unless a process of the script has told more already."""
+    facts = loaded()
+    path = RunLayout(folder).software
+    if facts["packages"] and len(facts["packages"]) >= len(_read(path).get("packages", {})):
+        write_private(path, json.dumps(facts, indent=1).encode("utf-8"))
+
+
+def loaded() -> Dict[str, Any]:
+    modules = {name: sys.modules[name] for name in PACKAGES if name in sys.modules}
+    versions = {name: getattr(module, "__version__", None) for name, module in modules.items()}
+    packages = {name: version[:LONGEST] for name, version in versions.items() if isinstance(version, str)}
+    return {"python": platform.python_version(), "packages": packages, "builds": _builds()}
+
+
+def _builds() -> Dict[str, Any]:
+    found = {}
+    for name, ask in (("tensorflow", _tensorflow), ("horovod", _horovod), ("mpi", _mpi)):
+        with contextlib.suppress(Exception):  # older ones have no such function
+            found[name] = ask()
+    return {name: facts for name, facts in found.items() if facts}
+
+
+def _tensorflow() -> Any:
+    """Return what TensorFlow was built for (tf.sysconfig.get_build_info, TensorFlow 2.3)."""
+    if "tensorflow" not in sys.modules:
+        return None
+    told = sys.modules["tensorflow"].sysconfig.get_build_info()
+    return {name: _plain(told[name]) for name in BUILD_FACTS if name in told}
+
+
+def _horovod() -> Any:
+    """Return what Horovod was built with. ``nccl_built`` is NCCL's version as a number (horovod/common/basics.py)."""
+    module = next((sys.modules[name] for name in HOROVODS if name in sys.modules), None)
+    return {name: _plain(getattr(module, name)()) for name in HOROVOD_FACTS if hasattr(module, name)} if module else None
+
+
+def _mpi() -> Any:
+    """Return which MPI it is: MPI_Get_library_version may be called at any time, after MPI_Finalize too (MPI 3.1, 8.1.1)."""
+    module = sys.modules.get("mpi4py.MPI")
+    return module.Get_library_version().splitlines()[0].strip("\0 ")[:LONGEST] if module else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return [str(item)[:LONGEST] for item in value]
+    return str(value)[:LONGEST]
+
+
+def _read(path: str) -> Dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

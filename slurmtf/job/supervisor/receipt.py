@@ -1,0 +1,90 @@
+"""What is known in the job alone, put into the run's receipt when an attempt ends."""
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+from typing import Any, Dict, List, Mapping
+
+from ..common import identity
+from ..contract import variables as var
+from ..contract.layout import RunLayout
+from ..contract.outcome import Outcome
+from ..contract.plan import JobPlan
+from ..contract.private import write_private
+
+PATIENCE_S = 20
+GPU_FACTS = ("name", "driver_version", "memory.total")
+ASK_NVIDIA = ("nvidia-smi", "--query-gpu=" + ",".join(GPU_FACTS), "--format=csv,noheader")
+ASK_AMD = ("rocm-smi", "--showproductname", "--showdriverversion", "--csv")
+ASK_SLURM = ("scontrol", "--version")
+
+
+def complete(
+    plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], outcome: Outcome, began: float, ended: float
+) -> None:
+    """Add this attempt to the receipt, and what rank 0 had loaded. Times in seconds since 1970.
+
+    A receipt that can't be written spoils nothing. Of a sweep, whose elements end in any order, the first one to end adds it.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        receipt = _read(layout.receipt)
+        earlier = receipt.get("attempts")
+        attempts: List[Any] = earlier if isinstance(earlier, list) else []
+        if plan.sweep and attempts:
+            return
+        found = dict(attempt(plan, environ), started=round(began, 3), ended=round(ended, 3), outcome=outcome.to_dict())
+        receipt.update(attempts=[*attempts, found])
+        with contextlib.suppress(OSError, ValueError):
+            receipt["loaded"] = _read(layout.software)
+        write_private(layout.receipt, (json.dumps(receipt, indent=1) + "\n").encode("utf-8", "surrogateescape"))
+
+
+def attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, Any]:
+    """Return where this attempt ran: job, nodes, and what is on the first of them."""
+    slurm = _told(ASK_SLURM) if var.SLURM_JOB_ID in environ else []
+    return {
+        "job": identity.job_name(environ) or str(os.getpid()),
+        "number": identity.attempt(environ),
+        "cluster": environ.get(var.SLURM_CLUSTER_NAME, ""),
+        "nodes": environ.get(var.SLURM_JOB_NODELIST, "") or identity.host(environ),
+        "host": identity.host(environ),
+        "slurm": slurm[0].replace("slurm ", "") if slurm else "",
+        "launcher": plan.launcher,
+        "system": platform.platform(),
+        "gpus": _gpus(plan),
+    }
+
+
+def _gpus(plan: JobPlan) -> List[Any]:
+    """Return the GPUs of the first node: name, driver and memory of each, as the vendor's tool tells them."""
+    if not plan.size.gpus_per_node:
+        return []
+    if plan.gpu_vendor == "amd":
+        return [{"name": line} for line in _told(ASK_AMD)[1:]]
+    rows = [line.split(",") for line in _told(ASK_NVIDIA)]
+    return [dict(zip(("name", "driver", "memory"), (cell.strip() for cell in row))) for row in rows]
+
+
+def _told(command: "tuple[str, ...]") -> List[str]:
+    """Return the lines that a program prints; none where there is no such program, or it fails."""
+    if shutil.which(command[0]) is None:
+        return []
+    try:
+        done = subprocess.run(  # noqa: PLW1510
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=PATIENCE_S
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    lines = done.stdout.decode("utf-8", "replace").splitlines()
+    return [line.strip() for line in lines if line.strip()] if done.returncode == 0 else []
+
+
+def _read(path: str) -> Dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        found = json.load(file)
+    if not isinstance(found, dict):
+        raise ValueError("no object")
+    return found

@@ -1,0 +1,99 @@
+"""All that is known of a run, in one document: what it was submitted with, where it ran, with what, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slurmtf.files import load_json, read_json
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.snapshot import stored
+from slurmtf.runs.metrics import MetricsReader
+from slurmtf.runs.state import RunState
+
+
+@dataclass(frozen=True)
+class Account:
+    """A run as data, for what compares runs, cites them or repeats them. ``metrics`` are the last values of rank 0."""
+
+    run_id: str
+    plan: Mapping[str, Any]
+    receipt: Mapping[str, Any]
+    state: RunState
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The estimator's, that are not the default."""
+        found = _at(self.plan, "provenance", "estimator")
+        return dict(found) if isinstance(found, Mapping) else {}
+
+    @property
+    def attempts(self) -> list[Mapping[str, Any]]:
+        found = self.receipt.get("attempts")
+        return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+    @property
+    def last_attempt(self) -> Mapping[str, Any]:
+        return self.attempts[-1] if self.attempts else {}
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The versions of what the script has loaded; of what it did not load, or could not tell, what was installed."""
+        installed, loaded = _at(self.receipt, "software", "packages"), _at(self.receipt, "loaded", "packages")
+        found = {**_texts(installed), **_texts(loaded)}
+        for line in self.receipt.get("lock") or []:
+            name, equals, version = str(line).partition("==")
+            if equals:
+                found.setdefault(name.replace("-", "_").lower(), version)
+        return found
+
+    @property
+    def builds(self) -> dict[str, Any]:
+        found = _at(self.receipt, "loaded", "builds")
+        return dict(found) if isinstance(found, Mapping) else {}
+
+
+def account_of(layout: RunLayout, state: RunState) -> Account:
+    """Return what is known of a run. Raises OSError or ValueError when its plan can't be read."""
+    reader = MetricsReader(layout)
+    reader.read_new()
+    metrics = {name: series.points[-1].value for name, series in reader.series().items() if series.points}
+    return Account(Path(layout.folder).name, load_json(layout.plan), receipt_of(layout), state, metrics)
+
+
+def receipt_of(layout: RunLayout) -> dict[str, Any]:
+    """Return a run's receipt, with the lock of an environment that was built after it was submitted. Raises OSError or
+    ValueError."""
+    receipt = read_json(layout.receipt)
+    if receipt and not receipt.get("lock"):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            receipt["lock"] = _lock(load_json(layout.plan))
+    return receipt
+
+
+def _lock(plan: Mapping[str, Any]) -> list[str] | None:
+    from slurmtf.environments.store import EnvironmentStore, environment_of  # noqa: PLC0415 - not for each look at a run
+
+    folder = environment_of(plan)
+    return EnvironmentStore(folder.parent).record(folder.name).get("lock") if folder else None
+
+
+def _at(facts: Any, *keys: str) -> Any:
+    for key in keys:
+        facts = facts.get(key) if isinstance(facts, Mapping) else None
+    return facts
+
+
+def _texts(found: Any) -> dict[str, str]:
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
+
+
+def files_of(layout: RunLayout) -> dict[str, str]:
+    """Return the files of a run's source, with what tells their content; none where it can't be read."""
+    with contextlib.suppress(OSError, ValueError), Path(layout.source).open("rb") as file:
+        return {one.name: f"{one.mode:o} {one.content[:12]}" for one in stored(file) if one.kind != "folder"}
+    return {}

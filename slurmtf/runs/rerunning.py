@@ -1,0 +1,147 @@
+"""A run again: from the source, the settings and the software that it had, whatever has become of them since."""
+
+from __future__ import annotations
+
+import contextlib
+import tarfile
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from slurmtf.documents import Document, dump_yaml
+from slurmtf.errors import InputError, SnapshotError, SpecError
+from slurmtf.estimator import Estimator
+from slurmtf.estimator.document import from_document
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.snapshot import is_whole
+from slurmtf.runs.experiment import Experiment
+from slurmtf.runs.receipts import receipt_of
+from slurmtf.runs.run import Run
+from slurmtf.runs.sweeps import is_sweep
+from slurmtf.runs.workspace import check_ours
+from slurmtf.submit.submission import Submission
+
+BEFORE = "rerun_of"
+
+
+def rerun(run: Run, changes: Mapping[str, Any], tell: Callable[[str], None]) -> Run:
+    """Submit a run again: its stored source, its settings but for ``changes``, and its environment, which is built again with
+    the versions that it had if it is gone.
+
+    ``changes`` are settings of the estimator by name; names that begin with '-' are arguments of the script.
+    Raises InputError when it can't be had, SlurmError when Slurm does not answer.
+    """
+    check_ours(run.folder)
+    if is_sweep(run.layout):
+        raise InputError(Finding("is-a-sweep", run.id, "is a sweep", "see 'slurmtf sweep resume', or submit its file again"))
+    plan, receipt = run.plan, receipt_of(run.layout)
+    with unpacked(run.layout, plan["provenance"]["snapshot"]["id"]) as source:
+        estimator = changed(settings_of(plan), changes, source)
+        experiment = Experiment(run.experiment, run.folder.parents[1])
+        lock = [] if SOFTWARE & changes.keys() else receipt.get("lock") or []
+        return experiment.submit_shaped(estimator, receipt.get("tags"), tell, _as_of(run, plan, receipt), lock=lock)
+
+
+SOFTWARE = {
+    "environment_definition",
+    "pip_packages",
+    "pip_requirements_file",
+    "conda_packages",
+    "conda_dependencies_file",
+    "framework_version",
+}
+"""Settings with which another environment is asked for."""
+
+
+def settings_of(plan: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a run's settings with what it took from where it was submitted: the default site, and the Python of slurmtf."""
+    settings = {"compute_target": plan["site"], **plan["provenance"]["estimator"]}
+    own = plan["provenance"]["environment_spec"] or plan["container"] or plan["shell"]["modules"]
+    if not own and not (SOFTWARE | {"custom_docker_image"}) & settings.keys() and "/" in plan["python"]:
+        settings["environment_definition"] = {"python": plan["python"]}
+    return settings
+
+
+def _as_of(run: Run, plan: Mapping[str, Any], receipt: Mapping[str, Any]) -> Callable[[Submission], Submission]:
+    """Return what has the new run tell where its source is from: not the folder into which it was unpacked."""
+
+    def told(submission: Submission) -> Submission:
+        folder = plan["provenance"]["estimator"].get("source_directory")
+        settings = {**submission.plan.provenance.estimator, "source_directory": folder}
+        provenance = replace(submission.plan.provenance, estimator=settings)
+        facts = {**submission.receipt, BEFORE: run.id, "source": {**receipt["source"]}}
+        return replace(submission, plan=replace(submission.plan, provenance=provenance), receipt=facts)
+
+    return told
+
+
+@contextlib.contextmanager
+def unpacked(layout: RunLayout, snapshot: str) -> Iterator[Path]:
+    """Yield a folder with the source of a run, until it has been submitted. Raises SnapshotError when it is not whole."""
+    try:
+        whole = is_whole(layout.source, snapshot)
+    except OSError as err:
+        raise SnapshotError(Finding("no-source", layout.source, f"can't be read: {err.strerror}", "")) from None
+    if not whole:
+        raise SnapshotError(Finding("source-changed", layout.source, "is not what was submitted: it has changed since", ""))
+    with tempfile.TemporaryDirectory(prefix="slurmtf-rerun-") as folder, tarfile.open(layout.source) as archive:
+        if hasattr(tarfile, "fully_trusted_filter"):
+            archive.extraction_filter = tarfile.fully_trusted_filter  # our own snapshot, checked above, may hold any link
+        archive.extractall(folder)  # noqa: S202
+        yield Path(folder)
+
+
+def changed(settings: Mapping[str, Any], changes: Mapping[str, Any], source: Path) -> Estimator:
+    """Return the estimator of a run's settings with changes. Raises SpecError with all that is wrong."""
+    own = {name: value for name, value in changes.items() if not name.startswith("-")}
+    arguments = {name: value for name, value in changes.items() if name.startswith("-")}
+    if arguments:
+        own["script_params"] = with_arguments(own.get("script_params", settings.get("script_params")), arguments)
+    recorded = {name: value for name, value in settings.items() if name not in ("source_directory", *own)}
+    document = Document(dump_yaml(recorded), "the run's settings", SpecError)
+    flags = {name: f"--with {name}" for name in own}
+    return from_document(document, source, {**own, "source_directory": str(source)}, flags)
+
+
+def with_arguments(params: Any, changes: Mapping[str, Any]) -> Any:
+    """Return a script's arguments, a mapping or a list of words, with others in the place of those of the same name."""
+    if isinstance(params, Sequence) and not isinstance(params, str):
+        words = [str(word) for word in params]
+        for name, value in changes.items():
+            words = _with_argument(words, name, str(value))
+        return words
+    return {**(params or {}), **changes}
+
+
+def _with_argument(words: list[str], name: str, value: str) -> list[str]:
+    for place, word in enumerate(words):
+        if word.startswith(f"{name}="):
+            return [*words[:place], f"{name}={value}", *words[place + 1 :]]
+        if word == name:
+            follows = words[place + 1 : place + 2]
+            valued = bool(follows) and not _is_flag(follows[0])
+            return [*words[: place + 1], value, *words[place + 1 + valued :]]
+    return [*words, name, value]
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("-") and not word.lstrip("-")[:1].isdigit() and not word.startswith("-.")
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """Return name and value of ``NAME=VALUE``; the value as YAML has it. Raises SpecError."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        remedy = "use --with time=2:00:00, or --with=--learning-rate=0.1 for an argument of the script"
+        raise SpecError(Finding("bad-change", "with", f"{text!r} is no NAME=VALUE", remedy))
+    if name.startswith("-"):
+        return name, value
+    try:
+        return name, value if ":" in value and " " not in value else yaml.safe_load(value)
+    except yaml.YAMLError:
+        return name, value

@@ -1,0 +1,65 @@
+"""The settings of a run that is repeated."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.errors import SpecError
+from slurmtf.runs.rerunning import changed, parse_change, with_arguments
+
+ARGUMENTS = [
+    (None, {"--lr": "1"}, {"--lr": "1"}),
+    ({"--lr": 0.1, "-v": ""}, {"--lr": "0.2"}, {"--lr": "0.2", "-v": ""}),
+    (["--lr", "0.1", "data"], {"--lr": "0.2"}, ["--lr", "0.2", "data"]),
+    (["--lr=0.1", "data"], {"--lr": "0.2"}, ["--lr=0.2", "data"]),
+    (["--shift", "-3", "x"], {"--shift": "-.5"}, ["--shift", "-.5", "x"]),
+    (["--fast", "--lr", "0.1"], {"--fast": "2"}, ["--fast", "2", "--lr", "0.1"]),
+    (["--lr"], {"--lr": "1"}, ["--lr", "1"]),
+    (["x"], {"--lr": "1"}, ["x", "--lr", "1"]),
+]
+
+
+@pytest.mark.parametrize(("params", "changes", "found"), ARGUMENTS)
+def test_arguments(params: Any, changes: dict[str, str], found: Any) -> None:
+    assert with_arguments(params, changes) == found
+
+
+CHANGES = [
+    ("time=2:00:00", ("time", "2:00:00")),
+    ("node_count=2", ("node_count", 2)),
+    ("use_gpu=true", ("use_gpu", True)),
+    ("memory=16G", ("memory", "16G")),
+    ("sbatch={hint: nomultithread}", ("sbatch", {"hint": "nomultithread"})),
+    ("pip_packages=[a, b]", ("pip_packages", ["a", "b"])),
+    ("--lr=007", ("--lr", "007")),
+    ("--name=a=b", ("--name", "a=b")),
+    ("job_name=", ("job_name", None)),
+]
+
+
+@pytest.mark.parametrize(("text", "found"), CHANGES)
+def test_changes_as_they_are_written(text: str, found: tuple[str, Any]) -> None:
+    assert parse_change(text) == found
+
+
+@pytest.mark.parametrize("text", ["time", "=3", ""])
+def test_what_is_no_change(text: str) -> None:
+    with pytest.raises(SpecError):
+        parse_change(text)
+
+
+def test_settings(source: Path) -> None:
+    recorded = {"estimator": "TensorFlow", "source_directory": "/gone", "entry_script": "train.py", "time": 10,
+                "script_params": {"--version": "2.10"}}  # fmt: skip
+    estimator = changed(recorded, {"time": 20, "--lr": "0.1"}, source)
+    assert (estimator.time, estimator.source_directory) == (20, str(source))
+    assert estimator.script_params == {"--version": "2.10", "--lr": "0.1"}
+
+
+def test_an_unknown_setting_is_told(source: Path) -> None:
+    with pytest.raises(SpecError) as caught:
+        changed({"estimator": "TensorFlow", "entry_script": "train.py"}, {"tme": 20}, source)
+    assert [(finding.code, "time" in finding.remedy) for finding in caught.value.findings] == [("unknown-key", True)]
