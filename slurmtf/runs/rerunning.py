@@ -61,9 +61,10 @@ SOFTWARE = {
 def settings_of(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's settings with what it took from where it was submitted: the default site, and the Python of slurmtf."""
     settings = {"compute_target": plan["site"], **plan["provenance"]["estimator"]}
-    own = plan["provenance"]["environment_spec"] or plan["container"] or plan["shell"]["modules"]
-    if not own and not (SOFTWARE | {"custom_docker_image"}) & settings.keys() and "/" in plan["python"]:
-        settings["environment_definition"] = {"python": plan["python"]}
+    batch = plan["batch"]
+    own = plan["provenance"]["environment_spec"] or batch["container"] or batch["shell"]["modules"]
+    if not own and not (SOFTWARE | {"custom_docker_image"}) & settings.keys() and "/" in batch["python"]:
+        settings["environment_definition"] = {"python": batch["python"]}
     return settings
 
 
