@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from slurmtf.job.contract.event_files import event_files
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.script.context import Recorder, Run
-from slurmtf.runs.event_files import event_files
 from slurmtf.runs.metrics import MetricsReader
 
 VALUES, EVENTS = 200_000, 100_000

@@ -15,10 +15,10 @@ from typing import Any
 import click
 
 from slurmtf.cli.output import LABEL_COLOURS, clock, painted, shown, table
+from slurmtf.job.contract.metrics import Point
 from slurmtf.plots.chart import Chart
 from slurmtf.plots.terminal import rows
 from slurmtf.runs.curves import RunSeries, charts_of, select, value_text
-from slurmtf.runs.metric_files import Point
 from slurmtf.runs.metrics import MetricsReader
 
 COLUMNS = ("run", "task", "name", "step", "time", "value")

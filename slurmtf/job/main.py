@@ -1,5 +1,7 @@
 """``agent.pyz supervise`` in the batch step, ``task`` in each task, ``spawn`` for several tasks on one machine.
 
+``slot`` is a child of ``supervise``, where an element of a sweep works on several trials at once.
+
 ``stage``, ``return`` and ``remove`` are children of a task, which fill a folder on the node's own disk, copy results back from
 it, and remove it. ``clear`` removes what tasks have kept there for a launch that did not come. ``build``, ``fetch``,
 ``horovod`` and ``pack`` build environments: see ``build/main.py``.
@@ -18,8 +20,11 @@ USAGE = "usage: agent.pyz supervise PLAN -- LAUNCH... | agent.pyz spawn COUNT --
 def main(argv: List[str], archive: str) -> int:
     """Run the mode that the batch script asks for and return the exit status."""
     mode, words = (argv[0], argv[1:]) if argv else ("", [])
-    if mode == "supervise" and words[1:2] == ["--"]:
-        return _supervise(RunLayout(os.path.dirname(os.path.abspath(words[0]))), words[2:])
+    if mode in ("supervise", "slot") and "--" in words:
+        end = words.index("--")
+        folder = os.path.dirname(os.path.abspath(words[end - 1]))
+        of_slot = tuple(map(int, words[: end - 1]))
+        return _slot(folder, words[end + 1 :], *of_slot) if of_slot else _supervise(folder, words[end + 1 :], [archive, *argv])
     if mode == "spawn" and words[1:2] == ["--"]:
         from .supervisor.spawn import spawn
 
@@ -36,15 +41,33 @@ def main(argv: List[str], archive: str) -> int:
     return 2
 
 
-def _supervise(layout: RunLayout, words: List[str]) -> int:
+def _supervise(folder: str, words: List[str], argv: List[str]) -> int:
     from .supervisor.allocation import Allocation
 
+    layout = RunLayout(folder)
     known = plan.read(layout.plan)
     if not known.sweep:
         return Allocation(known, layout, os.environ).run(words)
+    from .contract.sweep import SweepLayout, read_settings
+    from .supervisor import slots
     from .supervisor.trials import Trials
 
+    at_once = read_settings(SweepLayout(layout.folder).settings).per_element
+    if at_once > 1:
+        return slots.start(argv, at_once)
     return Allocation(known, layout, os.environ, Trials(known, layout, os.environ)).run(words)
+
+
+def _slot(folder: str, words: List[str], number: int, count: int) -> int:
+    from .supervisor import slots
+    from .supervisor.allocation import Allocation
+    from .supervisor.trials import Trials
+
+    known, layout = plan.read(RunLayout(folder).plan), slots.layout_of(folder)
+    environ = slots.environ_of(known, number, count, os.environ)
+    slots.bind(known, number, count, environ)
+    own = slots.share(known, count)
+    return Allocation(own, layout, environ, Trials(own, layout, environ, number)).run(words)
 
 
 def _task(layout: RunLayout, command: List[str]) -> int:

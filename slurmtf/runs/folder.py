@@ -12,7 +12,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import JobPlan
 from slurmtf.job.contract.roles import table
 from slurmtf.runs.downloads import file_names
-from slurmtf.runs.metrics import chief_of, children_of, metrics_of
+from slurmtf.runs.metrics import chief_of, children_of, metrics_of, trials_of
 from slurmtf.runs.receipts import receipt_of
 from slurmtf.runs.tags import tags_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
@@ -87,14 +87,14 @@ class RunFolder:
         """Return what the script has logged, in Azure ML's shapes: one number is itself, several are a list; a list is a list;
         rows and tables are an object of columns. The scalars in TensorBoard's event files are read too, as ``folder/tag``.
 
-        ``name``: of that metric alone. ``recursive``: of the run and its child runs, by their ids. ``all_ranks``: of each task,
-        by its name, and not of rank 0 (or the chief) alone.
+        ``name``: of that metric alone. ``recursive``: of the run, its child runs and its trials, by their ids. ``all_ranks``:
+        of each task, by its name, and not of rank 0 (or the chief) alone.
         """
         chief = chief_of(self.layout)
         own = metrics_of(self.layout, chief, name, all_ranks)
         if not recursive:
             return own
-        children = children_of(self.layout)
+        children = [*children_of(self.layout), *trials_of(self.layout)]
         return {self.id: own, **{child: metrics_of(layout, chief, name, all_ranks) for child, layout in children}}
 
     def get_file_names(self) -> list[str]:

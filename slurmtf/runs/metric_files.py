@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from slurmtf.job.contract import metrics
-from slurmtf.job.contract.metrics import Entry
+from slurmtf.job.contract.metrics import Entry, Point
 
 CHUNK = 1 << 20
 LONGEST_LINE = 1 << 24
 """Bytes of a line above which it is nothing that we wrote."""
 
 
-class Point(NamedTuple):
-    """One number of a metric. ``step`` is None where none was logged; ``time`` in seconds since 1970."""
-
-    step: float | None
-    value: float
-    time: float
-
-
 class Source(Protocol):
     """A file that gains numbers."""
 
-    path: Path
     offset: int
+
+    @property
+    def path(self) -> str | Path:
+        """Where it is."""
 
     def new_points(self) -> Iterator[tuple[str, Point]]:
         """Yield the numbers that are new, with their metrics' names."""

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.job.contract import plan
+from slurmtf.job.contract.event_files import event_files
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metric_shapes import in_azure_shape
-from slurmtf.job.contract.metrics import Entry
+from slurmtf.job.contract.metrics import Entry, Point
 from slurmtf.job.contract.roles import chief
-from slurmtf.runs.event_files import event_files
-from slurmtf.runs.metric_files import LoggedFile, Point, Source
+from slurmtf.job.contract.sweep import TRIALS, trial_folder
+from slurmtf.runs.metric_files import LoggedFile, Source
 
 MOST_POINTS = 1 << 15
 """Points of one series that a reader keeps: of more, every second, fourth ... and the last."""
@@ -113,7 +114,7 @@ class MetricsReader:
         for path in logged_files(self._layout, self._folder):
             yield path, LoggedFile(path), path.stem
         for file in event_files(self._layout.launch(self._folder)):
-            yield file.path, file, self.chief
+            yield Path(file.path), file, self.chief
 
 
 def chief_of(layout: RunLayout) -> str:
@@ -130,6 +131,13 @@ def children_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
         child = layout.child(path.name)
         yield path.name, child
         yield from children_of(child)
+
+
+def trials_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
+    """Yield the trials of a sweep that have begun, with their ids, ``<sweep>_<number>``."""
+    name = Path(layout.folder).name
+    for number in sorted(int(path.name) for path in Path(layout.folder, TRIALS).glob("[0-9]*")):
+        yield f"{name}_{number}", layout.launch(trial_folder(number))
 
 
 def logged_files(layout: RunLayout, folder: str = "") -> list[Path]:
@@ -161,7 +169,7 @@ def _of_task(layout: RunLayout, task: str, name: str | None) -> dict[str, Any]:
     return in_azure_shape(entry for entry in entries(layout, task) if name in (None, entry.name))
 
 
-def _size(path: Path) -> int:
+def _size(path: str | Path) -> int:
     try:
         return os.path.getsize(path)  # noqa: PTH202 - raises for fewer names
     except OSError:

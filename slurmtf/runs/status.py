@@ -80,8 +80,9 @@ def _elements(records: Records) -> list[SubmittedJob]:
 
 
 def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer], max_age_s: float) -> Seen:
+    first = records.jobs[0] if records.jobs else None
     if records.ended:
-        return Seen(layout, records.jobs[0], records.ended, records.jobs, settled=not records.unreadable)
+        return Seen(layout, first, records.ended, records.jobs, settled=not records.unreadable)
     try:
         facts = read_sweep(layout)
     except (OSError, ValueError) as err:
@@ -92,7 +93,7 @@ def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob,
         return _sweep_seen(layout, records, observe(_elements(records), OF_AN_END_S), OF_AN_END_S)
     if state.status.final and not any(answer.seen and not answer.seen.state.final for _, answer in known):
         note_end(layout, state)
-    return Seen(layout, records.jobs[0] if records.jobs else None, state, records.jobs)
+    return Seen(layout, first, state, records.jobs)
 
 
 def current_job_of(layout: RunLayout) -> SubmittedJob | None:

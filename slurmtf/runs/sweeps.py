@@ -141,10 +141,11 @@ def reduce_sweep(facts: SweepFacts, records: Records, answers: Sequence[tuple[Su
     first = records.jobs[0] if records.jobs else None
     begun = [trial.started for trial in facts.trials if trial.started]
     ended = [trial.result.ended for trial in facts.trials if trial.result]
+    status = _status(facts, answers, now)
     state = RunState(
-        _status(facts, answers, now),
+        status,
         first.ref if first else None,
-        reason=facts.summary,
+        reason=(status is RunStatus.QUEUED and _reason(answers)) or facts.summary,
         submitted=first.submitted if first else None,
         started=min(begun, default=None),
         doubt=_doubt(answers),
@@ -169,6 +170,12 @@ def _status(facts: SweepFacts, answers: Sequence[tuple[SubmittedJob, Answer]], n
 
 
 _END_OF = {"canceled": RunStatus.CANCELED, BY_DURATION: RunStatus.COMPLETED, "error": RunStatus.FAILED}
+
+
+def _reason(answers: Sequence[tuple[SubmittedJob, Answer]]) -> str:
+    """Return why the elements wait, as their scheduler says it of the first one."""
+    seen = (answer.seen for _, answer in answers)
+    return next((one.reason for one in seen if one and one.state is JobState.PENDING and one.reason), "")
 
 
 def _lives(answers: Sequence[tuple[SubmittedJob, Answer]], now: float) -> set[JobState] | None:

@@ -11,8 +11,7 @@ from slurmtf.tune.samplers import Sampling
 from slurmtf.tune.sweep import LONGEST_MINUTES, PrimaryMetricGoal, Sweep
 
 OF_ESTIMATORS = ("slurmtf runs sweeps of estimators", "pass estimator=")
-NOT_WARM = ("a sweep can't start from another one yet", "leave it out; 'slurmtf sweep resume' gives an ended sweep more trials")
-NOT_HERE = {"run_config": OF_ESTIMATORS, "pipeline": OF_ESTIMATORS, "resume_from": NOT_WARM, "resume_child_runs": NOT_WARM}
+NOT_HERE = {"run_config": OF_ESTIMATORS, "pipeline": OF_ESTIMATORS}
 """What Azure ML's has and a sweep has not: what to say, and what to do."""
 
 
@@ -20,8 +19,8 @@ NOT_HERE = {"run_config": OF_ESTIMATORS, "pipeline": OF_ESTIMATORS, "resume_from
 class HyperDriveConfig:
     """Azure ML's spelling of :class:`Sweep`. ``Experiment.submit`` takes it as it is.
 
-    Raises SpecError with all that is wrong, also for what slurmtf has not: ``run_config``, ``pipeline``, ``resume_from``,
-    ``resume_child_runs``.
+    Raises SpecError with all that is wrong, also for what slurmtf has not: ``run_config``, ``pipeline``.
+    ``resume_from`` is a sweep or a list of them, ``resume_child_runs`` a trial or a list of them.
     """
 
     hyperparameter_sampling: Sampling
@@ -55,6 +54,8 @@ class HyperDriveConfig:
             self.max_concurrent_runs,
             self.max_duration_minutes,
             self.policy,
+            warm_start_from=_listed(self.resume_from),
+            resume_child_runs=_listed(self.resume_child_runs),
         )
 
     @property
@@ -66,6 +67,11 @@ class HyperDriveConfig:
     def submit_to(self, *args: Any, **overrides: Any) -> Any:
         """Submit the sweep that it is: see ``Experiment.submit``, which calls this."""
         return self.settled.submit_to(*args, **overrides)
+
+
+def _listed(given: Any) -> tuple[Any, ...]:
+    """Return runs; a single one need not stand in a list."""
+    return tuple(given) if isinstance(given, list | tuple) else () if given is None else (given,)
 
 
 def HyperDriveRunConfig(estimator: Any, **settings: Any) -> HyperDriveConfig:  # noqa: N802 - Azure ML's name

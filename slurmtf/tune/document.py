@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -53,8 +53,14 @@ class SweepFile:
     """Which trials are stopped early."""
     elements: int | None = None
     """How many jobs share the trials. Left out: as many as there are trials."""
+    trials_per_element: int = 1
+    """How many trials a job works on at once: each gets such a part of the estimator's CPUs and GPUs, on one node."""
     resume_trials: bool = False
     """Pass --resume-from with its earlier outputs to a trial that starts again."""
+    warm_start_from: list[str] = field(default_factory=list)
+    """Ids of sweeps that have ended: what they found counts for Bayesian sampling and for policies."""
+    resume_child_runs: list[str] = field(default_factory=list)
+    """Ids of trials (SWEEP_3) of sweeps that have ended: they are the first trials, and are told where their outputs are."""
     same_error_limit: int = 5
     """So many first trials that fail with the same error stop the sweep; 0: none do."""
     retire_after: int = 3

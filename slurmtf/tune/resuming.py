@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from functools import partial
@@ -13,13 +12,14 @@ from slurmtf.errors import SpecError
 from slurmtf.files import load_json, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep import Point, SweepLayout, read_settings
+from slurmtf.job.contract.sweep import Point, SweepLayout, read_points, read_settings
 from slurmtf.runs.records import ENDED
 from slurmtf.runs.workspace import check_ours
 from slurmtf.scheduler import Array, scheduler_of
 from slurmtf.submit.record import note
 from slurmtf.tune.run import SweepRun
 from slurmtf.tune.samplers import sampling_of
+from slurmtf.tune.submitting import lines
 from slurmtf.tune.sweep import LONGEST_MINUTES, MOST_CONCURRENT, MOST_RUNS
 
 RESUMED = "resumed"
@@ -39,21 +39,24 @@ def resume(
     settings = read_settings(files.settings)
     _check(run, settings.total, max_total_runs, max_concurrent_runs, minutes)
     sampling = sampling_of(settings.sampling, run.space, settings.seed)
-    total = sampling.size(max_total_runs or settings.total)
+    resumed = [point for point in read_points(files.points) if point.resumes]
+    drawn = sampling.size((max_total_runs or settings.total) - len(resumed))
     by = "grid" if settings.sampling == "grid" else "random"
-    points = [Point(values, by) for values in sampling.points(total, settings.seed)]
+    points = [*resumed, *(Point(values, by) for values in sampling.points(drawn, settings.seed))]
+    total = len(points)
     left = total - run.facts.done
     if left <= 0:
         raise SpecError(Finding("nothing-left", run.id, "all its trials are done", "pass --max-total-runs for more"))
     concurrent = min(max_concurrent_runs or settings.concurrent, left)
     deadline = time.time() + 60 * (minutes or LONGEST_MINUTES)
-    changed = settings._replace(total=total, concurrent=concurrent, deadline=deadline)
-    write_private(files.points, "".join(json.dumps(point._asdict()) + "\n" for point in points))
+    each = min(settings.per_element, concurrent)
+    changed = settings._replace(total=total, concurrent=concurrent, deadline=deadline, per_element=each)
+    write_private(files.points, lines(points))
     write_json(files.settings, {**load_json(files.settings), **changed.to_dict()})
     for path in (files.stopped, f"{run.layout.folder}/{ENDED}"):
         with contextlib.suppress(FileNotFoundError):
             Path(path).unlink()
-    _submit(run.layout, Array(left, concurrent), run)
+    _submit(run.layout, Array(-(-left // each), max(1, concurrent // each)), run)
     return left
 
 

@@ -9,12 +9,10 @@ from typing import Any
 from slurmtf.errors import RunNotFoundError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metric_shapes import in_azure_shape
 from slurmtf.job.contract.sweep import CANCELED, FAILED, SweepLayout, trial_folder
 from slurmtf.runs import Run, RunStatus
 from slurmtf.runs.downloads import download, download_all, file_names
-from slurmtf.runs.metric_files import LoggedFile
-from slurmtf.runs.metrics import chief_of
+from slurmtf.runs.metrics import chief_of, metrics_of
 from slurmtf.runs.sweeps import SweepFacts, TrialState, is_sweep, read_sweep
 
 
@@ -44,13 +42,32 @@ class SweepRun(Run):
         facts, status = self.facts, self.state.status
         return [TrialRun(self, trial, status) for trial in facts.trials if trial.has_begun]
 
-    def get_best_run_by_primary_metric(self, include_failed: bool = True, include_canceled: bool = True) -> TrialRun | None:
-        """Return the trial with the best value of the primary metric; None while none has logged it."""
+    def get_child(self, number: int) -> TrialRun:
+        """Return one trial. Raises RunNotFoundError when it has not begun, or there is none."""
+        child = next((one for one in self.get_children() if one.trial.number == number), None)
+        if child is None:
+            what = f"trial {number} has not begun, or there is none"
+            raise RunNotFoundError(Finding("unknown-trial", self.id, what, f"'slurmtf sweep trials {self.id}' lists them"))
+        return child
+
+    @property
+    def started_from(self) -> list[SweepRun]:
+        """The sweeps from which it started; those that are gone are left out."""
+        with open(SweepLayout(self.layout.folder).settings, encoding="utf-8") as file:
+            folders = json.load(file).get("warm_start_from", [])
+        return [SweepRun(folder) for folder in folders if is_sweep(RunLayout(folder))]
+
+    def get_best_run_by_primary_metric(
+        self, include_failed: bool = True, include_canceled: bool = True, include_resume_from_runs: bool = True
+    ) -> TrialRun | None:
+        """Return the trial with the best value of the primary metric, also of the sweeps from which it started unless
+        ``include_resume_from_runs`` is False; None while none has logged it."""
         left_out = {status for status, wanted in ((FAILED, include_failed), (CANCELED, include_canceled)) if not wanted}
-        for child in self._sorted():
-            if child.best is not None and child.get_status() not in left_out:
-                return child
-        return None
+        earlier = self.started_from if include_resume_from_runs else []
+        known = [child for sweep in (self, *earlier) for child in sweep._sorted()]
+        fitting = [child for child in known if child.best is not None and child.get_status() not in left_out]
+        sign = self.facts.settings.sign
+        return max(fitting, key=lambda child: sign * (child.best or 0.0), default=None)
 
     def get_children_sorted_by_primary_metric(
         self, top: int = 0, reverse: bool = False, discard_no_metric: bool = False
@@ -104,9 +121,7 @@ class TrialRun:
 
     def get_metrics(self, name: str | None = None) -> dict[str, Any]:
         """Return what the trial has logged, in Azure ML's shapes; of ``name`` alone, where one is given."""
-        path = Path(self.layout.task_metrics(chief_of(self.parent.layout)))
-        logged = LoggedFile(path).new_entries()
-        return in_azure_shape(entry for entry in logged if name in (None, entry.name))
+        return metrics_of(self.layout, chief_of(self.parent.layout), name)
 
     @property
     def tasks(self) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from slurmtf.environments.store import store_of
 from slurmtf.environments.tools import SAMPLER
@@ -19,7 +19,7 @@ from slurmtf.estimator.azureml import overridden
 from slurmtf.files import make_private, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep import Point, Settings, SweepLayout
+from slurmtf.job.contract.sweep import TRIALS, SweepLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.runs.workspace import workspace_of
 from slurmtf.scheduler import Array
@@ -27,28 +27,12 @@ from slurmtf.sites import resolve_target
 from slurmtf.submit.submission import Submission
 from slurmtf.submit.tools import Toolbox
 from slurmtf.tune import ask
+from slurmtf.tune.described import Described
+from slurmtf.tune.earlier import Start, start_of
 from slurmtf.tune.run import SweepRun
-from slurmtf.tune.samplers import Sampling
 
 if TYPE_CHECKING:
     from slurmtf.runs import Experiment, Run
-
-
-class Described(Protocol):
-    """What a sweep says of itself: see :class:`slurmtf.tune.sweep.Sweep`."""
-
-    @property
-    def training(self) -> Estimator: ...
-    @property
-    def sampling(self) -> Sampling: ...
-    @property
-    def warnings(self) -> tuple[Finding, ...]: ...
-    @property
-    def element_count(self) -> int: ...
-    @property
-    def concurrent(self) -> int: ...
-    def drawn(self) -> tuple[int, list[Point]]: ...
-    def settings(self, seed: int, now: float) -> Settings: ...
 
 
 def submit(
@@ -64,9 +48,26 @@ def submit(
         what = "can't be merged into the estimator's list of arguments"
         raise SpecError(Finding("bad-arguments", "script_params", what, "have the estimator take a mapping"))
     here = replace(experiment, workspace=overrides.get("source_directory_data_store") or experiment.workspace)
+    start = start_of(sweep, here.workspace)
     asker = _asker(sweep, here, tell)
-    run = here.submit_shaped(overridden(sweep.training, overrides), tags, tell, partial(shaped, sweep, asker=asker), after)
+    training = without_step(sweep, overridden(sweep.training, overrides))
+    run = here.submit_shaped(training, tags, tell, partial(shaped, sweep, start, asker=asker), after)
     return SweepRun(run.folder)
+
+
+def without_step(sweep: Described, estimator: Estimator) -> Estimator:
+    """Return the estimator so that a trial on one node is started by its element, where nobody has named a launcher.
+
+    A job step for each trial costs Slurm's controller and accounting more than the sweep's job does, and none starts while the
+    controller is away; nor do several share an allocation.
+    """
+    launcher = resolve_target(estimator.compute_target).launcher
+    if sweep.per_element > 1:
+        own = estimator.launcher or ("none" if estimator.distribution is None else "spawn")
+        return replace(estimator, launcher=own)
+    single = estimator.node_count == 1 and estimator.distribution is None
+    named = estimator.launcher or launcher.single or estimator.srun or "none" in launcher.forbidden
+    return replace(estimator, launcher="none") if single and not named else estimator
 
 
 def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]) -> str:
@@ -85,33 +86,45 @@ def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]
         return ""
 
 
-def shaped(sweep: Described, submission: Submission, asker: str = "") -> Submission:
+def shaped(sweep: Described, start: Start, submission: Submission, asker: str = "") -> Submission:
     """Return the submission of a sweep's training as the sweep's."""
     plan = submission.plan
     job = plan.job._replace(sweep=True)
+    if sweep.per_element > 1 and job.uses_disks:
+        what = "trials side by side would share what is brought to the node's disk"
+        raise SpecError(Finding("slots-on-disk", "trials_per_element", what, "leave it out, or mount the inputs"))
+    at_once = min(sweep.elements_at_once, fits_here(plan)) if job.can.one_machine else sweep.elements_at_once
     return replace(
         submission,
         plan=replace(plan, job=job, warnings=(*plan.warnings, *sweep.warnings)),
-        array=Array(sweep.element_count, min(sweep.concurrent, fits_here(plan)) if job.can.one_machine else sweep.concurrent),
-        fill=partial(write, sweep, asker),
+        array=Array(sweep.element_count, at_once),
+        fill=partial(write, sweep, start, asker),
     )
 
 
 def fits_here(plan: LaunchPlan) -> int:
-    """Return how many trials fit on this machine at once: by their CPUs; those that use GPUs see all of them, and run alone."""
+    """Return how many elements fit on this machine at once: by their CPUs; those with GPUs see all of them, and run alone."""
     wanted = plan.resources.tasks_per_node * (plan.resources.cpus_per_task or 1)
     return 1 if plan.resources.gpus_per_node else max(1, len(os.sched_getaffinity(0)) // wanted)
 
 
-def write(sweep: Described, asker: str, layout: RunLayout) -> None:
-    """Write a sweep's settings and points, and what asks Optuna: so many files, however many trials. Raises OSError."""
+def write(sweep: Described, start: Start, asker: str, layout: RunLayout) -> None:
+    """Write a sweep's settings and points, what it starts from, and what asks Optuna: as many files for a thousand trials as
+    for one. Raises OSError."""
     files = SweepLayout(layout.folder)
     make_private(files.folder)
-    make_private(Path(layout.folder, "trials"))
+    make_private(Path(layout.folder, TRIALS))
     seed, points = sweep.drawn()
     space = {name: one.to_list() for name, one in sweep.sampling.parameter_space.items()}
     settings = sweep.settings(seed, time.time())._replace(asker=asker)
-    write_json(files.settings, {**settings.to_dict(), "space": space})
+    write_json(files.settings, {**settings.to_dict(), "space": space, "warm_start_from": start.sweeps})
+    if start.trials:
+        write_private(files.earlier, lines(start.trials))
     if asker:
         write_private(files.ask, Path(ask.__file__).read_bytes())
-    write_private(files.points, "".join(json.dumps(point._asdict()) + "\n" for point in points))
+    write_private(files.points, lines([*start.points, *points]))
+
+
+def lines(facts: Iterable[Any]) -> str:
+    """Return named tuples as lines of JSON."""
+    return "".join(json.dumps(one._asdict()) + "\n" for one in facts)

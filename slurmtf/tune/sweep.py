@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,8 @@ LONGEST_MINUTES = 10080
 MOST_RUNS, MOST_CONCURRENT = 1000, 100
 RUNS_FOR_EACH_PARAMETER, MOST_CONCURRENT_BAYESIAN = 20, 20
 """Azure ML's advice for Bayesian sampling."""
+OWN_LAUNCHERS = ("none", "spawn")
+"""Launchers that start processes on the node itself."""
 
 
 class PrimaryMetricGoal(str, Enum):
@@ -56,8 +58,15 @@ class Sweep:
     elements: int | None = field(default=None, kw_only=True)
     """How many jobs share the trials, as elements of an array. Left out: as many as there are trials; who comes late and finds
     nothing left ends at once."""
+    trials_per_element: int = field(default=1, kw_only=True)
+    """How many trials an element works on at once: each gets such a part of the estimator's CPUs and GPUs, on one node."""
     resume_trials: bool = field(default=False, kw_only=True)
     """Pass --resume-from with its earlier outputs to a trial that starts again after a preemption or a lost node."""
+    warm_start_from: Sequence[Any] = field(default=(), kw_only=True)
+    """Sweeps that have ended, or their ids: what they found counts for Bayesian sampling and for policies."""
+    resume_child_runs: Sequence[Any] = field(default=(), kw_only=True)
+    """Trials of sweeps that have ended, or their ids: they are the first ones of this sweep, with their parameters, and
+    --resume-from with their outputs."""
     same_error_limit: int = field(default=5, kw_only=True)
     """So many first trials that fail with the same error stop the sweep; 0: none do."""
     retire_after: int = field(default=3, kw_only=True)
@@ -67,7 +76,7 @@ class Sweep:
     def __post_init__(self) -> None:
         findings = [*self._kinds(), *self._counts()]
         if not findings:
-            findings += [*_of_space(self.sampling.parameter_space), *self._of_bayesian()]
+            findings += [*_of_space(self.sampling.parameter_space), *self._of_bayesian(), *self._of_slots()]
         errors = [finding for finding in findings if finding.is_error]
         if errors:
             raise SpecError(*findings)
@@ -82,8 +91,9 @@ class Sweep:
 
     @property
     def total(self) -> int:
-        """How many trials there are: no more than a grid has cells."""
-        return self.sampling.size(self.max_total_runs)
+        """How many trials there are: those that are resumed, and no more than a grid has cells."""
+        resumed = len(self.resume_child_runs)
+        return resumed + self.sampling.size(self.max_total_runs - resumed)
 
     @property
     def concurrent(self) -> int:
@@ -91,8 +101,18 @@ class Sweep:
         return min(self.max_concurrent_runs or self.max_total_runs, self.total, MOST_CONCURRENT)
 
     @property
+    def per_element(self) -> int:
+        """How many trials an element works on at once."""
+        return min(self.trials_per_element, self.concurrent)
+
+    @property
     def element_count(self) -> int:
-        return min(self.elements or self.total, self.total)
+        most = -(-self.total // self.per_element)
+        return min(self.elements or most, most)
+
+    @property
+    def elements_at_once(self) -> int:
+        return max(1, self.concurrent // self.per_element)
 
     @property
     def training(self) -> Estimator:
@@ -106,10 +126,11 @@ class Sweep:
         )
 
     def drawn(self) -> tuple[int, list[Point]]:
-        """Return the seed and the points: those of the sampling, for Bayesian sampling those that stand in for it."""
+        """Return the seed and the points behind those that are resumed: those of the sampling, for Bayesian sampling those that
+        stand in for it."""
         seed = self.sampling.seed if self.sampling.seed is not None else secrets.randbits(32)
         by = "grid" if self.sampling.kind == "grid" else "random"
-        return seed, [Point(values, by) for values in self.sampling.points(self.total, seed)]
+        return seed, [Point(values, by) for values in self.sampling.points(self.total - len(self.resume_child_runs), seed)]
 
     def settings(self, seed: int, now: float) -> Settings:
         """Return what the job must know; ``now`` is when the sweep begins."""
@@ -123,6 +144,7 @@ class Sweep:
             concurrent=self.concurrent,
             deadline=now + 60 * minutes,
             stopping=stopping_of(self.policy),
+            per_element=self.per_element,
             resumes=self.resume_trials,
             same_error=min(self.same_error_limit, self.total),
             retire=self.retire_after,
@@ -155,6 +177,9 @@ class Sweep:
         if self.policy is not None and not isinstance(self.policy, POLICIES):
             names = ", ".join(kind.__name__ for kind in POLICIES)
             yield Finding("bad-policy", "policy", f"{self.policy!r} is no policy", f"pass one of {names}")
+        for name in ("warm_start_from", "resume_child_runs"):
+            if isinstance(getattr(self, name), str) or not isinstance(getattr(self, name), Sequence):
+                yield Finding("not-a-list", name, f"{getattr(self, name)!r} is no list", "list runs, or their ids")
         if not isinstance(self.resume_trials, bool):
             yield Finding("not-a-switch", "resume_trials", f"{self.resume_trials!r} is neither true nor false", "set one")
 
@@ -163,12 +188,26 @@ class Sweep:
         yield from _count("max_concurrent_runs", self.max_concurrent_runs, 1, MOST_CONCURRENT)
         yield from _count("max_duration_minutes", self.max_duration_minutes, 1, None)
         yield from _count("elements", self.elements, 1, MOST_RUNS)
+        yield from _count("trials_per_element", self.trials_per_element, 1, MOST_CONCURRENT)
         yield from _count("same_error_limit", self.same_error_limit, 0, MOST_RUNS)
         yield from _count("retire_after", self.retire_after, 0, MOST_RUNS)
         total, concurrent = self.max_total_runs, self.max_concurrent_runs
         if isinstance(total, int) and isinstance(concurrent, int) and concurrent > total:
             what = f"{concurrent} is above max_total_runs={total}"
             yield Finding("out-of-range", "max_concurrent_runs", what, "set at most as many as there are trials")
+        if isinstance(total, int) and isinstance(self.resume_child_runs, Sequence) and len(self.resume_child_runs) > total:
+            what = f"{len(self.resume_child_runs)} are above max_total_runs={total}, in which they count"
+            yield Finding("out-of-range", "resume_child_runs", what, "raise max_total_runs, or resume fewer")
+
+    def _of_slots(self) -> Iterable[Finding]:
+        if self.trials_per_element == 1:
+            return
+        if self.estimator.node_count > 1:
+            what = f"a trial has {self.estimator.node_count} nodes, and so no part of one"
+            yield Finding("too-large-trials", "trials_per_element", what, "leave it out, or use trials of one node")
+        if self.estimator.launcher not in (None, *OWN_LAUNCHERS):
+            what = f"launcher {self.estimator.launcher} starts no trials side by side in one job"
+            yield Finding("launcher-unfit", "launcher", what, f"leave it out, or use one of {', '.join(OWN_LAUNCHERS)}")
 
     def _of_bayesian(self) -> Iterable[Finding]:
         if not isinstance(self.sampling, BayesianParameterSampling):

@@ -83,6 +83,11 @@ class Cluster:
         self._boot_node(name)
         daemons.wait_until_up(self._login, [name])
 
+    def restart_controller(self) -> None:
+        """slurmctld is killed, and started again a moment later; jobs run on meanwhile."""
+        daemons.kill_slurmctld(self._login)
+        daemons.start_slurmctld(self._login, self.directory)
+
     def cut_link(self, name: str) -> None:
         """A node falls silent and runs on: nobody is told. The controller notices it after SlurmdTimeout, 20 to 30 s."""
         network.disconnect(self._login, name)

@@ -21,6 +21,7 @@ SUFFIX = "i"
 SPOOL = Path("/var/spool")
 MUNGE = SPOOL / "munge"
 MARIADB = SPOOL / "mariadb"
+SLURMCTLD_PID = SPOOL / "slurmctld.pid"
 
 ACCOUNT = "physics"
 ACCOUNTS = "physics,chemistry"
@@ -99,7 +100,7 @@ AuthInfo=socket={MUNGE}/socket,cred_expire=10
 StateSaveLocation={SPOOL}/slurmctld
 SlurmdSpoolDir={SPOOL}/slurmd/%n
 TmpFS={SPOOL}/tmp/%n
-SlurmctldPidFile={SPOOL}/slurmctld.pid
+SlurmctldPidFile={SLURMCTLD_PID}
 SlurmdPidFile={SPOOL}/slurmd-%n.pid
 SlurmctldLogFile={folder}/log/slurmctld.log
 SlurmdLogFile={folder}/log/slurmd-%n.log

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import config
-from .config import MARIADB, MUNGE
+from .config import MARIADB, MUNGE, SLURMCTLD_PID
 from .machine import Machine, wait_for
 
 
@@ -63,6 +63,11 @@ def start_mariadbd(login: Machine, folder: Path) -> None:
 def start_slurmctld(login: Machine, folder: Path) -> None:
     login.launch("slurmctld")
     wait_for(lambda: login.succeeds("scontrol", "ping"), "slurmctld", log=folder / "log/slurmctld.log")
+
+
+def kill_slurmctld(login: Machine) -> None:
+    login.run("kill", "-KILL", login.run("cat", str(SLURMCTLD_PID)).strip())
+    wait_for(lambda: not login.succeeds("scontrol", "ping"), "the end of slurmctld")
 
 
 def start_slurmd(node: Machine) -> None:

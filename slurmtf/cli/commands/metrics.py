@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from os.path import relpath
 from pathlib import Path
 
 import click
@@ -16,7 +17,7 @@ from slurmtf.findings import Finding
 from slurmtf.plots import Chart
 from slurmtf.runs import Run
 from slurmtf.runs.curves import RunSeries, charts_of, select
-from slurmtf.runs.metrics import MetricsReader
+from slurmtf.runs.metrics import MetricsReader, trials_of
 from slurmtf.runs.sweeps import is_sweep
 
 FORMATS = (".svg", ".png", ".html")
@@ -49,14 +50,15 @@ def command(
     following: bool,
     workspace: str | None,
 ) -> None:
-    """Show the metrics of RUNS: ids, ends of ids, job ids, run folders, or 'last' (the default).
+    """Show the metrics of RUNS: ids, ends of ids, job ids, run folders, or 'last' (the default). Of a sweep: those
+    of its trials.
 
     Read are what the scripts logged with slurmtf's Run, and TensorBoard's event files.
     """
     if save and save.suffix not in FORMATS:
         raise InputError(Finding("bad-format", str(save), "is none of .svg, .png, .html", "name such a file"))
     found = [Run.find(run, workspace) for run in runs or ("last",)]
-    readers = {run.id: MetricsReader(run.layout) for run in found}
+    readers = dict(reader for run in found for reader in _readers(run))
     view = Following(readers, names, all_ranks, plotted, log, as_csv)
     if following and not wants_json():
         for run in found:
@@ -66,10 +68,19 @@ def command(
     if save:
         _save(save, charts_of(series, log, all_ranks))
         note(f"wrote {save}")
-    emit({"runs": [series_data(run.id, series) for run in found]}, "" if following else _text(series, view))
+    emit({"runs": [series_data(run, series) for run in readers]}, "" if following else _text(series, view))
     if not series:
         note(_nothing(found, names), fg="yellow")
         sys.exit(0 if wants_json() else 1)
+
+
+def _readers(run: Run) -> list[tuple[str, MetricsReader]]:
+    """Return what reads a run's metrics, by its id; of a sweep each trial's."""
+    if is_sweep(run.layout):
+        return [
+            (name, MetricsReader(run.layout, relpath(own.folder, run.layout.folder))) for name, own in trials_of(run.layout)
+        ]
+    return [(run.id, MetricsReader(run.layout))]
 
 
 def _text(series: list[RunSeries], view: Following) -> str:
@@ -95,7 +106,4 @@ def _rendered(path: Path, charts: list[Chart]) -> str | bytes:
 
 def _nothing(runs: list[Run], names: tuple[str, ...]) -> str:
     such = f" that is called {' or '.join(names)}" if names else ""
-    hint = ": the metrics of a sweep are its trials' (slurmtf sweep trials, sweep plot)" * any(
-        is_sweep(run.layout) for run in runs
-    )
-    return f"no metric{such} has been logged yet by {', '.join(run.id for run in runs)}{hint}"
+    return f"no metric{such} has been logged yet by {', '.join(run.id for run in runs)}"

@@ -146,11 +146,7 @@ def trials(sweep: str, as_csv: bool, workspace: str | None) -> None:
 @sweep_argument
 def logs(trial: int, sweep: str, workspace: str | None) -> None:
     """Print the logs of trial number TRIAL of SWEEP, one task after the other."""
-    run = _found(sweep, workspace)
-    child = next((one for one in run.get_children() if one.trial.number == trial), None)
-    if child is None:
-        what = f"trial {trial} has not begun, or there is none"
-        raise RunNotFoundError(Finding("unknown-trial", run.id, what, f"'slurmtf sweep trials {run.id}' lists them"))
+    child = _found(sweep, workspace).get_child(trial)
     emit({"trial": trial, "folder": str(child.folder)}, _logs_of(child))
 
 

@@ -123,6 +123,11 @@ def _prepare(parent: int) -> None:
     """Restore Python's and the shell's usual signals for the child, and have the kernel kill it when we are killed."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
+    end_with_parent(parent)
+
+
+def end_with_parent(parent: int) -> None:
+    """Have the kernel kill this process, a child that was just forked, when its parent is killed."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # killed meanwhile
         os.kill(os.getpid(), signal.SIGKILL)

@@ -16,7 +16,7 @@ import os
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from .private import make_private
-from .sweep import Event, Point, Result, Settings, SweepLayout, read_points, read_settings, taken
+from .sweep import Earlier, Event, Point, Result, Settings, SweepLayout, read_earlier, read_points, read_settings, taken
 
 STALE_S = 30.0
 """Seconds without a heartbeat after which an owner may be dead. By the file system's clock."""
@@ -46,12 +46,14 @@ class Lease(NamedTuple):
 
 
 class Trial:
-    """What the elements have told of a trial. ``curve`` is what its last attempt has logged of the primary metric."""
+    """What the elements have told of a trial. ``curve`` is what its last attempt has logged of the primary metric; ``released``
+    holds the causes for which attempts were given up, ``trouble`` the error of the last one that could not be launched."""
 
     def __init__(self) -> None:
         self.attempt = 0
         self.curve: List[float] = []
         self.released: Dict[int, str] = {}
+        self.trouble = ""
         self.took: Optional[Event] = None
         self.element = ""
         self.ended: Optional[Event] = None
@@ -64,7 +66,8 @@ class Trial:
         if event.kind == "value" and event.attempt == self.attempt and event.number == len(self.curve) + 1:
             self.curve.append(event.value)
         elif event.kind == "released":
-            self.released[event.attempt] = event.text
+            self.released[event.attempt] = event.status
+            self.trouble = event.text or self.trouble
         elif event.kind == "ended":
             self.ended = self.ended or event
 
@@ -76,6 +79,7 @@ class Ledger:
         self.layout = layout
         self.settings: Settings = read_settings(layout.settings)
         self.points: List[Point] = read_points(layout.points)
+        self.earlier: List[Earlier] = read_earlier(layout.earlier)
         self.trials: Dict[int, Trial] = {}
         self.last: Dict[str, Event] = {}
         """What each element has told last of itself."""
@@ -117,8 +121,9 @@ class Ledger:
             self.ends.append(event)
 
     def curves(self) -> Dict[int, List[float]]:
-        """Return what each trial has logged of the primary metric."""
-        return {number: trial.curve for number, trial in self.trials.items()}
+        """Return what each trial has logged of the primary metric; those of other sweeps have numbers below 0."""
+        before = {-number: list(one.curve) for number, one in enumerate(self.earlier, 1)}
+        return {**before, **{number: trial.curve for number, trial in self.trials.items()}}
 
     def done(self) -> "set[int]":
         """Return the trials that have a result."""

@@ -31,6 +31,14 @@ class Entry(NamedTuple):
     kind: str = VALUE
 
 
+class Point(NamedTuple):
+    """One number of a metric. ``step`` is None where none was logged; ``time`` in seconds since 1970."""
+
+    step: Optional[float]
+    value: float
+    time: float
+
+
 def to_line(entry: Entry) -> bytes:
     """Return an entry as its line. Raises TypeError or ValueError for a value that JSON can't hold."""
     name, value, step, time, kind = entry

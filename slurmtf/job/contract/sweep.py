@@ -8,9 +8,12 @@ write the rest: see :mod:`.ledger`.
 import json
 import math
 import os
+import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar
 
 SCHEMA = 1
+TRIALS = "trials"
+"""The folder of all trials, in the run's."""
 MAXIMIZE, MINIMIZE = "maximize", "minimize"
 COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
 BY_POLICY, BY_DURATION = "policy", "max_duration_minutes"
@@ -26,6 +29,7 @@ class SweepLayout:
         self.folder = os.path.join(run_folder, "sweep")
         self.settings = os.path.join(self.folder, "sweep.json")
         self.points = os.path.join(self.folder, "points.jsonl")
+        self.earlier = os.path.join(self.folder, "earlier.jsonl")
         self.ask = os.path.join(self.folder, "ask.py")
         self.asked = os.path.join(self.folder, "asked")
         self.leases = os.path.join(self.folder, "leases")
@@ -43,7 +47,7 @@ class SweepLayout:
 
 def trial_folder(trial: int) -> str:
     """Return the folder of a trial by its name in the run's."""
-    return "trials/{}".format(trial)
+    return "{}/{}".format(TRIALS, trial)
 
 
 class Stopping(NamedTuple):
@@ -101,17 +105,28 @@ class Settings(NamedTuple):
 
 
 class Point(NamedTuple):
-    """One point of the space. ``by``: random, grid, bayesian; ``note``: why it is another one than was asked for."""
+    """One point of the space. ``by``: random, grid, bayesian, resumed; ``note``: why it is another one than was asked for;
+    ``resumes``: the outputs of the trial of another sweep that it goes on with."""
 
     values: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
     by: str = ""
     note: str = ""
+    resumes: str = ""
+
+
+class Earlier(NamedTuple):
+    """A trial of another sweep, from which this one starts. ``curve``: what it has logged of the primary metric, ``best`` the
+    best of it."""
+
+    values: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    curve: Tuple[float, ...] = ()
+    best: Optional[float] = None
 
 
 class Result(NamedTuple):
     """How a trial ended; the first one that is written counts.
 
-    ``why``: what canceled it, or a failure's cause; ``error`` the last line of its log, the same for the same error. ``best``
+    ``why``: what canceled it, or a failure's cause; ``task`` the one that decided, ``error`` the last line of its log. ``best``
     is the best of the ``values`` of the primary metric that were logged; ``names`` are the other metrics where none was. Times
     in seconds since 1970.
     """
@@ -126,6 +141,8 @@ class Result(NamedTuple):
     why: str = ""
     error: str = ""
     exit_code: Optional[int] = None
+    signal: Optional[int] = None
+    task: str = ""
     best: Optional[float] = None
     values: int = 0
     names: Tuple[str, ...] = ()
@@ -137,11 +154,13 @@ class Result(NamedTuple):
 class Event(NamedTuple):
     """One line of an element's file.
 
-    ``kind``: ``started`` (the element), ``took`` (a trial), ``value`` (of the primary metric, the ``number``-th of the
-    trial), ``released``
-    (it does not go on with the trial; ``text`` is the cause), ``ended`` (the trial, with its ``status``; ``text`` is the
-    error), ``retired``,
-    ``left`` (the element; ``text`` says why).
+    ``kind`` is one of
+
+    - ``started``, ``left``, ``retired``: the element; ``text`` says why
+    - ``took``: a trial
+    - ``value``: of the primary metric, the ``number``-th of the trial
+    - ``released``: the element does not go on with the trial; ``status`` is the cause, ``text`` the error of a failed launch
+    - ``ended``: the trial, with its ``status``; ``text`` is the error
     """
 
     kind: str = ""
@@ -210,6 +229,24 @@ def read_points(path: str) -> List[Point]:
     """Read the points that were drawn. Raises OSError or ValueError."""
     with open(path, encoding="utf-8") as lines:
         return [taken(Point, json.loads(line)) for line in lines]
+
+
+def read_earlier(path: str) -> List[Earlier]:
+    """Read the trials of other sweeps from which this one starts, if there are any. Raises OSError or ValueError."""
+    try:
+        with open(path, encoding="utf-8") as lines:
+            known = [json.loads(line) for line in lines]
+    except FileNotFoundError:
+        return []
+    return [Earlier(dict(facts["values"]), tuple(map(float, facts["curve"])), facts["best"]) for facts in known]
+
+
+NUMBERS = re.compile(r"0x[0-9a-fA-F]+|[0-9]+")
+
+
+def is_same_error(one: str, other: str) -> bool:
+    """Tell whether two errors differ in numbers at most."""
+    return NUMBERS.sub("#", one) == NUMBERS.sub("#", other)
 
 
 def arguments_of(values: Dict[str, Any]) -> List[str]:

@@ -42,8 +42,8 @@ def _note(why: str) -> str:
 
 
 def _trials(ledger: Ledger, asking: int) -> List[Dict[str, Any]]:
-    """Return what is known of the other trials."""
-    found = []
+    """Return what is known of the other trials, and of those of other sweeps."""
+    found: List[Dict[str, Any]] = [{"values": one.values, "value": one.best, "runs": False} for one in ledger.earlier]
     for number in sorted(ledger.attempts()):
         if number == asking:
             continue

@@ -1,19 +1,21 @@
 """Which trial an element works on next, and when a sweep or an element gives up. Pure: no disk, no clock."""
 
-import re
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..contract.outcome import MAY_RETURN
-from ..contract.sweep import COMPLETED, FAILED, Event
+from ..contract.outcome import MAY_RETURN, Cause
+from ..contract.sweep import COMPLETED, FAILED, Event, is_same_error
 
 RUNS, WAITS, GONE, UNKNOWN = "runs", "waits", "gone", "unknown"
 """What Slurm says of the job of a trial's owner."""
 RETURNING = tuple(cause.value for cause in MAY_RETURN)
 MOST_LOST = 5
 """How many owners may be lost with a trial before it counts as one that takes its node down."""
+TROUBLES = (Cause.LAUNCHER, Cause.NOT_CONNECTED, Cause.STAGING)
+"""Causes that are not the script's: the node, the network or Slurm. Others may be luckier with the trial."""
+PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
+"""Seconds that an element waits after so many troubles in turn."""
 QUICK_S = 60.0
 """Seconds below which a failure is a quick one."""
-NUMBERS = re.compile(r"0x[0-9a-fA-F]+|[0-9]+")
 LONGEST_ERROR = 300
 
 
@@ -43,6 +45,23 @@ class Held(NamedTuple):
         return self.released in RETURNING or (self.stale and self.job == WAITS)
 
 
+def is_trouble(cause: Cause, nodes: int) -> bool:
+    """Tell whether a launch ended for what is not its script's doing. A task that is lost on one node was killed there, as its
+    memory was short or by hand; of several nodes one has died."""
+    return cause in TROUBLES or (cause is Cause.TASK_LOST and nodes > 1)
+
+
+def times_lost(attempt: int, released: Iterable[str]) -> int:
+    """Return with how many owners a trial was lost, this one included: given up in order it was not lost."""
+    troubles = (*(cause.value for cause in TROUBLES), Cause.TASK_LOST.value)
+    return attempt + 1 - sum(cause not in troubles for cause in released)
+
+
+def pause_after(troubles: int) -> float:
+    """Return the seconds that an element waits after so many troubles in turn."""
+    return PAUSES_S[min(troubles, len(PAUSES_S)) - 1] if troubles else 0.0
+
+
 def candidates(total: int, done: Set[int], held: Sequence[Held]) -> List[Tuple[int, int]]:
     """Return trials with the attempt that they would be, the first one first: what we had, what nobody goes on with, what
     nobody has
@@ -65,17 +84,12 @@ def signature(tail: str, cause: str, exit_code: Optional[int]) -> str:
     return lines[-1][:LONGEST_ERROR] if lines else "{} (exit code {})".format(cause, exit_code)
 
 
-def is_same(one: str, other: str) -> bool:
-    """Tell whether two errors differ in numbers at most."""
-    return NUMBERS.sub("#", one) == NUMBERS.sub("#", other)
-
-
 def common_error(ends: Sequence[Event], count: int) -> Optional[str]:
     """Return the error with which the first ``count`` trials failed, all alike; None: they did not."""
     first = sorted(ends, key=lambda end: end.time)[:count]
     if count <= 0 or len(first) < count or any(end.status != FAILED for end in first):
         return None
-    return first[0].text if all(is_same(end.text, first[0].text) for end in first) else None
+    return first[0].text if all(is_same_error(end.text, first[0].text) for end in first) else None
 
 
 def retires(outcomes: Sequence[Tuple[str, float]], limit: int) -> bool:

@@ -1,23 +1,46 @@
-"""What the trial that runs just now has logged of the primary metric: read from its own file, as it grows."""
+"""What the trial that runs just now has logged of the primary metric: read from its own files, as they grow.
+
+Its script logs with slurmtf's Run; or it knows nothing of slurmtf, and writes TensorBoard's event files. The first of the two
+that has the metric is the one that is read on.
+"""
 
 import os
-from typing import List, Set
+import time
+from typing import Dict, List, Set
 
 from ..contract import metrics
+from ..contract.event_files import EventFile, event_files
+from ..contract.layout import RunLayout
+
+LOOK_S = 5.0
+"""Seconds between two looks for event files that are new: folders are walked."""
 
 
 class Progress:
-    """Reads one trial's metrics. ``resumes``: what earlier attempts logged counts too."""
+    """Reads one trial's metrics: those of ``task``. ``resumes``: what earlier attempts logged counts too."""
 
-    def __init__(self, path: str, metric: str, resumes: bool) -> None:
-        self._path = path
+    def __init__(self, layout: RunLayout, task: str, metric: str, resumes: bool) -> None:
+        self._layout = layout
+        self._path = layout.task_metrics(task)
         self._metric = metric
-        self._offset = 0 if resumes or not os.path.exists(path) else os.path.getsize(path)
+        self._offset = 0 if resumes or not os.path.exists(self._path) else os.path.getsize(self._path)
+        self._events: Dict[str, EventFile] = {}
+        self._earlier = set() if resumes else {file.path for file in event_files(layout)}
+        self._next_look = 0.0
+        self._is_logged = False
         self.values: List[float] = []
         self.names: Set[str] = set()
 
-    def read_new(self) -> List[float]:
-        """Return the values that have come since."""
+    def read_new(self, at_end: bool = False) -> List[float]:
+        """Return the values that have come since. ``at_end``: the trial has ended, and no file may be missed."""
+        found = self._of_log()
+        self._is_logged = self._is_logged or bool(found)
+        if not self._is_logged:
+            found = self._of_events(at_end)
+        self.values.extend(found)
+        return found
+
+    def _of_log(self) -> List[float]:
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._offset)
@@ -26,9 +49,7 @@ class Progress:
             return []
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        found = [value for line in whole.split(b"\n") for value in self._of(line)]
-        self.values.extend(found)
-        return found
+        return [value for line in whole.split(b"\n") for value in self._of(line)]
 
     def _of(self, line: bytes) -> List[float]:
         entry = metrics.from_line(line) if line else None
@@ -40,3 +61,19 @@ class Progress:
             self.names.update([entry.name] if numbers else [])
             return []
         return numbers
+
+    def _of_events(self, at_end: bool) -> List[float]:
+        now = time.monotonic()
+        if now >= self._next_look or at_end:
+            self._next_look = now + LOOK_S
+            for file in event_files(self._layout):
+                if file.path not in self._earlier:
+                    self._events.setdefault(file.path, file)
+        found = []
+        for _, file in sorted(self._events.items()):
+            for name, point in file.new_points():
+                if name == self._metric:
+                    found.append(point.value)
+                else:
+                    self.names.add(name)
+        return found

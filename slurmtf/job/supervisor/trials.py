@@ -52,9 +52,12 @@ class Running(NamedTuple):
 
 
 class Trials(Orders):
-    """What one element of a sweep launches. Raises OSError or ValueError when the sweep's files can't be used."""
+    """What one element of a sweep launches, or its ``slot`` of several. ``plan`` is of what the trial gets.
 
-    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
+    Raises OSError or ValueError when the sweep's files can't be used.
+    """
+
+    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], slot: Optional[int] = None) -> None:
         self._plan = plan
         self._layout = layout
         self._environ = environ
@@ -63,7 +66,9 @@ class Trials(Orders):
         self._settings = self._ledger.settings
         process = identity.process()
         job = identity.job_name(environ) or str(process["pid"])
-        self._me = Owner(job, job, identity.host(environ), process["pid"], str(process["started"]))
+        element = job if slot is None else "{}.{}".format(job, slot)
+        self._size = None if slot is None else plan.size
+        self._me = Owner(element, job, identity.host(environ), process["pid"], str(process["started"]))
         self._witness: Any = (
             LocalWitness() if plan.can.one_machine else SlurmWitness(os.path.join(files.folder, "squeue.json"), environ)
         )
@@ -73,6 +78,8 @@ class Trials(Orders):
         self._next_beat = 0.0
         self._idle_since: Optional[float] = None
         self._left = False
+        self._troubles = 0
+        self._paused_until = 0.0
 
     # --- what comes next
 
@@ -80,6 +87,8 @@ class Trials(Orders):
         self._ledger.beat()
         self._ledger.refresh()
         why = self._why_to_leave(left_s)
+        if not why and time.monotonic() < self._paused_until:
+            return None
         taken = None if why else self._take()
         if taken:
             self._idle_since = None
@@ -90,8 +99,8 @@ class Trials(Orders):
 
     def waits(self) -> bool:
         """Tell whether trials may come free that others work on."""
-        if self._left:
-            return False
+        if self._left or time.monotonic() < self._paused_until:
+            return not self._left
         _, held = ledgers.settled(self._ledger)
         if not held:
             return False
@@ -120,17 +129,20 @@ class Trials(Orders):
         """Take the first trial that is to be had."""
         done, attempts = ledgers.settled(self._ledger)
         held = self._held(attempts)
-        lost = {one.trial for one in held if one.lost >= candidates.MOST_LOST and not one.ours}
+        lost = {one.trial for one in held if one.lost >= candidates.MOST_LOST and (one.released or not one.ours)}
         for trial, attempt in candidates.candidates(len(self._ledger.points), done, held):
             if not self._ledger.claim(trial, attempt):
                 continue
             if trial not in lost:
                 return trial, attempt
-            self._end(Result(trial, FAILED, attempt, why="lost", error="lost with {} elements".format(candidates.MOST_LOST)))
+            error = self._ledger.trials[trial].trouble if trial in self._ledger.trials else ""
+            error = error or "lost with {} elements".format(candidates.MOST_LOST)
+            self._end(Result(trial, FAILED, attempt, why="lost", error=error))
         return None
 
     def _held(self, attempts: Dict[int, int]) -> List[candidates.Held]:
-        leases = [lease for lease in self._ledger.leases(attempts) if not self._ledger.is_ours(lease)]
+        known = self._ledger.leases(attempts)
+        leases = [lease for lease in known if self._released(lease) or not self._ledger.is_ours(lease)]
         silent = [lease for lease in leases if lease.age > ledgers.STALE_S and not self._released(lease)]
         states = self._witness.states([lease.owner for lease in silent if lease.owner.element != self._me.element])
         return [self._of_lease(lease, states.get(lease.owner.job, candidates.UNKNOWN)) for lease in leases]
@@ -141,7 +153,7 @@ class Trials(Orders):
 
     def _of_lease(self, lease: Lease, job: str) -> candidates.Held:
         trial = self._ledger.trials.get(lease.trial)
-        lost = lease.attempt + 1 - len(trial.released if trial else ())
+        lost = candidates.times_lost(lease.attempt, trial.released.values() if trial else ())
         ours = lease.owner.element == self._me.element
         return candidates.Held(lease.trial, lease.attempt, ours, lease.age > ledgers.STALE_S, job, self._released(lease), lost)
 
@@ -149,14 +161,14 @@ class Trials(Orders):
         point = self._point(trial)
         folder = trial_folder(trial)
         layout = self._layout.launch(folder)
-        metrics = layout.task_metrics(chief(self._plan).label)
-        progress = Progress(metrics, self._settings.metric, self._settings.resumes)
+        progress = Progress(layout, chief(self._plan).label, self._settings.metric, self._settings.resumes)
         self._running = Running(trial, attempt, time.time(), progress, not self._outcomes)
         self._ledger.write(self._event("took", text=point.note))
-        resume = ("--resume-from", layout.outputs) if attempt and self._settings.resumes else ()
+        earlier = layout.outputs if attempt and self._settings.resumes else point.resumes
+        resume = ("--resume-from", earlier) if earlier else ()
         own = {var.SLURMTF_TRIAL: str(trial), var.SLURMTF_ATTEMPT: str(attempt + 1)}
         variables = dict(variables_of(point.values), **own)
-        return LaunchOrder((*arguments_of(point.values), *resume), variables, folder, last=False)
+        return LaunchOrder((*arguments_of(point.values), *resume), variables, folder, size=self._size, last=False)
 
     def _point(self, trial: int) -> Point:
         """Return the point of a trial; of Bayesian sampling it is asked for when the trial begins, and stays."""
@@ -184,10 +196,10 @@ class Trials(Orders):
         why = hopeless or self._called_off_by_others(running)
         return {"policy": why} if why else None
 
-    def _take_values(self, running: Running) -> str:
+    def _take_values(self, running: Running, at_end: bool = False) -> str:
         """Tell the others what the trial has logged; return the policy that stops it for that, else an empty text."""
         known = len(running.progress.values)
-        new = running.progress.read_new()
+        new = running.progress.read_new(at_end)
         if not new:
             return ""
         self._ledger.write(*(self._event("value", known + n, value) for n, value in enumerate(new, 1)))
@@ -218,21 +230,35 @@ class Trials(Orders):
         running = self._running
         if running is None:
             return
-        self._take_values(running)
+        self._take_values(running, at_end=True)
         self._ledger.beat()
         why = str(outcome.detail.get("policy", "")) if outcome.cause is Cause.CALLED_OFF else ""
         lets_go = outcome.cause in LETS_GO or why == TAKEN_OVER or (outcome.cause is Cause.TIME_LIMIT and not running.whole)
-        if lets_go:
-            self._ledger.write(self._event("released", text=why or outcome.cause.value))
+        trouble = candidates.is_trouble(outcome.cause, self._plan.size.nodes)
+        if lets_go or trouble:
+            error = self._error(outcome) if trouble else ""
+            self._ledger.write(self._event("released", text=error)._replace(status=why or outcome.cause.value))
         else:
             self._end(self._result(running, outcome, why))
+        self._note_trouble(running, trouble)
         self._running = None
+
+    def _note_trouble(self, running: Running, trouble: bool) -> None:
+        """Wait before the next trial where this one could not be launched: longer each time, and at last no more."""
+        self._troubles = self._troubles + 1 if trouble else 0
+        if trouble:
+            self._outcomes.append((FAILED, time.time() - running.started))
+            self._paused_until = time.monotonic() + candidates.pause_after(self._troubles)
+
+    @staticmethod
+    def _error(outcome: Outcome) -> str:
+        return candidates.signature(outcome.tail, outcome.cause.value, outcome.exit_code)
 
     def _result(self, running: Running, outcome: Outcome, why: str) -> Result:
         status = COMPLETED if outcome.succeeded else CANCELED if why else FAILED
         progress, sign = running.progress, self._settings.sign
         numbers = [value for value in progress.values if not math.isnan(value)]
-        error = "" if status != FAILED else candidates.signature(outcome.tail, outcome.cause.value, outcome.exit_code)
+        error = self._error(outcome) if status == FAILED else ""
         return Result(
             trial=running.trial,
             status=status,
@@ -240,7 +266,9 @@ class Trials(Orders):
             started=running.started,
             why=why or ("" if outcome.succeeded else outcome.cause.value),
             error=error,
-            exit_code=outcome.end.status if status == FAILED else outcome.exit_code,
+            exit_code=outcome.exit_code,
+            signal=outcome.signal,
+            task=outcome.task,
             best=max(numbers, key=lambda value: sign * value) if numbers else None,
             values=len(progress.values),
             names=() if progress.values else tuple(sorted(progress.names)),

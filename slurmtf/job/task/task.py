@@ -9,6 +9,7 @@ import subprocess
 import time
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from ..common import cpu_binding as binding
 from ..common import gpus, identity, wire
 from ..common.addresses import interface_of, name_of, own_addresses
 from ..common.process import Child, Signals, outlive_parent
@@ -19,7 +20,6 @@ from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import Role, table
 from ..staging import workdir
 from ..staging.on_node import OnNode
-from . import cpu_binding as binding
 from . import ports
 from .environment import TaskEnvironment
 from .log_clock import LogClock

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
+from slurmtf.job.common import cpu_binding as binding
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.supervisor.start import may_be_dealt
-from slurmtf.job.task import cpu_binding as binding
 
 PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), bind=True))
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from slurmtf.job.contract.metrics import Entry
-from slurmtf.job.contract.sweep import SweepLayout
 
 from .support import CommandLine, run_folder
 
@@ -112,13 +111,6 @@ def test_nothing_logged(call: CommandLine, runs: list[Path]) -> None:
     done = call("metrics", FIRST, "--name", "f1")
     assert done.exit_code == 1
     assert f"no metric that is called f1 has been logged yet by {FIRST}" in done.err
-
-
-def test_a_sweep_tells_where_its_metrics_are(call: CommandLine, tmp_path: Path) -> None:
-    settings = Path(SweepLayout(str(run_folder(tmp_path, FIRST))).settings)
-    settings.parent.mkdir()
-    settings.write_text("{}")
-    assert "the metrics of a sweep are its trials' (slurmtf sweep trials, sweep plot)" in call("metrics", FIRST).err
 
 
 def test_what_a_script_logs_controls_no_terminal(call: CommandLine, tmp_path: Path) -> None:

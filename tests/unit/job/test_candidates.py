@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slurmtf.job.contract.outcome import Cause
 from slurmtf.job.contract.sweep import COMPLETED, FAILED, Event
 from slurmtf.job.supervisor.candidates import (
     GONE,
@@ -14,8 +15,11 @@ from slurmtf.job.supervisor.candidates import (
     candidates,
     common_error,
     is_too_short,
+    is_trouble,
+    pause_after,
     retires,
     signature,
+    times_lost,
 )
 
 
@@ -83,3 +87,31 @@ def test_a_time_that_is_too_short() -> None:
 def test_an_error_is_its_last_line() -> None:
     assert signature("Traceback\n  x\nValueError: no\n\n", "script", 1) == "ValueError: no"
     assert signature("", "script", 3) == "script (exit code 3)"
+
+
+@pytest.mark.parametrize(
+    ("cause", "nodes", "expected"),
+    [
+        (Cause.LAUNCHER, 1, True),
+        (Cause.NOT_CONNECTED, 2, True),
+        (Cause.STAGING, 1, True),
+        (Cause.TASK_LOST, 2, True),
+        (Cause.TASK_LOST, 1, False),
+        (Cause.SCRIPT, 2, False),
+        (Cause.OUT_OF_MEMORY, 1, False),
+    ],
+)
+def test_what_is_not_the_scripts_doing(cause: Cause, nodes: int, expected: bool) -> None:
+    assert is_trouble(cause, nodes) is expected
+
+
+@pytest.mark.parametrize(
+    ("attempt", "released", "lost"),
+    [(0, [], 1), (2, ["preempted", "requeued"], 1), (2, ["launcher", "launcher"], 3), (4, ["launcher", "canceled"], 4)],
+)
+def test_a_trial_is_lost_with_owners_that_died_and_launches_that_failed(attempt: int, released: list[str], lost: int) -> None:
+    assert times_lost(attempt, released) == lost
+
+
+def test_an_element_waits_longer_with_each_trouble_in_turn() -> None:
+    assert [pause_after(troubles) for troubles in (0, 1, 2, 3, 9)] == [0.0, 5.0, 10.0, 20.0, 60.0]

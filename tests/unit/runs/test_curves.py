@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Entry, to_line
+from slurmtf.job.contract.metrics import Entry, Point, to_line
 from slurmtf.runs.curves import RunSeries, charts_of, last_value, select, xs_of
-from slurmtf.runs.metric_files import Point
 from slurmtf.runs.metrics import MetricsReader, Series
 
 

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slurmtf.job.contract.event_files import EventFile, event_files, masked_crc, scalars
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Entry, to_line
-from slurmtf.runs.event_files import EventFile, event_files, masked_crc, scalars
-from slurmtf.runs.metric_files import Point
+from slurmtf.job.contract.metrics import Entry, Point, to_line
 from slurmtf.runs.metrics import MetricsReader, metrics_of
 
 NAME = "events.out.tfevents.1700000000.node1.77.0.v2"
@@ -86,7 +85,7 @@ def test_a_field_of_a_tensor_with_another_wire_type_raises_nothing(tmp_path: Pat
     for content in (varint(300), b"\0" * 8, b"\x02ab", b"\0" * 4):
         wrong = event(1, "loss", nested(8, bytes([field << 3 | wire_type]) + content))
         (tmp_path / NAME).write_bytes(record(wrong) + record(event(9, "after", simple(1))))
-        assert read(EventFile(tmp_path / NAME))[-1] == ("after", 9, 1.0)
+        assert read(EventFile(str(tmp_path / NAME)))[-1] == ("after", 9, 1.0)
 
 
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.text(), st.floats(width=32, allow_nan=False), st.floats(0, 4e9))
@@ -97,7 +96,7 @@ def test_steps_tags_and_values_are_read_as_they_were_written(step: int, tag: str
 def test_a_file_is_read_as_it_grows_byte_by_byte(tmp_path: Path) -> None:
     data = b"".join(record(event(step, "loss", simple(step))) for step in range(3))
     path = tmp_path / NAME
-    file = EventFile(path)
+    file = EventFile(str(path))
     assert read(file) == []
     found = []
     with path.open("ab", buffering=0) as growing:
@@ -110,7 +109,7 @@ def test_a_file_is_read_as_it_grows_byte_by_byte(tmp_path: Path) -> None:
 def test_a_damaged_record_costs_itself_and_a_damaged_length_what_follows(tmp_path: Path) -> None:
     good = [record(event(step, "loss", simple(step))) for step in range(4)]
     (tmp_path / NAME).write_bytes(good[0] + record(b"\xff\xff\xff") + good[1] + b"\1" + good[2][1:] + good[3])
-    file = EventFile(tmp_path / NAME)
+    file = EventFile(str(tmp_path / NAME))
     assert read(file) == [("loss", 0, 0.0), ("loss", 1, 1.0)]
     assert read(file) == []
 
@@ -122,7 +121,7 @@ def test_whatever_is_damaged_raises_nothing(tmp_path: Path, seed: int) -> None:
     for _ in range(chance.randrange(1, 6)):
         data[chance.randrange(len(data))] = chance.randrange(256)
     (tmp_path / NAME).write_bytes(record(bytes(data)) + record(event(9, "after", simple(1))))
-    assert read(EventFile(tmp_path / NAME))[-1] == ("after", 9, 1.0)
+    assert read(EventFile(str(tmp_path / NAME)))[-1] == ("after", 9, 1.0)
 
 
 @pytest.fixture

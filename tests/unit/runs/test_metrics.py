@@ -10,9 +10,8 @@ import pytest
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metric_shapes import in_azure_shape
-from slurmtf.job.contract.metrics import Entry, to_line
+from slurmtf.job.contract.metrics import Entry, Point, to_line
 from slurmtf.runs import metrics
-from slurmtf.runs.metric_files import Point
 from slurmtf.runs.metrics import MetricsReader, children_of, metrics_of
 
 

@@ -109,8 +109,6 @@ def test_what_hyperdrive_could_and_we_cannot_is_refused() -> None:
     assert [finding.where for finding in caught.value.findings] == [
         "run_config",
         "pipeline",
-        "resume_from",
-        "resume_child_runs",
     ]
 
 

@@ -5,17 +5,13 @@ A file is a row of records: length (8 bytes), CRC of it (4), data, CRC of that (
 checked, which tells a record that is not whole yet, or damaged, before it is followed.
 """
 
-from __future__ import annotations
-
 import functools
 import os
 import struct
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, Iterator, List, Optional, Tuple
 
-from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.metric_files import Point
+from .layout import RunLayout
+from .metrics import Point
 
 MARK = "tfevents"
 """In the name of each event file (tensorflow/core/util/events_writer.cc)."""
@@ -38,15 +34,15 @@ class DamagedRecordError(ValueError):
 class EventFile:
     """One event file. ``prefix`` is put before the names of its metrics: the folder, as TensorBoard names a run."""
 
-    def __init__(self, path: Path, prefix: str = "") -> None:
+    def __init__(self, path: str, prefix: str = "") -> None:
         self.path = path
         self.offset = 0
         self._prefix = prefix
 
-    def new_points(self) -> Iterator[tuple[str, Point]]:
+    def new_points(self) -> Iterator[Tuple[str, Point]]:
         """Yield the scalars that are new. A record that is damaged costs itself; a damaged length all that follows."""
         try:
-            with self.path.open("rb") as file:
+            with open(self.path, "rb") as file:
                 for record in self._new_records(file):
                     yield from self._points(record)
         except OSError:
@@ -54,7 +50,10 @@ class EventFile:
 
     def _new_records(self, file: Any) -> Iterator[bytes]:
         file.seek(self.offset)
-        while len(header := file.read(HEADER)) == HEADER:
+        while True:
+            header = file.read(HEADER)
+            if len(header) != HEADER:
+                return
             length = length_of(header)
             if length is None:
                 return
@@ -70,7 +69,7 @@ class EventFile:
             self.offset += HEADER + length + FOOTER
             yield data[:-FOOTER]
 
-    def _points(self, record: bytes) -> list[tuple[str, Point]]:
+    def _points(self, record: bytes) -> List[Tuple[str, Point]]:
         try:
             return [(self._prefix + tag, point) for tag, point in scalars(record)]
         except (DamagedRecordError, struct.error, IndexError, UnicodeDecodeError):
@@ -78,13 +77,13 @@ class EventFile:
 
 
 @functools.lru_cache(maxsize=4096)
-def length_of(header: bytes) -> int | None:
+def length_of(header: bytes) -> Optional[int]:
     """Return the length that a record's header tells; None when its CRC does not agree."""
     length, told = struct.unpack("<QI", header)
     return length if masked_crc(header[:8]) == told else None
 
 
-def _table() -> list[int]:
+def _table() -> List[int]:
     table = []
     for byte in range(256):
         number = byte
@@ -106,13 +105,13 @@ def masked_crc(data: bytes) -> int:
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-Field = tuple[int, int, Any]
+Field = Tuple[int, int, Any]
 """A field of a protocol buffer: its number, its wire type, and a number or the bytes of what is nested or fixed."""
 
 
-def fields(data: bytes) -> list[Field]:
+def fields(data: bytes) -> List[Field]:
     """Return the fields of a protocol buffer. Raises DamagedRecordError or IndexError where it is none."""
-    found: list[Field] = []
+    found: List[Field] = []
     at, end = 0, len(data)
     while at < end:
         key, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
@@ -126,7 +125,7 @@ def fields(data: bytes) -> list[Field]:
         elif kind in _SIZES:
             size = _SIZES[kind]
         else:
-            raise DamagedRecordError(f"wire type {kind}")
+            raise DamagedRecordError("wire type {}".format(kind))
         found.append((key >> 3, kind, data[at : at + size]))
         at += size
     if at != end:
@@ -137,7 +136,7 @@ def fields(data: bytes) -> list[Field]:
 _SIZES = {FIXED64: 8, FIXED32: 4}
 
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
+def _varint(data: bytes, at: int) -> Tuple[int, int]:
     byte = data[at]
     if byte < 0x80:
         return byte, at + 1
@@ -152,7 +151,7 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
     return value, at + 1
 
 
-def scalars(record: bytes) -> Iterator[tuple[str, Point]]:
+def scalars(record: bytes) -> Iterator[Tuple[str, Point]]:
     """Yield the scalars of an ``Event``, with their tags."""
     time, step, summary = 0.0, 0, b""
     for number, kind, value in fields(record):
@@ -169,7 +168,7 @@ def scalars(record: bytes) -> Iterator[tuple[str, Point]]:
                 yield found[0], Point(step, found[1], time)
 
 
-def _scalar(summary: bytes) -> tuple[str, float] | None:
+def _scalar(summary: bytes) -> Optional[Tuple[str, float]]:
     tag, value = "", None
     for number, kind, content in fields(summary):
         if number == TAG and kind == BYTES:
@@ -181,7 +180,7 @@ def _scalar(summary: bytes) -> tuple[str, float] | None:
     return None if value is None else (tag, value)
 
 
-def _of_tensor(tensor: bytes) -> float | None:
+def _of_tensor(tensor: bytes) -> Optional[float]:
     """Return the number of a tensor without dimensions; None for any other."""
     found = fields(tensor)
     if any(number == SHAPE and data for number, _, data in found):
@@ -199,9 +198,10 @@ _TYPED = {FLOATS: "<f", DOUBLES: "<d", INTS: "", INT64S: ""}
 
 def _first(number: int, kind: int, data: Any) -> float:
     """Return the first of a repeated field, which may be packed."""
-    if letter := _TYPED[number]:
+    letter = _TYPED[number]
+    if letter:
         if kind == VARINT:
-            raise DamagedRecordError(f"field {number} holds an integer")
+            raise DamagedRecordError("field {} holds an integer".format(number))
         return float(struct.unpack(letter, data[: struct.calcsize(letter)])[0])
     value = data if kind == VARINT else _varint(data, 0)[0]
     return float(value - (1 << 64) if value >> 63 else value)
@@ -213,5 +213,5 @@ def event_files(layout: RunLayout) -> Iterator[EventFile]:
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             below = os.path.relpath(folder, root)
-            prefix = "" if below == os.curdir else f"{below}/"
-            yield from (EventFile(Path(folder, name), prefix) for name in sorted(names) if MARK in name)
+            prefix = "" if below == os.curdir else below + "/"
+            yield from (EventFile(os.path.join(folder, name), prefix) for name in sorted(names) if MARK in name)

@@ -17,8 +17,13 @@ TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/{}"
 def mask(plan: JobPlan, environ: Mapping[str, str]) -> str:
     """Return the CPUs that this task may use and that are its job's alone, as a hexadecimal number; empty: never bind it."""
     allowed = os.sched_getaffinity(0)
-    ours = plan.can.one_machine or environ.get(var.SLURM_CPUS_ON_NODE) == str(len(allowed))
-    return "{:x}".format(sum(1 << cpu for cpu in allowed)) if ours and plan.distribution.bind else ""
+    ours = are_own(plan, environ) and plan.distribution.bind
+    return "{:x}".format(sum(1 << cpu for cpu in allowed)) if ours else ""
+
+
+def are_own(plan: JobPlan, environ: Mapping[str, str]) -> bool:
+    """Tell whether the CPUs that this process may use are its job's alone."""
+    return plan.can.one_machine or environ.get(var.SLURM_CPUS_ON_NODE) == str(len(os.sched_getaffinity(0)))
 
 
 def bind(turn: int, sharers: int) -> None:

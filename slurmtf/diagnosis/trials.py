@@ -1,0 +1,55 @@
+"""Why trials of a sweep failed: those that failed alike are explained once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from slurmtf.diagnosis.dying import Explanation, TaskFailure, explain
+from slurmtf.diagnosis.evidence import read_logs
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Outcome, cause_of
+from slurmtf.job.contract.sweep import FAILED, Result, is_same_error, trial_folder
+
+MOST = 5
+"""Errors that are explained: those of the most trials."""
+
+
+@dataclass(frozen=True)
+class FailedAlike:
+    """Trials that failed with the same error, and why the first of them did."""
+
+    results: tuple[Result, ...]
+    explanation: Explanation
+
+    @property
+    def trials(self) -> list[int]:
+        return [result.trial for result in self.results]
+
+
+def explain_trials(layout: RunLayout, results: Iterable[Result]) -> list[FailedAlike]:
+    """Return why trials of a sweep failed, what the most of them failed with first."""
+    return [FailedAlike(alike, _explained(layout, alike[0])) for alike in groups_of(results)[:MOST]]
+
+
+def groups_of(results: Iterable[Result]) -> list[tuple[Result, ...]]:
+    """Return the failed trials, those with the same error together, the largest group first. Pure."""
+    groups: list[list[Result]] = []
+    for result in sorted((one for one in results if one.status == FAILED), key=lambda one: one.trial):
+        known = next((group for group in groups if is_same_error(group[0].error, result.error)), None)
+        if known is None:
+            groups.append([result])
+        else:
+            known.append(result)
+    return [tuple(group) for group in sorted(groups, key=len, reverse=True)]
+
+
+def _explained(layout: RunLayout, result: Result) -> Explanation:
+    outcome = Outcome(cause_of(result.why), result.task, result.host, result.exit_code, result.signal, tail=result.error)
+    own = layout.launch(trial_folder(result.trial))
+    failures = [TaskFailure(result.task, outcome.end)]
+    found = explain(outcome, failures, read_logs(own, [result.task])[1:])
+    if found.kind is Kind.UNKNOWN:
+        found = explain(outcome, failures, read_logs(own, [result.task], whole=True)[1:])
+    return found

@@ -1,0 +1,63 @@
+"""An element that works on several trials at once: a supervisor for each, with its share of the CPUs and GPUs."""
+
+import os
+import signal
+import subprocess
+import sys
+from typing import Dict, List, Mapping, Sequence
+
+from ..common import cpu_binding, gpus
+from ..common.process import end_with_parent
+from ..contract.layout import RunLayout
+from ..contract.plan import JobPlan
+from ..contract.sweep import SweepLayout
+from .conclusion import STOP_SIGNALS
+
+FORWARDED = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def start(argv: Sequence[str], count: int) -> int:
+    """Start a supervisor for each slot, tell all of them the signals that come, and return the exit status of the first that
+    failed; 0 where none did. ``argv``: our own words."""
+    slots: List["subprocess.Popen[bytes]"] = []
+
+    def forward(number: int, frame: object) -> None:  # noqa: ARG001
+        for started in slots:
+            started.send_signal(number)
+
+    for number in FORWARDED:
+        signal.signal(number, forward)
+    parent = os.getpid()
+    for slot in range(count):
+        words = [sys.executable, "-I", argv[0], "slot", str(slot), str(count), *argv[2:]]
+        slots.append(subprocess.Popen(words, preexec_fn=lambda: end_with_parent(parent)))  # noqa: PLW1509 - no threads here
+    statuses = [started.wait() for started in slots]
+    return next((status if status > 0 else 128 - status for status in statuses if status), 0)
+
+
+def share(plan: JobPlan, count: int) -> JobPlan:
+    """Return the plan of one slot: its part of the node. Pure."""
+    size = plan.size
+    cpus = None if size.cpus_per_task is None else max(1, size.cpus_per_task // count)
+    return plan._replace(size=size._replace(cpus_per_task=cpus, gpus_per_node=size.gpus_per_node // count))
+
+
+def environ_of(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> Dict[str, str]:
+    """Return the variables of one slot: with the GPUs that are its own. ``plan`` is that of the whole element."""
+    if not plan.size.gpus_per_node:
+        return dict(environ)
+    names = gpus.sight(plan, environ, gpus.can_open(plan.gpu_vendor)).names or ()
+    return {**environ, **gpus.own_variables(plan.gpu_vendor, gpus.part(names, number, count), environ)}
+
+
+def bind(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> None:
+    """Keep this process to the CPUs of its slot, where the job has CPUs of its own."""
+    if not plan.can.one_machine and cpu_binding.are_own(plan, environ) and len(os.sched_getaffinity(0)) >= count:
+        cpu_binding.bind(number, count)
+
+
+def layout_of(folder: str) -> RunLayout:
+    """Return the run's layout for a slot: its journals are not those of the job, which has several at once."""
+    layout = RunLayout(folder)
+    layout.journals = os.path.join(SweepLayout(folder).folder, "slots")
+    return layout

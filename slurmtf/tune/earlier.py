@@ -1,0 +1,97 @@
+"""Sweeps and trials from which another sweep starts: found, checked, and written down for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slurmtf.collecting import Findings
+from slurmtf.errors import SlurmtfError
+from slurmtf.findings import Finding
+from slurmtf.job.contract.sweep import Earlier, Point, Settings
+from slurmtf.runs import Run
+from slurmtf.tune.described import Described
+from slurmtf.tune.run import SweepRun, TrialRun
+
+MOST_PARENTS = 5
+"""Azure ML's limit of sweeps to start from."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a sweep starts from: the folders of sweeps, their trials, and points that go on with trials."""
+
+    sweeps: tuple[str, ...] = ()
+    trials: tuple[Earlier, ...] = ()
+    points: tuple[Point, ...] = ()
+
+
+def start_of(sweep: Described, workspace: str | Path | None) -> Start:
+    """Return what a sweep starts from. Raises SpecError with every sweep or trial that it can't start from."""
+    findings = Findings()
+    parents = _found(sweep.warm_start_from, lambda one: _sweep(one, workspace), "warm_start_from", findings)
+    resumed = _found(sweep.resume_child_runs, lambda one: _trial(one, workspace), "resume_child_runs", findings)
+    if len(parents) > MOST_PARENTS:
+        what = f"{len(parents)} sweeps are above {MOST_PARENTS}"
+        findings.add([Finding("out-of-range", "warm_start_from", what, "start from fewer")])
+    for parent in parents:
+        findings.add(_misfits(sweep, parent))
+    for trial in resumed:
+        findings.add(_unended("resume_child_runs", trial.parent))
+    findings.raise_errors()
+    return Start(
+        tuple(str(parent.folder) for parent in parents),
+        tuple(trial for parent in parents for trial in _trials(parent)),
+        tuple(Point(trial.trial.point.values, "resumed", resumes=trial.layout.outputs) for trial in resumed),
+    )
+
+
+def _found(given: Sequence[Any], find: Callable[[Any], Any], where: str, findings: Findings) -> list[Any]:
+    found = []
+    for one in given:
+        try:
+            found.append(find(one))
+        except SlurmtfError as err:
+            findings.add([Finding(finding.code, where, f"{one}: {finding.what}", finding.remedy) for finding in err.findings])
+    return found
+
+
+def _sweep(given: Any, workspace: str | Path | None) -> SweepRun:
+    return given if isinstance(given, SweepRun) else SweepRun(Run.find(str(given), workspace).folder)
+
+
+def _trial(given: Any, workspace: str | Path | None) -> TrialRun:
+    if isinstance(given, TrialRun):
+        return given
+    name, _, number = str(given).rpartition("_")
+    parent = _sweep(name, workspace)
+    return parent.get_child(int(number) if number.isdigit() else -1)
+
+
+def _misfits(sweep: Described, parent: SweepRun) -> Iterable[Finding]:
+    settings, where = parent.facts.settings, "warm_start_from"
+    yield from _unended(where, parent)
+    if _aim(settings) != (sweep.primary_metric_name, str(getattr(sweep.primary_metric_goal, "value", ""))):
+        what = f"{parent.id} was to {settings.goal} {settings.metric!r}"
+        yield Finding("another-metric", where, what, "start from sweeps of the same metric and goal")
+    space = {name: one.to_list() for name, one in sweep.sampling.parameter_space.items()}
+    if sweep.sampling.kind == "bayesian" and parent.space != space:
+        yield Finding("another-space", where, f"{parent.id} searched another space", "use its space, or random sampling")
+
+
+def _unended(where: str, parent: SweepRun) -> Iterable[Finding]:
+    if not parent.state.status.final:
+        remedy = f"'slurmtf sweep status {parent.id}' shows how far it is"
+        yield Finding("sweep-goes-on", where, f"{parent.id} has not ended", remedy)
+
+
+def _aim(settings: Settings) -> tuple[str, str]:
+    return settings.metric, settings.goal
+
+
+def _trials(parent: SweepRun) -> list[Earlier]:
+    facts = parent.facts
+    begun = [trial for trial in facts.trials if trial.result]
+    return [Earlier(trial.point.values, trial.curve, trial.best(facts.settings.sign)) for trial in begun]

@@ -1,0 +1,122 @@
+"""Whole sweeps on this machine: real scripts, real elements, the real Optuna in its tool environment."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import (
+    BayesianParameterSampling,
+    Estimator,
+    Experiment,
+    GridParameterSampling,
+    RandomParameterSampling,
+    RunStatus,
+    Sweep,
+    choice,
+    uniform,
+)
+from slurmtf.job.contract.sweep import COMPLETED, FAILED
+from slurmtf.tune.run import SweepRun
+from tests.unit.runs.test_event_files import event, record, simple
+
+from .jobs import await_that
+
+Tune = Callable[..., SweepRun]
+LOG = """
+import argparse, os, sys, time
+from slurmtf import Run
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=float)
+parser.add_argument("--resume-from")
+arguments = parser.parse_args()
+"""
+SCORE = LOG + 'Run.get_context().log("score", arguments.x)\n'
+
+
+@pytest.fixture
+def tune(tmp_path: Path) -> Tune:
+    """Submits a sweep of a script to this machine, and waits for its end."""
+
+    def submit(script: str, sampling: Any, total: int, estimator: dict[str, Any] | None = None, **settings: Any) -> SweepRun:
+        source = tmp_path / "source"
+        source.mkdir(exist_ok=True)
+        (source / "train.py").write_text(script)
+        wanted = Estimator(source, **{"entry_script": "train.py", "compute_target": "local", **(estimator or {})})
+        sweep = Sweep(wanted, sampling, settings.pop("metric", "score"), "maximize", total, **settings)
+        run = Experiment("tune", tmp_path / "runs").submit(sweep)
+        assert isinstance(run, SweepRun)
+        await_that(lambda: run.state.status.final, f"the end of {run.id}", 90)
+        return run
+
+    return submit
+
+
+def test_optuna_proposes_the_points(tune: Tune) -> None:
+    space = {"x": uniform(0, 1), "kind": choice("a", "b")}
+    script = SCORE.replace('"--resume-from"', '"--kind"')
+    run = tune(script, BayesianParameterSampling(space, seed=1), 6, max_concurrent_runs=2)
+    by = [trial.point.by for trial in run.facts.trials]
+    if "bayesian" not in by and os.environ.get("SLURMTF_REQUIRE_ENVS") != "1":
+        pytest.skip(f"no Optuna: {run.facts.trials[0].note}")
+    assert (run.state.status, by) == (RunStatus.COMPLETED, ["bayesian"] * 6)
+    assert all(0 <= trial.point.values["x"] <= 1 and trial.point.values["kind"] in "ab" for trial in run.facts.trials)
+    assert len({trial.point.values["x"] for trial in run.facts.trials}) == 6
+
+
+def test_trials_side_by_side_have_their_part_each(tune: Tune) -> None:
+    script = SCORE + 'print(os.environ["OMP_NUM_THREADS"], time.time())\ntime.sleep(1)\nprint(time.time())\n'
+    run = tune(script, GridParameterSampling({"x": choice(1, 2)}), 2, {"cpus_per_task": 4}, trials_per_element=2)
+    assert [trial.result and trial.result.status for trial in run.facts.trials] == [COMPLETED] * 2
+    told = [(Path(child.layout.logs) / "main-0.out").read_text().split() for child in run.get_children()]
+    assert [cpus for cpus, _, _ in told] == [str(min(2, len(os.sched_getaffinity(0))))] * 2
+    (_, begin, end), (_, other_begin, other_end) = told
+    assert max(float(begin), float(other_begin)) < min(float(end), float(other_end)), "one ran after the other"
+
+
+def test_a_sweep_goes_on_with_what_earlier_ones_left(tune: Tune, tmp_path: Path) -> None:
+    script = LOG + (
+        'found = os.path.join(arguments.resume_from, "state") if arguments.resume_from else "outputs/none"\n'
+        'before = float(open(found).read()) if os.path.exists(found) else 0.0\n'
+        'open("outputs/state", "w").write(str(before + arguments.x))\n'
+        'Run.get_context().log("score", before + arguments.x)\n'
+    )  # fmt: skip
+    first = tune(script, GridParameterSampling({"x": choice(1, 2)}), 2)
+    best = first.get_best_run_by_primary_metric()
+    assert best is not None
+    second = tune(script, RandomParameterSampling({"x": uniform(0, 1)}, seed=1), 2, warm_start_from=[first.id],
+                  resume_child_runs=[best])  # fmt: skip
+    known = {number: trial.result.best for number, trial in enumerate(second.facts.trials) if trial.result}
+    assert known[0] == 4.0
+    assert 0 < (known[1] or 0.0) < 1
+    lines = (second.folder / "sweep" / "earlier.jsonl").read_text().splitlines()
+    assert [json.loads(line)["best"] for line in lines] == [1.0, 2.0]
+
+
+def test_the_metric_of_a_script_that_writes_for_tensorboard_alone(tune: Tune, tmp_path: Path) -> None:
+    lines = b"".join(record(event(step, "accuracy", simple(0.25 * step))) for step in range(3))
+    script = (
+        "import os, sys\n"
+        'os.makedirs("logs/validation")\n'
+        f'open("logs/validation/events.out.tfevents.1.node", "wb").write({lines!r} if sys.argv[2] == "1" else b"")\n'
+    )
+    run = tune(script, GridParameterSampling({"x": choice(1, 2)}), 2, metric="validation/accuracy")
+    assert [trial.curve for trial in run.facts.trials] == [(0.0, 0.25, 0.5), ()]
+    best = run.get_best_run_by_primary_metric()
+    assert best is not None
+    assert (best.best, best.get_metrics()) == (0.5, {"validation/accuracy": [0.0, 0.25, 0.5]})
+
+
+def test_an_element_whose_trials_fail_at_once_leaves_the_rest_to_others(tune: Tune) -> None:
+    script = LOG + 'sys.exit(f"no data for {arguments.x}")\n'
+    run = tune(
+        script, RandomParameterSampling({"x": uniform(0, 1)}, seed=1), 20, same_error_limit=0, retire_after=3, elements=2
+    )
+    assert run.state.status is RunStatus.FAILED
+    assert run.facts.count(FAILED) == run.facts.done == 6  # each of both elements has tried three
+    assert [text for _, text, _ in run.facts.elements.values()] == ["retired"] * 2

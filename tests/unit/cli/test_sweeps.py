@@ -1,0 +1,131 @@
+"""``slurmtf sweep``, and what other commands say of a sweep."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.sweep import COMPLETED, FAILED, Result
+from slurmtf.runs.run import Run
+from slurmtf.runs.state import RunState, RunStatus
+from tests.unit.tune.stories import DONE, sweep_folder
+
+from .support import CommandLine, Done
+
+NAME = "tune-20260101-000000-aaaaaa"
+ENDED = RunState(RunStatus.FAILED, outcome=Outcome(Cause.LOST, detail={"by": "supervisor"}))
+
+
+@pytest.fixture
+def call(slurmtf: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> CommandLine:
+    monkeypatch.setenv("SLURMTF_WORKSPACE", str(tmp_path))
+    return slurmtf
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return sweep_folder(tmp_path / "tune" / NAME, ended=ENDED)
+
+
+def data(done: Done) -> Any:
+    assert done.exit_code == 0, done.err
+    return json.loads(done.out)["data"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_status(call: CommandLine) -> None:
+    done = call("sweep", "status", NAME)
+    assert done.exit_code == 0
+    assert "3 of 4 trials done, 1 failed, best 0.75 (trial 2)" in done.out
+    assert f"no element is left, and 1 trials are not done: slurmtf sweep resume {NAME}" in done.out
+    rows = [line.split()[:3] for line in done.out.splitlines() if line[:1].isdigit()]
+    assert rows == [["2", "Completed", "0.75"], ["0", "Completed", "0.5"], ["1", "Failed", "0"]]
+
+
+@pytest.mark.usefixtures("folder")
+def test_status_as_data(call: CommandLine) -> None:
+    found = data(call("sweep", "status", NAME, "--json"))
+    assert (found["done"], found["total"], found["status"]) == (3, 4, "Failed")
+    assert found["best"]["parameters"] == {"lr": 0.05, "units": 16}
+    assert found["elements"] == {"7_0": {"last": "started", "text": "7_0", "host": "node1"}}
+
+
+@pytest.mark.usefixtures("folder")
+def test_best(call: CommandLine) -> None:
+    assert call("sweep", "best", NAME).out.splitlines()[:3] == ["trial 2: acc 0.75, Completed", "  lr = 0.05", "  units = 16"]
+
+
+def test_best_of_none(call: CommandLine, tmp_path: Path) -> None:
+    sweep_folder(tmp_path / "tune" / NAME, (), ended=ENDED)
+    done = call("sweep", "best", NAME)
+    assert done.exit_code == 2
+    assert "no trial has logged 'acc' yet" in done.err
+
+
+@pytest.mark.usefixtures("folder")
+def test_trials_as_data_and_as_csv(call: CommandLine) -> None:
+    listed = data(call("sweep", "trials", NAME, "--json"))
+    assert [(one["trial"], one["status"], one["best"]) for one in listed] == [
+        (0, "Completed", 0.5), (1, "Failed", None), (2, "Completed", 0.75), (3, "NotStarted", None),
+    ]  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(call("sweep", "trials", NAME, "--csv").out)))
+    assert [(row["trial"], row["lr"], row["units"], row["error"]) for row in rows] == [
+        ("0", "0.01", "16", ""), ("1", "0.1", "wide", "ValueError: bad 3"), ("2", "0.05", "16", ""), ("3", "0.02", "16", ""),
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("folder")
+def test_logs_of_a_trial(call: CommandLine) -> None:
+    assert "ValueError: bad 3" in call("sweep", "logs", "1", NAME).out
+    done = call("sweep", "logs", "3", NAME)
+    assert (done.exit_code, "trial 3 has not begun" in done.err) == (2, True)
+
+
+def test_plots(call: CommandLine, folder: Path, tmp_path: Path) -> None:
+    assert "optimization history" in call("sweep", "plot", NAME).out
+    page, image = tmp_path / "sweep.html", tmp_path / "sweep.svg"
+    assert data(call("sweep", "plot", NAME, "-o", page, "--json"))["files"] == [str(page)]
+    assert "slice of lr" in page.read_text()
+    written = data(call("sweep", "plot", NAME, "-o", image, "--json"))["files"]
+    assert written == [str(tmp_path / f"sweep-{number}.svg") for number in range(4)]
+
+
+def test_a_run_that_is_no_sweep(call: CommandLine, folder: Path) -> None:
+    (folder / "sweep" / "sweep.json").unlink()
+    done = call("sweep", "best", NAME)
+    assert (done.exit_code, "is a run, but no sweep" in done.err) == (2, True)
+
+
+@pytest.mark.usefixtures("folder")
+def test_metrics_are_those_of_the_trials(call: CommandLine) -> None:
+    rows = [line.split() for line in call("metrics", NAME).out.splitlines()[1:]]
+    assert [(row[0], row[1], row[2]) for row in rows] == [(f"{NAME}_0", "acc", "0.5"), (f"{NAME}_2", "acc", "0.75")]
+
+
+def test_recursive_metrics_of_a_run_hold_its_trials(folder: Path) -> None:
+    assert Run(folder).get_metrics(recursive=True) == {
+        NAME: {}, f"{NAME}_0": {"acc": [0.25, 0.5]}, f"{NAME}_1": {}, f"{NAME}_2": {"acc": [0.375, 0.75]},
+    }  # fmt: skip
+
+
+def test_why_explains_what_trials_failed_with_once(call: CommandLine, tmp_path: Path) -> None:
+    failed = [Result(n, FAILED, started=1.0, ended=2.0, why="script", error=f"MemoryError: {n}", exit_code=1, task="main-0")
+              for n in (1, 3)]  # fmt: skip
+    other = Result(0, FAILED, started=1.0, ended=2.0, why="script", error="KeyError: 'x'", exit_code=1, task="main-0")
+    done = Result(2, COMPLETED, started=1.0, ended=2.0)
+    sweep_folder(tmp_path / "tune" / NAME, [*failed, other, done], ended=RunState(RunStatus.COMPLETED))
+    first, second = data(call("why", NAME, "--json"))["trials"]
+    assert (first["trials"], first["class"], first["exit_code"]) == ([1, 3], "host-memory", 1)
+    assert (second["trials"], second["error"]) == ([0], "KeyError: 'x'")
+    assert "trials 1, 3" in call("why", NAME).out
+
+
+def test_why_of_a_sweep_without_failures(call: CommandLine, tmp_path: Path) -> None:
+    sweep_folder(tmp_path / "tune" / NAME, DONE[:1], ended=RunState(RunStatus.COMPLETED))
+    assert "nothing to explain: no trial has failed" in call("why", NAME).out

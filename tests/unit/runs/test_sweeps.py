@@ -1,0 +1,106 @@
+"""The state of a sweep: by what its trials came to, what its elements do, and what stopped it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED, Point, Result, Settings
+from slurmtf.runs.observe import Answer
+from slurmtf.runs.records import Records
+from slurmtf.runs.state import RunStatus
+from slurmtf.runs.sweeps import SweepFacts, TrialState, reduce_sweep
+from slurmtf.scheduler import JobRef, JobState, SubmittedJob
+from slurmtf.scheduler.base import Observation
+
+NOW, DEADLINE = 1000.0, 2000.0
+JOB = SubmittedJob(JobRef(None, "7"), "slurm", "/runs/x", 100.0, elements=2)
+RECORDS = Records((JOB,))
+
+
+def trial(number: int, status: str = "", taken: bool = False, best: float | None = None) -> TrialState:
+    result = Result(number, status, best=best, started=200.0, ended=300.0 + number, error="no data") if status else None
+    return TrialState(number, Point({"x": number}), result, taken=taken, started=200.0 if status or taken else 0.0)
+
+
+def facts(*trials: TrialState, stopped: dict[str, Any] | None = None, deadline: float = DEADLINE) -> SweepFacts:
+    return SweepFacts(Settings(metric="acc", total=len(trials), deadline=deadline), trials, stopped, {})
+
+
+def answers(*states: JobState | None, reason: str = "", error: str = "") -> list[tuple[SubmittedJob, Answer]]:
+    """What is said of each element; None: nothing is known of it any more."""
+    found = []
+    for one, state in zip(JOB.each, states, strict=True):
+        seen = Observation(one.ref, state, reason) if state else None
+        found.append((one, Answer(seen, error)))
+    return found
+
+
+RUNNING, PENDING, GONE = JobState.RUNNING, JobState.PENDING, JobState.COMPLETED
+ALL_DONE = (trial(0, COMPLETED, best=0.5), trial(1, FAILED))
+ONE_DONE = (trial(0, COMPLETED), trial(1))
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "status"),
+    [
+        (facts(*ALL_DONE), answers(GONE, GONE), RunStatus.COMPLETED),
+        (facts(*ALL_DONE), answers(RUNNING, GONE), RunStatus.COMPLETED),  # elements that leave are none of its business
+        (facts(trial(0, FAILED), trial(1, FAILED)), answers(GONE, GONE), RunStatus.FAILED),
+        (facts(trial(0, CANCELED), trial(1, FAILED)), answers(GONE, GONE), RunStatus.COMPLETED),
+        (facts(trial(0), trial(1)), answers(PENDING, PENDING), RunStatus.QUEUED),
+        (facts(trial(0), trial(1)), answers(RUNNING, PENDING), RunStatus.RUNNING),
+        (facts(trial(0, taken=True), trial(1)), answers(PENDING, PENDING), RunStatus.RUNNING),
+        (facts(*ONE_DONE), answers(GONE, GONE), RunStatus.FAILED),  # no element is left
+        (facts(*ONE_DONE), answers(None, None), RunStatus.FAILED),
+        (facts(*ONE_DONE), answers(None, None, error="unreachable"), RunStatus.QUEUED),
+        (facts(trial(0, COMPLETED), trial(1, taken=True)), answers(None, None, error="unreachable"), RunStatus.RUNNING),
+        (facts(trial(0), trial(1)), [], RunStatus.NOT_STARTED),
+        (facts(*ONE_DONE, stopped={"why": "canceled"}), answers(RUNNING, GONE), RunStatus.CANCEL_REQUESTED),
+        (facts(*ONE_DONE, stopped={"why": "canceled"}), answers(GONE, GONE), RunStatus.CANCELED),
+        (facts(*ONE_DONE, stopped={"why": "error", "error": "x"}), answers(RUNNING, GONE), RunStatus.FINALIZING),
+        (facts(*ONE_DONE, stopped={"why": "error", "error": "x"}), answers(GONE, GONE), RunStatus.FAILED),
+        (facts(*ONE_DONE, deadline=900.0), answers(RUNNING, GONE), RunStatus.FINALIZING),
+        (facts(*ONE_DONE, deadline=900.0), answers(GONE, GONE), RunStatus.COMPLETED),
+    ],
+)
+def test_status(known: SweepFacts, said: list[tuple[SubmittedJob, Answer]], status: RunStatus) -> None:
+    assert reduce_sweep(known, RECORDS, said, NOW).status is status
+
+
+def test_a_queue_has_its_schedulers_reason() -> None:
+    assert reduce_sweep(facts(trial(0)), RECORDS, answers(PENDING, PENDING, reason="Priority"), NOW).reason == "Priority"
+    assert reduce_sweep(facts(trial(0)), RECORDS, answers(RUNNING, PENDING), NOW).reason == "0 of 1 trials done"
+
+
+def test_just_submitted_elements_are_not_lost() -> None:
+    assert reduce_sweep(facts(trial(0)), RECORDS, answers(None, None), JOB.submitted + 10).status is RunStatus.QUEUED
+
+
+def test_times_and_outcome_of_an_end() -> None:
+    state = reduce_sweep(facts(*ALL_DONE), RECORDS, answers(GONE, GONE), NOW)
+    assert (state.submitted, state.started, state.ended) == (100.0, 200.0, 301.0)
+    assert state.outcome is not None
+    assert state.outcome.succeeded
+
+
+@pytest.mark.parametrize(
+    ("known", "cause", "tail"),
+    [
+        (facts(*ONE_DONE, stopped={"why": "error", "error": "KeyError: 1"}), Cause.SCRIPT, "KeyError: 1"),
+        (facts(trial(0, FAILED), trial(1, FAILED)), Cause.SCRIPT, "no data"),
+        (facts(*ONE_DONE), Cause.LOST, ""),
+        (facts(*ONE_DONE, stopped={"why": "canceled"}), Cause.CANCELED, ""),
+    ],
+)
+def test_what_a_sweep_ended_with(known: SweepFacts, cause: Cause, tail: str) -> None:
+    outcome = reduce_sweep(known, RECORDS, answers(GONE, GONE), NOW).outcome
+    assert outcome is not None
+    assert (outcome.cause, outcome.tail) == (cause, tail)
+
+
+def test_the_summary_and_the_best() -> None:
+    found = facts(trial(0, COMPLETED, best=0.5), trial(1, FAILED), trial(2, COMPLETED, best=0.75), trial(3, taken=True))
+    assert found.summary == "3 of 4 trials done, 1 failed, 1 running, best 0.75 (trial 2)"
