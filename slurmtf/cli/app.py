@@ -20,6 +20,7 @@ COMMANDS = {
     "watch": "watch runs in a live table, with the log of one",
     "status": "show the state of a run, and why",
     "why": "tell why a run waits, or why it died, and what to do",
+    "report": "tell what runs asked for, used and wasted",
     "logs": "show the logs of a run",
     "metrics": "show, plot and export the metrics of runs",
     "tensorboard": "start TensorBoard on runs, until Ctrl-C",
@@ -41,7 +42,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Start": ("run", "submit", "plan", "render", "sweep", "rerun"),
-    "Follow": ("ls", "watch", "status", "why", "logs", "metrics", "tensorboard", "wait", "cancel", "gc"),
+    "Follow": ("ls", "watch", "status", "why", "report", "logs", "metrics", "tensorboard", "wait", "cancel", "gc"),
     "Use": ("diff", "cite", "export", "models", "score"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }

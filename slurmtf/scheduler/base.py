@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from slurmtf.processes import ProcessId, recognise
+from slurmtf.scheduler.books import JobUsage
 
 SUBMIT_SLACK_S = 300
 """By how many seconds the clocks of the machine that submits and of the scheduler may differ."""
@@ -252,6 +253,9 @@ class Scheduler(Protocol):
 
         Raises SlurmtfError when they can't be, SlurmError when the scheduler does not answer.
         """
+
+    def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
+        """Return what the books say that jobs have used; of a job that they don't know, or where there are none, nothing."""
 
     def job(self, job: SubmittedJob, folder: Path) -> Any:
         """Return the submitit job: ``done()``, ``result()``, ``exception()`` ...; ``folder`` is where its folder is now."""

@@ -9,6 +9,7 @@ from typing import Any
 from slurmtf.job.contract.schedulers import LOCAL
 from slurmtf.scheduler import local_processes
 from slurmtf.scheduler.base import Array, Note, Observation, SubmittedJob
+from slurmtf.scheduler.books import JobUsage
 
 
 class LocalScheduler:
@@ -53,6 +54,10 @@ class LocalScheduler:
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         local_processes.cancel(jobs)
+
+    def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:  # noqa: ARG002
+        """Know nothing: there are no books."""
+        return {}
 
     def job(self, job: SubmittedJob, folder: Path) -> Any:
         from slurmtf.scheduler.local_executor import LocalRunJob  # noqa: PLC0415

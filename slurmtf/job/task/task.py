@@ -23,6 +23,7 @@ from ..staging.on_node import OnNode
 from . import ports
 from .environment import TaskEnvironment
 from .log_clock import LogClock
+from .sampling import Sampler
 
 CONNECT_TIMEOUT_S = 30.0
 TICK_S = 0.5
@@ -223,12 +224,21 @@ class Task:
             return End(126 if isinstance(err, PermissionError) else 127)
         self._report({"event": "task-started"})
         clock = LogClock(layout.log_clock(self.role.label), logs)
+        sampler = Sampler(self._plan, self._layout, self._environ) if self._samples() else None
         returncode = None
         while returncode is None:
             self._tick()
             returncode = self._child.poll()
             clock.note()
+            if sampler:
+                sampler.tick()
+        if sampler:
+            sampler.end()
         return End.of_returncode(returncode)
+
+    def _samples(self) -> bool:
+        """Whether this is the task that samples its node for all."""
+        return not (self._start or {}).get("local_rank", 0)
 
     def _tick(self) -> None:
         """Wait for a signal, an order or the child's end, and act on it."""

@@ -12,7 +12,8 @@ from slurmtf.errors import SlurmError
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import SLURM
 from slurmtf.scheduler.base import RECORD_LAG_S, Observation, SubmittedJob, match
-from slurmtf.scheduler.slurm import commands
+from slurmtf.scheduler.books import JobUsage
+from slurmtf.scheduler.slurm import accounting, commands
 from slurmtf.scheduler.slurm.calls import output
 from slurmtf.scheduler.slurm.sharing import shared
 
@@ -41,6 +42,17 @@ def _accounted(job_ids: Iterable[str], cluster: str | None, max_age_s: float) ->
         return commands.parse_sacct(shared(commands.sacct(ids, cluster), output, max_age_s), cluster)
     except SlurmError:
         return []
+
+
+def books(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, JobUsage]:
+    """Ask the accounting what jobs have used, all in one call; nothing on a cluster without one."""
+    if not jobs or shutil.which("sacct") is None:
+        return {}
+    try:
+        told = accounting.parse_usage(output(accounting.usage(sorted({job.ref.name for job in jobs}), cluster)))
+    except SlurmError:
+        return {}
+    return {job: told[job.ref.name] for job in jobs if job.ref.name in told and told[job.ref.name].folder == job.folder}
 
 
 def find(folder: str, cluster: str | None) -> SubmittedJob | None:

@@ -1,0 +1,110 @@
+"""What to ask for next time, by what a run has used. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from slurmtf.estimator.quantities import slurm_time
+from slurmtf.job.contract.outcome import Cause
+from slurmtf.runs.state import RunState
+from slurmtf.runs.usage import Usage
+
+LEAST_S = 60.0
+"""A run tells nothing of what the next one needs before it has trained so long."""
+GIB = 1 << 30
+MARGIN = 1.25
+"""What is asked for above what was used."""
+TOO_MUCH = 2.0
+"""Less is advised where so many times of it was asked for."""
+LEAST_MEMORY_GIB = 2
+NEARLY = 0.9
+IDLE_PERCENT, LOW_PERCENT = 5.0, 40.0
+OF_LOST_MEMORY = 1.5
+STEP_S = 600
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to ask for otherwise. ``text`` marks settings with backticks (slurmtf/spelling.py)."""
+
+    code: str
+    text: str
+
+
+def advise(usage: Usage, state: RunState) -> list[Advice]:
+    """Return what to ask for next time; nothing of a run that was too short to tell."""
+    if usage.times.training < LEAST_S and state.cause is not Cause.OUT_OF_MEMORY:
+        return []
+    return [*_memory(usage, state), *_gpus(usage), *_cpus(usage), *_nodes(usage), *_time(usage, state)]
+
+
+def _memory(usage: Usage, state: RunState) -> Iterator[Advice]:
+    asked, used = usage.asked.memory_mb * 1024 * 1024, usage.memory
+    if state.cause is Cause.OUT_OF_MEMORY and asked:
+        more = _gib(asked * OF_LOST_MEMORY)
+        yield Advice("memory-more", f"set `memory={more}G` instead of {_size(asked)}: it was killed for want of memory")
+    elif asked and used and used > asked * NEARLY:
+        yield Advice("memory-near", f"set `memory={_gib(used * MARGIN)}G`: {_size(used)} of {_size(asked)} were in use")
+    elif asked and used:
+        enough = max(_gib(used * MARGIN), LEAST_MEMORY_GIB)
+        if enough * GIB * TOO_MUCH <= asked:
+            yield Advice("memory-less", f"set `memory={enough}G` instead of {_size(asked)}: at most {_size(used)} were in use")
+
+
+def _gpus(usage: Usage) -> Iterator[Advice]:
+    gpus, asked = usage.gpus, usage.asked.gpus_per_node
+    idle = [gpu for gpu in gpus if gpu.busiest < IDLE_PERCENT]
+    if not gpus:
+        return
+    if len(idle) == len(gpus):
+        yield Advice("gpus-idle", f"all {len(gpus)} GPUs idle: the script does not use them; leave out `gpus_per_node`")
+    elif idle:
+        least = math.ceil((len(gpus) - len(idle)) / max(1, len(usage.nodes)))
+        yield Advice("gpus-idle", f"{len(idle)} of {len(gpus)} GPUs idle: set `gpus_per_node={least}` instead of {asked}")
+    busy = [gpu.busy for gpu in gpus if gpu not in idle]
+    mean = sum(busy) / len(busy) if busy else 100.0
+    if mean < LOW_PERCENT:
+        yield Advice(
+            "gpus-low",
+            f"the GPUs were busy {mean:.0f} % of the time: they wait for something, often for data "
+            "(more `cpus_per_task`, a larger batch, prefetching)",
+        )
+
+
+def _cpus(usage: Usage) -> Iterator[Advice]:
+    asked, per_task = usage.asked, usage.asked.cpus_per_task or 1
+    used = usage.cpus_used / max(1, asked.tasks_per_node)
+    enough = max(1, math.ceil(used * MARGIN))
+    if used and per_task >= 4 and enough * TOO_MUCH <= per_task:
+        yield Advice("cpus-less", f"set `cpus_per_task={enough}` instead of {per_task}: {used:.1f} were busy on average")
+
+
+def _nodes(usage: Usage) -> Iterator[Advice]:
+    most = max((one.cpu_s for one in usage.nodes), default=0.0)
+    idle = [one.node for one in usage.nodes if one.cpu_s < most / 50]
+    if idle:
+        yield Advice("nodes-idle", f"{len(idle)} of {len(usage.nodes)} nodes did almost nothing: {', '.join(idle[:4])}")
+
+
+def _time(usage: Usage, state: RunState) -> Iterator[Advice]:
+    asked, took = usage.asked.time_s or 0, usage.times.allocated
+    if not asked or state.outcome is None:
+        return
+    enough = math.ceil(took * MARGIN / STEP_S) * STEP_S
+    if state.outcome.succeeded and enough * TOO_MUCH <= asked:
+        yield Advice(
+            "time-less", f"set `time={slurm_time(enough)}` instead of {slurm_time(asked)}: shorter jobs often start sooner"
+        )
+    elif state.outcome.succeeded and took > asked * NEARLY:
+        yield Advice("time-near", f"set `time={slurm_time(enough)}`: it took {took / asked * 100:.0f} % of its limit")
+
+
+def _gib(size: float) -> int:
+    return math.ceil(size / GIB)
+
+
+def _size(size: float) -> str:
+    """Return bytes as Slurm writes them, in binary units (sbatch(1), --mem)."""
+    return f"{size / GIB:.0f}G" if size >= 10 * GIB else f"{size / GIB:.1f}G" if size >= GIB else f"{size / GIB * 1024:.0f}M"

@@ -1,0 +1,61 @@
+"""What the tasks of a job use on one node, sampled while they run: lines of JSON, one file for each job and node."""
+
+import json
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
+
+
+class Gpu(NamedTuple):
+    """One GPU at one moment: how busy it is in percent, its memory in MiB."""
+
+    busy: float = 0.0
+    used_mb: float = 0.0
+    total_mb: float = 0.0
+
+
+class Sample(NamedTuple):
+    """One moment on one node. ``series``: when the launch there began; ``cpu_s``: what its processes have used since, of all
+    CPUs; ``memory``: bytes that they hold now, without files that the kernel has cached. Times in seconds since 1970."""
+
+    time: float
+    series: float
+    cpu_s: float = 0.0
+    memory: int = 0
+    gpus: Tuple[Gpu, ...] = ()
+
+    def to_line(self) -> bytes:
+        facts: Dict[str, Any] = {
+            "time": round(self.time, 1),
+            "series": round(self.series, 1),
+            "cpu_s": round(self.cpu_s, 2),
+            "memory": self.memory,
+        }
+        if self.gpus:
+            facts["gpus"] = self.gpus
+        return json.dumps(facts).encode("ascii") + b"\n"
+
+    @classmethod
+    def from_dict(cls, facts: Dict[str, Any]) -> "Sample":
+        """Return what :meth:`to_line` wrote. Raises TypeError, ValueError or KeyError."""
+        gpus = tuple(Gpu(*map(float, gpu)) for gpu in facts.get("gpus", ()))
+        return cls(
+            float(facts["time"]), float(facts["series"]), float(facts.get("cpu_s", 0)), int(facts.get("memory", 0)), gpus
+        )
+
+
+def read(path: str) -> Iterator[Sample]:
+    """Yield the samples of a file; lines that are none are left out."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                sample = _sample(line)
+                if sample:
+                    yield sample
+    except OSError:
+        return
+
+
+def _sample(line: str) -> Optional[Sample]:
+    try:
+        return Sample.from_dict(json.loads(line))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None

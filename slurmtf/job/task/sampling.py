@@ -1,0 +1,203 @@
+"""What the tasks of this job use on this node: the first of them samples it for all, at a cost below 0.1 % of a core.
+
+CPU is that of the launcher's processes here, which are our siblings: slurmstepd's, or those of the daemon of mpirun (proc(5)).
+Memory is what Slurm's cgroup counts, but for cached files; where there is none, the processes' own. GPUs by the vendor's tool.
+"""
+
+import contextlib
+import os
+import re
+import subprocess
+import time
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from ..common import identity
+from ..contract import variables as var
+from ..contract.layout import RunLayout
+from ..contract.plan import JobPlan
+from ..contract.private import make_private
+from ..contract.samples import Gpu, Sample
+
+FIRST_S, GROWTH, LONGEST_S = 2.0, 1.5, 60.0
+"""Seconds until the first sample; each pause is longer than the one before, up to the longest."""
+GPU_PAUSE_S = {"nvidia": 110.0, "amd": 590.0}
+"""Between two calls of the vendor's tool, which take some 0.1 s (nvidia-smi) and 0.5 s (rocm-smi) of a core."""
+FIRST_GPU_S = 20.0
+GPU_PATIENCE_S = 30.0
+ASK = {
+    "nvidia": ("nvidia-smi", "--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits"),
+    "amd": ("rocm-smi", "--showuse", "--showmeminfo", "vram", "--csv"),
+}
+TICKS = float(os.sysconf("SC_CLK_TCK"))
+PAGE = os.sysconf("SC_PAGE_SIZE")
+OF_JOB = re.compile(r"(.*/job_(\d+))(/|$)")
+
+
+class Process(NamedTuple):
+    """A process as /proc tells of it: CPU seconds with those of its ended children, bytes that no file backs."""
+
+    pid: int
+    parent: int
+    cpu_s: float
+    memory: int
+
+
+class Sampler:
+    """Samples of one launch on this node."""
+
+    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
+        job = identity.job_name(environ) or str(os.getppid())
+        self._path = layout.node_samples(job, identity.host(environ))
+        self._vendor = plan.gpu_vendor
+        self._gpus_asked = plan.size.gpus_per_node
+        self._numbers = _numbers(environ.get(var.SLURM_STEP_GPUS, ""))
+        self._cgroup = memory_file(_text("/proc/self/cgroup"), environ.get(var.SLURM_JOB_ID, ""))
+        self._series = time.time()
+        self._pause = FIRST_S
+        self._next = time.monotonic() + FIRST_S
+        self._next_gpu = time.monotonic() + FIRST_GPU_S
+        self._asking: Optional["subprocess.Popen[bytes]"] = None
+        self._asked_at = 0.0
+        self._gpus: Tuple[Gpu, ...] = ()
+        self._cpu_s = 0.0
+
+    def tick(self) -> None:
+        """Sample when it is time to. Nothing here waits, and what fails is left out."""
+        now = time.monotonic()
+        if self._gpus_asked:
+            self._look_at_gpus(now)
+        if now >= self._next:
+            self._pause = min(self._pause * GROWTH, LONGEST_S)
+            self._next = now + self._pause
+            self._write()
+
+    def end(self) -> None:
+        """Write what is known last."""
+        self._write()
+        if self._asking and self._asking.poll() is None:
+            self._asking.kill()
+            self._asking.wait()
+
+    def _write(self) -> None:
+        with contextlib.suppress(OSError):
+            found = family(processes(), os.getppid(), os.getpid())
+            self._cpu_s = max(self._cpu_s, sum(one.cpu_s for one in found))
+            memory = _counted(self._cgroup) or sum(one.memory for one in found)
+            sample = Sample(time.time(), self._series, self._cpu_s, memory, self._gpus)
+            self._gpus = ()
+            make_private(os.path.dirname(self._path))
+            with open(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
+                file.write(sample.to_line())
+
+    def _look_at_gpus(self, now: float) -> None:
+        if self._asking is None and now >= self._next_gpu:
+            self._next_gpu, self._asked_at = now + GPU_PAUSE_S[self._vendor], now
+            try:
+                self._asking = subprocess.Popen(  # its output is short, and fits into a pipe
+                    ASK[self._vendor], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+                )
+            except OSError:
+                self._gpus_asked = 0
+        elif self._asking is not None and self._asking.poll() is not None:
+            said = self._asking.stdout.read() if self._asking.stdout else b""
+            told = parse_gpus(said.decode("utf-8", "replace"), self._vendor) if self._asking.returncode == 0 else []
+            self._gpus, self._asking = ours(told, self._gpus_asked, self._numbers), None
+        elif self._asking is not None and now > self._asked_at + GPU_PATIENCE_S:
+            self._asking.kill()
+
+
+def processes() -> List[Process]:
+    """Return all processes of this node that can be seen."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            process = _process(_text("/proc/{}/stat".format(name)), _text("/proc/{}/statm".format(name)))
+            if process:
+                found.append(process)
+    return found
+
+
+def _process(stat: str, statm: str) -> Optional[Process]:
+    pid, _, rest = stat.partition(" ")
+    fields, pages = rest.rpartition(")")[2].split(), statm.split()
+    if len(fields) < 15 or len(pages) < 3:
+        return None
+    return Process(int(pid), int(fields[1]), sum(map(int, fields[11:15])) / TICKS, (int(pages[1]) - int(pages[2])) * PAGE)
+
+
+def family(known: List[Process], root: int, own: int) -> List[Process]:
+    """Return the processes below ``root``; below ``own`` alone where the root is that of the whole system."""
+    children: Dict[int, List[Process]] = {}
+    for process in known:
+        children.setdefault(process.parent, []).append(process)
+    start = root if root > 1 else own
+    found = [process for process in known if process.pid == start and start == own]
+    rest = list(children.get(start, ()))
+    while rest:
+        process = rest.pop()
+        found.append(process)
+        rest += children.get(process.pid, ())
+    return found
+
+
+def memory_file(text: str, job_id: str) -> str:
+    """Return the file in which the job's cgroup counts its memory, by /proc/self/cgroup; empty: there is none."""
+    for line in text.splitlines():
+        number, _, rest = line.partition(":")
+        kinds, _, path = rest.partition(":")
+        match = OF_JOB.match(path)
+        if match and match.group(2) == job_id and (number == "0" or "memory" in kinds.split(",")):
+            return "/sys/fs/cgroup{}{}/memory.stat".format("" if number == "0" else "/memory", match.group(1))
+    return ""
+
+
+def _counted(path: str) -> int:
+    return counted(_text(path)) if path else 0
+
+
+def counted(text: str) -> int:
+    """Return the bytes of a memory.stat that no file backs: of cgroup v2 anon and shmem, of v1 total_rss and total_shmem."""
+    facts = dict(line.split()[:2] for line in text.splitlines() if len(line.split()) > 1)
+    names = ("anon", "shmem") if "anon" in facts else ("total_rss", "total_shmem")
+    return sum(int(facts[name]) for name in names if facts.get(name, "").isdigit())
+
+
+def parse_gpus(text: str, vendor: str) -> List[Gpu]:
+    """Return the GPUs that the vendor's tool tells of; what it does not know counts as 0."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line.strip()]
+    if vendor != "amd":
+        return [Gpu(*(_float(cell) for cell in row[:3])) for row in rows if len(row) >= 3]
+    if not rows:
+        return []
+    names = [name.lower() for name in rows[0]]
+    places = [
+        next((at for at, name in enumerate(names) if word in name), -1) for word in ("gpu use", "used memory", "total memory")
+    ]
+    cells = [[_float(row[at]) if 0 <= at < len(row) else 0.0 for at in places] for row in rows[1:]]
+    return [Gpu(busy, used / 1048576, total / 1048576) for busy, used, total in cells]
+
+
+def ours(told: List[Gpu], asked: int, numbers: List[int]) -> Tuple[Gpu, ...]:
+    """Return the GPUs of the job: all that are seen where that is as many; else those whose numbers Slurm tells."""
+    if len(told) <= asked:
+        return tuple(told)
+    return tuple(told[number] for number in numbers if number < len(told))
+
+
+def _numbers(text: str) -> List[int]:
+    return [int(word) for word in text.split(",") if word.isdigit()]
+
+
+def _float(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""

@@ -1,0 +1,45 @@
+"""What many runs have asked for and used, the accounting asked once for each cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.listing import Listed
+from slurmtf.runs.records import read_records
+from slurmtf.runs.state import RunState
+from slurmtf.runs.usage import Usage, usage_of, with_accounting
+from slurmtf.scheduler import SubmittedJob, by_scheduler
+
+
+@dataclass(frozen=True)
+class Used:
+    """One run, and what it has asked for and used."""
+
+    folder: Path
+    state: RunState
+    usage: Usage
+
+
+def used_by(runs: Sequence[Listed], now: float) -> list[Used]:
+    """Return what runs have used; those whose plan can't be read are left out. Accounts are asked of those without samples."""
+    found = [(run, usage_of(RunLayout(str(run.folder)), run.state, now)) for run in runs]
+    jobs = {run.folder: job for run, usage in found if usage and _wants_books(usage) and (job := _last_job(run))}
+    books = {job: told for scheduler, several in by_scheduler(jobs.values()) for job, told in scheduler.books(several).items()}
+    return [
+        Used(run.folder, run.state, with_accounting(usage, books[job]) if (job := jobs.get(run.folder)) in books else usage)
+        for run, usage in found
+        if usage
+    ]
+
+
+def _wants_books(usage: Usage) -> bool:
+    """Whether the folder does not tell all: there are no samples, or none of the GPUs."""
+    return not usage.nodes or bool(usage.asked.gpus_per_node and not usage.gpus)
+
+
+def _last_job(run: Listed) -> SubmittedJob | None:
+    jobs = read_records(RunLayout(str(run.folder))).jobs
+    return jobs[-1] if jobs and not jobs[-1].elements else None

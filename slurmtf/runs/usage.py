@@ -1,0 +1,188 @@
+"""What a run asked for, what it used of that, and where its time went: from its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from slurmtf.files import load_json
+from slurmtf.job.contract import events, journal, samples
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.samples import Gpu, Sample
+from slurmtf.plan.model import Resources
+from slurmtf.runs.state import RunState
+from slurmtf.scheduler.books import JobUsage, NodeBooks
+
+
+@dataclass(frozen=True)
+class GpuUsage:
+    """One GPU over time: how busy it was on average and at most, in percent; memory at most, in MiB."""
+
+    node: str
+    number: int
+    busy: float
+    busiest: float
+    used_mb: float
+    total_mb: float
+
+
+@dataclass(frozen=True)
+class NodeUsage:
+    """One node: CPU seconds, most memory in bytes, and how long it was watched."""
+
+    node: str
+    cpu_s: float
+    memory: int
+    seconds: float
+    gpus: tuple[GpuUsage, ...] = ()
+
+
+@dataclass(frozen=True)
+class Times:
+    """Where the time went, in seconds; None: not known. ``queue`` before the first start; ``start_up`` from then to the
+    script's start, without ``staging``; ``training`` while it ran. Of several attempts the sums."""
+
+    queue: float | None = None
+    staging: float = 0.0
+    start_up: float = 0.0
+    training: float = 0.0
+
+    @property
+    def allocated(self) -> float:
+        """How long the run had its nodes."""
+        return self.staging + self.start_up + self.training
+
+
+@dataclass(frozen=True)
+class Usage:
+    """A run: what it asked for, its nodes as they were sampled, and its times. ``source`` says who has told."""
+
+    asked: Resources
+    nodes: tuple[NodeUsage, ...]
+    times: Times
+    source: str = "samples"
+
+    @property
+    def cpus_per_node(self) -> int:
+        """CPUs that each node was asked for."""
+        return (self.asked.cpus_per_task or 1) * self.asked.tasks_per_node
+
+    @property
+    def cpus_used(self) -> float:
+        """CPUs that a node has kept busy on average; the busiest node's."""
+        return max((one.cpu_s / one.seconds for one in self.nodes if one.seconds > 0), default=0.0)
+
+    @property
+    def memory(self) -> int:
+        """Bytes that a node has held at most; the fullest node's."""
+        return max((one.memory for one in self.nodes), default=0)
+
+    @property
+    def gpus(self) -> list[GpuUsage]:
+        return [gpu for one in self.nodes for gpu in one.gpus]
+
+    @property
+    def cpu_hours(self) -> tuple[float, float]:
+        """CPU hours: allocated, and used."""
+        return self.cpus_per_node * self.asked.nodes * self.times.allocated / 3600, sum(one.cpu_s for one in self.nodes) / 3600
+
+    @property
+    def gpu_hours(self) -> tuple[float, float]:
+        """GPU hours: allocated, and busy."""
+        allocated = self.asked.gpus_per_node * self.asked.nodes * self.times.allocated / 3600
+        busy = sum(gpu.busy for gpu in self.gpus) / 100 / len(self.gpus) if self.gpus else 0.0
+        return allocated, allocated * busy
+
+
+def usage_of(layout: RunLayout, state: RunState, now: float) -> Usage | None:
+    """Return what a run asked for and used; None where its plan can't be read."""
+    try:
+        asked = asked_of(load_json(layout.plan))
+    except (OSError, ValueError, TypeError, LookupError):
+        return None
+    return Usage(asked, nodes_of(_sampled(layout)), times_of(journal.attempts(layout), state, now))
+
+
+def with_accounting(usage: Usage, books: JobUsage) -> Usage:
+    """Return the usage with what the accounting knows, where there are no samples; jobstats knows more of GPUs, too."""
+    if books.nodes and not usage.gpus:
+        nodes = (NodeUsage(one.node, one.cpu_s, one.memory, books.seconds, _of_jobstats(one)) for one in books.nodes)
+        return replace(usage, nodes=tuple(nodes), source="jobstats")
+    if usage.nodes or not books.seconds:
+        return usage
+    count = max(1, usage.asked.nodes)
+    share = NodeUsage("", books.cpu_s / count, books.max_rss * usage.asked.tasks_per_node, books.seconds)
+    return replace(usage, nodes=(share,) * count, source="sacct")
+
+
+def _of_jobstats(node: NodeBooks) -> tuple[GpuUsage, ...]:
+    """Return the GPUs of a node: of each only the mean is known."""
+    return tuple(GpuUsage(node.node, number, busy, busy, *memory) for number, (busy, *memory) in enumerate(node.gpus))
+
+
+def asked_of(plan: Mapping[str, Any]) -> Resources:
+    """Return the resources of a plan. Raises LookupError or TypeError."""
+    facts = plan["resources"]
+    return Resources(**{name: facts[name] for name in Resources.__dataclass_fields__ if name in facts})
+
+
+def _sampled(layout: RunLayout) -> dict[str, list[Sample]]:
+    """Return the samples by node: a file's name is that of the job, then the node's."""
+    found: dict[str, list[Sample]] = {}
+    for path in sorted(Path(layout.samples).glob("*.jsonl")):
+        found.setdefault(path.stem.partition(".")[2], []).extend(samples.read(str(path)))
+    return found
+
+
+def nodes_of(sampled: Mapping[str, Sequence[Sample]]) -> tuple[NodeUsage, ...]:
+    """Return what each node has used. A launch counts its CPU from 0 on: its last sample has the sum."""
+    return tuple(_node(node, found) for node, found in sampled.items() if found)
+
+
+def _node(node: str, found: Sequence[Sample]) -> NodeUsage:
+    last: dict[float, Sample] = {}
+    for sample in found:
+        last[sample.series] = max(sample, last.get(sample.series, sample), key=lambda one: one.time)
+    seconds = sum(max(0.0, sample.time - sample.series) for sample in last.values())
+    memory = max(sample.memory for sample in found)
+    return NodeUsage(node, sum(one.cpu_s for one in last.values()), memory, seconds, _gpus(node, [one.gpus for one in found]))
+
+
+def _gpus(node: str, seen: Iterable[tuple[Gpu, ...]]) -> tuple[GpuUsage, ...]:
+    known = [gpus for gpus in seen if gpus]
+    count = min(map(len, known), default=0)
+    return tuple(_gpu(node, number, [gpus[number] for gpus in known]) for number in range(count))
+
+
+def _gpu(node: str, number: int, seen: Sequence[Gpu]) -> GpuUsage:
+    busy = [gpu.busy for gpu in seen]
+    used, total = max(gpu.used_mb for gpu in seen), max(gpu.total_mb for gpu in seen)
+    return GpuUsage(node, number, sum(busy) / len(busy), max(busy), used, total)
+
+
+def times_of(attempts: Sequence[journal.Attempt], state: RunState, now: float) -> Times:
+    """Return where the time of a run went, by its journals. ``now`` is the end of what goes on."""
+    if not attempts:
+        waited = None if state.submitted is None else max(0.0, (state.ended or now) - state.submitted)
+        return Times(waited)
+    queue = None if state.submitted is None else max(0.0, attempts[0].began - state.submitted)
+    ends = [later.began for later in attempts[1:]] + [state.ended or now]
+    parts = [_of_attempt(one, end) for one, end in zip(attempts, ends, strict=True)]
+    staging, start_up, training = (sum(part[place] for part in parts) for place in range(3))
+    return Times(queue, staging, start_up, training)
+
+
+def _of_attempt(attempt: journal.Attempt, end: float) -> tuple[float, float, float]:
+    """Return the seconds of staging, start-up and training of one attempt."""
+    times: dict[type[Any], list[float]] = {}
+    for record in attempt.records:
+        times.setdefault(type(record.event), []).append(record.time)
+    over = times.get(events.Ended, [end])[0]
+    launched, staged = times.get(events.Launched, [attempt.began])[0], times.get(events.Staged, [])
+    staging = max(0.0, staged[-1] - launched) if staged else 0.0
+    begun = times.get(events.TaskStarted)
+    if begun is None:
+        return staging, max(0.0, over - attempt.began - staging), 0.0
+    return staging, max(0.0, begun[0] - attempt.began - staging), max(0.0, over - begun[0])

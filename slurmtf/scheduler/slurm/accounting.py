@@ -1,0 +1,81 @@
+"""What Slurm's accounting knows of what jobs have used, where there is accounting; and jobstats, where the site has it. Pure.
+
+jobstats (github.com/PrincetonUniversity/jobstats) keeps a job's summary in AdminComment: ``JS1:``, then base64 of gzipped JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import gzip
+import json
+import re
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+from slurmtf.scheduler.books import JobUsage, NodeBooks
+
+FIELDS = "JobID,ElapsedRaw,TotalCPU,MaxRSS,AdminComment,WorkDir"
+JOBSTATS = "JS1:"
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+SIZE = re.compile(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)([KMGT]?)n?c?")
+LONGEST = 1 << 22
+
+
+def usage(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
+    """Ask for what jobs have used, with their steps, all in one call (sacct(1))."""
+    clusters = [f"--clusters={cluster}"] if cluster else []
+    return ["sacct", *clusters, "--noheader", "--parsable2", f"--format={FIELDS}", f"--jobs={','.join(job_ids)}"]
+
+
+def parse_usage(text: str) -> dict[str, JobUsage]:
+    """Read what :func:`usage` prints, by the jobs' names; a job's steps count to it."""
+    found: dict[str, JobUsage] = {}
+    for line in text.splitlines():
+        if line.count("|") < 5:
+            continue
+        name, seconds, cpu, rss, comment, folder = line.split("|", 5)
+        job, _, step = name.partition(".")
+        before = found.get(job, JobUsage())
+        whole = JobUsage(_float(seconds), _seconds(cpu), 0, folder, parse_jobstats(comment)) if not step else before
+        found[job] = whole._replace(max_rss=max(before.max_rss, parse_size(rss)))
+    return found
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes of ``1234K``; 0 for what is none."""
+    match = SIZE.fullmatch(text.strip())
+    return round(float(match[1]) * UNITS[match[2]]) if match else 0
+
+
+def _seconds(text: str) -> float:
+    """Return the seconds of ``[DD-[HH:]]MM:SS[.mmm]`` (sacct(1), TotalCPU); 0 for what is none."""
+    days, _, rest = text.rpartition("-")
+    total = 0.0
+    for part in rest.split(":"):
+        total = total * 60 + _float(part)
+    return total + 86400 * _float(days)
+
+
+def _float(text: str) -> float:
+    return float(text) if re.fullmatch(r"[0-9]{1,12}(\.[0-9]{1,6})?", text.strip()) else 0.0
+
+
+def parse_jobstats(comment: str) -> tuple[NodeBooks, ...]:
+    """Return the nodes of a job's summary by jobstats; none where the comment holds none."""
+    if not comment.startswith(JOBSTATS):
+        return ()
+    try:
+        packed = base64.b64decode(comment[len(JOBSTATS) :].strip())
+        facts = json.loads(zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(packed, LONGEST))
+        return tuple(_node(str(name), node) for name, node in facts["nodes"].items())
+    except (binascii.Error, zlib.error, gzip.BadGzipFile, ValueError, LookupError, TypeError, AttributeError):
+        return ()
+
+
+def _node(name: str, facts: dict[str, Any]) -> NodeBooks:
+    busy, used, total = (facts.get(f"gpu_{what}") or {} for what in ("utilization", "used_memory", "total_memory"))
+    mib = 1 << 20
+    gpus = tuple((float(busy[key]), float(used.get(key, 0)) / mib, float(total.get(key, 0)) / mib) for key in sorted(busy))
+    return NodeBooks(name, float(facts.get("total_time") or 0), int(facts.get("used_memory") or 0), gpus)

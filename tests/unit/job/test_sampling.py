@@ -1,0 +1,85 @@
+"""What a node's sampler makes of /proc, of cgroups and of the vendors' tools."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.contract.samples import Gpu, Sample, read
+from slurmtf.job.task.sampling import Process, counted, family, memory_file, ours, parse_gpus, processes
+
+V2 = "0::/system.slice/slurmstepd.scope/job_33/step_0/user/task_0\n"
+V1 = "9:memory:/slurm/uid_1000/job_33/step_0/task_0\n4:cpu,cpuacct:/slurm/uid_1000/job_33/step_0\n1:name=systemd:/\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "job", "path"),
+    [
+        (V2, "33", "/sys/fs/cgroup/system.slice/slurmstepd.scope/job_33/memory.stat"),
+        (V1, "33", "/sys/fs/cgroup/memory/slurm/uid_1000/job_33/memory.stat"),
+        (V2, "34", ""),
+        ("0::/user.slice/user-1000.slice\n", "33", ""),
+        ("", "", ""),
+    ],
+)
+def test_where_the_job_s_memory_is_counted(text: str, job: str, path: str) -> None:
+    assert memory_file(text, job) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("anon 1000\nfile 99999\nkernel 5\nshmem 24\n", 1024),
+        ("cache 99\nrss 1\ntotal_cache 5\ntotal_rss 700\ntotal_shmem 300\n", 1000),
+        ("anon\nshmem x\n", 0),
+        ("", 0),
+    ],
+)
+def test_cached_files_do_not_count(text: str, size: int) -> None:
+    assert counted(text) == size
+
+
+def test_the_processes_of_all_tasks_of_the_node_are_a_family() -> None:
+    known = [Process(pid, parent, 1.0, 10) for pid, parent in ((1, 0), (5, 1), (6, 5), (7, 5), (8, 7), (9, 1))]
+    assert {process.pid for process in family(known, 5, 6)} == {6, 7, 8}
+    assert {process.pid for process in family(known, 1, 7)} == {7, 8}
+    assert family([], 5, 6) == []
+
+
+def test_this_process_is_seen() -> None:
+    own = next(process for process in processes() if process.pid == os.getpid())
+    assert own.parent == os.getppid()
+    assert own.cpu_s > 0
+    assert own.memory > 1 << 20
+
+
+NVIDIA = "97, 71234, 81920\n0, 3, 81920\n[N/A], 10, 81920\n"
+AMD = (
+    "device,GPU use (%),VRAM Total Memory (B),VRAM Total Used Memory (B)\n"
+    "card0,55,68702699520,1048576\ncard1,0,68702699520,2097152\n\n"
+)
+
+
+def test_what_the_vendors_tools_say() -> None:
+    assert parse_gpus(NVIDIA, "nvidia") == [Gpu(97, 71234, 81920), Gpu(0, 3, 81920), Gpu(0, 10, 81920)]
+    assert parse_gpus(AMD, "amd") == [Gpu(55, 1, 65520), Gpu(0, 2, 65520)]
+    assert parse_gpus("", "nvidia") == parse_gpus("", "amd") == parse_gpus("No devices were found\n", "nvidia") == []
+
+
+@pytest.mark.parametrize(
+    ("count", "asked", "numbers", "found"),
+    [(2, 2, [], [0, 1]), (4, 2, [2, 3], [2, 3]), (4, 2, [], []), (1, 2, [], [0]), (4, 2, [3, 9], [3])],
+)
+def test_which_gpus_are_the_job_s(count: int, asked: int, numbers: list[int], found: list[int]) -> None:
+    told = [Gpu(float(number)) for number in range(count)]
+    assert [int(gpu.busy) for gpu in ours(told, asked, numbers)] == found
+
+
+def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
+    samples = [Sample(10.0, 1.0, 2.5, 1024, (Gpu(50.0, 1.0, 2.0),)), Sample(20.0, 1.0, 5.0, 2048)]
+    path = tmp_path / "12.node1.jsonl"
+    path.write_bytes(b"".join(sample.to_line() for sample in samples) + b'[1]\n{"time": 1}\nnonsense\n{"time": 3')
+    assert list(read(str(path))) == samples
+    assert list(read(str(tmp_path / "absent"))) == []

@@ -1,0 +1,87 @@
+"""What samples, journals and the accounting make of a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.job.contract import events
+from slurmtf.job.contract.journal import Attempt
+from slurmtf.job.contract.samples import Gpu, Sample
+from slurmtf.plan.model import Resources
+from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.usage import GpuUsage, NodeUsage, Times, Usage, nodes_of, times_of, with_accounting
+from slurmtf.scheduler.books import JobUsage, NodeBooks
+
+from .stories import DONE, LAUNCHED, RUNS, lines
+
+
+def test_a_launch_counts_its_cpu_from_zero_on() -> None:
+    first = [Sample(110.0, 100.0, 5.0, 10), Sample(160.0, 100.0, 50.0, 30)]
+    second = [Sample(210.0, 200.0, 4.0, 20)]
+    assert nodes_of({"node1": [*first, *second], "node2": []}) == (NodeUsage("node1", 54.0, 30, 70.0),)
+
+
+def test_samples_in_any_order() -> None:
+    samples = [Sample(160.0, 100.0, 50.0), Sample(110.0, 100.0, 5.0)]
+    assert nodes_of({"node1": samples})[0].cpu_s == 50.0
+
+
+def test_gpus_over_time() -> None:
+    seen = [(Gpu(100.0, 10.0, 80.0), Gpu()), (), (Gpu(50.0, 30.0, 80.0), Gpu(2.0, 1.0, 80.0))]
+    samples = [Sample(100.0 + number, 100.0, 0.0, 0, gpus) for number, gpus in enumerate(seen)]
+    (node,) = nodes_of({"n": samples})
+    assert node.gpus == (GpuUsage("n", 0, 75.0, 100.0, 30.0, 80.0), GpuUsage("n", 1, 1.0, 2.0, 1.0, 80.0))
+
+
+def attempt(*told: object, start: float = 2000.0, number: int = 0) -> Attempt:
+    return Attempt("", "12", number, lines(*told, start=start, number=number))
+
+
+ENDED = events.Ended(DONE.to_dict(), 4.0)
+DONE_STATE = RunState(RunStatus.COMPLETED, submitted=1000.0, ended=2004.0)
+GOES_ON = RunState(RunStatus.RUNNING, submitted=1000.0)
+TIMES = [
+    ([], RunState(RunStatus.QUEUED, submitted=1000.0), Times(500.0)),
+    ([], RunState(RunStatus.NOT_STARTED), Times(None)),
+    ([attempt(*RUNS, ENDED)], DONE_STATE, Times(1000.0, 0.0, 3.0, 1.0)),
+    ([attempt(*RUNS, start=1100.0)], GOES_ON, Times(100.0, 0.0, 3.0, 397.0)),
+    (
+        [attempt(events.Prepared(), LAUNCHED, events.Staged("node1"), events.TaskStarted(), ENDED)],
+        DONE_STATE,
+        Times(1000.0, 1.0, 3.0, 1.0),
+    ),
+    ([attempt(events.Prepared(), ENDED)], DONE_STATE, Times(1000.0, 0.0, 2.0, 0.0)),
+    ([attempt(*RUNS), attempt(*RUNS, ENDED, start=3000.0, number=1)], DONE_STATE, Times(1000.0, 0.0, 6.0, 998.0)),
+]
+
+
+@pytest.mark.parametrize(("attempts", "state", "times"), TIMES)
+def test_where_the_time_went(attempts: list[Attempt], state: RunState, times: Times) -> None:
+    assert times_of(attempts, state, 1500.0) == times
+
+
+ASKED = Resources(2, 4, 2, cpus_per_task=4, gpus_per_node=2)
+
+
+def test_hours() -> None:
+    gpu = GpuUsage("n", 0, 50.0, 90.0, 1.0, 2.0)
+    usage = Usage(ASKED, (NodeUsage("n", 7200.0, 5, 3600.0, (gpu,)), NodeUsage("m", 3600.0, 7, 3600.0)), Times(0, 0, 0, 3600.0))
+    assert (usage.cpu_hours, usage.gpu_hours) == ((16.0, 3.0), (4.0, 2.0))
+    assert (usage.cpus_per_node, usage.cpus_used, usage.memory) == (8, 2.0, 7)
+
+
+def test_the_accounting_tells_where_there_are_no_samples() -> None:
+    books = JobUsage(100.0, 300.0, 1 << 30)
+    found = with_accounting(Usage(ASKED, (), Times()), books)
+    assert found.nodes == (NodeUsage("", 150.0, 2 << 30, 100.0),) * 2
+    assert found.source == "sacct"
+    sampled = Usage(ASKED, (NodeUsage("n", 1.0, 2, 3.0),), Times())
+    assert with_accounting(sampled, books) == sampled
+    assert with_accounting(Usage(ASKED, (), Times()), JobUsage()).nodes == ()
+
+
+def test_jobstats_tell_of_gpus() -> None:
+    books = JobUsage(100.0, 300.0, 0, "", (NodeBooks("n1", 90.0, 5, ((80.0, 1.0, 2.0),)),))
+    found = with_accounting(Usage(ASKED, (NodeUsage("n1", 1.0, 2, 3.0),), Times()), books)
+    assert found.nodes == (NodeUsage("n1", 90.0, 5, 100.0, (GpuUsage("n1", 0, 80.0, 80.0, 1.0, 2.0),)),)
+    assert found.source == "jobstats"
