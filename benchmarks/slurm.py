@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from benchmarks.measure import ms, report, seconds, times
-from slurmtf import Experiment, TensorFlow
+from slurmtf import Experiment, RandomParameterSampling, Sweep, TensorFlow, uniform
 from slurmtf.runs.status import states_of
 
 HAND = "#!/bin/bash\n#SBATCH --output=/dev/null\nexec srun --ntasks=1 {python} {script} {mark}\n"
@@ -67,6 +67,20 @@ def main() -> None:
         (source / "train.py").write_text(SCRIPT)
         _submission(root, source)
         _start(root, source)
+        _sweep(root, source)
+
+
+def _sweep(root: Path, source: Path) -> None:
+    """Submit a sweep of 1,000 trials, and cancel it."""
+    sampling, taken = RandomParameterSampling({"x": uniform(0, 1)}), []
+    for _ in range(RUNS):
+        estimator = TensorFlow(source, compute_target="slurm", script_params=["/dev/null"])
+        sweep = Sweep(estimator, sampling, "score", "maximize", 1000, 1)
+        began = time.perf_counter()
+        run = Experiment("sweep", root / "workspace").submit(sweep)
+        taken.append(time.perf_counter() - began)
+        run.cancel()
+    report("Submission of a sweep", [("of 1,000 trials", ms(statistics.median(taken)), "budget: 500 ms")])
 
 
 def _submission(root: Path, source: Path) -> None:

@@ -1,30 +1,42 @@
-"""What a sweep's ledger costs: claims a second, and how long an element waits for its next trial.
+"""What a sweep's ledger costs: claims a second, and how long an element waits for its next trial; and what Bayesian sampling
+gains.
 
     python -m benchmarks.sweeps [FOLDER]
 
-FOLDER is on the disk that is measured. Rival: Optuna's journal storage with the same processes and trials, where this Python
-has Optuna; it is asked for random points.
+FOLDER is on the disk that is measured. With Optuna in this Python (pip install optuna==5.0.0): its journal storage as the rival,
+with the same processes and trials, asked for random points; what an element waits for a point that Optuna proposes; and how many
+trials find Branin's minimum, at random and proposed.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import multiprocessing
+import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import ms, report
 from slurmtf.job.contract.ledger import Ledger, Owner, settled
 from slurmtf.job.contract.sweep import Event, Point, Result, Settings, SweepLayout
+from slurmtf.job.supervisor.asking import ask
 from slurmtf.job.supervisor.candidates import candidates
+from slurmtf.tune import ask as asked
+from slurmtf.tune.samplers import RandomParameterSampling
+from slurmtf.tune.spaces import uniform
 
 Span = tuple[float, float]
 """When an ask, or a claim, began and ended."""
+SPACE = {"x": uniform(-5, 10), "y": uniform(0, 15)}
+SEEDS, GOOD, MOST = 15, 0.6, 300
 Worker = Callable[[str, str, int], list[Span]]
 
 
@@ -35,8 +47,8 @@ def build(folder: Path, trials: int) -> None:
     Path(layout.points).write_text("".join(json.dumps(Point({"x": n})._asdict()) + "\n" for n in range(trials)))
 
 
-def ours(folder: str, name: str, trials: int) -> list[Span]:
-    """Take trials until there are none; return each ask."""
+def ours(folder: str, name: str, trials: int, work_s: float = 0.0) -> list[Span]:
+    """Take trials until there are none, each of so many seconds; return each ask."""
     ledger, asks = Ledger(SweepLayout(folder)), list[Span]()
     ledger.join(Owner(name, name), time.time())
     while True:
@@ -49,6 +61,7 @@ def ours(folder: str, name: str, trials: int) -> list[Span]:
         if taken is None:
             return asks
         ledger.write(Event("took", time.time(), taken), Event("value", time.time(), taken, number=1, value=0.5))
+        time.sleep(work_s)
         ledger.finish(Result(taken, "Completed", element=name))
         ledger.write(Event("ended", time.time(), taken, status="Completed"))
 
@@ -92,16 +105,79 @@ def row(name: str, worker: Worker, folder: Path, processes: int, trials: int) ->
     return name, str(processes), f"{trials:,}", ms(middle), ms(asks[int(len(asks) * 0.95)]), ms(most), f"{trials / whole:.0f}/s"
 
 
+def branin(x: float, y: float) -> float:
+    """Return Branin's function (Dixon and Szego, 1978): three minima of 0.398."""
+    b, c = 5.1 / (4 * math.pi**2), 5 / math.pi
+    return (y - b * x**2 + c * x - 6) ** 2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10
+
+
+def found_at_random(seed: int) -> int:
+    """Return how many trials it takes until one is good."""
+    points = RandomParameterSampling(SPACE).points(MOST, seed)
+    return next((number for number, point in enumerate(points, 1) if branin(**point) < GOOD), MOST)
+
+
+def found_by_optuna(seed: int) -> int:
+    """Return the same for points that are proposed as a sweep has them proposed: each by a study of its own."""
+    import optuna  # type: ignore[import-not-found, unused-ignore]
+
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    space = {name: one.to_list() for name, one in SPACE.items()}
+    trials: list[dict[str, Any]] = []
+    for number in range(MOST):
+        question = {"space": space, "seed": seed * MOST + number, "goal": "minimize", "trials": trials}
+        values = asked.proposed(optuna, question)
+        trials.append({"values": values, "value": branin(**values), "runs": False})
+        if branin(**values) < GOOD:
+            return number + 1
+    return MOST
+
+
+def search() -> None:
+    rows = [("Branin below 0.6", "median of 15 seeds", "most")]
+    for name, found in (("at random", found_at_random), ("proposed by Optuna", found_by_optuna)):
+        counts = [found(seed) for seed in range(SEEDS)]
+        rows.append((name, f"{statistics.median(counts):.0f} trials", str(max(counts))))
+    report("Bayesian sampling (budget: at most half the trials of random)", rows)
+
+
+def question(folder: Path, trials: int, times: int = 5) -> tuple[str, ...]:
+    """Return what an element waits for a point, once so many trials have ended."""
+    build(folder, trials + 1)
+    layout = SweepLayout(str(folder))
+    settings = Settings("bayesian", asker=sys.executable, total=trials + 1)
+    space = {name: one.to_list() for name, one in SPACE.items()}
+    Path(layout.settings).write_text(json.dumps({**settings.to_dict(), "space": space}))
+    points = RandomParameterSampling(SPACE).points(trials + 1, 1)
+    Path(layout.points).write_text("".join(json.dumps(Point(values)._asdict()) + "\n" for values in points))
+    Path(layout.ask).write_bytes(Path(asked.__file__).read_bytes())
+    ledger = Ledger(layout)
+    ledger.join(Owner("e0", "e0"), time.time())
+    for trial in range(trials):
+        ledger.claim(trial, 0)
+        ledger.finish(Result(trial, "Completed", best=branin(**points[trial])))
+    spans = []
+    for _ in range(times):
+        began = time.time()
+        if ask(ledger, trials, os.environ).by != "bayesian":
+            raise RuntimeError("Optuna could not be asked")
+        spans.append(time.time() - began)
+    return "point of Optuna's", "1", f"{trials:,}", ms(statistics.median(spans)), "", ms(max(spans)), ""
+
+
 def main() -> None:
     at = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.gettempdir())
     with tempfile.TemporaryDirectory(dir=at) as base:
         rows = [("what", "processes", "trials", "median", "95 %", "longest", "in all")]
         rows.append(row("claims alone", claims, Path(base, "claims"), 8, 5000))
         rows.append(row("ask and report", ours, Path(base, "ours-8"), 8, 1000))
-        rows.append(row("ask and report", ours, Path(base, "ours-64"), 64, 1000))
+        rows.append(row("trials of a second", partial(ours, work_s=1.0), Path(base, "ours-64"), 64, 1000))
         if importlib.util.find_spec("optuna"):
             rows.append(row("Optuna's journal", optunas, Path(base, "optuna-8"), 8, 1000))
+            rows.append(question(Path(base, "question"), 1000))
         report("The ledger (budget: an ask 0.5 s, none above 2 s; 500 claims a second with 8 processes)", rows)
+    if importlib.util.find_spec("optuna"):
+        search()
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+import slurmtf
 from slurmtf.errors import SpecError
+from slurmtf.migration import Kind, read_azureml
 from slurmtf.tune.document import from_yaml, json_schema
 from slurmtf.tune.policies import BanditPolicy
 
@@ -74,3 +76,45 @@ def test_the_schema_takes_what_is_right_and_nothing_else() -> None:
         {name: value for name, value in SWEEP.items() if name != "primary_metric_name"},
     ]
     assert all(list(check.iter_errors(one)) for one in wrong)
+
+
+IMPORTED = """
+from azureml.train.dnn import TensorFlow
+from azureml.train.hyperdrive import *
+estimator = TensorFlow('.', entry_script='train.py', script_params={{'--epochs': 3}})
+config = HyperDriveConfig({sampling}, 'acc', PrimaryMetricGoal.MINIMIZE, 9, 3, 600, {policy}, estimator)
+"""
+
+
+@pytest.mark.parametrize(
+    ("sampling", "policy"),
+    [
+        ("RandomParameterSampling({'--lr': loguniform(-6, -1), 'n': randint(4)})", "BanditPolicy(2, slack_factor=0.1)"),
+        (
+            "RandomParameterSampling({'q': quniform(1, 10, 3)})",
+            "MedianStoppingPolicy(1, delay_evaluation=5)",
+        ),
+        ("RandomParameterSampling({'m': qlognormal(0, 1, 2)})", "TruncationSelectionPolicy(20, 1, 2)"),
+        ("GridParameterSampling({'a': choice(1, 2), 'b': choice(['x', 'y'])})", "NoTerminationPolicy()"),
+        ("BayesianParameterSampling({'x': uniform(0, 1), 'k': choice(range(3))})", "None"),
+    ],
+)
+def test_what_import_azureml_writes_is_the_sweep_of_the_script(tmp_path: Path, sampling: str, policy: str) -> None:
+    (tmp_path / "train.py").write_text("")
+    script = tmp_path / "submit.py"
+    script.write_text(IMPORTED.format(sampling=sampling, policy=policy))
+    imported = read_azureml(script, tmp_path)
+    for written in imported.files:
+        (tmp_path / written.name).write_text(written.text)
+    assert [note.what for note in imported.notes if note.kind is Kind.DECIDE] == []
+    found = from_yaml(tmp_path / "sweep.yaml")
+
+    lines = [line for line in script.read_text().splitlines() if not line.startswith(("from", "estimator"))]
+    names = {name: getattr(slurmtf, name) for name in slurmtf.__all__}
+    names["estimator"] = slurmtf.TensorFlow(tmp_path, entry_script="train.py", script_params={"--epochs": 3})
+    exec("\n".join(lines), names)
+    expected = names["config"].settled
+    assert (found.estimator.script_params, found.estimator.script) == ({"--epochs": 3}, "train.py")
+    for name in ("sampling", "primary_metric_name", "primary_metric_goal", "max_total_runs", "max_concurrent_runs",
+                 "max_duration_minutes", "policy"):  # fmt: skip
+        assert getattr(found, name) == getattr(expected, name), name
