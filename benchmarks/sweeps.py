@@ -3,9 +3,9 @@ gains.
 
     python -m benchmarks.sweeps [FOLDER]
 
-FOLDER is on the disk that is measured. With Optuna in this Python (pip install optuna==5.0.0): its journal storage as the rival,
-with the same processes and trials, asked for random points; what an element waits for a point that Optuna proposes; and how many
-trials find Branin's minimum, at random and proposed.
+FOLDER is on the disk that is measured. With Optuna in this Python (pip install optuna==5.0.0): its journal storage as the
+rival, with the same processes and trials, asked for random points; what an element waits for a point that Optuna proposes; and
+how many trials find Branin's minimum, at random and proposed.
 """
 
 from __future__ import annotations

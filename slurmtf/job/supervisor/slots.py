@@ -36,10 +36,11 @@ def start(argv: Sequence[str], count: int) -> int:
 
 
 def share(plan: JobPlan, count: int) -> JobPlan:
-    """Return the plan of one slot: its part of the node. Pure."""
+    """Return the plan of one slot: its part of the node, or what it shares, where there are more slots than GPUs. Pure."""
     size = plan.size
     cpus = None if size.cpus_per_task is None else max(1, size.cpus_per_task // count)
-    return plan._replace(size=size._replace(cpus_per_task=cpus, gpus_per_node=size.gpus_per_node // count))
+    own_gpus = min(size.gpus_per_node, max(1, size.gpus_per_node // count))
+    return plan._replace(size=size._replace(cpus_per_task=cpus, gpus_per_node=own_gpus))
 
 
 def environ_of(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> Dict[str, str]:

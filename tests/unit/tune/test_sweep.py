@@ -10,10 +10,12 @@ import pytest
 from slurmtf.errors import SpecError
 from slurmtf.estimator import TensorFlow
 from slurmtf.job.contract.sweep import Settings, arguments_of, variables_of
+from slurmtf.sites.model import Launcher, Site
 from slurmtf.tune.azureml import NOT_HERE, HyperDriveConfig
 from slurmtf.tune.policies import BanditPolicy
 from slurmtf.tune.samplers import BayesianParameterSampling, GridParameterSampling, RandomParameterSampling
 from slurmtf.tune.spaces import choice, uniform
+from slurmtf.tune.submitting import without_step
 from slurmtf.tune.sweep import PrimaryMetricGoal, Sweep
 
 SPACE = {"--lr": uniform(0, 1), "units": choice(16, 32)}
@@ -117,3 +119,42 @@ def test_settings_are_read_back_as_they_were_written(estimator: TensorFlow) -> N
     assert Settings.from_dict({**settings.to_dict(), "future": 1}) == settings
     with pytest.raises(ValueError, match="newer"):
         Settings.from_dict({**settings.to_dict(), "schema": 99})
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, (1, 10, 10)),
+        ({"trials_per_element": 4, "max_concurrent_runs": 8}, (4, 3, 2)),
+        ({"trials_per_element": 4, "max_concurrent_runs": 3}, (3, 4, 1)),
+        ({"trials_per_element": 20}, (10, 1, 1)),
+        ({"trials_per_element": 2, "elements": 2, "max_concurrent_runs": 5}, (2, 2, 2)),
+    ],
+)
+def test_no_more_trials_at_once_than_may_be(estimator: TensorFlow, settings: Any, expected: tuple[int, int, int]) -> None:
+    found = sweep(estimator, **settings)
+    assert (found.per_element, found.element_count, found.elements_at_once) == expected
+
+
+def test_trials_side_by_side_are_of_one_node_and_without_job_steps(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("")
+    several = TensorFlow(tmp_path, node_count=2, process_count_per_node=1, distributed_backend="mpi", launcher="srun")
+    assert codes(several, trials_per_element=2) == ["too-large-trials", "launcher-unfit"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "site", "launcher"),
+    [
+        ({}, {}, "none"),
+        ({"launcher": "srun"}, {}, "srun"),
+        ({"srun": {"cpu-bind": "none"}}, {}, None),
+        ({}, {"single": "srun"}, None),
+        ({}, {"forbidden": ["none"]}, None),
+        ({"node_count": 2, "process_count_per_node": 1, "distributed_backend": "mpi"}, {}, None),
+    ],
+)
+def test_a_trial_of_one_process_needs_no_job_step(tmp_path: Path, settings: Any, site: Any, launcher: str | None) -> None:
+    (tmp_path / "train.py").write_text("")
+    target = Site(name="lab", launcher=Launcher(**site))
+    found = sweep(TensorFlow(tmp_path, compute_target=target, **settings))
+    assert without_step(found, found.training).launcher == launcher

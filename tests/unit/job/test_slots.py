@@ -1,0 +1,42 @@
+"""What each of several trials of one element gets of its node."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
+from slurmtf.job.supervisor import slots
+
+PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), launcher="none")
+
+
+@pytest.mark.parametrize(
+    ("cpus", "gpus", "count", "expected"),
+    [(8, 4, 4, (2, 1)), (8, 4, 3, (2, 1)), (None, 0, 2, (None, 0)), (1, 1, 2, (1, 1)), (4, 1, 1, (4, 1))],
+)
+def test_a_part_of_cpus_and_gpus(cpus: int | None, gpus: int, count: int, expected: tuple[int | None, int]) -> None:
+    size = slots.share(PLAN._replace(size=Size(cpus_per_task=cpus, gpus_per_node=gpus)), count).size
+    assert (size.cpus_per_task, size.gpus_per_node) == expected
+
+
+@pytest.mark.parametrize(
+    ("seen", "count", "expected"),
+    [
+        ("0,1,2,3", 2, ["0,1", "2,3"]),
+        ("GPU-a,GPU-b", 2, ["GPU-a", "GPU-b"]),
+        ("3", 2, ["3", "3"]),  # fewer than trials: they share it
+    ],
+)
+def test_the_gpus_of_each(seen: str, count: int, expected: list[str]) -> None:
+    plan = PLAN._replace(size=Size(gpus_per_node=len(seen.split(","))))
+    environs = [slots.environ_of(plan, number, count, {"CUDA_VISIBLE_DEVICES": seen, "A": "b"}) for number in range(count)]
+    assert [environ["CUDA_VISIBLE_DEVICES"] for environ in environs] == expected
+    assert {environ["A"] for environ in environs} == {"b"}
+
+
+def test_without_gpus_nothing_is_changed() -> None:
+    assert slots.environ_of(PLAN, 0, 2, {"CUDA_VISIBLE_DEVICES": "0"}) == {"CUDA_VISIBLE_DEVICES": "0"}
+
+
+def test_the_journals_of_slots_are_not_the_jobs() -> None:
+    assert slots.layout_of("/runs/x").journals == "/runs/x/sweep/slots"
