@@ -198,6 +198,30 @@ def test_what_decides_the_name(source: Path) -> None:
     assert spec(source, dataclasses.replace(HERE, arch="aarch64"), pip_packages=["scipy"]).name not in {*names, scipy.name}
 
 
+@pytest.mark.parametrize(
+    ("change", "another"),
+    [
+        ({"kind": "conda"}, True),
+        ({"modules": ("cuda",)}, True),
+        ({"requirements": ("numpy", "scipy")}, True),
+        ({"constraints": ("numpy<2",)}, True),
+        ({"bare": ("tf_keras",)}, True),
+        ({"horovod": "horovod==0.28.1"}, True),
+        ({"conda": {"packages": ["git"]}}, True),
+        ({"conda": {"program": "/opt/micromamba"}}, False),
+        ({"image": "docker://lab/tf"}, True),
+        ({"variables": {"HOROVOD_WITH_MPI": "1"}}, True),
+        ({"variables": {"HTTPS_PROXY": "proxy"}}, False),
+        ({"identity": ("3.11",)}, True),
+        ({"label": "mine"}, False),
+        ({"python": "/usr/bin/python3"}, False),  # the identity has its version
+    ],
+)
+def test_a_name_is_a_hash_of_all_that_decides(change: dict[str, Any], another: bool) -> None:
+    one = EnvironmentSpec("pip", "python3", requirements=("numpy",))
+    assert (dataclasses.replace(one, **change).name != one.name) is another
+
+
 def test_the_content_of_a_requirements_file_decides_and_not_its_name(source: Path) -> None:
     (source / "a.txt").write_text("scipy\n")
     (source / "b.txt").write_text("# the same\nscipy\n")

@@ -291,6 +291,12 @@ def test_doubts(records: Records, told: History, answer: Answer, doubt: Doubt | 
     assert state_of(records, told, answer).doubt == doubt
 
 
+@pytest.mark.parametrize(("later_s", "status"), [(0, RunStatus.RUNNING), (55, RunStatus.RUNNING), (65, RunStatus.PREPARING)])
+def test_clocks_of_node_and_controller_may_differ_by_a_minute(later_s: int, status: RunStatus) -> None:
+    """By less, the attempt is the one of which Slurm speaks; by more, an earlier start of a requeued job."""
+    assert state_of(told=history(RUNNING), answer=seen(JobState.RUNNING, START + later_s)).status is status
+
+
 def test_a_job_that_was_just_submitted_is_not_lost() -> None:
     for age, status in ((RECORD_LAG_S - 1, RunStatus.QUEUED), (RECORD_LAG_S + 1, RunStatus.FAILED)):
         state = reduce(RECORDS, NOTHING, FORGOTTEN, SUBMITTED + age)

@@ -62,9 +62,9 @@ USERS = {"PATH": "/bin", "SLURMTF_WORKSPACE": "/w", "SLURMTF_SITE": "here", "HOR
 def in_a_run(**users: str) -> dict[str, str]:
     """What the script of a worker sees."""
     start = {"cluster": {"worker": ["a:1", "b:2"], "ps": ["c:3"]}, "variables": of_gloo("a", 1), "local_rank": 0}
-    surroundings = TaskEnvironment(PLAN, RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
+    environment = TaskEnvironment(PLAN, RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
     left = dict.fromkeys((identity.OWN_RANK, wire.ADDRESS, wire.KEY, hook.CONFIG_FILE), "x")
-    return {**surroundings.variables(users), **left}
+    return {**environment.variables(users), **left}
 
 
 def test_nothing_of_a_run_is_handed_on_to_the_next_one() -> None:
@@ -90,6 +90,13 @@ def test_outside_of_a_run_all_is_the_users() -> None:
 def test_a_local_run_knows_its_slurm_but_not_its_allocation() -> None:
     inside = {**USERS, "SLURM_JOB_ID": "1", "PMIX_RANK": "0", "SLURM_CONF": "/etc/slurm.conf", "CUDA_VISIBLE_DEVICES": "1"}
     assert of_local_run(inside) == {**USERS, "SLURM_CONF": "/etc/slurm.conf", "CUDA_VISIBLE_DEVICES": "1"}
+
+
+def test_the_gpus_of_a_run_on_this_machine_stay_with_it() -> None:
+    """It has no SLURM_JOB_ID: that it is a run is told by its folder."""
+    seen = {**in_a_run(**USERS), "CUDA_VISIBLE_DEVICES": "0", "ROCR_VISIBLE_DEVICES": "0"}
+    assert "SLURM_JOB_ID" not in seen
+    assert {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"} <= set(changes_for_sbatch(seen, ["time"])[0])
 
 
 def test_sbatch_is_told_what_to_forget() -> None:
