@@ -1,0 +1,165 @@
+"""What an element makes of the ends of its launches: results, trials that it lets go of, pauses, and its own leaving."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.ledger import Ledger
+from slurmtf.job.contract.metrics import Entry, to_line
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run
+from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED, Point, Result, Settings, SweepLayout
+from slurmtf.job.supervisor import candidates
+from slurmtf.job.supervisor.trials import Trials
+
+PLAN = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)))
+DONE = Outcome(Cause.SCRIPT, exit_code=0)
+FAILURE = Outcome(Cause.SCRIPT, "main-0", exit_code=3, tail="Traceback\nValueError: no data\n")
+NO_STEP = Outcome(Cause.LAUNCHER, exit_code=1, tail="srun: error: Unable to confirm allocation\n")
+
+
+class Element:
+    """An element of a sweep of three trials, whose launches end as it is told."""
+
+    def __init__(self, folder: Path, **settings: Any) -> None:
+        self.layout, self.files = RunLayout(str(folder)), SweepLayout(str(folder))
+        Path(self.files.folder).mkdir(parents=True, exist_ok=True)
+        known = Settings(**{"metric": "acc", "total": 3, "deadline": 4e9, **settings})
+        Path(self.files.settings).write_text(json.dumps(known.to_dict()))
+        points = [Point({"x": 1}), Point({"x": 2}, resumes="/earlier/outputs"), Point({"x": 3})]
+        Path(self.files.points).write_text("".join(json.dumps(point._asdict()) + "\n" for point in points))
+        self.trials = Trials(PLAN, self.layout, {})
+
+    def next(self, left_s: float | None = None) -> LaunchOrder | None:
+        return self.trials.next(left_s)
+
+    def end(self, outcome: Outcome, *values: float) -> LaunchOrder:
+        """Take a trial, log these values of its metric, and end it so."""
+        order = self.next()
+        assert order is not None
+        path = Path(self.layout.launch(order.folder).task_metrics("main-0"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.writelines(to_line(Entry("acc", value)) for value in values)
+        self.trials.ended(order, outcome)
+        return order
+
+    def result(self, trial: int) -> Result | None:
+        return Ledger(self.files).result(trial)
+
+    def rest(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Let its pause pass."""
+        now = time.monotonic()
+        monkeypatch.setattr(time, "monotonic", lambda: now + candidates.PAUSES_S[-1] + 1)
+
+
+@pytest.fixture
+def element(tmp_path: Path) -> Element:
+    return Element(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "why", "error"),
+    [
+        (DONE, COMPLETED, "", ""),
+        (FAILURE, FAILED, "script", "ValueError: no data"),
+        (Outcome(Cause.CALLED_OFF, detail={"policy": "policy"}), CANCELED, "policy", ""),
+        (Outcome(Cause.CALLED_OFF, detail={"policy": "max_duration_minutes"}), CANCELED, "max_duration_minutes", ""),
+        (Outcome(Cause.TIME_LIMIT, signal=15), FAILED, "time-limit", "time-limit (exit code None)"),
+        (Outcome(Cause.TASK_LOST, "main-0", exit_code=1), FAILED, "task-lost", "task-lost (exit code 1)"),
+    ],
+)
+def test_ends_that_count(element: Element, outcome: Outcome, status: str, why: str, error: str) -> None:
+    order = element.end(outcome, 0.25, 0.75, 0.5)
+    assert (order.arguments, order.folder) == (("--x", "1"), "trials/0")
+    result = element.result(0)
+    assert result is not None
+    assert (result.status, result.why, result.error, result.best, result.values) == (status, why, error, 0.75, 3)
+    assert (result.task, result.exit_code, result.signal) == (outcome.task, outcome.exit_code, outcome.signal)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Outcome(Cause.CANCELED, signal=15),
+        Outcome(Cause.PREEMPTED, signal=15),
+        Outcome(Cause.NODE_FAILURE, signal=15),
+        Outcome(Cause.CALLED_OFF, detail={"policy": "taken-over"}),
+        NO_STEP,
+    ],
+)
+def test_ends_that_do_not(element: Element, outcome: Outcome) -> None:
+    element.end(outcome)
+    assert element.result(0) is None
+
+
+def test_a_time_limit_counts_for_who_had_all_of_the_time(element: Element) -> None:
+    element.end(DONE)
+    element.end(Outcome(Cause.TIME_LIMIT, signal=15))
+    assert element.result(1) is None
+
+
+def test_a_trial_that_goes_on_is_told_where_the_earlier_one_is(element: Element) -> None:
+    element.end(DONE)
+    assert element.end(DONE).arguments == ("--x", "2", "--resume-from", "/earlier/outputs")
+
+
+def test_after_a_trouble_it_waits_and_tries_again(element: Element, monkeypatch: pytest.MonkeyPatch) -> None:
+    element.end(NO_STEP)
+    assert element.next() is None
+    assert element.trials.waits()
+    element.rest(monkeypatch)
+    assert element.end(DONE).folder == "trials/0"
+    result = element.result(0)
+    assert result is not None
+    assert (result.status, result.attempt) == (COMPLETED, 1)
+
+
+def test_a_trial_that_nobody_can_launch_fails_with_that_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    element = Element(tmp_path / "run", retire=0)
+    for attempt in range(candidates.MOST_LOST):
+        order = element.end(NO_STEP)
+        assert (order.folder, order.variables["SLURMTF_ATTEMPT"]) == ("trials/0", str(attempt + 1))
+        element.rest(monkeypatch)
+    assert element.end(DONE).folder == "trials/1"
+    result = element.result(0)
+    assert result is not None
+    assert (result.status, result.why, result.error) == (FAILED, "lost", "srun: error: Unable to confirm allocation")
+
+
+def test_an_element_that_can_launch_nothing_retires(element: Element, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(3):
+        element.end(NO_STEP)
+        element.rest(monkeypatch)
+    assert element.next() is None
+    assert not element.trials.waits()
+    assert [event.text for event in _last(element)] == ["retired"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "ends", "text"),
+    [
+        ({"deadline": 1.0}, [], "max_duration_minutes"),
+        ({"same_error": 2, "retire": 0}, [FAILURE, FAILURE], "the sweep was stopped"),
+        ({"retire": 2, "same_error": 0}, [FAILURE, FAILURE], "retired"),
+        ({}, [DONE, DONE, DONE], "nothing left to do"),
+    ],
+)
+def test_why_an_element_leaves(tmp_path: Path, settings: dict[str, Any], ends: list[Outcome], text: str) -> None:
+    element = Element(tmp_path / "run", **settings)
+    for outcome in ends:
+        element.end(outcome)
+    assert (element.next(), element.trials.waits()) == (None, False)
+    assert [event.text for event in _last(element)] == [text]
+
+
+def _last(element: Element) -> list[Any]:
+    ledger = Ledger(element.files)
+    ledger.refresh()
+    return list(ledger.last.values())
