@@ -13,7 +13,9 @@
     ├── SlurmError            Slurm does not answer, or not in a way that can be understood
     │   └── UnreachableError  Slurm can't be reached from this machine: nothing was submitted
     ├── RunGoneError          the run's folder was removed or renamed while it was followed; its job may go on
-    └── RunFailedError        the run ended, and not well (``raise_on_error`` of ``wait_for_completion``)
+    └── RunFailedError        the run ended, and not well (``raise_on_error`` of ``wait_for_completion``); one for each cause:
+        ScriptFailedError, OutOfMemoryError, TimeLimitError, PreemptedError, NodeFailedError, RunCanceledError, RunStalledError,
+        LaunchFailedError, StagingFailedError, DependencyFailedError, BuildFailedError, RunLostError
 
 Each carries its findings: what is wrong, where, and what to do.
 """
@@ -24,6 +26,7 @@ import difflib
 from collections.abc import Iterable
 
 from slurmtf.findings import Finding
+from slurmtf.job.contract.outcome import Outcome
 
 
 class SlurmtfError(Exception):
@@ -91,7 +94,57 @@ class RunGoneError(SlurmtfError):
 
 
 class RunFailedError(SlurmtfError):
-    """The run ended, and not well."""
+    """The run ended, and not well. ``outcome`` says how (:class:`slurmtf.job.contract.outcome.Outcome`); None: nobody knows."""
+
+    outcome: Outcome | None = None
+
+
+class ScriptFailedError(RunFailedError):
+    """The script ended with an error, or was killed."""
+
+
+class OutOfMemoryError(RunFailedError):
+    """It used more memory than it asked for."""
+
+
+class TimeLimitError(RunFailedError):
+    """It reached its time limit."""
+
+
+class PreemptedError(RunFailedError):
+    """A job of higher priority took its place, or it was requeued and did not start again."""
+
+
+class NodeFailedError(RunFailedError):
+    """A node failed."""
+
+
+class RunCanceledError(RunFailedError):
+    """Somebody canceled it, or a sweep called it off."""
+
+
+class RunStalledError(RunFailedError):
+    """Nothing went on any more, or some tasks did not end after the others."""
+
+
+class LaunchFailedError(RunFailedError):
+    """Its tasks could not be started."""
+
+
+class StagingFailedError(RunFailedError):
+    """Software or data could not be brought to a node, or results not be copied back."""
+
+
+class DependencyFailedError(RunFailedError):
+    """A run that it was to follow did not end as it had to."""
+
+
+class BuildFailedError(RunFailedError):
+    """The environment that it waited for could not be built."""
+
+
+class RunLostError(RunFailedError):
+    """Nobody saw how it ended."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

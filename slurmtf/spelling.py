@@ -51,6 +51,13 @@ def spelled(text: str, sources: Mapping[str, str] | None = None) -> str:
     return _MARK.sub(lambda found: _spelled(_Setting(**found.groupdict()), sources or {}), text)
 
 
+def values_in(text: str) -> list[tuple[str, str, str]]:
+    """Return the settings that a text marks with a value: name, key (empty: the setting itself) and value. Those of objects and
+    of lists are left out."""
+    found = (_Setting(**match.groupdict()) for match in _MARK.finditer(text))
+    return [(one.name, one.key or "", one.value) for one in found if one.value and not one.field and one.key != ""]
+
+
 def marked(settings: Iterable[str]) -> str:
     """Return a list of settings, each marked."""
     return ", ".join(f"`{name}`" for name in settings)

@@ -10,8 +10,10 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.listing import Listed
 from slurmtf.runs.records import read_records
 from slurmtf.runs.state import RunState
+from slurmtf.runs.status import current_job_of
 from slurmtf.runs.usage import Usage, usage_of, with_accounting
-from slurmtf.scheduler import SubmittedJob, by_scheduler
+from slurmtf.scheduler import SubmittedJob, by_scheduler, scheduler_of
+from slurmtf.scheduler.books import Ahead
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,12 @@ def used_by(runs: Sequence[Listed], now: float) -> list[Used]:
         for run, usage in found
         if usage
     ]
+
+
+def ahead_of(layout: RunLayout) -> Ahead | None:
+    """Return what stands before a run that waits."""
+    job = current_job_of(layout)
+    return scheduler_of(job.scheduler, job.ref.cluster).ahead(job) if job else None
 
 
 def _wants_books(usage: Usage) -> bool:

@@ -11,10 +11,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from slurmtf.errors import RunFailedError, RunGoneError, RunNotFoundError, SlurmError, SlurmtfError
+from slurmtf.errors import RunGoneError, RunNotFoundError, SlurmError, SlurmtfError
 from slurmtf.findings import Finding
 from slurmtf.runs.cancelling import cancel
 from slurmtf.runs.downloads import download, download_all
+from slurmtf.runs.failures import error_of
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.metrics import MetricsReader
@@ -146,11 +147,14 @@ class Run(RunFolder):
         draws them again while the cell waits (unless ``output`` is given). ``on_state`` is told each change of state. The queue
         is asked seldom: after 1 s, then less and less often, every 60 s at last, by all that wait together.
 
-        Raises RunFailedError with the run's outcome when it failed or was canceled, unless ``raise_on_error`` is false.
+        Raises a RunFailedError, of the class of the cause, with the run's outcome when it failed or was canceled, unless
+        ``raise_on_error`` is false.
         """
         state = self._wait(show_output, output, on_state or (lambda _: None))
         if raise_on_error and state.status is not RunStatus.COMPLETED:
-            raise RunFailedError(failure(self, state))
+            error = error_of(state.cause)(failure(self, state))
+            error.outcome = state.outcome
+            raise error
         return self.get_details()
 
     def _wait(self, show_output: bool, output: TextIO | None, on_state: Callable[[RunState], None]) -> RunState:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from slurmtf.processes import ProcessId, recognise
-from slurmtf.scheduler.books import JobUsage
+from slurmtf.scheduler.books import Ahead, JobUsage
 
 SUBMIT_SLACK_S = 300
 """By how many seconds the clocks of the machine that submits and of the scheduler may differ."""
@@ -253,6 +253,9 @@ class Scheduler(Protocol):
 
         Raises SlurmtfError when they can't be, SlurmError when the scheduler does not answer.
         """
+
+    def ahead(self, job: SubmittedJob) -> Ahead | None:
+        """Return what stands before a job that waits; None where it does not, or nobody tells."""
 
     def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
         """Return what the books say that jobs have used; of a job that they don't know, or where there are none, nothing."""

@@ -5,6 +5,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
+class Ahead(NamedTuple):
+    """What stands before a job in the queue of its partitions: jobs of higher priority, and how many of them are the user's.
+    ``sees_others``: whether others' jobs were seen at all."""
+
+    jobs: int
+    mine: int
+    partitions: str
+    sees_others: bool
+
+
 class NodeBooks(NamedTuple):
     """A node by jobstats: CPU seconds, bytes, and of each GPU percent, MiB used and MiB in all."""
 

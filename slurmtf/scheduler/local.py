@@ -9,7 +9,7 @@ from typing import Any
 from slurmtf.job.contract.schedulers import LOCAL
 from slurmtf.scheduler import local_processes
 from slurmtf.scheduler.base import Array, Note, Observation, SubmittedJob
-from slurmtf.scheduler.books import JobUsage
+from slurmtf.scheduler.books import Ahead, JobUsage
 
 
 class LocalScheduler:
@@ -54,6 +54,10 @@ class LocalScheduler:
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         local_processes.cancel(jobs)
+
+    def ahead(self, job: SubmittedJob) -> Ahead | None:  # noqa: ARG002
+        """Know nothing: nothing waits here."""
+        return None
 
     def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:  # noqa: ARG002
         """Know nothing: there are no books."""

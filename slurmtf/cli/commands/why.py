@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.options import FLAGS
-from slurmtf.cli.output import clock, emit, json_option, workspace_option
+from slurmtf.cli.output import clock, emit, json_option, size, workspace_option
 from slurmtf.cli.present import headline, in_rows
+from slurmtf.diagnosis.correcting import corrected
 from slurmtf.diagnosis.dying import Explanation
 from slurmtf.diagnosis.evidence import explain_run
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.trials import FailedAlike, explain_trials
 from slurmtf.diagnosis.waiting import Waiting, explain_reason
 from slurmtf.runs import Run, RunState, RunStatus
+from slurmtf.runs.listing import Listed
+from slurmtf.runs.reporting import ahead_of, used_by
 from slurmtf.runs.sweeps import SweepFacts, is_sweep, read_sweep
+from slurmtf.runs.usage import asked_of
+from slurmtf.scheduler.books import Ahead
 from slurmtf.spelling import spelled
 
 MOST_NAMED = 10
@@ -41,15 +48,45 @@ def command(run: str, workspace: str | None) -> None:
         emit(data, _sweep_text(found, state, facts, waiting, failed))
         return
     death = explain_run(found.layout, state) if state.status in (RunStatus.FAILED, RunStatus.CANCELED) else None
-    emit(_data(found, state, waiting, death), _text(found, state, waiting, death))
+    beside = _beside(found, state, death)
+    emit(_data(found, state, waiting, death, beside), _text(found, state, waiting, death, beside))
 
 
-def _data(run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Beside:
+    """What is known beside the reason: the jobs before it; what memory it used of what it asked for (bytes; 0: not known), by
+    whose word; the corrected command."""
+
+    ahead: Ahead | None = None
+    memory: tuple[int, int, str] | None = None
+    command: str = ""
+
+
+NOTHING_BESIDE = _Beside()
+
+
+def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
+    if death is None:
+        return _Beside(ahead_of(run.layout)) if state.status is RunStatus.QUEUED else NOTHING_BESIDE
+    try:
+        plan = run.plan
+        command = corrected(run.id, death, plan["provenance"]["estimator"], asked_of(plan))
+    except (OSError, ValueError, LookupError, TypeError):  # why is told whatever the plan looks like
+        return NOTHING_BESIDE
+    of_memory = death.kind in (Kind.HOST_MEMORY, Kind.KILLED)
+    used = used_by([Listed(run.folder, state)], time.time()) if of_memory else []
+    memory = next(((one.usage.memory, one.usage.asked.memory_mb << 20, one.usage.source) for one in used), None)
+    return _Beside(None, memory, command)
+
+
+def _data(
+    run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Beside = NOTHING_BESIDE
+) -> dict[str, Any]:
     return {
         "id": run.id,
         "status": state.status.value,
-        "waiting": waiting and _waiting_data(state, waiting),
-        "death": death and _death_data(state, death),
+        "waiting": waiting and _waiting_data(state, waiting, beside.ahead),
+        "death": death and _death_data(state, death, beside),
     }
 
 
@@ -65,19 +102,21 @@ def _trials_data(failed: FailedAlike) -> dict[str, Any]:
     }
 
 
-def _waiting_data(state: RunState, waiting: Waiting) -> dict[str, Any]:
+def _waiting_data(state: RunState, waiting: Waiting, ahead: Ahead | None) -> dict[str, Any]:
     return {
         "reason": state.reason,
         "class": waiting.wait.value,
         "meaning": waiting.meaning,
         "remedy": waiting.hint,
         "expected_start": state.expected_start,
+        "ahead": ahead and ahead._asdict(),
     }
 
 
-def _death_data(state: RunState, death: Explanation) -> dict[str, Any]:
+def _death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[str, Any]:
     end = {"cause": state.cause.value if state.cause else None, "exit_code": state.exit_code, "signal": state.signal}
-    return {**_explanation_data(death), **end}
+    memory = dict(zip(("used", "asked", "source"), beside.memory, strict=True)) if beside.memory else None
+    return {**_explanation_data(death), **end, "memory": memory, "command": beside.command or None}
 
 
 def _explanation_data(death: Explanation) -> dict[str, Any]:
@@ -92,15 +131,30 @@ def _explanation_data(death: Explanation) -> dict[str, Any]:
     }
 
 
-def _text(run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None) -> str:
+def _text(run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Beside) -> str:
     rows = {"run": run.id, "status": headline(state)}
     if waiting:
-        rows |= _waiting_rows(state, waiting)
+        rows |= {**_waiting_rows(state, waiting), "before": _ahead_text(beside.ahead)}
     elif death:
-        rows |= _death_rows(run, state, death)
+        rows |= {**_death_rows(run, state, death), "memory": _memory_text(beside.memory), "command": beside.command}
     else:
         rows["why"] = "nothing to explain: it neither waits nor failed"
     return in_rows(rows)
+
+
+def _ahead_text(ahead: Ahead | None) -> str:
+    if ahead is None:
+        return ""
+    seen = "" if ahead.sees_others else " that you may see"
+    return f"{ahead.jobs} jobs of higher priority{seen} wait for {ahead.partitions}, {ahead.mine} of them yours"
+
+
+def _memory_text(memory: tuple[int, int, str] | None) -> str:
+    if memory is None or not memory[0]:
+        return ""
+    used, asked, source = memory
+    of = f" of {size(asked)} that were asked for" if asked else ""
+    return f"at most {size(used)}{of} on a node ({'MaxRSS of ' if source == 'sacct' else ''}{source})"
 
 
 def _sweep_text(run: Run, state: RunState, facts: SweepFacts, waiting: Waiting | None, failed: Sequence[FailedAlike]) -> str:

@@ -12,11 +12,14 @@ from slurmtf.errors import SlurmError
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import SLURM
 from slurmtf.scheduler.base import RECORD_LAG_S, Observation, SubmittedJob, match
-from slurmtf.scheduler.books import JobUsage
+from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import accounting, commands
+from slurmtf.scheduler.slurm import queue as queues
 from slurmtf.scheduler.slurm.calls import output
 from slurmtf.scheduler.slurm.sharing import shared
 
+QUEUE_AGE_S = 30.0
+"""How old an answer may be that counts the jobs before ours."""
 CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
 
 
@@ -42,6 +45,15 @@ def _accounted(job_ids: Iterable[str], cluster: str | None, max_age_s: float) ->
         return commands.parse_sacct(shared(commands.sacct(ids, cluster), output, max_age_s), cluster)
     except SlurmError:
         return []
+
+
+def ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:
+    """Ask for all jobs that wait, and count those before ours."""
+    try:
+        told = shared(queues.waiting(cluster), output, QUEUE_AGE_S)
+    except SlurmError:
+        return None
+    return queues.ahead(queues.parse_waiting(told), job.ref.job_id)
 
 
 def books(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, JobUsage]:

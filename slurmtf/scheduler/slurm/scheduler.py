@@ -12,7 +12,7 @@ from slurmtf.errors import RefusedError, UnreachableError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.schedulers import SLURM
 from slurmtf.scheduler.base import Array, Note, Observation, SubmittedJob
-from slurmtf.scheduler.books import JobUsage
+from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm import jobs as slurm_jobs
 from slurmtf.scheduler.slurm.calls import output
@@ -70,6 +70,9 @@ class SlurmScheduler:
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         slurm_jobs.cancel(jobs, self.cluster)
+
+    def ahead(self, job: SubmittedJob) -> Ahead | None:
+        return slurm_jobs.ahead(job, self.cluster)
 
     def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
         return slurm_jobs.books(jobs, self.cluster)

@@ -18,7 +18,7 @@ import pytest
 from submitit.core.utils import FailedJobError
 
 from slurmtf import Estimator, Experiment, Run
-from slurmtf.errors import RunFailedError, RunGoneError, SlurmtfError
+from slurmtf.errors import RunFailedError, RunGoneError, ScriptFailedError, SlurmtfError
 from slurmtf.processes import identify
 from slurmtf.runs.state import Doubt, DoubtKind
 from slurmtf.submit.record import read_record
@@ -119,8 +119,10 @@ def test_a_run_that_ends_well(submit: Submit) -> None:
 
 def test_a_run_that_fails(submit: Submit) -> None:
     run = submit("import sys; sys.exit('no such data')")
-    with pytest.raises(RunFailedError, match="no such data"):
+    with pytest.raises(ScriptFailedError, match="no such data") as caught:
         run.wait_for_completion()
+    assert isinstance(caught.value, RunFailedError)
+    assert caught.value.outcome == run.state.outcome
     state = run.state
     assert (state.status.value, state.cause, state.exit_code, state.exit_status) == ("Failed", "script", 1, 1)
     assert run.get_details()["error"]["exitCode"] == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -96,3 +97,18 @@ def test_the_file_of_samples_is_private_and_named_by_job_and_node(submit: Submit
     assert (run.folder / "samples").stat().st_mode & 0o777 == 0o700
     assert path.name.startswith(f"{run.state.job_id}.")
     assert len(list(read(str(path)))) == 2
+
+
+def test_the_corrected_command_is_ready_to_paste(submit: Submit, environ: dict[str, str]) -> None:
+    run = submit("import numpy\nnumpy.ones((1 << 40,))\n", memory="2G")
+    run.wait_for_completion(raise_on_error=False)
+    death = json.loads(said(environ, "why", run.id, "--json"))["data"]["death"]
+    assert (death["class"], death["memory"]["asked"], death["memory"]["source"]) == ("host-memory", 2 << 30, "samples")
+    assert 0 < death["memory"]["used"] < 2 << 30
+    assert death["command"] == f"slurmtf rerun {run.id} --with memory=3G"
+    text = said(environ, "why", run.id)
+    assert "of 2.1 GB that were asked for on a node (samples)" in text
+    assert death["command"] in text
+    again = Run.find(said(environ, *shlex.split(death["command"])[1:]).strip(), environ["SLURMTF_WORKSPACE"])
+    again.wait_for_completion(raise_on_error=False)
+    assert again.plan["resources"]["memory"] == "3G"

@@ -28,7 +28,7 @@ from tests.unit.cli.support import CommandLine
 
 COMMANDS = sorted(set(documented()))
 PLANNED = ("run", "submit", "plan", "render", "schema", "sites")
-OF_RUNS = ("cancel", "cite", "diff", "gc", "logs", "ls", "report", "status", "wait")
+OF_RUNS = ("cancel", "cite", "diff", "gc", "logs", "ls", "report", "status", "wait", "why")
 REFUSED = ("submit train.py -s slurm --sbatch output=x", "submit train.py -s lonestar6", "sites validate ./bad.yaml")
 RUNS = {
     "5": "train-20261123-041040-a06dd9",

@@ -1,0 +1,59 @@
+"""The command that submits a run again, corrected by why it died. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from slurmtf.diagnosis.dying import Explanation
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.estimator.quantities import slurm_time
+from slurmtf.plan.model import Resources
+from slurmtf.spelling import values_in
+
+MORE_MEMORY, MORE_TIME = 1.5, 2
+AS_IT_WAS = (Kind.NODE, Kind.PREEMPTED, Kind.REQUEUED, Kind.LOST)
+"""What was not the run's doing: it is submitted again as it was."""
+UNLIKE = (Kind.GPU_HARDWARE, Kind.NODE)
+"""What may come again on the same node."""
+
+
+def corrected(run_id: str, death: Explanation, settings: Mapping[str, Any], asked: Resources) -> str:
+    """Return the command that submits a run again with what is to be changed; empty where the rules know no value for it.
+
+    ``settings`` are the estimator's, ``asked`` what the job got.
+    """
+    changes = changes_of(death, settings, asked)
+    if not changes and death.kind not in AS_IT_WAS:
+        return ""
+    words = ["slurmtf", "rerun", run_id]
+    for name, value in changes.items():
+        words += ["--with", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+    return shlex.join(words)
+
+
+def changes_of(death: Explanation, settings: Mapping[str, Any], asked: Resources) -> dict[str, Any]:
+    """Return the settings to change, with their values."""
+    if death.kind is Kind.HOST_MEMORY and asked.memory_mb:
+        return {"memory": f"{math.ceil(asked.memory_mb * MORE_MEMORY / 1024)}G"}
+    if death.kind is Kind.TIME_LIMIT and asked.time_s:
+        return {"time": slurm_time(asked.time_s * MORE_TIME)}
+    if death.kind in UNLIKE and death.host:
+        return {"sbatch": {**_mapping(settings.get("sbatch")), "exclude": death.host}}
+    return _told(death.remedy, settings)
+
+
+def _told(remedy: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a remedy says to set, where it says to what: the first of its settings that has a value."""
+    for name, key, value in values_in(remedy):
+        if "..." in value or "/path" in value:
+            continue
+        return {name: {**_mapping(settings.get(name)), key: value}} if key else {name: value}
+    return {}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return dict(value) if isinstance(value, Mapping) else {}

@@ -1,0 +1,54 @@
+"""Which jobs stand before one of ours in the queue, as far as the user may see them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from slurmtf.scheduler.books import Ahead
+
+FIELDS = "%i|%Q|%P|%u|%r"
+NOT_COMPETING = ("Dependency", "JobHeld", "BeginTime", "DependencyNeverSatisfied")
+"""Reasons of jobs that would not start before ours, whatever their priority."""
+
+
+class Waiting(NamedTuple):
+    """A job that waits: its id, priority, partitions, and whose it is."""
+
+    job_id: str
+    priority: int
+    partitions: frozenset[str]
+    user: str
+    reason: str
+
+
+def waiting(cluster: str | None = None) -> list[str]:
+    """Ask for all jobs that wait, of everybody whom one may see (squeue(1); slurm.conf(5), PrivateData)."""
+    clusters = [f"--clusters={cluster}"] if cluster else []
+    return ["squeue", *clusters, "--noheader", "--states=PENDING", f"--format={FIELDS}"]
+
+
+def parse_waiting(text: str) -> list[Waiting]:
+    """Read what :func:`waiting` prints; a job array is one line (``33_[1-5]``)."""
+    return list(_parsed(text))
+
+
+def _parsed(text: str) -> Iterator[Waiting]:
+    for line in text.splitlines():
+        cells = line.split("|", 4)
+        if len(cells) == 5 and cells[1].isdigit():
+            yield Waiting(cells[0].partition("_")[0], int(cells[1]), frozenset(cells[2].split(",")), cells[3], cells[4])
+
+
+def ahead(queue: list[Waiting], job_id: str) -> Ahead | None:
+    """Return what stands before a job: jobs of higher priority in its partitions that may start. None: it does not wait."""
+    own = next((one for one in queue if one.job_id == job_id), None)
+    if own is None:
+        return None
+    before = [
+        one
+        for one in queue
+        if one.priority > own.priority and one.partitions & own.partitions and not one.reason.startswith(NOT_COMPETING)
+    ]
+    mine = sum(one.user == own.user for one in before)
+    return Ahead(len(before), mine, ",".join(sorted(own.partitions)), len({one.user for one in queue}) > 1)

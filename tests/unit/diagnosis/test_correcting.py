@@ -1,0 +1,48 @@
+"""The command to paste after a death."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from slurmtf.diagnosis.correcting import corrected
+from slurmtf.diagnosis.dying import Explanation
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.rules import RULES
+from slurmtf.plan.model import Resources
+
+ASKED = Resources(1, 1, 1, memory="10G", time_s=3600)
+NONE = Resources(1, 1, 1)
+HDF5 = next(rule.remedy for rule in RULES if rule.id == "file-lock")
+KERAS = next(rule.remedy for rule in RULES if "legacy_keras=true" in rule.remedy)
+TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
+    (Explanation(Kind.HOST_MEMORY), {}, ASKED, "slurmtf rerun r-1 --with memory=15G"),
+    (Explanation(Kind.HOST_MEMORY, remedy="ask for more (`memory`)"), {}, NONE, ""),
+    (Explanation(Kind.TIME_LIMIT), {}, ASKED, "slurmtf rerun r-1 --with time=02:00:00"),
+    (Explanation(Kind.TIME_LIMIT), {}, NONE, ""),
+    (Explanation(Kind.PREEMPTED), {}, ASKED, "slurmtf rerun r-1"),
+    (Explanation(Kind.NODE), {}, ASKED, "slurmtf rerun r-1"),
+    (Explanation(Kind.NODE, host="n3"), {}, ASKED, 'slurmtf rerun r-1 --with \'sbatch={"exclude": "n3"}\''),
+    (
+        Explanation(Kind.GPU_HARDWARE, host="n3", remedy="leave that node out (`sbatch[exclude]=...`)"),
+        {"sbatch": {"hint": "nomultithread"}},
+        ASKED,
+        'slurmtf rerun r-1 --with \'sbatch={"hint": "nomultithread", "exclude": "n3"}\'',
+    ),
+    (
+        Explanation(Kind.FILE_LOCKING, remedy=HDF5),
+        {"environment_variables": {"A": "b"}},
+        ASKED,
+        'slurmtf rerun r-1 --with \'environment_variables={"A": "b", "HDF5_USE_FILE_LOCKING": "FALSE"}\'',
+    ),
+    (Explanation(Kind.LIBRARY, remedy=KERAS), {}, ASKED, "slurmtf rerun r-1 --with legacy_keras=true"),
+    (Explanation(Kind.SCRIPT), {}, ASKED, ""),
+    (Explanation(Kind.UNKNOWN), {}, ASKED, ""),
+    (Explanation(Kind.NETWORK, remedy="`environment_variables[NCCL_SOCKET_IFNAME]=...` (ip -br addr)"), {}, ASKED, ""),
+]
+
+
+@pytest.mark.parametrize(("death", "settings", "asked", "command"), TABLE)
+def test_the_command(death: Explanation, settings: dict[str, Any], asked: Resources, command: str) -> None:
+    assert corrected("r-1", death, settings, asked) == command

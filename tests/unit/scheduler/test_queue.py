@@ -1,0 +1,45 @@
+"""Which jobs stand before ours."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.scheduler.books import Ahead
+from slurmtf.scheduler.slurm.queue import ahead, parse_waiting, waiting
+
+QUEUE = """\
+12|500|gpu|ada|Priority
+13|900|gpu|bob|Resources
+14|900|cpu|bob|Resources
+15|700|gpu,cpu|ada|Priority
+16|999|gpu|bob|Dependency
+17|999|gpu|eve|JobHeldUser
+18_[1-5%2]|600|gpu|eve|Priority
+19|100|gpu|eve|Priority
+nonsense
+20|N/A|gpu|eve|x
+"""
+
+
+@pytest.mark.parametrize(
+    ("job", "found"),
+    [
+        ("12", Ahead(3, 1, "gpu", True)),
+        ("13", Ahead(0, 0, "gpu", True)),
+        ("14", Ahead(0, 0, "cpu", True)),
+        ("15", Ahead(2, 0, "cpu,gpu", True)),
+        ("18", Ahead(2, 0, "gpu", True)),
+        ("99", None),
+    ],
+)
+def test_who_stands_before(job: str, found: Ahead | None) -> None:
+    assert ahead(parse_waiting(QUEUE), job) == found
+
+
+def test_who_sees_only_his_own() -> None:
+    assert ahead(parse_waiting("12|500|gpu|ada|Priority\n"), "12") == Ahead(0, 0, "gpu", False)
+
+
+def test_all_are_asked_for() -> None:
+    assert waiting("lab")[:3] == ["squeue", "--clusters=lab", "--noheader"]
+    assert "--me" not in waiting()
