@@ -46,17 +46,9 @@ class JobState(Enum):
         """Whether the job will not run again."""
         return self is not JobState.UNKNOWN and self not in _STEPS
 
-    def precedes(self, other: JobState) -> bool:
-        """Tell whether one start of a job passes through this state before ``other``.
-
-        A partial order: two ends precede neither each other nor themselves, a state that can't be read precedes nothing.
-        Of two observations of one start, the one that is preceded is the later one, in whatever order they arrived.
-        A requeued job starts over: that is another start, and no state of it precedes one of the first.
-        """
-        return JobState.UNKNOWN not in (self, other) and self._step < other._step
-
     @property
     def _step(self) -> int:
+        """How far one start of a job has come: of two observations of it, the later one is further."""
         return _STEPS.get(self, len(_STEPS))
 
 

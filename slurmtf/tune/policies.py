@@ -83,7 +83,6 @@ class NoTerminationPolicy:
     type: Literal["none"] = "none"
 
 
-Policy = BanditPolicy | MedianStoppingPolicy | TruncationSelectionPolicy | NoTerminationPolicy
 POLICIES = (BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, NoTerminationPolicy)
 
 

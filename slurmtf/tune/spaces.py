@@ -45,9 +45,6 @@ class Expression:
         return [self.name, [list(self.args)] if self.name == "choice" else list(self.args)]
 
 
-Space = Mapping[str, Expression]
-
-
 def choice(*options: Any) -> Expression:
     """Return one of these values, or of one list or range. Raises SpecError."""
     listed = options[0] if len(options) == 1 and isinstance(options[0], list | tuple | range) else options

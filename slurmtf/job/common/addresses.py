@@ -8,7 +8,6 @@ from typing import Dict, List, Mapping, Sequence
 
 from ..contract import variables as var
 from ..contract.plan import JobPlan
-from .cluster import fits
 
 SIOCGIFCONF = 0x8912
 """netdevice(7): the IPv4 addresses of all interfaces that are up."""
@@ -66,7 +65,7 @@ def past_proxies(environ: Mapping[str, str], names: Sequence[str], addresses: Se
         there = next((environ[name] for name in sources if environ.get(name)), "")
         for nodes in ([*THIS_NODE, *names, *addresses], [*THIS_NODE, *names], [*THIS_NODE]):
             value = _with(there, nodes, variable)
-            if fits(variable, value):
+            if var.fits(variable, value):
                 found[variable] = value
                 break
     return found

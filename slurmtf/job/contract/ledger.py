@@ -21,7 +21,6 @@ from .sweep import Earlier, Event, Point, Result, Settings, SweepLayout, read_ea
 STALE_S = 30.0
 """Seconds without a heartbeat after which an owner may be dead. By the file system's clock."""
 OWNER = "owner."
-Attempts = Dict[int, List[float]]
 
 
 class Owner(NamedTuple):

@@ -10,8 +10,6 @@ import math
 from typing import Any, NamedTuple, Optional
 
 VALUE, LIST, ROW, TABLE, IMAGE, TAG = "value", "list", "row", "table", "image", "tag"
-DOCUMENTS = ("confusion_matrix", "accuracy_table", "residuals", "predictions")
-"""The kinds whose value is a JSON document with a schema of Azure ML's."""
 NUMBERS = (int, float)
 BEGINNING = b'{"name": '
 """No text within a line looks like it: JSON escapes its quotes."""

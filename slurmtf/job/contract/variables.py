@@ -279,3 +279,11 @@ OF_USER = (
 
 GPUS = {"nvidia": CUDA_VISIBLE_DEVICES, "amd": ROCR_VISIBLE_DEVICES}
 """Which names a task's GPUs, by their vendor."""
+
+LONGEST_VARIABLE = 128 * 1024 - 1
+"""Bytes of one environment string, with its name and closing NUL (Linux, MAX_ARG_STRLEN: execve(2))."""
+
+
+def fits(name: str, value: str) -> bool:
+    """Tell whether Linux takes an environment variable of this length."""
+    return len(name) + 1 + len(value.encode("utf-8")) <= LONGEST_VARIABLE

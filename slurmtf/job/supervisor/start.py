@@ -2,11 +2,12 @@
 
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..common import cluster, gpus, wire
+from ..common import gpus, wire
 from ..contract import variables as var
 from ..contract.layout import native
 from ..contract.plan import Distribution, JobPlan, LaunchOrder
 from ..contract.roles import Role
+from . import cluster
 
 NOTHING_SEEN = gpus.Sight(None, False)
 

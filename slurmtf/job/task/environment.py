@@ -5,13 +5,12 @@ import re
 from typing import Any, Dict, List, Mapping, Optional
 
 from ..common import addresses, gpus
-from ..common import cluster as clusters
 from ..contract import variables as var
 from ..contract.layout import RunLayout, native
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import SERVES, Role, chief
 from ..staging import relocation
-from . import trackers
+from . import tf_config, trackers
 
 TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
 AS_PLANNED = LaunchOrder()
@@ -106,8 +105,8 @@ class TaskEnvironment:
             var.SLURMTF_LOCAL_RANK: str(self._start.get("local_rank", 0)),
             var.SLURMTF_WORLD_SIZE: str(self._plan.size.tasks),
             var.SLURMTF_ADDRESS: own[self._role.number] if own else "",
-            **clusters.host_variables(cluster),
-            **clusters.cluster_variable(cluster),
+            **tf_config.host_variables(cluster),
+            **tf_config.cluster_variable(cluster),
             **self._inputs(),
         }
 
@@ -149,13 +148,13 @@ class TaskEnvironment:
         """Set TF_CONFIG, or leave it in a file that the script's Python reads where it is too long for a variable."""
         cluster = self._start.get("cluster")
         if cluster:
-            config = clusters.tf_config(cluster, self._role)
+            config = tf_config.tf_config(cluster, self._role)
             found[var.TF_GRPC_REUSE_PORT] = "true"
-            if clusters.fits(var.TF_CONFIG, config):
+            if var.fits(var.TF_CONFIG, config):
                 found[var.TF_CONFIG] = config
             else:
                 found[var.SLURMTF_TF_CONFIG_FILE] = self._write(config)
-            for name in [name for name in found if name.startswith("SLURMTF_") and not clusters.fits(name, found[name])]:
+            for name in [name for name in found if name.startswith("SLURMTF_") and not var.fits(name, found[name])]:
                 del found[name]
         if self._plan.distribution.check_world:
             found[var.SLURMTF_EXPECTED_WORLD] = str(self._plan.size.tasks)

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.common import cluster
 from slurmtf.job.contract import roles
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import read
 from slurmtf.job.script import sitecustomize as hook
+from slurmtf.job.supervisor import cluster
 from slurmtf.job.task.environment import TaskEnvironment
 from tests.integration.job.jobs import Job, make_job, many
 
@@ -105,7 +106,7 @@ def test_a_long_tf_config_reaches_the_script_by_file(huge: TaskEnvironment, tmp_
     (own / "sitecustomize.py").write_text("import os\nos.environ['SITES_OWN'] = str(len(os.environ['TF_CONFIG']) > 131072)\n")
     variables = huge.variables({**os.environ, "PYTHONPATH": str(own)})
     assert "TF_CONFIG" not in variables
-    assert all(cluster.fits(name, value) for name, value in variables.items())
+    assert all(var.fits(name, value) for name, value in variables.items())
     assert "SLURMTF_WORKER_HOSTS" not in variables
     assert len(variables["SLURMTF_PS_HOSTS"].split(",")) == SERVERS
     assert variables["SLURMTF_ADDRESS"].startswith("node")

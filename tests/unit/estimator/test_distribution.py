@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.job.common import cluster
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.roles import Role, blocks, cyclic
-from slurmtf.job.task import ports
+from slurmtf.job.supervisor import cluster
+from slurmtf.job.task import ports, tf_config
 
 
 def labels_by_node(roles: list[Role]) -> list[set[str]]:
@@ -54,9 +55,9 @@ def test_cyclic_placement(counts: list[int], nodes: int) -> None:
 def test_ten_thousand_tasks_are_placed_and_told() -> None:
     roles = cyclic([("ps", 100), ("worker", 9900)], nodes=1250)
     addresses = {role.rank: f"node{role.node:04d}.cluster.example:{20000 + role.rank % 8}" for role in roles}
-    config = cluster.tf_config(cluster.build(roles, addresses), roles[17])
+    config = tf_config.tf_config(cluster.build(roles, addresses), roles[17])
     assert json.loads(config)["task"] == {"type": roles[17].role, "index": roles[17].number}
-    assert not cluster.fits("TF_CONFIG", config)
+    assert not var.fits("TF_CONFIG", config)
 
 
 # --- the cluster
@@ -71,13 +72,13 @@ def test_a_cluster_has_no_empty_lists_and_no_evaluator() -> None:
 
 
 def test_tf_config_says_who_one_is() -> None:
-    config = json.loads(cluster.tf_config({"worker": ["a:1", "b:2"]}, Role(1, "worker", 1, 1)))
+    config = json.loads(tf_config.tf_config({"worker": ["a:1", "b:2"]}, Role(1, "worker", 1, 1)))
     assert config == {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}, "environment": "cloud"}
 
 
 def test_the_longest_variable_is_that_of_linux() -> None:
-    assert cluster.fits("X", "a" * (128 * 1024 - 3))
-    assert not cluster.fits("X", "a" * (128 * 1024 - 2))
+    assert var.fits("X", "a" * (128 * 1024 - 3))
+    assert not var.fits("X", "a" * (128 * 1024 - 2))
 
 
 def test_horovods_ranks_with_an_uneven_layout() -> None:

@@ -287,3 +287,19 @@ def test_the_error_says_it_all_and_ends_a_command_with_2(source: Path) -> None:
     assert caught.value.exit_code == 2
     assert str(caught.value) == "\n".join(map(str, caught.value.findings))
     assert str(caught.value.findings[0]) == "node_count: 0 is not between 1 and 1000000\n    -> use 1 or more"
+
+
+@pytest.mark.parametrize(
+    ("parameter", "flags"),
+    [
+        ("sbatch", "output error chdir nodes ntasks ntasks-per-node ntasks-per-gpu array wrap parsable wait test-only signal "
+                   "open-mode"),
+        ("srun", "output error chdir ntasks nodes ntasks-per-gpu multi-prog"),
+    ],
+)  # fmt: skip
+def test_flags_that_slurmtf_needs_for_itself(source: Path, parameter: str, flags: str) -> None:
+    for flag in flags.split():
+        settings: dict[str, Any] = {parameter: {flag: "1"}}
+        assert [(one.where, one.code) for one in refused(source, **settings)] == [
+            (f"{parameter}[{flag!r}]", "reserved-flag")
+        ], flag

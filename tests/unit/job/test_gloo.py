@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from slurmtf.job.common import cluster
 from slurmtf.job.contract.roles import blocks, cyclic
-from slurmtf.job.supervisor import gloo
+from slurmtf.job.supervisor import cluster, gloo
 from slurmtf.job.supervisor.gloo import Request, Scopes, parse_request
 
 from .stores import serving

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.common import cluster, identity
+from slurmtf.job.common import identity
+from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role
@@ -91,11 +92,32 @@ def test_the_users_own_tf_config_wins(hosts: Any, tmp_path: Path) -> None:
     assert (found["TF_CONFIG"], hook.CONFIG_FILE in found) == (own, False)
 
 
+def of_task(tmp_path: Path, rank: int, **settings: Any) -> dict[str, str]:
+    """The variables of one of two MPI ranks."""
+    settings = {"size": Size(tasks=2), **settings}
+    plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), backend="mpi"), launcher="srun", **settings)
+    return TaskEnvironment(plan, RunLayout(str(tmp_path)), Role(rank, "rank", rank, rank), {}, {}).variables({})
+
+
+@pytest.mark.parametrize(("rank", "autolog", "expected"), [(0, "keras", "keras"), (1, "keras", None), (0, "", None)])
+def test_metrics_of_a_library_are_logged_by_one_rank(tmp_path: Path, rank: int, autolog: str, expected: str | None) -> None:
+    assert of_task(tmp_path, rank, autolog=autolog).get("SLURMTF_AUTOLOG") == expected
+
+
+@pytest.mark.parametrize(("asked", "allowed", "threads"), [(2, 4, "2"), (8, 4, "4"), (None, 4, None)])
+def test_threads_are_those_asked_for_and_no_more_than_the_kernel_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int | None, allowed: int, threads: str | None
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(allowed)))
+    found = of_task(tmp_path, 0, size=Size(tasks=2, cpus_per_task=asked))
+    assert found.get("OMP_NUM_THREADS") == found.get("TF_NUM_INTRAOP_THREADS") == threads
+
+
 def test_a_cluster_that_is_too_long_for_a_variable_goes_by_a_file(tmp_path: Path) -> None:
     found = variables(tmp_path, hosts=LONG)
     assert "TF_CONFIG" not in found
     assert json.loads(Path(found[hook.CONFIG_FILE]).read_text(encoding="utf-8"))["cluster"] == LONG
-    assert all(cluster.fits(name, value) for name, value in found.items())
+    assert all(var.fits(name, value) for name, value in found.items())
 
 
 # --- a node's disk without room: what can stay shared stays shared

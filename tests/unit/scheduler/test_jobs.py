@@ -67,26 +67,13 @@ def test_an_array_is_its_elements() -> None:
 # --- the order of states
 
 WAY = [JobState.PENDING, JobState.CONFIGURING, JobState.RUNNING, JobState.COMPLETING, JobState.COMPLETED]
-ENDS = [state for state in JobState if state.final]
 
 
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.combinations(WAY, 2)))
-def test_a_job_goes_one_way(earlier: JobState, later: JobState) -> None:
-    assert earlier.precedes(later)
-    assert not later.precedes(earlier)
-
-
-@pytest.mark.parametrize("state", JobState)
-def test_what_has_no_order(state: JobState) -> None:
-    assert not state.precedes(state)
-    assert not JobState.UNKNOWN.precedes(state)
-    assert not state.precedes(JobState.UNKNOWN)
-
-
-def test_two_ends_and_a_pause_have_no_order() -> None:
-    assert not any(one.precedes(other) for one, other in itertools.permutations(ENDS, 2))
-    assert not JobState.RUNNING.precedes(JobState.SUSPENDED)
-    assert not JobState.SUSPENDED.precedes(JobState.RUNNING)
+def test_of_two_observations_of_a_start_the_later_one_counts(earlier: JobState, later: JobState) -> None:
+    """In whatever order they arrive: a job goes one way."""
+    seen = [Observation(JOB.ref, state, start=JOB.submitted, folder=JOB.folder) for state in (earlier, later)]
+    assert match([JOB], seen)[JOB].state is match([JOB], reversed(seen))[JOB].state is later
 
 
 # --- whose it is

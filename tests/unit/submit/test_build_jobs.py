@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import pytest
 
 from slurmtf.environments import EnvironmentSpec, EnvironmentStore
+from slurmtf.estimator import Environment
 from slurmtf.job.contract.claim import Claim
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
 from slurmtf.sites import Site
+from slurmtf.sites.model import Environments
 from slurmtf.submit import building
 from tests.unit.support import tensorflow
 
@@ -37,3 +40,31 @@ def test_a_job_that_was_submitted_while_we_waited_for_the_claim(
     monkeypatch.setattr(Claim, "take", take)
     found = building._job(wanted, lambda text: None, ())
     assert (found.job, found.ours) == (expected, expected is OURS)
+
+
+@pytest.mark.parametrize(
+    ("of_site", "own", "secrets", "queues", "expected"),
+    [
+        ("job", None, {}, True, True),
+        ("login", "job", {}, True, True),
+        ("job", "login", {}, True, False),
+        ("login", None, {}, True, False),
+        ("job", None, {"PIP_INDEX_URL": "https://me:secret@host"}, True, False),  # it would stand in Slurm's books
+        ("job", None, {}, False, False),
+    ],
+)
+def test_where_an_environment_is_built(
+    source: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    of_site: Literal["login", "job"],
+    own: Literal["login", "job"] | None,
+    secrets: dict[str, str],
+    queues: bool,
+    expected: bool,
+) -> None:
+    monkeypatch.setattr(building, "scheduler_of", lambda *_: SimpleNamespace(queues=queues))
+    site = Site(name="here", environments=Environments(build=of_site))
+    asked = tensorflow(source, environment_definition=Environment(pip_packages=["numpy"], build=own))
+    spec = EnvironmentSpec("pip", "python3", requirements=("numpy",))
+    assert building.Building(spec, EnvironmentStore(tmp_path), site, asked, secrets).by_job is expected

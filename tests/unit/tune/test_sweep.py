@@ -44,6 +44,25 @@ def test_the_spaces_argument_counts_and_that_is_told(estimator: TensorFlow) -> N
     assert [warning.code for warning in found.warnings] == ["parameter-twice"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "counts"),
+    [
+        ({"max_total_runs": 10}, (6, 6, 6)),  # a grid has six cells
+        ({"max_total_runs": 4}, (4, 4, 4)),
+        ({"max_total_runs": 10, "max_concurrent_runs": 8}, (6, 6, 6)),
+        ({"max_total_runs": 10, "max_concurrent_runs": 2}, (6, 2, 6)),
+        ({"max_total_runs": 10, "elements": 3}, (6, 6, 3)),
+        ({"max_total_runs": 10, "elements": 9}, (6, 6, 6)),
+    ],
+)
+def test_no_more_trials_and_elements_than_a_grid_has_cells(
+    estimator: TensorFlow, settings: dict[str, int], counts: tuple[int, int, int]
+) -> None:
+    grid = GridParameterSampling({"units": choice(16, 32, 64), "depth": choice(1, 2)})
+    found = sweep(estimator, grid, **settings)
+    assert (found.total, found.concurrent, found.element_count) == counts
+
+
 def test_wrong_input_is_told_all_at_once() -> None:
     found = codes(
         "x", 5, primary_metric_name="", primary_metric_goal="up", max_total_runs=0, max_concurrent_runs=101, policy="bandit",

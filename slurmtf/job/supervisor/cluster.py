@@ -1,13 +1,9 @@
-"""The cluster as TensorFlow reads it: TF_CONFIG (tensorflow.org, "Distributed training with TensorFlow")."""
+"""Who is where: the cluster, the tasks of a node, Horovod's ranks. Pure."""
 
-import json
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ..contract import variables as var
 from ..contract.roles import Role
-
-LONGEST_VARIABLE = 128 * 1024 - 1
-"""Bytes of one environment string, with its name and closing NUL (Linux, MAX_ARG_STRLEN: execve(2))."""
 
 Cluster = Dict[str, List[str]]
 
@@ -22,27 +18,6 @@ def build(roles: Sequence[Role], addresses: Mapping[int, str]) -> Cluster:
         if role.role != "evaluator":
             found.setdefault(role.role, []).append(addresses[role.rank])
     return found
-
-
-def tf_config(cluster: Cluster, role: Role) -> str:
-    """Return the value of TF_CONFIG for one task."""
-    task = {"type": role.role, "index": role.number}
-    return json.dumps({"cluster": cluster, "task": task, "environment": "cloud"})
-
-
-def fits(name: str, value: str) -> bool:
-    """Tell whether Linux takes an environment variable of this length."""
-    return len(name) + 1 + len(value.encode("utf-8")) <= LONGEST_VARIABLE
-
-
-def host_variables(cluster: Cluster) -> Dict[str, str]:
-    """Return the hosts of each role as one variable, for scripts that take their cluster by flags."""
-    return {"SLURMTF_{}_HOSTS".format(role.upper()): ",".join(hosts) for role, hosts in cluster.items()}
-
-
-def cluster_variable(cluster: Cluster) -> Dict[str, str]:
-    """Return the cluster alone as JSON, for scripts that take a cluster specification; nothing where there is none."""
-    return {var.SLURMTF_CLUSTER: json.dumps(cluster)} if cluster else {}
 
 
 def places(hosts: Mapping[int, str]) -> Dict[int, Tuple[int, int]]:

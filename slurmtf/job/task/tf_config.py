@@ -1,0 +1,25 @@
+"""The cluster as TensorFlow and scripts read it: TF_CONFIG (tensorflow.org, "Distributed training with TensorFlow")."""
+
+import json
+from typing import Dict, List, Mapping
+
+from ..contract import variables as var
+from ..contract.roles import Role
+
+Cluster = Mapping[str, List[str]]
+
+
+def tf_config(cluster: Cluster, role: Role) -> str:
+    """Return the value of TF_CONFIG for one task."""
+    task = {"type": role.role, "index": role.number}
+    return json.dumps({"cluster": cluster, "task": task, "environment": "cloud"})
+
+
+def host_variables(cluster: Cluster) -> Dict[str, str]:
+    """Return the hosts of each role as one variable, for scripts that take their cluster by flags."""
+    return {"SLURMTF_{}_HOSTS".format(role.upper()): ",".join(hosts) for role, hosts in cluster.items()}
+
+
+def cluster_variable(cluster: Cluster) -> Dict[str, str]:
+    """Return the cluster alone as JSON, for scripts that take a cluster specification; nothing where there is none."""
+    return {var.SLURMTF_CLUSTER: json.dumps(cluster)} if cluster else {}
