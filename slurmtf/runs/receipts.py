@@ -10,7 +10,6 @@ from typing import Any
 
 from slurmtf.files import load_json, read_json
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.snapshot import stored
 from slurmtf.runs.metrics import MetricsReader
 from slurmtf.runs.state import RunState
 
@@ -94,6 +93,8 @@ def _texts(found: Any) -> dict[str, str]:
 
 def files_of(layout: RunLayout) -> dict[str, str]:
     """Return the files of a run's source, with what tells their content; none where it can't be read."""
+    from slurmtf.job.contract.snapshot import stored  # noqa: PLC0415 - tarfile, not for each look at a run
+
     with contextlib.suppress(OSError, ValueError), Path(layout.source).open("rb") as file:
         return {one.name: f"{one.mode:o} {one.content[:12]}" for one in stored(file) if one.kind != "folder"}
     return {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -61,7 +60,7 @@ def check_experiment(name: str) -> str:
 
 def new_run_id(experiment: str) -> str:
     """Return an id that sorts by time and that no other submission takes."""
-    return f"{experiment}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    return f"{experiment}-{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(3).hex()}"
 
 
 def known_workspaces(given: str | Path | None = None) -> list[Path]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import gzip
 import json
 import re
 import zlib
@@ -70,7 +69,7 @@ def parse_jobstats(comment: str) -> tuple[NodeBooks, ...]:
         packed = base64.b64decode(comment[len(JOBSTATS) :].strip())
         facts = json.loads(zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(packed, LONGEST))
         return tuple(_node(str(name), node) for name, node in facts["nodes"].items())
-    except (binascii.Error, zlib.error, gzip.BadGzipFile, ValueError, LookupError, TypeError, AttributeError):
+    except (binascii.Error, zlib.error, ValueError, LookupError, TypeError, AttributeError):
         return ()
 
 
