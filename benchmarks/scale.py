@@ -17,8 +17,10 @@ from pathlib import Path
 
 from benchmarks.measure import command, ms, report, seconds, times
 from benchmarks.runs import write_runs
-from slurmtf.job.common import cluster
 from slurmtf.job.contract.roles import cyclic
+from slurmtf.job.contract.variables import LONGEST_VARIABLE
+from slurmtf.job.supervisor import cluster
+from slurmtf.job.task.tf_config import tf_config
 
 TASKS_PER_NODE = 8
 
@@ -29,7 +31,7 @@ def tell(tasks: int) -> int:
     servers = max(1, tasks // 100)
     roles = cyclic([("ps", servers), ("worker", tasks - servers)] if tasks > 1 else [("worker", 1)], nodes)
     addresses = {role.rank: f"node{role.node:04d}:{20000 + role.rank % TASKS_PER_NODE}" for role in roles}
-    return len(cluster.tf_config(cluster.build(roles, addresses), roles[-1]))
+    return len(tf_config(cluster.build(roles, addresses), roles[-1]))
 
 
 def main() -> None:
@@ -63,7 +65,7 @@ def planning() -> None:
         hosts = [f"node{rank // TASKS_PER_NODE:04d}:{20000 + rank % TASKS_PER_NODE}" for rank in range(tasks)]
         own, least = seconds(lambda tasks=tasks: tell(tasks)), seconds(lambda hosts=hosts: json.dumps(hosts))
         length = tell(tasks)
-        fits = "yes" if length < cluster.LONGEST_VARIABLE else "no, by file"
+        fits = "yes" if length < LONGEST_VARIABLE else "no, by file"
         rows.append((f"{tasks:,}", ms(own), ms(least), times(own, least), f"{length / 1024:.1f} KiB", fits))
     report("Scale (budget: 1 s for 10,000 tasks)", rows)
 

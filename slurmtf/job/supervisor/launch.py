@@ -6,7 +6,7 @@ import signal
 import time
 from typing import Any, Dict, Mapping, Optional, Sequence
 
-from ..common import addresses, cluster, gpus, identity, wire
+from ..common import addresses, gpus, identity, wire
 from ..common.process import Child, Signals
 from ..contract import events
 from ..contract.journal import Journal
@@ -14,7 +14,7 @@ from ..contract.layout import RunLayout
 from ..contract.outcome import Cause, End, Outcome
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
-from . import gloo, start
+from . import cluster, gloo, start
 from .completion import Completion, Verdict, waits_for_dead_peer
 from .conclusion import Facts, Killing, settled
 from .disks import Disks
