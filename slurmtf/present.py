@@ -105,6 +105,11 @@ def _always(text: str) -> Callable[[Outcome], str]:
     return lambda _: text
 
 
+def _unless_noticed(text: str, what: str) -> Callable[[Outcome], str]:
+    told = f"the script ended itself when it was told of {what}, and did not start again"
+    return lambda outcome: told if outcome.detail.get("noticed") else text
+
+
 _HEADS: dict[Cause, Callable[[Outcome], str]] = {
     Cause.SCRIPT: _script,
     Cause.STRAGGLER: _straggler,
@@ -114,10 +119,10 @@ _HEADS: dict[Cause, Callable[[Outcome], str]] = {
     Cause.LAUNCHER: _launcher,
     Cause.AGENT: _not_begun,
     Cause.RESULTS: _results,
-    Cause.TIME_LIMIT: _always("the job reached its time limit"),
+    Cause.TIME_LIMIT: _unless_noticed("the job reached its time limit", "the time limit"),
     Cause.CANCELED: _always("the job was canceled"),
     Cause.CALLED_OFF: _always("it was stopped early"),
-    Cause.PREEMPTED: _always("the job was preempted, and Slurm did not requeue it"),
+    Cause.PREEMPTED: _unless_noticed("the job was preempted, and Slurm did not requeue it", "its preemption"),
     Cause.REQUEUED: _always("the job was requeued, and did not start again"),
     Cause.NODE_FAILURE: _node_failure,
     Cause.OUT_OF_MEMORY: _always("the job used more memory than it asked for"),

@@ -94,6 +94,11 @@ OPTIONS = (
         "Start again after CAUSE=TIMES[:xFACTOR[:AT_MOST]]: time-limit=10, preempted=unlimited, out-of-memory=2:x1.5:128G.",
         repeated=True,
     ),
+    Option(
+        ("--notice",),
+        "notice",
+        "Tell the script SECONDS before it is ended, [SIGNAL@]SECONDS: by a signal, and by the file of $SLURMTF_NOTICE.",
+    ),
     Option(("--primary-metric",), "primary_metric", "Metric whose last value is shown beside the progress."),
     Option(("--stage",), "stage", "Where software and source are read from: node-local or shared."),
     Option(("--autolog",), "autolog", "Log what a library reports as metrics, on rank 0: keras.", completer=words(*AUTOLOGS)),
@@ -250,6 +255,8 @@ def _overrides(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
             found[name] = dict(filter(None, (findings.attempt(_pair, name, text) for text in found[name])))
     if "restarts" in found:
         found["restarts"] = dict(filter(None, (findings.attempt(_restart, text) for text in found["restarts"])))
+    if "notice" in found:
+        found["notice"] = _notice(found["notice"])
     if "inputs" in found:
         found["inputs"] = [item for text in found["inputs"] if (item := findings.attempt(_input, text))]
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
@@ -278,6 +285,13 @@ def _restart(text: str) -> tuple[str, Any]:
     times, *memory = value.split(":", 2)
     count = int(times) if times.isdigit() else times
     return cause, {"times": count, **dict(zip(("memory", "at_most"), memory, strict=False))} if memory else count
+
+
+def _notice(text: str) -> dict[str, Any]:
+    """Return a notice as sbatch's --signal has it."""
+    name, _, before = text.rpartition("@")
+    seconds = {"before": int(before) if before.isdigit() else before}
+    return {**seconds, "signal": name if name.startswith("SIG") else f"SIG{name}"} if name else seconds
 
 
 def _pair(name: str, text: str) -> tuple[str, Any]:

@@ -7,7 +7,7 @@ from slurmtf.estimator.distribution import Distribution, Jax, Mpi, MultiWorker, 
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 from slurmtf.estimator.inputs import Input
-from slurmtf.estimator.life import Restart
+from slurmtf.estimator.life import Notice, Restart
 
 __all__ = [
     "Distribution",
@@ -18,6 +18,7 @@ __all__ = [
     "Mpi",
     "MpiConfiguration",
     "MultiWorker",
+    "Notice",
     "ParameterServer",
     "Restart",
     "TensorFlow",

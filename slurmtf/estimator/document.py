@@ -17,7 +17,7 @@ from slurmtf.estimator.distribution import KINDS
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 from slurmtf.estimator.inputs import Input
-from slurmtf.estimator.life import Restart
+from slurmtf.estimator.life import Notice, Restart
 from slurmtf.findings import Finding, located
 from slurmtf.schema import Strict
 
@@ -110,7 +110,7 @@ def _parameter(where: str) -> str:
 @contextlib.contextmanager
 def _documented() -> Iterator[None]:
     """Have pydantic read the texts below the settings from the source: 80 ms that only a schema is worth."""
-    kinds: tuple[Any, ...] = (TensorFlow, Estimator, OlderNames, Environment, Input, Restart, *KINDS.values())
+    kinds: tuple[Any, ...] = (TensorFlow, Estimator, OlderNames, Environment, Input, Notice, Restart, *KINDS.values())
     for kind in kinds:
         kind.__pydantic_config__ = {**Strict.__pydantic_config__, "use_attribute_docstrings": True}
     try:

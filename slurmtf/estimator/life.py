@@ -1,4 +1,4 @@
-"""A run's life: after which failures it starts again."""
+"""A run's life: after which failures it starts again, when its script is told of the end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from slurmtf.errors import did_you_mean
-from slurmtf.estimator.quantities import check_count, check_memory, mebibytes
+from slurmtf.estimator.quantities import check_count, check_memory, mebibytes, printable
 from slurmtf.findings import Finding
+from slurmtf.job.contract import life as contract
 from slurmtf.job.contract.life import Budget
 from slurmtf.schema import Strict
 
@@ -17,6 +18,8 @@ Cause = Literal["time-limit", "preempted", "node-failure", "out-of-memory", "scr
 CAUSES: tuple[str, ...] = get_args(Cause)
 UNLIMITED = "unlimited"
 MOST = 10_000
+SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGCONT", "SIGWINCH", "SIGURG")
+LONGEST_NOTICE_S = 86_400
 _FACTOR = re.compile(r"x([0-9]+(?:\.[0-9]+)?)")
 
 
@@ -32,12 +35,32 @@ class Restart(Strict):
     """The most memory that is asked for ('128G')."""
 
 
+@dataclass(frozen=True)
+class Notice(Strict):
+    """How the script is told that it will be ended, by the time limit or for another job."""
+
+    before: int = 300
+    """So many seconds before; at a preemption as soon as Slurm tells."""
+    signal: str | None = None
+    """A signal to the script of every task ('SIGUSR1'). Left out: the file of $SLURMTF_NOTICE alone."""
+    exit_code: int | None = None
+    """The exit code by which the script says that it wants to go on. Left out: 0, once it has been told."""
+    keras: str | None = None
+    """Have Keras's fit save the model in this file ('outputs/last.keras') after the epoch in which it is told, and stop."""
+
+
 Restarts = dict[Cause, int | Literal["unlimited"] | Restart]
 
 
 def settled_restarts(given: Any) -> Any:
     """Return the restarts with an object for each mapping; what is none is left to the checks."""
     return {cause: _settled(value) for cause, value in given.items()} if isinstance(given, Mapping) else given
+
+
+def settled_notice(given: Any) -> Any:
+    """Return the notice as an object; what is none is left to the checks."""
+    known = isinstance(given, Mapping) and given.keys() <= {one.name for one in fields(Notice)}
+    return Notice(**given) if known else given
 
 
 def _settled(value: Any) -> Any:
@@ -50,6 +73,13 @@ def as_budgets(restarts: Any) -> tuple[Budget, ...]:
     return tuple(_budget(cause, value) for cause, value in (restarts or {}).items())
 
 
+def as_notice(notice: Any) -> contract.Notice:
+    """Return the notice of an estimator; one of 0 seconds, which is none, where it has none."""
+    if notice is None:
+        return contract.Notice()
+    return contract.Notice(notice.before, notice.signal or "", notice.exit_code, notice.keras or "")
+
+
 def _budget(cause: str, given: Any) -> Budget:
     value = given if isinstance(given, Restart) else Restart(given)
     factor = float(value.memory[1:]) if value.memory else 1.0
@@ -60,6 +90,26 @@ def _budget(cause: str, given: Any) -> Budget:
 def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
     """Yield what is wrong with a run's life among the user's parameters, which are given by name."""
     yield from _findings_of_restarts(given.get("restarts"))
+    yield from _findings_of_notice(given.get("notice"))
+    several = given.get("distributed_backend") or given.get("distributed_training")
+    if isinstance(given.get("notice"), Notice) and given["notice"].keras is not None and several:
+        what = "stops one process: several would stop after different epochs, and wait for each other"
+        yield Finding("keras-of-several", "notice.keras", what, "have the script agree on it: should_stop() of rank 0 decides")
+
+
+def _findings_of_notice(notice: Any) -> Iterable[Finding]:
+    if notice is None:
+        return
+    if not isinstance(notice, Notice):
+        remedy = "it has before, signal, exit_code and keras: {signal: SIGUSR1, before: 300}"
+        yield Finding("bad-notice", "notice", f"{notice!r} is no notice", remedy)
+        return
+    yield from check_count("notice.before", notice.before, 1, LONGEST_NOTICE_S)
+    yield from printable("notice.keras", notice.keras)
+    yield from check_count("notice.exit_code", notice.exit_code, 1, 255)
+    if notice.signal is not None and notice.signal not in SIGNALS:
+        remedy = did_you_mean(str(notice.signal), SIGNALS) or f"use one of {', '.join(SIGNALS)}"
+        yield Finding("unknown-signal", "notice.signal", f"{notice.signal!r} is no signal for a script", remedy)
 
 
 def _findings_of_restarts(restarts: Any) -> Iterable[Finding]:

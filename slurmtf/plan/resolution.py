@@ -11,10 +11,10 @@ from slurmtf.environments import Software
 from slurmtf.environments.shell import module_lines
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.life import as_budgets
+from slurmtf.estimator.life import as_budgets, as_notice
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
-from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
 from slurmtf.plan import containers, launchers
 from slurmtf.plan.checks import (
     gpu_warnings,
@@ -26,7 +26,7 @@ from slurmtf.plan.checks import (
 from slurmtf.plan.directives import Directives, missing_and_refused
 from slurmtf.plan.model import Activation, Awaited, Batch, LaunchPlan, Provenance, Resources, RunPlace, Shell
 from slurmtf.plan.quoting import expanding
-from slurmtf.plan.resources import misfits, request
+from slurmtf.plan.resources import misfits, request, warning_s
 from slurmtf.plan.staging import LookedUp, inputs_of, stage_of, stage_warnings
 from slurmtf.plan.tasks import tasks_of
 from slurmtf.plan.warnings import warnings_of, warnings_of_gpus
@@ -133,6 +133,8 @@ def _job_plan(
         inputs=inputs_of(estimator),
         autolog=estimator.autolog or "",
         restarts=as_budgets(estimator.restarts),
+        notice=as_notice(estimator.notice),
+        timings=Timings(warning=warning_s(estimator)),
     )
 
 

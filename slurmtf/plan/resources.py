@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.life import as_budgets
+from slurmtf.estimator.life import as_budgets, as_notice
 from slurmtf.estimator.quantities import mebibytes, normal_flag, seconds
 from slurmtf.findings import Finding
 from slurmtf.job.contract.plan import Distribution, Timings
@@ -40,7 +40,7 @@ def request(estimator: Estimator, site: Site, tasks: Distribution, folder: str, 
     if not site.can.takes_flags:
         return Request(wanted, [], launcher, where, "")
     form, why = gpus.form(site, wanted, tasks, launcher)
-    header = directives(estimator, site, wanted, folder, int(Timings().warning), after, form)
+    header = directives(estimator, site, wanted, folder, int(warning_s(estimator)), after, form)
     resources = as_submitted(wanted, header)
     bound = launcher == "srun" and gpus.is_bound(dict(header), launchers.srun_flags(estimator.srun, site, resources))
     return Request(replace(resources, gpus_bound=bound), header, launcher, where, why)
@@ -99,6 +99,12 @@ def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Distribu
         exclusive=bool(estimator.exclusive),
         requeue=lowpriority or _goes_on_elsewhere(estimator),
     )
+
+
+def warning_s(estimator: Estimator) -> float:
+    """Return how many seconds before the time limit Slurm is to warn the supervisor: before the script is told."""
+    timings, notice = Timings(), as_notice(estimator.notice)
+    return max(timings.warning, notice.before + timings.leave) if notice.before else timings.warning
 
 
 def _goes_on_elsewhere(estimator: Estimator) -> bool:

@@ -54,8 +54,10 @@ class Child:
         folder: str,
         environ: Dict[str, str],
         logs: Optional[Tuple[str, str]] = None,
+        ignored: int = 0,
     ) -> None:
-        """Start the command. Raises OSError when that is not possible. Without ``logs`` it writes where we write."""
+        """Start the command. Raises OSError when that is not possible. Without ``logs`` it writes where we write. ``ignored``:
+        a signal that does nothing to it until it says what it shall do."""
         _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts and lets go of becomes our child: see _end_orphans
         parent = os.getpid()
         files = [os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) for log in logs or ()]
@@ -68,7 +70,7 @@ class Child:
                 stdout=files[0] if files else None,
                 stderr=files[1] if files else None,
                 start_new_session=True,
-                preexec_fn=lambda: _prepare(parent),  # noqa: PLW1509 - the agent has no threads
+                preexec_fn=lambda: _prepare(parent, ignored),  # noqa: PLW1509 - the agent has no threads
             )
         finally:
             for file in files:
@@ -97,6 +99,11 @@ class Child:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 
+    def tell(self, number: int) -> None:
+        """Send a signal to the command alone, and not to what it has started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(self._process.pid, number)
+
     def end(self, grace_s: float) -> None:
         """Ask the command to end (TERM); it is killed when it has not after the grace time."""
         if self._kill_at is None:
@@ -119,10 +126,12 @@ def outlive_parent() -> None:
     _prctl(PR_SET_PDEATHSIG, 0)
 
 
-def _prepare(parent: int) -> None:
+def _prepare(parent: int, ignored: int) -> None:
     """Restore Python's and the shell's usual signals for the child, and have the kernel kill it when we are killed."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
+    if ignored:
+        signal.signal(ignored, signal.SIG_IGN)
     end_with_parent(parent)
 
 

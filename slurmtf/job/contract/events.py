@@ -93,6 +93,13 @@ class TimeWarning(NamedTuple):
     left_s: Optional[int] = None
 
 
+class Noticed(NamedTuple):
+    """The tasks were told that they will be ended: for which cause, and the seconds that are left (None: nobody knows)."""
+
+    cause: str = ""
+    left_s: Optional[int] = None
+
+
 class TimeLimit(NamedTuple):
     """The limit that the supervisor holds itself, where no scheduler does."""
 
@@ -156,6 +163,7 @@ NAMES: Dict[str, Type[Any]] = {
     "returned": Returned,
     "signal": Signaled,
     "time-warning": TimeWarning,
+    "noticed": Noticed,
     "time-limit": TimeLimit,
     "decided": Decided,
     "launch-ended": LaunchEnded,

@@ -62,6 +62,10 @@ class RunLayout:
         """What the tasks of a job use on one node, sampled (see contract/samples.py)."""
         return os.path.join(self.samples, "{}.{}.jsonl".format(job, host))
 
+    def notice(self, label: str) -> str:
+        """What one task's script looks for, to learn that it will be ended: there from when it is told."""
+        return os.path.join(self.folder, "notice", label + ".json")
+
     def child(self, child_id: str) -> "RunLayout":
         """The folder of a child run, which a script opened within its run: it has metrics/, outputs/ and children/."""
         return RunLayout(os.path.join(self.children, child_id))

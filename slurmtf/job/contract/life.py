@@ -9,6 +9,20 @@ USED, SAME, AT_MOST_MEMORY, NO_MEMORY, NOT_POSSIBLE = "budget-used", "same-failu
 """Rules by which nothing comes, though there is a budget for the cause."""
 
 
+class Notice(NamedTuple):
+    """How the script is told that it will be ended: ``before`` so many seconds (0: not at all), by the name of a ``signal`` too
+    (empty: none).
+
+    With ``exit_code`` a script says that it wants to go on in another attempt; None: with 0, once it has been told. ``keras``:
+    where Keras's fit saves the model, and stops, once it has been told; empty: it is left alone.
+    """
+
+    before: int = 0
+    signal: str = ""
+    exit_code: Optional[int] = None
+    keras: str = ""
+
+
 class Budget(NamedTuple):
     """How often a run starts again after one cause.
 

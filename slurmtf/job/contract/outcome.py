@@ -17,6 +17,7 @@ class Cause(str, Enum):
     - STAGING, AGENT, SOFTWARE: ``error``
     - LAUNCHER: ``launcher``, and ``missing``: who never reported, or the ``error`` of its start
     - RESULTS: ``hosts`` whose results never came, ``failed``: what could not be copied
+    - TIME_LIMIT, PREEMPTED: ``noticed`` where the script ended itself when it was told
     - LOST: ``by``: ``slurm`` knows the job no longer, or the ``supervisor`` was killed
     - STALL: ``minutes`` in which nothing happened
     - DEPENDENCY: ``after``: the runs that it was to follow

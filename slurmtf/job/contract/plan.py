@@ -3,7 +3,7 @@
 import json
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from .life import Budget
+from .life import Budget, Notice
 from .schedulers import CAPABILITIES, Capabilities
 
 SCHEMA = 1
@@ -171,7 +171,7 @@ class JobPlan(NamedTuple):
     ``launcher`` is the launcher's name, for messages, and ``launcher_words`` what the batch script starts the tasks with;
     ``launches`` come one after the other, also after one that failed; ``snapshot`` is the id of what ``source.tar`` must hold,
     empty: anything; ``autolog`` names the library whose metrics are logged for the script; ``restarts`` says after which causes
-    the run starts again.
+    the run starts again, and ``notice`` how its script is told of the end.
     """
 
     run: Run
@@ -192,6 +192,7 @@ class JobPlan(NamedTuple):
     sweep: bool = False
     autolog: str = ""
     restarts: Tuple[Budget, ...] = ()
+    notice: Notice = Notice()
 
     @property
     def can(self) -> Capabilities:
@@ -247,7 +248,14 @@ class JobPlan(NamedTuple):
             raise PlanError("its part for the job is damaged: {}".format(err)) from None
 
 
-_PARTS: Dict[str, Any] = {"run": Run, "size": Size, "distribution": Distribution, "stage": Stage, "timings": Timings}
+_PARTS: Dict[str, Any] = {
+    "run": Run,
+    "size": Size,
+    "distribution": Distribution,
+    "stage": Stage,
+    "timings": Timings,
+    "notice": Notice,
+}
 _LISTS: Dict[str, Callable[[Any], Any]] = {
     "inputs": lambda facts: _part(DataInput, facts),
     "launches": LaunchOrder.from_dict,

@@ -15,6 +15,8 @@ SLURMTF_LAUNCH_FOLDER = "SLURMTF_LAUNCH_FOLDER"
 """Where this launch has logs and outputs: the run folder, or one of its own in it."""
 SLURMTF_ATTEMPT = "SLURMTF_ATTEMPT"
 """Which start of the run, or of the trial, this is, from 1."""
+SLURMTF_NOTICE = "SLURMTF_NOTICE"
+"""The file that is there once the script has been told that it will be ended."""
 SLURMTF_TRIAL = "SLURMTF_TRIAL"
 """The number of the sweep's trial that it is."""
 SLURMTF_ROLE = "SLURMTF_ROLE"
@@ -57,6 +59,8 @@ SLURMTF_JAX_PROCESS = "SLURMTF_JAX_PROCESS"
 """Which of JAX's processes this one is (read by job/script)."""
 SLURMTF_AUTOLOG = "SLURMTF_AUTOLOG"
 """The library whose metrics are logged for the script (read by job/script)."""
+SLURMTF_STOP = "SLURMTF_STOP"
+"""Where Keras's fit saves the model, and stops, once the script has been told (read by job/script)."""
 SLURMTF_AZUREML = "SLURMTF_AZUREML"
 """Whether Azure ML's Run is served to the script."""
 
@@ -209,6 +213,7 @@ OF_SCRIPT = (
     SLURMTF_RUN_FOLDER,
     SLURMTF_LAUNCH_FOLDER,
     SLURMTF_ATTEMPT,
+    SLURMTF_NOTICE,
     SLURMTF_TRIAL,
     SLURMTF_ROLE,
     SLURMTF_INDEX,
@@ -230,6 +235,7 @@ OF_AGENT = (
     SLURMTF_TF_CONFIG_FILE,
     SLURMTF_JAX_PROCESS,
     SLURMTF_AUTOLOG,
+    SLURMTF_STOP,
     SLURMTF_AZUREML,
 )
 """What no script needs."""

@@ -1,10 +1,11 @@
-"""Keras logs what ``fit`` reports: as a callback of our own that stands behind all others, so it sees what they change.
+"""Keras logs what ``fit`` reports, and stops when it is told: as callbacks of our own, which stand behind all others.
 
 Nothing here ever raises into the script: what goes wrong is told once.
 """
 
 import functools
 import inspect
+import os
 import re
 import sys
 from importlib import import_module
@@ -13,6 +14,7 @@ from typing import Any, Callable, Dict, List, Tuple
 from .context import Run
 from .files import tell
 
+AUTOLOG, STOP = "SLURMTF_AUTOLOG", "SLURMTF_STOP"
 CLASSES = ("Model", "TensorFlowTrainer", "JAXTrainer", "TorchTrainer")
 _TOLD: List[str] = []
 
@@ -31,7 +33,7 @@ def callbacks_of(module: str) -> str:
 
 
 def logged(fit: Callable[..., Any], home: str) -> Callable[..., Any]:
-    """Return ``fit`` with our callback as its last."""
+    """Return ``fit`` with our callbacks as its last."""
 
     @functools.wraps(fit)
     def fit_and_log(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -48,26 +50,42 @@ def logged(fit: Callable[..., Any], home: str) -> Callable[..., Any]:
 def with_callback(
     fit: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any], home: str
 ) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
-    """Return the arguments of a ``fit`` with our callback behind the user's. Raises TypeError where ``fit`` would."""
+    """Return the arguments of a ``fit`` with our callbacks behind the user's. Raises TypeError where ``fit`` would."""
     bound = inspect.signature(fit).bind(*args, **kwargs)
     given: Any = bound.arguments.get("callbacks")
-    own = callback(sys.modules.get(home) or import_module(home))
+    own = own_callbacks(sys.modules.get(home) or import_module(home))
     if hasattr(given, "append") and not isinstance(given, list):  # Keras' CallbackList, which is the user's own
-        if not any(isinstance(one, type(own)) for one in given.callbacks):
-            given.append(own)
+        known = {type(one) for one in given.callbacks}
+        for one in own:
+            if type(one) not in known:
+                given.append(one)
         return args, kwargs
     several = list(given) if isinstance(given, (list, tuple)) else [given]
-    bound.arguments["callbacks"] = [one for one in several if one is not None] + [own]
+    bound.arguments["callbacks"] = [one for one in several if one is not None] + own
     return bound.args, bound.kwargs
 
 
-def callback(keras_callbacks: Any) -> Any:
-    """Return a callback that logs, of the Keras whose callbacks these are."""
-    return _kind(keras_callbacks.Callback)()
+def own_callbacks(keras_callbacks: Any) -> List[Any]:
+    """Return the callbacks that are asked for, of the Keras whose callbacks these are."""
+    wanted = ((AUTOLOG, _logging), (STOP, _stopping))
+    return [kind(keras_callbacks.Callback)() for name, kind in wanted if os.environ.get(name)]
 
 
 @functools.lru_cache(maxsize=None)
-def _kind(base: Any) -> Any:
+def _stopping(base: Any) -> Any:
+    def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> None:  # noqa: ARG001 - as Keras calls it
+        try:
+            if Run.get_context().should_stop():
+                self.model.stop_training = True
+                self.model.save(os.environ[STOP])
+        except Exception as err:
+            _tell("the model could not be saved: {!r}".format(err))
+
+    return type("SlurmtfStop", (base,), {"on_epoch_end": on_epoch_end, "_supports_tf_logs": False})
+
+
+@functools.lru_cache(maxsize=None)
+def _logging(base: Any) -> Any:
     def on_epoch_end(_: Any, epoch: int, logs: Any = None) -> None:
         try:
             run = Run.get_context()

@@ -16,6 +16,7 @@ from .files import Lines, copy_into, keep
 
 OUTSIDE = "OfflineRun_"
 FOLDER, RUN_ID = "SLURMTF_LAUNCH_FOLDER", "SLURMTF_RUN_ID"
+NOTICE = "SLURMTF_NOTICE"
 UPLOADED = ("outputs", "logs")
 
 
@@ -164,6 +165,10 @@ class Run:
     def get_metrics(self, name: Optional[str] = None) -> Dict[str, Any]:
         """Return what this process's task has logged, in Azure ML's shapes; ``name``: that metric alone."""
         return in_azure_shape(entry for entry in self._recorder.entries() if name in (None, entry.name))
+
+    def should_stop(self) -> bool:
+        """Tell whether the script has been told that it will be ended soon: it should save what it needs to go on, and end."""
+        return os.path.exists(os.environ.get(NOTICE, ""))
 
     def child_run(self, name: Optional[str] = None) -> "Run":
         """Return a run within this one, with metrics, tags and files of its own: a fold, a phase.

@@ -15,6 +15,7 @@ from typing import Any, Callable, Dict
 WORLD = "SLURMTF_EXPECTED_WORLD"
 CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
 AUTOLOG = "SLURMTF_AUTOLOG"
+STOP = "SLURMTF_STOP"
 AZUREML = "SLURMTF_AZUREML"
 RANK = "SLURMTF_RANK"
 RUN_FOLDER = "SLURMTF_RUN_FOLDER"
@@ -165,7 +166,7 @@ TRAINERS = (
 
 
 def load_fit(load: Load, module: Any) -> None:
-    """Load what trains models, and have it log what it reports."""
+    """Load what trains models, and have it log what it reports, or stop when it is told."""
     load(module)
     try:
         import_program("script.autolog").watch(module)
@@ -214,7 +215,7 @@ class Adapter(object):
 
 def watched() -> Loaders:
     """Return the modules to look at, and how each is loaded."""
-    found: Loaders = dict.fromkeys(TRAINERS, load_fit) if os.environ.get(AUTOLOG) == "keras" else {}
+    found: Loaders = dict.fromkeys(TRAINERS, load_fit) if os.environ.get(AUTOLOG) == "keras" or os.environ.get(STOP) else {}
     if os.environ.get(JAX):
         return dict(found, **watched_of_jax())
     if os.environ.get(WORLD):

@@ -21,7 +21,7 @@ from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from ..staging import staging, workdir
 from . import receipt, restart, result, start
-from .conclusion import STOP_SIGNALS, Killing, conclude, may_be_killed, with_memory
+from .conclusion import STOP_SIGNALS, Killing, by_notice, conclude, may_be_killed, with_memory
 from .continuation import Continuation
 from .launch import Launch
 from .orders import Orders, PlannedOrders
@@ -75,6 +75,7 @@ class Allocation:
         self._killed: Optional[Tuple[int, float]] = None
         self._overtime = False
         self._told: Optional[Outcome] = None
+        self._noticed: Optional[Cause] = None
         self._continuation = Continuation(plan, layout, environ, self._journal, self._earlier)
         self._signals = Signals((*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2))
 
@@ -153,6 +154,7 @@ class Allocation:
             return False
         if outcome.cause is Cause.TIME_LIMIT:
             self._limit, self._overtime = TimeLimit(self._plan, self._environ), False
+        self._noticed = None
         return True
 
     def _next(self) -> Optional[LaunchOrder]:
@@ -171,6 +173,8 @@ class Allocation:
         kept = order._replace(last=order.last and not self._continuation.may_launch)
         launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, self._told_of_attempt(kept))
         launch.begin(start.words_of(self._plan, words, order), number)
+        if self._noticed:
+            launch.notify(self._noticed.value, self._limit.left)
         while launch.poll() is None:
             self._tick(launch)
             if order.last:
@@ -181,7 +185,7 @@ class Allocation:
         self._heed(launch)
         if self._told:
             return self._told
-        outcome = conclude(launch.facts(self._killing(), self._overtime))
+        outcome = self._by_notice(conclude(launch.facts(self._killing(), self._overtime)))
         return self._with_tail(with_memory(outcome, job_log.written_since(self._layout.job_log, log_size)), order)
 
     def _told_of_attempt(self, order: LaunchOrder) -> LaunchOrder:
@@ -227,6 +231,7 @@ class Allocation:
     def _tell(self, launch: Launch, order: LaunchOrder) -> None:
         """Write the outcome down once nothing can change it: whoever kills the job from then on does not."""
         outcome = None if self._told else launch.settled(self._killing(), self._overtime)
+        outcome = self._by_notice(outcome) if outcome else None
         if outcome and (outcome.succeeded or not self._continuation.may_launch):
             self._told = self._orders.conclude(self._with_tail(outcome, order))
             self._leave_result(self._told)
@@ -236,13 +241,34 @@ class Allocation:
         """Act on the signals that have arrived."""
         for number in self._signals.take():
             self._journal.write(events.Signaled(signal_name(number)))
-            if number == signal.SIGUSR2 and self._limit.explains_signal:
-                self._warn()
+            if number == signal.SIGUSR2:
+                self._be_warned(launch)
             elif number in STOP_SIGNALS:
                 self._killed = self._killed or (number, time.monotonic())
                 if launch:
                     launch.stop_at_once()
                 self._hand_over()
+
+    def _be_warned(self, launch: Optional[Launch]) -> None:
+        """Act on Slurm's warning: long before the limit it is of a preemption (slurm.conf(5), preempt_send_user_signal)."""
+        if self._limit.explains_signal:
+            self._warn()
+        if self._limit.left is None:
+            self._notify(launch, Cause.TIME_LIMIT)
+        elif not self._limit.explains_signal:
+            self._notify(launch, Cause.PREEMPTED)
+
+    def _notify(self, launch: Optional[Launch], cause: Cause) -> None:
+        """Tell the script, once, that it will be ended; one that starts later is told then."""
+        if self._noticed or not self._plan.notice.before:
+            return
+        self._noticed, left = cause, self._limit.left
+        self._journal.write(events.Noticed(cause.value, None if left is None else round(left)))
+        if launch:
+            launch.notify(cause.value, left)
+
+    def _by_notice(self, outcome: Outcome) -> Outcome:
+        return by_notice(outcome, self._noticed, self._plan.notice.exit_code)
 
     def _hand_over(self) -> None:
         killing = self._killing()
@@ -255,12 +281,21 @@ class Allocation:
         if not self._plan.can.keeps_time:
             return self._limit.is_over
         left = self._limit.left
-        return left is not None and left <= self._plan.timings.leave and self._continuation.may_follow(Cause.TIME_LIMIT)
+        return left is not None and 0 < self._leave_s >= left
+
+    @property
+    def _leave_s(self) -> float:
+        """How many seconds before the time limit we end the tasks; 0: Slurm does, at the limit."""
+        goes_on = self._plan.can.keeps_time and self._continuation.may_follow(Cause.TIME_LIMIT)
+        return self._plan.timings.leave if goes_on else 0.0
 
     def _watch_time(self, launch: Launch) -> None:
         """Tell of the time limit some time before, and hold it where no scheduler does, or the run is to go on after it."""
         if self._limit.is_near:
             self._warn()
+        left = self._limit.left
+        if left is not None and left <= self._plan.notice.before + self._leave_s:
+            self._notify(launch, Cause.TIME_LIMIT)
         if self._leaves and not launch.stopping:
             self._overtime = True
             self._journal.write(events.TimeLimit(self._plan.size.time_s))

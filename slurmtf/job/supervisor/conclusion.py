@@ -101,6 +101,16 @@ def of_verdict(facts: Facts, verdict: Verdict) -> Outcome:
     return Outcome(verdict.cause, label, host, end.exit_code, end.signal, detail=verdict.detail)
 
 
+def by_notice(outcome: Outcome, noticed: Optional[Cause], exit_code: Optional[int]) -> Outcome:
+    """Return the outcome of a script that was told of its end: if it has then ended itself, it is to go on.
+
+    ``exit_code``: the one by which it says so; None: 0.
+    """
+    if noticed is None or outcome.cause is not Cause.SCRIPT or outcome.end != End(exit_code or 0):
+        return outcome
+    return outcome._replace(cause=noticed, detail={"noticed": True})
+
+
 def with_memory(outcome: Outcome, written: bytes) -> Outcome:
     """Return an outcome by what Slurm wrote meanwhile too: a process may have been killed for its memory."""
     by_kill = outcome.cause in (Cause.SCRIPT, Cause.TASK_LOST, Cause.LAUNCHER) and not outcome.succeeded

@@ -54,6 +54,7 @@ class Launch:
         self._launcher: Optional[Child] = None
         self._rendezvous = Rendezvous(len(self._roster.roles), self._selector, self._on_message, self._on_lost)
         self._store: Optional[gloo.Store] = None
+        self._notice: Optional[wire.Message] = None
 
     def begin(self, words: Sequence[str], number: int) -> None:
         """Start the launcher. Raises OSError."""
@@ -112,6 +113,11 @@ class Launch:
         """End all tasks of the job's last launch."""
         self._keeps = False
         self.stop(self._plan.timings.grace, killed)
+
+    def notify(self, cause: str, left_s: Optional[float]) -> None:
+        """Tell all tasks that they will be ended, those too that are still to come."""
+        self._notice = {"order": "notice", "why": cause, "left": left_s}
+        self._rendezvous.tell_all(self._notice)
 
     def call_off(self, detail: Dict[str, Any]) -> None:
         """End a launch that is not wanted any more, unless it is over already."""
@@ -245,6 +251,8 @@ class Launch:
         orders = start.start_orders(distribution, roles, hellos, self._order, self._variables())
         for rank in self._rendezvous.present:
             self._rendezvous.tell(rank, orders[rank])
+        if self._notice:
+            self._rendezvous.tell_all(self._notice)
 
     def _variables(self) -> Dict[int, Dict[str, str]]:
         """Return the variables of each rank by which Horovod or JAX finds the others."""

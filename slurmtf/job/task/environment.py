@@ -53,6 +53,8 @@ class TaskEnvironment:
         found.update(self._start.get("variables", {}))
         if self._plan.autolog and self._role == chief(self._plan):
             found[var.SLURMTF_AUTOLOG] = self._plan.autolog
+        if self._plan.notice.keras:
+            found[var.SLURMTF_STOP] = self._plan.notice.keras
         self._add_cluster(found)
         found.update(users)
         if var.TF_CONFIG in users:
@@ -99,6 +101,7 @@ class TaskEnvironment:
             var.SLURMTF_EXPERIMENT: run.experiment,
             var.SLURMTF_RUN_FOLDER: self._layout.folder,
             var.SLURMTF_LAUNCH_FOLDER: self._layout.launch(self._order.folder).folder,
+            var.SLURMTF_NOTICE: self._layout.launch(self._order.folder).notice(self._role.label),
             var.SLURMTF_ROLE: self._role.role,
             var.SLURMTF_INDEX: str(self._role.number),
             var.SLURMTF_RANK: str(self._role.rank),

@@ -23,6 +23,7 @@ from ..staging.on_node import OnNode
 from . import ports
 from .environment import TaskEnvironment
 from .log_clock import LogClock
+from .notice import NoticeGiver
 from .sampling import Sampler
 
 CONNECT_TIMEOUT_S = 30.0
@@ -109,6 +110,8 @@ class Task:
         self._grace = plan.timings.grace
         self._term_at: Optional[float] = None
         self._keep = False
+        self._notice = NoticeGiver(plan.notice)
+        self._notice_path = layout.notice(self.role.label)
         self._on_node = OnNode(plan, layout, self._environ, self._logs_in(layout), self._tick, self._report)
         for name in (wire.ALLOCATION, wire.TASKS):
             self._environ.pop(name, None)
@@ -212,12 +215,14 @@ class Task:
         environment = TaskEnvironment(self._plan, self._layout, self.role, self._start or {}, self._on_node.note, order)
         if order.folder:
             workdir.link(environment.source, environment.work, layout)
+        self._notice_path = layout.notice(self.role.label)
+        self._notice.prepare(self._notice_path)
         words = environment.arguments([*(order.command or command), *order.arguments])
         variables = environment.variables(self._environ)
         if self._port and not shares_port(words[0], variables):
             self._port.let_go()
         try:
-            self._child = Child(words, environment.work, variables, logs)
+            self._child = Child(words, environment.work, variables, logs, self._notice.ignored)
         except OSError as err:
             with open(logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
@@ -272,6 +277,9 @@ class Task:
             self._link = None
             messages = [{"order": "stop"}]
         for message in messages:
+            if message.get("order") == "notice":
+                self._notice.give(self._notice_path, {"why": message.get("why"), "left": message.get("left")}, self._child)
+                continue
             self._order = str(message.get("order", ""))
             self._keep = bool(message.get("keep", self._keep))
             self._cluster = message.get("cluster", self._cluster)

@@ -115,3 +115,36 @@ def test_what_goes_wrong_in_autolog_does_not_reach_the_script(job: Maker, tf_new
     assert one.wait(300) == 0
     assert Path(one.layout.task_log("main-0", "err")).read_text().count("slurmtf: autolog lost") == 1
     assert "loss" not in Run(one.folder).get_metrics()
+
+
+STOPS = """\
+import json, os, time
+{keras}
+import numpy as np
+
+class Slow(keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            os.makedirs(os.path.dirname(os.environ["SLURMTF_NOTICE"]), exist_ok=True)
+            open(os.environ["SLURMTF_NOTICE"], "w").close()
+
+x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+model = keras.Sequential([keras.layers.Dense(1)])
+model.compile("sgd", "mse")
+history = model.fit(x, y, epochs=9, verbose=0, callbacks=[Slow()])
+saved = keras.models.load_model("outputs/last.h5", compile=False)
+same = bool((saved.predict(x, verbose=0) == model.predict(x, verbose=0)).all())
+json.dump([len(history.epoch), same], open("outputs/end.json", "w"))
+"""
+
+
+@ENVIRONMENTS
+def test_fit_saves_the_model_and_stops_when_the_script_is_told(
+    job: Maker, environment: str, keras: str, request: pytest.FixtureRequest
+) -> None:
+    python = request.getfixturevalue(environment)
+    one = job(STOPS.format(keras=keras), notice={"before": 1, "keras": "outputs/last.h5"})
+    one.python = str(python)
+    one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
+    assert one.wait(300) == 0, Path(one.layout.task_log("main-0", "err")).read_text()
+    assert json.loads((one.folder / "outputs/end.json").read_text()) == [2, True]

@@ -23,6 +23,15 @@ if attempt == "1":
     pathlib.Path("outputs/here").touch()
     time.sleep(300)
 """
+# Does nothing but look whether it has been told, in its first attempt.
+ASKS = """
+import os, time
+from slurmtf import Run
+print("attempt", os.environ["SLURMTF_ATTEMPT"], flush=True)
+while os.environ["SLURMTF_ATTEMPT"] == "1" and not Run.get_context().should_stop():
+    time.sleep(0.2)
+"""
+TOLD: dict[str, Any] = {"node_count": 2, "distributed_backend": "mpi", "notice": {"before": 10, "signal": "SIGUSR1"}}
 BY_REQUEUE, BY_JOB = {"nodelist": "node1"}, {"nodelist": "node1", "no-requeue": True}
 LIMITED: dict[str, Any] = {"partition": "short", "time": 1, "restarts": {"time-limit": 2}}
 PREEMPTIBLE: dict[str, Any] = {"partition": "low", "exclusive": True, "restarts": {"preempted": "unlimited", "time-limit": 1}}
@@ -34,6 +43,7 @@ def decided(run: Run) -> list[tuple[str, str, int, Any]]:
 
 def test_runs_go_on(lab: Lab) -> None:
     limited = [lab.submit(COUNTS, sbatch=flags, **LIMITED) for flags in (BY_REQUEUE, BY_JOB)]
+    told = [lab.submit(ASKS, launcher=launcher, **TOLD, **LIMITED) for launcher in ("srun", "mpirun")]
     returning = lab.submit(COUNTS, sbatch={"nodelist": "node2"}, **PREEMPTIBLE)
     thrown_out = lab.submit(COUNTS, sbatch={"nodelist": "node3", "no-requeue": True}, **PREEMPTIBLE)
     here(*limited, returning, thrown_out)
@@ -49,6 +59,12 @@ def test_runs_go_on(lab: Lab) -> None:
     for run, state in zip((*limited, returning, thrown_out), ended(*limited, returning, thrown_out), strict=True):
         assert state.status is RunStatus.COMPLETED, (run.id, journal(run), Path(run.layout.job_log).read_text())
         assert log(run) == "attempt 1 finds []\nattempt 2 finds ['of-1']\n"
+    for run, state in zip(told, ended(*told), strict=True):
+        assert state.status is RunStatus.COMPLETED, (run.id, journal(run), Path(run.layout.job_log).read_text())
+        assert decided(run) == [("requeue", "time-limit", 2, 3)]
+        assert [one["cause"] for one in journal(run) if one["event"] == "noticed"] == ["time-limit"]
+        assert [one["detail"] for one in journal(run) if one["event"] == "ended"] == [{"noticed": True}, {}]
+        assert [log(run, f"rank-{rank}.out") for rank in range(2)] == ["attempt 1\nattempt 2\n"] * 2
     by_requeue, by_job = limited
     assert decided(by_requeue) == [("requeue", "time-limit", 2, 3)]
     assert decided(by_job) == [("resubmit", "time-limit", 2, 3)]

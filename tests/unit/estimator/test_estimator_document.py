@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slurmtf.errors import SpecError
-from slurmtf.estimator import Environment, Estimator, Input, Mpi, MultiWorker, ParameterServer, Restart, TensorFlow
+from slurmtf.estimator import Environment, Estimator, Input, Mpi, MultiWorker, Notice, ParameterServer, Restart, TensorFlow
 from slurmtf.estimator.document import ESTIMATORS, field_names, from_yaml, json_schema
 from slurmtf.estimator.flags import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS
 from slurmtf.estimator.inputs import MODES
+from slurmtf.estimator.life import SIGNALS
 from slurmtf.sites import Site
 
 # --- the whole parameter space
@@ -57,6 +58,7 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "source_directory_data_store": LINE,
     "resume_from": ARGUMENT,
     "restarts": st.dictionaries(st.sampled_from(["time-limit", "preempted", "out-of-memory"]), RESTART, max_size=3),
+    "notice": st.builds(Notice, st.integers(1, 86_400), st.none() | st.sampled_from(SIGNALS), st.none() | st.integers(1, 255)),
     "cpus_per_task": st.integers(1, 100_000),
     "mail_type": PACKAGES | LINE,
     "exclusive": st.booleans(),
@@ -337,7 +339,7 @@ def test_the_schema_describes_every_parameter() -> None:
 
 def test_the_schema_refers_to_what_it_defines() -> None:
     schema = json_schema()
-    kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "ParameterServer", "Restart"}
+    kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "Notice", "ParameterServer", "Restart"}
     assert set(schema["$defs"]) == kinds
     assert references(schema) == {f"#/$defs/{kind}" for kind in kinds}
 

@@ -62,6 +62,17 @@ RESTARTS: list[Case] = [
     ({"restarts": {"out-of-memory": {"at_most": "8G"}}}, "restarts['out-of-memory'].at_most", "at-most-alone"),
     ({"restarts": {"out-of-memory": {"memory": "x2", "at_most": "much"}}}, "restarts['out-of-memory'].at_most", "bad-memory"),
 ]
+NOTICES: list[Case] = [
+    ({"notice": 300}, "notice", "bad-notice"),
+    ({"notice": {"after": 300}}, "notice", "bad-notice"),
+    ({"notice": {"before": 0}}, "notice.before", "out-of-range"),
+    ({"notice": {"before": "5m"}}, "notice.before", "not-a-count"),
+    ({"notice": {"signal": "USR1"}}, "notice.signal", "unknown-signal"),
+    ({"notice": {"signal": "SIGKILL"}}, "notice.signal", "unknown-signal"),
+    ({"notice": {"exit_code": 0}}, "notice.exit_code", "out-of-range"),
+    ({"notice": {"keras": ""}}, "notice.keras", "not-a-text"),
+    ({"notice": {"keras": "a.keras"}, "distributed_backend": "mpi"}, "notice.keras", "keras-of-several"),
+]
 KINDS: list[Case] = [
     ({"use_gpu": 2}, 'use_gpu', 'not-a-switch'),
     ({"exclusive": "user"}, 'exclusive', 'not-a-switch'),
@@ -184,7 +195,7 @@ PASSED_ON: list[Case] = [
     ({"sbatch": {"ntasks-per-gpu": 1}}, "sbatch['ntasks-per-gpu']", 'reserved-flag'),
     ({"sbatch": {"cpus_per_task": 10}, "cpus_per_task": 10}, "sbatch['cpus-per-task']", 'said-twice'),
 ]  # fmt: skip
-ALL = [*SOURCE, *TEXTS, *RESTARTS, *KINDS, *COUNTS, *DISTRIBUTION, *QUANTITIES, *SOFTWARE, *TARGET, *PASSED_ON]
+ALL = [*SOURCE, *TEXTS, *RESTARTS, *NOTICES, *KINDS, *COUNTS, *DISTRIBUTION, *QUANTITIES, *SOFTWARE, *TARGET, *PASSED_ON]
 
 
 @pytest.mark.parametrize(("wrong", "where", "code"), ALL)

@@ -9,9 +9,10 @@ import pytest
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor.completion import Verdict
-from slurmtf.job.supervisor.conclusion import Facts, Killing, conclude, may_be_killed, settled
+from slurmtf.job.supervisor.conclusion import Facts, Killing, by_notice, conclude, may_be_killed, settled, with_memory
 
 ROLES = [Role(0, "chief", 0, 0), Role(1, "worker", 0, 1)]
+KILLED = Outcome(Cause.SCRIPT, signal=9)
 HOSTS = {0: "n1", 1: "n2"}
 FAILED = Verdict(False, 1)
 LOST = Verdict(False, 1, Cause.TASK_LOST)
@@ -109,3 +110,50 @@ def test_when_an_outcome_is_certain(known: Facts, now: float, certain: bool) -> 
 @pytest.mark.parametrize(("end", "expected"), [(End(0), False), (End(143), False), (End(None, 15), True), (End(None, 9), True), (End(None, 11), False)])  # fmt: skip  # noqa: E501
 def test_an_end_that_a_kill_of_the_job_would_explain(end: End, expected: bool) -> None:
     assert may_be_killed(facts(ends={0: end})) is expected
+
+
+@pytest.mark.parametrize(
+    ("outcome", "noticed", "exit_code", "cause"),
+    [
+        (Outcome(Cause.SCRIPT, exit_code=0), None, None, Cause.SCRIPT),
+        (Outcome(Cause.SCRIPT, exit_code=0), Cause.TIME_LIMIT, None, Cause.TIME_LIMIT),
+        (Outcome(Cause.SCRIPT, exit_code=0), Cause.PREEMPTED, None, Cause.PREEMPTED),
+        (Outcome(Cause.SCRIPT, exit_code=0), Cause.TIME_LIMIT, 85, Cause.SCRIPT),
+        (Outcome(Cause.SCRIPT, exit_code=85), Cause.TIME_LIMIT, 85, Cause.TIME_LIMIT),
+        (Outcome(Cause.SCRIPT, exit_code=85), Cause.TIME_LIMIT, None, Cause.SCRIPT),
+        (Outcome(Cause.SCRIPT, exit_code=85), None, 85, Cause.SCRIPT),
+        (Outcome(Cause.SCRIPT, exit_code=1), Cause.TIME_LIMIT, None, Cause.SCRIPT),
+        (Outcome(Cause.SCRIPT, signal=10), Cause.TIME_LIMIT, None, Cause.SCRIPT),
+        (Outcome(Cause.CANCELED, exit_code=0), Cause.TIME_LIMIT, None, Cause.CANCELED),
+        (Outcome(Cause.RESULTS, exit_code=1), Cause.TIME_LIMIT, None, Cause.RESULTS),
+    ],
+)
+def test_the_end_of_a_script_that_was_told_of_it(
+    outcome: Outcome, noticed: Cause | None, exit_code: int | None, cause: Cause
+) -> None:
+    found = by_notice(outcome, noticed, exit_code)
+    assert (found.cause, found.end) == (cause, outcome.end)
+    assert bool(found.detail.get("noticed")) is (cause is not outcome.cause)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "written", "cause"),
+    [
+        (
+            Outcome(Cause.SCRIPT, signal=9),
+            b"slurmstepd: error: Detected 1 oom-kill event(s) in StepId=2.0.",
+            Cause.OUT_OF_MEMORY,
+        ),
+        (KILLED, b"slurmstepd: error: Detected 1 oom_kill event in StepId=2.0.", Cause.OUT_OF_MEMORY),
+        (
+            Outcome(Cause.TASK_LOST),
+            b"StepId=5.0 exceeded memory limit (225026048 > 52428800), being killed",
+            Cause.OUT_OF_MEMORY,
+        ),
+        (KILLED, b"srun: error: node1: task 0: Killed", Cause.SCRIPT),
+        (Outcome(Cause.SCRIPT, exit_code=0), b"Detected 1 oom-kill event(s)", Cause.SCRIPT),
+        (Outcome(Cause.CANCELED), b"Detected 1 oom-kill event(s)", Cause.CANCELED),
+    ],
+)
+def test_slurms_word_of_memory_outranks_the_scripts_end(outcome: Outcome, written: bytes, cause: Cause) -> None:
+    assert with_memory(outcome, written).cause is cause

@@ -1,0 +1,49 @@
+"""The script is told that it will be ended: by a signal of the user's choice, once, and by a file for who looks for it."""
+
+import contextlib
+import json
+import os
+import signal
+from typing import Any, Dict, Optional
+
+from ..common.process import Child
+from ..contract.life import Notice
+from ..contract.private import write_private
+
+ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""Signals that a script which does not handle them is to end by."""
+
+
+class NoticeGiver:
+    """Of one task. Told before its script has started, it leaves the file, and no signal: nobody is there to hear one."""
+
+    def __init__(self, notice: Notice) -> None:
+        self._signal = int(signal.Signals[notice.signal]) if notice.signal else 0
+        self._told: Optional[Dict[str, Any]] = None
+
+    @property
+    def ignored(self) -> int:
+        """The signal that does nothing to a script which does not handle it; 0: there is none."""
+        return 0 if self._signal in ENDS else self._signal
+
+    def give(self, path: str, facts: Dict[str, Any], child: Optional[Child]) -> None:
+        """Tell the script. ``path`` is the file that it looks for."""
+        if self._told is not None:
+            return
+        self._told = facts
+        self._write(path)
+        if child and self._signal:
+            child.tell(self._signal)
+
+    def prepare(self, path: str) -> None:
+        """Leave the file for a script that starts after the notice; else remove what an earlier attempt has left there."""
+        if self._told is not None:
+            self._write(path)
+        else:
+            with contextlib.suppress(OSError):
+                os.remove(path)
+
+    def _write(self, path: str) -> None:
+        with contextlib.suppress(OSError):  # a full disk: the signal tells
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            write_private(path, json.dumps(self._told).encode("ascii"))

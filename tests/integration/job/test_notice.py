@@ -1,0 +1,74 @@
+"""The script is told that it will be ended: by a signal, once, and by a file; and what its end then means."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from .jobs import Job, Maker, many
+
+LISTENS = """\
+import json, os, pathlib, signal, sys, time
+from slurmtf import Run
+run, rank, heard = Run.get_context(), os.environ["SLURMTF_RANK"], []
+signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+assert not run.should_stop()
+while not run.should_stop():
+    time.sleep(0.05)
+time.sleep(1)
+told = json.loads(pathlib.Path(os.environ["SLURMTF_NOTICE"]).read_text())
+with open("outputs/told-" + rank, "a") as file:
+    file.write(json.dumps([heard, told["why"], os.environ["SLURMTF_ATTEMPT"]]) + "\\n")
+"""
+NOTICE: dict[str, Any] = {"notice": {"before": 60, "signal": "SIGUSR1"}, "max_run_duration_seconds": 66}
+
+
+def told(job: Job, rank: int = 0) -> list[Any]:
+    return [json.loads(line) for line in (job.folder / f"outputs/told-{rank}").read_text().splitlines()]
+
+
+def test_a_script_that_ends_itself_when_it_is_told_has_not_succeeded(job: Maker) -> None:
+    one = job(LISTENS, **NOTICE)
+    assert one.run() == 1
+    assert told(one) == [[[10], "time-limit", "1"]]
+    (noticed,) = one.events("noticed")
+    assert noticed["cause"] == "time-limit"
+    assert 55 <= noticed["left_s"] <= 60
+    assert (one.end["cause"], one.end["exit_code"], one.end["detail"]) == ("time-limit", 0, {"noticed": True})
+    assert one.result()[0] == "error"
+
+
+def test_it_goes_on_in_another_attempt(job: Maker) -> None:
+    again = "if os.environ['SLURMTF_ATTEMPT'] == '2':\n    sys.exit()\n"
+    one = job("import os, sys\n" + again + LISTENS, restarts={"time-limit": 3}, **NOTICE)
+    assert one.run() == 0
+    assert told(one) == [[[10], "time-limit", "1"]]
+    assert [event["how"] for event in one.events("restart")] == ["launch"]
+    assert not (one.folder / "notice/main-0.json").exists()
+
+
+@pytest.mark.parametrize(("code", "cause"), [(85, "time-limit"), (0, "script"), (3, "script")])
+def test_the_exit_code_of_the_users_choice_alone_asks_to_go_on(job: Maker, code: int, cause: str) -> None:
+    one = job(LISTENS + f"sys.exit({code})", **NOTICE | {"notice": {"before": 60, "exit_code": 85}})
+    assert one.run() == (code or 0)
+    assert told(one) == [[[], "time-limit", "1"]]
+    assert (one.end["cause"], one.end["exit_code"]) == (cause, code)
+
+
+def test_every_task_is_told_once(job: Maker) -> None:
+    one = job(LISTENS, **NOTICE)
+    many(one, 3)
+    one.change_plan(launcher="spawn")
+    one.launcher = [one.python, "-I", one.layout.agent, "spawn", "3", "--"]
+    one.run()
+    assert [told(one, rank) for rank in range(3)] == [[[[10], "time-limit", "1"]]] * 3
+    assert one.end["cause"] == "time-limit"
+
+
+def test_a_script_that_knows_nothing_of_it_goes_on(job: Maker) -> None:
+    one = job("import time; time.sleep(8); print('done')", **NOTICE | {"notice": {"before": 60, "exit_code": 85}})
+    one.change_plan(notice__signal="SIGUSR1")
+    assert one.run() == 0
+    assert (one.end["cause"], one.end["exit_code"]) == ("script", 0)
