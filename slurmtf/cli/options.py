@@ -89,6 +89,12 @@ OPTIONS = (
     ),
     Option(("--input",), "inputs", "Named data NAME=PATH[:MODE]; MODE is mount, download or upload.", repeated=True),
     Option(
+        ("--resume-from",),
+        "resume_from",
+        "What to resume from: a folder, a run, or 'last'; passed on to the script as --resume-from FOLDER.",
+        completer=runs,
+    ),
+    Option(
         ("--restart",),
         "restarts",
         "Start again after CAUSE=TIMES[:xFACTOR[:AT_MOST]]: time-limit=10, preempted=unlimited, out-of-memory=2:x1.5:128G.",

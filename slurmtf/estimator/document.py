@@ -131,7 +131,8 @@ def json_schema() -> dict[str, Any]:
         for inherited in bases:
             about.update(inherited.get(name, {}) if "description" not in about else {})
         about.pop("title", None)
-    schema["properties"]["compute_target"]["type"] = ["string", "null"]
+    for name in ("compute_target", "resume_from"):
+        schema["properties"][name]["type"] = ["string", "null"]
     kinds = {"enum": list(ESTIMATORS), "default": "TensorFlow", "description": "Which estimator."}
     schema["properties"] = {"estimator": kinds, **schema["properties"]}
     schema.update({"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "slurmtf job",

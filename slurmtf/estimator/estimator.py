@@ -111,8 +111,8 @@ class Estimator(OlderNames):
     """The workspace folder of the run, when it is not the site's. All nodes must see it."""
     max_run_duration_seconds: int | None = None
     """The time limit in seconds; the same as 'time'."""
-    resume_from: str | None = None
-    """A folder to resume from (a path, or a run's outputs): passed on as --resume-from."""
+    resume_from: Any = None
+    """What to resume from: a folder, a run (its outputs), a run's name, or 'last'. Passed on as --resume-from FOLDER."""
 
     job_name: str | None = None
     """The job's name in Slurm. Left out: the experiment's."""
@@ -165,7 +165,7 @@ class Estimator(OlderNames):
     def __post_init__(self, *older_names: str | None) -> None:
         self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
         self._set(inputs=settled(self.inputs, self.script_params), restarts=settled_restarts(self.restarts))
-        self._set(notice=settled_notice(self.notice))
+        self._set(notice=settled_notice(self.notice), resume_from=_folder_of(self.resume_from))
         self._set(source_directory=absolute(self.source_directory or "."))
         super().__post_init__(*older_names)
         self._set(entry_script=self.entry_script or "train.py", script_params=plain_params(self.script_params))
@@ -325,6 +325,12 @@ def _own(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_own(item) for item in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _folder_of(given: Any) -> Any:
+    """Return the outputs of a run; anything else as it is."""
+    layout = getattr(given, "layout", None)
+    return given if layout is None else layout.outputs
 
 
 def _plain(value: Any) -> Any:

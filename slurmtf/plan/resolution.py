@@ -134,6 +134,7 @@ def _job_plan(
         autolog=estimator.autolog or "",
         restarts=as_budgets(estimator.restarts),
         notice=as_notice(estimator.notice),
+        resume_from=estimator.resume_from or "",
         timings=Timings(warning=warning_s(estimator)),
     )
 

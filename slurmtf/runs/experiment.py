@@ -18,6 +18,7 @@ from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
 from slurmtf.runs.chains import Earlier, dependencies, joined, parsed
 from slurmtf.runs.preparation import Prepared, prepare
+from slurmtf.runs.resuming import folder_of
 from slurmtf.runs.run import Run
 from slurmtf.runs.status import current_job_of
 from slurmtf.runs.tags import settled
@@ -61,7 +62,7 @@ class Experiment:
         Raises an InputError with everything that is wrong.
         """
         findings = Findings(estimator.sources)
-        follower, _ = self._following(estimator, after, findings)
+        follower, _ = self._following(self._resuming(estimator, findings), after, findings)
         prepared = prepare(follower, self.name, self.workspace, run_id, findings=findings)
         return prepared.plan, prepared.script
 
@@ -105,7 +106,7 @@ class Experiment:
         environment gets which has to be built."""
         findings = Findings(estimator.sources)
         texts = findings.attempt(settled, tags) or {}
-        estimator, earlier = self._following(estimator, after, findings)
+        estimator, earlier = self._following(self._resuming(estimator, findings), after, findings)
         given = _Given(texts, earlier, shape)
         prepared = prepare(estimator, self.name, self.workspace, submitting=True, findings=findings)
         tidy(prepared.target.workspace)
@@ -123,6 +124,15 @@ class Experiment:
         except InputError:
             withdraw(building, pending)
             raise
+
+    def _resuming(self, estimator: Estimator, findings: Findings) -> Estimator:
+        """Return the estimator with the folder that it resumes from by its path."""
+        folder = findings.attempt(folder_of, estimator.resume_from, self.workspace) if estimator.resume_from else None
+        if folder is None:
+            return estimator
+        resuming = replace(estimator, resume_from=folder)
+        resuming.written_in(estimator.sources)
+        return resuming
 
     def _following(
         self, estimator: Estimator, after: Sequence[Run | str], findings: Findings

@@ -15,6 +15,8 @@ SLURMTF_LAUNCH_FOLDER = "SLURMTF_LAUNCH_FOLDER"
 """Where this launch has logs and outputs: the run folder, or one of its own in it."""
 SLURMTF_ATTEMPT = "SLURMTF_ATTEMPT"
 """Which start of the run, or of the trial, this is, from 1."""
+SLURMTF_RESUME_FROM = "SLURMTF_RESUME_FROM"
+"""The folder to resume from: the outputs of the earlier attempts, before there were any the one that the user names."""
 SLURMTF_NOTICE = "SLURMTF_NOTICE"
 """The file that is there once the script has been told that it will be ended."""
 SLURMTF_TRIAL = "SLURMTF_TRIAL"
@@ -213,6 +215,7 @@ OF_SCRIPT = (
     SLURMTF_RUN_FOLDER,
     SLURMTF_LAUNCH_FOLDER,
     SLURMTF_ATTEMPT,
+    SLURMTF_RESUME_FROM,
     SLURMTF_NOTICE,
     SLURMTF_TRIAL,
     SLURMTF_ROLE,
@@ -283,6 +286,8 @@ OF_USER = (
 )
 """What the user sets."""
 
+AZUREML_DATAREFERENCE_MODEL_LOCATION = "AZUREML_DATAREFERENCE_MODEL_LOCATION"
+"""Azure ML's name for the folder to resume from."""
 GPUS = {"nvidia": CUDA_VISIBLE_DEVICES, "amd": ROCR_VISIBLE_DEVICES}
 """Which names a task's GPUs, by their vendor."""
 

@@ -14,6 +14,7 @@ from . import tf_config, trackers
 
 TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
 AS_PLANNED = LaunchOrder()
+RESUME_FROM = "--resume-from"
 SERVER_THREADS = 4
 """The least inter-op threads of a TensorFlow server: with fewer, one that waits can block the one it waits for."""
 
@@ -53,6 +54,8 @@ class TaskEnvironment:
         found.update(self._start.get("variables", {}))
         if self._plan.autolog and self._role == chief(self._plan):
             found[var.SLURMTF_AUTOLOG] = self._plan.autolog
+        if self._plan.resume_from:
+            found[var.AZUREML_DATAREFERENCE_MODEL_LOCATION] = own[var.SLURMTF_RESUME_FROM]
         if self._plan.notice.keras:
             found[var.SLURMTF_STOP] = self._plan.notice.keras
         self._add_cluster(found)
@@ -66,8 +69,16 @@ class TaskEnvironment:
 
     def arguments(self, command: List[str]) -> List[str]:
         """Return the command with the task variables in it expanded; no shell has a part in that."""
-        own = self._identity()
-        return [self.expand(word, own) for word in [self._new_place(command[0]), *command[1:]]]
+        own, given = self._identity(), native(self._plan.resume_from)
+        words = [self._new_place(command[0]), *command[1:]]
+        resumed = [own[var.SLURMTF_RESUME_FROM] if pair == (RESUME_FROM, given) else pair[1] for pair in zip(words, words[1:])]
+        return [self.expand(word, own) for word in [words[0], *resumed]]
+
+    def _resume_from(self) -> str:
+        """Return the folder to resume from; empty: there is none."""
+        outputs = self._layout.launch(self._order.folder).outputs
+        attempt = self._order.variables.get(var.SLURMTF_ATTEMPT, "1")
+        return outputs if attempt != "1" and _holds_something(outputs) else native(self._plan.resume_from)
 
     @property
     def source(self) -> str:
@@ -96,7 +107,10 @@ class TaskEnvironment:
     def _identity(self) -> Dict[str, str]:
         run, cluster = self._plan.run, self._start.get("cluster", {})
         own = cluster.get(self._role.role, [])
+        place = self._resume_from()
+        resume = {var.SLURMTF_RESUME_FROM: place} if place else {}
         return {
+            **resume,
             var.SLURMTF_RUN_ID: run.run_id,
             var.SLURMTF_EXPERIMENT: run.experiment,
             var.SLURMTF_RUN_FOLDER: self._layout.folder,
@@ -169,3 +183,10 @@ class TaskEnvironment:
         with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(config)
         return path
+
+
+def _holds_something(folder: str) -> bool:
+    try:
+        return bool(os.listdir(folder))
+    except OSError:
+        return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 from .jobs import Maker
@@ -56,3 +58,36 @@ def test_nothing_starts_again_after_a_cancellation(job: Maker) -> None:
     one.start_and_await().terminate()
     assert one.wait() == 143
     assert (one.events("restart"), one.end["cause"], attempts(one)) == ([], "canceled", ["1"])
+
+
+RESUMES = """\
+import json, os, pathlib, sys
+names = ("SLURMTF_ATTEMPT", "SLURMTF_RESUME_FROM", "AZUREML_DATAREFERENCE_MODEL_LOCATION")
+with open("outputs/seen", "a") as file:
+    file.write(json.dumps([sys.argv[1:], *map(os.environ.get, names)]) + "\\n")
+sys.exit(0 if os.environ["SLURMTF_ATTEMPT"] == "2" else "not yet")
+"""
+
+
+def seen(job: Any) -> list[Any]:
+    return [json.loads(line) for line in (job.folder / "outputs/seen").read_text().splitlines()]
+
+
+def test_a_later_attempt_resumes_from_what_the_earlier_one_left(job: Maker) -> None:
+    one = job(RESUMES, restarts={"script": 1})
+    assert one.run() == 0
+    assert seen(one) == [[[], "1", None, None], [[], "2", one.layout.outputs, None]]
+
+
+def test_what_the_user_resumes_from_is_for_the_first_attempt(job: Maker, tmp_path: Path) -> None:
+    earlier = str(tmp_path / "earlier")
+    Path(earlier).mkdir()
+    given = ["--resume-from", "mine"]
+    one = job(RESUMES, restarts={"script": 1}, resume_from=earlier, script_params=given)
+    one.script = [one.python, "train.py", *given, "--resume-from", earlier]
+    assert one.run() == 0
+    own = one.layout.outputs
+    assert seen(one) == [
+        [[*given, "--resume-from", earlier], "1", earlier, earlier],
+        [[*given, "--resume-from", own], "2", own, own],
+    ]
