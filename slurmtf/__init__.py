@@ -28,6 +28,7 @@ _HOMES = {
     "Notice": "slurmtf.estimator",
     "ParameterServer": "slurmtf.estimator",
     "Restart": "slurmtf.estimator",
+    "Stall": "slurmtf.estimator",
     "TensorFlow": "slurmtf.estimator",
     "TensorflowConfiguration": "slurmtf.estimator",
     "Site": "slurmtf.sites",
@@ -86,6 +87,7 @@ __all__ = [
     "RunStatus",
     "Site",
     "SlurmtfError",
+    "Stall",
     "Sweep",
     "SweepRun",
     "TensorFlow",
@@ -117,6 +119,7 @@ if TYPE_CHECKING:
         Notice,
         ParameterServer,
         Restart,
+        Stall,
         TensorFlow,
         TensorflowConfiguration,
     )

@@ -105,6 +105,11 @@ OPTIONS = (
         "notice",
         "Tell the script SECONDS before it is ended, [SIGNAL@]SECONDS: by a signal, and by the file of $SLURMTF_NOTICE.",
     ),
+    Option(
+        ("--stall",),
+        "stall",
+        "Minutes without a line, a metric or CPU on any task after which the tasks' stacks are written down, MINUTES[:end].",
+    ),
     Option(("--primary-metric",), "primary_metric", "Metric whose last value is shown beside the progress."),
     Option(("--stage",), "stage", "Where software and source are read from: node-local or shared."),
     Option(("--autolog",), "autolog", "Log what a library reports as metrics, on rank 0: keras.", completer=words(*AUTOLOGS)),
@@ -263,6 +268,8 @@ def _overrides(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
         found["restarts"] = dict(filter(None, (findings.attempt(_restart, text) for text in found["restarts"])))
     if "notice" in found:
         found["notice"] = _notice(found["notice"])
+    if "stall" in found:
+        found["stall"] = _stall(found["stall"])
     if "inputs" in found:
         found["inputs"] = [item for text in found["inputs"] if (item := findings.attempt(_input, text))]
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
@@ -298,6 +305,12 @@ def _notice(text: str) -> dict[str, Any]:
     name, _, before = text.rpartition("@")
     seconds = {"before": int(before) if before.isdigit() else before}
     return {**seconds, "signal": name if name.startswith("SIG") else f"SIG{name}"} if name else seconds
+
+
+def _stall(text: str) -> dict[str, Any]:
+    minutes, given, action = text.partition(":")
+    number = float(minutes) if minutes.replace(".", "", 1).isdigit() else minutes
+    return {"minutes": number, **({"action": action} if given else {})}
 
 
 def _pair(name: str, text: str) -> tuple[str, Any]:

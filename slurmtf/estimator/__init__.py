@@ -7,7 +7,7 @@ from slurmtf.estimator.distribution import Distribution, Jax, Mpi, MultiWorker, 
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 from slurmtf.estimator.inputs import Input
-from slurmtf.estimator.life import Notice, Restart
+from slurmtf.estimator.life import Notice, Restart, Stall
 
 __all__ = [
     "Distribution",
@@ -21,6 +21,7 @@ __all__ = [
     "Notice",
     "ParameterServer",
     "Restart",
+    "Stall",
     "TensorFlow",
     "TensorflowConfiguration",
 ]

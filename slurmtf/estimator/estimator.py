@@ -29,7 +29,7 @@ from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
 from slurmtf.estimator.entry import module_file, module_name
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, settled
-from slurmtf.estimator.life import Notice, Restarts, settled_notice, settled_restarts
+from slurmtf.estimator.life import Notice, Restarts, Stall, settled_notice, settled_restarts, settled_stall
 from slurmtf.estimator.quantities import as_slurm_time, check_strings
 from slurmtf.findings import Finding
 from slurmtf.paths import absolute
@@ -144,6 +144,8 @@ class Estimator(OlderNames):
     """How often the run starts again, for each cause of its end: a number or 'unlimited' ({'time-limit': 10})."""
     notice: Notice | None = None
     """How the script is told that it will be ended: {'signal': 'SIGUSR1', 'before': 300}."""
+    stall: Stall | None = None
+    """When the run counts as stalled, and what is done then: {'minutes': 30, 'action': 'end'}."""
     primary_metric: str | None = None
     """The metric whose last value is shown beside the progress of the run."""
     autolog: Literal["keras"] | None = None
@@ -165,6 +167,7 @@ class Estimator(OlderNames):
     def __post_init__(self, *older_names: str | None) -> None:
         self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
         self._set(inputs=settled(self.inputs, self.script_params), restarts=settled_restarts(self.restarts))
+        self._set(stall=settled_stall(self.stall))
         self._set(notice=settled_notice(self.notice), resume_from=_folder_of(self.resume_from))
         self._set(source_directory=absolute(self.source_directory or "."))
         super().__post_init__(*older_names)

@@ -1,4 +1,4 @@
-"""A run's life: after which failures it starts again, when its script is told of the end."""
+"""A run's life: after which failures it starts again, when its script is told of the end, when it counts as stalled."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from slurmtf.job.contract import life as contract
 from slurmtf.job.contract.life import Budget
 from slurmtf.schema import Strict
 
-Cause = Literal["time-limit", "preempted", "node-failure", "out-of-memory", "script"]
+Cause = Literal["time-limit", "preempted", "node-failure", "out-of-memory", "stall", "script"]
 CAUSES: tuple[str, ...] = get_args(Cause)
 UNLIMITED = "unlimited"
 MOST = 10_000
 SIGNALS = ("SIGUSR1", "SIGUSR2", "SIGTERM", "SIGINT", "SIGHUP", "SIGCONT", "SIGWINCH", "SIGURG")
+ACTIONS = ("warn", "end")
+LEAST_STALL_MIN = 0.05
 LONGEST_NOTICE_S = 86_400
 _FACTOR = re.compile(r"x([0-9]+(?:\.[0-9]+)?)")
 
@@ -49,6 +51,16 @@ class Notice(Strict):
     """Have Keras's fit save the model in this file ('outputs/last.keras') after the epoch in which it is told, and stop."""
 
 
+@dataclass(frozen=True)
+class Stall(Strict):
+    """When a run counts as stalled: no task writes, logs a metric or computes."""
+
+    minutes: int | float = 30
+    """For so many minutes."""
+    action: Literal["warn", "end"] = "warn"
+    """'warn' writes down what all tasks do; 'end' ends the run then."""
+
+
 Restarts = dict[Cause, int | Literal["unlimited"] | Restart]
 
 
@@ -61,6 +73,12 @@ def settled_notice(given: Any) -> Any:
     """Return the notice as an object; what is none is left to the checks."""
     known = isinstance(given, Mapping) and given.keys() <= {one.name for one in fields(Notice)}
     return Notice(**given) if known else given
+
+
+def settled_stall(given: Any) -> Any:
+    """Return the stall as an object; what is none is left to the checks."""
+    known = isinstance(given, Mapping) and given.keys() <= {one.name for one in fields(Stall)}
+    return Stall(**given) if known else given
 
 
 def _settled(value: Any) -> Any:
@@ -80,6 +98,11 @@ def as_notice(notice: Any) -> contract.Notice:
     return contract.Notice(notice.before, notice.signal or "", notice.exit_code, notice.keras or "")
 
 
+def as_stall(stall: Any) -> contract.Stall:
+    """Return when the run of an estimator counts as stalled; one of 0 minutes, never, where it says nothing."""
+    return contract.Stall() if stall is None else contract.Stall(stall.minutes, stall.action == "end")
+
+
 def _budget(cause: str, given: Any) -> Budget:
     value = given if isinstance(given, Restart) else Restart(given)
     factor = float(value.memory[1:]) if value.memory else 1.0
@@ -91,10 +114,26 @@ def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
     """Yield what is wrong with a run's life among the user's parameters, which are given by name."""
     yield from _findings_of_restarts(given.get("restarts"))
     yield from _findings_of_notice(given.get("notice"))
+    yield from _findings_of_stall(given.get("stall"))
     several = given.get("distributed_backend") or given.get("distributed_training")
     if isinstance(given.get("notice"), Notice) and given["notice"].keras is not None and several:
         what = "stops one process: several would stop after different epochs, and wait for each other"
         yield Finding("keras-of-several", "notice.keras", what, "have the script agree on it: should_stop() of rank 0 decides")
+
+
+def _findings_of_stall(stall: Any) -> Iterable[Finding]:
+    if stall is None:
+        return
+    if not isinstance(stall, Stall):
+        yield Finding("bad-stall", "stall", f"{stall!r} is no stall", "it has minutes and action: {minutes: 30, action: end}")
+        return
+    is_number = isinstance(stall.minutes, int | float) and not isinstance(stall.minutes, bool)
+    if not is_number or not LEAST_STALL_MIN <= stall.minutes <= MOST:
+        what = f"{stall.minutes!r} is not a number of minutes between {LEAST_STALL_MIN} and {MOST}"
+        yield Finding("bad-minutes", "stall.minutes", what, "use 30, and more for a script that is silent for long")
+    if stall.action not in ACTIONS:
+        remedy = f"use one of {', '.join(ACTIONS)}"
+        yield Finding("unknown-action", "stall.action", f"{stall.action!r} is nothing to do about a stall", remedy)
 
 
 def _findings_of_notice(notice: Any) -> Iterable[Finding]:

@@ -11,7 +11,7 @@ from slurmtf.environments import Software
 from slurmtf.environments.shell import module_lines
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.life import as_budgets, as_notice
+from slurmtf.estimator.life import as_budgets, as_notice, as_stall
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
@@ -135,6 +135,7 @@ def _job_plan(
         restarts=as_budgets(estimator.restarts),
         notice=as_notice(estimator.notice),
         resume_from=estimator.resume_from or "",
+        stall=as_stall(estimator.stall),
         timings=Timings(warning=warning_s(estimator)),
     )
 

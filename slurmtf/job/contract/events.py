@@ -100,6 +100,12 @@ class Noticed(NamedTuple):
     left_s: Optional[int] = None
 
 
+class Stalled(NamedTuple):
+    """Nothing has happened on any task for so many minutes."""
+
+    minutes: float = 0.0
+
+
 class TimeLimit(NamedTuple):
     """The limit that the supervisor holds itself, where no scheduler does."""
 
@@ -164,6 +170,7 @@ NAMES: Dict[str, Type[Any]] = {
     "signal": Signaled,
     "time-warning": TimeWarning,
     "noticed": Noticed,
+    "stalled": Stalled,
     "time-limit": TimeLimit,
     "decided": Decided,
     "launch-ended": LaunchEnded,

@@ -66,6 +66,10 @@ class RunLayout:
         """What one task's script looks for, to learn that it will be ended: there from when it is told."""
         return os.path.join(self.folder, "notice", label + ".json")
 
+    def stacks(self, label: str) -> str:
+        """Where one task's Python writes what all its threads do, when the run has stalled."""
+        return os.path.join(self.folder, "stacks", label + ".txt")
+
     def child(self, child_id: str) -> "RunLayout":
         """The folder of a child run, which a script opened within its run: it has metrics/, outputs/ and children/."""
         return RunLayout(os.path.join(self.children, child_id))

@@ -23,6 +23,14 @@ class Notice(NamedTuple):
     keras: str = ""
 
 
+class Stall(NamedTuple):
+    """When a run counts as stalled: nothing has happened on any task for so many ``minutes`` (0: never); and whether that
+    ``ends`` it."""
+
+    minutes: float = 0.0
+    ends: bool = False
+
+
 class Budget(NamedTuple):
     """How often a run starts again after one cause.
 

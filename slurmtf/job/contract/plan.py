@@ -3,7 +3,7 @@
 import json
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-from .life import Budget, Notice
+from .life import Budget, Notice, Stall
 from .schedulers import CAPABILITIES, Capabilities
 
 SCHEMA = 1
@@ -172,7 +172,8 @@ class JobPlan(NamedTuple):
     ``launches`` come one after the other, also after one that failed; ``snapshot`` is the id of what ``source.tar`` must hold,
     empty: anything; ``autolog`` names the library whose metrics are logged for the script; ``restarts`` says after which causes
     the run starts again, ``notice`` how its script is told of the end, and
-    ``resume_from`` the folder from which its first attempt resumes, empty: none.
+    ``resume_from`` the folder from which its first attempt resumes, empty: none; ``stall`` when it counts
+    as stalled.
     """
 
     run: Run
@@ -195,6 +196,7 @@ class JobPlan(NamedTuple):
     restarts: Tuple[Budget, ...] = ()
     notice: Notice = Notice()
     resume_from: str = ""
+    stall: Stall = Stall()
 
     @property
     def can(self) -> Capabilities:
@@ -257,6 +259,7 @@ _PARTS: Dict[str, Any] = {
     "stage": Stage,
     "timings": Timings,
     "notice": Notice,
+    "stall": Stall,
 }
 _LISTS: Dict[str, Callable[[Any], Any]] = {
     "inputs": lambda facts: _part(DataInput, facts),

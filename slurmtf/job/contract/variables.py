@@ -61,6 +61,8 @@ SLURMTF_JAX_PROCESS = "SLURMTF_JAX_PROCESS"
 """Which of JAX's processes this one is (read by job/script)."""
 SLURMTF_AUTOLOG = "SLURMTF_AUTOLOG"
 """The library whose metrics are logged for the script (read by job/script)."""
+SLURMTF_STACKS = "SLURMTF_STACKS"
+"""The file for the stacks of a script that has stalled (read by job/script)."""
 SLURMTF_STOP = "SLURMTF_STOP"
 """Where Keras's fit saves the model, and stops, once the script has been told (read by job/script)."""
 SLURMTF_AZUREML = "SLURMTF_AZUREML"
@@ -239,6 +241,7 @@ OF_AGENT = (
     SLURMTF_JAX_PROCESS,
     SLURMTF_AUTOLOG,
     SLURMTF_STOP,
+    SLURMTF_STACKS,
     SLURMTF_AZUREML,
 )
 """What no script needs."""

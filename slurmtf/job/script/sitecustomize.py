@@ -7,6 +7,7 @@ tf.keras is tf_keras, Horovod's callbacks are given that Keras.
 This file is copied into the run folder and read by the job's Python, 3.6 or later, which may know nothing of slurmtf.
 """
 
+import contextlib
 import functools
 import os
 import sys
@@ -16,6 +17,7 @@ WORLD = "SLURMTF_EXPECTED_WORLD"
 CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
 AUTOLOG = "SLURMTF_AUTOLOG"
 STOP = "SLURMTF_STOP"
+STACKS = "SLURMTF_STACKS"
 AZUREML = "SLURMTF_AZUREML"
 RANK = "SLURMTF_RANK"
 RUN_FOLDER = "SLURMTF_RUN_FOLDER"
@@ -246,6 +248,16 @@ class Watcher(object):
         return spec
 
 
+def register_stacks(path: str) -> None:
+    """Have the stacks of all threads written into a file upon a signal, which the agent sends when the run has stalled."""
+    import faulthandler
+    import signal
+
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    file = open(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a")  # noqa: SIM115 - as long as the process lives
+    faulthandler.register(signal.SIGRTMIN + 7, file)
+
+
 def run_next() -> None:
     """Run the sitecustomize that this one hides, if there is one."""
     from importlib.machinery import PathFinder
@@ -268,6 +280,9 @@ def main() -> None:
     if os.environ.get(CONFIG_FILE):
         with open(os.environ[CONFIG_FILE]) as file:
             os.environ["TF_CONFIG"] = file.read()
+    if os.environ.get(STACKS):
+        with contextlib.suppress(OSError, AttributeError, RuntimeError, ValueError):
+            register_stacks(os.environ[STACKS])
     if watched():
         sys.meta_path.insert(0, Watcher(watched()))
     sys.meta_path.append(Server())

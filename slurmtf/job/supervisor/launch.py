@@ -1,6 +1,7 @@
 """One start of the launcher in an allocation: the rendezvous, the launcher's process, its tasks, and when they are over."""
 
 import json
+import os
 import selectors
 import signal
 import time
@@ -20,8 +21,11 @@ from .conclusion import Facts, Killing, settled
 from .disks import Disks
 from .rendezvous import Rendezvous
 from .roster import Roster
+from .stall import StallWatch
 
 TICK_S = 1.0
+STACKS_S = 3.0
+"""Seconds for the scripts' stacks to be written, before a run that has stalled is ended."""
 
 
 class Launch:
@@ -55,6 +59,8 @@ class Launch:
         self._rendezvous = Rendezvous(len(self._roster.roles), self._selector, self._on_message, self._on_lost)
         self._store: Optional[gloo.Store] = None
         self._notice: Optional[wire.Message] = None
+        self._stall = StallWatch(plan.stall)
+        self._ends_at: Optional[float] = None
 
     def begin(self, words: Sequence[str], number: int) -> None:
         """Start the launcher. Raises OSError."""
@@ -83,6 +89,7 @@ class Launch:
             self._store.tick()
         self._watch_start(now)
         self._completion.tick(now)
+        self._watch_stall(now)
         verdict = self._decide()
         if verdict and not self._stop_order:
             self.stop(
@@ -90,6 +97,17 @@ class Launch:
             )  # a launcher ends the others of a lost one
         if self._stop_order and self._launcher and not self._rendezvous.present:
             self._launcher.kill_after(self._plan.timings.last_words)  # it waits for tasks that are lost, or have not been there
+
+    def _watch_stall(self, now: float) -> None:
+        """Have the stacks of a run that has stalled written down; end it then, if it is to end."""
+        stall = self._plan.stall
+        if self._stall.begins(now) and not self._stop_order:
+            self._journal.write(events.Stalled(stall.minutes))
+            os.write(2, "slurmtf: nothing has happened for {:g} minutes: see stacks/\n".format(stall.minutes).encode())
+            self._rendezvous.tell_all({"order": "stacks"})
+            self._ends_at = now + STACKS_S if stall.ends else None
+        if self._ends_at is not None and now >= self._ends_at and not self._completion.verdict:
+            self._completion.verdict = Verdict(False, None, Cause.STALL, {"minutes": stall.minutes})
 
     def stop(self, grace_s: float, killed: bool = False) -> None:
         """End all tasks; the launcher is killed when it outlives them. ``killed``: somebody sends them TERM beside us."""
@@ -187,6 +205,7 @@ class Launch:
             "ready": self._on_ready,
             "not-ready": self._on_not_ready,
             "task-started": self._on_started,
+            "active": self._on_active,
             "task-ended": self._on_end,
             "leaving": self._on_leaving,
             "returned": self._on_returned,
@@ -210,7 +229,12 @@ class Launch:
         if not self._completion.verdict:
             self._completion.verdict = Verdict(False, rank, Cause.STAGING, {"error": str(message.get("message") or "")})
 
+    def _on_active(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
+        self._stall.active(rank, time.monotonic())
+        self._ends_at = None
+
     def _on_started(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
+        self._stall.active(rank, time.monotonic())
         self._journal.write(events.TaskStarted(rank, self._label(rank), self._roster.hellos[rank].host))
 
     def _on_leaving(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
@@ -223,6 +247,7 @@ class Launch:
     def _on_end(self, rank: int, message: wire.Message) -> None:
         label, end = self._label(rank), End.from_dict(message)
         self._roster.ends[rank] = end
+        self._stall.gone(rank)
         self._journal.write(events.TaskEnded(rank, label, end.exit_code, end.signal))
         again = not self._stop_order and self._completion.ended(rank, end, time.monotonic())
         self._decide()
@@ -234,6 +259,7 @@ class Launch:
     def _on_lost(self, rank: int) -> None:
         if rank not in self._roster.ends:
             self._roster.lost.add(rank)
+            self._stall.gone(rank)
             self._journal.write(events.TaskLost(rank, self._label(rank)))
             if not self._stop_order:
                 self._completion.lost(rank)

@@ -56,6 +56,8 @@ class TaskEnvironment:
             found[var.SLURMTF_AUTOLOG] = self._plan.autolog
         if self._plan.resume_from:
             found[var.AZUREML_DATAREFERENCE_MODEL_LOCATION] = own[var.SLURMTF_RESUME_FROM]
+        if self._plan.stall.minutes:
+            found[var.SLURMTF_STACKS] = self._layout.launch(self._order.folder).stacks(self._role.label)
         if self._plan.notice.keras:
             found[var.SLURMTF_STOP] = self._plan.notice.keras
         self._add_cluster(found)

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..common import cpu_binding as binding
 from ..common import gpus, identity, wire
@@ -20,7 +20,8 @@ from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import Role, table
 from ..staging import workdir
 from ..staging.on_node import OnNode
-from . import ports
+from . import ports, stacks
+from .activity import Activity
 from .environment import TaskEnvironment
 from .log_clock import LogClock
 from .notice import NoticeGiver
@@ -111,6 +112,7 @@ class Task:
         self._term_at: Optional[float] = None
         self._keep = False
         self._notice = NoticeGiver(plan.notice)
+        self._stacks: Optional[Callable[[Child], None]] = None
         self._notice_path = layout.notice(self.role.label)
         self._on_node = OnNode(plan, layout, self._environ, self._logs_in(layout), self._tick, self._report)
         for name in (wire.ALLOCATION, wire.TASKS):
@@ -227,14 +229,18 @@ class Task:
             with open(logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
             return End(126 if isinstance(err, PermissionError) else 127)
+        self._stacks = lambda child: stacks.ask(child.pid, layout.stacks(self.role.label), variables)
         self._report({"event": "task-started"})
         clock = LogClock(layout.log_clock(self.role.label), logs)
+        activity = Activity(self._plan.stall, (*logs, layout.task_metrics(self.role.label)))
         sampler = Sampler(self._plan, self._layout, self._environ) if self._samples() else None
         returncode = None
         while returncode is None:
             self._tick()
             returncode = self._child.poll()
             clock.note()
+            if activity.is_new(self._child.pid):
+                self._report({"event": "active"})
             if sampler:
                 sampler.tick()
         if sampler:
@@ -277,6 +283,10 @@ class Task:
             self._link = None
             messages = [{"order": "stop"}]
         for message in messages:
+            if message.get("order") == "stacks":
+                if self._child and self._stacks:
+                    self._stacks(self._child)
+                continue
             if message.get("order") == "notice":
                 self._notice.give(self._notice_path, {"why": message.get("why"), "left": message.get("left")}, self._child)
                 continue

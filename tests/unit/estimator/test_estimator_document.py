@@ -12,7 +12,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from slurmtf.errors import SpecError
-from slurmtf.estimator import Environment, Estimator, Input, Mpi, MultiWorker, Notice, ParameterServer, Restart, TensorFlow
+from slurmtf.estimator import (
+    Environment,
+    Estimator,
+    Input,
+    Mpi,
+    MultiWorker,
+    Notice,
+    ParameterServer,
+    Restart,
+    Stall,
+    TensorFlow,
+)
 from slurmtf.estimator.document import ESTIMATORS, field_names, from_yaml, json_schema
 from slurmtf.estimator.flags import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS
 from slurmtf.estimator.inputs import MODES
@@ -59,6 +70,7 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "resume_from": ARGUMENT,
     "restarts": st.dictionaries(st.sampled_from(["time-limit", "preempted", "out-of-memory"]), RESTART, max_size=3),
     "notice": st.builds(Notice, st.integers(1, 86_400), st.none() | st.sampled_from(SIGNALS), st.none() | st.integers(1, 255)),
+    "stall": st.builds(Stall, st.integers(1, 600), st.sampled_from(["warn", "end"])),
     "cpus_per_task": st.integers(1, 100_000),
     "mail_type": PACKAGES | LINE,
     "exclusive": st.booleans(),
@@ -339,7 +351,7 @@ def test_the_schema_describes_every_parameter() -> None:
 
 def test_the_schema_refers_to_what_it_defines() -> None:
     schema = json_schema()
-    kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "Notice", "ParameterServer", "Restart"}
+    kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "Notice", "ParameterServer", "Restart", "Stall"}
     assert set(schema["$defs"]) == kinds
     assert references(schema) == {f"#/$defs/{kind}" for kind in kinds}
 

@@ -73,6 +73,13 @@ NOTICES: list[Case] = [
     ({"notice": {"keras": ""}}, "notice.keras", "not-a-text"),
     ({"notice": {"keras": "a.keras"}, "distributed_backend": "mpi"}, "notice.keras", "keras-of-several"),
 ]
+STALLS: list[Case] = [
+    ({"stall": 30}, "stall", "bad-stall"),
+    ({"stall": {"hours": 1}}, "stall", "bad-stall"),
+    ({"stall": {"minutes": 0}}, "stall.minutes", "bad-minutes"),
+    ({"stall": {"minutes": "1h"}}, "stall.minutes", "bad-minutes"),
+    ({"stall": {"minutes": 30, "action": "kill"}}, "stall.action", "unknown-action"),
+]
 KINDS: list[Case] = [
     ({"use_gpu": 2}, 'use_gpu', 'not-a-switch'),
     ({"exclusive": "user"}, 'exclusive', 'not-a-switch'),
@@ -195,7 +202,20 @@ PASSED_ON: list[Case] = [
     ({"sbatch": {"ntasks-per-gpu": 1}}, "sbatch['ntasks-per-gpu']", 'reserved-flag'),
     ({"sbatch": {"cpus_per_task": 10}, "cpus_per_task": 10}, "sbatch['cpus-per-task']", 'said-twice'),
 ]  # fmt: skip
-ALL = [*SOURCE, *TEXTS, *RESTARTS, *NOTICES, *KINDS, *COUNTS, *DISTRIBUTION, *QUANTITIES, *SOFTWARE, *TARGET, *PASSED_ON]
+ALL = [
+    *SOURCE,
+    *TEXTS,
+    *RESTARTS,
+    *NOTICES,
+    *STALLS,
+    *KINDS,
+    *COUNTS,
+    *DISTRIBUTION,
+    *QUANTITIES,
+    *SOFTWARE,
+    *TARGET,
+    *PASSED_ON,
+]
 
 
 @pytest.mark.parametrize(("wrong", "where", "code"), ALL)

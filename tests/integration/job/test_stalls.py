@@ -1,0 +1,42 @@
+"""Runs on which nothing happens any more."""
+
+from __future__ import annotations
+
+from .jobs import Maker, many
+
+WAITS = """\
+import os, threading, time
+def wait_for_what_does_not_come():
+    threading.Event().wait(60)
+open("outputs/started", "a").write(os.environ["SLURMTF_ATTEMPT"])
+if os.environ["SLURMTF_ATTEMPT"] == "1":
+    wait_for_what_does_not_come()
+"""
+
+
+def test_the_stacks_of_all_tasks_are_there_and_the_run_starts_again(job: Maker) -> None:
+    one = job(WAITS, stall={"minutes": 0.05, "action": "end"}, restarts={"stall": 1})
+    many(one, 2)
+    one.change_plan(launcher="spawn")
+    one.launcher = [one.python, "-I", one.layout.agent, "spawn", "2", "--"]
+    assert one.run() == 0
+    assert [event["minutes"] for event in one.events("stalled")] == [0.05]
+    assert [(event["how"], event["cause"]) for event in one.events("restart")] == [("launch", "stall")]
+    for rank in range(2):
+        assert "wait_for_what_does_not_come" in (one.folder / f"stacks/worker-{rank}.txt").read_text()
+
+
+def test_a_script_that_handles_nothing_is_not_killed_by_the_question(job: Maker) -> None:
+    one = job("import time; time.sleep(6)", stall={"minutes": 0.05})
+    one.script = [one.python, "-I", "-S", "train.py"]
+    assert one.run() == 0
+    assert len(one.events("stalled")) == 1
+    assert "nothing has happened for 0.05 minutes" in one.log()
+
+
+def test_a_script_that_computes_or_writes_does_not_stall(job: Maker) -> None:
+    works = "import time\nend = time.time() + 7\nwhile time.time() < end - 3.5: pass\n"
+    writes = "while time.time() < end: print('line', flush=True); time.sleep(0.3)"
+    one = job(works + writes, stall={"minutes": 0.05, "action": "end"})
+    assert one.run() == 0
+    assert one.events("stalled") == []

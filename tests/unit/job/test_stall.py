@@ -1,0 +1,43 @@
+"""When a run counts as stalled."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.job.contract.life import Stall
+from slurmtf.job.supervisor.stall import StallWatch
+
+MINUTE = 60.0
+
+
+@pytest.mark.parametrize(
+    ("told", "now", "stalled"),
+    [
+        ([], 99 * MINUTE, False),  # nobody has started
+        ([("active", 0, 0.0)], 9 * MINUTE, False),
+        ([("active", 0, 0.0)], 10 * MINUTE, True),
+        ([("active", 0, 0.0), ("active", 1, 5 * MINUTE)], 10 * MINUTE, False),  # one still does something
+        ([("active", 0, 0.0), ("active", 1, 5 * MINUTE)], 15 * MINUTE, True),
+        ([("active", 0, 0.0), ("active", 1, 5 * MINUTE), ("gone", 1, 6 * MINUTE)], 10 * MINUTE, True),
+        ([("active", 0, 0.0), ("gone", 0, 1.0)], 99 * MINUTE, False),  # all have ended
+    ],
+)
+def test_whether_nothing_happens_any_more(told: list[tuple[str, int, float]], now: float, stalled: bool) -> None:
+    watch = StallWatch(Stall(10))
+    for what, rank, when in told:
+        watch.active(rank, when) if what == "active" else watch.gone(rank)
+    assert watch.begins(now) is stalled
+
+
+def test_it_is_told_once_until_something_happens_again() -> None:
+    watch = StallWatch(Stall(1))
+    watch.active(0, 0.0)
+    assert [watch.begins(60.0 + second) for second in range(3)] == [True, False, False]
+    watch.active(0, 70.0)
+    assert [watch.begins(now) for now in (71.0, 131.0, 132.0)] == [False, True, False]
+
+
+def test_without_a_limit_nothing_stalls() -> None:
+    watch = StallWatch(Stall())
+    watch.active(0, 0.0)
+    assert not watch.begins(1e9)
