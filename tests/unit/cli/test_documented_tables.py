@@ -62,3 +62,11 @@ def test_all_exit_codes() -> None:
 def test_each_command_is_somewhere_in_the_documents(command: str) -> None:
     text = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
     assert re.search(rf"slurmtf {command}\b", text)
+
+
+def test_the_tests_that_show_what_is_promised_are_there() -> None:
+    text = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(\w+(?:/\w+)+\.py)(?:::(\w+))?`", text)
+    assert len(named) > 20
+    for path, test in named:
+        assert f"def {test}" in (ROOT / "tests" / path).read_text(encoding="utf-8"), (path, test)
