@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slurmtf.environments import Software
-from slurmtf.errors import SpecError
+from slurmtf.errors import SlurmtfError, SpecError
 from slurmtf.estimator import Estimator, TensorFlow
 from slurmtf.findings import Finding
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
@@ -73,3 +74,12 @@ def flags(plan: LaunchPlan) -> dict[str, Any]:
 def profile(name: str) -> Site:
     """A profile that comes with slurmtf, whatever profiles the user has."""
     return load(packaged("site_configs") / f"{name}.yaml")
+
+
+@contextmanager
+def refusing(kind: type[SlurmtfError], code: str) -> Iterator[None]:
+    """Expect an error of that kind with a finding of that code."""
+    with pytest.raises(kind) as caught:
+        yield
+    codes = [finding.code for finding in caught.value.findings]
+    assert code in codes, f"{code} is not among {codes}"

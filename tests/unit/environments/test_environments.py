@@ -22,7 +22,7 @@ from slurmtf.plan import render
 from slurmtf.sites import Site
 from slurmtf.sites.model import Environments, Modules
 from slurmtf.sites.search import packaged
-from tests.unit.support import SITE, plan_of, tensorflow
+from tests.unit.support import SITE, plan_of, refusing, tensorflow
 
 HERE = Site(name="here")
 
@@ -69,12 +69,12 @@ def test_the_folder_of_an_environment_is_activated(prefix: Path) -> None:
 
 
 def test_a_folder_that_is_no_environment(tmp_path: Path) -> None:
-    with pytest.raises(SpecError, match="is neither a virtual nor a conda environment"):
+    with refusing(SpecError, "not-an-environment"):
         existing(Environment(python=str(tmp_path)))
 
 
 def test_an_interpreter_that_is_not_there() -> None:
-    with pytest.raises(SpecError, match="/opt/none/python does not exist"):
+    with refusing(SpecError, "python-missing"):
         existing(Environment(python="/opt/none/python"))
 
 
@@ -109,7 +109,7 @@ def test_environments_of_condarc_are_found(home: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("WHERE", str(home / "space"))
     (home / ".condarc").write_text(text, encoding="utf-8")
     if text.startswith("{"):
-        with pytest.raises(SpecError, match="there is no conda environment 'tf'"):
+        with refusing(SpecError, "unknown-conda"):
             existing(Environment(conda="tf"))
     else:
         assert existing(Environment(conda="tf")).prefix == str(folder)
@@ -165,7 +165,7 @@ def test_an_environment_from_a_file(source: Path, tmp_path: Path) -> None:
     assert Environment.from_yaml(file) == wish
     assert tensorflow(source, environment_definition=str(file)).environment == wish
     file.write_text("pip_package: [scipy]\n")
-    with pytest.raises(SpecError, match=r"env.yaml:1: pip_package: unknown key"):
+    with refusing(SpecError, "unknown-key"):
         tensorflow(source, environment_definition=str(file))
 
 
@@ -274,7 +274,7 @@ def test_where_environments_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert store_of(HERE, tmp_path).root == tmp_path / ".slurmtf" / "environments"
     site = Site(name="here", environments=Environments(folder="$PROJECT/envs"))
     assert store_of(site, tmp_path).root == Path("/projects/lab/envs")
-    with pytest.raises(WorkspaceError, match=r"\$NOWHERE is not set"):
+    with refusing(WorkspaceError, "variable-unset"):
         store_of(Site(name="here", environments=Environments(folder="$NOWHERE/envs")), tmp_path)
     monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(tmp_path / "mine"))
     assert store_of(site, tmp_path).root == tmp_path / "mine"
@@ -283,7 +283,7 @@ def test_where_environments_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_store_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     store = EnvironmentStore(tmp_path / "none")
     assert (store.names(), store.leftovers(), store.record("x"), store.failure("x")) == ([], [], {}, None)
-    with pytest.raises(SlurmtfError, match="there is no such environment"):
+    with refusing(SlurmtfError, "unknown-environment"):
         store.find("x")
 
 

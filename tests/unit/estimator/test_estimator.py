@@ -19,7 +19,7 @@ from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, Paramete
 from slurmtf.estimator.arguments import to_argv
 from slurmtf.estimator.azureml import overridden
 from slurmtf.estimator.quantities import LONGEST_S, UNLIMITED_S, mebibytes, seconds, slurm_time
-from tests.unit.support import refused, tensorflow
+from tests.unit.support import refused, refusing, tensorflow
 
 # --- the constructor
 
@@ -320,5 +320,5 @@ def test_what_a_submission_can_not_change(source: Path) -> None:
         overridden(tensorflow(source), {"node_count": 2, "script_param": {}})
     assert [problem.where for problem in caught.value.findings] == ["node_count", "script_param"]
     assert "script_params" in caught.value.findings[1].remedy
-    with pytest.raises(SpecError, match="can't be merged"):
+    with refusing(SpecError, "bad-arguments"):
         overridden(tensorflow(source, script_params=["--lr", "1"]), {"script_params": {"--lr": 2}})

@@ -14,6 +14,7 @@ from slurmtf.scheduler.slurm.commands import (
 )
 from slurmtf.scheduler.slurm.jobs import mine
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
+from tests.unit.support import refusing
 
 
 @pytest.fixture
@@ -106,9 +107,9 @@ def test_another_failure_is_not_tried_again(commands: Path) -> None:
 
 
 def test_commands_that_are_missing(commands: Path) -> None:
-    with pytest.raises(SlurmError, match="squeue: is not in PATH\n    -> run slurmtf on a login node of the cluster"):
+    with refusing(SlurmError, "no-slurm"):
         mine(None)
-    with pytest.raises(UnreachableError, match="there is no sbatch in PATH, so this machine has no Slurm"):
+    with refusing(UnreachableError, "no-slurm"):
         SlurmScheduler().check()
     for name in ("sbatch", "squeue", "scancel"):
         command(commands, name)

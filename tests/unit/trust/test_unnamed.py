@@ -10,7 +10,7 @@ from slurmtf.errors import SiteError, TemplateError
 from slurmtf.plan.rendering import rendered
 from slurmtf.sites import load
 from slurmtf.sites.search import default_site, packaged, search_path
-from tests.unit.support import planned
+from tests.unit.support import planned, refusing
 
 from .users import MALLORY, needs_root, of
 
@@ -91,7 +91,7 @@ def test_a_template_of_another_user_is_refused_by_name(project: Path, source: Pa
     [finding] = caught.value.findings
     assert (finding.where, finding.what) == (str(path), f"is not read: {path.parent} belongs to user {MALLORY}")
     path.unlink()
-    with pytest.raises(TemplateError, match=r"base\.sh\.j2: is not read"):  # which ours extends
+    with refusing(TemplateError, "foreign-file"):  # which ours extends
         rendered(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
 
 
