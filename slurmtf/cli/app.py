@@ -32,6 +32,7 @@ COMMANDS = {
     "export": "export a run's model to ONNX, and verify it",
     "models": "register, list and fetch models",
     "score": "score files with a model",
+    "serve": "serve a model over HTTP, to try it",
     "sweep": "search over a script's arguments, and look at the trials",
     "gc": "remove snapshots and other files that no run needs",
     "sites": "list, show and validate site profiles",
@@ -43,7 +44,7 @@ COMMANDS = {
 GROUPS = {
     "Start": ("run", "submit", "plan", "render", "sweep", "rerun"),
     "Follow": ("ls", "watch", "status", "why", "report", "logs", "metrics", "tensorboard", "wait", "cancel", "gc"),
-    "Use": ("diff", "cite", "export", "models", "score"),
+    "Use": ("diff", "cite", "export", "models", "score", "serve"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }
 EXIT_CODES = {

@@ -38,7 +38,8 @@ def _tensorflow(version: str) -> tuple[str, ...]:
     return f"tensorflow-cpu=={version}; {X86}", f"tensorflow=={version}; {X86.replace('==', '!=')}"
 
 
-KERAS_2, NEWEST, SCORING, SAMPLER = "onnx-tf2.15-keras2", "onnx-newest", "scoring", "sampler"
+KERAS_2, NEWEST, SCORING, SCORING_GPU, SAMPLER = "onnx-tf2.15-keras2", "onnx-newest", "scoring", "scoring-gpu", "sampler"
+OF_SCORING = ("numpy==2.4.6", "pillow==13.0.0", "pyarrow==26.0.1", "waitress==3.0.2")
 TOOLS = {
     tool.name: tool
     for tool in (
@@ -56,9 +57,15 @@ TOOLS = {
         ),
         Tool(
             SCORING,
-            ("onnxruntime==1.32.0", "numpy==2.4.6", "pillow==13.0.0", "pyarrow==26.0.1"),
+            ("onnxruntime==1.32.0", *OF_SCORING),
             ("3.11", "3.12", "3.13"),
-            "scores files with ONNX models",
+            "scores files with ONNX models, and serves models",
+        ),
+        Tool(
+            SCORING_GPU,
+            ("onnxruntime-gpu[cuda,cudnn]==1.31.1", *OF_SCORING),
+            ("3.11", "3.12", "3.13"),
+            "the same on NVIDIA's GPUs; never run on one",
         ),
         Tool(SAMPLER, ("optuna==5.0.0",), ("3.11", "3.12", "3.13"), "proposes the next point of a Bayesian sweep"),
     )
@@ -73,13 +80,14 @@ def tool(name: str) -> Tool:
     return TOOLS[name]
 
 
-def spec_of(wanted: Tool, site: Site, likely: Sequence[str] = ()) -> EnvironmentSpec:
-    """Return the environment spec of a tool. ``likely`` are interpreters that may do, which are looked at last.
+def spec_of(wanted: Tool, site: Site, likely: Sequence[str] = (), more: Sequence[str] = ()) -> EnvironmentSpec:
+    """Return the environment spec of a tool. ``likely`` are interpreters that may do, which are looked at last; ``more``
+    packages are the user's.
 
     Raises SoftwareError when no Python that it runs on is found.
     """
     python = _interpreter(wanted, likely)
-    wish = Environment(python=python, pip_packages=list(wanted.packages), name=wanted.name)
+    wish = Environment(python=python, pip_packages=[*wanted.packages, *more], name=wanted.name)
     return of_packages(wish, site, Path())
 
 

@@ -1,9 +1,10 @@
-"""From a trained run to a model that others use: found, exported to ONNX, registered, used on many files."""
+"""From a trained run to a model that others use: found, exported to ONNX, registered, used on many files, served."""
 
 from __future__ import annotations
 
 from slurmtf.models.exporting import export
 from slurmtf.models.registry import Model
 from slurmtf.models.scoring import score
+from slurmtf.models.serving import Service, serve
 
-__all__ = ["Model", "export", "score"]
+__all__ = ["Model", "Service", "export", "score", "serve"]

@@ -18,14 +18,17 @@ from slurmtf.environments.tools import SCORING
 from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.files import load_json, make_private, read_json, write_json, write_private, writing
 from slurmtf.findings import Finding
+from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
 from slurmtf.models.sources import source_at, tool_for
 from slurmtf.runs.workspace import workspace_of
 from slurmtf.sites import resolve_target
-from slurmtf.submit.tools import Toolbox
+from slurmtf.submit.tools import LOG, Toolbox
 
 TELL_S = 5.0
 PLAN, RESULT = "plan.json", "scores.npz"
+ANYTHING = Needs()
+LAST_LINES = 3
 ANOTHER_FOLDER = "another folder for the scores (--output)"
 
 
@@ -58,7 +61,12 @@ def score(
     site: str | None = None,
     workspace: str | Path | None = None,
     cpus: int | None = None,
+    memory: str | None = None,
     time_limit: str | None = None,
+    partition: str | None = None,
+    account: str | None = None,
+    gpu: bool = False,
+    packages: Sequence[str] = (),
     tell: Tell | None = None,
 ) -> dict[str, Any]:
     """Score the rows of files with a model and return the folder of the scores, and figures.
@@ -66,35 +74,38 @@ def score(
     ``inputs`` are files or patterns; the order of the rows is that of the files' paths. ``script`` has Azure ML's ``init()``
     and ``run(data)``. ``batch``: how many rows are scored at a time, left out: by the size of a row. ``rejects``: a row that
     can't be scored goes to ``rejects.jsonl``; else it ends its shard. With the same ``output`` again, shards that are done are
-    not done again.
+    not done again. ``gpu``: each shard by a GPU; ``packages``: pip packages that the script needs.
 
     Raises ScoringFailedError when a shard failed; InputError when there is nothing to score, or the folder holds other scores.
     """
-    scorer = scorer_of(model, environment, workspace)
+    needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
+    scorer = scorer_of(model, environment, workspace, needs)
     files = files_of(inputs)
     tell = tell or _silent
     found = resolve_target(site)
     toolbox = Toolbox(found, store_of(found, workspace_of(found.storage.workspace, workspace)), tell)
     folder = _carried(Path(output or f"scores-{re.sub('[^A-Za-z0-9._-]', '-', scorer.name)}").resolve())
-    python = toolbox.python(scorer.environment)
+    python = toolbox.python(scorer.environment, more=needs.packages)
     with writing(folder, ANOTHER_FOLDER):
         make_private(folder / "shards")
-        plan = _plan(scorer, files, folder, script, batch, rejects)
+        plan = _plan(scorer, files, folder, script, batch, rejects) | {"gpu": gpu, "packages": sorted(packages)}
         counted = _counted(toolbox, python, plan, folder, shards)
         began = time.monotonic()
         todo = [shard for shard in range(counted["shards"]) if not _done(folder, shard)]
         if todo:
             tell(f"{len(todo)} of {counted['shards']} shards to score, {sum(counted['counts'])} rows in {len(files)} files")
             write_json_list(folder / "todo.json", todo)
-            asked = {name: value for name, value in (("cpus-per-task", cpus), ("time", time_limit)) if value}
             words = ["score", str(folder / PLAN), str(folder / "todo.json")]
-            toolbox.run_each(python, words, folder, "score", len(todo), asked, _Progress(folder, counted, tell))
+            tick = _Progress(folder, counted, tell)
+            toolbox.run_each(python, words, folder, "score", len(todo), needs.flags(found), tick)
         _check_done(folder, counted)
         toolbox.run(python, ["merge", str(folder / PLAN)], folder, "score")
     return _summary(folder, counted, time.monotonic() - began)
 
 
-def scorer_of(model: str | Path | Model, environment: str | None, workspace: str | Path | None) -> Scorer:
+def scorer_of(
+    model: str | Path | Model, environment: str | None, workspace: str | Path | None, needs: Needs = ANYTHING
+) -> Scorer:
     """Return what scores: of a registered model its ONNX file where there is one; a path as it is.
 
     Raises ModelChangedError when a registered file is not what it was, InputError when there is no such model.
@@ -108,12 +119,13 @@ def scorer_of(model: str | Path | Model, environment: str | None, workspace: str
         path = Path(model).resolve()
         name = path.stem
     if path.suffix == ".onnx":
-        return Scorer(path, "onnx", "onnx", environment or SCORING, name=name)
+        return Scorer(path, "onnx", "onnx", needs.environment("onnx", environment or SCORING), name=name)
     source = source_at(path)
     if source is None or source.kind == "checkpoint":
         what, remedy = "can't be run for scores", "export it first: slurmtf export"
         raise InputError(Finding("no-scorer", str(path), what, remedy))
-    return Scorer(path, "tensorflow", source.kind, environment or tool_for(source, {}), source.weights, name)
+    chosen = needs.environment("tensorflow", environment or tool_for(source, {}))
+    return Scorer(path, "tensorflow", source.kind, chosen, source.weights, name)
 
 
 def files_of(inputs: Sequence[str]) -> list[Path]:
@@ -216,11 +228,19 @@ def _check_done(folder: Path, plan: Mapping[str, Any]) -> None:
 def _failure(folder: Path, shard: int, again: str) -> Finding:
     facts = read_json(folder / "shards" / f"{shard:05d}.failed")
     if not facts:
-        return Finding("shard-failed", f"shard {shard}", "ended before it was done", f"the logs are in {folder}; {again}")
+        what = "ended before it was done" + _last_words(folder)
+        return Finding("shard-failed", f"shard {shard}", what, f"the logs are in {folder}; {again}")
     if facts["row"] < 0:
         return Finding("shard-failed", f"shard {shard}", facts["why"], again)
     where = f"{facts['file']}, row {facts['row']}"
     return Finding("bad-row", where, facts["why"], f"correct it, or pass --rejects to go on without such rows; {again}")
+
+
+def _last_words(folder: Path) -> str:
+    """Return the end of the log that was written last."""
+    logs = sorted([*folder.glob("shard-*.log"), *folder.glob(LOG)], key=lambda path: path.stat().st_mtime)
+    lines = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if logs else []
+    return "; the last log ends with: " + " | ".join(lines) if lines else ""
 
 
 def _summary(folder: Path, plan: Mapping[str, Any], seconds: float) -> dict[str, Any]:

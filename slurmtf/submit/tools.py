@@ -57,9 +57,12 @@ class Toolbox:
         """Whether the site wants work of this kind in jobs: what holds for builds."""
         return self.site.environments.build == "job" and self.scheduler.queues
 
-    def python(self, name: str, likely: Sequence[str] = ()) -> str:
-        """Return the Python of a tool environment, which is built first unless it is there. Raises SoftwareError."""
-        spec = spec_of(tool(name), self.site, likely)
+    def python(self, name: str, likely: Sequence[str] = (), more: Sequence[str] = ()) -> str:
+        """Return the Python of a tool environment, with ``more`` packages in it, which is built first unless it is there.
+
+        Raises SoftwareError.
+        """
+        spec = spec_of(tool(name), self.site, likely, more)
         pending = provide(Building(spec, self.store, self.site, _nobody(self.site), {}), self.tell)
         if pending:
             self.tell(f"waiting for build job {pending.job.ref.job_id}")

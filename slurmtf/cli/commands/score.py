@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from slurmtf.cli.needs import needs_options
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.cli.steps import Steps
 from slurmtf.models.scoring import score
@@ -27,10 +28,9 @@ from slurmtf.models.scoring import score
     "--batch", type=click.IntRange(min=1), default=None, help="How many rows at a time (default: by the size of a row)."
 )
 @click.option("--rejects", is_flag=True, help="Go on without rows that can't be scored; they stand in rejects.jsonl.")
-@click.option("--environment", default=None, help="The tool environment (default: of ONNX Runtime, or as the model was saved).")
 @click.option("--site", "-s", default=None, help="Where it is scored (default: your site).")
-@click.option("--cpus", type=click.IntRange(min=1), default=None, help="CPUs of each shard's job.")
-@click.option("--time", "time_limit", default=None, help="The time limit of each shard's job.")
+@needs_options
+@click.option("--time", "-t", "time_limit", default=None, help="The time limit of each shard's job.")
 @workspace_option
 @json_option
 def command(model: str, inputs: tuple[str, ...], workspace: str | None, **options: Any) -> None:

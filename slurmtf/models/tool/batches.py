@@ -50,10 +50,14 @@ class Part(NamedTuple):
 
 
 class Scorer(NamedTuple):
-    """What scores a batch. ``specs``: what it takes; None: a script takes what was read."""
+    """What scores a batch. ``specs``: what it takes; None: a script takes what was read.
+
+    ``raw``: a script whose ``run(raw_data)`` takes the text of a request, as in Azure ML; None: it does not.
+    """
 
     call: Callable[[Any], Mapping[str, Any]]
     specs: Mapping[str, Spec] | None
+    raw: Callable[[str], Any] | None = None
 
 
 def pieces(counts: Sequence[int], files: Sequence[str], first: int, last: int) -> Iterator[Piece]:

@@ -1,4 +1,5 @@
-"""``python tool.pyz convert REQUEST...``, ``count PLAN``, ``score PLAN SHARDS [array [FIRST]]``, ``merge PLAN``"""
+"""``python tool.pyz convert REQUEST...``, ``count PLAN``, ``score PLAN SHARDS [array [FIRST]]``, ``merge PLAN``,
+``serve REQUEST`` and its ``work REQUEST``"""
 
 from __future__ import annotations
 
@@ -21,4 +22,12 @@ def main() -> int:
         from . import scoring  # noqa: PLC0415 - numpy
 
         return scoring.score(arguments[0], arguments[1:]) if command == "score" else getattr(scoring, command)(arguments[0])
+    if command == "serve":
+        from .serving import serve  # noqa: PLC0415 - a web server
+
+        return serve(arguments[0])
+    if command == "work":
+        from .answering import work  # noqa: PLC0415 - numpy
+
+        return work(arguments[0])
     raise SystemExit(f"unknown command {command!r}")

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
+import json
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .batches import Scorer
 from .checking import TYPES
 from .drawing import Spec
+
+CUDA = "CUDAExecutionProvider"
+RAW = "raw_data"
+"""The parameter of a ``run`` that takes the text of a request, ``{"data": ...}``: so Azure ML's examples name it."""
 
 
 def scorer_of(plan: Mapping[str, Any]) -> Scorer:
@@ -19,19 +27,23 @@ def scorer_of(plan: Mapping[str, Any]) -> Scorer:
     if plan["script"]:
         return _of_script(plan["script"], plan["model"])
     if plan["engine"] == "onnx":
-        return _of_onnx(plan["model"])
+        return _of_onnx(plan["model"], plan["gpu"])
     from .loading import load  # noqa: PLC0415 - TensorFlow
 
     served = load(plan, Path(plan["folder"]))
     return Scorer(served.call, served.inputs)
 
 
-def _of_onnx(path: str) -> Scorer:
+def _of_onnx(path: str, gpu: bool) -> Scorer:
     import onnxruntime  # noqa: PLC0415
 
+    if gpu:
+        onnxruntime.preload_dlls()  # CUDA's libraries of pip packages, which no path leads to
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = len(os.sched_getaffinity(0))
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(path, options, providers=[*([CUDA] if gpu else []), "CPUExecutionProvider"])
+    if gpu and CUDA not in session.get_providers():
+        raise SystemExit("onnxruntime can use no GPU here: see the messages above")
     specs = {
         one.name: Spec(
             tuple(size if isinstance(size, int) else None for size in one.shape),
@@ -53,9 +65,21 @@ def _of_script(path: str, model: str) -> Scorer:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.init()
+    takes_text = RAW in inspect.signature(module.run).parameters
 
     def call(data: Any) -> Mapping[str, Any]:
-        answer = module.run(data)
+        answer = _read(module.run(json.dumps({"data": _listed(data)}))) if takes_text else module.run(data)
         return answer if isinstance(answer, Mapping) else {"score": answer}
 
-    return Scorer(call, None)
+    return Scorer(call, None, (lambda text: _read(module.run(text))) if takes_text else None)
+
+
+def _read(answer: Any) -> Any:
+    """Return what a script that takes JSON answers, which may be JSON too."""
+    return json.loads(answer) if isinstance(answer, str) else answer
+
+
+def _listed(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {name: np.asarray(values).tolist() for name, values in data.items()}
+    return [_listed(row) for row in data] if isinstance(data, list) else data.tolist()

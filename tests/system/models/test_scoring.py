@@ -17,13 +17,13 @@ import pytest
 
 from slurmtf import Model
 from slurmtf.environments.tools import SCORING
-from slurmtf.models import export, score
+from slurmtf.models import score
 from slurmtf.models.registry import ModelChangedError
 from slurmtf.models.scoring import ScoringFailedError
 
-from .support import Generation, provide, store
+from .support import store
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("here")]
 
 COMMAND = Path(sys.executable).with_name("slurmtf")
 SCRIPT = """
@@ -37,29 +37,6 @@ def run(data):
     (name,) = (one.name for one in session.get_inputs())
     return session.run(None, {name: data.astype("float32")})[0].argmax(axis=1)
 """
-
-
-@pytest.fixture(scope="module")
-def saved(keras_2: Generation, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
-    """A folder with a model, its ONNX file, and rows."""
-    provide(SCORING, pytestconfig)
-    folder = tmp_path_factory.mktemp("scoring")
-    shutil.copy(keras_2.models / "mlp.keras", folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SLURMTF_ENVIRONMENTS", str(store().root))
-        patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
-        patch.setenv("SLURMTF_WORKSPACE", str(folder / "workspace"))
-        export(folder / "mlp.keras")
-    random = np.random.default_rng(1)
-    for number, rows in enumerate((100, 1, 250)):
-        np.savez(folder / f"part-{number}.npz", x=random.standard_normal((rows, 4)).astype("float32"))
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def here(workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(store().root))
-    monkeypatch.chdir(tmp_path)
 
 
 def scores(found: dict[str, Any]) -> dict[str, Any]:

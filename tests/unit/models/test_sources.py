@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.environments.tools import KERAS_2, NEWEST, SAMPLER, SCORING, TOOLS, tool
+from slurmtf.environments.tools import KERAS_2, NEWEST, SAMPLER, SCORING, SCORING_GPU, TOOLS, tool
 from slurmtf.errors import InputError
 from slurmtf.models.sources import chosen, keras_of, source_at, sources_in, tool_of
 
@@ -109,7 +109,7 @@ def test_the_tool_environment_is_of_the_same_generation(keras: str, packages: di
 
 
 def test_tool_environments_are_pinned() -> None:
-    assert set(TOOLS) == {KERAS_2, NEWEST, SAMPLER, SCORING}
+    assert set(TOOLS) == {KERAS_2, NEWEST, SAMPLER, SCORING, SCORING_GPU}
     assert all("==" in package for one in TOOLS.values() for package in one.packages)
     with pytest.raises(InputError, match="onnx-newest") as caught:
         tool("onnx-newset")

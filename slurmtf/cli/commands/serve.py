@@ -1,0 +1,61 @@
+"""``slurmtf serve``"""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+from slurmtf.cli.needs import needs_options
+from slurmtf.cli.output import emit, json_option, workspace_option
+from slurmtf.cli.steps import Steps
+from slurmtf.models.serving import BODY_MB, LIMIT_S, TIME, USUAL_PORT, Service, serve
+
+
+@click.command("serve")
+@click.argument("model", metavar="MODEL[:VERSION]|PATH")
+@click.option("--script", type=click.Path(dir_okay=False), default=None, help="A score script: init() and run(data).")
+@click.option("--site", "-s", default=None, help="Where it is served (default: your site).")
+@click.option("--time", "-t", "time_limit", default=TIME, show_default=True, help="When it ends by itself.")
+@needs_options
+@click.option(
+    "--request-seconds", type=click.FloatRange(min=0.1), default=LIMIT_S, show_default=True, help="How long a request may take."
+)
+@click.option(
+    "--body-megabytes", type=click.FloatRange(min=0.001), default=BODY_MB, show_default=True, help="How large one may be."
+)
+@workspace_option
+@json_option
+def command(model: str, **options: Any) -> None:
+    """Serve a registered model, or one at a path, over HTTP, to try it: POST {"data": ...} to /score.
+
+    It is a run like any other, on this machine or in a job: 'slurmtf logs' shows what it prints, 'slurmtf cancel' ends it. Each
+    request needs a token, which stands in a private file.
+    """
+    with Steps() as steps:
+        service = serve(model, tell=steps.tell, **options)
+    emit(
+        {
+            "run": service.run.id,
+            "url": service.url,
+            "score": f"{service.url}/score",
+            "schema": f"{service.url}/swagger.json",
+            "authorization": str(service.authorization),
+            "ssh": service.ssh,
+        },
+        _text(service),
+    )
+
+
+def _text(service: Service) -> str:
+    header = shlex.join(["-H", f"@{service.authorization}"])
+    return "\n".join(
+        (
+            f"{service.url}/score serves, until 'slurmtf cancel {service.run.id}' or its time limit",
+            f"schema             curl {header} {service.url}/swagger.json",
+            f"score              curl {header} -d '{{\"data\": [...]}}' {service.url}/score",
+            f"from your machine  {service.ssh}",
+            f"                   and http://localhost:{USUAL_PORT}/score, with the header of that file",
+        )
+    )

@@ -1,0 +1,27 @@
+"""The options of commands that score or serve: what their jobs ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+OPTIONS = (
+    click.option(
+        "--environment", default=None, help="The tool environment (default: of ONNX Runtime, or as the model was saved)."
+    ),
+    click.option("--pip", "packages", multiple=True, help="A pip package that the score script needs; can be repeated."),
+    click.option("--gpu", is_flag=True, help="Use a GPU, with an ONNX model."),
+    click.option("--cpus-per-task", "-c", "cpus", type=click.IntRange(min=1), default=None, help="CPUs of a job."),
+    click.option("--mem", "memory", default=None, help="Memory of a job, for example 16G."),
+    click.option("--partition", "-p", default=None, help="Partition to submit to."),
+    click.option("--account", "-A", default=None, help="Account to charge."),
+)
+
+
+def needs_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these options."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command

@@ -1,0 +1,56 @@
+"""What a job that scores or serves asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from slurmtf.environments.tools import SCORING, SCORING_GPU
+from slurmtf.errors import InputError
+from slurmtf.findings import Finding
+from slurmtf.plan.gpus import REQUESTS
+from slurmtf.plan.model import Resources
+from slurmtf.sites import Site
+
+
+@dataclass(frozen=True)
+class Needs:
+    """``gpu``: one GPU; ``packages``: pip packages beside those of the tool environment, for a score script."""
+
+    cpus: int | None = None
+    memory: str | None = None
+    time_limit: str | None = None
+    partition: str | None = None
+    account: str | None = None
+    gpu: bool = False
+    packages: tuple[str, ...] = ()
+
+    def flags(self, site: Site) -> dict[str, Any]:
+        """Return them as flags of sbatch."""
+        partition = self.partition or (site.defaults.gpu_partition if self.gpu else None)
+        plain = {"cpus-per-task": self.cpus, "mem": self.memory, "time": self.time_limit, "partition": partition,
+                 "account": self.account}  # fmt: skip
+        found = {flag: value for flag, value in plain.items() if value is not None}
+        return {**found, **_of_gpu(site)} if self.gpu else found
+
+    def settings(self) -> dict[str, Any]:
+        """Return them as settings of an estimator."""
+        return {"cpus_per_task": self.cpus, "memory": self.memory, "time": self.time_limit, "partition": self.partition,
+                "account": self.account, "use_gpu": self.gpu}  # fmt: skip
+
+    def environment(self, engine: str, default: str) -> str:
+        """Return the tool environment for an engine. Raises InputError where there is none with GPUs."""
+        if not self.gpu:
+            return default
+        if engine != "onnx":
+            what = "the tool environments of TensorFlow have no GPUs"
+            raise InputError(Finding("no-gpu-engine", "gpu", what, "export the model to ONNX: slurmtf export"))
+        return SCORING_GPU if default == SCORING else default
+
+
+def _of_gpu(site: Site) -> dict[str, Any]:
+    one = Resources(1, 1, 1, gpus_per_node=1, gpu_type=site.gpu.type)
+    found: dict[str, Any] = dict(REQUESTS[site.gpu.request](one))
+    if site.gpu.constraint:
+        found["constraint"] = site.gpu.constraint
+    return {**found, **site.gpu.sbatch}

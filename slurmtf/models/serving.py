@@ -1,0 +1,209 @@
+"""A model behind HTTP, to try it: a run whose script is a server. It ends by its time limit, or when it is canceled."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import shlex
+import shutil
+import socket
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from slurmtf.archives import tool_archive
+from slurmtf.environments.building import Tell
+from slurmtf.environments.store import store_of
+from slurmtf.environments.tools import SCORING
+from slurmtf.errors import InputError, SlurmtfError
+from slurmtf.estimator import Environment, Estimator
+from slurmtf.files import read_json, write_json
+from slurmtf.findings import Finding
+from slurmtf.models.needs import Needs
+from slurmtf.models.registry import Model
+from slurmtf.models.scoring import Scorer, scorer_of
+from slurmtf.runs.experiment import Experiment
+from slurmtf.runs.run import Run, failure
+from slurmtf.runs.workspace import workspace_of
+from slurmtf.scheduler import scheduler_of
+from slurmtf.sites import Site, resolve_target
+from slurmtf.submit.tools import Toolbox
+
+EXPERIMENT = "serve"
+ENTRY, PROGRAM, REQUEST, SCRIPT = "serve.py", "tool.pyz", "request.json", "score.py"
+LAUNCHER = f'''"""Serves a model: see slurmtf serve."""
+
+import runpy
+import sys
+
+sys.argv = ["{PROGRAM}", "serve", "{REQUEST}"]
+runpy.run_path("{PROGRAM}", run_name="__main__")
+'''
+TIME, LIMIT_S, BODY_MB = "1:00:00", 60.0, 16.0
+LOOK_S = 0.3
+FIRST_STATE_S, LAST_STATE_S = 1.0, 30.0
+USUAL_PORT = 8000
+"""The port on the user's own machine, in the ssh line."""
+
+
+class ServiceError(SlurmtfError):
+    """A service does not serve, or refused a request."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A model that is served. All it needs is the run: ``Service(Run.find("last"))`` works in another process."""
+
+    run: Run
+
+    @cached_property
+    def address(self) -> tuple[str, int]:
+        """Host and port. Raises ServiceError before it serves."""
+        found = read_json(Path(self.run.layout.outputs, "endpoint.json"))
+        if not found:
+            raise ServiceError(Finding("not-serving", self.run.id, "does not serve", f"see 'slurmtf status {self.run.id}'"))
+        return str(found["host"]), int(found["port"])
+
+    @property
+    def url(self) -> str:
+        host, port = self.address
+        return f"http://{host}:{port}"
+
+    @property
+    def authorization(self) -> Path:
+        """The private file with the header that a request needs: ``curl -H @FILE``."""
+        return Path(self.run.layout.outputs, "authorization")
+
+    @property
+    def ssh(self) -> str:
+        """The command that brings it to ``localhost`` of another machine, by way of this one."""
+        host, port = self.address
+        return shlex.join(["ssh", "-N", "-L", f"{USUAL_PORT}:{host}:{port}", f"{getpass.getuser()}@{socket.getfqdn()}"])
+
+    def score(self, data: Any) -> Any:
+        """Return the answer to ``{"data": data}``. Raises ServiceError with what the service says instead."""
+        return self._asked("/score", json.dumps({"data": data}).encode())
+
+    def schema(self) -> dict[str, Any]:
+        """Return what it takes, as OpenAPI 2.0."""
+        found: dict[str, Any] = self._asked("/swagger.json", None)
+        return found
+
+    def _asked(self, path: str, body: bytes | None) -> Any:
+        name, _, value = self.authorization.read_text(encoding="ascii").strip().partition(": ")
+        request = urllib.request.Request(self.url + path, body, {name: value, "Content-Type": "application/json"})  # noqa: S310 - ours
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # nodes are not reached by a proxy
+        try:
+            with direct.open(request) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as err:
+            with err:
+                text = err.read().decode("utf-8", "replace").strip()
+            raise ServiceError(Finding("request-refused", self.url + path, f"{err.code}: {text}")) from None
+        except OSError as err:
+            what = f"can't be reached: {err}"
+            raise ServiceError(Finding("not-serving", self.url, what, f"see 'slurmtf status {self.run.id}'")) from None
+
+    def cancel(self) -> None:
+        """End it."""
+        self.run.cancel()
+
+
+def serve(
+    model: str | Path | Model,
+    *,
+    script: str | Path | None = None,
+    environment: str | None = None,
+    site: str | None = None,
+    workspace: str | Path | None = None,
+    cpus: int | None = None,
+    memory: str | None = None,
+    time_limit: str = TIME,
+    partition: str | None = None,
+    account: str | None = None,
+    gpu: bool = False,
+    packages: Sequence[str] = (),
+    request_seconds: float = LIMIT_S,
+    body_megabytes: float = BODY_MB,
+    tell: Tell | None = None,
+) -> Service:
+    """Serve a model until its time limit, or until it is canceled, and return the service when it serves.
+
+    ``script`` has Azure ML's ``init()`` and ``run(data)``. ``request_seconds`` and ``body_megabytes`` are what a request may
+    take; the others are as in :func:`slurmtf.models.score`. On this machine it listens on loopback, in a job on all addresses
+    of the node; a token is needed in either case.
+
+    Raises InputError, ModelChangedError, or ServiceError when it ends before it serves.
+    """
+    needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
+    scorer = scorer_of(model, environment, workspace, needs)
+    if script is not None and not Path(script).is_file():
+        raise InputError(Finding("no-script", "script", f"{script} does not exist", "pass a file with init() and run(data)"))
+    tell = tell or _silent
+    found = resolve_target(site)
+    place = workspace_of(found.storage.workspace, workspace)
+    toolbox = Toolbox(found, store_of(found, place), tell)
+    own = {
+        "gpu": gpu,
+        "python": toolbox.python(scorer.environment, more=needs.packages),
+        "limit": request_seconds,
+        "body_bytes": int(body_megabytes * 1024 * 1024),
+    }
+    request = {**_request(scorer, found, script is not None), **own}
+    with tempfile.TemporaryDirectory(prefix="slurmtf-serve-") as source:
+        _fill(Path(source), request, script)
+        estimator = _estimator(Path(source), found, toolbox.python(SCORING), needs)
+        run = Experiment(EXPERIMENT, place).submit(estimator, {"model": scorer.name}, tell=tell)
+    return _awaited(run, tell)
+
+
+def _request(scorer: Scorer, site: Site, with_script: bool) -> dict[str, Any]:
+    """Return what the server is told."""
+    return {
+        "name": scorer.name,
+        "model": str(scorer.path),
+        "engine": scorer.engine,
+        "kind": scorer.kind,
+        "weights": str(scorer.weights) if scorer.weights else None,
+        "script": SCRIPT if with_script else None,
+        "folder": ".",
+        "host": "0.0.0.0" if scheduler_of(site.scheduler, site.cluster).queues else "127.0.0.1",  # noqa: S104 - a token is needed
+    }
+
+
+def _fill(folder: Path, request: Mapping[str, Any], script: str | Path | None) -> None:
+    (folder / ENTRY).write_text(LAUNCHER, encoding="utf-8")
+    (folder / PROGRAM).write_bytes(tool_archive())
+    write_json(folder / REQUEST, dict(request))
+    if script is not None:
+        shutil.copyfile(script, folder / SCRIPT)
+
+
+def _estimator(source: Path, site: Site, python: str, needs: Needs) -> Estimator:
+    software = Environment(python=python)
+    return Estimator(source, entry_script=ENTRY, compute_target=site, environment_definition=software, **needs.settings())
+
+
+def _awaited(run: Run, tell: Tell) -> Service:
+    """Wait until a run serves. Raises ServiceError when it ends before."""
+    service, pause = Service(run), FIRST_STATE_S
+    tell(f"{run.id} is submitted; waiting until it serves ...")
+    looked = time.monotonic()
+    while not Path(run.layout.outputs, "endpoint.json").is_file():
+        if time.monotonic() - looked > pause:
+            state = run.state
+            if state.status.final:
+                raise ServiceError(failure(run, state))
+            looked, pause = time.monotonic(), min(LAST_STATE_S, pause * 1.5)
+        time.sleep(LOOK_S)
+    return service
+
+
+def _silent(text: str) -> None:  # noqa: ARG001
+    return

@@ -1,0 +1,186 @@
+"""The process that scores for a server: requests come in on standard input, answers go out on standard output."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+import sys
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from .batches import Scorer, storable
+from .drawing import Spec
+from .feeding import of_arrays, of_records
+from .scorers import scorer_of
+
+HEAD = struct.Struct("<HI")
+"""Before each body: a status of HTTP (0 in a request), and the body's length."""
+Spoken = tuple[int, bytes]
+TYPES = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
+"""JSON Schema's names, by the kind of a numpy dtype."""
+
+
+class Refused(NamedTuple):
+    """What is wrong with a request."""
+
+    why: str
+
+
+def write_frame(file: IO[bytes], status: int, body: bytes) -> None:
+    file.write(HEAD.pack(status, len(body)) + body)
+    file.flush()
+
+
+def read_frame(file: IO[bytes]) -> Spoken | None:
+    """Return what the other side says; None when it has ended."""
+    head = file.read(HEAD.size)
+    if len(head) < HEAD.size:
+        return None
+    status, length = HEAD.unpack(head)
+    body = file.read(length)
+    return (status, body) if len(body) == length else None
+
+
+def work(path: str) -> int:
+    """Load what scores, say what it takes, and answer requests until there are no more. Returns the exit code."""
+    request = json.loads(Path(path).read_text(encoding="utf-8"))
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a score script prints goes to the log, line by line: this process may be killed
+    sys.stdout = os.fdopen(1, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    scorer = scorer_of(request)
+    write_frame(out, 200, json.dumps(schema(request["name"], scorer.specs)).encode())
+    while asked := read_frame(sys.stdin.buffer):
+        write_frame(out, *answer(scorer, asked[1]))
+    return 0
+
+
+def answer(scorer: Scorer, body: bytes) -> Spoken:
+    """Return the status and body of the answer to a request's body."""
+    try:
+        text = body.decode("utf-8")
+        data = _taken(scorer, json.loads(text))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as err:
+        return 400, _error(f"can't be read: {_first_line(err)}")
+    if isinstance(data, Refused):
+        return 400, _error(data.why)
+    try:
+        found = scorer.raw(text) if scorer.raw else scorer.call(data)
+        return 200, _json(_plain(found))
+    except Exception as err:  # of the runtime, of the user's script
+        traceback.print_exc()
+        return 500, _error(f"can't be scored: {type(err).__name__}: {_first_line(err)}")
+
+
+def _taken(scorer: Scorer, given: Any) -> Any:
+    """Return what stands in a request as what scores takes it, or what is wrong. Raises ValueError and its like."""
+    if not isinstance(given, dict) or not isinstance(given.get("data"), list | dict):
+        return Refused('the body is to be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
+    data, specs = given["data"], scorer.specs
+    if specs is None:
+        return _for_script(data)
+    if isinstance(data, Mapping):
+        return of_arrays({name: _array(values, specs.get(name)) for name, values in data.items()}, specs)
+    if data and all(isinstance(row, Mapping) for row in data):
+        return of_records(data, specs)
+    if len(specs) > 1:
+        return Refused(f"the model takes {', '.join(specs)}: send arrays by these names, or rows that have them")
+    (spec,) = specs.values()
+    return of_arrays({"": _array(data, spec)}, specs)
+
+
+def _for_script(data: Any) -> Any:
+    if isinstance(data, Mapping):
+        return {name: np.asarray(values) for name, values in data.items()}
+    return data if any(isinstance(row, Mapping) for row in data) else np.asarray(data)
+
+
+def _array(values: Any, spec: Spec | None) -> Any:
+    """Return nested lists as an array. Raises ValueError when rows are not of one length."""
+    found = np.asarray(values) if spec is None or spec.dtype == "str" else np.asarray(values, spec.dtype)
+    if not found.ndim:
+        raise ValueError("a single value stands where rows are to be")
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Return an answer as JSON has it: what is no number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(name): _plain(own) for name, own in value.items()}
+    if isinstance(value, list | tuple) and any(isinstance(one, Mapping | list | tuple) for one in value):
+        return [_plain(one) for one in value]
+    if isinstance(value, str | bool | int | None):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    found = storable(value)
+    found = np.char.decode(found, "utf-8", "replace") if found.dtype.kind == "S" else found
+    return _finite(found.tolist()) if found.dtype.kind == "f" else found.tolist()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_finite(one) for one in value]
+    return value if math.isfinite(value) else None
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _error(text: str) -> bytes:
+    return _json({"error": text})
+
+
+def _first_line(err: BaseException) -> str:
+    return next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)[:300]
+
+
+def schema(name: str, specs: Mapping[str, Spec] | None) -> dict[str, Any]:
+    """Return the OpenAPI 2.0 description, with the names that Azure ML's has."""
+    reference = {"schema": {"$ref": "#/definitions/ServiceInput"}}
+    score = {
+        "operationId": "RunMLService",
+        "consumes": ["application/json"],
+        "produces": ["application/json"],
+        "security": [{"Bearer": []}],
+        "parameters": [{"name": "serviceInputPayload", "in": "body", "required": True, **reference}],
+        "responses": {
+            "200": {"description": "the scores", "schema": {"$ref": "#/definitions/ServiceOutput"}},
+            "default": {"description": "what was wrong", "schema": {"$ref": "#/definitions/ErrorResponse"}},
+        },
+    }
+    return {
+        "swagger": "2.0",
+        "info": {"title": name, "version": "1.0"},
+        "securityDefinitions": {"Bearer": {"type": "apiKey", "name": "Authorization", "in": "header"}},
+        "paths": {
+            "/": {"get": {"responses": {"200": {"description": "it serves"}}}},
+            "/score": {"post": score},
+        },
+        "definitions": {
+            "ServiceInput": {"type": "object", "required": ["data"], "properties": {"data": _data(specs)}},
+            "ServiceOutput": {"type": "object"},
+            "ErrorResponse": {"type": "object", "properties": {"error": {"type": "string"}}},
+        },
+    }
+
+
+def _data(specs: Mapping[str, Spec] | None) -> dict[str, Any]:
+    if specs is None:
+        return {"description": "what run(data) takes: rows, or arrays by name"}
+    if len(specs) == 1:
+        return _rows(next(iter(specs.values())))
+    return {"type": "object", "required": list(specs), "properties": {name: _rows(spec) for name, spec in specs.items()}}
+
+
+def _rows(spec: Spec) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "string" if spec.dtype == "str" else TYPES.get(np.dtype(spec.dtype).kind, "number")}
+    for size in reversed(spec.shape[1:]):
+        found = {"type": "array", "items": found, **({} if size is None else {"minItems": size, "maxItems": size})}
+    return {"type": "array", "items": found}

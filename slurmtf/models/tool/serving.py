@@ -1,0 +1,171 @@
+"""A model behind HTTP: waitress takes the requests, a process of its own scores them, which a bad request may end."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from .answering import Spoken, read_frame, write_frame
+from .files import write_json, write_whole
+
+THREADS = 8
+IDLE_S = 30
+"""After which a connection on which nothing comes is closed."""
+CONNECTIONS = 200
+OUTPUTS = "outputs"
+Environ = Mapping[str, Any]
+
+
+class StartError(Exception):
+    """What scores can't be loaded; the log says why."""
+
+
+class Worker:
+    """The process that scores, one request at a time. One that takes too long, or ends, is started again."""
+
+    def __init__(self, command: Sequence[str], limit: float) -> None:
+        """``limit``: seconds for a request, the wait for those before it apart."""
+        self._command, self._limit = command, limit
+        self._lock = threading.Lock()
+        self._process: Any = None
+
+    def start(self) -> bytes:
+        """Start it, and return what it says of itself. Raises StartError."""
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        said = read_frame(self._process.stdout)
+        if said is None:
+            self.end()
+            raise StartError("what scores can't be loaded")
+        return said[1]
+
+    def ask(self, body: bytes) -> Spoken:
+        """Return the status and body of the answer."""
+        if not self._lock.acquire(timeout=self._limit):
+            return 503, error("busy with the requests before: try again")
+        try:
+            if self._process is None:
+                self.start()
+            return self._asked(body)
+        except StartError as err:
+            return 503, error(str(err))
+        finally:
+            self._lock.release()
+
+    def _asked(self, body: bytes) -> Spoken:
+        process, late = self._process, threading.Event()
+        timer = threading.Timer(self._limit, _kill, (process, late))
+        timer.start()
+        try:
+            write_frame(process.stdin, 0, body)
+            said = read_frame(process.stdout)
+        except OSError:
+            said = None
+        finally:
+            timer.cancel()
+        if said is not None and not late.is_set():
+            return said
+        code = self.end()
+        if late.is_set():
+            return 504, error(f"took more than {self._limit:g} s, and was given up")
+        return 500, error(f"ended the process that scores (exit code {code}); it is started again")
+
+    def end(self) -> int:
+        """End the process, and return its exit code."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.kill()
+        code: int = process.wait()
+        return code
+
+
+def _kill(process: subprocess.Popen[bytes], late: threading.Event) -> None:
+    late.set()
+    process.kill()
+
+
+class Service:
+    """The WSGI application: ``GET /``, ``GET /swagger.json``, ``POST /score``. All but the first need the token."""
+
+    def __init__(self, ask: Callable[[bytes], Spoken], schema: bytes, token: str) -> None:
+        self._ask, self._schema, self._expected = ask, schema, f"Bearer {token}".encode()
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        status, body = self._answer(environ)
+        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
+        headers += [("WWW-Authenticate", "Bearer")] if status == HTTPStatus.UNAUTHORIZED else []
+        start_response(f"{status} {HTTPStatus(status).phrase}", headers)
+        return [body]
+
+    def _answer(self, environ: Environ) -> Spoken:
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/"
+        expected = {"/": "GET", "/swagger.json": "GET", "/score": "POST"}.get(path)
+        if path != "/" and not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
+            return 401, error("send the header Authorization: Bearer TOKEN")
+        if expected is None:
+            return 404, error("there are /, /swagger.json and /score")
+        if method != expected:
+            return 405, error(f"{path} takes {expected}")
+        if path == "/score":
+            return self._ask(environ["wsgi.input"].read())
+        return 200, self._schema if path == "/swagger.json" else json.dumps({"status": "healthy"}).encode()
+
+
+def error(text: str) -> bytes:
+    return json.dumps({"error": text}).encode()
+
+
+def serve(path: str) -> int:
+    """Serve what a request asks for, until it is ended. Returns the exit code.
+
+    Where, stands in ``outputs/endpoint.json``; the token in ``outputs/authorization``, as a header for ``curl -H @FILE``.
+    """
+    import waitress  # noqa: PLC0415 - of this program alone
+
+    request = json.loads(Path(path).read_text(encoding="utf-8"))
+    signal.signal(signal.SIGTERM, _end)
+    program, own = str(Path(sys.argv[0]).resolve()), str(Path(path).resolve())
+    worker = Worker([request["python"], "-I", program, "work", own], request["limit"])
+    try:
+        schema, token = worker.start(), secrets.token_urlsafe(32)
+        server = waitress.create_server(
+            Service(worker.ask, schema, token),
+            host=request["host"],
+            port=0,
+            threads=THREADS,
+            max_request_body_size=request["body_bytes"],
+            channel_timeout=IDLE_S,
+            connection_limit=CONNECTIONS,
+            ident=None,
+        )
+        _tell(request["host"], server.effective_port, token)
+        server.run()
+    except StartError as err:
+        print(err, file=sys.stderr)
+        return 1
+    finally:
+        worker.end()
+    return 0
+
+
+def _tell(host: str, port: int, token: str) -> None:
+    Path(OUTPUTS).mkdir(exist_ok=True)
+    write_whole(f"{OUTPUTS}/authorization", f"Authorization: Bearer {token}\n".encode())
+    name = host if host == "127.0.0.1" else os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    write_json(f"{OUTPUTS}/endpoint.json", {"host": name, "port": port})
+    print(f"serving on {name}, port {port}", flush=True)
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(143)

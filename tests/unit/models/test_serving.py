@@ -1,0 +1,191 @@
+"""Requests and answers of a served model, and the process that scores: what ends it ends nothing else."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy")
+
+from slurmtf.models.tool.answering import answer, schema  # noqa: E402
+from slurmtf.models.tool.batches import Scorer  # noqa: E402
+from slurmtf.models.tool.drawing import Spec  # noqa: E402
+from slurmtf.models.tool.scorers import scorer_of  # noqa: E402
+from slurmtf.models.tool.serving import Service, StartError, Worker  # noqa: E402
+
+ONE = {"x": Spec((None, 2), "float32")}
+TWO = {"left": Spec((None, 1), "float32"), "word": Spec((None,), "str")}
+
+
+def sums(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    if (inputs["x"] < 0).any():
+        raise ArithmeticError("negative\nand more")
+    with np.errstate(divide="ignore"):
+        return {"sum": inputs["x"].sum(axis=1), "inverse": 1 / inputs["x"][:, :1]}
+
+
+def texts(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {
+        "text": np.array([f"{word}{left[0]:g}".encode() for left, word in zip(inputs["left"], inputs["word"], strict=True)])
+    }
+
+
+def asked(scorer: Scorer, body: str | bytes) -> tuple[int, Any]:
+    status, found = answer(scorer, body.encode() if isinstance(body, str) else body)
+    return status, json.loads(found)
+
+
+@pytest.mark.parametrize("data", ["[[1, 2], [4, 4]]", '{"x": [[1, 2], [4, 4]]}', '[{"a": 1, "b": 2}, {"a": 4, "b": 4}]'])
+def test_rows_arrays_and_records_are_scored(data: str) -> None:
+    assert asked(Scorer(sums, ONE), f'{{"data": {data}}}') == (200, {"sum": [3.0, 8.0], "inverse": [[1.0], [0.25]]})
+
+
+def test_what_is_no_number_becomes_null() -> None:
+    assert asked(Scorer(sums, ONE), '{"data": [[0, 1]]}') == (200, {"sum": [1.0], "inverse": [[None]]})
+
+
+@pytest.mark.parametrize(
+    "data", ['{"left": [[1], [2]], "word": ["a", "ü"]}', '[{"left": 1, "word": "a"}, {"left": 2, "word": "ü"}]']
+)
+def test_several_inputs_come_by_name(data: str) -> None:
+    assert asked(Scorer(texts, TWO), f'{{"data": {data}}}') == (200, {"text": ["a1", "ü2"]})
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "why"),
+    [
+        ("{", 400, "can't be read"),
+        (b"\xff\xfe", 400, "can't be read"),
+        ("[" * 100_000, 400, "can't be read"),
+        ("[[1, 2]]", 400, "the body is to be"),
+        ('{"rows": []}', 400, "the body is to be"),
+        ('{"data": [[1, 2, 3]]}', 400, "x has the shape (3,), and the model takes (2)"),
+        ('{"data": [[1], [1, 2]]}', 400, "can't be read"),
+        ('{"data": [["one", 2]]}', 400, "one"),
+        ('{"data": 7}', 400, "the body is to be"),
+        ('{"data": {"x": 7}}', 400, "single value"),
+        ('{"data": [[-1, 2]]}', 500, "ArithmeticError: negative"),
+    ],
+)  # fmt: skip
+def test_a_bad_request_is_told_what_is_wrong(body: str | bytes, status: int, why: str) -> None:
+    found, told = asked(Scorer(sums, ONE), body)
+    assert (found, why in told["error"]) == (status, True), told
+    assert "\n" not in told["error"]
+
+
+def test_rows_without_names_are_refused_where_names_are_needed() -> None:
+    status, told = asked(Scorer(texts, TWO), '{"data": [[1, "a"]]}')
+    assert (status, "left, word" in told["error"]) == (400, True)
+
+
+AZURE = """
+import json, numpy
+def init(): pass
+def run(raw_data):
+    data = numpy.array(json.loads(raw_data)["data"])
+    return json.dumps(data.sum(axis=1).tolist())
+"""
+
+
+def script(folder: Path, text: str) -> Scorer:
+    (folder / "score.py").write_text(text)
+    return scorer_of({"script": str(folder / "score.py"), "model": "m.onnx"})
+
+
+def test_a_script_gets_an_array_or_as_in_azure_ml_the_text(tmp_path: Path) -> None:
+    own = script(tmp_path, "def init(): pass\ndef run(data): return [{'n': int(row.sum())} for row in data]")
+    assert asked(own, '{"data": [[1, 2], [3, 4]]}') == (200, {"score": [{"n": 3}, {"n": 7}]})
+    of_text = script(tmp_path, AZURE)
+    assert asked(of_text, '{"data": [[1, 2], [3, 4]], "more": 1}') == (200, [3, 7])
+    assert of_text.call(np.array([[1, 2], [3, 4]])) == {"score": [3, 7]}  # in a batch
+
+
+def test_the_schema_says_what_it_takes() -> None:
+    found = schema("digits-1", {"image": Spec((None, 8, None), "float32")})
+    data = found["definitions"]["ServiceInput"]["properties"]["data"]
+    row = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}, "minItems": 8, "maxItems": 8}
+    assert data == {"type": "array", "items": row}
+    both = schema("m", TWO)["definitions"]["ServiceInput"]["properties"]["data"]
+    assert (both["required"], both["properties"]["word"]) == (["left", "word"], {"type": "array", "items": {"type": "string"}})
+    assert found["paths"]["/score"]["post"]["security"] == [{"Bearer": []}]
+
+
+def requested(method: str, path: str, token: str | None = "secret", body: bytes = b"") -> tuple[str, Any, dict[str, str]]:
+    """What the application answers."""
+    said: list[Any] = []
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": io.BytesIO(body)}
+    if token is not None:
+        environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    service = Service(lambda asked: (200, asked + b"!"), b'{"swagger": "2.0"}', "secret")
+    (found,) = service(environ, lambda status, headers: said.extend((status, dict(headers))))
+    return said[0], found, said[1]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "token", "expected"),
+    [
+        ("GET", "/", None, "200 OK"),
+        ("GET", "/swagger.json", "secret", "200 OK"),
+        ("POST", "/score", "secret", "200 OK"),
+        ("POST", "/score", None, "401 Unauthorized"),
+        ("POST", "/score", "Secret", "401 Unauthorized"),
+        ("POST", "/score", "sécret", "401 Unauthorized"),
+        ("GET", "/swagger.json", "", "401 Unauthorized"),
+        ("GET", "/nothing", None, "401 Unauthorized"),
+        ("GET", "/nothing", "secret", "404 Not Found"),
+        ("GET", "/score", "secret", "405 Method Not Allowed"),
+        ("DELETE", "/", None, "405 Method Not Allowed"),
+    ],
+)
+def test_what_it_serves_and_to_whom(method: str, path: str, token: str | None, expected: str) -> None:
+    status, body, headers = requested(method, path, token, b"data")
+    assert status == expected
+    assert headers["Content-Length"] == str(len(body))
+    assert (body == b"data!") == (method == "POST" and status == "200 OK")
+
+
+ECHO = """
+import os, struct, sys, time
+head = struct.Struct("<HI")
+def say(status, body):
+    sys.stdout.buffer.write(head.pack(status, len(body)) + body)
+    sys.stdout.buffer.flush()
+say(200, str(os.getpid()).encode())
+while given := sys.stdin.buffer.read(head.size):
+    body = sys.stdin.buffer.read(head.unpack(given)[1])
+    if body == b"end":
+        os._exit(7)
+    if body == b"sleep":
+        time.sleep(60)
+    say(200, str(os.getpid()).encode())
+"""
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    found = Worker([sys.executable, "-c", ECHO], 3)
+    yield found
+    found.end()
+
+
+@pytest.mark.parametrize(("body", "status", "why"), [(b"end", 500, b"exit code 7"), (b"sleep", 504, b"more than 3 s")])
+def test_a_process_that_is_ended_by_a_request_is_started_again(worker: Worker, body: bytes, status: int, why: bytes) -> None:
+    pid = worker.start()
+    assert worker.ask(b"x") == (200, pid)
+    found, told = worker.ask(body)
+    assert (found, why in told) == (status, True), told
+    again, other = worker.ask(b"x")
+    assert (again, other != pid) == (200, True)
+
+
+def test_a_model_that_can_not_be_loaded_is_told() -> None:
+    broken = Worker([sys.executable, "-c", "raise SystemExit('no model')"], 3)
+    with pytest.raises(StartError):
+        broken.start()
+    assert broken.ask(b"x")[0] == 503
