@@ -4,6 +4,7 @@
     model.json       the record
     files/           the model; hard links to a run's files where that can be
     onnx/            its ONNX twin, with the record of its verification
+    mlflow.json      what MLflow's registry calls it, if it has it
     deleted.json     there is one when the version was deleted: its number is not given again
 
 A version appears whole, by a rename that fails when somebody else has taken its number.
@@ -28,6 +29,7 @@ from slurmtf.errors import InputError, SlurmtfError, did_you_mean
 from slurmtf.files import expanded, make_private, read_json, write_json, writing
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
+from slurmtf.models import mirror
 from slurmtf.models.exporting import RECORD, record_of
 from slurmtf.models.hashes import digest, sha256
 from slurmtf.models.sources import chosen, source_at
@@ -92,7 +94,8 @@ class Model:
     ) -> Model:
         """Register a file or folder as the next version of a model, and return it.
 
-        Raises InputError when there is nothing to register, WorkspaceError when it can't be written; then nothing is left.
+        Where MLflow is configured and installed, its registry gets it too. Raises InputError when there is nothing to register,
+        WorkspaceError when it can't be written, and then nothing is left; MirrorError when only MLflow failed.
         """
         path = Path(model_path).expanduser().resolve()
         if not path.exists():
@@ -106,7 +109,10 @@ class Model:
                 version = _publish(staging, place)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
-        return cls.get(model_name, version, workspace=workspace or (run.folder.parents[1] if run else None))
+            model = cls.get(model_name, version, workspace=workspace or (run.folder.parents[1] if run else None))
+            if mirror.configured() and mirror.available():
+                write_json(model.folder / "mlflow.json", mirror.register(model_name, version, model.folder, model.record))
+        return model
 
     @classmethod
     def get(cls, name: str, version: int | None = None, *, workspace: str | Path | None = None) -> Model:
@@ -161,6 +167,11 @@ class Model:
             return self.path
         return next(iter(sorted((self.folder / "onnx").glob("*.onnx"))), None)
 
+    @property
+    def mlflow(self) -> dict[str, Any]:
+        """What MLflow's registry calls it: name, version, run_id; empty when it is not there."""
+        return read_json(self.folder / "mlflow.json")
+
     def changed(self) -> Names:
         """Return the files that are not what was registered: other content, or gone."""
         return [name for name, known in self.record["files"].items() if _hash_of(self.folder / name) != known["sha256"]]
@@ -198,7 +209,8 @@ class Model:
                 shutil.rmtree(self.folder / part, ignore_errors=True)
 
     def to_dict(self) -> dict[str, Any]:
-        return {**self.record, "version": self.version, "folder": str(self.folder), "path": str(self.path)}
+        own = {"version": self.version, "folder": str(self.folder), "path": str(self.path)}
+        return {**self.record, **own, "mlflow": self.mlflow or None}
 
 
 def register(run: RunFolder, model_name: str, model_path: str | None = None, **facts: Any) -> Model:

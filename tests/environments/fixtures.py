@@ -48,6 +48,12 @@ def jax_313(pytestconfig: pytest.Config) -> Path:
     return provide("jax-3.13", pytestconfig, optional=True)
 
 
+@pytest.fixture(scope="session")
+def mlflow(pytestconfig: pytest.Config) -> Path:
+    """MLflow, and what slurmtf needs."""
+    return provide("mlflow", pytestconfig)
+
+
 def provide(name: str, config: pytest.Config, optional: bool = False) -> Path:
     try:
         with progress_shown(config):

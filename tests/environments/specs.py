@@ -80,6 +80,7 @@ ENVIRONMENTS = {
         Environment("tf1", ("3.7",), ("horovod==0.21.3",)),
         Environment("jax", ("3.11", "3.12", "3.13")),
         Environment("jax-3.13", ("3.13",), of="jax"),
+        Environment("mlflow", ("3.11", "3.12", "3.13")),
     )
 }
 

@@ -8,6 +8,8 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.output import clock, emit, json_option, size, table, workspace_option
+from slurmtf.findings import Finding
+from slurmtf.models import mirror
 from slurmtf.models.exporting import find
 from slurmtf.models.registry import Model, register
 from slurmtf.runs.folder import RunFolder
@@ -79,6 +81,7 @@ def _details(model: Model, changed: list[str]) -> str:
         "tags": _pairs(record["tags"]),
         "properties": _pairs(record["properties"]),
         "onnx": str(model.onnx or ""),
+        "mlflow": f"{model.mlflow['name']}, version {model.mlflow['version']}" if model.mlflow else "",
         "verified": f"largest difference {verified['largest_difference']:.2g}" if verified else "",
     }
     return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
@@ -106,7 +109,15 @@ def register_(
         model = register(found, name, model_path, workspace=workspace, **facts)
     else:
         model = Model.register(found, name, workspace=workspace, **facts)
-    emit(model.to_dict(), f"{model.name}:{model.version}  {model.path}")
+    emit(model.to_dict(), f"{model.name}:{model.version}  {model.path}", _of_mlflow())
+
+
+def _of_mlflow() -> list[Finding]:
+    """Return a warning when MLflow is configured and not installed here."""
+    if not mirror.configured() or mirror.available():
+        return []
+    what = "is configured, and the package is not installed here: its registry does not get the model"
+    return [Finding("no-mlflow", "MLflow", what, "pip install 'slurmtf[mlflow]'", severity="warning")]
 
 
 @command.command("get")

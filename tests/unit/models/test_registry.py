@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from slurmtf.cli.commands.models import command
 from slurmtf.errors import InputError, WorkspaceError
-from slurmtf.models import Model
+from slurmtf.models import Model, mirror
 from slurmtf.models.exporting import RECORD
 from slurmtf.models.hashes import digest
 from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, registry_of
@@ -19,7 +20,7 @@ from slurmtf.runs.garbage import garbage
 
 REGISTER = """
 import sys
-from slurmtf.models import Model
+from slurmtf.models import Model, mirror
 for _ in range(int(sys.argv[3])):
     print(Model.register(sys.argv[1], "digits", workspace=sys.argv[2]).version)
 """
@@ -213,3 +214,13 @@ def test_the_registry_lies_where_the_variable_says(
     with pytest.raises(WorkspaceError):
         Model.list(workspace=workspace)
     assert model.path.exists()
+
+
+def test_a_registry_of_mlflow_without_the_package_is_told(
+    workspace: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:1")
+    monkeypatch.setattr(mirror, "available", lambda: False)
+    command.main(["register", "digits", str(file), "-w", str(workspace)], standalone_mode=False)
+    assert "slurmtf[mlflow]" in capsys.readouterr().err
+    assert Model.get("digits", workspace=workspace).mlflow == {}
