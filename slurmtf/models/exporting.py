@@ -138,10 +138,16 @@ def _target(source: Source, run: RunFolder | None, name: str | None) -> Path:
     if "/" in file:
         raise InputError(Finding("bad-name", "name", f"{name} is a path", "pass a file's name; it is put beside the model"))
     target = folder / file
-    if target.exists() and not record_of(target):
+    if target.exists() and not _is_ours(target):
         what = f"{target} is there, and no export of slurmtf has written it"
         raise InputError(Finding("name-taken", "name", what, "pass another name with --name"))
     return target
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether an export of slurmtf has written a file: the last one, or the one before, if the last was killed in between."""
+    record = read_json(file.with_name(file.name + RECORD))
+    return digest([file]) in (record.get("sha256"), record.get("replaces"))
 
 
 def record_of(file: Path) -> dict[str, Any]:
@@ -184,6 +190,7 @@ def _record(wanted: Wanted, result: Mapping[str, Any], output: Path, run: RunFol
     return {
         "file": str(wanted.target),
         "sha256": digest([output]),
+        "replaces": digest([wanted.target]) if wanted.target.exists() else None,
         "bytes": output.stat().st_size,
         "source": str(wanted.source.path),
         "kind": wanted.source.kind,
