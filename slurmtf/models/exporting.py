@@ -186,7 +186,7 @@ def _clear(folder: Path) -> None:
 
 
 def _record(wanted: Wanted, result: Mapping[str, Any], output: Path, run: RunFolder | None) -> dict[str, Any]:
-    known = ("route", "opset", "inputs", "outputs", "verified", "versions", "seconds")
+    known = ("route", "opset", "inputs", "outputs", "verified", "weights_bytes", "versions", "seconds")
     return {
         "file": str(wanted.target),
         "sha256": digest([output]),

@@ -120,10 +120,13 @@ def _check(part: Part) -> None:
         raise ValueError(f"{part.piece.file} has not the rows any more that were counted")
 
 
-def scored(parts: Sequence[Part], scorer: Scorer, batch: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def scored(
+    parts: Sequence[Part], scorer: Scorer, batch: int, tell: Callable[[int], None]
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the scores of a block, with the numbers of their rows, and its bad rows.
 
-    A batch that fails is tried row by row: the bad ones are named, and the others have their scores.
+    ``tell`` gets the number of rows of each batch that is done. A batch that fails is tried row by row: the bad ones are
+    named, and the others have their scores.
     """
     total = sum(part.rows for part in parts)
     numbers = np.arange(parts[0].piece.number, parts[0].piece.number + total)
@@ -138,6 +141,7 @@ def scored(parts: Sequence[Part], scorer: Scorer, batch: int) -> tuple[list[dict
         except Exception:  # of the data, of the runtime, of a script: the rows tell which
             for part in within(parts, start, stop):
                 _by_row(part, scorer, good, bad)
+        tell(stop - start)
     return good, bad
 
 

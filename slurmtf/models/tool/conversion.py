@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from .checking import Model, RejectedError, UnverifiableError, verify
 from .files import write_json
-from .loading import LoadError, Served, load, versions
-from .refusal import refusal
+from .loading import LoadError, Served, load, versions, weights_bytes
+from .refusal import refusal, size_refusal
 
 CLI_TIMEOUT_S = 3600
 SHOWN_LOG = 2000
@@ -56,6 +56,10 @@ def _result(request: Mapping[str, Any], work: Path) -> dict[str, Any]:
         served = load(request, work)
     except LoadError as err:
         return {"ok": False, "code": "not-loadable", "tried": [], **err.facts, "what": err.what, "remedy": err.remedy}
+    weights = weights_bytes(served.source)
+    refused = size_refusal(weights)
+    if refused:
+        return {"ok": False, "tried": [], **refused}
     samples = dict(np.load(request["samples"], allow_pickle=False)) if request.get("samples") else None
     model = Model(served.inputs, served.call, served.known)
     tried: list[dict[str, str]] = []
@@ -73,7 +77,15 @@ def _result(request: Mapping[str, Any], work: Path) -> dict[str, Any]:
             remedy = "pass real inputs: --samples FILE.npz, with an array for each of " + ", ".join(served.inputs)
             return {"ok": False, "code": "not-verifiable", "what": str(err), "remedy": remedy, "tried": tried}
         _keep(file, request["output"])
-        return {"ok": True, "route": name, "opset": request["opset"], "tried": tried, **_face(served), "verified": figures}
+        return {
+            "ok": True,
+            "route": name,
+            "opset": request["opset"],
+            "tried": tried,
+            **_face(served),
+            "verified": figures,
+            "weights_bytes": weights,
+        }
     logs = "\n".join(one["why"] + one["log"] for one in tried)
     return {"ok": False, **refusal(served.layers, served.nodes, logs), "tried": tried}
 

@@ -52,7 +52,9 @@ def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, An
         values = np.array([[record[one] for one in own] for record in records]).astype(specs[name].dtype)
         if values.ndim != 2:
             raise ValueError("lists in a table")
-        found[name] = values[:, 0] if len(own) == 1 and len(specs[name].shape) == 1 else values
+        sizes = tuple(-1 if size is None else size for size in specs[name].shape[1:])
+        fits = -1 not in sizes and values.shape[1] == int(np.prod(sizes, dtype=int))
+        found[name] = values.reshape(-1, *sizes) if fits else values
     return of_arrays(found, specs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,11 @@ ENDS = (
 )  # fmt: skip
 """The operations with which the layers of a network end."""
 OF_TRAINING = ("gradients", "save", "init", "report_uninitialized", "Adam", "GradientDescent", "Momentum", "RMSProp", "train")
+
+NO_WEIGHT = re.compile(
+    r"OPTIMIZER_SLOT|optimizer|/(Adam|Momentum|RMSProp)(_\d+)?$|^(_CHECKPOINTABLE_OBJECT_GRAPH$|_all_variables/|keras_api/)"
+)
+"""Names in a checkpoint that are no weights: an optimizer's, metrics', and Keras 3's second list of all variables."""
 
 
 class LoadError(Exception):
@@ -107,6 +113,19 @@ def _tensor(value: Any, spec: Spec) -> Any:
     if spec.dtype == "str":
         return tf.constant(np.asarray(value, dtype=object), tf.string)
     return tf.constant(value, tf.as_dtype(spec.dtype))
+
+
+def weights_bytes(source: Sequence[str]) -> int:
+    """Return how many bytes the weights of what the converter is given take, those of optimizers apart."""
+    path = source[1]
+    prefix = path.removesuffix(".meta") if source[0] == "--checkpoint" else f"{path}/variables/variables"
+    if not Path(f"{prefix}.index").is_file():
+        return 0  # frozen: the weights are in the graph, which holds 2 GB at most too
+    reader = tf.train.load_checkpoint(prefix)
+    types = reader.get_variable_to_dtype_map()
+    shapes = reader.get_variable_to_shape_map().items()
+    sizes = {name: int(np.prod(shape, dtype=np.int64)) * types[name].size for name, shape in shapes}
+    return sum(size for name, size in sizes.items() if not NO_WEIGHT.search(name))
 
 
 def graph_facts(path: str) -> tuple[list[tuple[str, str]], dict[str, list[Any]]]:

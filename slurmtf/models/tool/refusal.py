@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+LARGEST = 2**31 - 1
+"""Bytes of an ONNX file: it is one message of protocol buffers (protobuf.dev, "Proto Limits"). Weights in files of their own
+are not written."""
 UNSUPPORTED = re.compile(r"Tensorflow op \[(?P<node>[^\]]+?): (?P<op>\w+)\] is not supported")
 REMEDY = (
     "move {layers} out of the model: build the model from what comes after, keras.Model(inputs of the next layer, "
@@ -84,3 +87,12 @@ def layer_of(node: str) -> str:
     """
     parts = [part for part in node.partition(":")[0].split("/") if not re.match(r"(Stateful)?PartitionedCall", part)]
     return parts[-2] if len(parts) > 1 else parts[-1] if parts else node
+
+
+def size_refusal(weights: int) -> dict[str, Any] | None:
+    """Return why a model with so many bytes of weights is not converted; None when it can be."""
+    if weights < LARGEST:
+        return None
+    what = f"its weights take {weights / 1e9:.1f} GB, and an ONNX file holds 2 GB at most"
+    remedy = "use it as it is: 'slurmtf score' and 'slurmtf serve' run it by TensorFlow; or save its weights as float16"
+    return {"code": "too-large", "what": what, "remedy": remedy, "layers": []}

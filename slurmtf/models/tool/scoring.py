@@ -83,27 +83,41 @@ def _scored(plan: Mapping[str, Any], shard: int, scorer: Scorer) -> int:
     return 0
 
 
+class _Progress:
+    """How far a shard is, in a file of its own, every few seconds."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._began, self._told, self.rows = path, time.monotonic(), 0.0, 0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def __call__(self, rows: int) -> None:
+        self.rows += rows
+        if time.monotonic() - self._told > TELL_S:
+            self._told = time.monotonic()
+            write_json(self._path, {"rows": self.rows, "seconds": self.seconds})
+
+
 def _write_shard(plan: Mapping[str, Any], shard: int, scorer: Scorer, place: Path) -> None:
-    began, told, total, batch = time.monotonic(), 0.0, sum(plan["counts"]), plan["batch"]
+    total, batch, progress = sum(plan["counts"]), plan["batch"], _Progress(place.with_suffix(".at"))
     own = batches_of(shard, plan["shards"], total, batch)
     mine = list(pieces(plan["counts"], plan["files"], own.start * batch, min(total, own.stop * batch)))
-    results, rejects, done = Results(place.with_suffix(".npz")), list[dict[str, Any]](), 0
+    results, rejects = Results(place.with_suffix(".npz")), list[dict[str, Any]]()
     for parts in blocks(mine, block_for(plan["row_bytes"], batch)):
-        good, bad = scored(parts, scorer, batch)
+        good, bad = scored(parts, scorer, batch, progress)
         if bad and not plan["rejects"]:
             raise RowError(bad[0]["file"], bad[0]["row"], bad[0]["why"])
         for scores in good:
             results.add(scores)
         rejects += bad
-        done += sum(part.rows for part in parts)
-        if time.monotonic() - told > TELL_S:
-            told = time.monotonic()
-            write_json(place.with_suffix(".at"), {"rows": done, "seconds": told - began})
     results.finish()
-    seconds = time.monotonic() - began
-    write_json(place.with_suffix(".json"), {"rows": done, "seconds": seconds, "rejects": rejects})
+    seconds = progress.seconds
+    write_json(place.with_suffix(".json"), {"rows": progress.rows, "seconds": seconds, "rejects": rejects})
     place.with_suffix(".at").unlink(missing_ok=True)
-    print(f"shard {shard}: {done} rows in {seconds:.1f} s, {done / max(seconds, 1e-9):.0f} a second", flush=True)
+    rate = progress.rows / max(seconds, 1e-9)
+    print(f"shard {shard}: {progress.rows} rows in {seconds:.1f} s, {rate:.0f} a second", flush=True)
 
 
 def merge(path: str) -> int:

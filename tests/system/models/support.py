@@ -134,6 +134,13 @@ def check_no_false_success(generation: Generation) -> None:
     assert max(generation.rechecked.values()) < 1e-5
 
 
+def check_weights(generation: Generation) -> None:
+    """The weights alone are counted, in every form: 4 * 8 + 8 and 8 * 3 + 3 of 4 bytes."""
+    forms = {"mlp", "exported", "h5", "json", "saved"} & generation.results.keys()
+    assert {generation.results[name]["weights_bytes"] for name in forms} == {268}
+    assert generation.results["tf1"]["weights_bytes"] == 4 * (3 * 2 + 2)
+
+
 def check_left(generation: Generation) -> None:
     """Nothing is left of conversions, whatever became of them."""
     assert len(generation.results) >= 22

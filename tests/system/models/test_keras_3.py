@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from .support import GOOD, REFUSED, Generation, check_candidates, check_good, check_left, check_no_false_success, check_refused
+from .support import (
+    GOOD,
+    REFUSED,
+    Generation,
+    check_candidates,
+    check_good,
+    check_left,
+    check_no_false_success,
+    check_refused,
+    check_weights,
+)
 
 pytestmark = pytest.mark.tensorflow
 
@@ -29,3 +39,7 @@ def test_nothing_is_left(keras_3: Generation) -> None:
 
 def test_candidates_of_a_checkpoint_are_listed(keras_3: Generation) -> None:
     check_candidates(keras_3)
+
+
+def test_weights_are_counted_without_their_optimizers(keras_3: Generation) -> None:
+    check_weights(keras_3)

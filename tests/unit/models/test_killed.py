@@ -29,7 +29,7 @@ class Toolbox:
         output.write_bytes(b"half")
         phase("convert")
         output.write_bytes(b"onnx of " + Path(request["model"]).read_bytes())
-        known = dict.fromkeys(("route", "opset", "inputs", "outputs", "verified", "versions", "seconds"))
+        known = dict.fromkeys(("route", "opset", "inputs", "outputs", "verified", "weights_bytes", "versions", "seconds"))
         exporting.write_json(words[1] + ".result.json", {"ok": True, **known})
 
 def phase(name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.models.tool.refusal import layer_of, refusal, unsupported
+from slurmtf.models.tool.refusal import layer_of, refusal, size_refusal, unsupported
 
 LOG = """
 2026-11-28 07:39:45,270 - ERROR - Tensorflow op [StatefulPartitionedCall/model/words/StringLower: StringLower] is not supported
@@ -54,3 +54,10 @@ def test_the_culprit_is_named(
 )
 def test_a_node_names_its_layer(node: str, layer: str) -> None:
     assert layer_of(node) == layer
+
+
+def test_weights_that_no_file_holds_are_refused() -> None:
+    assert size_refusal(2**31 - 2) is None
+    refused = size_refusal(2**31)
+    assert refused
+    assert (refused["code"], "2.1 GB" in refused["what"], "slurmtf score" in refused["remedy"]) == ("too-large", True, True)

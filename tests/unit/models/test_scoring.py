@@ -182,6 +182,7 @@ PAIR = {"x": Spec((None, 2), "float32")}
         ([{"a": "1.5", "b": "0.1"}, {"a": "3e-8", "b": "16777217"}], PAIR),
         ([{"x": [1.0, 2.0]}, {"x": [3.0, 4.0]}], PAIR),
         ([{"n": "3"}, {"n": "-4"}], {"n": Spec((None,), "int64")}),
+        ([{f"p{n}": n for n in range(4)}] * 2, {"image": Spec((None, 2, 2, 1), "float32")}),
         ([{"a": 1, "b": True}, {"a": 2, "b": False}], {"a": Spec((None, 1), "int64"), "b": Spec((None,), "float32")}),
         ([{"a": "3", "b": "x"}], {"a": Spec((None, 1), "int64"), "b": Spec((None, 1), "str")}),
         ([{"": np.zeros((2, 2), np.uint8)}, {"": np.ones((2, 2), np.uint8)}], {"i": Spec((None, 2, 2, 1), "float32")}),
@@ -350,5 +351,13 @@ def test_a_script_sees_the_types_of_its_batch_whatever_the_shards(tmp_path: Path
     together = list(blocks(list(pieces([4, 4], files, 0, 8)), 8))
     alone = list(blocks(list(pieces([4, 4], files, 0, 8)), 4))
     for found in (together, alone):
-        good = [one["y"].tolist() for parts in found for one in batches.scored(parts, scorer, 4)[0]]
+        good = [one["y"].tolist() for parts in found for one in batches.scored(parts, scorer, 4, lambda rows: None)[0]]
         assert good == [["int64"] * 4, ["float64"] * 4]
+
+
+def test_each_batch_is_told_as_it_is_done(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(10))
+    (parts,) = blocks([Piece(str(tmp_path / "a.npy"), 0, 10, 0)], 100)
+    told: list[int] = []
+    batches.scored(parts, Scorer(doubled, {"x": Spec((None,), "float32")}), 4, told.append)
+    assert told == [4, 4, 2]

@@ -1,0 +1,88 @@
+"""Registrations from several nodes at once, and a shard whose node loses its power."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from slurmtf import Model
+from slurmtf.environments.tools import SCORING
+from tests.cluster import Cluster
+from tests.environments.cache import root
+from tests.system.models.support import provide
+
+from .support import COMMAND, SECONDS, Lab, call, until
+
+pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
+
+REGISTER = """
+import sys
+from slurmtf.models import Model
+for _ in range(5):
+    print(Model.register(sys.argv[1], "digits", workspace=sys.argv[2]).version)
+"""
+SLOW = """
+import time
+def init(): pass
+def run(data):
+    time.sleep(2)
+    return data * 2
+"""
+PROFILE = "extends: slurm\nenvironments:\n  job: {no-requeue: true}\n"
+
+
+def test_registrations_from_two_nodes_at_once_leave_no_gap_and_no_clash(lab: Lab) -> None:
+    file = lab.folder / "net.h5"
+    file.write_bytes(b"model_config")
+    words: list[str | Path] = ["srun", "--nodes=2", "--ntasks=4", sys.executable, "-c", REGISTER, file, lab.workspace]
+    assert sorted(map(int, call(*words).split())) == list(range(1, 21))
+    assert [one.version for one in Model.list("digits", workspace=lab.workspace)] == list(range(1, 21))
+    assert not list((lab.workspace / ".slurmtf/models/digits").glob(".staging-*"))
+
+
+def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again(
+    lab: Lab, slurm: Cluster, pytestconfig: pytest.Config
+) -> None:
+    provide(SCORING, pytestconfig)
+    (lab.folder / "net.onnx").write_bytes(b"the script needs none")
+    (lab.folder / "slow.py").write_text(SLOW)
+    (lab.folder / "lab.yaml").write_text(PROFILE)
+    np.save(lab.folder / "rows.npy", np.arange(100.0))
+    command: list[str | Path] = [
+        COMMAND,
+        "score",
+        "net.onnx",
+        "-i",
+        "rows.npy",
+        "--script",
+        "slow.py",
+        "-o",
+        "out",
+        "--shards",
+        "2",
+    ]
+    command += ["--batch", "5", "--site", "./lab.yaml", "--cpus-per-task", "2"]
+    environ = {**os.environ, "SLURMTF_WORKSPACE": str(lab.workspace), "SLURMTF_ENVIRONMENTS": str(root() / "environments")}
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        shards = lab.folder / "out/shards"
+        until(lambda: len(list(shards.glob("*.at"))) == 2, "both shards under way")
+        nodes = dict(line.split() for line in call("squeue", "-h", "-r", "-o", "%K %N").splitlines())
+        slurm.kill_node(nodes["1"])
+        try:
+            _, told = process.communicate(timeout=2 * SECONDS)
+        finally:
+            slurm.start_node(nodes["1"])
+    assert process.returncode == 1, told
+    done = sorted(path.name for path in shards.glob("*.json"))
+    assert done == ["00000.json"] * (nodes["0"] != nodes["1"])
+    assert "shard 1" in told
+    assert not Path("out/scores.npz").exists()
+    again = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=2 * SECONDS, check=False)
+    assert again.returncode == 0, again.stderr
+    with np.load("out/scores.npz") as held:
+        assert held["score"].tolist() == [2.0 * row for row in range(100)]
