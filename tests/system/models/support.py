@@ -6,6 +6,7 @@ import functools
 import json
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.environments.cache import root, say
 from tests.environments.fixtures import progress_shown
 
 HERE = Path(__file__).parent
+COMMAND = Path(sys.executable).with_name("slurmtf")
 GOOD = (
     "mlp", "conv", "lstm", "gru", "embedding", "multi", "attention", "rescaling", "resizing", "category", "normalization",
     "string_lookup",

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,10 @@ from slurmtf import Environment, Experiment, Model, Run, TensorFlow
 from slurmtf.errors import InputError
 from slurmtf.models.exporting import NotConvertibleError, record_of
 
-from .support import Generation, store
+from .support import COMMAND, Generation, store
 
 pytestmark = pytest.mark.tensorflow
 
-COMMAND = Path(sys.executable).with_name("slurmtf")
 TRAIN = """
 import keras
 layers = keras.layers

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,10 @@ from slurmtf.models import score
 from slurmtf.models.registry import ModelChangedError
 from slurmtf.models.scoring import ScoringFailedError
 
-from .support import store
+from .support import COMMAND, store
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("here")]
 
-COMMAND = Path(sys.executable).with_name("slurmtf")
 SCRIPT = """
 import os
 import numpy as np

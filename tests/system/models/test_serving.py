@@ -6,7 +6,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -20,9 +19,10 @@ from slurmtf.environments.tools import SCORING
 from slurmtf.models import Service, score, serve
 from slurmtf.models.serving import ServiceError
 
+from .support import COMMAND
+
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("here")]
 
-COMMAND = Path(sys.executable).with_name("slurmtf")
 SCRIPT = """
 import os, time
 def init():
