@@ -1,7 +1,8 @@
 """Tool environments: software of slurmtf's own, with fixed versions, by name. A job's environment is never changed for them.
 
 The versions are those with which conversions were verified (tests/system/models); what pip would choose by itself breaks
-TensorFlow 2.15 (onnx 1.19 needs a newer ml_dtypes) or the converter.
+TensorFlow 2.15 to 2.17 (onnx 1.19 needs a newer ml_dtypes) or the converter. What 2.16 to 2.20 saved, the newest converts
+(docs/decisions.md).
 """
 
 from __future__ import annotations

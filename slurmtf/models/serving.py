@@ -64,11 +64,11 @@ class Service:
 
     @cached_property
     def address(self) -> tuple[str, int]:
-        """Host and port. Raises ServiceError before it serves."""
+        """Host and port; the host's address, where its name is not known here. Raises ServiceError before it serves."""
         found = read_json(Path(self.run.layout.outputs, "endpoint.json"))
         if not found:
             raise ServiceError(Finding("not-serving", self.run.id, "does not serve", f"see 'slurmtf status {self.run.id}'"))
-        return str(found["host"]), int(found["port"])
+        return _known(str(found["host"]), str(found["address"])), int(found["port"])
 
     @property
     def url(self) -> str:
@@ -188,6 +188,14 @@ def _fill(folder: Path, request: Mapping[str, Any], script: str | Path | None) -
 def _estimator(source: Path, site: Site, python: str, needs: Needs) -> Estimator:
     software = Environment(python=python)
     return Estimator(source, entry_script=ENTRY, compute_target=site, environment_definition=software, **needs.settings())
+
+
+def _known(name: str, address: str) -> str:
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        return address
+    return name
 
 
 def _awaited(run: Run, tell: Tell) -> Service:

@@ -23,7 +23,7 @@ THREADS = 8
 IDLE_S = 30
 """After which a connection on which nothing comes is closed."""
 CONNECTIONS = 200
-OUTPUTS = "outputs"
+OUTPUTS, LOOPBACK = "outputs", "127.0.0.1"
 Environ = Mapping[str, Any]
 
 
@@ -162,9 +162,23 @@ def serve(path: str) -> int:
 def _tell(host: str, port: int, token: str) -> None:
     Path(OUTPUTS).mkdir(exist_ok=True)
     write_whole(f"{OUTPUTS}/authorization", f"Authorization: Bearer {token}\n".encode())
-    name = host if host == "127.0.0.1" else os.environ.get("SLURMD_NODENAME") or socket.gethostname()
-    write_json(f"{OUTPUTS}/endpoint.json", {"host": name, "port": port})
+    name = host if host == LOOPBACK else os.environ.get("SLURMD_NODENAME") or socket.gethostname()
+    write_json(f"{OUTPUTS}/endpoint.json", {"host": name, "address": host if host == LOOPBACK else _address(), "port": port})
     print(f"serving on {name}, port {port}", flush=True)
+
+
+def _address() -> str:
+    """Return this node's own address, for whoever can't resolve its name: as Slurm knows it (srun(1), OUTPUT ENVIRONMENT
+    VARIABLES: that of the node where srun was started, which is this one), else that of the way out."""
+    known = os.environ.get("SLURM_LAUNCH_NODE_IPADDR")
+    if known:
+        return known
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect(("192.0.2.1", 9))  # of no machine (RFC 5737); nothing is sent
+            return str(way.getsockname()[0])
+        except OSError:
+            return LOOPBACK
 
 
 def _end(*_: object) -> None:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from slurmtf import Model
+from slurmtf import Model, Run, RunStatus
 from slurmtf.environments.tools import SCORING
+from slurmtf.models import Service
 from tests.cluster import Cluster
 from tests.environments.cache import root
 from tests.system.models.support import provide
 
-from .support import COMMAND, SECONDS, Lab, call, until
+from .support import COMMAND, SECONDS, Lab, call, ended, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -86,3 +89,23 @@ def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again(
     assert again.returncode == 0, again.stderr
     with np.load("out/scores.npz") as held:
         assert held["score"].tolist() == [2.0 * row for row in range(100)]
+
+
+def test_a_model_is_served_by_a_node_until_it_is_canceled(lab: Lab, pytestconfig: pytest.Config) -> None:
+    provide(SCORING, pytestconfig)
+    (lab.folder / "net.onnx").write_bytes(b"the script needs none")
+    (lab.folder / "doubles.py").write_text("def init(): pass\ndef run(data): return data * 2\n")
+    words = ["serve", "net.onnx", "--script", "doubles.py", "--site", "slurm", "--time", "5"]
+    found = lab.data(*words, env={"SLURMTF_ENVIRONMENTS": str(root() / "environments")})
+    service = Service(Run.find(found["run"], lab.workspace))
+    try:
+        assert service.run.state.nodes.startswith("node")
+        assert service.score([[1.5], [2]]) == {"score": [[3.0], [4.0]]}
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{service.url}/score", b"{}", timeout=SECONDS)
+        host, port = service.address
+        assert found["ssh"].startswith(f"ssh -N -L 8000:{host}:{port} ")
+    finally:
+        lab.slurmtf("cancel", service.run.id)
+    (state,) = ended(service.run)
+    assert state.status is RunStatus.CANCELED

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ from slurmtf import Environment, Run, RunStatus
 from slurmtf.environments import EnvironmentStore
 from slurmtf.environments.tools import NEWEST, SCORING
 from slurmtf.estimator.document import from_yaml
-from slurmtf.models import Service
 from tests.environments.cache import root
 from tests.system.models.support import provide
 
@@ -81,23 +78,3 @@ def test_train_export_register_and_score(lab: Lab, tf_newest: Path, tools: Envir
     answers = np.load(run.folder / "outputs/answers.npy")
     accuracy = json.loads((run.folder / "outputs/result.json").read_text())["accuracy"]
     assert (here[name].argmax(axis=1) == answers).mean() == pytest.approx(accuracy, abs=0.005)
-    served(lab, run, here[name])
-
-
-def served(lab: Lab, run: Run, expected: Any) -> None:
-    """The same model, served by a node, asked from here."""
-    found = lab.data("serve", "digits", "--site", "slurm", "--time", "5", timeout=LONG)
-    service = Service(Run.find(found["run"], lab.workspace))
-    try:
-        assert service.address[0] in service.run.state.nodes
-        with np.load(run.folder / "outputs/unseen-0.npz") as held:
-            rows = held["image"][:5]
-        (answer,) = service.score(rows.tolist()).values()
-        assert np.abs(np.array(answer) - expected[:5]).max() < 1e-5
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(f"{service.url}/score", b"{}", timeout=SECONDS)
-        assert service.ssh.startswith(f"ssh -N -L 8000:{service.address[0]}:")
-    finally:
-        lab.slurmtf("cancel", service.run.id)
-    (state,) = ended(service.run)
-    assert state.status is RunStatus.CANCELED
