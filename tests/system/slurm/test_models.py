@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +34,18 @@ def init(): pass
 def run(data):
     time.sleep(2)
     return data * 2
+"""
+ASK = """
+import json, sys, urllib.error, urllib.request
+from slurmtf import Run
+from slurmtf.models import Service
+service = Service(Run(sys.argv[1]))
+answers = [service.score([[1.5], [2]])]
+try:
+    urllib.request.urlopen(f"{service.url}/score", b"{}", timeout=30)
+except urllib.error.HTTPError as err:
+    answers.append(err.code)
+print(json.dumps(answers))
 """
 PROFILE = "extends: slurm\nenvironments:\n  job: {no-requeue: true}\n"
 
@@ -100,9 +111,8 @@ def test_a_model_is_served_by_a_node_until_it_is_canceled(lab: Lab, pytestconfig
     service = Service(Run.find(found["run"], lab.workspace))
     try:
         assert service.run.state.nodes.startswith("node")
-        assert service.score([[1.5], [2]]) == {"score": [[3.0], [4.0]]}
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(f"{service.url}/score", b"{}", timeout=SECONDS)
+        answers = call("srun", sys.executable, "-c", ASK, service.run.folder)  # a notebook on another node
+        assert json.loads(answers) == [{"score": [[3.0], [4.0]]}, 401]
         host, port = service.address
         assert found["ssh"].startswith(f"ssh -N -L 8000:{host}:{port} ")
     finally:
