@@ -104,11 +104,11 @@ def test_train_export_register_score_and_serve_as_the_page_shows(trained: Run, t
         found = slurmtf(*shlex.split(words, comments=True))
         if shown.startswith("export last"):
             shutil.copy(found["file"], tmp_path / "outputs/digits.onnx")
-            slurmtf("models", "register", "digits", trained.id)
+            slurmtf("models", "register", "digits", trained.id)  # "export last" is shown twice
         if shown.startswith("serve"):
             slurmtf("cancel", found["run"])
     check_accuracy(trained)
-    assert [one.version for one in Model.list("digits")] == [2]
+    assert [one.version for one in Model.list("digits")] == [2, 3]
 
 
 def check_accuracy(run: Run) -> None:
