@@ -222,5 +222,6 @@ def test_a_registry_of_mlflow_without_the_package_is_told(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:1")
     monkeypatch.setattr(mirror, "available", lambda: False)
     command.main(["register", "digits", str(file), "-w", str(workspace)], standalone_mode=False)
-    assert "slurmtf[mlflow]" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "slurmtf[mlflow]" in told.err + told.out  # as JSON where a test before has asked for that in this process
     assert Model.get("digits", workspace=workspace).mlflow == {}
