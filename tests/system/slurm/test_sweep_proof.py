@@ -1,0 +1,120 @@
+"""200 trials on a cluster where everything fails that can: each is done exactly once."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Experiment, RandomParameterSampling, RunStatus, Sweep, TensorFlow, uniform
+from slurmtf.job.contract.sweep import COMPLETED, SweepLayout
+from slurmtf.tune.run import SweepRun
+from tests.cluster import Cluster
+
+from .support import Lab, call, until
+
+pytestmark = pytest.mark.slurm
+
+TRIALS, ELEMENTS, AT_ONCE = 200, 12, 8
+
+QUICK = """
+import argparse, time
+from slurmtf import Run
+parser = argparse.ArgumentParser()
+parser.add_argument("--x", type=float)
+Run.get_context().log("score", parser.parse_args().x)
+time.sleep(0.3)
+"""
+
+
+def submitted(lab: Lab) -> SweepRun:
+    estimator = TensorFlow(
+        lab.source(QUICK), compute_target=lab.target, partition="low", cpus_per_task=3, sbatch={"requeue": True}, time=10
+    )
+    sampling = RandomParameterSampling({"x": uniform(0, 1)}, seed=1)
+    sweep = Sweep(estimator, sampling, "score", "maximize", TRIALS, AT_ONCE, elements=ELEMENTS)
+    return Experiment("proof", lab.workspace).submit(sweep)  # type: ignore[return-value]
+
+
+def events(run: SweepRun) -> Iterator[dict[str, Any]]:
+    for path in Path(SweepLayout(str(run.folder)).elements).glob("*.jsonl"):
+        for line in path.read_text().splitlines():
+            yield json.loads(line)
+
+
+def results(run: SweepRun) -> int:
+    return len(list(Path(SweepLayout(str(run.folder)).results).glob("[0-9]*.json")))
+
+
+def at_work(run: SweepRun) -> list[str]:
+    """The jobs that run and hold a trial without a result."""
+    files, running = SweepLayout(str(run.folder)), nodes()
+    open_ones = [path for path in Path(files.leases).glob("[0-9]*") if not Path(files.result(int(path.stem))).exists()]
+    return [job for job in {json.loads(path.read_text())["job"] for path in open_ones} if job in running]
+
+
+def nodes() -> dict[str, str]:
+    """Job to node of what runs."""
+    lines = call("squeue", "--me", "--noheader", "--array", "--states=RUNNING", "--format=%i %N").splitlines()
+    return dict(line.split() for line in lines)
+
+
+class Troubles:
+    """What is done to the sweep. A job may end while it is named: that is no trouble."""
+
+    def __init__(self, run: SweepRun, slurm: Cluster) -> None:
+        self._run = run
+        self._slurm = slurm
+        self.killed: set[str] = set()
+
+    def kill(self) -> None:
+        for job in at_work(self._run)[:2]:
+            self._slurm.run("scancel", "--batch", "--signal=KILL", job)  # the batch script has become the supervisor
+            self.killed.add(job)
+
+    def requeue(self) -> None:
+        for job in at_work(self._run)[:2]:
+            self._slurm.run("scontrol", "requeue", job)
+
+    def preempt(self) -> None:
+        node = Counter(nodes().values()).most_common(1)[0][0]
+        call("sbatch", "--partition=high", "--exclusive", f"--nodelist={node}", "--output=/dev/null", "--wrap=sleep 2")
+
+    def cut(self) -> None:
+        node = nodes()[at_work(self._run)[0]]
+        self._slurm.kill_node(node)
+        self._slurm.start_node(node)
+
+    def restart(self) -> None:
+        self._slurm.restart_controller()
+
+
+TROUBLES: list[tuple[int, Callable[[Troubles], None]]] = [
+    (10, Troubles.restart), (30, Troubles.kill), (45, Troubles.requeue), (60, Troubles.preempt), (80, Troubles.cut),
+    (120, Troubles.kill), (140, Troubles.preempt),
+]  # fmt: skip
+"""So many trials done, and what is done then. A slurmctld that is killed soon after the others would come back with what it had
+saved before, and take jobs that are dead for running until it has asked their nodes: two minutes."""
+
+
+def test_two_hundred_trials_are_done_exactly_once(lab: Lab, slurm: Cluster) -> None:
+    run = submitted(lab)
+    troubles = Troubles(run, slurm)
+    for count, trouble in TROUBLES:
+        until(lambda count=count: results(run) >= count, f"the end of {count} trials", 120)  # type: ignore[misc]
+        trouble(troubles)
+    until(lambda: run.state.status.final, f"the end of {run.id}", 300)
+
+    assert run.state.status is RunStatus.COMPLETED, run.state.message
+    done = [trial.result for trial in run.facts.trials if trial.result]
+    assert [(result.trial, result.status) for result in done] == [(number, COMPLETED) for number in range(TRIALS)]
+    told = list(events(run))
+    ends = Counter(event["trial"] for event in told if event["kind"] == "ended")
+    assert set(ends.values()) == {1}
+    assert len(ends) >= TRIALS - len(troubles.killed)  # who is killed after the result can't tell of it
+    again = [event for event in told if event["kind"] == "took" and event.get("attempt")]
+    assert len(again) >= len(TROUBLES) - 2, "hardly any trial was started again: nothing was proved"
