@@ -41,9 +41,11 @@ def decided(run: Run) -> list[tuple[str, str, int, Any]]:
     return [(one["how"], one["why"], one["number"], one["at_most"]) for one in journal(run) if one["event"] == "restart"]
 
 
-def test_runs_go_on(lab: Lab) -> None:
+def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
+        monkeypatch.setenv(name, "1")
     limited = [lab.submit(COUNTS, sbatch=flags, **LIMITED) for flags in (BY_REQUEUE, BY_JOB)]
-    told = [lab.submit(ASKS, launcher=launcher, **TOLD, **LIMITED) for launcher in ("srun",)]
+    told = [lab.submit(ASKS, launcher=launcher, **TOLD, **LIMITED) for launcher in ("srun", "mpirun")]
     returning = lab.submit(COUNTS, sbatch={"nodelist": "node2"}, **PREEMPTIBLE)
     thrown_out = lab.submit(COUNTS, sbatch={"nodelist": "node3", "no-requeue": True}, **PREEMPTIBLE)
     here(*limited, returning, thrown_out)
