@@ -1,0 +1,318 @@
+"""GPUs as they are: what tasks see of them, through slurmtf, on this machine.
+
+    python -m benchmarks.gpu [PYTHON] [--turns N] [--save FILE]
+
+Without Slurm: all runs are on the local site. PYTHON has TensorFlow for GPUs, and Horovod where that is to be tried. Each line
+says what was found, or what could not be tried and why. The exit status is 1 where something was not as it should be. On a
+machine without a GPU only that is tried which needs none: names that are dealt, and refusals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.measure import report
+from slurmtf import Environment, Experiment, Mpi, ParameterServer, Run, SlurmtfError, TensorFlow
+from slurmtf.diagnosis.evidence import explain_run
+
+TRAINING = Path(__file__).parent / "training"
+QUERY = "--query-gpu=index,name,uuid,memory.total,driver_version,compute_mode"
+MIG = re.compile(r"\(UUID: (MIG-[^)]+)\)")
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+TURNS = 3
+
+
+class UntriedError(Exception):
+    """It can't be tried here; the message says why."""
+
+
+class WrongError(Exception):
+    """It is not as it should be; the message says what was seen."""
+
+
+class Card(NamedTuple):
+    index: str
+    name: str
+    uuid: str
+    memory: str
+    driver: str
+    compute_mode: str
+
+
+@dataclass(frozen=True)
+class Machine:
+    cards: tuple[Card, ...]
+    migs: tuple[str, ...]
+    why_none: str
+    python: str
+    folder: Path
+    turns: int
+
+    def need(self, cards: int = 1) -> None:
+        if not self.cards:
+            raise UntriedError(self.why_none)
+        if len(self.cards) < cards:
+            raise UntriedError(f"it needs {cards} GPUs, and there is {len(self.cards)}")
+
+    def need_module(self, name: str) -> None:
+        done = subprocess.run([self.python, "-c", f"import {name}"], capture_output=True, check=False)
+        if done.returncode:
+            raise UntriedError(f"{self.python} can't import {name}")
+
+    def submitted(self, mode: str, gpus: int, **settings: Any) -> tuple[Run, Path]:
+        place = Path(tempfile.mkdtemp(dir=self.folder))
+        wishes = {"compute_target": "local", "environment_definition": Environment(python=self.python), **settings}
+        wishes["silence"] = ["cpu-tensorflow", "missing-import", "no-mpi", "idle-gpus", "shared-gpus"]
+        estimator = TensorFlow(TRAINING, entry_script="gpu.py", script_params=[mode, str(place)], gpus_per_node=gpus, **wishes)
+        return Experiment("gpu", self.folder / "runs").submit(estimator), place
+
+    def answers(self, mode: str, gpus: int, **settings: Any) -> dict[str, dict[str, Any]]:
+        """Return what each process left, by its rank."""
+        run, place = self.submitted(mode, gpus, **settings)
+        run.wait_for_completion()
+        return {file.stem: json.loads(file.read_text()) for file in sorted(place.glob("*.json"))}
+
+    def visible(self, mode: str, gpus: int, **settings: Any) -> list[str]:
+        return [answer["visible"] for answer in self.answers(mode, gpus, **settings).values()]
+
+
+def cards_of(text: str) -> tuple[Card, ...]:
+    """Read what nvidia-smi says to QUERY, as CSV without a heading."""
+    rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
+    return tuple(Card(*row) for row in rows if len(row) == len(Card._fields))
+
+
+def look(python: str, folder: Path, turns: int) -> Machine:
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        files = [*Path("/dev").glob("nvidia[0-9]*")]
+        why = f"nvidia-smi is not in PATH, and /dev has {len(files) or 'no'} device of NVIDIA's"
+        return Machine((), (), why, python, folder, turns)
+    told = subprocess.run([program, QUERY, "--format=csv,noheader"], capture_output=True, text=True, check=False)
+    parts = subprocess.run([program, "-L"], capture_output=True, text=True, check=False)
+    cards = cards_of(told.stdout) if told.returncode == 0 else ()
+    why = "" if cards else f"nvidia-smi shows no GPU: {(told.stdout + told.stderr).strip()[-200:]}"
+    return Machine(cards, tuple(MIG.findall(parts.stdout)), why, python, folder, turns)
+
+
+@contextmanager
+def showing(names: str) -> Iterator[None]:
+    """Submit as from a shell or an allocation in which these GPUs are visible."""
+    before = os.environ.get(VISIBLE)
+    os.environ[VISIBLE] = names
+    try:
+        yield
+    finally:
+        os.environ.pop(VISIBLE)
+        if before is not None:
+            os.environ[VISIBLE] = before
+
+
+def hold(found: object, wanted: object) -> str:
+    if found != wanted:
+        raise WrongError(f"{found}, and it should be {wanted}")
+    return f"{found}"
+
+
+# --- what needs no GPU: names
+
+
+def by_role(machine: Machine) -> str:
+    with showing("0,1"):
+        training = ParameterServer(worker_count=2, parameter_server_count=1, layout="original")
+        found = machine.answers("names", 2, distributed_training=training)
+    return "ps, worker, worker: " + hold([found[rank]["visible"] for rank in sorted(found)], ["", "0", "1"])
+
+
+def one_for_each(machine: Machine) -> str:
+    with showing("4,5,6"):
+        return hold(machine.visible("names", 3, distributed_training=Mpi(3, "gloo", "each")), ["4", "5", "6"])
+
+
+def refused(machine: Machine) -> str:
+    try:
+        machine.submitted("names", 1, distributed_training=Mpi(2, "gloo", "each"))
+    except SlurmtfError as error:
+        return hold([finding.code for finding in error.findings], ["too-few-gpus"])
+    raise WrongError("it was submitted")
+
+
+def shared(machine: Machine) -> str:
+    with showing("0"):
+        return hold(machine.visible("names", 2, distributed_training=Mpi(2, "gloo", "each")), ["0", "0"])
+
+
+def mig_names(machine: Machine) -> str:
+    names = ["MIG-GPU-5c89852c/1/0", "MIG-d1e2f3a4"]
+    with showing(",".join(names)):
+        return hold(machine.visible("names", 2, distributed_training=Mpi(2, "gloo", "each")), names)
+
+
+# --- what needs one
+
+
+def seen(machine: Machine, gpus: int, processes: int = 1) -> list[dict[str, Any]]:
+    machine.need(gpus)
+    machine.need_module("tensorflow")
+    training = {"distributed_training": Mpi(processes, "gloo", "each")} if processes > 1 else {}
+    return list(machine.answers("tensorflow", gpus, **training).values())
+
+
+def all_of_the_plan(machine: Machine) -> str:
+    machine.need()
+    count = len(machine.cards)
+    (answer,) = seen(machine, count)
+    hold((answer["devices"], answer["on"].endswith("GPU:0")), (count, True))
+    return f"TensorFlow {answer['version']}: {answer['devices']} of {count}, {', '.join(answer['kinds'])}"
+
+
+def one_process_a_card(machine: Machine) -> str:
+    machine.need(2)
+    count = len(machine.cards)
+    found = seen(machine, count, processes=count)
+    hold([answer["devices"] for answer in found], [1] * count)
+    return f"{count} processes, {hold(len({answer['visible'] for answer in found}), count)} different GPUs"
+
+
+def two_on_one(machine: Machine) -> str:
+    machine.need()
+    if machine.cards[0].compute_mode != "Default":
+        raise UntriedError(f"the GPU's compute mode is {machine.cards[0].compute_mode}: it takes one process")
+    machine.need_module("tensorflow")
+    with showing("0"):
+        found = machine.answers("tensorflow", 2, distributed_training=Mpi(2, "gloo", "each"))
+    return hold([(answer["visible"], answer["devices"]) for answer in found.values()], [("0", 1)] * 2)
+
+
+def by_uuid(machine: Machine) -> str:
+    machine.need()
+    return _by_name(machine, machine.cards[0].uuid)
+
+
+def by_mig(machine: Machine) -> str:
+    machine.need()
+    if not machine.migs:
+        raise UntriedError("no GPU here is divided by MIG")
+    return _by_name(machine, machine.migs[0])
+
+
+def _by_name(machine: Machine, name: str) -> str:
+    machine.need_module("tensorflow")
+    with showing(name):
+        (answer,) = machine.answers("tensorflow", 1).values()
+    return hold((answer["visible"], answer["devices"]), (name, 1))
+
+
+def nccl(machine: Machine) -> str:
+    machine.need()
+    machine.need_module("horovod.tensorflow")
+    count = len(machine.cards)
+    found = machine.answers("horovod", count, distributed_training=Mpi(count, "gloo", "each"))
+    hold([answer["sum"] for answer in found.values()], [float(count)] * count)
+    return f"{count} rank(s), NCCL: {hold(all(answer['nccl'] for answer in found.values()), True)}"
+
+
+def throughput(machine: Machine) -> str:
+    machine.need()
+    hold(seen(machine, 1)[0]["devices"], 1)
+    rates = []
+    for turn in range(machine.turns):
+        ways = [_ours, _by_hand] if turn % 2 else [_by_hand, _ours]
+        rates.append({way.__name__: way(machine) for way in ways})
+    own, other = (statistics.median(rate[name] for rate in rates) for name in ("_ours", "_by_hand"))
+    ratios = sorted(rate["_ours"] / rate["_by_hand"] for rate in rates)
+    ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+    return f"{own:,.0f} images a second, {other:,.0f} by hand; the ratios' median {ratio}"
+
+
+def _ours(machine: Machine) -> float:
+    (answer,) = machine.answers("train", 1).values()
+    return float(answer["images_per_second"])
+
+
+def _by_hand(machine: Machine) -> float:
+    place = Path(tempfile.mkdtemp(dir=machine.folder))
+    environ = {**os.environ, VISIBLE: machine.cards[0].index}
+    command = [machine.python, str(TRAINING / "gpu.py"), "train", str(place)]
+    subprocess.run(command, check=True, capture_output=True, env=environ)
+    return float(json.loads((place / "by-hand.json").read_text())["images_per_second"])
+
+
+def exhausted(machine: Machine) -> str:
+    machine.need()
+    machine.need_module("tensorflow")
+    run, _ = machine.submitted("exhaust", 1)
+    run.wait_for_completion(raise_on_error=False)
+    run.wait_for_completion(raise_on_error=False)
+    return hold(explain_run(run.layout, run.state).kind.value, "gpu-memory")
+
+
+def samples(_machine: Machine) -> str:
+    raise UntriedError("slurmtf takes no samples of GPUs")
+
+
+TRIALS: Mapping[str, Callable[[Machine], str]] = {
+    "names by role": by_role,
+    "names, a GPU for each process": one_for_each,
+    "two processes, one GPU: refused": refused,
+    "names, two processes on one GPU": shared,
+    "names of MIG": mig_names,
+    "TensorFlow sees the plan's GPUs": all_of_the_plan,
+    "a GPU for each process": one_process_a_card,
+    "two processes on one GPU": two_on_one,
+    "a GPU by its UUID": by_uuid,
+    "a part of a GPU by its MIG name": by_mig,
+    "Horovod with NCCL": nccl,
+    "ResNet50, slurmtf and by hand": throughput,
+    "its memory is full: recognized": exhausted,
+    "samples of GPUs for a report": samples,
+}
+
+
+def tried(machine: Machine) -> list[tuple[str, str, str]]:
+    """Return each trial with how it went: ok, WRONG, or not tried."""
+    rows = []
+    for name, trial in TRIALS.items():
+        try:
+            rows.append((name, "ok", trial(machine)))
+        except UntriedError as why:
+            rows.append((name, "not tried", str(why)))
+        except (WrongError, SlurmtfError, subprocess.CalledProcessError, ValueError) as what:
+            rows.append((name, "WRONG", str(what)))
+        print(f"{rows[-1][1]}: {name}", file=sys.stderr)
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(usage="python -m benchmarks.gpu [PYTHON] [--turns N] [--save FILE]")
+    parser.add_argument("python", nargs="?", default=sys.executable)
+    parser.add_argument("--turns", type=int, default=TURNS)
+    parser.add_argument("--save", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        machine = look(arguments.python, Path(folder), arguments.turns)
+        rows = tried(machine)
+    cards = [f"{card.name}, {card.memory}, driver {card.driver}" for card in machine.cards]
+    report(f"{'; '.join(cards) or f'no GPU ({machine.why_none})'}. {platform.platform()}", rows)
+    if arguments.save:
+        facts = {"cards": [card._asdict() for card in machine.cards], "rows": rows}
+        arguments.save.write_text(json.dumps(facts, indent=1))
+    return int(any(outcome == "WRONG" for _, outcome, _ in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

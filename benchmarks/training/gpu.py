@@ -1,0 +1,69 @@
+"""What benchmarks/gpu.py runs in a job: looks, and trainings on a GPU. Each process leaves its answer in a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+IMAGE, BATCH = 224, 64
+
+
+def names() -> dict[str, Any]:
+    return {"visible": os.environ.get("CUDA_VISIBLE_DEVICES")}
+
+
+def tensorflow() -> dict[str, Any]:
+    import tensorflow as tf
+
+    devices = tf.config.list_physical_devices("GPU")
+    for device in devices:  # else the first process takes the whole memory
+        tf.config.experimental.set_memory_growth(device, True)
+    with tf.device("/GPU:0"):
+        product = tf.linalg.matmul(tf.ones((256, 256)), tf.ones((256, 256)))
+    details = [tf.config.experimental.get_device_details(device) for device in devices]
+    kinds = [detail.get("device_name", "") for detail in details]
+    return {**names(), "devices": len(devices), "kinds": kinds, "on": product.device, "version": tf.__version__}
+
+
+def horovod() -> dict[str, Any]:
+    import horovod.tensorflow as hvd
+    import tensorflow as tf
+
+    hvd.init()
+    with tf.device("/GPU:0"):
+        total = hvd.allreduce(tf.ones(1 << 20), op=hvd.Sum)
+    return {**names(), "nccl": int(hvd.nccl_built()), "sum": float(total[0]), "size": hvd.size(), "on": total.device}
+
+
+def exhaust() -> dict[str, Any]:
+    import tensorflow as tf
+
+    with tf.device("/GPU:0"):
+        return {"sum": float(tf.reduce_sum(tf.random.normal((1 << 20, 1 << 20))))}
+
+
+def train() -> dict[str, Any]:
+    """ResNet50 on made images: images per second, the median of epochs."""
+    import fit
+    import numpy as np
+    import tensorflow as tf
+
+    random = np.random.RandomState(0)
+    images, labels = random.rand(BATCH, IMAGE, IMAGE, 3).astype(np.float32), random.randint(0, 1000, BATCH)
+    own = tf.data.Dataset.from_tensors((images, labels)).cache().repeat().prefetch(2)
+    model = tf.keras.applications.ResNet50(weights=None)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return {"images_per_second": fit.rate_of(tf.keras, model, 1, x=own, steps_per_epoch=fit.STEPS)}
+
+
+def main() -> None:
+    mode, folder = sys.argv[1:]
+    answer = globals()[mode]()
+    Path(folder, f"{os.environ.get('SLURMTF_RANK', 'by-hand')}.json").write_text(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
