@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from typing import Any, NamedTuple
 from benchmarks.measure import report
 from slurmtf import Environment, Experiment, Mpi, ParameterServer, Run, SlurmtfError, TensorFlow
 from slurmtf.diagnosis.evidence import explain_run
+from slurmtf.runs.usage import usage_of
 
 TRAINING = Path(__file__).parent / "training"
 QUERY = "--query-gpu=index,name,uuid,memory.total,driver_version,compute_mode"
@@ -261,8 +263,16 @@ def exhausted(machine: Machine) -> str:
     return hold(explain_run(run.layout, run.state).kind.value, "gpu-memory")
 
 
-def samples(_machine: Machine) -> str:
-    raise UntriedError("slurmtf takes no samples of GPUs")
+def samples(machine: Machine) -> str:
+    machine.need()
+    machine.need_module("tensorflow")
+    run, _ = machine.submitted("busy", 1)
+    run.wait_for_completion()
+    usage = usage_of(run.layout, run.state, time.time())
+    found = [gpu for node in usage.nodes for gpu in node.gpus] if usage else []
+    hold(len(found), 1)
+    hold(found[0].used_mb > 0, True)
+    return f"{found[0].busiest:.0f} % busy, {found[0].used_mb:,.0f} of {found[0].total_mb:,.0f} MiB"
 
 
 TRIALS: Mapping[str, Callable[[Machine], str]] = {

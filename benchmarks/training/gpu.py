@@ -1,14 +1,16 @@
-"""What benchmarks/gpu.py runs in a job: looks, and trainings on a GPU. Each process leaves its answer in a folder."""
+"""What benchmarks/gpu.py runs in a job: looks, and what computes on a GPU. Each process leaves its answer in a folder."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 IMAGE, BATCH = 224, 64
+BUSY_S = 60
 
 
 def names() -> dict[str, Any]:
@@ -43,6 +45,19 @@ def exhaust() -> dict[str, Any]:
 
     with tf.device("/GPU:0"):
         return {"sum": float(tf.reduce_sum(tf.random.normal((1 << 20, 1 << 20))))}
+
+
+def busy() -> dict[str, Any]:
+    """Compute for longer than until the first sample of the GPU (slurmtf/job/task/sampling.py)."""
+    import tensorflow as tf
+
+    turns, end = 0, time.monotonic() + BUSY_S
+    with tf.device("/GPU:0"):
+        matrix = tf.random.normal((4096, 4096))
+        while time.monotonic() < end:
+            float(tf.reduce_sum(tf.linalg.matmul(matrix, matrix)))
+            turns += 1
+    return {"turns": turns}
 
 
 def train() -> dict[str, Any]:

@@ -15,7 +15,7 @@ from slurmtf.cli.output import json_option
 from slurmtf.collecting import Findings
 from slurmtf.documents import Document
 from slurmtf.environments.images import names_file
-from slurmtf.errors import SpecError
+from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Environment, Estimator, TensorFlow
 from slurmtf.estimator.document import at, from_document, read_job_file
 from slurmtf.estimator.entry import module_name
@@ -188,15 +188,34 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
     overrides = _overrides(options, findings)
     if arguments:
         overrides["script_params"] = list(arguments)
-    estimator = findings.attempt(_estimator, target, overrides)
-    if estimator is None:
-        findings.attempt(resolve_target, overrides.get("compute_target"))
     name = options["experiment"] or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(target).stem).strip("-_")[:36] or "run"
     experiment = findings.attempt(Experiment, name, options["workspace"])
+    try:
+        estimator = _estimator(target, overrides)
+    except SpecError as err:
+        findings.add(err.findings)
+        _find_the_rest(target, overrides, {one.where for one in err.findings}, experiment, findings)
+        findings.raise_errors()
+        raise
     findings.raise_errors()
-    if estimator is None or experiment is None:
+    if experiment is None:
         raise AssertionError("unreachable")
     return Training(estimator, experiment, tags, options["after"] or ())
+
+
+def _find_the_rest(
+    target: str, overrides: dict[str, Any], wrong: set[str], experiment: Experiment | None, findings: Findings
+) -> None:
+    """Find what else is wrong with a training job that can't be: by a plan without what is known to be wrong."""
+    right = {name: value for name, value in overrides.items() if name not in wrong}
+    estimator = Findings().attempt(_estimator, target, right)
+    if estimator is None or experiment is None:
+        findings.attempt(resolve_target, overrides.get("compute_target"))
+        return
+    try:
+        experiment.plan(estimator)
+    except InputError as err:
+        findings.add((one for one in err.findings if one.is_error and one.where not in wrong), type(err))
 
 
 def _estimator(target: str, overrides: dict[str, Any]) -> Estimator:

@@ -151,6 +151,9 @@ RULES: tuple[Rule, ...] = (
     Rule("port", Kind.PORT, ("Address already in use", "Could not start gRPC server"),
          r"Could not start gRPC server|(?:Errno 98\] |: )Address already in use",
          "another process of the node has that port: use that of TF_CONFIG or $SLURMTF_ADDRESS, or submit again"),
+    Rule("not-joined", Kind.NETWORK, ("can't join its supervisor",), r"slurmtf: task \S+ can't join its supervisor: ",
+         "set network.host_suffix in the site's profile to what follows a node's name in the one by which the others reach it; "
+         "or a firewall stands between them"),
     Rule("unresolved", Kind.NETWORK, ("Name or service not known", "Temporary failure in name resolution"),
          r"(?:Name or service not known|Temporary failure in name resolution)",
          "the node can't find that host: compute nodes often have no internet; fetch data before, on the login node"),

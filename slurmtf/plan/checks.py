@@ -114,7 +114,8 @@ def _missing(found: Import, script: ScriptFacts, software: Software) -> Finding:
 def _unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
     """Yield what the script needs where it is not known what there is."""
     served = AZUREML if estimator.azureml else ""
-    vital = [one for one in script.foreign if one.need is Need.CERTAIN and one.module != served]
+    there = {*sys.stdlib_module_names, served}
+    vital = [one for one in script.foreign if one.need is Need.CERTAIN and one.module not in there]
     if vital:
         names = ", ".join(one.module for one in vital)
         text = f"imports {names}: nobody looked whether that is there, as the software can't be told"

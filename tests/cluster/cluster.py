@@ -99,6 +99,16 @@ class Cluster:
     def show(self, name: str, folder: Path) -> None:
         self._nodes[name].run("umount", str(folder))
 
+    @contextmanager
+    def only_suffixed(self) -> Iterator[None]:
+        """The nodes reach each other by their second names alone."""
+        hosts = self.directory / "etc" / "hosts"  # written in place: it is mounted
+        hosts.write_text(config.hosts(only_suffixed=True))
+        try:
+            yield
+        finally:
+            hosts.write_text(config.hosts())
+
     def _machine(self, name: str) -> Machine:
         # TMPDIR: MariaDB names its temporary files by process number, and those repeat in every cluster.
         environment = {"SLURM_CONF": f"{self.directory}/etc/slurm.conf", "TMPDIR": str(config.SPOOL)}

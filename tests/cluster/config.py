@@ -15,6 +15,7 @@ LOGIN = "login"
 ADDRESS = "10.77.0.1"
 SUBNET = "10.77.0.0/24"
 SUFFIX = "i"
+NOWHERE = "10.99.0."
 
 # Slurm's short-lived files lie in a tmpfs that only the cluster sees: on a disk the database takes ten times as long
 # to create, and a socket's path in a session's temporary folder would exceed the 108 characters that the kernel allows.
@@ -157,7 +158,7 @@ PriorityWeightQOS=1000
 
 def _nodes() -> str:
     return "\n".join(
-        f"NodeName={node.name} Boards=1 Sockets=1 CoresPerSocket=8 ThreadsPerCore=1 RealMemory=16000"
+        f"NodeName={node.name} NodeAddr={node.address} Boards=1 Sockets=1 CoresPerSocket=8 ThreadsPerCore=1 RealMemory=16000"
         f" Feature={node.feature}" + (f" Gres=gpu:{node.gpu}:{node.gpus}" if node.gpus else "")
         for node in NODES
     )
@@ -219,9 +220,15 @@ add user {user()} account={ACCOUNTS} defaultaccount={ACCOUNT}
 """
 
 
-def hosts() -> str:
-    """Each node has a second name, as where only that of a fast network routes (a profile's network.host_suffix)."""
-    lines = [f"{ADDRESS} {LOGIN}", *(f"{node.address} {node.name} {node.name}{SUFFIX}" for node in NODES)]
+def hosts(only_suffixed: bool = False) -> str:
+    """Each node has a second name, as where only that of a fast network routes (a profile's network.host_suffix).
+
+    ``only_suffixed``: what the first name stands for is in a network to which no node has a route. Slurm itself takes NodeAddr.
+    """
+    lines = [f"{ADDRESS} {LOGIN}"]
+    for number, node in enumerate(NODES):
+        first = f"{NOWHERE}{number + 1}" if only_suffixed else node.address
+        lines += [f"{first} {node.name}", f"{node.address} {node.name}{SUFFIX}"]
     return "\n".join(["127.0.0.1 localhost", *lines]) + "\n"
 
 

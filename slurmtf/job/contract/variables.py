@@ -59,6 +59,8 @@ SLURMTF_TF_CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
 """The file with a TF_CONFIG that is too long for a variable (read by job/script)."""
 SLURMTF_JAX_PROCESS = "SLURMTF_JAX_PROCESS"
 """Which of JAX's processes this one is (read by job/script)."""
+SLURMTF_INTERFACE = "SLURMTF_INTERFACE"
+"""The network interface that JAX's processes on CPUs reach each other by (read by job/script)."""
 SLURMTF_AUTOLOG = "SLURMTF_AUTOLOG"
 """The library whose metrics are logged for the script (read by job/script)."""
 SLURMTF_STACKS = "SLURMTF_STACKS"
@@ -242,6 +244,7 @@ OF_AGENT = (
     SLURMTF_EXPECTED_WORLD,
     SLURMTF_TF_CONFIG_FILE,
     SLURMTF_JAX_PROCESS,
+    SLURMTF_INTERFACE,
     SLURMTF_AUTOLOG,
     SLURMTF_STOP,
     SLURMTF_STACKS,

@@ -26,6 +26,7 @@ PROGRAM = "slurmtf_job"
 HERE = os.path.dirname(os.path.abspath(__file__))
 JAX = "SLURMTF_JAX_PROCESS"
 """Which of the processes this one is, where JAX joins them."""
+INTERFACE = "SLURMTF_INTERFACE"
 STATUS = 78
 """The exit code of a rank that is alone (EX_CONFIG, sysexits(3))."""
 NO_MPI = (
@@ -133,6 +134,10 @@ def load_bridge(load: Load, module: Any) -> None:
         return backends()
 
     module.backends = checked_backends
+    owner = getattr(module, "_jax", None) or getattr(module.xla_client, "_xla", None)
+    build = getattr(owner, "make_gloo_tcp_collectives", None)
+    if build and os.environ.get(INTERFACE):  # else it takes the address of the node's own name (gloo, transport/tcp/device.cc)
+        setattr(owner, build.__name__, functools.partial(build, interface=os.environ[INTERFACE]))
 
 
 def load_trainer(load: Load, module: Any) -> None:

@@ -284,7 +284,7 @@ class Launch:
         """Return the variables of each rank by which Horovod or JAX finds the others."""
         distribution, roles, hellos = self._plan.distribution, self._roster.roles, self._roster.hellos
         if distribution.joined_by_jax:
-            return start.jax_variables(hellos)
+            return start.jax_variables(hellos, self._interface)
         return start.horovod_variables(roles, hellos, self._serve_gloo()) if distribution.gloo else {}
 
     @property
@@ -299,5 +299,9 @@ class Launch:
         self._store = gloo.Store(self._selector, {*addresses.own_addresses(), *told}, sizes)
         one_node = self._plan.size.nodes == 1
         shared = gloo.variables("127.0.0.1" if one_node else self._own_name, self._store.port)
-        interface = "lo" if one_node else self._plan.interface
-        return dict(shared, HOROVOD_GLOO_IFACE=interface) if interface else shared
+        return dict(shared, HOROVOD_GLOO_IFACE=self._interface) if self._interface else shared
+
+    @property
+    def _interface(self) -> str:
+        """The interface that all ranks are told of; empty: a node's own name tells, or its name with the site's suffix."""
+        return "lo" if self._plan.size.nodes == 1 else self._plan.interface or ""

@@ -127,12 +127,16 @@ def horovod_variables(
     return found
 
 
-def jax_variables(hellos: Mapping[int, Hello]) -> Dict[int, Dict[str, str]]:
+def jax_variables(hellos: Mapping[int, Hello], interface: str) -> Dict[int, Dict[str, str]]:
     """Return the variables of each rank by which JAX and Keras find the coordinator, which rank 0 serves
-    (jax.distributed.initialize; keras.distribution.initialize)."""
+    (jax.distributed.initialize; keras.distribution.initialize). ``interface`` is all ranks' one; empty: each has its own."""
     shared = {
         var.JAX_COORDINATOR_ADDRESS: hellos[0].address,
         var.KERAS_DISTRIBUTION_JOB_ADDRESSES: hellos[0].address,
         var.KERAS_DISTRIBUTION_NUM_PROCESSES: str(len(hellos)),
     }
-    return {rank: {**shared, var.KERAS_DISTRIBUTION_PROCESS_ID: str(rank)} for rank in hellos}
+    found = {rank: {**shared, var.KERAS_DISTRIBUTION_PROCESS_ID: str(rank)} for rank in hellos}
+    for rank, hello in hellos.items():
+        if interface or hello.interface:
+            found[rank][var.SLURMTF_INTERFACE] = interface or hello.interface
+    return found

@@ -86,3 +86,17 @@ def test_a_warning_is_told_in_them_too(project: Path, slurmtf: CommandLine) -> N
     )
     done = slurmtf("plan", "train.py", "-s", "slurm", "--backend", "ps", "--workers", "2", "--python", "/usr/bin/python3")
     assert "set --backend multiworker" in done.err
+
+
+def test_all_that_is_wrong_is_told_at_once(project: Path, slurmtf: CommandLine) -> None:
+    """What an estimator refuses, and what only its plan can say of the site, the software and the data."""
+    wrong = ["--time", "soon", "--input", "d=/nonexistent", "--launcher", "nosuch", "--image", "/no.sif", "--workspace", "w"]
+    done = slurmtf("plan", "train.py", "-s", "lonestar6", *wrong, "--json")
+    found = [(one["code"], one["source"]) for one in json.loads(done.out)["error"]["findings"]]
+    assert sorted(found) == [
+        ("bad-time", "--time"),
+        ("image-missing", "--image"),
+        ("missing-input", "--input"),
+        ("required-flag", "--partition"),
+        ("unknown-launcher", "--launcher"),
+    ]

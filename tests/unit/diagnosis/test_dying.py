@@ -57,6 +57,9 @@ SAMPLES: list[tuple[str, str]] = [
     ("dnn-init", TRACEBACK + "tensorflow.python.framework.errors_impl.UnimplementedError: DNN library is not found."),
     ("cuda-driver", "CUDA driver version is insufficient for CUDA runtime version"),
     ("xid", "NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus."),
+    ("not-joined", "slurmtf: task worker-0 can't join its supervisor: node1 port 34011: Network is unreachable (the names are Slurm's, "
+     "followed by network.host_suffix of the site's profile)"),
+    ("not-joined", "slurmtf: task ps-1 can't join its supervisor: the name n1-ib is unknown here ([Errno -2] Name or service not known)"),
     # libraries
     ("horovod-build", TRACEBACK + "horovod.common.exceptions.HorovodVersionMismatchError: Framework tensorflow installed with "
      "version 2.15.1 but found version 2.16.1."),

@@ -59,13 +59,19 @@ def test_horovods_variables_are_texts() -> None:
 
 
 def test_all_ranks_of_jax_are_told_of_the_coordinator_that_rank_0_serves() -> None:
-    found = jax_variables({0: Hello("n1", "n1:2000"), 1: Hello("n2")})
+    found = jax_variables({0: Hello("n1", "n1:2000"), 1: Hello("n2")}, "")
     shared = {
         "JAX_COORDINATOR_ADDRESS": "n1:2000",
         "KERAS_DISTRIBUTION_JOB_ADDRESSES": "n1:2000",
         "KERAS_DISTRIBUTION_NUM_PROCESSES": "2",
     }
     assert found == {rank: {**shared, "KERAS_DISTRIBUTION_PROCESS_ID": str(rank)} for rank in (0, 1)}
+
+
+@pytest.mark.parametrize(("of_all", "expected"), [("", {0: "ib0", 1: None}), ("lo", {0: "lo", 1: "lo"})])
+def test_the_interface_of_jax(of_all: str, expected: dict[int, str | None]) -> None:
+    found = jax_variables({0: Hello("n1", "n1:2000", interface="ib0"), 1: Hello("n2")}, of_all)
+    assert {rank: own.get("SLURMTF_INTERFACE") for rank, own in found.items()} == expected
 
 
 def test_a_hello_without_a_word_more() -> None:

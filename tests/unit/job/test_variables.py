@@ -74,7 +74,7 @@ def test_nothing_of_a_run_reaches_the_next_one() -> None:
 def test_libraries_are_told_nothing_that_is_not_listed() -> None:
     hellos = {rank: Hello(f"n{rank}", f"n{rank}:1", interface="ib0") for rank in range(2)}
     roles = [Role(rank, "rank", rank, rank) for rank in range(2)]
-    told = [horovod_variables(roles, hellos, of_gloo("n0", 1)), jax_variables(hellos)]
+    told = [horovod_variables(roles, hellos, of_gloo("n0", 1)), jax_variables(hellos, "")]
     assert {name for each in told for own in each.values() for name in own} <= {*OF_LIBRARIES, *OF_AGENT}
 
 

@@ -1,0 +1,34 @@
+"""A site whose nodes reach each other by other names than Slurm's, and by these alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.runs.state import RunStatus
+from tests.cluster import Cluster
+from tests.cluster.config import SUFFIX
+
+from .trainings import Trainings
+
+pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
+
+
+def test_all_that_join_by_name_take_the_one_that_routes(
+    slurm_env: Cluster, trainings: Trainings, tf_classic: Path, jax: Path, tmp_path: Path
+) -> None:
+    """TF_CONFIG, JAX's coordinator, and the supervisor's own address. Horovod: tests/system/faults/test_names.py."""
+    site = tmp_path / "suffixed.yaml"
+    site.write_text(f"extends: slurm\nname: suffixed\nnetwork: {{host_suffix: {SUFFIX}}}\n")
+    pythons = {"multiworker": tf_classic, "jax-loop": jax}
+    with slurm_env.only_suffixed():
+        lost = trainings.start("gloo", "jax-loop", jax)
+        found = [trainings.start("gloo", name, python, compute_target=str(site)) for name, python in pythons.items()]
+        for training in found:
+            assert len(training.results()) > 1, training.run.folder
+        state = lost.end()
+    assert state.status is RunStatus.FAILED
+    assert "can't join its supervisor: node" in state.message
+    assert "Network is unreachable" in state.message
+    assert "network.host_suffix" in state.message
