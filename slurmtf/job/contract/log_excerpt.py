@@ -12,6 +12,10 @@ LONGEST_LINE = 400
 LAST_LINES = 5
 """The last lines that follow an error which does not stand among them."""
 _START = "Traceback (most recent call last):"
+_FATAL = "Fatal Python error: "
+_CURRENT = "Current thread "
+_NOISE = "Extension modules: "
+"""What faulthandler says of a crash (PYTHONFAULTHANDLER), and of all modules of the process in its last line."""
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?::|$)")
 _INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<")
@@ -28,7 +32,7 @@ class Failure(NamedTuple):
 
 def excerpt(text: str, count: int) -> str:
     """Return at most ``count`` lines of a log: its last ones, behind the last traceback's error where they lack it."""
-    lines = text.splitlines()
+    lines = [line for line in text.splitlines() if not line.startswith(_NOISE)]
     found = find_failure(lines)
     last = lines[-count:]
     if found is None or (found.error in last and (not found.frame or found.frame in last) and len(found.error) <= LONGEST_LINE):
@@ -39,8 +43,11 @@ def excerpt(text: str, count: int) -> str:
 
 
 def find_failure(lines: List[str]) -> Optional[Failure]:
-    """Return the error of the last traceback; None when there is none, or it was cut off."""
-    start = max((at for at, line in enumerate(lines) if line.strip().endswith(_START)), default=-1)
+    """Return the error of the last traceback or crash; None when there is none, or it was cut off."""
+    starts = (at for at, line in enumerate(lines) if line.strip().endswith(_START) or line.startswith(_FATAL))
+    start = max(starts, default=-1)
+    if start >= 0 and lines[start].startswith(_FATAL):
+        return _crash(lines[start:])
     frame, source, error = "", "", ""
     for at in range(start + 1, len(lines) if start >= 0 else 0):
         found = _FRAME.match(lines[at])
@@ -51,6 +58,14 @@ def find_failure(lines: List[str]) -> Optional[Failure]:
             error = lines[at]
             break
     return Failure(error, frame, source) if error else None
+
+
+def _crash(lines: List[str]) -> Failure:
+    """Return what faulthandler says, the innermost call first: its first line, and the first frame in the user's own code."""
+    thread = next((at for at, line in enumerate(lines) if line.startswith(_CURRENT)), 0)
+    frames = ((_FRAME.match(line), line) for line in lines[thread:])
+    own = (line for found, line in frames if found and not _INSTALLED.search(found.group("path")))
+    return Failure(lines[0], next(own, ""), "")
 
 
 def _source_after(lines: List[str], at: int) -> str:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE, excerpt, find_failure
+from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE, Failure, excerpt, find_failure
 
 TRACEBACK = """\
 epoch 1
@@ -74,6 +74,31 @@ def test_pythons_own_traceback_is_read(tmp_path: Path) -> None:
     assert found.frame.strip() == f'File "{script}", line 4, in load'
     assert found.source.strip() == "return json.loads('{')"
     assert found.error.startswith("json.decoder.JSONDecodeError: Expecting property name")
+
+
+CRASH = """\
+import faulthandler, os, threading, time
+faulthandler.enable()
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+def reduce_all():
+    os.abort()
+
+reduce_all()
+"""
+
+
+def test_a_crash_that_faulthandler_tells_of(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(CRASH)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    found = find_failure(done.stderr.splitlines())
+    assert found == Failure("Fatal Python error: Aborted", f'  File "{script}", line 6 in reduce_all', "")
+
+
+def test_the_modules_of_a_process_that_crashed_are_left_out() -> None:
+    text = "terminate called\nFatal Python error: Aborted\n\nExtension modules: numpy.core, a.b (total: 142)\n"
+    assert excerpt(text, 3) == "terminate called\nFatal Python error: Aborted\n"
 
 
 @given(text=st.text(), count=st.integers(4, 30))
