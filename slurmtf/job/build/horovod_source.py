@@ -49,8 +49,8 @@ MENDS = (
     Mend(SPAN, "    count_ = other.count_;\n  }\n", "    count_ = other.count_;\n    return *this;\n  }\n"),
     # Linux 6 gave this structure a flexible array, which C++ takes at an end only; the speed is asked for in an older way then
     *(Mend(GLOO_LINUX.format(gloo), SPEED, SPEED.replace("(4,6,0)", "(255,0,0)")) for gloo in GLOOS),
-    # What processes send each other goes by a context of its own, which forgot HOROVOD_GLOO_IFACE (0.22 on): it took the address
-    # of the node's own name, by which others may not reach it (network.host_suffix)
+    # What processes send each other goes by a context of its own, which forgot HOROVOD_GLOO_IFACE (0.22 on): it took the
+    # address of the node's own name, by which others may not reach it (network.host_suffix)
     Mend(GLOO_CONTEXT, OF_ALL, OF_ALL + "  gloo_iface_ = global_context.gloo_iface_;\n"),
 )  # fmt: skip
 
