@@ -96,7 +96,7 @@ def kill_at_times(source: Path, folder: Path) -> list[str]:
 
 def submit_as_nobody(source: Path, folder: Path) -> dict[str, Any]:
     os.environ["HOME"] = str(folder.parent)
-    pydantic.TypeAdapter(int)  # imports the rest of it: nobody may not be able to read where Python is installed
+    pydantic.TypeAdapter(Environment)  # imports the rest of it: nobody may not be able to read where Python is installed
     if os.geteuid() == 0:
         os.setgroups([])
         os.setgid(NOBODY)

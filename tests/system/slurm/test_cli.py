@@ -64,7 +64,21 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 STATE = {
-    *("id", "experiment", "folder", "status", "job", "job_id", "attempt", "outcome", "message", "reason", "staging", "nodes"),
+    *(
+        "id",
+        "experiment",
+        "folder",
+        "status",
+        "job",
+        "job_id",
+        "attempt",
+        "again",
+        "outcome",
+        "message",
+        "reason",
+        "staging",
+        "nodes",
+    ),
     *("submitted", "started", "ended", "expected_start", "doubt", "unreadable"),
 }
 

@@ -57,8 +57,10 @@ def probe(lab: Lab, target: str, code: int) -> Run:
 
 
 def named(run: Run) -> list[str]:
-    """The run's files; a journal has the name of its job, which is a number of Slurm's or of this machine's."""
-    return [re.sub(r"^journal/\d+", "journal/N", name) for name in run.get_file_names()]
+    """The run's files; a journal has the name of its job, which is a number of Slurm's or of this machine's, samples the node's
+    too."""
+    names = (re.sub(r"^journal/\d+", "journal/N", name) for name in run.get_file_names())
+    return [re.sub(r"^samples/\d+\.\w+", "samples/N.node", name) for name in names]
 
 
 def test_the_same_here_and_on_slurm(lab: Lab) -> None:
