@@ -84,20 +84,24 @@ def _sweep(root: Path, source: Path) -> None:
 
 
 def _submission(root: Path, source: Path) -> None:
-    """In turns, so that a machine that is busy for a while is that for all."""
+    """In turns, so that a machine that is busy for a while is that for all; none while a job of another one runs."""
     script = root / "hand.sh"
     script.write_text("#!/bin/bash\n#SBATCH --output=/dev/null\ntrue\n")
     os.utime(source, ns=(0, 0))  # an interpreter's answer about a folder that has only just changed is not remembered
     workspace, taken = str(root / "workspace"), {name: [] for name in BUDGETS} | {"sbatch": [], **{name: [] for name in RIVALS}}
     _of_a_process(OWN, source, workspace)
     for _ in range(TURNS):
+        _idle()
         taken["sbatch"].append(seconds(lambda: _run("sbatch", "--parsable", script), 1))
+        _idle()
         first, second = _of_a_process(OWN, source, workspace)
         taken["slurmtf: first of a process"].append(first)
         taken["slurmtf: second of a process"].append(second)
         command = [Path(sys.executable).with_name("slurmtf"), "submit", "-s", "slurm", "-w", workspace, source / "train.py"]
+        _idle()
         taken["slurmtf submit, cold, in all"].append(seconds(functools.partial(_run, *command, "/dev/null"), 1))
         for name, code in RIVALS.items():
+            _idle()
             taken[name].append(_of_a_process(code, source, str(root))[1])
     bare = statistics.median(taken["sbatch"])
     rows = [("what", "time", "above sbatch", "budget")]
@@ -110,6 +114,12 @@ def _submission(root: Path, source: Path) -> None:
     for folder in folders:
         _ended(folder)
     report("Status", [(f"of {len(folders)} ended runs", ms(seconds(lambda: states_of(folders))), "no Slurm call")])
+
+
+def _idle() -> None:
+    """Wait until no job is left: what starts it takes CPUs from what is measured next."""
+    while subprocess.run(["squeue", "--me", "--noheader"], check=True, capture_output=True).stdout:
+        time.sleep(0.2)
 
 
 def _run(*argv: str | Path) -> None:
