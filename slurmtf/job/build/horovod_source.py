@@ -1,4 +1,4 @@
-"""What Horovod's sources need so that newer compilers and newer TensorFlows take them.
+"""What Horovod's sources need: newer compilers and TensorFlows take them then, and Gloo the interface that it is told.
 
 Its last release is of 2023. Each mend is a piece of text and what stands in its place; it is done where a release has the text.
 """
@@ -30,6 +30,8 @@ SPAN = "third_party/flatbuffers/include/flatbuffers/stl_emulation.h"
 GLOO_LINUX = "third_party/{}/gloo/common/linux.cc"
 GLOO_TYPES = "third_party/{}/gloo/types.h"
 GLOO_DEVICE = "third_party/{}/gloo/transport/tcp/device.cc"
+GLOO_CONTEXT = "horovod/common/gloo/gloo_context.cc"
+OF_ALL = "  assert(global_context.IsEnabled());\n"
 GLOOS = ("gloo", "compatible_gloo")
 SPEED = """KERNEL_VERSION(4,6,0)
   constexpr auto link_mode_data_nwords = 3 * 127;
@@ -47,6 +49,9 @@ MENDS = (
     Mend(SPAN, "    count_ = other.count_;\n  }\n", "    count_ = other.count_;\n    return *this;\n  }\n"),
     # Linux 6 gave this structure a flexible array, which C++ takes at an end only; the speed is asked for in an older way then
     *(Mend(GLOO_LINUX.format(gloo), SPEED, SPEED.replace("(4,6,0)", "(255,0,0)")) for gloo in GLOOS),
+    # What processes send each other goes by a context of its own, which forgot HOROVOD_GLOO_IFACE (0.22 on): it took the
+    # address of the node's own name, by which others may not reach it (network.host_suffix)
+    Mend(GLOO_CONTEXT, OF_ALL, OF_ALL + "  gloo_iface_ = global_context.gloo_iface_;\n"),
 )  # fmt: skip
 
 
