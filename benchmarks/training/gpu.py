@@ -11,6 +11,7 @@ from typing import Any
 
 IMAGE, BATCH = 224, 64
 BUSY_S = 60
+PATIENCE_S = 60
 
 
 def names() -> dict[str, Any]:
@@ -74,10 +75,20 @@ def train() -> dict[str, Any]:
     return {"images_per_second": fit.rate_of(tf.keras, model, 1, x=own, steps_per_epoch=fit.STEPS)}
 
 
+def wait_for_all(folder: Path) -> None:
+    """Wait until each process of the plan has answered: a parameter server is ended with the last worker."""
+    end = time.monotonic() + PATIENCE_S
+    while len(list(folder.glob("*.json"))) < int(os.environ.get("SLURMTF_WORLD_SIZE", 1)) and time.monotonic() < end:
+        time.sleep(0.02)
+
+
 def main() -> None:
-    mode, folder = sys.argv[1:]
+    mode, folder = sys.argv[1], Path(sys.argv[2])
     answer = globals()[mode]()
-    Path(folder, f"{os.environ.get('SLURMTF_RANK', 'by-hand')}.json").write_text(json.dumps(answer))
+    written = folder / f"{os.environ.get('SLURMTF_RANK', 'by-hand')}.part"
+    written.write_text(json.dumps(answer))
+    written.rename(written.with_suffix(".json"))
+    wait_for_all(folder)
 
 
 if __name__ == "__main__":
