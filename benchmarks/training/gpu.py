@@ -78,7 +78,7 @@ def train() -> dict[str, Any]:
 def wait_for_all(folder: Path) -> None:
     """Wait until each process of the plan has answered: a parameter server is ended with the last worker."""
     end = time.monotonic() + PATIENCE_S
-    while len(list(folder.glob("*.json"))) < int(os.environ.get("SLURMTF_WORLD_SIZE", 1)) and time.monotonic() < end:
+    while len(list(folder.glob("*.json"))) < int(os.environ.get("SLURMTF_WORLD_SIZE", "1")) and time.monotonic() < end:
         time.sleep(0.02)
 
 

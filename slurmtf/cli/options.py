@@ -22,6 +22,7 @@ from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.metrics import AUTOLOGS
+from slurmtf.estimator.quantities import check_given
 from slurmtf.findings import Finding, located
 from slurmtf.paths import absolute, is_there
 from slurmtf.runs import Experiment
@@ -140,8 +141,9 @@ PLACE = (
 )
 
 
+FLAG_OF = {option.parameter: option.flags[0] for option in (*OPTIONS, *SOFTWARE, *PLACE)}
 FLAGS = {
-    **{option.parameter: option.flags[0] for option in (*OPTIONS, *PLACE)},
+    **{name: flag for name, flag in FLAG_OF.items() if name not in {option.parameter for option in SOFTWARE}},
     **{f"environment_definition.{option.parameter}": option.flags[0] for option in SOFTWARE},
 }
 """What the parameters are called here, for findings to tell."""
@@ -183,6 +185,7 @@ class Training:
 def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> Training:
     """Return the training job of a script or a job file, with the options in place of what a job file says."""
     findings = Findings(FLAGS)
+    options = _without_empty(options, findings)
     tags = parsed(options["tags"])
     findings.attempt(settled, tags)
     overrides = _overrides(options, findings)
@@ -201,6 +204,13 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
     if experiment is None:
         raise AssertionError("unreachable")
     return Training(estimator, experiment, tags, options["after"] or ())
+
+
+def _without_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
+    """Return what the options say; those that are empty, as a shell variable is that nobody set, are found."""
+    empty = [name for name, value in options.items() if value == "" or (isinstance(value, tuple) and "" in value)]
+    findings.add(one for name in empty for one in check_given(FLAG_OF[name], ""))
+    return {**options, **{name: () if isinstance(options[name], tuple) else None for name in empty}}
 
 
 def _find_the_rest(

@@ -16,12 +16,12 @@ from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
+from slurmtf.estimator.images import DOCKER
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.paths import is_there
 from slurmtf.sites import Site
 
-DOCKER = "docker://"
 FILES = (".sif", ".simg", ".img", ".sqsh", ".squashfs")
 OF_FILES = ("apptainer", "singularity")
 """Runtimes that start an image from a file: one of a registry is fetched first, once. The others fetch it themselves."""

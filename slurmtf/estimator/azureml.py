@@ -77,7 +77,7 @@ class OlderNames(Strict):
     def __post_init__(self, *given: str | None) -> None:
         for (old, new), value in zip(OLDER_NAMES.items(), given, strict=True):
             object.__setattr__(self, old, value)
-            object.__setattr__(self, new, getattr(self, new) or value)
+            object.__setattr__(self, new, value if getattr(self, new) is None else getattr(self, new))
 
 
 OLDER_NAMES = {

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from slurmtf.errors import SpecError
 from slurmtf.estimator import variables
-from slurmtf.estimator.quantities import check_strings, check_switch
+from slurmtf.estimator.images import DOCKER
+from slurmtf.estimator.quantities import check_given, check_strings, check_switch, check_word
 from slurmtf.findings import Finding
 from slurmtf.paths import is_file
 from slurmtf.schema import Strict
@@ -25,6 +26,8 @@ SWITCHES = {
     "user_managed": "`environment_definition` says with what",
     "legacy_keras": "true has tf.keras be Keras 2",
 }
+WORDS = ("python", "conda", "modules", "conda_packages", "conda_channels")
+"""What programs get as words of their own. pip's are in a file, whose lines may be options."""
 LISTS = ("modules", "pip_packages", "conda_packages", "conda_channels")
 
 
@@ -84,6 +87,7 @@ class Environment(Strict):
 def findings_of(wish: Environment, where: str, source_directory: str | Path) -> Iterable[Finding]:
     """Yield what is wrong with an environment, whose files lie in the source. ``where`` is the parameter that holds it."""
     yield from _contradictions(wish, where)
+    yield from _words(wish, where)
     yield from variables.findings_of(wish.variables, f"{where}variables")
     yield from _files(wish, where, source_directory)
 
@@ -125,6 +129,18 @@ def _contradictions(wish: Environment, where: str) -> Iterable[Finding]:
         yield Finding(
             "channels-alone", f"{where}conda_channels", "are set, but `conda_packages` is not", "leave one of them out"
         )
+
+
+def _words(wish: Environment, where: str) -> Iterable[Finding]:
+    named = {f"{where}{name}": getattr(wish, name) for name in WORDS}
+    image = None if wish.image is None else str(wish.image).removeprefix(DOCKER)
+    named[f"{where}image" if where else "custom_docker_image"] = image
+    for name, value in named.items():
+        yield from check_given(name, value)
+        for word in value if isinstance(value, list) else [value]:
+            yield from check_word(name, word)
+    for name in ("pip_requirements_file", "conda_dependencies_file"):
+        yield from check_given(f"{where}{name}", getattr(wish, name))
 
 
 def _files(wish: Environment, where: str, source_directory: str | Path) -> Iterable[Finding]:

@@ -30,11 +30,13 @@ from slurmtf.estimator.entry import module_file, module_name
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, settled
 from slurmtf.estimator.life import Notice, Restarts, Stall, settled_notice, settled_restarts, settled_stall
-from slurmtf.estimator.quantities import as_slurm_time, check_strings
+from slurmtf.estimator.quantities import as_slurm_time, check_given, check_strings
 from slurmtf.findings import Finding
 from slurmtf.paths import absolute
 from slurmtf.schema import Tagged
 
+NAMES = ("compute_target", "framework_version", "template", "resume_from", "source_directory_data_store")
+"""Texts of which none has a meaning of its own."""
 Flag = str | int | float | bool | list[str | int | float] | None
 ScriptParams = dict[str, Any] | list[Any]
 if TYPE_CHECKING:
@@ -201,6 +203,8 @@ class Estimator(OlderNames):
         yield from metrics.findings_of(given)
         yield from places.findings_of(self.compute_target, self.stage)
         yield from check_strings("silence", self.silence, "silence")
+        for name in NAMES:
+            yield from check_given(name, given.get(name))
 
     @property
     def _asked_distribution(self) -> distribution.Asked:

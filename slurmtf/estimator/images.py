@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from slurmtf.errors import did_you_mean
 from slurmtf.findings import Finding
 
+DOCKER = "docker://"
+"""What an image's name in a registry begins with."""
 LOGIN = ("address", "username", "password")
 
 

@@ -133,6 +133,19 @@ def check_count(name: str, count: object, least: int, most: int = 1_000_000) -> 
         yield Finding("out-of-range", name, f"{count} is not between {least} and {most}", remedy)
 
 
+def check_given(name: str, value: object) -> Iterable[Finding]:
+    """Check a text that may be left out, but not be empty: it would be taken for left out."""
+    if isinstance(value, str) and not value.strip():
+        yield Finding("empty-value", name, "is empty", "set it, or leave it out; a shell variable that is not set is empty")
+
+
+def check_word(name: str, value: object) -> Iterable[Finding]:
+    """Check what a program gets as a word of its own (``exec WORD``): none that it takes for an option."""
+    if isinstance(value, str) and value.startswith("-"):
+        remedy = f"correct the name; a file or folder in this folder can be written as ./{value}"
+        yield Finding("like-an-option", name, f"{value!r} begins with a dash, as an option does", remedy)
+
+
 def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Finding]:
     """Check a value that must stand on one line of the batch script's header."""
     if text is None:

@@ -15,13 +15,13 @@ from typing import NamedTuple
 from slurmtf.environments import Software
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
+from slurmtf.estimator.images import DOCKER
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract import variables as var
 from slurmtf.plan.model import Container, Resources, RunPlace
 from slurmtf.plan.quoting import Raw, expanding, quote
 from slurmtf.sites.model import Site
 
-DOCKER = "docker://"
 GPU_FLAGS = {"nvidia": "--nv", "amd": "--rocm"}
 SHARE_MEMORY = ("apptainer", "singularity", "pyxis", "shifter")
 """Runtimes whose containers have the node's /dev/shm, whatever its size."""

@@ -11,14 +11,23 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import SiteError, did_you_mean
-from slurmtf.estimator.quantities import check_count, check_flags, check_memory, check_time, normal_flag, printable
+from slurmtf.estimator.quantities import (
+    check_count,
+    check_flags,
+    check_given,
+    check_memory,
+    check_time,
+    check_word,
+    normal_flag,
+    printable,
+)
 from slurmtf.files import user_config
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
@@ -164,6 +173,7 @@ def _findings(site: Site) -> Iterator[Finding]:
     yield from check_flags("gpu.sbatch", site.gpu.sbatch, {})
     yield from check_flags("gpu.srun", site.gpu.srun, {})
     yield from _shell(site)
+    yield from _words(site)
     clash = {normal_flag(f) for f in site.required} & {normal_flag(f) for f in site.forbidden}
     if clash:
         yield Finding(
@@ -190,6 +200,23 @@ def _quantities(site: Site) -> Iterable[Finding]:
     for name, preset in site.presets.items():
         yield from check_time(f"presets.{name}.time", preset.time)
         yield from check_memory(f"presets.{name}.memory", preset.memory)
+
+
+def _words(site: Site) -> Iterable[Finding]:
+    """Check what stands as a word of its own behind a command."""
+    modules, containers = site.modules, site.containers
+    words: dict[str, Sequence[str | None]] = {
+        "modules.init": [modules.init],
+        "modules.use": modules.use,
+        "modules.load": modules.load,
+        **{f"modules.tensorflow.{version}": names for version, names in modules.tensorflow.items()},
+        "containers.modules": containers.modules,
+        "environment.python": [site.environment.python],
+        "environments.conda": [site.environments.conda],
+    }
+    for where, word in ((where, word) for where, listed in words.items() for word in listed):
+        yield from check_given(where, word)
+        yield from check_word(where, word)
 
 
 def _shell(site: Site) -> Iterable[Finding]:

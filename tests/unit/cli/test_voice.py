@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from slurmtf import Experiment, TensorFlow
+from slurmtf.cli.options import OPTIONS, PLACE, SOFTWARE
 from slurmtf.errors import InputError
 from slurmtf.estimator.document import from_yaml
 from tests.unit.cli.support import CommandLine
@@ -100,3 +101,20 @@ def test_all_that_is_wrong_is_told_at_once(project: Path, slurmtf: CommandLine) 
         ("required-flag", "--partition"),
         ("unknown-launcher", "--launcher"),
     ]
+
+
+@pytest.mark.parametrize("flag", [option.flags[0] for option in (*OPTIONS, *SOFTWARE, *PLACE) if option.kind is not bool])
+def test_an_option_that_is_empty_is_not_one_that_was_left_out(flag: str, project: Path, slurmtf: CommandLine) -> None:
+    """As "$RUN" is in a shell where nobody set it: no other Python, workspace or checkpoint is taken without a word."""
+    done = slurmtf("plan", "train.py", flag, "")
+    assert done.exit_code == 2
+    assert f"{flag}: is empty" in done.err or f"'{flag}'" in done.err  # click refuses what is no number
+
+
+@pytest.mark.parametrize("flag", ["--python", "--conda", "--image", "--module", "--conda-package"])
+def test_a_value_that_begins_like_an_option_is_refused_here_and_not_in_the_job(
+    flag: str, project: Path, slurmtf: CommandLine
+) -> None:
+    done = slurmtf("plan", "train.py", flag, "-w")
+    assert done.exit_code == 2
+    assert f"{flag}: '-w' begins with a dash" in done.err

@@ -38,9 +38,11 @@ ARGUMENT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 NUMBER = st.integers() | st.floats(allow_nan=False)
 SCALAR = ARGUMENT | NUMBER | st.booleans()
 LINE = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=20)
+WORD = LINE.filter(lambda text: not text.startswith("-"))
 NAME = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,10}", fullmatch=True)
 MEMORY = st.integers(0, 10**6) | st.from_regex(r"[1-9][0-9]{0,4}([KMGT]B?)?", fullmatch=True)
 TIME = st.integers(1, 500_000) | st.sampled_from(["90", "1:30", "1:30:00", "2-12", "2-12:00:30"])
+WORDS = st.lists(WORD, min_size=1, max_size=3)
 PACKAGES = st.lists(LINE, min_size=1, max_size=3)
 INPUT = st.builds(Input, LINE, st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,5}", fullmatch=True), st.sampled_from(MODES))
 
@@ -67,7 +69,7 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "inputs": st.lists(INPUT, min_size=1, max_size=3, unique_by=lambda item: item.name),
     "stage": st.sampled_from(["node-local", "shared"]),
     "source_directory_data_store": LINE,
-    "resume_from": ARGUMENT,
+    "resume_from": ARGUMENT.filter(str.strip),
     "restarts": st.dictionaries(st.sampled_from(["time-limit", "preempted", "out-of-memory"]), RESTART, max_size=3),
     "notice": st.builds(Notice, st.integers(1, 86_400), st.none() | st.sampled_from(SIGNALS), st.none() | st.integers(1, 255)),
     "stall": st.builds(Stall, st.integers(1, 600), st.sampled_from(["warn", "end"])),
@@ -118,12 +120,12 @@ DISTRIBUTION = st.one_of(
 SOFTWARE = st.one_of(
     st.fixed_dictionaries({"user_managed": st.booleans()}),
     st.fixed_dictionaries(
-        {"pip_packages": PACKAGES}, optional={"conda_packages": PACKAGES, "pip_requirements_file": st.just("requirements.txt")}
+        {"pip_packages": PACKAGES}, optional={"conda_packages": WORDS, "pip_requirements_file": st.just("requirements.txt")}
     ),
     st.just({"conda_dependencies_file": "environment.yml"}),
-    st.fixed_dictionaries({"environment_definition": st.builds(Environment, st.none() | LINE, st.lists(LINE, max_size=2))}),
+    st.fixed_dictionaries({"environment_definition": st.builds(Environment, st.none() | WORD, st.lists(WORD, max_size=2))}),
     st.fixed_dictionaries(
-        {"custom_docker_image": LINE},
+        {"custom_docker_image": WORD},
         optional={
             "use_docker": st.just(True),
             "shm_size": st.just("1g"),

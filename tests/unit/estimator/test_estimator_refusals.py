@@ -172,6 +172,31 @@ SOFTWARE: list[Case] = [
     ({"pip_requirements_file": "none.txt"}, 'pip_requirements_file', 'file-missing'),
     ({"conda_dependencies_file": "../outside.yml"}, 'conda_dependencies_file', 'file-missing'),
 ]  # fmt: skip
+WORDS: list[Case] = [
+    # what the job would hand to exec, module, conda or the container's runtime, which took it for an option
+    ({"environment_definition": Environment("-w")}, "environment_definition.python", "like-an-option"),
+    ({"environment_definition": Environment(conda="-n")}, "environment_definition.conda", "like-an-option"),
+    ({"environment_definition": Environment(modules=["cuda", "-w"])}, "environment_definition.modules", "like-an-option"),
+    ({"environment_definition": Environment(image="-w")}, "environment_definition.image", "like-an-option"),
+    ({"custom_docker_image": "docker://--privileged"}, "custom_docker_image", "like-an-option"),
+    ({"conda_packages": ["--file=x"]}, "conda_packages", "like-an-option"),
+    ({"environment_definition": Environment(conda_packages=["numpy"], conda_channels=["-c"])},
+     "environment_definition.conda_channels", "like-an-option"),
+    # what was taken for left out
+    ({"environment_definition": Environment("")}, "environment_definition.python", "empty-value"),
+    ({"environment_definition": Environment(conda=" ")}, "environment_definition.conda", "empty-value"),
+    ({"environment_definition": Environment(image="")}, "environment_definition.image", "empty-value"),
+    ({"environment_definition": Environment(modules=[""])}, "environment_definition.modules", "bad-list"),
+    ({"custom_docker_image": ""}, "custom_docker_image", "empty-value"),
+    ({"custom_docker_image": "docker://"}, "custom_docker_image", "empty-value"),
+    ({"pip_requirements_file": ""}, "pip_requirements_file", "empty-value"),
+    ({"conda_dependencies_file": ""}, "conda_dependencies_file", "empty-value"),
+    ({"resume_from": ""}, "resume_from", "empty-value"),
+    ({"template": ""}, "template", "empty-value"),
+    ({"compute_target": ""}, "compute_target", "empty-value"),
+    ({"framework_version": ""}, "framework_version", "empty-value"),
+    ({"source_directory_data_store": ""}, "source_directory_data_store", "empty-value"),
+]  # fmt: skip
 TARGET: list[Case] = [
     ({"compute_target": 5}, 'compute_target', 'bad-target'),
     # 1.3, 13
@@ -213,6 +238,7 @@ ALL = [
     *DISTRIBUTION,
     *QUANTITIES,
     *SOFTWARE,
+    *WORDS,
     *TARGET,
     *PASSED_ON,
 ]
