@@ -76,10 +76,15 @@ def profile(name: str) -> Site:
     return load(packaged("site_configs") / f"{name}.yaml")
 
 
+def tells(finding: Finding, *facts: str) -> bool:
+    """Whether a finding tells these values (numbers, paths, names, marked settings), in whatever words."""
+    return all(fact in f"{finding.what} {finding.remedy}" for fact in facts)
+
+
 @contextmanager
-def refusing(kind: type[SlurmtfError], code: str) -> Iterator[None]:
-    """Expect an error of that kind with a finding of that code."""
+def refusing(kind: type[SlurmtfError], code: str, *facts: str) -> Iterator[None]:
+    """Expect an error of that kind with a finding of that code, which tells the facts."""
     with pytest.raises(kind) as caught:
         yield
-    codes = [finding.code for finding in caught.value.findings]
-    assert code in codes, f"{code} is not among {codes}"
+    found = caught.value.findings
+    assert any(one.code == code and tells(one, *facts) for one in found), f"no {code} of {facts} among {found}"

@@ -8,7 +8,7 @@ import pytest
 
 from slurmtf.environments.requirements import gather, normal
 from slurmtf.errors import SpecError
-from slurmtf.findings import Finding
+from tests.unit.support import tells
 
 
 def lines(file: Path, *packages: str) -> list[str]:
@@ -67,8 +67,8 @@ def test_a_folder_or_file_of_one_s_own_is_refused(tmp_path: Path, line: str) -> 
     with pytest.raises(SpecError) as caught:
         lines(write(tmp_path / "r.txt", f"numpy\n{line}\n"))
     (problem,) = caught.value.findings
-    assert (problem.where, problem.what) == ("r.txt:2", f"{line!r} is a folder or file of your own")
-    assert "is on PYTHONPATH anyway" in problem.remedy
+    assert (problem.code, problem.where) == ("local-requirement", "r.txt:2")
+    assert tells(problem, repr(line), "PYTHONPATH")
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,8 @@ def test_a_file_that_there_is_not(tmp_path: Path) -> None:
     with pytest.raises(SpecError) as caught:
         lines(file)
     (problem,) = caught.value.findings
-    assert isinstance(problem, Finding)
-    assert problem.where == "r.txt"
-    assert "none.txt can't be read" in problem.what
+    assert (problem.code, problem.where) == ("requirements-unreadable", "r.txt")
+    assert tells(problem, "none.txt")
 
 
 def test_names_are_compared_as_pip_compares_them() -> None:

@@ -29,6 +29,7 @@ from slurmtf.estimator.flags import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FL
 from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.life import SIGNALS
 from slurmtf.sites import Site
+from tests.unit.support import tells
 
 # --- the whole parameter space
 
@@ -281,27 +282,29 @@ def test_a_job_file_with_an_old_name(project: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "problems"),
     [
-        ("estimator: Tensorflow\n", ["{file}:1: estimator: 'Tensorflow' is no estimator\n    -> did you mean 'TensorFlow'?"]),
-        ("estimator: Estimator\nworker_count: 2\n", ["{file}:2: worker_count: unknown key\n"]),
-        ("node_cuont: 2\n", ["{file}:1: node_cuont: unknown key\n    -> did you mean 'node_count'?"]),
-        ("node_count: two\n", ["{file}:1: node_count: Input should be a valid integer"]),
-        ("a: 1\n\tb: 2\n", ["{file}:2: a tab in the indentation\n    -> YAML allows only spaces there"]),
-        ("\nnode_count: 0\ntime: soon\n", ["{file}:2: node_count: 0 is not", "{file}:3: time: 'soon' is not a time"]),
-        ("environment_variables:\n  A-B: x\n", ["{file}:2: environment_variables.A-B: is not a name for a variable"]),
-        ("sbatch:\n  wrap: x\n", ["{file}:2: sbatch.wrap: can't be passed through"]),
-        ("script_params:\n  - a\n  - \"\\0\"\n", ["{file}:3: script_params.1: holds a NUL character"]),
-        ("distributed_training: {worker_count: 2}\n", ["{file}:1: distributed_training.backend: is missing\n"]),
-        ("distributed_training: {backend: mpi, wokrers: 2}\n", ["{file}:1: distributed_training.wokrers: unknown key"]),
-        ("entry_script: trian.py\n", ["{file}:1: entry_script: {folder}/trian.py does not exist"]),
+        ("estimator: Tensorflow\n", [("unknown-estimator", "1: estimator", "'TensorFlow'")]),
+        ("estimator: Estimator\nworker_count: 2\n", [("unknown-key", "2: worker_count", "")]),
+        ("node_cuont: 2\n", [("unknown-key", "1: node_cuont", "'node_count'")]),
+        ("node_count: two\n", [("bad-value", "1: node_count", "'two'")]),
+        ("a: 1\n\tb: 2\n", [("yaml-syntax", "2", "tab")]),
+        ("\nnode_count: 0\ntime: soon\n", [("out-of-range", "2: node_count", "0"), ("bad-time", "3: time", "'soon'")]),
+        ("environment_variables:\n  A-B: x\n", [("bad-variable-name", "2: environment_variables.A-B", "")]),
+        ("sbatch:\n  wrap: x\n", [("reserved-flag", "2: sbatch.wrap", "")]),
+        ('script_params:\n  - a\n  - "\\0"\n', [("nul-character", "3: script_params.1", "NUL")]),
+        ("distributed_training: {worker_count: 2}\n", [("unknown-kind", "1: distributed_training.backend", "")]),
+        ("distributed_training: {backend: mpi, wokrers: 2}\n", [("unknown-key", "1: distributed_training.wokrers", "")]),
+        ("entry_script: trian.py\n", [("script-missing", "1: entry_script", "{folder}/trian.py")]),
     ],
-)  # fmt: skip
-def test_what_is_wrong_with_a_job_file_is_said_with_its_line(project: Path, text: str, problems: list[str]) -> None:
+)
+def test_what_is_wrong_with_a_job_file_is_said_with_its_line(
+    project: Path, text: str, problems: list[tuple[str, str, str]]
+) -> None:
     file = written(project, text)
     with pytest.raises(SpecError) as caught:
         from_yaml(file)
-    found = [str(problem) for problem in caught.value.findings]
-    expected = [problem.format(file=file, folder=project) for problem in problems]
-    assert [text[: len(start)] for text, start in zip(found, expected, strict=True)] == expected
+    found = caught.value.findings
+    assert [(one.code, one.source or one.where) for one in found] == [(code, f"{file}:{where}") for code, where, _ in problems]
+    assert all(tells(one, fact.format(folder=project)) for one, (*_, fact) in zip(found, problems, strict=True))
 
 
 # --- the schema for editors

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from slurmtf.cli.commands.plan import plan_text
-from slurmtf.findings import Finding
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Partition, Preset
 from slurmtf.sites.model import Launcher as SiteLauncher
-from tests.unit.support import SITE, flags, planned, resources, tensorflow, unplannable
+from tests.unit.support import SITE, flags, planned, resources, tells, tensorflow, unplannable
 
 # --- GPUs
 
@@ -127,28 +126,21 @@ def test_constraints_are_joined_by_and(source: Path, own: str | None, of_gpus: s
 
 
 @pytest.mark.parametrize(
-    ("required", "problem"),
+    ("required", "where", "facts"),
     [
-        (
-            "account",
-            Finding("required-flag", "account", "here refuses a job without --account", "set `account`, of the form lab_.+"),
-        ),
-        (
-            "partition",
-            Finding("required-flag", "partition", "here refuses a job without --partition", "set `partition`, one of cpu, gpu"),
-        ),
-        ("time", Finding("required-flag", "time", "here refuses a job without --time", "set `time`")),
-        ("mem", Finding("required-flag", "memory", "here refuses a job without --mem", "set `memory`")),
-        ("gres", Finding("required-flag", "gpus_per_node", "here refuses a job without --gres", "set `gpus_per_node`")),
-        (
-            "comment",
-            Finding("required-flag", "sbatch['comment']", "here refuses a job without --comment", "set `sbatch[comment]`"),
-        ),
+        ("account", "account", ("`account`", "lab_.+")),
+        ("partition", "partition", ("`partition`", "cpu, gpu")),
+        ("time", "time", ("`time`",)),
+        ("mem", "memory", ("`memory`",)),
+        ("gres", "gpus_per_node", ("`gpus_per_node`",)),
+        ("comment", "sbatch['comment']", ("`sbatch[comment]`",)),
     ],
 )
-def test_a_flag_that_the_site_requires(source: Path, required: str, problem: Finding) -> None:
+def test_a_flag_that_the_site_requires(source: Path, required: str, where: str, facts: tuple[str, ...]) -> None:
     site = Site(name="here", required=[required], account_pattern="lab_.+", partitions={"cpu": Partition(), "gpu": Partition()})
-    assert unplannable(tensorflow(source), site) == [problem]
+    (problem,) = unplannable(tensorflow(source), site)
+    assert (problem.code, problem.where) == ("required-flag", where)
+    assert tells(problem, "here", f"--{required}", *facts)
     given = {"account": "lab_1", "partition": "cpu", "time": 1, "mem": 1, "comment": "x", "gres": "gpu:1"}[required]
     assert flags(planned(source, site, sbatch={required: given}))[required] == given
 
@@ -176,8 +168,9 @@ def test_a_required_flag_may_come_from_the_site(source: Path) -> None:
     ],
 )
 def test_a_flag_that_the_site_refuses(source: Path, forbidden: str, settings: dict[str, Any], where: str) -> None:
-    problems = unplannable(tensorflow(source, **settings), Site(name="here", forbidden=[forbidden]))
-    assert problems == [Finding("forbidden-flag", where, f"here refuses a job with --{forbidden}", "leave it out")]
+    (problem,) = unplannable(tensorflow(source, **settings), Site(name="here", forbidden=[forbidden]))
+    assert (problem.code, problem.where) == ("forbidden-flag", where)
+    assert tells(problem, "here", f"--{forbidden}")
 
 
 @pytest.mark.parametrize("settings", [{"exclusive": False}, {"sbatch": {"mem": None}}, {"sbatch": {"exclusive": False}}])
@@ -200,10 +193,10 @@ def test_what_the_site_refuses_is_never_written(source: Path) -> None:
 
 def test_an_account_of_another_form(source: Path) -> None:
     site = Site(name="here", account_pattern="project_[0-9]+")
-    expected = Finding("bad-account", "account", "'project_1x' is not an account of here", "it looks like project_[0-9]+")
-    assert unplannable(tensorflow(source, account="project_1x"), site) == [expected]
-    (finding,) = unplannable(tensorflow(source, sbatch={"account": "project_x"}), site)
-    assert (finding.code, finding.where) == ("bad-account", "account")
+    for settings in ({"account": "project_1x"}, {"sbatch": {"account": "project_1x"}}):
+        (finding,) = unplannable(tensorflow(source, **settings), site)
+        assert (finding.code, finding.where) == ("bad-account", "account")
+        assert tells(finding, "'project_1x'", "project_[0-9]+")
     assert resources(source, site, account="project_1").account == "project_1"
 
 
@@ -330,16 +323,19 @@ def test_the_launcher(source: Path, of_site: SiteLauncher, asked: str | None, la
 
 def test_a_launcher_that_the_site_refuses(source: Path) -> None:
     site = Site(name="here", launcher=SiteLauncher(default="ibrun", forbidden=["srun"]))
-    expected = Finding("forbidden-launcher", "launcher", "here does not let jobs use srun", "leave it out: ibrun is used")
-    assert unplannable(tensorflow(source, launcher="srun"), site) == [expected]
+    (problem,) = unplannable(tensorflow(source, launcher="srun"), site)
+    assert (problem.code, problem.where) == ("forbidden-launcher", "launcher")
+    assert tells(problem, "srun", "ibrun")
 
 
 def test_a_launcher_that_there_is_not(source: Path) -> None:
-    assert unplannable(tensorflow(source, launcher="sruns"), SITE) == [
-        Finding("unknown-launcher", "launcher", "there is no launcher 'sruns'", "did you mean 'srun'?")
-    ]
-    (problem,) = unplannable(tensorflow(source), Site(name="here", launcher=SiteLauncher(default="yod")))
-    assert (problem.where, problem.what) == ("site here: launcher", "there is no launcher 'yod'")
+    for estimator, site, where, facts in (
+        (tensorflow(source, launcher="sruns"), SITE, "launcher", ("'sruns'", "'srun'")),
+        (tensorflow(source), Site(name="here", launcher=SiteLauncher(default="yod")), "site here: launcher", ("'yod'",)),
+    ):
+        (problem,) = unplannable(estimator, site)
+        assert (problem.code, problem.where) == ("unknown-launcher", where)
+        assert tells(problem, *facts)
 
 
 # --- flags that are passed through

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 from slurmtf.environments import Software
 from slurmtf.estimator.quantities import printable
-from slurmtf.findings import Finding
 from slurmtf.plan import render
 from slurmtf.plan.quoting import Raw, directive, quote, words
 from slurmtf.sites.search import packaged
-from tests.unit.support import plan_of, profile, tensorflow
+from tests.unit.support import plan_of, profile, tells, tensorflow
 
 NASTY = [
     "", " ", "a b", "-", "--", "-n", "--flag=x", "'", '"', "''", "'\\''", "$", "$HOME", "${x}", "$(id)", "`id`", "\\", "\\\\",
@@ -260,11 +259,6 @@ def test_a_directive_is_as_plain_as_can_be(value: object, line: str) -> None:
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\tb", "\0", "\x1b", "a\u2028b", "\udcff", "a\xa0b"])
 def test_what_no_directive_can_carry_is_refused_before(value: str) -> None:
-    assert list(printable("job_name", value)) == [
-        Finding(
-            "control-characters",
-            "job_name",
-            f"{value!r} holds control characters",
-            "an #SBATCH line can't carry them: leave them out",
-        )
-    ]
+    (finding,) = printable("job_name", value)
+    assert (finding.code, finding.where) == ("control-characters", "job_name")
+    assert tells(finding, repr(value))

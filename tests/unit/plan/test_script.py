@@ -21,7 +21,7 @@ from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment
 from slurmtf.sites.search import packaged
 from tests.unit.plan.containers import CONTAINERS
-from tests.unit.support import PACKAGED, SITE, SOFTWARE, plan_of, planned, profile, tensorflow
+from tests.unit.support import PACKAGED, SITE, SOFTWARE, plan_of, planned, profile, tells, tensorflow
 
 GOLDEN = Path(__file__).parent / "golden"
 TEMPLATES = packaged("templates")
@@ -260,37 +260,35 @@ def test_a_template_in_the_home(source: Path, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "what", "remedy"),
+    ("text", "code", "where", "fact"),
     [
-        ("{{ plan.nodes }}", "mine.sh.j2", "'slurmtf.plan.model.LaunchPlan object' has no attribute 'nodes'",
-         "the template can use the fields of plan.json"),
-        ("{{ nodes }}", "mine.sh.j2", "'nodes' is undefined", "the template can use the fields of plan.json"),
-        ("{% if nodes %}x{% endif %}", "mine.sh.j2", "'nodes' is undefined", "the template can use the fields of plan.json"),
-        ("line\n{% fro x in y %}", "{folder}/mine.sh.j2:2", "Encountered unknown tag 'fro'.", ""),
-        ('{% extends "none.sh.j2" %}', "template", "there is no template none.sh.j2", "searched in {folder}, {templates}"),
-        ('{% extends "mine.sh.j2" %}', "mine.sh.j2", "extends itself", "rename it: it has the name of what it extends"),
-        ("{{ plan.site + 1 }}", "mine.sh.j2", 'TypeError: can only concatenate str (not "int") to str',
-         "correct the template"),
-        ("{{ 1 / 0 }}", "mine.sh.j2", "ZeroDivisionError: division by zero", "correct the template"),
-        (b"\xff\xfe", "mine.sh.j2", "UnicodeDecodeError: 'utf-8' codec can't decode byte 0xff in position 0: "
-         "invalid start byte", "correct the template"),
+        ("{{ plan.nodes }}", "template-error", "mine.sh.j2", "'nodes'"),
+        ("{{ nodes }}", "template-error", "mine.sh.j2", "'nodes'"),
+        ("{% if nodes %}x{% endif %}", "template-error", "mine.sh.j2", "plan.json"),
+        ("line\n{% fro x in y %}", "template-syntax", "{folder}/mine.sh.j2:2", "'fro'"),
+        ('{% extends "none.sh.j2" %}', "template-missing", "template", "{folder}, {templates}"),
+        ('{% extends "mine.sh.j2" %}', "template-error", "mine.sh.j2", "extends"),
+        ("{{ plan.site + 1 }}", "template-error", "mine.sh.j2", "TypeError: "),
+        ("{{ 1 / 0 }}", "template-error", "mine.sh.j2", "ZeroDivisionError: "),
+        (b"\xff\xfe", "template-error", "mine.sh.j2", "UnicodeDecodeError: "),
     ],
-)  # fmt: skip
-def test_a_wrong_template(source: Path, tmp_path: Path, text: str | bytes, where: str, what: str, remedy: str) -> None:
+)
+def test_a_wrong_template(source: Path, tmp_path: Path, text: str | bytes, code: str, where: str, fact: str) -> None:
     template(tmp_path, "mine.sh.j2", text)
     with pytest.raises(TemplateError) as caught:
         render(planned(source, template="mine.sh.j2"), [tmp_path, TEMPLATES])
     (problem,) = caught.value.findings
     places = {"folder": tmp_path, "templates": TEMPLATES}
-    assert (problem.where, problem.what) == (where.format(**places), what)
-    assert problem.remedy == remedy.format(**places)
+    assert (problem.code, problem.where) == (code, where.format(**places))
+    assert tells(problem, fact.format(**places))
 
 
 def test_a_template_that_there_is_not(source: Path) -> None:
     with pytest.raises(TemplateError) as caught:
         render(planned(source, template="none.sh.j2"), [TEMPLATES])
     (problem,) = caught.value.findings
-    assert (problem.what, problem.remedy) == ("there is no template none.sh.j2", f"searched in {TEMPLATES}")
+    assert problem.code == "template-missing"
+    assert tells(problem, "none.sh.j2", str(TEMPLATES))
     assert caught.value.exit_code == 2
 
 

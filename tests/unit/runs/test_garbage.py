@@ -31,6 +31,7 @@ from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
 from slurmtf.submit.record import note
 from tests.unit.snapshot.trees import fill, settled
+from tests.unit.support import refusing
 
 LONG_AGO = time.time() - 7200
 DEAD = replace(identify(os.getpid()), started=1)
@@ -121,7 +122,7 @@ def test_a_plan_that_can_not_be_read_stops_it(root: Path, workspace: Path) -> No
     (workspace / "lab/broken").mkdir()
     (workspace / "lab/broken/plan.json").write_text("{")
     grow_old(stored)
-    with pytest.raises(WorkspaceError, match=r"lab/broken/plan\.json: does not say which snapshot the run needs"):
+    with refusing(WorkspaceError, "bad-record"):
         garbage(workspace)
 
 

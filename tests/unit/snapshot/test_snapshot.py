@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -11,10 +12,11 @@ import pytest
 
 from slurmtf import Estimator, Experiment
 from slurmtf.errors import SnapshotError
+from slurmtf.findings import Finding
 from slurmtf.snapshot import Contents, collect
 from slurmtf.snapshot.limits import left_out_warnings, size_warnings
 from tests.unit.snapshot.trees import fill, reference, unpacked
-from tests.unit.support import refusing
+from tests.unit.support import refusing, tells
 
 
 def names(contents: Contents) -> list[str]:
@@ -22,11 +24,11 @@ def names(contents: Contents) -> list[str]:
     return [entry.name for entry in contents.entries if entry.kind != "folder"]
 
 
-def refused(root: Path, **options: Any) -> list[tuple[str, str, str]]:
+def refused(root: Path, **options: Any) -> list[Finding]:
     with pytest.raises(SnapshotError) as caught:
         collect(root, **options)
     assert caught.value.exit_code == 2
-    return [(problem.where, problem.what, problem.remedy) for problem in caught.value.findings]
+    return list(caught.value.findings)
 
 
 # --- what is left out
@@ -185,10 +187,9 @@ def test_a_workspace_around_the_source_is_not(root: Path) -> None:
 
 def test_a_workspace_that_is_the_source(root: Path) -> None:
     fill(root, "train.py", "exp/run/plan.json")
-    assert refused(root, outside=[root]) == [
-        (str(root), "is the workspace too: a snapshot would hold all earlier runs",
-         "use another workspace (--workspace, $SLURMTF_WORKSPACE)")
-    ]  # fmt: skip
+    (problem,) = refused(root, outside=[root])
+    assert (problem.code, problem.where) == ("source-is-workspace", str(root))
+    assert tells(problem, "--workspace", "$SLURMTF_WORKSPACE")
 
 
 def test_a_script_that_is_left_out_is_told_before_anything_is_submitted(root: Path) -> None:
@@ -209,11 +210,10 @@ def test_a_script_that_is_left_out_is_told_before_anything_is_submitted(root: Pa
 def test_too_many_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py", *(f"data/images/{n}" for n in range(5)), *(f"data/labels/{n}" for n in range(3)), "x/a", "x/b")
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "10")
-    assert refused(root) == [
-        (str(root), "holds 11 files; a snapshot takes at most 10",
-         "the biggest: data/images (5 files), data/labels (3 files), x (2 files), train.py (1 files). "
-         "Name data and results in .slurmtfignore, or raise $SLURMTF_SNAPSHOT_MAX_FILES")
-    ]  # fmt: skip
+    (problem,) = refused(root)
+    assert (problem.code, problem.where) == ("snapshot-too-many-files", str(root))
+    biggest = "data/images (5 files), data/labels (3 files), x (2 files), train.py (1 files)"
+    assert tells(problem, " 11 files", "at most 10", biggest, ".slurmtfignore", "$SLURMTF_SNAPSHOT_MAX_FILES")
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "11")
     assert collect(root).files == 11
 
@@ -224,15 +224,15 @@ def test_too_many_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fill(root, name)
         os.truncate(root / name, megabytes * 10**6)
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", "8")
-    ((where, what, remedy),) = refused(root)
-    assert (where, what) == (str(root), "holds 9 MB; a snapshot takes at most 8 MB")
-    assert remedy.startswith("the biggest: model.bin (4.0 MB), data/train (3.0 MB), data/test.bin (2.0 MB), train.py (0.0 MB)")
-    assert remedy.endswith("Name data and results in .slurmtfignore, or raise $SLURMTF_SNAPSHOT_MAX_MB")
+    (problem,) = refused(root)
+    assert (problem.code, problem.where) == ("snapshot-too-big", str(root))
+    biggest = "model.bin (4.0 MB), data/train (3.0 MB), data/test.bin (2.0 MB), train.py (0.0 MB)"
+    assert tells(problem, " 9 MB", "at most 8 MB", biggest, ".slurmtfignore", "$SLURMTF_SNAPSHOT_MAX_MB")
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", "10")
     assert collect(root).bytes == 9 * 10**6 + len("train.py")
 
 
-def test_from_the_limits_of_the_original_on_it_is_told(root: Path) -> None:
+def test_from_azure_mls_limits_on_it_is_told(root: Path) -> None:
     fill(root, "data/big", text="x")
     for number in range(1999):
         (root / str(number)).touch()
@@ -242,8 +242,8 @@ def test_from_the_limits_of_the_original_on_it_is_told(root: Path) -> None:
     os.truncate(root / "data/big", 300 * 10**6 + 1)
     by_size, by_files = size_warnings(collect(root))
     assert (by_size.code, by_files.code) == ("big-snapshot", "big-snapshot")
-    assert by_size.what.startswith("each run unpacks the source's 300 MB; the biggest: data/big (300.0 MB)")
-    assert by_files.what.startswith("each run unpacks the source's 2,001 files; the biggest: ")
+    assert tells(by_size, " 300 MB", "data/big (300.0 MB)")
+    assert tells(by_files, " 2,001 files")
 
 
 def test_the_plan_warns_of_a_big_source(root: Path, workspace: Path) -> None:
@@ -263,15 +263,17 @@ def test_the_limits_are_ten_times_those_of_azure_ml(root: Path) -> None:
     for number in range(20_000):
         (root / str(number)).touch()
     os.truncate(root / "big", 3000 * 10**6 + 1)
-    wrong = [what for _, what, _ in refused(root)]
-    assert wrong == ["holds 3,000 MB; a snapshot takes at most 3,000 MB", "holds 20,001 files; a snapshot takes at most 20,000"]
+    by_size, by_files = refused(root)
+    assert (by_size.code, by_files.code) == ("snapshot-too-big", "snapshot-too-many-files")
+    assert tells(by_size, "at most 3,000 MB")
+    assert tells(by_files, " 20,001 files", "at most 20,000")
 
 
 def test_a_walk_ends_early_where_it_is_refused_anyway(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "10")
     fill(root, *(f"{folder}/{number}" for folder in range(20) for number in range(10)))
-    ((_, what, _),) = refused(root)
-    assert what == "holds more than 50 files; a snapshot takes at most 10"
+    (problem,) = refused(root)
+    assert (problem.code, tells(problem, "more than 50 files", "at most 10")) == ("snapshot-too-many-files", True)
 
 
 def test_what_is_ignored_does_not_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,8 +286,9 @@ def test_what_is_ignored_does_not_count(root: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("text", ["many", "-1", "1.5"])
 def test_a_limit_that_is_no_number(root: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", text)
-    expected = ("$SLURMTF_SNAPSHOT_MAX_MB", f"{text!r} is not a whole number", "set it to a number, or unset it")
-    assert refused(root) == [expected]
+    (problem,) = refused(root)
+    assert (problem.code, problem.where) == ("not-a-count", "$SLURMTF_SNAPSHOT_MAX_MB")
+    assert tells(problem, repr(text))
 
 
 # --- what can't be read
@@ -293,7 +296,9 @@ def test_a_limit_that_is_no_number(root: Path, monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_source_that_is_gone(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    assert refused(gone) == [(str(gone), "can't be read: No such file or directory", "name it in .slurmtfignore")]
+    (problem,) = refused(gone)
+    assert (problem.code, problem.where) == ("unreadable", str(gone))
+    assert tells(problem, os.strerror(errno.ENOENT), ".slurmtfignore")
 
 
 def denied(path: str) -> OSError:
@@ -310,7 +315,9 @@ def test_a_folder_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPat
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", closed)
-    assert refused(root) == [(f"{root}/closed", "can't be read: Permission denied", "name it in .slurmtfignore")]
+    (problem,) = refused(root)
+    assert (problem.code, problem.where) == ("unreadable", f"{root}/closed")
+    assert tells(problem, os.strerror(errno.EACCES), ".slurmtfignore")
 
 
 def test_files_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

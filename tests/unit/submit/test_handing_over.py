@@ -17,6 +17,7 @@ from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit import submission
 from slurmtf.submit.folder import Intent
 from slurmtf.submit.record import note
+from tests.unit.support import tells
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -60,7 +61,7 @@ def test_what_is_left(
     with pytest.raises(raised) as caught:
         submission.submit(submission.Submission(plan, "", source, {}))
     assert bool(removed) is not left
-    assert ("'slurmtf status run' finds out" in str(caught.value)) is (raised is SlurmError)
+    assert any(tells(one, "slurmtf status run") for one in caught.value.findings) is (raised is SlurmError)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from slurmtf.errors import SiteError, TemplateError
 from slurmtf.plan.rendering import rendered
 from slurmtf.sites import load
 from slurmtf.sites.search import default_site, packaged, search_path
-from tests.unit.support import planned, refusing
+from tests.unit.support import planned, refusing, tells
 
 from .users import MALLORY, needs_root, of
 
@@ -60,15 +60,15 @@ def test_a_profile_of_another_user_is_refused_by_name(project: Path, name: str) 
         load("slurm")
     [finding] = caught.value.findings
     path = project / "site_configs/slurm.yaml"
-    assert (finding.where, finding.what) == (str(path), f"is not read: {(project / name)} belongs to user {MALLORY}")
-    assert finding.remedy.endswith(f"or name it: --site {path}")
+    assert (finding.code, finding.where) == ("foreign-file", str(path))
+    assert tells(finding, f"{project / name} ", f"user {MALLORY}", f"--site {path}")
     assert load(path).environment.prologue == ["touch /planted"], "a path that the user gives is taken"
     assert load("local").name == "local", "nothing of that name was planted"
 
 
 def test_a_profile_in_a_folder_that_everybody_can_write_to(project: Path) -> None:
     (project / "site_configs").chmod(0o777)
-    with pytest.raises(SiteError, match=f"everybody can write to {project}/site_configs"):
+    with refusing(SiteError, "foreign-file", f"{project}/site_configs"):
         load("slurm")
 
 
@@ -77,7 +77,7 @@ def test_a_profile_that_extends_a_planted_one(project: Path, tmp_path: Path) -> 
     of(MALLORY, project)
     mine = tmp_path / "mine.yaml"
     mine.write_text("extends: slurm\n")
-    with pytest.raises(SiteError, match=f"belongs to user {MALLORY}"):
+    with refusing(SiteError, "foreign-file", f"user {MALLORY}"):
         load(mine)
 
 
@@ -89,7 +89,8 @@ def test_a_template_of_another_user_is_refused_by_name(project: Path, source: Pa
     with pytest.raises(TemplateError) as caught:
         rendered(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
     [finding] = caught.value.findings
-    assert (finding.where, finding.what) == (str(path), f"is not read: {path.parent} belongs to user {MALLORY}")
+    assert (finding.code, finding.where) == ("foreign-file", str(path))
+    assert tells(finding, f"{path.parent} ", f"user {MALLORY}")
     path.unlink()
     with refusing(TemplateError, "foreign-file"):  # which ours extends
         rendered(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
@@ -104,7 +105,7 @@ def test_a_configuration_of_another_user(common: Path, monkeypatch: pytest.Monke
     monkeypatch.delenv("SLURMTF_SITE", raising=False)
     assert default_site() == "della"
     of(MALLORY, config)
-    with pytest.raises(SiteError, match=f"{config} belongs to user {MALLORY}"):
+    with refusing(SiteError, "foreign-file", str(config), f"user {MALLORY}"):
         default_site()
 
 

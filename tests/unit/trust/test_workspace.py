@@ -25,7 +25,7 @@ from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
 from slurmtf.submit.submission import SETTLE_S, stale_partials, tidy
 from tests.unit.snapshot.trees import fill
-from tests.unit.support import refusing
+from tests.unit.support import refusing, tells
 
 from .users import MALLORY, needs_root, of
 
@@ -73,9 +73,8 @@ def test_a_folder_that_somebody_else_has_made_is_refused(workspace: Path, use: s
     with pytest.raises(WorkspaceError) as caught:
         USES[use](workspace)
     [finding] = caught.value.findings
-    assert finding.where == str(workspace / ".slurmtf")
-    assert finding.what == f"is not used: {workspace}/.slurmtf belongs to user {MALLORY}"
-    assert "--workspace" in finding.remedy
+    assert (finding.code, finding.where) == ("foreign-folder", str(workspace / ".slurmtf"))
+    assert tells(finding, f"user {MALLORY}", "--workspace")
 
 
 @pytest.mark.parametrize("use", USES)
@@ -94,7 +93,7 @@ def test_a_submission_into_it_leaves_nothing(root: Path, workspace: Path) -> Non
     fill(root, "train.py")
     make_private(workspace / ".slurmtf/snapshots")
     of(MALLORY, workspace / ".slurmtf/snapshots")
-    with pytest.raises(WorkspaceError, match=f"belongs to user {MALLORY}"):
+    with refusing(WorkspaceError, "foreign-folder", f"user {MALLORY}"):
         Experiment("lab", workspace).submit(Estimator(str(root), compute_target="local"))
     assert list((workspace / ".slurmtf/snapshots").iterdir()) == []
     assert not (workspace / "lab").exists()
@@ -251,7 +250,7 @@ def test_a_named_store_that_somebody_else_has_made_is_refused(tmp_path: Path) ->
     (tmp_path / "envs").mkdir()
     store_of(site, tmp_path)
     of(MALLORY, tmp_path / "envs")
-    with pytest.raises(WorkspaceError, match=f"envs belongs to user {MALLORY}\n.*SLURMTF_ENVIRONMENTS"):
+    with refusing(WorkspaceError, "foreign-folder", f"user {MALLORY}", "SLURMTF_ENVIRONMENTS"):
         store_of(site, tmp_path)
 
 
@@ -270,5 +269,5 @@ def test_what_the_run_of_another_user_says_is_not_unpickled(root: Path, workspac
     fill(root, "train.py")
     folder = submitted(root, workspace)
     of(MALLORY, folder)
-    with pytest.raises(WorkspaceError, match=f"belongs to user {MALLORY}"):
+    with refusing(WorkspaceError, "foreign-folder", f"user {MALLORY}"):
         _ = Run(folder).job
