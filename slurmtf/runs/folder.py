@@ -12,7 +12,8 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import JobPlan
 from slurmtf.job.contract.roles import table
 from slurmtf.runs.downloads import file_names
-from slurmtf.runs.metrics import chief_of, children_of, metrics_of, trials_of
+from slurmtf.runs.event_owners import Owners
+from slurmtf.runs.metrics import children_of, metrics_of, trials_of
 from slurmtf.runs.receipts import receipt_of
 from slurmtf.runs.tags import tags_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
@@ -90,12 +91,12 @@ class RunFolder:
         ``name``: of that metric alone. ``recursive``: of the run, its child runs and its trials, by their ids. ``all_ranks``:
         of each task, by its name, and not of rank 0 (or the chief) alone.
         """
-        chief = chief_of(self.layout)
-        own = metrics_of(self.layout, chief, name, all_ranks)
+        owners = Owners(self.layout)
+        own = metrics_of(self.layout, owners, name, all_ranks)
         if not recursive:
             return own
         children = [*children_of(self.layout), *trials_of(self.layout)]
-        return {self.id: own, **{child: metrics_of(layout, chief, name, all_ranks) for child, layout in children}}
+        return {self.id: own, **{child: metrics_of(layout, owners, name, all_ranks) for child, layout in children}}
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and what describes it."""

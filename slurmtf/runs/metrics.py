@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slurmtf.job.contract import plan
-from slurmtf.job.contract.event_files import event_files
+from slurmtf.job.contract.event_files import EventFile, event_files
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metric_shapes import in_azure_shape
 from slurmtf.job.contract.metrics import Entry, Point
-from slurmtf.job.contract.roles import chief
 from slurmtf.job.contract.sweep import TRIALS, trial_folder
+from slurmtf.runs.event_owners import Owners
 from slurmtf.runs.metric_files import LoggedFile, Source
 
 MOST_POINTS = 1 << 15
@@ -80,14 +79,12 @@ class MetricsReader:
         self._layout = layout
         self._folder = folder
         self._read: dict[Path, _Read] = {}
-        self._chief: str | None = None
+        self._owners = Owners(layout)
 
     @property
     def chief(self) -> str:
         """The task whose metrics are those of the run."""
-        if self._chief is None:
-            self._chief = chief_of(self._layout)
-        return self._chief
+        return self._owners.chief
 
     @property
     def tasks(self) -> list[str]:
@@ -96,8 +93,10 @@ class MetricsReader:
 
     def read_new(self) -> int:
         """Read what is new, and return how many numbers came. What can't be read is left out."""
-        for path, source, task in self._sources():
-            self._read.setdefault(path, _Read(source, task))
+        for source in sources(self._layout, self._folder):
+            path = Path(source.path)
+            if path not in self._read:
+                self._read[path] = _Read(source, self._owners.of(source) if isinstance(source, EventFile) else path.stem)
         return sum(read.read_new() for read in self._read.values())
 
     def series(self, task: str | None = None) -> dict[str, Series]:
@@ -110,19 +109,11 @@ class MetricsReader:
                     found.setdefault(name, []).extend(kept.shown())
         return {name: Series(name, wanted, tuple(points)) for name, points in found.items()}
 
-    def _sources(self) -> Iterator[tuple[Path, Source, str]]:
-        for path in logged_files(self._layout, self._folder):
-            yield path, LoggedFile(path), path.stem
-        for file in event_files(self._layout.launch(self._folder)):
-            yield Path(file.path), file, self.chief
 
-
-def chief_of(layout: RunLayout) -> str:
-    """Return the name of the task that speaks for a run; of a plan that can't be read, "main-0"."""
-    try:
-        return chief(plan.read(layout.plan)).label
-    except (OSError, plan.PlanError):
-        return "main-0"
+def sources(layout: RunLayout, folder: str = "") -> Iterator[LoggedFile | EventFile]:
+    """Yield the files in which the numbers of a run, or of one of its launches, stand."""
+    yield from map(LoggedFile, logged_files(layout, folder))
+    yield from event_files(layout.launch(folder))
 
 
 def children_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
@@ -150,18 +141,23 @@ def entries(layout: RunLayout, task: str, folder: str = "") -> Iterator[Entry]:
     return LoggedFile(Path(layout.launch(folder).task_metrics(task))).new_entries()
 
 
-def metrics_of(layout: RunLayout, own: str, name: str | None = None, all_ranks: bool = False) -> dict[str, Any]:
-    """Return the metrics of a run in Azure ML's shapes, by name: those of the task ``own``; with ``all_ranks`` those of each
-    task, by the task's name. What stands in event files belongs to ``own``, which nobody tells; what it logged itself wins."""
-    found = {**_in_event_files(layout, name), **_of_task(layout, own, name)}
-    if not all_ranks:
-        return found
-    others = sorted({path.stem for path in logged_files(layout)} - {own})
-    return {own: found, **{task: _of_task(layout, task, name) for task in others}}
+def metrics_of(layout: RunLayout, owners: Owners, name: str | None = None, all_ranks: bool = False) -> dict[str, Any]:
+    """Return the metrics of a run in Azure ML's shapes, by name: those of the chief; with ``all_ranks`` those of each task, by
+    the task's name. What a task logged itself wins over what stands in event files."""
+    written: dict[str, list[EventFile]] = {}
+    for file in event_files(layout):
+        written.setdefault(owners.of(file), []).append(file)
+    tasks = {path.stem for path in logged_files(layout)} | {*written}
+    found = {
+        task: {**_in_event_files(written.get(task, ()), name), **_of_task(layout, task, name)}
+        for task in [owners.chief, *sorted(tasks - {owners.chief})]
+        if all_ranks or task == owners.chief
+    }
+    return found if all_ranks else found[owners.chief]
 
 
-def _in_event_files(layout: RunLayout, name: str | None) -> dict[str, Any]:
-    points = (found for file in event_files(layout) for found in file.new_points())
+def _in_event_files(files: Iterable[EventFile], name: str | None) -> dict[str, Any]:
+    points = (found for file in files for found in file.new_points())
     return in_azure_shape(Entry(tag, point.value) for tag, point in points if name in (None, tag))
 
 

@@ -12,7 +12,8 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.sweep import CANCELED, FAILED, SweepLayout, trial_folder
 from slurmtf.runs import Run, RunStatus
 from slurmtf.runs.downloads import download, download_all, file_names
-from slurmtf.runs.metrics import chief_of, metrics_of
+from slurmtf.runs.event_owners import Owners
+from slurmtf.runs.metrics import metrics_of
 from slurmtf.runs.sweeps import SweepFacts, TrialState, is_sweep, read_sweep
 
 
@@ -121,7 +122,7 @@ class TrialRun:
 
     def get_metrics(self, name: str | None = None) -> dict[str, Any]:
         """Return what the trial has logged, in Azure ML's shapes; of ``name`` alone, where one is given."""
-        return metrics_of(self.layout, chief_of(self.parent.layout), name)
+        return metrics_of(self.layout, Owners(self.parent.layout), name)
 
     @property
     def tasks(self) -> list[str]:

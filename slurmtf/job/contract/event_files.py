@@ -10,7 +10,7 @@ import os
 import struct
 from typing import Any, Iterator, List, Optional, Tuple
 
-from .layout import RunLayout
+from .layout import BOARDS, RunLayout
 from .metrics import Point
 
 MARK = "tfevents"
@@ -32,12 +32,17 @@ class DamagedRecordError(ValueError):
 
 
 class EventFile:
-    """One event file. ``prefix`` is put before the names of its metrics: the folder, as TensorBoard names a run."""
+    """One event file.
 
-    def __init__(self, path: str, prefix: str = "") -> None:
+    ``prefix`` is put before the names of its metrics: the folder, as TensorBoard names a run. ``task``: whose it is by the
+    folder that the task was told to write into (see RunLayout.board); empty: of whoever wrote it.
+    """
+
+    def __init__(self, path: str, prefix: str = "", task: str = "") -> None:
         self.path = path
+        self.task = task
+        self.prefix = prefix
         self.offset = 0
-        self._prefix = prefix
 
     def new_points(self) -> Iterator[Tuple[str, Point]]:
         """Yield the scalars that are new. A record that is damaged costs itself; a damaged length all that follows."""
@@ -71,7 +76,7 @@ class EventFile:
 
     def _points(self, record: bytes) -> List[Tuple[str, Point]]:
         try:
-            return [(self._prefix + tag, point) for tag, point in scalars(record)]
+            return [(self.prefix + tag, point) for tag, point in scalars(record)]
         except (DamagedRecordError, struct.error, IndexError, UnicodeDecodeError):
             return []
 
@@ -212,6 +217,8 @@ def event_files(layout: RunLayout) -> Iterator[EventFile]:
     for root in (layout.outputs, layout.logs, layout.work):
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
-            below = os.path.relpath(folder, root)
-            prefix = "" if below == os.curdir else below + "/"
-            yield from (EventFile(os.path.join(folder, name), prefix) for name in sorted(names) if MARK in name)
+            parts = [part for part in os.path.relpath(folder, root).split(os.sep) if part != os.curdir]
+            told = len(parts) > 1 and root == layout.outputs and parts[0] == BOARDS
+            task, below = (parts[1], parts[2:]) if told else ("", parts)
+            prefix = "".join(part + "/" for part in below)
+            yield from (EventFile(os.path.join(folder, name), prefix, task) for name in sorted(names) if MARK in name)

@@ -48,9 +48,12 @@ class Staged(NamedTuple):
 
 
 class TaskStarted(NamedTuple):
+    """A task's script was started, as the process ``pid`` of its host (0: nobody told)."""
+
     rank: int = 0
     task: str = ""
     host: str = ""
+    pid: int = 0
 
 
 class TaskEnded(NamedTuple):

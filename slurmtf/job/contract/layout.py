@@ -3,6 +3,7 @@
 import os
 
 PLAN = "plan.json"
+BOARDS = "tensorboard"
 
 
 class RunLayout:
@@ -53,6 +54,10 @@ class RunLayout:
     def task_metrics(self, label: str) -> str:
         """What the script of one task logs (see contract/metrics.py)."""
         return os.path.join(self.metrics, label + ".jsonl")
+
+    def board(self, label: str) -> str:
+        """Where the script of one task may write TensorBoard's event files, to have them known as that task's."""
+        return os.path.join(self.outputs, BOARDS, label)
 
     def task_tags(self, label: str) -> str:
         """The tags that the script of one task gives to its run, as lines of contract/metrics.py."""

@@ -233,9 +233,11 @@ class Launch:
         self._stall.active(rank, time.monotonic())
         self._ends_at = None
 
-    def _on_started(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
+    def _on_started(self, rank: int, message: wire.Message) -> None:
         self._stall.active(rank, time.monotonic())
-        self._journal.write(events.TaskStarted(rank, self._label(rank), self._roster.hellos[rank].host))
+        pid = message.get("pid")
+        host = self._roster.hellos[rank].host
+        self._journal.write(events.TaskStarted(rank, self._label(rank), host, pid if isinstance(pid, int) else 0))
 
     def _on_leaving(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
         if self._launcher and self._spared:

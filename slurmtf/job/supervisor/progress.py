@@ -21,6 +21,7 @@ class Progress:
 
     def __init__(self, layout: RunLayout, task: str, metric: str, resumes: bool) -> None:
         self._layout = layout
+        self._task = task
         self._path = layout.task_metrics(task)
         self._metric = metric
         self._offset = 0 if resumes or not os.path.exists(self._path) else os.path.getsize(self._path)
@@ -67,7 +68,7 @@ class Progress:
         if now >= self._next_look or at_end:
             self._next_look = now + LOOK_S
             for file in event_files(self._layout):
-                if file.path not in self._earlier:
+                if file.path not in self._earlier and file.task in ("", self._task):
                     self._events.setdefault(file.path, file)
         found = []
         for _, file in sorted(self._events.items()):

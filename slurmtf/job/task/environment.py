@@ -64,7 +64,8 @@ class TaskEnvironment:
         found.update(users)
         if var.TF_CONFIG in users:
             found.pop(var.SLURMTF_TF_CONFIG_FILE, None)
-        found.update(trackers.variables(self._plan.run, self._role, found))
+        launch = self._layout.launch(self._order.folder)
+        found.update(trackers.variables(self._plan.run, self._role, launch, found))
         nodes = self._start.get("nodes", {})
         found.update(addresses.past_proxies(found, nodes.get("names", ()), nodes.get("addresses", ())))
         return found

@@ -230,7 +230,7 @@ class Task:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
             return End(126 if isinstance(err, PermissionError) else 127)
         self._stacks = lambda child: stacks.ask(child.pid, layout.stacks(self.role.label), variables)
-        self._report({"event": "task-started"})
+        self._report({"event": "task-started", "pid": self._child.pid})
         clock = LogClock(layout.log_clock(self.role.label), logs)
         activity = Activity(self._plan.stall, (*logs, layout.task_metrics(self.role.label)))
         sampler = Sampler(self._plan, self._layout, self._environ) if self._samples() else None

@@ -1,17 +1,22 @@
 """What other trackers in the script find: variables that group the ranks of a run, and name them.
 
 Sources: docs.wandb.ai, Environment variables; comet_ml, "COMET_START_..." of comet_ml.start; mlflow/environment_variables.py.
+TensorBoard and TensorFlow read no variable: TENSORBOARD_LOGGING_DIR is the name that Transformers 5 reads, and any script may.
 """
 
 from typing import Dict, Mapping
 
 from ..contract import variables as var
+from ..contract.layout import RunLayout
 from ..contract.plan import Run
 from ..contract.roles import Role
 
 
-def variables(run: Run, role: Role, given: Mapping[str, str]) -> Dict[str, str]:
-    """Return the variables for one task of a run, less those of a tracker in which ``given`` says the same already."""
+def variables(run: Run, role: Role, layout: RunLayout, given: Mapping[str, str]) -> Dict[str, str]:
+    """Return the variables for one task of a run, less those of a tracker in which ``given`` says the same already.
+
+    ``layout``: of the launch.
+    """
     name = "{}/{}".format(run.run_id, role.label)
     found = {
         var.WANDB_RUN_GROUP: run.run_id,
@@ -20,6 +25,7 @@ def variables(run: Run, role: Role, given: Mapping[str, str]) -> Dict[str, str]:
         var.COMET_START_EXPERIMENT_NAME: name,
         var.COMET_START_EXPERIMENT_TAGS: run.run_id,
         var.MLFLOW_EXPERIMENT_NAME: run.experiment,
+        var.TENSORBOARD_LOGGING_DIR: layout.board(role.label),
     }
     if var.MLFLOW_EXPERIMENT_ID in given:
         del found[var.MLFLOW_EXPERIMENT_NAME]

@@ -71,6 +71,13 @@ def test_what_the_script_logs_itself_counts(layout: RunLayout) -> None:
     assert (known.read_new(), known.read_new(at_end=True)) == ([0.5], [])
 
 
+def test_what_another_task_wrote_where_it_was_told_does_not_count(layout: RunLayout) -> None:
+    known = progress(layout, "train/epoch_acc")
+    for task, value in (("main-0", 0.5), ("main-1", 0.9)):
+        board(layout, value, file=f"../outputs/tensorboard/{task}/train/{NAME}")
+    assert known.read_new(at_end=True) == [0.5]
+
+
 @pytest.mark.parametrize(("resumes", "values"), [(False, [0.75]), (True, [0.5, 0.75])])
 def test_an_earlier_attempt_counts_where_trials_resume(layout: RunLayout, resumes: bool, values: list[float]) -> None:
     board(layout, 0.5, tag="acc", file=NAME)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from slurmtf.job.contract.event_files import EventFile, event_files, masked_crc, scalars
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics import Entry, Point, to_line
+from slurmtf.runs.event_owners import Owners
 from slurmtf.runs.metrics import MetricsReader, metrics_of
 
 NAME = "events.out.tfevents.1700000000.node1.77.0.v2"
@@ -147,18 +148,18 @@ def test_event_files_of_a_run_are_its_metrics_each_once(layout: RunLayout) -> No
     reader = MetricsReader(layout)
     reader.read_new()
     assert {name: [point.value for point in one.points] for name, one in reader.series().items()} == expected
-    assert metrics_of(layout, "main-0") == {"loss": 1.0, "tb/train/loss": [2.0, 3.0], "runs/loss": 4.0}
+    assert metrics_of(layout, Owners(layout)) == {"loss": 1.0, "tb/train/loss": [2.0, 3.0], "runs/loss": 4.0}
 
 
 def test_several_writers_of_a_folder_come_one_after_the_other(layout: RunLayout) -> None:
     written(layout.outputs, "events.out.tfevents.2.b", 3.0)
     written(layout.outputs, "events.out.tfevents.1.a", 1.0, 2.0)
-    assert metrics_of(layout, "main-0") == {"loss": [1.0, 2.0, 3.0]}
+    assert metrics_of(layout, Owners(layout)) == {"loss": [1.0, 2.0, 3.0]}
 
 
 def test_what_the_script_logged_itself_wins(layout: RunLayout) -> None:
     written(layout.outputs, NAME, 1.0)
     Path(layout.task_metrics("main-0")).write_bytes(to_line(Entry("loss", 7)))
     Path(layout.task_metrics("main-1")).write_bytes(to_line(Entry("loss", 8)))
-    assert metrics_of(layout, "main-0") == {"loss": 7}
-    assert metrics_of(layout, "main-0", all_ranks=True) == {"main-0": {"loss": 7}, "main-1": {"loss": 8}}
+    assert metrics_of(layout, Owners(layout)) == {"loss": 7}
+    assert metrics_of(layout, Owners(layout), all_ranks=True) == {"main-0": {"loss": 7}, "main-1": {"loss": 8}}

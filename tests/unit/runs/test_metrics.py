@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ import pytest
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metric_shapes import in_azure_shape
 from slurmtf.job.contract.metrics import Entry, Point, to_line
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.runs import metrics
+from slurmtf.runs.event_owners import Owners
 from slurmtf.runs.metrics import MetricsReader, children_of, metrics_of
 
 
@@ -19,6 +22,13 @@ from slurmtf.runs.metrics import MetricsReader, children_of, metrics_of
 def layout(tmp_path: Path) -> RunLayout:
     (tmp_path / "metrics").mkdir()
     return RunLayout(str(tmp_path))
+
+
+def planned(layout: RunLayout, *roles: tuple[str, int]) -> None:
+    """Write the plan of a run with so many tasks of each role."""
+    total = sum(count for _, count in roles)
+    job = JobPlan(Run("x", "x"), "slurm", Distribution(roles), Size(1, total, total))
+    Path(layout.plan).write_text(json.dumps({"job": job.to_dict()}), encoding="utf-8")
 
 
 def logged(layout: RunLayout, *entries: Entry, task: str = "main-0") -> Path:
@@ -55,18 +65,23 @@ def test_tags_are_no_metrics() -> None:
 
 
 def test_one_rank_speaks_for_all_unless_all_are_asked_for(layout: RunLayout) -> None:
+    planned(layout, ("worker", 2))
     logged(layout, Entry("loss", 1.0), Entry("other", 2), task="worker-0")
     logged(layout, Entry("loss", 3.0), task="worker-1")
-    assert metrics_of(layout, "worker-0") == {"loss": 1.0, "other": 2}
-    assert metrics_of(layout, "worker-0", "loss") == {"loss": 1.0}
-    assert metrics_of(layout, "worker-0", all_ranks=True) == {"worker-0": {"loss": 1.0, "other": 2}, "worker-1": {"loss": 3.0}}
+    assert metrics_of(layout, Owners(layout)) == {"loss": 1.0, "other": 2}
+    assert metrics_of(layout, Owners(layout), "loss") == {"loss": 1.0}
+    everything = metrics_of(layout, Owners(layout), all_ranks=True)
+    assert everything == {
+        "worker-0": {"loss": 1.0, "other": 2},
+        "worker-1": {"loss": 3.0},
+    }
 
 
 def test_child_runs_are_found_with_theirs(layout: RunLayout) -> None:
     child = layout.child("run_a")
     logged(child, Entry("loss", 1.0))
     logged(child.child("run_a_0"), Entry("loss", 2.0))
-    assert [(name, metrics_of(found, "main-0")) for name, found in children_of(layout)] == [
+    assert [(name, metrics_of(found, Owners(layout))) for name, found in children_of(layout)] == [
         ("run_a", {"loss": 1.0}),
         ("run_a_0", {"loss": 2.0}),
     ]

@@ -1,0 +1,101 @@
+"""Whose an event file is: of the task that its folder names, or of the one whose process has written it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from os.path import relpath
+from pathlib import PurePath
+from typing import NamedTuple
+
+from slurmtf.job.contract import journal, plan
+from slurmtf.job.contract.event_files import EventFile
+from slurmtf.job.contract.events import TaskStarted
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.roles import Role, chief, table
+
+OF_RANK = re.compile(r"rank[-_]?([0-9]{1,6})")
+WRITER = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)\.(?P<pid>[0-9]+)\.[0-9]+(\.[A-Za-z]\w*)*")
+"""The name of an event file (TensorBoard's event_file_writer.py, TensorFlow's summary_file_writer.cc)."""
+OF_HOST = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)")
+"""The name that TensorFlow 1 writes (core/util/events_writer.cc)."""
+
+
+class Writer(NamedTuple):
+    """Who has written an event file, by its name; 0: its name does not tell the process."""
+
+    host: str
+    pid: int
+
+
+def writer_of(name: str) -> Writer | None:
+    """Return who has written the event file of a name; None where it does not tell."""
+    with_pid = WRITER.fullmatch(name)
+    if with_pid:
+        return Writer(with_pid["host"], int(with_pid["pid"]))
+    found = OF_HOST.fullmatch(name)
+    return Writer(found["host"], 0) if found else None
+
+
+def named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
+    """Return the task that one of these folders is called after: ``worker-1``, or ``rank-1``, ``rank_1``, ``rank1``."""
+    labels = {role.label: role.label for role in roles}
+    for folder in folders:
+        rank = OF_RANK.fullmatch(folder)
+        if folder in labels:
+            return folder
+        if rank and int(rank[1]) < len(roles):
+            return roles[int(rank[1])].label
+    return None
+
+
+def started_by(writer: Writer, started: Iterable[TaskStarted]) -> str | None:
+    """Return the task whose process wrote, else the only one on its host; None where neither is certain."""
+    known = list(started)
+    here = [one for one in known if _short(one.host) == _short(writer.host)]
+    processes = {one.task for one in here or known if one.pid and one.pid == writer.pid}
+    if len(processes) == 1:
+        return processes.pop()
+    tasks = {one.task for one in here}
+    return tasks.pop() if len(tasks) == 1 else None
+
+
+def _short(host: str) -> str:
+    return host.partition(".")[0]
+
+
+class Owners:
+    """Tells the tasks of a run by their event files. What nobody can tell is the chief's."""
+
+    def __init__(self, layout: RunLayout) -> None:
+        self._layout = layout
+
+    @cached_property
+    def _plan(self) -> plan.JobPlan | None:
+        try:
+            return plan.read(self._layout.plan)
+        except (OSError, plan.PlanError):
+            return None
+
+    @cached_property
+    def chief(self) -> str:
+        """The task whose metrics are those of the run; of a plan that can't be read "main-0"."""
+        return chief(self._plan).label if self._plan and self._roles else "main-0"
+
+    @cached_property
+    def _roles(self) -> list[Role]:
+        return table(self._plan) if self._plan else []
+
+    def of(self, file: EventFile) -> str:
+        """Return the name of the task that an event file belongs to."""
+        if file.task or len(self._roles) < 2:
+            return file.task or self.chief
+        *folders, name = PurePath(relpath(file.path, self._layout.folder)).parts
+        return named(folders, self._roles) or self._writer_of(name) or self.chief
+
+    def _writer_of(self, name: str) -> str | None:
+        writer = writer_of(name)
+        records = (record for attempt in journal.attempts(self._layout) for record in attempt.records)
+        started = [record.event for record in records if isinstance(record.event, TaskStarted)]
+        return started_by(writer, started) if writer else None
