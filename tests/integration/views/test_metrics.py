@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from slurmtf import Run
+from tests.terminal import seen_in_a_terminal
 
 from .conftest import Submit
 
@@ -46,25 +44,6 @@ def test_a_pipe_gets_the_plot_once(submit: Submit) -> None:
     assert lines[0] == "loss"
     assert lines[-1] == f"  ⠒⠒ {run.id}: 0.2 at 4"
     assert lines.count("loss") == 1
-
-
-def seen_in_a_terminal(words: list[str], seconds: float = 60) -> str:
-    """Return what a program writes to a terminal of 24 lines and 80 columns until it ends."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ.update(COLUMNS="80", LINES="24", TERM="xterm")
-        os.execv(words[0], words)
-    seen, give_up = b"", time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        try:
-            block = os.read(terminal, 1 << 16)
-        except OSError:  # Linux: the other end is closed
-            break
-        seen += block
-    os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, seen[-500:]
-    return seen.decode()
 
 
 def test_a_terminal_sees_the_curve_grow(submit: Submit) -> None:

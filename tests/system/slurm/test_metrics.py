@@ -1,4 +1,5 @@
-"""Two ranks train with Keras on Slurm; rank 0 logs for both."""
+"""Two workers train one model with Keras on Slurm: the curve is seen in a terminal while they do, and after; rank 0 logs for
+both, and each event file is the worker's that wrote it."""
 
 from __future__ import annotations
 
@@ -6,31 +7,42 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf import Environment, RunStatus
+from slurmtf import Environment, Run, RunStatus
+from tests.terminal import seen_in_a_terminal
 
-from .support import SECONDS, Lab, ended, log
+from .support import COMMAND, SECONDS, Lab, ended, log
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
-FIT = """\
+TRAIN = """\
+import os, pathlib, time
 import numpy as np
-from tensorflow import keras
+import tensorflow as tf
 from slurmtf import Run
-x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
-model = keras.Sequential([keras.layers.Dense(1)])
-model.compile("sgd", "mse")
-model.fit(x, y, epochs=3, verbose=0)
-Run.get_context().log("mine", 1)
+strategy = tf.distribute.MultiWorkerMirroredStrategy()
+
+class Wait(tf.keras.callbacks.Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        while epoch == 2 and not pathlib.Path("outputs/go").exists():
+            time.sleep(0.1)
+
+with strategy.scope():
+    model = tf.keras.Sequential([tf.keras.Input((2,)), tf.keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+data = tf.data.Dataset.from_tensor_slices((np.ones((16, 2), "float32"), np.ones((16, 1), "float32"))).batch(8)
+model.fit(data, epochs=4, verbose=0, callbacks=[Wait()])
+rank = int(os.environ["SLURMTF_RANK"])
+for folder in (os.environ["TENSORBOARD_LOGGING_DIR"], "outputs/shared"):
+    with tf.summary.create_file_writer(folder).as_default():
+        tf.summary.scalar("rank", rank, step=1)
+Run.get_context().log("mine", rank)
 """
 
 
-def test_rank_0_alone_logs_what_fit_reports_and_every_rank_what_it_logs_itself(
-    lab: Lab, tf_newest: Path, tmp_path: Path
-) -> None:
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source/train.py").write_text(FIT)
-    run = lab.submit_source(
-        tmp_path / "source",
+@pytest.fixture
+def run(lab: Lab, tf_classic: Path) -> Run:
+    return lab.submit(
+        TRAIN,
         compute_target="slurm",
         node_count=2,
         distributed_backend="multiworker",
@@ -38,10 +50,26 @@ def test_rank_0_alone_logs_what_fit_reports_and_every_rank_what_it_logs_itself(
         time=10,
         autolog="keras",
         environment_variables={"TF_CPP_MIN_LOG_LEVEL": "3"},
-        environment_definition=Environment(python=str(tf_newest)),
+        environment_definition=Environment(python=str(tf_classic)),
     )
-    (state,) = ended(run, seconds=2 * SECONDS)
+
+
+def test_the_curve_of_two_workers_is_seen_while_they_train_and_after(lab: Lab, run: Run) -> None:
+    def let_go(text: str) -> None:
+        if text.rstrip().endswith("at 1"):  # the legend tells the last value and its step
+            (run.folder / "outputs/go").touch()
+
+    words = [str(COMMAND), "metrics", str(run.folder), "--name", "loss", "--plot"]
+    frames = seen_in_a_terminal([*words, "--follow"], 2 * SECONDS, let_go).split("\x1b[J")
+    (state,) = ended(run)
     assert state.status is RunStatus.COMPLETED, log(run)
+    assert (run.folder / "outputs/go").exists(), frames
+    assert frames[-1].rstrip().endswith("at 3")
+    legend = lab.slurmtf(*words[1:]).stdout.rstrip().splitlines()[-1]
+    assert legend.strip().startswith(f"⠒⠒ {run.id}: ")
+    assert legend in frames[-1]
     everything = run.get_metrics(all_ranks=True)
-    assert {task: sorted(found) for task, found in everything.items()} == {"worker-0": ["loss", "mine"], "worker-1": ["mine"]}
-    assert len(run.get_metrics("loss")["loss"]) == 3
+    assert len(everything["worker-0"].pop("loss")) == 4
+    assert everything == {
+        f"worker-{rank}": {"mine": rank, "rank": float(rank), "shared/rank": float(rank)} for rank in range(2)
+    }
