@@ -12,8 +12,10 @@ from collections.abc import Callable
 def seen_in_a_terminal(
     words: list[str], seconds: float = 60, on_text: Callable[[str], None] | None = None, **environ: str
 ) -> str:
-    """Return what a program writes to a terminal of 24 lines and 80 columns until it ends. ``on_text`` is told all of it so far,
-    whenever more has come."""
+    """Return what a program writes to a terminal of 24 lines and 80 columns until it ends.
+
+    ``on_text`` is told all of it so far, whenever more has come.
+    """
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ.update({"COLUMNS": "80", "LINES": "24", "TERM": "xterm", **environ})
