@@ -8,6 +8,8 @@ import io
 import zipfile
 from pathlib import Path
 
+from slurmtf.caches import kept, stamps
+
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "job"
 PACKAGE = "slurmtf_job"
@@ -35,10 +37,13 @@ def tool_archive() -> bytes:
 
 
 def _archive(folder: Path, package: str, entry: str) -> bytes:
-    sources = {
-        f"{package}/{path.relative_to(folder).as_posix()}": path.read_text(encoding="utf-8")
-        for path in sorted(folder.rglob("*.py"))
-    }
+    paths = sorted(folder.rglob("*.py"))
+    key = [package, entry, str(folder), [str(path) for path in paths], stamps([*paths, __file__])]
+    return kept("programs", key, lambda: _zipped(folder, paths, package, entry))
+
+
+def _zipped(folder: Path, paths: list[Path], package: str, entry: str) -> bytes:
+    sources = {f"{package}/{path.relative_to(folder).as_posix()}": path.read_text(encoding="utf-8") for path in paths}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path, text in {"__main__.py": entry, **sources}.items():

@@ -3,15 +3,69 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
-from slurmtf.files import make_private
+from slurmtf._version import __version__
+from slurmtf.files import make_private, write_private
 from slurmtf.job.contract import mounts
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.trust import doubt
+
+MOST_FILES = 100
+"""In one room of the user's cache: the newest stay."""
+DIGEST_BYTES = hashlib.sha256().digest_size
+
+
+def kept(room: str, key: Any, build: Callable[[], bytes]) -> bytes:
+    """Return what ``build`` returns, which the user's cache keeps under ``key``: see :func:`recall`."""
+    data = recall(room, key)
+    if data is None:
+        data = build()
+        keep(room, key, data)
+    return data
+
+
+def recall(room: str, key: Any) -> bytes | None:
+    """Return what was kept under ``key``, plain data that names everything the result comes from; None when there is none.
+
+    Nothing is what somebody else could have written, and what is not as it was written.
+    """
+    path = _place(room, key)
+    with contextlib.suppress(OSError):
+        data = b"" if doubt(str(path)) else path.read_bytes()
+        digest, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
+        return content if hashlib.sha256(content).digest() == digest else None
+    return None
+
+
+def keep(room: str, key: Any, data: bytes) -> None:
+    """Keep ``data`` under ``key``, if the cache can be written."""
+    path = _place(room, key)
+    with contextlib.suppress(OSError):
+        make_private(path.parent)
+        write_private(path, hashlib.sha256(data).digest() + data)
+        for old in sorted(path.parent.iterdir(), key=_written)[:-MOST_FILES]:
+            old.unlink()
+
+
+def stamps(paths: Iterable[str | Path]) -> list[tuple[int, ...]]:
+    """Return what tells that files have not changed, as Python judges those that it has compiled: time and size."""
+    return [(status.st_mtime_ns, status.st_size) for status in map(os.stat, paths)]
+
+
+def _place(room: str, key: Any) -> Path:
+    content = json.dumps([__version__, key], sort_keys=True, default=repr)
+    return user_cache() / room / hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime
 
 
 def user_cache() -> Path:

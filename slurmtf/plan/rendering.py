@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from slurmtf.caches import stamps
 from slurmtf.errors import TemplateError
 from slurmtf.findings import Finding
 from slurmtf.paths import absolute, is_file
+from slurmtf.plan import quoting
 from slurmtf.plan.model import BuildPlan, LaunchPlan
 from slurmtf.plan.quoting import Raw, directive, quote, words
 from slurmtf.sites.search import unnamed
@@ -82,9 +84,12 @@ def _environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _Finder
     import jinja2  # noqa: PLC0415
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
+    from slurmtf.plan.compiled import Compiled  # noqa: PLC0415
+
     finder = _Finder(folders)
     environment = ImmutableSandboxedEnvironment(
         loader=jinja2.FunctionLoader(finder.load),
+        bytecode_cache=Compiled(stamps([__file__, quoting.__file__])),
         undefined=jinja2.StrictUndefined,
         finalize=quote,
         trim_blocks=True,

@@ -6,48 +6,33 @@ does a cache that can't be written. A profile that is wrong is not kept: it is t
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from slurmtf._version import __version__
-from slurmtf.caches import user_cache
+from slurmtf.caches import keep, recall, stamps
 from slurmtf.documents import Document, rebuilt
-from slurmtf.files import write_private
-from slurmtf.job.contract.private import make_private
-from slurmtf.job.contract.trust import doubt
 from slurmtf.sites import model
 
 T = TypeVar("T")
+ROOM = "profiles"
 
 
 def parsed(document: Document, kind: type[T], data: Mapping[str, Any]) -> T:
     """Return a document's data as a dataclass, as :meth:`Document.parse` does and raises."""
-    path = _place(kind, document.plain(kind, data))
-    kept = _read(path, kind)
-    if kept is not None:
-        return kept
+    key = [stamps([model.__file__]), kind.__name__, document.plain(kind, data)]
+    known = _rebuilt(kind, recall(ROOM, key))
+    if known is not None:
+        return known
     value = document.parse(kind, data)
-    with contextlib.suppress(OSError):
-        make_private(str(path.parent))
-        write_private(path, json.dumps(asdict(cast(Any, value))))
+    keep(ROOM, key, json.dumps(asdict(cast(Any, value))).encode("utf-8", "surrogatepass"))
     return value
 
 
-def _place(kind: type[Any], data: Mapping[str, Any]) -> Path:
-    rules = Path(model.__file__).stat().st_mtime_ns
-    content = json.dumps([__version__, rules, kind.__name__, data], sort_keys=True, default=repr)
-    name = hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()
-    return user_cache() / "profiles" / f"{name[:32]}.json"
-
-
-def _read(path: Path, kind: type[T]) -> T | None:
+def _rebuilt(kind: type[T], content: bytes | None) -> T | None:
     try:
-        kept = None if doubt(str(path)) else json.loads(path.read_bytes())
-        return rebuilt(kind, kept) if isinstance(kept, dict) else None
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        found = None if content is None else json.loads(content)
+        return rebuilt(kind, found) if isinstance(found, dict) else None
+    except (ValueError, LookupError, TypeError, RecursionError):
         return None

@@ -1,8 +1,10 @@
-"""Where locks and the index lie: never on a file system that is shared."""
+"""Where locks and the index lie: never on a file system that is shared. And what is kept there."""
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -40,3 +42,56 @@ def test_a_folder_that_others_can_write_to_is_none(tmp_path: Path, monkeypatch: 
     (tmp_path / "cache" / "slurmtf").mkdir(parents=True)
     (tmp_path / "cache" / "slurmtf").chmod(0o777)
     assert local_with(monkeypatch) == tmp_path / "run" / "slurmtf"
+
+
+def built(room: str, key: object, content: bytes) -> tuple[bytes, bool]:
+    """Return what is kept, and whether it was built for that."""
+    calls: list[bytes] = []
+
+    def build() -> bytes:
+        calls.append(content)
+        return content
+
+    return caches.kept(room, key, build), bool(calls)
+
+
+def test_what_is_kept_is_built_once_for_each_key() -> None:
+    assert built("room", ["a", 1], b"one") == (b"one", True)
+    assert built("room", ["a", 1], b"two") == (b"one", False)
+    assert built("room", ["a", 2], b"two") == (b"two", True)
+    assert built("other", ["a", 1], b"three") == (b"three", True)
+
+
+@pytest.mark.parametrize("spoil", [lambda path: path.write_bytes(path.read_bytes() + b"x"), lambda path: path.chmod(0o622),
+                                   lambda path: path.write_bytes(b""), lambda path: path.parent.chmod(0o777)])  # fmt: skip
+def test_what_is_not_as_it_was_written_or_could_be_another_ones_is_built_anew(
+    spoil: Callable[[Path], object], tmp_path: Path
+) -> None:
+    built("room", "key", b"one")
+    (path,) = (tmp_path / "cache" / "slurmtf" / "room").iterdir()
+    spoil(path)
+    assert built("room", "key", b"two") == (b"two", True)
+
+
+def test_a_cache_that_can_not_be_written_keeps_nothing(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("", encoding="utf-8")
+    assert built("room", "key", b"one") == built("room", "key", b"one") == (b"one", True)
+
+
+def test_a_room_has_room_for_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(caches, "MOST_FILES", 2)
+    room = tmp_path / "cache" / "slurmtf" / "room"
+    for number in range(4):
+        built("room", number, b"")
+        for path in room.iterdir():
+            os.utime(path, ns=(0, path.stat().st_mtime_ns - 10**9))
+    assert len(list(room.iterdir())) == 2
+    assert not built("room", 3, b"")[1]
+
+
+def test_a_file_that_changed_has_another_stamp(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("a", encoding="utf-8")
+    first = caches.stamps([path])
+    path.write_text("ab", encoding="utf-8")
+    assert caches.stamps([path]) != first

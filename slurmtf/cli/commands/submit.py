@@ -9,7 +9,6 @@ import click
 from slurmtf.cli.commands.render import show_script
 from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, note, note_warnings, wants_json
-from slurmtf.cli.present import run_data
 from slurmtf.cli.steps import Steps
 from slurmtf.findings import Finding
 from slurmtf.runs import Run
@@ -30,6 +29,8 @@ def command(training: Training, dry_run: bool) -> None:
     run = submit(training)
     warnings = [Finding.from_dict(data) for data in run.plan["warnings"]]
     if wants_json():
+        from slurmtf.cli.present import run_data  # noqa: PLC0415 - 8 ms of diagnosis and plots that nobody else waits for
+
         emit(run_data(run.folder, run.state), "", warnings)
         return
     note_warnings(warnings, WARNINGS_OF_SUBMISSION)

@@ -1,4 +1,4 @@
-"""Templates are compiled once a process, and a change is still seen by the next script."""
+"""Templates are compiled once, kept in the user's cache, and a change is still seen by the next script."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from slurmtf.plan.rendering import rendered
+from slurmtf.plan.rendering import _environment, rendered
 from slurmtf.sites.search import packaged
 from tests.unit.support import planned
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    _environment.cache_clear()
+    return tmp_path / "cache" / "slurmtf" / "templates"
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
@@ -33,6 +40,29 @@ def test_a_second_script_compiles_nothing_and_tells_the_same_files(
     first, second = rendered(planned(source), folders), rendered(planned(source), folders)
     assert first == second
     assert len(first.templates) > 1
+    assert len(names) == len(first.templates)
+
+
+def test_another_process_compiles_nothing_either(
+    source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, folders = counted(monkeypatch), [packaged("templates")]
+    first = rendered(planned(source), folders)
+    compiled = len(names)
+    _environment.cache_clear()
+    assert rendered(planned(source), folders) == first
+    assert len(names) == compiled == len(list(cache.iterdir()))
+
+
+def test_what_was_compiled_is_not_believed_where_others_can_write(
+    source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names, folders = counted(monkeypatch), [packaged("templates")]
+    first = rendered(planned(source), folders)
+    cache.chmod(0o777)
+    names.clear()
+    _environment.cache_clear()
+    assert rendered(planned(source), folders) == first
     assert len(names) == len(first.templates)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from slurmtf.caches import DIGEST_BYTES
 from slurmtf.documents import Document
 from slurmtf.errors import SiteError
 from slurmtf.sites import load
@@ -83,17 +85,18 @@ def test_it_is_private_and_what_others_could_have_written_is_not_believed(
     kept = list(cache.iterdir())
     assert [oct(each.stat().st_mode & 0o777) for each in (cache, *kept)] == ["0o700", *["0o600"] * len(kept)]
     for each in kept:
-        each.write_text(each.read_text(encoding="utf-8").replace('"a"', '"b"'), encoding="utf-8")
+        content = each.read_bytes()[DIGEST_BYTES:].replace(b'"a"', b'"b"')
+        each.write_bytes(hashlib.sha256(content).digest() + content)
         each.chmod(0o666)
     assert load(path).defaults.qos == "a"
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{", '{"nonsense": 1}'])
-def test_what_can_not_be_read_is_read_anew(text: str, tmp_path: Path, cache: Path) -> None:
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"nonsense": 1}'])
+def test_what_can_not_be_read_is_read_anew(content: bytes, tmp_path: Path, cache: Path) -> None:
     path = profile(tmp_path, "defaults: {qos: a}\n")
     load(path)
     for kept in cache.iterdir():
-        kept.write_text(text, encoding="utf-8")
+        kept.write_bytes(hashlib.sha256(content).digest() + content)
     assert load(path).defaults.qos == "a"
 
 

@@ -1,0 +1,30 @@
+"""Templates as Jinja compiled them, in the user's cache: compiling costs a first submission 20 ms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jinja2
+from jinja2.bccache import Bucket
+
+from slurmtf.caches import keep, recall
+
+ROOM = "templates"
+
+
+class Compiled(jinja2.BytecodeCache):
+    """Jinja's interface to it. ``rules`` is what decides beside the template about what is compiled."""
+
+    def __init__(self, rules: Any) -> None:
+        self._rules = [jinja2.__version__, rules]
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        kept = recall(ROOM, self._key(bucket))
+        if kept is not None:
+            bucket.bytecode_from_string(kept)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        keep(ROOM, self._key(bucket), bucket.bytecode_to_string())
+
+    def _key(self, bucket: Bucket) -> list[Any]:
+        return [self._rules, bucket.key, bucket.checksum]
