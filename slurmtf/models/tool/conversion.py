@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import traceback
@@ -18,28 +17,31 @@ import numpy as np
 import tensorflow as tf
 
 from .checking import Model, RejectedError, UnverifiableError, verify
+from .command import Asked, Command
 from .files import write_json
 from .loading import LoadError, Served, load, versions, weights_bytes
 from .refusal import refusal, size_refusal
 
-CLI_TIMEOUT_S = 3600
 SHOWN_LOG = 2000
-Route = Callable[[Served, str, int], str]
+Routes = Sequence[tuple[str, Callable[[Served, str, int], str]]]
+"""The ways to convert, in the order in which they are tried: each writes a file, and returns what the converter has to say."""
 
 
 def convert_all(paths: Sequence[str]) -> int:
     """Convert what these requests ask for; each has its result beside it. Returns 1 when one was refused."""
-    results = [converted(path) for path in paths]
+    routes = (("command", functools.partial(_by_command, Command())), ("function", _by_function))
+    results = [converted(path, routes) for path in paths]
     return 0 if all(result["ok"] for result in results) else 1
 
 
-def converted(path: str) -> dict[str, Any]:
-    """Convert one request, and write its result: ``REQUEST.result.json``. Nothing else of it is left but the file asked for."""
+def converted(path: str, routes: Routes) -> dict[str, Any]:
+    """Convert one request by the first way that gives a good file, and write its result: ``REQUEST.result.json``. Nothing else
+    of it is left but the file asked for."""
     request = json.loads(Path(path).read_text(encoding="utf-8"))
     began = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix=".export-", dir=Path(request["output"]).parent))
     try:
-        result = _result(request, work)
+        result = _result(request, work, routes)
     except Exception as err:  # TensorFlow and the converter raise anything: the other requests go on
         traceback.print_exc()
         what = f"{type(err).__name__}: {str(err)[:500]}"
@@ -51,7 +53,7 @@ def converted(path: str) -> dict[str, Any]:
     return result
 
 
-def _result(request: Mapping[str, Any], work: Path) -> dict[str, Any]:
+def _result(request: Mapping[str, Any], work: Path, routes: Routes) -> dict[str, Any]:
     try:
         served = load(request, work)
     except LoadError as err:
@@ -63,7 +65,7 @@ def _result(request: Mapping[str, Any], work: Path) -> dict[str, Any]:
     samples = dict(np.load(request["samples"], allow_pickle=False)) if request.get("samples") else None
     model = Model(served.inputs, served.call, served.known)
     tried: list[dict[str, str]] = []
-    for name, route in ROUTES:
+    for name, route in routes:
         file, log = str(work / f"{name}.onnx"), ""
         if name == "function" and served.function is None:
             continue
@@ -102,16 +104,17 @@ def _keep(file: str, output: str) -> None:
     Path(file).replace(output)
 
 
-def _by_command(served: Served, file: str, opset: int) -> str:
-    """Convert by its command line, in a process of its own, which may return 0 and have failed. Raises RejectedError."""
-    command = [sys.executable, "-I", "-m", "tf2onnx.convert", *served.source, "--output", file, "--opset", str(opset)]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=CLI_TIMEOUT_S, check=False
-    )
-    log = done.stdout + done.stderr
-    if done.returncode or not Path(file).is_file():
+def _by_command(command: Command, served: Served, file: str, opset: int) -> str:
+    """Convert by its command line, which may return 0 and have failed. Raises RejectedError."""
+    printed = Path(f"{file}.log")
+    try:
+        code = command(Asked([*served.source, "--output", file, "--opset", str(opset)], str(printed)))
+    except (EOFError, OSError) as err:
+        raise RejectedError(f"the converter could not be started: {err or 'its process was killed'}") from None
+    log = printed.read_text(encoding="utf-8", errors="replace") if printed.is_file() else ""
+    if code or not Path(file).is_file():
         last = next((line for line in reversed(log.splitlines()) if line.strip()), "it printed nothing")
-        raise RejectedError(f"the converter failed with status {done.returncode}: {last.strip()[:300]}\n{_told(log)}")
+        raise RejectedError(f"the converter failed with status {code}: {last.strip()[:300]}\n{_told(log)}")
     return _told(log)
 
 
@@ -130,10 +133,6 @@ def _by_function(served: Served, file: str, opset: int) -> str:
     except Exception as err:  # the converter's own, of any kind
         raise RejectedError(f"the converter failed: {str(err)[:300] or type(err).__name__}") from None
     return ""
-
-
-ROUTES: tuple[tuple[str, Route], ...] = (("command", _by_command), ("function", _by_function))
-"""The ways to convert, in the order in which they are tried."""
 
 
 def _dtype(name: str) -> Any:
