@@ -25,10 +25,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import ms, report
-from slurmtf.job.contract.ledger import Ledger, Owner, settled
-from slurmtf.job.contract.sweep import Event, Point, Result, Settings, SweepLayout
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.ledger import Ledger, Owner
+from slurmtf.job.contract.metrics import Entry, to_line
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run
+from slurmtf.job.contract.sweep import Point, Result, Settings, SweepLayout
 from slurmtf.job.supervisor.asking import ask
-from slurmtf.job.supervisor.candidates import candidates
+from slurmtf.job.supervisor.trials import Trials
 from slurmtf.tune import ask as asked
 from slurmtf.tune.samplers import RandomParameterSampling
 from slurmtf.tune.spaces import uniform
@@ -36,6 +40,8 @@ from slurmtf.tune.spaces import uniform
 Span = tuple[float, float]
 """When an ask, or a claim, began and ended."""
 SPACE = {"x": uniform(-5, 10), "y": uniform(0, 15)}
+PLAN = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)))
+FAR = 4e9
 SEEDS, GOOD, MOST = 15, 0.6, 300
 Worker = Callable[[str, str, int], list[Span]]
 
@@ -43,27 +49,27 @@ Worker = Callable[[str, str, int], list[Span]]
 def build(folder: Path, trials: int) -> None:
     layout = SweepLayout(str(folder))
     Path(layout.folder).mkdir(parents=True)
-    Path(layout.settings).write_text(json.dumps(Settings(total=trials).to_dict()))
+    settings = Settings(metric="score", total=trials, concurrent=64, deadline=FAR)
+    Path(layout.settings).write_text(json.dumps(settings.to_dict()))
     Path(layout.points).write_text("".join(json.dumps(Point({"x": n})._asdict()) + "\n" for n in range(trials)))
 
 
-def ours(folder: str, name: str, trials: int, work_s: float = 0.0) -> list[Span]:
-    """Take trials until there are none, each of so many seconds; return each ask."""
-    ledger, asks = Ledger(SweepLayout(folder)), list[Span]()
-    ledger.join(Owner(name, name), time.time())
+def ours(folder: str, name: str, trials: int, work_s: float = 0.0) -> list[Span]:  # noqa: ARG001
+    """Work as an element does until there are no trials, each of so many seconds; return each ask."""
+    layout, asks = RunLayout(folder), list[Span]()
+    number = name[1:]
+    element = Trials(PLAN, layout, {"SLURM_JOB_ID": "1", "SLURM_ARRAY_JOB_ID": "1", "SLURM_ARRAY_TASK_ID": number})
     while True:
         began = time.time()
-        ledger.refresh()
-        done, _ = settled(ledger)
-        listed = candidates(trials, done | set(ledger.attempts()), [])
-        taken = next((trial for trial, attempt in listed if ledger.claim(trial, attempt)), None)
+        order = element.next(None)
         asks.append((began, time.time()))
-        if taken is None:
+        if order is None:
             return asks
-        ledger.write(Event("took", time.time(), taken), Event("value", time.time(), taken, number=1, value=0.5))
+        path = Path(layout.launch(order.folder).task_metrics("main-0"))
+        path.parent.mkdir(parents=True)
+        path.write_bytes(to_line(Entry("score", 0.5)))
         time.sleep(work_s)
-        ledger.finish(Result(taken, "Completed", element=name))
-        ledger.write(Event("ended", time.time(), taken, status="Completed"))
+        element.ended(order, Outcome(Cause.SCRIPT, exit_code=0))
 
 
 def claims(folder: str, name: str, trials: int) -> list[Span]:

@@ -13,7 +13,7 @@ has no others.
 import contextlib
 import json
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from .private import make_private
 from .sweep import Earlier, Event, Point, Result, Settings, SweepLayout, read_earlier, read_points, read_settings, taken
@@ -21,6 +21,8 @@ from .sweep import Earlier, Event, Point, Result, Settings, SweepLayout, read_ea
 STALE_S = 30.0
 """Seconds without a heartbeat after which an owner may be dead. By the file system's clock."""
 OWNER = "owner."
+OF_VALUE = b'{"kind": "value"'
+"""How the line of a logged value begins (:meth:`.sweep.Event.to_line`)."""
 
 
 class Owner(NamedTuple):
@@ -72,10 +74,12 @@ class Trial:
 
 
 class Ledger:
-    """A sweep's files as one process sees them. Reading alone needs no :meth:`join`. Raises OSError or ValueError."""
+    """A sweep's files as one process sees them. Reading alone needs no :meth:`join`. ``curves``: what the trials log of the
+    primary metric is read too. Raises OSError or ValueError."""
 
-    def __init__(self, layout: SweepLayout) -> None:
+    def __init__(self, layout: SweepLayout, curves: bool = True) -> None:
         self.layout = layout
+        self._curves = curves
         self.settings: Settings = read_settings(layout.settings)
         self.points: List[Point] = read_points(layout.points)
         self.earlier: List[Earlier] = read_earlier(layout.earlier)
@@ -84,6 +88,8 @@ class Ledger:
         """What each element has told last of itself."""
         self.ends: List[Event] = []
         self._offsets: Dict[str, int] = {}
+        self._owners: Dict[Tuple[int, int], Tuple[Owner, int]] = {}
+        self._taken: Set[int] = set()
         self._owner_path = ""
         self._events_path = ""
 
@@ -107,7 +113,7 @@ class Ledger:
             whole = data[: data.rfind(b"\n") + 1]
             self._offsets[path] = offset + len(whole)
             for line in whole.split(b"\n"):
-                event = Event.from_line(line)
+                event = Event.from_line(line) if self._curves or not line.startswith(OF_VALUE) else None
                 if event is not None:
                     self._take(event, element)
 
@@ -115,6 +121,7 @@ class Ledger:
         if event.trial < 0:
             self.last[element] = event
             return
+        self._taken.add(event.trial)
         self.trials.setdefault(event.trial, Trial()).take(event, element)
         if event.kind == "ended":
             self.ends.append(event)
@@ -124,7 +131,7 @@ class Ledger:
         before = {-number: list(one.curve) for number, one in enumerate(self.earlier, 1)}
         return {**before, **{number: trial.curve for number, trial in self.trials.items()}}
 
-    def done(self) -> "set[int]":
+    def done(self) -> Set[int]:
         """Return the trials that have a result."""
         return {int(name[: -len(".json")]) for name in _names(self.layout.results) if name[0].isdigit()}
 
@@ -154,19 +161,31 @@ class Ledger:
             trial, _, attempt = name.partition(".")
             if trial.isdigit() and attempt.isdigit():
                 found[int(trial)] = max(int(attempt), found.get(int(trial), 0))
+        self._taken.update(found)
         return found
+
+    def fresh(self) -> List[int]:
+        """Return the trials that nobody has taken, as far as we have heard: no folder is listed for it. Who claims one that
+        was taken meanwhile doesn't get it."""
+        return [trial for trial in range(len(self.points)) if trial not in self._taken]
 
     def leases(self, attempts: Dict[int, int]) -> Iterator[Lease]:
         """Yield who holds these trials."""
         now = self._now()
         for trial, attempt in sorted(attempts.items()):
-            path = self._lease(trial, attempt)
             try:
-                with open(path, encoding="utf-8") as file:
-                    status, owner = os.fstat(file.fileno()), taken(Owner, json.load(file))
+                owner, inode = self._owner(trial, attempt)
+                age = now - os.stat(self._lease(trial, attempt)).st_mtime
             except (OSError, ValueError):
                 continue
-            yield Lease(trial, attempt, owner, now - status.st_mtime, status.st_ino)
+            yield Lease(trial, attempt, owner, age, inode)
+
+    def _owner(self, trial: int, attempt: int) -> Tuple[Owner, int]:
+        """Return who took a trial, and the file's inode. What a lease says never changes: it is read once."""
+        if (trial, attempt) not in self._owners:
+            with open(self._lease(trial, attempt), encoding="utf-8") as file:
+                self._owners[trial, attempt] = taken(Owner, json.load(file)), os.fstat(file.fileno()).st_ino
+        return self._owners[trial, attempt]
 
     def _now(self) -> float:
         """Return the time by the file system's clock, of a file that we have just touched."""
@@ -210,6 +229,7 @@ class Ledger:
 
     def claim(self, trial: int, attempt: int) -> bool:
         """Take a trial; tell whether it is ours. Raises OSError."""
+        self._taken.add(trial)
         return self._link(self._owner_path, self._lease(trial, attempt))
 
     def holds(self, trial: int, attempt: int) -> bool:
@@ -273,7 +293,7 @@ class Ledger:
         return True
 
 
-def settled(ledger: Ledger) -> Tuple["set[int]", Dict[int, int]]:
+def settled(ledger: Ledger) -> Tuple[Set[int], Dict[int, int]]:
     """Return the trials that have a result, and the last attempts of those that are taken and have none."""
     attempts = ledger.attempts()
     done = ledger.done()

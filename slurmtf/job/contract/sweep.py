@@ -1,8 +1,7 @@
 """What login node and job agree on of a sweep: its settings, its files, and what is written down of its trials.
 
-Everything is files in the folder ``sweep/`` of the run. The login node writes ``sweep.json`` and ``points.jsonl``; the
-elements of the job
-write the rest: see :mod:`.ledger`.
+Everything is files in the folder ``sweep/`` of the run. The login node writes ``sweep.json``, ``points.jsonl`` and
+``launches.json``; the elements of the job write the rest: see :mod:`.ledger`.
 """
 
 import json
@@ -10,6 +9,8 @@ import math
 import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar
+
+from .plan import LaunchOrder
 
 SCHEMA = 1
 TRIALS = "trials"
@@ -29,6 +30,7 @@ class SweepLayout:
         self.folder = os.path.join(run_folder, "sweep")
         self.settings = os.path.join(self.folder, "sweep.json")
         self.points = os.path.join(self.folder, "points.jsonl")
+        self.launches = os.path.join(self.folder, "launches.json")
         self.earlier = os.path.join(self.folder, "earlier.jsonl")
         self.ask = os.path.join(self.folder, "ask.py")
         self.asked = os.path.join(self.folder, "asked")
@@ -253,7 +255,7 @@ def arguments_of(values: Dict[str, Any]) -> List[str]:
     """Return the arguments of a point: a list is spread, an empty text leaves a bare flag (see script_params)."""
     words: List[str] = []
     for name, value in values.items():
-        if name.startswith(VARIABLES):
+        if name.startswith((VARIABLES, SETTINGS)):
             continue
         words.append(name if name.startswith("-") else "--" + name)
         listed = value if isinstance(value, list) else [] if value in (None, "") else [value]
@@ -263,7 +265,40 @@ def arguments_of(values: Dict[str, Any]) -> List[str]:
 
 def variables_of(values: Dict[str, Any]) -> Dict[str, str]:
     """Return the environment variables of a point: what is called ``environment_variables.NAME``."""
-    return {name[len(VARIABLES) :]: str(value) for name, value in values.items() if name.startswith(VARIABLES)}
+    return {name: str(value) for name, value in _behind(VARIABLES, values).items()}
+
+
+def settings_of(values: Dict[str, Any]) -> Dict[str, Any]:
+    """Return the settings of the estimator that a point has: what is called ``estimator.NAME``."""
+    return _behind(SETTINGS, values)
+
+
+def launch_of(launches: Dict[str, LaunchOrder], values: Dict[str, Any]) -> LaunchOrder:
+    """Return how a point is launched, of what :func:`read_launches` returned. Raises KeyError for one that is not there."""
+    own = settings_of(values)
+    return launches[key_of(own)] if own else LaunchOrder()
+
+
+def key_of(settings: Dict[str, Any]) -> str:
+    """Return the name of a launch with these settings."""
+    return json.dumps(settings, sort_keys=True)
+
+
+def read_launches(path: str) -> Dict[str, LaunchOrder]:
+    """Read the launches of the settings that a sweep searches over; none where it searches over arguments alone.
+
+    Raises OSError, ValueError or TypeError.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return {key: LaunchOrder.from_dict(facts) for key, facts in json.load(file).items()}
+    except FileNotFoundError:
+        return {}
+
+
+def _behind(prefix: str, values: Dict[str, Any]) -> Dict[str, Any]:
+    return {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}
 
 
 VARIABLES = "environment_variables."
+SETTINGS = "estimator."

@@ -1,6 +1,6 @@
 """Which trial an element works on next, and when a sweep or an element gives up. Pure: no disk, no clock."""
 
-from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..contract.outcome import MAY_RETURN, Cause
 from ..contract.sweep import COMPLETED, FAILED, Event, is_same_error
@@ -62,16 +62,21 @@ def pause_after(troubles: int) -> float:
     return PAUSES_S[min(troubles, len(PAUSES_S)) - 1] if troubles else 0.0
 
 
-def candidates(total: int, done: Set[int], held: Sequence[Held]) -> List[Tuple[int, int]]:
+def candidates(fresh: Sequence[Tuple[int, int]], held: Sequence[Held]) -> List[Tuple[int, int]]:
     """Return trials with the attempt that they would be, the first one first: what we had, what nobody goes on with, what
-    nobody has
-    taken, and at last what waits for its owner to come back."""
-    taken = {one.trial for one in held} | done
+    nobody has taken (``fresh``), and at last what waits for its owner to come back."""
     ours = [one for one in held if one.ours]
     orphans = [one for one in held if not one.ours and one.is_orphan]
     waiting = [one for one in held if not one.ours and not one.is_orphan and one.waits]
-    fresh = [(trial, 0) for trial in range(total) if trial not in taken]
     return [*_again(ours), *_again(orphans), *fresh, *_again(waiting)]
+
+
+def spread(fresh: Sequence[int], number: int, concurrent: int) -> List[Tuple[int, int]]:
+    """Return trials that nobody has taken with their first attempt, in the order in which number ``number`` of those that work
+    at once tries to take them: of the next ones each begins with another, so that they seldom want the same."""
+    count = max(1, concurrent)
+    following = sorted(fresh[:count], key=lambda trial: ((trial - number) % count, trial))
+    return [(trial, 0) for trial in (*following, *fresh[count:])]
 
 
 def _again(held: Iterable[Held]) -> List[Tuple[int, int]]:
@@ -103,5 +108,7 @@ def is_too_short(left_s: Optional[float], durations: Sequence[Tuple[str, float]]
 
     An element that has run none yet has all the time there is: it tries.
     """
+    if left_s is None or not has_run:
+        return False
     known = sorted(seconds for status, seconds in durations if status == COMPLETED)
-    return has_run and left_s is not None and bool(known) and left_s < known[len(known) // 2] * 1.1
+    return bool(known) and left_s < known[len(known) // 2] * 1.1

@@ -67,7 +67,8 @@ class Launch:
         told = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
         if self._order.tasks != LaunchOrder():
             told[wire.TASKS] = json.dumps(self._order.tasks.to_dict())
-        self._launcher = Child(words, self._layout.folder, dict(gpus.for_srun(self._environ), **told))
+        environ = start.environ_of(gpus.for_srun(self._environ), self._order)
+        self._launcher = Child(words, self._layout.folder, dict(environ, **told))
         self._rendezvous.make_room()
         to_fill = self._plan.size.nodes if self._disks.are_used and number == 0 else 0
         self._journal.write(events.Launched(number, self._plan.launcher, to_fill))

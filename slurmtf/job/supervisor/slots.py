@@ -9,7 +9,7 @@ from typing import Dict, List, Mapping, Sequence
 from ..common import cpu_binding, gpus
 from ..common.process import end_with_parent
 from ..contract.layout import RunLayout
-from ..contract.plan import JobPlan
+from ..contract.plan import JobPlan, Size
 from ..contract.sweep import SweepLayout
 from .conclusion import STOP_SIGNALS
 
@@ -37,10 +37,14 @@ def start(argv: Sequence[str], count: int) -> int:
 
 def share(plan: JobPlan, count: int) -> JobPlan:
     """Return the plan of one slot: its part of the node, or what it shares, where there are more slots than GPUs. Pure."""
-    size = plan.size
+    return plan._replace(size=part(plan.size, count))
+
+
+def part(size: Size, count: int) -> Size:
+    """Return what each of so many slots has of the node."""
     cpus = None if size.cpus_per_task is None else max(1, size.cpus_per_task // count)
     own_gpus = min(size.gpus_per_node, max(1, size.gpus_per_node // count))
-    return plan._replace(size=size._replace(cpus_per_task=cpus, gpus_per_node=own_gpus))
+    return size._replace(cpus_per_task=cpus, gpus_per_node=own_gpus)
 
 
 def environ_of(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> Dict[str, str]:

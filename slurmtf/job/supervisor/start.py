@@ -9,6 +9,7 @@ from ..contract.plan import Distribution, JobPlan, LaunchOrder
 from ..contract.roles import Role
 from . import cluster
 
+OF_SHAPE = (var.SLURM_NTASKS_PER_NODE, var.SLURM_DISTRIBUTION)
 NOTHING_SEEN = gpus.Sight(None, False)
 
 
@@ -43,6 +44,13 @@ def words_of(plan: JobPlan, words: Sequence[str], order: LaunchOrder) -> List[st
     if list(words[: len(planned)]) != planned:
         raise OSError("job.sh starts its tasks otherwise than with {!r}, as its plan says".format(" ".join(planned)))
     return [*map(native, order.launcher), *words[len(planned) :]]
+
+
+def environ_of(environ: Mapping[str, str], order: LaunchOrder) -> Dict[str, str]:
+    """Return the variables of a launcher. Where an order has its own words, srun must not read from what sbatch was asked for
+    how the tasks lie on the nodes (srun(1), input environment variables)."""
+    left_out = OF_SHAPE if order.launcher else ()
+    return {name: value for name, value in environ.items() if name not in left_out}
 
 
 def words_to_clear(words: Sequence[str], agent: str) -> List[str]:

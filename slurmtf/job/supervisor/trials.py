@@ -24,16 +24,23 @@ from ..contract.sweep import (
     Result,
     SweepLayout,
     arguments_of,
+    launch_of,
+    read_launches,
+    read_settings,
     trial_folder,
     variables_of,
 )
-from . import candidates, policies
+from . import candidates, policies, slots
 from .asking import ask
 from .orders import Orders
 from .progress import Progress
 from .witness import LocalWitness, SlurmWitness
 
 BEAT_S = 10.0
+SILENT_S = 2 * BEAT_S
+LOOK_S = 5.0
+"""Seconds between two looks at what the others do, while there are trials that nobody has taken: their files are read, two
+folders listed, and each lease looked at, which takes longer the more of them there are."""
 LINGER_S = 60.0
 """Seconds that an element stays which has nothing to do while others work: it takes over what they may leave behind."""
 TAKEN_OVER, STOPPED = "taken-over", "stopped"
@@ -62,11 +69,12 @@ class Trials(Orders):
         self._layout = layout
         self._environ = environ
         files = SweepLayout(layout.folder)
-        self._ledger = Ledger(files)
-        self._settings = self._ledger.settings
+        self._settings = read_settings(files.settings)
+        self._ledger = Ledger(files, curves=self._settings.stopping.kind != "none")
         process = identity.process()
         job = identity.job_name(environ) or str(process["pid"])
         element = job if slot is None else "{}.{}".format(job, slot)
+        self._launches = read_launches(files.launches)
         self._size = None if slot is None else plan.size
         self._me = Owner(element, job, identity.host(environ), process["pid"], str(process["started"]))
         self._witness: Any = (
@@ -75,7 +83,8 @@ class Trials(Orders):
         self._ledger.join(self._me, time.time())
         self._running: Optional[Running] = None
         self._outcomes: List[Tuple[str, float]] = []
-        self._next_beat = 0.0
+        self._number = (identity.element(environ) or 0) * self._settings.per_element + (slot or 0)
+        self._next_beat = self._next_look = 0.0
         self._idle_since: Optional[float] = None
         self._left = False
         self._troubles = 0
@@ -85,11 +94,13 @@ class Trials(Orders):
 
     def next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
         self._ledger.beat()
-        self._ledger.refresh()
+        looks = time.monotonic() >= self._next_look or not self._ledger.fresh()
+        if looks or len(self._ledger.ends) < self._settings.same_error:
+            self._ledger.refresh()
         why = self._why_to_leave(left_s)
         if not why and time.monotonic() < self._paused_until:
             return None
-        taken = None if why else self._take()
+        taken = None if why else self._take(looks)
         if taken:
             self._idle_since = None
             return self._order(*taken)
@@ -105,7 +116,12 @@ class Trials(Orders):
         if not held:
             return False
         self._idle_since = self._idle_since or time.monotonic()
-        return time.monotonic() - self._idle_since < LINGER_S
+        return time.monotonic() - self._idle_since < LINGER_S or self._may_come_free(held)
+
+    def _may_come_free(self, held: Dict[int, int]) -> bool:
+        """Tell whether an owner has gone silent, and it is not known yet whether its job still runs."""
+        ages = [lease.age for lease in self._ledger.leases(held) if not self._ledger.is_ours(lease)]
+        return any(SILENT_S < age < SILENT_S + LINGER_S for age in ages)
 
     def _why_to_leave(self, left_s: Optional[float]) -> str:
         self._stop_for_common_error()
@@ -125,12 +141,13 @@ class Trials(Orders):
         if error is not None:
             self._ledger.stop({"why": "error", "error": error, "time": time.time()})
 
-    def _take(self) -> Optional[Tuple[int, int]]:
-        """Take the first trial that is to be had."""
-        done, attempts = ledgers.settled(self._ledger)
-        held = self._held(attempts)
+    def _take(self, looks: bool) -> Optional[Tuple[int, int]]:
+        """Take the first trial that is to be had; ``looks``: of those too that others hold."""
+        held = self._held(ledgers.settled(self._ledger)[1]) if looks else []
+        self._next_look = time.monotonic() + LOOK_S if looks else self._next_look
+        fresh = candidates.spread(self._ledger.fresh(), self._number, self._settings.concurrent)
         lost = {one.trial for one in held if one.lost >= candidates.MOST_LOST and (one.released or not one.ours)}
-        for trial, attempt in candidates.candidates(len(self._ledger.points), done, held):
+        for trial, attempt in candidates.candidates(fresh, held):
             if not self._ledger.claim(trial, attempt):
                 continue
             if trial not in lost:
@@ -161,14 +178,24 @@ class Trials(Orders):
         point = self._point(trial)
         folder = trial_folder(trial)
         layout = self._layout.launch(folder)
-        progress = Progress(layout, chief(self._plan).label, self._settings.metric, self._settings.resumes)
+        launch = self._launch(point)
+        label = chief(self._plan.of_launch(launch)).label
+        progress = Progress(layout, label, self._settings.metric, self._settings.resumes)
         self._running = Running(trial, attempt, time.time(), progress, not self._outcomes)
         self._ledger.write(self._event("took", text=point.note))
         earlier = layout.outputs if attempt and self._settings.resumes else point.resumes
         resume = ("--resume-from", earlier) if earlier else ()
         own = {var.SLURMTF_TRIAL: str(trial), var.SLURMTF_ATTEMPT: str(attempt + 1)}
         variables = dict(variables_of(point.values), **own)
-        return LaunchOrder((*arguments_of(point.values), *resume), variables, folder, size=self._size, last=False)
+        arguments = (*arguments_of(point.values), *resume)
+        return launch._replace(arguments=arguments, variables=variables, folder=folder, last=False)
+
+    def _launch(self, point: Point) -> LaunchOrder:
+        """Return what the launch of a point does otherwise than the plan says; a slot's has its part of the node."""
+        launch = launch_of(self._launches, point.values)
+        if self._size is None:
+            return launch
+        return launch._replace(size=slots.part(launch.size, self._settings.per_element) if launch.size else self._size)
 
     def _point(self, trial: int) -> Point:
         """Return the point of a trial; of Bayesian sampling it is asked for when the trial begins, and stays."""

@@ -19,6 +19,7 @@ from slurmtf.job.supervisor.candidates import (
     pause_after,
     retires,
     signature,
+    spread,
     times_lost,
 )
 
@@ -38,12 +39,29 @@ from slurmtf.job.supervisor.candidates import (
     ],
 )
 def test_what_may_be_taken_and_in_which_order(held: Held, expected: list[tuple[int, int]]) -> None:
-    assert candidates(2, set(), [held]) == expected
+    assert candidates([(1, 0)], [held]) == expected
 
 
-def test_ours_come_first_and_no_trial_that_is_done() -> None:
+def test_ours_come_first() -> None:
     held = [Held(0, 0, stale=True, job=GONE), Held(1, 0, ours=True), Held(2, 0)]
-    assert candidates(6, {3, 4}, held) == [(1, 1), (0, 1), (5, 0)]
+    assert candidates([(5, 0)], held) == [(1, 1), (0, 1), (5, 0)]
+
+
+@pytest.mark.parametrize(
+    ("number", "concurrent", "expected"),
+    [
+        (0, 4, [4, 8, 5, 7]),
+        (1, 4, [5, 7, 4, 8]),
+        (2, 4, [7, 4, 8, 5]),
+        (3, 4, [7, 4, 8, 5]),
+        (6, 3, [4, 7, 5, 8]),
+        (1, 9, [4, 5, 7, 8]),
+        (5, 1, [4, 5, 7, 8]),
+    ],
+)
+def test_elements_begin_with_different_ones_of_the_next_trials(number: int, concurrent: int, expected: list[int]) -> None:
+    assert spread([4, 5, 7, 8], number, concurrent) == [(trial, 0) for trial in expected]
+    assert spread([], number, concurrent) == []
 
 
 def end(time: float, status: str, text: str = "") -> Event:

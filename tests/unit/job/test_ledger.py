@@ -33,7 +33,7 @@ while True:
     dead = set(open(folder + "/dead").read().split())
     held = [Held(one.trial, one.attempt, one.owner.element == name, True, GONE if one.owner.job in dead else "runs")
             for one in ledger.leases(attempts) if not ledger.is_ours(one)]
-    for trial, attempt in candidates(len(ledger.points), done, held):
+    for trial, attempt in candidates([(trial, 0) for trial in ledger.fresh()], held):
         if ledger.claim(trial, attempt):
             ledger.write(Event("took", time.time(), trial, attempt))
             time.sleep(pause)

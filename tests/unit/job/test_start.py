@@ -10,6 +10,7 @@ from slurmtf.job.contract.roles import cyclic
 from slurmtf.job.supervisor.start import (
     Hello,
     cluster_of,
+    environ_of,
     horovod_variables,
     jax_variables,
     may_be_dealt,
@@ -120,3 +121,9 @@ def test_what_clears_up_starts_as_the_tasks_do() -> None:
     spawn = ["python3", "-I", "/run/agent.pyz", "spawn", "2", "--"]
     assert words_to_clear([*spawn, *TASK], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
     assert words_to_clear(["bash", "mine.sh"], "/run/agent.pyz") == []
+
+
+def test_a_launch_of_other_tasks_is_not_held_against_what_sbatch_was_asked_for() -> None:
+    environ = {"SLURM_NTASKS_PER_NODE": "4", "SLURM_DISTRIBUTION": "cyclic", "SLURM_JOB_ID": "7"}
+    assert environ_of(environ, LaunchOrder()) == environ
+    assert environ_of(environ, LaunchOrder(launcher=("srun", "--ntasks=2"))) == {"SLURM_JOB_ID": "7"}

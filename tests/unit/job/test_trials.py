@@ -3,47 +3,49 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.ledger import Ledger
+from slurmtf.job.contract.ledger import Ledger, Owner
 from slurmtf.job.contract.metrics import Entry, to_line
 from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run
+from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Size
 from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED, Point, Result, Settings, SweepLayout
 from slurmtf.job.supervisor import candidates
-from slurmtf.job.supervisor.trials import Trials
+from slurmtf.job.supervisor.trials import LINGER_S, Trials
 
 PLAN = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)))
 DONE = Outcome(Cause.SCRIPT, exit_code=0)
 FAILURE = Outcome(Cause.SCRIPT, "main-0", exit_code=3, tail="Traceback\nValueError: no data\n")
 NO_STEP = Outcome(Cause.LAUNCHER, exit_code=1, tail="srun: error: Unable to confirm allocation\n")
+POINTS = (Point({"x": 1}), Point({"x": 2}, resumes="/earlier/outputs"), Point({"x": 3}))
 
 
 class Element:
     """An element of a sweep of three trials, whose launches end as it is told."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, points: Sequence[Point] = POINTS, **settings: Any) -> None:
         self.layout, self.files = RunLayout(str(folder)), SweepLayout(str(folder))
         Path(self.files.folder).mkdir(parents=True, exist_ok=True)
         known = Settings(**{"metric": "acc", "total": 3, "deadline": 4e9, **settings})
         Path(self.files.settings).write_text(json.dumps(known.to_dict()))
-        points = [Point({"x": 1}), Point({"x": 2}, resumes="/earlier/outputs"), Point({"x": 3})]
         Path(self.files.points).write_text("".join(json.dumps(point._asdict()) + "\n" for point in points))
         self.trials = Trials(PLAN, self.layout, {})
 
     def next(self, left_s: float | None = None) -> LaunchOrder | None:
         return self.trials.next(left_s)
 
-    def end(self, outcome: Outcome, *values: float) -> LaunchOrder:
+    def end(self, outcome: Outcome, *values: float, task: str = "main-0") -> LaunchOrder:
         """Take a trial, log these values of its metric, and end it so."""
         order = self.next()
         assert order is not None
-        path = Path(self.layout.launch(order.folder).task_metrics("main-0"))
+        path = Path(self.layout.launch(order.folder).task_metrics(task))
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
             file.writelines(to_line(Entry("acc", value)) for value in values)
@@ -159,7 +161,39 @@ def test_why_an_element_leaves(tmp_path: Path, settings: dict[str, Any], ends: l
     assert [event.text for event in _last(element)] == [text]
 
 
+@pytest.mark.parametrize(("silent_s", "stays"), [(1, False), (30, True), (200, False)])
+def test_who_has_waited_long_leaves_but_not_while_an_owner_may_be_dead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent_s: float, stays: bool
+) -> None:
+    files, element = SweepLayout(str(tmp_path / "run")), Element(tmp_path / "run")
+    other = Ledger(files)
+    other.join(Owner("b", "b", "elsewhere"), time.time())
+    other.claim(0, 0)
+    for _ in range(2):
+        element.end(DONE)
+    assert element.trials.waits()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + LINGER_S + 1)
+    os.utime(Path(files.leases, "0.0"), times=(time.time() - silent_s,) * 2)
+    assert element.trials.waits() is stays
+
+
 def _last(element: Element) -> list[Any]:
     ledger = Ledger(element.files)
     ledger.refresh()
     return list(ledger.last.values())
+
+
+def test_settings_of_the_estimator_are_a_launch_of_its_own(tmp_path: Path) -> None:
+    files = SweepLayout(str(tmp_path / "run"))
+    Path(files.folder).mkdir(parents=True)
+    size = Size(tasks=2, tasks_per_node=2, cpus_per_task=4)
+    order = LaunchOrder(("-v",), command=("python", "b.py"), distribution=Distribution((("worker", 2),)), size=size)
+    Path(files.launches).write_text(json.dumps({'{"worker_count": 2}': order.to_dict()}))
+    element = Element(tmp_path / "run", points=[Point({"x": 1, "estimator.worker_count": 2}), Point({"x": 2})])
+    launched = element.end(DONE, 0.5, task="worker-0")
+    assert launched == order._replace(arguments=("--x", "1"), variables=launched.variables, folder="trials/0", last=False)
+    result = element.result(0)
+    assert result is not None
+    assert result.best == 0.5  # of the task that speaks for it
+    assert element.end(DONE).distribution is None
