@@ -43,6 +43,10 @@ class Findings:
             return None
 
     @property
+    def found(self) -> tuple[Finding, ...]:
+        return tuple(self._found)
+
+    @property
     def codes(self) -> set[str]:
         return {finding.code for finding in self._found}
 

@@ -17,6 +17,8 @@ from slurmtf.tune.run import SweepRun
 
 SHOWN = 20
 """Trials that 'sweep status' shows."""
+LONGEST = 100
+"""Characters of a trial's parameters, and of its error, in a table."""
 FIELDS = ("trial", "status", "best", "values", "seconds", "attempt", "element", "host", "by", "why", "error")
 CANCELED_BY = {BY_POLICY: "Canceled by policy", BY_DURATION: "Canceled: max_duration_minutes"}
 
@@ -73,7 +75,7 @@ def status_text(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
         "why": state.message if state.status is RunStatus.FAILED else "",
         "missing": _never_logged(facts),
         "elements": _elements(facts, state),
-        "time left": duration(left) if left > 0 and not state.status.final else "",
+        "time left": f"{duration(left)} (max_duration_minutes)" if left > 0 and not state.status.final else "",
         "advice": _advice(run, state, facts),
         "folder": str(run.folder),
     }
@@ -103,7 +105,7 @@ def _row(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> tuple[str
     status = CANCELED_BY.get(result.why, result.status) if result else trial.status(of_sweep).value
     values = " ".join(f"{name}={_short(value)}" for name, value in trial.point.values.items())
     count = str(result.values if result else len(trial.curve))
-    words = values + (f"  {result.error}" if result and result.error else "")
+    words = _cut(values) + (f"  {_cut(result.error)}" if result and result.error else "")
     return (
         str(trial.number),
         colour(status),
@@ -111,8 +113,12 @@ def _row(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> tuple[str
         count,
         duration(seconds),
         trial.host,
-        words[:100],
+        words,
     )
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def _short(value: Any) -> str:

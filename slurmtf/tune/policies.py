@@ -15,10 +15,11 @@ from typing import Any, Literal
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.sweep import Stopping
+from slurmtf.schema import Strict
 
 
 @dataclass(frozen=True)
-class BanditPolicy:
+class BanditPolicy(Strict):
     """Stop trials that are behind the best one by more than the slack: by a factor of it, or an amount.
 
     To maximize, a trial stops whose best is below ``best / (1 + slack_factor)``, or below ``best - slack_amount``; to
@@ -46,7 +47,7 @@ class BanditPolicy:
 
 
 @dataclass(frozen=True)
-class MedianStoppingPolicy:
+class MedianStoppingPolicy(Strict):
     """Stop trials whose best is worse than the median of all trials' averages over as many intervals."""
 
     evaluation_interval: int = 1
@@ -58,7 +59,7 @@ class MedianStoppingPolicy:
 
 
 @dataclass(frozen=True)
-class TruncationSelectionPolicy:
+class TruncationSelectionPolicy(Strict):
     """Stop the lowest ``truncation_percentage`` of all trials at an interval, by what they logged at it; ended ones count."""
 
     truncation_percentage: int = 10
@@ -77,7 +78,7 @@ class TruncationSelectionPolicy:
 
 
 @dataclass(frozen=True)
-class NoTerminationPolicy:
+class NoTerminationPolicy(Strict):
     """Let all trials run to their end."""
 
     type: Literal["none"] = "none"

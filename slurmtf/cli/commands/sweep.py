@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from slurmtf.cli import completing, sweeps
+from slurmtf.cli import charts, completing, sweeps
 from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, json_option, note, note_warnings, wants_json, workspace_option
 from slurmtf.cli.steps import Steps
 from slurmtf.errors import RunNotFoundError
@@ -161,26 +161,22 @@ def _logs_of(child: TrialRun) -> str:
 
 
 @command.command("plot")
-@click.option("--output", "-o", type=click.Path(dir_okay=False), default=None, help="Write an .html or .svg file.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False), default=None, help="Write an .html, .svg or .png file.")
 @sweep_argument
 def plot(sweep: str, output: str | None, workspace: str | None) -> None:
     """Draw the history of SWEEP, each parameter against the metric, and all side by side."""
-    from slurmtf.plots import html, svg, terminal  # noqa: PLC0415
-    from slurmtf.tune import charts  # noqa: PLC0415
+    from slurmtf.plots import terminal  # noqa: PLC0415
+    from slurmtf.tune.charts import charts_of  # noqa: PLC0415
 
+    if output:
+        charts.check_format(Path(output))
     run = _found(sweep, workspace)
-    drawn = charts.charts_of(run.facts, run.space)
+    drawn = charts_of(run.facts, run.space)
     if output is None:
         emit({"charts": [chart.title for chart in drawn]}, "\n\n".join(terminal.plain(terminal.rows(one)) for one in drawn))
         return
-    written = [Path(output)]
-    if output.endswith(".svg"):
-        written = [Path(output).with_stem(f"{Path(output).stem}-{number}") for number in range(len(drawn))]
-        for path, chart in zip(written, drawn, strict=True):
-            path.write_text(svg.to_svg(chart), encoding="utf-8")
-    else:
-        written[0].write_text(html.to_html(f"sweep {run.id}", drawn), encoding="utf-8")
-    emit({"files": list(map(str, written))}, "\n".join(map(str, written)))
+    charts.save(Path(output), f"sweep {run.id}", drawn)
+    emit({"files": [output]}, output)
 
 
 @command.command("resume")

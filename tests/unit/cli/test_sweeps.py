@@ -92,8 +92,10 @@ def test_plots(call: CommandLine, folder: Path, tmp_path: Path) -> None:
     page, image = tmp_path / "sweep.html", tmp_path / "sweep.svg"
     assert data(call("sweep", "plot", NAME, "-o", page, "--json"))["files"] == [str(page)]
     assert "slice of lr" in page.read_text()
-    written = data(call("sweep", "plot", NAME, "-o", image, "--json"))["files"]
-    assert written == [str(tmp_path / f"sweep-{number}.svg") for number in range(4)]
+    assert data(call("sweep", "plot", NAME, "-o", image, "--json"))["files"] == [str(image)]
+    assert "history" in image.read_text()
+    done = call("sweep", "plot", NAME, "-o", tmp_path / "sweep.gif")
+    assert (done.exit_code, "is none of .svg, .png, .html" in done.err) == (2, True)
 
 
 def test_a_run_that_is_no_sweep(call: CommandLine, folder: Path) -> None:

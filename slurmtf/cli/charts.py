@@ -1,0 +1,36 @@
+"""Charts as files, by the ending of the file's name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from slurmtf.errors import InputError
+from slurmtf.files import write_private, writing
+from slurmtf.findings import Finding
+from slurmtf.plots import Chart
+
+FORMATS = (".svg", ".png", ".html")
+
+
+def check_format(path: Path) -> None:
+    """Raise InputError for a file in which no chart can be written."""
+    if path.suffix not in FORMATS:
+        raise InputError(Finding("bad-format", str(path), f"is none of {', '.join(FORMATS)}", "name such a file"))
+
+
+def save(path: Path, title: str, charts: Sequence[Chart]) -> None:
+    """Write charts into one file. Raises InputError, WorkspaceError."""
+    check_format(path)
+    with writing(path, "another file"):
+        write_private(path, _rendered(path, title, list(charts)))
+
+
+def _rendered(path: Path, title: str, charts: list[Chart]) -> str | bytes:
+    from slurmtf.plots.html import to_html  # noqa: PLC0415
+    from slurmtf.plots.png import to_png  # noqa: PLC0415
+    from slurmtf.plots.svg import stacked  # noqa: PLC0415
+
+    if path.suffix == ".html":
+        return to_html(title, charts)
+    return to_png(charts) if path.suffix == ".png" else stacked(charts)
