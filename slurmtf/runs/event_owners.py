@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os.path import relpath
 from pathlib import PurePath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from slurmtf.job.contract import journal, plan
 from slurmtf.job.contract.event_files import EventFile
 from slurmtf.job.contract.events import TaskStarted
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.roles import Role, chief, table
+from slurmtf.job.contract.sweep import SweepLayout, launch_of, read_launches, settings_of
 
 OF_RANK = re.compile(r"rank[-_]?([0-9]{1,6})")
 WRITER = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)\.(?P<pid>[0-9]+)\.[0-9]+(\.[A-Za-z]\w*)*")
@@ -65,17 +66,25 @@ def _short(host: str) -> str:
     return host.partition(".")[0]
 
 
-class Owners:
-    """Tells the tasks of a run by their event files. What nobody can tell is the chief's."""
+NO_POINT: Mapping[str, Any] = {}
 
-    def __init__(self, layout: RunLayout) -> None:
+
+class Owners:
+    """Tells the tasks of a run by their event files. What nobody can tell is the chief's.
+
+    ``point``: of the trial of a sweep with these parameters, which may have other tasks than the plan says.
+    """
+
+    def __init__(self, layout: RunLayout, point: Mapping[str, Any] = NO_POINT) -> None:
         self._layout = layout
+        self._point = dict(point)
 
     @cached_property
     def _plan(self) -> plan.JobPlan | None:
         try:
-            return plan.read(self._layout.plan)
-        except (OSError, plan.PlanError):
+            launches = read_launches(SweepLayout(self._layout.folder).launches) if settings_of(self._point) else {}
+            return plan.read(self._layout.plan).of_launch(launch_of(launches, self._point))
+        except (OSError, ValueError, TypeError, LookupError):
             return None
 
     @cached_property

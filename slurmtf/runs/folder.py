@@ -95,8 +95,8 @@ class RunFolder:
         own = metrics_of(self.layout, owners, name, all_ranks)
         if not recursive:
             return own
-        children = [*children_of(self.layout), *trials_of(self.layout)]
-        return {self.id: own, **{child: metrics_of(layout, owners, name, all_ranks) for child, layout in children}}
+        children = [*((*child, owners) for child in children_of(self.layout)), *trials_of(self.layout)]
+        return {self.id: own, **{child: metrics_of(layout, its, name, all_ranks) for child, layout, its in children}}
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and what describes it."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from slurmtf.job.contract.event_files import EventFile, event_files
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.ledger import Ledger
 from slurmtf.job.contract.metric_shapes import in_azure_shape
 from slurmtf.job.contract.metrics import Entry, Point
-from slurmtf.job.contract.sweep import TRIALS, trial_folder
+from slurmtf.job.contract.sweep import TRIALS, SweepLayout, trial_folder
 from slurmtf.runs.event_owners import Owners
 from slurmtf.runs.metric_files import LoggedFile, Source
 
@@ -72,14 +73,15 @@ class _Read:
 class MetricsReader:
     """Reads the metrics of a run as they grow. Its memory does not grow with what is logged: see MOST_POINTS.
 
-    ``folder``: of one launch of the run, which has its own in the run's.
+    ``folder``: of one launch of the run, which has its own in the run's; ``owners`` tells its tasks, where they may not be the
+    run's.
     """
 
-    def __init__(self, layout: RunLayout, folder: str = "") -> None:
+    def __init__(self, layout: RunLayout, folder: str = "", owners: Owners | None = None) -> None:
         self._layout = layout
         self._folder = folder
         self._read: dict[Path, _Read] = {}
-        self._owners = Owners(layout)
+        self._owners = owners or Owners(layout)
 
     @property
     def chief(self) -> str:
@@ -124,11 +126,14 @@ def children_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
         yield from children_of(child)
 
 
-def trials_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
-    """Yield the trials of a sweep that have begun, with their ids, ``<sweep>_<number>``."""
-    name = Path(layout.folder).name
+def trials_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout, Owners]]:
+    """Yield the trials of a sweep that have begun: their ids, ``<sweep>_<number>``, folders, and what tells their tasks."""
+    name, files = Path(layout.folder).name, SweepLayout(layout.folder)
+    differ = Ledger(files) if os.path.exists(files.launches) else None  # noqa: PTH110
+    alike = Owners(layout)
     for number in sorted(int(path.name) for path in Path(layout.folder, TRIALS).glob("[0-9]*")):
-        yield f"{name}_{number}", layout.launch(trial_folder(number))
+        owners = Owners(layout, differ.point(number).values) if differ else alike
+        yield f"{name}_{number}", layout.launch(trial_folder(number)), owners
 
 
 def logged_files(layout: RunLayout, folder: str = "") -> list[Path]:

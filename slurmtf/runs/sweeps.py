@@ -77,6 +77,11 @@ class SweepFacts:
         return sum(trial.result is None and trial.taken for trial in self.trials)
 
     @property
+    def at_rest(self) -> bool:
+        """Whether elements have begun, and each of them has left."""
+        return bool(self.elements) and all(kind != "started" for kind, _, _ in self.elements.values())
+
+    @property
     def best(self) -> TrialState | None:
         """The completed trial with the best value; None while there is none."""
         sign = self.settings.sign
@@ -160,6 +165,8 @@ def _status(facts: SweepFacts, answers: Sequence[tuple[SubmittedJob, Answer]], n
         return RunStatus.COMPLETED if facts.count(FAILED) < len(facts.trials) else RunStatus.FAILED
     lives = _lives(answers, now)
     why = facts.stopped.get("why") if facts.stopped else BY_DURATION if now >= facts.settings.deadline else None
+    if lives is None and why and facts.at_rest:  # one that begins yet finds that it is not needed
+        lives = set()
     if lives is None:
         return RunStatus.NOT_STARTED if not answers else RunStatus.RUNNING if facts.running else RunStatus.QUEUED
     if not lives:

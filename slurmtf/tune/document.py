@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from slurmtf.collecting import Findings
 from slurmtf.documents import Document, dump_yaml, read_document
@@ -13,18 +15,27 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator import document as jobs
 from slurmtf.findings import Finding
+from slurmtf.job.contract.sweep import SETTINGS
+from slurmtf.schema import Strict, Tagged
+from slurmtf.tune.launches import CHANGES
 from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, NoTerminationPolicy, TruncationSelectionPolicy
-from slurmtf.tune.samplers import sampling_of
-from slurmtf.tune.spaces import ARGUMENTS
-from slurmtf.tune.sweep import LONGEST_MINUTES, Sweep
+from slurmtf.tune.samplers import SAMPLINGS, Sampling, sampling_of
+from slurmtf.tune.spaces import ARGUMENTS, Expression, expression_of
+from slurmtf.tune.sweep import LONGEST_MINUTES, Sweep, of_space
+
+Policy = Annotated[BanditPolicy | MedianStoppingPolicy | TruncationSelectionPolicy | NoTerminationPolicy, Tagged("type")]
+PARTS = ("estimator", "sampling", "policy")
+"""The keys whose parts are read by themselves."""
+REQUIRED = ("primary_metric_name", "primary_metric_goal", "max_total_runs")
 
 
 @dataclass(frozen=True)
-class SamplingPart:
+class SamplingPart(Strict):
     """How points are chosen."""
 
     parameter_space: dict[str, Any]
-    """Parameter to expression: {learning-rate: {loguniform: [-6, -1]}}."""
+    """Parameter to expression: {learning-rate: {loguniform: [-6, -1]}}. 'environment_variables.NAME' is a variable,
+    'estimator.NAME' a setting of the estimator."""
     type: Literal["random", "grid", "bayesian"] = "random"
     """At random, all combinations, or what Optuna proposes."""
     seed: int | None = None
@@ -32,7 +43,7 @@ class SamplingPart:
 
 
 @dataclass(frozen=True)
-class SweepFile:
+class SweepFile(Strict):
     """The keys of a sweep file."""
 
     estimator: str | dict[str, Any]
@@ -49,7 +60,7 @@ class SweepFile:
     """How many trials run at once (1 to 100). Left out: all."""
     max_duration_minutes: int = LONGEST_MINUTES
     """After so many minutes no trial begins, and those that run are canceled."""
-    policy: BanditPolicy | MedianStoppingPolicy | TruncationSelectionPolicy | NoTerminationPolicy | None = None
+    policy: Policy | None = None
     """Which trials are stopped early."""
     elements: int | None = None
     """How many jobs share the trials. Left out: as many as there are trials."""
@@ -67,25 +78,73 @@ class SweepFile:
     """An element whose trials failed so many times in turn, at once, leaves the rest to others; 0: it never does."""
 
 
+@dataclass(frozen=True)
+class _PolicyPart:
+    """The policy of a sweep file, read by itself: it checks itself as it is built."""
+
+    policy: Policy | None = None
+
+
 def from_yaml(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Sweep:
     """Read a sweep file. ``overrides`` are settings of its training that count instead of the file's.
 
-    Raises SpecError with file, line and key of everything that is wrong.
+    Raises SpecError with file, line and key of everything that is wrong: each part is checked, whatever is wrong with others.
     """
     document = read_document(Path(path), SpecError)
-    parsed = document.parse(SweepFile, document.data)
-    findings = Findings(document.sources())
-    estimator = findings.attempt(_training, parsed.estimator, Path(path), dict(overrides or {}))
-    sampling = findings.attempt(sampling_of, parsed.sampling.type, parsed.sampling.parameter_space, parsed.sampling.seed)
-    findings.raise_errors()
-    settings = {f.name: getattr(parsed, f.name) for f in fields(SweepFile) if f.name not in ("estimator", "sampling")}
-    if estimator is None or sampling is None:
-        raise AssertionError("unreachable")
-    sweep = findings.attempt(lambda: Sweep(estimator, sampling, **settings))
+    findings = Findings(_sources(document))
+    raw = {name: value for name, value in document.data.items() if name != "policy"}
+    parsed = findings.attempt(document.parse, SweepFile, raw)
+    policy = findings.attempt(document.parse, _PolicyPart, {"policy": document.data.get("policy")})
+    job, sampled = (raw.get(name) for name in ("estimator", "sampling"))
+    estimator = findings.attempt(_training, job, Path(path), dict(overrides or {})) if isinstance(job, str | dict) else None
+    sampling = _sampling(parsed.sampling if parsed else sampled, findings)
+    told = {finding.where.partition("[")[0].partition(".")[0] for finding in findings.found}
+    known = vars(parsed) if parsed else raw
+    settings = {f.name: known[f.name] for f in fields(SweepFile) if f.name in known and f.name not in PARTS}
+    sweep = _built(estimator, sampling, {**settings, "policy": policy.policy if policy else None}, told, findings)
     findings.raise_errors()
     if sweep is None:
         raise AssertionError("unreachable")
     return sweep
+
+
+def _sources(document: Document) -> dict[str, str]:
+    """Return where each thing was written, by the name that a finding of it has."""
+    inside: dict[str, tuple[str, ...]] = {str(path): ("sampling", str(path)) for path in ("parameter_space", "seed", "type")}
+    sampling = document.data.get("sampling")
+    space = sampling.get("parameter_space") if isinstance(sampling, dict) else None
+    inside |= {f"parameter_space[{key!r}]": ("sampling", "parameter_space", str(key)) for key in space or ()}
+    return {**{name: document.where(path) for name, path in inside.items()}, **document.sources()}
+
+
+def _sampling(part: Any, findings: Findings) -> Sampling | None:
+    """Return the sampling, of a file that is wrong elsewhere too."""
+    if isinstance(part, SamplingPart):
+        part = vars(part)
+    if not isinstance(part, dict) or not isinstance(space := part.get("parameter_space"), dict):
+        return None
+    readable = {name: found for name, one in space.items() if (found := _expression(one))}
+    if len(readable) < len(space):  # else the sweep tells
+        findings.add(of_space(readable))
+    kind = part.get("type", "random")
+    return findings.attempt(sampling_of, kind, space, part.get("seed")) if kind in SAMPLINGS else None
+
+
+def _expression(given: Any) -> Expression | None:
+    with contextlib.suppress(SpecError):
+        return expression_of(given)
+    return None
+
+
+def _built(estimator: Any, sampling: Any, settings: dict[str, Any], told: set[str], findings: Findings) -> Sweep | None:
+    """Return the sweep; what else is wrong with it is added, but for what was told before."""
+    missing: dict[str, Any] = {name: None for name in REQUIRED if name not in settings}
+    try:
+        return Sweep(estimator, sampling, **missing, **settings)
+    except SpecError as err:
+        told = {*told, *missing, *(name for name, one in (("estimator", estimator), ("sampling", sampling)) if one is None)}
+        findings.add(finding for finding in err.findings if finding.where not in told)
+        return None
 
 
 def _training(job: str | dict[str, Any], path: Path, overrides: dict[str, Any]) -> Estimator:
@@ -122,7 +181,10 @@ def json_schema() -> dict[str, Any]:
     schema["$defs"]["Job"] = job
     schema["$defs"]["Expression"] = _expression_schema()
     schema["properties"]["estimator"]["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/Job"}]
+    schema["$defs"]["Options"] = _options_schema()
     space = schema["$defs"]["SamplingPart"]["properties"]["parameter_space"]
+    space["properties"] = {f"{SETTINGS}{name}": {"$ref": "#/$defs/Options"} for name in CHANGES}
+    space["patternProperties"] = {f"^{re.escape(SETTINGS)}(?!({'|'.join(CHANGES)})$)": False}
     space["additionalProperties"] = {"$ref": "#/$defs/Expression"}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "slurmtf sweep"}
 
@@ -135,11 +197,13 @@ def _expression_schema() -> dict[str, Any]:
         if names
     }
     numbers["randint"] = {"anyOf": [{"type": "integer", "minimum": 1}, numbers["randint"]]}
-    choice = {"type": "array", "minItems": 1}
-    return {
-        "type": "object",
-        "properties": {"choice": choice, **numbers},
-        "minProperties": 1,
-        "maxProperties": 1,
-        "additionalProperties": False,
-    }
+    return _one_of({**_options_schema()["properties"], **numbers})
+
+
+def _options_schema() -> dict[str, Any]:
+    """Return the schema of an expression whose values are listed: for a setting of the estimator."""
+    return _one_of({"choice": {"type": "array", "minItems": 1}})
+
+
+def _one_of(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "minProperties": 1, "maxProperties": 1, "additionalProperties": False}

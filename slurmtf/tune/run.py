@@ -122,7 +122,7 @@ class TrialRun:
 
     def get_metrics(self, name: str | None = None) -> dict[str, Any]:
         """Return what the trial has logged, in Azure ML's shapes; of ``name`` alone, where one is given."""
-        return metrics_of(self.layout, Owners(self.parent.layout), name)
+        return metrics_of(self.layout, Owners(self.parent.layout, self.trial.point.values), name)
 
     @property
     def tasks(self) -> list[str]:

@@ -19,6 +19,7 @@ from slurmtf.estimator.azureml import overridden
 from slurmtf.files import make_private, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import LaunchOrder
 from slurmtf.job.contract.sweep import TRIALS, SweepLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.runs.workspace import workspace_of
@@ -29,10 +30,13 @@ from slurmtf.submit.tools import Toolbox
 from slurmtf.tune import ask
 from slurmtf.tune.described import Described
 from slurmtf.tune.earlier import Start, start_of
+from slurmtf.tune.launches import combinations, launches_of
 from slurmtf.tune.run import SweepRun
 
 if TYPE_CHECKING:
     from slurmtf.runs import Experiment, Run
+
+NO_LAUNCHES: Mapping[str, LaunchOrder] = {}
 
 
 def submit(
@@ -51,7 +55,17 @@ def submit(
     start = start_of(sweep, here.workspace)
     asker = _asker(sweep, here, tell)
     training = without_step(sweep, overridden(sweep.training, overrides))
-    run = here.submit_shaped(training, tags, tell, partial(shaped, sweep, start, asker=asker), after)
+    settings = combinations(sweep.sampling.parameter_space, start.points)
+
+    def launches(base: LaunchPlan) -> dict[str, LaunchOrder]:
+        return launches_of(settings, training, base, lambda one: here.plan(one, base.run.run_id)[0])
+
+    def shape(submission: Submission) -> Submission:
+        return shaped(sweep, start, submission, asker, launches(submission.plan))
+
+    if settings:  # told before anything is built
+        launches(here.plan(training)[0])
+    run = here.submit_shaped(training, tags, tell, shape, after)
     return SweepRun(run.folder)
 
 
@@ -86,7 +100,9 @@ def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]
         return ""
 
 
-def shaped(sweep: Described, start: Start, submission: Submission, asker: str = "") -> Submission:
+def shaped(
+    sweep: Described, start: Start, submission: Submission, asker: str = "", launches: Mapping[str, LaunchOrder] = NO_LAUNCHES
+) -> Submission:
     """Return the submission of a sweep's training as the sweep's."""
     plan = submission.plan
     job = plan.job._replace(sweep=True)
@@ -98,7 +114,7 @@ def shaped(sweep: Described, start: Start, submission: Submission, asker: str = 
         submission,
         plan=replace(plan, job=job, warnings=(*plan.warnings, *sweep.warnings)),
         array=Array(sweep.element_count, at_once),
-        fill=partial(write, sweep, start, asker),
+        fill=partial(write, sweep, start, asker, launches),
     )
 
 
@@ -108,7 +124,7 @@ def fits_here(plan: LaunchPlan) -> int:
     return 1 if plan.resources.gpus_per_node else max(1, len(os.sched_getaffinity(0)) // wanted)
 
 
-def write(sweep: Described, start: Start, asker: str, layout: RunLayout) -> None:
+def write(sweep: Described, start: Start, asker: str, launches: Mapping[str, LaunchOrder], layout: RunLayout) -> None:
     """Write a sweep's settings and points, what it starts from, and what asks Optuna: as many files for a thousand trials as
     for one. Raises OSError."""
     files = SweepLayout(layout.folder)
@@ -118,6 +134,8 @@ def write(sweep: Described, start: Start, asker: str, layout: RunLayout) -> None
     space = {name: one.to_list() for name, one in sweep.sampling.parameter_space.items()}
     settings = sweep.settings(seed, time.time())._replace(asker=asker)
     write_json(files.settings, {**settings.to_dict(), "space": space, "warm_start_from": start.sweeps})
+    if launches:
+        write_json(files.launches, {key: order.to_dict() for key, order in launches.items()})
     if start.trials:
         write_private(files.earlier, lines(start.trials))
     if asker:

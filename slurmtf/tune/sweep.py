@@ -12,7 +12,8 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.arguments import check_text
 from slurmtf.findings import Finding, warning
-from slurmtf.job.contract.sweep import VARIABLES, Point, Settings
+from slurmtf.job.contract.sweep import SETTINGS, VARIABLES, Point, Settings
+from slurmtf.tune import launches
 from slurmtf.tune.policies import POLICIES, NoTerminationPolicy, stopping_of
 from slurmtf.tune.samplers import BayesianParameterSampling, Sampling
 
@@ -40,8 +41,9 @@ class PrimaryMetricGoal(str, Enum):
 class Sweep:
     """A search over a script's arguments. Raises SpecError with all that is wrong; an instance never changes.
 
-    A parameter becomes an argument of the script (``learning-rate`` and ``--learning-rate`` are the same), or, named
-    ``environment_variables.NAME``, a variable. Where the estimator's ``script_params`` has it too, the sweep's counts.
+    A parameter becomes an argument of the script (``learning-rate`` and ``--learning-rate`` are the same); named
+    ``environment_variables.NAME`` a variable; named ``estimator.NAME`` a setting of the estimator, of those that can change
+    within an allocation (:mod:`slurmtf.tune.launches`). Where the estimator has it too, the sweep's counts.
     """
 
     estimator: Estimator
@@ -75,8 +77,9 @@ class Sweep:
 
     def __post_init__(self) -> None:
         findings = [*self._kinds(), *self._counts()]
-        if not findings:
-            findings += [*_of_space(self.sampling.parameter_space), *self._of_bayesian(), *self._of_slots()]
+        is_whole = not findings
+        findings += of_space(self.sampling.parameter_space) if isinstance(self.sampling, Sampling) else ()
+        findings += [*self._of_bayesian(), *self._of_slots()] if is_whole else []
         errors = [finding for finding in findings if finding.is_error]
         if errors:
             raise SpecError(*findings)
@@ -255,7 +258,8 @@ def _count(name: str, value: Any, least: int, most: int | None) -> Iterable[Find
         yield Finding("out-of-range", name, what, "set one within these bounds")
 
 
-def _of_space(space: Mapping[str, Any]) -> Iterable[Finding]:
+def of_space(space: Mapping[str, Any]) -> Iterable[Finding]:
+    """Yield what is wrong with the parameters' names, and with values that can't reach the script."""
     known: dict[str, str] = {}
     for name, expression in space.items():
         where = f"parameter_space[{name!r}]"
@@ -273,6 +277,9 @@ def _of_space(space: Mapping[str, Any]) -> Iterable[Finding]:
             yield Finding(
                 "bad-parameter", where, f"{name[len(VARIABLES) :]!r} is no name for a variable", "use letters, digits, '_'"
             )
+        if name.startswith(SETTINGS):
+            yield from launches.findings_of(name, expression, where)
+            continue
         for option in expression.options or ():
             for word in option if isinstance(option, list) else [option]:
                 yield from check_text(where, str(word) if isinstance(word, bool) else word)

@@ -8,19 +8,13 @@ from pathlib import Path
 
 import click
 
-from slurmtf.cli import completing
+from slurmtf.cli import charts, completing
 from slurmtf.cli.metrics import Following, csv_lines, plot, series_data, summary
 from slurmtf.cli.output import emit, json_option, note, wants_json, workspace_option
-from slurmtf.errors import InputError
-from slurmtf.files import write_private, writing
-from slurmtf.findings import Finding
-from slurmtf.plots import Chart
 from slurmtf.runs import Run
 from slurmtf.runs.curves import RunSeries, charts_of, select
 from slurmtf.runs.metrics import MetricsReader, trials_of
 from slurmtf.runs.sweeps import is_sweep
-
-FORMATS = (".svg", ".png", ".html")
 
 
 @click.command("metrics")
@@ -55,8 +49,8 @@ def command(
 
     Read are what the scripts logged with slurmtf's Run, and TensorBoard's event files.
     """
-    if save and save.suffix not in FORMATS:
-        raise InputError(Finding("bad-format", str(save), "is none of .svg, .png, .html", "name such a file"))
+    if save:
+        charts.check_format(save)
     found = [Run.find(run, workspace) for run in runs or ("last",)]
     readers = dict(reader for run in found for reader in _readers(run))
     view = Following(readers, names, all_ranks, plotted, log, as_csv)
@@ -66,7 +60,7 @@ def command(
     view.read()
     series = select(readers, names, all_ranks)
     if save:
-        _save(save, charts_of(series, log, all_ranks))
+        charts.save(save, "Metrics", charts_of(series, log, all_ranks))
         note(f"wrote {save}")
     emit({"runs": [series_data(run, series) for run in readers]}, "" if following else _text(series, view))
     if not series:
@@ -78,7 +72,8 @@ def _readers(run: Run) -> list[tuple[str, MetricsReader]]:
     """Return what reads a run's metrics, by its id; of a sweep each trial's."""
     if is_sweep(run.layout):
         return [
-            (name, MetricsReader(run.layout, relpath(own.folder, run.layout.folder))) for name, own in trials_of(run.layout)
+            (name, MetricsReader(run.layout, relpath(own.folder, run.layout.folder), owners))
+            for name, own, owners in trials_of(run.layout)
         ]
     return [(run.id, MetricsReader(run.layout))]
 
@@ -87,21 +82,6 @@ def _text(series: list[RunSeries], view: Following) -> str:
     if view.as_csv:
         return "\n".join(csv_lines(series))
     return plot(series, view.log, view.all_ranks) if view.plotted else summary(series, view.all_ranks)
-
-
-def _save(path: Path, charts: list[Chart]) -> None:
-    with writing(path, "another file"):
-        write_private(path, _rendered(path, charts))
-
-
-def _rendered(path: Path, charts: list[Chart]) -> str | bytes:
-    from slurmtf.plots.html import to_html  # noqa: PLC0415
-    from slurmtf.plots.png import to_png  # noqa: PLC0415
-    from slurmtf.plots.svg import stacked  # noqa: PLC0415
-
-    if path.suffix == ".html":
-        return to_html("Metrics", charts)
-    return to_png(charts) if path.suffix == ".png" else stacked(charts)
 
 
 def _nothing(runs: list[Run], names: tuple[str, ...]) -> str:

@@ -12,12 +12,12 @@ import pytest
 
 from slurmtf import (
     BayesianParameterSampling,
-    Estimator,
     Experiment,
     GridParameterSampling,
     RandomParameterSampling,
     RunStatus,
     Sweep,
+    TensorFlow,
     choice,
     uniform,
 )
@@ -46,8 +46,9 @@ def tune(tmp_path: Path) -> Tune:
     def submit(script: str, sampling: Any, total: int, estimator: dict[str, Any] | None = None, **settings: Any) -> SweepRun:
         source = tmp_path / "source"
         source.mkdir(exist_ok=True)
-        (source / "train.py").write_text(script)
-        wanted = Estimator(source, **{"entry_script": "train.py", "compute_target": "local", **(estimator or {})})
+        for name, text in {"train.py": script, **settings.pop("others", {})}.items():
+            (source / name).write_text(text)
+        wanted = TensorFlow(source, **{"entry_script": "train.py", "compute_target": "local", **(estimator or {})})
         sweep = Sweep(wanted, sampling, settings.pop("metric", "score"), "maximize", total, **settings)
         run = Experiment("tune", tmp_path / "runs").submit(sweep)
         assert isinstance(run, SweepRun)
@@ -77,6 +78,21 @@ def test_trials_side_by_side_have_their_part_each(tune: Tune) -> None:
     assert [cpus for cpus, _, _ in told] == [str(min(2, len(os.sched_getaffinity(0))))] * 2
     (_, begin, end), (_, other_begin, other_end) = told
     assert max(float(begin), float(other_begin)) < min(float(end), float(other_end)), "one ran after the other"
+
+
+def test_settings_of_the_estimator_change_from_trial_to_trial(tune: Tune) -> None:
+    script = (
+        "import json, os, sys\n"
+        "from slurmtf import Run\n"
+        'workers = json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]\n'
+        'Run.get_context().log("score", 10 * len(workers) + (os.path.basename(sys.argv[0]) == "other.py"))\n'
+    )
+    space = {"estimator.worker_count": choice(2, 1), "estimator.entry_script": choice("train.py", "other.py")}
+    wanted = {"distributed_backend": "multiworker", "worker_count": 2}
+    run = tune(script, GridParameterSampling(space), 4, wanted, others={"other.py": script})
+    assert [trial.curve for trial in run.facts.trials] == [(20.0,), (21.0,), (10.0,), (11.0,)]
+    assert [len(child.tasks) for child in run.get_children()] == [2, 2, 1, 1]
+    assert run.get_metrics()[f"{run.id}_3"] == {"score": 11.0}
 
 
 def test_a_sweep_goes_on_with_what_earlier_ones_left(tune: Tune, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Trials side by side in an element, and one that is preempted and goes on where it was."""
+"""Trials that are more than a process: side by side in an element, preempted and resumed, of several nodes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf import Experiment, GridParameterSampling, RunStatus, Sweep, TensorFlow, choice
+from slurmtf import Environment, Experiment, GridParameterSampling, RunStatus, Sweep, TensorFlow, choice
 from slurmtf.job.contract.sweep import COMPLETED
 from slurmtf.tune.run import SweepRun
 
@@ -29,7 +29,8 @@ def log(value):
 
 def submitted(lab: Lab, script: str, xs: list[int], estimator: dict[str, Any], **settings: Any) -> SweepRun:
     wanted = TensorFlow(lab.source(script), **{"compute_target": lab.target, "time": 5, **estimator})
-    sweep = Sweep(wanted, GridParameterSampling({"x": choice(xs)}), "score", "maximize", len(xs), **settings)
+    space = {"x": choice(xs), **settings.pop("space", {})}
+    sweep = Sweep(wanted, GridParameterSampling(space), "score", "maximize", 100, **settings)
     return Experiment("trials", lab.workspace).submit(sweep)  # type: ignore[return-value]
 
 
@@ -81,3 +82,48 @@ def test_trials_share_the_gpus_of_an_element_and_survive_preemption(lab: Lab) ->
     completed(preempted)
     (trial,) = preempted.facts.trials
     assert (trial.curve, trial.attempt) == ((11.0,), 1)
+
+
+RANKS = (
+    LOG
+    + """
+import horovod.tensorflow as hvd
+import tensorflow as tf
+hvd.init()
+log(float(hvd.allreduce(tf.constant(arguments.x * (hvd.rank() + 1)), op=hvd.Sum, name="total")))
+print(os.uname().nodename)
+"""
+)
+
+
+@pytest.mark.tensorflow
+def test_each_trial_is_a_horovod_job_of_two_nodes(lab: Lab, tf_classic: Path) -> None:
+    ranks = {"node_count": 2, "distributed_backend": "mpi", "environment_definition": Environment(python=str(tf_classic))}
+    run = submitted(lab, RANKS, [1, 2], ranks, elements=1)
+    completed(run)
+    assert [trial.curve for trial in run.facts.trials] == [(3.0,), (6.0,)]
+    for child in run.get_children():
+        assert len({(Path(child.layout.logs) / f"rank-{rank}.out").read_text().split()[-1] for rank in (0, 1)}) == 2
+
+
+WORKERS = (
+    LOG
+    + """
+import json
+log(len(json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]) + arguments.x)
+print(os.uname().nodename, os.environ["SLURM_CPUS_PER_TASK"])
+"""
+)
+
+
+def test_trials_divide_two_nodes_as_their_settings_say(lab: Lab) -> None:
+    space = {"estimator.worker_count": choice(2, 3, 4), "estimator.cpus_per_task": choice(1)}
+    wanted = {"node_count": 2, "distributed_backend": "multiworker", "worker_count": 2, "cpus_per_task": 2}
+    run = submitted(lab, WORKERS, [0], wanted, elements=1, space=space)
+    completed(run)
+    assert [trial.curve for trial in run.facts.trials] == [(2.0,), (3.0,), (4.0,)]
+    for count, child in zip((2, 3, 4), run.get_children(), strict=True):
+        told = [(Path(child.layout.logs) / f"worker-{number}.out").read_text().split() for number in range(count)]
+        nodes = [node for node, _ in told]
+        assert {nodes.count(node) for node in nodes} == {2: {1}, 3: {1, 2}, 4: {2}}[count]
+        assert {cpus for _, cpus in told} == {"1"}

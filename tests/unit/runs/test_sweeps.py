@@ -25,8 +25,11 @@ def trial(number: int, status: str = "", taken: bool = False, best: float | None
     return TrialState(number, Point({"x": number}), result, taken=taken, started=200.0 if status or taken else 0.0)
 
 
-def facts(*trials: TrialState, stopped: dict[str, Any] | None = None, deadline: float = DEADLINE) -> SweepFacts:
-    return SweepFacts(Settings(metric="acc", total=len(trials), deadline=deadline), trials, stopped, {})
+def facts(
+    *trials: TrialState, stopped: dict[str, Any] | None = None, deadline: float = DEADLINE, elements: tuple[str, ...] = ()
+) -> SweepFacts:
+    told = {str(number): (kind, "", "n1") for number, kind in enumerate(elements)}
+    return SweepFacts(Settings(metric="acc", total=len(trials), deadline=deadline), trials, stopped, told)
 
 
 def answers(*states: JobState | None, reason: str = "", error: str = "") -> list[tuple[SubmittedJob, Answer]]:
@@ -77,6 +80,15 @@ def test_a_queue_has_its_schedulers_reason() -> None:
 
 def test_just_submitted_elements_are_not_lost() -> None:
     assert reduce_sweep(facts(trial(0)), RECORDS, answers(None, None), JOB.submitted + 10).status is RunStatus.QUEUED
+
+
+@pytest.mark.parametrize(
+    ("elements", "status"),
+    [((), RunStatus.QUEUED), (("left", "retired"), RunStatus.FAILED), (("left", "started"), RunStatus.QUEUED)],
+)
+def test_a_stopped_sweep_has_ended_when_its_elements_have_left(elements: tuple[str, ...], status: RunStatus) -> None:
+    stopped = facts(*ONE_DONE, stopped={"why": "error", "error": "x"}, elements=elements)
+    assert reduce_sweep(stopped, RECORDS, answers(None, None), JOB.submitted + 10).status is status
 
 
 def test_times_and_outcome_of_an_end() -> None:

@@ -58,17 +58,54 @@ def test_all_that_is_wrong_is_told_with_its_line(folder: Path) -> None:
     with pytest.raises(SpecError) as caught:
         from_yaml(path)
     assert [finding.code for finding in caught.value.findings] == ["script-missing", "bad-bounds"]
+
+
+def test_no_part_hides_what_is_wrong_with_another(folder: Path) -> None:
+    space = {
+        "lr": {"uniform": [3, 1]},
+        "units": {"choise": [1]},
+        "estimator.memory": {"choice": ["1G"]},
+        "estimator.entry_script": {"uniform": [0, 1]},
+    }
+    changes: dict[str, Any] = {
+        "estimator": {"entry_script": "trian.py"},
+        "sampling": {"type": "grid", "parameter_space": space},
+        "primary_metric_goal": "up",
+        "primary_metric_name": "",
+        "max_total_runs": 2000,
+        "max_concurrent_runs": "some",
+        "max_total_run": 3,
+        "policy": {"type": "bandit", "slack": 1},
+    }
+    path = written(folder, **changes)
     with pytest.raises(SpecError) as caught:
-        from_yaml(written(folder, max_total_run=3, policy={"type": "bandits"}))
-    assert {finding.code for finding in caught.value.findings} <= {"unknown-key", "unknown-kind", "bad-value"}
-    assert all(f"{path}:" in finding.source for finding in caught.value.findings)
+        from_yaml(path)
+    told = sorted((finding.code, finding.source.partition(": ")[2]) for finding in caught.value.findings)
+    assert told == [
+        ("bad-bounds", "sampling.parameter_space.lr"),
+        ("bad-value", "max_concurrent_runs"),
+        ("bad-value", "primary_metric_goal"),
+        ("no-metric", "primary_metric_name"),
+        ("not-in-grid", "sampling.parameter_space.estimator.entry_script"),
+        ("out-of-range", "max_total_runs"),
+        ("script-missing", "estimator:1: entry_script"),
+        ("setting-not-listed", "sampling.parameter_space.estimator.entry_script"),
+        ("setting-stays", "sampling.parameter_space.estimator.memory"),
+        ("unknown-expression", "sampling.parameter_space.units"),
+        ("unknown-key", "max_total_run"),
+        ("unknown-key", "policy.slack"),
+    ]
 
 
 def test_the_schema_takes_what_is_right_and_nothing_else() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     check = jsonschema.Draft202012Validator(json_schema())
     assert list(check.iter_errors(SWEEP)) == []
+    several = {"estimator.process_count_per_node": {"choice": [1, 2]}, "environment_variables.DEPTH": {"randint": 4}}
+    assert list(check.iter_errors({**SWEEP, "sampling": {"parameter_space": several}})) == []
     wrong = [
+        {**SWEEP, "sampling": {"parameter_space": {"estimator.cpus_per_task": {"uniform": [1, 4]}}}},
+        {**SWEEP, "sampling": {"parameter_space": {"estimator.memory": {"choice": ["4G", "8G"]}}}},
         {**SWEEP, "sampling": {"parameter_space": {"lr": {"uniform": [1]}}}},
         {**SWEEP, "sampling": {"parameter_space": {"lr": {"choice": []}}}},
         {**SWEEP, "policy": {"type": "bandit", "slack": 1}},
