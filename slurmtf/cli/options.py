@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -216,21 +217,34 @@ def _without_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any
 def _find_the_rest(
     target: str, overrides: dict[str, Any], wrong: set[str], experiment: Experiment | None, findings: Findings
 ) -> None:
-    """Find what else is wrong with a training job that can't be: by a plan without what is known to be wrong."""
+    """Find what else is wrong with a training job that can't be: by a plan without what is known to be wrong.
+
+    An empty script stands for one that is not there.
+    """
     right = {name: value for name, value in overrides.items() if name not in wrong}
-    estimator = Findings().attempt(_estimator, target, right)
-    if estimator is None or experiment is None:
-        findings.attempt(resolve_target, overrides.get("compute_target"))
-        return
-    try:
-        experiment.plan(estimator)
-    except InputError as err:
-        findings.add((one for one in err.findings if one.is_error and one.where not in wrong), type(err))
+    with tempfile.TemporaryDirectory(prefix="slurmtf-") as folder:
+        if wrong & {"entry_script", "source_directory"}:
+            script = Path(folder, "train.py")
+            script.touch()
+            right |= {"source_directory": folder}
+            target, right = (target, {**right, "entry_script": script.name}) if _is_job_file(target) else (str(script), right)
+        estimator = Findings().attempt(_estimator, target, right)
+        if estimator is None or experiment is None:
+            findings.attempt(resolve_target, overrides.get("compute_target"))
+            return
+        try:
+            experiment.plan(estimator)
+        except InputError as err:
+            findings.add((one for one in err.findings if one.is_error and one.where not in wrong), type(err))
+
+
+def _is_job_file(target: str) -> bool:
+    return target.endswith((".yaml", ".yml"))
 
 
 def _estimator(target: str, overrides: dict[str, Any]) -> Estimator:
     flags = {**FLAGS, "entry_script": target}
-    if target.endswith((".yaml", ".yml")):
+    if _is_job_file(target):
         document = read_job_file(target)
         return from_document(document, Path(target).parent, _merged(document, overrides), flags)
     settings = _of_script(target, overrides)

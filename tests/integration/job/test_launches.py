@@ -12,15 +12,14 @@ import pytest
 from .jobs import Job, Maker, many
 
 TELLS = """\
-import json, os, sys
+import json, os, sys, time
 seen = {name: value for name, value in os.environ.items() if name.startswith(("SLURMTF_", "HOROVOD_", "TRIAL", "TF_CONFIG"))}
 with open("outputs/{}-{}.json".format(os.environ["TRIAL"], os.environ["SLURMTF_RANK"]), "w") as file:
     json.dump({"arguments": sys.argv[1:], "environ": seen}, file)
 print("trial", os.environ["TRIAL"], flush=True)
 while "TF_CONFIG" in os.environ and not os.path.exists("outputs/{}-0.json".format(os.environ["TRIAL"])):
-    pass  # a parameter server is ended when the workers are done, whether it has begun or not
+    time.sleep(0.01)  # a parameter server is ended when the workers are done, whether it has begun or not
 if os.environ.get("SLURMTF_ROLE") == "ps":
-    import time
     time.sleep(600)
 """
 LEAVES_A_PORT = """\

@@ -89,18 +89,29 @@ def test_a_warning_is_told_in_them_too(project: Path, slurmtf: CommandLine) -> N
     assert "set --backend multiworker" in done.err
 
 
+def told(slurmtf: CommandLine, *words: str) -> list[tuple[str, str]]:
+    """The findings about a plan for lonestar6: what and where."""
+    done = slurmtf("plan", *words, "-s", "lonestar6", "--json")
+    return sorted((one["code"], one["source"]) for one in json.loads(done.out)["error"]["findings"])
+
+
 def test_all_that_is_wrong_is_told_at_once(project: Path, slurmtf: CommandLine) -> None:
     """What an estimator refuses, and what only its plan can say of the site, the software and the data."""
-    wrong = ["--time", "soon", "--input", "d=/nonexistent", "--launcher", "nosuch", "--image", "/no.sif", "--workspace", "w"]
-    done = slurmtf("plan", "train.py", "-s", "lonestar6", *wrong, "--json")
-    found = [(one["code"], one["source"]) for one in json.loads(done.out)["error"]["findings"]]
-    assert sorted(found) == [
-        ("bad-time", "--time"),
+    Path("job.yaml").write_text("entry_script: bad.py\n", encoding="utf-8")
+    wrong = ["--input", "d=/nonexistent", "--launcher", "nosuch", "--image", "/no.sif", "--workspace", "w"]
+    of_plan = [
         ("image-missing", "--image"),
         ("missing-input", "--input"),
         ("required-flag", "--partition"),
         ("unknown-launcher", "--launcher"),
     ]
+    of_time = ("required-flag", "--time")
+    assert told(slurmtf, "train.py", "--time", "soon", *wrong) == sorted([("bad-time", "--time"), *of_plan])
+    assert told(slurmtf, "bad.py", *wrong) == sorted([("script-missing", "bad.py"), of_time, *of_plan])
+    assert told(slurmtf, "job.yaml", *wrong) == sorted([("script-missing", "job.yaml:1: entry_script"), of_time, *of_plan])
+    assert told(slurmtf, "train.py", "--source", "nowhere", *wrong) == sorted(
+        [("source-missing", "--source"), of_time, *of_plan]
+    )
 
 
 @pytest.mark.parametrize("flag", [option.flags[0] for option in (*OPTIONS, *SOFTWARE, *PLACE) if option.kind is not bool])
