@@ -104,7 +104,7 @@ class Service:
                 return json.load(answer)
         except urllib.error.HTTPError as err:
             with err:
-                text = err.read().decode("utf-8", "replace").strip()
+                text = _message(err.read())
             raise ServiceError(Finding("request-refused", self.url + path, f"{err.code}: {text}")) from None
         except OSError as err:
             what = f"can't be reached: {err}"
@@ -196,6 +196,15 @@ def _known(name: str, address: str) -> str:
     except OSError:
         return address
     return name
+
+
+def _message(body: bytes) -> str:
+    """Return what a refusal says: Azure ML's ErrorResponse, or the text of the server's own."""
+    text = body.decode("utf-8", "replace").strip()
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, LookupError, TypeError):
+        return text
 
 
 def _awaited(run: Run, tell: Tell) -> Service:

@@ -22,6 +22,7 @@ from .scorers import scorer_of
 HEAD = struct.Struct("<HI")
 """Before each body: a status of HTTP (0 in a request), and the body's length."""
 Spoken = tuple[int, bytes]
+JSON, HEALTHY = "application/json", "Healthy"
 TYPES = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
 """JSON Schema's names, by the kind of a numpy dtype."""
 
@@ -66,15 +67,15 @@ def answer(scorer: Scorer, body: bytes) -> Spoken:
         text = body.decode("utf-8")
         data = _taken(scorer, json.loads(text))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as err:
-        return 400, _error(f"can't be read: {_first_line(err)}")
+        return refused(400, f"can't be read: {_first_line(err)}")
     if isinstance(data, Refused):
-        return 400, _error(data.why)
+        return refused(400, data.why)
     try:
         found = scorer.raw(text) if scorer.raw else scorer.call(data)
         return 200, _json(_plain(found))
     except Exception as err:  # of the runtime, of the user's script
         traceback.print_exc()
-        return 500, _error(f"can't be scored: {type(err).__name__}: {_first_line(err)}")
+        return refused(500, f"can't be scored: {type(err).__name__}: {_first_line(err)}")
 
 
 def _taken(scorer: Scorer, given: Any) -> Any:
@@ -133,8 +134,9 @@ def _json(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
-def _error(text: str) -> bytes:
-    return _json({"error": text})
+def refused(status: int, text: str) -> Spoken:
+    """Return the answer to a request that is not done: Azure ML's ErrorResponse."""
+    return status, _json({"status_code": status, "message": text})
 
 
 def _first_line(err: BaseException) -> str:
@@ -142,33 +144,55 @@ def _first_line(err: BaseException) -> str:
 
 
 def schema(name: str, specs: Mapping[str, Spec] | None) -> dict[str, Any]:
-    """Return the OpenAPI 2.0 description, with the names that Azure ML's has."""
-    reference = {"schema": {"$ref": "#/definitions/ServiceInput"}}
+    """Return the OpenAPI 2.0 description, as Azure ML's services have it (Azure ML's documentation, "Generate a Swagger schema"
+    in "How to deploy and where", 2019): the paths, operations and definitions have the same names."""
+    failed = _described("what was wrong", "ErrorResponse")
+    health = {
+        "operationId": "ServiceHealthCheck",
+        "responses": {
+            "200": {"description": "it serves", "schema": {"type": "string"}, "examples": {JSON: HEALTHY}},
+            "default": failed,
+        },
+    }
     score = {
         "operationId": "RunMLService",
-        "consumes": ["application/json"],
-        "produces": ["application/json"],
         "security": [{"Bearer": []}],
-        "parameters": [{"name": "serviceInputPayload", "in": "body", "required": True, **reference}],
-        "responses": {
-            "200": {"description": "the scores", "schema": {"$ref": "#/definitions/ServiceOutput"}},
-            "default": {"description": "what was wrong", "schema": {"$ref": "#/definitions/ErrorResponse"}},
-        },
+        "parameters": [{"name": "serviceInputPayload", "in": "body", "required": True, **_reference("ServiceInput")}],
+        "responses": {"200": _described("the scores", "ServiceOutput"), "default": failed},
     }
     return {
         "swagger": "2.0",
-        "info": {"title": name, "version": "1.0"},
+        "info": {"title": name, "description": f"{name}, served by slurmtf", "version": "1.0"},
+        "schemes": ["http"],
+        "consumes": [JSON],
+        "produces": [JSON],
         "securityDefinitions": {"Bearer": {"type": "apiKey", "name": "Authorization", "in": "header"}},
-        "paths": {
-            "/": {"get": {"responses": {"200": {"description": "it serves"}}}},
-            "/score": {"post": score},
-        },
+        "paths": {"/": {"get": health}, "/score": {"post": score}},
         "definitions": {
-            "ServiceInput": {"type": "object", "required": ["data"], "properties": {"data": _data(specs)}},
+            "ServiceInput": {"type": "object", "required": ["data"], "properties": {"data": _data(specs)}, **_example(specs)},
             "ServiceOutput": {"type": "object"},
-            "ErrorResponse": {"type": "object", "properties": {"error": {"type": "string"}}},
+            "ErrorResponse": {
+                "type": "object",
+                "properties": {"status_code": {"type": "integer", "format": "int32"}, "message": {"type": "string"}},
+            },
         },
     }
+
+
+def _reference(name: str) -> dict[str, Any]:
+    return {"schema": {"$ref": f"#/definitions/{name}"}}
+
+
+def _described(text: str, name: str) -> dict[str, Any]:
+    return {"description": text, **_reference(name)}
+
+
+def _example(specs: Mapping[str, Spec] | None) -> dict[str, Any]:
+    """Return a request with one row, where it is known what one is."""
+    if specs is None:
+        return {}
+    rows = {name: _plain(np.zeros([1, *(size or 1 for size in spec.shape[1:])], spec.dtype)) for name, spec in specs.items()}
+    return {"example": {"data": next(iter(rows.values())) if len(rows) == 1 else rows}}
 
 
 def _data(specs: Mapping[str, Spec] | None) -> dict[str, Any]:

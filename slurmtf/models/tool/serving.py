@@ -16,7 +16,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from .answering import Spoken, read_frame, write_frame
+from .answering import HEALTHY, Spoken, read_frame, refused, write_frame
 from .files import write_json, write_whole
 
 THREADS = 8
@@ -52,13 +52,13 @@ class Worker:
     def ask(self, body: bytes) -> Spoken:
         """Return the status and body of the answer."""
         if not self._lock.acquire(timeout=self._limit):
-            return 503, error("busy with the requests before: try again")
+            return refused(503, "busy with the requests before: try again")
         try:
             if self._process is None:
                 self.start()
             return self._asked(body)
         except StartError as err:
-            return 503, error(str(err))
+            return refused(503, str(err))
         finally:
             self._lock.release()
 
@@ -77,8 +77,8 @@ class Worker:
             return said
         code = self.end()
         if late.is_set():
-            return 504, error(f"took more than {self._limit:g} s, and was given up")
-        return 500, error(f"ended the process that scores (exit code {code}); it is started again")
+            return refused(504, f"took more than {self._limit:g} s, and was given up")
+        return refused(500, f"ended the process that scores (exit code {code}); it is started again")
 
     def end(self) -> int:
         """End the process, and return its exit code."""
@@ -112,18 +112,14 @@ class Service:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/"
         expected = {"/": "GET", "/swagger.json": "GET", "/score": "POST"}.get(path)
         if path != "/" and not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
-            return 401, error("send the header Authorization: Bearer TOKEN")
+            return refused(401, "send the header Authorization: Bearer TOKEN")
         if expected is None:
-            return 404, error("there are /, /swagger.json and /score")
+            return refused(404, "there are /, /swagger.json and /score")
         if method != expected:
-            return 405, error(f"{path} takes {expected}")
+            return refused(405, f"{path} takes {expected}")
         if path == "/score":
             return self._ask(environ["wsgi.input"].read())
-        return 200, self._schema if path == "/swagger.json" else json.dumps({"status": "healthy"}).encode()
-
-
-def error(text: str) -> bytes:
-    return json.dumps({"error": text}).encode()
+        return 200, self._schema if path == "/swagger.json" else json.dumps(HEALTHY).encode()
 
 
 def serve(path: str) -> int:

@@ -62,7 +62,7 @@ def test_it_answers_as_a_batch_is_scored_and_needs_the_token(served: Service, sa
         urllib.request.urlopen(f"{served.url}/score", b'{"data": []}', timeout=30)
     assert caught.value.code == 401
     with urllib.request.urlopen(served.url, timeout=30) as answer:
-        assert json.load(answer) == {"status": "healthy"}
+        assert json.load(answer) == "Healthy"
     for bad in ([[1, 2]], "no rows", [["a"] * 4]):
         with pytest.raises(ServiceError, match="400"):
             served.score(bad)

@@ -75,13 +75,13 @@ def test_several_inputs_come_by_name(data: str) -> None:
 )  # fmt: skip
 def test_a_bad_request_is_told_what_is_wrong(body: str | bytes, status: int, why: str) -> None:
     found, told = asked(Scorer(sums, ONE), body)
-    assert (found, why in told["error"]) == (status, True), told
-    assert "\n" not in told["error"]
+    assert (found, why in told["message"]) == (status, True), told
+    assert "\n" not in told["message"]
 
 
 def test_rows_without_names_are_refused_where_names_are_needed() -> None:
     status, told = asked(Scorer(texts, TWO), '{"data": [[1, "a"]]}')
-    assert (status, "left, word" in told["error"]) == (400, True)
+    assert (status, "left, word" in told["message"]) == (400, True)
 
 
 AZURE = """
@@ -114,6 +114,26 @@ def test_the_schema_says_what_it_takes() -> None:
     both = schema("m", TWO)["definitions"]["ServiceInput"]["properties"]["data"]
     assert (both["required"], both["properties"]["word"]) == (["left", "word"], {"type": "array", "items": {"type": "string"}})
     assert found["paths"]["/score"]["post"]["security"] == [{"Bearer": []}]
+
+
+def test_the_schema_has_azure_mls_names() -> None:
+    found = schema("m", ONE)
+    assert {path: {verb: own["operationId"] for verb, own in of.items()} for path, of in found["paths"].items()} == {
+        "/": {"get": "ServiceHealthCheck"},
+        "/score": {"post": "RunMLService"},
+    }
+    assert found["definitions"].keys() == {"ServiceInput", "ServiceOutput", "ErrorResponse"}
+    assert found["definitions"]["ErrorResponse"]["properties"].keys() == {"status_code", "message"}
+    (payload,) = found["paths"]["/score"]["post"]["parameters"]
+    assert (payload["name"], payload["schema"]) == ("serviceInputPayload", {"$ref": "#/definitions/ServiceInput"})
+    (status, told) = asked(Scorer(sums, ONE), "{}")
+    assert told["status_code"] == status == 400
+
+
+@pytest.mark.parametrize(("call", "specs"), [(sums, ONE), (texts, TWO)])
+def test_the_example_of_the_schema_is_answered(call: Any, specs: dict[str, Spec]) -> None:
+    example = schema("m", specs)["definitions"]["ServiceInput"]["example"]
+    assert asked(Scorer(call, specs), json.dumps(example))[0] == 200
 
 
 def requested(method: str, path: str, token: str | None = "secret", body: bytes = b"") -> tuple[str, Any, dict[str, str]]:
