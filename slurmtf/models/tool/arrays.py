@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import struct
+import tempfile
 import zipfile
 from collections.abc import Iterator
+from functools import cached_property
 from typing import IO, Any
 
 import numpy as np
 
 END = ".npy"
+COPIED_BYTES = 1024 * 1024
 LOCAL_HEADER = 30
 """Bytes of a zip member's header before its name (APPNOTE.TXT 4.3.7)."""
 
@@ -28,35 +32,55 @@ class Column:
         if self.dtype.hasobject:
             raise ValueError("holds Python objects: save numbers or texts")
         self._file, self.length, self.shape = file, shape[0], shape[1:]
-        self._row = int(np.prod(self.shape, dtype=int)) * self.dtype.itemsize
-        self._whole = self._by_column(shape) if by_column and len(shape) > 1 else None
+        self._values = int(np.prod(self.shape, dtype=int))
+        self._row = self._values * self.dtype.itemsize
+        self._by_column = by_column and len(shape) > 1
         self._place = 0
-
-    def _by_column(self, shape: tuple[int, ...]) -> Any:
-        """Return an array that lies in the file column by column, as Fortran does: no row of it can be read alone."""
-        data = self._file.read(self._row * self.length)
-        return np.frombuffer(data, self.dtype).reshape(shape, order="F")
 
     def skip(self, rows: int) -> None:
         self._place += rows
-        if self._whole is None:
+        if not self._by_column:
             self._file.seek(rows * self._row, os.SEEK_CUR)
 
     def take(self, rows: int) -> Any:
         """Return the next rows. Raises ValueError when the file ends before."""
         start, self._place = self._place, self._place + rows
-        if self._whole is not None:
-            return self._whole[start : self._place]
+        if self._by_column:
+            return self._gathered(start, rows)
         data = self._file.read(rows * self._row)
-        if len(data) < rows * self._row:
-            raise ValueError("ends in the midst of an array")
+        _check_length(len(data), rows * self._row)
         return np.frombuffer(data, self.dtype).reshape((rows, *self.shape))
+
+    def _gathered(self, start: int, rows: int) -> Any:
+        """Return rows of an array that lies in the file column by column, as Fortran does: a part of each column is read."""
+        file, begin = self._seekable
+        found = np.empty((self._values, rows), self.dtype)
+        size = self.dtype.itemsize
+        for number, column in enumerate(found):
+            place = begin + (number * self.length + start) * size
+            _check_length(os.preadv(file.fileno(), [column.view(np.uint8)], place) if rows else 0, rows * size)
+        return np.ascontiguousarray(found.reshape((*reversed(self.shape), rows)).T)
+
+    @cached_property
+    def _seekable(self) -> tuple[IO[bytes], int]:
+        """Return the file, and where the values begin: of a compressed one a copy, in a file that has no name."""
+        if not isinstance(self._file, zipfile.ZipExtFile):
+            return self._file, self._file.tell()
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the column is used
+        shutil.copyfileobj(self._file, copy, COPIED_BYTES)
+        copy.flush()
+        return copy, 0
 
     def blocks(self, size: int) -> Iterator[Any]:
         """Yield all rows, so many bytes at a time. Raises ValueError when the file ends before."""
         rows = max(1, size // max(1, self._row))
         for start in range(0, self.length, rows):
             yield self.take(min(rows, self.length - start))
+
+
+def _check_length(found: int, wanted: int) -> None:
+    if found < wanted:
+        raise ValueError("ends in the midst of an array")
 
 
 def columns(path: str) -> dict[str, Column]:

@@ -119,7 +119,11 @@ def test_arrays_are_read_from_any_row_on_in_any_form(tmp_path: Path, start: int)
     np.savez(tmp_path / "plain.npz", **values)
     np.savez_compressed(tmp_path / "small.npz", **values)
     np.save(tmp_path / "columns.npy", np.asfortranarray(values["x"]))
-    for name, expected in (("plain.npz", values), ("small.npz", values), ("columns.npy", {"": values["x"]})):
+    by_column = {"before": values["n"], "x": np.asfortranarray(values["x"]), "t": np.asfortranarray(values["t"][:, None])}
+    np.savez(tmp_path / "columns.npz", **by_column)
+    np.savez_compressed(tmp_path / "small-columns.npz", **by_column)
+    files = {"plain.npz": values, "small.npz": values, "columns.npy": {"": values["x"]}}
+    for name, expected in {**files, "columns.npz": by_column, "small-columns.npz": by_column}.items():
         take = format_of(name).rows(str(tmp_path / name), start)
         first, second = take(1), take(2)
         assert isinstance(first, dict)
@@ -138,8 +142,12 @@ def test_what_holds_no_rows_is_told(tmp_path: Path) -> None:
     for name, why in (("one.npy", "no rows"), ("objects.npy", "Python objects")):
         with pytest.raises(ValueError, match=why):
             format_of(name).count(str(tmp_path / name))
-    with pytest.raises(ValueError, match="midst"):
-        format_of("torn.npy").rows(str(tmp_path / "torn.npy"), 0)(100)
+    np.save(tmp_path / "columns.npy", np.asfortranarray(np.ones((50, 2))))
+    with (tmp_path / "columns.npy").open("r+b") as file:
+        file.truncate(900)
+    for name, rows in (("torn.npy", 100), ("columns.npy", 50)):
+        with pytest.raises(ValueError, match="midst"):
+            format_of(name).rows(str(tmp_path / name), 0)(rows)
 
 
 def test_blocks_go_over_files_and_are_of_one_size(tmp_path: Path) -> None:
@@ -324,9 +332,9 @@ def test_what_does_not_fit_together_is_told(tmp_path: Path) -> None:
         assert held["y"].shape == (2, 3)
 
 
-@pytest.mark.parametrize("name", ["rows.npz", "rows.npy", "rows.csv"])
+@pytest.mark.parametrize("name", ["rows.npz", "rows.npy", "rows.csv", "columns.npz", "columns.npy"])
 def test_a_file_is_not_held_whole(tmp_path: Path, name: str) -> None:
-    values = np.zeros((2_000_000, 8), np.float32)  # 64 MB
+    values = np.zeros((2_000_000, 8), np.float32, order="F" if name.startswith("columns") else "C")  # 64 MB
     if name.endswith("csv"):
         (tmp_path / name).write_text("a\n" + "1\n" * 200_000)
     elif name.endswith("npy"):
