@@ -93,12 +93,17 @@ class Document:
     """A YAML file that was read: its data, and where each key stands.
 
     ``verbatim`` are top-level keys in which a number or truth value that says less than its text (2.10, 007, true) stays text.
+    ``below``: only what stands below this key.
     """
 
-    def __init__(self, text: str, source: str, error: type[InputError], verbatim: Collection[str] = ()) -> None:
+    def __init__(
+        self, text: str, source: str, error: type[InputError], verbatim: Collection[str] = (), below: str | None = None
+    ) -> None:
         self.source = source
         self._error = error
         self._verbatim = verbatim
+        self._below = below
+        self._text = text
         self._lines: dict[KeyPath, int] = {}
         self._texts: dict[KeyPath, str] = {}
         self.data = self._load(text)
@@ -107,6 +112,8 @@ class Document:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
+            if self._below is not None:
+                node = next((value for key, value in node.value if key.value == self._below), None)
             self._note(node, ())
             data = None if node is None else loader.construct_document(node)
         except (yaml.YAMLError, ValueError, KeyError, RecursionError) as err:  # a wrong !!tag, an alias of itself
@@ -116,6 +123,10 @@ class Document:
         if not isinstance(data, dict):
             raise self._error(Finding("yaml-empty", self.source, "holds no keys", "write 'key: value' lines"))
         return data
+
+    def part(self, name: str, verbatim: Collection[str] = ()) -> Document:
+        """Return what stands below a key as a document, whose lines are the file's. Raises the document's error class."""
+        return Document(self._text, self.source, self._error, verbatim, name)
 
     def _note(self, node: yaml.Node | None, path: KeyPath) -> None:
         """Remember the line of each key, and where a number says less than its text."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from slurmtf.collecting import Findings
-from slurmtf.documents import Document, dump_yaml, read_document
+from slurmtf.documents import Document, read_document
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator import document as jobs
@@ -96,7 +96,8 @@ def from_yaml(path: str | Path, overrides: Mapping[str, Any] | None = None) -> S
     parsed = findings.attempt(document.parse, SweepFile, raw)
     policy = findings.attempt(document.parse, _PolicyPart, {"policy": document.data.get("policy")})
     job, sampled = (raw.get(name) for name in ("estimator", "sampling"))
-    estimator = findings.attempt(_training, job, Path(path), dict(overrides or {})) if isinstance(job, str | dict) else None
+    named = isinstance(job, str | dict)
+    estimator = findings.attempt(_training, document, Path(path), dict(overrides or {})) if named else None
     sampling = _sampling(parsed.sampling if parsed else sampled, findings)
     told = {finding.where.partition("[")[0].partition(".")[0] for finding in findings.found}
     known = vars(parsed) if parsed else raw
@@ -147,13 +148,14 @@ def _built(estimator: Any, sampling: Any, settings: dict[str, Any], told: set[st
         return None
 
 
-def _training(job: str | dict[str, Any], path: Path, overrides: dict[str, Any]) -> Estimator:
+def _training(document: Document, path: Path, overrides: dict[str, Any]) -> Estimator:
+    job = document.data["estimator"]
     if isinstance(job, str):
         beside = path.parent / Path(job).expanduser()
         return jobs.from_document(jobs.read_job_file(beside), beside.parent, overrides)
     if not job:
         raise SpecError(Finding("no-estimator", "estimator", "is empty", "name a job file, or write its settings below"))
-    return jobs.from_document(Document(dump_yaml(job), f"{path}: estimator", SpecError, jobs.VERBATIM), path.parent, overrides)
+    return jobs.from_document(document.part("estimator", jobs.VERBATIM), path.parent, overrides)
 
 
 def json_schema() -> dict[str, Any]:

@@ -269,6 +269,8 @@ class Trials(Orders):
             self._end(self._result(running, outcome, why))
         self._note_trouble(running, trouble)
         self._running = None
+        if outcome.cause in LETS_GO:
+            self._ledger.write(Event("left", time.time(), text=outcome.cause.value, host=self._me.host))
 
     def _note_trouble(self, running: Running, trouble: bool) -> None:
         """Wait before the next trial where this one could not be launched: longer each time, and at last no more."""

@@ -87,18 +87,19 @@ def test_ends_that_count(element: Element, outcome: Outcome, status: str, why: s
 
 
 @pytest.mark.parametrize(
-    "outcome",
+    ("outcome", "last"),
     [
-        Outcome(Cause.CANCELED, signal=15),
-        Outcome(Cause.PREEMPTED, signal=15),
-        Outcome(Cause.NODE_FAILURE, signal=15),
-        Outcome(Cause.CALLED_OFF, detail={"policy": "taken-over"}),
-        NO_STEP,
+        (Outcome(Cause.CANCELED, signal=15), ("left", "canceled")),
+        (Outcome(Cause.PREEMPTED, signal=15), ("left", "preempted")),
+        (Outcome(Cause.NODE_FAILURE, signal=15), ("left", "node-failure")),
+        (Outcome(Cause.CALLED_OFF, detail={"policy": "taken-over"}), ("started", "")),
+        (NO_STEP, ("started", "")),
     ],
 )
-def test_ends_that_do_not(element: Element, outcome: Outcome) -> None:
+def test_ends_that_do_not(element: Element, outcome: Outcome, last: tuple[str, str]) -> None:
     element.end(outcome)
     assert element.result(0) is None
+    assert [(event.kind, event.text if event.kind == "left" else "") for event in _last(element)] == [last]
 
 
 def test_a_time_limit_counts_for_who_had_all_of_the_time(element: Element) -> None:

@@ -52,6 +52,17 @@ def test_the_estimator_may_be_a_job_file_of_its_own(folder: Path) -> None:
     assert from_yaml(written(folder, estimator="job.yaml"), {"compute_target": "slurm"}).estimator.cpus_per_task == 2
 
 
+def test_the_estimators_settings_are_as_in_a_job_file_with_the_lines_of_this_one(folder: Path) -> None:
+    path = written(folder)
+    text = path.read_text().replace("--epochs: 3", "--epochs: 007\n    --version: 2.10")
+    path.write_text(f"# a comment\n{text}")
+    assert from_yaml(path).estimator.script_params == {"--epochs": "007", "--version": "2.10"}
+    path.write_text(path.read_text().replace("entry_script: train.py", "entry_script: train.py\n  memroy: 4G"))
+    with pytest.raises(SpecError) as caught:
+        from_yaml(path)
+    assert [finding.source for finding in caught.value.findings] == [f"{path}:4: memroy"]
+
+
 def test_all_that_is_wrong_is_told_with_its_line(folder: Path) -> None:
     (folder / "train.py").unlink()
     path = written(folder, sampling={"type": "grid", "parameter_space": {"lr": {"uniform": [3, 1]}}})
@@ -88,7 +99,7 @@ def test_no_part_hides_what_is_wrong_with_another(folder: Path) -> None:
         ("no-metric", "primary_metric_name"),
         ("not-in-grid", "sampling.parameter_space.estimator.entry_script"),
         ("out-of-range", "max_total_runs"),
-        ("script-missing", "estimator:1: entry_script"),
+        ("script-missing", "entry_script"),
         ("setting-not-listed", "sampling.parameter_space.estimator.entry_script"),
         ("setting-stays", "sampling.parameter_space.estimator.memory"),
         ("unknown-expression", "sampling.parameter_space.units"),
