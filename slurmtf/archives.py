@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import functools
 import io
+import marshal
 import zipfile
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
 from slurmtf.caches import kept, stamps
@@ -14,8 +16,11 @@ HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "job"
 PACKAGE = "slurmtf_job"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
-FASTEST = 1
-"""zlib's level: a first submission waits for it; the file is a tenth larger than with the usual one."""
+SOURCE_ALONE = ("build", "script")
+"""Rooms of which a start of a job or a task imports nothing. The others are there compiled too, for the Python that submits,
+whose version the job's mostly has; another one compiles the sources (zipimport compares magic numbers), each time anew."""
+UNCHECKED = (1).to_bytes(4, "little")
+"""The flags of a compiled file that nobody compares with its source (PEP 552)."""
 
 
 HOOK = SOURCES / "script" / "sitecustomize.py"
@@ -38,14 +43,25 @@ def tool_archive() -> bytes:
 
 def _archive(folder: Path, package: str, entry: str) -> bytes:
     paths = sorted(folder.rglob("*.py"))
-    key = [package, entry, str(folder), [str(path) for path in paths], stamps([*paths, __file__])]
+    key = [package, entry, str(folder), [str(path) for path in paths], stamps([*paths, __file__]), MAGIC_NUMBER.hex()]
     return kept("programs", key, lambda: _zipped(folder, paths, package, entry))
 
 
 def _zipped(folder: Path, paths: list[Path], package: str, entry: str) -> bytes:
-    sources = {f"{package}/{path.relative_to(folder).as_posix()}": path.read_text(encoding="utf-8") for path in paths}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for path, text in {"__main__.py": entry, **sources}.items():
-            zipped.writestr(zipfile.ZipInfo(path, LONG_AGO), text, zipfile.ZIP_DEFLATED, FASTEST)
+        _add(zipped, "__main__.py", entry.encode())
+        for path in paths:
+            name, text = path.relative_to(folder), path.read_bytes()
+            _add(zipped, f"{package}/{name.as_posix()}", text)
+            if name.parts[0] not in SOURCE_ALONE:
+                _add(zipped, f"{package}/{name.as_posix()}c", _compiled(f"{package}/{name.as_posix()}", text))
     return buffer.getvalue()
+
+
+def _add(zipped: zipfile.ZipFile, name: str, content: bytes) -> None:
+    zipped.writestr(zipfile.ZipInfo(name, LONG_AGO), content, zipfile.ZIP_DEFLATED)
+
+
+def _compiled(name: str, text: bytes) -> bytes:
+    return MAGIC_NUMBER + UNCHECKED + source_hash(text) + marshal.dumps(compile(text, name, "exec", dont_inherit=True))

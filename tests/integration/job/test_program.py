@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import io
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from slurmtf.archives import PACKAGE, SOURCES, job_archive
+from slurmtf.archives import PACKAGE, SOURCE_ALONE, SOURCES, job_archive
 from tests.environments import interpreters
 
 MODULES = sorted(SOURCES.rglob("*.py"))
@@ -67,8 +68,20 @@ def test_the_archive_is_the_same_for_the_same_program_and_holds_no_path_of_ours(
     job_archive.cache_clear()
     assert job_archive() == first
     with zipfile.ZipFile(io.BytesIO(first)) as zipped:
-        assert set(zipped.namelist()) == {"__main__.py", *(f"{PACKAGE}/{path.relative_to(SOURCES)}" for path in MODULES)}
+        names = [path.relative_to(SOURCES) for path in MODULES]
+        compiled = [f"{PACKAGE}/{name}c" for name in names if name.parts[0] not in SOURCE_ALONE]
+        assert set(zipped.namelist()) == {"__main__.py", *(f"{PACKAGE}/{name}" for name in names), *compiled}
         assert not any(str(SOURCES).encode() in zipped.read(name) for name in zipped.namelist())
+
+
+def test_the_python_that_submits_compiles_nothing(tmp_path: Path) -> None:
+    """The code of a compiled file says where that was compiled: not in the archive."""
+    file = tmp_path / "agent.pyz"
+    file.write_bytes(job_archive())
+    imported = f"import sys; sys.path.insert(0, sys.argv[1]); from {PACKAGE}.task import task"
+    told = f"{imported}; print(task.shares_port.__code__.co_filename)"
+    done = subprocess.run([sys.executable, "-I", "-c", told, str(file)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"{PACKAGE}/task/task.py"
 
 
 @pytest.mark.parametrize("arguments", [[], ["supervise"], ["supervise", "plan.json"], ["task"], ["task", "train.py"], ["no"]])
