@@ -20,8 +20,8 @@ from slurmtf.submit.record import BY_HAND
 
 SILENCE_S = 300
 """Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
-CLOCK_SLACK_S = 60
-"""Seconds by which the clocks of node and controller may differ. Slurm lets a requeued job wait for twice as long."""
+CLOCK_SLACK_S = 100
+"""Seconds by which the clocks of node and controller may differ. Slurm lets a requeued job wait for longer (cred_expire)."""
 LOG = "logs/job.log"
 UNASKED = Answer()
 

@@ -235,6 +235,10 @@ class Sweep:
         if twice:
             what = f"{', '.join(twice)}: in script_params and in the sweep's space, which counts"
             yield warning("parameter-twice", what, "script_params")
+        if self.estimator.restarts:
+            what = "says nothing in a sweep: its trials start again by the sweep's own rules"
+            remedy = "leave it out; a trial starts again after a preemption or a lost node"
+            yield warning("restarts-in-sweep", what, "restarts", remedy)
 
     def _capped(self) -> Iterable[Finding]:
         if self.max_duration_minutes > LONGEST_MINUTES:

@@ -88,6 +88,15 @@ class Cluster:
         daemons.kill_slurmctld(self._login)
         daemons.start_slurmctld(self._login, self.directory)
 
+    @contextmanager
+    def silent_controller(self) -> Iterator[None]:
+        """slurmctld hears what it is asked, and answers afterwards."""
+        daemons.signal_slurmctld(self._login, "STOP")
+        try:
+            yield
+        finally:
+            daemons.signal_slurmctld(self._login, "CONT")
+
     def cut_link(self, name: str) -> None:
         """A node falls silent and runs on: nobody is told. The controller notices it after SlurmdTimeout, 20 to 30 s."""
         network.disconnect(self._login, name)
@@ -108,6 +117,20 @@ class Cluster:
             yield
         finally:
             hosts.write_text(config.hosts())
+
+    @contextmanager
+    def telling_of_preemption(self, grace_s: int) -> Iterator[None]:
+        """A job of the partition `low` gets the signal that it asked for when it is preempted, and so much time."""
+        conf = self.directory / "etc" / "slurm.conf"
+        usual = conf.read_text()
+        low = usual.replace("PartitionName=low ", f"PartitionName=low GraceTime={grace_s} ")
+        conf.write_text(f"{low}SlurmctldParameters=preempt_send_user_signal\n")
+        self._login.run("scontrol", "reconfigure")
+        try:
+            yield
+        finally:
+            conf.write_text(usual)
+            self._login.run("scontrol", "reconfigure")
 
     def _machine(self, name: str) -> Machine:
         # TMPDIR: MariaDB names its temporary files by process number, and those repeat in every cluster.

@@ -66,8 +66,12 @@ def start_slurmctld(login: Machine, folder: Path) -> None:
 
 
 def kill_slurmctld(login: Machine) -> None:
-    login.run("kill", "-KILL", login.run("cat", str(SLURMCTLD_PID)).strip())
+    signal_slurmctld(login, "KILL")
     wait_for(lambda: not login.succeeds("scontrol", "ping"), "the end of slurmctld")
+
+
+def signal_slurmctld(login: Machine, name: str) -> None:
+    login.run("kill", f"-{name}", login.run("cat", str(SLURMCTLD_PID)).strip())
 
 
 def start_slurmd(node: Machine) -> None:

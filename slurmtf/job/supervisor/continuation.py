@@ -99,23 +99,41 @@ class Continuation:
 
     def _call_off(self) -> None:
         if self._slurm and self._submitted:
+            self._move_followers(self._slurm, self._submitted, self._name)
             self._slurm.cancel(self._submitted)
+
+    def _move_followers(self, slurm: SlurmJob, was: str, now: str) -> None:
+        """Have those that wait for this run, by its job, wait for the job that it is now."""
+        error = slurm.move_followers(was, now)
+        if error:
+            _say("what waits for job {} may not wait for job {}: {}".format(was, now, error))
 
     def _go_on(self, failure: Failure, killed: bool) -> Optional[Decision]:
         """Do what is decided; return it."""
         if not self.may_follow(restart.BUDGET_OF.get(failure.cause, failure.cause)) or self._is_canceled():
             return None
         facts = self._slurm.facts() if self._slurm else {}
+        if self._is_canceled() or facts.get("JobState") == "CANCELLED":
+            return None
         decision = self._decided(self._history, failure, self._possible(facts, killed))
         if decision and decision.how == life.REQUEUE and self._slurm and self._slurm.requeue():
             possible = self._possible(facts, killed)._replace(requeue=False)
             decision = self._decided(self._history, failure, possible)
         if decision and decision.how == life.RESUBMIT and self._slurm:
             decision = self._resubmitted(self._slurm, decision, facts)
+        if decision and self._slurm and self._is_canceled():
+            self._withdraw(self._slurm, decision)
+            return None
         if decision:
             self._arranged = decision
             self._returns = decision.how in (life.REQUEUE, life.RETURN)
         return decision
+
+    def _withdraw(self, slurm: SlurmJob, decision: Decision) -> None:
+        """Cancel what was arranged while somebody canceled the run, whose order came too early for that."""
+        if decision.how != life.END:
+            slurm.cancel(self._submitted)
+        self._submitted = ""
 
     def _possible(self, facts: Mapping[str, str], killed: bool) -> Possible:
         if self._slurm is None:
@@ -134,9 +152,10 @@ class Continuation:
             if not said.error:
                 self._submitted = said.text
                 self._note_job(said.text)
+                self._move_followers(slurm, self._name, said.text)
                 return decision._replace(exclude=exclude)
             error = said.error
-        os.write(2, "slurmtf: can't submit a job to go on: {}\n".format(error).encode("utf-8", "replace"))
+        _say("can't submit a job to go on: {}".format(error))
         return decision._replace(how=life.END, why=life.NOT_POSSIBLE)
 
     def _note_job(self, number: str) -> None:
@@ -188,6 +207,11 @@ class Continuation:
         )
         if decision.how != life.END:
             self._history.append(Failure(failure.cause, failure.place, "", decision.exclude, decision.memory_mb))
+
+
+def _say(text: str) -> None:
+    """Write into the job's log."""
+    os.write(2, "slurmtf: {}\n".format(text).encode("utf-8", "replace"))
 
 
 def _lines(path: str) -> List[str]:

@@ -3,13 +3,20 @@
 import re
 import shutil
 import subprocess
-from typing import Dict, List, Mapping, NamedTuple, Sequence
+import time
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..common import identity
 from ..contract.schedulers import outside_of_a_job
 
 TIMEOUT_S = 15.0
 """Seconds that a command may take: a busy slurmctld is slow, and who is being killed has little time."""
+PATIENCE_S = 180.0
+"""Seconds for which a slurmctld that does not answer is asked again: it may be started anew just now."""
+PAUSE_S = 2.0
+NO_ANSWER = re.compile(
+    r"Unable to contact slurm|timed out|Connection (refused|reset)|Zero Bytes|standby mode|Resource temporarily"
+)
 KEPT = {"Partition": "--partition", "Account": "--account", "QOS": "--qos", "TimeLimit": "--time"}
 """What a job that goes on asks for as this one has it: a user's defaults (SBATCH_*) are not known here."""
 UNKNOWN = ("", "(null)", "N/A")
@@ -20,6 +27,21 @@ class Said(NamedTuple):
 
     text: str = ""
     error: str = ""
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether slurmctld has said nothing; it may have heard all the same."""
+        return bool(NO_ANSWER.search(self.error))
+
+
+def patiently(call: Callable[[], Said]) -> Said:
+    """Call until slurmctld has answered, or there is no hope that it will."""
+    end = time.monotonic() + PATIENCE_S
+    said = call()
+    while said.unanswered and time.monotonic() < end:
+        time.sleep(PAUSE_S)
+        said = call()
+    return said
 
 
 class SlurmJob:
@@ -32,7 +54,7 @@ class SlurmJob:
 
     def facts(self) -> Dict[str, str]:
         """Return what Slurm says of the job; nothing where it does not answer."""
-        return parse(self._call(["scontrol", "--oneliner", "show", "job", self._id]).text)
+        return parse(self._ask(["scontrol", "--oneliner", "show", "job", self._id]).text)
 
     def returns(self, facts: Mapping[str, str]) -> bool:
         """Tell whether Slurm has requeued it since this start: it counts that at once, while it still ends the processes."""
@@ -46,16 +68,40 @@ class SlurmJob:
 
     def requeue(self) -> str:
         """Have Slurm end the job and start it again; return the error."""
-        return self._call(["scontrol", "requeue", self._id]).error
+        return self._ask(["scontrol", "requeue", self._id]).error
 
     def resubmit(self, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> Said:
-        """Submit the script as a job that begins when this one has ended; return its number."""
+        """Submit the script as a job that begins when this one has ended; return its number.
+
+        One whose submission was not answered may be there all the same: nothing is submitted twice.
+        """
         said = self._call(words(self._id, script, facts, exclude, memory_mb))
+        if said.unanswered:
+            said = patiently(lambda: self._submitted(script) or self._call(words(self._id, script, facts, exclude, memory_mb)))
         number = re.match(r"[0-9]+", said.text.strip())
         return Said(number.group(), "") if number else Said("", said.error or "sbatch named no job: {}".format(said.text))
 
-    def cancel(self, job: str) -> None:
-        self._call(["scancel", job])
+    def _submitted(self, script: str) -> Optional[Said]:
+        """Return the number of a job of this run that waits for this one; None: there is none."""
+        said = self._call(["squeue", "--me", "--noheader", "--states=PENDING", "--format=%i|%E|%o"])
+        number = follower(said.text, self._id, script)
+        return said if said.error else Said(number) if number else None
+
+    def cancel(self, job: str = "") -> None:
+        """Cancel a job; by default this one."""
+        self._ask(["scancel", job or self._id])
+
+    def move_followers(self, was: str, now: str) -> str:
+        """Have the user's jobs that wait for the end of one job wait for that of another; return the errors."""
+        waiting = self._ask(["squeue", "--me", "--noheader", "--states=PENDING", "--format=%F %E"])
+        moves = [
+            self._ask(["scontrol", "update", "jobid=" + job, "dependency=" + dependency])
+            for job, dependency in sorted(moved(waiting.text, was, now).items())
+        ]
+        return "; ".join(said.error for said in (waiting, *moves) if said.error)
+
+    def _ask(self, command: Sequence[str]) -> Said:
+        return patiently(lambda: self._call(command))
 
     def _call(self, command: Sequence[str]) -> Said:
         try:
@@ -76,6 +122,26 @@ class SlurmJob:
 def parse(text: str) -> Dict[str, str]:
     """Return the words of ``scontrol --oneliner show job`` by their names."""
     return dict(re.findall(r"(?:^|\s)([A-Za-z:/]+)=(\S*)", text))
+
+
+def follower(text: str, job: str, script: str) -> str:
+    """Return the number of the job with a script that waits for the end of a job, by squeue's lines; empty: there is none."""
+    lines = (line.strip().split("|", 2) for line in text.splitlines())
+    waits = re.compile(r"(^|,)afterany:{}(?![0-9_])".format(re.escape(job)))
+    found = [line[0] for line in lines if len(line) == 3 and line[2] == script and waits.search(line[1])]
+    return found[0] if found else ""
+
+
+def moved(text: str, was: str, now: str) -> Dict[str, str]:
+    """Return the dependencies to set so that what waits for ``was`` waits for ``now``, by the jobs that wait.
+
+    ``text`` is squeue's, a job (of an array: its own number) and its dependencies, each with its state in parentheses. The job
+    ``now`` itself waits for ``was``.
+    """
+    lines = (line.strip().partition(" ") for line in text.splitlines())
+    told = {job: re.sub(r"\([^)]*\)", "", dependency) for job, _, dependency in lines if job != now}
+    name = re.compile(r"(?<=:){}(?![0-9_])".format(re.escape(was)))
+    return {job: name.sub(now, dependency) for job, dependency in told.items() if name.search(dependency)}
 
 
 def words(job: str, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> List[str]:

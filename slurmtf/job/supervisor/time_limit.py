@@ -48,14 +48,17 @@ class TimeLimit:
 def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
     """Return when the time limit is reached, on the steady clock; None when the plan names none.
 
-    A newer Slurm tells (sbatch(1), SLURM_JOB_END_TIME; 22.05 does not). An older one has limits of whole minutes, which count
+    A newer Slurm tells (sbatch(1), SLURM_JOB_END_TIME; 22.05 does not), by the controller's clock: where this node's is behind
+    it, what has passed since our own start counts. An older one has limits of whole minutes, which count
     from the start of the batch script, whose process we are.
     """
     limit, told = plan.size.time_s, environ.get(var.SLURM_JOB_END_TIME, "")
     if not plan.can.keeps_time:
         return time.monotonic() + limit if limit else None
     if told.isdigit():
-        return time.monotonic() + int(told) - time.time()
+        began = environ.get(var.SLURM_JOB_START_TIME, "")
+        by_clock = int(told) - time.time()
+        return time.monotonic() + (min(by_clock, int(told) - int(began) - _age()) if began.isdigit() else by_clock)
     return time.monotonic() - _age() + -(-limit // MINUTE) * MINUTE if limit else None
 
 

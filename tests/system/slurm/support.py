@@ -91,7 +91,9 @@ class Lab:
         return self.submit_source(self.source(script), **settings)
 
     def submit_source(self, source: Path, **settings: Any) -> Run:
-        return Experiment("lab", self.workspace).submit(TensorFlow(source, **{"compute_target": self.target, **settings}))
+        after = settings.pop("after", ())
+        estimator = TensorFlow(source, **{"compute_target": self.target, **settings})
+        return Experiment("lab", self.workspace).submit(estimator, after=after)
 
     def slurmtf(self, *argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         """The command with its runs in this workspace."""

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from slurmtf import Run, RunStatus
+from slurmtf.job.contract.outcome import Cause
+from tests.cluster import Cluster
 
 from .support import HELLO, Lab, call, ended, files, here, job_of, journal, log, until
 
@@ -31,6 +33,20 @@ print("attempt", os.environ["SLURMTF_ATTEMPT"], flush=True)
 while os.environ["SLURMTF_ATTEMPT"] == "1" and not Run.get_context().should_stop():
     time.sleep(0.2)
 """
+# The same, and tells which signals it has heard.
+HEARS = """
+import os, pathlib, signal, time
+from slurmtf import Run
+rank, heard = os.environ["SLURMTF_RANK"], []
+signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+pathlib.Path("outputs/here-" + rank).touch()
+while os.environ["SLURMTF_ATTEMPT"] == "1" and not Run.get_context().should_stop():
+    time.sleep(0.1)
+time.sleep(1)
+print("attempt", os.environ["SLURMTF_ATTEMPT"], heard, flush=True)
+"""
+LAUNCHERS = {"srun": 2, "mpirun": 2, "spawn": 1, "none": 1}
+"""Nodes that each launcher has."""
 TOLD: dict[str, Any] = {"node_count": 2, "distributed_backend": "mpi", "notice": {"before": 10, "signal": "SIGUSR1"}}
 BY_REQUEUE, BY_JOB = {"nodelist": "node1"}, {"nodelist": "node1", "no-requeue": True}
 LIMITED: dict[str, Any] = {"partition": "short", "time": 1, "restarts": {"time-limit": 2}}
@@ -49,6 +65,8 @@ def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     returning = lab.submit(COUNTS, sbatch={"nodelist": "node2"}, **PREEMPTIBLE)
     thrown_out = lab.submit(COUNTS, sbatch={"nodelist": "node3", "no-requeue": True}, **PREEMPTIBLE)
     here(*limited, returning, thrown_out)
+    followers = [lab.submit(HELLO, after=[run]) for run in limited]
+    never = lab.submit(HELLO, after=[f"{limited[1].id}:notok"])
     first = {run.id: job_of(run) for run in (*limited, returning, thrown_out)}
     urgent = [lab.submit(HELLO, partition="high", exclusive=True, sbatch={"nodelist": node}) for node in ("node2", "node3")]
     for run, how in ((returning, "return"), (thrown_out, "resubmit")):
@@ -77,6 +95,10 @@ def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         assert {**now, "ref": was["ref"], "submitted": 0, "why": ""} == {**was, "submitted": 0, "why": ""}
         assert run.job.done(force_check=True)
         assert run.job.result()["exit_code"] == 0
+    for run, follower in zip(limited, ended(*followers), strict=True):
+        assert follower.status is RunStatus.COMPLETED
+        assert (follower.started or 0) >= (run.state.ended or 0) > 0
+    assert ended(never)[0].cause is Cause.DEPENDENCY
     partitions = call("sacct", "-n", "-X", "-P", "-o", "Partition,Timelimit", "-j", job_of(by_job))
     assert set(partitions.splitlines()) == {"short|00:01:00"}
     assert lab.data("status", by_job.id)["again"]["why"] == "time-limit"
@@ -89,3 +111,27 @@ def test_a_canceled_run_does_not_start_again(lab: Lab) -> None:
     (state,) = ended(run)
     assert (state.status, state.again, decided(run)) == (RunStatus.CANCELED, None, [])
     assert "outputs/of-2" not in files(run.folder)
+
+
+def test_every_launcher_tells_of_a_preemption_once(slurm: Cluster, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
+        monkeypatch.setenv(name, "1")
+    low: dict[str, Any] = {"partition": "low", "notice": TOLD["notice"], "restarts": {"preempted": "unlimited"}}
+    with slurm.telling_of_preemption(grace_s=60):
+        runs = {}
+        for launcher, nodes in LAUNCHERS.items():
+            spread = {"node_count": nodes, "distributed_backend": "mpi"} if nodes > 1 else {}
+            where = {"nodelist": "node1,node2" if nodes > 1 else "node1"}
+            runs[launcher] = lab.submit(HEARS, launcher=launcher, sbatch=where, **spread, **low)
+        for launcher, run in runs.items():
+            for rank in range(LAUNCHERS[launcher]):
+                until((run.folder / f"outputs/here-{rank}").exists, f"rank {rank} of {launcher}")
+        for node in ("node1", "node2"):
+            lab.submit(HELLO, partition="high", exclusive=True, sbatch={"nodelist": node})
+        for run, state in zip(runs.values(), ended(*runs.values()), strict=True):
+            assert state.status is RunStatus.COMPLETED, (run.id, journal(run), Path(run.layout.job_log).read_text())
+    for launcher, run in runs.items():
+        assert [one["cause"] for one in journal(run) if one["event"] == "noticed"] == ["preempted"]
+        assert decided(run) == [("requeue", "preempted", 2, None)]
+        names = [f"rank-{rank}.out" for rank in range(2)] if LAUNCHERS[launcher] > 1 else ["main-0.out"]
+        assert [log(run, name) for name in names] == ["attempt 1 [10]\nattempt 2 []\n"] * len(names)

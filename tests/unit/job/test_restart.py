@@ -34,7 +34,7 @@ from slurmtf.job.supervisor.restart import (
     success_of,
     was_requeued,
 )
-from slurmtf.job.supervisor.slurm_job import parse, words
+from slurmtf.job.supervisor.slurm_job import Said, follower, moved, parse, patiently, words
 
 DONE = Outcome(Cause.SCRIPT, exit_code=0)
 FAILED = Outcome(Cause.SCRIPT, "main-0", exit_code=3)
@@ -281,3 +281,53 @@ def test_the_job_that_goes_on_asks_for_what_this_one_has() -> None:
     kept = ["sbatch", "--parsable", "--dependency=afterany:4", "--partition=low", "--qos=normal", "--time=1-00:00:00"]
     assert words("4", "/runs/job.sh", facts, (), 0) == [*kept, "/runs/job.sh"]
     assert words("4", "/runs/job.sh", facts, ("n1", "n2"), 15) == [*kept, "--exclude=n1,n2", "--mem=15M", "/runs/job.sh"]
+
+
+@pytest.mark.parametrize(
+    ("told", "dependencies"),
+    [
+        ("21 afterok:12(unfulfilled)", {"21": "afterok:13"}),
+        ("21 afterok:12", {"21": "afterok:13"}),
+        ("21 afterany:12(unfulfilled),afternotok:9(unfulfilled)", {"21": "afterany:13,afternotok:9"}),
+        ("21 afterok:9(unfulfilled)?afternotok:12(failed)", {"21": "afterok:9?afternotok:13"}),
+        ("21 after:12+5(unfulfilled),singleton(unfulfilled)", {"21": "after:13+5,singleton"}),
+        ("13 afterany:12(unfulfilled)", {}),  # what goes on
+        ("21 afterok:123(unfulfilled)", {}),
+        ("21 aftercorr:12_3(unfulfilled)", {}),
+        ("21 (null)\n\n22 afterok:12(unfulfilled)\n", {"22": "afterok:13"}),
+    ],
+)
+def test_what_waits_for_a_job_waits_for_the_one_that_goes_on(told: str, dependencies: dict[str, str]) -> None:
+    assert moved(told, "12", "13") == dependencies
+
+
+def test_the_job_that_goes_on_is_found_though_its_submission_was_not_answered() -> None:
+    told = "21|afterany:12(unfulfilled)|/runs/other/job.sh\n22|afterok:12(unfulfilled)|/runs/job.sh\n\n"
+    assert follower(told, "12", "/runs/job.sh") == ""
+    assert follower(told + "23|afterany:12(unfulfilled)|/runs/job.sh\n", "12", "/runs/job.sh") == "23"
+    assert follower("23|afterany:12|/runs/job.sh", "1", "/runs/job.sh") == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "calls"),
+    [
+        ("", 1),
+        ("sbatch: error: Batch job submission failed: Requested node configuration is not available", 1),
+        ("slurm_load_jobs error: Unable to contact slurm controller (connect failure)", 3),
+        ("scontrol: Command '['scontrol']' timed out after 15.0 seconds", 3),
+        ("slurm_load_jobs error: Socket timed out on send/recv operation", 3),
+        ("slurm_load_jobs error: Zero Bytes were transmitted or received", 3),
+    ],
+)
+def test_slurm_is_asked_until_it_answers(error: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PAUSE_S", 0)
+    answers = iter([Said("", error), Said("", error), Said("yes")])
+    asked = patiently(lambda: next(answers))
+    assert len(list(answers)) == 3 - calls
+    assert asked == (Said("yes") if calls == 3 else Said("", error))
+
+
+def test_slurm_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PATIENCE_S", 0)
+    said = Said("", "Connection refused")
+    assert patiently(lambda: said) is said

@@ -43,6 +43,15 @@ def test_what_is_left(asked: int | None, scheduler: str, told: float | None, lef
     assert left is None or found is None or left - SLACK_S < found <= left + 1
 
 
+@pytest.mark.parametrize(("behind_s", "left"), [(0, 600 - AGE_S), (90, 600 - AGE_S), (-90, 600 - AGE_S - 90)])
+def test_a_node_whose_clock_is_behind_does_not_count_on_too_much(behind_s: int, left: float) -> None:
+    start = int(time.time() - AGE_S + behind_s)
+    told = {"SLURM_JOB_START_TIME": str(start), "SLURM_JOB_END_TIME": str(start + 600)}
+    found = limit(600, **told).left
+    assert found is not None
+    assert left - SLACK_S < found <= left + 1
+
+
 @pytest.mark.parametrize(
     ("beyond", "near", "explains"),
     [(-60.0, True, True), (EARLY_S / 2, False, True), (EARLY_S + 60, False, False)],

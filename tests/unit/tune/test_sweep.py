@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def test_the_spaces_argument_counts_and_that_is_told(estimator: TensorFlow) -> N
     found = sweep(estimator)
     assert found.training.script_params == {"--epochs": 3}
     assert [warning.code for warning in found.warnings] == ["parameter-twice"]
+
+
+def test_restarts_of_the_estimator_say_nothing_in_a_sweep(estimator: TensorFlow) -> None:
+    found = sweep(replace(estimator, script_params={}, restarts={"preempted": 3}))
+    assert [(warning.code, warning.where) for warning in found.warnings] == [("restarts-in-sweep", "restarts")]
 
 
 @pytest.mark.parametrize(
