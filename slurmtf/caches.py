@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -93,4 +92,6 @@ def _places() -> Iterator[Path]:
     yield user_cache()
     if os.environ.get(var.XDG_RUNTIME_DIR):
         yield Path(os.environ[var.XDG_RUNTIME_DIR], "slurmtf")
+    import tempfile  # noqa: PLC0415 - seldom needed, and in every list
+
     yield Path(tempfile.gettempdir(), f"slurmtf-{os.getuid()}")

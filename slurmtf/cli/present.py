@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from slurmtf.cli.output import clock, colour, duration
 from slurmtf.diagnosis.dying import advice
@@ -13,12 +13,13 @@ from slurmtf.diagnosis.waiting import hint
 from slurmtf.findings import Finding
 from slurmtf.job.contract.life import AT_MOST_MEMORY, END, NO_MEMORY, NOT_POSSIBLE, SAME, USED
 from slurmtf.job.contract.outcome import Cause, cause_of
-from slurmtf.runs import Run, RunState, RunStatus
-from slurmtf.runs.curves import RunSeries, last_value, value_text
 from slurmtf.runs.logs import has_job_log
-from slurmtf.runs.metrics import Series
-from slurmtf.runs.state import DoubtKind
+from slurmtf.runs.state import DoubtKind, RunState, RunStatus
 from slurmtf.spelling import spelled
+
+if TYPE_CHECKING:
+    from slurmtf.runs import Run
+    from slurmtf.runs.metrics import Series
 
 FORETOLD = 3
 """Warnings of the submission that are shown again when the script has failed."""
@@ -138,6 +139,8 @@ def _foretold(run: Run, state: RunState) -> str:
 
 def metric_text(run: Run) -> str:
     """Return the last value of the run's primary metric; empty where none is named, or logged."""
+    from slurmtf.runs.curves import last_value  # noqa: PLC0415 - here and below: a list reads no metrics
+
     name = run.primary_metric
     found = last_value(run.layout, name) if name else None
     return series_text(name or "", found.series if found else None)
@@ -145,6 +148,8 @@ def metric_text(run: Run) -> str:
 
 def series_text(name: str, series: Series | None) -> str:
     """Return the last value of a metric; empty where it has none."""
+    from slurmtf.runs.curves import RunSeries, value_text  # noqa: PLC0415
+
     found = RunSeries("", series) if series and series.points else None
     return f"{name} {value_text(found.last)} at {value_text(found.last_step)}" if found else ""
 

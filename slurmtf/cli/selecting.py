@@ -48,9 +48,9 @@ class Selection:
         """Return the newest of them; 0: all."""
         listing = list_runs(self.workspaces, self.experiment)
         warnings = [warning("unreadable", "can't be read", str(folder)) for folder in listing.unreadable]
-        folders = listing.folders[:number] if number and self.wanted.all else listing.folders
+        folders = listing.newest(number) if number and self.wanted.all else listing.folders
         runs = list_states(folders, self.wanted, max_age_s)
-        total = len(listing.folders) if self.wanted.all else len(runs)
+        total = len(listing.paths) if self.wanted.all else len(runs)
         shown = runs[:number] if number else runs
         return Found(shown, total - len(folders) if self.wanted.all else total - len(shown), warnings)
 

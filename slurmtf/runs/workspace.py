@@ -84,15 +84,23 @@ def known_workspaces(given: str | Path | None = None) -> list[Path]:
 class Listing:
     """The folders of runs, newest first, and the folders that could not be looked into."""
 
-    folders: list[Path]
+    paths: list[str]
     unreadable: list[Path]
+
+    @property
+    def folders(self) -> list[Path]:
+        return list(map(Path, self.paths))
+
+    def newest(self, number: int) -> list[Path]:
+        """Return so many of them: thousands of paths take longer to build than to find."""
+        return list(map(Path, self.paths[:number]))
 
 
 def list_runs(workspaces: list[Path], experiment: str | None = None) -> Listing:
     """Return the run folders of workspaces. One that can't be read keeps no other from being found."""
     unreadable: list[Path] = []
-    found = [folder for workspace in workspaces for folder in _in_workspace(workspace, experiment, unreadable)]
-    return Listing(sorted(found, key=lambda folder: folder.name[-22:], reverse=True), unreadable)
+    found = [path for workspace in workspaces for path in _in_workspace(str(workspace), experiment, unreadable)]
+    return Listing(sorted(found, key=lambda path: path.rpartition("/")[2][-22:], reverse=True), unreadable)
 
 
 def run_folders(workspaces: list[Path], experiment: str | None = None) -> list[Path]:
@@ -100,32 +108,36 @@ def run_folders(workspaces: list[Path], experiment: str | None = None) -> list[P
     return list_runs(workspaces, experiment).folders
 
 
-def _in_workspace(workspace: Path, experiment: str | None, unreadable: list[Path]) -> Iterator[Path]:
-    wanted = (series for series in _folders(workspace, unreadable) if experiment in (None, series.name))
-    for folder in (folder for series in wanted for folder in _folders(Path(os.path.realpath(series)), unreadable)):
-        if is_run(folder):
+def _in_workspace(workspace: str, experiment: str | None, unreadable: list[Path]) -> Iterator[str]:
+    wanted = (series for series in _folders(workspace, unreadable) if experiment in (None, series.rpartition("/")[2]))
+    for folder in (folder for series in wanted for folder in _folders(os.path.realpath(series), unreadable)):
+        if _has_plan(folder):
             yield folder
         elif is_unreadable(folder):
-            unreadable.append(folder)
+            unreadable.append(Path(folder))
 
 
-def _folders(parent: Path, unreadable: list[Path]) -> Iterator[Path]:
+def _folders(parent: str, unreadable: list[Path]) -> Iterator[str]:
     try:
         entries = list(os.scandir(parent))
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError:
-        unreadable.append(parent)
+        unreadable.append(Path(parent))
         return
-    yield from (Path(entry.path) for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    yield from (entry.path for entry in entries if not entry.name.startswith(".") and entry.is_dir())
 
 
 def is_run(folder: Path) -> bool:
     """Tell whether a folder is a run's. Thousands are asked in a row."""
-    return not folder.name.startswith(".") and os.path.isfile(f"{folder}/{PLAN}")  # noqa: PTH113 - raises nothing
+    return not folder.name.startswith(".") and _has_plan(str(folder))
 
 
-def is_unreadable(folder: Path) -> bool:
+def _has_plan(folder: str) -> bool:
+    return os.path.isfile(f"{folder}/{PLAN}")  # noqa: PTH113 - raises nothing
+
+
+def is_unreadable(folder: Path | str) -> bool:
     """Tell whether a folder is there and can't be looked into."""
     return os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK)  # noqa: PTH112 - raises nothing
 

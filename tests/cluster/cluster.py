@@ -97,6 +97,15 @@ class Cluster:
         finally:
             daemons.signal_slurmctld(self._login, "CONT")
 
+    @contextmanager
+    def without_slurmdbd(self) -> Iterator[None]:
+        """slurmdbd is down: sacct gets no answer, and slurmctld keeps for later what it would tell it."""
+        daemons.kill_slurmdbd(self._login)
+        try:
+            yield
+        finally:
+            daemons.start_slurmdbd(self._login, self.directory)
+
     def cut_link(self, name: str) -> None:
         """A node falls silent and runs on: nobody is told. The controller notices it after SlurmdTimeout, 20 to 30 s."""
         network.disconnect(self._login, name)

@@ -23,6 +23,7 @@ SPOOL = Path("/var/spool")
 MUNGE = SPOOL / "munge"
 MARIADB = SPOOL / "mariadb"
 SLURMCTLD_PID = SPOOL / "slurmctld.pid"
+SLURMDBD_PID = SPOOL / "slurmdbd.pid"
 
 ACCOUNT = "physics"
 ACCOUNTS = "physics,chemistry"
@@ -188,7 +189,7 @@ AuthInfo=socket={MUNGE}/socket
 DbdHost={LOGIN}
 SlurmUser={user()}
 LogFile={folder}/log/slurmdbd.log
-PidFile={SPOOL}/slurmdbd.pid
+PidFile={SLURMDBD_PID}
 StorageType=accounting_storage/mysql
 StorageHost=127.0.0.1
 StorageUser=slurm

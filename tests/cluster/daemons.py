@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import config
-from .config import MARIADB, MUNGE, SLURMCTLD_PID
+from .config import MARIADB, MUNGE, SLURMCTLD_PID, SLURMDBD_PID
 from .machine import Machine, wait_for
 
 
@@ -25,9 +25,17 @@ def start_munged(login: Machine, folder: Path) -> None:
 
 def start_accounting(login: Machine, folder: Path) -> None:
     start_mariadbd(login, folder)
+    start_slurmdbd(login, folder)
+    login.run("sacctmgr", "--immediate", text=config.associations())
+
+
+def start_slurmdbd(login: Machine, folder: Path) -> None:
     login.launch("slurmdbd")
     wait_for(lambda: login.succeeds("sacctmgr", "show", "cluster"), "slurmdbd", log=folder / "log/slurmdbd.log")
-    login.run("sacctmgr", "--immediate", text=config.associations())
+
+
+def kill_slurmdbd(login: Machine) -> None:
+    login.run("kill", "-KILL", login.run("cat", str(SLURMDBD_PID)).strip())
 
 
 def start_mariadbd(login: Machine, folder: Path) -> None:

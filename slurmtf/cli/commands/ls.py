@@ -8,12 +8,9 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.metrics import number as json_number
 from slurmtf.cli.output import clock, colour, duration, emit, json_option, table, wants_json
 from slurmtf.cli.present import doubt_text, elapsed, run_data
 from slurmtf.cli.selecting import Selection, selection_options
-from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.curves import last_value, value_text
 from slurmtf.runs.listing import Listed
 
 NONE: Mapping[str, float | None] = {}
@@ -51,6 +48,9 @@ def command(selection: Selection, number: int, metric: str | None, lowest_first:
 
 
 def _value(run: Listed, metric: str) -> float | None:
+    from slurmtf.job.contract.layout import RunLayout  # noqa: PLC0415 - here and below: a list without a metric reads none
+    from slurmtf.runs.curves import last_value  # noqa: PLC0415
+
     found = last_value(RunLayout(str(run.folder)), metric)
     return found.last if found else None
 
@@ -63,7 +63,11 @@ def _rank(value: float | None, lowest_first: bool) -> tuple[int, float]:
 
 
 def _metric_data(metric: str | None, value: float | None) -> dict[str, Any]:
-    return {"metric": {"name": metric, "last": json_number(value)}} if metric else {}
+    if metric is None:
+        return {}
+    from slurmtf.cli.metrics import number  # noqa: PLC0415
+
+    return {"metric": {"name": metric, "last": number(value)}}
 
 
 def table_of(runs: list[Listed], metric: str | None = None, values: Mapping[str, float | None] = NONE) -> str:
@@ -71,6 +75,8 @@ def table_of(runs: list[Listed], metric: str | None = None, values: Mapping[str,
     rows = [row_of(run) for run in runs]
     if metric is None:
         return table([HEADING, *rows])
+    from slurmtf.runs.curves import value_text  # noqa: PLC0415
+
     cells = ["" if values[run.folder.name] is None else value_text(values[run.folder.name] or 0.0) for run in runs]
     wide = [(*row[:2], cell, *row[2:]) for row, cell in zip(rows, cells, strict=True)]
     return table([(*HEADING[:2], metric, *HEADING[2:]), *wide])

@@ -17,6 +17,11 @@ NOTICES = (
 """slurmstepd's words (src/slurmd/slurmstepd/req.c), which it writes before it sends TERM."""
 OUT_OF_MEMORY = re.compile(rb"oom[-_ ]?kill|[Ee]xceeded (job |step )?memory limit")
 """Of cgroups, and of JobAcctGatherParams=OverMemoryKill (slurm.conf(5))."""
+UNANSWERED = re.compile(
+    rb"srun: .*(Unable to confirm allocation|Unable to create step|Unable to contact slurm).*"
+    rb"(Socket timed out|Connection (refused|reset|timed out)|connect failure|Zero Bytes|Resource temporarily)"
+)
+"""srun(1) to which slurmctld did not answer."""
 FAILED_NODE = re.compile(rb"Node failure on (\S+)")
 
 
@@ -29,6 +34,11 @@ def cause_of_kill(written: bytes, job_id: str) -> Cause:
 def ran_out_of_memory(written: bytes) -> bool:
     """Tell whether Slurm says that a process was killed for its memory."""
     return bool(OUT_OF_MEMORY.search(written))
+
+
+def was_unanswered(written: bytes) -> bool:
+    """Tell whether a launcher says that slurmctld did not answer it."""
+    return bool(UNANSWERED.search(written))
 
 
 def failed_node(written: bytes) -> str:

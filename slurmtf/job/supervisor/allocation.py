@@ -20,7 +20,7 @@ from ..contract.outcome import MAY_RETURN, Cause, Outcome, signal_name
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from ..staging import staging, workdir
-from . import receipt, restart, result, start
+from . import receipt, restart, result, slurm_job, start
 from .conclusion import STOP_SIGNALS, Killing, by_notice, conclude, may_be_killed, with_memory
 from .continuation import Continuation
 from .launch import Launch
@@ -72,6 +72,8 @@ class Allocation:
         self._next_beat = self._began
         self._limit = TimeLimit(plan, environ)
         self._launched = self._began
+        self._launch_log = self._log_start
+        self._unheard: Optional[float] = None
         self._killed: Optional[Tuple[int, float]] = None
         self._overtime = False
         self._told: Optional[Outcome] = None
@@ -131,7 +133,7 @@ class Allocation:
         order = self._next()
         while order is not None:
             outcome = self._launch(words, order, number)
-            again = self._starts_again(order, outcome)
+            again = self._was_unheard(outcome) or self._starts_again(order, outcome)
             if not again:
                 self._orders.ended(order, outcome)
             if not again and (order.last or outcome.cause in ENDS_ALL):
@@ -145,6 +147,17 @@ class Allocation:
         if killing:
             return Outcome(killing.cause, host=killing.node, signal=int(killing.signal))
         return self._orders.conclude(outcome)
+
+    def _was_unheard(self, outcome: Outcome) -> bool:
+        """Tell whether a launcher got no answer from slurmctld, which may be started anew just now: it is asked again, for a
+        while."""
+        written = job_log.written_since(self._layout.job_log, self._launch_log)
+        if outcome.cause is not Cause.LAUNCHER or self._killed or not job_log.was_unanswered(written):
+            self._unheard = None
+            return False
+        self._unheard = self._unheard or self._launched
+        select.select([self._signals], [], [], slurm_job.PAUSE_S)
+        return time.monotonic() - self._unheard < slurm_job.PATIENCE_S
 
     def _starts_again(self, order: LaunchOrder, outcome: Outcome) -> bool:
         """Tell whether a launch that failed is started again in this allocation; where we keep the time, it begins anew."""
@@ -169,7 +182,7 @@ class Allocation:
 
     def _launch(self, words: List[str], order: LaunchOrder, number: int) -> Outcome:
         self._make_folder(order)
-        self._launched, log_size = time.monotonic(), _size(self._layout.job_log)
+        self._launched, self._launch_log = time.monotonic(), _size(self._layout.job_log)
         kept = order._replace(last=order.last and not self._continuation.may_launch)
         launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, self._told_of_attempt(kept))
         launch.begin(start.words_of(self._plan, words, order), number)
@@ -186,7 +199,7 @@ class Allocation:
         if self._told:
             return self._told
         outcome = self._by_notice(conclude(launch.facts(self._killing(), self._overtime)))
-        return self._with_tail(with_memory(outcome, job_log.written_since(self._layout.job_log, log_size)), order)
+        return self._with_tail(with_memory(outcome, job_log.written_since(self._layout.job_log, self._launch_log)), order)
 
     def _told_of_attempt(self, order: LaunchOrder) -> LaunchOrder:
         """Return an order whose script is told which attempt it is; the trials of a sweep count their own."""
@@ -254,7 +267,7 @@ class Allocation:
         if self._limit.explains_signal:
             self._warn()
         if self._limit.left is None:
-            self._notify(launch, Cause.TIME_LIMIT)
+            self._notify(launch, Cause.PREEMPTED if self._continuation.is_preempted() else Cause.TIME_LIMIT)
         elif not self._limit.explains_signal:
             self._notify(launch, Cause.PREEMPTED)
 

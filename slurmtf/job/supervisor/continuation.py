@@ -60,6 +60,10 @@ class Continuation:
         """Whether the job starts again, so that its end is none of the run."""
         return self._returns
 
+    def is_preempted(self) -> bool:
+        """Tell whether Slurm says that it takes the nodes away from this job, and leaves it some time."""
+        return self._slurm is not None and self._slurm.is_preempted(self._slurm.facts())
+
     def refusal(self) -> Optional[Outcome]:
         """Return the outcome of a run that Slurm has started once too often; None: it may go on."""
         if not (self._requeued and self._history):

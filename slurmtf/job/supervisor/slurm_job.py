@@ -63,6 +63,9 @@ class SlurmJob:
     def may_be_requeued(self, facts: Mapping[str, str]) -> bool:
         return facts.get("Requeue") == "1"
 
+    def is_preempted(self, facts: Mapping[str, str]) -> bool:
+        return facts.get("PreemptTime", "None") not in (*UNKNOWN, "None", "Unknown")
+
     def may_submit(self) -> bool:
         return shutil.which("sbatch", path=self._environ.get("PATH")) is not None
 

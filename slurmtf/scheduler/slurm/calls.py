@@ -21,6 +21,7 @@ TRANSIENT = (
     "Resource temporarily unavailable",
     "Connection refused",
 )
+CUT = "ended in the middle of a line: the rest of its answer is missing"
 NO_WAY = re.compile(
     r"Unable to resolve|establish a configuration source|Temporary failure in name resolution|Name or service not known"
     r"|No route to host|Network is unreachable|Unable to process configuration"
@@ -65,11 +66,12 @@ def output(argv: list[str]) -> str:
             raise UnreachableError(Finding("no-slurm", argv[0], "is not in PATH", where)) from None
         except subprocess.TimeoutExpired:
             raise SlurmError(Finding("slurm-timeout", argv[0], f"did not answer in {TIMEOUT_S} s", "try again later")) from None
-        if done.returncode == 0:
+        cut = done.returncode == 0 and bool(done.stdout) and not done.stdout.endswith("\n")
+        if done.returncode == 0 and not cut:
             return done.stdout
         last = attempt == TRIES or time.monotonic() - began > PATIENCE_S
-        if last or not any(word in done.stderr for word in TRANSIENT):
-            said = words(done.stderr) or f"exit code {done.returncode}"
+        if last or not (cut or any(word in done.stderr for word in TRANSIENT)):
+            said = words(done.stderr) or (CUT if cut else f"exit code {done.returncode}")
             raise unanswered(argv[0], done.stderr) or SlurmError(Finding("slurm-failed", argv[0], said, "try again later"))
         time.sleep(2**attempt)
     raise AssertionError("unreachable")

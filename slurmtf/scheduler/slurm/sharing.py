@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -81,6 +80,8 @@ def _path(argv: list[str]) -> Path | None:
     folder = local_cache() if command else None
     if folder is None:
         return None
+    import hashlib  # noqa: PLC0415 - OpenSSL takes longer to load than most commands need
+
     name = hashlib.sha256(json.dumps([argv, command, os.environ.get(var.SLURM_CONF)]).encode("utf-8", "surrogateescape"))
     return folder / FOLDER / name.hexdigest()[:24]
 

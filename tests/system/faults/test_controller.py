@@ -1,21 +1,23 @@
-"""Slurm that says nothing for a while, in every phase of a run; what it and others do in between; nodes that are lost then."""
+"""Slurm that says nothing for a while, in every phase of a run; and what others do to a run just as it is to start again."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from slurmtf import Mpi, Run, RunStatus
 from slurmtf.job.contract.outcome import Cause
 from tests.cluster import Cluster
+from tests.cluster.machine import SYSTEM_PATH
 from tests.system.slurm.support import (
     COMMAND,
     HELLO,
+    POLITE,
     WAIT,
     call,
     ended,
@@ -34,17 +36,35 @@ from .support import Faults, label_host, playing, the
 pytestmark = pytest.mark.slurm
 
 SILENCE_S = 25
-"""Longer than any command of Slurm waits for an answer here (MessageTimeout), and than the supervisor waits for it."""
-# Waits for a file, and then does as its first argument says.
+"""Longer than a command of Slurm waits for an answer here (MessageTimeout), and than the supervisor waits for a command."""
+# Stays in its first attempt until there is a gate, and then fails if it is told to.
 GATED = """
 import os, pathlib, sys, time
 pathlib.Path("outputs/here").touch()
-while os.environ["SLURMTF_ATTEMPT"] == "1" and not pathlib.Path("outputs/gate").exists():
+first = os.environ["SLURMTF_ATTEMPT"] == "1"
+while first and not pathlib.Path("outputs/gate").exists():
     time.sleep(0.1)
 print("attempt", os.environ["SLURMTF_ATTEMPT"], flush=True)
-sys.exit(sys.argv[1] if os.environ["SLURMTF_ATTEMPT"] == "1" and sys.argv[1:] else 0)
+sys.exit("failed" if first and sys.argv[1:] else 0)
 """
-TWICE = "attempt 1\nattempt 2\n"
+# The batch step is killed for its memory, as Slurm says where cgroups hold it.
+GREEDY = """
+import os, pathlib, signal
+if os.environ["SLURMTF_ATTEMPT"] == "1":
+    with open(os.path.join(os.environ["SLURMTF_RUN_FOLDER"], "logs/job.log"), "a") as log:
+        log.write("slurmstepd: error: Detected 1 oom_kill event in StepId=1.batch.\\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+# Asks Slurm for what it was asked for, and has the run canceled: just before, or just after.
+MEDDLING = """#!/bin/sh
+[ "$1" = requeue ] || exec {scontrol} "$@"
+[ {when} = after ] || {cancel} >&2
+{scontrol} "$@"
+code=$?
+touch "$(dirname "$0")/../requeued"
+[ {when} = before ] || {cancel} >&2
+exit $code
+"""
 RANKS = "first_time() and stay()"
 
 
@@ -52,9 +72,8 @@ def decided(run: Run) -> list[tuple[str, str]]:
     return [(one["how"], one["cause"]) for one in journal(run) if one["event"] == "restart"]
 
 
-def started(faults: Faults, *argv: str) -> subprocess.Popen[str]:
-    own = ["--workspace", str(faults.lab.workspace)] if argv[0] == "submit" else []
-    return subprocess.Popen([COMMAND, *argv, *own, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def started(*argv: str) -> subprocess.Popen[str]:
+    return subprocess.Popen([COMMAND, *argv, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,20 +88,88 @@ def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest
     script = str(lab.source(HELLO) / "train.py")
     with slurm.silent_controller():
         began = time.monotonic()
-        cancel, submit = started(faults, "cancel", unwanted.id), started(faults, "submit", script, "-s", "slurm", "-x", "lab")
+        asked = [started("cancel", unwanted.id), started("submit", script, "-s", "slurm", "-x", "late")]
         for run in (ends, launched):
             (run.folder / "outputs/gate").touch()
         the(requeued, "task").kill()
         until(lambda: time.monotonic() - began > SILENCE_S, "a while", 2 * SILENCE_S)
-        assert [one["event"] for one in journal(ends)][-1] == "ended"
-    outs = [json.loads(process.communicate(timeout=90)[0]) for process in (cancel, submit)]
+        assert journal(ends)[-1]["event"] == "ended"
+    canceled, submitted = (json.loads(process.communicate(timeout=90)[0]) for process in asked)
     states = ended(ends, launched, requeued)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (states, journal(launched), journal(requeued))
-    assert log(launched) == log(requeued) == TWICE[: len(TWICE)] or log(requeued) == "attempt 2\n"
+    assert (log(launched), log(requeued)) == ("attempt 1\nattempt 2\n", "attempt 2\n")
     assert decided(launched) == [("launch", "script")]
     assert decided(requeued) == [("requeue", "task-lost")]
-    for told in outs:
-        assert told["ok"] or told["error"]["exit_code"] == 3, told
-    if not outs[0]["ok"]:
+    for told in (canceled, submitted):  # it was done, or it is told why not
+        assert told["ok"] or (told["error"]["exit_code"], bool(told["error"]["findings"])) == (3, True), told
+    late = [Run(folder) for folder in (lab.workspace / "late").glob("*-*")]
+    assert {state.status for state in ended(*late)} <= {RunStatus.COMPLETED}
+    assert len(late) == len([one for one in call("squeue", "-t", "all", "-h", "-o", "%Z").splitlines() if "/late/" in one])
+    if not canceled["ok"]:
+        assert unwanted.get_status() == "Running"
         unwanted.cancel()
     assert ended(unwanted)[0].status is RunStatus.CANCELED
+
+
+def test_nodes_that_are_lost_and_memory_that_grows(slurm: Cluster, faults: Faults) -> None:
+    lab, again = faults.lab, {"node-failure": 3}
+    dies_twice = lab.submit(GATED, restarts=again, sbatch={"nodelist": "node4"})
+    greedy = lab.submit(GREEDY, memory="400M", restarts={"out-of-memory": {"times": 2, "memory": "x1.5", "at_most": "1G"}})
+    alone = {"node_count": 2, "restarts": again, "memory": None, "sbatch": {"no-requeue": True, "exclude": "node4"}}
+    lost = faults.submit(Mpi(2), {"rank": RANKS}, **alone)
+    playing(lost, "rank-0", "rank-1")
+    here(dies_twice)
+    gone = label_host(lost, "rank-1")
+    the(lost, "task", 1).kill()
+    the(dies_twice, "task").kill()
+    starts = until(lambda: [one for one in journal(dies_twice) if one["event"] == "started"][1:], "its second start")
+    slurm.start_node("node4")  # a power cut, and it is back
+    states = ended(dies_twice, greedy, lost, seconds=150)
+    assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (states, journal(dies_twice), journal(lost))
+    assert decided(dies_twice)[0] == ("requeue", "task-lost")
+    assert len(starts) == 1
+    (restart,) = (one for one in journal(lost) if one["event"] == "restart")
+    assert (restart["how"], restart["cause"], restart["exclude"], restart["job"]) == (
+        "resubmit",
+        "task-lost",
+        [gone],
+        job_of(lost),
+    )
+    later = facts(job_of(lost))
+    assert later["ExcNodeList"] == gone
+    assert gone not in states[2].nodes
+    assert decided(greedy) == [("resubmit", "out-of-memory")]
+    assert facts(job_of(greedy))["MinMemoryNode"] == "600M"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_that_is_canceled_just_as_it_is_requeued(
+    slurm: Cluster, faults: Faults, when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, scontrol = faults.lab, shutil.which("scontrol", path=SYSTEM_PATH)  # a job finds no shims
+    cancel = f"SLURMTF_WORKSPACE='{lab.workspace}' '{COMMAND}' cancel \"$2\""
+    program(tmp_path / "meddling/scontrol", MEDDLING.format(scontrol=scontrol, cancel=cancel, when=when))
+    with monkeypatch.context() as context:
+        context.setenv("PATH", first_in_path(tmp_path / "meddling"))
+        run = lab.submit(GATED, restarts={"node-failure": 3})
+    here(run)
+    the(run, "task").kill()
+    job = job_of(run)
+    until(lambda: facts(job)["JobState"] in ("CANCELLED", "FAILED", "COMPLETED"), "the end of its job")
+    assert facts(job)["JobState"] == "CANCELLED"
+    assert (tmp_path / "requeued").exists()
+    assert ended(run)[0].status in (RunStatus.CANCELED, RunStatus.FAILED)
+    assert job_of(run) == job
+    assert len([one for one in journal(run) if one["event"] == "started"]) == 1
+
+
+def test_terminals_that_cancel_at_once(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMTF_WORKSPACE", str(faults.lab.workspace))
+    run, pending = faults.lab.submit(POLITE), faults.lab.submit(HELLO, sbatch={"hold": True})
+    here(run)
+    terminals = [started("cancel", run.id, pending.id) for _ in range(4)]
+    for told in [json.loads(process.communicate(timeout=90)[0]) for process in terminals]:
+        assert told["ok"], told
+    assert [state.status for state in ended(run, pending)] == [RunStatus.CANCELED] * 2
+    assert run.state.cause is Cause.CANCELED
+    assert (run.folder / "outputs/last-words").read_text() == "saved"

@@ -210,3 +210,18 @@ def test_no_journals(tmp_path: Path) -> None:
 )
 def test_an_outcome_in_words(outcome: Outcome, text: str) -> None:
     assert outcome_text(outcome) == text
+
+
+@pytest.mark.parametrize(
+    ("written", "unanswered"),
+    [
+        (b"srun: error: Unable to confirm allocation for job 2: Socket timed out on send/recv operation\n", True),
+        (b"srun: error: Unable to create step for job 2: Connection refused\n", True),
+        (b"srun: error: Unable to create step for job 2: Invalid generic resource (gres) specification\n", False),
+        (b"srun: error: Unable to confirm allocation for job 2: Invalid job id specified\n", False),
+        (b"worker: Socket timed out\n", False),
+        (b"", False),
+    ],
+)
+def test_a_launcher_that_got_no_answer(written: bytes, unanswered: bool) -> None:
+    assert job_log.was_unanswered(written) is unanswered

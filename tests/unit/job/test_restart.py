@@ -34,7 +34,7 @@ from slurmtf.job.supervisor.restart import (
     success_of,
     was_requeued,
 )
-from slurmtf.job.supervisor.slurm_job import Said, follower, moved, parse, patiently, words
+from slurmtf.job.supervisor.slurm_job import Said, SlurmJob, follower, moved, parse, patiently, words
 
 DONE = Outcome(Cause.SCRIPT, exit_code=0)
 FAILED = Outcome(Cause.SCRIPT, "main-0", exit_code=3)
@@ -331,3 +331,8 @@ def test_slurm_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PATIENCE_S", 0)
     said = Said("", "Connection refused")
     assert patiently(lambda: said) is said
+
+
+@pytest.mark.parametrize(("told", "preempted"), [("None", False), ("", False), ("2026-11-28T15:01:53", True)])
+def test_slurm_tells_of_a_preemption(told: str, preempted: bool) -> None:
+    assert SlurmJob({}).is_preempted(parse(f"JobId=1 PreemptTime={told} Requeue=1")) is preempted

@@ -66,6 +66,31 @@ def test_runs_that_have_ended_are_read_once(folders: list[Path], monkeypatch: py
     assert [run.state for run in list_states(folders)] == status.states_of(folders)
 
 
+def test_200_runs_that_end_in_the_same_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    runs = write_runs(tmp_path / "runs", 200)
+    ends = {}
+    for number, folder in enumerate(runs):
+        journal = Path(RunLayout(str(folder)).journal(str(1000 + number), 0))
+        *begun, ends[journal] = journal.read_text().splitlines(keepends=True)
+        journal.write_text("".join(begun))
+    lines = [f"{1000 + number}|RUNNING|N/A|1|2|n1|None|{folder}" for number, folder in enumerate(runs)]
+    squeue = tmp_path / "bin/squeue"
+    squeue.parent.mkdir()
+    (tmp_path / "told").write_text("\n".join(lines) + "\n")
+    squeue.write_text(f'#!/bin/sh\necho >>{tmp_path}/calls\nwhile read -r line; do echo "$line"; done <{tmp_path}/told\n')
+    squeue.chmod(0o755)
+    monkeypatch.setenv("PATH", str(squeue.parent))
+    assert set(statuses(runs)) == {"Running"}
+    for journal, end in ends.items():
+        with journal.open("a") as file:
+            file.write(end)
+    expected = [FAILED if number % 10 == 0 else COMPLETED for number in range(200)]
+    assert statuses(runs) == expected  # at once, before any clock has gone on
+    assert statuses(runs) == expected
+    assert len((tmp_path / "calls").read_text().splitlines()) == 1
+
+
 def start_again(layout: RunLayout) -> None:
     """A new journal: another start that has not ended."""
     text = Path(layout.journal("1000", 0)).read_text().splitlines()[0]

@@ -99,6 +99,14 @@ def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.Mo
     assert (caught.value.findings[0].where, caught.value.findings[0].what) == ("squeue", told)
 
 
+def test_an_answer_that_is_cut_is_none(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", lambda _: None)
+    command(commands, "squeue", says="1|RUNNING|5|1|2|n1|None|/a\n2|RUN")
+    with pytest.raises(SlurmError, match="the rest of its answer is missing"):
+        mine(None)
+    assert len(calls(commands, "squeue")) == 3
+
+
 def test_another_failure_is_not_tried_again(commands: Path) -> None:
     command(commands, "squeue", error="squeue: error: no way", status=1)
     with pytest.raises(SlurmError, match="no way"):

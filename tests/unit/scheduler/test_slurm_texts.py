@@ -135,6 +135,15 @@ def test_sacct_of_24_11() -> None:
     ]
 
 
+@pytest.mark.parametrize("whole", [SACCT_22, SACCT_24])
+def test_what_is_cut_or_told_twice_says_nothing_else(whole: str) -> None:
+    known = {job.ref.name: job for job in parse_sacct(whole)}
+    for length in range(len(whole)):
+        for job in parse_sacct(whole[:length]):  # the folder stands last: of a line that was cut it is not the run's
+            assert job == known.get(job.ref.name) or not (job.folder and job.folder == FOLDER)
+    assert {job.ref.name: job for job in parse_sacct(whole + whole)} == known
+
+
 def test_sacct_is_asked_for_all_jobs_at_once() -> None:
     assert sacct(["1", "2"], "wice") == [
         "sacct", "--clusters=wice", "-X", "--noheader", "--parsable2", "--duplicates",
