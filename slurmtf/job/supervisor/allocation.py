@@ -88,7 +88,8 @@ class Allocation:
         """
         result.forget(self._layout, self._job_name)
         self._note_start()
-        again = identity.attempt(self._environ) > 0 or self._continuation.number > 1
+        again = identity.attempt(self._environ) > 0 or restart.follows(self._earlier, self._job_name)
+        again = again or self._continuation.number > 1
         done = restart.success_of(self._earlier, self._job_name) if again else None
         done = done or self._continuation.refusal()
         if done:

@@ -121,6 +121,7 @@ class Continuation:
             return None
         decision = self._decided(self._history, failure, self._possible(facts, killed))
         if decision and decision.how == life.REQUEUE and self._slurm and self._slurm.requeue():
+            facts = self._slurm.facts() or facts
             possible = self._possible(facts, killed)._replace(requeue=False)
             decision = self._decided(self._history, failure, possible)
         if decision and decision.how == life.RESUBMIT and self._slurm:

@@ -163,6 +163,12 @@ def _has_ended(attempt: Attempt) -> bool:
     return attempt.outcome is not None and attempt.outcome.cause not in MAY_RETURN
 
 
+def follows(earlier: Sequence[Attempt], job: str) -> bool:
+    """Tell whether a job was submitted to go on after another one of the run."""
+    events = (record.event for one in earlier for record in one.records)
+    return any(isinstance(event, Restart) and event.job == job for event in events)
+
+
 def success_of(earlier: Sequence[Attempt], job: str) -> Optional[Outcome]:
     """Return the outcome of an earlier attempt of the same job that has succeeded; None: there is work to do.
 

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import time
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
@@ -115,11 +116,17 @@ class SlurmJob:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 timeout=TIMEOUT_S,
+                preexec_fn=_be_deaf,
             )
         except (OSError, subprocess.TimeoutExpired) as err:
             return Said("", "{}: {}".format(command[0], err))
         text, error = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
         return Said(text, (error.strip() or "{} failed".format(command[0])) if done.returncode else "")
+
+
+def _be_deaf() -> None:
+    """Ignore what ends the job: who has it requeued would be ended by that before he can say that it was done."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def parse(text: str) -> Dict[str, str]:

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import re
-import select
-import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
-from collections.abc import Iterator, Mapping
-from fcntl import ioctl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.scheduler import JobRef, SubmittedJob
+from tests.terminals import Terminal
 
 from .conftest import Submit
 
@@ -30,52 +24,6 @@ log("loss", 0.5, 3)
 print("epoch one", flush=True)
 time.sleep(120)
 """
-CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][AB0]")
-
-
-class Terminal:
-    """A program in a terminal of 30 lines and 120 columns."""
-
-    def __init__(self, *words: str, environ: Mapping[str, str] = os.environ) -> None:
-        self.pid, self._terminal = pty.fork()
-        if self.pid == 0:
-            os.execve(words[0], words, {**environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"})
-        ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
-        self.seen = ""
-
-    def read(self, seconds: float) -> None:
-        ready, _, _ = select.select([self._terminal], [], [], seconds)
-        try:
-            self.seen += os.read(self._terminal, 1 << 16).decode("utf-8", "replace") if ready else ""
-        except OSError:  # Linux: the other end is closed
-            time.sleep(seconds)
-
-    def shows(self, *texts: str, seconds: float = 60) -> None:
-        """Wait until these texts are among what was written since the last key."""
-        deadline = time.monotonic() + seconds
-        while not all(text in CODES.sub("", self.seen) for text in texts):
-            assert time.monotonic() < deadline, (texts, CODES.sub("", self.seen)[-2000:])
-            self.read(0.2)
-
-    def press(self, keys: str) -> None:
-        self.seen = ""
-        os.write(self._terminal, keys.encode())
-
-    def end(self) -> int:
-        """Return its exit code."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
-            self.read(0.1)
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
-            if pid:
-                os.close(self._terminal)
-                return os.waitstatus_to_exitcode(status)
-        raise AssertionError(f"it has not ended: {self.seen[-500:]}")
-
-    def kill(self) -> None:
-        os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self._terminal)
 
 
 @pytest.fixture

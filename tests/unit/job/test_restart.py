@@ -29,6 +29,7 @@ from slurmtf.job.supervisor.restart import (
     Failure,
     Possible,
     decide,
+    follows,
     history_of,
     place_of,
     success_of,
@@ -336,3 +337,10 @@ def test_slurm_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("told", "preempted"), [("None", False), ("", False), ("2026-11-28T15:01:53", True)])
 def test_slurm_tells_of_a_preemption(told: str, preempted: bool) -> None:
     assert SlurmJob({}).is_preempted(parse(f"JobId=1 PreemptTime={told} Requeue=1")) is preempted
+
+
+def test_a_job_that_was_requeued_all_the_same_has_done_the_work_of_the_one_that_goes_on() -> None:
+    earlier = [attempt("6", 0, restart(RESUBMIT, "node-failure", job="7"), ended(FAILED)), attempt("6", 1, ended(DONE))]
+    assert follows(earlier, "7")
+    assert not follows(earlier, "6")
+    assert success_of(earlier, "7") == DONE
