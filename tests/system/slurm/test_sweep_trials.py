@@ -106,24 +106,31 @@ def test_each_trial_is_a_horovod_job_of_two_nodes(lab: Lab, tf_classic: Path) ->
         assert len({(Path(child.layout.logs) / f"rank-{rank}.out").read_text().split()[-1] for rank in (0, 1)}) == 2
 
 
-WORKERS = (
+# A parameter server stays until it is ended, which may be as soon as the workers are: they wait for its word.
+CLUSTER = (
     LOG
     + """
 import json
-log(len(json.loads(os.environ["TF_CONFIG"])["cluster"]["worker"]) + arguments.x)
-print(os.uname().nodename, os.environ["SLURM_CPUS_PER_TASK"])
+config = json.loads(os.environ["TF_CONFIG"])
+print(os.uname().nodename, os.environ["SLURM_CPUS_PER_TASK"], flush=True)
+if config["task"]["type"] == "ps":
+    pathlib.Path("outputs/served").touch()
+    time.sleep(300)
+while not os.path.exists("outputs/served"):
+    time.sleep(0.1)
+log(10 * len(config["cluster"]["ps"]) + len(config["cluster"]["worker"]) + arguments.x)
 """
 )
 
 
 def test_trials_divide_two_nodes_as_their_settings_say(lab: Lab) -> None:
-    space = {"estimator.worker_count": choice(2, 3, 4), "estimator.cpus_per_task": choice(1)}
-    wanted = {"node_count": 2, "distributed_backend": "multiworker", "worker_count": 2, "cpus_per_task": 2}
-    run = submitted(lab, WORKERS, [0], wanted, elements=1, space=space)
+    space = {"estimator.worker_count": choice(1, 2, 3), "estimator.cpus_per_task": choice(1)}
+    wanted = {"node_count": 2, "distributed_backend": "ps", "worker_count": 3, "cpus_per_task": 2}
+    run = submitted(lab, CLUSTER, [0], wanted, elements=1, space=space)
     completed(run)
-    assert [trial.curve for trial in run.facts.trials] == [(2.0,), (3.0,), (4.0,)]
-    for count, child in zip((2, 3, 4), run.get_children(), strict=True):
-        told = [(Path(child.layout.logs) / f"worker-{number}.out").read_text().split() for number in range(count)]
-        nodes = [node for node, _ in told]
-        assert {nodes.count(node) for node in nodes} == {2: {1}, 3: {1, 2}, 4: {2}}[count]
-        assert {cpus for _, cpus in told} == {"1"}
+    assert [trial.curve for trial in run.facts.trials] == [(11.0,), (12.0,), (13.0,)]
+    for count, child in zip((1, 2, 3), run.get_children(), strict=True):
+        told = {task: (Path(child.layout.logs) / f"{task}.out").read_text().split() for task in child.tasks}
+        assert sorted(told) == ["ps-0", *(f"worker-{number}" for number in range(count))]
+        assert len({node for node, _ in told.values()}) == 2
+        assert {cpus for _, cpus in told.values()} == {"1"}

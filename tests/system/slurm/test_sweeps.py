@@ -19,6 +19,7 @@ from slurmtf import (
     choice,
     uniform,
 )
+from slurmtf.job.contract.ledger import STALE_S
 from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED
 from slurmtf.tune.run import SweepRun
 
@@ -104,29 +105,46 @@ for step in range(first, 6):
 )
 
 
-def owners(run: SweepRun) -> set[str]:
-    """The elements that hold trials which have no result."""
+def owners(run: SweepRun) -> dict[str, str]:
+    """The elements that hold a trial which has no result, and the trial's last lease."""
     folder = run.folder / "sweep"
     done = {path.stem for path in (folder / "results").glob("[0-9]*.json")}
-    held = [path for path in (folder / "leases").glob("[0-9]*") if path.name.partition(".")[0] not in done]
-    return {str(json.loads(path.read_text())["job"]) for path in held}
+    held = {path.stem: path for path in sorted((folder / "leases").glob("[0-9]*")) if path.stem not in done}
+    return {str(json.loads(path.read_text())["job"]): path.name for path in held.values()}
+
+
+def taken_over_after(run: SweepRun, lease: str) -> float:
+    """How long after its owner's last sign of life a trial was taken by another."""
+    trial, attempt = map(int, lease.split("."))
+    told = [
+        json.loads(line) for path in (run.folder / "sweep/elements").glob("*.jsonl") for line in path.read_text().splitlines()
+    ]
+    took = [one for one in told if one["kind"] == "took" and one["trial"] == trial and one.get("attempt", 0) == attempt + 1]
+    return float(took[0]["time"]) - (run.folder / "sweep/leases" / lease).stat().st_mtime
 
 
 def test_trials_survive_kills_and_requeues_and_are_counted_once(lab: Lab) -> None:
     run = sweep(lab, STEPS, {"x": uniform(0, 1)}, 24, max_concurrent_runs=6, elements=12, resume_trials=True)
-    killed: set[str] = set()
+    killed: dict[str, str] = {}
+
+    def at_work() -> list[tuple[str, str]]:
+        """Elements with their leases: at last the one whose trial began last."""
+        return sorted((one for one in owners(run).items() if one[0] not in killed), key=lambda one: float(one[1]))
+
     for count in (3, 8):
         until(lambda count=count: run.facts.done >= count, f"the end of {count} trials", 120)  # type: ignore[misc]
-        job = until(lambda: owners(run) - killed, "a trial that runs").pop()
+        job, lease = until(at_work, "a trial that runs")[-1]
         call("scancel", "--batch", "--signal=KILL", job)  # the batch script has become the supervisor
-        killed.add(job)
-    call("scontrol", "requeue", until(lambda: owners(run) - killed, "a trial that runs").pop())
+        killed[job] = lease
+    call("scancel", until(at_work, "a trial that runs")[0][0])
+    call("scontrol", "requeue", until(at_work, "a trial that runs")[-1][0])
     assert finished(run, 240) is RunStatus.COMPLETED
     results = [trial.result for trial in run.facts.trials if trial.result]
     assert [(result.trial, result.status) for result in results] == [(number, COMPLETED) for number in range(24)]
     steps = [(len(trial.curve), trial.attempt) for trial in run.facts.trials]
     assert all(6 <= count <= 6 + again for count, again in steps)  # at most the step in which it was killed is done again
     assert sum(result.attempt > 0 for result in results) >= 3
+    assert all(STALE_S < taken_over_after(run, lease) < STALE_S + 60 for lease in killed.values())
 
 
 # The trial with x=100 logs at once; the others log after it.
@@ -168,13 +186,25 @@ def test_a_metric_that_is_never_logged_and_the_names_that_were(lab: Lab) -> None
     assert [child["best_primary_metric"] for child in run.get_children_sorted_by_primary_metric()] == [None, None]
 
 
+# The first trial ends at once, the others when they may.
+HELD = (
+    LOG
+    + """
+log(arguments.x)
+run = pathlib.Path(os.environ["SLURMTF_RUN_FOLDER"])
+while os.environ["SLURMTF_TRIAL"] != "0" and not (run / "go").exists():
+    time.sleep(0.1)
+"""
+)
+
+
 def test_a_sweep_is_canceled_and_resumed(lab: Lab) -> None:
-    run = sweep(lab, LOG + "log(arguments.x)\ntime.sleep(5)\n", {"x": uniform(0, 1)}, 6, max_concurrent_runs=2)
-    until(lambda: run.facts.done >= 1, "the end of a trial")
+    run = sweep(lab, HELD, {"x": uniform(0, 1)}, 6, max_concurrent_runs=2)
+    until(lambda: run.facts.done == 1 and run.facts.running == 2, "the end of the first trial, and two more")
     lab.data("sweep", "cancel", run.id)
     assert finished(run) is RunStatus.CANCELED
-    before = run.facts.done
-    assert before < 6
+    assert run.facts.done < 6
+    (run.folder / "go").touch()
     lab.data("sweep", "resume", run.id, "--max-total-runs", "8")
     assert finished(run) is RunStatus.COMPLETED
     assert (run.facts.done, run.facts.count(COMPLETED)) == (8, 8)
