@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -29,6 +30,8 @@ RECORD = ".export.json"
 WORK = ".export-"
 LEFT_S = 86400
 """Age from which nobody works in such a folder any more."""
+ROOM_BYTES = 1024 * 1024
+"""What a conversion writes beside the weights, about."""
 ANOTHER_FOLDER = "another folder"
 
 
@@ -168,6 +171,7 @@ def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[s
             toolbox.run(python, ["convert", str(request)], work, "export")
             result = read_json(f"{request}.result.json")
             if not result.get("ok") or not output.is_file():
+                _check_room(work, wanted.source)
                 raise NotConvertibleError(_refused(wanted, result, work / "tool.log"))
             record = _record(wanted, result, output, run)
             # A file without a record is taken for the user's own: the record goes first, and tells by its hash whose it is.
@@ -176,6 +180,13 @@ def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[s
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return record
+
+
+def _check_room(work: Path, source: Source) -> None:
+    """Raise OSError when a folder has no room for what a conversion writes: the model as a SavedModel, and as ONNX."""
+    needed = 2 * sum(path.stat().st_size for path in source.files) + ROOM_BYTES
+    with (work / "room").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, needed)
 
 
 def _clear(folder: Path) -> None:

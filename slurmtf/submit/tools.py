@@ -84,19 +84,20 @@ class Toolbox:
         if self.by_job:
             own = {"chdir": str(folder), "output": str(folder / LOG)}
             return self._by_job(command, folder, name, own, None, _nothing)
-        return _here(command, folder, _nothing)
+        return _here([command], folder, _nothing)
 
     def run_each(
         self, python: str, words: Sequence[str], folder: Path, name: str, elements: int, asked: Mapping[str, Any], tick: Tick
     ) -> None:
         """Run our program on each of so many things: on a cluster as the elements of an array, whose program is told the number
-        of its job's first element; here in one process, for all.
+        of its job's first element; here in as many processes as :func:`shares` says.
 
         ``asked`` are flags of sbatch; ``tick`` is called while it goes on. Raises SlurmError when Slurm does not answer.
         """
         command = (python, "-I", put_program(folder), *words)
         if not self.scheduler.queues:
-            _here(command, folder, tick)
+            parts = shares(elements, asked.get("cpus-per-task"), len(os.sched_getaffinity(0)))
+            _here([(*command, *part) for part in parts], folder, tick)
             return
         own = {"chdir": str(folder), "output": str(folder / "shard-%a.log"), **asked}
         self._by_job((*command, "array"), folder, name, own, elements, tick)
@@ -119,20 +120,35 @@ class Toolbox:
         return 0 if states <= {JobState.COMPLETED} else 1
 
 
-def _here(command: Sequence[str], folder: Path, tick: Tick) -> int:
-    """Run a command on this machine and return its exit code."""
+def shares(elements: int, cpus: int | None, of_machine: int) -> list[tuple[str, ...]]:
+    """Return the further words of each process that does its share of so many things on a machine of so many CPUs.
+
+    With ``cpus`` for each, as many as fit go on at once, each told ``part NUMBER PROCESSES CPUS``; else one does all.
+    """
+    if not cpus:
+        return [()]
+    at_once = max(1, min(elements, of_machine // cpus))
+    return [("part", str(number), str(at_once), str(cpus)) for number in range(at_once)]
+
+
+def _here(commands: Sequence[Sequence[str]], folder: Path, tick: Tick) -> int:
+    """Run commands side by side on this machine, and return the highest exit code."""
+    running: list[subprocess.Popen[bytes]] = []
     with open(os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ())
         try:
-            while process.poll() is None:
+            for command in commands:
+                running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ()))
+            while any(process.poll() is None for process in running):
                 tick()
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    process.wait(POLL_S[0])
+                    next(process for process in running if process.returncode is None).wait(POLL_S[0])
         except BaseException:
-            process.kill()
-            process.wait()
+            for process in running:
+                process.kill()
+                process.wait()
             raise
-        return process.returncode
+    codes: list[int] = [abs(process.returncode) for process in running]
+    return max(codes)
 
 
 def _nothing() -> None:

@@ -54,7 +54,7 @@ def work(path: str) -> int:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a score script prints goes to the log, line by line: this process may be killed
     sys.stdout = os.fdopen(1, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    scorer = scorer_of(request)
+    scorer = scorer_of({**request, "cpus": len(os.sched_getaffinity(0))})
     write_frame(out, 200, json.dumps(schema(request["name"], scorer.specs)).encode())
     while asked := read_frame(sys.stdin.buffer):
         write_frame(out, *answer(scorer, asked[1]))

@@ -23,24 +23,27 @@ RAW = "raw_data"
 
 
 def scorer_of(plan: Mapping[str, Any]) -> Scorer:
-    """Return what scores by a plan."""
+    """Return what scores by a plan, with so many CPUs."""
     if plan["script"]:
         return _of_script(plan["script"], plan["model"])
     if plan["engine"] == "onnx":
-        return _of_onnx(plan["model"], plan["gpu"])
-    from .loading import load  # noqa: PLC0415 - TensorFlow
+        return _of_onnx(plan["model"], plan["gpu"], plan["cpus"])
+    import tensorflow as tf  # noqa: PLC0415 - of these models alone
 
+    from .loading import load  # noqa: PLC0415
+
+    tf.config.threading.set_intra_op_parallelism_threads(plan["cpus"])
     served = load(plan, Path(plan["folder"]))
     return Scorer(served.call, served.inputs)
 
 
-def _of_onnx(path: str, gpu: bool) -> Scorer:
+def _of_onnx(path: str, gpu: bool, cpus: int) -> Scorer:
     import onnxruntime  # noqa: PLC0415
 
     if gpu:
         onnxruntime.preload_dlls()  # CUDA's libraries of pip packages, which no path leads to
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = len(os.sched_getaffinity(0))
+    options.intra_op_num_threads = cpus
     session = onnxruntime.InferenceSession(path, options, providers=[*([CUDA] if gpu else []), "CPUExecutionProvider"])
     if gpu and CUDA not in session.get_providers():
         raise SystemExit("onnxruntime can use no GPU here: see the messages above")

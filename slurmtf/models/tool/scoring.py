@@ -51,16 +51,21 @@ def _sizes(plan: Mapping[str, Any], counts: Sequence[int]) -> dict[str, int]:
 
 
 def score(path: str, given: Sequence[str]) -> int:
-    """Score shards: those named in the file ``given[0]``, in an array the one of its element. Returns the exit code.
+    """Score shards: those named in the file ``given[0]``, or of them what the other words say. Returns the exit code.
 
-    After ``array`` stands the number of the job's first element, where the array was submitted in slices.
+    ``array [FIRST]``: the one of this element of a job array, FIRST being the number of the job's first element, where the
+    array was submitted in slices. ``part NUMBER PROCESSES CPUS``: every PROCESSES-th one, with so many CPUs.
     """
     plan = json.loads(Path(path).read_text(encoding="utf-8"))
     shards: list[int] = json.loads(Path(given[0]).read_text(encoding="utf-8"))
-    if len(given) > 1:
-        first = int(given[2]) if len(given) > 2 else 0
-        shards = [shards[first + int(os.environ["SLURM_ARRAY_TASK_ID"])]]
-    scorer = scorer_of(plan)
+    how, *numbers = given[1:] or ("all",)
+    cpus = len(os.sched_getaffinity(0))
+    if how == "array":
+        shards = [shards[int(numbers[0] if numbers else 0) + int(os.environ["SLURM_ARRAY_TASK_ID"])]]
+    elif how == "part":
+        number, processes, cpus = map(int, numbers)
+        shards = shards[number::processes]
+    scorer = scorer_of({**plan, "cpus": cpus})
     return max([_scored(plan, shard, scorer) for shard in shards], default=0)
 
 

@@ -21,24 +21,35 @@ from .support import COMMAND, Generation, store
 
 pytestmark = pytest.mark.tensorflow
 
-TRAIN = """
+SAVE = """
+import os, sys
 import keras
+os.chdir(sys.argv[1])
 layers = keras.layers
 model = keras.Sequential([keras.layers.Input((4,), name="x"), layers.Dense(3, name="y")])
-model.save("outputs/net.keras")
+model.save("net.keras")
 text = keras.Sequential([layers.Input((1,), dtype="string"), layers.Hashing(5, name="hashed", output_mode="one_hot")])
-text.save("outputs/text.keras")
+text.save("text.keras")
 """
+TRAIN = "import shutil\nfor name in ('net.keras', 'text.keras'): shutil.copy(name, 'outputs')"
+
+
+@pytest.fixture(scope="module")
+def source(keras_2: Generation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A source folder with two models, and a script that leaves them."""
+    folder = tmp_path_factory.mktemp("source")
+    (folder / "train.py").write_text(TRAIN)
+    done = keras_2.run("-c", SAVE, folder)
+    assert done.returncode == 0, done.stderr
+    return folder
 
 
 @pytest.fixture
-def run(keras_2: Generation, workspace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(keras_2: Generation, source: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A run on this machine that left two models."""
     monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(store().root))
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source/train.py").write_text(TRAIN)
     environment = Environment(python=str(keras_2.python))
-    estimator = TensorFlow(tmp_path / "source", compute_target="local", environment_definition=environment)
+    estimator = TensorFlow(source, compute_target="local", environment_definition=environment)
     found = Experiment("nets", workspace).submit(estimator)
     found.wait_for_completion()
     return found
@@ -119,3 +130,31 @@ def test_samples_are_what_it_is_verified_with(run: Run, tmp_path: Path, keras_2:
         run.export_onnx("net", name="second", samples=tmp_path / "other.npz")
     assert caught.value.findings[0].code == "not-verifiable"
     assert Model.list() == []
+
+
+FULL = (
+    'mount -t tmpfs -o size=400k tmpfs "$0" && cp "$1" "$0/net.keras" && head -c "$2"k /dev/zero >"$0/other"; shift 2; "$@"; '
+    'code=$?; ls -A "$0" >&2; exit $code'
+)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
+@pytest.mark.parametrize("taken", [270, 320])
+def test_a_full_disk_is_no_fault_of_the_model(source: Path, workspace: Path, tmp_path: Path, taken: int) -> None:
+    (tmp_path / "small").mkdir()
+    environ = {**os.environ, "SLURMTF_ENVIRONMENTS": str(store().root)}
+    words: list[str | Path] = [
+        "sh",
+        "-c",
+        FULL,
+        tmp_path / "small",
+        source / "net.keras",
+        str(taken),
+        COMMAND,
+        "export",
+        tmp_path / "small",
+    ]
+    done = subprocess.run(["unshare", "--mount", *words], env=environ, capture_output=True, text=True, timeout=300, check=False)
+    assert "can't be written: No space left on device" in done.stderr
+    assert done.stderr.split()[-2:] == ["net.keras", "other"]
+    assert done.returncode == 2

@@ -55,14 +55,21 @@ def test_the_same_for_any_number_of_shards_and_by_either_runtime(saved: Path) ->
     by_tensorflow = scores(score(saved / "mlp.keras", inputs, output="tensorflow", shards=2))
     (own,) = by_tensorflow.keys() - {"row"}
     assert np.abs(first[name] - by_tensorflow[own]).max() < 1e-5
-    by_script = scores(score(saved / "mlp.onnx", inputs, output="script", script=script(), shards=3))
-    assert np.array_equal(by_script["score"], first[name].argmax(axis=1))
 
 
-def script() -> Path:
-    path = Path("own.py")
-    path.write_text(SCRIPT)
-    return path
+def test_a_script_has_its_packages_and_as_many_shards_go_on_at_once_as_fit(saved: Path) -> None:
+    Path("own.py").write_text(
+        "import six\n" + SCRIPT.replace("global session\n", "global session\n    print('pid', os.getpid())\n")
+    )
+    inputs, packages = [str(saved / "part-*.npz")], ["six==1.17.0"]
+    found = score(saved / "mlp.onnx", inputs, output="script", script="own.py", shards=3, cpus=1, packages=packages)
+    assert found["shards"] == 3
+    lines = Path("script/tool.log").read_text().splitlines()
+    assert len({line for line in lines if line.startswith("pid ")}) == min(3, len(os.sched_getaffinity(0)))
+    own, model = scores(found), scores(score(saved / "mlp.onnx", inputs, output="model"))
+    (name,) = model.keys() - {"row"}
+    assert own["row"].tolist() == list(range(351))
+    assert np.array_equal(own["score"], model[name].argmax(axis=1))
 
 
 def test_tables_give_what_arrays_give(saved: Path) -> None:
