@@ -138,7 +138,7 @@ def files_of(inputs: Sequence[str]) -> list[Path]:
         files = [one.resolve() for one in matches if one.is_file() and not one.name.startswith(".")]
         if not files:
             raise InputError(
-                Finding("no-input", "input", f"{pattern} means no file", "pass a file, a folder or a pattern in quotes")
+                Finding("no-input", "input", f"{pattern!r} means no file", "pass a file, a folder or a pattern in quotes")
             )
         found.update(dict.fromkeys(files))
     return list(found)
@@ -188,7 +188,7 @@ def _counted(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Pat
     if known:
         differing = [name for name, value in plan.items() if known.get(name) != value]
         if differing:
-            what = f"{folder} holds scores of another {', '.join(differing)}"
+            what = f"{folder} holds scores with other settings: {', '.join(differing)}"
             raise InputError(Finding("other-scores", "output", what, "pass another folder with --output, or remove that one"))
         return known
     if plan["script_source"]:

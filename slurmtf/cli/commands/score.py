@@ -44,8 +44,12 @@ def command(model: str, inputs: tuple[str, ...], workspace: str | None, **option
     rate = found["rows_per_second_of_a_shard"]
     lines = [
         found["scores"],
-        f"{found['rows']} rows in {found['shards']} shards, {found['seconds']} s"
+        f"{_counted(found['rows'], 'row')} in {_counted(found['shards'], 'shard')}, {found['seconds']} s"
         + (f", {rate} rows a second in each" if rate else ""),
-        f"{found['rejected']} rows were rejected: {found['folder']}/rejects.jsonl" if found["rejected"] else "",
+        f"rejected: {_counted(found['rejected'], 'row')}, see {found['folder']}/rejects.jsonl" if found["rejected"] else "",
     ]
     emit(found, "\n".join(filter(None, lines)))
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"

@@ -75,11 +75,25 @@ def _value(value: Any, spec: Spec) -> Any:
         texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in found.ravel().tolist()]
         found = np.array(texts, dtype=object).reshape(found.shape)
     else:
-        found = np.asarray(value).astype(spec.dtype)
+        found = _numbers(value, spec.dtype)
     sizes = spec.shape[1:]
     if found.ndim == 1 and len(sizes) > 1 and None not in sizes and found.size == np.prod(np.array(sizes, dtype=int)):
         return found.reshape(tuple(size for size in sizes if size is not None))  # a flat list of a record
     return found[0] if not sizes and found.shape == (1,) else found[None] if not found.ndim and sizes else found
+
+
+def _numbers(value: Any, dtype: str) -> Any:
+    """Return a value as an array of a dtype; texts are read as numbers. Raises ValueError with the one that is none."""
+    found = np.asarray(value)
+    try:
+        return found.astype(dtype)
+    except ValueError:
+        for one in found.ravel():
+            try:
+                one.astype(dtype)
+            except ValueError:
+                raise ValueError(f"{str(one)!r} is no {dtype}") from None
+        raise
 
 
 def joined(batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

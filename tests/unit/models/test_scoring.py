@@ -220,6 +220,12 @@ def test_bad_records_are_told(record: Any) -> None:
         of_record(record, PAIR)
 
 
+@pytest.mark.parametrize(("dtype", "value"), [("float32", "x"), ("int64", "1.5")])
+def test_a_text_that_is_no_number_is_shown_as_it_stands_in_the_file(dtype: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"^'{value}' is no {dtype}$"):
+        of_record({"a": "2", "b": value}, {"x": Spec((None, 2), dtype)})
+
+
 def test_arrays_of_another_shape_are_told() -> None:
     with pytest.raises(ValueError, match=r"x has the shape \(3,\), and the model takes \(2\)"):
         of_arrays({"": np.zeros((4, 3))}, PAIR)
