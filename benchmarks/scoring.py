@@ -3,7 +3,8 @@
     python -m benchmarks.scoring [TIMES]
 
 Two models: a tiny one on tables, where everything but the model shows, and a convolutional network on images. Both read the
-files, score, and write the scores, and both are timed from the first file to the last, with the model loaded; they take turns.
+files, score, and write the scores, and both are timed from the first file to the last, with the model loaded and as many
+threads; they take turns. "CPU" compares their CPU seconds: what else the machine does counts less there than in rows a second.
 "in all" is the whole command, with the counting, the merge and every start of Python. The environments are slurmtf's tool
 environments: of ONNX Runtime for the scoring, of the newest TensorFlow for ONNX, with which the models are built.
 """
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.measure import report
 from slurmtf.environments.store import store_of
@@ -63,13 +64,15 @@ for number in range(4):
     np.savez(f"{sys.argv[1]}/convnet-{number}.npz", x=random.integers(0, 256, (500, 64, 64, 3), dtype="uint8"))
 """
 PLAIN = """
-import sys, time
+import os, sys, time
 import numpy as np, onnxruntime
 
 model, batch, target, *files = sys.argv[1:]
-session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = len(os.sched_getaffinity(0))
+session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 names, size = [one.name for one in session.get_outputs()], int(batch)
-began = time.monotonic()
+began, cpu = time.monotonic(), time.process_time()
 answers = []
 for file in files:
     with np.load(file) as held:
@@ -77,40 +80,62 @@ for file in files:
     for start in range(0, len(rows), size):
         answers.append(session.run(names, {"x": rows[start : start + size].astype("float32", copy=False)})[0])
 np.savez(target, answer=np.concatenate(answers))
-print(time.monotonic() - began)
+print(time.monotonic() - began, time.process_time() - cpu)
 """
 
 
-def plain(python: str, folder: Path, name: str, batch: int) -> tuple[float, float]:
-    """Return the seconds of a plain loop, and of the whole command."""
+class Taken(NamedTuple):
+    """Seconds: of the loop, by the clock and of CPUs; of the whole command."""
+
+    loop: float
+    cpu: float
+    whole: float
+
+
+def plain(python: str, folder: Path, name: str, batch: int) -> Taken:
+    """Return what a plain loop takes."""
     files = sorted(map(str, folder.glob(f"{name}-*.npz")))
     words = [python, "-I", "-c", PLAIN, str(folder / f"{name}.onnx"), str(batch), str(folder / "plain.npz"), *files]
     began = time.monotonic()
     done = subprocess.run(words, check=True, capture_output=True, text=True)
-    return float(done.stdout), time.monotonic() - began
+    loop, cpu = map(float, done.stdout.split())
+    return Taken(loop, cpu, time.monotonic() - began)
 
 
-def ours(folder: Path, name: str) -> tuple[float, float, dict[str, Any]]:
-    """Return the seconds of a shard, of the whole command, and the plan."""
+def ours(folder: Path, name: str) -> tuple[Taken, dict[str, Any]]:
+    """Return what a shard takes, and the plan."""
     with tempfile.TemporaryDirectory(dir=folder) as output:
         began = time.monotonic()
         score(folder / f"{name}.onnx", [str(folder / f"{name}-*.npz")], output=Path(output, "scores"), site="local")
-        taken = time.monotonic() - began
+        whole = time.monotonic() - began
         plan: dict[str, Any] = json.loads(Path(output, "scores/plan.json").read_text())
-        return json.loads(Path(output, "scores/shards/00000.json").read_text())["seconds"], taken, plan
+        shard = json.loads(Path(output, "scores/shards/00000.json").read_text())
+        return Taken(shard["seconds"], shard["cpu_seconds"], whole), plan
 
 
 def row(name: str, python: str, folder: Path, times: int) -> tuple[str, ...]:
-    mine, theirs, plan = list[tuple[float, float]](), list[tuple[float, float]](), dict[str, Any]()
+    mine, theirs, plan = list[Taken](), list[Taken](), dict[str, Any]()
     for _ in range(times):
-        loop, whole, plan = ours(folder, name)
-        mine.append((loop, whole))
+        taken, plan = ours(folder, name)
+        mine.append(taken)
         theirs.append(plain(python, folder, name, plan["batch"]))
     rows = sum(plan["counts"])
-    (loop, whole), (rival, rival_whole) = ([statistics.median(each) for each in zip(*of)] for of in (mine, theirs))
-    ratios = [theirs[turn][0] / mine[turn][0] for turn in range(times)]
-    rates = f"{rows / loop:,.0f}", f"{rows / rival:,.0f}", f"{rival / loop:.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-    return name, f"{rows:,}", str(plan["batch"]), *rates, f"{whole:.1f} s", f"{rival_whole:.1f} s"
+    own, rival = (Taken(*map(statistics.median, zip(*of))) for of in (mine, theirs))
+    ratios = [other.loop / taken.loop for taken, other in zip(mine, theirs)]
+    rates = (
+        f"{rows / own.loop:,.0f}",
+        f"{rows / rival.loop:,.0f}",
+        f"{rival.loop / own.loop:.2f} ({min(ratios):.2f} to {max(ratios):.2f})",
+    )
+    return (
+        name,
+        f"{rows:,}",
+        str(plan["batch"]),
+        *rates,
+        f"{rival.cpu / own.cpu:.2f}",
+        f"{own.whole:.1f} s",
+        f"{rival.whole:.1f} s",
+    )
 
 
 def main() -> None:
@@ -120,7 +145,7 @@ def main() -> None:
     python = toolbox.python(SCORING)
     with tempfile.TemporaryDirectory() as base:
         subprocess.run([toolbox.python(NEWEST), "-I", "-c", BUILD, base], check=True)
-        heading = ("model", "rows", "batch", "rows/s", "plain rows/s", "ratio", "in all", "plain in all")
+        heading = ("model", "rows", "batch", "rows/s", "plain rows/s", "ratio", "CPU", "in all", "plain in all")
         rows = [heading, *(row(name, python, Path(base), times) for name in ("tiny", "convnet"))]
         report("Scoring (target: 0.95 of a plain onnxruntime loop)", rows)
 

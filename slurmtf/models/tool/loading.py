@@ -210,7 +210,7 @@ def of_keras(model: Any, work: Path) -> Served:
     layers = [(layer.name, type(layer).__name__) for layer in _layers(model)]
     try:
         tf.saved_model.save(module, folder, signatures={NO_NAME: signature})
-    except AssertionError:  # "untracked resource": the seeds of Keras 3's random layers hang on nothing
+    except Exception:  # of Keras 3's random layers: their seeds hang on nothing
         refused = refusal(layers, (), "")
         raise LoadError(refused["what"], refused["remedy"], code=refused["code"], layers=refused["layers"]) from None
     return of_saved_model(folder, NO_NAME)._replace(layers=layers)

@@ -93,10 +93,16 @@ class _Progress:
 
     def __init__(self, path: Path) -> None:
         self._path, self._began, self._told, self.rows = path, time.monotonic(), 0.0, 0
+        self._cpu = time.process_time()
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._began
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all threads."""
+        return time.process_time() - self._cpu
 
     def __call__(self, rows: int) -> None:
         self.rows += rows
@@ -119,7 +125,8 @@ def _write_shard(plan: Mapping[str, Any], shard: int, scorer: Scorer, place: Pat
         rejects += bad
     results.finish()
     seconds = progress.seconds
-    write_json(place.with_suffix(".json"), {"rows": progress.rows, "seconds": seconds, "rejects": rejects})
+    facts = {"rows": progress.rows, "seconds": seconds, "cpu_seconds": progress.cpu_seconds, "rejects": rejects}
+    write_json(place.with_suffix(".json"), facts)
     place.with_suffix(".at").unlink(missing_ok=True)
     rate = progress.rows / max(seconds, 1e-9)
     print(f"shard {shard}: {progress.rows} rows in {seconds:.1f} s, {rate:.0f} a second", flush=True)
