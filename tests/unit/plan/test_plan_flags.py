@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from slurmtf.cli.commands.plan import plan_text
+from slurmtf.plan import render
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Partition, Preset
 from slurmtf.sites.model import Launcher as SiteLauncher
+from slurmtf.sites.search import packaged
 from tests.unit.support import SITE, flags, planned, resources, tells, tensorflow, unplannable
 
 # --- GPUs
@@ -416,3 +418,13 @@ def test_every_wish_has_its_flag(source: Path) -> None:
 def test_what_the_plan_shows(source: Path, settings: dict[str, Any], rows: list[str]) -> None:
     shown = plan_text(planned(source, **settings)).splitlines()
     assert [row for row in rows if row not in shown] == []
+
+
+@pytest.mark.parametrize(("name", "flag"), [("partition", "partition"), ("account", "account"), ("qos", "qos"),
+                                            ("constraint", "constraint"), ("job_name", "job-name")])  # fmt: skip
+def test_a_value_that_begins_with_a_dash_stays_its_flags_value(name: str, flag: str, source: Path) -> None:
+    settings: dict[str, Any] = {name: "-w", "sbatch": {"comment": "-w"}, "srun": {"comment": "-w"}}
+    plan = planned(source, **settings)
+    header = render(plan, [packaged("templates")]).splitlines()
+    assert {f"#SBATCH --{flag}=-w", "#SBATCH --comment=-w"} <= set(header)
+    assert "--comment=-w" in plan.job.launcher_words
