@@ -41,12 +41,13 @@ names = ("PATH", "PYTHONPATH", "PYTHONNOUSERSITE", "TF_CONFIG", "CUDA_VISIBLE_DE
 seen = {name: os.environ.get(name) for name in names}
 seen.update(version=sys.version.split()[0], cwd=os.getcwd(), argv=sys.argv[1:], release=open("/etc/os-release").read())
 seen.update(host=os.uname().nodename, root=sorted(os.listdir("/")), files=sorted(os.listdir(".")), prefix=sys.prefix)
-with open("outputs/{SLURMTF_ROLE}-{SLURMTF_INDEX}.json".format(**os.environ), "w") as file:
+name = "{SLURMTF_ROLE}-{SLURMTF_INDEX}.json".format(**os.environ)
+with open(name, "w") as file:
     json.dump(seen, file)
+os.rename(name, "outputs/" + name)
 deadline = time.time() + 30  # a parameter server is ended when the workers are done: they wait for its word
 while len(os.listdir("outputs")) < int(os.environ["SLURMTF_WORLD_SIZE"]) and time.time() < deadline:
     time.sleep(0.1)
-time.sleep(0.2)
 """
 PS: dict[str, Any] = {"distributed_backend": "ps", "worker_count": 2, "parameter_server_count": 1}
 LOGIN = ("ada", "s3cret-0815")
