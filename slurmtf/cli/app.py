@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "tell what runs asked for, used and wasted",
     "logs": "show the logs of a run",
     "metrics": "show, plot and export the metrics of runs",
+    "mirror": "copy runs into your MLflow tracking server",
     "tensorboard": "start TensorBoard on runs, until Ctrl-C",
     "wait": "wait for a run and exit with its exit code",
     "cancel": "cancel runs",
@@ -43,7 +44,7 @@ COMMANDS = {
 }
 GROUPS = {
     "Start": ("run", "submit", "plan", "render", "sweep", "rerun"),
-    "Follow": ("ls", "watch", "status", "why", "report", "logs", "metrics", "tensorboard", "wait", "cancel", "gc"),
+    "Follow": ("ls", "watch", "status", "why", "report", "logs", "metrics", "mirror", "tensorboard", "wait", "cancel", "gc"),
     "Use": ("diff", "cite", "export", "models", "score", "serve"),
     "Set up": ("sites", "env", "import-azureml", "schema", "completion"),
 }

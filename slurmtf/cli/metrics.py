@@ -8,19 +8,23 @@ import math
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 import click
 
 from slurmtf.cli.output import LABEL_COLOURS, clock, painted, shown, table
+from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics import Point
 from slurmtf.plots.chart import Chart
 from slurmtf.plots.terminal import rows
 from slurmtf.runs.curves import RunSeries, charts_of, select, value_text
+from slurmtf.runs.event_owners import Owners
 from slurmtf.runs.metrics import MetricsReader
 
+Found: TypeAlias = "tuple[str, RunLayout, str, Owners]"
+"""A run by its id, or one within a run: the run's folder, its own in that, and what tells its tasks."""
 COLUMNS = ("run", "task", "name", "step", "time", "value")
 HEIGHT, LEAST_HEIGHT = 16, 4
 FRAME_S = 1.0
@@ -102,14 +106,18 @@ def _colour(curve: int) -> str:
 
 @dataclass
 class Following:
-    """Shows the metrics of runs as they grow: a plot that is drawn again, or a line for each new value."""
+    """Shows the metrics of runs as they grow: a plot that is drawn again, or a line for each new value.
 
-    readers: Mapping[str, MetricsReader]
+    ``look`` tells which runs there are by now.
+    """
+
+    look: Callable[[], Iterable[Found]]
     names: Sequence[str] = ()
     all_ranks: bool = False
     plotted: bool = False
     log: bool = False
     as_csv: bool = False
+    readers: dict[str, MetricsReader] = field(default_factory=dict)
     _told: dict[tuple[str, str, str], Point] = field(default_factory=dict)
     _headed: bool = False
     _lines: int = 0
@@ -117,6 +125,9 @@ class Following:
 
     def read(self) -> list[RunSeries]:
         """Read what is new, and return all there is."""
+        for run, layout, folder, owners in self.look():
+            if run not in self.readers:
+                self.readers[run] = MetricsReader(layout, folder, owners)
         for reader in self.readers.values():
             reader.read_new()
         return select(self.readers, self.names, self.all_ranks)

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import SlurmtfError
-from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
+from slurmtf.runs import tracking
+from slurmtf.runs.tracking import experiment_id, registry_uri, talking, without_password
 
 EXPERIMENT = "slurmtf-models"
 ARTIFACTS = "model"
 
 
-class MirrorError(SlurmtfError):
-    """A model is registered, and MLflow does not have it."""
-
-
-def configured() -> str:
-    """Return where MLflow's registry is; empty when none is configured."""
-    return os.environ.get(var.MLFLOW_REGISTRY_URI) or os.environ.get(var.MLFLOW_TRACKING_URI) or ""
-
-
-def available() -> bool:
-    """Whether the package is there; it is not imported for that."""
-    return importlib.util.find_spec("mlflow") is not None
+def has_registry() -> bool:
+    """Whether MLflow is configured and installed."""
+    return bool(registry_uri()) and tracking.is_installed()
 
 
 def register(name: str, version: int, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,28 +25,22 @@ def register(name: str, version: int, folder: Path, record: Mapping[str, Any]) -
     Its files are copied into MLflow's store, as artifacts of a run of the experiment ``slurmtf-models``, which gets the
     metrics too; what MLflow's version belongs to stands in its tags. Raises MirrorError.
     """
-    try:
+    remedy = f"correct that, or unset ${var.MLFLOW_TRACKING_URI}; registering it again gives the next version"
+    with talking(registry_uri(), f"{name}:{version}", "is registered, but not in MLflow", remedy):
         return _registered(name, version, folder, record)
-    except Exception as err:  # MLflow's, of its store, of its server
-        what = f"is registered, but not in MLflow ({configured()}): {type(err).__name__}: {str(err)[:300]}"
-        remedy = f"correct that, or unset ${var.MLFLOW_TRACKING_URI}; registering it again gives the next version"
-        raise MirrorError(Finding("mlflow-failed", f"{name}:{version}", what, remedy)) from None
 
 
 def _registered(name: str, version: int, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     from mlflow import MlflowClient  # noqa: PLC0415 - a second, and an extra
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
-    client = MlflowClient(registry_uri=configured())
+    client = MlflowClient(registry_uri=registry_uri())
     try:
         client.create_registered_model(name)
     except MlflowException as err:
         if err.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    holder = client.create_run(
-        experiment.experiment_id if experiment else client.create_experiment(EXPERIMENT), run_name=f"{name}-{version}"
-    )
+    holder = client.create_run(experiment_id(client, EXPERIMENT), run_name=f"{name}-{version}")
     run_id = holder.info.run_id
     for part in ("files", "onnx"):
         if (folder / part).is_dir():
@@ -69,7 +52,7 @@ def _registered(name: str, version: int, folder: Path, record: Mapping[str, Any]
     found = client.create_model_version(
         name, f"{holder.info.artifact_uri}/{ARTIFACTS}", run_id, tags=_tags(version, record), description=record["description"]
     )
-    return {"name": found.name, "version": str(found.version), "run_id": run_id, "registry": configured()}
+    return {"name": found.name, "version": str(found.version), "run_id": run_id, "registry": without_password(registry_uri())}
 
 
 def _tags(version: int, record: Mapping[str, Any]) -> dict[str, str]:

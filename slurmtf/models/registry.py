@@ -110,7 +110,7 @@ class Model:
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
             model = cls.get(model_name, version, workspace=workspace or (run.folder.parents[1] if run else None))
-            if mirror.configured() and mirror.available():
+            if mirror.has_registry():
                 write_json(model.folder / "mlflow.json", mirror.register(model_name, version, model.folder, model.record))
         return model
 

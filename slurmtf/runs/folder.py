@@ -13,7 +13,7 @@ from slurmtf.job.contract.plan import JobPlan
 from slurmtf.job.contract.roles import table
 from slurmtf.runs.downloads import file_names
 from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metrics import children_of, metrics_of, trials_of
+from slurmtf.runs.metrics import descendants_of, metrics_of
 from slurmtf.runs.receipts import receipt_of
 from slurmtf.runs.tags import tags_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
@@ -95,8 +95,8 @@ class RunFolder:
         own = metrics_of(self.layout, owners, name, all_ranks)
         if not recursive:
             return own
-        children = [*((*child, owners) for child in children_of(self.layout)), *trials_of(self.layout)]
-        return {self.id: own, **{child: metrics_of(layout, its, name, all_ranks) for child, layout, its in children}}
+        within = descendants_of(self.layout, owners)
+        return {self.id: own, **{child: metrics_of(layout, its, name, all_ranks) for child, layout, its in within}}
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and what describes it."""

@@ -136,6 +136,14 @@ def trials_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout, Owners]]:
         yield f"{name}_{number}", layout.launch(trial_folder(number)), owners
 
 
+def descendants_of(layout: RunLayout, owners: Owners) -> Iterator[tuple[str, RunLayout, Owners]]:
+    """Yield all runs within a run, as :func:`trials_of` does: its child runs, its trials, and their child runs."""
+    yield from ((*child, owners) for child in children_of(layout))
+    for name, trial, its in trials_of(layout):
+        yield name, trial, its
+        yield from ((*child, its) for child in children_of(trial))
+
+
 def logged_files(layout: RunLayout, folder: str = "") -> list[Path]:
     """Return the files that the tasks of a run have logged into."""
     return sorted(Path(layout.launch(folder).metrics).glob("*.jsonl"))

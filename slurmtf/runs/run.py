@@ -247,6 +247,23 @@ class Run(RunFolder):
     def __repr__(self) -> str:
         return f"Run({self.id!r})"
 
+    def mirror(self, follow: bool = False, all_ranks: bool = False) -> str:
+        """Copy the run into the MLflow of ``$MLFLOW_TRACKING_URI``: parameters, metrics, tags, receipt and outputs; child runs
+        and trials become runs below it. Sent is what MLflow lacks. Returns what MLflow calls the run.
+
+        ``follow``: until the run has ended. ``all_ranks``: the metrics of the other tasks too, as ``<task>/<name>``. Raises
+        InputError when no MLflow is configured or installed, MirrorError when it can't be had.
+        """
+        from slurmtf.runs.mirroring import Following, Mirror  # noqa: PLC0415 - for the few that have MLflow
+
+        with Mirror(self, all_ranks) as mirror:
+            view = Following([mirror])
+            if follow:
+                self.follow(view, None)
+            else:
+                view.show_rest()
+            return mirror.run_id
+
     def _repr_html_(self) -> str | None:
         """What a notebook shows of it; None, and so the plain text, where it can't be looked at."""
         from slurmtf.runs import notebook  # noqa: PLC0415

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from os.path import relpath
 from pathlib import Path
 
 import click
 
 from slurmtf.cli import charts, completing
-from slurmtf.cli.metrics import Following, csv_lines, plot, series_data, summary
+from slurmtf.cli.metrics import Following, Found, csv_lines, plot, series_data, summary
 from slurmtf.cli.output import emit, json_option, note, wants_json, workspace_option
 from slurmtf.runs import Run
-from slurmtf.runs.curves import RunSeries, charts_of, select
-from slurmtf.runs.metrics import MetricsReader, trials_of
+from slurmtf.runs.curves import RunSeries, charts_of
+from slurmtf.runs.event_owners import Owners
+from slurmtf.runs.metrics import descendants_of, trials_of
 from slurmtf.runs.sweeps import is_sweep
 
 
@@ -21,6 +23,7 @@ from slurmtf.runs.sweeps import is_sweep
 @click.argument("runs", nargs=-1, shell_complete=completing.runs)
 @click.option("--name", "-n", "names", multiple=True, help="Show only these metrics; * and ? match any characters.")
 @click.option("--all-ranks", is_flag=True, help="Show every task, not only rank 0 or the chief.")
+@click.option("--recursive", "-r", is_flag=True, help="Show the runs within each run too: child runs and trials.")
 @click.option("--plot", "plotted", is_flag=True, help="Plot in the terminal, all runs over one another.")
 @click.option("--log", is_flag=True, help="Plot on a logarithmic scale.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print all values as CSV.")
@@ -37,6 +40,7 @@ def command(
     runs: tuple[str, ...],
     names: tuple[str, ...],
     all_ranks: bool,
+    recursive: bool,
     plotted: bool,
     log: bool,
     as_csv: bool,
@@ -52,30 +56,27 @@ def command(
     if save:
         charts.check_format(save)
     found = [Run.find(run, workspace) for run in runs or ("last",)]
-    readers = dict(reader for run in found for reader in _readers(run))
-    view = Following(readers, names, all_ranks, plotted, log, as_csv)
+    view = Following(lambda: (one for run in found for one in _read_of(run, recursive)), names, all_ranks, plotted, log, as_csv)
     if following and not wants_json():
         for run in found:
             run.follow(view, None)
-    view.read()
-    series = select(readers, names, all_ranks)
+    series = view.read()
     if save:
         charts.save(save, "Metrics", charts_of(series, log, all_ranks))
         note(f"wrote {save}")
-    emit({"runs": [series_data(run, series) for run in readers]}, "" if following else _text(series, view))
+    emit({"runs": [series_data(run, series) for run in view.readers]}, "" if following else _text(series, view))
     if not series:
         note(_nothing(found, names), fg="yellow")
         sys.exit(0 if wants_json() else 1)
 
 
-def _readers(run: Run) -> list[tuple[str, MetricsReader]]:
-    """Return what reads a run's metrics, by its id; of a sweep each trial's."""
-    if is_sweep(run.layout):
-        return [
-            (name, MetricsReader(run.layout, relpath(own.folder, run.layout.folder), owners))
-            for name, own, owners in trials_of(run.layout)
-        ]
-    return [(run.id, MetricsReader(run.layout))]
+def _read_of(run: Run, recursive: bool) -> Iterator[Found]:
+    """Yield what is read of a run; of a sweep: its trials."""
+    layout, owners = run.layout, Owners(run.layout)
+    if recursive or not is_sweep(layout):
+        yield run.id, layout, "", owners
+    within = descendants_of(layout, owners) if recursive else trials_of(layout)
+    yield from ((name, layout, relpath(own.folder, layout.folder), its) for name, own, its in within)
 
 
 def _text(series: list[RunSeries], view: Following) -> str:

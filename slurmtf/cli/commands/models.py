@@ -9,9 +9,9 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.output import clock, emit, json_option, size, table, workspace_option
 from slurmtf.findings import Finding
-from slurmtf.models import mirror
 from slurmtf.models.exporting import find
 from slurmtf.models.registry import Model, register
+from slurmtf.runs import tracking
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.tags import parsed, settled
 
@@ -114,7 +114,7 @@ def register_(
 
 def _of_mlflow() -> list[Finding]:
     """Return a warning when MLflow is configured and not installed here."""
-    if not mirror.configured() or mirror.available():
+    if not tracking.registry_uri() or tracking.is_installed():
         return []
     what = "is configured, and the package is not installed here: its registry does not get the model"
     return [Finding("no-mlflow", "MLflow", what, "pip install 'slurmtf[mlflow]'", severity="warning")]

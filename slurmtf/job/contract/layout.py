@@ -4,6 +4,7 @@ import os
 
 PLAN = "plan.json"
 BOARDS = "tensorboard"
+IMAGES = os.path.join("metrics", "images")
 
 
 class RunLayout:
@@ -19,6 +20,7 @@ class RunLayout:
         self.logs = self._of("logs")
         self.outputs = self._of("outputs")
         self.metrics = self._of("metrics")
+        self.images = self._of(IMAGES)
         self.tags = self._of("tags")
         self.children = self._of("children")
         self.hook = self._of("hook")

@@ -8,7 +8,7 @@ import uuid
 from typing import Any, Dict, Iterator, Optional, Type
 
 from ..contract import metrics
-from ..contract.layout import RunLayout
+from ..contract.layout import IMAGES, RunLayout
 from ..contract.metric_shapes import in_azure_shape
 from ..contract.metrics import Entry
 from . import values
@@ -146,7 +146,7 @@ class Run:
         write = copy_into(path) if path is not None else lambda file: plot.savefig(file, format="png")
         suffix = os.path.splitext(path)[1] if path is not None else ".png"
         plain = re.sub(r"[^\w.-]+", "_", values.text("the name of an image", name))
-        kept = "metrics/images/{}-{}-{:.0f}{}".format(plain, self._recorder.label, time.time() * 1e6, suffix)
+        kept = os.path.join(IMAGES, "{}-{}-{:.0f}{}".format(plain, self._recorder.label, time.time() * 1e6, suffix))
         if self._recorder.keep(kept, write):
             self._put(name, kept, metrics.IMAGE)
 

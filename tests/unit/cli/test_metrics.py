@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract.metrics import Entry
+from slurmtf import Run
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics import Entry, to_line
 
 from .support import CommandLine, run_folder
 
@@ -119,6 +121,21 @@ def test_what_a_script_logs_controls_no_terminal(call: CommandLine, tmp_path: Pa
         done = call("metrics", FIRST, *words)
         assert done.exit_code == 0
         assert "\x1b" not in done.out
+
+
+def test_the_runs_within_a_run(call: CommandLine, runs: list[Path]) -> None:
+    child = RunLayout(str(runs[0])).child(f"{FIRST}_fold")
+    for layout, value in ((child, 5.0), (child.child(f"{FIRST}_fold_0"), 7.0)):
+        Path(layout.metrics).mkdir(parents=True)
+        Path(layout.task_metrics("main-0")).write_bytes(to_line(Entry("loss", value)))
+    shown = [line.split()[:3] for line in call("metrics", FIRST, "--recursive").out.splitlines()[1:]]
+    assert shown == [[FIRST, "loss", "0.333333"], [f"{FIRST}_fold", "loss", "5"], [f"{FIRST}_fold_0", "loss", "7"]]
+    assert len(call("metrics", FIRST).out.splitlines()) == 2
+    assert Run(runs[0]).get_metrics(recursive=True) == {
+        FIRST: {"loss": [1.0, 0.5, 1 / 3]},
+        f"{FIRST}_fold": {"loss": 5.0},
+        f"{FIRST}_fold_0": {"loss": 7.0},
+    }
 
 
 def test_every_task(call: CommandLine, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from slurmtf.cli.commands.models import command
 from slurmtf.errors import InputError, WorkspaceError
-from slurmtf.models import Model, mirror
+from slurmtf.models import Model
 from slurmtf.models.exporting import RECORD
 from slurmtf.models.hashes import digest
 from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, registry_of
+from slurmtf.runs import tracking
 from slurmtf.runs.garbage import garbage
 
 REGISTER = """
@@ -220,7 +221,7 @@ def test_a_registry_of_mlflow_without_the_package_is_told(
     workspace: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:1")
-    monkeypatch.setattr(mirror, "available", lambda: False)
+    monkeypatch.setattr(tracking, "is_installed", lambda: False)
     command.main(["register", "digits", str(file), "-w", str(workspace)], standalone_mode=False)
     told = capsys.readouterr()
     assert "slurmtf[mlflow]" in told.err + told.out  # as JSON where a test before has asked for that in this process

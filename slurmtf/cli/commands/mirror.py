@@ -1,0 +1,46 @@
+"""``slurmtf mirror``"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import click
+
+from slurmtf.cli import completing
+from slurmtf.cli.output import emit, json_option, note, workspace_option
+from slurmtf.runs import Run
+from slurmtf.runs.mirroring import Following, Mirror, Sent
+from slurmtf.runs.tracking import tracking_uri, without_password
+
+
+@click.command("mirror")
+@click.argument("runs", nargs=-1, shell_complete=completing.runs)
+@click.option("--follow", "-f", "following", is_flag=True, help="Send what is new until the runs have ended.")
+@click.option("--all-ranks", is_flag=True, help="Send the metrics of every task, not only of rank 0 or the chief.")
+@workspace_option
+@json_option
+def command(runs: tuple[str, ...], following: bool, all_ranks: bool, workspace: str | None) -> None:
+    """Copy RUNS (default: the last one) into the MLflow of $MLFLOW_TRACKING_URI.
+
+    Sent are parameters, metrics, tags, receipt and outputs, as far as MLflow lacks them: it may be called again, while a run
+    goes on and after.
+    """
+    found = [Run.find(run, workspace) for run in runs or ("last",)]
+    with ExitStack() as opened:
+        mirrors = [opened.enter_context(Mirror(run, all_ranks)) for run in found]
+        view = Following(mirrors, lambda text: note(text, fg="yellow"))
+        for run in found if following else ():
+            run.follow(view, None)
+        if not following:
+            view.show_rest()
+        data = [_data(mirror, view.sent[mirror.run.id]) for mirror in mirrors]
+    emit({"uri": without_password(tracking_uri()), "runs": data}, "\n".join(map(_text, data)))
+
+
+def _data(mirror: Mirror, sent: Sent) -> dict[str, object]:
+    run = mirror.run
+    return {"run": run.id, "experiment": run.experiment, "run_id": mirror.run_id, "values": sent.values, "files": sent.files}
+
+
+def _text(data: dict[str, object]) -> str:
+    return f"{data['run']}  {data['run_id']}  new in MLflow: {data['values']} values, {data['files']} files"

@@ -1,0 +1,95 @@
+"""MLflow's servers and stores: whether one is configured, and how it is talked to. The package is the extra ``mlflow``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from slurmtf.errors import InputError, SlurmtfError
+from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
+
+RETRIES = "2"
+"""How often a request that nobody answers is sent again, unless the user says: MLflow itself goes on for four minutes."""
+LONGEST_TEXT = 300
+PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
+
+
+class MirrorError(SlurmtfError):
+    """MLflow does not have what the run folder or the registry has."""
+
+
+def tracking_uri() -> str:
+    """Return where MLflow keeps runs; empty when none is configured."""
+    return os.environ.get(var.MLFLOW_TRACKING_URI) or ""
+
+
+def registry_uri() -> str:
+    """Return where MLflow keeps models; empty when none is configured."""
+    return os.environ.get(var.MLFLOW_REGISTRY_URI) or tracking_uri()
+
+
+def is_installed() -> bool:
+    """Whether the package is there; it is not imported for that."""
+    return importlib.util.find_spec("mlflow") is not None
+
+
+def check_tracking() -> None:
+    """Raise InputError when there is nothing to mirror a run into, or with."""
+    if not tracking_uri():
+        remedy = "set it to where your MLflow is: http://HOST:PORT, or sqlite:///PATH for a file of your own"
+        raise InputError(Finding("no-tracking-server", f"${var.MLFLOW_TRACKING_URI}", "is not set", remedy))
+    if not is_installed():
+        raise InputError(Finding("no-mlflow", "MLflow", "is not installed here", "pip install 'slurmtf[mlflow]'"))
+
+
+def without_password(text: str) -> str:
+    """Return a text with the passwords of its addresses replaced."""
+    return PASSWORD.sub(r"\1:***@", text)
+
+
+@contextmanager
+def talking(uri: str, where: str, what: str, remedy: str) -> Iterator[None]:
+    """Raise whatever comes of talking to MLflow as a MirrorError: ``where`` is what it is about, ``what`` follows from it.
+
+    A server that does not answer is tried for seconds (see RETRIES).
+    """
+    patience = os.environ.get(var.MLFLOW_HTTP_REQUEST_MAX_RETRIES)
+    os.environ.setdefault(var.MLFLOW_HTTP_REQUEST_MAX_RETRIES, RETRIES)
+    try:
+        yield
+    except SlurmtfError:
+        raise
+    except Exception as err:  # MLflow's, of its store, of its server
+        told = f"{what} ({without_password(uri)}): {_said(err)}"
+        raise MirrorError(Finding("mlflow-failed", where, told, remedy)) from None
+    finally:
+        if patience is None:
+            os.environ.pop(var.MLFLOW_HTTP_REQUEST_MAX_RETRIES, None)
+
+
+def _said(error: Exception) -> str:
+    """Return what an error says, in a line; of a long one both ends: its cause stands last."""
+    text = without_password(" ".join(str(error).split()))
+    half = LONGEST_TEXT // 2
+    short = text if len(text) <= LONGEST_TEXT else f"{text[:half]} ... {text[-half:]}"
+    return f"{type(error).__name__}: {short}"
+
+
+def experiment_id(client: Any, name: str) -> str:
+    """Return the id of an experiment in MLflow, which is created where there is none."""
+    from mlflow.exceptions import MlflowException  # noqa: PLC0415 - a second, and an extra
+
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        try:
+            return str(client.create_experiment(name))
+        except MlflowException as err:
+            if err.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_experiment_by_name(name)  # somebody was faster
+    return str(found.experiment_id)

@@ -1,0 +1,142 @@
+"""A run in MLflow, the real one over a database of its own: while the run goes on, after, and again; nothing is there twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf import Run
+from tests.integration.job.jobs import await_that
+
+from .conftest import Submit
+
+ROOT = Path(__file__).parents[3]
+MIRROR = "from slurmtf.cli import main; main()"
+ASK = """
+import json, sys
+from mlflow import MlflowClient, artifacts
+client = MlflowClient()
+(experiment,) = client.search_experiments(filter_string="name = 'views'")
+found = {}
+for one in client.search_runs([experiment.experiment_id]):
+    history = {key: [[p.step, p.value] for p in client.get_metric_history(one.info.run_id, key)] for key in one.data.metrics}
+    place = artifacts.download_artifacts(run_id=one.info.run_id, dst_path=sys.argv[1] + one.info.run_id)
+    found[one.info.run_name] = dict(
+        id=one.info.run_id, status=one.info.status, metrics=history, params=one.data.params, tags=one.data.tags, place=place,
+        start=one.info.start_time, end=one.info.end_time)
+print(json.dumps(found))
+"""
+TRAINS = """
+from slurmtf import Run
+run = Run.get_context()
+run.log("loss", 1.0, step=0)
+run.log("loss", float("nan"), step=1)
+run.log("rate (learning)", 0.1)
+run.log_row("best", epoch=1, loss=0.5)
+run.tag("converged", "no")
+run.child_run("fold").log("loss", 7.0)
+open("outputs/model.txt", "w").write("half")
+while not os.path.exists("outputs/go"):
+    time.sleep(0.1)
+run.log("loss", 0.4, step=2)
+run.log("loss", 0.5, step=2)
+run.tag("converged", "yes")
+open("outputs/model.txt", "w").write("whole")
+"""
+
+
+def called(python: Path, uri: str, folder: Path, *words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri, **more}
+    return subprocess.run([python, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
+
+
+class Mlflow:
+    def __init__(self, python: Path, folder: Path) -> None:
+        self.python, self.folder, self.uri = python, folder, f"sqlite:///{folder}/mlflow.db"
+
+    def mirror(self, run: Run, *words: str) -> dict[str, Any]:
+        """What `slurmtf mirror` says of one run."""
+        done = called(self.python, self.uri, self.folder, "-c", MIRROR, "mirror", str(run.folder), *words, "--json")
+        assert done.returncode == 0, done.stdout + done.stderr
+        (found,) = json.loads(done.stdout)["data"]["runs"]
+        return dict(found)
+
+    def runs(self) -> dict[str, Any]:
+        """All that MLflow has of the experiment, by the runs' names."""
+        done = called(self.python, self.uri, self.folder, "-c", ASK, f"{self.folder}/got-")
+        assert done.returncode == 0, done.stderr
+        return dict(json.loads(done.stdout))
+
+
+@pytest.fixture
+def tracked(mlflow: Path, tmp_path: Path) -> Mlflow:
+    return Mlflow(mlflow, tmp_path)
+
+
+def test_a_run_is_mirrored_while_it_goes_on_and_after_and_never_twice(tracked: Mlflow, submit: Submit) -> None:
+    run = submit(TRAINS, script_params={"--lr": 0.1})
+    await_that((run.folder / "outputs/model.txt").exists, "what was logged")
+    first = tracked.mirror(run)
+    assert (first["values"], first["experiment"]) == (6, "views")
+    during = tracked.runs()
+    assert {name: one["status"] for name, one in during.items()} == {run.id: "RUNNING", f"{run.id}_fold": "RUNNING"}
+    assert during[run.id]["tags"]["converged"] == "no"
+    assert [path.name for path in Path(during[run.id]["place"]).iterdir()] == ["receipt.json"]
+    (run.folder / "outputs/go").touch()
+    second = tracked.mirror(run, "--follow")
+    again = tracked.mirror(run)
+    assert (second["run_id"], again["run_id"]) == (first["run_id"], first["run_id"])
+    assert (again["values"], again["files"]) == (0, 0)
+    after = tracked.runs()
+    own, fold = after[run.id], after[f"{run.id}_fold"]
+    assert len(after) == 2
+    assert [one["status"] for one in (own, fold)] == ["FINISHED", "FINISHED"]
+    assert [step for step, _ in own["metrics"]["loss"]] == [0, 1, 2, 2]
+    (learning,) = [key for key in own["metrics"] if key.startswith("rate _learning_-")]
+    assert own["metrics"][learning] == [[1, 0.1]]
+    assert own["metrics"]["best/loss"] == [[1, 0.5]]
+    assert own["params"]["lr"] == "0.1"
+    wanted = {"converged": "yes", "slurmtf.run": run.id, "slurmtf.status": "Completed"}
+    assert {name: own["tags"][name] for name in wanted} == wanted
+    assert own["end"] >= own["start"] > 0
+    assert fold["tags"]["mlflow.parentRunId"] == own["id"]
+    assert fold["metrics"] == {"loss": [[1, 7.0]]}
+    assert Path(own["place"], "outputs/model.txt").read_text() == "whole"
+    assert json.loads(Path(own["place"], "receipt.json").read_text())["tags"] == {}
+
+
+def test_a_server_that_is_away_is_an_error_at_once_and_later_has_all(tracked: Mlflow, submit: Submit) -> None:
+    run = submit("log('loss', 1.0, 0)")
+    run.wait_for_completion()
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        uri = f"http://me:pass@127.0.0.1:{nobody.getsockname()[1]}"
+        words = ("-c", MIRROR, "mirror", str(run.folder), "--json")
+        done = called(tracked.python, uri, tracked.folder, *words, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
+    (finding,) = json.loads(done.stdout)["error"]["findings"]
+    assert (done.returncode, finding["code"], finding["where"]) == (1, "mlflow-failed", run.id)
+    assert "Connection refused" in finding["what"]
+    assert "pass" not in finding["what"]
+    assert tracked.mirror(run)["values"] == 1
+
+
+PYTHON = """
+import sys
+from slurmtf import Run
+run = Run(sys.argv[1])
+print(run.mirror(), run.mirror(follow=True), run.mirror(all_ranks=True))
+"""
+
+
+def test_from_python(tracked: Mlflow, submit: Submit) -> None:
+    run = submit("log('loss', 1.0, 0)")
+    run.wait_for_completion()
+    done = called(tracked.python, tracked.uri, tracked.folder, "-c", PYTHON, str(run.folder))
+    assert len(set(done.stdout.split())) == 1, done.stderr
+    assert tracked.runs()[run.id]["id"] == done.stdout.split()[0]

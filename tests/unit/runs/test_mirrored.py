@@ -1,0 +1,168 @@
+"""What MLflow is told of a run: names, parameters, status, steps, files; and what follows when it is away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.errors import InputError, SlurmtfError
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics import Point
+from slurmtf.runs import mirroring, tracking
+from slurmtf.runs.event_owners import Owners
+from slurmtf.runs.mirrored import Part, files_of, key_of, milliseconds, parameters_of, status_of, step_of
+from slurmtf.runs.mirroring import Following, Sent, batches
+from slurmtf.runs.state import RunStatus
+from slurmtf.runs.tracking import MirrorError, check_tracking, talking, without_password
+
+
+@pytest.mark.parametrize("name", ["loss", "train/epoch_loss", "val loss", "größe", "a.b-c:d_1"])
+def test_a_name_that_mlflow_takes_is_kept(name: str) -> None:
+    assert key_of(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"),
+    [
+        ("loss (train)", "loss _train_-"),
+        ("/loss", "loss-"),
+        ("a//b", "a/b-"),
+        ("../up", "up-"),
+        ("[0]", "_0_-"),
+        ("", "-"),
+        ("x" * 300, "x" * 241 + "-"),
+    ],
+)
+def test_another_is_changed_and_stays_its_own(name: str, begin: str) -> None:
+    assert key_of(name).startswith(begin)
+    assert len(key_of(name)) == len(begin) + 8
+    assert key_of(name) != key_of(name + "!")
+
+
+def test_parameters_are_the_arguments_and_the_plain_settings() -> None:
+    settings = {
+        "estimator": "TensorFlow",
+        "source_directory": "/home/me",
+        "script_params": ["--lr", "0.1", "--fast", "--rate=-3", "data"],
+        "node_count": 2,
+        "use_gpu": True,
+        "environment_variables": {"TOKEN": "secret"},
+    }
+    assert parameters_of(settings) == {
+        "lr": "0.1",
+        "fast": "true",
+        "rate": "-3",
+        "[4]": "data",
+        "slurmtf.node_count": "2",
+        "slurmtf.use_gpu": "True",
+    }
+    assert parameters_of({"script_params": {"--lr": 0.1, "--fast": ""}}) == {"lr": "0.1", "fast": "true"}
+    assert parameters_of({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (RunStatus.QUEUED, "SCHEDULED"),
+        (RunStatus.RUNNING, "RUNNING"),
+        (RunStatus.FINALIZING, "RUNNING"),
+        (RunStatus.COMPLETED, "FINISHED"),
+        (RunStatus.FAILED, "FAILED"),
+        (RunStatus.CANCELED, "KILLED"),
+    ],
+)
+def test_mlflows_word_for_a_status(status: RunStatus, word: str) -> None:
+    assert status_of(status) == word
+
+
+@pytest.mark.parametrize(
+    ("step", "told"), [(None, 7), (3, 3), (2.0, 2), (10**30, (1 << 63) - 1), (float("nan"), 7), (-(10**30), 1 - (1 << 63))]
+)
+def test_steps_are_whole_numbers_of_64_bits(step: float | None, told: int) -> None:
+    assert step_of(Point(step, 1.0, 0.0), 7) == told
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(1.5, 1500), (float("nan"), 0), (float("inf"), 0), (1e300, 0)])
+def test_times_are_milliseconds(seconds: float, told: int) -> None:
+    assert milliseconds(seconds) == told
+
+
+def test_batches() -> None:
+    assert list(batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
+    assert list(batches([], 2)) == []
+
+
+@pytest.mark.parametrize(("status", "outputs"), [(RunStatus.RUNNING, []), (RunStatus.COMPLETED, ["outputs/a/model.h5"])])
+def test_outputs_come_when_the_run_has_ended(tmp_path: Path, status: RunStatus, outputs: list[str]) -> None:
+    for name in ("receipt.json", "metrics/images/x.png", "metrics/main-0.jsonl", "outputs/a/model.h5", "logs/main-0.out"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x", encoding="utf-8")
+    (tmp_path / "outputs/link").symlink_to("/etc/passwd")
+    layout = RunLayout(str(tmp_path))
+    found = files_of(Part("x", layout, status, {}, {}, Owners(layout)))
+    assert sorted(found) == sorted(["receipt.json", "metrics/images/x.png", *outputs])
+
+
+def test_passwords_stay_here() -> None:
+    assert without_password("at https://me:pass@host/x, sqlite:///a:b@c") == "at https://me:***@host/x, sqlite:///a:b@c"
+
+
+def test_what_mlflow_raises_is_told_with_its_cause_and_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    with pytest.raises(MirrorError) as caught, talking("http://me:pass@host", "x-1", "is not there", "wait"):
+        raise ValueError("x" * 400 + " http://me:pass@host: Connection refused")
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where, finding.remedy) == ("mlflow-failed", "x-1", "wait")
+    assert finding.what.startswith("is not there (http://me:***@host): ValueError: xxx")
+    assert finding.what.endswith("http://me:***@host: Connection refused")
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in __import__("os").environ
+
+
+def test_our_own_errors_pass() -> None:
+    with pytest.raises(InputError), talking("", "", "", ""):
+        raise InputError(Finding("x", "x", "x"))
+
+
+def test_without_mlflow_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with pytest.raises(InputError) as caught:
+        check_tracking()
+    assert caught.value.findings[0].code == "no-tracking-server"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:1")
+    monkeypatch.setattr(tracking, "is_installed", lambda: False)
+    with pytest.raises(InputError) as caught:
+        check_tracking()
+    assert caught.value.findings[0].code == "no-mlflow"
+
+
+class Away:
+    """A copy whose server is away for the first times that it is asked."""
+
+    def __init__(self, times: int) -> None:
+        self.run: Any = type("Run", (), {"id": "x-1"})()
+        self.times = times
+
+    def update(self) -> Sent:
+        self.times -= 1
+        if self.times >= 0:
+            raise MirrorError(Finding("mlflow-failed", "x-1", "could not be mirrored"))
+        return Sent(3, 1)
+
+
+def test_a_server_that_is_away_is_told_of_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirroring, "RETRY_S", 0.0)
+    monkeypatch.setattr(mirroring, "FOLLOW_S", 0.0)
+    told: list[str] = []
+    view = Following([Away(2)], told.append)  # type: ignore[list-item]
+    for _ in range(4):
+        view.show_new()
+    assert [text.split(":")[0] for text in told] == ["x-1", "MLflow has all of it again"]
+    assert view.sent == {"x-1": Sent(6, 2)}
+
+
+def test_at_the_end_it_is_an_error() -> None:
+    with pytest.raises(SlurmtfError):
+        Following([Away(1)]).show_rest()  # type: ignore[list-item]
