@@ -212,11 +212,17 @@ def _asked(case: _Case) -> RunState:
     if seen is None:
         return _gone(case)
     if seen.state is JobState.UNKNOWN:
-        kind = DoubtKind.UNKNOWN_STATE if case.answer.lags else DoubtKind.ELSEWHERE
-        return _by_heartbeat(case, Doubt(kind, seen.nodes if kind is DoubtKind.ELSEWHERE else ""))
+        return _by_heartbeat(case, _doubt_about(seen, case.answer.lags))
     if seen.state.final:
         return _ended_by_scheduler(case, seen)
     return _live(case, seen)
+
+
+def _doubt_about(seen: Observation, lags: bool) -> Doubt:
+    """Return why a job's state is not known: nobody could be asked, or the answer says nothing."""
+    if seen.reason and seen.submitted is None:
+        return Doubt(DoubtKind.UNREACHABLE, seen.reason)
+    return Doubt(DoubtKind.UNKNOWN_STATE) if lags else Doubt(DoubtKind.ELSEWHERE, seen.nodes)
 
 
 def _live(case: _Case, seen: Observation) -> RunState:

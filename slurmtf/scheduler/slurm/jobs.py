@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,7 @@ from dataclasses import replace
 from slurmtf.errors import SlurmError
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import SLURM
-from slurmtf.scheduler.base import RECORD_LAG_S, Observation, SubmittedJob, match
+from slurmtf.scheduler.base import RECORD_LAG_S, JobState, Observation, SubmittedJob, match
 from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import accounting, commands
 from slurmtf.scheduler.slurm import queue as queues
@@ -20,6 +21,8 @@ from slurmtf.scheduler.slurm.sharing import shared
 
 QUEUE_AGE_S = 30.0
 """How old an answer may be that counts the jobs before ours."""
+AWAY = re.compile(r"Connection refused|persistent connection|talking to the database|[Tt]imed out|not answer|is missing")
+"""What sacct says, or is said of it, while there is accounting but no answer (sacct(1): slurmdbd may be down)."""
 CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
 
 
@@ -28,7 +31,7 @@ def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float 
     asked = [one for job in jobs for one in job.each]
     found = match(asked, mine(cluster, max_age_s))
     forgotten = [job for job in asked if job not in found]
-    return {**found, **match(forgotten, _accounted({job.ref.job_id for job in forgotten}, cluster, max_age_s))}
+    return {**found, **_accounted(forgotten, cluster, max_age_s)}
 
 
 def mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
@@ -36,15 +39,17 @@ def mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
     return commands.parse_squeue(shared(commands.squeue(cluster), output, max_age_s), cluster)
 
 
-def _accounted(job_ids: Iterable[str], cluster: str | None, max_age_s: float) -> list[Observation]:
-    """Return what the accounting knows; nothing on a cluster without one."""
-    ids = sorted(job_ids)
+def _accounted(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s: float) -> dict[SubmittedJob, Observation]:
+    """Return what the accounting knows; nothing on a cluster without one. While it does not answer, a state is unknown."""
+    ids = sorted({job.ref.job_id for job in jobs})
     if not ids or shutil.which("sacct") is None:
-        return []
+        return {}
     try:
-        return commands.parse_sacct(shared(commands.sacct(ids, cluster), output, max_age_s), cluster)
-    except SlurmError:
-        return []
+        return match(jobs, commands.parse_sacct(shared(commands.sacct(ids, cluster), output, max_age_s), cluster))
+    except SlurmError as err:
+        told = f"sacct: {err.findings[0].what}"
+        away = AWAY.search(told) is not None
+        return {job: Observation(job.ref, JobState.UNKNOWN, told, folder=job.folder) for job in jobs if away}
 
 
 def ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from slurmtf import Mpi, Run, RunStatus
 from slurmtf.job.contract.outcome import Cause
 from tests.cluster import Cluster
+from tests.cluster.machine import SYSTEM_PATH
 from tests.system.slurm.support import (
     COMMAND,
     HELLO,
@@ -19,10 +22,12 @@ from tests.system.slurm.support import (
     call,
     ended,
     facts,
+    first_in_path,
     here,
     job_of,
     journal,
     log,
+    program,
     until,
 )
 
@@ -49,6 +54,16 @@ if os.environ["SLURMTF_ATTEMPT"] == "1":
     with open(os.path.join(os.environ["SLURMTF_RUN_FOLDER"], "logs/job.log"), "a") as log:
         log.write("slurmstepd: error: Detected 1 oom_kill event in StepId=1.batch.\\n")
     os.kill(os.getpid(), signal.SIGKILL)
+"""
+# Asks Slurm for what it was asked for, and has the run canceled: just before, or just after.
+MEDDLING = """#!/bin/sh
+[ "$1" = requeue ] || exec {scontrol} "$@"
+[ {when} = after ] || {cancel} >&2
+{scontrol} "$@"
+code=$?
+touch "$(dirname "$0")/../requeued"
+[ {when} = before ] || {cancel} >&2
+exit $code
 """
 RANKS = "first_time() and stay()"
 
@@ -125,6 +140,27 @@ def test_nodes_that_are_lost_and_memory_that_grows(slurm: Cluster, faults: Fault
     assert gone not in states[2].nodes
     assert decided(greedy) == [("resubmit", "out-of-memory")]
     assert facts(job_of(greedy))["MinMemoryNode"] == "600M"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_that_is_canceled_just_as_it_is_requeued(
+    slurm: Cluster, faults: Faults, when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, scontrol = faults.lab, shutil.which("scontrol", path=SYSTEM_PATH)  # a job finds no shims
+    cancel = f"SLURMTF_WORKSPACE='{lab.workspace}' '{COMMAND}' cancel \"$2\""
+    program(tmp_path / "meddling/scontrol", MEDDLING.format(scontrol=scontrol, cancel=cancel, when=when))
+    with monkeypatch.context() as context:
+        context.setenv("PATH", first_in_path(tmp_path / "meddling"))
+        run = lab.submit(GATED, restarts={"node-failure": 3})
+    here(run)
+    the(run, "task").kill()
+    job = job_of(run)
+    until(lambda: facts(job)["JobState"] in ("CANCELLED", "FAILED", "COMPLETED"), "the end of its job")
+    assert facts(job)["JobState"] == "CANCELLED"
+    assert (tmp_path / "requeued").exists()
+    assert ended(run)[0].status in (RunStatus.CANCELED, RunStatus.FAILED)
+    assert job_of(run) == job
+    assert len([one for one in journal(run) if one["event"] == "started"]) == 1
 
 
 def test_terminals_that_cancel_at_once(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:

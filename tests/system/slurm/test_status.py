@@ -166,6 +166,27 @@ def test_without_accounting(lab_noaccounting: Lab) -> None:
     assert lost.message == "Slurm no longer knows the job, and its journal does not say how it ended"
 
 
+def test_while_slurmdbd_is_down(lab: Lab, slurm: Cluster) -> None:
+    running, pending, gone = (
+        lab.submit(WAIT),
+        lab.submit(HELLO, sbatch={"hold": True}),
+        lab.submit(HELLO, sbatch={"hold": True}),
+    )
+    here(running)
+    call("scancel", job_of(gone))
+    lost = forgotten(gone)
+    with slurm.without_slurmdbd():
+        done = lab.submit(HELLO)
+        assert ended(done)[0].status is RunStatus.COMPLETED
+        found = states(running, pending, lost)
+        assert [state.status for state in found] == [RunStatus.RUNNING, RunStatus.QUEUED, RunStatus.QUEUED]
+        assert [state.doubt.kind if state.doubt else None for state in found] == [None, None, DoubtKind.UNREACHABLE]
+        running.cancel()
+        pending.cancel()
+        assert [state.status for state in ended(running, pending)] == [RunStatus.CANCELED] * 2
+    assert ended(lost)[0].cause == "lost"
+
+
 def test_a_job_that_slurm_does_not_list_yet(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
     call("scancel", job_of(run))

@@ -280,6 +280,8 @@ def test_how_far_the_nodes_disks_are_filled() -> None:
 DOUBTS: list[tuple[str, Records, History, Answer, Doubt | None]] = [
     ("Slurm does not answer", RECORDS, NOTHING, UNREACHABLE, Doubt(DoubtKind.UNREACHABLE, "squeue: no answer")),
     ("a state of a newer Slurm", RECORDS, NOTHING, seen(JobState.UNKNOWN), Doubt(DoubtKind.UNKNOWN_STATE)),
+    ("accounting does not answer", RECORDS, NOTHING, Answer(Observation(JOB.ref, JobState.UNKNOWN, "sacct: refused")),
+     Doubt(DoubtKind.UNREACHABLE, "sacct: refused")),
     ("on another machine", Records((LOCAL,)), NOTHING,
      Answer(Observation(LOCAL.ref, JobState.UNKNOWN, nodes="there"), lags=False), Doubt(DoubtKind.ELSEWHERE, "there")),
     ("none", RECORDS, history(RUNNING), seen(JobState.RUNNING), None),

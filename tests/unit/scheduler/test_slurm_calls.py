@@ -87,6 +87,13 @@ def test_a_cluster_without_accounting(commands: Path) -> None:
     assert states(job("1"), job("2")).keys() == {"1"}
 
 
+def test_while_accounting_does_not_answer_nothing_is_gone(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", lambda _: None)
+    command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/a\n")
+    command(commands, "sacct", error="sacct: error: Problem talking to the database: Connection refused", status=1)
+    assert states(job("1"), job("2")) == {"1": JobState.RUNNING, "2": JobState.UNKNOWN}
+
+
 def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", waits.append)
