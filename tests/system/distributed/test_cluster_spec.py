@@ -68,15 +68,20 @@ def test_several_workers(trainings: Trainings, tf_classic: Path, tf_newest: Path
     assert set(local.results()) == {"result-chief-0", "result-worker-0"}
 
 
+LAST_STEPS = range(200, 203)
+"""Steps are counted by chief and workers together: each may be within one when the last is reached."""
+
+
 def test_estimator_with_chief_and_evaluator(trainings: Trainings, tf_classic: Path) -> None:
     cluster = trainings.start("srun", "estimator", tf_classic)
     local = trainings.start("local", "estimator", tf_classic)
     for training in (cluster, local):
         results = training.results()
         chief = results["result-chief-0"]
-        assert (chief["step"], chief["servers"]) == (200, 1)
+        assert chief["step"] in LAST_STEPS
+        assert chief["servers"] == 1
         assert chief["loss"] < 1.5
-        assert results["result-evaluator-0"]["step"] == 200  # it is given the time for its last evaluation
+        assert results["result-evaluator-0"]["step"] in LAST_STEPS  # it is given the time for its last evaluation
         assert_all_ended(training)
 
 

@@ -17,10 +17,14 @@ pytestmark = pytest.mark.slurm
 NODES = ("node1", "node2")
 TWO_NODES = {"node_count": 2, "sbatch": {"nodelist": ",".join(NODES)}}
 SCRIPT = """
-import json, os
+import json, os, time
 names = ("TF_CONFIG", "SLURMTF_ADDRESS", "HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_IFACE")
 told = {name: os.environ.get(name, "") for name in names}
-open("outputs/%s.json" % os.environ["SLURMTF_RANK"], "w").write(json.dumps(told))
+name = "%s.json" % os.environ["SLURMTF_RANK"]
+open(name, "w").write(json.dumps(told))
+os.rename(name, "outputs/" + name)
+while len(os.listdir("outputs")) < int(os.environ["SLURMTF_WORLD_SIZE"]):  # a server is ended with the last worker
+    time.sleep(0.1)
 """
 
 
