@@ -14,6 +14,7 @@ import pytest
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.scheduler import JobRef, SubmittedJob
+from tests.cluster.machine import wait_for
 from tests.terminals import Terminal
 
 from .conftest import Submit
@@ -33,8 +34,11 @@ def environ(tmp_path: Path, workspace: Path) -> dict[str, str]:
 
 def test_a_run_is_watched_looked_into_and_canceled(submit: Submit, environ: dict[str, str]) -> None:
     done = submit("print('all done')\n")
-    run = submit(TRAINS, primary_metric="loss")
     done.wait_for_completion()
+    wait_for(
+        lambda: time.strftime("%S", time.gmtime()) != done.id.split("-")[2][-2:], "the next second: the newest run is the first"
+    )
+    run = submit(TRAINS, primary_metric="loss")
     terminal = Terminal(SLURMTF, "watch", environ=environ)
     terminal.shows(run.id, "Running", "loss 0.5 at 3", "epoch one", "q: quit", done.id, "Completed")
     terminal.press("\x1b[B")

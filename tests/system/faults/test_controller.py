@@ -37,6 +37,8 @@ pytestmark = pytest.mark.slurm
 
 SILENCE_S = 25
 """Longer than a command of Slurm waits for an answer here (MessageTimeout), and than the supervisor waits for a command."""
+ADOPTION_S = 240
+"""Longer than a submission that nobody confirmed is taken for one that goes on."""
 # Stays in its first attempt until there is a gate, and then fails if it is told to.
 GATED = """
 import os, pathlib, sys, time
@@ -103,7 +105,7 @@ def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest
     for told in (canceled, submitted):  # it was done, or it is told why not
         assert told["ok"] or (told["error"]["exit_code"], bool(told["error"]["findings"])) == (3, True), told
     late = [Run(folder) for folder in (lab.workspace / "late").glob("*-*")]
-    assert {state.status for state in ended(*late)} <= {RunStatus.COMPLETED}
+    assert {state.status for state in ended(*late, seconds=ADOPTION_S)} <= {RunStatus.COMPLETED}
     assert len(late) == len([one for one in call("squeue", "-t", "all", "-h", "-o", "%Z").splitlines() if "/late/" in one])
     if not canceled["ok"]:
         assert unwanted.get_status() == "Running"
