@@ -220,9 +220,11 @@ def _asked(case: _Case) -> RunState:
 
 def _doubt_about(seen: Observation, lags: bool) -> Doubt:
     """Return why a job's state is not known: nobody could be asked, or the answer says nothing."""
+    if not lags:
+        return Doubt(DoubtKind.ELSEWHERE, seen.nodes)
     if seen.reason and seen.submitted is None:
         return Doubt(DoubtKind.UNREACHABLE, seen.reason)
-    return Doubt(DoubtKind.UNKNOWN_STATE) if lags else Doubt(DoubtKind.ELSEWHERE, seen.nodes)
+    return Doubt(DoubtKind.UNKNOWN_STATE)
 
 
 def _live(case: _Case, seen: Observation) -> RunState:

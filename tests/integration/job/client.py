@@ -26,7 +26,7 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "subprocess.Popen")
 TIMED_KILLS = 15
 NOBODY = 65534
-PAGES = range(0, 80, 4)
+PAGES = range(0, 252, 12)
 
 
 def submit(source: Path, workspace: Path) -> Run:
@@ -150,6 +150,7 @@ def fill(filler: Path, pages: int) -> None:
 
 
 def main(mode: str, source: Path, folder: Path) -> None:
+    os.environ["XDG_CACHE_HOME"] = str(source.parent / "cache")  # one that keeps nothing yet, else some would not be imported
     warm = submit(source, source.parent / "warm")  # what is imported late is imported now
     warm.wait_for_completion()
     modes: dict[str, Callable[[Path, Path], Any]] = {

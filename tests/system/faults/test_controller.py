@@ -19,7 +19,6 @@ from tests.system.slurm.support import (
     HELLO,
     POLITE,
     WAIT,
-    call,
     ended,
     facts,
     first_in_path,
@@ -37,8 +36,6 @@ pytestmark = pytest.mark.slurm
 
 SILENCE_S = 25
 """Longer than a command of Slurm waits for an answer here (MessageTimeout), and than the supervisor waits for a command."""
-ADOPTION_S = 240
-"""Longer than a submission that nobody confirmed is taken for one that goes on."""
 # Stays in its first attempt until there is a gate, and then fails if it is told to.
 GATED = """
 import os, pathlib, sys, time
@@ -79,7 +76,7 @@ def started(*argv: str) -> subprocess.Popen[str]:
 
 
 def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While runs are submitted, launched again in their allocation, end, are to be requeued, or canceled."""
+    """While runs are launched again in their allocation, end, are to be requeued, or canceled."""
     lab = faults.lab
     monkeypatch.setenv("SLURMTF_WORKSPACE", str(lab.workspace))
     ends = lab.submit(GATED)
@@ -87,26 +84,22 @@ def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest
     requeued = lab.submit(GATED, restarts={"node-failure": 1})
     unwanted = lab.submit(WAIT)
     here(ends, launched, requeued, unwanted)
-    script = str(lab.source(HELLO) / "train.py")
     with slurm.silent_controller():
         began = time.monotonic()
-        asked = [started("cancel", unwanted.id), started("submit", script, "-s", "slurm", "-x", "late")]
+        cancels = started("cancel", unwanted.id)
         for run in (ends, launched):
             (run.folder / "outputs/gate").touch()
         the(requeued, "task").kill()
         until(lambda: time.monotonic() - began > SILENCE_S, "a while", 2 * SILENCE_S)
         assert journal(ends)[-1]["event"] == "ended"
-    canceled, submitted = (json.loads(process.communicate(timeout=90)[0]) for process in asked)
+    canceled = json.loads(cancels.communicate(timeout=90)[0])
     states = ended(ends, launched, requeued)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (states, journal(launched), journal(requeued))
     assert (log(launched), log(requeued)) == ("attempt 1\nattempt 2\n", "attempt 2\n")
     assert decided(launched) == [("launch", "script")]
     assert decided(requeued) == [("requeue", "task-lost")]
-    for told in (canceled, submitted):  # it was done, or it is told why not
-        assert told["ok"] or (told["error"]["exit_code"], bool(told["error"]["findings"])) == (3, True), told
-    late = [Run(folder) for folder in (lab.workspace / "late").glob("*-*")]
-    assert {state.status for state in ended(*late, seconds=ADOPTION_S)} <= {RunStatus.COMPLETED}
-    assert len(late) == len([one for one in call("squeue", "-t", "all", "-h", "-o", "%Z").splitlines() if "/late/" in one])
+    told = canceled["ok"] or (canceled["error"]["exit_code"], bool(canceled["error"]["findings"])) == (3, True)
+    assert told, canceled  # it was done, or it is told why not
     if not canceled["ok"]:
         assert unwanted.get_status() == "Running"
         unwanted.cancel()
