@@ -26,7 +26,8 @@ FILES = {
     "requirements.txt": "tensorflow==2.15.1\n",
     "tensorflow.sif": "",
     "mnist/train.csv": "",
-    **{str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in ROOT.glob("examples/resume*/*.*")},
+    **{str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in ROOT.glob("examples/resume*/*.yaml")},
+    **{str(path.relative_to(ROOT)): "print('training')\n" for path in ROOT.glob("examples/resume*/*.py")},
 }
 PROFILES = {
     "mycluster.yaml": "extends: slurm\ncontainers: {runtime: apptainer}\n",

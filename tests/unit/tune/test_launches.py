@@ -97,6 +97,7 @@ def test_a_launch_has_the_tasks_of_its_settings(
 
 def test_another_script_is_another_command_and_may_have_another_chief(source: Path) -> None:
     (source / "other.py").write_text("import tensorflow as tf\ntf.distribute.experimental.ParameterServerStrategy(None)\n")
+    (source / "tensorflow.py").write_text("")  # whatever this machine has
     ps = {"distributed_backend": "ps", "worker_count": 2, "launcher": "spawn"}
     with pytest.raises(SpecError) as caught:  # its coordinator is a task more
         launched(source, ps, {"entry_script": "other.py"})
