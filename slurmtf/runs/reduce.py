@@ -256,16 +256,21 @@ def _by_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
 def _gone(case: _Case) -> RunState:
     """Return the state of a job that the scheduler does not know, or whose number is another job's by now."""
     attempt, forgets = case.attempt, case.answer.lags
-    if attempt is None and forgets and case.now - case.job.submitted < RECORD_LAG_S:
-        return case.state(RunStatus.QUEUED, doubt=Doubt(DoubtKind.NOT_LISTED))
     told = attempt and (attempt.outcome or attempt.decided)
     if told:
         return _ended(case, told, ended=attempt.ended if attempt else None)
+    if forgets and case.now - _submitted(case) < RECORD_LAG_S:
+        return _by_heartbeat(case, Doubt(DoubtKind.NOT_LISTED))
     if case.cancel_requested:
         return _ended(case, Outcome(Cause.CANCELED))
     if attempt is None and not forgets:
         return _ended(case, _not_started(case))
     return _ended(case, _lost(case, "slurm" if forgets else "supervisor"))
+
+
+def _submitted(case: _Case) -> float:
+    """Return when the job was submitted; of one that somebody submitted by hand: when it started."""
+    return case.job.submitted or (case.attempt.started if case.attempt else 0.0)
 
 
 def _ended_by_scheduler(case: _Case, seen: Observation) -> RunState:
