@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 
 from slurmtf.cli.output import clock, emit, note, spin, spinner
-from slurmtf.cli.present import details, headline, run_data
+from slurmtf.cli.present import again_text, details, headline, run_data
 from slurmtf.diagnosis.waiting import hint
 from slurmtf.runs import Run, RunState, RunStatus
 from slurmtf.runs.curves import RunSeries, value_text
@@ -63,16 +63,21 @@ class _Progress:
         self._stop()
 
     def show(self, state: RunState) -> None:
-        advice = hint(state.reason)
-        if advice and advice not in self._told:
-            self._told.add(advice)
-            self._stop()
-            note(f"{state.reason}: {advice}", fg="yellow")
+        if state.again and not state.status.final:
+            self._tell_once(f"attempt {state.again.number}", f"attempt {again_text(state)}")
+        if advice := hint(state.reason):
+            self._tell_once(advice, f"{state.reason}: {advice}")
         if self._live is not None and state.status in WAITING:
             spin(self._live, headline(state))
             return
         self._stop()
         note(f"{clock(state.ended or None) or ''} {headline(state)}".strip())
+
+    def _tell_once(self, key: str, text: str) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            self._stop()
+            note(text, fg="yellow")
 
     def _stop(self) -> None:
         if self._live is not None:

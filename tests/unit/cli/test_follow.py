@@ -1,0 +1,40 @@
+"""What is told on standard error of a run that is followed."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.cli.follow import _Progress
+from slurmtf.runs import RunState, RunStatus
+from slurmtf.runs.state import Again
+
+SECOND = Again("return", "script", "script", 2, 2, 5.0)
+LIMIT = "QOSMaxJobsPerUserLimit"
+
+
+def told(capsys: pytest.CaptureFixture[str], *states: RunState) -> list[str]:
+    with _Progress() as progress:
+        for state in states:
+            progress.show(state)
+    return capsys.readouterr().err.splitlines()
+
+
+def test_another_attempt_is_told_once_with_what_ended_the_last(capsys: pytest.CaptureFixture[str]) -> None:
+    running = RunState(RunStatus.RUNNING, nodes="n1", again=SECOND)
+    states = [RunState(RunStatus.RUNNING, nodes="n1"), RunState(RunStatus.QUEUED, again=SECOND), running]
+    assert told(capsys, *states) == [
+        "Running on n1",
+        "attempt 2 of at most 2, waits; the last one failed after 5s",
+        "Queued",
+        "Running on n1",
+    ]
+
+
+def test_what_the_details_of_an_end_say_is_not_told_before(capsys: pytest.CaptureFixture[str]) -> None:
+    (line,) = told(capsys, RunState(RunStatus.FAILED, ended=0.0, again=Again("end", "budget-used", "script", 2, 2, 5.0)))
+    assert line.endswith("Failed")
+
+
+def test_advice_on_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    waits = RunState(RunStatus.QUEUED, reason=LIMIT)
+    assert [line.startswith(f"{LIMIT}: ") for line in told(capsys, waits, waits)] == [True, False, False]
