@@ -27,11 +27,20 @@ CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
 
 
 def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
-    """Ask squeue, and sacct for those that it has forgotten: two calls at most, whatever their number."""
+    """Ask squeue, and sacct for those that it has forgotten: two calls at most, whatever their number.
+
+    An answer from before one of them was submitted is none.
+    """
     asked = [one for job in jobs for one in job.each]
-    found = match(asked, mine(cluster, max_age_s))
+    age = since_submitted(asked, max_age_s, time.time())
+    found = match(asked, mine(cluster, age))
     forgotten = [job for job in asked if job not in found]
-    return {**found, **_accounted(forgotten, cluster, max_age_s)}
+    return {**found, **_accounted(forgotten, cluster, age)}
+
+
+def since_submitted(jobs: Sequence[SubmittedJob], max_age_s: float, now: float) -> float:
+    """Return how old an answer may be: ``max_age_s``, and younger than each of the jobs."""
+    return max(0.0, min([max_age_s, *(now - job.submitted for job in jobs)]))
 
 
 def mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:

@@ -21,9 +21,10 @@ from slurmtf.job.contract.schedulers import CAPABILITIES
 from slurmtf.processes import ProcessId
 from slurmtf.scheduler import SCHEDULERS, Array, JobRef, JobState, Observation, SubmittedJob, by_scheduler, scheduler_of
 from slurmtf.scheduler.base import SUBMIT_SLACK_S, Note, match
+from slurmtf.scheduler.slurm import jobs
 from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slices
 from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
-from slurmtf.scheduler.slurm.jobs import cancellable
+from slurmtf.scheduler.slurm.jobs import cancellable, since_submitted
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.search import packaged
 
@@ -287,6 +288,29 @@ LONG_AFTER = JOB.submitted + 3600
 )
 def test_only_what_is_ours_is_cancelled(queue: list[Observation], now: float, names: list[str]) -> None:
     assert cancellable([JOB], queue, now) == names
+
+
+@pytest.mark.parametrize(
+    ("now", "age"),
+    [(JOB.submitted + 0.5, 0.5), (JOB.submitted + 3600, 60.0), (JOB.submitted - 5, 0.0)],
+    ids=["just submitted", "long ago", "clocks that differ"],
+)
+def test_an_answer_from_before_the_submission_is_none(now: float, age: float) -> None:
+    assert since_submitted([JOB, replace(JOB, submitted=0.0)], 60.0, now) == age
+    assert since_submitted([], 60.0, now) == 60.0
+
+
+def test_what_squeue_told_before_a_job_was_submitted_does_not_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ages: list[float] = []
+    young = replace(JOB, submitted=time.time() - 0.25)
+
+    def told(_: str | None, age: float) -> list[Observation]:
+        ages.append(age)
+        return [seen(submitted=young.submitted)]
+
+    monkeypatch.setattr(jobs, "mine", told)
+    assert jobs.observe([young], None, 60.0)[young].state is JobState.RUNNING
+    assert 0.25 <= ages[0] < 30.0
 
 
 def test_an_array_is_cancelled_as_one_while_an_element_of_it_lives() -> None:
