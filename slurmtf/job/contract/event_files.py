@@ -11,7 +11,7 @@ import struct
 from typing import Any, Iterator, List, Optional, Tuple
 
 from .layout import BOARDS, RunLayout
-from .metrics import Point
+from .metrics import Point, is_time
 
 MARK = "tfevents"
 """In the name of each event file (tensorflow/core/util/events_writer.cc)."""
@@ -162,6 +162,7 @@ def scalars(record: bytes) -> Iterator[Tuple[str, Point]]:
     for number, kind, value in fields(record):
         if number == WALL_TIME and kind == FIXED64:
             (time,) = struct.unpack("<d", value)
+            time = time if is_time(time) else 0.0
         elif number == STEP and kind == VARINT:
             step = value - (1 << 64) if value >> 63 else value
         elif number == SUMMARY and kind == BYTES:

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple, Optional
 
 VALUE, LIST, ROW, TABLE, IMAGE, TAG = "value", "list", "row", "table", "image", "tag"
 NUMBERS = (int, float)
+FARTHEST_STEP = (1 << 63) - 1
+"""The largest step, as in TensorBoard's files (tensorflow/core/util/event.proto)."""
+LATEST = 1e11
+"""No time is above it, or below its opposite, in seconds: a calendar has days for all others."""
 BEGINNING = b'{"name": '
 """No text within a line looks like it: JSON escapes its quotes."""
 
@@ -56,9 +60,36 @@ def from_line(line: bytes) -> Optional[Entry]:
     return _parsed(line) or _parsed(line[max(0, line.rfind(BEGINNING)) :])
 
 
+def is_number(value: Any) -> bool:
+    """Tell whether a value is a number that a float holds, be it rounded or infinite."""
+    try:
+        return isinstance(value, NUMBERS) and float(value) is not None
+    except OverflowError:
+        return False
+
+
+def is_time(seconds: Any) -> bool:
+    """Tell whether it is a time since 1970 that a calendar knows."""
+    return isinstance(seconds, NUMBERS) and -LATEST < seconds < LATEST
+
+
+def is_step(step: Any) -> bool:
+    return isinstance(step, int) and -FARTHEST_STEP <= step <= FARTHEST_STEP
+
+
+def _whole(digits: str) -> int:
+    number = int(digits)
+    if not is_number(number):
+        raise ValueError("it has too many digits")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_int=_whole)
+
+
 def _parsed(line: bytes) -> Optional[Entry]:
     try:
-        facts = json.loads(line.decode("ascii"))
+        facts = _DECODER.decode(line.decode("ascii"))
         entry = Entry(facts["name"], facts["value"], facts.get("step"), facts["time"], facts.get("kind", VALUE))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -69,6 +100,6 @@ _SHAPES = {LIST: list, ROW: dict, TABLE: dict, IMAGE: str, TAG: str}
 
 
 def _is_whole(entry: Entry) -> bool:
-    if not isinstance(entry.name, str) or not isinstance(entry.kind, str) or not isinstance(entry.time, NUMBERS):
+    if not isinstance(entry.name, str) or not isinstance(entry.kind, str) or not is_time(entry.time):
         return False
-    return isinstance(entry.value, _SHAPES.get(entry.kind, object)) and isinstance(entry.step, (int, type(None)))
+    return isinstance(entry.value, _SHAPES.get(entry.kind, object)) and (entry.step is None or is_step(entry.step))

@@ -4,12 +4,21 @@ import json
 import operator
 from typing import Any, Dict, List, Optional, Union
 
+from ..contract.metrics import is_number, is_step
+
 Scalar = Union[float, int, str]
 PLAIN = (float, int, str)
 
 
 def scalar(name: str, value: Any) -> Scalar:
-    """Return a number or a text. Raises TypeError for what is neither."""
+    """Return a number or a text. Raises TypeError for what is neither, ValueError for a number that no float holds."""
+    found = value if type(value) is float else _scalar(name, value)
+    if isinstance(found, int) and not is_number(found):
+        raise ValueError("{!r}: a whole number of so many digits is more than a float holds (1.8e308)".format(name))
+    return found
+
+
+def _scalar(name: str, value: Any) -> Scalar:
     if type(value) in PLAIN:
         return value  # type: ignore[no-any-return]
     for kind in (str, int, float):
@@ -105,9 +114,14 @@ def text(what: str, value: Any) -> str:
 
 
 def step_of(name: str, value: Any) -> Optional[int]:
-    """Return a step: a whole number, or None. Raises TypeError."""
-    if value is None or type(value) is int:
-        return value
+    """Return a step: a whole number, or None. Raises TypeError, ValueError for one of more than 64 bits."""
+    found = None if value is None else _whole(name, value)
+    if found is not None and not is_step(found):
+        raise ValueError("{!r}: the step is a whole number of at most 64 bits".format(name))
+    return found
+
+
+def _whole(name: str, value: Any) -> int:
     try:
         return operator.index(value)
     except TypeError:

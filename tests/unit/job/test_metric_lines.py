@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slurmtf.job.contract.metrics import Entry, from_line, to_line
 
-SCALARS = st.floats(allow_nan=False) | st.integers() | st.text()
+SCALARS = st.floats(allow_nan=False) | st.integers(-(10**308), 10**308) | st.text()
 VALUES = {
     "value": SCALARS,
     "list": st.lists(SCALARS),
@@ -26,7 +26,7 @@ ENTRIES = st.sampled_from(sorted(VALUES)).flatmap(
         Entry,
         name=st.text(),
         value=VALUES[kind],
-        step=st.none() | st.integers(),
+        step=st.none() | st.integers(-(2**63) + 1, 2**63 - 1),
         time=st.integers(0, 4_000_000_000).map(lambda thousandths: thousandths / 1000),
         kind=st.just(kind),
     )
@@ -76,6 +76,13 @@ def test_what_stands_behind_a_torn_line_is_read(torn: Entry, entry: Entry, kept:
         b'{"name": "a", "value": 2, "time": 3, "kind": "list"}\n',
         b'{"name": "a", "value": [2], "time": 3, "kind": "table"}\n',
         b'{"name": "a", "value": 2}\n',
+        b'{"name": "a", "value": 1%s, "time": 3}\n' % (b"0" * 400),
+        b'{"name": "a", "value": -1%s, "time": 3}\n' % (b"0" * 5000),
+        b'{"name": "a", "value": [[{"x": 1%s}]], "time": 3, "kind": "list"}\n' % (b"0" * 400),
+        b'{"name": "a", "value": 2, "time": 3, "step": 9223372036854775808}\n',
+        b'{"name": "a", "value": 2, "time": 1e11}\n',
+        b'{"name": "a", "value": 2, "time": NaN}\n',
+        b'{"name": "a", "value": 2, "time": -Infinity}\n',
     ],
 )
 def test_a_foreign_line_is_none(line: bytes) -> None:

@@ -106,6 +106,13 @@ def test_anything_else_is_an_error_with_its_name_and_type(value: Any, told: str)
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize("value", [10**400, -(10**400), Array(10**400), Fraction(10**400)])
+def test_a_number_that_no_float_holds_is_an_error_with_its_name(value: Any) -> None:
+    for log in (values.scalar, lambda name, value: values.items(name, [1, value])):
+        with pytest.raises((ValueError, TypeError), match="'val loss'"):
+            log("val loss", value)
+
+
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
@@ -149,6 +156,12 @@ def test_steps(step: Any, plain: Any) -> None:
 @pytest.mark.parametrize("step", ["3", 1.5, 2.0, [1], Array(0.5), Tensor(Array(0.5)), b"1"])
 def test_what_is_no_step(step: Any) -> None:
     with pytest.raises(TypeError, match="step is a whole number"):
+        values.step_of("loss", step)
+
+
+@pytest.mark.parametrize("step", [2**63, -(2**63), 10**400, Array(2**63, shape=())])
+def test_a_step_has_64_bits(step: Any) -> None:
+    with pytest.raises(ValueError, match="'loss': the step"):
         values.step_of("loss", step)
 
 

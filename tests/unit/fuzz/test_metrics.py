@@ -1,0 +1,71 @@
+"""Whatever stands in the files of a run's metrics: no line breaks what reads or shows them."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slurmtf.cli import metrics as views
+from slurmtf.cli.output import clock, shown
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics import Entry, Point, to_line
+from slurmtf.job.supervisor.progress import Progress
+from slurmtf.plots.html import to_html
+from slurmtf.plots.svg import stacked
+from slurmtf.runs import mirrored
+from slurmtf.runs.curves import charts_of, select
+from slurmtf.runs.event_owners import Owners
+from slurmtf.runs.metrics import MetricsReader, metrics_of
+
+NUMBERS = st.floats() | st.integers() | st.sampled_from([10**400, -(10**400), 1 << 63, 1e308, -1e308, 5e-324])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+ENTRY_LIKE = st.fixed_dictionaries(
+    {"name": st.text() | ANYTHING, "value": NUMBERS | ANYTHING, "time": NUMBERS | ANYTHING},
+    optional={
+        "step": NUMBERS | ANYTHING,
+        "kind": st.sampled_from(["value", "list", "row", "table", "image", "tag", "residuals"]) | ANYTHING,
+    },
+)
+
+
+LINES = st.binary().filter(lambda line: b"\n" not in line) | (ENTRY_LIKE | ANYTHING).map(
+    lambda value: json.dumps(value).encode()
+)
+
+
+@given(st.lists(LINES, max_size=4), st.lists(LINES, max_size=4))
+def test_no_line_breaks_a_reader_or_what_shows_it(before: list[bytes], behind: list[bytes]) -> None:
+    """Foreign, torn and absurd lines cost themselves only, wherever a metric is shown."""
+    with tempfile.TemporaryDirectory() as folder:
+        layout = RunLayout(folder)
+        good = to_line(Entry("good", 0.5, 7, 1000.0)).rstrip(b"\n")
+        Path(layout.metrics).mkdir()
+        Path(layout.task_metrics("main-0")).write_bytes(b"".join(line + b"\n" for line in (*before, good, *behind)))
+        reader = MetricsReader(layout)
+        reader.read_new()
+        found = select({"run": reader})
+        assert Point(7, 0.5, 1000.0) in reader.series()["good"].points
+        json.dumps(metrics_of(layout, Owners(layout)))
+        shown(views.summary(found, all_ranks=True)).encode()
+        json.dumps(views.series_data("run", found), allow_nan=False)
+        assert Progress(layout, "main-0", "good", resumes=True).read_new() == [0.5] or b'"good"' in b"".join((*before, *behind))
+        assert len(list(views.csv_lines(found, heading=False))) == sum(len(one.series.points) for one in found)
+        for log in (False, True):
+            shown(views.plot(found, log=log, all_ranks=False)).encode()
+        charts = charts_of(found)
+        assert to_html("Metrics", charts).encode()
+        assert stacked(charts).encode()
+        for one in found:
+            mirrored.key_of(one.name)
+            for number, point in enumerate(one.series.points, 1):
+                clock(point.time)
+                assert abs(mirrored.step_of(point, number)) < 1 << 63
+                assert abs(mirrored.milliseconds(point.time)) < 1 << 63
