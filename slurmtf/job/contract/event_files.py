@@ -7,6 +7,7 @@ checked, which tells a record that is not whole yet, or damaged, before it is fo
 
 import functools
 import os
+import re
 import struct
 from typing import Any, Iterator, List, Optional, Tuple
 
@@ -156,15 +157,47 @@ def _varint(data: bytes, at: int) -> Tuple[int, int]:
     return value, at + 1
 
 
-def scalars(record: bytes) -> Iterator[Tuple[str, Point]]:
-    """Yield the scalars of an ``Event``, with their tags."""
+_SHORT = rb"([\x00-\x7f])"
+_SIZES_OF_ALL = rb"\x2a" + _SHORT + rb"\x0a" + _SHORT + rb"\x0a" + _SHORT
+_USUAL = re.compile(rb"\x09(.{8})\x10([\x80-\xff]{0,9}[\x00-\x7f])" + _SIZES_OF_ALL + rb"(.*)\x15(.{4})", re.DOTALL)
+"""An ``Event`` with one scalar, as TensorBoard writes it: time, step, sizes of summary, value and tag, tag, number."""
+
+
+def scalars(record: bytes) -> List[Tuple[str, Point]]:
+    """Return the scalars of an ``Event``, with their tags."""
+    usual = _usual(record)
+    return list(_scalars(record)) if usual is None else [usual]
+
+
+def _usual(record: bytes) -> Optional[Tuple[str, Point]]:
+    """Return the scalar of a record in which nothing else is, three times as fast; None: it is another one."""
+    found = _USUAL.fullmatch(record)
+    if found is None:
+        return None
+    time, step, summary, value, size, tag, number = found.groups()
+    if not summary[0] - 9 == value[0] - 7 == size[0] == len(tag):
+        return None
+    return tag.decode("utf-8"), Point(_signed(_varint(step, 0)[0]), _FLOAT(number)[0], _time(_DOUBLE(time)[0]))
+
+
+_FLOAT, _DOUBLE = struct.Struct("<f").unpack, struct.Struct("<d").unpack
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >> 63 else number
+
+
+def _time(seconds: float) -> float:
+    return seconds if is_time(seconds) else 0.0
+
+
+def _scalars(record: bytes) -> Iterator[Tuple[str, Point]]:
     time, step, summary = 0.0, 0, b""
     for number, kind, value in fields(record):
         if number == WALL_TIME and kind == FIXED64:
-            (time,) = struct.unpack("<d", value)
-            time = time if is_time(time) else 0.0
+            time = _time(_DOUBLE(value)[0])
         elif number == STEP and kind == VARINT:
-            step = value - (1 << 64) if value >> 63 else value
+            step = _signed(value)
         elif number == SUMMARY and kind == BYTES:
             summary = value
     for number, kind, value in fields(summary):
@@ -210,7 +243,7 @@ def _first(number: int, kind: int, data: Any) -> float:
             raise DamagedRecordError("field {} holds an integer".format(number))
         return float(struct.unpack(letter, data[: struct.calcsize(letter)])[0])
     value = data if kind == VARINT else _varint(data, 0)[0]
-    return float(value - (1 << 64) if value >> 63 else value)
+    return float(_signed(value))
 
 
 def event_files(layout: RunLayout) -> Iterator[EventFile]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import struct
 from pathlib import Path
@@ -58,6 +59,10 @@ def test_the_crc_is_that_of_tfrecords() -> None:
     assert masked_crc(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF  # RFC 3720, B.4
 
 
+UNKNOWN = b"\x78\x01"
+"""A field that no event has."""
+
+
 @pytest.mark.parametrize(
     ("value", "number"),
     [
@@ -76,7 +81,7 @@ def test_the_crc_is_that_of_tfrecords() -> None:
     ],
 )
 def test_the_numbers_of_a_summary(value: bytes, number: float | None) -> None:
-    found = list(scalars(event(-1, "loss", value)))
+    found = scalars(event(-1, "loss", value))
     assert found == ([] if number is None else [("loss", Point(-1, number, 5.0))])
 
 
@@ -91,7 +96,29 @@ def test_a_field_of_a_tensor_with_another_wire_type_raises_nothing(tmp_path: Pat
 
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.text(), st.floats(width=32, allow_nan=False), st.floats(0, 4e9))
 def test_steps_tags_and_values_are_read_as_they_were_written(step: int, tag: str, value: float, time: float) -> None:
-    assert list(scalars(event(step, tag, simple(value), time))) == [(tag, Point(step, value, time))]
+    record = event(step, tag, simple(value), time)
+    assert scalars(record) == [(tag, Point(step, value, time))]
+    assert scalars(record + UNKNOWN) == scalars(record)
+
+
+@pytest.mark.parametrize("time", [math.nan, math.inf, -1e300])
+def test_a_time_that_no_calendar_knows_is_none(time: float) -> None:
+    record = event(1, "loss", simple(0.5), time)
+    assert scalars(record) == scalars(record + UNKNOWN) == [("loss", Point(1, 0.5, 0.0))]
+
+
+@given(st.integers(0, 30), st.integers(0, 255))
+def test_a_usual_record_with_a_wrong_byte_is_read_as_any_other(place: int, byte: int) -> None:
+    data = bytearray(event(3, "loss", simple(0.5)))
+    data[place % len(data)] = byte
+    assert outcome(bytes(data)) in ("damaged", outcome(bytes(data) + UNKNOWN))
+
+
+def outcome(record: bytes) -> str:
+    try:
+        return repr(scalars(record))
+    except (ValueError, struct.error, IndexError):
+        return "damaged"
 
 
 def test_a_file_is_read_as_it_grows_byte_by_byte(tmp_path: Path) -> None:
