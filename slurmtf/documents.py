@@ -241,7 +241,12 @@ class Document:
             what = f"says {context['tag']!r}" if "tag" in context else "is missing"
             known = context.get("expected_tags") or ", ".join(map(repr, _known_tags(kind, location)))
             return path, self._finding("unknown-kind", path, what, f"use one of {known}")
-        return path, self._finding("bad-value", path, f"{detail['msg']} (found {_short(detail['input'])})")
+        found = f"(found {_short(detail['input'])})"
+        if detail["type"] in ("dataclass_type", "dict_type"):
+            keys = sorted(_known_keys(kind, location))
+            remedy = f"its keys: {', '.join(keys)}" if keys else ""
+            return path, self._finding("bad-value", path, f"should be a mapping {found}", remedy)
+        return path, self._finding("bad-value", path, f"{detail['msg'].removeprefix('Input ')} {found}")
 
     def _findings(self, kind: Any, details: Iterable[Mapping[str, Any]], raw: object) -> list[Finding]:
         """Return pydantic's complaints, one for each place: the members of a union complain once each, the inmost counts."""

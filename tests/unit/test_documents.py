@@ -251,6 +251,18 @@ def test_a_value_of_the_wrong_type(text: str, where: str, found: str) -> None:
     assert complaint.endswith(found)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("shape: {kind: circle, radius: [1]}\n", "file.yaml:1: shape.radius: should be a valid number (found [1])"),
+        ("paints: {red: 3}\n", "file.yaml:1: paints.red: should be a mapping (found 3)\n    -> its keys: coats, color"),
+        ("paints: 3\n", "file.yaml:1: paints: should be a mapping (found 3)"),
+    ],
+)
+def test_types_are_told_in_the_words_of_the_file(text: str, told: str) -> None:
+    assert complaints(text) == [told]
+
+
 @dataclass(frozen=True)
 class Frame(Strict):
     inner: Drawing | str | None = None
@@ -261,9 +273,9 @@ class Frame(Strict):
     ("text", "told"),
     [
         ("inner: {titel: a}\n", ["file.yaml:1: inner.titel: unknown key"]),
-        ("inner: {shape: {kind: circle, radius: wide}}\n", ["file.yaml:1: inner.shape.radius: Input should be a valid number"]),
-        ("inner: 5.0\nmode: c\n", ["file.yaml:2: mode: Input should be 'a' or 'b'"]),
-        ("mode: [c]\n", ["file.yaml:1: mode: Input should be 'a' or 'b'"]),
+        ("inner: {shape: {kind: circle, radius: wide}}\n", ["file.yaml:1: inner.shape.radius: should be a valid number"]),
+        ("inner: 5.0\nmode: c\n", ["file.yaml:2: mode: should be 'a' or 'b'"]),
+        ("mode: [c]\n", ["file.yaml:1: mode: should be 'a' or 'b'"]),
     ],
 )
 def test_of_several_kinds_the_inmost_complaint_is_told_once(text: str, told: list[str]) -> None:
