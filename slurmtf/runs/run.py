@@ -99,14 +99,15 @@ class Run(RunFolder):
             what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
             return RunNotFoundError(Finding("no-run-folder", self.id, what, "'slurmtf ls' lists the runs that there are"))
         scheduler = scheduler_of(job.scheduler, job.ref.cluster)
+        what = f"{self.folder} was removed or renamed; job {job.ref} "
+        remedy = f"put the folder back under its name, or cancel the job: {scheduler.cancel_command} {job.ref.name}"
         try:
             seen = scheduler.observe([job]).get(job)
-            goes_on = "goes on without it" if seen and not seen.state.final else "has ended"
         except SlurmError:
-            goes_on = "may go on without it"
-        what = f"{self.folder} was removed or renamed; job {job.ref} {goes_on}"
-        remedy = f"put the folder back under its name, or cancel the job: {scheduler.cancel_command} {job.ref.name}"
-        return RunGoneError(Finding("run-folder-gone", self.id, what, remedy if "without" in goes_on else ""))
+            return RunGoneError(Finding("run-folder-gone", self.id, f"{what}may go on without it", remedy))
+        if seen and not seen.state.final:
+            return RunGoneError(Finding("run-folder-gone", self.id, f"{what}goes on without it", remedy))
+        return RunGoneError(Finding("run-folder-gone", self.id, f"{what}has ended"))
 
     def get_status(self) -> str:
         """Return the run's status: NotStarted, Queued, Preparing, Running, Completed, Failed, Canceled ..."""

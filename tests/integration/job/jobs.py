@@ -142,9 +142,14 @@ class Job:
         return last
 
     @property
+    def outcome(self) -> Outcome:
+        """How the attempt ended, by its journal."""
+        return Outcome.from_dict(self.end)
+
+    @property
     def error(self) -> tuple[str, str]:
         """The failure that submitit would read, if it is the one that the journal tells."""
-        return "error", result.error(Outcome.from_dict(self.end))
+        return "error", result.error(self.outcome)
 
     def result(self, job_id: str | None = None) -> tuple[str, Any]:
         """What submitit would read."""

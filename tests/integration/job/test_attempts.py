@@ -106,7 +106,7 @@ def test_a_snapshot_that_is_gone(job: Maker) -> None:
     Path(one.layout.source).unlink()
     assert one.run() == 1
     assert (one.end["cause"], one.end["exit_code"]) == ("agent", 1)
-    assert "source.tar" in one.end["message"]
+    assert "source.tar" in one.outcome.detail["error"]
     assert partials(one) == []
 
 

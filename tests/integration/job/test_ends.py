@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from slurmtf.job.contract.outcome import Cause, End
+
 from .jobs import Job, Maker, await_that
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -169,27 +171,29 @@ def test_a_killed_task_ends_the_job(job: Maker) -> None:
     one.start_and_await()
     os.kill(one.agent_of_task(), signal.SIGKILL)
     assert one.wait(30) == 137
-    assert one.end["message"].startswith("the task's agent was killed by signal 9 (SIGKILL), and main-0 never reported")
+    assert (one.outcome.cause, one.outcome.signal) == (Cause.LAUNCHER, signal.SIGKILL)
+    assert one.outcome.detail == {"launcher": "none", "missing": ["main-0"]}
     assert one.result() == one.error
     assert one.processes() == []
 
 
 @pytest.mark.parametrize(
-    ("launcher", "status", "words"),
+    ("launcher", "status", "end", "tail"),
     [
-        (["false"], 1, "ended with exit code 1, and main-0 never reported"),
-        (["true"], 1, "ended with exit code 0, and main-0 never reported"),
-        (["sh", "-c", "echo boom >&2; exit 7"], 7, "boom"),
-        (["sh", "-c", "kill -9 $$"], 137, "was killed by signal 9 (SIGKILL), and main-0 never reported"),
+        (["false"], 1, End(1), ""),
+        (["true"], 1, End(0), ""),
+        (["sh", "-c", "echo boom >&2; exit 7"], 7, End(7), "boom"),
+        (["sh", "-c", "kill -9 $$"], 137, End(None, 9), ""),
     ],
     ids=["false", "true", "boom", "killed"],
 )
-def test_a_launcher_that_starts_nothing_is_to_blame(job: Maker, launcher: list[str], status: int, words: str) -> None:
+def test_a_launcher_that_starts_nothing_is_to_blame(job: Maker, launcher: list[str], status: int, end: End, tail: str) -> None:
     one = job(WAITS)
     one.launcher = launcher
     assert one.run() == status
-    assert one.end["cause"] == "launcher"
-    assert words in one.end["message"]
+    assert (one.outcome.cause, one.outcome.end) == (Cause.LAUNCHER, end)
+    assert one.outcome.detail["missing"] == ["main-0"]
+    assert tail in one.outcome.tail
     assert one.result() == one.error
     assert one.events("task-started") == []
 
@@ -199,7 +203,7 @@ def test_a_launcher_that_does_not_exist(job: Maker) -> None:
     one.launcher = ["no-such-launcher"]
     assert one.run() == 1
     assert one.end["cause"] == "launcher"
-    assert "no-such-launcher" in one.end["message"]
+    assert "no-such-launcher" in one.outcome.detail["error"]
     assert one.result() == one.error
 
 
@@ -210,8 +214,8 @@ def test_a_launcher_that_is_killed_takes_its_tasks_with_it(job: Maker) -> None:
     one.start_and_await()
     os.kill(int((one.folder / "launcher.pid").read_text()), signal.SIGKILL)
     assert one.wait(30) == 137
-    assert one.end["cause"] == "launcher"
-    assert one.end["message"].startswith("mpirun was killed by signal 9 (SIGKILL), and main-0 never reported")
+    assert (one.outcome.cause, one.outcome.signal) == (Cause.LAUNCHER, signal.SIGKILL)
+    assert one.outcome.detail == {"launcher": "mpirun", "missing": ["main-0"]}
     assert one.processes() == []
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from slurmtf.job.contract.outcome import Cause
 
 from .jobs import Job, Maker, await_that, many
 
@@ -56,9 +57,8 @@ def test_one_of_64_fails_and_all_are_ended(job: Maker) -> None:
     assert ranks(one, "task-started") == ranks(one, "task-ended") == list(range(64))
     assert {event["task"] for event in one.events("task-ended")} == {f"worker-{rank}" for rank in range(64)}
     assert (one.end["cause"], one.end["exit_code"], one.end["signal"]) == ("script", 5, None)
-    assert "worker-37 on " in one.end["message"]
-    assert "ended with exit code 5" in one.end["message"]
-    assert "no data" in one.end["message"]
+    assert (one.outcome.task, bool(one.outcome.host)) == ("worker-37", True)
+    assert "no data" in one.outcome.tail
     assert one.events("task-ended")[0]["rank"] == 37
     assert one.result() == one.error
     assert one.processes() == []
@@ -69,7 +69,7 @@ def test_one_of_four_is_killed_by_a_signal(job: Maker, number: signal.Signals) -
     one = crowd(job, 4, f'[ "$SLURMTF_RANK" = 2 ] && kill -{int(number)} $$; exec sleep 600')
     assert one.run() == 128 + number, one.log()
     assert (one.end["exit_code"], one.end["signal"]) == (None, number)
-    assert f"was killed by signal {int(number)} ({number.name})" in one.end["message"]
+    assert (one.outcome.cause, one.outcome.task) == (Cause.SCRIPT, "worker-2")
 
 
 def test_the_agent_of_one_of_four_is_killed(job: Maker) -> None:
@@ -79,8 +79,7 @@ def test_the_agent_of_one_of_four_is_killed(job: Maker) -> None:
     await_that(lambda: len(one.events("task-started")) == 4 and agent.read_text(), "four tasks")
     os.kill(int(agent.read_text()), signal.SIGKILL)
     assert one.wait(30) == 1
-    assert one.end["cause"] == "task-lost"
-    assert re.match(r"worker-1 on \S+ is gone without a word", one.end["message"])
+    assert (one.outcome.cause, one.outcome.task, bool(one.outcome.host)) == (Cause.TASK_LOST, "worker-1", True)
     assert ranks(one, "task-lost") == [1]
     one.await_nobody(30)
 

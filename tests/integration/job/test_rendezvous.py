@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from slurmtf.job.common import wire
+from slurmtf.job.contract.outcome import Cause
 from slurmtf.job.supervisor import listener
 from slurmtf.job.supervisor.rendezvous import Rendezvous
 
@@ -381,7 +382,7 @@ def test_a_task_with_a_wrong_key_runs_nothing(job: Maker, key: str) -> None:
     one.launcher = ["env", f"SLURMTF_RENDEZVOUS_KEY={key}"]
     assert one.run() == 1
     assert one.end["cause"] == "launcher"
-    assert "can't join its supervisor" in one.end["message"]
+    assert one.outcome.detail["missing"] == ["main-0"]
     assert not (one.folder / "outputs" / "ran").exists()
 
 
@@ -402,7 +403,8 @@ def test_a_task_does_not_believe_just_any_supervisor(job: Maker) -> None:
     assert hello["rank"] == 0
     connection.sendall(wire.encode({"proof": hello["proof"]}) + wire.encode({"order": "start"}))
     assert one.wait() == 1
-    assert "could not prove that it is ours" in one.end["message"]
+    assert (one.outcome.cause, one.outcome.detail["missing"]) == (Cause.LAUNCHER, ["main-0"])
+    assert "prove" in one.outcome.tail
     assert not (one.folder / "outputs" / "ran").exists()
     with suppress(OSError):
         connection.close()

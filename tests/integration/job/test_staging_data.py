@@ -71,7 +71,7 @@ def test_data_that_has_gone_ends_the_job_before_the_script(job: Maker, disk: Pat
     data.rmdir()
     assert one.run() == 1
     assert one.end["cause"] == "staging"
-    assert str(data) in one.end["message"]
+    assert str(data) in one.outcome.detail["error"]
     assert not (one.folder / "outputs" / "ran").exists()
     assert inside(disk) == []
 
@@ -132,7 +132,7 @@ def test_results_that_can_not_be_copied_back_fail_the_run(job: Maker, disk: Path
     one.change_plan(stage__local=str(disk))
     assert one.run() == 1
     assert (one.end["cause"], one.end["exit_code"]) == ("results", 1)
-    assert str(results) in one.end["message"]
+    assert str(results) in str(one.outcome.detail["failed"])
     assert one.result()[0] == "error"
 
 
@@ -141,7 +141,7 @@ def test_a_place_for_results_that_can_not_be_made_is_known_before_the_training(j
     one = job("open('outputs/ran', 'w')", inputs=[Input(results, "results", "upload")])
     results.write_text("a file where a folder should be")
     assert one.run() == 1
-    assert (one.end["cause"], str(results) in one.end["message"]) == ("agent", True)
+    assert (one.end["cause"], str(results) in one.outcome.detail["error"]) == ("agent", True)
     assert not (one.folder / "outputs" / "ran").exists()
 
 
@@ -177,4 +177,4 @@ def test_results_that_are_cut_short_fail_the_run(job: Maker, disk: Path, tmp_pat
     os.kill(one.agent_of_task(), signal.SIGKILL)
     assert one.wait() == 1
     assert one.end["cause"] == "results", one.end
-    assert "ended before it could copy them" in one.end["message"]
+    assert one.outcome.detail["hosts"]

@@ -55,15 +55,15 @@ if how.startswith("SIG"):
 sys.exit(int(how))
 """
 ENDINGS: dict[str, tuple[int, int | None, int | None, str]] = {
-    "3": (3, 3, None, "main-0 ended with exit code 3"),
+    "3": (3, 3, None, ""),
     "text": (1, 1, None, "no such data"),
-    "SIGSEGV": (139, None, 11, "main-0 was killed by signal 11 (SIGSEGV)"),
+    "SIGSEGV": (139, None, 11, ""),
 }
 MORE_ENDINGS: dict[str, tuple[int, int | None, int | None, str]] = {
-    "255": (255, 255, None, "main-0 ended with exit code 255"),
+    "255": (255, 255, None, ""),
     "exception": (1, 1, None, "ValueError: bad shape"),
-    "SIGTERM": (143, None, 15, "main-0 was killed by signal 15 (SIGTERM)"),
-    "SIGKILL": (137, None, 9, "main-0 was killed by signal 9 (SIGKILL)"),
+    "SIGTERM": (143, None, 15, ""),
+    "SIGKILL": (137, None, 9, ""),
 }
 LASTING = ("started", "prepared", "launched", "task-started", "task-ended", "finalizing", "ended")
 
@@ -157,12 +157,13 @@ def test_other_ends_are_told_as_they_were(job: Maker, how: str) -> None:
 
 
 def check_end(one: Job, python: str, how: str) -> None:
-    status, exit_code, number, message = {**ENDINGS, **MORE_ENDINGS}[how]
+    status, exit_code, number, tail = {**ENDINGS, **MORE_ENDINGS}[how]
     one.agent_python = one.python = python
     one.script = [python, "train.py", how]
     assert one.run() == status, one.log()
     assert (one.end["cause"], one.end["exit_code"], one.end["signal"]) == ("script", exit_code, number)
-    assert message in one.end["message"]
+    assert one.outcome.task == "main-0"
+    assert tail in one.outcome.tail
     reported = one.events("task-ended")[0]
     assert (reported["exit_code"], reported["signal"], reported["task"]) == (exit_code, number, "main-0")
     assert tuple(name for name in one.names() if name in LASTING) == LASTING

@@ -160,6 +160,6 @@ def test_what_was_found(text: str) -> None:
 @pytest.mark.parametrize("text", ["4G: []", "node[1-4: false"])
 def test_an_unknown_key_is_told_by_its_name(text: str) -> None:
     key = text.partition(":")[0]
-    with pytest.raises(SiteError, match="unknown key") as caught:
+    with pytest.raises(SiteError) as caught:
         Document(text, "x.yaml", SiteError).parse(type(SITE))
-    assert key in str(caught.value)
+    assert any(one.code == "unknown-key" and key in str(one) for one in caught.value.findings)

@@ -116,7 +116,7 @@ def test_an_answer_that_is_cut_is_none(commands: Path, monkeypatch: pytest.Monke
 
 def test_another_failure_is_not_tried_again(commands: Path) -> None:
     command(commands, "squeue", error="squeue: error: no way", status=1)
-    with pytest.raises(SlurmError, match="no way"):
+    with refusing(SlurmError, "slurm-failed", "no way"):
         mine(None)
     assert len(calls(commands, "squeue")) == 1
 

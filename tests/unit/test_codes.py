@@ -1,0 +1,72 @@
+"""Tests ask what a finding, an outcome or an error is (code, where, cause, fields), not how it is worded.
+
+A sentence stays where words are the subject: the tests of FILES.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slurmtf import errors
+
+TESTS = Path(__file__).parents[1]
+WORDS = re.compile(r"[A-Za-z][a-z']*(?:,? [a-z']+){2,}")
+GRAMMAR = re.compile(r"\b(a|an|the|is|are|was|has|have|does|not|no|there|it|its|in|of|that|to|can't|could)\b")
+"""A sentence is three words in a row, one of which is there for grammar: a command has none."""
+WORDED = ("what", "remedy", "message")
+ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.SlurmtfError)}
+FILES = {
+    "unit/job/test_contract.py": "an outcome in words",
+    "unit/runs/test_evidence.py": "an outcome in words",
+    "unit/scheduler/test_refusal.py": "sbatch's own words",
+}
+
+
+def sentences(node: ast.AST) -> Iterator[str]:
+    """Yield the sentences that a piece of a test holds."""
+    texts = (one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str))
+    yield from (text for text in texts if any(GRAMMAR.search(words) for words in WORDS.findall(text)))
+
+
+def worded(test: ast.AST) -> Iterator[str]:
+    """Yield the sentences with which a test compares the words of a finding or of a state, in its asserts and its table."""
+    nodes = list(ast.walk(test))
+    asserts = [node.test for node in nodes if isinstance(node, ast.Assert)]
+    if any(isinstance(one, ast.Attribute) and one.attr in WORDED for node in asserts for one in ast.walk(node)):
+        tables = [arg for one in getattr(test, "decorator_list", []) if isinstance(one, ast.Call) for arg in one.args[1:]]
+        for node in (*asserts, *tables):
+            yield from sentences(node)
+
+
+def matched(test: ast.AST) -> Iterator[str]:
+    """Yield what a test looks for in the text of an error of ours: its findings have codes."""
+    for call in ast.walk(test):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "pytest.raises":
+            kinds = {one.id for arg in call.args for one in ast.walk(arg) if isinstance(one, ast.Name)}
+            yield from (ast.unparse(word.value) for word in call.keywords if word.arg == "match" and kinds & ERRORS)
+
+
+def pinned(source: str) -> list[str]:
+    tests = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+    return [f"{test.name}: {text!r}" for test in tests for text in (*worded(test), *matched(test))]
+
+
+@pytest.mark.parametrize("room", sorted(path.name for path in TESTS.iterdir() if (path / "__init__.py").exists()))
+def test_no_test_asks_for_words(room: str) -> None:
+    found = {
+        str(path.relative_to(TESTS)): pinned(path.read_text(encoding="utf-8")) for path in (TESTS / room).rglob("test_*.py")
+    }
+    assert {name: texts for name, texts in found.items() if texts and name not in FILES} == {}
+
+
+def test_words_are_seen() -> None:
+    assert pinned("def test_a():\n    assert finding.what == 'there is no site'\n")
+    assert pinned("@pytest.mark.parametrize('x', ['there is no site'])\ndef test_a(x):\n    assert x in finding.what\n")
+    assert pinned("def test_a():\n    with pytest.raises(SpecError, match='x'):\n        pass\n")
+    assert not pinned("def test_a():\n    assert finding.code == 'unknown-site'\n    assert 'here' in finding.what\n")
+    assert not pinned("def test_a():\n    with pytest.raises(OSError, match='x'):\n        pass\n")
