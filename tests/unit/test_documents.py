@@ -57,7 +57,7 @@ def complaints(text: str) -> list[str]:
     """Return what is said about a document that is no Drawing."""
     with pytest.raises(SpecError) as caught:
         read(text).parse(Drawing)
-    return [str(problem) for problem in caught.value.findings]
+    return [str(finding) for finding in caught.value.findings]
 
 
 # --- scalars: https://yaml.org/spec/1.2.2/#103-core-schema
@@ -173,9 +173,9 @@ def test_a_value_that_stands_twice_is_written_twice_not_as_an_alias() -> None:
 def test_a_text_that_is_no_document(text: str, where: str, code: str, fact: str) -> None:
     with pytest.raises(SpecError) as caught:
         read(text)
-    (problem,) = caught.value.findings
-    assert (problem.source or problem.where, problem.code) == (where, code)
-    assert tells(problem, fact)
+    (finding,) = caught.value.findings
+    assert (finding.source or finding.where, finding.code) == (where, code)
+    assert tells(finding, fact)
 
 
 @pytest.mark.parametrize("kind", [SpecError, SiteError])

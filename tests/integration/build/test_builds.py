@@ -73,12 +73,12 @@ def test_an_environment_whose_interpreter_is_gone_is_made_again(lab: Lab) -> Non
 def test_a_package_that_does_not_exist(lab: Lab) -> None:
     with pytest.raises(SoftwareError) as caught:
         lab.build("speck", "specck")
-    (problem,) = caught.value.findings
-    assert NO_PACKAGE in problem.what
-    assert "specck" in problem.what
+    (finding,) = caught.value.findings
+    assert NO_PACKAGE in finding.what
+    assert "specck" in finding.what
     name = lab.spec("speck", "specck").name
     log = Path(lab.store.layout.log(name))
-    assert str(log) in problem.remedy
+    assert str(log) in finding.remedy
     assert "specck" in log.read_text()
     assert (lab.builds, lab.store.names()) == ([], [])
     failure = lab.store.failure(name)

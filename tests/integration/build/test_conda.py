@@ -43,7 +43,7 @@ PackagesNotFoundError: The following packages are not available from current cha
 CONDA_LIBMAMBA = """
 Solving environment: ...working... failed
 
-LibMambaUnsatisfiableError: Encountered problems while solving:
+LibMambaUnsatisfiableError: Encountered findings while solving:
   - nothing provides requested tensorfow
 
 Could not solve for environment specs
@@ -116,18 +116,18 @@ def test_a_record_brings_all_versions_back(lab: Lab, conda: Conda, by_file: bool
 def test_a_package_that_does_not_exist(lab: Lab, conda: Conda) -> None:
     with pytest.raises(SoftwareError) as caught:
         made(lab, of_channel(conda, "python", "specck"))
-    (problem,) = caught.value.findings
-    first, *reason = problem.what.splitlines()
+    (finding,) = caught.value.findings
+    first, *reason = finding.what.splitlines()
     assert (NO_PACKAGE in first, len(reason), "specck" in reason[0]) == (True, 1, True)
-    assert tells(problem, "conda_channels", lab.store.layout.logs)
+    assert tells(finding, "conda_channels", lab.store.layout.logs)
     assert (lab.builds, lab.store.names()) == ([], [])
 
 
 def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
     with pytest.raises(SoftwareError) as caught:
         made(lab, of_channel(conda, "wants_old", "wants_new"))
-    (problem,) = caught.value.findings
-    lines = problem.what.splitlines()
+    (finding,) = caught.value.findings
+    lines = finding.what.splitlines()
     assert CONFLICT in lines[0]
     assert len(lines) < 12
     assert "incompatible" in lines[1]

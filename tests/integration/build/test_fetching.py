@@ -68,9 +68,9 @@ def test_sources_that_can_not_be_compiled_are_refused_at_once(lab: Lab) -> None:
     write_sources(lab.wheels, "raw", compiler="raise SystemExit('raw.c:1: fatal error: ucc.h: No such file or directory')")
     with pytest.raises(SoftwareError) as caught:
         lab.fetch("speck", "raw")
-    (problem,) = caught.value.findings
-    assert tells(problem, NOT_COMPILED, "raw")
-    log = Path(problem.remedy.rpartition("the whole log: ")[2])
+    (finding,) = caught.value.findings
+    assert tells(finding, NOT_COMPILED, "raw")
+    log = Path(finding.remedy.rpartition("the whole log: ")[2])
     assert "fatal error: ucc.h" in log.read_text()
     assert (lab.builds, list(Path(lab.store.layout.downloads).iterdir())) == ([], [])
 

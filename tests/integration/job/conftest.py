@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from .jobs import Job, Maker, make_job
+from .jobs import Job, NewJob, new_job
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Iterator[Maker]:
+def job(tmp_path: Path) -> Iterator[NewJob]:
     """Makes a job with a script; whatever is left of it is ended after the test."""
     made: list[Job] = []
 
     def make(train: str = "", files: Mapping[str, str] | None = None, **settings: Any) -> Job:
         folder = tmp_path / f"job-{len(made)}"
         folder.mkdir()
-        made.append(make_job(folder, train, files, **settings))
+        made.append(new_job(folder, train, files, **settings))
         return made[-1]
 
     yield make

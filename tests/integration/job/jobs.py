@@ -197,10 +197,10 @@ class Job:
             self.process.wait(timeout=PATIENCE_S)
 
 
-Maker = Callable[..., Job]
+NewJob = Callable[..., Job]
 
 
-def make_job(folder: Path, train: str = "", files: Mapping[str, str] | None = None, **settings: Any) -> Job:
+def new_job(folder: Path, train: str = "", files: Mapping[str, str] | None = None, **settings: Any) -> Job:
     """Make a run folder as a submission does, up to the point where the job would be started."""
     source = folder / "source"
     source.mkdir()

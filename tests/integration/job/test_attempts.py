@@ -14,7 +14,7 @@ from slurmtf.job.contract import events, journal
 from slurmtf.job.contract.snapshot import id_of, stored
 from slurmtf.job.staging import workdir
 
-from .jobs import Job, Maker, await_that
+from .jobs import Job, NewJob, await_that
 
 COUNTS = """\
 import os, sys
@@ -30,7 +30,7 @@ def partials(job: Job) -> list[Path]:
     return list(job.folder.glob("work.partial-*"))
 
 
-def test_the_next_attempt_finds_what_the_first_one_left(job: Maker) -> None:
+def test_the_next_attempt_finds_what_the_first_one_left(job: NewJob) -> None:
     one = job(COUNTS)
     one.change_plan(scheduler="slurm", launcher="srun")
     assert one.run(SLURM_JOB_ID="4711") == 3
@@ -42,7 +42,7 @@ def test_the_next_attempt_finds_what_the_first_one_left(job: Maker) -> None:
     assert Path(one.layout.task_log("main-0", "out")).read_text() == "attempt 1\nattempt 2\n"
 
 
-def test_the_result_of_an_earlier_attempt_is_none_while_the_next_one_runs(job: Maker) -> None:
+def test_the_result_of_an_earlier_attempt_is_none_while_the_next_one_runs(job: NewJob) -> None:
     one = job(COUNTS.replace("sys.exit(3", "import time; time.sleep(600 if times == 2 else 0); sys.exit(3"))
     one.change_plan(scheduler="slurm", launcher="srun")
     one.run(SLURM_JOB_ID="4711")
@@ -51,7 +51,7 @@ def test_the_result_of_an_earlier_attempt_is_none_while_the_next_one_runs(job: M
     assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
 
 
-def test_a_copy_that_was_left_half_made_is_not_used_and_not_kept(job: Maker) -> None:
+def test_a_copy_that_was_left_half_made_is_not_used_and_not_kept(job: NewJob) -> None:
     one = job("import os; assert not os.path.exists('half')")
     half = one.folder / "work.partial-dead"
     half.mkdir()
@@ -60,7 +60,7 @@ def test_a_copy_that_was_left_half_made_is_not_used_and_not_kept(job: Maker) -> 
     assert partials(one) == []
 
 
-def test_a_kill_while_the_copy_is_made(job: Maker, tmp_path: Path) -> None:
+def test_a_kill_while_the_copy_is_made(job: NewJob, tmp_path: Path) -> None:
     one = job("import os; assert len(os.listdir('many')) == 2000")
     (tmp_path / "many").mkdir()
     for number in range(2000):
@@ -78,7 +78,7 @@ def test_a_kill_while_the_copy_is_made(job: Maker, tmp_path: Path) -> None:
     assert partials(one) == []
 
 
-def test_two_supervisors_at_once_share_one_copy(job: Maker) -> None:
+def test_two_supervisors_at_once_share_one_copy(job: NewJob) -> None:
     one = job("open('outputs/ready-' + str(__import__('os').getpid()), 'w')")
     processes = [one.start() for _ in range(2)]
     assert [process.wait(timeout=30) for process in processes] == [0, 0], one.log()
@@ -86,7 +86,7 @@ def test_two_supervisors_at_once_share_one_copy(job: Maker) -> None:
     assert partials(one) == []
 
 
-def test_links_modes_and_folders_of_the_source_come_back(job: Maker, tmp_path: Path) -> None:
+def test_links_modes_and_folders_of_the_source_come_back(job: NewJob, tmp_path: Path) -> None:
     one = job(files={"run.sh": "exit 0", "deep/er/file.txt": "text"})
     with tarfile.open(one.layout.source, "a") as archive:
         for name, target in (("inside", "deep/er"), ("outside", "/etc/hostname"), ("dangling", "nowhere")):
@@ -101,7 +101,7 @@ def test_links_modes_and_folders_of_the_source_come_back(job: Maker, tmp_path: P
     assert (work / "outputs").readlink() == Path("../outputs")
 
 
-def test_a_snapshot_that_is_gone(job: Maker) -> None:
+def test_a_snapshot_that_is_gone(job: NewJob) -> None:
     one = job("pass")
     Path(one.layout.source).unlink()
     assert one.run() == 1
@@ -110,7 +110,7 @@ def test_a_snapshot_that_is_gone(job: Maker) -> None:
     assert partials(one) == []
 
 
-def test_a_journal_that_can_not_be_written_is_no_reason_to_end_a_training(job: Maker) -> None:
+def test_a_journal_that_can_not_be_written_is_no_reason_to_end_a_training(job: NewJob) -> None:
     one = job("raise SystemExit(3)")
     Path(one.layout.journals).touch()
     assert one.run() == 3
@@ -118,7 +118,7 @@ def test_a_journal_that_can_not_be_written_is_no_reason_to_end_a_training(job: M
     assert Path(one.layout.task_log("main-0", "out")).exists()
 
 
-def test_a_run_folder_that_somebody_removes_does_not_end_the_training(job: Maker) -> None:
+def test_a_run_folder_that_somebody_removes_does_not_end_the_training(job: NewJob) -> None:
     one = job("import os, time\nopen('outputs/ready', 'w').close()\nwhile os.path.exists('train.py'): time.sleep(0.02)")
     one.start_and_await()
     moved = one.folder.with_name("moved")
@@ -158,7 +158,7 @@ def test_a_journal_that_was_cut_is_continued_on_a_new_line(tmp_path: Path) -> No
     assert [record.event.attempt for record in journal.read(str(path))] == [0, 1]
 
 
-def test_a_full_disk_is_no_reason_to_lie(job: Maker, small_disk: Path) -> None:
+def test_a_full_disk_is_no_reason_to_lie(job: NewJob, small_disk: Path) -> None:
     """The script fills the disk, makes room again and fails: its exit code and every event are there."""
     train = (
         "import os, sys\nos.chdir('outputs')\n"
@@ -178,7 +178,7 @@ def test_a_full_disk_is_no_reason_to_lie(job: Maker, small_disk: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [True, False])
-def test_a_source_that_has_changed_is_not_run(job: Maker, cut: bool) -> None:
+def test_a_source_that_has_changed_is_not_run(job: NewJob, cut: bool) -> None:
     one = job("print('mine')")
     archive = Path(one.layout.source).read_bytes()
     Path(one.layout.source).unlink()  # it may be the store's too

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from slurmtf import Run
 
-from .jobs import Maker
+from .jobs import NewJob
 
 PAGE = Path(__file__).parents[3] / "docs/metrics.md"
 
 
-def test_the_script_of_the_page_and_its_metrics(job: Maker) -> None:
+def test_the_script_of_the_page_and_its_metrics(job: NewJob) -> None:
     script, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     one = job(script)
     assert one.run() == 0, one.log()

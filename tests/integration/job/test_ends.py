@@ -12,7 +12,7 @@ import pytest
 
 from slurmtf.job.contract.outcome import Cause, End
 
-from .jobs import Job, Maker, await_that
+from .jobs import Job, NewJob, await_that
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 CHECKPOINTS = """\
@@ -67,7 +67,7 @@ def cancelled(job: Job, number: int = signal.SIGTERM) -> bool:
 
 
 @pytest.mark.parametrize("number", STOPS)
-def test_a_stop_lets_the_script_write_a_checkpoint(job: Maker, number: signal.Signals) -> None:
+def test_a_stop_lets_the_script_write_a_checkpoint(job: NewJob, number: signal.Signals) -> None:
     one = job(CHECKPOINTS)
     one.start_and_await().send_signal(number)
     assert one.wait() == 128 + number
@@ -79,7 +79,7 @@ def test_a_stop_lets_the_script_write_a_checkpoint(job: Maker, number: signal.Si
     one.await_nobody()
 
 
-def test_a_script_that_ignores_the_stop_is_killed_after_its_grace_time(job: Maker) -> None:
+def test_a_script_that_ignores_the_stop_is_killed_after_its_grace_time(job: NewJob) -> None:
     one = job(IGNORES)
     one.change_plan(timings__grace=1)
     process = one.start_and_await()
@@ -91,7 +91,7 @@ def test_a_script_that_ignores_the_stop_is_killed_after_its_grace_time(job: Make
     assert cancelled(one)
 
 
-def test_a_second_stop_changes_nothing(job: Maker) -> None:
+def test_a_second_stop_changes_nothing(job: NewJob) -> None:
     one = job(CHECKPOINTS)
     process = one.start_and_await()
     process.terminate()
@@ -100,7 +100,7 @@ def test_a_second_stop_changes_nothing(job: Maker) -> None:
     assert (one.folder / "outputs" / "checkpoint").exists()
 
 
-def test_a_stop_that_whoever_submitted_has_blocked(job: Maker) -> None:
+def test_a_stop_that_whoever_submitted_has_blocked(job: NewJob) -> None:
     one = job(WAITS)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
@@ -112,7 +112,7 @@ def test_a_stop_that_whoever_submitted_has_blocked(job: Maker) -> None:
     assert one.wait() == 143
 
 
-def test_a_notice_ends_nothing(job: Maker) -> None:
+def test_a_notice_ends_nothing(job: NewJob) -> None:
     """Slurm sends one some time before the limit; a script that knows nothing of it goes on."""
     one = job(UNTIL_TOLD)
     process = one.start_and_await()
@@ -124,7 +124,7 @@ def test_a_notice_ends_nothing(job: Maker) -> None:
 
 
 @pytest.mark.parametrize("how", ["ended", "stopped", "task killed"])
-def test_nobody_whom_the_script_started_stays(job: Maker, how: str) -> None:
+def test_nobody_whom_the_script_started_stays(job: NewJob, how: str) -> None:
     one = job(FAMILY)
     one.change_plan(timings__grace=0.3)
     one.script = [one.python, "train.py", "0" if how == "ended" else "600"]
@@ -137,7 +137,7 @@ def test_nobody_whom_the_script_started_stays(job: Maker, how: str) -> None:
     assert one.processes() == []
 
 
-def test_ended_orphans_do_not_pile_up(job: Maker) -> None:
+def test_ended_orphans_do_not_pile_up(job: NewJob) -> None:
     one = job(
         "import subprocess, time\n"
         "for _ in range(20): subprocess.Popen(['setsid', '-f', 'true']).wait()\n"
@@ -150,7 +150,7 @@ def test_ended_orphans_do_not_pile_up(job: Maker) -> None:
     assert one.wait() == 143
 
 
-def test_a_killed_supervisor_takes_all_with_it_in_order(job: Maker) -> None:
+def test_a_killed_supervisor_takes_all_with_it_in_order(job: NewJob) -> None:
     one = job(CHECKPOINTS)
     one.start_and_await().kill()
     one.await_file("outputs/checkpoint")
@@ -158,7 +158,7 @@ def test_a_killed_supervisor_takes_all_with_it_in_order(job: Maker) -> None:
     assert "ended" not in one.names()
 
 
-def test_a_killed_supervisor_takes_the_stubborn_with_it(job: Maker) -> None:
+def test_a_killed_supervisor_takes_the_stubborn_with_it(job: NewJob) -> None:
     one = job(FAMILY)
     one.change_plan(timings__grace=0.5)
     one.script = [one.python, "train.py", "600"]
@@ -166,7 +166,7 @@ def test_a_killed_supervisor_takes_the_stubborn_with_it(job: Maker) -> None:
     one.await_nobody(30)
 
 
-def test_a_killed_task_ends_the_job(job: Maker) -> None:
+def test_a_killed_task_ends_the_job(job: NewJob) -> None:
     one = job(WAITS)
     one.start_and_await()
     os.kill(one.agent_of_task(), signal.SIGKILL)
@@ -187,7 +187,7 @@ def test_a_killed_task_ends_the_job(job: Maker) -> None:
     ],
     ids=["false", "true", "boom", "killed"],
 )
-def test_a_launcher_that_starts_nothing_is_to_blame(job: Maker, launcher: list[str], status: int, end: End, tail: str) -> None:
+def test_a_launcher_that_starts_nothing_is_to_blame(job: NewJob, launcher: list[str], status: int, end: End, tail: str) -> None:
     one = job(WAITS)
     one.launcher = launcher
     assert one.run() == status
@@ -198,7 +198,7 @@ def test_a_launcher_that_starts_nothing_is_to_blame(job: Maker, launcher: list[s
     assert one.events("task-started") == []
 
 
-def test_a_launcher_that_does_not_exist(job: Maker) -> None:
+def test_a_launcher_that_does_not_exist(job: NewJob) -> None:
     one = job(WAITS)
     one.launcher = ["no-such-launcher"]
     assert one.run() == 1
@@ -207,7 +207,7 @@ def test_a_launcher_that_does_not_exist(job: Maker) -> None:
     assert one.result() == one.error
 
 
-def test_a_launcher_that_is_killed_takes_its_tasks_with_it(job: Maker) -> None:
+def test_a_launcher_that_is_killed_takes_its_tasks_with_it(job: NewJob) -> None:
     one = job(WAITS)
     one.change_plan(launcher="mpirun")
     one.launcher = ["sh", "-c", 'echo $$ > launcher.pid; "$@"; exit', "sh"]
@@ -219,7 +219,7 @@ def test_a_launcher_that_is_killed_takes_its_tasks_with_it(job: Maker) -> None:
     assert one.processes() == []
 
 
-def test_what_the_launcher_ends_with_does_not_hide_what_the_script_ended_with(job: Maker) -> None:
+def test_what_the_launcher_ends_with_does_not_hide_what_the_script_ended_with(job: NewJob) -> None:
     one = job("raise SystemExit(3)")
     one.launcher = ["sh", "-c", '"$@"; exit 0', "sh"]
     assert one.run() == 3
@@ -229,7 +229,7 @@ def test_what_the_launcher_ends_with_does_not_hide_what_the_script_ended_with(jo
 @pytest.mark.parametrize(
     "launcher", [["sh", "-c", "exec sleep 600"], ["sh", "-c", "trap '' TERM; sleep 0.5; exec \"$@\"", "sh"]]
 )
-def test_a_stop_before_any_task_is_there(job: Maker, launcher: list[str]) -> None:
+def test_a_stop_before_any_task_is_there(job: NewJob, launcher: list[str]) -> None:
     one = job("open('outputs/ran', 'w')")
     one.change_plan(timings__grace=2)
     one.launcher = launcher
@@ -242,7 +242,7 @@ def test_a_stop_before_any_task_is_there(job: Maker, launcher: list[str]) -> Non
     assert one.processes() == []
 
 
-def test_the_time_limit_is_held_where_no_scheduler_does(job: Maker) -> None:
+def test_the_time_limit_is_held_where_no_scheduler_does(job: NewJob) -> None:
     one = job(WAITS)
     one.change_plan(size__time_s=1)
     assert one.run() == 143
@@ -252,7 +252,7 @@ def test_the_time_limit_is_held_where_no_scheduler_does(job: Maker) -> None:
     one.await_nobody()
 
 
-def test_a_slurm_job_is_slurms_to_limit(job: Maker) -> None:
+def test_a_slurm_job_is_slurms_to_limit(job: NewJob) -> None:
     one = job("import time; time.sleep(1.5)")
     one.change_plan(size__time_s=1, scheduler="slurm", launcher="srun")
     assert one.run(SLURM_JOB_ID="4711") == 0
@@ -266,7 +266,7 @@ def test_a_slurm_job_is_slurms_to_limit(job: Maker) -> None:
         ("*** JOB 47110 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", "canceled"),
     ],
 )
-def test_slurm_tells_in_the_log_why_it_kills(job: Maker, notice: str, cause: str) -> None:
+def test_slurm_tells_in_the_log_why_it_kills(job: NewJob, notice: str, cause: str) -> None:
     one = job(WAITS)
     one.change_plan(scheduler="slurm", launcher="srun")
     process = one.start(SLURM_JOB_ID="4711")
@@ -290,7 +290,7 @@ WITHOUT_END = {"SLURM_JOB_ID": "4711"}
     ],
 )
 def test_a_warning_before_the_time_limit_needs_no_signal(
-    job: Maker, limit_s: int | None, environ: dict[str, str], left: range
+    job: NewJob, limit_s: int | None, environ: dict[str, str], left: range
 ) -> None:
     one = job(UNTIL_TOLD)
     one.change_plan(size__time_s=limit_s, scheduler="slurm", launcher="srun")
@@ -308,7 +308,7 @@ def test_a_warning_before_the_time_limit_needs_no_signal(
 
 
 @pytest.mark.parametrize(("limit_s", "left"), [(None, [None]), (150, range(140, 181)), (3600, [])])
-def test_a_warning_that_comes_as_a_signal(job: Maker, limit_s: int | None, left: Sequence[int | None]) -> None:
+def test_a_warning_that_comes_as_a_signal(job: NewJob, limit_s: int | None, left: Sequence[int | None]) -> None:
     """Slurm's may come a minute early; hours before the limit it is somebody else's."""
     one = job(UNTIL_TOLD)
     one.change_plan(size__time_s=limit_s, scheduler="slurm", launcher="srun")
@@ -323,7 +323,7 @@ def test_a_warning_that_comes_as_a_signal(job: Maker, limit_s: int | None, left:
     assert bool(warnings) == bool(left)
 
 
-def test_the_error_is_told_before_the_array_that_its_message_prints(job: Maker) -> None:
+def test_the_error_is_told_before_the_array_that_its_message_prints(job: NewJob) -> None:
     one = job("raise ValueError('can not convert {\\n' + '\\n'.join(f'  [{row}. 0.123],' for row in range(60)))")
     one.start()
     assert one.wait() == 1

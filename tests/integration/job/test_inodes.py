@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from .conftest import mounted
-from .jobs import Maker, many
+from .jobs import NewJob, many
 
 
 @pytest.mark.parametrize("count", [1, 3])
-def test_a_full_inode_table_is_named(job: Maker, count: int) -> None:
+def test_a_full_inode_table_is_named(job: NewJob, count: int) -> None:
     one = job("print('ran')")
     if count > 1:
         many(one, count)

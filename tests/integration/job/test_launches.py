@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from .jobs import Job, Maker, many
+from .jobs import Job, NewJob, many
 
 TELLS = """\
 import json, os, sys, time
@@ -67,7 +67,7 @@ def check(job: Job, labels: list[str]) -> None:
     assert job.processes() == []
 
 
-def test_three_launches_with_parameter_servers(job: Maker) -> None:
+def test_three_launches_with_parameter_servers(job: NewJob) -> None:
     one = job(TELLS)
     one.change_plan(distribution__roles=[["ps", 1], ["worker", 2]], distribution__backend="ps", distribution__cluster=True)
     one.change_plan(distribution__cyclic=True, distribution__straggler_grace_s=60, size__tasks=3, size__tasks_per_node=3)
@@ -78,7 +78,7 @@ def test_three_launches_with_parameter_servers(job: Maker) -> None:
     assert [{role: len(hosts) for role, hosts in cluster.items()} for cluster in clusters] == [{"ps": 1, "worker": 2}] * 3
 
 
-def test_three_launches_with_horovods_rendezvous(job: Maker) -> None:
+def test_three_launches_with_horovods_rendezvous(job: NewJob) -> None:
     """Each has a store of its own: what a launch has left there would lead the next one astray."""
     one = job(LEAVES_A_PORT + TELLS)
     many(one, 2)
@@ -90,7 +90,7 @@ def test_three_launches_with_horovods_rendezvous(job: Maker) -> None:
     assert len(set(ports)) == 3
 
 
-def test_one_that_fails_does_not_keep_the_next_from_starting(job: Maker) -> None:
+def test_one_that_fails_does_not_keep_the_next_from_starting(job: NewJob) -> None:
     one = job(TELLS + "sys.exit(int(os.environ.get('FAIL', 0)))")
     one.change_plan(launches=[order(0), order(1, FAIL="3"), order(2)])
     assert one.run() == 3
@@ -100,7 +100,7 @@ def test_one_that_fails_does_not_keep_the_next_from_starting(job: Maker) -> None
     assert one.result() == one.error
 
 
-def test_a_stop_ends_all_launches_to_come(job: Maker) -> None:
+def test_a_stop_ends_all_launches_to_come(job: NewJob) -> None:
     one = job(TELLS + "open('outputs/ready', 'w').close(); import time; time.sleep(600)")
     one.change_plan(launches=[order(0), order(1)])
     one.start_and_await("trial-0/outputs/ready").terminate()
@@ -147,7 +147,7 @@ def facts(job: Job, trial: int) -> Any:
     return json.loads((job.folder / f"trials/{trial}/outputs/facts.json").read_text())
 
 
-def test_what_comes_next_is_decided_during_the_job(job: Maker) -> None:
+def test_what_comes_next_is_decided_during_the_job(job: NewJob) -> None:
     """The first fails, the second is called off by a policy; each has arguments, variables, logs and outputs of its own."""
     one = job(TRIES, {"helper.py": ""})
     one.orders = DECIDES.format(count=3)
@@ -172,14 +172,14 @@ def test_what_comes_next_is_decided_during_the_job(job: Maker) -> None:
     assert {path.stat().st_mode & 0o777 for path in one.folder.glob("trials/*/*")} == {0o700}
 
 
-def test_nothing_to_launch(job: Maker) -> None:
+def test_nothing_to_launch(job: NewJob) -> None:
     one = job(TRIES, {"helper.py": ""})
     one.orders = DECIDES.format(count=0)
     assert one.run() == 0, one.log()
     assert one.names() == ["started", "prepared", "finalizing", "ended"]
 
 
-def test_a_stop_while_it_is_decided_what_comes_next(job: Maker) -> None:
+def test_a_stop_while_it_is_decided_what_comes_next(job: NewJob) -> None:
     one = job(TRIES, {"helper.py": ""})
     wait = "import time; open('outputs/ready', 'w').close(); time.sleep(1.5)"
     one.orders = DECIDES.format(count=1).replace("if number == 1:", f"if number == 1:\n            {wait}")
@@ -209,7 +209,7 @@ class orders(Orders):
 """
 
 
-def test_other_tasks_and_another_command(job: Maker) -> None:
+def test_other_tasks_and_another_command(job: NewJob) -> None:
     """A health check by two tasks, then the training, then one worker alone: the same thing with another order."""
     one = job(TELLS, {"check.py": TELLS})
     one.change_plan(distribution__roles=[["ps", 1], ["worker", 2]], distribution__backend="ps", distribution__cluster=True)
@@ -237,7 +237,7 @@ COUNTS = "import sys\nopen('outputs/count', 'a').write('x')\nsys.exit(int(sys.ar
 
 
 @pytest.mark.parametrize(("status", "times"), [(0, 1), (3, 2)])
-def test_a_requeued_job_whose_work_is_done_ends_at_once(job: Maker, status: int, times: int) -> None:
+def test_a_requeued_job_whose_work_is_done_ends_at_once(job: NewJob, status: int, times: int) -> None:
     """slurmstepd of the batch step was killed, the supervisor lived on and ended well, and Slurm requeued the job."""
     one = job(COUNTS)
     one.script = [one.python, "train.py", str(status)]
@@ -250,7 +250,7 @@ def test_a_requeued_job_whose_work_is_done_ends_at_once(job: Maker, status: int,
     assert one.result("4711")[0] == ("error" if status else "success")
 
 
-def test_another_job_of_the_run_trains_again(job: Maker) -> None:
+def test_another_job_of_the_run_trains_again(job: NewJob) -> None:
     one = job(COUNTS)
     one.script = [one.python, "train.py", "0"]
     one.change_plan(scheduler="slurm", launcher="srun")

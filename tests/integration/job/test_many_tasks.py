@@ -12,7 +12,7 @@ import pytest
 
 from slurmtf.job.contract.outcome import Cause
 
-from .jobs import Job, Maker, await_that, many
+from .jobs import Job, NewJob, await_that, many
 
 LAUNCHER = """\
 import os, subprocess, sys
@@ -24,7 +24,7 @@ sys.exit(max(codes) if max(codes) > 0 else 1 if min(codes) < 0 else 0)
 """
 
 
-def crowd(job: Maker, count: int, script: str, grace_s: float = 1) -> Job:
+def crowd(job: NewJob, count: int, script: str, grace_s: float = 1) -> Job:
     one = job(files={"launcher.py": LAUNCHER})
     many(one, count)
     one.change_plan(launcher="srun", timings__grace=grace_s)
@@ -37,7 +37,7 @@ def ranks(job: Job, name: str) -> list[int]:
     return sorted(event["rank"] for event in job.events(name))
 
 
-def test_tasks_start_together_and_end_well(job: Maker) -> None:
+def test_tasks_start_together_and_end_well(job: NewJob) -> None:
     one = crowd(job, 12, 'echo "$SLURMTF_RANK $SLURMTF_ROLE $SLURMTF_INDEX $SLURMTF_WORLD_SIZE"')
     assert one.run() == 0, one.log()
     assert ranks(one, "task-started") == ranks(one, "task-ended") == list(range(12))
@@ -48,7 +48,7 @@ def test_tasks_start_together_and_end_well(job: Maker) -> None:
     assert one.processes() == []
 
 
-def test_one_of_64_fails_and_all_are_ended(job: Maker) -> None:
+def test_one_of_64_fails_and_all_are_ended(job: NewJob) -> None:
     one = crowd(
         job, 64, 'if [ "$SLURMTF_RANK" = 37 ]; then sleep 1; echo "no data" >&2; exit 5; fi; exec sleep 600', grace_s=10
     )
@@ -65,14 +65,14 @@ def test_one_of_64_fails_and_all_are_ended(job: Maker) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_one_of_four_is_killed_by_a_signal(job: Maker, number: signal.Signals) -> None:
+def test_one_of_four_is_killed_by_a_signal(job: NewJob, number: signal.Signals) -> None:
     one = crowd(job, 4, f'[ "$SLURMTF_RANK" = 2 ] && kill -{int(number)} $$; exec sleep 600')
     assert one.run() == 128 + number, one.log()
     assert (one.end["exit_code"], one.end["signal"]) == (None, number)
     assert (one.outcome.cause, one.outcome.task) == (Cause.SCRIPT, "worker-2")
 
 
-def test_the_agent_of_one_of_four_is_killed(job: Maker) -> None:
+def test_the_agent_of_one_of_four_is_killed(job: NewJob) -> None:
     one = crowd(job, 4, "echo $PPID > outputs/agent-$SLURMTF_RANK; exec sleep 600")
     one.start()
     agent = one.await_file("outputs/agent-1")
@@ -84,7 +84,7 @@ def test_the_agent_of_one_of_four_is_killed(job: Maker) -> None:
     one.await_nobody(30)
 
 
-def test_no_script_starts_before_all_tasks_are_there(job: Maker) -> None:
+def test_no_script_starts_before_all_tasks_are_there(job: NewJob) -> None:
     one = crowd(job, 4, "touch outputs/ran")
     one.environ["ABSENT"] = "3"
     process = one.start()
@@ -97,7 +97,7 @@ def test_no_script_starts_before_all_tasks_are_there(job: Maker) -> None:
     assert one.processes() == []
 
 
-def test_a_stop_reaches_all(job: Maker) -> None:
+def test_a_stop_reaches_all(job: NewJob) -> None:
     one = crowd(job, 4, "trap 'touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; while :; do sleep 0.05; done", grace_s=10)
     process = one.start()
     await_that(lambda: len(one.events("task-started")) == 4, "four tasks")
@@ -108,7 +108,7 @@ def test_a_stop_reaches_all(job: Maker) -> None:
     assert one.end["cause"] == "canceled"
 
 
-def test_our_own_launcher_of_several_tasks_on_this_machine(job: Maker) -> None:
+def test_our_own_launcher_of_several_tasks_on_this_machine(job: NewJob) -> None:
     one = crowd(job, 3, "echo $SLURMTF_RANK; exit $SLURMTF_RANK")
     one.launcher = [sys.executable, "-I", one.layout.agent, "spawn", "3", "--"]
     assert one.run() in (1, 2)
@@ -117,7 +117,7 @@ def test_our_own_launcher_of_several_tasks_on_this_machine(job: Maker) -> None:
 
 
 @pytest.mark.parametrize(("backend", "least", "most"), [("multiworker", 0.5, 8), ("ps", 9, 25)])
-def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: Maker, backend: str, least: float, most: float) -> None:
+def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: NewJob, backend: str, least: float, most: float) -> None:
     """One fails, the other is deaf to TERM: a worker of parameter servers may be saving, one of a collective can't."""
     deaf = 'trap "" TERM; while :; do sleep 0.1; done'
     one = crowd(job, 2, f'if [ "$SLURMTF_RANK" = 1 ]; then sleep 0.5; exit 5; fi; {deaf}', grace_s=10)
@@ -127,7 +127,7 @@ def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: Maker, backend: st
     assert least <= last - first < most
 
 
-def test_a_stop_leaves_the_whole_grace_also_to_collectives(job: Maker) -> None:
+def test_a_stop_leaves_the_whole_grace_also_to_collectives(job: NewJob) -> None:
     one = crowd(
         job, 2, "trap 'sleep 3; touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; while :; do sleep 0.05; done", grace_s=20
     )

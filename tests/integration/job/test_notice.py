@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .jobs import Job, Maker, many
+from .jobs import Job, NewJob, many
 
 LISTENS = """\
 import json, os, pathlib, signal, sys, time
@@ -29,7 +29,7 @@ def told(job: Job, rank: int = 0) -> list[Any]:
     return [json.loads(line) for line in (job.folder / f"outputs/told-{rank}").read_text().splitlines()]
 
 
-def test_a_script_that_ends_itself_when_it_is_told_has_not_succeeded(job: Maker) -> None:
+def test_a_script_that_ends_itself_when_it_is_told_has_not_succeeded(job: NewJob) -> None:
     one = job(LISTENS, **NOTICE)
     assert one.run() == 1
     assert told(one) == [[[10], "time-limit", "1"]]
@@ -40,7 +40,7 @@ def test_a_script_that_ends_itself_when_it_is_told_has_not_succeeded(job: Maker)
     assert one.result()[0] == "error"
 
 
-def test_it_goes_on_in_another_attempt(job: Maker) -> None:
+def test_it_goes_on_in_another_attempt(job: NewJob) -> None:
     again = "if os.environ['SLURMTF_ATTEMPT'] == '2':\n    sys.exit()\n"
     one = job("import os, sys\n" + again + LISTENS, restarts={"time-limit": 3}, **NOTICE)
     assert one.run() == 0
@@ -50,14 +50,14 @@ def test_it_goes_on_in_another_attempt(job: Maker) -> None:
 
 
 @pytest.mark.parametrize(("code", "cause"), [(85, "time-limit"), (0, "script"), (3, "script")])
-def test_the_exit_code_of_the_users_choice_alone_asks_to_go_on(job: Maker, code: int, cause: str) -> None:
+def test_the_exit_code_of_the_users_choice_alone_asks_to_go_on(job: NewJob, code: int, cause: str) -> None:
     one = job(LISTENS + f"sys.exit({code})", **NOTICE | {"notice": {"before": 60, "exit_code": 85}})
     assert one.run() == (code or 0)
     assert told(one) == [[[], "time-limit", "1"]]
     assert (one.end["cause"], one.end["exit_code"]) == (cause, code)
 
 
-def test_every_task_is_told_once(job: Maker) -> None:
+def test_every_task_is_told_once(job: NewJob) -> None:
     one = job(LISTENS, **NOTICE)
     many(one, 3)
     one.change_plan(launcher="spawn")
@@ -67,7 +67,7 @@ def test_every_task_is_told_once(job: Maker) -> None:
     assert one.end["cause"] == "time-limit"
 
 
-def test_a_script_that_knows_nothing_of_it_goes_on(job: Maker) -> None:
+def test_a_script_that_knows_nothing_of_it_goes_on(job: NewJob) -> None:
     one = job("import time; time.sleep(8); print('done')", **NOTICE | {"notice": {"before": 60, "exit_code": 85}})
     one.change_plan(notice__signal="SIGUSR1")
     assert one.run() == 0

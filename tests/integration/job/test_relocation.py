@@ -19,7 +19,7 @@ from tests.conda.channel import CRAMPED
 from tests.conda.fixtures import Conda
 from tests.environments import interpreters
 
-from .jobs import Job, Maker
+from .jobs import Job, NewJob
 
 # What names its folder: Python, a console script, a program, a script of a package, and one that pip has made.
 TELLS = """
@@ -62,7 +62,7 @@ def staged(prefix: Path, job: Job, disk: Path, form: str = "tar") -> Job:
 
 
 @pytest.mark.parametrize("form", ["tar", "squashfs"])
-def test_it_works_in_its_new_place(job: Maker, environment: Path, tmp_path: Path, form: str) -> None:
+def test_it_works_in_its_new_place(job: NewJob, environment: Path, tmp_path: Path, form: str) -> None:
     one = staged(environment, job(TELLS), tmp_path / "disk", form)
     oldest = interpreters.installed(interpreters.MINORS[0])
     one.agent_python = str(oldest.path) if oldest else one.agent_python
@@ -82,7 +82,7 @@ def test_it_works_in_its_new_place(job: Maker, environment: Path, tmp_path: Path
 
 
 def test_without_room_for_the_new_name_it_is_used_from_where_it_is(
-    job: Maker, made_conda: Conda, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    job: NewJob, made_conda: Conda, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     prefix = tmp_path_factory.mktemp("tight") / "tf"
     made_conda.create(prefix, "python", "cramped")

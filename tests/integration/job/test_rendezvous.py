@@ -21,7 +21,7 @@ from slurmtf.job.contract.outcome import Cause
 from slurmtf.job.supervisor import listener
 from slurmtf.job.supervisor.rendezvous import Rendezvous
 
-from .jobs import Maker, await_that, say_hello
+from .jobs import NewJob, await_that, say_hello
 
 WORLD = 4
 FLOOD_S = 40
@@ -368,7 +368,7 @@ sys.exit(subprocess.call(sys.argv[1:]))
 """
 
 
-def test_a_job_whose_port_is_scanned(job: Maker) -> None:
+def test_a_job_whose_port_is_scanned(job: NewJob) -> None:
     one = job("pass", {"attack.py": ATTACKS})
     one.launcher = [one.python, "work/attack.py"]
     assert one.run() == 0, one.log()
@@ -377,7 +377,7 @@ def test_a_job_whose_port_is_scanned(job: Maker) -> None:
 
 
 @pytest.mark.parametrize("key", ["0" * 64, ""])
-def test_a_task_with_a_wrong_key_runs_nothing(job: Maker, key: str) -> None:
+def test_a_task_with_a_wrong_key_runs_nothing(job: NewJob, key: str) -> None:
     one = job("open('outputs/ran', 'w')")
     one.launcher = ["env", f"SLURMTF_RENDEZVOUS_KEY={key}"]
     assert one.run() == 1
@@ -386,7 +386,7 @@ def test_a_task_with_a_wrong_key_runs_nothing(job: Maker, key: str) -> None:
     assert not (one.folder / "outputs" / "ran").exists()
 
 
-def test_a_task_does_not_believe_just_any_supervisor(job: Maker) -> None:
+def test_a_task_does_not_believe_just_any_supervisor(job: NewJob) -> None:
     """Somebody who took over the port of a supervisor that has ended."""
     impostor = socket.socket()
     impostor.bind(("127.0.0.1", 0))

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from .jobs import Maker
+from .jobs import NewJob
 
 COUNTS = """\
 import os, pathlib, sys, time
@@ -20,7 +20,7 @@ def attempts(job: Any) -> list[str]:
     return str((job.folder / "outputs/attempts").read_text()).split()
 
 
-def test_a_script_that_fails_is_started_again_until_its_budget_is_used(job: Maker) -> None:
+def test_a_script_that_fails_is_started_again_until_its_budget_is_used(job: NewJob) -> None:
     one = job(COUNTS + "sys.exit('error {}'.format(attempt))", restarts={"script": 2})
     assert one.run() == 1
     assert attempts(one) == ["1", "2", "3"]
@@ -32,28 +32,28 @@ def test_a_script_that_fails_is_started_again_until_its_budget_is_used(job: Make
     assert one.processes() == []
 
 
-def test_the_same_failure_twice_ends_it(job: Maker) -> None:
+def test_the_same_failure_twice_ends_it(job: NewJob) -> None:
     one = job(COUNTS + "sys.exit('always the same')", restarts={"script": 9})
     assert one.run() == 1
     assert attempts(one) == ["1", "2"]
     assert [event["why"] for event in one.events("restart")] == ["script", "same-failure"]
 
 
-def test_a_later_attempt_that_succeeds_is_the_run(job: Maker) -> None:
+def test_a_later_attempt_that_succeeds_is_the_run(job: NewJob) -> None:
     one = job(COUNTS + "sys.exit(0 if attempt == 2 else 'not yet')", restarts={"script": 9})
     assert one.run() == 0
     assert attempts(one) == ["1", "2"]
     assert one.result()[0] == "success"
 
 
-def test_a_time_limit_that_nobody_else_holds_begins_anew(job: Maker) -> None:
+def test_a_time_limit_that_nobody_else_holds_begins_anew(job: NewJob) -> None:
     one = job(COUNTS + "time.sleep(0 if attempt == 3 else 60)", restarts={"time-limit": 5}, max_run_duration_seconds=2)
     assert one.run() == 0
     assert attempts(one) == ["1", "2", "3"]
     assert [event["how"] for event in one.events("restart")] == ["launch", "launch"]
 
 
-def test_nothing_starts_again_after_a_cancellation(job: Maker) -> None:
+def test_nothing_starts_again_after_a_cancellation(job: NewJob) -> None:
     one = job(COUNTS + "open('outputs/ready', 'w').close(); time.sleep(60)", restarts={"script": 9, "time-limit": 9})
     one.start_and_await().terminate()
     assert one.wait() == 143
@@ -73,13 +73,13 @@ def seen(job: Any) -> list[Any]:
     return [json.loads(line) for line in (job.folder / "outputs/seen").read_text().splitlines()]
 
 
-def test_a_later_attempt_resumes_from_what_the_earlier_one_left(job: Maker) -> None:
+def test_a_later_attempt_resumes_from_what_the_earlier_one_left(job: NewJob) -> None:
     one = job(RESUMES, restarts={"script": 1})
     assert one.run() == 0
     assert seen(one) == [[[], "1", None, None], [[], "2", one.layout.outputs, None]]
 
 
-def test_what_the_user_resumes_from_is_for_the_first_attempt(job: Maker, tmp_path: Path) -> None:
+def test_what_the_user_resumes_from_is_for_the_first_attempt(job: NewJob, tmp_path: Path) -> None:
     earlier = str(tmp_path / "earlier")
     Path(earlier).mkdir()
     given = ["--resume-from", "mine"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slurmtf import Run
 
-from .jobs import Job, Maker
+from .jobs import Job, NewJob
 
 SCRIPT = """\
 import argparse, os, sys
@@ -62,7 +62,7 @@ def streams(one: Job) -> str:
     return "".join(Path(one.layout.task_log("main-0", stream)).read_text(errors="replace") for stream in ("out", "err"))
 
 
-def test_a_script_runs_unchanged(job: Maker, interpreter: str) -> None:
+def test_a_script_runs_unchanged(job: NewJob, interpreter: str) -> None:
     one = job(SCRIPT, azureml=True)
     one.agent_python = one.python = interpreter
     assert one.run() == 0, streams(one)
@@ -73,7 +73,7 @@ def test_a_script_runs_unchanged(job: Maker, interpreter: str) -> None:
     assert "Run.fail('why') changes nothing" in streams(one)
 
 
-def test_what_is_not_served_says_so_by_its_name(job: Maker, interpreter: str) -> None:
+def test_what_is_not_served_says_so_by_its_name(job: NewJob, interpreter: str) -> None:
     one = job(REFUSED, azureml=True, silence=["missing-import"])
     one.agent_python = one.python = interpreter
     assert one.run() == 0, streams(one)
@@ -89,7 +89,7 @@ def test_what_is_not_served_says_so_by_its_name(job: Maker, interpreter: str) ->
         assert any(told in line for line in lines), name
 
 
-def test_it_is_not_there_unless_asked_for(job: Maker) -> None:
+def test_it_is_not_there_unless_asked_for(job: NewJob) -> None:
     one = job("import azureml.core\n", silence=["missing-import"])
     assert one.run() == 1
     assert "No module named 'azureml'" in streams(one)
@@ -106,7 +106,7 @@ except ImportError as err:
 """
 
 
-def test_an_installed_azureml_is_the_one(job: Maker) -> None:
+def test_an_installed_azureml_is_the_one(job: NewJob) -> None:
     one = job(ASKS, INSTALLED, azureml=True)
     assert one.run() == 0, streams(one)
     assert streams(one) == "No module named 'azureml.train'\n"

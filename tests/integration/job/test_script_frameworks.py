@@ -10,7 +10,7 @@ import pytest
 
 from slurmtf import Run
 
-from .jobs import Maker
+from .jobs import NewJob
 
 pytestmark = pytest.mark.tensorflow
 
@@ -91,7 +91,7 @@ json.dump(found, sys.stdout)
 
 @ENVIRONMENTS
 def test_fit_is_logged_as_tensorboard_reads_it_and_stops_with_its_model_saved_when_it_is_told(
-    job: Maker, request: pytest.FixtureRequest, environment: str, keras: str
+    job: NewJob, request: pytest.FixtureRequest, environment: str, keras: str
 ) -> None:
     python = request.getfixturevalue(environment)
     notice = {"before": 1, "keras": "outputs/last.h5"}
@@ -126,7 +126,7 @@ slurmtf.Run.get_context = classmethod(lambda cls: 1 / 0)
 """
 
 
-def test_what_goes_wrong_in_autolog_does_not_reach_the_script(job: Maker, tf_newest: Path) -> None:
+def test_what_goes_wrong_in_autolog_does_not_reach_the_script(job: NewJob, tf_newest: Path) -> None:
     one = job(BROKEN + FIT.format(keras="from tensorflow import keras"), autolog="keras")
     one.python = str(tf_newest)
     one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")

@@ -12,7 +12,7 @@ import pytest
 from slurmtf import Run
 from slurmtf.job.contract.layout import RunLayout
 
-from .jobs import Job, Maker
+from .jobs import Job, NewJob
 
 BARE = str(Path(sys.executable).resolve())
 """A Python without slurmtf: this one's, outside of its virtual environment."""
@@ -75,7 +75,7 @@ SHAPES = {
 }
 
 
-def test_what_a_script_logs_is_read_in_azure_mls_shapes(job: Maker, interpreter: str) -> None:
+def test_what_a_script_logs_is_read_in_azure_mls_shapes(job: NewJob, interpreter: str) -> None:
     one = job(LOG)
     one.agent_python = one.python = interpreter
     assert one.run(LC_ALL="C", PYTHONIOENCODING="utf-8") == 0, errors(one.layout)
@@ -116,7 +116,7 @@ def bare(one: Job) -> Job:
     return one
 
 
-def test_a_wrong_type_is_an_error_in_the_scripts_own_line(job: Maker) -> None:
+def test_a_wrong_type_is_an_error_in_the_scripts_own_line(job: NewJob) -> None:
     one = bare(job(WRONG))
     assert one.run() == 1
     told = errors(one.layout)
@@ -127,13 +127,13 @@ def test_a_wrong_type_is_an_error_in_the_scripts_own_line(job: Maker) -> None:
 INSTALLED = {"slurmtf/__init__.py": "class Run:\n    get_context = staticmethod(lambda: 'installed')\n"}
 
 
-def test_an_installed_slurmtf_is_not_hidden(job: Maker) -> None:
+def test_an_installed_slurmtf_is_not_hidden(job: NewJob) -> None:
     one = job("from slurmtf import Run\nprint(Run.get_context())", INSTALLED)
     assert one.run() == 0, errors(one.layout)
     assert Path(one.layout.task_log("main-0", "out")).read_text() == "installed\n"
 
 
-def test_the_installed_one_logs_the_same(job: Maker) -> None:
+def test_the_installed_one_logs_the_same(job: NewJob) -> None:
     one = job("from slurmtf import Run\nRun.get_context().log('loss', 1)\nimport slurmtf; print(slurmtf.__file__)")
     package = Path(__file__).parents[3]
     assert one.run(PYTHONPATH=str(package)) == 0, errors(one.layout)
@@ -151,7 +151,7 @@ print([entry for entry in sys.path if entry.endswith("agent.pyz")])
 """
 
 
-def test_what_slurmtf_does_not_serve_is_missing_and_the_path_is_the_scripts(job: Maker) -> None:
+def test_what_slurmtf_does_not_serve_is_missing_and_the_path_is_the_scripts(job: NewJob) -> None:
     one = bare(job(MORE))
     assert one.run() == 0, errors(one.layout)
     refused, path = Path(one.layout.task_log("main-0", "out")).read_text().splitlines()
@@ -162,7 +162,7 @@ def test_what_slurmtf_does_not_serve_is_missing_and_the_path_is_the_scripts(job:
 CUSTOM = {"sitecustomize.py": "import builtins\nbuiltins.customized = 'by the source'\n"}
 
 
-def test_a_sitecustomize_of_the_scripts_own_runs_too(job: Maker) -> None:
+def test_a_sitecustomize_of_the_scripts_own_runs_too(job: NewJob) -> None:
     one = bare(job("from slurmtf import Run\nRun.get_context().log('who', customized)", CUSTOM))
     assert one.run() == 0, errors(one.layout)
     assert Run(one.folder).get_metrics() == {"who": "by the source"}
@@ -182,13 +182,13 @@ run.upload_file("outputs/a", "nowhere")
 """
 
 
-def test_a_folder_that_is_gone_ends_no_training(job: Maker) -> None:
+def test_a_folder_that_is_gone_ends_no_training(job: NewJob) -> None:
     one = bare(job(GONE))
     assert one.run() == 0, errors(one.layout)
     assert errors(one.layout).count("main-0.jsonl: Not a directory") == 1
 
 
-def test_a_later_attempt_appends(job: Maker) -> None:
+def test_a_later_attempt_appends(job: NewJob) -> None:
     one = bare(job("from slurmtf import Run\nRun.get_context().log('loss', 1)"))
     assert [one.run(SLURM_RESTART_COUNT=str(n)) for n in range(2)] == [0, 0]
     assert Run(one.folder).get_metrics() == {"loss": [1, 1]}

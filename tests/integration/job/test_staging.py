@@ -21,7 +21,7 @@ from slurmtf.sites import load
 
 from .conftest import mounted
 from .disks import errors, facts_of, inside, on
-from .jobs import Job, Maker, many
+from .jobs import Job, NewJob, many
 
 TELLS = """
 import json, os, subprocess, sys
@@ -71,7 +71,7 @@ def packed(venv: Path, job: Job, disk: Path, form: str = "tar") -> Job:
 
 
 @FORMS
-def test_software_and_source_are_used_from_the_disk_and_leave_it(job: Maker, venv: Path, disk: Path, form: str) -> None:
+def test_software_and_source_are_used_from_the_disk_and_leave_it(job: NewJob, venv: Path, disk: Path, form: str) -> None:
     one = packed(venv, job(TELLS), disk, form)
     assert one.run() == 0, one.log()
     facts, place = facts_of(one), next(path for path in disk.glob("slurmtf-*/*"))
@@ -89,7 +89,7 @@ def test_software_and_source_are_used_from_the_disk_and_leave_it(job: Maker, ven
     assert staged["warnings"] == []
 
 
-def test_a_node_that_can_not_mount_uses_what_is_shared(job: Maker, venv: Path, disk: Path) -> None:
+def test_a_node_that_can_not_mount_uses_what_is_shared(job: NewJob, venv: Path, disk: Path) -> None:
     one = packed(venv, job(TELLS), disk, "squashfs")
     one.environ["PATH"] = f"{venv}/bin"
     assert one.run(PYTHONDONTWRITEBYTECODE="1") == 0, one.log()
@@ -100,7 +100,7 @@ def test_a_node_that_can_not_mount_uses_what_is_shared(job: Maker, venv: Path, d
 
 
 @FORMS
-def test_the_pack_has_bytecode_that_python_takes(job: Maker, venv: Path, disk: Path, form: str) -> None:
+def test_the_pack_has_bytecode_that_python_takes(job: NewJob, venv: Path, disk: Path, form: str) -> None:
     shows = "import os; gift = __import__('gift'); open('outputs/stat', 'w').write(str(os.path.getsize(gift.__cached__)))"
     one = packed(venv, job(shows), disk, form)
     assert not list(venv.glob("lib/python*/site-packages/__pycache__/gift.*"))
@@ -110,21 +110,21 @@ def test_the_pack_has_bytecode_that_python_takes(job: Maker, venv: Path, disk: P
     assert "matches" in next(line for line in errors(one).splitlines() if "gift" in line and "pyc matches" in line)
 
 
-def test_without_a_venv_in_the_shell_nothing_is_invented(job: Maker, venv: Path, disk: Path) -> None:
+def test_without_a_venv_in_the_shell_nothing_is_invented(job: NewJob, venv: Path, disk: Path) -> None:
     one = packed(venv, job("import os; assert 'VIRTUAL_ENV' not in os.environ"), disk)
     del one.environ["VIRTUAL_ENV"]
     assert one.run() == 0, errors(one)
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_nothing_stays_however_the_script_ends(job: Maker, disk: Path, status: int) -> None:
+def test_nothing_stays_however_the_script_ends(job: NewJob, disk: Path, status: int) -> None:
     one = on(disk, job(f"raise SystemExit({status})"))
     assert one.run() == status
     assert inside(disk) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_nothing_stays_of_a_job_that_is_ended(job: Maker, disk: Path, number: int) -> None:
+def test_nothing_stays_of_a_job_that_is_ended(job: NewJob, disk: Path, number: int) -> None:
     one = on(disk, job(WAITS))
     process = one.start_and_await()
     assert inside(disk)
@@ -134,7 +134,7 @@ def test_nothing_stays_of_a_job_that_is_ended(job: Maker, disk: Path, number: in
     assert inside(disk) == []
 
 
-def test_nothing_stays_when_the_supervisor_is_killed(job: Maker, disk: Path) -> None:
+def test_nothing_stays_when_the_supervisor_is_killed(job: NewJob, disk: Path) -> None:
     one = on(disk, job(WAITS))
     many(one, 2)
     one.launcher = [one.agent_python, "-I", one.layout.agent, "spawn", "2", "--"]
@@ -147,7 +147,7 @@ def test_nothing_stays_when_the_supervisor_is_killed(job: Maker, disk: Path) -> 
     assert inside(disk) == [], f"the next job sweeps what was left: {killed}"
 
 
-def test_what_a_killed_job_leaves_is_swept_by_the_next(job: Maker, disk: Path) -> None:
+def test_what_a_killed_job_leaves_is_swept_by_the_next(job: NewJob, disk: Path) -> None:
     one, other = on(disk, job(WAITS)), on(disk, job("pass"))
     one.start_and_await()
     kill_all(one)
@@ -157,7 +157,7 @@ def test_what_a_killed_job_leaves_is_swept_by_the_next(job: Maker, disk: Path) -
     assert inside(disk) == []
 
 
-def test_a_job_that_lives_is_not_swept(job: Maker, disk: Path) -> None:
+def test_a_job_that_lives_is_not_swept(job: NewJob, disk: Path) -> None:
     one, other = on(disk, job(WAITS)), on(disk, job("pass"))
     process = one.start_and_await()
     assert other.run() == 0
@@ -167,7 +167,7 @@ def test_a_job_that_lives_is_not_swept(job: Maker, disk: Path) -> None:
     assert inside(disk) == []
 
 
-def test_a_second_attempt_finds_nothing_of_the_first(job: Maker, disk: Path) -> None:
+def test_a_second_attempt_finds_nothing_of_the_first(job: NewJob, disk: Path) -> None:
     script = """
 import os, time
 open("outputs/found", "w").write(str(os.path.exists("mine")))
@@ -195,7 +195,7 @@ def kill_all(job: Job) -> None:
     job.process.wait()
 
 
-def test_tasks_of_a_node_share_what_one_of_them_has_brought(job: Maker, venv: Path, disk: Path) -> None:
+def test_tasks_of_a_node_share_what_one_of_them_has_brought(job: NewJob, venv: Path, disk: Path) -> None:
     script = "import os; open('outputs/' + os.environ['SLURMTF_RANK'], 'w').write(os.getcwd())"
     one = packed(venv, job(script), disk)
     many(one, 4)
@@ -206,7 +206,7 @@ def test_tasks_of_a_node_share_what_one_of_them_has_brought(job: Maker, venv: Pa
     assert inside(disk) == []
 
 
-def test_a_disk_that_is_too_small_is_told_and_not_used(job: Maker, venv: Path, small_disk: Path) -> None:
+def test_a_disk_that_is_too_small_is_told_and_not_used(job: NewJob, venv: Path, small_disk: Path) -> None:
     one = packed(venv, job(TELLS), small_disk)
     assert one.run() == 0, one.log()
     facts = facts_of(one)
@@ -217,7 +217,7 @@ def test_a_disk_that_is_too_small_is_told_and_not_used(job: Maker, venv: Path, s
     assert inside(small_disk) == []
 
 
-def test_a_disk_that_fills_half_way_is_given_up(job: Maker, venv: Path, few_files: Path, tmp_path: Path) -> None:
+def test_a_disk_that_fills_half_way_is_given_up(job: NewJob, venv: Path, few_files: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     for number in range(100):
@@ -231,7 +231,7 @@ def test_a_disk_that_fills_half_way_is_given_up(job: Maker, venv: Path, few_file
     assert inside(few_files) == []
 
 
-def test_a_pack_that_is_gone_or_broken_is_done_without(job: Maker, venv: Path, disk: Path, tmp_path: Path) -> None:
+def test_a_pack_that_is_gone_or_broken_is_done_without(job: NewJob, venv: Path, disk: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.tar"
     broken.write_bytes(b"no tar")
     for pack in (tmp_path / "gone.tar", broken):
@@ -244,7 +244,7 @@ def test_a_pack_that_is_gone_or_broken_is_done_without(job: Maker, venv: Path, d
         assert inside(disk) == []
 
 
-def test_on_every_python(job: Maker, disk: Path, interpreter: str, tmp_path: Path) -> None:
+def test_on_every_python(job: NewJob, disk: Path, interpreter: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     inputs = [Input(tmp_path / "data", mode="download"), Input(tmp_path / "results", mode="upload")]
     script = "import os; open(os.environ['SLURMTF_INPUT_RESULTS'] + '/ok', 'w').close()"
@@ -265,7 +265,7 @@ sys.exit(int(sys.argv[1]))
 """
 
 
-def test_the_disk_is_filled_once_for_all_launches(job: Maker, venv: Path, disk: Path) -> None:
+def test_the_disk_is_filled_once_for_all_launches(job: NewJob, venv: Path, disk: Path) -> None:
     one = packed(venv, job(LAUNCHES), disk)
     one.change_plan(
         launches=[*({"arguments": [status], "folder": f"launch-{status}"} for status in "03"), {"arguments": ["0"]}]
@@ -296,7 +296,7 @@ class orders(Orders):
 """
 
 
-def test_a_disk_is_cleared_after_a_launch_that_did_not_come(job: Maker, venv: Path, disk: Path) -> None:
+def test_a_disk_is_cleared_after_a_launch_that_did_not_come(job: NewJob, venv: Path, disk: Path) -> None:
     one = packed(venv, job(LAUNCHES), disk)
     one.orders = ONE_OF_MANY.format(count=1)
     assert one.run() == 0, one.log()

@@ -14,7 +14,7 @@ import pytest
 from slurmtf import Input
 
 from .disks import errors, facts_of, inside
-from .jobs import Job, Maker, await_that
+from .jobs import Job, NewJob, await_that
 
 LEAVES = """
 import os, sys
@@ -34,7 +34,7 @@ for number in range(5000):
 """
 
 
-def test_data_is_used_copied_and_named(job: Maker, disk: Path, tmp_path: Path) -> None:
+def test_data_is_used_copied_and_named(job: NewJob, disk: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "sub").mkdir(parents=True)
     (data / "sub" / "a.txt").write_text("content")
@@ -63,7 +63,7 @@ json.dump(facts, open("outputs/facts.json", "w"))
     assert inside(disk) == []
 
 
-def test_data_that_has_gone_ends_the_job_before_the_script(job: Maker, disk: Path, tmp_path: Path) -> None:
+def test_data_that_has_gone_ends_the_job_before_the_script(job: NewJob, disk: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     one = job("open('outputs/ran', 'w')", inputs=[Input(data, mode="download")])
@@ -76,7 +76,7 @@ def test_data_that_has_gone_ends_the_job_before_the_script(job: Maker, disk: Pat
     assert inside(disk) == []
 
 
-def test_a_job_that_is_ended_while_it_copies(job: Maker, disk: Path, tmp_path: Path) -> None:
+def test_a_job_that_is_ended_while_it_copies(job: NewJob, disk: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     with open(data / "big", "wb") as file:
@@ -94,7 +94,7 @@ def test_a_job_that_is_ended_while_it_copies(job: Maker, disk: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_results_come_back_also_of_a_script_that_fails(job: Maker, disk: Path, tmp_path: Path, status: int) -> None:
+def test_results_come_back_also_of_a_script_that_fails(job: NewJob, disk: Path, tmp_path: Path, status: int) -> None:
     results = tmp_path / "not" / "there" / "yet"
     one = job(LEAVES, inputs=[Input(results, "results", "upload")])
     one.change_plan(stage__local=str(disk))
@@ -108,7 +108,7 @@ def test_results_come_back_also_of_a_script_that_fails(job: Maker, disk: Path, t
     assert inside(disk) == []
 
 
-def test_results_never_replace_what_is_there(job: Maker, disk: Path, tmp_path: Path) -> None:
+def test_results_never_replace_what_is_there(job: NewJob, disk: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
     (results / "deep").mkdir(parents=True)
     (results / "a.txt").write_text("old")
@@ -125,7 +125,7 @@ def test_results_never_replace_what_is_there(job: Maker, disk: Path, tmp_path: P
     assert f"another file of that name already: {beside}" in errors(one)
 
 
-def test_results_that_can_not_be_copied_back_fail_the_run(job: Maker, disk: Path, tmp_path: Path) -> None:
+def test_results_that_can_not_be_copied_back_fail_the_run(job: NewJob, disk: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
     spoils = f"import os; os.rmdir({str(results)!r}); open({str(results)!r}, 'w').close()"
     one = job(LEAVES.replace("sys.exit", f"{spoils}; sys.exit"), inputs=[Input(results, "results", "upload")])
@@ -136,7 +136,7 @@ def test_results_that_can_not_be_copied_back_fail_the_run(job: Maker, disk: Path
     assert one.result()[0] == "error"
 
 
-def test_a_place_for_results_that_can_not_be_made_is_known_before_the_training(job: Maker, tmp_path: Path) -> None:
+def test_a_place_for_results_that_can_not_be_made_is_known_before_the_training(job: NewJob, tmp_path: Path) -> None:
     results = tmp_path / "results"
     one = job("open('outputs/ran', 'w')", inputs=[Input(results, "results", "upload")])
     results.write_text("a file where a folder should be")
@@ -154,7 +154,7 @@ def the_return(job: Job) -> int | None:
     return None
 
 
-def test_a_long_copy_back_is_waited_for(job: Maker, disk: Path, tmp_path: Path) -> None:
+def test_a_long_copy_back_is_waited_for(job: NewJob, disk: Path, tmp_path: Path) -> None:
     """The launcher is killed some time after the script's end, but not as long as results are on their way."""
     results = tmp_path / "results"
     one = job(LEAVES_MANY, inputs=[Input(results, "results", "upload")])
@@ -169,7 +169,7 @@ def test_a_long_copy_back_is_waited_for(job: Maker, disk: Path, tmp_path: Path) 
     assert inside(disk) == []
 
 
-def test_results_that_are_cut_short_fail_the_run(job: Maker, disk: Path, tmp_path: Path) -> None:
+def test_results_that_are_cut_short_fail_the_run(job: NewJob, disk: Path, tmp_path: Path) -> None:
     one = job(LEAVES_MANY, inputs=[Input(tmp_path / "results", "results", "upload")])
     one.change_plan(stage__local=str(disk))
     one.start()

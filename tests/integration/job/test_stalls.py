@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .jobs import Maker, many
+from .jobs import NewJob, many
 
 WAITS = """\
 import os, threading, time
@@ -14,7 +14,7 @@ if os.environ["SLURMTF_ATTEMPT"] == "1":
 """
 
 
-def test_the_stacks_of_all_tasks_are_there_and_the_run_starts_again(job: Maker) -> None:
+def test_the_stacks_of_all_tasks_are_there_and_the_run_starts_again(job: NewJob) -> None:
     one = job(WAITS, stall={"minutes": 0.05, "action": "end"}, restarts={"stall": 1})
     many(one, 2)
     one.change_plan(launcher="spawn")
@@ -26,7 +26,7 @@ def test_the_stacks_of_all_tasks_are_there_and_the_run_starts_again(job: Maker) 
         assert "wait_for_what_does_not_come" in (one.folder / f"stacks/worker-{rank}.txt").read_text()
 
 
-def test_a_script_that_handles_nothing_is_not_killed_by_the_question(job: Maker) -> None:
+def test_a_script_that_handles_nothing_is_not_killed_by_the_question(job: NewJob) -> None:
     one = job("import time; time.sleep(6)", stall={"minutes": 0.05})
     one.script = [one.python, "-I", "-S", "train.py"]
     assert one.run() == 0
@@ -34,7 +34,7 @@ def test_a_script_that_handles_nothing_is_not_killed_by_the_question(job: Maker)
     assert "nothing has happened for 0.05 minutes" in one.log()
 
 
-def test_a_script_that_computes_or_writes_does_not_stall(job: Maker) -> None:
+def test_a_script_that_computes_or_writes_does_not_stall(job: NewJob) -> None:
     works = "import time\nend = time.time() + 7\nwhile time.time() < end - 3.5: pass\n"
     writes = "while time.time() < end: print('line', flush=True); time.sleep(0.3)"
     one = job(works + writes, stall={"minutes": 0.05, "action": "end"})

@@ -15,7 +15,7 @@ import pytest
 from slurmtf.job.staging import workdir
 from tests import journals
 
-from .jobs import PATIENCE_S, Job, Maker
+from .jobs import PATIENCE_S, Job, NewJob
 
 WORDS = (
     "", " ", "--", "-leading", "a b", "quo'te\"", "$HOME", "`id`", "new\nline", "*", "ünïcode ☃", "x" * 100_000, "back\\slash",
@@ -78,7 +78,7 @@ def mode(path: str | Path) -> int:
     return stat.S_IMODE(Path(path).stat().st_mode)
 
 
-def test_the_script_sees_its_words_folders_and_variables(job: Maker, interpreter: str) -> None:
+def test_the_script_sees_its_words_folders_and_variables(job: NewJob, interpreter: str) -> None:
     """In the C locale, in which old Pythons take text for ASCII."""
     one = job(SHOW, {"helper.py": "", "dätä ☃.txt": "", "pkg/__init__.py": ""}, environment_variables=VARIABLES)
     one.agent_python = one.python = interpreter
@@ -101,7 +101,7 @@ def test_the_script_sees_its_words_folders_and_variables(job: Maker, interpreter
     assert one.result() == ("success", {"run": one.folder.name, "exit_code": 0})
 
 
-def test_the_script_knows_its_run_but_not_the_key(job: Maker) -> None:
+def test_the_script_knows_its_run_but_not_the_key(job: NewJob) -> None:
     one = job(SHOW, {"helper.py": ""})
     assert one.run() == 0, one.log()
     own = {name: value.decode() for name, value in seen(one)["environ"].items() if name.startswith("SLURMTF_")}
@@ -121,7 +121,7 @@ def test_the_script_knows_its_run_but_not_the_key(job: Maker) -> None:
     assert own["SLURMTF_RUN_FOLDER"] == str(one.folder)
 
 
-def test_the_private_copy_is_new_and_everything_is_private(job: Maker) -> None:
+def test_the_private_copy_is_new_and_everything_is_private(job: NewJob) -> None:
     one = job(SHOW, {"helper.py": ""})
     before = Path(one.layout.plan).stat().st_mtime
     assert one.run() == 0, one.log()
@@ -140,19 +140,19 @@ def test_the_private_copy_is_new_and_everything_is_private(job: Maker) -> None:
     assert files[1].read_text() == "to stderr\n"
 
 
-def test_a_pythonpath_of_the_users_does_not_hide_the_source(job: Maker) -> None:
+def test_a_pythonpath_of_the_users_does_not_hide_the_source(job: NewJob) -> None:
     one = job(SHOW, {"helper.py": ""}, environment_variables={"PYTHONPATH": "/mine"})
     assert one.run(PYTHONPATH="/inherited") == 0, one.log()
     assert seen(one)["environ"]["PYTHONPATH"] == f"{one.layout.hook}:{one.layout.work}:/mine".encode()
 
 
 @pytest.mark.parametrize("how", ENDINGS)
-def test_the_end_is_told_as_it_was(job: Maker, interpreter: str, how: str) -> None:
+def test_the_end_is_told_as_it_was(job: NewJob, interpreter: str, how: str) -> None:
     check_end(job(ENDS), interpreter, how)
 
 
 @pytest.mark.parametrize("how", MORE_ENDINGS)
-def test_other_ends_are_told_as_they_were(job: Maker, how: str) -> None:
+def test_other_ends_are_told_as_they_were(job: NewJob, how: str) -> None:
     check_end(job(ENDS), sys.executable, how)
 
 
@@ -170,7 +170,7 @@ def check_end(one: Job, python: str, how: str) -> None:
     assert one.result() == one.error
 
 
-def test_a_command_that_does_not_exist(job: Maker, interpreter: str) -> None:
+def test_a_command_that_does_not_exist(job: NewJob, interpreter: str) -> None:
     one = job()
     one.agent_python = interpreter
     one.script = ["no-such-ünïcode"]
@@ -181,14 +181,14 @@ def test_a_command_that_does_not_exist(job: Maker, interpreter: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "status"), [("./data.txt", 126), (b"no-such-\xff", 127)])
-def test_a_command_that_can_not_be_started(job: Maker, name: str | bytes, status: int) -> None:
+def test_a_command_that_can_not_be_started(job: NewJob, name: str | bytes, status: int) -> None:
     one = job(files={"data.txt": "not executable"})
     one.script = [name]
     assert one.run() == status, one.log()
     assert (one.end["cause"], one.end["exit_code"]) == ("script", status)
 
 
-def test_a_task_without_a_supervisor_runs_all_the_same(job: Maker) -> None:
+def test_a_task_without_a_supervisor_runs_all_the_same(job: NewJob) -> None:
     one = job("import os; open('outputs/rank', 'w').write(os.environ['SLURMTF_RANK'])")
     workdir.prepare(one.layout, "")
     command = [os.fsencode(word) for word in one.task_command]
@@ -196,7 +196,7 @@ def test_a_task_without_a_supervisor_runs_all_the_same(job: Maker) -> None:
     assert (one.folder / "outputs" / "rank").read_text() == "0"
 
 
-def test_a_rank_outside_of_the_plan_is_told_in_one_line(job: Maker) -> None:
+def test_a_rank_outside_of_the_plan_is_told_in_one_line(job: NewJob) -> None:
     one = job("pass")
     assert one.run(SLURM_PROCID="5") != 0
     assert "slurmtf: rank 5 has no place in a job of 1 tasks" in one.log()

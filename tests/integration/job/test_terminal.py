@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .jobs import Maker
+from .jobs import NewJob
 
 TITLE = "\x1b]0;owned\x07"
 COMMAND = Path(sys.executable).parent / "slurmtf"
@@ -19,7 +19,7 @@ def said(*argv: str | Path) -> bytes:
     return done.stdout + done.stderr
 
 
-def test_the_last_lines_of_a_log(job: Maker) -> None:
+def test_the_last_lines_of_a_log(job: NewJob) -> None:
     one = job(f"import sys; sys.exit({TITLE!r})")
     assert one.run() == 1
     shown = said("status", one.folder)
@@ -30,7 +30,7 @@ def test_the_last_lines_of_a_log(job: Maker) -> None:
 
 
 @pytest.mark.parametrize(("argv", "status"), [(["logs", "--rank", "99"], 2), (["logs", "--rank", "-1"], 2), (["status"], 0)])
-def test_a_rank_that_there_is_not_is_wrong_input(job: Maker, argv: list[str], status: int) -> None:
+def test_a_rank_that_there_is_not_is_wrong_input(job: NewJob, argv: list[str], status: int) -> None:
     one = job("")
     assert one.run() == 0
     done = subprocess.run([COMMAND, *argv, one.folder], capture_output=True, timeout=60, check=False)

@@ -27,7 +27,7 @@ from slurmtf.present import outcome_text
 from slurmtf.sites.model import Containers, Storage
 from tests.cluster import Cluster
 from tests.environments import cache
-from tests.system.distributed.trainings import EXAMPLES
+from tests.system.distributed.examples import EXAMPLES
 from tests.system.faults.support import nothing_left
 from tests.system.slurm.support import POLITE, call, ended, files, log, until
 from tests.system.slurm.support import here as waiting
@@ -226,8 +226,8 @@ def test_an_image_that_can_not_be_had(
     with registry(tmp_path / "root", LOGIN) as server, pytest.raises(SoftwareError) as caught:
         details = dict(zip(("address", "username", "password"), (server.host, *login), strict=True))
         boxes.submit(LOOK, custom_docker_image=name, image_registry_details=details)
-    (problem,) = caught.value.findings
-    assert (problem.code, tells(problem, meant(printed), "(FATAL:")) == ("build-failed", True)
+    (finding,) = caught.value.findings
+    assert (finding.code, tells(finding, meant(printed), "(FATAL:")) == ("build-failed", True)
 
 
 UNKNOWN = (

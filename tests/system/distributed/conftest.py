@@ -1,4 +1,4 @@
-"""The place where trainings are started."""
+"""The place where examples are started."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster import Cluster
 
-from .trainings import Trainings
+from .examples import Examples
 
 PROFILE = """
 extends: slurm
@@ -24,12 +24,12 @@ FOR_MPI = {
 
 
 @pytest.fixture
-def trainings(slurm_env: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Trainings]:
+def examples(slurm_env: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Examples]:
     monkeypatch.setenv("PYTHONFAULTHANDLER", "1")  # where a rank was when a signal killed it, in its log
     for name, value in FOR_MPI.items():
         monkeypatch.setenv(name, value)
     profile = tmp_path / "lab.yaml"
     profile.write_text(PROFILE)
-    started = Trainings(tmp_path / "runs", profile)
+    started = Examples(tmp_path / "runs", profile)
     yield started
     started.cancel()

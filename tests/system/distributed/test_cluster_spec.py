@@ -7,25 +7,25 @@ from typing import Any
 
 import pytest
 
-from .trainings import Results, Training, Trainings
+from .examples import Examples, Launched, Results
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
 ENDED_S = 20
 
 
-def assert_served(training: Training, loss: float) -> dict[str, Any]:
+def assert_served(launched: Launched, loss: float) -> dict[str, Any]:
     """The chief trained with two workers and a server, and these were ended with it."""
-    (chief,) = training.results().values()
+    (chief,) = launched.results().values()
     assert (chief["workers"], chief["servers"]) == (2, 1)
     assert chief["loss"] < loss
-    assert_all_ended(training)
+    assert_all_ended(launched)
     return chief
 
 
-def assert_all_ended(training: Training) -> None:
-    ends = training.events("task-ended")
-    assert len(ends) == training.run.plan["job"]["size"]["tasks"]
+def assert_all_ended(launched: Launched) -> None:
+    ends = launched.events("task-ended")
+    assert len(ends) == launched.run.plan["job"]["size"]["tasks"]
     first = min(end["time"] for end in ends)
     assert max(end["time"] for end in ends) - first < ENDED_S
 
@@ -37,34 +37,34 @@ def assert_same(results: Results, workers: int) -> None:
     assert all(result["loss"] < 1.5 for result in results.values())
 
 
-def test_a_loop_over_a_coordinator(trainings: Trainings, tf_classic: Path, tf_newest: Path) -> None:
-    classic = trainings.start("srun", "ps-loop", tf_classic)
-    newest = trainings.start("srun", "ps-loop", tf_newest)
-    local = trainings.start("local", "ps-loop", tf_classic)
-    for training in (classic, newest, local):
-        chief = assert_served(training, 1.5)
+def test_a_loop_over_a_coordinator(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:
+    classic = examples.start("srun", "ps-loop", tf_classic)
+    newest = examples.start("srun", "ps-loop", tf_newest)
+    local = examples.start("local", "ps-loop", tf_classic)
+    for launched in (classic, newest, local):
+        chief = assert_served(launched, 1.5)
         assert chief["steps"] == 100
         assert "/job:ps/" in chief["device"]
-        assert "coordinator is the chief" in training.run.plan["provenance"]["choice"]
+        assert "coordinator is the chief" in launched.run.plan["provenance"]["choice"]
 
 
-def test_fit_with_parameter_servers(trainings: Trainings, tf_classic: Path, tf_newest: Path) -> None:
-    classic = trainings.start("srun", "ps-fit", tf_classic)
-    newest = trainings.start("srun", "ps-fit", tf_newest, legacy_keras=True)
-    local = trainings.start("local", "ps-fit", tf_classic)
-    for training in (classic, newest, local):
-        assert all("/job:ps/" in device for device in assert_served(training, 2.0)["devices"])
+def test_fit_with_parameter_servers(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:
+    classic = examples.start("srun", "ps-fit", tf_classic)
+    newest = examples.start("srun", "ps-fit", tf_newest, legacy_keras=True)
+    local = examples.start("local", "ps-fit", tf_classic)
+    for launched in (classic, newest, local):
+        assert all("/job:ps/" in device for device in assert_served(launched, 2.0)["devices"])
 
 
-def test_several_workers(trainings: Trainings, tf_classic: Path, tf_newest: Path) -> None:
+def test_several_workers(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:
     chief = {"backend": "multiworker", "worker_count": 2, "chief": True}
     counts: dict[str, Any] = {"distributed_backend": None, "worker_count": None}
-    classic = trainings.start("srun", "multiworker", tf_classic)
-    newest = trainings.start("srun", "multiworker", tf_newest, legacy_keras=True)
-    local = trainings.start("local", "multiworker", tf_classic, distributed_training=chief, **counts)
-    newest_local = trainings.start("local", "multiworker", tf_newest, legacy_keras=True)
-    for training in (classic, newest, local, newest_local):
-        assert_same(training.results(), 2)
+    classic = examples.start("srun", "multiworker", tf_classic)
+    newest = examples.start("srun", "multiworker", tf_newest, legacy_keras=True)
+    local = examples.start("local", "multiworker", tf_classic, distributed_training=chief, **counts)
+    newest_local = examples.start("local", "multiworker", tf_newest, legacy_keras=True)
+    for launched in (classic, newest, local, newest_local):
+        assert_same(launched.results(), 2)
     assert set(local.results()) == {"result-chief-0", "result-worker-0"}
 
 
@@ -72,30 +72,30 @@ LAST_STEPS = range(200, 203)
 """Steps are counted by chief and workers together: each may be within one when the last is reached."""
 
 
-def test_estimator_with_chief_and_evaluator(trainings: Trainings, tf_classic: Path) -> None:
-    cluster = trainings.start("srun", "estimator", tf_classic)
-    local = trainings.start("local", "estimator", tf_classic)
-    for training in (cluster, local):
-        results = training.results()
+def test_estimator_with_chief_and_evaluator(examples: Examples, tf_classic: Path) -> None:
+    cluster = examples.start("srun", "estimator", tf_classic)
+    local = examples.start("local", "estimator", tf_classic)
+    for launched in (cluster, local):
+        results = launched.results()
         chief = results["result-chief-0"]
         assert chief["step"] in LAST_STEPS
         assert chief["servers"] == 1
         assert chief["loss"] < 1.5
         assert results["result-evaluator-0"]["step"] in LAST_STEPS  # it is given the time for its last evaluation
-        assert_all_ended(training)
+        assert_all_ended(launched)
 
 
-def test_a_cluster_by_flags(trainings: Trainings, tf_classic: Path, tf_newest: Path, tf1: Path) -> None:
+def test_a_cluster_by_flags(examples: Examples, tf_classic: Path, tf_newest: Path, tf1: Path) -> None:
     started = {
-        "1.15.5": trainings.start("srun", "tf1-replica", tf1),
-        "2.15.1": trainings.start("srun", "tf1-replica", tf_classic),
-        "2.21.0": trainings.start("local", "tf1-replica", tf_newest),
+        "1.15.5": examples.start("srun", "tf1-replica", tf1),
+        "2.15.1": examples.start("srun", "tf1-replica", tf_classic),
+        "2.21.0": examples.start("local", "tf1-replica", tf_newest),
     }
-    for version, training in started.items():
-        results = training.results()
+    for version, launched in started.items():
+        results = launched.results()
         assert list(results) == ["result-worker-0", "result-worker-1"]
         for worker in results.values():
             assert (worker["tensorflow"], worker["workers"], worker["servers"]) == (version, 2, 1)
             assert worker["slope"] == pytest.approx(3, abs=0.05)
         assert max(worker["global_step"] for worker in results.values()) == 400
-        assert "tf.train.Server" in training.run.plan["provenance"]["choice"]
+        assert "tf.train.Server" in launched.run.plan["provenance"]["choice"]

@@ -15,7 +15,7 @@ from tests.unit.job.stores import serving
 from tests.unit.job.test_gloo import CONVERSATIONS, ask, request
 from tests.unit.job.test_gloo import SIZES as SCOPES
 
-from .trainings import Trainings
+from .examples import Examples
 
 pytestmark = pytest.mark.tensorflow
 
@@ -105,17 +105,17 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slurm
-def test_short_jobs_on_slurm(trainings: Trainings, source: Path, horovod: Path) -> None:
+def test_short_jobs_on_slurm(examples: Examples, source: Path, horovod: Path) -> None:
     """SLURMTF_TEST_GLOO_JOBS says how many."""
     settings: dict[str, Any] = {"process_count_per_node": 2, "exclusive": False, "time": "10:00"}
-    started = [trainings.start("gloo", source, horovod, **settings) for _ in range(JOBS)]
-    for training in started:
+    started = [examples.start("gloo", source, horovod, **settings) for _ in range(JOBS)]
+    for launched in started:
         expected = {"size": 4, "local_size": 2}
-        assert training.results() == {f"result-{rank}": expected for rank in range(4)}
+        assert launched.results() == {f"result-{rank}": expected for rank in range(4)}
 
 
 @pytest.mark.slurm
-def test_one_rank_on_slurm(trainings: Trainings, source: Path, horovod: Path) -> None:
+def test_one_rank_on_slurm(examples: Examples, source: Path, horovod: Path) -> None:
     """Anyone's first small test."""
-    alone = trainings.start("gloo", source, horovod, node_count=1, process_count_per_node=1, exclusive=False)
+    alone = examples.start("gloo", source, horovod, node_count=1, process_count_per_node=1, exclusive=False)
     assert alone.results() == {"result-0": {"size": 1, "local_size": 1}}

@@ -11,7 +11,7 @@ import pytest
 
 from slurmtf.runs.state import RunStatus
 
-from .trainings import EXAMPLES, Results, Training, Trainings
+from .examples import EXAMPLES, Examples, Launched, Results
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -38,52 +38,52 @@ def assert_one_world(results: Results, size: int, loss: float = 2.0) -> None:
     assert ranks[0]["loss"] < loss
 
 
-def uses_gloo(training: Training) -> bool:
-    return bool(training.run.plan["job"]["distribution"]["gloo"])
+def uses_gloo(launched: Launched) -> bool:
+    return bool(launched.run.plan["job"]["distribution"]["gloo"])
 
 
 @pytest.mark.parametrize("example", ["horovod-keras", "horovod-loop"])
-def test_on_two_nodes(example: str, trainings: Trainings, tf_classic: Path) -> None:
-    started = [trainings.start(place, example, tf_classic) for place in ("srun", "mpirun", "gloo")]
-    for training in started:
-        assert_one_world(training.results(), 4)
-    assert [uses_gloo(training) for training in started] == [False, False, True]
+def test_on_two_nodes(example: str, examples: Examples, tf_classic: Path) -> None:
+    started = [examples.start(place, example, tf_classic) for place in ("srun", "mpirun", "gloo")]
+    for launched in started:
+        assert_one_world(launched.results(), 4)
+    assert [uses_gloo(launched) for launched in started] == [False, False, True]
     assert "Gloo" in started[-1].run.plan["provenance"]["choice"]
 
 
 @pytest.mark.parametrize("example", ["horovod-keras", "horovod-loop"])
-def test_on_this_machine(example: str, trainings: Trainings, tf_classic: Path) -> None:
-    gloo = trainings.start("local", example, tf_classic)
+def test_on_this_machine(example: str, examples: Examples, tf_classic: Path) -> None:
+    gloo = examples.start("local", example, tf_classic)
     assert_one_world(gloo.results(), 2)
-    mpi = trainings.start("local mpirun", example, tf_classic)
+    mpi = examples.start("local mpirun", example, tf_classic)
     assert_one_world(mpi.results(), 2)
     assert uses_gloo(gloo) and not uses_gloo(mpi)
 
 
-def test_newest_tensorflow(trainings: Trainings, tf_newest: Path) -> None:
+def test_newest_tensorflow(examples: Examples, tf_newest: Path) -> None:
     """With Keras 3, in a loop, and with legacy Keras."""
     started = [
-        trainings.start("srun", "horovod-loop", tf_newest),
-        trainings.start("gloo", "horovod-keras3", tf_newest),
-        trainings.start("mpirun", "horovod-keras3", tf_newest),
-        trainings.start("gloo", "horovod-keras", tf_newest, legacy_keras=True),
+        examples.start("srun", "horovod-loop", tf_newest),
+        examples.start("gloo", "horovod-keras3", tf_newest),
+        examples.start("mpirun", "horovod-keras3", tf_newest),
+        examples.start("gloo", "horovod-keras", tf_newest, legacy_keras=True),
     ]
-    for training in started:
-        assert_one_world(training.results(), 4)
+    for launched in started:
+        assert_one_world(launched.results(), 4)
 
 
-def test_keras3_on_this_machine(trainings: Trainings, tf_newest: Path) -> None:
-    assert_one_world(trainings.start("local", "horovod-keras3", tf_newest).results(), 2)
+def test_keras3_on_this_machine(examples: Examples, tf_newest: Path) -> None:
+    assert_one_world(examples.start("local", "horovod-keras3", tf_newest).results(), 2)
 
 
 @pytest.mark.parametrize(("example", "script"), [("horovod-loop", "train.py"), ("mpi4py-pi", "pi.py")])
 def test_ranks_that_are_each_alone_do_not_succeed(
-    example: str, script: str, trainings: Trainings, tf_classic: Path, tmp_path: Path
+    example: str, script: str, examples: Examples, tf_classic: Path, tmp_path: Path
 ) -> None:
     source = Path(shutil.copytree(EXAMPLES / example, tmp_path / example))
     (source / "lost.py").write_text(LOST.format(script))
-    training = trainings.start("srun", source, tf_classic, entry_script="lost.py", script_params={}, **WITHOUT_PMI)
-    state = training.end()
+    launched = examples.start("srun", source, tf_classic, entry_script="lost.py", script_params={}, **WITHOUT_PMI)
+    state = launched.end()
     assert state.status is RunStatus.FAILED
     assert state.exit_code == 78
     assert re.search(r"\b1 process.* 2 ", state.message)
@@ -91,9 +91,9 @@ def test_ranks_that_are_each_alone_do_not_succeed(
         assert remedy in state.message
 
 
-def test_an_mpi_that_finds_no_pmi_fails_at_once(trainings: Trainings, tf_classic: Path) -> None:
+def test_an_mpi_that_finds_no_pmi_fails_at_once(examples: Examples, tf_classic: Path) -> None:
     """Debian's Open MPI says so itself."""
-    training = trainings.start("srun", "mpi4py-pi", tf_classic, **WITHOUT_PMI)
-    state = training.end()
+    launched = examples.start("srun", "mpi4py-pi", tf_classic, **WITHOUT_PMI)
+    state = launched.end()
     assert state.status is RunStatus.FAILED
     assert "PMI" in state.message

@@ -11,7 +11,7 @@ import pytest
 
 from slurmtf.runs.state import RunStatus
 
-from .trainings import Results, Training, Trainings
+from .examples import Examples, Launched, Results
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -43,31 +43,31 @@ def assert_one_world(results: Results, size: int, alone: Results) -> None:
 
 
 @pytest.mark.parametrize("example", ["keras3-jax", "jax-loop"])
-def test_the_loss_is_that_of_one_process(example: str, trainings: Trainings, jax: Path) -> None:
-    alone = trainings.start("local", example, jax, process_count_per_node=1)
-    here = trainings.start("local", example, jax)
-    two_nodes = [trainings.start(place, example, jax) for place in ("srun", "mpirun")]
+def test_the_loss_is_that_of_one_process(example: str, examples: Examples, jax: Path) -> None:
+    alone = examples.start("local", example, jax, process_count_per_node=1)
+    here = examples.start("local", example, jax)
+    two_nodes = [examples.start(place, example, jax) for place in ("srun", "mpirun")]
     assert_one_world(here.results(), 2, alone.results())
-    for training in two_nodes:
-        assert_one_world(training.results(), 4, alone.results())
+    for launched in two_nodes:
+        assert_one_world(launched.results(), 4, alone.results())
 
 
-def test_on_python_3_13(trainings: Trainings, jax: Path, jax_313: Path) -> None:
-    alone = trainings.start("local", "keras3-jax", jax, process_count_per_node=1)
-    newer = trainings.start("srun", "keras3-jax", jax_313)
+def test_on_python_3_13(examples: Examples, jax: Path, jax_313: Path) -> None:
+    alone = examples.start("local", "keras3-jax", jax, process_count_per_node=1)
+    newer = examples.start("srun", "keras3-jax", jax_313)
     assert_one_world(newer.results(), 4, alone.results())
 
 
-def started(trainings: Trainings, folder: Path, script: str, python: Path, place: str = "srun") -> Training:
+def started(examples: Examples, folder: Path, script: str, python: Path, place: str = "srun") -> Launched:
     folder.mkdir()
     (folder / "job.yaml").write_text(JOB)
     (folder / "train.py").write_text(script)
-    return trainings.start(place, folder, python)
+    return examples.start(place, folder, python)
 
 
-def test_processes_that_are_each_alone_do_not_succeed(trainings: Trainings, jax: Path, tf_newest: Path, tmp_path: Path) -> None:
-    lost = started(trainings, tmp_path / "lost", NEVER_JOINED, jax)
-    other = started(trainings, tmp_path / "other", KERAS_ON_TENSORFLOW, tf_newest, "local")
+def test_processes_that_are_each_alone_do_not_succeed(examples: Examples, jax: Path, tf_newest: Path, tmp_path: Path) -> None:
+    lost = started(examples, tmp_path / "lost", NEVER_JOINED, jax)
+    other = started(examples, tmp_path / "other", KERAS_ON_TENSORFLOW, tf_newest, "local")
     state = lost.end()
     assert (state.status, state.exit_code) == (RunStatus.FAILED, 78)
     assert re.search(r"\bJAX .*\b1 process.* 4 ", state.message)
@@ -78,9 +78,9 @@ def test_processes_that_are_each_alone_do_not_succeed(trainings: Trainings, jax:
     assert "KERAS_BACKEND=jax" in state.message
 
 
-def test_a_process_that_dies_ends_the_run_in_seconds(trainings: Trainings, jax: Path, tmp_path: Path) -> None:
+def test_a_process_that_dies_ends_the_run_in_seconds(examples: Examples, jax: Path, tmp_path: Path) -> None:
     """JAX's own heartbeat would take 100 s (jax.distributed.initialize)."""
-    run = started(trainings, tmp_path / "dies", DIES, jax)
+    run = started(examples, tmp_path / "dies", DIES, jax)
     state = run.end()
     assert (state.status, state.exit_code) == (RunStatus.FAILED, 3)
     (died,) = [event["time"] for event in run.events("task-ended") if event["exit_code"] == 3]

@@ -12,40 +12,40 @@ import pytest
 
 from tests.system.slurm.support import call, job_of, until
 
-from .trainings import Training, Trainings
+from .examples import Examples, Launched
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
 
-def with_launches(training: Training, orders: list[dict[str, Any]]) -> Training:
+def with_launches(launched: Launched, orders: list[dict[str, Any]]) -> Launched:
     """The held job with these launches instead of one, set free."""
-    path = Path(training.run.layout.plan)
+    path = Path(launched.run.layout.plan)
     plan = json.loads(path.read_text())
     plan["job"]["launches"] = orders
     path.write_text(json.dumps(plan))
-    subprocess.run(["scontrol", "release", job_of(training.run)], check=True, timeout=60)
-    return training
+    subprocess.run(["scontrol", "release", job_of(launched.run)], check=True, timeout=60)
+    return launched
 
 
 def orders(flag: str, values: list[str]) -> list[dict[str, Any]]:
     return [{"arguments": [flag, value], "variables": {}, "folder": f"trial-{number}"} for number, value in enumerate(values)]
 
 
-def ends(training: Training) -> list[int]:
-    return [event["exit_code"] for event in [*training.events("launch-ended"), *training.events("ended")]]
+def ends(launched: Launched) -> list[int]:
+    return [event["exit_code"] for event in [*launched.events("launch-ended"), *launched.events("ended")]]
 
 
-def allocations(training: Training) -> list[str]:
-    return call("sacct", "-nXj", job_of(training.run), "-o", "jobid").split()
+def allocations(launched: Launched) -> list[str]:
+    return call("sacct", "-nXj", job_of(launched.run), "-o", "jobid").split()
 
 
-def test_three_launches_in_one_allocation(trainings: Trainings, tf_classic: Path) -> None:
+def test_three_launches_in_one_allocation(examples: Examples, tf_classic: Path) -> None:
     """With Horovod over Gloo the second one fails; with parameter servers each has its own arguments."""
     hold = {"sbatch": {"hold": True}}
     horovod = with_launches(
-        trainings.start("gloo", "horovod-loop", tf_classic, **hold), orders("--steps", ["10", "nonsense", "20"])
+        examples.start("gloo", "horovod-loop", tf_classic, **hold), orders("--steps", ["10", "nonsense", "20"])
     )
-    servers = with_launches(trainings.start("srun", "ps-loop", tf_classic, **hold), orders("--steps", ["10", "20", "30"]))
+    servers = with_launches(examples.start("srun", "ps-loop", tf_classic, **hold), orders("--steps", ["10", "20", "30"]))
     assert horovod.end().cause == "script"
     assert ends(horovod) == [0, 2, 2], "the first failure is the job's, and the third launch ran all the same"
     assert "size" in (horovod.run.folder / "trial-2/logs/rank-0.out").read_text()
@@ -54,5 +54,5 @@ def test_three_launches_in_one_allocation(trainings: Trainings, tf_classic: Path
     assert [chief["steps"] for chief in results] == [10, 20, 30]
     assert ends(servers) == [0, 0, 0]
     assert len(servers.events("task-ended")) == 3 * servers.run.plan["job"]["size"]["tasks"]
-    for training in (horovod, servers):
-        assert len(until(partial(allocations, training), "the job in sacct")) == 1, "one allocation"
+    for launched in (horovod, servers):
+        assert len(until(partial(allocations, launched), "the job in sacct")) == 1, "one allocation"

@@ -14,7 +14,7 @@ from slurmtf.plan.checks import script_warnings
 from slurmtf.plan.tasks import detect_layout
 from slurmtf.snapshot import examine
 
-from .trainings import EXAMPLES
+from .examples import EXAMPLES
 
 SOFTWARE = Software("python3")
 JOBS = sorted(EXAMPLES.glob("*/job.yaml"))

@@ -9,14 +9,14 @@ import pytest
 from slurmtf.errors import SpecError
 from tests.unit.support import refusing
 
-from .trainings import Trainings
+from .examples import Examples
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
 
 @pytest.mark.parametrize(("place", "nodes"), [("srun", 2), ("mpirun", 2), ("local mpirun", 1)])
-def test_pi(place: str, nodes: int, trainings: Trainings, tf_classic: Path) -> None:
-    results = list(trainings.start(place, "mpi4py-pi", tf_classic).results().values())
+def test_pi(place: str, nodes: int, examples: Examples, tf_classic: Path) -> None:
+    results = list(examples.start(place, "mpi4py-pi", tf_classic).results().values())
     assert [result["rank"] for result in results] == list(range(2 * nodes))
     assert {result["size"] for result in results} == {2 * nodes}
     assert len({result["node"] for result in results[:2]}) == 1
@@ -24,6 +24,6 @@ def test_pi(place: str, nodes: int, trainings: Trainings, tf_classic: Path) -> N
     assert {round(result["pi"], 9) for result in results} == {3.141592654}
 
 
-def test_on_this_machine_it_needs_a_launcher_that_serves_mpi(trainings: Trainings, tf_classic: Path) -> None:
+def test_on_this_machine_it_needs_a_launcher_that_serves_mpi(examples: Examples, tf_classic: Path) -> None:
     with refusing(SpecError, "launcher-unfit", "`launcher=mpirun`"):
-        trainings.start("local", "mpi4py-pi", tf_classic)
+        examples.start("local", "mpi4py-pi", tf_classic)

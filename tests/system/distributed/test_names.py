@@ -12,23 +12,23 @@ from slurmtf.runs.state import RunStatus
 from tests.cluster import Cluster
 from tests.cluster.config import SUFFIX
 
-from .trainings import Trainings
+from .examples import Examples
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
 
 def test_all_that_join_by_name_take_the_one_that_routes(
-    slurm_env: Cluster, trainings: Trainings, tf_classic: Path, jax: Path, tmp_path: Path
+    slurm_env: Cluster, examples: Examples, tf_classic: Path, jax: Path, tmp_path: Path
 ) -> None:
     """TF_CONFIG, JAX's coordinator, and the supervisor's own address."""
     site = tmp_path / "suffixed.yaml"
     site.write_text(f"extends: slurm\nname: suffixed\nnetwork: {{host_suffix: {SUFFIX}}}\n")
     pythons = {"multiworker": tf_classic, "jax-loop": jax}
     with slurm_env.only_suffixed():
-        lost = trainings.start("gloo", "jax-loop", jax)
-        found = [trainings.start("gloo", name, python, compute_target=str(site)) for name, python in pythons.items()]
-        for training in found:
-            assert len(training.results()) > 1, training.run.folder
+        lost = examples.start("gloo", "jax-loop", jax)
+        found = [examples.start("gloo", name, python, compute_target=str(site)) for name, python in pythons.items()]
+        for launched in found:
+            assert len(launched.results()) > 1, launched.run.folder
         state = lost.end()
     assert state.status is RunStatus.FAILED
     assert (state.cause, os.strerror(errno.ENETUNREACH) in state.message) == ("launcher", True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .trainings import Trainings
+from .examples import Examples
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -14,17 +14,15 @@ NOWHERE = "http://127.0.0.1:9"
 PROXIES = dict.fromkeys(("http_proxy", "https_proxy", "grpc_proxy"), NOWHERE)
 
 
-def test_several_workers_with_the_shells_proxies(
-    trainings: Trainings, tf_classic: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_workers_with_the_shells_proxies(examples: Examples, tf_classic: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in PROXIES.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("no_proxy", "elsewhere")
-    assert len(trainings.start("local", "multiworker", tf_classic).results()) == 2
+    assert len(examples.start("local", "multiworker", tf_classic).results()) == 2
 
 
-def test_parameter_servers_with_the_profiles_proxies(trainings: Trainings, tf_classic: Path) -> None:
+def test_parameter_servers_with_the_profiles_proxies(examples: Examples, tf_classic: Path) -> None:
     lines = "".join(f"\n    {name}: {value}" for name, value in PROXIES.items())
-    trainings.profile.write_text(f"{trainings.profile.read_text()}environment:\n  variables:{lines}\n")
-    (chief,) = trainings.start("srun", "ps-loop", tf_classic).results().values()
+    examples.profile.write_text(f"{examples.profile.read_text()}environment:\n  variables:{lines}\n")
+    (chief,) = examples.start("srun", "ps-loop", tf_classic).results().values()
     assert (chief["workers"], chief["servers"]) == (2, 1)

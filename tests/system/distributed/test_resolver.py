@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .trainings import Trainings
+from .examples import Examples
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -32,10 +32,10 @@ with open("outputs/result-{}.json".format(resolver.task_id), "w") as file:
 """
 
 
-def test_several_workers_on_each_node(trainings: Trainings, tf_classic: Path, tmp_path: Path) -> None:
+def test_several_workers_on_each_node(examples: Examples, tf_classic: Path, tmp_path: Path) -> None:
     for name, text in (("job.yaml", JOB), ("train.py", SCRIPT)):
         (tmp_path / name).write_text(text, encoding="utf-8")
-    results = trainings.start("srun", tmp_path, tf_classic, node_count=2).results()
+    results = examples.start("srun", tmp_path, tf_classic, node_count=2).results()
     assert len(results) == 4
     for facts in results.values():
         assert (facts["sum"], facts["workers"]) == (4.0, 4)

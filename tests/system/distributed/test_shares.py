@@ -13,7 +13,7 @@ import pytest
 from slurmtf import Run
 from tests.system.slurm.support import call, until
 
-from .trainings import Trainings
+from .examples import Examples
 
 pytestmark = pytest.mark.slurm
 
@@ -38,18 +38,18 @@ def look(tmp_path: Path) -> Path:
     return source
 
 
-def seen(trainings: Trainings, place: str, look: Path, name: str, **settings: Any) -> dict[str, str | None]:
+def seen(examples: Examples, place: str, look: Path, name: str, **settings: Any) -> dict[str, str | None]:
     """The value of a variable in each task."""
-    results = trainings.start(place, look, sys.executable, **settings).results()
+    results = examples.start(place, look, sys.executable, **settings).results()
     return {task.removeprefix("result-"): variables.get(name) for task, variables in results.items()}
 
 
 @pytest.mark.parametrize(("place", "gpu_type"), [("srun", None), ("srun", "a100"), ("mpirun", None)])
 def test_workers_of_a_node_split_its_gpus_and_servers_see_none(
-    place: str, gpu_type: str | None, trainings: Trainings, look: Path
+    place: str, gpu_type: str | None, examples: Examples, look: Path
 ) -> None:
     wishes = {"distributed_training": CHIEF, "gpus_per_node": 4, "gpu_type": gpu_type}
-    assert seen(trainings, place, look, "CUDA_VISIBLE_DEVICES", **wishes) == {
+    assert seen(examples, place, look, "CUDA_VISIBLE_DEVICES", **wishes) == {
         "chief-0": "0,1",
         "worker-0": "2,3",
         "worker-1": "0,1,2,3",
@@ -58,17 +58,17 @@ def test_workers_of_a_node_split_its_gpus_and_servers_see_none(
     }
 
 
-def test_on_this_machine_too(trainings: Trainings, look: Path) -> None:
+def test_on_this_machine_too(examples: Examples, look: Path) -> None:
     wishes = {"distributed_training": {**CHIEF, "evaluator_count": 0}, "gpus_per_node": 3}
-    found = seen(trainings, "local", look, "CUDA_VISIBLE_DEVICES", **wishes)
+    found = seen(examples, "local", look, "CUDA_VISIBLE_DEVICES", **wishes)
     assert found == {"chief-0": "0", "worker-0": "1", "worker-1": "2", "ps-0": ""}
 
 
 @pytest.mark.parametrize("place", ["srun", "mpirun"])
 @pytest.mark.parametrize(("gpus", "expected"), [("each", ["0,1", "2,3"] * 2), ("all", ["0,1,2,3"] * 4)])
-def test_gpus_of_mpi_ranks(gpus: str, expected: list[str], place: str, trainings: Trainings, look: Path) -> None:
+def test_gpus_of_mpi_ranks(gpus: str, expected: list[str], place: str, examples: Examples, look: Path) -> None:
     mpi = {"backend": "mpi", "process_count_per_node": 2, "gpus": gpus}
-    found = seen(trainings, place, look, "CUDA_VISIBLE_DEVICES", distributed_training=mpi, gpus_per_node=4)
+    found = seen(examples, place, look, "CUDA_VISIBLE_DEVICES", distributed_training=mpi, gpus_per_node=4)
     assert [found[f"rank-{rank}"] for rank in range(4)] == expected
 
 
@@ -106,62 +106,62 @@ directives: {gres: "gpu:1"}
     ],
 )
 def test_gpus_that_the_user_asks_for_by_flags_reach_his_tasks(
-    wishes: dict[str, Any], expected: list[str | None], trainings: Trainings, look: Path
+    wishes: dict[str, Any], expected: list[str | None], examples: Examples, look: Path
 ) -> None:
-    found = seen(trainings, "srun", look, "CUDA_VISIBLE_DEVICES", node_count=1, exclusive=None, **wishes)
+    found = seen(examples, "srun", look, "CUDA_VISIBLE_DEVICES", node_count=1, exclusive=None, **wishes)
     assert [found[task] for task in sorted(found)] == expected
 
 
 @pytest.mark.parametrize("flags", [{"gpus-per-task": 1}, {"gpus": 3}, {"gres": "gpu:2"}, {"gres": "gpu:1"}])
 def test_workers_beside_a_server_have_gpus_however_they_were_asked_for(
-    flags: dict[str, Any], trainings: Trainings, look: Path
+    flags: dict[str, Any], examples: Examples, look: Path
 ) -> None:
-    found = seen(trainings, "srun", look, "CUDA_VISIBLE_DEVICES", node_count=1, exclusive=None, sbatch=flags, **SERVED_TWO)
+    found = seen(examples, "srun", look, "CUDA_VISIBLE_DEVICES", node_count=1, exclusive=None, sbatch=flags, **SERVED_TWO)
     workers = [found["worker-0"], found["worker-1"]]
     assert found["ps-0"] == ""
     assert all(workers)
     assert len(set(workers)) == (1 if flags == {"gres": "gpu:1"} else 2)
 
 
-def test_gpus_of_a_profiles_flags_reach_the_tasks(trainings: Trainings, look: Path, tmp_path: Path) -> None:
+def test_gpus_of_a_profiles_flags_reach_the_tasks(examples: Examples, look: Path, tmp_path: Path) -> None:
     profile = tmp_path / "of-profile.yaml"
     profile.write_text(OF_PROFILE)
     wishes = {"compute_target": str(profile), "node_count": 1, "exclusive": None, **TWO_WORKERS}
-    training = trainings.start("srun", look, sys.executable, **wishes)
-    assert {task["CUDA_VISIBLE_DEVICES"] for task in training.results().values()} == {"0"}
-    assert "shared-gpus" in str(training.run.plan["warnings"])
+    launched = examples.start("srun", look, sys.executable, **wishes)
+    assert {task["CUDA_VISIBLE_DEVICES"] for task in launched.results().values()} == {"0"}
+    assert "shared-gpus" in str(launched.run.plan["warnings"])
 
 
-def test_ranks_of_mpirun_share_what_its_daemon_was_bound_to(trainings: Trainings, look: Path) -> None:
+def test_ranks_of_mpirun_share_what_its_daemon_was_bound_to(examples: Examples, look: Path) -> None:
     """Slurm gives --gpus-per-task to mpirun's daemon, one on each node but the first, where there is none."""
     wishes = {**TWO_RANKS, "sbatch": {"gpus-per-task": 1}, "exclusive": None}
-    found = seen(trainings, "mpirun", look, "CUDA_VISIBLE_DEVICES", **wishes)
+    found = seen(examples, "mpirun", look, "CUDA_VISIBLE_DEVICES", **wishes)
     assert [found[f"rank-{rank}"] for rank in range(4)] == ["0", "1", "0", "0"]
 
 
 PER_TASK = "extends: slurm\nname: lab\ngpu: {request: gpus-per-task}\n"
 
 
-def test_a_site_that_asks_for_each_task_and_a_type(trainings: Trainings, look: Path, tmp_path: Path) -> None:
+def test_a_site_that_asks_for_each_task_and_a_type(examples: Examples, look: Path, tmp_path: Path) -> None:
     """srun of Slurm 22.05 names no GPU to a task when it is asked for a type."""
     profile = tmp_path / "per-task.yaml"
     profile.write_text(PER_TASK)
     wishes = {"compute_target": str(profile), "exclusive": None, "use_gpu": True, "gpu_type": "a100", **TWO_WORKERS}
-    training = trainings.start("srun", look, sys.executable, **wishes)
-    assert "--gpus-per-task=a100:1" in (training.run.folder / "job.sh").read_text()
-    assert [variables["CUDA_VISIBLE_DEVICES"] for variables in training.results().values()] == ["0", "0"]
+    launched = examples.start("srun", look, sys.executable, **wishes)
+    assert "--gpus-per-task=a100:1" in (launched.run.folder / "job.sh").read_text()
+    assert [variables["CUDA_VISIBLE_DEVICES"] for variables in launched.results().values()] == ["0", "0"]
 
 
-def test_a_site_that_asks_for_each_task_gives_none_to_servers(trainings: Trainings, look: Path, tmp_path: Path) -> None:
+def test_a_site_that_asks_for_each_task_gives_none_to_servers(examples: Examples, look: Path, tmp_path: Path) -> None:
     profile = tmp_path / "per-task.yaml"
     profile.write_text(PER_TASK)
     wishes = {"compute_target": str(profile), "exclusive": None, "use_gpu": True, **SERVED_TWO}
-    training = trainings.start("srun", look, sys.executable, **wishes)
-    found = {task: variables["CUDA_VISIBLE_DEVICES"] for task, variables in training.results().items()}
+    launched = examples.start("srun", look, sys.executable, **wishes)
+    found = {task: variables["CUDA_VISIBLE_DEVICES"] for task, variables in launched.results().items()}
     assert found == {"result-ps-0": "", "result-worker-0": "0", "result-worker-1": "0"}
-    assert training.run.plan["resources"]["gpus_per_node"] == 1
-    assert "gpus-per-node" in training.run.plan["provenance"]["choice"]
-    assert allocated(training.run) == 2
+    assert launched.run.plan["resources"]["gpus_per_node"] == 1
+    assert "gpus-per-node" in launched.run.plan["provenance"]["choice"]
+    assert allocated(launched.run) == 2
 
 
 def allocated(run: Run) -> int:
@@ -170,20 +170,20 @@ def allocated(run: Run) -> int:
     return int(until(lambda: re.findall(r"gres/gpu=(\d+)", call(*query)), "the job's GPUs in sacct")[0])
 
 
-def test_a_share_that_slurm_gives_is_left_alone(trainings: Trainings, look: Path) -> None:
+def test_a_share_that_slurm_gives_is_left_alone(examples: Examples, look: Path) -> None:
     mpi = {"backend": "mpi", "process_count_per_node": 2, "gpus": "each"}
     wishes: dict[str, Any] = {"distributed_training": mpi, "gpus_per_node": 2, "srun": {"gpu-bind": "single:1"}}
-    found = seen(trainings, "srun", look, "CUDA_VISIBLE_DEVICES", **wishes)
+    found = seen(examples, "srun", look, "CUDA_VISIBLE_DEVICES", **wishes)
     assert sorted(found.values()) == ["0", "0", "1", "1"]  # type: ignore[type-var]
 
 
 @pytest.mark.parametrize(("place", "asked"), [("srun", 1), ("srun", 8), ("local", 1)])
-def test_threads_follow_the_cpus_of_the_task(place: str, asked: int, trainings: Trainings, look: Path) -> None:
+def test_threads_follow_the_cpus_of_the_task(place: str, asked: int, examples: Examples, look: Path) -> None:
     workers = {"backend": "multiworker", "worker_count": 2}
     cpus = min(asked, len(os.sched_getaffinity(0)))
     wishes: dict[str, Any] = {"distributed_training": workers, "cpus_per_task": asked}
-    training = trainings.start(place, look, sys.executable, **wishes)
-    for variables in training.results().values():
+    launched = examples.start(place, look, sys.executable, **wishes)
+    for variables in launched.results().values():
         assert variables["OMP_NUM_THREADS"] == variables["TF_NUM_INTRAOP_THREADS"] == str(cpus)
         assert variables["TF_NUM_INTEROP_THREADS"] == str(max(cpus, 4))
 
@@ -219,18 +219,18 @@ NOT_OURS = {"node_count": 1, "exclusive": None, "cpus_per_task": 2 if CPUS == 2 
     ],
 )
 def test_mpi_ranks_are_bound_to_their_share_of_the_cpus_that_are_theirs(
-    place: str, distribution: dict[str, Any], wishes: dict[str, Any], dealt: bool, trainings: Trainings, look: Path
+    place: str, distribution: dict[str, Any], wishes: dict[str, Any], dealt: bool, examples: Examples, look: Path
 ) -> None:
-    found = seen(trainings, place, look, "CPUS", distributed_training=distribution, **wishes)
+    found = seen(examples, place, look, "CPUS", distributed_training=distribution, **wishes)
     assert set(found.values()) == (shares(2) if dealt else shares(1))
 
 
-def test_the_users_own_threads_win(trainings: Trainings, look: Path) -> None:
+def test_the_users_own_threads_win(examples: Examples, look: Path) -> None:
     wishes: dict[str, Any] = {"cpus_per_task": 2, "environment_variables": {"OMP_NUM_THREADS": 7}}
-    assert seen(trainings, "local", look, "OMP_NUM_THREADS", **wishes) == {"main-0": "7"}
+    assert seen(examples, "local", look, "OMP_NUM_THREADS", **wishes) == {"main-0": "7"}
 
 
-def test_legacy_keras_is_one_setting(trainings: Trainings, look: Path, tf_newest: Path) -> None:
-    (set_,) = trainings.start("local", look, str(tf_newest), legacy_keras=True).results().values()
-    (unset,) = trainings.start("local", look, str(tf_newest)).results().values()
+def test_legacy_keras_is_one_setting(examples: Examples, look: Path, tf_newest: Path) -> None:
+    (set_,) = examples.start("local", look, str(tf_newest), legacy_keras=True).results().values()
+    (unset,) = examples.start("local", look, str(tf_newest)).results().values()
     assert (set_.get("TF_USE_LEGACY_KERAS"), unset.get("TF_USE_LEGACY_KERAS")) == ("1", None)

@@ -17,7 +17,7 @@ from slurmtf.job.contract.plan import read
 from slurmtf.job.script import sitecustomize as hook
 from slurmtf.job.supervisor import cluster
 from slurmtf.job.task.environment import TaskEnvironment
-from tests.integration.job.jobs import Job, make_job, many
+from tests.integration.job.jobs import Job, many, new_job
 
 TASKS = 512
 BOUND_S = 60.0
@@ -57,7 +57,7 @@ for link in links:
 
 @pytest.fixture
 def job(tmp_path: Path) -> Iterator[Job]:
-    made = make_job(tmp_path)
+    made = new_job(tmp_path)
     made.change_plan(distribution__cluster=True)
     yield made
     made.clean_up()

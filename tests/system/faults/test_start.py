@@ -13,7 +13,7 @@ import pytest
 from slurmtf import Environment, ParameterServer, RunStatus
 from slurmtf.job.contract.outcome import Cause
 from tests.cluster import Cluster
-from tests.integration.job.jobs import make_job, many
+from tests.integration.job.jobs import many, new_job
 from tests.system.faults.support import outcome_of
 from tests.system.slurm.support import journal, program, until
 
@@ -93,7 +93,7 @@ def test_an_agent_that_can_not_work_on_this_machine(here: Faults, tmp_path: Path
 
 def test_one_task_never_comes(tmp_path: Path) -> None:
     """Its agent stands still: the others do not wait for it until the time limit."""
-    job = make_job(tmp_path, ACTOR)
+    job = new_job(tmp_path, ACTOR)
     many(job, 3)
     job.change_plan(timings__start=2)
     python = gated_python(tmp_path)

@@ -116,7 +116,7 @@ def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
-def problems(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict[str, str]]:
+def findings(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict[str, str]]:
     """What went wrong, of a command with --json that could not do what it was asked to."""
     found = json.loads(done.stdout)
     assert list(found) == ENVELOPE, found
@@ -124,7 +124,7 @@ def problems(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict
     assert found["error"]["exit_code"] == done.returncode == code, (found, done.stderr)
     assert found["error"]["type"]
     listed: list[dict[str, str]] = found["error"]["findings"]
-    assert all(list(problem) == FINDING and problem["code"] for problem in listed)
+    assert all(list(finding) == FINDING and finding["code"] for finding in listed)
     return listed
 
 

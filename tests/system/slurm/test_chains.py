@@ -8,7 +8,7 @@ from slurmtf import Run
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs.state import RunStatus
 
-from .support import HELLO, Lab, call, ended, facts, job_of, problems
+from .support import HELLO, Lab, call, ended, facts, findings, job_of
 
 pytestmark = pytest.mark.slurm
 
@@ -49,5 +49,5 @@ def test_what_can_not_be_followed_any_more(lab: Lab) -> None:
     refused = lab.slurmtf(
         "submit", str(lab.source(HELLO) / "train.py"), "-s", "slurm", "-x", "lab", "--after", held.id, "--json"
     )
-    assert [one["code"] for one in problems(refused)] == ["never-starts"]
+    assert [one["code"] for one in findings(refused)] == ["never-starts"]
     assert sorted(lab.workspace.glob("lab/*")) == before

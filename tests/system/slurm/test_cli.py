@@ -32,11 +32,11 @@ from .support import (
     ended,
     envelope,
     files,
+    findings,
     here,
     in_status,
     job_of,
     log,
-    problems,
     slurmtf,
     states,
     until,
@@ -181,8 +181,8 @@ def test_logs(lab: Lab) -> None:
     assert sorted(whole.stdout.splitlines()) == ["first", "second", "third, without an end", "trouble"]
     assert lab.slurmtf("logs", run.id, "--role", "main").stdout == whole.stdout
     assert lab.slurmtf("logs", run.id, "--role", "main-0").stdout == whole.stdout
-    (problem,) = problems_of_text(lab.slurmtf("logs", run.id, "--role", "ps"))
-    assert "has no log of ps" in problem
+    (finding,) = problems_of_text(lab.slurmtf("logs", run.id, "--role", "ps"))
+    assert "has no log of ps" in finding
     Path(run.layout.job_log).write_text("")
     nothing = lab.slurmtf("logs", run.id, "--job")
     assert (nothing.returncode, nothing.stdout) == (0, "")
@@ -208,10 +208,10 @@ def test_sites(lab: Lab, tmp_path: Path) -> None:
     assert call("squeue", "--noheader", "--states=all", f"--jobs={job_of(run)}", "--format=%P %l") == "low 9:00"
     ended(run)
     (tmp_path / "wrong.yaml").write_text("extends: slurm\nlaunchre: {default: srun}\n")
-    (problem,) = problems(lab.slurmtf("sites", "validate", str(tmp_path / "wrong.yaml"), "--json"))
-    assert problem["code"] == "unknown-key"
-    assert problem["source"].startswith(f"{tmp_path}/wrong.yaml:2")
-    assert "launcher" in problem["remedy"]
+    (finding,) = findings(lab.slurmtf("sites", "validate", str(tmp_path / "wrong.yaml"), "--json"))
+    assert finding["code"] == "unknown-key"
+    assert finding["source"].startswith(f"{tmp_path}/wrong.yaml:2")
+    assert "launcher" in finding["remedy"]
 
 
 def test_errors_have_the_same_envelope(lab: Lab) -> None:
@@ -232,8 +232,8 @@ def test_errors_have_the_same_envelope(lab: Lab) -> None:
         ["submit"],
         ["sites", "show", "nowhere"],
     ):
-        listed = problems(lab.slurmtf(*argv, "--json"))
-        assert all(problem["what"] for problem in listed), argv
+        listed = findings(lab.slurmtf(*argv, "--json"))
+        assert all(finding["what"] for finding in listed), argv
         text = lab.slurmtf(*argv)
         assert (text.returncode, text.stdout) == (2, ""), argv
         assert "Traceback" not in text.stderr
@@ -264,8 +264,8 @@ def test_tags(lab: Lab) -> None:
     assert (other.tags, other.get_details()["tags"]) == ({"stage": "2"}, {"stage": "2"})
     assert "tags       stage=pilot, good\n" in lab.slurmtf("status", tagged).stdout
     assert lab.data("ls", "--tag", "stage=", "--tag", "good") == []
-    (problem,) = problems(lab.slurmtf("submit", script, "--tag", "=x", "--json"))
-    assert problem["where"] == "tags"
+    (finding,) = findings(lab.slurmtf("submit", script, "--tag", "=x", "--json"))
+    assert finding["where"] == "tags"
     ended(*(Run.find(name, lab.workspace) for name in (plain, tagged, other.id)))
 
 
@@ -309,11 +309,11 @@ def test_logs_that_are_not_there_yet(lab: Lab) -> None:
 
 def test_where_there_are_no_runs(lab: Lab) -> None:
     assert str(lab.workspace) in lab.slurmtf("ls").stdout
-    (problem,) = problems(lab.slurmtf("status", "--json"))
-    assert (problem["code"], str(lab.workspace) in problem["what"]) == ("no-runs", True)
+    (finding,) = findings(lab.slurmtf("status", "--json"))
+    assert (finding["code"], str(lab.workspace) in finding["what"]) == ("no-runs", True)
     ended(lab.submit(HELLO, compute_target="local"))
     assert envelope(lab.slurmtf("ls", "-x", "other", "--json"))["data"]["runs"] == []
-    assert problems(lab.slurmtf("status", "zzz", "--json"))[0]["code"] == "unknown-run"
+    assert findings(lab.slurmtf("status", "zzz", "--json"))[0]["code"] == "unknown-run"
 
 
 def test_a_run_that_is_removed_while_it_is_followed(lab: Lab) -> None:

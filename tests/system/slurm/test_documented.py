@@ -10,7 +10,7 @@ import pytest
 from slurmtf import Run, RunStatus
 from tests.unit.cli.documents import FILES, PROFILES, documented
 
-from .support import Lab, ended, envelope, problems
+from .support import Lab, ended, envelope, findings
 
 pytestmark = pytest.mark.slurm
 
@@ -39,7 +39,7 @@ def test_it_runs_as_it_is_shown(words: str, desk: Lab) -> None:
     _, *args = shlex.split(words.replace("/scratch/mnist", str(desk.folder / "mnist")), comments=True)
     command = ["submit", "--json", *args]
     if words == TOO_BIG:
-        assert [found["code"] for found in problems(desk.slurmtf(*command))] == ["refused"]
+        assert [found["code"] for found in findings(desk.slurmtf(*command))] == ["refused"]
         return
     (state,) = ended(Run(Path(envelope(desk.slurmtf(*command))["data"]["folder"])))
     assert state.status is RunStatus.COMPLETED, state.message

@@ -14,7 +14,7 @@ from slurmtf.scheduler import Array, JobState, SubmittedJob, scheduler_of
 from slurmtf.submit.record import read_record, submitted_jobs
 from tests.cluster import Cluster
 
-from .support import HELLO, WAIT, Lab, call, ended, first_in_path, here, in_status, job_of, problems, program, until
+from .support import HELLO, WAIT, Lab, call, ended, findings, first_in_path, here, in_status, job_of, program, until
 
 pytestmark = pytest.mark.slurm
 
@@ -94,7 +94,7 @@ def test_a_machine_that_knows_no_cluster(lab: Lab, slurm: Cluster, tmp_path: Pat
     path = wrap(slurm, tmp_path, NO_HOST)
     for environ, words in (({}, "Could not establish a configuration source"), ({"PATH": path}, 'Unable to resolve "ctl"')):
         for command in ("run", "submit"):
-            (found,) = problems(lab.slurmtf(command, "--site", "slurm", source, "--json", env=environ), 3)
+            (found,) = findings(lab.slurmtf(command, "--site", "slurm", source, "--json", env=environ), 3)
             assert words in found["what"]
             assert (found["where"], "\n" in found["what"]) == ("sbatch", False)
     assert not list(lab.workspace.glob("train/*"))

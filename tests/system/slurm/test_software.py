@@ -20,7 +20,7 @@ from slurmtf.scheduler.slurm.jobs import mine
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.model import Defaults, Environments, Network
 from slurmtf.submit.building import Building, provide, withdraw
-from tests.integration.build.support import Lab as Maker
+from tests.integration.build.support import Lab as NewJob
 from tests.integration.build.support import write_wheel
 
 from .support import HELLO, Lab, call, ended, files, in_status, job_of, log, program, until
@@ -60,12 +60,12 @@ def test_made_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monke
 
 def test_made_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
     runs = [lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck")) for _ in range(2)]
-    makers = {maker_of(run) for run in runs}
-    assert len(makers) == 1, "one job builds it for both"
+    builders = {builder_of(run) for run in runs}
+    assert len(builders) == 1, "one job builds it for both"
     states = ended(*runs)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
     assert [log(run).split()[0] for run in runs] == ["1.0"] * 2
-    query = ("sacct", "-X", "-n", "-P", "-o", "JobName,State", "-j", makers.pop())
+    query = ("sacct", "-X", "-n", "-P", "-o", "JobName,State", "-j", builders.pop())
     until(lambda: call(*query).endswith("|COMPLETED"), "the build job's end in sacct")
     third = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
     assert directive(third, "dependency") is None
@@ -80,7 +80,7 @@ def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: 
     good = lab.submit(TELLS, **settings)
     assert [run.state.status for run in (bad, good)] == [RunStatus.QUEUED] * 2
     for run in (bad, good):
-        call("scontrol", "release", maker_of(run))
+        call("scontrol", "release", builder_of(run))
     failed, completed = ended(bad, good)
     assert (failed.status, failed.cause) == (RunStatus.FAILED, "software")
     (name,) = store_of(lab).names()
@@ -100,7 +100,7 @@ def test_made_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> 
     offline = replace(BY_JOB, network=Network(internet=False), environments=replace(BY_JOB.environments, job={"hold": True}))
     run = lab.submit(TELLS, compute_target=offline, pip_packages=packages(wheels, "more"))
     shutil.rmtree(wheels)
-    call("scontrol", "release", maker_of(run))
+    call("scontrol", "release", builder_of(run))
     (state,) = ended(run)
     assert state.status is RunStatus.COMPLETED, state.message
     assert log(run).split()[0] == "1.0"
@@ -110,7 +110,7 @@ def directive(run: Run, flag: str) -> object:
     return dict(run.plan["batch"]["directives"]).get(flag)
 
 
-def maker_of(run: Run) -> str:
+def builder_of(run: Run) -> str:
     """The job that makes the run's environment."""
     return str(directive(run, "dependency")).removeprefix("afterok:")
 
@@ -148,7 +148,7 @@ def test_a_job_that_is_ended_while_it_makes_it_fails_the_run_with_the_reason(
     monkeypatch.setenv("PATH", str(slow.parent), prepend=os.pathsep)
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
     until(lambda: list(Path(store_of(lab).layout.claims).iterdir()), "the making")
-    call("scancel", maker_of(run))
+    call("scancel", builder_of(run))
     (state,) = ended(run)
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
     assert state.outcome
@@ -204,7 +204,7 @@ def test_an_environment_that_is_gone_when_the_job_starts(lab: Lab, wheels: Path)
 
 def test_two_nodes_that_make_the_same_at_once(lab: Lab, wheels: Path) -> None:
     """Their claims are files on what stands for a shared file system; each sees the other's host, not its process."""
-    maker = Maker(lab.folder / "store", wheels)
+    maker = NewJob(lab.folder / "store", wheels)
     spec, store = maker.spec("speck"), maker.store
     store.layout.prepare()
     path, program = Path(store.layout.spec(spec.name)), lab.folder / "agent.pyz"

@@ -31,11 +31,11 @@ from .support import (
     Lab,
     call,
     ended,
+    findings,
     first_in_path,
     here,
     in_status,
     job_of,
-    problems,
     program,
     states,
 )
@@ -258,8 +258,8 @@ def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, m
     assert [found[run.id]["status"] for run in (running, held, done)] == ["Running", "Queued", "Completed"]
     assert [bool(found[run.id]["doubt"]) for run in (running, held, done)] == [True, True, False]
     assert "Unable to contact slurm controller" in found[running.id]["doubt"]["detail"]
-    assert problems(cancelled, 3)[0]["where"] == "squeue"
-    refusal, hint = problems(submitted, 3)
+    assert findings(cancelled, 3)[0]["where"] == "squeue"
+    refusal, hint = findings(submitted, 3)
     assert "Unable to contact slurm controller" in refusal["what"]
     assert "the job may have been submitted all the same" in hint["what"]
 

@@ -13,7 +13,7 @@ from slurmtf import Run, RunStatus
 from slurmtf.errors import RefusedError, UnreachableError
 from tests.unit.support import refusing
 
-from .support import COMMAND, HELLO, WAIT, Lab, call, ended, facts, files, here, in_status, job_of, log, problems, until
+from .support import COMMAND, HELLO, WAIT, Lab, call, ended, facts, files, findings, here, in_status, job_of, log, until
 
 pytestmark = pytest.mark.slurm
 
@@ -75,11 +75,11 @@ def test_refusals(lab: Lab) -> None:
     script = lab.source(HELLO) / "train.py"
     lab.workspace.mkdir()
     for options, words, line in REFUSALS:
-        (problem,) = problems(lab.slurmtf("submit", "--site", "slurm", *options, script, "--json"))
-        assert words in problem["what"], problem
-        assert problem["where"].startswith("job.sh, line "), problem
-        assert line in problem["where"], problem
-        assert problem["remedy"], problem
+        (finding,) = findings(lab.slurmtf("submit", "--site", "slurm", *options, script, "--json"))
+        assert words in finding["what"], finding
+        assert finding["where"].startswith("job.sh, line "), finding
+        assert line in finding["where"], finding
+        assert finding["remedy"], finding
     plain = lab.slurmtf("submit", "--site", "slurm", "-p", "nowhere", script)
     assert (plain.returncode, plain.stdout) == (2, "")
     assert "job.sh, line 3: #SBATCH --partition=nowhere: " in plain.stderr
@@ -99,8 +99,8 @@ def test_without_slurm_in_the_path(lab: Lab, tmp_path: Path, monkeypatch: pytest
         (tmp_path / "bin").mkdir(exist_ok=True)
         (tmp_path / "bin" / name).symlink_to(shutil.which(name) or "/bin/sh")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    (problem,) = problems(lab.slurmtf("submit", "--site", "slurm", script, "--json"), 3)
-    assert problem["code"] == "no-slurm"
+    (finding,) = findings(lab.slurmtf("submit", "--site", "slurm", script, "--json"), 3)
+    assert finding["code"] == "no-slurm"
     with refusing(UnreachableError, "no-slurm"):
         lab.submit(HELLO)
     assert not lab.workspace.exists()

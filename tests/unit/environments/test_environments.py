@@ -131,9 +131,9 @@ def test_a_conda_environment_that_there_is_not(home: Path) -> None:
     conda(home / "miniforge3/envs/tensorflow")
     with pytest.raises(SpecError) as caught:
         existing(Environment(conda="tensorflw"))
-    (problem,) = caught.value.findings
-    assert (problem.code, problem.where) == ("unknown-conda", "environment_definition.conda")
-    assert tells(problem, "'tensorflow'")
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("unknown-conda", "environment_definition.conda")
+    assert tells(finding, "'tensorflow'")
 
 
 # --- what an environment can't be
@@ -247,8 +247,8 @@ def test_horovod_is_told_from_what_pip_installs(source: Path) -> None:
 def test_horovod_without_tensorflow(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
         spec(source, pip_packages=["horovod"])
-    (problem,) = caught.value.findings
-    assert (problem.code, problem.where) == ("horovod-without-tensorflow", "pip_packages['horovod']")
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("horovod-without-tensorflow", "pip_packages['horovod']")
 
 
 def test_tf_keras_goes_without_its_dependencies_beside_another_build_of_tensorflow(source: Path) -> None:

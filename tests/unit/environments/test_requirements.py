@@ -66,9 +66,9 @@ def test_options_of_pip_stay(tmp_path: Path) -> None:
 def test_a_folder_or_file_of_one_s_own_is_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(SpecError) as caught:
         lines(write(tmp_path / "r.txt", f"numpy\n{line}\n"))
-    (problem,) = caught.value.findings
-    assert (problem.code, problem.where) == ("local-requirement", "r.txt:2")
-    assert tells(problem, repr(line), "PYTHONPATH")
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("local-requirement", "r.txt:2")
+    assert tells(finding, repr(line), "PYTHONPATH")
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_a_file_that_there_is_not(tmp_path: Path) -> None:
     file = write(tmp_path / "r.txt", "-r none.txt\n")
     with pytest.raises(SpecError) as caught:
         lines(file)
-    (problem,) = caught.value.findings
-    assert (problem.code, problem.where) == ("requirements-unreadable", "r.txt")
-    assert tells(problem, "none.txt")
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("requirements-unreadable", "r.txt")
+    assert tells(finding, "none.txt")
 
 
 def test_names_are_compared_as_pip_compares_them() -> None:

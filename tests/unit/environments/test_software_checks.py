@@ -37,14 +37,14 @@ def planned(folder: Path, text: str, software: Software, site: Any = SITE, **set
     return resolve(tensorflow(folder, **settings), site, software, SNAPSHOT, PLACE, facts)
 
 
-def problems(folder: Path, text: str, software: Software, site: Any = SITE, **settings: Any) -> list[Finding]:
+def findings(folder: Path, text: str, software: Software, site: Any = SITE, **settings: Any) -> list[Finding]:
     with pytest.raises(SpecError) as caught:
         planned(folder, text, software, site, **settings)
     return list(caught.value.findings)
 
 
 def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) -> None:
-    (found,) = problems(tmp_path, "import os, yaml\nimport tensorflow as tf\nfrom sklearn import svm\n", LACKING)
+    (found,) = findings(tmp_path, "import os, yaml\nimport tensorflow as tf\nfrom sklearn import svm\n", LACKING)
     assert (found.code, found.where) == ("missing-import", "train.py:3")
     packages = "`pip_packages[]=pyyaml,scikit-learn,tensorflow`"
     assert tells(found, "sklearn", PYTHON, f"{PYTHON} -m pip install scikit-learn;", packages)
@@ -71,7 +71,7 @@ def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) 
 def test_the_remedy_depends_on_where_the_software_comes_from(
     tmp_path: Path, settings: dict[str, Any], home: str, remedy: str
 ) -> None:
-    (found,) = problems(tmp_path, "import sklearn", replace(LACKING, **settings))
+    (found,) = findings(tmp_path, "import sklearn", replace(LACKING, **settings))
     assert found.code == "missing-import"
     assert found.what.endswith(home)
     assert remedy in found.remedy
@@ -79,13 +79,13 @@ def test_the_remedy_depends_on_where_the_software_comes_from(
 
 
 def test_horovod_is_not_installed_by_pip_and_not_without_tensorflow(tmp_path: Path) -> None:
-    (found,) = problems(tmp_path, "import horovod.keras", Software(PYTHON, missing=frozenset({"horovod"})))
+    (found,) = findings(tmp_path, "import horovod.keras", Software(PYTHON, missing=frozenset({"horovod"})))
     assert f"slurmtf env build-horovod {PYTHON} --install;" in found.remedy
     assert found.remedy.endswith("`pip_packages[]=horovod,tensorflow`")
 
 
 def test_a_file_of_the_source_that_is_not_found_is_told(tmp_path: Path) -> None:
-    (found,) = problems(tmp_path, "import own", LACKING)
+    (found,) = findings(tmp_path, "import own", LACKING)
     assert tells(found, "src/own.py", "`environment_variables[PYTHONPATH]=src`")
 
 
@@ -107,27 +107,27 @@ def test_a_file_of_the_source_that_is_not_found_is_told(tmp_path: Path) -> None:
 )
 def test_a_package_is_named_only_where_it_is_known(tmp_path: Path, statement: str, remedy: str) -> None:
     module = statement.split()[1].split(".", maxsplit=1)[0]
-    (found,) = problems(tmp_path, statement, Software(PYTHON, missing=frozenset({module})))
+    (found,) = findings(tmp_path, statement, Software(PYTHON, missing=frozenset({module})))
     assert tells(found, remedy or module)
     assert ("pip install" in found.remedy) is remedy.startswith("-m pip install")
 
 
 def test_a_package_that_lies_above_the_source_is_found(tmp_path: Path) -> None:
     (tmp_path / "pkg" / "utils").mkdir(parents=True)
-    (found,) = problems(tmp_path / "pkg", "from pkg.utils import x", Software(PYTHON, missing=frozenset({"pkg"})))
+    (found,) = findings(tmp_path / "pkg", "from pkg.utils import x", Software(PYTHON, missing=frozenset({"pkg"})))
     assert found.remedy.endswith(f"`source_directory={tmp_path}`")
 
 
 def test_a_script_that_imports_from_its_own_package_is_run_as_a_module(tmp_path: Path) -> None:
     source = tmp_path / "pkg"
     source.mkdir()
-    (found,) = problems(source, "import os\nfrom . import model\n", Software(PYTHON))
+    (found,) = findings(source, "import os\nfrom . import model\n", Software(PYTHON))
     assert found.where == "train.py:2"
     assert tells(found, "`entry_script=pkg.train`", f"`source_directory={tmp_path}`")
 
 
 def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
-    assert [found.where for found in problems(tmp_path, "import own\nimport sklearn", LACKING)] == ["train.py:1", "train.py:2"]
+    assert [found.where for found in findings(tmp_path, "import own\nimport sklearn", LACKING)] == ["train.py:1", "train.py:2"]
 
 
 def test_what_may_be_missing_is_a_warning(tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_what_will_be_made_is_asked_for_all_that_a_script_needs(tmp_path: Path) 
     (tmp_path / "train.py").write_text("import sklearn\ndef f():\n    import scipy\n", encoding="utf-8")
     facts, software = examine(tmp_path, "train.py"), yet("tensorflow==2.16.2")
     found = needs(tensorflow(tmp_path, legacy_keras=True), facts, software)
-    assert {module: problem.remedy for module, problem in found.items()} == {
+    assert {module: finding.remedy for module, finding in found.items()} == {
         "sklearn": "add `pip_packages[]=scikit-learn`",
         "tf_keras": "add `pip_packages[]=tf-keras`",
     }
@@ -256,7 +256,7 @@ def test_azure_mls_run_is_served_where_it_is_asked_for(tmp_path: Path, text: str
         assert plan.warnings == ()
         assert dict(plan.job.variables).get("SLURMTF_AZUREML") == ("1" if "azureml" in settings else None)
         return
-    (found,) = problems(tmp_path, text, WITHOUT_AZUREML, **settings)
+    (found,) = findings(tmp_path, text, WITHOUT_AZUREML, **settings)
     assert tells(found, told)
 
 
@@ -264,7 +264,7 @@ def test_azure_mls_run_is_served_where_it_is_asked_for(tmp_path: Path, text: str
 
 
 def test_a_horovod_for_another_tensorflow(tmp_path: Path) -> None:
-    (found,) = problems(tmp_path, "import horovod.tensorflow as hvd", HOROVOD, distributed_backend="mpi")
+    (found,) = findings(tmp_path, "import horovod.tensorflow as hvd", HOROVOD, distributed_backend="mpi")
     assert found.code == "horovod-build"
     assert tells(found, PYTHON, "0.28.1", "2.15.1", "2.18.0", f"slurmtf env build-horovod {PYTHON} --install")
 

@@ -318,7 +318,7 @@ def test_a_submission_changes_arguments_by_name_and_not_the_estimator(source: Pa
 def test_what_a_submission_can_not_change(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
         overridden(tensorflow(source), {"node_count": 2, "script_param": {}})
-    assert [problem.where for problem in caught.value.findings] == ["node_count", "script_param"]
+    assert [finding.where for finding in caught.value.findings] == ["node_count", "script_param"]
     assert "script_params" in caught.value.findings[1].remedy
     with refusing(SpecError, "bad-arguments"):
         overridden(tensorflow(source, script_params=["--lr", "1"]), {"script_params": {"--lr": 2}})

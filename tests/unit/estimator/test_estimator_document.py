@@ -280,7 +280,7 @@ def test_a_job_file_with_an_old_name(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "problems"),
+    ("text", "findings"),
     [
         ("estimator: Tensorflow\n", [("unknown-estimator", "1: estimator", "'TensorFlow'")]),
         ("estimator: Estimator\nworker_count: 2\n", [("unknown-key", "2: worker_count", "")]),
@@ -297,14 +297,14 @@ def test_a_job_file_with_an_old_name(project: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_a_job_file_is_said_with_its_line(
-    project: Path, text: str, problems: list[tuple[str, str, str]]
+    project: Path, text: str, findings: list[tuple[str, str, str]]
 ) -> None:
     file = written(project, text)
     with pytest.raises(SpecError) as caught:
         from_yaml(file)
     found = caught.value.findings
-    assert [(one.code, one.source or one.where) for one in found] == [(code, f"{file}:{where}") for code, where, _ in problems]
-    assert all(tells(one, fact.format(folder=project)) for one, (*_, fact) in zip(found, problems, strict=True))
+    assert [(one.code, one.source or one.where) for one in found] == [(code, f"{file}:{where}") for code, where, _ in findings]
+    assert all(tells(one, fact.format(folder=project)) for one, (*_, fact) in zip(found, findings, strict=True))
 
 
 # --- the schema for editors

@@ -254,9 +254,9 @@ def test_what_is_wrong_is_told_with_where_and_what_to_do(source: Path, wrong: di
 
 @pytest.mark.parametrize("folder", ["/nonexistent", "~nobody-of-that-name/x", "a\0b"])
 def test_a_source_directory_that_is_not_there(folder: str) -> None:
-    (problem,) = refused(Path(folder))
-    assert (problem.code, problem.where) == ("source-missing", "source_directory")
-    assert str(Path(folder).absolute()) in problem.what
+    (finding,) = refused(Path(folder))
+    assert (finding.code, finding.where) == ("source-missing", "source_directory")
+    assert str(Path(folder).absolute()) in finding.what
 
 
 @pytest.mark.parametrize("count", ["worker_count", "parameter_server_count"])
@@ -330,11 +330,11 @@ def test_all_problems_are_in_one_error(source: Path) -> None:
         pip_packages=["numpy"],
         vm_priority="spot",
     )
-    assert [problem.where for problem in found] == [
+    assert [finding.where for finding in found] == [
         "entry_script", "script_params['--x']", "environment_variables['A-B']", "node_count", "time", "memory",
         "partition", "vm_priority", "sbatch['wrap']", "user_managed",
     ]  # fmt: skip
-    assert all(problem.what and problem.remedy for problem in found)
+    assert all(finding.what and finding.remedy for finding in found)
 
 
 def test_the_error_says_it_all_and_ends_a_command_with_2(source: Path) -> None:

@@ -83,9 +83,9 @@ def test_an_input_among_the_arguments_of_a_submission(source: Path) -> None:
     ],
 )
 def test_what_can_not_be_an_input(source: Path, inputs: Any, params: Any, code: str, facts: tuple[str, ...]) -> None:
-    (problem,) = refused(source, inputs=inputs, script_params=params)
-    assert (problem.code, tells(problem, *facts)) == (code, True)
-    assert problem.remedy
+    (finding,) = refused(source, inputs=inputs, script_params=params)
+    assert (finding.code, tells(finding, *facts)) == (code, True)
+    assert finding.remedy
 
 
 def test_a_job_file_names_data_from_its_own_folder(tmp_path: Path) -> None:
@@ -287,8 +287,8 @@ def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_data_that_compute_nodes_can_not_see(path: str, place: str) -> None:
     with pytest.raises(SpecError) as caught:
         look([Input(path)], SITE, WORKSPACE, MOUNTS)
-    (problem,) = caught.value.findings
-    assert (problem.code, tells(problem, path, f"{place},")) == ("input-unseen", True)
+    (finding,) = caught.value.findings
+    assert (finding.code, tells(finding, path, f"{place},")) == ("input-unseen", True)
     assert look([Input(path)], dataclasses.replace(SITE, scheduler="local"), WORKSPACE, MOUNTS) == []
 
 
@@ -308,7 +308,7 @@ def test_data_that_is_not_there(tmp_path: Path) -> None:
     wrong = [Input(tmp_path / "gone"), Input(tmp_path / "lost", mode="download"), Input(tmp_path / "file" / "x", mode="upload")]
     with pytest.raises(SpecError) as caught:
         look(wrong, dataclasses.replace(SITE, scheduler="local"), tmp_path)
-    assert [(problem.code, problem.what.split()[0]) for problem in caught.value.findings] == [
+    assert [(finding.code, finding.what.split()[0]) for finding in caught.value.findings] == [
         ("missing-input", f"{tmp_path}/gone"),
         ("missing-input", f"{tmp_path}/lost"),
         ("input-not-folder", f"{tmp_path}/file"),

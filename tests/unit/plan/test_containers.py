@@ -72,9 +72,9 @@ def test_which_image_a_run_asks_for(source: Path, settings: dict[str, Any], foun
     [(SITE, ["`custom_docker_image`"]), (BOTH, ["`custom_docker_image`", "`framework_version`", "2.15, 2.16"])],
 )
 def test_a_container_without_an_image(source: Path, tmp_path: Path, where: Site, facts: list[str]) -> None:
-    (problem,) = wrong(source, where, tmp_path, use_docker=True)
-    assert (problem.code, problem.where) == ("no-image", "use_docker")
-    assert tells(problem, where.name, *facts)
+    (finding,) = wrong(source, where, tmp_path, use_docker=True)
+    assert (finding.code, finding.where) == ("no-image", "use_docker")
+    assert tells(finding, where.name, *facts)
 
 
 @pytest.mark.parametrize(
@@ -130,25 +130,25 @@ def test_other_runtimes_fetch_images_themselves(source: Path, tmp_path: Path, ru
 
 
 def test_what_adds_to_an_image_of_the_site(source: Path, tmp_path: Path) -> None:
-    (problem,) = wrong(source, BOTH, tmp_path, framework_version="2.16", pip_packages=["scipy"])
-    assert (problem.code, problem.where) == ("image-and-environment", "framework_version")
-    assert tells(problem, "docker://tf:2.16", BOTH.name)
+    (finding,) = wrong(source, BOTH, tmp_path, framework_version="2.16", pip_packages=["scipy"])
+    assert (finding.code, finding.where) == ("image-and-environment", "framework_version")
+    assert tells(finding, "docker://tf:2.16", BOTH.name)
 
 
 # --- what runs it
 
 
 def test_a_site_without_containers(source: Path, tmp_path: Path, image: str) -> None:
-    (problem,) = wrong(source, site("none"), tmp_path, custom_docker_image=image)
-    assert (problem.code, problem.where) == ("no-container-runtime", "custom_docker_image")
+    (finding,) = wrong(source, site("none"), tmp_path, custom_docker_image=image)
+    assert (finding.code, finding.where) == ("no-container-runtime", "custom_docker_image")
 
 
 def test_what_is_in_path_serves_a_site_that_does_not_say(
     source: Path, tmp_path: Path, image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    (problem,) = wrong(source, SITE, tmp_path, custom_docker_image=image)
-    assert problem.code == "container-runtime-missing"
+    (finding,) = wrong(source, SITE, tmp_path, custom_docker_image=image)
+    assert finding.code == "container-runtime-missing"
     (tmp_path / "singularity").touch(0o755)
     assert software(source, SITE, tmp_path, custom_docker_image=image).runtime == "singularity"
 
@@ -160,16 +160,16 @@ def test_a_version_that_is_an_image_loads_no_modules(source: Path) -> None:
 
 def test_pyxis_serves_srun_alone(source: Path) -> None:
     estimator = tensorflow(source, launcher="none")
-    (problem,) = unplannable(estimator, site("pyxis"), boxed("pyxis", NAME))
-    assert (problem.code, problem.where) == ("launcher-without-containers", "launcher")
-    assert tells(problem, "pyxis", "'none'", "`launcher=srun`")
+    (finding,) = unplannable(estimator, site("pyxis"), boxed("pyxis", NAME))
+    assert (finding.code, finding.where) == ("launcher-without-containers", "launcher")
+    assert tells(finding, "pyxis", "'none'", "`launcher=srun`")
 
 
 @pytest.mark.parametrize("runtime", ["pyxis", "shifter", "podman-hpc"])
 def test_an_image_that_a_runtime_can_not_start(source: Path, runtime: str) -> None:
-    (problem,) = unplannable(tensorflow(source), site(runtime), boxed(runtime, "oras://lab/tf.sif"))
-    assert (problem.code, problem.where) == ("not-an-image", "custom_docker_image")
-    assert tells(problem, runtime, "oras://lab/tf.sif")
+    (finding,) = unplannable(tensorflow(source), site(runtime), boxed(runtime, "oras://lab/tf.sif"))
+    assert (finding.code, finding.where) == ("not-an-image", "custom_docker_image")
+    assert tells(finding, runtime, "oras://lab/tf.sif")
 
 
 @pytest.mark.parametrize(
@@ -190,15 +190,15 @@ def test_an_image_as_enroot_writes_it(source: Path, image: str, word: str) -> No
 @pytest.mark.parametrize("char", [":", ",", " ", "\t", '"', "$", "`", "\\"])
 def test_a_folder_that_pyxis_can_not_bind(source: Path, char: str) -> None:
     estimator = tensorflow(source, inputs=[Input(f"/data/a{char}b")])
-    (problem,) = unplannable(estimator, site("pyxis"), boxed("pyxis", NAME))
-    assert (problem.code, problem.where) == ("unbindable-path", "inputs")
-    assert tells(problem, f"/data/a{char}b", repr(char))
+    (finding,) = unplannable(estimator, site("pyxis"), boxed("pyxis", NAME))
+    assert (finding.code, finding.where) == ("unbindable-path", "inputs")
+    assert tells(finding, f"/data/a{char}b", repr(char))
 
 
 def test_pyxis_starts_squashfs_files_alone(source: Path, tmp_path: Path, image: str) -> None:
     for path in (image, str(tmp_path)):
-        (problem,) = wrong(source, site("pyxis"), tmp_path, custom_docker_image=path)
-        assert (problem.code, tells(problem, path)) == ("not-squashfs", True)
+        (finding,) = wrong(source, site("pyxis"), tmp_path, custom_docker_image=path)
+        assert (finding.code, tells(finding, path)) == ("not-squashfs", True)
     (tmp_path / "tf.sqsh").write_bytes(b"hsqs\0")
     assert software(source, site("pyxis"), tmp_path, custom_docker_image=f"{tmp_path}/tf.sqsh").image == f"{tmp_path}/tf.sqsh"
 
@@ -242,9 +242,9 @@ def test_shared_memory_that_is_the_nodes(source: Path) -> None:
     ("name", "value"), [("shm_size", "8g"), ("image_registry_details", {"address": "registry.example.org"})]
 )
 def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
-    (problem,) = unplannable(tensorflow(source, **{name: value}), SITE)
-    assert (problem.code, problem.where) == ("image-setting-alone", name)
-    assert tells(problem, "`custom_docker_image`", f"`{name}`")
+    (finding,) = unplannable(tensorflow(source, **{name: value}), SITE)
+    assert (finding.code, finding.where) == ("image-setting-alone", name)
+    assert tells(finding, "`custom_docker_image`", f"`{name}`")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +258,7 @@ def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
 )
 def test_settings_of_an_image_that_are_wrong(source: Path, settings: dict[str, Any], code: str, where: str) -> None:
     found = refused(source, custom_docker_image="lab/tf", **settings)
-    assert [(problem.code, problem.where) for problem in found] == [(code, where)]
+    assert [(finding.code, finding.where) for finding in found] == [(code, where)]
 
 
 # --- the login
@@ -308,10 +308,10 @@ def test_no_job_fetches_an_image_where_nodes_have_no_internet(source: Path, tmp_
 
 @pytest.mark.parametrize("runtime", ["pyxis", "shifter", "podman-hpc"])
 def test_a_login_where_slurmtf_does_not_fetch(source: Path, tmp_path: Path, runtime: str) -> None:
-    (problem,) = wrong(source, site(runtime), tmp_path, custom_docker_image="lab/tf", image_registry_details=LOGIN)
-    assert (problem.code, tells(problem, runtime)) == ("useless-login", True)
+    (finding,) = wrong(source, site(runtime), tmp_path, custom_docker_image="lab/tf", image_registry_details=LOGIN)
+    assert (finding.code, tells(finding, runtime)) == ("useless-login", True)
 
 
 def test_a_login_for_a_file(source: Path, tmp_path: Path, image: str) -> None:
-    (problem,) = wrong(source, BOTH, tmp_path, custom_docker_image=image, image_registry_details=LOGIN)
-    assert (problem.code, tells(problem, image)) == ("useless-login", True)
+    (finding,) = wrong(source, BOTH, tmp_path, custom_docker_image=image, image_registry_details=LOGIN)
+    assert (finding.code, tells(finding, image)) == ("useless-login", True)

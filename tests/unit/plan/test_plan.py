@@ -209,22 +209,22 @@ def test_the_template(source: Path, by: str) -> None:
 
 def test_a_preset_that_there_is_not(source: Path) -> None:
     for name, site, known in (("larg", FULL, "'large'"), ("x", SITE, "none")):
-        (problem,) = unplannable(tensorflow(source, vm_size=name), site)
-        assert (problem.code, problem.where) == ("unknown-preset", "vm_size")
-        assert tells(problem, repr(name), site.name, known)
+        (finding,) = unplannable(tensorflow(source, vm_size=name), site)
+        assert (finding.code, finding.where) == ("unknown-preset", "vm_size")
+        assert tells(finding, repr(name), site.name, known)
 
 
 def test_a_version_that_there_is_not(source: Path) -> None:
     site = Site(name="here", modules=Modules(tensorflow={"2.15": ["a"], "2.16": ["b"]}))
-    (problem,) = unplannable(tensorflow(source, framework_version="1.13"), site)
-    assert (problem.code, problem.where) == ("unknown-framework-version", "framework_version")
-    assert tells(problem, "'1.13'", "2.15, 2.16")
+    (finding,) = unplannable(tensorflow(source, framework_version="1.13"), site)
+    assert (finding.code, finding.where) == ("unknown-framework-version", "framework_version")
+    assert tells(finding, "'1.13'", "2.15, 2.16")
 
 
 def test_several_nodes_of_one_machine(source: Path) -> None:
     estimator = tensorflow(source, compute_target=profile("local"), node_count=2, distributed_backend="mpi")
-    (problem,) = unplannable(estimator, profile("local"))
-    assert (problem.code, problem.where) == ("nodes-on-local", "node_count")
+    (finding,) = unplannable(estimator, profile("local"))
+    assert (finding.code, finding.where) == ("nodes-on-local", "node_count")
 
 
 # --- warnings

@@ -140,16 +140,16 @@ def test_constraints_are_joined_by_and(source: Path, own: str | None, of_gpus: s
 )
 def test_a_flag_that_the_site_requires(source: Path, required: str, where: str, facts: tuple[str, ...]) -> None:
     site = Site(name="here", required=[required], account_pattern="lab_.+", partitions={"cpu": Partition(), "gpu": Partition()})
-    (problem,) = unplannable(tensorflow(source), site)
-    assert (problem.code, problem.where) == ("required-flag", where)
-    assert tells(problem, "here", f"--{required}", *facts)
+    (finding,) = unplannable(tensorflow(source), site)
+    assert (finding.code, finding.where) == ("required-flag", where)
+    assert tells(finding, "here", f"--{required}", *facts)
     given = {"account": "lab_1", "partition": "cpu", "time": 1, "mem": 1, "comment": "x", "gres": "gpu:1"}[required]
     assert flags(planned(source, site, sbatch={required: given}))[required] == given
 
 
 def test_all_that_is_missing_is_said_at_once(source: Path) -> None:
-    problems = unplannable(tensorflow(source), Site(name="here", required=["account", "time", "qos"]))
-    assert [problem.where for problem in problems] == ["account", "time", "qos"]
+    findings = unplannable(tensorflow(source), Site(name="here", required=["account", "time", "qos"]))
+    assert [finding.where for finding in findings] == ["account", "time", "qos"]
 
 
 def test_a_required_flag_may_come_from_the_site(source: Path) -> None:
@@ -170,9 +170,9 @@ def test_a_required_flag_may_come_from_the_site(source: Path) -> None:
     ],
 )
 def test_a_flag_that_the_site_refuses(source: Path, forbidden: str, settings: dict[str, Any], where: str) -> None:
-    (problem,) = unplannable(tensorflow(source, **settings), Site(name="here", forbidden=[forbidden]))
-    assert (problem.code, problem.where) == ("forbidden-flag", where)
-    assert tells(problem, "here", f"--{forbidden}")
+    (finding,) = unplannable(tensorflow(source, **settings), Site(name="here", forbidden=[forbidden]))
+    assert (finding.code, finding.where) == ("forbidden-flag", where)
+    assert tells(finding, "here", f"--{forbidden}")
 
 
 @pytest.mark.parametrize("settings", [{"exclusive": False}, {"sbatch": {"mem": None}}, {"sbatch": {"exclusive": False}}])
@@ -325,9 +325,9 @@ def test_the_launcher(source: Path, of_site: SiteLauncher, asked: str | None, la
 
 def test_a_launcher_that_the_site_refuses(source: Path) -> None:
     site = Site(name="here", launcher=SiteLauncher(default="ibrun", forbidden=["srun"]))
-    (problem,) = unplannable(tensorflow(source, launcher="srun"), site)
-    assert (problem.code, problem.where) == ("forbidden-launcher", "launcher")
-    assert tells(problem, "srun", "ibrun")
+    (finding,) = unplannable(tensorflow(source, launcher="srun"), site)
+    assert (finding.code, finding.where) == ("forbidden-launcher", "launcher")
+    assert tells(finding, "srun", "ibrun")
 
 
 def test_a_launcher_that_there_is_not(source: Path) -> None:
@@ -335,9 +335,9 @@ def test_a_launcher_that_there_is_not(source: Path) -> None:
         (tensorflow(source, launcher="sruns"), SITE, "launcher", ("'sruns'", "'srun'")),
         (tensorflow(source), Site(name="here", launcher=SiteLauncher(default="yod")), "site here: launcher", ("'yod'",)),
     ):
-        (problem,) = unplannable(estimator, site)
-        assert (problem.code, problem.where) == ("unknown-launcher", where)
-        assert tells(problem, *facts)
+        (finding,) = unplannable(estimator, site)
+        assert (finding.code, finding.where) == ("unknown-launcher", where)
+        assert tells(finding, *facts)
 
 
 # --- flags that are passed through

@@ -277,18 +277,18 @@ def test_a_wrong_template(source: Path, tmp_path: Path, text: str | bytes, code:
     template(tmp_path, "mine.sh.j2", text)
     with pytest.raises(TemplateError) as caught:
         render(planned(source, template="mine.sh.j2"), [tmp_path, TEMPLATES])
-    (problem,) = caught.value.findings
+    (finding,) = caught.value.findings
     places = {"folder": tmp_path, "templates": TEMPLATES}
-    assert (problem.code, problem.where) == (code, where.format(**places))
-    assert tells(problem, fact.format(**places))
+    assert (finding.code, finding.where) == (code, where.format(**places))
+    assert tells(finding, fact.format(**places))
 
 
 def test_a_template_that_there_is_not(source: Path) -> None:
     with pytest.raises(TemplateError) as caught:
         render(planned(source, template="none.sh.j2"), [TEMPLATES])
-    (problem,) = caught.value.findings
-    assert problem.code == "template-missing"
-    assert tells(problem, "none.sh.j2", str(TEMPLATES))
+    (finding,) = caught.value.findings
+    assert finding.code == "template-missing"
+    assert tells(finding, "none.sh.j2", str(TEMPLATES))
     assert caught.value.exit_code == 2
 
 

@@ -130,8 +130,8 @@ def test_folders_that_can_not_be_read_are_named_and_the_others_listed(runs: list
         assert [run["id"] for run in found["data"]] == [runs[1].name, runs[0].name]
         assert sorted(one["where"] for one in found["warnings"]) == sorted(map(str, (closed, series)))
         assert found["data"][1]["unreadable"] == ["journal/12.0.jsonl"]
-        (problem,) = as_nobody(tmp_path, "status", closed)["error"]["findings"]
-        assert (problem["code"], problem["what"]) == ("not-a-run", "can't be read")
+        (finding,) = as_nobody(tmp_path, "status", closed)["error"]["findings"]
+        assert (finding["code"], finding["what"]) == ("not-a-run", "can't be read")
         status = as_nobody(tmp_path, "status", runs[0])
         assert status["data"]["id"] == runs[0].name
     finally:

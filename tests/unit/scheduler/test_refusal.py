@@ -82,26 +82,26 @@ def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | 
     error = refusal(told + "\n", "", SCRIPT)
     assert isinstance(error, RefusedError)
     assert error.exit_code == 2
-    (problem,) = error.findings
-    assert problem.where == ("sbatch" if line is None else f"job.sh, line {line}: {SCRIPT.splitlines()[line - 1]}")
+    (finding,) = error.findings
+    assert finding.where == ("sbatch" if line is None else f"job.sh, line {line}: {SCRIPT.splitlines()[line - 1]}")
     remedies = {pattern: remedy for pattern, _, remedy in MEANINGS}
-    assert problem.remedy == remedies.get(meaning, problem.remedy)
-    assert problem.remedy
-    assert (problem.remedy in remedies.values()) is bool(meaning)
+    assert finding.remedy == remedies.get(meaning, finding.remedy)
+    assert finding.remedy
+    assert (finding.remedy in remedies.values()) is bool(meaning)
     for word in ("sbatch: error: ", "sbatch: fatal: ", "sbatch: "):
         told = told.replace(f"\n{word}", "\n").removeprefix(word)
-    assert problem.what == told.replace("\n", "; ")
+    assert finding.what == told.replace("\n", "; ")
 
 
 def test_a_refusal_names_no_line_that_is_not_there() -> None:
-    (problem,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "", "#!/bin/bash\n").findings
-    assert problem.where == "sbatch"
+    (finding,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "", "#!/bin/bash\n").findings
+    assert finding.where == "sbatch"
 
 
 def test_a_line_of_a_longer_name_is_another() -> None:
     script = "#!/bin/bash\n#SBATCH --mem-per-cpu=1G\n#SBATCH --mem=2G\n"
-    (problem,) = refusal("sbatch: error: Memory specification can not be satisfied", "", script).findings
-    assert problem.where == "job.sh, line 3: #SBATCH --mem=2G"
+    (finding,) = refusal("sbatch: error: Memory specification can not be satisfied", "", script).findings
+    assert finding.where == "job.sh, line 3: #SBATCH --mem=2G"
 
 
 @pytest.mark.parametrize(
@@ -163,6 +163,6 @@ def test_a_refusal_on_standard_output_is_shown() -> None:
 
 
 def test_sbatch_that_says_nothing() -> None:
-    (problem,) = refusal("\n", "", SCRIPT).findings
-    assert (problem.code, problem.where) == ("refused", "sbatch")
-    assert problem.what
+    (finding,) = refusal("\n", "", SCRIPT).findings
+    assert (finding.code, finding.where) == ("refused", "sbatch")
+    assert finding.what

@@ -46,7 +46,7 @@ def of_user(home: Path, name: str, text: str) -> Path:
 def complaints(path: Path | str) -> list[str]:
     with pytest.raises(SiteError) as caught:
         load(path)
-    return [str(problem) for problem in caught.value.findings]
+    return [str(finding) for finding in caught.value.findings]
 
 
 # --- the profiles that come with slurmtf

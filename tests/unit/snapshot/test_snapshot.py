@@ -187,9 +187,9 @@ def test_a_workspace_around_the_source_is_not(root: Path) -> None:
 
 def test_a_workspace_that_is_the_source(root: Path) -> None:
     fill(root, "train.py", "exp/run/plan.json")
-    (problem,) = refused(root, outside=[root])
-    assert (problem.code, problem.where) == ("source-is-workspace", str(root))
-    assert tells(problem, "--workspace", "$SLURMTF_WORKSPACE")
+    (finding,) = refused(root, outside=[root])
+    assert (finding.code, finding.where) == ("source-is-workspace", str(root))
+    assert tells(finding, "--workspace", "$SLURMTF_WORKSPACE")
 
 
 def test_a_script_that_is_left_out_is_told_before_anything_is_submitted(root: Path) -> None:
@@ -210,10 +210,10 @@ def test_a_script_that_is_left_out_is_told_before_anything_is_submitted(root: Pa
 def test_too_many_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py", *(f"data/images/{n}" for n in range(5)), *(f"data/labels/{n}" for n in range(3)), "x/a", "x/b")
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "10")
-    (problem,) = refused(root)
-    assert (problem.code, problem.where) == ("snapshot-too-many-files", str(root))
+    (finding,) = refused(root)
+    assert (finding.code, finding.where) == ("snapshot-too-many-files", str(root))
     biggest = "data/images (5 files), data/labels (3 files), x (2 files), train.py (1 files)"
-    assert tells(problem, " 11 files", "at most 10", biggest, ".slurmtfignore", "$SLURMTF_SNAPSHOT_MAX_FILES")
+    assert tells(finding, " 11 files", "at most 10", biggest, ".slurmtfignore", "$SLURMTF_SNAPSHOT_MAX_FILES")
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "11")
     assert collect(root).files == 11
 
@@ -224,10 +224,10 @@ def test_too_many_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         fill(root, name)
         os.truncate(root / name, megabytes * 10**6)
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", "8")
-    (problem,) = refused(root)
-    assert (problem.code, problem.where) == ("snapshot-too-big", str(root))
+    (finding,) = refused(root)
+    assert (finding.code, finding.where) == ("snapshot-too-big", str(root))
     biggest = "model.bin (4.0 MB), data/train (3.0 MB), data/test.bin (2.0 MB), train.py (0.0 MB)"
-    assert tells(problem, " 9 MB", "at most 8 MB", biggest, ".slurmtfignore", "$SLURMTF_SNAPSHOT_MAX_MB")
+    assert tells(finding, " 9 MB", "at most 8 MB", biggest, ".slurmtfignore", "$SLURMTF_SNAPSHOT_MAX_MB")
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", "10")
     assert collect(root).bytes == 9 * 10**6 + len("train.py")
 
@@ -272,8 +272,8 @@ def test_the_limits_are_ten_times_those_of_azure_ml(root: Path) -> None:
 def test_a_walk_ends_early_where_it_is_refused_anyway(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "10")
     fill(root, *(f"{folder}/{number}" for folder in range(20) for number in range(10)))
-    (problem,) = refused(root)
-    assert (problem.code, tells(problem, "more than 50 files", "at most 10")) == ("snapshot-too-many-files", True)
+    (finding,) = refused(root)
+    assert (finding.code, tells(finding, "more than 50 files", "at most 10")) == ("snapshot-too-many-files", True)
 
 
 def test_what_is_ignored_does_not_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,9 +286,9 @@ def test_what_is_ignored_does_not_count(root: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("text", ["many", "-1", "1.5"])
 def test_a_limit_that_is_no_number(root: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", text)
-    (problem,) = refused(root)
-    assert (problem.code, problem.where) == ("not-a-count", "$SLURMTF_SNAPSHOT_MAX_MB")
-    assert tells(problem, repr(text))
+    (finding,) = refused(root)
+    assert (finding.code, finding.where) == ("not-a-count", "$SLURMTF_SNAPSHOT_MAX_MB")
+    assert tells(finding, repr(text))
 
 
 # --- what can't be read
@@ -296,9 +296,9 @@ def test_a_limit_that_is_no_number(root: Path, monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_source_that_is_gone(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
-    (problem,) = refused(gone)
-    assert (problem.code, problem.where) == ("unreadable", str(gone))
-    assert tells(problem, os.strerror(errno.ENOENT), ".slurmtfignore")
+    (finding,) = refused(gone)
+    assert (finding.code, finding.where) == ("unreadable", str(gone))
+    assert tells(finding, os.strerror(errno.ENOENT), ".slurmtfignore")
 
 
 def denied(path: str) -> OSError:
@@ -315,9 +315,9 @@ def test_a_folder_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPat
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", closed)
-    (problem,) = refused(root)
-    assert (problem.code, problem.where) == ("unreadable", f"{root}/closed")
-    assert tells(problem, os.strerror(errno.EACCES), ".slurmtfignore")
+    (finding,) = refused(root)
+    assert (finding.code, finding.where) == ("unreadable", f"{root}/closed")
+    assert tells(finding, os.strerror(errno.EACCES), ".slurmtfignore")
 
 
 def test_files_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +334,7 @@ def test_files_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(SnapshotError) as caught:
         reference(contents)
     what = ("can't be read: Permission denied", "name it in .slurmtfignore")
-    found = [(problem.where, problem.what, problem.remedy) for problem in caught.value.findings]
+    found = [(finding.where, finding.what, finding.remedy) for finding in caught.value.findings]
     assert found == [(f"{root}/closed", *what), (f"{root}/sub/closed", *what)]
 
 

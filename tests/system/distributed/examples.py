@@ -1,4 +1,4 @@
-"""Trainings that are started side by side and awaited one by one, each with a deadline."""
+"""Examples that are started side by side and awaited one by one, each with a deadline."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.cluster import wait_for
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 DEADLINE_S = 240
-TWO_NODES: dict[str, Any] = {"node_count": 2, "exclusive": True}  # the test Slurm has four: two trainings at a time
+TWO_NODES: dict[str, Any] = {"node_count": 2, "exclusive": True}  # the test Slurm has four: two examples at a time
 
 Results = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Training:
+class Launched:
     """One run, and the place it was started at."""
 
     place: str
@@ -46,21 +46,21 @@ class Training:
 
 
 @dataclass
-class Trainings:
-    """All trainings of a test. ``profile`` is the test Slurm's own, which names its MPI; 'slurm' names none."""
+class Examples:
+    """All examples of a test. ``profile`` is the test Slurm's own, which names its MPI; 'slurm' names none."""
 
     workspace: Path
     profile: Path
-    started: list[Training] = field(default_factory=list)
+    started: list[Launched] = field(default_factory=list)
 
-    def start(self, place: str, source: str | Path, python: Path | str, **settings: Any) -> Training:
+    def start(self, place: str, source: str | Path, python: Path | str, **settings: Any) -> Launched:
         """Start an example, or any folder with a job.yaml. ``python`` is the job's."""
         job = EXAMPLES / source / "job.yaml"
         wishes = {**self._wishes(place), "environment_definition": {"python": str(python)}, **settings}
         estimator = from_document(read_job_file(job), job.parent, wishes)
-        training = Training(place, Experiment(job.parent.name, self.workspace).submit(estimator))
-        self.started.append(training)
-        return training
+        launched = Launched(place, Experiment(job.parent.name, self.workspace).submit(estimator))
+        self.started.append(launched)
+        return launched
 
     def _wishes(self, place: str) -> dict[str, Any]:
         places: dict[str, dict[str, Any]] = {
@@ -73,5 +73,5 @@ class Trainings:
         return places[place]
 
     def cancel(self) -> None:
-        for training in self.started:
-            training.run.cancel()
+        for launched in self.started:
+            launched.run.cancel()

@@ -1,0 +1,113 @@
+"""What the client and a task's start cost now, beside an earlier commit, in turns: the same machine, load and Python.
+
+python -m benchmarks.versions [COMMIT] [ROUNDS]
+
+COMMIT is by default the last one before the house of docs/decisions.md. Ratios are medians of the pairs of a round.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.measure import ms, report
+
+BEFORE = "9501bc4"
+ROOT = Path(__file__).parents[1]
+MAIN = "import sys; sys.argv[0] = 'slurmtf'; from slurmtf.cli import main; sys.exit(main())"
+SCRIPT = "import os, time; open(os.environ['AT'] + os.environ['SLURMTF_RANK'], 'w').write(repr(time.time()))\n"
+WORKERS = ("--backend", "multiworker", "--workers", "4")
+RUNS = 8
+
+
+class Version:
+    """One version of slurmtf, with a project and a workspace of its own."""
+
+    def __init__(self, tree: Path, folder: Path) -> None:
+        self._script = folder / "project" / "train.py"
+        self._script.parent.mkdir(parents=True)
+        self._script.write_text(SCRIPT)
+        self._told = folder / "told"
+        self._told.mkdir()
+        paths = {"XDG_CACHE_HOME": folder / "cache", "SLURMTF_WORKSPACE": folder / "runs", "PYTHONPATH": tree}
+        self._environ = {**os.environ, **{name: str(path) for name, path in paths.items()}, "AT": f"{self._told}/"}
+        self._folder = folder
+
+    def python(self, code: str, *words: str) -> float:
+        """Return the seconds of a Python that ends when this code has."""
+        began = time.perf_counter()
+        command = [sys.executable, "-c", code, *words]
+        subprocess.run(command, check=True, capture_output=True, env=self._environ, cwd=self._folder)
+        return time.perf_counter() - began
+
+    def command(self, *words: str) -> float:
+        return self.python(MAIN, *words)
+
+    def plan(self) -> float:
+        return self.command("plan", str(self._script), "-s", "slurm")
+
+    def run(self, *words: str) -> float:
+        return self.command("run", str(self._script), "-s", "local", *words)
+
+    def first_line(self, *words: str) -> float:
+        """Return the seconds from the command to the first line of the last task's script."""
+        began = time.time()
+        self.run(*words)
+        return max(float(path.read_text()) for path in self._told.iterdir()) - began
+
+
+WHAT: dict[str, Callable[[Version], float]] = {
+    "import slurmtf": lambda one: one.python("import slurmtf"),
+    "import of the public names": lambda one: one.python("from slurmtf import Experiment, TensorFlow, Mpi, Run"),
+    "slurmtf --help": lambda one: one.command("--help"),
+    "slurmtf plan": Version.plan,
+    f"slurmtf ls, {RUNS} runs and more": lambda one: one.command("ls"),
+    "slurmtf status": lambda one: one.command("status"),
+    "run to its script's first line": Version.first_line,
+    "the same, 4 tasks with a rendezvous": lambda one: one.first_line(*WORKERS),
+    "run to its end": Version.run,
+}
+
+
+def unpacked(commit: str, folder: Path) -> Path:
+    """Return a folder with the files of a commit."""
+    folder.mkdir()
+    with subprocess.Popen(["git", "archive", commit], stdout=subprocess.PIPE, cwd=ROOT) as archive:
+        subprocess.run(["tar", "-x", "-C", folder], check=True, stdin=archive.stdout)
+    return folder
+
+
+def pairs(before: Version, now: Version, action: Callable[[Version], float], rounds: int) -> list[tuple[float, float]]:
+    """Return both versions' seconds, in turns; whoever is first in one round is second in the next."""
+    found = []
+    for number in range(rounds):
+        order = (before, now) if number % 2 else (now, before)
+        taken = {one: action(one) for one in order}
+        found.append((taken[before], taken[now]))
+    return found
+
+
+def main() -> None:
+    commit, rounds = sys.argv[1] if len(sys.argv) > 1 else BEFORE, int(sys.argv[2]) if len(sys.argv) > 2 else 7
+    with tempfile.TemporaryDirectory() as folder:
+        before = Version(unpacked(commit, Path(folder, "tree")), Path(folder, "before"))
+        now = Version(ROOT, Path(folder, "now"))
+        for one in (before, now):
+            for _ in range(RUNS):
+                one.run()
+        rows = [("what", commit, "now", "ratio")]
+        for name, action in WHAT.items():
+            found = pairs(before, now, action, rounds)
+            ratio = statistics.median(new / old for old, new in found)
+            rows.append((name, *(ms(statistics.median(column)) for column in zip(*found, strict=True)), f"{ratio:.2f}"))
+        report("Two versions in turns", rows)
+
+
+if __name__ == "__main__":
+    main()
