@@ -163,6 +163,7 @@ LOST = Failure(Cause.TASK_LOST, node="n2")
         ([NODE] * 3, NODE, BACK, END, USED),
         ([], LOST, SLURM, RESUBMIT, "node-failure"),  # the node must be avoided
         ([], LOST, Possible(requeue=True), REQUEUE, "node-failure"),
+        ([], LOST, HERE, END, NOT_POSSIBLE),  # the allocation lacks a node
         ([], Failure(Cause.TASK_LOST), SLURM, REQUEUE, "node-failure"),
         ([NODE, LOST, NODE], LOST, SLURM, END, USED),  # they share a budget
         # memory

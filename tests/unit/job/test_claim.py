@@ -1,0 +1,55 @@
+"""When a claim is broken: its process has ended, or nobody on another host has touched it for too long."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.contract import proc
+from slurmtf.job.contract.claim import SILENT_S, Claim
+
+HERE, ELSEWHERE = socket.gethostname(), "another-node"
+US = proc.start_of(os.getpid())
+
+
+@pytest.mark.parametrize(
+    ("host", "started", "age_s", "broken"),
+    [
+        (HERE, US, 0, False),
+        (HERE, US, 10 * SILENT_S, False),  # a process that lives, though it is busy
+        (HERE, -1, 0, True),  # another process under its number: no need to wait
+        (ELSEWHERE, US, 0, False),
+        (ELSEWHERE, US, SILENT_S - 30, False),
+        (ELSEWHERE, US, SILENT_S + 30, True),
+    ],
+)
+def test_a_claim_is_broken_when_its_owner_is_dead(tmp_path: Path, host: str, started: int, age_s: float, broken: bool) -> None:
+    path = tmp_path / "claim"
+    path.write_text(json.dumps({"host": host, "pid": os.getpid(), "started": started, "job": ""}))
+    os.utime(path, (time.time() - age_s, time.time() - age_s))
+    claim = Claim(str(path))
+    assert claim.alive() is not broken
+    assert claim.take() is broken
+    assert [one.name for one in tmp_path.iterdir() if one != path] == []
+
+
+def test_one_of_two_has_it_until_it_is_released(tmp_path: Path) -> None:
+    first, second = Claim(str(tmp_path / "claim")), Claim(str(tmp_path / "claim"))
+    assert (first.alive(), first.take(), second.take()) == (False, True, False)
+    first.release()
+    assert (first.holder(), second.take()) == (None, True)
+
+
+def test_who_lost_it_releases_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "claim"
+    claim = Claim(str(path))
+    assert claim.take()
+    taken_over = json.dumps({"host": ELSEWHERE, "pid": 1, "started": 1, "job": ""})
+    path.write_text(taken_over)
+    claim.release()
+    assert path.read_text() == taken_over
