@@ -71,7 +71,7 @@ def test_data_that_has_gone_ends_the_job_before_the_script(job: NewJob, disk: Pa
     data.rmdir()
     assert one.run() == 1
     assert one.end["cause"] == "staging"
-    assert str(data) in one.outcome.detail["error"]
+    assert str(data) in one.outcome.tail
     assert not (one.folder / "outputs" / "ran").exists()
     assert inside(disk) == []
 
