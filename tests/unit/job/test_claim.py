@@ -14,22 +14,21 @@ from slurmtf.job.contract import proc
 from slurmtf.job.contract.claim import SILENT_S, Claim
 
 HERE, ELSEWHERE = socket.gethostname(), "another-node"
-US = proc.start_of(os.getpid())
 
 
 @pytest.mark.parametrize(
-    ("host", "started", "age_s", "broken"),
+    ("host", "is_us", "age_s", "broken"),
     [
-        (HERE, US, 0, False),
-        (HERE, US, 10 * SILENT_S, False),  # a process that lives, though it is busy
-        (HERE, -1, 0, True),  # another process under its number: no need to wait
-        (ELSEWHERE, US, 0, False),
-        (ELSEWHERE, US, SILENT_S - 30, False),
-        (ELSEWHERE, US, SILENT_S + 30, True),
+        (HERE, True, 0, False),
+        (HERE, True, 10 * SILENT_S, False),  # a process that lives, though it is busy
+        (HERE, False, 0, True),  # another process under its number: no need to wait
+        (ELSEWHERE, True, 0, False),
+        (ELSEWHERE, True, SILENT_S - 30, False),
+        (ELSEWHERE, True, SILENT_S + 30, True),
     ],
 )
-def test_a_claim_is_broken_when_its_owner_is_dead(tmp_path: Path, host: str, started: int, age_s: float, broken: bool) -> None:
-    path = tmp_path / "claim"
+def test_a_claim_is_broken_when_its_owner_is_dead(tmp_path: Path, host: str, is_us: bool, age_s: float, broken: bool) -> None:
+    path, started = tmp_path / "claim", proc.start_of(os.getpid()) if is_us else -1
     path.write_text(json.dumps({"host": host, "pid": os.getpid(), "started": started, "job": ""}))
     os.utime(path, (time.time() - age_s, time.time() - age_s))
     claim = Claim(str(path))
