@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -112,13 +113,13 @@ def test_passwords_stay_here() -> None:
 
 def test_what_mlflow_raises_is_told_with_its_cause_and_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
-    with pytest.raises(MirrorError) as caught, talking("http://me:pass@host", "x-1", "is not there", "wait"):
+    with pytest.raises(MirrorError) as caught, talking("http://me:pass@host", "x-1", "unreachable", "wait"):
         raise ValueError("x" * 400 + " http://me:pass@host: Connection refused")
     (finding,) = caught.value.findings
     assert (finding.code, finding.where, finding.remedy) == ("mlflow-failed", "x-1", "wait")
-    assert finding.what.startswith("is not there (http://me:***@host): ValueError: xxx")
+    assert finding.what.startswith("unreachable (http://me:***@host): ValueError: xxx")
     assert finding.what.endswith("http://me:***@host: Connection refused")
-    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in __import__("os").environ
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 
 
 def test_our_own_errors_pass() -> None:
