@@ -267,10 +267,9 @@ class Allocation:
         """Act on Slurm's warning: long before the limit it is of a preemption (slurm.conf(5), preempt_send_user_signal)."""
         if self._limit.explains_signal:
             self._warn()
-        if self._limit.left is None:
-            self._notify(launch, Cause.PREEMPTED if self._continuation.is_preempted() else Cause.TIME_LIMIT)
-        elif not self._limit.explains_signal:
-            self._notify(launch, Cause.PREEMPTED)
+        cause = self._limit.announced(self._continuation.is_preempted)
+        if cause:
+            self._notify(launch, cause)
 
     def _notify(self, launch: Optional[Launch], cause: Cause) -> None:
         """Tell the script, once, that it will be ended; one that starts later is told then."""

@@ -2,10 +2,11 @@
 
 import os
 import time
-from typing import Mapping, Optional
+from typing import Callable, Mapping, Optional
 
 from ..contract import proc
 from ..contract import variables as var
+from ..contract.outcome import Cause
 from ..contract.plan import JobPlan
 
 MINUTE = 60
@@ -38,6 +39,12 @@ class TimeLimit:
     def explains_signal(self) -> bool:
         """Whether USR2 is Slurm's warning: hours before the limit it is somebody else's."""
         return self.left is None or self.left <= self._warning_s + EARLY_S
+
+    def announced(self, is_preempted: Callable[[], bool]) -> Optional[Cause]:
+        """Return the end that Slurm's USR2 announces; None: the limit is near, of which our own clock tells when it is time."""
+        if self.left is None:
+            return Cause.PREEMPTED if is_preempted() else Cause.TIME_LIMIT
+        return None if self.explains_signal else Cause.PREEMPTED
 
     def warn_once(self) -> bool:
         """Tell whether this is the first time that the limit is to be told of."""

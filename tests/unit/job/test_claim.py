@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract import proc
-from slurmtf.job.contract.claim import SILENT_S, Claim
+from slurmtf.job.contract.claim import Claim
 
 HERE, ELSEWHERE = socket.gethostname(), "another-node"
 
@@ -20,11 +20,11 @@ HERE, ELSEWHERE = socket.gethostname(), "another-node"
     ("host", "is_us", "age_s", "broken"),
     [
         (HERE, True, 0, False),
-        (HERE, True, 10 * SILENT_S, False),  # a process that lives, though it is busy
+        (HERE, True, 1200, False),  # a process that lives, though it is busy
         (HERE, False, 0, True),  # another process under its number: no need to wait
         (ELSEWHERE, True, 0, False),
-        (ELSEWHERE, True, SILENT_S - 30, False),
-        (ELSEWHERE, True, SILENT_S + 30, True),
+        (ELSEWHERE, True, 90, False),  # nine heartbeats: a slow file system, a busy node
+        (ELSEWHERE, True, 150, True),
     ],
 )
 def test_a_claim_is_broken_when_its_owner_is_dead(tmp_path: Path, host: str, is_us: bool, age_s: float, broken: bool) -> None:

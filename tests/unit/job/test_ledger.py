@@ -125,15 +125,31 @@ def test_a_line_that_was_cut_is_healed_and_skipped(layout: SweepLayout) -> None:
     assert str(reader.curves()) == "{0: [0.5, nan, 0.7]}"
 
 
+def test_a_line_that_is_half_there_is_read_when_it_is_whole(layout: SweepLayout) -> None:
+    one, reader = joined(layout, "a"), Ledger(layout)
+    line = Event("value", 1.0, 0, number=1, value=0.5).to_line()
+    with open(f"{layout.elements}/a.jsonl", "ab", buffering=0) as file:
+        for part in (line[:20], line[20:]):
+            file.write(part)
+            reader.refresh()
+    one.write(Event("value", 2.0, 0, number=2, value=0.7))
+    reader.refresh()
+    assert reader.curves() == {0: [0.5, 0.7]}
+
+
 def test_a_later_attempt_begins_its_curve_anew(layout: SweepLayout) -> None:
     one, other, reader = joined(layout, "a"), joined(layout, "b"), Ledger(layout)
     one.write(*(Event("value", 1.0, 0, 0, number, 0.1) for number in (1, 2, 2, 3)))
     reader.refresh()
     assert reader.curves() == {0: [0.1] * 3}
     other.write(Event("value", 2.0, 0, 1, 1, 0.9))
-    one.write(Event("value", 3.0, 0, 0, 4, 0.1))
+    reader.refresh()
+    one.write(*(Event("value", 3.0, 0, 0, number, 0.1) for number in (1, 2, 4)))
     reader.refresh()
     assert reader.curves() == {0: [0.9]}
+    other.write(Event("value", 4.0, 0, 1, 2, 0.95))
+    reader.refresh()
+    assert reader.curves() == {0: [0.9, 0.95]}
 
 
 def test_a_heartbeat_keeps_all_leases_of_its_owner_fresh(layout: SweepLayout) -> None:

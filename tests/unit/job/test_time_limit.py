@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from slurmtf.job.contract.outcome import Cause
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.supervisor import time_limit
 from slurmtf.job.supervisor.time_limit import EARLY_S, TimeLimit
@@ -66,6 +67,21 @@ def test_slurms_warning_may_come_a_minute_early(beyond: float, near: bool, expla
 def test_without_a_limit_the_signal_is_the_warning_and_nothing_is_ever_over() -> None:
     found = limit(None)
     assert (found.is_near, found.explains_signal, found.is_over) == (False, True, False)
+
+
+@pytest.mark.parametrize(
+    ("left", "preempted", "cause"),
+    [
+        (None, False, Cause.TIME_LIMIT),
+        (None, True, Cause.PREEMPTED),
+        (3600.0, False, Cause.PREEMPTED),  # nothing else sends it so early
+        (150.0, False, None),  # near the limit it is Slurm's warning of that, and no preemption
+        (30.0, False, None),
+    ],
+)
+def test_what_slurms_signal_announces(left: float | None, preempted: bool, cause: Cause | None) -> None:
+    environ = {} if left is None else {"SLURM_JOB_END_TIME": str(int(time.time() + left))}
+    assert limit(None, **environ).announced(lambda: preempted) is cause
 
 
 def test_it_is_told_once() -> None:

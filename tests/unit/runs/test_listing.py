@@ -119,6 +119,50 @@ def test_a_stale_row_is_none(folders: list[Path], change: Change) -> None:
     assert statuses(folders)[0] != FAILED or change is lose_journal
 
 
+def age(layout: RunLayout) -> None:
+    for path in (Path(layout.folder), *Path(layout.folder).rglob("*")):
+        os.utime(path, (time.time() - 60, time.time() - 60))
+
+
+def test_a_run_that_goes_on_is_read_each_time(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    going_on = RunLayout(str(folders[0]))
+    cut_journal(going_on)
+    age(going_on)
+    assert [read_anew(monkeypatch, folders) for _ in range(3)] == [12, 1, 1]
+
+
+@pytest.mark.parametrize("change", [start_again, submit_again, cut_journal])
+def test_what_changes_while_it_is_read_makes_no_row(
+    folders: list[Path], change: Change, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changing = RunLayout(str(folders[0]))
+
+    def look(layouts: list[RunLayout], *, max_age_s: float) -> list[status.Seen]:
+        seen = status.look(layouts, max_age_s=max_age_s)
+        change(changing)
+        age(changing)  # by a clock that is behind
+        return seen
+
+    with monkeypatch.context() as context:
+        context.setattr(listing, "look", look)
+        assert statuses(folders) == TWELVE
+    assert statuses(folders)[0] != FAILED
+
+
+def test_a_row_is_of_files_that_were_and_are_the_same(folders: list[Path]) -> None:
+    layout, now = RunLayout(str(folders[0])), time.time()
+    files, (seen,) = indexes.files_of(layout), status.look([layout])
+    row = indexes.row_of(seen, files, now)
+    assert row is not None
+    assert row.holds
+    assert indexes.row_of(replace(seen, settled=False), files, now) is None
+    assert indexes.row_of(seen, files, now - 59) is None
+    assert indexes.row_of(seen, None, now) is None
+    cut_journal(layout)
+    assert not row.holds
+    assert indexes.row_of(seen, files, now) is None
+
+
 def test_a_run_that_was_removed_is_not_listed(folders: list[Path]) -> None:
     assert statuses(folders) == TWELVE
     shutil.rmtree(folders[0])

@@ -1,0 +1,109 @@
+"""What an element of a sweep knows of others' jobs that show no sign of life: by Slurm's list, or by their processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.contract import proc
+from slurmtf.job.contract.ledger import Owner
+from slurmtf.job.supervisor.candidates import GONE, RUNS, UNKNOWN, WAITS
+from slurmtf.job.supervisor.witness import PAUSE_S, LocalWitness, SlurmWitness, parse
+
+OWNERS = (Owner("a", "33_1"), Owner("b", "33_2"), Owner("c", "34"))
+
+
+@pytest.mark.parametrize(
+    ("state", "known"),
+    [
+        ("RUNNING", RUNS),
+        ("COMPLETING", RUNS),
+        ("SUSPENDED", RUNS),
+        ("CONFIGURING", RUNS),
+        ("PENDING", WAITS),
+        ("REQUEUED", WAITS),
+        ("REQUEUE_HOLD", WAITS),
+        ("SPECIAL_EXIT", WAITS),
+        ("COMPLETED", None),
+        ("CANCELLED", None),
+        ("NODE_FAIL", None),
+        ("OUT_OF_MEMORY", None),
+        ("", None),
+    ],
+)
+def test_a_job_by_its_state(state: str, known: str | None) -> None:
+    assert parse(f"33_4 {state}\n").get("33_4") == known
+
+
+class Squeue:
+    """A squeue that counts its calls."""
+
+    def __init__(self, folder: Path) -> None:
+        self.answer = folder / "sweep-jobs.json"
+        self._program, self._calls = folder / "bin/squeue", folder / "calls"
+        self._program.parent.mkdir()
+
+    def says(self, text: str, status: int = 0) -> None:
+        self._program.write_text(f"#!/bin/sh\necho >>{self._calls}\nprintf '{text}'\nexit {status}\n")
+        self._program.chmod(0o755)
+
+    @property
+    def calls(self) -> int:
+        return len(self._calls.read_text().splitlines()) if self._calls.exists() else 0
+
+    def witness(self) -> SlurmWitness:
+        return SlurmWitness(str(self.answer), {"PATH": f"{self._program.parent}:/usr/bin:/bin"})
+
+
+@pytest.fixture
+def squeue(tmp_path: Path) -> Squeue:
+    return Squeue(tmp_path)
+
+
+def test_a_job_that_slurm_does_not_list_is_gone(squeue: Squeue) -> None:
+    squeue.says("33_1 RUNNING\\n34 PENDING\\n")
+    assert squeue.witness().states(OWNERS) == {"33_1": RUNS, "33_2": GONE, "34": WAITS}
+
+
+def test_nobody_is_gone_while_slurm_does_not_answer(squeue: Squeue) -> None:
+    squeue.says("33_1 RUNNING\\n", status=1)
+    witness = squeue.witness()
+    for _ in range(2):
+        assert witness.states(OWNERS) == dict.fromkeys(("33_1", "33_2", "34"), UNKNOWN)
+    assert squeue.calls == 1
+
+
+def test_one_of_all_elements_asks(squeue: Squeue) -> None:
+    squeue.says("33_1 RUNNING\\n")
+    assert squeue.witness().states(()) == {}
+    assert [squeue.witness().states(OWNERS[:2]) for _ in range(3)] == [{"33_1": RUNS, "33_2": GONE}] * 3
+    assert squeue.calls == 1
+    squeue.says("33_2 RUNNING\\n")
+    old = time.time() - PAUSE_S - 1
+    os.utime(squeue.answer, (old, old))
+    assert squeue.witness().states(OWNERS[:2]) == {"33_1": GONE, "33_2": RUNS}
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{"])
+def test_an_answer_that_cannot_be_read_is_none(squeue: Squeue, text: str) -> None:
+    squeue.answer.write_text(text)
+    squeue.says("33_1 RUNNING\\n")
+    assert squeue.witness().states(OWNERS[:1]) == {"33_1": RUNS}
+    assert json.loads(squeue.answer.read_text()) == {"33_1": RUNS}
+
+
+@pytest.mark.parametrize(
+    ("host", "started", "known"),
+    [
+        (socket.gethostname(), str(proc.start_of(os.getpid())), RUNS),
+        (socket.gethostname(), "1", GONE),  # another process under its number
+        ("another-node", "1", UNKNOWN),
+    ],
+)
+def test_on_this_machine_a_job_is_its_process(host: str, started: str, known: str) -> None:
+    assert LocalWitness().states([Owner("a", "7", host, os.getpid(), started)]) == {"7": known}
