@@ -1,4 +1,4 @@
-"""Runs by the thousand, as ``benchmarks.scale`` lists them: folders as a training of one task leaves them."""
+"""Runs by the thousand, as ``benchmarks.scale`` lists them: folders as jobs of one task leave them."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ QUIET = {
 }
 SERVES = ("ps",)
 Start = Callable[[str, list[str]], None]
-"""Starts a training by hand, given its Python and the words behind that."""
+"""Starts a training script by hand, given its Python and the words behind that."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the trainings have in common: one network (784-512-512-10), one batch for each process, one way to count."""
+"""What the training scripts have in common: one network (784-512-512-10), one batch for each process, one way to count."""
 
 from __future__ import annotations
 

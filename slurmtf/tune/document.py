@@ -86,7 +86,7 @@ class _PolicyPart:
 
 
 def from_yaml(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Sweep:
-    """Read a sweep file. ``overrides`` are settings of its training that count instead of the file's.
+    """Read a sweep file. ``overrides`` are settings of its estimator that count instead of the file's.
 
     Raises SpecError with file, line and key of everything that is wrong: each part is checked, whatever is wrong with others.
     """

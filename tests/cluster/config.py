@@ -121,7 +121,7 @@ MinJobAge={variant.min_job_age}
 """
 
 
-# With Slurm's own settings a batch job starts after three seconds, and a cancelled one has thirty to end.
+# With Slurm's own settings a batch job starts after three seconds, and a canceled one has thirty to end.
 _SCHEDULING = """
 ReturnToService=2
 SelectType=select/cons_tres

@@ -1,4 +1,4 @@
-"""A channel and the command that makes environments of it; neither a network nor a conda has a part in it."""
+"""A channel and the command that builds environments of it; neither a network nor a conda has a part in it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Conda:
 
 
 @pytest.fixture(scope="session")
-def made_conda(tmp_path_factory: pytest.TempPathFactory) -> Conda:
+def built_conda(tmp_path_factory: pytest.TempPathFactory) -> Conda:
     from . import channel, micromamba  # they need py-rattler, and most tests do not
 
     folder = tmp_path_factory.mktemp("conda")
@@ -45,9 +45,9 @@ def made_conda(tmp_path_factory: pytest.TempPathFactory) -> Conda:
 
 
 @pytest.fixture
-def conda(made_conda: Conda, monkeypatch: pytest.MonkeyPatch) -> Conda:
+def conda(built_conda: Conda, monkeypatch: pytest.MonkeyPatch) -> Conda:
     """The same, with micromamba first in PATH, and what it has unpacked kept for all tests."""
     monkeypatch.delenv("MAMBA_EXE", raising=False)
-    monkeypatch.setenv("PATH", str(made_conda.program.parent), prepend=os.pathsep)
-    monkeypatch.setenv("CONDA_PKGS_DIRS", str(made_conda.cache))
-    return made_conda
+    monkeypatch.setenv("PATH", str(built_conda.program.parent), prepend=os.pathsep)
+    monkeypatch.setenv("CONDA_PKGS_DIRS", str(built_conda.cache))
+    return built_conda

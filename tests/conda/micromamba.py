@@ -19,7 +19,7 @@ PLATFORMS = [Subdir.current(), Subdir("noarch")]
 
 
 def main() -> int:
-    """Make an environment. What can't be solved is told as micromamba does, in the words of this solver."""
+    """Build an environment. What can't be solved is told as micromamba does, in the words of this solver."""
     options = _options(sys.argv[1:])
     wish: dict[str, Any] = {"channels": options.channel, "dependencies": options.packages}
     try:

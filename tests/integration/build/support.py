@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 _AS_ROOT = () if os.geteuid() == 0 else ("--user", "--map-root-user")
 UNCONNECTED = ("unshare", *_AS_ROOT, "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh")
 """The words before a command that shall have no network but its machine's own: Open MPI's compilers want that."""
-# Makes an environment in a process of its own: the store, the folder of the wheels, the packages.
+# Builds an environment in a process of its own: the store, the folder of the wheels, the packages.
 DRIVER = """
 import sys
 from pathlib import Path
@@ -127,7 +127,7 @@ class Lab:
         return Path(fetch(self.spec(*packages), self.store, LOCAL, self.told.append, lock))
 
     def start_fetched(self, *packages: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        """Make an environment of what was fetched, as a job does; returns the builder."""
+        """Build an environment of what was fetched, as a job does; returns the builder."""
         spec = self.spec(*packages)
         path = write_spec(spec, self.store, wheelhouse=self.store.layout.download(spec.name))
         command = [*before, sys.executable, "-I", program(self.store), "build", path]

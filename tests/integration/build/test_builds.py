@@ -1,4 +1,4 @@
-"""Environments are made: what comes out, when nothing is done, what a failure says."""
+"""Environments are built: what comes out, when nothing is done, what a failure says."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_lock_brings_the_versions_back(lab: Lab) -> None:
     assert version_of(lab.build("speck"), "speck") == "2.0"
 
 
-def test_an_environment_whose_interpreter_is_gone_is_made_again(lab: Lab) -> None:
+def test_an_environment_whose_interpreter_is_gone_is_built_again(lab: Lab) -> None:
     folder = lab.build("speck")
     before = folder.resolve()
     (folder / "bin" / "python").unlink()
@@ -116,7 +116,7 @@ def test_a_python_that_is_not_there(lab: Lab) -> None:
         build(spec, lab.store, LOCAL, lab.told.append)
 
 
-def test_what_is_made_can_be_used_from_a_login_shell_without_activation(lab: Lab) -> None:
+def test_what_is_built_can_be_used_from_a_login_shell_without_activation(lab: Lab) -> None:
     folder = lab.build("speck")
     done = subprocess.run(
         [folder / "bin" / "python", "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""One maker at a time, and nobody waits for a dead one."""
+"""One builder at a time, and nobody waits for a dead one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def held(path: Path, by: dict[str, object], silent_s: float = 0.0) -> Path:
     return path
 
 
-def test_a_claim_is_one_maker_s(path: Path) -> None:
+def test_a_claim_is_one_builder_s(path: Path) -> None:
     first, second = Claim(str(path)), Claim(str(path))
     assert first.take()
     assert not second.take()
@@ -53,7 +53,7 @@ def test_a_pid_that_is_used_again_is_another_process(path: Path) -> None:
     assert Claim(str(path)).take()
 
 
-def test_a_maker_on_another_host_is_dead_when_it_has_been_silent(path: Path) -> None:
+def test_a_builder_on_another_host_is_dead_when_it_has_been_silent(path: Path) -> None:
     held(path, ELSEWHERE, silent_s=SILENT_S / 2)
     assert not Claim(str(path)).take()
     held(path, ELSEWHERE, silent_s=SILENT_S + 5)

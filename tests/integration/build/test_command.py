@@ -69,7 +69,7 @@ def test_from_build_to_remove(desk: Desk) -> None:
     assert list((folder.parent / ".built").iterdir()) == []
 
 
-def test_a_run_s_environment_is_made_again_with_its_versions(desk: Desk) -> None:
+def test_a_run_s_environment_is_built_again_with_its_versions(desk: Desk) -> None:
     run = desk.slurmtf("run", desk.job)
     assert (run.returncode, run.stdout) == (0, "1.0\n"), run.stderr
     assert desk.slurmtf("env", "remove", "--unused").stdout.startswith("removed pip-")

@@ -1,4 +1,4 @@
-"""conda environments are made: solved and linked for real, of a channel that is a folder."""
+"""conda environments are built: solved and linked for real, of a channel that is a folder."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ PackagesNotFoundError: The following packages are not available from current cha
 CONDA_LIBMAMBA = """
 Solving environment: ...working... failed
 
-LibMambaUnsatisfiableError: Encountered findings while solving:
+LibMambaUnsatisfiableError: Encountered problems while solving:
   - nothing provides requested tensorfow
 
 Could not solve for environment specs
 """
 
 
-def made(lab: Lab, wish: Environment, lock: tuple[str, ...] = ()) -> Path:
+def built(lab: Lab, wish: Environment, lock: tuple[str, ...] = ()) -> Path:
     spec = specs.of_packages(wish, LOCAL, lab.wheels)
     build(spec, lab.store, LOCAL, lab.told.append, lock)
     return lab.store.folder(spec.name)
@@ -63,7 +63,7 @@ def says(program: Path) -> str:
 
 
 def test_packages_are_solved_and_know_where_they_are(lab: Lab, conda: Conda) -> None:
-    folder = made(lab, of_channel(conda, "python", "wants_old", "paths"))
+    folder = built(lab, of_channel(conda, "python", "wants_old", "paths"))
     assert says(folder / "bin" / "speck") == f"1.0 {folder.resolve()}"
     assert says(folder / "bin" / "prefix") == str(folder.resolve())
     record = lab.store.record(folder.name)
@@ -75,14 +75,14 @@ def test_packages_are_solved_and_know_where_they_are(lab: Lab, conda: Conda) -> 
 def test_pip_packages_after_conda_s(lab: Lab, conda: Conda) -> None:
     write_wheel(lab.wheels, "more")
     pip = ["--no-index", f"--find-links {lab.wheels}", "more"]
-    folder = made(lab, of_channel(conda, "python", "speck <2", pip=pip))
+    folder = built(lab, of_channel(conda, "python", "speck <2", pip=pip))
     assert [version_of(folder, name) for name in ("speck", "more")] == ["1.0", "1.0"]
     assert "pip" in lab.store.record(folder.name)["packages"]
 
 
 def test_a_conda_file_with_pip_inside(lab: Lab, conda: Conda) -> None:
     write_wheel(lab.wheels, "more")
-    folder = made(lab, file_with_pip(lab, conda))
+    folder = built(lab, file_with_pip(lab, conda))
     assert [version_of(folder, name) for name in ("speck", "more")] == ["1.0", "1.0"]
     assert folder.name.startswith("conda-")
 
@@ -99,7 +99,7 @@ def test_a_record_brings_all_versions_back(lab: Lab, conda: Conda, by_file: bool
     """Those of conda and of pip, though there are newer ones since."""
     write_wheel(lab.wheels, "more")
     pip = ["--no-index", f"--find-links {lab.wheels}", "more"]
-    folder = made(lab, file_with_pip(lab, conda) if by_file else of_channel(conda, "python", "speck <2", pip=pip))
+    folder = built(lab, file_with_pip(lab, conda) if by_file else of_channel(conda, "python", "speck <2", pip=pip))
     record = tmp_path / "record.json"
     record.write_text(json.dumps(lab.store.record(folder.name)).replace("speck <2", "speck"))
     write_wheel(lab.wheels, "more", "2.0")
@@ -113,7 +113,7 @@ def test_a_record_brings_all_versions_back(lab: Lab, conda: Conda, by_file: bool
 
 def test_a_package_that_does_not_exist(lab: Lab, conda: Conda) -> None:
     with pytest.raises(SoftwareError) as caught:
-        made(lab, of_channel(conda, "python", "specck"))
+        built(lab, of_channel(conda, "python", "specck"))
     (finding,) = caught.value.findings
     assert finding.what.splitlines() == [
         "could not be built: a package, or that version of it, does not exist in these channels:",
@@ -125,7 +125,7 @@ def test_a_package_that_does_not_exist(lab: Lab, conda: Conda) -> None:
 
 def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
     with pytest.raises(SoftwareError) as caught:
-        made(lab, of_channel(conda, "wants_old", "wants_new"))
+        built(lab, of_channel(conda, "wants_old", "wants_new"))
     (finding,) = caught.value.findings
     lines = finding.what.splitlines()
     assert lines[0] == "could not be built: the packages do not go together:"
@@ -146,17 +146,15 @@ def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
     ],
 )
 def test_what_other_solvers_say(output: str, what: str, reason: str) -> None:
-    told = _explained(StepError("making", 1, output))
+    told = _explained(StepError("solving", 1, output))
     assert told.what.startswith(what)
     assert reason in told.what
     assert "Solving environment" not in told.what
     assert "critical" not in told.what
 
 
-def test_a_killed_making_is_not_taken_for_whole(
-    lab: Lab, conda: Conda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The first time, micromamba stays when it has linked all; its maker is killed then."""
+def test_a_killed_build_is_not_taken_for_whole(lab: Lab, conda: Conda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first time, micromamba stays when it has linked all; its builder is killed then."""
     here, slow, job = tmp_path / "here", tmp_path / "bin" / "micromamba", tmp_path / "job.yaml"
     slow.parent.mkdir()
     slow.write_text(f'#!/bin/sh\n{conda.program} "$@" || exit\n[ -e {here} ] || {{ touch {here}; exec sleep 600; }}\n')
@@ -188,4 +186,4 @@ def test_without_conda_the_reason_names_it(lab: Lab, monkeypatch: pytest.MonkeyP
     programs = ("micromamba", "mamba", "conda")
     monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if not any(Path(p, n).exists() for n in programs)))
     with pytest.raises(SoftwareError, match="there is no micromamba, mamba or conda in PATH"):
-        made(lab, Environment(conda_packages=["python"]))
+        built(lab, Environment(conda_packages=["python"]))

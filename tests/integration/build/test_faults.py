@@ -1,4 +1,4 @@
-"""Makers that are killed, that meet, and that find a full or a read-only disk, or no network."""
+"""Builders that are killed, that meet, and that find a full or a read-only disk, or no network."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 def started_in(lab: Lab, phase: str, slow_uv: Callable[[str], Path]) -> subprocess.Popen[str]:
-    """A maker that is in that phase now."""
+    """A builder that is in that phase now."""
     here = slow_uv(phase)
     process = lab.start("speck")
     until(here.exists, f"the phase {phase}")
@@ -65,7 +65,7 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, phase: str, slow_uv: Ca
     assert lab.store.leftovers() == []
 
 
-def test_what_a_killed_maker_leaves_is_collected_and_what_is_being_made_is_not(
+def test_what_a_killed_builder_leaves_is_collected_and_what_is_being_built_is_not(
     tmp_path: Path, lab: Lab, slow_uv: Callable[[str], Path]
 ) -> None:
     lab = Lab(tmp_path / BESIDE_RUNS, lab.wheels)
@@ -91,7 +91,7 @@ def test_an_interrupted_build_leaves_nothing(lab: Lab, number: int, slow_uv: Cal
     assert (lab.builds, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
 
 
-def test_a_maker_whose_user_presses_ctrl_c_ends_with_all_it_started(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
+def test_a_builder_whose_user_presses_ctrl_c_ends_with_all_it_started(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
     process = started_in(lab, "install", slow_uv)
     (builder,) = children(process.pid)
     steps = children(builder)
@@ -101,10 +101,10 @@ def test_a_maker_whose_user_presses_ctrl_c_ends_with_all_it_started(lab: Lab, sl
     assert (lab.builds, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
 
 
-def test_two_makers_at_once_make_it_once(lab: Lab) -> None:
-    makers = [lab.start("speck") for _ in range(3)]
-    answers = [maker.communicate(timeout=120) for maker in makers]
-    assert {maker.returncode for maker in makers} == {0}, answers
+def test_two_builders_at_once_build_it_once(lab: Lab) -> None:
+    builders = [lab.start("speck") for _ in range(3)]
+    answers = [builder.communicate(timeout=120) for builder in builders]
+    assert {builder.returncode for builder in builders} == {0}, answers
     assert len({out for out, _ in answers}) == 1
     assert len(lab.builds) == 1
 
@@ -153,7 +153,7 @@ def test_without_a_network_the_reason_says_so(lab: Lab, monkeypatch: pytest.Monk
     assert "build it where there is a network" in done.stderr
 
 
-def test_the_makers_of_other_environments_do_not_wait_for_each_other(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
+def test_the_builders_of_other_environments_do_not_wait_for_each_other(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
     process = started_in(lab, "install", slow_uv)
     began = time.monotonic()
     assert version_of(lab.build("speck==1.0"), "speck") == "1.0"

@@ -1,4 +1,4 @@
-"""Environments for nodes without a network: fetched where there is one, made of that alone."""
+"""Environments for nodes without a network: fetched where there is one, built of that alone."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from slurmtf.job.build.work import StepError
 from .support import LOCAL, UNCONNECTED, Lab, until, version_of, write_sources, write_wheel
 
 
-def made(lab: Lab, *packages: str) -> Path:
-    """The folder of an environment that is made without a network."""
-    maker = lab.start_fetched(*packages, before=UNCONNECTED)
-    said, _ = maker.communicate(timeout=60)
-    assert maker.returncode == 0, said
+def built(lab: Lab, *packages: str) -> Path:
+    """The folder of an environment that is built without a network."""
+    builder = lab.start_fetched(*packages, before=UNCONNECTED)
+    said, _ = builder.communicate(timeout=60)
+    assert builder.returncode == 0, said
     return lab.store.folder(lab.spec(*packages).name)
 
 
-def test_packages_are_fetched_with_what_they_need_and_made_without_a_network(lab: Lab) -> None:
+def test_packages_are_fetched_with_what_they_need_and_built_without_a_network(lab: Lab) -> None:
     write_wheel(lab.wheels, "more", needs="speck")
     wheels = lab.fetch("more")
     assert sorted(file.name.partition("-")[0] for file in wheels.iterdir()) == ["more", "speck"]
     shutil.rmtree(lab.wheels)
-    folder = made(lab, "more")
+    folder = built(lab, "more")
     assert (version_of(folder, "more"), version_of(folder, "speck")) == ("1.0", "1.0")
     assert not wheels.exists(), "an environment that is there needs it no more"
     assert lab.fetch("more") == wheels
     assert not wheels.exists()
 
 
-def test_versions_of_an_earlier_making_are_fetched(lab: Lab) -> None:
+def test_versions_of_an_earlier_build_are_fetched(lab: Lab) -> None:
     write_wheel(lab.wheels, "speck", "2.0")
     (wheel,) = lab.fetch("speck", lock=("speck==1.0",)).iterdir()
     assert wheel.name == "speck-1.0-py3-none-any.whl"
@@ -49,7 +49,7 @@ def test_a_package_without_what_it_asks_for_is_fetched_without(lab: Lab) -> None
     write_wheel(lab.wheels, "tensorflow_cpu")
     write_wheel(lab.wheels, "tf_keras", needs="tensorflow")
     lab.fetch("tensorflow-cpu", "tf-keras")
-    record = lab.store.record(made(lab, "tensorflow-cpu", "tf-keras").name)
+    record = lab.store.record(built(lab, "tensorflow-cpu", "tf-keras").name)
     assert {"tensorflow_cpu", "tf_keras"} <= record["packages"].keys()
 
 
@@ -59,7 +59,7 @@ def test_sources_are_compiled_where_they_are_fetched(lab: Lab) -> None:
     wish = ("--no-binary raw", "raw")
     lab.fetch(*wish)
     shutil.rmtree(lab.wheels)
-    assert version_of(made(lab, *wish), "raw") == "1.0"
+    assert version_of(built(lab, *wish), "raw") == "1.0"
 
 
 def test_sources_that_can_not_be_compiled_are_refused_at_once(lab: Lab) -> None:
@@ -97,8 +97,8 @@ def test_packages_for_another_processor_are_refused(lab: Lab) -> None:
 
 def test_fetched_packages_that_were_removed_before_the_job_started(lab: Lab) -> None:
     shutil.rmtree(lab.fetch("speck"))
-    said, _ = (maker := lab.start_fetched("speck")).communicate(timeout=60)
-    assert maker.returncode == 1
+    said, _ = (builder := lab.start_fetched("speck")).communicate(timeout=60)
+    assert builder.returncode == 1
     assert "the packages that were fetched for it are gone" in said
     assert lab.store.names() == []
 
@@ -137,7 +137,7 @@ def test_horovod_is_compiled_without_a_network_nor_uv(lab: Lab, index: Path, mon
     (index / "gate").touch()
     lab.fetch("tensorflow", "horovod")
     shutil.rmtree(lab.wheels)
-    record = lab.store.record(made(lab, "tensorflow", "horovod").name)
+    record = lab.store.record(built(lab, "tensorflow", "horovod").name)
     assert record["packages"]["horovod"] == "0.28.1"
     assert (record["tool"], record["horovod"]["tensorflow"]) == ("pip", "1.0")
     assert "cmake" not in record["packages"]

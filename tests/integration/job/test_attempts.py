@@ -51,7 +51,7 @@ def test_the_result_of_an_earlier_attempt_is_none_while_the_next_one_runs(job: N
     assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
 
 
-def test_a_copy_that_was_left_half_made_is_not_used_and_not_kept(job: NewJob) -> None:
+def test_a_copy_that_was_left_half_written_is_not_used_and_not_kept(job: NewJob) -> None:
     one = job("import os; assert not os.path.exists('half')")
     half = one.folder / "work.partial-dead"
     half.mkdir()
@@ -60,7 +60,7 @@ def test_a_copy_that_was_left_half_made_is_not_used_and_not_kept(job: NewJob) ->
     assert partials(one) == []
 
 
-def test_a_kill_while_the_copy_is_made(job: NewJob, tmp_path: Path) -> None:
+def test_a_kill_while_the_copy_is_written(job: NewJob, tmp_path: Path) -> None:
     one = job("import os; assert len(os.listdir('many')) == 2000")
     (tmp_path / "many").mkdir()
     for number in range(2000):

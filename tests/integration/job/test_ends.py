@@ -62,7 +62,7 @@ while not os.path.exists("outputs/go"):
 """
 
 
-def cancelled(job: Job, number: int = signal.SIGTERM) -> bool:
+def canceled(job: Job, number: int = signal.SIGTERM) -> bool:
     return (job.end["cause"], job.end["exit_code"], job.end["signal"]) == ("canceled", None, number)
 
 
@@ -74,7 +74,7 @@ def test_a_stop_lets_the_script_write_a_checkpoint(job: NewJob, number: signal.S
     assert (one.folder / "outputs" / "checkpoint").read_text() == str(int(signal.SIGTERM))
     assert one.events("signal")[0]["signal"] == number.name
     assert one.events("task-ended")[0]["exit_code"] == 0
-    assert cancelled(one, number)
+    assert canceled(one, number)
     assert one.result() == one.error
     one.await_nobody()
 
@@ -88,7 +88,7 @@ def test_a_script_that_ignores_the_stop_is_killed_after_its_grace_time(job: NewJ
     assert one.wait() == 143
     assert 1 <= time.monotonic() - asked < 30
     assert one.events("task-ended")[0]["signal"] == signal.SIGKILL
-    assert cancelled(one)
+    assert canceled(one)
 
 
 def test_a_second_stop_changes_nothing(job: NewJob) -> None:
@@ -237,7 +237,7 @@ def test_a_stop_before_any_task_is_there(job: NewJob, launcher: list[str]) -> No
     await_that(lambda: "launched" in one.names(), "the launch")
     process.terminate()
     assert one.wait(30) == 143
-    assert cancelled(one)
+    assert canceled(one)
     assert not (one.folder / "outputs" / "ran").exists()
     assert one.processes() == []
 

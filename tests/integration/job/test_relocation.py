@@ -33,10 +33,10 @@ with open("outputs/facts.json", "w") as file:
 
 
 @pytest.fixture(scope="module")
-def environment(made_conda: Conda, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def environment(built_conda: Conda, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A conda environment, known by a link too, with a script that pip has made when it was called by that."""
     folder = tmp_path_factory.mktemp("envs")
-    made_conda.create(folder / "tf", "python", "speck <2", "paths")
+    built_conda.create(folder / "tf", "python", "speck <2", "paths")
     (folder / "link").symlink_to("tf")
     tool = folder / "tf" / "bin" / "tool"
     through_sh = f"#!/bin/sh\n'''exec' \"{folder}/link/bin/python3\" \"$0\" \"$@\"\n' '''\n"
@@ -82,10 +82,10 @@ def test_it_works_in_its_new_place(job: NewJob, environment: Path, tmp_path: Pat
 
 
 def test_without_room_for_the_new_name_it_is_used_from_where_it_is(
-    job: NewJob, made_conda: Conda, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    job: NewJob, built_conda: Conda, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     prefix = tmp_path_factory.mktemp("tight") / "tf"
-    made_conda.create(prefix, "python", "cramped")
+    built_conda.create(prefix, "python", "cramped")
     disk = tmp_path / ("d" * CRAMPED)
     one = staged(prefix, job("import sys; open('outputs/prefix', 'w').write(sys.prefix)"), disk)
     assert one.run() == 0, one.log()
@@ -125,8 +125,8 @@ def test_what_is_listed_names_the_folder(environment: Path) -> None:
     ]
 
 
-def test_what_was_moved_out_of_the_environment_stays_as_it_is(made_conda: Conda, tmp_path: Path) -> None:
-    made_conda.create(tmp_path / "tf", "paths")
+def test_what_was_moved_out_of_the_environment_stays_as_it_is(built_conda: Conda, tmp_path: Path) -> None:
+    built_conda.create(tmp_path / "tf", "paths")
     before = mentions(str(tmp_path / "tf"))["texts"]
     (tmp_path / "tf" / "share").rename(tmp_path / "share")
     (tmp_path / "tf" / "share").symlink_to(tmp_path / "share")

@@ -136,7 +136,7 @@ def test_results_that_can_not_be_copied_back_fail_the_run(job: NewJob, disk: Pat
     assert one.result()[0] == "error"
 
 
-def test_a_place_for_results_that_can_not_be_made_is_known_before_the_training(job: NewJob, tmp_path: Path) -> None:
+def test_a_place_for_results_that_can_not_be_created_is_known_before_the_script_starts(job: NewJob, tmp_path: Path) -> None:
     results = tmp_path / "results"
     one = job("open('outputs/ran', 'w')", inputs=[Input(results, "results", "upload")])
     results.write_text("a file where a folder should be")

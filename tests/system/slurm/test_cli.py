@@ -158,8 +158,8 @@ def test_the_life_of_a_run(lab: Lab) -> None:
     assert following.stdout
     assert following.stdout.readline() == "waiting\n"
 
-    cancelled = lab.slurmtf("cancel", name)
-    assert (cancelled.returncode, cancelled.stdout) == (0, f"{name}: cancel requested\n")
+    canceled = lab.slurmtf("cancel", name)
+    assert (canceled.returncode, canceled.stdout) == (0, f"{name}: cancel requested\n")
     assert following.wait(SECONDS) == waiting.wait(SECONDS) == 130
     following.stdout.close()
     assert lab.slurmtf("cancel", name).stdout == f"{name}: was Canceled\n"

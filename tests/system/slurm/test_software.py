@@ -1,4 +1,4 @@
-"""The software of a job, on Slurm: made on the login node or by a job, found, gone, and activated."""
+"""The software of a job, on Slurm: built on the login node or by a job, found, gone, and activated."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from slurmtf.scheduler.slurm.jobs import mine
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.model import Defaults, Environments, Network
 from slurmtf.submit.building import Building, provide, withdraw
-from tests.integration.build.support import Lab as NewJob
+from tests.integration.build.support import Lab as BuildLab
 from tests.integration.build.support import write_wheel
 
 from .support import HELLO, Lab, call, ended, files, in_status, job_of, log, program, until
@@ -44,7 +44,7 @@ def store_of(lab: Lab) -> EnvironmentStore:
     return EnvironmentStore(lab.workspace / ".slurmtf" / "environments")
 
 
-def test_made_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_built_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/nowhere/of/the/shell")
     run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
     (state,) = ended(run)
@@ -58,7 +58,7 @@ def test_made_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monke
     assert store_of(lab).names() == [name]
 
 
-def test_made_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
+def test_built_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
     runs = [lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck")) for _ in range(2)]
     builders = {builder_of(run) for run in runs}
     assert len(builders) == 1, "one job builds it for both"
@@ -93,7 +93,7 @@ def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: 
     assert not Path(bad.layout.journals).exists()
 
 
-def test_made_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> None:
+def test_built_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> None:
     """The packages are fetched where the run is submitted; what they came from is gone when the job starts."""
     write_wheel(wheels, "more", needs="speck")
     offline = replace(BY_JOB, network=Network(internet=False), environments=replace(BY_JOB.environments, job={"hold": True}))
@@ -110,7 +110,7 @@ def directive(run: Run, flag: str) -> object:
 
 
 def builder_of(run: Run) -> str:
-    """The job that makes the run's environment."""
+    """The job that builds the run's environment."""
     return str(directive(run, "dependency")).removeprefix("afterok:")
 
 
@@ -131,7 +131,7 @@ def test_a_failed_dependency_of_the_user_s_own_is_no_trouble_of_the_software(lab
     assert (state.status, state.cause) == (RunStatus.CANCELED, "canceled")
 
 
-def test_a_job_that_can_not_make_it_fails_the_run_with_the_reason(lab: Lab, wheels: Path) -> None:
+def test_a_job_that_can_not_build_it_fails_the_run_with_the_reason(lab: Lab, wheels: Path) -> None:
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "specck"))
     (state,) = ended(run)
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
@@ -140,13 +140,13 @@ def test_a_job_that_can_not_make_it_fails_the_run_with_the_reason(lab: Lab, whee
     assert "is it spelled rightly" in lab.slurmtf("status", run.id).stdout
 
 
-def test_a_job_that_is_ended_while_it_makes_it_fails_the_run_with_the_reason(
+def test_a_job_that_is_ended_while_it_builds_it_fails_the_run_with_the_reason(
     lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = program(lab.folder / "bin" / "uv", "#!/bin/sh\nsleep 300\n")
     monkeypatch.setenv("PATH", str(slow.parent), prepend=os.pathsep)
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
-    until(lambda: list(Path(store_of(lab).layout.claims).iterdir()), "the making")
+    until(lambda: list(Path(store_of(lab).layout.claims).iterdir()), "the build")
     call("scancel", builder_of(run))
     (state,) = ended(run)
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
@@ -154,7 +154,7 @@ def test_a_job_that_is_ended_while_it_makes_it_fails_the_run_with_the_reason(
     assert list(Path(store_of(lab).layout.built).iterdir()) == []
 
 
-def test_a_refused_run_leaves_no_job_that_makes_something(lab: Lab, wheels: Path) -> None:
+def test_a_refused_run_leaves_no_job_that_builds_something(lab: Lab, wheels: Path) -> None:
     with pytest.raises(RefusedError):
         lab.submit(TELLS, compute_target=BY_JOB, partition="none", pip_packages=packages(wheels, "speck"))
     assert not [job for job in mine(None) if not job.state.final and str(lab.folder) in job.folder]
@@ -199,10 +199,10 @@ def test_an_environment_that_is_gone_when_the_job_starts(lab: Lab, wheels: Path)
     until(lambda: (run.folder / "logs/main-0.out").exists() and log(run).startswith("1.0"), "the run, by hand")
 
 
-def test_two_nodes_that_make_the_same_at_once(lab: Lab, wheels: Path) -> None:
+def test_two_nodes_that_build_the_same_at_once(lab: Lab, wheels: Path) -> None:
     """Their claims are files on what stands for a shared file system; each sees the other's host, not its process."""
-    maker = NewJob(lab.folder / "store", wheels)
-    spec, store = maker.spec("speck"), maker.store
+    builder = BuildLab(lab.folder / "store", wheels)
+    spec, store = builder.spec("speck"), builder.store
     store.layout.prepare()
     path, program = Path(store.layout.spec(spec.name)), lab.folder / "agent.pyz"
     path.write_text(json.dumps(spec.to_dict(store.root)))
@@ -210,10 +210,10 @@ def test_two_nodes_that_make_the_same_at_once(lab: Lab, wheels: Path) -> None:
     said = call("srun", "-N2", "--ntasks-per-node=1", sys.executable, "-I", program, "build", path)
     assert said.count("built pip-") == 1, said
     assert store.names() == [spec.name]
-    assert len(maker.builds) == 1
+    assert len(builder.builds) == 1
 
 
-def test_the_script_that_makes_an_environment_can_be_submitted_by_hand(lab: Lab, wheels: Path) -> None:
+def test_the_script_that_builds_an_environment_can_be_submitted_by_hand(lab: Lab, wheels: Path) -> None:
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"), sbatch={"hold": True})
     store = store_of(lab)
     until(store.names, "the environment")

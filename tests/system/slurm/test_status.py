@@ -195,14 +195,14 @@ def test_a_job_that_slurm_does_not_list_yet(lab: Lab) -> None:
 
 
 def test_an_end_that_only_slurm_knew_is_remembered(lab: Lab, counter: Counter) -> None:
-    lost, cancelled = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2))
-    call("scancel", job_of(lost), job_of(cancelled))
-    found = ended(forgotten(lost), cancelled)
+    lost, canceled = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2))
+    call("scancel", job_of(lost), job_of(canceled))
+    found = ended(forgotten(lost), canceled)
     assert [state.cause for state in found] == ["lost", "canceled"]
-    assert found == states(lost, cancelled)
+    assert found == states(lost, canceled)
     counter.taken()
-    assert [lab.data("status", run.id)["outcome"]["cause"] for run in (lost, cancelled)] == ["lost", "canceled"]
-    assert [lab.slurmtf("wait", run.id).returncode for run in (lost, cancelled)] == [1, 130]
+    assert [lab.data("status", run.id)["outcome"]["cause"] for run in (lost, canceled)] == ["lost", "canceled"]
+    assert [lab.slurmtf("wait", run.id).returncode for run in (lost, canceled)] == [1, 130]
     assert counter.taken() == []
 
 
@@ -250,13 +250,13 @@ def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, m
 
     source = str(lab.source(HELLO) / "train.py")
     asked = [start("ls"), start("cancel", unwanted.id), start("submit", "--site", "slurm", source)]
-    listed, cancelled, submitted = (finished(process) for process in asked)
+    listed, canceled, submitted = (finished(process) for process in asked)
 
     found = {data["id"]: data for data in json.loads(listed.stdout)["data"]}
     assert [found[run.id]["status"] for run in (running, held, done)] == ["Running", "Queued", "Completed"]
     assert [bool(found[run.id]["doubt"]) for run in (running, held, done)] == [True, True, False]
     assert "Unable to contact slurm controller" in found[running.id]["doubt"]["detail"]
-    assert findings(cancelled, 3)[0]["where"] == "squeue"
+    assert findings(canceled, 3)[0]["where"] == "squeue"
     refusal, hint = findings(submitted, 3)
     assert "Unable to contact slurm controller" in refusal["what"]
     assert "the job may have been submitted all the same" in hint["what"]

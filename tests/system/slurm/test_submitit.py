@@ -74,7 +74,7 @@ def test_waiting_running_and_cancelled(lab: Lab) -> None:
     job: Any = pending.job
     job._results_timeout_s = 1
     call("scancel", job_of(pending))
-    until(lambda: job.done(force_check=True), "the cancelled job's end")
+    until(lambda: job.done(force_check=True), "the canceled job's end")
     with pytest.raises(UncompletedJobError, match="has not produced any output"):
         job.result()
 

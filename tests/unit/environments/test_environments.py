@@ -1,4 +1,4 @@
-"""The software that an estimator asks for: what is there already, what is to be made, and under which name."""
+"""The software that an estimator asks for: what is there already, what is to be built, and under which name."""
 
 from __future__ import annotations
 
@@ -115,14 +115,14 @@ def test_environments_of_condarc_are_found(home: Path, monkeypatch: pytest.Monke
         assert existing(Environment(conda="tf")).prefix == str(folder)
 
 
-@pytest.mark.parametrize("maker", ["conda", "venv"])
-def test_the_interpreter_of_an_environment_is_activated_with_it(tmp_path: Path, maker: str) -> None:
+@pytest.mark.parametrize("kind", ["conda", "venv"])
+def test_the_interpreter_of_an_environment_is_activated_with_it(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "env"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python3.11").touch()
-    (folder / "conda-meta").mkdir() if maker == "conda" else (folder / "pyvenv.cfg").touch()
+    (folder / "conda-meta").mkdir() if kind == "conda" else (folder / "pyvenv.cfg").touch()
     software = existing(Environment(python=str(folder / "bin" / "python3.11")))
-    assert (software.prefix, software.kind) == (str(folder), maker)
+    assert (software.prefix, software.kind) == (str(folder), kind)
     assert software.python == str(folder / "bin" / "python3.11")
     assert software.unset == OF_OTHER_ENVIRONMENTS
 
@@ -168,7 +168,7 @@ def test_an_environment_from_a_file(source: Path, tmp_path: Path) -> None:
         tensorflow(source, environment_definition=str(file))
 
 
-# --- what is to be made
+# --- what is to be built
 
 
 def spec(source: Path, site: Site = HERE, **wish: Any) -> EnvironmentSpec:
@@ -229,9 +229,9 @@ def test_the_content_of_a_requirements_file_decides_and_not_its_name(source: Pat
 
 
 def test_a_spec_survives_a_plan(source: Path) -> None:
-    made = spec(source, pip_packages=["tensorflow==2.15.1", "horovod"], name="mine")
-    assert EnvironmentSpec.from_dict(dataclasses.asdict(made)) == made
-    assert EnvironmentSpec.from_dict(dataclasses.asdict(made)).name == made.name
+    found = spec(source, pip_packages=["tensorflow==2.15.1", "horovod"], name="mine")
+    assert EnvironmentSpec.from_dict(dataclasses.asdict(found)) == found
+    assert EnvironmentSpec.from_dict(dataclasses.asdict(found)).name == found.name
 
 
 def test_no_password_of_an_index_is_in_what_people_see(source: Path) -> None:
@@ -240,8 +240,8 @@ def test_no_password_of_an_index_is_in_what_people_see(source: Path) -> None:
 
 
 def test_horovod_is_told_from_what_pip_installs(source: Path) -> None:
-    made = spec(source, pip_packages=["tensorflow-cpu==2.15.1", "Horovod[tensorflow]==0.28.1"])
-    assert (made.requirements, made.horovod) == (("tensorflow-cpu==2.15.1",), "Horovod[tensorflow]==0.28.1")
+    found = spec(source, pip_packages=["tensorflow-cpu==2.15.1", "Horovod[tensorflow]==0.28.1"])
+    assert (found.requirements, found.horovod) == (("tensorflow-cpu==2.15.1",), "Horovod[tensorflow]==0.28.1")
 
 
 def test_horovod_without_tensorflow(source: Path) -> None:
@@ -258,10 +258,10 @@ def test_tf_keras_goes_without_its_dependencies_beside_another_build_of_tensorfl
 
 def test_conda_packages_bring_pip_where_pip_packages_follow(source: Path) -> None:
     site = Site(name="here", environments=Environments(channels=["c"], conda="mamba"))
-    made = spec(source, site, conda_packages=["python=3.11"], pip_packages=["scipy"])
-    assert made.kind == "conda"
-    assert made.conda == {"program": "mamba", "packages": ["python=3.11", "pip"], "file": "", "channels": ["c"]}
-    assert made.requirements == ("scipy",)
+    found = spec(source, site, conda_packages=["python=3.11"], pip_packages=["scipy"])
+    assert found.kind == "conda"
+    assert found.conda == {"program": "mamba", "packages": ["python=3.11", "pip"], "file": "", "channels": ["c"]}
+    assert found.requirements == ("scipy",)
 
 
 # --- the store
@@ -311,7 +311,7 @@ def test_a_command_in_the_shell_of_modules_is_quoted() -> None:
 # --- the plan
 
 
-def test_the_script_activates_what_is_made_and_says_when_it_is_gone(source: Path, tmp_path: Path) -> None:
+def test_the_script_activates_what_is_built_and_says_when_it_is_gone(source: Path, tmp_path: Path) -> None:
     estimator = tensorflow(source, pip_packages=["scipy"])
     software = software_of(estimator, SITE, EnvironmentStore(tmp_path))
     script = render(plan_of(estimator, SITE, software), [packaged("templates")])

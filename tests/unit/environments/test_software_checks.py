@@ -190,7 +190,7 @@ def test_gpus_for_a_tensorflow_without(tmp_path: Path, build: bool | None, gpus:
     assert [warning.what.startswith(start) for warning in warnings] == [True] * told
 
 
-# --- What has yet to be made
+# --- What has yet to be built
 
 
 def yet(*requirements: str, **spec: Any) -> Software:
@@ -212,7 +212,7 @@ def yet(*requirements: str, **spec: Any) -> Software:
         (yet("tensorflow==2.15.1"), {"distributed_backend": "multiworker", "worker_count": 2}, []),
     ],
 )
-def test_what_will_be_made_is_known_by_what_is_asked_for(
+def test_what_will_be_built_is_known_by_what_is_asked_for(
     tmp_path: Path, software: Software, settings: dict[str, Any], codes: list[str]
 ) -> None:
     text = "import tensorflow as tf\ntf.distribute.MultiWorkerMirroredStrategy()\nmodel.fit()"
@@ -220,7 +220,7 @@ def test_what_will_be_made_is_known_by_what_is_asked_for(
     assert [warning.code for warning in warnings] == codes
 
 
-def test_what_will_be_made_is_asked_for_all_that_a_script_needs(tmp_path: Path) -> None:
+def test_what_will_be_built_is_asked_for_all_that_a_script_needs(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import sklearn\ndef f():\n    import scipy\n", encoding="utf-8")
     facts, software = examine(tmp_path, "train.py"), yet("tensorflow==2.16.2")
     found = needs(tensorflow(tmp_path, legacy_keras=True), facts, software)

@@ -192,7 +192,7 @@ def test_what_a_killed_packer_has_left(workspace: Path) -> None:
     assert found(workspace) == [("pack", partial)]
 
 
-def test_what_was_fetched_for_an_environment_that_could_not_be_made(workspace: Path) -> None:
+def test_what_was_fetched_for_an_environment_that_could_not_be_built(workspace: Path) -> None:
     layout = EnvironmentStore(workspace / BESIDE_RUNS).layout
     layout.prepare()
     fill(Path(layout.download("pip-1")), "speck.whl")

@@ -182,7 +182,7 @@ def test_what_has_just_changed_makes_no_row(folders: list[Path], monkeypatch: py
 
 
 @pytest.mark.parametrize("damage", [b"no database", b"", b"SQLite format 3\0" + b"\xff" * 5000])
-def test_a_damaged_index_is_made_again(
+def test_a_damaged_index_is_built_again(
     damage: bytes, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert statuses(folders) == TWELVE

@@ -209,7 +209,7 @@ def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.Monk
     script = tmp_path / "job.sh"
     script.write_text("#!/bin/bash\n")
     noted: list[SubmittedJob] = []
-    cancelled: list[SubmittedJob] = []
+    canceled: list[SubmittedJob] = []
 
     def submit(self: SlurmtfExecutor, why: str, note: Note, elements: range, at_once: int | None) -> SubmittedJob:
         if elements.start == 4:
@@ -219,11 +219,11 @@ def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(SlurmtfExecutor, "submit_script", submit)
     monkeypatch.setattr("slurmtf.scheduler.slurm.scheduler.max_array_size", lambda cluster: 2)
-    monkeypatch.setattr(SlurmScheduler, "cancel", lambda self, jobs: cancelled.extend(jobs))
+    monkeypatch.setattr(SlurmScheduler, "cancel", lambda self, jobs: canceled.extend(jobs))
     with pytest.raises(RefusedError):
         SlurmScheduler().submit(script, tmp_path, {}, Array(6), why="sweep", note=noted.append)
     assert [job.first for job in noted] == [0, 2]
-    assert cancelled == noted
+    assert canceled == noted
 
 
 def test_the_elements_of_an_array_on_this_machine_are_jobs(tmp_path: Path) -> None:

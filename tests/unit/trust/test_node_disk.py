@@ -31,7 +31,7 @@ def test_the_mode_of_storage_local(common: Path, mode: int, usable: bool) -> Non
 
 @needs_root
 @pytest.mark.parametrize("mode", [0o700, 0o755, 0o1777])
-def test_storage_local_that_somebody_else_has_made(common: Path, mode: int) -> None:
+def test_storage_local_that_somebody_else_has_created(common: Path, mode: int) -> None:
     """/tmp/$USER, made by a neighbour."""
     local, other = common / "ada", common / "other"
     for folder, owner in ((local, MALLORY), (other, ADA)):
@@ -72,7 +72,7 @@ def a_link(folder: Path, victim: Path) -> None:
 
 @needs_root
 @pytest.mark.parametrize("plant", [lambda folder, victim: None, a_link])
-def test_a_folder_of_ports_that_somebody_else_has_made(
+def test_a_folder_of_ports_that_somebody_else_has_created(
     common: Path, monkeypatch: pytest.MonkeyPatch, plant: Callable[[Path, Path], None]
 ) -> None:
     """A link of a port's name in it would have us empty a file of ours."""

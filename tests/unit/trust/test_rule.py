@@ -98,7 +98,7 @@ def test_links_without_end(common: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
-def test_every_folder_that_is_made_is_private(tmp_path: Path, umask: int) -> None:
+def test_every_folder_that_is_created_is_private(tmp_path: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         make_private(str(tmp_path / "a/b/c"))
