@@ -143,7 +143,7 @@ class Estimator(OlderNames):
     azureml: bool = False
     """Serve Azure ML's Run ('from azureml.core import Run') to the script where the package azureml is not installed."""
     restarts: Restarts | None = None
-    """How often the run starts again, for each cause of its end: a number or 'unlimited' ({'time-limit': 10})."""
+    """How often the run starts again, for each cause: a number or 'unlimited' ({'time-limit': 10})."""
     notice: Notice | None = None
     """How the script is told that it will be ended: {'signal': 'SIGUSR1', 'before': 300}."""
     stall: Stall | None = None

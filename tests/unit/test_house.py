@@ -88,3 +88,32 @@ def test_functions_are_short_and_annotated() -> None:
 def test_no_file_is_too_long(folder: str) -> None:
     lengths = {path: path.read_bytes().count(b"\n") for path in (ROOT / folder).rglob("*.py")}
     assert {str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > LARGEST_FILE} == {}
+
+
+def test_contributing_names_every_room_and_every_benchmark() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rooms = [
+        path.parent
+        for path in FILES
+        if path.name == "__init__.py" and path.parent.parent in (ROOT / "slurmtf", ROOT / "slurmtf/job")
+    ]
+    assert [room.name for room in rooms if f"{room.name}/" not in text] == []
+    alone = [path.name for path in (ROOT / "slurmtf").glob("*.py") if not path.name.startswith("_")]
+    assert [name for name in alone if f"`{name}`" not in text] == []
+    programs = [path.stem for path in (ROOT / "benchmarks").glob("*.py") if "def main(" in path.read_text(encoding="utf-8")]
+    assert [name for name in programs if f"`.{name}`" not in text and f"`python -m benchmarks.{name}`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("place", "function"),
+    [
+        ("job/task/tf_config.py", "tf_config"),
+        ("job/supervisor/conclusion.py", "conclude"),
+        ("diagnosis/dying.py", "explain"),
+        ("scheduler/slurm/commands.py", "parse_squeue"),
+        ("plan/launchers.py", "launcher"),
+    ],
+)
+def test_what_somebody_looks_for_is_where_its_folder_says(place: str, function: str) -> None:
+    assert function in {node.name for node in ast.walk(TREES[ROOT / "slurmtf" / place]) if isinstance(node, Function)}
+    assert f"`{place}`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
