@@ -23,7 +23,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
-from tests.unit.cli.documents import FILES, PROFILES, documented
+from tests.unit.cli.documents import FILES, PROFILES, ROOT, documented
 from tests.unit.cli.support import CommandLine
 
 COMMANDS = sorted(set(documented()))
@@ -57,6 +57,13 @@ def test_it_is_understood(document: str, words: str, shelf: Path, monkeypatch: p
         command, (name, *args) = command.get_command(click.Context(command), args[0]), args
     assert command, f"{document} shows an unknown command: {words}"
     command.make_context(name, args).close()
+
+
+def test_the_changelog_has_every_command() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert [
+        name for name in app.list_commands(click.Context(app)) if f"`{name}`" not in text and f"slurmtf {name}" not in text
+    ] == []
 
 
 def test_documents_show_many() -> None:
