@@ -1,7 +1,6 @@
 """The steps of a build: each a command, with its output in a log and its title told to whoever waits."""
 
 import contextlib
-import ctypes
 import glob
 import json
 import os
@@ -13,6 +12,7 @@ import sys
 import time
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..common.process import end_with_parent
 from ..contract import variables as var
 from ..contract.claim import Claim
 from ..contract.private import write_private
@@ -26,7 +26,6 @@ STEERING = re.compile(
 )
 """Variables that would have pip, uv or conda do something else. PYTHONDONTWRITEBYTECODE is one: without its bytecode,
 TensorFlow takes twice as long to import, each time."""
-PR_SET_PDEATHSIG = 1
 
 
 class Failure(NamedTuple):
@@ -94,6 +93,7 @@ class Work:
 
     def _status(self, command: Sequence[str], folder: str, variables: Dict[str, str], log: Any) -> int:
         """Run a command to its end. It dies with us, however we die: nobody goes on writing into a folder that is given up."""
+        parent = os.getpid()
         try:
             process = subprocess.Popen(
                 list(command),
@@ -103,7 +103,7 @@ class Work:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads here
+                preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - no threads here
             )
         except OSError as err:
             raise BuildError("{}: {}".format(command[0], err.strerror), "is it in PATH?")
@@ -164,10 +164,10 @@ def _shown(command: Sequence[str]) -> str:
     return " ".join("..." if "\n" in word else word for word in command)
 
 
-def _die_with_parent() -> None:
+def _die_with(parent: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), 0, 0, 0)
+    end_with_parent(parent)
 
 
 def environment(layout: StoreLayout, variables: Dict[str, str]) -> Dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence
 from ..common import identity
 from ..contract import proc
 from ..contract.ledger import Owner
+from ..contract.private import write_private
 from .candidates import GONE, RUNS, UNKNOWN, WAITS
 
 ASK = ("squeue", "--me", "--noheader", "--array", "--format=%i %T")
@@ -73,10 +74,8 @@ class SlurmWitness:
         if asked.returncode:
             return None
         answer = parse(asked.stdout.decode("ascii", "replace"))
-        partial = "{}.{}".format(self._path, os.urandom(4).hex())
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(answer, file)
-        os.replace(partial, self._path)
+        with contextlib.suppress(OSError):  # a full disk: the others ask for themselves
+            write_private(self._path, json.dumps(answer).encode("utf-8"))
         return answer
 
     def cancel_waiting(self) -> None:

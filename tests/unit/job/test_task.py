@@ -152,21 +152,32 @@ def test_a_disk_without_room_falls_back_to_what_is_shared(number: int, shared: b
     assert len(stager._warnings) == 1
 
 
-# --- a script that outlives its killed agent
+# --- what a killed process of ours has started
 
-AGENT = """
-import sys, time
+OURS = """
+import os, sys, time
+from slurmtf.job.build.work import Work
 from slurmtf.job.common.process import Child
-child = Child([sys.executable, "-c", "import time; time.sleep(60)"], "/", {})
-print(child.pid, flush=True)
-time.sleep(60)
+from slurmtf.job.contract.claim import Claim
+from slurmtf.job.contract.store import StoreLayout
+started = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"]
+def task():
+    Child(started, "/", {})
+    time.sleep(60)
+def build():
+    store = StoreLayout(sys.argv[2])
+    store.prepare()
+    Work(store, "x", Claim(sys.argv[2] + "/claim"))._status(started, "/", {}, None)
+{"task": task, "build": build}[sys.argv[1]]()
 """
 
 
-def test_a_script_does_not_outlive_its_killed_agent() -> None:
-    with subprocess.Popen([sys.executable, "-c", AGENT], stdout=subprocess.PIPE, text=True, cwd=ROOT) as agent:
-        pid = int(agent.stdout.readline()) if agent.stdout else 0
-        agent.kill()
+@pytest.mark.parametrize("program", ["task", "build"])
+def test_it_does_not_outlive_its_killed_parent(tmp_path: Path, program: str) -> None:
+    command = [sys.executable, "-c", OURS, program, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as ours:
+        pid = int(ours.stdout.readline()) if ours.stdout else 0
+        ours.kill()
     deadline = time.monotonic() + 20
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -89,6 +89,12 @@ def test_one_of_all_elements_asks(squeue: Squeue) -> None:
     assert squeue.witness().states(OWNERS[:2]) == {"33_1": GONE, "33_2": RUNS}
 
 
+def test_an_answer_that_cannot_be_kept_is_used(squeue: Squeue, tmp_path: Path) -> None:
+    squeue.says("33_1 RUNNING\\n")
+    squeue.answer = tmp_path / "no-such-folder" / "jobs.json"
+    assert squeue.witness().states(OWNERS[:2]) == {"33_1": RUNS, "33_2": GONE}
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{"])
 def test_an_answer_that_cannot_be_read_is_none(squeue: Squeue, text: str) -> None:
     squeue.answer.write_text(text)
