@@ -104,12 +104,14 @@ def test_an_answer_that_cannot_be_read_is_none(squeue: Squeue, text: str) -> Non
 
 
 @pytest.mark.parametrize(
-    ("host", "started", "known"),
+    ("host", "is_us", "known"),
     [
-        (socket.gethostname(), str(proc.start_of(os.getpid())), RUNS),
-        (socket.gethostname(), "1", GONE),  # another process under its number
-        ("another-node", "1", UNKNOWN),
+        (socket.gethostname(), True, RUNS),
+        (socket.gethostname(), False, GONE),  # another process under its number
+        ("another-node", False, UNKNOWN),
     ],
+    ids=["here", "another-process", "another-host"],
 )
-def test_on_this_machine_a_job_is_its_process(host: str, started: str, known: str) -> None:
+def test_on_this_machine_a_job_is_its_process(host: str, is_us: bool, known: str) -> None:
+    started = str(proc.start_of(os.getpid())) if is_us else "1"
     assert LocalWitness().states([Owner("a", "7", host, os.getpid(), started)]) == {"7": known}
