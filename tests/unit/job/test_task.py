@@ -154,7 +154,7 @@ def test_a_disk_without_room_falls_back_to_what_is_shared(number: int, shared: b
 
 # --- what a killed process of ours has started
 
-OURS = """
+STARTS = """
 import os, sys, time
 from slurmtf.job.build.work import Work
 from slurmtf.job.common.process import Child
@@ -174,7 +174,7 @@ def build():
 
 @pytest.mark.parametrize("program", ["task", "build"])
 def test_it_does_not_outlive_its_killed_parent(tmp_path: Path, program: str) -> None:
-    command = [sys.executable, "-c", OURS, program, str(tmp_path)]
+    command = [sys.executable, "-c", STARTS, program, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as ours:
         pid = int(ours.stdout.readline()) if ours.stdout else 0
         ours.kill()
