@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from slurmtf.cli import output
 from slurmtf.cli.follow import _Progress
 from slurmtf.runs import RunState, RunStatus
 from slurmtf.runs.state import Again
 
 SECOND = Again("return", "script", "script", 2, 2, 5.0)
 LIMIT = "QOSMaxJobsPerUserLimit"
+
+
+@pytest.fixture(autouse=True)
+def _for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a command of another test has set."""
+    monkeypatch.setattr(output._Mode, "json", False)
 
 
 def told(capsys: pytest.CaptureFixture[str], *states: RunState) -> list[str]:
