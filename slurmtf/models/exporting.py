@@ -122,6 +122,9 @@ def find(what: str, workspace: str | Path | None = None) -> RunFolder | Path:
     path = Path(what).expanduser()
     if path.exists() and not (path / "plan.json").is_file():
         return path
+    graph = path.with_name(f"{path.name}.meta")  # TensorFlow 1 calls a checkpoint by what its files' names have in common
+    if graph.is_file():
+        return graph
     return RunFolder.find(what, workspace) if known_workspaces(workspace) else path
 
 
@@ -166,6 +169,7 @@ def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[s
         work = Path(tempfile.mkdtemp(prefix=WORK, dir=wanted.target.parent))
         try:
             output, request = work / "model.onnx", work / "request.json"
+            before = digest(wanted.source.files)
             write_json(request, wanted.request(output))
             toolbox.tell(f"converting {wanted.source.path.name} with {wanted.environment} ...")
             toolbox.run(python, ["convert", str(request)], work, "export")
@@ -173,13 +177,26 @@ def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[s
             if not result.get("ok") or not output.is_file():
                 _check_room(work, wanted.source)
                 raise NotConvertibleError(_refused(wanted, result, work / "tool.log"))
-            record = _record(wanted, result, output, run)
+            _check_source(wanted.source, before)
+            record = _record(wanted, result, output, run) | {"source_sha256": before}
             # A file without a record is taken for the user's own: the record goes first, and tells by its hash whose it is.
             write_json(wanted.target.with_name(wanted.target.name + RECORD), record)
             output.replace(wanted.target)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return record
+
+
+def _check_source(source: Source, before: str) -> None:
+    """Raise NotConvertibleError when a model is not any more what its conversion has begun with."""
+    try:
+        now = digest(source.files)
+    except OSError:
+        now = ""
+    if now != before:
+        what = "was written to while it was converted"
+        remedy = "export it again when nobody writes it: when the run has ended, or from a copy"
+        raise NotConvertibleError(Finding("model-changed", str(source.path), what, remedy))
 
 
 def _check_room(work: Path, source: Source) -> None:
@@ -205,7 +222,6 @@ def _record(wanted: Wanted, result: Mapping[str, Any], output: Path, run: RunFol
         "bytes": output.stat().st_size,
         "source": str(wanted.source.path),
         "kind": wanted.source.kind,
-        "source_sha256": digest(wanted.source.files),
         "run": run.id if run else None,
         "environment": wanted.environment,
         "written": time.time(),

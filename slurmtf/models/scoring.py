@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,34 @@ from slurmtf.environments.tools import SCORING
 from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.files import load_json, make_private, read_json, write_json, write_private, writing
 from slurmtf.findings import Finding
+from slurmtf.models.hashes import sha256
 from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
 from slurmtf.models.sources import source_at, tool_for
 from slurmtf.runs.workspace import workspace_of
 from slurmtf.sites import resolve_target
-from slurmtf.submit.tools import LOG, Toolbox
+from slurmtf.submit.tools import Toolbox
 
 TELL_S = 5.0
 PLAN, RESULT = "plan.json", "scores.npz"
+NAMES = {
+    **dict.fromkeys(("model", "engine", "kind", "weights"), "the model"),
+    "hashes": "what the model's files hold",
+    "files": "the input files",
+    **dict.fromkeys(("sizes", "written"), "what the input files hold"),
+    **dict.fromkeys(("script", "script_sha256", "script_source"), "--script"),
+    "asked_batch": "--batch",
+    "packages": "--pip",
+}
+"""What a plan's entries are to the user; the others are named as they are given."""
+HINTS = {
+    "ModuleNotFoundError": "pass --pip PACKAGE for what the script imports, and another --output; ",
+    "ModelChangedError": "pass another --output, or bring the model back; ",
+}
+"""What to do about exceptions of a shard, by their class."""
 ANYTHING = Needs()
 LAST_LINES = 3
+SHOWN = 5
 ANOTHER_FOLDER = "another folder for the scores (--output)"
 
 
@@ -44,8 +61,14 @@ class Scorer:
     engine: str
     kind: str
     environment: str
+    files: tuple[Path, ...]
     weights: Path | None = None
     name: str = ""
+
+    @property
+    def hashes(self) -> dict[str, str]:
+        """Of each of its files: whoever loads it compares. Raises OSError."""
+        return {str(path): sha256(path) for path in self.files}
 
 
 def score(
@@ -89,6 +112,7 @@ def score(
     with writing(folder, ANOTHER_FOLDER):
         make_private(folder / "shards")
         plan = _plan(scorer, files, folder, script, batch, rejects) | {"gpu": gpu, "packages": sorted(packages)}
+        toolbox.wait_for_earlier(folder)
         counted = _counted(toolbox, python, plan, folder, shards)
         began = time.monotonic()
         todo = [shard for shard in range(counted["shards"]) if not _done(folder, shard)]
@@ -97,8 +121,8 @@ def score(
             write_json_list(folder / "todo.json", todo)
             words = ["score", str(folder / PLAN), str(folder / "todo.json")]
             tick = _Progress(folder, counted, tell)
-            toolbox.run_each(python, words, folder, "score", len(todo), needs.flags(found), tick)
-        _check_done(folder, counted)
+            logs = toolbox.run_each(python, words, folder, "score", len(todo), needs.flags(found), tick)
+            _check_done(folder, counted, dict(zip(todo, logs, strict=True)))
         toolbox.run(python, ["merge", str(folder / PLAN)], folder, "score")
     return _summary(folder, counted, time.monotonic() - began)
 
@@ -119,13 +143,13 @@ def scorer_of(
         path = Path(model).resolve()
         name = path.stem
     if path.suffix == ".onnx":
-        return Scorer(path, "onnx", "onnx", needs.environment("onnx", environment or SCORING), name=name)
+        return Scorer(path, "onnx", "onnx", needs.environment("onnx", environment or SCORING), (path,), name=name)
     source = source_at(path)
     if source is None or source.kind == "checkpoint":
         what, remedy = "can't be run for scores", "export it first: slurmtf export"
         raise InputError(Finding("no-scorer", str(path), what, remedy))
     chosen = needs.environment("tensorflow", environment or tool_for(source, {}))
-    return Scorer(path, "tensorflow", source.kind, chosen, source.weights, name)
+    return Scorer(path, "tensorflow", source.kind, chosen, tuple(source.files), source.weights, name)
 
 
 def files_of(inputs: Sequence[str]) -> list[Path]:
@@ -165,11 +189,13 @@ def _plan(
         own = str(folder / "score.py")
     return {
         "model": str(scorer.path),
+        "hashes": scorer.hashes,
         "engine": scorer.engine,
         "kind": scorer.kind,
         "weights": str(scorer.weights) if scorer.weights else None,
         "files": [str(file) for file in files],
         "sizes": [file.stat().st_size for file in files],
+        "written": [file.stat().st_mtime_ns for file in files],
         "script": own,
         "script_sha256": hashlib.sha256(Path(script).read_bytes()).hexdigest() if script is not None else None,
         "script_source": str(Path(script).resolve()) if script is not None else None,
@@ -186,9 +212,9 @@ def _counted(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Pat
     """
     known = read_json(folder / PLAN)
     if known:
-        differing = [name for name, value in plan.items() if known.get(name) != value]
+        differing = dict.fromkeys(NAMES.get(name, f"--{name}") for name, value in plan.items() if known.get(name) != value)
         if differing:
-            what = f"{folder} holds scores with other settings: {', '.join(differing)}"
+            what = f"{folder} holds scores in which other things went in: {', '.join(differing)}"
             raise InputError(Finding("other-scores", "output", what, "pass another folder with --output, or remove that one"))
         return known
     if plan["script_source"]:
@@ -217,30 +243,43 @@ def _done(folder: Path, shard: int) -> bool:
     return (folder / "shards" / f"{shard:05d}.json").is_file()
 
 
-def _check_done(folder: Path, plan: Mapping[str, Any]) -> None:
+def _check_done(folder: Path, plan: Mapping[str, Any], logs: Mapping[int, Path]) -> None:
     """Raise ScoringFailedError unless every shard is done."""
     missing = [shard for shard in range(plan["shards"]) if not _done(folder, shard)]
-    if missing:
-        again = f"{plan['shards'] - len(missing)} of {plan['shards']} shards are done; the same command again scores the others"
-        raise ScoringFailedError(*(_failure(folder, shard, again) for shard in missing))
+    if not missing:
+        return
+    done = f"{plan['shards'] - len(missing)} of {plan['shards']} shards are done; the same command again scores the others"
+    why: dict[Finding, list[int]] = {}
+    for shard in missing:
+        why.setdefault(_failure(folder, shard, logs[shard]), []).append(shard)
+    raise ScoringFailedError(*(_of_shards(finding, shards, logs[shards[0]], done) for finding, shards in why.items()))
 
 
-def _failure(folder: Path, shard: int, again: str) -> Finding:
+def _failure(folder: Path, shard: int, log: Path) -> Finding:
+    """Return why a shard is not done."""
     facts = read_json(folder / "shards" / f"{shard:05d}.failed")
     if not facts:
-        what = "ended before it was done" + _last_words(folder)
-        return Finding("shard-failed", f"shard {shard}", what, f"the logs are in {folder}; {again}")
+        return Finding("shard-failed", "", f"ended before it was done{_last_words(log)}")
     if facts["row"] < 0:
-        return Finding("shard-failed", f"shard {shard}", facts["why"], again)
+        return Finding("shard-failed", "", facts["why"])
     where = f"{facts['file']}, row {facts['row']}"
-    return Finding("bad-row", where, facts["why"], f"correct it, or pass --rejects to go on without such rows; {again}")
+    return Finding("bad-row", where, facts["why"], "correct it, or pass --rejects to go on without such rows")
 
 
-def _last_words(folder: Path) -> str:
-    """Return the end of the log that was written last."""
-    logs = sorted([*folder.glob("shard-*.log"), *folder.glob(LOG)], key=lambda path: path.stat().st_mtime)
-    lines = logs[-1].read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if logs else []
-    return "; the last log ends with: " + " | ".join(lines) if lines else ""
+def _of_shards(finding: Finding, shards: Sequence[int], log: Path, done: str) -> Finding:
+    """Return what is wrong with some shards, with their numbers and how far it has come."""
+    if finding.where:
+        return replace(finding, remedy=f"{finding.remedy}; {done}")
+    shown = ", ".join(map(str, shards[:SHOWN])) + (f" and {len(shards) - SHOWN} more" if len(shards) > SHOWN else "")
+    hint = HINTS.get(finding.what.partition(":")[0], "")
+    where, whose = (f"shards {shown}", f"the log of shard {shards[0]}") if len(shards) > 1 else (f"shard {shown}", "its log")
+    return replace(finding, where=where, remedy=f"{hint}{whose}: {log}; {done}")
+
+
+def _last_words(log: Path) -> str:
+    """Return how a log ends."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if log.is_file() else []
+    return "; its log ends with: " + " | ".join(lines) if lines else "; it has no log, so it was never started"
 
 
 def _summary(folder: Path, plan: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -266,20 +305,25 @@ def _summary(folder: Path, plan: Mapping[str, Any], seconds: float) -> dict[str,
 
 
 class _Progress:
-    """Tells how far it has come, every few seconds."""
+    """Tells how far it has come, every few seconds in which it has come further. The time in a queue does not count."""
 
     def __init__(self, folder: Path, plan: Mapping[str, Any], tell: Tell) -> None:
         self._folder, self._shards, self._total, self._tell = folder, plan["shards"], sum(plan["counts"]), tell
         self._began = self._told = time.monotonic()
-        self._rows = progress(folder, self._shards)[1]
+        self._first = self._known = progress(folder, self._shards)
 
     def __call__(self) -> None:
         now = time.monotonic()
         if now - self._told < TELL_S:
             return
-        self._told = now
-        done, rows = progress(self._folder, self._shards)
-        rate = (rows - self._rows) / (now - self._began)
+        before, self._told = self._told, now
+        known = progress(self._folder, self._shards)
+        if known == self._known:
+            return
+        if self._known == self._first:
+            self._began = before
+        self._known = done, rows = known
+        rate = (rows - self._first[1]) / (now - self._began)
         self._tell(f"{done} of {self._shards} shards, {rows} of {self._total} rows, {rate:.0f} rows a second ...")
 
 

@@ -168,6 +168,7 @@ def _request(scorer: Scorer, site: Site, with_script: bool) -> dict[str, Any]:
     return {
         "name": scorer.name,
         "model": str(scorer.path),
+        "hashes": scorer.hashes,
         "engine": scorer.engine,
         "kind": scorer.kind,
         "weights": str(scorer.weights) if scorer.weights else None,

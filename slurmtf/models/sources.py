@@ -15,6 +15,7 @@ from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 
 KINDS = {".keras": "keras", ".h5": "h5", ".hdf5": "h5", ".meta": "checkpoint"}
+FORMS = "no SavedModel, .keras, .h5, .json with weights, or checkpoint with .meta"
 SKIPPED = ("variables", "assets")
 LAST_OF_KERAS_2 = (2, 15)
 HEAD_BYTES = 1024 * 1024
@@ -102,7 +103,7 @@ def chosen(folder: Path, name: str | None = None) -> Source:
     if len(found) == 1:
         return found[0]
     if not names:
-        what = "holds no model: no SavedModel, .keras, .h5, .json with weights, or checkpoint with .meta"
+        what = "; ".join(("holds no model: " + FORMS, *_halves(folder)))
         raise InputError(
             Finding("no-model", str(folder), what, "save one to outputs/, for example model.export('outputs/model')")
         )
@@ -110,19 +111,31 @@ def chosen(folder: Path, name: str | None = None) -> Source:
     raise InputError(Finding("several-models", str(folder), f"{what}: {', '.join(names)}", "name one of them with --model"))
 
 
+def _halves(folder: Path) -> Iterator[str]:
+    """Say of files that are half of a model what they lack."""
+    for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
+        if path.suffix == ".json" and path.is_file() and b"class_name" in path.read_bytes()[:HEAD_BYTES]:
+            yield f"{path.name} needs its weights beside it, as {path.stem}.weights.h5"
+        elif path.is_file() and _is_weights(path):
+            yield f"{path.name} holds weights alone, without the model that they are of"
+
+
 def tool_for(source: Source, packages: Mapping[str, str]) -> str:
     """Return the tool environment for a model: by what its files say, else by what its run had installed, else the newest."""
-    return tool_of(keras_of(source), packages)
+    return tool_of(keras_of(source), tensorflow_of(source), packages)
 
 
-def tool_of(keras: str, packages: Mapping[str, str]) -> str:
-    """Return the tool environment by the version of Keras that a file names (empty: it does not), and of a run's packages."""
+def tool_of(keras: str, tensorflow: str, packages: Mapping[str, str]) -> str:
+    """Return the tool environment by the versions of Keras and TensorFlow that a file names (empty: it does not), and of a
+    run's packages.
+
+    Keras decides for what only Keras reads; a graph is TensorFlow's, which reads what older ones wrote.
+    """
     if keras:
         return KERAS_2 if numbers(keras) < (3,) else NEWEST
     installed = next((packages[name] for name in packages if re.fullmatch(r"tensorflow(_cpu|_gpu|_rocm)?", name)), "")
-    if installed:
-        return KERAS_2 if numbers(installed) <= (*LAST_OF_KERAS_2, 999) else NEWEST
-    return NEWEST
+    known = tensorflow or installed
+    return KERAS_2 if known and numbers(known) <= (*LAST_OF_KERAS_2, 999) else NEWEST
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -130,7 +143,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def keras_of(source: Source) -> str:
-    """Return the version of Keras that a file names (of a SavedModel of Keras 2 just that); empty when it names none."""
+    """Return the version of Keras that a file of Keras names; empty when it names none."""
     try:
         if source.kind == "keras":
             with zipfile.ZipFile(source.path) as zipped:
@@ -139,11 +152,24 @@ def keras_of(source: Source) -> str:
             return str(json.loads(source.path.read_text(encoding="utf-8"))["keras_version"])
         if source.kind == "h5":
             return _in_h5(source.path)
-        if source.kind == "saved-model":
-            return "2" if (source.path / "keras_metadata.pb").is_file() else ""
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         pass
     return ""
+
+
+def tensorflow_of(source: Source) -> str:
+    """Return the version of TensorFlow that wrote a graph, a SavedModel's or a checkpoint's; empty when it names none.
+
+    It is a field of ``MetaInfoDef`` (tensorflow/core/protobuf/meta_graph.proto: ``tensorflow_version = 5``), which stands
+    before the graph; after it comes ``tensorflow_git_version = 6``.
+    """
+    graph = {"saved-model": source.path / "saved_model.pb", "checkpoint": source.path}.get(source.kind)
+    if graph is None or not graph.is_file():
+        return ""
+    with graph.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    found = re.finditer(rb"\x2a([\x05-\x20])(\d+\.\d+\.\d+[\w.+-]*)\x32", head)
+    return next((one[2].decode() for one in found if ord(one[1]) == len(one[2])), "")
 
 
 def _in_h5(path: Path) -> str:

@@ -20,7 +20,7 @@ from slurmtf.environments.store import EnvironmentStore
 from slurmtf.environments.tools import spec_of, tool
 from slurmtf.errors import SoftwareError
 from slurmtf.estimator import Estimator
-from slurmtf.files import make_private, write_private
+from slurmtf.files import make_private, read_json, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.plan import render
@@ -35,7 +35,7 @@ POLL_S = (1.0, 15.0)
 """The first and the longest pause between two looks at a job."""
 FORGOTTEN = 3
 """Looks in a row at which Slurm knows nothing of a job: then it has ended, and is forgotten."""
-PROGRAM, LOG = "tool.pyz", "tool.log"
+PROGRAM, LOG, JOBS = "tool.pyz", "tool.log", "jobs.json"
 Tick = Callable[[], None]
 HERE = Path(__file__)
 
@@ -83,14 +83,14 @@ class Toolbox:
         command = (python, "-I", put_program(folder), *words)
         if self.by_job:
             own = {"chdir": str(folder), "output": str(folder / LOG)}
-            return self._by_job(command, folder, name, own, None, _nothing)
+            return self._by_job(command, folder, name, own, None, _nothing)[1]
         return _here([command], folder, _nothing)
 
     def run_each(
         self, python: str, words: Sequence[str], folder: Path, name: str, elements: int, asked: Mapping[str, Any], tick: Tick
-    ) -> None:
-        """Run our program on each of so many things: on a cluster as the elements of an array, whose program is told the number
-        of its job's first element; here in as many processes as :func:`shares` says.
+    ) -> list[Path]:
+        """Run our program on each of so many things, and return the log of each: on a cluster as the elements of an array,
+        whose program is told the number of its job's first element; here in as many processes as :func:`shares` says.
 
         ``asked`` are flags of sbatch; ``tick`` is called while it goes on. Raises SlurmError when Slurm does not answer.
         """
@@ -98,26 +98,45 @@ class Toolbox:
         if not self.scheduler.queues:
             parts = shares(elements, asked.get("cpus-per-task"), len(os.sched_getaffinity(0)))
             _here([(*command, *part) for part in parts], folder, tick)
-            return
-        own = {"chdir": str(folder), "output": str(folder / "shard-%a.log"), **asked}
-        self._by_job((*command, "array"), folder, name, own, elements, tick)
+            return [folder / LOG] * elements
+        own = {"chdir": str(folder), "output": str(folder / f"{name}-%A_%a.log"), **asked}
+        jobs, _ = self._by_job((*command, "array"), folder, name, own, elements, tick)
+        return [folder / f"{name}-{job.ref.job_id}_{element}.log" for job in jobs for element in range(job.elements)]
+
+    def wait_for_earlier(self, folder: Path) -> None:
+        """Wait for the jobs that were submitted last for a folder, by a process that did not see them end.
+
+        Raises SlurmError when Slurm does not answer.
+        """
+        known = [SubmittedJob.from_dict(one) for one in read_json(folder / JOBS).get("jobs", ())]
+        seen = self.scheduler.observe(known) if known and self.scheduler.queues else {}
+        left = [job for job in known if any(one in seen and not seen[one].state.final for one in job.each)]
+        if left:
+            numbers = ", ".join(job.ref.job_id for job in left)
+            self.tell(f"waiting for job {numbers}, which an earlier command has submitted ...")
+            ended(left, self.scheduler)
 
     def _by_job(
         self, command: Sequence[str], folder: Path, name: str, own: Mapping[str, Any], elements: int | None, tick: Tick
-    ) -> int:
-        """Run a command in a job and return 0 when it has completed, every element of it."""
+    ) -> tuple[list[SubmittedJob], int]:
+        """Run a command in jobs, and return them, and 0 when they have completed, every element of them."""
         directives = build_directives(_nobody(self.site), self.site, name, own)
         script = tool_script(self.site, name, directives, command, folder)
         noted: list[SubmittedJob] = []
+
+        def note(job: SubmittedJob) -> None:
+            noted.append(job)
+            write_json(folder / JOBS, {"jobs": [one.to_dict() for one in noted]})
+
         array = None if elements is None else Array(elements)
-        jobs = self.scheduler.submit(script, folder, os.environ, array, why=name, note=noted.append)
+        jobs = self.scheduler.submit(script, folder, os.environ, array, why=name, note=note)
         self.tell(f"submitted job {', '.join(job.ref.job_id for job in jobs)} ({name}); logs: {folder}")
         try:
             states = ended(jobs, self.scheduler, tick)
         except KeyboardInterrupt:
             self.scheduler.cancel(jobs)
             raise
-        return 0 if states <= {JobState.COMPLETED} else 1
+        return jobs, 0 if states <= {JobState.COMPLETED} else 1
 
 
 def shares(elements: int, cpus: int | None, of_machine: int) -> list[tuple[str, ...]]:

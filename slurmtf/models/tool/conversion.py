@@ -44,8 +44,9 @@ def converted(path: str, routes: Routes) -> dict[str, Any]:
         result = _result(request, work, routes)
     except Exception as err:  # TensorFlow and the converter raise anything: the other requests go on
         traceback.print_exc()
-        what = f"{type(err).__name__}: {str(err)[:500]}"
-        result = {"ok": False, "code": "conversion-failed", "what": what, "remedy": "the log has the traceback", "tried": []}
+        what = f"{type(err).__name__}: {str(err)[:500]} (in {traceback.extract_tb(err.__traceback__)[-1]})"
+        remedy = "export it in the script, model.export('outputs/model'), and then that"
+        result = {"ok": False, "code": "conversion-failed", "what": what, "remedy": remedy, "tried": []}
     finally:
         shutil.rmtree(work, ignore_errors=True)
     result.update(versions=versions(), seconds=round(time.monotonic() - began, 1))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+BLOCK = 1024 * 1024
 
 
 @contextmanager
@@ -24,6 +27,18 @@ def whole(path: str | Path) -> Iterator[IO[bytes]]:
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file; empty when there is none."""
+    found = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while block := file.read(BLOCK):
+                found.update(block)
+    except FileNotFoundError:
+        return ""
+    return found.hexdigest()
 
 
 def write_whole(path: str | Path, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from .files import whole
 
 HELD_BYTES = 64 * 1024 * 1024
 """How much of the scores is held in memory before it is written to a part, and while parts are joined."""
+WRITTEN_BYTES = 1024 * 1024
 ROW = "row"
 """The name of the array with the rows' numbers."""
 Scores = Mapping[str, Any]
@@ -35,7 +37,7 @@ class Results:
     def __init__(self, target: Path) -> None:
         self._target, self._held, self._bytes = target, list[Scores](), 0
         self._parts: list[Path] = []
-        _remove(target.parent.glob(f"{target.stem}.part-*"))  # of one that was killed
+        self._mark = os.urandom(4).hex()  # who goes on with it elsewhere, believed to be dead, has parts of its own
 
     def add(self, scores: Scores) -> None:
         """Take the scores of further rows. Raises OSError, or ValueError when they don't fit to the others."""
@@ -51,10 +53,11 @@ class Results:
             return
         self._write_part()
         concatenate(self._parts, self._target)
-        _remove(self._parts)
+        for part in self._target.parent.glob(f"{self._target.stem}.part-*"):  # of one that was killed, too
+            part.unlink(missing_ok=True)
 
     def _write_part(self) -> None:
-        self._parts.append(self._target.with_suffix(f".part-{len(self._parts)}"))
+        self._parts.append(self._target.with_suffix(f".part-{self._mark}-{len(self._parts)}"))
         self._write(self._parts[-1])
 
     def _write(self, path: Path) -> None:
@@ -109,10 +112,18 @@ def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
             face = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (array.length, *shape)}
             with zipped.open(name + END, "w", force_zip64=True) as member:
                 np.lib.format.write_array_header_2_0(member, face)
-                for values in array.blocks:
+                for values in _gathered(array.blocks):
                     member.write(np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8).data)
 
 
-def _remove(paths: Iterator[Path] | Sequence[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
+def _gathered(blocks: Iterable[Any]) -> Iterator[Any]:
+    """Yield blocks joined to larger ones: each that a zip file gets costs it time."""
+    held, size = list[Any](), 0
+    for values in blocks:
+        held.append(values)
+        size += values.nbytes
+        if size >= WRITTEN_BYTES:
+            yield held[0] if len(held) == 1 else np.concatenate(held)
+            held, size = [], 0
+    if held:
+        yield np.concatenate(held)

@@ -16,14 +16,22 @@ import numpy as np
 from .batches import Scorer
 from .checking import TYPES
 from .drawing import Spec
+from .files import sha256
 
 CUDA = "CUDAExecutionProvider"
 RAW = "raw_data"
 """The parameter of a ``run`` that takes the text of a request, ``{"data": ...}``: so Azure ML's examples name it."""
 
 
+class ModelChangedError(Exception):
+    """A file of the model has changed since it was submitted, or is gone."""
+
+
 def scorer_of(plan: Mapping[str, Any]) -> Scorer:
-    """Return what scores by a plan, with so many CPUs."""
+    """Return what scores by a plan, with so many CPUs. Raises ModelChangedError, and what the script or the runtime does."""
+    changed = [path for path, known in plan["hashes"].items() if sha256(path) != known]
+    if changed:
+        raise ModelChangedError(f"{', '.join(changed)} is not what it was when this was submitted")
     if plan["script"]:
         return _of_script(plan["script"], plan["model"])
     if plan["engine"] == "onnx":
@@ -46,7 +54,7 @@ def _of_onnx(path: str, gpu: bool, cpus: int) -> Scorer:
     options.intra_op_num_threads = cpus
     session = onnxruntime.InferenceSession(path, options, providers=[*([CUDA] if gpu else []), "CPUExecutionProvider"])
     if gpu and CUDA not in session.get_providers():
-        raise SystemExit("onnxruntime can use no GPU here: see the messages above")
+        raise RuntimeError("onnxruntime can use no GPU here: see its messages in the log")
     specs = {
         one.name: Spec(
             tuple(size if isinstance(size, int) else None for size in one.shape),
@@ -64,7 +72,7 @@ def _of_script(path: str, model: str) -> Scorer:
     sys.path.insert(0, str(Path(path).parent))
     spec = importlib.util.spec_from_file_location("score", path)
     if spec is None or spec.loader is None:
-        raise SystemExit(f"{path} is no Python file")
+        raise ImportError(f"{path} is no Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.init()

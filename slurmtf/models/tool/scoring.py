@@ -65,27 +65,41 @@ def score(path: str, given: Sequence[str]) -> int:
     elif how == "part":
         number, processes, cpus = map(int, numbers)
         shards = shards[number::processes]
-    scorer = scorer_of({**plan, "cpus": cpus})
+    return _all_scored({**plan, "cpus": cpus}, [shard for shard in shards if not _place(plan, shard, ".json").exists()])
+
+
+def _all_scored(plan: Mapping[str, Any], shards: Sequence[int]) -> int:
+    for shard in shards:
+        _place(plan, shard, ".failed").unlink(missing_ok=True)
+    try:
+        scorer = scorer_of(plan)
+    except (Exception, SystemExit) as err:  # of the user's script, of the runtime
+        for shard in shards:
+            _note_failure(plan, shard, err)
+        return 1
     return max([_scored(plan, shard, scorer) for shard in shards], default=0)
 
 
+def _place(plan: Mapping[str, Any], shard: int, end: str) -> Path:
+    return Path(plan["folder"], "shards", f"{shard:05d}{end}")
+
+
 def _scored(plan: Mapping[str, Any], shard: int, scorer: Scorer) -> int:
-    place = Path(plan["folder"], "shards", f"{shard:05d}")
-    if place.with_suffix(".json").exists():
-        return 0
-    failed = place.with_suffix(".failed")
-    failed.unlink(missing_ok=True)
     try:
-        _write_shard(plan, shard, scorer, place)
+        _write_shard(plan, shard, scorer, _place(plan, shard, ""))
     except RowError as err:
-        write_json(failed, {"file": err.file, "row": err.row, "why": err.why})
+        write_json(_place(plan, shard, ".failed"), {"file": err.file, "row": err.row, "why": err.why})
         print(f"shard {shard}: {err}", flush=True)
         return 1
     except Exception as err:  # of the user's script, of the runtime, of the disk
-        traceback.print_exc()
-        write_json(failed, {"file": "", "row": -1, "why": f"{type(err).__name__}: {err}"})
+        _note_failure(plan, shard, err)
         return 1
     return 0
+
+
+def _note_failure(plan: Mapping[str, Any], shard: int, err: BaseException) -> None:
+    traceback.print_exception(err)
+    write_json(_place(plan, shard, ".failed"), {"file": "", "row": -1, "why": f"{type(err).__name__}: {err}"})
 
 
 class _Progress:

@@ -11,7 +11,7 @@ import pytest
 from slurmtf.environments.tools import KERAS_2, NEWEST, SCORING
 from slurmtf.models import export
 
-from .support import Generation, provide, store
+from .support import OLDER, Generation, provide, store
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +21,7 @@ def keras_2(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Confi
 
 @pytest.fixture(scope="session")
 def keras_3(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Generation:
-    return Generation(provide(NEWEST, pytestconfig), tmp_path_factory.mktemp("keras-3"))
+    return Generation(provide(NEWEST, pytestconfig), tmp_path_factory.mktemp("keras-3"), OLDER)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
-"""python recheck.py FOLDER: loads each NAME.onnx beside NAME.keras and prints by how much they differ, as JSON."""
+"""python recheck.py FOLDER: prints as JSON by how much each NAME.onnx differs from NAME.keras beside it, and from what older
+TensorFlows answered, older/VERSION/answers.npz."""
 
 from __future__ import annotations
 
@@ -30,8 +31,22 @@ def inputs_of(session: Any) -> dict[str, Any]:
     return found
 
 
+def older(folder: Path) -> dict[str, float]:
+    """By how much files differ from what the TensorFlow that saved their models answered."""
+    found = {}
+    for path in sorted(folder.glob("older/*/answers.npz")):
+        with np.load(path) as held:
+            for form in ("lookup", "exported"):
+                session = onnxruntime.InferenceSession(str(folder / f"{form}-{path.parent.name}.onnx"))
+                (given,) = session.get_inputs()
+                inputs = held[form].astype(object) if given.type == "tensor(string)" else held[form]
+                (answer,) = session.run(None, {given.name: inputs})
+                found[f"{form}-{path.parent.name}"] = float(np.abs(answer - held[f"{form}_answer"]).max())
+    return found
+
+
 def main() -> None:
-    differences = {}
+    differences = older(Path(sys.argv[1]))
     for path in sorted(Path(sys.argv[1]).glob("*.keras")):
         file = path.with_suffix(".onnx")
         if file.exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -34,7 +35,12 @@ REFUSED = {
     "text": "TextVectorization",
 }
 """What has no counterpart in ONNX, in either generation: the layer's class that the refusal must name."""
+SAVED = HERE / "saved"
+OLDER = ("2.16.2", "2.17.1", "2.18.1", "2.19.1", "2.20.0")
+"""The TensorFlows between the two generations whose tool environments there are."""
 SECONDS = 1200
+PACKAGE = "six==1.17.0"
+"""What a score script may want, and no tool environment has: one file, without dependencies."""
 
 
 def store() -> EnvironmentStore:
@@ -54,10 +60,11 @@ def provide(name: str, config: pytest.Config) -> Path:
 
 @dataclass(frozen=True)
 class Generation:
-    """One TensorFlow with its Keras, and a folder with the models that it saved."""
+    """One TensorFlow with its Keras, and a folder with the models that it saved. ``older`` ones' models it converts too."""
 
     python: Path
     folder: Path
+    older: tuple[str, ...] = ()
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -69,6 +76,8 @@ class Generation:
         """The folder with the saved models."""
         done = self.run(HERE / "matrix.py", self.folder)
         assert done.returncode == 0, done.stderr[-2000:]
+        for version in self.older:
+            shutil.unpack_archive(SAVED / f"tensorflow-{version}.zip", self.folder / "older" / version)
         return self.folder
 
     @functools.cached_property
@@ -96,15 +105,22 @@ class Generation:
         return {
             **found,
             **saved,
+            **{f"lookup-{one.name}": {"kind": "keras", "model": str(one / "lookup.keras")} for one in self._of_older},
+            **{f"exported-{one.name}": {"kind": "saved-model", "model": str(one / "exported")} for one in self._of_older},
             "h5": {"kind": "h5", "model": str(forms / "mlp.h5")},
             "json": {"kind": "json", "model": str(forms / "mlp.json"), "weights": str(forms / "mlp.weights.h5")},
             "tf1": {**checkpoint, "inputs": ["network/X:0"], "outputs": ["network/output/BiasAdd:0"]},
             "tf1-unnamed": checkpoint,
         }
 
+    @property
+    def _of_older(self) -> list[Path]:
+        return [self.models / "older" / version for version in self.older]
+
     @functools.cached_property
     def rechecked(self) -> dict[str, float]:
-        """By how much each file that was called good differs from Keras, told by another program at another batch."""
+        """By how much each file that was called good differs from Keras, told by another program at another batch, and those of
+        older TensorFlows from what these answered."""
         done = self.run(HERE / "recheck.py", self.folder)
         assert done.returncode == 0, done.stderr[-2000:]
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -132,7 +148,9 @@ def check_no_false_success(generation: Generation) -> None:
     """Every file that is there differs from Keras, asked again in another way, by next to nothing."""
     good = {name for name, result in generation.results.items() if result["ok"]}
     assert good == {path.stem for path in generation.folder.glob("*.onnx")}
-    assert generation.rechecked.keys() == {name for name in good if (generation.folder / f"{name}.keras").exists()}
+    of_keras = {name for name in good if (generation.folder / f"{name}.keras").exists()}
+    of_older = {f"{form}-{version}" for form in ("lookup", "exported") for version in generation.older}
+    assert generation.rechecked.keys() == of_keras | of_older
     assert max(generation.rechecked.values()) < 1e-5
 
 

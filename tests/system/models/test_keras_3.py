@@ -6,6 +6,7 @@ import pytest
 
 from .support import (
     GOOD,
+    OLDER,
     REFUSED,
     Generation,
     check_candidates,
@@ -22,6 +23,13 @@ pytestmark = pytest.mark.tensorflow
 @pytest.mark.parametrize("name", [*GOOD, "exported", "h5", "json", "tf1"])
 def test_it_is_exported_and_agrees(keras_3: Generation, name: str) -> None:
     check_good(keras_3, name)
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_what_an_older_tensorflow_saved_is_exported(keras_3: Generation, version: str) -> None:
+    for form in ("lookup", "exported"):
+        check_good(keras_3, f"{form}-{version}")
+        assert keras_3.rechecked[f"{form}-{version}"] < 1e-5
 
 
 @pytest.mark.parametrize(("name", "kind"), {**REFUSED, "augmentation": "RandomFlip"}.items())

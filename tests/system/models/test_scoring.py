@@ -20,7 +20,7 @@ from slurmtf.models import score
 from slurmtf.models.registry import ModelChangedError
 from slurmtf.models.scoring import ScoringFailedError
 
-from .support import COMMAND, store
+from .support import COMMAND, PACKAGE, store
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("here")]
 
@@ -57,10 +57,14 @@ def test_the_same_for_any_number_of_shards_and_by_either_runtime(saved: Path) ->
     assert np.abs(first[name] - by_tensorflow[own]).max() < 1e-5
 
 
-def test_as_many_shards_go_on_at_once_as_fit(saved: Path) -> None:
-    Path("own.py").write_text(SCRIPT.replace("global session\n", "global session\n    print('pid', os.getpid())\n"))
+def test_as_many_shards_go_on_at_once_as_fit_and_the_script_has_its_own_package(saved: Path) -> None:
+    Path("own.py").write_text("import six\n" + SCRIPT.replace("session\n", "session\n    print('pid', os.getpid())\n", 1))
     inputs = [str(saved / "part-*.npz")]
-    found = score(saved / "mlp.onnx", inputs, output="script", script="own.py", shards=3, cpus=1)
+    with pytest.raises(ScoringFailedError) as caught:
+        score(saved / "mlp.onnx", inputs, output="without", script="own.py", shards=3, cpus=1)
+    (finding,) = caught.value.findings
+    assert (finding.where, finding.what) == ("shards 0, 1, 2", "ModuleNotFoundError: No module named 'six'")
+    found = score(saved / "mlp.onnx", inputs, output="script", script="own.py", shards=3, cpus=1, packages=[PACKAGE])
     assert found["shards"] == 3
     lines = Path("script/tool.log").read_text().splitlines()
     assert len({line for line in lines if line.startswith("pid ")}) == min(3, len(os.sched_getaffinity(0)))

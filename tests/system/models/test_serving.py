@@ -19,12 +19,13 @@ from slurmtf.environments.tools import SCORING
 from slurmtf.models import Service, score, serve
 from slurmtf.models.serving import ServiceError
 
-from .support import COMMAND
+from .support import COMMAND, PACKAGE
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("here")]
 
 SCRIPT = """
 import os, time
+import six
 def init():
     global calls
     calls = 0
@@ -83,7 +84,8 @@ def test_the_token_is_in_a_private_file_alone(served: Service) -> None:
 
 def test_a_request_may_end_or_hold_up_the_script_and_no_other_request(saved: Path) -> None:
     Path("own.py").write_text(SCRIPT)
-    words = ["--script", "own.py", "--request-seconds", "3", "--body-megabytes", "0.1", "--time", "0:05:00", "--json"]
+    words = ["--script", "own.py", "--pip", PACKAGE, "--time", "0:05:00", "--json"]
+    words += ["--request-seconds", "3", "--body-megabytes", "0.1"]
     done = subprocess.run(
         [COMMAND, "serve", saved / "mlp.onnx", *words], capture_output=True, text=True, check=True, timeout=120
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -62,6 +63,7 @@ DOUBLES = Scorer(lambda inputs: {"y": inputs["x"] * 2}, {"x": Spec((None,), "flo
 class Toolbox:
     def __init__(self, *given): pass
     def python(self, name, more=()): return sys.executable
+    def wait_for_earlier(self, folder): pass
     def run(self, python, words, folder, name):
         phase("before " + words[0])
         getattr(tool, words[0])(words[1])
@@ -71,6 +73,7 @@ class Toolbox:
         for number, shard in enumerate(shards):
             tool._scored(plan, shard, DOUBLES)
             phase(f"shard {number}")
+        return [folder / "tool.log"] * elements
 
 def phase(name):
     if name == sys.argv[3]:
@@ -105,6 +108,15 @@ def known(folder: Path) -> Any:
     return record_of(folder / "net.onnx").get("sha256")
 
 
+def test_a_model_that_is_written_while_it_is_converted_gives_no_file(tmp_path: Path) -> None:
+    (tmp_path / "net.h5").write_bytes(b"model_config 1")
+    program = EXPORT.replace('phase("convert")', 'Path(request["model"]).write_bytes(b"model_config 2")')
+    done = called(program, tmp_path, "net.h5", "", tmp_path / "workspace")
+    assert done.returncode == 1
+    assert "was written to while it was converted" in done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["net.h5"]
+
+
 @pytest.mark.parametrize("phase", ["convert", "recorded", "replace"])
 def test_whoever_is_killed_in_an_export_leaves_the_old_file_or_none(tmp_path: Path, phase: str) -> None:
     model, file = tmp_path / "net.h5", tmp_path / "net.onnx"
@@ -134,6 +146,32 @@ def test_whoever_is_killed_in_a_scoring_goes_on_where_it_was(tmp_path: Path, pha
     again = called(SCORE, tmp_path, "net.onnx", "rows.npy", "")
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout.splitlines()[-1]) == [list(range(95)), [2.0 * row for row in range(95)]]
+
+
+def test_scores_of_other_content_are_refused_though_names_and_sizes_are_the_same(tmp_path: Path) -> None:
+    (tmp_path / "net.onnx").write_bytes(b"onnx")
+    np.save(tmp_path / "rows.npy", np.arange(95.0))
+    assert called(SCORE, tmp_path, "net.onnx", "rows.npy", "shard 0").returncode == 137
+    (tmp_path / "net.onnx").write_bytes(b"ONNX")
+    np.save(tmp_path / "rows.npy", np.arange(95.0) + 1)
+    again = called(SCORE, tmp_path, "net.onnx", "rows.npy", "")
+    assert again.returncode == 1
+    assert "what the model's files hold, what the input files hold" in again.stderr
+
+
+def test_a_model_that_changes_before_its_job_starts_scores_nothing(tmp_path: Path) -> None:
+    from slurmtf.models.tool import scoring
+
+    (tmp_path / "shards").mkdir()
+    model = tmp_path / "net.onnx"
+    model.write_bytes(b"other")
+    known = hashlib.sha256(b"onnx").hexdigest()
+    plan = {"folder": str(tmp_path), "hashes": {str(model): known}, "script": None, "engine": "onnx"}
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    (tmp_path / "todo.json").write_text("[0, 1]")
+    assert scoring.score(str(tmp_path / "plan.json"), [str(tmp_path / "todo.json")]) == 1
+    told = [json.loads((tmp_path / f"shards/{shard:05d}.failed").read_text()) for shard in (0, 1)]
+    assert {one["why"].partition(":")[0] for one in told} == {"ModelChangedError"}
 
 
 @ROOT_ONLY

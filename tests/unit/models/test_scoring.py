@@ -14,7 +14,8 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from slurmtf.errors import InputError  # noqa: E402
-from slurmtf.models.scoring import files_of, progress  # noqa: E402
+from slurmtf.models import scoring as models_scoring  # noqa: E402
+from slurmtf.models.scoring import ScoringFailedError, _check_done, _Progress, files_of, progress  # noqa: E402
 from slurmtf.models.tool import batches, results, scoring  # noqa: E402
 from slurmtf.models.tool.batches import Piece, Scorer, batch_for, batches_of, block_for, blocks, pieces  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
@@ -296,6 +297,40 @@ def test_progress_counts_shards_under_way(tmp_path: Path) -> None:
     for name, facts in (("00000.json", {"rows": 10}), ("00001.at", {"rows": 4})):
         (tmp_path / "shards" / name).write_text(json.dumps(facts))
     assert progress(tmp_path, 3) == (1, 14)
+
+
+def test_progress_is_told_when_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "shards").mkdir()
+    clock = iter((0.0, 10.0, 1000.0, 1001.0, 1010.0, 1020.0))
+    monkeypatch.setattr(models_scoring.time, "monotonic", lambda: next(clock))
+    told: list[str] = []
+    tick = _Progress(tmp_path, {"shards": 2, "counts": [60, 60]}, told.append)
+    tick()
+    tick()  # both in the queue
+    (tmp_path / "shards/00000.at").write_text('{"rows": 30}')
+    tick()  # too soon
+    tick()
+    tick()
+    assert told == ["0 of 2 shards, 30 of 120 rows, 3 rows a second ..."]
+
+
+def test_shards_that_failed_alike_are_told_together_and_each_with_its_own_log(tmp_path: Path) -> None:
+    (tmp_path / "shards").mkdir()
+    logs = {shard: tmp_path / f"score-7_{shard}.log" for shard in range(10)}
+    for shard in range(7):
+        facts = {"file": "", "row": -1, "why": "ModuleNotFoundError: No module named 'six'"}
+        (tmp_path / f"shards/{shard:05d}.failed").write_text(json.dumps(facts))
+    (tmp_path / "shards/00007.json").write_text("{}")
+    logs[8].write_text("loading\nslurmstepd: error: *** JOB 7 ON node1 CANCELLED ***\n")
+    with pytest.raises(ScoringFailedError) as caught:
+        _check_done(tmp_path, {"shards": 10}, logs)
+    several, canceled, never = caught.value.findings
+    assert (several.where, several.what) == ("shards 0, 1, 2, 3, 4 and 2 more", "ModuleNotFoundError: No module named 'six'")
+    assert "--pip" in several.remedy
+    assert f"the log of shard 0: {logs[0]}; 1 of 10 shards are done" in several.remedy
+    assert (canceled.where, canceled.what.endswith("CANCELLED ***")) == ("shard 8", True)
+    assert f"its log: {logs[8]}" in canceled.remedy
+    assert "never started" in never.what
 
 
 def test_files_are_ordered_and_none_is_missed(tmp_path: Path) -> None:

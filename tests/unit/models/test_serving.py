@@ -95,7 +95,7 @@ def run(raw_data):
 
 def script(folder: Path, text: str) -> Scorer:
     (folder / "score.py").write_text(text)
-    return scorer_of({"script": str(folder / "score.py"), "model": "m.onnx"})
+    return scorer_of({"script": str(folder / "score.py"), "model": "m.onnx", "hashes": {}})
 
 
 def test_a_script_gets_an_array_or_as_in_azure_ml_the_text(tmp_path: Path) -> None:

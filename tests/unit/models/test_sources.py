@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from slurmtf.environments.tools import KERAS_2, NEWEST, SAMPLER, SCORING, SCORING_GPU, TOOLS, tool
 from slurmtf.errors import InputError
-from slurmtf.models.sources import chosen, keras_of, source_at, sources_in, tool_of
+from slurmtf.models.sources import chosen, keras_of, source_at, sources_in, tensorflow_of, tool_of
 from tests.unit.support import refusing
 
 
-def saved_model(folder: Path, keras_2: bool = False) -> Path:
+def saved_model(folder: Path) -> Path:
     (folder / "variables").mkdir(parents=True)
-    for name in ("saved_model.pb", "variables/variables.index", *(["keras_metadata.pb"] if keras_2 else [])):
+    for name in ("saved_model.pb", "variables/variables.index"):
         (folder / name).write_bytes(b"x")
     return folder
 
@@ -70,6 +73,17 @@ def test_none_is_told(tmp_path: Path) -> None:
     assert caught.value.findings[0].code == "no-model"
 
 
+def test_half_of_a_model_is_told_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text('{"class_name": "Sequential"}')
+    for name in ("first_weights.h5", "second_weights.h5"):
+        (tmp_path / name).write_bytes(b"weights")
+    needs = "model.json needs its weights beside it, as model.weights.h5"
+    with refusing(InputError, "no-model", needs, "second_weights.h5 holds weights alone"):
+        chosen(tmp_path)
+    with refusing(InputError, "no-model", needs):
+        chosen(tmp_path / "model.json")
+
+
 @pytest.mark.parametrize("name", ["checkpoint.weights.h5", "model_weights.h5"])
 def test_weights_alone_are_no_model(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"weights")
@@ -78,9 +92,6 @@ def test_weights_alone_are_no_model(tmp_path: Path, name: str) -> None:
 
 def test_what_a_file_says_of_its_keras(outputs: Path) -> None:
     assert [keras_of(one) for one in sources_in(outputs)] == ["3.15.1", "", "2.15.0", ""]
-    old = source_at(saved_model(outputs / "old", keras_2=True))
-    assert old
-    assert keras_of(old) == "2"
     for version in ("2.15.0", "3.15.1"):
         path = outputs / "x.h5"
         path.write_bytes(b"\x89HDF\0keras_version\0\0model_config" + b"\0" * 90 + version.encode() + b"\0")
@@ -89,26 +100,70 @@ def test_what_a_file_says_of_its_keras(outputs: Path) -> None:
         assert keras_of(found) == version
 
 
+def meta_info(version: str) -> bytes:
+    """What stands before a graph: the operations that it uses, TensorFlow's version, and where that was built from."""
+    return b"\x12\x40\x2a\x101.2.3\x0a\x05Const\x2a" + bytes([len(version)]) + version.encode() + b"\x32\x07unknown\x0a"
+
+
+@pytest.mark.parametrize("version", ["1.15.5", "2.15.1", "2.17.1", "2.21.0", "2.16.0-rc0", ""])
+def test_what_a_graph_says_of_its_tensorflow(outputs: Path, version: str) -> None:
+    for name in ("exported/saved_model.pb", "tf1/model.ckpt.meta"):
+        (outputs / name).write_bytes(meta_info(version))
+    of_graphs = [one for one in sources_in(outputs) if one.kind in ("saved-model", "checkpoint")]
+    assert [tensorflow_of(one) for one in of_graphs] == [version] * 2
+    (keras,) = (one for one in sources_in(outputs) if one.kind == "keras")
+    assert tensorflow_of(keras) == ""
+
+
+MINORS_OF_KERAS_3 = ("2.16.2", "2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0")
+
+
 @pytest.mark.parametrize(
-    ("keras", "packages", "expected"),
+    ("keras", "tensorflow", "packages", "expected"),
     [
-        ("2.15.0", {}, KERAS_2),
-        ("3.0.0", {}, NEWEST),
-        ("2", {"tensorflow": "2.21.0"}, KERAS_2),  # of tf_keras
-        ("", {"tensorflow_cpu": "2.15.1"}, KERAS_2),
-        ("", {"tensorflow": "2.16.1"}, NEWEST),
-        ("", {"tensorflow": "2.4.4"}, KERAS_2),
-        ("", {"tensorflow_gpu": "1.15.5"}, KERAS_2),
-        ("", {"tensorflow_datasets": "1.0"}, NEWEST),
-        ("", {}, NEWEST),
+        ("2.15.0", "", {}, KERAS_2),
+        ("3.0.0", "", {}, NEWEST),
+        ("2.17.0", "", {"tensorflow": "2.17.1"}, KERAS_2),  # of tf_keras
+        ("", "", {"tensorflow_cpu": "2.15.1"}, KERAS_2),
+        ("", "", {"tensorflow": "2.4.4"}, KERAS_2),
+        ("", "", {"tensorflow_gpu": "1.15.5"}, KERAS_2),
+        ("", "", {"tensorflow_datasets": "1.0"}, NEWEST),
+        ("", "", {}, NEWEST),
+        ("", "2.15.1", {}, KERAS_2),
+        ("", "1.15.5", {"tensorflow": "2.21.0"}, KERAS_2),  # the file was brought along
+        *((("", version, {}, NEWEST)) for version in MINORS_OF_KERAS_3),
+        *((("", "", {"tensorflow": version}, NEWEST)) for version in MINORS_OF_KERAS_3),
     ],
 )
-def test_the_tool_environment_is_of_the_same_generation(keras: str, packages: dict[str, str], expected: str) -> None:
-    assert tool_of(keras, packages) == expected
+def test_the_tool_environment_is_of_the_same_generation(
+    keras: str, tensorflow: str, packages: dict[str, str], expected: str
+) -> None:
+    assert tool_of(keras, tensorflow, packages) == expected
+
+
+def pins(name: str) -> dict[str, str]:
+    lines = (Requirement(line) for line in TOOLS[name].packages)
+    here = [line for line in lines if line.marker is None or line.marker.evaluate({"platform_machine": "x86_64"})]
+    return {line.name: str(line.specifier).removeprefix("==") for line in here}
 
 
 def test_tool_environments_are_pinned() -> None:
     assert set(TOOLS) == {KERAS_2, NEWEST, SAMPLER, SCORING, SCORING_GPU}
-    assert all("==" in package for one in TOOLS.values() for package in one.packages)
+    assert all(re.fullmatch(r"[0-9.]+", version) for name in TOOLS for version in pins(name).values())
+
+
+def test_pins_are_those_with_which_conversions_were_verified() -> None:
+    """TensorFlow 2.15 takes neither onnx 1.19, which needs a newer ml_dtypes, nor setuptools 82, which has no pkg_resources."""
+    old, new = pins(KERAS_2), pins(NEWEST)
+    assert (old["tensorflow-cpu"], new["tensorflow-cpu"]) == ("2.15.1", "2.21.0")
+    assert Version(old["onnx"]) < Version("1.19")
+    assert Version(old["setuptools"]) < Version("82")
+    assert Version(new["onnx"]) >= Version("1.19")
+    assert "setuptools" not in new
+    assert (old["tf2onnx"], old["onnxruntime"]) == (new["tf2onnx"], new["onnxruntime"])
+    assert pins(SCORING)["onnxruntime"] == new["onnxruntime"]  # what was verified is what scores
+
+
+def test_a_tool_that_is_not_there_is_told() -> None:
     with refusing(InputError, "unknown-tool", "onnx-newest"):
         tool("onnx-newset")

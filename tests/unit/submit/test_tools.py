@@ -1,10 +1,18 @@
-"""Programs of ours in their environments: how many go on here at once."""
+"""Programs of ours in their environments: how many go on here at once, and what an earlier command has left in the queue."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import pytest
 
-from slurmtf.submit.tools import shares
+from slurmtf.environments import EnvironmentStore
+from slurmtf.files import write_json
+from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
+from slurmtf.sites import load
+from slurmtf.submit import tools
+from slurmtf.submit.tools import JOBS, Toolbox, shares
 
 
 @pytest.mark.parametrize(
@@ -20,3 +28,43 @@ def test_as_many_as_fit_go_on_at_once(
     elements: int, cpus: int | None, of_machine: int, expected: list[tuple[str, ...]]
 ) -> None:
     assert shares(elements, cpus, of_machine) == expected
+
+
+class Queue:
+    """A scheduler that says at each look what it knows of each element."""
+
+    queues = True
+
+    def __init__(self, *looks: list[JobState]) -> None:
+        self.looks = list(looks)
+
+    def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
+        every = [one for job in jobs for one in job.each]
+        return {one: Observation(one.ref, state) for one, state in zip(every, self.looks.pop(0), strict=False)}
+
+
+DONE, RUNNING, PENDING = JobState.COMPLETED, JobState.RUNNING, JobState.PENDING
+
+
+@pytest.mark.parametrize(
+    ("noted", "looks", "waited"),
+    [
+        (False, [], False),
+        (True, [[]], False),  # forgotten
+        (True, [[DONE, JobState.FAILED]], False),
+        (True, [[DONE, PENDING], [DONE, RUNNING], [DONE, DONE]], True),
+    ],
+)
+def test_jobs_of_an_earlier_command_are_waited_for(
+    noted: bool, looks: list[list[JobState]], waited: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, told = Queue(*looks), list[str]()
+    monkeypatch.setattr(tools, "scheduler_of", lambda name, cluster: queue)
+    monkeypatch.setattr(tools.time, "sleep", lambda seconds: None)
+    if noted:
+        write_json(
+            tmp_path / JOBS, {"jobs": [SubmittedJob(JobRef(None, "7"), "slurm", str(tmp_path), 1.0, elements=2).to_dict()]}
+        )
+    Toolbox(load("slurm"), EnvironmentStore(tmp_path), told.append).wait_for_earlier(tmp_path)
+    assert told == ["waiting for job 7, which an earlier command has submitted ..."] * waited
+    assert queue.looks == []
