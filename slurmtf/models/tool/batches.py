@@ -22,6 +22,7 @@ BATCHES = 256
 BLOCK_BYTES = 4 * 1024 * 1024
 """What is read at once: of this size, memory is used again, and is not asked of the kernel page by page."""
 BLOCK_BATCHES = 256
+FEW = 2**31
 
 
 class Piece(NamedTuple):
@@ -129,7 +130,7 @@ def scored(
     named, and the others have their scores.
     """
     total = sum(part.rows for part in parts)
-    numbers = np.arange(parts[0].piece.number, parts[0].piece.number + total)
+    numbers = _numbers(parts[0].piece.number, total)
     at_once = _at_once(parts, scorer.specs)
     good: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
@@ -178,11 +179,16 @@ def _face(data: Any) -> Any:
     return tuple((name, str(values.dtype), values.shape[1:]) for name, values in data.items())
 
 
+def _numbers(first: int, rows: int) -> Any:
+    """Return the numbers of rows, in four bytes where they fit: of small rows they are half of what is written."""
+    return np.arange(first, first + rows, dtype=np.int32 if first + rows <= FEW else np.int64)
+
+
 def _by_row(part: Part, scorer: Scorer, good: list[dict[str, Any]], bad: list[dict[str, Any]]) -> None:
     for place in range(part.rows):
         own = part.cut(place, place + 1)
         try:
-            good.append(_answer(scorer, _whole([own], scorer.specs), np.array([own.piece.number])))
+            good.append(_answer(scorer, _whole([own], scorer.specs), _numbers(own.piece.number, 1)))
         except Exception as err:  # of the data, of the runtime, of a script
             why = (str(err).splitlines() or [type(err).__name__])[0][:300]
             bad.append({"file": part.piece.file, "row": own.piece.start, "why": why})

@@ -14,15 +14,19 @@ BLOCK = 1024 * 1024
 
 
 @contextmanager
-def whole(path: str | Path) -> Iterator[IO[bytes]]:
-    """Open a file to write under a temporary name beside it, private; it gets its own when all is written. Raises OSError."""
+def whole(path: str | Path, lasting: bool = True) -> Iterator[IO[bytes]]:
+    """Open a file to write under a temporary name beside it, private; it gets its own when all is written. Raises OSError.
+
+    ``lasting``: also after a power cut, for which the disk is waited for.
+    """
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
     try:
         with open(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         partial.replace(target)
     except BaseException:
         partial.unlink(missing_ok=True)
@@ -41,10 +45,10 @@ def sha256(path: str | Path) -> str:
     return found.hexdigest()
 
 
-def write_whole(path: str | Path, data: bytes) -> None:
-    with whole(path) as file:
+def write_whole(path: str | Path, data: bytes, lasting: bool = True) -> None:
+    with whole(path, lasting) as file:
         file.write(data)
 
 
-def write_json(path: str | Path, data: Any) -> None:
-    write_whole(path, (json.dumps(data, indent=1) + "\n").encode())
+def write_json(path: str | Path, data: Any, lasting: bool = True) -> None:
+    write_whole(path, (json.dumps(data, indent=1) + "\n").encode(), lasting)

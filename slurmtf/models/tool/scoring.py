@@ -122,7 +122,7 @@ class _Progress:
         self.rows += rows
         if time.monotonic() - self._told > TELL_S:
             self._told = time.monotonic()
-            write_json(self._path, {"rows": self.rows, "seconds": self.seconds})
+            write_json(self._path, {"rows": self.rows, "seconds": self.seconds}, lasting=False)
 
 
 def _write_shard(plan: Mapping[str, Any], shard: int, scorer: Scorer, place: Path) -> None:

@@ -404,6 +404,12 @@ def test_a_script_sees_the_types_of_its_batch_whatever_the_shards(tmp_path: Path
         assert good == [["int64"] * 4, ["float64"] * 4]
 
 
+@pytest.mark.parametrize(("first", "rows", "dtype"), [(0, 3, "int32"), (2**31 - 3, 3, "int32"), (2**31 - 3, 4, "int64")])
+def test_numbers_of_rows_are_small_where_they_can_be(first: int, rows: int, dtype: str) -> None:
+    found = batches._numbers(first, rows)
+    assert (str(found.dtype), found.tolist()) == (dtype, list(range(first, first + rows)))
+
+
 def test_each_batch_is_told_as_it_is_done(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(10))
     (parts,) = blocks([Piece(str(tmp_path / "a.npy"), 0, 10, 0)], 100)
