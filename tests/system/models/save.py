@@ -1,4 +1,4 @@
-"""python save.py FILE.zip: two models that the TensorFlow that runs has saved, with inputs and its answers.
+"""python -m tests.system.models.save FILE.zip: two models that the TensorFlow that runs has saved, with inputs and its answers.
 
 So were the files in saved/ written, each by the TensorFlow that it is called after, in an environment of tensorflow-cpu alone.
 """
@@ -9,16 +9,18 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-from matrix import lstm, string_lookup
+
+from tests.system.models.matrix import lstm, string_lookup
 
 
 def main() -> None:
     keras.utils.set_random_seed(1)
-    inputs = {
+    inputs: dict[str, Any] = {
         "lookup": np.array([["red"], ["blue"], ["violet"]]),
         "exported": np.random.default_rng(1).standard_normal((3, 5, 3)).astype("float32"),
     }
@@ -26,7 +28,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         models["lookup"].save(f"{folder}/lookup.keras")
         models["exported"].export(f"{folder}/exported")
-        answers = {f"{name}_answer": model(tf.constant(inputs[name])).numpy() for name, model in models.items()}
+        answers: dict[str, Any] = {f"{name}_answer": model(tf.constant(inputs[name])).numpy() for name, model in models.items()}
         np.savez(f"{folder}/answers.npz", **inputs, **answers)
         shutil.make_archive(str(Path(sys.argv[1]).with_suffix("")), "zip", folder)
 

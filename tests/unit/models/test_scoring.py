@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +15,6 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from slurmtf.errors import InputError  # noqa: E402
-from slurmtf.models import scoring as models_scoring  # noqa: E402
 from slurmtf.models.scoring import ScoringFailedError, _check_done, _Progress, files_of, progress  # noqa: E402
 from slurmtf.models.tool import batches, results, scoring  # noqa: E402
 from slurmtf.models.tool.batches import Piece, Scorer, batch_for, batches_of, block_for, blocks, pieces  # noqa: E402
@@ -302,7 +302,7 @@ def test_progress_counts_shards_under_way(tmp_path: Path) -> None:
 def test_progress_is_told_when_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shards").mkdir()
     clock = iter((0.0, 10.0, 1000.0, 1001.0, 1010.0, 1020.0))
-    monkeypatch.setattr(models_scoring.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
     told: list[str] = []
     tick = _Progress(tmp_path, {"shards": 2, "counts": [60, 60]}, told.append)
     tick()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_jobs_of_an_earlier_command_are_waited_for(
 ) -> None:
     queue, told = Queue(*looks), list[str]()
     monkeypatch.setattr(tools, "scheduler_of", lambda name, cluster: queue)
-    monkeypatch.setattr(tools.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     if noted:
         write_json(
             tmp_path / JOBS, {"jobs": [SubmittedJob(JobRef(None, "7"), "slurm", str(tmp_path), 1.0, elements=2).to_dict()]}
