@@ -12,11 +12,10 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.records import forget_cancel_request, note_cancel_request
 from slurmtf.runs.state import RunState
-from slurmtf.runs.status import look
+from slurmtf.runs.status import Seen, look
 from slurmtf.runs.sweeps import stop_sweep
 from slurmtf.runs.workspace import check_ours
 from slurmtf.scheduler import SubmittedJob, by_scheduler
-from slurmtf.submit.record import adopt, submitted_jobs
 
 
 @dataclass(frozen=True)
@@ -35,15 +34,20 @@ def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
     """
     for layout in layouts:
         check_ours(Path(layout.folder))  # it may name a process of ours as its own
-        if not submitted_jobs(layout):
-            adopt(layout)
     seen = look(layouts)
     orders = [_Order(one.layout, job) for one in seen for job in one.jobs if not one.state.status.final]
     for one in seen:
         if one.array and not one.state.status.final:
             stop_sweep(one.layout)
-    _raise_all(_given(orders))
+    _raise_all([*_given(orders), *filter(None, map(_unknown, seen))])
     return [one.state for one in seen]
+
+
+def _unknown(seen: Seen) -> SlurmError | None:
+    """Return what to say of a run whose job could not be asked for: nobody knows whether there is one."""
+    doubt = None if seen.jobs else seen.state.doubt
+    remedy = "try again when Slurm answers"
+    return SlurmError(Finding("job-unknown", Path(seen.layout.folder).name, doubt.detail, remedy)) if doubt else None
 
 
 def _given(orders: Sequence[_Order]) -> Iterable[SlurmtfError]:

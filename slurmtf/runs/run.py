@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import time
@@ -23,7 +22,6 @@ from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.runs.status import current_job_of, look
 from slurmtf.runs.workspace import check_ours, is_run, is_unreadable
 from slurmtf.scheduler import SubmittedJob, scheduler_of
-from slurmtf.submit.record import adopt, submitted_jobs
 
 if TYPE_CHECKING:
     from slurmtf.models.registry import Model
@@ -85,9 +83,6 @@ class Run(RunFolder):
         :attr:`state`."""
         if not is_run(self.folder) and not is_unreadable(self.folder):
             raise self._gone()
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):  # then the state says what it lacks
-            if not submitted_jobs(self.layout):
-                adopt(self.layout)
         (seen,) = look([self.layout], self._last_job, seconds)
         self._last_job = seen.job or self._last_job
         return seen.state

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from slurmtf.errors import SlurmError
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.evidence import evidence_of
 from slurmtf.runs.history import History, read_history
 from slurmtf.runs.observe import Answer, observe
 from slurmtf.runs.records import Records, note_end, read_records
 from slurmtf.runs.reduce import UNASKED, current_job, is_outdated, job_to_ask_for, reduce
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
 from slurmtf.runs.sweeps import is_sweep, read_sweep, reduce_sweep
 from slurmtf.scheduler import SubmittedJob
+from slurmtf.submit.adoption import find_jobs, note_found
 
 OF_AN_END_S = 5.0
 """How old an answer may be that says that a job is over: it is written down."""
@@ -45,19 +48,22 @@ def states_of(folders: Sequence[Path]) -> list[RunState]:
 
 def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_age_s: float = 0.0) -> list[Seen]:
     """Look at runs; ``known`` is the job of one whose folder may not tell it any more. ``max_age_s``: what a scheduler told
-    another process of the user so long ago will do, as far as the folders tell nothing newer."""
-    sweeps = [layout for layout in layouts if is_sweep(layout)]
-    read = [(layout, _records(layout, known), read_history(layout)) for layout in layouts if layout not in sweeps]
+    another process of the user so long ago will do, as far as the folders tell nothing newer.
+
+    Jobs of which the folders do not tell, for their client was killed or got no answer, are found and written down."""
+    records, unfound = _all_records(layouts, known, max_age_s)
+    sweeps = {layout for layout in layouts if is_sweep(layout)}
+    read = [(layout, records[layout], read_history(layout)) for layout in layouts if layout not in sweeps]
     asked = [job_to_ask_for(records, history) for _, records, history in read]
-    records_of = {layout: read_records(layout) for layout in sweeps}
-    elements = [job for records in records_of.values() for job in _elements(records)]
+    records_of = {layout: records[layout] for layout in layouts if layout in sweeps}
+    elements = [job for one in records_of.values() for job in _elements(one)]
     answers = _answers([job for job in asked if job], elements, max_age_s)
     dated = [
         _dated(history, answers.get(job), max_age_s) if job else None for (*_, history), job in zip(read, asked, strict=True)
     ]
     found = [_seen(*one, answer) for one, answer in zip(read, dated, strict=True)]
-    found += [_sweep_seen(layout, records, answers, max_age_s) for layout, records in records_of.items()]
-    by_layout = {one.layout: one for one in found}
+    found += [_sweep_seen(layout, one, answers, max_age_s) for layout, one in records_of.items()]
+    by_layout = {one.layout: _doubted(one, unfound.get(one.layout)) for one in found}
     return [by_layout[layout] for layout in layouts]
 
 
@@ -107,9 +113,29 @@ def job_names(layout: RunLayout) -> set[str]:
     return jobs | {attempt.job for attempt in read_history(layout).attempts}
 
 
+def _all_records(
+    layouts: Sequence[RunLayout], known: SubmittedJob | None, max_age_s: float
+) -> tuple[dict[RunLayout, Records], dict[RunLayout, SlurmError]]:
+    """Return what is written down of runs, and why schedulers could not be asked for those of which no job is."""
+    records = {layout: _records(layout, known) for layout in layouts}
+    lacking = [layout for layout, one in records.items() if not (one.jobs or one.unreadable)]
+    found = find_jobs(lacking, max_age_s) if lacking else {}
+    for layout, one in found.items():
+        with contextlib.suppress(OSError):  # it is somebody else's run, or the disk is full
+            note_found(layout, one)
+        records[layout] = replace(records[layout], jobs=one.jobs)
+    return records, {layout: one.error for layout, one in found.items() if one.error}
+
+
 def _records(layout: RunLayout, known: SubmittedJob | None) -> Records:
     records = read_records(layout)
     return replace(records, jobs=(known,)) if known and records.unreadable and not records.jobs else records
+
+
+def _doubted(seen: Seen, error: SlurmError | None) -> Seen:
+    """Return a run of which no job is known as one whose scheduler could not be asked for it."""
+    doubt = error and Doubt(DoubtKind.UNREACHABLE, error.findings[0].what)
+    return replace(seen, state=replace(seen.state, doubt=doubt)) if doubt else seen
 
 
 def _seen(layout: RunLayout, records: Records, history: History, answer: Answer | None) -> Seen:

@@ -237,8 +237,12 @@ class Scheduler(Protocol):
         Raises SlurmError when that can't be asked.
         """
 
-    def find(self, folder: str) -> SubmittedJob | None:
-        """Return the job that works in a folder, of those that have not been forgotten. Raises SlurmError."""
+    def find(self, folders: Mapping[str, float], max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:
+        """Return the jobs that work in folders, of each in the order of their submission; ``folders`` says when each was built,
+        in seconds since 1970. A folder of which no job is known is left out. ``max_age_s`` as in :meth:`observe`.
+
+        Raises SlurmError when that can't be asked.
+        """
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         """Cancel these jobs, and no other that has the number of one by now. Those that have ended stay as they are.

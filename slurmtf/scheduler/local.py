@@ -48,9 +48,9 @@ class LocalScheduler:
     def observe(self, jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:  # noqa: ARG002
         return local_processes.observe(jobs)
 
-    def find(self, folder: str) -> SubmittedJob | None:  # noqa: ARG002
+    def find(self, folders: Mapping[str, float], max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:  # noqa: ARG002
         """Find none: a job that could not be noted was ended at once."""
-        return None
+        return {}
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         local_processes.cancel(jobs)

@@ -18,8 +18,9 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.scheduler import Array, Scheduler, scheduler_of
 from slurmtf.snapshot import Snapshot, SnapshotStore
+from slurmtf.submit.adoption import adopt
 from slurmtf.submit.folder import INTENTS, REMOVED, STAGING, Intent, build, remove
-from slurmtf.submit.record import SUBMITTED, adopt, note, read_record
+from slurmtf.submit.record import SUBMITTED, note, read_record
 from slurmtf.trusted import own_folder
 
 UNKNOWN_OWNER_S = 3600
@@ -94,17 +95,22 @@ def _hand_over(scheduler: Scheduler, layout: RunLayout, array: Array | None) -> 
 def tidy(workspace: Path) -> None:
     """Settle what a killed client left open: adopt the job of a submission, or remove what never became one; end removals.
 
-    Raises SlurmError when Slurm must be asked and does not answer.
+    What can't be settled now, as Slurm does not answer, or another client is at it, is left to the next one.
     """
-    for intent in Intent.all(workspace):
-        with contextlib.suppress(OSError):  # another client settles it too, or we may not write: the next one will
-            if _is_dead(intent):
-                _settle(intent)
+    with contextlib.suppress(SlurmError):
+        _settle_all(workspace)
     for folder in removals(workspace):
         shutil.rmtree(folder, ignore_errors=True)
     for path in stale_partials(workspace):
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def _settle_all(workspace: Path) -> None:
+    for intent in Intent.all(workspace):
+        with contextlib.suppress(OSError):  # another client settles it too, or we may not write: the next one will
+            if _is_dead(intent):
+                _settle(intent)
 
 
 def removals(workspace: Path) -> Iterator[Path]:

@@ -137,17 +137,16 @@ def sacct(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
 
     ``--duplicates``: for all jobs that ever had the number; without it the last one hides ours (sacct(1)).
     """
-    ids = ",".join(job_ids)
-    return [
-        "sacct",
-        *_clusters(cluster),
-        "-X",
-        "--noheader",
-        "--parsable2",
-        "--duplicates",
-        f"--format={SACCT_FIELDS}",
-        f"--jobs={ids}",
-    ]
+    return [*_sacct(cluster), f"--jobs={','.join(job_ids)}"]
+
+
+def sacct_since(hours: int, cluster: str | None = None) -> list[str]:
+    """Ask the accounting for the user's jobs of the last hours (sacct(1), TIME FORMATS)."""
+    return [*_sacct(cluster), f"--starttime=now-{hours}hours"]
+
+
+def _sacct(cluster: str | None) -> list[str]:
+    return ["sacct", *_clusters(cluster), "-X", "--noheader", "--parsable2", "--duplicates", f"--format={SACCT_FIELDS}"]
 
 
 def parse_sacct(text: str, cluster: str | None = None) -> list[Observation]:

@@ -187,11 +187,11 @@ class SlurmtfExecutor(core.PicklingExecutor):
         if ref is not None and (ref.cluster or not commands.is_several(self._cluster)):
             return JobRef(ref.cluster or self._cluster, ref.job_id)
         folder = str(self.folder.parent)
-        found = slurm_jobs.find(folder, self._cluster)
-        if found is None:
+        found = slurm_jobs.find({folder: time.time()}, self._cluster).get(folder)
+        if not found:
             what = f"did not say which job it submitted: {said.strip()!r}; no job of yours works in {folder}"
             raise SlurmError(Finding("no-job-id", "sbatch", what, "see 'squeue --me', and ask the site about its sbatch"))
-        return found.ref
+        return found[-1].ref
 
     def _write_job_id(self, job_id: str, uid: str) -> None:  # noqa: ARG002
         self._note(self._submitted)

@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 from slurmtf.errors import SlurmError
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import SLURM
-from slurmtf.scheduler.base import RECORD_LAG_S, JobState, Observation, SubmittedJob, match
+from slurmtf.scheduler.base import RECORD_LAG_S, SUBMIT_SLACK_S, JobRef, JobState, Observation, SubmittedJob, match
 from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import accounting, commands
 from slurmtf.scheduler.slurm import queue as queues
@@ -81,12 +82,50 @@ def books(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJo
     return {job: told[job.ref.name] for job in jobs if job.ref.name in told and told[job.ref.name].folder == job.folder}
 
 
-def find(folder: str, cluster: str | None) -> SubmittedJob | None:
-    """Look in the queue, of the clusters that sbatch takes by default; the last one, of several."""
+def find(folders: Mapping[str, float], cluster: str | None, max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:
+    """Look in the queue, of the clusters that sbatch takes by default, and in the accounting for what the queue has forgotten:
+    two calls at most. Raises SlurmError, also while accounting does not answer."""
     clusters = cluster or next(filter(None, map(os.environ.get, CLUSTERS)), None)
-    seen = [one for one in mine(clusters) if one.works_in(folder)]
-    last = max(seen, key=lambda one: one.submitted or 0, default=None)
-    return SubmittedJob(replace(last.ref, element=None), SLURM, folder, last.submitted or 0.0) if last else None
+    found = working_in(folders, mine(clusters, max_age_s))
+    others = {folder: built for folder, built in folders.items() if folder not in found}
+    return {**found, **working_in(others, _since(min(others.values()), clusters, max_age_s))} if others else found
+
+
+def _since(built: float, cluster: str | None, max_age_s: float) -> list[Observation]:
+    """Return what the accounting knows of the user's jobs since then; nothing on a cluster without one."""
+    if shutil.which("sacct") is None:
+        return []
+    hours = int(max(0.0, time.time() - built + SUBMIT_SLACK_S) // 3600) + 1
+    try:
+        return commands.parse_sacct(shared(commands.sacct_since(hours, cluster), output, max_age_s), cluster)
+    except SlurmError as err:
+        if AWAY.search(err.findings[0].what):
+            raise
+        return []
+
+
+def working_in(folders: Iterable[str], seen: Iterable[Observation]) -> dict[str, list[SubmittedJob]]:
+    """Return the jobs that work in these folders, of each in the order of their submission. Pure."""
+    wanted = {os.path.normpath(folder): folder for folder in folders}
+    found: dict[str, dict[JobRef, list[Observation]]] = {}
+    for one in seen:
+        folder = wanted.get(os.path.normpath(one.folder)) if one.folder else None
+        if folder is not None:
+            found.setdefault(folder, {}).setdefault(replace(one.ref, element=None), []).append(one)
+    return {folder: _in_order(folder, jobs) for folder, jobs in found.items()}
+
+
+def _in_order(folder: str, jobs: Mapping[JobRef, Sequence[Observation]]) -> list[SubmittedJob]:
+    """Return the jobs of a folder by what was seen of each; several arrays are slices of one, and each begins at 0."""
+    found = [_job(ref, folder, seen) for ref, seen in jobs.items()]
+    found.sort(key=lambda job: (job.submitted, len(job.ref.job_id), job.ref.job_id))
+    begins = accumulate((job.elements for job in found), initial=0)
+    return [replace(job, first=begin) for job, begin in zip(found, begins, strict=False)]
+
+
+def _job(ref: JobRef, folder: str, seen: Sequence[Observation]) -> SubmittedJob:
+    numbers = [one.ref.element for one in seen if one.ref.element is not None]
+    return SubmittedJob(ref, SLURM, folder, min(one.submitted or 0.0 for one in seen), elements=max(numbers, default=-1) + 1)
 
 
 def cancel(jobs: Sequence[SubmittedJob], cluster: str | None) -> None:

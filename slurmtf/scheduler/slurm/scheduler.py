@@ -65,8 +65,8 @@ class SlurmScheduler:
     def observe(self, jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
         return slurm_jobs.observe(jobs, self.cluster, max_age_s)
 
-    def find(self, folder: str) -> SubmittedJob | None:
-        return slurm_jobs.find(folder, self.cluster)
+    def find(self, folders: Mapping[str, float], max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:
+        return slurm_jobs.find(folders, self.cluster, max_age_s)
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         slurm_jobs.cancel(jobs, self.cluster)

@@ -19,6 +19,7 @@ from tests.system.slurm.support import (
     HELLO,
     POLITE,
     WAIT,
+    call,
     ended,
     facts,
     first_in_path,
@@ -76,7 +77,7 @@ def started(*argv: str) -> subprocess.Popen[str]:
 
 
 def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While runs are launched again in their allocation, end, are to be requeued, or canceled."""
+    """While runs are submitted, launched again in their allocation, end, are to be requeued, or canceled."""
     lab = faults.lab
     monkeypatch.setenv("SLURMTF_WORKSPACE", str(lab.workspace))
     ends = lab.submit(GATED)
@@ -84,22 +85,29 @@ def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest
     requeued = lab.submit(GATED, restarts={"node-failure": 1})
     unwanted = lab.submit(WAIT)
     here(ends, launched, requeued, unwanted)
+    script = str(lab.source(HELLO) / "train.py")
     with slurm.silent_controller():
         began = time.monotonic()
         cancels = started("cancel", unwanted.id)
+        submits = [started("submit", script, "-s", "slurm", "-x", name) for name in ("late", "later")]
         for run in (ends, launched):
             (run.folder / "outputs/gate").touch()
         the(requeued, "task").kill()
         until(lambda: time.monotonic() - began > SILENCE_S, "a while", 2 * SILENCE_S)
         assert journal(ends)[-1]["event"] == "ended"
-    canceled = json.loads(cancels.communicate(timeout=90)[0])
+    canceled, *submitted = (json.loads(process.communicate(timeout=90)[0]) for process in (cancels, *submits))
     states = ended(ends, launched, requeued)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (states, journal(launched), journal(requeued))
     assert (log(launched), log(requeued)) == ("attempt 1\nattempt 2\n", "attempt 2\n")
     assert decided(launched) == [("launch", "script")]
     assert decided(requeued) == [("requeue", "task-lost")]
-    told = canceled["ok"] or (canceled["error"]["exit_code"], bool(canceled["error"]["findings"])) == (3, True)
-    assert told, canceled  # it was done, or it is told why not
+    for told in (canceled, *submitted):  # it was done, or it is told why not
+        assert told["ok"] or (told["error"]["exit_code"], bool(told["error"]["findings"])) == (3, True), told
+    late, later = ([Run(folder) for folder in (lab.workspace / name).glob("*-*")] for name in ("late", "later"))
+    until(lambda: {run.get_status() for run in late} <= {"Completed"}, "the end of what was submitted")
+    assert {state.status for state in ended(*later)} <= {RunStatus.COMPLETED}  # in a list
+    taken = call("squeue", "-t", "all", "-h", "-o", "%Z").splitlines()
+    assert {str(run.folder) for run in (*late, *later)} == {folder for folder in taken if "/late" in folder}
     if not canceled["ok"]:
         assert unwanted.get_status() == "Running"
         unwanted.cancel()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from slurmtf.scheduler import JobRef, JobState, SubmittedJob
 from slurmtf.scheduler.slurm.calls import CUT
 from slurmtf.scheduler.slurm.commands import (
     sacct,
+    sacct_since,
     squeue,
 )
 from slurmtf.scheduler.slurm.jobs import mine
@@ -77,8 +80,32 @@ def test_an_answer_is_of_the_cluster_that_was_asked(commands: Path) -> None:
     there = SubmittedJob(JobRef("lab", "1"), "slurm", "/a", 5.0)
     assert list(SlurmScheduler("lab").observe([there])) == [there]
     assert calls(commands, "squeue") == ["%s  " + " ".join(squeue("lab")[1:])]
-    assert SlurmScheduler("lab").find("/a") == there
-    assert SlurmScheduler("lab").find("/b") is None
+    assert SlurmScheduler("lab").find({"/a": 5.0, "/b": 5.0}) == {"/a": [there]}
+
+
+def test_jobs_are_found_by_their_folders(commands: Path) -> None:
+    """In the queue; in the accounting those that it has forgotten; slices of an array in their order."""
+    now = time.time()
+    queue = "1|RUNNING|5|5|9|n1|None|/a\n12_[0-2]|PENDING|7|N/A|N/A||Priority|/c/\n9_[0-4]|PENDING|7|N/A|N/A||Priority|/c\n"
+    command(commands, "squeue", queue)
+    command(commands, "sacct", "3|CANCELLED by 7|0:0|6|Unknown|8|None assigned|/b\n1|FAILED|3:0|5|5|9|n1|/z\n")
+    nine, twelve = (SubmittedJob(JobRef(None, name), "slurm", "/c", 7.0) for name in ("9", "12"))
+    array = [replace(nine, elements=5), replace(twelve, elements=3, first=5)]
+    assert SlurmScheduler().find({"/a": now, "/c": now}) == {"/a": [job("1")], "/c": array}
+    assert calls(commands, "sacct") == []
+    found = SlurmScheduler().find({"/a": now, "/b": now - 7200, "/d": now})
+    assert found == {"/a": [job("1")], "/b": [replace(job("3", "/b"), submitted=6.0)]}
+    assert calls(commands, "sacct") == ["%s  " + " ".join(sacct_since(3)[1:])]
+
+
+def test_while_accounting_does_not_answer_no_job_is_said_to_be_none(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", lambda _: None)
+    command(commands, "squeue", "")
+    command(commands, "sacct", error="Slurm accounting storage is disabled", status=1)
+    assert SlurmScheduler().find({"/a": 5.0}) == {}
+    command(commands, "sacct", error="sacct: error: Problem talking to the database: Connection refused", status=1)
+    with pytest.raises(SlurmError, match="Connection refused"):
+        SlurmScheduler().find({"/a": 5.0})
 
 
 def test_a_cluster_without_accounting(commands: Path) -> None:

@@ -1,0 +1,109 @@
+"""The jobs of runs that have none written down: their client was killed, or got no answer, before it could."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from slurmtf.errors import SlurmError
+from slurmtf.files import load_json
+from slurmtf.job.contract import journal
+from slurmtf.job.contract.events import Started
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.processes import recognise
+from slurmtf.scheduler import JobRef, SubmittedJob, scheduler_of
+from slurmtf.submit.record import ADOPTED, BY_HAND, note, submitted_jobs
+
+
+@dataclass(frozen=True)
+class Found:
+    """The jobs of a run; ``error``: why its scheduler could not be asked for them."""
+
+    jobs: tuple[SubmittedJob, ...] = ()
+    error: SlurmError | None = None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the jobs of a run are, as its plan tells it; ``built``: when its folder was, in seconds since 1970."""
+
+    scheduler: str
+    cluster: str | None
+    folder: str
+    sweep: bool
+    built: float
+
+
+def adopt(layout: RunLayout) -> tuple[SubmittedJob, ...]:
+    """Return the jobs of a run; where they are not written down, find them and write them down. Raises OSError, SlurmError."""
+    known = tuple(submitted_jobs(layout))
+    if known:
+        return known
+    found = find_jobs([layout])[layout]
+    if found.error:
+        raise found.error
+    note_found(layout, found)
+    return found.jobs
+
+
+def note_found(layout: RunLayout, found: Found) -> None:
+    """Write down the jobs of a run that were found. Raises OSError."""
+    for job in found.jobs:
+        note(layout, replace(job, why=ADOPTED))
+
+
+def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunLayout, Found]:
+    """Find the jobs of runs: by their journals, else by their working directory, the run folder, for which each scheduler is
+    asked once. ``max_age_s``: what it told another process of the user so long ago will do.
+
+    The journals tell of those elements of a sweep alone that have begun.
+    """
+    places = {layout: place for layout in layouts if (place := _place(layout))}
+    found = {layout: _in_journal(layout, place) for layout, place in places.items()}
+    asking: dict[tuple[str, str | None], list[RunLayout]] = {}
+    for layout, place in places.items():
+        if place.sweep or not found[layout].jobs:
+            asking.setdefault((place.scheduler, place.cluster), []).append(layout)
+    for key, several in asking.items():
+        listed = _listed(*key, {layout: places[layout] for layout in several}, max_age_s)
+        found.update({layout: one for layout, one in listed.items() if one.jobs or not found[layout].jobs})
+    return {**dict.fromkeys(layouts, Found()), **found}
+
+
+def _place(layout: RunLayout) -> _Place | None:
+    """Return where the jobs of a run are; None where its plan does not tell, or the run has just been removed."""
+    try:
+        plan, built = load_json(layout.plan), os.stat(layout.plan).st_mtime  # noqa: PTH116
+        job, cluster, folder = plan["job"], plan["cluster"], plan["run"]["folder"]
+        scheduler_of(job["scheduler"], cluster)
+        sound = isinstance(folder, str) and (cluster is None or isinstance(cluster, str))
+        return _Place(job["scheduler"], cluster, folder, bool(job.get("sweep")), built) if sound else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+
+
+def _in_journal(layout: RunLayout, place: _Place) -> Found:
+    """Return the job that began first; of a sweep all elements that have begun. When they were submitted is not known."""
+    starts = [attempt.started for attempt in journal.attempts(layout)]
+    try:
+        began = tuple(dict.fromkeys(_started(start, place) for start in starts if start.job_id))
+    except (LookupError, TypeError, ValueError):  # a line that nobody of ours wrote
+        return Found()
+    return Found(began if place.sweep else began[:1])
+
+
+def _started(event: Started, place: _Place) -> SubmittedJob:
+    ref = JobRef(place.cluster, event.job_id, event.element)
+    return SubmittedJob(ref, place.scheduler, place.folder, 0.0, BY_HAND, process=recognise(event.process))
+
+
+def _listed(
+    scheduler: str, cluster: str | None, places: Mapping[RunLayout, _Place], max_age_s: float
+) -> dict[RunLayout, Found]:
+    """Return what a scheduler lists of runs, which it is asked for all at once."""
+    try:
+        jobs = scheduler_of(scheduler, cluster).find({place.folder: place.built for place in places.values()}, max_age_s)
+    except SlurmError as err:
+        return dict.fromkeys(places, Found(error=err))
+    return {layout: Found(tuple(jobs.get(place.folder, ()))) for layout, place in places.items()}

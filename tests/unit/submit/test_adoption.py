@@ -1,0 +1,143 @@
+"""A run whose client was killed, or got no answer, before it wrote down the job: the job is found, by whoever looks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slurmtf.errors import SlurmError
+from slurmtf.job.contract import events
+from slurmtf.job.contract.events import Record
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.cancelling import cancel
+from slurmtf.runs.listing import list_states
+from slurmtf.runs.state import DoubtKind, RunStatus
+from slurmtf.runs.status import states_of
+from slurmtf.scheduler import JobRef, SubmittedJob
+from slurmtf.submit.adoption import find_jobs
+from slurmtf.submit.record import ADOPTED, BY_HAND, SUBMITTED, note, submitted_jobs
+
+PROCESS = {"host": "node1", "pid": 5, "started": 6}
+Told = Callable[..., None]
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+    """What squeue and sacct say, and with which exit status: see :func:`calls`."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "bin").mkdir()
+
+    def tell(squeue: str, sacct: str = "", status: int = 0) -> None:
+        for name, text in (("squeue", squeue), ("sacct", sacct)):
+            path = tmp_path / "bin" / name
+            path.write_text(f"#!/bin/sh\necho >>'{path}.calls'\nprintf '%s' '{text}'\nexit {status}\n")
+            path.chmod(0o755)
+
+    return tell
+
+
+def calls(tmp_path: Path) -> list[int]:
+    """How often squeue and sacct were called."""
+    files = [tmp_path / "bin" / f"{name}.calls" for name in ("squeue", "sacct")]
+    return [len(file.read_text()) if file.exists() else 0 for file in files]
+
+
+def run_of(tmp_path: Path, name: str, sweep: bool = False, scheduler: Any = "slurm") -> RunLayout:
+    layout = RunLayout(str(tmp_path / "lab" / name))
+    Path(layout.folder).mkdir(parents=True)
+    plan = {"job": {"scheduler": scheduler, "sweep": sweep}, "cluster": None, "run": {"folder": layout.folder}}
+    Path(layout.plan).write_text(json.dumps(plan))
+    return layout
+
+
+def began(layout: RunLayout, job: str, element: int | None = None) -> None:
+    Path(layout.journals).mkdir(exist_ok=True)
+    name = job if element is None else f"{job}_{element}"
+    line = Record.of(events.Started(job_id=job, element=element, host="node1", process=PROCESS), 9.0).to_dict()
+    Path(layout.journal(name, 0)).write_text(json.dumps(line) + "\n")
+
+
+def listed(layout: RunLayout, job: str, state: str = "PENDING") -> str:
+    return f"{job}|{state}|7|N/A|N/A||Priority|{layout.folder}\n"
+
+
+def found(job: str, layout: RunLayout, **facts: Any) -> SubmittedJob:
+    return replace(SubmittedJob(JobRef(None, job), "slurm", layout.folder, 7.0, ADOPTED), **facts)
+
+
+def test_a_list_finds_what_nobody_wrote_down_with_one_question(tmp_path: Path, told: Told) -> None:
+    silent, noted, none = (run_of(tmp_path, name) for name in ("silent", "noted", "none"))
+    note(noted, found("5", noted, why=SUBMITTED))
+    told(listed(silent, "4") + listed(noted, "5"))
+    folders = [Path(one.folder) for one in (silent, noted, none)]
+    for _ in range(2):
+        states = [run.status for run in list_states(folders, max_age_s=3600.0)]
+        assert states == [RunStatus.QUEUED, RunStatus.QUEUED, RunStatus.NOT_STARTED]
+    assert submitted_jobs(silent) == [found("4", silent)]
+    assert submitted_jobs(none) == []
+    assert calls(tmp_path) == [1, 1]
+
+
+def test_what_the_queue_has_forgotten_is_in_the_accounting(tmp_path: Path, told: Told) -> None:
+    run = run_of(tmp_path, "canceled")
+    told("", f"4|CANCELLED by 7|0:0|7|Unknown|9|None assigned|{run.folder}\n")
+    (state,) = states_of([Path(run.folder)])
+    assert (state.status, state.job_id) == (RunStatus.CANCELED, "4")
+    assert submitted_jobs(run) == [found("4", run)]
+
+
+def test_one_that_has_begun_is_known_by_its_journal_alone(tmp_path: Path, told: Told) -> None:
+    run = run_of(tmp_path, "begun")
+    told("")
+    began(run, "4")
+    (job,) = find_jobs([run])[run].jobs
+    assert (job.ref.name, job.why, job.process is not None) == ("4", BY_HAND, True)
+    assert calls(tmp_path) == [0, 0]
+
+
+def test_a_sweep_is_all_its_elements(tmp_path: Path, told: Told) -> None:
+    sweep = run_of(tmp_path, "sweep", sweep=True)
+    began(sweep, "4", 0)
+    told(listed(sweep, "4_0", "RUNNING") + listed(sweep, "4_[1-3%2]"))
+    assert find_jobs([sweep])[sweep].jobs == (found("4", sweep, elements=4, why=""),)
+    told("")  # and of one that Slurm has forgotten, those that have begun
+    began(sweep, "4", 1)
+    assert sorted(job.ref.name for job in find_jobs([sweep])[sweep].jobs) == ["4_0", "4_1"]
+
+
+def test_while_slurm_does_not_answer_nobody_knows(tmp_path: Path, told: Told) -> None:
+    silent, noted = run_of(tmp_path, "silent"), run_of(tmp_path, "noted")
+    note(noted, found("5", noted, why=SUBMITTED))
+    told("", status=1)
+    (state, _) = states_of([Path(silent.folder), Path(noted.folder)])
+    assert state.status is RunStatus.NOT_STARTED
+    assert state.doubt is not None
+    assert state.doubt.kind is DoubtKind.UNREACHABLE
+    with pytest.raises(SlurmError) as caught:
+        cancel([silent])
+    assert caught.value.findings[0].code == "job-unknown"
+
+
+@pytest.mark.parametrize(
+    "plan", ["", "{", "[1]", "{}", '{"job": {"scheduler": "pbs"}, "cluster": null, "run": {"folder": "/a"}}']
+)
+def test_a_plan_that_does_not_tell_spoils_no_list(plan: str, tmp_path: Path, told: Told) -> None:
+    odd, silent = run_of(tmp_path, "odd"), run_of(tmp_path, "silent")
+    Path(odd.plan).write_text(plan)
+    told(listed(silent, "4"))
+    states = states_of([Path(odd.folder), Path(silent.folder)])
+    assert [state.status for state in states] == [RunStatus.NOT_STARTED, RunStatus.QUEUED]
+
+
+def test_a_job_that_several_clients_wrote_down_is_one(tmp_path: Path) -> None:
+    run = run_of(tmp_path, "run")
+    first, second = found("4", run, elements=3), found("5", run, elements=2, first=3)
+    for job in (first, first, replace(first, why=SUBMITTED, submitted=6.5), second, second):
+        note(run, job)
+    assert submitted_jobs(run) == [replace(first, why=SUBMITTED, submitted=6.5), second]
