@@ -41,11 +41,13 @@ OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGBUS: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "bus-error")),
     signal.SIGSEGV: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "segmentation")),
     signal.SIGABRT: (Kind.CRASH, "the lines before it in the log say why it gave up"),
+    signal.SIGTERM: (Kind.KILLED, "somebody asked it to end: a watchdog of the node or of yours, or a limit on its processes"),
     signal.SIGKILL: (Kind.KILLED, "often the node's memory is used up: ask for more (`memory`)"),
 }
 NOT_FOUND = "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`"
 ERROR_LIKE = ("error", "fatal", "failed", "exception")
 CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
+ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
 WEAK = tuple(rule for rule in RULES if rule.weak)
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
 _TYPES = {"ResourceExhaustedError": (Kind.GPU_MEMORY, LESS_ON_GPU)}
@@ -151,9 +153,10 @@ def _of_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
 
 
 def _in_log(log: Log) -> _Clue | None:
-    """Return what a log is certain of: in its last traceback, where it has one; what went before was survived."""
-    last = log.text.rfind("Traceback (most recent call last):")
-    return _match(log, CERTAIN, max(last, 0))
+    """Return what a log is certain of: in its last traceback, where it has one; what went before was survived, but for what
+    nothing survives."""
+    last = max(log.text.rfind("Traceback (most recent call last):"), 0)
+    return (_match(log, ANYWHERE) if last else None) or _match(log, CERTAIN, last)
 
 
 def _match(log: Log, rules: Iterable[Rule], start: int = 0) -> _Clue | None:
@@ -199,10 +202,18 @@ def _shown(log: Log, failure: Failure) -> tuple[Evidence, ...]:
 
 def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
     """Return what the signal means that ended a task, unless its log tells that it gave up because of another one."""
-    if end is None or end.signal not in OF_SIGNAL or any(_match(log, CASCADES) for log in logs):
+    number = _signal_of(end)
+    if number not in OF_SIGNAL or any(_match(log, CASCADES) for log in logs):
         return None
-    kind, remedy = OF_SIGNAL[end.signal]
+    kind, remedy = OF_SIGNAL[number]
     return Explanation(kind, task, outcome.host if task == outcome.task else "", remedy=remedy)
+
+
+def _signal_of(end: End | None) -> int:
+    """Return the signal that ended a task, also as a shell says it (bash(1), EXIT STATUS); 0 where it was none."""
+    if end is None or end.signal:
+        return end.signal or 0 if end else 0
+    return max(0, (end.exit_code or 0) - 128)
 
 
 def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:

@@ -21,6 +21,7 @@ class Kind(str, Enum):
     MPI = "mpi"
     NETWORK = "network"
     PORT = "port"
+    LIMIT = "limit"
     QUOTA = "quota"
     DISK = "disk"
     FILE_LOCKING = "file-locking"
@@ -65,8 +66,9 @@ MEANINGS: dict[Kind, str] = {
     Kind.MPI: "MPI and the launcher don't go together",
     Kind.NETWORK: "the nodes can't reach each other as the library wants",
     Kind.PORT: "the port is taken",
+    Kind.LIMIT: "the node allows no more threads, processes or open files",
     Kind.QUOTA: "a disk quota is used up",
-    Kind.DISK: "a file system is full",
+    Kind.DISK: "a file system is full, or fails",
     Kind.FILE_LOCKING: "the file system does not lock files, or another process holds the lock",
     Kind.MODULE: "a module is unknown, or not loaded",
     Kind.COMMAND: "a program was not found",

@@ -12,6 +12,8 @@ LONGEST_LINE = 400
 LAST_LINES = 5
 """The last lines that follow an error which does not stand among them."""
 _START = "Traceback (most recent call last):"
+_NO_CODE = re.compile(r"(?:SyntaxError|IndentationError|TabError): ")
+"""The error of a script that is no Python, without a traceback: nothing of it was run."""
 _FATAL = "Fatal Python error: "
 _CURRENT = "Current thread "
 _NOISE = "Extension modules: "
@@ -46,10 +48,12 @@ def find_failure(lines: List[str]) -> Optional[Failure]:
     """Return the error of the last traceback or crash; None when there is none, or it was cut off."""
     starts = (at for at, line in enumerate(lines) if line.strip().endswith(_START) or line.startswith(_FATAL))
     start = max(starts, default=-1)
-    if start >= 0 and lines[start].startswith(_FATAL):
+    if start < 0:
+        return _no_code(lines)
+    if lines[start].startswith(_FATAL):
         return _crash(lines[start:])
     frame, source, error = "", "", ""
-    for at in range(start + 1, len(lines) if start >= 0 else 0):
+    for at in range(start + 1, len(lines)):
         found = _FRAME.match(lines[at])
         if found:
             if not _INSTALLED.search(found.group("path")):
@@ -58,6 +62,13 @@ def find_failure(lines: List[str]) -> Optional[Failure]:
             error = lines[at]
             break
     return Failure(error, frame, source) if error else None
+
+
+def _no_code(lines: List[str]) -> Optional[Failure]:
+    """Return the error of a script that Python could not read, with the line that it names."""
+    end = max((at for at, line in enumerate(lines) if _NO_CODE.match(line)), default=-1)
+    at = max((at for at, line in enumerate(lines[: max(end, 0)]) if _FRAME.match(line)), default=-1)
+    return Failure(lines[end], lines[at], _source_after(lines, at)) if 0 <= at < end else None
 
 
 def _crash(lines: List[str]) -> Failure:

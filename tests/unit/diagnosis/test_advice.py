@@ -27,7 +27,7 @@ from slurmtf.job.contract.outcome import Cause, Outcome
         ),
         ("srun: unrecognized option '--container-image=a/b'", "this Slurm has no pyxis"),
         ("srun: unrecognized option '--container-env=A'", "this Slurm's pyxis is older than 0.15"),
-        ("pyxis: failed to import docker image", "enroot could not fetch the image"),
+        ("pyxis: failed to import docker image", "the node could not fetch the image"),
         ("pyxis:     [ERROR] No such file or directory: /i/tf.sqsh", "the node does not have the image /i/tf.sqsh:"),
         ("pyxis:     [ERROR] Invalid image format: /i/tf.sif", "pyxis starts squashfs files"),
         ("enroot-mount: failed to mount: /data at /run/c/data: No such file or directory", "the node has no /data"),

@@ -13,6 +13,9 @@ from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 
+from .unforeseen import SAMPLES as UNFORESEEN
+
+KNOWN = {rule.id: rule for rule in RULES}
 FAILED = Outcome(Cause.SCRIPT, "rank-0", "n1", exit_code=1)
 TRACEBACK = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 7, in main\n    model.fit(x)\n'
 
@@ -120,22 +123,21 @@ def one_log(text: str) -> list[Log]:
 @pytest.mark.parametrize(("rule", "text"), SAMPLES)
 def test_each_rule_knows_its_text(rule: str, text: str) -> None:
     found = explain(FAILED, logs=one_log(text))
-    known = {one.id: one for one in RULES}
-    assert (found.rule, found.kind) == (rule, known[rule].kind)
+    assert (found.rule, found.kind) == (rule, KNOWN[rule].kind)
     assert found.remedy
     assert "{" not in found.remedy.replace("{0}", "?")
     assert found.evidence[0].text in text
 
 
 def test_each_rule_has_a_text() -> None:
-    assert {rule for rule, _ in SAMPLES} == {rule.id for rule in RULES}
+    texts = [text for _, text, *_ in UNFORESEEN.values()]
+    assert {rule for rule, _ in SAMPLES} | {explain(FAILED, logs=one_log(text)).rule for text in texts} == {"", *KNOWN}
 
 
 def test_a_rules_words_stand_in_what_its_pattern_matches() -> None:
     for rule, text in SAMPLES:
-        known = next(one for one in RULES if one.id == rule)
-        assert any(word in text for word in known.words), rule
-        assert re.search(known.pattern, text), rule
+        assert any(word in text for word in KNOWN[rule].words), rule
+        assert re.search(KNOWN[rule].pattern, text), rule
 
 
 HEALTHY = (

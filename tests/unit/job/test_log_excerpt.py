@@ -76,6 +76,17 @@ def test_pythons_own_traceback_is_read(tmp_path: Path) -> None:
     assert found.error.startswith("json.decoder.JSONDecodeError: Expecting property name")
 
 
+def test_a_script_that_is_no_python(tmp_path: Path) -> None:
+    """Nothing of it was run, so that there is no traceback."""
+    script = tmp_path / "train.py"
+    script.write_text("x = 1\nif x\n    y = 2\n")
+    told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False).stderr
+    found = find_failure(["epoch 1", *told.splitlines(), "srun: error: n1: task 0: Exited with exit code 1"])
+    assert found is not None
+    assert (found.frame.strip(), found.source.strip()) == (f'File "{script}", line 2', "if x")
+    assert found.error.startswith("SyntaxError: ")
+
+
 CRASH = """\
 import faulthandler, os, threading, time
 faulthandler.enable()
