@@ -21,6 +21,7 @@ from slurmtf.environments.shell import in_shell
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
+from slurmtf.job.contract.horovod import digest as horovod_digest
 from slurmtf.paths import is_file, is_folder
 from slurmtf.sites import Site
 
@@ -66,11 +67,12 @@ class EnvironmentSpec:
 
     @property
     def name(self) -> str:
-        """The name of its folder in a store: the kind and a hash of the content."""
+        """The name of its folder in a store: the kind and a hash of the content, and of what slurmtf itself changes in it."""
         wishes = {name: value for name, value in asdict(self).items() if name not in ("label", "python")}
-        horovods = {name: value for name, value in self.variables.items() if name.startswith("HOROVOD_")}
+        options = {name: value for name, value in self.variables.items() if name.startswith("HOROVOD_")}
         conda = {name: value for name, value in self.conda.items() if name != "program"}
-        content = json.dumps({**wishes, "variables": horovods, "conda": conda, "schema": SCHEMA}, sort_keys=True)
+        ours = {"built_from": horovod_digest()} if self.horovod else {}
+        content = json.dumps({**wishes, **ours, "variables": options, "conda": conda, "schema": SCHEMA}, sort_keys=True)
         return f"{self.kind}-{hashlib.sha256(content.encode('utf-8', 'surrogateescape')).hexdigest()[:ID_DIGITS]}"
 
     @property

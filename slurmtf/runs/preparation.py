@@ -196,7 +196,8 @@ def _source(estimator: Estimator, target: Target | None, facts: ScriptFacts, fin
     snapshot = findings.attempt(SnapshotStore(workspace).read, contents) if contents else None
     if contents:
         findings.attempt(contents.check_holds, estimator.script)
-    return Source(facts, contents or nothing, snapshot or Snapshot(nothing, {}, {}), repository(root))
+    held = snapshot.contents if snapshot else contents or nothing
+    return Source(facts, held, snapshot or Snapshot(nothing, {}, {}), repository(root))
 
 
 def _look_up(estimator: Estimator, target: Target | None, software: Software, findings: Findings) -> LookedUp:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding
-from slurmtf.snapshot.entries import Contents, Entry, stamp_of
+from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, stamp_of
 from slurmtf.snapshot.ignore import IGNORE_FILES, Ignore
 from slurmtf.snapshot.limits import check_limits, most_files
 from slurmtf.snapshot.secrets import is_secret
@@ -23,8 +23,8 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     """Return what of ``root`` belongs to a snapshot. Nothing below the folders ``outside`` does (the workspace).
 
     Left out are: what ``.slurmtfignore`` names (else ``.amlignore``, else ``.gitignore``: gitignore(5) syntax), ``outputs``
-    and ``logs`` (the run has its own), version control, caches, virtual environments, what may hold a secret
-    (:mod:`slurmtf.snapshot.secrets`), sockets, pipes and devices, and what is gone before it is looked at.
+    and ``logs`` (the run has its own), version control, caches, virtual environments, what by its name may
+    hold a secret (:mod:`slurmtf.snapshot.secrets`), sockets, pipes and devices, and what is gone before it is looked at.
 
     Raises SnapshotError when something can't be read, or is more than the limits (see :mod:`slurmtf.snapshot.limits`).
     """
@@ -87,8 +87,8 @@ class _Walker:
         name = _slashed(item)
         if self._ignore.matches(prefix, name):
             return False
-        if is_secret(prefix, name, item.path) and not self._ignore.names(prefix + name):
-            self.left_out.append(f"{prefix}{name} (may hold a secret)")
+        if is_secret(prefix, name) and not self._ignore.names(prefix + name):
+            self.left_out.append(f"{prefix}{name} ({WITHHELD})")
             self.secrets.append(prefix + name)
             return False
         return True

@@ -11,6 +11,8 @@ from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding
 from slurmtf.snapshot.ignore import IGNORE_FILES
 
+WITHHELD = "may hold a secret"
+
 
 class Entry(NamedTuple):
     """A file, a link or a folder of the source.

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from slurmtf.snapshot.archive import Archive
 from slurmtf.snapshot.entries import Entry, stamp_of
+from slurmtf.snapshot.secrets import holds_private_key
 
 PIECE = 1 << 20
 ATTEMPTS, PAUSE_S = 3, 0.02
@@ -25,6 +26,7 @@ class Blob(NamedTuple):
     stamp: str
     sha256: str
     sha1: str
+    is_private_key: bool = False
 
     @property
     def size(self) -> int:
@@ -88,16 +90,18 @@ def _copy(descriptor: int, status: os.stat_result, entry: Entry, archive: Archiv
     content, for_git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % left, usedforsecurity=False)
     if archive:
         archive.add(entry, left)
+    is_key = False
     while left:
         data = _piece(descriptor, min(PIECE, left))
         if not data:
             return None
+        is_key = is_key or (left == status.st_size and holds_private_key(entry.name, data))
         content.update(data)
         for_git.update(data)
         if archive:
             archive.write(data)
         left -= len(data)
-    return Blob(stamp_of(status), content.hexdigest(), for_git.hexdigest())
+    return Blob(stamp_of(status), content.hexdigest(), for_git.hexdigest(), is_key)
 
 
 def _piece(descriptor: int, size: int) -> bytes:

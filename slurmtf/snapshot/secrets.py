@@ -1,4 +1,7 @@
-"""What may hold a secret, and so is never taken along unless the source's ignore file names it (``!.env``)."""
+"""What may hold a secret, and so is never taken along unless the source's ignore file names it (``!.env``).
+
+Names tell when the source is walked through, the first bytes when its files are read, which is once for each content.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +15,25 @@ FILES = re.compile(
 TEMPLATES = re.compile(r"\.env\.(example|sample|template|dist)")
 """What shows which variables there are, without their values."""
 IN_FOLDER = {".docker": "config.json", ".config/gh": "hosts.yml", ".huggingface": "token"}
-KEYS = (".pem", ".key", "_rsa", "_ed25519")
-"""Names of what may be a private key, or a certificate that anybody may see: the first lines tell."""
-KEY_MARK = b"PRIVATE KEY-----"
+BUNDLES = (".pem", ".key", "_rsa", "_ed25519")
+"""Names of what may be a certificate that anybody may see, with or without its private key behind it."""
+MARK = rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
+IN_BUNDLE = re.compile(MARK)
+KEY = re.compile(rb"\s*(?:%b|PuTTY-User-Key-File-\d|\{[^{}]*\"private_key\"\s*:\s*\"%b)" % (MARK, MARK))
+"""How a private key begins (RFC 7468, OpenSSH, PuTTY), or the JSON that Google gives out for a service account."""
 FIRST_BYTES = 4096
 
 
-def is_secret(prefix: str, name: str, path: str) -> bool:
-    """Tell whether the file or folder ``prefix + name`` (a folder ends with '/') may hold a secret."""
+def is_secret(prefix: str, name: str) -> bool:
+    """Tell whether the file or folder ``prefix + name`` (a folder ends with '/') may hold a secret, by its name."""
     if name.endswith("/"):
         return name[:-1] in FOLDERS
     if any(f"/{prefix}".endswith(f"/{folder}/") and name == file for folder, file in IN_FOLDER.items()):
         return True
-    if FILES.fullmatch(name):
-        return TEMPLATES.fullmatch(name) is None
-    return name.endswith(KEYS) and _holds_private_key(path)
+    return FILES.fullmatch(name) is not None and TEMPLATES.fullmatch(name) is None
 
 
-def _holds_private_key(path: str) -> bool:
-    try:
-        with open(path, "rb") as file:
-            return KEY_MARK in file.read(FIRST_BYTES)
-    except OSError:
-        return False
+def holds_private_key(name: str, begins: bytes) -> bool:
+    """Tell whether a file is a private key by how it begins. One that only quotes a key, as a program may, is none."""
+    first = begins[:FIRST_BYTES]
+    return KEY.match(first) is not None or (name.endswith(BUNDLES) and IN_BUNDLE.search(first) is not None)

@@ -9,6 +9,7 @@ import shutil
 import stat
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from slurmtf.errors import SnapshotError
@@ -17,9 +18,9 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract.snapshot import id_of, stored
 from slurmtf.snapshot.archive import Archive
 from slurmtf.snapshot.contents import GONE
-from slurmtf.snapshot.entries import Contents, Entry
+from slurmtf.snapshot.entries import WITHHELD, Contents, Entry
 from slurmtf.snapshot.identity import Snapshot, SnapshotRef, without
-from slurmtf.snapshot.ignore import IGNORE_FILES
+from slurmtf.snapshot.ignore import IGNORE_FILES, Ignore
 from slurmtf.snapshot.index import Index
 from slurmtf.snapshot.reading import OPENING, PIECE, Blob, ReadError, read
 from slurmtf.trusted import own_folder
@@ -43,7 +44,9 @@ class SnapshotStore:
         return self._folder / f"{snapshot.id}.tar"
 
     def read(self, contents: Contents) -> Snapshot:
-        """Return the contents as they are now. Writes nothing, and reads only files that the index does not know.
+        """Return the contents as they are now, without private keys that the ignore file does not name.
+
+        Writes nothing, and reads only files that the index does not know.
 
         Raises SnapshotError when files can't be read.
         """
@@ -55,7 +58,7 @@ class SnapshotStore:
                 return blob
             return read(entry) if entry.kind == "file" else None
 
-        return _each(Snapshot(contents, {}, known), look)
+        return _without_keys(_each(Snapshot(contents, {}, known), look))
 
     def take(self, snapshot: Snapshot, path: str) -> Snapshot:
         """Put the snapshot at ``path``, and into the store unless it is there. Returns the snapshot that it is now.
@@ -141,6 +144,16 @@ def _archive(snapshot: Snapshot, archive: Archive) -> Snapshot:
     written = _each(snapshot, write)
     archive.finish()
     return written
+
+
+def _without_keys(snapshot: Snapshot) -> Snapshot:
+    found = [name for name, blob in snapshot.blobs.items() if blob.is_private_key]
+    keys = [name for name in found if not Ignore(snapshot.contents.root).names(name)]
+    if not keys:
+        return snapshot
+    contents = without(snapshot.contents, {name: f"{name} ({WITHHELD})" for name in keys})
+    blobs = {name: blob for name, blob in snapshot.blobs.items() if name not in keys}
+    return Snapshot(replace(contents, secrets=(*contents.secrets, *keys)), blobs, snapshot.known)
 
 
 def _each(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:

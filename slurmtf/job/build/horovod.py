@@ -17,15 +17,13 @@ from typing import Any, Dict, List
 
 from ..contract import variables as var
 from ..contract.claim import Claim
+from ..contract.horovod import OPTIONS, RELEASE, TOOLS, digest
 from ..contract.private import make_private
 from .horovod_source import mend
 from .installer import Installer, fetched
 from .work import BuildError, StepError, Work, find, once, wheels_in
 
-RELEASE = "0.28.1"
 NAME = re.compile(r"horovod(\[[\w,-]*\])?", re.IGNORECASE)
-TOOLS = ("pip", "setuptools<82", "wheel", "packaging", "cmake<4")
-"""What a build needs beside TensorFlow and a compiler; it is kept out of the environment."""
 NEEDS = ("cloudpickle", "psutil", "pyyaml", "packaging")
 """What Horovod imports."""
 FETCHED_TOOLS = "tools"
@@ -67,10 +65,7 @@ def wheel(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, A
     options = {name: value for name, value in spec["variables"].items() if name.startswith("HOROVOD_")}
     local = "tf{}.{}".format(re.sub(r"[^0-9a-z.]", "", tensorflow.lower()), mpi or "gloo")
     release = wanted(spec["horovod"])
-    machine = [sysconfig.get_platform(), *platform.libc_ver()]
-    facts = [release, local, ".".join(there["python"].split(".")[:2]), machine, sorted(options.items())]
-    key = hashlib.sha256(json.dumps(facts).encode("utf-8")).hexdigest()[:12]
-    folder = os.path.join(work.layout.wheels, "horovod-{}-{}-{}".format(release, local, key))
+    folder = os.path.join(work.layout.wheels, kept_as(release, local, there["python"], options))
     claim = Claim(work.layout.claim(os.path.basename(folder)))
 
     def build() -> None:
@@ -79,6 +74,14 @@ def wheel(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, A
 
     once(claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_kept(folder)), build, work.beat)
     return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": _kept(folder)}
+
+
+def kept_as(release: str, local: str, python: str, options: Dict[str, str]) -> str:
+    """Return the name of a wheel's folder: with a hash of all that it goes with, and of what it is built from."""
+    machine = [sysconfig.get_platform(), *platform.libc_ver()]
+    facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items()), digest()]
+    key = hashlib.sha256(json.dumps(facts).encode("utf-8")).hexdigest()[:12]
+    return "horovod-{}-{}-{}".format(release, local, key)
 
 
 def _kept(folder: str) -> str:
@@ -151,10 +154,7 @@ class _Build:
         """Compile. TensorFlow must be seen (no build isolation); Horovod itself would start eight compilers of 1.7 GB each."""
         wheels = os.path.join(self._scratch, "wheels")
         variables = {
-            var.HOROVOD_WITH_TENSORFLOW: "1",
-            var.HOROVOD_WITHOUT_PYTORCH: "1",
-            var.HOROVOD_WITHOUT_MXNET: "1",
-            var.HOROVOD_WITH_GLOO: "1",
+            **OPTIONS,
             var.HOROVOD_WITH_MPI if mpi else var.HOROVOD_WITHOUT_MPI: "1",
             var.HOROVOD_LOCAL_VERSION: local,
             "MAKEFLAGS": "-j{}".format(min(8, len(os.sched_getaffinity(0)))),

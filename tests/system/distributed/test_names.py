@@ -18,10 +18,10 @@ pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 def test_all_that_join_by_name_take_the_one_that_routes(
     slurm_env: Cluster, examples: Examples, tf_classic: Path, jax: Path, tmp_path: Path
 ) -> None:
-    """TF_CONFIG, JAX's coordinator, and the supervisor's own address."""
+    """TF_CONFIG, JAX's coordinator, Horovod's Gloo (what processes send each other too), and the supervisor's own address."""
     site = tmp_path / "suffixed.yaml"
     site.write_text(f"extends: slurm\nname: suffixed\nnetwork: {{host_suffix: {SUFFIX}}}\n")
-    pythons = {"multiworker": tf_classic, "jax-loop": jax}
+    pythons = {"multiworker": tf_classic, "horovod-loop": tf_classic, "jax-loop": jax}
     with slurm_env.only_suffixed():
         lost = examples.start("gloo", "jax-loop", jax)
         found = [examples.start("gloo", name, python, compute_target=str(site)) for name, python in pythons.items()]

@@ -15,7 +15,7 @@ from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding
 from slurmtf.snapshot import Contents, collect
 from slurmtf.snapshot.limits import left_out_warnings, size_warnings
-from tests.unit.snapshot.trees import fill, reference, unpacked
+from tests.unit.snapshot.trees import fill, keep, reference, settled, snapshot_of, unpacked
 from tests.unit.support import refusing, tells
 
 
@@ -121,22 +121,63 @@ SECRETS = (
     ".ssh/id_ed25519", ".aws/credentials", ".netrc", ".env", "sub/.env.production", "id_rsa", "sub/.kube/config",
     ".docker/config.json", ".git-credentials", "store.p12", ".config/gcloud/credentials.db",
 )  # fmt: skip
-KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
 
 
 def test_secrets_are_left_out_and_told(root: Path) -> None:
     harmless = [".docker/Dockerfile", ".env.example", "a.env", "ca.pem", "environment.yml", "id_rsa.pub", "train.py"]
     fill(root, *harmless, *SECRETS)
-    (root / "mine.pem").write_text(KEY, encoding="utf-8")
     contents = collect(root)
     assert names(contents) == harmless
     whole = {".ssh/id_ed25519": ".ssh/", ".aws/credentials": ".aws/", "sub/.kube/config": "sub/.kube/",
              ".config/gcloud/credentials.db": ".config/gcloud/"}  # fmt: skip
-    assert set(contents.secrets) == {whole.get(name, name) for name in SECRETS} | {"mine.pem"}
+    assert set(contents.secrets) == {whole.get(name, name) for name in SECRETS}
     assert sorted(note.partition(" (")[0] for note in contents.left_out) == sorted(contents.secrets)
     (warning,) = left_out_warnings(contents)
     assert warning.code == "secrets-left-out"
-    assert "and 7 more" in warning.what
+    assert "and 6 more" in warning.what
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_left_out"),
+    [
+        ("key", PEM, True),
+        ("sub/deploy", "\n-----BEGIN RSA PRIVATE KEY-----\n", True),
+        ("key.txt", "-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n", True),
+        ("putty", "PuTTY-User-Key-File-3: ssh-ed25519\n", True),
+        ("lab-4711.json", '{"type": "service_account",\n "private_key": "-----BEGIN PRIVATE KEY-----\\nMI"}', True),
+        ("mine.pem", PEM, True),
+        ("both.pem", f"-----BEGIN CERTIFICATE-----\nMIIC\n-----END CERTIFICATE-----\n{PEM}", True),
+        ("ca.pem", "-----BEGIN CERTIFICATE-----\nMIIC\n", False),
+        ("key.pub", "-----BEGIN PUBLIC KEY-----\n", False),
+        ("train.py", f"KEY = (\n'{PEM}')", False),
+        ("notes.md", f"Write\n\n    {PEM}", False),
+        ("empty", "", False),
+    ],
+)
+def test_a_private_key_is_known_by_how_it_begins(root: Path, workspace: Path, name: str, text: str, is_left_out: bool) -> None:
+    """Whatever it is called; a file that quotes one is none."""
+    fill(root, "a.py")
+    fill(root, name)
+    (root / name).write_text(text, encoding="utf-8")
+    for _ in range(2):  # read, then known from the index
+        contents = snapshot_of(settled(collect(root)), workspace).contents
+        assert (name not in names(contents)) is is_left_out
+        assert contents.secrets == ((name,) if is_left_out else ())
+        assert [note.partition(" (")[0] for note in contents.left_out] == [name] * is_left_out
+        assert [one.code for one in left_out_warnings(contents)] == ["secrets-left-out"] * is_left_out
+        keep(settled(collect(root)), workspace)
+    assert ((unpacked(collect(root), workspace) / name).exists()) is not is_left_out
+
+
+def test_a_private_key_that_is_no_longer_named_is_left_out(root: Path, workspace: Path) -> None:
+    """Though the index has known the file since it was taken along."""
+    fill(root, "key", text=PEM)
+    (root / ".slurmtfignore").write_text("!key\n", encoding="utf-8")
+    assert snapshot_of(collect(root), workspace).contents.secrets == ()
+    keep(settled(collect(root)), workspace)
+    (root / ".slurmtfignore").unlink()
+    assert snapshot_of(collect(root), workspace).contents.secrets == ("key",)
 
 
 def test_a_secret_that_is_named_is_taken(root: Path) -> None:

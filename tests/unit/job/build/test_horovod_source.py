@@ -6,18 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.build import horovod_source
-from slurmtf.job.build.horovod import reason
-from slurmtf.job.build.horovod_source import MENDS, XLA_GUARD, XLA_SOURCE, mend
+from slurmtf.environments import EnvironmentSpec
+from slurmtf.job.build.horovod import kept_as, reason
+from slurmtf.job.build.horovod_source import mend
 from slurmtf.job.build.work import BuildError
+from slurmtf.job.contract import horovod
+from slurmtf.job.contract.horovod import COMMON, FOR_GPUS, MENDS, XLA_GUARD, Mend
 
 
 def sources(folder: Path, text: str = XLA_GUARD) -> Path:
     for file in {one.file for one in MENDS}:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text("".join(one.old for one in MENDS if one.file == file))
-    (folder / XLA_SOURCE).parent.mkdir(parents=True)
-    (folder / XLA_SOURCE).write_text(text)
+    (folder / FOR_GPUS.file).parent.mkdir(parents=True)
+    (folder / FOR_GPUS.file).write_text(text)
     return folder
 
 
@@ -28,10 +30,35 @@ def test_each_mend_is_done_once(tmp_path: Path) -> None:
 
 
 def test_what_a_release_does_not_have_is_left(tmp_path: Path) -> None:
-    (tmp_path / horovod_source.COMMON).parent.mkdir(parents=True)
-    (tmp_path / horovod_source.COMMON).write_text("another")
+    (tmp_path / COMMON).parent.mkdir(parents=True)
+    (tmp_path / COMMON).write_text("another")
     mend(str(tmp_path), "1.15.5", for_gpus=False)
-    assert (tmp_path / horovod_source.COMMON).read_text() == "another"
+    assert (tmp_path / COMMON).read_text() == "another"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MENDS", (*MENDS, Mend(COMMON, "#pragma once", ""))),
+        ("MENDS", MENDS[:-1]),
+        ("FOR_GPUS", FOR_GPUS._replace(new="")),
+        ("WITHOUT_XLA", (2, 20)),
+        ("TOOLS", ("pip", "setuptools<80")),
+        ("OPTIONS", {"HOROVOD_WITH_GLOO": "1"}),
+        ("RELEASE", "0.29.0"),
+    ],
+)
+def test_what_is_built_from_something_else_has_another_name(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+    """The environment and the wheel: else what was built before a mend would be used for ever."""
+    with_horovod = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",), horovod="horovod==0.28.1")
+    without = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",))
+
+    def names() -> list[str]:
+        return [with_horovod.name, kept_as("0.28.1", "tf2.15.1.gloo", "3.11.2", {}), without.name]
+
+    before = names()
+    monkeypatch.setattr(horovod, name, value)
+    assert [one == other for one, other in zip(names(), before, strict=True)] == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -48,7 +75,7 @@ def test_the_source_for_gpus_is_left_out_where_its_headers_are_gone(
     tmp_path: Path, tensorflow: str, for_gpus: bool, left_out: bool
 ) -> None:
     mend(str(sources(tmp_path)), tensorflow, for_gpus)
-    assert ("HAVE_GPU" in (tmp_path / XLA_SOURCE).read_text()) is left_out
+    assert ("HAVE_GPU" in (tmp_path / FOR_GPUS.file).read_text()) is left_out
 
 
 def test_a_release_that_can_not_be_mended(tmp_path: Path) -> None:
