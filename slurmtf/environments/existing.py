@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,6 +21,8 @@ Kind = Literal["", "venv", "conda"]
 CONDA_ROOTS = ("MAMBA_ROOT_PREFIX", var.CONDA_ROOT)
 CONDA_ACTIVE = ("CONDA_PREFIX_1", var.CONDA_PREFIX)
 """What is active, which may be the environment 'base'."""
+CONDA_HOMES = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba", ".local/share/mamba")
+"""Where installers put conda in a home, if nobody says otherwise; the last two are micromamba's, before and since 2.0."""
 
 
 def existing(wish: Environment, of_version: bool = False) -> Software:
@@ -105,7 +108,9 @@ def _conda_roots() -> Iterable[Path]:
     yield from (Path(os.environ[name]) for name in CONDA_ROOTS if os.environ.get(name))
     active = [Path(os.environ[name]) for name in CONDA_ACTIVE if os.environ.get(name)]
     yield from (path for path in active if is_folder(path / "condabin"))
-    yield from (Path.home() / name for name in ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba"))
+    programs = (shutil.which(name) for name in ("conda", "mamba"))  # a module may set PATH alone
+    yield from (Path(os.path.realpath(program)).parents[1] for program in programs if program)
+    yield from (Path.home() / name for name in CONDA_HOMES)
 
 
 def _configured_folders() -> Iterable[Path]:

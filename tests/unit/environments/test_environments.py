@@ -42,6 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("MAMBA_ROOT_PREFIX", "CONDA_ROOT", "CONDA_PREFIX", "CONDA_PREFIX_1", "CONDA_EXE", "CONDA_ENVS_PATH"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", os.defpath)
     return tmp_path
 
 
@@ -101,6 +102,20 @@ def test_base_is_where_conda_is_installed(home: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("CONDA_PREFIX", str(home / "opt/envs/tf"))
     monkeypatch.setenv("CONDA_EXE", str(root / "bin/conda"))
     assert existing(Environment(conda="base")).prefix == str(root)
+
+
+@pytest.mark.parametrize("folder", ["bin", "condabin"])
+def test_base_and_its_environments_are_found_by_path_alone(home: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """As a module sets it, in a shell where nobody has run 'conda init'."""
+    root, mine = conda(home / "opt"), conda(home / "opt/envs/tf")
+    program = root / folder / "conda"
+    program.parent.mkdir()
+    program.touch(0o755)
+    (home / "link").mkdir()
+    (home / "link" / "conda").symlink_to(program)
+    monkeypatch.setenv("PATH", str(home / "link"))
+    assert existing(Environment(conda="base")).prefix == str(root)
+    assert existing(Environment(conda="tf")).prefix == str(mine)
 
 
 @pytest.mark.parametrize("text", ["envs_dirs:\n  - $WHERE/mine\n", "envs_path: ~/space/mine\n", "{not yaml"])
