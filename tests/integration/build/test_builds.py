@@ -13,6 +13,8 @@ from slurmtf.environments import spec as specs
 from slurmtf.environments.building import build
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.errors import SoftwareError
+from tests.integration.build.support import CONFLICT, NO_PACKAGE
+from tests.unit.support import refusing
 
 from .support import LOCAL, Lab, version_of, write_wheel
 
@@ -72,9 +74,8 @@ def test_a_package_that_does_not_exist(lab: Lab) -> None:
     with pytest.raises(SoftwareError) as caught:
         lab.build("speck", "specck")
     (finding,) = caught.value.findings
-    assert "a package, or that version of it, does not exist" in finding.what
+    assert NO_PACKAGE in finding.what
     assert "specck" in finding.what
-    assert "is it spelled rightly" in finding.remedy
     name = lab.spec("speck", "specck").name
     log = Path(lab.store.layout.log(name))
     assert str(log) in finding.remedy
@@ -96,7 +97,7 @@ def test_a_failure_is_tried_again(lab: Lab) -> None:
 
 def test_packages_that_do_not_go_together(lab: Lab) -> None:
     write_wheel(lab.wheels, "wants", needs="speck<1")
-    with pytest.raises(SoftwareError, match="the packages do not go together"):
+    with refusing(SoftwareError, "build-failed", CONFLICT):
         lab.build("speck==1.0", "wants")
 
 
@@ -112,7 +113,7 @@ def test_a_package_without_its_dependencies(lab: Lab) -> None:
 
 def test_a_python_that_is_not_there(lab: Lab) -> None:
     spec = EnvironmentSpec(kind="pip", python="python3.99", requirements=("speck",))
-    with pytest.raises(SoftwareError, match=r"there is no python3\.99 to build an environment with"):
+    with refusing(SoftwareError, "build-failed", "python3.99"):
         build(spec, lab.store, LOCAL, lab.told.append)
 
 

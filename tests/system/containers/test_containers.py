@@ -19,7 +19,9 @@ import pytest
 from slurmtf import Environment, Experiment, Input, Mpi, Run, RunStatus, TensorFlow
 from slurmtf.diagnosis.dying import advice
 from slurmtf.errors import SoftwareError, SpecError
-from slurmtf.findings import Finding
+from slurmtf.job.build.image import MEANINGS
+from slurmtf.job.build.installer import explained
+from slurmtf.job.build.work import StepError
 from slurmtf.job.contract.outcome import Outcome
 from slurmtf.present import outcome_text
 from slurmtf.sites.model import Containers, Storage
@@ -29,6 +31,7 @@ from tests.system.distributed.examples import EXAMPLES
 from tests.system.faults.support import nothing_left
 from tests.system.slurm.support import POLITE, call, ended, files, log, until
 from tests.system.slurm.support import here as waiting
+from tests.unit.support import refusing, tells
 
 from . import image as images
 from .conftest import Boxes, at
@@ -206,15 +209,17 @@ def test_an_image_of_a_registry(boxes: Boxes, image: Path, monkeypatch: pytest.M
     assert not [name for name, data in files(boxes.workspace).items() if LOGIN[1].encode() in data]
 
 
+def meant(printed: str) -> str:
+    """Return what it means that a runtime prints this, in the builder's words."""
+    return explained(StepError("fetching", 1, printed), MEANINGS).what.partition(" (")[0]
+
+
 @pytest.mark.parametrize(
-    ("login", "name", "what"),
-    [
-        (("ada", "wrong"), "lab/image:1", "the registry wants a login, or there is no such image"),
-        (LOGIN, "lab/image:nothing", "the registry has no such image"),
-    ],
+    ("login", "name", "printed"),
+    [(("ada", "wrong"), "lab/image:1", "unauthorized"), (LOGIN, "lab/image:nothing", "manifest unknown")],
 )
 def test_an_image_that_can_not_be_had(
-    boxes: Boxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: tuple[str, str], name: str, what: str
+    boxes: Boxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: tuple[str, str], name: str, printed: str
 ) -> None:
     monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
     (tmp_path / "root").mkdir()
@@ -222,7 +227,7 @@ def test_an_image_that_can_not_be_had(
         details = dict(zip(("address", "username", "password"), (server.host, *login), strict=True))
         boxes.submit(LOOK, custom_docker_image=name, image_registry_details=details)
     (finding,) = caught.value.findings
-    assert finding.what.startswith(f"could not be built: {what} (FATAL:")
+    assert (finding.code, tells(finding, meant(printed), "(FATAL:")) == ("build-failed", True)
 
 
 UNKNOWN = (
@@ -253,10 +258,8 @@ def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
 
 
 def test_a_registry_that_can_not_be_reached(boxes: Boxes) -> None:
-    with pytest.raises(SoftwareError) as caught:
+    with refusing(SoftwareError, "build-failed", meant("connection refused")):
         boxes.submit(LOOK, custom_docker_image="localhost:9/lab/image:1")
-    (finding,) = caught.value.findings
-    assert finding.what.startswith("could not be built: the registry can't be reached from here")
 
 
 # --- before it is submitted
@@ -273,14 +276,8 @@ def test_the_python_of_an_image_is_asked_what_it_has(boxes: Boxes, image: Path) 
     )
     with pytest.raises(SpecError) as caught:
         Experiment("lab", boxes.workspace).plan(estimator)
-    assert caught.value.findings == (
-        Finding(
-            "missing-import",
-            "train.py:1",
-            f"imports horovod, which is not in {image}",
-            "build horovod into the image, or take one that has it",
-        ),
-    )
+    (found,) = caught.value.findings
+    assert (found.code, found.where, tells(found, "horovod", str(image))) == ("missing-import", "train.py:1", True)
 
 
 # --- what goes wrong inside

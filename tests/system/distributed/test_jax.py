@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -69,11 +70,11 @@ def test_processes_that_are_each_alone_do_not_succeed(examples: Examples, jax: P
     other = started(examples, tmp_path / "other", KERAS_ON_TENSORFLOW, tf_newest, "local")
     state = lost.end()
     assert (state.status, state.exit_code) == (RunStatus.FAILED, 78)
-    assert "JAX sees a world of 1 process(es), but 4 were started" in state.message
+    assert re.search(r"\bJAX .*\b1 process.* 4 ", state.message)
     assert "keras.distribution.initialize()" in state.message
     state = other.end()
     assert (state.status, state.exit_code) == (RunStatus.FAILED, 78)
-    assert "Keras runs on tensorflow" in state.message
+    assert "tensorflow" in state.message
     assert "KERAS_BACKEND=jax" in state.message
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
 from slurmtf.job.contract import roles
+from slurmtf.job.contract.outcome import Outcome
 from slurmtf.job.contract.plan import JobPlan
 from slurmtf.runs import RunState
 from tests.system.slurm.support import Lab, call, ended, job_of, journal, program, until
@@ -190,6 +191,12 @@ def nothing_left(run: Run, seconds: float = PROMPT_S) -> None:
 
 def in_queue(job: str) -> bool:
     return job in call("squeue", "--noheader", "--format=%i", "--me").split()
+
+
+def outcome_of(state: RunState) -> Outcome:
+    """How a run that has ended did so."""
+    assert state.outcome, state
+    return state.outcome
 
 
 def label_host(run: Run, label: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pytest
 
 from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
+from slurmtf.job.contract.outcome import End
+from tests.system.faults.support import outcome_of
 
 from .support import PROMPT_S, Faults, end_of, label_host, moment, seconds_to_end
 
@@ -29,8 +32,8 @@ class Case:
     others: Mapping[str, str] | None = None
 
     @property
-    def words(self) -> str:
-        return "was killed by signal 9 (SIGKILL)" if self.exit_status == 137 else f"ended with exit code {self.exit_status}"
+    def end(self) -> End:
+        return End(None, signal.SIGKILL) if self.exit_status == 137 else End(self.exit_status)
 
 
 CASES = {
@@ -64,10 +67,10 @@ def test_fails(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None
     run, case = runs[name, target], CASES[name]
     state = end_of(run, seconds=150)
     assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "script", case.exit_status), state
-    first, *last = state.message.splitlines()
     label, host = case.failing, label_host(run, case.failing)
-    assert first == f"{label} on {host} {case.words}; the last lines of logs/{label}.err:"
-    assert last == [f"last words of {label}"]
+    outcome = outcome_of(state)
+    assert (outcome.task, outcome.host, outcome.end) == (label, host, case.end)
+    assert (outcome.log, outcome.tail) == (f"logs/{label}.err", f"last words of {label}")
     failed = moment(run, "task-ended", lambda event: event["task"] == case.failing)
     assert seconds_to_end(run, failed) <= PROMPT_S + (20 if name == "unhurried" else 0)
     assert f"task={label} host={host}" in str(run.job.exception())

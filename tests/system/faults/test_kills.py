@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from typing import NamedTuple
 
 import pytest
 
 from slurmtf import ParameterServer, Run, RunStatus
+from tests.system.faults.support import outcome_of
 from tests.system.slurm.support import journal
 
 from .support import Faults, end_of, label_host, planned, playing, the
@@ -58,11 +60,12 @@ def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Killed])
     assert time.monotonic() - at < PATIENCE_S
     if victim == "agent":
         assert (state.cause, state.exit_status) == ("task-lost", 1), state
-        assert f"worker-1 on {label_host(run, 'worker-1')} is gone without a word" in state.message
+        outcome = outcome_of(state)
+        assert (outcome.task, outcome.host) == ("worker-1", label_host(run, "worker-1"))
     if victim == "launcher":
         name = "srun" if target == "slurm" else "spawn"
         assert (state.cause, state.exit_status) == ("launcher", 137), state
-        assert f"{name} was killed by signal 9 (SIGKILL)" in state.message
+        assert (outcome_of(state).detail["launcher"], outcome_of(state).signal) == (name, signal.SIGKILL)
         if target == "slurm":  # on this machine its tasks are killed with it
             over = ("task-ended", "task-lost")  # we tell them, and Slurm kills them: whoever is first
             after = [event["time"] - told for event in journal(run) if event["event"] in over]

@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Environment, ParameterServer, RunStatus
+from slurmtf.job.contract.outcome import Cause
 from tests.cluster import Cluster
 from tests.integration.job.jobs import many, new_job
+from tests.system.faults.support import outcome_of
 from tests.system.slurm.support import journal, program, until
 
 from .support import ACTOR, PROMPT_S, Faults, completed, end_of, gated_python, moment, seconds_to_end, the
@@ -68,9 +70,9 @@ def test_an_interpreter_that_one_node_lacks(
     finally:
         slurm.show("node2", folder)
     assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
-    first = state.message.splitlines()[0]
-    assert first.startswith(f"{launcher} ")
-    assert first.endswith("worker-0 never reported; the last lines of logs/job.log:")  # the other had no time to, perhaps
+    outcome = outcome_of(state)
+    assert (outcome.detail["launcher"], outcome.log) == (launcher, "logs/job.log")
+    assert "worker-0" in outcome.detail["missing"], "the other had no time to report, perhaps"
     told = (run.folder / "logs/job.log").read_text()
     assert "node2" in told, told
     assert (str(python) if launcher == "mpirun" else "node2: task 1: Exited with exit code 2") in told, told  # ENOENT
@@ -83,10 +85,9 @@ def test_an_agent_that_can_not_work_on_this_machine(here: Faults, tmp_path: Path
     run = here.submit(ParameterServer(2, 1, layout="original"), {}, environment_definition=Environment(python=python))
     state = end_of(run)
     assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "launcher", 9), state
-    told = state.message.splitlines()[0]
-    assert told.startswith("spawn ended with exit code 9, and "), state
-    assert "worker-0" in told, state  # the others had no time to, perhaps
-    assert "never reported" in told, state
+    outcome = outcome_of(state)
+    assert (outcome.detail["launcher"], outcome.exit_code) == ("spawn", 9)
+    assert "worker-0" in outcome.detail["missing"], "the others had no time to report, perhaps"
     assert seconds_to_end(run, moment(run, "launched")) < PROMPT_S
 
 
@@ -100,8 +101,8 @@ def test_one_task_never_comes(tmp_path: Path) -> None:
     job.launcher = [python, "-I", job.layout.agent, "spawn", "3", "--"]
     try:
         assert job.run() == 1
-        assert job.end["cause"] == "not-connected"
-        assert job.end["message"] == "worker-1 did not connect within 2 s of the first task"
+        assert job.outcome.cause is Cause.NOT_CONNECTED
+        assert job.outcome.detail == {"missing": ["worker-1"], "waited_s": 2}
         assert not job.events("task-started")
         job.await_nobody()
     finally:

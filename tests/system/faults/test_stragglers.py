@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
+from tests.system.faults.support import outcome_of
 
 from .support import PROMPT_S, Faults, end_of, moment, seconds_to_end
 
@@ -43,7 +44,7 @@ def test_not_for_ever(name: str, target: str, runs: dict[tuple[str, str], Run]) 
     state = end_of(run)
     expected = (RunStatus.COMPLETED, 0) if name == "ps" else (RunStatus.FAILED, 1)
     assert (state.status, state.exit_status) == expected, state
-    success = "the training's success" if name == "ps" else "the first success"
-    assert state.message.startswith(f"{late} had not ended {GRACE_S} s after {success}"), state
+    assert state.cause == ("script" if name == "ps" else "straggler"), state
+    assert outcome_of(state).detail == {"late": late.split(", "), "grace_s": GRACE_S}
     succeeded = moment(run, "task-ended", lambda event: event["task"] == first)
     assert GRACE_S <= seconds_to_end(run, succeeded) <= GRACE_S + PROMPT_S

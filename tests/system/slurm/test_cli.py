@@ -20,6 +20,7 @@ import pytest
 from slurmtf import Experiment, Run, RunStatus, TensorFlow
 from slurmtf.cli.app import COMMANDS
 from slurmtf.errors import SpecError
+from tests.unit.support import refusing
 
 from .support import (
     COMMAND,
@@ -278,7 +279,7 @@ def test_overrides(lab: Lab) -> None:
     ended(run)
     assert (log(run), run.folder.parents[1]) == ("--a 1 --b 3\n", elsewhere)
     assert estimator.arguments == ("--a", "1", "--b", "2")
-    with pytest.raises(SpecError, match="node_count: can't be changed by a submission"):
+    with refusing(SpecError, "not-overridable"):
         Experiment("lab", lab.workspace).submit(estimator, node_count=2)
     assert not lab.workspace.exists()
 
@@ -297,22 +298,21 @@ def test_tab(lab: Lab) -> None:
 
 def test_logs_that_are_not_there_yet(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
-    told = lab.slurmtf("logs", run.id).stderr
-    assert f"{run.id}: has no log: it is Queued\n    -> wait for it: slurmtf logs -f {run.id}" in told
-    assert f"wait for it: slurmtf logs -f --job {run.id}" in lab.slurmtf("logs", "--job", run.id).stderr
+    assert f"slurmtf logs -f {run.id}" in lab.slurmtf("logs", run.id).stderr
+    assert f"slurmtf logs -f --job {run.id}" in lab.slurmtf("logs", "--job", run.id).stderr
     run.cancel()
     ended(run)
-    assert f"see 'slurmtf status {run.id}'" in lab.slurmtf("logs", run.id).stderr
-    assert f"see 'slurmtf status {run.id}'" in lab.slurmtf("logs", "--job", run.id).stderr
+    assert f"'slurmtf status {run.id}'" in lab.slurmtf("logs", run.id).stderr
+    assert f"'slurmtf status {run.id}'" in lab.slurmtf("logs", "--job", run.id).stderr
 
 
 def test_where_there_are_no_runs(lab: Lab) -> None:
-    assert lab.slurmtf("ls").stdout == f"no runs in {lab.workspace}; --workspace names another place\n"
+    assert str(lab.workspace) in lab.slurmtf("ls").stdout
     (finding,) = findings(lab.slurmtf("status", "--json"))
-    assert finding["what"] == f"there are no runs in {lab.workspace}"
+    assert (finding["code"], str(lab.workspace) in finding["what"]) == ("no-runs", True)
     ended(lab.submit(HELLO, compute_target="local"))
-    assert lab.slurmtf("ls", "-x", "other").stdout.startswith("no such runs in ")
-    assert findings(lab.slurmtf("status", "zzz", "--json"))[0]["what"] == "there is no such run"
+    assert envelope(lab.slurmtf("ls", "-x", "other", "--json"))["data"]["runs"] == []
+    assert findings(lab.slurmtf("status", "zzz", "--json"))[0]["code"] == "unknown-run"
 
 
 def test_a_run_that_is_removed_while_it_is_followed(lab: Lab) -> None:
@@ -323,8 +323,8 @@ def test_a_run_that_is_removed_while_it_is_followed(lab: Lab) -> None:
     assert "JobHeldUser" in following.stderr.readline()
     shutil.rmtree(run.folder)
     told = following.communicate(timeout=SECONDS)[1]
-    assert f"{run.folder} was removed or renamed; job {job_id} goes on without it" in told
-    assert f"cancel the job: scancel {job_id}" in told
+    assert f"{run.folder} " in told
+    assert f": scancel {job_id}" in told
     assert following.returncode == 4
     call("scancel", job_id)
 

@@ -110,7 +110,6 @@ def test_a_dead_node(slurm: Cluster, lab: Lab) -> None:
     try:
         (state,) = ended(lost)
         assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "node-failure", 1)
-        assert state.message == "a node of the job failed"
         assert lab.slurmtf("wait", lost.id).returncode == 1
         in_status(returning, RunStatus.QUEUED)
         assert not returning.job.done(force_check=True)
@@ -124,9 +123,8 @@ def test_a_dead_node(slurm: Cluster, lab: Lab) -> None:
 def test_the_time_limit(lab: Lab, limited: tuple[Run, Run, Run]) -> None:
     polite, stubborn, slow = limited
     polite_end, stubborn_end, slow_end = ended(*limited, seconds=150)
-    message = "the job reached its time limit"
     for state in (polite_end, stubborn_end):
-        assert (state.cause, state.exit_status, state.message) == ("time-limit", 124, message)
+        assert (state.cause, state.exit_status) == ("time-limit", 124)
     assert polite_end.status is RunStatus.FAILED
     assert (polite.folder / "outputs/last-words").read_text() == "saved"
     for run, latest in ((polite, 60), (stubborn, 60), (slow, 85)):  # one has spent 35 s before its supervisor started
@@ -139,7 +137,7 @@ def test_the_time_limit(lab: Lab, limited: tuple[Run, Run, Run]) -> None:
     assert slow_end.status is RunStatus.COMPLETED, Path(slow.layout.job_log).read_text()
     for run in (polite, stubborn):
         assert lab.slurmtf("wait", run.folder).returncode == 124
-        assert message in lab.slurmtf("status", run.folder).stdout
+        assert "time limit" in lab.slurmtf("status", run.folder).stdout
 
 
 def test_the_time_limit_on_this_machine(lab: Lab) -> None:

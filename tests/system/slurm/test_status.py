@@ -20,6 +20,7 @@ from slurmtf.runs import cancel_runs
 from slurmtf.runs.state import Doubt, DoubtKind
 from slurmtf.submit.record import note, read_record
 from tests.cluster import Cluster
+from tests.unit.support import refusing
 
 from .support import (
     COMMAND,
@@ -99,7 +100,7 @@ def test_a_cancellation_that_fails_is_none(lab: Lab, tmp_path: Path, monkeypatch
     program(tmp_path / "broken/scancel", "#!/bin/sh\necho 'scancel: error: no way' >&2\nexit 1\n")
     with monkeypatch.context() as context:
         context.setenv("PATH", first_in_path(tmp_path / "broken"))
-        with pytest.raises(SlurmError, match="no way"):
+        with refusing(SlurmError, "slurm-failed", "no way"):
             cancel_runs([*held, local])
     in_status(local, RunStatus.CANCELED)
     assert [state.status for state in states(*held)] == [RunStatus.QUEUED] * 2
@@ -163,7 +164,8 @@ def test_without_accounting(lab_noaccounting: Lab) -> None:
     call("scancel", *jobs)
     (lost,) = ended(forgotten(gone))
     assert (lost.status, lost.cause, lost.exit_status) == (RunStatus.FAILED, "lost", 1)
-    assert lost.message == "Slurm no longer knows the job, and its journal does not say how it ended"
+    assert lost.outcome is not None
+    assert lost.outcome.detail["by"] == "slurm"
 
 
 def test_while_slurmdbd_is_down(lab: Lab, slurm: Cluster) -> None:

@@ -68,8 +68,9 @@ def test_the_same_here_and_on_slurm(lab: Lab) -> None:
     states = ended(local, slurm, local_failure, slurm_failure)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2 + [RunStatus.FAILED] * 2
     assert [state.exit_status for state in states] == [0, 0, 3, 3]
-    assert states[2].message == states[3].message
-    assert "to the error log" in states[2].message
+    assert states[2].outcome == states[3].outcome
+    assert states[2].outcome
+    assert states[2].outcome.tail == "to the error log"
     for one, other in ((local, slurm), (local_failure, slurm_failure)):
         assert files(one.folder / "outputs") == files(other.folder / "outputs")
         assert named(one) == named(other)
