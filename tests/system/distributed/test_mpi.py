@@ -25,5 +25,5 @@ def test_pi(place: str, nodes: int, examples: Examples, tf_classic: Path) -> Non
 
 
 def test_on_this_machine_it_needs_a_launcher_that_serves_mpi(examples: Examples, tf_classic: Path) -> None:
-    with refusing(SpecError, "launcher-unfit", "`launcher=mpirun`"):
+    with refusing(SpecError, "launcher-unfit", "spawn", "launcher: mpirun"):
         examples.start("local", "mpi4py-pi", tf_classic)

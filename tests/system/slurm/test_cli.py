@@ -311,7 +311,7 @@ def test_where_there_are_no_runs(lab: Lab) -> None:
     (finding,) = findings(lab.slurmtf("status", "--json"))
     assert (finding["code"], str(lab.workspace) in finding["what"]) == ("no-runs", True)
     ended(lab.submit(HELLO, compute_target="local"))
-    assert envelope(lab.slurmtf("ls", "-x", "other", "--json"))["data"]["runs"] == []
+    assert envelope(lab.slurmtf("ls", "-x", "other", "--json"))["data"] == []
     assert findings(lab.slurmtf("status", "zzz", "--json"))[0]["code"] == "unknown-run"
 
 

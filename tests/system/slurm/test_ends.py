@@ -76,9 +76,11 @@ def test_srun_that_is_missing_or_fails(lab: Lab, tmp_path: Path) -> None:
         assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
         assert state.exit_status not in (0, 130), state
         assert lab.slurmtf("wait", run.id).returncode == state.exit_status
-    for state in (missing.state, failing.state):
-        assert state.outcome
-        assert "srun" in state.outcome.tail
+    assert missing.state.outcome
+    assert missing.state.outcome.detail["launcher"] == "srun"
+    assert "srun" in missing.state.outcome.detail["error"]
+    assert failing.state.outcome
+    assert "srun: error: " in failing.state.outcome.tail
 
 
 def is_cancelled(run: Run, state: RunState) -> None:
