@@ -104,7 +104,7 @@ def test_while_accounting_does_not_answer_no_job_is_said_to_be_none(commands: Pa
     command(commands, "sacct", error="Slurm accounting storage is disabled", status=1)
     assert SlurmScheduler().find({"/a": 5.0}) == {}
     command(commands, "sacct", error="sacct: error: Problem talking to the database: Connection refused", status=1)
-    with pytest.raises(SlurmError, match="Connection refused"):
+    with refusing(SlurmError, "slurm-failed", "Connection refused"):
         SlurmScheduler().find({"/a": 5.0})
 
 
