@@ -13,8 +13,9 @@ from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 
-RETRIES = "2"
-"""How often a request that nobody answers is sent again, unless the user says: MLflow itself goes on for four minutes."""
+PATIENCE = {var.MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", var.MLFLOW_HTTP_REQUEST_TIMEOUT: "20"}
+"""How long a server is waited for, unless the user says: MLflow itself goes on for four minutes where nobody listens, for a
+quarter of an hour where nobody answers."""
 LONGEST_TEXT = 300
 PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 
@@ -56,10 +57,10 @@ def without_password(text: str) -> str:
 def talking(uri: str, where: str, what: str, remedy: str) -> Iterator[None]:
     """Raise whatever comes of talking to MLflow as a MirrorError: ``where`` is what it is about, ``what`` follows from it.
 
-    A server that does not answer is tried for seconds (see RETRIES).
+    A server that is away is tried for seconds, one that does not answer for a minute (see PATIENCE).
     """
-    patience = os.environ.get(var.MLFLOW_HTTP_REQUEST_MAX_RETRIES)
-    os.environ.setdefault(var.MLFLOW_HTTP_REQUEST_MAX_RETRIES, RETRIES)
+    ours = {name: value for name, value in PATIENCE.items() if not os.environ.get(name)}
+    os.environ.update(ours)
     try:
         yield
     except SlurmtfError:
@@ -68,8 +69,8 @@ def talking(uri: str, where: str, what: str, remedy: str) -> Iterator[None]:
         told = f"{what} ({without_password(uri)}): {_said(err)}"
         raise MirrorError(Finding("mlflow-failed", where, told, remedy)) from None
     finally:
-        if patience is None:
-            os.environ.pop(var.MLFLOW_HTTP_REQUEST_MAX_RETRIES, None)
+        for name in ours:
+            os.environ.pop(name, None)
 
 
 def _said(error: Exception) -> str:

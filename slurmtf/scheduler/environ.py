@@ -22,7 +22,7 @@ def without_run(environ: Mapping[str, str]) -> dict[str, str]:
         return kept
     launch = RunLayout(environ.get(var.SLURMTF_LAUNCH_FOLDER) or folder)
     own = (RunLayout(folder).work, RunLayout(folder).hook, launch.work)
-    on_node = f"/{environ.get(var.SLURMTF_RUN_ID)}/work"
+    on_node = f"/{os.path.basename(folder)}/work"  # noqa: PTH119 - a name, no path of this machine
     entries = kept.pop(var.PYTHONPATH, "").split(os.pathsep)
     path = [entry for entry in entries if entry and entry not in own and not entry.endswith(on_node)]
     others = {name: value for name, value in kept.items() if name not in var.OF_LIBRARIES}

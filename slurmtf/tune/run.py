@@ -13,7 +13,7 @@ from slurmtf.job.contract.sweep import CANCELED, FAILED, SweepLayout, trial_fold
 from slurmtf.runs import Run, RunStatus
 from slurmtf.runs.downloads import download, download_all, file_names
 from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metrics import metrics_of
+from slurmtf.runs.metrics import children_of, metrics_of
 from slurmtf.runs.sweeps import SweepFacts, TrialState, is_sweep, read_sweep
 
 
@@ -89,9 +89,12 @@ class SweepRun(Run):
         """Return the parameters of each trial that has begun, as JSON: trial's id to text."""
         return {child.id: json.dumps(child.trial.point.values) for child in self.get_children()}
 
-    def get_metrics(self, name: str | None = None, *args: Any, **options: Any) -> dict[str, dict[str, Any]]:  # noqa: ARG002
-        """Return the metrics of each trial that has begun: trial's id to metric to value, or to a list of them."""
-        return {child.id: child.get_metrics(name) for child in self.get_children()}
+    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
+        """Return the metrics of each trial that has begun: trial's id to metric to value, or to a list of them. ``recursive``:
+        of the trials' child runs too, and what stands in the sweep's own folder."""
+        if recursive:
+            return super().get_metrics(name, recursive, all_ranks)
+        return {child.id: child.get_metrics(name, all_ranks=all_ranks) for child in self.get_children()}
 
 
 class TrialRun:
@@ -120,9 +123,14 @@ class TrialRun:
     def get_hyperparameters(self) -> dict[str, Any]:
         return dict(self.trial.point.values)
 
-    def get_metrics(self, name: str | None = None) -> dict[str, Any]:
-        """Return what the trial has logged, in Azure ML's shapes; of ``name`` alone, where one is given."""
-        return metrics_of(self.layout, Owners(self.parent.layout, self.trial.point.values), name)
+    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
+        """Return what the trial has logged, as :meth:`slurmtf.Run.get_metrics` does of a run."""
+        owners = Owners(self.parent.layout, self.trial.point.values)
+        own = metrics_of(self.layout, owners, name, all_ranks)
+        if not recursive:
+            return own
+        within = children_of(self.layout)
+        return {self.id: own, **{child: metrics_of(layout, owners, name, all_ranks) for child, layout in within}}
 
     @property
     def tasks(self) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from ..common import addresses, gpus
 from ..contract import variables as var
 from ..contract.layout import RunLayout, native
-from ..contract.plan import JobPlan, LaunchOrder
+from ..contract.plan import JobPlan, LaunchOrder, Run
 from ..contract.roles import SERVES, Role, chief
 from ..staging import relocation
 from . import tf_config, trackers
@@ -65,7 +65,7 @@ class TaskEnvironment:
         if var.TF_CONFIG in users:
             found.pop(var.SLURMTF_TF_CONFIG_FILE, None)
         launch = self._layout.launch(self._order.folder)
-        found.update(trackers.variables(self._plan.run, self._role, launch, found))
+        found.update(trackers.variables(self._run, self._role, launch, found))
         nodes = self._start.get("nodes", {})
         found.update(addresses.past_proxies(found, nodes.get("names", ()), nodes.get("addresses", ())))
         return found
@@ -107,8 +107,14 @@ class TaskEnvironment:
         """Replace ``$SLURMTF_ROLE``, ``${SLURMTF_INDEX}`` ... by their values; what is no task variable stays."""
         return TASK_VARIABLE.sub(lambda found: own.get(found[1] or found[2], found[0]), text)
 
+    @property
+    def _run(self) -> Run:
+        """The run as its script knows it: a trial of a sweep is one of its own, ``<sweep>_<number>``."""
+        run, trial = self._plan.run, self._order.variables.get(var.SLURMTF_TRIAL)
+        return run if trial is None else run._replace(run_id="{}_{}".format(run.run_id, trial))
+
     def _identity(self) -> Dict[str, str]:
-        run, cluster = self._plan.run, self._start.get("cluster", {})
+        run, cluster = self._run, self._start.get("cluster", {})
         own = cluster.get(self._role.role, [])
         place = self._resume_from()
         resume = {var.SLURMTF_RESUME_FROM: place} if place else {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,12 @@ from slurmtf import (
 )
 from slurmtf.job.contract.sweep import COMPLETED, FAILED
 from slurmtf.tune.run import SweepRun
+from tests.terminal import seen_in_a_terminal
 from tests.unit.runs.test_event_files import event, record, simple
 
 from .jobs import await_that
 
+COMMAND = Path(sys.executable).with_name("slurmtf")
 Tune = Callable[..., SweepRun]
 LOG = """
 import argparse, os, sys, time
@@ -78,6 +81,45 @@ def test_trials_side_by_side_have_their_part_each(tune: Tune) -> None:
     assert [cpus for cpus, _, _ in told] == [str(min(2, len(os.sched_getaffinity(0))))] * 2
     (_, begin, end), (_, other_begin, other_end) = told
     assert max(float(begin), float(other_begin)) < min(float(end), float(other_end)), "one ran after the other"
+
+
+CHILDREN = (
+    LOG
+    + """
+run = Run.get_context()
+run.log("score", arguments.x)
+while not os.path.exists(os.environ["SLURMTF_RUN_FOLDER"] + "/go"):
+    time.sleep(0.05)
+run.child_run("late").log("inner", 10 * arguments.x)
+"""
+)
+
+
+def test_child_runs_that_trials_open_later_are_followed_and_each_trials_own(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(CHILDREN)
+    sweep = Sweep(
+        TensorFlow(tmp_path, entry_script="train.py", compute_target="local"),
+        GridParameterSampling({"x": choice(1, 2)}),
+        "score",
+        "maximize",
+        2,
+    )
+    run = Experiment("tune", tmp_path / "runs").submit(sweep)
+    assert isinstance(run, SweepRun)
+
+    def let_go(text: str) -> None:
+        if "_0 score 1" in text or "_1 score 2" in text:
+            (run.folder / "go").touch()
+
+    text = seen_in_a_terminal([str(COMMAND), "metrics", str(run.folder), "--recursive", "--follow"], 90, let_go)
+    told = [line.split()[1:] for line in text.splitlines()]
+    values = {f"{run.id}_0": ("score", 1), f"{run.id}_1": ("score", 2)}
+    values |= {f"{run.id}_0_late": ("inner", 10), f"{run.id}_1_late": ("inner", 20)}
+    assert sorted(told) == sorted([name, metric, str(value)] for name, (metric, value) in values.items()), text
+    found = run.get_metrics(recursive=True)
+    assert found == {run.id: {}, **{name: {metric: value} for name, (metric, value) in values.items()}}
+    first, _ = run.get_children()
+    assert first.get_metrics(recursive=True) == {name: found[name] for name in (first.id, f"{first.id}_late")}
 
 
 def test_settings_of_the_estimator_change_from_trial_to_trial(tune: Tune) -> None:

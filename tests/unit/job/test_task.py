@@ -16,7 +16,7 @@ import pytest
 from slurmtf.job.common import identity
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
+from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Size
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.script import sitecustomize as hook
 from slurmtf.job.staging.staging import Stager
@@ -189,3 +189,14 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_trial_is_a_run_of_its_own_for_its_script_and_other_trackers() -> None:
+    job = JobPlan(Run("tune-1", "tune"), "slurm", Distribution((("main", 1),)), Size(1, 1, 1))
+    role, layout = Role(0, "main", 0, 0), RunLayout("/runs/tune-1")
+    of_trial = LaunchOrder(variables={var.SLURMTF_TRIAL: "3"}, folder="trials/3")
+    for order, name in ((LaunchOrder(), "tune-1"), (of_trial, "tune-1_3")):
+        found = TaskEnvironment(job, layout, role, {}, {}, order).variables({})
+        told = [found[name] for name in (var.SLURMTF_RUN_ID, var.WANDB_RUN_GROUP, var.COMET_START_EXPERIMENT_TAGS)]
+        assert told == [name] * 3
+        assert found[var.SLURMTF_RUN_FOLDER] == "/runs/tune-1"

@@ -122,6 +122,18 @@ def test_what_mlflow_raises_is_told_with_its_cause_and_without_passwords(monkeyp
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 
 
+@pytest.mark.parametrize(("given", "waits"), [("", "20"), ("300", "300")])
+def test_a_server_is_waited_for_as_long_as_its_user_says_else_for_seconds(
+    given: str, waits: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", given)
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    with talking("", "", "", ""):
+        assert (os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) == (waits, "2")
+    assert os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT") == (given or None)
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
 def test_our_own_errors_pass() -> None:
     with pytest.raises(InputError), talking("", "", "", ""):
         raise InputError(Finding("x", "x", "x"))
