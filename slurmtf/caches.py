@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +17,7 @@ from slurmtf.job.contract.trust import doubt
 
 MOST_FILES = 100
 """In one room of the user's cache: the newest stay."""
-DIGEST_BYTES = hashlib.sha256().digest_size
+DIGEST_BYTES = 32
 
 
 def kept(room: str, key: Any, build: Callable[[], bytes]) -> bytes:
@@ -39,7 +38,7 @@ def recall(room: str, key: Any) -> bytes | None:
     with contextlib.suppress(OSError):
         data = b"" if doubt(str(path)) else path.read_bytes()
         digest, content = data[:DIGEST_BYTES], data[DIGEST_BYTES:]
-        return content if hashlib.sha256(content).digest() == digest else None
+        return content if _digest(content) == digest else None
     return None
 
 
@@ -48,7 +47,7 @@ def keep(room: str, key: Any, data: bytes) -> None:
     path = _place(room, key)
     with contextlib.suppress(OSError):
         make_private(path.parent)
-        write_private(path, hashlib.sha256(data).digest() + data)
+        write_private(path, _digest(data) + data)
         for old in sorted(path.parent.iterdir(), key=_written)[:-MOST_FILES]:
             old.unlink()
 
@@ -60,7 +59,13 @@ def stamps(paths: Iterable[str | Path]) -> list[tuple[int, ...]]:
 
 def _place(room: str, key: Any) -> Path:
     content = json.dumps([__version__, key], sort_keys=True, default=repr)
-    return user_cache() / room / hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return user_cache() / room / _digest(content.encode("utf-8", "surrogatepass")).hex()[:32]
+
+
+def _digest(data: bytes) -> bytes:
+    import hashlib  # noqa: PLC0415 - OpenSSL takes longer to load than most commands need
+
+    return hashlib.sha256(data).digest()
 
 
 def _written(path: Path) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +19,14 @@ class ProcessId:
 
     def alive(self) -> bool | None:
         """Tell whether the process runs; None on another host, from where that can't be seen."""
-        if self.host != socket.gethostname():
+        if self.host != os.uname().nodename:
             return None
         return start_of(self.pid) == self.started
 
 
 def identify(pid: int) -> ProcessId:
     """Return the identity of a running process of this host."""
-    return ProcessId(socket.gethostname(), pid, start_of(pid) or 0)
+    return ProcessId(os.uname().nodename, pid, start_of(pid) or 0)
 
 
 def recognise(facts: Any) -> ProcessId | None:

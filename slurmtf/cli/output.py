@@ -84,7 +84,7 @@ def shown(text: str) -> str:
 
 def bare(text: str) -> str:
     """Return text without our colours."""
-    return COLOURED.sub(r"\2", text)
+    return COLOURED.sub(r"\2", text) if "\x0e" in text else text
 
 
 def _escaped(text: str) -> str:

@@ -48,11 +48,11 @@ class Selection:
         """Return the newest of them; 0: all."""
         listing = list_runs(self.workspaces, self.experiment)
         warnings = [warning("unreadable", "can't be read", str(folder)) for folder in listing.unreadable]
-        folders = listing.newest(number) if number and self.wanted.all else listing.folders
-        runs = list_states(folders, self.wanted, max_age_s)
+        paths = listing.paths[: number or None] if self.wanted.all else listing.paths
+        runs = list_states(paths, self.wanted, max_age_s)
         total = len(listing.paths) if self.wanted.all else len(runs)
         shown = runs[:number] if number else runs
-        return Found(shown, total - len(folders) if self.wanted.all else total - len(shown), warnings)
+        return Found(shown, total - len(paths) if self.wanted.all else total - len(shown), warnings)
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -16,18 +16,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from slurmtf._version import __version__
 from slurmtf.caches import local_cache
 from slurmtf.job.contract import trust
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs import history, records, reduce, state
 from slurmtf.runs.state import RunState
-from slurmtf.runs.status import Seen, job_names
 from slurmtf.runs.tags import tags_of
 
+if TYPE_CHECKING:
+    from slurmtf.runs.status import Seen
+
 NAME = "runs.sqlite"
-SCHEMA = 1
+SCHEMA = 2
 SETTLED_S = 2.0
 """Seconds after which a file's time of change tells of all changes."""
 BUSY_S = 0.2
@@ -38,7 +40,7 @@ COLUMNS = "folder, files, status, state, tags, jobs"
 
 @dataclass(frozen=True)
 class Row:
-    """A run that has ended, as the index has it. ``files``: what it was read from, with the stamp of each."""
+    """A run that has ended, as the index has it. ``files``: what it was read from, each name followed by its stamp."""
 
     folder: str
     files: str
@@ -59,11 +61,13 @@ class Row:
     @property
     def holds(self) -> bool:
         """Whether the files are as they were."""
-        return all(_stamp(f"{self.folder}/{name}") == stamp for name, stamp in json.loads(self.files))
+        parts = self.files.split(BETWEEN)
+        return all(_stamp(f"{self.folder}/{name}") == stamp for name, stamp in zip(parts[::2], parts[1::2], strict=True))
 
 
-Stamp = list[int]
-Files = list[tuple[str, Stamp | None]]
+Files = list[tuple[str, str]]
+BETWEEN = "\0"
+"""Stands in no name of a file."""
 
 
 def files_of(layout: RunLayout) -> Files | None:
@@ -81,11 +85,18 @@ def files_of(layout: RunLayout) -> Files | None:
 def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
     """Return the row of a run; None where it has not ended, or may still change. ``files`` are as they were when reading
     ``began``."""
-    if not seen.settled or files is None or any(stamp and stamp[2] > (began - SETTLED_S) * 1e9 for _, stamp in files):
+    if not seen.settled or files is None or any(_changed(stamp) > began - SETTLED_S for _, stamp in files):
         return None
     layout = seen.layout
-    texts = json.dumps(seen.state.to_dict()), json.dumps(tags_of(layout.folder)), " ".join(sorted(job_names(layout)))
-    return Row(layout.folder, json.dumps(files), seen.state.status.value, *texts) if files_of(layout) == files else None
+    texts = json.dumps(seen.state.to_dict()), json.dumps(tags_of(layout.folder)), " ".join(sorted(_job_names(layout)))
+    names = BETWEEN.join(part for file in files for part in file)
+    return Row(layout.folder, names, seen.state.status.value, *texts) if files_of(layout) == files else None
+
+
+def _job_names(layout: RunLayout) -> set[str]:
+    from slurmtf.runs.status import job_names  # noqa: PLC0415 - what is in the index needs none of it
+
+    return job_names(layout)
 
 
 def _names(layout: RunLayout, sub: str) -> list[str]:
@@ -95,12 +106,18 @@ def _names(layout: RunLayout, sub: str) -> list[str]:
         return []
 
 
-def _stamp(path: str) -> Stamp | None:
+def _stamp(path: str) -> str:
+    """Return what changes with a file; empty where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - of thousands of runs
     except OSError:
-        return None
-    return [found.st_ino, found.st_size, found.st_mtime_ns]
+        return ""
+    return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
+
+
+def _changed(stamp: str) -> float:
+    """Return when a file changed, in seconds since 1970; 0 where there is none."""
+    return int(stamp.rpartition(" ")[2]) / 1e9 if stamp else 0.0
 
 
 class Index:
@@ -120,9 +137,9 @@ class Index:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._close()
 
-    def known(self, folders: Sequence[Path]) -> dict[str, Row]:
+    def known(self, folders: Iterable[str]) -> dict[str, Row]:
         """Return what is known of runs, by their folders."""
-        wanted = {str(folder) for folder in folders}
+        wanted = set(folders)
         return {row.folder: row for row in self._rows(wanted) if row.folder in wanted and row.holds}
 
     def keep(self, rows: Iterable[Row]) -> None:
@@ -170,12 +187,10 @@ FEW = 100
 def of_job(name: str, folders: Sequence[Path]) -> set[Path]:
     """Return the runs that have or had a job of this name."""
     with Index() as index:
-        known = index.known(folders)
-    jobs = {
-        folder: known[str(folder)].jobs.split() if str(folder) in known else job_names(RunLayout(str(folder)))
-        for folder in folders
-    }
-    return {folder for folder, names in jobs.items() if name in names}
+        known = index.known(map(str, folders))
+    paths = list(map(str, folders))
+    jobs = {path: known[path].jobs.split() if path in known else _job_names(RunLayout(path)) for path in paths}
+    return {folder for folder, path in zip(folders, paths, strict=True) if name in jobs[path]}
 
 
 class _Forgiving(contextlib.AbstractContextManager[None]):
@@ -195,7 +210,11 @@ class _Forgiving(contextlib.AbstractContextManager[None]):
         return True
 
 
+RULES = ("history.py", "records.py", "reduce.py", "state.py", "sweeps.py")
+"""What decides what a state is."""
+
+
 def _version() -> int:
     """Return a number that another slurmtf, or other rules of what a state is, do not have."""
-    changed = [Path(str(module.__file__)).stat().st_mtime_ns for module in (history, records, reduce, state)]
+    changed = [Path(__file__).with_name(name).stat().st_mtime_ns for name in RULES]
     return zlib.crc32(json.dumps([SCHEMA, __version__, changed]).encode()) & 0x7FFFFFFF

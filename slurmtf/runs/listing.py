@@ -14,7 +14,6 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.index import Index, Row, files_of, row_of
 from slurmtf.runs.state import RunState, RunStatus
-from slurmtf.runs.status import look
 from slurmtf.runs.tags import matches, tags_of
 from slurmtf.runs.workspace import is_run
 
@@ -48,10 +47,14 @@ class Wanted:
 class Listed:
     """One run of a list: its folder, and its state as it was found."""
 
-    def __init__(self, folder: Path, found: Row | RunState) -> None:
-        self.folder = folder
+    def __init__(self, path: str, found: Row | RunState) -> None:
+        self.path = path
         self._found = found
         self._state = found if isinstance(found, RunState) else None
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.path)
 
     @property
     def is_settled(self) -> bool:
@@ -70,23 +73,32 @@ class Listed:
 
     @property
     def tags(self) -> dict[str, str]:
-        return self._found.tags if isinstance(self._found, Row) else tags_of(self.folder)
+        return self._found.tags if isinstance(self._found, Row) else tags_of(self.path)
 
 
-def list_states(folders: Sequence[Path], wanted: Wanted = Wanted(), max_age_s: float = AGE_S) -> list[Listed]:
+def list_states(folders: Sequence[Path | str], wanted: Wanted = Wanted(), max_age_s: float = AGE_S) -> list[Listed]:
     """Return the runs of these folders that are wanted, in their order; what was removed meanwhile is left out.
 
     Schedulers are asked of those that have not ended, at once.
     """
+    paths = list(map(str, folders))
     with Index() as index:
-        known = index.known(folders)
-        unknown = [folder for folder in folders if str(folder) not in known]
-        layouts = [RunLayout(str(folder)) for folder in unknown]
-        began, files = time.time(), list(map(files_of, layouts))
-        seen = dict(zip(unknown, look(layouts, max_age_s=max_age_s), strict=True))
-        index.keep(filter(None, (row_of(one, before, began) for one, before in zip(seen.values(), files, strict=True))))
-    found = (Listed(folder, known.get(str(folder)) or seen[folder].state) for folder in folders)
+        known = index.known(paths)
+        unknown = [path for path in paths if path not in known]
+        seen = _looked_at(unknown, index, max_age_s) if unknown else {}
+    found = (Listed(path, known.get(path) or seen[path]) for path in paths)
     return [one for one in found if (one.is_settled or is_run(one.folder)) and wanted.takes(one)]
+
+
+def _looked_at(paths: Sequence[str], index: Index, max_age_s: float) -> dict[str, RunState]:
+    """Return the states of runs that the index does not know, as they are now; it takes up those that have ended."""
+    from slurmtf.runs import status  # noqa: PLC0415 - what has ended is listed without what asks schedulers
+
+    layouts = list(map(RunLayout, paths))
+    began, files = time.time(), list(map(files_of, layouts))
+    seen = status.look(layouts, max_age_s=max_age_s)
+    index.keep(filter(None, (row_of(one, before, began) for one, before in zip(seen, files, strict=True))))
+    return {path: one.state for path, one in zip(paths, seen, strict=True)}
 
 
 def parse_since(text: str, now: float) -> float:

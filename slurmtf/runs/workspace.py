@@ -91,10 +91,6 @@ class Listing:
     def folders(self) -> list[Path]:
         return list(map(Path, self.paths))
 
-    def newest(self, number: int) -> list[Path]:
-        """Return so many of them: thousands of paths take longer to build than to find."""
-        return list(map(Path, self.paths[:number]))
-
 
 def list_runs(workspaces: list[Path], experiment: str | None = None) -> Listing:
     """Return the run folders of workspaces. One that can't be read keeps no other from being found."""

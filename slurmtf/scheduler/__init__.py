@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from slurmtf.job.contract.schedulers import LOCAL, SLURM
 from slurmtf.scheduler.base import Array, JobRef, JobState, Observation, Scheduler, SubmittedJob
-from slurmtf.scheduler.local import LocalScheduler
-from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 
 __all__ = ["Array", "JobRef", "JobState", "Observation", "Scheduler", "SubmittedJob", "by_scheduler", "scheduler_of"]
 
-SCHEDULERS: dict[str, Callable[[str | None], Scheduler]] = {one.name: one for one in (SlurmScheduler, LocalScheduler)}
+
+def _slurm(cluster: str | None) -> Scheduler:
+    from slurmtf.scheduler.slurm.scheduler import SlurmScheduler  # noqa: PLC0415 - what has ended is listed without one
+
+    return SlurmScheduler(cluster)
+
+
+def _local(cluster: str | None) -> Scheduler:
+    from slurmtf.scheduler.local import LocalScheduler  # noqa: PLC0415
+
+    return LocalScheduler(cluster)
+
+
+SCHEDULERS: dict[str, Callable[[str | None], Scheduler]] = {SLURM: _slurm, LOCAL: _local}
 
 
 def scheduler_of(name: str, cluster: str | None = None) -> Scheduler:

@@ -38,7 +38,7 @@ def command(run: str | None, selection: Selection, number: int, as_csv: bool) ->
     now = time.time()
     if run is not None:
         found = Run.find(run, selection.workspaces[0] if len(selection.workspaces) == 1 else None)
-        used = used_by([Listed(found.folder, found.state)], now)
+        used = used_by([Listed(str(found.folder), found.state)], now)
     else:
         used = used_by(selection.find(number).runs, now)
     rows = [_row(one) for one in used]

@@ -74,7 +74,7 @@ def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     except (OSError, ValueError, LookupError, TypeError):  # why is told whatever the plan looks like
         return NOTHING_BESIDE
     of_memory = death.kind in (Kind.HOST_MEMORY, Kind.KILLED)
-    used = used_by([Listed(run.folder, state)], time.time()) if of_memory else []
+    used = used_by([Listed(str(run.folder), state)], time.time()) if of_memory else []
     memory = next(((one.usage.memory, one.usage.asked.memory_mb << 20, one.usage.source) for one in used), None)
     return _Beside(None, memory, command)
 

@@ -16,7 +16,7 @@ from benchmarks.runs import write_runs
 from slurmtf.errors import InputError
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import index as indexes
-from slurmtf.runs import listing, status
+from slurmtf.runs import status
 from slurmtf.runs.index import Index, of_job
 from slurmtf.runs.listing import Wanted, list_states, parse_since
 from slurmtf.runs.state import RunStatus
@@ -41,6 +41,7 @@ def statuses(folders: list[Path]) -> list[str]:
     return [run.status.value for run in list_states(folders)]
 
 
+LOOK = status.look
 FAILED, COMPLETED = "Failed", "Completed"
 TWELVE = [FAILED, *[COMPLETED] * 9, FAILED, COMPLETED]
 
@@ -51,10 +52,10 @@ def read_anew(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> int:
 
     def look(layouts: list[RunLayout], *, max_age_s: float) -> list[status.Seen]:
         looked.append(len(layouts))
-        return status.look(layouts, max_age_s=max_age_s)
+        return LOOK(layouts, max_age_s=max_age_s)
 
     with monkeypatch.context() as context:
-        context.setattr(listing, "look", look)
+        context.setattr(status, "look", look)
         list_states(folders)
     return sum(looked)
 
@@ -138,13 +139,13 @@ def test_what_changes_while_it_is_read_makes_no_row(
     changing = RunLayout(str(folders[0]))
 
     def look(layouts: list[RunLayout], *, max_age_s: float) -> list[status.Seen]:
-        seen = status.look(layouts, max_age_s=max_age_s)
+        seen = LOOK(layouts, max_age_s=max_age_s)
         change(changing)
         age(changing)  # by a clock that is behind
         return seen
 
     with monkeypatch.context() as context:
-        context.setattr(listing, "look", look)
+        context.setattr(status, "look", look)
         assert statuses(folders) == TWELVE
     assert statuses(folders)[0] != FAILED
 
@@ -263,5 +264,5 @@ def test_a_job_is_found(folders: list[Path]) -> None:
 def test_the_row_has_all_of_the_state(folders: list[Path]) -> None:
     list_states(folders)
     with Index() as index:
-        row = index.known(folders)[str(folders[0])]
+        row = index.known(map(str, folders))[str(folders[0])]
     assert json.loads(row.state_text) == json.loads(json.dumps(status.states_of(folders[:1])[0].to_dict()))
