@@ -13,10 +13,9 @@ import os
 import sqlite3
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from slurmtf._version import __version__
 from slurmtf.caches import local_cache
@@ -38,8 +37,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS runs
 COLUMNS = "folder, files, status, state, tags, jobs"
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A run that has ended, as the index has it. ``files``: what it was read from, each name followed by its stamp."""
 
     folder: str
@@ -146,8 +144,7 @@ class Index:
         """Take rows up."""
         with self._forgiving():
             if self._connection:
-                values = [tuple(vars(row).values()) for row in rows]
-                self._connection.executemany(f"INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", values)  # noqa: S608
+                self._connection.executemany(f"INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
                 self._connection.commit()
 
     def _rows(self, wanted: set[str]) -> list[Row]:
@@ -155,9 +152,9 @@ class Index:
             if self._connection and len(wanted) <= FEW:
                 marks = ", ".join("?" * len(wanted))
                 query = f"SELECT {COLUMNS} FROM runs WHERE folder IN ({marks})"  # noqa: S608
-                return [Row(*row) for row in self._connection.execute(query, list(wanted))]
+                return [Row._make(row) for row in self._connection.execute(query, list(wanted))]
             if self._connection:
-                return [Row(*row) for row in self._connection.execute(f"SELECT {COLUMNS} FROM runs")]  # noqa: S608
+                return [Row._make(row) for row in self._connection.execute(f"SELECT {COLUMNS} FROM runs")]  # noqa: S608
         return []
 
     def _opened(self) -> sqlite3.Connection | None:
