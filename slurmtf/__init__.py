@@ -32,9 +32,9 @@ _HOMES = {
     "TensorFlow": "slurmtf.estimator",
     "TensorflowConfiguration": "slurmtf.estimator",
     "Site": "slurmtf.sites",
-    "Experiment": "slurmtf.runs",
+    "Experiment": "slurmtf.experiments",
     "Model": "slurmtf.models",
-    "Run": "slurmtf.runs",
+    "Run": "slurmtf.experiments",
     "RunStatus": "slurmtf.runs",
     "SlurmtfError": "slurmtf.errors",
     "Sweep": "slurmtf.tune.sweep",
@@ -123,8 +123,9 @@ if TYPE_CHECKING:
         TensorFlow,
         TensorflowConfiguration,
     )
+    from slurmtf.experiments import Experiment, Run
     from slurmtf.models import Model
-    from slurmtf.runs import Experiment, Run, RunStatus
+    from slurmtf.runs import RunStatus
     from slurmtf.sites import Site
     from slurmtf.tune.azureml import HyperDriveConfig, HyperDriveRunConfig
     from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, NoTerminationPolicy, TruncationSelectionPolicy

@@ -8,7 +8,8 @@ from types import TracebackType
 from slurmtf.cli.output import clock, emit, note, spin, spinner
 from slurmtf.cli.present import again_text, details, headline, run_data
 from slurmtf.diagnosis.waiting import hint
-from slurmtf.runs import Run, RunState, RunStatus
+from slurmtf.experiments import Run
+from slurmtf.runs import RunState, RunStatus
 from slurmtf.runs.curves import RunSeries, value_text
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.metrics import MetricsReader

@@ -24,9 +24,9 @@ from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.metrics import AUTOLOGS
 from slurmtf.estimator.quantities import check_given
+from slurmtf.experiments import Experiment
 from slurmtf.findings import Finding, located
 from slurmtf.paths import absolute, is_there
-from slurmtf.runs import Experiment
 from slurmtf.runs.tags import parsed, settled
 from slurmtf.sites import resolve_target
 

@@ -18,7 +18,7 @@ from slurmtf.runs.state import DoubtKind, RunState, RunStatus
 from slurmtf.spelling import spelled
 
 if TYPE_CHECKING:
-    from slurmtf.runs import Run
+    from slurmtf.experiments import Run
     from slurmtf.runs.metrics import Series
 
 FORETOLD = 3

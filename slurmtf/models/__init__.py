@@ -1,10 +1,9 @@
-"""From a trained run to a model that others use: found, exported to ONNX, registered, used on many files, served."""
+"""From a trained run to a model that others use: found, exported to ONNX, registered, used on many files."""
 
 from __future__ import annotations
 
 from slurmtf.models.exporting import export
 from slurmtf.models.registry import Model
 from slurmtf.models.scoring import score
-from slurmtf.models.serving import Service, serve
 
-__all__ = ["Model", "Service", "export", "score", "serve"]
+__all__ = ["Model", "export", "score"]

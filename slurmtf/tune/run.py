@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.errors import RunNotFoundError
+from slurmtf.experiments import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.sweep import CANCELED, FAILED, SweepLayout, trial_folder
-from slurmtf.runs import Run, RunStatus
+from slurmtf.runs import RunStatus
 from slurmtf.runs.downloads import download, download_all, file_names
 from slurmtf.runs.event_owners import Owners
 from slurmtf.runs.metrics import children_of, metrics_of

@@ -34,7 +34,7 @@ from slurmtf.tune.launches import combinations, launches_of
 from slurmtf.tune.run import SweepRun
 
 if TYPE_CHECKING:
-    from slurmtf.runs import Experiment, Run
+    from slurmtf.experiments import Experiment, Run
 
 NO_LAUNCHES: Mapping[str, LaunchOrder] = {}
 

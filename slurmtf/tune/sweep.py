@@ -18,7 +18,7 @@ from slurmtf.tune.policies import POLICIES, NoTerminationPolicy, stopping_of
 from slurmtf.tune.samplers import BayesianParameterSampling, Sampling
 
 if TYPE_CHECKING:
-    from slurmtf.runs import Experiment
+    from slurmtf.experiments import Experiment
     from slurmtf.tune.run import SweepRun
 
 LONGEST_MINUTES = 10080

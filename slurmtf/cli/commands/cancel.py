@@ -6,7 +6,8 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, workspace_option
-from slurmtf.runs import Run, RunState, RunStatus, cancel_runs
+from slurmtf.experiments import Run, cancel_runs
+from slurmtf.runs import RunState, RunStatus
 
 
 @click.command("cancel")

@@ -7,7 +7,7 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.commands.diff import account
 from slurmtf.cli.output import emit, json_option, workspace_option
-from slurmtf.runs import Run
+from slurmtf.experiments import Run
 from slurmtf.runs.citing import cite
 
 

@@ -10,8 +10,8 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, table, workspace_option
 from slurmtf.errors import RunNotFoundError
+from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs import Run
 from slurmtf.runs.curves import value_text
 from slurmtf.runs.differences import Difference, compare
 from slurmtf.runs.receipts import Account, account_of, files_of

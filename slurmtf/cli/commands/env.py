@@ -16,8 +16,8 @@ from slurmtf.environments import Software
 from slurmtf.environments.spec import TENSORFLOW, EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore, environment_of, store_of
 from slurmtf.errors import SlurmtfError, SpecError
+from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs import Run
 from slurmtf.runs.workspace import known_workspaces, run_folders, workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.trusted import check_own

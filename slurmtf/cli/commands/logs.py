@@ -10,8 +10,8 @@ from slurmtf.cli import completing
 from slurmtf.cli.follow import follow
 from slurmtf.cli.output import coloured_label, emit, json_option, note, wants_json, workspace_option
 from slurmtf.errors import RunNotFoundError
+from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs import Run
 from slurmtf.runs.logs import LogReader
 
 

@@ -12,7 +12,7 @@ import click
 from slurmtf.cli import charts, completing
 from slurmtf.cli.metrics import Following, Found, csv_lines, plot, series_data, summary
 from slurmtf.cli.output import emit, json_option, note, wants_json, workspace_option
-from slurmtf.runs import Run
+from slurmtf.experiments import Run
 from slurmtf.runs.curves import RunSeries, charts_of
 from slurmtf.runs.event_owners import Owners
 from slurmtf.runs.metrics import descendants_of, trials_of

@@ -8,7 +8,7 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, note, workspace_option
-from slurmtf.runs import Run
+from slurmtf.experiments import Run
 from slurmtf.runs.mirroring import Following, Mirror, Sent
 from slurmtf.runs.tracking import tracking_uri, without_password
 

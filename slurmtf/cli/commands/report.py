@@ -16,7 +16,7 @@ from slurmtf.cli.output import colour, duration, emit, json_option, size, table
 from slurmtf.cli.present import in_rows
 from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.diagnosis.asking import advise
-from slurmtf.runs import Run
+from slurmtf.experiments import Run
 from slurmtf.runs.listing import Listed
 from slurmtf.runs.reporting import Used, used_by
 from slurmtf.runs.usage import GpuUsage, Usage

@@ -8,8 +8,8 @@ from slurmtf.cli import completing
 from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, json_option, note, note_warnings, wants_json, workspace_option
 from slurmtf.cli.present import run_data
 from slurmtf.cli.steps import Steps
+from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs import Run
 
 
 @click.command("rerun")
@@ -26,7 +26,7 @@ from slurmtf.runs import Run
 def command(run: str, changes: tuple[str, ...], workspace: str | None) -> None:
     """Submit RUN again: its stored source, also where that was deleted since, its settings, and its software, which is built
     again with the versions that it had if it is gone."""
-    from slurmtf.runs.rerunning import parse_change, rerun  # noqa: PLC0415 - what submits
+    from slurmtf.experiments.rerunning import parse_change, rerun  # noqa: PLC0415 - what submits
 
     found = Run.find(run, workspace)
     with Steps() as steps:

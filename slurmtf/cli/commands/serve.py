@@ -10,7 +10,7 @@ import click
 from slurmtf.cli.needs import needs_options
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.cli.steps import Steps
-from slurmtf.models.serving import BODY_MB, LIMIT_S, TIME, USUAL_PORT, Service, serve
+from slurmtf.serving import BODY_MB, LIMIT_S, TIME, USUAL_PORT, Service, serve
 
 
 @click.command("serve")

@@ -7,7 +7,7 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.cli.present import details, origin, run_data
-from slurmtf.runs import Run
+from slurmtf.experiments import Run
 
 
 @click.command("status")

@@ -10,8 +10,8 @@ from slurmtf.cli.commands.render import show_script
 from slurmtf.cli.options import Training, training_options
 from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, note, note_warnings, wants_json
 from slurmtf.cli.steps import Steps
+from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs import Run
 from slurmtf.sites.search import THIS_MACHINE, default_site
 
 

@@ -14,8 +14,9 @@ from slurmtf.cli import charts, completing, sweeps
 from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, json_option, note, note_warnings, wants_json, workspace_option
 from slurmtf.cli.steps import Steps
 from slurmtf.errors import RunNotFoundError
+from slurmtf.experiments import Run, cancel_runs
 from slurmtf.findings import Finding
-from slurmtf.runs import Run, RunStatus, cancel_runs
+from slurmtf.runs import RunStatus
 from slurmtf.tune.run import SweepRun, TrialRun
 
 DETACHED = 130
@@ -74,7 +75,7 @@ def run_(file: str, experiment: str | None, site: str | None, workspace: str | N
 
 
 def _submitted(file: str, experiment: str | None, site: str | None, workspace: str | None) -> SweepRun:
-    from slurmtf.runs import Experiment  # noqa: PLC0415 - who looks at a sweep does without
+    from slurmtf.experiments import Experiment  # noqa: PLC0415 - who looks at a sweep does without
     from slurmtf.tune.document import from_yaml  # noqa: PLC0415
 
     sweep = from_yaml(file, {"compute_target": site} if site else None)

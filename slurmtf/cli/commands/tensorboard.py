@@ -19,8 +19,8 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, note, workspace_option
 from slurmtf.errors import InputError, SlurmtfError
+from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs import Run
 from slurmtf.runs.workspace import check_ours
 
 STARTING_S, ENDING_S, POLL_S = 120, 5, 0.2

@@ -9,7 +9,7 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.follow import follow
 from slurmtf.cli.output import json_option, workspace_option
-from slurmtf.runs import Run
+from slurmtf.experiments import Run
 
 
 @click.command("wait")

@@ -21,8 +21,8 @@ from slurmtf.cli.present import series_text
 from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.cli.watching import Action, Line, View, footer, keys_in, pressed
 from slurmtf.errors import InputError, RunNotFoundError, SlurmtfError
+from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs import Run
 from slurmtf.runs.listing import Listed
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.metrics import MetricsReader

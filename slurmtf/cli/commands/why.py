@@ -19,7 +19,8 @@ from slurmtf.diagnosis.evidence import explain_run
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.trials import FailedAlike, explain_trials
 from slurmtf.diagnosis.waiting import Waiting, explain_reason
-from slurmtf.runs import Run, RunState, RunStatus
+from slurmtf.experiments import Run
+from slurmtf.runs import RunState, RunStatus
 from slurmtf.runs.listing import Listed
 from slurmtf.runs.reporting import ahead_of, used_by
 from slurmtf.runs.sweeps import SweepFacts, is_sweep, read_sweep

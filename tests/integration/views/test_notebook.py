@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from slurmtf.runs import Run
+from slurmtf.experiments import Run
 
 from .conftest import LOGS, Submit
 

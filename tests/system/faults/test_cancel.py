@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Environment, ParameterServer, Run, RunStatus, TensorFlow
-from slurmtf.runs import Experiment
+from slurmtf.experiments import Experiment
 from tests.system.slurm.support import journal, until
 
 from .support import ACTOR, PROMPT_S, Faults, end_of, gated_python, moment, playing, the

@@ -16,8 +16,8 @@ import pytest
 
 from slurmtf import Run, RunStatus
 from slurmtf.environments.tools import SCORING
-from slurmtf.models import Service, score, serve
-from slurmtf.models.serving import ServiceError
+from slurmtf.models import score
+from slurmtf.serving import Service, ServiceError, serve
 
 from .support import COMMAND, PACKAGE
 

@@ -13,7 +13,7 @@ import pytest
 
 from slurmtf import Model, Run, RunStatus
 from slurmtf.environments.tools import SCORING
-from slurmtf.models import Service
+from slurmtf.serving import Service
 from tests.cluster import Cluster
 from tests.environments.cache import root
 from tests.system.models.support import provide
@@ -38,7 +38,7 @@ def run(data):
 ASK = """
 import json, sys, urllib.error, urllib.request
 from slurmtf import Run
-from slurmtf.models import Service
+from slurmtf.serving import Service
 service = Service(Run(sys.argv[1]))
 answers = [service.score([[1.5], [2]])]
 try:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from slurmtf.cli.present import again_text, details
+from slurmtf.experiments import Run
 from slurmtf.files import write_json
 from slurmtf.findings import warning
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs import Run, RunState, RunStatus
+from slurmtf.runs import RunState, RunStatus
 from slurmtf.runs.state import Again
 
 WARNED = "ParameterServerStrategy without a chief waits for ever"

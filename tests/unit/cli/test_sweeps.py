@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from slurmtf.experiments.run import Run
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.job.contract.sweep import COMPLETED, FAILED, Result
-from slurmtf.runs.run import Run
 from slurmtf.runs.state import RunState, RunStatus
 from tests.unit.tune.stories import DONE, sweep_folder
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import SlurmtfError, WorkspaceError
-from slurmtf.runs import Run
+from slurmtf.experiments import Run
 
 
 @pytest.fixture

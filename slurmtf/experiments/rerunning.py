@@ -16,12 +16,12 @@ from slurmtf.documents import Document, dump_yaml
 from slurmtf.errors import InputError, SnapshotError, SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.document import from_document
+from slurmtf.experiments.experiment import Experiment
+from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.snapshot import is_whole
-from slurmtf.runs.experiment import Experiment
 from slurmtf.runs.receipts import receipt_of
-from slurmtf.runs.run import Run
 from slurmtf.runs.sweeps import is_sweep
 from slurmtf.runs.workspace import check_ours
 from slurmtf.submit.submission import Submission

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slurmtf.errors import SpecError
-from slurmtf.runs.rerunning import changed, parse_change, with_arguments
+from slurmtf.experiments.rerunning import changed, parse_change, with_arguments
 
 ARGUMENTS = [
     (None, {"--lr": "1"}, {"--lr": "1"}),

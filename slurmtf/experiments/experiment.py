@@ -14,12 +14,12 @@ from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import overridden
 from slurmtf.estimator.quantities import normal_flag
+from slurmtf.experiments.preparation import Prepared, prepare
+from slurmtf.experiments.resuming import folder_of
+from slurmtf.experiments.run import Run
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
 from slurmtf.runs.chains import Earlier, dependencies, joined, parsed
-from slurmtf.runs.preparation import Prepared, prepare
-from slurmtf.runs.resuming import folder_of
-from slurmtf.runs.run import Run
 from slurmtf.runs.status import current_job_of
 from slurmtf.runs.tags import settled
 from slurmtf.runs.workspace import check_experiment, run_folders, workspace_of

@@ -23,13 +23,13 @@ from slurmtf.environments.store import store_of
 from slurmtf.environments.tools import SCORING
 from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.estimator import Environment, Estimator
+from slurmtf.experiments.experiment import Experiment
+from slurmtf.experiments.run import Run, failure
 from slurmtf.files import read_json, write_json
 from slurmtf.findings import Finding
 from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
 from slurmtf.models.scoring import Scorer, scorer_of
-from slurmtf.runs.experiment import Experiment
-from slurmtf.runs.run import Run, failure
 from slurmtf.runs.workspace import workspace_of
 from slurmtf.scheduler import scheduler_of
 from slurmtf.sites import Site, resolve_target

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from slurmtf.errors import RunNotFoundError, SpecError
+from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.paths import absolute
-from slurmtf.runs.run import Run
 from slurmtf.runs.workspace import is_run
 
 

@@ -13,8 +13,8 @@ from slurmtf import Experiment
 from slurmtf.cli import failing, output
 from slurmtf.cli.commands.plan import command
 from slurmtf.errors import InputError
-from slurmtf.runs import preparation
-from slurmtf.runs.preparation import prepare
+from slurmtf.experiments import preparation
+from slurmtf.experiments.preparation import prepare
 from tests.unit.support import tensorflow
 
 SCRIPT = "import nothere\n"

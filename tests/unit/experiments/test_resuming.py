@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import SpecError
-from slurmtf.runs.resuming import folder_of
+from slurmtf.experiments.resuming import folder_of
 
 
 @pytest.fixture
