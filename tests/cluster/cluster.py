@@ -197,5 +197,6 @@ class Cluster:
     def _boot_node(self, name: str) -> None:
         node = self._nodes[name]
         node.boot_under(self._login)
+        node.run(*config.SHARED_MEMORY)
         network.connect(self._login, node, config.ADDRESSES[name])
         daemons.start_slurmd(node)

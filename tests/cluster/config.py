@@ -67,6 +67,12 @@ NODES = (
 
 ADDRESSES = {node.name: node.address for node in NODES}
 
+OPENMPI = "/etc/openmpi/openmpi-mca-params.conf"
+
+# Open MPI names what the ranks of a node share by the node, and by the number of the job (srun) or of a process (mpirun). Two
+# clusters have the same names and numbers: what their jobs shared, both wrote into, and died by SIGSEGV.
+SHARED_MEMORY = ("mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/dev/shm")
+
 # $1 is the cluster's folder. The folder of the shims is empty inside.
 MOUNT = f"""
 mount -t tmpfs -o mode=755 tmpfs "$1/bin"
@@ -74,6 +80,11 @@ mount -t tmpfs -o mode=755 tmpfs {SPOOL}
 mount --bind "$1/etc/hosts" /etc/hosts
 mkdir {MUNGE} {MARIADB} {SPOOL}/slurmctld {SPOOL}/slurmd {SPOOL}/tmp
 mkdir -m 1777 {" ".join(f"{SPOOL}/tmp/{node.name}" for node in NODES)}
+if [ -f {OPENMPI} ]; then
+    cp {OPENMPI} {SPOOL}/openmpi.conf
+    echo "orte_tmpdir_base = {SPOOL}/tmp" >>{SPOOL}/openmpi.conf
+    mount --bind {SPOOL}/openmpi.conf {OPENMPI}
+fi
 """
 
 
