@@ -147,6 +147,8 @@ def test_clusters_do_not_meet(slurm: Cluster, slurm_noaccounting: Cluster, slurm
         names = output(cluster, "squeue", "--noheader", "--format=%j").split()
         assert set(names) & clusters.keys() == {name}
         output(cluster, "scancel", f"--name={name}")
+    leave_and_look = 'ls /dev/shm | grep mark; touch "/dev/shm/mark-$SLURMD_NODENAME"'
+    assert [output(cluster, "srun", "-N4", "sh", "-c", leave_and_look) for cluster in clusters.values()] == [""] * 3
 
 
 def test_another_release(slurm24: Cluster, tmp_path: Path) -> None:
