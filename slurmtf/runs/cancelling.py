@@ -30,7 +30,7 @@ def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
     """Cancel runs; those that have ended stay as they are. Returns the state in which each was found.
 
     A scheduler is asked once and told once for each of its clusters. When some runs can't be canceled, the others are, and then
-    SlurmError is raised, or SlurmtfError when it is not Slurm's doing.
+    SlurmError is raised, or SlurmtfError when it is not Slurm's doing; it names those that were not.
     """
     for layout in layouts:
         check_ours(Path(layout.folder))  # it may name a process of ours as its own
@@ -64,7 +64,12 @@ def _given(orders: Sequence[_Order]) -> Iterable[SlurmtfError]:
             for layout in layouts:
                 with contextlib.suppress(OSError):
                     forget_cancel_request(layout)
-            yield err
+            yield type(err)(*err.findings, _untouched(layouts))
+
+
+def _untouched(layouts: Iterable[RunLayout]) -> Finding:
+    names = dict.fromkeys(Path(layout.folder).name for layout in layouts)
+    return Finding("not-canceled", ", ".join(names), "not canceled", "cancel again, or see 'slurmtf status'")
 
 
 def _raise_all(errors: Iterable[SlurmtfError]) -> None:

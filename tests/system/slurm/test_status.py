@@ -20,7 +20,6 @@ from slurmtf.experiments import cancel_runs
 from slurmtf.runs.state import Doubt, DoubtKind
 from slurmtf.submit.record import note, read_record
 from tests.cluster import Cluster
-from tests.unit.support import refusing
 
 from .support import (
     COMMAND,
@@ -100,8 +99,11 @@ def test_a_cancellation_that_fails_is_none(lab: Lab, tmp_path: Path, monkeypatch
     program(tmp_path / "broken/scancel", "#!/bin/sh\necho 'scancel: error: no way' >&2\nexit 1\n")
     with monkeypatch.context() as context:
         context.setenv("PATH", first_in_path(tmp_path / "broken"))
-        with refusing(SlurmError, "slurm-failed", "no way"):
+        with pytest.raises(SlurmError) as caught:
             cancel_runs([*held, local])
+    failed, untouched = caught.value.findings
+    assert (failed.code, "no way" in failed.what) == ("slurm-failed", True)
+    assert (untouched.code, untouched.where) == ("not-canceled", ", ".join(run.id for run in held))
     in_status(local, RunStatus.CANCELED)
     assert [state.status for state in states(*held)] == [RunStatus.QUEUED] * 2
     cancel_runs(held)
