@@ -38,7 +38,8 @@ def rerun(run: Run, changes: Mapping[str, Any], tell: Callable[[str], None]) -> 
     """
     check_ours(run.folder)
     if is_sweep(run.layout):
-        raise InputError(Finding("is-a-sweep", run.id, "is a sweep", "see 'slurmtf sweep resume', or submit its file again"))
+        remedy = f"'slurmtf sweep resume {run.id}' goes on with more trials, 'slurmtf sweep submit FILE' starts it anew"
+        raise InputError(Finding("is-a-sweep", run.id, "is a sweep, which is not repeated from its record", remedy))
     plan, receipt = run.plan, receipt_of(run.layout)
     with unpacked(run.layout, plan["provenance"]["snapshot"]["id"]) as source:
         estimator = changed(settings_of(plan), changes, source)

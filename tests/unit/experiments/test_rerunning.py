@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from slurmtf.errors import SpecError
-from slurmtf.experiments.rerunning import changed, parse_change, with_arguments
+from slurmtf.errors import InputError, SpecError
+from slurmtf.experiments.rerunning import changed, parse_change, rerun, with_arguments
+from slurmtf.job.contract.sweep import SweepLayout
+from slurmtf.runs import Run
+from tests.unit.support import tells
 
 ARGUMENTS = [
     (None, {"--lr": "1"}, {"--lr": "1"}),
@@ -43,6 +46,18 @@ CHANGES = [
 @pytest.mark.parametrize(("text", "found"), CHANGES)
 def test_changes_as_they_are_written(text: str, found: tuple[str, Any]) -> None:
     assert parse_change(text) == found
+
+
+def test_a_sweep_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
+    settings = Path(SweepLayout(str(tmp_path / "sweep-1")).settings)
+    settings.parent.mkdir(parents=True)
+    settings.write_text("{}")
+    (tmp_path / "sweep-1/plan.json").write_text("{}")
+    with pytest.raises(InputError) as caught:
+        rerun(Run(tmp_path / "sweep-1"), {}, print)
+    (finding,) = caught.value.findings
+    assert finding.code == "is-a-sweep"
+    assert tells(finding, "slurmtf sweep resume sweep-1")
 
 
 @pytest.mark.parametrize("text", ["time", "=3", ""])
