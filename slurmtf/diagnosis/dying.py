@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import signal
 from collections.abc import Iterable, Sequence
@@ -50,6 +51,7 @@ CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
 ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
 WEAK = tuple(rule for rule in RULES if rule.weak)
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
+MOST_SAID = 20
 _TYPES = {"ResourceExhaustedError": (Kind.GPU_MEMORY, LESS_ON_GPU)}
 """Errors whose class alone tells, where the rest of the message was cut."""
 
@@ -162,10 +164,17 @@ def _in_log(log: Log) -> _Clue | None:
 def _match(log: Log, rules: Iterable[Rule], start: int = 0) -> _Clue | None:
     for rule in rules:
         if any(log.text.find(word, start) >= 0 for word in rule.words):
-            found = _compiled(rule.pattern).search(log.text, start)
+            found = _first(rule, log.text, start)
             if found:
                 return _Clue(rule, log, _line_at(log.text, found.start()), tuple(group or "" for group in found.groups()))
     return None
+
+
+def _first(rule: Rule, text: str, start: int) -> re.Match[str] | None:
+    """Return where a rule's pattern is first said; the source that a traceback shows says nothing."""
+    found = list(itertools.islice(_compiled(rule.pattern).finditer(text, start), MOST_SAID))
+    said = (one for one in found if not text.startswith("    ", text.rfind("\n", 0, one.start()) + 1))
+    return next(said, found[0] if found else None)
 
 
 @cache

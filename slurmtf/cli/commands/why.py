@@ -172,7 +172,7 @@ def _failed_rows(run: Run, failed: FailedAlike) -> dict[str, str]:
     more = f" and {len(failed.trials) - MOST_NAMED} more" if len(failed.trials) > MOST_NAMED else ""
     return {
         "failed": f"trial{'s' * (len(failed.trials) > 1)} {numbers}{more}",
-        "why": f"{death.kind.meaning} [{death.kind.value}]" + (f" [{death.rule}]" if death.rule else ""),
+        "why": _class(death),
         "seen": "\n".join(f"{one.log}: {one.text}" for one in death.evidence) or failed.results[0].error,
         "do": spelled(death.remedy, FLAGS) or f"read the log: slurmtf sweep logs {failed.trials[0]} {run.id}",
     }
@@ -188,8 +188,14 @@ def _death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]
     who = f"{death.task} on {death.host}" if death.host and death.task else death.task or death.host
     logs = f"slurmtf logs{' --role ' + death.task if death.task else ''} {run.id}"
     return {
-        "why": f"{death.kind.meaning} [{death.kind.value}]" + (f" [{death.rule}]" if death.rule else ""),
+        "why": _class(death),
         "first": who,
         "seen": seen if seen or death.kind is Kind.CANCELED else state.message,
         "do": spelled(death.remedy, FLAGS) or ("" if death.kind is Kind.CANCELED else f"read the log: {logs}"),
     }
+
+
+def _class(death: Explanation) -> str:
+    """Return the class of a death, and the rule that knew it where that says more."""
+    rule = f" [{death.rule}]" if death.rule not in ("", death.kind.value) else ""
+    return f"{death.kind.meaning} [{death.kind.value}]{rule}"

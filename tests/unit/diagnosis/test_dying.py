@@ -175,6 +175,12 @@ def test_the_line_in_the_users_code_is_shown() -> None:
     assert [one.text for one in found.evidence][:2] == ['File "/r/work/train.py", line 7, in main', "model.fit(x)"]
 
 
+def test_the_error_is_shown_and_not_the_source_that_speaks_of_it() -> None:
+    raised = '    raise OSError(122, "Disk quota exceeded")\nOSError: [Errno 122] Disk quota exceeded'
+    found = explain(FAILED, logs=one_log(TRACEBACK.replace("    model.fit(x)\n", raised)))
+    assert (found.kind, found.evidence[0].text) == (Kind.QUOTA, "OSError: [Errno 122] Disk quota exceeded")
+
+
 OOM = Log("logs/job.log", "", dict(SAMPLES)["slurm-oom"])
 LOST = TRACEBACK + "horovod.common.exceptions.HorovodInternalError: Horovod has been shut down.\n"
 QUOTA = TRACEBACK + "OSError: [Errno 122] Disk quota exceeded: 'model.h5'\n"

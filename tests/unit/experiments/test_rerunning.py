@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from slurmtf import Run
 from slurmtf.errors import InputError, SpecError
 from slurmtf.experiments.rerunning import changed, parse_change, rerun, with_arguments
 from slurmtf.job.contract.sweep import SweepLayout
-from slurmtf.runs import Run
 from tests.unit.support import tells
 
 ARGUMENTS = [
