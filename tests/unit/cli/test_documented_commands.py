@@ -8,7 +8,10 @@ tests/integration/build/test_command.py.
 from __future__ import annotations
 
 import json
+import re
 import shlex
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -23,7 +26,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
-from tests.unit.cli.documents import FILES, PROFILES, ROOT, documented
+from tests.unit.cli.documents import DOCUMENTS, FILES, PROFILES, ROOT, documented
 from tests.unit.cli.support import CommandLine
 
 COMMANDS = sorted(set(documented()))
@@ -57,6 +60,19 @@ def test_it_is_understood(document: str, words: str, shelf: Path, monkeypatch: p
         command, (name, *args) = command.get_command(click.Context(command), args[0]), args
     assert command, f"{document} shows an unknown command: {words}"
     command.make_context(name, args).close()
+
+
+IMPORTED = re.compile(r"^ *from (slurmtf[\w.]*) import ([\w, ]+)$", re.MULTILINE)
+NAMED = re.compile(r"`(slurmtf(?:\.\w+)+)\.(\w+)\b")
+
+
+def test_what_documents_import_is_there() -> None:
+    texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
+    imported = [(place, name.strip()) for text in texts for place, names in IMPORTED.findall(text) for name in names.split(",")]
+    named = [(place, name) for text in texts for place, name in NAMED.findall(text) if find_spec(place)]
+    assert len(imported) > 10
+    assert named
+    assert [(place, name) for place, name in imported + named if not hasattr(import_module(place), name)] == []
 
 
 def test_the_changelog_has_every_command() -> None:
