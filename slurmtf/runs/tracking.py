@@ -13,9 +13,13 @@ from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 
-PATIENCE = {var.MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2", var.MLFLOW_HTTP_REQUEST_TIMEOUT: "20"}
-"""How long a server is waited for, unless the user says: MLflow itself goes on for four minutes where nobody listens, for a
-quarter of an hour where nobody answers."""
+WHILE_TALKING = {
+    var.MLFLOW_HTTP_REQUEST_MAX_RETRIES: "2",
+    var.MLFLOW_HTTP_REQUEST_TIMEOUT: "20",
+    var.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT: "true",
+}
+"""How MLflow talks unless the user says: it prints nothing, and gives up after seconds where nobody listens, after a minute
+where nobody answers. By itself it goes on for four minutes, or a quarter of an hour."""
 LONGEST_TEXT = 300
 PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 
@@ -57,9 +61,9 @@ def without_password(text: str) -> str:
 def talking(uri: str, where: str, what: str, remedy: str) -> Iterator[None]:
     """Raise whatever comes of talking to MLflow as a MirrorError: ``where`` is what it is about, ``what`` follows from it.
 
-    A server that is away is tried for seconds, one that does not answer for a minute (see PATIENCE).
+    A server that is away is tried for seconds, one that does not answer for a minute (see WHILE_TALKING).
     """
-    ours = {name: value for name, value in PATIENCE.items() if not os.environ.get(name)}
+    ours = {name: value for name, value in WHILE_TALKING.items() if not os.environ.get(name)}
     os.environ.update(ours)
     try:
         yield

@@ -120,6 +120,43 @@ def oracle(python: Path, folder: Path) -> dict[str, list[float]]:
     return read
 
 
+PLAIN = """\
+import json, os
+import numpy as np
+{keras}
+
+x, y = np.ones((8, 2), "float32"), np.ones((8, 1), "float32")
+history = {{}}
+for layers in (1, 2):
+    model = keras.Sequential([keras.layers.Dense(1) for _ in range(layers)])
+    model.compile("sgd", "mse")
+    for name, values in model.fit(x, y, epochs=2, verbose=0, validation_data=(x, y)).history.items():
+        history[name] = history.get(name, []) + [float(value) for value in values]
+json.dump(history, open("outputs/histories.json", "w"))
+"""
+WITH_A_SHAPE = STOPS.replace("keras.layers.Dense(1)", "keras.layers.Dense(1, input_shape=(2,))")
+
+
+@pytest.mark.parametrize(
+    ("environment", "keras", "environ"),
+    [("jax", "import keras", {"KERAS_BACKEND": "jax"}), ("tf1", "from tensorflow import keras", {})],
+)
+def test_fit_is_logged_and_stops_on_jax_and_in_tensorflow_1(
+    job: NewJob, request: pytest.FixtureRequest, environment: str, keras: str, environ: dict[str, str]
+) -> None:
+    one = job(PLAIN.format(keras=keras) + WITH_A_SHAPE, autolog="keras", notice={"before": 1, "keras": "outputs/last.h5"})
+    one.python = str(request.getfixturevalue(environment))
+    one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3", **environ)
+    assert one.wait(300) == 0, Path(one.layout.task_log("main-0", "err")).read_text()
+    history = json.loads((one.folder / "outputs/histories.json").read_text())
+    found = Run(one.folder).get_metrics()
+    assert found["val_loss"] == pytest.approx(history["val_loss"])
+    assert found["loss"][:4] == pytest.approx(history["loss"])
+    assert len(found["loss"]) == 4 + 2
+    assert json.loads((one.folder / "outputs/end.json").read_text()) == [2, True]
+    assert "autolog" not in Path(one.layout.task_log("main-0", "err")).read_text()
+
+
 BROKEN = """\
 import slurmtf
 slurmtf.Run.get_context = classmethod(lambda cls: 1 / 0)
@@ -127,7 +164,7 @@ slurmtf.Run.get_context = classmethod(lambda cls: 1 / 0)
 
 
 def test_what_goes_wrong_in_autolog_does_not_reach_the_script(job: NewJob, tf_newest: Path) -> None:
-    one = job(BROKEN + FIT.format(keras="from tensorflow import keras"), autolog="keras")
+    one = job(BROKEN + PLAIN.format(keras="from tensorflow import keras"), autolog="keras")
     one.python = str(tf_newest)
     one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
     assert one.wait(300) == 0

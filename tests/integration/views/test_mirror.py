@@ -1,4 +1,4 @@
-"""A run in MLflow, the real one over a database of its own: while the run goes on, after, and again; nothing is there twice."""
+"""A run in MLflow, a real server's and a real database's: while the run goes on, after, and again; nothing is there twice."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import os
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from slurmtf import Run
+from slurmtf import Experiment, GridParameterSampling, Run, Sweep, TensorFlow, choice
 from tests.integration.job.jobs import await_that
 
 from .conftest import Submit
@@ -22,7 +23,7 @@ ASK = """
 import json, sys
 from mlflow import MlflowClient, artifacts
 client = MlflowClient()
-(experiment,) = client.search_experiments(filter_string="name = 'views'")
+(experiment,) = client.search_experiments(filter_string=f"name = '{sys.argv[2]}'")
 found = {}
 for one in client.search_runs([experiment.experiment_id]):
     history = {key: [[p.step, p.value] for p in client.get_metric_history(one.info.run_id, key)] for key in one.data.metrics}
@@ -31,6 +32,17 @@ for one in client.search_runs([experiment.experiment_id]):
         id=one.info.run_id, status=one.info.status, metrics=history, params=one.data.params, tags=one.data.tags, place=place,
         start=one.info.start_time, end=one.info.end_time)
 print(json.dumps(found))
+"""
+SERVE = """
+import os, sys
+store, files = f"sqlite:///{sys.argv[1]}/mlflow.db", f"{sys.argv[1]}/files"
+given = {"FILE_STORE": store, "REGISTRY_STORE": store, "ARTIFACT_ROOT": "mlflow-artifacts:/", "ARTIFACT_DESTINATION": files}
+os.environ.update({f"_MLFLOW_SERVER_{name}": value for name, value in {**given, "SERVE_ARTIFACTS": "true"}.items()})
+from mlflow.server import app
+from werkzeug.serving import make_server
+server = make_server("127.0.0.1", 0, app, threaded=True)
+print(server.server_port, flush=True)
+server.serve_forever()
 """
 TRAINS = """
 from slurmtf import Run
@@ -57,8 +69,8 @@ def called(python: Path, uri: str, folder: Path, *words: str | Path, **more: str
 
 
 class Mlflow:
-    def __init__(self, python: Path, folder: Path) -> None:
-        self.python, self.folder, self.uri = python, folder, f"sqlite:///{folder}/mlflow.db"
+    def __init__(self, python: Path, folder: Path, uri: str = "") -> None:
+        self.python, self.folder, self.uri = python, folder, uri or f"sqlite:///{folder}/mlflow.db"
 
     def mirror(self, run: Run, *words: str) -> dict[str, Any]:
         """What `slurmtf mirror` says of one run."""
@@ -67,9 +79,9 @@ class Mlflow:
         (found,) = json.loads(done.stdout)["data"]["runs"]
         return dict(found)
 
-    def runs(self) -> dict[str, Any]:
-        """All that MLflow has of the experiment, by the runs' names."""
-        done = called(self.python, self.uri, self.folder, "-c", ASK, f"{self.folder}/got-")
+    def runs(self, experiment: str = "views") -> dict[str, Any]:
+        """All that MLflow has of an experiment, by the runs' names."""
+        done = called(self.python, self.uri, self.folder, "-c", ASK, f"{self.folder}/got-", experiment)
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))
 
@@ -79,7 +91,17 @@ def tracked(mlflow: Path, tmp_path: Path) -> Mlflow:
     return Mlflow(mlflow, tmp_path)
 
 
-def test_a_run_is_mirrored_while_it_goes_on_and_after_and_never_twice(tracked: Mlflow, submit: Submit) -> None:
+@pytest.fixture
+def served(mlflow: Path, tmp_path: Path) -> Iterator[Mlflow]:
+    """Behind a server of its own, over HTTP."""
+    with subprocess.Popen([mlflow, "-c", SERVE, tmp_path], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield Mlflow(mlflow, tmp_path, f"http://127.0.0.1:{int(server.stdout.readline())}")
+        server.kill()
+
+
+def test_a_run_is_mirrored_while_it_goes_on_and_after_and_never_twice(served: Mlflow, submit: Submit) -> None:
+    tracked = served
     run = submit(TRAINS, script_params={"--lr": 0.1})
     await_that((run.folder / "outputs/model.txt").exists, "what was logged")
     first = tracked.mirror(run)
@@ -111,19 +133,25 @@ def test_a_run_is_mirrored_while_it_goes_on_and_after_and_never_twice(tracked: M
     assert json.loads(Path(own["place"], "receipt.json").read_text())["tags"] == {}
 
 
-def test_a_server_that_is_away_is_an_error_at_once_and_later_has_all(tracked: Mlflow, submit: Submit) -> None:
+@pytest.mark.parametrize(("listens", "told"), [(False, "Connection refused"), (True, "timed out")], ids=["away", "silent"])
+def test_a_server_that_does_not_answer_is_an_error_and_later_has_all(
+    tracked: Mlflow, submit: Submit, listens: bool, told: str
+) -> None:
     run = submit("log('loss', 1.0, 0)")
     run.wait_for_completion()
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
+        if listens:
+            nobody.listen()
         uri = f"http://me:pass@127.0.0.1:{nobody.getsockname()[1]}"
         words = ("-c", MIRROR, "mirror", str(run.folder), "--json")
-        done = called(tracked.python, uri, tracked.folder, *words, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1")
+        patience = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "MLFLOW_HTTP_REQUEST_TIMEOUT": "1"}
+        done = called(tracked.python, uri, tracked.folder, *words, **patience)
     (finding,) = json.loads(done.stdout)["error"]["findings"]
     assert (done.returncode, finding["code"], finding["where"]) == (1, "mlflow-failed", run.id)
-    assert "Connection refused" in finding["what"]
+    assert told in finding["what"]
     assert "pass" not in finding["what"]
-    assert tracked.mirror(run)["values"] == 1
+    assert listens or tracked.mirror(run)["values"] == 1
 
 
 PYTHON = """
@@ -134,9 +162,28 @@ print(run.mirror(), run.mirror(follow=True), run.mirror(all_ranks=True))
 """
 
 
-def test_from_python(tracked: Mlflow, submit: Submit) -> None:
-    run = submit("log('loss', 1.0, 0)")
+SCORES = """
+import sys
+from slurmtf import Run
+run = Run.get_context()
+run.log("score", float(sys.argv[2]))
+run.child_run("fold").log("inner", 10 * float(sys.argv[2]))
+"""
+
+
+def test_a_sweep_from_python_with_its_trials_and_their_child_runs(tracked: Mlflow, tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(SCORES)
+    wanted = TensorFlow(tmp_path, entry_script="train.py", compute_target="local")
+    sweep = Sweep(wanted, GridParameterSampling({"x": choice(1, 2)}), "score", "maximize", 2)
+    run = Experiment("tune", tmp_path / "runs").submit(sweep)
     run.wait_for_completion()
     done = called(tracked.python, tracked.uri, tracked.folder, "-c", PYTHON, str(run.folder))
     assert len(set(done.stdout.split())) == 1, done.stderr
-    assert tracked.runs()[run.id]["id"] == done.stdout.split()[0]
+    found = tracked.runs("tune")
+    assert found[run.id]["id"] == done.stdout.split()[0]
+    of_trials = {f"{run.id}_0": {"score": [[1, 1.0]]}, f"{run.id}_1": {"score": [[1, 2.0]]}}
+    of_children = {f"{run.id}_0_fold": {"inner": [[1, 10.0]]}, f"{run.id}_1_fold": {"inner": [[1, 20.0]]}}
+    assert {name: one["metrics"] for name, one in found.items()} == {run.id: {}, **of_trials, **of_children}
+    assert {one["status"] for one in found.values()} == {"FINISHED"}
+    assert {one["tags"].get("mlflow.parentRunId") for name, one in found.items() if name != run.id} == {found[run.id]["id"]}
+    assert [found[name]["params"] for name in of_trials] == [{"x": "1"}, {"x": "2"}]
