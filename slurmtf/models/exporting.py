@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.environments.store import store_of
-from slurmtf.errors import InputError, SlurmtfError
+from slurmtf.errors import InputError, SlurmtfError, did_you_mean
 from slurmtf.files import age, read_json, write_json, writing
 from slurmtf.findings import Finding
 from slurmtf.models.hashes import digest
-from slurmtf.models.sources import Source, chosen, tool_for
+from slurmtf.models.sources import KINDS, Source, chosen, sources_in, tool_for
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.workspace import known_workspaces, workspace_of
 from slurmtf.sites import resolve_target
@@ -99,6 +99,7 @@ def export(
     run = what if isinstance(what, RunFolder) else None
     folder = Path(run.layout.outputs) if run else Path(what)  # type: ignore[arg-type]
     source = chosen(folder, model)
+    _check_fitting(source, inputs, outputs, signature)
     if opset not in OPSETS:
         remedy = f"pass one of {OPSETS.start} to {OPSETS.stop - 1}"
         raise InputError(Finding("bad-opset", "opset", f"the converter writes no opset {opset}", remedy))
@@ -117,14 +118,28 @@ def export(
     return _exported(wanted, Toolbox(found, store_of(found, place), tell or _silent), run)
 
 
+def _check_fitting(source: Source, inputs: Sequence[str], outputs: Sequence[str], signature: str | None) -> None:
+    """Raise InputError for what says something about another kind of model."""
+    if (inputs or outputs) and source.kind != "checkpoint":
+        what, remedy = f"{source.path.name} knows its inputs and outputs", "leave --inputs and --outputs out"
+        raise InputError(Finding("bad-inputs", "inputs", what, remedy))
+    if signature is not None and source.kind != "saved-model":
+        what, remedy = f"{source.path.name} has no signatures: SavedModels have", "leave --signature out"
+        raise InputError(Finding("bad-signature", "signature", what, remedy))
+
+
 def find(what: str, workspace: str | Path | None = None) -> RunFolder | Path:
-    """Return what is meant: a path that is there, else a run. Raises RunNotFoundError."""
+    """Return what is meant: a path that is there, else a run. Raises RunNotFoundError, InputError for a path of nothing."""
     path = Path(what).expanduser()
     if path.exists() and not (path / "plan.json").is_file():
         return path
     graph = path.with_name(f"{path.name}.meta")  # TensorFlow 1 calls a checkpoint by what its files' names have in common
     if graph.is_file():
         return graph
+    if ("/" in what or path.suffix in KINDS) and not path.exists():
+        there = [one.path.name for one in sources_in(path.parent)] if path.parent.is_dir() else []
+        remedy = did_you_mean(path.name, there) or "pass the path of a model, or a run"
+        raise InputError(Finding("no-model", what, "does not exist", remedy))
     return RunFolder.find(what, workspace) if known_workspaces(workspace) else path
 
 
@@ -239,6 +254,8 @@ def _refused(wanted: Wanted, result: Mapping[str, Any], log: Path) -> Finding:
     what = str(result["what"])
     for kind, names in result.get("candidates", {}).items():
         what += f"\n{kind} may be: " + ", ".join(names)
+    if result.get("layers"):
+        return Finding(str(result["code"]), where, what, str(result["remedy"]))
     tried = "; ".join(f"{one['route']}: {str(one['why']).splitlines()[0][:200]}" for one in result.get("tried", ()))
     return Finding(str(result["code"]), where, what + (f"\ntried: {tried}" if tried else ""), str(result["remedy"]))
 

@@ -24,7 +24,7 @@ from slurmtf.models.registry import Model
 from slurmtf.models.sources import source_at, tool_for
 from slurmtf.runs.workspace import workspace_of
 from slurmtf.sites import resolve_target
-from slurmtf.submit.tools import Toolbox
+from slurmtf.submit.tools import Ended, Toolbox
 
 TELL_S = 5.0
 PLAN, RESULT = "plan.json", "scores.npz"
@@ -119,10 +119,11 @@ def score(
         if todo:
             tell(f"{len(todo)} of {counted['shards']} shards to score, {sum(counted['counts'])} rows in {len(files)} files")
             write_json_list(folder / "todo.json", todo)
+            _forget(folder, todo)
             words = ["score", str(folder / PLAN), str(folder / "todo.json")]
             tick = _Progress(folder, counted, tell)
-            logs = toolbox.run_each(python, words, folder, "score", len(todo), needs.flags(found), tick)
-            _check_done(folder, counted, dict(zip(todo, logs, strict=True)))
+            ends = toolbox.run_each(python, words, folder, "score", len(todo), needs.flags(found), tick)
+            _check_done(folder, counted, dict(zip(todo, ends, strict=True)))
         toolbox.run(python, ["merge", str(folder / PLAN)], folder, "score")
     return _summary(folder, counted, time.monotonic() - began)
 
@@ -243,7 +244,13 @@ def _done(folder: Path, shard: int) -> bool:
     return (folder / "shards" / f"{shard:05d}.json").is_file()
 
 
-def _check_done(folder: Path, plan: Mapping[str, Any], logs: Mapping[int, Path]) -> None:
+def _forget(folder: Path, shards: Sequence[int]) -> None:
+    """Remove how far shards had come that begin anew."""
+    for shard in shards:
+        (folder / "shards" / f"{shard:05d}.at").unlink(missing_ok=True)
+
+
+def _check_done(folder: Path, plan: Mapping[str, Any], ends: Mapping[int, Ended]) -> None:
     """Raise ScoringFailedError unless every shard is done."""
     missing = [shard for shard in range(plan["shards"]) if not _done(folder, shard)]
     if not missing:
@@ -251,15 +258,16 @@ def _check_done(folder: Path, plan: Mapping[str, Any], logs: Mapping[int, Path])
     done = f"{plan['shards'] - len(missing)} of {plan['shards']} shards are done; the same command again scores the others"
     why: dict[Finding, list[int]] = {}
     for shard in missing:
-        why.setdefault(_failure(folder, shard, logs[shard]), []).append(shard)
-    raise ScoringFailedError(*(_of_shards(finding, shards, logs[shards[0]], done) for finding, shards in why.items()))
+        why.setdefault(_failure(folder, shard, ends[shard]), []).append(shard)
+    raise ScoringFailedError(*(_of_shards(finding, shards, ends[shards[0]].log, done) for finding, shards in why.items()))
 
 
-def _failure(folder: Path, shard: int, log: Path) -> Finding:
+def _failure(folder: Path, shard: int, end: Ended) -> Finding:
     """Return why a shard is not done."""
     facts = read_json(folder / "shards" / f"{shard:05d}.failed")
     if not facts:
-        return Finding("shard-failed", "", f"ended before it was done{_last_words(log)}")
+        how = f" ({end.how})" if end.how else ""
+        return Finding("shard-failed", "", f"ended before it was done{how}{_last_words(end.log)}")
     if facts["row"] < 0:
         return Finding("shard-failed", "", facts["why"])
     where = f"{facts['file']}, row {facts['row']}"

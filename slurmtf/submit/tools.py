@@ -6,10 +6,10 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from slurmtf._version import __version__
 from slurmtf.archives import tool_archive
@@ -26,7 +26,7 @@ from slurmtf.job.contract import variables as var
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import Batch, BuildPlan, Shell, Value
-from slurmtf.scheduler import Array, JobState, Scheduler, SubmittedJob, scheduler_of
+from slurmtf.scheduler import Array, JobState, Observation, Scheduler, SubmittedJob, scheduler_of
 from slurmtf.sites import Site
 from slurmtf.sites.search import search_path
 from slurmtf.submit.building import Building, provide
@@ -37,7 +37,15 @@ FORGOTTEN = 3
 """Looks in a row at which Slurm knows nothing of a job: then it has ended, and is forgotten."""
 PROGRAM, LOG, JOBS = "tool.pyz", "tool.log", "jobs.json"
 Tick = Callable[[], None]
+Seen: TypeAlias = "dict[SubmittedJob, Observation | None]"
 HERE = Path(__file__)
+
+
+class Ended(NamedTuple):
+    """The log of one of many things that were done, and how its job ended, where it did not complete."""
+
+    log: Path
+    how: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ class Toolbox:
         pending = provide(Building(spec, self.store, self.site, _nobody(self.site), {}), self.tell)
         if pending:
             self.tell(f"waiting for build job {pending.job.ref.job_id}")
-            ended([pending.job], self.scheduler)
+            ended([pending.job], self.scheduler, tell=self.tell)
         if not self.store.record(spec.name):
             failure = self.store.failure(spec.name)
             what = f"could not be built: {failure.what}" if failure else "could not be built"
@@ -83,14 +91,15 @@ class Toolbox:
         command = (python, "-I", put_program(folder), *words)
         if self.by_job:
             own = {"chdir": str(folder), "output": str(folder / LOG)}
-            return self._by_job(command, folder, name, own, None, _nothing)[1]
+            seen = self._by_job(command, folder, name, own, None, _nothing)
+            return 0 if all(end and end.state is JobState.COMPLETED for end in seen.values()) else 1
         return _here([command], folder, _nothing)
 
     def run_each(
         self, python: str, words: Sequence[str], folder: Path, name: str, elements: int, asked: Mapping[str, Any], tick: Tick
-    ) -> list[Path]:
-        """Run our program on each of so many things, and return the log of each: on a cluster as the elements of an array,
-        whose program is told the number of its job's first element; here in as many processes as :func:`shares` says.
+    ) -> list[Ended]:
+        """Run our program on each of so many things, and return how each ended: on a cluster as the elements of an array, whose
+        program is told the number of its job's first element; here in as many processes as :func:`shares` says.
 
         ``asked`` are flags of sbatch; ``tick`` is called while it goes on. Raises SlurmError when Slurm does not answer.
         """
@@ -98,10 +107,10 @@ class Toolbox:
         if not self.scheduler.queues:
             parts = shares(elements, asked.get("cpus-per-task"), len(os.sched_getaffinity(0)))
             _here([(*command, *part) for part in parts], folder, tick)
-            return [folder / LOG] * elements
+            return [Ended(folder / LOG)] * elements
         own = {"chdir": str(folder), "output": str(folder / f"{name}-%A_%a.log"), **asked}
-        jobs, _ = self._by_job((*command, "array"), folder, name, own, elements, tick)
-        return [folder / f"{name}-{job.ref.job_id}_{element}.log" for job in jobs for element in range(job.elements)]
+        seen = self._by_job((*command, "array"), folder, name, own, elements, tick)
+        return [Ended(folder / f"{name}-{one.ref.job_id}_{one.ref.element}.log", how(end)) for one, end in seen.items()]
 
     def wait_for_earlier(self, folder: Path) -> None:
         """Wait for the jobs that were submitted last for a folder, by a process that did not see them end.
@@ -114,12 +123,12 @@ class Toolbox:
         if left:
             numbers = ", ".join(job.ref.job_id for job in left)
             self.tell(f"waiting for job {numbers}, which an earlier command has submitted ...")
-            ended(left, self.scheduler)
+            ended(left, self.scheduler, tell=self.tell)
 
     def _by_job(
         self, command: Sequence[str], folder: Path, name: str, own: Mapping[str, Any], elements: int | None, tick: Tick
-    ) -> tuple[list[SubmittedJob], int]:
-        """Run a command in jobs, and return them, and 0 when they have completed, every element of them."""
+    ) -> Seen:
+        """Run a command in jobs, and return each of their elements, in order, with what was seen of it last."""
         directives = build_directives(_nobody(self.site), self.site, name, own)
         script = tool_script(self.site, name, directives, command, folder)
         noted: list[SubmittedJob] = []
@@ -132,11 +141,10 @@ class Toolbox:
         jobs = self.scheduler.submit(script, folder, os.environ, array, why=name, note=note)
         self.tell(f"submitted job {', '.join(job.ref.job_id for job in jobs)} ({name}); logs: {folder}")
         try:
-            states = ended(jobs, self.scheduler, tick)
+            return ended(jobs, self.scheduler, tick, self.tell)
         except KeyboardInterrupt:
             self.scheduler.cancel(jobs)
             raise
-        return jobs, 0 if states <= {JobState.COMPLETED} else 1
 
 
 def shares(elements: int, cpus: int | None, of_machine: int) -> list[tuple[str, ...]]:
@@ -197,23 +205,45 @@ def tool_script(site: Site, name: str, directives: Sequence[tuple[str, Value]], 
     return script
 
 
-def ended(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _nothing) -> set[JobState]:
+def ended(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _nothing, tell: Tell | None = None) -> Seen:
     """Wait until jobs have ended, arrays with all their elements, and return how; the queue is asked less and less often.
 
-    A job that Slurm has forgotten has ended, nobody knows how. Raises SlurmError when Slurm does not answer.
+    ``tell`` is told why they wait, each reason once. A job that Slurm has forgotten has ended, nobody knows how. Raises
+    SlurmError when Slurm does not answer.
     """
     every = [one for job in jobs for one in job.each]
     pause, longest = POLL_S
-    missed = 0
+    missed, told = 0, {""}
     while True:
         time.sleep(pause)
         pause = min(pause * 1.5, longest)
         tick()
         seen = scheduler.observe(jobs)
+        waits = waiting(seen.values())
+        if tell and waits not in told:
+            tell(waits)
+            told.add(waits)
         states = {seen[one].state if one in seen else JobState.LOST for one in every}
         missed = missed + 1 if JobState.LOST in states else 0
         if all(state.final for state in states) and (JobState.LOST not in states or missed >= FORGOTTEN):
-            return states
+            return {one: seen.get(one) for one in every}
+
+
+def how(end: Observation | None) -> str:
+    """Say how a job ended that did not complete; empty when it did, or nobody knows."""
+    if end is None or end.state is JobState.COMPLETED:
+        return ""
+    code = f", signal {end.signal}" if end.signal else f", exit code {end.exit_code}" if end.exit_code else ""
+    return f"{end.state.value}{code}"
+
+
+def waiting(seen: Iterable[Observation]) -> str:
+    """Say why jobs wait of which none has begun; empty when one has, or no reason is known yet."""
+    every = list(seen)
+    reasons = sorted({one.reason for one in every} - {"", "None"})
+    if not reasons or any(one.state is not JobState.PENDING for one in every):
+        return ""
+    return f"job {', '.join(sorted({one.ref.job_id for one in every}))} waits in the queue: {', '.join(reasons)} ..."
 
 
 def _nobody(site: Site) -> Estimator:

@@ -73,7 +73,7 @@ class Toolbox:
         for number, shard in enumerate(shards):
             tool._scored(plan, shard, DOUBLES)
             phase(f"shard {number}")
-        return [folder / "tool.log"] * elements
+        return [scoring.Ended(folder / "tool.log")] * elements
 
 def phase(name):
     if name == sys.argv[3]:

@@ -22,6 +22,7 @@ from slurmtf.models.tool.drawing import Spec  # noqa: E402
 from slurmtf.models.tool.feeding import of_arrays, of_record, of_records  # noqa: E402
 from slurmtf.models.tool.readers import BadRow, UnreadableError, format_of  # noqa: E402
 from slurmtf.models.tool.results import concatenate  # noqa: E402
+from slurmtf.submit.tools import Ended  # noqa: E402
 from tests.unit.support import tells  # noqa: E402
 
 
@@ -318,19 +319,20 @@ def test_progress_is_told_when_there_is_some(tmp_path: Path, monkeypatch: pytest
 def test_shards_that_failed_alike_are_told_together_and_each_with_its_own_log(tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
     logs = {shard: tmp_path / f"score-7_{shard}.log" for shard in range(10)}
+    ends = {shard: Ended(log, "FAILED, exit code 137" * (shard == 8)) for shard, log in logs.items()}
     for shard in range(7):
         facts = {"file": "", "row": -1, "why": "ModuleNotFoundError: No module named 'six'"}
         (tmp_path / f"shards/{shard:05d}.failed").write_text(json.dumps(facts))
     (tmp_path / "shards/00007.json").write_text("{}")
     logs[8].write_text("loading\nslurmstepd: error: *** JOB 7 ON node1 CANCELLED ***\n")
     with pytest.raises(ScoringFailedError) as caught:
-        _check_done(tmp_path, {"shards": 10}, logs)
+        _check_done(tmp_path, {"shards": 10}, ends)
     several, canceled, never = caught.value.findings
     assert (several.where, several.what) == ("shards 0, 1, 2, 3, 4 and 2 more", "ModuleNotFoundError: No module named 'six'")
     assert "--pip" in several.remedy
     assert tells(several, f" shard 0: {logs[0]}", " 1 of 10 shards ")
     assert (canceled.where, canceled.what.endswith("CANCELLED ***")) == ("shard 8", True)
-    assert f"its log: {logs[8]}" in canceled.remedy
+    assert tells(canceled, "FAILED, exit code 137", "loading", str(logs[8]))
     assert "never started" in never.what
 
 

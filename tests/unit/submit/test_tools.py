@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from slurmtf.files import write_json
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
 from slurmtf.sites import load
 from slurmtf.submit import tools
-from slurmtf.submit.tools import JOBS, Toolbox, shares
+from slurmtf.submit.tools import JOBS, Toolbox, how, shares, waiting
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,41 @@ class Queue:
     def observe(self, jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
         every = [one for job in jobs for one in job.each]
         return {one: Observation(one.ref, state) for one, state in zip(every, self.looks.pop(0), strict=False)}
+
+
+def seen(state: JobState, reason: str, job_id: str = "7") -> Observation:
+    return Observation(JobRef(None, job_id, 0), state, reason)
+
+
+@pytest.mark.parametrize(
+    ("observed", "expected"),
+    [
+        ([], ""),
+        ([seen(JobState.PENDING, "None")], ""),
+        ([seen(JobState.PENDING, "PartitionTimeLimit")] * 2, "job 7 waits in the queue: PartitionTimeLimit ..."),
+        (
+            [seen(JobState.PENDING, "Resources"), seen(JobState.PENDING, "Priority", "8")],
+            "job 7, 8 waits in the queue: Priority, Resources ...",
+        ),
+        ([seen(JobState.PENDING, "Resources"), seen(JobState.RUNNING, "None")], ""),
+    ],
+)
+def test_why_jobs_wait_is_told_until_one_has_begun(observed: list[Observation], expected: str) -> None:
+    assert waiting(observed) == expected
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (None, ""),
+        (seen(JobState.COMPLETED, ""), ""),
+        (replace(seen(JobState.FAILED, ""), exit_code=137), "FAILED, exit code 137"),
+        (replace(seen(JobState.OUT_OF_MEMORY, ""), exit_code=0, signal=9), "OUT_OF_MEMORY, signal 9"),
+        (seen(JobState.TIMEOUT, ""), "TIMEOUT"),
+    ],
+)
+def test_how_a_job_ended_is_said_where_it_did_not_complete(end: Observation | None, expected: str) -> None:
+    assert how(end) == expected
 
 
 DONE, RUNNING, PENDING = JobState.COMPLETED, JobState.RUNNING, JobState.PENDING
