@@ -85,7 +85,7 @@ OPTIONS = (
         type=click.Choice([status.value for status in RunStatus], case_sensitive=False),
         metavar="STATUS",
         multiple=True,
-        help="Only runs in this state: failed, running ... May be given several times.",
+        help="Only runs in this state: failed, running ... Can be repeated.",
     ),
     click.option("--since", default=None, help="Only runs submitted since then: 30m, 12h, 7d, 2w, or a date."),
     click.option("--tag", "tags", multiple=True, help="Only runs with this tag, NAME[=VALUE]."),

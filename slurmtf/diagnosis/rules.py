@@ -230,7 +230,7 @@ RULES: tuple[Rule, ...] = (
     Rule("same-gpu", Kind.SCRIPT, ("Duplicate GPU detected",), r"Duplicate GPU detected : rank \d+ and rank \d+",
          "let each rank use its own GPU: tf.config.set_visible_devices(gpus[hvd.local_rank()], 'GPU')", anywhere=True),
     Rule("nccl-shm", Kind.DISK, ("NCCL WARN",), r"NCCL WARN .*(?:creating shared memory segment|fallocate failed).*",
-         "the node's /dev/shm is full or too small: give the container a larger one, or set "
+         "the node's /dev/shm is full or too small: use a larger one in the container, or set "
          "`environment_variables[NCCL_SHM_DISABLE]=1`",
          anywhere=True),
     Rule("nccl", Kind.NETWORK, ("NCCL", "nccl", "socketPollConnect", "Bootstrap :"),
@@ -262,7 +262,7 @@ RULES: tuple[Rule, ...] = (
          r"unable to lock file, errno = \d+|No locks available",
          "set `environment_variables[HDF5_USE_FILE_LOCKING]=FALSE`, or have rank 0 alone write that file"),
     Rule("database-lock", Kind.FILE_LOCKING, ("database is locked",), r"database is locked",
-         "another process holds the database: give each run and rank one of its own, on the node's own disk"),
+         "another process holds the database: use one for each run and rank, on the node's own disk"),
     Rule("file-system", Kind.DISK, ("Input/output error", "Transport endpoint is not connected", "transport endpoint shutdown"),
          r"(?:\[Errno 5\]|[;:]) Input/output error|Transport endpoint is not connected: '|after transport endpoint shutdown",
          "the file system failed, not the script: submit it again; if it stays so, tell your admins, with node and time"),
