@@ -39,7 +39,7 @@ from slurmtf.scheduler import scheduler_of
 from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path
 from slurmtf.snapshot import Contents, ScriptFacts, Snapshot, SnapshotStore, collect, examine
-from slurmtf.snapshot.git import repository
+from slurmtf.snapshot.git import asking_git
 from slurmtf.snapshot.limits import contents_warnings
 from slurmtf.submit.building import Building
 from slurmtf.submit.submission import Submission
@@ -191,13 +191,14 @@ def _needs(estimator: Estimator, facts: ScriptFacts) -> Script:
 def _source(estimator: Estimator, target: Target | None, facts: ScriptFacts, findings: Findings) -> Source:
     """Walk and read the source. What can't be read, or is too much, has no snapshot: then the rest is checked without."""
     root, workspace = Path(estimator.source_directory), target.workspace if target else NOWHERE
-    contents = findings.attempt(collect, root, [workspace, target.store.root] if target else [])
     nothing = Contents(root, ())
-    snapshot = findings.attempt(SnapshotStore(workspace).read, contents) if contents else None
-    if contents:
-        findings.attempt(contents.check_holds, estimator.script)
-    held = snapshot.contents if snapshot else contents or nothing
-    return Source(facts, held, snapshot or Snapshot(nothing, {}, {}), repository(root))
+    with asking_git(root) as repository:
+        contents = findings.attempt(collect, root, [workspace, target.store.root] if target else [])
+        snapshot = findings.attempt(SnapshotStore(workspace).read, contents) if contents else None
+        if contents:
+            findings.attempt(contents.check_holds, estimator.script)
+        held = snapshot.contents if snapshot else contents or nothing
+        return Source(facts, held, snapshot or Snapshot(nothing, {}, {}), repository())
 
 
 def _look_up(estimator: Estimator, target: Target | None, software: Software, findings: Findings) -> LookedUp:

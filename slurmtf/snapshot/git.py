@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,39 @@ from slurmtf.snapshot.entries import Entry
 from slurmtf.snapshot.reading import Blob
 
 FOLDER = b"40000"
+TIMEOUT_S = 10
 
 
-def repository(folder: Path) -> dict[str, Any] | None:
-    """Return commit, branch and whether there are uncommitted changes; None outside of a git work tree."""
+@contextlib.contextmanager
+def asking_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
+    """Ask git for commit, branch and whether there are uncommitted changes; it works while the source is read.
+
+    What is yielded waits for the answer: None outside of a git work tree.
+    """
     # without the option, git-status(1) writes the index
     command = ["git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
     try:
-        done = subprocess.run([*command, "--untracked-files=normal"], capture_output=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+        process = subprocess.Popen(
+            [*command, "--untracked-files=normal"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+    except OSError:
+        yield lambda: None
+        return
+    with process:
+        try:
+            yield lambda: _told(process)
+        finally:
+            process.kill()
+
+
+def _told(git: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+    try:
+        said = git.communicate(timeout=TIMEOUT_S)[0]
+    except subprocess.TimeoutExpired:
         return None
-    if done.returncode != 0:
+    if git.returncode != 0:
         return None
-    lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
+    lines = said.decode("utf-8", "surrogateescape").splitlines()
     heads = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
     dirty = any(not line.startswith("#") for line in lines)
     return {"commit": heads.get("branch.oid"), "branch": heads.get("branch.head"), "dirty": dirty}

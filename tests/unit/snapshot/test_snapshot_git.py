@@ -6,6 +6,7 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,7 +16,8 @@ from slurmtf import Estimator, Experiment
 from slurmtf.files import read_json
 from slurmtf.plan import LaunchPlan
 from slurmtf.snapshot import collect
-from slurmtf.snapshot.git import repository
+from slurmtf.snapshot import git as asked
+from slurmtf.snapshot.git import asking_git
 from slurmtf.submit.folder import Intent, build
 from tests.unit.snapshot.trees import fill, snapshot_of, states
 
@@ -103,6 +105,11 @@ def planned(root: Path, workspace: Path) -> LaunchPlan:
     return plan
 
 
+def repository(folder: Path) -> dict[str, Any] | None:
+    with asking_git(folder) as answer:
+        return answer()
+
+
 def receipt_of(root: Path, workspace: Path) -> dict[str, object]:
     """What a run's receipt tells of git."""
     plan = planned(root, workspace)
@@ -122,6 +129,17 @@ def test_the_receipt_of_a_clean_work_tree_names_its_commits_tree(root: Path, wor
     }  # fmt: skip
     assert repository(root / "sub") == {"commit": head, "branch": "main", "dirty": False}
     assert tree_by_us(root / "sub") == git("rev-parse", "HEAD:sub").strip()
+
+
+def test_a_git_that_does_not_answer_is_ended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "bin").mkdir()
+    (root / "bin" / "git").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (root / "bin" / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(asked, "TIMEOUT_S", 0.1)
+    assert repository(root) is None
+    with pytest.raises(KeyError), asking_git(root):
+        raise KeyError
 
 
 def test_the_receipt_of_a_dirty_work_tree_names_the_tree_that_ran(root: Path, workspace: Path, git: Git) -> None:
