@@ -12,7 +12,7 @@ from slurmtf import Run, RunStatus
 from slurmtf.job.contract.outcome import Cause
 from tests.cluster import Cluster
 
-from .support import HELLO, Lab, call, ended, files, here, job_of, journal, log, until
+from .support import HELLO, Lab, call, ended, files, first_in_path, here, job_of, journal, log, program, until
 
 pytestmark = pytest.mark.slurm
 
@@ -45,7 +45,7 @@ while os.environ["SLURMTF_ATTEMPT"] == "1" and not Run.get_context().should_stop
 time.sleep(1)
 print("attempt", os.environ["SLURMTF_ATTEMPT"], heard, flush=True)
 """
-LAUNCHERS = {"srun": 2, "mpirun": 2, "spawn": 1, "none": 1}
+LAUNCHERS = {"srun": 2, "mpirun": 2, "mpiexec": 2, "ibrun": 2, "spawn": 1, "none": 1}
 """Nodes that each launcher has."""
 TOLD: dict[str, Any] = {"node_count": 2, "distributed_backend": "mpi", "notice": {"before": 10, "signal": "SIGUSR1"}}
 BY_REQUEUE, BY_JOB = {"nodelist": "node1"}, {"nodelist": "node1", "no-requeue": True}
@@ -113,9 +113,13 @@ def test_a_canceled_run_does_not_start_again(lab: Lab) -> None:
     assert "outputs/of-2" not in files(run.folder)
 
 
-def test_every_launcher_tells_of_a_preemption_once(slurm: Cluster, lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_launcher_tells_of_a_preemption_once(
+    slurm: Cluster, lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
         monkeypatch.setenv(name, "1")
+    program(tmp_path / "tacc/ibrun", '#!/bin/sh\nexec mpirun -n "$SLURM_NTASKS" "$@"\n')  # a stand-in: the real one is TACC's
+    monkeypatch.setenv("PATH", first_in_path(tmp_path / "tacc"))
     low: dict[str, Any] = {"partition": "low", "notice": TOLD["notice"], "restarts": {"preempted": "unlimited"}}
     with slurm.telling_of_preemption(grace_s=60):
         runs = {}
