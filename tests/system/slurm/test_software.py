@@ -23,7 +23,7 @@ from slurmtf.submit.building import Building, provide, withdraw
 from tests.integration.build.support import Lab as BuildLab
 from tests.integration.build.support import write_wheel
 
-from .support import HELLO, Lab, call, ended, files, in_status, job_of, log, program, until
+from .support import HELLO, Lab, call, ended, files, findings, in_status, job_of, log, program, until
 
 pytestmark = pytest.mark.slurm
 
@@ -177,9 +177,9 @@ def test_a_job_that_another_run_waits_for_is_not_withdrawn(lab: Lab, wheels: Pat
 
 
 def test_wrong_packages_leave_no_run(lab: Lab, wheels: Path) -> None:
-    done = lab.slurmtf("submit", lab.source(TELLS) / "train.py", "-s", "slurm", "--pip", "--no-index", "--pip", "specck")
-    assert done.returncode == 2
-    assert "specck" in done.stderr
+    packages = ("--pip", "--no-index", "--pip", "specck")
+    (finding,) = findings(lab.slurmtf("submit", lab.source(TELLS) / "train.py", "-s", "slurm", *packages, "--json"))
+    assert (finding["code"], "specck" in finding["what"]) == ("build-failed", True)
     assert not list(lab.workspace.glob("train/*"))
 
 
