@@ -82,7 +82,7 @@ mkdir {MUNGE} {MARIADB} {SPOOL}/slurmctld {SPOOL}/slurmd {SPOOL}/tmp
 mkdir -m 1777 {" ".join(f"{SPOOL}/tmp/{node.name}" for node in NODES)}
 if [ -f {OPENMPI} ]; then
     cp {OPENMPI} {SPOOL}/openmpi.conf
-    echo "orte_tmpdir_base = {SPOOL}/tmp" >>{SPOOL}/openmpi.conf
+    printf "\\norte_tmpdir_base = {SPOOL}/tmp\\n" >>{SPOOL}/openmpi.conf
     mount --bind {SPOOL}/openmpi.conf {OPENMPI}
 fi
 """
