@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Environment, Experiment, Model, Run, TensorFlow
+from slurmtf.archives import tool_archive
 from slurmtf.errors import InputError
 from slurmtf.models.exporting import NotConvertibleError, record_of
 
@@ -133,9 +134,11 @@ def test_samples_are_what_it_is_verified_with(run: Run, tmp_path: Path, keras_2:
 
 
 FULL = (
-    'mount -t tmpfs -o size=400k tmpfs "$0" && cp "$1" "$0/net.keras" && head -c 320k /dev/zero >"$0/other"; shift; "$@"; '
+    'mount -t tmpfs -o size=1024k tmpfs "$0" && cp "$1" "$0/net.keras" && head -c "$2" /dev/zero >"$0/other"; shift 2; "$@"; '
     'code=$?; ls -A "$0" >&2; exit $code'
 )
+ROOM = 48 * 1024
+"""Beside our program: enough to begin a conversion, and too little for the model as TensorFlow writes it."""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
@@ -149,11 +152,13 @@ def test_a_full_disk_is_no_fault_of_the_model(source: Path, tmp_path: Path) -> N
         FULL,
         tmp_path / "small",
         source / "net.keras",
+        str(1024 * 1024 - (source / "net.keras").stat().st_size - len(tool_archive()) - ROOM),
         COMMAND,
         "export",
         tmp_path / "small",
     ]
     done = subprocess.run(["unshare", "--mount", *words], env=environ, capture_output=True, text=True, timeout=300, check=False)
+    assert "converting net.keras" in done.stderr
     assert "can't be written: No space left on device" in done.stderr
     assert done.stderr.split()[-2:] == ["net.keras", "other"]
     assert done.returncode == 2
