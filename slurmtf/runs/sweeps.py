@@ -121,6 +121,16 @@ def read_sweep(layout: RunLayout) -> SweepFacts:
     return SweepFacts(ledger.settings, trials, ledger.stopped(), elements)
 
 
+def best_value(layout: RunLayout, metric: str) -> float | None:
+    """Return the best value of a sweep's primary metric; None of any other metric, or while no trial is done."""
+    try:
+        facts = read_sweep(layout)
+    except (OSError, ValueError):
+        return None
+    best = facts.best if facts.settings.metric == metric else None
+    return best.best(facts.settings.sign) if best else None
+
+
 def _trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> TrialState:
     point, told = ledger.point(number), ledger.trials.get(number)
     if told is None:

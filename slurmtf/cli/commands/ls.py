@@ -50,8 +50,12 @@ def command(selection: Selection, number: int, metric: str | None, lowest_first:
 def _value(run: Listed, metric: str) -> float | None:
     from slurmtf.job.contract.layout import RunLayout  # noqa: PLC0415 - here and below: a list without a metric reads none
     from slurmtf.runs.curves import last_value  # noqa: PLC0415
+    from slurmtf.runs.sweeps import best_value, is_sweep  # noqa: PLC0415
 
-    found = last_value(RunLayout(str(run.folder)), metric)
+    layout = RunLayout(str(run.folder))
+    if is_sweep(layout):
+        return best_value(layout, metric)
+    found = last_value(layout, metric)
     return found.last if found else None
 
 

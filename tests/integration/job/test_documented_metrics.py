@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 from slurmtf import Run
+from tests.unit.cli.documents import documented
 
 from .jobs import NewJob
 
+SLURMTF = Path(sys.executable).with_name("slurmtf")
 PAGE = Path(__file__).parents[3] / "docs/metrics.md"
 
 
@@ -24,3 +29,9 @@ def test_the_script_of_the_page_and_its_metrics(job: NewJob) -> None:
         "best": {"epoch": [9], "loss": [0.1]},
         "curve": {"epoch": [0, 1], "loss": [1.0, 0.5]},
     }
+    shown = [words for page, words in documented() if page == PAGE.name and words.startswith("metrics ")]
+    assert len(shown) >= 2
+    for words in shown:
+        call = [str(SLURMTF), *(str(one.folder) if word == "last" else word for word in shlex.split(words))]
+        done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=60)
+        assert (done.returncode, "loss" in done.stdout) == (0, True), (words, done.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -71,3 +72,7 @@ def test_the_commands_of_the_page(page: Path) -> None:
     assert "trained" in said["sweep logs 3"]
     assert (page / "sweep.html").stat().st_size > 1000
     assert (run.state.status, run.facts.done) == (RunStatus.COMPLETED, 6)
+    best = run.facts.best
+    assert best is not None
+    listed = {one["id"]: one["metric"]["last"] for one in json.loads(call("ls --metric val_accuracy --json"))["data"]}
+    assert listed[run.id] == best.best(1)
