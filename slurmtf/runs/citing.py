@@ -106,7 +106,7 @@ def _used(account: Account) -> list[Work]:
     """Return what the script has loaded; where that is not known, what was there and is more than a tool of others."""
     loaded = account.receipt.get("loaded")
     known = loaded.get("packages") if isinstance(loaded, Mapping) else None
-    names = known if isinstance(known, Mapping) and known else {name for name in account.packages if name != "numpy"}
+    names = known if isinstance(known, Mapping) else {name for name in account.packages if name != "numpy"}
     found = [SAME.get(name, name) for name in names]
     return [work for name, work in WORKS.items() if name in found]
 

@@ -39,10 +39,10 @@ LONGEST = 200
 
 
 def note(folder: str) -> None:
-    """Write down what is loaded, unless a process of the script has told more already."""
+    """Write down what is loaded, nothing too, unless a process of the script has told more already."""
     facts = loaded()
     path = RunLayout(folder).software
-    if facts["packages"] and len(facts["packages"]) >= len(_read(path).get("packages", {})):
+    if len(facts["packages"]) >= len(_read(path).get("packages", {})):
         write_private(path, json.dumps(facts, indent=1).encode("utf-8"))
 
 

@@ -47,6 +47,12 @@ def test_what_was_installed_counts_where_nothing_told_what_was_loaded() -> None:
     assert keys(found.bibtex) == ["sklearn", "slurmtf"]
 
 
+def test_a_script_that_has_loaded_none_of_it_used_none_of_it() -> None:
+    found = cite(account(receipt={"lock": ["keras==3.15.0"], "loaded": {"python": "3.11.7", "packages": {}}}))
+    assert "with Keras" not in found.methods
+    assert keys(found.bibtex) == ["slurmtf"]
+
+
 def test_changes_that_are_not_in_git_are_told() -> None:
     git = {**RECEIPT["source"]["git"], "dirty": True}
     found = cite(account(receipt={**RECEIPT, "source": {"snapshot": "ab" * 16, "git": git}}))
