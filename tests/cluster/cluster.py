@@ -83,8 +83,12 @@ class Cluster:
         self._boot_node(name)
         daemons.wait_until_up(self._login, [name])
 
+    def wait_until_saved(self, since: float) -> None:
+        """Until slurmctld has saved its jobs after a change to one of them, which it does within five seconds."""
+        daemons.wait_until_saved(self._login, since)
+
     def restart_controller(self) -> None:
-        """slurmctld is killed, and started again a moment later; jobs run on meanwhile."""
+        """slurmctld is killed, and started again a moment later; jobs run on meanwhile. It knows what it had saved."""
         daemons.kill_slurmctld(self._login)
         daemons.start_slurmctld(self._login, self.directory)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from . import config
-from .config import MARIADB, MUNGE, SLURMCTLD_PID, SLURMDBD_PID
+from .config import MARIADB, MUNGE, SLURMCTLD_PID, SLURMDBD_PID, SPOOL
 from .machine import Machine, wait_for
 
 
@@ -89,6 +89,11 @@ def start_slurmd(node: Machine) -> None:
 def declare_down(login: Machine, node: str) -> None:
     # A slurmd that is back before SlurmdTimeout leaves the lost jobs RUNNING: its kernel has not rebooted.
     login.run("scontrol", "update", f"nodename={node}", "state=down", "reason=power cut")
+
+
+def wait_until_saved(login: Machine, since: float) -> None:
+    words = ("stat", "--format=%.Y", f"{SPOOL}/slurmctld/job_state")
+    wait_for(lambda: float(login.run(*words)) > since, "slurmctld has saved its jobs")
 
 
 def wait_until_up(login: Machine, nodes: Iterable[str]) -> None:

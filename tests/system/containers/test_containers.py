@@ -354,7 +354,7 @@ def test_a_node_that_does_not_have_the_image(pyxis: Boxes, slurm24: Cluster, tmp
 @pytest.mark.parametrize(
     ("named", "python", "meaning"),
     [
-        ("lab/image:1", "python3", "enroot could not fetch the image"),
+        ("lab/image:1", "python3", "the node could not fetch the image"),
         ("", "python4", "the node, or the image, has no python4"),
     ],
 )

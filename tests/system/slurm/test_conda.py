@@ -77,7 +77,7 @@ def test_brought_to_two_nodes(lab: Lab, conda: Conda, disks: Path, tmp_path: Pat
     if not made:
         conda.create(there, "python", "speck <2", "paths")
     definition = wish(conda) if made else Environment(conda=str(there))
-    two = {"node_count": 2, "distributed_backend": "mpi", "process_count_per_node": 1}
+    two = {"node_count": 2, "distributed_backend": "mpi", "process_count_per_node": 1, "sbatch": {"nodelist": "node1,node2"}}
     run = lab.submit(TELLS, compute_target=site_of(disks), environment_definition=definition, **two)
     assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
     assert [node["warnings"] for node in staged(run).values()] == [[], []]
@@ -91,6 +91,7 @@ def test_made_and_packed_by_a_job(lab: Lab, conda: Conda, disks: Path) -> None:
     by_job = site_of(disks, environments=Environments(build="job", job={"time": "5:00"}))
     run = lab.submit(TELLS, compute_target=by_job, environment_definition=wish(conda))
     assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
-    place = place_on(disks, "node1", run)
+    ((node, told),) = staged(run).items()
+    place = place_on(disks, node, run)
     assert facts(run) == expected(place, place, place)
-    assert staged(run)["node1"]["warnings"] == []
+    assert told["warnings"] == []

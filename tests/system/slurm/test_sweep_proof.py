@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +91,10 @@ class Troubles:
         self._slurm.start_node(node)
 
     def restart(self) -> None:
+        """slurmctld forgets a job that it was given since it saved its state: that is no trouble of ours."""
+        since = time.time()
+        call("scontrol", "update", f"JobId={at_work(self._run)[0].partition('_')[0]}", "Comment=known")
+        self._slurm.wait_until_saved(since)
         self._slurm.restart_controller()
 
 
