@@ -89,10 +89,12 @@ def test_what_is_no_run_is_not_listed(runs: list[Path], tmp_path: Path) -> None:
 
 
 AS_NOBODY = """\
-import encodings.ascii, json, os, sys
+import encodings.ascii, importlib, json, os, pkgutil, sys
+from slurmtf import cli, runs, scheduler
 from slurmtf.cli.app import main
-from slurmtf.cli.commands import ls, status
-import slurmtf.cli.options, slurmtf.scheduler.slurm.scheduler
+for package in cli, runs, scheduler:
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+        importlib.import_module(module.name)
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid({nobody}); os.setuid({nobody})
 sys.argv = ["slurmtf", *sys.argv[1:], "--json"]
