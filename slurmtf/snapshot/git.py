@@ -22,8 +22,9 @@ def asking_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
 
     What is yielded waits for the answer: None outside of a git work tree.
     """
-    # without the option, git-status(1) writes the index
-    command = ["git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch"]
+    # without the options, git-status(1) writes the index, and starts what the repository names as its monitor (git-config(1))
+    quiet = ["--no-optional-locks", "-c", "core.fsmonitor=false"]
+    command = ["git", *quiet, "-C", str(folder), "status", "--porcelain=v2", "--branch"]
     try:
         process = subprocess.Popen(
             [*command, "--untracked-files=normal"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL

@@ -131,6 +131,18 @@ def test_the_receipt_of_a_clean_work_tree_names_its_commits_tree(root: Path, wor
     assert tree_by_us(root / "sub") == git("rev-parse", "HEAD:sub").strip()
 
 
+def test_the_monitor_that_a_repository_names_is_not_started(root: Path, git: Git, tmp_path: Path) -> None:
+    (monitor := tmp_path / "monitor").write_text(f"#!/bin/sh\ntouch '{tmp_path}/started'\n")
+    monitor.chmod(0o700)
+    fill(root, "train.py")
+    git("add", "--all")
+    git("config", "core.fsmonitor", str(monitor))
+    assert repository(root) is not None
+    assert not (tmp_path / "started").exists()
+    git("status")
+    assert (tmp_path / "started").exists()
+
+
 def test_a_git_that_does_not_answer_is_ended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "bin").mkdir()
     (root / "bin" / "git").write_text("#!/bin/sh\nexec sleep 1000\n")
