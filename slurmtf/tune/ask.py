@@ -1,9 +1,9 @@
-"""Run by the Python of the tool environment "sampler", which has Optuna: a question on standard input, a point on standard
-output.
+"""Run by the Python of the tool environment "sampler", which has Optuna: questions on standard input, points on standard
+output, one line of JSON each, until the input ends.
 
-The study is built anew from what the sweep's ledger tells (1,000 trials: 0.1 s), so that nothing of Optuna's is kept or shared.
-A question has the ``space`` (name to expression and arguments), ``seed``, ``goal``, and of each trial its ``values``, its best
-``value`` or null, and whether it ``runs``.
+The first line has the ``space`` (name to expression and arguments) and the ``goal``. A question has a ``seed``, and in
+``trials`` what is new since the last one: of each its ``number``, its ``values``, its best ``value`` or null, and whether it
+``runs``. The study is in memory alone, so that nothing of Optuna's is kept or shared.
 """
 
 from __future__ import annotations
@@ -15,36 +15,54 @@ from typing import Any
 
 
 def main() -> None:
+    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
     optuna: Any = importlib.import_module("optuna")
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    json.dump({"values": proposed(optuna, json.load(sys.stdin))}, sys.stdout)
+    study = Study(optuna, **json.loads(sys.stdin.readline()))
+    for line in sys.stdin:
+        question = json.loads(line)
+        for trial in question["trials"]:
+            study.tell(**trial)
+        print(json.dumps({"values": study.ask(question["seed"])}), file=answers, flush=True)
 
 
-def proposed(optuna: Any, question: dict[str, Any]) -> dict[str, Any]:
-    """Return a point of the space: where the others run, and what those that have ended reached, counts."""
-    space = question["space"]
-    known = {name: _distribution(optuna, *one) for name, one in space.items()}
-    sampler = optuna.samplers.TPESampler(seed=question["seed"], constant_liar=True)
-    study = optuna.create_study(direction=question["goal"], sampler=sampler)
-    for trial in question["trials"]:
-        study.add_trial(_trial(optuna, known, trial))
-    values = study.ask(known).params
-    return {name: _settled(space[name], values[name]) for name in space}
+class Study:
+    """What is known of a sweep's trials, as Optuna knows it."""
+
+    def __init__(self, optuna: Any, space: dict[str, Any], goal: str) -> None:
+        self._optuna = optuna
+        self._space = space
+        self._known = {name: _distribution(optuna, *one) for name, one in space.items()}
+        self._study = optuna.create_study(direction=goal)
+        self._numbers: dict[int, int] = {}
+
+    def tell(self, number: int, values: dict[str, Any], value: float | None, runs: bool) -> None:
+        """Take in a trial that has begun, or has ended with its best ``value``."""
+        states = self._optuna.trial.TrialState
+        state = states.RUNNING if runs else states.FAIL if value is None else states.COMPLETE
+        value = value if state is states.COMPLETE else None
+        if number in self._numbers:
+            if not runs:
+                self._study.tell(self._numbers[number], value, state)
+            return
+        params = {name: _within(self._known[name], values[name]) for name in self._known}
+        build = self._optuna.trial.create_trial
+        self._study.add_trial(build(state=state, params=params, distributions=self._known, value=value))
+        self._numbers[number] = len(self._study.get_trials(deepcopy=False)) - 1
+
+    def ask(self, seed: int) -> dict[str, Any]:
+        """Return a point of the space: where the others run, and what those that have ended reached, counts."""
+        self._study.sampler = self._optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+        asked = self._study.ask(self._known)
+        self._study.tell(asked, state=self._optuna.trial.TrialState.FAIL)  # who asked tells of it, if it begins
+        return {name: _settled(self._space[name], asked.params[name]) for name in self._space}
 
 
 def _distribution(optuna: Any, name: str, args: list[Any]) -> Any:
     if name == "choice":
         return optuna.distributions.CategoricalDistribution(args[0])
     return optuna.distributions.FloatDistribution(args[0], args[1])
-
-
-def _trial(optuna: Any, known: dict[str, Any], trial: dict[str, Any]) -> Any:
-    states = optuna.trial.TrialState
-    state = states.RUNNING if trial["runs"] else states.FAIL if trial["value"] is None else states.COMPLETE
-    params = {name: _within(known[name], value) for name, value in trial["values"].items()}
-    value = trial["value"] if state is states.COMPLETE else None
-    return optuna.trial.create_trial(state=state, params=params, distributions=known, value=value)
 
 
 def _within(distribution: Any, value: Any) -> Any:

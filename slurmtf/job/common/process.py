@@ -6,13 +6,15 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from ..contract import mounts
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 ORPHANS_S = 2.0
+KEPT: Set[int] = set()
+"""Children of ours that no command has left behind: its end is not theirs."""
 
 
 class Signals:
@@ -164,10 +166,10 @@ def _end_orphans() -> None:
 
 
 def _children() -> List[int]:
-    """Return our children, but for those that serve the environment to other tasks too."""
+    """Return our children, but for those that we keep, and those that serve the environment to other tasks too."""
     try:
         with open("/proc/self/task/{}/children".format(os.getpid()), encoding="ascii") as file:
-            return [pid for pid in map(int, file.read().split()) if not mounts.serves(pid)]
+            return [pid for pid in map(int, file.read().split()) if pid not in KEPT and not mounts.serves(pid)]
     except OSError:
         return []
 

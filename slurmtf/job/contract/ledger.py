@@ -253,9 +253,9 @@ class Ledger:
         """Write down the point of a trial that was not drawn before; the first one counts. Raises OSError."""
         self._publish(dict(point._asdict()), self._asked(trial))
 
-    def has_asked(self, trial: int) -> bool:
-        """Tell whether the point of a trial was asked for."""
-        return os.path.exists(self._asked(trial))
+    def has_point(self, trial: int) -> bool:
+        """Tell whether the point of a trial stays, where points are asked for: it was, or goes on with an earlier trial."""
+        return bool(self.points[trial].resumes) or os.path.exists(self._asked(trial))
 
     def point(self, trial: int) -> Point:
         """Return the point of a trial: one that was asked for, else the one that was drawn."""

@@ -1,10 +1,20 @@
-"""Points that Optuna proposes: its own Python, in a tool environment, is asked; we are not it, and may be Python 3.6."""
+"""Points that Optuna proposes: its own Python, in a tool environment, is asked; we are not it, and may be Python 3.6.
 
+Optuna takes a second or more to be imported, and its study another to be built of a thousand trials, so an element has one
+helper for all its questions, which begins when the element does and is told only what is new. One that dies is started anew.
+"""
+
+import contextlib
 import json
 import math
+import os
+import socket
 import subprocess
-from typing import Any, Dict, List, Mapping
+import tempfile
+from typing import Any, Dict, List, Mapping, Optional
 
+from ..common import process
+from ..contract import variables as var
 from ..contract.ledger import Ledger
 from ..contract.sweep import Point
 
@@ -12,42 +22,132 @@ TIMEOUT_S = 60.0
 LONGEST_NOTE = 200
 
 
-def ask(ledger: Ledger, trial: int, environ: Mapping[str, str]) -> Point:
-    """Return a point for a trial: the proposed one; the one that was drawn, with the reason, where none can be had."""
-    settings, drawn = ledger.settings, ledger.points[trial]
-    if not settings.asker:
-        return drawn._replace(note="drawn at random: there was no Optuna at submission")
-    try:
-        with open(ledger.layout.settings, encoding="utf-8") as file:
+class Helper:
+    """A program that answers a line of JSON with another. It dies with us, and no end of a launch is its own.
+
+    Raises OSError when it can't be started.
+    """
+
+    def __init__(self, command: List[str], environ: Dict[str, str]) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
+        self._socket, theirs = socket.socketpair()
+        self._socket.settimeout(TIMEOUT_S)
+        parent = os.getpid()
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                env=environ,
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=self._errors,
+                start_new_session=True,  # signals of the job are for us
+                preexec_fn=lambda: process.end_with_parent(parent),  # noqa: PLW1509 - the supervisor has no threads
+            )
+        process.KEPT.add(self._process.pid)
+
+    def tell(self, facts: Dict[str, Any]) -> None:
+        """Send a line that has no answer. Raises OSError."""
+        self._socket.sendall(json.dumps(facts).encode("utf-8") + b"\n")
+
+    def ask(self, question: Dict[str, Any]) -> Dict[str, Any]:
+        """Return the answer. Raises OSError or ValueError when there is none."""
+        self.tell(question)
+        answer = b""
+        while not answer.endswith(b"\n"):
+            received = self._socket.recv(65536)
+            if not received:
+                raise OSError("it ended")
+            answer += received
+        return dict(json.loads(answer.decode("utf-8")))
+
+    def close(self) -> str:
+        """End it; return the last line that it wrote on standard error."""
+        self._socket.close()
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        process.KEPT.discard(self._process.pid)
+        with self._errors as errors:
+            errors.seek(0)
+            return errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
+
+
+class Asker:
+    """Who is asked for the points of one element. The helper comes up while the element prepares itself; what fails is told
+    when it is asked."""
+
+    def __init__(self, ledger: Ledger, environ: Mapping[str, str]) -> None:
+        self._ledger = ledger
+        self._environ = {name: value for name, value in environ.items() if not name.startswith("PYTHON")}
+        self._environ[var.OMP_NUM_THREADS] = "1"
+        self._helper: Optional[Helper] = None
+        self._told: Dict[int, bool] = {}
+        """The trials that the helper knows of, and whether as running ones; those of other sweeps have numbers below 0."""
+        if ledger.settings.asker:
+            with contextlib.suppress(OSError, ValueError, KeyError):
+                self._start()
+
+    def ask(self, trial: int) -> Point:
+        """Return a point for a trial: the proposed one; the one that was drawn, with the reason, where none can be had."""
+        settings, drawn = self._ledger.settings, self._ledger.points[trial]
+        if not settings.asker:
+            return drawn._replace(note="drawn at random: there was no Optuna at submission")
+        was_there = self._helper is not None
+        try:
+            return self._proposed(trial)
+        except (OSError, ValueError, KeyError, TypeError) as err:
+            again = was_there and not isinstance(err, socket.timeout)
+            why = self._end() or str(err)
+        if again:
+            return self.ask(trial)
+        return drawn._replace(note="drawn at random: Optuna could not be asked: {}".format(why)[:LONGEST_NOTE])
+
+    def close(self) -> None:
+        """End the helper, if there is one."""
+        self._end()
+
+    def _proposed(self, trial: int) -> Point:
+        helper = self._helper or self._start()
+        answer = helper.ask({"seed": self._ledger.settings.seed + trial, "trials": self._news(trial)})
+        return Point(dict(answer["values"]), "bayesian")
+
+    def _start(self) -> Helper:
+        settings = self._ledger.settings
+        with open(self._ledger.layout.settings, encoding="utf-8") as file:
             space = json.load(file)["space"]
-        question = {"space": space, "seed": settings.seed + trial, "goal": settings.goal, "trials": _trials(ledger, trial)}
-        asked = subprocess.run(
-            [settings.asker, "-I", ledger.layout.ask],
-            input=json.dumps(question).encode("utf-8"),
-            env={name: value for name, value in environ.items() if not name.startswith("PYTHON")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            timeout=TIMEOUT_S,
-            check=True,
-        )
-        return Point(dict(json.loads(asked.stdout.decode("utf-8"))["values"]), "bayesian")
-    except subprocess.CalledProcessError as err:
-        return drawn._replace(note=_note((err.stderr or b"").decode("utf-8", "replace").strip().rpartition("\n")[2]))
-    except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired) as err:
-        return drawn._replace(note=_note(str(err)))
+        self._helper = Helper([settings.asker, "-I", self._ledger.layout.ask], self._environ)
+        self._helper.tell({"space": space, "goal": settings.goal})
+        return self._helper
+
+    def _end(self) -> str:
+        helper, self._helper = self._helper, None
+        self._told.clear()
+        return helper.close() if helper else ""
+
+    def _news(self, asking: int) -> List[Dict[str, Any]]:
+        """Return what the helper has not been told yet of the other trials, and of those of other sweeps."""
+        done, earlier = self._ledger.done(), len(self._ledger.earlier)
+        ended = dict.fromkeys(range(-earlier, 0), True)
+        ended.update((number, number in done) for number in self._ledger.attempts() if number != asking)
+        news = []
+        for number in sorted(ended):
+            facts = self._facts(number, ended[number]) if self._told.get(number) is not ended[number] else None
+            if facts is not None:
+                self._told[number] = ended[number]
+                news.append(facts)
+        return news
+
+    def _facts(self, number: int, ended: bool) -> Optional[Dict[str, Any]]:
+        """Return what there is to tell of a trial; None: nothing yet, its point or its result is still being written."""
+        if number < 0:
+            earlier = self._ledger.earlier[-number - 1]
+            return _trial(number, earlier.values, earlier.best, runs=False)
+        result = self._ledger.result(number) if ended else None
+        if result is None and (ended or not self._ledger.has_point(number)):
+            return None
+        return _trial(number, self._ledger.point(number).values, result.best if result else None, runs=not ended)
 
 
-def _note(why: str) -> str:
-    return "drawn at random: Optuna could not be asked: {}".format(why)[:LONGEST_NOTE]
-
-
-def _trials(ledger: Ledger, asking: int) -> List[Dict[str, Any]]:
-    """Return what is known of the other trials, and of those of other sweeps."""
-    found: List[Dict[str, Any]] = [{"values": one.values, "value": one.best, "runs": False} for one in ledger.earlier]
-    for number in sorted(ledger.attempts()):
-        if number == asking:
-            continue
-        result = ledger.result(number)
-        value = result.best if result and result.best is not None and math.isfinite(result.best) else None
-        found.append({"values": ledger.point(number).values, "value": value, "runs": result is None})
-    return found
+def _trial(number: int, values: Dict[str, Any], best: Optional[float], runs: bool) -> Dict[str, Any]:
+    finite = best if best is not None and math.isfinite(best) else None
+    return {"number": number, "values": values, "value": finite, "runs": runs}

@@ -31,7 +31,7 @@ from ..contract.sweep import (
     variables_of,
 )
 from . import candidates, policies, slots
-from .asking import ask
+from .asking import Asker
 from .orders import Orders
 from .progress import Progress
 from .witness import LocalWitness, SlurmWitness
@@ -81,6 +81,7 @@ class Trials(Orders):
             LocalWitness() if plan.can.one_machine else SlurmWitness(os.path.join(files.folder, "squeue.json"), environ)
         )
         self._ledger.join(self._me, time.time())
+        self._asker = Asker(self._ledger, environ) if self._settings.sampling == "bayesian" else None
         self._running: Optional[Running] = None
         self._outcomes: List[Tuple[str, float]] = []
         self._number = (identity.element(environ) or 0) * self._settings.per_element + (slot or 0)
@@ -199,12 +200,14 @@ class Trials(Orders):
 
     def _point(self, trial: int) -> Point:
         """Return the point of a trial; of Bayesian sampling it is asked for when the trial begins, and stays."""
-        if self._settings.sampling == "bayesian" and not self._ledger.has_asked(trial):
-            self._ledger.propose(trial, ask(self._ledger, trial, self._environ))
+        if self._asker and not self._ledger.has_point(trial):
+            self._ledger.propose(trial, self._asker.ask(trial))
         return self._ledger.point(trial)
 
     def _leave(self, why: str) -> None:
         self._left = True
+        if self._asker:
+            self._asker.close()
         self._ledger.write(Event("left", time.time(), text=why, host=self._me.host))
         if self._is_over():
             self._witness.cancel_waiting()

@@ -4,54 +4,173 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from slurmtf.job.common.process import Child
 from slurmtf.job.contract.ledger import Ledger, Owner
-from slurmtf.job.contract.sweep import Point, Result, Settings, SweepLayout
-from slurmtf.job.supervisor.asking import ask
+from slurmtf.job.contract.sweep import Earlier, Point, Result, Settings, SweepLayout
+from slurmtf.job.supervisor import asking
+from slurmtf.job.supervisor.asking import Asker
+
+from .jobs import await_that
 
 PROPOSES = """
-import json, sys
-question = json.load(sys.stdin)
-ended = [trial["value"] for trial in question["trials"] if not trial["runs"]]
-print(json.dumps({"values": {"lr": sum(ended), "n": len(question["trials"])}}))
+import json, os, sys, time
+first, known = json.loads(sys.stdin.readline()), {}
+for line in sys.stdin:
+    question = json.loads(line)
+    known.update({trial["number"]: trial["value"] for trial in question["trials"]})
+    facts = {"ended": sum(filter(None, known.values())), "known": len(known), "new": len(question["trials"])}
+    print(json.dumps({"values": dict(facts, pid=os.getpid())}), flush=True)
 """
+ONCE = """
+import os, sys, time
+if not os.path.exists(__file__ + ".was-here"):
+    open(__file__ + ".was-here", "w")
+    """
+Asks = Callable[..., Asker]
 
 
-def ledger_at(folder: Path, asker: str, program: str) -> Ledger:
-    layout = SweepLayout(str(folder))
-    Path(layout.folder).mkdir()
-    settings = Settings("bayesian", 1, "score", asker=asker, total=4)
-    Path(layout.settings).write_text(json.dumps({**settings.to_dict(), "space": {"lr": ["uniform", [0, 1]]}}))
-    Path(layout.points).write_text("".join(json.dumps(Point({"lr": n / 10}, "random")._asdict()) + "\n" for n in range(4)))
-    Path(layout.ask).write_text(program)
-    ledger = Ledger(layout)
-    ledger.join(Owner("a", "a"), 1.0)
-    return ledger
+@pytest.fixture
+def asks(tmp_path: Path) -> Iterator[Asks]:
+    """Returns who asks this program for the points of a sweep of four trials."""
+    started: list[Asker] = []
+
+    def start(program: str, python: str = sys.executable, points: tuple[Point, ...] = (), earlier: str = "") -> Asker:
+        layout = SweepLayout(str(tmp_path / "run"))
+        Path(layout.folder).mkdir(parents=True)
+        settings = Settings("bayesian", 1, "score", asker=python, total=4)
+        Path(layout.settings).write_text(json.dumps({**settings.to_dict(), "space": {"lr": ["uniform", [0, 1]]}}))
+        drawn = [*points, *(Point({"lr": n / 10}, "random") for n in range(len(points), 4))]
+        Path(layout.points).write_text("".join(json.dumps(point._asdict()) + "\n" for point in drawn))
+        Path(layout.ask).write_text(program)
+        if earlier:
+            Path(layout.earlier).write_text(earlier)
+        ledger = Ledger(layout)
+        ledger.join(Owner("a", "a"), 1.0)
+        started.append(Asker(ledger, os.environ))
+        return started[-1]
+
+    yield start
+    for asker in started:
+        asker.close()
 
 
-def test_a_point_is_proposed_from_what_the_others_reached(tmp_path: Path) -> None:
-    ledger = ledger_at(tmp_path, sys.executable, PROPOSES)
-    for trial in range(3):
-        ledger.claim(trial, 0)
-    ledger.finish(Result(0, "Completed", best=0.25))
-    ledger.finish(Result(1, "Completed", best=0.5))
-    assert ask(ledger, 3, os.environ) == Point({"lr": 0.75, "n": 3}, "bayesian")
+def take(asker: Asker, trial: int, best: float | None = None) -> Point:
+    """Have a trial begin at the point that is proposed, and end where a best value is given."""
+    ledger = asker._ledger
+    ledger.claim(trial, 0)
+    point = asker.ask(trial)
+    ledger.propose(trial, point)
+    if best is not None:
+        ledger.finish(Result(trial, "Completed", best=best))
+    return point
+
+
+def facts(point: Point) -> tuple[float, int, int]:
+    assert point.by == "bayesian", point.note
+    return point.values["ended"], point.values["known"], point.values["new"]
+
+
+def test_a_point_is_proposed_from_what_the_others_reached_and_only_news_are_told(asks: Asks) -> None:
+    asker = asks(PROPOSES, earlier=json.dumps(Earlier({"lr": 0.5}, (1.0,), 1.0)._asdict()) + "\n")
+    assert facts(take(asker, 0)) == (1.0, 1, 1)
+    assert facts(take(asker, 1, best=0.25)) == (1.0, 2, 1)
+    assert facts(take(asker, 2)) == (1.25, 3, 1)  # the first one runs still
+    asker._ledger.finish(Result(0, "Failed", best=float("nan")))
+    assert facts(take(asker, 3)) == (1.25, 4, 2)
+
+
+def test_a_trial_whose_point_is_not_known_yet_is_told_later_and_a_resumed_one_has_its_own(asks: Asks) -> None:
+    asker = asks(PROPOSES, points=(Point({"lr": 0.9}, "resumed", resumes="/earlier/outputs"),))
+    ledger = asker._ledger
+    ledger.claim(0, 0)
+    ledger.claim(1, 0)
+    assert (ledger.has_point(0), ledger.has_point(1)) == (True, False)
+    assert facts(take(asker, 2)) == (0, 1, 1)
+    ledger.propose(1, Point({"lr": 0.3}, "bayesian"))
+    assert facts(take(asker, 3)) == (0, 3, 2)
 
 
 @pytest.mark.parametrize(
-    ("asker", "program", "why"),
+    ("python", "program", "why"),
     [
         ("", PROPOSES, "no Optuna at submission"),
         ("/nowhere/python", PROPOSES, "No such file"),
         (sys.executable, "raise SystemExit('no module named optuna')", "no module named optuna"),
         (sys.executable, "print('hello')", "could not be asked"),
+        (sys.executable, "import sys\nfor line in sys.stdin: print(1, flush=True)", "could not be asked"),
     ],
 )
-def test_a_drawn_point_takes_its_place_and_says_why(tmp_path: Path, asker: str, program: str, why: str) -> None:
-    point = ask(ledger_at(tmp_path, asker, program), 2, os.environ)
-    assert (point.values, point.by) == ({"lr": 0.2}, "random")
-    assert why in point.note
+def test_a_drawn_point_takes_its_place_and_says_why(asks: Asks, python: str, program: str, why: str) -> None:
+    asker = asks(program, python)
+    for trial in (2, 3):
+        point = asker.ask(trial)
+        assert (point.values, point.by) == ({"lr": trial / 10}, "random")
+        assert why in point.note
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ONCE + "sys.exit('at its start')" + PROPOSES,
+        ONCE + "sys.stdin.readline(); sys.exit('before it is asked')" + PROPOSES,
+        ONCE + "sys.stdin.readline(); sys.stdin.readline(); sys.exit('when it is asked')" + PROPOSES,
+        ONCE
+        + "sys.stdin.readline(); sys.stdin.readline(); print('{\"val', end='', flush=True); sys.exit('halfway')"
+        + PROPOSES,
+    ],
+)
+def test_one_that_has_died_is_started_anew(asks: Asks, program: str) -> None:
+    assert facts(take(asks(program), 0)) == (0, 0, 0)
+
+
+def test_one_that_is_killed_between_two_questions_is_told_all_again(asks: Asks) -> None:
+    asker = asks(PROPOSES)
+    first = take(asker, 0, best=0.5).values["pid"]
+    take(asker, 1, best=0.25)
+    os.kill(first, signal.SIGKILL)
+    point = take(asker, 2)
+    assert facts(point) == (0.75, 2, 2)
+    assert point.values["pid"] != first
+
+
+def test_one_that_is_silent_is_given_up_and_the_next_question_has_another(asks: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "TIMEOUT_S", 0.2)
+    asker = asks(ONCE + "time.sleep(600)" + PROPOSES)
+    await_that(Path(asker._ledger.layout.ask + ".was-here").exists, "its start")
+    point = take(asker, 0)
+    assert (point.by, point.note) == ("random", "drawn at random: Optuna could not be asked: timed out")
+    monkeypatch.setattr(asking, "TIMEOUT_S", 60.0)
+    assert facts(take(asker, 1)) == (0, 1, 1)
+
+
+def test_it_stays_when_a_launch_ends(asks: Asks) -> None:
+    asker = asks(PROPOSES)
+    first = take(asker, 0).values["pid"]
+    launch = Child(["true"], ".", dict(os.environ))
+    await_that(lambda: launch.poll() is not None, "the end of the launch")
+    assert take(asker, 1).values["pid"] == first
+
+
+DIES = """
+import os, sys
+from slurmtf.job.contract.ledger import Ledger
+from slurmtf.job.contract.sweep import SweepLayout
+from slurmtf.job.supervisor.asking import Asker
+print(Asker(Ledger(SweepLayout(sys.argv[1])), os.environ).ask(0).values["pid"], flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_it_dies_with_its_element(asks: Asks) -> None:
+    folder = Path(asks(PROPOSES)._ledger.layout.folder).parent
+    died = subprocess.run([sys.executable, "-c", DIES, folder], stdout=subprocess.PIPE, text=True, check=False)
+    helper = int(died.stdout)
+    await_that(lambda: not Path(f"/proc/{helper}/exe").exists(), "the helper's end")

@@ -29,7 +29,9 @@ def counted(folder: Path) -> Path:
     for command in COMMANDS:
         real = shutil.which(command)
         assert real
-        program(folder / "bin" / command, f'#!/bin/sh\necho {command} >> {shlex.quote(str(asked))}\nexec {shlex.quote(real)} "$@"\n')
+        program(
+            folder / "bin" / command, f'#!/bin/sh\necho {command} >> {shlex.quote(str(asked))}\nexec {shlex.quote(real)} "$@"\n'
+        )
     return asked
 
 
