@@ -37,6 +37,7 @@ class Version:
         self._told.mkdir()
         paths = {"XDG_CACHE_HOME": folder / "cache", "SLURMTF_WORKSPACE": folder / "runs", "PYTHONPATH": tree}
         self._environ = {**os.environ, **{name: str(path) for name, path in paths.items()}, "AT": f"{self._told}/"}
+        self._environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second call finds modules compiled
         self._folder = folder
 
     def python(self, code: str, *words: str) -> float:

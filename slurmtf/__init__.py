@@ -13,9 +13,10 @@ The public names are imported when they are first used, so that ``import slurmtf
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from slurmtf._version import __version__
+
+TYPE_CHECKING = False  # typing's own is 9 ms of import; type checkers know the name
 
 _HOMES = {
     "Environment": "slurmtf.estimator",

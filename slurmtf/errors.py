@@ -22,11 +22,12 @@ Each carries its findings: what is wrong, where, and what to do.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from slurmtf.findings import Finding
-from slurmtf.job.contract.outcome import Outcome
+if TYPE_CHECKING:
+    from slurmtf.findings import Finding
+    from slurmtf.job.contract.outcome import Outcome
 
 
 class SlurmtfError(Exception):
@@ -149,5 +150,7 @@ class RunLostError(RunFailedError):
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the closest of ``known``, or an empty string."""
+    import difflib  # noqa: PLC0415 - for what was misspelled alone
+
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else ""

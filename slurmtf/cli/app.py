@@ -8,9 +8,6 @@ from typing import Any
 
 import click
 
-from slurmtf.cli import failing
-from slurmtf.errors import SlurmtfError, did_you_mean
-
 COMMANDS = {
     "run": "submit a training job and follow it; Ctrl-C detaches",
     "submit": "submit a training job and return at once",
@@ -83,6 +80,8 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as err:
+            from slurmtf.errors import did_you_mean  # noqa: PLC0415 - for what was misspelled alone
+
             hint = did_you_mean(args[0], COMMANDS) or "'slurmtf --help' lists them"
             raise click.UsageError(f"{err.message} {hint[0].upper()}{hint[1:]}", ctx) from None
 
@@ -97,16 +96,14 @@ def main() -> None:
     """Run the command line; every error that slurmtf raises on purpose is told without a traceback."""
     try:
         app.main(prog_name="slurmtf", standalone_mode=False)
-    except SlurmtfError as err:
-        sys.exit(failing.fail(err))
     except click.exceptions.Exit as err:
         sys.exit(err.exit_code)
-    except click.ClickException as err:
-        sys.exit(failing.fail_usage(err))
     except (KeyboardInterrupt, click.Abort):
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(141)
-    except OSError as err:
-        sys.exit(failing.fail_system(err))
+    except Exception as err:
+        from slurmtf.cli import failing  # noqa: PLC0415 - what succeeds needs none of it
+
+        sys.exit(failing.told(err))

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
-from slurmtf.errors import SlurmtfError
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 SHOWN_RUNS = 50
-Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
 
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """Offer the newest runs."""
+    from slurmtf.errors import SlurmtfError  # noqa: PLC0415 - here and below: commands name what is offered, and offer nothing
     from slurmtf.runs.workspace import known_workspaces, run_folders  # noqa: PLC0415
 
     try:
-        found: list[Path] = run_folders(known_workspaces(ctx.params.get("workspace")))
+        found = run_folders(known_workspaces(ctx.params.get("workspace")))
     except (SlurmtfError, OSError):
         return []
     return _of(["last", *(folder.name for folder in found[:SHOWN_RUNS])], incomplete)
@@ -28,6 +29,8 @@ def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Co
 
 def sites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """Offer the profiles that can be named, or files where a path has been begun."""
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
     from slurmtf.sites import available  # noqa: PLC0415
 
     if os.sep in incomplete or incomplete.startswith("."):
@@ -45,4 +48,6 @@ def words(*known: str) -> Completer:
 
 
 def _of(known: Iterable[str], incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem  # noqa: PLC0415
+
     return [CompletionItem(word) for word in known if word.startswith(incomplete)]

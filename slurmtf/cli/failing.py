@@ -19,6 +19,17 @@ from slurmtf.findings import Finding
 OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
+def told(error: Exception) -> int:
+    """Tell an error of ours, of the command line or of the system, and return the exit code. Raises any other again."""
+    if isinstance(error, SlurmtfError):
+        return fail(error)
+    if isinstance(error, click.ClickException):
+        return fail_usage(error)
+    if isinstance(error, OSError):
+        return fail_system(error)
+    raise error
+
+
 def fail(error: SlurmtfError) -> int:
     """Tell an error and return the exit code."""
     if wants_json():

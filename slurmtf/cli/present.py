@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from slurmtf.cli.output import clock, colour, duration
-from slurmtf.diagnosis.dying import advice
-from slurmtf.diagnosis.waiting import hint
 from slurmtf.findings import Finding
 from slurmtf.job.contract.life import AT_MOST_MEMORY, END, NO_MEMORY, NOT_POSSIBLE, SAME, USED
 from slurmtf.job.contract.outcome import Cause, cause_of
-from slurmtf.runs.logs import has_job_log
 from slurmtf.runs.state import DoubtKind, RunState, RunStatus
 from slurmtf.spelling import spelled
 
 if TYPE_CHECKING:
-    from slurmtf.experiments import Run
+    from slurmtf.runs.folder import RunFolder
     from slurmtf.runs.metrics import Series
 
 FORETOLD = 3
@@ -31,7 +28,7 @@ def run_data(folder: Path, state: RunState) -> dict[str, Any]:
     return {**names, **state.to_dict(), "job_id": state.job_id, "message": state.message}
 
 
-def origin(run: Run) -> dict[str, Any]:
+def origin(run: RunFolder) -> dict[str, Any]:
     """Return the files that decided about the job beside the estimator: the site's profile, and the script's templates."""
     try:
         provenance = run.plan["provenance"]
@@ -107,7 +104,7 @@ def elapsed(state: RunState) -> float | None:
     return None if began is None else (state.ended or time.time()) - began
 
 
-def _advice(run: Run, state: RunState) -> str:
+def _advice(run: RunFolder, state: RunState) -> str:
     """Return what to do about a run that failed, or has no job."""
     if state.status is RunStatus.NOT_STARTED:
         return "if its submission was cut off before it had a job, the next one clears it away: submit it again"
@@ -115,18 +112,21 @@ def _advice(run: Run, state: RunState) -> str:
         return ""
     if state.cause is Cause.SOFTWARE:  # there is no log: its job has never run
         return "then submit it again"
-    from slurmtf.cli.options import FLAGS  # noqa: PLC0415 - what describes a training job, for a failure alone
+    from slurmtf.cli.options import FLAGS  # noqa: PLC0415 - here and below: what a failure alone needs
+    from slurmtf.diagnosis.dying import advice  # noqa: PLC0415
 
     return spelled(advice(state.outcome), FLAGS) or ("" if state.outcome.tail else _log_to_read(run, state))
 
 
-def _log_to_read(run: Run, state: RunState) -> str:
+def _log_to_read(run: RunFolder, state: RunState) -> str:
     """Return how to see the log that may say more: of the job, where something other than the script ended it; empty: none."""
+    from slurmtf.runs.logs import has_job_log  # noqa: PLC0415
+
     of_job = state.cause is not Cause.SCRIPT and has_job_log(run.layout)
     return f"the log may say more: slurmtf logs{' --job' * of_job} {run.id}" if of_job or run.tasks else ""
 
 
-def _foretold(run: Run, state: RunState) -> str:
+def _foretold(run: RunFolder, state: RunState) -> str:
     """Return what the submission warned of, where the script failed: it may have foretold that."""
     if state.status is not RunStatus.FAILED or state.cause is not Cause.SCRIPT:
         return ""
@@ -137,13 +137,15 @@ def _foretold(run: Run, state: RunState) -> str:
     return "\n".join(str(warning) for warning in warnings[:FORETOLD])
 
 
-def metric_text(run: Run) -> str:
+def metric_text(run: RunFolder) -> str:
     """Return the last value of the run's primary metric; empty where none is named, or logged."""
+    name = run.primary_metric
+    if not name:
+        return ""
     from slurmtf.runs.curves import last_value  # noqa: PLC0415 - here and below: a list reads no metrics
 
-    name = run.primary_metric
-    found = last_value(run.layout, name) if name else None
-    return series_text(name or "", found.series if found else None)
+    found = last_value(run.layout, name)
+    return series_text(name, found.series if found else None)
 
 
 def series_text(name: str, series: Series | None) -> str:
@@ -154,12 +156,22 @@ def series_text(name: str, series: Series | None) -> str:
     return f"{name} {value_text(found.last)} at {value_text(found.last_step)}" if found else ""
 
 
-def details(run: Run, state: RunState) -> str:
+def _wait(reason: str) -> str:
+    """Return what a job waits for, and what to do, by Slurm's word for it."""
+    if not reason:
+        return ""
+    from slurmtf.diagnosis.waiting import hint  # noqa: PLC0415
+
+    return hint(reason)
+
+
+def details(run: RunFolder, state: RunState) -> str:
     """Return all that a person wants to know of a run."""
+    decided = origin(run)
     rows = {
         "run": run.id,
         "status": headline(state) + (f" after {duration(elapsed(state))}" if state.started else ""),
-        "why": hint(state.reason) or state.message,
+        "why": _wait(state.reason) or state.message,
         "advice": _advice(run, state),
         "warned": _foretold(run, state),
         "attempt": again_text(state),
@@ -171,8 +183,8 @@ def details(run: Run, state: RunState) -> str:
         "submitted": clock(state.submitted),
         "started": clock(state.started),
         "ended": clock(state.ended),
-        "profile": origin(run)["profile"],
-        "templates": ", ".join(origin(run)["templates"]),
+        "profile": decided["profile"],
+        "templates": ", ".join(decided["templates"]),
         "folder": str(run.folder),
     }
     return in_rows(rows)

@@ -20,7 +20,6 @@ from slurmtf.experiments.run import Run
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
 from slurmtf.runs.chains import Earlier, dependencies, joined, parsed
-from slurmtf.runs.status import current_job_of
 from slurmtf.runs.tags import settled
 from slurmtf.runs.workspace import check_experiment, run_folders, workspace_of
 from slurmtf.sites import resolve_target
@@ -143,6 +142,8 @@ class Experiment:
         return follower or estimator, tuple(one.run_id for one in earlier)
 
     def _earlier(self, given: Run | str) -> Earlier:
+        from slurmtf.runs.status import current_job_of  # noqa: PLC0415 - for a run that follows another
+
         name, condition = (given.id, "ok") if isinstance(given, Run) else parsed(given)
         run = given if isinstance(given, Run) else Run.find(name, self.workspace)
         return Earlier(run.id, condition, run.state, current_job_of(run.layout))

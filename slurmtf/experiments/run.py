@@ -1,4 +1,4 @@
-"""A run: one submission and its folder."""
+"""A run: one submission and its folder. What one of its methods needs is imported there: who submits looks at nothing yet."""
 
 from __future__ import annotations
 
@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from slurmtf.errors import RunGoneError, RunNotFoundError, SlurmError, SlurmtfError
 from slurmtf.findings import Finding
-from slurmtf.runs.cancelling import cancel
-from slurmtf.runs.downloads import download, download_all
-from slurmtf.runs.failures import error_of
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.logs import LogReader
-from slurmtf.runs.metrics import MetricsReader
 from slurmtf.runs.state import RunState, RunStatus
-from slurmtf.runs.status import current_job_of, look
 from slurmtf.runs.workspace import check_ours, is_run, is_unreadable
 from slurmtf.scheduler import SubmittedJob, scheduler_of
 
@@ -65,6 +59,8 @@ class Run(RunFolder):
 
         Raises WorkspaceError for the run of another user: submitit unpickles what it finds.
         """
+        from slurmtf.runs.status import current_job_of  # noqa: PLC0415
+
         check_ours(self.folder)
         job = current_job_of(self.layout)
         return job and scheduler_of(job.scheduler, job.ref.cluster).job(job, self.folder)
@@ -83,6 +79,8 @@ class Run(RunFolder):
         :attr:`state`."""
         if not is_run(self.folder) and not is_unreadable(self.folder):
             raise self._gone()
+        from slurmtf.runs.status import look  # noqa: PLC0415
+
         (seen,) = look([self.layout], self._last_job, seconds)
         self._last_job = seen.job or self._last_job
         return seen.state
@@ -148,6 +146,8 @@ class Run(RunFolder):
         """
         state = self._wait(show_output, output, on_state or (lambda _: None))
         if raise_on_error and state.status is not RunStatus.COMPLETED:
+            from slurmtf.runs.failures import error_of  # noqa: PLC0415
+
             error = error_of(state.cause)(failure(self, state))
             error.outcome = state.outcome
             raise error
@@ -156,7 +156,8 @@ class Run(RunFolder):
     def _wait(self, show_output: bool, output: TextIO | None, on_state: Callable[[RunState], None]) -> RunState:
         if not show_output:
             return self.follow(None, on_state)
-        from slurmtf.runs import notebook  # noqa: PLC0415 - a terminal does without
+        from slurmtf.runs import notebook  # noqa: PLC0415
+        from slurmtf.runs.logs import LogReader  # noqa: PLC0415
 
         if output is not None or not notebook.in_notebook():
             return self.follow(LogReader(self.layout, output or sys.stdout), on_state)
@@ -195,13 +196,15 @@ class Run(RunFolder):
 
     def cancel(self) -> None:
         """Cancel the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""
-        cancel([self.layout])
+        cancel_runs([self])
 
     def download_file(self, name: str, output_file_path: str | Path | None = None) -> Path:
         """Copy one of the run's files, by default under its own name into the working directory.
 
         Raises SlurmtfError when the run has no such file.
         """
+        from slurmtf.runs.downloads import download  # noqa: PLC0415
+
         target = Path(output_file_path or Path(name).name)
         return download(self.layout, name, target / Path(name).name if target.is_dir() else target)
 
@@ -210,6 +213,8 @@ class Run(RunFolder):
 
         Raises SlurmtfError when all others are there, with those that can't be copied: pipes, devices, links out of the run.
         """
+        from slurmtf.runs.downloads import download_all  # noqa: PLC0415
+
         return download_all(self.layout, prefix, Path(output_directory))
 
     def export_onnx(self, model: str | None = None, **options: Any) -> dict[str, Any]:
@@ -263,6 +268,7 @@ class Run(RunFolder):
     def _repr_html_(self) -> str | None:
         """What a notebook shows of it; None, and so the plain text, where it can't be looked at."""
         from slurmtf.runs import notebook  # noqa: PLC0415
+        from slurmtf.runs.metrics import MetricsReader  # noqa: PLC0415
 
         try:
             return notebook.to_html(self, self.state, MetricsReader(self.layout))
@@ -276,6 +282,8 @@ def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
     Slurm is asked once and told once for each cluster. When some runs can't be canceled, the others are, and then SlurmError is
     raised, or SlurmtfError when it is not Slurm's doing.
     """
+    from slurmtf.runs.cancelling import cancel  # noqa: PLC0415
+
     return cancel([run.layout for run in runs])
 
 

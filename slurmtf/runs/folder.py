@@ -9,12 +9,6 @@ from slurmtf.errors import InputError, RunNotFoundError
 from slurmtf.files import load_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.plan import JobPlan
-from slurmtf.job.contract.roles import table
-from slurmtf.runs.downloads import file_names
-from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metrics import descendants_of, metrics_of
-from slurmtf.runs.receipts import receipt_of
 from slurmtf.runs.tags import tags_of
 from slurmtf.runs.workspace import find_run, is_run, known_workspaces
 
@@ -56,6 +50,8 @@ class RunFolder:
     @property
     def receipt(self) -> dict[str, Any]:
         """What is needed to repeat or cite the run, beside its plan and its source."""
+        from slurmtf.runs.receipts import receipt_of  # noqa: PLC0415 - here and below: who looks at a run's state needs no more
+
         return receipt_of(self.layout)
 
     @property
@@ -79,6 +75,9 @@ class RunFolder:
 
     def task_of(self, rank: int) -> str:
         """Return the name of the task of a rank. Raises InputError when there is none."""
+        from slurmtf.job.contract.plan import JobPlan  # noqa: PLC0415
+        from slurmtf.job.contract.roles import table  # noqa: PLC0415
+
         roles = table(JobPlan.from_dict(self.plan["job"]))
         if not 0 <= rank < len(roles):
             raise InputError(Finding("unknown-rank", "rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
@@ -91,6 +90,9 @@ class RunFolder:
         ``name``: of that metric alone. ``recursive``: of the run, its child runs and its trials, by their ids. ``all_ranks``:
         of each task, by its name, and not of rank 0 (or the chief) alone.
         """
+        from slurmtf.runs.event_owners import Owners  # noqa: PLC0415
+        from slurmtf.runs.metrics import descendants_of, metrics_of  # noqa: PLC0415
+
         owners = Owners(self.layout)
         own = metrics_of(self.layout, owners, name, all_ranks)
         if not recursive:
@@ -100,4 +102,6 @@ class RunFolder:
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and what describes it."""
+        from slurmtf.runs.downloads import file_names  # noqa: PLC0415
+
         return file_names(self.layout)

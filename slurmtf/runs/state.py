@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from slurmtf.job.contract.events import Restart
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.present import outcome_text
 from slurmtf.scheduler import JobRef
+
+if TYPE_CHECKING:
+    from slurmtf.job.contract.events import Restart
 
 
 class RunStatus(str, Enum):

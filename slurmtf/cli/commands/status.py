@@ -7,7 +7,9 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.cli.present import details, origin, run_data
-from slurmtf.experiments import Run
+from slurmtf.runs.folder import RunFolder
+from slurmtf.runs.listing import list_states
+from slurmtf.runs.state import RunState
 
 
 @click.command("status")
@@ -16,6 +18,17 @@ from slurmtf.experiments import Run
 @json_option
 def command(run: str, workspace: str | None) -> None:
     """Show the state of RUN, and why: a run id, the end of one, a job id, a run folder, or 'last'."""
-    found = Run.find(run, workspace)
-    state = found.state
+    found = RunFolder.find(run, workspace)
+    state = _state_of(found)
     emit({**run_data(found.folder, state), **origin(found)}, details(found, state))
+
+
+def _state_of(run: RunFolder) -> RunState:
+    """Return the state of a run, from the index where it has ended. Raises RunNotFoundError or RunGoneError when it was removed
+    since it was found."""
+    listed = list_states([run.folder], max_age_s=0.0)
+    if listed:
+        return listed[0].state
+    from slurmtf.experiments import Run  # noqa: PLC0415 - whose job may go on
+
+    return Run(run.folder).state

@@ -21,6 +21,7 @@ import pydantic
 from slurmtf import Estimator, Experiment, Run
 from slurmtf.errors import SlurmtfError
 from slurmtf.estimator import Environment
+from slurmtf.runs import status  # noqa: F401 - what looks at runs, before this process may read no module any more
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "subprocess.Popen")

@@ -89,10 +89,10 @@ def test_what_is_no_run_is_not_listed(runs: list[Path], tmp_path: Path) -> None:
 
 
 AS_NOBODY = """\
-import encodings.ascii, importlib, json, os, pkgutil, sys
-from slurmtf import cli, runs, scheduler
+import difflib, encodings.ascii, importlib, json, os, pkgutil, sys
+from slurmtf import cli, experiments, runs, scheduler
 from slurmtf.cli.app import main
-for package in cli, runs, scheduler:
+for package in cli, experiments, runs, scheduler:
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
 if os.geteuid() == 0:

@@ -1,0 +1,74 @@
+"""What a command imports before it does anything: a room that it does not need costs its user's time on a slow file system."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from slurmtf.files import write_json
+from slurmtf.job.contract import events
+from slurmtf.job.contract.journal import Journal
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.scheduler import JobRef, SubmittedJob
+from slurmtf.submit.record import note
+from tests.unit.cli.support import run_folder
+
+COMMAND = "sys.argv[0] = 'slurmtf'; from slurmtf.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+HEAVY = {"pydantic", "yaml", "rich", "jinja2", "submitit", "asyncio", "packaging", "subprocess", "hashlib", "difflib"}
+ELSEWHERE = {"diagnosis", "estimator", "experiments", "models", "plan", "plots", "sites", "snapshot", "submit", "tune"}
+RUN = "digits-20260102-030405-a1b2c3"
+
+
+def imported(code: str, folder: Path, *words: str) -> set[str]:
+    """Return the modules that some code has imported; those which a Python has at its start don't count."""
+    before, after = "import sys; before = set(sys.modules)\n", "\nprint('MODULES', *(set(sys.modules) - before))"
+    environ = {**os.environ, "SLURMTF_WORKSPACE": str(folder / "runs"), "XDG_CACHE_HOME": str(folder / "cache")}
+    command = [sys.executable, "-c", f"{before}{code}{after}", *words]
+    done = subprocess.run(command, check=True, capture_output=True, env=environ, text=True)
+    return set(done.stdout.rpartition("MODULES ")[2].split())
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.partition(".")[0] == "slurmtf"}
+
+
+@pytest.fixture
+def ended(tmp_path: Path) -> Path:
+    """The folder around a workspace with one run that has ended, some time ago."""
+    layout = RunLayout(str(run_folder(tmp_path / "runs", RUN)))
+    write_json(layout.plan, {"warnings": [], "provenance": {"estimator": {}}})  # which names no primary metric
+    Path(layout.journals).mkdir()
+    note(layout, SubmittedJob(JobRef(None, "7"), "slurm", layout.folder, 1.0))
+    journal = Journal(layout.journal("7", 0))
+    journal.write(events.Started(job_id="7", attempt=0, host="n1", nodes="n1", process={"host": "n1", "pid": 5, "started": 6}))
+    journal.write(events.Ended(Outcome(Cause.SCRIPT, exit_code=0).to_dict(), 1.0))
+    for path in (Path(layout.folder), *Path(layout.folder).rglob("*")):
+        os.utime(path, (1e9, 1e9))
+    return tmp_path
+
+
+def test_the_package_alone_imports_next_to_nothing(tmp_path: Path) -> None:
+    modules = imported("import slurmtf", tmp_path)
+    assert ours(modules) == {"slurmtf", "slurmtf._version"}
+    assert "typing" not in modules  # it is half of what a bare Python takes
+
+
+def test_help_is_a_table(tmp_path: Path) -> None:
+    modules = imported(COMMAND, tmp_path, "--help")
+    assert ours(modules) == {"slurmtf", "slurmtf._version", "slurmtf.cli", "slurmtf.cli.app"}
+
+
+@pytest.mark.parametrize("command", ["ls", "status"])
+def test_a_run_that_has_ended_is_told_by_the_index(command: str, ended: Path) -> None:
+    modules = imported(COMMAND, ended, command)  # which the first look fills
+    assert "slurmtf.runs.reduce" in modules
+    modules = imported(COMMAND, ended, command)
+    rooms = {name.split(".")[1] for name in ours(modules) if name != "slurmtf"}
+    assert not rooms & ELSEWHERE
+    assert not {f"slurmtf.runs.{name}" for name in ("status", "reduce", "metrics", "logs", "sweeps", "downloads")} & modules
+    assert not {name.partition(".")[0] for name in modules} & HEAVY
