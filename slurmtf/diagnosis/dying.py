@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.rules import LESS_ON_GPU, MORE_MEMORY, RULES, Rule
+from slurmtf.diagnosis.rules import MORE_MEMORY, RULES, Rule
 from slurmtf.job.contract.log_excerpt import Failure, find_failure
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 
@@ -42,18 +42,29 @@ OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGBUS: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "bus-error")),
     signal.SIGSEGV: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "segmentation")),
     signal.SIGABRT: (Kind.CRASH, "the lines before it in the log say why it gave up"),
+    signal.SIGINT: (Kind.KILLED, "something interrupted it (SIGINT), as Ctrl-C does"),
     signal.SIGTERM: (Kind.KILLED, "somebody asked it to end: a watchdog of the node or of yours, or a limit on its processes"),
     signal.SIGKILL: (Kind.KILLED, "often the node's memory is used up: ask for more (`memory`)"),
 }
 NOT_FOUND = "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`"
 ERROR_LIKE = ("error", "fatal", "failed", "exception")
 CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
+PLAIN = tuple(rule for rule in CERTAIN if not rule.vague)
+VAGUE = tuple(rule for rule in CERTAIN if rule.vague)
 ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
 WEAK = tuple(rule for rule in RULES if rule.weak)
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
 MOST_SAID = 20
-_TYPES = {"ResourceExhaustedError": (Kind.GPU_MEMORY, LESS_ON_GPU)}
-"""Errors whose class alone tells, where the rest of the message was cut."""
+MESSAGE_LENGTH = 2000
+"""Characters of an error's message that are looked at."""
+FROM_BELOW = re.compile(
+    r"(?:\w+\.)*(?:(?:Internal|Unknown|Unavailable|Aborted|Cancelled|DeadlineExceeded|ResourceExhausted|HorovodInternal"
+    r"|XlaRuntime|JaxRuntime|System|Operational|BlockingIO|EOF|Timeout|BrokenPipe|Connection\w*|CalledProcess)Error"
+    r"|BrokenProcessPool|KeyboardInterrupt|(?:OS|IO)Error: \[Errno|RuntimeError: .*(?:CUDA|NCCL|MPI|cuDNN|cuBLAS|GPU))\b"
+)
+"""Errors that Python only passes on from a library, the system or another process: not the script's own."""
+INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
+"""TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +135,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     found = (_of_task(outcome, task, own, ends.get(task)) for task, own in tasks.items())
     return (
         next((explanation for explanation in found if explanation), None)
+        or _passed_on(outcome, logs)
         or _of_clue(outcome, logs, WEAK)
         or _of_clue(outcome, logs, CASCADES)
         or _of_rest(outcome, logs)
@@ -155,10 +167,24 @@ def _of_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
 
 
 def _in_log(log: Log) -> _Clue | None:
-    """Return what a log is certain of: in its last traceback, where it has one; what went before was survived, but for what
-    nothing survives."""
+    """Return what a log is certain of: in its last traceback, where it has one.
+
+    What went before was survived, but for what nothing survives, and where the traceback does not say why.
+    """
     last = max(log.text.rfind("Traceback (most recent call last):"), 0)
-    return (_match(log, ANYWHERE) if last else None) or _match(log, CERTAIN, last)
+    clue = (_match(log, ANYWHERE) if last else None) or _match(log, PLAIN, last)
+    if clue:
+        return clue
+    vague = _match(log, VAGUE, last)
+    earlier = last and (vague or _is_from_below(find_failure(log.text.splitlines())))
+    return (_match(Log(log.name, log.task, log.text[:last]), PLAIN) if earlier else None) or vague
+
+
+def _is_from_below(failure: Failure | None) -> bool:
+    if failure is None:
+        return False
+    inner = INNER.search(failure.error)
+    return FROM_BELOW.match(inner.group(1) if inner else failure.error) is not None
 
 
 def _match(log: Log, rules: Iterable[Rule], start: int = 0) -> _Clue | None:
@@ -197,11 +223,29 @@ def _of_traceback(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
     """Return the script's own error, unless it only tells that another process is gone."""
     for log in logs:
         failure = find_failure(log.text.splitlines())
-        if failure and not _match(Log("", "", failure.error), CASCADES):
-            kind, remedy = _TYPES.get(failure.error.partition(":")[0].rpartition(".")[2], (Kind.SCRIPT, ""))
-            task = log.task or outcome.task
-            return Explanation(kind, task, outcome.host if task == outcome.task else "", _shown(log, failure), remedy)
+        if failure and not _tells_of_another(log, failure) and not _is_from_below(failure):
+            return _raised(outcome, log, failure, Kind.SCRIPT)
     return None
+
+
+def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
+    """Return an error that no rule knows, and that is not the script's own: what it came from, nobody knows."""
+    for log in logs:
+        failure = find_failure(log.text.splitlines())
+        if failure and not _tells_of_another(log, failure):
+            return _raised(outcome, log, failure, Kind.UNKNOWN)
+    return None
+
+
+def _tells_of_another(log: Log, failure: Failure) -> bool:
+    """Tell whether an error is about another process that is gone; Keras' message begins a line later."""
+    start = log.text.rfind(failure.error)
+    return _match(Log("", "", log.text[start : start + MESSAGE_LENGTH]), CASCADES) is not None
+
+
+def _raised(outcome: Outcome, log: Log, failure: Failure, kind: Kind) -> Explanation:
+    task = log.task or outcome.task
+    return Explanation(kind, task, outcome.host if task == outcome.task else "", _shown(log, failure))
 
 
 def _shown(log: Log, failure: Failure) -> tuple[Evidence, ...]:
@@ -210,9 +254,14 @@ def _shown(log: Log, failure: Failure) -> tuple[Evidence, ...]:
 
 
 def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
-    """Return what the signal means that ended a task, unless its log tells that it gave up because of another one."""
+    """Return what the signal means that ended a task, unless its log tells that it gave up because of another one.
+
+    A program that aborts has said why: what that means, no rule knew.
+    """
     number = _signal_of(end)
     if number not in OF_SIGNAL or any(_match(log, CASCADES) for log in logs):
+        return None
+    if number == signal.SIGABRT and any(_error_line(log.text) for log in logs):
         return None
     kind, remedy = OF_SIGNAL[number]
     return Explanation(kind, task, outcome.host if task == outcome.task else "", remedy=remedy)
@@ -227,10 +276,10 @@ def _signal_of(end: End | None) -> int:
 
 def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     """Return what the outcome alone says; where that is nothing, the first line that looks like an error."""
-    if outcome.exit_code == 127:
+    shown = [Evidence(log.name, line) for log in logs for line in [_error_line(log.text)] if log.name and line]
+    if outcome.exit_code == 127 and not shown:
         return Explanation(Kind.COMMAND, outcome.task, outcome.host, remedy=NOT_FOUND)
     kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
-    shown = [Evidence(log.name, line) for log in logs for line in [_error_line(log.text)] if log.name and line]
     return Explanation(kind, outcome.task, outcome.host, tuple(shown[:1]))
 
 

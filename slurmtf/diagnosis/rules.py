@@ -23,7 +23,8 @@ OTHER_PYTHON = "set `environment_definition.python` to one that it has, 3.6 or l
 class Rule(NamedTuple):
     """``words``: one of them stands in each text that the pattern matches. ``remedy`` may use its groups, ``{0}``.
 
-    ``anywhere``: nothing survives it, so that it counts also where it stands before the last traceback.
+    ``anywhere``: nothing survives it, so that it counts also where it stands before the last traceback. ``vague``: it says that
+    something failed, and not why: a line before it, of which another rule is certain, says more.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Rule(NamedTuple):
     weak: bool = False
     cascade: bool = False
     anywhere: bool = False
+    vague: bool = False
 
 
 RULES: tuple[Rule, ...] = (
@@ -111,24 +113,29 @@ RULES: tuple[Rule, ...] = (
     Rule("conda-init", Kind.MODULE, ("conda activate",), r"shell has not been properly configured to use 'conda activate'",
          "leave 'conda activate' out of prologue and script: it is activated for you (`environment_definition.conda`)"),
     # Memory.
-    Rule("cuda-memory", Kind.GPU_MEMORY, ("CUDA_ERROR_OUT_OF_MEMORY", "out of memory", "cudaErrorMemoryAllocation"),
+    Rule("cuda-memory", Kind.GPU_MEMORY, ("CUDA_ERROR_OUT_OF_MEMORY", "out of memory", "cudaErrorMemoryAllocation",
+         "STATUS_ALLOC_FAILED"),
          r"CUDA_ERROR_OUT_OF_MEMORY|CUDA (?:(?:runtime )?error: )?out of memory|Status: out of memory|"
-         r"cudaErrorMemoryAllocation",
+         r"cudaErrorMemoryAllocation|CU\w+_STATUS_ALLOC_FAILED",
          "the GPU's memory is used up: if that was at the start, another process has that GPU; else take smaller batches"),
     Rule("tf-host-memory", Kind.HOST_MEMORY, ("OOM when allocating", "bad_alloc", "MemoryError", "Cannot allocate memory"),
          r"OOM when allocating tensor.*(?:device:CPU:\d+|allocator cpu)|std::bad_alloc|\w*MemoryError\b|"
          r"Cannot allocate memory",
          MORE_MEMORY),
-    Rule("tf-gpu-memory", Kind.GPU_MEMORY, ("OOM when allocating",),
-         r"OOM when allocating tensor.*(?:device:GPU:\d+|allocator GPU_)", LESS_ON_GPU),
+    Rule("tf-gpu-memory", Kind.GPU_MEMORY, ("OOM when allocating", "failed to allocate memory"),
+         r"OOM when allocating tensor.*(?:device:GPU:\d+|allocator GPU_)|device:GPU:\d+\}\} failed to allocate memory",
+         LESS_ON_GPU),
     Rule("tf-copy-memory", Kind.GPU_MEMORY, ("Dst tensor is not initialized",), r"Dst tensor is not initialized", LESS_ON_GPU),
     Rule("nccl-memory", Kind.GPU_MEMORY, ("NCCL WARN",), r"NCCL WARN Cuda failure (?:\d+ )?'out of memory'",
          LESS_ON_GPU, anywhere=True),
     Rule("xla-memory", Kind.GPU_MEMORY, ("RESOURCE_EXHAUSTED",),
          r"RESOURCE_EXHAUSTED: Out of memory (?:while trying to allocate|allocating)", LESS_ON_GPU),
+    Rule("memory", Kind.HOST_MEMORY, ("out of memory",),
+         r"(?m)^(?!.*(?:CUDA|GPU|NCCL|cu[A-Z]|hip|[Dd]evice)).*\bout of memory\b", MORE_MEMORY),
     # Limits of the node.
-    Rule("threads", Kind.LIMIT, ("pthread_create failed", "can't start new thread", "fork: "),
-         r"pthread_create failed|can't start new thread|fork: (?:retry: )?Resource temporarily unavailable",
+    Rule("threads", Kind.LIMIT, ("pthread_create failed", "can't start new thread", "Resource temporarily unavailable"),
+         r"pthread_create failed|can't start new thread|(?:fork: (?:retry: )?|std::system_error'\s+what\(\): +)"
+         r"Resource temporarily unavailable",
          "the node allows no more threads or processes: use fewer (`environment_variables[OPENBLAS_NUM_THREADS]=1`)"),
     Rule("open-files", Kind.LIMIT, ("Too many open files",), r"Too many open files",
          "close what was read, read fewer files at once, or have the site's prologue raise the limit (ulimit -n)"),
@@ -149,15 +156,21 @@ RULES: tuple[Rule, ...] = (
          r"(lib(?:mpi|pmi|ucp|ucs)[\w+.-]*\.so[\w.]*): cannot open shared object file",
          "{0} is not on the node, or not in the image: load the module of the MPI that it was built with "
          "(`environment_definition.modules`)"),
-    Rule("library-missing", Kind.LIBRARY, ("cannot open shared object file",),
+    Rule("library-missing", Kind.LIBRARY, ("cannot open shared object file", "Error loading shared library",
+         "annot load "),
          r"(?:ImportError|OSError|error while loading shared libraries|NotFoundError).*?(lib[\w.+-]+\.so[\w.]*): "
-         r"cannot open shared object file",
-         "{0} is not on the node, or not in the image: load the module that brings it, or build it into the image"),
+         r"cannot open shared object file|(?:Error loading shared library|[Cc]annot load) (\S+\.so[\w.]*)(?::| or |\.\n|\.?$)",
+         "{0}{1} is not on the node, or not in the image: load the module that brings it, or build it into the image"),
+    Rule("openmp", Kind.LIBRARY, ("OpenMP runtime", "OMP: Error #15"), r"multiple copies of the OpenMP runtime|OMP: Error #15",
+         "packages from pip and conda, or two of them, bring an OpenMP each: install all from one of the two"),
     Rule("glibcxx", Kind.LIBRARY, ("GLIBCXX_",), r"version [`'](GLIBCXX_[\d.]+)' not found",
          "the C++ library that is found first is too old ({0}): load a newer gcc module, or install libstdcxx-ng in the conda "
          "environment"),
     Rule("glibc", Kind.LIBRARY, ("GLIBC_",), r"version [`'](GLIBC_[\d.]+)' not found",
          "the wheel is too new for the node's system ({0}): use an older one, conda's build, or a container (`image`)"),
+    Rule("loader", Kind.LIBRARY, ("error while loading shared libraries", "ImportError: "),
+         r"error while loading shared libraries: (.*)|ImportError: \S+\.so[\w.]*: (.*)",
+         "a library can't be loaded on the node ({0}{1}): use one that was built for its system, or a container (`image`)"),
     Rule("numpy-abi", Kind.LIBRARY, ("numpy.dtype size changed", "compiled using NumPy 1", "_ARRAY_API not found",
          "module compiled against A", "multiarray failed to import", "Unable to convert function return value",
          "removed in the NumPy 2.0"),
@@ -171,20 +184,24 @@ RULES: tuple[Rule, ...] = (
     Rule("protobuf", Kind.LIBRARY, ("Descriptors cannot be created directly", "Descriptors cannot not be created directly"),
          r"Descriptors cannot (?:not )?be created directly",
          "protobuf is too new for this TensorFlow: set `pip_packages[]=protobuf<3.21`, or use a newer TensorFlow"),
+    Rule("hdf5-versions", Kind.LIBRARY, ("library version mismatch",), r"HDF5 library version mismatche?d?",
+         "two builds of HDF5 in one process: install h5py again, and load no module that brings another one "
+         "(`environment_definition.modules`)"),
     Rule("keras-3", Kind.LIBRARY, ("Keras 3", "Keras 2"),
          r"(?:only supports|requires|expects) Keras 2|Keras 3 only supports|incompatible with Keras 3",
          "the script is written for another Keras: set `legacy_keras=true` for Keras 2 (package tf_keras)"),
     Rule("cudnn", Kind.GPU_SOFTWARE, ("Loaded runtime CuDNN library",),
          r"Loaded runtime CuDNN library: \S+ but source was compiled with: \S+",
          "load the cuDNN that TensorFlow was built with, or install tensorflow[and-cuda]"),
-    Rule("libdevice", Kind.GPU_SOFTWARE, ("libdevice not found", "ptxas"),
-         r"libdevice not found at|Failed to launch ptxas|ptxas exited with non-zero error code",
+    Rule("libdevice", Kind.GPU_SOFTWARE, ("libdevice not found", "ptxas", "JIT compilation failed"),
+         r"libdevice not found at|JIT compilation failed|Failed to launch ptxas|ptxas exited with non-zero error code",
          "XLA finds no CUDA: set `environment_variables[XLA_FLAGS]=--xla_gpu_cuda_data_dir=/path/of/cuda`, or load the module"),
     Rule("dnn-init", Kind.GPU_SOFTWARE, ("DNN library initialization failed", "DNN library is not found",
-         "Failed to get convolution algorithm", "without BLAS support", "create cublas handle"),
-         r"DNN library (?:initialization failed|is not found)|Failed to get convolution algorithm|without BLAS support|"
+         "Failed to get convolution algorithm", "without BLAS support", "create cublas handle", "find the dnn implementation"),
+         r"DNN library (?:initialization failed|is not found)|Fail(?:ed)? to find the dnn implementation|"
+         r"Failed to get convolution algorithm|without BLAS support|"
          r"failed to create cublas handle",
-         "often the GPU's memory is full, or cuDNN is another one than TensorFlow's: see the lines before"),
+         "often the GPU's memory is full, or cuDNN is another one than TensorFlow's: see the lines before", vague=True),
     Rule("cuda-driver", Kind.GPU_SOFTWARE, ("CUDA driver version is insufficient", "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
          "CUDA_ERROR_COMPAT_NOT_SUPPORTED"),
          r"CUDA driver version is insufficient|CUDA_ERROR_SYSTEM_DRIVER_MISMATCH|CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE",
@@ -192,11 +209,19 @@ RULES: tuple[Rule, ...] = (
     Rule("no-kernel", Kind.GPU_SOFTWARE, ("no kernel image is available",), r"no kernel image is available",
          "this TensorFlow has no code for that GPU: use another one, or another GPU (`gpu_type`)"),
     Rule("gpu-held", Kind.GPU_MISSING, ("busy or unavailable", "CUDA_ERROR_DEVICE_UNAVAILABLE"),
-         r"all CUDA-capable devices are busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE",
+         r"CUDA-capable device\S* \S*are busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE",
          "another process has the GPU for itself: let each process take one, or leave that node out (`sbatch[exclude]=...`)"),
-    Rule("no-device", Kind.GPU_MISSING, ("but available devices are", "invalid device ordinal"),
-         r"explicitly assigned to \S*(?:GPU|gpu):\d+ but available devices are \[|invalid device ordinal",
+    Rule("no-device", Kind.GPU_MISSING, ("but available devices are", "invalid device ordinal",
+         "satisfy explicit device"),
+         r"explicitly assigned to \S*(?:GPU|gpu):\d+ but available devices are \[|invalid device ordinal|"
+         r"satisfy explicit device specification '\S*GPU:",
          "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes"),
+    Rule("gpu-unknown", Kind.GPU_HARDWARE, ("CUDA_ERROR_UNKNOWN",), r"failed call to cuInit: CUDA_ERROR_UNKNOWN",
+         "the driver of that node does not answer: leave it out (`sbatch[exclude]=...`), tell your admins, and submit again"),
+    Rule("said-no-gpu", Kind.GPU_MISSING, ("GPU", "gpu", "No devices were found"),
+         r"(?m)^[\w.]*(?:Error|Exception): .*\b[Nn]o (?:visible |usable |available )?(?:GPU|gpu)s?"
+         r"(?: devices?)?(?: (?:found|available|visible|detected|present))?\.?$|^No devices were found$",
+         "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes", vague=True),
     Rule("gpu-kernel", Kind.CRASH, ("CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "illegal memory access was"),
          r"CUDA_ERROR_ILLEGAL_ADDRESS|CUDA_ERROR_LAUNCH_FAILED|illegal memory access was encountered",
          "a program on the GPU went wrong: set `environment_variables[CUDA_LAUNCH_BLOCKING]=1` to see which operation; where "
@@ -211,13 +236,17 @@ RULES: tuple[Rule, ...] = (
          r"(?:Invalid MPI type '?|plugin name for mpi/|mpi plugin for (?:mpi/)?)(\w+)",
          f"this Slurm has no {{0}}: {OTHER_MPI}"),
     Rule("no-pmi", Kind.MPI, ("SLURM's PMI support", "No PMIx server was reachable", "OPAL ERROR: Unreachable",
-         "PMIx_server_init", "PMIX ERROR: UNREACHABLE", "load PMIx library", "Fatal error in "),
+         "PMIx_server_init", "PMIX ERROR: UNREACHABLE", "load PMIx library", "Fatal error in ", "PMII_singinit", "PMI_fd",
+         "init failed for some reason", "process manager support"),
          r"SLURM's PMI support|No PMIx server was reachable|OPAL ERROR: Unreachable in file|PMIx_server_init failed|"
+         r"PMII_singinit: |Unable to write to PMI_fd|init failed for some reason; your parallel process|"
+         r"for which process manager support was required|"
          r"PMIX ERROR: UNREACHABLE|"
          r"can ?not load PMIx library|Fatal error in P?MPI_Init",
          f"srun can't start this MPI: {OTHER_MPI}"),
-    Rule("mpi-network", Kind.MPI, ("PML add procs failed", "opened in the pml framework"),
-         r"PML add procs failed|No components were able to be opened in the pml framework",
+    Rule("mpi-network", Kind.MPI, ("PML add procs failed", "opened in the pml framework", "selected pml ", "a NIC_POLICY of"),
+         r"PML add procs failed|selected pml \w*, but peer|Unable to use a NIC_POLICY of|"
+         r"No components were able to be opened in the pml framework",
          "MPI finds no network that it can use: load the cluster's own MPI, or set `environment_variables[OMPI_MCA_pml]=ob1`"),
     Rule("mpi-daemon", Kind.LAUNCH, ("RTE daemon has unexpectedly failed", "start one or more daemons"),
          r"[OP]RTE daemon has unexpectedly failed|unable to reliably start one or more daemons",
@@ -235,9 +264,15 @@ RULES: tuple[Rule, ...] = (
          anywhere=True),
     Rule("nccl", Kind.NETWORK, ("NCCL", "nccl", "socketPollConnect", "Bootstrap :"),
          r"socketPollConnect: .* returned \d+\(|ncclCommInitRank failed|Bootstrap : no socket interface found|"
-         r"NCCL error.*(?:unhandled system error|remote process exited)|NCCL WARN NET/IB : .*with (?:error|status)",
+         r"NCCL error.*(?:unhandled system error|remote process exited)|NCCL WARN NET/IB : .*with (?:error|status)|"
+         r"NCCL WARN Call to (?:ibv_\w+|connect|bind|getaddrinfo)\b.* failed",
          "set the interface by which nodes reach each other: `environment_variables[NCCL_SOCKET_IFNAME]=...` (ip -br addr); "
          "`environment_variables[NCCL_DEBUG]=INFO` says more", anywhere=True),
+    Rule("ucx", Kind.NETWORK, ("UCX  ERROR", "pml_ucx"),
+         r"UCX  ERROR .*(?:no active messages transport|no usable transports|[Uu]nreachable|[Tt]imed? ?out)|"
+         r"pml_ucx\.c:\d+ +Error: .*[Uu]nreachable",
+         "MPI finds no network between the nodes: leave out what picks one (`environment_variables[UCX_NET_DEVICES]`), or name "
+         "one that all nodes have (ip -br addr)"),
     Rule("gloo", Kind.NETWORK, ("gloo", "Gloo", "Unable to find address for"),
          r"[Gg]loo\S* (?:connectFullMesh failed|.*[Cc]onnect timeout)|Unable to find address for",
          "set network.interface in the site's profile to the one by which nodes reach each other (ip -br addr)"),
@@ -258,13 +293,15 @@ RULES: tuple[Rule, ...] = (
     # Disks.
     Rule("quota", Kind.QUOTA, ("Disk quota exceeded",), r"Disk quota exceeded", ELSEWHERE),
     Rule("disk-full", Kind.DISK, ("No space left on device",), r"No space left on device", ELSEWHERE),
-    Rule("file-lock", Kind.FILE_LOCKING, ("unable to lock file", "No locks available"),
-         r"unable to lock file, errno = \d+|No locks available",
+    Rule("file-lock", Kind.FILE_LOCKING, ("unable to lock file", "No locks available", "lock on file", "file lock"),
+         r"unable to lock file, errno = \d+|No locks available|"
+         r"(?:[Ff]ail(?:ed)?|[Uu]nable|[Cc]annot|[Cc]ould not)\b.{0,20} (?:a |the )?(?:file lock|lock on file)",
          "set `environment_variables[HDF5_USE_FILE_LOCKING]=FALSE`, or have rank 0 alone write that file"),
     Rule("database-lock", Kind.FILE_LOCKING, ("database is locked",), r"database is locked",
          "another process holds the database: use one for each run and rank, on the node's own disk"),
     Rule("file-system", Kind.DISK, ("Input/output error", "Transport endpoint is not connected", "transport endpoint shutdown"),
-         r"(?:\[Errno 5\]|[;:]) Input/output error|Transport endpoint is not connected: '|after transport endpoint shutdown",
+         r"(?m)\[Errno 5\] Input/output error|^(?!.*(?:UCX|MPI|NCCL)).*[;:] Input/output error|"
+         r"Transport endpoint is not connected: '|after transport endpoint shutdown",
          "the file system failed, not the script: submit it again; if it stays so, tell your admins, with node and time"),
     Rule("stale", Kind.DISK, ("Stale file handle", "Stale NFS file handle"), r"Stale (?:NFS )?file handle",
          "another node replaced the file: write to a new name and rename it; submitting again may do"),
@@ -273,14 +310,15 @@ RULES: tuple[Rule, ...] = (
     # Python, once nothing above has said more.
     Rule("import", Kind.IMPORT, ("No module named",),
          r"(?:ModuleNotFoundError|ImportError|python[\d.]*): No module named '?([\w.]+)",
-         "install {0} in the job's Python, or use another one (`environment_definition.python`)"),
+         "install {0} in the job's Python, or use another one (`environment_definition.python`)", vague=True),
     Rule("arguments", Kind.SCRIPT, ("error: ", "Error: ", "Flags parsing error"),
          r"(?m)^\S+: error: ((?:unrecognized arguments|the following arguments are required|argument \S+|ambiguous option): .*)"
          r"|^Error: ((?:No such option|Missing (?:option|argument)|Invalid value for|Got unexpected extra argument).*)"
          r"|^FATAL Flags parsing error:\s+(.*)",
          "the script does not take its arguments (`script_params`): {0}{1}{2}"),
     Rule("diverged", Kind.DIVERGED, ("CheckNumerics", "Inf or NaN", "Tensor had NaN", "nvalid loss", "NaN loss", "NanLoss",
-         "Nan in summary"),
+         "Nan in summary", "Error: "),
+         r"(?m)^[\w.]*Error: .*\b(?:[Ll]oss|[Gg]radients?)\b.{0,20}\b(?:nan|NaN|NAN|inf|not finite|diverged)\b.*$|"
          r"CheckNumerics.*|Tensor had NaN|Inf or NaN values|NanLossDuringTrainingError|"
          r"[Ii]nvalid loss, terminating|NaN loss during|Nan in summary",
          "nothing of the cluster: use a lower learning rate, clip gradients, look at the data"),
@@ -290,8 +328,11 @@ RULES: tuple[Rule, ...] = (
          "the program was built for a newer CPU (AVX, AVX2, FMA): ask for such nodes (`constraint`), or use another build"),
     Rule("bus-error", Kind.CRASH, ("Bus error",), r"\bBus error\b",
          "often /dev/shm is too small (in a container), or a file that was mapped was cut or is over a quota"),
-    Rule("segmentation", Kind.CRASH, ("egmentation fault",), r"[Ss]egmentation fault",
+    Rule("segmentation", Kind.CRASH, ("egmentation fault",), r"[Ss]egmentation fault\b",
          "set `environment_variables[PYTHONFAULTHANDLER]=1`: the log then shows where it was"),
+    Rule("gave-up", Kind.CRASH, ("Check failed: ", "ssertion ", "terminate called"),
+         r"Check failed: |[Aa]ssertion [`'].*' failed|terminate called after throwing",
+         "the line itself, and those before it, say why the program gave up"),
     Rule("heap", Kind.CRASH, ("double free", "free(): ", "malloc(): ", "corrupted size"),
          r"double free or corruption|free\(\): invalid|malloc\(\): (?:invalid|corrupted|unaligned)|corrupted size vs\. ",
          "memory was overwritten, often by two builds of a library in one process: set "
@@ -306,6 +347,9 @@ RULES: tuple[Rule, ...] = (
     Rule("gpu-libraries", Kind.GPU_SOFTWARE, ("Cannot dlopen some GPU libraries", "Could not load dynamic library"),
          r"Cannot dlopen some GPU libraries|Could not load dynamic library 'lib(?:cu|nv)",
          "TensorFlow runs on the CPU: install tensorflow[and-cuda], or load the CUDA modules", weak=True),
+    Rule("ucx-any", Kind.NETWORK, ("UCX  ERROR",), r"UCX  ERROR .+",
+         "the network between the nodes failed below MPI: submit again; if it stays so, tell your admins, with nodes and time",
+         weak=True),
     Rule("nan", Kind.DIVERGED, ("loss: nan", "loss=nan", "loss = nan"), r"\bloss(?: = |: |=)nan\b",
          "nothing of the cluster: use a lower learning rate, clip gradients, look at the data", weak=True),
     Rule("bash-killed", Kind.KILLED, ("Killed", "KILLED BY SIGNAL", "exited on signal 9"),
@@ -318,6 +362,9 @@ RULES: tuple[Rule, ...] = (
          "failed to connect to all addresses", "Connection closed by peer", "_InactiveRpcError"),
          r"Collective ops is aborted by|Socket closed|Connection reset by peer|failed to connect to all addresses|"
          r"Connection closed by peer|_InactiveRpcError",
+         "look at the task that ended first", cascade=True),
+    Rule("unhealthy-peer", Kind.PEER, ("heartbeat", "unhealthy", "tasks have crashed"),
+         r"stopped sending heartbeats|heartbeat timeout|unhealthy tasks?\b|tasks are unhealthy|tasks have crashed",
          "look at the task that ended first", cascade=True),
     Rule("jax-peer", Kind.PEER, ("coordination service", "JAX distributed service"),
          r"coordination service.*(?:heartbeat|unavailable|shut ?down)|Terminating process because the JAX distributed service",

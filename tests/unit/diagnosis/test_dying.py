@@ -112,6 +112,8 @@ SAMPLES: list[tuple[str, str]] = [
     ("horovod-peer", TRACEBACK + "horovod.common.exceptions.HorovodInternalError: Horovod has been shut down."),
     ("collective-peer", TRACEBACK + "tensorflow.python.framework.errors_impl.UnavailableError: Collective ops is aborted by: Socket "
      "closed"),
+    ("unhealthy-peer", TRACEBACK + "tensorflow.python.framework.errors_impl.UnavailableError: Graph execution error:\n\nThe following "
+     "tasks are unhealthy (stopped sending heartbeats):\n/job:worker/replica:0/task:1"),
     ("jax-peer", "F1128 client.h:80] Terminating process because the JAX distributed service detected fatal errors."),
 ]  # fmt: skip
 
@@ -160,7 +162,7 @@ CAUGHT = (
         ("loss: nan\n" + SCRIPT, Kind.SCRIPT, "ValueError: Shapes (None, 10) and (None, 1) are incompatible"),
         ("all quiet\nERROR: the flux capacitor is cold\nbye\n", Kind.UNKNOWN, "ERROR: the flux capacitor is cold"),
         ("nothing at all\n", Kind.UNKNOWN, None),
-        (TRACEBACK + "tensorflow.python.framework.errors_impl.ResourceExhaustedError: cut", Kind.GPU_MEMORY, None),
+        (TRACEBACK + "tensorflow.python.framework.errors_impl.ResourceExhaustedError: cut", Kind.UNKNOWN, None),
     ],
 )
 def test_a_script_s_own_error_and_what_no_rule_knows(text: str, kind: Kind, evidence: str | None) -> None:
