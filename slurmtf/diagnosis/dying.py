@@ -7,7 +7,7 @@ import re
 import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import MORE_MEMORY, RULES, Rule
@@ -54,6 +54,8 @@ VAGUE = tuple(rule for rule in CERTAIN if rule.vague)
 ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
 WEAK = tuple(rule for rule in RULES if rule.weak)
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
+TRACES = re.compile(r"Traceback \(most recent|Fatal Python error: |(?:Syntax|Indentation|Tab)Error: ")
+"""What each error that Python tells of begins or ends with."""
 MOST_SAID = 20
 MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
@@ -176,8 +178,13 @@ def _in_log(log: Log) -> _Clue | None:
     if clue:
         return clue
     vague = _match(log, VAGUE, last)
-    earlier = last and (vague or _is_from_below(find_failure(log.text.splitlines())))
+    earlier = last and (vague or _is_from_below(_failure(log.text)))
     return (_match(Log(log.name, log.task, log.text[:last]), PLAIN) if earlier else None) or vague
+
+
+@lru_cache(maxsize=8)
+def _failure(text: str) -> Failure | None:
+    return find_failure(text.splitlines()) if TRACES.search(text) else None
 
 
 def _is_from_below(failure: Failure | None) -> bool:
@@ -222,7 +229,7 @@ def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Ex
 def _of_traceback(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
     """Return the script's own error, unless it only tells that another process is gone."""
     for log in logs:
-        failure = find_failure(log.text.splitlines())
+        failure = _failure(log.text)
         if failure and not _tells_of_another(log, failure) and not _is_from_below(failure):
             return _raised(outcome, log, failure, Kind.SCRIPT)
     return None
@@ -231,7 +238,7 @@ def _of_traceback(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
 def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
     """Return an error that no rule knows, and that is not the script's own: what it came from, nobody knows."""
     for log in logs:
-        failure = find_failure(log.text.splitlines())
+        failure = _failure(log.text)
         if failure and not _tells_of_another(log, failure):
             return _raised(outcome, log, failure, Kind.UNKNOWN)
     return None

@@ -51,15 +51,23 @@ def read_logs(layout: RunLayout, first: Sequence[str], whole: bool = False) -> l
 
 
 def _text(path: Path, head_bytes: int, tail_bytes: int, whole: bool) -> str:
-    """Return a log's text, or its beginning and its end; empty when it can't be read."""
+    """Return a log's text, or its beginning and its end, with what is new between them if ``whole``; empty if unreadable."""
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
+            middle = file.seek(0, 2) - head_bytes - tail_bytes
             file.seek(0)
-            if whole or size <= head_bytes + tail_bytes:
+            if middle <= 0:
                 return file.read().decode("utf-8", "replace")
-            head = file.read(head_bytes)
-            file.seek(size - tail_bytes)
-            return head.decode("utf-8", "replace") + CUT + file.read().decode("utf-8", "replace")
+            parts = [file.read(head_bytes), *([distinct(file.read(middle))] if whole else [])]
+            file.seek(head_bytes + middle)
+            return CUT.join(part.decode("utf-8", "replace") for part in (*parts, file.read()))
     except OSError:
         return ""
+
+
+def distinct(text: bytes) -> bytes:
+    """Return the lines that differ from all before them in more than their digits: progress says the same a thousand times."""
+    seen: dict[bytes, bytes] = {}
+    for line in text.split(b"\n"):
+        seen.setdefault(line.translate(None, b"0123456789"), line)
+    return b"\n".join(seen.values())

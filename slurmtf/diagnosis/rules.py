@@ -218,7 +218,7 @@ RULES: tuple[Rule, ...] = (
          "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes"),
     Rule("gpu-unknown", Kind.GPU_HARDWARE, ("CUDA_ERROR_UNKNOWN",), r"failed call to cuInit: CUDA_ERROR_UNKNOWN",
          "the driver of that node does not answer: leave it out (`sbatch[exclude]=...`), tell your admins, and submit again"),
-    Rule("said-no-gpu", Kind.GPU_MISSING, ("GPU", "gpu", "No devices were found"),
+    Rule("said-no-gpu", Kind.GPU_MISSING, ("Error: ", "Exception: ", "No devices were found"),
          r"(?m)^[\w.]*(?:Error|Exception): .*\b[Nn]o (?:visible |usable |available )?(?:GPU|gpu)s?"
          r"(?: devices?)?(?: (?:found|available|visible|detected|present))?\.?$|^No devices were found$",
          "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes", vague=True),

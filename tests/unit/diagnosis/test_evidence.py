@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from slurmtf.diagnosis.evidence import CUT, HEAD_BYTES, TAIL_BYTES, TAIL_OF_OTHERS, explain_run, failures_of, read_logs
+from slurmtf.diagnosis.evidence import (
+    CUT,
+    HEAD_BYTES,
+    TAIL_BYTES,
+    TAIL_OF_OTHERS,
+    distinct,
+    explain_run,
+    failures_of,
+    read_logs,
+)
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, End, Outcome
@@ -34,6 +43,10 @@ def test_the_whole_is_read_where_its_ends_explain_nothing(tmp_path: Path) -> Non
     layout = run_of(tmp_path, {"main-0.out": middle})
     state = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, "main-0", exit_code=1))
     assert explain_run(layout, state).kind is Kind.QUOTA
+
+
+def test_lines_that_differ_in_digits_alone_are_read_once() -> None:
+    assert distinct(b"step 1 of 90\nstep 2 of 90\nodd: 7\nstep 3 of 90\nodd: x") == b"step 1 of 90\nodd: 7\nodd: x"
 
 
 def test_failures_in_the_order_in_which_they_ended() -> None:
