@@ -10,7 +10,7 @@ from typing import Any
 
 from slurmtf.cli.output import colour, duration, table
 from slurmtf.cli.present import headline
-from slurmtf.job.contract.sweep import BY_DURATION, BY_POLICY
+from slurmtf.job.contract.sweep import BY_DURATION, BY_POLICY, RETIRED
 from slurmtf.runs import RunState, RunStatus
 from slurmtf.runs.sweeps import SweepFacts, TrialState
 from slurmtf.tune.run import SweepRun
@@ -74,9 +74,10 @@ def status_text(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
         "metric": f"{settings.metric} ({settings.goal})",
         "why": state.message if state.status is RunStatus.FAILED else "",
         "missing": _never_logged(facts),
+        "sampling": _not_asked(facts),
         "elements": _elements(facts, state),
         "time left": f"{duration(left)} (max_duration_minutes)" if left > 0 and not state.status.final else "",
-        "advice": _advice(run, state, facts),
+        "advice": advice(run.id, state, facts),
         "folder": str(run.folder),
     }
     lines = [f"{name:<10} {value.replace(chr(10), chr(10) + ' ' * 11)}" for name, value in rows.items() if value]
@@ -101,7 +102,8 @@ def trials_table(facts: SweepFacts, of_sweep: RunStatus, most: int) -> str:
 def _row(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> tuple[str, ...]:
     best = trial.best(facts.settings.sign)
     result = trial.result
-    seconds = (result.ended if result else time.time()) - trial.started if trial.started else None
+    until = result.ended if result else time.time() if trial.taken and not of_sweep.final else None
+    seconds = until - trial.started if until and trial.started else None
     status = CANCELED_BY.get(result.why, result.status) if result else trial.status(of_sweep).value
     values = " ".join(f"{name}={_short(value)}" for name, value in trial.point.values.items())
     count = str(result.values if result else len(trial.curve))
@@ -137,16 +139,25 @@ def _never_logged(facts: SweepFacts) -> str:
 
 def _elements(facts: SweepFacts, state: RunState) -> str:
     at_work = sum(kind == "started" for kind, _, _ in facts.elements.values())
-    retired = sorted({host for kind, text, host in facts.elements.values() if text == "retired"})
+    retired = sorted({host for kind, text, host in facts.elements.values() if text == RETIRED})
     parts = [f"{at_work} at work"] if at_work and not state.status.final else []
     parts += [f"retired on {', '.join(retired)}: their trials failed at once"] if retired else []
     return "; ".join(parts)
 
 
-def _advice(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
-    if state.status is RunStatus.FAILED and facts.done < len(facts.trials) and not facts.stopped:
-        return f"no element is left, and {len(facts.trials) - facts.done} trials are not done: slurmtf sweep resume {run.id}"
-    return ""
+def _not_asked(facts: SweepFacts) -> str:
+    """Return why points are not those that Optuna proposes, in a Bayesian sweep."""
+    notes = [trial.point.note for trial in facts.trials if trial.has_begun and trial.point.note]
+    return f"of {len(notes)} trial{'s, the last one' if len(notes) > 1 else ''}: {notes[-1]}" if notes else ""
+
+
+def advice(sweep: str, state: RunState, facts: SweepFacts) -> str:
+    """Return what to do about the trials that an ended sweep has left undone, but for one whose script can't run."""
+    left = len(facts.trials) - facts.done
+    if not state.status.final or not left or (facts.stopped or {}).get("why") == "error":
+        return ""
+    lost = "no element is left, and " if state.status is RunStatus.FAILED else ""
+    return f"{lost}{left} trial{'s are' if left > 1 else ' is'} not done: slurmtf sweep resume {sweep}"
 
 
 def as_csv(facts: SweepFacts, of_sweep: RunStatus) -> str:

@@ -57,7 +57,7 @@ _OF_PHASE = {
     Phase.RUNNING: RunStatus.RUNNING,
     Phase.FINALIZING: RunStatus.FINALIZING,
 }
-_CAUSES = {
+CAUSE_OF = {
     JobState.TIMEOUT: Cause.TIME_LIMIT,
     JobState.DEADLINE: Cause.TIME_LIMIT,
     JobState.CANCELLED: Cause.CANCELED,
@@ -274,7 +274,7 @@ def _submitted(case: _Case) -> float:
 
 
 def _ended_by_scheduler(case: _Case, seen: Observation) -> RunState:
-    attempt, cause = case.present, _CAUSES.get(seen.state)
+    attempt, cause = case.present, CAUSE_OF.get(seen.state)
     told = attempt and (attempt.outcome or attempt.decided)
     may_return = attempt is not None and (attempt.may_return or (told and told.cause in MAY_RETURN))
     if told and not (may_return and cause not in (None, told.cause)):

@@ -12,12 +12,26 @@ from slurmtf.job.contract import ledger as ledgers
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.ledger import Ledger
 from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.job.contract.sweep import BY_DURATION, CANCELED, COMPLETED, FAILED, Point, Result, Settings, SweepLayout
+from slurmtf.job.contract.sweep import (
+    BY_DURATION,
+    CANCELED,
+    COMPLETED,
+    FAILED,
+    RETIRED,
+    TOO_SHORT,
+    Point,
+    Result,
+    Settings,
+    SweepLayout,
+)
 from slurmtf.runs.observe import Answer
 from slurmtf.runs.records import Records
+from slurmtf.runs.reduce import CAUSE_OF
 from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
 from slurmtf.scheduler import JobState, SubmittedJob
 from slurmtf.scheduler.base import RECORD_LAG_S
+
+Answers = Sequence[tuple[SubmittedJob, Answer]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +59,7 @@ class TrialState:
         if self.result:
             return RunStatus(self.result.status)
         if sweep.final:
-            return RunStatus.CANCELED if self.taken else RunStatus.NOT_STARTED
+            return RunStatus.CANCELED if self.has_begun else RunStatus.NOT_STARTED
         return RunStatus.RUNNING if self.taken else RunStatus.QUEUED
 
     def best(self, sign: int) -> float | None:
@@ -151,7 +165,7 @@ def _trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> Tr
     )
 
 
-def reduce_sweep(facts: SweepFacts, records: Records, answers: Sequence[tuple[SubmittedJob, Answer]], now: float) -> RunState:
+def reduce_sweep(facts: SweepFacts, records: Records, answers: Answers, now: float) -> RunState:
     """Return the state of a sweep. ``answers`` is what is known of each of its elements."""
     first = records.jobs[0] if records.jobs else None
     begun = [trial.started for trial in facts.trials if trial.started]
@@ -167,10 +181,10 @@ def reduce_sweep(facts: SweepFacts, records: Records, answers: Sequence[tuple[Su
     )
     if not state.status.final:
         return state
-    return replace(state, outcome=_outcome(facts, state.status), ended=max(ended, default=None), doubt=None)
+    return replace(state, outcome=_outcome(facts, state.status, answers), ended=max(ended, default=None), doubt=None)
 
 
-def _status(facts: SweepFacts, answers: Sequence[tuple[SubmittedJob, Answer]], now: float) -> RunStatus:
+def _status(facts: SweepFacts, answers: Answers, now: float) -> RunStatus:
     if facts.done == len(facts.trials):
         return RunStatus.COMPLETED if facts.count(FAILED) < len(facts.trials) else RunStatus.FAILED
     lives = _lives(answers, now)
@@ -179,23 +193,27 @@ def _status(facts: SweepFacts, answers: Sequence[tuple[SubmittedJob, Answer]], n
         lives = set()
     if lives is None:
         return RunStatus.NOT_STARTED if not answers else RunStatus.RUNNING if facts.running else RunStatus.QUEUED
-    if not lives:
+    if not lives and why:
         return _END_OF.get(str(why), RunStatus.FAILED)
+    if not lives:
+        return RunStatus.CANCELED if _left_undone(facts, answers).cause is Cause.CANCELED else RunStatus.FAILED
     if why:
         return RunStatus.CANCEL_REQUESTED if why == "canceled" else RunStatus.FINALIZING
     return RunStatus.RUNNING if JobState.RUNNING in lives or facts.running else RunStatus.QUEUED
 
 
+_LEAVES = (Cause.CANCELED, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.REQUEUED, Cause.OUT_OF_MEMORY, Cause.TIME_LIMIT)
+"""What ends elements from outside: of several causes the first one is the sweep's."""
 _END_OF = {"canceled": RunStatus.CANCELED, BY_DURATION: RunStatus.COMPLETED, "error": RunStatus.FAILED}
 
 
-def _reason(answers: Sequence[tuple[SubmittedJob, Answer]]) -> str:
+def _reason(answers: Answers) -> str:
     """Return why the elements wait, as their scheduler says it of the first one."""
     seen = (answer.seen for _, answer in answers)
     return next((one.reason for one in seen if one and one.state is JobState.PENDING and one.reason), "")
 
 
-def _lives(answers: Sequence[tuple[SubmittedJob, Answer]], now: float) -> set[JobState] | None:
+def _lives(answers: Answers, now: float) -> set[JobState] | None:
     """Return the states of the elements that have not ended; None: nobody knows."""
     states: set[JobState] = set()
     unknown = not answers
@@ -207,12 +225,12 @@ def _lives(answers: Sequence[tuple[SubmittedJob, Answer]], now: float) -> set[Jo
     return None if unknown and not states else states
 
 
-def _doubt(answers: Sequence[tuple[SubmittedJob, Answer]]) -> Doubt | None:
+def _doubt(answers: Answers) -> Doubt | None:
     error = next((answer.error for _, answer in answers if answer.error), "")
     return Doubt(DoubtKind.UNREACHABLE, error) if error else None
 
 
-def _outcome(facts: SweepFacts, status: RunStatus) -> Outcome:
+def _outcome(facts: SweepFacts, status: RunStatus, answers: Answers) -> Outcome:
     if status is RunStatus.COMPLETED:
         return Outcome(Cause.SCRIPT, exit_code=0)
     if status is RunStatus.CANCELED:
@@ -221,9 +239,27 @@ def _outcome(facts: SweepFacts, status: RunStatus) -> Outcome:
         error = str(facts.stopped.get("error", ""))
         return Outcome(Cause.SCRIPT, exit_code=1, tail=error)
     if facts.done == len(facts.trials):
-        last = max((trial.result for trial in facts.trials if trial.result), key=lambda result: result.ended)
-        return Outcome(Cause.SCRIPT, exit_code=1, tail=last.error)
-    return Outcome(Cause.LOST, detail={"by": "supervisor"})
+        return Outcome(Cause.SCRIPT, exit_code=1, tail=_last_error(facts))
+    return _left_undone(facts, answers)
+
+
+def _left_undone(facts: SweepFacts, answers: Answers) -> Outcome:
+    """Return why nobody goes on with what is not done: by what the elements have said, and Slurm of them."""
+    said = {text for kind, text, _ in facts.elements.values() if kind != "started"} if not facts.running else set()
+    causes = {CAUSE_OF.get(answer.seen.state) for _, answer in answers if answer.seen}
+    for cause in _LEAVES:
+        if cause in causes or cause.value in said:
+            return Outcome(cause)
+    if TOO_SHORT in said:
+        return Outcome(Cause.TIME_LIMIT)
+    if RETIRED in said:
+        return Outcome(Cause.SCRIPT, exit_code=1, tail=_last_error(facts))
+    return Outcome(Cause.LOST, detail={"by": "supervisor" if facts.elements else "slurm"})
+
+
+def _last_error(facts: SweepFacts) -> str:
+    failed = [trial.result for trial in facts.trials if trial.result and trial.result.status == FAILED]
+    return max(failed, key=lambda result: result.ended).error if failed else ""
 
 
 def stop_sweep(layout: RunLayout) -> None:

@@ -207,7 +207,7 @@ def cancel(sweep: str, workspace: str | None) -> None:
     run = _found(sweep, workspace)
     (was,) = cancel_runs([run])
     now = was.status if was.status.final else RunStatus.CANCEL_REQUESTED
-    text = f"{run.id}: was {was.status.value}" if was.status.final else f"{run.id}: asked to end"
+    text = f"{run.id}: was {was.status.value}" if was.status.final else f"{run.id}: cancel requested"
     emit({"id": run.id, "status": now.value, "was": was.status.value}, text)
 
 

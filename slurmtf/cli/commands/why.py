@@ -13,6 +13,7 @@ from slurmtf.cli import completing
 from slurmtf.cli.options import FLAGS
 from slurmtf.cli.output import clock, emit, json_option, size, workspace_option
 from slurmtf.cli.present import headline, in_rows
+from slurmtf.cli.sweeps import advice
 from slurmtf.diagnosis.correcting import corrected
 from slurmtf.diagnosis.dying import Explanation
 from slurmtf.diagnosis.evidence import explain_run
@@ -163,7 +164,9 @@ def _sweep_text(run: Run, state: RunState, facts: SweepFacts, waiting: Waiting |
     if waiting:
         rows |= _waiting_rows(state, waiting)
     elif not failed:
-        rows["why"] = state.message if state.status is RunStatus.FAILED else "nothing to explain: no trial has failed"
+        ended = state.message if state.status in (RunStatus.FAILED, RunStatus.CANCELED) else ""
+        rows["why"] = ended or "nothing to explain: no trial has failed"
+    rows["do"] = rows.get("do") or advice(run.id, state, facts)
     return "\n\n".join([in_rows(rows), *(in_rows(_failed_rows(run, one)) for one in failed)])
 
 

@@ -19,6 +19,8 @@ from ..contract.sweep import (
     CANCELED,
     COMPLETED,
     FAILED,
+    RETIRED,
+    TOO_SHORT,
     Event,
     Point,
     Result,
@@ -132,10 +134,10 @@ class Trials(Orders):
         if time.time() >= self._settings.deadline:
             return BY_DURATION
         if candidates.retires(self._outcomes, self._settings.retire):
-            self._ledger.write(self._event("retired", text="its last {} trials failed at once".format(self._settings.retire)))
-            return "retired"
+            self._ledger.write(self._event(RETIRED, text="its last {} trials failed at once".format(self._settings.retire)))
+            return RETIRED
         durations = [(end.status, end.value) for end in self._ledger.ends]
-        return "the time is too short" if candidates.is_too_short(left_s, durations, bool(self._outcomes)) else ""
+        return TOO_SHORT if candidates.is_too_short(left_s, durations, bool(self._outcomes)) else ""
 
     def _stop_for_common_error(self) -> None:
         error = candidates.common_error(self._ledger.ends, self._settings.same_error)
@@ -272,7 +274,7 @@ class Trials(Orders):
             self._end(self._result(running, outcome, why))
         self._note_trouble(running, trouble)
         self._running = None
-        if outcome.cause in LETS_GO:
+        if outcome.cause in (*LETS_GO, Cause.TIME_LIMIT):
             self._ledger.write(Event("left", time.time(), text=outcome.cause.value, host=self._me.host))
 
     def _note_trouble(self, running: Running, trouble: bool) -> None:

@@ -43,7 +43,7 @@ def test_status(call: CommandLine) -> None:
     done = call("sweep", "status", NAME)
     assert done.exit_code == 0
     assert "3 of 4 trials done, 1 failed, best 0.75 (trial 2)" in done.out
-    assert f"no element is left, and 1 trials are not done: slurmtf sweep resume {NAME}" in done.out
+    assert f"no element is left, and 1 trial is not done: slurmtf sweep resume {NAME}" in done.out
     rows = [line.split()[:3] for line in done.out.splitlines() if line[:1].isdigit()]
     assert rows == [["2", "Completed", "0.75"], ["0", "Completed", "0.5"], ["1", "Failed", "0"]]
 
@@ -126,6 +126,37 @@ def test_why_explains_what_trials_failed_with_once(call: CommandLine, tmp_path: 
     assert (first["trials"], first["class"], first["exit_code"]) == ([1, 3], "host-memory", 1)
     assert (second["trials"], second["error"]) == ([0], "KeyError: 'x'")
     assert "trials 1, 3" in call("why", NAME).out
+
+
+CANCELED = RunState(RunStatus.CANCELED, outcome=Outcome(Cause.CANCELED))
+BY_ERROR = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, exit_code=1))
+
+
+@pytest.mark.parametrize(
+    ("ended", "stopped", "said"),
+    [
+        (CANCELED, "canceled", f"1 trial is not done: slurmtf sweep resume {NAME}"),
+        (RunState(RunStatus.COMPLETED), "", f"1 trial is not done: slurmtf sweep resume {NAME}"),
+        (BY_ERROR, "error", ""),  # its script has to be mended first
+    ],
+)
+def test_status_and_why_say_how_it_goes_on(call: CommandLine, tmp_path: Path, ended: RunState, stopped: str, said: str) -> None:
+    folder = sweep_folder(tmp_path / "tune" / NAME, ended=ended)
+    if stopped:
+        (folder / "sweep" / "stopped.json").write_text(json.dumps({"why": stopped}))
+    for words in (("sweep", "status"), ("why",)):
+        out = call(*words, NAME).out
+        assert said in out
+        assert ("sweep resume" in out) is bool(said)
+
+
+def test_status_says_that_points_were_drawn_instead(call: CommandLine, folder: Path) -> None:
+    assert "sampling" not in call("sweep", "status", NAME).out
+    asked = folder / "sweep" / "asked"
+    asked.joinpath("2.json").write_text(
+        json.dumps({"values": {"lr": 1.0, "units": 16}, "by": "random", "note": "drawn: no Optuna"})
+    )
+    assert "sampling   of 1 trial: drawn: no Optuna" in call("sweep", "status", NAME).out
 
 
 def test_why_of_a_sweep_without_failures(call: CommandLine, tmp_path: Path) -> None:

@@ -106,6 +106,7 @@ def test_a_time_limit_counts_for_who_had_all_of_the_time(element: Element) -> No
     element.end(DONE)
     element.end(Outcome(Cause.TIME_LIMIT, signal=15))
     assert element.result(1) is None
+    assert [(event.kind, event.text) for event in _last(element)] == [("left", "time-limit")]
 
 
 def test_a_trial_that_goes_on_is_told_where_the_earlier_one_is(element: Element) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -111,6 +112,59 @@ def test_what_a_sweep_ended_with(known: SweepFacts, cause: Cause, tail: str) -> 
     outcome = reduce_sweep(known, RECORDS, answers(GONE, GONE), NOW).outcome
     assert outcome is not None
     assert (outcome.cause, outcome.tail) == (cause, tail)
+
+
+CANCELLED, KILLED, MEMORY = JobState.CANCELLED, JobState.FAILED, JobState.OUT_OF_MEMORY
+RUNS_STILL = (trial(0, FAILED), trial(1, taken=True))
+FAILED_ONCE = (trial(0, FAILED), trial(1))
+
+
+@pytest.mark.parametrize(
+    ("trials", "said", "slurm", "status", "cause", "tail"),
+    [
+        (ONE_DONE, ("canceled", "canceled"), (GONE, GONE), RunStatus.CANCELED, Cause.CANCELED, ""),
+        (ONE_DONE, ("nothing left to do", "canceled"), (None, None), RunStatus.CANCELED, Cause.CANCELED, ""),
+        (ONE_DONE, (), (CANCELLED, CANCELLED), RunStatus.CANCELED, Cause.CANCELED, ""),  # while it waited
+        (RUNS_STILL, ("started",), (CANCELLED, GONE), RunStatus.CANCELED, Cause.CANCELED, ""),
+        (ONE_DONE, ("preempted", "nothing left to do"), (GONE, GONE), RunStatus.FAILED, Cause.PREEMPTED, ""),
+        (ONE_DONE, ("node-failure",), (GONE, GONE), RunStatus.FAILED, Cause.NODE_FAILURE, ""),
+        (ONE_DONE, ("time-limit", "the time is too short"), (GONE, GONE), RunStatus.FAILED, Cause.TIME_LIMIT, ""),
+        (ONE_DONE, ("the time is too short",), (GONE, GONE), RunStatus.FAILED, Cause.TIME_LIMIT, ""),
+        (RUNS_STILL, ("started",), (MEMORY, GONE), RunStatus.FAILED, Cause.OUT_OF_MEMORY, ""),
+        (FAILED_ONCE, ("retired", "retired"), (GONE, GONE), RunStatus.FAILED, Cause.SCRIPT, "no data"),
+        (RUNS_STILL, ("canceled", "started"), (GONE, KILLED), RunStatus.FAILED, Cause.LOST, ""),
+        (ONE_DONE, (), (None, None), RunStatus.FAILED, Cause.LOST, ""),
+    ],
+)
+def test_why_nobody_goes_on_with_what_is_not_done(
+    trials: tuple[TrialState, ...],
+    said: tuple[str, ...],
+    slurm: tuple[JobState | None, ...],
+    status: RunStatus,
+    cause: Cause,
+    tail: str,
+) -> None:
+    known = facts(*trials)
+    told = {str(number): ("started" if text == "started" else "left", text, "n1") for number, text in enumerate(said)}
+    state = reduce_sweep(replace(known, elements=told), RECORDS, answers(*slurm), NOW)
+    assert state.outcome is not None
+    assert (state.status, state.outcome.cause, state.outcome.tail) == (status, cause, tail)
+
+
+@pytest.mark.parametrize(
+    ("known", "of_sweep", "status"),
+    [
+        (trial(0), RunStatus.RUNNING, RunStatus.QUEUED),
+        (trial(0), RunStatus.CANCELED, RunStatus.NOT_STARTED),
+        (trial(0, taken=True), RunStatus.RUNNING, RunStatus.RUNNING),
+        (trial(0, taken=True), RunStatus.FAILED, RunStatus.CANCELED),
+        (replace(trial(0), started=200.0), RunStatus.RUNNING, RunStatus.QUEUED),  # let go of: another element takes it
+        (replace(trial(0), started=200.0), RunStatus.CANCELED, RunStatus.CANCELED),
+        (trial(0, FAILED), RunStatus.CANCELED, RunStatus.FAILED),
+    ],
+)
+def test_status_of_a_trial(known: TrialState, of_sweep: RunStatus, status: RunStatus) -> None:
+    assert known.status(of_sweep) is status
 
 
 def test_the_summary_and_the_best() -> None:
