@@ -10,16 +10,16 @@ from typing import Any, Protocol
 from slurmtf.collecting import Findings
 from slurmtf.environments import Software
 from slurmtf.environments.building import build_pack
-from slurmtf.errors import InputError, SpecError
+from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import overridden
-from slurmtf.estimator.quantities import normal_flag
+from slurmtf.experiments.following import following, settle
 from slurmtf.experiments.preparation import Prepared, prepare
 from slurmtf.experiments.resuming import folder_of
 from slurmtf.experiments.run import Run
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
-from slurmtf.runs.chains import Earlier, dependencies, joined, parsed
+from slurmtf.runs.chains import Earlier
 from slurmtf.runs.tags import settled
 from slurmtf.runs.workspace import check_experiment, run_folders, workspace_of
 from slurmtf.sites import resolve_target
@@ -61,7 +61,7 @@ class Experiment:
         Raises an InputError with everything that is wrong.
         """
         findings = Findings(estimator.sources)
-        follower, _ = self._following(self._resuming(estimator, findings), after, findings)
+        follower, _ = following(self._resuming(estimator, findings), after, self.workspace, findings)
         prepared = prepare(follower, self.name, self.workspace, run_id, findings=findings)
         return prepared.plan, prepared.script
 
@@ -105,9 +105,10 @@ class Experiment:
         environment gets which has to be built."""
         findings = Findings(estimator.sources)
         texts = findings.attempt(settled, tags) or {}
-        estimator, earlier = self._following(self._resuming(estimator, findings), after, findings)
+        estimator = self._resuming(estimator, findings)
+        follower, earlier = following(estimator, after, self.workspace, findings)
         given = _Given(texts, earlier, shape)
-        prepared = prepare(estimator, self.name, self.workspace, submitting=True, findings=findings)
+        prepared = prepare(follower, self.name, self.workspace, submitting=True, findings=findings)
         tidy(prepared.target.workspace)
         for line in _of_project(prepared.plan.provenance):
             tell(line)
@@ -118,8 +119,11 @@ class Experiment:
         try:
             if pending:
                 return _submitted(prepared.awaiting(pending.awaited), given)
+            now = Findings(estimator.sources)  # the runs that it follows have gone on meanwhile
+            follower, earlier = following(estimator, after, self.workspace, now)
             place = prepared.plan.run
-            return _submitted(prepare(estimator, self.name, self.workspace, place.run_id, source=prepared.source), given, tell)
+            built = prepare(follower, self.name, self.workspace, place.run_id, source=prepared.source, findings=now)
+            return _submitted(built, replace(given, after=earlier), tell)
         except InputError:
             withdraw(building, pending)
             raise
@@ -132,21 +136,6 @@ class Experiment:
         resuming = replace(estimator, resume_from=folder)
         resuming.written_in(estimator.sources)
         return resuming
-
-    def _following(
-        self, estimator: Estimator, after: Sequence[Run | str], findings: Findings
-    ) -> tuple[Estimator, tuple[str, ...]]:
-        """Return the estimator as one that follows runs, and their ids."""
-        earlier = [found for one in after if (found := findings.attempt(self._earlier, one))]
-        follower = findings.attempt(_following, estimator, earlier) if earlier else None
-        return follower or estimator, tuple(one.run_id for one in earlier)
-
-    def _earlier(self, given: Run | str) -> Earlier:
-        from slurmtf.runs.status import current_job_of  # noqa: PLC0415 - for a run that follows another
-
-        name, condition = (given.id, "ok") if isinstance(given, Run) else parsed(given)
-        run = given if isinstance(given, Run) else Run.find(name, self.workspace)
-        return Earlier(run.id, condition, run.state, current_job_of(run.layout))
 
     def build(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
         """Build the environment of an estimator, and return its name, its folder, and its build job.
@@ -194,21 +183,8 @@ class _Given:
     """What a submission adds to its estimator: tags, the runs that it is to follow, and what changes it at last."""
 
     tags: dict[str, str]
-    after: tuple[str, ...]
+    after: tuple[Earlier, ...]
     shape: Shape
-
-
-def _following(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
-    """Return the estimator with what has Slurm wait for earlier runs. Raises SpecError where nobody can."""
-    site = resolve_target(estimator.compute_target)
-    words, findings = dependencies(earlier, site.scheduler, site.cluster)
-    if findings:
-        raise SpecError(*findings)
-    own = {flag: value for flag, value in (estimator.sbatch or {}).items() if normal_flag(flag) != "dependency"}
-    given = next((value for flag, value in (estimator.sbatch or {}).items() if flag not in own), None)
-    follower = replace(estimator, sbatch={**own, **joined(words, given)}) if words else estimator
-    follower.written_in(estimator.sources)
-    return follower
 
 
 def _submitted(prepared: Prepared, given: _Given, tell: Callable[[str], None] | None = None) -> Run:
@@ -216,5 +192,8 @@ def _submitted(prepared: Prepared, given: _Given, tell: Callable[[str], None] | 
     pack, target = prepared.looked_up.pack, prepared.target
     if pack and tell:
         build_pack(pack, target.store, target.site, tell)
-    plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=given.after))
-    return Run(submit(given.shape(replace(prepared, plan=plan).submission(given.tags))).folder)
+    names = tuple(one.run_id for one in given.after)
+    plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=names))
+    layout = submit(given.shape(replace(prepared, plan=plan).submission(given.tags)))
+    settle(plan, layout, given.after)
+    return Run(layout.folder)

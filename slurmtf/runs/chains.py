@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slurmtf.errors import did_you_mean
@@ -23,6 +24,12 @@ class Earlier:
     condition: str
     state: RunState
     job: SubmittedJob | None
+    folder: str = ""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether Slurm is told to wait for its job."""
+        return self.job is not None and not self.state.status.final
 
 
 def parsed(text: str) -> tuple[str, str]:
@@ -78,3 +85,22 @@ def joined(words: Sequence[str], given: object) -> dict[str, str]:
     """Return the flags that have Slurm wait, beside a dependency that the user gave himself; none where there is nothing."""
     others = [str(given)] if given else []
     return {"dependency": ",".join([*words, *others]), "kill-on-invalid-dep": "yes"} if words else {}
+
+
+def until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: Callable[[str], None]) -> str:
+    """Have a job that was submitted wait for the jobs that its earlier runs are by now; return what it waits for.
+
+    ``told`` is what it waits for, ``jobs`` returns the names of the runs' jobs now by those that it was told, ``tell`` tells
+    Slurm. Who goes on in another job writes that down first, then looks who waits for the old one: one of the two sees the
+    other, whatever the order. ``jobs`` is asked until it says nothing new: what was told last may have become old meanwhile.
+    """
+    first = told
+    while (now := renamed(first, jobs())) != told:
+        tell(now)
+        told = now
+    return told
+
+
+def renamed(dependency: str, jobs: Mapping[str, str]) -> str:
+    """Return a dependency with other jobs in it: the new names by the old ones."""
+    return re.sub(r"(?<=:)[0-9]+(?:_[0-9]+)?", lambda found: jobs.get(found.group(), found.group()), dependency)

@@ -250,6 +250,12 @@ class Scheduler(Protocol):
         Raises SlurmtfError when they can't be, SlurmError when the scheduler does not answer.
         """
 
+    def wait_for(self, job: SubmittedJob, dependency: str) -> None:
+        """Have a job that waits for others wait for these instead; ``dependency`` as sbatch(1) takes it.
+
+        Raises SlurmError when the job does not wait any more, or the scheduler does not answer.
+        """
+
     def ahead(self, job: SubmittedJob) -> Ahead | None:
         """Return what stands before a job that waits; None where it does not, or nobody tells."""
 

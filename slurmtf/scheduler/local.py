@@ -55,6 +55,9 @@ class LocalScheduler:
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         local_processes.cancel(jobs)
 
+    def wait_for(self, job: SubmittedJob, dependency: str) -> None:
+        """Do nothing: nothing waits here."""
+
     def ahead(self, job: SubmittedJob) -> Ahead | None:  # noqa: ARG002
         """Know nothing: nothing waits here."""
         return None

@@ -103,11 +103,15 @@ class Continuation:
 
     def _call_off(self) -> None:
         if self._slurm and self._submitted:
+            self._note_job(self._name)
             self._move_followers(self._slurm, self._submitted, self._name)
             self._slurm.cancel(self._submitted)
 
     def _move_followers(self, slurm: SlurmJob, was: str, now: str) -> None:
-        """Have those that wait for this run, by its job, wait for the job that it is now."""
+        """Have those that wait for this run, by its job, wait for the job that it is now, which is written down already.
+
+        Who submits one that follows looks there once more after that: one of the two sees the other (runs/chains.py).
+        """
         error = slurm.move_followers(was, now)
         if error:
             _say("what waits for job {} may not wait for job {}: {}".format(was, now, error))
@@ -164,7 +168,7 @@ class Continuation:
         return decision._replace(how=life.END, why=life.NOT_POSSIBLE)
 
     def _note_job(self, number: str) -> None:
-        """Write down the job that goes on, as the one that it follows was written down (submit/record.py)."""
+        """Write down the job that the run is now, as the one that it follows was written down (submit/record.py)."""
         own: Dict[str, Any] = {"ref": {"cluster": None}, "scheduler": self._plan.scheduler, "folder": self._layout.folder}
         for line in _lines(self._layout.jobs):
             with contextlib.suppress(ValueError, KeyError, TypeError):

@@ -218,6 +218,11 @@ def slices(array: Array, size: int) -> list[tuple[range, int | None]]:
     return [(part, min(len(part), share + (n < rest))) for n, part in enumerate(parts)]
 
 
+def wait_for(job_id: str, dependency: str, cluster: str | None = None) -> list[str]:
+    """Have a job that has not started, an array with all its elements, wait for others."""
+    return ["scontrol", *_clusters(cluster), "update", f"jobid={job_id}", f"dependency={dependency}"]
+
+
 def scancel(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
     """End jobs; scancel says nothing of those that have ended already."""
     return ["scancel", *_clusters(cluster), *job_ids]

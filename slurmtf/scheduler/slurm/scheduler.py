@@ -71,6 +71,9 @@ class SlurmScheduler:
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         slurm_jobs.cancel(jobs, self.cluster)
 
+    def wait_for(self, job: SubmittedJob, dependency: str) -> None:
+        output(commands.wait_for(job.ref.job_id, dependency, self.cluster))
+
     def ahead(self, job: SubmittedJob) -> Ahead | None:
         return slurm_jobs.ahead(job, self.cluster)
 

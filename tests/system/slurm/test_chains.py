@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from slurmtf import Run
+from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs.state import RunStatus
+from slurmtf.submit.submission import Submission, submit
 
 from .support import HELLO, Lab, call, ended, facts, findings, job_of
 
@@ -22,9 +27,27 @@ def after(lab: Lab, script: str, *names: str) -> Run:
     return Run.find(done.stdout.strip(), lab.workspace)
 
 
-def test_a_run_that_follows_others(lab: Lab) -> None:
+def in_another_job(run: Run) -> None:
+    """Have a run go on in another job, as its supervisor does; nobody looks who waits for the old one."""
+    was = json.loads(Path(run.layout.jobs).read_text().splitlines()[-1])
+    number = call("sbatch", "--parsable", "--hold", run.layout.script)
+    with Path(run.layout.jobs).open("a") as file:
+        file.write(json.dumps({**was, "ref": {**was["ref"], "job_id": number.strip()}, "why": "restart"}) + "\n")
+
+
+def test_a_run_that_follows_others(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     first = lab.submit(HELLO, sbatch={"hold": True})
-    second = after(lab, HELLO, first.id)
+    was = job_of(first)
+
+    def just_before(submission: Submission) -> RunLayout:
+        in_another_job(first)
+        return submit(submission)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("slurmtf.experiments.experiment.submit", just_before)
+        second = lab.submit(HELLO, after=[first])
+    assert job_of(first) != was
+    call("scancel", was)
     third = after(lab, FAILS, f"{second.id}:any", "last")
     last = after(lab, HELLO, f"{third.id}:notok")
     assert facts(job_of(second))["Dependency"].startswith(f"afterok:{job_of(first)}")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations_with_replacement
+
 import pytest
 
-from slurmtf.runs.chains import Earlier, dependencies, joined, parsed
+from slurmtf.job.supervisor.slurm_job import moved
+from slurmtf.runs.chains import Earlier, dependencies, joined, parsed, renamed, until_settled
 from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef, SubmittedJob
 
@@ -70,3 +74,110 @@ def test_a_run_and_how_it_is_to_end(text: str, expected: tuple[str, str]) -> Non
 def test_a_dependency_of_the_users_own_stays() -> None:
     assert joined(["afterok:3", "afterany:4"], "singleton")["dependency"] == "afterok:3,afterany:4,singleton"
     assert joined([], "singleton") == {}
+
+
+@pytest.mark.parametrize(
+    ("dependency", "expected"),
+    [
+        ("afterok:12", "afterok:13"),
+        ("afterok:7,afterany:12,singleton", "afterok:7,afterany:13,singleton"),
+        ("afterok:123,afterok:12_3", "afterok:123,afterok:12_3"),
+        ("after:12+5", "after:13+5"),
+        ("", ""),
+    ],
+)
+def test_a_dependency_with_the_job_that_goes_on(dependency: str, expected: str) -> None:
+    assert renamed(dependency, {"12": "13"}) == expected
+
+
+class GoneError(Exception):
+    """The job does not wait any more."""
+
+
+class Cluster:
+    """A run whose job is 12, and what follows it, 21: what is written down, what Slurm knows, and who does the next step."""
+
+    def __init__(self, condition: str, steps: Sequence[Callable[[Cluster], None]], places: Sequence[int]) -> None:
+        self.current, self.condition, self.dependency = "12", condition, ""
+        self.listed = ""
+        self.over: set[str] = set()
+        self.gone = False
+        self._steps = iter(list(zip(places, steps, strict=True)))
+        self._next = next(self._steps, None)
+        self._calls = 0
+
+    def turn(self) -> None:
+        """Let the supervisors do the steps that come before the client's next one."""
+        while self._next and self._next[0] <= self._calls:
+            self._next[1](self)
+            self.start()
+            self._next = next(self._steps, None)
+        self._calls += 1
+
+    def rest(self) -> None:
+        self._calls = 99
+        self.turn()
+
+    def start(self) -> None:
+        """Start or cancel the follower at once where the job that it waits for is over."""
+        self.gone = self.gone or self.dependency.rpartition(":")[2] in self.over
+
+    def read(self) -> str:
+        self.turn()
+        return self.current
+
+    def wait_for(self, dependency: str) -> None:
+        self.turn()
+        if self.gone:
+            raise GoneError
+        self.dependency = dependency
+        self.start()
+
+    def follow(self) -> None:
+        first = self.read()
+        self.wait_for(f"{self.condition}:{first}")
+        until_settled(
+            self.dependency if not self.gone else f"{self.condition}:{first}", lambda: {first: self.read()}, self.wait_for
+        )
+
+
+def goes_on(was: str, now: str) -> Iterator[Callable[[Cluster], None]]:
+    """Yield the steps of a supervisor that hands over (job/supervisor/continuation.py), in its order."""
+
+    def note(cluster: Cluster) -> None:
+        cluster.current = now
+
+    def look(cluster: Cluster) -> None:
+        cluster.listed = f"21 {cluster.dependency}(unfulfilled)" if cluster.dependency and not cluster.gone else ""
+
+    def move(cluster: Cluster) -> None:
+        for dependency in moved(cluster.listed, was, now).values():
+            if not cluster.gone:
+                cluster.dependency = dependency
+
+    yield from (note, look, move)
+
+
+def ends(job: str) -> Callable[[Cluster], None]:
+    return lambda cluster: cluster.over.add(job)
+
+
+ONE = [*goes_on("12", "13"), ends("12")]
+TWO = [*ONE, *goes_on("13", "14"), ends("13")]
+CALLED_OFF = [*goes_on("12", "13"), *goes_on("13", "12"), ends("13")]
+
+
+@pytest.mark.parametrize(("steps", "last"), [(ONE, "13"), (TWO, "14"), (CALLED_OFF, "12")])
+def test_whatever_the_order_no_follower_is_missed(steps: Sequence[Callable[[Cluster], None]], last: str) -> None:
+    told = settled = 0
+    for places in combinations_with_replacement(range(8), len(steps)):
+        cluster = Cluster("afterok", steps, places)
+        try:
+            cluster.follow()
+        except GoneError:
+            told += 1
+            continue
+        cluster.rest()
+        assert (cluster.dependency, cluster.gone) == (f"afterok:{last}", False), places
+        settled += 1
+    assert settled > told > 0

@@ -1,0 +1,82 @@
+"""Runs that follow others: what Slurm is told at their submission, and once more after it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from slurmtf.collecting import Findings
+from slurmtf.errors import SlurmError, SlurmtfError, SpecError
+from slurmtf.estimator import Estimator
+from slurmtf.estimator.quantities import normal_flag
+from slurmtf.experiments.run import Run
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.plan import LaunchPlan
+from slurmtf.runs.chains import Earlier, dependencies, joined, parsed, until_settled
+from slurmtf.runs.records import read_records
+from slurmtf.runs.status import current_job_of
+from slurmtf.scheduler import scheduler_of
+from slurmtf.sites import resolve_target
+
+DEPENDENCY = "dependency"
+
+
+def following(
+    estimator: Estimator, after: Sequence[Run | str], workspace: str | Path | None, findings: Findings
+) -> tuple[Estimator, tuple[Earlier, ...]]:
+    """Return the estimator as one that follows runs, and these."""
+    earlier = [found for one in after if (found := findings.attempt(_earlier, one, workspace))]
+    follower = findings.attempt(_following, estimator, earlier) if earlier else None
+    return follower or estimator, tuple(earlier)
+
+
+def _earlier(given: Run | str, workspace: str | Path | None) -> Earlier:
+    name, condition = (given.id, "ok") if isinstance(given, Run) else parsed(given)
+    run = given if isinstance(given, Run) else Run.find(name, workspace)
+    return Earlier(run.id, condition, run.state, current_job_of(run.layout), run.layout.folder)
+
+
+def _following(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
+    """Return the estimator with what has Slurm wait for earlier runs. Raises SpecError where nobody can."""
+    site = resolve_target(estimator.compute_target)
+    words, findings = dependencies(earlier, site.scheduler, site.cluster)
+    if findings:
+        raise SpecError(*findings)
+    own = {flag: value for flag, value in (estimator.sbatch or {}).items() if normal_flag(flag) != DEPENDENCY}
+    given = next((value for flag, value in (estimator.sbatch or {}).items() if flag not in own), None)
+    follower = replace(estimator, sbatch={**own, **joined(words, given)}) if words else estimator
+    follower.written_in(estimator.sources)
+    return follower
+
+
+def settle(plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> None:
+    """Have a run that was submitted wait for what the runs that it follows have become meanwhile.
+
+    Raises SlurmError when Slurm does not do that any more, or does not answer; then the run's job is canceled.
+    """
+    awaited = {one.job.ref.name: RunLayout(one.folder) for one in earlier if one.job and one.awaited}
+    if not awaited:
+        return
+    told = next((str(value) for flag, value in plan.batch.directives if normal_flag(flag) == DEPENDENCY), "")
+    jobs = read_records(layout).jobs
+    scheduler = scheduler_of(plan.job.scheduler, plan.cluster)
+
+    def now() -> dict[str, str]:
+        found = {name: current_job_of(where) for name, where in awaited.items()}
+        return {name: job.ref.name for name, job in found.items() if job}
+
+    def tell(dependency: str) -> None:
+        for job in jobs:
+            scheduler.wait_for(job, dependency)
+
+    try:
+        until_settled(told, now, tell)
+    except SlurmError as err:
+        with contextlib.suppress(SlurmtfError):
+            scheduler.cancel(jobs)
+        names = ", ".join(one.run_id for one in earlier)
+        what = f"{names} went on in another job just as {Path(layout.folder).name} was submitted, which could not be told of it"
+        raise SlurmError(*err.findings, Finding("not-followed", "after", what, "it was canceled: submit it again")) from None
