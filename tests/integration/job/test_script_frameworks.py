@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from slurmtf import Run
+from slurmtf import Environment, Run
 
-from .jobs import NewJob
+from .jobs import Job, NewJob
 
 pytestmark = pytest.mark.tensorflow
 
@@ -89,14 +90,20 @@ json.dump(found, sys.stdout)
 """
 
 
+def with_python(job: NewJob, python: Path, script: str, **settings: Any) -> Job:
+    """A job of that Python, from a client that has no framework itself."""
+    one = job(script, autolog="keras", environment_definition=Environment(python=str(python)), **settings)
+    one.python = str(python)
+    return one
+
+
 @ENVIRONMENTS
 def test_fit_is_logged_as_tensorboard_reads_it_and_stops_with_its_model_saved_when_it_is_told(
     job: NewJob, request: pytest.FixtureRequest, environment: str, keras: str
 ) -> None:
     python = request.getfixturevalue(environment)
     notice = {"before": 1, "keras": "outputs/last.h5"}
-    one = job(FIT.format(keras=keras) + STOPS, autolog="keras", stage="shared", notice=notice)
-    one.python = str(python)
+    one = with_python(job, python, FIT.format(keras=keras) + STOPS, stage="shared", notice=notice)
     one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
     assert one.wait(300) == 0, Path(one.layout.task_log("main-0", "err")).read_text()
     found = Run(one.folder).get_metrics()
@@ -144,8 +151,8 @@ WITH_A_SHAPE = STOPS.replace("keras.layers.Dense(1)", "keras.layers.Dense(1, inp
 def test_fit_is_logged_and_stops_on_jax_and_in_tensorflow_1(
     job: NewJob, request: pytest.FixtureRequest, environment: str, keras: str, environ: dict[str, str]
 ) -> None:
-    one = job(PLAIN.format(keras=keras) + WITH_A_SHAPE, autolog="keras", notice={"before": 1, "keras": "outputs/last.h5"})
-    one.python = str(request.getfixturevalue(environment))
+    notice = {"before": 1, "keras": "outputs/last.h5"}
+    one = with_python(job, request.getfixturevalue(environment), PLAIN.format(keras=keras) + WITH_A_SHAPE, notice=notice)
     one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3", **environ)
     assert one.wait(300) == 0, Path(one.layout.task_log("main-0", "err")).read_text()
     history = json.loads((one.folder / "outputs/histories.json").read_text())
@@ -164,8 +171,7 @@ slurmtf.Run.get_context = classmethod(lambda cls: 1 / 0)
 
 
 def test_what_goes_wrong_in_autolog_does_not_reach_the_script(job: NewJob, tf_newest: Path) -> None:
-    one = job(BROKEN + PLAIN.format(keras="from tensorflow import keras"), autolog="keras")
-    one.python = str(tf_newest)
+    one = with_python(job, tf_newest, BROKEN + PLAIN.format(keras="from tensorflow import keras"))
     one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
     assert one.wait(300) == 0
     assert Path(one.layout.task_log("main-0", "err")).read_text().count("slurmtf: autolog lost") == 1
