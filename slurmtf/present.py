@@ -92,7 +92,7 @@ def _not_started(outcome: Outcome) -> str:
     head = "the batch script ended before slurmtf's supervisor began"
     if line:
         return f"{head}; the last line of job.sh that it came to is {line}"
-    return f"{head}, and before its own first command: what a login shell reads (~/.bash_profile, ~/.profile) may have ended it"
+    return f"{head}, and before its own first command: what bash reads first (~/.bash_profile, ~/.profile, $BASH_ENV) ended it"
 
 
 def _lost(outcome: Outcome) -> str:

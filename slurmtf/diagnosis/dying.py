@@ -47,6 +47,17 @@ OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGKILL: (Kind.KILLED, "often the node's memory is used up: ask for more (`memory`)"),
 }
 NOT_FOUND = "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`"
+BY_ITS_SHELL = (
+    "a file that bash reads before a script ends or replaces the shell (exit, exec, a failure under set -e): ~/.bash_profile, "
+    "~/.bash_login or ~/.profile where environment.shebang of the site's profile is a login shell (#!/bin/bash -l), $BASH_ENV "
+    "everywhere; have it do so in interactive shells alone ('[[ $- == *i* ]] || return' above it), or set environment.shebang "
+    "to #!/bin/bash; bash -lc 'echo ok' prints ok when it is right"
+)
+BY_ITS_LINE = (
+    "that line of job.sh ended the batch script: take what ends or replaces the shell (exit, exec, a failure under set -e) out "
+    "of it, or out of what it sources; it comes from the site's prologue, its template, or what a module or an environment runs "
+    "(slurmtf render shows where)"
+)
 ERROR_LIKE = ("error", "fatal", "failed", "exception")
 CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
 PLAIN = tuple(rule for rule in CERTAIN if not rule.vague)
@@ -287,7 +298,13 @@ def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     if outcome.exit_code == 127 and not shown:
         return Explanation(Kind.COMMAND, outcome.task, outcome.host, remedy=NOT_FOUND)
     kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
-    return Explanation(kind, outcome.task, outcome.host, tuple(shown[:1]))
+    remedy, rule = _who_ended_the_script(outcome) if outcome.cause is Cause.NOT_STARTED else ("", "")
+    return Explanation(kind, outcome.task, outcome.host, tuple(shown[:1]), remedy, rule)
+
+
+def _who_ended_the_script(outcome: Outcome) -> tuple[str, str]:
+    """Return what to do, and the rule's id: without a line of its own that it came to, what its shell reads first ended it."""
+    return (BY_ITS_LINE, "script-ended") if outcome.detail.get("line") else (BY_ITS_SHELL, "shell-ended")
 
 
 def _error_line(text: str) -> str:

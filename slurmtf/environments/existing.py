@@ -111,6 +111,8 @@ def _conda_roots() -> Iterable[Path]:
     programs = (shutil.which(name) for name in ("conda", "mamba"))  # a module may set PATH alone
     yield from (Path(os.path.realpath(program)).parents[1] for program in programs if program)
     yield from (Path.home() / name for name in CONDA_HOMES)
+    if os.environ.get(var.XDG_DATA_HOME):  # for ~/.local/share (libmamba, default root prefix)
+        yield Path(os.environ[var.XDG_DATA_HOME], "mamba")
 
 
 def _configured_folders() -> Iterable[Path]:

@@ -168,6 +168,8 @@ TMPDIR = "TMPDIR"
 XDG_CACHE_HOME = "XDG_CACHE_HOME"
 XDG_CONFIG_HOME = "XDG_CONFIG_HOME"
 """Where the user's configuration is."""
+XDG_DATA_HOME = "XDG_DATA_HOME"
+"""Where the data of his programs are: micromamba's environments."""
 XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR"
 """Where the user's sockets and locks are, on the machine itself."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,8 @@ def never_completed(lab: Lab, profile: Path) -> None:
         assert told in state.message, (name, state.message)
         waited = lab.slurmtf("wait", run.id)
         assert (waited.returncode, told in waited.stderr) == (1, True), (name, waited.stderr)
+    rules = [json.loads(lab.slurmtf("why", "--json", runs[name].id).stdout)["rule"] for name in ("login shell", "prologue")]
+    assert rules == ["shell-ended", "script-ended"]
 
 
 def test_a_batch_script_that_ends_with_0_before_the_supervisor_began(lab: Lab, profile: Path) -> None:

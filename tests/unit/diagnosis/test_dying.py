@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from slurmtf.diagnosis.dying import Log, TaskFailure, explain
+from slurmtf.diagnosis.dying import Log, TaskFailure, advice, explain
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
 from slurmtf.job.contract.outcome import Cause, End, Outcome
@@ -258,6 +258,23 @@ def test_what_slurm_has_seen_outranks_any_text(outcome: Outcome, kind: Kind) -> 
 def test_what_the_outcome_says_where_no_log_says_more(cause: Cause, kind: Kind) -> None:
     assert explain(Outcome(cause, exit_code=1), logs=logs("quiet\n")).kind is kind
     assert explain(Outcome(cause, exit_code=1), logs=logs(QUOTA)).kind is Kind.QUOTA
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "rule"),
+    [
+        ("", "", "shell-ended"),
+        ("", "welcome to the cluster\n", "shell-ended"),
+        ("9: exit 0", "", "script-ended"),
+        ("9: cd /nowhere || exit", "cd: /nowhere: No such file or directory\n", "script-ended"),
+        ("9: module load cuda/99 || exit", dict(SAMPLES)["module-unknown"], "module-unknown"),
+    ],
+)
+def test_what_to_do_where_the_script_ended_before_the_supervisor(line: str, text: str, rule: str) -> None:
+    outcome = Outcome(Cause.NOT_STARTED, exit_code=0, log="logs/job.log", tail=text, detail={"line": line})
+    for found in (explain(outcome), explain(outcome, logs=[Log("logs/job.log", "", text)])):
+        assert found.rule == rule
+        assert found.remedy == advice(outcome) != ""
 
 
 def test_every_cause_is_explained() -> None:

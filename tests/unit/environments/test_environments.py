@@ -39,7 +39,15 @@ def prefix(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("MAMBA_ROOT_PREFIX", "CONDA_ROOT", "CONDA_PREFIX", "CONDA_PREFIX_1", "CONDA_EXE", "CONDA_ENVS_PATH"):
+    for name in (
+        "MAMBA_ROOT_PREFIX",
+        "CONDA_ROOT",
+        "CONDA_PREFIX",
+        "CONDA_PREFIX_1",
+        "CONDA_EXE",
+        "CONDA_ENVS_PATH",
+        "XDG_DATA_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", os.defpath)
@@ -94,6 +102,18 @@ def test_a_conda_environment_is_found_by_its_name(home: Path, monkeypatch: pytes
         monkeypatch.setenv("CONDA_ENVS_PATH", f"{home}/none{os.pathsep}{folder.parent}")
     software = existing(Environment(conda="tf"))
     assert (software.prefix, software.kind) == (str(folder), "conda")
+
+
+@pytest.mark.parametrize("place", ["micromamba", ".local/share/mamba", "data/mamba"])
+def test_environments_of_micromamba_are_where_it_keeps_them(home: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    """1.x in ~/micromamba, 2.x in the user's data folder (XDG); its 'base' is a folder without an environment."""
+    folder = conda(home / place / "envs" / "tf")
+    if place.startswith("data"):
+        monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    software = existing(Environment(conda="tf"))
+    assert (software.prefix, software.kind) == (str(folder), "conda")
+    with refusing(SpecError, "unknown-conda"):
+        existing(Environment(conda="base"))
 
 
 def test_base_is_where_conda_is_installed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
