@@ -55,7 +55,7 @@ BY_ITS_SHELL = (
 )
 BY_ITS_LINE = (
     "that line of job.sh ended the batch script: take what ends or replaces the shell (exit, exec, a failure under set -e) out "
-    "of it, or out of what it sources; it comes from the site's prologue, its template, or what a module or an environment runs "
+    "of it, or of what it sources; it comes from the site's prologue, its template, or what a module or an environment runs "
     "(slurmtf render shows where)"
 )
 ERROR_LIKE = ("error", "fatal", "failed", "exception")
