@@ -264,9 +264,11 @@ class Allocation:
                 self._hand_over()
 
     def _be_warned(self, launch: Optional[Launch]) -> None:
-        """Act on Slurm's warning: long before the limit it is of a preemption (slurm.conf(5), preempt_send_user_signal)."""
+        """Act on Slurm's warning, of the time limit or of a preemption (slurm.conf(5), preempt_send_user_signal)."""
         if self._limit.explains_signal:
             self._warn()
+        if self._noticed or not self._plan.notice.before:
+            return
         cause = self._limit.announced(self._continuation.is_preempted)
         if cause:
             self._notify(launch, cause)

@@ -33,7 +33,8 @@ class Continuation:
         self._journal = journal
         self._name = identity.job_name(environ) or ""
         self._budgets = () if plan.sweep else plan.restarts
-        self._slurm = SlurmJob(environ) if plan.can.starts_again and self._budgets else None
+        self._job = SlurmJob(environ) if plan.can.starts_again else None
+        self._slurm = self._job if self._budgets else None
         self._history = restart.history_of(earlier, self._name) if self._name else []
         self._requeued = restart.was_requeued(earlier, self._name)
         self._last = earlier[-1].outcome if earlier else None
@@ -62,7 +63,7 @@ class Continuation:
 
     def is_preempted(self) -> bool:
         """Tell whether Slurm says that it takes the nodes away from this job, and leaves it some time."""
-        return self._slurm is not None and self._slurm.is_preempted(self._slurm.facts())
+        return self._job is not None and self._job.is_preempted(self._job.facts())
 
     def refusal(self) -> Optional[Outcome]:
         """Return the outcome of a run that Slurm has started once too often; None: it may go on."""

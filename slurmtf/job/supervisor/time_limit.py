@@ -41,10 +41,13 @@ class TimeLimit:
         return self.left is None or self.left <= self._warning_s + EARLY_S
 
     def announced(self, is_preempted: Callable[[], bool]) -> Optional[Cause]:
-        """Return the end that Slurm's USR2 announces; None: the limit is near, of which our own clock tells when it is time."""
-        if self.left is None:
-            return Cause.PREEMPTED if is_preempted() else Cause.TIME_LIMIT
-        return None if self.explains_signal else Cause.PREEMPTED
+        """Return the end that Slurm's USR2 announces; None: the limit is near, of which our own clock tells when it is time.
+
+        Near the limit it is Slurm's warning of that or of a preemption: Slurm is asked.
+        """
+        if not self.explains_signal or is_preempted():
+            return Cause.PREEMPTED
+        return Cause.TIME_LIMIT if self.left is None else None
 
     def warn_once(self) -> bool:
         """Tell whether this is the first time that the limit is to be told of."""

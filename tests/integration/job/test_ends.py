@@ -323,6 +323,37 @@ def test_a_warning_that_comes_as_a_signal(job: NewJob, limit_s: int | None, left
     assert bool(warnings) == bool(left)
 
 
+SCONTROL = """#!/bin/sh
+echo "JobId=4711 JobName=x JobState=RUNNING PreemptTime={}"
+"""
+
+
+@pytest.mark.parametrize("restarts", [[], [{"cause": "preempted", "times": None}]])
+@pytest.mark.parametrize(("told", "noticed"), [("2026-11-28T20:00:00", ["preempted"]), ("None", [])])
+def test_a_preemption_shortly_before_the_limit_is_announced(
+    job: NewJob, tmp_path: Path, told: str, noticed: list[str], restarts: list[object]
+) -> None:
+    """Slurm's signal may be its warning of the limit, which comes as early; Slurm is asked which it is."""
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(SCONTROL.format(told))
+    scontrol.chmod(0o755)
+    one = job(UNTIL_TOLD)
+    one.change_plan(scheduler="slurm", launcher="srun", notice__before=10, restarts=restarts)
+    path = f"{scontrol.parent}:{os.environ['PATH']}"
+    process = one.start(**WITHOUT_END, SLURM_JOB_END_TIME=str(int(time.time()) + 150), PATH=path)
+    one.await_file("outputs/ready")
+    process.send_signal(signal.SIGUSR2)
+    await_that(lambda: one.events("signal"), "the signal")
+    if noticed:
+        await_that(lambda: one.events("noticed"), "the notice")
+        await_that(lambda: any((one.folder / "notice").glob("*.json")), "the script's file")
+    (one.folder / "outputs" / "go").touch()
+    one.wait()
+    assert [event["cause"] for event in one.events("noticed")] == noticed
+    assert len(one.events("time-warning")) == 1
+
+
 def test_the_error_is_told_before_the_array_that_its_message_prints(job: NewJob) -> None:
     one = job("raise ValueError('can not convert {\\n' + '\\n'.join(f'  [{row}. 0.123],' for row in range(60)))")
     one.start()

@@ -75,8 +75,11 @@ def test_without_a_limit_the_signal_is_the_warning_and_nothing_is_ever_over() ->
         (None, False, Cause.TIME_LIMIT),
         (None, True, Cause.PREEMPTED),
         (3600.0, False, Cause.PREEMPTED),  # nothing else sends it so early
-        (150.0, False, None),  # near the limit it is Slurm's warning of that, and no preemption
+        (3600.0, True, Cause.PREEMPTED),
+        (150.0, False, None),  # near the limit it is Slurm's warning of that, for which our own clock has a time
         (30.0, False, None),
+        (150.0, True, Cause.PREEMPTED),  # whose grace time may be over before a notice of the limit would come
+        (30.0, True, Cause.PREEMPTED),
     ],
 )
 def test_what_slurms_signal_announces(left: float | None, preempted: bool, cause: Cause | None) -> None:
