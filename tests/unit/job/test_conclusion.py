@@ -150,6 +150,8 @@ def test_the_end_of_a_script_that_was_told_of_it(
             b"StepId=5.0 exceeded memory limit (225026048 > 52428800), being killed",
             Cause.OUT_OF_MEMORY,
         ),
+        (Outcome(Cause.LAUNCHER, signal=9), b"Detected 1 oom-kill event(s) in StepId=2.0.", Cause.OUT_OF_MEMORY),
+        (Outcome(Cause.STRAGGLER, exit_code=1), b"Detected 1 oom-kill event(s) in StepId=2.0.", Cause.STRAGGLER),
         (KILLED, b"srun: error: node1: task 0: Killed", Cause.SCRIPT),
         (Outcome(Cause.SCRIPT, exit_code=0), b"Detected 1 oom-kill event(s)", Cause.SCRIPT),
         (Outcome(Cause.CANCELED), b"Detected 1 oom-kill event(s)", Cause.CANCELED),

@@ -107,7 +107,9 @@ def test_who_was_superseded_writes_no_result(layout: SweepLayout) -> None:
     next_one.claim(0, 1)
     assert not slow.holds(0, 0)
     assert not slow.finish(Result(0, COMPLETED, 0, "a"))
+    assert next_one.holds(0, 1)
     assert next_one.finish(Result(0, COMPLETED, 1, "b"))
+    assert not next_one.holds(0, 1)  # it is done
     assert not next_one.finish(Result(0, "Failed", 1, "b"))
     result = Ledger(layout).result(0)
     assert result is not None
@@ -152,6 +154,41 @@ def test_a_later_attempt_begins_its_curve_anew(layout: SweepLayout) -> None:
     assert reader.curves() == {0: [0.9, 0.95]}
 
 
+def took(attempt: int, host: str) -> Event:
+    return Event("took", 1.0, 0, attempt, host=host)
+
+
+def released(attempt: int, text: str) -> Event:
+    return Event("released", 1.0, 0, attempt, status="preempted", text=text)
+
+
+@pytest.mark.parametrize(
+    ("told", "host", "trouble"),
+    [
+        ([("a", took(0, "n1"))], "n1", ""),
+        ([("a", took(0, "n1")), ("b", took(1, "n2"))], "n2", ""),
+        ([("b", took(1, "n2")), ("a", took(0, "n1"))], "n2", ""),  # whose file is read later
+        ([("b", Event("value", 1.0, 0, 1, 1, 0.9)), ("b", took(1, "n2"))], "n2", ""),
+        ([("a", released(0, "no room")), ("b", released(1, ""))], None, "no room"),  # the last error, not the last release
+        ([("a", released(0, "no room")), ("b", released(1, "no srun"))], None, "no srun"),
+    ],
+)
+def test_who_has_a_trial_and_what_was_wrong_last(told: list[tuple[str, Event]], host: str | None, trouble: str) -> None:
+    trial = ledgers.Trial()
+    for element, event in told:
+        trial.take(event, element)
+    assert (trial.took and trial.took.host, trial.element) == (host, {"n1": "a", "n2": "b"}.get(host or "", ""))
+    assert trial.trouble == trouble
+
+
+def test_the_first_end_of_a_trial_counts() -> None:
+    trial = ledgers.Trial()
+    for status in (COMPLETED, "Canceled"):
+        trial.take(Event("ended", 1.0, 0, status=status), "a")
+    assert trial.ended is not None
+    assert trial.ended.status == COMPLETED
+
+
 def test_a_heartbeat_keeps_all_leases_of_its_owner_fresh(layout: SweepLayout) -> None:
     one, other = joined(layout, "a"), joined(layout, "b")
     one.claim(0, 0)
@@ -193,3 +230,6 @@ def test_damaged_files_spoil_nothing(layout: SweepLayout) -> None:
     assert one.done() == {3}
     assert one.result(3) is None
     assert [lease.trial for lease in one.leases(one.attempts())] == [0]
+    for text in ("{", "[]"):
+        Path(layout.stopped).write_text(text)
+        assert one.stopped() == {"why": "unreadable"}  # somebody has stopped it

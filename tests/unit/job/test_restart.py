@@ -227,6 +227,18 @@ def test_more_memory_and_excluded_nodes_stay() -> None:
     assert decision == Decision(RESUBMIT, "node-failure", ("n1", "n2"), 15_000, 3, None)
 
 
+def test_memory_grows_from_what_the_last_attempt_had() -> None:
+    behind = [Failure(OOM.cause, f"{memory} MiB", memory_mb=more) for memory, more in ((10_000, 15_000), (15_000, 22_500))]
+    now = Failure(OOM.cause, "22500 MiB")
+    decision = decide(behind, now, (Budget("out-of-memory", 5, 1.5),), SLURM, 10_000)
+    assert decision == Decision(RESUBMIT, "out-of-memory", (), 33_750, 4, 6)
+
+
+def test_no_node_is_said_to_be_excluded_where_slurm_starts_the_same_job_again() -> None:
+    decision = decide([], LOST, BUDGETS, Possible(requeue=True))
+    assert decision == Decision(REQUEUE, "node-failure", (), 0, 2, None)
+
+
 def test_without_more_memory_the_same_allocation_will_do() -> None:
     decision = decide([], OOM, (Budget("out-of-memory", 1),), HERE, 10_000)
     assert decision == Decision(LAUNCH, "out-of-memory", (), 0, 2, 2)

@@ -18,6 +18,7 @@ OUTDATED = [
     # what was told of the last attempt, the answer (at most 60 s old), whether it is older than that
     ([], seen(JobState.PENDING), False),
     ([attempt(*RUNS, start=NOW - 30)], seen(JobState.PENDING), True),
+    ([attempt(*RUNS, start=NOW - 120)], seen(JobState.PENDING), True),  # the node's clock may be behind, by 100 s
     ([attempt(*RUNS, start=NOW - 3600)], seen(JobState.RUNNING), False),
     ([ended(PREEMPTED, start=NOW - 30)], seen(JobState.RUNNING), True),
     ([ended(PREEMPTED, start=NOW - 3600)], seen(JobState.PENDING), False),

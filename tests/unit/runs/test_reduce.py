@@ -247,6 +247,20 @@ def test_success_needs_a_supervisor_that_started(state: JobState, attempts: tupl
 # --- times, nodes and reasons
 
 
+TIMES = [
+    ("of a job that runs Slurm's start counts", RUNNING, seen(JobState.RUNNING, START - 5), START - 5, None),
+    ("as long as it tells none the supervisor's does", RUNNING, seen(JobState.RUNNING, None), START, None),
+    ("the end is the supervisor's", ended(PREEMPTED), seen(JobState.PREEMPTED, end=START + 60), START, START + 4),
+    ("where it could not tell of it, Slurm's", DECIDED, seen(JobState.FAILED, end=START + 60), START, START + 60),
+]
+
+
+@pytest.mark.parametrize(("one", "answer", "started", "end"), [row[1:] for row in TIMES], ids=[row[0] for row in TIMES])
+def test_whose_word_the_times_are(one: Attempt, answer: Answer, started: float, end: float | None) -> None:
+    state = state_of(told=history(one), answer=answer)
+    assert (state.started, state.ended) == (started, end)
+
+
 def test_what_a_state_tells_beside_its_status() -> None:
     running = state_of(told=history(RUNNING), answer=seen(JobState.RUNNING, nodes="node[1-2]"))
     assert (running.job, running.job_id, running.attempt) == (JOB.ref, "12", 0)

@@ -199,6 +199,7 @@ def test_an_array_is_submitted_in_slices(elements: int, size: int, expected: lis
         ("A = 1\nMaxArraySize = 10001\nB = 2\n", 10001),
         ("", 1001),
         ("MaxArraySize = \u00b2", 1001),
+        ("MaxArraySize = 0\n", 1),  # the cluster takes no arrays: its sbatch says so
     ],
 )
 def test_how_long_an_array_may_be(text: str, size: int) -> None:

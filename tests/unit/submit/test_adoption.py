@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from slurmtf.runs.listing import list_states
 from slurmtf.runs.state import DoubtKind, RunStatus
 from slurmtf.runs.status import states_of
 from slurmtf.scheduler import JobRef, SubmittedJob
+from slurmtf.submit import adoption
 from slurmtf.submit.adoption import find_jobs
 from slurmtf.submit.record import ADOPTED, BY_HAND, SUBMITTED, note, submitted_jobs
 
@@ -48,18 +49,18 @@ def calls(tmp_path: Path) -> list[int]:
     return [len(file.read_text()) if file.exists() else 0 for file in files]
 
 
-def run_of(tmp_path: Path, name: str, sweep: bool = False, scheduler: Any = "slurm") -> RunLayout:
+def run_of(tmp_path: Path, name: str, sweep: bool = False, scheduler: Any = "slurm", cluster: str | None = None) -> RunLayout:
     layout = RunLayout(str(tmp_path / "lab" / name))
     Path(layout.folder).mkdir(parents=True)
-    plan = {"job": {"scheduler": scheduler, "sweep": sweep}, "cluster": None, "run": {"folder": layout.folder}}
+    plan = {"job": {"scheduler": scheduler, "sweep": sweep}, "cluster": cluster, "run": {"folder": layout.folder}}
     Path(layout.plan).write_text(json.dumps(plan))
     return layout
 
 
-def began(layout: RunLayout, job: str, element: int | None = None) -> None:
+def began(layout: RunLayout, job: str, element: int | None = None, at: float = 9.0) -> None:
     Path(layout.journals).mkdir(exist_ok=True)
     name = job if element is None else f"{job}_{element}"
-    line = Record.of(events.Started(job_id=job, element=element, host="node1", process=PROCESS), 9.0).to_dict()
+    line = Record.of(events.Started(job_id=job, element=element, host="node1", process=PROCESS), at).to_dict()
     Path(layout.journal(name, 0)).write_text(json.dumps(line) + "\n")
 
 
@@ -99,6 +100,30 @@ def test_one_that_has_begun_is_known_by_its_journal_alone(tmp_path: Path, told: 
     (job,) = find_jobs([run])[run].jobs
     assert (job.ref.name, job.why, job.process is not None) == ("4", BY_HAND, True)
     assert calls(tmp_path) == [0, 0]
+
+
+def test_of_several_that_have_begun_it_is_the_first(tmp_path: Path) -> None:
+    """A later one was submitted by hand: it is found by its journal."""
+    run = run_of(tmp_path, "again")
+    began(run, "4", at=20.0)
+    began(run, "5", at=9.0)
+    assert [job.ref.name for job in find_jobs([run])[run].jobs] == ["5"]
+
+
+def test_each_cluster_is_asked_for_its_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str | None, list[str]] = {}
+
+    class Cluster:
+        def __init__(self, name: str | None) -> None:
+            self._name = name
+
+        def find(self, folders: Mapping[str, float], max_age_s: float) -> dict[str, list[SubmittedJob]]:
+            asked[self._name] = [*asked.get(self._name, []), *(Path(folder).name for folder in folders)]
+            return {}
+
+    monkeypatch.setattr(adoption, "scheduler_of", lambda _, cluster: Cluster(cluster))
+    find_jobs([run_of(tmp_path, name, cluster=cluster) for name, cluster in (("a", "wice"), ("b", None), ("c", "wice"))])
+    assert asked == {"wice": ["a", "c"], None: ["b"]}
 
 
 def test_a_sweep_is_all_its_elements(tmp_path: Path, told: Told) -> None:
