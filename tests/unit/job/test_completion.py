@@ -68,6 +68,18 @@ def test_an_evaluator_has_time_for_its_last_evaluation(end: End | None, detail: 
     assert watched.verdict == Verdict(True, None, Cause.SCRIPT, detail)
 
 
+@pytest.mark.parametrize("before", [True, False])
+def test_nobody_waits_for_an_evaluator_that_is_lost(before: bool) -> None:
+    watched = completion([("chief", 1), ("evaluator", 1)], evaluator_grace_s=60)
+    if before:
+        watched.lost(1)
+    watched.ended(0, OK, now=0)
+    if not before:
+        watched.lost(1)
+    watched.tick(1)
+    assert watched.verdict == Verdict(True, None)
+
+
 def test_restarts_are_counted() -> None:
     watched = completion([("chief", 1), ("worker", 1)], restarts=2, restartable=["worker"])
     assert [watched.ended(1, BAD, now=0) for _ in range(3)] == [True, True, False]

@@ -143,6 +143,13 @@ def test_the_time_limit_in_the_header(source: Path) -> None:
     assert "time" not in flags(planned(source))
 
 
+@pytest.mark.parametrize(("before", "signal"), [(None, 120), (30, 120), (85, 120), (86, 121), (600, 635)])
+def test_slurm_warns_before_the_script_is_to_be_told(source: Path, before: int | None, signal: int) -> None:
+    """A script is told so long before the supervisor ends it, 35 s before the limit; the journal notes the limit at 120 s."""
+    notice = {} if before is None else {"notice": {"before": before}}
+    assert flags(planned(source, **notice))["signal"] == f"B:USR2@{signal}"
+
+
 def test_a_job_without_gpus_goes_to_another_partition(source: Path) -> None:
     found = resources(source, FULL)
     assert (found.partition, found.qos, found.constraint, found.gpu_type, found.gpus_per_node) == (
@@ -159,6 +166,8 @@ def test_a_preemptible_job(source: Path) -> None:
     assert (plan.resources.partition, plan.resources.qos, plan.resources.requeue) == ("low", "preemptible", True)
     assert flags(plan)["requeue"] is True
     assert resources(source, FULL, vm_priority="lowpriority", partition="mine").partition == "mine"
+    sized = resources(source, FULL, vm_priority="lowpriority", vm_size="large")
+    assert (sized.partition, sized.qos, sized.requeue) == ("big", "of-preset", True)  # the preset has its own
     dedicated = resources(source, FULL, vm_priority="dedicated")
     assert (dedicated.partition, dedicated.qos, dedicated.requeue) == ("batch", "normal", False)
 

@@ -95,6 +95,8 @@ def test_a_policy_is_applied_at_multiples_of_the_interval_from_the_delay_on() ->
     worst, best = [0.1] * 9, [0.9] * 9
     policy = BanditPolicy(evaluation_interval=3, slack_factor=0.1, delay_evaluation=4)
     assert told(policy, MAX, worst, best) == [False] * 5 + [True] + [False] * 2 + [True]
+    at_once = BanditPolicy(evaluation_interval=3, slack_factor=0.1, delay_evaluation=3)
+    assert told(at_once, MAX, worst, best) == ([False] * 2 + [True]) * 3
 
 
 def test_what_is_no_number_is_worst() -> None:
