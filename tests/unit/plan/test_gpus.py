@@ -168,6 +168,7 @@ def test_flags_of_sbatch_ask_for_nothing_on_this_machine(source: Path) -> None:
         ({"gpus_per_node": 4}, 4, "gpu:4"),  # a parameter goes before a profile's flag
         ({"use_gpu": True, **WORKERS}, 2, "gpu:2"),
         ({"sbatch": {"gpus": 3}}, 3, None),
+        ({"sbatch": {"gres": "none"}}, 0, "none"),  # said by the user: none, whatever the profile has
     ],
 )
 def test_gpus_of_a_profiles_flags(source: Path, settings: dict[str, Any], expected: int, flag: str | None) -> None:
