@@ -176,6 +176,13 @@ def test_gpus_of_a_profiles_flags(source: Path, settings: dict[str, Any], expect
     assert (plan.resources.gpus_per_node, flags(plan).get("gres")) == (expected, flag)
 
 
+@pytest.mark.parametrize(("settings", "partition"), [({}, "gpu"), ({"sbatch": {"gres": "none"}}, "batch")])
+def test_who_says_that_there_are_none_goes_where_there_are_none(source: Path, settings: dict[str, Any], partition: str) -> None:
+    defaults = Defaults(partition="batch", gpu_partition="gpu")
+    plan = planned(source, Site(name="here", directives={"gres": "gpu:1"}, defaults=defaults), **settings)
+    assert plan.resources.partition == partition
+
+
 def test_who_asks_for_no_gpu_gets_none_of_the_profiles(source: Path) -> None:
     plan = planned(source, Site(name="here", directives={"gres": "gpu:1,nvme:5"}), gpus_per_node=0)
     assert (plan.resources.gpus_per_node, flags(plan)["gres"]) == (0, "nvme:5")
