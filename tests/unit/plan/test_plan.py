@@ -146,7 +146,7 @@ def test_the_time_limit_in_the_header(source: Path) -> None:
 @pytest.mark.parametrize(("before", "signal"), [(None, 120), (30, 120), (85, 120), (86, 121), (600, 635)])
 def test_slurm_warns_before_the_script_is_to_be_told(source: Path, before: int | None, signal: int) -> None:
     """A script is told so long before the supervisor ends it, 35 s before the limit; the journal notes the limit at 120 s."""
-    notice = {} if before is None else {"notice": {"before": before}}
+    notice: dict[str, Any] = {} if before is None else {"notice": {"before": before}}
     assert flags(planned(source, **notice))["signal"] == f"B:USR2@{signal}"
 
 
