@@ -11,7 +11,7 @@ from slurmtf.cli.output import clock, colour, duration
 from slurmtf.findings import Finding
 from slurmtf.job.contract.life import AT_MOST_MEMORY, END, NO_MEMORY, NOT_POSSIBLE, SAME, USED
 from slurmtf.job.contract.outcome import Cause, cause_of
-from slurmtf.runs.state import DoubtKind, RunState, RunStatus
+from slurmtf.runs.state import Brief, DoubtKind, RunState, RunStatus
 from slurmtf.spelling import spelled
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def again_text(state: RunState) -> str:
     return "; ".join([f"{again.number}{bound}{waits}", *more, f"the last one {last}"])
 
 
-def elapsed(state: RunState) -> float | None:
+def elapsed(state: RunState | Brief) -> float | None:
     """Return the seconds that the run has run, or waited while it has not started."""
     began = state.started or state.submitted
     return None if began is None else (state.ended or time.time()) - began

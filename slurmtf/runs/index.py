@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +21,7 @@ from slurmtf._version import __version__
 from slurmtf.caches import local_cache
 from slurmtf.job.contract import trust
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.state import RunState
+from slurmtf.runs.state import Brief, RunState
 from slurmtf.runs.tags import tags_of
 
 if TYPE_CHECKING:
@@ -33,19 +33,33 @@ SETTLED_S = 2.0
 """Seconds after which a file's time of change tells of all changes."""
 BUSY_S = 0.2
 TABLE = """CREATE TABLE IF NOT EXISTS runs
- (folder TEXT PRIMARY KEY, files TEXT, status TEXT, state TEXT, tags TEXT, jobs TEXT) WITHOUT ROWID"""
-COLUMNS = "folder, files, status, state, tags, jobs"
+ (folder TEXT PRIMARY KEY, files TEXT, status TEXT, job TEXT, submitted REAL, started REAL, ended REAL, why TEXT,
+    state TEXT, tags TEXT, jobs TEXT) WITHOUT ROWID"""
+COLUMNS = "folder, files, status, job, submitted, started, ended, why, state, tags, jobs"
+MARKS = ", ".join("?" * len(COLUMNS.split()))
 
 
 class Row(NamedTuple):
-    """A run that has ended, as the index has it. ``files``: what it was read from, each name followed by its stamp."""
+    """A run that has ended, as the index has it. ``files``: what it was read from, each name followed by its stamp.
+
+    From ``status`` to ``why`` it is what a list shows (:class:`Brief`): of thousands nothing else is looked at.
+    """
 
     folder: str
     files: str
     status: str
+    job_id: str
+    submitted: float | None
+    started: float | None
+    ended: float | None
+    why: str
     state_text: str
     tags_text: str
     jobs: str
+
+    @property
+    def brief(self) -> Brief:
+        return Brief._make(self[2:8])
 
     @property
     def state(self) -> RunState:
@@ -62,7 +76,15 @@ class Row(NamedTuple):
         parts = self.files.split(BETWEEN)
         return all(_stamp(f"{self.folder}/{name}") == stamp for name, stamp in zip(parts[::2], parts[1::2], strict=True))
 
+    @property
+    def names_its_jobs(self) -> bool:
+        """Whether no job has come to it since."""
+        stamps = self.files.split(BETWEEN)
+        return all(_stamp(f"{self.folder}/{name}") == stamps[stamps.index(name) + 1] for name in JOBS_IN)
 
+
+JOBS_IN = ("jobs.jsonl", "journal")
+"""What names the jobs of a run: a folder's own time tells of each new file in it."""
 Files = list[tuple[str, str]]
 BETWEEN = "\0"
 """Stands in no name of a file."""
@@ -74,7 +96,7 @@ def files_of(layout: RunLayout) -> Files | None:
     To be called before they are read; None where they can't be listed.
     """
     try:
-        names = ["", "jobs.jsonl", "journal", *(f"{sub}/{name}" for sub in ("journal", "tags") for name in _names(layout, sub))]
+        names = ["", *JOBS_IN, *(f"{sub}/{name}" for sub in ("journal", "tags") for name in _names(layout, sub))]
     except OSError:
         return None
     return [(name, _stamp(f"{layout.folder}/{name}")) for name in names]
@@ -88,7 +110,7 @@ def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
     layout = seen.layout
     texts = json.dumps(seen.state.to_dict()), json.dumps(tags_of(layout.folder)), " ".join(sorted(_job_names(layout)))
     names = BETWEEN.join(part for file in files for part in file)
-    return Row(layout.folder, names, seen.state.status.value, *texts) if files_of(layout) == files else None
+    return Row(layout.folder, names, *seen.state.brief, *texts) if files_of(layout) == files else None
 
 
 def _job_names(layout: RunLayout) -> set[str]:
@@ -137,14 +159,17 @@ class Index:
 
     def known(self, folders: Iterable[str]) -> dict[str, Row]:
         """Return what is known of runs, by their folders."""
-        wanted = set(folders)
-        return {row.folder: row for row in self._rows(wanted) if row.folder in wanted and row.holds}
+        return {row.folder: row for row in self._rows(set(folders)) if row.holds}
+
+    def jobs(self, folders: Iterable[str]) -> dict[str, list[str]]:
+        """Return the names of the jobs of runs that are known."""
+        return {row.folder: row.jobs.split() for row in self._rows(set(folders)) if row.names_its_jobs}
 
     def keep(self, rows: Iterable[Row]) -> None:
         """Take rows up."""
         with self._forgiving():
             if self._connection:
-                self._connection.executemany(f"INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
+                self._connection.executemany(f"INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES ({MARKS})", rows)  # noqa: S608
                 self._connection.commit()
 
     def _rows(self, wanted: set[str]) -> list[Row]:
@@ -154,7 +179,8 @@ class Index:
                 query = f"SELECT {COLUMNS} FROM runs WHERE folder IN ({marks})"  # noqa: S608
                 return [Row._make(row) for row in self._connection.execute(query, list(wanted))]
             if self._connection:
-                return [Row._make(row) for row in self._connection.execute(f"SELECT {COLUMNS} FROM runs")]  # noqa: S608
+                rows = self._connection.execute(f"SELECT {COLUMNS} FROM runs")  # noqa: S608
+                return [Row._make(row) for row in rows if row[0] in wanted]
         return []
 
     def _opened(self) -> sqlite3.Connection | None:
@@ -183,10 +209,11 @@ FEW = 100
 
 def of_job(name: str, folders: Sequence[Path]) -> set[Path]:
     """Return the runs that have or had a job of this name."""
-    with Index() as index:
-        known = index.known(map(str, folders))
     paths = list(map(str, folders))
-    jobs = {path: known[path].jobs.split() if path in known else _job_names(RunLayout(path)) for path in paths}
+    with Index() as index:
+        known = index.jobs(paths)
+    unknown = {path: _job_names(RunLayout(path)) for path in paths if path not in known}
+    jobs: dict[str, Collection[str]] = {**known, **unknown}
     return {folder for folder, path in zip(folders, paths, strict=True) if name in jobs[path]}
 
 
@@ -207,11 +234,11 @@ class _Forgiving(contextlib.AbstractContextManager[None]):
         return True
 
 
-RULES = ("history.py", "records.py", "reduce.py", "state.py", "sweeps.py")
-"""What decides what a state is."""
+RULES = ("history.py", "records.py", "reduce.py", "state.py", "sweeps.py", "../present.py")
+"""What decides what a state is, and how it is told."""
 
 
 def _version() -> int:
     """Return a number that another slurmtf, or other rules of what a state is, do not have."""
-    changed = [Path(__file__).with_name(name).stat().st_mtime_ns for name in RULES]
+    changed = [(Path(__file__).parent / name).stat().st_mtime_ns for name in RULES]
     return zlib.crc32(json.dumps([SCHEMA, __version__, changed]).encode()) & 0x7FFFFFFF

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -13,7 +14,7 @@ from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.index import Index, Row, files_of, row_of
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.state import Brief, RunState, RunStatus
 from slurmtf.runs.tags import matches, tags_of
 from slurmtf.runs.workspace import is_run
 
@@ -39,7 +40,7 @@ class Wanted:
     def takes(self, run: Listed) -> bool:
         if self.statuses and run.status not in self.statuses:
             return False
-        if self.since and (run.state.submitted or run.state.started or 0.0) < self.since:
+        if self.since and (run.brief.submitted or run.brief.started or 0.0) < self.since:
             return False
         return not self.tags or matches(run.tags, self.tags)
 
@@ -60,6 +61,14 @@ class Listed:
     def is_settled(self) -> bool:
         """Whether it is known to have ended, and to be there."""
         return isinstance(self._found, Row)
+
+    @property
+    def name(self) -> str:
+        return os.path.basename(self.path)  # noqa: PTH119 - of thousands of runs
+
+    @property
+    def brief(self) -> Brief:
+        return self._found.brief
 
     @property
     def status(self) -> RunStatus:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.present import outcome_text
@@ -87,6 +87,17 @@ class Again:
         return cls(exclude=exclude, **facts)
 
 
+class Brief(NamedTuple):
+    """What a list shows of a run: its status as a text, its job, times as in :class:`RunState`, and why in a few words."""
+
+    status: str
+    job_id: str
+    submitted: float | None
+    started: float | None
+    ended: float | None
+    why: str
+
+
 @dataclass(frozen=True)
 class RunState:
     """What is known of a run. Times in seconds since 1970; ``expected_start`` is the scheduler's estimate, ``reason`` its word
@@ -133,6 +144,12 @@ class RunState:
     def exit_status(self) -> int:
         """The exit status that stands for an ended run: see :attr:`Outcome.exit_status`."""
         return self.outcome.exit_status if self.outcome else 1
+
+    @property
+    def brief(self) -> Brief:
+        """What a list shows of it."""
+        why = self.reason or self.message.partition("\n")[0].partition(";")[0]
+        return Brief(self.status.value, self.job_id or "", self.submitted, self.started, self.ended, why)
 
     @property
     def message(self) -> str:

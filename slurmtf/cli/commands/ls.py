@@ -37,10 +37,10 @@ def command(selection: Selection, number: int, metric: str | None, lowest_first:
     if not runs:
         emit([], selection.none, found.warnings)
         return
-    values = {run.folder.name: _value(run, metric) for run in runs} if metric else {}
-    runs = sorted(runs, key=lambda run: _rank(values[run.folder.name], lowest_first)) if metric else runs
+    values = {run.name: _value(run, metric) for run in runs} if metric else {}
+    runs = sorted(runs, key=lambda run: _rank(values[run.name], lowest_first)) if metric else runs
     if wants_json():
-        data = [{**run_data(run.folder, run.state), **_metric_data(metric, values.get(run.folder.name))} for run in runs]
+        data = [{**run_data(run.folder, run.state), **_metric_data(metric, values.get(run.name))} for run in runs]
         emit(data, "", found.warnings)
         return
     more = f"\n... and {found.more} older ones: slurmtf ls -n 0" if found.more else ""
@@ -81,14 +81,14 @@ def table_of(runs: list[Listed], metric: str | None = None, values: Mapping[str,
         return table([HEADING, *rows])
     from slurmtf.runs.curves import value_text  # noqa: PLC0415
 
-    cells = ["" if values[run.folder.name] is None else value_text(values[run.folder.name] or 0.0) for run in runs]
+    cells = ["" if values[run.name] is None else value_text(values[run.name] or 0.0) for run in runs]
     wide = [(*row[:2], cell, *row[2:]) for row, cell in zip(rows, cells, strict=True)]
     return table([(*HEADING[:2], metric, *HEADING[2:]), *wide])
 
 
 def row_of(run: Listed) -> tuple[str, ...]:
     """Return a run as a row under HEADING."""
-    state = run.state
-    why = state.reason or state.message.partition("\n")[0].partition(";")[0] or doubt_text(state)
-    ran = duration(elapsed(state)) if state.started else ""
-    return (run.folder.name, colour(state.status.value), state.job_id or "", clock(state.started), ran, why[:60])
+    found = run.brief
+    why = found.why or ("" if run.is_settled else doubt_text(run.state))
+    ran = duration(elapsed(found)) if found.started else ""
+    return (run.name, colour(found.status), found.job_id, clock(found.started), ran, why[:60])
