@@ -44,7 +44,7 @@ def fail(error: SlurmtfError) -> int:
 
 def in_flags(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings with the settings that they name spelled as flags, unless their words are the user's already."""
-    from slurmtf.cli.options import FLAGS  # noqa: PLC0415 - what describes a training job, for an error alone
+    from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - what describes a training job, for an error alone
 
     return [finding.spelled(FLAGS) for finding in findings]
 

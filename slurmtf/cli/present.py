@@ -112,7 +112,7 @@ def _advice(run: RunFolder, state: RunState) -> str:
         return ""
     if state.cause is Cause.SOFTWARE:  # there is no log: its job has never run
         return "then submit it again"
-    from slurmtf.cli.options import FLAGS  # noqa: PLC0415 - here and below: what a failure alone needs
+    from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - here and below: what a failure alone needs
     from slurmtf.diagnosis.dying import advice  # noqa: PLC0415
 
     return spelled(advice(state.outcome), FLAGS) or ("" if state.outcome.tail else _log_to_read(run, state))

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from slurmtf.cli.options import FLAGS
+from slurmtf.cli.flags import FLAGS
 from slurmtf.estimator.distribution import KINDS
 from slurmtf.spelling import spelled
 

@@ -51,7 +51,7 @@ def command(run: str | None, selection: Selection, number: int, as_csv: bool) ->
 
 
 def _advice(one: Used) -> list[str]:
-    from slurmtf.cli.options import FLAGS  # noqa: PLC0415 - what describes a training job
+    from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - what describes a training job
 
     return [spelled(advice.text, FLAGS) for advice in advise(one.usage, one.state)]
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from slurmtf.cli import completing
-from slurmtf.cli.options import FLAGS
+from slurmtf.cli.flags import FLAGS
 from slurmtf.cli.output import clock, emit, json_option, size, workspace_option
 from slurmtf.cli.present import headline, in_rows
 from slurmtf.cli.sweeps import advice

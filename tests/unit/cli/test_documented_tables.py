@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 
 from slurmtf.cli.app import COMMANDS, EXIT_CODES
-from slurmtf.cli.options import OPTIONS
+from slurmtf.cli.flags import OPTIONS
 from slurmtf.estimator import TensorFlow
 from slurmtf.estimator.document import field_names
 from slurmtf.job.contract.outcome import Cause

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from slurmtf import Experiment, TensorFlow
-from slurmtf.cli.options import OPTIONS, PLACE, SOFTWARE
+from slurmtf.cli.flags import OPTIONS, PLACE, SOFTWARE
 from slurmtf.errors import InputError
 from slurmtf.estimator.document import from_yaml
 from tests.unit.cli.support import CommandLine
