@@ -45,9 +45,8 @@ def never_completed(lab: Lab, profile: Path) -> None:
         assert told in state.message, (name, state.message)
         waited = lab.slurmtf("wait", run.id)
         assert (waited.returncode, told in waited.stderr) == (1, True), (name, waited.stderr)
-    rules = [
-        json.loads(lab.slurmtf("why", "--json", runs[name].id).stdout)["death"]["rule"] for name in ("login shell", "prologue")
-    ]
+    answers = [json.loads(lab.slurmtf("why", "--json", runs[name].id).stdout)["data"] for name in ("login shell", "prologue")]
+    rules = [data["death"]["rule"] for data in answers]
     assert rules == ["shell-ended", "script-ended"]
 
 
