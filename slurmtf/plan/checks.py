@@ -65,18 +65,19 @@ def software_findings(estimator: Estimator, script: ScriptFacts, software: Softw
 
 
 def _relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
-    """Say that Python refuses ``from . import x`` in a file that it was not told to run as a module of its package."""
-    *folders, name = estimator.script.removesuffix(".py").split("/")
+    """Say that Python refuses ``from . import x`` in a file that it was not told to run as a module of its package, and
+    ``from .. import x`` in one whose package is not within another."""
     source = Path(estimator.source_directory)
-    module = ".".join([*folders, name] if folders else [source.name, name])
-    inside = "" if folders else f" and `source_directory={source.parent}`"
+    *folders, name = estimator.script.removesuffix(".py").split("/")
+    depth = max(script.levels, len(folders), 1)
+    module = ".".join([*source.parts[1:], *folders, name][-depth - 1 :])
+    above = [source, *source.parents][depth - len(folders) :][:1]
+    elsewhere = "".join(f" and `source_directory={folder}`" for folder in above if folder != source)
     what = "imports from its own package (from . import ...), which a script that is run as a file can't"
-    return Finding(
-        "relative-import",
-        f"{estimator.script}:{script.relative}",
-        what,
-        f"run it as a module: set `entry_script={module}`{inside}",
-    )
+    if estimator.module:
+        what = "imports from above the package that it is run in (from .. import ...)"
+    remedy = f"run it as a module{' of the package above' if estimator.module else ''}: set `entry_script={module}`{elsewhere}"
+    return Finding("relative-import", f"{estimator.script}:{script.relative}", what, remedy)
 
 
 def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Finding]:

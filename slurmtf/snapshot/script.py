@@ -37,7 +37,8 @@ class ScriptFacts:
     """``imports`` are the modules that are imported, ``names`` the identifiers that occur in code, in the entry script and
     in the files of the source directory that it imports. ``shadows`` are files there that hide an installed package.
     ``foreign`` are the modules that must come from elsewhere, ``places`` files of the source that have the name of one.
-    ``relative`` is the line of an import in the entry script that is relative though the script is no module (else 0).
+    ``relative`` is the line of an import in the entry script that leaves its package, or is relative though the script is run
+    as a file (else 0); ``levels`` how many packages above itself the script must be run in (``from ..x``: 2).
     ``certain`` is False when something could not be read: then what is absent may be there all the same."""
 
     imports: frozenset[str] = frozenset()
@@ -47,6 +48,7 @@ class ScriptFacts:
     foreign: tuple[Import, ...] = ()
     places: dict[str, str] = field(default_factory=dict)
     relative: int = 0
+    levels: int = 0
 
     def uses(self, *names: str) -> bool:
         """Tell whether one of the names occurs."""
@@ -80,9 +82,16 @@ def examine(root: Path, script: str, is_module: bool = False) -> ScriptFacts:
     need = Need.POSSIBLE if reading.is_unsteady() else Need.CERTAIN
     elsewhere = [one for one in reading.foreign.values() if one.module != SLURMTF]
     foreign = tuple(replace(one, need=min(one.need, need), beside=_above(root, one.module)) for one in elsewhere)
-    relative = 0 if is_module else reading.relative
+    packages = script.count("/") if is_module else 0
+    leaving = [line for level, line in reading.relative if level > packages]
     return ScriptFacts(
-        frozenset(reading.imports), frozenset(reading.names), shadows, reading.certain, foreign, relative=relative
+        frozenset(reading.imports),
+        frozenset(reading.names),
+        shadows,
+        reading.certain,
+        foreign,
+        relative=min(leaving, default=0),
+        levels=max((level for level, _ in reading.relative), default=0),
     )
 
 
@@ -108,7 +117,7 @@ class _Reading:
         self.names: set[str] = set()
         self.foreign: dict[str, Import] = {}
         self.certain = True
-        self.relative = 0
+        self.relative: list[tuple[int, int]] = []  # level and line
         self._root = root
         self._script = script
         self._installs = False
@@ -140,7 +149,7 @@ class _Reading:
         for statement in statements(tree, path == self._script):
             self.imports |= set(statement.imports)
             if statement.level and path == self._script and statement.need is Need.CERTAIN:
-                self.relative = self.relative or statement.line
+                self.relative.append((statement.level, statement.line))
             self._add(statement, path, min(need, statement.need))
 
     def _add(self, statement: Statement, path: Path, need: Need) -> None:

@@ -118,12 +118,31 @@ def test_a_package_that_lies_above_the_source_is_found(tmp_path: Path) -> None:
     assert found.remedy.endswith(f"`source_directory={tmp_path}`")
 
 
-def test_a_script_that_imports_from_its_own_package_is_run_as_a_module(tmp_path: Path) -> None:
-    source = tmp_path / "pkg"
-    source.mkdir()
-    (found,) = findings(source, "import os\nfrom . import model\n", Software(PYTHON))
-    assert found.where == "train.py:2"
-    assert tells(found, "`entry_script=pkg.train`", f"`source_directory={tmp_path}`")
+@pytest.mark.parametrize(
+    ("folder", "entry", "statement", "module", "source"),
+    [
+        ("pkg", "train.py", "from . import model", "pkg.train", ""),
+        ("pkg/nets", "train.py", "from ..data import load", "pkg.nets.train", ""),
+        ("pkg", "nets/train.py", "from .data import load", "nets.train", "pkg"),
+        ("pkg", "nets/train.py", "from ..data import load", "pkg.nets.train", ""),
+        ("pkg", "nets.train", "from ..data import load", "pkg.nets.train", ""),
+        ("pkg/nets", "train", "from . import model", "nets.train", "pkg"),
+    ],
+)
+def test_a_script_that_imports_from_its_own_package_is_run_as_a_module(
+    tmp_path: Path, folder: str, entry: str, statement: str, module: str, source: str
+) -> None:
+    root, is_module = tmp_path / folder, not entry.endswith(".py")
+    file = f"{entry.replace('.', '/')}.py" if is_module else entry
+    (root / file).parent.mkdir(parents=True)
+    (root / file).write_text(f"import os\n{statement}\n", encoding="utf-8")
+    with pytest.raises(SpecError) as caught:
+        facts = examine(root, file, is_module)
+        resolve(tensorflow(root, entry_script=entry), SITE, Software(PYTHON), SNAPSHOT, PLACE, facts)
+    (found,) = caught.value.findings
+    assert (found.code, found.where) == ("relative-import", f"{file}:2")
+    moved = f" and `source_directory={tmp_path / source}`" if tmp_path / source != root else ""
+    assert found.remedy.endswith(f"set `entry_script={module}`{moved}")
 
 
 def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:

@@ -279,3 +279,23 @@ def test_a_module_is_searched_from_the_source_and_may_import_relatively(tmp_path
     assert facts.relative == 0
     assert {one.module for one in facts.foreign} == {"sklearn"}
     assert examine(tmp_path, "pkg/train.py").relative == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "text", "is_module", "relative", "levels"),
+    [
+        ("train.py", "import os\nfrom . import a\nfrom ..b import c\n", False, 2, 2),
+        ("pkg/train.py", "from .a import b\n", True, 0, 1),
+        ("pkg/train.py", "from .a import b\nfrom ..c import d\n", True, 2, 2),
+        ("pkg/sub/train.py", "from ..c import d\n", True, 0, 2),
+        ("pkg/sub/train.py", "from ..c import d\n", False, 1, 2),
+        ("train.py", "from . import a\n", True, 1, 1),
+        ("pkg/__main__.py", "from . import a\n", True, 0, 1),
+        ("train.py", "try:\n    from . import a\nexcept ImportError:\n    import a\n", False, 0, 0),
+    ],
+)
+def test_imports_that_leave_the_package(
+    tmp_path: Path, script: str, text: str, is_module: bool, relative: int, levels: int
+) -> None:
+    facts = examine(tree(tmp_path, {script: text}), script, is_module)
+    assert (facts.relative, facts.levels) == (relative, levels)
