@@ -21,6 +21,7 @@ import yaml
 
 from slurmtf.errors import InputError, did_you_mean
 from slurmtf.findings import Finding
+from slurmtf.paths import read_text
 
 T = TypeVar("T")
 KeyPath = tuple[str | int, ...]
@@ -41,6 +42,7 @@ TEXT = "tag:yaml.org,2002:str"
 NULL = "tag:yaml.org,2002:null"
 NOT_TEXT = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float"))
 """The scalars whose text says more than their value: 2.10 and 2.1, 007 and 7, 1e3 and 1000.0."""
+MOST_VALUES = 200_000
 
 
 class _Loader(_BaseLoader):  # type: ignore[misc]
@@ -106,6 +108,7 @@ class Document:
         self._text = text
         self._lines: dict[KeyPath, int] = {}
         self._texts: dict[KeyPath, str] = {}
+        self._values = 0
         self.data = self._load(text)
 
     def _load(self, text: str) -> dict[str, Any]:
@@ -129,7 +132,12 @@ class Document:
         return Document(self._text, self.source, self._error, verbatim, name)
 
     def _note(self, node: yaml.Node | None, path: KeyPath) -> None:
-        """Remember the line of each key, and where a number says less than its text."""
+        """Remember the line of each key, and where a number says less than its text. Few aliases of aliases can be billions of
+        values ("billion laughs"): refused."""
+        self._values += 1
+        if self._values > MOST_VALUES:
+            what = f"has more than {MOST_VALUES:,} values, each alias counted with what it stands for"
+            raise self._error(Finding("yaml-too-large", self.source, what, "write fewer of them"))
         if isinstance(node, yaml.MappingNode):
             for key, value in node.value:
                 self._note_key(key, path)
@@ -351,7 +359,7 @@ def _tags(kind: Any) -> tuple[str, ...]:
 def read_document(path: Path, error: type[InputError], verbatim: Collection[str] = ()) -> Document:
     """Read a YAML file. ``error`` is the class that every finding with it is raised as; see :class:`Document`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as err:
         raise error(
             Finding("unreadable", str(path), f"can't be read: {err.strerror}", "name a YAML file that you can read")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
+
+LARGEST_TEXT = 32 << 20
+"""Bytes of a text that a person has written, a job file, requirements or a notebook, and that is read as a whole."""
 
 
 def working_directory() -> str:
@@ -28,6 +32,15 @@ def absolute(path: str | os.PathLike[str]) -> str:
     """Return a path made absolute, '~' expanded, with every link in it kept. Raises InputError: see working_directory."""
     expanded = os.path.expanduser(path)  # noqa: PTH111
     return os.path.normpath(expanded if os.path.isabs(expanded) else os.path.join(working_directory(), expanded))  # noqa: PTH117, PTH118
+
+
+def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
+    """Return a text that a person has written. Raises OSError, for one that is too large to be that too, or ValueError."""
+    with open(path, "rb") as file:
+        data = file.read(LARGEST_TEXT + 1)
+    if len(data) > LARGEST_TEXT:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), os.fspath(path))
+    return data.decode(encoding)
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from slurmtf.collecting import Findings
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding
+from slurmtf.paths import read_text
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -102,7 +103,7 @@ def _of_file(path: Path, chain: tuple[Path, ...], findings: Findings, constraint
 
 def _read(path: Path, where: str) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as err:
         what = f"{path} can't be read: {err}"
         raise SpecError(Finding("requirements-unreadable", where, what, "correct the path")) from None

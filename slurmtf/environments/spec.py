@@ -22,7 +22,7 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
 from slurmtf.job.contract.horovod import digest as horovod_digest
-from slurmtf.paths import is_file, is_folder
+from slurmtf.paths import is_file, is_folder, read_text
 from slurmtf.sites import Site
 
 ID_DIGITS = 12
@@ -160,7 +160,7 @@ def _conda(wish: Environment, site: Site, source: Path) -> dict[str, Any]:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_text(path)
     except (OSError, UnicodeDecodeError) as err:
         what = f"{path} can't be read: {err}"
         raise SpecError(Finding("conda-file-unreadable", "conda_dependencies_file", what, "correct the path")) from None

@@ -12,6 +12,7 @@ from typing import Any
 
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
+from slurmtf.paths import read_text
 
 MAGIC = re.compile(r"^\s*[%!?]")
 ASSIGNED_MAGIC = re.compile(r"^(\s*\w+\s*=\s*)[%!].*$")
@@ -32,7 +33,7 @@ class Source:
 def read_source(path: Path) -> Source:
     """Read a .py or .ipynb file. Raises InputError when it is none of them, or not Python."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
         lines, places = _of_notebook(text) if path.suffix == ".ipynb" else _of_script(text)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as err:
         reason = getattr(err, "strerror", None) or "it is not a notebook, or not UTF-8"

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from slurmtf.documents import Document, dump_yaml, read_document
 from slurmtf.errors import InputError, SiteError, SpecError
+from slurmtf.paths import LARGEST_TEXT
 from slurmtf.schema import Strict, Tagged
 from tests.unit.support import refusing, tells
 
@@ -47,6 +48,10 @@ class Drawing(Strict):
 
 def read(text: str) -> Document:
     return Document(text, "file.yaml", SpecError)
+
+
+LAUGHS = "".join(f"l{n}: &l{n} [{', '.join(['x'] * 9 if n == 0 else [f'*l{n - 1}'] * 9)}]\n" for n in range(12))
+"""Some 500 bytes that stand for 3 * 10^11 values."""
 
 
 def value_of(scalar: str) -> object:
@@ -168,6 +173,7 @@ def test_a_value_that_stands_twice_is_written_twice_not_as_an_alias() -> None:
         ("# a comment alone\n", "file.yaml", "yaml-empty", ""),
         ("- a\n- b\n", "file.yaml", "yaml-empty", ""),
         ("text\n", "file.yaml", "yaml-empty", ""),
+        (LAUGHS, "file.yaml", "yaml-too-large", "200,000"),
     ],
 )
 def test_a_text_that_is_no_document(text: str, where: str, code: str, fact: str) -> None:
@@ -189,6 +195,15 @@ def test_a_file_that_is_not_utf8(tmp_path: Path) -> None:
     path.write_bytes(b"title: caf\xe9\n")
     with refusing(SpecError, "not-utf8"):
         read_document(path, SpecError)
+
+
+def test_a_file_that_no_one_has_written(tmp_path: Path) -> None:
+    path = tmp_path / "huge.yaml"
+    with path.open("wb") as file:
+        file.truncate(LARGEST_TEXT + 1)
+    with pytest.raises(SpecError) as caught:
+        read_document(path, SpecError)
+    assert [(one.code, tells(one, "File too large")) for one in caught.value.findings] == [("unreadable", True)]
 
 
 def test_a_byte_order_mark_is_not_part_of_the_first_key(tmp_path: Path) -> None:

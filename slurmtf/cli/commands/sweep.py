@@ -11,13 +11,23 @@ from typing import Any
 import click
 
 from slurmtf.cli import charts, completing, sweeps
-from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, json_option, note, note_warnings, wants_json, workspace_option
+from slurmtf.cli.output import (
+    WARNINGS_OF_SUBMISSION,
+    coloured_label,
+    emit,
+    json_option,
+    note,
+    note_warnings,
+    wants_json,
+    workspace_option,
+)
 from slurmtf.cli.steps import Steps
 from slurmtf.errors import RunNotFoundError
 from slurmtf.experiments import Run, cancel_runs
 from slurmtf.findings import Finding
 from slurmtf.runs import RunStatus
-from slurmtf.tune.run import SweepRun, TrialRun
+from slurmtf.runs.logs import LogReader
+from slurmtf.tune.run import SweepRun
 
 DETACHED = 130
 POLL_S = 2.0
@@ -146,19 +156,16 @@ def trials(sweep: str, as_csv: bool, workspace: str | None) -> None:
 @click.argument("trial", type=int)
 @sweep_argument
 def logs(trial: int, sweep: str, workspace: str | None) -> None:
-    """Print the logs of trial number TRIAL of SWEEP, one task after the other."""
+    """Show the logs of trial number TRIAL of SWEEP, as 'slurmtf logs' does those of a run."""
     child = _found(sweep, workspace).get_child(trial)
-    emit({"trial": trial, "folder": str(child.folder)}, _logs_of(child))
-
-
-def _logs_of(child: TrialRun) -> str:
-    texts = []
-    for task in child.tasks:
-        for stream in ("out", "err"):
-            path = Path(child.layout.task_log(task, stream))
-            if path.is_file() and path.stat().st_size:
-                texts.append(f"--- {task}.{stream}\n{path.read_text(encoding='utf-8', errors='replace')}")
-    return "\n".join(texts) or "nothing was written"
+    reader = LogReader(child.layout, sys.stdout, label=coloured_label)
+    if wants_json():
+        emit({"trial": trial, "folder": str(child.folder), "files": [str(path) for path in reader.files()]}, "")
+        return
+    reader.show_new(history=True)
+    reader.show_rest()
+    if not any(path.stat().st_size for path in reader.files()):
+        note("it has written nothing", dim=True)
 
 
 @command.command("plot")
