@@ -9,20 +9,23 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 import click
 
-from slurmtf.cli.output import LABEL_COLOURS, clock, painted, shown, table
+from slurmtf.cli.output import LABEL_COLOURS, clock, cut, one_line, painted, shown, table
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics import Point
 from slurmtf.plots.chart import Chart
 from slurmtf.plots.terminal import rows
-from slurmtf.runs.curves import RunSeries, charts_of, select, value_text
+from slurmtf.runs.curves import RunSeries, charts_of, is_chosen, select, value_text
 from slurmtf.runs.event_owners import Owners
+from slurmtf.runs.metric_files import Other
 from slurmtf.runs.metrics import MetricsReader
 
+OtherOf: TypeAlias = "tuple[str, str, Other]"
+"""What a task of a run has logged that is no number: the run's id, the task, and the thing."""
 Found: TypeAlias = "tuple[str, RunLayout, str, Owners]"
 """A run by its id, or one within a run: the run's folder, its own in that, and what tells its tasks."""
 COLUMNS = ("run", "task", "name", "step", "time", "value")
@@ -38,9 +41,13 @@ def number(value: float | None) -> float | str | None:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def series_data(run: str, found: Sequence[RunSeries]) -> dict[str, Any]:
+def series_data(run: str, found: Sequence[RunSeries], others: Sequence[OtherOf] = ()) -> dict[str, Any]:
     """Return a run's metrics as the data of the envelope."""
-    return {"run": run, "metrics": [_data(one) for one in found if one.run == run]}
+    return {
+        "run": run,
+        "metrics": [_data(one) for one in found if one.run == run],
+        "others": [{"task": task, **asdict(one)} for name, task, one in others if name == run],
+    }
 
 
 def _data(one: RunSeries) -> dict[str, Any]:
@@ -68,6 +75,16 @@ def summary(found: Sequence[RunSeries], all_ranks: bool) -> str:
     return table([heading, *lines])
 
 
+def others_table(found: Sequence[OtherOf], all_ranks: bool) -> str:
+    """Return a table of what was logged and is no number."""
+    if not found:
+        return ""
+    heading = ["RUN", *(["TASK"] if all_ranks else []), "ALSO LOGGED", "WHAT", "VALUE"]
+    return table(
+        [heading, *([run, *([task] if all_ranks else []), one.name, one.kind, cut(one.value)] for run, task, one in found)]
+    )
+
+
 def csv_lines(found: Sequence[RunSeries], heading: bool = True) -> Iterator[str]:
     """Yield the values as CSV, a line each."""
     if heading:
@@ -93,7 +110,7 @@ def plot(found: Sequence[RunSeries], log: bool, all_ranks: bool, height: int = H
 
 def _drawn(chart: Chart, width: int, height: int) -> str:
     several = len(chart.curves) > 1
-    lines = rows(chart, width, height)
+    lines = [[(one_line(text), curve) for text, curve in line] for line in rows(chart, width, height)]
     return "\n".join(
         "".join(painted(text, _colour(curve)) if several and curve is not None else text for text, curve in line).rstrip()
         for line in lines
@@ -131,6 +148,16 @@ class Following:
         for reader in self.readers.values():
             reader.read_new()
         return select(self.readers, self.names, self.all_ranks)
+
+    def others(self) -> list[OtherOf]:
+        """Return what was read that is no number."""
+        return [
+            (run, task or reader.chief, one)
+            for run, reader in self.readers.items()
+            for task in (reader.tasks if self.all_ranks else [None])
+            for one in reader.others(task)
+            if is_chosen(one.name, self.names)
+        ]
 
     def show_new(self) -> None:
         """Show what has come since the last look."""
@@ -171,7 +198,7 @@ class Following:
         run = f"{one.run} " if len(self.readers) > 1 else ""
         task = f"{one.series.task} " if self.all_ranks else ""
         step = "" if point.step is None else f" at {value_text(point.step)}"
-        return f"{clock(point.time)} {run}{task}{one.name} {value_text(point.value)}{step}"
+        return f"{clock(point.time)} {run}{task}{one_line(one.name)} {value_text(point.value)}{step}"
 
     def _draw(self) -> None:
         """Draw the plot where the last one was: as many metrics as the terminal has room for."""

@@ -36,6 +36,9 @@ OURS = os.urandom(4).hex()
 COLOURED = re.compile(f"\x0e{OURS}([a-z_]+):([^\x0f]*)\x0f")
 """A word that we colour, until it is shown: see :func:`painted`. Nobody else knows how."""
 
+LONGEST_CELL = 100
+"""Characters of a text in a table that may be of any length."""
+
 
 class _Mode:
     json = False
@@ -160,8 +163,19 @@ def painted(text: str, name: str) -> str:
     return f"\x0e{OURS}{name}:{text}\x0f"
 
 
+def one_line(text: str) -> str:
+    """Return a text so that it can't look like several lines or columns of ours."""
+    return text.replace("\n", "\\n").replace("\t", "\\t")
+
+
+def cut(text: str) -> str:
+    """Return a text as a cell of a table has it."""
+    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 3]}..."
+
+
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as aligned columns; the first row is the heading."""
+    """Return rows as aligned columns; the first row is the heading. A cell is one line, whatever is in it."""
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(bare(row[column])) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(cell + " " * (width - len(bare(cell))) for cell, width in zip(row, widths, strict=True)).rstrip()

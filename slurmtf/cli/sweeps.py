@@ -8,7 +8,7 @@ import json
 import time
 from typing import Any
 
-from slurmtf.cli.output import colour, duration, table
+from slurmtf.cli.output import colour, cut, duration, table
 from slurmtf.cli.present import headline
 from slurmtf.job.contract.sweep import BY_DURATION, BY_POLICY, RETIRED
 from slurmtf.runs import RunState, RunStatus
@@ -17,8 +17,6 @@ from slurmtf.tune.run import SweepRun
 
 SHOWN = 20
 """Trials that 'sweep status' shows."""
-LONGEST = 100
-"""Characters of a trial's parameters, and of its error, in a table."""
 FIELDS = ("trial", "status", "best", "values", "seconds", "attempt", "element", "host", "by", "why", "error")
 CANCELED_BY = {BY_POLICY: "Canceled by policy", BY_DURATION: "Canceled: max_duration_minutes"}
 
@@ -107,7 +105,7 @@ def _row(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> tuple[str
     status = CANCELED_BY.get(result.why, result.status) if result else trial.status(of_sweep).value
     values = " ".join(f"{name}={_short(value)}" for name, value in trial.point.values.items())
     count = str(result.values if result else len(trial.curve))
-    words = _cut(values) + (f"  {_cut(result.error)}" if result and result.error else "")
+    words = cut(values) + (f"  {cut(result.error)}" if result and result.error else "")
     return (
         str(trial.number),
         colour(status),
@@ -117,10 +115,6 @@ def _row(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> tuple[str
         trial.host,
         words,
     )
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def _short(value: Any) -> str:

@@ -51,17 +51,23 @@ def xs_of(series: Series) -> list[float]:
 def select(readers: Mapping[str, MetricsReader], patterns: Sequence[str] = (), all_ranks: bool = False) -> list[RunSeries]:
     """Return the series of runs (id to what was read of each) that have values, by name.
 
-    ``patterns``: of these names alone; * and ? match any characters.
+    ``patterns``: see :func:`is_chosen`.
     """
     found = [
         RunSeries(run, series)
         for run, reader in readers.items()
         for task in (reader.tasks if all_ranks else [None])
         for series in reader.series(task).values()
-        if series.points and (not patterns or any(fnmatchcase(series.name, pattern) for pattern in patterns))
+        if series.points and is_chosen(series.name, patterns)
     ]
     order = {name: place for place, name in enumerate(dict.fromkeys(one.name for one in found))}
     return sorted(found, key=lambda one: order[one.name])
+
+
+def is_chosen(name: str, patterns: Sequence[str]) -> bool:
+    """Tell whether a metric is one of those that were asked for: all without patterns, in which * and ? match any characters.
+    The name of a table or row stands for its columns."""
+    return not patterns or any(fnmatchcase(part, pattern) for pattern in patterns for part in (name, name.rpartition("/")[0]))
 
 
 def charts_of(found: Iterable[RunSeries], log: bool = False, all_ranks: bool = False) -> list[Chart]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,6 +13,16 @@ from slurmtf.job.contract.metrics import Entry, Point
 CHUNK = 1 << 20
 LONGEST_LINE = 1 << 24
 """Bytes of a line above which it is nothing that we wrote."""
+
+
+@dataclass(frozen=True)
+class Other:
+    """What was logged and is no number. ``kind``: "text", "image", or a document's own, as "confusion_matrix"; ``value`` is the
+    text, or the image's path below the run folder; empty for a document."""
+
+    name: str
+    kind: str
+    value: str = ""
 
 
 class Source(Protocol):
@@ -33,9 +44,14 @@ class LoggedFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.offset = 0
+        self.others: dict[str, Other] = {}
+        """What was logged that is no number, the last one of each name."""
 
     def new_points(self) -> Iterator[tuple[str, Point]]:
         for entry in self.new_entries():
+            other = other_of(entry)
+            if other is not None:
+                self.others[entry.name] = other
             yield from points_of(entry)
 
     def new_entries(self) -> Iterator[Entry]:
@@ -54,6 +70,15 @@ class LoggedFile:
                     yield line
         except OSError:
             return
+
+
+def other_of(entry: Entry) -> Other | None:
+    """Return what an entry holds that no plot can show; None for numbers, lists and tables, and for tags."""
+    if entry.kind == metrics.VALUE:
+        return Other(entry.name, "text", entry.value) if isinstance(entry.value, str) else None
+    if entry.kind in (metrics.LIST, metrics.ROW, metrics.TABLE, metrics.TAG):
+        return None
+    return Other(entry.name, entry.kind, entry.value if isinstance(entry.value, str) else "")
 
 
 def points_of(entry: Entry) -> Iterator[tuple[str, Point]]:

@@ -15,7 +15,7 @@ from slurmtf.job.contract.metric_shapes import in_azure_shape
 from slurmtf.job.contract.metrics import Entry, Point
 from slurmtf.job.contract.sweep import TRIALS, SweepLayout, trial_folder
 from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metric_files import LoggedFile, Source
+from slurmtf.runs.metric_files import LoggedFile, Other, Source
 
 MOST_POINTS = 1 << 15
 """Points of one series that a reader keeps: of more, every second, fourth ... and the last."""
@@ -90,8 +90,8 @@ class MetricsReader:
 
     @property
     def tasks(self) -> list[str]:
-        """The tasks that have logged numbers."""
-        return sorted({read.task for read in self._read.values() if read.kept})
+        """The tasks that have logged something."""
+        return sorted({read.task for read in self._read.values() if read.kept or self.others(read.task)})
 
     def read_new(self) -> int:
         """Read what is new, and return how many numbers came. What can't be read is left out."""
@@ -110,6 +110,12 @@ class MetricsReader:
                 for name, kept in read.kept.items():
                     found.setdefault(name, []).extend(kept.shown())
         return {name: Series(name, wanted, tuple(points)) for name, points in found.items()}
+
+    def others(self, task: str | None = None) -> list[Other]:
+        """Return what one task has logged that is no number, by default rank 0 or the chief."""
+        wanted = self.chief if task is None else task
+        own = (read.source for _, read in sorted(self._read.items()) if read.task == wanted)
+        return [other for source in own if isinstance(source, LoggedFile) for other in source.others.values()]
 
 
 def sources(layout: RunLayout, folder: str = "") -> Iterator[LoggedFile | EventFile]:

@@ -10,12 +10,12 @@ from pathlib import Path
 import click
 
 from slurmtf.cli import charts, completing
-from slurmtf.cli.metrics import Following, Found, csv_lines, plot, series_data, summary
+from slurmtf.cli.metrics import Following, Found, OtherOf, csv_lines, others_table, plot, series_data, summary
 from slurmtf.cli.output import emit, json_option, note, wants_json, workspace_option
 from slurmtf.experiments import Run
 from slurmtf.runs.curves import RunSeries, charts_of
 from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metrics import descendants_of, trials_of
+from slurmtf.runs.metrics import children_of, descendants_of, trials_of
 from slurmtf.runs.sweeps import is_sweep
 
 
@@ -64,8 +64,11 @@ def command(
     if save:
         charts.save(save, "Metrics", charts_of(series, log, all_ranks))
         note(f"wrote {save}")
-    emit({"runs": [series_data(run, series) for run in view.readers]}, "" if following else _text(series, view))
-    if not series:
+    others = view.others()
+    emit({"runs": [series_data(run, series, others) for run in view.readers]}, "" if following else _text(series, view, others))
+    if not recursive and not following:
+        _tell_of_children(found)
+    if not series and not others:
         note(_nothing(found, names), fg="yellow")
         sys.exit(0 if wants_json() else 1)
 
@@ -79,10 +82,18 @@ def _read_of(run: Run, recursive: bool) -> Iterator[Found]:
     yield from ((name, layout, relpath(own.folder, layout.folder), its) for name, own, its in within)
 
 
-def _text(series: list[RunSeries], view: Following) -> str:
+def _text(series: list[RunSeries], view: Following, others: list[OtherOf]) -> str:
     if view.as_csv:
         return "\n".join(csv_lines(series))
-    return plot(series, view.log, view.all_ranks) if view.plotted else summary(series, view.all_ranks)
+    if view.plotted:
+        return plot(series, view.log, view.all_ranks)
+    return "\n\n".join(filter(None, (summary(series, view.all_ranks), others_table(others, view.all_ranks))))
+
+
+def _tell_of_children(runs: list[Run]) -> None:
+    with_children = [run.id for run in runs if any(True for _ in children_of(run.layout))]
+    if with_children:
+        note(f"{', '.join(with_children)} has child runs: --recursive shows their metrics too", dim=True)
 
 
 def _nothing(runs: list[Run], names: tuple[str, ...]) -> str:

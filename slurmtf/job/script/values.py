@@ -87,7 +87,10 @@ def table(name: str, value: Any) -> Dict[str, List[Scalar]]:
 
 def document(name: str, value: Any, kind: str) -> Dict[str, Any]:
     """Return a JSON document of Azure ML's, which has its schema's name, version and data. Raises TypeError or ValueError."""
-    found = json.loads(value) if isinstance(value, str) else value
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+    except ValueError as err:
+        raise ValueError("{!r}: the text is no JSON object: {}".format(name, err)) from None
     if not isinstance(found, dict):
         raise TypeError("{!r}: {} is no JSON object".format(name, _kind(found)))
     lacks = [key for key in ("schema_type", "schema_version", "data") if key not in found]

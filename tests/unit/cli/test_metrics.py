@@ -72,6 +72,7 @@ def test_the_shape_of_json(call: CommandLine, runs: list[Path]) -> None:
                      "points": [[1, 1001.0, 2.0], [2, 1002.0, "NaN"]]},
                     {"name": "acc", "task": "main-0", "last": 0.5, "min": 0.5, "max": 0.5, "points": [[None, 1003.0, 0.5]]},
                 ],
+                "others": [],
             }
         ]
     }  # fmt: skip
@@ -123,6 +124,33 @@ def test_what_a_script_logs_controls_no_terminal(call: CommandLine, tmp_path: Pa
         assert "\x1b" not in done.out
 
 
+def test_a_metrics_name_is_one_line(call: CommandLine, tmp_path: Path) -> None:
+    run_folder(tmp_path, FIRST, Entry("a\nb\tc", 1.0), Entry("t\nu", "x\n" * 100))
+    assert [len(call("metrics", FIRST, *words).out.splitlines()) for words in ([], ["--name", "a*"])] == [5, 2]
+    assert call("metrics", FIRST, "--plot").out.splitlines()[0] == r"a\nb\tc"
+
+
+def test_what_is_no_number_is_named(call: CommandLine, tmp_path: Path) -> None:
+    run_folder(
+        tmp_path,
+        FIRST,
+        Entry("table", {"a": [1, 2]}, kind="table"),
+        Entry("image", "metrics/images/0.png", kind="image"),
+        Entry("image", "metrics/images/1.png", kind="image"),
+        Entry("matrix", {"schema_type": "confusion_matrix"}, kind="confusion_matrix"),
+        Entry("best", "adam"),
+        Entry("note", "of the run", kind="tag"),
+    )
+    rows = [line.split()[1:] for line in call("metrics", FIRST).out.splitlines() if line.startswith(FIRST)]
+    assert rows == [
+        ["table/a", "2", "2", "1", "2"], ["image", "image", "metrics/images/1.png"], ["matrix", "confusion_matrix"],
+        ["best", "text", "adam"],
+    ]  # fmt: skip
+    (chosen,) = json.loads(call("metrics", FIRST, "--name", "image", "--json").out)["data"]["runs"]
+    assert chosen["others"] == [{"task": "main-0", "name": "image", "kind": "image", "value": "metrics/images/1.png"}]
+    assert call("metrics", FIRST, "--name", "table").out.splitlines()[1].split()[1] == "table/a"
+
+
 def test_the_runs_within_a_run(call: CommandLine, runs: list[Path]) -> None:
     child = RunLayout(str(runs[0])).child(f"{FIRST}_fold")
     for layout, value in ((child, 5.0), (child.child(f"{FIRST}_fold_0"), 7.0)):
@@ -130,7 +158,8 @@ def test_the_runs_within_a_run(call: CommandLine, runs: list[Path]) -> None:
         Path(layout.task_metrics("main-0")).write_bytes(to_line(Entry("loss", value)))
     shown = [line.split()[:3] for line in call("metrics", FIRST, "--recursive").out.splitlines()[1:]]
     assert shown == [[FIRST, "loss", "0.333333"], [f"{FIRST}_fold", "loss", "5"], [f"{FIRST}_fold_0", "loss", "7"]]
-    assert len(call("metrics", FIRST).out.splitlines()) == 2
+    alone = call("metrics", FIRST)
+    assert (len(alone.out.splitlines()), "--recursive" in alone.err) == (2, True)
     assert Run(runs[0]).get_metrics(recursive=True) == {
         FIRST: {"loss": [1.0, 0.5, 1 / 3]},
         f"{FIRST}_fold": {"loss": 5.0},

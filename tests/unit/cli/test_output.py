@@ -45,6 +45,7 @@ def test_our_own_colours_are_shown() -> None:
     assert shown(text) == f"{told} {click.style('Failed', fg='red')} {told} Preparing"
     assert bare(colour("Failed")) == "Failed"
     assert table([["A", "B"], [colour("Failed"), "b"], ["a", "b"]]).splitlines()[0] == "A       B"
+    assert table([["A", "B"], ["x\nFailed", "b\tc"]]).splitlines() == ["A          B", r"x\nFailed  b\tc"]
 
 
 @given(st.text())

@@ -180,6 +180,7 @@ def test_documents() -> None:
         ("[]", TypeError, "list"),
         ("{", ValueError, "Expecting"),
         ({"data": 1}, ValueError, "lacks schema_type, schema_version"),
+        ("nope", ValueError, "no JSON object"),
         ({**MATRIX, "schema_type": "residuals"}, ValueError, "'residuals'"),
         ({**MATRIX, "data": object()}, TypeError, "object"),
     ],
