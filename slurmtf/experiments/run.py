@@ -232,7 +232,7 @@ class Run(RunFolder):
         model_name: str,
         model_path: str | None = None,
         tags: Mapping[str, object] | None = None,
-        properties: Mapping[str, str] | None = None,
+        properties: Mapping[str, object] | None = None,
         description: str = "",
     ) -> Model:
         """Register a model of the run as the next version of ``model_name``. ``model_path`` is in its outputs; left out: the

@@ -86,7 +86,7 @@ class Model:
         model_path: str | Path,
         model_name: str,
         tags: Mapping[str, object] | None = None,
-        properties: Mapping[str, str] | None = None,
+        properties: Mapping[str, object] | None = None,
         description: str = "",
         *,
         run: RunFolder | None = None,
@@ -101,7 +101,8 @@ class Model:
         if not path.exists():
             raise InputError(Finding("no-model", str(model_path), "does not exist", "pass the path of a file or folder"))
         place = Path(registry_of(workspace or (run.folder.parents[1] if run else None)), _checked(model_name))
-        own = {"name": model_name, "tags": settled(tags), "properties": dict(properties or {}), "description": description}
+        marks = {"tags": settled(tags), "properties": settled(properties, "properties")}
+        own = {"name": model_name, **marks, "description": description}
         with writing(place, ANOTHER_REGISTRY):
             staging = make_private(place / f"{STAGING}{uuid.uuid4().hex}")
             try:

@@ -33,13 +33,13 @@ def _of_script(layout: RunLayout) -> dict[str, str]:
     return {entry.name: entry.value for entry in sorted(logged, key=lambda entry: entry.time)}
 
 
-def settled(tags: Mapping[str, object] | None) -> dict[str, str]:
-    """Return tags as texts; a value of None is none. Raises SpecError."""
+def settled(tags: Mapping[str, object] | None, setting: str = "tags") -> dict[str, str]:
+    """Return tags, or what else is written like them, as texts; a value of None is none. Raises SpecError."""
     found = {name: "" if value is None else str(value) for name, value in (tags or {}).items()}
     wrong = [(name, value) for name, value in found.items() if not name or "=" in name or not (name + value).isprintable()]
     if wrong:
-        remedy = "a name has no '=', and both are printable"
-        raise SpecError(*(Finding("bad-tag", "tags", f"{name!r}: {value!r} can't be a tag", remedy) for name, value in wrong))
+        what, remedy = "{!r}: {!r} can't stand here", "a name has no '=', and both are printable"
+        raise SpecError(*(Finding("bad-tag", setting, what.format(*pair), remedy) for pair in wrong))
     return found
 
 

@@ -13,7 +13,7 @@ from slurmtf.models.exporting import find
 from slurmtf.models.registry import Model, register
 from slurmtf.runs import tracking
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.tags import parsed, settled
+from slurmtf.runs.tags import parsed
 
 HEADING = ("MODEL", "VERSION", "KIND", "SIZE", "ONNX", "CREATED", "RUN", "TAGS")
 
@@ -96,15 +96,14 @@ def _pairs(values: dict[str, Any]) -> str:
 @click.argument("what", metavar="RUN|PATH", shell_complete=completing.runs)
 @click.option("--model", "-m", "model_path", default=None, help="Which of the run's models: a path in its outputs.")
 @click.option("--tag", "tags", multiple=True, help="NAME=VALUE, to find it again.")
+@click.option("--property", "properties", multiple=True, help="NAME=VALUE, a fact that is kept with it.")
 @click.option("--description", default="", help="What it is.")
 @workspace_option
 @json_option
-def register_(
-    name: str, what: str, model_path: str | None, tags: tuple[str, ...], description: str, workspace: str | None
-) -> None:
+def register_(name: str, what: str, model_path: str | None, workspace: str | None, **facts: Any) -> None:
     """Register the model of a run, or a file or folder, as the next version of NAME."""
     found = find(what, workspace)
-    facts: dict[str, Any] = {"tags": settled(parsed(tags)), "description": description}
+    facts.update({marks: parsed(facts[marks]) for marks in ("tags", "properties")})
     if isinstance(found, RunFolder):
         model = register(found, name, model_path, workspace=workspace, **facts)
     else:

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from slurmtf.cli.commands.models import command
-from slurmtf.errors import InputError, WorkspaceError
+from slurmtf.errors import InputError, SpecError, WorkspaceError
 from slurmtf.models import Model
 from slurmtf.models.exporting import RECORD
 from slurmtf.models.hashes import digest
@@ -60,6 +62,24 @@ def test_versions_are_counted_and_kept(workspace: Path, file: Path) -> None:
     assert [one.version for one in Model.list(latest=True, workspace=workspace)] == [2, 1]
     assert [one.version for one in Model.list(tags={"stage": None}, workspace=workspace)] == [1]
     assert Model.list("digits", {"stage": "live"}, workspace=workspace) == []
+
+
+def test_the_command_registers_with_the_same_facts(workspace: Path, file: Path) -> None:
+    facts = ["--tag", "stage=test", "--tag", "seen", "--property", "owner=ada", "--description", "small"]
+    done = CliRunner().invoke(command, ["register", "digits", str(file), *facts, "--workspace", str(workspace)])
+    assert done.exit_code == 0, done.output
+    record = Model.get("digits", workspace=workspace).record
+    assert (record["tags"], record["properties"]) == ({"stage": "test", "seen": ""}, {"owner": "ada"})
+    assert record["description"] == "small"
+
+
+@pytest.mark.parametrize("setting", ["tags", "properties"])
+@pytest.mark.parametrize("marks", [{"": "x"}, {"a=b": "x"}, {"a": "\x1b[2J"}, {"a\n": "x"}])
+def test_what_no_list_could_show_marks_no_model(workspace: Path, file: Path, setting: str, marks: dict[str, str]) -> None:
+    register: Callable[..., Model] = Model.register
+    with refusing(SpecError, "bad-tag", *map(repr, marks)):
+        register(file, "digits", workspace=workspace, **{setting: marks})
+    assert Model.list(workspace=workspace) == []
 
 
 def test_everything_is_private(workspace: Path, file: Path) -> None:
