@@ -14,7 +14,7 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Mpi
 from slurmtf.findings import Finding
 from slurmtf.plan import LaunchPlan, resolve
-from slurmtf.plan.checks import needs
+from slurmtf.plan.checks import legacy_keras_findings, needs
 from slurmtf.sites.model import Launcher, Modules
 from slurmtf.snapshot import examine
 from tests.unit.support import PLACE, SITE, SNAPSHOT, codes, tells, tensorflow
@@ -248,6 +248,50 @@ def test_what_will_be_built_is_asked_for_all_that_a_script_needs(tmp_path: Path)
         "tf_keras": "add `pip_packages[]=tf-keras`",
     }
     assert needs(tensorflow(tmp_path, silence=["missing-import"]), facts, software) == {}
+
+
+# --- Keras 2 beside TensorFlow 2.16 and later
+
+
+def with_keras(version: str, *packages: str) -> Software:
+    return Software(PYTHON, packages={"tensorflow": version, **dict.fromkeys(packages, "2.16.0")})
+
+
+@pytest.mark.parametrize(
+    ("software", "refused"),
+    [
+        (with_keras("2.15.1"), True),  # it has Keras 2: nothing would change
+        (with_keras("2.16.2"), True),  # without tf_keras nothing could be imported
+        (with_keras("2.16.2", "tf_keras"), False),
+        (yet("tensorflow==2.15.1"), True),
+        (yet("tensorflow==2.16.2", "tf-keras"), False),
+        (Software(PYTHON), False),  # nobody knows
+    ],
+)
+def test_keras_2_is_asked_for_where_it_helps(tmp_path: Path, software: Software, refused: bool) -> None:
+    (tmp_path / "train.py").touch()
+    estimator = tensorflow(tmp_path, legacy_keras=True)
+    assert codes(legacy_keras_findings(estimator, software)) == ["legacy-keras"] * refused
+    assert codes(legacy_keras_findings(tensorflow(tmp_path), software)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "settings", "told"),
+    [
+        ("import horovod.tensorflow.keras as hvd\nhvd.init()", "2.16.2", {}, ["keras-3"]),
+        ("import horovod.tensorflow.keras as hvd\nhvd.init()", "2.15.1", {}, []),
+        ("import horovod.tensorflow.keras as hvd\nhvd.init()", "2.16.2", {"legacy_keras": True}, []),
+        ("import horovod.tensorflow as hvd\nhvd.init()", "2.16.2", {}, []),
+        ("from mpi4py import MPI\nMPI.COMM_WORLD.Get_rank()", "2.16.2", {"transport": "gloo"}, ["gloo"]),
+        ("from mpi4py import MPI\nMPI.COMM_WORLD.Get_rank()", "2.16.2", {"transport": "mpi"}, []),
+    ],
+)
+def test_what_does_not_go_with_mpi(tmp_path: Path, text: str, version: str, settings: dict[str, Any], told: list[str]) -> None:
+    transport = settings.pop("transport", "auto")
+    training = Mpi(2, transport=transport)
+    software = with_keras(version, "tf_keras")
+    warnings = planned(tmp_path, text, software, MPI_SITE, distributed_training=training, **settings).warnings
+    assert [warning.code for warning in warnings] == told
 
 
 # --- Azure ML's Run

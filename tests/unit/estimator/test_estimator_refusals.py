@@ -95,6 +95,8 @@ KINDS: list[Case] = [
     ({"inputs": ["/data"]}, 'inputs', 'bad-inputs'),
     ({"stage": "local"}, 'stage', 'bad-choice'),
     ({"autolog": "torch"}, 'autolog', 'bad-choice'),
+    ({"primary_metric": " "}, 'primary_metric', 'no-metric'),
+    ({"primary_metric": ["loss"]}, 'primary_metric', 'no-metric'),
 ]  # fmt: skip
 
 

@@ -11,11 +11,21 @@ import pytest
 from slurmtf.errors import SpecError
 from slurmtf.tune import samplers, spaces
 from slurmtf.tune.spaces import Expression, choice, expression_of
+from tests.unit.support import refusing
 
 
 def drawn(one: Expression, count: int = 2000) -> list[Any]:
     source = random.Random(1)
     return [one.draw(source) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "space", "code"),
+    [("random", {}, "no-space"), ("grid", ["lr"], "no-space"), ("sobol", {"lr": spaces.uniform(0, 1)}, "unknown-sampling")],
+)
+def test_what_there_is_nothing_to_draw_from_is_refused(kind: str, space: Any, code: str) -> None:
+    with refusing(SpecError, code):
+        samplers.sampling_of(kind, space, None)
 
 
 def test_quniform_is_a_rounded_multiple_which_may_lie_below_the_minimum() -> None:
