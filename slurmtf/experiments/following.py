@@ -17,7 +17,6 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.runs.chains import Earlier, dependencies, joined, parsed, until_settled
 from slurmtf.runs.records import read_records
-from slurmtf.runs.status import current_job_of
 from slurmtf.scheduler import scheduler_of
 from slurmtf.sites import resolve_target
 
@@ -34,6 +33,8 @@ def following(
 
 
 def _earlier(given: Run | str, workspace: str | Path | None) -> Earlier:
+    from slurmtf.runs.status import current_job_of  # noqa: PLC0415 - here and below: for a run that follows another
+
     name, condition = (given.id, "ok") if isinstance(given, Run) else parsed(given)
     run = given if isinstance(given, Run) else Run.find(name, workspace)
     return Earlier(run.id, condition, run.state, current_job_of(run.layout), run.layout.folder)
@@ -65,6 +66,8 @@ def settle(plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> N
     scheduler = scheduler_of(plan.job.scheduler, plan.cluster)
 
     def now() -> dict[str, str]:
+        from slurmtf.runs.status import current_job_of  # noqa: PLC0415
+
         found = {name: current_job_of(where) for name, where in awaited.items()}
         return {name: job.ref.name for name, job in found.items() if job}
 
