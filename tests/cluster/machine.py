@@ -34,7 +34,7 @@ exec sleep infinity </dev/null >/dev/null
 """
 
 
-def wait_for(condition: Callable[[], object], what: str, *, log: Path | None = None, seconds: float = 30) -> None:
+def wait_for(condition: Callable[[], object], what: str, *, log: Path | None = None, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

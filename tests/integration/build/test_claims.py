@@ -76,19 +76,29 @@ def test_nobody_gives_back_what_another_has_taken(path: Path) -> None:
     assert path.exists()
 
 
+def told(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
 def test_many_processes_that_break_a_dead_claim_at_once_get_one(tmp_path: Path, path: Path) -> None:
     held(path, DEAD)
     taker = (
-        "import sys, time; from pathlib import Path; from slurmtf.job.contract.claim import Claim\n"
+        "import sys; from pathlib import Path; from slurmtf.job.contract.claim import Claim\n"
+        "print('here', flush=True)\n"
         "while not Path(sys.argv[2]).exists(): pass\n"
-        "print(Claim(sys.argv[1]).take()); time.sleep(3)"
+        "print(Claim(sys.argv[1]).take(), flush=True); sys.stdin.read()"
     )
     gate = tmp_path / "gate"
     takers = [
-        subprocess.Popen([sys.executable, "-c", taker, str(path), str(gate)], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [sys.executable, "-c", taker, str(path), str(gate)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(8)
     ]
-    time.sleep(1)
+    assert [told(process) for process in takers] == ["here"] * 8
     gate.touch()
-    answers = [process.communicate()[0].strip() for process in takers]
+    answers = [told(process) for process in takers]  # all of them live still
+    for process in takers:
+        process.communicate()
     assert answers.count("True") == 1, answers

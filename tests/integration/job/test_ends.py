@@ -62,6 +62,9 @@ while not os.path.exists("outputs/go"):
 """
 
 
+DEAF_UNTIL_TOLD = "trap '' TERM; while [ ! -e go ]; do sleep 0.1; done; exec \"$@\""
+
+
 def canceled(job: Job, number: int = signal.SIGTERM) -> bool:
     return (job.end["cause"], job.end["exit_code"], job.end["signal"]) == ("canceled", None, number)
 
@@ -227,7 +230,8 @@ def test_what_the_launcher_ends_with_does_not_hide_what_the_script_ended_with(jo
 
 
 @pytest.mark.parametrize(
-    "launcher", [["sh", "-c", "exec sleep 600"], ["sh", "-c", "trap '' TERM; sleep 0.5; exec \"$@\"", "sh"]]
+    "launcher",
+    [["sh", "-c", "exec sleep 600"], ["sh", "-c", DEAF_UNTIL_TOLD, "sh"]],
 )
 def test_a_stop_before_any_task_is_there(job: NewJob, launcher: list[str]) -> None:
     one = job("open('outputs/ran', 'w')")
@@ -236,6 +240,7 @@ def test_a_stop_before_any_task_is_there(job: NewJob, launcher: list[str]) -> No
     process = one.start()
     await_that(lambda: "launched" in one.names(), "the launch")
     process.terminate()
+    (one.folder / "go").touch()
     assert one.wait(30) == 143
     assert canceled(one)
     assert not (one.folder / "outputs" / "ran").exists()
@@ -285,8 +290,8 @@ WITHOUT_END = {"SLURM_JOB_ID": "4711"}
     ("limit_s", "environ", "left"),
     [
         (30, WITHOUT_END, range(31, 61)),  # Slurm's limits are whole minutes
-        (None, {**WITHOUT_END, "SLURM_JOB_END_TIME": "100"}, range(90, 101)),
-        (3600, {**WITHOUT_END, "SLURM_JOB_END_TIME": "100"}, range(90, 101)),  # what Slurm says counts
+        (None, {**WITHOUT_END, "SLURM_JOB_END_TIME": "100"}, range(60, 101)),
+        (3600, {**WITHOUT_END, "SLURM_JOB_END_TIME": "100"}, range(60, 101)),  # what Slurm says counts
     ],
 )
 def test_a_warning_before_the_time_limit_needs_no_signal(

@@ -31,6 +31,7 @@ from slurmtf.runs import garbage
 garbage.YOUNG_S = 0  # nothing is spared for its youth
 workspace, stop = map(Path, sys.argv[1:])
 removed = 0
+print("collects", flush=True)
 while not stop.exists():
     for one in garbage.garbage(workspace):
         assert one.kind == "snapshot", one
@@ -47,6 +48,8 @@ def collecting(workspace: Path, stop: Path) -> Iterator[list[int]]:
     argv = [sys.executable, "-c", COLLECT, str(workspace), str(stop)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "collects\n"
             yield removed
         finally:
             stop.touch()

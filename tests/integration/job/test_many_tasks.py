@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +21,10 @@ tasks = [subprocess.Popen(sys.argv[2:], env=dict(os.environ, SLURM_PROCID=rank))
 codes = [task.wait() for task in tasks]
 sys.exit(max(codes) if max(codes) > 0 else 1 if min(codes) < 0 else 0)
 """
+
+
+LISTENS = "touch outputs/listens-$SLURMTF_RANK; while :; do sleep 0.05; done"
+"""Stands behind a trap: says that it is set, and stays."""
 
 
 def crowd(job: NewJob, count: int, script: str, grace_s: float = 1) -> Job:
@@ -50,10 +53,14 @@ def test_tasks_start_together_and_end_well(job: NewJob) -> None:
 
 def test_one_of_64_fails_and_all_are_ended(job: NewJob) -> None:
     one = crowd(
-        job, 64, 'if [ "$SLURMTF_RANK" = 37 ]; then sleep 1; echo "no data" >&2; exit 5; fi; exec sleep 600', grace_s=10
+        job,
+        64,
+        ': >outputs/$SLURMTF_RANK; [ "$SLURMTF_RANK" = 37 ] || exec sleep 600; '
+        'while [ "$(ls outputs | wc -l)" -lt 64 ]; do sleep 0.1; done; echo "no data" >&2; exit 5',
+        grace_s=10,
     )
     one.start()
-    assert one.wait(60) == 5, one.log()
+    assert one.wait(120) == 5, one.log()
     assert ranks(one, "task-started") == ranks(one, "task-ended") == list(range(64))
     assert {event["task"] for event in one.events("task-ended")} == {f"worker-{rank}" for rank in range(64)}
     assert (one.end["cause"], one.end["exit_code"], one.end["signal"]) == ("script", 5, None)
@@ -98,10 +105,10 @@ def test_no_script_starts_before_all_tasks_are_there(job: NewJob) -> None:
 
 
 def test_a_stop_reaches_all(job: NewJob) -> None:
-    one = crowd(job, 4, "trap 'touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; while :; do sleep 0.05; done", grace_s=10)
+    one = crowd(job, 4, f"trap 'touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; {LISTENS}", grace_s=10)
     process = one.start()
-    await_that(lambda: len(one.events("task-started")) == 4, "four tasks")
-    await_that(lambda: len(one.processes()) >= 10, "four scripts")
+    for rank in range(4):
+        one.await_file(f"outputs/listens-{rank}")
     process.terminate()
     assert one.wait() == 143
     assert len(list((one.folder / "outputs").glob("saved-*"))) == 4
@@ -119,8 +126,8 @@ def test_our_own_launcher_of_several_tasks_on_this_machine(job: NewJob) -> None:
 @pytest.mark.parametrize(("backend", "least", "most"), [("multiworker", 0.5, 8), ("ps", 9, 25)])
 def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: NewJob, backend: str, least: float, most: float) -> None:
     """One fails, the other is deaf to TERM: a worker of parameter servers may be saving, one of a collective can't."""
-    deaf = 'trap "" TERM; while :; do sleep 0.1; done'
-    one = crowd(job, 2, f'if [ "$SLURMTF_RANK" = 1 ]; then sleep 0.5; exit 5; fi; {deaf}', grace_s=10)
+    fails = "while [ ! -e outputs/listens-0 ]; do sleep 0.1; done; exit 5"
+    one = crowd(job, 2, f'if [ "$SLURMTF_RANK" = 1 ]; then {fails}; fi; trap "" TERM; {LISTENS}', grace_s=10)
     one.change_plan(distribution__backend=backend, timings__peer_grace=1)
     assert one.run() == 5, one.log()
     first, last = (event["time"] for event in one.events("task-ended"))
@@ -128,13 +135,11 @@ def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: NewJob, backend: s
 
 
 def test_a_stop_leaves_the_whole_grace_also_to_collectives(job: NewJob) -> None:
-    one = crowd(
-        job, 2, "trap 'sleep 3; touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; while :; do sleep 0.05; done", grace_s=20
-    )
+    one = crowd(job, 2, f"trap 'sleep 3; touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; {LISTENS}", grace_s=20)
     one.change_plan(distribution__backend="multiworker", timings__peer_grace=1)
     process = one.start()
-    await_that(lambda: len(one.events("task-started")) == 2, "two tasks")
-    time.sleep(0.5)
+    for rank in range(2):
+        one.await_file(f"outputs/listens-{rank}")
     process.terminate()
     assert one.wait() == 143
     assert len(list((one.folder / "outputs").glob("saved-*"))) == 2

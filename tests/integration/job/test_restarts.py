@@ -47,7 +47,7 @@ def test_a_later_attempt_that_succeeds_is_the_run(job: NewJob) -> None:
 
 
 def test_a_time_limit_that_nobody_else_holds_begins_anew(job: NewJob) -> None:
-    one = job(COUNTS + "time.sleep(0 if attempt == 3 else 60)", restarts={"time-limit": 5}, max_run_duration_seconds=2)
+    one = job(COUNTS + "time.sleep(0 if attempt == 3 else 60)", restarts={"time-limit": 5}, max_run_duration_seconds=4)
     assert one.run() == 0
     assert attempts(one) == ["1", "2", "3"]
     assert [event["how"] for event in one.events("restart")] == ["launch", "launch"]

@@ -25,7 +25,7 @@ from slurmtf.submit.submission import tidy
 from tests import journals
 
 from .client import left_in
-from .jobs import await_that, environment
+from .jobs import age, await_that, environment
 
 ROOT = Path(__file__).resolve().parents[3]
 LONG_AGO = time.time() - 7200
@@ -58,8 +58,7 @@ def settle(workspace: Path) -> list[Run]:
     with_job = [folder for folder in doubtful if was_started(folder)]
     for folder in with_job:
         await_that(partial(journals.files, folder), f"the journal of {folder}")
-    for path in [*workspace.rglob("*"), workspace]:
-        os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
+    age(workspace, LONG_AGO)
     tidy(workspace)
     return [Run(folder) for folder in run_folders([workspace])]
 

@@ -46,9 +46,24 @@ def test_a_pipe_gets_the_plot_once(submit: Submit) -> None:
     assert lines.count("loss") == 1
 
 
+SHOWN = """
+import os
+for step in range(5):
+    log("loss", 1 / (step + 1), step)
+    while step < 2 and not os.path.exists("outputs/shown-{}".format(step)):
+        time.sleep(0.1)
+"""
+
+
 def test_a_terminal_sees_the_curve_grow(submit: Submit) -> None:
-    run = submit(FIVE.replace("0.3", "0.8"))
-    text = seen_in_a_terminal([SLURMTF, "metrics", "--follow", "--plot", str(run.folder) + "/"])
+    run = submit(SHOWN)
+
+    def let_go(text: str) -> None:
+        for step in range(2):
+            if text.rstrip().endswith(f"at {step}"):  # the legend tells the last value and its step
+                (run.folder / f"outputs/shown-{step}").touch()
+
+    text = seen_in_a_terminal([SLURMTF, "metrics", "--follow", "--plot", str(run.folder) + "/"], on_text=let_go)
     frames = text.split("\x1b[J")
     assert len(frames) >= 3
     assert f"{run.id}: 0.2 at 4" in frames[-1]

@@ -29,7 +29,7 @@ from tests.cluster import Cluster
 from tests.environments import cache
 from tests.system.distributed.examples import EXAMPLES
 from tests.system.faults.support import nothing_left
-from tests.system.slurm.support import POLITE, call, ended, files, log, until
+from tests.system.slurm.support import POLITE, call, ended, files, job_of, log, until
 from tests.system.slurm.support import here as waiting
 from tests.unit.support import refusing, tells
 
@@ -293,8 +293,9 @@ def test_an_image_without_such_a_python(boxes: Boxes, image: Path) -> None:
 def test_an_image_that_went_away_while_the_job_waited(boxes: Boxes, image: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.symlink_to(image)
-    run = boxes.submit(LOOK, custom_docker_image=copy, sbatch={"begin": "now+3"})
+    run = boxes.submit(LOOK, custom_docker_image=copy, sbatch={"hold": True})
     copy.unlink()
+    call("scontrol", "release", job_of(run))
     assert f"the image of this run is gone: {copy}. Put it back, or name another one" in failed(run)
 
 

@@ -97,5 +97,5 @@ def test_a_cluster_by_flags(examples: Examples, tf_classic: Path, tf_newest: Pat
         for worker in results.values():
             assert (worker["tensorflow"], worker["workers"], worker["servers"]) == (version, 2, 1)
             assert worker["slope"] == pytest.approx(3, abs=0.05)
-        assert max(worker["global_step"] for worker in results.values()) == 400
+        assert 390 < max(worker["global_step"] for worker in results.values()) <= 400  # workers count without a lock
         assert "tf.train.Server" in launched.run.plan["provenance"]["choice"]

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.system.slurm.conftest import SETTINGS, lab_at
-from tests.system.slurm.support import Lab
+from tests.system.slurm.support import Lab, end_jobs
 
 from .support import Faults
 
@@ -20,6 +20,7 @@ def faults(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         made = Faults(lab_at(slurm, tmp_path_factory.mktemp("faults"), patch))
         yield made
         made.clean_up()
+        end_jobs(slurm, made.lab.folder)
 
 
 @pytest.fixture(scope="module")

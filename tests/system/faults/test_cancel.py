@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 
 from slurmtf import Environment, ParameterServer, Run, RunStatus, TensorFlow
 from slurmtf.experiments import Experiment
+from slurmtf.sites import load
+from slurmtf.sites.model import JobEnvironment
 from tests.system.slurm.support import journal, until
 
 from .support import ACTOR, PROMPT_S, Faults, end_of, gated_python, moment, playing, the
@@ -17,7 +21,9 @@ from .support import ACTOR, PROMPT_S, Faults, end_of, gated_python, moment, play
 pytestmark = pytest.mark.slurm
 
 PAIR = ParameterServer(1, 1, layout="original")
-FILES = 6000
+FILES = 2000
+STOPS = "(until [ -s journal/*.jsonl ]; do :; done; kill -STOP $$) &"
+"""Beside the supervisor, which the batch script becomes: has it stand still as soon as it has said that it is there."""
 TARGETS = {"slurm": 2, "local": 1}
 SLOW = """
 def slowly(number, frame):
@@ -38,6 +44,10 @@ def events(run: Run) -> set[str]:
     return {event["event"] for event in journal(run)}
 
 
+def stands_still(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def test_pending(faults: Faults) -> None:
     run = faults.submit(PAIR, {}, node_count=2, sbatch={"hold": True})
     until(lambda: run.state.status is RunStatus.QUEUED, "the run in the queue")
@@ -52,12 +62,15 @@ def test_preparing(target: str, faults: Faults, monkeypatch: pytest.MonkeyPatch)
     source = faults.lab.source(ACTOR)
     for number in range(FILES):
         (source / f"data-{number}.txt").write_text("x")
-    wish: dict[str, Any] = {"compute_target": target, "node_count": TARGETS[target], "distributed_training": PAIR}
+    site = replace(load(target), environment=JobEnvironment(prologue=[STOPS]))
+    wish: dict[str, Any] = {"compute_target": site, "node_count": TARGETS[target], "distributed_training": PAIR}
     run = Experiment("lab", faults.lab.workspace).submit(TensorFlow(str(source), **wish))
     faults.runs.append(run)
-    until(lambda: "started" in events(run), "the supervisor's start")
+    supervisor = the(run, "supervise")
+    until(lambda: stands_still(supervisor.pid), "the supervisor stands still")
     run.cancel()
     assert "launched" not in events(run), "it came too late: more files are needed"
+    supervisor.kill(signal.SIGCONT)
     canceled(run)
     assert "task-started" not in events(run)
 

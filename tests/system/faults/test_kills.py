@@ -17,7 +17,7 @@ from .support import Faults, end_of, label_host, planned, playing, the
 pytestmark = pytest.mark.slurm
 
 PATIENCE_S = 40.0
-AT_ONCE_S = 3.0
+AT_ONCE_S = 4.5
 """On a busy machine; a rendezvous that is closed is noticed after five."""
 VICTIMS = ("agent", "launcher", "supervisor")
 
@@ -25,8 +25,7 @@ VICTIMS = ("agent", "launcher", "supervisor")
 class Killed(NamedTuple):
     run: Run
     at: float
-    told: float
-    """The same moment on the journal's clock."""
+    """On the journal's clock."""
 
 
 @pytest.fixture(scope="module")
@@ -36,11 +35,12 @@ def killed(faults: Faults) -> dict[tuple[str, str], Killed]:
         for victim in VICTIMS
         for target, nodes in (("slurm", 2), ("local", 1))
     }
+    for run in runs.values():
+        playing(run, "ps-0", "worker-0", "worker-1")
     return {key: _kill(run, key[0]) for key, run in runs.items()}
 
 
 def _kill(run: Run, victim: str) -> Killed:
-    playing(run, "ps-0", "worker-0", "worker-1")
     launcher = "srun" if run.plan["job"]["scheduler"] == "slurm" else "spawn"
     rank = next(role.rank for role in planned(run) if role.label == "worker-1")
     {
@@ -48,16 +48,15 @@ def _kill(run: Run, victim: str) -> Killed:
         "launcher": lambda: the(run, launcher),
         "supervisor": lambda: the(run, "supervise"),
     }[victim]().kill()
-    return Killed(run, time.monotonic(), time.time())
+    return Killed(run, time.time())
 
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Killed]) -> None:
-    run, at, told = killed[victim, target]
-    state = end_of(run)
+    run, at = killed[victim, target]
+    state = end_of(run, seconds=PATIENCE_S)
     assert state.status is RunStatus.FAILED, state
-    assert time.monotonic() - at < PATIENCE_S
     if victim == "agent":
         assert (state.cause, state.exit_status) == ("task-lost", 1), state
         outcome = outcome_of(state)
@@ -68,7 +67,7 @@ def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Killed])
         assert (outcome_of(state).detail["launcher"], outcome_of(state).signal) == (name, signal.SIGKILL)
         if target == "slurm":  # on this machine its tasks are killed with it
             over = ("task-ended", "task-lost")  # we tell them, and Slurm kills them: whoever is first
-            after = [event["time"] - told for event in journal(run) if event["event"] in over]
+            after = [event["time"] - at for event in journal(run) if event["event"] in over]
             assert len(after) == 3
             assert max(after) < AT_ONCE_S
     if victim == "supervisor":

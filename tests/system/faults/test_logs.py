@@ -8,15 +8,19 @@ from slurmtf import ParameterServer, Run, RunStatus
 
 from .support import Faults, end_of
 
-# Each says its word when the one before has said its own, a second later: the logs' clock ticks five times in that.
+# Each says its word when the one before has said its own, and the logs' clock has noted it.
 TALK = """
+def noted():
+    clock = pathlib.Path("logs", f".{label}.clock")
+    sizes = [str(os.path.getsize(f"logs/{label}.{end}")) for end in ("out", "err")]
+    return clock.exists() and clock.read_text().split()[-2:] == sizes
 def say(turn, text, end="\\n"):
     told = pathlib.Path("outputs")
     while turn and not (told / f"turn-{turn - 1}").exists():
         time.sleep(0.05)
-    time.sleep(0.5)
     print(text, end=end, flush=True)
-    time.sleep(0.5)
+    while not noted():
+        time.sleep(0.05)
     (told / f"turn-{turn}").touch()
 """
 ACTS = {

@@ -43,10 +43,11 @@ def test_one_task_is_late(target: str, faults: Faults, tmp_path: Path) -> None:
 def test_an_agent_stands_still(target: str, faults: Faults) -> None:
     """A node that is so busy that a task's agent does not get on for some seconds."""
     nodes = 2 if target == "slurm" else 1
-    acts = {"worker": "work(after=('ps-0',))", "ps": "serve()"}
+    acts = {"worker": "work(after=('ps-0', 'stopped'))", "ps": "serve()"}
     run = faults.submit(ParameterServer(2, 1, layout="original"), acts, compute_target=target, node_count=nodes)
     agent = the(run, "task", 2)
     agent.kill(signal.SIGSTOP)
+    (run.folder / "outputs/stopped.here").touch()
     time.sleep(LATE_S)
     agent.kill(signal.SIGCONT)
     completed(end_of(run))

@@ -115,7 +115,7 @@ def test_whoever_is_killed_leaves_no_file(run: Run) -> None:
     outputs = run.folder / "outputs"
     while not list(outputs.glob(".export-*/request.json")):
         time.sleep(0.05)
-    time.sleep(1)
+    time.sleep(0.3)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert not (outputs / "net.onnx").exists()

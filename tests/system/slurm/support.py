@@ -17,6 +17,7 @@ from slurmtf import Experiment, Run, RunStatus, TensorFlow
 from slurmtf.runs import RunState
 from slurmtf.runs.status import states_of
 from tests import journals
+from tests.cluster import Cluster
 
 T = TypeVar("T")
 
@@ -182,6 +183,20 @@ def call(*argv: str | Path, **options: Any) -> str:
     done = subprocess.run(argv, capture_output=True, check=False, **text)
     assert done.returncode == 0, (argv, done.stderr)
     return str(done.stdout).strip()
+
+
+def end_jobs(cluster: Cluster, folder: Path) -> None:
+    """End what a test has left in the queue, and wait for it: the next one may need the nodes."""
+
+    def left() -> list[str]:
+        text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+        lines = cluster.run("squeue", "--noheader", "--format=%i|%Z", **text).stdout.splitlines()
+        jobs = (line.split("|", 1) for line in lines)
+        return [job for job, *where in jobs if where and where[0].startswith(str(folder))]
+
+    if jobs := left():
+        cluster.run("scancel", *jobs)
+        until(lambda: not left(), "the end of what the test has left")
 
 
 def job_of(run: Run) -> str:

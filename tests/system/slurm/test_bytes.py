@@ -93,7 +93,7 @@ def test_arguments_variables_and_the_job_name(lab: Lab, arguments: list[str], va
     assert call("squeue", "--noheader", "--states=all", f"--jobs={job_id}", "--format=%j") == name
     if name.isascii():  # slurmdbd's tables are Latin-1, and slurmctld sends it no double quotes
         query = ("sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={job_id}", "--format=JobName")
-        until(lambda: call(*query) == name.replace('"', "`"), "the job's name in sacct", 10)
+        until(lambda: call(*query) == name.replace('"', "`"), "the job's name in sacct")
 
 
 def test_odd_folders_and_file_names(lab: Lab, tmp_path: Path) -> None:

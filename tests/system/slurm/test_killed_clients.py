@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from slurmtf import Run, RunStatus
 from slurmtf.runs.workspace import run_folders
 from slurmtf.submit.submission import tidy
 from tests.cluster import Cluster
+from tests.integration.job.jobs import age
 
 from . import killing
 from .support import COMMAND, HELLO, SECONDS, Lab, call, ended, files, first_in_path, job_of, journal, program, until
@@ -26,7 +28,7 @@ CLIENTS = 12
 
 SLOW_SBATCH = """#!/bin/sh
 touch "{notes}/begun-$$"
-sleep {seconds}
+{before}
 "{sbatch}" "$@"
 code=$?
 sleep {seconds}
@@ -35,10 +37,13 @@ exit $code
 """
 
 
-def slow_sbatch(cluster: Cluster, folder: Path, seconds: float) -> dict[str, str]:
-    """The environment of a client whose sbatch takes its time before and after the submission."""
+def slow_sbatch(cluster: Cluster, folder: Path, seconds: float, gated: bool = False) -> dict[str, str]:
+    """The environment of a client whose sbatch takes its time before and after the submission; ``gated``: until there is a
+    file ``gate`` in the folder."""
     (folder / "notes").mkdir()
-    text = SLOW_SBATCH.format(notes=folder / "notes", sbatch=cluster.directory / "bin/sbatch", seconds=seconds)
+    before = f"while [ ! -e '{folder}/gate' ]; do sleep 0.1; done" if gated else f"sleep {seconds}"
+    real = cluster.directory / "bin/sbatch"
+    text = SLOW_SBATCH.format(notes=folder / "notes", sbatch=real, seconds=seconds, before=before)
     program(folder / "slow/sbatch", text)
     return {**os.environ, "PATH": first_in_path(folder / "slow"), "SLURMTF_WORKSPACE": str(folder / "workspace")}
 
@@ -52,12 +57,23 @@ def none_is_left(folder: Path) -> bool:
 
 
 def two_hours_later(workspace: Path) -> None:
+    """Jobs may go on there, and remove what has just been listed."""
     long_ago = time.time() - 7200
-    for path in (workspace, *workspace.rglob("*")):
-        os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+    age(workspace, long_ago)
 
 
-def jobs_by_folder() -> dict[str, list[str]]:
+def living(folder: Path) -> list[bytes]:
+    """The agents and scripts of runs in a folder."""
+    commands = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            commands.append((process / "cmdline").read_bytes())
+    return [words for words in commands if b"/agent.pyz\0" in words and os.fsencode(folder) in words]
+
+
+def jobs_by_folder(workspaces: Path) -> dict[str, list[str]]:
+    """The jobs of all runs, when those in a folder have ended."""
+    until(lambda: str(workspaces) not in call("squeue", "--noheader", "--format=%Z"), "the end of all jobs")
     found: dict[str, list[str]] = {}
     for line in call("squeue", "--noheader", "--states=all", "--format=%i|%Z").splitlines():
         job_id, _, folder = line.partition("|")
@@ -89,9 +105,8 @@ def test_killed_at_every_step(lab: Lab, target: str) -> None:
     subprocess.run([sys.executable, killing.__file__, lab.folder, target], timeout=2 * SECONDS, check=True)
     workspaces = sorted((path for path in lab.folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
     assert len(workspaces) > 20
-    if target == "local":
-        time.sleep(2)  # all that were started have written their journal
-    jobs = jobs_by_folder() if target == "slurm" else jobs_in_journals(lab.folder)
+    until(lambda: not living(lab.folder), "the end of all that was started here")
+    jobs = jobs_by_folder(lab.folder) if target == "slurm" else jobs_in_journals(lab.folder)
     runs = []
     for workspace in workspaces:
         two_hours_later(workspace)
@@ -121,13 +136,13 @@ def test_killed_at_any_moment(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
     until(lambda: none_is_left(tmp_path), "the end of the last sbatch")
     two_hours_later(lab.workspace)
     tidy(lab.workspace)
-    runs = is_in_order(lab.workspace, jobs_by_folder())
+    runs = is_in_order(lab.workspace, jobs_by_folder(lab.workspace))
     assert runs
     assert {state.status for state in ended(*runs)} == {RunStatus.COMPLETED}
 
 
 def test_an_sbatch_that_outlives_its_client_is_waited_for(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
-    environ = slow_sbatch(slurm, tmp_path, 4)
+    environ = slow_sbatch(slurm, tmp_path, 1, gated=True)
     client = subprocess.Popen([COMMAND, "submit", "--site", "slurm", lab.source(HELLO) / "train.py"], env=environ)
     until(lambda: begun(tmp_path), "sbatch")
     client.kill()
@@ -136,9 +151,10 @@ def test_an_sbatch_that_outlives_its_client_is_waited_for(lab: Lab, slurm: Clust
     tidy(lab.workspace)
     (folder,) = run_folders([lab.workspace])
     assert Run(folder).get_status() == "NotStarted"
+    (tmp_path / "gate").touch()
     until(lambda: none_is_left(tmp_path), "the end of sbatch")
     tidy(lab.workspace)
-    (run,) = is_in_order(lab.workspace, jobs_by_folder())
+    (run,) = is_in_order(lab.workspace, jobs_by_folder(lab.workspace))
     assert ended(run)[0].status is RunStatus.COMPLETED
 
 
@@ -151,5 +167,5 @@ def test_a_submission_settles_those_before_it(lab: Lab, slurm: Cluster, tmp_path
     client.wait()
     two_hours_later(lab.workspace)
     run = lab.submit(HELLO)
-    assert [found.id for found in is_in_order(lab.workspace, jobs_by_folder())] == [run.id]
+    assert [found.id for found in is_in_order(lab.workspace, jobs_by_folder(lab.workspace))] == [run.id]
     assert ended(run)[0].status is RunStatus.COMPLETED

@@ -87,7 +87,8 @@ def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again(
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
         shards = lab.folder / "out/shards"
         until(lambda: len(list(shards.glob("*.at"))) == 2, "both shards under way")
-        nodes = dict(line.split() for line in call("squeue", "-h", "-r", "-o", "%K %N").splitlines())
+        lines = call("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%K %N %Z").splitlines()
+        nodes = dict(line.split()[:2] for line in lines if str(lab.folder) in line)
         slurm.kill_node(nodes["1"])
         fast.touch()
         try:

@@ -99,8 +99,8 @@ def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         assert follower.status is RunStatus.COMPLETED
         assert (follower.started or 0) >= (run.state.ended or 0) > 0
     assert ended(never)[0].cause is Cause.DEPENDENCY
-    partitions = call("sacct", "-n", "-X", "-P", "-o", "Partition,Timelimit", "-j", job_of(by_job))
-    assert set(partitions.splitlines()) == {"short|00:01:00"}
+    partitions = ("sacct", "-n", "-X", "-P", "-o", "Partition,Timelimit", "-j", job_of(by_job))
+    assert set(until(lambda: call(*partitions), "the second job in sacct").splitlines()) == {"short|00:01:00"}
     assert lab.data("status", by_job.id)["again"]["why"] == "time-limit"
 
 

@@ -78,8 +78,8 @@ def on_slurm(slurm: Cluster, lab: Lab, tf_newest: Path) -> dict[str, Run]:
         return submitted(lab, "resume", tf_newest, **{"compute_target": "slurm", **own, **settings})
 
     limited = training(PAUSE_S, "node1", time=1, notice={"before": 5}, restarts={"time-limit": "unlimited"})
-    preempted = training(1, "node2", partition="low", exclusive=True)
-    lost = training(1, "node3", exclusive=True)
+    preempted = training(PAUSE_S, "node2", partition="low", exclusive=True)
+    lost = training(PAUSE_S, "node3", exclusive=True)
     after(preempted, "resume", 1)
     lab.submit(HELLO, partition="high", exclusive=True, sbatch={"nodelist": "node2"})
     after(lost, "resume", 1)
@@ -92,7 +92,7 @@ def on_slurm(slurm: Cluster, lab: Lab, tf_newest: Path) -> dict[str, Run]:
 def test_a_script_that_is_killed(lab: Lab, example: str, request: pytest.FixtureRequest) -> None:
     python = request.getfixturevalue(KILLED[example])
     steps = {"--steps": STEPS}
-    slowly = {**steps, "--pause": 0.1}
+    slowly = {**steps, "--pause": 0.2}
     disturbed = submitted(lab, example, python, compute_target="local", script_params=slowly, restarts={"script": 1})
     plain = submitted(lab, example, python, compute_target="local", script_params=steps)
     after(disturbed, example, 23)

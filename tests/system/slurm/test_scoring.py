@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -65,8 +66,9 @@ def test_train_export_register_and_score(lab: Lab, tf_newest: Path, tools: Envir
     (tmp_path / "by-job.yaml").write_text(BY_JOB)
     record = lab.data("export", run.id, "--site", str(tmp_path / "by-job.yaml"), timeout=LONG)  # in a job of its own
     assert record["verified"]["largest_difference"] < 1e-5
-    jobs = ("sacct", "--noheader", "--allocations", "--format=JobName%40")
-    until(lambda: call(*jobs).count("slurmtf-export") == 1, "the export's one job in sacct")
+    jobs = ("sacct", "--noheader", "--allocations", "--parsable2", "--format=JobName,WorkDir")
+    ours = re.compile(rf"^slurmtf-export.*\|{re.escape(str(lab.folder))}", re.MULTILINE)
+    assert len(until(lambda: ours.findall(call(*jobs)), "the export's job in sacct")) == 1
     model = lab.data("models", "register", "digits", run.id)
     assert (model["version"], model["onnx"]["file"]) == (1, "digits.onnx")
 

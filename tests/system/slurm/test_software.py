@@ -59,9 +59,11 @@ def test_built_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monk
 
 
 def test_built_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
-    runs = [lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck")) for _ in range(2)]
+    held = replace(BY_JOB, environments=replace(BY_JOB.environments, job={"time": "5:00", "hold": True}))
+    runs = [lab.submit(TELLS, compute_target=held, pip_packages=packages(wheels, "speck")) for _ in range(2)]
     builders = {builder_of(run) for run in runs}
     assert len(builders) == 1, "one job builds it for both"
+    call("scontrol", "release", *builders)
     states = ended(*runs)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
     assert [log(run).split()[0] for run in runs] == ["1.0"] * 2
@@ -153,7 +155,7 @@ def test_a_job_that_is_ended_while_it_builds_it_fails_the_run_with_the_reason(
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
     assert state.outcome
     assert state.outcome.detail["error"]
-    assert list(Path(store_of(lab).layout.built).iterdir()) == []
+    until(lambda: not list(Path(store_of(lab).layout.built).iterdir()), "the end of its builder")
 
 
 def test_a_refused_run_leaves_no_job_that_builds_something(lab: Lab, wheels: Path) -> None:

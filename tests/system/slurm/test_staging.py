@@ -20,6 +20,7 @@ from slurmtf.sites.model import Defaults, Environments, Storage
 from tests.cluster import Cluster
 from tests.cluster.machine import Machine
 from tests.integration.build.support import write_wheel
+from tests.system.faults.support import processes
 
 from .support import WAIT, Lab, call, ended, here, job_of, journal, log, staged, until
 
@@ -203,8 +204,10 @@ def test_a_run_that_is_cancelled_while_it_copies(lab: Lab, site: Site, disks: Pa
     inputs = [Input(data, mode="download")]
     run = lab.submit("print('ran')", compute_target=site, pip_packages=wheels, inputs=inputs)
     until(lambda: list(disks.glob("*/*/*/*/inputs/DATA/big")), "a copy that has begun")
+    signal_all(run, signal.SIGSTOP)
     assert "Starting (staging: 0 of 1 nodes ready)" in lab.slurmtf("status", run.id).stdout
     call("scancel", job_of(run))
+    signal_all(run, signal.SIGCONT)
     assert ended(run)[0].status is RunStatus.CANCELED
     until(lambda: not inside(disks), "a clean disk")
     assert "ran" not in log(run)
@@ -234,6 +237,11 @@ def test_what_a_killed_node_leaves_is_swept_by_the_next_job(
     following = lab.submit("print('ran')", compute_target=site, pip_packages=wheels, sbatch={"nodelist": "node1"})
     assert ended(following)[0].status is RunStatus.COMPLETED
     assert inside(disks) == []
+
+
+def signal_all(run: Run, number: int) -> None:
+    for process in processes(run):
+        process.kill(number)
 
 
 def kill_on_nodes(run: Run, job_id: str) -> None:

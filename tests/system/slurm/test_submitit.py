@@ -92,12 +92,12 @@ def test_the_watcher_ends_without_accounting(lab_noaccounting: Lab) -> None:
     until(lambda: watcher.is_done(ids[0], mode="force"), "the end of the first")
     assert [watcher.is_done(job_id, mode="force") for job_id in ids] == [True, False, False]
     call("scancel", *ids)
-    until(lambda: all(watcher.is_done(job_id, mode="force") for job_id in ids), "the end of all", 20)
+    until(lambda: all(watcher.is_done(job_id, mode="force") for job_id in ids), "the end of all")
     assert [watcher.get_state(job_id) for job_id in ids] == ["COMPLETED", "CANCELLED", "CANCELLED"]
 
     assert watcher.get_state("999999", mode="force") == "UNKNOWN"  # it may not be listed yet
     watcher._born["999999"] = time.time() - 3600
-    until(lambda: watcher.is_done("999999"), "the end of a job that nobody knows", 20)
+    until(lambda: watcher.is_done("999999"), "the end of a job that nobody knows")
     assert watcher.get_state("999999") == "LOST"
     asked = watcher.num_calls
     assert all(watcher.is_done(job_id, mode="force") for job_id in (*ids, "999999"))

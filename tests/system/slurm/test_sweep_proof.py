@@ -64,6 +64,11 @@ def nodes() -> dict[str, str]:
     return dict(line.split() for line in lines)
 
 
+def at_once(find: Callable[[], Any]) -> Any:
+    """What is found, as soon as there is something: for a moment nobody may be at work."""
+    return until(find, "a trial that runs")
+
+
 class Troubles:
     """What is done to the sweep. A job may end while it is named: that is no trouble."""
 
@@ -73,27 +78,30 @@ class Troubles:
         self.killed: set[str] = set()
 
     def kill(self) -> None:
-        for job in at_work(self._run)[:2]:
+        for job in self._busy()[:2]:
             self._slurm.run("scancel", "--batch", "--signal=KILL", job)  # the batch script has become the supervisor
             self.killed.add(job)
 
     def requeue(self) -> None:
-        for job in at_work(self._run)[:2]:
+        for job in self._busy()[:2]:
             self._slurm.run("scontrol", "requeue", job)
 
+    def _busy(self) -> list[str]:
+        return at_once(lambda: at_work(self._run))  # type: ignore[no-any-return]
+
     def preempt(self) -> None:
-        node = Counter(nodes().values()).most_common(1)[0][0]
+        node = Counter(at_once(nodes).values()).most_common(1)[0][0]
         call("sbatch", "--partition=high", "--exclusive", f"--nodelist={node}", "--output=/dev/null", "--wrap=sleep 2")
 
     def cut(self) -> None:
-        node = nodes()[at_work(self._run)[0]]
+        node = at_once(lambda: nodes().get(self._busy()[0]))
         self._slurm.kill_node(node)
         self._slurm.start_node(node)
 
     def restart(self) -> None:
         """slurmctld forgets a job that it was given since it saved its state: that is no trouble of ours."""
         since = time.time()
-        call("scontrol", "update", f"JobId={at_work(self._run)[0].partition('_')[0]}", "Comment=known")
+        call("scontrol", "update", f"JobId={self._busy()[0].partition('_')[0]}", "Comment=known")
         self._slurm.wait_until_saved(since)
         self._slurm.restart_controller()
 

@@ -44,7 +44,10 @@ SIDE_BY_SIDE = (
     LOG
     + """
 began = time.time()
-time.sleep(2)
+run, trial = os.environ["SLURMTF_RUN_FOLDER"], int(os.environ["SLURMTF_TRIAL"])
+open(run + "/begun-%d" % trial, "w").close()
+while sum(name.startswith("begun-") for name in os.listdir(run)) < 2 * (trial // 2 + 1) and time.time() < began + 60:
+    time.sleep(0.1)  # for the one that has the other place: each place has two
 log(arguments.x)
 print(began, time.time(), os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"])
 """

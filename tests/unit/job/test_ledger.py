@@ -76,10 +76,11 @@ def text_of(path: Path) -> str:
 
 def test_each_trial_is_done_once_by_whoever_is_killed(tmp_path: Path) -> None:
     layout = sweep_at(tmp_path, 100)
-    workers = {f"w{n}": start(tmp_path, f"w{n}", 0.1) for n in range(5)}
+    workers = {f"w{n}": start(tmp_path, f"w{n}", 600) for n in range(3)}
+    while not all("took" in text_of(Path(layout.elements, f"{name}.jsonl")) for name in workers):
+        time.sleep(0.01)
+    workers |= {name: start(tmp_path, name, 0.1) for name in ("w3", "w4")}
     for n in range(3):
-        while "took" not in text_of(Path(layout.elements, f"w{n}.jsonl")):
-            time.sleep(0.01)
         workers[f"w{n}"].send_signal(signal.SIGKILL)
         workers[f"w{n}"].wait()
         with (tmp_path / "dead").open("a") as dead:
