@@ -10,6 +10,7 @@ from typing import Any, Literal
 from slurmtf.spelling import spelled
 
 Severity = Literal["error", "warning"]
+_FIRST_NAME = re.compile(r"\['([^'\\]+)'\]")
 _LAST_KEY = re.compile(r"(\.[^.\[\]]+|\[[^\]]*\])$")
 
 
@@ -64,7 +65,13 @@ def located(finding: Finding, sources: Mapping[str, str]) -> Finding:
     where = finding.where
     while where and not finding.source:
         if where in sources:
-            return replace(finding, source=sources[where])
+            return replace(finding, source=_within(sources[where], finding.where.removeprefix(where)))
         above = _LAST_KEY.sub("", where)
         where = above if above != where else ""
     return finding
+
+
+def _within(source: str, rest: str) -> str:
+    """Return a source with the name of what is meant in it, where a flag may be given many times: ``--sbatch nodes``."""
+    name = _FIRST_NAME.match(rest)
+    return f"{source} {name[1]}" if name and source.startswith("-") else source

@@ -56,7 +56,9 @@ def _activated(folder: Path, modules: tuple[str, ...], variables: dict[str, str]
     if not kind:
         what = f"{prefix} is neither a virtual nor a conda environment"
         raise SpecError(
-            Finding("not-an-environment", "environment_definition", what, "name a folder that holds pyvenv.cfg or conda-meta")
+            Finding(
+                "not-an-environment", "environment_definition.python", what, "name a folder that holds pyvenv.cfg or conda-meta"
+            )
         )
     python = str(prefix / "bin" / "python")
     return Software(python, modules, variables, prefix=str(prefix), kind=kind, unset=OF_OTHER_ENVIRONMENTS)

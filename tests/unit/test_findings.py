@@ -23,14 +23,18 @@ def refuse(kind: type[InputError], *findings: Finding) -> str:
         ("sbatch['wrap']", "job.yaml:7: sbatch.wrap"),
         ("sbatch['hint']", "job.yaml:6: sbatch"),
         ("environment_definition.image", "--image"),
-        ("inputs", ""),
+        ("srun['ntasks-per-node']", "--srun ntasks-per-node"),
+        ("environment_variables['B B']", "--env B B"),
+        ("inputs[0]", "--input"),
+        ("pip_packages", ""),
         ("train.py:1", ""),
         ("", ""),
     ],
 )
 def test_a_finding_has_the_source_of_what_it_names_or_of_what_holds_that(where: str, source: str) -> None:
     sources = {"launcher": "--launcher", "sbatch": "job.yaml:6: sbatch", "sbatch['wrap']": "job.yaml:7: sbatch.wrap",
-               "environment_definition.image": "--image"}  # fmt: skip
+               "environment_definition.image": "--image", "srun": "--srun", "environment_variables": "--env",
+               "inputs": "--input"}  # fmt: skip
     assert located(Finding("code", where, "what"), sources) == Finding("code", where, "what", source=source)
 
 

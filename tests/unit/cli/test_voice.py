@@ -31,7 +31,7 @@ CASES = [
      ["set --nodes"], ["set node_count"], ["set node_count"]),
     (["-s", "slurm", "--mem", "1G", "--sbatch", "mem-per-cpu=1G"],
      {"compute_target": "slurm", "memory": "1G", "sbatch": {"mem-per-cpu": "1G"}}, "sbatch",
-     ["--sbatch: excludes --mem"], ["excludes memory"], ["excludes memory"]),
+     ["--sbatch mem-per-cpu: excludes --mem"], ["excludes memory"], ["excludes memory"]),
 ]  # fmt: skip
 
 
@@ -72,7 +72,7 @@ def test_a_job_file_speaks_yaml_beside_flags(project: Path, slurmtf: CommandLine
     done = slurmtf("plan", "job.yaml", "--sbatch", "nodes=2")
     assert "job.yaml:2: worker_count: needs --backend" in done.err
     assert "or leave worker_count out" in done.err
-    assert "--sbatch: can't be passed through\n    -> set --nodes" in done.err
+    assert "--sbatch nodes: can't be passed through\n    -> set --nodes" in done.err
 
 
 def test_programs_get_the_same_words(project: Path, slurmtf: CommandLine) -> None:
