@@ -142,9 +142,13 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     if outcome.cause in OF_CAUSE:
         return _of_cause(outcome, logs)
     logs = logs or [Log(outcome.log, outcome.task, _text_of(outcome))]
-    ends = {failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]}
+    ends: dict[str, End | None] = {
+        failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]
+    }
     order = dict.fromkeys(["", outcome.task, *(failure.task for failure in failures), *(log.task for log in logs)])
     tasks = {task: [log for log in logs if log.task == task] for task in order}
+    for task in _stopped(outcome, failures, tasks[outcome.task]):
+        ends[task] = None
     found = (_of_task(outcome, task, own, ends.get(task)) for task, own in tasks.items())
     return (
         next((explanation for explanation in found if explanation), None)
@@ -153,6 +157,18 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
         or _of_clue(outcome, logs, CASCADES)
         or _of_rest(outcome, logs)
     )
+
+
+def _stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Sequence[Log]) -> list[str]:
+    """Return the tasks that were ended because of the one that decided: by a signal, after it had ended by itself.
+
+    Where its log tells that another one was gone, that one may have been killed before, and heard of later.
+    """
+    names = [failure.task for failure in failures]
+    if outcome.task not in names or outcome.signal or any(_match(log, CASCADES) for log in logs):
+        return []
+    later = failures[names.index(outcome.task) + 1 :]
+    return [failure.task for failure in later if _signal_of(failure.end) in (signal.SIGTERM, signal.SIGKILL)]
 
 
 def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:

@@ -19,6 +19,7 @@ class Kind(str, Enum):
     LIBRARY = "library"
     CPU = "cpu"
     MPI = "mpi"
+    ALONE = "alone"
     NETWORK = "network"
     PORT = "port"
     LIMIT = "limit"
@@ -63,6 +64,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.IMPORT: "a Python package is missing",
     Kind.LIBRARY: "libraries that don't go together, or one that is missing",
     Kind.CPU: "the program uses instructions that the node's CPU does not have",
+    Kind.ALONE: "the processes did not join one another",
     Kind.MPI: "MPI and the launcher don't go together",
     Kind.NETWORK: "the nodes can't reach each other as the library wants",
     Kind.PORT: "the port is taken",

@@ -251,7 +251,7 @@ RULES: tuple[Rule, ...] = (
     Rule("mpi-daemon", Kind.LAUNCH, ("RTE daemon has unexpectedly failed", "start one or more daemons"),
          r"[OP]RTE daemon has unexpectedly failed|unable to reliably start one or more daemons",
          "mpirun could not start its part on another node: set `launcher=srun`"),
-    Rule("alone", Kind.MPI, ("slurmtf: ",), r"slurmtf: \S+ sees a world of \d+ process",
+    Rule("alone", Kind.ALONE, ("slurmtf: ",), r"slurmtf: \S+ sees a world of \d+ process",
          "the line after it in the log says what to set"),
     Rule("no-slots", Kind.LAUNCH, ("not enough slots",), r"not enough slots available in the system",
          "mpirun was asked for more processes than the job has tasks: set `process_count_per_node`, or `launcher=srun`"),

@@ -211,6 +211,19 @@ def failed(*tasks: int) -> list[TaskFailure]:
         # killed, and its peer tells of it
         (FAILED, [TaskFailure("rank-1", End(None, 9))], logs(LOST, "step 4\n"), Kind.KILLED, "rank-1"),
         (FAILED, [TaskFailure("rank-1", End(None, 11))], logs(LOST, ""), Kind.CRASH, "rank-1"),
+        # ended by us, after one that ended by itself and said nothing
+        (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 15))], logs("", ""), Kind.UNKNOWN, "rank-0"),
+        (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 9))], logs("", "step 4"), Kind.UNKNOWN, "rank-0"),
+        (FAILED, [*failed(0), TaskFailure("rank-1", End(143))], logs("", ""), Kind.UNKNOWN, "rank-0"),
+        (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 11))], logs("", ""), Kind.CRASH, "rank-1"),
+        (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 9))], logs(LOST, ""), Kind.KILLED, "rank-1"),  # heard later
+        (
+            FAILED._replace(exit_code=None, signal=9),
+            [TaskFailure("rank-0", End(None, 9)), *failed(1)],
+            logs("", ""),
+            Kind.KILLED,
+            "rank-0",
+        ),
         # aborted because another one was lost
         (FAILED._replace(exit_code=None, signal=6), failed(1), logs("Connection reset by peer", QUOTA), Kind.QUOTA, "rank-1"),
     ],
