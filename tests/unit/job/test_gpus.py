@@ -83,6 +83,7 @@ def test_another_vendor_has_another_variable(environ: dict[str, str], expected: 
         ({"SLURM_GPUS_PER_TASK": "1"}, {"SLURM_GPUS_PER_TASK": "1"}),
         ({"SLURM_GPUS_PER_TASK": "a100:2"}, {"SLURM_GPUS_PER_TASK": "2"}),
         ({"SLURM_GPUS_PER_TASK": "a100:1,v100:1"}, {"SLURM_GPUS_PER_TASK": "a100:1,v100:1"}),
+        ({"SLURM_GPUS_PER_TASK": "a100:1,v100"}, {"SLURM_GPUS_PER_TASK": "a100:1,v100"}),
         ({"SLURM_GPU_BIND": "none"}, {}),
         ({"SLURM_GPU_BIND": "single:1"}, {"SLURM_GPU_BIND": "single:1"}),
         (
@@ -145,6 +146,7 @@ def test_a_device_that_may_not_be_opened_does_not_count(tmp_path: Any, monkeypat
         (Sight(("0", "1"), False), Sight(("0", "1"), False), [], {0: ("0", "1"), 1: ("0", "1")}),  # Mpi(gpus="all")
         (Sight(("0", "1"), False), Sight(("0", "1"), False), [1], {0: (), 1: ("0", "1")}),  # a coordinator needs none
         (Sight(("0", "1"), True), Sight(("0", "1"), True), [1], {0: ("0", "1"), 1: ("0", "1")}),
+        (Sight(("0",), True), Sight(("0",), False), [1], {0: ("0",), 1: ("0",)}),  # what is bound is its own, whatever its name
         (Sight(None, False), Sight(None, False), [0, 1], {0: None, 1: None}),
         (Sight((), False), Sight(("1",), False), [0, 1], {0: (), 1: ("1",)}),
     ],

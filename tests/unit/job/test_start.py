@@ -121,6 +121,8 @@ def test_what_clears_up_starts_as_the_tasks_do() -> None:
     spawn = ["python3", "-I", "/run/agent.pyz", "spawn", "2", "--"]
     assert words_to_clear([*spawn, *TASK], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
     assert words_to_clear(["bash", "mine.sh"], "/run/agent.pyz") == []
+    named_again = [*TASK, "/run/agent.pyz", "task"]  # by the script's own arguments
+    assert words_to_clear([*spawn, *named_again], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
 
 
 def test_a_launch_of_other_tasks_is_not_held_against_what_sbatch_was_asked_for() -> None:

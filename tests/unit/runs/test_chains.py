@@ -57,6 +57,20 @@ def test_what_nobody_can_wait_for(one: Earlier, scheduler: str, cluster: str | N
     assert all(finding.remedy for finding in findings)
 
 
+@pytest.mark.parametrize(
+    ("one", "awaited"),
+    [
+        (earlier(RunStatus.RUNNING), True),
+        (earlier(RunStatus.QUEUED, "any"), True),
+        (earlier(RunStatus.COMPLETED), False),  # nobody is told to wait for what has ended
+        (earlier(RunStatus.FAILED, "notok"), False),
+        (earlier(RunStatus.NOT_STARTED, ref=None), False),
+    ],
+)
+def test_whose_jobs_are_looked_at_once_more(one: Earlier, awaited: bool) -> None:
+    assert one.awaited is awaited
+
+
 def test_of_several_all_are_told() -> None:
     many = [earlier(RunStatus.QUEUED), earlier(RunStatus.FAILED), earlier(RunStatus.RUNNING, "any", "7")]
     words, findings = dependencies(many, "slurm", None)

@@ -45,6 +45,24 @@ def test_what_is_told_twice_counts_once() -> None:
     assert twice == attempt_of("12.0.jsonl", end)
     later = attempt(*RUNS, events.Ended(FAILED.to_dict()), events.Ended(DONE.to_dict()))
     assert (later.outcome, later.ended) == (FAILED, START + 4)
+    decided = attempt(*RUNS, events.Decided(FAILED.to_dict()), events.Decided(DONE.to_dict()))
+    assert decided.decided == FAILED
+
+
+@pytest.mark.parametrize(
+    ("hows", "may_return"),
+    [((), False), (("launch", "requeue"), True), (("launch", "return"), True), (("launch", "resubmit"), False)],
+)
+def test_what_was_decided_last_says_whether_the_job_comes_back(hows: tuple[str, ...], may_return: bool) -> None:
+    one = attempt(*RUNS, *(events.Restart(how=how, why="script") for how in hows), events.Ended(FAILED.to_dict()))
+    assert (one.may_return, one.end) == (may_return, None if may_return else FAILED)
+
+
+def test_a_machine_without_nodes_has_its_own_name() -> None:
+    began = events.Started(job_id="77", host="laptop", process={"host": "laptop", "pid": 5, "started": 6})
+    one = attempt_of("77.0.jsonl", [events.Record.of(began, START)])
+    assert one is not None
+    assert one.nodes == "laptop"
 
 
 def test_an_end_after_which_slurm_may_start_the_job_again_is_none() -> None:
