@@ -14,7 +14,7 @@ from slurmtf.sites.search import packaged
 from tests.cluster import Cluster
 from tests.system.distributed.conftest import FOR_MPI
 from tests.system.slurm.conftest import lab_at
-from tests.system.slurm.support import Lab
+from tests.system.slurm.support import Lab, end_jobs
 
 from . import image as images
 from . import spank
@@ -49,12 +49,13 @@ def squashed(slurm24: Cluster, image: Path, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
-def boxes(slurm24: Cluster, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Boxes:
+def boxes(slurm24: Cluster, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boxes]:
     """Runs go to Slurm, into containers of Apptainer."""
     lab = lab_at(slurm24, tmp_path, monkeypatch)
     for name, value in FOR_MPI.items():
         monkeypatch.setenv(name, value)
-    return Boxes(lab.folder).at("slurm", OF_ROOT, image)
+    yield Boxes(lab.folder).at("slurm", OF_ROOT, image)
+    end_jobs(slurm24, tmp_path)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import Cluster
+from tests.system.slurm.support import end_jobs
 
 from .examples import Examples
 
@@ -33,3 +34,4 @@ def examples(slurm_env: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     started = Examples(tmp_path / "runs", profile)
     yield started
     started.cancel()
+    end_jobs(slurm_env, tmp_path)

@@ -51,7 +51,7 @@ def test_silence(noticed_by: str, cuts: dict[str, Cut]) -> None:
     run, at = cuts[noticed_by]
     node = PLACES[noticed_by][1]
     state = end_of(run, seconds=PATIENCE_S, left_s=PATIENCE_S)  # the tasks of the silent node end themselves
-    assert time.monotonic() - at < PATIENCE_S
+    assert time.monotonic() - at < 2 * PATIENCE_S
     assert state.status is RunStatus.FAILED, state
     if noticed_by == "slurm":
         assert (state.cause, outcome_of(state).host) == ("node-failure", node), state

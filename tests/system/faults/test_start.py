@@ -21,7 +21,7 @@ from .support import ACTOR, PROMPT_S, Faults, completed, end_of, gated_python, m
 
 pytestmark = pytest.mark.slurm
 
-LATE_S = 5.0
+LATE_S = 4.0
 
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
@@ -96,14 +96,14 @@ def test_one_task_never_comes(tmp_path: Path) -> None:
     """Its agent stands still: the others do not wait for it until the time limit."""
     job = new_job(tmp_path, ACTOR)
     many(job, 3)
-    job.change_plan(timings__start=2)
+    job.change_plan(timings__start=5)
     python = gated_python(tmp_path)
     job.agent_python = python
     job.launcher = [python, "-I", job.layout.agent, "spawn", "3", "--"]
     try:
         assert job.run() == 1
         assert job.outcome.cause is Cause.NOT_CONNECTED
-        assert job.outcome.detail == {"missing": ["worker-1"], "waited_s": 2}
+        assert job.outcome.detail == {"missing": ["worker-1"], "waited_s": 5}
         assert not job.events("task-started")
         job.await_nobody()
     finally:

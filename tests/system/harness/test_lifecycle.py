@@ -117,7 +117,7 @@ def test_stop_leaves_no_trace(tmp_path: Path, own: Cluster) -> None:
         assert mounts(cluster) == before[0]
     assert (mounts(cluster), cgroups()) == before
     assert not spaces.populated()
-    assert client.wait(timeout=5)
+    assert client.wait(timeout=60)
     assert not cluster.running
 
 

@@ -80,6 +80,7 @@ def test_a_job_of_no_run_has_the_number_and_ends_well(lab_fewids: Lab) -> None:
     number = freed(first)
     until_given(number, lab_fewids.folder)
     assert plain(lab_fewids.folder) == number
-    until(lambda: call("squeue", "--states=all", "-h", "-o", "%T", "-j", number) == "COMPLETED", "the end of the other job")
+    lines = ("squeue", "--states=all", "-h", "-o", "%i %T")
+    until(lambda: f"{number} COMPLETED" in call(*lines) or is_free(number), "the end of the other job")
     assert first.state.status is RunStatus.CANCELED
     assert first.job.exception() is not None
