@@ -64,7 +64,7 @@ OPTIONS = (
     Option(
         ("--env", "-e"),
         "environment_variables",
-        "Environment variable NAME=VALUE for the script; may be secret.",
+        "Environment variable for the script, NAME=VALUE, or NAME for this shell's; may be secret.",
         repeated=True,
     ),
     Option(("--input",), "inputs", "Named data NAME=PATH[:MODE]; MODE is mount, download or upload.", repeated=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -239,10 +240,18 @@ def _stall(text: str) -> dict[str, Any]:
     return {"minutes": number, **({"action": action} if given else {})}
 
 
+def _own_variable(name: str) -> str:
+    """Return a variable of ours that the script shall have too: its value is in no process list then."""
+    if name not in os.environ:
+        what, remedy = f"{name!r} is no variable of this shell", "write NAME=VALUE, or set and export it"
+        raise SpecError(Finding("bad-pair", "--env", what, remedy))
+    return os.environ[name]
+
+
 def _pair(name: str, text: str) -> tuple[str, Any]:
     key, given, value = text.partition("=")
     if given:
         return key, value
     if name == "environment_variables":
-        raise SpecError(Finding("bad-pair", "--env", f"{text!r} has no '='", "write NAME=VALUE"))
+        return key, _own_variable(key)
     return key, True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from slurmtf.cli.options import Training, training_options
@@ -14,6 +16,7 @@ from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Resources
 
 SHOWN_NODES = 16
+HIDDEN = "..."
 
 
 @click.command("plan")
@@ -25,7 +28,16 @@ def command(training: Training) -> None:
     Arguments of the script stand after --.
     """
     plan, _ = training.experiment.plan(training.estimator, run_id="RUN-ID", after=training.after)
-    emit(plan.to_dict(), plan_text(plan), plan.warnings)
+    emit(without_values(plan.to_dict()), plan_text(plan), plan.warnings)
+
+
+def without_values(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan as it is shown: the values of the user's variables may be secret."""
+    estimator = plan["provenance"]["estimator"]
+    hidden = dict.fromkeys(estimator.get("environment_variables") or {}, HIDDEN)
+    variables = {name: hidden.get(name, value) for name, value in plan["job"]["variables"].items()}
+    shown = {**estimator, "environment_variables": hidden} if hidden else estimator
+    return {**plan, "job": {**plan["job"], "variables": variables}, "provenance": {**plan["provenance"], "estimator": shown}}
 
 
 def plan_text(plan: LaunchPlan) -> str:

@@ -129,3 +129,12 @@ def test_a_value_that_begins_like_an_option_is_refused_here_and_not_in_the_job(
     done = slurmtf("plan", "train.py", flag, "-w")
     assert done.exit_code == 2
     assert f"{flag}: '-w' begins with a dash" in done.err
+
+
+def test_a_plan_shows_no_variables_value(project: Path, slurmtf: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOKEN", "s3cret-of-the-shell")
+    done = slurmtf("plan", "train.py", "-s", "slurm", "-e", "TOKEN", "-e", "OTHER=s3cret=too", "--json")
+    plan = json.loads(done.out)["data"]
+    assert plan["job"]["variables"].items() >= {"TOKEN": "...", "OTHER": "..."}.items()
+    assert plan["provenance"]["estimator"]["environment_variables"] == {"TOKEN": "...", "OTHER": "..."}
+    assert "s3cret" not in done.out + slurmtf("plan", "train.py", "-s", "slurm", "-e", "TOKEN").out, project
