@@ -7,14 +7,20 @@ from __future__ import annotations
 
 import re
 
-FOLDERS = {".ssh", ".aws", ".azure", ".gnupg", ".kube", ".password-store", "gcloud"}
+FOLDERS = {".ssh", ".aws", ".azure", ".gnupg", ".kube", ".password-store", ".kaggle", ".oci", "gcloud", "keyrings"}
 FILES = re.compile(
     r"\.env(\..+)?|[._]netrc|\.pgpass|\.my\.cnf|\.git-credentials|\.pypirc|\.htpasswd|\.boto|\.s3cfg|\.vault-token"
+    r"|\.npmrc|\.envrc|\.databrickscfg|\.(bash|zsh|python|psql|mysql)_history|\.Rhistory"
     r"|id_(rsa|dsa|ecdsa|ed25519)(_sk)?|.+\.(pfx|p12|jks|keystore|kdbx)"
 )
 TEMPLATES = re.compile(r"\.env\.(example|sample|template|dist)")
 """What shows which variables there are, without their values."""
-IN_FOLDER = {".docker": "config.json", ".config/gh": "hosts.yml", ".huggingface": "token"}
+IN_FOLDER = (
+    ".docker/config.json", ".config/containers/auth.json", ".apptainer/remote.yaml", ".apptainer/docker-config.json",
+    ".singularity/remote.yaml", ".singularity/docker-config.json", ".config/gh/hosts.yml", ".config/rclone/rclone.conf",
+    ".config/pypoetry/auth.toml", ".huggingface/token", "huggingface/token", "huggingface/stored_tokens",
+)  # fmt: skip
+"""Where programs keep what lets their user in, where the file's own name says too little."""
 BUNDLES = (".pem", ".key", "_rsa", "_ed25519")
 """Names of what may be a certificate that anybody may see, with or without its private key behind it."""
 MARK = rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
@@ -28,7 +34,7 @@ def is_secret(prefix: str, name: str) -> bool:
     """Tell whether the file or folder ``prefix + name`` (a folder ends with '/') may hold a secret, by its name."""
     if name.endswith("/"):
         return name[:-1] in FOLDERS
-    if any(f"/{prefix}".endswith(f"/{folder}/") and name == file for folder, file in IN_FOLDER.items()):
+    if any(f"/{prefix}{name}".endswith(f"/{place}") for place in IN_FOLDER):
         return True
     return FILES.fullmatch(name) is not None and TEMPLATES.fullmatch(name) is None
 

@@ -119,23 +119,27 @@ def test_virtual_environments_are_left_out_and_told(root: Path) -> None:
 
 SECRETS = (
     ".ssh/id_ed25519", ".aws/credentials", ".netrc", ".env", "sub/.env.production", "id_rsa", "sub/.kube/config",
-    ".docker/config.json", ".git-credentials", "store.p12", ".config/gcloud/credentials.db",
+    ".docker/config.json", ".git-credentials", "store.p12", ".config/gcloud/credentials.db", ".kaggle/kaggle.json",
+    ".config/rclone/rclone.conf", ".cache/huggingface/token", ".apptainer/remote.yaml", ".npmrc", ".envrc", ".bash_history",
+    ".local/share/keyrings/login.keyring", ".config/containers/auth.json",
 )  # fmt: skip
 PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\n"
 
 
 def test_secrets_are_left_out_and_told(root: Path) -> None:
-    harmless = [".docker/Dockerfile", ".env.example", "a.env", "ca.pem", "environment.yml", "id_rsa.pub", "train.py"]
+    harmless = [".docker/Dockerfile", ".env.example", "a.env", "ca.pem", "environment.yml", "huggingface/train.py", "id_rsa.pub",
+                "keyrings.py", "token", "train.py"]  # fmt: skip
     fill(root, *harmless, *SECRETS)
     contents = collect(root)
     assert names(contents) == harmless
     whole = {".ssh/id_ed25519": ".ssh/", ".aws/credentials": ".aws/", "sub/.kube/config": "sub/.kube/",
-             ".config/gcloud/credentials.db": ".config/gcloud/"}  # fmt: skip
+             ".config/gcloud/credentials.db": ".config/gcloud/", ".kaggle/kaggle.json": ".kaggle/",
+             ".local/share/keyrings/login.keyring": ".local/share/keyrings/"}  # fmt: skip
     assert set(contents.secrets) == {whole.get(name, name) for name in SECRETS}
     assert sorted(note.partition(" (")[0] for note in contents.left_out) == sorted(contents.secrets)
     (warning,) = left_out_warnings(contents)
     assert warning.code == "secrets-left-out"
-    assert "and 6 more" in warning.what
+    assert "and 14 more" in warning.what
 
 
 @pytest.mark.parametrize(
