@@ -11,7 +11,7 @@ from functools import cache, lru_cache
 
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import MORE_MEMORY, RULES, Rule
-from slurmtf.job.contract.log_excerpt import Failure, find_failure
+from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE, Failure, find_failure
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 
 OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
@@ -245,7 +245,14 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def _line_at(text: str, place: int) -> str:
     start = text.rfind("\n", 0, place) + 1
     end = text.find("\n", place)
-    return text[start : end if end >= 0 else len(text)].strip()
+    return _shortened(text[start : end if end >= 0 else len(text)], place - start)
+
+
+def _shortened(line: str, place: int = 0) -> str:
+    """Return a line as it is shown: of one that prints a whole array, what stands at ``place``."""
+    first = max(0, place - LONGEST_LINE // 4) if len(line) > LONGEST_LINE else 0
+    shown = line[first : first + LONGEST_LINE].strip()
+    return " ".join(filter(None, (CUT if first else "", shown, CUT if first + LONGEST_LINE < len(line) else "")))
 
 
 def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Explanation | None:
@@ -284,7 +291,7 @@ def _raised(outcome: Outcome, log: Log, failure: Failure, kind: Kind) -> Explana
 
 def _shown(log: Log, failure: Failure) -> tuple[Evidence, ...]:
     lines = (failure.frame.strip(), failure.source.strip(), failure.error)
-    return tuple(Evidence(log.name, line) for line in lines if line)
+    return tuple(Evidence(log.name, _shortened(line)) for line in lines if line)
 
 
 def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:

@@ -298,3 +298,25 @@ def test_slurms_line_is_shown_where_slurm_has_seen_it() -> None:
     line = dict(SAMPLES)["time-limit"]
     found = explain(Outcome(Cause.TIME_LIMIT), logs=[Log("logs/job.log", "", f"a\n{line}\nb\n")])
     assert [(one.log, one.text) for one in found.evidence] == [("logs/job.log", line)]
+
+
+NUMBERS = "0.12345678, " * 2000
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (
+            f"Traceback (most recent call last):\n  File 'a.py', line 1, in f\nValueError: odd: {NUMBERS}\n",
+            "ValueError: odd: 0.",
+        ),
+        (f"{NUMBERS} OSError: [Errno 122] Disk quota exceeded: '/home' {NUMBERS}\n", "Disk quota exceeded: '/home'"),
+        (f"{NUMBERS} Disk quota exceeded", "Disk quota exceeded"),
+        (f"an odd error: {NUMBERS}\n", "an odd error: 0."),
+    ],
+)
+def test_of_a_line_that_prints_a_whole_array_what_matters_is_shown(text: str, shown: str) -> None:
+    found = explain(Outcome(Cause.SCRIPT, "main-0", exit_code=1), logs=[Log("logs/main-0.err", "main-0", text)])
+    (line,) = [one.text for one in found.evidence if shown in one.text]
+    assert len(line) < 450
+    assert line.endswith("[...]") is not text.endswith("exceeded")
