@@ -48,7 +48,7 @@ REASONS: tuple[Reason, ...] = (
     Reason(r"DependencyNeverSatisfied", Wait.NEVER, "the job that it waits for has ended otherwise than it wants",
            NEVER + "submit it without the dependency"),
     Reason(r"Dependency", Wait.ON_MINE,
-           "it waits for another job: the one that builds its environment, or that of --dependency"),
+           "it waits for another job: of a run that it follows, of the build of its environment, or of --dependency"),
     Reason(r"Reservation(?:Deleted|Invalid)", Wait.NEVER, "its reservation is gone",
            NEVER + "submit it without the reservation"),
     Reason(r"^Reservation", Wait.AT_A_TIME, "it waits for its reservation to begin"),

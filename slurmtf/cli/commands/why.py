@@ -12,7 +12,7 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.flags import FLAGS
 from slurmtf.cli.output import clock, emit, json_option, size, workspace_option
-from slurmtf.cli.present import headline, in_rows
+from slurmtf.cli.present import again_text, headline, in_rows
 from slurmtf.cli.sweeps import advice
 from slurmtf.diagnosis.correcting import corrected
 from slurmtf.diagnosis.dying import Explanation
@@ -56,10 +56,11 @@ def command(run: str, workspace: str | None) -> None:
 
 @dataclass(frozen=True)
 class _Beside:
-    """What is known beside the reason: the jobs before it; what memory it used of what it asked for (bytes; 0: not known), by
-    whose word; the corrected command."""
+    """What is known beside the reason: the jobs before it, the runs that it follows; what memory it used of what it asked for
+    (bytes; 0: not known), by whose word; the corrected command."""
 
     ahead: Ahead | None = None
+    after: tuple[str, ...] = ()
     memory: tuple[int, int, str] | None = None
     command: str = ""
 
@@ -69,7 +70,7 @@ NOTHING_BESIDE = _Beside()
 
 def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     if death is None:
-        return _Beside(ahead_of(run.layout)) if state.status is RunStatus.QUEUED else NOTHING_BESIDE
+        return _Beside(ahead_of(run.layout), _followed(run)) if state.status is RunStatus.QUEUED else NOTHING_BESIDE
     try:
         plan = run.plan
         command = corrected(run.id, death, plan["provenance"]["estimator"], asked_of(plan))
@@ -78,7 +79,15 @@ def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     of_memory = death.kind in (Kind.HOST_MEMORY, Kind.KILLED)
     used = used_by([Listed(str(run.folder), state)], time.time()) if of_memory else []
     memory = next(((one.usage.memory, one.usage.asked.memory_mb << 20, one.usage.source) for one in used), None)
-    return _Beside(None, memory, command)
+    return _Beside(memory=memory, command=command)
+
+
+def _followed(run: Run) -> tuple[str, ...]:
+    """Return the runs that a run was submitted to follow."""
+    try:
+        return tuple(map(str, run.plan["provenance"].get("after", ())))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ()
 
 
 def _data(
@@ -87,7 +96,7 @@ def _data(
     return {
         "id": run.id,
         "status": state.status.value,
-        "waiting": waiting and _waiting_data(state, waiting, beside.ahead),
+        "waiting": waiting and _waiting_data(state, waiting, beside),
         "death": death and _death_data(state, death, beside),
     }
 
@@ -104,14 +113,15 @@ def _trials_data(failed: FailedAlike) -> dict[str, Any]:
     }
 
 
-def _waiting_data(state: RunState, waiting: Waiting, ahead: Ahead | None) -> dict[str, Any]:
+def _waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[str, Any]:
     return {
         "reason": state.reason,
         "class": waiting.wait.value,
         "meaning": waiting.meaning,
         "remedy": waiting.hint,
         "expected_start": state.expected_start,
-        "ahead": ahead and ahead._asdict(),
+        "ahead": beside.ahead and beside.ahead._asdict(),
+        "after": list(beside.after),
     }
 
 
@@ -136,7 +146,8 @@ def _explanation_data(death: Explanation) -> dict[str, Any]:
 def _text(run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Beside) -> str:
     rows = {"run": run.id, "status": headline(state)}
     if waiting:
-        rows |= {**_waiting_rows(state, waiting), "before": _ahead_text(beside.ahead)}
+        rows |= _waiting_rows(state, waiting)
+        rows |= {"attempt": again_text(state), "follows": ", ".join(beside.after), "before": _ahead_text(beside.ahead)}
     elif death:
         rows |= {**_death_rows(run, state, death), "memory": _memory_text(beside.memory), "command": beside.command}
     else:

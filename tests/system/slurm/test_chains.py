@@ -51,6 +51,7 @@ def test_a_run_that_follows_others(lab: Lab, monkeypatch: pytest.MonkeyPatch) ->
     third = after(lab, FAILS, f"{second.id}:any", "last")
     last = after(lab, HELLO, f"{third.id}:notok")
     assert facts(job_of(second))["Dependency"].startswith(f"afterok:{job_of(first)}")
+    assert lab.data("why", last.id)["waiting"]["after"] == [third.id]
     call("scontrol", "release", job_of(first))
     states = ended(first, second, third, last)
     assert [state.status for state in states] == [
