@@ -9,9 +9,10 @@ from typing import Any
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import overruled
+from slurmtf.estimator.life import as_notice
 from slurmtf.estimator.quantities import UNLIMITED_S, seconds
 from slurmtf.findings import Finding, warning
-from slurmtf.job.contract.plan import Distribution
+from slurmtf.job.contract.plan import Distribution, Timings
 from slurmtf.plan import gpus
 from slurmtf.plan.model import Resources
 from slurmtf.sites.model import Partition, Site
@@ -52,6 +53,11 @@ def _site(estimator: Estimator, site: Site, resources: Resources) -> Warnings:
         yield warning("retired", f"{site.name} is retired")
     if time_s and time_s < SHORT_TIME_S and site.can.keeps_time:
         yield warning("short-time", f"the time limit is {time_s} s: Slurm checks limits every 30 s and may end the job later")
+    leave = Timings().leave
+    needed = as_notice(estimator.notice).before + leave
+    if estimator.notice and time_s and time_s <= needed and site.can.keeps_time:
+        early = f"with {time_s} s the script is told at its start to end (`notice.before` and {leave:.0f} s to leave)"
+        yield warning("early-notice", f"{early}: set a `time` of more than {needed:.0f} s, or a smaller `notice.before`")
 
 
 def _near(partition: str, site: Site) -> str:

@@ -293,6 +293,8 @@ def test_no_warning_of_what_the_profile_does_not_know(source: Path) -> None:
 def test_a_time_limit_that_slurm_can_not_keep(source: Path) -> None:
     assert codes(planned(source, time="3:59").warnings) == ["short-time"]
     assert planned(source, time="4:00").warnings == ()
+    assert codes(planned(source, time="5:35", notice={"before": 300}).warnings) == ["early-notice"]
+    assert planned(source, time="5:36", notice={"before": 300}).warnings == ()
 
 
 def test_a_new_name_of_a_parameter_beside_its_old_one(source: Path) -> None:
