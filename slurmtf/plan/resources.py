@@ -135,7 +135,7 @@ def _partition(estimator: Estimator, site: Site, preset: Preset, gpu_count: int)
 
 
 def _cpus_per_task(estimator: Estimator, site: Site, preset: Preset, gpus_per_task: int) -> int | None:
-    by_gpu = site.defaults.cpus_per_gpu * max(1, gpus_per_task) if site.defaults.cpus_per_gpu and gpus_per_task else None
+    by_gpu = site.defaults.cpus_per_gpu * gpus_per_task if site.defaults.cpus_per_gpu and gpus_per_task else None
     found: int | None = _first(estimator.cpus_per_task, preset.cpus_per_task, by_gpu, site.defaults.cpus_per_task)
     return found
 
