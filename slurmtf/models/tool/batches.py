@@ -22,6 +22,9 @@ BATCHES = 256
 BLOCK_BYTES = 4 * 1024 * 1024
 """What is read at once: of this size, memory is used again, and is not asked of the kernel page by page."""
 BLOCK_BATCHES = 256
+AT_ONCE_BYTES = 256 * 1024
+"""The largest batch, as it was read, that is brought into the model's types with its whole block: of smaller ones each step
+costs more than what it does; larger ones, four times as large as the model takes bytes, would leave the processor's cache."""
 FEW = 2**31
 
 
@@ -131,7 +134,7 @@ def scored(
     """
     total = sum(part.rows for part in parts)
     numbers = _numbers(parts[0].piece.number, total)
-    at_once = _at_once(parts, scorer.specs)
+    at_once = None if _row_bytes(parts) * batch > AT_ONCE_BYTES else _at_once(parts, scorer.specs)
     good: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
     for start in range(0, total, batch):
@@ -161,6 +164,10 @@ def sliced(data: Any, start: int, stop: int) -> Any:
     if isinstance(data, dict):
         return {name: values[start:stop] for name, values in data.items()}
     return data[start:stop]
+
+
+def _row_bytes(parts: Sequence[Part]) -> int:
+    return size_of(parts[0].cut(0, 1).data)
 
 
 def _at_once(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
@@ -198,6 +205,8 @@ def _whole(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
     """Return the rows of parts as one, for the model or for a script."""
     data = [part.data for part in parts]
     if specs is not None:
+        if len(data) > 1 and isinstance(data[0], Mapping) and len({_face(one) for one in data}) == 1:
+            data = [joined(data)]  # as they were read they are small
         ready = [of_arrays(one, specs) if isinstance(one, Mapping) else of_records(one, specs) for one in data]
         return ready[0] if len(ready) == 1 else joined(ready)
     if all(isinstance(one, Mapping) for one in data):

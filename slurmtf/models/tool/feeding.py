@@ -42,6 +42,8 @@ def of_records(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, A
 def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Return records of plain values, all with the same names, column by column; what is no such table raises anything."""
     names = list(records[0])
+    if any(getattr(value, "ndim", 0) for value in records[0].values()):
+        raise ValueError("arrays in a table")
     if any(list(record) != names for record in records) or "str" in {spec.dtype for spec in specs.values()}:
         raise ValueError("no table of numbers")
     wanted = (

@@ -17,33 +17,13 @@ np = pytest.importorskip("numpy")
 from slurmtf.errors import InputError  # noqa: E402
 from slurmtf.models.scoring import ScoringFailedError, _check_done, _Progress, files_of, progress  # noqa: E402
 from slurmtf.models.tool import batches, results, scoring  # noqa: E402
-from slurmtf.models.tool.batches import Piece, Scorer, batch_for, batches_of, block_for, blocks, pieces  # noqa: E402
+from slurmtf.models.tool.batches import Piece, Scorer, blocks, pieces  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
 from slurmtf.models.tool.feeding import of_arrays, of_record, of_records  # noqa: E402
 from slurmtf.models.tool.readers import BadRow, UnreadableError, format_of  # noqa: E402
 from slurmtf.models.tool.results import concatenate  # noqa: E402
 from slurmtf.submit.tools import Ended  # noqa: E402
 from tests.unit.support import tells  # noqa: E402
-
-
-@pytest.mark.parametrize("shards", [1, 2, 3, 5, 7])
-def test_shards_hold_every_batch_once_in_order(shards: int) -> None:
-    held = [number for shard in range(shards) for number in batches_of(shard, shards, 450, 64)]
-    assert held == list(range(8))
-
-
-@pytest.mark.parametrize(
-    ("first", "last", "expected"),
-    [
-        (0, 3, [Piece("a", 0, 3, 0)]),
-        (2, 6, [Piece("a", 2, 3, 2), Piece("c", 0, 3, 3)]),  # b is empty
-        (3, 5, [Piece("c", 0, 2, 3)]),
-        (6, 9, [Piece("c", 3, 4, 6)]),
-        (7, 9, []),
-    ],
-)
-def test_where_rows_lie(first: int, last: int, expected: list[Piece]) -> None:
-    assert list(pieces([3, 0, 4], ["a", "b", "c"], first, last)) == expected
 
 
 def varint(value: int) -> bytes:
@@ -151,37 +131,6 @@ def test_what_holds_no_rows_is_told(tmp_path: Path) -> None:
     for name, rows in (("torn.npy", 100), ("columns.npy", 50)):
         with pytest.raises(ValueError, match="midst"):
             format_of(name).rows(str(tmp_path / name), 0)(rows)
-
-
-def test_blocks_go_over_files_and_are_of_one_size(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.arange(5))
-    (tmp_path / "b.csv").write_text("x\n5\n6\n7\n")
-    files = [str(tmp_path / "a.npy"), str(tmp_path / "b.csv")]
-    found = [[part.piece for part in parts] for parts in blocks(list(pieces([5, 3], files, 1, 8)), 3)]
-    assert found == [
-        [Piece(files[0], 1, 4, 1)],
-        [Piece(files[0], 4, 5, 4), Piece(files[1], 0, 2, 5)],
-        [Piece(files[1], 2, 3, 7)],
-    ]
-    with pytest.raises(ValueError, match="not the rows any more"):
-        list(blocks([Piece(files[1], 0, 4, 0)], 4))
-
-
-@pytest.mark.parametrize(
-    ("row_bytes", "total", "expected"),
-    [
-        (16, 351, 64),  # few rows: something to share
-        (16, 10**5, 390),
-        (16, 10**6, 1024),
-        (224 * 224 * 3 * 4, 10**6, 6),  # 4 MiB of images
-        (10**9, 10, 1),
-        (0, 0, 64),
-    ],
-)
-def test_a_batch_is_as_large_as_its_rows_let_it(row_bytes: int, total: int, expected: int) -> None:
-    batch = batch_for(row_bytes, total)
-    assert batch == expected
-    assert block_for(row_bytes, batch) % batch == 0
 
 
 PAIR = {"x": Spec((None, 2), "float32")}
