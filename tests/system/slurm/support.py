@@ -186,17 +186,12 @@ def call(*argv: str | Path, **options: Any) -> str:
 
 
 def end_jobs(cluster: Cluster, folder: Path) -> None:
-    """End what a test has left in the queue, and wait for it: the next one may need the nodes."""
-
-    def left() -> list[str]:
-        text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
-        lines = cluster.run("squeue", "--noheader", "--format=%i|%Z", **text).stdout.splitlines()
-        jobs = (line.split("|", 1) for line in lines)
-        return [job for job, *where in jobs if where and where[0].startswith(str(folder))]
-
-    if jobs := left():
+    """End what a test has left in the queue: the next one may need the nodes."""
+    text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
+    lines = cluster.run("squeue", "--noheader", "--states=PENDING,RUNNING", "--format=%i|%Z", **text).stdout.splitlines()
+    jobs = [job for job, _, where in (line.partition("|") for line in lines) if where.startswith(str(folder))]
+    if jobs:
         cluster.run("scancel", *jobs)
-        until(lambda: not left(), "the end of what the test has left")
 
 
 def job_of(run: Run) -> str:

@@ -114,10 +114,10 @@ def as_nobody(home: Path, *argv: str | Path) -> dict[str, Any]:
 
 
 def test_folders_that_can_not_be_read_are_named_and_the_others_listed(runs: list[Path], tmp_path: Path) -> None:
+    (Path(RunLayout(str(runs[0])).folder) / "journal").mkdir()
     for path in [*tmp_path.parents, tmp_path, *tmp_path.rglob("*")]:
         if path.stat().st_uid == os.geteuid() and path != Path("/"):
             path.chmod(path.stat().st_mode | 0o055 | (0o055 if path.is_dir() else 0o044))
-    (Path(RunLayout(str(runs[0])).folder) / "journal").mkdir(mode=0o755)
     closed, series, journal = (
         run_in(tmp_path, "lab-20260101-140000-cccccc"),
         tmp_path / "other",
