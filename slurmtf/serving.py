@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import http.client
 import json
 import shlex
 import shutil
 import socket
 import tempfile
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,13 @@ LOOK_S = 0.3
 FIRST_STATE_S, LAST_STATE_S = 1.0, 30.0
 USUAL_PORT = 8000
 """The port on the user's own machine, in the ssh line."""
+CUT_SHORT = (BrokenPipeError, ConnectionResetError)
+"""What sending a request raises when the service refuses it before it has read all of it: its answer is there all the same."""
+REMEDIES = {
+    413: "send fewer rows at a time, or serve the model with a larger --body-megabytes",
+    504: "send fewer rows at a time, or serve the model with larger --request-seconds",
+}
+"""What to do about a refusal, by its status."""
 
 
 class ServiceError(SlurmtfError):
@@ -97,18 +105,22 @@ class Service:
 
     def _asked(self, path: str, body: bytes | None) -> Any:
         name, _, value = self.authorization.read_text(encoding="ascii").strip().partition(": ")
-        request = urllib.request.Request(self.url + path, body, {name: value, "Content-Type": "application/json"})  # noqa: S310 - ours
-        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # nodes are not reached by a proxy
+        headers = {name: value, "Content-Type": "application/json"}
+        connection = http.client.HTTPConnection(*self.address)  # by no proxy: none reaches nodes
         try:
-            with direct.open(request) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as err:
-            with err:
-                text = _message(err.read())
-            raise ServiceError(Finding("request-refused", self.url + path, f"{err.code}: {text}")) from None
-        except OSError as err:
+            with contextlib.suppress(*CUT_SHORT):
+                connection.request("GET" if body is None else "POST", path, body, headers)
+            with connection.getresponse() as answer:
+                status, found = answer.status, answer.read()
+        except (OSError, http.client.HTTPException) as err:
             what = f"can't be reached: {err}"
             raise ServiceError(Finding("not-serving", self.url, what, f"see 'slurmtf status {self.run.id}'")) from None
+        finally:
+            connection.close()
+        if status != HTTPStatus.OK:
+            what = f"{status}: {_message(found)}"
+            raise ServiceError(Finding("request-refused", self.url + path, what, REMEDIES.get(status, "")))
+        return json.loads(found)
 
     def cancel(self) -> None:
         """End it."""
@@ -201,7 +213,7 @@ def _known(name: str, address: str) -> str:
 
 def _message(body: bytes) -> str:
     """Return what a refusal says: Azure ML's ErrorResponse, or the text of the server's own."""
-    text = body.decode("utf-8", "replace").strip()
+    text = " ".join(body.decode("utf-8", "replace").split())
     try:
         return str(json.loads(text)["message"])
     except (ValueError, LookupError, TypeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -116,6 +117,8 @@ def test_what_can_not_be_loaded_is_told_and_nothing_stays(saved: Path) -> None:
 
 
 def test_the_time_limit_ends_it(saved: Path) -> None:
-    service = serve(saved / "mlp.onnx", time_limit="0:00:08", environment=SCORING)
-    service.run.wait_for_completion(raise_on_error=False)
-    assert "time limit" in service.run.state.message
+    with contextlib.suppress(ServiceError):  # where this machine needs so long to load it
+        serve(saved / "mlp.onnx", time_limit="0:00:08", environment=SCORING)
+    run = Run.find("last")
+    run.wait_for_completion(raise_on_error=False)
+    assert "time limit" in run.state.message

@@ -31,9 +31,14 @@ for _ in range(5):
 """
 SLOW = """
 import os, time
-def init(): pass
+def init():
+    global calls
+    calls = 0
 def run(data):
-    time.sleep(0 if os.path.exists(FAST) else 2)
+    global calls
+    calls += 1
+    while calls > 1 and not os.path.exists(GO):
+        time.sleep(0.1)
     return data * 2
 """
 ASK = """
@@ -60,13 +65,13 @@ def test_registrations_from_two_nodes_at_once_leave_no_gap_and_no_clash(lab: Lab
     assert not list((lab.workspace / ".slurmtf/models/digits").glob(".staging-*"))
 
 
-def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again(
+def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again_and_by_the_next_where_that_is_killed(
     lab: Lab, slurm: Cluster, pytestconfig: pytest.Config
 ) -> None:
     provide(SCORING, pytestconfig)
     (lab.folder / "net.onnx").write_bytes(b"the script needs none")
-    fast = lab.folder / "fast"
-    (lab.folder / "slow.py").write_text(f"FAST = {str(fast)!r}\n{SLOW}")
+    go = lab.folder / "go"
+    (lab.folder / "slow.py").write_text(f"GO = {str(go)!r}\n{SLOW}")
     (lab.folder / "lab.yaml").write_text(PROFILE)
     np.save(lab.folder / "rows.npy", np.arange(100.0))
     command: list[str | Path] = [
@@ -90,7 +95,7 @@ def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again(
         lines = call("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%K %N %Z").splitlines()
         nodes = dict(line.split()[:2] for line in lines if str(lab.folder) in line)
         slurm.kill_node(nodes["1"])
-        fast.touch()
+        go.touch()
         try:
             _, told = process.communicate(timeout=2 * SECONDS)
         finally:
@@ -100,8 +105,24 @@ def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again(
     assert done == ["00000.json"] * (nodes["0"] != nodes["1"])
     assert re.search(r"shards? (0, )?1: ended before it was done \(NODE_FAIL", told), told
     assert not Path("out/scores.npz").exists()
-    again = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=2 * SECONDS, check=False)
-    assert again.returncode == 0, again.stderr
+    go.unlink()
+    (shards / "00001.at").unlink()
+    logs, known = {*Path("out").glob("score-*.log")}, Path("out/jobs.json").read_text()
+    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as process:
+        until(
+            lambda: (shards / "00001.at").exists() and Path("out/jobs.json").read_text() != known, "the shard under way again"
+        )
+        process.kill()
+    started = {*Path("out").glob("score-*.log")} - logs
+    with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        line = next(line for line in process.stderr if "job" in line)
+        go.touch()
+        _, rest = process.communicate(timeout=2 * SECONDS)
+    assert process.returncode == 0, rest
+    (number,) = {path.stem.split("-")[1].split("_")[0] for path in started}
+    assert f"waiting for job {number}, which an earlier command has submitted" in line
+    assert {*Path("out").glob("score-*.log")} == logs | started
     with np.load("out/scores.npz") as held:
         assert held["score"].tolist() == [2.0 * row for row in range(100)]
 
