@@ -108,7 +108,7 @@ def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again_and_by_t
     go.unlink()
     (shards / "00001.at").unlink()
     logs, known = {*Path("out").glob("score-*.log")}, Path("out/jobs.json").read_text()
-    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL, text=True) as process:
         until(
             lambda: (shards / "00001.at").exists() and Path("out/jobs.json").read_text() != known, "the shard under way again"
         )
