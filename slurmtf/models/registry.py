@@ -195,7 +195,11 @@ class Model:
         sources = [self.path, *([self.onnx] if self.onnx and self.onnx != self.path else [])]
         taken = [target / one.name for one in sources if (target / one.name).exists()]
         if taken and not exist_ok:
-            raise InputError(Finding("target-exists", str(taken[0]), "is there", "name another folder, or remove it"))
+            raise InputError(
+                Finding(
+                    "target-exists", str(taken[0]), "is there", "name another folder, or replace it: --exist-ok, exist_ok=True"
+                )
+            )
         with writing(target, "another folder"):
             target.mkdir(parents=True, exist_ok=True)
             for one in sources:

@@ -8,6 +8,7 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.output import clock, emit, json_option, size, table, workspace_option
+from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 from slurmtf.models.exporting import find
 from slurmtf.models.registry import Model, register
@@ -106,6 +107,12 @@ def register_(name: str, what: str, model_path: str | None, workspace: str | Non
     facts.update({marks: parsed(facts[marks]) for marks in ("tags", "properties")})
     if isinstance(found, RunFolder):
         model = register(found, name, model_path, workspace=workspace, **facts)
+    elif model_path is not None:
+        what, remedy = (
+            "--model says which model of a run, and this is a path",
+            "pass the path of the model itself, without --model",
+        )
+        raise InputError(Finding("not-of-a-run", str(found), what, remedy))
     else:
         model = Model.register(found, name, workspace=workspace, **facts)
     emit(model.to_dict(), f"{model.name}:{model.version}  {model.path}", _of_mlflow())
@@ -122,11 +129,12 @@ def _of_mlflow() -> list[Finding]:
 @command.command("get")
 @click.argument("model")
 @click.argument("folder", default=".", type=click.Path(file_okay=False))
+@click.option("--exist-ok", is_flag=True, help="Replace what has the model's name there.")
 @workspace_option
 @json_option
-def get(model: str, folder: str, workspace: str | None) -> None:
+def get(model: str, folder: str, exist_ok: bool, workspace: str | None) -> None:
     """Copy MODEL into FOLDER, after its hash was checked."""
-    path = Model.find(model, workspace=workspace).download(folder)
+    path = Model.find(model, workspace=workspace).download(folder, exist_ok)
     emit({"path": str(path)}, str(path))
 
 

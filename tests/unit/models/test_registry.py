@@ -73,6 +73,25 @@ def test_the_command_registers_with_the_same_facts(workspace: Path, file: Path) 
     assert record["description"] == "small"
 
 
+def test_the_command_fetches_a_model_again_only_when_it_may_replace_it(workspace: Path, file: Path, tmp_path: Path) -> None:
+    Model.register(file, "digits", workspace=workspace)
+    words = ["get", "digits", str(tmp_path / "got"), "--workspace", str(workspace)]
+    assert CliRunner().invoke(command, words).exit_code == 0
+    (tmp_path / "got/net.h5").write_bytes(b"mine")
+    with refusing(InputError, "target-exists", "--exist-ok"):
+        CliRunner().invoke(command, words, catch_exceptions=False)
+    assert (tmp_path / "got/net.h5").read_bytes() == b"mine"
+    assert CliRunner().invoke(command, [*words, "--exist-ok"]).exit_code == 0
+    assert (tmp_path / "got/net.h5").read_bytes() == file.read_bytes()
+
+
+def test_which_model_of_a_run_is_not_said_of_a_path(workspace: Path, file: Path) -> None:
+    words = ["register", "digits", str(file), "--model", "other.h5", "--workspace", str(workspace)]
+    with refusing(InputError, "not-of-a-run", "--model"):
+        CliRunner().invoke(command, words, catch_exceptions=False)
+    assert Model.list(workspace=workspace) == []
+
+
 @pytest.mark.parametrize("setting", ["tags", "properties"])
 @pytest.mark.parametrize("marks", [{"": "x"}, {"a=b": "x"}, {"a": "\x1b[2J"}, {"a\n": "x"}])
 def test_what_no_list_could_show_marks_no_model(workspace: Path, file: Path, setting: str, marks: dict[str, str]) -> None:
