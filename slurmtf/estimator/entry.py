@@ -42,12 +42,23 @@ def findings_of(source_directory: str | Path, entry_script: str | None) -> Itera
         remedy = "move the script into that folder, or set `source_directory` to a folder that holds both"
         yield Finding("script-outside", "entry_script", f"{script} lies outside `source_directory` {source}", remedy)
     elif is_folder(script):
-        inside = next(iter(sorted(script.glob("*.py"))), script / "train.py").relative_to(source)
+        inside = _program_in(script).relative_to(source)
         yield Finding(
-            "script-is-folder", "entry_script", f"{script} is a folder", f"name the script in it, {inside} for example"
+            "script-is-folder", "entry_script", f"{script} is a folder", f"name the script in it, {_named(inside)} for example"
         )
     elif not is_file(script):
         near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
         yield Finding("script-missing", "entry_script", f"{script} does not exist", near or NAME_OF_SCRIPT)
     elif script.suffix != ".py":
         yield Finding("not-python", "entry_script", f"{script.name} is not a Python script", "name a .py file")
+
+
+def _program_in(folder: Path) -> Path:
+    """Return what a folder may be meant to run: its ``__main__.py``, which 'python -m' runs, else its first script."""
+    scripts = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
+    return next((path for path in scripts if path.name == "__main__.py"), next(iter(scripts), folder / "train.py"))
+
+
+def _named(script: Path) -> str:
+    """Return a script as it is to be named: a package's own program by its module."""
+    return ".".join(script.with_suffix("").parts) if script.name == "__main__.py" else str(script)

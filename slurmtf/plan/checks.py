@@ -75,7 +75,7 @@ def _relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
     elsewhere = "".join(f" and `source_directory={folder}`" for folder in above if folder != source)
     what = "imports from its own package (from . import ...), which a script that is run as a file can't"
     if estimator.module:
-        what = "imports from above the package that it is run in (from .. import ...)"
+        what = "imports from a package that it is not run in (from . import ..., from .. import ...)"
     remedy = f"run it as a module{' of the package above' if estimator.module else ''}: set `entry_script={module}`{elsewhere}"
     return Finding("relative-import", f"{estimator.script}:{script.relative}", what, remedy)
 

@@ -362,3 +362,20 @@ def test_flags_that_slurmtf_needs_for_itself(source: Path, parameter: str, flags
         assert [(one.where, one.code) for one in refused(source, **settings)] == [
             (f"{parameter}[{flag!r}]", "reserved-flag")
         ], flag
+
+
+@pytest.mark.parametrize(
+    ("files", "named"),
+    [
+        (["__init__.py", "__main__.py", "a.py"], "pkg.__main__"),
+        (["__init__.py", "b.py", "c.py"], "pkg/b.py"),
+        (["notes.txt"], "pkg/train.py"),
+    ],
+)
+def test_a_folder_is_told_with_the_program_in_it(tmp_path: Path, files: list[str], named: str) -> None:
+    (tmp_path / "pkg").mkdir()
+    for name in files:
+        (tmp_path / "pkg" / name).touch()
+    with pytest.raises(SpecError) as caught:
+        TensorFlow(tmp_path, entry_script="pkg")
+    assert [(found.code, f" {named} " in found.remedy) for found in caught.value.findings] == [("script-is-folder", True)]
