@@ -140,7 +140,7 @@ def _touched(entry: os.DirEntry[str]) -> float:
 
 def in_order(attempts: Iterable[Attempt]) -> tuple[Attempt, ...]:
     """Return attempts in the order in which they started, each with what came after it."""
-    found = sorted(attempts, key=lambda attempt: (attempt.started, attempt.number))
+    found = journal.in_order(attempts, lambda attempt: attempt.started)
     linked = [replace(one, next=Next.REQUEUED if one.job == later.job else Next.RESUBMITTED) for one, later in pairwise(found)]
     return (*linked, *found[-1:])
 

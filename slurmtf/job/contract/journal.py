@@ -6,11 +6,13 @@ import os
 import re
 import sys
 import time
-from typing import Any, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, TypeVar
 
 from .events import Decided, Ended, Record, Started, outcome_of
 from .layout import RunLayout
 from .outcome import Outcome
+
+T = TypeVar("T", bound=Any)
 
 LONGEST_LINE = 1 << 24
 """Bytes of a line above which it is nothing that we wrote."""
@@ -112,7 +114,17 @@ def attempts(layout: RunLayout) -> List[Attempt]:
         return []
     found = [(NUMBERED.fullmatch(name), os.path.join(layout.journals, name)) for name in names]
     known = [Attempt(path, match.group(1), int(match.group(2)), read(path)) for match, path in found if match]
-    return sorted((attempt for attempt in known if attempt.records), key=lambda one: (one.began, one.number))
+    return in_order((attempt for attempt in known if attempt.records), lambda one: one.began)
+
+
+def in_order(attempts: Iterable[T], began: Callable[[T], float]) -> List[T]:
+    """Return attempts as they came. Those of one job by their number: the clocks of the nodes that they ran on differ."""
+    latest: Dict[str, float] = {}
+    timed = []
+    for one in sorted(attempts, key=lambda one: one.number):
+        latest[one.job] = max(began(one), latest.get(one.job, 0.0))
+        timed.append((latest[one.job], one.number, one))
+    return [one for _, _, one in sorted(timed, key=lambda one: one[:2])]
 
 
 def read(path: str) -> List[Record]:

@@ -133,3 +133,9 @@ def test_no_journal_yet(tmp_path: Path) -> None:
 def test_a_journal_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("")
     assert read_history(RunLayout(str(tmp_path))).unreadable == ("journal",)
+
+
+def test_attempts_of_one_job_come_by_their_number_whatever_the_clocks_of_their_nodes_say() -> None:
+    times = {("12", 0): 190.0, ("12", 1): 120.0, ("12", 2): 210.0, ("13", 0): 300.0}
+    found = in_order(Attempt(job, number, started=started) for (job, number), started in reversed(times.items()))
+    assert [(one.job, one.number) for one in found] == list(times)
