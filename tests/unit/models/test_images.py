@@ -1,0 +1,63 @@
+"""Images in a folder: each is a row, in the order of their paths; one that can't be read is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+np = pytest.importorskip("numpy")
+Image = pytest.importorskip("PIL.Image")
+
+from slurmtf.models.scoring import files_of  # noqa: E402
+from slurmtf.models.tool.batches import Scorer, blocks, pieces, scored  # noqa: E402
+from slurmtf.models.tool.drawing import Spec  # noqa: E402
+from slurmtf.models.tool.readers import format_of  # noqa: E402
+
+GREY = np.array([[0, 50, 255], [10, 20, 30]], np.uint8)
+COLOR = np.stack([GREY, GREY + 100, 255 - GREY], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "mode", "name", "expected"),
+    [
+        (GREY, "L", "one.png", GREY),
+        (COLOR, "RGB", "one.png", COLOR),
+        (COLOR, "RGB", "ONE.BMP", COLOR),
+        (COLOR, "RGBA", "one.png", np.concatenate([COLOR, np.full((2, 3, 1), 255, np.uint8)], axis=-1)),
+        (GREY, "1", "one.png", np.stack([np.where(GREY > 127, 255, 0)] * 3, axis=-1)),
+        (COLOR, "P", "one.png", COLOR),
+    ],
+)
+def test_an_image_is_its_pixels(pixels: Any, mode: str, name: str, expected: Any, tmp_path: Path) -> None:
+    given = {"P": {"palette": Image.Palette.ADAPTIVE}, "1": {"dither": Image.Dither.NONE}}.get(mode, {})
+    path = tmp_path / name
+    Image.fromarray(pixels).convert(mode, **given).save(path)
+    rows: Any = format_of(str(path)).rows(str(path), 0)(1)
+    assert [list(row) for row in rows] == [[""]]
+    assert np.array_equal(rows[0][""], expected)
+
+
+def sums(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    assert inputs["image"].dtype == np.float32
+    return {"sum": inputs["image"].sum(axis=(1, 2, 3))}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8])
+def test_a_folder_is_scored_in_order_and_what_is_no_image_is_named(batch: int, tmp_path: Path) -> None:
+    for number in (3, 0, 2, 4):
+        Image.fromarray(np.full((2, 2), number, np.uint8)).save(tmp_path / f"{number}.png")
+    (tmp_path / "1.png").write_bytes(b"torn")
+    files = [str(path) for path in files_of([str(tmp_path)])]
+    scorer = Scorer(sums, {"image": Spec((None, 2, 2, 1), "float32")})
+    good, bad = list[tuple[int, float]](), list[dict[str, Any]]()
+    for parts in blocks(list(pieces([1] * 5, files, 0, 5)), 4):
+        answers, failed = scored(parts, scorer, batch, lambda _: None)
+        good += [pair for one in answers for pair in zip(one["row"].tolist(), one["sum"].tolist(), strict=True)]
+        bad += failed
+    assert good == [(0, 0.0), (2, 8.0), (3, 12.0), (4, 16.0)]
+    ((file, row, why),) = [(one["file"], one["row"], one["why"]) for one in bad]
+    assert (file, row) == (files[1], 0)
+    assert why.startswith("can't be read as an image")
