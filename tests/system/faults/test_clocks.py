@@ -1,0 +1,89 @@
+"""Nodes whose clocks are 90 s before and behind: what a job writes down of times is then never what anybody else would have."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from slurmtf import RunStatus
+from slurmtf.job.contract.outcome import Cause
+from tests.system.slurm.support import Lab, call, ended, here, in_status, job_of, journal, log, until
+
+pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("faults")]
+
+# What the processes of a job get to hear of the time of day; the clocks that count on are as they were.
+CLOCK = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <sys/time.h>
+#include <time.h>
+static long off(void) { const char *text = getenv("CLOCK_OFF_S"); return text ? atol(text) : 0; }
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+    int code = real(clock, now);
+    if (code == 0 && clock == CLOCK_REALTIME) now->tv_sec += off();
+    return code;
+}
+time_t time(time_t *now) {
+    struct timespec found;
+    clock_gettime(CLOCK_REALTIME, &found);
+    if (now) *now = found.tv_sec;
+    return found.tv_sec;
+}
+int gettimeofday(struct timeval *now, void *zone) {
+    struct timespec found;
+    clock_gettime(CLOCK_REALTIME, &found);
+    now->tv_sec = found.tv_sec;
+    now->tv_usec = found.tv_nsec / 1000;
+    return 0;
+}
+"""
+PROFILE = """
+extends: slurm
+environment:
+  prologue:
+  - '[ "${SLURM_RESTART_COUNT:-0}" = 0 ] && export CLOCK_OFF_S=%s || export CLOCK_OFF_S=%s'
+  - export LD_PRELOAD=%s
+"""
+GATED = """
+import os, pathlib, sys, time
+again = os.environ.get("SLURM_RESTART_COUNT", "0")
+pathlib.Path("outputs/here" + again.strip("0")).touch()
+while not pathlib.Path("outputs/gate").exists():
+    time.sleep(0.1)
+print("start", again)
+sys.exit(int(sys.argv[1]))
+"""
+
+
+def lab_with(folder: Path, first: int, later: int) -> Lab:
+    """A lab whose jobs' clocks are off by so many seconds, in their first start and in later ones."""
+    folder.mkdir()
+    library, profile = folder / "clock.so", folder / "off.yaml"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"], input=CLOCK, text=True, check=True)
+    profile.write_text(PROFILE % (first, later, library))
+    return Lab(folder, str(profile))
+
+
+def test_clocks_that_are_90_s_off(tmp_path: Path) -> None:
+    """One run whose first start is in the future of its second; and one that fails in the past."""
+    turned = lab_with(tmp_path / "ahead", 90, 0).submit(GATED, script_params=["0"])
+    behind = lab_with(tmp_path / "behind", -90, 0).submit(GATED, script_params=["5"], launcher="srun")
+    here(turned, behind)
+    firsts = [next(one["time"] for one in journal(run) if one["event"] == "started") for run in (turned, behind)]
+    assert firsts[0] - firsts[1] > 150
+    assert [run.state.status for run in (turned, behind)] == [RunStatus.RUNNING] * 2
+    call("scontrol", "requeue", job_of(turned))
+    (behind.folder / "outputs/gate").touch()
+    (failed,) = ended(behind)
+    assert (failed.status, failed.cause, failed.exit_code) == (RunStatus.FAILED, Cause.SCRIPT, 5)
+    until((turned.folder / "outputs/here1").exists, "its second start")
+    again = in_status(turned, RunStatus.RUNNING)
+    assert again.attempt == 1
+    assert turned.state.outcome is None
+    (turned.folder / "outputs/gate").touch()
+    (state,) = ended(turned)
+    assert (state.status, state.attempt, log(turned)) == (RunStatus.COMPLETED, 1, "start 1\n")
