@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
@@ -38,15 +39,16 @@ NAMES = {
     "packages": "--pip",
 }
 """What a plan's entries are to the user; the others are named as they are given."""
+ANOTHER_FOLDER = "another folder for the scores (--output)"
 HINTS = {
     "ModuleNotFoundError": "pass --pip PACKAGE for what the script imports, and another --output; ",
     "ModelChangedError": "pass another --output, or bring the model back; ",
+    **{f"OSError: [Errno {number}]": f"free some space, or use {ANOTHER_FOLDER}; " for number in (errno.ENOSPC, errno.EDQUOT)},
 }
-"""What to do about exceptions of a shard, by their class."""
+"""What to do about exceptions of a shard, by how they begin."""
 ANYTHING = Needs()
 LAST_LINES = 3
 SHOWN = 5
-ANOTHER_FOLDER = "another folder for the scores (--output)"
 
 
 class ScoringFailedError(SlurmtfError):
@@ -279,7 +281,7 @@ def _of_shards(finding: Finding, shards: Sequence[int], log: Path, done: str) ->
     if finding.where:
         return replace(finding, remedy=f"{finding.remedy}; {done}")
     shown = ", ".join(map(str, shards[:SHOWN])) + (f" and {len(shards) - SHOWN} more" if len(shards) > SHOWN else "")
-    hint = HINTS.get(finding.what.partition(":")[0], "")
+    hint = next((hint for start, hint in HINTS.items() if finding.what.startswith(start)), "")
     where, whose = (f"shards {shown}", f"the log of shard {shards[0]}") if len(shards) > 1 else (f"shard {shown}", "its log")
     return replace(finding, where=where, remedy=f"{hint}{whose}: {log}; {done}")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import struct
 import time
 import tracemalloc
@@ -283,6 +285,25 @@ def test_shards_that_failed_alike_are_told_together_and_each_with_its_own_log(tm
     assert (canceled.where, canceled.what.endswith("CANCELLED ***")) == ("shard 8", True)
     assert tells(canceled, "FAILED, exit code 137", "loading", str(logs[8]))
     assert "never started" in never.what
+
+
+@pytest.mark.parametrize(
+    ("why", "elsewhere"),
+    [
+        (f"OSError: {OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))}", True),
+        (f"OSError: {OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))}", True),
+        (f"OSError: {OSError(errno.EIO, os.strerror(errno.EIO))}", False),
+        ("ModelChangedError: net.onnx", True),
+    ],
+)
+def test_another_folder_is_named_where_it_helps_a_shard_that_failed(tmp_path: Path, why: str, elsewhere: bool) -> None:
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards/00000.failed").write_text(json.dumps({"file": "", "row": -1, "why": why}))
+    with pytest.raises(ScoringFailedError) as caught:
+        _check_done(tmp_path, {"shards": 1}, {0: Ended(tmp_path / "tool.log")})
+    (finding,) = caught.value.findings
+    assert (finding.where, finding.what) == ("shard 0", why)
+    assert ("--output" in finding.remedy) == elsewhere
 
 
 def test_files_are_ordered_and_none_is_missed(tmp_path: Path) -> None:
