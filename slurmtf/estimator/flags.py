@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from slurmtf.estimator import families
-from slurmtf.estimator.quantities import check_flags, check_time, normal_flag
+from slurmtf.estimator.quantities import LONG_NAMES, check_time, normal_flag, printable
 from slurmtf.findings import Finding
 
+_FLAG = re.compile(r"-[A-Za-z]|(--)?[A-Za-z][A-Za-z0-9_-]*")
 OWN_SBATCH_FLAGS = {
     "output": "the job's log is in the run folder: read it with 'slurmtf logs'",
     "error": "the job's log is in the run folder: read it with 'slurmtf logs'",
@@ -38,6 +41,12 @@ FIELD_OF_FLAG = {
     "job-name": "job_name", "partition": "partition", "account": "account", "qos": "qos", "time": "time",
     "mem": "memory", "cpus-per-task": "cpus_per_task", "constraint": "constraint", "exclusive": "exclusive",
 }  # fmt: skip
+WHOLE = {
+    *OWN_SBATCH_FLAGS, *OWN_SRUN_FLAGS, *FIELD_OF_FLAG, *LONG_NAMES.values(), *families.OF_GPUS,
+    *itertools.chain(*families.FAMILIES), "cluster", "export", "export-file", "gpu-freq", "kill-on-invalid-dep",
+    "mail-type", "mail-user", "mem-bind", "sockets-per-node", "time-min", "wait-all-nodes",
+}  # fmt: skip
+"""Flags that slurmtf must know when it sees them, and those whose names only begin like theirs."""
 
 
 def findings_of(sbatch: object, srun: object, given: Mapping[str, Any]) -> Iterable[Finding]:
@@ -63,3 +72,41 @@ def _beside_parameters(given: Mapping[str, Any], flag: str, value: object) -> It
         yield from check_time(where, value)
         if given.get("max_run_duration_seconds") is not None:
             yield Finding("said-twice", where, "says the same as `max_run_duration_seconds`", "set one of them")
+
+
+def check_flags(name: str, flags: object, reserved: Mapping[str, str]) -> Iterable[Finding]:
+    """Check a pass-through mapping (``sbatch=``, ``srun=``). ``reserved`` says which flags can't be set, and why."""
+    if not isinstance(flags, Mapping):
+        yield Finding("bad-flags", name, f"{flags!r} is not a mapping", f"set `{name}[hint]=nomultithread`")
+        return
+    for key, value in flags.items():
+        where = f"{name}[{key!r}]"
+        if not isinstance(key, str) or not _FLAG.fullmatch(key):
+            yield Finding(
+                "bad-flag", where, "is not the long name of a flag", "write it as the man page does, for example 'hint'"
+            )
+        elif normal_flag(key) in reserved:
+            yield Finding("reserved-flag", where, "can't be passed through", reserved[normal_flag(key)])
+        elif meant := abbreviates(normal_flag(key)):
+            yield Finding("short-flag", where, f"is short for {' or '.join(meant)}", "write the flag's whole name")
+        else:
+            yield from _check_value(where, value)
+
+
+def _check_value(where: str, value: object) -> Iterable[Finding]:
+    is_list = isinstance(value, list | tuple)
+    for item in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(item, str | int | float | None) or (is_list and (item is None or isinstance(item, bool))):
+            yield Finding(
+                "bad-flag",
+                where,
+                f"{item!r} is neither a string nor a number",
+                "use a string, a number or true, or a list of strings",
+            )
+        elif isinstance(item, str):
+            yield from printable(where, item, longest=100_000)
+
+
+def abbreviates(name: str) -> list[str]:
+    """Return the flags that Slurm may take a name for (getopt_long(3)); none where it is a whole name."""
+    return [] if name in WHOLE else sorted(whole for whole in WHOLE if whole.startswith(name))

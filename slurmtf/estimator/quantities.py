@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from slurmtf.errors import did_you_mean
 from slurmtf.findings import Finding
@@ -16,8 +16,7 @@ _WITHOUT_LIMIT = ("unlimited", "infinite")
 _TIME = re.compile(r"(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<clock>\d+(?::\d+){0,2})", re.ASCII)
 _MEMORY = re.compile(r"(\d+)(?:([KMGT])B?)?", re.IGNORECASE | re.ASCII)
 _MEBIBYTES = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024 * 1024}
-_FLAG = re.compile(r"-[A-Za-z]|(--)?[A-Za-z][A-Za-z0-9_-]*")
-_LONG_NAMES = {
+LONG_NAMES = {
     "A": "account", "a": "array", "b": "begin", "C": "constraint", "c": "cpus-per-task", "D": "chdir", "d": "dependency",
     "e": "error", "F": "nodefile", "G": "gpus", "H": "hold", "I": "immediate", "i": "input", "J": "job-name",
     "K": "kill-on-bad-exit", "k": "no-kill", "L": "licenses", "l": "label", "M": "clusters",
@@ -163,40 +162,9 @@ def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Findi
 def flag_name(name: str) -> str:
     """Return a flag's long name without its dashes, of ``-M`` too. Underscores stay: flags of site plugins have them."""
     letter = re.fullmatch(r"-([A-Za-z])", name)
-    return _LONG_NAMES.get(letter[1], letter[1]) if letter else name.lstrip("-")
+    return LONG_NAMES.get(letter[1], letter[1]) if letter else name.lstrip("-")
 
 
 def normal_flag(name: str) -> str:
     """Return a flag's name for comparison: ``--gpu_bind`` and ``gpu-bind`` are the same."""
     return flag_name(name).replace("_", "-")
-
-
-def check_flags(name: str, flags: object, reserved: Mapping[str, str]) -> Iterable[Finding]:
-    """Check a pass-through mapping (``sbatch=``, ``srun=``). ``reserved`` says which flags can't be set, and why."""
-    if not isinstance(flags, Mapping):
-        yield Finding("bad-flags", name, f"{flags!r} is not a mapping", f"set `{name}[hint]=nomultithread`")
-        return
-    for key, value in flags.items():
-        where = f"{name}[{key!r}]"
-        if not isinstance(key, str) or not _FLAG.fullmatch(key):
-            yield Finding(
-                "bad-flag", where, "is not the long name of a flag", "write it as the man page does, for example 'hint'"
-            )
-        elif normal_flag(key) in reserved:
-            yield Finding("reserved-flag", where, "can't be passed through", reserved[normal_flag(key)])
-        else:
-            yield from _check_value(where, value)
-
-
-def _check_value(where: str, value: object) -> Iterable[Finding]:
-    is_list = isinstance(value, list | tuple)
-    for item in value if isinstance(value, list | tuple) else [value]:
-        if not isinstance(item, str | int | float | None) or (is_list and (item is None or isinstance(item, bool))):
-            yield Finding(
-                "bad-flag",
-                where,
-                f"{item!r} is neither a string nor a number",
-                "use a string, a number or true, or a list of strings",
-            )
-        elif isinstance(item, str):
-            yield from printable(where, item, longest=100_000)

@@ -18,9 +18,9 @@ from typing import Any
 
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import SiteError, did_you_mean
+from slurmtf.estimator.flags import check_flags
 from slurmtf.estimator.quantities import (
     check_count,
-    check_flags,
     check_given,
     check_memory,
     check_time,

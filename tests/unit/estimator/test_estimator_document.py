@@ -25,9 +25,10 @@ from slurmtf.estimator import (
     TensorFlow,
 )
 from slurmtf.estimator.document import ESTIMATORS, field_names, from_yaml, json_schema
-from slurmtf.estimator.flags import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS
+from slurmtf.estimator.flags import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS, abbreviates
 from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.life import SIGNALS
+from slurmtf.estimator.quantities import normal_flag
 from slurmtf.sites import Site
 from tests.unit.support import tells
 
@@ -53,7 +54,7 @@ RESTART = TIMES | st.builds(Restart, TIMES)
 
 def flags(reserved: set[str]) -> st.SearchStrategy[dict[str, Any]]:
     names = st.from_regex(r"(--)?[a-z][a-z_-]{0,10}", fullmatch=True).filter(
-        lambda name: name.lstrip("-").replace("_", "-") not in reserved
+        lambda name: normal_flag(name) not in reserved and not abbreviates(normal_flag(name))
     )
     values = LINE | NUMBER | st.booleans() | st.none() | st.lists(LINE | NUMBER, max_size=3)
     return st.dictionaries(names, values, max_size=3)

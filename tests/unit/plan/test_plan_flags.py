@@ -357,11 +357,11 @@ def test_nothing_leaves_a_flag_out(source: Path, nothing: object) -> None:
 
 def test_flags_of_srun(source: Path) -> None:
     plan = planned(
-        source, cpus_per_task=4, srun={"cpu-bind": "cores", "--label": True, "export": "NONE", "mpi": ["a", "b"], "n": 0}
+        source, cpus_per_task=4, srun={"cpu-bind": "cores", "--label": True, "export": "NONE", "mpi": ["a", "b"], "wait": 0}
     )
     assert plan.job.launcher_words == (
         "srun", "--nodes=1", "--ntasks=1", "--cpus-per-task=4", "--export=NONE", "--cpu-bind=cores", "--label", "--mpi=a",
-        "--mpi=b", "--n=0",
+        "--mpi=b", "--wait=0",
     )  # fmt: skip
 
 
