@@ -57,7 +57,7 @@ cd "$1"
 pivot_root . mnt
 umount -l /mnt
 ip link set lo up
-cd /root/slurmtf
+cd ~/slurmtf
 exec bash -euxc "$4"
 """
 NAMESPACES = ("--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child", "--propagation", "private")

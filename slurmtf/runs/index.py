@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmtf._version import __version__
 from slurmtf.caches import local_cache
@@ -42,24 +42,29 @@ MARKS = ", ".join("?" * len(COLUMNS.split()))
 class Row(NamedTuple):
     """A run that has ended, as the index has it. ``files``: what it was read from, each name followed by its stamp.
 
-    From ``status`` to ``why`` it is what a list shows (:class:`Brief`): of thousands nothing else is looked at.
+    ``brief`` is what a list shows: of thousands nothing else is looked at.
     """
 
     folder: str
     files: str
-    status: str
-    job_id: str
-    submitted: float | None
-    started: float | None
-    ended: float | None
-    why: str
+    brief: Brief
     state_text: str
     tags_text: str
     jobs: str
 
+    @classmethod
+    def from_columns(cls, cells: Sequence[Any]) -> Row:
+        """Return the row that :attr:`columns` are of."""
+        return cls(cells[0], cells[1], Brief._make(cells[2:8]), *cells[8:])
+
     @property
-    def brief(self) -> Brief:
-        return Brief._make(self[2:8])
+    def columns(self) -> tuple[Any, ...]:
+        """Its cells under COLUMNS."""
+        return (self.folder, self.files, *self.brief, self.state_text, self.tags_text, self.jobs)
+
+    @property
+    def status(self) -> str:
+        return self.brief.status
 
     @property
     def state(self) -> RunState:
@@ -110,7 +115,7 @@ def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
     layout = seen.layout
     texts = json.dumps(seen.state.to_dict()), json.dumps(tags_of(layout.folder)), " ".join(sorted(_job_names(layout)))
     names = BETWEEN.join(part for file in files for part in file)
-    return Row(layout.folder, names, *seen.state.brief, *texts) if files_of(layout) == files else None
+    return Row(layout.folder, names, seen.state.brief, *texts) if files_of(layout) == files else None
 
 
 def _job_names(layout: RunLayout) -> set[str]:
@@ -169,7 +174,8 @@ class Index:
         """Take rows up."""
         with self._forgiving():
             if self._connection:
-                self._connection.executemany(f"INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES ({MARKS})", rows)  # noqa: S608
+                cells = [row.columns for row in rows]
+                self._connection.executemany(f"INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES ({MARKS})", cells)  # noqa: S608
                 self._connection.commit()
 
     def _rows(self, wanted: set[str]) -> list[Row]:
@@ -177,10 +183,10 @@ class Index:
             if self._connection and len(wanted) <= FEW:
                 marks = ", ".join("?" * len(wanted))
                 query = f"SELECT {COLUMNS} FROM runs WHERE folder IN ({marks})"  # noqa: S608
-                return [Row._make(row) for row in self._connection.execute(query, list(wanted))]
+                return list(map(Row.from_columns, self._connection.execute(query, list(wanted))))
             if self._connection:
                 rows = self._connection.execute(f"SELECT {COLUMNS} FROM runs")  # noqa: S608
-                return [Row._make(row) for row in rows if row[0] in wanted]
+                return [Row.from_columns(row) for row in rows if row[0] in wanted]
         return []
 
     def _opened(self) -> sqlite3.Connection | None:

@@ -18,9 +18,9 @@ TRIALS = "trials"
 MAXIMIZE, MINIMIZE = "maximize", "minimize"
 COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
 BY_POLICY, BY_DURATION = "policy", "max_duration_minutes"
+"""Why a trial was canceled by the sweep itself."""
 RETIRED, TOO_SHORT = "retired", "the time is too short"
 """Why an element leaves trials to others; it may also be the cause that ended its job."""
-"""Why a trial was canceled by the sweep itself."""
 T = TypeVar("T")
 
 
