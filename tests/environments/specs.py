@@ -12,6 +12,7 @@ from slurmtf.environments import EnvironmentSpec, EnvironmentStore, building
 from slurmtf.environments.spec import of_packages
 from slurmtf.errors import SoftwareError
 from slurmtf.estimator import Environment as Wish
+from slurmtf.files import write_private
 from slurmtf.findings import Finding
 from slurmtf.sites import load
 from tests.integration.build.support import UNCONNECTED
@@ -55,7 +56,9 @@ class Environment:
         elif not store.record(spec.name):
             path = building.write_spec(spec, store, wheelhouse=building.fetch(spec, store, LOCAL, self.say))
             self.build_unconnected(building.program(store), path)
-        return store.folder(spec.name) / "bin" / "python"
+        folder = store.folder(spec.name)
+        _collect_rarely(folder)
+        return folder / "bin" / "python"
 
     def build_unconnected(self, builder: str, path: str) -> None:
         command = [*UNCONNECTED, sys.executable, "-I", builder, "build", path]
@@ -70,6 +73,14 @@ class Environment:
 
     def say(self, step: str) -> None:
         say(f"{self.name}: {step}")
+
+
+def _collect_rarely(environment: Path) -> None:
+    """A sixth of the time in which TensorFlow is imported, by hundreds of processes in a test run, is the collector's."""
+    for packages in environment.glob("lib/python*/site-packages"):
+        file = packages / "collect_rarely.pth"
+        if not file.exists():
+            write_private(file, "import gc; gc.set_threshold(50_000, 20, 100)\n")
 
 
 ENVIRONMENTS = {
