@@ -1,44 +1,15 @@
-"""What an environment lacks or has wrong, in words, and what to do about it."""
+"""What is wrong with an environment, in words, and what to do about it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 
-from slurmtf.environments.distributions import ELSEWHERE, distribution
 from slurmtf.environments.software import Software
 from slurmtf.environments.spec import TENSORFLOW
 from slurmtf.findings import Finding
-from slurmtf.snapshot.script import Import
 
 CPU_ONLY = "tensorflow_cpu"
-
-
-def missing_module(found: Import, software: Software, needed: Iterable[Import], place: str = "") -> Finding:
-    """Say that a script can't run because a module is not there.
-
-    ``needed`` are the imports that the script needs from outside its source, ``place`` is a file in the source of that name.
-    """
-    what = f"imports {found.module}, which is not in {home(software)}"
-    if place:
-        folder = place.removesuffix("/__init__.py").rpartition("/")[0]
-        remedy = f"there is {place}: move it, or set `environment_variables[PYTHONPATH]={folder}`"
-    elif found.beside:
-        remedy = f"it lies in {found.beside}: set `source_directory={found.beside}`"
-    elif not distribution(found.module, found.name):
-        remedy = ELSEWHERE.get(found.module) or _unknown(found, software)
-    else:
-        remedy = _remedy(found, software, needed)
-    return Finding("missing-import", found.where, what, remedy)
-
-
-def _unknown(found: Import, software: Software) -> str:
-    """Return what to do about a module of which nobody here knows the package: a guess may install a stranger's."""
-    where = "build it into the image" if software.image else "install it there"
-    if software.spec and not software.image:
-        where = "add it to `conda_packages`" if software.spec.kind == "conda" else "add it to `pip_packages`"
-    name = found.name or found.module
-    return f"find the package that brings {name} (its name may differ) and {where}, or move your own {name} into the source"
 
 
 def tensorflow_of(software: Software) -> str:
@@ -55,25 +26,13 @@ def home(software: Software) -> str:
     return software.image or software.prefix or named
 
 
-def _remedy(found: Import, software: Software, needed: Iterable[Import]) -> str:
-    package = distribution(found.module, found.name)
-    if software.image:
-        return f"build {package} into the image, or take one that has it"
-    if software.spec:
-        is_conda = software.spec.kind == "conda"
-        return f"add `{'conda' if is_conda else 'pip'}_packages[]={package}`"
-    known = {distribution(one.module, one.name) for one in needed}
-    packages = sorted({package, *filter(None, known), *(["tensorflow"] if package == "horovod" else [])})
-    built = f"have an environment built with all that it needs: `pip_packages[]={','.join(packages)}`"
-    if "/" not in software.python:
-        return f"load a module that brings {package}, or {built}"
-    return f"install it there: {_installing(package, software)}; or {built}"
-
-
-def _installing(package: str, software: Software) -> str:
-    if package == "horovod":  # pip would compile it without a word about what for
-        return f"slurmtf env build-horovod {software.python} --install"
-    return f"{software.python} -m pip install {package}"
+def installing(packages: Collection[str], software: Software) -> str:
+    """Return the commands that install packages. Horovod has its own: pip would compile it without a word about what for."""
+    by_pip = [package for package in packages if package != "horovod"]
+    commands = [f"{software.python} -m pip install {' '.join(by_pip)}"] if by_pip else []
+    if "horovod" in packages:
+        commands.append(f"slurmtf env build-horovod {software.python} --install")
+    return " && ".join(commands)
 
 
 def other_version(asked: str, software: Software) -> str:
@@ -111,7 +70,7 @@ def foreign_horovod(software: Software) -> Finding | None:
 def _rebuilt(software: Software) -> str:
     if software.image:
         return "take an image whose Horovod goes with its TensorFlow"
-    return f"build it again: {_installing('horovod', software)}"
+    return f"build it again: {installing(['horovod'], software)}"
 
 
 def cpu_only(software: Software) -> str:

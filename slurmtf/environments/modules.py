@@ -6,7 +6,7 @@ import contextlib
 import re
 import shlex
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from slurmtf.environments.shell import module_lines
@@ -60,21 +60,23 @@ def findings(estimator: Estimator, site: Site, software: Software) -> Iterable[F
 
 
 def _findings(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:
-    own = [
-        *estimator.environment.modules,
-        *site.modules.tensorflow.get(getattr(estimator, "framework_version", None) or "", []),
-    ]
-    for name in sorted(software.unknown_modules & set(own)):
-        is_named = name in estimator.environment.modules
-        where = "environment_definition.modules" if is_named else "framework_version"
-        remedy = f"'module spider {name}' or 'module avail' tells what there is; {WHERE_NODES_HAVE_IT}"
-        yield Finding("unknown-module", where, f"'module' does not know {name} here", remedy)
-    for name in sorted(software.unknown_modules - set(own)):
-        yield warning("unknown-module", f"'module' does not know {name} here, which the profile {site.name} loads")
+    by_version = site.modules.tensorflow.get(getattr(estimator, "framework_version", None) or "", [])
+    named, unknown = estimator.environment.modules, software.unknown_modules
+    yield from _unknown(unknown.intersection(named), "environment_definition.modules")
+    yield from _unknown(unknown.intersection(by_version).difference(named), "framework_version")
+    of_profile = ", ".join(sorted(unknown.difference(named, by_version)))
+    if of_profile:
+        yield warning("unknown-module", f"'module' does not know {of_profile} here, which the profile {site.name} loads")
     init = site.modules.init
     if init and module_lines(site, software.modules, getattr(estimator, "framework_version", None)) and not _is_file(init):
         what = f"{init} does not exist, which makes 'module' known to a job"
         yield Finding("modules-init-missing", f"site {site.name}: modules.init", what, "set modules.init in the profile")
+
+
+def _unknown(names: Collection[str], where: str) -> Iterable[Finding]:
+    if names:
+        remedy = f"'module spider NAME' or 'module avail' tells what there is; {WHERE_NODES_HAVE_IT}"
+        yield Finding("unknown-module", where, f"'module' does not know {', '.join(sorted(names))} here", remedy)
 
 
 def _is_file(path: str) -> bool:

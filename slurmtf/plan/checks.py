@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from slurmtf.environments import Software, check
+from slurmtf.environments.missing import missing_modules
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract import variables as var
@@ -59,7 +60,7 @@ def software_findings(estimator: Estimator, script: ScriptFacts, software: Softw
     """Check that the script can start: what it imports for certain is there, and its Horovod goes with its TensorFlow."""
     if script.relative and "relative-import" not in estimator.silence:
         yield _relative_import(estimator, script)
-    yield from (finding for module, finding in needs(estimator, script, software).items() if module in software.missing)
+    yield from _lacking(estimator, script, software)
     if script.imports_any("horovod") and "horovod-build" not in estimator.silence:
         yield from filter(None, [check.foreign_horovod(software)])
 
@@ -80,11 +81,26 @@ def _relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
     return Finding("relative-import", f"{estimator.script}:{script.relative}", what, remedy)
 
 
+def _vital(estimator: Estimator, script: ScriptFacts) -> list[Import]:
+    """Return the modules from outside the source without which the script can't run."""
+    return [one for one in script.foreign if one.need is Need.CERTAIN and "missing-import" not in estimator.silence]
+
+
+def _lacking(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+    """Yield what to say of the modules that the script needs and the software lacks."""
+    vital = [one for one in _vital(estimator, script) if one.module in software.missing]
+    legacy = "tf_keras" if estimator.legacy_keras else ""
+    yield from _missing([one for one in vital if one.module not in (AZUREML, legacy)], script, software)
+    yield from (finding for one in vital for finding in _of_azureml(one, estimator, script, software))
+    if legacy in software.missing:
+        yield _without_tf_keras(software)
+
+
 def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Finding]:
     """Return the modules from outside the source without which the script can't run: each with what to say where it is not."""
-    vital = [one for one in script.foreign if one.need is Need.CERTAIN and "missing-import" not in estimator.silence]
-    found = {one.module: _missing(one, script, software) for one in vital if one.module != AZUREML}
-    found.update((one.module, finding) for one in vital for finding in _of_azureml(one, estimator, script, software))
+    wanted = _vital(estimator, script)
+    found = {one.module: finding for one in wanted if one.module != AZUREML for finding in _missing([one], script, software)}
+    found.update((one.module, finding) for one in wanted for finding in _of_azureml(one, estimator, script, software))
     return {**found, "tf_keras": _without_tf_keras(software)} if estimator.legacy_keras else found
 
 
@@ -94,7 +110,7 @@ def _of_azureml(found: Import, estimator: Estimator, script: ScriptFacts, softwa
         return
     unserved = sorted(name for name in script.imports if name.startswith(f"{AZUREML}.") and not is_served(name))
     if not estimator.azureml:
-        finding = _missing(found, script, software)
+        (finding,) = _missing([found], script, software)
         yield replace(finding, remedy=f"set `azureml=true`, which serves azureml.core.Run, or {finding.remedy}")
     elif unserved:
         what = f"imports {', '.join(unserved)}: slurmtf serves azureml.core.Run alone"
@@ -106,10 +122,10 @@ def _absent(estimator: Estimator, script: ScriptFacts, software: Software) -> It
     return (one for one in script.foreign if one.module in software.missing and one.module != served)
 
 
-def _missing(found: Import, script: ScriptFacts, software: Software) -> Finding:
+def _missing(found: Iterable[Import], script: ScriptFacts, software: Software) -> Iterable[Finding]:
     others = {*sys.stdlib_module_names, *script.places}
     needed = [one for one in script.foreign if one.need is Need.CERTAIN and one.module not in others]
-    return check.missing_module(found, software, needed, script.places.get(found.module, ""))
+    return missing_modules(found, software, needed, script.places)
 
 
 def _unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
@@ -127,14 +143,20 @@ def software_warnings(estimator: Estimator, tasks: Distribution, script: ScriptF
     """Yield code and text of what the script may lack where it runs."""
     if software.is_untold:
         yield from _unasked(estimator, script)
-    for one in _absent(estimator, script, software):
-        is_vital = tasks.backend == "mpi" and one.module in MPI_MODULES
-        if one.need is Need.POSSIBLE or (one.need is Need.HANDLED and is_vital):
-            yield warning("missing-import", _in_a_line(_missing(one, script, software)))
+    yield from _perhaps_lacking(estimator, tasks, script, software)
     version = getattr(estimator, "framework_version", None)
     text = check.other_version(version, software) if version else ""
     if text:
         yield warning("framework-version", text)
+
+
+def _perhaps_lacking(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+    """Yield what to say of the modules that the script may need and the software lacks."""
+    vital = MPI_MODULES if tasks.backend == "mpi" else ()
+    absent = _absent(estimator, script, software)
+    doubtful = [one for one in absent if one.need is (Need.HANDLED if one.module in vital else Need.POSSIBLE)]
+    for finding in _missing(doubtful, script, software):
+        yield replace(finding, what=finding.what.replace("imports", "may import", 1), severity="warning")
 
 
 def gpu_warnings(gpus_per_node: int, software: Software) -> Iterable[Finding]:
@@ -142,10 +164,6 @@ def gpu_warnings(gpus_per_node: int, software: Software) -> Iterable[Finding]:
     text = check.cpu_only(software) if gpus_per_node else ""
     if text:
         yield warning("cpu-tensorflow", text)
-
-
-def _in_a_line(finding: Finding) -> str:
-    return f"{finding.where} {finding.what.replace('imports', 'may import', 1)}: {finding.remedy}"
 
 
 def script_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:

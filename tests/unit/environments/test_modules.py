@@ -13,7 +13,7 @@ from slurmtf.environments.modules import UNKNOWN, findings
 from slurmtf.estimator import Environment
 from slurmtf.sites import Site
 from slurmtf.sites.model import Modules
-from tests.unit.support import SITE, tensorflow
+from tests.unit.support import SITE, tells, tensorflow
 
 SOFTWARE = Software("python3", modules=("own/1", "profile/2"), unknown_modules=frozenset({"own/1", "profile/2"}))
 
@@ -29,6 +29,17 @@ def test_a_module_that_the_user_names_is_an_error_and_one_of_the_profile_a_warni
         ("unknown-module", "warning", ""),
     ]
     assert told(source, silence=["unknown-module"]) == []
+
+
+def test_many_modules_are_one_finding_for_each_who_named_them(source: Path) -> None:
+    modules = {"a/1", "b/1", "c/1", "d/1"}
+    site = Site(name="here", modules=Modules(tensorflow={"2.15": ["c/1", "b/1"]}))
+    wish = Environment(modules=["b/1", "a/1"])
+    estimator = tensorflow(source, environment_definition=wish, framework_version="2.15")
+    found = list(findings(estimator, site, Software("python3", unknown_modules=frozenset(modules))))
+    assert [(one.where, tells(one, names)) for one, names in zip(found, ("a/1, b/1", "c/1", "d/1"), strict=True)] == [
+        ("environment_definition.modules", True), ("framework_version", True), ("", True),
+    ]  # fmt: skip
 
 
 def test_a_version_that_the_user_names_is_told_as_that(source: Path) -> None:

@@ -149,10 +149,51 @@ def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
     assert [found.where for found in findings(tmp_path, "import own\nimport sklearn", LACKING)] == ["train.py:1", "train.py:2"]
 
 
+MANY = """
+import numpy, scipy
+from sklearn import svm
+import horovod.tensorflow as hvd
+import own, other
+import acme_lib, acme_tools.x
+def late():
+    import torch
+    import pandas
+"""
+
+
+@pytest.mark.parametrize(
+    ("settings", "packages"),
+    [
+        ({}, [f"{PYTHON} -m pip install numpy scipy scikit-learn && slurmtf env build-horovod {PYTHON} --install;",
+              "`pip_packages[]=horovod,numpy,scikit-learn,scipy,tensorflow`"]),
+        ({"spec": TO_BUILD}, ["`pip_packages[]=numpy,scipy,scikit-learn,horovod`"]),
+        ({"image": "/images/tf.sif", "runtime": "apptainer"}, ["build numpy, scipy, scikit-learn, horovod into the image"]),
+        ({"python": "python3", "executable": "/apps/python3"}, ["load modules that bring numpy, scipy, scikit-learn, horovod"]),
+    ],
+)  # fmt: skip
+def test_many_modules_are_one_finding_for_each_remedy(tmp_path: Path, settings: dict[str, Any], packages: list[str]) -> None:
+    """Twenty modules that an empty environment lacks filled three screens."""
+    missing = frozenset({"numpy", "scipy", "sklearn", "horovod", "own", "other", "acme_lib", "acme_tools", "torch", "pandas"})
+    software = replace(Software(PYTHON, missing=missing), **settings)
+    (tmp_path / "train.py").write_text(MANY, encoding="utf-8")
+    facts = examine(tmp_path, "train.py").placed(missing, ["train.py", "src/own.py", "lib/other/__init__.py"])
+    with pytest.raises(SpecError) as caught:
+        resolve(tensorflow(tmp_path), SITE, software, SNAPSHOT, PLACE, facts)
+    found = {finding.where: finding for finding in caught.value.findings}
+    assert [(one.where, one.severity) for one in caught.value.findings] == [
+        ("train.py:2", "error"), ("train.py:5", "error"), ("train.py:6", "error"), ("train.py:8", "warning"),
+    ]  # fmt: skip
+    assert tells(found["train.py:2"], "numpy (train.py:2), scipy (train.py:2), sklearn (train.py:3), horovod (train.py:4)")
+    assert tells(found["train.py:2"], *packages)
+    assert tells(found["train.py:5"], "own, other,", "src/own.py, lib/other/__init__.py", "[PYTHONPATH]=src:lib`")
+    assert tells(found["train.py:6"], "acme_lib, acme_tools.x (their names may differ)")
+    assert tells(found["train.py:8"], "may import torch (train.py:8), pandas (train.py:9), which are not in")
+
+
 def test_what_may_be_missing_is_a_warning(tmp_path: Path) -> None:
     (warning,) = planned(tmp_path, "def f():\n    import sklearn", LACKING).warnings
-    assert warning.code == "missing-import"
-    assert tells(warning, "train.py:2", "sklearn", PYTHON, "-m pip install scikit-learn")
+    assert (warning.code, warning.where, warning.severity) == ("missing-import", "train.py:2", "warning")
+    assert tells(warning, "sklearn", PYTHON, "-m pip install scikit-learn")
 
 
 def test_what_a_script_can_do_without_is_not_told(tmp_path: Path) -> None:

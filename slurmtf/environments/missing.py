@@ -1,0 +1,105 @@
+"""The modules that a script imports and its environment lacks, in words, and what to do about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum, auto
+
+from slurmtf.environments.check import home, installing
+from slurmtf.environments.distributions import ELSEWHERE, distribution
+from slurmtf.environments.software import Software
+from slurmtf.findings import Finding
+from slurmtf.snapshot.script import Import
+
+
+class _Lack(Enum):
+    """Why a module is not there: it decides what brings it in."""
+
+    PLACED = auto()
+    BESIDE = auto()
+    PACKAGE = auto()
+    ELSEWHERE = auto()
+    UNKNOWN = auto()
+
+
+def missing_modules(
+    missing: Iterable[Import], software: Software, needed: Iterable[Import], places: Mapping[str, str]
+) -> Iterator[Finding]:
+    """Say that a script can't run because modules are not there: once for all that have the same remedy.
+
+    ``needed`` are the imports that the script needs from outside its source, ``places`` the files of the source that have the
+    name of a module.
+    """
+    groups: dict[tuple[_Lack, str], list[Import]] = {}
+    for one in missing:
+        groups.setdefault(_lack(one, places), []).append(one)
+    for (lack, detail), found in groups.items():
+        what = f"imports {_named(found)}, which {'is' if len(found) == 1 else 'are'} not in {home(software)}"
+        if lack is _Lack.PLACED:
+            remedy = _moved([places[one.module] for one in found])
+        elif lack is _Lack.PACKAGE:
+            remedy = _installed(found, software, needed)
+        else:
+            remedy = detail if lack is not _Lack.UNKNOWN else _sought([one.name or one.module for one in found], software)
+        yield Finding("missing-import", found[0].where, what, remedy)
+
+
+def _lack(found: Import, places: Mapping[str, str]) -> tuple[_Lack, str]:
+    """Return why a module is not there, and the remedy where it depends on nothing else."""
+    if found.module in places:
+        return _Lack.PLACED, ""
+    if found.beside:
+        return _Lack.BESIDE, f"found in {found.beside}: set `source_directory={found.beside}`"
+    if distribution(found.module, found.name):
+        return _Lack.PACKAGE, ""
+    elsewhere = ELSEWHERE.get(found.module, "")
+    return (_Lack.ELSEWHERE, elsewhere) if elsewhere else (_Lack.UNKNOWN, "")
+
+
+def _named(found: Sequence[Import]) -> str:
+    """Return modules, each with its place unless that is the same for all."""
+    is_one_place = len({one.where for one in found}) == 1
+    return ", ".join(one.module if is_one_place else f"{one.module} ({one.where})" for one in found)
+
+
+def _moved(places: Sequence[str]) -> str:
+    """Return what to do about modules that are files of the source where Python does not look."""
+    folders = dict.fromkeys(place.removesuffix("/__init__.py").rpartition("/")[0] for place in places)
+    move = f"there is {places[0]}: move it" if len(places) == 1 else f"there are {', '.join(places)}: move them"
+    return f"{move}, or set `environment_variables[PYTHONPATH]={':'.join(folders)}`"
+
+
+def _sought(names: Sequence[str], software: Software) -> str:
+    """Return what to do about modules of which nobody here knows the package: a guess may install a stranger's."""
+    one = len(names) == 1
+    them, listed = "it" if one else "them", ", ".join(names)
+    where = f"build {them} into the image" if software.image else f"install {them} there"
+    if software.spec and not software.image:
+        where = f"add {them} to `{_added_to(software)}`"
+    packages = f"the package that brings {listed} (its name" if one else f"the packages that bring {listed} (their names"
+    return f"find {packages} may differ) and {where}, or move your own {listed if one else 'modules'} into the source"
+
+
+def _added_to(software: Software) -> str:
+    return "conda_packages" if software.spec and software.spec.kind == "conda" else "pip_packages"
+
+
+def _installed(found: Sequence[Import], software: Software, needed: Iterable[Import]) -> str:
+    """Return how the packages of modules get into the environment."""
+    packages = _packages(found)
+    them = "it" if len(packages) == 1 else "them"
+    if software.image:
+        return f"build {', '.join(packages)} into the image, or use one that has {them}"
+    if software.spec:
+        return f"add `{_added_to(software)}[]={','.join(packages)}`"
+    tensorflow = ["tensorflow"] if "horovod" in packages else []
+    all_needed = sorted({*packages, *_packages(needed), *tensorflow})
+    built = f"have an environment built with all that it needs: `pip_packages[]={','.join(all_needed)}`"
+    if "/" not in software.python:
+        modules = "a module that brings" if len(packages) == 1 else "modules that bring"
+        return f"load {modules} {', '.join(packages)}, or {built}"
+    return f"install {them} there: {installing(packages, software)}; or {built}"
+
+
+def _packages(found: Iterable[Import]) -> list[str]:
+    return list(dict.fromkeys(filter(None, (distribution(one.module, one.name) for one in found))))
