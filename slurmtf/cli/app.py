@@ -15,9 +15,9 @@ COMMANDS = {
     "render": "show the batch script without submitting",
     "ls": "list runs",
     "watch": "watch runs in a live table, with the log of one",
-    "status": "show the state of a run, and why",
-    "why": "tell why a run waits, or why it died, and what to do",
-    "report": "tell what runs asked for, used and wasted",
+    "status": "show the state of a run and its cause",
+    "why": "explain why a run waits or died, and what to do",
+    "report": "report what runs requested, used and wasted",
     "logs": "show the logs of a run",
     "metrics": "show, plot and export the metrics of runs",
     "mirror": "copy runs into your MLflow tracking server",
@@ -26,12 +26,12 @@ COMMANDS = {
     "cancel": "cancel runs",
     "rerun": "repeat a run, from its stored source and software",
     "diff": "show what differs between two runs",
-    "cite": "describe a run for a paper, with BibTeX of what it used",
+    "cite": "describe a run for a paper, with BibTeX entries",
     "export": "export a run's model to ONNX, and verify it",
     "models": "register, list and fetch models",
     "score": "score files with a model",
     "serve": "serve a model over HTTP, to try it",
-    "sweep": "search over a script's arguments, and look at the trials",
+    "sweep": "search over a script's arguments in many trials",
     "gc": "remove snapshots and other files that no run needs",
     "sites": "list, show and validate site profiles",
     "env": "list, build, check and remove environments",
@@ -50,7 +50,7 @@ EXIT_CODES = {
     "1": "the run failed and has no exit code of its own",
     "2": "wrong input, or refused by Slurm; nothing was written or submitted",
     "3": "Slurm does not answer",
-    "4": "the folder of the run that was followed is gone; its job may go on",
+    "4": "the run's folder disappeared while it was followed; its job may still be running",
     "130": "detached by Ctrl-C, or the run was canceled",
 }
 
@@ -71,7 +71,7 @@ class _Commands(click.Group):
         for title, names in GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, COMMANDS[name]) for name in names])
-        with formatter.section("Exit codes ('run' and 'wait' exit as the run did)"):
+        with formatter.section("Exit codes ('run' and 'wait' exit with the run's)"):
             formatter.write_dl(
                 [*EXIT_CODES.items(), ("124", "the run reached its time limit"), ("128+n", "killed by signal n")]
             )

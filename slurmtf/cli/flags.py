@@ -57,8 +57,8 @@ OPTIONS = (
     Option(("--job-name", "-J"), "job_name", "Job name in Slurm."),
     Option(("--mail-type",), "mail_type", "Events on which Slurm sends mail.", repeated=True),
     Option(("--mail-user",), "mail_user", "Recipient of Slurm's mail."),
-    Option(("--preset",), "vm_size", "A preset of the site: a named bundle of partition, GPUs and the like."),
-    Option(("--framework-version",), "framework_version", "TensorFlow version, one that the site provides."),
+    Option(("--preset",), "vm_size", "Preset of the site: a named bundle of partition, GPUs and the like."),
+    Option(("--framework-version",), "framework_version", "TensorFlow version, of those that the site provides."),
     Option(("--launcher",), "launcher", "Launcher: srun, mpirun ... (default: the site's)."),
     Option(("--template",), "template", "Template for the batch script.", FILE),
     Option(
@@ -83,16 +83,16 @@ OPTIONS = (
     Option(
         ("--notice",),
         "notice",
-        "Tell the script SECONDS before it is ended, [SIGNAL@]SECONDS: by a signal, and by the file of $SLURMTF_NOTICE.",
+        "Warn the script SECONDS before it is ended, [SIGNAL@]SECONDS: with a signal, and in the file $SLURMTF_NOTICE.",
     ),
     Option(
         ("--stall",),
         "stall",
-        "Minutes without a line, a metric or CPU on any task after which the tasks' stacks are written down, MINUTES[:end].",
+        "Write the tasks' stacks after so many minutes without output, metrics or CPU time; MINUTES:end also ends the run.",
     ),
-    Option(("--primary-metric",), "primary_metric", "Metric whose last value is shown beside the progress."),
-    Option(("--stage",), "stage", "Where software and source are read from: node-local or shared."),
-    Option(("--autolog",), "autolog", "Log what a library reports as metrics, on rank 0: keras.", completer=words(*AUTOLOGS)),
+    Option(("--primary-metric",), "primary_metric", "Metric to show beside the progress."),
+    Option(("--stage",), "stage", "Where to read software and source from: node-local or shared."),
+    Option(("--autolog",), "autolog", "Library whose reports rank 0 logs as metrics: keras.", completer=words(*AUTOLOGS)),
     Option(("--sbatch",), "sbatch", "Any other sbatch flag, FLAG[=VALUE].", repeated=True),
     Option(("--srun",), "srun", "Any other srun flag, FLAG[=VALUE].", repeated=True),
 )
@@ -110,7 +110,7 @@ PLACE = (
     Option(
         ("--after",),
         "after",
-        "Run to follow, RUN[:CONDITION]: start when it has completed; RUN:any: has ended; RUN:notok: has failed.",
+        "Start once another run has completed (RUN), has ended (RUN:any) or has failed (RUN:notok).",
         repeated=True,
         completer=runs,
     ),

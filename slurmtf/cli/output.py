@@ -56,7 +56,7 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add to a command that looks at runs the option ``--workspace``."""
-    about = "Where the runs are (default: of your site and this machine)."
+    about = "Workspace that holds the runs (default: your site's and this machine's)."
     return click.option("--workspace", "-w", type=click.Path(file_okay=False), default=None, help=about)(command)
 
 

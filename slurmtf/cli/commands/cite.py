@@ -16,6 +16,6 @@ from slurmtf.runs.citing import cite
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:
-    """Describe RUN for a paper: a methods paragraph in LaTeX, and BibTeX of the software that it used."""
+    """Describe RUN for a paper: a methods paragraph in LaTeX, and BibTeX entries for the software it used."""
     found = cite(account(Run.find(run, workspace)))
     emit({"methods": found.methods, "bibtex": list(found.bibtex)}, "\n\n".join([found.methods, *found.bibtex]))

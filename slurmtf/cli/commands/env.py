@@ -47,10 +47,10 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(store=store_of(found, workspace_of(found.storage.workspace, workspace)), **options)
 
     with_store.__doc__ = function.__doc__
-    about = "Where the runs are, beside which environments are kept unless the profile says otherwise."
+    about = "Workspace whose environments to use (default: your site's)."
     wrapped = click.option("--workspace", "-w", default=None, help=about)(with_store)
     return json_option(
-        click.option("--site", "-s", default=None, help="Site whose environments are meant (default: your site).")(wrapped)
+        click.option("--site", "-s", default=None, help="Site whose environments to use (default: yours).")(wrapped)
     )
 
 
@@ -80,7 +80,7 @@ def _row(facts: dict[str, Any]) -> tuple[str, ...]:
 @command.command("show")
 @click.argument("name")
 @click.option(
-    "--lock", is_flag=True, help="Show only the exact versions, as a requirements file; URLs of conda packages come first."
+    "--lock", is_flag=True, help="Show only the exact versions, as a requirements file, after the URLs of conda packages."
 )
 @store_options
 def show(store: EnvironmentStore, name: str, lock: bool) -> None:
@@ -148,12 +148,10 @@ def _software_facts(software: Software) -> dict[str, str]:
 
 @command.command("rebuild")
 @click.argument("what")
-@click.option(
-    "--workspace", "-w", default=None, help="Workspace that holds the run (default: your site's, and this machine's)."
-)
+@click.option("--workspace", "-w", default=None, help="Workspace that holds the run (default: your site's and this machine's).")
 @json_option
 def rebuild(what: str, workspace: str | None) -> None:
-    """Rebuild the environment of the run WHAT, or of a record (a .json file), with the versions that it had."""
+    """Rebuild the environment of a run, or of a record (a .json file), with the same versions."""
     from slurmtf.environments.building import build  # noqa: PLC0415
 
     spec, lock, root, site = _of_record(Path(what)) if what.endswith(".json") else _of_run(Run.find(what, workspace))
@@ -193,10 +191,10 @@ def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
     is_flag=True,
     help="Remove all that no unfinished run needs, and packs of environments that are gone or have changed.",
 )
-@click.option("--force", is_flag=True, help="Remove also what an unfinished run needs.")
+@click.option("--force", is_flag=True, help="Also remove what an unfinished run needs.")
 @store_options
 def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force: bool) -> None:
-    """Remove environments, by name, end of a name or label. Those that an unfinished run needs stay."""
+    """Remove environments, by name, end of a name, or label. Those that an unfinished run needs are kept."""
     needed = _needed()
     chosen = [name for name in store.names() if name not in needed] if unused else [store.find(name) for name in names]
     if not (chosen or unused):
@@ -245,10 +243,10 @@ def _needed() -> dict[str, str]:
 @click.option(
     "--version", "requirement", default="horovod", show_default=True, help="Requirement to build, for example horovod==0.28.1."
 )
-@click.option("--install", is_flag=True, help="Install the wheel there too.")
+@click.option("--install", is_flag=True, help="Also install the wheel there.")
 @store_options
 def build_horovod(store: EnvironmentStore, python: str, requirement: str, install: bool) -> None:
-    """Compile Horovod for the TensorFlow that the interpreter PYTHON has, and this machine's MPI, and print the wheel's path.
+    """Compile Horovod for the TensorFlow of the interpreter PYTHON and this machine's MPI, and print the path of the wheel.
 
     Variables HOROVOD_... of your shell are build options (HOROVOD_GPU_OPERATIONS=NCCL).
     """

@@ -19,27 +19,34 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 
 @click.command("export")
 @click.argument("what", metavar="RUN|PATH", shell_complete=completing.runs)
-@click.option("--model", "-m", default=None, help="Which model, where there are several: its path, file name or stem.")
-@click.option("--format", "form", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="The file's format.")
-@click.option("--opset", type=int, default=DEFAULT_OPSET, show_default=True, help="The ONNX operator set.")
-@click.option("--inputs", callback=_names, help="Input tensors of a TensorFlow 1 checkpoint, with commas between (x:0).")
-@click.option("--outputs", callback=_names, help="Its output tensors.")
-@click.option("--signature", default=None, help="The signature of a SavedModel (serving_default).")
-@click.option("--name", "-n", default=None, help="The file's name (default: the model's); it is put beside the model.")
+@click.option("--model", "-m", default=None, help="Model to export, if there are several: its path, file name or stem.")
+@click.option("--format", "form", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="Format of the file.")
+@click.option("--opset", type=int, default=DEFAULT_OPSET, show_default=True, help="ONNX operator set.")
+@click.option("--inputs", callback=_names, help="Input tensors of a TensorFlow 1 checkpoint, separated by commas (x:0).")
+@click.option("--outputs", callback=_names, help="Output tensors of a TensorFlow 1 checkpoint.")
+@click.option("--signature", default=None, help="Signature of a SavedModel (default: serving_default).")
+@click.option("--name", "-n", default=None, help="Name of the file, which is written beside the model (default: the model's).")
 @click.option("--samples", type=click.Path(dir_okay=False), default=None, help="Real inputs to verify with, an .npz.")
 @click.option(
-    "--tolerance", type=float, default=TOLERANCE, show_default=True, help="By how much an answer may differ, relatively."
+    "--tolerance",
+    type=float,
+    default=TOLERANCE,
+    show_default=True,
+    help="Largest relative difference from TensorFlow's results.",
 )
 @click.option(
-    "--environment", type=click.Choice(list(TOOLS)[:2]), default=None, help="The tool environment (default: as saved)."
+    "--environment",
+    type=click.Choice(list(TOOLS)[:2]),
+    default=None,
+    help="Tool environment to convert in (default: by how the model was saved).",
 )
-@click.option("--site", "-s", default=None, help="Where it is converted (default: the run's site, else yours).")
+@click.option("--site", "-s", default=None, help="Site to convert on (default: the run's, or else yours).")
 @workspace_option
 @json_option
 def command(what: str, form: str, workspace: str | None, **options: Any) -> None:  # noqa: ARG001
     """Export the model of a run, or at a path, to ONNX, and verify it.
 
-    onnxruntime runs the file on batches of 1, 3 and 64, and its answers must agree with TensorFlow's; else there is no file.
+    onnxruntime runs the file on batches of 1, 3 and 64; its results must match TensorFlow's, or no file is written.
     """
     with Steps() as steps:
         record = export(find(what, workspace), workspace=workspace, tell=steps.tell, **options)

@@ -17,9 +17,9 @@ from slurmtf.runs.workspace import known_workspaces
 def command(dry_run: bool, workspace: str | None) -> None:
     """Remove files that no run needs. Runs are kept; to remove a run, delete its folder.
 
-    Removed are: snapshots older than an hour that no run uses, indexes of sources that are gone, leftovers of killed
-    submissions, downloads of environments that are built, and packs of environments that are gone or have changed, unless an
-    unfinished run needs them. Safe to call at any time, also while runs are submitted.
+    Removes snapshots older than an hour that no run uses, indexes of sources that are gone, leftovers of killed submissions,
+    downloads of environments that are built, and packs of environments that are gone or have changed, unless an unfinished run
+    needs them. Safe to call at any time, even while runs are being submitted.
     """
     workspaces = known_workspaces(workspace)
     found = [one for folder in workspaces for one in garbage(folder)]

@@ -23,14 +23,14 @@ from slurmtf.migration import Imported, Kind, Note, Written, read_azureml
     default=None,
     help="Folder to write to (default: FILE's).",
 )
-@click.option("--force", "-f", is_flag=True, help="Overwrite files that are there.")
-@click.option("--dry-run", is_flag=True, help="Show what would be written, and write nothing.")
+@click.option("--force", "-f", is_flag=True, help="Overwrite existing files.")
+@click.option("--dry-run", is_flag=True, help="Show what would be written without writing it.")
 @json_option
 def command(file: Path, output: Path | None, force: bool, dry_run: bool) -> None:
     """Turn FILE, a script or a notebook that submits to Azure ML, into job files.
 
     FILE is read and never run. It may build Estimator, TensorFlow, Keras, ScriptRunConfig and HyperDriveConfig. The report
-    says of each line what was mapped, what was dropped, and what you have to decide.
+    lists, line by line, what was mapped, what was dropped, and what you have to decide.
     """
     folder = output or file.parent
     imported = read_azureml(file, folder)

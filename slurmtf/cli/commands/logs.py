@@ -20,7 +20,7 @@ from slurmtf.runs.logs import LogReader
 @click.option("--follow", "-f", "following", is_flag=True, help="Follow the logs until the run has ended.")
 @click.option("--role", default=None, help="Show only this role ('worker') or task ('worker-0').")
 @click.option("--rank", type=int, default=None, help="Show only the task of this rank.")
-@click.option("--lines", "-n", type=click.IntRange(min=0), default=None, help="Show only so many last lines of each log.")
+@click.option("--lines", "-n", type=click.IntRange(min=0), default=None, help="Show only the last N lines of each log.")
 @click.option("--job", "job_log", is_flag=True, help="Show the job's own log: Slurm, the launcher, slurmtf.")
 @workspace_option
 @json_option
@@ -29,7 +29,7 @@ def command(
 ) -> None:
     """Show the logs of RUN: an id, the end of one, a job id, a run folder (with a slash), or 'last'.
 
-    With several tasks each line is labeled with its task; what is there already comes in the order in which it was written.
+    With several tasks, each line is labeled with its task, and earlier output is shown in the order in which it was written.
     """
     found = Run.find(run, workspace)
     chosen = found.task_of(rank) if rank is not None else role

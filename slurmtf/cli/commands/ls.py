@@ -31,7 +31,7 @@ HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
 @selection_options
 @json_option
 def command(selection: Selection, number: int, metric: str | None, lowest_first: bool) -> None:
-    """List runs, newest first; with --metric the newest ones, by its last value."""
+    """List runs, newest first; with --metric, sorted by its last value."""
     found = selection.find(number)
     runs = found.runs
     if not runs:

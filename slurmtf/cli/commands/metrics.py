@@ -23,8 +23,8 @@ from slurmtf.runs.sweeps import is_sweep
 @click.argument("runs", nargs=-1, shell_complete=completing.runs)
 @click.option("--name", "-n", "names", multiple=True, help="Show only these metrics; * and ? match any characters.")
 @click.option("--all-ranks", is_flag=True, help="Show every task, not only rank 0 or the chief.")
-@click.option("--recursive", "-r", is_flag=True, help="Show the runs within each run too: child runs and trials.")
-@click.option("--plot", "plotted", is_flag=True, help="Plot in the terminal, all runs over one another.")
+@click.option("--recursive", "-r", is_flag=True, help="Include child runs and trials.")
+@click.option("--plot", "plotted", is_flag=True, help="Plot in the terminal, all runs in one chart.")
 @click.option("--log", is_flag=True, help="Plot on a logarithmic scale.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print all values as CSV.")
 @click.option(
@@ -51,7 +51,7 @@ def command(
     """Show the metrics of RUNS: ids, ends of ids, job ids, run folders, or 'last' (the default). Of a sweep: those
     of its trials.
 
-    Read are what the scripts logged with slurmtf's Run, and TensorBoard's event files.
+    Metrics come from what scripts log with slurmtf's Run, and from TensorBoard's event files.
     """
     if save:
         charts.check_format(save)

@@ -22,8 +22,8 @@ from slurmtf.runs.tracking import tracking_uri, without_password
 def command(runs: tuple[str, ...], following: bool, all_ranks: bool, workspace: str | None) -> None:
     """Copy RUNS (default: the last one) into the MLflow of $MLFLOW_TRACKING_URI.
 
-    Sent are parameters, metrics, tags, receipt and outputs, as far as MLflow lacks them: it may be called again, while a run
-    goes on and after.
+    Sends the parameters, metrics, tags, receipt and outputs that MLflow does not have yet. Safe to call again, while a run is
+    active and afterwards.
     """
     found = [Run.find(run, workspace) for run in runs or ("last",)]
     with ExitStack() as opened:

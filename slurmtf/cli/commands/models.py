@@ -59,7 +59,7 @@ def _row(model: Model) -> tuple[str, ...]:
 @workspace_option
 @json_option
 def show(model: str, workspace: str | None) -> None:
-    """Show MODEL (NAME or NAME:VERSION), and whether its files are what was registered."""
+    """Show MODEL (NAME or NAME:VERSION), and whether its files are still as registered."""
     found = Model.find(model, workspace=workspace)
     changed = found.changed()
     emit({**found.to_dict(), "changed": changed}, _details(found, changed))
@@ -95,10 +95,12 @@ def _pairs(values: dict[str, Any]) -> str:
 @command.command("register")
 @click.argument("name")
 @click.argument("what", metavar="RUN|PATH", shell_complete=completing.runs)
-@click.option("--model", "-m", "model_path", default=None, help="Which of the run's models: a path in its outputs.")
-@click.option("--tag", "tags", multiple=True, help="NAME=VALUE, to find it again.")
-@click.option("--property", "properties", multiple=True, help="NAME=VALUE, a fact that is kept with it.")
-@click.option("--description", default="", help="What it is.")
+@click.option(
+    "--model", "-m", "model_path", default=None, help="Model to register, if the run has several: a path in its outputs."
+)
+@click.option("--tag", "tags", multiple=True, help="Tag NAME=VALUE to find the model by.")
+@click.option("--property", "properties", multiple=True, help="Property NAME=VALUE to keep with the model.")
+@click.option("--description", default="", help="Description of the model.")
 @workspace_option
 @json_option
 def register_(name: str, what: str, model_path: str | None, workspace: str | None, **facts: Any) -> None:
@@ -129,11 +131,11 @@ def _of_mlflow() -> list[Finding]:
 @command.command("get")
 @click.argument("model")
 @click.argument("folder", default=".", type=click.Path(file_okay=False))
-@click.option("--exist-ok", is_flag=True, help="Replace what has the model's name there.")
+@click.option("--exist-ok", is_flag=True, help="Replace an existing file or folder of that name.")
 @workspace_option
 @json_option
 def get(model: str, folder: str, exist_ok: bool, workspace: str | None) -> None:
-    """Copy MODEL into FOLDER, after its hash was checked."""
+    """Check the hash of MODEL and copy it into FOLDER."""
     path = Model.find(model, workspace=workspace).download(folder, exist_ok)
     emit({"path": str(path)}, str(path))
 
@@ -143,7 +145,7 @@ def get(model: str, folder: str, exist_ok: bool, workspace: str | None) -> None:
 @workspace_option
 @json_option
 def rm(models: tuple[str, ...], workspace: str | None) -> None:
-    """Delete MODELS, each as NAME:VERSION. Their numbers are not given again."""
+    """Delete MODELS, each NAME:VERSION. Version numbers are never reused."""
     without = [text for text in models if ":" not in text]
     if without:
         raise click.UsageError(f"say which version of {without[0]}: {without[0]}:NUMBER")

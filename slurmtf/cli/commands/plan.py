@@ -22,10 +22,10 @@ HIDDEN = "..."
 @click.command("plan")
 @training_options
 def command(training: Training) -> None:
-    """Show the resolved plan of TARGET, a script or a job file, without submitting. Writes no run, and does not contact Slurm
-    (but for the runs of --after).
+    """Show the resolved plan of TARGET, a script or a job file, without submitting. Writes no run and does not contact Slurm,
+    except for the runs of --after.
 
-    Arguments of the script stand after --.
+    Arguments after -- go to the script.
     """
     plan, _ = training.experiment.plan(training.estimator, run_id="RUN-ID", after=training.after)
     emit(without_values(plan.to_dict()), plan_text(plan), plan.warnings)

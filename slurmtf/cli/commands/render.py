@@ -14,7 +14,7 @@ def command(training: Training) -> None:
     """Show the batch script of TARGET, a script or a job file, without submitting. Writes no run, and does not contact Slurm
     (but for the runs of --after).
 
-    Arguments of the script stand after --.
+    Arguments after -- go to the script.
     """
     show_script(training)
 

@@ -29,12 +29,14 @@ HEADING = ("RUN", "STATUS", "QUEUE", "TIME", "CPU HOURS", "USED", "GPU HOURS", "
 
 @click.command("report")
 @click.argument("run", required=False, shell_complete=completing.runs)
-@click.option("--number", "-n", type=click.IntRange(min=0), default=0, help="Only so many runs, the newest.  [default: all]")
-@click.option("--csv", "as_csv", is_flag=True, help="Print a table with commas.")
+@click.option(
+    "--number", "-n", type=click.IntRange(min=0), default=0, help="Number of runs to report on, newest first.  [default: all]"
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @selection_options
 @json_option
 def command(run: str | None, selection: Selection, number: int, as_csv: bool) -> None:
-    """Tell what RUN asked for, used and wasted, and what to ask for next time; without RUN of all runs (--since 30d ...)."""
+    """Report what RUN requested, used and wasted, and what to request next time. Without RUN: all runs (--since 30d, ...)."""
     now = time.time()
     if run is not None:
         found = Run.find(run, selection.workspaces[0] if len(selection.workspaces) == 1 else None)

@@ -19,13 +19,13 @@ from slurmtf.findings import Finding
     "changes",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A setting that shall be another one: time=2:00:00; an argument of the script: --with=--learning-rate=0.1.",
+    help="Setting to change, time=2:00:00; for an argument of the script: --with=--learning-rate=0.1.",
 )
 @workspace_option
 @json_option
 def command(run: str, changes: tuple[str, ...], workspace: str | None) -> None:
-    """Submit RUN again: its stored source, also where that was deleted since, its settings, and its software, which is built
-    again with the versions that it had if it is gone."""
+    """Submit RUN again, with its stored source, its settings and its software. Software that is gone is rebuilt with the same
+    versions."""
     from slurmtf.experiments.rerunning import parse_change, rerun  # noqa: PLC0415 - what submits
 
     found = Run.find(run, workspace)

@@ -21,7 +21,7 @@ from slurmtf.runs.logs import LogReader
 def command(training: Training, dry_run: bool) -> None:
     """Submit TARGET, a script or a job file, and follow it. Ctrl-C detaches; the run continues.
 
-    Arguments of the script stand after --. Exits as the run did.
+    Arguments after -- go to the script. Exits with the run's exit code.
     """
     if dry_run:
         show_script(training)

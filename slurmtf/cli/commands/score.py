@@ -14,30 +14,30 @@ from slurmtf.models.scoring import score
 
 @click.command("score")
 @click.argument("model", metavar="MODEL[:VERSION]|PATH")
+@click.option("--input", "-i", "inputs", multiple=True, required=True, help="File, folder or quoted pattern; can be repeated.")
 @click.option(
-    "--input", "-i", "inputs", multiple=True, required=True, help="A file, folder or pattern in quotes; can be repeated."
+    "--output", "-o", type=click.Path(file_okay=False), default=None, help="Folder for the scores (default: scores-MODEL)."
 )
 @click.option(
-    "--output", "-o", type=click.Path(file_okay=False), default=None, help="The folder for the scores (scores-MODEL)."
+    "--shards",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of parts to score in; on Slurm, a job array.",
 )
-@click.option(
-    "--shards", type=click.IntRange(min=1), default=1, show_default=True, help="Into how many parts; on Slurm a job array."
-)
-@click.option("--script", type=click.Path(dir_okay=False), default=None, help="A score script: init() and run(data).")
-@click.option(
-    "--batch", type=click.IntRange(min=1), default=None, help="How many rows at a time (default: by the size of a row)."
-)
-@click.option("--rejects", is_flag=True, help="Go on without rows that can't be scored; they stand in rejects.jsonl.")
-@click.option("--site", "-s", default=None, help="Where it is scored (default: your site).")
+@click.option("--script", type=click.Path(dir_okay=False), default=None, help="Score script with init() and run(data).")
+@click.option("--batch", type=click.IntRange(min=1), default=None, help="Rows per batch (default: by the size of a row).")
+@click.option("--rejects", is_flag=True, help="Skip rows that can't be scored, and list them in rejects.jsonl.")
+@click.option("--site", "-s", default=None, help="Site to score on (default: yours).")
 @needs_options
-@click.option("--time", "-t", "time_limit", default=None, help="The time limit of each shard's job.")
+@click.option("--time", "-t", "time_limit", default=None, help="Time limit of each shard's job.")
 @workspace_option
 @json_option
 def command(model: str, inputs: tuple[str, ...], workspace: str | None, **options: Any) -> None:
     """Score files with a registered model, or with one at a path.
 
-    Files are .npy, .npz, .csv, .parquet, .tfrecord and images. The scores are in scores.npz in the order of the rows, the same
-    for any number of shards. The same command again goes on where it ended.
+    Files may be .npy, .npz, .csv, .parquet, .tfrecord or images. scores.npz holds the scores in the order of the rows, whatever
+    the number of shards. Repeating the command resumes where it stopped.
     """
     with Steps() as steps:
         found = score(model, inputs, workspace=workspace, tell=steps.tell, **options)

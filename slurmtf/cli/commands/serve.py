@@ -15,23 +15,31 @@ from slurmtf.serving import BODY_MB, LIMIT_S, TIME, USUAL_PORT, Service, serve
 
 @click.command("serve")
 @click.argument("model", metavar="MODEL[:VERSION]|PATH")
-@click.option("--script", type=click.Path(dir_okay=False), default=None, help="A score script: init() and run(data).")
-@click.option("--site", "-s", default=None, help="Where it is served (default: your site).")
-@click.option("--time", "-t", "time_limit", default=TIME, show_default=True, help="When it ends by itself.")
+@click.option("--script", type=click.Path(dir_okay=False), default=None, help="Score script with init() and run(data).")
+@click.option("--site", "-s", default=None, help="Site to serve on (default: yours).")
+@click.option("--time", "-t", "time_limit", default=TIME, show_default=True, help="Time limit, after which the service ends.")
 @needs_options
 @click.option(
-    "--request-seconds", type=click.FloatRange(min=0.1), default=LIMIT_S, show_default=True, help="How long a request may take."
+    "--request-seconds",
+    type=click.FloatRange(min=0.1),
+    default=LIMIT_S,
+    show_default=True,
+    help="Longest time for a request, in seconds.",
 )
 @click.option(
-    "--body-megabytes", type=click.FloatRange(min=0.001), default=BODY_MB, show_default=True, help="How large one may be."
+    "--body-megabytes",
+    type=click.FloatRange(min=0.001),
+    default=BODY_MB,
+    show_default=True,
+    help="Largest body of a request, in MB.",
 )
 @workspace_option
 @json_option
 def command(model: str, **options: Any) -> None:
     """Serve a registered model, or one at a path, over HTTP, to try it: POST {"data": ...} to /score.
 
-    It is a run like any other, on this machine or in a job: 'slurmtf logs' shows what it prints, 'slurmtf cancel' ends it. Each
-    request needs a token, which stands in a private file.
+    The service is a run, on this machine or in a job: 'slurmtf logs' shows its output, 'slurmtf cancel' stops it.
+    Each request needs the token from a private file.
     """
     with Steps() as steps:
         service = serve(model, tell=steps.tell, **options)

@@ -17,7 +17,7 @@ from slurmtf.runs.state import RunState
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:
-    """Show the state of RUN, and why: a run id, the end of one, a job id, a run folder, or 'last'."""
+    """Show the state of RUN and its cause. RUN is a run id, the end of one, a job id, a run folder, or 'last'."""
     found = RunFolder.find(run, workspace)
     state = _state_of(found)
     emit({**run_data(found.folder, state), **origin(found)}, details(found, state))

@@ -21,7 +21,7 @@ from slurmtf.sites.search import THIS_MACHINE, default_site
 def command(training: Training, dry_run: bool) -> None:
     """Submit TARGET, a script or a job file, and return at once.
 
-    Arguments of the script stand after --.
+    Arguments after -- go to the script.
     """
     if dry_run:
         show_script(training)

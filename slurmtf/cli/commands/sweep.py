@@ -37,7 +37,7 @@ def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add to a command what a submission takes."""
     for option in (
         click.argument("file", type=click.Path(dir_okay=False)),
-        click.option("--experiment", "-x", default=None, help="Name of the series of runs (default: the file's name)."),
+        click.option("--experiment", "-x", default=None, help="Experiment the sweep belongs to (default: the file's name)."),
         click.option("--site", "-s", default=None, help="Site to run on.", shell_complete=completing.sites),
         workspace_option,
         json_option,
@@ -53,7 +53,7 @@ def sweep_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("sweep", context_settings={"help_option_names": ["-h", "--help"]})
 def command() -> None:
-    """Search over a script's arguments: submit a sweep, look at it, cancel it."""
+    """Search over a script's arguments: submit, follow, resume and cancel sweeps."""
 
 
 @command.command("submit")
@@ -111,10 +111,10 @@ def _follow(run: SweepRun) -> None:
 
 
 @command.command("status")
-@click.option("--follow", "-f", is_flag=True, help="Show it again every few seconds, until the sweep has ended.")
+@click.option("--follow", "-f", is_flag=True, help="Refresh every few seconds until the sweep has ended.")
 @sweep_argument
 def status(sweep: str, follow: bool, workspace: str | None) -> None:
-    """Show how far SWEEP is: its trials, their parameters and best values, its elements, the time left."""
+    """Show the progress of SWEEP: its trials, their parameters and best values, its elements, the time left."""
     run = _found(sweep, workspace)
     while True:
         state, facts = run.state, run.facts
@@ -169,10 +169,12 @@ def logs(trial: int, sweep: str, workspace: str | None) -> None:
 
 
 @command.command("plot")
-@click.option("--output", "-o", type=click.Path(dir_okay=False), default=None, help="Write an .html, .svg or .png file.")
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False), default=None, help="Write the plot to an .html, .svg or .png file."
+)
 @sweep_argument
 def plot(sweep: str, output: str | None, workspace: str | None) -> None:
-    """Draw the history of SWEEP, each parameter against the metric, and all side by side."""
+    """Plot the history of SWEEP, each parameter against the metric, and all of them side by side."""
     from slurmtf.plots import terminal  # noqa: PLC0415
     from slurmtf.tune.charts import charts_of  # noqa: PLC0415
 
@@ -188,9 +190,9 @@ def plot(sweep: str, output: str | None, workspace: str | None) -> None:
 
 
 @command.command("resume")
-@click.option("--max-total-runs", type=int, default=None, help="So many trials in all; those that are done count.")
-@click.option("--max-concurrent-runs", type=int, default=None, help="So many at once.")
-@click.option("--max-duration-minutes", type=int, default=None, help="So long from now on.")
+@click.option("--max-total-runs", type=int, default=None, help="Number of trials in all, with those that are done.")
+@click.option("--max-concurrent-runs", type=int, default=None, help="Number of trials at once.")
+@click.option("--max-duration-minutes", type=int, default=None, help="Time limit of the sweep, from now on.")
 @sweep_argument
 def resume(
     sweep: str,
@@ -199,7 +201,7 @@ def resume(
     max_duration_minutes: int | None,
     workspace: str | None,
 ) -> None:
-    """Go on with SWEEP, which has ended: with the trials that are not done, and more of them."""
+    """Resume SWEEP, which has ended: run the trials that are not done, and more."""
     from slurmtf.tune.resuming import resume as go_on  # noqa: PLC0415
 
     run = _found(sweep, workspace)
@@ -210,7 +212,7 @@ def resume(
 @command.command("cancel")
 @sweep_argument
 def cancel(sweep: str, workspace: str | None) -> None:
-    """Cancel SWEEP: its trials are ended, and no more begin."""
+    """Cancel SWEEP: stop its trials and start no more."""
     run = _found(sweep, workspace)
     (was,) = cancel_runs([run])
     now = was.status if was.status.final else RunStatus.CANCEL_REQUESTED

@@ -36,7 +36,7 @@ USUAL_PORT = 6006
 def command(runs: tuple[str, ...], port: int | None, workspace: str | None) -> None:
     """Start TensorBoard on the event files of RUNS (default: the last one), until Ctrl-C.
 
-    It is the TensorBoard of a run's environment, else the one in PATH. It listens on this machine alone, and leaves nothing
+    Uses the TensorBoard of a run's environment, or else the one in PATH. Listens on this machine alone, and leaves nothing
     behind.
     """
     found = [Run.find(run, workspace) for run in runs or ("last",)]

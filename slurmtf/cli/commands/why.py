@@ -38,8 +38,8 @@ MOST_NAMED = 10
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:
-    """Tell why RUN waits, or why it died: a run id, the end of one, a job id, a run folder, or 'last'. Of a sweep: why its
-    trials failed."""
+    """Explain why RUN waits or died, and of a sweep why its trials failed. RUN is a run id, the end of one, a job id, a run
+    folder, or 'last'."""
     found = Run.find(run, workspace)
     state = found.state
     waiting = explain_reason(state.reason, state.job_id or "") if state.status is RunStatus.QUEUED else None
