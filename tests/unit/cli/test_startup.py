@@ -80,3 +80,13 @@ def test_a_run_that_has_ended_is_told_by_the_index(command: str, ended: Path) ->
     assert not rooms & ELSEWHERE
     assert not {f"slurmtf.runs.{name}" for name in ("status", "reduce", "metrics", "logs", "sweeps", "downloads")} & modules
     assert not {name.partition(".")[0] for name in modules} & HEAVY
+
+
+def test_a_plan_and_a_submission_import_nothing_that_submitit_does_not_use_there(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text("print(1)\n", encoding="utf-8")
+    words = ("plan", str(tmp_path / "train.py"), "-s", "local")
+    imported(COMMAND, tmp_path, *words)  # which keeps the profile as pydantic has read it
+    modules = imported(COMMAND, tmp_path, *words)
+    assert {"submitit.core.core", "jinja2"} <= modules
+    assert not {name.partition(".")[0] for name in modules} & {"asyncio", "ssl", "email", "pydantic", "rich"}
+    assert "importlib.metadata" not in modules
