@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "chrome")
-PATIENCE_S = 60
 
 
 class Browser:

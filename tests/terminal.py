@@ -8,10 +8,10 @@ import select
 import time
 from collections.abc import Callable
 
+from tests.patience import HANG_S
 
-def seen_in_a_terminal(
-    words: list[str], seconds: float = 60, on_text: Callable[[str], None] | None = None, **environ: str
-) -> str:
+
+def seen_in_a_terminal(words: list[str], on_text: Callable[[str], None] | None = None, **environ: str) -> str:
     """Return what a program writes to a terminal of 24 lines and 80 columns until it ends.
 
     ``on_text`` is told all of it so far, whenever more has come.
@@ -20,7 +20,7 @@ def seen_in_a_terminal(
     if pid == 0:
         os.environ.update({"COLUMNS": "80", "LINES": "24", "TERM": "xterm", **environ})
         os.execv(words[0], words)
-    seen, give_up = b"", time.monotonic() + seconds
+    seen, give_up = b"", time.monotonic() + HANG_S
     while select.select([terminal], [], [], max(0.0, give_up - time.monotonic()))[0]:
         try:
             seen += os.read(terminal, 1 << 16)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Mapping
 from fcntl import ioctl
 
+from tests.patience import HANG_S
+
 CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][AB0]")
 
 
@@ -33,11 +35,11 @@ class Terminal:
         except OSError:  # Linux: the other end is closed
             time.sleep(seconds)
 
-    def shows(self, *texts: str, seconds: float = 60) -> None:
+    def shows(self, *texts: str) -> None:
         """Wait until these texts are among what was written since the last key."""
-        deadline = time.monotonic() + seconds
+        give_up = time.monotonic() + HANG_S
         while not all(text in CODES.sub("", self.seen) for text in texts):
-            assert time.monotonic() < deadline, (texts, CODES.sub("", self.seen)[-2000:])
+            assert time.monotonic() < give_up, (texts, CODES.sub("", self.seen)[-2000:])
             self.read(0.2)
 
     def press(self, keys: str) -> None:
@@ -46,8 +48,8 @@ class Terminal:
 
     def end(self) -> int:
         """Return its exit code."""
-        deadline = time.monotonic() + 30
-        while time.monotonic() < deadline:
+        give_up = time.monotonic() + HANG_S
+        while time.monotonic() < give_up:
             self.read(0.1)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:

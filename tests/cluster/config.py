@@ -177,9 +177,9 @@ def _nodes() -> str:
 
 
 _PARTITIONS = """
-PartitionName=debug Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=10 PriorityTier=5 PreemptMode=OFF
-PartitionName=low Nodes=ALL MaxTime=1-0 DefaultTime=10 PriorityTier=1
-PartitionName=high Nodes=ALL MaxTime=1-0 DefaultTime=10 PriorityTier=10 PreemptMode=OFF
+PartitionName=debug Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=60 PriorityTier=5 PreemptMode=OFF
+PartitionName=low Nodes=ALL MaxTime=1-0 DefaultTime=60 PriorityTier=1
+PartitionName=high Nodes=ALL MaxTime=1-0 DefaultTime=60 PriorityTier=10 PreemptMode=OFF
 PartitionName=short Nodes=ALL MaxTime=1 DefaultTime=1 PriorityTier=5 PreemptMode=OFF
 """
 

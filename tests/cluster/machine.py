@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from tests.patience import NotInTime, until
 
 from .errors import ClusterError
 
@@ -34,12 +35,11 @@ exec sleep infinity </dev/null >/dev/null
 """
 
 
-def wait_for(condition: Callable[[], object], what: str, *, log: Path | None = None, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise ClusterError(f"{what}: not within {seconds} s" + (end_of(log) if log else ""))
-        time.sleep(0.02)
+def wait_for(condition: Callable[[], object], what: str, *, log: Path | None = None) -> None:
+    try:
+        until(condition, what)
+    except NotInTime as error:
+        raise ClusterError(f"{error}{end_of(log) if log else ''}") from None
 
 
 def end_of(log: Path) -> str:

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.patience import HANG_S
+
 from .cache import BuildError, build_environ
 
 MINORS = tuple(f"3.{minor}" for minor in range(6, 14))
@@ -62,7 +64,7 @@ def candidates(minor: str) -> Iterator[Path]:
 def ask(python: Path) -> Interpreter | None:
     try:
         question = [str(python), "-I", "-S", "-c", QUESTION]
-        answer = subprocess.run(question, check=True, capture_output=True, text=True, timeout=60, env=build_environ())
+        answer = subprocess.run(question, check=True, capture_output=True, text=True, timeout=HANG_S, env=build_environ())
     except (OSError, subprocess.SubprocessError):
         return None
     path, version, *_ = answer.stdout.split("\n")

@@ -7,9 +7,7 @@ import os
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -154,13 +152,6 @@ class Lab:
 def version_of(folder: Path, module: str) -> str:
     command = [str(folder / "bin" / "python"), "-c", f"import {module}; print({module}.version)"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def until(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.02)
 
 
 def children(pid: int) -> list[int]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import HANG_S
+
 from .support import version_of, write_wheel
 
 SLURMTF = Path(sys.executable).with_name("slurmtf")
@@ -32,7 +34,7 @@ class Desk:
         own = {"SLURMTF_WORKSPACE": str(self.folder / "runs"), "XDG_CONFIG_HOME": str(self.folder / "config")}
         environ = {name: value for name, value in os.environ.items() if not name.startswith("SLURMTF_")}
         return subprocess.run(
-            [SLURMTF, *argv], capture_output=True, text=True, check=False, timeout=120, env={**environ, **own}
+            [SLURMTF, *argv], capture_output=True, text=True, check=False, timeout=HANG_S, env={**environ, **own}
         )
 
     def data(self, *argv: str | Path) -> Any:

@@ -20,9 +20,10 @@ from slurmtf.job.build.conda import _explained
 from slurmtf.job.build.work import StepError
 from tests.conda.fixtures import Conda
 from tests.integration.build.support import CONFLICT, NO_PACKAGE
+from tests.patience import HANG_S, until
 from tests.unit.support import refusing, tells
 
-from .support import LOCAL, Lab, alive, children, until, version_of, write_wheel
+from .support import LOCAL, Lab, alive, children, version_of, write_wheel
 
 SLURMTF = Path(sys.executable).with_name("slurmtf")
 # What they print where no package can be had, as issues of mamba and conda show it.
@@ -157,7 +158,7 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, conda: Conda, tmp_path:
     """The first time, micromamba stays when it has linked all; its builder is killed then."""
     here, slow, job = tmp_path / "here", tmp_path / "bin" / "micromamba", tmp_path / "job.yaml"
     slow.parent.mkdir()
-    slow.write_text(f'#!/bin/sh\n{conda.program} "$@" || exit\n[ -e {here} ] || {{ touch {here}; exec sleep 600; }}\n')
+    slow.write_text(f'#!/bin/sh\n{conda.program} "$@" || exit\n[ -e {here} ] || {{ touch {here}; exec sleep 3600; }}\n')
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", str(slow.parent), prepend=os.pathsep)
     monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(lab.root))
@@ -170,7 +171,7 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, conda: Conda, tmp_path:
         (builder,) = children(process.pid)
         steps = children(builder)
         os.kill(builder, signal.SIGKILL)
-        _, error = process.communicate(timeout=30)
+        _, error = process.communicate(timeout=HANG_S)
     assert (process.returncode, "could not be built" in error) == (2, True), error
     until(lambda: not any(map(alive, steps)), "the end of what it had started")
     assert lab.store.names() == []

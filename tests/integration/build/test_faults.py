@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,8 +14,9 @@ import pytest
 from slurmtf.environments import spec as specs
 from slurmtf.environments.store import BESIDE_RUNS
 from slurmtf.runs.garbage import discard, garbage
+from tests.patience import HANG_S, until
 
-from .support import Lab, alive, children, until, version_of, write_wheel
+from .support import Lab, alive, children, version_of, write_wheel
 
 PHASES = {"venv": '[ "$1" = venv ]', "install": '[ "$1" = pip ]'}
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and networks of its own need root")
@@ -32,7 +32,7 @@ def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
         here, script = tmp_path / f"in-{phase}", tmp_path / "bin" / "uv"
         script.parent.mkdir()
         script.write_text(
-            f'#!/bin/sh\nif {PHASES[phase]} && [ ! -e {here} ]; then touch {here}; sleep 600; fi\nexec {real} "$@"\n'
+            f'#!/bin/sh\nif {PHASES[phase]} && [ ! -e {here} ]; then touch {here}; sleep 3600; fi\nexec {real} "$@"\n'
         )
         script.chmod(0o755)
         monkeypatch.setenv("PATH", str(script.parent), prepend=os.pathsep)
@@ -56,7 +56,7 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, phase: str, slow_uv: Ca
     steps = children(builder)
     assert steps
     os.kill(builder, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANG_S)
     until(lambda: not any(Path(f"/proc/{pid}").exists() and alive(pid) for pid in steps), "the end of what it had started")
     assert lab.store.names() == []
     assert len(lab.builds) == (1 if phase == "install" else len(lab.builds))
@@ -74,7 +74,7 @@ def test_what_a_killed_builder_leaves_is_collected_and_what_is_being_built_is_no
     assert garbage(tmp_path) == []
     (builder,) = children(process.pid)
     os.kill(builder, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANG_S)
     (found,) = garbage(tmp_path)
     assert found.kind == "unfinished environment"
     assert found.path.parent == Path(lab.store.layout.built)
@@ -87,7 +87,7 @@ def test_an_interrupted_build_leaves_nothing(lab: Lab, number: int, slow_uv: Cal
     process = started_in(lab, "install", slow_uv)
     (builder,) = children(process.pid)
     os.kill(builder, number)
-    assert process.wait(timeout=30) == 1
+    assert process.wait(timeout=HANG_S) == 1
     assert (lab.builds, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
 
 
@@ -96,14 +96,14 @@ def test_a_builder_whose_user_presses_ctrl_c_ends_with_all_it_started(lab: Lab, 
     (builder,) = children(process.pid)
     steps = children(builder)
     os.kill(process.pid, signal.SIGINT)  # as in a notebook: only this process gets it
-    process.communicate(timeout=30)
+    process.communicate(timeout=HANG_S)
     until(lambda: not any(map(alive, [builder, *steps])), "the end of all processes")
     assert (lab.builds, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
 
 
 def test_two_builders_at_once_build_it_once(lab: Lab) -> None:
     builders = [lab.start("speck") for _ in range(3)]
-    answers = [builder.communicate(timeout=120) for builder in builders]
+    answers = [builder.communicate(timeout=HANG_S) for builder in builders]
     assert {builder.returncode for builder in builders} == {0}, answers
     assert len({out for out, _ in answers}) == 1
     assert len(lab.builds) == 1
@@ -115,7 +115,7 @@ def test_a_full_disk(lab: Lab) -> None:
     lab.root.mkdir()
     script = f'mount -t tmpfs -o size=2m tmpfs {lab.root} && exec "$@"'
     process = lab.start("huge", before=("unshare", "--mount", "sh", "-c", script, "sh"))
-    _, error = process.communicate(timeout=120)
+    _, error = process.communicate(timeout=HANG_S)
     assert process.returncode == 1
     assert "the disk or your quota is full" in error
     assert "environments.folder" in error
@@ -127,8 +127,8 @@ def test_a_read_only_store_serves_what_it_has(lab: Lab) -> None:
     read_only = f'mount --bind {lab.root} {lab.root} && mount -o remount,ro,bind {lab.root} && exec "$@"'
     before = ("unshare", "--mount", "sh", "-c", read_only, "sh")
     there = lab.start("speck", before=before)
-    assert there.communicate(timeout=60)[0].strip() == str(folder)
-    _, error = (missing := lab.start("speck==1.0", before=before)).communicate(timeout=60)
+    assert there.communicate(timeout=HANG_S)[0].strip() == str(folder)
+    _, error = (missing := lab.start("speck==1.0", before=before)).communicate(timeout=HANG_S)
     assert missing.returncode == 1
     assert "the file system is read-only: use another folder for environments" in error
 
@@ -147,7 +147,7 @@ def test_without_a_network_the_reason_says_so(lab: Lab, monkeypatch: pytest.Monk
         "except SlurmtfError as err: sys.exit(str(err))"
     )
     command = ["unshare", "--net", sys.executable, "-c", script, str(lab.root), *wish]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 1
     assert "the package index can't be reached from here" in done.stderr
     assert "build it where there is a network" in done.stderr
@@ -155,9 +155,8 @@ def test_without_a_network_the_reason_says_so(lab: Lab, monkeypatch: pytest.Monk
 
 def test_the_builders_of_other_environments_do_not_wait_for_each_other(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
     process = started_in(lab, "install", slow_uv)
-    began = time.monotonic()
     assert version_of(lab.build("speck==1.0"), "speck") == "1.0"
-    assert time.monotonic() - began < 60
+    assert process.poll() is None
     for pid in children(process.pid):
         os.kill(pid, signal.SIGTERM)
-    process.wait(timeout=30)
+    process.wait(timeout=HANG_S)

@@ -16,15 +16,16 @@ from slurmtf.errors import SoftwareError
 from slurmtf.job.build.installer import explained
 from slurmtf.job.build.work import StepError
 from tests.integration.build.support import NO_PACKAGE, NOT_COMPILED
+from tests.patience import HANG_S, until
 from tests.unit.support import refusing, tells
 
-from .support import LOCAL, UNCONNECTED, Lab, until, version_of, write_sources, write_wheel
+from .support import LOCAL, UNCONNECTED, Lab, version_of, write_sources, write_wheel
 
 
 def built(lab: Lab, *packages: str) -> Path:
     """The folder of an environment that is built without a network."""
     builder = lab.start_fetched(*packages, before=UNCONNECTED)
-    said, _ = builder.communicate(timeout=60)
+    said, _ = builder.communicate(timeout=HANG_S)
     assert builder.returncode == 0, said
     return lab.store.folder(lab.spec(*packages).name)
 
@@ -97,7 +98,7 @@ def test_packages_for_another_processor_are_refused(lab: Lab) -> None:
 
 def test_fetched_packages_that_were_removed_before_the_job_started(lab: Lab) -> None:
     shutil.rmtree(lab.fetch("speck"))
-    said, _ = (builder := lab.start_fetched("speck")).communicate(timeout=60)
+    said, _ = (builder := lab.start_fetched("speck")).communicate(timeout=HANG_S)
     assert builder.returncode == 1
     assert "the packages that were fetched for it are gone" in said
     assert lab.store.names() == []
@@ -162,8 +163,8 @@ def test_two_environments_that_need_the_same_horovod_compile_it_once(lab: Lab, i
         first.send_signal(signal.SIGKILL)
         until(lambda: compilations(index) == 2, "the second's own compiler")
     (index / "gate").touch()
-    first.communicate(timeout=60)
-    assert second.wait(timeout=60) == 0, second.stdout.read()
+    first.communicate(timeout=HANG_S)
+    assert second.wait(timeout=HANG_S) == 0, second.stdout.read()
     assert compilations(index) == 1 + killed
     assert lab.store.record(lab.spec(*wishes[1]).name)["packages"]["horovod"] == "0.28.1"
     assert list(Path(lab.store.layout.claims).iterdir()) == ([Path(lab.store.layout.claim(lab.spec(*wishes[0]).name))] * killed)

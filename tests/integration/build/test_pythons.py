@@ -17,6 +17,7 @@ from slurmtf.environments.building import program, write_spec
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.files import read_json, write_json
 from slurmtf.job.build import inventory
+from tests.patience import HANG_S
 
 from .support import Lab, version_of, write_sources, write_wheel
 
@@ -40,7 +41,7 @@ def spec_of(lab: Lab, interpreter: str, *packages: str, **settings: Any) -> Envi
 def run(interpreter: str, lab: Lab, mode: str, *files: Path | str) -> subprocess.CompletedProcess[str]:
     command = [interpreter, "-I", program(lab.store), mode, *map(str, files)]
     bare = {**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin"}  # no uv: it would do what the interpreter has to do here
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=bare)
+    return subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False, env=bare)
 
 
 def spec_file(lab: Lab, spec: EnvironmentSpec, **more: Any) -> Path:

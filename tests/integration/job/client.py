@@ -22,6 +22,7 @@ from slurmtf import Estimator, Experiment, Run
 from slurmtf.errors import SlurmtfError
 from slurmtf.estimator import Environment
 from slurmtf.runs import status  # noqa: F401 - what looks at runs, before this process may read no module any more
+from tests.patience import HANG_S, until
 
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 CHANGES = ("os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", "os.rmdir", "os.chmod", "subprocess.Popen")
@@ -111,9 +112,7 @@ def outcome(source: Path, workspace: Path) -> dict[str, Any]:
         run = submit(source, workspace)
     except SlurmtfError as err:
         return {"error": type(err).__name__, "text": str(err), "left": sorted(left_in(workspace))}
-    deadline = time.monotonic() + 60
-    while not run.state.status.final and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: run.state.status.final, f"the end of {run.id}")
     return {"status": run.state.status.value, "message": run.state.message, "folder": str(run.folder)}
 
 
@@ -125,7 +124,7 @@ def left_in(workspace: Path) -> list[str]:
 
 def fill_up(source: Path, folder: Path) -> list[dict[str, Any]]:
     """Submit into a small file system with ever more room. We must be in a mount namespace of our own."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(folder)], check=True, timeout=30)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(folder)], check=True, timeout=HANG_S)
     found = []
     for pages in PAGES:
         fill(folder / "filler", pages)
@@ -139,7 +138,7 @@ def fill_up(source: Path, folder: Path) -> list[dict[str, Any]]:
 def protect(folder: Path) -> None:
     """Make a file system read-only, once the last supervisor has closed its log."""
     command = ["mount", "-o", "remount,ro", str(folder)]
-    while subprocess.run(command, capture_output=True, check=False, timeout=30).returncode:
+    while subprocess.run(command, capture_output=True, check=False, timeout=HANG_S).returncode:
         time.sleep(0.05)
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import HANG_S
+
 from .jobs import Job, NewJob, new_job
 
 
@@ -49,10 +51,10 @@ def mounted(folder: Path, options: str) -> Iterator[Path]:
     """A file system in memory with these limits; the test is skipped where none can be mounted."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"mode=700,{options}", "tmpfs", str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
     if done.returncode != 0:
         pytest.skip(f"no small file system: {done.stderr.strip()}")
     try:
         yield folder
     finally:
-        subprocess.run(["umount", "-l", str(folder)], timeout=30, check=True)
+        subprocess.run(["umount", "-l", str(folder)], timeout=HANG_S, check=True)

@@ -8,7 +8,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,8 +22,8 @@ from slurmtf.job.supervisor import result
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
 from tests import journals
+from tests.patience import HANG_S, until
 
-PATIENCE_S = 60.0
 FOREIGN = ("SLURM", "SBATCH", "PMI", "OMPI_", "PYTHON", "LC_", "LANG")
 READY = "Path('outputs/ready').write_text('')"
 
@@ -48,17 +47,6 @@ def environment(**more: str) -> dict[str, str]:
     """This process's, less what would tell the agent of another job, in a locale that everybody has."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return {**kept, "LC_ALL": "C.UTF-8", **more}
-
-
-def await_that(condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
-    """Return the first true value of the condition. Fails when there is none in time."""
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"waited {timeout_s} s in vain: {what}")
 
 
 def age(folder: Path, since: float) -> None:
@@ -113,9 +101,9 @@ class Job:
         driver.write_text(SUPERVISE.format(orders=self.orders))
         return [str(driver), self.layout.agent, self.layout.plan, "--"]
 
-    def wait(self, timeout_s: float = PATIENCE_S) -> int:
+    def wait(self) -> int:
         assert self.process is not None
-        return self.process.wait(timeout=timeout_s)
+        return self.process.wait(timeout=HANG_S)
 
     def run(self, **environ: str) -> int:
         """Run the job to its end and return the supervisor's exit status."""
@@ -130,7 +118,7 @@ class Job:
 
     def await_file(self, name: str) -> Path:
         path = self.folder / name
-        await_that(path.exists, f"{name}; {self.log()}")
+        until(path.exists, f"{name}; {self.log()}")
         return path
 
     def log(self) -> str:
@@ -188,8 +176,8 @@ class Job:
             return mark in (entry / "cmdline").read_bytes() or mark in (entry / "environ").read_bytes()
         return False
 
-    def await_nobody(self, timeout_s: float = PATIENCE_S) -> None:
-        await_that(lambda: not self.processes(), f"processes outlive {self.layout.folder}", timeout_s)
+    def await_nobody(self) -> None:
+        until(lambda: not self.processes(), f"processes outlive {self.layout.folder}")
 
     def agent_of_task(self) -> int:
         """The pid of the task's agent."""
@@ -202,7 +190,7 @@ class Job:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         if self.process is not None:
-            self.process.wait(timeout=PATIENCE_S)
+            self.process.wait(timeout=HANG_S)
 
 
 NewJob = Callable[..., Job]

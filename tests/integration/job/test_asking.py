@@ -16,8 +16,7 @@ from slurmtf.job.contract.ledger import Ledger, Owner
 from slurmtf.job.contract.sweep import Earlier, Point, Result, Settings, SweepLayout
 from slurmtf.job.supervisor import asking
 from slurmtf.job.supervisor.asking import Asker
-
-from .jobs import await_that
+from tests.patience import until
 
 PROPOSES = """
 import json, os, sys, time
@@ -142,8 +141,8 @@ def test_one_that_is_killed_between_two_questions_is_told_all_again(asks: Asks) 
 
 def test_one_that_is_silent_is_given_up_and_the_next_question_has_another(asks: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "TIMEOUT_S", 0.2)
-    asker = asks(ONCE + "time.sleep(600)" + PROPOSES)
-    await_that(Path(asker._ledger.layout.ask + ".was-here").exists, "its start")
+    asker = asks(ONCE + "time.sleep(3600)" + PROPOSES)
+    until(Path(asker._ledger.layout.ask + ".was-here").exists, "its start")
     point = take(asker, 0)
     assert (point.by, point.note) == ("random", "drawn at random: Optuna could not be asked: timed out")
     monkeypatch.setattr(asking, "TIMEOUT_S", 60.0)
@@ -188,4 +187,4 @@ def test_it_dies_with_its_element(asks: Asks) -> None:
     folder = Path(asks(PROPOSES)._ledger.layout.folder).parent
     died = subprocess.run([sys.executable, "-c", DIES, folder], stdout=subprocess.PIPE, text=True, check=False)
     helper = int(died.stdout)
-    await_that(lambda: not Path(f"/proc/{helper}/exe").exists(), "the helper's end")
+    until(lambda: not Path(f"/proc/{helper}/exe").exists(), "the helper's end")

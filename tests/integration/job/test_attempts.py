@@ -14,8 +14,9 @@ import pytest
 from slurmtf.job.contract import events, journal
 from slurmtf.job.contract.snapshot import id_of, stored
 from slurmtf.job.staging import workdir
+from tests.patience import HANG_S, until
 
-from .jobs import PATIENCE_S, Job, NewJob, await_that
+from .jobs import Job, NewJob
 
 COUNTS = """\
 import os, sys
@@ -44,11 +45,11 @@ def test_the_next_attempt_finds_what_the_first_one_left(job: NewJob) -> None:
 
 
 def test_the_result_of_an_earlier_attempt_is_none_while_the_next_one_runs(job: NewJob) -> None:
-    one = job(COUNTS.replace("sys.exit(3", "import time; time.sleep(600 if times == 2 else 0); sys.exit(3"))
+    one = job(COUNTS.replace("sys.exit(3", "import time; time.sleep(3600 if times == 2 else 0); sys.exit(3"))
     one.change_plan(scheduler="slurm", launcher="srun")
     one.run(SLURM_JOB_ID="4711")
     one.start(SLURM_JOB_ID="4711", SLURM_RESTART_COUNT="1").poll()
-    await_that(lambda: len(one.events("task-started")) == 2, "the second attempt")
+    until(lambda: len(one.events("task-started")) == 2, "the second attempt")
     assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
 
 
@@ -83,7 +84,7 @@ def test_a_kill_while_the_copy_is_written(job: NewJob, tmp_path: Path) -> None:
         archive.add(tmp_path / "many", "many")
     with open(one.layout.source, "rb") as source:
         one.change_plan(snapshot=id_of(stored(source)))
-    await_that(lambda: killed_half_way(one), "a half made copy")
+    until(lambda: killed_half_way(one), "a half made copy")
     assert not Path(one.layout.work).exists()
     assert one.run() == 0, one.log()
     assert partials(one) == []
@@ -92,7 +93,7 @@ def test_a_kill_while_the_copy_is_written(job: NewJob, tmp_path: Path) -> None:
 def test_two_supervisors_at_once_share_one_copy(job: NewJob) -> None:
     one = job("open('outputs/ready-' + str(__import__('os').getpid()), 'w')")
     processes = [one.start() for _ in range(2)]
-    assert [process.wait(timeout=PATIENCE_S) for process in processes] == [0, 0], one.log()
+    assert [process.wait(timeout=HANG_S) for process in processes] == [0, 0], one.log()
     assert len(list((one.folder / "outputs").glob("ready-*"))) == 2
     assert partials(one) == []
 
@@ -179,7 +180,7 @@ def test_a_full_disk_is_no_reason_to_lie(job: NewJob, small_disk: Path) -> None:
     )
     one = job(train)
     moved = small_disk / one.folder.name
-    subprocess.run(["cp", "-a", str(one.folder), str(moved)], check=True, timeout=30)
+    subprocess.run(["cp", "-a", str(one.folder), str(moved)], check=True, timeout=HANG_S)
     one.layout = type(one.layout)(str(moved))
     process = one.start_and_await()
     process.send_signal(10)  # USR1: an event for which there is no room

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from slurmtf import Run
+from tests.patience import HANG_S
 from tests.unit.cli.documents import documented
 
 from .jobs import NewJob
@@ -33,5 +34,5 @@ def test_the_script_of_the_page_and_its_metrics(job: NewJob) -> None:
     assert len(shown) >= 2
     for words in shown:
         call = [str(SLURMTF), *(str(one.folder) if word == "last" else word for word in shlex.split(words))]
-        done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(call, capture_output=True, text=True, check=False, timeout=HANG_S)
         assert (done.returncode, "loss" in done.stdout) == (0, True), (words, done.stderr)

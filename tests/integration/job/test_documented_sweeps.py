@@ -14,9 +14,8 @@ import pytest
 
 from slurmtf import Run, RunStatus
 from slurmtf.tune.run import SweepRun
+from tests.patience import HANG_S, until
 from tests.unit.cli.documents import ROOT, documented
-
-from .jobs import await_that
 
 TRAIN = """
 import argparse
@@ -53,14 +52,14 @@ def test_the_commands_of_the_page(page: Path) -> None:
 
     def call(words: str) -> str:
         done = subprocess.run(
-            [SLURMTF, *shlex.split(words)], cwd=page, env=environ, capture_output=True, text=True, check=False, timeout=120
+            [SLURMTF, *shlex.split(words)], cwd=page, env=environ, capture_output=True, text=True, check=False, timeout=HANG_S
         )
         assert done.returncode == 0, (words, done.stdout, done.stderr)
         return done.stdout
 
     def last() -> SweepRun:
         run = SweepRun(Run.find("last", page / "runs").folder)
-        await_that(lambda: run.state.status.final, f"the end of {run.id}", 60)
+        until(lambda: run.state.status.final, f"the end of {run.id}")
         return run
 
     said = {}

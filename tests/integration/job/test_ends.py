@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract.outcome import Cause, End
+from tests.patience import until
 
-from .jobs import Job, NewJob, await_that
+from .jobs import Job, NewJob
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 CHECKPOINTS = """\
@@ -23,21 +24,21 @@ def leave(number, frame):
     sys.exit(0)
 signal.signal(signal.SIGTERM, leave)
 open("outputs/ready", "w").close()
-time.sleep(600)
+time.sleep(3600)
 """
 IGNORES = """\
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 open("outputs/ready", "w").close()
-time.sleep(600)
+time.sleep(3600)
 """
 FAMILY = """\
 import os, signal, subprocess, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the children inherit it
-sleep = [sys.executable, "-S", "-c", "import time; time.sleep(600)"]
+sleep = [sys.executable, "-S", "-c", "import time; time.sleep(3600)"]
 subprocess.Popen(sleep)
 subprocess.Popen(sleep, start_new_session=True)
-subprocess.Popen(["sh", "-c", "setsid sleep 600 & exit"])
+subprocess.Popen(["sh", "-c", "setsid sleep 3600 & exit"])
 if os.fork() == 0:
     os.setsid()
     if os.fork() == 0:
@@ -89,7 +90,7 @@ def test_a_script_that_ignores_the_stop_is_killed_after_its_grace_time(job: NewJ
     asked = time.monotonic()
     process.terminate()
     assert one.wait() == 143
-    assert 1 <= time.monotonic() - asked < 30
+    assert time.monotonic() - asked >= 1
     assert one.events("task-ended")[0]["signal"] == signal.SIGKILL
     assert canceled(one)
 
@@ -121,7 +122,7 @@ def test_a_notice_ends_nothing(job: NewJob) -> None:
     process = one.start_and_await()
     for count, number in enumerate((signal.SIGUSR1, signal.SIGUSR2), 1):
         process.send_signal(number)
-        await_that(lambda: one.events("signal")[count - 1 :], number.name)  # noqa: B023 - it is asked at once
+        until(lambda: one.events("signal")[count - 1 :], number.name)  # noqa: B023 - it is asked at once
     (one.folder / "outputs" / "go").touch()
     assert one.wait() == 0
 
@@ -144,11 +145,11 @@ def test_ended_orphans_do_not_pile_up(job: NewJob) -> None:
     one = job(
         "import subprocess, time\n"
         "for _ in range(20): subprocess.Popen(['setsid', '-f', 'true']).wait()\n"
-        "time.sleep(0.7); open('outputs/ready', 'w').close(); time.sleep(600)"
+        "time.sleep(0.7); open('outputs/ready', 'w').close(); time.sleep(3600)"
     )
     process = one.start_and_await()
     children = Path(f"/proc/{one.agent_of_task()}/task/{one.agent_of_task()}/children")
-    await_that(lambda: len(children.read_text().split()) <= 1, "zombies of the task's agent")
+    until(lambda: len(children.read_text().split()) <= 1, "zombies of the task's agent")
     process.terminate()
     assert one.wait() == 143
 
@@ -157,7 +158,7 @@ def test_a_killed_supervisor_takes_all_with_it_in_order(job: NewJob) -> None:
     one = job(CHECKPOINTS)
     one.start_and_await().kill()
     one.await_file("outputs/checkpoint")
-    one.await_nobody(30)
+    one.await_nobody()
     assert "ended" not in one.names()
 
 
@@ -166,14 +167,14 @@ def test_a_killed_supervisor_takes_the_stubborn_with_it(job: NewJob) -> None:
     one.change_plan(timings__grace=0.5)
     one.script = [one.python, "train.py", "600"]
     one.start_and_await().kill()
-    one.await_nobody(30)
+    one.await_nobody()
 
 
 def test_a_killed_task_ends_the_job(job: NewJob) -> None:
     one = job(WAITS)
     one.start_and_await()
     os.kill(one.agent_of_task(), signal.SIGKILL)
-    assert one.wait(30) == 137
+    assert one.wait() == 137
     assert (one.outcome.cause, one.outcome.signal) == (Cause.LAUNCHER, signal.SIGKILL)
     assert one.outcome.detail == {"launcher": "none", "missing": ["main-0"]}
     assert one.result() == one.error
@@ -216,7 +217,7 @@ def test_a_launcher_that_is_killed_takes_its_tasks_with_it(job: NewJob) -> None:
     one.launcher = ["sh", "-c", 'echo $$ > launcher.pid; "$@"; exit', "sh"]
     one.start_and_await()
     os.kill(int((one.folder / "launcher.pid").read_text()), signal.SIGKILL)
-    assert one.wait(30) == 137
+    assert one.wait() == 137
     assert (one.outcome.cause, one.outcome.signal) == (Cause.LAUNCHER, signal.SIGKILL)
     assert one.outcome.detail == {"launcher": "mpirun", "missing": ["main-0"]}
     assert one.processes() == []
@@ -231,17 +232,17 @@ def test_what_the_launcher_ends_with_does_not_hide_what_the_script_ended_with(jo
 
 @pytest.mark.parametrize(
     "launcher",
-    [["sh", "-c", "exec sleep 600"], ["sh", "-c", DEAF_UNTIL_TOLD, "sh"]],
+    [["sh", "-c", "exec sleep 3600"], ["sh", "-c", DEAF_UNTIL_TOLD, "sh"]],
 )
 def test_a_stop_before_any_task_is_there(job: NewJob, launcher: list[str]) -> None:
     one = job("open('outputs/ran', 'w')")
     one.change_plan(timings__grace=2)
     one.launcher = launcher
     process = one.start()
-    await_that(lambda: "launched" in one.names(), "the launch")
+    until(lambda: "launched" in one.names(), "the launch")
     process.terminate()
     (one.folder / "go").touch()
-    assert one.wait(30) == 143
+    assert one.wait() == 143
     assert canceled(one)
     assert not (one.folder / "outputs" / "ran").exists()
     assert one.processes() == []
@@ -252,7 +253,7 @@ def test_the_time_limit_is_held_where_no_scheduler_does(job: NewJob) -> None:
     one.change_plan(size__time_s=1)
     assert one.run() == 143
     assert one.end["cause"] == "time-limit"
-    assert 1 <= one.end["seconds"] < 30
+    assert one.end["seconds"] >= 1
     assert one.events("time-limit")[0]["limit_s"] == 1
     one.await_nobody()
 
@@ -302,9 +303,9 @@ def test_a_warning_before_the_time_limit_needs_no_signal(
     if "SLURM_JOB_END_TIME" in environ:
         environ = {**environ, "SLURM_JOB_END_TIME": str(int(time.time()) + 100)}
     process = one.start(**environ)
-    await_that(lambda: one.events("time-warning"), "the warning")
+    until(lambda: one.events("time-warning"), "the warning")
     process.send_signal(signal.SIGUSR2)
-    await_that(lambda: one.events("signal"), "the signal")
+    until(lambda: one.events("signal"), "the signal")
     one.await_file("outputs/ready")
     (one.folder / "outputs" / "go").touch()
     assert one.wait() == 0
@@ -320,7 +321,7 @@ def test_a_warning_that_comes_as_a_signal(job: NewJob, limit_s: int | None, left
     process = one.start(**WITHOUT_END)
     one.await_file("outputs/ready")
     process.send_signal(signal.SIGUSR2)
-    await_that(lambda: one.events("signal"), "the signal")
+    until(lambda: one.events("signal"), "the signal")
     (one.folder / "outputs" / "go").touch()
     assert one.wait() == 0
     warnings = [event["left_s"] for event in one.events("time-warning")]
@@ -349,10 +350,10 @@ def test_a_preemption_shortly_before_the_limit_is_announced(
     process = one.start(**WITHOUT_END, SLURM_JOB_END_TIME=str(int(time.time()) + 150), PATH=path)
     one.await_file("outputs/ready")
     process.send_signal(signal.SIGUSR2)
-    await_that(lambda: one.events("signal"), "the signal")
+    until(lambda: one.events("signal"), "the signal")
     if noticed:
-        await_that(lambda: one.events("noticed"), "the notice")
-        await_that(lambda: any((one.folder / "notice").glob("*.json")), "the script's file")
+        until(lambda: one.events("noticed"), "the notice")
+        until(lambda: any((one.folder / "notice").glob("*.json")), "the script's file")
     (one.folder / "outputs" / "go").touch()
     one.wait()
     assert [event["cause"] for event in one.events("noticed")] == noticed

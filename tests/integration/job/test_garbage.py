@@ -18,8 +18,7 @@ import pytest
 from slurmtf import Estimator, Experiment, Run
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
-
-from .jobs import PATIENCE_S, await_that
+from tests.patience import HANG_S, until
 
 TEXTS = ["one", "two"]
 TURNS = 60
@@ -53,7 +52,7 @@ def collecting(workspace: Path, stop: Path) -> Iterator[list[int]]:
             yield removed
         finally:
             stop.touch()
-            out, err = process.communicate(timeout=PATIENCE_S)
+            out, err = process.communicate(timeout=HANG_S)
         assert process.returncode == 0, err
         removed.append(int(out))
 
@@ -113,7 +112,7 @@ def test_submitted_runs_end_well_while_garbage_is_collected(tmp_path: Path) -> N
         for number in range(6):
             (source / "train.py").write_text(f"print({number % 3})")
             runs[f"{number}"] = Experiment("lab", workspace).submit(Estimator(str(source), compute_target="local"))
-        await_that(lambda: all(run.state.status.final for run in runs.values()), "the end of the runs")
+        until(lambda: all(run.state.status.final for run in runs.values()), "the end of the runs")
     assert {run.get_status() for run in runs.values()} == {"Completed"}
     outputs = [Path(run.layout.task_log("main-0", "out")).read_text() for run in runs.values()]
     assert outputs == [f"{number % 3}\n" for number in range(6)]

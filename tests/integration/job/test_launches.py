@@ -20,7 +20,7 @@ print("trial", os.environ["TRIAL"], flush=True)
 while "TF_CONFIG" in os.environ and not os.path.exists("outputs/{}-0.json".format(os.environ["TRIAL"])):
     time.sleep(0.01)  # a parameter server is ended when the workers are done, whether it has begun or not
 if os.environ.get("SLURMTF_ROLE") == "ps":
-    time.sleep(600)
+    time.sleep(3600)
 """
 LEAVES_A_PORT = """\
 import os, urllib.request
@@ -101,7 +101,7 @@ def test_one_that_fails_does_not_keep_the_next_from_starting(job: NewJob) -> Non
 
 
 def test_a_stop_ends_all_launches_to_come(job: NewJob) -> None:
-    one = job(TELLS + "open('outputs/ready', 'w').close(); import time; time.sleep(600)")
+    one = job(TELLS + "open('outputs/ready', 'w').close(); import time; time.sleep(3600)")
     one.change_plan(launches=[order(0), order(1)])
     one.start_and_await("trial-0/outputs/ready").terminate()
     assert one.wait() == 143
@@ -139,7 +139,7 @@ if trial == "0":
     sys.exit(3)
 if trial == "1":
     open("outputs/hopeless", "w").close()
-    time.sleep(600)
+    time.sleep(3600)
 """
 
 

@@ -24,9 +24,10 @@ from slurmtf.processes import identify
 from slurmtf.runs.state import Doubt, DoubtKind
 from slurmtf.submit.record import read_record
 from tests import journals
+from tests.patience import HANG_S, until
 from tests.unit.support import refusing, tells
 
-from .jobs import Job, await_that, environment
+from .jobs import Job, environment
 
 Submit = Callable[..., Run]
 UNTIL_TOLD = """\
@@ -48,7 +49,7 @@ import sys, time
 from slurmtf import Estimator, Experiment
 run = Experiment("client", sys.argv[2]).submit(Estimator(sys.argv[1], compute_target="local"))
 print(run.folder, flush=True)
-time.sleep(600)
+time.sleep(3600)
 """
 
 
@@ -84,7 +85,7 @@ def pid_of(run: Run) -> int:
 
 
 def await_end(run: Run) -> str:
-    await_that(lambda: run.state.status.final, "the end of the run")
+    until(lambda: run.state.status.final, "the end of the run")
     return run.get_status()
 
 
@@ -95,7 +96,7 @@ def seen_elsewhere(run: Run) -> list[Any]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_S,
         check=True,
     )
     found: list[Any] = json.loads(done.stdout)
@@ -138,7 +139,7 @@ def test_a_run_that_fails(submit: Submit) -> None:
 
 def test_a_run_seen_from_outside_while_it_runs(submit: Submit) -> None:
     run = ready(submit(UNTIL_TOLD))
-    await_that(lambda: run.get_status() == "Running", "the report of the task")
+    until(lambda: run.get_status() == "Running", "the report of the task")
     assert seen_elsewhere(run) == ["Running", None, None, False]
     assert not run.job.done()
     (run.folder / "outputs" / "go").touch()
@@ -207,14 +208,14 @@ def test_a_run_outlives_the_terminal_of_its_client(tmp_path: Path, number: signa
         assert client.stdout is not None
         run = ready(Run(client.stdout.readline().decode().strip()))
         os.killpg(client.pid, number)
-        assert client.wait(timeout=60) != 0
+        assert client.wait(timeout=HANG_S) != 0
         time.sleep(0.2)
         assert not run.state.status.final
         (run.folder / "outputs" / "go").touch()
         assert await_end(run) == "Completed"
     finally:
         client.kill()
-        client.communicate(timeout=60)
+        client.communicate(timeout=HANG_S)
 
 
 def test_a_run_on_another_machine_is_not_ended_from_here(submit: Submit) -> None:
@@ -234,9 +235,9 @@ def test_a_run_that_is_started_again_by_hand(submit: Submit) -> None:
     assert await_end(run) == "Canceled"
     again = subprocess.Popen(["bash", run.layout.script], env=environment(), start_new_session=True)
     ready(run)
-    await_that(lambda: run.get_status() == "Running", "the second start")
+    until(lambda: run.get_status() == "Running", "the second start")
     (run.folder / "outputs" / "go").touch()
-    assert again.wait(timeout=60) == 0
+    assert again.wait(timeout=HANG_S) == 0
     assert run.get_status() == "Completed"
 
 
@@ -280,7 +281,7 @@ def test_a_folder_that_goes_while_the_run_goes_on(submit: Submit, how: str) -> N
         assert caught.value.exit_code == 4
     finally:
         os.kill(pid, signal.SIGTERM)
-    await_that(lambda: not process.alive(), "the end of the job")
+    until(lambda: not process.alive(), "the end of the job")
     with refusing(RunGoneError, "run-folder-gone", f"job {pid} "):
         _ = run.state
 
@@ -307,7 +308,7 @@ print(json.dumps(states))
 def test_a_folder_that_a_script_closes(submit: Submit, tmp_path: Path) -> None:
     """What can be read is taken, what can't is named."""
     run = ready(submit(UNTIL_TOLD))
-    await_that(lambda: run.get_status() == "Running", "the report of the task")
+    until(lambda: run.get_status() == "Running", "the report of the task")
     for path in (run.folder, *run.folder.rglob("*")):
         if not path.is_symlink():
             with suppress(FileNotFoundError):  # the run goes on
@@ -319,7 +320,7 @@ def test_a_folder_that_a_script_closes(submit: Submit, tmp_path: Path) -> None:
         path.chmod(0o755)
     try:
         argv = [sys.executable, "-c", CLOSED, str(run.folder)]
-        done = subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(argv, env=environment(), capture_output=True, text=True, timeout=HANG_S, check=False)
         assert done.returncode == 0, done.stderr
         job = str(pid_of(run)) if os.geteuid() == 0 else None
         assert json.loads(done.stdout) == [

@@ -24,10 +24,9 @@ from slurmtf import (
 )
 from slurmtf.job.contract.sweep import COMPLETED, FAILED
 from slurmtf.tune.run import SweepRun
+from tests.patience import until
 from tests.terminal import seen_in_a_terminal
 from tests.unit.runs.test_event_files import event, record, simple
-
-from .jobs import await_that
 
 COMMAND = Path(sys.executable).with_name("slurmtf")
 Tune = Callable[..., SweepRun]
@@ -55,7 +54,7 @@ def tune(tmp_path: Path) -> Tune:
         sweep = Sweep(wanted, sampling, settings.pop("metric", "score"), "maximize", total, **settings)
         run = Experiment("tune", tmp_path / "runs").submit(sweep)
         assert isinstance(run, SweepRun)
-        await_that(lambda: run.state.status.final, f"the end of {run.id}", 90)
+        until(lambda: run.state.status.final, f"the end of {run.id}")
         return run
 
     return submit
@@ -74,7 +73,7 @@ def test_optuna_proposes_the_points(tune: Tune) -> None:
 
 
 WAITS_FOR_THE_OTHER = """\
-folder, end = os.environ["SLURMTF_RUN_FOLDER"], time.time() + 30
+folder, end = os.environ["SLURMTF_RUN_FOLDER"], time.time() + 600
 open(folder + "/begun-" + os.environ["SLURMTF_TRIAL"], "w").close()
 while sum(name.startswith("begun-") for name in os.listdir(folder)) < 2 and time.time() < end:
     time.sleep(0.05)
@@ -119,7 +118,7 @@ def test_child_runs_that_trials_open_later_are_followed_and_each_trials_own(tmp_
         if "_0 score 1" in text or "_1 score 2" in text:
             (run.folder / "go").touch()
 
-    text = seen_in_a_terminal([str(COMMAND), "metrics", str(run.folder), "--recursive", "--follow"], 90, let_go)
+    text = seen_in_a_terminal([str(COMMAND), "metrics", str(run.folder), "--recursive", "--follow"], let_go)
     told = [line.split()[1:] for line in text.splitlines()]
     values = {f"{run.id}_0": ("score", 1), f"{run.id}_1": ("score", 2)}
     values |= {f"{run.id}_0_late": ("inner", 10), f"{run.id}_1_late": ("inner", 20)}

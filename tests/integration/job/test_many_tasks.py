@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract.outcome import Cause
+from tests.patience import until
 
-from .jobs import Job, NewJob, await_that, many
+from .jobs import Job, NewJob, many
 
 LAUNCHER = """\
 import os, subprocess, sys
@@ -27,7 +28,7 @@ LISTENS = "touch outputs/listens-$SLURMTF_RANK; while :; do sleep 0.05; done"
 """Stands behind a trap: says that it is set, and stays."""
 
 
-def crowd(job: NewJob, count: int, script: str, grace_s: float = 1) -> Job:
+def crowd(job: NewJob, count: int, script: str, grace_s: float = 10) -> Job:
     one = job(files={"launcher.py": LAUNCHER})
     many(one, count)
     one.change_plan(launcher="srun", timings__grace=grace_s)
@@ -55,12 +56,12 @@ def test_one_of_64_fails_and_all_are_ended(job: NewJob) -> None:
     one = crowd(
         job,
         64,
-        ': >outputs/$SLURMTF_RANK; [ "$SLURMTF_RANK" = 37 ] || exec sleep 600; '
+        ': >outputs/$SLURMTF_RANK; [ "$SLURMTF_RANK" = 37 ] || exec sleep 3600; '
         'while [ "$(ls outputs | wc -l)" -lt 64 ]; do sleep 0.1; done; echo "no data" >&2; exit 5',
-        grace_s=10,
+        grace_s=60,
     )
     one.start()
-    assert one.wait(120) == 5, one.log()
+    assert one.wait() == 5, one.log()
     assert ranks(one, "task-started") == ranks(one, "task-ended") == list(range(64))
     assert {event["task"] for event in one.events("task-ended")} == {f"worker-{rank}" for rank in range(64)}
     assert (one.end["cause"], one.end["exit_code"], one.end["signal"]) == ("script", 5, None)
@@ -73,39 +74,39 @@ def test_one_of_64_fails_and_all_are_ended(job: NewJob) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
 def test_one_of_four_is_killed_by_a_signal(job: NewJob, number: signal.Signals) -> None:
-    one = crowd(job, 4, f'[ "$SLURMTF_RANK" = 2 ] && kill -{int(number)} $$; exec sleep 600')
+    one = crowd(job, 4, f'[ "$SLURMTF_RANK" = 2 ] && kill -{int(number)} $$; exec sleep 3600')
     assert one.run() == 128 + number, one.log()
     assert (one.end["exit_code"], one.end["signal"]) == (None, number)
     assert (one.outcome.cause, one.outcome.task) == (Cause.SCRIPT, "worker-2")
 
 
 def test_the_agent_of_one_of_four_is_killed(job: NewJob) -> None:
-    one = crowd(job, 4, "echo $PPID > outputs/agent-$SLURMTF_RANK; exec sleep 600")
+    one = crowd(job, 4, "echo $PPID > outputs/agent-$SLURMTF_RANK; exec sleep 3600")
     one.start()
     agent = one.await_file("outputs/agent-1")
-    await_that(lambda: len(one.events("task-started")) == 4 and agent.read_text(), "four tasks")
+    until(lambda: len(one.events("task-started")) == 4 and agent.read_text(), "four tasks")
     os.kill(int(agent.read_text()), signal.SIGKILL)
-    assert one.wait(30) == 1
+    assert one.wait() == 1
     assert (one.outcome.cause, one.outcome.task, bool(one.outcome.host)) == (Cause.TASK_LOST, "worker-1", True)
     assert ranks(one, "task-lost") == [1]
-    one.await_nobody(30)
+    one.await_nobody()
 
 
 def test_no_script_starts_before_all_tasks_are_there(job: NewJob) -> None:
     one = crowd(job, 4, "touch outputs/ran")
     one.environ["ABSENT"] = "3"
     process = one.start()
-    await_that(lambda: len(one.processes()) >= 5, "three tasks, their launcher and the supervisor")
+    until(lambda: len(one.processes()) >= 5, "three tasks, their launcher and the supervisor")
     with pytest.raises(AssertionError):
-        await_that((one.folder / "outputs" / "ran").exists, "a script", timeout_s=0.7)
+        until((one.folder / "outputs" / "ran").exists, "a script", seconds=0.7)
     process.terminate()
-    assert one.wait(30) == 143
+    assert one.wait() == 143
     assert one.events("task-started") == []
     assert one.processes() == []
 
 
 def test_a_stop_reaches_all(job: NewJob) -> None:
-    one = crowd(job, 4, f"trap 'touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; {LISTENS}", grace_s=10)
+    one = crowd(job, 4, f"trap 'touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; {LISTENS}")
     process = one.start()
     for rank in range(4):
         one.await_file(f"outputs/listens-{rank}")
@@ -123,15 +124,15 @@ def test_our_own_launcher_of_several_tasks_on_this_machine(job: NewJob) -> None:
     assert one.processes() == []
 
 
-@pytest.mark.parametrize(("backend", "least", "most"), [("multiworker", 0.5, 8), ("ps", 9, 25)])
-def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: NewJob, backend: str, least: float, most: float) -> None:
+@pytest.mark.parametrize(("backend", "grace_s"), [("multiworker", 600), ("ps", 10)])
+def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: NewJob, backend: str, grace_s: float) -> None:
     """One fails, the other is deaf to TERM: a worker of parameter servers may be saving, one of a collective can't."""
     fails = "while [ ! -e outputs/listens-0 ]; do sleep 0.1; done; exit 5"
-    one = crowd(job, 2, f'if [ "$SLURMTF_RANK" = 1 ]; then {fails}; fi; trap "" TERM; {LISTENS}', grace_s=10)
+    one = crowd(job, 2, f'if [ "$SLURMTF_RANK" = 1 ]; then {fails}; fi; trap "" TERM; {LISTENS}', grace_s=grace_s)
     one.change_plan(distribution__backend=backend, timings__peer_grace=1)
     assert one.run() == 5, one.log()
     first, last = (event["time"] for event in one.events("task-ended"))
-    assert least <= last - first < most
+    assert (last - first < grace_s / 2) is (backend == "multiworker")
 
 
 def test_a_stop_leaves_the_whole_grace_also_to_collectives(job: NewJob) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.build.support import write_wheel
+from tests.patience import HANG_S
 
 COMMAND = Path(sys.executable).parent / "slurmtf"
 SCRIPT = """\
@@ -27,7 +28,7 @@ def call(folder: Path, umask: int, *argv: str | Path) -> None:
     for name in ("PYTHONDONTWRITEBYTECODE", "SLURM_TMPDIR", "XDG_CONFIG_HOME", "SLURMTF_ENVIRONMENTS", "UV_CACHE_DIR"):
         environ.pop(name, None)
     done = subprocess.run(
-        [COMMAND, *argv], cwd=folder, env=environ, umask=umask, capture_output=True, text=True, timeout=300, check=False
+        [COMMAND, *argv], cwd=folder, env=environ, umask=umask, capture_output=True, text=True, timeout=HANG_S, check=False
     )
     assert done.returncode == 0, done.stderr
 

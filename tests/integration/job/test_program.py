@@ -14,6 +14,7 @@ import pytest
 
 from slurmtf.archives import PACKAGE, SOURCE_ALONE, SOURCES, job_archive
 from tests.environments import interpreters
+from tests.patience import HANG_S
 
 MODULES = sorted(SOURCES.rglob("*.py"))
 OLDEST = (3, 6)
@@ -49,7 +50,7 @@ def test_imports_are_absolute_from_the_standard_library_or_relative(path: Path) 
     assert all(level in (0, 1, 2) for level, _ in imports(path))
     names = {name for level, name in imports(path) if level == 0} - OF_THE_JOB.get(path.name, set())
     bare = [str(oldest.path), "-I", "-S", "-c", IMPORT_ALL, "", *sorted(names)]
-    done = subprocess.run(bare, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(bare, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -59,7 +60,7 @@ def test_every_module_is_imported_from_the_archive(interpreter: str, tmp_path: P
     modules = [path.relative_to(SOURCES).with_suffix("") for path in MODULES if path.stem != "__init__"]
     names = [".".join([PACKAGE, *module.parts]) for module in modules]
     bare = [interpreter, "-I", "-S", "-W", "error", "-c", IMPORT_ALL, str(file), *names]
-    done = subprocess.run(bare, capture_output=True, text=True, timeout=30, check=False, cwd=tmp_path)
+    done = subprocess.run(bare, capture_output=True, text=True, timeout=HANG_S, check=False, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -89,6 +90,6 @@ def test_wrong_arguments_get_the_usage(arguments: list[str], tmp_path: Path) -> 
     oldest = interpreters.find(["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
     (tmp_path / "agent.pyz").write_bytes(job_archive())
     command = [str(oldest.path), "-I", str(tmp_path / "agent.pyz"), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 2
     assert done.stderr.startswith("usage: agent.pyz supervise")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Environment, Run
+from tests.patience import HANG_S
 
 from .jobs import Job, NewJob
 
@@ -105,7 +106,7 @@ def test_fit_is_logged_as_tensorboard_reads_it_and_stops_with_its_model_saved_wh
     notice = {"before": 1, "keras": "outputs/last.h5"}
     one = with_python(job, python, FIT.format(keras=keras) + STOPS, stage="shared", notice=notice)
     one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
-    assert one.wait(300) == 0, Path(one.layout.task_log("main-0", "err")).read_text()
+    assert one.wait() == 0, Path(one.layout.task_log("main-0", "err")).read_text()
     found = Run(one.folder).get_metrics()
     histories = json.loads((one.folder / "outputs/histories.json").read_text())
     logged = found.pop("val_loss")
@@ -122,7 +123,9 @@ def test_fit_is_logged_as_tensorboard_reads_it_and_stops_with_its_model_saved_wh
 
 
 def oracle(python: Path, folder: Path) -> dict[str, list[float]]:
-    done = subprocess.run([python, "-c", ORACLE, folder / "outputs"], capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run(
+        [python, "-c", ORACLE, folder / "outputs"], capture_output=True, text=True, timeout=HANG_S, check=True
+    )
     read: dict[str, list[float]] = json.loads(done.stdout)
     return read
 
@@ -154,7 +157,7 @@ def test_fit_is_logged_and_stops_on_jax_and_in_tensorflow_1(
     notice = {"before": 1, "keras": "outputs/last.h5"}
     one = with_python(job, request.getfixturevalue(environment), PLAIN.format(keras=keras) + WITH_A_SHAPE, notice=notice)
     one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3", **environ)
-    assert one.wait(300) == 0, Path(one.layout.task_log("main-0", "err")).read_text()
+    assert one.wait() == 0, Path(one.layout.task_log("main-0", "err")).read_text()
     history = json.loads((one.folder / "outputs/histories.json").read_text())
     found = Run(one.folder).get_metrics()
     assert found["val_loss"] == pytest.approx(history["val_loss"])
@@ -173,6 +176,6 @@ slurmtf.Run.get_context = classmethod(lambda cls: 1 / 0)
 def test_what_goes_wrong_in_autolog_does_not_reach_the_script(job: NewJob, tf_newest: Path) -> None:
     one = with_python(job, tf_newest, BROKEN + PLAIN.format(keras="from tensorflow import keras"))
     one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
-    assert one.wait(300) == 0
+    assert one.wait() == 0
     assert Path(one.layout.task_log("main-0", "err")).read_text().count("slurmtf: autolog lost") == 1
     assert "loss" not in Run(one.folder).get_metrics()

@@ -11,6 +11,7 @@ import pytest
 
 from slurmtf import Run
 from slurmtf.job.contract.layout import RunLayout
+from tests.patience import HANG_S
 
 from .jobs import Job, NewJob
 
@@ -210,4 +211,4 @@ def outside(code: str, folder: Path, **options: Any) -> subprocess.CompletedProc
     package = str(Path(__file__).parents[3])
     environ = {"PATH": "/usr/bin:/bin", "PYTHONPATH": package, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-c", code]
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=HANG_S, check=False)

@@ -33,7 +33,7 @@ open("outputs/facts.json", "w").write(json.dumps(facts))
 WAITS = """
 import time
 open("outputs/ready", "w").close()
-time.sleep(600)
+time.sleep(3600)
 """
 FORMS = pytest.mark.parametrize("form", ["tar", "squashfs"])
 
@@ -174,7 +174,7 @@ import os, time
 open("outputs/found", "w").write(str(os.path.exists("mine")))
 open("mine", "w").close()
 open("outputs/ready", "w").close()
-time.sleep(0 if os.path.exists("outputs/again") else 600)
+time.sleep(0 if os.path.exists("outputs/again") else 3600)
 """
     one = on(disk, job(script))
     one.start_and_await()

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Input
+from tests.patience import until
 
 from .disks import errors, facts_of, inside
-from .jobs import Job, NewJob, await_that
+from .jobs import Job, NewJob
 
 LEAVES = """
 import os, sys
@@ -84,7 +85,7 @@ def test_a_job_that_is_ended_while_it_copies(job: NewJob, disk: Path, tmp_path: 
     one = job("open('outputs/ran', 'w')", inputs=[Input(data, mode="download")])
     one.change_plan(stage__local=str(disk))
     process = one.start()
-    await_that(lambda: list(disk.glob("slurmtf-*/*/*/inputs/DATA/big")), "a copy that has begun")
+    until(lambda: list(disk.glob("slurmtf-*/*/*/inputs/DATA/big")), "a copy that has begun")
     process.terminate()
     one.wait()
     one.await_nobody()
@@ -158,11 +159,11 @@ def test_a_long_copy_back_is_waited_for(job: NewJob, disk: Path, tmp_path: Path)
     """The launcher is killed some time after the script's end, but not as long as results are on their way."""
     results = tmp_path / "results"
     one = job(LEAVES_MANY, inputs=[Input(results, "results", "upload")])
-    one.change_plan(stage__local=str(disk), timings__grace=-2)  # killed 3 s after the end
+    one.change_plan(stage__local=str(disk), timings__grace=2)  # killed 7 s after the end
     one.start()
-    pid = await_that(lambda: the_return(one), "the copy back")
+    pid = until(lambda: the_return(one), "the copy back")
     os.kill(pid, signal.SIGSTOP)
-    time.sleep(5)
+    time.sleep(9)
     os.kill(pid, signal.SIGCONT)
     assert one.wait() == 0, (one.log(), one.events())
     assert len(list(results.iterdir())) == 5000
@@ -173,7 +174,7 @@ def test_results_that_are_cut_short_fail_the_run(job: NewJob, disk: Path, tmp_pa
     one = job(LEAVES_MANY, inputs=[Input(tmp_path / "results", "results", "upload")])
     one.change_plan(stage__local=str(disk))
     one.start()
-    os.kill(await_that(lambda: the_return(one), "the copy back"), signal.SIGSTOP)
+    os.kill(until(lambda: the_return(one), "the copy back"), signal.SIGSTOP)
     os.kill(one.agent_of_task(), signal.SIGKILL)
     assert one.wait() == 1
     assert one.end["cause"] == "results", one.end

@@ -23,9 +23,10 @@ from slurmtf.submit.folder import remove
 from slurmtf.submit.record import read_record
 from slurmtf.submit.submission import tidy
 from tests import journals
+from tests.patience import HANG_S, until
 
 from .client import left_in
-from .jobs import age, await_that, environment
+from .jobs import age, environment
 
 ROOT = Path(__file__).resolve().parents[3]
 LONG_AGO = time.time() - 7200
@@ -45,7 +46,7 @@ def place() -> Iterator[Path]:
 def client(mode: str, place: Path, folder: Path, prefix: tuple[str, ...] = ()) -> Any:
     """Run the client to its end and return what it found."""
     command = [*prefix, sys.executable, "-m", "tests.integration.job.client", mode, str(place / "source"), str(folder)]
-    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -57,7 +58,7 @@ def settle(workspace: Path) -> list[Run]:
     doubtful = [runs[path.stem] for path in intents.glob("*.json") if path.stem in runs]
     with_job = [folder for folder in doubtful if was_started(folder)]
     for folder in with_job:
-        await_that(partial(journals.files, folder), f"the journal of {folder}")
+        until(partial(journals.files, folder), f"the journal of {folder}")
     age(workspace, LONG_AGO)
     tidy(workspace)
     return [Run(folder) for folder in run_folders([workspace])]
@@ -88,7 +89,7 @@ def check_settled(workspace: Path) -> int:
 
 def check_completed(run: Run) -> None:
     assert read_record(run.layout) is not None
-    await_that(lambda: run.state.status.final, f"the end of {run}")
+    until(lambda: run.state.status.final, f"the end of {run}")
     assert run.get_status() == "Completed", run.state
     assert run.job.done()
     assert run.job.result()["exit_code"] == 0
@@ -121,7 +122,7 @@ def test_a_disk_that_is_full_and_one_that_is_read_only(place: Path) -> None:
     """With each page of room more: an error that says what to do and leaves nothing, or a run that ends."""
     (place / "disk").mkdir()
     mount = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", str(place / "disk")]
-    tried = subprocess.run(mount, capture_output=True, text=True, timeout=30, check=False)
+    tried = subprocess.run(mount, capture_output=True, text=True, timeout=HANG_S, check=False)
     if tried.returncode != 0:
         pytest.skip(f"no file system of our own: {tried.stderr.strip()}")
     *found, read_only = client("full", place, place / "disk", ("unshare", "-m"))

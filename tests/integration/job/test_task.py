@@ -14,8 +14,9 @@ import pytest
 
 from slurmtf.job.staging import workdir
 from tests import journals
+from tests.patience import HANG_S
 
-from .jobs import PATIENCE_S, Job, NewJob
+from .jobs import Job, NewJob
 
 WORDS = (
     "", " ", "--", "-leading", "a b", "quo'te\"", "$HOME", "`id`", "new\nline", "*", "ünïcode ☃", "x" * 100_000, "back\\slash",
@@ -192,7 +193,7 @@ def test_a_task_without_a_supervisor_runs_all_the_same(job: NewJob) -> None:
     one = job("import os; open('outputs/rank', 'w').write(os.environ['SLURMTF_RANK'])")
     workdir.prepare(one.layout, "")
     command = [os.fsencode(word) for word in one.task_command]
-    assert subprocess.run(command, env=one.environ, timeout=PATIENCE_S, check=False).returncode == 0
+    assert subprocess.run(command, env=one.environ, timeout=HANG_S, check=False).returncode == 0
     assert (one.folder / "outputs" / "rank").read_text() == "0"
 
 

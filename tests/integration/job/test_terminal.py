@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_S
+
 from .jobs import NewJob
 
 TITLE = "\x1b]0;owned\x07"
@@ -15,7 +17,7 @@ COMMAND = Path(sys.executable).parent / "slurmtf"
 
 
 def said(*argv: str | Path) -> bytes:
-    done = subprocess.run([COMMAND, *argv], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([COMMAND, *argv], capture_output=True, timeout=HANG_S, check=False)
     return done.stdout + done.stderr
 
 
@@ -33,5 +35,5 @@ def test_the_last_lines_of_a_log(job: NewJob) -> None:
 def test_a_rank_that_there_is_not_is_wrong_input(job: NewJob, argv: list[str], status: int) -> None:
     one = job("")
     assert one.run() == 0
-    done = subprocess.run([COMMAND, *argv, one.folder], capture_output=True, timeout=60, check=False)
+    done = subprocess.run([COMMAND, *argv, one.folder], capture_output=True, timeout=HANG_S, check=False)
     assert done.returncode == status, done.stderr

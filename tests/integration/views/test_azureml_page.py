@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Run
+from tests.patience import HANG_S
 from tests.unit.cli.documents import documented
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
     printed: dict[str, str] = {}
     for _, words in [one for one in documented() if one[0] == "azureml.md"]:
         done = subprocess.run(
-            [SLURMTF, *shlex.split(words)], cwd=folder / "azureml", env=environ, capture_output=True, text=True, timeout=120,
+            [SLURMTF, *shlex.split(words)], cwd=folder / "azureml", env=environ, capture_output=True, text=True, timeout=HANG_S,
             check=False,
         )  # fmt: skip
         assert done.returncode == 0, (words, done.stderr)

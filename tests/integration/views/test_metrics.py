@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from slurmtf import Run
+from tests.patience import HANG_S
 from tests.terminal import seen_in_a_terminal
 
 from .conftest import Submit
@@ -21,7 +22,7 @@ for step in range(5):
 
 def watched(run: Run, *words: str) -> list[str]:
     command = [SLURMTF, "metrics", "--follow", str(run.folder) + "/", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=True)
     return done.stdout.splitlines()
 
 
@@ -89,6 +90,6 @@ def test_the_primary_metric_is_told_beside_the_log(submit: Submit) -> None:
             if line.rstrip() == "loss 0.5 at 0":
                 break
         (run.folder / "outputs/gate").touch()
-        out, rest = following.communicate(timeout=120)
+        out, rest = following.communicate(timeout=HANG_S)
     assert "trains" in out
     assert ["metric", "loss", "0.25", "at", "1"] in [line.split() for line in rest.splitlines()]

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Experiment, GridParameterSampling, Run, Sweep, TensorFlow, choice
-from tests.integration.job.jobs import await_that
+from tests.patience import HANG_S, until
 
 from .conftest import Submit
 
@@ -65,7 +65,9 @@ open("outputs/model.txt", "w").write("whole")
 
 def called(python: Path, uri: str, folder: Path, *words: str | Path, **more: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri, **more}
-    return subprocess.run([python, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        [python, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=HANG_S, check=False
+    )
 
 
 class Mlflow:
@@ -103,7 +105,7 @@ def served(mlflow: Path, tmp_path: Path) -> Iterator[Mlflow]:
 def test_a_run_is_mirrored_while_it_goes_on_and_after_and_never_twice(served: Mlflow, submit: Submit) -> None:
     tracked = served
     run = submit(TRAINS, script_params={"--lr": 0.1})
-    await_that((run.folder / "outputs/model.txt").exists, "what was logged")
+    until((run.folder / "outputs/model.txt").exists, "what was logged")
     first = tracked.mirror(run)
     assert (first["values"], first["experiment"]) == (6, "views")
     during = tracked.runs()

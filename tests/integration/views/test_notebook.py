@@ -10,6 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 from slurmtf.experiments import Run
+from tests.patience import HANG_S
 
 from .conftest import LOGS, Submit
 
@@ -52,7 +53,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[Any]]:
                 drawn.append(msg)
             return super().process_message(msg, cell, cell_index)
 
-    Client(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
+    Client(notebook, timeout=HANG_S, kernel_name="python3", resources={"metadata": {"path": str(folder)}}).execute()
     return notebook, drawn
 
 

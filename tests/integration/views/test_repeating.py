@@ -7,13 +7,13 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from slurmtf import Run
+from tests.patience import HANG_S, until
 
 from .conftest import Submit
 
@@ -35,7 +35,7 @@ def environ(workspace: Path, tmp_path: Path) -> dict[str, str]:
 
 
 def data(environ: dict[str, str], *words: str) -> Any:
-    done = subprocess.run([SLURMTF, *words, "--json"], env=environ, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([SLURMTF, *words, "--json"], env=environ, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     return json.loads(done.stdout)["data"]
 
@@ -43,10 +43,7 @@ def data(environ: dict[str, str], *words: str) -> Any:
 def complete(run: Run) -> dict[str, Any]:
     """The receipt of a run that has ended, once the job has had its last say."""
     run.wait_for_completion()
-    deadline = time.monotonic() + 30
-    while not run.receipt.get("attempts"):
-        assert time.monotonic() < deadline, run.receipt
-        time.sleep(0.1)
+    until(lambda: run.receipt.get("attempts"), "the job's last say in the receipt")
     return run.receipt
 
 

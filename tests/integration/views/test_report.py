@@ -17,6 +17,7 @@ import pytest
 from slurmtf import Run
 from slurmtf.job.contract.samples import read
 from slurmtf.job.task.sampling import family, processes
+from tests.patience import HANG_S, until
 
 from .conftest import Submit
 
@@ -36,7 +37,7 @@ def environ(workspace: Path) -> dict[str, str]:
 
 
 def said(environ: dict[str, str], *words: str) -> str:
-    done = subprocess.run([SLURMTF, *words], env=environ, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([SLURMTF, *words], env=environ, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     return done.stdout
 
@@ -71,11 +72,9 @@ def test_gpus_while_the_run_goes_on(
     (tmp_path / "bin" / "nvidia-smi").write_text("#!/bin/sh\necho '90, 1024, 81920'\necho '0, 3, 81920'\n")
     (tmp_path / "bin" / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
-    run = submit("time.sleep(90)\n", gpus_per_node=2)
-    deadline = time.monotonic() + 80
-    while not one(environ, run)["nodes"] or not one(environ, run)["nodes"][0]["gpus"]:
-        assert time.monotonic() < deadline, list(run.folder.glob("samples/*"))
-        time.sleep(1)
+    run = submit("time.sleep(3600)\n", gpus_per_node=2)
+    until(lambda: any((run.folder / "samples").glob("*")), "a file of samples")
+    until(lambda: one(environ, run)["nodes"] and one(environ, run)["nodes"][0]["gpus"], "a sample of the GPUs")
     busy, idle = one(environ, run)["nodes"][0]["gpus"]
     assert (busy["busy"], busy["used_mb"], idle["busiest"]) == (90.0, 1024.0, 0.0)
     run.cancel()

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Run
-from tests.integration.job.jobs import await_that
+from tests.patience import HANG_S, until
 
 from .conftest import Submit
 
@@ -61,7 +61,7 @@ def board(run: Run, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     )  # fmt: skip
     yield process
     process.terminate()  # killed, it could not end TensorBoard
-    process.wait(30)
+    process.wait(HANG_S)
 
 
 def told(board: subprocess.Popen[str]) -> dict[str, str]:
@@ -79,17 +79,18 @@ def told(board: subprocess.Popen[str]) -> dict[str, str]:
 def test_it_serves_until_it_is_ended(board: subprocess.Popen[str], run: Run, tmp_path: Path, number: int) -> None:
     data = told(board)
     assert data["ssh"].startswith(f"ssh -N -L 6006:localhost:{data['port']} ")
-    runs: list[str] = []
-    give_up = time.monotonic() + 60
-    while not runs and time.monotonic() < give_up:
-        with urllib.request.urlopen(f"{data['url']}data/runs", timeout=30) as answer:
-            runs = json.loads(answer.read())
-    assert runs == [f"{run.id}/outputs/train"]
+
+    def runs() -> list[str]:
+        with urllib.request.urlopen(f"{data['url']}data/runs", timeout=HANG_S) as answer:
+            listed: list[str] = json.loads(answer.read())
+            return listed
+
+    assert until(runs, "TensorBoard's runs") == [f"{run.id}/outputs/train"]
     started = children(board.pid)
     assert started
     board.send_signal(number)
-    assert board.wait(30) == 0
-    await_that(lambda: not [pid for pid in started if Path(f"/proc/{pid}").exists()], "the end of all that was started")
+    assert board.wait(HANG_S) == 0
+    until(lambda: not [pid for pid in started if Path(f"/proc/{pid}").exists()], "the end of all that was started")
     assert list((tmp_path / "scratch").glob("slurmtf-*")) == []
     with socket.socket() as one:
         assert one.connect_ex(("localhost", int(data["port"]))) != 0
@@ -104,7 +105,7 @@ def test_a_port_that_is_taken_is_told(run: Run) -> None:
             [SLURMTF, "tensorboard", str(run.folder) + "/", "--port", port],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=HANG_S,
             check=False,
         )
     assert done.returncode == 2

@@ -15,6 +15,7 @@ import pytest
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.scheduler import JobRef, SubmittedJob
 from tests.cluster.machine import wait_for
+from tests.patience import HANG_S
 from tests.terminals import Terminal
 
 from .conftest import Submit
@@ -65,7 +66,7 @@ def test_a_run_is_watched_looked_into_and_canceled(submit: Submit, environ: dict
 
 
 def test_it_needs_a_terminal(environ: dict[str, str]) -> None:
-    done = subprocess.run([SLURMTF, "watch"], env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([SLURMTF, "watch"], env=environ, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert (done.returncode, "slurmtf ls" in done.stderr) == (2, True)
 
 
@@ -98,7 +99,7 @@ def twenty(environ: dict[str, str], pending: RunLayout, tmp_path: Path) -> Itera
 def test_twenty_terminals_ask_slurm_once_a_minute(twenty: tuple[float, list[Terminal]], tmp_path: Path) -> None:
     began, terminals = twenty
     for terminal in terminals:
-        terminal.shows("views-20261120-120000-abcdef", "Queued", "Priority", seconds=120)
+        terminal.shows("views-20261120-120000-abcdef", "Queued", "Priority")
     for terminal in terminals:
         terminal.press("x")
         terminal.shows("Queued")

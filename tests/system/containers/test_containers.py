@@ -27,9 +27,10 @@ from slurmtf.present import outcome_text
 from slurmtf.sites.model import Containers, Storage
 from tests.cluster import Cluster
 from tests.environments import cache
+from tests.patience import until
 from tests.system.distributed.examples import EXAMPLES
 from tests.system.faults.support import nothing_left
-from tests.system.slurm.support import POLITE, call, ended, files, job_of, log, until
+from tests.system.slurm.support import POLITE, call, ended, files, job_of, log
 from tests.system.slurm.support import here as waiting
 from tests.unit.support import refusing, tells
 
@@ -48,7 +49,7 @@ name = "{SLURMTF_ROLE}-{SLURMTF_INDEX}.json".format(**os.environ)
 with open(name, "w") as file:
     json.dump(seen, file)
 os.rename(name, "outputs/" + name)
-deadline = time.time() + 30  # a parameter server is ended when the workers are done: they wait for its word
+deadline = time.time() + 600  # a parameter server is ended when the workers are done: they wait for its word
 while len(os.listdir("outputs")) < int(os.environ["SLURMTF_WORLD_SIZE"]) and time.time() < deadline:
     time.sleep(0.1)
 """

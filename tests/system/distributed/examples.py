@@ -1,4 +1,4 @@
-"""Examples that are started side by side and awaited one by one, each with a deadline."""
+"""Examples that are started side by side and awaited one by one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tests import journals
 from tests.cluster import wait_for
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-DEADLINE_S = 240
 TWO_NODES: dict[str, Any] = {"node_count": 2, "exclusive": True}  # the test Slurm has four: two examples at a time
 
 Results = dict[str, dict[str, Any]]
@@ -29,7 +28,7 @@ class Launched:
 
     def end(self) -> RunState:
         what = f"the end of {self.run.folder} ({self.place})"
-        wait_for(lambda: self.run.state.status.final, what, seconds=DEADLINE_S)
+        wait_for(lambda: self.run.state.status.final, what)
         return self.run.state
 
     def results(self) -> Results:

@@ -12,7 +12,7 @@ import time
 
 import horovod.tensorflow as hvd
 
-TIMEOUT_S = 60
+TIMEOUT_S = 600
 
 
 def rank_variables(rank: int, size: int, port: int) -> "dict[str, object]":

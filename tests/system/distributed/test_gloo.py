@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.patience import HANG_S
 from tests.unit.job.stores import serving
 from tests.unit.job.test_gloo import CONVERSATIONS, ask, request
 from tests.unit.job.test_gloo import SIZES as SCOPES
@@ -49,7 +50,7 @@ def meet(python: Path) -> dict[str, list[int]]:
         ports = {size: stack.enter_context(serving(sizes[size])).port for size in SIZES}
         command = [str(python), str(RANKS), json.dumps(ports), str(DELAY_S), str(ROUNDS)]
         environ = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": ""}
-        done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=400, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=environ, timeout=HANG_S, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         found: dict[str, list[int]] = json.loads(done.stdout.splitlines()[-1])
         return found

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.slurm.support import call, job_of, until
+from tests.patience import HANG_S, until
+from tests.system.slurm.support import call, job_of
 
 from .examples import Examples, Launched
 
@@ -23,7 +24,7 @@ def with_launches(launched: Launched, orders: list[dict[str, Any]]) -> Launched:
     plan = json.loads(path.read_text())
     plan["job"]["launches"] = orders
     path.write_text(json.dumps(plan))
-    subprocess.run(["scontrol", "release", job_of(launched.run)], check=True, timeout=60)
+    subprocess.run(["scontrol", "release", job_of(launched.run)], check=True, timeout=HANG_S)
     return launched
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from slurmtf import Run
-from tests.system.slurm.support import call, until
+from tests.patience import until
+from tests.system.slurm.support import call
 
 from .examples import Examples
 

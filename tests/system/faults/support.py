@@ -17,10 +17,8 @@ from slurmtf.job.contract import roles
 from slurmtf.job.contract.outcome import Outcome
 from slurmtf.job.contract.plan import JobPlan
 from slurmtf.runs import RunState
-from tests.system.slurm.support import Lab, call, ended, job_of, journal, program, until
-
-PROMPT_S = 15.0
-"""Within which a run has to end: well below the grace of 20 s that a script has, on a machine that is busy."""
+from tests.patience import until
+from tests.system.slurm.support import Lab, call, ended, job_of, journal, program
 
 # What a task does is Python, by role ("--ps") or by task ("--worker-0").
 ACTOR = """
@@ -139,7 +137,7 @@ def the(run: Run, mode: str, rank: int | None = None) -> Process:
     def look() -> list[Process]:
         return [process for process in processes(run) if process.mode == mode and rank in (None, process.rank)]
 
-    return until(look, f"{mode} {rank} of {run.id}", 60)[0]
+    return until(look, f"{mode} {rank} of {run.id}")[0]
 
 
 @dataclass
@@ -169,24 +167,24 @@ class Faults:
                 run.cancel()
 
 
-def playing(run: Run, *labels: str, seconds: float = 90) -> None:
+def playing(run: Run, *labels: str) -> None:
     """Wait until these tasks' scripts run."""
     for label in labels:
-        until((run.folder / "outputs" / f"{label}.here").exists, f"{label} of {run.id}", seconds)
+        until((run.folder / "outputs" / f"{label}.here").exists, f"{label} of {run.id}")
 
 
-def end_of(run: Run, seconds: float = 90, left_s: float = PROMPT_S) -> RunState:
+def end_of(run: Run) -> RunState:
     """The run's last state. Checks that it leaves nothing: no process on any node, no allocation."""
-    state = ended(run, seconds=seconds)[0]
-    nothing_left(run, left_s)
+    state = ended(run)[0]
+    nothing_left(run)
     return state
 
 
-def nothing_left(run: Run, seconds: float = PROMPT_S) -> None:
-    until(lambda: not processes(run), f"{run.id}: nothing left, but {[p.words for p in processes(run)]}", seconds)
+def nothing_left(run: Run) -> None:
+    until(lambda: not processes(run), f"{run.id}: nothing left, but {[p.words for p in processes(run)]}")
     if run.plan["job"]["scheduler"] == "slurm":
         job = job_of(run)
-        until(lambda: not in_queue(job), f"{run.id}: out of the queue", seconds)
+        until(lambda: not in_queue(job), f"{run.id}: out of the queue")
 
 
 def in_queue(job: str) -> bool:
@@ -211,6 +209,17 @@ def moment(run: Run, event: str, pick: Callable[[dict[str, Any]], bool] = lambda
 
 def seconds_to_end(run: Run, since: float) -> float:
     return moment(run, "ended") - since
+
+
+def killed(run: Run) -> set[str]:
+    """The tasks that KILL ended, as those are that outlive their grace: where there are none, nobody's was waited for."""
+    ends = [event for event in journal(run) if event["event"] == "task-ended"]
+    return {str(end["task"]) for end in ends if end["signal"] == signal.SIGKILL}
+
+
+def is_told_at_once(run: Run) -> bool:
+    """Whether a launch that failed was given up before tasks that never come are."""
+    return seconds_to_end(run, moment(run, "launched")) < JobPlan.from_dict(run.plan["job"]).timings.start / 2
 
 
 def planned(run: Run) -> list[roles.Role]:

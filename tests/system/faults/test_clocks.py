@@ -9,7 +9,8 @@ import pytest
 
 from slurmtf import RunStatus
 from slurmtf.job.contract.outcome import Cause
-from tests.system.slurm.support import Lab, call, ended, here, in_status, job_of, journal, log, until
+from tests.patience import until
+from tests.system.slurm.support import Lab, call, ended, here, in_status, job_of, journal, log
 
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("faults")]
 

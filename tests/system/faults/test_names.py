@@ -10,7 +10,7 @@ import pytest
 from slurmtf import Mpi, ParameterServer, RunStatus
 from tests.cluster.config import SUFFIX
 
-from .support import PROMPT_S, Faults, completed, end_of, moment, seconds_to_end
+from .support import Faults, completed, end_of, is_told_at_once
 
 pytestmark = pytest.mark.slurm
 
@@ -64,4 +64,4 @@ def test_a_name_that_nobody_knows_is_named_with_the_key_that_made_it(faults: Fau
     assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
     assert f" {NODES[0]}-nowhere " in state.message
     assert "network.host_suffix" in state.message
-    assert seconds_to_end(run, moment(run, "launched")) < PROMPT_S
+    assert is_told_at_once(run)

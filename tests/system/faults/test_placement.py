@@ -31,7 +31,7 @@ ACTS = {"worker": "work()", "chief": "here(); time.sleep(2)", "ps": "serve()"}
 def test_as_planned(variant: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     faults = Faults(lab_at(request.getfixturevalue(variant), tmp_path, monkeypatch))
     runs = {name: faults.submit(shape, ACTS, node_count=nodes, memory="300M") for name, (nodes, shape) in SHAPES.items()}
-    for state in ended(*runs.values(), seconds=150):
+    for state in ended(*runs.values()):
         completed(state)
     placed = {name: _placed(run) for name, run in runs.items()}
     assert {name: real for name, (_, real) in placed.items()} == {name: plan for name, (plan, _) in placed.items()}

@@ -44,7 +44,7 @@ def held(run: Run) -> Held:
 
 @pytest.mark.parametrize("target", COUNTS)
 def test_no_collision(target: str, runs: dict[str, list[Run]]) -> None:
-    for state in ended(*runs[target], seconds=150):
+    for state in ended(*runs[target]):
         completed(state)
     for run in runs[target]:
         nothing_left(run)

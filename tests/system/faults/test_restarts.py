@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from slurmtf import ParameterServer, Run, RunStatus
+from tests.patience import until
 from tests.system.faults.support import outcome_of
-from tests.system.slurm.support import journal, until
+from tests.system.slurm.support import journal
 
 from .support import ACTOR, Faults, completed, end_of, planned, playing, the
 
@@ -94,5 +95,5 @@ def test_the_agent_of_one_that_was_started_again_dies(target: str, runs: dict[st
     playing(run, "worker-0")
     until(lambda: restarted(run), "the restart in the journal")
     the(run, "task", next(role.rank for role in planned(run) if role.label == "worker-0")).kill()
-    state = end_of(run, seconds=40)
+    state = end_of(run)
     assert (state.status, state.cause, outcome_of(state).task) == (RunStatus.FAILED, "task-lost", "worker-0")

@@ -16,8 +16,9 @@ from .support import Faults, end_of, playing
 
 pytestmark = pytest.mark.slurm
 
-PATIENCE_S = 100.0
-"""Slurm notices after 20 to 30 s here (SlurmdTimeout=20; by default 300), the connections of ours after a minute."""
+NOTICED_S = 600.0
+"""Slurm notices after 20 to 30 s here (SlurmdTimeout=20; by default 300), the connections of ours after a minute; left alone,
+the kernel's give up after 924 s (ip-sysctl: tcp_retries2)."""
 PLACES = {"slurm": ("node1,node2", "node2"), "ours": ("node3,node4", "node4")}
 UNKILLED: dict[str, Any] = {"no-kill": True}
 """Slurm leaves a job be whose node fails, in which the verdict is ours alone."""
@@ -50,8 +51,8 @@ def cuts(faults: Faults, slurm: Cluster) -> Iterator[dict[str, Cut]]:
 def test_silence(noticed_by: str, cuts: dict[str, Cut]) -> None:
     run, at = cuts[noticed_by]
     node = PLACES[noticed_by][1]
-    state = end_of(run, seconds=PATIENCE_S, left_s=PATIENCE_S)  # the tasks of the silent node end themselves
-    assert time.monotonic() - at < 2 * PATIENCE_S
+    state = end_of(run)  # the tasks of the silent node end themselves
+    assert time.monotonic() - at < NOTICED_S
     assert state.status is RunStatus.FAILED, state
     if noticed_by == "slurm":
         assert (state.cause, outcome_of(state).host) == ("node-failure", node), state

@@ -14,10 +14,11 @@ from slurmtf import Environment, ParameterServer, RunStatus
 from slurmtf.job.contract.outcome import Cause
 from tests.cluster import Cluster
 from tests.integration.job.jobs import many, new_job
+from tests.patience import until
 from tests.system.faults.support import outcome_of
-from tests.system.slurm.support import journal, program, until
+from tests.system.slurm.support import journal, program
 
-from .support import ACTOR, PROMPT_S, Faults, completed, end_of, gated_python, moment, seconds_to_end, the
+from .support import ACTOR, Faults, completed, end_of, gated_python, is_told_at_once, the
 
 pytestmark = pytest.mark.slurm
 
@@ -77,7 +78,7 @@ def test_an_interpreter_that_one_node_lacks(
     told = (run.folder / "logs/job.log").read_text()
     assert "node2" in told, told
     assert (str(python) if launcher == "mpirun" else "node2: task 1: Exited with exit code 2") in told, told  # ENOENT
-    assert seconds_to_end(run, moment(run, "launched")) < PROMPT_S
+    assert is_told_at_once(run)
 
 
 def test_an_agent_that_can_not_work_on_this_machine(here: Faults, tmp_path: Path) -> None:
@@ -89,7 +90,7 @@ def test_an_agent_that_can_not_work_on_this_machine(here: Faults, tmp_path: Path
     outcome = outcome_of(state)
     assert (outcome.detail["launcher"], outcome.exit_code) == ("spawn", 9)
     assert "worker-0" in outcome.detail["missing"], "the others had no time to report, perhaps"
-    assert seconds_to_end(run, moment(run, "launched")) < PROMPT_S
+    assert is_told_at_once(run)
 
 
 def test_one_task_never_comes(tmp_path: Path) -> None:

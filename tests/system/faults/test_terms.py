@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf import ParameterServer, Run
-from tests.system.slurm.support import until
+from tests.patience import until
 
 from .support import Faults, end_of, planned, playing, the
 

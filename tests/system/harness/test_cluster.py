@@ -10,6 +10,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.machine import wait_for
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.slurm
 
@@ -33,7 +34,7 @@ for _ in calls:
 
 
 def output(cluster: Cluster, *argv: str) -> str:
-    done = cluster.run(*argv, timeout=60)
+    done = cluster.run(*argv, timeout=HANG_S)
     assert done.returncode == 0, done.stderr
     return str(done.stdout).strip()
 
@@ -100,7 +101,7 @@ def test_pmix_has_a_folder_on_every_node(slurm: Cluster) -> None:
 
 
 def test_high_preempts_low(slurm: Cluster) -> None:
-    low = submit(slurm, "-plow", "-N4", "--exclusive", "--wrap=sleep 300")
+    low = submit(slurm, "-plow", "-N4", "--exclusive", "--wrap=sleep 3600")
     wait_for_queue(slurm, low, "%T", "RUNNING")
     high = submit(slurm, "-phigh", "-N4", "--exclusive", "--wrap=true")
     wait_for_queue(slurm, high, "%T", DONE)
@@ -115,7 +116,7 @@ def test_short_has_a_limit_of_one_minute(slurm: Cluster) -> None:
 
 
 def test_a_node_loses_its_jobs_in_a_power_cut(slurm: Cluster) -> None:
-    job = submit(slurm, "-wnode4", "--no-requeue", "--wrap=sleep 300")
+    job = submit(slurm, "-wnode4", "--no-requeue", "--wrap=sleep 3600")
     wait_for_queue(slurm, job, "%T", "RUNNING")
     slurm.kill_node("node4")
     assert not slurm.alive()["node4"]

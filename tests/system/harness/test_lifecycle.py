@@ -18,6 +18,7 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.errors import ClusterError, ClusterUnavailable
 from tests.cluster.fixtures import outcome
 from tests.cluster.machine import SYSTEM_PATH, wait_for
+from tests.patience import HANG_S
 
 pytestmark = pytest.mark.slurm
 
@@ -47,7 +48,7 @@ def command(cluster: Cluster, *argv: str) -> subprocess.Popen[str]:
 
 
 def said(cluster: Cluster, *argv: str, text: str = "") -> str:
-    return command(cluster, *argv).communicate(text, timeout=60)[0].strip()
+    return command(cluster, *argv).communicate(text, timeout=HANG_S)[0].strip()
 
 
 def namespaces(pids: Iterable[int]) -> set[str]:
@@ -110,14 +111,14 @@ def test_stop_leaves_no_trace(tmp_path: Path, own: Cluster) -> None:
     with cluster:
         spaces = Namespaces(cluster)
         assert len(spaces) == len(KINDS) * (1 + len(cluster.nodes))
-        escape = ["srun", "-N4", "sh", "-c", "setsid sleep 1000 & sleep 1000"]
+        escape = ["srun", "-N4", "sh", "-c", "setsid sleep 3600 & sleep 3600"]
         client = subprocess.Popen(escape, env=cluster.client_environ())
-        cluster.run("sbatch", "--output=/dev/null", "--wrap=sleep 1000")
+        cluster.run("sbatch", "--output=/dev/null", "--wrap=sleep 3600")
         wait_for(lambda: cluster.run("squeue", "--noheader", "--states=running").stdout.count("\n") == 2, "jobs")
         assert mounts(cluster) == before[0]
     assert (mounts(cluster), cgroups()) == before
     assert not spaces.populated()
-    assert client.wait(timeout=60)
+    assert client.wait(timeout=HANG_S)
     assert not cluster.running
 
 
@@ -133,7 +134,7 @@ def test_a_second_start_changes_nothing_and_a_stopped_one_starts_again(own: Clus
 
 def test_two_starts_at_once_are_one(own: Cluster) -> None:
     starters = [command(own, "start") for _ in range(2)]
-    assert [starter.wait(timeout=60) for starter in starters] == [0, 0]
+    assert [starter.wait(timeout=HANG_S) for starter in starters] == [0, 0]
     assert answers(own)
 
 
@@ -155,7 +156,7 @@ def test_a_killed_session_takes_its_cluster_along(own: Cluster) -> None:
         from pathlib import Path
         from {Cluster.__module__} import Cluster
         with Cluster(Path({str(own.directory)!r}), variant="noaccounting"):
-            time.sleep(1000)
+            time.sleep(3600)
     """
     session = subprocess.Popen([sys.executable, "-c", code], cwd=SCRIPT.parents[1])
     wait_for((own.directory / "ready").exists, "ready")

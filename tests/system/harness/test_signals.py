@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_S
 from tests.signals import SIGNALS
 
 ROOT = Path(__file__).parents[3]
@@ -41,7 +42,12 @@ def test_children_ignore_nothing_and_the_suite_goes_on(tmp_path: Path, plugin: t
         *plugin,
     ]
     done = subprocess.run(
-        ["sh", "-c", IGNORING, "sh", *command, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        ["sh", "-c", IGNORING, "sh", *command, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
     )
     assert (done.returncode == 0) is passes, done.stdout + done.stderr
 

@@ -21,6 +21,7 @@ from slurmtf.sites import load
 from slurmtf.submit.tools import Toolbox, environ, put_program
 from tests.environments.cache import root, say
 from tests.environments.fixtures import progress_shown
+from tests.patience import HANG_S
 
 HERE = Path(__file__).parent
 COMMAND = Path(sys.executable).with_name("slurmtf")
@@ -38,7 +39,6 @@ REFUSED = {
 SAVED = HERE / "saved"
 OLDER = ("2.16.2", "2.17.1", "2.18.1", "2.19.1", "2.20.0")
 """The TensorFlows between the two generations whose tool environments there are."""
-SECONDS = 1200
 PACKAGE = "six==1.17.0"
 """What a score script may want, and no tool environment has: one file, without dependencies."""
 
@@ -67,9 +67,7 @@ class Generation:
     older: tuple[str, ...] = ()
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [self.python, *words], capture_output=True, text=True, env=environ(), timeout=SECONDS, check=False
-        )
+        return subprocess.run([self.python, *words], capture_output=True, text=True, env=environ(), timeout=HANG_S, check=False)
 
     @functools.cached_property
     def models(self) -> Path:

@@ -17,6 +17,7 @@ import pytest
 
 from slurmtf import Model, Run
 from slurmtf.environments.tools import NEWEST, SCORING
+from tests.patience import HANG_S
 from tests.unit.cli.documents import documented
 
 from .support import COMMAND, provide, store
@@ -44,7 +45,7 @@ def run(data):
 
 
 def slurmtf(*words: str | Path) -> Any:
-    done = subprocess.run([COMMAND, *words, "--json"], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([COMMAND, *words, "--json"], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, (words, done.stderr, done.stdout)
     return json.loads(done.stdout)["data"]
 

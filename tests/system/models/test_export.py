@@ -17,6 +17,7 @@ from slurmtf import Environment, Experiment, Model, Run, TensorFlow
 from slurmtf.archives import tool_archive
 from slurmtf.errors import InputError
 from slurmtf.models.exporting import NotConvertibleError, record_of
+from tests.patience import HANG_S
 
 from .support import COMMAND, Generation, store
 
@@ -57,7 +58,7 @@ def run(keras_2: Generation, source: Path, workspace: Path, monkeypatch: pytest.
 
 
 def slurmtf(*words: str | Path, code: int = 0) -> Any:
-    done = subprocess.run([COMMAND, *words, "--json"], capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run([COMMAND, *words, "--json"], capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == code, done.stderr + done.stdout
     found = json.loads(done.stdout)
     return found["data"] if found["ok"] else found["error"]["findings"]
@@ -157,7 +158,9 @@ def test_a_full_disk_is_no_fault_of_the_model(source: Path, tmp_path: Path) -> N
         "export",
         tmp_path / "small",
     ]
-    done = subprocess.run(["unshare", "--mount", *words], env=environ, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        ["unshare", "--mount", *words], env=environ, capture_output=True, text=True, timeout=HANG_S, check=False
+    )
     assert "converting net.keras" in done.stderr
     assert "can't be written: No space left on device" in done.stderr
     assert done.stderr.split()[-2:] == ["net.keras", "other"]

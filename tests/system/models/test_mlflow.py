@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Model
+from tests.patience import HANG_S
 
 ROOT = Path(__file__).parents[3]
 ASK = """
@@ -35,7 +36,9 @@ def model(workspace: Path, tmp_path: Path) -> Path:
 
 def called(python: Path, uri: str, folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "MLFLOW_TRACKING_URI": uri}
-    return subprocess.run([python, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(
+        [python, *words], cwd=folder, env=environ, capture_output=True, text=True, timeout=HANG_S, check=False
+    )
 
 
 def register(python: Path, uri: str, folder: Path, *words: str | Path) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from slurmtf.environments.tools import SCORING
 from slurmtf.models import score
 from slurmtf.models.registry import ModelChangedError
 from slurmtf.models.scoring import ScoringFailedError
+from tests.patience import HANG_S
 
 from .support import COMMAND, PACKAGE, store
 
@@ -81,7 +82,7 @@ def test_tables_give_what_arrays_give(saved: Path) -> None:
     write = "from pyarrow import csv, parquet; parquet.write_table(csv.read_csv('rows.csv'), 'rows.parquet')"
     name = next(name for name in store().names() if store().record(name)["spec"]["label"] == SCORING)
     python = store().folder(name) / "bin/python"
-    subprocess.run([python, "-c", write], check=True, timeout=120)
+    subprocess.run([python, "-c", write], check=True, timeout=HANG_S)
     of_arrays, of_csv, of_parquet = (
         scores(score(saved / "mlp.onnx", [str(file)], output=f"t{number}"))
         for number, file in enumerate((saved / "part-0.npz", "rows.csv", "rows.parquet"))
@@ -132,7 +133,7 @@ def test_whoever_is_killed_goes_on_where_he_was(saved: Path, tmp_path: Path) -> 
     assert len(done) == 1
     assert not Path("out/scores.npz").exists()
     Path("go").touch()
-    again = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=120, check=True)
+    again = subprocess.run([*command, "--json"], capture_output=True, text=True, timeout=HANG_S, check=True)
     found = json.loads(again.stdout)["data"]
     assert (found["rows"], found["shards"]) == (351, 4)
     assert {name: (Path("out/shards") / name).stat().st_mtime_ns for name in done} == done

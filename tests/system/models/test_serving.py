@@ -19,6 +19,7 @@ from slurmtf import Run, RunStatus
 from slurmtf.environments.tools import SCORING
 from slurmtf.models import score
 from slurmtf.serving import Service, ServiceError, serve
+from tests.patience import HANG_S
 
 from .support import COMMAND, PACKAGE
 
@@ -37,7 +38,7 @@ def run(data):
     if data[0][0] == -1:
         os._exit(9)
     if data[0][0] == -2:
-        time.sleep(600)
+        time.sleep(3600)
     return [calls] * len(data)
 """
 
@@ -61,9 +62,9 @@ def test_it_answers_as_a_batch_is_scored_and_needs_the_token(served: Service, sa
     assert np.abs(np.array(served.score(rows.tolist())[name]) - expected).max() < 1e-6
     assert served.schema()["definitions"]["ServiceInput"]["properties"]["data"]["items"]["minItems"] == 4
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(f"{served.url}/score", b'{"data": []}', timeout=30)
+        urllib.request.urlopen(f"{served.url}/score", b'{"data": []}', timeout=HANG_S)
     assert caught.value.code == 401
-    with urllib.request.urlopen(served.url, timeout=30) as answer:
+    with urllib.request.urlopen(served.url, timeout=HANG_S) as answer:
         assert json.load(answer) == "Healthy"
     for bad in ([[1, 2]], "no rows", [["a"] * 4]):
         with pytest.raises(ServiceError, match="400"):
@@ -88,7 +89,7 @@ def test_a_request_may_end_or_hold_up_the_script_and_no_other_request(saved: Pat
     words = ["--script", "own.py", "--pip", PACKAGE, "--time", "0:05:00", "--json"]
     words += ["--request-seconds", "3", "--body-megabytes", "0.1"]
     done = subprocess.run(
-        [COMMAND, "serve", saved / "mlp.onnx", *words], capture_output=True, text=True, check=True, timeout=120
+        [COMMAND, "serve", saved / "mlp.onnx", *words], capture_output=True, text=True, check=True, timeout=HANG_S
     )
     found = json.loads(done.stdout)["data"]
     service = Service(Run.find(found["run"]))
@@ -103,7 +104,7 @@ def test_a_request_may_end_or_hold_up_the_script_and_no_other_request(saved: Pat
             silent.sendall(b"POST /score HTTP/1.1\r\nContent-Length: 100\r\n")
             assert service.score([[1]])["score"]
     finally:
-        assert subprocess.run([COMMAND, "cancel", found["run"]], timeout=60, check=False).returncode == 0
+        assert subprocess.run([COMMAND, "cancel", found["run"]], timeout=HANG_S, check=False).returncode == 0
     logs = [path.read_text() for path in Path(service.run.layout.logs).iterdir()]
     assert sum(text.count("ready") for text in logs) == 3  # the log of each of the processes that scored
 

@@ -7,8 +7,7 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,13 +17,13 @@ from slurmtf.runs import RunState
 from slurmtf.runs.status import states_of
 from tests import journals
 from tests.cluster import Cluster
+from tests.patience import HANG_S, until
 
 T = TypeVar("T")
 
 COMMAND = Path(sys.executable).with_name("slurmtf")
 ENVELOPE = ["slurmtf", "command", "ok", "data", "warnings", "error"]
 FINDING = ["code", "where", "what", "remedy", "severity", "source"]
-SECONDS = 90.0
 
 HELLO = 'print("hello")'
 
@@ -32,7 +31,7 @@ HELLO = 'print("hello")'
 WAIT = """
 import pathlib, time
 pathlib.Path("outputs/here").touch()
-time.sleep(300)
+time.sleep(3600)
 """
 
 # Takes its time to end when it is asked to.
@@ -53,7 +52,7 @@ STUBBORN = """
 import pathlib, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 pathlib.Path("outputs/here").touch()
-time.sleep(300)
+time.sleep(3600)
 """
 
 # Stays at first; started again, it tells what it finds in its working directory.
@@ -65,7 +64,7 @@ if mine.exists():
 else:
     mine.write_text("from the first time")
     pathlib.Path("outputs/here").touch()
-    time.sleep(300)
+    time.sleep(3600)
 """
 
 
@@ -106,7 +105,7 @@ class Lab:
 
 
 def slurmtf(*argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    text = {"capture_output": True, "text": True, "timeout": SECONDS}
+    text = {"capture_output": True, "text": True, "timeout": HANG_S}
     return subprocess.run([COMMAND, *argv], check=False, **{**text, **options})
 
 
@@ -129,32 +128,23 @@ def findings(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict
     return listed
 
 
-def until(condition: Callable[[], T], what: str, seconds: float = SECONDS) -> T:
-    """What the condition says, as soon as it is true."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
-        time.sleep(0.1)
-    return found
-
-
 def states(*runs: Run) -> list[RunState]:
     return states_of([run.folder for run in runs])
 
 
-def ended(*runs: Run, seconds: float = SECONDS) -> list[RunState]:
+def ended(*runs: Run) -> list[RunState]:
     """The last states of runs, when all have ended."""
 
     def all_ended() -> list[RunState]:
         found = states(*runs)
         return found if all(state.status.final for state in found) else []
 
-    return until(all_ended, f"the end of {', '.join(run.id for run in runs)}", seconds)
+    return until(all_ended, f"the end of {', '.join(run.id for run in runs)}")
 
 
-def in_status(run: Run, status: RunStatus, seconds: float = SECONDS) -> RunState:
+def in_status(run: Run, status: RunStatus) -> RunState:
     """The run's state, as soon as it has that status."""
-    until(lambda: run.state.status is status, f"{run.id} {status.value}", seconds)
+    until(lambda: run.state.status is status, f"{run.id} {status.value}")
     return run.state
 
 
@@ -179,7 +169,7 @@ def staged(run: Run) -> dict[str, dict[str, Any]]:
 
 def call(*argv: str | Path, **options: Any) -> str:
     """What a Slurm command says."""
-    text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "timeout": SECONDS, **options}
+    text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "timeout": HANG_S, **options}
     done = subprocess.run(argv, capture_output=True, check=False, **text)
     assert done.returncode == 0, (argv, done.stderr)
     return str(done.stdout).strip()

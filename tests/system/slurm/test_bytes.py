@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from slurmtf import RunStatus
 from slurmtf.errors import WorkspaceError
+from tests.patience import until
 from tests.unit.support import refusing
 
-from .support import HELLO, Lab, call, ended, files, job_of, log, until
+from .support import HELLO, Lab, call, ended, files, job_of, log
 
 pytestmark = pytest.mark.slurm
 

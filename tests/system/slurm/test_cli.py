@@ -20,12 +20,12 @@ import pytest
 from slurmtf import Experiment, Run, RunStatus, TensorFlow
 from slurmtf.cli.app import COMMANDS
 from slurmtf.errors import SpecError
+from tests.patience import HANG_S, until
 from tests.unit.support import refusing
 
 from .support import (
     COMMAND,
     HELLO,
-    SECONDS,
     WAIT,
     Lab,
     call,
@@ -39,7 +39,6 @@ from .support import (
     log,
     slurmtf,
     states,
-    until,
 )
 
 pytestmark = pytest.mark.slurm
@@ -161,7 +160,7 @@ def test_the_life_of_a_run(lab: Lab) -> None:
 
     canceled = lab.slurmtf("cancel", name)
     assert (canceled.returncode, canceled.stdout) == (0, f"{name}: cancel requested\n")
-    assert following.wait(SECONDS) == waiting.wait(SECONDS) == 130
+    assert following.wait(HANG_S) == waiting.wait(HANG_S) == 130
     following.stdout.close()
     assert lab.slurmtf("cancel", name).stdout == f"{name}: was Canceled\n"
     (again,) = lab.data("cancel", name)
@@ -322,7 +321,7 @@ def test_a_run_that_is_removed_while_it_is_followed(lab: Lab) -> None:
     assert following.stderr
     assert "JobHeldUser" in following.stderr.readline()
     shutil.rmtree(run.folder)
-    told = following.communicate(timeout=SECONDS)[1]
+    told = following.communicate(timeout=HANG_S)[1]
     assert f"{run.folder} " in told
     assert f": scancel {job_id}" in told
     assert following.returncode == 4
@@ -358,12 +357,12 @@ def in_terminal(*argv: str | Path, workspace: Path) -> Iterator[tuple[subprocess
         os.close(terminal)
 
 
-def read_until(terminal: int, word: bytes, seconds: float = SECONDS) -> bytes:
+def read_until(terminal: int, word: bytes) -> bytes:
     """What a terminal shows up to a word; all of it when the command has ended."""
-    seen, deadline = b"", time.monotonic() + seconds
+    seen, give_up = b"", time.monotonic() + HANG_S
     os.set_blocking(terminal, False)
     while not word or word not in seen:
-        assert time.monotonic() < deadline, (word, seen)
+        assert time.monotonic() < give_up, (word, seen)
         try:
             seen += os.read(terminal, 65536)
         except BlockingIOError:
@@ -382,7 +381,7 @@ def test_ctrl_c_detaches(lab: Lab, site: str) -> None:
         read_until(terminal, b"waiting")
         os.write(terminal, b"\x03")
         said = read_until(terminal, b"")
-        assert process.wait(SECONDS) == 130
+        assert process.wait(HANG_S) == 130
     run = Run.find("last", lab.workspace)
     assert f"slurmtf logs -f {run.id}".encode() in said
     assert f"slurmtf cancel {run.id}".encode() in said
@@ -399,7 +398,7 @@ def test_ctrl_c_while_queued(lab: Lab) -> None:
         read_until(terminal, b"Queued")
         os.killpg(os.getpgid(process.pid), signal.SIGINT)
         read_until(terminal, b"")
-        assert process.wait(SECONDS) == 130
+        assert process.wait(HANG_S) == 130
     run = Run.find("last", lab.workspace)
     assert run.get_status() == "Queued"
     call("scontrol", "release", job_of(run))
@@ -410,7 +409,7 @@ def test_a_reader_that_goes_away(lab: Lab) -> None:
     run = lab.submit("for number in range(100_000): print(number)")
     ended(run)
     argv = ["sh", "-c", f'"{COMMAND}" logs "{run.folder}" | head -n 1']
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=HANG_S, check=True)
     assert done.stdout == "0\n"
     assert "Traceback" not in done.stderr
     until(lambda: run.get_status() == "Completed", "its end")

@@ -11,8 +11,9 @@ import pytest
 from slurmtf import Environment, Run, RunStatus, Site
 from slurmtf.runs import RunState
 from slurmtf.sites.model import JobEnvironment
+from tests.patience import until
 
-from .support import HELLO, POLITE, STUBBORN, WAIT, Lab, call, ended, facts, here, in_status, job_of, journal, until
+from .support import HELLO, POLITE, STUBBORN, WAIT, Lab, call, ended, facts, here, in_status, job_of, journal
 
 pytestmark = pytest.mark.slurm
 

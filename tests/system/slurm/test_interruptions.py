@@ -14,31 +14,16 @@ from slurmtf import Run, RunStatus, Site
 from slurmtf.runs import RunState
 from slurmtf.sites.model import JobEnvironment, Requeue
 from tests.cluster import Cluster
+from tests.patience import until
 
 from .conftest import lab_at
-from .support import (
-    AGAIN,
-    HELLO,
-    POLITE,
-    STUBBORN,
-    WAIT,
-    Lab,
-    call,
-    ended,
-    here,
-    in_status,
-    job_of,
-    journal,
-    log,
-    states,
-    until,
-)
+from .support import AGAIN, HELLO, POLITE, STUBBORN, WAIT, Lab, call, ended, here, in_status, job_of, journal, log, states
 
 pytestmark = pytest.mark.slurm
 
 LIMITED = {"partition": "short", "sbatch": {"nodelist": "node1"}}
 LOW = Site(name="low", requeue=Requeue(partition="low"))
-SLURM_MAY_WAIT_S = 30  # between the start of a job and of its script, on a busy machine
+SLURM_MAY_WAIT_S = 50  # between the start of a job and of its script, on a busy machine
 SLOW = Site(name="slow", environment=JobEnvironment(prologue=["sleep 35"]))
 
 
@@ -122,7 +107,7 @@ def test_a_dead_node(slurm: Cluster, lab: Lab) -> None:
 
 def test_the_time_limit(lab: Lab, limited: tuple[Run, Run, Run]) -> None:
     polite, stubborn, slow = limited
-    polite_end, stubborn_end, slow_end = ended(*limited, seconds=150)
+    polite_end, stubborn_end, slow_end = ended(*limited)
     for state in (polite_end, stubborn_end):
         assert (state.cause, state.exit_status) == ("time-limit", 124)
     assert polite_end.status is RunStatus.FAILED

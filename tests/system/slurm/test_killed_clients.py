@@ -18,9 +18,10 @@ from slurmtf.runs.workspace import run_folders
 from slurmtf.submit.submission import tidy
 from tests.cluster import Cluster
 from tests.integration.job.jobs import age
+from tests.patience import HANG_S, until
 
 from . import killing
-from .support import COMMAND, HELLO, SECONDS, Lab, call, ended, files, first_in_path, job_of, journal, program, until
+from .support import COMMAND, HELLO, Lab, call, ended, files, first_in_path, job_of, journal, program
 
 pytestmark = pytest.mark.slurm
 
@@ -102,7 +103,7 @@ def is_in_order(workspace: Path, jobs: dict[str, list[str]]) -> list[Run]:
 def test_killed_at_every_step(lab: Lab, target: str) -> None:
     (lab.folder / "source").mkdir()
     (lab.folder / "source/train.py").write_text(HELLO)
-    subprocess.run([sys.executable, killing.__file__, lab.folder, target], timeout=2 * SECONDS, check=True)
+    subprocess.run([sys.executable, killing.__file__, lab.folder, target], timeout=HANG_S, check=True)
     workspaces = sorted((path for path in lab.folder.iterdir() if path.name.isdigit()), key=lambda path: int(path.name))
     assert len(workspaces) > 20
     until(lambda: not living(lab.folder), "the end of all that was started here")

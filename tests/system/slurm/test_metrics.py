@@ -10,7 +10,7 @@ import pytest
 from slurmtf import Environment, Run, RunStatus
 from tests.terminal import seen_in_a_terminal
 
-from .support import COMMAND, SECONDS, Lab, ended, log
+from .support import COMMAND, Lab, ended, log
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -60,7 +60,7 @@ def test_the_curve_of_two_workers_is_seen_while_they_train_and_after(lab: Lab, r
             (run.folder / "outputs/go").touch()
 
     words = [str(COMMAND), "metrics", str(run.folder), "--name", "loss", "--plot"]
-    frames = seen_in_a_terminal([*words, "--follow"], 2 * SECONDS, let_go).split("\x1b[J")
+    frames = seen_in_a_terminal([*words, "--follow"], let_go).split("\x1b[J")
     (state,) = ended(run)
     assert state.status is RunStatus.COMPLETED, log(run)
     assert (run.folder / "outputs/go").exists(), frames

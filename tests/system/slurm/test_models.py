@@ -17,9 +17,10 @@ from slurmtf.environments.tools import SCORING
 from slurmtf.serving import Service
 from tests.cluster import Cluster
 from tests.environments.cache import root
+from tests.patience import HANG_S, until
 from tests.system.models.support import provide
 
-from .support import COMMAND, SECONDS, Lab, call, ended, until
+from .support import COMMAND, Lab, call, ended
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -97,7 +98,7 @@ def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again_and_by_t
         slurm.kill_node(nodes["1"])
         go.touch()
         try:
-            _, told = process.communicate(timeout=2 * SECONDS)
+            _, told = process.communicate(timeout=HANG_S)
         finally:
             slurm.start_node(nodes["1"])
     assert process.returncode == 1, told
@@ -118,7 +119,7 @@ def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again_and_by_t
         assert process.stderr
         line = next(line for line in process.stderr if "job" in line)
         go.touch()
-        _, rest = process.communicate(timeout=2 * SECONDS)
+        _, rest = process.communicate(timeout=HANG_S)
     assert process.returncode == 0, rest
     (number,) = {path.stem.split("-")[1].split("_")[0] for path in started}
     assert f"waiting for job {number}, which an earlier command has submitted" in line

@@ -8,8 +8,9 @@ import pytest
 
 from slurmtf import Run, RunStatus
 from tests.cluster import Cluster
+from tests.patience import until
 
-from .support import HELLO, Lab, call, job_of, states, until
+from .support import HELLO, Lab, call, job_of, states
 
 pytestmark = pytest.mark.slurm
 

@@ -11,8 +11,9 @@ import pytest
 from slurmtf import Run, RunStatus
 from slurmtf.job.contract.outcome import Cause
 from tests.cluster import Cluster
+from tests.patience import until
 
-from .support import HELLO, Lab, call, ended, files, first_in_path, here, job_of, journal, log, program, until
+from .support import HELLO, Lab, call, ended, files, first_in_path, here, job_of, journal, log, program
 
 pytestmark = pytest.mark.slurm
 
@@ -23,7 +24,7 @@ print("attempt", attempt, "finds", sorted(path.name for path in pathlib.Path("ou
 pathlib.Path("outputs/of-" + attempt).touch()
 if attempt == "1":
     pathlib.Path("outputs/here").touch()
-    time.sleep(300)
+    time.sleep(3600)
 """
 # Does nothing but look whether it has been told, in its first attempt.
 ASKS = """

@@ -14,10 +14,11 @@ from slurmtf import Environment, Experiment, Run, RunStatus
 from slurmtf.estimator.document import from_document, read_job_file
 from slurmtf.runs.metrics import entries
 from tests.cluster import Cluster
+from tests.patience import until
 from tests.system.faults.support import processes
 
 from .conftest import lab_at
-from .support import HELLO, SECONDS, Lab, ended, journal, until
+from .support import HELLO, Lab, ended, journal
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -55,7 +56,7 @@ def reasons(run: Run) -> list[str]:
 
 def after(run: Run, example: str, step: int) -> None:
     """Wait until that step was logged."""
-    until(lambda: any(one >= step for one, _ in losses(run, example)), f"step {step} of {run.id}", 2 * SECONDS)
+    until(lambda: any(one >= step for one, _ in losses(run, example)), f"step {step} of {run.id}")
 
 
 def kill_script(run: Run) -> None:
@@ -97,14 +98,14 @@ def test_a_script_that_is_killed(lab: Lab, example: str, request: pytest.Fixture
     plain = submitted(lab, example, python, compute_target="local", script_params=steps)
     after(disturbed, example, 23)
     kill_script(disturbed)
-    states = ended(plain, disturbed, seconds=2 * SECONDS)
+    states = ended(plain, disturbed)
     assert [(state.status, state.message) for state in states] == [(RunStatus.COMPLETED, "")] * 2
     assert reasons(disturbed) == ["script"]
     same_curve(disturbed, plain, example, range(1, STEPS + 1))
 
 
 def test_a_preemption_a_dead_node_and_a_time_limit(on_slurm: dict[str, Run]) -> None:
-    states = ended(*on_slurm.values(), seconds=3 * SECONDS)
+    states = ended(*on_slurm.values())
     assert [(state.status, state.message) for state in states] == [(RunStatus.COMPLETED, "")] * 4
     assert set(reasons(on_slurm["limited"])) == {"time-limit"}
     assert reasons(on_slurm["preempted"]) == ["preempted"]

@@ -13,8 +13,9 @@ from slurmtf.errors import RefusedError
 from slurmtf.scheduler import Array, JobState, SubmittedJob, scheduler_of
 from slurmtf.submit.record import read_record, submitted_jobs
 from tests.cluster import Cluster
+from tests.patience import until
 
-from .support import HELLO, WAIT, Lab, call, ended, findings, first_in_path, here, in_status, job_of, program, until
+from .support import HELLO, WAIT, Lab, call, ended, findings, first_in_path, here, in_status, job_of, program
 
 pytestmark = pytest.mark.slurm
 

@@ -16,14 +16,14 @@ from slurmtf.environments import EnvironmentStore
 from slurmtf.environments.tools import NEWEST, SCORING
 from slurmtf.estimator.document import from_yaml
 from tests.environments.cache import root
+from tests.patience import HANG_S, until
 from tests.system.models.support import provide
 
-from .support import SECONDS, Lab, call, ended, until
+from .support import Lab, call, ended
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
 EXAMPLE = Path(__file__).parents[3] / "examples/onnx-scoring"
-LONG = 6 * SECONDS
 BY_JOB = "extends: slurm\nenvironments:\n  build: job\n"
 
 
@@ -45,7 +45,7 @@ def trained(lab: Lab, tf_newest: Path, target: str, source: Path) -> Run:
         cpus_per_task=settings.cpus_per_task,
         environment_definition=Environment(python=str(tf_newest)),
     )
-    (state,) = ended(run, seconds=LONG)
+    (state,) = ended(run)
     assert state.status is RunStatus.COMPLETED, state.message
     return run
 
@@ -53,7 +53,7 @@ def trained(lab: Lab, tf_newest: Path, target: str, source: Path) -> Run:
 def scored(lab: Lab, run: Run, site: str, shards: int) -> dict[str, Any]:
     words = ["--input", str(run.folder / "outputs/unseen-*.npz"), "--output", str(lab.folder / f"scores-{site}-{shards}")]
     done: dict[str, Any] = lab.data(
-        "score", "digits", *words, "--site", site, "--shards", str(shards), "--batch", "32", timeout=LONG
+        "score", "digits", *words, "--site", site, "--shards", str(shards), "--batch", "32", timeout=HANG_S
     )
     with np.load(done["scores"]) as held:
         return {name: held[name] for name in held.files}
@@ -64,7 +64,7 @@ def test_train_export_register_and_score(lab: Lab, tf_newest: Path, tools: Envir
     shutil.copytree(EXAMPLE, source)
     run = trained(lab, tf_newest, "slurm", source)
     (tmp_path / "by-job.yaml").write_text(BY_JOB)
-    record = lab.data("export", run.id, "--site", str(tmp_path / "by-job.yaml"), timeout=LONG)  # in a job of its own
+    record = lab.data("export", run.id, "--site", str(tmp_path / "by-job.yaml"), timeout=HANG_S)  # in a job of its own
     assert record["verified"]["largest_difference"] < 1e-5
     jobs = ("sacct", "--noheader", "--allocations", "--parsable2", "--format=JobName,WorkDir")
     ours = re.compile(rf"^slurmtf-export.*\|{re.escape(str(lab.folder))}", re.MULTILINE)

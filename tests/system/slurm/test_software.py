@@ -22,8 +22,9 @@ from slurmtf.sites.model import Defaults, Environments, Network
 from slurmtf.submit.building import Building, provide, withdraw
 from tests.integration.build.support import Lab as BuildLab
 from tests.integration.build.support import write_wheel
+from tests.patience import until
 
-from .support import HELLO, Lab, call, ended, files, findings, in_status, job_of, log, program, until
+from .support import HELLO, Lab, call, ended, files, findings, in_status, job_of, log, program
 
 pytestmark = pytest.mark.slurm
 

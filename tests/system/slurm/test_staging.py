@@ -20,9 +20,10 @@ from slurmtf.sites.model import Defaults, Environments, Storage
 from tests.cluster import Cluster
 from tests.cluster.machine import Machine
 from tests.integration.build.support import write_wheel
+from tests.patience import until
 from tests.system.faults.support import processes
 
-from .support import WAIT, Lab, call, ended, here, job_of, journal, log, staged, until
+from .support import WAIT, Lab, call, ended, here, job_of, journal, log, staged
 
 pytestmark = pytest.mark.slurm
 

@@ -20,11 +20,11 @@ from slurmtf.experiments import cancel_runs
 from slurmtf.runs.state import Doubt, DoubtKind
 from slurmtf.submit.record import note, read_record
 from tests.cluster import Cluster
+from tests.patience import HANG_S
 
 from .support import (
     COMMAND,
     HELLO,
-    SECONDS,
     STUBBORN,
     WAIT,
     Lab,
@@ -132,7 +132,7 @@ def test_from_another_process(lab: Lab) -> None:
     runs = (done, failed, running, held)
     code = "import sys, slurmtf; print([slurmtf.Run(folder).get_status() for folder in sys.argv[1:]])"
     argv = [sys.executable, "-c", code, *(str(run.folder) for run in runs)]
-    other = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True, cwd="/")
+    other = subprocess.run(argv, capture_output=True, text=True, timeout=HANG_S, check=True, cwd="/")
     assert other.stdout.strip() == str(["Completed", "Failed", "Running", "Queued"])
     found = [lab.data("status", run.id) for run in runs]
     assert [(data["status"], (data["outcome"] or {}).get("exit_code")) for data in found] == [
@@ -274,6 +274,6 @@ def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, m
 
 
 def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    out, err = process.communicate(timeout=SECONDS)
+    out, err = process.communicate(timeout=HANG_S)
     arguments: Any = process.args
     return subprocess.CompletedProcess(arguments, process.returncode, out, err)

@@ -11,9 +11,10 @@ import pytest
 
 from slurmtf import Run, RunStatus
 from slurmtf.errors import RefusedError, UnreachableError
+from tests.patience import until
 from tests.unit.support import refusing
 
-from .support import COMMAND, HELLO, WAIT, Lab, call, ended, facts, files, findings, here, in_status, job_of, log, until
+from .support import COMMAND, HELLO, WAIT, Lab, call, ended, facts, files, findings, here, in_status, job_of, log
 
 pytestmark = pytest.mark.slurm
 
@@ -65,7 +66,7 @@ count = len(times.read_text()) if times.exists() else 0
 times.write_text("x" * (count + 1))
 pathlib.Path("outputs/started-" + str(count)).touch()
 if count == 1:
-    time.sleep(300)
+    time.sleep(3600)
 sys.exit(5 if count == 2 else 0)
 """
 

@@ -14,8 +14,9 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 from slurmtf import Run
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.scheduler.slurm.executor import JobWatcher
+from tests.patience import HANG_S, until
 
-from .support import HELLO, SECONDS, WAIT, Lab, call, ended, here, job_of, until
+from .support import HELLO, WAIT, Lab, call, ended, here, job_of
 
 pytestmark = pytest.mark.slurm
 
@@ -47,7 +48,7 @@ def test_success_and_failure(lab: Lab, target: str) -> None:
     until(lambda: [state_of(job) for job in (good_job, bad_job)] == finished_as(target), "the scheduler's end")
 
     argv: list[str | Path] = [sys.executable, "-c", ELSEWHERE, good.folder, bad.folder]
-    other = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS, check=True)
+    other = subprocess.run(argv, capture_output=True, text=True, timeout=HANG_S, check=True)
     assert other.stdout.splitlines() == ["True NoneType hello", "True FailedJobError some work"]
 
 

@@ -11,8 +11,9 @@ from slurmtf import Experiment, RunStatus
 from slurmtf.job.contract.sweep import CANCELED, COMPLETED
 from slurmtf.tune.document import from_yaml
 from slurmtf.tune.run import SweepRun
+from tests.patience import until
 
-from .support import SECONDS, Lab, until
+from .support import Lab
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -25,7 +26,7 @@ def test_digits_are_tuned(target: str, lab: Lab, tf_newest: Path, tmp_path: Path
     wishes = {"compute_target": target, "environment_definition": {"python": str(tf_newest)}}
     run = Experiment("digits", lab.workspace).submit(from_yaml(source / "sweep.yaml", wishes))
     assert isinstance(run, SweepRun)
-    until(lambda: run.state.status.final, f"the end of {run.id}", 3 * SECONDS)
+    until(lambda: run.state.status.final, f"the end of {run.id}")
     assert run.state.status is RunStatus.COMPLETED, run.state.message
     results = [trial.result for trial in run.facts.trials]
     assert len(results) == 6

@@ -15,8 +15,9 @@ from slurmtf import Experiment, RandomParameterSampling, RunStatus, Sweep, Tenso
 from slurmtf.job.contract.sweep import COMPLETED, SweepLayout
 from slurmtf.tune.run import SweepRun
 from tests.cluster import Cluster
+from tests.patience import until
 
-from .support import Lab, call, until
+from .support import Lab, call
 
 pytestmark = pytest.mark.slurm
 
@@ -118,9 +119,9 @@ def test_two_hundred_trials_are_done_exactly_once(lab: Lab, slurm: Cluster) -> N
     run = submitted(lab)
     troubles = Troubles(run, slurm)
     for count, trouble in TROUBLES:
-        until(lambda count=count: results(run) >= count, f"the end of {count} trials", 120)  # type: ignore[misc]
+        until(lambda count=count: results(run) >= count, f"the end of {count} trials")  # type: ignore[misc]
         trouble(troubles)
-    until(lambda: run.state.status.final, f"the end of {run.id}", 300)
+    until(lambda: run.state.status.final, f"the end of {run.id}")
 
     assert run.state.status is RunStatus.COMPLETED, run.state.message
     done = [trial.result for trial in run.facts.trials if trial.result]

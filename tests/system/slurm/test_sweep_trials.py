@@ -10,8 +10,9 @@ import pytest
 from slurmtf import Environment, Experiment, GridParameterSampling, RunStatus, Sweep, TensorFlow, choice
 from slurmtf.job.contract.sweep import COMPLETED
 from slurmtf.tune.run import SweepRun
+from tests.patience import until
 
-from .support import SECONDS, Lab, call, until
+from .support import Lab, call
 
 pytestmark = pytest.mark.slurm
 
@@ -35,7 +36,7 @@ def submitted(lab: Lab, script: str, xs: list[int], estimator: dict[str, Any], *
 
 
 def completed(run: SweepRun) -> None:
-    until(lambda: run.state.status.final, f"the end of {run.id}", 2 * SECONDS)
+    until(lambda: run.state.status.final, f"the end of {run.id}")
     assert run.state.status is RunStatus.COMPLETED, run.state.message
     assert {trial.result.status for trial in run.facts.trials if trial.result} == {COMPLETED}
 
@@ -46,7 +47,7 @@ SIDE_BY_SIDE = (
 began = time.time()
 run, trial = os.environ["SLURMTF_RUN_FOLDER"], int(os.environ["SLURMTF_TRIAL"])
 open(run + "/begun-%d" % trial, "w").close()
-while sum(name.startswith("begun-") for name in os.listdir(run)) < 2 * (trial // 2 + 1) and time.time() < began + 60:
+while sum(name.startswith("begun-") for name in os.listdir(run)) < 2 * (trial // 2 + 1) and time.time() < began + 600:
     time.sleep(0.1)  # for the one that has the other place: each place has two
 log(arguments.x)
 print(began, time.time(), os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"])
@@ -61,7 +62,7 @@ if state.exists():
     log(arguments.x + int(state.read_text()))
 else:
     pathlib.Path("outputs/state").write_text("10")
-    time.sleep(300)
+    time.sleep(3600)
 """
 )
 
@@ -118,7 +119,7 @@ config = json.loads(os.environ["TF_CONFIG"])
 print(os.uname().nodename, os.environ["SLURM_CPUS_PER_TASK"], flush=True)
 if config["task"]["type"] == "ps":
     pathlib.Path("outputs/served").touch()
-    time.sleep(300)
+    time.sleep(3600)
 while not os.path.exists("outputs/served"):
     time.sleep(0.1)
 log(10 * len(config["cluster"]["ps"]) + len(config["cluster"]["worker"]) + arguments.x)

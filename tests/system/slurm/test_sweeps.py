@@ -22,8 +22,9 @@ from slurmtf import (
 from slurmtf.job.contract.ledger import STALE_S
 from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED
 from slurmtf.tune.run import SweepRun
+from tests.patience import until
 
-from .support import Lab, call, until
+from .support import Lab, call
 
 pytestmark = pytest.mark.slurm
 
@@ -62,12 +63,12 @@ ESTIMATORS = (
 )
 
 
-def finished(run: SweepRun, seconds: float = 120) -> RunStatus:
+def finished(run: SweepRun) -> RunStatus:
     def state() -> Any:
         found = run.state
         return found if found.status.final else None
 
-    status: RunStatus = until(state, f"the end of {run.id}", seconds).status
+    status: RunStatus = until(state, f"the end of {run.id}").status
     return status
 
 
@@ -132,19 +133,19 @@ def test_trials_survive_kills_and_requeues_and_are_counted_once(lab: Lab) -> Non
         return sorted((one for one in owners(run).items() if one[0] not in killed), key=lambda one: float(one[1]))
 
     for count in (3, 8):
-        until(lambda count=count: run.facts.done >= count, f"the end of {count} trials", 120)  # type: ignore[misc]
+        until(lambda count=count: run.facts.done >= count, f"the end of {count} trials")  # type: ignore[misc]
         job, lease = until(at_work, "a trial that runs")[-1]
         call("scancel", "--batch", "--signal=KILL", job)  # the batch script has become the supervisor
         killed[job] = lease
     call("scancel", until(at_work, "a trial that runs")[0][0])
     call("scontrol", "requeue", until(at_work, "a trial that runs")[-1][0])
-    assert finished(run, 240) is RunStatus.COMPLETED
+    assert finished(run) is RunStatus.COMPLETED
     results = [trial.result for trial in run.facts.trials if trial.result]
     assert [(result.trial, result.status) for result in results] == [(number, COMPLETED) for number in range(24)]
     steps = [(len(trial.curve), trial.attempt) for trial in run.facts.trials]
     assert all(6 <= count <= 6 + again for count, again in steps)  # at most the step in which it was killed is done again
     assert sum(result.attempt > 0 for result in results) >= 3
-    assert all(STALE_S < taken_over_after(run, lease) < STALE_S + 60 for lease in killed.values())
+    assert all(taken_over_after(run, lease) > STALE_S for lease in killed.values())
 
 
 # The trial with x=100 logs at once; the others log after it.

@@ -45,7 +45,7 @@ def test_twenty_terminals_ask_the_controller_once_a_minute(lab: Lab) -> None:
     terminals = [Terminal(str(COMMAND), "watch", environ=environ) for _ in range(20)]
     try:
         for terminal in terminals:
-            terminal.shows(run.id, "Running", seconds=120)
+            terminal.shows(run.id, "Running")
         for terminal in terminals:  # its table is drawn anew
             terminal.press("x")
             terminal.shows("Running")

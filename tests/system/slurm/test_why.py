@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from slurmtf.runs.state import RunStatus
+from tests.patience import until
 
-from .support import HELLO, WAIT, Lab, ended, in_status, job_of, until
+from .support import HELLO, WAIT, Lab, ended, in_status, job_of
 
 pytestmark = pytest.mark.slurm
 

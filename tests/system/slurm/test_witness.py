@@ -9,8 +9,9 @@ import pytest
 
 from slurmtf import RunStatus, Site
 from slurmtf.sites.model import JobEnvironment
+from tests.patience import until
 
-from .support import HELLO, Lab, ended, facts, job_of, until
+from .support import HELLO, Lab, ended, facts, job_of
 
 pytestmark = pytest.mark.slurm
 

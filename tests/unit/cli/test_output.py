@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from slurmtf.cli.output import bare, colour, shown, table
 from slurmtf.cli.present import headline
 from slurmtf.runs import RunState, RunStatus
+from tests.patience import HANG_S
 
 COMMAND = Path(sys.executable).parent / "slurmtf"
 TITLE = "\x1b]0;owned\x07"
@@ -69,7 +70,7 @@ def on_terminal(*argv: str) -> bytes:
             written += piece
     except OSError:  # pty(7): the other end is closed
         pass
-    process.wait(timeout=60)
+    process.wait(timeout=HANG_S)
     os.close(ours)
     return written
 
@@ -86,7 +87,7 @@ def test_an_error_on_a_terminal() -> None:
 def test_an_output_that_can_not_be_written(argv: list[str], tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [COMMAND, *argv], check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+            [COMMAND, *argv], check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=HANG_S,
             env={**os.environ, "SLURMTF_WORKSPACE": str(tmp_path)},
         )  # fmt: skip
     assert (done.returncode, done.stderr) == (1, "error: the output can't be written: No space left on device\n")
@@ -127,7 +128,7 @@ def test_an_output_that_can_not_be_written(argv: list[str], tmp_path: Path) -> N
 def test_a_name_that_is_too_long_is_wrong_input(argv: list[str], tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("")
     done = subprocess.run(
-        [COMMAND, *argv], check=False, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        [COMMAND, *argv], check=False, cwd=tmp_path, capture_output=True, text=True, timeout=HANG_S,
         env={**os.environ, "SLURMTF_WORKSPACE": str(tmp_path / "runs")},
     )  # fmt: skip
     assert "Traceback" not in done.stderr

@@ -15,6 +15,7 @@ from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.roles import Role, blocks, cyclic
 from slurmtf.job.supervisor import cluster
 from slurmtf.job.task import ports, tf_config
+from tests.patience import HANG_S
 
 
 def labels_by_node(roles: list[Role]) -> list[set[str]]:
@@ -103,8 +104,8 @@ def test_a_held_port_is_shared_with_a_server_and_with_nobody_else() -> None:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         server.bind(("", held.number))
         server.listen()
-        with socket.create_connection(("127.0.0.1", held.number), timeout=5):
-            server.settimeout(5)
+        with socket.create_connection(("127.0.0.1", held.number), timeout=HANG_S):
+            server.settimeout(HANG_S)
             server.accept()[0].close()
 
 

@@ -11,6 +11,7 @@ import pytest
 from slurmtf.job.contract.roles import blocks, cyclic
 from slurmtf.job.supervisor import cluster, gloo
 from slurmtf.job.supervisor.gloo import Request, Scopes, parse_request
+from tests.patience import HANG_S
 
 from .stores import serving
 
@@ -108,7 +109,7 @@ def test_the_scopes_are_those_of_horovods_launcher() -> None:
 
 
 def ask(port: int, method: str, path: str, body: bytes = b"", host: str = "127.0.0.1") -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+    connection = http.client.HTTPConnection(host, port, timeout=HANG_S)
     try:
         connection.request(method, path, body)
         answer = connection.getresponse()
@@ -133,7 +134,7 @@ def test_a_launch_has_a_store_of_its_own() -> None:
         ask(first.port, "PUT", "/global/0", b"a")
         assert ask(second.port, "GET", "/global/0") == NOT_YET
     with pytest.raises(OSError):
-        socket.create_connection(("127.0.0.1", first.port), timeout=5)
+        socket.create_connection(("127.0.0.1", first.port), timeout=HANG_S)
 
 
 def test_only_the_jobs_nodes_are_answered() -> None:

@@ -15,6 +15,7 @@ import pytest
 from slurmtf.job.contract import ledger as ledgers
 from slurmtf.job.contract.ledger import Ledger, Owner
 from slurmtf.job.contract.sweep import COMPLETED, Event, Point, Result, Settings, SweepLayout
+from tests.patience import HANG_S
 
 WORKER = """
 import sys, time
@@ -87,7 +88,7 @@ def test_each_trial_is_done_once_by_whoever_is_killed(tmp_path: Path) -> None:
             dead.write(f"w{n} ")
         workers[f"x{n}"] = start(tmp_path, f"x{n}", 0.1)
     for name, worker in workers.items():
-        assert worker.wait(timeout=60) == (-signal.SIGKILL if name in ("w0", "w1", "w2") else 0)
+        assert worker.wait(timeout=HANG_S) == (-signal.SIGKILL if name in ("w0", "w1", "w2") else 0)
     ledger = Ledger(layout)
     ledger.refresh()
     assert ledger.done() == set(range(100))

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.patience import HANG_S
+
 CONVERTER = """
 import os, signal, sys
 
@@ -47,7 +49,9 @@ def asked(folder: Path) -> list[list[Any]]:
     (folder / "tf2onnx/convert.py").write_text(CONVERTER)
     environ = {"PYTHONPATH": f"{folder}:{Path(__file__).parents[3]}"}
     words = [sys.executable, "-c", ASK]
-    done = subprocess.run(words, cwd=folder, env=environ, input="text", capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        words, cwd=folder, env=environ, input="text", capture_output=True, text=True, timeout=HANG_S, check=True
+    )
     assert not done.stderr
     found: list[list[Any]] = json.loads(done.stdout)
     return found

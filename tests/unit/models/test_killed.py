@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.patience import HANG_S
+
 np = pytest.importorskip("numpy")
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
@@ -94,7 +96,12 @@ with np.load(found["scores"]) as held:
 
 def called(program: str, folder: Path, *words: str | Path, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*before, sys.executable, "-c", program, *words], cwd=folder, capture_output=True, text=True, timeout=120, check=False
+        [*before, sys.executable, "-c", program, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
     )
 
 

@@ -20,6 +20,7 @@ from slurmtf.models.hashes import digest
 from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, registry_of
 from slurmtf.runs import tracking
 from slurmtf.runs.garbage import garbage
+from tests.patience import HANG_S
 from tests.unit.support import refusing
 
 REGISTER = """
@@ -110,7 +111,7 @@ def test_everything_is_private(workspace: Path, file: Path) -> None:
 def test_registrations_at_once_leave_no_gap_and_no_clash(workspace: Path, file: Path) -> None:
     command = [sys.executable, "-c", REGISTER, str(file), str(workspace), "5"]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    given = [int(line) for process in processes for line in process.communicate(timeout=120)[0].split()]
+    given = [int(line) for process in processes for line in process.communicate(timeout=HANG_S)[0].split()]
     assert sorted(given) == list(range(1, 21))
     assert [one.version for one in Model.list("digits", workspace=workspace)] == list(range(1, 21))
     assert sorted(path.name for path in (registry_of(workspace) / "digits").iterdir() if path.name.startswith(".")) == []

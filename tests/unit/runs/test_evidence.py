@@ -18,6 +18,7 @@ from slurmtf.scheduler import JobRef
 from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment
 from slurmtf.sites.search import packaged
+from tests.patience import HANG_S
 from tests.unit.support import planned
 
 OTHER = """\
@@ -38,7 +39,7 @@ def script_of(source: Path, folder: Path, prologue: list[str]) -> RunLayout:
 def ran(layout: RunLayout, job: str = "12", restarts: str = "0", **settings: str) -> RunState:
     """The batch script has run, up to where it may; what became of it as Slurm tells it."""
     environ = {"PATH": os.environ["PATH"], "SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": restarts, **settings}
-    subprocess.run(["bash", layout.script], env=environ, capture_output=True, timeout=60, check=False)
+    subprocess.run(["bash", layout.script], env=environ, capture_output=True, timeout=HANG_S, check=False)
     return RunState(RunStatus.FAILED, JobRef(None, "12"), attempt=0, outcome=Outcome(Cause.NOT_STARTED))
 
 
@@ -95,7 +96,9 @@ def test_what_another_start_noted_is_not_told_for_this_one(source: Path, tmp_pat
 def test_a_folder_that_can_not_be_written_stops_no_script(source: Path, tmp_path: Path) -> None:
     layout = script_of(source, tmp_path / "run", ["echo went on >../went-on"])
     Path(layout.trace).mkdir()
-    done = subprocess.run(["bash", layout.script], cwd=layout.folder, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        ["bash", layout.script], cwd=layout.folder, capture_output=True, text=True, timeout=HANG_S, check=False
+    )
     assert (tmp_path / "went-on").read_text() == "went on\n"
     assert ".line" not in done.stderr
 

@@ -30,6 +30,7 @@ from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
 from slurmtf.submit.record import note
+from tests.patience import HANG_S
 from tests.unit.snapshot.trees import fill, settled
 from tests.unit.support import refusing
 
@@ -257,7 +258,7 @@ def command(*argv: str | Path) -> Any:
 
 def call(*argv: str | Path) -> subprocess.CompletedProcess[str]:
     whole: Sequence[str | Path] = [Path(sys.executable).parent / "slurmtf", "gc", *argv]
-    return subprocess.run(whole, capture_output=True, text=True, timeout=60, check=True)
+    return subprocess.run(whole, capture_output=True, text=True, timeout=HANG_S, check=True)
 
 
 def test_the_command(root: Path, workspace: Path) -> None:

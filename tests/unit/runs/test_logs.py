@@ -12,6 +12,7 @@ import pytest
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import logs
 from slurmtf.runs.logs import LogReader, start_of_last
+from tests.patience import HANG_S
 
 MEMORY = 300 << 20
 SHOW = """\
@@ -122,7 +123,7 @@ def limited(layout: RunLayout, last: int | None = None) -> int:
     count = 0
     while chunk := process.stdout.read(1 << 20):
         count += len(chunk)
-    assert process.wait(60) == 0, process.stderr.read()
+    assert process.wait(HANG_S) == 0, process.stderr.read()
     return count
 
 

@@ -18,6 +18,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.workspace import find_run, list_runs
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
+from tests.patience import HANG_S
 
 NOBODY = 65534
 
@@ -107,7 +108,7 @@ def as_nobody(home: Path, *argv: str | Path) -> dict[str, Any]:
     code = AS_NOBODY.format(nobody=NOBODY)
     environ = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
     argv = (sys.executable, "-c", code, *argv)
-    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(argv, env=environ, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert "Traceback" not in done.stderr, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

@@ -27,6 +27,7 @@ from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
 from slurmtf.scheduler.slurm.jobs import cancellable, since_submitted
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.search import packaged
+from tests.patience import until
 
 JOB = SubmittedJob(JobRef(None, "33"), "slurm", "/runs/a", 1000.0, "submitted")
 
@@ -230,15 +231,12 @@ def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.Monk
 def test_the_elements_of_an_array_on_this_machine_are_jobs(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     script = tmp_path / "job.sh"
-    script.write_text('echo "$1" > "$1.partial"; mv "$1.partial" "$1"; sleep 600')
+    script.write_text('echo "$1" > "$1.partial"; mv "$1.partial" "$1"; sleep 3600')
     noted: list[SubmittedJob] = []
     scheduler = scheduler_of("local")
     jobs = scheduler.submit(script, tmp_path, os.environ, Array(3), why="sweep", note=noted.append)
     try:
-        deadline = time.monotonic() + 60
-        while not all((tmp_path / str(number)).exists() for number in range(3)):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        until(lambda: all((tmp_path / str(number)).exists() for number in range(3)), "three jobs")
         assert noted == jobs
         assert [(job.first, job.elements, job.why) for job in jobs] == [(0, 0, "sweep"), (1, 0, "sweep"), (2, 0, "sweep")]
         assert [seen.state for seen in scheduler.observe(jobs).values()] == [JobState.RUNNING] * 3
@@ -250,7 +248,7 @@ def test_the_elements_of_an_array_on_this_machine_are_jobs(tmp_path: Path) -> No
 def test_an_array_on_this_machine_that_can_not_be_noted_leaves_no_process(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     script = tmp_path / "job.sh"
-    script.write_text("exec sleep 600")
+    script.write_text("exec sleep 3600")
     noted: list[SubmittedJob] = []
 
     def note(job: SubmittedJob) -> None:

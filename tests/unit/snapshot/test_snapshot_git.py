@@ -19,6 +19,7 @@ from slurmtf.snapshot import collect
 from slurmtf.snapshot import git as asked
 from slurmtf.snapshot.git import asking_git
 from slurmtf.submit.folder import Intent, build
+from tests.patience import HANG_S
 from tests.unit.snapshot.trees import fill, snapshot_of, states
 
 NOWHERE = Path("/nonexistent")
@@ -32,7 +33,7 @@ def git_in(folder: Path) -> Git:
 
     def git(*argv: str, **more: str) -> str:
         command = ["git", "-C", str(folder), *who, *argv]
-        done = subprocess.run(command, env={**environ, **more}, capture_output=True, check=True, timeout=60)
+        done = subprocess.run(command, env={**environ, **more}, capture_output=True, check=True, timeout=HANG_S)
         return done.stdout.decode("utf-8", "surrogateescape")
 
     git("init", "--quiet", "--initial-branch=main")
@@ -145,7 +146,7 @@ def test_the_monitor_that_a_repository_names_is_not_started(root: Path, git: Git
 
 def test_a_git_that_does_not_answer_is_ended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "bin").mkdir()
-    (root / "bin" / "git").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (root / "bin" / "git").write_text("#!/bin/sh\nexec sleep 3600\n")
     (root / "bin" / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
     monkeypatch.setattr(asked, "TIMEOUT_S", 0.1)

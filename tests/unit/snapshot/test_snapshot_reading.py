@@ -16,6 +16,7 @@ from slurmtf.errors import SnapshotError
 from slurmtf.snapshot import Contents, SnapshotStore, collect, reading
 from slurmtf.snapshot.archive import Archive
 from slurmtf.snapshot.entries import Entry
+from tests.patience import HANG_S
 from tests.unit.snapshot.trees import fill, keep, reference, snapshot_of, unpacked
 from tests.unit.support import refusing
 
@@ -172,7 +173,7 @@ def test_a_big_file_is_read_in_pieces(root: Path, workspace: Path) -> None:
     os.truncate(root / "big", 150 * 10**6)
     workspace.mkdir()
     command = [sys.executable, "-c", LITTLE_MEMORY, str(root), str(workspace)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == hashlib.sha256(bytes(150 * 10**6)).hexdigest()
     assert (workspace / "source.tar").stat().st_size > 150 * 10**6
@@ -206,7 +207,7 @@ def test_gnu_tar_reads_it(root: Path, workspace: Path) -> None:
     keep(collect(root), workspace)
     (source,) = workspace.glob("exp/*/source.tar")
     (workspace / "out").mkdir()
-    subprocess.run(["tar", "-xf", source, "-C", workspace / "out"], check=True, timeout=60)
+    subprocess.run(["tar", "-xf", source, "-C", workspace / "out"], check=True, timeout=HANG_S)
     assert reference(collect(workspace / "out")) == reference(collect(root))
 
 

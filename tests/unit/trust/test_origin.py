@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.sites.search import packaged
+from tests.patience import HANG_S
 
 COMMAND = Path(sys.executable).parent / "slurmtf"
 OURS = {"profile": "site_configs/here.yaml", "template": "templates/base.sh.j2"}
@@ -30,7 +31,9 @@ def project(tmp_path: Path) -> Path:
 
 def call(project: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, "SLURMTF_WORKSPACE": str(project / "runs")}
-    done = subprocess.run([COMMAND, *argv], cwd=project, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [COMMAND, *argv], cwd=project, env=environ, capture_output=True, text=True, timeout=HANG_S, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done
 
