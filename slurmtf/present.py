@@ -61,7 +61,7 @@ def _not_connected(outcome: Outcome) -> str:
 
 def _staging(outcome: Outcome) -> str:
     error = _error(outcome)
-    return f"what the job needs can't be brought to the node of {_who(outcome)}" + (f": {error}" if error else "")
+    return f"what the job needs could not be brought to the node of {_who(outcome)}" + (f": {error}" if error else "")
 
 
 def _not_begun(outcome: Outcome) -> str:
@@ -106,7 +106,7 @@ def _always(text: str) -> Callable[[Outcome], str]:
 
 
 def _unless_noticed(text: str, what: str) -> Callable[[Outcome], str]:
-    told = f"the script ended itself when it was told of {what}, and did not start again"
+    told = f"the script ended by itself when it was warned of {what}, and did not start again"
     return lambda outcome: told if outcome.detail.get("noticed") else text
 
 
@@ -114,7 +114,7 @@ _HEADS: dict[Cause, Callable[[Outcome], str]] = {
     Cause.SCRIPT: _script,
     Cause.STRAGGLER: _straggler,
     Cause.NOT_CONNECTED: _not_connected,
-    Cause.TASK_LOST: lambda outcome: f"{_who(outcome)} is gone without a word: its process or its node died",
+    Cause.TASK_LOST: lambda outcome: f"{_who(outcome)} disappeared: its process or its node died",
     Cause.STAGING: _staging,
     Cause.LAUNCHER: _launcher,
     Cause.AGENT: _not_begun,
@@ -131,5 +131,7 @@ _HEADS: dict[Cause, Callable[[Outcome], str]] = {
     Cause.SOFTWARE: lambda outcome: _error(outcome) or "the environment could not be built",
     Cause.NOT_STARTED: _not_started,
     Cause.LOST: _lost,
-    Cause.UNKNOWN: lambda outcome: f"it ended for a reason that this slurmtf does not know: {outcome.detail.get('cause')}",
+    Cause.UNKNOWN: lambda outcome: (
+        f"it ended for a reason that this version of slurmtf does not know: {outcome.detail.get('cause')}"
+    ),
 }

@@ -16,7 +16,7 @@ FORMATS = (".svg", ".png", ".html")
 def check_format(path: Path) -> None:
     """Raise InputError for a file in which no chart can be written."""
     if path.suffix not in FORMATS:
-        raise InputError(Finding("bad-format", str(path), f"is none of {', '.join(FORMATS)}", "name such a file"))
+        raise InputError(Finding("bad-format", str(path), f"does not end in {' or '.join(FORMATS)}", "use such a name"))
 
 
 def save(path: Path, title: str, charts: Sequence[Chart]) -> None:

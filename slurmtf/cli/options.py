@@ -212,7 +212,7 @@ def _overrides(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
 def _input(text: str) -> dict[str, str]:
     name, given, rest = text.partition("=")
     if not (given and name and rest):
-        raise SpecError(Finding("bad-input", "--input", f"{text!r} is no NAME=PATH", "write NAME=PATH or NAME=PATH:MODE"))
+        raise SpecError(Finding("bad-input", "--input", f"{text!r} is not NAME=PATH", "write NAME=PATH or NAME=PATH:MODE"))
     path, _, mode = rest.rpartition(":")
     return {"name": name, "path": path, "mode": mode} if path and mode in MODES else {"name": name, "path": rest}
 
@@ -221,7 +221,7 @@ def _restart(text: str) -> tuple[str, Any]:
     cause, given, value = text.partition("=")
     if not (given and cause and value):
         remedy = "write CAUSE=TIMES, for example time-limit=10"
-        raise SpecError(Finding("bad-restart", "--restart", f"{text!r} is no CAUSE=TIMES", remedy))
+        raise SpecError(Finding("bad-restart", "--restart", f"{text!r} is not CAUSE=TIMES", remedy))
     times, *memory = value.split(":", 2)
     count = int(times) if times.isdigit() else times
     return cause, {"times": count, **dict(zip(("memory", "at_most"), memory, strict=False))} if memory else count
@@ -243,7 +243,7 @@ def _stall(text: str) -> dict[str, Any]:
 def _own_variable(name: str) -> str:
     """Return a variable of ours that the script shall have too: its value is in no process list then."""
     if name not in os.environ:
-        what, remedy = f"{name!r} is no variable of this shell", "write NAME=VALUE, or set and export it"
+        what, remedy = f"{name!r} is not set in this shell", "write NAME=VALUE, or set and export it"
         raise SpecError(Finding("bad-pair", "--env", what, remedy))
     return os.environ[name]
 

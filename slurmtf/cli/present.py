@@ -75,10 +75,10 @@ _ENDED_BY = {
     Cause.STALL: "stalled",
 }
 _NO_OTHER = {
-    USED: "its restarts allow no more of them",
-    SAME: "that was twice the same failure at the same place",
-    AT_MOST_MEMORY: "it had as much memory as its restarts allow",
-    NO_MEMORY: "nothing says how much memory it had, so that it could get more",
+    USED: "its restart budget is used up",
+    SAME: "the same failure at the same place twice in a row",
+    AT_MOST_MEMORY: "it already had the most memory that its restarts allow",
+    NO_MEMORY: "how much memory it had is not known, so it can't get more",
     NOT_POSSIBLE: "it could not be started again from within its job",
 }
 
@@ -90,7 +90,7 @@ def again_text(state: RunState) -> str:
         return ""
     last = f"{_ENDED_BY.get(cause_of(again.cause), 'failed')} after {duration(again.seconds)}"
     if again.how == END:
-        return f"no other one after this, which {last}: {_NO_OTHER.get(again.why, again.why)}"
+        return f"no other attempt after this one, which {last}: {_NO_OTHER.get(again.why, again.why)}"
     bound = "" if again.at_most is None else f" of at most {again.at_most}"
     waits = ", waits" if state.status in (RunStatus.QUEUED, RunStatus.PROVISIONING) else ""
     more = [f"without {', '.join(again.exclude)}"] if again.exclude else []

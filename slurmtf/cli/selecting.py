@@ -42,7 +42,7 @@ class Selection:
     def none(self) -> str:
         """What to say when there are none."""
         such = "" if self.experiment is None and self.wanted.all else "such "
-        return f"no {such}runs in {', '.join(map(str, self.workspaces))}; --workspace names another place"
+        return f"no {such}runs in {', '.join(map(str, self.workspaces))}; pass --workspace to look elsewhere"
 
     def find(self, number: int, max_age_s: float = AGE_S) -> Found:
         """Return the newest of them; 0: all."""

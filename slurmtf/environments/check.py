@@ -69,7 +69,7 @@ def foreign_horovod(software: Software) -> Finding | None:
 
 def _rebuilt(software: Software) -> str:
     if software.image:
-        return "take an image whose Horovod goes with its TensorFlow"
+        return "use an image whose Horovod matches its TensorFlow"
     return f"build it again: {installing(['horovod'], software)}"
 
 

@@ -54,7 +54,7 @@ SAME_NAMES = frozenset(_SAME_NAMES.split())
 ELSEWHERE = {
     "object_detection": "it is TensorFlow's Object Detection API, which no package on PyPI brings: take the folder along in "
     "source_directory (github.com/tensorflow/models)",
-    "slim": "it is a part of tensorflow/models, which no package on PyPI brings: take the folder along in source_directory",
+    "slim": "it is a part of tensorflow/models, which no package on PyPI brings: include the folder in source_directory",
     "azureml": "it is Azure ML's SDK, which a cluster has no use for: remove the import, or install azureml-core",
     "slurmtf": "inside a job the script needs nothing of slurmtf: remove the import, or install slurmtf from its checkout",
 }

@@ -54,7 +54,7 @@ def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentSto
     wish, where = estimator.environment, _asked_by(estimator)
     findings = Findings()
     if wish.is_to_build or wish.conda:
-        what = f"is the image {image} on {site.name}, and the job asks for packages or an environment besides"
+        what = f"is the image {image} on {site.name}, but the job asks for packages or an environment too"
         findings.add([Finding("image-and-environment", where, what, "leave one of them out")])
     address = (estimator.image_registry_details or {}).get("address", "")
     runtime, source = findings.attempt(runtime_of, site, where), findings.attempt(reference, image, where, address)
@@ -65,7 +65,9 @@ def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentSto
 def _boxed(estimator: Estimator, site: Site, store: EnvironmentStore, where: str, runtime: str, source: str) -> Software:
     wish = estimator.environment
     if runtime == "pyxis" and source.startswith("/") and not _is_squashfs(source):
-        raise SpecError(Finding("not-squashfs", where, f"{source} is no squashfs file, and pyxis starts no other", UNPACKED))
+        raise SpecError(
+            Finding("not-squashfs", where, f"{source} is not a squashfs file, the only kind that pyxis starts", UNPACKED)
+        )
     spec = _spec(source, site) if "://" in source and runtime in OF_FILES else None
     if estimator.image_registry_details and spec is None:
         raise SpecError(_useless_login(runtime, source))
@@ -98,9 +100,7 @@ def runtime_of(site: Site, where: str) -> str:
     """Return what runs containers: as the profile says, else what is in PATH here. Raises SpecError when nothing does."""
     named = site.containers.runtime
     if named == "none":
-        raise SpecError(
-            Finding("no-container-runtime", where, f"{site.name} has nothing that runs containers", "leave the image out")
-        )
+        raise SpecError(Finding("no-container-runtime", where, f"{site.name} has no container runtime", "leave the image out"))
     found = [named] if named else [name for name in OF_FILES if shutil.which(name)]
     if not found:
         what = f"the profile {site.name} does not say what runs containers, and neither apptainer nor singularity is in PATH"

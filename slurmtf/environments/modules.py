@@ -69,7 +69,7 @@ def _findings(estimator: Estimator, site: Site, software: Software) -> Iterable[
         yield warning("unknown-module", f"'module' does not know {of_profile} here, which the profile {site.name} loads")
     init = site.modules.init
     if init and module_lines(site, software.modules, getattr(estimator, "framework_version", None)) and not _is_file(init):
-        what = f"{init} does not exist, which makes 'module' known to a job"
+        what = f"{init}, which defines 'module' in a job, does not exist"
         yield Finding("modules-init-missing", f"site {site.name}: modules.init", what, "set modules.init in the profile")
 
 

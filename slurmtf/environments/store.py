@@ -118,7 +118,7 @@ class EnvironmentStore:
                     "use more of the name",
                 )
             )
-        hint = did_you_mean(name, [*names, *filter(None, labels.values())]) or "'slurmtf env list' lists those that there are"
+        hint = did_you_mean(name, [*names, *filter(None, labels.values())]) or "'slurmtf env list' lists them"
         raise InputError(Finding("unknown-environment", name, f"there is no such environment in {self.root}", hint))
 
     def size(self, name: str) -> int:

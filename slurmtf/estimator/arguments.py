@@ -99,7 +99,10 @@ def check_text(where: str, value: object) -> Iterable[Finding]:
         size = len(text.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError as err:
         yield Finding(
-            "half-character", where, f"{err.object[err.start]!r} is half a character", "no process can receive it: leave it out"
+            "half-character",
+            where,
+            f"{err.object[err.start]!r} is an unpaired surrogate",
+            "no process can receive it: leave it out",
         )
         return
     if "\0" in text:

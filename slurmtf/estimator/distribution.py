@@ -114,7 +114,7 @@ def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Findi
     for name in [name for name in given if name not in known and (name, given[name]) != ("process_count_per_node", 1)]:
         owners = [other for other, kind in KINDS.items() if name in {f.name for f in fields(kind)}]
         remedy = " or ".join(f"`distributed_backend={owner}`" for owner in owners)
-        what = f"means nothing with `distributed_backend={backend}`" if backend else "needs `distributed_backend`"
+        what = f"has no effect with `distributed_backend={backend}`" if backend else "needs `distributed_backend`"
         yield Finding("foreign-count", name, what, f"set {remedy}, or leave `{name}` out")
 
 

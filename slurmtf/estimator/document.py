@@ -88,7 +88,9 @@ def _kind(document: Document, name: object) -> type[Estimator]:
         return ESTIMATORS[str(name)]
     remedy = did_you_mean(str(name), ESTIMATORS) or f"use one of {', '.join(ESTIMATORS)}"
     raise SpecError(
-        Finding("unknown-estimator", "estimator", f"{name!r} is no estimator", remedy, source=document.where(("estimator",)))
+        Finding(
+            "unknown-estimator", "estimator", f"{name!r} is not an estimator", remedy, source=document.where(("estimator",))
+        )
     )
 
 

@@ -24,7 +24,7 @@ OF_IMAGES = ("image_registry_details", "shm_size")
 SWITCHES = {
     "use_docker": "`custom_docker_image` names the image",
     "user_managed": "`environment_definition` says with what",
-    "legacy_keras": "true has tf.keras be Keras 2",
+    "legacy_keras": "true makes tf.keras Keras 2",
 }
 WORDS = ("python", "conda", "modules", "conda_packages", "conda_channels")
 """What programs get as words of their own. pip's are in a file, whose lines may be options."""

@@ -15,7 +15,7 @@ _FLAG = re.compile(r"-[A-Za-z]|(--)?[A-Za-z][A-Za-z0-9_-]*")
 OWN_SBATCH_FLAGS = {
     "output": "the job's log is in the run folder: read it with 'slurmtf logs'",
     "error": "the job's log is in the run folder: read it with 'slurmtf logs'",
-    "chdir": "each run has its folder; files that the script needs belong into `source_directory`",
+    "chdir": "each run has its folder; files that the script needs belong in `source_directory`",
     "nodes": "set `node_count`",
     "ntasks": "the distribution decides how many processes run",
     "ntasks-per-node": "the distribution decides how many processes run",

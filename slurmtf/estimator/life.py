@@ -125,7 +125,9 @@ def _findings_of_stall(stall: Any) -> Iterable[Finding]:
     if stall is None:
         return
     if not isinstance(stall, Stall):
-        yield Finding("bad-stall", "stall", f"{stall!r} is no stall", "it has minutes and action: {minutes: 30, action: end}")
+        yield Finding(
+            "bad-stall", "stall", f"{stall!r} is not a stall setting", "it has minutes and action: {minutes: 30, action: end}"
+        )
         return
     is_number = isinstance(stall.minutes, int | float) and not isinstance(stall.minutes, bool)
     if not is_number or not LEAST_STALL_MIN <= stall.minutes <= MOST:
@@ -133,7 +135,7 @@ def _findings_of_stall(stall: Any) -> Iterable[Finding]:
         yield Finding("bad-minutes", "stall.minutes", what, "use 30, and more for a script that is silent for long")
     if stall.action not in ACTIONS:
         remedy = f"use one of {', '.join(ACTIONS)}"
-        yield Finding("unknown-action", "stall.action", f"{stall.action!r} is nothing to do about a stall", remedy)
+        yield Finding("unknown-action", "stall.action", f"{stall.action!r} is not a stall action", remedy)
 
 
 def _findings_of_notice(notice: Any) -> Iterable[Finding]:
@@ -141,14 +143,14 @@ def _findings_of_notice(notice: Any) -> Iterable[Finding]:
         return
     if not isinstance(notice, Notice):
         remedy = "it has before, signal, exit_code and keras: {signal: SIGUSR1, before: 300}"
-        yield Finding("bad-notice", "notice", f"{notice!r} is no notice", remedy)
+        yield Finding("bad-notice", "notice", f"{notice!r} is not a notice setting", remedy)
         return
     yield from check_count("notice.before", notice.before, 1, LONGEST_NOTICE_S)
     yield from printable("notice.keras", notice.keras)
     yield from check_count("notice.exit_code", notice.exit_code, 1, 255)
     if notice.signal is not None and notice.signal not in SIGNALS:
         remedy = did_you_mean(str(notice.signal), SIGNALS) or f"use one of {', '.join(SIGNALS)}"
-        yield Finding("unknown-signal", "notice.signal", f"{notice.signal!r} is no signal for a script", remedy)
+        yield Finding("unknown-signal", "notice.signal", f"{notice.signal!r} is not a signal for a script", remedy)
 
 
 def _findings_of_restarts(restarts: Any) -> Iterable[Finding]:
@@ -167,7 +169,7 @@ def _findings_of_restarts(restarts: Any) -> Iterable[Finding]:
             yield from _memory(where, cause, value)
         elif isinstance(value, Mapping):
             remedy = "it has `times`, `memory` and `at_most`"
-            yield Finding("bad-restart", where, f"{dict(value)!r} has other keys than it may", remedy)
+            yield Finding("bad-restart", where, f"{dict(value)!r} has unknown keys", remedy)
         else:
             yield from _times(where, value)
 
@@ -181,11 +183,11 @@ def _times(where: str, times: object) -> Iterable[Finding]:
 
 def _memory(where: str, cause: str, value: Restart) -> Iterable[Finding]:
     if (value.memory, value.at_most) != (None, None) and cause != "out-of-memory":
-        yield Finding("memory-misplaced", where, "asks for more memory, which does not mend this cause", "leave it out")
+        yield Finding("memory-misplaced", where, "asks for more memory, which does not help after this cause", "leave it out")
     factor = _FACTOR.fullmatch(value.memory) if isinstance(value.memory, str) else None
     if value.memory is not None and (factor is None or not 1 < float(factor[1]) <= 100):
         remedy = "write it as x1.5: half as much again"
-        yield Finding("bad-factor", f"{where}.memory", f"{value.memory!r} is no factor between 1 and 100", remedy)
+        yield Finding("bad-factor", f"{where}.memory", f"{value.memory!r} is not a factor between 1 and 100", remedy)
     if value.at_most is not None and value.memory is None:
         yield Finding("at-most-alone", f"{where}.at_most", "bounds memory that does not grow", "set its `memory` too, as x1.5")
     yield from check_memory(f"{where}.at_most", value.at_most)

@@ -18,4 +18,4 @@ def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
     metric = given.get("primary_metric")
     if metric is not None and not (isinstance(metric, str) and metric.strip()):
         remedy = "name it as the script logs it: run.log('accuracy', ...)"
-        yield Finding("no-metric", "primary_metric", f"{metric!r} is no metric's name", remedy)
+        yield Finding("no-metric", "primary_metric", f"{metric!r} is not the name of a metric", remedy)

@@ -81,5 +81,5 @@ def settle(plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> N
         with contextlib.suppress(SlurmtfError):
             scheduler.cancel(jobs)
         names = ", ".join(one.run_id for one in earlier)
-        what = f"{names} went on in another job just as {Path(layout.folder).name} was submitted, which could not be told of it"
+        what = f"{names} went on in another job just as {Path(layout.folder).name} was submitted, and can't be followed there"
         raise SlurmError(*err.findings, Finding("not-followed", "after", what, "it was canceled: submit it again")) from None

@@ -38,7 +38,7 @@ def rerun(run: Run, changes: Mapping[str, Any], tell: Callable[[str], None]) -> 
     """
     check_ours(run.folder)
     if is_sweep(run.layout):
-        remedy = f"'slurmtf sweep resume {run.id}' goes on with more trials, 'slurmtf sweep submit FILE' starts it anew"
+        remedy = f"'slurmtf sweep resume {run.id}' goes on with more trials, 'slurmtf sweep submit FILE' starts it over"
         raise InputError(Finding("is-a-sweep", run.id, "is a sweep, which is not repeated from its record", remedy))
     plan, receipt = run.plan, receipt_of(run.layout)
     with unpacked(run.layout, plan["provenance"]["snapshot"]["id"]) as source:
@@ -140,7 +140,7 @@ def parse_change(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         remedy = "use --with time=2:00:00, or --with=--learning-rate=0.1 for an argument of the script"
-        raise SpecError(Finding("bad-change", "with", f"{text!r} is no NAME=VALUE", remedy))
+        raise SpecError(Finding("bad-change", "with", f"{text!r} is not NAME=VALUE", remedy))
     if name.startswith("-"):
         return name, value
     try:

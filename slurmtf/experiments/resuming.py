@@ -27,4 +27,6 @@ def folder_of(given: str, workspace: str | Path | None = None) -> str:
         return Run.find(given, workspace).layout.outputs
     except RunNotFoundError:
         remedy = "name a folder, a run, or 'last': 'slurmtf ls' lists the runs"
-        raise SpecError(Finding("nothing-to-resume", "resume_from", f"{given!r} is no folder and no run", remedy)) from None
+        raise SpecError(
+            Finding("nothing-to-resume", "resume_from", f"{given!r} is neither a folder nor a run", remedy)
+        ) from None

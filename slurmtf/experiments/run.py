@@ -90,7 +90,7 @@ class Run(RunFolder):
         job = self._last_job
         if job is None:
             what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
-            return RunNotFoundError(Finding("no-run-folder", self.id, what, "'slurmtf ls' lists the runs that there are"))
+            return RunNotFoundError(Finding("no-run-folder", self.id, what, "'slurmtf ls' lists the runs"))
         scheduler = scheduler_of(job.scheduler, job.ref.cluster)
         what = f"{self.folder} was removed or renamed; job {job.ref} "
         remedy = f"put the folder back under its name, or cancel the job: {scheduler.cancel_command} {job.ref.name}"

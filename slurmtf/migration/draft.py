@@ -13,7 +13,7 @@ from slurmtf.migration.values import Symbol, Thing, Unknown, UnknownPartError, p
 DATA = ("as_mount", "as_download", "as_upload", "as_named_input", "path", "DataReference", "DatasetConsumptionConfig",
         "as_hdfs", "get_default_datastore", "Datastore", "get_by_name", "from_files", "DataPath")  # fmt: skip
 MODES = {"as_download": "download", "as_upload": "upload"}
-DOUBTFUL = "'{}' is given a value under a condition or in a loop: look whether this is the one"
+DOUBTFUL = "'{}' is set under a condition or in a loop: check that this is the right value"
 
 
 @dataclass

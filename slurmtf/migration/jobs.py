@@ -200,7 +200,7 @@ PARAMETERS: dict[str, Taker] = {
     "custom_docker_image": take_image,
     "custom_docker_base_image": take_image,
     "image_registry_details": _decide(
-        "a login is written into no file. Pass it in Python: TensorFlow(image_registry_details=...)"
+        "a login is never written to a file. Pass it in Python: TensorFlow(image_registry_details=...)"
     ),
     "use_docker": _docker,
     "framework_version": _version,

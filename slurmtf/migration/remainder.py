@@ -56,7 +56,7 @@ def _counterpart(thing: Thing, name: str) -> tuple[Kind, str]:
     """Return what stands for a call here; what is called of a cluster is none of a run's."""
     if any(part in COMPUTE for one in chain(thing) for part in one.symbol.path.split(".")):
         return DROPPED, CLUSTERS
-    return CALLS.get(name) or CALLS.get(thing.name) or (DECIDE, "slurmtf has nothing that is known to stand for it")
+    return CALLS.get(name) or CALLS.get(thing.name) or (DECIDE, "slurmtf has no known counterpart")
 
 
 def note_remainder(notes: Notes, things: list[Thing], told: set[str]) -> None:

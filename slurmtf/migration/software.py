@@ -9,7 +9,7 @@ from slurmtf.migration.draft import Draft
 from slurmtf.migration.values import Thing, UnknownPartError, plain
 
 AZURE_PACKAGE = re.compile(r"azureml\b", re.IGNORECASE)
-CURATED = "the curated environment {} lies with Azure ML: list its packages in pip_packages, or set environment_definition"
+CURATED = "the curated environment {} is Azure ML's: list its packages in pip_packages, or set environment_definition"
 
 
 def take_packages(draft: Draft, name: str, value: Any, line: int) -> None:

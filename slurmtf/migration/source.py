@@ -46,7 +46,7 @@ def read_source(path: Path) -> Source:
         line = getattr(err, "lineno", None) or 0
         place = f"{path}:{places[line - 1]}" if 0 < line <= len(places) else str(path)
         what = f"is not Python: {getattr(err, 'msg', None) or err}"
-        raise InputError(Finding("not-python", place, what, "mend it, or bring Python 2 up to date (2to3)")) from None
+        raise InputError(Finding("not-python", place, what, "fix it, or convert Python 2 with 2to3")) from None
     return Source(path, tree, tuple(places))
 
 

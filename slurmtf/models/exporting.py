@@ -102,7 +102,7 @@ def export(
     _check_fitting(source, inputs, outputs, signature)
     if opset not in OPSETS:
         remedy = f"pass one of {OPSETS.start} to {OPSETS.stop - 1}"
-        raise InputError(Finding("bad-opset", "opset", f"the converter writes no opset {opset}", remedy))
+        raise InputError(Finding("bad-opset", "opset", f"the converter can't write opset {opset}", remedy))
     if samples is not None and not Path(samples).is_file():
         raise InputError(
             Finding("no-samples", "samples", f"{samples} does not exist", "pass an .npz with an array for each input")
@@ -160,7 +160,7 @@ def _target(source: Source, run: RunFolder | None, name: str | None) -> Path:
         raise InputError(Finding("bad-name", "name", f"{name} is a path", "pass a file's name; it is put beside the model"))
     target = folder / file
     if target.exists() and not _is_ours(target):
-        what = f"{target} is there, and no export of slurmtf has written it"
+        what = f"{target} exists, and was not written by 'slurmtf export'"
         raise InputError(Finding("name-taken", "name", what, "pass another name with --name"))
     return target
 
@@ -210,7 +210,7 @@ def _check_source(source: Source, before: str) -> None:
         now = ""
     if now != before:
         what = "was written to while it was converted"
-        remedy = "export it again when nobody writes it: when the run has ended, or from a copy"
+        remedy = "export it again when nothing writes to it: when the run has ended, or from a copy"
         raise NotConvertibleError(Finding("model-changed", str(source.path), what, remedy))
 
 

@@ -126,7 +126,7 @@ class Model:
         if found:
             there = ", ".join(str(model.version) for model in found)
             raise ModelNotFoundError(Finding("no-version", f"{name}:{version}", f"there is none; there are {there}"))
-        hint = did_you_mean(name, _names(root)) or "'slurmtf models ls' lists those that there are"
+        hint = did_you_mean(name, _names(root)) or "'slurmtf models ls' lists them"
         raise ModelNotFoundError(Finding("unknown-model", name, f"there is no such model in {root}", hint))
 
     @classmethod

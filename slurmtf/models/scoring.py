@@ -165,7 +165,7 @@ def files_of(inputs: Sequence[str]) -> list[Path]:
         files = [one.resolve() for one in matches if one.is_file() and not one.name.startswith(".")]
         if not files:
             raise InputError(
-                Finding("no-input", "input", f"{pattern!r} means no file", "pass a file, a folder or a pattern in quotes")
+                Finding("no-input", "input", f"{pattern!r} matches no file", "pass a file, a folder or a pattern in quotes")
             )
         found.update(dict.fromkeys(files))
     return list(found)
@@ -217,7 +217,7 @@ def _counted(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Pat
     if known:
         differing = dict.fromkeys(NAMES.get(name, f"--{name}") for name, value in plan.items() if known.get(name) != value)
         if differing:
-            what = f"{folder} holds scores in which other things went in: {', '.join(differing)}"
+            what = f"{folder} holds scores of other input; these differ: {', '.join(differing)}"
             raise InputError(Finding("other-scores", "output", what, "pass another folder with --output, or remove that one"))
         return known
     if plan["script_source"]:

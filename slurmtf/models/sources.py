@@ -93,7 +93,7 @@ def _found(folder: Path) -> Iterator[Source]:
 def chosen(folder: Path, name: str | None = None) -> Source:
     """Return the one model in a folder, or that of a name (relative path, file name or stem).
 
-    Raises InputError that lists those that there are, when it is not one.
+    Raises InputError that lists them, when it is not one.
     """
     own = source_at(folder)
     found = [own] if own else sources_in(folder) if folder.is_dir() else []
@@ -117,7 +117,7 @@ def _halves(folder: Path) -> Iterator[str]:
         if path.suffix == ".json" and path.is_file() and b"class_name" in path.read_bytes()[:HEAD_BYTES]:
             yield f"{path.name} needs its weights beside it, as {path.stem}.weights.h5"
         elif path.is_file() and _is_weights(path):
-            yield f"{path.name} holds weights alone, without the model that they are of"
+            yield f"{path.name} holds only weights, not the model"
 
 
 def tool_for(source: Source, packages: Mapping[str, str]) -> str:

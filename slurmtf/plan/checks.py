@@ -135,7 +135,7 @@ def _unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
     vital = [one for one in script.foreign if one.need is Need.CERTAIN and one.module not in there]
     if vital:
         names = ", ".join(one.module for one in vital)
-        text = f"imports {names}: nobody looked whether that is there, as the software can't be told"
+        text = f"imports {names}: not checked, since the software can't be inspected"
         yield warning("missing-import", text, vital[0].where)
 
 
@@ -200,7 +200,7 @@ def _strategy_warnings(tasks: Distribution, script: ScriptFacts) -> Iterable[Fin
             "MultiWorkerMirroredStrategy has no parameter servers: set `distributed_backend=multiworker`",
         )
     if tasks.backend == "ps" and tasks.layout == "original" and script.uses(*COORDINATOR):
-        yield warning("no-chief", "ParameterServerStrategy without a chief waits for ever: set `ParameterServer.layout=chief`")
+        yield warning("no-chief", "ParameterServerStrategy without a chief waits forever: set `ParameterServer.layout=chief`")
     if tasks.backend == "ps" and tasks.layout == "original" and script.uses(*ESTIMATOR) and not script.uses(*COORDINATOR):
         yield warning("no-chief", "tf.estimator without a chief fails in each task: set `ParameterServer.layout=chief`")
     if tasks.backend == "multiworker" and script.uses(*COORDINATOR):
@@ -254,5 +254,5 @@ def _keras_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFac
         )
     if tasks.backend == "mpi" and any(module.startswith("horovod.tensorflow.keras") for module in script.imports):
         yield warning(
-            "keras-3", "horovod.tensorflow.keras does not go with Keras 3: set `legacy_keras=true`, or use horovod.tensorflow"
+            "keras-3", "horovod.tensorflow.keras does not work with Keras 3: set `legacy_keras=true`, or use horovod.tensorflow"
         )

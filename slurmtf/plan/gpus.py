@@ -175,7 +175,7 @@ def _why_not(wanted: str, resources: Resources, tasks: Distribution, launcher: s
     if idle:
         return f"it would give GPUs to each {' and '.join(idle)} too"
     if resources.gpus_per_node % resources.tasks_per_node:
-        return f"{resources.gpus_per_node} GPUs are not as many for each of {resources.tasks_per_node} processes"
+        return f"{resources.gpus_per_node} GPUs can't be divided evenly among {resources.tasks_per_node} processes"
     return f"{launcher} starts the processes, not Slurm" if launcher != "srun" else ""
 
 

@@ -99,7 +99,7 @@ def spawn(launch: Launch) -> list[str]:
             )
         )
     if launch.tasks.backend == "mpi" and not launch.tasks.gloo and launch.tasks.world_size > 1:
-        what = "'spawn' serves no MPI: each process would be alone"
+        what = "'spawn' does not support MPI: each process would be alone"
         raise SpecError(
             Finding("launcher-unfit", "launcher", what, "set `launcher=mpirun`, or `Mpi.transport=gloo` for Horovod")
         )

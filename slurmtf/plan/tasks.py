@@ -40,7 +40,7 @@ def _why_gloo(estimator: Estimator, site: Site, script: ScriptFacts, software: S
     launcher = estimator.launcher or site.launcher.default
     has_mpi = launcher not in ("srun", "spawn") or (launcher == "srun" and bool(site.launcher.mpi or "mpi" in estimator.srun))
     if not has_mpi:
-        return f"Horovod runs over Gloo: {site.name} names no MPI for {launcher} (launcher.mpi)"
+        return f"Horovod runs over Gloo: {site.name} has no MPI for {launcher} (launcher.mpi)"
     only_horovod = script.imports_any("horovod") and not script.imports_any("mpi4py")
     features = software.horovod.features if software.horovod and only_horovod else ()
     if "gloo" in features and "mpi" not in features:
@@ -96,7 +96,7 @@ def detect_layout(wish: ParameterServer, script: ScriptFacts) -> tuple[str, str]
     if script.uses(*COORDINATOR):
         return "chief", "layout 'chief': the script uses ParameterServerStrategy, whose coordinator is the chief"
     if wish.evaluator_count or script.uses(*ESTIMATOR):
-        return "chief", "layout 'chief': tf.estimator wants one"
+        return "chief", "layout 'chief': tf.estimator needs one"
     who = "ps and workers" if wish.parameter_server_count else "workers"
     if script.uses(*TF1_SERVER):
         return "original", f"layout 'original' ({who}): the script starts tf.train.Server"

@@ -70,12 +70,13 @@ def _partition(resources: Resources, known: Partition | None) -> Warnings:
         return
     name, count = resources.partition, resources.gpus_per_node * resources.nodes
     if resources.time_s is not None and _length(resources.time_s) > _length(seconds(known.max_time or UNLIMITED_S)):
-        yield warning("over-time", f"partition {name} allows at most {known.max_time}: the job may wait for ever")
+        yield warning("over-time", f"partition {name} allows at most {known.max_time}: the job may never start")
     if known.max_nodes and resources.nodes > known.max_nodes:
-        yield warning("over-nodes", f"partition {name} allows at most {known.max_nodes} nodes: the job may wait for ever")
+        yield warning("over-nodes", f"partition {name} allows at most {known.max_nodes} nodes: the job may never start")
     if known.max_gpus and count > known.max_gpus:
         yield warning(
-            "over-gpus", f"partition {name} allows at most {known.max_gpus} GPUs, {count} are asked for: it may wait for ever"
+            "over-gpus",
+            f"partition {name} allows at most {known.max_gpus} GPUs, {count} are asked for: the job may never start",
         )
     if known.gpus is False and count:
         yield warning("no-gpus", f"partition {name} has no GPUs")
@@ -137,7 +138,9 @@ def _shape(site: Site, resources: Resources, tasks: Distribution) -> Warnings:
     count, processes = resources.gpus_per_node, resources.tasks_per_node
     is_shared = tasks.gpu_users_per_node(resources.nodes) > count
     if tasks.backend == "mpi" and count and count != processes and not is_shared:
-        yield warning("idle-gpus", f"{processes} processes on a node and {count} GPUs: Horovod wants one process for each GPU")
+        yield warning(
+            "idle-gpus", f"{processes} processes on a node and {count} GPUs: Horovod expects one process for each GPU"
+        )
     cores = processes * (resources.cpus_per_task or 1)
     if site.max_cpus_per_node and cores > site.max_cpus_per_node:
         yield warning("too-many-cpus", f"{cores} CPUs on a node are asked for; a job can use {site.max_cpus_per_node}")

@@ -58,11 +58,11 @@ def _dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | 
     condition = CONDITIONS.get(earlier.condition)
     if condition is None:
         remedy = did_you_mean(earlier.condition, CONDITIONS) or f"use one of {', '.join(CONDITIONS)}"
-        return Finding("bad-condition", "after", f"{earlier.condition!r} is no way for {earlier.run_id} to end", remedy)
+        return Finding("bad-condition", "after", f"{earlier.condition!r} is not a condition for {earlier.run_id}", remedy)
     if earlier.state.status.final:
         return "" if _holds(earlier) else _never(earlier)
     if earlier.job is None:
-        return Finding("no-job", "after", f"{earlier.run_id} has no job that could be waited for", "submit it first")
+        return Finding("no-job", "after", f"{earlier.run_id} has no job to wait for", "submit it first")
     same = (earlier.job.scheduler, earlier.job.ref.cluster) == (scheduler, cluster)
     if not same or CAPABILITIES[scheduler].one_machine:
         what = f"{earlier.run_id} runs elsewhere: nobody here can wait for its job"
@@ -76,7 +76,7 @@ def _holds(earlier: Earlier) -> bool:
 
 
 def _never(earlier: Earlier) -> Finding:
-    what = f"{earlier.run_id} is {earlier.state.status.value} already: what is to follow it would never start"
+    what = f"{earlier.run_id} is {earlier.state.status.value} already: a run that follows it would never start"
     other = "notok" if earlier.condition == "ok" else "ok"
     return Finding("never-starts", "after", what, f"use {earlier.run_id}:{other} or {earlier.run_id}:any, or another run")
 

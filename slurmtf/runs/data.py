@@ -42,7 +42,7 @@ def _missing(item: Input) -> Iterable[Finding]:
                 "correct the path, or use mode 'upload' for what the script writes",
             )
         elif not os.access(path, os.R_OK):
-            yield Finding("input-unreadable", "inputs", f"{path} can't be read", "ask its owner for the right to")
+            yield Finding("input-unreadable", "inputs", f"{path} can't be read", "ask its owner for permission to")
         return
     parent = next(folder for folder in (path, *path.parents) if is_there(folder))
     if not is_folder(parent):
@@ -61,7 +61,7 @@ def _unseen(path: str, workspace: Path, known: list[Mount]) -> Iterable[Finding]
     top = _top(path)
     if top or (mount is not None and mount.in_memory):
         place = top or (mount.point if mount else "")
-        what = f"{path} lies in {place}, which each machine has for itself: compute nodes don't see it"
+        what = f"{path} lies in {place}, which is local to each machine: compute nodes don't see it"
         yield Finding("input-unseen", "inputs", what, "use a place on a shared file system")
 
 

@@ -66,7 +66,7 @@ def _foreign_links(layout: RunLayout, prefix: str) -> Iterator[Finding]:
         for link in (path for path in (Path(folder, name) for name in folders) if path.is_symlink()):
             name, target = str(link.relative_to(root)), os.path.realpath(link)
             if name.startswith(prefix) and not _inside(layout, target):
-                yield Finding("not-copied", name, f"is a link out of the run, to {target}")
+                yield Finding("not-copied", name, f"is a link that leads out of the run, to {target}")
 
 
 def _inside(layout: RunLayout, path: str) -> bool:
@@ -78,12 +78,12 @@ def _opened(layout: RunLayout, name: str) -> BinaryIO:
     """Open a regular file of a run, and nothing else: a pipe would wait for a writer. Raises OSError."""
     path = os.path.realpath(Path(layout.folder, name))
     if not _inside(layout, path):
-        raise OSError(0, "is out of the run")
+        raise OSError(0, "is outside the run")
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         file.close()
-        raise OSError(0, "is no file: a folder, pipe or device")
+        raise OSError(0, "is not a regular file, but a folder, pipe or device")
     return file
 
 

@@ -155,7 +155,7 @@ def _in_plan(plan: Path, *keys: str) -> str | None:
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError):
-        remedy = "nothing was removed: remove this run's folder, or put its plan right"
+        remedy = "nothing was removed: remove this run's folder, or repair its plan"
         raise WorkspaceError(Finding("bad-record", str(plan), f"does not say which {keys[-2]} the run needs", remedy)) from None
 
 

@@ -122,4 +122,4 @@ def parse_since(text: str, now: float) -> float:
         return datetime.fromisoformat(text.strip()).timestamp()
     except (ValueError, OverflowError, OSError):
         remedy = "use 30m, 12h, 7d, 2w, or a date: 2026-11-20"
-        raise InputError(Finding("bad-since", "since", f"{text!r} is no time", remedy)) from None
+        raise InputError(Finding("bad-since", "since", f"{text!r} is not a time", remedy)) from None

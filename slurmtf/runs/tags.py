@@ -38,7 +38,7 @@ def settled(tags: Mapping[str, object] | None, setting: str = "tags") -> dict[st
     found = {name: "" if value is None else str(value) for name, value in (tags or {}).items()}
     wrong = [(name, value) for name, value in found.items() if not name or "=" in name or not (name + value).isprintable()]
     if wrong:
-        what, remedy = "{!r}: {!r} can't stand here", "a name has no '=', and both are printable"
+        what, remedy = "{!r}: {!r} is not a valid name and value", "names must have no '=', and both must be printable"
         raise SpecError(*(Finding("bad-tag", setting, what.format(*pair), remedy) for pair in wrong))
     return found
 

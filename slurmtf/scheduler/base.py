@@ -83,7 +83,7 @@ class JobRef:
         """Return the job of its string form. Raises ValueError."""
         found = re.fullmatch(r"([^_;]+)(?:_([0-9]{1,9}))?(?:;(.+))?", text)
         if found is None:
-            raise ValueError(f"{text!r} names no job")
+            raise ValueError(f"{text!r} is not the number of a job")
         return cls(found[3], found[1], None if found[2] is None else int(found[2]))
 
     def to_dict(self) -> dict[str, Any]:

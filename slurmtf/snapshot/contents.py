@@ -32,7 +32,7 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     if walker.is_outside(root):
         remedy = "use another workspace (--workspace, $SLURMTF_WORKSPACE)"
         raise SnapshotError(
-            Finding("source-is-workspace", str(root), "is the workspace too: a snapshot would hold all earlier runs", remedy)
+            Finding("source-is-workspace", str(root), "is also the workspace: a snapshot would hold all earlier runs", remedy)
         )
     began = time.time_ns()
     try:

@@ -58,7 +58,7 @@ def left_out_warnings(contents: Contents) -> Iterator[Finding]:
     """Yield code and text of what a user may miss in the run's copy of the source."""
     if contents.secrets:
         more = f" (and {len(contents.secrets) - 5} more)" if contents.secrets[5:] else ""
-        what = f"not in the snapshot, for they may hold secrets: {', '.join(contents.secrets[:5])}{more}"
+        what = f"left out of the snapshot, since they may hold secrets: {', '.join(contents.secrets[:5])}{more}"
         yield warning(
             "secrets-left-out", f"{what}. If the script needs one, write !{contents.secrets[0]} into {IGNORE_FILES[0]}"
         )

@@ -55,7 +55,7 @@ def findings_of(name: str, expression: Expression, where: str) -> Iterable[Findi
 def _reason(setting: str) -> str:
     """Return why a setting can't change from trial to trial."""
     if setting in ARGUMENTS:
-        return "is no single value"
+        return "is not a single value"
     if setting in IN_ENVIRONMENT:
         return "can't change from trial to trial: all of them run with one environment"
     if setting in BROUGHT:
@@ -64,7 +64,7 @@ def _reason(setting: str) -> str:
         return "can't change from trial to trial: it is the whole run's"
     if setting in field_names():
         return "can't change from trial to trial: Slurm is asked for the allocation once, for all of them"
-    return "is no setting of the estimator"
+    return "is not a setting of the estimator"
 
 
 def _remedy(setting: str) -> str:

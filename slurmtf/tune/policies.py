@@ -43,7 +43,12 @@ class BanditPolicy(Strict):
             yield Finding("bad-slack", "policy", what, "set one of them")
         for name, value in given.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-                yield Finding("bad-slack", f"policy.{name}", f"{value!r} is no slack", "use a number from 0 on")
+                yield Finding(
+                    "bad-slack",
+                    f"policy.{name}",
+                    f"{value!r} is not a number above or equal to 0",
+                    "use a number of at least 0",
+                )
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class TruncationSelectionPolicy(Strict):
     def _findings(self) -> Iterable[Finding]:
         percentage = self.truncation_percentage
         if isinstance(percentage, bool) or not isinstance(percentage, int) or not 1 <= percentage <= 99:
-            what = f"{percentage!r} is no percentage from 1 to 99"
+            what = f"{percentage!r} is not a percentage from 1 to 99"
             yield Finding("bad-percentage", "policy.truncation_percentage", what, "use a whole number")
 
 
@@ -101,7 +106,7 @@ def stopping_of(policy: Any) -> Stopping:
 
 def _raise(policy: Any, more: Iterable[Finding] = ()) -> None:
     findings = [
-        Finding("bad-interval", f"policy.{name}", f"{value!r} is no whole number from {least} on", "use one")
+        Finding("bad-interval", f"policy.{name}", f"{value!r} is not a whole number of at least {least}", "use one")
         for name, least in (("evaluation_interval", 1), ("delay_evaluation", 0))
         if isinstance(value := getattr(policy, name), bool) or not isinstance(value, int) or value < least
     ]

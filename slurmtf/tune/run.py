@@ -25,7 +25,7 @@ class SweepRun(Run):
         """Open a sweep's folder. Raises RunNotFoundError when it is none."""
         super().__init__(folder)
         if not is_sweep(self.layout):
-            raise RunNotFoundError(Finding("not-a-sweep", self.id, "is a run, but no sweep", "'slurmtf ls' lists the runs"))
+            raise RunNotFoundError(Finding("not-a-sweep", self.id, "is a run, not a sweep", "'slurmtf ls' lists the runs"))
 
     @property
     def facts(self) -> SweepFacts:

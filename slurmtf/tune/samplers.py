@@ -103,10 +103,12 @@ class BayesianParameterSampling(Sampling):
         for name, one in space.items():
             where = f"parameter_space[{name!r}]"
             if one.name not in BAYESIAN:
-                what = f"Bayesian sampling knows {', '.join(BAYESIAN)}, not {one.name}"
+                what = f"Bayesian sampling supports {', '.join(BAYESIAN)}, not {one.name}"
                 yield Finding("not-bayesian", where, what, "use one of them, or random sampling")
             elif one.name == "choice" and not all(isinstance(option, SCALARS) for option in one.args):
-                yield Finding("not-bayesian", where, "Bayesian sampling chooses among numbers and texts", "list no lists")
+                yield Finding(
+                    "not-bayesian", where, "Bayesian sampling can only choose among numbers and strings", "list no lists"
+                )
 
 
 SAMPLINGS: dict[str, type[Sampling]] = {

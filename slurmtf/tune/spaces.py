@@ -135,7 +135,7 @@ def expression_of(data: Any, where: str = "") -> Expression:
     elif isinstance(data, list | tuple) and len(data) == 2 and isinstance(data[0], str) and isinstance(data[1], list | tuple):
         name, args = data
     else:
-        what = f"{data!r} is no expression"
+        what = f"{data!r} is not an expression"
         raise SpecError(Finding("bad-expression", where, what, "write {choice: [16, 32]}, {uniform: [0, 1]} and the like"))
     args = tuple(args) if isinstance(args, list | tuple) else (args,)
     single = name == "choice" and len(args) == 1 and isinstance(args[0], list | tuple)
@@ -153,7 +153,7 @@ def findings_of(name: str, args: Sequence[Any], where: str) -> Iterable[Finding]
     """Yield what is wrong with an expression."""
     if name not in ARGUMENTS:
         remedy = did_you_mean(name, ARGUMENTS) or f"use one of {', '.join(ARGUMENTS)}"
-        yield Finding("unknown-expression", where, f"{name!r} is no expression", remedy)
+        yield Finding("unknown-expression", where, f"{name!r} is not an expression", remedy)
     elif name == "choice":
         yield from _of_choice(args, where)
     elif len(args) != len(ARGUMENTS[name]):
@@ -177,7 +177,7 @@ def _of_choice(options: Sequence[Any], where: str) -> Iterable[Finding]:
             json.dumps(option, allow_nan=False)
         except (TypeError, ValueError):
             what = f"{option!r} can't be an argument"
-            yield Finding("bad-option", where, what, "use texts, numbers, truth values, or lists of these")
+            yield Finding("bad-option", where, what, "use strings, numbers, booleans, or lists of these")
 
 
 def _of_numbers(name: str, args: Sequence[Any], where: str) -> Iterable[Finding]:

@@ -96,7 +96,7 @@ def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]
         store = store_of(site, workspace_of(site.storage.workspace, experiment.workspace))
         return Toolbox(site, store, tell).python(SAMPLER)
     except SlurmtfError as err:
-        tell(f"Optuna can't be had, so points are drawn at random: {err.findings[0].what}")
+        tell(f"Optuna is not available, so points are drawn at random: {err.findings[0].what}")
         return ""
 
 

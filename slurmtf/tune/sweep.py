@@ -166,23 +166,23 @@ class Sweep:
     def _kinds(self) -> Iterable[Finding]:
         if not isinstance(self.estimator, Estimator):
             yield Finding(
-                "no-estimator", "estimator", f"{self.estimator!r} is no estimator", "pass a TensorFlow or an Estimator"
+                "no-estimator", "estimator", f"{self.estimator!r} is not an estimator", "pass a TensorFlow or an Estimator"
             )
         if not isinstance(self.sampling, Sampling):
             remedy = "pass RandomParameterSampling, GridParameterSampling or BayesianParameterSampling"
-            yield Finding("no-sampling", "sampling", f"{self.sampling!r} is no sampling", remedy)
+            yield Finding("no-sampling", "sampling", f"{self.sampling!r} is not a sampling method", remedy)
         if not isinstance(self.primary_metric_name, str) or not self.primary_metric_name.strip():
-            what = f"{self.primary_metric_name!r} is no metric's name"
+            what = f"{self.primary_metric_name!r} is not the name of a metric"
             yield Finding("no-metric", "primary_metric_name", what, "name it as the script logs it: run.log('accuracy', ...)")
         if str_of(self.primary_metric_goal) not in [goal.value for goal in PrimaryMetricGoal]:
-            what = f"{self.primary_metric_goal!r} is no goal"
+            what = f"{self.primary_metric_goal!r} is not a goal"
             yield Finding("bad-goal", "primary_metric_goal", what, "set 'maximize' or 'minimize'")
         if self.policy is not None and not isinstance(self.policy, POLICIES):
             names = ", ".join(kind.__name__ for kind in POLICIES)
-            yield Finding("bad-policy", "policy", f"{self.policy!r} is no policy", f"pass one of {names}")
+            yield Finding("bad-policy", "policy", f"{self.policy!r} is not a policy", f"pass one of {names}")
         for name in ("warm_start_from", "resume_child_runs"):
             if isinstance(getattr(self, name), str) or not isinstance(getattr(self, name), Sequence):
-                yield Finding("not-a-list", name, f"{getattr(self, name)!r} is no list", "list runs, or their ids")
+                yield Finding("not-a-list", name, f"{getattr(self, name)!r} is not a list", "list runs, or their ids")
         if not isinstance(self.resume_trials, bool):
             yield Finding("not-a-switch", "resume_trials", f"{self.resume_trials!r} is neither true nor false", "set one")
 
@@ -206,10 +206,10 @@ class Sweep:
         if self.trials_per_element == 1:
             return
         if self.estimator.node_count > 1:
-            what = f"a trial has {self.estimator.node_count} nodes, and so no part of one"
+            what = f"a trial has {self.estimator.node_count} nodes, and can't share one with other trials"
             yield Finding("too-large-trials", "trials_per_element", what, "leave it out, or use trials of one node")
         if self.estimator.launcher not in (None, *OWN_LAUNCHERS):
-            what = f"launcher {self.estimator.launcher} starts no trials side by side in one job"
+            what = f"launcher {self.estimator.launcher} can't start trials side by side in one job"
             yield Finding("launcher-unfit", "launcher", what, f"leave it out, or use one of {', '.join(OWN_LAUNCHERS)}")
 
     def _of_bayesian(self) -> Iterable[Finding]:
@@ -242,7 +242,7 @@ class Sweep:
 
     def _capped(self) -> Iterable[Finding]:
         if self.max_duration_minutes > LONGEST_MINUTES:
-            what = f"{self.max_duration_minutes} is above a week: {LONGEST_MINUTES} is taken"
+            what = f"{self.max_duration_minutes} is above a week: {LONGEST_MINUTES} is used"
             yield warning("long-sweep", what, "max_duration_minutes")
 
 
@@ -256,7 +256,7 @@ def _count(name: str, value: Any, least: int, most: int | None) -> Iterable[Find
     if value is None and name in ("max_concurrent_runs", "elements"):
         return
     if isinstance(value, bool) or not isinstance(value, int):
-        yield Finding("not-a-count", name, f"{value!r} is not a whole number", f"set one from {least} on")
+        yield Finding("not-a-count", name, f"{value!r} is not a whole number", f"set at least {least}")
     elif value < least or (most is not None and value > most):
         what = f"{value} is not between {least} and {most}" if most else f"{value} is below {least}"
         yield Finding("out-of-range", name, what, "set one within these bounds")
@@ -270,7 +270,7 @@ def of_space(space: Mapping[str, Any]) -> Iterable[Finding]:
         plain = _plain(name)
         if not isinstance(name, str) or not plain:
             yield Finding(
-                "bad-parameter", where, "is no name for an argument", "write it as the script takes it: '--learning-rate'"
+                "bad-parameter", where, "is not a name for an argument", "write it as the script takes it: '--learning-rate'"
             )
             continue
         if plain in known:
@@ -279,7 +279,7 @@ def of_space(space: Mapping[str, Any]) -> Iterable[Finding]:
         known[plain] = name
         if name.startswith(VARIABLES) and not name[len(VARIABLES) :].isidentifier():
             yield Finding(
-                "bad-parameter", where, f"{name[len(VARIABLES) :]!r} is no name for a variable", "use letters, digits, '_'"
+                "bad-parameter", where, f"{name[len(VARIABLES) :]!r} is not a name for a variable", "use letters, digits, '_'"
             )
         if name.startswith(SETTINGS):
             yield from launches.findings_of(name, expression, where)

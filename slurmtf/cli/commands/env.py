@@ -111,10 +111,13 @@ def build(training: Training) -> None:
     with Steps() as steps:
         built = training.experiment.build(training.estimator, tell=steps.tell)
     if built["name"] is None:
-        what = "asks for nothing that would have to be built"
+        what = "needs nothing that has to be built"
         raise SpecError(
             Finding(
-                "nothing-to-build", training.estimator.script, what, "name packages, a file of them, or an image of a registry"
+                "nothing-to-build",
+                training.estimator.script,
+                what,
+                "name packages, a requirements or conda file, or the image of a registry",
             )
         )
     emit(built, built["folder"] + (f"\nbuild job {built['job_id']} builds it" if built["job_id"] else ""))
@@ -167,7 +170,7 @@ def _of_record(path: Path) -> tuple[EnvironmentSpec, list[str], str, str | None]
         return EnvironmentSpec.from_dict(record["spec"]), record["lock"], record["spec"]["root"], None
     except (OSError, ValueError, KeyError) as err:
         raise SpecError(
-            Finding("bad-record", str(path), f"is no record of an environment: {err}", "see 'slurmtf env show --json'")
+            Finding("bad-record", str(path), f"is not a record of an environment: {err}", "see 'slurmtf env show --json'")
         ) from None
 
 

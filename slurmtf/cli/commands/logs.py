@@ -52,7 +52,7 @@ def _tell_empty(run: Run, chosen: str | None, job_log: bool) -> None:
     """Say that there is nothing to show. Raises RunNotFoundError, but for the job's log of a run that has begun."""
     if not (job_log and run.tasks):
         raise _no_log(run, chosen, job_log)
-    note("neither Slurm nor the launcher nor slurmtf has written anything into the job's log", dim=True)
+    note("the job's log is empty", dim=True)
 
 
 def _no_log(run: Run, chosen: str | None, job_log: bool) -> RunNotFoundError:

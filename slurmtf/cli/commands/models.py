@@ -124,7 +124,7 @@ def _of_mlflow() -> list[Finding]:
     """Return a warning when MLflow is configured and not installed here."""
     if not tracking.registry_uri() or tracking.is_installed():
         return []
-    what = "is configured, and the package is not installed here: its registry does not get the model"
+    what = "is configured, but its package is not installed here: the model is not registered there"
     return [Finding("no-mlflow", "MLflow", what, "pip install 'slurmtf[mlflow]'", severity="warning")]
 
 

@@ -135,7 +135,7 @@ def _of_many(used: Sequence[Used]) -> str:
     waste = f"{cpu[1]:.1f} of {cpu[0]:.1f} CPU hours were used"
     waste += f", {gpu[1]:.1f} of {gpu[0]:.1f} GPU hours busy" if gpu[0] else ""
     unknown = sum(not one.usage.nodes for one in used)
-    return table(lines) + f"\n{waste}" + (f"; of {unknown} runs nothing is known" if unknown else "")
+    return table(lines) + f"\n{waste}" + (f"; nothing is known of {unknown} runs" if unknown else "")
 
 
 def _line(one: Used) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def submit(file: str, experiment: str | None, site: str | None, workspace: str |
         emit(sweeps.sweep_data(run, run.state, run.facts), "")
         return
     click.echo(run.id)
-    note(f"look at it with: slurmtf sweep status {run.id}")
+    note(f"follow it with: slurmtf sweep status {run.id}")
 
 
 @command.command("run")
@@ -77,7 +77,7 @@ def run_(file: str, experiment: str | None, site: str | None, workspace: str | N
     try:
         _follow(run)
     except KeyboardInterrupt:
-        note(f"\ndetached; the sweep goes on. Look at it with: slurmtf sweep status {run.id}")
+        note(f"\ndetached; the sweep continues. Follow it with: slurmtf sweep status {run.id}")
         sys.exit(DETACHED)
     state, facts = run.state, run.facts
     emit(sweeps.sweep_data(run, state, facts), sweeps.status_text(run, state, facts))

@@ -71,8 +71,10 @@ def _program(runs: Iterable[Run]) -> str:
     for place in places:
         if place and os.access(place, os.X_OK):
             return place
-    what = "there is none in the environments of these runs, nor in PATH"
-    raise InputError(Finding("no-tensorboard", "tensorboard", what, "pip install tensorboard, into an environment of its own"))
+    what = "is neither in the environments of these runs nor in PATH"
+    raise InputError(
+        Finding("no-tensorboard", "tensorboard", what, "install it in an environment of its own: pip install tensorboard")
+    )
 
 
 def _beside_python(run: Run) -> str | None:

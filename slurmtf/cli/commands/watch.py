@@ -148,7 +148,7 @@ class _Screen:
             self._view = View(self._view.lines, self._view.chosen, self._view.words, told=str(err))
             return
         reader = LogReader(run.layout, sys.stdout)
-        click.secho(f"{run.id}: Ctrl-C ends following", dim=True)
+        click.secho(f"{run.id}: Ctrl-C stops following", dim=True)
         with contextlib.suppress(KeyboardInterrupt, SlurmtfError):
             reader.show_new(history=True)
             run.follow(reader, None)
@@ -171,7 +171,7 @@ class _Screen:
     def _log(self, lines: int) -> list[str]:
         chosen = self._runs.get(self._view.chosen)
         if chosen is None:
-            return [self._selection.none if not self._runs else "no run has that in its line"]
+            return [self._selection.none if not self._runs else "no run matches"]
         try:
             return list(log_tail(Run(chosen.folder), lines))[-lines:] or ["no log yet"]
         except RunNotFoundError as err:

@@ -99,6 +99,9 @@ def _explained(err: StepError) -> BuildError:
     lines = textwrap.dedent("\n".join(lines)).splitlines()
     reason = "\n".join(lines[:REASON_LINES] + ["..."] * (len(lines) > REASON_LINES))
     if MISSING.search(reason):
-        what, remedy = "does not exist in these channels", "is it spelled rightly, and in which channel is it? (conda_channels)"
+        what, remedy = (
+            "does not exist in these channels",
+            "is it spelled correctly, and in which channel is it? (conda_channels)",
+        )
         return BuildError("a package, or that version of it, {}:\n{}".format(what, reason), remedy)
-    return BuildError("the packages do not go together:\n{}".format(reason), "loosen or change the versions")
+    return BuildError("the packages conflict:\n{}".format(reason), "loosen or change the versions")

@@ -22,7 +22,7 @@ def _leave_xla_out(source: str) -> None:
     path = os.path.join(source, FOR_GPUS.file)
     text = _text(path)
     if text.count(FOR_GPUS.old) != 1:
-        raise BuildError("this release of Horovod can't be mended for TensorFlow 2.19 and later", "ask for horovod==0.28.1")
+        raise BuildError("this release of Horovod can't be patched for TensorFlow 2.19 and later", "ask for horovod==0.28.1")
     _write(path, text.replace(FOR_GPUS.old, FOR_GPUS.new))
 
 

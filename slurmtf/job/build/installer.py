@@ -15,14 +15,14 @@ MEANINGS = (
     (r"No space left on device|Disk quota exceeded",
      "the disk or your quota is full", "free some space, or keep environments elsewhere (the profile's environments.folder)"),
     (r"No matching distribution found for|was not found in the (?:package registry|provided)|there (?:is|are) no version",
-     "a package, or that version of it, does not exist", "is it spelled rightly, and is there one for this Python version?"),
+     "a package, or that version of it, does not exist", "is it spelled correctly, and is there one for this Python version?"),
     (r"No solution found|ResolutionImpossible|conflicting dependencies|because .* depends on .* and .* unsatisfiable",
-     "the packages do not go together", "loosen or change the versions; the log says which two disagree"),
+     "the packages conflict", "loosen or change the versions; the log says which two disagree"),
     (r"ensurepip is not|No module named '?(venv|ensurepip)", "this Python can't create virtual environments",
      "install python3-venv, or name another Python"),
     (r"error: command '?\S*(gcc|g\+\+|cc)|unable to execute|CMake Error|Failed to build|failed building wheel|"
      r"Collecting [^\n]+\n(?:(?!\s*(?:Collecting |Building wheel))[^\n]*\n)*?[^\n]*subprocess-exited-with-error",
-     "a package has no ready-made wheel here and could not be compiled", "load a compiler (modules), or take another version"),
+     "a package has no ready-made wheel here and could not be compiled", "load a compiler (modules), or use another version"),
 )  # fmt: skip
 """What installers print, what it means, and what to do."""
 

@@ -43,9 +43,9 @@ def main(argv: List[str]) -> int:
             check(layout, request)
             _forget(layout, name)
     except KeyboardInterrupt:
-        say("interrupted; nothing is left of it")
+        say("interrupted; nothing of it was left behind")
         if var.SLURM_JOB_ID in os.environ:  # a run may be waiting for it
-            _fail(layout, name, BuildError("its job was ended before it was done", MORE_TIME))
+            _fail(layout, name, BuildError("its job ended before the build was done", MORE_TIME))
         return 130
     except (BuildError, OSError) as err:
         return _fail(layout, name, err)
@@ -71,7 +71,7 @@ def build_and_pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
         # the environment's own Python compiles its modules; that of a conda environment is not the one that runs us
         command = [os.path.join(spec["prefix"], "bin", "python"), "-I", sys.argv[0], "pack", layout.spec(name)]
         if subprocess.call(command):
-            say("nodes use the environment where it is")
+            say("not packed: nodes use the environment in place")
 
 
 def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ def fill(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, An
     built = {}
     if spec["horovod"]:
         built = horovod.install(work, spec, installer)
-    return dict(installer.contents("looking what is there"), tool=installer.tool, **built)
+    return dict(installer.contents("listing what is installed"), tool=installer.tool, **built)
 
 
 def _install(work: Work, spec: Dict[str, Any], installer: Installer) -> None:
@@ -42,7 +42,7 @@ def _install(work: Work, spec: Dict[str, Any], installer: Installer) -> None:
         installer.install("installing {} requirement(s)".format(len(spec["requirements"])), _listed(work.folder, spec))
     if spec["bare"]:
         installer.install(
-            "installing {} without what it asks for".format(", ".join(spec["bare"])), ["--no-deps", *spec["bare"]]
+            "installing {} without its dependencies".format(", ".join(spec["bare"])), ["--no-deps", *spec["bare"]]
         )
 
 

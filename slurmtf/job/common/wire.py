@@ -63,7 +63,7 @@ def _decoded(line: bytes) -> Message:
     except RecursionError:
         raise ValueError("a message that is nested too deep") from None
     if not isinstance(message, dict):
-        raise ValueError("a message that is no object")
+        raise ValueError("a message that is not an object")
     return message
 
 

@@ -279,14 +279,14 @@ def read(path: str) -> JobPlan:
 
 def _job(plan: Any) -> Any:
     if not isinstance(plan, dict):
-        raise PlanError("is no plan")
+        raise PlanError("is not a plan")
     return plan.get("job")
 
 
 def _check_schema(facts: Any) -> None:
     schema = facts.get("schema") if isinstance(facts, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool):
-        raise PlanError("is no plan of a job")
+        raise PlanError("is not the plan of a job")
     if schema > SCHEMA:
         text = "has schema {}, and this slurmtf knows up to {}: use the slurmtf that wrote it, or a newer one"
         raise PlanError(text.format(schema, SCHEMA))
@@ -294,7 +294,7 @@ def _check_schema(facts: Any) -> None:
 
 def _part(kind: Any, facts: Any) -> Any:
     if not isinstance(facts, dict):
-        raise TypeError("{} is no object".format(kind.__name__))
+        raise TypeError("{} is not an object".format(kind.__name__))
     return kind(**{name: _hashable(facts[name]) for name in kind._fields if name in facts})
 
 

@@ -102,7 +102,7 @@ class Settings(NamedTuple):
     def from_dict(cls, facts: Any) -> "Settings":
         """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises ValueError for a newer schema, or for none."""
         if not isinstance(facts, dict) or not isinstance(facts.get("schema"), int):
-            raise ValueError("is no sweep")
+            raise ValueError("is not a sweep")
         if facts["schema"] > SCHEMA:
             raise ValueError("has schema {}, and this slurmtf knows up to {}: use a newer one".format(facts["schema"], SCHEMA))
         return taken(cls, facts)._replace(stopping=taken(Stopping, facts.get("stopping")))

@@ -158,7 +158,7 @@ class Run:
         """Copy a file into the run under ``name``, which begins with outputs/ or logs/; any other is put into outputs/."""
         parts = os.path.normpath(values.text("the name of a file", name)).split(os.sep)
         if os.path.isabs(name) or ".." in parts or parts == ["."]:
-            raise ValueError("{!r} is no name for a file of the run: it has no '..' and begins with no '/'".format(name))
+            raise ValueError("{!r} can't name a file of the run: it must have no '..' and not begin with '/'".format(name))
         below = parts if parts[0] in UPLOADED else ["outputs", *parts]
         self._recorder.keep("/".join(below), copy_into(path_or_stream))
 

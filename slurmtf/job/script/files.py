@@ -58,7 +58,7 @@ class Lines:
 
     def _fail(self, err: OSError) -> None:
         if not self._lost:
-            tell("can't write {}: {}. What is logged until it can be is lost.".format(self.path, err.strerror or err))
+            tell("can't write {}: {}. Values logged until then are lost.".format(self.path, err.strerror or err))
         self._lost += 1
         self._retry_at = time.monotonic() + RETRY_S
         if self._descriptor >= 0:

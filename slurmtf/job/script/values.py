@@ -26,7 +26,7 @@ def _scalar(name: str, value: Any) -> Scalar:
             return value if isinstance(value, bool) else kind(value)
     found = _item(value)
     if found is None:
-        raise TypeError("{!r}: {} is neither a number nor a text{}".format(name, _kind(value), _advice(value)))
+        raise TypeError("{!r}: {} is neither a number nor a string{}".format(name, _kind(value), _advice(value)))
     return found
 
 
@@ -66,10 +66,10 @@ def items(name: str, value: Any) -> List[Scalar]:
     """Return a list of numbers and texts. Raises TypeError for what is none."""
     array = _array(value)
     if isinstance(array, (str, bytes, dict)) or not hasattr(array, "__iter__"):
-        raise TypeError("{!r}: {} is no list of numbers or texts".format(name, _kind(value)))
+        raise TypeError("{!r}: {} is not a list of numbers or strings".format(name, _kind(value)))
     found = array.tolist() if callable(getattr(array, "tolist", None)) else array
     if not hasattr(found, "__iter__"):
-        raise TypeError("{!r}: {} is no list: use log".format(name, _kind(value)))
+        raise TypeError("{!r}: {} is not a list: use log".format(name, _kind(value)))
     return [scalar(name, item) for item in found]
 
 
@@ -81,7 +81,7 @@ def cells(name: str, columns: Any) -> Dict[str, Scalar]:
 def table(name: str, value: Any) -> Dict[str, List[Scalar]]:
     """Return lists by their columns. Raises TypeError."""
     if not isinstance(value, dict):
-        raise TypeError("{!r}: {} is no table: use a dict of lists".format(name, _kind(value)))
+        raise TypeError("{!r}: {} is not a table: use a dict of lists".format(name, _kind(value)))
     return {text("a column of {!r}".format(name), column): items(name, cells) for column, cells in value.items()}
 
 
@@ -90,9 +90,9 @@ def document(name: str, value: Any, kind: str) -> Dict[str, Any]:
     try:
         found = json.loads(value) if isinstance(value, str) else value
     except ValueError as err:
-        raise ValueError("{!r}: the text is no JSON object: {}".format(name, err)) from None
+        raise ValueError("{!r}: the string is not a JSON object: {}".format(name, err)) from None
     if not isinstance(found, dict):
-        raise TypeError("{!r}: {} is no JSON object".format(name, _kind(found)))
+        raise TypeError("{!r}: {} is not a JSON object".format(name, _kind(found)))
     lacks = [key for key in ("schema_type", "schema_version", "data") if key not in found]
     if lacks or found["schema_type"] != kind:
         what = "lacks {}".format(", ".join(lacks)) if lacks else "is of type {!r}".format(found["schema_type"])
@@ -112,7 +112,7 @@ def _plain(name: str, value: Any) -> Any:
 def text(what: str, value: Any) -> str:
     """Return a text as it is. Raises TypeError."""
     if not isinstance(value, str):
-        raise TypeError("{} is a text, not {} ({!r})".format(what, _kind(value), value))
+        raise TypeError("{} must be a string, not {} ({!r})".format(what, _kind(value), value))
     return value
 
 
@@ -120,7 +120,7 @@ def step_of(name: str, value: Any) -> Optional[int]:
     """Return a step: a whole number, or None. Raises TypeError, ValueError for one of more than 64 bits."""
     found = None if value is None else _whole(name, value)
     if found is not None and not is_step(found):
-        raise ValueError("{!r}: the step is a whole number of at most 64 bits".format(name))
+        raise ValueError("{!r}: the step must be a whole number of at most 64 bits".format(name))
     return found
 
 
@@ -131,4 +131,4 @@ def _whole(name: str, value: Any) -> int:
         found = _item(value)
     if isinstance(found, int) and not isinstance(value, (str, float)):
         return found
-    raise TypeError("{!r}: the step is a whole number, not {} ({!r})".format(name, _kind(value), value))
+    raise TypeError("{!r}: the step must be a whole number, not {} ({!r})".format(name, _kind(value), value))

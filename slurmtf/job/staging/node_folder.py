@@ -147,7 +147,7 @@ def find_base(local: str, environ: Mapping[str, str]) -> Tuple[str, List[str]]:
             if not chosen:
                 _refuse_shared(place)
             make_private(place)
-            _refuse(doubt_of_place(place), "create it anew, 0700 or with the sticky bit, or name another folder")
+            _refuse(doubt_of_place(place), "recreate it with mode 0700 or the sticky bit, or name another folder")
             ours = _private(os.path.join(place, "slurmtf-{}".format(os.getuid())))
             return _private(os.path.join(ours, re.sub(r"[^\w.-]", "_", host(environ)))), troubles
         except OSError as err:
@@ -169,14 +169,14 @@ def _places(local: str, environ: Mapping[str, str]) -> Iterator[Tuple[str, bool]
 def _refuse_shared(place: str) -> None:
     mount = mounts.of(place, mounts.mounts())
     if mount is not None and mount.shared:
-        raise OSError("it lies on {}, which is not the node's own".format(mount.kind))
+        raise OSError("it is on {}, which is not local to the node".format(mount.kind))
 
 
 def _private(folder: str) -> str:
     """Create a folder that is ours alone. Raises OSError when somebody else has created one of that name."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
-    _refuse(doubt_of_own(folder), "remove it, or have it removed")
+    _refuse(doubt_of_own(folder), "remove it, or ask its owner to")
     os.chmod(folder, 0o700)
     return folder
 

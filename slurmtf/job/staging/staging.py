@@ -153,7 +153,7 @@ class Stager:
         free, needed = disk.f_bavail * disk.f_frsize, int(size * MARGIN) + SPARE
         if needed > free:
             words = (transfer.in_words(size), self._folder, transfer.in_words(free))
-            self._warn(what, "it is {}, and on the disk of {} {} are free".format(*words))
+            self._warn(what, "it takes {}, and the disk of {} has {} free".format(*words))
         return needed <= free
 
     def _warn(self, what: str, why: str) -> None:
@@ -188,7 +188,7 @@ def unpack_environment(pack: str, target: str) -> None:
         relocation.mend(partial, note, target)
         os.rename(partial, target)
     except tarfile.TarError as err:
-        raise OSError("it is not whole: {}".format(err)) from None
+        raise OSError("it is incomplete: {}".format(err)) from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -198,7 +198,7 @@ def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
     first = archive.next()
     file = archive.extractfile(first) if first is not None and first.name == packs.NOTE else None
     if file is None:
-        raise tarfile.ReadError("no {} in it".format(packs.NOTE))
+        raise tarfile.ReadError("it has no {}".format(packs.NOTE))
     note: Dict[str, Any] = json.loads(file.read().decode("ascii"))
     return note
 

@@ -115,7 +115,7 @@ class Continuation:
         """
         error = slurm.move_followers(was, now)
         if error:
-            _say("what waits for job {} may not wait for job {}: {}".format(was, now, error))
+            _say("jobs that wait for job {} may not wait for job {}: {}".format(was, now, error))
 
     def _go_on(self, failure: Failure, killed: bool) -> Optional[Decision]:
         """Do what is decided; return it."""

@@ -31,7 +31,7 @@ def parse_request(data: bytes) -> Optional[Request]:
     """Return the request, or None while it is not whole. Raises ValueError when it is none."""
     head, blank, body = data.partition(b"\r\n\r\n")
     if len(head) > LONGEST_HEAD:
-        raise ValueError("a head without end")
+        raise ValueError("a header that does not end")
     if not blank:
         return None
     first, *lines = head.decode("latin-1").split("\r\n")

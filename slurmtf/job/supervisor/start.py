@@ -42,7 +42,7 @@ def words_of(plan: JobPlan, words: Sequence[str], order: LaunchOrder) -> List[st
         return list(words)
     planned = [native(word) for word in plan.launcher_words]
     if list(words[: len(planned)]) != planned:
-        raise OSError("job.sh starts its tasks otherwise than with {!r}, as its plan says".format(" ".join(planned)))
+        raise OSError("job.sh does not start its tasks with {!r}, as its plan says".format(" ".join(planned)))
     return [*map(native, order.launcher), *words[len(planned) :]]
 
 

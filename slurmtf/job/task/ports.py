@@ -75,7 +75,7 @@ def _lock(number: int) -> Optional[IO[Any]]:
     make_private(folder)
     doubt = doubt_of_own(folder)
     if doubt:  # its owner could have us overwrite a file of ours, through a link of its name
-        raise OSError(errno.EPERM, "{}: set TMPDIR to a folder of yours, or have it removed".format(doubt))
+        raise OSError(errno.EPERM, "{}: set TMPDIR to a folder of yours, or ask its owner to remove it".format(doubt))
     lock = open(os.path.join(folder, str(number)), "w")  # noqa: SIM115 - held as long as the port
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -81,7 +81,7 @@ def answer(scorer: Scorer, body: bytes) -> Spoken:
 def _taken(scorer: Scorer, given: Any) -> Any:
     """Return what stands in a request as what scores takes it, or what is wrong. Raises ValueError and its like."""
     if not isinstance(given, dict) or not isinstance(given.get("data"), list | dict):
-        return Refused('the body is to be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
+        return Refused('the body must be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
     data, specs = given["data"], scorer.specs
     if specs is None:
         return _for_script(data)
@@ -105,7 +105,7 @@ def _array(values: Any, spec: Spec | None) -> Any:
     """Return nested lists as an array. Raises ValueError when rows are not of one length."""
     found = np.asarray(values) if spec is None or spec.dtype == "str" else np.asarray(values, spec.dtype)
     if not found.ndim:
-        raise ValueError("a single value stands where rows are to be")
+        raise ValueError("expected rows, not a single value")
     return found
 
 

@@ -80,7 +80,7 @@ class Column:
 
 def _check_length(found: int, wanted: int) -> None:
     if found < wanted:
-        raise ValueError("ends in the midst of an array")
+        raise ValueError("ends in the middle of an array")
 
 
 def columns(path: str) -> dict[str, Column]:

@@ -121,7 +121,7 @@ def blocks(found: Sequence[Piece], size: int) -> Iterator[list[Part]]:
 def _check(part: Part) -> None:
     lengths = {len(values) for values in part.data.values()} if isinstance(part.data, Mapping) else {len(part.data)}
     if lengths != {part.rows}:
-        raise ValueError(f"{part.piece.file} has not the rows any more that were counted")
+        raise ValueError(f"{part.piece.file} no longer has the rows that were counted")
 
 
 def scored(

@@ -30,7 +30,7 @@ def frames(path: str, start: int) -> Iterator[bytes]:
 def _lengths(file: IO[bytes]) -> Iterator[int]:
     """Yield the length of each record, with the file at its begin, where it has to stand when the next one is asked for.
 
-    Raises ValueError for a file that ends in the midst of a record.
+    Raises ValueError for a file that ends in the middle of a record.
     """
     size, place = os.fstat(file.fileno()).st_size, 0
     while place < size:
@@ -38,7 +38,7 @@ def _lengths(file: IO[bytes]) -> Iterator[int]:
         length = struct.unpack("<Q", head[:8])[0] if len(head) == HEAD else 0
         place += HEAD + length + TAIL
         if len(head) < HEAD or place > size:
-            raise ValueError("ends in the midst of a record")
+            raise ValueError("ends in the middle of a record")
         yield length
         file.seek(length + TAIL, os.SEEK_CUR)
 

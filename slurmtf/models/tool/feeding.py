@@ -94,7 +94,7 @@ def _numbers(value: Any, dtype: str) -> Any:
             try:
                 one.astype(dtype)
             except ValueError:
-                raise ValueError(f"{str(one)!r} is no {dtype}") from None
+                raise ValueError(f"{str(one)!r} is not a {dtype}") from None
         raise
 
 

@@ -250,7 +250,7 @@ def of_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> S
         candidates = _candidates(graph)
         if not inputs or not outputs:
             what = "a checkpoint does not say which tensors are its inputs and outputs"
-            raise LoadError(what, "pass --inputs and --outputs, several with commas between", candidates=candidates)
+            raise LoadError(what, "pass --inputs and --outputs, separated by commas", candidates=candidates)
         tensors = {name: _tensor_of(graph, name, candidates) for name in (*inputs, *outputs)}
         session = tf.compat.v1.Session(graph=graph)
         saver.restore(session, path.removesuffix(".meta"))

@@ -45,14 +45,14 @@ def format_of(path: str) -> Format:
     """Return how a file is read, by its suffix. Raises UnreadableError."""
     found = FORMATS.get(Path(path).suffix.lower())
     if found is None:
-        raise UnreadableError(f"is of no kind that can be read: {', '.join(FORMATS)}")
+        raise UnreadableError(f"is in none of the formats that can be read: {', '.join(FORMATS)}")
     return found
 
 
 def _array_count(path: str) -> int:
     lengths = {name: column.length for name, column in columns(path).items()}
     if len({*lengths.values()}) != 1:
-        raise UnreadableError(f"its arrays are not of one length: {lengths}" if lengths else "holds no array")
+        raise UnreadableError(f"its arrays differ in length: {lengths}" if lengths else "holds no array")
     return next(iter(lengths.values()))
 
 
@@ -80,7 +80,7 @@ def _parquet(path: str) -> Any:
     try:
         from pyarrow import parquet  # noqa: PLC0415 - of this format alone
     except ImportError:
-        raise UnreadableError("Parquet files need pyarrow, which this environment has not") from None
+        raise UnreadableError("Parquet files need pyarrow, which this environment does not have") from None
     return parquet.ParquetFile(path)
 
 
@@ -96,7 +96,7 @@ def _parquet_rows(path: str, start: int) -> Take:
 
 def _example(data: bytes) -> Any:
     found = examples.features(data)
-    return BadRow("is no tf.train.Example") if found is None else found
+    return BadRow("is not a tf.train.Example") if found is None else found
 
 
 def _image(path: str) -> Iterator[Any]:

@@ -62,7 +62,11 @@ def refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log
         remedy = REMEDY.format(layers=" and ".join(names))
         return {"code": "not-convertible", "layers": names, "what": f"{what}, which ONNX can't do", "remedy": remedy}
     ops = [f"{op} ({node})" for node, op in unsupported(log)]
-    what = f"has operations that ONNX has not: {', '.join(ops[:5])}" if ops else "no route gave a file that agrees with it"
+    what = (
+        f"has operations that ONNX does not have: {', '.join(ops[:5])}"
+        if ops
+        else "no converter produced a file that agrees with it"
+    )
     return {"code": "not-convertible", "layers": [], "what": what, "remedy": OTHER_REMEDY}
 
 

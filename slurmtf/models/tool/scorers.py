@@ -54,7 +54,7 @@ def _of_onnx(path: str, gpu: bool, cpus: int) -> Scorer:
     options.intra_op_num_threads = cpus
     session = onnxruntime.InferenceSession(path, options, providers=[*([CUDA] if gpu else []), "CPUExecutionProvider"])
     if gpu and CUDA not in session.get_providers():
-        raise RuntimeError("onnxruntime can use no GPU here: see its messages in the log")
+        raise RuntimeError("onnxruntime can't use a GPU here: see its messages in the log")
     specs = {
         one.name: Spec(
             tuple(size if isinstance(size, int) else None for size in one.shape),
@@ -72,7 +72,7 @@ def _of_script(path: str, model: str) -> Scorer:
     sys.path.insert(0, str(Path(path).parent))
     spec = importlib.util.spec_from_file_location("score", path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is no Python file")
+        raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.init()

@@ -52,7 +52,7 @@ class Worker:
     def ask(self, body: bytes) -> Spoken:
         """Return the status and body of the answer."""
         if not self._lock.acquire(timeout=self._limit):
-            return refused(503, "busy with the requests before: try again")
+            return refused(503, "busy with earlier requests: try again")
         try:
             if self._process is None:
                 self.start()
@@ -77,7 +77,7 @@ class Worker:
             return said
         code = self.end()
         if late.is_set():
-            return refused(504, f"took more than {self._limit:g} s, and was given up")
+            return refused(504, f"took more than {self._limit:g} s, and was stopped")
         return refused(500, f"ended the process that scores (exit code {code}); it is started again")
 
     def end(self) -> int:

@@ -35,7 +35,7 @@ MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
     (r"[Nn]o cluster|entry for --cluster", ("clusters",), "use a cluster that exists: 'sacctmgr show clusters' lists them"),
     (r"mail-type", ("mail-type",), "use NONE, BEGIN, END, FAIL, REQUEUE, TIME_LIMIT or ALL"),
     (r"temporarily unable to accept|Resource temporarily unavailable", (),
-     "the cluster takes no more jobs for now (MaxJobCount): try again later"),
+     "the cluster accepts no more jobs at the moment (MaxJobCount): try again later"),
     (r"unrecognized option|Invalid option|invalid option", (), "this Slurm has no such flag: take it out of `sbatch`"),
     (r"Invalid --|Invalid numeric value|requires an argument|unrecognized --", (), "see sbatch(1) for what it takes"),
 )  # fmt: skip

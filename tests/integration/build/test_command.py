@@ -89,7 +89,7 @@ def test_from_a_record_elsewhere(desk: Desk) -> None:
     assert desk.slurmtf("env", "rebuild", record).stdout.strip() == str(folder)
     record.write_text("{}")
     wrong = desk.slurmtf("env", "rebuild", record)
-    assert (wrong.returncode, "is no record of an environment" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "is not a record of an environment" in wrong.stderr) == (2, True)
 
 
 def test_what_a_training_lacks(desk: Desk) -> None:
@@ -110,7 +110,7 @@ def test_a_training_that_asks_for_none(desk: Desk) -> None:
     script = desk.job.with_name("bare.py")
     script.write_text("")
     done = desk.slurmtf("env", "build", script)
-    assert (done.returncode, "asks for nothing that would have to be built" in done.stderr) == (2, True)
+    assert (done.returncode, "needs nothing that has to be built" in done.stderr) == (2, True)
 
 
 def test_options_add_to_the_job_file(desk: Desk) -> None:

@@ -122,7 +122,7 @@ def test_a_wrong_type_is_an_error_in_the_scripts_own_line(job: NewJob) -> None:
     assert one.run() == 1
     told = errors(one.layout)
     assert 'train.py", line 3' in told
-    assert "TypeError: 'loss': NoneType is neither a number nor a text" in told
+    assert "TypeError: 'loss': NoneType is neither a number nor a string" in told
 
 
 INSTALLED = {"slurmtf/__init__.py": "class Run:\n    get_context = staticmethod(lambda: 'installed')\n"}

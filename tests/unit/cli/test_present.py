@@ -90,12 +90,12 @@ def test_a_log_is_advised_where_there_is_something_in_it(
         (
             RunStatus.FAILED,
             Again("end", "same-failure", "script", 3, 4, 5.0),
-            "no other one after this, which failed after 5s: that was twice the same failure at the same place",
+            "no other attempt after this one, which failed after 5s: the same failure at the same place twice in a row",
         ),
         (
             RunStatus.FAILED,
             Again("end", "budget-used", "stall", 3, 4, 5.0),
-            "no other one after this, which stalled after 5s: its restarts allow no more of them",
+            "no other attempt after this one, which stalled after 5s: its restart budget is used up",
         ),
     ],
 )

@@ -42,7 +42,7 @@ def test_when_a_job_will_start(reason: str, wait: Wait) -> None:
 
 
 def test_a_limit_is_named_in_words() -> None:
-    assert explain_reason("QOSMaxCpuPerUserLimit").meaning == "you have as much running as you may: QOS max cpu per user limit"
+    assert explain_reason("QOSMaxCpuPerUserLimit").meaning == "you are running as much as you may: QOS max cpu per user limit"
 
 
 def test_what_is_held_can_be_released() -> None:

@@ -155,7 +155,7 @@ def test_steps(step: Any, plain: Any) -> None:
 
 @pytest.mark.parametrize("step", ["3", 1.5, 2.0, [1], Array(0.5), Tensor(Array(0.5)), b"1"])
 def test_what_is_no_step(step: Any) -> None:
-    with pytest.raises(TypeError, match="step is a whole number"):
+    with pytest.raises(TypeError, match="step"):
         values.step_of("loss", step)
 
 
@@ -180,7 +180,7 @@ def test_documents() -> None:
         ("[]", TypeError, "list"),
         ("{", ValueError, "Expecting"),
         ({"data": 1}, ValueError, "lacks schema_type, schema_version"),
-        ("nope", ValueError, "no JSON object"),
+        ("nope", ValueError, "JSON object"),
         ({**MATRIX, "schema_type": "residuals"}, ValueError, "'residuals'"),
         ({**MATRIX, "data": object()}, TypeError, "object"),
     ],

@@ -113,7 +113,7 @@ def test_the_words_of_a_launch(words: list[str], order: LaunchOrder, expected: l
 
 
 def test_no_other_launcher_where_the_scripts_own_can_not_be_told_from_the_rest() -> None:
-    with pytest.raises(OSError, match="otherwise than with 'srun --ntasks=3'"):
+    with pytest.raises(OSError, match="does not start its tasks with 'srun --ntasks=3'"):
         words_of(PLAN, ["mine", *TASK], LaunchOrder(launcher=("srun", "-n1")))
 
 

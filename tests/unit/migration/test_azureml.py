@@ -114,7 +114,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any], dict[int, list[str]]]] = {
         e = TensorFlow('.', node_count=nodes, distributed_backend='mpi')
         """,
         {"estimator": "TensorFlow", "source_directory": ".", "node_count": 4, "distributed_backend": "mpi"},
-        {4: ["'nodes' is given a value under a condition or in a loop"]},
+        {4: ["'nodes' is set under a condition or in a loop"]},
     ),
     "a cluster, a size, a version, an image, a login": (
         """\

@@ -46,7 +46,7 @@ def test_blocks_go_over_files_and_are_of_one_size(tmp_path: Path) -> None:
         [Piece(files[0], 4, 5, 4), Piece(files[1], 0, 2, 5)],
         [Piece(files[1], 2, 3, 7)],
     ]
-    with pytest.raises(ValueError, match="not the rows any more"):
+    with pytest.raises(ValueError, match="no longer has the rows"):
         list(blocks([Piece(files[1], 0, 4, 0)], 4))
 
 

@@ -30,7 +30,7 @@ def test_unsupported_operations_are_read() -> None:
         ([], [], LOG, ["words"], "TextVectorization"),
         ([], [("model/bins/Bucketize", "Bucketize"), ("model/dense/MatMul", "MatMul")], "", ["bins"], "Discretization"),
         ([], [], LOG.replace("StringLower", "Other"), [], "Other"),
-        ([("dense", "Dense")], [], "", [], "no route"),
+        ([("dense", "Dense")], [], "", [], "no converter"),
     ],
 )
 def test_the_culprit_is_named(

@@ -78,7 +78,7 @@ def test_half_of_a_model_is_told_what_it_lacks(tmp_path: Path) -> None:
     for name in ("first_weights.h5", "second_weights.h5"):
         (tmp_path / name).write_bytes(b"weights")
     needs = "model.json needs its weights beside it, as model.weights.h5"
-    with refusing(InputError, "no-model", needs, "second_weights.h5 holds weights alone"):
+    with refusing(InputError, "no-model", needs, "second_weights.h5"):
         chosen(tmp_path)
     with refusing(InputError, "no-model", needs):
         chosen(tmp_path / "model.json")

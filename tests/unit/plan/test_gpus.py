@@ -216,7 +216,7 @@ def test_what_goes_with_a_gpu_goes_with_one_of_the_users_own_flag(source: Path) 
         ("gpus-per-task", SERVED, ("gpus-per-node", "1"), "it would give GPUs to each ps too"),
         ("gpus-per-task", {**SERVED, "parameter_server_count": 0}, ("gpus-per-task", "1"), ""),
         ("gpus-per-task", {**WORKERS, "gpus_per_node": 3}, ("gpus-per-node", "3"),
-         "3 GPUs are not as many for each of 2 processes"),
+         "3 GPUs can't be divided evenly among 2 processes"),
         ("gpus-per-task", {**RANKS, "launcher": "mpirun"}, ("gpus-per-node", "2"), "mpirun starts the processes, not Slurm"),
         ("gpus-per-task", {"launcher": "none"}, ("gpus-per-task", "1"), ""),
         ("gpus", WORKERS, ("gpus", "2"), ""),

@@ -113,10 +113,10 @@ ONLY_MPI = Software("/opt/env/bin/python3", horovod=HorovodBuild("2.15", ("mpi",
         (WITH_MPI, BOTH, ONLY_GLOO, {}, ""),  # mpi4py needs MPI
         (WITH_MPI, PLAIN, ONLY_GLOO, {}, ""),
         (WITH_MPI, HOROVOD, ONLY_MPI, {}, ""),
-        (WITHOUT_MPI, HOROVOD, ANY, {}, "here names no MPI for srun"),
+        (WITHOUT_MPI, HOROVOD, ANY, {}, "here has no MPI for srun"),
         (WITHOUT_MPI, HOROVOD, ANY, {"srun": {"mpi": "pmi2"}}, ""),
         (WITHOUT_MPI, HOROVOD, ANY, {"launcher": "mpirun"}, ""),
-        (WITH_MPI, HOROVOD, ANY, {"launcher": "spawn"}, "names no MPI for spawn"),
+        (WITH_MPI, HOROVOD, ANY, {"launcher": "spawn"}, "has no MPI for spawn"),
     ],
 )
 def test_horovod_goes_over_gloo_where_there_is_no_mpi(
@@ -136,8 +136,8 @@ def test_horovod_goes_over_gloo_where_there_is_no_mpi(
             COORDINATED,
             "layout 'chief': the script uses ParameterServerStrategy, whose coordinator is the chief",
         ),
-        (ParameterServer(evaluator_count=1), PLAIN, "layout 'chief': tf.estimator wants one"),
-        (ParameterServer(), OF_ESTIMATOR, "layout 'chief': tf.estimator wants one"),
+        (ParameterServer(evaluator_count=1), PLAIN, "layout 'chief': tf.estimator needs one"),
+        (ParameterServer(), OF_ESTIMATOR, "layout 'chief': tf.estimator needs one"),
         (ParameterServer(), OF_SERVER, "layout 'original' (ps and workers): the script starts tf.train.Server"),
         (ParameterServer(1, 0), PLAIN, "layout 'original' (workers): nothing in the script asks for a chief"),
         (ParameterServer(layout="chief"), PLAIN, ""),

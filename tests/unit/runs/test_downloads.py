@@ -58,7 +58,7 @@ def test_what_can_not_be_copied_is_named_and_the_rest_is_there(run: Run, tmp_pat
     ]
     assert copied(tmp_path / "copy") == ["outputs/a/weights", "outputs/i-same", "outputs/z"]
     assert (tmp_path / "copy/outputs/i-same").read_text() == "outputs/z"
-    assert "out of the run" in found["outputs/e-key"]
+    assert "outside the run" in found["outputs/e-key"]
 
 
 @pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="there is no device")

@@ -48,7 +48,7 @@ def test_a_job_and_its_name(ref: JobRef, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", ";wice", "33_x", "33_", "_1", "33_\u00b2"])
 def test_what_names_no_job(text: str) -> None:
-    with pytest.raises(ValueError, match="names no job"):
+    with pytest.raises(ValueError, match="number of a job"):
         JobRef.parse(text)
 
 
