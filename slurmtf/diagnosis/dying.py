@@ -6,12 +6,13 @@ import itertools
 import re
 import signal
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from dataclasses import dataclass, replace
+from functools import cache
 
 from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.raised import Raised, after_progress, last_raised, without_tags
 from slurmtf.diagnosis.rules import MORE_MEMORY, RULES, Rule
-from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE, Failure, find_failure
+from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 
 OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
@@ -62,22 +63,29 @@ ERROR_LIKE = ("error", "fatal", "failed", "exception")
 CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
 PLAIN = tuple(rule for rule in CERTAIN if not rule.vague)
 VAGUE = tuple(rule for rule in CERTAIN if rule.vague)
+SAID_BY_SCRIPTS = tuple(rule for rule in CERTAIN if rule.by_script)
 ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
 WEAK = tuple(rule for rule in RULES if rule.weak)
+WEAK_ANYWHERE = tuple(rule for rule in WEAK if rule.kind not in (Kind.GPU_MISSING, Kind.GPU_SOFTWARE))
+"""TensorFlow says on each node without GPUs that it has none: it explains an error that speaks of them alone."""
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
-TRACES = re.compile(r"Traceback \(most recent|Fatal Python error: |(?:Syntax|Indentation|Tab)Error: ")
-"""What each error that Python tells of begins or ends with."""
 MOST_SAID = 20
 MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
-FROM_BELOW = re.compile(
-    r"(?:\w+\.)*(?:(?:Internal|Unknown|Unavailable|Aborted|Cancelled|DeadlineExceeded|ResourceExhausted|HorovodInternal"
-    r"|XlaRuntime|JaxRuntime|System|Operational|BlockingIO|EOF|Timeout|BrokenPipe|Connection\w*|CalledProcess)Error"
-    r"|BrokenProcessPool|KeyboardInterrupt|(?:OS|IO)Error: \[Errno|RuntimeError: .*(?:CUDA|NCCL|MPI|cuDNN|cuBLAS|GPU))\b"
+SURVIVED = re.compile(
+    r"^(?!.*\b(?:NCCL WARN|UCX)\b)(?:.{0,60}?\b(?:WARN(?:ING)?|[Ww]arning|INFO|DEBUG)\b(?!!)|[\d.: -]*[WI]\d* )|\bretry(?:ing)?\b"
 )
-"""Errors that Python only passes on from a library, the system or another process: not the script's own."""
-INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
-"""TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
+"""A line by which a program says that it goes on."""
+TOLD_BY_TENSORFLOW = re.compile(r"^[\d.: -]*E\d* ")
+"""An error that TensorFlow or XLA tells of, and mostly goes on: without a GPU, with another way to do it."""
+LAST_LINES = 3
+OUTRANKING = tuple(
+    rule for rule in PLAIN if rule.kind in (Kind.HOST_MEMORY, Kind.TIME_LIMIT, Kind.PREEMPTED, Kind.NODE)
+)
+"""What the job's own log says that no task could go on with."""
+OF_THE_ENVIRONMENT = (Kind.IMPORT, Kind.LIBRARY, Kind.GPU_SOFTWARE, Kind.COMMAND, Kind.MPI)
+"""What a module that was not loaded leads to."""
+ABOUT_GPUS = re.compile(r"gpu|cuda|cudnn|device", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -141,19 +149,22 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     """
     if outcome.cause in OF_CAUSE:
         return _of_cause(outcome, logs)
-    logs = logs or [Log(outcome.log, outcome.task, _text_of(outcome))]
+    logs = [replace(log, text=without_tags(log.text)) for log in logs or [Log(outcome.log, outcome.task, _text_of(outcome))]]
     ends: dict[str, End | None] = {
         failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]
     }
-    order = dict.fromkeys(["", outcome.task, *(failure.task for failure in failures), *(log.task for log in logs)])
+    order = dict.fromkeys([outcome.task, *(failure.task for failure in failures), *(log.task for log in logs if log.task)])
     tasks = {task: [log for log in logs if log.task == task] for task in order}
+    of_job = [] if outcome.task == "" else [log for log in logs if not log.task]
     for task in _stopped(outcome, failures, tasks[outcome.task]):
         ends[task] = None
     found = (_of_task(outcome, task, own, ends.get(task)) for task, own in tasks.items())
     return (
-        next((explanation for explanation in found if explanation), None)
+        _of_clue(outcome, of_job, OUTRANKING)
+        or _but_for_modules(outcome, of_job, next((explanation for explanation in found if explanation), None))
+        or _of_task(outcome, "", of_job, None)
         or _passed_on(outcome, logs)
-        or _of_clue(outcome, logs, WEAK)
+        or _of_clue(outcome, logs, WEAK if any(map(_is_about_gpus, logs)) else WEAK_ANYWHERE)
         or _of_clue(outcome, logs, CASCADES)
         or _of_rest(outcome, logs)
     )
@@ -171,11 +182,23 @@ def _stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Sequence[L
     return [failure.task for failure in later if _signal_of(failure.end) in (signal.SIGTERM, signal.SIGKILL)]
 
 
+def _but_for_modules(outcome: Outcome, of_job: Sequence[Log], found: Explanation | None) -> Explanation | None:
+    """Return the module that the job's log misses, where what a task died of comes of that."""
+    rules = [rule for rule in PLAIN if rule.kind is Kind.MODULE]
+    missed = _of_clue(outcome, of_job, rules) if found and found.kind in OF_THE_ENVIRONMENT else None
+    return missed or found
+
+
 def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
-    clue = next((clue for clue in map(_in_log, logs) if clue), None)
-    if clue:
-        return clue.explains(outcome)
-    return _of_traceback(outcome, logs) or _of_signal(outcome, task, logs, end)
+    """Return what the logs of a task tell: the error that ended its script, else a program's last lines, else its signal."""
+    raised = [(log, last_raised(log.text)) for log in logs]
+    found = (_of_raised(outcome, log, error) for log, error in raised if error)
+    said = (_said(log, killed=_signal_of(end) > 0) for log, error in raised if not error)
+    return (
+        next((explanation for explanation in found if explanation), None)
+        or next((clue.explains(outcome) for clue in said if clue), None)
+        or _of_signal(outcome, task, logs, end)
+    )
 
 
 def advice(outcome: Outcome) -> str:
@@ -195,30 +218,56 @@ def _of_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     return Explanation(kind, outcome.task, outcome.host, evidence, remedy, shown.rule.id if shown else "")
 
 
-def _in_log(log: Log) -> _Clue | None:
-    """Return what a log is certain of: in its last traceback, where it has one.
+def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
+    """Return what the error that ended a script means: what it, or an error that it comes from, says is certain.
 
-    What went before was survived, but for what nothing survives, and where the traceback does not say why.
+    What stands before it was survived, but for what nothing survives, and where the error does not say why. An error of which
+    nobody knows whose it is explains nothing.
     """
-    last = max(log.text.rfind("Traceback (most recent call last):"), 0)
-    clue = (_match(log, ANYWHERE) if last else None) or _match(log, PLAIN, last)
+    clue = _told_by(log, error)
     if clue:
+        return clue.explains(outcome)
+    own = error.is_own and not error.is_from_below and not _tells_of_another(log, error)
+    return _shown_as(outcome, log, error, Kind.SCRIPT) if own else None
+
+
+def _told_by(log: Log, error: Raised) -> _Clue | None:
+    if error.speaks_for_itself:
+        message = Log(log.name, log.task, error.failure.error)
+        return _match(message, SAID_BY_SCRIPTS) or _match(_joined(log, error.causes), PLAIN)
+    clue = (
+        (None if error.is_own else _match(log, ANYWHERE))
+        or _match(log, PLAIN, error.at)
+        or _match(_joined(log, error.causes), PLAIN)
+    )
+    vague = None if clue else _match(log, VAGUE, error.at)
+    if clue or not (vague or error.is_from_below or error.is_of_children):
         return clue
-    vague = _match(log, VAGUE, last)
-    earlier = last and (vague or _is_from_below(_failure(log.text)))
-    return (_match(Log(log.name, log.task, log.text[:last]), PLAIN) if earlier else None) or vague
+    before = replace(log, text=log.text[: error.start])
+    return _match(_joined(log, error.handled), PLAIN) or _match(before, PLAIN, after_progress(before.text)) or vague
 
 
-@lru_cache(maxsize=8)
-def _failure(text: str) -> Failure | None:
-    return find_failure(text.splitlines()) if TRACES.search(text) else None
+def _joined(log: Log, errors: Sequence[str]) -> Log:
+    return replace(log, text="\n".join(errors))
 
 
-def _is_from_below(failure: Failure | None) -> bool:
-    if failure is None:
-        return False
-    inner = INNER.search(failure.error)
-    return FROM_BELOW.match(inner.group(1) if inner else failure.error) is not None
+def _said(log: Log, killed: bool) -> _Clue | None:
+    """Return what a log without a traceback is certain of: in what stands after the last sign that the training went on."""
+    start = after_progress(log.text)
+    rest = replace(log, text=_without_survived(log.text[start:], killed))
+    clue = _match(log, ANYWHERE, start) or _match(rest, PLAIN)
+    return clue or (None if _match(log, CASCADES, start) else _match(rest, VAGUE))
+
+
+def _without_survived(text: str, killed: bool) -> str:
+    """Return the lines of a log after which a program could not go on: of TensorFlow's errors, those at the end of a task."""
+    lines = text.rstrip().split("\n")
+    last = 0 if killed else len(lines) - LAST_LINES
+    return "\n".join(
+        line
+        for at, line in enumerate(lines)
+        if not SURVIVED.search(line[:LONGEST_LINE]) and (at >= last or not TOLD_BY_TENSORFLOW.match(line))
+    )
 
 
 def _match(log: Log, rules: Iterable[Rule], start: int = 0) -> _Clue | None:
@@ -256,41 +305,36 @@ def _shortened(line: str, place: int = 0) -> str:
 
 
 def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Explanation | None:
-    found = next((clue for clue in (_match(log, rules) for log in logs) if clue), None)
+    found = next((clue for clue in (_match(log, rules, after_progress(log.text)) for log in logs) if clue), None)
     return found.explains(outcome) if found else None
 
 
-def _of_traceback(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
-    """Return the script's own error, unless it only tells that another process is gone."""
-    for log in logs:
-        failure = _failure(log.text)
-        if failure and not _tells_of_another(log, failure) and not _is_from_below(failure):
-            return _raised(outcome, log, failure, Kind.SCRIPT)
-    return None
+def _is_about_gpus(log: Log) -> bool:
+    error = last_raised(log.text)
+    return ABOUT_GPUS.search(error.failure.error if error else _error_line(log.text)) is not None
 
 
 def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
     """Return an error that no rule knows, and that is not the script's own: what it came from, nobody knows."""
     for log in logs:
-        failure = _failure(log.text)
-        if failure and not _tells_of_another(log, failure):
-            return _raised(outcome, log, failure, Kind.UNKNOWN)
+        error = last_raised(log.text)
+        if error and not _tells_of_another(log, error):
+            return _shown_as(outcome, log, error, Kind.UNKNOWN)
     return None
 
 
-def _tells_of_another(log: Log, failure: Failure) -> bool:
+def _tells_of_another(log: Log, error: Raised) -> bool:
     """Tell whether an error is about another process that is gone; Keras' message begins a line later."""
-    start = log.text.rfind(failure.error)
-    return _match(Log("", "", log.text[start : start + MESSAGE_LENGTH]), CASCADES) is not None
+    return _match(Log("", "", log.text[error.at : error.at + MESSAGE_LENGTH]), CASCADES) is not None
 
 
-def _raised(outcome: Outcome, log: Log, failure: Failure, kind: Kind) -> Explanation:
+def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanation:
     task = log.task or outcome.task
-    return Explanation(kind, task, outcome.host if task == outcome.task else "", _shown(log, failure))
+    return Explanation(kind, task, outcome.host if task == outcome.task else "", _shown(log, error))
 
 
-def _shown(log: Log, failure: Failure) -> tuple[Evidence, ...]:
-    lines = (failure.frame.strip(), failure.source.strip(), failure.error)
+def _shown(log: Log, error: Raised) -> tuple[Evidence, ...]:
+    lines = (error.failure.frame.strip(), error.failure.source.strip(), error.failure.error)
     return tuple(Evidence(log.name, _shortened(line)) for line in lines if line)
 
 

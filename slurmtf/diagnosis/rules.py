@@ -24,7 +24,8 @@ class Rule(NamedTuple):
     """``words``: one of them stands in each text that the pattern matches. ``remedy`` may use its groups, ``{0}``.
 
     ``anywhere``: nothing survives it, so that it counts also where it stands before the last traceback. ``vague``: it says that
-    something failed, and not why: a line before it, of which another rule is certain, says more.
+    something failed, and not why: a line before it, of which another rule is certain, says more. ``by_script``: scripts say it
+    themselves, in errors that they raise.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Rule(NamedTuple):
     cascade: bool = False
     anywhere: bool = False
     vague: bool = False
+    by_script: bool = False
 
 
 RULES: tuple[Rule, ...] = (
@@ -123,15 +125,19 @@ RULES: tuple[Rule, ...] = (
          r"Cannot allocate memory",
          MORE_MEMORY),
     Rule("tf-gpu-memory", Kind.GPU_MEMORY, ("OOM when allocating", "failed to allocate memory"),
-         r"OOM when allocating tensor.*(?:device:GPU:\d+|allocator GPU_)|device:GPU:\d+\}\} failed to allocate memory",
+         r"OOM when allocating tensor(?:.*(?:device:GPU:\d+|allocator GPU_)|[\s\S]{0,400}?/gpu:\d)|"
+         r"device:GPU:\d+\}\} failed to allocate memory",
          LESS_ON_GPU),
     Rule("tf-copy-memory", Kind.GPU_MEMORY, ("Dst tensor is not initialized",), r"Dst tensor is not initialized", LESS_ON_GPU),
     Rule("nccl-memory", Kind.GPU_MEMORY, ("NCCL WARN",), r"NCCL WARN Cuda failure (?:\d+ )?'out of memory'",
          LESS_ON_GPU, anywhere=True),
     Rule("xla-memory", Kind.GPU_MEMORY, ("RESOURCE_EXHAUSTED",),
-         r"RESOURCE_EXHAUSTED: Out of memory (?:while trying to allocate|allocating)", LESS_ON_GPU),
+         r"RESOURCE_EXHAUSTED: Out of memory while trying to allocate", LESS_ON_GPU),
+    Rule("xla-host-memory", Kind.HOST_MEMORY, ("RESOURCE_EXHAUSTED",), r"RESOURCE_EXHAUSTED: Out of memory allocating \d+ bytes",
+         MORE_MEMORY),
     Rule("memory", Kind.HOST_MEMORY, ("out of memory",),
-         r"(?m)^(?!.*(?:CUDA|GPU|NCCL|cu[A-Z]|hip|[Dd]evice)).*\bout of memory\b", MORE_MEMORY),
+         r"(?m)^(?!.*(?:CUDA|GPU|NCCL|cu[A-Z]|hip|[Dd]evice)).*(?:[Ee]rror|ERROR|[Ff]atal|FATAL)\b.*: out of memory\b",
+         MORE_MEMORY),
     # Limits of the node.
     Rule("threads", Kind.LIMIT, ("pthread_create failed", "can't start new thread", "Resource temporarily unavailable"),
          r"pthread_create failed|can't start new thread|(?:fork: (?:retry: )?|std::system_error'\s+what\(\): +)"
@@ -212,16 +218,18 @@ RULES: tuple[Rule, ...] = (
          r"CUDA-capable device\S* \S*are busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE",
          "another process has the GPU for itself: let each process take one, or leave that node out (`sbatch[exclude]=...`)"),
     Rule("no-device", Kind.GPU_MISSING, ("but available devices are", "invalid device ordinal",
-         "satisfy explicit device"),
+         "device specification", "Unknown backend", "no supported devices"),
          r"explicitly assigned to \S*(?:GPU|gpu):\d+ but available devices are \[|invalid device ordinal|"
-         r"satisfy explicit device specification '\S*GPU:",
+         r"satisfy (?:explicit )?device specification '\S*GPU:|Unknown backend:? '(?:gpu|cuda)'|"
+         r"no supported devices found for platform CUDA",
          "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes"),
     Rule("gpu-unknown", Kind.GPU_HARDWARE, ("CUDA_ERROR_UNKNOWN",), r"failed call to cuInit: CUDA_ERROR_UNKNOWN",
          "the driver of that node does not answer: leave it out (`sbatch[exclude]=...`), tell your admins, and submit again"),
     Rule("said-no-gpu", Kind.GPU_MISSING, ("Error: ", "Exception: ", "No devices were found"),
          r"(?m)^[\w.]*(?:Error|Exception): .*\b[Nn]o (?:visible |usable |available )?(?:GPU|gpu)s?"
-         r"(?: devices?)?(?: (?:found|available|visible|detected|present))?\.?$|^No devices were found$",
-         "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes", vague=True),
+         r"(?: devices?)?(?: (?:found|available|visible|detected|present))?\.?$|^No devices were found$|"
+         r"(?:Error|Exception): .*no CUDA-capable device is detected",
+         "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes", vague=True, by_script=True),
     Rule("gpu-kernel", Kind.CRASH, ("CUDA_ERROR_ILLEGAL_ADDRESS", "CUDA_ERROR_LAUNCH_FAILED", "illegal memory access was"),
          r"CUDA_ERROR_ILLEGAL_ADDRESS|CUDA_ERROR_LAUNCH_FAILED|illegal memory access was encountered",
          "a program on the GPU failed: set `environment_variables[CUDA_LAUNCH_BLOCKING]=1` to see which operation; where "
@@ -300,7 +308,7 @@ RULES: tuple[Rule, ...] = (
     Rule("database-lock", Kind.FILE_LOCKING, ("database is locked",), r"database is locked",
          "another process holds the database: use one for each run and rank, on the node's own disk"),
     Rule("file-system", Kind.DISK, ("Input/output error", "Transport endpoint is not connected", "transport endpoint shutdown"),
-         r"(?m)\[Errno 5\] Input/output error|^(?!.*(?:UCX|MPI|NCCL)).*[;:] Input/output error|"
+         r"(?m)\[Errno 5\] Input/output error|errno = 5, error message = 'Input/output error'|^(?!.*(?:UCX|MPI|NCCL)).*[;:] Input/output error|"
          r"Transport endpoint is not connected: '|after transport endpoint shutdown",
          "the file system failed, not the script: submit it again; if it keeps failing, tell your admins, with node and time"),
     Rule("stale", Kind.DISK, ("Stale file handle", "Stale NFS file handle"), r"Stale (?:NFS )?file handle",
@@ -311,6 +319,9 @@ RULES: tuple[Rule, ...] = (
     Rule("import", Kind.IMPORT, ("No module named",),
          r"(?:ModuleNotFoundError|ImportError|python[\d.]*): No module named '?([\w.]+)",
          "install {0} in the job's Python, or use another one (`environment_definition.python`)", vague=True),
+    Rule("tensors", Kind.SCRIPT, ("RuntimeError: ",),
+         r"RuntimeError: .*(?:size mismatch|shapes cannot be multiplied|must match the size|same device|loading state_dict)",
+         "the script's tensors, or its checkpoint, don't go together"),
     Rule("arguments", Kind.SCRIPT, ("error: ", "Error: ", "Flags parsing error"),
          r"(?m)^\S+: error: ((?:unrecognized arguments|the following arguments are required|argument \S+|ambiguous option): .*)"
          r"|^Error: ((?:No such option|Missing (?:option|argument)|Invalid value for|Got unexpected extra argument).*)"
@@ -321,18 +332,24 @@ RULES: tuple[Rule, ...] = (
          r"(?m)^[\w.]*Error: .*\b(?:[Ll]oss|[Gg]radients?)\b.{0,20}\b(?:nan|NaN|NAN|inf|not finite|diverged)\b.*$|"
          r"CheckNumerics.*|Tensor had NaN|Inf or NaN values|NanLossDuringTrainingError|"
          r"[Ii]nvalid loss, terminating|NaN loss during|Nan in summary",
-         "not the cluster's doing: use a lower learning rate, clip gradients, look at the data"),
+         "not the cluster's doing: use a lower learning rate, clip gradients, look at the data", by_script=True),
     # Crashes, which leave no traceback.
     Rule("illegal-instruction", Kind.CPU, ("llegal instruction", "compiled to use"),
          r"[Ii]llegal instruction|compiled to use .+ instructions, but these aren't available",
          "the program was built for a newer CPU (AVX, AVX2, FMA): ask for such nodes (`constraint`), or use another build"),
+    Rule("child-killed", Kind.KILLED, ("exitcode", "signal: Killed"), r"exitcode ?: -9\b|killed by signal: Killed",
+         "often the node's memory is used up: ask for more (`memory`)"),
+    Rule("loader-shm", Kind.DISK, ("signal: Bus error",), r"DataLoader worker .*killed by signal: Bus error",
+         "the node's /dev/shm is full or too small: use a larger one in the container, or fewer workers"),
     Rule("bus-error", Kind.CRASH, ("Bus error",), r"\bBus error\b",
          "often /dev/shm is too small (in a container), or a file that was mapped was cut or is over a quota"),
     Rule("segmentation", Kind.CRASH, ("egmentation fault",), r"[Ss]egmentation fault\b",
          "set `environment_variables[PYTHONFAULTHANDLER]=1`: the log then shows where it was"),
     Rule("gave-up", Kind.CRASH, ("Check failed: ", "ssertion ", "terminate called"),
          r"Check failed: |[Aa]ssertion [`'].*' failed|terminate called after throwing",
-         "the line itself, and those before it, say why the program gave up"),
+         "the line itself, and those before it, say why the program gave up", vague=True),
+    Rule("python-crash", Kind.CRASH, ("Fatal Python error: ",), r"Fatal Python error: (?:Aborted|Floating)",
+         "the lines before it say why; the one shown is where the script stood"),
     Rule("heap", Kind.CRASH, ("double free", "free(): ", "malloc(): ", "corrupted size"),
          r"double free or corruption|free\(\): invalid|malloc\(\): (?:invalid|corrupted|unaligned)|corrupted size vs\. ",
          "memory was overwritten, often by two builds of a library in one process: set "
@@ -356,12 +373,15 @@ RULES: tuple[Rule, ...] = (
          r"line \d+:\s+\d+ Killed\b|exited on signal 9\b|KILLED BY SIGNAL: 9\b",
          "often the node's memory is used up: ask for more (`memory`)", weak=True),
     # What others say who lost a process.
+    Rule("nccl-timeout", Kind.STALL, ("collective operation timeout",), r"Watchdog caught collective operation timeout",
+         "another rank did not come to that operation: look at what the others did last; often one had fewer batches",
+         cascade=True),
     Rule("horovod-peer", Kind.PEER, ("Horovod has been shut down", "HorovodInternalError"),
          r"Horovod has been shut down|HorovodInternalError", "look at the task that ended first", cascade=True),
     Rule("collective-peer", Kind.PEER, ("Collective ops is aborted", "Socket closed", "Connection reset by peer",
-         "failed to connect to all addresses", "Connection closed by peer", "_InactiveRpcError"),
+         "failed to connect to all addresses", "Connection closed by peer", "_InactiveRpcError", "closed by remote peer", "worker just restarted"),
          r"Collective ops is aborted by|Socket closed|Connection reset by peer|failed to connect to all addresses|"
-         r"Connection closed by peer|_InactiveRpcError",
+         r"Connection closed by (?:remote )?peer|_InactiveRpcError|Possibly, this worker just restarted",
          "look at the task that ended first", cascade=True),
     Rule("unhealthy-peer", Kind.PEER, ("heartbeat", "unhealthy", "tasks have crashed"),
          r"stopped sending heartbeats|heartbeat timeout|unhealthy tasks?\b|tasks are unhealthy|tasks have crashed",

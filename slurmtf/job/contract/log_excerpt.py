@@ -20,7 +20,7 @@ _NOISE = "Extension modules: "
 """What faulthandler says of a crash (PYTHONFAULTHANDLER), and of all modules of the process in its last line."""
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?::|$)")
-_INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<")
+_INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$")
 CUT = "[...]"
 
 

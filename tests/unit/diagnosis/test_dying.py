@@ -54,6 +54,7 @@ SAMPLES: list[tuple[str, str]] = [
      "shape[512,224,224,64] and type float on /job:localhost/replica:0/task:0/device:GPU:0 by allocator GPU_0_bfc"),
     ("xla-memory", TRACEBACK + "jaxlib.xla_extension.XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory while trying to allocate "
      "17179869184 bytes."),
+    ("xla-host-memory", TRACEBACK + "jax.errors.JaxRuntimeError: RESOURCE_EXHAUSTED: Out of memory allocating 360000000000 bytes."),
     ("cuda-memory", "E tensorflow/stream_executor/cuda/cuda_driver.cc:328] failed to alloc: CUDA_ERROR_OUT_OF_MEMORY: out of memory"),
     ("cudnn", "Loaded runtime CuDNN library: 8.0.5 but source was compiled with: 8.6.0."),
     ("libdevice", "libdevice not found at ./libdevice.10.bc"),
@@ -102,11 +103,19 @@ SAMPLES: list[tuple[str, str]] = [
     ("illegal-instruction", "/bin/sh: line 1: 812 Illegal instruction     (core dumped) python train.py"),
     ("bus-error", "Fatal Python error: Bus error"),
     ("segmentation", "Fatal Python error: Segmentation fault"),
+    ("python-crash", 'Fatal Python error: Aborted\n\nCurrent thread 0x00007f (most recent call first):\n  File "/r/work/train.py", line 6 in f'),
+    ("child-killed", TRACEBACK + "RuntimeError: DataLoader worker (pid 3) is killed by signal: Killed. "),
+    ("loader-shm", TRACEBACK + "RuntimeError: DataLoader worker (pid 3) is killed by signal: Bus error. Details are lost due to "
+     "multiprocessing."),
+    ("tensors", TRACEBACK + "RuntimeError: mat1 and mat2 shapes cannot be multiplied (32x512 and 256x10)"),
     # weak, cascades
     ("horovod-stall", "[W horovod/common/stall_inspector.cc:107] One or more tensors were submitted to be reduced, gathered or "
      "broadcasted by subset of ranks and are waiting for remainder of ranks for more than 60 seconds."),
     ("no-gpu", "failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected"),
-    ("gpu-libraries", "W tensorflow/core/common_runtime/gpu/gpu_device.cc:2251] Cannot dlopen some GPU libraries."),
+    ("gpu-libraries", "W tensorflow/core/common_runtime/gpu/gpu_device.cc:2251] Cannot dlopen some GPU libraries.\n"
+     "error: GPU training wanted, and there is none"),
+    ("nccl-timeout", "[rank1]:[E ProcessGroupNCCL.cpp:607] [Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1)\n"
+     "terminate called after throwing an instance of 'c10::DistBackendError'"),
     ("nan", "Epoch 3/9\n10/10 - 1s - loss: nan - accuracy: 0.1"),
     ("bash-killed", "/var/spool/slurmd/job5/slurm_script: line 9:  4711 Killed                  python train.py"),
     ("horovod-peer", TRACEBACK + "horovod.common.exceptions.HorovodInternalError: Horovod has been shut down."),

@@ -104,7 +104,7 @@ FIFTH: dict[str, Sample] = {
     "keras_deserialize": (Kind.SCRIPT, TRACEBACK + "TypeError: <class '__main__.Attention'> could not be deserialized properly. Please ensure that components that are Python object instances (layers, models, etc.) returned by `get_config()` are explicitly deserialized in the model's `from_config()` method.\n", 1, None),
     "lr_argument": (Kind.SCRIPT, TRACEBACK + "ValueError: Argument(s) not recognized: {'lr': 0.001}\n", 1, None),
     "no_saved_model": (Kind.SCRIPT, TRACEBACK + 'OSError: SavedModel file does not exist at: out/model/{saved_model.pbtxt|saved_model.pb}\n', 1, None),
-    "parser_oom_word": (Kind.SCRIPT, TRACEBACK + "RuntimeError: config key 'gpu_memory' must be positive, got -1\n", 1, None),
+    "parser_oom_word": (Kind.SCRIPT, TRACEBACK + '  File "/r/work/config.py", line 9, in main\n    raise RuntimeError(f"config key {key!r} must be positive, got {value}")\n' + "RuntimeError: config key 'gpu_memory' must be positive, got -1\n", 1, None),
     "retry_then_key": (Kind.SCRIPT, 'WARNING: download failed: [Errno 110] Connection timed out, using the cached copy\nW tensorflow/core/distributed_runtime/x.cc:1] heartbeat timeout once, retrying\n' + TRACEBACK + 'IndexError: list index out of range\n', 1, None),
     "cuda_init_unknown": (Kind.GPU_HARDWARE, "E tensorflow/compiler/xla/stream_executor/cuda/cuda_driver.cc:266] failed call to cuInit: CUDA_ERROR_UNKNOWN: unknown error\nassert tf.config.list_physical_devices('GPU')\n" + TRACEBACK + '    assert tf.config.list_physical_devices("GPU"), "no GPU"\nAssertionError: no GPU\n', 1, None),
     "mig_invalid": (Kind.GPU_MISSING, 'RuntimeError: No GPU visible\nNo devices were found\n', 6, None),

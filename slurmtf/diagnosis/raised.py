@@ -1,0 +1,140 @@
+"""The error that ended a script, as the last traceback of its log tells it: what it says, what caused it, whose it is. Pure."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from slurmtf.job.contract.log_excerpt import Failure, find_failure
+
+START = "Traceback (most recent call last):"
+TRACES = re.compile(r"Traceback \(most recent|Fatal Python error: |(?:Syntax|Indentation|Tab)Error: ")
+"""What each error that Python tells of begins or ends with."""
+CAUSED = "The above exception was the direct cause of the following exception:"
+MEANWHILE = "During handling of the above exception, another exception occurred:"
+FRAME = re.compile(r'  File "([^"]+)", line \d+.*\n(?:    +(\S.*))?', re.MULTILINE)
+INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$")
+PROGRESS = re.compile(r"(?m)^\W{0,3}(?:global )?(?:[Ee]poch|[Ss]tep|[Ii]ter(?:ation)?|[Bb]atch)\b\W{0,3}\d(?!.*%\|).*$")
+"""A line of a training that goes on. A bar (tqdm) is written once more when it is closed, after an error too."""
+TYPE = re.compile(r"(?:\w+\.)*(\w+)(?::|$)")
+OF_SCRIPTS = re.compile(
+    r"(?:Value|Type|Key|Index|Attribute|Name|UnboundLocal|Assertion|ZeroDivision|Overflow|FloatingPoint|Arithmetic|Recursion"
+    r"|NotImplemented|StopIteration|Lookup|FileNotFound|FileExists|IsADirectory|NotADirectory|Permission\w*|Tcl|Unicode\w*|Syntax"
+    r"|Indentation|Tab|Pars\w+|Scanner|JSONDecode|Decode|Encode|(?:Un)?[Pp]ickling|NotFound|DataLoss|OutOfRange|Invalid\w*"
+    r"|FailedPrecondition|AlreadyExists|Unimplemented|Validation|Arg\w*|Config\w*|Parameter|Shape\w*|Dimension\w*|Schema"
+    r"|Format|Missing\w*|Unsupported\w*|LinAlg|Axis|UFunc\w*|\w*UFuncNoLoop|Concretization\w*|\w*Tracer\w*|NotFitted"
+    r"|Import|ModuleNotFound|BadZipFile|HDF5Ext)(?:Error|Exception|Warning)?$"
+)
+"""Types of errors that a script makes, or its data: what it asks of a library can't be."""
+ONLY_OF_SCRIPTS = re.compile(
+    r"(?:Key|Index|Name|UnboundLocal|ZeroDivision|Recursion|UnicodeDecode|UnicodeEncode|JSONDecode|Syntax|Indentation|Tab)Error$"
+)
+"""Those whose message is the script's own data, and never a library's words."""
+OF_FILES = re.compile(r"(?:OS|IO)Error: (?!\[Errno|.*errno = (?!2\b))")
+"""A file that a library can't use: not there, or not what it should be. Where the system refused, it says the number."""
+FROM_BELOW = re.compile(
+    r"(?:\w+\.)*(?:(?:Internal|Unknown|Unavailable|Aborted|Cancelled|DeadlineExceeded|ResourceExhausted|HorovodInternal"
+    r"|XlaRuntime|JaxRuntime|System|Operational|BlockingIO|EOF|Timeout|BrokenPipe|Connection\w*)Error"
+    r"|KeyboardInterrupt|(?:OS|IO)Error: \[Errno|RuntimeError: .*(?:CUDA|NCCL|MPI|cuDNN|cuBLAS|GPU))\b"
+)
+"""Errors that Python only passes on from a library, the system or another process: not the script's own."""
+OF_CHILDREN = re.compile(
+    r"(?:\w+\.)*(?:CalledProcessError|BrokenProcessPool|ChildFailedError|ProcessExitedException|ProcessRaisedException"
+    r"|RuntimeError: DataLoader worker)\b"
+)
+"""Errors that only say that another process ended, which has told why before."""
+INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
+"""TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
+TAGS = re.compile(r"(?m)^(?:\[rank\d+\]: ?|\[\d+(?:,\d+)?\]<std(?:err|out)>: ?)")
+"""What torch and mpirun --tag-output write before each line."""
+MOST_CAUSES = 8
+
+
+class Raised(NamedTuple):
+    """An error: where its line begins in the log, and its traceback; ``causes``: errors that it says it comes from, and
+    ``handled`` those while which were handled it was raised, both the nearest first. ``raised_here``: the user's own code
+    raised it, by ``raise`` or ``assert``.
+    """
+
+    failure: Failure
+    start: int
+    at: int
+    causes: tuple[str, ...]
+    handled: tuple[str, ...]
+    raised_here: bool
+
+    @property
+    def type(self) -> str:
+        found = TYPE.match(self.failure.error)
+        return found[1] if found else ""
+
+    @property
+    def is_of_children(self) -> bool:
+        return OF_CHILDREN.match(self.failure.error) is not None
+
+    @property
+    def is_from_below(self) -> bool:
+        inner = INNER.search(self.failure.error)
+        return FROM_BELOW.match(inner[1] if inner else self.failure.error) is not None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is sure to be the script's: its own code raised it, or its type is one that a mistake there has."""
+        inner = INNER.search(self.failure.error)
+        of_inner = TYPE.match(inner[1]) if inner else None
+        kind = of_inner[1] if of_inner else self.type
+        return self.raised_here or OF_SCRIPTS.match(kind) is not None or OF_FILES.match(self.failure.error) is not None
+
+    @property
+    def speaks_for_itself(self) -> bool:
+        """Whether its message is the script's own text, in which a library's words mean nothing."""
+        return ONLY_OF_SCRIPTS.match(self.type) is not None or (self.raised_here and OF_SCRIPTS.match(self.type) is not None)
+
+
+def without_tags(text: str) -> str:
+    return TAGS.sub("", text) if "[rank" in text or "]<std" in text else text
+
+
+@lru_cache(maxsize=16)
+def last_raised(text: str) -> Raised | None:
+    """Return the error of a log's last traceback or crash; None where there is none, or what was trained on after it.
+
+    Of an error that only says that another process ended, the one before it, where the log has one.
+    """
+    failure = find_failure(text.splitlines()) if TRACES.search(text) else None
+    if failure is None:
+        return None
+    at = text.rfind(f"\n{failure.error}") + 1
+    start = max(text.rfind(START, 0, at), 0)
+    if PROGRESS.search(text, at + len(failure.error)):
+        return None
+    causes, handled = _chain(text, start)
+    error = Raised(failure, start, at, causes, handled, _is_raised_here(text, start, at))
+    return (last_raised(text[:start]) if error.is_of_children and start else None) or error
+
+
+def after_progress(text: str) -> int:
+    """Return where a log's last line of a training that goes on begins; 0 where there is none."""
+    return max((found.start() for found in PROGRESS.finditer(text)), default=0)
+
+
+def _is_raised_here(text: str, start: int, at: int) -> bool:
+    frames = FRAME.findall(text, start, at)
+    path, source = frames[-1] if frames else ("", "")
+    return bool(path) and not INSTALLED.search(path) and source.startswith(("raise ", "assert "))
+
+
+def _chain(text: str, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the errors that led to the one whose traceback begins at ``start``: said to be its cause, and handled meanwhile."""
+    causes: list[str] = []
+    handled: list[str] = []
+    for _ in range(MOST_CAUSES):
+        before = text[:start].rstrip()
+        link = next((link for link in (CAUSED, MEANWHILE) if before.endswith(link)), None)
+        start = before.rfind(START)
+        failure = find_failure(before[start:].splitlines()) if link and start >= 0 else None
+        if failure is None:
+            break
+        (causes if link == CAUSED and not handled else handled).append(failure.error)
+    return tuple(causes), tuple(handled)
