@@ -41,6 +41,7 @@ OF_REST: dict[Cause, Kind] = {
 OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGILL: (Kind.CPU, next(rule.remedy for rule in RULES if rule.id == "illegal-instruction")),
     signal.SIGBUS: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "bus-error")),
+    signal.SIGFPE: (Kind.CRASH, "a division of integers by zero in a library; the lines before it may say which"),
     signal.SIGSEGV: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "segmentation")),
     signal.SIGABRT: (Kind.CRASH, "the lines before it in the log say why it gave up"),
     signal.SIGINT: (Kind.KILLED, "something interrupted it (SIGINT), as Ctrl-C does"),
@@ -173,13 +174,14 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
 def _stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Sequence[Log]) -> list[str]:
     """Return the tasks that were ended because of the one that decided: by a signal, after it had ended by itself.
 
-    Where its log tells that another one was gone, that one may have been killed before, and heard of later.
+    Where its log tells that another one was gone, one that was killed (SIGKILL) may have been so before, and heard of later.
     """
     names = [failure.task for failure in failures]
-    if outcome.task not in names or outcome.signal or any(_match(log, CASCADES) for log in logs):
+    if outcome.task not in names or outcome.signal:
         return []
+    of_launchers = {signal.SIGTERM} if any(_match(log, CASCADES) for log in logs) else {signal.SIGTERM, signal.SIGKILL}
     later = failures[names.index(outcome.task) + 1 :]
-    return [failure.task for failure in later if _signal_of(failure.end) in (signal.SIGTERM, signal.SIGKILL)]
+    return [failure.task for failure in later if _signal_of(failure.end) in of_launchers]
 
 
 def _but_for_modules(outcome: Outcome, of_job: Sequence[Log], found: Explanation | None) -> Explanation | None:

@@ -114,6 +114,8 @@ SAMPLES: list[tuple[str, str]] = [
     ("no-gpu", "failed call to cuInit: CUDA_ERROR_NO_DEVICE: no CUDA-capable device is detected"),
     ("gpu-libraries", "W tensorflow/core/common_runtime/gpu/gpu_device.cc:2251] Cannot dlopen some GPU libraries.\n"
      "error: GPU training wanted, and there is none"),
+    ("xla-rendezvous", "F external/xla/xla/service/rendezvous.cc:43] Termination timeout exceeded. Expected 8 threads to join the "
+     "rendezvous, but not all of them arrived on time."),
     ("nccl-timeout", "[rank1]:[E ProcessGroupNCCL.cpp:607] [Rank 1] Watchdog caught collective operation timeout: WorkNCCL(SeqNum=1)\n"
      "terminate called after throwing an instance of 'c10::DistBackendError'"),
     ("nan", "Epoch 3/9\n10/10 - 1s - loss: nan - accuracy: 0.1"),
