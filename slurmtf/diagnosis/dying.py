@@ -67,26 +67,25 @@ VAGUE = tuple(rule for rule in CERTAIN if rule.vague)
 SAID_BY_SCRIPTS = tuple(rule for rule in CERTAIN if rule.by_script)
 ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
 WEAK = tuple(rule for rule in RULES if rule.weak)
-WEAK_ANYWHERE = tuple(rule for rule in WEAK if rule.kind not in (Kind.GPU_MISSING, Kind.GPU_SOFTWARE))
+WEAK_WITHOUT_GPUS = tuple(rule for rule in WEAK if rule.kind not in (Kind.GPU_MISSING, Kind.GPU_SOFTWARE))
 """TensorFlow says on each node without GPUs that it has none: it explains an error that speaks of them alone."""
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
 MOST_SAID = 20
 MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
 SURVIVED = re.compile(
-    r"^(?!.*\b(?:NCCL WARN|UCX)\b)(?:.{0,60}?\b(?:WARN(?:ING)?|[Ww]arning|INFO|DEBUG)\b(?!!)|[\d.: -]*[WI]\d* )|\bretry(?:ing)?\b"
+    r"^(?!.*\b(?:NCCL WARN|UCX)\b)(?:.{0,60}?\b(?:WARN(?:ING)?|[Ww]arning|INFO|DEBUG)\b(?!!)|[\d.: -]*[WI]\d* )"
+    r"|\bretry(?:ing)?\b"
 )
 """A line by which a program says that it goes on."""
 TOLD_BY_TENSORFLOW = re.compile(r"^[\d.: -]*E\d* ")
 """An error that TensorFlow or XLA tells of, and mostly goes on: without a GPU, with another way to do it."""
 LAST_LINES = 3
-OUTRANKING = tuple(
-    rule for rule in PLAIN if rule.kind in (Kind.HOST_MEMORY, Kind.TIME_LIMIT, Kind.PREEMPTED, Kind.NODE)
-)
+OUTRANKING = tuple(rule for rule in PLAIN if rule.kind in (Kind.HOST_MEMORY, Kind.TIME_LIMIT, Kind.PREEMPTED, Kind.NODE))
 """What the job's own log says that no task could go on with."""
 OF_THE_ENVIRONMENT = (Kind.IMPORT, Kind.LIBRARY, Kind.GPU_SOFTWARE, Kind.COMMAND, Kind.MPI)
 """What a module that was not loaded leads to."""
-ABOUT_GPUS = re.compile(r"gpu|cuda|cudnn|device", re.IGNORECASE)
+ABOUT_GPUS = re.compile(r"gpu|cuda|cudnn", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
         or _but_for_modules(outcome, of_job, next((explanation for explanation in found if explanation), None))
         or _of_task(outcome, "", of_job, None)
         or _passed_on(outcome, logs)
-        or _of_clue(outcome, logs, WEAK if any(map(_is_about_gpus, logs)) else WEAK_ANYWHERE)
+        or _of_clue(outcome, logs, WEAK if any(map(_is_about_gpus, logs)) else WEAK_WITHOUT_GPUS)
         or _of_clue(outcome, logs, CASCADES)
         or _of_rest(outcome, logs)
     )

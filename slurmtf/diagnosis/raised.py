@@ -126,7 +126,7 @@ def _is_raised_here(text: str, start: int, at: int) -> bool:
 
 
 def _chain(text: str, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the errors that led to the one whose traceback begins at ``start``: said to be its cause, and handled meanwhile."""
+    """Return the errors before the traceback that begins at ``start``: said to be its cause, and handled meanwhile."""
     causes: list[str] = []
     handled: list[str] = []
     for _ in range(MOST_CAUSES):

@@ -134,8 +134,8 @@ RULES: tuple[Rule, ...] = (
          LESS_ON_GPU, anywhere=True),
     Rule("xla-memory", Kind.GPU_MEMORY, ("RESOURCE_EXHAUSTED",),
          r"RESOURCE_EXHAUSTED: Out of memory while trying to allocate", LESS_ON_GPU),
-    Rule("xla-host-memory", Kind.HOST_MEMORY, ("RESOURCE_EXHAUSTED",), r"RESOURCE_EXHAUSTED: Out of memory allocating \d+ bytes",
-         MORE_MEMORY),
+    Rule("xla-host-memory", Kind.HOST_MEMORY, ("RESOURCE_EXHAUSTED",),
+         r"RESOURCE_EXHAUSTED: Out of memory allocating \d+ bytes", MORE_MEMORY),
     Rule("memory", Kind.HOST_MEMORY, ("out of memory",),
          r"(?m)^(?!.*(?:CUDA|GPU|NCCL|cu[A-Z]|hip|[Dd]evice)).*(?:[Ee]rror|ERROR|[Ff]atal|FATAL)\b.*: out of memory\b",
          MORE_MEMORY),
@@ -309,7 +309,8 @@ RULES: tuple[Rule, ...] = (
     Rule("database-lock", Kind.FILE_LOCKING, ("database is locked",), r"database is locked",
          "another process holds the database: use one for each run and rank, on the node's own disk"),
     Rule("file-system", Kind.DISK, ("Input/output error", "Transport endpoint is not connected", "transport endpoint shutdown"),
-         r"(?m)\[Errno 5\] Input/output error|errno = 5, error message = 'Input/output error'|^(?!.*(?:UCX|MPI|NCCL)).*[;:] Input/output error|"
+         r"(?m)\[Errno 5\] Input/output error|errno = 5, error message = 'Input/output error'|"
+         r"^(?!.*(?:UCX|MPI|NCCL)).*[;:] Input/output error|"
          r"Transport endpoint is not connected: '|after transport endpoint shutdown",
          "the file system failed, not the script: submit it again; if it keeps failing, tell your admins, with node and time"),
     Rule("stale", Kind.DISK, ("Stale file handle", "Stale NFS file handle"), r"Stale (?:NFS )?file handle",
@@ -382,8 +383,8 @@ RULES: tuple[Rule, ...] = (
     Rule("horovod-peer", Kind.PEER, ("Horovod has been shut down", "HorovodInternalError"),
          r"Horovod has been shut down|HorovodInternalError", "look at the task that ended first", cascade=True),
     Rule("collective-peer", Kind.PEER, ("Collective ops is aborted", "Socket closed", "Connection reset by peer",
-         "failed to connect to all addresses", "Connection closed by peer", "_InactiveRpcError", "closed by remote peer", "worker just restarted",
-         '"grpc_status":14'),
+         "failed to connect to all addresses", "Connection closed by peer", "_InactiveRpcError", "closed by remote peer",
+         "worker just restarted", '"grpc_status":14'),
          r"Collective ops is aborted by|Socket closed|Connection reset by peer|failed to connect to all addresses|"
          r'Connection closed by (?:remote )?peer|_InactiveRpcError|Possibly, this worker just restarted|'
          r'"grpc_status":14',
