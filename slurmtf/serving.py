@@ -22,7 +22,7 @@ from slurmtf.archives import tool_archive
 from slurmtf.environments.building import Tell
 from slurmtf.environments.store import store_of
 from slurmtf.environments.tools import SCORING
-from slurmtf.errors import InputError, SlurmtfError
+from slurmtf.errors import SlurmtfError
 from slurmtf.estimator import Environment, Estimator
 from slurmtf.experiments.experiment import Experiment
 from slurmtf.experiments.run import Run, failure
@@ -31,10 +31,12 @@ from slurmtf.findings import Finding
 from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
 from slurmtf.models.scoring import Scorer, scorer_of
+from slurmtf.models.scripts import check_script
 from slurmtf.runs.workspace import workspace_of
 from slurmtf.scheduler import scheduler_of
 from slurmtf.sites import Site, resolve_target
-from slurmtf.submit.tools import Toolbox
+from slurmtf.submit.refused import refusals_for
+from slurmtf.submit.tools import SETTINGS, Toolbox
 
 EXPERIMENT = "serve"
 ENTRY, PROGRAM, REQUEST, SCRIPT = "serve.py", "tool.pyz", "request.json", "score.py"
@@ -46,7 +48,7 @@ import sys
 sys.argv = ["{PROGRAM}", "serve", "{REQUEST}"]
 runpy.run_path("{PROGRAM}", run_name="__main__")
 '''
-TIME, LIMIT_S, BODY_MB = "1:00:00", 60.0, 16.0
+TIME, LIMIT_S, START_S, BODY_MB = "1:00:00", 60.0, 600.0, 16.0
 LOOK_S = 0.3
 FIRST_STATE_S, LAST_STATE_S = 1.0, 30.0
 USUAL_PORT = 8000
@@ -142,21 +144,23 @@ def serve(
     gpu: bool = False,
     packages: Sequence[str] = (),
     request_seconds: float = LIMIT_S,
+    start_seconds: float = START_S,
     body_megabytes: float = BODY_MB,
     tell: Tell | None = None,
 ) -> Service:
     """Serve a model until its time limit, or until it is canceled, and return the service when it serves.
 
     ``script`` has Azure ML's ``init()`` and ``run(data)``. ``request_seconds`` and ``body_megabytes`` are what a request may
-    take; the others are as in :func:`slurmtf.models.score`. On this machine it listens on loopback, in a job on all addresses
-    of the node; a token is needed in either case.
+    take, ``start_seconds`` what each start of the process that scores may, ``init()`` included; the others are as in
+    :func:`slurmtf.models.score`. On this machine it listens on loopback, in a job on all addresses of the node; a token is
+    needed in either case.
 
     Raises InputError, ModelChangedError, or ServiceError when it ends before it serves.
     """
     needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
+    if script is not None:
+        check_script(script)
     scorer = scorer_of(model, environment, workspace, needs)
-    if script is not None and not Path(script).is_file():
-        raise InputError(Finding("no-script", "script", f"{script} does not exist", "pass a file with init() and run(data)"))
     tell = tell or _silent
     found = resolve_target(site)
     place = workspace_of(found.storage.workspace, workspace)
@@ -165,17 +169,19 @@ def serve(
         "gpu": gpu,
         "python": toolbox.python(scorer.environment, more=needs.packages),
         "limit": request_seconds,
+        "start_limit": start_seconds,
         "body_bytes": int(body_megabytes * 1024 * 1024),
     }
-    request = {**_request(scorer, found, script is not None), **own}
+    request = {**_request(scorer, found, script), **own}
     with tempfile.TemporaryDirectory(prefix="slurmtf-serve-") as source:
         _fill(Path(source), request, script)
         estimator = _estimator(Path(source), found, toolbox.python(SCORING), needs)
-        run = Experiment(EXPERIMENT, place).submit(estimator, {"model": scorer.name}, tell=tell)
+        with refusals_for(found.name, needs.flags(found), SETTINGS):
+            run = Experiment(EXPERIMENT, place).submit(estimator, {"model": scorer.name}, tell=tell)
     return _awaited(run, tell)
 
 
-def _request(scorer: Scorer, site: Site, with_script: bool) -> dict[str, Any]:
+def _request(scorer: Scorer, site: Site, script: str | Path | None) -> dict[str, Any]:
     """Return what the server is told."""
     return {
         "name": scorer.name,
@@ -184,7 +190,8 @@ def _request(scorer: Scorer, site: Site, with_script: bool) -> dict[str, Any]:
         "engine": scorer.engine,
         "kind": scorer.kind,
         "weights": str(scorer.weights) if scorer.weights else None,
-        "script": SCRIPT if with_script else None,
+        "script": SCRIPT if script is not None else None,
+        "script_source": str(script) if script is not None else None,
         "folder": ".",
         "host": "0.0.0.0" if scheduler_of(site.scheduler, site.cluster).queues else "127.0.0.1",  # noqa: S104 - a token is needed
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slurmtf._version import __version__
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError, SlurmtfError, did_you_mean
 from slurmtf.files import age, read_json, write_json, writing
@@ -20,7 +22,7 @@ from slurmtf.models.sources import KINDS, Source, chosen, sources_in, tool_for
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.workspace import known_workspaces, workspace_of
 from slurmtf.sites import resolve_target
-from slurmtf.submit.tools import Toolbox
+from slurmtf.submit.tools import JOBS, Toolbox
 
 OPSETS = range(7, 19)
 """What the converter can write (tf2onnx 1.17)."""
@@ -28,6 +30,8 @@ DEFAULT_OPSET = 17
 TOLERANCE = 1e-4
 RECORD = ".export.json"
 WORK = ".export-"
+OUTPUT, REQUEST, RESULT = "model.onnx", "request.json", "request.json.result.json"
+"""What lies in such a folder."""
 LEFT_S = 86400
 """Age from which nobody works in such a folder any more."""
 ROOM_BYTES = 1024 * 1024
@@ -180,15 +184,17 @@ def record_of(file: Path) -> dict[str, Any]:
 def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[str, Any]:
     python = toolbox.python(wanted.environment)
     with writing(wanted.target.parent, ANOTHER_FOLDER):
-        _clear(wanted.target.parent)
+        _clear(wanted.target.parent, toolbox)
         work = Path(tempfile.mkdtemp(prefix=WORK, dir=wanted.target.parent))
         try:
-            output, request = work / "model.onnx", work / "request.json"
+            output, request = work / OUTPUT, work / REQUEST
             before = digest(wanted.source.files)
-            write_json(request, wanted.request(output))
-            toolbox.tell(f"converting {wanted.source.path.name} with {wanted.environment} ...")
-            toolbox.run(python, ["convert", str(request)], work, "export")
-            result = read_json(f"{request}.result.json")
+            asked = {**wanted.request(output), **_exactly(wanted, before)}
+            if not _taken_over(work, asked, toolbox):
+                write_json(request, asked)
+                toolbox.tell(f"converting {wanted.source.path.name} with {wanted.environment} ...")
+                toolbox.run(python, ["convert", str(request)], work, "export")
+            result = read_json(work / RESULT)
             if not result.get("ok") or not output.is_file():
                 _check_room(work, wanted.source)
                 raise NotConvertibleError(_refused(wanted, result, work / "tool.log"))
@@ -200,6 +206,48 @@ def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[s
         finally:
             shutil.rmtree(work, ignore_errors=True)
     return record
+
+
+def _exactly(wanted: Wanted, source: str) -> dict[str, Any]:
+    """Return what tells a request from one that looks like it: where the file goes, and what goes in. Raises OSError."""
+    samples = digest([wanted.samples]) if wanted.samples else None
+    return {
+        "target": str(wanted.target),
+        "environment": wanted.environment,
+        "source_sha256": source,
+        "samples_sha256": samples,
+        "slurmtf": __version__,
+    }
+
+
+def _taken_over(work: Path, asked: Mapping[str, Any], toolbox: Toolbox) -> bool:
+    """Wait for the job of a command that was killed and asked for the same, and bring what it has written into ``work``.
+
+    False when there was none, or it has written nothing good. Raises SlurmError when Slurm does not answer.
+    """
+    for left in sorted(work.parent.glob(f"{WORK}*/{JOBS}")):
+        earlier = left.parent
+        if {**read_json(earlier / REQUEST), "output": None} != {**asked, "output": None}:
+            continue
+        toolbox.wait_for_earlier(earlier)
+        result = read_json(earlier / RESULT)
+        if result.get("ok") and _brought(earlier / OUTPUT, work / OUTPUT):
+            write_json(work / RESULT, result)
+            left.unlink(missing_ok=True)  # the next export begins anew
+            return True
+    return False
+
+
+def _brought(source: Path, target: Path) -> bool:
+    """Link or copy a file; False when it is not there: its command goes on, and has put it in its place."""
+    try:
+        with contextlib.suppress(OSError):  # a file system without links
+            os.link(source, target)
+            return True
+        shutil.copyfile(source, target)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _check_source(source: Source, before: str) -> None:
@@ -221,10 +269,10 @@ def _check_room(work: Path, source: Source) -> None:
         os.posix_fallocate(file.fileno(), 0, needed)
 
 
-def _clear(folder: Path) -> None:
-    """Remove what killed exports have left."""
+def _clear(folder: Path, toolbox: Toolbox) -> None:
+    """Remove what killed exports have left, unless a job of theirs still waits or runs."""
     for left in folder.glob(f"{WORK}*"):
-        if age(left) > LEFT_S:
+        if age(left) > LEFT_S and not toolbox.earlier(left):
             shutil.rmtree(left, ignore_errors=True)
 
 

@@ -22,6 +22,7 @@ from slurmtf.findings import Finding
 from slurmtf.models.hashes import sha256
 from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
+from slurmtf.models.scripts import check_script
 from slurmtf.models.sources import source_at, tool_for
 from slurmtf.runs.workspace import workspace_of
 from slurmtf.sites import resolve_target
@@ -46,6 +47,7 @@ HINTS = {
     **{f"OSError: [Errno {number}]": f"free some space, or use {ANOTHER_FOLDER}; " for number in (errno.ENOSPC, errno.EDQUOT)},
 }
 """What to do about exceptions of a shard, by how they begin."""
+CORRECTED = "correct it, and pass another --output: scores of two scripts are not mixed; "
 ANYTHING = Needs()
 LAST_LINES = 3
 SHOWN = 5
@@ -104,6 +106,8 @@ def score(
     Raises ScoringFailedError when a shard failed; InputError when there is nothing to score, or the folder holds other scores.
     """
     needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
+    if script is not None:
+        check_script(script)
     scorer = scorer_of(model, environment, workspace, needs)
     files = files_of(inputs)
     tell = tell or _silent
@@ -183,13 +187,6 @@ def _plan(
     scorer: Scorer, files: Sequence[Path], folder: Path, script: str | Path | None, batch: int | None, rejects: bool
 ) -> dict[str, Any]:
     """Return what decides the scores; how many shards there are does not."""
-    own = None
-    if script is not None:
-        if not Path(script).is_file():
-            raise InputError(
-                Finding("no-script", "script", f"{script} does not exist", "pass a file with init() and run(data)")
-            )
-        own = str(folder / "score.py")
     return {
         "model": str(scorer.path),
         "hashes": scorer.hashes,
@@ -199,7 +196,7 @@ def _plan(
         "files": [str(file) for file in files],
         "sizes": [file.stat().st_size for file in files],
         "written": [file.stat().st_mtime_ns for file in files],
-        "script": own,
+        "script": str(folder / "score.py") if script is not None else None,
         "script_sha256": hashlib.sha256(Path(script).read_bytes()).hexdigest() if script is not None else None,
         "script_source": str(Path(script).resolve()) if script is not None else None,
         "asked_batch": batch,
@@ -222,10 +219,12 @@ def _counted(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Pat
         return known
     if plan["script_source"]:
         write_private(folder / "score.py", Path(plan["script_source"]).read_bytes())
-    asked = folder / "count.json"
-    write_json(asked, dict(plan))
-    toolbox.run(python, ["count", str(asked)], folder, "score")
-    answer = read_json(f"{asked}.counts")
+    asked, told = folder / "count.json", folder / "count.json.counts"
+    if read_json(asked) != plan or read_json(told).get("unreadable", True):
+        told.unlink(missing_ok=True)
+        write_json(asked, dict(plan))
+        toolbox.run(python, ["count", str(asked)], folder, "score")
+    answer = read_json(told)
     if not answer:
         what = "the rows could not be counted"
         raise SlurmtfError(Finding("scoring-failed", str(folder), what, f"the log: {folder / 'tool.log'}"))
@@ -270,6 +269,8 @@ def _failure(folder: Path, shard: int, end: Ended) -> Finding:
     if not facts:
         how = f" ({end.how})" if end.how else ""
         return Finding("shard-failed", "", f"ended before it was done{how}{_last_words(end.log)}")
+    if facts.get("script"):
+        return Finding("bad-script", facts["script"], facts["why"], _hint(facts["why"]) or CORRECTED)
     if facts["row"] < 0:
         return Finding("shard-failed", "", facts["why"])
     where = f"{facts['file']}, row {facts['row']}"
@@ -278,12 +279,17 @@ def _failure(folder: Path, shard: int, end: Ended) -> Finding:
 
 def _of_shards(finding: Finding, shards: Sequence[int], log: Path, done: str) -> Finding:
     """Return what is wrong with some shards, with their numbers and how far it has come."""
+    if finding.code == "bad-script":
+        return replace(finding, remedy=f"{finding.remedy}the log: {log}")
     if finding.where:
         return replace(finding, remedy=f"{finding.remedy}; {done}")
     shown = ", ".join(map(str, shards[:SHOWN])) + (f" and {len(shards) - SHOWN} more" if len(shards) > SHOWN else "")
-    hint = next((hint for start, hint in HINTS.items() if finding.what.startswith(start)), "")
     where, whose = (f"shards {shown}", f"the log of shard {shards[0]}") if len(shards) > 1 else (f"shard {shown}", "its log")
-    return replace(finding, where=where, remedy=f"{hint}{whose}: {log}; {done}")
+    return replace(finding, where=where, remedy=f"{_hint(finding.what)}{whose}: {log}; {done}")
+
+
+def _hint(what: str) -> str:
+    return next((hint for start, hint in HINTS.items() if what.startswith(start)), "")
 
 
 def _last_words(log: Path) -> str:

@@ -18,6 +18,8 @@ SUBMIT_SLACK_S = 300
 RECORD_LAG_S = 60
 """Seconds after a submission in which Slurm may not list the job yet."""
 
+SEE_SCRIPT = "see the script: slurmtf render"
+"""What to do about a refusal that says nothing of what is known."""
 NO_FOLDER = "Slurm's accounting does not say yet in which folder the job of this number works"
 
 

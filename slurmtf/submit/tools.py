@@ -30,12 +30,15 @@ from slurmtf.scheduler import Array, JobState, Observation, Scheduler, Submitted
 from slurmtf.sites import Site
 from slurmtf.sites.search import search_path
 from slurmtf.submit.building import Building, provide
+from slurmtf.submit.refused import refusals_for
 
 POLL_S = (1.0, 15.0)
 """The first and the longest pause between two looks at a job."""
 FORGOTTEN = 3
 """Looks in a row at which Slurm knows nothing of a job: then it has ended, and is forgotten."""
 PROGRAM, LOG, JOBS = "tool.pyz", "tool.log", "jobs.json"
+SETTINGS = ("partition", "account", "time")
+"""Of what :meth:`Toolbox.run_each` is asked for, what remedies call by these names."""
 Tick = Callable[[], None]
 Seen: TypeAlias = "dict[SubmittedJob, Observation | None]"
 HERE = Path(__file__)
@@ -71,7 +74,8 @@ class Toolbox:
         Raises SoftwareError.
         """
         spec = spec_of(tool(name), self.site, likely, more)
-        pending = provide(Building(spec, self.store, self.site, _nobody(self.site), {}), self.tell)
+        with refusals_for(self.site.name):
+            pending = provide(Building(spec, self.store, self.site, _nobody(self.site), {}), self.tell)
         if pending:
             self.tell(f"waiting for build job {pending.job.ref.job_id}")
             ended([pending.job], self.scheduler, tell=self.tell)
@@ -91,7 +95,8 @@ class Toolbox:
         command = (python, "-I", put_program(folder), *words)
         if self.by_job:
             own = {"chdir": str(folder), "output": str(folder / LOG)}
-            seen = self._by_job(command, folder, name, own, None, _nothing)
+            with refusals_for(self.site.name):
+                seen = self._by_job(command, folder, name, own, None, _nothing)
             return 0 if all(end and end.state is JobState.COMPLETED for end in seen.values()) else 1
         return _here([command], folder, _nothing)
 
@@ -109,17 +114,25 @@ class Toolbox:
             _here([(*command, *part) for part in parts], folder, tick)
             return [Ended(folder / LOG)] * elements
         own = {"chdir": str(folder), "output": str(folder / f"{name}-%A_%a.log"), **asked}
-        seen = self._by_job((*command, "array"), folder, name, own, elements, tick)
+        with refusals_for(self.site.name, asked, SETTINGS):
+            seen = self._by_job((*command, "array"), folder, name, own, elements, tick)
         return [Ended(folder / f"{name}-{one.ref.job_id}_{one.ref.element}.log", how(end)) for one, end in seen.items()]
+
+    def earlier(self, folder: Path) -> list[SubmittedJob]:
+        """Return the jobs that were submitted last for a folder and have not ended.
+
+        Raises SlurmError when Slurm does not answer.
+        """
+        known = [SubmittedJob.from_dict(one) for one in read_json(folder / JOBS).get("jobs", ())]
+        seen = self.scheduler.observe(known) if known and self.scheduler.queues else {}
+        return [job for job in known if any(one in seen and not seen[one].state.final for one in job.each)]
 
     def wait_for_earlier(self, folder: Path) -> None:
         """Wait for the jobs that were submitted last for a folder, by a process that did not see them end.
 
         Raises SlurmError when Slurm does not answer.
         """
-        known = [SubmittedJob.from_dict(one) for one in read_json(folder / JOBS).get("jobs", ())]
-        seen = self.scheduler.observe(known) if known and self.scheduler.queues else {}
-        left = [job for job in known if any(one in seen and not seen[one].state.final for one in job.each)]
+        left = self.earlier(folder)
         if left:
             numbers = ", ".join(job.ref.job_id for job in left)
             self.tell(f"waiting for job {numbers}, which an earlier command has submitted ...")

@@ -10,7 +10,7 @@ import click
 from slurmtf.cli.needs import needs_options
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.cli.steps import Steps
-from slurmtf.serving import BODY_MB, LIMIT_S, TIME, USUAL_PORT, Service, serve
+from slurmtf.serving import BODY_MB, LIMIT_S, START_S, TIME, USUAL_PORT, Service, serve
 
 
 @click.command("serve")
@@ -25,6 +25,13 @@ from slurmtf.serving import BODY_MB, LIMIT_S, TIME, USUAL_PORT, Service, serve
     default=LIMIT_S,
     show_default=True,
     help="Longest time for a request, in seconds.",
+)
+@click.option(
+    "--start-seconds",
+    type=click.FloatRange(min=0.1),
+    default=START_S,
+    show_default=True,
+    help="Longest time for each start of what scores, init() included, in seconds.",
 )
 @click.option(
     "--body-megabytes",

@@ -17,10 +17,12 @@ import numpy as np
 from .batches import Scorer, storable
 from .drawing import Spec
 from .feeding import of_arrays, of_records
-from .scorers import scorer_of
+from .scorers import ModelChangedError, ScriptError, scorer_of
 
 HEAD = struct.Struct("<HI")
 """Before each body: a status of HTTP (0 in a request), and the body's length."""
+UNUSABLE = 503
+"""The status of a first frame that says why there is no scorer."""
 Spoken = tuple[int, bytes]
 JSON, HEALTHY = "application/json", "Healthy"
 TYPES = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
@@ -54,7 +56,11 @@ def work(path: str) -> int:
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a score script prints goes to the log, line by line: this process may be killed
     sys.stdout = os.fdopen(1, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    scorer = scorer_of({**request, "cpus": len(os.sched_getaffinity(0))})
+    try:
+        scorer = scorer_of({**request, "cpus": len(os.sched_getaffinity(0))})
+    except (ScriptError, ModelChangedError) as err:
+        write_frame(out, UNUSABLE, str(err).encode())
+        return 1
     write_frame(out, 200, json.dumps(schema(request["name"], scorer.specs)).encode())
     while asked := read_frame(sys.stdin.buffer):
         write_frame(out, *answer(scorer, asked[1]))

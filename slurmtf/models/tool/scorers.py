@@ -7,7 +7,9 @@ import inspect
 import json
 import os
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +29,21 @@ class ModelChangedError(Exception):
     """A file of the model has changed since it was submitted, or is gone."""
 
 
+class ScriptError(Exception):
+    """A score script can't be used: where, in its user's words, and why."""
+
+    def __init__(self, where: str, why: str) -> None:
+        self.where, self.why = where, why
+        super().__init__(f"{where}: {why}")
+
+
 def scorer_of(plan: Mapping[str, Any]) -> Scorer:
     """Return what scores by a plan, with so many CPUs. Raises ModelChangedError, and what the script or the runtime does."""
     changed = [path for path, known in plan["hashes"].items() if sha256(path) != known]
     if changed:
         raise ModelChangedError(f"{', '.join(changed)} is not what it was when this was submitted")
     if plan["script"]:
-        return _of_script(plan["script"], plan["model"])
+        return _of_script(plan["script"], plan["model"], plan.get("script_source") or plan["script"])
     if plan["engine"] == "onnx":
         return _of_onnx(plan["model"], plan["gpu"], plan["cpus"])
     import tensorflow as tf  # noqa: PLC0415 - of these models alone
@@ -66,23 +76,59 @@ def _of_onnx(path: str, gpu: bool, cpus: int) -> Scorer:
     return Scorer(lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)), specs)
 
 
-def _of_script(path: str, model: str) -> Scorer:
-    """Return a score script: ``init()`` once, ``run(data)`` for each batch; ``$SLURMTF_MODEL`` is the model's path."""
+def _of_script(path: str, model: str, called: str) -> Scorer:
+    """Return a score script: ``init()`` once, ``run(data)`` for each batch; ``$SLURMTF_MODEL`` is the model's path.
+
+    ``called`` is the script as its user knows it. Raises ScriptError.
+    """
     os.environ["SLURMTF_MODEL"] = model
+    path = str(Path(path).resolve())
     sys.path.insert(0, str(Path(path).parent))
     spec = importlib.util.spec_from_file_location("score", path)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{path} is not a Python file")
+        raise ScriptError(called, f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.init()
-    takes_text = RAW in inspect.signature(module.run).parameters
+    with _told(path, called):
+        spec.loader.exec_module(module)
+    takes_text = RAW in _signature(module, "run", called, "data").parameters
+    _signature(module, "init", called)
+    with _told(path, called):
+        module.init()
 
     def call(data: Any) -> Mapping[str, Any]:
         answer = _read(module.run(json.dumps({"data": _listed(data)}))) if takes_text else module.run(data)
         return answer if isinstance(answer, Mapping) else {"score": answer}
 
     return Scorer(call, None, (lambda text: _read(module.run(text))) if takes_text else None)
+
+
+@contextmanager
+def _told(path: str, called: str) -> Iterator[None]:
+    """Raise what a script raises as a ScriptError, with the script's own line."""
+    try:
+        yield
+    except (Exception, SystemExit) as err:
+        traceback.print_exc()
+        lines = [frame.lineno for frame in traceback.extract_tb(err.__traceback__) if frame.filename == path]
+        lines += [err.lineno] if isinstance(err, SyntaxError) and err.filename == path else []
+        where = f"{called}:{lines[-1]}" if lines and lines[-1] else called
+        raise ScriptError(where, f"{type(err).__name__}: {err}") from None
+
+
+def _signature(module: Any, name: str, called: str, *arguments: str) -> inspect.Signature:
+    """Return the signature of one of a script's functions. Raises ScriptError when it can't be called with these arguments."""
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ScriptError(called, f"has no function {name}({', '.join(arguments)})")
+    try:
+        found = inspect.signature(function)
+    except ValueError:  # a built-in's, which tells none
+        return inspect.Signature()
+    try:
+        found.bind(*arguments)
+    except TypeError:
+        raise ScriptError(called, f"{name}{found} can't be called as {name}({', '.join(arguments)})") from None
+    return found
 
 
 def _read(answer: Any) -> Any:

@@ -14,7 +14,7 @@ from .batches import Scorer, batch_for, batches_of, block_for, blocks, pieces, s
 from .files import write_json, write_whole
 from .readers import UNREADABLE, format_of
 from .results import Results, concatenate
-from .scorers import scorer_of
+from .scorers import ScriptError, scorer_of
 
 TELL_S = 2.0
 
@@ -99,7 +99,8 @@ def _scored(plan: Mapping[str, Any], shard: int, scorer: Scorer) -> int:
 
 def _note_failure(plan: Mapping[str, Any], shard: int, err: BaseException) -> None:
     traceback.print_exception(err)
-    write_json(_place(plan, shard, ".failed"), {"file": "", "row": -1, "why": f"{type(err).__name__}: {err}"})
+    why, script = (err.why, err.where) if isinstance(err, ScriptError) else (f"{type(err).__name__}: {err}", "")
+    write_json(_place(plan, shard, ".failed"), {"file": "", "row": -1, "why": why, "script": script})
 
 
 class _Progress:

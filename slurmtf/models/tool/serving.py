@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import json
 import os
 import secrets
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from .answering import HEALTHY, Spoken, read_frame, refused, write_frame
+from .answering import HEALTHY, UNUSABLE, Spoken, read_frame, refused, write_frame
 from .files import write_json, write_whole
 
 THREADS = 8
@@ -24,6 +27,10 @@ IDLE_S = 30
 """After which a connection on which nothing comes is closed."""
 CONNECTIONS = 200
 OUTPUTS, LOOPBACK = "outputs", "127.0.0.1"
+LATE = (
+    "what scores was not ready after {:g} s, by its init() or the loading of the model, and was ended: make that faster, or "
+    "serve it with larger --start-seconds"
+)
 Environ = Mapping[str, Any]
 
 
@@ -32,22 +39,19 @@ class StartError(Exception):
 
 
 class Worker:
-    """The process that scores, one request at a time. One that takes too long, or ends, is started again."""
+    """The process that scores, one request at a time. One that takes too long, or ends, is started again at once."""
 
-    def __init__(self, command: Sequence[str], limit: float) -> None:
-        """``limit``: seconds for a request, the wait for those before it apart."""
-        self._command, self._limit = command, limit
+    def __init__(self, command: Sequence[str], limit: float, start_limit: float) -> None:
+        """``limit``: seconds for a request, the wait for those before it apart; ``start_limit``: for each start."""
+        self._command, self._limit, self._start_limit = command, limit, start_limit
         self._lock = threading.Lock()
         self._process: Any = None
+        self._began, self._ready = 0.0, False
 
     def start(self) -> bytes:
         """Start it, and return what it says of itself. Raises StartError."""
-        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        said = read_frame(self._process.stdout)
-        if said is None:
-            self.end()
-            raise StartError("what scores can't be loaded")
-        return said[1]
+        self._begin()
+        return self._greeting(self._start_limit)
 
     def ask(self, body: bytes) -> Spoken:
         """Return the status and body of the answer."""
@@ -55,12 +59,37 @@ class Worker:
             return refused(503, "busy with earlier requests: try again")
         try:
             if self._process is None:
-                self.start()
+                self._begin()
+            if not self._ready:
+                self._greeting(self._limit)
             return self._asked(body)
         except StartError as err:
             return refused(503, str(err))
         finally:
             self._lock.release()
+
+    def _begin(self) -> None:
+        self._began, self._ready = time.monotonic(), False
+        try:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        except OSError as err:
+            raise StartError(f"what scores can't be started: {err}") from None
+
+    def _greeting(self, patience: float) -> bytes:
+        """Return what the process says when it is ready, for which we wait so long, and all in all as long as a start may
+        take. Raises StartError."""
+        left = self._began + self._start_limit - time.monotonic()
+        if not select.select([self._process.stdout], [], [], max(0.0, min(patience, left)))[0]:
+            if patience < left:
+                raise StartError("what scores is being started again: try again")
+            self.end()
+            raise StartError(LATE.format(self._start_limit))
+        said = read_frame(self._process.stdout)
+        if said is None or said[0] == UNUSABLE:
+            self.end()
+            raise StartError(f"what scores can't be loaded: {said[1].decode() if said else 'the log says why'}")
+        self._ready = True
+        return said[1]
 
     def _asked(self, body: bytes) -> Spoken:
         process, late = self._process, threading.Event()
@@ -76,6 +105,7 @@ class Worker:
         if said is not None and not late.is_set():
             return said
         code = self.end()
+        self._begin()
         if late.is_set():
             return refused(504, f"took more than {self._limit:g} s, and was stopped")
         return refused(500, f"ended the process that scores (exit code {code}); it is started again")
@@ -87,6 +117,9 @@ class Worker:
             return 0
         process.kill()
         code: int = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):  # what was written to it and never read
+                pipe.close()
         return code
 
 
@@ -132,7 +165,7 @@ def serve(path: str) -> int:
     request = json.loads(Path(path).read_text(encoding="utf-8"))
     signal.signal(signal.SIGTERM, _end)
     program, own = str(Path(sys.argv[0]).resolve()), str(Path(path).resolve())
-    worker = Worker([request["python"], "-I", program, "work", own], request["limit"])
+    worker = Worker([request["python"], "-I", program, "work", own], request["limit"], request["start_limit"])
     try:
         schema, token = worker.start(), secrets.token_urlsafe(32)
         server = waitress.create_server(

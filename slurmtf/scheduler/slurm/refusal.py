@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from slurmtf.errors import RefusedError, SlurmtfError
 from slurmtf.findings import Finding
+from slurmtf.scheduler.base import SEE_SCRIPT
 from slurmtf.scheduler.slurm.calls import unanswered, words
 
 LAST_LINES = 8
@@ -54,9 +55,7 @@ def refusal(errors: str, said: str, script: str) -> SlurmtfError:
         if re.search(pattern, told):
             named = re.findall(r"--([a-z][a-z-]+)", told)
             return RefusedError(Finding("refused", _line_of([*named, *flags], script), told, remedy))
-    return RefusedError(
-        Finding("refused", "sbatch", told or "refused the job and said nothing", "see the script: slurmtf render")
-    )
+    return RefusedError(Finding("refused", "sbatch", told or "refused the job and said nothing", SEE_SCRIPT))
 
 
 def _telling(said: str) -> list[str]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from tests.environments.cache import root
 from tests.patience import HANG_S, until
 from tests.system.models.support import provide
 
-from .support import Lab, call, ended
+from .support import COMMAND, Lab, call, ended
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -64,7 +66,12 @@ def test_train_export_register_and_score(lab: Lab, tf_newest: Path, tools: Envir
     shutil.copytree(EXAMPLE, source)
     run = trained(lab, tf_newest, "slurm", source)
     (tmp_path / "by-job.yaml").write_text(BY_JOB)
-    record = lab.data("export", run.id, "--site", str(tmp_path / "by-job.yaml"), timeout=HANG_S)  # in a job of its own
+    words = ["export", run.id, "--site", str(tmp_path / "by-job.yaml")]  # in a job of its own
+    environ = {**os.environ, "SLURMTF_WORKSPACE": str(lab.workspace)}
+    with subprocess.Popen([COMMAND, *words], env=environ) as process:
+        until(lambda: list((run.folder / "outputs").glob(".export-*/jobs.json")), "the job of an export")
+        process.kill()
+    record = lab.data(*words, timeout=HANG_S)  # waits for that job
     assert record["verified"]["largest_difference"] < 1e-5
     jobs = ("sacct", "--noheader", "--allocations", "--parsable2", "--format=JobName,WorkDir")
     ours = re.compile(rf"^slurmtf-export.*\|{re.escape(str(lab.folder))}", re.MULTILINE)

@@ -26,14 +26,23 @@ from slurmtf.models import exporting
 class Toolbox:
     def __init__(self, *given): self.tell = print
     def python(self, name): return sys.executable
+    def earlier(self, folder): return []
+    def wait_for_earlier(self, folder):
+        print("waited")
+        self.convert(folder / exporting.REQUEST)
     def run(self, python, words, folder, name):
-        request = json.loads(Path(words[1]).read_text())
+        (folder / exporting.JOBS).write_text("{}")
+        phase("submitted")
+        self.convert(Path(words[1]))
+    def convert(self, path):
+        print("converted")
+        request = json.loads(path.read_text())
         output = Path(request["output"])
         output.write_bytes(b"half")
         phase("convert")
         output.write_bytes(b"onnx of " + Path(request["model"]).read_bytes())
         known = dict.fromkeys(("route", "opset", "inputs", "outputs", "verified", "weights_bytes", "versions", "seconds"))
-        exporting.write_json(words[1] + ".result.json", {"ok": True, **known})
+        exporting.write_json(f"{path}.result.json", {"ok": True, **known})
 
 def phase(name):
     if name == sys.argv[2]:
@@ -107,6 +116,18 @@ def called(program: str, folder: Path, *words: str | Path, before: tuple[str, ..
 
 def exported(folder: Path, phase: str) -> int:
     return called(EXPORT, folder, "net.h5", phase, folder / "workspace").returncode
+
+
+def test_the_job_of_an_export_that_was_killed_is_waited_for_by_the_same_one_and_by_no_other(tmp_path: Path) -> None:
+    (tmp_path / "net.h5").write_bytes(b"model_config 1")
+    said = []
+    for phase, change in (("submitted", b""), ("", b""), ("", b""), ("submitted", b""), ("", b" and more")):
+        with (tmp_path / "net.h5").open("ab") as file:
+            file.write(change)
+        done = called(EXPORT, tmp_path, "net.h5", phase, tmp_path / "workspace")
+        said.append([line for line in done.stdout.splitlines() if not line.startswith("converting")])
+    assert said == [[], ["waited", "converted"], ["converted"], [], ["converted"]]
+    assert (tmp_path / "net.onnx").read_bytes() == b"onnx of model_config 1 and more"
 
 
 def known(folder: Path) -> Any:

@@ -287,6 +287,20 @@ def test_shards_that_failed_alike_are_told_together_and_each_with_its_own_log(tm
     assert "never started" in never.what
 
 
+@pytest.mark.parametrize("why", ["ModuleNotFoundError: No module named 'six'", "KeyError: 'x'"])
+def test_a_script_that_failed_is_told_once_with_its_line_and_what_to_do(tmp_path: Path, why: str) -> None:
+    (tmp_path / "shards").mkdir()
+    for shard in range(3):
+        facts = {"file": "", "row": -1, "why": why, "script": "mine.py:7"}
+        (tmp_path / f"shards/{shard:05d}.failed").write_text(json.dumps(facts))
+    with pytest.raises(ScoringFailedError) as caught:
+        _check_done(tmp_path, {"shards": 3}, dict.fromkeys(range(3), Ended(tmp_path / "tool.log")))
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where, finding.what) == ("bad-script", "mine.py:7", why)
+    assert tells(finding, "--output", str(tmp_path / "tool.log"))
+    assert ("--pip" in finding.remedy) == why.startswith("Module")
+
+
 @pytest.mark.parametrize(
     ("why", "elsewhere"),
     [

@@ -16,7 +16,7 @@ np = pytest.importorskip("numpy")
 from slurmtf.models.tool.answering import answer, schema  # noqa: E402
 from slurmtf.models.tool.batches import Scorer  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
-from slurmtf.models.tool.scorers import scorer_of  # noqa: E402
+from slurmtf.models.tool.scorers import ScriptError, scorer_of  # noqa: E402
 from slurmtf.models.tool.serving import Service, StartError, Worker  # noqa: E402
 
 ONE = {"x": Spec((None, 2), "float32")}
@@ -176,6 +176,8 @@ head = struct.Struct("<HI")
 def say(status, body):
     sys.stdout.buffer.write(head.pack(status, len(body)) + body)
     sys.stdout.buffer.flush()
+if os.path.exists(sys.argv[1]):
+    sys.stdin.buffer.read(head.size)  # until it is ended
 say(200, str(os.getpid()).encode())
 while given := sys.stdin.buffer.read(head.size):
     body = sys.stdin.buffer.read(head.unpack(given)[1])
@@ -188,8 +190,9 @@ while given := sys.stdin.buffer.read(head.size):
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
-    found = Worker([sys.executable, "-c", ECHO], 3)
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    """One that is not ready as long as there is a file ``hang``."""
+    found = Worker([sys.executable, "-c", ECHO, str(tmp_path / "hang")], 3, 60)
     yield found
     found.end()
 
@@ -200,12 +203,70 @@ def test_a_process_that_is_ended_by_a_request_is_started_again(worker: Worker, b
     assert worker.ask(b"x") == (200, pid)
     found, told = worker.ask(body)
     assert (found, why in told) == (status, True), told
-    again, other = worker.ask(b"x")
+    again, other = until_ready(worker)
     assert (again, other != pid) == (200, True)
 
 
-def test_a_model_that_can_not_be_loaded_is_told() -> None:
-    broken = Worker([sys.executable, "-c", "raise SystemExit('no model')"], 3)
-    with pytest.raises(StartError):
+def until_ready(worker: Worker) -> tuple[int, bytes]:
+    """What it answers when it is ready: on a slow machine a start takes longer than a request."""
+    while b"try again" in (found := worker.ask(b"x"))[1]:
+        pass
+    return found
+
+
+@pytest.mark.parametrize(("start_limit", "why"), [(60.0, b"try again"), (0.5, b"--start-seconds")])
+def test_a_start_that_hangs_holds_up_no_request_and_is_ended(
+    start_limit: float, why: bytes, worker: Worker, tmp_path: Path
+) -> None:
+    worker.start()
+    (tmp_path / "hang").touch()
+    assert worker.ask(b"end")[0] == 500
+    worker._limit, worker._start_limit = 1.0, start_limit
+    status, told = worker.ask(b"x")
+    assert (status, why in told) == (503, True), told
+    (tmp_path / "hang").unlink()
+    worker.end()
+    worker._limit, worker._start_limit = 60.0, 60.0
+    assert worker.ask(b"x")[0] == 200
+
+
+def test_the_first_start_has_the_same_limit(worker: Worker, tmp_path: Path) -> None:
+    (tmp_path / "hang").touch()
+    worker._start_limit = 0.5
+    with pytest.raises(StartError, match=r"0\.5 s.*--start-seconds"):
+        worker.start()
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "why"),
+    [
+        ("import nothing_of_that_name", "mine.py:1", "ModuleNotFoundError: No module named 'nothing_of_that_name'"),
+        ("def run(data): pass", "mine.py", "has no function init()"),
+        ("def init(): pass\nrun = 7", "mine.py", "has no function run(data)"),
+        ("def init(): pass\ndef run(): pass", "mine.py", "run() can't be called as run(data)"),
+        ("def run(data): pass\ndef init():\n    {}['x']", "mine.py:3", "KeyError: 'x'"),
+        ("def run(data): pass\ndef init():\n    raise SystemExit('no model')", "mine.py:3", "SystemExit: no model"),
+        ("def run(data):\n  pass pass", "mine.py:2", "SyntaxError"),
+    ],
+)
+def test_a_script_that_can_not_be_used_is_told_with_its_line(text: str, where: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "score.py").write_text(text)
+    plan = {"script": str(tmp_path / "score.py"), "script_source": "mine.py", "model": "m.onnx", "hashes": {}}
+    with pytest.raises(ScriptError) as caught:
+        scorer_of(plan)
+    assert (caught.value.where, caught.value.why.startswith(why)) == (where, True), caught.value
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("raise SystemExit('no model')", "the log says why"),
+        ("import os, struct; os.write(1, struct.pack('<HI', 503, 4) + b'mine')", "mine"),
+    ],
+)
+def test_a_model_that_can_not_be_loaded_is_told(program: str, why: str) -> None:
+    broken = Worker([sys.executable, "-c", program], 60, 60)
+    with pytest.raises(StartError, match=why):
         broken.start()
-    assert broken.ask(b"x")[0] == 503
+    status, told = broken.ask(b"x")
+    assert (status, why.encode() in told) == (503, True)

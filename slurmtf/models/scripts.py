@@ -1,0 +1,112 @@
+"""Whether a score script has Azure ML's two functions, told before anything is submitted: it is parsed, never run."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+
+from slurmtf.errors import InputError
+from slurmtf.findings import Finding
+
+TAKES = {"init": 0, "run": 1}
+"""The functions, and how many arguments each is called with."""
+CALLS = {"init": "init()", "run": "run(data)"}
+REMEDY = 'define init(), called once, and run(data), called for each batch: see docs/models.md, "Score files"'
+DYNAMIC = {"globals", "exec", "setattr", "vars"}
+"""What a script may define names by that are not to be seen in it."""
+PYTHON = "{}.{}".format(*sys.version_info)
+Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
+
+
+class Defined(NamedTuple):
+    """What a script binds at its top level: functions by name, and other names (``run = model.predict``, ``import``).
+
+    ``open``: it may bind more than is to be seen.
+    """
+
+    functions: dict[str, Function]
+    names: set[str]
+    open: bool
+
+
+def check_script(path: str | Path) -> None:
+    """Raise InputError when a file is no score script: not there, no Python, or without the two functions."""
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(Finding("no-script", "script", f"{path} does not exist", "pass a file with init() and run(data)"))
+    found = findings_in(file.read_bytes(), str(path))
+    if found:
+        raise InputError(*found)
+
+
+def findings_in(text: bytes, name: str) -> list[Finding]:
+    """Return what keeps a text from being a score script; ``name`` is what its user calls it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError) as err:
+        line = getattr(err, "lineno", None) or 1
+        return [
+            Finding("bad-script", f"{name}:{line}", f"is not Python {PYTHON}: {getattr(err, 'msg', err)}", "correct that line")
+        ]
+    defined = _defined(tree)
+    return [Finding("bad-script", *one, REMEDY) for called in TAKES for one in _wrong(defined, called, name)]
+
+
+def _wrong(defined: Defined, called: str, name: str) -> Iterator[tuple[str, str]]:
+    """Yield where and what is wrong with one of the functions."""
+    function = defined.functions.get(called)
+    if function is None:
+        if not defined.open and called not in defined.names:
+            yield name, f"has no function {CALLS[called]}"
+        return
+    where = f"{name}:{function.lineno}"
+    if isinstance(function, ast.AsyncFunctionDef):
+        yield where, f"{called} is async, and is called as {CALLS[called]}"
+    elif not function.decorator_list and not takes(function.args, TAKES[called]):
+        yield where, f"{called}({ast.unparse(function.args)}) can't be called as {CALLS[called]}"
+
+
+def takes(arguments: ast.arguments, number: int) -> bool:
+    """Whether a function can be called with so many arguments by position."""
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    needed = positional - len(arguments.defaults)
+    keywords = any(default is None for default in arguments.kw_defaults)
+    return needed <= number and (number <= positional or arguments.vararg is not None) and not keywords
+
+
+def _defined(tree: ast.Module) -> Defined:
+    functions, names = dict[str, Function](), set[str]()
+    for node in _top(tree):
+        bound = _bound(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and bound not in functions:
+            functions[bound] = node
+        elif bound:
+            names.add(bound)  # of several of one name, who knows which
+    every = list(ast.walk(tree))
+    names.update(name for node in every if isinstance(node, ast.Global) for name in node.names)
+    unseen = any(isinstance(node, ast.Name) and node.id in DYNAMIC for node in every)
+    kept = {name: function for name, function in functions.items() if name not in names}
+    return Defined(kept, names, unseen or "*" in names or "__getattr__" in functions)
+
+
+def _bound(node: ast.AST) -> str:
+    """Return the name that a node binds; empty when it binds none."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return node.name
+    if isinstance(node, ast.alias):
+        return node.asname or node.name.partition(".")[0]
+    return node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else ""
+
+
+def _top(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield what stands at a module's top level, in branches and loops too; not what functions and classes hold."""
+    for node in ast.iter_child_nodes(tree):
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            yield from _top(node)

@@ -1,0 +1,41 @@
+"""What to do when Slurm refuses a job of a command that is not ``slurmtf submit``: it has fewer settings, or none."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+
+from slurmtf.errors import RefusedError
+from slurmtf.findings import Finding
+from slurmtf.scheduler.base import SEE_SCRIPT
+
+OF_PROFILE = "it stands in the profile {} (defaults, directives or environments.job)"
+ANY = "what it asks for comes from the profile {}{}: leave out what this cluster does not take"
+
+
+@contextlib.contextmanager
+def refusals_for(profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Iterator[None]:
+    """Raise refusals with remedies that the command's user can follow; the parameters are those of :func:`fitted`."""
+    try:
+        yield
+    except RefusedError as err:
+        raise RefusedError(*(fitted(finding, profile, asked, settings) for finding in err.findings)) from None
+
+
+def fitted(finding: Finding, profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Finding:
+    """Return a refusal with a remedy that fits its command.
+
+    ``asked`` are the flags of sbatch that the user has given, ``settings`` those that he could have given; all others come
+    from the ``profile``.
+    """
+    line = re.search(r"#SBATCH --([a-z-]+)", finding.where)
+    if line and line[1] in asked:
+        return finding
+    told = "" if finding.remedy == SEE_SCRIPT else finding.remedy
+    marks = set(re.findall(r"`(\w+)`", told))
+    remedy = told if marks <= set(settings) else told.replace("`", "")
+    if line or marks:
+        return replace(finding, remedy=f"{remedy}; {OF_PROFILE.format(profile)}" if remedy else OF_PROFILE.format(profile))
+    return finding if told else replace(finding, remedy=ANY.format(profile, " and the command's options" if settings else ""))
