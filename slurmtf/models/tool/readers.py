@@ -21,6 +21,11 @@ Take = Callable[[int], "Arrays | Records"]
 """Returns the next rows, so many."""
 
 
+AS_IT_IS = ("L", "RGB", "RGBA", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+"""Modes of Pillow that are kept: grey, colors, with alpha; grey of 32 bits, of decimals, of 16 bits, which as RGB is cut off at
+255. An MPO is what phones write as JPEG: an image, and smaller ones of it."""
+
+
 class BadRow(NamedTuple):
     """A row that can't be read."""
 
@@ -104,9 +109,14 @@ def _image(path: str) -> Iterator[Any]:
         from PIL import Image  # noqa: PLC0415 - of this format alone
 
         with Image.open(path) as image:
-            yield {"": np.asarray(image if image.mode in ("L", "RGB", "RGBA") else image.convert("RGB"))}
-    except (OSError, ValueError, ImportError) as err:
+            frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
+            yield {"": _pixels(image)} if frames == 1 else BadRow(f"has {frames} frames: save each as an image of its own")
+    except Exception as err:  # Pillow's: of broken files SyntaxError, struct.error ...; of one too large, a class of its own
         yield BadRow(f"can't be read as an image: {err}")
+
+
+def _pixels(image: Any) -> Any:
+    return np.asarray(image if image.mode in AS_IT_IS else image.convert("RGB"))
 
 
 def _taken(rows: Iterable[Any]) -> Take:

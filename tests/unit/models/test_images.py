@@ -14,7 +14,7 @@ Image = pytest.importorskip("PIL.Image")
 from slurmtf.models.scoring import files_of  # noqa: E402
 from slurmtf.models.tool.batches import Scorer, blocks, pieces, scored  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
-from slurmtf.models.tool.readers import format_of  # noqa: E402
+from slurmtf.models.tool.readers import BadRow, format_of  # noqa: E402
 
 GREY = np.array([[0, 50, 255], [10, 20, 30]], np.uint8)
 COLOR = np.stack([GREY, GREY + 100, 255 - GREY], axis=-1)
@@ -38,6 +38,58 @@ def test_an_image_is_its_pixels(pixels: Any, mode: str, name: str, expected: Any
     rows: Any = format_of(str(path)).rows(str(path), 0)(1)
     assert [list(row) for row in rows] == [[""]]
     assert np.array_equal(rows[0][""], expected)
+
+
+def row_of(path: Path) -> Any:
+    (row,) = format_of(str(path)).rows(str(path), 0)(1)
+    return row
+
+
+def test_grey_of_16_bits_is_not_cut_off(tmp_path: Path) -> None:
+    pixels = np.array([[0, 255, 256], [1000, 40_000, 65_535]], np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "deep.png")
+    found = row_of(tmp_path / "deep.png")[""]
+    assert (found.tolist(), found.dtype) == (pixels.tolist(), np.uint16)
+
+
+@pytest.mark.parametrize(("mode", "size", "expected"), [("L", (), 70), ("RGB", (3,), [70, 20, 200]), ("CMYK", (4,), None)])
+def test_a_jpeg_is_its_pixels_but_for_what_jpeg_loses(mode: str, size: tuple[int, ...], expected: Any, tmp_path: Path) -> None:
+    plain = np.broadcast_to(np.array([70, 20, 200, 0][: size[0]] if size else 70, np.uint8), (16, 16, *size))
+    Image.fromarray(plain, mode).save(tmp_path / "one.JPG", quality=95)
+    found = row_of(tmp_path / "one.JPG")[""]
+    assert found.shape == ((16, 16, 3) if size else (16, 16))
+    if expected is not None:
+        assert np.abs(found.astype(int) - expected).max() <= 3
+
+
+@pytest.mark.parametrize("name", ["moving.gif", "moving.png"])
+def test_of_an_animation_no_frame_is_taken_for_the_whole(name: str, tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (0, 100, 200)]
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+    found = row_of(tmp_path / name)
+    assert isinstance(found, BadRow)
+    assert "3 frames" in found.why
+
+
+def test_what_phones_write_is_an_image(tmp_path: Path) -> None:
+    frames = [Image.fromarray(np.full((size, size, 3), 80, np.uint8)) for size in (16, 8)]
+    frames[0].save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=frames[1:])
+    assert row_of(tmp_path / "phone.jpg")[""].shape == (16, 16, 3)
+
+
+def test_an_image_that_would_fill_the_memory_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(np.zeros((100, 100), np.uint8)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    assert isinstance(row_of(tmp_path / "large.png"), BadRow)
+
+
+@pytest.mark.parametrize("kept", [0, 8, 20, 40, 60])
+@pytest.mark.parametrize("name", ["torn.png", "torn.jpg", "torn.gif", "torn.bmp"])
+def test_a_torn_image_is_a_bad_row(name: str, kept: int, tmp_path: Path) -> None:
+    path = tmp_path / name
+    Image.fromarray(COLOR).save(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    assert isinstance(row_of(path), BadRow) or kept >= 60
 
 
 def sums(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
