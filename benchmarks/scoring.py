@@ -3,8 +3,9 @@
     python -m benchmarks.scoring [TIMES]
 
 Two models: a tiny one on tables, where everything but the model shows, and a convolutional network on images. Both read the
-files, score, and write the scores so that they outlast a power cut (fsync once: of the tiny model's 24 MB and more it takes as long
-as much of the rest), and both are timed from the first file to the last, with the model loaded and as many threads; they take turns. "CPU" compares their CPU seconds: what else the machine does counts less there than in rows a second.
+files, score, and write the scores so that they outlast a power cut (one fsync), and both are timed from the first file to the
+last, with the model loaded and as many threads; they take turns. "CPU" compares their CPU seconds: what else the machine does
+counts less there than in rows a second.
 "in all" is the whole command, with the counting, the merge and every start of Python. The environments are slurmtf's tool
 environments: of ONNX Runtime for the scoring, of the newest TensorFlow for ONNX, with which the models are built.
 """
