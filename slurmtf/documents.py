@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import copy
 import functools
 import inspect
 import re
@@ -130,6 +131,12 @@ class Document:
     def part(self, name: str, verbatim: Collection[str] = ()) -> Document:
         """Return what stands below a key as a document, whose lines are the file's. Raises the document's error class."""
         return Document(self._text, self.source, self._error, verbatim, name)
+
+    def without(self, names: Collection[str]) -> Document:
+        """Return the document without some of its top-level keys."""
+        found = copy.copy(self)
+        found.data = {name: value for name, value in self.data.items() if name not in names}
+        return found
 
     def _note(self, node: yaml.Node | None, path: KeyPath) -> None:
         """Remember the line of each key, and where a number says less than its text. Few aliases of aliases can be billions of

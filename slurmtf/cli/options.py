@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from slurmtf.documents import Document
 from slurmtf.environments.images import names_file
 from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Environment, Estimator, TensorFlow
-from slurmtf.estimator.document import at, from_document, read_job_file
+from slurmtf.estimator.document import at, field_names, from_document, parameter_of, read_job_file
 from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
@@ -78,15 +78,9 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
         overrides["script_params"] = list(arguments)
     name = options["experiment"] or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(target).stem).strip("-_")[:36] or "run"
     experiment = findings.attempt(Experiment, name, options["workspace"])
-    try:
-        estimator = _estimator(target, overrides)
-    except SpecError as err:
-        findings.add(err.findings)
-        _find_the_rest(target, overrides, {one.where for one in err.findings}, experiment, findings)
-        findings.raise_errors()
-        raise
+    estimator = _told(target, overrides, experiment, findings)
     findings.raise_errors()
-    if experiment is None:
+    if experiment is None or estimator is None:
         raise AssertionError("unreachable")
     return Training(estimator, experiment, tags, options["after"] or ())
 
@@ -98,38 +92,60 @@ def _without_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any
     return {**options, **{name: () if isinstance(options[name], tuple) else None for name in empty}}
 
 
-def _find_the_rest(
-    target: str, overrides: dict[str, Any], wrong: set[str], experiment: Experiment | None, findings: Findings
-) -> None:
-    """Find what else is wrong with a training job that can't be: by a plan without what is known to be wrong.
+def _told(target: str, overrides: dict[str, Any], experiment: Experiment | None, findings: Findings) -> Estimator | None:
+    """Return the estimator; None when it can't be, and then all that is wrong with the training job has been found.
 
-    An empty script stands for one that is not there.
+    What is known to be wrong is left out until the rest can be an estimator: it hides nothing else.
     """
-    right = {name: value for name, value in overrides.items() if name not in wrong}
+    wrong: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="slurmtf-") as folder:
-        if wrong & {"entry_script", "source_directory"}:
-            script = Path(folder, "train.py")
-            script.touch()
-            right |= {"source_directory": folder}
-            target, right = (target, {**right, "entry_script": script.name}) if _is_job_file(target) else (str(script), right)
-        estimator = Findings().attempt(_estimator, target, right)
-        if estimator is None or experiment is None:
-            findings.attempt(resolve_target, overrides.get("compute_target"))
-            return
-        try:
-            experiment.plan(estimator)
-        except InputError as err:
-            findings.add((one for one in err.findings if one.is_error and one.where not in wrong), type(err))
+        while True:
+            try:
+                estimator = _estimator_without(wrong, target, overrides, Path(folder))
+                break
+            except SpecError as err:
+                findings.add(err.findings)
+                also = {parameter_of(one.where) for one in err.findings} - wrong
+                if not also:
+                    findings.attempt(resolve_target, overrides.get("compute_target"))
+                    return None
+                wrong |= also
+        if not wrong:
+            return estimator
+        if experiment and wrong <= {*FLAG_OF, *field_names()}:  # a key that is none may stand for any other
+            _find_in_plan(experiment, estimator, wrong, findings)
+        else:
+            findings.attempt(resolve_target, estimator.compute_target)
+        return None
+
+
+def _estimator_without(wrong: set[str], target: str, overrides: dict[str, Any], folder: Path) -> Estimator:
+    """Return the estimator without some parameters. An empty script, in ``folder``, stands for one that is not there."""
+    right = {name: value for name, value in overrides.items() if name not in wrong}
+    if wrong & {"entry_script", "source_directory"}:
+        script = folder / "train.py"
+        script.touch()
+        right |= {"source_directory": str(folder)}
+        target, right = (target, {**right, "entry_script": script.name}) if _is_job_file(target) else (str(script), right)
+    return _estimator(target, right, wrong)
+
+
+def _find_in_plan(experiment: Experiment, estimator: Estimator, wrong: set[str], findings: Findings) -> None:
+    """Find what is wrong with the plan of a training job without what is known to be wrong."""
+    try:
+        experiment.plan(estimator)
+    except InputError as err:
+        findings.add((one for one in err.findings if one.is_error and parameter_of(one.where) not in wrong), type(err))
 
 
 def _is_job_file(target: str) -> bool:
     return target.endswith((".yaml", ".yml"))
 
 
-def _estimator(target: str, overrides: dict[str, Any]) -> Estimator:
+def _estimator(target: str, overrides: dict[str, Any], wrong: Collection[str] = ()) -> Estimator:
     flags = {**FLAGS, "entry_script": target}
     if _is_job_file(target):
-        document = read_job_file(target)
+        document = read_job_file(target).without(wrong)
         return from_document(document, Path(target).parent, _merged(document, overrides), flags)
     settings = _of_script(target, overrides)
     software = settings.pop("environment_definition", None)

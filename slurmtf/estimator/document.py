@@ -96,16 +96,17 @@ def _kind(document: Document, name: object) -> type[Estimator]:
 
 def _sources(document: Document, flags: Mapping[str, str], overrides: Collection[str]) -> dict[str, str]:
     """Return where each setting was written: a flag that was given goes before the document, one that was not behind it."""
-    lines = {where: line for where, line in document.sources().items() if _parameter(where) not in overrides}
+    lines = {where: line for where, line in document.sources().items() if parameter_of(where) not in overrides}
     return {**flags, **lines}
 
 
 def _relocated(finding: Finding, sources: Mapping[str, str], overrides: Collection[str]) -> Finding:
     """Return a finding of the merged data with its source: the document's line is none of what overrides it."""
-    return located(replace(finding, source="") if _parameter(finding.where) in overrides else finding, sources)
+    return located(replace(finding, source="") if parameter_of(finding.where) in overrides else finding, sources)
 
 
-def _parameter(where: str) -> str:
+def parameter_of(where: str) -> str:
+    """Return the parameter that a finding is about: ``sbatch`` of ``sbatch['wrap']``, ``inputs`` of ``inputs.0.path``."""
     return re.split(r"[.\[]", where, maxsplit=1)[0]
 
 

@@ -69,6 +69,40 @@ def test_a_job_file_all_wrong_is_told_at_once_by_its_lines(project: Path) -> Non
     assert project.is_dir()
 
 
+MANY = """\
+entry_script: nothere.py
+node_count: two
+memory: 12XB
+sbatch: {arr: 1, mem: 3}
+inputs: [{nam: d, path: /nonexistent}]
+gpus_per_node: -1
+launcher: nosuch
+"""
+
+
+def test_values_of_the_wrong_kind_hide_nothing_of_the_rest(project: Path) -> None:
+    """What pydantic refused was told alone, then what an estimator refuses, then what a plan does: three rounds."""
+    (project / "job.yaml").write_text(MANY, encoding="utf-8")
+    found = told("job.yaml", "-s", "lonestar6", "--time", "soon")
+    assert {code: Path(where.split(": ")[0]).name for code, where in found.items()} == {
+        "bad-value": "job.yaml:2",
+        "unknown-key": "job.yaml:5",
+        "script-missing": "job.yaml:1",
+        "bad-memory": "job.yaml:3",
+        "out-of-range": "job.yaml:6",
+        "short-flag": "job.yaml:4",
+        "said-twice": "job.yaml:4",
+        "unknown-launcher": "job.yaml:7",
+        "required-flag": "--partition",
+        "bad-time": "--time",
+    }
+
+
+def test_a_key_that_may_stand_for_any_other_leaves_out_the_plan(project: Path) -> None:
+    (project / "job.yaml").write_text("launchr: srun\nmemory: 12XB\n" + JOB, encoding="utf-8")
+    assert set(told("job.yaml")) == {"unknown-key", "bad-memory"}
+
+
 def test_a_flag_in_place_of_a_line_is_told_as_the_flag(project: Path) -> None:
     assert told("job.yaml", "--launcher", "srun")["forbidden-launcher"] == "--launcher"
     assert project.is_dir()
