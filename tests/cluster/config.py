@@ -44,7 +44,7 @@ VARIANTS = {
     "default": Variant(),
     "noaccounting": Variant(accounting=False),
     "tinyarray": Variant(accounting=False, max_array_size=5),
-    "fewids": Variant(job_ids=(100, 106), min_job_age=5),
+    "fewids": Variant(job_ids=(100, 106), min_job_age=2),
     "slurm24": Variant(suite="trixie"),
 }
 

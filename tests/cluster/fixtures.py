@@ -37,7 +37,7 @@ def slurm_tinyarray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluste
 
 @pytest.fixture(scope="session")
 def slurm_fewids(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """Six job ids, which come again five seconds after a job has ended."""
+    """Six job ids, which come again two seconds after a job has ended."""
     yield from provided("fewids", tmp_path_factory)
 
 

@@ -14,6 +14,8 @@ from tests import journals
 from tests.cluster import wait_for
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
+LONG = 60
+"""Minutes, in place of those that an example asks for: a limit against hangs is the test's (tests/patience.py)."""
 TWO_NODES: dict[str, Any] = {"node_count": 2, "exclusive": True}  # the test Slurm has four: two examples at a time
 
 Results = dict[str, dict[str, Any]]
@@ -55,7 +57,7 @@ class Examples:
     def start(self, place: str, source: str | Path, python: Path | str, **settings: Any) -> Launched:
         """Start an example, or any folder with a job.yaml. ``python`` is the job's."""
         job = EXAMPLES / source / "job.yaml"
-        wishes = {**self._wishes(place), "environment_definition": {"python": str(python)}, **settings}
+        wishes = {"time": LONG, **self._wishes(place), "environment_definition": {"python": str(python)}, **settings}
         estimator = from_document(read_job_file(job), job.parent, wishes)
         launched = Launched(place, Experiment(job.parent.name, self.workspace).submit(estimator))
         self.started.append(launched)

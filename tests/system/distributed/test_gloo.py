@@ -20,7 +20,7 @@ from .examples import Examples
 
 pytestmark = pytest.mark.tensorflow
 
-JOBS = int(os.environ.get("SLURMTF_TEST_GLOO_JOBS", "6"))
+JOBS = int(os.environ.get("SLURMTF_TEST_GLOO_JOBS", "2"))
 SHORT = """\
 import json, os, random, time
 import horovod.tensorflow as hvd
@@ -108,7 +108,7 @@ def source(tmp_path: Path) -> Path:
 @pytest.mark.slurm
 def test_short_jobs_on_slurm(examples: Examples, source: Path, horovod: Path) -> None:
     """SLURMTF_TEST_GLOO_JOBS says how many."""
-    settings: dict[str, Any] = {"process_count_per_node": 2, "exclusive": False, "time": "10:00"}
+    settings: dict[str, Any] = {"process_count_per_node": 2, "exclusive": False}
     started = [examples.start("gloo", source, horovod, **settings) for _ in range(JOBS)]
     for launched in started:
         expected = {"size": 4, "local_size": 2}

@@ -43,20 +43,15 @@ def assert_one_world(results: Results, size: int, alone: Results) -> None:
     assert ranks[0]["loss"] == pytest.approx(alone["result-0"]["loss"], rel=1e-3)
 
 
-@pytest.mark.parametrize("example", ["keras3-jax", "jax-loop"])
-def test_the_loss_is_that_of_one_process(example: str, examples: Examples, jax: Path) -> None:
-    alone = examples.start("local", example, jax, process_count_per_node=1)
-    here = examples.start("local", example, jax)
-    two_nodes = [examples.start(place, example, jax) for place in ("srun", "mpirun")]
-    assert_one_world(here.results(), 2, alone.results())
-    for launched in two_nodes:
-        assert_one_world(launched.results(), 4, alone.results())
-
-
-def test_on_python_3_13(examples: Examples, jax: Path, jax_313: Path) -> None:
-    alone = examples.start("local", "keras3-jax", jax, process_count_per_node=1)
+def test_the_loss_is_that_of_one_process(examples: Examples, jax: Path, jax_313: Path) -> None:
+    """Of Keras here, and on two nodes with another Python; of a loop in JAX alone by another launcher."""
+    alone = {name: examples.start("local", name, jax, process_count_per_node=1) for name in ("keras3-jax", "jax-loop")}
+    here = examples.start("local", "keras3-jax", jax)
     newer = examples.start("srun", "keras3-jax", jax_313)
-    assert_one_world(newer.results(), 4, alone.results())
+    loop = examples.start("mpirun", "jax-loop", jax)
+    assert_one_world(here.results(), 2, alone["keras3-jax"].results())
+    assert_one_world(newer.results(), 4, alone["keras3-jax"].results())
+    assert_one_world(loop.results(), 4, alone["jax-loop"].results())
 
 
 def started(examples: Examples, folder: Path, script: str, python: Path, place: str = "srun") -> Launched:

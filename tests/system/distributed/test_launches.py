@@ -42,11 +42,11 @@ def allocations(launched: Launched) -> list[str]:
 
 def test_three_launches_in_one_allocation(examples: Examples, tf_classic: Path) -> None:
     """With Horovod over Gloo the second one fails; with parameter servers each has its own arguments."""
-    hold = {"sbatch": {"hold": True}}
-    horovod = with_launches(
-        examples.start("gloo", "horovod-loop", tf_classic, **hold), orders("--steps", ["10", "nonsense", "20"])
-    )
-    servers = with_launches(examples.start("srun", "ps-loop", tf_classic, **hold), orders("--steps", ["10", "20", "30"]))
+    hold, one = {"sbatch": {"hold": True}}, {"process_count_per_node": 1}
+    ranks = examples.start("gloo", "horovod-loop", tf_classic, **hold, **one)
+    horovod = with_launches(ranks, orders("--steps", ["10", "nonsense", "20"]))
+    served = examples.start("srun", "ps-loop", tf_classic, worker_count=1, **hold)
+    servers = with_launches(served, orders("--steps", ["10", "20", "30"]))
     assert horovod.end().cause == "script"
     assert ends(horovod) == [0, 2, 2], "the first failure is the job's, and the third launch ran all the same"
     assert "size" in (horovod.run.folder / "trial-2/logs/rank-0.out").read_text()

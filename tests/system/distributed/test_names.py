@@ -24,9 +24,11 @@ def test_all_that_join_by_name_take_the_one_that_routes(
     site = tmp_path / "suffixed.yaml"
     site.write_text(f"extends: slurm\nname: suffixed\nnetwork: {{host_suffix: {SUFFIX}}}\n")
     pythons = {"multiworker": tf_classic, "horovod-loop": tf_classic, "jax-loop": jax}
+    one = {"process_count_per_node": 1}
+    each = {"multiworker": {}, "horovod-loop": one, "jax-loop": one}
     with slurm_env.only_suffixed():
         lost = examples.start("gloo", "jax-loop", jax)
-        found = [examples.start("gloo", name, python, compute_target=str(site)) for name, python in pythons.items()]
+        found = [examples.start("gloo", name, pythons[name], compute_target=str(site), **each[name]) for name in pythons]
         for launched in found:
             assert len(launched.results()) > 1, launched.run.folder
         state = lost.end()

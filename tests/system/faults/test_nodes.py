@@ -1,8 +1,10 @@
-"""A power cut at one of the nodes: where the supervisor lives, and where it does not."""
+"""Nodes that are lost: by a power cut, where the supervisor lives and where it does not; and one that falls silent."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,31 +16,58 @@ from .support import Faults, end_of, playing
 
 pytestmark = pytest.mark.slurm
 
-PLACES = {"other": ("node1,node2", "node2"), "supervisor": ("node3,node4", "node3")}
+NOTICED_S = 600.0
+"""Slurm notices after 20 to 30 s here (SlurmdTimeout=20; by default 300), the connections of ours after a minute; left alone,
+the kernel's give up after 924 s (ip-sysctl: tcp_retries2)."""
+DEAD, SILENT = "node2", "node4"
+CUTS = {"other": f"node1,{DEAD}", "supervisor": f"{DEAD},node3"}
+SILENCE = {"slurm": f"node3,{SILENT}", "ours": f"node3,{SILENT}"}
+UNKILLED: dict[str, Any] = {"no-kill": True}
+"""Slurm leaves a job be whose node fails, in which the verdict is ours alone."""
+
+
+class Lost(NamedTuple):
+    run: Run
+    at: float
 
 
 @pytest.fixture(scope="module")
-def cuts(faults: Faults, slurm: Cluster) -> Iterator[dict[str, Run]]:
-    runs = {
-        name: faults.submit(
-            ParameterServer(2, 1, layout="original"), {}, node_count=2, sbatch={"nodelist": nodes, "no-requeue": True}
-        )
-        for name, (nodes, _) in PLACES.items()
-    }
+def lost(faults: Faults, slurm: Cluster) -> Iterator[dict[str, Lost]]:
+    """All runs at once: each kind of loss takes half a minute to be noticed."""
+    runs = {}
+    for name, nodes in {**CUTS, **SILENCE}.items():
+        unkilled = UNKILLED if name == "ours" else {}
+        sbatch = {"nodelist": nodes, "no-requeue": True, **unkilled}
+        layout = ParameterServer(2, 1, layout="original")
+        runs[name] = faults.submit(layout, {}, node_count=2, sbatch=sbatch, srun=unkilled)
     for run in runs.values():
         playing(run, "ps-0", "worker-0", "worker-1")
-    for _, node in PLACES.values():
-        slurm.kill_node(node)
-    yield runs
-    for _, node in PLACES.values():
+    slurm.cut_link(SILENT)
+    slurm.kill_node(DEAD)
+    at = time.monotonic()
+    yield {name: Lost(run, at) for name, run in runs.items()}
+    for node in (DEAD, SILENT):
         slurm.start_node(node)
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_power_cut(place: str, cuts: dict[str, Run]) -> None:
-    state = end_of(cuts[place])
+@pytest.mark.parametrize("place", CUTS)
+def test_a_power_cut(place: str, lost: dict[str, Lost]) -> None:
+    state = end_of(lost[place].run)
     assert state.status is RunStatus.FAILED, state
     if state.cause == "task-lost":  # the kernel had time to close the connections of the dead
-        assert (outcome_of(state).task, outcome_of(state).host) == ("worker-1", PLACES[place][1])
+        assert (outcome_of(state).task, outcome_of(state).host) == ("worker-1", DEAD)
     else:
         assert state.cause == "node-failure", state
+
+
+@pytest.mark.parametrize("noticed_by", SILENCE)
+def test_a_cable_that_is_pulled(noticed_by: str, lost: dict[str, Lost]) -> None:
+    """No connection is told of it."""
+    run, at = lost[noticed_by]
+    state = end_of(run)  # the tasks of the silent node end themselves
+    assert time.monotonic() - at < NOTICED_S
+    assert state.status is RunStatus.FAILED, state
+    if noticed_by == "slurm":
+        assert (state.cause, outcome_of(state).host) == ("node-failure", SILENT), state
+    else:
+        assert (state.cause, outcome_of(state).task, outcome_of(state).host) == ("task-lost", "worker-1", SILENT), state

@@ -14,7 +14,7 @@ from .support import Faults, completed, label_host, moment, nothing_left
 
 pytestmark = pytest.mark.slurm
 
-COUNTS = {"slurm": 40, "local": 20}
+COUNTS = {"slurm": 20, "local": 10}
 ACTS = {"ps": "serve()", "worker": "held = bind(); here(); wait_for('ps-0'); time.sleep(3); work()"}
 
 

@@ -91,7 +91,7 @@ def test_a_grid_on_six_elements_has_each_cell_once(lab: Lab) -> None:
     assert [row["status"] for row in lab.data("ls")] == ["Completed"]  # one thing
 
 
-# Takes three seconds; started again, it goes on where it was.
+# Started again, it goes on where it was. Some wait, the first time, for what is done to them.
 STEPS = (
     LOG
     + """
@@ -101,17 +101,18 @@ first = int((pathlib.Path(arguments.resume_from) / "step").read_text()) if state
 for step in range(first, 6):
     log(arguments.x + step)
     state.write_text(str(step + 1))
-    time.sleep(0.5)
+    time.sleep(0.1)
+    if step == 2 and not arguments.resume_from and os.environ["SLURMTF_TRIAL"] in ("1", "6", "9", "12"):
+        pathlib.Path("outputs/waits").touch()
+        time.sleep(3600)
 """
 )
 
 
-def owners(run: SweepRun) -> dict[str, str]:
-    """The elements that hold a trial which has no result, and the trial's last lease."""
-    folder = run.folder / "sweep"
-    done = {path.stem for path in (folder / "results").glob("[0-9]*.json")}
-    held = {path.stem: path for path in sorted((folder / "leases").glob("[0-9]*")) if path.stem not in done}
-    return {str(json.loads(path.read_text())["job"]): path.name for path in held.values()}
+def owner(run: SweepRun, trial: int) -> str:
+    """The element that has a trial, as soon as that waits for what is done to it."""
+    until((run.folder / f"trials/{trial}/outputs/waits").exists, f"trial {trial}")
+    return str(json.loads((run.folder / f"sweep/leases/{trial}.0").read_text())["job"])
 
 
 def taken_over_after(run: SweepRun, lease: str) -> float:
@@ -124,28 +125,22 @@ def taken_over_after(run: SweepRun, lease: str) -> float:
     return float(took[0]["time"]) - (run.folder / "sweep/leases" / lease).stat().st_mtime
 
 
+KILLED = (1, 6)
+
+
 def test_trials_survive_kills_and_requeues_and_are_counted_once(lab: Lab) -> None:
     run = sweep(lab, STEPS, {"x": uniform(0, 1)}, 24, max_concurrent_runs=6, elements=12, resume_trials=True)
-    killed: dict[str, str] = {}
-
-    def at_work() -> list[tuple[str, str]]:
-        """Elements with their leases: at last the one whose trial began last."""
-        return sorted((one for one in owners(run).items() if one[0] not in killed), key=lambda one: float(one[1]))
-
-    for count in (3, 8):
-        until(lambda count=count: run.facts.done >= count, f"the end of {count} trials")  # type: ignore[misc]
-        job, lease = until(at_work, "a trial that runs")[-1]
-        call("scancel", "--batch", "--signal=KILL", job)  # the batch script has become the supervisor
-        killed[job] = lease
-    call("scancel", until(at_work, "a trial that runs")[0][0])
-    call("scontrol", "requeue", until(at_work, "a trial that runs")[-1][0])
+    for trial in KILLED:
+        call("scancel", "--batch", "--signal=KILL", owner(run, trial))  # the batch script has become the supervisor
+    call("scancel", owner(run, 9))
+    call("scontrol", "requeue", owner(run, 12))
     assert finished(run) is RunStatus.COMPLETED
     results = [trial.result for trial in run.facts.trials if trial.result]
     assert [(result.trial, result.status) for result in results] == [(number, COMPLETED) for number in range(24)]
     steps = [(len(trial.curve), trial.attempt) for trial in run.facts.trials]
     assert all(6 <= count <= 6 + again for count, again in steps)  # at most the step in which it was killed is done again
-    assert sum(result.attempt > 0 for result in results) >= 3
-    assert all(taken_over_after(run, lease) > STALE_S for lease in killed.values())
+    assert {result.trial for result in results if result.attempt} == {*KILLED, 9, 12}
+    assert all(taken_over_after(run, f"{trial}.0") > STALE_S for trial in KILLED)
 
 
 # The trial with x=100 logs at once; the others log after it.
