@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import re
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache, partial
 
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.raised import Raised, after_progress, last_raised, without_tags
@@ -71,6 +71,8 @@ WEAK_WITHOUT_GPUS = tuple(rule for rule in WEAK if rule.kind not in (Kind.GPU_MI
 """TensorFlow says on each node without GPUs that it has none: it explains an error that speaks of them alone."""
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
 MOST_SAID = 20
+MANY_RULES = 40
+NO_DIGITS = str.maketrans("", "", "0123456789")
 MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
 SURVIVED = re.compile(
@@ -255,34 +257,45 @@ def _joined(log: Log, errors: Sequence[str]) -> Log:
 def _said(log: Log, killed: bool) -> _Clue | None:
     """Return what a log without a traceback is certain of: in what stands after the last sign that the training went on."""
     start = after_progress(log.text)
-    rest = replace(log, text=_without_survived(log.text[start:], killed))
-    clue = _match(log, ANYWHERE, start) or _match(rest, PLAIN)
-    return clue or (None if _match(log, CASCADES, start) else _match(rest, VAGUE))
+    ends_it = partial(_ends_it, log.text, 0 if killed else _start_of_last_lines(log.text))
+    clue = _match(log, ANYWHERE, start) or _match(log, PLAIN, start, ends_it)
+    return clue or (None if _match(log, CASCADES, start) else _match(log, VAGUE, start, ends_it))
 
 
-def _without_survived(text: str, killed: bool) -> str:
-    """Return the lines of a log after which a program could not go on: of TensorFlow's errors, those at the end of a task."""
-    lines = text.rstrip().split("\n")
-    last = 0 if killed else len(lines) - LAST_LINES
-    return "\n".join(
-        line
-        for at, line in enumerate(lines)
-        if not SURVIVED.search(line[:LONGEST_LINE]) and (at >= last or not TOLD_BY_TENSORFLOW.match(line))
-    )
+def _ends_it(text: str, last: int, place: int) -> bool:
+    """Tell whether a program can't go on after what it says at ``place``: of TensorFlow's errors, those at the end."""
+    line = _line_at(text, place)
+    return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
 
 
-def _match(log: Log, rules: Iterable[Rule], start: int = 0) -> _Clue | None:
+def _start_of_last_lines(text: str) -> int:
+    end = len(text.rstrip())
+    for _ in range(LAST_LINES):
+        end = max(text.rfind("\n", 0, max(end, 0)), 0)
+    return end
+
+
+def _match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int], bool] | None = None) -> _Clue | None:
+    said = _without_digits(log.text) if len(rules) > MANY_RULES else ""
     for rule in rules:
-        if any(log.text.find(word, start) >= 0 for word in rule.words):
-            found = _first(rule, log.text, start)
+        if any(word.translate(NO_DIGITS) in said if said else word in log.text for word in rule.words):
+            found = _first(rule, log.text, start, counts)
             if found:
                 return _Clue(rule, log, _line_at(log.text, found.start()), tuple(group or "" for group in found.groups()))
     return None
 
 
-def _first(rule: Rule, text: str, start: int) -> re.Match[str] | None:
+@lru_cache(maxsize=4)
+def _without_digits(text: str) -> str:
+    """Return a log's lines without digits, each once: what a training says a thousand times is looked through once."""
+    lines = text.encode("utf-8", "replace").translate(None, b"0123456789").split(b"\n")
+    return b"\n".join(dict.fromkeys(lines)).decode("utf-8", "replace")
+
+
+def _first(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | None) -> re.Match[str] | None:
     """Return where a rule's pattern is first said; the source that a traceback shows says nothing."""
-    found = list(itertools.islice(_compiled(rule.pattern).finditer(text, start), MOST_SAID))
+    places = _compiled(rule.pattern).finditer(text, start)
+    found = list(itertools.islice((one for one in places if counts is None or counts(one.start())), MOST_SAID))
     said = (one for one in found if not text.startswith("    ", text.rfind("\n", 0, one.start()) + 1))
     return next(said, found[0] if found else None)
 

@@ -114,6 +114,7 @@ def last_raised(text: str) -> Raised | None:
     return (last_raised(text[:start]) if error.is_of_children and start else None) or error
 
 
+@lru_cache(maxsize=4)
 def after_progress(text: str) -> int:
     """Return where a log's last line of a training that goes on begins; 0 where there is none."""
     return max((found.start() for found in PROGRESS.finditer(text)), default=0)

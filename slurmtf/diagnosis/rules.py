@@ -323,7 +323,7 @@ RULES: tuple[Rule, ...] = (
          "install {0} in the job's Python, or use another one (`environment_definition.python`)", vague=True),
     Rule("tensors", Kind.SCRIPT, ("RuntimeError: ",),
          r"RuntimeError: .*(?:size mismatch|shapes cannot be multiplied|must match the size|same device|loading state_dict)",
-         "the script's tensors, or its checkpoint, don't go together"),
+         "the shapes of the script's tensors, or of its checkpoint, do not match"),
     Rule("arguments", Kind.SCRIPT, ("error: ", "Error: ", "Flags parsing error"),
          r"(?m)^\S+: error: ((?:unrecognized arguments|the following arguments are required|argument \S+|ambiguous option): .*)"
          r"|^Error: ((?:No such option|Missing (?:option|argument)|Invalid value for|Got unexpected extra argument).*)"
