@@ -42,14 +42,19 @@ def changes_of(death: Explanation, settings: Mapping[str, Any], asked: Resources
     if death.kind is Kind.TIME_LIMIT and asked.time_s:
         return {"time": slurm_time(asked.time_s * MORE_TIME)}
     if death.kind in UNLIKE and death.host:
-        return {"sbatch": {**_mapping(settings.get("sbatch")), "exclude": death.host}}
+        given = _mapping(settings.get("sbatch"))
+        nodes = [node for node in (given.get("exclude"), death.host) if node]
+        return {"sbatch": {**given, "exclude": ",".join(nodes)}}
     return _told(death.remedy, settings)
 
 
 def _told(remedy: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a remedy says to set, where it says to what: the first of its settings that has a value."""
+    """Return what a remedy says to set, where it says to what: the first of its settings that has a value, and another one than
+    the run had.
+    """
     for name, key, value in values_in(remedy):
-        if "..." in value or "/path" in value:
+        given = _mapping(settings.get(name)).get(key) if key else settings.get(name)
+        if "..." in value or "/path" in value or value in (given, json.dumps(given)):
             continue
         return {name: {**_mapping(settings.get(name)), key: value}} if key else {name: value}
     return {}

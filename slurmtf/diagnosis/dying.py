@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 
+from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.raised import Raised, after_progress, last_raised, without_tags
 from slurmtf.diagnosis.rules import MORE_MEMORY, RULES, Rule
@@ -70,6 +71,7 @@ WEAK = tuple(rule for rule in RULES if rule.weak)
 WEAK_WITHOUT_GPUS = tuple(rule for rule in WEAK if rule.kind not in (Kind.GPU_MISSING, Kind.GPU_SOFTWARE))
 """TensorFlow says on each node without GPUs that it has none: it explains an error that speaks of them alone."""
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
+TASK_ENDED = re.compile(r"(?m)^srun: error: \S+: tasks? [\d,-]+: Exited with exit code \d+\n?")
 MOST_SAID = 20
 MANY_RULES = 40
 NO_DIGITS = str.maketrans("", "", "0123456789")
@@ -109,10 +111,13 @@ class TaskFailure:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A line that shows it: of a log of the run."""
+    """A line that shows it: of a log of the run, without what may be a secret."""
 
     log: str
     text: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "text", without_secrets(self.text))
 
 
 @dataclass(frozen=True)
@@ -133,9 +138,10 @@ class _Clue:
     log: Log
     line: str
     groups: tuple[str, ...]
+    host: str = ""
 
     def explains(self, outcome: Outcome) -> Explanation:
-        host = outcome.host if self.log.task in ("", outcome.task) else ""
+        host = self.host or (outcome.host if self.log.task in ("", outcome.task) else "")
         remedy = self.rule.remedy.format(*self.groups)
         return Explanation(
             self.rule.kind, self.log.task or outcome.task, host, (Evidence(self.log.name, self.line),), remedy, self.rule.id
@@ -281,7 +287,8 @@ def _match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[in
         if any(word.translate(NO_DIGITS) in said if said else word in log.text for word in rule.words):
             found = _first(rule, log.text, start, counts)
             if found:
-                return _Clue(rule, log, _line_at(log.text, found.start()), tuple(group or "" for group in found.groups()))
+                groups = tuple(group or "" for group in found.groups())
+                return _Clue(rule, log, _line_at(log.text, found.start()), groups, found.groupdict().get("host") or "")
     return None
 
 
@@ -375,7 +382,8 @@ def _signal_of(end: End | None) -> int:
 
 def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     """Return what the outcome alone says; where that is nothing, the first line that looks like an error."""
-    shown = [Evidence(log.name, line) for log in logs for line in [_error_line(log.text)] if log.name and line]
+    tasks_first = sorted(logs, key=lambda log: not log.task)
+    shown = [Evidence(log.name, line) for log in tasks_first for line in [_error_line(log.text)] if log.name and line]
     if outcome.exit_code == 127 and not shown:
         return Explanation(Kind.COMMAND, outcome.task, outcome.host, remedy=NOT_FOUND)
     kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
@@ -389,7 +397,8 @@ def _who_ended_the_script(outcome: Outcome) -> tuple[str, str]:
 
 
 def _error_line(text: str) -> str:
-    """Return the first line that looks like an error; empty when none does."""
+    """Return the first line that looks like an error; empty when none does. That srun's task ended is none."""
+    text = TASK_ENDED.sub("", text)
     lower = text.lower()
     places = [place for word in ERROR_LIKE if (place := lower.find(word)) >= 0]
     return _line_at(text, min(places)) if places else ""

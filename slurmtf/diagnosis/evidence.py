@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from slurmtf.diagnosis.dying import Explanation, Log, TaskFailure, explain
@@ -30,7 +31,12 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
     found = explain(state.outcome, failures, read_logs(layout, names))
     if found.kind is Kind.UNKNOWN:
         found = explain(state.outcome, failures, read_logs(layout, names, whole=True))
-    return found
+    return found if found.host else replace(found, host=_only_node(last.nodes if last else ""))
+
+
+def _only_node(nodes: str) -> str:
+    """Return the name of a job's only node; empty where it had several."""
+    return "" if "," in nodes or "[" in nodes else nodes
 
 
 def failures_of(attempt: Attempt) -> list[TaskFailure]:

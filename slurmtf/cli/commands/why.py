@@ -17,6 +17,7 @@ from slurmtf.cli.sweeps import advice
 from slurmtf.diagnosis.correcting import corrected
 from slurmtf.diagnosis.dying import Explanation
 from slurmtf.diagnosis.evidence import explain_run
+from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.trials import FailedAlike, explain_trials
 from slurmtf.diagnosis.waiting import Waiting, explain_reason
@@ -105,7 +106,7 @@ def _trials_data(failed: FailedAlike) -> dict[str, Any]:
     first = failed.results[0]
     return {
         "trials": failed.trials,
-        "error": first.error,
+        "error": without_secrets(first.error),
         "cause": first.why,
         "exit_code": first.exit_code,
         "signal": first.signal,
@@ -187,7 +188,7 @@ def _failed_rows(run: Run, failed: FailedAlike) -> dict[str, str]:
     return {
         "failed": f"trial{'s' * (len(failed.trials) > 1)} {numbers}{more}",
         "why": _class(death),
-        "seen": "\n".join(f"{one.log}: {one.text}" for one in death.evidence) or failed.results[0].error,
+        "seen": "\n".join(f"{one.log}: {one.text}" for one in death.evidence) or without_secrets(failed.results[0].error),
         "do": spelled(death.remedy, FLAGS) or f"read the log: slurmtf sweep logs {failed.trials[0]} {run.id}",
     }
 

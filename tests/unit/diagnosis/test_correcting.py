@@ -37,6 +37,21 @@ TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
         'slurmtf rerun r-1 --with \'environment_variables={"A": "b", "HDF5_USE_FILE_LOCKING": "FALSE"}\'',
     ),
     (Explanation(Kind.LIBRARY, remedy=KERAS), {}, ASKED, "slurmtf rerun r-1 --with legacy_keras=true"),
+    # what the run had already helps nothing
+    (Explanation(Kind.LIBRARY, remedy=KERAS), {"legacy_keras": True}, ASKED, ""),
+    (Explanation(Kind.FILE_LOCKING, remedy=HDF5), {"environment_variables": {"HDF5_USE_FILE_LOCKING": "FALSE"}}, ASKED, ""),
+    (
+        Explanation(Kind.MPI, remedy="set `launcher=mpirun`, or `launcher=srun`"),
+        {"launcher": "mpirun"},
+        ASKED,
+        "slurmtf rerun r-1 --with launcher=srun",
+    ),
+    (
+        Explanation(Kind.NODE, host="n3"),
+        {"sbatch": {"exclude": "n[1-2]"}},
+        ASKED,
+        'slurmtf rerun r-1 --with \'sbatch={"exclude": "n[1-2],n3"}\'',
+    ),
     (Explanation(Kind.SCRIPT), {}, ASKED, ""),
     (Explanation(Kind.UNKNOWN), {}, ASKED, ""),
     (Explanation(Kind.NETWORK, remedy="`environment_variables[NCCL_SOCKET_IFNAME]=...` (ip -br addr)"), {}, ASKED, ""),

@@ -311,6 +311,33 @@ def test_slurms_line_is_shown_where_slurm_has_seen_it() -> None:
     assert [(one.log, one.text) for one in found.evidence] == [("logs/job.log", line)]
 
 
+@pytest.mark.parametrize(
+    ("line", "host"),
+    [
+        ("srun: error: Node failure on n2", "n2"),
+        ("slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 1 DUE TO NODE FAILURE", "n1"),
+    ],
+)
+def test_the_node_that_a_line_names(line: str, host: str) -> None:
+    assert explain(FAILED, logs=[Log("logs/job.log", "", line)]).host == host
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        (
+            "OSError: [Errno 28] No space left on device: 's3://u:pass@host/x'",
+            "OSError: [Errno 28] No space left on device: 's3://***@host/x'",
+        ),
+        ("KeyError: 'token=abc'", "KeyError: 'token=***'"),
+        ("KeyError: 'hf_abcdefghijklmnopqrstuvwx'", "KeyError: '***'"),
+        ("KeyError: 'tokens'", "KeyError: 'tokens'"),
+    ],
+)
+def test_what_may_be_a_secret_is_not_shown(line: str, shown: str) -> None:
+    assert explain(FAILED, logs=one_log(TRACEBACK + line)).evidence[-1].text == shown
+
+
 NUMBERS = "0.12345678, " * 2000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from slurmtf.diagnosis.evidence import (
@@ -53,6 +54,15 @@ def test_failures_in_the_order_in_which_they_ended() -> None:
     ends = (TaskEnd(0, "rank-0", 1, None, 9.0), TaskEnd(1, "rank-1", None, 9, 5.0), TaskEnd(2, "rank-2", 0, None, 1.0))
     found = failures_of(Attempt("7", 0, started=0.0, task_ends=ends))
     assert [(failure.task, failure.end) for failure in found] == [("rank-1", End(None, 9)), ("rank-0", End(1))]
+
+
+def test_the_node_of_a_job_that_had_but_one(tmp_path: Path) -> None:
+    layout = run_of(tmp_path, {"main-0.err": "NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.\n"})
+    (tmp_path / "journal").mkdir()
+    started = {"event": "started", "time": 1.0, "job_id": "7", "attempt": 0, "host": "n7", "nodes": "n7"}
+    (tmp_path / "journal" / "7.0.jsonl").write_text(json.dumps(started) + "\n")
+    state = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, "main-0", exit_code=1))
+    assert explain_run(layout, state).host == "n7"
 
 
 def test_a_run_folder_without_logs(tmp_path: Path) -> None:

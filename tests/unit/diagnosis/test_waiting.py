@@ -15,14 +15,14 @@ FAMILIES = {
         "InactiveLimit", "NonZeroExitCode", "RaisedSignal", "OutOfMemory",
     ),
     Wait.ON_MINE: (
-        "Dependency", "QOSMaxCpuPerUserLimit", "QOSMaxJobsPerUserLimit", "QOSMaxGRESPerUser", "QOSMaxNodePerAccount",
-        "AssocMaxJobsLimit", "AssocMaxSubmitJobLimit", "MaxCpuPerAccount", "MaxGRESPerAccount", "JobArrayTaskLimit",
+        "Dependency", "QOSMaxCpuPerUserLimit", "QOSMaxJobsPerUserLimit", "QOSMaxGRESPerUser",
+        "AssocMaxJobsLimit", "AssocMaxSubmitJobLimit", "JobArrayTaskLimit",
     ),
     Wait.ON_OTHERS: (
         "Resources", "Priority", "None", "AssocGrpCpuLimit", "AssocGrpGRES", "AssocGrpCPUMinutesLimit", "AssocGrpNodeLimit",
         "QOSGrpCpuLimit", "QOSGrpGRES", "QOSGrpMemoryMinutes", "AssociationJobLimit", "QOSJobLimit", "QOSResourceLimit",
         "QOSTimeLimit", "QOSUsageThreshold", "AccountingPolicy", "Licenses", "NvidiaImexChannels", "MaxPoweredUpNodes",
-        "MpiPortsBusy",
+        "MpiPortsBusy", "QOSMaxNodePerAccount", "MaxCpuPerAccount", "MaxGRESPerAccount",
     ),
     Wait.AT_A_TIME: (
         "BeginTime", "Cleaning", "Reservation", "SchedDefer", "SystemFailure", "JobLaunchFailure", "Prolog",

@@ -1,0 +1,17 @@
+"""Lines of logs without what may be a secret: people show to others what ``slurmtf why`` says. Pure."""
+
+from __future__ import annotations
+
+import re
+
+HIDDEN = "***"
+SECRETS = re.compile(
+    r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"
+    r"|(?i:(?<=token=)|(?<=token: )|(?<=password=)|(?<=password: )|(?<=secret=)|(?<=api_key=)|(?<=bearer ))[^\s&'\",)]+"
+    r"|\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|AKIA)[A-Za-z0-9_-]{16,}"
+)
+"""A user with a password in a URL, values that are named as secrets, tokens of services by their form."""
+
+
+def without_secrets(text: str) -> str:
+    return SECRETS.sub(HIDDEN, text)
