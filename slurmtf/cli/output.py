@@ -12,6 +12,7 @@ in a log comes out as it is in ``slurmtf logs`` alone.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -81,8 +82,13 @@ def emit(data: Any, text: str, warnings: Sequence[Finding] = ()) -> None:
 def shown(text: str) -> str:
     """Return text as a terminal may have it: with our colours, and with nothing else that controls one."""
     parts = COLOURED.split(text)  # text, colour, word, text, colour, word, text
-    words = [click.style(_escaped(word), fg=name) for name, word in zip(parts[1::3], parts[2::3], strict=True)]
+    words = [_styled(word, name) for name, word in zip(parts[1::3], parts[2::3], strict=True)]
     return "".join(_escaped(part) + word for part, word in zip(parts[::3], [*words, ""], strict=True))
+
+
+@functools.lru_cache
+def _styled(word: str, name: str) -> str:
+    return click.style(_escaped(word), fg=name)
 
 
 def bare(text: str) -> str:
@@ -175,12 +181,15 @@ def cut(text: str) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as aligned columns; the first row is the heading. A cell is one line, whatever is in it."""
-    rows = [[one_line(cell) for cell in row] for row in rows]
-    widths = [max(len(bare(row[column])) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell + " " * (width - len(bare(cell))) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    columns = [_aligned(list(map(one_line, column))) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
+
+
+def _aligned(cells: Sequence[str]) -> list[str]:
+    """Return cells in one width, in which a colour counts for nothing."""
+    lengths = [len(bare(cell)) for cell in cells]
+    width = max(lengths)
+    return [cell + " " * (width - length) for cell, length in zip(cells, lengths, strict=True)]
 
 
 def clock(seconds: float | None) -> str:
@@ -188,7 +197,7 @@ def clock(seconds: float | None) -> str:
     if seconds is None:
         return ""
     moment = time.localtime(seconds)
-    today = time.strftime("%Y%m%d", moment) == time.strftime("%Y%m%d")
+    today = moment[:3] == time.localtime()[:3]
     return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M", moment)
 
 

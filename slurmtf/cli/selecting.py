@@ -13,7 +13,7 @@ import click
 
 from slurmtf.cli.output import workspace_option
 from slurmtf.findings import Finding, warning
-from slurmtf.runs.listing import AGE_S, Listed, Wanted, list_states, parse_since
+from slurmtf.runs.listing import AGE_S, Listed, Wanted, list_all, list_states, parse_since
 from slurmtf.runs.state import RunStatus
 from slurmtf.runs.tags import parsed
 from slurmtf.runs.workspace import known_workspaces, list_runs
@@ -46,13 +46,21 @@ class Selection:
 
     def find(self, number: int, max_age_s: float = AGE_S) -> Found:
         """Return the newest of them; 0: all."""
+        if number and self.wanted.all:
+            return self._newest(number, max_age_s)
+        runs, unreadable = list_all(self.workspaces, self.experiment, self.wanted, max_age_s)
+        shown = runs[: number or None]
+        return Found(shown, len(runs) - len(shown), _warnings(unreadable))
+
+    def _newest(self, number: int, max_age_s: float) -> Found:
+        """Return the newest of all: how the others are is not looked at."""
         listing = list_runs(self.workspaces, self.experiment)
-        warnings = [warning("unreadable", "can't be read", str(folder)) for folder in listing.unreadable]
-        paths = listing.paths[: number or None] if self.wanted.all else listing.paths
-        runs = list_states(paths, self.wanted, max_age_s)
-        total = len(listing.paths) if self.wanted.all else len(runs)
-        shown = runs[:number] if number else runs
-        return Found(shown, total - len(paths) if self.wanted.all else total - len(shown), warnings)
+        runs = list_states(listing.paths[:number], self.wanted, max_age_s)
+        return Found(runs, len(listing.paths[number:]), _warnings(listing.unreadable))
+
+
+def _warnings(unreadable: Sequence[Path]) -> list[Finding]:
+    return [warning("unreadable", "can't be read", str(folder)) for folder in unreadable]
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -55,7 +55,7 @@ class Row(NamedTuple):
     @classmethod
     def from_columns(cls, cells: Sequence[Any]) -> Row:
         """Return the row that :attr:`columns` are of."""
-        return cls(cells[0], cells[1], Brief._make(cells[2:8]), *cells[8:])
+        return cls._make((*cells[:2], Brief._make(cells[2:8]), *cells[8:]))
 
     @property
     def columns(self) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.index import Index, Row, files_of, row_of
 from slurmtf.runs.state import Brief, RunState, RunStatus
 from slurmtf.runs.tags import matches, tags_of
-from slurmtf.runs.workspace import is_run
+from slurmtf.runs.workspace import is_run, list_runs
 
 AGE_S = 5.0
 """How old an answer of Slurm's may be in a list."""
@@ -92,9 +92,31 @@ def list_states(folders: Sequence[Path | str], wanted: Wanted = Wanted(), max_ag
     """
     paths = list(map(str, folders))
     with Index() as index:
-        known = index.known(paths)
-        unknown = [path for path in paths if path not in known]
-        seen = _looked_at(unknown, index, max_age_s) if unknown else {}
+        return _states(paths, index, index.known(paths), wanted, max_age_s)
+
+
+def list_all(
+    workspaces: list[Path], experiment: str | None, wanted: Wanted, max_age_s: float = AGE_S
+) -> tuple[list[Listed], list[Path]]:
+    """Return all runs of workspaces that are wanted, newest first, and the folders that could not be looked into.
+
+    At a folder that the index knows nothing is looked at twice.
+    """
+    known: dict[str, Row] = {}
+
+    def take(paths: Sequence[str]) -> Mapping[str, Row]:
+        found = index.known(paths)
+        known.update(found)
+        return found
+
+    with Index() as index:
+        listing = list_runs(workspaces, experiment, take)
+        return _states(listing.paths, index, known, wanted, max_age_s), listing.unreadable
+
+
+def _states(paths: Sequence[str], index: Index, known: Mapping[str, Row], wanted: Wanted, max_age_s: float) -> list[Listed]:
+    unknown = [path for path in paths if path not in known]
+    seen = _looked_at(unknown, index, max_age_s) if unknown else {}
     found = (Listed(path, known.get(path) or seen[path]) for path in paths)
     return [one for one in found if (one.is_settled or is_run(one.folder)) and wanted.takes(one)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,10 +92,18 @@ class Listing:
         return list(map(Path, self.paths))
 
 
-def list_runs(workspaces: list[Path], experiment: str | None = None) -> Listing:
+Known = Callable[[Sequence[str]], Container[str]]
+"""Returns those of some folders that are known to be runs."""
+
+
+def _none_known(folders: Sequence[str]) -> Container[str]:  # noqa: ARG001
+    return ()
+
+
+def list_runs(workspaces: list[Path], experiment: str | None = None, known: Known = _none_known) -> Listing:
     """Return the run folders of workspaces. One that can't be read keeps no other from being found."""
     unreadable: list[Path] = []
-    found = [path for workspace in workspaces for path in _in_workspace(str(workspace), experiment, unreadable)]
+    found = [path for workspace in workspaces for path in _in_workspace(str(workspace), experiment, known, unreadable)]
     return Listing(sorted(found, key=lambda path: path.rpartition("/")[2][-22:], reverse=True), unreadable)
 
 
@@ -104,10 +112,12 @@ def run_folders(workspaces: list[Path], experiment: str | None = None) -> list[P
     return list_runs(workspaces, experiment).folders
 
 
-def _in_workspace(workspace: str, experiment: str | None, unreadable: list[Path]) -> Iterator[str]:
+def _in_workspace(workspace: str, experiment: str | None, known: Known, unreadable: list[Path]) -> Iterator[str]:
     wanted = (series for series in _folders(workspace, unreadable) if experiment in (None, series.rpartition("/")[2]))
-    for folder in (folder for series in wanted for folder in _folders(os.path.realpath(series), unreadable)):
-        if _has_plan(folder):
+    folders = [folder for series in wanted for folder in _folders(os.path.realpath(series), unreadable)]
+    runs = known(folders)
+    for folder in folders:
+        if folder in runs or _has_plan(folder):
             yield folder
         elif is_unreadable(folder):
             unreadable.append(Path(folder))

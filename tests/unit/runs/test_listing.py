@@ -18,7 +18,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import index as indexes
 from slurmtf.runs import status
 from slurmtf.runs.index import Index, of_job
-from slurmtf.runs.listing import Wanted, list_states, parse_since
+from slurmtf.runs.listing import Wanted, list_all, list_states, parse_since
 from slurmtf.runs.state import RunStatus
 from slurmtf.submit.record import note
 from slurmtf.submit.record import submitted_jobs as jobs_of
@@ -229,6 +229,18 @@ WANTED = [
 def test_filters(wanted: Wanted, numbers: list[int], folders: list[Path]) -> None:
     for _ in range(2):  # read, and from the index
         assert [run.folder for run in list_states(folders, wanted)] == [folders[number] for number in numbers]
+
+
+def test_all_of_a_workspace_are_listed_newest_first(folders: list[Path], tmp_path: Path) -> None:
+    (folders[0].parent / "no-run").mkdir()
+    newest = [str(folder) for folder in reversed(folders)]
+    for _ in range(2):  # read, and from the index
+        assert [run.path for run in list_all([tmp_path / "runs"], None, Wanted())[0]] == newest
+        assert list_all([tmp_path / "runs"], "others", Wanted()) == ([], [])
+    Path(RunLayout(newest[3]).plan).unlink()
+    failed = Wanted(frozenset({RunStatus.FAILED}))
+    assert [run.path for run in list_all([tmp_path / "runs"], "digits", Wanted())[0]] == newest[:3] + newest[4:]
+    assert [run.path for run in list_all([tmp_path / "runs"], None, failed)[0]] == [newest[1], newest[11]]
 
 
 def test_since(folders: list[Path]) -> None:
