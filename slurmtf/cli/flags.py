@@ -115,7 +115,11 @@ PLACE = (
         completer=runs,
     ),
     Option(("--tag",), "tags", "Tag NAME[=VALUE] to find the run by: slurmtf ls --tag NAME.", repeated=True),
-    Option(("--experiment", "-x"), "experiment", "Experiment the run belongs to (default: the script's name)."),
+    Option(
+        ("--experiment", "-x"),
+        "experiment",
+        "Experiment the run belongs to (default: the file's name; of a job.yaml its folder's).",
+    ),
     Option(("--workspace", "-w"), "workspace", "Workspace, the folder that holds runs; every node must see it.", FOLDER),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from slurmtf.experiments import Experiment
 from slurmtf.findings import Finding, located
 from slurmtf.paths import absolute, is_there
 from slurmtf.runs.tags import parsed, settled
+from slurmtf.runs.workspace import experiment_of
 from slurmtf.sites import resolve_target
 
 MAPPINGS = ("environment_variables", "environment_definition", "restarts", "sbatch", "srun")
@@ -76,7 +76,7 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
     overrides = _overrides(options, findings)
     if arguments:
         overrides["script_params"] = list(arguments)
-    name = options["experiment"] or re.sub(r"[^A-Za-z0-9_-]+", "-", Path(target).stem).strip("-_")[:36] or "run"
+    name = options["experiment"] or experiment_of(target)
     experiment = findings.attempt(Experiment, name, options["workspace"])
     estimator = _told(target, overrides, experiment, findings)
     findings.raise_errors()

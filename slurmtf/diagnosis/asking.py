@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,7 +14,7 @@ from slurmtf.runs.usage import Usage
 
 LEAST_S = 60.0
 """A run tells nothing of what the next one needs before it has trained so long."""
-GIB = 1 << 30
+MIB, GIB = 1 << 20, 1 << 30
 MARGIN = 1.25
 """What is asked for above what was used."""
 TOO_MUCH = 2.0
@@ -34,23 +35,32 @@ class Advice:
 
 
 def advise(usage: Usage, state: RunState) -> list[Advice]:
-    """Return what to ask for next time; nothing of a run that was too short to tell."""
-    if usage.times.training < LEAST_S and state.cause is not Cause.OUT_OF_MEMORY:
-        return []
-    return [*_memory(usage, state), *_gpus(usage), *_cpus(usage), *_nodes(usage), *_time(usage, state)]
+    """Return what to ask for next time. Of a run that was too short to tell of the rest, whether its memory was too little."""
+    more = list(_more_memory(usage, state))
+    if usage.times.training < LEAST_S:
+        return more
+    less = [] if more else _less_memory(usage)
+    return [*more, *less, *_gpus(usage), *_cpus(usage), *_nodes(usage), *_time(usage, state)]
 
 
-def _memory(usage: Usage, state: RunState) -> Iterator[Advice]:
-    asked, used = usage.asked.memory_mb * 1024 * 1024, usage.memory
-    if state.cause is Cause.OUT_OF_MEMORY and asked:
-        more = _gib(asked * OF_LOST_MEMORY)
-        yield Advice("memory-more", f"set `memory={more}G` instead of {_size(asked)}: it was killed for want of memory")
-    elif asked and used and used > asked * NEARLY:
-        yield Advice("memory-near", f"set `memory={_gib(used * MARGIN)}G`: {_size(used)} of {_size(asked)} were in use")
-    elif asked and used:
-        enough = max(_gib(used * MARGIN), LEAST_MEMORY_GIB)
-        if enough * GIB * TOO_MUCH <= asked:
-            yield Advice("memory-less", f"set `memory={enough}G` instead of {_size(asked)}: at most {_size(used)} were in use")
+def _more_memory(usage: Usage, state: RunState) -> Iterator[Advice]:
+    asked, used = usage.asked.memory_mb * MIB, usage.memory
+    instead = f"instead of {_size(asked)}" if asked else "instead of the site's default"
+    enough = _gib(max(asked * OF_LOST_MEMORY, used * MARGIN))
+    if state.cause is Cause.OUT_OF_MEMORY and enough:
+        yield Advice("memory-more", f"set `memory={enough}G` {instead}: it was killed for want of memory")
+    elif used > asked * NEARLY > 0 and state.outcome and state.outcome.signal == signal.SIGKILL:
+        what = f"it was killed when {_size(used)} of {_size(asked)} were in use"
+        yield Advice("memory-more", f"set `memory={enough}G` {instead}: {what}")
+    elif used > asked * NEARLY > 0:
+        yield Advice("memory-near", f"set `memory={_gib(used * MARGIN)}G` {instead}: {_size(used)} were in use")
+
+
+def _less_memory(usage: Usage) -> Iterator[Advice]:
+    asked, used = usage.asked.memory_mb * MIB, usage.memory
+    enough = max(_gib(used * MARGIN), LEAST_MEMORY_GIB)
+    if used and enough * GIB * TOO_MUCH <= asked:
+        yield Advice("memory-less", f"set `memory={enough}G` instead of {_size(asked)}: at most {_size(used)} were in use")
 
 
 def _gpus(usage: Usage) -> Iterator[Advice]:

@@ -172,10 +172,9 @@ def nccl_version(number: int) -> str:
 
 
 def _hours(account: Account) -> str:
-    state = account.state
-    if not (state.started and state.ended):
+    seconds = account.training
+    if not (seconds and account.state.ended):
         return ""
-    seconds = state.ended - state.started
     return (
         f"{seconds / 3600:.1f} hours"
         if seconds >= 3600

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from slurmtf.files import load_json, read_json
+from slurmtf.job.contract import journal
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.metrics import MetricsReader
 from slurmtf.runs.state import RunState
+from slurmtf.runs.usage import times_of
 
 
 @dataclass(frozen=True)
 class Account:
-    """A run as data, for what compares runs, cites them or repeats them. ``metrics`` are the last values of rank 0."""
+    """A run as data, for what compares runs, cites them or repeats them. ``metrics`` are the last values of rank 0,
+    ``training`` how long its script ran, in seconds (runs/usage.py)."""
 
     run_id: str
     plan: Mapping[str, Any]
     receipt: Mapping[str, Any]
     state: RunState
     metrics: Mapping[str, float] = field(default_factory=dict)
+    training: float = 0.0
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -61,7 +66,8 @@ def account_of(layout: RunLayout, state: RunState) -> Account:
     reader = MetricsReader(layout)
     reader.read_new()
     metrics = {name: series.points[-1].value for name, series in reader.series().items() if series.points}
-    return Account(Path(layout.folder).name, load_json(layout.plan), receipt_of(layout), state, metrics)
+    training = times_of(journal.attempts(layout), state, time.time()).training
+    return Account(Path(layout.folder).name, load_json(layout.plan), receipt_of(layout), state, metrics, training)
 
 
 def receipt_of(layout: RunLayout) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,8 @@ class NodeUsage:
 @dataclass(frozen=True)
 class Times:
     """Where the time went, in seconds; None: not known. ``queue`` before the first start; ``start_up`` from then to the
-    script's start, without ``staging``; ``training`` while it ran. Of several attempts the sums."""
+    script's start, without ``staging``; ``training`` while it ran. Of several attempts the sums, without what lay between
+    them."""
 
     queue: float | None = None
     staging: float = 0.0
@@ -168,7 +170,7 @@ def times_of(attempts: Sequence[journal.Attempt], state: RunState, now: float) -
         waited = None if state.submitted is None else max(0.0, (state.ended or now) - state.submitted)
         return Times(waited)
     queue = None if state.submitted is None else max(0.0, attempts[0].began - state.submitted)
-    ends = [later.began for later in attempts[1:]] + [state.ended or now]
+    ends = [min(later.began, one.last_seen) for one, later in pairwise(attempts)] + [state.ended or now]
     parts = [_of_attempt(one, end) for one, end in zip(attempts, ends, strict=True)]
     staging, start_up, training = (sum(part[place] for part in parts) for place in range(3))
     return Times(queue, staging, start_up, training)

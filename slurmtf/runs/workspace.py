@@ -19,6 +19,8 @@ from slurmtf.trusted import check_own
 
 DEFAULT = "~/slurmtf-runs"
 JOB_NAME = re.compile(r"[0-9]+(_[0-9]+)?")
+SAY_NOTHING = ("job", "sweep")
+"""Names of files that any experiment's may have."""
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
 
 
@@ -56,6 +58,15 @@ def check_experiment(name: str) -> str:
             Finding("bad-experiment-name", "experiment", what, "1 to 36 letters, digits, '_' and '-', a letter or digit first")
         )
     return name
+
+
+def experiment_of(file: str) -> str:
+    """Return the experiment of what a file describes, where nothing else names it: the file's own name, or that of its folder
+    where that says more (``digits/job.yaml``)."""
+    path = Path(absolute(file))
+    names = (path.parent.name, path.stem) if path.stem in SAY_NOTHING else (path.stem,)
+    found = (re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:36] for name in names)
+    return next(filter(None, found), "run")
 
 
 def new_run_id(experiment: str) -> str:

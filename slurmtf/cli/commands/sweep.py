@@ -27,6 +27,7 @@ from slurmtf.experiments import Run, cancel_runs
 from slurmtf.findings import Finding
 from slurmtf.runs import RunStatus
 from slurmtf.runs.logs import LogReader
+from slurmtf.runs.workspace import experiment_of
 from slurmtf.tune.run import SweepRun
 
 DETACHED = 130
@@ -89,9 +90,8 @@ def _submitted(file: str, experiment: str | None, site: str | None, workspace: s
     from slurmtf.tune.document import from_yaml  # noqa: PLC0415
 
     sweep = from_yaml(file, {"compute_target": site} if site else None)
-    name = experiment or "".join(char if char.isalnum() or char in "_-" else "-" for char in Path(file).stem).strip("-_")[:36]
     with Steps() as steps:
-        run = Experiment(name or "sweep", workspace).submit(sweep, tell=steps.tell)
+        run = Experiment(experiment or experiment_of(file), workspace).submit(sweep, tell=steps.tell)
     note_warnings([Finding.from_dict(data) for data in run.plan["warnings"]], WARNINGS_OF_SUBMISSION)
     return SweepRun(run.folder)
 

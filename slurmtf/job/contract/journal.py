@@ -58,12 +58,14 @@ class Journal:
 
 
 class Attempt(NamedTuple):
-    """One attempt as its journal tells it. ``job``: the name in the file's own, ``33`` or ``33_4``."""
+    """One attempt as its journal tells it. ``job``: the name in the file's own, ``33`` or ``33_4``. ``beat``: when its
+    supervisor last showed that it is there, in seconds since 1970, by the clock of the file's disk."""
 
     path: str
     job: str
     number: int
     records: List[Record]
+    beat: float = 0.0
 
     @property
     def started(self) -> Started:
@@ -74,6 +76,13 @@ class Attempt(NamedTuple):
     def began(self) -> float:
         """When its first event was, in seconds since 1970."""
         return self.records[0].time if self.records else 0.0
+
+    @property
+    def last_seen(self) -> float:
+        """The last that is known of it, in seconds since 1970: its end, if it came to write that."""
+        last = self.records[-1] if self.records else None
+        over = last is not None and isinstance(last.event, Ended)
+        return max(last.time if last else 0.0, 0.0 if over else self.beat)
 
     @property
     def outcome(self) -> Optional[Outcome]:
@@ -113,8 +122,15 @@ def attempts(layout: RunLayout) -> List[Attempt]:
     except OSError:
         return []
     found = [(NUMBERED.fullmatch(name), os.path.join(layout.journals, name)) for name in names]
-    known = [Attempt(path, match.group(1), int(match.group(2)), read(path)) for match, path in found if match]
+    known = [Attempt(path, match.group(1), int(match.group(2)), read(path), _beat(path)) for match, path in found if match]
     return in_order((attempt for attempt in known if attempt.records), lambda one: one.began)
+
+
+def _beat(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
 
 
 def in_order(attempts: Iterable[T], began: Callable[[T], float]) -> List[T]:

@@ -19,6 +19,7 @@ HOUR = 3600.0
 DONE = RunState(RunStatus.COMPLETED, outcome=Outcome(Cause.SCRIPT, exit_code=0))
 RUNNING = RunState(RunStatus.RUNNING)
 FAILED = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, exit_code=1))
+KILLED = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, signal=9))
 NO_MEMORY = RunState(RunStatus.FAILED, outcome=Outcome(Cause.OUT_OF_MEMORY))
 
 
@@ -41,7 +42,14 @@ TABLE = [
     (usage(used=0.0), DONE, []),
     (usage(), NO_MEMORY, ["memory-more"]),
     (usage(took=10.0), NO_MEMORY, ["memory-more"]),
-    (usage(took=10.0, memory=0.1), DONE, []),
+    (usage(took=10.0, memory="100M"), DONE, ["memory-near"]),
+    (usage(took=10.0, used=3.0), DONE, []),
+    (usage(used=12.0), DONE, ["memory-near"]),
+    (usage(used=9.9), KILLED, ["memory-more"]),
+    (usage(used=8.0), KILLED, []),
+    (usage(memory=None, used=3.0), NO_MEMORY, ["memory-more"]),
+    (usage(memory=None, used=3.0), DONE, []),
+    (usage(memory=None, used=0.0), NO_MEMORY, []),
     (usage(cpus=1.0, cpus_per_task=16), DONE, ["cpus-less"]),
     (usage(cpus=1.0, cpus_per_task=2), DONE, []),
     (usage(cpus=12.0, cpus_per_task=16), DONE, []),
@@ -61,6 +69,10 @@ TABLE = [
 TEXTS = [
     (usage(used=3.0), DONE, "set --mem 4G instead of 10G: at most 3.0G were in use"),
     (usage(), NO_MEMORY, "set --mem 15G instead of 10G: it was killed for want of memory"),
+    (usage(used=20.0), NO_MEMORY, "set --mem 25G instead of 10G: it was killed for want of memory"),
+    (usage(memory=None), NO_MEMORY, "set --mem 10G instead of the site's default: it was killed for want of memory"),
+    (usage(used=9.5), KILLED, "set --mem 15G instead of 10G: it was killed when 9.5G of 10G were in use"),
+    (usage(used=12.0), DONE, "set --mem 15G instead of 10G: 12G were in use"),
     (usage(shown=gpus(95.0, 90.0, 0.0, 1.0)), RUNNING, "2 of 4 GPUs idle: set --gpus-per-node 2 instead of 4"),
     (usage(cpus=1.0, cpus_per_task=16), DONE, "set --cpus-per-task 2 instead of 16: 1.0 were busy on average"),
     (usage(time_s=86400), DONE, "set --time 01:20:00 instead of 1-00:00:00: shorter jobs often start sooner"),

@@ -36,5 +36,5 @@ DONE = RunState(RunStatus.COMPLETED, outcome=Outcome(Cause.SCRIPT, exit_code=0),
 
 
 def account(**changes: Any) -> Account:
-    known: dict[str, Any] = {"plan": PLAN, "receipt": RECEIPT, "state": DONE, "metrics": {"loss": 0.25}}
+    known: dict[str, Any] = {"plan": PLAN, "receipt": RECEIPT, "state": DONE, "metrics": {"loss": 0.25}, "training": 5400.0}
     return Account("mnist-1", **{**known, **changes})

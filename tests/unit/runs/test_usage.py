@@ -33,8 +33,8 @@ def test_gpus_over_time() -> None:
     assert node.gpus == (GpuUsage("n", 0, 75.0, 100.0, 30.0, 80.0), GpuUsage("n", 1, 1.0, 2.0, 1.0, 80.0))
 
 
-def attempt(*told: object, start: float = 2000.0, number: int = 0) -> Attempt:
-    return Attempt("", "12", number, lines(*told, start=start, number=number))
+def attempt(*told: object, start: float = 2000.0, number: int = 0, beat: float = 0.0) -> Attempt:
+    return Attempt("", "12", number, lines(*told, start=start, number=number), beat)
 
 
 ENDED = events.Ended(DONE.to_dict(), 4.0)
@@ -51,7 +51,15 @@ TIMES = [
         Times(1000.0, 1.0, 3.0, 1.0),
     ),
     ([attempt(events.Prepared(), ENDED)], DONE_STATE, Times(1000.0, 0.0, 2.0, 0.0)),
-    ([attempt(*RUNS), attempt(*RUNS, ENDED, start=3000.0, number=1)], DONE_STATE, Times(1000.0, 0.0, 6.0, 998.0)),
+    *[
+        ([attempt(*RUNS, beat=beat), attempt(*RUNS, ENDED, start=3000.0, number=1)], DONE_STATE, Times(1000.0, 0.0, 6.0, run))
+        for beat, run in ((0.0, 1.0), (2503.0, 501.0), (9000.0, 998.0))  # killed, then in the queue for a while
+    ],
+    (
+        [attempt(*RUNS, ENDED, beat=2900.0), attempt(*RUNS, ENDED, start=3000.0, number=1)],
+        DONE_STATE,
+        Times(1000.0, 0.0, 6.0, 2.0),
+    ),
 ]
 
 

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from slurmtf.cli.app import app
 from slurmtf.errors import RunNotFoundError, SlurmtfError
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.workspace import find_run, list_runs
+from slurmtf.runs.workspace import check_experiment, experiment_of, find_run, list_runs
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
 from tests.patience import HANG_S
@@ -172,3 +172,28 @@ def test_one_bad_file_spoils_no_other_run(
             told = CliRunner().invoke(app, ["status", run.name, "-w", str(tmp_path), *flags], standalone_mode=False)
             assert told.exception is None or isinstance(told.exception, SlurmtfError), told.exception
             assert told.exception is None or name == "jobs.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("train.py", "train"),
+        ("/home/ada/digits/job.yaml", "digits"),
+        ("/home/ada/digits/sweep.yaml", "digits"),
+        ("/home/ada/my exp. 1/job.yaml", "my-exp-1"),
+        ("/home/ada/digits/large.yaml", "large"),
+        ("/job.yaml", "job"),
+        ("/home/ada/_/job.yaml", "job"),
+        ("/home/ada/größe.py", "gr-e"),
+        ("...", "run"),
+        ("/home/ada/" + 50 * "x" + ".py", 36 * "x"),
+    ],
+)
+def test_the_experiment_of_a_file(file: str, name: str) -> None:
+    assert check_experiment(experiment_of(file)) == name
+
+
+def test_the_experiment_of_a_file_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "resnet/conf").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "resnet/conf")
+    assert (experiment_of("../job.yaml"), experiment_of("job.yaml")) == ("resnet", "conf")
