@@ -137,12 +137,12 @@ def _run(
         env={**os.environ, **secrets},
     ) as process:
         lines: list[str] = []
-        last_words = False
+        in_own_words = False
         try:
             for line in process.stdout or ():
                 lines.append(line.rstrip("\n"))
-                last_words = last_words or line.startswith(OWN_WORDS)
-                if not last_words:
+                in_own_words = in_own_words or line.startswith(OWN_WORDS)
+                if not in_own_words:
                     tell(lines[-1])
         except BaseException:
             process.terminate()

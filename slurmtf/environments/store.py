@@ -18,10 +18,9 @@ from slurmtf.job.contract.claim import Claim
 from slurmtf.job.contract.store import StoreLayout
 from slurmtf.paths import is_folder
 from slurmtf.sites import Site
-from slurmtf.trusted import OWN, check_shared, own_folder
+from slurmtf.trusted import check_shared, own_folder
 
 FOLDER = "environments"
-BESIDE_RUNS = Path(OWN, FOLDER)
 """Where environments are in a workspace, unless the site has another place for them."""
 
 

@@ -268,7 +268,7 @@ def _failure(folder: Path, shard: int, end: Ended) -> Finding:
     facts = read_json(folder / "shards" / f"{shard:05d}.failed")
     if not facts:
         how = f" ({end.how})" if end.how else ""
-        return Finding("shard-failed", "", f"ended before it was done{how}{_last_words(end.log)}")
+        return Finding("shard-failed", "", f"ended before it was done{how}{_log_tail(end.log)}")
     if facts.get("script"):
         return Finding("bad-script", facts["script"], facts["why"], _hint(facts["why"]) or CORRECTED)
     if facts["row"] < 0:
@@ -292,7 +292,7 @@ def _hint(what: str) -> str:
     return next((hint for start, hint in HINTS.items() if what.startswith(start)), "")
 
 
-def _last_words(log: Path) -> str:
+def _log_tail(log: Path) -> str:
     """Return how a log ends."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if log.is_file() else []
     return "; its log ends with: " + " | ".join(lines) if lines else "; it has no log, so it was never started"

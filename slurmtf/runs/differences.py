@@ -32,7 +32,7 @@ def _between(section: str, first: Mapping[str, Any], second: Mapping[str, Any]) 
             yield Difference(section, name, first.get(name), second.get(name))
 
 
-def flat(value: Any, prefix: str = "") -> dict[str, Any]:
+def flat(value: object, prefix: str = "") -> dict[str, Any]:
     """Return nested mappings as one, with their keys joined by dots."""
     if not isinstance(value, Mapping):
         return {prefix: value}

@@ -42,7 +42,7 @@ def _plan(layout: RunLayout) -> dict[str, Any]:
         return {}
 
 
-def _provenance(plan: Any, *keys: str) -> Any:
+def _provenance(plan: object, *keys: str) -> Any:
     """Return what the plan's provenance says; None where it does not."""
     for key in ("provenance", *keys):
         plan = plan.get(key) if isinstance(plan, dict) else None

@@ -87,13 +87,13 @@ def _lock(plan: Mapping[str, Any]) -> list[str] | None:
     return EnvironmentStore(folder.parent).record(folder.name).get("lock") if folder else None
 
 
-def _at(facts: Any, *keys: str) -> Any:
+def _at(facts: object, *keys: str) -> Any:
     for key in keys:
         facts = facts.get(key) if isinstance(facts, Mapping) else None
     return facts
 
 
-def _texts(found: Any) -> dict[str, str]:
+def _texts(found: object) -> dict[str, str]:
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
 
 

@@ -174,7 +174,7 @@ class RunState:
         )
 
 
-def _again(facts: Any) -> Again | None:
+def _again(facts: object) -> Again | None:
     """Return what :meth:`RunState.to_dict` wrote of it; unknown keys are taken."""
     known = {one.name: facts[one.name] for one in fields(Again) if one.name in facts} if isinstance(facts, dict) else {}
     return Again(**{**known, "exclude": tuple(known.get("exclude", ()))}) if known else None

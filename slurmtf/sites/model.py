@@ -249,8 +249,6 @@ class Site(Strict):
     max_cpus_per_node: int | None = None
     """The CPUs of a node that a job can use."""
     min_time: str | int | None = None
-    max_array_size: int | None = None
-    max_jobs: int | None = None
     launcher: Launcher = field(default_factory=Launcher)
     environment: JobEnvironment = field(default_factory=JobEnvironment)
     modules: Modules = field(default_factory=Modules)

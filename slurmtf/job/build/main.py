@@ -58,7 +58,7 @@ def _read(path: str) -> Dict[str, Any]:
     return found
 
 
-def _interrupt(number: int, frame: Any) -> None:  # noqa: ARG001
+def _interrupt(number: int, frame: object) -> None:  # noqa: ARG001
     raise KeyboardInterrupt
 
 

@@ -190,6 +190,6 @@ def wheels_in(folder: str) -> List[str]:
     return sorted(glob.glob(os.path.join(glob.escape(folder), "*.whl")))
 
 
-def write(path: str, data: Any) -> None:
+def write(path: str, data: object) -> None:
     """Write JSON under a temporary name, then rename it."""
     write_private(path, json.dumps(data, indent=1).encode("ascii"))

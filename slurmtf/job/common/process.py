@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Optional, Sequence, Set, Tuple
 
 from ..contract import mounts
 
@@ -43,7 +43,7 @@ class Signals:
         arrived, self._arrived = self._arrived, []
         return [number for number in arrived if number != signal.SIGCHLD]
 
-    def _note(self, number: int, frame: Any) -> None:  # noqa: ARG002
+    def _note(self, number: int, frame: object) -> None:  # noqa: ARG002
         self._arrived.append(number)
 
 

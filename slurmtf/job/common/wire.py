@@ -30,7 +30,7 @@ def proof(key: str, challenge: str) -> str:
     return hmac.new(key.encode(), challenge.encode(), hashlib.sha256).hexdigest()
 
 
-def proves(key: str, challenge: str, answer: Any) -> bool:
+def proves(key: str, challenge: str, answer: object) -> bool:
     return hmac.compare_digest(proof(key, challenge).encode(), str(answer).encode("utf-8", "replace"))
 
 

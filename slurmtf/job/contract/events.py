@@ -197,11 +197,11 @@ class Record(NamedTuple):
         return dict({"time": round(self.time, 3), "event": self.name}, **self.event._asdict())
 
     @classmethod
-    def of(cls, event: Any, now: float) -> "Record":
+    def of(cls, event: object, now: float) -> "Record":
         return cls(now, _NAME_OF[type(event)], event)
 
     @classmethod
-    def from_dict(cls, facts: Any) -> Optional["Record"]:
+    def from_dict(cls, facts: object) -> Optional["Record"]:
         """Return the record; None when this is none."""
         if not isinstance(facts, dict) or not isinstance(facts.get("event"), str):
             return None
@@ -227,7 +227,7 @@ def _value(value: Any, default: Any) -> Any:
     return tuple(value) if isinstance(default, tuple) else value
 
 
-def _fits(value: Any, default: Any) -> bool:
+def _fits(value: object, default: object) -> bool:
     """Tell whether a value is of a default's type; None stands for a number that may be missing."""
     if isinstance(value, bool):
         return False

@@ -29,7 +29,7 @@ class Journal:
         self.path = path
         self._unwritten = b"\n" if _is_cut(path) else b""
 
-    def write(self, event: Any) -> None:
+    def write(self, event: object) -> None:
         """Append one of the events of :mod:`.events`, with the time.
 
         A run does not end because its journal can't be written: what a full disk refuses comes with the next event.

@@ -60,7 +60,7 @@ def from_line(line: bytes) -> Optional[Entry]:
     return _parsed(line) or _parsed(line[max(0, line.rfind(BEGINNING)) :])
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Tell whether a value is a number that a float holds, be it rounded or infinite."""
     try:
         return isinstance(value, NUMBERS) and float(value) is not None
@@ -68,12 +68,12 @@ def is_number(value: Any) -> bool:
         return False
 
 
-def is_time(seconds: Any) -> bool:
+def is_time(seconds: object) -> bool:
     """Tell whether it is a time since 1970 that a calendar knows."""
     return isinstance(seconds, NUMBERS) and -LATEST < seconds < LATEST
 
 
-def is_step(step: Any) -> bool:
+def is_step(step: object) -> bool:
     return isinstance(step, int) and -FARTHEST_STEP <= step <= FARTHEST_STEP
 
 

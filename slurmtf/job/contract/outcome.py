@@ -87,7 +87,7 @@ class End(NamedTuple):
         return cls(None, -returncode) if returncode < 0 else cls(returncode, None)
 
     @classmethod
-    def from_dict(cls, facts: Any) -> "End":
+    def from_dict(cls, facts: object) -> "End":
         facts = facts if isinstance(facts, dict) else {}
         return cls(_whole(facts.get("exit_code")), _whole(facts.get("signal")))
 
@@ -131,7 +131,7 @@ class Outcome(NamedTuple):
         return dict(self._asdict(), cause=self.cause.value)
 
     @classmethod
-    def from_dict(cls, facts: Any) -> "Outcome":
+    def from_dict(cls, facts: object) -> "Outcome":
         """Return what :meth:`to_dict` wrote, maybe another version of it: unknown keys are taken, missing ones are empty."""
         facts = facts if isinstance(facts, dict) else {}
         detail = facts.get("detail")
@@ -144,7 +144,7 @@ class Outcome(NamedTuple):
         return cls(cause, exit_code=end.exit_code, signal=end.signal, detail=detail, **texts)
 
 
-def cause_of(text: Any) -> Cause:
+def cause_of(text: object) -> Cause:
     """Return the cause of that name; UNKNOWN where this version has none."""
     try:
         return Cause(text)
@@ -159,9 +159,9 @@ def signal_name(number: int) -> str:
         return "signal {}".format(number)
 
 
-def _whole(value: Any) -> Optional[int]:
+def _whole(value: object) -> Optional[int]:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else ""

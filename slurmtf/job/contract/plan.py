@@ -104,7 +104,7 @@ class Timings(NamedTuple):
     - ``start``: after the first task connected, until all must have
     - ``grace``: between TERM and KILL; below Slurm's KillWait (30 by default, slurm.conf(5))
     - ``peer_grace``: the same where the others only wait for a task that has failed; measured: docs/decisions.md
-    - ``last_words``: for reports that are still on their way
+    - ``late_reports``: for reports that are still on their way
     - ``at_once``: Slurm ends all processes of a job at once: what comes within this time of a task's end belongs to it
     - ``listen``: for the signal that belongs to a task's end
     - ``heartbeat``: between two signs of life
@@ -116,7 +116,7 @@ class Timings(NamedTuple):
     start: float = 600.0
     grace: float = 20.0
     peer_grace: float = 5.0
-    last_words: float = 5.0
+    late_reports: float = 5.0
     at_once: float = 2.0
     listen: float = 0.5
     heartbeat: float = 60.0
@@ -277,13 +277,13 @@ def read(path: str) -> JobPlan:
         raise PlanError("{}: {}".format(path, err)) from None
 
 
-def _job(plan: Any) -> Any:
+def _job(plan: object) -> Any:
     if not isinstance(plan, dict):
         raise PlanError("is not a plan")
     return plan.get("job")
 
 
-def _check_schema(facts: Any) -> None:
+def _check_schema(facts: object) -> None:
     schema = facts.get("schema") if isinstance(facts, dict) else None
     if not isinstance(schema, int) or isinstance(schema, bool):
         raise PlanError("is not the plan of a job")
@@ -298,7 +298,7 @@ def _part(kind: Any, facts: Any) -> Any:
     return kind(**{name: _hashable(facts[name]) for name in kind._fields if name in facts})
 
 
-def _hashable(value: Any) -> Any:
+def _hashable(value: object) -> Any:
     """Return a JSON list as the tuple that it was."""
     found: List[Any] = [_hashable(item) for item in value] if isinstance(value, list) else []
     return tuple(found) if isinstance(value, list) else value

@@ -1,16 +1,51 @@
 """What the kernel tells of processes (proc(5))."""
 
-from typing import Optional
+import os
+from typing import Iterator, NamedTuple, Optional, Tuple
+
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Stat(NamedTuple):
+    """One process. ``cpu_s``: seconds of CPU, with those of the children it has waited for; ``started``: ticks since boot."""
+
+    state: str
+    parent: int
+    session: int
+    cpu_s: float
+    started: int
+
+
+def parse_stat(text: str) -> Optional[Stat]:
+    """Return what a process's stat says; None when it is torn. The name before the fields may hold blanks and brackets."""
+    fields = text.rpartition(")")[2].split()
+    if len(fields) < 20:
+        return None
+    times = sum(map(int, fields[11:15]))
+    return Stat(fields[0], int(fields[1]), int(fields[3]), times / TICKS, int(fields[19]))
+
+
+def stat_of(pid: int) -> Optional[Stat]:
+    """Return what a process is; None when there is no such process."""
+    try:
+        with open("/proc/{}/stat".format(pid), encoding="utf-8", errors="replace") as file:
+            return parse_stat(file.read())
+    except OSError:
+        return None
+
+
+def processes() -> Iterator[Tuple[int, Stat]]:
+    """Yield all processes of this node that can be seen, by their numbers."""
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        found = stat_of(pid)
+        if found:
+            yield pid, found
 
 
 def start_of(pid: int) -> Optional[int]:
-    """Return when a process was started, in ticks since boot (field 22 of stat); None when it has ended, zombies included.
+    """Return when a process was started, in ticks since boot; None when it has ended, zombies included.
 
     A pid is used again, both together are not.
     """
-    try:
-        with open("/proc/{}/stat".format(pid), encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else int(fields[19])
+    found = stat_of(pid)
+    return None if found is None or found.state in "ZX" else found.started

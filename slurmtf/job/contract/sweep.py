@@ -99,7 +99,7 @@ class Settings(NamedTuple):
         return dict(self._asdict(), stopping=dict(self.stopping._asdict()), schema=SCHEMA)
 
     @classmethod
-    def from_dict(cls, facts: Any) -> "Settings":
+    def from_dict(cls, facts: object) -> "Settings":
         """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises ValueError for a newer schema, or for none."""
         if not isinstance(facts, dict) or not isinstance(facts.get("schema"), int):
             raise ValueError("is not a sweep")
@@ -197,7 +197,7 @@ class Event(NamedTuple):
         return event if event.kind else None
 
 
-def taken(kind: Type[T], facts: Any) -> T:
+def taken(kind: Type[T], facts: object) -> T:
     """Return a NamedTuple of what fits of a JSON object; the default stands for what does not."""
     facts = facts if isinstance(facts, dict) else {}
     defaults: Dict[str, Any] = getattr(kind, "_field_defaults", {})
@@ -216,7 +216,7 @@ def _fitting(value: Any, default: Any) -> Any:
     return value if isinstance(value, type(default)) and not isinstance(value, bool) else default
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

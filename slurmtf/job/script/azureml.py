@@ -46,31 +46,31 @@ class Run(context.Run):
 
     # --- logging: a description is for the portal, which there is not
 
-    def log(self, name: str, value: Any, description: str = "", step: Optional[int] = None) -> None:  # type: ignore[override]
+    def log(self, name: str, value: object, description: str = "", step: Optional[int] = None) -> None:  # type: ignore[override]
         super().log(name, value, step)
 
-    def log_list(self, name: str, value: Any, description: str = "") -> None:
+    def log_list(self, name: str, value: object, description: str = "") -> None:
         super().log_list(name, value)
 
     def log_row(self, name: str, description: Optional[str] = None, **columns: Any) -> None:
         super().log_row(name, **columns)
 
-    def log_table(self, name: str, value: Any, description: str = "") -> None:
+    def log_table(self, name: str, value: object, description: str = "") -> None:
         super().log_table(name, value)
 
-    def log_image(self, name: str, path: Optional[str] = None, plot: Any = None, description: str = "") -> None:
+    def log_image(self, name: str, path: Optional[str] = None, plot: object = None, description: str = "") -> None:
         super().log_image(name, path, plot)
 
-    def log_confusion_matrix(self, name: str, value: Any, description: str = "") -> None:
+    def log_confusion_matrix(self, name: str, value: object, description: str = "") -> None:
         super().log_confusion_matrix(name, value)
 
-    def log_accuracy_table(self, name: str, value: Any, description: str = "") -> None:
+    def log_accuracy_table(self, name: str, value: object, description: str = "") -> None:
         super().log_accuracy_table(name, value)
 
-    def log_residuals(self, name: str, value: Any, description: str = "") -> None:
+    def log_residuals(self, name: str, value: object, description: str = "") -> None:
         super().log_residuals(name, value)
 
-    def log_predictions(self, name: str, value: Any, description: str = "") -> None:
+    def log_predictions(self, name: str, value: object, description: str = "") -> None:
         super().log_predictions(name, value)
 
     def set_tags(self, tags: Mapping[str, Any]) -> None:
@@ -116,7 +116,7 @@ class Run(context.Run):
     def complete(self) -> None:
         """Do nothing: the run completes when its script does."""
 
-    def fail(self, error_details: Any = None) -> None:
+    def fail(self, error_details: object = None) -> None:
         """Say why. The run fails when its script does."""
         self._say("fail({!r}) changes nothing: end the script with an exit code".format(error_details))
 
@@ -142,7 +142,7 @@ class _OfflineRun(Run):
 class Finder:
     """Finds the modules that are served. It is asked last, where nothing of that name is installed."""
 
-    def find_spec(self, name: str, path: Optional[Iterable[str]] = None, target: Any = None) -> Optional[ModuleSpec]:
+    def find_spec(self, name: str, path: Optional[Iterable[str]] = None, target: object = None) -> Optional[ModuleSpec]:
         """Raise ModuleNotFoundError for what Azure ML has and this has not."""
         if name in AZUREML_NAMES:
             return ModuleSpec(name, self, origin="the job's agent.pyz", is_package=True)  # type: ignore[arg-type]

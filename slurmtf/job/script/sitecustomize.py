@@ -78,7 +78,7 @@ def load_mpi(load: Load, module: Any) -> None:
         check("mpi4py", module.COMM_WORLD.Get_size(), NO_MPI)
 
 
-def load_callbacks(load: Load, module: Any) -> None:
+def load_callbacks(load: Load, module: object) -> None:
     """Load Horovod's Keras part: it takes the package "keras", which is Keras 3 also where tf.keras is tf_keras."""
     import tf_keras
 
@@ -109,7 +109,7 @@ def load_clusters(load: Load, module: Any) -> None:
             return True
 
         @classmethod
-        def get_coordinator_address(cls, timeout_secs: Any = None, override_coordinator_port: Any = None) -> str:
+        def get_coordinator_address(cls, timeout_secs: object = None, override_coordinator_port: object = None) -> str:
             return os.environ["JAX_COORDINATOR_ADDRESS"]
 
         @classmethod
@@ -172,7 +172,7 @@ TRAINERS = (
 """Where the classes are that have ``fit``: of Keras 3 for each backend, of Keras 2, of tf.keras before 2.6, of tf_keras."""
 
 
-def load_fit(load: Load, module: Any) -> None:
+def load_fit(load: Load, module: object) -> None:
     """Load what trains models, and have it log what it reports, or stop when it is told."""
     load(module)
     try:
@@ -196,7 +196,7 @@ def import_program(name: str) -> Any:
 class Server(object):
     """Serves ``slurmtf`` to the script, with ``Run`` alone in it. As the last finder it is asked where none is installed."""
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(self, name: str, path: object = None, target: object = None) -> Any:
         if name != "slurmtf":
             return None
         from importlib.machinery import ModuleSpec
@@ -204,7 +204,7 @@ class Server(object):
         loader: Any = self
         return ModuleSpec(name, loader, origin="the job's agent.pyz")
 
-    def create_module(self, spec: Any) -> None:
+    def create_module(self, spec: object) -> None:
         return None
 
     def exec_module(self, module: Any) -> None:
@@ -214,7 +214,7 @@ class Server(object):
 class Adapter(object):
     """Serves Azure ML's Run to a script that was written for it; asked last, too."""
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(self, name: str, path: object = None, target: object = None) -> Any:
         if name.partition(".")[0] != "azureml":
             return None
         return import_program("script.azureml").Finder().find_spec(name, path, target)
@@ -238,7 +238,7 @@ class Watcher(object):
     def __init__(self, loaders: Loaders) -> None:
         self._loaders = loaders
 
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+    def find_spec(self, name: str, path: object = None, target: object = None) -> Any:
         if name not in self._loaders:
             return None
         from importlib.util import find_spec

@@ -81,7 +81,7 @@ def _mpi() -> Any:
     return module.Get_library_version().splitlines()[0].strip("\0 ")[:LONGEST] if module else None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, (bool, int)):
         return value
     if isinstance(value, (list, tuple)):

@@ -10,7 +10,7 @@ Scalar = Union[float, int, str]
 PLAIN = (float, int, str)
 
 
-def scalar(name: str, value: Any) -> Scalar:
+def scalar(name: str, value: object) -> Scalar:
     """Return a number or a text. Raises TypeError for what is neither, ValueError for a number that no float holds."""
     found = value if type(value) is float else _scalar(name, value)
     if isinstance(found, int) and not is_number(found):
@@ -30,7 +30,7 @@ def _scalar(name: str, value: Any) -> Scalar:
     return found
 
 
-def _item(value: Any) -> Optional[Scalar]:
+def _item(value: object) -> Optional[Scalar]:
     """Return the number or text in an array or a tensor that holds one; None where there is none."""
     try:
         array = _array(value)
@@ -47,7 +47,7 @@ def _array(value: Any) -> Any:
     return value.numpy() if callable(getattr(value, "numpy", None)) else value
 
 
-def _advice(value: Any) -> str:
+def _advice(value: object) -> str:
     if isinstance(value, dict):
         return ": use log_row for numbers by name, log_table for lists by name"
     if hasattr(value, "graph"):
@@ -57,12 +57,12 @@ def _advice(value: Any) -> str:
     return ""
 
 
-def _kind(value: Any) -> str:
+def _kind(value: object) -> str:
     shape = getattr(value, "shape", None)
     return "{}{}".format(type(value).__name__, "" if shape is None else " of shape {}".format(shape))
 
 
-def items(name: str, value: Any) -> List[Scalar]:
+def items(name: str, value: object) -> List[Scalar]:
     """Return a list of numbers and texts. Raises TypeError for what is none."""
     array = _array(value)
     if isinstance(array, (str, bytes, dict)) or not hasattr(array, "__iter__"):
@@ -78,14 +78,14 @@ def cells(name: str, columns: Any) -> Dict[str, Scalar]:
     return {text("a column of {!r}".format(name), column): scalar(name, value) for column, value in columns.items()}
 
 
-def table(name: str, value: Any) -> Dict[str, List[Scalar]]:
+def table(name: str, value: object) -> Dict[str, List[Scalar]]:
     """Return lists by their columns. Raises TypeError."""
     if not isinstance(value, dict):
         raise TypeError("{!r}: {} is not a table: use a dict of lists".format(name, _kind(value)))
     return {text("a column of {!r}".format(name), column): items(name, cells) for column, cells in value.items()}
 
 
-def document(name: str, value: Any, kind: str) -> Dict[str, Any]:
+def document(name: str, value: object, kind: str) -> Dict[str, Any]:
     """Return a JSON document of Azure ML's, which has its schema's name, version and data. Raises TypeError or ValueError."""
     try:
         found = json.loads(value) if isinstance(value, str) else value
@@ -109,14 +109,14 @@ def _plain(name: str, value: Any) -> Any:
     return _plain(name, value.tolist()) if getattr(value, "shape", None) else scalar(name, value)
 
 
-def text(what: str, value: Any) -> str:
+def text(what: str, value: object) -> str:
     """Return a text as it is. Raises TypeError."""
     if not isinstance(value, str):
         raise TypeError("{} must be a string, not {} ({!r})".format(what, _kind(value), value))
     return value
 
 
-def step_of(name: str, value: Any) -> Optional[int]:
+def step_of(name: str, value: object) -> Optional[int]:
     """Return a step: a whole number, or None. Raises TypeError, ValueError for one of more than 64 bits."""
     found = None if value is None else _whole(name, value)
     if found is not None and not is_step(found):

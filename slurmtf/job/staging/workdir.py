@@ -4,7 +4,6 @@ import glob
 import os
 import shutil
 import tarfile
-from typing import Any
 
 from ..contract.layout import RunLayout, native
 from ..contract.private import make_private
@@ -63,7 +62,7 @@ def link(source: str, work: str, layout: RunLayout) -> None:
 
 
 class _Archive(tarfile.TarFile):
-    def utime(self, tarinfo: tarfile.TarInfo, targetpath: Any) -> None:
+    def utime(self, tarinfo: tarfile.TarInfo, targetpath: object) -> None:
         """Leave the times as they are: the snapshot has none, and scratch file systems delete what looks old."""
 
 

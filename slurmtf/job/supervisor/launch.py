@@ -97,7 +97,9 @@ class Launch:
                 self._grace(verdict), killed=verdict.rank in self._roster.lost
             )  # a launcher ends the others of a lost one
         if self._stop_order and self._launcher and not self._rendezvous.present:
-            self._launcher.kill_after(self._plan.timings.last_words)  # it waits for tasks that are lost, or have not been there
+            self._launcher.kill_after(
+                self._plan.timings.late_reports
+            )  # it waits for tasks that are lost, or have not been there
 
     def _watch_stall(self, now: float) -> None:
         """Have the stacks of a run that has stalled written down; end it then, if it is to end."""
@@ -115,7 +117,7 @@ class Launch:
         self._stop_order = {"order": "stop", "grace": grace_s, "killed": killed, "keep": self._keeps}
         self._rendezvous.tell_all(self._stop_order)
         if self._launcher:
-            self._launcher.kill_after(grace_s + self._plan.timings.last_words)
+            self._launcher.kill_after(grace_s + self._plan.timings.late_reports)
             if not self._roster.hellos:  # nobody hears the order: the launcher may still be waiting for nodes
                 self._launcher.send(signal.SIGTERM)
 
@@ -148,7 +150,7 @@ class Launch:
         if not self._stop_order and self.facts(None, False).launcher_died:
             self.stop(self._plan.timings.grace)
         grace = float(self._stop_order["grace"]) if self._stop_order else 0.0
-        deadline = time.monotonic() + grace + self._plan.timings.last_words
+        deadline = time.monotonic() + grace + self._plan.timings.late_reports
         self._selector.unregister(self._signals)
         while self._rendezvous.present and time.monotonic() < deadline:
             for key, _ in self._selector.select(0.1):

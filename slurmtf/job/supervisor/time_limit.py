@@ -76,4 +76,4 @@ def _age() -> float:
     """Return for how many seconds this process has lived: exec keeps its time of start."""
     with open("/proc/uptime", encoding="ascii") as file:
         uptime = float(file.read().split()[0])
-    return uptime - float(proc.start_of(os.getpid()) or 0) / os.sysconf("SC_CLK_TCK")
+    return uptime - float(proc.start_of(os.getpid()) or 0) / proc.TICKS

@@ -1,10 +1,10 @@
 """Whether a task's script still does anything: its files grow, or its processes compute."""
 
-import contextlib
 import os
 import time
 from typing import List, Optional, Sequence
 
+from ..contract import proc
 from ..contract.life import Stall
 
 LONGEST_PAUSE_S = 15.0
@@ -12,7 +12,6 @@ LOOKS = 8
 """How often it is looked at in the time after which it counts as stalled."""
 IDLE_SHARE = 0.02
 """Of one core: what the threads of an idle TensorFlow use, and less than any that computes."""
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Activity:
@@ -45,12 +44,5 @@ def _size(path: str) -> int:
 
 
 def cpu_of_session(session: int) -> float:
-    """Return the seconds of CPU that the processes of a session have used, with those that they have waited for (proc(5))."""
-    found = 0.0
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                with open("/proc/{}/stat".format(name), "rb") as file:
-                    fields = file.read().rpartition(b")")[2].split()
-                found += sum(map(int, fields[11:15])) / TICKS if int(fields[3]) == session else 0.0
-    return found
+    """Return the seconds of CPU that the processes of a session have used, with those that they have waited for."""
+    return sum(process.cpu_s for _, process in proc.processes() if process.session == session)

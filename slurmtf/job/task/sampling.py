@@ -12,6 +12,7 @@ import time
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..common import identity
+from ..contract import proc
 from ..contract import variables as var
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan
@@ -28,7 +29,6 @@ ASK = {
     "nvidia": ("nvidia-smi", "--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits"),
     "amd": ("rocm-smi", "--showuse", "--showmeminfo", "vram", "--csv"),
 }
-TICKS = float(os.sysconf("SC_CLK_TCK"))
 PAGE = os.sysconf("SC_PAGE_SIZE")
 OF_JOB = re.compile(r"(.*/job_(\d+))(/|$)")
 
@@ -107,22 +107,13 @@ class Sampler:
 
 
 def processes() -> List[Process]:
-    """Return all processes of this node that can be seen."""
+    """Return all processes of this node that can be seen, with the memory that is theirs alone."""
     found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            process = _process(_text("/proc/{}/stat".format(name)), _text("/proc/{}/statm".format(name)))
-            if process:
-                found.append(process)
+    for pid, process in proc.processes():
+        pages = _text("/proc/{}/statm".format(pid)).split()
+        if len(pages) >= 3:
+            found.append(Process(pid, process.parent, process.cpu_s, (int(pages[1]) - int(pages[2])) * PAGE))
     return found
-
-
-def _process(stat: str, statm: str) -> Optional[Process]:
-    pid, _, rest = stat.partition(" ")
-    fields, pages = rest.rpartition(")")[2].split(), statm.split()
-    if len(fields) < 15 or len(pages) < 3:
-        return None
-    return Process(int(pid), int(fields[1]), sum(map(int, fields[11:15])) / TICKS, (int(pages[1]) - int(pages[2])) * PAGE)
 
 
 def family(known: List[Process], root: int, own: int) -> List[Process]:

@@ -14,10 +14,9 @@ import numpy as np
 from . import examples
 from .arrays import columns
 
-Arrays = Mapping[str, Any]
 Records = list[Any]
 """Of each row a mapping from name to value, or a :class:`BadRow`."""
-Take = Callable[[int], "Arrays | Records"]
+Take = Callable[[int], "Mapping[str, Any] | Records"]
 """Returns the next rows, so many."""
 
 

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from slurmtf.environments import spec as specs
-from slurmtf.environments.store import BESIDE_RUNS
+from slurmtf.environments.store import FOLDER
 from slurmtf.runs.garbage import discard, garbage
+from slurmtf.trusted import OWN
 from tests.patience import HANG_S, until
 
 from .support import Lab, alive, children, version_of, write_wheel
@@ -68,7 +69,7 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, phase: str, slow_uv: Ca
 def test_what_a_killed_builder_leaves_is_collected_and_what_is_being_built_is_not(
     tmp_path: Path, lab: Lab, slow_uv: Callable[[str], Path]
 ) -> None:
-    lab = Lab(tmp_path / BESIDE_RUNS, lab.wheels)
+    lab = Lab(tmp_path / OWN / FOLDER, lab.wheels)
     whole = lab.build("speck==1.0")
     process = started_in(lab, "install", slow_uv)
     assert garbage(tmp_path) == []

@@ -146,7 +146,7 @@ def test_a_run_seen_from_outside_while_it_runs(submit: Submit) -> None:
     assert await_end(run) == "Completed"
 
 
-def test_a_run_that_is_cancelled(submit: Submit) -> None:
+def test_a_run_that_is_canceled(submit: Submit) -> None:
     run = ready(submit(UNTIL_TOLD))
     Run(run.folder).cancel()
     assert await_end(run) == "Canceled"
@@ -160,7 +160,7 @@ def test_a_run_that_is_cancelled(submit: Submit) -> None:
 
 
 @pytest.mark.parametrize("pause_s", [0, 0.02, 0.1, 0.2])
-def test_a_run_that_is_cancelled_before_it_has_begun(submit: Submit, pause_s: float) -> None:
+def test_a_run_that_is_canceled_before_it_has_begun(submit: Submit, pause_s: float) -> None:
     run = submit(UNTIL_TOLD)
     time.sleep(pause_s)
     run.cancel()

@@ -160,7 +160,7 @@ def test_the_end_of_the_script_is_the_end_of_the_run(place: Boxes) -> None:
     assert failed(died).startswith("main-0 was killed by signal 11")
 
 
-def test_a_cancelled_script_has_time_for_its_last_words(place: Boxes) -> None:
+def test_a_canceled_script_has_time_to_end(place: Boxes) -> None:
     run = place.submit(POLITE, custom_docker_image=place.image)
     waiting(run)
     run.cancel()

@@ -84,7 +84,7 @@ def test_srun_that_is_missing_or_fails(lab: Lab, tmp_path: Path) -> None:
     assert "srun: error: " in failing.state.outcome.tail
 
 
-def is_cancelled(run: Run, state: RunState) -> None:
+def is_canceled(run: Run, state: RunState) -> None:
     assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "canceled", 130), (run.id, state)
     assert state.ended
 
@@ -98,11 +98,11 @@ def test_cancel_while_running(lab: Lab, target: str) -> None:
     assert polite.get_status() == "CancelRequested"
     assert lab.slurmtf("cancel", ordinary.id).returncode == 0
     for run, state in zip((polite, ordinary), ended(polite, ordinary), strict=True):
-        is_cancelled(run, state)
+        is_canceled(run, state)
         assert lab.slurmtf("wait", run.id).returncode == 130
     assert (polite.folder / "outputs/last-words").read_text() == "saved"  # it had TERM, and the time that it took
     polite.cancel()  # changes nothing
-    is_cancelled(polite, polite.state)
+    is_canceled(polite, polite.state)
 
 
 def test_cancel_of_a_script_that_does_not_listen(lab: Lab) -> None:
@@ -110,7 +110,7 @@ def test_cancel_of_a_script_that_does_not_listen(lab: Lab) -> None:
     here(run)
     run.cancel()
     (state,) = ended(run)
-    is_cancelled(run, state)
+    is_canceled(run, state)
 
 
 def test_cancel_while_pending(lab: Lab) -> None:
@@ -119,7 +119,7 @@ def test_cancel_while_pending(lab: Lab) -> None:
     one.cancel()
     assert lab.slurmtf("cancel", other.id).returncode == 0
     for run, state in zip((one, other), ended(one, other), strict=True):
-        is_cancelled(run, state)
+        is_canceled(run, state)
         assert not Path(run.layout.journals).exists()
 
 
@@ -130,7 +130,7 @@ def test_many_at_once(lab: Lab) -> None:
     here(*runs)
     call("scancel", *map(job_of, runs))
     for run, state in zip(runs, ended(*runs), strict=True):
-        is_cancelled(run, state)
+        is_canceled(run, state)
 
 
 def test_scancel_from_outside_at_each_phase(lab: Lab) -> None:
@@ -142,7 +142,7 @@ def test_scancel_from_outside_at_each_phase(lab: Lab) -> None:
     assert [run.get_status() for run in (pending, preparing, running)] == ["Queued", "Preparing", "Running"]
     call("scancel", *map(job_of, (pending, preparing, running)))
     for run, state in zip((pending, preparing, running), ended(pending, preparing, running), strict=True):
-        is_cancelled(run, state)
+        is_canceled(run, state)
     assert (running.folder / "outputs/last-words").exists()
 
 

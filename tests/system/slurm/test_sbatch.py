@@ -150,7 +150,7 @@ def test_an_array_in_slices(lab_tinyarray: Lab) -> None:
     assert len(list((folder / "submitit").iterdir())) <= 3 * len(jobs)  # for each slice, not for each element
 
 
-def test_an_array_is_cancelled(lab_tinyarray: Lab) -> None:
+def test_an_array_is_canceled(lab_tinyarray: Lab) -> None:
     folder = lab_tinyarray.folder / "array"
     folder.mkdir()
     script = folder / "job.sh"

@@ -188,7 +188,7 @@ def test_a_node_without_room_uses_what_is_shared(lab: Lab, site: Site, disks: Pa
     assert any("warning: environment" in log(run, f"rank-{rank}.err") for rank in (2, 3))
 
 
-def test_nothing_stays_of_a_cancelled_run(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+def test_nothing_stays_of_a_canceled_run(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
     run = lab.submit(WAIT, compute_target=site, pip_packages=wheels, **TWO_BY_TWO)
     here(run)
     assert inside(disks)
@@ -197,7 +197,7 @@ def test_nothing_stays_of_a_cancelled_run(lab: Lab, site: Site, disks: Path, whe
     until(lambda: not inside(disks), "clean disks")
 
 
-def test_a_run_that_is_cancelled_while_it_copies(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+def test_a_run_that_is_canceled_while_it_copies(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
     data = lab.folder / "data"
     data.mkdir()
     with open(data / "big", "wb") as file:

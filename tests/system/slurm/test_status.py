@@ -68,7 +68,7 @@ def counter(slurm: Cluster, lab: Lab, tmp_path: Path, monkeypatch: pytest.Monkey
     return Counter(tmp_path, slurm, monkeypatch)
 
 
-def test_many_are_cancelled_with_two_questions_and_one_order(lab: Lab, counter: Counter) -> None:
+def test_many_are_canceled_with_two_questions_and_one_order(lab: Lab, counter: Counter) -> None:
     done = lab.submit(HELLO)
     ended(done)
     running, local = lab.submit(WAIT), lab.submit(WAIT, compute_target="local")

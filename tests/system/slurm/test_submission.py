@@ -203,7 +203,7 @@ def test_the_script_by_hand(lab: Lab) -> None:
     assert len({first, second, third}) == 3
 
 
-def test_the_script_by_hand_after_a_cancelled_wait(lab: Lab) -> None:
+def test_the_script_by_hand_after_a_canceled_wait(lab: Lab) -> None:
     run = lab.submit(WAIT, sbatch={"hold": True})
     run.cancel()
     assert ended(run)[0].status is RunStatus.CANCELED

@@ -61,7 +61,7 @@ def finished_as(target: str) -> list[str]:
     return ["FINISHED", "FINISHED"] if target == "local" else ["COMPLETED", "FAILED"]
 
 
-def test_waiting_running_and_cancelled(lab: Lab) -> None:
+def test_waiting_running_and_canceled(lab: Lab) -> None:
     pending, running = lab.submit(HELLO, sbatch={"hold": True}), lab.submit(WAIT)
     here(running)
     assert [run.job.get_info()["State"] for run in (pending, running)] == ["PENDING", "RUNNING"]

@@ -34,7 +34,7 @@ from slurmtf.job.contract.outcome import Cause, Outcome
         ("slurmstepd: error: execve(): python4: No such file or directory", "the node, or the image, has no python4"),
     ],
 )
-def test_last_words_that_need_advice(words: str, meaning: str) -> None:
+def test_ends_that_need_advice(words: str, meaning: str) -> None:
     assert advice(Outcome(Cause.LAUNCHER, exit_code=1, tail=f"before\n{words}\nafter")).startswith(meaning)
 
 

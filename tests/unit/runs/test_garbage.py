@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Estimator, Experiment
-from slurmtf.environments.store import BESIDE_RUNS, EnvironmentStore
+from slurmtf.environments.store import FOLDER, EnvironmentStore
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import write_json
 from slurmtf.job.contract.claim import Claim
@@ -30,6 +30,7 @@ from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
 from slurmtf.submit.record import note
+from slurmtf.trusted import OWN
 from tests.patience import HANG_S
 from tests.unit.snapshot.trees import fill, settled
 from tests.unit.support import refusing
@@ -141,7 +142,7 @@ def test_the_index_of_a_source_that_is_gone(root: Path, tmp_path: Path, workspac
 
 def pack_of(workspace: Path, prefix: Path, name: str, age: int) -> Path:
     """A pack of an environment, as it is made at submission."""
-    layout = EnvironmentStore(workspace / BESIDE_RUNS).layout
+    layout = EnvironmentStore(workspace / OWN / FOLDER).layout
     layout.prepare()
     pack = Path(layout.pack(name))
     pack.write_bytes(b"pack")
@@ -182,7 +183,7 @@ def test_the_pack_of_a_run_that_has_not_ended_stays(root: Path, tmp_path: Path, 
 
 
 def test_what_a_killed_packer_has_left(workspace: Path) -> None:
-    layout = EnvironmentStore(workspace / BESIDE_RUNS).layout
+    layout = EnvironmentStore(workspace / OWN / FOLDER).layout
     layout.prepare()
     partial = Path(layout.pack("a") + ".partial-0123")
     partial.touch()
@@ -194,7 +195,7 @@ def test_what_a_killed_packer_has_left(workspace: Path) -> None:
 
 
 def test_what_was_fetched_for_an_environment_that_could_not_be_built(workspace: Path) -> None:
-    layout = EnvironmentStore(workspace / BESIDE_RUNS).layout
+    layout = EnvironmentStore(workspace / OWN / FOLDER).layout
     layout.prepare()
     fill(Path(layout.download("pip-1")), "speck.whl")
     grow_old(Path(layout.download("pip-1")))

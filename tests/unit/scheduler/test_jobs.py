@@ -285,7 +285,7 @@ LONG_AFTER = JOB.submitted + 3600
         ([], JOB.submitted + 5, ["33"]),  # not listed yet
     ],
 )
-def test_only_what_is_ours_is_cancelled(queue: list[Observation], now: float, names: list[str]) -> None:
+def test_only_what_is_ours_is_canceled(queue: list[Observation], now: float, names: list[str]) -> None:
     assert cancellable([JOB], queue, now) == names
 
 
@@ -312,7 +312,7 @@ def test_what_squeue_told_before_a_job_was_submitted_does_not_lose_it(monkeypatc
     assert 0.25 <= ages[0] < 30.0
 
 
-def test_an_array_is_cancelled_as_one_while_an_element_of_it_lives() -> None:
+def test_an_array_is_canceled_as_one_while_an_element_of_it_lives() -> None:
     array = replace(JOB, elements=3)
     rows = [replace(seen(state), ref=replace(JOB.ref, element=n)) for n, state in enumerate([JobState.COMPLETED] * 2)]
     waiting = replace(seen(JobState.PENDING), ref=replace(JOB.ref, element=2))
