@@ -11,6 +11,7 @@ for name in [name for name in os.environ if name.startswith("SLURMTF_") and not 
 
 pytest_plugins = [
     "tests.browser",
+    "tests.order",
     "tests.signals",
     "tests.cluster.fixtures",
     "tests.conda.fixtures",
