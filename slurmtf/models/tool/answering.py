@@ -16,7 +16,7 @@ import numpy as np
 
 from .batches import Scorer, storable
 from .drawing import Spec
-from .feeding import of_arrays, of_records
+from .feeding import cast, of_arrays, of_records
 from .scorers import ModelChangedError, ScriptError, scorer_of
 
 HEAD = struct.Struct("<HI")
@@ -109,7 +109,9 @@ def _for_script(data: Any) -> Any:
 
 def _array(values: Any, spec: Spec | None) -> Any:
     """Return nested lists as an array. Raises ValueError when rows are not of one length."""
-    found = np.asarray(values) if spec is None or spec.dtype == "str" else np.asarray(values, spec.dtype)
+    found = np.asarray(values)
+    if spec is not None and spec.dtype != "str":
+        found = cast(found, spec.dtype)
     if not found.ndim:
         raise ValueError("expected rows, not a single value")
     return found

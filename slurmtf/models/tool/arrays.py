@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import struct
@@ -9,11 +10,12 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-END = ".npy"
+END, TORN = ".npy", "ends in the middle of an array"
 COPIED_BYTES = 1024 * 1024
 LOCAL_HEADER = 30
 """Bytes of a zip member's header before its name (APPNOTE.TXT 4.3.7)."""
@@ -22,8 +24,12 @@ LOCAL_HEADER = 30
 class Column:
     """An array in an open file. ``shape`` and ``dtype`` are those of a row."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        """Read the head of an array, which begins where the file stands. Raises ValueError when it has no rows."""
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        """Read the head of an array, which begins where the file stands and has ``size`` bytes there.
+
+        Raises ValueError when it has no rows, or not all of them.
+        """
+        begin = file.tell()
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, by_column, self.dtype = read(file)
@@ -32,10 +38,12 @@ class Column:
         if self.dtype.hasobject:
             raise ValueError("holds Python objects: save numbers or texts")
         self._file, self.length, self.shape = file, shape[0], shape[1:]
-        self._values = int(np.prod(self.shape, dtype=int))
+        self._values = math.prod(self.shape)
         self._row = self._values * self.dtype.itemsize
         self._by_column = by_column and len(shape) > 1
         self._place = 0
+        if min(shape) < 0 or self.length * self._row > size - (file.tell() - begin):
+            raise ValueError(TORN)
 
     def skip(self, rows: int) -> None:
         self._place += rows
@@ -80,7 +88,7 @@ class Column:
 
 def _check_length(found: int, wanted: int) -> None:
     if found < wanted:
-        raise ValueError("ends in the middle of an array")
+        raise ValueError(TORN)
 
 
 def columns(path: str) -> dict[str, Column]:
@@ -89,10 +97,10 @@ def columns(path: str) -> dict[str, Column]:
     Raises OSError, ValueError or BadZipFile.
     """
     if path.lower().endswith(END):
-        return {"": Column(open(path, "rb"))}
+        return {"": Column(open(path, "rb"), Path(path).stat().st_size)}
     zipped = zipfile.ZipFile(path)
     members = {info.filename.removesuffix(END): info for info in zipped.infolist() if info.filename.endswith(END)}
-    return {name: Column(_opened(zipped, info, path)) for name, info in members.items()}
+    return {name: Column(_opened(zipped, info, path), info.file_size) for name, info in members.items()}
 
 
 def _opened(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> IO[bytes]:

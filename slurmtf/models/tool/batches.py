@@ -11,7 +11,7 @@ import numpy as np
 
 from .drawing import Spec
 from .feeding import joined, of_arrays, of_records
-from .readers import BadRow, format_of
+from .readers import UNREADABLE, BadRow, Take, UnreadableError, format_of
 
 BATCH_BYTES = 4 * 1024 * 1024
 """What a batch holds where its size is not given."""
@@ -108,7 +108,7 @@ def blocks(found: Sequence[Piece], size: int) -> Iterator[list[Part]]:
         start = piece.start
         while start < piece.stop:
             stop = min(piece.stop, start + room)
-            held.append(Part(Piece(piece.file, start, stop, piece.number + start - piece.start), take(stop - start)))
+            held.append(_read(take, Piece(piece.file, start, stop, piece.number + start - piece.start)))
             _check(held[-1])
             room, start = room - (stop - start), stop
             if not room:
@@ -116,6 +116,13 @@ def blocks(found: Sequence[Piece], size: int) -> Iterator[list[Part]]:
                 held, room = [], size
     if held:
         yield held
+
+
+def _read(take: Take, piece: Piece) -> Part:
+    try:
+        return Part(piece, take(piece.stop - piece.start))
+    except UNREADABLE as err:
+        raise UnreadableError(f"{piece.file}: {err}") from None
 
 
 def _check(part: Part) -> None:
@@ -221,7 +228,8 @@ def _whole(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
 
 def _answer(scorer: Scorer, data: Any, numbers: Any) -> dict[str, Any]:
     answer = {name: storable(values) for name, values in scorer.call(data).items()}
-    wrong = {name: len(values) for name, values in answer.items() if len(values) != len(numbers)}
+    lengths = {name: len(values) if values.ndim else "one value" for name, values in answer.items()}
+    wrong = {name: length for name, length in lengths.items() if length != len(numbers)}
     if wrong:
         raise ValueError(f"answers {wrong} for {len(numbers)} rows")
     return {"row": numbers, **answer}

@@ -28,7 +28,22 @@ def _fitted(values: Any, spec: Spec, name: str) -> Any:
     if len(given) != len(wanted) or any(one not in (None, other) for one, other in zip(wanted, given, strict=True)):
         shown = ", ".join("?" if one is None else str(one) for one in wanted)
         raise ValueError(f"{name} has the shape {given}, and the model takes ({shown})")
-    return values.astype(object if spec.dtype == "str" else spec.dtype, copy=False)
+    return values.astype(object, copy=False) if spec.dtype == "str" else cast(values, spec.dtype)
+
+
+def cast(values: Any, dtype: str) -> Any:
+    """Return an array in another dtype. Raises ValueError where that is another number: 1.5 or 3,000,000,000 as int32, null."""
+    if values.dtype.kind == "O" and None in values.ravel().tolist():
+        raise ValueError(f"null is not {dtype}")
+    if values.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+        raise ValueError(f"complex numbers are not {dtype}")
+    with np.errstate(invalid="ignore"):
+        found = values.astype(dtype, copy=False)
+    if values.dtype.kind in "fiu" and found.dtype.kind in "iu" and not np.can_cast(values.dtype, found.dtype):
+        other = found != values
+        if other.any():
+            raise ValueError(f"{values[other].flat[0]} is not {dtype}")
+    return found
 
 
 def of_records(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
@@ -51,7 +66,8 @@ def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, An
     )
     found = {}
     for name, own in wanted.items():
-        values = np.array([[record[one] for one in own] for record in records]).astype(specs[name].dtype)
+        values = np.array([[record[one] for one in own] for record in records])
+        values = cast(values, specs[name].dtype)
         if values.ndim != 2:
             raise ValueError("lists in a table")
         sizes = tuple(-1 if size is None else size for size in specs[name].shape[1:])
@@ -74,6 +90,8 @@ def of_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
 def _value(value: Any, spec: Spec) -> Any:
     if spec.dtype == "str":
         found = np.asarray(value, dtype=object)
+        if None in found.ravel().tolist():
+            raise ValueError("null is not a text")
         texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in found.ravel().tolist()]
         found = np.array(texts, dtype=object).reshape(found.shape)
     else:
@@ -88,9 +106,9 @@ def _numbers(value: Any, dtype: str) -> Any:
     """Return a value as an array of a dtype; texts are read as numbers. Raises ValueError with the one that is none."""
     found = np.asarray(value)
     try:
-        return found.astype(dtype)
+        return cast(found, dtype)
     except ValueError:
-        for one in found.ravel():
+        for one in found.ravel() if found.dtype.kind in "US" else ():
             try:
                 one.astype(dtype)
             except ValueError:

@@ -71,7 +71,25 @@ def _csv(path: str) -> Iterator[Any]:
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         names = next(reader, [])
+        _check_heading(names)
         yield from (_csv_row(names, row) for row in reader if row)
+
+
+def _check_heading(names: Sequence[str]) -> None:
+    """Raise UnreadableError for what is no heading: numbers, unless they count the columns, as pandas does; one name twice."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if names and all(map(_is_number, names)) and list(names) != [str(number) for number in range(len(names))]:
+        raise UnreadableError("its first line has numbers and no names of columns: put a heading before it")
+    if twice:
+        raise UnreadableError(f"its heading has several columns of one name: {', '.join(twice)}")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _csv_row(names: Sequence[str], row: Sequence[str]) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .batches import Scorer, batch_for, batches_of, block_for, blocks, pieces, scored, size_of
+from .drawing import Spec
 from .files import write_json, write_whole
 from .readers import UNREADABLE, format_of
 from .results import Results, concatenate
@@ -27,6 +28,10 @@ class RowError(Exception):
         super().__init__(f"{file}, row {row}: {why}")
 
 
+class BatchError(Exception):
+    """The model can't score batches as they are cut."""
+
+
 def count(path: str) -> int:
     """Write down how many rows each file has, and how large a row is; a file that can't be read is named.
 
@@ -39,14 +44,19 @@ def count(path: str) -> int:
             counts.append(format_of(file).count(file))
         except UNREADABLE as err:
             unreadable[file] = str(err)
-    own = {} if unreadable else _sizes(plan, counts)
+    own = {} if unreadable else _sizes(plan, counts, unreadable)
     write_json(f"{path}.counts", {"counts": counts, "unreadable": unreadable, **own})
     return 1 if unreadable else 0
 
 
-def _sizes(plan: Mapping[str, Any], counts: Sequence[int]) -> dict[str, int]:
+def _sizes(plan: Mapping[str, Any], counts: Sequence[int], unreadable: dict[str, str]) -> dict[str, int]:
+    """Return how large a row is, and how many a batch has; a file whose first row can't be read becomes ``unreadable``."""
     first = next((file for file, rows in zip(plan["files"], counts, strict=True) if rows), None)
-    row_bytes = size_of(format_of(first).rows(first, 0)(1)) if first else 0
+    try:
+        row_bytes = size_of(format_of(first).rows(first, 0)(1)) if first else 0
+    except (*UNREADABLE, MemoryError) as err:
+        unreadable[str(first)] = str(err) or "a row takes more memory than there is"
+        return {}
     return {"row_bytes": row_bytes, "batch": plan["asked_batch"] or batch_for(row_bytes, sum(counts))}
 
 
@@ -73,11 +83,22 @@ def _all_scored(plan: Mapping[str, Any], shards: Sequence[int]) -> int:
         _place(plan, shard, ".failed").unlink(missing_ok=True)
     try:
         scorer = scorer_of(plan)
+        check_batch(scorer.specs, plan["batch"])
     except (Exception, SystemExit) as err:  # of the user's script, of the runtime
         for shard in shards:
             _note_failure(plan, shard, err)
         return 1
     return max([_scored(plan, shard, scorer) for shard in shards], default=0)
+
+
+def check_batch(specs: Mapping[str, Spec] | None, batch: int) -> None:
+    """Raise BatchError where a model takes no rows, or so many at a time that are not a ``batch``."""
+    if specs is not None and not specs:
+        raise BatchError("the model has no inputs: there is nothing to score")
+    fixed = {spec.shape[0] for spec in (specs or {}).values() if spec.is_fixed and spec.shape}
+    if fixed and fixed != {batch}:
+        sizes = ", ".join(map(str, sorted(fixed, key=str)))
+        raise BatchError(f"the model takes {sizes} rows at a time, not {batch}: pass --batch {sizes}, and another --output")
 
 
 def _place(plan: Mapping[str, Any], shard: int, end: str) -> Path:
