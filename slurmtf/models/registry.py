@@ -43,6 +43,7 @@ Models: TypeAlias = "list[Model]"
 Names: TypeAlias = "list[str]"
 """Inside the class, ``list`` is its own."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NUMBER = re.compile(r"[0-9]{1,9}")
 STAGING = ".staging-"
 FOLDER = "models"
 VARIABLE = var.SLURMTF_MODELS
@@ -133,7 +134,7 @@ class Model:
     def find(cls, text: str, *, workspace: str | Path | None = None) -> Model:
         """Return what ``NAME`` or ``NAME:VERSION`` means. Raises ModelNotFoundError."""
         name, _, version = text.partition(":")
-        if version and not version.isdigit():
+        if version and not NUMBER.fullmatch(version):
             raise ModelNotFoundError(Finding("bad-version", text, f"{version!r} is not a version", "write NAME:NUMBER"))
         return cls.get(name, int(version) if version else None, workspace=workspace)
 
@@ -248,7 +249,7 @@ def _names(root: Path) -> list[str]:
 
 def _versions(place: Path) -> list[Model]:
     """Return the versions of a model that there are. One that can't be read is left out."""
-    numbers = sorted(int(path.name) for path in place.iterdir() if path.name.isdigit()) if place.is_dir() else []
+    numbers = sorted(int(path.name) for path in place.iterdir() if NUMBER.fullmatch(path.name)) if place.is_dir() else []
     return [model for number in numbers if (model := _opened(place, number))]
 
 
@@ -355,7 +356,7 @@ def _publish(staging: Path, place: Path) -> int:
 
 
 def _numbers(place: Path) -> Iterator[int]:
-    yield from (int(path.name) for path in place.iterdir() if path.name.isdigit())
+    yield from (int(path.name) for path in place.iterdir() if NUMBER.fullmatch(path.name))
 
 
 def _id_of(folder: Path) -> str:

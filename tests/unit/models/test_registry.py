@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ from slurmtf.errors import InputError, SpecError, WorkspaceError
 from slurmtf.models import Model
 from slurmtf.models.exporting import RECORD
 from slurmtf.models.hashes import digest
-from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, registry_of
+from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, _bring, registry_of
 from slurmtf.runs import tracking
 from slurmtf.runs.garbage import garbage
 from tests.patience import HANG_S
@@ -230,7 +231,12 @@ def test_bad_names_are_refused(workspace: Path, file: Path, name: str) -> None:
 
 def test_what_is_not_there_is_told(workspace: Path, file: Path) -> None:
     Model.register(file, "digits", workspace=workspace)
-    for text, code in (("digit", "unknown-model"), ("digits:7", "no-version"), ("digits:x", "bad-version")):
+    for text, code in (
+        ("digit", "unknown-model"),
+        ("digits:7", "no-version"),
+        ("digits:x", "bad-version"),
+        ("digits:²", "bad-version"),
+    ):
         with pytest.raises(ModelNotFoundError) as caught:
             Model.find(text, workspace=workspace)
         assert caught.value.findings[0].code == code
@@ -241,8 +247,23 @@ def test_what_is_not_there_is_told(workspace: Path, file: Path) -> None:
 def test_one_bad_record_spoils_no_list(workspace: Path, file: Path) -> None:
     bad = Model.register(file, "digits", workspace=workspace)
     (bad.folder / "model.json").write_text("{")
+    (bad.folder.parent / "²").mkdir()  # a digit, to Python, and no number
+    (bad.folder.parent / ("9" * 5000)[:200]).mkdir()
     assert Model.register(file, "digits", workspace=workspace).version == 2
     assert [one.version for one in Model.list(workspace=workspace)] == [2]
+
+
+@pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.EMLINK])
+def test_what_can_not_be_linked_is_copied(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "model/variables").mkdir(parents=True)
+    (tmp_path / "model/variables/data").write_bytes(b"weights")
+    monkeypatch.setattr(os, "link", refuse)
+    _bring(tmp_path / "model", tmp_path / "copy", True)
+    copied = tmp_path / "copy/variables/data"
+    assert (copied.read_bytes(), copied.stat().st_mode & 0o777) == (b"weights", 0o600)
 
 
 def test_the_registry_lies_where_the_variable_says(
