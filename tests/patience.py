@@ -8,8 +8,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-HANG_S = 900.0
-"""Whoever is not there by then never comes, on a machine that is ten times slower than ours, too."""
+HANG_S = 600.0
+"""Whoever is not there by then never comes, on a machine several times slower than ours, too."""
 
 
 class NotInTime(AssertionError):

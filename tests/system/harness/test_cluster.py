@@ -60,6 +60,14 @@ def test_every_node_is_a_machine_of_its_own(slurm: Cluster) -> None:
     assert len(set(addresses)) == len(set(processes)) == len(NODES)
 
 
+def test_a_node_keeps_no_process_that_has_ended(slurm: Cluster) -> None:
+    orphan = output(slurm, "srun", "-wnode1", "sh", "-c", "(true & echo $!)")
+    gone = ("srun", "-wnode1", "sh", "-c", f"test ! -e /proc/{orphan}")
+    wait_for(lambda: slurm.run(*gone).returncode == 0, f"end of the orphan {orphan}")
+    states = output(slurm, "srun", "-wnode1", "ps", "-A", "-o", "ppid=,stat=")
+    assert not [line for line in states.splitlines() if line.split()[0] == "1" and "Z" in line]
+
+
 def test_nodes_reach_each_other_on_the_same_port(slurm: Cluster) -> None:
     output(slurm, "srun", "-N4", sys.executable, "-c", MEETING)
 
