@@ -31,7 +31,8 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
     found = explain(state.outcome, failures, read_logs(layout, names))
     if found.kind is Kind.UNKNOWN:
         found = explain(state.outcome, failures, read_logs(layout, names, whole=True))
-    return found if found.host else replace(found, host=_only_node(last.nodes if last else ""))
+    has_place = found.host or not (found.task or found.kind is Kind.NODE)
+    return found if has_place else replace(found, host=_only_node(last.nodes if last else ""))
 
 
 def _only_node(nodes: str) -> str:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 
 class Ahead(NamedTuple):
-    """What stands before a job in the queue of its partitions: jobs of higher priority, and how many of them are the user's.
-    ``sees_others``: whether others' jobs were seen at all."""
+    """What stands before a job in the queue of its partitions: jobs of higher priority, or of the same and submitted before it,
+    and how many of them are the user's. ``sees_others``: whether others' jobs were seen at all."""
 
     jobs: int
     mine: int

@@ -160,7 +160,8 @@ def _ahead_text(ahead: Ahead | None) -> str:
     if ahead is None:
         return ""
     seen = "" if ahead.sees_others else " that you may see"
-    return f"{ahead.jobs} jobs of higher priority{seen} wait for {ahead.partitions}, {ahead.mine} of them yours"
+    mine = f", {ahead.mine} of them yours" if ahead.jobs else ""
+    return f"{ahead.jobs or 'no'} job{'s' * (ahead.jobs != 1)} in {ahead.partitions}{seen}{mine}"
 
 
 def _memory_text(memory: tuple[int, int, str] | None) -> str:

@@ -21,6 +21,10 @@ class Waiting(NamedTuple):
     user: str
     reason: str
 
+    @property
+    def rank(self) -> tuple[int, int]:
+        return self.priority, -int(self.job_id) if self.job_id.isdigit() else 0
+
 
 def waiting(cluster: str | None = None) -> list[str]:
     """Ask for all jobs that wait, of everybody whom one may see (squeue(1); slurm.conf(5), PrivateData)."""
@@ -41,14 +45,16 @@ def _parsed(text: str) -> Iterator[Waiting]:
 
 
 def ahead(queue: list[Waiting], job_id: str) -> Ahead | None:
-    """Return what stands before a job: jobs of higher priority in its partitions that may start. None: it does not wait."""
+    """Return what stands before a job: jobs of higher priority in its partitions that may start, and of the same those that
+    were submitted before it (job_scheduler.c, sort_job_queue2). None: it does not wait.
+    """
     own = next((one for one in queue if one.job_id == job_id), None)
     if own is None:
         return None
     before = [
         one
         for one in queue
-        if one.priority > own.priority and one.partitions & own.partitions and not one.reason.startswith(NOT_COMPETING)
+        if one.rank > own.rank and one.partitions & own.partitions and not one.reason.startswith(NOT_COMPETING)
     ]
     mine = sum(one.user == own.user for one in before)
     return Ahead(len(before), mine, ",".join(sorted(own.partitions)), len({one.user for one in queue}) > 1)

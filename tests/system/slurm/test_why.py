@@ -71,7 +71,7 @@ def test_what_runs_wait_for(lab: Lab) -> None:
         waiting = why(lab, held)["waiting"]
         assert (waiting["class"], waiting["reason"]) == ("when somebody acts", "JobHeldUser")
         assert waiting["ahead"]["jobs"] >= 0
-        assert "jobs of higher priority" in lab.slurmtf("why", held.id).stdout
+        assert " in debug that you may see" in lab.slurmtf("why", held.id).stdout
         assert waiting["remedy"] == f"release it: scontrol release {job_of(held)}"
         waiting = why(lab, never)["waiting"]
         assert waiting["class"] == "never"  # Slurm's reason is PartitionConfig at first

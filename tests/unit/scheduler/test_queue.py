@@ -18,6 +18,9 @@ QUEUE = """\
 19|100|gpu|eve|Priority
 nonsense
 20|N/A|gpu|eve|x
+22|50|old|eve|Priority
+23|50|old|ada|Priority
+24|50|old|bob|Priority
 """
 
 
@@ -29,6 +32,7 @@ nonsense
         ("14", Ahead(0, 0, "cpu", True)),
         ("15", Ahead(2, 0, "cpu,gpu", True)),
         ("18", Ahead(2, 0, "gpu", True)),
+        ("23", Ahead(1, 0, "old", True)),  # as many as it has: the one that was submitted first
         ("99", None),
     ],
 )
