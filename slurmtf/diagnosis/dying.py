@@ -235,7 +235,9 @@ def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
     """
     clue = _told_by(log, error)
     if clue:
-        return clue.explains(outcome)
+        found = clue.explains(outcome)
+        frame = Evidence(log.name, _shortened(error.failure.frame.strip()))
+        return replace(found, evidence=(frame, *found.evidence)) if frame.text else found
     own = error.is_own and not error.is_from_below and not _tells_of_another(log, error)
     return _shown_as(outcome, log, error, Kind.SCRIPT) if own else None
 

@@ -339,6 +339,8 @@ RULES: tuple[Rule, ...] = (
     Rule("illegal-instruction", Kind.CPU, ("llegal instruction", "compiled to use"),
          r"[Ii]llegal instruction|compiled to use .+ instructions, but these aren't available",
          "the program was built for a newer CPU (AVX, AVX2, FMA): ask for such nodes (`constraint`), or use another build"),
+    Rule("python-crash", Kind.CRASH, ("Fatal Python error: ",), r"Fatal Python error: (?:Aborted|Floating|Segmentation)",
+         "the line that is shown is where the script stood; what crashed is a library that it calls there"),
     Rule("child-killed", Kind.KILLED, ("exitcode", "signal: Killed"), r"exitcode ?: -9\b|killed by signal: Killed",
          "often the node's memory is used up: ask for more (`memory`)"),
     Rule("loader-shm", Kind.DISK, ("signal: Bus error",), r"DataLoader worker .*killed by signal: Bus error",
@@ -350,8 +352,6 @@ RULES: tuple[Rule, ...] = (
     Rule("gave-up", Kind.CRASH, ("Check failed: ", "ssertion ", "terminate called"),
          r"Check failed: |[Aa]ssertion [`'].*' failed|terminate called (?:after throwing|without an active exception)",
          "the line itself, and those before it, say why the program gave up", vague=True),
-    Rule("python-crash", Kind.CRASH, ("Fatal Python error: ",), r"Fatal Python error: (?:Aborted|Floating)",
-         "the lines before it say why; the one shown is where the script stood"),
     Rule("heap", Kind.CRASH, ("double free", "free(): ", "malloc(): ", "corrupted size"),
          r"double free or corruption|free\(\): invalid|malloc\(\): (?:invalid|corrupted|unaligned)|corrupted size vs\. ",
          "memory was overwritten, often by two builds of a library in one process: set "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import pytest
@@ -10,7 +11,9 @@ from slurmtf.diagnosis.correcting import corrected
 from slurmtf.diagnosis.dying import Explanation
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
+from slurmtf.estimator import TensorFlow
 from slurmtf.plan.model import Resources
+from slurmtf.spelling import values_in
 
 ASKED = Resources(1, 1, 1, memory="10G", time_s=3600)
 NONE = Resources(1, 1, 1)
@@ -61,3 +64,9 @@ TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
 @pytest.mark.parametrize(("death", "settings", "asked", "command"), TABLE)
 def test_the_command(death: Explanation, settings: dict[str, Any], asked: Resources, command: str) -> None:
     assert corrected("r-1", death, settings, asked) == command
+
+
+def test_what_the_rules_say_to_set_are_settings() -> None:
+    told = {name for rule in RULES for name, _, _ in values_in(rule.remedy)}
+    assert told <= set(inspect.signature(TensorFlow).parameters)
+    assert {"launcher", "environment_variables", "sbatch"} <= told

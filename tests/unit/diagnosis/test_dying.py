@@ -102,7 +102,8 @@ SAMPLES: list[tuple[str, str]] = [
     # crashes
     ("illegal-instruction", "/bin/sh: line 1: 812 Illegal instruction     (core dumped) python train.py"),
     ("bus-error", "Fatal Python error: Bus error"),
-    ("segmentation", "Fatal Python error: Segmentation fault"),
+    ("segmentation", "/bin/sh: line 1: 812 Segmentation fault      (core dumped) python train.py"),
+    ("python-crash", "Fatal Python error: Segmentation fault"),
     ("python-crash", 'Fatal Python error: Aborted\n\nCurrent thread 0x00007f (most recent call first):\n  File "/r/work/train.py", line 6 in f'),
     ("child-killed", TRACEBACK + "RuntimeError: DataLoader worker (pid 3) is killed by signal: Killed. "),
     ("loader-shm", TRACEBACK + "RuntimeError: DataLoader worker (pid 3) is killed by signal: Bus error. Details are lost due to "
@@ -191,7 +192,11 @@ def test_the_line_in_the_users_code_is_shown() -> None:
 def test_the_error_is_shown_and_not_the_source_that_speaks_of_it() -> None:
     raised = '    raise OSError(122, "Disk quota exceeded")\nOSError: [Errno 122] Disk quota exceeded'
     found = explain(FAILED, logs=one_log(TRACEBACK.replace("    model.fit(x)\n", raised)))
-    assert (found.kind, found.evidence[0].text) == (Kind.QUOTA, "OSError: [Errno 122] Disk quota exceeded")
+    assert [one.text for one in found.evidence] == [
+        'File "/r/work/train.py", line 7, in main',
+        "OSError: [Errno 122] Disk quota exceeded",
+    ]
+    assert found.kind is Kind.QUOTA
 
 
 OOM = Log("logs/job.log", "", dict(SAMPLES)["slurm-oom"])
