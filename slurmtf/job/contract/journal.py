@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, TypeVar
+from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, TypeVar
 
 from .events import Decided, Ended, Record, Started, outcome_of
 from .layout import RunLayout
@@ -123,7 +123,8 @@ def attempts(layout: RunLayout) -> List[Attempt]:
         return []
     found = [(NUMBERED.fullmatch(name), os.path.join(layout.journals, name)) for name in names]
     known = [Attempt(path, match.group(1), int(match.group(2)), read(path), _beat(path)) for match, path in found if match]
-    return in_order((attempt for attempt in known if attempt.records), lambda one: one.began)
+    told = [attempt for attempt in known if attempt.records]
+    return in_order(told, lambda one: one.began, successive_jobs(layout, told))
 
 
 def _beat(path: str) -> float:
@@ -133,14 +134,39 @@ def _beat(path: str) -> float:
         return 0.0
 
 
-def in_order(attempts: Iterable[T], began: Callable[[T], float]) -> List[T]:
-    """Return attempts as they came. Those of one job by their number: the clocks of the nodes that they ran on differ."""
+def in_order(attempts: Iterable[T], began: Callable[[T], float], jobs: Sequence[str] = ()) -> List[T]:
+    """Return attempts as they came, whatever the clocks of the nodes say that they ran on.
+
+    Those of one job by their number; those of ``jobs``, which followed one another, as these did; all others by their time.
+    """
+    place = {job: number for number, job in reversed(list(enumerate(jobs)))}
     latest: Dict[str, float] = {}
     timed = []
-    for one in sorted(attempts, key=lambda one: one.number):
-        latest[one.job] = max(began(one), latest.get(one.job, 0.0))
-        timed.append((latest[one.job], one.number, one))
-    return [one for _, _, one in sorted(timed, key=lambda one: one[:2])]
+    for one in sorted(attempts, key=lambda one: (place.get(one.job, len(jobs)), one.number)):
+        line = "" if one.job in place else one.job
+        latest[line] = max(began(one), latest.get(line, 0.0))
+        timed.append((latest[line], place.get(one.job, len(jobs)), one.number, one))
+    return [one for *_, one in sorted(timed, key=lambda one: one[:3])]
+
+
+def successive_jobs(layout: RunLayout, attempts: Sequence[Any]) -> List[str]:
+    """Return the jobs of a run that were submitted one after the other, by ``jobs.jsonl``: elements of an array were not.
+
+    Nothing where the attempts are of one job.
+    """
+    found: List[str] = []
+    if len({one.job for one in attempts}) < 2:
+        return found
+    try:
+        with open(layout.jobs, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
+                    facts = json.loads(line)
+                    if not facts.get("elements") and facts["ref"].get("element") is None:
+                        found.append(str(facts["ref"]["job_id"]))
+    except OSError:
+        pass
+    return found
 
 
 def read(path: str) -> List[Record]:

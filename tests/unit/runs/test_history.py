@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from slurmtf.job.contract import events
+from slurmtf.job.contract.journal import successive_jobs
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.history import Attempt, Next, Phase, TaskEnd, attempt_of, in_order, read_history
 
@@ -139,3 +140,29 @@ def test_attempts_of_one_job_come_by_their_number_whatever_the_clocks_of_their_n
     times = {("12", 0): 190.0, ("12", 1): 120.0, ("12", 2): 210.0, ("13", 0): 300.0}
     found = in_order(Attempt(job, number, started=started) for (job, number), started in reversed(times.items()))
     assert [(one.job, one.number) for one in found] == list(times)
+
+
+JOBS = [  # those that jobs.jsonl names, and each journal with what its node's clock said, as they came
+    (["12", "13", "14"], {("12", 0): 300.0, ("12", 1): 250.0, ("13", 0): 100.0, ("14", 0): 200.0}),
+    (["12", "13", "12"], {("12", 0): 300.0, ("12", 1): 100.0}),
+    (["12"], {("12", 0): 100.0, ("99", 0): 200.0}),
+    (["12", "13"], {("12", 0): 100.0, ("99", 0): 150.0, ("13", 0): 200.0}),
+    ([], {("33_1", 0): 100.0, ("33_0", 0): 200.0}),
+]
+
+
+@pytest.mark.parametrize(("jobs", "times"), JOBS)
+def test_jobs_come_as_they_followed_one_another(jobs: list[str], times: dict[tuple[str, int], float]) -> None:
+    found = in_order((Attempt(job, number, started=started) for (job, number), started in reversed(times.items())), jobs)
+    assert [(one.job, one.number) for one in found] == list(times)
+
+
+def test_which_jobs_followed_one_another_is_written_down(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    refs: list[Any] = [("12", None, 0), ("13", 4, 0), ("14", None, 8), ("15", None, 0)]
+    told = [json.dumps({"ref": {"job_id": job, "element": element}, "elements": count}) for job, element, count in refs]
+    Path(layout.jobs).write_text("\n".join(["{torn", "[]", '{"ref": null}', *told]) + "\n")
+    attempts = [Attempt(job, 0, started=1.0) for job in ("12", "15")]
+    assert successive_jobs(layout, attempts) == ["12", "15"]
+    assert successive_jobs(layout, attempts[:1]) == []
+    assert successive_jobs(RunLayout("/nonexistent"), attempts) == []
