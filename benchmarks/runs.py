@@ -30,9 +30,14 @@ def _write(series: Path, number: int, when: float) -> Path:
     job = SubmittedJob(JobRef(None, str(1000 + number)), "slurm", layout.folder, when, "submitted")
     Path(layout.jobs).write_text(json.dumps(job.to_dict()) + "\n", encoding="utf-8")
     code = 0 if number % 10 else 1
-    lines = (Record.of(event, when + second).to_dict() for second, event in enumerate(_events(job.ref.name, code)))
-    Path(layout.journal(job.ref.name, 0)).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    write_journal(layout, job.ref.name, code, when)
     return Path(layout.folder)
+
+
+def write_journal(layout: RunLayout, job: str, code: int, began: float) -> None:
+    """Write what a job of one task tells, in which the script began so many seconds after 1970 and ended with a code."""
+    lines = (Record.of(event, began + second).to_dict() for second, event in enumerate(_events(job, code)))
+    Path(layout.journal(job, 0)).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
 def _events(job: str, code: int) -> list[object]:
