@@ -154,19 +154,23 @@ def successive_jobs(layout: RunLayout, attempts: Sequence[Any]) -> List[str]:
 
     Nothing where the attempts are of one job.
     """
-    found: List[str] = []
     if len({one.job for one in attempts}) < 2:
-        return found
+        return []
     try:
         with open(layout.jobs, encoding="utf-8", errors="replace") as lines:
-            for line in lines:
-                with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                    facts = json.loads(line)
-                    if not facts.get("elements") and facts["ref"].get("element") is None:
-                        found.append(str(facts["ref"]["job_id"]))
+            return list(filter(None, map(_single_job, lines)))
     except OSError:
-        pass
-    return found
+        return []
+
+
+def _single_job(line: str) -> str:
+    """Return the job of a line of ``jobs.jsonl``; empty: it is an array's, or damaged."""
+    try:
+        facts = json.loads(line)
+        alone = not facts.get("elements") and facts["ref"].get("element") is None
+        return str(facts["ref"]["job_id"]) if alone else ""
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return ""
 
 
 def read(path: str) -> List[Record]:
