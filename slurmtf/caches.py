@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from slurmtf._version import __version__
 from slurmtf.files import make_private, write_private
@@ -20,7 +19,7 @@ MOST_FILES = 100
 DIGEST_BYTES = 32
 
 
-def kept(room: str, key: Any, build: Callable[[], bytes]) -> bytes:
+def kept(room: str, key: object, build: Callable[[], bytes]) -> bytes:
     """Return what ``build`` returns, which the user's cache keeps under ``key``: see :func:`recall`."""
     data = recall(room, key)
     if data is None:
@@ -29,7 +28,7 @@ def kept(room: str, key: Any, build: Callable[[], bytes]) -> bytes:
     return data
 
 
-def recall(room: str, key: Any) -> bytes | None:
+def recall(room: str, key: object) -> bytes | None:
     """Return what was kept under ``key``, plain data that names everything the result comes from; None when there is none.
 
     Nothing is what somebody else could have written, and what is not as it was written.
@@ -42,7 +41,7 @@ def recall(room: str, key: Any) -> bytes | None:
     return None
 
 
-def keep(room: str, key: Any, data: bytes) -> None:
+def keep(room: str, key: object, data: bytes) -> None:
     """Keep ``data`` under ``key``, if the cache can be written."""
     path = _place(room, key)
     with contextlib.suppress(OSError):
@@ -57,7 +56,7 @@ def stamps(paths: Iterable[str | Path]) -> list[tuple[int, ...]]:
     return [(status.st_mtime_ns, status.st_size) for status in map(os.stat, paths)]
 
 
-def _place(room: str, key: Any) -> Path:
+def _place(room: str, key: object) -> Path:
     content = json.dumps([__version__, key], sort_keys=True, default=repr)
     return user_cache() / room / _digest(content.encode("utf-8", "surrogatepass")).hex()[:32]
 

@@ -62,7 +62,7 @@ def _integer(loader: Any, node: yaml.ScalarNode) -> int:
     return int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
 
 
-def _represent_float(_: Any, value: float) -> yaml.ScalarNode:
+def _represent_float(_: object, value: float) -> yaml.ScalarNode:
     text = repr(value).replace("inf", ".inf").replace("nan", ".nan")
     return yaml.ScalarNode("tag:yaml.org,2002:float", text)
 
@@ -226,7 +226,7 @@ class Document:
         found: dict[str, Any] = self._with_texts(kind, data, ())
         return found
 
-    def _with_texts(self, hint: Any, data: Any, path: KeyPath) -> Any:
+    def _with_texts(self, hint: object, data: object, path: KeyPath) -> Any:
         """Return data in which a number is the text that the file has, wherever ``hint``, its type, takes a text."""
         hints = _members(hint)
         if isinstance(data, bool) and bool in hints:
@@ -243,7 +243,7 @@ class Document:
             return [self._with_texts(items, item, (*path, index)) for index, item in enumerate(data)]
         return data
 
-    def _finding_of(self, kind: Any, detail: Mapping[str, Any], raw: object) -> tuple[KeyPath, Finding]:
+    def _finding_of(self, kind: object, detail: Mapping[str, Any], raw: object) -> tuple[KeyPath, Finding]:
         """Return what pydantic says of one place as a finding, and the path to it."""
         context, location = detail.get("ctx", {}), detail["loc"]
         path = _path_in(raw, location)
@@ -263,7 +263,7 @@ class Document:
             return path, self._finding("bad-value", path, f"should be a mapping {found}", remedy)
         return path, self._finding("bad-value", path, f"{detail['msg'].removeprefix('Input ')} {found}")
 
-    def _findings(self, kind: Any, details: Iterable[Mapping[str, Any]], raw: object) -> list[Finding]:
+    def _findings(self, kind: object, details: Iterable[Mapping[str, Any]], raw: object) -> list[Finding]:
         """Return pydantic's complaints, one for each place: the members of a union complain once each, the inmost counts."""
         found: dict[KeyPath, Finding] = {}
         for path, finding in (self._finding_of(kind, detail, raw) for detail in details):
@@ -271,7 +271,7 @@ class Document:
         return [finding for path, finding in found.items() if not any(path == other[: len(path)] != other for other in found)]
 
 
-def rebuilt(hint: Any, data: Any) -> Any:
+def rebuilt(hint: object, data: object) -> Any:
     """Return plain data of a dataclass (``asdict``), once found right, as what its type says; nothing is checked."""
     for member in _members(hint):
         if is_dataclass(member) and isinstance(data, Mapping):
@@ -323,16 +323,16 @@ def _field_types(kind: Any) -> dict[str, Any]:
     return {name: hint.type if isinstance(hint, InitVar) else hint for name, hint in own.items()}
 
 
-def _known_keys(kind: Any, location: Iterable[str | int]) -> set[str]:
+def _known_keys(kind: object, location: Iterable[str | int]) -> set[str]:
     """Return the keys that may stand at pydantic's location in a document of a kind."""
     return {name for found in _kinds_at(kind, location) for name in _field_types(found)}
 
 
-def _known_tags(kind: Any, location: Iterable[str | int]) -> list[str]:
+def _known_tags(kind: object, location: Iterable[str | int]) -> list[str]:
     return [tag for found in _kinds_at(kind, location) for tag in _tags(found)]
 
 
-def _kinds_at(kind: Any, location: Iterable[str | int]) -> list[Any]:
+def _kinds_at(kind: object, location: Iterable[str | int]) -> list[Any]:
     """Return the dataclasses that may stand at pydantic's location, which names the member of a union by its tag or name."""
     hints = [kind]
     for part in location:
@@ -340,14 +340,14 @@ def _kinds_at(kind: Any, location: Iterable[str | int]) -> list[Any]:
     return [found for hint in hints for found in _members(hint) if is_dataclass(found)]
 
 
-def _members(hint: Any) -> list[Any]:
+def _members(hint: object) -> list[Any]:
     """Return the types of a union, or the one type that a hint is."""
     if get_origin(hint) is Annotated:
         return _members(get_args(hint)[0])
     return [one for arg in get_args(hint) for one in _members(arg)] if get_origin(hint) in (Union, UnionType) else [hint]
 
 
-def _inside(hint: Any, part: str | int) -> Iterable[Any]:
+def _inside(hint: object, part: str | int) -> Iterable[Any]:
     for member in _members(hint):
         if get_origin(member) in (list, dict):
             yield get_args(member)[-1]
@@ -357,7 +357,7 @@ def _inside(hint: Any, part: str | int) -> Iterable[Any]:
             yield types[str(part)]
 
 
-def _tags(kind: Any) -> tuple[str, ...]:
+def _tags(kind: object) -> tuple[str, ...]:
     """Return the values of a Literal of one value: by it a member of a union is known."""
     literals = [get_args(hint) for hint in _field_types(kind).values() if get_origin(hint) is Literal]
     return next((values for values in literals if len(values) == 1), ())

@@ -33,7 +33,7 @@ def write_private(path: str | Path, data: str | bytes) -> None:
     private.write_private(os.fspath(path), data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
 
 
-def write_json(path: str | Path, data: Any) -> None:
+def write_json(path: str | Path, data: object) -> None:
     write_private(path, json.dumps(data, indent=1) + "\n")
 
 

@@ -34,15 +34,15 @@ MAPPINGS = ("environment_variables", "environment_definition", "restarts", "sbat
 PAIRS = ("environment_variables", "sbatch", "srun")
 
 
-def training_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add to a command the options, the target and the script's arguments; it gets a :class:`Training`."""
+def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add to a command the options, the target and the script's arguments; it gets a :class:`JobRequest`."""
 
-    def with_training(target: str, arguments: tuple[str, ...], **options: Any) -> Any:
+    def with_request(target: str, arguments: tuple[str, ...], **options: Any) -> Any:
         own = {option.parameter: options.pop(option.parameter) for option in (*OPTIONS, *SOFTWARE, *PLACE)}
-        return command(training=_training(target, arguments, own), **options)
+        return command(request=_request(target, arguments, own), **options)
 
-    with_training.__doc__ = command.__doc__
-    wrapped: Callable[..., Any] = with_training
+    with_request.__doc__ = command.__doc__
+    wrapped: Callable[..., Any] = with_request
     for option in reversed((*OPTIONS, *SOFTWARE, *PLACE)):
         wrapped = _declare(option)(wrapped)
     wrapped = click.argument("arguments", nargs=-1, type=click.UNPROCESSED)(wrapped)
@@ -58,7 +58,7 @@ def _declare(option: Option) -> Callable[..., Any]:
 
 
 @dataclass(frozen=True)
-class Training:
+class JobRequest:
     """What the command line asks for."""
 
     estimator: Estimator
@@ -67,7 +67,7 @@ class Training:
     after: tuple[str, ...] = ()
 
 
-def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> Training:
+def _request(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> JobRequest:
     """Return the training job of a script or a job file, with the options in place of what a job file says."""
     findings = Findings(FLAGS)
     options = _without_empty(options, findings)
@@ -82,7 +82,7 @@ def _training(target: str, arguments: tuple[str, ...], options: dict[str, Any]) 
     findings.raise_errors()
     if experiment is None or estimator is None:
         raise AssertionError("unreachable")
-    return Training(estimator, experiment, tags, options["after"] or ())
+    return JobRequest(estimator, experiment, tags, options["after"] or ())
 
 
 def _without_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any]:

@@ -69,7 +69,7 @@ WARNINGS_OF_SUBMISSION = 6
 """Warnings that a submission shows: what matters of them must not scroll away."""
 
 
-def emit(data: Any, text: str, warnings: Sequence[Finding] = ()) -> None:
+def emit(data: object, text: str, warnings: Sequence[Finding] = ()) -> None:
     """Print a command's result."""
     if _Mode.json:
         print_envelope(True, data, warnings, None)
@@ -137,7 +137,7 @@ def spin(line: Any, text: str) -> None:
     line.start()
 
 
-def print_envelope(ok: bool, data: Any, warnings: Sequence[Finding], error: Any) -> None:
+def print_envelope(ok: bool, data: object, warnings: Sequence[Finding], error: object) -> None:
     """Print the one object of a command that was called with ``--json``."""
     command = click.get_current_context(silent=True)
     path = command.command_path.split()[1:] if command else [word for word in sys.argv[1:] if not word.startswith("-")][:1]

@@ -117,7 +117,7 @@ def _row(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> tuple[str
     )
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     return f"{value:.5g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
 
 

@@ -28,28 +28,28 @@ def to_argv(params: ScriptParams | None) -> tuple[str, ...]:
     return tuple(_text(word) for key, value in params.items() for word in (key, *_values(value)))
 
 
-def _values(value: Any) -> Sequence[Any]:
+def _values(value: object) -> Sequence[Any]:
     if value is None or (isinstance(value, str) and not value):
         return ()
     return value if isinstance(value, list | tuple) else (value,)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
 
 
-def plain_params(params: Any) -> Any:
+def plain_params(params: object) -> Any:
     """Return ``script_params`` as plain data that YAML and JSON can hold, leaving what is wrong to the checks."""
     if isinstance(params, Mapping):
         return {_plain_key(key): _plain(value) for key, value in params.items()}
     return [_plain(value) for value in params] if isinstance(params, list | tuple) else params
 
 
-def _plain_key(key: Any) -> Any:
+def _plain_key(key: object) -> Any:
     return _text(key) if isinstance(key, int | float | os.PathLike) and not isinstance(key, bool) else key
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, Input):

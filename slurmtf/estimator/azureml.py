@@ -43,7 +43,7 @@ class TensorflowConfiguration:
 Configuration = MpiConfiguration | TensorflowConfiguration
 
 
-def settled_training(given: Any, node_count: Any) -> tuple[Any, Any]:
+def settled_training(given: object, node_count: object) -> tuple[Any, Any]:
     """Return the distribution and the number of nodes that a configuration object says; what is none stays as it is."""
     if not isinstance(given, Configuration):
         return given, node_count
@@ -52,7 +52,7 @@ def settled_training(given: Any, node_count: Any) -> tuple[Any, Any]:
     return distribution, node_count if nodes is None else nodes
 
 
-def node_counts(given: Any, node_count: Any) -> Iterable[Finding]:
+def node_counts(given: object, node_count: object) -> Iterable[Finding]:
     """Yield a finding when a configuration object says another number of nodes than the estimator."""
     nodes = getattr(given, "node_count", None) if isinstance(given, Configuration) else None
     if nodes is not None and node_count not in (1, nodes):
@@ -137,7 +137,7 @@ def _unknown(name: str) -> Finding:
     return Finding("not-overridable", name, "can't be changed by a submission", remedy)
 
 
-def _merged(known: Any, given: Any) -> Any:
+def _merged(known: object, given: object) -> Any:
     if not isinstance(given, Mapping) or known is None:
         return given
     if isinstance(known, Mapping):

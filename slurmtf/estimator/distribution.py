@@ -166,7 +166,7 @@ def _agreement(backend: str | None, training: Distribution | None, counts: dict[
             yield Finding("distribution-twice", name, what, "set it in `distributed_training` alone")
 
 
-def _process_counts(distribution: Distribution | None, nodes: Any, gpus: Any) -> Iterable[Finding]:
+def _process_counts(distribution: Distribution | None, nodes: object, gpus: object) -> Iterable[Finding]:
     if distribution is None:
         if isinstance(nodes, int) and nodes > 1:
             remedy = "set `distributed_backend` to mpi, ps, multiworker or jax, or use one node"
@@ -180,7 +180,7 @@ def _process_counts(distribution: Distribution | None, nodes: Any, gpus: Any) ->
     yield from found or _gpu_for_each(distribution, nodes, gpus)
 
 
-def _gpu_for_each(distribution: Distribution, nodes: Any, gpus: Any) -> Iterable[Finding]:
+def _gpu_for_each(distribution: Distribution, nodes: object, gpus: object) -> Iterable[Finding]:
     """Check that each process that computes gets a GPU of its own; parameter servers take none."""
     if not (isinstance(gpus, int) and isinstance(nodes, int) and gpus > 0 and nodes > 0):
         return

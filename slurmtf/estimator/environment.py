@@ -152,7 +152,7 @@ def _files(wish: Environment, where: str, source_directory: str | Path) -> Itera
             yield Finding("file-missing", f"{where}{name}", f"{value} is not a file in {source_directory}", remedy)
 
 
-def _own(value: Any) -> Any:
+def _own(value: object) -> Any:
     """Return a copy of a container, which its giver can't change later, and a path as text."""
     if isinstance(value, Mapping):
         return dict(value)

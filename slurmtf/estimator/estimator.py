@@ -325,7 +325,7 @@ class TensorFlow(Estimator):
     COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node", "worker_count", "parameter_server_count")
 
 
-def _own(value: Any) -> Any:
+def _own(value: object) -> Any:
     """Return a copy of a container, which its giver can't change later, and a path as text."""
     if isinstance(value, Mapping):
         return {key: _own(item) for key, item in value.items()}
@@ -334,7 +334,7 @@ def _own(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _folder_of(given: Any) -> Any:
+def _folder_of(given: object) -> Any:
     """Return the outputs of a run; anything else as it is."""
     layout = getattr(given, "layout", None)
     return given if layout is None else layout.outputs

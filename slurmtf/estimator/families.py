@@ -22,13 +22,13 @@ OF_GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", 
 """They may stand together where they agree. Whether the first and the last are about GPUs, :mod:`slurmtf.plan.gpus` reads."""
 
 
-def values_of(value: Any) -> list[Any]:
+def values_of(value: object) -> list[Any]:
     """Return the values of a flag; of one that is left out (None, False) there are none."""
     values = value if isinstance(value, list | tuple) else [value]
     return [item for item in values if item is not None and item is not False]
 
 
-def family(flag: str, value: Any = None) -> tuple[str, ...]:
+def family(flag: str, value: object = None) -> tuple[str, ...]:
     """Return the flags that one of this name excludes, itself among them. --tres-per-task may name CPUs."""
     name = normal_flag(flag)
     items = ",".join(map(str, values_of(value))).split(",")

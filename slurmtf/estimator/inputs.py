@@ -52,7 +52,7 @@ class Input(Strict):
         return f"${self.variable}"
 
 
-def settled(inputs: Any, params: Any) -> Any:
+def settled(inputs: object, params: object) -> Any:
     """Return the inputs as objects, with those in ``script_params`` among them; what is none is left to the checks."""
     listed = [_made(item) for item in inputs] if isinstance(inputs, list) else inputs
     used = [item for item in _values(params) if isinstance(item, Input)]
@@ -66,7 +66,7 @@ def _made(item: Any) -> Any:
     return Input(**item) if known and isinstance(item["path"], str | os.PathLike) else item
 
 
-def _values(params: Any) -> Iterable[Any]:
+def _values(params: object) -> Iterable[Any]:
     for value in params.values() if isinstance(params, Mapping) else params if isinstance(params, list | tuple) else ():
         yield from value if isinstance(value, list | tuple) else [value]
 

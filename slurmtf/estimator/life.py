@@ -64,7 +64,7 @@ class Stall(Strict):
 Restarts = dict[Cause, int | Literal["unlimited"] | Restart]
 
 
-def settled_restarts(given: Any) -> Any:
+def settled_restarts(given: object) -> Any:
     """Return the restarts with an object for each mapping; what is none is left to the checks."""
     return {cause: _settled(value) for cause, value in given.items()} if isinstance(given, Mapping) else given
 
@@ -121,7 +121,7 @@ def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
         yield Finding("keras-of-several", "notice.keras", what, "have the script agree on it: should_stop() of rank 0 decides")
 
 
-def _findings_of_stall(stall: Any) -> Iterable[Finding]:
+def _findings_of_stall(stall: object) -> Iterable[Finding]:
     if stall is None:
         return
     if not isinstance(stall, Stall):
@@ -138,7 +138,7 @@ def _findings_of_stall(stall: Any) -> Iterable[Finding]:
         yield Finding("unknown-action", "stall.action", f"{stall.action!r} is not a stall action", remedy)
 
 
-def _findings_of_notice(notice: Any) -> Iterable[Finding]:
+def _findings_of_notice(notice: object) -> Iterable[Finding]:
     if notice is None:
         return
     if not isinstance(notice, Notice):
@@ -153,7 +153,7 @@ def _findings_of_notice(notice: Any) -> Iterable[Finding]:
         yield Finding("unknown-signal", "notice.signal", f"{notice.signal!r} is not a signal for a script", remedy)
 
 
-def _findings_of_restarts(restarts: Any) -> Iterable[Finding]:
+def _findings_of_restarts(restarts: object) -> Iterable[Finding]:
     if restarts is None:
         return
     if not isinstance(restarts, Mapping):

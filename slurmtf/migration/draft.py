@@ -24,7 +24,7 @@ class Draft:
     doubtful: set[str] = field(default_factory=set)
     settings: dict[str, Any] = field(default_factory=dict)
 
-    def take(self, name: str, value: Any, line: int, new_name: str = "") -> bool:
+    def take(self, name: str, value: object, line: int, new_name: str = "") -> bool:
         """Take a value that is known, under a new name where it has one; say so where it is not known."""
         target = new_name or name
         try:
@@ -38,7 +38,7 @@ class Draft:
         self.notes.mapped(line, f"{name}={shown(value)}" + (f" -> {target}" if new_name else ""))
         return True
 
-    def take_arguments(self, name: str, value: Any, line: int) -> None:
+    def take_arguments(self, name: str, value: object, line: int) -> None:
         """Take the script's arguments, as a mapping or a list; data among them become inputs."""
         if isinstance(value, dict):
             taken: Any = {}
@@ -97,7 +97,7 @@ def chain(value: Thing) -> list[Thing]:
     return found
 
 
-def is_data(value: Any) -> bool:
+def is_data(value: object) -> bool:
     """Tell whether a value is a datastore, a dataset or a part of one."""
     return isinstance(value, Thing) and value.is_azure and any(one.name in DATA for one in chain(value))
 
@@ -112,7 +112,7 @@ def name_of_data(value: Thing) -> str:
     return last if re.match(r"[A-Z]", last) else f"DATA_{last}".rstrip("_")
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """Return a value as one would write it."""
     if isinstance(value, Thing | Unknown):
         return value.text

@@ -109,7 +109,7 @@ class Interpreter:
             self._run(block)
         self._conditions -= 1
 
-    def _bind(self, target: ast.expr, value: Any) -> None:
+    def _bind(self, target: ast.expr, value: object) -> None:
         if isinstance(target, ast.Name):
             self._bind_name(target.id, value)
         elif isinstance(target, ast.Attribute):
@@ -124,7 +124,7 @@ class Interpreter:
         for target, item in zip(targets, value if known else map(_unknown, targets), strict=True):
             self._bind(target, item)
 
-    def _bind_name(self, name: str, value: Any) -> None:
+    def _bind_name(self, name: str, value: object) -> None:
         if isinstance(value, Thing) and not value.variable:
             value.variable = name
         if self._conditions:
@@ -133,13 +133,13 @@ class Interpreter:
             self.doubtful.discard(name)
         self.names[name] = value
 
-    def _bind_attribute(self, target: ast.Attribute, value: Any) -> None:
+    def _bind_attribute(self, target: ast.Attribute, value: object) -> None:
         owner = self.value(target.value)
         if isinstance(owner, Thing):
             owner.attributes[target.attr] = value
             owner.lines[target.attr] = target.lineno
 
-    def _bind_item(self, target: ast.Subscript, value: Any) -> None:
+    def _bind_item(self, target: ast.Subscript, value: object) -> None:
         holder, key = self.value(target.value), self.value(target.slice)
         if isinstance(holder, dict) and isinstance(key, str | int):
             holder[key] = value
@@ -241,7 +241,7 @@ class Interpreter:
             else:
                 yield "**", Unknown(_text(keyword.value))
 
-    def _thing(self, node: ast.Call, function: Any, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def _thing(self, node: ast.Call, function: object, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Return the object of a call: of something imported, or of a method of an object that was built before."""
         owner: Thing | None = None
         if isinstance(function, Thing):
@@ -262,7 +262,7 @@ class Interpreter:
         return self.value(node.value)
 
 
-def _converted(name: str, value: Any, node: ast.expr) -> Any:
+def _converted(name: str, value: object, node: ast.expr) -> Any:
     try:
         return PLAIN_CALLS[name](value)
     except (ValueError, OverflowError, TypeError):

@@ -45,7 +45,7 @@ def job_of(draft: Draft, thing: Thing) -> None:
         draft.notes.decide(thing.line, "no environment is named: the job runs with the Python that submits it")
 
 
-def _take(draft: Draft, name: str, value: Any, line: int) -> None:
+def _take(draft: Draft, name: str, value: object, line: int) -> None:
     if value is None:
         return
     taker = PARAMETERS.get(name)
@@ -73,11 +73,11 @@ def _decide(what: str) -> Taker:
     return lambda draft, name, value, line: draft.notes.decide(line, f"{name}={shown(value)}: {what}")
 
 
-def _arguments(draft: Draft, name: str, value: Any, line: int) -> None:
+def _arguments(draft: Draft, name: str, value: object, line: int) -> None:
     draft.take_arguments(name, value, line)
 
 
-def _target(draft: Draft, name: str, value: Any, line: int) -> None:
+def _target(draft: Draft, name: str, value: object, line: int) -> None:
     if value == "local":
         draft.take(name, value, line, "compute_target")
         return
@@ -86,14 +86,14 @@ def _target(draft: Draft, name: str, value: Any, line: int) -> None:
     draft.notes.decide(line, f"{name}{cluster} is a cluster of Azure ML: set compute_target to your site, or use --site")
 
 
-def _size(draft: Draft, name: str, value: Any, line: int) -> None:
+def _size(draft: Draft, name: str, value: object, line: int) -> None:
     found = SIZE.search(value) if isinstance(value, str) else None
     gpus = GPUS.get(int(found[1])) if found else None
     told = f" (a node of that size has {gpus} GPU{'s' * (gpus > 1)}: gpus_per_node: {gpus})" if gpus else ""
     draft.notes.decide(line, f"{name}={shown(value)}: set a preset of the site as vm_size, or partition and GPUs{told}")
 
 
-def _distribution(draft: Draft, name: str, value: Any, line: int) -> None:
+def _distribution(draft: Draft, name: str, value: object, line: int) -> None:
     """Take a configuration object with its counts, wherever they were set."""
     if isinstance(value, Symbol):
         value = Thing(value, line, value.name)
@@ -115,32 +115,32 @@ def _distribution(draft: Draft, name: str, value: Any, line: int) -> None:
     draft.notes.mapped(line, f"{name}={value.name}({told}) -> distributed_training: backend {backend}")
 
 
-def _inputs(draft: Draft, name: str, value: Any, line: int) -> None:
+def _inputs(draft: Draft, name: str, value: object, line: int) -> None:
     for item in value if isinstance(value, list) else [value]:
         if not draft.input_of(item, line):
             draft.notes.decide(line, f"{name}: {shown(item)}: list it in inputs, with its path on the cluster")
 
 
-def _version(draft: Draft, name: str, value: Any, line: int) -> None:
+def _version(draft: Draft, name: str, value: object, line: int) -> None:
     what = f"pip_packages: [tensorflow=={value}]" if isinstance(value, str) else "pip_packages"
     draft.notes.decide(
         line, f"{name}={shown(value)}: Azure ML's image had it installed. Set {what}, or a site's framework_version"
     )
 
 
-def _docker(draft: Draft, name: str, value: Any, line: int) -> None:
+def _docker(draft: Draft, name: str, value: object, line: int) -> None:
     what = "a job runs in a container where custom_docker_image names one" if value else "that is what slurmtf does"
     draft.notes.dropped(line, f"{name}={shown(value)}: {what}")
 
 
-def _priority(draft: Draft, name: str, value: Any, line: int) -> None:
+def _priority(draft: Draft, name: str, value: object, line: int) -> None:
     if value == "lowpriority":
         draft.take(name, value, line)
     else:
         draft.notes.dropped(line, f"{name}={shown(value)}: that is what a job has")
 
 
-def take_run_config(draft: Draft, name: str, value: Any, line: int) -> None:
+def take_run_config(draft: Draft, name: str, value: object, line: int) -> None:
     """Take a RunConfiguration: all that was set on it."""
     if not isinstance(value, Thing):
         draft.take(name, value, line)
@@ -152,7 +152,7 @@ def take_run_config(draft: Draft, name: str, value: Any, line: int) -> None:
     _take_framework(draft, value)
 
 
-def _take_config(draft: Draft, name: str, value: Any, line: int) -> None:
+def _take_config(draft: Draft, name: str, value: object, line: int) -> None:
     if name == "conda_dependencies" and isinstance(value, Thing):
         take_dependencies(draft, value)
     elif name == "amlcompute" and isinstance(value, Thing):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from slurmtf.migration.draft import Draft
 from slurmtf.migration.values import Thing, UnknownPartError, plain
@@ -12,7 +11,7 @@ AZURE_PACKAGE = re.compile(r"azureml\b", re.IGNORECASE)
 CURATED = "the curated environment {} is Azure ML's: list its packages in pip_packages, or set environment_definition"
 
 
-def take_packages(draft: Draft, name: str, value: Any, line: int) -> None:
+def take_packages(draft: Draft, name: str, value: object, line: int) -> None:
     """Take a list of packages, without Azure ML's own."""
     try:
         listed = plain(value)
@@ -32,7 +31,7 @@ def take_packages(draft: Draft, name: str, value: Any, line: int) -> None:
         draft.notes.decide(line, f"{python}: a Python is chosen by environment_definition: {{python: ...}}, or conda_packages")
 
 
-def take_environment(draft: Draft, name: str, value: Any, line: int) -> None:
+def take_environment(draft: Draft, name: str, value: object, line: int) -> None:
     """Take an Environment: how it was built, and what was set on it since."""
     if not isinstance(value, Thing):
         draft.take(name, value, line, "environment_definition")
@@ -130,7 +129,7 @@ def take_dependencies(draft: Draft, thing: Thing) -> None:
             draft.notes.decide(call.line, f"{call.text}: say it in pip_packages, conda_packages or environment_definition")
 
 
-def take_image(draft: Draft, name: str, value: Any, line: int) -> None:
+def take_image(draft: Draft, name: str, value: object, line: int) -> None:
     """Take a container image; one of Azure ML's own is of no use elsewhere."""
     if isinstance(value, str) and "azureml" in value:
         draft.notes.decide(line, f"{name}={value!r} is an image of Azure ML: choose pip_packages, or an image of the site")

@@ -59,7 +59,7 @@ def sweep_of(draft: Draft, thing: Thing) -> None:
             draft.notes.decide(line, f"{name}={shown(value)}: a sweep has no such setting")
 
 
-def _goal(draft: Draft, value: Any, line: int) -> None:
+def _goal(draft: Draft, value: object, line: int) -> None:
     word = value.name.lower() if isinstance(value, Symbol) else str(value).lower()
     if word in ("maximize", "minimize"):
         draft.settings["primary_metric_goal"] = word
@@ -68,7 +68,7 @@ def _goal(draft: Draft, value: Any, line: int) -> None:
         draft.notes.decide(line, f"primary_metric_goal is {shown(value)}: set maximize or minimize")
 
 
-def _sampling(draft: Draft, value: Any, line: int) -> None:
+def _sampling(draft: Draft, value: object, line: int) -> None:
     if not isinstance(value, Thing) or value.name not in SAMPLINGS:
         draft.notes.decide(line, f"hyperparameter_sampling is {shown(value)}: set sampling to random, grid or bayesian")
         return
@@ -84,7 +84,7 @@ def _sampling(draft: Draft, value: Any, line: int) -> None:
     draft.notes.mapped(value.line, f"{value.name} of {', '.join(space) or 'nothing'} -> sampling: {SAMPLINGS[value.name]}")
 
 
-def _expression(draft: Draft, name: str, value: Any, line: int) -> Any:
+def _expression(draft: Draft, name: str, value: object, line: int) -> Any:
     """Return ``{uniform: [0, 1]}``; None, with a note, where it is not known."""
     at = value.line if isinstance(value, Thing) else line
     if not isinstance(value, Thing) or value.name not in EXPRESSIONS:
@@ -99,7 +99,7 @@ def _expression(draft: Draft, name: str, value: Any, line: int) -> Any:
     return {value.name: args[0] if listed else args}
 
 
-def _policy(draft: Draft, value: Any, line: int) -> None:
+def _policy(draft: Draft, value: object, line: int) -> None:
     if not isinstance(value, Thing) or value.name not in POLICIES:
         draft.notes.decide(line, f"policy is {shown(value)}: set one of bandit, median_stopping, truncation_selection, none")
         return

@@ -87,7 +87,7 @@ class UnknownPartError(Exception):
         super().__init__(part.path if isinstance(part, Symbol) else part.text)
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> Any:
     """Return a value that is known to its last part. Raises UnknownPartError with the first that is not."""
     if isinstance(value, Unknown | Thing | Symbol):
         raise UnknownPartError(value)
@@ -106,7 +106,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def computed(name: str, left: Any, right: Any) -> Any:
+def computed(name: str, left: object, right: object) -> Any:
     """Return the result of an operation on constants. Raises ValueError where it is none, or a very long one."""
     numbers = all(isinstance(value, int | float) for value in (left, right))
     joined = name == "Add" and type(left) is type(right) and isinstance(left, str | list)

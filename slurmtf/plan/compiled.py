@@ -15,7 +15,7 @@ ROOM = "templates"
 class Compiled(jinja2.BytecodeCache):
     """Jinja's interface to it. ``rules`` is what decides beside the template about what is compiled."""
 
-    def __init__(self, rules: Any) -> None:
+    def __init__(self, rules: object) -> None:
         self._rules = [jinja2.__version__, rules]
 
     def load_bytecode(self, bucket: Bucket) -> None:

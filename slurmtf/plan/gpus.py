@@ -37,7 +37,7 @@ class Allocation:
     even: bool = True
 
 
-def _items(value: Any) -> list[str]:
+def _items(value: object) -> list[str]:
     return [item for text in values_of(value) for item in str(text).split(",") if item]
 
 
@@ -55,19 +55,19 @@ def _of_gres(item: str) -> tuple[str, int] | None:
     return None if name != "gpu" else _counted(rest) if rest else ("", 1)
 
 
-def counts(flag: str, value: Any) -> Counts:
+def counts(flag: str, value: object) -> Counts:
     """Return the GPUs that one flag asks for, by type; of a type that comes twice Slurm takes the last."""
     if normal_flag(flag) in ("gres", "tres-per-task"):
         return dict(found for found in map(_of_gres, _items(value)) if found is not None)
     return dict(map(_counted, _items(value)))
 
 
-def others(value: Any) -> list[str]:
+def others(value: object) -> list[str]:
     """Return the generic resources in a value of --gres that are not GPUs."""
     return [item for item in _items(value) if _of_gres(item) is None and item != "none"]
 
 
-def _is_about_gpus(flag: str, value: Any) -> bool:
+def _is_about_gpus(flag: str, value: object) -> bool:
     name = normal_flag(flag)
     if name not in OF_GPUS:
         return False

@@ -15,7 +15,7 @@ class Raw(str):
     __slots__ = ()
 
 
-def quote(value: Any) -> Raw:
+def quote(value: object) -> Raw:
     """Return a value as one bash word.
 
     Control and non-ASCII characters are written as ``$'...'`` escapes (bash(1), QUOTING): the script stays ASCII, and
@@ -45,7 +45,7 @@ def _escaped(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
-def directive(flag: str, value: Any) -> Raw:
+def directive(flag: str, value: object) -> Raw:
     """Return ``--flag=value`` for an ``#SBATCH`` line.
 
     sbatch reads these lines with its own rules, not with a shell: a backslash takes the next character as it is, inside

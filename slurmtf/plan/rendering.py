@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from slurmtf.caches import stamps
 from slurmtf.errors import TemplateError
@@ -150,7 +150,7 @@ def _joined(parts: Iterable[str]) -> Raw:
     return Raw("".join(parts))
 
 
-def _comment(value: Any) -> Raw:
+def _comment(value: object) -> Raw:
     """Return a value for a comment line: one line, ASCII."""
     return Raw("".join(char if char.isascii() and char.isprintable() else "?" for char in str(value)))
 

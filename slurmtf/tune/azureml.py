@@ -69,11 +69,11 @@ class HyperDriveConfig:
         return self.settled.submit_to(*args, **overrides)
 
 
-def _listed(given: Any) -> tuple[Any, ...]:
+def _listed(given: object) -> tuple[Any, ...]:
     """Return runs; a single one need not stand in a list."""
     return tuple(given) if isinstance(given, list | tuple) else () if given is None else (given,)
 
 
-def HyperDriveRunConfig(estimator: Any, **settings: Any) -> HyperDriveConfig:  # noqa: N802 - Azure ML's name
+def HyperDriveRunConfig(estimator: object, **settings: Any) -> HyperDriveConfig:  # noqa: N802 - Azure ML's name
     """Return the configuration of Azure ML's older spelling."""
     return HyperDriveConfig(estimator=estimator, **settings)

@@ -81,5 +81,5 @@ def _scaled(values: Sequence[Any]) -> list[float]:
     return [(number - low) / (high - low) if high > low else 0.5 for number in numbers]
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)

@@ -118,7 +118,7 @@ def _sources(document: Document) -> dict[str, str]:
     return {**{name: document.where(path) for name, path in inside.items()}, **document.sources()}
 
 
-def _sampling(part: Any, findings: Findings) -> Sampling | None:
+def _sampling(part: object, findings: Findings) -> Sampling | None:
     """Return the sampling, of a file that is wrong elsewhere too."""
     if isinstance(part, SamplingPart):
         part = vars(part)
@@ -131,7 +131,7 @@ def _sampling(part: Any, findings: Findings) -> Sampling | None:
     return findings.attempt(sampling_of, kind, space, part.get("seed")) if kind in SAMPLINGS else None
 
 
-def _expression(given: Any) -> Expression | None:
+def _expression(given: object) -> Expression | None:
     with contextlib.suppress(SpecError):
         return expression_of(given)
     return None

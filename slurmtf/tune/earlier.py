@@ -58,11 +58,11 @@ def _found(given: Sequence[Any], find: Callable[[Any], Any], where: str, finding
     return found
 
 
-def _sweep(given: Any, workspace: str | Path | None) -> SweepRun:
+def _sweep(given: object, workspace: str | Path | None) -> SweepRun:
     return given if isinstance(given, SweepRun) else SweepRun(Run.find(str(given), workspace).folder)
 
 
-def _trial(given: Any, workspace: str | Path | None) -> TrialRun:
+def _trial(given: object, workspace: str | Path | None) -> TrialRun:
     if isinstance(given, TrialRun):
         return given
     name, _, number = str(given).rpartition("_")

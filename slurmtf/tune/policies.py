@@ -104,7 +104,7 @@ def stopping_of(policy: Any) -> Stopping:
     )
 
 
-def _raise(policy: Any, more: Iterable[Finding] = ()) -> None:
+def _raise(policy: object, more: Iterable[Finding] = ()) -> None:
     findings = [
         Finding("bad-interval", f"policy.{name}", f"{value!r} is not a whole number of at least {least}", "use one")
         for name, least in (("evaluation_interval", 1), ("delay_evaluation", 0))

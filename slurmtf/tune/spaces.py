@@ -126,7 +126,7 @@ LARGEST_EXPONENT = 700
 """Above it, exp() is no number any more (IEEE 754 double)."""
 
 
-def expression_of(data: Any, where: str = "") -> Expression:
+def expression_of(data: object, where: str = "") -> Expression:
     """Return the expression of ``{"uniform": [0, 1]}``, of Azure ML's ``["uniform", [0, 1]]``, or itself. Raises SpecError."""
     if isinstance(data, Expression):
         return data
@@ -165,7 +165,7 @@ def findings_of(name: str, args: Sequence[Any], where: str) -> Iterable[Finding]
         yield from _of_numbers(name, args, where)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 

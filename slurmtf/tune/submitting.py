@@ -48,13 +48,13 @@ def submit(
     **overrides: Any,
 ) -> SweepRun:
     """Submit a sweep and return its run at once. Raises as ``Experiment.submit`` does."""
-    if isinstance(sweep.training.script_params, list) and overrides.get("script_params"):
+    if isinstance(sweep.trial_estimator.script_params, list) and overrides.get("script_params"):
         what = "can't be merged into the estimator's list of arguments"
         raise SpecError(Finding("bad-arguments", "script_params", what, "have the estimator take a mapping"))
     here = replace(experiment, workspace=overrides.get("source_directory_data_store") or experiment.workspace)
     start = start_of(sweep, here.workspace)
     asker = _asker(sweep, here, tell)
-    training = without_step(sweep, overridden(sweep.training, overrides))
+    training = without_step(sweep, overridden(sweep.trial_estimator, overrides))
     settings = combinations(sweep.sampling.parameter_space, start.points)
 
     def launches(base: LaunchPlan) -> dict[str, LaunchOrder]:
@@ -92,7 +92,7 @@ def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]
     if sweep.sampling.kind != "bayesian":
         return ""
     try:
-        site = resolve_target(sweep.training.compute_target)
+        site = resolve_target(sweep.trial_estimator.compute_target)
         store = store_of(site, workspace_of(site.storage.workspace, experiment.workspace))
         return Toolbox(site, store, tell).python(SAMPLER)
     except SlurmtfError as err:

@@ -118,7 +118,7 @@ class Sweep:
         return max(1, self.concurrent // self.per_element)
 
     @property
-    def training(self) -> Estimator:
+    def trial_estimator(self) -> Estimator:
         """The estimator without the arguments that the sweep sets."""
         params = self.estimator.script_params
         twice = _twice(params, self.sampling.parameter_space)
@@ -246,13 +246,13 @@ class Sweep:
             yield warning("long-sweep", what, "max_duration_minutes")
 
 
-def str_of(goal: Any) -> str:
+def str_of(goal: object) -> str:
     """Return a goal's name; Azure ML's ``PrimaryMetricGoal.MAXIMIZE`` and ``"MAXIMIZE"`` are ours."""
     value = getattr(goal, "value", goal)
     return value.lower() if isinstance(value, str) else repr(value)
 
 
-def _count(name: str, value: Any, least: int, most: int | None) -> Iterable[Finding]:
+def _count(name: str, value: object, least: int, most: int | None) -> Iterable[Finding]:
     if value is None and name in ("max_concurrent_runs", "elements"):
         return
     if isinstance(value, bool) or not isinstance(value, int):
@@ -289,11 +289,11 @@ def of_space(space: Mapping[str, Any]) -> Iterable[Finding]:
                 yield from check_text(where, str(word) if isinstance(word, bool) else word)
 
 
-def _plain(name: Any) -> str:
+def _plain(name: object) -> str:
     return name.lstrip("-") if isinstance(name, str) else ""
 
 
-def _twice(params: Any, space: Mapping[str, Any]) -> list[str]:
+def _twice(params: object, space: Mapping[str, Any]) -> list[str]:
     """Return the arguments of the estimator that the space has too."""
     names = {_plain(name) for name in space}
     return [key for key in params if _plain(key) in names] if isinstance(params, Mapping) else []

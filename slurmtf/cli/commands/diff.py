@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import Any
 
 import click
 
@@ -51,7 +50,7 @@ def _text(runs: list[Run], found: list[Difference]) -> str:
     return table(rows)
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "-"
     text = value_text(value) if isinstance(value, float) else str(value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.cli.output import clock, duration, emit, json_option, size, table
 from slurmtf.cli.steps import Steps
 from slurmtf.environments import Software
@@ -105,17 +105,17 @@ def show(store: EnvironmentStore, name: str, lock: bool) -> None:
 
 
 @command.command("build")
-@training_options
-def build(training: Training) -> None:
+@job_options
+def build(request: JobRequest) -> None:
     """Build the environment of TARGET, a script or a job file, without submitting anything that needs it."""
     with Steps() as steps:
-        built = training.experiment.build(training.estimator, tell=steps.tell)
+        built = request.experiment.build(request.estimator, tell=steps.tell)
     if built["name"] is None:
         what = "needs nothing that has to be built"
         raise SpecError(
             Finding(
                 "nothing-to-build",
-                training.estimator.script,
+                request.estimator.script,
                 what,
                 "name packages, a requirements or conda file, or the image of a registry",
             )
@@ -124,13 +124,13 @@ def build(training: Training) -> None:
 
 
 @command.command("check")
-@training_options
-def check(training: Training) -> None:
+@job_options
+def check(request: JobRequest) -> None:
     """Check that the Python of TARGET, a script or a job file, has what the script imports; show what it has.
 
     Exits with 2 when something is missing.
     """
-    software, plan = training.experiment.check(training.estimator)
+    software, plan = request.experiment.check(request.estimator)
     facts = _software_facts(software)
     emit(facts, "\n".join(f"{name:<12} {value}" for name, value in facts.items() if value), plan.warnings)
 

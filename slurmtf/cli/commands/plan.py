@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.cli.output import duration, emit
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.estimator.quantities import UNLIMITED_S, normal_flag
@@ -20,14 +20,14 @@ HIDDEN = "..."
 
 
 @click.command("plan")
-@training_options
-def command(training: Training) -> None:
+@job_options
+def command(request: JobRequest) -> None:
     """Show the resolved plan of TARGET, a script or a job file, without submitting. Writes no run and does not contact Slurm,
     except for the runs of --after.
 
     Arguments after -- go to the script.
     """
-    plan, _ = training.experiment.plan(training.estimator, run_id="RUN-ID", after=training.after)
+    plan, _ = request.experiment.plan(request.estimator, run_id="RUN-ID", after=request.after)
     emit(without_values(plan.to_dict()), plan_text(plan), plan.warnings)
 
 

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import click
 
-from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.cli.output import emit, note
 
 
 @click.command("render")
-@training_options
-def command(training: Training) -> None:
+@job_options
+def command(request: JobRequest) -> None:
     """Show the batch script of TARGET, a script or a job file, without submitting. Writes no run, and does not contact Slurm
     (but for the runs of --after).
 
     Arguments after -- go to the script.
     """
-    show_script(training)
+    show_script(request)
 
 
-def show_script(training: Training) -> None:
+def show_script(request: JobRequest) -> None:
     """Print the script as it would be submitted, with a run id to be."""
-    plan, script = training.experiment.plan(training.estimator, run_id="RUN-ID", after=training.after)
+    plan, script = request.experiment.plan(request.estimator, run_id="RUN-ID", after=request.after)
     origin = {"profile": plan.provenance.profile, "templates": list(plan.provenance.templates)}
     emit({"script": script, **origin}, script.rstrip("\n"), plan.warnings)
     note(f"profile: {plan.provenance.profile}; templates: {', '.join(plan.provenance.templates)}", dim=True)

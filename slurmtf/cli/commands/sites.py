@@ -54,7 +54,7 @@ def show(name: str) -> None:
         note(f"the site deletes what nobody has used for {days} days from the workspace: copy away what you want to keep")
 
 
-def _spare(data: Any) -> Any:
+def _spare(data: object) -> Any:
     """Leave out what is not known."""
     if isinstance(data, dict):
         kept = {key: _spare(value) for key, value in data.items()}

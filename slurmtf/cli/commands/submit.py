@@ -7,7 +7,7 @@ import shutil
 import click
 
 from slurmtf.cli.commands.render import show_script
-from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, note, note_warnings, wants_json
 from slurmtf.cli.steps import Steps
 from slurmtf.experiments import Run
@@ -17,16 +17,16 @@ from slurmtf.sites.search import THIS_MACHINE, default_site
 
 @click.command("submit")
 @click.option("--dry-run", is_flag=True, help="Show the batch script and exit.")
-@training_options
-def command(training: Training, dry_run: bool) -> None:
+@job_options
+def command(request: JobRequest, dry_run: bool) -> None:
     """Submit TARGET, a script or a job file, and return at once.
 
     Arguments after -- go to the script.
     """
     if dry_run:
-        show_script(training)
+        show_script(request)
         return
-    run = submit(training)
+    run = submit(request)
     warnings = [Finding.from_dict(data) for data in run.plan["warnings"]]
     if wants_json():
         from slurmtf.cli.present import run_data  # noqa: PLC0415 - 8 ms of diagnosis and plots that nobody else waits for
@@ -38,10 +38,10 @@ def command(training: Training, dry_run: bool) -> None:
     note(f"follow it with: slurmtf logs -f {run.id}")
 
 
-def submit(training: Training) -> Run:
+def submit(request: JobRequest) -> Run:
     """Submit a training job and say so."""
-    if training.estimator.compute_target is None and default_site() == THIS_MACHINE and shutil.which("sbatch"):
+    if request.estimator.compute_target is None and default_site() == THIS_MACHINE and shutil.which("sbatch"):
         note("this runs on this machine, not through Slurm: pass --site, or set default_site", fg="yellow")
-    note(f"submitting {training.estimator.script} from {training.estimator.source_directory}", dim=True)
+    note(f"submitting {request.estimator.script} from {request.estimator.source_directory}", dim=True)
     with Steps() as steps:
-        return training.experiment.submit(training.estimator, training.tags, after=training.after, tell=steps.tell)
+        return request.experiment.submit(request.estimator, request.tags, after=request.after, tell=steps.tell)

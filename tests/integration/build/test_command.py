@@ -42,6 +42,12 @@ class Desk:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)["data"]
 
+    def codes(self, *argv: str | Path) -> list[str]:
+        """The codes of what speaks against a command."""
+        done = self.slurmtf(*argv, "--json")
+        assert done.returncode == 2, done.stderr
+        return [finding["code"] for finding in json.loads(done.stdout)["error"]["findings"]]
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
@@ -88,11 +94,10 @@ def test_from_a_record_elsewhere(desk: Desk) -> None:
     desk.slurmtf("env", "remove", folder.name)
     assert desk.slurmtf("env", "rebuild", record).stdout.strip() == str(folder)
     record.write_text("{}")
-    wrong = desk.slurmtf("env", "rebuild", record)
-    assert (wrong.returncode, "is not a record of an environment" in wrong.stderr) == (2, True)
+    assert desk.codes("env", "rebuild", record) == ["bad-record"]
 
 
-def test_what_a_training_lacks(desk: Desk) -> None:
+def test_what_a_job_lacks(desk: Desk) -> None:
     before = desk.slurmtf("env", "check", desk.job)
     assert (before.returncode, "to be built: slurmtf env build" in before.stdout) == (0, True)
     folder = desk.slurmtf("env", "build", desk.job).stdout.strip()
@@ -106,11 +111,10 @@ def test_what_a_training_lacks(desk: Desk) -> None:
     assert "add pip_packages: [pyyaml]" in lacking.stderr
 
 
-def test_a_training_that_asks_for_none(desk: Desk) -> None:
+def test_a_job_that_needs_no_environment(desk: Desk) -> None:
     script = desk.job.with_name("bare.py")
     script.write_text("")
-    done = desk.slurmtf("env", "build", script)
-    assert (done.returncode, "needs nothing that has to be built" in done.stderr) == (2, True)
+    assert desk.codes("env", "build", script) == ["nothing-to-build"]
 
 
 def test_options_add_to_the_job_file(desk: Desk) -> None:

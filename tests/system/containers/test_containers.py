@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Environment, Experiment, Input, Mpi, Run, RunStatus, TensorFlow
-from slurmtf.diagnosis.dying import advice
+from slurmtf.diagnosis.dying import explain
 from slurmtf.errors import SoftwareError, SpecError
 from slurmtf.job.build.image import MEANINGS
 from slurmtf.job.build.installer import explained
@@ -288,7 +288,7 @@ def test_an_image_without_such_a_python(boxes: Boxes, image: Path) -> None:
     wish = Environment(image=str(image), python="python4")
     outcome = end_of(boxes.submit(LOOK, environment_definition=wish))
     assert '"python4": executable file not found' in outcome.tail
-    assert advice(outcome).startswith("the image has no such program")
+    assert explain(outcome).rule == "not-in-image"
 
 
 def test_an_image_that_went_away_while_the_job_waited(boxes: Boxes, image: Path, tmp_path: Path) -> None:
@@ -304,18 +304,18 @@ def test_an_image_that_went_away_while_the_job_waited(boxes: Boxes, image: Path,
 def test_a_node_without_the_runtime(boxes: Boxes, image: Path, launcher: str) -> None:
     boxes.target = at("slurm", Containers("singularity"))
     outcome = end_of(boxes.submit(LOOK, custom_docker_image=image, launcher=launcher))
-    assert advice(outcome).startswith("singularity is not on the node")
+    assert explain(outcome).rule == "runtime-missing"
 
 
 def test_a_folder_that_the_node_does_not_have(nodes: Boxes) -> None:
     nodes.target = at("slurm", replace(nodes.containers, binds=["/no/data"]))
-    assert advice(end_of(nodes.submit(LOOK, custom_docker_image=nodes.image))).startswith("the node has no /no/data")
+    assert explain(end_of(nodes.submit(LOOK, custom_docker_image=nodes.image))).rule == "bind-missing"
 
 
 def test_a_slurm_without_pyxis(boxes: Boxes) -> None:
     boxes.target = at("slurm", Containers("pyxis"))
     outcome = end_of(boxes.submit(LOOK, custom_docker_image="tensorflow/tensorflow:2.15.0"))
-    assert advice(outcome).startswith("this Slurm has no pyxis")
+    assert explain(outcome).rule == "no-pyxis"
 
 
 # --- pyxis alone
@@ -350,19 +350,20 @@ def test_a_node_that_does_not_have_the_image(pyxis: Boxes, slurm24: Cluster, tmp
         outcome = end_of(pyxis.submit(LOOK, custom_docker_image=copy, **nodes, **PS))
     finally:
         slurm24.show("node2", copy.parent)
-    assert advice(outcome).startswith(f"the node does not have the image {copy}")
+    found = explain(outcome)
+    assert found.rule == "image-missing" and str(copy) in found.remedy
 
 
 @pytest.mark.parametrize(
-    ("named", "python", "meaning"),
+    ("named", "python", "rule"),
     [
-        ("lab/image:1", "python3", "the node could not fetch the image"),
-        ("", "python4", "the node, or the image, has no python4"),
+        ("lab/image:1", "python3", "image-fetch"),
+        ("", "python4", "command-missing"),
     ],
 )
-def test_what_pyxis_can_not_start(pyxis: Boxes, named: str, python: str, meaning: str) -> None:
+def test_what_pyxis_can_not_start(pyxis: Boxes, named: str, python: str, rule: str) -> None:
     wish = Environment(image=named or str(pyxis.image), python=python)
-    assert advice(end_of(pyxis.submit(LOOK, environment_definition=wish))).startswith(meaning)
+    assert explain(end_of(pyxis.submit(LOOK, environment_definition=wish))).rule == rule
 
 
 def test_steps_without_an_image_are_as_ever(pyxis: Boxes) -> None:

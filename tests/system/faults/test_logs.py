@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf import ParameterServer, Run, RunStatus
+from tests.system.slurm.support import findings
 
 from .support import Faults, end_of
 
@@ -63,6 +64,5 @@ def test_one_rank(rank: int, expected: list[str], here: Faults, run: Run) -> Non
 
 
 def test_no_such_rank(here: Faults, run: Run) -> None:
-    done = here.lab.slurmtf("logs", str(run.folder), "--rank", "3")
-    assert done.returncode != 0
-    assert "3 is not one of the 3 ranks" in done.stderr
+    (finding,) = findings(here.lab.slurmtf("logs", str(run.folder), "--rank", "3", "--json"))
+    assert finding["code"] == "unknown-rank"

@@ -71,11 +71,10 @@ def test_a_wrapped_sbatch(lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch:
 def test_an_sbatch_that_names_no_job_and_has_none(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
     path = wrap(slurm, tmp_path, "echo thanks")
     source = lab.source(HELLO) / "train.py"
-    done = lab.slurmtf("submit", "--site", "slurm", source, env={"PATH": path})
+    found = findings(lab.slurmtf("submit", "--site", "slurm", source, "--json", env={"PATH": path}), 3)
     (folder,) = (lab.workspace / "train").iterdir()
-    assert done.returncode == 3
-    assert "did not say which job it submitted: 'thanks'; no job of yours works in" in done.stderr
-    assert f"'slurmtf status {folder.name}' finds out" in done.stderr
+    assert [finding["code"] for finding in found] == ["no-job-id", "hint"]
+    assert folder.name in found[1]["what"]
 
 
 def test_a_filter_that_refuses_on_standard_output(

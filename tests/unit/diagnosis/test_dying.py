@@ -231,6 +231,7 @@ def failed(*tasks: int) -> list[TaskFailure]:
         (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 15))], logs("", ""), Kind.UNKNOWN, "rank-0"),
         (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 9))], logs("", "step 4"), Kind.UNKNOWN, "rank-0"),
         (FAILED, [*failed(0), TaskFailure("rank-1", End(143))], logs("", ""), Kind.UNKNOWN, "rank-0"),
+        (FAILED, [TaskFailure("rank-1", End(None, 9)), *failed(0)], logs("", ""), Kind.KILLED, "rank-1"),  # killed before
         (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 11))], logs("", ""), Kind.CRASH, "rank-1"),
         (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 9))], logs(LOST, ""), Kind.KILLED, "rank-1"),  # heard later
         (

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from slurmtf.environments import EnvironmentSpec, Software
+from slurmtf.environments.missing import missing_modules
 from slurmtf.environments.software import HorovodBuild
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Mpi
@@ -17,6 +18,8 @@ from slurmtf.plan import LaunchPlan, resolve
 from slurmtf.plan.checks import legacy_keras_findings, needs
 from slurmtf.sites.model import Launcher, Modules
 from slurmtf.snapshot import examine
+from slurmtf.snapshot.imports import Need
+from slurmtf.snapshot.script import Import
 from tests.unit.support import PLACE, SITE, SNAPSHOT, codes, tells, tensorflow
 
 PYTHON = "/opt/env/bin/python3"
@@ -116,6 +119,12 @@ def test_a_package_that_lies_above_the_source_is_found(tmp_path: Path) -> None:
     (tmp_path / "pkg" / "utils").mkdir(parents=True)
     (found,) = findings(tmp_path / "pkg", "from pkg.utils import x", Software(PYTHON, missing=frozenset({"pkg"})))
     assert found.remedy.endswith(f"`source_directory={tmp_path}`")
+
+
+def test_a_module_that_is_in_the_source_is_not_looked_for_above_it() -> None:
+    found = Import("nets", "train.py:1", Need.CERTAIN, beside="/above")
+    (finding,) = missing_modules([found], Software(PYTHON), [], {"nets": "lib/nets.py"})
+    assert tells(finding, "lib/nets.py") and "/above" not in finding.remedy
 
 
 @pytest.mark.parametrize(

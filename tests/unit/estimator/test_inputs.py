@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import slurmtf
 from slurmtf import Input
-from slurmtf.cli.options import Training, training_options
+from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.environments import EnvironmentStore, Software
 from slurmtf.environments.packing import pack_of
 from slurmtf.errors import SpecError
@@ -122,14 +122,14 @@ def test_a_wrong_input_of_a_job_file_is_told_with_its_line(tmp_path: Path, text:
 # --- the command line
 
 
-def asked(*arguments: str) -> Training:
+def asked(*arguments: str) -> JobRequest:
     """What the command line asks for."""
-    caught: list[Training] = []
+    caught: list[JobRequest] = []
 
     @click.command()
-    @training_options
-    def command(training: Training) -> None:
-        caught.append(training)
+    @job_options
+    def command(request: JobRequest) -> None:
+        caught.append(request)
 
     done = CliRunner().invoke(command, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -164,6 +164,20 @@ def test_inputs_of_the_command_line_take_the_place_of_the_job_files(tmp_path: Pa
 def test_an_input_without_name_or_path(source: Path, text: str) -> None:
     with refusing(SpecError, "bad-input"):
         asked("--input", text, str(source / "train.py"))
+
+
+def test_a_variable_of_the_shell_may_be_empty(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMPTY", "")
+    monkeypatch.delenv("UNSET", raising=False)
+    assert asked("-e", "EMPTY", str(source / "train.py")).estimator.environment_variables == {"EMPTY": ""}
+    with refusing(SpecError, "bad-pair"):
+        asked("-e", "UNSET", str(source / "train.py"))
+
+
+@pytest.mark.parametrize("text", ["30:", "30:stop"])
+def test_a_stall_without_an_action_that_is_known(source: Path, text: str) -> None:
+    with refusing(SpecError, "unknown-action"):
+        asked("--stall", text, str(source / "train.py"))
 
 
 # --- the plan

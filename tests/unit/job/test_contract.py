@@ -170,7 +170,8 @@ def test_how_an_attempt_ended(tmp_path: Path) -> None:
     written.write(events.Decided(FULL.to_dict()))
     assert (journal.attempts(layout)[0].outcome, journal.attempts(layout)[0].decided) == (None, FULL)
     written.write(events.Ended(Outcome(Cause.CANCELED).to_dict()))
-    assert journal.attempts(layout)[0].outcome == Outcome(Cause.CANCELED)
+    (ended,) = journal.attempts(layout)
+    assert ended.outcome == ended.decided == Outcome(Cause.CANCELED)
 
 
 def test_no_journals(tmp_path: Path) -> None:

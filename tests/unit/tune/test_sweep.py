@@ -41,7 +41,7 @@ def codes(estimator: Any, sampling: Any = None, **settings: Any) -> list[str]:
 
 def test_the_spaces_argument_counts_and_that_is_told(estimator: TensorFlow) -> None:
     found = sweep(estimator)
-    assert found.training.script_params == {"--epochs": 3}
+    assert found.trial_estimator.script_params == {"--epochs": 3}
     assert [warning.code for warning in found.warnings] == ["parameter-twice"]
 
 
@@ -182,4 +182,4 @@ def test_a_trial_of_one_process_needs_no_job_step(tmp_path: Path, settings: Any,
     (tmp_path / "train.py").write_text("")
     target = Site(name="lab", launcher=Launcher(**site))
     found = sweep(TensorFlow(tmp_path, compute_target=target, **settings))
-    assert without_step(found, found.training).launcher == launcher
+    assert without_step(found, found.trial_estimator).launcher == launcher
