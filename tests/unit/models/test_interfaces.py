@@ -22,6 +22,7 @@ NOT_TYPED = {"self", "tell", "run"}
     ("function", "command", "arguments"),
     [
         (exporting.export, export.command, {}),
+        (Run.export_onnx, export.command, {}),
         (scoring.score, score.command, {}),
         (serve_it, serve.command, {}),
         (Run.register_model, models.register_, {"model_name": "name"}),
@@ -34,5 +35,16 @@ NOT_TYPED = {"self", "tell", "run"}
 def test_commands_take_what_the_functions_take(
     function: Callable[..., Any], command: click.Command, arguments: dict[str, str]
 ) -> None:
-    asked = {arguments.get(name, name) for name in inspect.signature(function).parameters} - NOT_TYPED
+    parameters = inspect.signature(function).parameters.values()
+    named = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
+    asked = {arguments.get(name, name) for name in named} - NOT_TYPED
     assert asked - {parameter.name for parameter in command.params} == set()
+
+
+def test_a_run_is_exported_with_what_the_function_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    signature, taken = inspect.signature(exporting.export), list[inspect.BoundArguments]()
+    monkeypatch.setattr(exporting, "export", lambda *given, **named: taken.append(signature.bind(*given, **named)))
+    options = {name: name for name in signature.parameters if name not in ("what", "model")}
+    Run.export_onnx(Run.__new__(Run), "best.keras", **options)
+    (bound,) = taken
+    assert bound.arguments == {"what": bound.arguments["what"], "model": "best.keras", **options}
