@@ -64,7 +64,8 @@ def test_as_many_shards_go_on_at_once_as_fit_and_the_script_has_its_own_package(
     with pytest.raises(ScoringFailedError) as caught:
         score(saved / "mlp.onnx", inputs, output="without", script="own.py", shards=3, cpus=1)
     (finding,) = caught.value.findings
-    assert (finding.where, finding.what) == ("shards 0, 1, 2", "ModuleNotFoundError: No module named 'six'")
+    assert (finding.code, finding.where) == ("bad-script", f"{Path('own.py').resolve()}:1")
+    assert finding.what == "ModuleNotFoundError: No module named 'six'"
     found = score(saved / "mlp.onnx", inputs, output="script", script="own.py", shards=3, cpus=1, packages=[PACKAGE])
     assert found["shards"] == 3
     lines = Path("script/tool.log").read_text().splitlines()
