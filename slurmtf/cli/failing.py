@@ -65,13 +65,23 @@ def fail_system(error: OSError) -> int:
 
 def fail_usage(error: click.ClickException) -> int:
     """Tell a wrong command line and return the exit code. It may be wrong before its ``--json`` has been read."""
+    remedy = _remedy(error)
     if wants_json() or "--json" in sys.argv:
-        print_envelope(False, None, (), _facts("UsageError", error.exit_code, [Finding("usage", "", error.format_message())]))
+        finding = Finding("usage", "", error.format_message(), remedy)
+        print_envelope(False, None, (), _facts("UsageError", error.exit_code, [finding]))
     else:
         text = io.StringIO()
         error.show(text)
-        click.echo(shown(text.getvalue()), err=True, nl=False)
+        click.echo(shown(text.getvalue()) + (f"    -> {remedy}\n" if remedy else ""), err=True, nl=False)
     return error.exit_code
+
+
+def _remedy(error: click.ClickException) -> str:
+    """Return what to do about an option that a command does not have, and the user's script may."""
+    if not isinstance(error, click.NoSuchOption) or error.ctx is None:
+        return ""
+    takes_script = any(one.name == "arguments" for one in error.ctx.command.params)
+    return "options of the script's own stand after '--'" if takes_script else ""
 
 
 def _facts(kind: str, exit_code: int, findings: Sequence[Finding]) -> dict[str, Any]:

@@ -79,4 +79,4 @@ def cpu_only(software: Software) -> str:
     if software.gpu_build is not False and asked != CPU_ONLY:
         return ""
     what = f"GPUs are asked for, but TensorFlow {tensorflow_of(software)} in {home(software)} was built without them"
-    return f"{what}: install 'tensorflow[and-cuda]' instead, or leave `use_gpu` out"
+    return f"{what}: install 'tensorflow[and-cuda]' instead, or ask for no GPUs"

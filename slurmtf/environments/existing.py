@@ -44,10 +44,19 @@ def existing(wish: Environment, of_version: bool = False) -> Software:
         return _activated(named, modules, wish.variables)
     if named.parent.name == "bin" and is_file(named) and kind_of(named.parents[1]):
         return replace(_activated(named.parents[1], modules, wish.variables), python=str(named))
-    if "/" in wish.python and not is_file(named):
-        remedy = "name an interpreter, or an environment's folder, that the compute nodes see too"
+    is_path = "/" in wish.python or not (modules or of_version or _is_command(wish.python))
+    if is_path and not is_file(named):
+        folder = "name an interpreter, or an environment's folder, that the compute nodes see too"
+        remedy = (
+            folder if "/" in wish.python else f"{folder}, or an environment of conda's by `environment_definition.conda=...`"
+        )
         raise SpecError(Finding("python-missing", "environment_definition.python", f"{named} does not exist", remedy))
     return Software(str(named), modules, wish.variables)
+
+
+def _is_command(name: str) -> bool:
+    """Tell whether a name may be a Python in the PATH of a job: of one here, or as Pythons are called."""
+    return name.startswith("python") or shutil.which(name) is not None
 
 
 def _activated(folder: Path, modules: tuple[str, ...], variables: dict[str, str]) -> Software:

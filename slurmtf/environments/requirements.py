@@ -86,8 +86,18 @@ def gather(packages: Iterable[str], file: Path | None) -> list[Line]:
         for line in lines
         if _is_local(line)
     )
+    findings.add(filter(None, map(_wrong, lines)))
     findings.raise_errors()
     return list({" ".join(line.text.split()): line for line in lines}.values())
+
+
+def _wrong(line: Line) -> Finding | None:
+    """Say that pip would refuse a line (PEP 508). Options and addresses are pip's own matter."""
+    if line.text.startswith("-") or "://" in line.text or _is_local(line) or requirement(line.text):
+        return None
+    equal = re.match(r"[\w.-]+=[^=]", line.text)
+    remedy = "pip writes NAME==VERSION" if equal else "write NAME, NAME==VERSION, or another form that pip knows (PEP 508)"
+    return Finding("bad-requirement", line.where, f"{line.text!r} is not a requirement", remedy)
 
 
 def _of_file(path: Path, chain: tuple[Path, ...], findings: Findings, constraint: bool = False) -> Iterator[Line]:

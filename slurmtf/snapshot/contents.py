@@ -10,8 +10,8 @@ from pathlib import Path
 
 from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding
-from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, stamp_of
-from slurmtf.snapshot.ignore import IGNORE_FILES, Ignore
+from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, stamp_of, unreadable
+from slurmtf.snapshot.ignore import Ignore
 from slurmtf.snapshot.limits import check_limits, most_files
 from slurmtf.snapshot.secrets import is_secret
 
@@ -26,7 +26,8 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     and ``logs`` (the run has its own), version control, caches, virtual environments, what by its name may
     hold a secret (:mod:`slurmtf.snapshot.secrets`), sockets, pipes and devices, and what is gone before it is looked at.
 
-    Raises SnapshotError when something can't be read, or is more than the limits (see :mod:`slurmtf.snapshot.limits`).
+    Raises SnapshotError when ``root`` can't be read, or holds more than the limits (see :mod:`slurmtf.snapshot.limits`). What
+    below it can't be read is told with the files that can't, by who reads them.
     """
     walker = _Walker(root, outside)
     if walker.is_outside(root):
@@ -38,11 +39,9 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     try:
         entries = sorted(walker.walk(most_files()))
     except OSError as err:
-        where = str(err.filename or root)
-        raise SnapshotError(
-            Finding("unreadable", where, f"can't be read: {err.strerror}", f"name it in {IGNORE_FILES[0]}")
-        ) from None
-    contents = Contents(root, tuple(entries), tuple(walker.left_out), began, tuple(walker.secrets), results_in(root))
+        raise SnapshotError(*unreadable([(str(err.filename or root), str(err.strerror))])) from None
+    left_out, secrets = tuple(walker.left_out), tuple(walker.secrets)
+    contents = Contents(root, tuple(entries), left_out, began, secrets, results_in(root), tuple(walker.closed))
     check_limits(contents)
     return contents
 
@@ -57,6 +56,7 @@ class _Walker:
     def __init__(self, root: Path, outside: Sequence[Path]) -> None:
         self.left_out: list[str] = []
         self.secrets: list[str] = []
+        self.closed: list[tuple[str, str]] = []
         self._top = str(root)
         self._root = root.resolve()
         self._ignore = Ignore(root)
@@ -105,6 +105,11 @@ class _Walker:
                 raise
             self.left_out.append(f"{prefix} ({GONE})")
             return None
+        except OSError as err:
+            if not prefix:
+                raise
+            self.closed.append((folder, str(err.strerror)))
+            return None
         if prefix and any(item.name == "pyvenv.cfg" for item in items):
             self.left_out.append(f"{prefix} (a virtual environment)")
             return None
@@ -122,6 +127,8 @@ class _Walker:
             self.left_out.append(f"{name} (neither a file, a folder nor a link)")
         except FileNotFoundError:
             self.left_out.append(f"{name} ({GONE})")
+        except OSError as err:
+            self.closed.append((item.path, str(err.strerror)))
         return None
 
     def _inside(self, path: str, target: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,7 @@ from slurmtf.findings import Finding
 from slurmtf.snapshot.ignore import IGNORE_FILES
 
 WITHHELD = "may hold a secret"
+MOST_NAMED = 10
 
 
 class Entry(NamedTuple):
@@ -40,7 +42,8 @@ def stamp_of(status: os.stat_result) -> str:
 class Contents:
     """The entries of a snapshot, sorted by name, and what was left out and why. ``began`` is when the walk did.
 
-    ``secrets`` are those left out because they may hold one, ``results`` the source's own ``outputs`` and ``logs``.
+    ``secrets`` are those left out because they may hold one, ``results`` the source's own ``outputs`` and ``logs``, ``closed``
+    what the walk could not look at: paths, each with the reason.
     """
 
     root: Path
@@ -49,6 +52,7 @@ class Contents:
     began: int = 0
     secrets: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
+    closed: tuple[tuple[str, str], ...] = ()
 
     @property
     def files(self) -> int:
@@ -65,3 +69,14 @@ class Contents:
         if script not in kinds and not behind_link:
             remedy = f"take the pattern that matches it out of {' or '.join(IGNORE_FILES)}, or move it out of outputs and logs"
             raise SnapshotError(Finding("script-left-out", "entry_script", f"{script} is left out of the snapshot", remedy))
+
+
+def unreadable(found: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """Say of paths, each with the reason, that they can't be read: once for each reason, with the first paths by name."""
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in sorted(found):
+        by_reason.setdefault(reason, []).append(path)
+    for reason, (first, *others) in by_reason.items():
+        named = ", ".join(others[:MOST_NAMED]) + (f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else "")
+        what, them = f"can't be read: {reason}", "it" if not others else "them"
+        yield Finding("unreadable", first, f"{what}; nor can {named}" if others else what, f"name {them} in {IGNORE_FILES[0]}")

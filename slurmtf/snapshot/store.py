@@ -14,13 +14,12 @@ from pathlib import Path
 
 from slurmtf.errors import SnapshotError
 from slurmtf.files import make_private
-from slurmtf.findings import Finding
 from slurmtf.job.contract.snapshot import id_of, stored
 from slurmtf.snapshot.archive import Archive
 from slurmtf.snapshot.contents import GONE
-from slurmtf.snapshot.entries import WITHHELD, Contents, Entry
+from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, unreadable
 from slurmtf.snapshot.identity import Snapshot, SnapshotRef, without
-from slurmtf.snapshot.ignore import IGNORE_FILES, Ignore
+from slurmtf.snapshot.ignore import Ignore
 from slurmtf.snapshot.index import Index
 from slurmtf.snapshot.reading import OPENING, PIECE, Blob, ReadError, read
 from slurmtf.trusted import own_folder
@@ -160,7 +159,7 @@ def _each(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:
     """Look at each entry. What is gone is left out, as it is in the source. Raises SnapshotError for what can't be read."""
     blobs: dict[str, Blob] = {}
     gone: dict[str, str] = {}
-    findings = []
+    closed = list(snapshot.contents.closed)
     for entry in snapshot.contents.entries:
         try:
             blob = look(entry)
@@ -168,10 +167,10 @@ def _each(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:
             if err.gone:
                 gone[entry.name] = f"{entry.name} ({GONE})"
             else:
-                findings.append(Finding("unreadable", entry.path, f"can't be read: {err}", f"name it in {IGNORE_FILES[0]}"))
+                closed.append((entry.path, str(err)))
         else:
             if blob:
                 blobs[entry.name] = blob
-    if findings:
-        raise SnapshotError(*findings)
+    if closed:
+        raise SnapshotError(*unreadable(closed))
     return Snapshot(without(snapshot.contents, gone), blobs, snapshot.known)

@@ -87,6 +87,16 @@ def test_an_interpreter_that_is_not_there() -> None:
         existing(Environment(python="/opt/none/python"))
 
 
+@pytest.mark.parametrize("name", [".venv", "tf-gpu"])
+def test_a_name_that_is_neither_a_folder_nor_a_command(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was taken for a command, and the job ended with 'not found'."""
+    monkeypatch.chdir(tmp_path)
+    with refusing(SpecError, "python-missing", name, "`environment_definition.conda=...`"):
+        existing(Environment(python=name))
+    assert existing(Environment(python=name, modules=["pythons"])).python == name, "a module may bring it"
+    assert existing(Environment(python="python3.99")).python == "python3.99", "a node may have it"
+
+
 @pytest.mark.parametrize("place", ["listed", "home", "mamba", "exe", "path"])
 def test_a_conda_environment_is_found_by_its_name(home: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     folders = {"home": home / "miniforge3/envs/tf", "exe": home / "opt/envs/tf"}

@@ -78,6 +78,27 @@ def test_what_comes_from_elsewhere_is_taken(tmp_path: Path, line: str) -> None:
     assert lines(write(tmp_path / "r.txt", f"{line}\n")) == [line]
 
 
+@pytest.mark.parametrize(
+    ("line", "remedy"),
+    [("tensorflo w", "PEP 508"), ("tensorflow=2.15.1", "NAME==VERSION"), ("numpy >=", "PEP 508")],
+)
+def test_what_pip_would_refuse_is_refused(tmp_path: Path, line: str, remedy: str) -> None:
+    file = write(tmp_path / "r.txt", f"scipy\n{line}\n")
+    with pytest.raises(SpecError) as caught:
+        gather([line], file)
+    assert [(found.code, found.where, tells(found, repr(line), remedy)) for found in caught.value.findings] == [
+        ("bad-requirement", f"pip_packages[{line!r}]", True), ("bad-requirement", "r.txt:2", True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["--index-url https://example.org", "x==1.0 --hash=sha256:abc", "x ~= 1.0", "X.y[z] ; python_version < '3.9'", "x<2,>=1"],
+)
+def test_what_pip_takes_is_taken(tmp_path: Path, line: str) -> None:
+    assert lines(write(tmp_path / "r.txt", f"{line}\n")) == [line]
+
+
 def test_a_file_that_there_is_not(tmp_path: Path) -> None:
     file = write(tmp_path / "r.txt", "-r none.txt\n")
     with pytest.raises(SpecError) as caught:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner
 
 from slurmtf import Experiment
@@ -151,6 +152,21 @@ def test_json_has_the_codes(project: Path, capsys: pytest.CaptureFixture[str], m
     assert failing.fail(done.exception) == 2
     (finding,) = json.loads(capsys.readouterr().out)["error"]["findings"]
     assert (finding["code"], finding["severity"], finding["source"]) == ("unknown-site", "error", "--site")
+    assert project.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"), [(["bad.py", "--lr", "0.1"], True), (["--lr"], True), (["bad.py", "-N", "x"], False)]
+)
+def test_an_option_of_the_script_s_own_is_told_where_it_goes(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], told: bool
+) -> None:
+    monkeypatch.setattr(output._Mode, "json", True)
+    with pytest.raises(UsageError) as caught:
+        command.main(words, standalone_mode=False)
+    assert failing.told(caught.value) == 2
+    (finding,) = json.loads(capsys.readouterr().out)["error"]["findings"]
+    assert (finding["code"], "'--'" in finding["remedy"]) == ("usage", told)
     assert project.is_dir()
 
 

@@ -14,6 +14,7 @@ from slurmtf import Estimator, Experiment
 from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding
 from slurmtf.snapshot import Contents, collect
+from slurmtf.snapshot.entries import unreadable
 from slurmtf.snapshot.limits import left_out_warnings, size_warnings
 from tests.unit.snapshot.trees import fill, keep, reference, settled, snapshot_of, unpacked
 from tests.unit.support import refusing, tells
@@ -350,37 +351,50 @@ def denied(path: str) -> OSError:
     return PermissionError(13, "Permission denied", path)
 
 
-def test_a_folder_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(root, "train.py", "closed/a")
-    scandir = os.scandir
-
-    def closed(path: Any) -> Any:
-        if str(path).endswith("closed"):
-            raise denied(str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", closed)
-    (finding,) = refused(root)
-    assert (finding.code, finding.where) == ("unreadable", f"{root}/closed")
-    assert tells(finding, os.strerror(errno.EACCES), ".slurmtfignore")
-
-
-def test_files_that_can_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(root, "train.py", "closed", "sub/closed")
-    contents = collect(root)
-    opening = os.open
+def test_all_that_can_not_be_read_is_told_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders alone were, then files, each with a line of its own."""
+    fill(
+        root, "train.py", "shut/a", "sub/shut/b", "closed", "sub/closed", *(f"many/{number:02}/closed" for number in range(12))
+    )
+    opening, scandir = os.open, os.scandir
 
     def closed(path: Any, *more: Any) -> int:
         if str(path).endswith("closed"):
             raise denied(str(path))
         return opening(path, *more)
 
+    def shut(path: Any) -> Any:
+        if str(path).endswith("shut"):
+            raise denied(str(path))
+        return scandir(path)
+
     monkeypatch.setattr(os, "open", closed)
+    monkeypatch.setattr(os, "scandir", shut)
     with pytest.raises(SnapshotError) as caught:
-        reference(contents)
-    what = ("can't be read: Permission denied", "name it in .slurmtfignore")
-    found = [(finding.where, finding.what, finding.remedy) for finding in caught.value.findings]
-    assert found == [(f"{root}/closed", *what), (f"{root}/sub/closed", *what)]
+        reference(collect(root))
+    (found,) = caught.value.findings
+    assert (found.code, found.where) == ("unreadable", f"{root}/closed")
+    assert tells(found, os.strerror(errno.EACCES), f"{root}/many/09/closed and 5 more", ".slurmtfignore")
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ([("a", "denied")], [("a", "can't be read: denied", "name it in .slurmtfignore")]),
+        (
+            [("a", "denied"), ("b", "denied"), ("c", "stale")],
+            [
+                ("a", "can't be read: denied; nor can b", "name them in .slurmtfignore"),
+                ("c", "can't be read: stale", "name it in .slurmtfignore"),
+            ],
+        ),
+        ([], []),
+    ],
+)
+def test_what_can_not_be_read_is_one_finding_for_each_reason(
+    found: list[tuple[str, str]], told: list[tuple[str, str, str]]
+) -> None:
+    assert [(one.where, one.what, one.remedy) for one in unreadable(found)] == told
 
 
 # --- links
