@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from slurmtf.environments.software import Software
-from slurmtf.environments.spec import TENSORFLOW
+from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.findings import Finding
 
 CPU_ONLY = "tensorflow_cpu"

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.collecting import Findings
+from slurmtf.environments import versions
 from slurmtf.environments.requirements import Line, gather, normal, pinned, requirement
 from slurmtf.environments.shell import in_shell
+from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
@@ -27,20 +29,9 @@ from slurmtf.sites import Site
 
 ID_DIGITS = 12
 SCHEMA = 1
-TENSORFLOW = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tensorflow_rocm", "tf_nightly")
 SINGLE_EQUALS = re.compile(r"(?<![=<>!~])=(?!=)")
 """Conda's ``tensorflow=2.15``, which is pip's ``tensorflow==2.15``."""
 CREDENTIALS = re.compile(r"//[^/@\s]+@")
-FIRST_HOROVOD: dict[tuple[int, ...], tuple[int, ...]] = {
-    (2, 4): (0, 21),
-    (2, 6): (0, 22, 1),
-    (2, 7): (0, 23),
-    (2, 10): (0, 25),
-    (2, 13): (0, 28),
-}
-"""The first Horovod that compiles for a TensorFlow and those after it. 2.4: Horovod's changelog; 2.6 has no PersistentTensor;
-2.7 needs C++14, 2.10 C++17 (Horovod's CMakeLists.txt); 2.13 has other status codes (horovod/tensorflow/mpi_ops.cc). For 2.6,
-2.7 and 2.13 that file of the Horovod before was given to gcc 12, which refused it."""
 ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_prefix)"
 
 
@@ -124,9 +115,11 @@ def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
     horovod = [line for line in lines if line.package == "horovod" and not line.constraint]
     bare = _bare(lines)
     conda = findings.attempt(_conda, wish, site, source) or {}
-    findings.add(_of_horovod(horovod, lines, conda))
+    findings.add(versions.of_horovod(horovod, lines, bool(conda)))
     python = _base(wish)
     version = () if conda else findings.attempt(_version, python, wish, site) or ()
+    if not wish.modules:  # whose sites have wheels of their own
+        findings.add(versions.of_python(next(iter(version), ""), lines))
     findings.raise_errors()
     return EnvironmentSpec(
         kind="conda" if conda else "pip",
@@ -170,37 +163,6 @@ def _bare(lines: list[Line]) -> list[Line]:
     """Return tf-keras, where another build of TensorFlow is asked for: it would bring ``tensorflow`` over the same files."""
     flavours = {line.package for line in lines} & {*TENSORFLOW} - {"tensorflow"}
     return [line for line in lines if line.package == "tf_keras" and not line.constraint] if flavours else []
-
-
-def _of_horovod(horovod: list[Line], lines: list[Line], conda: dict[str, Any]) -> Iterable[Finding]:
-    if not horovod:
-        return
-    if len(horovod) > 1:
-        yield Finding("horovod-twice", horovod[1].where, "Horovod is asked for twice", "keep one of them")
-    yield from _of_pair(horovod[0], lines)
-    if not conda and not any(line.package in TENSORFLOW for line in lines):
-        remedy = "add the TensorFlow to compile it for, for example 'tensorflow==2.15.1'"
-        yield Finding(
-            "horovod-without-tensorflow", horovod[0].where, "horovod needs TensorFlow in the same environment", remedy
-        )
-
-
-def _of_pair(horovod: Line, lines: list[Line]) -> Iterable[Finding]:
-    """Refuse what can't be compiled before anything is installed. Versions that are not named are not judged."""
-    versions = {line.package: version.release for line in (horovod, *lines) if (version := pinned(line.text))}
-    tensorflow = next((versions[name] for name in TENSORFLOW if name in versions), (0,))
-    release = versions.get("horovod")
-    needs = [first for newest, first in FIRST_HOROVOD.items() if tensorflow >= newest]
-    unfit = [newest for newest, first in FIRST_HOROVOD.items() if release and release < first and tensorflow >= newest]
-    if unfit:
-        first, limit = _text(max(needs)), _text(min(unfit))
-        what = f"{horovod.text} can't be compiled for TensorFlow {limit} or later"
-        remedy = f"ask for horovod==0.28.1 ({first} is the first that can), or for a TensorFlow before {limit}"
-        yield Finding("horovod-too-old", horovod.where, what, remedy)
-
-
-def _text(numbers: tuple[int, ...]) -> str:
-    return ".".join(map(str, numbers))
 
 
 def _base(wish: Environment) -> str:

@@ -13,8 +13,9 @@ from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.cli.output import clock, duration, emit, json_option, size, table
 from slurmtf.cli.steps import Steps
 from slurmtf.environments import Software
-from slurmtf.environments.spec import TENSORFLOW, EnvironmentSpec
+from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore, environment_of, store_of
+from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SlurmtfError, SpecError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding

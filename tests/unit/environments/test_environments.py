@@ -402,10 +402,10 @@ def test_a_horovod_that_can_not_be_compiled_is_refused_before_anything_is_instal
     source: Path, packages: list[str], refused: tuple[str, str] | None
 ) -> None:
     if not refused:
-        assert spec(source, pip_packages=packages).horovod == packages[1]
+        assert spec(source, python="python-of-a-node", pip_packages=packages).horovod == packages[1]
         return
     with pytest.raises(SpecError) as caught:
-        spec(source, pip_packages=packages)
+        spec(source, python="python-of-a-node", pip_packages=packages)
     (finding,) = caught.value.findings
     first, earlier = refused
     assert (finding.code, tells(finding, f"({first} ", f" {earlier}")) == ("horovod-too-old", True)

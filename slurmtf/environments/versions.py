@@ -1,0 +1,116 @@
+"""Which versions of Python, TensorFlow and Horovod go together: what can't be built is refused before anything is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from slurmtf.environments.requirements import Line, pinned, requirement
+from slurmtf.findings import Finding
+
+Release = tuple[int, ...]
+
+TENSORFLOW = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tensorflow_rocm", "tf_nightly")
+FIRST_HOROVOD: dict[Release, Release] = {
+    (2, 4): (0, 21),
+    (2, 6): (0, 22, 1),
+    (2, 7): (0, 23),
+    (2, 10): (0, 25),
+    (2, 13): (0, 28),
+}
+"""The first Horovod that compiles for a TensorFlow and those after it. 2.4: Horovod's changelog; 2.6 has no PersistentTensor;
+2.7 needs C++14, 2.10 C++17 (Horovod's CMakeLists.txt); 2.13 has other status codes (horovod/tensorflow/mpi_ops.cc). For 2.6,
+2.7 and 2.13 that file of the Horovod before was given to gcc 12, which refused it."""
+OLDEST_PYTHON: Release = (3, 6)
+"""The first that slurmtf's program inside the job runs on."""
+PYTHONS: dict[Release, tuple[Release, Release]] = {
+    (1, 13): ((3, 3), (3, 7)),
+    (2, 1): ((3, 5), (3, 7)),
+    (2, 2): ((3, 5), (3, 8)),
+    (2, 4): ((3, 6), (3, 8)),
+    (2, 5): ((3, 6), (3, 9)),
+    (2, 7): ((3, 7), (3, 9)),
+    (2, 8): ((3, 7), (3, 10)),
+    (2, 12): ((3, 8), (3, 11)),
+    (2, 14): ((3, 9), (3, 11)),
+    (2, 16): ((3, 9), (3, 12)),
+    (2, 20): ((3, 9), (3, 13)),
+    (2, 21): ((3, 10), (3, 13)),
+}
+"""The oldest and the newest Python that a TensorFlow, and those up to the next entry, have packages for (TensorFlow's tested
+build configurations, and the files on the index). Later TensorFlows than the last are not judged."""
+
+
+def of_horovod(horovod: list[Line], lines: list[Line], conda: bool) -> Iterator[Finding]:
+    """Yield what speaks against the Horovod that is asked for, beside the other ``lines``."""
+    if not horovod:
+        return
+    if len(horovod) > 1:
+        yield Finding("horovod-twice", horovod[1].where, "Horovod is asked for twice", "keep one of them")
+    yield from _too_old(horovod[0], lines)
+    if not conda and not any(line.package in TENSORFLOW for line in lines):
+        remedy = "add the TensorFlow to compile it for, for example 'tensorflow==2.15.1'"
+        yield Finding(
+            "horovod-without-tensorflow", horovod[0].where, "horovod needs TensorFlow in the same environment", remedy
+        )
+
+
+def of_python(version: str, lines: Iterable[Line]) -> Iterator[Finding]:
+    """Yield what speaks against building with the Python of a version, as ``platform.python_version()`` writes it.
+
+    Nothing where the version is not known, and for a TensorFlow of another index: whoever names one may have built it.
+    """
+    lines = list(lines)
+    python = _release(version)
+    if not python:
+        return
+    where = "environment_definition.python"
+    if python < OLDEST_PYTHON:
+        what = f"Python {version} is older than {text(OLDEST_PYTHON)}, the first that slurmtf's program in the job runs on"
+        yield Finding("python-too-old", where, what, f"set `python` to Python {text(OLDEST_PYTHON)} or later")
+    elif not any(line.text.startswith("-") or "://" in line.text for line in lines):
+        yield from (_without_package(version, line) for line in lines if _lacks(python, line))
+
+
+def _lacks(python: Release, line: Line) -> bool:
+    pythons = _pythons(line)
+    return bool(pythons) and not pythons[0] <= python <= pythons[1]
+
+
+def _without_package(version: str, line: Line) -> Finding:
+    first, last = map(text, _pythons(line))
+    fit = [text(release) for release in PYTHONS if PYTHONS[release][0] <= _release(version) <= PYTHONS[release][1]]
+    other = f", or ask for a TensorFlow that Python {version} has, such as {fit[-1]}" if fit else ""
+    what = f"{line.text} has no package for Python {version}, only for {first} to {last}"
+    return Finding("python-unfit", line.where, what, f"set `python` to one of Python {first} to {last}{other}")
+
+
+def _pythons(line: Line) -> tuple[Release, ...]:
+    """Return the oldest and the newest Python of the TensorFlow that a line pins; nothing where they are not known."""
+    version, asked = pinned(line.text), requirement(line.text)
+    if line.package not in TENSORFLOW[:3] or not version or (asked and asked.marker) or version.release[:2] > max(PYTHONS):
+        return ()
+    return next((PYTHONS[release] for release in sorted(PYTHONS, reverse=True) if version.release >= release), ())
+
+
+def _release(version: str) -> Release:
+    parts = version.split(".")[:2]
+    return tuple(map(int, parts)) if len(parts) == 2 and all(part.isdecimal() for part in parts) else ()
+
+
+def _too_old(horovod: Line, lines: list[Line]) -> Iterator[Finding]:
+    """Versions that are not named are not judged."""
+    versions = {line.package: version.release for line in (horovod, *lines) if (version := pinned(line.text))}
+    tensorflow = next((versions[name] for name in TENSORFLOW if name in versions), (0,))
+    release = versions.get("horovod")
+    needs = [first for newest, first in FIRST_HOROVOD.items() if tensorflow >= newest]
+    unfit = [newest for newest, first in FIRST_HOROVOD.items() if release and release < first and tensorflow >= newest]
+    if unfit:
+        first, limit = text(max(needs)), text(min(unfit))
+        what = f"{horovod.text} can't be compiled for TensorFlow {limit} or later"
+        remedy = f"ask for horovod==0.28.1 ({first} is the first that can), or for a TensorFlow before {limit}"
+        yield Finding("horovod-too-old", horovod.where, what, remedy)
+
+
+def text(numbers: Release) -> str:
+    """Return version numbers as people write them."""
+    return ".".join(map(str, numbers))
