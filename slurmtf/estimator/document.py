@@ -69,6 +69,16 @@ def from_document(
     return estimator
 
 
+def as_written(name: str, text: str) -> Any:
+    """Return a setting's value as a job file that says ``name: text`` has it; the text itself where that is not YAML."""
+    try:
+        document = Document(f"{name}: {text}", name, SpecError, VERBATIM)
+    except SpecError:
+        return text
+    found = document.plain(TensorFlow, document.data)
+    return found[name] if [*found] == [name] else text
+
+
 def _with_inputs(document: Document, base: Path, data: dict[str, Any]) -> dict[str, Any]:
     """Return the inputs of a document with their paths relative to ``base``; none when they are not its own."""
     own = document.data.get("inputs")

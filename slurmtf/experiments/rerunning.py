@@ -10,12 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from slurmtf.documents import Document, dump_yaml
 from slurmtf.errors import InputError, SnapshotError, SpecError
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.document import from_document
+from slurmtf.estimator.document import as_written, from_document
 from slurmtf.experiments.experiment import Experiment
 from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
@@ -136,14 +134,9 @@ def _is_flag(word: str) -> bool:
 
 
 def parse_change(text: str) -> tuple[str, Any]:
-    """Return name and value of ``NAME=VALUE``; the value as YAML has it. Raises SpecError."""
+    """Return name and value of ``NAME=VALUE``; the value as a job file has it. Raises SpecError."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         remedy = "use --with time=2:00:00, or --with=--learning-rate=0.1 for an argument of the script"
         raise SpecError(Finding("bad-change", "with", f"{text!r} is not NAME=VALUE", remedy))
-    if name.startswith("-"):
-        return name, value
-    try:
-        return name, value if ":" in value and " " not in value else yaml.safe_load(value)
-    except yaml.YAMLError:
-        return name, value
+    return name, value if name.startswith("-") else as_written(name, value)

@@ -40,6 +40,12 @@ CHANGES = [
     ("--lr=007", ("--lr", "007")),
     ("--name=a=b", ("--name", "a=b")),
     ("job_name=", ("job_name", None)),
+    ("framework_version=2.10", ("framework_version", "2.10")),
+    ("account=00123", ("account", "00123")),
+    ("script_params={--version: 2.10, --on: true}", ("script_params", {"--version": "2.10", "--on": "true"})),
+    ("environment_variables={EXP_ID: 0042}", ("environment_variables", {"EXP_ID": "0042"})),
+    ("job_name=[a", ("job_name", "[a")),
+    ("job_name=a\nsbatch: {wrap: x}", ("job_name", "a\nsbatch: {wrap: x}")),
 ]
 
 
