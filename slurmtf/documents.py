@@ -128,6 +128,10 @@ class Document:
             raise self._error(Finding("yaml-empty", self.source, "holds no keys", "write 'key: value' lines"))
         return data
 
+    def text_of(self, path: KeyPath) -> str | None:
+        """Return the text of a number that says more than the number does (2.10, 007, 1e3)."""
+        return self._texts.get(path)
+
     def part(self, name: str, verbatim: Collection[str] = ()) -> Document:
         """Return what stands below a key as a document, whose lines are the file's. Raises the document's error class."""
         return Document(self._text, self.source, self._error, verbatim, name)

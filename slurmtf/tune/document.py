@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -78,6 +78,10 @@ class SweepFile(Strict):
     """An element whose trials failed so many times in turn, at once, leaves the rest to others; 0: it never does."""
 
 
+LIKE_A_TEXT = re.compile(r"[-+]?0[0-9xo].*|[^eE]*\.[0-9]+0")
+"""Numbers as people write names and versions: 007, 0x1F, 2.10."""
+
+
 @dataclass(frozen=True)
 class _PolicyPart:
     """The policy of a sweep file, read by itself: it checks itself as it is built."""
@@ -99,6 +103,7 @@ def from_yaml(path: str | Path, overrides: Mapping[str, Any] | None = None) -> S
     named = isinstance(job, str | dict)
     estimator = findings.attempt(_training, document, Path(path), dict(overrides or {})) if named else None
     sampling = _sampling(parsed.sampling if parsed else sampled, findings)
+    findings.add(_of_numbers(document))
     told = {finding.where.partition("[")[0].partition(".")[0] for finding in findings.found}
     known = vars(parsed) if parsed else raw
     settings = {f.name: known[f.name] for f in fields(SweepFile) if f.name in known and f.name not in PARTS}
@@ -129,6 +134,19 @@ def _sampling(part: object, findings: Findings) -> Sampling | None:
         findings.add(of_space(readable))
     kind = part.get("type", "random")
     return findings.attempt(sampling_of, kind, space, part.get("seed")) if kind in SAMPLINGS else None
+
+
+def _of_numbers(document: Document) -> Iterator[Finding]:
+    """Refuse options that may be meant as texts and would be numbers: the script would get 7 for 007, 2.1 for 2.10."""
+    sampling = document.data.get("sampling")
+    space = sampling.get("parameter_space") if isinstance(sampling, dict) else None
+    for name, one in space.items() if isinstance(space, dict) else ():
+        options = one.get("choice") if isinstance(one, dict) else None
+        for index, option in enumerate(options if isinstance(options, list) else ()):
+            text = document.text_of(("sampling", "parameter_space", str(name), "choice", index))
+            if text and LIKE_A_TEXT.fullmatch(text):
+                what, remedy = f"{text} would reach the script as {option}", f"write '{text}' in quotes, or {option}"
+                yield Finding("ambiguous-number", f"parameter_space[{name!r}]", what, remedy)
 
 
 def _expression(given: object) -> Expression | None:

@@ -13,6 +13,7 @@ from slurmtf.errors import SpecError
 from slurmtf.migration import Kind, read_azureml
 from slurmtf.tune.document import from_yaml, json_schema
 from slurmtf.tune.policies import BanditPolicy
+from tests.unit.support import tells
 
 SWEEP: dict[str, Any] = {
     "estimator": {"entry_script": "train.py", "compute_target": "local", "script_params": {"--epochs": 3}},
@@ -106,6 +107,28 @@ def test_no_part_hides_what_is_wrong_with_another(folder: Path) -> None:
         ("unknown-key", "max_total_run"),
         ("unknown-key", "policy.slack"),
     ]
+
+
+@pytest.mark.parametrize("option", ["007", "2.10", "0x1F", "-01", "0.10"])
+def test_an_option_that_may_be_meant_as_a_text_is_refused_with_both_spellings(folder: Path, option: str) -> None:
+    path = written(folder)
+    path.write_text(path.read_text().replace("- 16", f"- {option}"))
+    with pytest.raises(SpecError) as caught:
+        from_yaml(path)
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.where) == ("ambiguous-number", "parameter_space['units']")
+    assert finding.source.startswith(f"{path}:")
+    assert tells(finding, f"'{option}'")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("'007'", "007"), ("1e-3", 0.001), (".5", 0.5), ("1.0", 1.0), ("10", 10), ("0", 0), ("true", True)]
+)
+def test_an_option_is_what_yaml_says(folder: Path, option: str, value: object) -> None:
+    path = written(folder)
+    path.write_text(path.read_text().replace("- 16", f"- {option}"))
+    found = from_yaml(path).sampling.parameter_space["units"].args[0]
+    assert (found, type(found)) == (value, type(value))
 
 
 def test_the_schema_takes_what_is_right_and_nothing_else() -> None:
