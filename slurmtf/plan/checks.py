@@ -14,6 +14,7 @@ from slurmtf.findings import Finding, warning
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution
 from slurmtf.job.contract.served import AZUREML, is_served
+from slurmtf.plan.model import Resources
 from slurmtf.snapshot import ScriptFacts
 from slurmtf.snapshot.imports import Need
 from slurmtf.snapshot.script import Import
@@ -234,12 +235,21 @@ def _joins_jax(script: ScriptFacts, names: Iterable[str]) -> bool:
     return (script.uses(*names) and script.imports_any(*JAX_MODULES)) or not own.isdisjoint(script.imports)
 
 
-def resolver_findings(tasks: Distribution, script: ScriptFacts, launcher: str) -> Iterable[Finding]:
-    """Check that a script which reads its cluster from Slurm is started by what sets those variables."""
-    if script.uses(RESOLVER) and tasks.world_size > 1 and launcher != "srun":
+def resolver_findings(tasks: Distribution, script: ScriptFacts, launcher: str, resources: Resources) -> Iterable[Finding]:
+    """Check that a script which reads its cluster from Slurm is started by what sets those variables, and that the resolver
+    has GPUs to divide: with fewer than tasks on a node it fails (``range() arg 3 must not be zero``; the file above), as it
+    does where there is no nvidia-smi."""
+    if not script.uses(RESOLVER):
+        return
+    if tasks.world_size > 1 and launcher != "srun":
         what = f"{RESOLVER} reads the variables of srun's job step, and the launcher is {launcher!r}"
         remedy = "set `launcher=srun` on a Slurm site, or have the script read TF_CONFIG (TFConfigClusterResolver)"
         yield Finding("slurm-resolver", "launcher", what, remedy)
+    elif resources.gpus_per_node < resources.tasks_per_node and not script.uses("gpus_per_task"):
+        count, tasks_there = resources.gpus_per_node, resources.tasks_per_node
+        what = f"{RESOLVER} divides a node's GPUs among its tasks, and fails with {count} for {tasks_there}"
+        remedy = f"pass it gpus_per_node={tasks_there}, gpus_per_task=1, auto_set_gpu=False"
+        yield warning("slurm-resolver-gpus", what, remedy=remedy)
 
 
 def _keras_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:

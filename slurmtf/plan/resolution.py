@@ -63,7 +63,7 @@ def resolve(
     of_job = [*of_source, *script_warnings(estimator, tasks, script, software), *containers.warnings(estimator, software)]
     of_job += stage_warnings(estimator, site, looked_up)
     resources, found, name, where, why = request(estimator, site, tasks, place.folder, after and after.job_id)
-    told.add([*misfits(estimator, site, tasks, resources), *resolver_findings(tasks, script, name)])
+    told.add([*misfits(estimator, site, tasks, resources), *resolver_findings(tasks, script, name, resources)])
     told.add(missing_and_refused(estimator, site, found) if site.can.takes_flags else ())
     of_job += gpu_warnings(resources.gpus_per_node, software)
     of_job += warnings_of_gpus(resources, tasks, name, dict(found), launchers.srun_flags(estimator.srun, site, resources))

@@ -191,14 +191,18 @@ def _speaks_of_pip(node: ast.AST) -> bool:
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
-    """Yield identifiers, and dotted pairs such as ``train.Server``."""
+    """Yield identifiers, those of keyword arguments too, and dotted pairs such as ``train.Server``."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute):
-            yield node.attr
-            owner = node.value
-            if isinstance(owner, ast.Attribute | ast.Name):
-                yield f"{owner.attr if isinstance(owner, ast.Attribute) else owner.id}.{node.attr}"
-        elif isinstance(node, ast.Name):
-            yield node.id
-        elif isinstance(node, ast.ImportFrom):
-            yield from (alias.name for alias in node.names)
+        yield from _names_of(node)
+
+
+def _names_of(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Attribute):
+        owner = node.value
+        before = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""
+        return [node.attr, f"{before}.{node.attr}"] if before else [node.attr]
+    if isinstance(node, ast.Name):
+        return [node.id]
+    if isinstance(node, ast.keyword):
+        return [node.arg] if node.arg else []
+    return [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []

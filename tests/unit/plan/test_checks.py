@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +64,25 @@ def test_where_srun_starts_no_task_that_resolver_is_refused(source: Path, site: 
     with pytest.raises(SpecError) as caught:
         resolve(estimator, site, SOFTWARE, SNAPSHOT, PLACE, facts)
     assert [finding.code for finding in caught.value.findings] == ["slurm-resolver"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "told", "warned"),
+    [
+        ({"node_count": 2}, set(), True),
+        ({"node_count": 2}, {"gpus_per_task"}, False),
+        ({"node_count": 2, "use_gpu": True, "sbatch": {"gpus-per-node": 2}}, set(), False),
+        ({"node_count": 2, "use_gpu": True, "sbatch": {"gpus-per-node": 1}}, set(), True),
+        ({"node_count": 4, "use_gpu": True}, set(), False),
+    ],
+)
+def test_that_resolver_has_gpus_to_divide_or_is_told_how(
+    source: Path, wishes: dict[str, Any], told: set[str], warned: bool
+) -> None:
+    facts = ScriptFacts(names=frozenset({"SlurmClusterResolver", *told}), certain=True)
+    estimator = tensorflow(source, distributed_training=MultiWorker(4), **wishes)
+    plan = resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, facts)
+    assert ("slurm-resolver-gpus" in {warning.code for warning in plan.warnings}) is warned
 
 
 OF_KERAS = ({"keras"}, {"keras.distribution", "distribution.initialize", "fit"})
