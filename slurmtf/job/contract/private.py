@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import List
+from typing import Any, Iterator, List
 
 
 def make_private(folder: str) -> None:
@@ -22,15 +22,22 @@ def make_private(folder: str) -> None:
         raise NotADirectoryError(20, os.strerror(20), folder)
 
 
-def write_private(path: str, data: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename it. Raises OSError."""
+@contextlib.contextmanager
+def writing_private(path: str) -> Iterator[Any]:
+    """Open a file to write under a temporary name beside it, and rename it when all is written. Raises OSError."""
     folder, name = os.path.split(path)
     partial = os.path.join(folder, ".{}.{}".format(name, os.urandom(4).hex()))
     try:
         with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
+            yield file
         os.replace(partial, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.remove(partial)
         raise
+
+
+def write_private(path: str, data: bytes) -> None:
+    """Write a file under a temporary name beside it, then rename it. Raises OSError."""
+    with writing_private(path) as file:
+        file.write(data)

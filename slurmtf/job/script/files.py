@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Any, Callable
 
-from ..contract.private import make_private
+from ..contract.private import make_private, writing_private
 
 RETRY_S = 10.0
 """After a failure, until the file is tried again: each try costs time that is the training's."""
@@ -69,17 +69,13 @@ class Lines:
 
 def keep(path: str, write: Callable[[Any], None]) -> bool:
     """Have a file written under a temporary name, then renamed to ``path``; False, and told, when that can't be."""
-    partial = "{}.{}.partial".format(path, os.getpid())
     try:
         make_private(os.path.dirname(path))
-        with open(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        with writing_private(path) as file:
             write(file)
-        os.replace(partial, path)
         return True
     except OSError as err:
         tell("can't write {}: {}".format(path, err))
-        with contextlib.suppress(OSError):
-            os.unlink(partial)
         return False
 
 
