@@ -150,7 +150,10 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'slurmtf' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    from slurmtf.loading import uncollected  # noqa: PLC0415 - with the first name that is used
+
+    with uncollected():
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
