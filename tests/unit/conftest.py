@@ -21,6 +21,12 @@ def update_golden(request: pytest.FixtureRequest) -> bool:
     return bool(request.config.getoption("--update-golden", default=False))
 
 
+@pytest.fixture
+def python_3_11(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python that submits calls itself 3.11, whichever it is: one that has packages of most TensorFlows."""
+    monkeypatch.setattr("platform.python_version", lambda: "3.11.7")
+
+
 @pytest.fixture(scope="session")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A source directory with what estimators name."""

@@ -134,6 +134,7 @@ def shown(commands: tuple[str, ...], follows: bool = False) -> list[str]:
     return sorted(words for words in found if ("--after" in words) is follows)
 
 
+@pytest.mark.usefixtures("python_3_11")
 @pytest.mark.parametrize("words", shown(PLANNED))
 def test_it_does_what_it_is_shown_for(words: str, desk: Path, slurmtf: CommandLine) -> None:
     name, *args = shlex.split(words.replace("~/", f"{Path.home()}/").replace("/scratch/mnist", str(desk / "mnist")))

@@ -273,6 +273,7 @@ def test_the_content_of_a_requirements_file_decides_and_not_its_name(source: Pat
     assert spec(source, pip_requirements_file="b.txt").name == spec(source, pip_packages=["scipy"]).name
 
 
+@pytest.mark.usefixtures("python_3_11")
 def test_a_spec_survives_a_plan(source: Path) -> None:
     found = spec(source, pip_packages=["tensorflow==2.15.1", "horovod"], name="mine")
     assert EnvironmentSpec.from_dict(dataclasses.asdict(found)) == found
@@ -284,6 +285,7 @@ def test_no_password_of_an_index_is_in_what_people_see(source: Path) -> None:
     assert spec(source, pip_packages=packages).summary == "scipy, x @ git+https://example.org/x.git"
 
 
+@pytest.mark.usefixtures("python_3_11")
 def test_horovod_is_told_from_what_pip_installs(source: Path) -> None:
     found = spec(source, pip_packages=["tensorflow-cpu==2.15.1", "Horovod[tensorflow]==0.28.1"])
     assert (found.requirements, found.horovod) == (("tensorflow-cpu==2.15.1",), "Horovod[tensorflow]==0.28.1")
