@@ -52,6 +52,11 @@ def _task(part: str) -> tuple[str, End, str]:
     return found[1], End(None if code == "none" else int(code), int(number) if number else None), part[found.end() :]
 
 
+def test_no_log_names_the_home_of_who_made_it() -> None:
+    homes = re.compile(r"/root/|\.pyenv/")
+    assert [path.name for path in LOGS if homes.search(path.read_text(encoding="utf-8"))] == []
+
+
 @pytest.mark.parametrize("path", LOGS, ids=lambda path: path.stem)
 def test_what_a_person_would_say(path: Path) -> None:
     sample = read(path)
