@@ -66,7 +66,7 @@ class _Progress:
     def show(self, state: RunState) -> None:
         if state.again and not state.status.final:
             self._tell_once(f"attempt {state.again.number}", f"attempt {again_text(state)}")
-        if advice := hint(state.reason):
+        if advice := hint(state.reason, state.job_id or ""):
             self._tell_once(advice, f"{state.reason}: {advice}")
         if self._live is not None and state.status in WAITING:
             spin(self._live, headline(state))

@@ -156,13 +156,13 @@ def series_text(name: str, series: Series | None) -> str:
     return f"{name} {value_text(found.last)} at {value_text(found.last_step)}" if found else ""
 
 
-def _wait(reason: str) -> str:
+def _wait(state: RunState) -> str:
     """Return what a job waits for, and what to do, by Slurm's word for it."""
-    if not reason:
+    if not state.reason:
         return ""
     from slurmtf.diagnosis.waiting import hint  # noqa: PLC0415
 
-    return hint(reason)
+    return hint(state.reason, state.job_id or "")
 
 
 def details(run: RunFolder, state: RunState) -> str:
@@ -171,7 +171,7 @@ def details(run: RunFolder, state: RunState) -> str:
     rows = {
         "run": run.id,
         "status": headline(state) + (f" after {duration(elapsed(state))}" if state.started else ""),
-        "why": _wait(state.reason) or state.message,
+        "why": _wait(state) or state.message,
         "advice": _advice(run, state),
         "warned": _foretold(run, state),
         "attempt": again_text(state),

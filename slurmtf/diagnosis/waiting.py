@@ -88,8 +88,8 @@ class Waiting(NamedTuple):
     hint: str
 
 
-def explain_reason(reason: str, job: str = "JOB") -> Waiting:
-    """Return what a reason of Slurm's means."""
+def explain_reason(reason: str, job: str) -> Waiting:
+    """Return what a reason of Slurm's means for a job, by its number."""
     found = next((one for one in REASONS if re.search(one.pattern, reason)), None)
     if found is None:
         return Waiting(Wait.UNKNOWN, f"Slurm's reason is {reason}" if reason else "Slurm has not said why yet", "")
@@ -97,9 +97,9 @@ def explain_reason(reason: str, job: str = "JOB") -> Waiting:
     return Waiting(found.wait, found.meaning.format(limit=limit), found.hint.format(job=job))
 
 
-def hint(reason: str) -> str:
+def hint(reason: str, job: str) -> str:
     """Return what a reason means and what to do about it; empty where there is nothing but to wait (Priority, Resources)."""
-    waiting = explain_reason(reason)
+    waiting = explain_reason(reason, job)
     return f"{waiting.meaning}: {waiting.hint}" if waiting.hint else ""
 
 

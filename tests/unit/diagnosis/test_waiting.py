@@ -38,21 +38,27 @@ FAMILIES = {
 
 @pytest.mark.parametrize(("reason", "wait"), [(reason, wait) for wait, reasons in FAMILIES.items() for reason in reasons])
 def test_when_a_job_will_start(reason: str, wait: Wait) -> None:
-    assert explain_reason(reason).wait is wait
+    assert explain_reason(reason, "33").wait is wait
 
 
 def test_a_limit_is_named_in_words() -> None:
-    assert explain_reason("QOSMaxCpuPerUserLimit").meaning == "you are running as much as you may: QOS max cpu per user limit"
+    assert (
+        explain_reason("QOSMaxCpuPerUserLimit", "33").meaning
+        == "you are running as much as you may: QOS max cpu per user limit"
+    )
 
 
 def test_what_is_held_can_be_released() -> None:
     assert explain_reason("JobHeldUser", "33_4").hint == "release it: scontrol release 33_4"
+    assert hint("JobHeldUser", "33_4") == "you hold it: release it: scontrol release 33_4"
 
 
 @pytest.mark.parametrize("reason", ["", "Priority", "Resources", "Licenses"])
 def test_what_only_waits_has_no_hint(reason: str) -> None:
-    assert hint(reason) == ""
+    assert hint(reason, "33") == ""
 
 
 def test_what_never_starts_has_one() -> None:
-    assert hint("PartitionTimeLimit").startswith("it asks for more time than the partition allows: cancel it, and ask for")
+    assert hint("PartitionTimeLimit", "33").startswith(
+        "it asks for more time than the partition allows: cancel it, and ask for"
+    )
