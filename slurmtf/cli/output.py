@@ -150,7 +150,7 @@ def print_envelope(ok: bool, data: object, warnings: Sequence[Finding], error: o
         "warnings": [warning.to_dict() for warning in warnings],
         "error": error,
     }
-    click.echo(json.dumps(envelope, indent=1))
+    click.echo(json.dumps(envelope, indent=1 if sys.stdout.isatty() else None))
 
 
 def coloured_label(task: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -158,8 +158,9 @@ class RunState:
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON takes it."""
+        parts = {name: dict(vars(part)) for name in _PARTS if (part := getattr(self, name))}
         outcome = self.outcome.to_dict() if self.outcome else None
-        return {**asdict(self), "status": self.status.value, "outcome": outcome}
+        return {**vars(self), **parts, "status": self.status.value, "outcome": outcome}
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> RunState:
@@ -180,4 +181,5 @@ def _again(facts: object) -> Again | None:
     return Again(**{**known, "exclude": tuple(known.get("exclude", ()))}) if known else None
 
 
+_PARTS = ("job", "staging", "doubt", "again")
 _PLAIN = ("attempt", "reason", "nodes", "submitted", "started", "ended", "expected_start")
