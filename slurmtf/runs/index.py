@@ -1,8 +1,8 @@
 """An index of the runs that have ended: SQLite in the user's cache, on this machine's own disk.
 
 The run folders are the truth. A row counts only while every file that it was read from is as it was, by inode, size and time;
-files that have just changed make no row, since they may change again within one tick of the clock. An index that is damaged,
-locked or of another version counts as none, and is built again.
+files that have just changed make no row, since they may change again within one tick of the clock. A row that is not as it was
+written is none; an index that is damaged or locked counts as none, and is built again. Each version of slurmtf has its own.
 """
 
 from __future__ import annotations
@@ -27,15 +27,17 @@ from slurmtf.runs.tags import tags_of
 if TYPE_CHECKING:
     from slurmtf.runs.status import Seen
 
-NAME = "runs.sqlite"
-SCHEMA = 2
+NAMES = "runs*.sqlite"
+MOST_INDEXES = 4
+"""Of as many versions: those that were written last stay."""
+SCHEMA = 3
 SETTLED_S = 2.0
 """Seconds after which a file's time of change tells of all changes."""
 BUSY_S = 0.2
 TABLE = """CREATE TABLE IF NOT EXISTS runs
  (folder TEXT PRIMARY KEY, files TEXT, status TEXT, job TEXT, submitted REAL, started REAL, ended REAL, why TEXT,
-    state TEXT, tags TEXT, jobs TEXT) WITHOUT ROWID"""
-COLUMNS = "folder, files, status, job, submitted, started, ended, why, state, tags, jobs"
+    state TEXT, tags TEXT, jobs TEXT, digest INTEGER) WITHOUT ROWID"""
+COLUMNS = "folder, files, status, job, submitted, started, ended, why, state, tags, jobs, digest"
 MARKS = ", ".join("?" * len(COLUMNS.split()))
 
 
@@ -53,14 +55,16 @@ class Row(NamedTuple):
     jobs: str
 
     @classmethod
-    def from_columns(cls, cells: Sequence[Any]) -> Row:
-        """Return the row that :attr:`columns` are of."""
-        return cls._make((*cells[:2], Brief._make(cells[2:8]), *cells[8:]))
+    def from_columns(cls, cells: Sequence[Any]) -> Row | None:
+        """Return the row that :attr:`columns` are of; None where they are not as they were written."""
+        *facts, digest = cells
+        return cls(*facts[:2], Brief._make(facts[2:8]), *facts[8:]) if digest == _digest(facts) else None
 
     @property
     def columns(self) -> tuple[Any, ...]:
         """Its cells under COLUMNS."""
-        return (self.folder, self.files, *self.brief, self.state_text, self.tags_text, self.jobs)
+        facts = (self.folder, self.files, *self.brief, self.state_text, self.tags_text, self.jobs)
+        return (*facts, _digest(facts))
 
     @property
     def status(self) -> str:
@@ -131,6 +135,11 @@ def _names(layout: RunLayout, sub: str) -> list[str]:
         return []
 
 
+def _digest(cells: Iterable[object]) -> int:
+    """Return what tells cells that a disk has damaged: SQLite itself does not look."""
+    return zlib.crc32(BETWEEN.join(map(str, cells)).encode("utf-8", "surrogateescape"))
+
+
 def _stamp(path: str) -> str:
     """Return what changes with a file; empty where there is none."""
     try:
@@ -154,8 +163,8 @@ class Index:
 
     def __enter__(self) -> Index:
         folder = local_cache()
-        self._path = folder / NAME if folder else None
         with self._forgiving():
+            self._path = folder / f"runs-{_version():08x}.sqlite" if folder else None
             self._connection = self._opened()
         return self
 
@@ -183,20 +192,21 @@ class Index:
             if self._connection and len(wanted) <= FEW:
                 marks = ", ".join("?" * len(wanted))
                 query = f"SELECT {COLUMNS} FROM runs WHERE folder IN ({marks})"  # noqa: S608
-                return list(map(Row.from_columns, self._connection.execute(query, list(wanted))))
+                return list(filter(None, map(Row.from_columns, self._connection.execute(query, list(wanted)))))
             if self._connection:
                 rows = self._connection.execute(f"SELECT {COLUMNS} FROM runs")  # noqa: S608
-                return [Row.from_columns(row) for row in rows if row[0] in wanted]
+                return list(filter(None, (Row.from_columns(row) for row in rows if row[0] in wanted)))
         return []
 
     def _opened(self) -> sqlite3.Connection | None:
         if self._path is None or (self._path.exists() and trust.doubt(str(self._path))):
             return None
-        os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+        if not self._path.exists():
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            _remove_old(self._path.parent)
         connection = sqlite3.connect(self._path, timeout=BUSY_S)
-        version = _version()
-        if connection.execute("PRAGMA user_version").fetchone()[0] != version:
-            connection.executescript(f"DROP TABLE IF EXISTS runs; {TABLE}; PRAGMA user_version = {version}")
+        if connection.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+            connection.executescript(f"DROP TABLE IF EXISTS runs; {TABLE}; PRAGMA user_version = {SCHEMA}")
         return connection
 
     def _forgiving(self) -> contextlib.AbstractContextManager[None]:
@@ -207,6 +217,11 @@ class Index:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.close()
         self._connection = None
+
+
+def _remove_old(folder: Path) -> None:
+    for old in sorted(folder.glob(NAMES), key=lambda path: path.stat().st_mtime)[:-MOST_INDEXES]:
+        old.unlink(missing_ok=True)
 
 
 FEW = 100
@@ -247,4 +262,4 @@ RULES = ("history.py", "records.py", "reduce.py", "state.py", "sweeps.py", "../p
 def _version() -> int:
     """Return a number that another slurmtf, or other rules of what a state is, do not have."""
     changed = [(Path(__file__).parent / name).stat().st_mtime_ns for name in RULES]
-    return zlib.crc32(json.dumps([SCHEMA, __version__, changed]).encode()) & 0x7FFFFFFF
+    return zlib.crc32(json.dumps([SCHEMA, __version__, changed]).encode())

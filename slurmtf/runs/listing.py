@@ -13,6 +13,7 @@ from pathlib import Path
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.loading import uncollected
 from slurmtf.runs.index import Index, Row, files_of, row_of
 from slurmtf.runs.state import Brief, RunState, RunStatus
 from slurmtf.runs.tags import matches, tags_of
@@ -109,7 +110,7 @@ def list_all(
         known.update(found)
         return found
 
-    with Index() as index:
+    with uncollected(), Index() as index:
         listing = list_runs(workspaces, experiment, take)
         return _states(listing.paths, index, known, wanted, max_age_s), listing.unreadable
 

@@ -187,16 +187,42 @@ def test_a_damaged_index_is_built_again(
     damage: bytes, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert statuses(folders) == TWELVE
-    (tmp_path / "cache" / "slurmtf" / "runs.sqlite").write_bytes(damage)
+    (index,) = (tmp_path / "cache" / "slurmtf").glob("runs*.sqlite")
+    index.write_bytes(damage)
     assert statuses(folders) == TWELVE
     list_states(folders)
     assert read_anew(monkeypatch, folders) == 0
 
 
-def test_the_index_of_another_version_is_none(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert read_anew(monkeypatch, folders) == 12
-    monkeypatch.setattr(indexes, "__version__", "99")
-    assert [read_anew(monkeypatch, folders) for _ in range(2)] == [12, 0]
+DAMAGES = [(b"Failed", b"Fabled"), (b'"exit_code": 1', b'"exit_code": 7'), (b"final", b"finer"), (b"node1", b"node7")]
+
+
+@pytest.mark.parametrize(("was", "became"), DAMAGES)
+def test_a_row_that_a_disk_has_damaged_is_none(
+    was: bytes, became: bytes, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_states(folders)
+    truth = [(run.brief, run.state, run.tags) for run in list_states(folders)]
+    (index,) = (tmp_path / "cache" / "slurmtf").glob("runs*.sqlite")
+    sound = index.read_bytes()
+    assert was in sound
+    index.write_bytes(sound.replace(was, became))
+    assert [(run.brief, run.state, run.tags) for run in list_states(folders)] == truth
+    index.write_bytes(sound.replace(was, became))
+    assert 0 < read_anew(monkeypatch, folders) <= 12
+    assert read_anew(monkeypatch, folders) == 0
+
+
+def test_each_version_has_an_index_of_its_own(folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    anew = []
+    for version in ("98", "99", "98", "99"):
+        monkeypatch.setattr(indexes, "__version__", version)
+        anew.append(read_anew(monkeypatch, folders))
+    assert anew == [12, 12, 0, 0]
+    for version in range(9):
+        monkeypatch.setattr(indexes, "__version__", str(version))
+        list_states(folders)
+    assert len(list((tmp_path / "cache" / "slurmtf").glob("runs*.sqlite"))) == indexes.MOST_INDEXES
 
 
 def test_it_works_without_a_place_for_an_index(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
