@@ -58,7 +58,7 @@ class Row(NamedTuple):
     def from_columns(cls, cells: Sequence[Any]) -> Row | None:
         """Return the row that :attr:`columns` are of; None where they are not as they were written."""
         *facts, digest = cells
-        return cls(*facts[:2], Brief._make(facts[2:8]), *facts[8:]) if digest == _digest(facts) else None
+        return cls._make((*facts[:2], Brief._make(facts[2:8]), *facts[8:])) if digest == _digest(facts) else None
 
     @property
     def columns(self) -> tuple[Any, ...]:

@@ -219,8 +219,8 @@ def test_each_version_has_an_index_of_its_own(folders: list[Path], tmp_path: Pat
         monkeypatch.setattr(indexes, "__version__", version)
         anew.append(read_anew(monkeypatch, folders))
     assert anew == [12, 12, 0, 0]
-    for version in range(9):
-        monkeypatch.setattr(indexes, "__version__", str(version))
+    for number in range(9):
+        monkeypatch.setattr(indexes, "__version__", str(number))
         list_states(folders)
     assert len(list((tmp_path / "cache" / "slurmtf").glob("runs*.sqlite"))) == indexes.MOST_INDEXES
 
