@@ -20,6 +20,7 @@ from pathlib import Path
 
 from benchmarks.measure import ms, report, times
 from slurmtf.snapshot import Snapshot, SnapshotStore, collect
+from slurmtf.snapshot.git import asking_git
 
 COUNTS, TURNS = (2_000, 20_000), 5
 BUDGETS = {(2_000, "unchanged"): "50 ms", (20_000, "first"): "1,000 ms"}
@@ -45,13 +46,14 @@ def _source(folder: Path, files: int) -> Path:
 
 
 def _take(source: Path, workspace: Path) -> Snapshot:
-    """Do what a submission does with the source, the receipt's tree included."""
+    """Do what a submission does with the source, asking git included."""
     run = workspace / os.urandom(6).hex()
     run.mkdir(parents=True)
     store = SnapshotStore(workspace)
-    taken = store.take(store.read(collect(source, outside=[workspace])), str(run / "source.tar"))
-    assert len(taken.tree) == 40
-    return taken
+    with asking_git(source) as answer:
+        snapshot = store.read(collect(source, outside=[workspace]))
+        assert answer()
+    return store.take(snapshot, str(run / "source.tar"))
 
 
 def _timed(action: Callable[[], object]) -> float:

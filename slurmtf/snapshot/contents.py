@@ -122,8 +122,7 @@ class _Walker:
             if stat.S_ISREG(status.st_mode):
                 return _file(item.path, name, status)
             if stat.S_ISLNK(status.st_mode):
-                target = os.readlink(item.path)  # noqa: PTH115 - Path would drop a '/' at the end
-                return Entry(name, item.path, "link", 0o777, link=self._inside(item.path, target), target=target)
+                return Entry(name, item.path, "link", 0o777, link=self._inside(Path(item.path)))
             self.left_out.append(f"{name} (neither a file, a folder nor a link)")
         except FileNotFoundError:
             self.left_out.append(f"{name} ({GONE})")
@@ -131,11 +130,11 @@ class _Walker:
             self.closed.append((item.path, str(err.strerror)))
         return None
 
-    def _inside(self, path: str, target: str) -> str:
+    def _inside(self, link: Path) -> str:
         """Return where a link of the copy points. One that leaves the source is made absolute: the copy lies elsewhere."""
-        target = str(Path(target))
-        real = Path(os.path.normpath(Path(path).parent.resolve() / target))
-        return target if not Path(target).is_absolute() and real.is_relative_to(self._root) else str(real)
+        target = link.readlink()
+        real = Path(os.path.normpath(link.parent.resolve() / target))
+        return str(target if not target.is_absolute() and real.is_relative_to(self._root) else real)
 
 
 def _file(path: str, name: str, status: os.stat_result) -> Entry:

@@ -19,8 +19,7 @@ MOST_NAMED = 10
 class Entry(NamedTuple):
     """A file, a link or a folder of the source.
 
-    ``link`` is where a link points in the snapshot, ``target`` in the source. ``stamp`` tells two states of a file apart
-    without reading it.
+    ``link`` is where a link points in the snapshot. ``stamp`` tells two states of a file apart without reading it.
     """
 
     name: str
@@ -29,7 +28,6 @@ class Entry(NamedTuple):
     mode: int
     size: int = 0
     link: str = ""
-    target: str = ""
     stamp: str = ""
 
 

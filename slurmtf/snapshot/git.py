@@ -1,18 +1,15 @@
-"""What git says of a source, and what it would say: asked and computed without writing anything into the repository."""
+"""What git says of a source. Nothing is written into the repository."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from slurmtf.snapshot.entries import Entry
-from slurmtf.snapshot.reading import Blob
-
-FOLDER = b"40000"
+QUIET = ("--no-optional-locks", "-c", "core.fsmonitor=false")
+"""Without these git-status(1) writes the index, and starts what the repository names as its monitor (git-config(1))."""
 TIMEOUT_S = 10
 
 
@@ -20,73 +17,49 @@ TIMEOUT_S = 10
 def asking_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
     """Ask git for commit, branch and whether there are uncommitted changes; it works while the source is read.
 
-    What is yielded waits for the answer: None outside of a git work tree.
+    What is yielded waits for the answer: None outside of a git work tree. That of a clean one has the id of the folder's tree.
     """
-    # without the options, git-status(1) writes the index, and starts what the repository names as its monitor (git-config(1))
-    quiet = ["--no-optional-locks", "-c", "core.fsmonitor=false"]
-    command = ["git", *quiet, "-C", str(folder), "status", "--porcelain=v2", "--branch"]
     try:
-        process = subprocess.Popen(
-            [*command, "--untracked-files=normal"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        process = _start(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=normal")
     except OSError:
         yield lambda: None
         return
     with process:
         try:
-            yield lambda: _told(process)
+            yield lambda: _told(folder, process)
         finally:
             process.kill()
 
 
-def _told(git: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
+    command = ["git", *QUIET, "-C", str(folder), *words]
+    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def _told(folder: Path, git: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+    said = _answer(git)
+    if said is None:
+        return None
+    heads = dict(line[2:].split(" ", 1) for line in said if line.startswith("# "))
+    commit, dirty = heads.get("branch.oid"), any(not line.startswith("#") for line in said)
+    told = {"commit": commit, "branch": heads.get("branch.head"), "dirty": dirty}
+    return told if dirty else {**told, "tree": _tree(folder, f"{commit}:./")}
+
+
+def _tree(folder: Path, name: str) -> str | None:
+    """Return the id of a tree; None when there is none, as of a folder that git ignores."""
+    with _start(folder, "rev-parse", "--verify", "--quiet", name) as git:
+        try:
+            said = _answer(git)
+        finally:
+            git.kill()
+    return said[0] if said else None
+
+
+def _answer(git: subprocess.Popen[bytes]) -> list[str] | None:
+    """Return git's lines; None when it fails or takes too long."""
     try:
         said = git.communicate(timeout=TIMEOUT_S)[0]
     except subprocess.TimeoutExpired:
         return None
-    if git.returncode != 0:
-        return None
-    lines = said.decode("utf-8", "surrogateescape").splitlines()
-    heads = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
-    dirty = any(not line.startswith("#") for line in lines)
-    return {"commit": heads.get("branch.oid"), "branch": heads.get("branch.head"), "dirty": dirty}
-
-
-def tree_id(entries: Sequence[Entry], blobs: Mapping[str, Blob]) -> str:
-    """Return the id of the tree that ``git add`` of all entries and ``git write-tree`` would write (SHA-1, no filters).
-
-    git knows no empty folders.
-    """
-    folders: dict[str, list[tuple[bytes, bytes]]] = {"": []}
-    for entry in entries:
-        if entry.kind == "folder":
-            folders[entry.name] = []
-    for entry in entries:
-        if entry.kind != "folder":
-            _add(folders, entry.name, *_leaf(entry, blobs))
-    for name in sorted(filter(None, folders), key=lambda name: -name.count("/")):
-        if folders[name]:
-            _add(folders, name, FOLDER, _tree(folders[name]))
-    return _tree(folders[""]).hex()
-
-
-def _leaf(entry: Entry, blobs: Mapping[str, Blob]) -> tuple[bytes, bytes]:
-    """Return mode and id of a file or a link."""
-    if entry.kind == "link":
-        return b"120000", _object(b"blob", entry.target.encode("utf-8", "surrogateescape"))
-    return b"100755" if entry.mode & 0o100 else b"100644", bytes.fromhex(blobs[entry.name].sha1)
-
-
-def _add(folders: dict[str, list[tuple[bytes, bytes]]], name: str, mode: bytes, identity: bytes) -> None:
-    """Put an entry into its folder, under what git sorts it by: a folder's name as if it ended with '/'."""
-    folder, _, base = name.rpartition("/")
-    raw = base.encode("utf-8", "surrogateescape")
-    folders[folder].append((raw + b"/" * (mode == FOLDER), b"%s %s\0%s" % (mode, raw, identity)))
-
-
-def _tree(entries: list[tuple[bytes, bytes]]) -> bytes:
-    return _object(b"tree", b"".join(line for _, line in sorted(entries)))
-
-
-def _object(kind: bytes, data: bytes) -> bytes:
-    return hashlib.sha1(b"%s %d\0%s" % (kind, len(data), data), usedforsecurity=False).digest()
+    return said.decode("utf-8", "surrogateescape").splitlines() if git.returncode == 0 else None

@@ -8,7 +8,6 @@ from functools import cached_property
 
 from slurmtf.job.contract.snapshot import Stored, id_of
 from slurmtf.snapshot.entries import Contents, Entry
-from slurmtf.snapshot.git import tree_id
 from slurmtf.snapshot.reading import Blob
 
 
@@ -34,11 +33,6 @@ class Snapshot:
         """Names, kinds, permissions, links and contents count; owners and times do not."""
         size = sum(blob.size for blob in self.blobs.values())
         return SnapshotRef(id_of(map(self._as_stored, self.contents.entries)), self.contents.files, size)
-
-    @cached_property
-    def tree(self) -> str:
-        """The id of git's tree of the same content."""
-        return tree_id(self.contents.entries, self.blobs)
 
     def _as_stored(self, entry: Entry) -> Stored:
         return Stored(entry.name, entry.kind, entry.mode, self.blobs[entry.name].sha256 if entry.kind == "file" else entry.link)

@@ -14,7 +14,7 @@ from slurmtf.files import make_private, write_private
 from slurmtf.snapshot.entries import Contents
 from slurmtf.snapshot.reading import Blob
 
-FORM = 2
+FORM = 3
 SETTLED_NS = 2 * 10**9
 """The coarsest time stamps of file systems in use."""
 

@@ -21,11 +21,10 @@ CHANGES = "it changes while it is read"
 
 
 class Blob(NamedTuple):
-    """What a file held when it had the stamp. ``sha1`` is git's id of the same content."""
+    """What a file held when it had the stamp."""
 
     stamp: str
     sha256: str
-    sha1: str
     is_private_key: bool = False
 
     @property
@@ -87,7 +86,7 @@ def _status(descriptor: int) -> os.stat_result:
 def _copy(descriptor: int, status: os.stat_result, entry: Entry, archive: Archive | None) -> Blob | None:
     """Read as many bytes as the file had; None when there are fewer."""
     left = status.st_size
-    content, for_git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % left, usedforsecurity=False)
+    content = hashlib.sha256()
     if archive:
         archive.add(entry, left)
     is_key = False
@@ -97,11 +96,10 @@ def _copy(descriptor: int, status: os.stat_result, entry: Entry, archive: Archiv
             return None
         is_key = is_key or (left == status.st_size and holds_private_key(entry.name, data))
         content.update(data)
-        for_git.update(data)
         if archive:
             archive.write(data)
         left -= len(data)
-    return Blob(stamp_of(status), content.hexdigest(), for_git.hexdigest(), is_key)
+    return Blob(stamp_of(status), content.hexdigest(), is_key)
 
 
 def _piece(descriptor: int, size: int) -> bytes:

@@ -106,10 +106,8 @@ def build(
 
 
 def _with_source(receipt: dict[str, Any], taken: Snapshot) -> dict[str, Any]:
-    """Return the receipt with what was taken of the source, and its git tree if it is in git."""
+    """Return the receipt with what was taken of the source."""
     source = {**receipt["source"], "snapshot": taken.ref.id, "left_out": list(taken.contents.left_out)}
-    if source["git"]:
-        source["git"] = {**source["git"], "tree": taken.tree}
     return {**receipt, "source": source}
 
 
