@@ -1,6 +1,7 @@
 """Tests ask what a finding, an outcome or an error is (code, where, cause, fields), not how it is worded.
 
-A sentence stays where words are the subject: the tests of FILES.
+A sentence stays where words are the subject: the tests of FILES. What a program prints has no code: tests that run programs may
+look for numbers and names in it, and for what scripts and other programs say, but repeat no sentence of ours.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,11 @@ import pytest
 from slurmtf import errors
 
 TESTS = Path(__file__).parents[1]
+ROOT = TESTS.parent
+RUNNING = ("integration", "system")
+"""The rooms whose tests run programs."""
+OF_OTHERS = ("Network is unreachable", "Unable to contact slurm controller")
+"""Words of other programs that ours look for, and tests too."""
 WORDS = re.compile(r"[A-Za-z][a-z']*(?:,? [a-z']+){2,}")
 GRAMMAR = re.compile(r"\b(a|an|the|is|are|was|has|have|does|not|no|there|it|its|in|of|that|to|can't|could)\b")
 """A sentence is three words in a row, one of which is there for grammar: a command has none."""
@@ -51,6 +58,25 @@ def matched(test: ast.AST) -> Iterator[str]:
             yield from (ast.unparse(word.value) for word in call.keywords if word.arg == "match" and kinds & ERRORS)
 
 
+@cache
+def own_words() -> str:
+    """Return all texts of ours that a program may print: those of the code but for docstrings, and the templates."""
+    found = [path.read_text(encoding="utf-8") for path in (ROOT / "templates").rglob("*.j2")]
+    for path in (ROOT / "slurmtf").rglob("*.py"):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        documents = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+        texts = (node for node in nodes if isinstance(node, ast.Constant) and id(node) not in documents)
+        found += [node.value for node in texts if isinstance(node.value, str)]
+    return "\n".join(found)
+
+
+def repeated(source: str, ours: str) -> list[str]:
+    """Return our sentences that the asserts of a file repeat."""
+    asserts = [node.test for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
+    said = [words for one in asserts for text in sentences(one) for words in WORDS.findall(text) if GRAMMAR.search(words)]
+    return [words for words in said if words in ours and words not in OF_OTHERS]
+
+
 def pinned(source: str) -> list[str]:
     tests = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
     return [f"{test.name}: {text!r}" for test in tests for text in (*worded(test), *matched(test))]
@@ -62,6 +88,21 @@ def test_no_test_asks_for_words(room: str) -> None:
         str(path.relative_to(TESTS)): pinned(path.read_text(encoding="utf-8")) for path in (TESTS / room).rglob("test_*.py")
     }
     assert {name: texts for name, texts in found.items() if texts and name not in FILES} == {}
+
+
+@pytest.mark.parametrize("room", RUNNING)
+def test_no_test_repeats_what_a_program_prints(room: str) -> None:
+    ours = own_words()
+    files = {path: path.read_text(encoding="utf-8") for path in (TESTS / room).rglob("*.py")}
+    found = {str(path.relative_to(TESTS)): repeated(source, ours) for path, source in files.items()}
+    assert {name: texts for name, texts in found.items() if texts} == {}
+
+
+def test_repeated_words_are_seen() -> None:
+    ours = "there is no {!r} here\nUnable to contact slurm controller"
+    assert repeated("assert 'there is no ' in out", ours) == ["there is no"]
+    assert repeated("def test_a():\n    assert f'{x}: there is no {y}' in out\n", ours) == ["there is no"]
+    assert repeated("assert ('what the script says', 'Unable to contact slurm controller') == out", ours) == []
 
 
 def test_words_are_seen() -> None:

@@ -42,11 +42,15 @@ class Desk:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)["data"]
 
-    def codes(self, *argv: str | Path) -> list[str]:
-        """The codes of what speaks against a command."""
+    def findings(self, *argv: str | Path) -> list[dict[str, str]]:
+        """What speaks against a command."""
         done = self.slurmtf(*argv, "--json")
         assert done.returncode == 2, done.stderr
-        return [finding["code"] for finding in json.loads(done.stdout)["error"]["findings"]]
+        found: list[dict[str, str]] = json.loads(done.stdout)["error"]["findings"]
+        return found
+
+    def codes(self, *argv: str | Path) -> list[str]:
+        return [finding["code"] for finding in self.findings(*argv)]
 
 
 @pytest.fixture
@@ -55,15 +59,15 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_from_build_to_remove(desk: Desk) -> None:
-    assert desk.slurmtf("env", "list").stdout.startswith("no environments in ")
-    plan = desk.slurmtf("plan", desk.job).stdout
-    assert "to be built for it" in plan
+    assert desk.data("env", "list") == []
+    before = desk.slurmtf("plan", desk.job).stdout
     built = desk.slurmtf("env", "build", desk.job)
     assert built.returncode == 0, built.stderr
     assert "installing" in built.stderr
     folder = Path(built.stdout.strip())
     assert version_of(folder, "speck") == "1.0"
-    assert f"(built for it, {folder.name})" in desk.slurmtf("plan", desk.job).stdout
+    after = desk.slurmtf("plan", desk.job).stdout
+    assert [(folder.name in plan, "to be" in plan) for plan in (before, after)] == [(True, True), (True, False)]
 
     (listed,) = desk.data("env", "list")
     assert (listed["name"], listed["kind"], listed["folder"]) == (folder.name, "pip", str(folder))
@@ -98,17 +102,15 @@ def test_from_a_record_elsewhere(desk: Desk) -> None:
 
 
 def test_what_a_job_lacks(desk: Desk) -> None:
-    before = desk.slurmtf("env", "check", desk.job)
-    assert (before.returncode, "to be built: slurmtf env build" in before.stdout) == (0, True)
+    assert "slurmtf env build" in desk.data("env", "check", desk.job)["there"]
     folder = desk.slurmtf("env", "build", desk.job).stdout.strip()
     after = desk.data("env", "check", desk.job)
     assert after["software"] == folder
     assert after["there"].endswith(" packages")
     desk.job.with_name("train.py").write_text("import speck\nimport yaml\n")
-    lacking = desk.slurmtf("env", "check", desk.job)
-    assert lacking.returncode == 2
-    assert "train.py:2: imports yaml, which is not in" in lacking.stderr
-    assert "add pip_packages: [pyyaml]" in lacking.stderr
+    (lacking,) = desk.findings("env", "check", desk.job)
+    assert (lacking["code"], lacking["where"]) == ("missing-import", "train.py:2")
+    assert "pip_packages: [pyyaml]" in lacking["remedy"]
 
 
 def test_a_job_that_needs_no_environment(desk: Desk) -> None:

@@ -72,7 +72,7 @@ def test_packages_are_solved_and_know_where_they_are(lab: Lab, conda: Conda) -> 
     record = lab.store.record(folder.name)
     assert (record["tool"], record["packages"]["speck"]) == ("micromamba", "1.0")
     assert f"{conda.channel}/noarch/speck-1.0-0.tar.bz2" in [line.partition("#")[0] for line in record["lock"]]
-    assert "creating a conda environment (micromamba) ..." in lab.told
+    assert any("(micromamba)" in line for line in lab.told)
 
 
 def test_pip_packages_after_conda_s(lab: Lab, conda: Conda) -> None:
@@ -166,13 +166,14 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, conda: Conda, tmp_path:
     wish = {"conda_packages": ["python", "speck"], "conda_channels": [conda.channel]}
     job.write_text(json.dumps({"entry_script": "train.py", "compute_target": "local", "environment_definition": wish}))
     command = [str(SLURMTF), "env", "build", str(job)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         until(here.exists, "a filled folder")
         (builder,) = children(process.pid)
         steps = children(builder)
         os.kill(builder, signal.SIGKILL)
-        _, error = process.communicate(timeout=HANG_S)
-    assert (process.returncode, "could not be built" in error) == (2, True), error
+        told, error = process.communicate(timeout=HANG_S)
+    assert process.returncode == 2, error
+    assert [finding["code"] for finding in json.loads(told)["error"]["findings"]] == ["build-failed"]
     until(lambda: not any(map(alive, steps)), "the end of what it had started")
     assert lab.store.names() == []
     assert len(lab.builds) == 1

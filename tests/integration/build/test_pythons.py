@@ -93,7 +93,10 @@ def test_horovod_without_tensorflow_is_refused_in_a_sentence(interpreter: str, l
     write_sources(lab.wheels, "horovod")
     spec = spec_of(lab, interpreter, "speck", horovod="horovod==0.28.1")
     done = run(interpreter, lab, "build", spec_file(lab, spec))
-    assert done.stderr == f"slurmtf: {spec.name}: Horovod needs TensorFlow in the same environment\n", done.stdout
+    assert done.returncode == 1, done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"slurmtf: {spec.name}: ")
+    assert "TensorFlow" in line
 
 
 def test_what_an_environment_holds(interpreter: str, tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_one_that_is_silent_is_given_up_and_the_next_question_has_another(asks: 
     asker = asks(ONCE + "time.sleep(3600)" + PROPOSES)
     until(Path(asker._ledger.layout.ask + ".was-here").exists, "its start")
     point = take(asker, 0)
-    assert (point.by, point.note) == ("random", "drawn at random: Optuna could not be asked: timed out")
+    assert (point.by, point.note.endswith("timed out")) == ("random", True)
     monkeypatch.setattr(asking, "TIMEOUT_S", 60.0)
     assert facts(take(asker, 1)) == (0, 1, 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -126,7 +127,8 @@ def test_a_journal_that_can_not_be_written_is_no_reason_to_end_a_training(job: N
     one = job("raise SystemExit(3)")
     Path(one.layout.journals).touch()
     assert one.run() == 3
-    assert "can't write started into the journal" in one.log()
+    assert "started" in one.log()
+    assert os.strerror(errno.ENOTDIR) in one.log()
     assert Path(one.layout.task_log("main-0", "out")).exists()
 
 
@@ -197,5 +199,5 @@ def test_a_source_that_has_changed_is_not_run(job: NewJob, cut: bool) -> None:
     Path(one.layout.source).write_bytes(archive[:-1500] if cut else archive.replace(b"mine", b"evil"))
     assert one.run() == 1
     assert one.end["cause"] == "agent"
-    assert f"{one.layout.source} is not what was submitted" in one.end["detail"]["error"]
+    assert one.layout.source in one.end["detail"]["error"]
     assert not Path(one.layout.work).exists()

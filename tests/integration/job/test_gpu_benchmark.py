@@ -38,8 +38,8 @@ def test_without_a_gpu_it_says_what_it_could_not_try(tmp_path: Path) -> None:
     found = outcomes(tmp_path)
     assert {name for name, (outcome, _) in found.items() if outcome == "ok"} == NAMES
     assert found["names by role"][1] == "ps, worker, worker: ['', '0', '1']"
-    untried = {detail for outcome, detail in found.values() if outcome == "not tried"}
-    assert untried == {"nvidia-smi is not in PATH, and /dev has no device of NVIDIA's"}
+    (untried,) = {detail for outcome, detail in found.values() if outcome == "not tried"}
+    assert "nvidia-smi" in untried
 
 
 def test_with_one_it_says_what_else_is_lacking(tmp_path: Path) -> None:
@@ -47,9 +47,10 @@ def test_with_one_it_says_what_else_is_lacking(tmp_path: Path) -> None:
     program.write_text(PROGRAM)
     program.chmod(0o755)
     found = outcomes(tmp_path, tmp_path)
-    assert found["a GPU for each process"] == ("not tried", "it needs 2 GPUs, and there is 1")
-    assert found["two processes on one GPU"][1] == "the GPU's compute mode is Exclusive_Process: it takes one process"
-    assert found["TensorFlow sees the plan's GPUs"] == ("not tried", f"{PLAIN} can't import tensorflow")
+    lacking = {"a GPU for each process": "2 GPUs", "two processes on one GPU": "Exclusive_Process",
+               "TensorFlow sees the plan's GPUs": PLAIN}  # fmt: skip
+    assert {name: found[name][0] for name in lacking} == dict.fromkeys(lacking, "not tried")
+    assert all(fact in found[name][1] for name, fact in lacking.items())
 
 
 @pytest.mark.parametrize(

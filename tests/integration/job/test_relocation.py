@@ -92,8 +92,8 @@ def test_without_room_for_the_new_name_it_is_used_from_where_it_is(
     assert (one.folder / "outputs" / "prefix").read_text() == str(prefix)
     (event,) = one.events("staged")
     (warning,) = event["warnings"]
-    assert f"bin/cramped has room for a folder's name of {CRAMPED} bytes" in warning
-    assert warning.startswith("environment: used from the shared file system, for its pack ")
+    assert warning.startswith("environment: ")
+    assert ("bin/cramped" in warning, f"{CRAMPED} bytes" in warning) == (True, True)
 
 
 def test_base_is_packed_without_the_other_environments(environment: Path, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -122,7 +124,7 @@ def test_a_wrong_type_is_an_error_in_the_scripts_own_line(job: NewJob) -> None:
     assert one.run() == 1
     told = errors(one.layout)
     assert 'train.py", line 3' in told
-    assert "TypeError: 'loss': NoneType is neither a number nor a string" in told
+    assert "TypeError: 'loss': NoneType" in told
 
 
 INSTALLED = {"slurmtf/__init__.py": "class Run:\n    get_context = staticmethod(lambda: 'installed')\n"}
@@ -186,7 +188,7 @@ run.upload_file("outputs/a", "nowhere")
 def test_a_folder_that_is_gone_ends_no_training(job: NewJob) -> None:
     one = bare(job(GONE))
     assert one.run() == 0, errors(one.layout)
-    assert errors(one.layout).count("main-0.jsonl: Not a directory") == 1
+    assert errors(one.layout).count(f"main-0.jsonl: {os.strerror(errno.ENOTDIR)}") == 1
 
 
 def test_a_later_attempt_appends(job: NewJob) -> None:
@@ -202,8 +204,8 @@ def test_outside_of_a_run_it_prints(code: str, tmp_path: Path) -> None:
     done = outside(code, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
-    assert lines[0] == "slurmtf, outside of a run: log 'loss': 1.0, step 0"
-    assert lines[-2:] == [lines[-2], "slurmtf, outside of a run: log 'loss': 7"]
+    assert lines[0].endswith("log 'loss': 1.0, step 0")
+    assert lines[-1].endswith("log 'loss': 7")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 

@@ -95,7 +95,8 @@ def test_a_node_that_can_not_mount_uses_what_is_shared(job: NewJob, venv: Path, 
     assert one.run(PYTHONDONTWRITEBYTECODE="1") == 0, one.log()
     assert facts_of(one)["python"] == str(venv / "bin" / "python")
     (staged,) = one.events("staged")
-    assert staged["warnings"][0].endswith("can't be used (squashfuse is not on this node)")
+    (warning,) = staged["warnings"]
+    assert "squashfuse" in warning
     assert inside(disk) == []
 
 
@@ -214,7 +215,7 @@ def test_a_disk_that_is_too_small_is_told_and_not_used(job: NewJob, venv: Path, 
     assert (facts["python"], facts["work"]) == (f"{venv}/bin/python", one.layout.work)
     (staged,) = one.events("staged")
     assert [text.split(":")[0] for text in staged["warnings"]] == ["source", "environment"]
-    assert "warning: environment: used from the shared file system" in errors(one)
+    assert all(text in errors(one) for text in staged["warnings"])
     assert inside(small_disk) == []
 
 

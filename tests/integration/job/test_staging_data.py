@@ -123,7 +123,7 @@ def test_results_never_replace_what_is_there(job: NewJob, disk: Path, tmp_path: 
     assert beside.startswith(str(results / "a.txt."))
     assert Path(beside).read_text() == "new"
     assert sorted(path.name for path in (results / "deep").iterdir()) == ["b.txt"], "the same content is as good"
-    assert f"another file of that name already: {beside}" in errors(one)
+    assert beside in errors(one)
 
 
 def test_results_that_can_not_be_copied_back_fail_the_run(job: NewJob, disk: Path, tmp_path: Path) -> None:

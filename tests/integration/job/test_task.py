@@ -177,7 +177,7 @@ def test_a_command_that_does_not_exist(job: NewJob, interpreter: str) -> None:
     one.script = ["no-such-ünïcode"]
     assert one.run(LC_ALL="C") == 127, one.log()
     assert (one.end["cause"], one.end["exit_code"]) == ("script", 127)
-    assert "slurmtf: can't start no-such-ünïcode" in Path(one.layout.task_log("main-0", "err")).read_text()
+    assert "no-such-ünïcode" in Path(one.layout.task_log("main-0", "err")).read_text()
     assert one.events("task-started") == []
 
 
@@ -200,6 +200,6 @@ def test_a_task_without_a_supervisor_runs_all_the_same(job: NewJob) -> None:
 def test_a_rank_outside_of_the_plan_is_told_in_one_line(job: NewJob) -> None:
     one = job("pass")
     assert one.run(SLURM_PROCID="5") != 0
-    assert "slurmtf: rank 5 has no place in a job of 1 tasks" in one.log()
+    assert [line for line in one.log().splitlines() if line.startswith("slurmtf: rank 5 ")]
     assert "Traceback" not in one.log()
     assert one.end["cause"] == "launcher"

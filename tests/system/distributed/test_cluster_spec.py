@@ -46,7 +46,7 @@ def test_a_loop_over_a_coordinator(examples: Examples, tf_classic: Path, tf_newe
         chief = assert_served(launched, 1.5)
         assert chief["steps"] == 100
         assert "/job:ps/" in chief["device"]
-        assert "coordinator is the chief" in launched.run.plan["provenance"]["choice"]
+        assert launched.run.plan["job"]["distribution"]["layout"] == "chief"
 
 
 def test_fit_with_parameter_servers(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:

@@ -127,7 +127,7 @@ def test_the_pack_of_an_environment_that_has_changed_goes_with_the_last_run_that
     second = lab.submit("import more; print(2)", **own)
     packs = [Path(run.plan["job"]["stage"]["pack"]) for run in (waiting, second)]
     assert ended(second)[0].status is RunStatus.COMPLETED
-    assert lab.slurmtf("gc").stdout.startswith("nothing to remove")
+    assert lab.data("gc")["items"] == []
     assert [pack.exists() for pack in packs] == [True, True], "a run waits that was submitted with it"
     waiting.cancel()
     ended(waiting)
