@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,22 @@ def run_in(workspace: Path, name: str, job: str = "") -> Path:
     return folder
 
 
+def runs_in(workspace: Path) -> list[Path]:
+    names = ("lab-20260101-120000-aaaaaa", "lab-20260101-130000-bbbbbb")
+    return [run_in(workspace, name, job) for name, job in zip(names, ("12", "13"), strict=True)]
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> list[Path]:
-    names = ("lab-20260101-120000-aaaaaa", "lab-20260101-130000-bbbbbb")
-    return [run_in(tmp_path, name, job) for name, job in zip(names, ("12", "13"), strict=True)]
+    return runs_in(tmp_path)
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder that other users reach: pytest closes the one above its own whenever another session begins."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
 
 
 def test_names_and_numbers_and_last_mean_runs(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,14 +127,14 @@ def as_nobody(home: Path, *argv: str | Path) -> dict[str, Any]:
     return found
 
 
-def test_folders_that_can_not_be_read_are_named_and_the_others_listed(runs: list[Path], tmp_path: Path) -> None:
-    (Path(RunLayout(str(runs[0])).folder) / "journal").mkdir()
-    for path in [*tmp_path.parents, tmp_path, *tmp_path.rglob("*")]:
-        if path.stat().st_uid == os.geteuid() and path != Path("/"):
-            path.chmod(path.stat().st_mode | 0o055 | (0o055 if path.is_dir() else 0o044))
+def test_folders_that_can_not_be_read_are_named_and_the_others_listed(home: Path) -> None:
+    runs = runs_in(home)
+    (runs[0] / "journal").mkdir()
+    for path in home.rglob("*"):
+        path.chmod(0o755)
     closed, series, journal = (
-        run_in(tmp_path, "lab-20260101-140000-cccccc"),
-        tmp_path / "other",
+        run_in(home, "lab-20260101-140000-cccccc"),
+        home / "other",
         runs[0] / "journal" / "12.0.jsonl",
     )
     series.mkdir()
@@ -129,13 +142,13 @@ def test_folders_that_can_not_be_read_are_named_and_the_others_listed(runs: list
     try:
         for path in (closed, series, journal):
             path.chmod(0)
-        found = as_nobody(tmp_path, "ls", "-w", tmp_path)
+        found = as_nobody(home, "ls", "-w", home)
         assert [run["id"] for run in found["data"]] == [runs[1].name, runs[0].name]
         assert sorted(one["where"] for one in found["warnings"]) == sorted(map(str, (closed, series)))
         assert found["data"][1]["unreadable"] == ["journal/12.0.jsonl"]
-        (finding,) = as_nobody(tmp_path, "status", closed)["error"]["findings"]
+        (finding,) = as_nobody(home, "status", closed)["error"]["findings"]
         assert (finding["code"], finding["what"]) == ("not-a-run", "can't be read")
-        status = as_nobody(tmp_path, "status", runs[0])
+        status = as_nobody(home, "status", runs[0])
         assert status["data"]["id"] == runs[0].name
     finally:
         for path in (closed, series, journal):
