@@ -82,7 +82,7 @@ SURVIVED = re.compile(
     r"|\bretry(?:ing)?\b"
 )
 """A line by which a program says that it goes on."""
-TOLD_BY_TENSORFLOW = re.compile(r"^[\d.: -]*E\d* ")
+TOLD_BY_TENSORFLOW = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
 """An error that TensorFlow or XLA tells of, and mostly goes on: without a GPU, with another way to do it."""
 LAST_LINES = 3
 OUTRANKING = tuple(rule for rule in PLAIN if rule.kind in (Kind.HOST_MEMORY, Kind.TIME_LIMIT, Kind.PREEMPTED, Kind.NODE))
@@ -163,7 +163,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     }
     order = dict.fromkeys([outcome.task, *(failure.task for failure in failures), *(log.task for log in logs if log.task)])
     tasks = {task: [log for log in logs if log.task == task] for task in order}
-    of_job = [] if outcome.task == "" else [log for log in logs if not log.task]
+    of_job = [log for log in logs if not log.task]
     for task in _stopped(outcome, failures, tasks[outcome.task]):
         ends[task] = None
     found = (_of_task(outcome, task, own, ends.get(task)) for task, own in tasks.items())
@@ -334,7 +334,8 @@ def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Ex
 
 def _is_about_gpus(log: Log) -> bool:
     error = last_raised(log.text)
-    return ABOUT_GPUS.search(error.failure.error if error else _error_line(log.text)) is not None
+    said = error.failure.error if error else _error_line(TOLD_BY_TENSORFLOW.sub("", log.text))
+    return ABOUT_GPUS.search(said) is not None
 
 
 def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
