@@ -67,6 +67,16 @@ WARNINGS = (
             QUOTA + "\nDuring handling of the above exception, another exception occurred:\n\n" + TRACEBACK + "KeyError: 'x'\n",
             Kind.SCRIPT,
         ),
+        # the cause of what was handled is not that of the error
+        (
+            QUOTA
+            + "\nThe above exception was the direct cause of the following exception:\n\n"
+            + TRACEBACK
+            + "SaveError: step 3\n\nDuring handling of the above exception, another exception occurred:\n\n"
+            + TRACEBACK
+            + "KeyError: 'x'\n",
+            Kind.SCRIPT,
+        ),
         # of another process, which has told why before
         (QUOTA + TRACEBACK + "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n", Kind.QUOTA),
         ("[rank1]: " + QUOTA.rstrip("\n").replace("\n", "\n[rank1]: ") + "\n", Kind.QUOTA),

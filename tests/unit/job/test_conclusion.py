@@ -52,6 +52,7 @@ def kill(at: float, cause: Cause = Cause.CANCELED, node: str = "") -> Killing:
         (facts(killing=kill(99.0, Cause.PREEMPTED)), Outcome(Cause.PREEMPTED, signal=15)),
         (facts(killing=kill(99.0, Cause.NODE_FAILURE, "n2")), Outcome(Cause.NODE_FAILURE, host="n2", signal=15)),
         (facts(verdict=DONE, overtime=True), Outcome(Cause.TIME_LIMIT, signal=15)),
+        (facts(overtime=True, killing=kill(101.0)), Outcome(Cause.TIME_LIMIT, signal=15)),  # we end it before Slurm does
         (facts(verdict=LOST, lost=frozenset({1})), Outcome(Cause.TASK_LOST, "worker-0", "n2", 1)),
         (facts(verdict=Verdict(False, None, Cause.CALLED_OFF, {"by": "x"})), Outcome(Cause.CALLED_OFF, detail={"by": "x"})),
         # somebody killed the launcher, who took the task with it

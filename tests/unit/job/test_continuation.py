@@ -52,6 +52,23 @@ class Slurm:
         return str(json.loads(lines[-1])["ref"]["job_id"])
 
 
+def test_what_ends_a_run_is_no_attempt_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = RunLayout(str(tmp_path))
+    monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda _: Slurm(layout))
+    plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=(Budget("script", 1),))
+    journal = Journal(str(tmp_path / "12.0.jsonl"))
+    continuation = Continuation(plan, layout, {"SLURM_JOB_ID": "12"}, journal, [])
+    numbers = []
+    for exit_code in (1, 2):
+        outcome = Outcome(Cause.SCRIPT, exit_code=exit_code, tail=f"error {exit_code}")
+        if not continuation.in_allocation(outcome, "", 1.0):
+            continuation.after(outcome, 1.0)
+        numbers.append(continuation.number)
+    assert numbers == [2, 2]
+    lines = (tmp_path / "12.0.jsonl").read_text().splitlines()
+    assert [json.loads(line)["how"] for line in lines] == ["launch", "end"]
+
+
 def test_a_job_is_written_down_before_those_that_wait_are_moved_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = RunLayout(str(tmp_path))
     slurm = Slurm(layout)

@@ -105,6 +105,7 @@ PLAN = JobPlan(Run("x-1", "x"), "slurm", PS, launcher="srun", launcher_words=SRU
     [
         ([*SRUN, *TASK], LaunchOrder(), [*SRUN, *TASK]),
         ([*SRUN, *TASK], LaunchOrder(launcher=("srun", "-n1")), ["srun", "-n1", *TASK]),
+        ([*SRUN, *TASK], LaunchOrder(launcher=("srun", "-N1", "-n1")), ["srun", "-N1", "-n1", *TASK]),
         (["mine", *TASK], LaunchOrder(), ["mine", *TASK]),
     ],
 )

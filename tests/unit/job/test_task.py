@@ -197,3 +197,32 @@ def test_a_trial_is_a_run_of_its_own_for_its_script_and_other_trackers() -> None
         told = [found[name] for name in (var.SLURMTF_RUN_ID, var.WANDB_RUN_GROUP, var.COMET_START_EXPERIMENT_TAGS)]
         assert told == [name] * 3
         assert found[var.SLURMTF_RUN_FOLDER] == "/runs/tune-1"
+
+
+@pytest.mark.parametrize(
+    ("order", "resumed", "seed"),
+    [
+        ({}, "/runs/earlier/outputs", "plan"),
+        ({"SEED": "order"}, "/runs/earlier/outputs", "order"),
+        ({var.SLURMTF_ATTEMPT: "1"}, "/runs/earlier/outputs", "plan"),
+        ({var.SLURMTF_ATTEMPT: "2"}, "own", "plan"),
+        ({var.SLURMTF_ATTEMPT: "2", "SEED": "order"}, "empty", "order"),
+    ],
+)
+def test_what_a_launch_is_told_beside_its_plan(tmp_path: Path, order: dict[str, str], resumed: str, seed: str) -> None:
+    """Its own variables win; from the second attempt on it resumes from its own outputs, where there are any."""
+    layout = RunLayout(str(tmp_path / "x-1"))
+    Path(layout.outputs).mkdir(parents=True)
+    if resumed == "own":
+        Path(layout.outputs, "checkpoint").touch()
+    job = JobPlan(
+        Run("x-1", "x"),
+        "slurm",
+        Distribution((("main", 1),)),
+        Size(),
+        variables={"SEED": "plan"},
+        resume_from="/runs/earlier/outputs",
+    )
+    found = TaskEnvironment(job, layout, Role(0, "main", 0, 0), {}, {}, LaunchOrder(variables=order)).variables({})
+    assert found["SEED"] == seed
+    assert found[var.SLURMTF_RESUME_FROM] == (layout.outputs if resumed == "own" else "/runs/earlier/outputs")

@@ -222,6 +222,7 @@ DEFAULTS = Defaults(memory="8G", cpus_per_task=2, time="1:00:00")
         ({"directives": {"no-requeue": True}}, {"vm_priority": "lowpriority"}, "requeue", "no-requeue"),
         ({}, {"vm_priority": "lowpriority", "sbatch": {"no-requeue": True}}, "no-requeue", "requeue"),
         ({"directives": {"no-requeue": True}}, {"restarts": {"time-limit": 3}}, "requeue", "no-requeue"),
+        ({"directives": {"no-requeue": True}}, {"restarts": {"preempted": "unlimited"}}, "requeue", "no-requeue"),
         ({}, {"restarts": {"preempted": "unlimited"}, "sbatch": {"no-requeue": True}}, "no-requeue", "requeue"),
         ({"directives": {"no-requeue": True}}, {"restarts": {"script": 3, "node-failure": 0}}, "no-requeue", "requeue"),
         ({"directives": {"hint": "nomultithread"}}, {"sbatch": {"threads-per-core": 2}}, "threads-per-core", "hint"),

@@ -113,6 +113,7 @@ LIVE: list[tuple[str, Records, History, Answer, RunStatus]] = [
         UNREACHABLE,
         RunStatus.NOT_RESPONDING,
     ),
+    ("the same, nobody has seen one", RECORDS, history(RUNNING, heartbeat=None), UNREACHABLE, RunStatus.NOT_RESPONDING),
     ("a state of a newer Slurm", RECORDS, history(RUNNING), seen(JobState.UNKNOWN), RunStatus.RUNNING),
 ]
 

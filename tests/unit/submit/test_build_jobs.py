@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Literal
@@ -40,6 +41,25 @@ def test_a_job_that_was_submitted_while_we_waited_for_the_claim(
     monkeypatch.setattr(Claim, "take", take)
     found = building._job(wanted, lambda text: None, ())
     assert (found.job, found.ours) == (expected, expected is OURS)
+
+
+@pytest.mark.parametrize("earlier", [None, JOB])
+def test_what_a_build_job_is_written_down_for(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: SubmittedJob | None
+) -> None:
+    """For its own task; for the environment too, unless another job builds that already, for which it only waits."""
+    spec = EnvironmentSpec("pip", "python3", requirements=("numpy",))
+    wanted = building.Building(spec, EnvironmentStore(tmp_path), Site(name="here"), tensorflow(source), {})
+    wanted.store.layout.prepare()
+
+    def submit(*_: object, note: Callable[[SubmittedJob], None], **__: object) -> list[SubmittedJob]:
+        note(OURS)
+        return [OURS]
+
+    monkeypatch.setattr(building, "scheduler_of", lambda *_: SimpleNamespace(submit=submit))
+    assert building._submitted(wanted, lambda text: None, (), earlier) == OURS
+    found = {name for name in (wanted.task, spec.name) if Path(wanted.store.layout.job(name)).exists()}
+    assert found == ({wanted.task} if earlier else {wanted.task, spec.name})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,109 @@
+"""Canceling many runs at once: which jobs their schedulers are told of, what is noted before, and what failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import SlurmError, SlurmtfError
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs import cancelling
+from slurmtf.runs.cancelling import cancel
+from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
+from slurmtf.runs.status import Seen
+from slurmtf.scheduler import JobRef, SubmittedJob
+
+QUEUED, RUNNING, COMPLETED = RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.COMPLETED
+
+
+def seen(folder: Path, name: str, status: RunStatus, job: str = "", sweep: bool = False, doubt: Doubt | None = None) -> Seen:
+    layout = RunLayout(str(folder / name))
+    Path(layout.folder, "trials").mkdir(parents=True)
+    submitted = SubmittedJob(JobRef(None, job), "slurm", layout.folder, 7.0) if job else None
+    array = (submitted,) if submitted and sweep else ()
+    return Seen(layout, submitted, RunState(status, doubt=doubt), array)
+
+
+class Slurm:
+    """Slurm, which may refuse; ``noted`` is what the run folders told when it was asked."""
+
+    def __init__(self, error: SlurmtfError | None = None) -> None:
+        self.error = error
+        self.told: list[list[str]] = []
+        self.noted: list[bool] = []
+
+    def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
+        self.told.append([job.ref.name for job in jobs])
+        self.noted = [Path(RunLayout(job.folder).cancel_mark).exists() for job in jobs]
+        if self.error:
+            raise self.error
+
+
+@pytest.fixture
+def slurm(monkeypatch: pytest.MonkeyPatch) -> Slurm:
+    slurm = Slurm()
+    monkeypatch.setattr(cancelling, "by_scheduler", lambda jobs: [(slurm, list(jobs))] if jobs else [])
+    return slurm
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The sweeps that were told to start no more trials."""
+    names: list[str] = []
+    monkeypatch.setattr(cancelling, "stop_sweep", lambda layout: names.append(Path(layout.folder).name))
+    return names
+
+
+def canceled(monkeypatch: pytest.MonkeyPatch, *found: Seen) -> list[RunState]:
+    monkeypatch.setattr(cancelling, "look", lambda _: list(found))
+    return cancel([one.layout for one in found])
+
+
+def noted(*found: Seen) -> list[bool]:
+    return [Path(one.layout.cancel_mark).exists() for one in found]
+
+
+def test_what_has_ended_stays_as_it_is(
+    tmp_path: Path, slurm: Slurm, stopped: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [
+        seen(tmp_path, "waits", QUEUED, "4"),
+        seen(tmp_path, "done", COMPLETED, "5"),
+        seen(tmp_path, "runs", RUNNING, "6"),
+        seen(tmp_path, "searches", RUNNING, "7", sweep=True),
+        seen(tmp_path, "has searched", COMPLETED, "8", sweep=True),
+    ]
+    assert canceled(monkeypatch, *found) == [one.state for one in found]
+    assert (slurm.told, slurm.noted) == ([["4", "6", "7"]], [True] * 3)
+    assert noted(*found) == [True, False, True, True, False]
+    assert stopped == ["searches"]
+
+
+@pytest.mark.parametrize("kind", [SlurmError, SlurmtfError])
+def test_nobody_takes_a_run_for_canceled_that_is_not(
+    tmp_path: Path, slurm: Slurm, kind: type[SlurmtfError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm.error = kind(Finding("slurm-silent", "scancel", "timed out"))
+    found = [seen(tmp_path, "one", QUEUED, "4"), seen(tmp_path, "two", RUNNING, "5")]
+    with pytest.raises(SlurmtfError) as caught:
+        canceled(monkeypatch, *found)
+    assert type(caught.value) is kind
+    assert [(one.code, one.where) for one in caught.value.findings] == [
+        ("slurm-silent", "scancel"),
+        ("not-canceled", "one, two"),
+    ]
+    assert slurm.noted == [True, True]
+    assert noted(*found) == [False, False]
+
+
+def test_others_are_canceled_where_one_could_not_be_asked_for(
+    tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = seen(tmp_path, "lost", RunStatus.NOT_STARTED, doubt=Doubt(DoubtKind.UNREACHABLE, "timed out"))
+    with pytest.raises(SlurmError) as caught:
+        canceled(monkeypatch, lost, seen(tmp_path, "one", QUEUED, "4"))
+    assert [(one.code, one.where) for one in caught.value.findings] == [("job-unknown", "lost")]
+    assert slurm.told == [["4"]]
