@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from slurmtf.job.contract.outcome import Cause, End, Outcome, signal_name
+from slurmtf.job.contract.outcome import CanceledBy, Cause, End, Outcome, signal_name
 
 MOST_NAMES = 8
 
@@ -101,6 +101,22 @@ def _lost(outcome: Outcome) -> str:
     return "the supervisor was killed before it could say how the run ended"
 
 
+_CANCELED = {
+    CanceledBy.SLURMTF: "canceled by {user} through slurmtf{place}",
+    CanceledBy.OWNER: "canceled by {user}, its own user, with scancel",
+    CanceledBy.OTHER: "canceled by another user, {user}: an administrator, or whoever else may end others' jobs",
+    CanceledBy.SLURM: "canceled by Slurm itself: no user asked for it",
+    CanceledBy.UNKNOWN: "canceled; nobody can say by whom",
+}
+
+
+def _canceled(outcome: Outcome) -> str:
+    """Return who canceled it. The accounting knows it seconds later."""
+    facts = outcome.detail
+    known = next((text for by, text in _CANCELED.items() if by.value == facts.get("by")), "canceled")
+    return known.format(user=facts.get("user") or "its user", place=f" on {facts['host']}" if facts.get("host") else "")
+
+
 def _always(text: str) -> Callable[[Outcome], str]:
     return lambda _: text
 
@@ -120,7 +136,7 @@ _HEADS: dict[Cause, Callable[[Outcome], str]] = {
     Cause.AGENT: _not_begun,
     Cause.RESULTS: _results,
     Cause.TIME_LIMIT: _unless_noticed("the job reached its time limit", "the time limit"),
-    Cause.CANCELED: _always("the job was canceled"),
+    Cause.CANCELED: _canceled,
     Cause.CALLED_OFF: _always("it was stopped early"),
     Cause.PREEMPTED: _unless_noticed("the job was preempted, and Slurm did not requeue it", "its preemption"),
     Cause.REQUEUED: _always("the job was requeued, and did not start again"),

@@ -15,8 +15,8 @@ from slurmtf.plan.model import Resources
 from slurmtf.spelling import values_in
 
 MORE_MEMORY, MORE_TIME = 1.5, 2
-AS_IT_WAS = (Kind.NODE, Kind.PREEMPTED, Kind.REQUEUED, Kind.LOST)
-"""What was not the run's doing: it is submitted again as it was."""
+AS_IT_WAS = (Kind.NODE, Kind.PREEMPTED, Kind.REQUEUED, Kind.LOST, Kind.CANCELED)
+"""What was not its script's doing: it is submitted again as it was."""
 UNLIKE = (Kind.GPU_HARDWARE, Kind.NODE)
 """What may come again on the same node."""
 

@@ -14,7 +14,7 @@ from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.raised import Raised, after_progress, last_raised, without_tags
 from slurmtf.diagnosis.rules import MORE_MEMORY, RULES, Rule
 from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE
-from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.job.contract.outcome import CanceledBy, Cause, End, Outcome
 
 OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.TIME_LIMIT: (Kind.TIME_LIMIT, "set a longer `time`, and have the script save checkpoints and go on from them"),
@@ -31,6 +31,12 @@ OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.LOST: (Kind.LOST, ""),
 }
 """What Slurm or the supervisor has seen: no log knows better."""
+OF_CANCELER: dict[str, str] = {
+    CanceledBy.OTHER.value: "ask {user} or your administrators why, before you submit it again",
+    CanceledBy.SLURM.value: "ask your administrators why, with the job's number; Slurm's own log (slurmctld) says it",
+    CanceledBy.UNKNOWN.value: "ask whoever may cancel it: you, those who share your account, your administrators",
+}
+"""What to do about a run that was not canceled by its own user."""
 OF_REST: dict[Cause, Kind] = {
     Cause.STAGING: Kind.STAGING,
     Cause.LAUNCHER: Kind.LAUNCH,
@@ -221,6 +227,8 @@ def _text_of(outcome: Outcome) -> str:
 
 def _of_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     kind, remedy = OF_CAUSE[outcome.cause]
+    remedy = OF_CANCELER.get(str(outcome.detail.get("by")), "") if kind is Kind.CANCELED else remedy
+    remedy = remedy.replace("{user}", str(outcome.detail.get("user") or ""))
     clues = (_match(log, [rule for rule in CERTAIN if rule.kind is kind]) for log in logs)
     shown = next((clue for clue in clues if clue), None)
     evidence = (Evidence(shown.log.name, shown.line),) if shown else ()

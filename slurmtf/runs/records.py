@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import socket
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TypeVar
 
 from slurmtf.files import write_json, write_private
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.trust import user_name
 from slurmtf.runs.state import RunState
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import submitted_jobs
@@ -21,12 +25,34 @@ ENDED = "ended.json"
 
 
 @dataclass(frozen=True)
+class CancelRequest:
+    """What slurmtf was asked: to cancel a ``job``, by its name, by which user, on which host, when (seconds since 1970)."""
+
+    job: str
+    user: str = ""
+    uid: int | None = None
+    host: str = ""
+    time: float | None = None
+
+    def to_text(self) -> str:
+        """Return it as the file has it: the job's supervisor looks for a line that is its job's name."""
+        return f"{self.job}\n{json.dumps({**asdict(self), 'job': None})}\n"
+
+    @classmethod
+    def from_text(cls, text: str) -> CancelRequest:
+        """Return what :meth:`to_text` wrote, or an older slurmtf: the name alone. Raises ValueError or TypeError."""
+        job, _, rest = text.partition("\n")
+        facts = {**json.loads(rest or "{}"), "job": job}
+        return cls(**{one.name: facts[one.name] for one in fields(cls) if one.name in facts})
+
+
+@dataclass(frozen=True)
 class Records:
-    """The jobs of a run in the order of their submission, the name of the one that slurmtf was asked to cancel, and the end
-    that was written down. ``unreadable`` names the files that could not be read."""
+    """The jobs of a run in the order of their submission, what slurmtf was asked to cancel of them last, and the end that was
+    written down. ``unreadable`` names the files that could not be read."""
 
     jobs: tuple[SubmittedJob, ...] = ()
-    cancel_requested: str = ""
+    cancel_request: CancelRequest | None = None
     ended: RunState | None = None
     unreadable: tuple[str, ...] = ()
 
@@ -35,9 +61,10 @@ def read_records(layout: RunLayout) -> Records:
     """Return what is written down of a run. What can't be read, or makes no sense, is named and left out."""
     unreadable: list[str] = []
     jobs = _tried(lambda: submitted_jobs(layout), list[SubmittedJob](), "jobs.jsonl", unreadable)
-    mark = _tried(lambda: Path(layout.cancel_mark).read_text(encoding="utf-8"), "", Path(layout.cancel_mark).name, unreadable)
+    mark = Path(layout.cancel_mark)
+    request = _tried(lambda: CancelRequest.from_text(mark.read_text(encoding="utf-8")), None, mark.name, unreadable)
     ended = _tried(lambda: RunState.from_dict(json.loads(_text(layout, ENDED))), None, ENDED, unreadable)
-    return Records(tuple(jobs), mark, ended, tuple(unreadable))
+    return Records(tuple(jobs), request, ended, tuple(unreadable))
 
 
 def _tried(read: Callable[[], T], default: T, name: str, unreadable: list[str]) -> T:
@@ -62,8 +89,10 @@ def note_end(layout: RunLayout, state: RunState) -> None:
 
 
 def note_cancel_request(layout: RunLayout, job: JobRef) -> None:
-    """Note that slurmtf was asked to cancel this job of the run. Raises OSError."""
-    write_private(layout.cancel_mark, job.name)
+    """Note that slurmtf was asked to cancel this job of the run, and by whom. Raises OSError."""
+    uid = os.getuid()
+    request = CancelRequest(job.name, user_name(uid), uid, socket.gethostname(), time.time())
+    write_private(layout.cancel_mark, request.to_text())
 
 
 def forget_cancel_request(layout: RunLayout) -> None:

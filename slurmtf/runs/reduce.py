@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
+from slurmtf.runs import cancelers
 from slurmtf.runs.history import Attempt, History, Phase
 from slurmtf.runs.observe import Answer
 from slurmtf.runs.records import Records
 from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
-from slurmtf.scheduler.base import RECORD_LAG_S
+from slurmtf.scheduler.base import RECORD_LAG_S, Canceler
 from slurmtf.submit.record import BY_HAND
 
 SILENCE_S = 300
@@ -23,6 +24,8 @@ SILENCE_S = 300
 CLOCK_SLACK_S = 100
 """Seconds by which the clocks of node and controller may differ. Slurm lets a requeued job wait for longer (cred_expire)."""
 LOG = "logs/job.log"
+NEVER_SATISFIED = "DependencyNeverSatisfied"
+"""Why Slurm cancels a job by itself that it may not start any more (src/slurmctld/job_scheduler.c, _kill_dependent)."""
 UNASKED = Answer()
 
 
@@ -85,7 +88,8 @@ class _Case:
     @property
     def cancel_requested(self) -> bool:
         """Whether slurmtf was asked to cancel this job of the run; an earlier one does not count."""
-        return self.records.cancel_requested == self.job.ref.name
+        request = self.records.cancel_request
+        return request is not None and request.job == self.job.ref.name
 
     @property
     def present(self) -> Attempt | None:
@@ -162,13 +166,16 @@ def reduce(
     case = _case(records, history, answer, now, evidence)
     if case is None:
         return RunState(RunStatus.NOT_STARTED, unreadable=(*records.unreadable, *history.unreadable))
-    return _known_end(case) or _asked(case)
+    return _with_canceler(case, _known_end(case) or _asked(case))
 
 
 def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
-    """Return the job of which the scheduler must be asked; None where the run folder tells all."""
+    """Return the job of which the scheduler must be asked; None where the run folder tells all, also who canceled it."""
     case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
-    return None if case is None or _known_end(case) else case.job
+    known = case and _known_end(case)
+    if case is None or (known and not cancelers.is_wanted(_with_canceler(case, known).outcome)):
+        return None
+    return case.job
 
 
 def _case(records: Records, history: History, answer: Answer, now: float, evidence: Evidence) -> _Case | None:
@@ -188,6 +195,21 @@ def _known_end(case: _Case) -> RunState | None:
     if written and written.job == case.job.ref and written.attempt >= (attempt.number if attempt else 0):
         return written
     return None
+
+
+def _with_canceler(case: _Case, state: RunState) -> RunState:
+    """Return a state that tells who canceled the run, where anybody does: its own note, Slurm, or what was written down."""
+    if state.outcome is None or not cancelers.is_wanted(state.outcome):
+        return state
+    written = case.records.ended
+    noted = written.outcome if written and (written.job, written.attempt) == (state.job, state.attempt) else None
+    known = (
+        cancelers.by_request(case.records.cancel_request if case.cancel_requested else None)
+        or cancelers.by_scheduler(case.answer.seen.canceler if case.answer.seen else None)
+        or cancelers.as_noted(noted)
+        or (cancelers.by_nobody(case.answer, case.now - (state.ended or 0.0)) if case.answer is not UNASKED else {})
+    )
+    return replace(state, outcome=state.outcome._replace(detail={**state.outcome.detail, **known})) if known else state
 
 
 def _ended(case: _Case, outcome: Outcome, **facts: Any) -> RunState:
@@ -287,10 +309,12 @@ def _ended_by_scheduler(case: _Case, seen: Observation) -> RunState:
 
 def _of_cause(case: _Case, cause: Cause, seen: Observation) -> Outcome:
     """Return the outcome of a job that something ended before it could say so: while it waited, or with its node."""
-    build = case.evidence.build
-    if cause is Cause.CANCELED and not case.cancel_requested and (build or (build == "" and "Dependency" in seen.reason)):
+    build, canceler = case.evidence.build, seen.canceler
+    by_slurm = canceler == Canceler() or (canceler is None and NEVER_SATISFIED in seen.reason)
+    by_somebody = case.cancel_requested or (canceler is not None and not by_slurm)
+    if cause is Cause.CANCELED and not by_somebody and (build or (build == "" and by_slurm)):
         return Outcome(Cause.SOFTWARE, detail={"error": build})
-    if cause is Cause.CANCELED and not case.cancel_requested and case.evidence.after and "Dependency" in seen.reason:
+    if cause is Cause.CANCELED and not by_somebody and case.evidence.after and by_slurm:
         return Outcome(Cause.DEPENDENCY, detail={"after": list(case.evidence.after)})
     return Outcome(cause, host=case.evidence.failed_node if cause is Cause.NODE_FAILURE else "")
 

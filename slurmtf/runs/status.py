@@ -10,13 +10,14 @@ from pathlib import Path
 
 from slurmtf.errors import SlurmError
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs import cancelers
 from slurmtf.runs.evidence import evidence_of
 from slurmtf.runs.history import History, read_history
 from slurmtf.runs.observe import Answer, observe
 from slurmtf.runs.records import Records, note_end, read_records
 from slurmtf.runs.reduce import UNASKED, current_job, is_outdated, job_to_ask_for, reduce
 from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
-from slurmtf.runs.sweeps import is_sweep, read_sweep, reduce_sweep
+from slurmtf.runs.sweeps import is_sweep, read_sweep, reduce_sweep, with_canceler
 from slurmtf.scheduler import SubmittedJob
 from slurmtf.submit.adoption import find_jobs, note_found
 
@@ -81,19 +82,27 @@ def _dated(history: History, answer: Answer | None, max_age_s: float) -> Answer 
 
 
 def _elements(records: Records) -> list[SubmittedJob]:
-    """Return the elements of a sweep that has not ended."""
-    return [] if records.ended else [element for job in records.jobs for element in job.each]
+    """Return the elements of a sweep that has not ended, or of which nobody knows yet who canceled it."""
+    return [] if _is_told(records) else [element for job in records.jobs for element in job.each]
+
+
+def _is_told(records: Records) -> bool:
+    """Tell whether the end of a sweep was written down, with who canceled it."""
+    return records.ended is not None and not cancelers.is_wanted(records.ended.outcome)
 
 
 def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer], max_age_s: float) -> Seen:
     first = records.jobs[0] if records.jobs else None
+    known = [(job, answers.get(job) or Answer()) for job in _elements(records)]
     if records.ended:
-        return Seen(layout, first, records.ended, records.jobs, settled=not records.unreadable)
+        state = with_canceler(records.ended, records, known, time.time())
+        if state != records.ended:
+            note_end(layout, state)
+        return Seen(layout, first, state, records.jobs, settled=not records.unreadable)
     try:
         facts = read_sweep(layout)
     except (OSError, ValueError) as err:
         return Seen(layout, None, RunState(RunStatus.NOT_STARTED, unreadable=(str(err),)), records.jobs)
-    known = [(job, answers.get(job) or Answer()) for job in _elements(records)]
     state = reduce_sweep(facts, records, known, time.time())
     if state.status.final and max_age_s > OF_AN_END_S:
         return _sweep_seen(layout, records, observe(_elements(records), OF_AN_END_S), OF_AN_END_S)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from slurmtf.job.contract import ledger as ledgers
 from slurmtf.job.contract.layout import RunLayout
@@ -24,6 +25,7 @@ from slurmtf.job.contract.sweep import (
     Settings,
     SweepLayout,
 )
+from slurmtf.runs import cancelers
 from slurmtf.runs.observe import Answer
 from slurmtf.runs.records import Records
 from slurmtf.runs.reduce import CAUSE_OF
@@ -181,7 +183,27 @@ def reduce_sweep(facts: SweepFacts, records: Records, answers: Answers, now: flo
     )
     if not state.status.final:
         return state
-    return replace(state, outcome=_outcome(facts, state.status, answers), ended=max(ended, default=None), doubt=None)
+    outcome = _outcome(facts, state.status, answers)
+    return with_canceler(replace(state, outcome=outcome, ended=max(ended, default=None), doubt=None), records, answers, now)
+
+
+def with_canceler(state: RunState, records: Records, answers: Answers, now: float) -> RunState:
+    """Return the state of a sweep with who canceled it, where it does not say that yet."""
+    if state.outcome is None or not cancelers.is_wanted(state.outcome):
+        return state
+    return replace(state, outcome=state.outcome._replace(detail=_canceler(records, answers, now)))
+
+
+def _canceler(records: Records, answers: Answers, now: float) -> dict[str, Any]:
+    """Return who canceled a sweep: its own note, or the scheduler by its elements."""
+    request = records.cancel_request
+    if request is not None and request.job in {job.ref.name for job in records.jobs}:
+        return cancelers.by_request(request)
+    seen = [answer.seen for _, answer in answers if answer.seen]
+    told = next((one.canceler for one in seen if one.canceler), None)
+    last = max((one.end or 0.0 for one in seen), default=0.0)
+    last_word = next((answer for _, answer in answers if not answer.over), answers[0][1] if answers else Answer())
+    return cancelers.by_scheduler(told) or cancelers.by_nobody(last_word, now - last)
 
 
 def _status(facts: SweepFacts, answers: Answers, now: float) -> RunStatus:

@@ -141,10 +141,20 @@ class SubmittedJob:
 
 
 @dataclass(frozen=True)
+class Canceler:
+    """Who had a job canceled; ``uid`` is None where the scheduler did so by itself. ``is_owner``: the user whose job it was."""
+
+    uid: int | None = None
+    user: str = ""
+    is_owner: bool = False
+
+
+@dataclass(frozen=True)
 class Observation:
     """What a scheduler says of one job.
 
-    Times in seconds since 1970; ``start`` of a pending job is an estimate. ``folder`` is its working directory.
+    Times in seconds since 1970; ``start`` of a pending job is an estimate. ``folder`` is its working directory. ``canceler`` is
+    None where it was not canceled, or it does not say by whom.
     """
 
     ref: JobRef
@@ -157,6 +167,7 @@ class Observation:
     signal: int | None = None
     folder: str = ""
     submitted: float | None = None
+    canceler: Canceler | None = None
 
     def shows(self, job: SubmittedJob) -> bool:
         """Tell whether this is that job, and not another one that has its number.

@@ -11,7 +11,7 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.flags import FLAGS
-from slurmtf.cli.output import clock, emit, json_option, size, workspace_option
+from slurmtf.cli.output import clock, duration, emit, json_option, size, workspace_option
 from slurmtf.cli.present import again_text, headline, in_rows
 from slurmtf.cli.sweeps import advice
 from slurmtf.diagnosis.correcting import corrected
@@ -129,7 +129,8 @@ def _waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[st
 def _death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[str, Any]:
     end = {"cause": state.cause.value if state.cause else None, "exit_code": state.exit_code, "signal": state.signal}
     memory = dict(zip(("used", "asked", "source"), beside.memory, strict=True)) if beside.memory else None
-    return {**_explanation_data(death), **end, "memory": memory, "command": beside.command or None}
+    canceled = dict(state.outcome.detail) if state.outcome and death.kind is Kind.CANCELED else None
+    return {**_explanation_data(death), **end, "canceled": canceled, "memory": memory, "command": beside.command or None}
 
 
 def _explanation_data(death: Explanation) -> dict[str, Any]:
@@ -204,11 +205,19 @@ def _death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]
     who = f"{death.task} on {death.host}" if death.host and death.task else death.task or death.host
     logs = f"slurmtf logs{' --role ' + death.task if death.task else ''} {run.id}"
     return {
-        "why": _class(death),
+        "why": state.message + f" [{death.kind.value}]" if death.kind is Kind.CANCELED else _class(death),
+        "when": _when_canceled(state) if death.kind is Kind.CANCELED else "",
         "first": who,
         "seen": seen if seen or death.kind is Kind.CANCELED else state.message,
         "do": spelled(death.remedy, FLAGS) or ("" if death.kind is Kind.CANCELED else f"read the log: {logs}"),
     }
+
+
+def _when_canceled(state: RunState) -> str:
+    """Return when somebody canceled it, where that is noted, else when it ended; and after which time."""
+    asked = state.outcome.detail.get("time") if state.outcome else None
+    ran = f" after {duration(state.ended - state.started)}" if state.ended and state.started else ""
+    return clock(asked or state.ended) + (ran or " before it had started")
 
 
 def _class(death: Explanation) -> str:

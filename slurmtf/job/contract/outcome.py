@@ -20,6 +20,8 @@ class Cause(str, Enum):
     - TIME_LIMIT, PREEMPTED: ``noticed`` where the script ended itself when it was told
     - LOST: ``by``: ``slurm`` knows the job no longer, or the ``supervisor`` was killed
     - STALL: ``minutes`` in which nothing happened
+    - CANCELED: ``by``: a :class:`CanceledBy`; ``user`` and ``uid`` of who did it, and ``host`` and ``time`` where it was done
+      through slurmtf
     - DEPENDENCY: ``after``: the runs that it was to follow
     - UNKNOWN: ``cause``: what a newer slurmtf wrote
     """
@@ -58,6 +60,21 @@ class Cause(str, Enum):
     """Nobody can say: the journal stops, and Slurm does not know."""
     UNKNOWN = "unknown"
     """A cause that this version does not know."""
+
+
+class CanceledBy(str, Enum):
+    """Who canceled a run."""
+
+    SLURMTF = "slurmtf"
+    """Its user, through slurmtf."""
+    OWNER = "owner"
+    """Its user, past slurmtf: scancel."""
+    OTHER = "other"
+    """Another user of the cluster: an administrator, an operator, a coordinator of the account."""
+    SLURM = "slurm"
+    """Slurm itself: nobody asked for it."""
+    UNKNOWN = "unknown"
+    """Slurm was asked, and does not know."""
 
 
 MAY_RETURN = (Cause.PREEMPTED, Cause.REQUEUED, Cause.NODE_FAILURE)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import outside_of_a_job
 from slurmtf.scheduler.base import Array, JobRef, Observation
-from slurmtf.scheduler.slurm.states import parse_state
+from slurmtf.scheduler.slurm.states import parse_canceler, parse_state
 
 SQUEUE_FIELDS = "%i|%T|%V|%S|%e|%N|%r|%Z"
 SACCT_FIELDS = "JobID,State,ExitCode,Submit,Start,End,NodeList,WorkDir"
@@ -163,6 +163,7 @@ def _from_sacct(cells: Sequence[str], cluster: str | None) -> Iterable[Observati
         yield Observation(
             ref, parse_state(state), "", _time(start), _time(end), nodes,
             exit_code=_number(code), signal=_number(number) or None, folder=folder, submitted=_time(submitted),
+            canceler=parse_canceler(state),
         )  # fmt: skip
 
 

@@ -11,9 +11,10 @@ from dataclasses import replace
 from itertools import accumulate
 
 from slurmtf.errors import SlurmError
+from slurmtf.job.contract import trust
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import SLURM
-from slurmtf.scheduler.base import RECORD_LAG_S, SUBMIT_SLACK_S, JobRef, JobState, Observation, SubmittedJob, match
+from slurmtf.scheduler.base import RECORD_LAG_S, SUBMIT_SLACK_S, Canceler, JobRef, JobState, Observation, SubmittedJob, match
 from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import accounting, commands
 from slurmtf.scheduler.slurm import queue as queues
@@ -28,15 +29,33 @@ CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
 
 
 def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
-    """Ask squeue, and sacct for those that it has forgotten: two calls at most, whatever their number.
+    """Ask squeue, and sacct for those that it has forgotten, and who canceled them: two calls at most, whatever their number.
 
     An answer from before one of them was submitted is none.
     """
     asked = [one for job in jobs for one in job.each]
     age = since_submitted(asked, max_age_s, time.time())
     found = match(asked, mine(cluster, age))
-    forgotten = [job for job in asked if job not in found]
-    return {**found, **_accounted(forgotten, cluster, age)}
+    lacking = [job for job in asked if job not in found or found[job].state is JobState.CANCELLED]
+    accounted = {job: _named(seen, job) for job, seen in _accounted(lacking, cluster, age).items()}
+    canceled = {job: replace(found[job], canceler=seen.canceler) for job, seen in accounted.items() if job in found}
+    return {**accounted, **found, **canceled}
+
+
+def _named(seen: Observation, job: SubmittedJob) -> Observation:
+    """Return what was seen of a job with the name of who canceled it."""
+    if seen.canceler is None or seen.canceler.uid is None:
+        return seen
+    uid = seen.canceler.uid
+    return replace(seen, canceler=Canceler(uid, trust.user_name(uid), uid == _owner(job.folder)))
+
+
+def _owner(folder: str) -> int:
+    """Return the user whose folder it is; of one that is gone, the one that asks: only own jobs are asked for."""
+    try:
+        return os.stat(folder).st_uid  # noqa: PTH116 - of thousands of jobs
+    except OSError:
+        return os.getuid()
 
 
 def since_submitted(jobs: Sequence[SubmittedJob], max_age_s: float, now: float) -> float:

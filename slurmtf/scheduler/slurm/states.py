@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from slurmtf.scheduler.base import JobState
+import re
+
+from slurmtf.scheduler.base import Canceler, JobState
 
 _NAMES = {state.value: state for state in JobState}
 _OTHER_NAMES = {
@@ -20,6 +22,7 @@ _OTHER_NAMES = {
     "LAUNCH_FAILED": JobState.FAILED,
     "RECONFIG_FAIL": JobState.FAILED,
 }
+CANCELED_BY = re.compile(r"CANCELLED by ([0-9]{1,10})", re.ASCII)
 
 
 def parse_state(text: str) -> JobState:
@@ -29,3 +32,12 @@ def parse_state(text: str) -> JobState:
     """
     word = text.split(maxsplit=1)[0].rstrip("+") if text.split() else ""
     return _OTHER_NAMES.get(word) or _NAMES.get(word, JobState.UNKNOWN)
+
+
+def parse_canceler(text: str) -> Canceler | None:
+    """Return who canceled a job, of sacct's word for its state: ``CANCELLED by 1000``, and ``CANCELLED`` where nobody asked for
+    it (src/sacct/print.c). Of squeue's word nothing can be told: it is the same for all."""
+    found = CANCELED_BY.fullmatch(text)
+    if found:
+        return Canceler(int(found[1]))
+    return Canceler() if text == JobState.CANCELLED.value else None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 from typing import Any
 
 import pytest
 
+from slurmtf.job.contract import trust
 from slurmtf.runs.state import RunStatus
 from tests.patience import until
 
@@ -52,13 +55,21 @@ def test_what_scripts_die_of(lab: Lab) -> None:
 
 
 def test_what_slurm_ends(lab: Lab) -> None:
-    canceled = lab.submit(WAIT)
+    canceled, other, waits = lab.submit(WAIT), lab.submit(WAIT), lab.submit(HELLO, sbatch={"hold": True})
     refused = lab.submit(HELLO, distributed_backend="mpi", process_count_per_node=2, srun={"mpi": "pmix_v9"})
     in_status(canceled, RunStatus.RUNNING)
+    in_status(other, RunStatus.RUNNING)
     canceled.cancel()
+    subprocess.run(["scancel", job_of(other), job_of(waits)], check=True)
     ended(canceled)
     ended(refused)
-    assert why(lab, canceled)["death"]["class"] == "canceled"
+    death = why(lab, canceled)["death"]
+    assert (death["class"], death["canceled"]["by"], death["canceled"]["uid"]) == ("canceled", "slurmtf", os.getuid())
+    for run in (other, waits):
+        until(lambda run=run: why(lab, run)["death"]["canceled"].get("by"), "the accounting's word")  # type: ignore[misc]
+        told = {"by": "owner", "user": trust.user_name(os.getuid()), "uid": os.getuid()}
+        assert why(lab, run)["death"]["canceled"] == told
+        assert json.loads((run.folder / "ended.json").read_text())["outcome"]["detail"] == told
     death = why(lab, refused)["death"]
     assert (death["class"], death["rule"]) == ("mpi", "mpi-plugin")
     assert "--launcher mpirun" in death["remedy"]

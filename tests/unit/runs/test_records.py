@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slurmtf.job.contract import trust
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs.records import ENDED, forget_cancel_request, note_cancel_request, note_end, read_records
+from slurmtf.runs.records import ENDED, CancelRequest, forget_cancel_request, note_cancel_request, note_end, read_records
 from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef
 from slurmtf.submit.record import note
@@ -36,7 +39,7 @@ def layout(tmp_path: Path) -> RunLayout:
 
 def test_nothing_is_written_yet(layout: RunLayout) -> None:
     found = read_records(layout)
-    assert (found.jobs, found.cancel_requested, found.ended, found.unreadable) == ((), "", None, ())
+    assert (found.jobs, found.cancel_request, found.ended, found.unreadable) == ((), None, None, ())
 
 
 def test_what_was_written_is_read(layout: RunLayout) -> None:
@@ -46,9 +49,19 @@ def test_what_was_written_is_read(layout: RunLayout) -> None:
     note_cancel_request(layout, other.ref)
     note_end(layout, LOST)
     found = read_records(layout)
-    assert (found.jobs, found.cancel_requested, found.ended, found.unreadable) == ((JOB, other), "15", LOST, ())
+    request = found.cancel_request
+    assert (found.jobs, found.ended, found.unreadable) == ((JOB, other), LOST, ())
+    assert request is not None
+    assert (request.job, request.uid, request.host) == ("15", os.getuid(), socket.gethostname())
+    assert request.time and request.user == trust.user_name(os.getuid())
+    assert Path(layout.cancel_mark).read_text().splitlines()[0] == "15"  # what the job's supervisor looks for
     forget_cancel_request(layout)
-    assert read_records(layout).cancel_requested == ""
+    assert read_records(layout).cancel_request is None
+
+
+def test_what_an_older_slurmtf_was_asked(layout: RunLayout) -> None:
+    Path(layout.cancel_mark).write_text("15")
+    assert read_records(layout).cancel_request == CancelRequest("15")
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from .stories import (
     AGAIN,
     CANCELED,
     CANCELING,
+    CANCELING_OTHER,
     CRASHED,
     DONE,
     FAILED,
@@ -42,6 +43,7 @@ from .stories import (
     SUBMITTED,
     UNREACHABLE,
     attempt,
+    but_for_canceler,
     ended,
     history,
     seen,
@@ -72,7 +74,7 @@ LIVE: list[tuple[str, Records, History, Answer, RunStatus]] = [
     ("cancel was asked for", CANCELING, history(RUNNING), seen(JobState.RUNNING), RunStatus.CANCEL_REQUESTED),
     ("cancel while pending", CANCELING, NOTHING, seen(JobState.PENDING, None), RunStatus.CANCEL_REQUESTED),
     ("cancel while completing", CANCELING, history(RUNNING), seen(JobState.COMPLETING), RunStatus.CANCEL_REQUESTED),
-    ("cancel of another job", Records((JOB,), "11"), history(RUNNING), seen(JobState.RUNNING), RunStatus.RUNNING),
+    ("cancel of another job", CANCELING_OTHER, history(RUNNING), seen(JobState.RUNNING), RunStatus.RUNNING),
     # requeues
     ("preempted, waits again", RECORDS, history(ended(PREEMPTED)), seen(JobState.PENDING, AGAIN), RunStatus.QUEUED),
     ("its node failed, waits again", RECORDS, history(ended(NODE_FAILED)), seen(JobState.PENDING, None), RunStatus.QUEUED),
@@ -196,7 +198,7 @@ ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
     ("Slurm does not know it", RECORDS, NOTHING, FORGOTTEN, F, LOST_BY_SLURM, 1),
     ("Slurm does not know it, it ran", RECORDS, history(RUNNING), FORGOTTEN, F, LOST_BY_SLURM, 1),
     ("Slurm does not know it, cancel was asked for", CANCELING, history(RUNNING), FORGOTTEN, X, CANCELED, 130),
-    ("the same, of another job of the run", Records((JOB,), "11"), history(RUNNING), FORGOTTEN, F, LOST_BY_SLURM, 1),
+    ("the same, of another job of the run", CANCELING_OTHER, history(RUNNING), FORGOTTEN, F, LOST_BY_SLURM, 1),
     # several attempts
     ("the second one completed", RECORDS, history(ended(PREEMPTED), ended(DONE, start=AGAIN, number=1)), UNASKED, C, DONE, 0),
     ("the second one failed", RECORDS, history(ended(NODE_FAILED), SECOND), UNASKED, F, FAILED, 3),
@@ -229,7 +231,7 @@ def test_a_run_that_has_ended(
     records: Records, told: History, answer: Answer, status: RunStatus, outcome: Outcome, exit_status: int
 ) -> None:
     state = state_of(records, told, answer)
-    assert (state.status, state.outcome, state.exit_status) == (status, outcome, exit_status)
+    assert (state.status, but_for_canceler(state.outcome), state.exit_status) == (status, outcome, exit_status)
 
 
 def test_every_cause_and_every_end_of_slurm_has_a_row() -> None:
@@ -355,7 +357,7 @@ def test_a_journal_that_can_not_be_read_is_not_one_that_is_absent(state: JobStat
 
 # --- an end that was written down
 
-WRITTEN = RunState(RunStatus.CANCELED, JOB.ref, outcome=Outcome(Cause.CANCELED), ended=3000.0)
+WRITTEN = RunState(RunStatus.CANCELED, JOB.ref, outcome=Outcome(Cause.CANCELED, detail={"by": "slurm"}), ended=3000.0)
 
 
 def test_an_end_that_was_written_down_needs_no_question() -> None:

@@ -8,7 +8,7 @@ from slurmtf.job.contract import events
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.runs.history import History
 from slurmtf.runs.observe import Answer
-from slurmtf.runs.records import Records
+from slurmtf.runs.records import CancelRequest, Records
 from slurmtf.runs.reduce import Evidence, reduce
 from slurmtf.runs.state import RunStatus
 from slurmtf.scheduler import JobState, Observation
@@ -24,6 +24,7 @@ from .stories import (
     RUNS,
     SUBMITTED,
     attempt,
+    but_for_canceler,
     ended,
     history,
     seen,
@@ -40,7 +41,7 @@ ON_THIS_MACHINE: list[tuple[str, Records, History, Answer, RunStatus, Cause | No
     ("runs", Records((LOCAL,)), history(attempt(*RUNS, job="77")), ALIVE, RunStatus.RUNNING, None),
     ("its supervisor was killed", Records((LOCAL,)), history(attempt(*RUNS, job="77")), GONE, F, Cause.LOST),
     ("its batch script ended before", Records((LOCAL,)), NOTHING, GONE, F, Cause.NOT_STARTED),
-    ("canceled before a word", Records((LOCAL,), "77"), NOTHING, GONE, X, Cause.CANCELED),
+    ("canceled before a word", Records((LOCAL,), CancelRequest("77")), NOTHING, GONE, X, Cause.CANCELED),
     ("its end was certain", Records((LOCAL,)), history(attempt(*RUNS, events.Decided(FAILED.to_dict()), job="77")), GONE, F,
      Cause.SCRIPT),
 ]  # fmt: skip
@@ -84,7 +85,7 @@ def test_a_job_whose_environment_could_not_be_built(
     records: Records, build: str | None, reason: str, status: RunStatus, outcome: Outcome
 ) -> None:
     state = state_of(records, NOTHING, seen(JobState.CANCELLED, None, reason=reason), Evidence(build=build))
-    assert (state.status, state.outcome) == (status, outcome)
+    assert (state.status, but_for_canceler(state.outcome)) == (status, outcome)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_a_job_whose_earlier_run_did_not_end_as_it_had_to(
     records: Records, after: tuple[str, ...], reason: str, outcome: Outcome
 ) -> None:
     state = state_of(records, NOTHING, seen(JobState.CANCELLED, None, reason=reason), Evidence(after=after))
-    assert (state.status, state.outcome) == (RunStatus.CANCELED, outcome)
+    assert (state.status, but_for_canceler(state.outcome)) == (RunStatus.CANCELED, outcome)
 
 
 def test_what_the_folder_tells_of_an_end_that_nobody_reported() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from slurmtf.scheduler import JobRef, JobState, Observation
+from slurmtf.scheduler.base import Canceler
 from slurmtf.scheduler.slurm.commands import (
     inherited,
     parse_name,
@@ -21,7 +22,7 @@ from slurmtf.scheduler.slurm.commands import (
     scancel,
     squeue,
 )
-from slurmtf.scheduler.slurm.states import parse_state
+from slurmtf.scheduler.slurm.states import parse_canceler, parse_state
 
 FOLDER = "/tmp/a|b dir"
 SUBMITTED = 1795406240
@@ -101,6 +102,8 @@ def test_squeue_is_asked_for_all_jobs_of_the_user() -> None:
 
 # --- sacct
 
+BY_ROOT = Canceler(0)
+
 SACCT_22 = """\
 26|CANCELLED by 0|0:0|1795406240|1795406251|1795406254|node4|/tmp/a|b dir
 27|FAILED|3:0|1795406240|1795406251|1795406251|node4|/tmp/a|b dir
@@ -118,12 +121,12 @@ SACCT_24 = """\
 
 def test_sacct_of_22_05() -> None:
     assert parse_sacct(SACCT_22) == [
-        info("26", JobState.CANCELLED, "", 1795406251.0, 1795406254.0, "node4", 0, None),
+        info("26", JobState.CANCELLED, "", 1795406251.0, 1795406254.0, "node4", 0, None, canceler=BY_ROOT),
         info("27", JobState.FAILED, "", 1795406251.0, 1795406251.0, "node4", 3, None),
         info("28", JobState.FAILED, "", 1795406251.0, 1795406251.0, "node4", 0, 11),
         info("29", JobState.COMPLETED, "", 1795406251.0, 1795406251.0, "node4", 0, None),
         info("30", JobState.PENDING, "", None, None, "", 0, None),
-        info("32", JobState.CANCELLED, "", 1795406254.0, 1795406254.0, "", 0, None),
+        info("32", JobState.CANCELLED, "", 1795406254.0, 1795406254.0, "", 0, None, canceler=BY_ROOT),
         *(info("33", JobState.PENDING, "", None, None, "", 0, None, element=number) for number in (1, 2, 3)),
     ]
 
@@ -131,7 +134,7 @@ def test_sacct_of_22_05() -> None:
 def test_sacct_of_24_11() -> None:
     assert parse_sacct(SACCT_24) == [
         info("3", JobState.FAILED, "", 1795406286.0, 1795406286.0, "node1", 0, 11),
-        info("7", JobState.CANCELLED, "", None, 1795406290.0, "", 0, None),
+        info("7", JobState.CANCELLED, "", None, 1795406290.0, "", 0, None, canceler=BY_ROOT),
     ]
 
 
@@ -142,6 +145,32 @@ def test_what_is_cut_or_told_twice_says_nothing_else(whole: str) -> None:
         for job in parse_sacct(whole[:length]):  # the folder stands last: of a line that was cut it is not the run's
             assert job == known.get(job.ref.name) or not (job.folder and job.folder == FOLDER)
     assert {job.ref.name: job for job in parse_sacct(whole + whole)} == known
+
+
+# Seen of Slurm 22.05.8: scancel as root of nobody's job, as an operator of root's job and of one that was held, of an array's
+# elements of which two waited, and a job whose dependency could not come true any more (--kill-on-invalid-dep=yes).
+CANCELED = """\
+14|CANCELLED by 0|0:15|1795406240|1795406251|1795406254|node1|/tmp
+15|CANCELLED by 64030|0:15|1795406240|1795406251|1795406254|node1|/tmp
+16|CANCELLED by 64030|0:0|1795406240|1795406254|1795406254|None assigned|/tmp
+7_1|CANCELLED by 0|0:15|1795406240|1795406251|1795406254|node1|/tmp
+7_[2-3%2]|CANCELLED by 0|0:0|1795406240|1795406254|1795406254|None assigned|/tmp
+6|CANCELLED|0:0|1795406240|1795406254|1795406254|None assigned|/tmp
+2|COMPLETED|0:0|1795406240|1795406251|1795406254|node1|/tmp
+"""
+
+
+def test_sacct_tells_who_canceled_a_job() -> None:
+    operator, slurm = Canceler(64030), Canceler()
+    assert [(one.ref.name, one.canceler) for one in parse_sacct(CANCELED)] == [
+        ("14", BY_ROOT), ("15", operator), ("16", operator), ("7_1", BY_ROOT), ("7_2", BY_ROOT), ("7_3", BY_ROOT), ("6", slurm),
+        ("2", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("word", ["CANCELLED+", "CANCELLED by ", "CANCELLED by -2", "CANCELLED by \u00b2", "REVOKED", ""])
+def test_what_tells_of_no_canceler(word: str) -> None:
+    assert parse_canceler(word) is None
 
 
 def test_sacct_is_asked_for_all_jobs_at_once() -> None:

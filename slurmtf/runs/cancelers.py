@@ -1,0 +1,46 @@
+"""Who canceled a run: the facts of an outcome (see :class:`..job.contract.outcome.Cause`), by who tells of it. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slurmtf.job.contract.outcome import CanceledBy, Cause, Outcome
+from slurmtf.runs.observe import Answer
+from slurmtf.runs.records import CancelRequest
+from slurmtf.scheduler.base import RECORD_LAG_S, Canceler
+
+Facts = dict[str, Any]
+
+
+def is_wanted(outcome: Outcome | None) -> bool:
+    """Tell whether an outcome does not say yet who canceled the run."""
+    return outcome is not None and outcome.cause is Cause.CANCELED and "by" not in outcome.detail
+
+
+def by_request(request: CancelRequest | None) -> Facts:
+    """Return what the run's own note tells: slurmtf was asked for it."""
+    if request is None:
+        return {}
+    who = {"user": request.user, "uid": request.uid, "host": request.host, "time": request.time}
+    return {"by": CanceledBy.SLURMTF.value, **who}
+
+
+def by_scheduler(canceler: Canceler | None) -> Facts:
+    """Return what the scheduler tells."""
+    if canceler is None:
+        return {}
+    if canceler.uid is None:
+        return {"by": CanceledBy.SLURM.value}
+    by = CanceledBy.OWNER if canceler.is_owner else CanceledBy.OTHER
+    return {"by": by.value, "user": canceler.user, "uid": canceler.uid}
+
+
+def as_noted(outcome: Outcome | None) -> Facts:
+    """Return what was written down of the same end."""
+    return dict(outcome.detail) if outcome and outcome.cause is Cause.CANCELED and "by" in outcome.detail else {}
+
+
+def by_nobody(answer: Answer, ended_s_ago: float) -> Facts:
+    """Return that nobody knows, where the scheduler was asked and will not tell more. Its accounting is seconds late."""
+    told = answer.over and not answer.outdated and (ended_s_ago > RECORD_LAG_S or not answer.lags)
+    return {"by": CanceledBy.UNKNOWN.value} if told else {}
