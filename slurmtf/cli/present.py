@@ -76,7 +76,7 @@ _ENDED_BY = {
 }
 _NO_OTHER = {
     USED: "its restart budget is used up",
-    SAME: "the same failure at the same place twice in a row",
+    SAME: "the same failure at the same place twice",
     AT_MOST_MEMORY: "it already had the most memory that its restarts allow",
     NO_MEMORY: "how much memory it had is not known, so it can't get more",
     NOT_POSSIBLE: "it could not be started again from within its job",

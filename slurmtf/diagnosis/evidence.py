@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from slurmtf.diagnosis.dying import Explanation, Log, TaskFailure, explain
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import End
-from slurmtf.runs.history import Attempt, read_history
+from slurmtf.runs.history import JOB_LOG, Attempt, History, read_history
 from slurmtf.runs.state import RunState
 
 HEAD_BYTES, TAIL_BYTES = 64 * 1024, 400 * 1024
@@ -25,12 +25,13 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
     """Return why a run died. The whole of a long log is read only where its beginning and end explain nothing."""
     if state.outcome is None:
         return Explanation(Kind.UNKNOWN)
-    last = read_history(layout).last
+    history = read_history(layout)
+    last, begins = history.last, begins_of(history)
     failures = failures_of(last) if last else []
     names = [failure.task for failure in failures]
-    found = explain(state.outcome, failures, read_logs(layout, names))
+    found = explain(state.outcome, failures, read_logs(layout, names, begins))
     if found.kind is Kind.UNKNOWN:
-        found = explain(state.outcome, failures, read_logs(layout, names, whole=True))
+        found = explain(state.outcome, failures, read_logs(layout, names, begins, whole=True))
     has_place = found.host or not (found.task or found.kind is Kind.NODE)
     return found if has_place else replace(found, host=_only_node(last.nodes if last else ""))
 
@@ -46,27 +47,44 @@ def failures_of(attempt: Attempt) -> list[TaskFailure]:
     return [TaskFailure(task, end) for _, task, end in sorted(ends, key=lambda one: one[0]) if not end.succeeded]
 
 
-def read_logs(layout: RunLayout, first: Sequence[str], whole: bool = False) -> list[Log]:
-    """Return the job's log and those of its tasks, those of the tasks ``first`` before the others."""
+def begins_of(history: History) -> Mapping[str, int] | None:
+    """Return where in each log begins what the last launch of a run wrote, which is what it died of; None where there was no
+    other one."""
+    last = history.last
+    return last.begins if last and (last.launch or len(history.attempts) > 1) else None
+
+
+def read_logs(
+    layout: RunLayout, first: Sequence[str], begins: Mapping[str, int] | None = None, whole: bool = False
+) -> list[Log]:
+    """Return the job's log and those of its tasks, those of the tasks ``first`` before the others. ``begins``: of each log only
+    what stands from there on, and those alone; None: all that there is."""
     order = {task: place for place, task in enumerate(first)}
     paths = [path for stream in ("err", "out") for path in sorted(Path(layout.logs).glob(f"*.{stream}"))]
+    paths = [path for path in paths if begins is None or path.name in begins]
     paths.sort(key=lambda path: order.get(path.stem, len(order)))
     length = dict.fromkeys(list(dict.fromkeys(path.stem for path in paths))[:AT_LENGTH], (HEAD_BYTES, TAIL_BYTES))
     parts = [(path, length.get(path.stem, (0, TAIL_OF_OTHERS))) for path in paths]
-    logs = [Log(f"logs/{path.name}", path.stem, _text(path, *part, whole and path.stem in length)) for path, part in parts]
-    return [Log("logs/job.log", "", _text(Path(layout.job_log), HEAD_BYTES, TAIL_BYTES, whole)), *logs]
+    starts = begins or {}
+    logs = [
+        Log(f"logs/{path.name}", path.stem, _text(path, starts.get(path.name, 0), *part, whole and path.stem in length))
+        for path, part in parts
+    ]
+    of_job = _text(Path(layout.job_log), starts.get(JOB_LOG, 0), HEAD_BYTES, TAIL_BYTES, whole)
+    return [Log(f"logs/{JOB_LOG}", "", of_job), *logs]
 
 
-def _text(path: Path, head_bytes: int, tail_bytes: int, whole: bool) -> str:
-    """Return a log's text, or its beginning and its end, with what is new between them if ``whole``; empty if unreadable."""
+def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool) -> str:
+    """Return a log's text from ``begin`` on, or its beginning and its end, with what is new between them if ``whole``; empty if
+    unreadable."""
     try:
         with path.open("rb") as file:
-            middle = file.seek(0, 2) - head_bytes - tail_bytes
-            file.seek(0)
+            middle = file.seek(0, 2) - begin - head_bytes - tail_bytes
+            file.seek(begin)
             if middle <= 0:
                 return file.read().decode("utf-8", "replace")
             parts = [file.read(head_bytes), *([distinct(file.read(middle))] if whole else [])]
-            file.seek(head_bytes + middle)
+            file.seek(begin + head_bytes + middle)
             return CUT.join(part.decode("utf-8", "replace") for part in (*parts, file.read()))
     except OSError:
         return ""

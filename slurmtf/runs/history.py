@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 from itertools import pairwise
@@ -18,6 +18,7 @@ from slurmtf.job.contract.outcome import MAY_RETURN, Outcome
 from slurmtf.processes import ProcessId, recognise
 from slurmtf.runs.state import Again, Staging
 
+JOB_LOG = "job.log"
 JOB_NAME = re.compile(r"[0-9]+(_[0-9]{1,9})?")
 """A job's number, or an element of an array; a process's number on a machine without a scheduler."""
 
@@ -58,6 +59,9 @@ class Attempt:
 
     ``job``: the job's name, ``33`` or ``33_4``. ``number``: how often Slurm had requeued it. ``decided``: how it will end
     whatever is done to it from then on. ``cluster``: its name, by Slurm's own word. Times in seconds since 1970.
+
+    ``launch``: which one in its allocation the last launch was, from 0; ``task_ends`` are of that one. ``begins``: where in
+    each log begins what that one wrote, by the log's name; a log is left out into which it wrote nothing.
     """
 
     job: str
@@ -75,6 +79,8 @@ class Attempt:
     process: ProcessId | None = None
     cluster: str = ""
     restarts: tuple[events.Restart, ...] = ()
+    launch: int = 0
+    begins: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def end(self) -> Outcome | None:
@@ -178,6 +184,8 @@ class _Told:
     process: ProcessId | None = None
     cluster: str = ""
     restarts: list[events.Restart] = field(default_factory=list)
+    launch: int = 0
+    begins: dict[str, int] = field(default_factory=dict)
 
     def reached(self, phase: Phase) -> None:
         self.phase = max(self.phase, phase)
@@ -186,6 +194,7 @@ class _Told:
 def _started(told: _Told, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
     told.number, told.nodes, told.process = event.attempt, event.nodes or event.host, _process(event)
     told.cluster = event.cluster
+    told.begins[JOB_LOG] = event.job_log
 
 
 def _process(event: events.Started) -> ProcessId | None:
@@ -198,6 +207,9 @@ def _process(event: events.Started) -> ProcessId | None:
 def _launched(told: _Told, event: events.Launched, time: float) -> None:  # noqa: ARG001
     told.reached(Phase.STARTING)
     told.nodes_to_fill = event.nodes_to_fill
+    if event.launch > told.launch:
+        told.launch, told.task_ends, told.begins = event.launch, [], {}
+    told.begins[JOB_LOG] = event.job_log
 
 
 def _staged(told: _Told, event: events.Staged, time: float) -> None:  # noqa: ARG001
@@ -206,12 +218,19 @@ def _staged(told: _Told, event: events.Staged, time: float) -> None:  # noqa: AR
 
 def _task_started(told: _Told, event: events.TaskStarted, time: float) -> None:  # noqa: ARG001
     told.reached(Phase.RUNNING)
+    told.begins.update({f"{event.task}.out": event.out, f"{event.task}.err": event.err})
+
+
+def _task_restarted(told: _Told, event: events.TaskRestarted, time: float) -> None:  # noqa: ARG001
+    told.task_ends = [end for end in told.task_ends if end.rank != event.rank]
 
 
 def _task_ended(told: _Told, event: events.TaskEnded, time: float) -> None:
     end = TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)
     if end not in told.task_ends:
         told.task_ends.append(end)
+    for stream in ("out", "err"):
+        told.begins.setdefault(f"{event.task}.{stream}", 0)  # one that could not be started says so there
 
 
 def _decided(told: _Told, event: events.Decided, time: float) -> None:  # noqa: ARG001
@@ -239,6 +258,7 @@ _TAKES: dict[type[Any], Callable[[_Told, Any, float], None]] = {
     events.Staged: _staged,
     events.TaskStarted: _task_started,
     events.TaskEnded: _task_ended,
+    events.TaskRestarted: _task_restarted,
     events.Restart: _restart,
     events.Decided: _decided,
     events.Finalizing: _finalizing,

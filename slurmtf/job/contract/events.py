@@ -14,7 +14,7 @@ NOTHING: Facts = {}
 
 class Started(NamedTuple):
     """The supervisor runs. ``attempt``: how often Slurm had requeued the job; ``process``: host, pid, started; ``cluster``: its
-    name, as Slurm tells it to every job."""
+    name, as Slurm tells it to every job; ``job_log``: see :class:`Launched`."""
 
     job_id: str = ""
     element: Optional[int] = None
@@ -23,6 +23,7 @@ class Started(NamedTuple):
     nodes: str = ""
     process: Facts = NOTHING
     cluster: str = ""
+    job_log: int = 0
 
 
 class Prepared(NamedTuple):
@@ -31,11 +32,12 @@ class Prepared(NamedTuple):
 
 class Launched(NamedTuple):
     """The launcher was started, the ``launch``-th time in this allocation; ``nodes_to_fill``: nodes that are brought software
-    and data."""
+    and data; ``job_log``: where in the job's log that begins which earlier launches and attempts did not write."""
 
     launch: int = 0
     launcher: str = ""
     nodes_to_fill: int = 0
+    job_log: int = 0
 
 
 class Staged(NamedTuple):
@@ -48,12 +50,15 @@ class Staged(NamedTuple):
 
 
 class TaskStarted(NamedTuple):
-    """A task's script was started, as the process ``pid`` of its host (0: nobody told)."""
+    """A task's script was started, as the process ``pid`` of its host (0: nobody told). ``out``, ``err``: where in its logs
+    it begins."""
 
     rank: int = 0
     task: str = ""
     host: str = ""
     pid: int = 0
+    out: int = 0
+    err: int = 0
 
 
 class TaskEnded(NamedTuple):

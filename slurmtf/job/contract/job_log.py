@@ -57,11 +57,14 @@ def written_since(path: str, size: int) -> bytes:
         return b""
 
 
-def tail(path: str, lines: int = TAIL_LINES) -> str:
-    """Return the lines of a log's end that say most (see log_excerpt), whatever bytes it holds; empty when there is none."""
+def tail(path: str, lines: int = TAIL_LINES, begin: int = 0) -> str:
+    """Return the lines of a log's end that say most (see log_excerpt), whatever bytes it holds; empty when there is none.
+
+    ``begin``: what stands before it does not count.
+    """
     try:
         with open(path, "rb") as file:
-            file.seek(max(0, os.path.getsize(path) - TAIL_BYTES))
+            file.seek(max(begin, os.path.getsize(path) - TAIL_BYTES))
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""

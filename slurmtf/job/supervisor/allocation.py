@@ -71,8 +71,9 @@ class Allocation:
         self._began = time.monotonic()
         self._next_beat = self._began
         self._limit = TimeLimit(plan, environ)
-        self._launched = self._began
+        self._attempt_began = self._launched = self._began
         self._launch_log = self._log_start
+        self._own_log = self._log_start if self._earlier else 0  # the batch script writes there before us
         self._unheard: Optional[float] = None
         self._killed: Optional[Tuple[int, float]] = None
         self._overtime = False
@@ -95,7 +96,7 @@ class Allocation:
         if done:
             return self._finish(done)
         outcome = self._attempt(words)
-        self._continuation.after(outcome, time.monotonic() - self._began)
+        self._continuation.after(outcome, time.monotonic() - self._attempt_began)
         return self._finish(outcome)
 
     def _attempt(self, words: List[str]) -> Outcome:
@@ -119,6 +120,7 @@ class Allocation:
                 nodes=self._environ.get(var.SLURM_JOB_NODELIST, ""),
                 process=identity.process(),
                 cluster=self._environ.get(var.SLURM_CLUSTER_NAME, ""),
+                job_log=self._own_log,
             )
         )
 
@@ -164,8 +166,9 @@ class Allocation:
         """Tell whether a launch that failed is started again in this allocation; where we keep the time, it begins anew."""
         if outcome.succeeded or self._killed or self._told:
             return False
-        if not self._continuation.in_allocation(outcome, order.folder, time.monotonic() - self._launched):
+        if not self._continuation.in_allocation(outcome, order.folder, time.monotonic() - self._attempt_began):
             return False
+        self._attempt_began = time.monotonic()
         if outcome.cause is Cause.TIME_LIMIT:
             self._limit, self._overtime = TimeLimit(self._plan, self._environ), False
         self._noticed = None
@@ -184,11 +187,12 @@ class Allocation:
     def _launch(self, words: List[str], order: LaunchOrder, number: int) -> Outcome:
         self._make_folder(order)
         self._launched, self._launch_log = time.monotonic(), _size(self._layout.job_log)
+        self._continuation.begins(order.folder)
         kept = order._replace(last=order.last and not self._continuation.may_launch)
         launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, self._told_of_attempt(kept))
-        launch.begin(start.words_of(self._plan, words, order), number)
+        launch.begin(start.words_of(self._plan, words, order), number, self._launch_log if number else self._own_log)
         if self._noticed:
-            launch.notify(self._noticed.value, self._limit.left)
+            launch.notify(self._noticed.value, self._left_after(self._noticed))
         while launch.poll() is None:
             self._tick(launch)
             if order.last:
@@ -200,7 +204,8 @@ class Allocation:
         if self._told:
             return self._told
         outcome = self._by_notice(conclude(launch.facts(self._killing(), self._overtime)))
-        return self._with_tail(with_memory(outcome, job_log.written_since(self._layout.job_log, self._launch_log)), order)
+        outcome = with_memory(outcome, job_log.written_since(self._layout.job_log, self._launch_log))
+        return self._with_tail(launch, outcome, order)
 
     def _told_of_attempt(self, order: LaunchOrder) -> LaunchOrder:
         """Return an order whose script is told which attempt it is; the trials of a sweep count their own."""
@@ -247,7 +252,7 @@ class Allocation:
         outcome = None if self._told else launch.settled(self._killing(), self._overtime)
         outcome = self._by_notice(outcome) if outcome else None
         if outcome and (outcome.succeeded or not self._continuation.may_launch):
-            self._told = self._orders.conclude(self._with_tail(outcome, order))
+            self._told = self._orders.conclude(self._with_tail(launch, outcome, order))
             self._leave_result(self._told)
             self._journal.write(events.Decided(self._told.to_dict()))
 
@@ -277,10 +282,15 @@ class Allocation:
         """Tell the script, once, that it will be ended; one that starts later is told then."""
         if self._noticed or not self._plan.notice.before:
             return
-        self._noticed, left = cause, self._limit.left
+        self._noticed, left = cause, self._left_after(cause)
         self._journal.write(events.Noticed(cause.value, None if left is None else round(left)))
         if launch:
             launch.notify(cause.value, left)
+
+    def _left_after(self, notice: Cause) -> Optional[float]:
+        """Return for how many seconds the script may go on after a notice; None: nobody knows, as of a preemption."""
+        left = self._limit.left
+        return None if left is None or notice is not Cause.TIME_LIMIT else max(0.0, left - self._leave_s)
 
     def _by_notice(self, outcome: Outcome) -> Outcome:
         return by_notice(outcome, self._noticed, self._plan.notice.exit_code)
@@ -337,15 +347,15 @@ class Allocation:
         node = job_log.failed_node(written) if cause is Cause.NODE_FAILURE else ""
         return Killing(self._killed[0], self._killed[1], cause, node)
 
-    def _with_tail(self, outcome: Outcome, order: LaunchOrder) -> Outcome:
-        """Return the outcome with the log that tells more, and its last lines."""
+    def _with_tail(self, launch: Launch, outcome: Outcome, order: LaunchOrder) -> Outcome:
+        """Return the outcome with the log that tells more, and the last lines that this launch wrote there."""
         if outcome.cause is Cause.LAUNCHER:
-            path = self._layout.job_log
+            path, begin = self._layout.job_log, self._launch_log
         elif outcome.task:
-            path = self._layout.launch(order.folder).task_log(outcome.task, "err")
+            path, begin = self._layout.launch(order.folder).task_log(outcome.task, "err"), launch.errors_of(outcome.task)
         else:
             return outcome
-        return outcome._replace(log=os.path.relpath(path, self._layout.folder), tail=job_log.tail(path))
+        return outcome._replace(log=os.path.relpath(path, self._layout.folder), tail=job_log.tail(path, begin=begin))
 
     def _finish(self, outcome: Outcome) -> int:
         """Write the outcome into the journal and where submitit looks for it; return the exit status to leave with."""

@@ -41,6 +41,7 @@ class Continuation:
         self._arranged: Optional[Decision] = None
         self._submitted = ""
         self._returns = False
+        self._metrics_begin = 0
 
     @property
     def number(self) -> int:
@@ -74,6 +75,10 @@ class Continuation:
             return None
         self._write(decision, self._history[-1], 0.0)
         return self._last or Outcome(self._history[-1].cause)
+
+    def begins(self, folder: str) -> None:
+        """Take in that a launch begins: what was logged before is not of it."""
+        self._metrics_begin = _size(self._metrics(folder))
 
     def in_allocation(self, outcome: Outcome, folder: str, seconds: float) -> bool:
         """Tell whether a launch that failed is started again at once; write that down."""
@@ -192,10 +197,13 @@ class Continuation:
         return Failure(outcome.cause, place, node)
 
     def _last_step(self, folder: str) -> Optional[int]:
-        """Return the last step of which the chief has logged a metric."""
-        lines = _lines(self._layout.launch(folder).task_metrics(chief(self._plan).label))
+        """Return the last step of which the chief has logged a metric in this launch."""
+        lines = _lines(self._metrics(folder), self._metrics_begin)
         entries = (metrics.from_line(line.encode("utf-8")) for line in reversed(lines))
         return next((entry.step for entry in entries if entry is not None and entry.step is not None), None)
+
+    def _metrics(self, folder: str) -> str:
+        return self._layout.launch(folder).task_metrics(chief(self._plan).label)
 
     def _decided(self, history: Sequence[Failure], failure: Failure, possible: Possible) -> Optional[Decision]:
         return restart.decide(history, failure, self._budgets, possible, self._plan.size.memory_mb)
@@ -224,11 +232,18 @@ def _say(text: str) -> None:
     os.write(2, "slurmtf: {}\n".format(text).encode("utf-8", "replace"))
 
 
-def _lines(path: str) -> List[str]:
-    """Return the last lines of a file; none where it can't be read."""
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
+def _lines(path: str, begin: int = 0) -> List[str]:
+    """Return the last lines of a file, of what stands from ``begin`` on; none where it can't be read."""
     try:
         with open(path, "rb") as file:
-            file.seek(max(0, os.path.getsize(path) - TAIL_BYTES))
+            file.seek(max(begin, os.path.getsize(path) - TAIL_BYTES))
             return file.read().decode("utf-8", "replace").splitlines()
     except OSError:
         return []

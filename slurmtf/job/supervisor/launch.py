@@ -5,7 +5,7 @@ import os
 import selectors
 import signal
 import time
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ..common import addresses, gpus, identity, wire
 from ..common.process import Child, Signals
@@ -61,9 +61,10 @@ class Launch:
         self._notice: Optional[wire.Message] = None
         self._stall = StallWatch(plan.stall)
         self._ends_at: Optional[float] = None
+        self._begins: Dict[str, Tuple[int, int]] = {}
 
-    def begin(self, words: Sequence[str], number: int) -> None:
-        """Start the launcher. Raises OSError."""
+    def begin(self, words: Sequence[str], number: int, job_log: int) -> None:
+        """Start the launcher. ``job_log``: see :class:`.events.Launched`. Raises OSError."""
         told = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
         if self._order.tasks != LaunchOrder():
             told[wire.TASKS] = json.dumps(self._order.tasks.to_dict())
@@ -71,7 +72,7 @@ class Launch:
         self._launcher = Child(words, self._layout.folder, dict(environ, **told))
         self._rendezvous.make_room()
         to_fill = self._plan.size.nodes if self._disks.are_used and number == 0 else 0
-        self._journal.write(events.Launched(number, self._plan.launcher, to_fill))
+        self._journal.write(events.Launched(number, self._plan.launcher, to_fill, job_log))
 
     def poll(self) -> Optional[int]:
         """Return the launcher's return code when it has ended."""
@@ -178,6 +179,10 @@ class Launch:
             at_once_s=self._plan.timings.at_once,
         )
 
+    def errors_of(self, task: str) -> int:
+        """Return where in a task's log of errors begins what it has written in this launch."""
+        return self._begins.get(task, (0, 0))[1]
+
     def settled(self, killing: Optional[Killing], overtime: bool) -> Optional[Outcome]:
         """Return the outcome once nothing can change it."""
         return settled(self.facts(killing, overtime), time.monotonic()) if self._completion.verdict else None
@@ -238,9 +243,9 @@ class Launch:
 
     def _on_started(self, rank: int, message: wire.Message) -> None:
         self._stall.active(rank, time.monotonic())
-        pid = message.get("pid")
         host = self._roster.hellos[rank].host
-        self._journal.write(events.TaskStarted(rank, self._label(rank), host, pid if isinstance(pid, int) else 0))
+        out, err = self._begins[self._label(rank)] = start.begins_of(message)
+        self._journal.write(events.TaskStarted(rank, self._label(rank), host, start.count_of(message.get("pid")), out, err))
 
     def _on_leaving(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
         if self._launcher and self._spared:

@@ -33,6 +33,18 @@ class Hello(NamedTuple):
         return cls(host, address, cpus, sight, calls, interface)
 
 
+def count_of(value: object) -> int:
+    """Return a number that a task has told; 0 where it told none."""
+    return value if isinstance(value, int) and value >= 0 else 0
+
+
+def begins_of(message: wire.Message) -> Tuple[int, int]:
+    """Return where in a task's logs, of output and of errors, begins what its script writes from now on."""
+    told = message.get("begins")
+    out, err = told if isinstance(told, list) and len(told) == 2 else (0, 0)
+    return count_of(out), count_of(err)
+
+
 def words_of(plan: JobPlan, words: Sequence[str], order: LaunchOrder) -> List[str]:
     """Return the words of a launch: those of the batch script, with the order's own in the place of the launcher's.
 

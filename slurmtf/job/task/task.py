@@ -223,6 +223,7 @@ class Task:
         variables = environment.variables(self._environ)
         if self._port and not shares_port(words[0], variables):
             self._port.let_go()
+        begins = [os.path.getsize(log) if os.path.exists(log) else 0 for log in logs]
         try:
             self._child = Child(words, environment.work, variables, logs, self._notice.ignored)
         except OSError as err:
@@ -230,7 +231,7 @@ class Task:
                 log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
             return End(126 if isinstance(err, PermissionError) else 127)
         self._stacks = lambda child: stacks.ask(child.pid, layout.stacks(self.role.label), variables)
-        self._report({"event": "task-started", "pid": self._child.pid})
+        self._report({"event": "task-started", "pid": self._child.pid, "begins": begins})
         clock = LogClock(layout.log_clock(self.role.label), logs)
         activity = Activity(self._plan.stall, (*logs, layout.task_metrics(self.role.label)))
         sampler = Sampler(self._plan, self._layout, self._environ) if self._samples() else None

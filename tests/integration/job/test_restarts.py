@@ -39,6 +39,37 @@ def test_the_same_failure_twice_ends_it(job: NewJob) -> None:
     assert [event["why"] for event in one.events("restart")] == ["script", "same-failure"]
 
 
+def test_an_attempt_that_says_nothing_did_not_fail_as_the_one_before_it(job: NewJob) -> None:
+    one = job(COUNTS + "if attempt == 1:\n    raise ValueError('mine')\nos._exit(3)", restarts={"script": 9})
+    assert one.run() == 3
+    assert attempts(one) == ["1", "2", "3"]
+    assert [event["why"] for event in one.events("restart")] == ["script", "script", "same-failure"]
+    assert (one.end["log"], one.end["tail"]) == ("logs/main-0.err", "")
+
+
+LOGS_AT_FIRST = """\
+from slurmtf import Run
+if attempt == 1:
+    Run.get_context().log("loss", 1.0, step=7)
+sys.exit("an error")
+"""
+
+
+def test_the_steps_of_an_earlier_attempt_are_no_place_of_a_later_one(job: NewJob) -> None:
+    one = job(COUNTS + LOGS_AT_FIRST, restarts={"script": 9})
+    assert one.run() == 1
+    assert [event["place"] for event in one.events("restart")] == ["an error (step 7)", "an error", "an error"]
+    assert attempts(one) == ["1", "2", "3"]
+
+
+def test_each_attempt_took_its_own_time(job: NewJob) -> None:
+    one = job(COUNTS + "time.sleep(3 if attempt == 1 else 0); sys.exit('error {}'.format(attempt))", restarts={"script": 1})
+    assert one.run() == 1
+    first, second = (event["seconds"] for event in one.events("restart"))
+    assert first >= 3
+    assert first + second <= one.events("ended")[0]["seconds"]
+
+
 def test_a_later_attempt_that_succeeds_is_the_run(job: NewJob) -> None:
     one = job(COUNTS + "sys.exit(0 if attempt == 2 else 'not yet')", restarts={"script": 9})
     assert one.run() == 0

@@ -83,7 +83,8 @@ def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     for run, state in zip(told, ended(*told), strict=True):
         assert state.status is RunStatus.COMPLETED, (run.id, journal(run), Path(run.layout.job_log).read_text())
         assert decided(run) == [("requeue", "time-limit", 2, 3)]
-        assert [one["cause"] for one in journal(run) if one["event"] == "noticed"] == ["time-limit"]
+        ((cause, left),) = ((one["cause"], one["left_s"]) for one in journal(run) if one["event"] == "noticed")
+        assert (cause, left <= TOLD["notice"]["before"]) == ("time-limit", True)  # until it is ended, not until Slurm's limit
         assert [one["detail"] for one in journal(run) if one["event"] == "ended"] == [{"noticed": True}, {}]
         assert [log(run, f"rank-{rank}.out") for rank in range(2)] == ["attempt 1\nattempt 2\n"] * 2
     by_requeue, by_job = limited
@@ -136,7 +137,7 @@ def test_every_launcher_tells_of_a_preemption_once(
         for run, state in zip(runs.values(), ended(*runs.values()), strict=True):
             assert state.status is RunStatus.COMPLETED, (run.id, journal(run), Path(run.layout.job_log).read_text())
     for launcher, run in runs.items():
-        assert [one["cause"] for one in journal(run) if one["event"] == "noticed"] == ["preempted"]
+        assert [(one["cause"], one["left_s"]) for one in journal(run) if one["event"] == "noticed"] == [("preempted", None)]
         assert decided(run) == [("requeue", "preempted", 2, None)]
         names = [f"rank-{rank}.out" for rank in range(2)] if LAUNCHERS[launcher] > 1 else ["main-0.out"]
         assert [log(run, name) for name in names] == ["attempt 1 [10]\nattempt 2 []\n"] * len(names)

@@ -90,7 +90,7 @@ def test_a_log_is_advised_where_there_is_something_in_it(
         (
             RunStatus.FAILED,
             Again("end", "same-failure", "script", 3, 4, 5.0),
-            "no other attempt after this one, which failed after 5s: the same failure at the same place twice in a row",
+            "no other attempt after this one, which failed after 5s: the same failure at the same place twice",
         ),
         (
             RunStatus.FAILED,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from slurmtf.diagnosis.evidence import (
     CUT,
     HEAD_BYTES,
@@ -16,10 +18,12 @@ from slurmtf.diagnosis.evidence import (
     read_logs,
 )
 from slurmtf.diagnosis.kinds import Kind
+from slurmtf.job.contract import events
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, End, Outcome
-from slurmtf.runs.history import Attempt, TaskEnd
+from slurmtf.runs.history import Attempt, TaskEnd, attempt_of
 from slurmtf.runs.state import RunState, RunStatus
+from tests.unit.runs.stories import lines
 
 SIZE = 1 << 20
 
@@ -54,6 +58,100 @@ def test_failures_in_the_order_in_which_they_ended() -> None:
     ends = (TaskEnd(0, "rank-0", 1, None, 9.0), TaskEnd(1, "rank-1", None, 9, 5.0), TaskEnd(2, "rank-2", 0, None, 1.0))
     found = failures_of(Attempt("7", 0, started=0.0, task_ends=ends))
     assert [(failure.task, failure.end) for failure in found] == [("rank-1", End(None, 9)), ("rank-0", End(1))]
+
+
+THROWN_OUT = "slurmstepd-node1: error: *** JOB 12 ON node1 CANCELLED AT 2026-11-29T06:58:27 DUE TO PREEMPTION ***\n"
+RAISED = """Traceback (most recent call last):
+  File "/lab/work/train.py", line {0}, in <module>
+    raise KeyError("{0}")
+KeyError: '{0}'
+"""
+FIRST, SECOND = RAISED.format(1), RAISED.format(2)
+OOM = "slurmstepd: error: Detected 1 oom_kill event in StepId=12.0.\n"
+
+
+def started(job_log: int = 0, launch: int = 0, **begins: int) -> list[object]:
+    """A launch, in which the script of one task was started."""
+    return [events.Launched(launch, "srun", job_log=job_log), events.TaskStarted(0, "main-0", "node1", **begins)]
+
+
+def failed(*tasks: str) -> list[object]:
+    return [events.TaskEnded(int(task[-1]), task, 1) for task in tasks]
+
+
+@pytest.mark.parametrize(
+    ("journals", "logs", "kind", "shown"),
+    [
+        pytest.param(
+            {"12.0": started(), "12.1": [*started(len(THROWN_OUT)), *failed("main-0")]},
+            {"job.log": THROWN_OUT, "main-0.err": FIRST},
+            Kind.SCRIPT,
+            "KeyError: '1'",
+            id="an attempt after a preemption",
+        ),
+        pytest.param(
+            {"12.0": started(), "12.1": started(0)},
+            {"job.log": THROWN_OUT, "main-0.err": FIRST},
+            Kind.PREEMPTED,
+            THROWN_OUT.strip(),
+            id="one that was preempted itself",
+        ),
+        pytest.param(
+            {"12.0": [*started(), *started(len(OOM), 1, err=len(FIRST)), *failed("main-0")]},
+            {"job.log": OOM, "main-0.err": FIRST + SECOND},
+            Kind.SCRIPT,
+            "KeyError: '2'",
+            id="another launch in the allocation",
+        ),
+        pytest.param(
+            {"12.0": [*started(), *failed("main-0"), *started(0, 1, err=len(FIRST)), *failed("main-0")]},
+            {"main-0.err": FIRST},
+            Kind.UNKNOWN,
+            "",
+            id="one that died without a word",
+        ),
+        pytest.param(
+            {"12.0": started(), "15.0": [events.Launched(0, "srun")]},
+            {"main-0.err": FIRST},
+            Kind.UNKNOWN,
+            "",
+            id="another job, in which no script was started",
+        ),
+        pytest.param(
+            {"12.0": started(), "12.1": [events.Launched(0, "srun"), *failed("main-0")]},
+            {"main-0.err": FIRST},
+            Kind.SCRIPT,
+            "KeyError: '1'",
+            id="a task that could not say where it began",
+        ),
+        pytest.param({}, {"main-0.err": FIRST}, Kind.SCRIPT, "KeyError: '1'", id="without a journal"),
+    ],
+)
+def test_what_earlier_attempts_died_of_explains_nothing(
+    journals: dict[str, list[object]], logs: dict[str, str], kind: Kind, shown: str, tmp_path: Path
+) -> None:
+    layout = run_of(tmp_path, logs)
+    (tmp_path / "journal").mkdir()
+    for second, (name, told) in enumerate(journals.items()):
+        records = lines(*told, start=1000.0 * (second + 1), number=int(name[-1]), job=name[:2])
+        (tmp_path / f"journal/{name}.jsonl").write_text("".join(json.dumps(record.to_dict()) + "\n" for record in records))
+    state = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, "main-0", exit_code=1))
+    found = explain_run(layout, state)
+    assert (found.kind, found.evidence[-1].text if found.evidence else "") == (kind, shown)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ([*failed("rank-1", "rank-0")], ["rank-1", "rank-0"]),
+        ([*failed("rank-1"), *started(0, 1), *failed("rank-0")], ["rank-0"]),
+        ([*failed("worker-1"), events.TaskRestarted(1, "worker-1"), *failed("worker-0")], ["worker-0"]),
+    ],
+)
+def test_whoever_failed_before_it_was_started_again_is_not_the_first(told: list[object], expected: list[str]) -> None:
+    found = attempt_of("12.0.jsonl", lines(*started(), *told))
+    assert found is not None
+    assert [failure.task for failure in failures_of(found)] == expected
 
 
 def test_the_node_of_a_job_that_had_but_one(tmp_path: Path) -> None:
