@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from slurmtf.diagnosis.dying import Explanation
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.estimator.quantities import slurm_time
+from slurmtf.job.contract.outcome import Cause
 from slurmtf.plan.model import Resources
+from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.spelling import values_in
 
 MORE_MEMORY, MORE_TIME = 1.5, 2
@@ -33,6 +35,40 @@ def corrected(run_id: str, death: Explanation, settings: Mapping[str, Any], aske
     for name, value in changes.items():
         words += ["--with", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
     return shlex.join(words)
+
+
+class Followed(NamedTuple):
+    """A run that another one was to follow: how it was to end, and how it is now."""
+
+    run_id: str
+    condition: str
+    state: RunState
+
+    @property
+    def is_in_the_way(self) -> bool:
+        """Whether it has ended, and not as it had to."""
+        done = self.state.status is RunStatus.COMPLETED
+        return self.state.status.final and self.condition != "any" and done is (self.condition == "notok")
+
+
+def followed_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]:
+    """Return what to do about a run whose earlier runs did not end as they had to, and the command for it.
+
+    The command is empty where one of them has to be mended in a way that no command knows: it waited in vain itself, or there
+    are several.
+    """
+    wrong = [one for one in followed if one.is_in_the_way]
+    remedy = "; ".join(f"see why {one.run_id} ended so: slurmtf why {one.run_id}" for one in wrong)
+    if len(wrong) != 1 or wrong[0].state.cause is Cause.DEPENDENCY:
+        return remedy, ""
+    waits = [f"{one.run_id}:{one.condition}" for one in followed if not one.state.status.final]
+    first = [] if wrong[0].condition == "notok" else ["slurmtf", "rerun", wrong[0].run_id]
+    then = ["slurmtf", "rerun", run_id]
+    for name in (["last"] if first else []) + waits:
+        then += ["--after", name]
+    return f"{remedy}; when that is mended, submit {'both' if first else 'it'} again", " && ".join(
+        map(shlex.join, filter(None, (first, then)))
+    )
 
 
 def changes_of(death: Explanation, settings: Mapping[str, Any], asked: Resources) -> dict[str, Any]:

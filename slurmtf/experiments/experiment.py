@@ -192,7 +192,7 @@ def _submitted(prepared: Prepared, given: _Given, tell: Callable[[str], None] | 
     pack, target = prepared.looked_up.pack, prepared.target
     if pack and tell:
         build_pack(pack, target.store, target.site, tell)
-    names = tuple(one.run_id for one in given.after)
+    names = tuple(one.spelled for one in given.after)
     plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=names))
     layout = submit(given.shape(replace(prepared, plan=plan).submission(given.tags)))
     settle(plan, layout, given.after)

@@ -27,11 +27,12 @@ from slurmtf.submit.submission import Submission
 BEFORE = "rerun_of"
 
 
-def rerun(run: Run, changes: Mapping[str, Any], tell: Callable[[str], None]) -> Run:
+def rerun(run: Run, changes: Mapping[str, Any], tell: Callable[[str], None], after: Sequence[Run | str] = ()) -> Run:
     """Submit a run again: its stored source, its settings but for ``changes``, and its environment, which is built again with
     the versions that it had if it is gone.
 
     ``changes`` are settings of the estimator by name; names that begin with '-' are arguments of the script.
+    ``after`` are runs that it is to follow, as of :meth:`Experiment.submit`; what it followed the first time has ended.
     Raises InputError when it can't be had, SlurmError when Slurm does not answer.
     """
     check_ours(run.folder)
@@ -43,7 +44,7 @@ def rerun(run: Run, changes: Mapping[str, Any], tell: Callable[[str], None]) -> 
         estimator = changed(settings_of(plan), changes, source)
         experiment = Experiment(run.experiment, run.folder.parents[1])
         lock = [] if SOFTWARE & changes.keys() else receipt.get("lock") or []
-        return experiment.submit_shaped(estimator, receipt.get("tags"), tell, _as_of(run, plan, receipt), lock=lock)
+        return experiment.submit_shaped(estimator, receipt.get("tags"), tell, _as_of(run, plan, receipt), after, lock)
 
 
 SOFTWARE = {
@@ -55,12 +56,16 @@ SOFTWARE = {
     "framework_version",
 }
 """Settings with which another environment is asked for."""
+WAITING = ("dependency", "kill-on-invalid-dep")
+"""Flags by which Slurm is told of the runs that a run follows."""
 
 
 def settings_of(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's settings with what it took from where it was submitted: the default site, and the Python of slurmtf."""
     settings = {"compute_target": plan["site"], **plan["provenance"]["estimator"]}
     batch = plan["batch"]
+    if plan["provenance"].get("after"):  # jobs that have ended, by their numbers
+        settings["sbatch"] = {name: value for name, value in (settings.get("sbatch") or {}).items() if name not in WAITING}
     own = plan["provenance"]["environment_spec"] or batch["container"] or batch["shell"]["modules"]
     if not own and not (SOFTWARE | {"custom_docker_image"}) & settings.keys() and "/" in batch["python"]:
         settings["environment_definition"] = {"python": batch["python"]}

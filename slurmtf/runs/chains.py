@@ -27,6 +27,11 @@ class Earlier:
     folder: str = ""
 
     @property
+    def spelled(self) -> str:
+        """It as a user names it: ``RUN`` or ``RUN:any``."""
+        return self.run_id if self.condition == "ok" else f"{self.run_id}:{self.condition}"
+
+    @property
     def awaited(self) -> bool:
         """Whether Slurm is told to wait for its job."""
         return self.job is not None and not self.state.status.final

@@ -21,16 +21,23 @@ from slurmtf.findings import Finding
     metavar="NAME=VALUE",
     help="Setting to change, time=2:00:00; for an argument of the script: --with=--learning-rate=0.1.",
 )
+@click.option(
+    "--after",
+    multiple=True,
+    metavar="RUN",
+    shell_complete=completing.runs,
+    help="Start once another run has completed (RUN), has ended (RUN:any) or has failed (RUN:notok).",
+)
 @workspace_option
 @json_option
-def command(run: str, changes: tuple[str, ...], workspace: str | None) -> None:
+def command(run: str, changes: tuple[str, ...], after: tuple[str, ...], workspace: str | None) -> None:
     """Submit RUN again, with its stored source, its settings and its software. Software that is gone is rebuilt with the same
     versions."""
     from slurmtf.experiments.rerunning import parse_change, rerun  # noqa: PLC0415 - what submits
 
     found = Run.find(run, workspace)
     with Steps() as steps:
-        again = rerun(found, dict(map(parse_change, changes)), steps.tell)
+        again = rerun(found, dict(map(parse_change, changes)), steps.tell, after)
     warnings = [Finding.from_dict(data) for data in again.plan["warnings"]]
     if wants_json():
         emit({**run_data(again.folder, again.state), "rerun_of": found.id}, "", warnings)

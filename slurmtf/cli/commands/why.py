@@ -14,15 +14,17 @@ from slurmtf.cli.flags import FLAGS
 from slurmtf.cli.output import clock, duration, emit, json_option, size, workspace_option
 from slurmtf.cli.present import again_text, headline, in_rows
 from slurmtf.cli.sweeps import advice
-from slurmtf.diagnosis.correcting import corrected
+from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
 from slurmtf.diagnosis.dying import Explanation
 from slurmtf.diagnosis.evidence import explain_run
 from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.trials import FailedAlike, explain_trials
 from slurmtf.diagnosis.waiting import Waiting, explain_reason
+from slurmtf.errors import SlurmtfError
 from slurmtf.experiments import Run
 from slurmtf.runs import RunState, RunStatus
+from slurmtf.runs.chains import parsed
 from slurmtf.runs.listing import Listed
 from slurmtf.runs.reporting import ahead_of, used_by
 from slurmtf.runs.sweeps import SweepFacts, is_sweep, read_sweep
@@ -64,6 +66,7 @@ class _Beside:
     after: tuple[str, ...] = ()
     memory: tuple[int, int, str] | None = None
     command: str = ""
+    remedy: str = ""
 
 
 NOTHING_BESIDE = _Beside()
@@ -72,6 +75,10 @@ NOTHING_BESIDE = _Beside()
 def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     if death is None:
         return _Beside(ahead_of(run.layout), _followed(run)) if state.status is RunStatus.QUEUED else NOTHING_BESIDE
+    if death.kind is Kind.DEPENDENCY:
+        followed = _followed(run)
+        remedy, command = followed_again(run.id, [found for name in followed for found in _found(name, run)])
+        return _Beside(after=followed, remedy=remedy, command=command)
     try:
         plan = run.plan
         command = corrected(run.id, death, plan["provenance"]["estimator"], asked_of(plan))
@@ -89,6 +96,16 @@ def _followed(run: Run) -> tuple[str, ...]:
         return tuple(map(str, run.plan["provenance"].get("after", ())))
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return ()
+
+
+def _found(name: str, follower: Run) -> list[Followed]:
+    """Return a run that was followed as it is now; nothing where it is gone."""
+    run_id, condition = parsed(name)
+    try:
+        run = Run.find(run_id, str(follower.folder.parents[1]))
+        return [Followed(run.id, condition, run.state)]
+    except SlurmtfError:
+        return []
 
 
 def _data(
@@ -130,7 +147,8 @@ def _death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[st
     end = {"cause": state.cause.value if state.cause else None, "exit_code": state.exit_code, "signal": state.signal}
     memory = dict(zip(("used", "asked", "source"), beside.memory, strict=True)) if beside.memory else None
     canceled = dict(state.outcome.detail) if state.outcome and death.kind is Kind.CANCELED else None
-    return {**_explanation_data(death), **end, "canceled": canceled, "memory": memory, "command": beside.command or None}
+    told = {**_explanation_data(death), **end, "canceled": canceled, "memory": memory, "after": list(beside.after)}
+    return {**told, "remedy": beside.remedy or told["remedy"], "command": beside.command or None}
 
 
 def _explanation_data(death: Explanation) -> dict[str, Any]:
@@ -151,7 +169,8 @@ def _text(run: Run, state: RunState, waiting: Waiting | None, death: Explanation
         rows |= _waiting_rows(state, waiting)
         rows |= {"attempt": again_text(state), "follows": ", ".join(beside.after), "before": _ahead_text(beside.ahead)}
     elif death:
-        rows |= {**_death_rows(run, state, death), "memory": _memory_text(beside.memory), "command": beside.command}
+        rows |= _death_rows(run, state, death)
+        rows |= {"do": beside.remedy or rows["do"], "memory": _memory_text(beside.memory), "command": beside.command}
     else:
         rows["why"] = "nothing to explain: it neither waits nor failed"
     return in_rows(rows)

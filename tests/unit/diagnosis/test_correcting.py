@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from slurmtf.diagnosis.correcting import corrected
+from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
 from slurmtf.diagnosis.dying import Explanation
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
 from slurmtf.estimator import TensorFlow
+from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.plan.model import Resources
+from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.spelling import values_in
 
 ASKED = Resources(1, 1, 1, memory="10G", time_s=3600)
@@ -25,6 +27,7 @@ TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
     (Explanation(Kind.TIME_LIMIT), {}, ASKED, "slurmtf rerun r-1 --with time=02:00:00"),
     (Explanation(Kind.TIME_LIMIT), {}, NONE, ""),
     (Explanation(Kind.PREEMPTED), {}, ASKED, "slurmtf rerun r-1"),
+    (Explanation(Kind.CANCELED), {}, ASKED, "slurmtf rerun r-1"),
     (Explanation(Kind.NODE), {}, ASKED, "slurmtf rerun r-1"),
     (Explanation(Kind.NODE, host="n3"), {}, ASKED, 'slurmtf rerun r-1 --with \'sbatch={"exclude": "n3"}\''),
     (
@@ -64,6 +67,34 @@ TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
 @pytest.mark.parametrize(("death", "settings", "asked", "command"), TABLE)
 def test_the_command(death: Explanation, settings: dict[str, Any], asked: Resources, command: str) -> None:
     assert corrected("r-1", death, settings, asked) == command
+
+
+def followed(name: str, status: RunStatus, condition: str = "ok", cause: Cause = Cause.SCRIPT) -> Followed:
+    return Followed(name, condition, RunState(status, outcome=Outcome(cause) if status.final else None))
+
+
+BAD, GOOD = followed("a-1", RunStatus.FAILED), followed("b-1", RunStatus.COMPLETED)
+FOLLOWED = [
+    ([BAD], ["a-1"], "slurmtf rerun a-1 && slurmtf rerun r-1 --after last"),
+    ([GOOD, BAD], ["a-1"], "slurmtf rerun a-1 && slurmtf rerun r-1 --after last"),
+    ([BAD, followed("c-1", RunStatus.RUNNING, "any")], ["a-1"],
+     "slurmtf rerun a-1 && slurmtf rerun r-1 --after last --after c-1:any"),
+    ([followed("a-1", RunStatus.CANCELED, cause=Cause.CANCELED)], ["a-1"],
+     "slurmtf rerun a-1 && slurmtf rerun r-1 --after last"),
+    ([followed("b-1", RunStatus.COMPLETED, "notok")], ["b-1"], "slurmtf rerun r-1"),
+    ([followed("a-1", RunStatus.FAILED, "notok"), BAD], ["a-1"], "slurmtf rerun a-1 && slurmtf rerun r-1 --after last"),
+    ([BAD, followed("d-1", RunStatus.FAILED)], ["a-1", "d-1"], ""),
+    ([followed("a-1", RunStatus.CANCELED, cause=Cause.DEPENDENCY)], ["a-1"], ""),
+    ([followed("a-1", RunStatus.FAILED, "any"), GOOD], [], ""),
+    ([], [], ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("earlier", "named", "command"), FOLLOWED)
+def test_a_run_that_followed_in_vain(earlier: list[Followed], named: list[str], command: str) -> None:
+    remedy, told = followed_again("r-1", earlier)
+    assert told == command
+    assert [name for name in ("a-1", "b-1", "c-1", "d-1") if f"slurmtf why {name}" in remedy] == named
 
 
 def test_what_the_rules_say_to_set_are_settings() -> None:

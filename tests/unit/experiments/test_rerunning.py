@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf import Run
 from slurmtf.errors import InputError, SpecError
-from slurmtf.experiments.rerunning import changed, parse_change, rerun, with_arguments
+from slurmtf.experiments.rerunning import changed, parse_change, rerun, settings_of, with_arguments
 from slurmtf.job.contract.sweep import SweepLayout
 from tests.unit.support import tells
 
@@ -28,6 +28,25 @@ ARGUMENTS = [
 @pytest.mark.parametrize(("params", "changes", "found"), ARGUMENTS)
 def test_arguments(params: Any, changes: dict[str, str], found: Any) -> None:
     assert with_arguments(params, changes) == found
+
+
+BATCH: dict[str, Any] = {"container": None, "shell": {"modules": []}, "python": "python3"}
+
+
+@pytest.mark.parametrize(
+    ("after", "sbatch", "found"),
+    [
+        (["a-1"], {"dependency": "afterok:23", "kill-on-invalid-dep": "yes", "nice": 5}, {"nice": 5}),
+        (["a-1"], None, {}),
+        ([], {"dependency": "singleton"}, {"dependency": "singleton"}),
+    ],
+)
+def test_a_run_that_followed_another_one_waits_for_no_job_that_has_ended(
+    after: list[str], sbatch: dict[str, Any] | None, found: dict[str, Any]
+) -> None:
+    settings = {} if sbatch is None else {"sbatch": sbatch}
+    provenance = {"estimator": settings, "environment_spec": None, "after": after}
+    assert settings_of({"site": "lab", "provenance": provenance, "batch": BATCH})["sbatch"] == found
 
 
 CHANGES = [

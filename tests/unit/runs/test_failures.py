@@ -9,19 +9,27 @@ from slurmtf.errors import RunFailedError
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs.failures import ERRORS, error_of
 
-ROWS = [
+ROWS: list[tuple[Cause | None, type[RunFailedError]]] = [
     (Cause.SCRIPT, errors.ScriptFailedError),
-    (Cause.OUT_OF_MEMORY, errors.OutOfMemoryError),
-    (Cause.TIME_LIMIT, errors.TimeLimitError),
-    (Cause.PREEMPTED, errors.PreemptedError),
-    (Cause.NODE_FAILURE, errors.NodeFailedError),
-    (Cause.CANCELED, errors.RunCanceledError),
+    (Cause.STRAGGLER, errors.RunStalledError),
     (Cause.STALL, errors.RunStalledError),
+    (Cause.NOT_CONNECTED, errors.LaunchFailedError),
     (Cause.LAUNCHER, errors.LaunchFailedError),
+    (Cause.AGENT, errors.LaunchFailedError),
+    (Cause.NOT_STARTED, errors.LaunchFailedError),
+    (Cause.TASK_LOST, errors.RunLostError),
+    (Cause.LOST, errors.RunLostError),
     (Cause.STAGING, errors.StagingFailedError),
+    (Cause.RESULTS, errors.StagingFailedError),
+    (Cause.TIME_LIMIT, errors.TimeLimitError),
+    (Cause.CANCELED, errors.RunCanceledError),
+    (Cause.CALLED_OFF, errors.RunCanceledError),
+    (Cause.PREEMPTED, errors.PreemptedError),
+    (Cause.REQUEUED, errors.PreemptedError),
+    (Cause.NODE_FAILURE, errors.NodeFailedError),
+    (Cause.OUT_OF_MEMORY, errors.OutOfMemoryError),
     (Cause.DEPENDENCY, errors.DependencyFailedError),
     (Cause.SOFTWARE, errors.BuildFailedError),
-    (Cause.LOST, errors.RunLostError),
     (Cause.UNKNOWN, RunFailedError),
     (None, RunFailedError),
 ]
@@ -34,4 +42,5 @@ def test_which_error(cause: Cause | None, kind: type[RunFailedError]) -> None:
 
 
 def test_every_cause_has_one() -> None:
+    assert {cause for cause, _ in ROWS} == {*Cause, None}
     assert {*ERRORS, Cause.UNKNOWN} == set(Cause)

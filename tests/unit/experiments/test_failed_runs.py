@@ -1,0 +1,36 @@
+"""A run that is waited for raises the error of its cause: each cause, as a folder tells of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf import Run
+from slurmtf.errors import RunFailedError
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.runs.failures import error_of
+from slurmtf.runs.records import note_end
+from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.scheduler import JobRef, SubmittedJob
+from slurmtf.submit.record import note
+
+KNOWN = {Cause.CANCELED: {"by": "unknown"}, Cause.UNKNOWN: {"cause": "unknown"}}
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+@pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.CANCELED])
+def test_a_run_that_did_not_complete(tmp_path: Path, cause: Cause, status: RunStatus) -> None:
+    layout = RunLayout(str(tmp_path / "lab" / "lab-1"))
+    Path(layout.folder).mkdir(parents=True)
+    Path(layout.plan).write_text("{}")
+    job = SubmittedJob(JobRef(None, "12"), "slurm", layout.folder, 1000.0, "submitted")
+    note(layout, job)
+    outcome = Outcome(cause, task="main-0", exit_code=3, detail=KNOWN.get(cause, {}))
+    note_end(layout, RunState(status, job.ref, outcome=outcome))
+    with pytest.raises(RunFailedError) as raised:
+        Run(layout.folder).wait_for_completion()
+    assert type(raised.value) is error_of(cause)
+    assert raised.value.outcome == outcome
+    assert [finding.where for finding in raised.value.findings] == ["lab-1"]
