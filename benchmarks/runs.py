@@ -44,7 +44,7 @@ def _events(job: str, code: int) -> list[object]:
     return [
         Started(job_id=job, host="node1", nodes="node1", process={"host": "node1", "pid": 5, "started": 6}),
         Prepared(),
-        Launched(launcher="srun"),
+        Launched(),
         TaskStarted(0, "main-0", "node1"),
         TaskEnded(0, "main-0", code),
         Ended(Outcome(Cause.SCRIPT, "main-0", "node1", exit_code=code).to_dict(), 4.0),

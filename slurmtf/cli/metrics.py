@@ -85,10 +85,9 @@ def others_table(found: Sequence[OtherOf], all_ranks: bool) -> str:
     )
 
 
-def csv_lines(found: Sequence[RunSeries], heading: bool = True) -> Iterator[str]:
-    """Yield the values as CSV, a line each."""
-    if heading:
-        yield ",".join(COLUMNS)
+def csv_lines(found: Sequence[RunSeries]) -> Iterator[str]:
+    """Yield the values as CSV, a line each, after a heading."""
+    yield ",".join(COLUMNS)
     for one in found:
         yield from (_csv(one, point) for point in one.series.points)
 

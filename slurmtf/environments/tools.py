@@ -31,7 +31,6 @@ class Tool:
     name: str
     packages: tuple[str, ...]
     pythons: tuple[str, ...]
-    about: str
 
 
 def _tensorflow(version: str) -> tuple[str, ...]:
@@ -40,6 +39,7 @@ def _tensorflow(version: str) -> tuple[str, ...]:
 
 
 KERAS_2, NEWEST, SCORING, SCORING_GPU, SAMPLER = "onnx-tf2.15-keras2", "onnx-newest", "scoring", "scoring-gpu", "sampler"
+"""What TensorFlow up to 2.15, or Keras 2, has saved is converted by the first, the rest by the second."""
 OF_SCORING = ("numpy==2.4.6", "pillow==13.0.0", "pyarrow==26.0.1", "waitress==3.0.2")
 TOOLS = {
     tool.name: tool
@@ -48,27 +48,23 @@ TOOLS = {
             KERAS_2,
             (*_tensorflow("2.15.1"), "numpy==1.26.4", "protobuf==4.25.9", "setuptools==81.0.0", "onnx==1.18.0", *CONVERTER),
             ("3.11",),
-            "converts what TensorFlow up to 2.15, or Keras 2, has saved",
         ),
         Tool(
             NEWEST,
             (*_tensorflow("2.21.0"), "keras==3.15.1", "numpy==2.4.6", "protobuf==7.36.2", "onnx==1.23.2", *CONVERTER),
             ("3.11", "3.12", "3.13"),
-            "converts what TensorFlow 2.16 and later, or Keras 3, has saved",
         ),
         Tool(
             SCORING,
             ("onnxruntime==1.32.0", *OF_SCORING),
             ("3.11", "3.12", "3.13"),
-            "scores files with ONNX models, and serves models",
         ),
         Tool(
             SCORING_GPU,
             ("onnxruntime-gpu[cuda,cudnn]==1.31.1", *OF_SCORING),
             ("3.11", "3.12", "3.13"),
-            "the same on NVIDIA's GPUs; never run on one",
         ),
-        Tool(SAMPLER, ("optuna==5.0.0",), ("3.11", "3.12", "3.13"), "proposes the next point of a Bayesian sweep"),
+        Tool(SAMPLER, ("optuna==5.0.0",), ("3.11", "3.12", "3.13")),
     )
 }
 

@@ -40,13 +40,13 @@ class Axis:
         return f"{tick:.{max(0, -math.floor(math.log10(self.step)))}f}"
 
 
-def axis_of(values: Iterable[float], log: bool = False, most_ticks: int = MOST_TICKS) -> Axis:
+def axis_of(values: Iterable[float], log: bool = False) -> Axis:
     """Return an axis on which all finite values have a place (a logarithmic one: all positive ones)."""
     shown = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     if log:
         return _log_axis(min(shown, default=1.0), max(shown, default=1.0))
     low, high = _with_room(_bounded(min(shown, default=0.0)), _bounded(max(shown, default=0.0)))
-    step = nice((high - low) / most_ticks)
+    step = nice((high - low) / MOST_TICKS)
     ticks = tuple(number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1))
     return Axis(low, high, ticks, step)
 

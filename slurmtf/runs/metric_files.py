@@ -10,7 +10,6 @@ from typing import Protocol
 from slurmtf.job.contract import metrics
 from slurmtf.job.contract.metrics import Entry, Point
 
-CHUNK = 1 << 20
 LONGEST_LINE = 1 << 24
 """Bytes of a line above which it is nothing that we wrote."""
 

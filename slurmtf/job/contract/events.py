@@ -35,7 +35,6 @@ class Launched(NamedTuple):
     and data; ``job_log``: where in the job's log that begins which earlier launches and attempts did not write."""
 
     launch: int = 0
-    launcher: str = ""
     nodes_to_fill: int = 0
     job_log: int = 0
 
@@ -116,8 +115,6 @@ class Stalled(NamedTuple):
 
 class TimeLimit(NamedTuple):
     """The limit that the supervisor holds itself, where no scheduler does."""
-
-    limit_s: Optional[int] = None
 
 
 class Decided(NamedTuple):

@@ -323,7 +323,7 @@ class Allocation:
             self._notify(launch, Cause.TIME_LIMIT)
         if self._leaves and not launch.stopping:
             self._overtime = True
-            self._journal.write(events.TimeLimit(self._plan.size.time_s))
+            self._journal.write(events.TimeLimit())
             launch.stop_for_good()
 
     def _warn(self) -> None:

@@ -72,7 +72,7 @@ class Launch:
         self._launcher = Child(words, self._layout.folder, dict(environ, **told))
         self._rendezvous.make_room()
         to_fill = self._plan.size.nodes if self._disks.are_used and number == 0 else 0
-        self._journal.write(events.Launched(number, self._plan.launcher, to_fill, job_log))
+        self._journal.write(events.Launched(number, to_fill, job_log))
 
     def poll(self) -> Optional[int]:
         """Return the launcher's return code when it has ended."""

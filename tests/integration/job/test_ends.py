@@ -254,7 +254,7 @@ def test_the_time_limit_is_held_where_no_scheduler_does(job: NewJob) -> None:
     assert one.run() == 143
     assert one.end["cause"] == "time-limit"
     assert one.end["seconds"] >= 1
-    assert one.events("time-limit")[0]["limit_s"] == 1
+    assert len(one.events("time-limit")) == 1
     one.await_nobody()
 
 

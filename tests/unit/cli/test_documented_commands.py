@@ -120,7 +120,7 @@ def ended_run(workspace: Path, run_id: str, job: str) -> None:
     for event in (
         events.Started(job_id=job, attempt=0, host="node1", nodes="node1", process={"host": "node1", "pid": 5, "started": 6}),
         events.Prepared(),
-        events.Launched(launcher="srun"),
+        events.Launched(),
         events.TaskStarted(0, "ps-0", "node1"),
         events.Ended(Outcome(Cause.SCRIPT, exit_code=0).to_dict(), 1.0),
     ):

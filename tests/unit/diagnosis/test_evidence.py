@@ -72,7 +72,7 @@ OOM = "slurmstepd: error: Detected 1 oom_kill event in StepId=12.0.\n"
 
 def started(job_log: int = 0, launch: int = 0, **begins: int) -> list[object]:
     """A launch, in which the script of one task was started."""
-    return [events.Launched(launch, "srun", job_log=job_log), events.TaskStarted(0, "main-0", "node1", **begins)]
+    return [events.Launched(launch, job_log=job_log), events.TaskStarted(0, "main-0", "node1", **begins)]
 
 
 def failed(*tasks: str) -> list[object]:
@@ -111,14 +111,14 @@ def failed(*tasks: str) -> list[object]:
             id="one that died without a word",
         ),
         pytest.param(
-            {"12.0": started(), "15.0": [events.Launched(0, "srun")]},
+            {"12.0": started(), "15.0": [events.Launched()]},
             {"main-0.err": FIRST},
             Kind.UNKNOWN,
             "",
             id="another job, in which no script was started",
         ),
         pytest.param(
-            {"12.0": started(), "12.1": [events.Launched(0, "srun"), *failed("main-0")]},
+            {"12.0": started(), "12.1": [events.Launched(), *failed("main-0")]},
             {"main-0.err": FIRST},
             Kind.SCRIPT,
             "KeyError: '1'",

@@ -57,7 +57,7 @@ def test_no_line_breaks_a_reader_or_what_shows_it(before: list[bytes], behind: l
         shown(views.summary(found, all_ranks=True)).encode()
         json.dumps(views.series_data("run", found), allow_nan=False)
         assert Progress(layout, "main-0", "good", resumes=True).read_new() == [0.5] or b'"good"' in b"".join((*before, *behind))
-        assert len(list(views.csv_lines(found, heading=False))) == sum(len(one.series.points) for one in found)
+        assert len(list(views.csv_lines(found))) == 1 + sum(len(one.series.points) for one in found)
         for log in (False, True):
             shown(views.plot(found, log=log, all_ranks=False)).encode()
         charts = charts_of(found)

@@ -45,7 +45,7 @@ def lines(*told: Any, start: float = START, number: int = 0, job: str = "12") ->
 
 
 NOBODY = {"host": "node1", "pid": 5, "started": 6}
-LAUNCHED = events.Launched(launcher="srun")
+LAUNCHED = events.Launched()
 RUNS = (events.Prepared(), LAUNCHED, events.TaskStarted(0, "main-0", "node1"))
 
 

@@ -284,7 +284,7 @@ def test_what_a_state_tells_beside_its_status() -> None:
 
 
 def test_how_far_the_nodes_disks_are_filled() -> None:
-    fills = events.Launched(launcher="srun", nodes_to_fill=3)
+    fills = events.Launched(nodes_to_fill=3)
     one, other = events.Staged(host="node1"), events.Staged(host="node2")
     told = history(attempt(fills, one, other, one))
     assert state_of(told=told, answer=seen(JobState.RUNNING)).staging == Staging(2, 3)
