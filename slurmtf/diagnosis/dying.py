@@ -71,6 +71,8 @@ ERROR_LIKE = ("error", "fatal", "failed", "exception")
 CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
 PLAIN = tuple(rule for rule in CERTAIN if not rule.vague)
 VAGUE = tuple(rule for rule in CERTAIN if rule.vague)
+VAGUE_BUT_FOR_CRASHES = tuple(rule for rule in VAGUE if rule.kind is not Kind.CRASH)
+"""A script that ends by an error of its own may crash on the way out."""
 SAID_BY_SCRIPTS = tuple(rule for rule in CERTAIN if rule.by_script)
 ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
 WEAK = tuple(rule for rule in RULES if rule.weak)
@@ -259,7 +261,7 @@ def _told_by(log: Log, error: Raised) -> _Clue | None:
         or _match(log, PLAIN, error.at)
         or _match(_joined(log, error.causes), PLAIN)
     )
-    vague = None if clue else _match(log, VAGUE, error.at)
+    vague = None if clue else _match(log, VAGUE_BUT_FOR_CRASHES if error.is_own else VAGUE, error.at)
     if clue or not (vague or error.is_from_below or error.is_of_children):
         return clue
     before = replace(log, text=log.text[: error.start])

@@ -48,6 +48,8 @@ INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
 """TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
 TAGS = re.compile(r"(?m)^(?:\[rank\d+\]: ?|\[\d+(?:,\d+)?\]<std(?:err|out)>: ?)")
 """What torch and mpirun --tag-output write before each line."""
+GUTTERS = re.compile(r"(?m)^ *(?:\| ?|\+[-+]+ ?\d* ?-*$|\+ (?=Exception Group Traceback))")
+"""What Python writes before each line of an exception group, by how deep it is in it (traceback.py)."""
 MOST_CAUSES = 8
 
 
@@ -93,7 +95,8 @@ class Raised(NamedTuple):
 
 
 def without_tags(text: str) -> str:
-    return TAGS.sub("", text) if "[rank" in text or "]<std" in text else text
+    text = TAGS.sub("", text) if "[rank" in text or "]<std" in text else text
+    return GUTTERS.sub("", text) if "Exception Group Traceback" in text else text
 
 
 @lru_cache(maxsize=16)

@@ -88,6 +88,9 @@ RULES: tuple[Rule, ...] = (
          "the node can't read the image: is it whole, and does the node have squashfuse? A folder (--sandbox) needs none"),
     Rule("user-namespaces", Kind.IMAGE, ("create user namespace",), r"[Ff]ailed to create user namespace",
          "users may not start containers on the node: ask your admins, or another runtime (containers.runtime in the profile)"),
+    Rule("pyxis-start", Kind.IMAGE, ("couldn't start container", "container start failed"),
+         r"pyxis: (?:couldn't start container|container start failed)[\s\S]*?(?=pyxis: {3,}|\Z)(?:pyxis: +(\S.*))?",
+         "the image could not be started: {0}", vague=True),
     Rule("no-pyxis", Kind.IMAGE, ("--container-image",), r"unrecognized option '--container-image",
          "this Slurm has no pyxis: containers.runtime in the site's profile names something else"),
     Rule("old-pyxis", Kind.IMAGE, ("--container-env",), r"unrecognized option '--container-env",
@@ -99,6 +102,9 @@ RULES: tuple[Rule, ...] = (
          f"the node has no {{0}}: {OTHER_PYTHON}"),
     Rule("not-executable", Kind.COMMAND, ("execve(): ",), r"execve\(\): (\S+): Permission denied",
          "{0} may not be run: 'chmod +x' it, or put it where the file system is not mounted noexec"),
+    Rule("other-machine", Kind.COMMAND, ("cannot execute binary file", "Exec format error"),
+         r"cannot execute binary file|Exec format error",
+         "the program is for another kind of machine, or is no program: use the node's kind (x86_64, aarch64; `constraint`)"),
     Rule("bad-interpreter", Kind.COMMAND, ("bad interpreter: ",), r"(\S+): bad interpreter: ",
          "{0} is gone: an environment that was moved or renamed has to be built again"),
     # Modules and conda.
@@ -107,15 +113,22 @@ RULES: tuple[Rule, ...] = (
          "the module {0} excludes one that is loaded: leave one of them out (`environment_definition.modules`)"),
     Rule("module-hidden", Kind.MODULE, ("cannot be loaded as requested",), r"cannot be loaded as requested: \"(.+?)\"",
          "'module spider {0}' tells which modules must be loaded before it: name them too (`environment_definition.modules`)"),
-    Rule("no-modules", Kind.MODULE, ("module: command not found",), r"\bmodule: command not found",
+    Rule("no-modules", Kind.MODULE, ("module: command not found", "ml: command not found"),
+         r"\bm(?:odule|l): command not found",
          "the batch shell knows no modules: set modules.init in the site's profile to the file that defines 'module'"),
     Rule("module-unknown", Kind.MODULE, ("are unknown",), r"following module\(s\) are unknown: \"(.+?)\"",
          "no module {0} here: 'module spider {0}' tells what there is; set `environment_definition.modules`"),
     Rule("module-tcl", Kind.MODULE, ("Unable to locate a modulefile",), r"Unable to locate a modulefile for '([^']+)'",
          "no module {0} here: 'module avail' tells what there is; set `environment_definition.modules`"),
+    Rule("lmod", Kind.MODULE, ("Lmod has detected the following error",), r"Lmod has detected the following error: +(.+)",
+         "'module spider' tells which modules go together: set `environment_definition.modules`. Lmod says: {0}"),
     Rule("conda-init", Kind.MODULE, ("conda activate",), r"shell has not been properly configured to use 'conda activate'",
          "leave 'conda activate' out of prologue and script: it is activated for you (`environment_definition.conda`)"),
     # Memory.
+    Rule("locked-memory", Kind.LIMIT, ("locked memory", "MEMLOCK", "memlock"),
+         r"max(?:imum)? locked memory|RLIMIT_MEMLOCK|locked memory limit|\bmemlock\b.*\b(?:limit|low|small)",
+         "the node allows too little locked memory for its network card: ask your admins (ulimit -l; slurm.conf(5), "
+         "PropagateResourceLimitsExcept=MEMLOCK)", anywhere=True),
     Rule("cuda-memory", Kind.GPU_MEMORY, ("CUDA_ERROR_OUT_OF_MEMORY", "out of memory", "cudaErrorMemoryAllocation",
          "STATUS_ALLOC_FAILED"),
          r"CUDA_ERROR_OUT_OF_MEMORY|CUDA (?:(?:runtime )?error: )?out of memory|Status: out of memory|"
@@ -133,16 +146,17 @@ RULES: tuple[Rule, ...] = (
     Rule("nccl-memory", Kind.GPU_MEMORY, ("NCCL WARN",), r"NCCL WARN Cuda failure (?:\d+ )?'out of memory'",
          LESS_ON_GPU, anywhere=True),
     Rule("xla-memory", Kind.GPU_MEMORY, ("RESOURCE_EXHAUSTED",),
-         r"RESOURCE_EXHAUSTED: Out of memory while trying to allocate", LESS_ON_GPU),
+         r"RESOURCE_EXHAUSTED: (?:Out of memory while trying to allocate|Failed to allocate request for)", LESS_ON_GPU),
     Rule("xla-host-memory", Kind.HOST_MEMORY, ("RESOURCE_EXHAUSTED",),
          r"RESOURCE_EXHAUSTED: Out of memory allocating \d+ bytes", MORE_MEMORY),
     Rule("memory", Kind.HOST_MEMORY, ("out of memory",),
          r"(?m)^(?!.*(?:CUDA|GPU|NCCL|cu[A-Z]|hip|[Dd]evice)).*(?:[Ee]rror|ERROR|[Ff]atal|FATAL)\b.*: out of memory\b",
          MORE_MEMORY),
     # Limits of the node.
-    Rule("threads", Kind.LIMIT, ("pthread_create failed", "can't start new thread", "Resource temporarily unavailable"),
-         r"pthread_create failed|can't start new thread|(?:fork: (?:retry: )?|std::system_error'\s+what\(\): +)"
-         r"Resource temporarily unavailable",
+    Rule("threads", Kind.LIMIT, ("pthread_create failed", "can't start new thread", "Resource temporarily unavailable",
+         "hread creation failed"),
+         r"pthread_create failed|can't start new thread|[Tt]hread creation failed|"
+         r"(?:fork: (?:retry: )?|std::system_error'\s+what\(\): +)Resource temporarily unavailable",
          "the node allows no more threads or processes: use fewer (`environment_variables[OPENBLAS_NUM_THREADS]=1`)"),
     Rule("open-files", Kind.LIMIT, ("Too many open files",), r"Too many open files",
          "close what was read, read fewer files at once, or have the site's prologue raise the limit (ulimit -n)"),
@@ -154,10 +168,13 @@ RULES: tuple[Rule, ...] = (
          "the library was built for another version of what it uses: install it again where the job runs; Horovod by "
          "'slurmtf env build-horovod'"),
     Rule("other-version", Kind.LIBRARY, ("cannot import name",),
-         r"cannot import name '\w+' from (?:partially initialized module )?'([\w.]+)' \(\S*(?:site|dist)-packages/",
+         r"cannot import name '\w+' from (?:partially initialized module )?'([\w.]+)' "
+         r"\(\S*(?:(?:site|dist)-packages|google/protobuf)/",
          "{0} is of another version than what imports it: ask for versions that match (`pip_packages`)"),
-    Rule("pythonhome", Kind.LIBRARY, ("No module named 'encodings'", "codec of the filesystem encoding"),
-         r"No module named 'encodings'|failed to get the Python codec of the filesystem encoding",
+    Rule("pythonhome", Kind.LIBRARY, ("No module named 'encodings'", "codec of the filesystem encoding",
+         "should not try to import numpy from", "numpy C-extensions failed"),
+         r"No module named 'encodings'|failed to get the Python codec of the filesystem encoding|"
+         r"should not try to import numpy from|numpy C-extensions failed",
          "PYTHONHOME or PYTHONPATH is another Python's: leave out the module that sets it (`environment_definition.modules`)"),
     Rule("mpi-library", Kind.LIBRARY, ("libmpi", "libpmi", "libucp", "libucs"),
          r"(lib(?:mpi|pmi|ucp|ucs)[\w+.-]*\.so[\w.]*): cannot open shared object file",
@@ -168,6 +185,11 @@ RULES: tuple[Rule, ...] = (
          r"(?:ImportError|OSError|error while loading shared libraries|NotFoundError).*?(lib[\w.+-]+\.so[\w.]*): "
          r"cannot open shared object file|(?:Error loading shared library|[Cc]annot load) (\S+\.so[\w.]*)(?::| or |\.\n|\.?$)",
          "{0}{1} is not on the node, or not in the image: load the module that brings it, or build it into the image"),
+    Rule("no-library", Kind.LIBRARY, ("ELF header", "ELF class", "file too short"),
+         r"(\S+): (?:invalid ELF header|wrong ELF class\S*|file too short)",
+         "{0} is no library of this kind of machine: it was cut, is a Git LFS pointer (git lfs pull), or of another machine"),
+    Rule("compiled-part", Kind.LIBRARY, ("No module named",), r"No module named '?([\w.]+\._\w+)",
+         "{0} is a compiled part of a package, built for another Python or left out: install the package again in the job's"),
     Rule("openmp", Kind.LIBRARY, ("OpenMP runtime", "OMP: Error #15"), r"multiple copies of the OpenMP runtime|OMP: Error #15",
          "packages from pip and conda, or two of them, bring an OpenMP each: install all from one of the two"),
     Rule("glibcxx", Kind.LIBRARY, ("GLIBCXX_",), r"version [`'](GLIBCXX_[\d.]+)' not found",
@@ -235,9 +257,10 @@ RULES: tuple[Rule, ...] = (
          r"CUDA_ERROR_ILLEGAL_ADDRESS|CUDA_ERROR_LAUNCH_FAILED|illegal memory access was encountered",
          "a program on the GPU failed: set `environment_variables[CUDA_LAUNCH_BLOCKING]=1` to see which operation; where "
          "it is one node alone, leave that out"),
-    Rule("xid", Kind.GPU_HARDWARE, ("NVRM: Xid", "uncorrectable ECC", "CUDA_ERROR_ECC", "fallen off the bus", "GPU is lost",
-         "communicate with the NVIDIA driver", "initialize NVML"),
-         r"NVRM: Xid \(|uncorrectable ECC|CUDA_ERROR_ECC_UNCORRECTABLE|fallen off the bus|GPU is lost|"
+    Rule("xid", Kind.GPU_HARDWARE, ("NVRM: Xid", "uncorrectable ", "UNCORRECTABLE", "HARDWARE_STACK", "fallen off the bus",
+         "GPU is lost", "communicate with the NVIDIA driver", "initialize NVML"),
+         r"NVRM: Xid \(|uncorrectable (?:ECC|NVLink)|CUDA_ERROR_(?:ECC|NVLINK)_UNCORRECTABLE|CUDA_ERROR_HARDWARE_STACK_ERROR|"
+         r"fallen off the bus|GPU is lost|"
          r"couldn't communicate with the NVIDIA driver|Failed to initialize NVML: Driver/library version mismatch",
          "leave that node out (`sbatch[exclude]=...`), tell your admins, and submit again"),
     # MPI and its start.
@@ -246,16 +269,17 @@ RULES: tuple[Rule, ...] = (
          f"this Slurm has no {{0}}: {OTHER_MPI}"),
     Rule("no-pmi", Kind.MPI, ("SLURM's PMI support", "No PMIx server was reachable", "OPAL ERROR: Unreachable",
          "PMIx_server_init", "PMIX ERROR: UNREACHABLE", "load PMIx library", "Fatal error in ", "PMII_singinit", "PMI_fd",
-         "init failed for some reason", "process manager support"),
+         "init failed for some reason", "process manager support", "_Init failed"),
          r"SLURM's PMI support|No PMIx server was reachable|OPAL ERROR: Unreachable in file|PMIx_server_init failed|"
          r"PMII_singinit: |Unable to write to PMI_fd|init failed for some reason; your parallel process|"
          r"for which process manager support was required|"
-         r"PMIX ERROR: UNREACHABLE|"
+         r"PMIX ERROR: UNREACHABLE|PMI[2x]?_Init failed|"
          r"can ?not load PMIx library|Fatal error in P?MPI_Init",
          f"srun can't start this MPI: {OTHER_MPI}"),
-    Rule("mpi-network", Kind.MPI, ("PML add procs failed", "opened in the pml framework", "selected pml ", "a NIC_POLICY of"),
-         r"PML add procs failed|selected pml \w*, but peer|Unable to use a NIC_POLICY of|"
-         r"No components were able to be opened in the pml framework",
+    Rule("mpi-network", Kind.MPI, ("PML add procs failed", "opened in the pml framework", "selected pml ", "a NIC_POLICY of",
+         "fabric is not available", "open hfi unit"),
+         r"PML add procs failed|selected pml \w*, but peer|Unable to use a NIC_POLICY of|fabric is not available|"
+         r"can't open hfi unit|No components were able to be opened in the pml framework",
          "MPI finds no network that it can use: load the cluster's own MPI, or set `environment_variables[OMPI_MCA_pml]=ob1`"),
     Rule("mpi-daemon", Kind.LAUNCH, ("RTE daemon has unexpectedly failed", "start one or more daemons"),
          r"[OP]RTE daemon has unexpectedly failed|unable to reliably start one or more daemons",
@@ -285,14 +309,16 @@ RULES: tuple[Rule, ...] = (
     Rule("gloo", Kind.NETWORK, ("gloo", "Gloo", "Unable to find address for"),
          r"[Gg]loo\S* (?:connectFullMesh failed|.*[Cc]onnect timeout)|Unable to find address for",
          "set network.interface in the site's profile to the one by which nodes reach each other (ip -br addr)"),
-    Rule("port", Kind.PORT, ("Address already in use", "Could not start gRPC server", "No address added out of total"),
-         r"Could not start gRPC server|No address added out of total|(?:Errno 98\] |: )Address already in use",
+    Rule("port", Kind.PORT, ("ddress already in use", "EADDRINUSE", "Could not start gRPC server",
+         "No address added out of total"),
+         r"Could not start gRPC server|No address added out of total|(?:Errno 98\] |: )[Aa]ddress already in use|EADDRINUSE",
          "another process of the node has that port: use that of TF_CONFIG or $SLURMTF_ADDRESS, or submit again"),
     Rule("not-joined", Kind.NETWORK, ("can't join its supervisor",), r"slurmtf: task \S+ can't join its supervisor: ",
          "set network.host_suffix in the site's profile to what follows a node's name in the one by which the others reach it; "
          "or a firewall stands between them"),
-    Rule("unresolved", Kind.NETWORK, ("Name or service not known", "Temporary failure in name resolution"),
-         r"(?:Name or service not known|Temporary failure in name resolution)",
+    Rule("unresolved", Kind.NETWORK, ("Name or service not known", "Temporary failure in name resolution", " resolve host"),
+         r"Name or service not known|Temporary failure in name resolution|"
+         r"(?:[Cc]ould not|[Cc]ouldn't|[Uu]nable to|[Ff]ailed to) resolve host",
          "the node can't find that host: compute nodes often have no internet; fetch data before, on the login node"),
     Rule("no-internet", Kind.NETWORK, ("Network is unreachable", "Max retries exceeded", "No route to host",
          "Connection timed out", "your Internet connection is on", "connect to the endpoint URL"),
@@ -301,9 +327,14 @@ RULES: tuple[Rule, ...] = (
          "compute nodes often have no internet: fetch data and models before, on the login node"),
     # Disks.
     Rule("quota", Kind.QUOTA, ("isk quota exceeded",), r"[Dd]isk quota exceeded", ELSEWHERE),
-    Rule("disk-full", Kind.DISK, ("No space left on device",), r"No space left on device", ELSEWHERE),
+    Rule("disk-full", Kind.DISK, ("No space left on device", " full", "errno = 28", "ENOSPC", " written",
+         "unexpected pos ", "failed writing"),
+         r"No space left on device|errno = 28\b|ENOSPC|(?i:error)\b.*\b[Dd]isk (?:is )?full|\d+ requested and \d+ written|"
+         r"enforce fail at inline_container\S+ \. unexpected pos \d+|PytorchStreamWriter failed writing",
+         ELSEWHERE),
     Rule("file-lock", Kind.FILE_LOCKING, ("unable to lock file", "No locks available", "lock on file", "file lock"),
-         r"unable to lock file, errno = \d+|No locks available|"
+         r"unable to lock file, errno = \d+|No locks available|file locking (?:is )?(?:disabled|not supported)|"
+         r"file lock \S+ could not be acquired|"
          r"(?:[Ff]ail(?:ed)?|[Uu]nable|[Cc]annot|[Cc]ould not)\b.{0,20} (?:a |the )?(?:file lock|lock on file)",
          "set `environment_variables[HDF5_USE_FILE_LOCKING]=FALSE`, or have rank 0 alone write that file"),
     Rule("database-lock", Kind.FILE_LOCKING, ("database is locked",), r"database is locked",
@@ -321,6 +352,15 @@ RULES: tuple[Rule, ...] = (
     Rule("import", Kind.IMPORT, ("No module named",),
          r"(?:ModuleNotFoundError|ImportError|python[\d.]*): No module named '?([\w.]+)",
          "install {0} in the job's Python, or use another one (`environment_definition.python`)", vague=True),
+    Rule("import-optional", Kind.IMPORT, ("ImportError: ", "No package metadata was found", "DistributionNotFound"),
+         r"ImportError: (?:.*\b(?:(?:[Pp]lease|pip|conda|need to|must) install|not installed|tried using: "
+         r"|optional dependency).*)|(?:No package metadata was found for|DistributionNotFound: The) \S+.*",
+         "a package that another one wants is not there: install it in the job's Python (`pip_packages`)"),
+    Rule("mpi-call", Kind.SCRIPT, ("MPI_ERR_",),
+         r"MPI_ERR_(?:TRUNCATE|BUFFER|COUNT|TYPE|TAG|RANK|ROOT|OP|ARG|DIMS|GROUP|COMM)\b.*",
+         "the script calls MPI with what does not fit: buffers, counts, ranks or communicators of its own"),
+    Rule("library-check", Kind.SCRIPT, ("Check failed: ",), r"(?m)^[\w.]+(?:Error|Exception): .*Check failed: .*",
+         "a library refuses what the script, or its data, asks of it"),
     Rule("tensors", Kind.SCRIPT, ("RuntimeError: ",),
          r"RuntimeError: .*(?:size mismatch|shapes cannot be multiplied|must match the size|same device|loading state_dict)",
          "the shapes of the script's tensors, or of its checkpoint, do not match"),
@@ -336,8 +376,10 @@ RULES: tuple[Rule, ...] = (
          r"[Ii]nvalid loss, terminating|NaN loss during|Nan in summary",
          "not the cluster's doing: use a lower learning rate, clip gradients, look at the data", by_script=True),
     # Crashes, which leave no traceback.
-    Rule("illegal-instruction", Kind.CPU, ("llegal instruction", "compiled to use"),
-         r"[Ii]llegal instruction|compiled to use .+ instructions, but these aren't available",
+    Rule("illegal-instruction", Kind.CPU, ("llegal instruction", "compiled to use", "baseline optimizations", "ISA level",
+         "not support", "doesn't support"),
+         r"[Ii]llegal instruction|built with baseline optimizations|CPU ISA level is lower than required|"
+         r"(?:CPU|processor) (?:does not|doesn't) support|compiled to use .+ instructions, but these aren't available",
          "the program was built for a newer CPU (AVX, AVX2, FMA): ask for such nodes (`constraint`), or use another build"),
     Rule("python-crash", Kind.CRASH, ("Fatal Python error: ",), r"Fatal Python error: (?:Aborted|Floating|Segmentation)",
          "the line that is shown is where the script stood; what crashed is a library that it calls there"),
@@ -378,6 +420,8 @@ RULES: tuple[Rule, ...] = (
     Rule("nccl-timeout", Kind.STALL, ("collective operation timeout",), r"Watchdog caught collective operation timeout",
          "another rank did not come to that operation: look at what the others did last; often one had fewer batches",
          cascade=True),
+    Rule("torch-store", Kind.ALONE, ("clients joined",), r"\d+/\d+ clients joined",
+         "the other processes never came: look at their logs; if they have none, they were not started", cascade=True),
     Rule("xla-rendezvous", Kind.STALL, ("join the rendezvous",), r"Expected \d+ threads to join the rendezvous, but",
          "another process or GPU did not come to that operation: look at what the others did last", cascade=True),
     Rule("horovod-peer", Kind.PEER, ("Horovod has been shut down", "HorovodInternalError"),

@@ -20,6 +20,23 @@ FAILED = Outcome(Cause.SCRIPT, "rank-0", "n1", exit_code=1)
 TRACEBACK = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 7, in main\n    model.fit(x)\n'
 
 SAMPLES: list[tuple[str, str]] = [
+    # NVIDIA/pyxis/issues/61, hpcugent/vsc_user_docs/issues/198, UCX, glibc's ld.so, mpi4py, xgboost, torch
+    ("pyxis-start", "slurmstepd: error: pyxis: container start failed with error code: 1\nslurmstepd: error: pyxis: printing "
+     "contents of log file ...\nslurmstepd: error: pyxis:     enroot-switchroot: failed to execute: /bin/bash: No such file"),
+    ("other-machine", "bash: line 1: ./infer: cannot execute binary file: Exec format error"),
+    ("lmod", "Lmod has detected the following error:  A different version of the 'intel' module is already loaded."),
+    ("locked-memory", "UCX  ERROR mlx5_0: ibv_create_cq() failed: Cannot allocate memory. Please set max locked memory (ulimit -l) "
+     "to 'unlimited' (current: 64 kbytes)"),
+    ("no-library", TRACEBACK + "OSError: ./custom_ops.so: invalid ELF header"),
+    ("no-library", "ImportError: /opt/lib/libx.so.1: file too short"),
+    ("compiled-part", TRACEBACK + "ModuleNotFoundError: No module named 'numpy.core._multiarray_umath'"),
+    ("import-optional", TRACEBACK + "ImportError: Missing optional dependency 'openpyxl'. Use pip or conda to install openpyxl."),
+    ("import-optional", TRACEBACK + "importlib.metadata.PackageNotFoundError: No package metadata was found for horovod"),
+    ("mpi-call", TRACEBACK + "mpi4py.MPI.Exception: MPI_ERR_TRUNCATE: message truncated"),
+    ("library-check", TRACEBACK + "xgboost.core.XGBoostError: [07:04:42] multiclass_obj.cu:64: Check failed: valid: label must be "
+     "in [0, num_class)."),
+    ("torch-store", TRACEBACK + "torch.distributed.DistStoreError: Timed out after 4 seconds waiting for clients. 1/2 clients "
+     "joined."),
     # slurmstepd and srun: 22.05 (task_cgroup_memory.c:349), 23.02 on, step_launch.c, req.c
     ("slurm-oom", "slurmstepd: error: Detected 2 oom-kill event(s) in StepId=5.0. Some of your processes may have been killed by "
      "the cgroup out-of-memory handler."),

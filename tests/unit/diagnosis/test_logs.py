@@ -1,11 +1,14 @@
-"""138 logs as jobs left them, each with what it died of: 56 that the real libraries wrote for this, 78 from public
-threads, named in them, shortened, and completed where a thread quotes a part, 4 written here. They were collected
+"""213 logs as jobs left them, each with what it died of. Of the first 138, the real libraries wrote 56 for this, 78 are
+from public threads, named in them, shortened, and completed where a thread quotes a part, 4 were written here. They were collected
 before a rule was looked at, and parted at random.
 
 On developed_on (69) the rules had been right on 57, unknown on 2, wrong on 10; the mechanism was mended on it. held_out
 (69) was measured once, after that: right on 62, unknown on 5, wrong on 2; the rules from before were right on 56,
 unknown on 7, wrong on 6. Then rules were written for it too. One kind of developed_on was widened after it was
 measured: that mpirun's daemon was not found is ``command`` too; before that it counted as wrong.
+
+fresh (75) was written and labeled later, by somebody who had not read a rule: right on 48 of them before the rules were
+widened for it (53 of the 81 that there were).
 
 ``kind`` names the classes that a person would take for right, ``@`` the task; those in ``UNKNOWN`` are not known, and
 said so.
@@ -77,4 +80,4 @@ def test_what_a_person_would_say(path: Path) -> None:
 def test_the_corpus_is_whole() -> None:
     kinds = {kind.value for kind in Kind}
     assert all(kinds.issuperset(read(path).kinds) for path in LOGS)
-    assert len(LOGS) == 138
+    assert len(LOGS) == 213
