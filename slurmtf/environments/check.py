@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from slurmtf.environments.software import Software
-from slurmtf.environments.versions import TENSORFLOW
+from slurmtf.environments.versions import TENSORFLOW, Release, release_of
 from slurmtf.findings import Finding
 
 CPU_ONLY = "tensorflow_cpu"
@@ -44,14 +44,9 @@ def other_version(asked: str, software: Software) -> str:
     return f"`framework_version` is {asked!r}, but {home(software)} has TensorFlow {found}"
 
 
-def tensorflow_version(software: Software) -> tuple[int, ...] | None:
+def tensorflow_version(software: Software) -> Release | None:
     """Return major and minor version of TensorFlow; None when there is none, or that is not known."""
-    return _minor(tensorflow_of(software))
-
-
-def _minor(version: str) -> tuple[int, ...] | None:
-    numbers = version.split(".")[:2]
-    return tuple(map(int, numbers)) if all(number.isdigit() for number in numbers) else None
+    return release_of(tensorflow_of(software)) or None
 
 
 def foreign_horovod(software: Software) -> Finding | None:
@@ -59,8 +54,8 @@ def foreign_horovod(software: Software) -> Finding | None:
     if software.horovod is None:
         return None
     ours = tensorflow_version(software)
-    built = _minor(software.horovod.tensorflow)
-    if ours is None or built is None or ours == built:
+    built = release_of(software.horovod.tensorflow)
+    if not ours or not built or ours == built:
         return None
     release = software.packages.get("horovod", "").partition("+")[0]
     what = f"Horovod {release} in {home(software)} was built for TensorFlow {software.horovod.tensorflow}"

@@ -60,7 +60,7 @@ def of_python(version: str, lines: Iterable[Line]) -> Iterator[Finding]:
     Nothing where the version is not known, and for a TensorFlow of another index: whoever names one may have built it.
     """
     lines = list(lines)
-    python = _release(version)
+    python = release_of(version)
     if not python:
         return
     where = "environment_definition.python"
@@ -78,7 +78,7 @@ def _lacks(python: Release, line: Line) -> bool:
 
 def _without_package(version: str, line: Line) -> Finding:
     first, last = map(text, _pythons(line))
-    fit = [text(release) for release in PYTHONS if PYTHONS[release][0] <= _release(version) <= PYTHONS[release][1]]
+    fit = [text(release) for release in PYTHONS if PYTHONS[release][0] <= release_of(version) <= PYTHONS[release][1]]
     other = f", or ask for a TensorFlow that Python {version} has, such as {fit[-1]}" if fit else ""
     what = f"{line.text} has no package for Python {version}, only for {first} to {last}"
     return Finding("python-unfit", line.where, what, f"set `python` to one of Python {first} to {last}{other}")
@@ -92,7 +92,8 @@ def _pythons(line: Line) -> tuple[Release, ...]:
     return next((PYTHONS[release] for release in sorted(PYTHONS, reverse=True) if version.release >= release), ())
 
 
-def _release(version: str) -> Release:
+def release_of(version: str) -> Release:
+    """Return major and minor number of a version as a program tells its own, ``3.15.0a2+`` too; nothing where it has none."""
     parts = version.split(".")[:2]
     return tuple(map(int, parts)) if len(parts) == 2 and all(part.isdecimal() for part in parts) else ()
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from slurmtf._version import __version__
 from slurmtf.caches import local_cache
 from slurmtf.job.contract import trust
-from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.layout import JOBS, JOURNALS, TAGS, RunLayout
 from slurmtf.runs.state import Brief, RunState
 from slurmtf.runs.tags import tags_of
 
@@ -92,7 +92,7 @@ class Row(NamedTuple):
         return all(_stamp(f"{self.folder}/{name}") == stamps[stamps.index(name) + 1] for name in JOBS_IN)
 
 
-JOBS_IN = ("jobs.jsonl", "journal")
+JOBS_IN = (JOBS, JOURNALS)
 """What names the jobs of a run: a folder's own time tells of each new file in it."""
 Files = list[tuple[str, str]]
 BETWEEN = "\0"
@@ -105,7 +105,7 @@ def files_of(layout: RunLayout) -> Files | None:
     To be called before they are read; None where they can't be listed.
     """
     try:
-        names = ["", *JOBS_IN, *(f"{sub}/{name}" for sub in ("journal", "tags") for name in _names(layout, sub))]
+        names = ["", *JOBS_IN, *(f"{sub}/{name}" for sub in (JOURNALS, TAGS) for name in _names(layout, sub))]
     except OSError:
         return None
     return [(name, _stamp(f"{layout.folder}/{name}")) for name in names]

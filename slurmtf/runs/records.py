@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from slurmtf.files import write_json, write_private
-from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.layout import JOBS, RunLayout
 from slurmtf.job.contract.trust import user_name
 from slurmtf.runs.state import RunState
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import submitted_jobs
 
 T = TypeVar("T")
-ENDED = "ended.json"
-"""How a run ended, where only Slurm knew: it forgets after a while, the run folder does not."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,10 @@ class Records:
 def read_records(layout: RunLayout) -> Records:
     """Return what is written down of a run. What can't be read, or makes no sense, is named and left out."""
     unreadable: list[str] = []
-    jobs = _tried(lambda: submitted_jobs(layout), list[SubmittedJob](), "jobs.jsonl", unreadable)
+    jobs = _tried(lambda: submitted_jobs(layout), list[SubmittedJob](), JOBS, unreadable)
     mark = Path(layout.cancel_mark)
     request = _tried(lambda: CancelRequest.from_text(mark.read_text(encoding="utf-8")), None, mark.name, unreadable)
-    ended = _tried(lambda: RunState.from_dict(json.loads(_text(layout, ENDED))), None, ENDED, unreadable)
+    ended = _tried(lambda: RunState.from_dict(json.loads(_text(layout.ended))), None, Path(layout.ended).name, unreadable)
     return Records(tuple(jobs), request, ended, tuple(unreadable))
 
 
@@ -77,15 +75,15 @@ def _tried(read: Callable[[], T], default: T, name: str, unreadable: list[str]) 
         return default
 
 
-def _text(layout: RunLayout, name: str) -> str:
-    with open(f"{layout.folder}/{name}", encoding="utf-8") as file:
+def _text(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
         return file.read()
 
 
 def note_end(layout: RunLayout, state: RunState) -> None:
-    """Write down an end; nothing where that can't be: it is somebody else's run, or the disk is full."""
+    """Write down an end that only Slurm knows, and forgets; nothing where that can't be: somebody else's run, a full disk."""
     with contextlib.suppress(OSError):
-        write_json(Path(layout.folder, ENDED), state.to_dict())
+        write_json(layout.ended, state.to_dict())
 
 
 def note_cancel_request(layout: RunLayout, job: JobRef) -> None:

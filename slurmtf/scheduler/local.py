@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from slurmtf.job.contract.layout import SUBMITIT
 from slurmtf.job.contract.schedulers import LOCAL
 from slurmtf.scheduler import local_processes
 from slurmtf.scheduler.base import Array, Note, Observation, SubmittedJob
@@ -35,11 +36,11 @@ class LocalScheduler:
         from slurmtf.scheduler.local_executor import LocalRunExecutor  # noqa: PLC0415 - 60 ms, for a submission alone
 
         if array is None:
-            return [LocalRunExecutor(folder / "submitit", script, environ, why, note).start()]
+            return [LocalRunExecutor(folder / SUBMITIT, script, environ, why, note).start()]
         done: list[SubmittedJob] = []
         try:
             for number in range(min(array.elements, array.at_once or array.elements)):
-                done.append(LocalRunExecutor(folder / "submitit", script, environ, why, note, number).start())
+                done.append(LocalRunExecutor(folder / SUBMITIT, script, environ, why, note, number).start())
         except BaseException:
             self.cancel(done)
             raise
@@ -69,4 +70,4 @@ class LocalScheduler:
     def job(self, job: SubmittedJob, folder: Path) -> Any:
         from slurmtf.scheduler.local_executor import LocalRunJob  # noqa: PLC0415
 
-        return LocalRunJob(folder / "submitit", job.ref.name, submitted=job)
+        return LocalRunJob(folder / SUBMITIT, job.ref.name, submitted=job)

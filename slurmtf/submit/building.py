@@ -28,6 +28,7 @@ from slurmtf.files import make_private, read_json, write_json, write_private, wr
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.claim import Claim
+from slurmtf.job.contract.layout import SCRIPT
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import Awaited, Batch, BuildPlan, Shell
@@ -145,7 +146,7 @@ def _submitted(building: Building, tell: Tell, lock: Iterable[str], earlier: Sub
     write_json(store.layout.spec(task), {**building.request, "name": task})
     files = (program(store), write_spec(spec, store, lock, wheels, building.pack), store.layout.spec(task))
     plan = plan_of(building, files, earlier)
-    script = Path(store.layout.build_job(task), "job.sh")
+    script = Path(store.layout.build_job(task), SCRIPT)
     make_private(script.parent)
     write_private(script, render(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH)))
     for name in (spec.name, task):

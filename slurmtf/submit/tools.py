@@ -23,6 +23,7 @@ from slurmtf.estimator import Estimator
 from slurmtf.files import make_private, read_json, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.layout import SCRIPT
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives
 from slurmtf.plan.model import Batch, BuildPlan, Shell, Value
@@ -213,7 +214,7 @@ def tool_script(site: Site, name: str, directives: Sequence[tuple[str, Value]], 
     shell = Shell(of_site.shebang, (*of_site.unset, *OF_OTHER_ENVIRONMENTS), tuple(of_site.prologue), module_lines(site, ()))
     batch = Batch("tool.sh.j2", tuple(directives), shell, tuple(command))
     plan = BuildPlan(name, "", site.name, batch, __version__)
-    script = folder / "job.sh"
+    script = folder / SCRIPT
     write_private(script, render(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH)))
     return script
 

@@ -13,7 +13,6 @@ from slurmtf.files import load_json, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.sweep import Point, SweepLayout, read_points, read_settings
-from slurmtf.runs.records import ENDED
 from slurmtf.runs.workspace import check_ours
 from slurmtf.scheduler import Array, scheduler_of
 from slurmtf.submit.record import note
@@ -53,7 +52,7 @@ def resume(
     changed = settings._replace(total=total, concurrent=concurrent, deadline=deadline, per_element=each)
     write_private(files.points, lines(points))
     write_json(files.settings, {**load_json(files.settings), **changed.to_dict()})
-    for path in (files.stopped, f"{run.layout.folder}/{ENDED}"):
+    for path in (files.stopped, run.layout.ended):
         with contextlib.suppress(FileNotFoundError):
             Path(path).unlink()
     _submit(run.layout, Array(-(-left // each), max(1, concurrent // each)), run)

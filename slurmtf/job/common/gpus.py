@@ -15,7 +15,6 @@ from ..contract.plan import JobPlan
 DEVICES = {"nvidia": "/dev/nvidia[0-9]*", "amd": "/dev/dri/renderD*"}
 NO_DEVICE = ("", "-1", "NoDevFiles", "none", "void")
 """Values that hide every GPU; NoDevFiles is what Slurm before 21.08 writes for a step without any."""
-PER_TASK, BINDING = "SLURM_GPUS_PER_TASK", "SLURM_GPU_BIND"
 
 Names = Tuple[str, ...]
 
@@ -57,11 +56,11 @@ def for_srun(environ: Mapping[str, str]) -> Dict[str, str]:
     for without its type, which the allocation has, the second is left out where nothing else would bind.
     """
     found = dict(environ)
-    per_task = found.get(PER_TASK, "")
+    per_task = found.get(var.SLURM_GPUS_PER_TASK, "")
     if per_task.count(":") == 1 and "," not in per_task:
-        found[PER_TASK] = per_task.partition(":")[2]
-    if not per_task and found.get(BINDING) == "none":
-        del found[BINDING]
+        found[var.SLURM_GPUS_PER_TASK] = per_task.partition(":")[2]
+    if not per_task and found.get(var.SLURM_GPU_BIND) == "none":
+        del found[var.SLURM_GPU_BIND]
     return found
 
 

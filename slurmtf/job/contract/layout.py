@@ -2,7 +2,10 @@
 
 import os
 
-PLAN = "plan.json"
+PLAN, SCRIPT = "plan.json", "job.sh"
+JOBS, JOURNALS = "jobs.jsonl", "journal"
+TAGS = "tags"
+SUBMITIT = "submitit"
 BOARDS = "tensorboard"
 IMAGES = os.path.join("metrics", "images")
 
@@ -13,7 +16,7 @@ class RunLayout:
     def __init__(self, folder: str) -> None:
         self.folder = os.path.abspath(folder)
         self.plan = self._of(PLAN)
-        self.script = self._of("job.sh")
+        self.script = self._of(SCRIPT)
         self.agent = self._of("agent.pyz")
         self.source = self._of("source.tar")
         self.work = self._of("work")
@@ -21,15 +24,16 @@ class RunLayout:
         self.outputs = self._of("outputs")
         self.metrics = self._of("metrics")
         self.images = self._of(IMAGES)
-        self.tags = self._of("tags")
+        self.tags = self._of(TAGS)
         self.children = self._of("children")
         self.hook = self._of("hook")
-        self.journals = self._of("journal")
+        self.journals = self._of(JOURNALS)
         self.receipt = self._of("receipt.json")
         self.software = self._of("software.json")
         self.samples = self._of("samples")
-        self.jobs = self._of("jobs.jsonl")
-        self.submitit = self._of("submitit")
+        self.jobs = self._of(JOBS)
+        self.submitit = self._of(SUBMITIT)
+        self.ended = self._of("ended.json")
         self.cancel_mark = self._of("cancel-requested")
         self.trace = self._of(".line")
         self.job_log = os.path.join(self.logs, "job.log")

@@ -10,6 +10,7 @@ from typing import Any
 
 from slurmtf.errors import RefusedError, UnreachableError
 from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import SUBMITIT
 from slurmtf.job.contract.schedulers import SLURM
 from slurmtf.scheduler.base import Array, Note, Observation, SubmittedJob
 from slurmtf.scheduler.books import Ahead, JobUsage
@@ -50,7 +51,7 @@ class SlurmScheduler:
     ) -> list[SubmittedJob]:
         from slurmtf.scheduler.slurm.executor import SlurmtfExecutor  # noqa: PLC0415 - 60 ms, which only a submission pays
 
-        executor = SlurmtfExecutor(folder / "submitit", script=script, cluster=self.cluster, environ=environ)
+        executor = SlurmtfExecutor(folder / SUBMITIT, script=script, cluster=self.cluster, environ=environ)
         if array is None:
             return [executor.submit_script(why, note)]
         done: list[SubmittedJob] = []
@@ -83,4 +84,4 @@ class SlurmScheduler:
     def job(self, job: SubmittedJob, folder: Path) -> Any:
         from slurmtf.scheduler.slurm.executor import SlurmtfJob  # noqa: PLC0415
 
-        return SlurmtfJob(folder / "submitit", job.ref.name, submitted=job)
+        return SlurmtfJob(folder / SUBMITIT, job.ref.name, submitted=job)

@@ -14,7 +14,7 @@ import pytest
 from slurmtf.job.contract import trust
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs.records import ENDED, CancelRequest, forget_cancel_request, note_cancel_request, note_end, read_records
+from slurmtf.runs.records import CancelRequest, forget_cancel_request, note_cancel_request, note_end, read_records
 from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef
 from slurmtf.submit.record import note
@@ -74,7 +74,7 @@ def test_what_an_older_slurmtf_was_asked(layout: RunLayout) -> None:
 )
 def test_an_unknown_key_is_taken(change: dict[str, Any], layout: RunLayout) -> None:
     """Today's shape with what tomorrow's may add: it never ends a list of runs."""
-    Path(layout.folder, ENDED).write_text(json.dumps({**LOST.to_dict(), **change}))
+    Path(layout.ended).write_text(json.dumps({**LOST.to_dict(), **change}))
     found = read_records(layout)
     assert found.unreadable == ()
     assert found.ended is not None
@@ -87,21 +87,21 @@ DAMAGES = ["", "[1]", "3", '{"status": "Exploded"}', '{"status": 3}', "{}{", "["
 @pytest.mark.parametrize("text", DAMAGES, ids=range(len(DAMAGES)))
 def test_an_end_that_can_not_be_read_is_named(text: str, layout: RunLayout) -> None:
     note(layout, JOB)
-    Path(layout.folder, ENDED).write_text(text)
+    Path(layout.ended).write_text(text)
     found = read_records(layout)
-    assert (found.jobs, found.ended, found.unreadable) == ((JOB,), None, (ENDED,))
+    assert (found.jobs, found.ended, found.unreadable) == ((JOB,), None, ("ended.json",))
 
 
 def test_a_cause_of_a_newer_slurmtf_is_told_as_it_is(layout: RunLayout) -> None:
     newer = {**LOST.to_dict(), "outcome": {"cause": "abducted"}}
-    Path(layout.folder, ENDED).write_text(json.dumps(newer))
+    Path(layout.ended).write_text(json.dumps(newer))
     found = read_records(layout).ended
     assert found is not None
     assert found.outcome == Outcome(Cause.UNKNOWN, detail={"cause": "abducted"})
 
 
 def test_what_is_a_folder_where_a_file_should_be_is_named(layout: RunLayout) -> None:
-    for name in ("jobs.jsonl", "cancel-requested", ENDED):
+    for name in ("jobs.jsonl", "cancel-requested", "ended.json"):
         Path(layout.folder, name).mkdir()
     found = read_records(layout)
-    assert (found.jobs, found.unreadable) == ((), ("jobs.jsonl", "cancel-requested", ENDED))
+    assert (found.jobs, found.unreadable) == ((), ("jobs.jsonl", "cancel-requested", "ended.json"))
