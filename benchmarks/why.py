@@ -1,0 +1,69 @@
+"""What ``slurmtf why`` costs on long logs, and where many ranks died. Rival: ``grep -c Error`` of the same files.
+
+python -m benchmarks.why
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.measure import command, ms, report, times
+from slurmtf.job.contract.events import Ended, Launched, Prepared, Record, Started, TaskEnded, TaskStarted
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.scheduler import JobRef, SubmittedJob
+
+LOG_BYTES = 8 << 20
+RANKS, RANK_BYTES = 64, 1 << 20
+ERROR = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 7, in <module>\n    main()\n{}\n'
+KNOWN, FOREIGN = "KeyError: 'missing'", "lab.FluxError: the flux capacitor is cold"
+PEER = "horovod.common.exceptions.HorovodInternalError: Horovod has been shut down"
+BUDGETS = {1: 0.3, RANKS: 1.0}
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        slurmtf = str(Path(sys.executable).parent / "slurmtf")
+        rows = [("what", "slurmtf why", "grep -c", "ratio", "budget")]
+        for name, ranks, size, error in (
+            ("8 MB, an error of Python", 1, LOG_BYTES, KNOWN),
+            ("8 MB, an error that no rule knows", 1, LOG_BYTES, FOREIGN),
+            ("64 ranks of 1 MB, 63 lost the first", RANKS, RANK_BYTES, KNOWN),
+        ):
+            run = Path(folder, "lab", f"lab-20261101-120000-{ranks:06x}{'' if error == KNOWN else 'f'}")
+            _write(run, ranks, size, error)
+            why = command(slurmtf, "why", str(run), env={**os.environ, "SLURMTF_WORKSPACE": folder})
+            grep = command("grep", "-rc", "Error", str(run / "logs"))
+            rows.append((name, ms(why), ms(grep), times(why, grep), ms(BUDGETS[ranks])))
+        report("Why", rows)
+
+
+def _write(run: Path, ranks: int, size: int, error: str) -> None:
+    """Write the folder of a run that trained, until its first rank raised an error, and the others lost it."""
+    layout, began = RunLayout(str(run)), time.time() - 7200
+    for folder in (layout.journals, layout.logs):
+        Path(folder).mkdir(parents=True)
+    Path(layout.plan).write_text(json.dumps({"warnings": [], "site": "lab", "provenance": {"estimator": {}}}), encoding="utf-8")
+    job = SubmittedJob(JobRef(None, "12"), "slurm", layout.folder, began, "submitted")
+    Path(layout.jobs).write_text(json.dumps(job.to_dict()) + "\n", encoding="utf-8")
+    Path(layout.job_log).write_text("", encoding="utf-8")
+    names = [f"rank-{rank}" for rank in range(ranks)]
+    progress = "".join(f"{step}/100000 - 1s 12ms/step - loss: 0.{step:05d} - lr: 0.001\n" for step in range(size // 48))
+    for rank, name in enumerate(names):
+        Path(layout.task_log(name, "out")).write_text("training begins\n", encoding="utf-8")
+        Path(layout.task_log(name, "err")).write_text(progress + ERROR.format(PEER if rank else error), encoding="utf-8")
+    events = [Started(job_id="12", host="node1", nodes="node1"), Prepared(), Launched()]
+    told: list[object] = [*events, *(TaskStarted(rank, name, "node1") for rank, name in enumerate(names))]
+    told += [TaskEnded(rank, name, 1) for rank, name in enumerate(names)]
+    told.append(Ended(Outcome(Cause.SCRIPT, names[0], "node1", exit_code=1).to_dict(), 4.0))
+    lines = (json.dumps(Record.of(event, began + second).to_dict()) for second, event in enumerate(told))
+    Path(layout.journal("12", 0)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
