@@ -22,11 +22,13 @@ NUMBERED = re.compile(r"(.+)\.([0-9]{1,9})\.jsonl")
 class Journal:
     """The append-only record of an attempt.
 
-    Each event is one write in append mode, so that a reader never sees half of one that is not the last line.
+    Each event is one write in append mode, so that a reader never sees half of one that is not the last line. ``later``: that
+    of the next attempt of the same job, once there is one; empty: nobody asks.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, later: str = "") -> None:
         self.path = path
+        self._later = later
         self._unwritten = b"\n" if _is_cut(path) else b""
 
     def write(self, event: object) -> None:
@@ -50,6 +52,11 @@ class Journal:
             os.fsync(descriptor)  # NFS: others see it when it is on the server
         finally:
             os.close(descriptor)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether the next attempt of the job has begun."""
+        return os.path.exists(self._later)
 
     def beat(self) -> None:
         """Show that the supervisor is alive: the file's time of change is its heartbeat."""
@@ -112,7 +119,7 @@ def open_new(layout: RunLayout, job: str) -> Journal:
             continue
         except OSError:  # a full disk: each event tries again
             pass
-        return Journal(path)
+        return Journal(path, layout.journal(job, number + 1))
 
 
 def attempts(layout: RunLayout) -> List[Attempt]:

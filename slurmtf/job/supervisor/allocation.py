@@ -69,7 +69,8 @@ class Allocation:
         self._journal = journal.open_new(layout, self._job_name)
         self._log_start = _size(layout.job_log)
         self._began = time.monotonic()
-        self._next_beat = self._began
+        self._next_beat = self._next_look = self._began
+        self._gives_way = False
         self._limit = TimeLimit(plan, environ)
         self._attempt_began = self._launched = self._began
         self._launch_log = self._log_start
@@ -182,6 +183,7 @@ class Allocation:
             if order is not None or self._killed or not self._orders.waits():
                 return order
             select.select([self._signals], [], [], 1.0)
+            self._give_way(None)
             self._beat()
 
     def _launch(self, words: List[str], order: LaunchOrder, number: int) -> Outcome:
@@ -236,11 +238,25 @@ class Allocation:
         launch.wait()
         self._heed(launch)
         self._watch_time(launch)
+        self._give_way(launch)
         detail = self._orders.call_off()
         if detail is not None:
             launch.call_off(detail)
         launch.tick()
         self._beat()
+
+    def _give_way(self, launch: Optional[Launch]) -> None:
+        """End the tasks when the next attempt of this job has begun: two would write the same outputs.
+
+        Slurm starts a job again of which it has lost a node; that may live on, cut off from it alone.
+        """
+        if self._killed or time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + LOOK_S
+        if self._journal.is_followed:
+            self._killed, self._gives_way = (signal.SIGTERM, time.monotonic()), True
+            if launch:
+                launch.stop_for_good()
 
     def _beat(self) -> None:
         if time.monotonic() >= self._next_beat:
@@ -343,7 +359,7 @@ class Allocation:
         if self._killed is None:
             return None
         written = job_log.written_since(self._layout.job_log, self._log_start)
-        cause = job_log.cause_of_kill(written, self._job_id)
+        cause = Cause.REQUEUED if self._gives_way else job_log.cause_of_kill(written, self._job_id)
         node = job_log.failed_node(written) if cause is Cause.NODE_FAILURE else ""
         return Killing(self._killed[0], self._killed[1], cause, node)
 
@@ -376,5 +392,7 @@ def _size(path: str) -> int:
     return os.path.getsize(path) if os.path.exists(path) else 0
 
 
+LOOK_S = 5.0
+"""Seconds between two looks for a later attempt of the job."""
 ENDS_ALL = (Cause.TIME_LIMIT, Cause.CANCELED, *MAY_RETURN)
 """Causes that end the job from outside, whatever launches are still to come."""

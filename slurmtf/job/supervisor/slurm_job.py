@@ -155,8 +155,12 @@ def moved(text: str, was: str, now: str) -> Dict[str, str]:
 
 
 def words(job: str, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> List[str]:
-    """Return the command that submits a script again, to begin after a job."""
+    """Return the command that submits a script again, to begin after a job.
+
+    An ``--exclude`` here takes the place of the script's own (sbatch(1)): the nodes that this job was not to have stay out.
+    """
     kept = ["{}={}".format(flag, facts[name]) for name, flag in KEPT.items() if facts.get(name, "") not in UNKNOWN]
-    more = ["--exclude=" + ",".join(exclude)] if exclude else []
+    own = [] if facts.get("ExcNodeList", "") in UNKNOWN else [facts["ExcNodeList"]]
+    more = ["--exclude=" + ",".join(dict.fromkeys([*own, *exclude]))] if exclude else []
     more += ["--mem={}M".format(memory_mb)] if memory_mb else []
     return ["sbatch", "--parsable", "--dependency=afterany:" + job, *kept, *more, script]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract import events, journal
+from slurmtf.job.contract.outcome import Cause
 from slurmtf.job.contract.snapshot import id_of, stored
 from slurmtf.job.staging import workdir
 from tests.patience import HANG_S, until
@@ -52,6 +53,30 @@ def test_the_result_of_an_earlier_attempt_is_none_while_the_next_one_runs(job: N
     one.start(SLURM_JOB_ID="4711", SLURM_RESTART_COUNT="1").poll()
     until(lambda: len(one.events("task-started")) == 2, "the second attempt")
     assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
+
+
+GIVES_WAY = """\
+import os, time
+if os.environ.get("SLURM_RESTART_COUNT"):
+    while os.path.exists("/proc/" + os.readlink("outputs/pid")):
+        time.sleep(0.1)
+else:
+    os.symlink(str(os.getpid()), "outputs/pid")
+    time.sleep(3600)
+"""
+
+
+def test_an_attempt_gives_way_to_the_next_one(job: NewJob) -> None:
+    """Its node was cut off from Slurm alone, which has started the job on another one."""
+    one = job(GIVES_WAY)
+    one.change_plan(scheduler="slurm", launcher="srun")
+    first = one.start(SLURM_JOB_ID="4711")
+    until((one.folder / "outputs/pid").is_symlink, "its script")
+    assert one.run(SLURM_JOB_ID="4711", SLURM_RESTART_COUNT="1") == 0
+    first.wait(timeout=HANG_S)
+    ended = {attempt.number: attempt.outcome for attempt in journal.attempts(one.layout)}
+    assert {number: outcome.cause for number, outcome in ended.items() if outcome} == {0: Cause.REQUEUED, 1: Cause.SCRIPT}
+    assert one.result("4711")[0] == "success"
 
 
 def test_a_copy_that_was_left_half_written_is_not_used_and_not_kept(job: NewJob) -> None:

@@ -298,6 +298,20 @@ def test_the_job_that_goes_on_asks_for_what_this_one_has() -> None:
 
 
 @pytest.mark.parametrize(
+    ("own", "failed", "flags"),
+    [
+        ("(null)", ("n1",), ["--exclude=n1"]),
+        ("n[7-8]", ("n1",), ["--exclude=n[7-8],n1"]),  # the flag takes the place of the script's
+        ("n1", ("n1",), ["--exclude=n1"]),
+        ("n[7-8]", (), []),  # the script has it
+    ],
+)
+def test_nodes_that_the_job_was_not_to_have_stay_out(own: str, failed: tuple[str, ...], flags: list[str]) -> None:
+    told = words("4", "/runs/job.sh", {"ExcNodeList": own}, failed, 0)
+    assert [word for word in told if word.startswith("--exclude")] == flags
+
+
+@pytest.mark.parametrize(
     ("told", "dependencies"),
     [
         ("21 afterok:12(unfulfilled)", {"21": "afterok:13"}),
