@@ -36,15 +36,17 @@ REASONS: tuple[Reason, ...] = (
            NEVER + "ask for no more ('sinfo -o \"%P %D\"')"),
     Reason(r"ReqNodeNotAvail.*MAINT", Wait.AT_A_TIME, "nodes that it needs are in maintenance",
            "a shorter time may fit before it"),
-    Reason(r"Partition(?:Down|Inactive)", Wait.ON_SOMEBODY, "the partition takes no jobs at present",
-           "another partition may ('sinfo -s')"),
+    Reason(r"Partition(?:Down|Inactive)", Wait.ON_SOMEBODY, "the partition starts no jobs at present",
+           "wait until it is up again, or submit it to another one ('sinfo -s')"),
     Reason(r"PartitionConfig", Wait.NEVER,
            "the partition does not allow what it asks for: time, nodes, account, node sizes",
            NEVER + "ask for what it allows ('scontrol show partition', 'sinfo -N -l')"),
     Reason(r"BadConstraints|Constraints", Wait.NEVER, "no node of the partition has what it asks for",
            NEVER + "ask for what its nodes have ('sinfo -N -l')"),
     Reason(r"ReqNodeNotAvail|UnavailableNodes|NodeDown", Wait.ON_SOMEBODY,
-           "a node that it needs is down or reserved, often for maintenance", "a shorter time may fit"),
+           "a node that it needs is down or reserved, often for maintenance{nodes}",
+           "a shorter time may fit before a maintenance ('scontrol show reservation'); a node that is down ('sinfo -R') is "
+           "better left out of what it asks for"),
     Reason(r"DependencyNeverSatisfied", Wait.NEVER, "the job that it waits for did not end as the dependency requires",
            NEVER + "submit it without the dependency"),
     Reason(r"Dependency", Wait.ON_MINE,
@@ -67,17 +69,27 @@ REASONS: tuple[Reason, ...] = (
            "the account or QOS is not for this partition",
            NEVER + "use an account and a QOS of yours"),
     Reason(r"JobHeldUser", Wait.ON_SOMEBODY, "you hold it", "release it: scontrol release {job}"),
-    Reason(r"JobHeldAdmin|launch failed requeued held|JobHoldMaxRequeue|FedJobLock", Wait.ON_SOMEBODY,
-           "it is held by Slurm or an admin", "ask your admin"),
+    Reason(r"requeued (?:in )?held|JobHoldMaxRequeue|launch failure limit", Wait.ON_SOMEBODY,
+           "it was put back into the queue, and is held since: its node could not start it, or somebody asked for that",
+           "release it: scontrol release {job}; if it comes back, ask your admins"),
+    Reason(r"JobHeldAdmin|FedJobLock", Wait.ON_SOMEBODY, "an administrator holds it, or Slurm",
+           "ask your admins: you can't release it"),
+    Reason(r"DOWN, DRAINED or reserved", Wait.ON_OTHERS,
+           "too few of the nodes that it may use are up and free: the others are busy, down, or kept for a partition of higher "
+           "priority", "wait, or ask for fewer nodes or another partition ('sinfo -R' tells which are down, and why)"),
     Reason(r"DeadLine|TimeLimit|InactiveLimit|NonZeroExitCode|RaisedSignal|OutOfMemory", Wait.NEVER, "it can't run any more",
            NEVER + "submit it again"),
-    Reason(r"BeginTime|Cleaning|SchedDefer|SystemFailure|JobLaunchFailure|Prolog|BurstBuffer", Wait.AT_A_TIME,
-           "it was told to wait, or comes back after a requeue or a fault of the system"),
+    Reason(r"BeginTime", Wait.AT_A_TIME, "its time to begin has not come: of --begin, or some minutes after a requeue"),
+    Reason(r"Cleaning|SchedDefer|SystemFailure|JobLaunchFailure|Prolog|BurstBuffer", Wait.AT_A_TIME,
+           "Slurm clears up after its last start, or after a fault of the system"),
     Reason(r"Licenses", Wait.ON_OTHERS, "all licenses that it asks for are in use"),
     Reason(r"Priority", Wait.ON_OTHERS, "jobs of higher priority are ahead of it"),
     Reason(r"Resources|Nvidia|MaxPoweredUpNodes|MpiPortsBusy|None", Wait.ON_OTHERS,
            "it is next in line, and what it asks for is in use"),
 )  # fmt: skip
+
+
+UNAVAILABLE = re.compile(r"UnavailableNodes:([^\s,]\S*)")
 
 
 class Waiting(NamedTuple):
@@ -94,7 +106,9 @@ def explain_reason(reason: str, job: str) -> Waiting:
     if found is None:
         return Waiting(Wait.UNKNOWN, f"Slurm's reason is {reason}" if reason else "Slurm has not said why yet", "")
     limit = _words(re.split(r"[\s,(]", reason)[0])
-    return Waiting(found.wait, found.meaning.format(limit=limit), found.hint.format(job=job))
+    nodes = UNAVAILABLE.search(reason)
+    meaning = found.meaning.format(limit=limit, nodes=f": {nodes[1]}" if nodes else "")
+    return Waiting(found.wait, meaning, found.hint.format(job=job))
 
 
 def hint(reason: str, job: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from slurmtf.diagnosis.evidence import explain_run
 from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.trials import FailedAlike, explain_trials
-from slurmtf.diagnosis.waiting import Waiting, explain_reason
+from slurmtf.diagnosis.waiting import Wait, Waiting, explain_reason
 from slurmtf.errors import SlurmtfError
 from slurmtf.experiments import Run
 from slurmtf.runs import RunState, RunStatus
@@ -74,7 +75,8 @@ NOTHING_BESIDE = _Beside()
 
 def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     if death is None:
-        return _Beside(ahead_of(run.layout), _followed(run)) if state.status is RunStatus.QUEUED else NOTHING_BESIDE
+        waits = state.status is RunStatus.QUEUED
+        return _Beside(ahead_of(run.layout), _followed(run), command=_ending(run, state)) if waits else NOTHING_BESIDE
     if death.kind is Kind.DEPENDENCY:
         followed = _followed(run)
         remedy, command = followed_again(run.id, [found for name in followed for found in _found(name, run)])
@@ -88,6 +90,12 @@ def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     used = used_by([Listed(str(run.folder), state)], time.time()) if of_memory else []
     memory = next(((one.usage.memory, one.usage.asked.memory_mb << 20, one.usage.source) for one in used), None)
     return _Beside(memory=memory, command=command)
+
+
+def _ending(run: Run, state: RunState) -> str:
+    """Return the command that ends a run which will never start."""
+    never = explain_reason(state.reason, "").wait is Wait.NEVER
+    return shlex.join(["slurmtf", "cancel", run.id]) if never else ""
 
 
 def _followed(run: Run) -> tuple[str, ...]:
@@ -140,6 +148,7 @@ def _waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[st
         "expected_start": state.expected_start,
         "ahead": beside.ahead and beside.ahead._asdict(),
         "after": list(beside.after),
+        "command": beside.command or None,
     }
 
 
@@ -168,6 +177,7 @@ def _text(run: Run, state: RunState, waiting: Waiting | None, death: Explanation
     if waiting:
         rows |= _waiting_rows(state, waiting)
         rows |= {"attempt": again_text(state), "follows": ", ".join(beside.after), "before": _ahead_text(beside.ahead)}
+        rows["command"] = beside.command
     elif death:
         rows |= _death_rows(run, state, death)
         rows |= {"do": beside.remedy or rows["do"], "memory": _memory_text(beside.memory), "command": beside.command}

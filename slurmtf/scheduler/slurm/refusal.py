@@ -13,7 +13,9 @@ from slurmtf.scheduler.slurm.calls import unanswered, words
 LAST_LINES = 8
 MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
     (r"mutually exclusive", (), "leave one of them out"),
-    (r"[Ii]nvalid partition|partition not available", ("partition",),
+    (r"partition not available", ("partition",),
+     "it is closed or drained: wait, or set `partition` to one that is up ('sinfo -s')"),
+    (r"[Ii]nvalid partition", ("partition",),
      "set `partition` to one that exists: 'sinfo -s' lists them"),
     (r"[Ii]nvalid account", ("account", "partition"), "set `account` to one of yours: 'sacctmgr show associations user=$USER'"),
     (r"[Ii]nvalid qos|QOS specification", ("qos",),

@@ -22,7 +22,9 @@ FAMILIES = {
         "Resources", "Priority", "None", "AssocGrpCpuLimit", "AssocGrpGRES", "AssocGrpCPUMinutesLimit", "AssocGrpNodeLimit",
         "QOSGrpCpuLimit", "QOSGrpGRES", "QOSGrpMemoryMinutes", "AssociationJobLimit", "QOSJobLimit", "QOSResourceLimit",
         "QOSTimeLimit", "QOSUsageThreshold", "AccountingPolicy", "Licenses", "NvidiaImexChannels", "MaxPoweredUpNodes",
-        "MpiPortsBusy", "QOSMaxNodePerAccount", "MaxCpuPerAccount", "MaxGRESPerAccount",
+        "MpiPortsBusy",
+        "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions",
+        "QOSMaxNodePerAccount", "MaxCpuPerAccount", "MaxGRESPerAccount",
     ),
     Wait.AT_A_TIME: (
         "BeginTime", "Cleaning", "Reservation", "SchedDefer", "SystemFailure", "JobLaunchFailure", "Prolog",
@@ -30,7 +32,7 @@ FAMILIES = {
     ),
     Wait.ON_SOMEBODY: (
         "PartitionDown", "PartitionInactive", "ReqNodeNotAvail, UnavailableNodes:n3", "NodeDown", "JobHeldUser", "JobHeldAdmin",
-        "JobHoldMaxRequeue", "launch failed requeued held", "FedJobLock",
+        "JobHoldMaxRequeue", "launch failed requeued held", "FedJobLock", "job requeued in held state",
     ),
     Wait.UNKNOWN: ("", "SomethingOf2031"),
 }  # fmt: skip
@@ -62,3 +64,14 @@ def test_what_never_starts_has_one() -> None:
     assert hint("PartitionTimeLimit", "33").startswith(
         "it asks for more time than the partition allows: cancel it, and ask for"
     )
+
+
+@pytest.mark.parametrize("reason", ["job requeued in held state", "launch failed requeued held", "JobHoldMaxRequeue"])
+def test_what_came_back_and_is_held_its_user_may_release(reason: str) -> None:
+    assert "scontrol release 33" in hint(reason, "33")
+    assert "release 33" not in hint("JobHeldAdmin", "33")
+
+
+def test_nodes_that_are_not_there_are_named() -> None:
+    assert "node[3-4]" in explain_reason("ReqNodeNotAvail, UnavailableNodes:node[3-4]", "33").meaning
+    assert "node" in explain_reason("ReqNodeNotAvail, UnavailableNodes:", "33").meaning
