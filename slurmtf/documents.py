@@ -211,7 +211,7 @@ class Document:
         source = self.where(path) if self._known(path) in self._lines else ""
         return Finding(code, ".".join(map(str, path)), what, remedy, source=source)
 
-    def parse(self, kind: type[T], data: Mapping[str, Any] | None = None) -> T:
+    def parse(self, kind: type[T], data: Mapping[str, object] | None = None) -> T:
         """Return the document as an instance of the dataclass ``kind``.
 
         Raises the document's error class with one finding for each wrong key or value.
@@ -225,7 +225,7 @@ class Document:
             raise self._error(*self._findings(kind, err.errors(), raw)) from None
         return parsed
 
-    def plain(self, kind: type[Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    def plain(self, kind: type[Any], data: Mapping[str, object]) -> dict[str, Any]:
         """Return the document's data, or what overrides it, with the text of each number where ``kind`` takes a text."""
         found: dict[str, Any] = self._with_texts(kind, data, ())
         return found
@@ -380,7 +380,7 @@ def read_document(path: Path, error: type[InputError], verbatim: Collection[str]
     return Document(text, str(path), error, verbatim)
 
 
-def dump_yaml(data: Mapping[str, Any]) -> str:
+def dump_yaml(data: Mapping[str, object]) -> str:
     """Return ``data`` as YAML that :func:`read_document` reads back without loss."""
     text: str = yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
     return text

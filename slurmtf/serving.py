@@ -96,7 +96,7 @@ class Service:
         host, port = self.address
         return shlex.join(["ssh", "-N", "-L", f"{USUAL_PORT}:{host}:{port}", f"{getpass.getuser()}@{socket.getfqdn()}"])
 
-    def score(self, data: Any) -> Any:
+    def score(self, data: object) -> Any:
         """Return the answer to ``{"data": data}``. Raises ServiceError with what the service says instead."""
         return self._asked("/score", json.dumps({"data": data}).encode())
 
@@ -197,7 +197,7 @@ def _request(scorer: Scorer, site: Site, script: str | Path | None) -> dict[str,
     }
 
 
-def _fill(folder: Path, request: Mapping[str, Any], script: str | Path | None) -> None:
+def _fill(folder: Path, request: Mapping[str, object], script: str | Path | None) -> None:
     (folder / ENTRY).write_text(LAUNCHER, encoding="utf-8")
     (folder / PROGRAM).write_bytes(tool_archive())
     write_json(folder / REQUEST, dict(request))

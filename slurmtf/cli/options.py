@@ -37,7 +37,7 @@ PAIRS = ("environment_variables", "sbatch", "srun")
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add to a command the options, the target and the script's arguments; it gets a :class:`JobRequest`."""
 
-    def with_request(target: str, arguments: tuple[str, ...], **options: Any) -> Any:
+    def with_request(target: str, arguments: tuple[str, ...], **options: object) -> Any:
         own = {option.parameter: options.pop(option.parameter) for option in (*OPTIONS, *SOFTWARE, *PLACE)}
         return command(request=_request(target, arguments, own), **options)
 
@@ -179,7 +179,7 @@ def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, A
     }
 
 
-def _with_inputs(document: Document, given: list[dict[str, str]]) -> list[Any]:
+def _with_inputs(document: Document, given: list[dict[str, str]]) -> list[object]:
     """Add what is given to the inputs of a job file, in place of those of the same name."""
     base, names = Path(document.source).parent, {item["name"].upper() for item in given}
     listed = document.data.get("inputs")
@@ -233,7 +233,7 @@ def _input(text: str) -> dict[str, str]:
     return {"name": name, "path": path, "mode": mode} if path and mode in MODES else {"name": name, "path": rest}
 
 
-def _restart(text: str) -> tuple[str, Any]:
+def _restart(text: str) -> tuple[str, object]:
     cause, given, value = text.partition("=")
     if not (given and cause and value):
         remedy = "write CAUSE=TIMES, for example time-limit=10"
@@ -264,7 +264,7 @@ def _own_variable(name: str) -> str:
     return os.environ[name]
 
 
-def _pair(name: str, text: str) -> tuple[str, Any]:
+def _pair(name: str, text: str) -> tuple[str, object]:
     key, given, value = text.partition("=")
     if given:
         return key, value

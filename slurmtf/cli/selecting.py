@@ -73,7 +73,7 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         since: str | None,
         tags: tuple[str, ...],
         workspace: str | None,
-        **options: Any,
+        **options: object,
     ) -> Any:
         start = parse_since(since, time.time()) if since else 0.0
         wanted = Wanted(frozenset(STATUSES[name.lower()] for name in statuses), start, parsed(tags))

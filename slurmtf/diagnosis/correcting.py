@@ -23,7 +23,7 @@ UNLIKE = (Kind.GPU_HARDWARE, Kind.NODE)
 """What may come again on the same node."""
 
 
-def corrected(run_id: str, death: Explanation, settings: Mapping[str, Any], asked: Resources) -> str:
+def corrected(run_id: str, death: Explanation, settings: Mapping[str, object], asked: Resources) -> str:
     """Return the command that submits a run again with what is to be changed; empty where the rules know no value for it.
 
     ``settings`` are the estimator's, ``asked`` what the job got.
@@ -71,7 +71,7 @@ def followed_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]
     )
 
 
-def changes_of(death: Explanation, settings: Mapping[str, Any], asked: Resources) -> dict[str, Any]:
+def changes_of(death: Explanation, settings: Mapping[str, object], asked: Resources) -> dict[str, Any]:
     """Return the settings to change, with their values."""
     if death.kind is Kind.HOST_MEMORY and asked.memory_mb:
         return {"memory": f"{math.ceil(asked.memory_mb * MORE_MEMORY / 1024)}G"}
@@ -84,7 +84,7 @@ def changes_of(death: Explanation, settings: Mapping[str, Any], asked: Resources
     return _told(death.remedy, settings)
 
 
-def _told(remedy: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _told(remedy: str, settings: Mapping[str, object]) -> dict[str, Any]:
     """Return what a remedy says to set, where it says to what: the first of its settings that has a value, and another one than
     the run had.
     """
@@ -96,5 +96,5 @@ def _told(remedy: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def _mapping(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}

@@ -99,7 +99,7 @@ class EnvironmentSpec:
         }
 
     @classmethod
-    def from_dict(cls, facts: Mapping[str, Any]) -> EnvironmentSpec:
+    def from_dict(cls, facts: Mapping[str, object]) -> EnvironmentSpec:
         """Return the spec that was written down as a mapping, for example in a plan."""
         known = {f.name for f in fields(cls)}
         own: dict[str, Any] = {name: facts[name] for name in known & facts.keys()}

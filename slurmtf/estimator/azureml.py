@@ -113,7 +113,7 @@ class _Overridable(Protocol):
 E = TypeVar("E", bound=_Overridable)
 
 
-def overridden(estimator: E, overrides: Mapping[str, Any]) -> E:
+def overridden(estimator: E, overrides: Mapping[str, object]) -> E:
     """Return the estimator with other settings; itself it stays as it is.
 
     A mapping of ``script_params`` is merged into the estimator's by argument. Raises SpecError.

@@ -79,7 +79,7 @@ def as_written(name: str, text: str) -> Any:
     return found[name] if [*found] == [name] else text
 
 
-def _with_inputs(document: Document, base: Path, data: dict[str, Any]) -> dict[str, Any]:
+def _with_inputs(document: Document, base: Path, data: Mapping[str, object]) -> dict[str, Any]:
     """Return the inputs of a document with their paths relative to ``base``; none when they are not its own."""
     own = document.data.get("inputs")
     if not isinstance(own, list) or data["inputs"] is not own:

@@ -92,7 +92,7 @@ def findings_of(wish: Environment, where: str, source_directory: str | Path) -> 
     yield from _files(wish, where, source_directory)
 
 
-def excluded(wish: Environment, given: Mapping[str, Any]) -> Iterable[Finding]:
+def excluded(wish: Environment, given: Mapping[str, object]) -> Iterable[Finding]:
     """Yield what contradicts the environment among the user's parameters, which are given by name."""
     for name, hint in SWITCHES.items():
         yield from check_switch(name, given.get(name), hint)

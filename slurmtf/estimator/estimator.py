@@ -227,7 +227,7 @@ class Estimator(OlderNames):
         if isinstance(self.environment_variables, Mapping):
             self._set(environment_variables={k: variables.variable(v) for k, v in self.environment_variables.items()})
 
-    def _set(self, **values: Any) -> None:
+    def _set(self, **values: object) -> None:
         for name, value in values.items():
             object.__setattr__(self, name, value)
 

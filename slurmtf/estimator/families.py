@@ -37,18 +37,18 @@ def family(flag: str, value: object = None) -> tuple[str, ...]:
     return next((members for members in FAMILIES if name in members), (name,))
 
 
-def given(flags: Mapping[str, Any]) -> set[str]:
+def given(flags: Mapping[str, object]) -> set[str]:
     """Return the flags that can't stand beside these, and these. Those that are left out exclude nothing."""
     return {member for flag, value in flags.items() if values_of(value) for member in family(flag, value)}
 
 
-def without(flags: Mapping[str, Any], excluded: Iterable[str]) -> dict[str, Any]:
+def without(flags: Mapping[str, object], excluded: Iterable[str]) -> dict[str, Any]:
     """Return the flags that are not among the excluded, by any spelling."""
     names = set(excluded)
     return {flag: value for flag, value in flags.items() if normal_flag(flag) not in names}
 
 
-def over(flags: Mapping[str, Any], layer: Mapping[str, Any]) -> dict[str, Any]:
+def over(flags: Mapping[str, object], layer: Mapping[str, object]) -> dict[str, Any]:
     """Return flags under a layer that takes the place of what it excludes; what stays keeps its place."""
     new = {flag_name(flag): value for flag, value in layer.items()}
     old = {flag_name(flag): value for flag, value in flags.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from slurmtf.estimator import families
 from slurmtf.estimator.quantities import LONG_NAMES, check_time, normal_flag, printable
@@ -49,7 +48,7 @@ WHOLE = {
 """Flags that slurmtf must know when it sees them, and those whose names only begin like theirs."""
 
 
-def findings_of(sbatch: object, srun: object, given: Mapping[str, Any]) -> Iterable[Finding]:
+def findings_of(sbatch: object, srun: object, given: Mapping[str, object]) -> Iterable[Finding]:
     """Yield what is wrong with the user's own flags. ``given`` are his parameters, by name."""
     yield from check_flags("sbatch", sbatch, OWN_SBATCH_FLAGS)
     yield from check_flags("srun", srun, OWN_SRUN_FLAGS)
@@ -59,7 +58,7 @@ def findings_of(sbatch: object, srun: object, given: Mapping[str, Any]) -> Itera
         yield from _beside_parameters(given, normal_flag(str(flag)), value)
 
 
-def _beside_parameters(given: Mapping[str, Any], flag: str, value: object) -> Iterable[Finding]:
+def _beside_parameters(given: Mapping[str, object], flag: str, value: object) -> Iterable[Finding]:
     """Check a flag of the user's own against his parameters, which would say the same or exclude it."""
     where = f"sbatch[{flag!r}]"
     fields = {rival: FIELD_OF_FLAG[rival] for rival in families.family(flag, value) if rival in FIELD_OF_FLAG}

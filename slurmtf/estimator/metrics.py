@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from slurmtf.estimator.quantities import check_choice, check_switch
 from slurmtf.findings import Finding
@@ -11,7 +10,7 @@ from slurmtf.findings import Finding
 AUTOLOGS = ("keras",)
 
 
-def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
+def findings_of(given: Mapping[str, object]) -> Iterable[Finding]:
     """Yield what is wrong with the parameters that say what is logged, which are given by name."""
     yield from check_switch("azureml", given.get("azureml"), "true serves Azure ML's Run to the script")
     yield from check_choice("autolog", given.get("autolog"), AUTOLOGS)

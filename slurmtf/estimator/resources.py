@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from slurmtf.estimator.quantities import (
     LONGEST_S,
@@ -29,7 +28,7 @@ WORDS = ("job_name", "partition", "account", "qos", "constraint", "gpu_type", "m
 PRIORITIES = ("dedicated", "lowpriority")
 
 
-def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
+def findings_of(given: Mapping[str, object]) -> Iterable[Finding]:
     """Yield what is wrong with the resources among the user's parameters, which are given by name."""
     for name, (least, most) in COUNTS.items():
         yield from check_count(name, given.get(name), least, most)
@@ -44,7 +43,7 @@ def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
     yield from _contradictions(given)
 
 
-def _contradictions(given: Mapping[str, Any]) -> Iterable[Finding]:
+def _contradictions(given: Mapping[str, object]) -> Iterable[Finding]:
     if given.get("time") is not None and given.get("max_run_duration_seconds") is not None:
         yield Finding("said-twice", "max_run_duration_seconds", "says the same as `time`", "set one of them")
     if given.get("use_gpu") and given.get("gpus_per_node") == 0:

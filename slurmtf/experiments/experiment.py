@@ -34,7 +34,7 @@ class Submittable(Protocol):
     """What can be submitted beside an estimator: a sweep."""
 
     def submit_to(
-        self, experiment: Experiment, tags: Mapping[str, object] | None, tell: Callable[[str], None], **overrides: Any
+        self, experiment: Experiment, tags: Mapping[str, object] | None, tell: Callable[[str], None], **overrides: object
     ) -> Any: ...
 
 

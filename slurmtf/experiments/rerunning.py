@@ -27,7 +27,7 @@ from slurmtf.submit.submission import Submission
 BEFORE = "rerun_of"
 
 
-def rerun(run: Run, changes: Mapping[str, Any], tell: Callable[[str], None], after: Sequence[Run | str] = ()) -> Run:
+def rerun(run: Run, changes: Mapping[str, object], tell: Callable[[str], None], after: Sequence[Run | str] = ()) -> Run:
     """Submit a run again: its stored source, its settings but for ``changes``, and its environment, which is built again with
     the versions that it had if it is gone.
 
@@ -101,7 +101,7 @@ def unpacked(layout: RunLayout, snapshot: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def changed(settings: Mapping[str, Any], changes: Mapping[str, Any], source: Path) -> Estimator:
+def changed(settings: Mapping[str, object], changes: Mapping[str, object], source: Path) -> Estimator:
     """Return the estimator of a run's settings with changes. Raises SpecError with all that is wrong."""
     own = {name: value for name, value in changes.items() if not name.startswith("-")}
     arguments = {name: value for name, value in changes.items() if name.startswith("-")}
@@ -113,7 +113,7 @@ def changed(settings: Mapping[str, Any], changes: Mapping[str, Any], source: Pat
     return from_document(document, source, {**own, "source_directory": str(source)}, flags)
 
 
-def with_arguments(params: Any, changes: Mapping[str, Any]) -> Any:
+def with_arguments(params: Any, changes: Mapping[str, object]) -> Any:
     """Return a script's arguments, a mapping or a list of words, with others in the place of those of the same name."""
     if isinstance(params, Sequence) and not isinstance(params, str):
         words = [str(word) for word in params]
@@ -138,7 +138,7 @@ def _is_flag(word: str) -> bool:
     return word.startswith("-") and not word.lstrip("-")[:1].isdigit() and not word.startswith("-.")
 
 
-def parse_change(text: str) -> tuple[str, Any]:
+def parse_change(text: str) -> tuple[str, object]:
     """Return name and value of ``NAME=VALUE``; the value as a job file has it. Raises SpecError."""
     name, equals, value = text.partition("=")
     if not equals or not name:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf._version import __version__
+from slurmtf.environments.building import Tell
 from slurmtf.environments.store import store_of
 from slurmtf.errors import InputError, SlurmtfError, did_you_mean
 from slurmtf.files import age, read_json, write_json, writing
@@ -90,7 +91,7 @@ def export(
     environment: str | None = None,
     site: str | None = None,
     workspace: str | Path | None = None,
-    tell: Any = None,
+    tell: Tell | None = None,
 ) -> dict[str, Any]:
     """Export a model to ONNX, run it, and return what is known of it, which stands beside it in ``NAME.onnx.export.json``.
 
@@ -220,7 +221,7 @@ def _exactly(wanted: Wanted, source: str) -> dict[str, Any]:
     }
 
 
-def _taken_over(work: Path, asked: Mapping[str, Any], toolbox: Toolbox) -> bool:
+def _taken_over(work: Path, asked: Mapping[str, object], toolbox: Toolbox) -> bool:
     """Wait for the job of a command that was killed and asked for the same, and bring what it has written into ``work``.
 
     False when there was none, or it has written nothing good. Raises SlurmError when Slurm does not answer.
@@ -276,7 +277,7 @@ def _clear(folder: Path, toolbox: Toolbox) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _record(wanted: Wanted, result: Mapping[str, Any], output: Path, run: RunFolder | None) -> dict[str, Any]:
+def _record(wanted: Wanted, result: Mapping[str, object], output: Path, run: RunFolder | None) -> dict[str, Any]:
     known = ("route", "opset", "inputs", "outputs", "verified", "weights_bytes", "versions", "seconds")
     return {
         "file": str(wanted.target),

@@ -19,7 +19,7 @@ def has_registry() -> bool:
     return bool(registry_uri()) and tracking.is_installed()
 
 
-def register(name: str, version: int, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def register(name: str, version: int, folder: Path, record: Mapping[str, object]) -> dict[str, Any]:
     """Register the files of a version, ``files/`` and ``onnx/`` in its folder, and return what MLflow calls it.
 
     Its files are copied into MLflow's store, as artifacts of a run of the experiment ``slurmtf-models``, which gets the

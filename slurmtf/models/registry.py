@@ -285,7 +285,7 @@ def _metrics(run: RunFolder) -> dict[str, Any]:
     return {name: value for name, value in values.items() if isinstance(value, int | float | str)}
 
 
-def _fill(staging: Path, path: Path, record: Mapping[str, Any], run: RunFolder | None) -> None:
+def _fill(staging: Path, path: Path, record: Mapping[str, object], run: RunFolder | None) -> None:
     """Bring a model's files into a folder, and its record, last."""
     link = run is not None and _has_ended(run)  # a job that goes on would write into what is linked
     files = make_private(staging / "files")

@@ -80,14 +80,14 @@ def _asked_by_parameter(estimator: Estimator, site: Site, requeue: bool) -> dict
     return {flag: True for values in (given, of_preset) for flag, value in values.items() if families.values_of(value)}
 
 
-def _one_for_gpus(*layers: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+def _one_for_gpus(*layers: Mapping[str, object]) -> Iterable[Mapping[str, Any]]:
     """Yield the layers, with GPUs asked for in one alone: the user's, that of GPU jobs, what was computed, the profile's."""
     computed, of_site, of_gpus, of_user = layers
     winner = next((layer for layer in (of_user, of_gpus, computed, of_site) if gpus.asks(layer)), None)
     return (layer if layer is winner else gpus.without(layer) for layer in layers)
 
 
-def _over(found: Mapping[str, list[Value]], layer: Mapping[str, Any]) -> dict[str, list[Value]]:
+def _over(found: Mapping[str, list[Value]], layer: Mapping[str, object]) -> dict[str, list[Value]]:
     """Return flags under a layer that takes the place of what it excludes; --gres, of which sbatch takes one, is added to."""
     new = {flag_name(flag): families.values_of(value) for flag, value in layer.items()}
     if "gres" in new:
@@ -115,9 +115,9 @@ def as_submitted(resources: Resources, header: Directives) -> Resources:
     )
 
 
-def _time_s(time: Any) -> int | None:
+def _time_s(time: Value | None) -> int | None:
     try:
-        return None if time is None else seconds(time)
+        return None if time is None else seconds(str(time))
     except ValueError:
         return None
 

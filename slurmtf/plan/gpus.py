@@ -75,19 +75,19 @@ def _is_about_gpus(flag: str, value: object) -> bool:
     return not listed or bool(counts(name, value)) or (name == "gres" and not others(value))
 
 
-def asks(flags: Mapping[str, Any]) -> bool:
+def asks(flags: Mapping[str, object]) -> bool:
     """Tell whether flags speak of GPUs; one that is left out, and ``gres=none``, say that there shall be none."""
     return any(_is_about_gpus(flag, value) for flag, value in flags.items())
 
 
-def without(flags: Mapping[str, Any]) -> dict[str, Any]:
+def without(flags: Mapping[str, object]) -> dict[str, Any]:
     """Return the flags without those for GPUs; the other resources of --gres stay."""
     kept = {flag: value for flag, value in flags.items() if not _is_about_gpus(flag, value)}
     rest = {flag: others(value) for flag, value in flags.items() if normal_flag(flag) == "gres" and others(value)}
     return {**kept, **rest}
 
 
-def allocation(flags: Mapping[str, Any], nodes: int, slots: int) -> Allocation | None:
+def allocation(flags: Mapping[str, object], nodes: int, slots: int) -> Allocation | None:
     """Return what GPUs flags ask for, where a node has ``slots`` tasks (ntasks-per-node); None: they don't speak of any.
 
     Slurm counts a task for each slot, also where fewer are started.
@@ -107,7 +107,7 @@ def allocation(flags: Mapping[str, Any], nodes: int, slots: int) -> Allocation |
     return Allocation(0, (), "")
 
 
-def is_bound(header: Mapping[str, Any], srun: Mapping[str, Any]) -> bool:
+def is_bound(header: Mapping[str, object], srun: Mapping[str, object]) -> bool:
     """Tell whether srun gives each task GPUs of its own, as these flags have it; srun's own win."""
     for flags in (srun, header):
         named = {normal_flag(flag): value for flag, value in flags.items()}
@@ -179,7 +179,7 @@ def _why_not(wanted: str, resources: Resources, tasks: Distribution, launcher: s
     return f"{launcher} starts the processes, not Slurm" if launcher != "srun" else ""
 
 
-def merged(values: Iterable[Any]) -> list[Value]:
+def merged(values: Iterable[object]) -> list[Value]:
     """Return several values of --gres as the one that sbatch takes; a later count of the same resource wins."""
     found = {re.split(r"[:=]\d+$", item)[0]: item for value in values for item in _items(value)}
     return [",".join(found.values())] if found else []

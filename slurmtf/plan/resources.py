@@ -50,7 +50,7 @@ def preset_of(estimator: Estimator, site: Site) -> Preset:
     return site.presets.get(estimator.vm_size or "", Preset())
 
 
-def _first(*values: Any) -> Any:
+def _first(*values: object) -> Any:
     return next((value for value in values if value is not None), None)
 
 

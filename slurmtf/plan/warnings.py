@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
@@ -101,7 +100,7 @@ def _gpus(site: Site, resources: Resources, known: Partition | None) -> Warnings
 
 
 def warnings_of_gpus(
-    resources: Resources, tasks: Distribution, launcher: str, header: Mapping[str, Any], srun: Mapping[str, Any]
+    resources: Resources, tasks: Distribution, launcher: str, header: Mapping[str, object], srun: Mapping[str, object]
 ) -> Warnings:
     """Yield what becomes of the GPUs of a node among the processes that compute on them."""
     given, step = (gpus.allocation(flags, resources.nodes, resources.tasks_per_node) for flags in (header, srun))

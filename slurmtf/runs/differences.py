@@ -13,8 +13,8 @@ class Difference(NamedTuple):
 
     section: str
     name: str
-    first: Any
-    second: Any
+    first: object
+    second: object
 
 
 def compare(
@@ -26,7 +26,7 @@ def compare(
     return [*(one for one in found if one.section == "source"), *files, *(one for one in found if one.section != "source")]
 
 
-def _between(section: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:
+def _between(section: str, first: Mapping[str, object], second: Mapping[str, object]) -> Iterator[Difference]:
     for name in dict.fromkeys([*first, *second]):
         if first.get(name) != second.get(name):
             yield Difference(section, name, first.get(name), second.get(name))
@@ -56,7 +56,7 @@ def _settings(account: Account) -> dict[str, Any]:
     return flat(_arguments_apart(settings))
 
 
-def _arguments_apart(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments_apart(settings: Mapping[str, object]) -> dict[str, Any]:
     """Return the settings with a list of arguments as a mapping, as far as it is one of flags and values."""
     words = settings.get("script_params")
     if not isinstance(words, list):

@@ -75,7 +75,7 @@ class Owners:
     ``point``: of the trial of a sweep with these parameters, which may have other tasks than the plan says.
     """
 
-    def __init__(self, layout: RunLayout, point: Mapping[str, Any] = NO_POINT) -> None:
+    def __init__(self, layout: RunLayout, point: Mapping[str, object] = NO_POINT) -> None:
         self._layout = layout
         self._point = dict(point)
 

@@ -55,7 +55,7 @@ class Row(NamedTuple):
     jobs: str
 
     @classmethod
-    def from_columns(cls, cells: Sequence[Any]) -> Row | None:
+    def from_columns(cls, cells: Sequence[object]) -> Row | None:
         """Return the row that :attr:`columns` are of; None where they are not as they were written."""
         *facts, digest = cells
         return cls._make((*facts[:2], Brief._make(facts[2:8]), *facts[8:])) if digest == _digest(facts) else None

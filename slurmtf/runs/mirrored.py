@@ -120,7 +120,7 @@ def _trials(run: RunFolder, state: RunState) -> Iterator[Part]:
                 yield Part(child, own, status, {}, tags_of(own.folder), owners, started)
 
 
-def _facts(run: RunFolder, state: RunState, plan: Mapping[str, Any]) -> dict[str, str]:
+def _facts(run: RunFolder, state: RunState, plan: Mapping[str, object]) -> dict[str, str]:
     receipt = run.receipt
     source = receipt.get("source") or {}
     found = {

@@ -80,7 +80,7 @@ def receipt_of(layout: RunLayout) -> dict[str, Any]:
     return receipt
 
 
-def _lock(plan: Mapping[str, Any]) -> list[str] | None:
+def _lock(plan: Mapping[str, object]) -> list[str] | None:
     from slurmtf.environments.store import EnvironmentStore, environment_of  # noqa: PLC0415 - not for each look at a run
 
     folder = environment_of(plan)

@@ -212,7 +212,7 @@ def _with_canceler(case: _Case, state: RunState) -> RunState:
     return replace(state, outcome=state.outcome._replace(detail={**state.outcome.detail, **known})) if known else state
 
 
-def _ended(case: _Case, outcome: Outcome, **facts: Any) -> RunState:
+def _ended(case: _Case, outcome: Outcome, **facts: object) -> RunState:
     return case.state(_status_of(outcome, case.evidence), outcome=outcome, **facts)
 
 

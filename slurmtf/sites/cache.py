@@ -19,7 +19,7 @@ T = TypeVar("T")
 ROOM = "profiles"
 
 
-def parsed(document: Document, kind: type[T], data: Mapping[str, Any]) -> T:
+def parsed(document: Document, kind: type[T], data: Mapping[str, object]) -> T:
     """Return a document's data as a dataclass, as :meth:`Document.parse` does and raises."""
     key = [stamps([model.__file__]), kind.__name__, document.plain(kind, data)]
     known = _rebuilt(kind, recall(ROOM, key))

@@ -71,7 +71,7 @@ def _within(distribution: Any, value: Any) -> Any:
     return value if low is None else min(max(float(value), low), distribution.high)
 
 
-def _settled(expression: list[Any], value: Any) -> Any:
+def _settled(expression: list[Any], value: object) -> Any:
     name, args = expression
     return round(value / args[2]) * args[2] if name == "quniform" else value
 

@@ -15,7 +15,7 @@ MOST_LINES = 40
 LOGARITHMIC = ("loguniform", "qloguniform", "lognormal", "qlognormal")
 
 
-def charts_of(facts: SweepFacts, space: Mapping[str, Any]) -> list[Chart]:
+def charts_of(facts: SweepFacts, space: Mapping[str, object]) -> list[Chart]:
     """Return all charts of a sweep; ``space`` is parameter to expression, as ``SweepRun.space`` has it."""
     return [history(facts), *(slice_of(facts, name, expression) for name, expression in space.items()), parallel(facts)]
 
@@ -63,7 +63,7 @@ def _best(facts: SweepFacts, trial: TrialState) -> float | None:
     return best if best is not None and math.isfinite(best) else None
 
 
-def _places(values: Sequence[Any]) -> dict[str, int] | None:
+def _places(values: Sequence[object]) -> dict[str, int] | None:
     """Return the place of each value by its text; None where all are numbers."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return None
@@ -74,7 +74,7 @@ def _place(value: Any, places: Mapping[str, int] | None) -> float:
     return float(value if places is None else places[_text(value)])
 
 
-def _scaled(values: Sequence[Any]) -> list[float]:
+def _scaled(values: Sequence[object]) -> list[float]:
     places = _places(values)
     numbers = [_place(value, places) for value in values]
     low, high = min(numbers, default=0.0), max(numbers, default=0.0)

@@ -89,7 +89,7 @@ class _PolicyPart:
     policy: Policy | None = None
 
 
-def from_yaml(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Sweep:
+def from_yaml(path: str | Path, overrides: Mapping[str, object] | None = None) -> Sweep:
     """Read a sweep file. ``overrides`` are settings of its estimator that count instead of the file's.
 
     Raises SpecError with file, line and key of everything that is wrong: each part is checked, whatever is wrong with others.
@@ -225,5 +225,5 @@ def _options_schema() -> dict[str, Any]:
     return _one_of({"choice": {"type": "array", "minItems": 1}})
 
 
-def _one_of(properties: dict[str, Any]) -> dict[str, Any]:
+def _one_of(properties: Mapping[str, object]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "minProperties": 1, "maxProperties": 1, "additionalProperties": False}

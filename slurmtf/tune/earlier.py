@@ -48,7 +48,7 @@ def start_of(sweep: Described, workspace: str | Path | None) -> Start:
     )
 
 
-def _found(given: Sequence[Any], find: Callable[[Any], Any], where: str, findings: Findings) -> list[Any]:
+def _found(given: Sequence[object], find: Callable[[Any], Any], where: str, findings: Findings) -> list[Any]:
     found = []
     for one in given:
         try:

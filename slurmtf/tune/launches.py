@@ -157,7 +157,7 @@ def launches_of(
     return found
 
 
-def _told(settings: Mapping[str, Any], findings: Iterable[Finding]) -> Iterable[Finding]:
+def _told(settings: Mapping[str, object], findings: Iterable[Finding]) -> Iterable[Finding]:
     """Return the errors of a trial as those of its settings."""
     said = ", ".join(f"{name}={value}" for name, value in settings.items())
     for finding in findings:

@@ -116,7 +116,7 @@ SAMPLINGS: dict[str, type[Sampling]] = {
 }
 
 
-def sampling_of(kind: str, space: Mapping[str, Any], seed: int | None) -> Sampling:
+def sampling_of(kind: str, space: Mapping[str, object], seed: int | None) -> Sampling:
     """Return the sampling of that name. Raises SpecError."""
     if kind not in SAMPLINGS:
         raise SpecError(Finding("unknown-sampling", "sampling", f"{kind!r} is unknown", f"use one of {', '.join(SAMPLINGS)}"))

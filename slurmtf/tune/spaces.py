@@ -45,7 +45,7 @@ class Expression:
         return [self.name, [list(self.args)] if self.name == "choice" else list(self.args)]
 
 
-def choice(*options: Any) -> Expression:
+def choice(*options: object) -> Expression:
     """Return one of these values, or of one list or range. Raises SpecError."""
     listed = options[0] if len(options) == 1 and isinstance(options[0], list | tuple | range) else options
     return _checked("choice", tuple(listed))
@@ -149,7 +149,7 @@ def _checked(name: str, args: tuple[Any, ...], where: str = "") -> Expression:
     return Expression(name, args)
 
 
-def findings_of(name: str, args: Sequence[Any], where: str) -> Iterable[Finding]:
+def findings_of(name: str, args: Sequence[object], where: str) -> Iterable[Finding]:
     """Yield what is wrong with an expression."""
     if name not in ARGUMENTS:
         remedy = did_you_mean(name, ARGUMENTS) or f"use one of {', '.join(ARGUMENTS)}"
@@ -169,7 +169,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _of_choice(options: Sequence[Any], where: str) -> Iterable[Finding]:
+def _of_choice(options: Sequence[object], where: str) -> Iterable[Finding]:
     if not options:
         yield Finding("empty-choice", where, "there is nothing to choose from", "list at least one value")
     for option in options:

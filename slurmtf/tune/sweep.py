@@ -293,7 +293,7 @@ def _plain(name: object) -> str:
     return name.lstrip("-") if isinstance(name, str) else ""
 
 
-def _twice(params: object, space: Mapping[str, Any]) -> list[str]:
+def _twice(params: object, space: Mapping[str, object]) -> list[str]:
     """Return the arguments of the estimator that the space has too."""
     names = {_plain(name) for name in space}
     return [key for key in params if _plain(key) in names] if isinstance(params, Mapping) else []

@@ -43,7 +43,7 @@ def command() -> None:
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add to a command the options that say which store is meant; it gets an :class:`EnvironmentStore`."""
 
-    def with_store(site: str | None, workspace: str | None, **options: Any) -> Any:
+    def with_store(site: str | None, workspace: str | None, **options: object) -> Any:
         found = resolve_target(site)
         return function(store=store_of(found, workspace_of(found.storage.workspace, workspace)), **options)
 

@@ -36,7 +36,7 @@ def logged(fit: Callable[..., Any], home: str) -> Callable[..., Any]:
     """Return ``fit`` with our callbacks as its last."""
 
     @functools.wraps(fit)
-    def fit_and_log(self: object, *args: Any, **kwargs: Any) -> Any:
+    def fit_and_log(self: object, *args: object, **kwargs: object) -> Any:
         try:
             args, kwargs = with_callback(fit, (self, *args), kwargs, home)
         except Exception as err:

@@ -73,7 +73,7 @@ class Run(context.Run):
     def log_predictions(self, name: str, value: object, description: str = "") -> None:
         super().log_predictions(name, value)
 
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
+    def set_tags(self, tags: Mapping[str, object]) -> None:
         """Tag the run, one by one."""
         for key, value in tags.items():
             self.tag(key, value)

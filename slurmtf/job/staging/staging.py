@@ -163,7 +163,7 @@ class Stager:
 
 
 class _Pack(tarfile.TarFile):
-    def chown(self, *arguments: Any) -> None:
+    def chown(self, *arguments: object) -> None:
         """Leave what is unpacked to us."""
 
 

@@ -45,11 +45,11 @@ class Helper:
             )
         process.KEPT.add(self._process.pid)
 
-    def tell(self, facts: Dict[str, Any]) -> None:
+    def tell(self, facts: Mapping[str, object]) -> None:
         """Send a line that has no answer. Raises OSError."""
         self._socket.sendall(json.dumps(facts).encode("utf-8") + b"\n")
 
-    def ask(self, question: Dict[str, Any]) -> Dict[str, Any]:
+    def ask(self, question: Mapping[str, object]) -> Dict[str, Any]:
         """Return the answer. Raises OSError or ValueError when there is none."""
         self.tell(question)
         answer = b""
@@ -148,6 +148,6 @@ class Asker:
         return _trial(number, self._ledger.point(number).values, result.best if result else None, runs=not ended)
 
 
-def _trial(number: int, values: Dict[str, Any], best: Optional[float], runs: bool) -> Dict[str, Any]:
+def _trial(number: int, values: Mapping[str, object], best: Optional[float], runs: bool) -> Dict[str, Any]:
     finite = best if best is not None and math.isfinite(best) else None
     return {"number": number, "values": values, "value": finite, "runs": runs}

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pickle
-from typing import Any
 
 from ..contract.layout import RunLayout
 from ..contract.outcome import Outcome
@@ -26,7 +25,7 @@ def error(outcome: Outcome) -> str:
     return "\n".join(filter(None, lines))
 
 
-def write(layout: RunLayout, job_id: str, outcome: str, value: Any) -> None:
+def write(layout: RunLayout, job_id: str, outcome: str, value: object) -> None:
     """Leave ``('success', value)`` or ``('error', text)`` (submitit.core.submission.process_job)."""
     write_private(layout.submitit_file(job_id, "result.pkl"), pickle.dumps((outcome, value), protocol=4))
 

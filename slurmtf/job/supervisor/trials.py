@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..common import identity
 from ..contract import ledger as ledgers
@@ -79,7 +79,7 @@ class Trials(Orders):
         self._launches = read_launches(files.launches)
         self._size = None if slot is None else plan.size
         self._me = Owner(element, job, identity.host(environ), process["pid"], str(process["started"]))
-        self._witness: Any = (
+        self._witness: Union[LocalWitness, SlurmWitness] = (
             LocalWitness() if plan.can.one_machine else SlurmWitness(os.path.join(files.folder, "squeue.json"), environ)
         )
         self._ledger.join(self._me, time.time())

@@ -84,7 +84,7 @@ def answer(scorer: Scorer, body: bytes) -> Spoken:
         return refused(500, f"can't be scored: {type(err).__name__}: {_first_line(err)}")
 
 
-def _taken(scorer: Scorer, given: Any) -> Any:
+def _taken(scorer: Scorer, given: object) -> Any:
     """Return what stands in a request as what scores takes it, or what is wrong. Raises ValueError and its like."""
     if not isinstance(given, dict) or not isinstance(given.get("data"), list | dict):
         return Refused('the body must be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
@@ -107,7 +107,7 @@ def _for_script(data: Any) -> Any:
     return data if any(isinstance(row, Mapping) for row in data) else np.asarray(data)
 
 
-def _array(values: Any, spec: Spec | None) -> Any:
+def _array(values: object, spec: Spec | None) -> Any:
     """Return nested lists as an array. Raises ValueError when rows are not of one length."""
     found = np.asarray(values)
     if spec is not None and spec.dtype != "str":
@@ -117,7 +117,7 @@ def _array(values: Any, spec: Spec | None) -> Any:
     return found
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """Return an answer as JSON has it: what is no number becomes null."""
     if isinstance(value, Mapping):
         return {str(name): _plain(own) for name, own in value.items()}
@@ -138,7 +138,7 @@ def _finite(value: Any) -> Any:
     return value if math.isfinite(value) else None
 
 
-def _json(value: Any) -> bytes:
+def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 

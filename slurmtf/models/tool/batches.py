@@ -187,7 +187,7 @@ def _at_once(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
         return None
 
 
-def _face(data: Any) -> Any:
+def _face(data: object) -> Any:
     if not isinstance(data, Mapping):
         return None
     return tuple((name, str(values.dtype), values.shape[1:]) for name, values in data.items())
@@ -235,7 +235,7 @@ def _answer(scorer: Scorer, data: Any, numbers: Any) -> dict[str, Any]:
     return {"row": numbers, **answer}
 
 
-def storable(values: Any) -> Any:
+def storable(values: object) -> Any:
     """Return an array that a file holds without pickle: other objects than texts as JSON."""
     mixed = isinstance(values, list) and any(isinstance(value, dict) for value in values)
     found = np.array(values, dtype=object) if mixed else np.asarray(values)

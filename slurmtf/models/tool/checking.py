@@ -133,7 +133,7 @@ def difference(found: Any, expected: Any, tolerance: float, where: str) -> float
     return float(apart.max(initial=0.0))
 
 
-def _both(test: Callable[[Any], Any], one: Any, other: Any) -> Any:
+def _both(test: Callable[[Any], Any], one: object, other: object) -> Any:
     return test(one) & test(other)
 
 
@@ -141,7 +141,7 @@ def _texts(values: Any) -> list[Any]:
     return [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in values.ravel().tolist()]
 
 
-def _unequal(found: Any, expected: Any) -> int:
+def _unequal(found: object, expected: object) -> int:
     return sum(one != other for one, other in zip(_texts(found), _texts(expected), strict=True))
 
 

@@ -11,7 +11,7 @@ from .drawing import Spec
 from .readers import BadRow
 
 
-def of_arrays(arrays: Mapping[str, Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
+def of_arrays(arrays: Mapping[str, object], specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Return arrays under the names of a model's inputs, in their dtypes. Raises ValueError when one is missing."""
     if len(specs) == 1 and len(arrays) == 1:
         arrays = dict(zip(specs, arrays.values(), strict=True))
@@ -46,7 +46,7 @@ def cast(values: Any, dtype: str) -> Any:
     return found
 
 
-def of_records(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
+def of_records(records: Sequence[object], specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Return records as a batch. Raises ValueError with what is wrong with one."""
     try:
         return _of_table(records, specs)
@@ -87,7 +87,7 @@ def of_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
     return of_arrays(arrays, specs)
 
 
-def _value(value: Any, spec: Spec) -> Any:
+def _value(value: object, spec: Spec) -> Any:
     if spec.dtype == "str":
         found = np.asarray(value, dtype=object)
         if None in found.ravel().tolist():
@@ -102,7 +102,7 @@ def _value(value: Any, spec: Spec) -> Any:
     return found[0] if not sizes and found.shape == (1,) else found[None] if not found.ndim and sizes else found
 
 
-def _numbers(value: Any, dtype: str) -> Any:
+def _numbers(value: object, dtype: str) -> Any:
     """Return a value as an array of a dtype; texts are read as numbers. Raises ValueError with the one that is none."""
     found = np.asarray(value)
     try:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 BLOCK = 1024 * 1024
 
@@ -50,5 +50,5 @@ def write_whole(path: str | Path, data: bytes, lasting: bool = True) -> None:
         file.write(data)
 
 
-def write_json(path: str | Path, data: Any, lasting: bool = True) -> None:
+def write_json(path: str | Path, data: object, lasting: bool = True) -> None:
     write_whole(path, (json.dumps(data, indent=1) + "\n").encode(), lasting)

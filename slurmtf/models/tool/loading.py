@@ -32,7 +32,7 @@ NO_WEIGHT = re.compile(
 class LoadError(Exception):
     """A model can't be loaded: what is wrong, and what to do."""
 
-    def __init__(self, what: str, remedy: str, **facts: Any) -> None:
+    def __init__(self, what: str, remedy: str, **facts: object) -> None:
         self.what, self.remedy, self.facts = what, remedy, facts
         super().__init__(what)
 
@@ -99,7 +99,7 @@ def of_saved_model(path: str, name: str | None) -> Served:
 def _served(
     signature: Any, inputs: Mapping[str, Spec], source: Sequence[str], layers: Sequence[tuple[str, str]], path: str, owner: Any
 ) -> Served:
-    def call(values: Mapping[str, Any]) -> dict[str, Any]:
+    def call(values: Mapping[str, object]) -> dict[str, Any]:
         found = signature(**{key: _tensor(values[key], spec) for key, spec in inputs.items()})
         return {key: found[key].numpy() for key in sorted(found)}
 
@@ -109,7 +109,7 @@ def _served(
     return Served(inputs, outputs, call, source, (signature, owner), layers, nodes, known)
 
 
-def _tensor(value: Any, spec: Spec) -> Any:
+def _tensor(value: object, spec: Spec) -> Any:
     if spec.dtype == "str":
         return tf.constant(np.asarray(value, dtype=object), tf.string)
     return tf.constant(value, tf.as_dtype(spec.dtype))
@@ -227,7 +227,7 @@ def _unique(names: Sequence[str]) -> list[str]:
     return [name if clean.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(clean)]
 
 
-def _named(model: Any, answer: Any) -> dict[str, Any]:
+def _named(model: object, answer: object) -> dict[str, Any]:
     if isinstance(answer, Mapping):
         return {str(name): value for name, value in answer.items()}
     flat = tf.nest.flatten(answer)
@@ -236,7 +236,7 @@ def _named(model: Any, answer: Any) -> dict[str, Any]:
     return dict(zip(names, flat, strict=True))
 
 
-def _layers(model: Any) -> Iterator[Any]:
+def _layers(model: object) -> Iterator[Any]:
     for layer in getattr(model, "layers", ()):
         yield layer
         yield from _layers(layer)
@@ -256,7 +256,7 @@ def of_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> S
         saver.restore(session, path.removesuffix(".meta"))
     specs = {name: spec_of(tensors[name]) for name in inputs}
 
-    def call(values: Mapping[str, Any]) -> dict[str, Any]:
+    def call(values: Mapping[str, object]) -> dict[str, Any]:
         fetched = session.run([tensors[name] for name in outputs], {tensors[name]: values[name] for name in inputs})
         return {name: np.asarray(value) for name, value in zip(outputs, fetched, strict=True)}
 
@@ -265,7 +265,7 @@ def of_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> S
     return Served(specs, outputs, call, source, None, (), nodes, {})
 
 
-def _tensor_of(graph: Any, name: str, candidates: Mapping[str, Any]) -> Any:
+def _tensor_of(graph: Any, name: str, candidates: Mapping[str, object]) -> Any:
     try:
         return graph.get_tensor_by_name(name)
     except (KeyError, ValueError):

@@ -136,7 +136,7 @@ def _pixels(image: Any) -> Any:
     return np.asarray(image if image.mode in AS_IT_IS else image.convert("RGB"))
 
 
-def _taken(rows: Iterable[Any]) -> Take:
+def _taken(rows: Iterable[object]) -> Take:
     left = iter(rows)
     return lambda count: list(itertools.islice(left, count))
 

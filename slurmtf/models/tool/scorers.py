@@ -95,7 +95,7 @@ def _of_script(path: str, model: str, called: str) -> Scorer:
     with _told(path, called):
         module.init()
 
-    def call(data: Any) -> Mapping[str, Any]:
+    def call(data: object) -> Mapping[str, Any]:
         answer = _read(module.run(json.dumps({"data": _listed(data)}))) if takes_text else module.run(data)
         return answer if isinstance(answer, Mapping) else {"score": answer}
 
@@ -115,7 +115,7 @@ def _told(path: str, called: str) -> Iterator[None]:
         raise ScriptError(where, f"{type(err).__name__}: {err}") from None
 
 
-def _signature(module: Any, name: str, called: str, *arguments: str) -> inspect.Signature:
+def _signature(module: object, name: str, called: str, *arguments: str) -> inspect.Signature:
     """Return the signature of one of a script's functions. Raises ScriptError when it can't be called with these arguments."""
     function = getattr(module, name, None)
     if not callable(function):
@@ -131,7 +131,7 @@ def _signature(module: Any, name: str, called: str, *arguments: str) -> inspect.
     return found
 
 
-def _read(answer: Any) -> Any:
+def _read(answer: object) -> Any:
     """Return what a script that takes JSON answers, which may be JSON too."""
     return json.loads(answer) if isinstance(answer, str) else answer
 

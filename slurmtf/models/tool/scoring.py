@@ -105,7 +105,7 @@ def _place(plan: Mapping[str, Any], shard: int, end: str) -> Path:
     return Path(plan["folder"], "shards", f"{shard:05d}{end}")
 
 
-def _scored(plan: Mapping[str, Any], shard: int, scorer: Scorer) -> int:
+def _scored(plan: Mapping[str, object], shard: int, scorer: Scorer) -> int:
     try:
         _write_shard(plan, shard, scorer, _place(plan, shard, ""))
     except RowError as err:
@@ -118,7 +118,7 @@ def _scored(plan: Mapping[str, Any], shard: int, scorer: Scorer) -> int:
     return 0
 
 
-def _note_failure(plan: Mapping[str, Any], shard: int, err: BaseException) -> None:
+def _note_failure(plan: Mapping[str, object], shard: int, err: BaseException) -> None:
     traceback.print_exception(err)
     why, script = (err.why, err.where) if isinstance(err, ScriptError) else (f"{type(err).__name__}: {err}", "")
     write_json(_place(plan, shard, ".failed"), {"file": "", "row": -1, "why": why, "script": script})
