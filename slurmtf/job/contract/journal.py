@@ -4,11 +4,11 @@ import contextlib
 import json
 import os
 import re
-import sys
 import time
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, TypeVar
 
 from .events import Decided, Ended, Record, Started, outcome_of
+from .job_log import say
 from .layout import RunLayout
 from .outcome import Outcome
 
@@ -41,8 +41,7 @@ class Journal:
         try:
             self._flush()
         except OSError as err:
-            with contextlib.suppress(OSError):
-                sys.stderr.write("slurmtf: can't write {} into the journal: {}\n".format(record.name, err))
+            say("can't write {} into the journal: {}".format(record.name, err))
 
     def _flush(self) -> None:
         descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

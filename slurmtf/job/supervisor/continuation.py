@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..common import identity
 from ..contract import events, life, metrics
+from ..contract.job_log import say
 from ..contract.journal import Attempt, Journal
 from ..contract.layout import RunLayout
 from ..contract.outcome import Cause, Outcome
@@ -120,7 +121,7 @@ class Continuation:
         """
         error = slurm.move_followers(was, now)
         if error:
-            _say("jobs that wait for job {} may not wait for job {}: {}".format(was, now, error))
+            say("jobs that wait for job {} may not wait for job {}: {}".format(was, now, error))
 
     def _go_on(self, failure: Failure, killed: bool) -> Optional[Decision]:
         """Do what is decided; return it."""
@@ -170,7 +171,7 @@ class Continuation:
                 self._move_followers(slurm, self._name, said.text)
                 return decision._replace(exclude=exclude)
             error = said.error
-        _say("can't submit a job to go on: {}".format(error))
+        say("can't submit a job to go on: {}".format(error))
         return decision._replace(how=life.END, why=life.NOT_POSSIBLE)
 
     def _note_job(self, number: str) -> None:
@@ -225,11 +226,6 @@ class Continuation:
         )
         if decision.how != life.END:
             self._history.append(Failure(failure.cause, failure.place, "", decision.exclude, decision.memory_mb))
-
-
-def _say(text: str) -> None:
-    """Write into the job's log."""
-    os.write(2, "slurmtf: {}\n".format(text).encode("utf-8", "replace"))
 
 
 def _size(path: str) -> int:

@@ -1,7 +1,6 @@
 """One start of the launcher in an allocation: the rendezvous, the launcher's process, its tasks, and when they are over."""
 
 import json
-import os
 import selectors
 import signal
 import time
@@ -9,7 +8,7 @@ from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ..common import addresses, gpus, identity, wire
 from ..common.process import Child, Signals
-from ..contract import events
+from ..contract import events, job_log
 from ..contract.journal import Journal
 from ..contract.layout import RunLayout
 from ..contract.outcome import Cause, End, Outcome
@@ -107,7 +106,7 @@ class Launch:
         stall = self._plan.stall
         if self._stall.begins(now) and not self._stop_order:
             self._journal.write(events.Stalled(stall.minutes))
-            os.write(2, "slurmtf: nothing has happened for {:g} minutes: see stacks/\n".format(stall.minutes).encode())
+            job_log.say("nothing has happened for {:g} minutes: see stacks/".format(stall.minutes))
             self._rendezvous.tell_all({"order": "stacks"})
             self._ends_at = now + STACKS_S if stall.ends else None
         if self._ends_at is not None and now >= self._ends_at and not self._completion.verdict:
