@@ -67,6 +67,12 @@ BY_ITS_LINE = (
     "of it, or of what it sources; it comes from the site's prologue, its template, or what a module or an environment runs "
     "(slurmtf render shows where)"
 )
+OF_HUNG = (Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER)
+"""How a run ends of which a task raised an error and stayed."""
+IT_STAYED = (
+    "mend that error first: the task's process stayed after it (MPI_Finalize waits for the other ranks, a thread for itself), "
+    "and more time helps nothing; started by 'python -m mpi4py', an MPI program ends at once when a rank fails"
+)
 ERROR_LIKE = ("error", "fatal", "failed", "exception")
 CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
 PLAIN = tuple(rule for rule in CERTAIN if not rule.vague)
@@ -164,7 +170,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     raised, the signal that killed it. What a process says that lost another one explains only what nothing else does.
     """
     if outcome.cause in OF_CAUSE:
-        return _of_cause(outcome, logs)
+        return (hung(logs) if outcome.cause in OF_HUNG else None) or _of_cause(outcome, logs)
     logs = [replace(log, text=without_tags(log.text)) for log in logs or [Log(outcome.log, outcome.task, _text_of(outcome))]]
     ends: dict[str, End | None] = {
         failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]
@@ -184,6 +190,22 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
         or _of_clue(outcome, logs, CASCADES)
         or _of_rest(outcome, logs)
     )
+
+
+def hung(logs: Sequence[Log]) -> Explanation | None:
+    """Return the error that a task's script ended by while its process stayed; None where no task's did.
+
+    Such a run ends by its time limit, as a stall, or never: that rank waits in MPI_Finalize for the others, and they for it.
+    """
+    own = (replace(log, text=without_tags(log.text)) for log in logs if log.task)
+    raised = ((log, last_raised(log.text)) for log in own)
+    ended = ((log, error) for log, error in raised if error and error.is_uncaught and not _tells_of_another(log, error))
+    found = (_of_raised(Outcome(Cause.SCRIPT, log.task), log, error) for log, error in ended)
+    return next((replace(one, remedy=_also_hung(one.remedy)) for one in found if one), None)
+
+
+def _also_hung(remedy: str) -> str:
+    return f"{remedy}; {IT_STAYED}" if remedy else IT_STAYED
 
 
 def _stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Sequence[Log]) -> list[str]:

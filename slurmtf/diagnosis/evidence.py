@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from slurmtf.diagnosis.dying import Explanation, Log, TaskFailure, explain
+from slurmtf.diagnosis.dying import Explanation, Log, TaskFailure, explain, hung
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import End
@@ -34,6 +34,11 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
         found = explain(state.outcome, failures, read_logs(layout, names, begins, whole=True))
     has_place = found.host or not (found.task or found.kind is Kind.NODE)
     return found if has_place else replace(found, host=_only_node(last.nodes if last else ""))
+
+
+def explain_hung(layout: RunLayout) -> Explanation | None:
+    """Return why a run that runs does not go on: a task raised an error, and its process stayed. None where no task's did."""
+    return hung(read_logs(layout, []))
 
 
 def _only_node(nodes: str) -> str:

@@ -15,6 +15,7 @@ CAUSED = "The above exception was the direct cause of the following exception:"
 MEANWHILE = "During handling of the above exception, another exception occurred:"
 FRAME = re.compile(r'  File "([^"]+)", line \d+.*\n(?:    +(\S.*))?', re.MULTILINE)
 INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$")
+OF_MODULE = re.compile(r'\s*  File "[^"]+", line \d+, in (?:<module>|_run_module_as_main)\n')
 PROGRESS = re.compile(r"(?m)^\W{0,3}(?:global )?(?:[Ee]poch|[Ss]tep|[Ii]ter(?:ation)?|[Bb]atch)\b\W{0,3}\d(?!.*%\|).*$")
 """A line of a training that goes on. A bar (tqdm) is written once more when it is closed, after an error too."""
 TYPE = re.compile(r"(?:\w+\.)*(\w+)(?::|$)")
@@ -56,7 +57,7 @@ MOST_CAUSES = 8
 class Raised(NamedTuple):
     """An error: where its line begins in the log, and its traceback; ``causes``: errors that it says it comes from, and
     ``handled`` those while which were handled it was raised, both the nearest first. ``raised_here``: the user's own code
-    raised it, by ``raise`` or ``assert``.
+    raised it, by ``raise`` or ``assert``. ``is_uncaught``: it came up to where the script begins, which then ended.
     """
 
     failure: Failure
@@ -65,6 +66,7 @@ class Raised(NamedTuple):
     causes: tuple[str, ...]
     handled: tuple[str, ...]
     raised_here: bool
+    is_uncaught: bool
 
     @property
     def type(self) -> str:
@@ -113,7 +115,7 @@ def last_raised(text: str) -> Raised | None:
     if PROGRESS.search(text, at + len(failure.error)):
         return None
     causes, handled = _chain(text, start)
-    error = Raised(failure, start, at, causes, handled, _is_raised_here(text, start, at))
+    error = Raised(failure, start, at, causes, handled, _is_raised_here(text, start, at), _is_uncaught(text, start, at))
     return (last_raised(text[:start]) if error.is_of_children and start else None) or error
 
 
@@ -127,6 +129,11 @@ def _is_raised_here(text: str, start: int, at: int) -> bool:
     frames = FRAME.findall(text, start, at)
     path, source = frames[-1] if frames else ("", "")
     return bool(path) and not INSTALLED.search(path) and source.startswith(("raise ", "assert "))
+
+
+def _is_uncaught(text: str, start: int, at: int) -> bool:
+    """Tell whether a traceback begins in a module, where no function caught it: one that a function prints begins there."""
+    return OF_MODULE.match(text, start + len(START), at) is not None
 
 
 def _chain(text: str, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -17,7 +17,7 @@ from slurmtf.cli.present import again_text, headline, in_rows
 from slurmtf.cli.sweeps import advice
 from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
 from slurmtf.diagnosis.dying import Explanation
-from slurmtf.diagnosis.evidence import explain_run
+from slurmtf.diagnosis.evidence import explain_hung, explain_run
 from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.trials import FailedAlike, explain_trials
@@ -54,6 +54,10 @@ def command(run: str, workspace: str | None) -> None:
         emit(data, _sweep_text(found, state, facts, waiting, failed))
         return
     death = explain_run(found.layout, state) if state.status in (RunStatus.FAILED, RunStatus.CANCELED) else None
+    if state.status is RunStatus.RUNNING and (stays := explain_hung(found.layout)):
+        data = {**_data(found, state, None, None), "hung": _explanation_data(stays)}
+        emit(data, _text(found, state, None, stays, NOTHING_BESIDE))
+        return
     beside = _beside(found, state, death)
     emit(_data(found, state, waiting, death, beside), _text(found, state, waiting, death, beside))
 
@@ -124,6 +128,7 @@ def _data(
         "status": state.status.value,
         "waiting": waiting and _waiting_data(state, waiting, beside),
         "death": death and _death_data(state, death, beside),
+        "hung": None,
     }
 
 

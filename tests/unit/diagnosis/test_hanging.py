@@ -1,0 +1,73 @@
+"""A rank that raised an error and stays, in MPI_Finalize: mpi4py 4.1.2 with Open MPI 4.1.4, two ranks under srun, as the logs
+were when Slurm ended the job at its time limit. The other rank waited in Allreduce and said nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.diagnosis.dying import Log, explain, hung
+from slurmtf.diagnosis.evidence import explain_hung
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.outcome import Cause, Outcome
+
+SAID = "step 0\nstep 1\nstep 2\n"
+RAISED = """\
+Traceback (most recent call last):
+  File "/home/ada/slurmtf/hang/hang-20261129-080328-18b78b/work/hang.py", line 9, in <module>
+    shard = {"a": 1}["missing"]
+            ~~~~~~~~^^^^^^^^^^^
+KeyError: 'missing'
+"""
+OF_JOB = "slurmstepd: error: *** STEP 53.0 ON node4 CANCELLED AT 2026-11-29T08:04:33 DUE TO TIME LIMIT ***\n"
+HANDLED = RAISED.replace("in <module>", "in load")
+INTERRUPTED = RAISED.replace("KeyError: 'missing'", "KeyboardInterrupt")
+PEER = RAISED.replace("KeyError: 'missing'", "horovod.common.exceptions.HorovodInternalError: Horovod has been shut down")
+WENT_ON = RAISED + "Epoch 5/10\n"
+
+
+def logs(error: str) -> list[Log]:
+    tasks = [Log("logs/rank-0.err", "rank-0", ""), Log("logs/rank-1.err", "rank-1", error)]
+    said = [Log(f"logs/{task}.out", task, SAID) for task in ("rank-0", "rank-1")]
+    return [Log("logs/job.log", "", OF_JOB), *tasks, *said]
+
+
+@pytest.mark.parametrize("cause", [Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER])
+def test_the_rank_that_raised_is_named_and_not_the_limit(cause: Cause) -> None:
+    found = explain(Outcome(cause, signal=15), logs=logs(RAISED))
+    assert (found.kind, found.task) == (Kind.SCRIPT, "rank-1")
+    assert [one.text for one in found.evidence][-1] == "KeyError: 'missing'"
+    assert "more time helps nothing" in found.remedy
+
+
+def test_what_it_raised_has_its_own_class() -> None:
+    found = explain(
+        Outcome(Cause.TIME_LIMIT), logs=logs(RAISED.replace("KeyError: 'missing'", "OSError: [Errno 122] Disk quota exceeded"))
+    )
+    assert (found.kind, found.task) == (Kind.QUOTA, "rank-1")
+
+
+@pytest.mark.parametrize(
+    "error", ["", HANDLED, INTERRUPTED, PEER, WENT_ON], ids=["none", "handled", "interrupted", "peer", "went on"]
+)
+def test_a_limit_is_one_where_no_rank_ended_by_an_error_of_its_own(error: str) -> None:
+    assert explain(Outcome(Cause.TIME_LIMIT, signal=15), logs=logs(error)).kind is Kind.TIME_LIMIT
+    assert hung(logs(error)) is None
+
+
+@pytest.mark.parametrize("cause", [Cause.OUT_OF_MEMORY, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.CANCELED])
+def test_what_slurm_has_seen_of_other_ends_stays(cause: Cause) -> None:
+    assert explain(Outcome(cause), logs=logs(RAISED)).kind is not Kind.SCRIPT
+
+
+def test_a_run_that_runs_and_hangs(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    Path(layout.logs).mkdir()
+    Path(layout.task_log("rank-0", "err")).write_text("")
+    assert explain_hung(layout) is None
+    Path(layout.task_log("rank-1", "err")).write_text(RAISED)
+    found = explain_hung(layout)
+    assert found is not None
+    assert (found.kind, found.task) == (Kind.SCRIPT, "rank-1")
