@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import hashlib
 import json
@@ -42,11 +41,11 @@ NAMES = {
 """What a plan's entries are to the user; the others are named as they are given."""
 ANOTHER_FOLDER = "another folder for the scores (--output)"
 HINTS = {
-    "ModuleNotFoundError": "pass --pip PACKAGE for what the script imports, and another --output; ",
-    "ModelChangedError": "pass another --output, or bring the model back; ",
-    **{f"OSError: [Errno {number}]": f"free some space, or use {ANOTHER_FOLDER}; " for number in (errno.ENOSPC, errno.EDQUOT)},
+    "module": "pass --pip PACKAGE for what the script imports, and another --output; ",
+    "model": "pass another --output, or bring the model back; ",
+    "space": f"free some space, or use {ANOTHER_FOLDER}; ",
 }
-"""What to do about exceptions of a shard, by how they begin."""
+"""What to do about a shard that failed, by the kind that it wrote down."""
 CORRECTED = "correct it, and pass another --output: scores of two scripts are not mixed; "
 ANYTHING = Needs()
 LAST_LINES = 3
@@ -270,9 +269,9 @@ def _failure(folder: Path, shard: int, end: Ended) -> Finding:
         how = f" ({end.how})" if end.how else ""
         return Finding("shard-failed", "", f"ended before it was done{how}{_log_tail(end.log)}")
     if facts.get("script"):
-        return Finding("bad-script", facts["script"], facts["why"], _hint(facts["why"]) or CORRECTED)
+        return Finding("bad-script", facts["script"], facts["why"], HINTS.get(facts["kind"], CORRECTED))
     if facts["row"] < 0:
-        return Finding("shard-failed", "", facts["why"])
+        return Finding("shard-failed", "", facts["why"], HINTS.get(facts["kind"], ""))
     where = f"{facts['file']}, row {facts['row']}"
     return Finding("bad-row", where, facts["why"], "correct it, or pass --rejects to go on without such rows")
 
@@ -285,11 +284,7 @@ def _of_shards(finding: Finding, shards: Sequence[int], log: Path, done: str) ->
         return replace(finding, remedy=f"{finding.remedy}; {done}")
     shown = ", ".join(map(str, shards[:SHOWN])) + (f" and {len(shards) - SHOWN} more" if len(shards) > SHOWN else "")
     where, whose = (f"shards {shown}", f"the log of shard {shards[0]}") if len(shards) > 1 else (f"shard {shown}", "its log")
-    return replace(finding, where=where, remedy=f"{_hint(finding.what)}{whose}: {log}; {done}")
-
-
-def _hint(what: str) -> str:
-    return next((hint for start, hint in HINTS.items() if what.startswith(start)), "")
+    return replace(finding, where=where, remedy=f"{finding.remedy}{whose}: {log}; {done}")
 
 
 def _log_tail(log: Path) -> str:

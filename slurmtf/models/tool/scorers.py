@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import inspect
 import json
@@ -20,6 +21,7 @@ from .checking import TYPES
 from .drawing import Spec
 from .files import sha256
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 CUDA = "CUDAExecutionProvider"
 RAW = "raw_data"
 """The parameter of a ``run`` that takes the text of a request, ``{"data": ...}``: so Azure ML's examples name it."""
@@ -30,11 +32,20 @@ class ModelChangedError(Exception):
 
 
 class ScriptError(Exception):
-    """A score script can't be used: where, in its user's words, and why."""
+    """A score script can't be used: where, in its user's words, and why; ``cause`` is what it raised."""
 
-    def __init__(self, where: str, why: str) -> None:
-        self.where, self.why = where, why
+    def __init__(self, where: str, why: str, cause: BaseException | None = None) -> None:
+        self.where, self.why, self.cause = where, why, cause
         super().__init__(f"{where}: {why}")
+
+
+def kind_of(err: BaseException | None) -> str:
+    """Return what failed, where its user can do something about it: "module", "model" or "space"; else empty."""
+    if isinstance(err, ScriptError):
+        return kind_of(err.cause)
+    if isinstance(err, OSError) and err.errno in FULL:
+        return "space"
+    return "module" if isinstance(err, ModuleNotFoundError) else "model" if isinstance(err, ModelChangedError) else ""
 
 
 def scorer_of(plan: Mapping[str, Any]) -> Scorer:
@@ -112,7 +123,7 @@ def _told(path: str, called: str) -> Iterator[None]:
         lines = [frame.lineno for frame in traceback.extract_tb(err.__traceback__) if frame.filename == path]
         lines += [err.lineno] if isinstance(err, SyntaxError) and err.filename == path else []
         where = f"{called}:{lines[-1]}" if lines and lines[-1] else called
-        raise ScriptError(where, f"{type(err).__name__}: {err}") from None
+        raise ScriptError(where, f"{type(err).__name__}: {err}", err) from None
 
 
 def _signature(module: object, name: str, called: str, *arguments: str) -> inspect.Signature:

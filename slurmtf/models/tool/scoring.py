@@ -15,7 +15,7 @@ from .drawing import Spec
 from .files import write_json, write_whole
 from .readers import UNREADABLE, format_of
 from .results import Results, concatenate
-from .scorers import ScriptError, scorer_of
+from .scorers import ScriptError, kind_of, scorer_of
 
 TELL_S = 2.0
 
@@ -121,7 +121,7 @@ def _scored(plan: Mapping[str, object], shard: int, scorer: Scorer) -> int:
 def _note_failure(plan: Mapping[str, object], shard: int, err: BaseException) -> None:
     traceback.print_exception(err)
     why, script = (err.why, err.where) if isinstance(err, ScriptError) else (f"{type(err).__name__}: {err}", "")
-    write_json(_place(plan, shard, ".failed"), {"file": "", "row": -1, "why": why, "script": script})
+    write_json(_place(plan, shard, ".failed"), {"file": "", "row": -1, "why": why, "kind": kind_of(err), "script": script})
 
 
 class _Progress:

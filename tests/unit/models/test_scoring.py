@@ -24,6 +24,8 @@ from slurmtf.models.tool.drawing import Spec  # noqa: E402
 from slurmtf.models.tool.feeding import of_arrays, of_record, of_records  # noqa: E402
 from slurmtf.models.tool.readers import BadRow, UnreadableError, format_of  # noqa: E402
 from slurmtf.models.tool.results import concatenate  # noqa: E402
+from slurmtf.models.tool.scorers import ModelChangedError, ScriptError, kind_of  # noqa: E402
+from slurmtf.models.tool.scoring import _note_failure  # noqa: E402
 from slurmtf.submit.tools import Ended  # noqa: E402
 from tests.unit.support import tells  # noqa: E402
 
@@ -272,7 +274,7 @@ def test_shards_that_failed_alike_are_told_together_and_each_with_its_own_log(tm
     logs = {shard: tmp_path / f"score-7_{shard}.log" for shard in range(10)}
     ends = {shard: Ended(log, "FAILED, exit code 137" * (shard == 8)) for shard, log in logs.items()}
     for shard in range(7):
-        facts = {"file": "", "row": -1, "why": "ModuleNotFoundError: No module named 'six'"}
+        facts = {"file": "", "row": -1, "why": "ModuleNotFoundError: No module named 'six'", "kind": "module"}
         (tmp_path / f"shards/{shard:05d}.failed").write_text(json.dumps(facts))
     (tmp_path / "shards/00007.json").write_text("{}")
     logs[8].write_text("loading\nslurmstepd: error: *** JOB 7 ON node1 CANCELLED ***\n")
@@ -287,11 +289,11 @@ def test_shards_that_failed_alike_are_told_together_and_each_with_its_own_log(tm
     assert "never started" in never.what
 
 
-@pytest.mark.parametrize("why", ["ModuleNotFoundError: No module named 'six'", "KeyError: 'x'"])
-def test_a_script_that_failed_is_told_once_with_its_line_and_what_to_do(tmp_path: Path, why: str) -> None:
+@pytest.mark.parametrize(("why", "kind"), [("ModuleNotFoundError: No module named 'six'", "module"), ("KeyError: 'x'", "")])
+def test_a_script_that_failed_is_told_once_with_its_line_and_what_to_do(tmp_path: Path, why: str, kind: str) -> None:
     (tmp_path / "shards").mkdir()
     for shard in range(3):
-        facts = {"file": "", "row": -1, "why": why, "script": "mine.py:7"}
+        facts = {"file": "", "row": -1, "why": why, "kind": kind, "script": "mine.py:7"}
         (tmp_path / f"shards/{shard:05d}.failed").write_text(json.dumps(facts))
     with pytest.raises(ScoringFailedError) as caught:
         _check_done(tmp_path, {"shards": 3}, dict.fromkeys(range(3), Ended(tmp_path / "tool.log")))
@@ -302,22 +304,28 @@ def test_a_script_that_failed_is_told_once_with_its_line_and_what_to_do(tmp_path
 
 
 @pytest.mark.parametrize(
-    ("why", "elsewhere"),
+    ("err", "elsewhere"),
     [
-        (f"OSError: {OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))}", True),
-        (f"OSError: {OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))}", True),
-        (f"OSError: {OSError(errno.EIO, os.strerror(errno.EIO))}", False),
-        ("ModelChangedError: net.onnx", True),
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), True),
+        (OSError(errno.EDQUOT, os.strerror(errno.EDQUOT)), True),
+        (OSError(errno.EIO, os.strerror(errno.EIO)), False),
+        (ModelChangedError("net.onnx"), True),
+        (ValueError("ModelChangedError"), False),
     ],
 )
-def test_another_folder_is_named_where_it_helps_a_shard_that_failed(tmp_path: Path, why: str, elsewhere: bool) -> None:
+def test_another_folder_is_named_where_it_helps_a_shard_that_failed(tmp_path: Path, err: Exception, elsewhere: bool) -> None:
     (tmp_path / "shards").mkdir()
-    (tmp_path / "shards/00000.failed").write_text(json.dumps({"file": "", "row": -1, "why": why}))
+    _note_failure({"folder": str(tmp_path)}, 0, err)
     with pytest.raises(ScoringFailedError) as caught:
         _check_done(tmp_path, {"shards": 1}, {0: Ended(tmp_path / "tool.log")})
     (finding,) = caught.value.findings
-    assert (finding.where, finding.what) == ("shard 0", why)
+    assert (finding.where, finding.what) == ("shard 0", f"{type(err).__name__}: {err}")
     assert ("--output" in finding.remedy) == elsewhere
+
+
+def test_what_a_script_raised_says_what_kind_of_failure_it_is() -> None:
+    assert kind_of(ScriptError("mine.py:1", "no module", ModuleNotFoundError("six"))) == "module"
+    assert kind_of(ScriptError("mine.py:1", "ModuleNotFoundError: six", KeyError("x"))) == ""
 
 
 def test_files_are_ordered_and_none_is_missed(tmp_path: Path) -> None:
