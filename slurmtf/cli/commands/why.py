@@ -24,6 +24,7 @@ from slurmtf.diagnosis.trials import FailedAlike, explain_trials
 from slurmtf.diagnosis.waiting import Wait, Waiting, explain_reason
 from slurmtf.errors import SlurmtfError
 from slurmtf.experiments import Run
+from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs import RunState, RunStatus
 from slurmtf.runs.chains import parsed
 from slurmtf.runs.listing import Listed
@@ -50,7 +51,11 @@ def command(run: str, workspace: str | None) -> None:
     if is_sweep(found.layout):
         facts = read_sweep(found.layout)
         failed = explain_trials(found.layout, [trial.result for trial in facts.trials if trial.result])
-        data = {**_data(found, state, waiting, None), "trials": [_trials_data(one) for one in failed]}
+        data = {
+            **_data(found, state, waiting, None),
+            "canceled": _canceler(state),
+            "trials": [_trials_data(one) for one in failed],
+        }
         emit(data, _sweep_text(found, state, facts, waiting, failed))
         return
     death = explain_run(found.layout, state) if state.status in (RunStatus.FAILED, RunStatus.CANCELED) else None
@@ -132,6 +137,11 @@ def _data(
     }
 
 
+def _canceler(state: RunState) -> dict[str, Any] | None:
+    """Return who canceled it: see :class:`..job.contract.outcome.CanceledBy`."""
+    return dict(state.outcome.detail) if state.outcome and state.cause is Cause.CANCELED else None
+
+
 def _trials_data(failed: FailedAlike) -> dict[str, Any]:
     first = failed.results[0]
     return {
@@ -152,7 +162,7 @@ def _waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[st
         "remedy": waiting.hint,
         "expected_start": state.expected_start,
         "ahead": beside.ahead and beside.ahead._asdict(),
-        "after": list(beside.after),
+        "after": [parsed(name)[0] for name in beside.after],
         "command": beside.command or None,
     }
 
@@ -160,8 +170,13 @@ def _waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[st
 def _death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[str, Any]:
     end = {"cause": state.cause.value if state.cause else None, "exit_code": state.exit_code, "signal": state.signal}
     memory = dict(zip(("used", "asked", "source"), beside.memory, strict=True)) if beside.memory else None
-    canceled = dict(state.outcome.detail) if state.outcome and death.kind is Kind.CANCELED else None
-    told = {**_explanation_data(death), **end, "canceled": canceled, "memory": memory, "after": list(beside.after)}
+    told = {
+        **_explanation_data(death),
+        **end,
+        "canceled": _canceler(state),
+        "memory": memory,
+        "after": [parsed(name)[0] for name in beside.after],
+    }
     return {**told, "remedy": beside.remedy or told["remedy"], "command": beside.command or None}
 
 

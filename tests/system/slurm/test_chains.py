@@ -69,6 +69,9 @@ def test_what_can_not_be_followed_any_more(lab: Lab) -> None:
     (state,) = ended(follower)
     assert (state.status, state.cause) == (RunStatus.CANCELED, Cause.DEPENDENCY)
     assert held.id in state.message
+    death = lab.data("why", follower.id)["death"]
+    assert (death["class"], death["after"]) == ("dependency", [held.id])
+    assert death["command"] == f"slurmtf rerun {held.id} && slurmtf rerun {follower.id} --after last"
     before = sorted(lab.workspace.glob("lab/*"))
     refused = lab.slurmtf(
         "submit", str(lab.source(HELLO) / "train.py"), "-s", "slurm", "-x", "lab", "--after", held.id, "--json"
