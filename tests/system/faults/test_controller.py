@@ -177,3 +177,19 @@ def test_terminals_that_cancel_at_once(faults: Faults, monkeypatch: pytest.Monke
     assert [state.status for state in ended(run, pending)] == [RunStatus.CANCELED] * 2
     assert run.state.cause is Cause.CANCELED
     assert (run.folder / "outputs/last-words").read_text() == "saved"
+
+
+def test_terminals_that_cancel_at_once_what_is_being_requeued(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURMTF_WORKSPACE", str(faults.lab.workspace))
+    run = faults.lab.submit(WAIT, restarts={"node-failure": 3, "time-limit": 3})
+    here(run)
+    job = job_of(run)
+    requeue = subprocess.Popen(["scontrol", "requeue", job], stderr=subprocess.DEVNULL)
+    terminals = [started("cancel", run.id) for _ in range(2)]
+    requeue.wait(timeout=HANG_S)
+    for told in [json.loads(process.communicate(timeout=HANG_S)[0]) for process in terminals]:
+        assert told["ok"], told
+    (state,) = ended(run)
+    assert (state.status, state.cause, job_of(run)) == (RunStatus.CANCELED, Cause.CANCELED, job)
+    until(lambda: facts(job)["JobState"] == "CANCELLED", "the end of its job")
+    assert len([one for one in journal(run) if one["event"] == "started"]) == 1

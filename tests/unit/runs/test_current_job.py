@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.processes import ProcessId
 from slurmtf.runs.history import Attempt, History
 from slurmtf.runs.observe import Answer
@@ -24,6 +24,7 @@ from .stories import (
     LATER,
     NOTHING,
     NOW,
+    PREEMPTED,
     RECORDS,
     RUNNING,
     RUNS,
@@ -98,3 +99,24 @@ def test_another_job_under_the_same_number_tells_nothing() -> None:
     """The scheduler leaves out what works in another folder, so that the run's own job is one that it does not know."""
     assert state_of(told=history(RUNNING), answer=FORGOTTEN).cause is Cause.LOST
     assert state_of(told=history(ended(DONE)), answer=seen(JobState.RUNNING)).status is RunStatus.COMPLETED
+
+
+@pytest.mark.parametrize("off_s", [-6 * 3600, 6 * 3600])
+@pytest.mark.parametrize(
+    ("outcome", "slurm", "status"),
+    [
+        (DONE, JobState.COMPLETED, RunStatus.COMPLETED),
+        (FAILED, JobState.FAILED, RunStatus.FAILED),
+        (PREEMPTED, JobState.PREEMPTED, RunStatus.CANCELED),
+        (None, JobState.RUNNING, None),
+        (None, JobState.TIMEOUT, RunStatus.FAILED),
+        (None, JobState.PENDING, None),
+    ],
+)
+def test_a_node_whose_clock_is_hours_off_has_no_run_end_otherwise(
+    off_s: int, outcome: Outcome | None, slurm: JobState, status: RunStatus | None
+) -> None:
+    one = ended(outcome, start=START + off_s) if outcome else attempt(*RUNS, start=START + off_s)
+    state = state_of(told=history(one), answer=seen(slurm))
+    assert (state.status if state.status.final else None) is status
+    assert state.cause == (outcome.cause if outcome else Cause.TIME_LIMIT if status else None)
