@@ -179,9 +179,10 @@ def test_logs(lab: Lab) -> None:
     assert sorted(whole.stdout.splitlines()) == ["first", "second", "third, without an end", "trouble"]
     assert lab.slurmtf("logs", run.id, "--role", "main").stdout == whole.stdout
     assert lab.slurmtf("logs", run.id, "--role", "main-0").stdout == whole.stdout
-    assert len(problems_of_text(lab.slurmtf("logs", run.id, "--role", "ps"))) == 1
-    (finding,) = findings(lab.slurmtf("logs", run.id, "--role", "ps", "--json"))
-    assert (finding["code"], "ps" in finding["what"]) == ("no-log", True)
+    (finding,) = problems_of_text(lab.slurmtf("logs", run.id, "--role", "ps"))
+    assert finding.startswith(f"error: {run.id}: ")
+    assert finding.split()[-1] == "ps"
+    assert lab.data("logs", run.id, "--role", "ps") == {"files": []}
     Path(run.layout.job_log).write_text("")
     nothing = lab.slurmtf("logs", run.id, "--job")
     assert (nothing.returncode, nothing.stdout) == (0, "")
