@@ -30,8 +30,8 @@ from slurmtf.job.contract.metrics import Entry, to_line
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.contract.sweep import Point, Result, Settings, SweepLayout
-from slurmtf.job.supervisor.asking import Asker
-from slurmtf.job.supervisor.trials import Trials
+from slurmtf.job.sweep.asking import Asker
+from slurmtf.job.sweep.trials import Trials
 from slurmtf.tune import ask as asked
 from slurmtf.tune.samplers import RandomParameterSampling
 from slurmtf.tune.spaces import uniform

@@ -49,8 +49,8 @@ def _supervise(folder: str, words: List[str], argv: List[str]) -> int:
     if not known.sweep:
         return Allocation(known, layout, os.environ).run(words)
     from .contract.sweep import SweepLayout, read_settings
-    from .supervisor import slots
-    from .supervisor.trials import Trials
+    from .sweep import slots
+    from .sweep.trials import Trials
 
     at_once = read_settings(SweepLayout(layout.folder).settings).per_element
     if at_once > 1:
@@ -59,9 +59,9 @@ def _supervise(folder: str, words: List[str], argv: List[str]) -> int:
 
 
 def _slot(folder: str, words: List[str], number: int, count: int) -> int:
-    from .supervisor import slots
     from .supervisor.allocation import Allocation
-    from .supervisor.trials import Trials
+    from .sweep import slots
+    from .sweep.trials import Trials
 
     known, layout = plan.read(RunLayout(folder).plan), slots.layout_of(folder)
     environ = slots.environ_of(known, number, count, os.environ)

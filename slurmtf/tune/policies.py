@@ -1,4 +1,4 @@
-"""Which trials are stopped early, as Azure ML defines it. What decides is ``job/supervisor/policies.py``.
+"""Which trials are stopped early, as Azure ML defines it. What decides is ``job/sweep/policies.py``.
 
 One interval is one time that the script logs the primary metric. A policy is applied at each multiple of
 ``evaluation_interval``

@@ -80,6 +80,7 @@ class CanceledBy(str, Enum):
 MAY_RETURN = (Cause.PREEMPTED, Cause.REQUEUED, Cause.NODE_FAILURE)
 """Causes after which Slurm may start the job again: whether it does, only Slurm knows."""
 OWN_STATUS = {Cause.TIME_LIMIT: 124, Cause.CANCELED: 130}
+LONGEST_ERROR = 300
 """Exit statuses that tell of a cause: timeout(1)'s, and a shell's after Ctrl-C."""
 
 
@@ -143,6 +144,12 @@ class Outcome(NamedTuple):
         if self.succeeded:
             return 0
         return OWN_STATUS.get(self.cause, self.job_status)
+
+    @property
+    def error(self) -> str:
+        """What is the same text for the same error: the last line of the tail."""
+        lines = [line.strip() for line in self.tail.splitlines() if line.strip()]
+        return lines[-1][:LONGEST_ERROR] if lines else "{} (exit code {})".format(self.cause.value, self.exit_code)
 
     def to_dict(self) -> Dict[str, Any]:
         return dict(self._asdict(), cause=self.cause.value)

@@ -21,7 +21,6 @@ from ..contract.life import (
     Budget,
 )
 from ..contract.outcome import MAY_RETURN, Cause, Outcome, cause_of
-from .candidates import signature
 
 GOES_ON = (REQUEUE, RESUBMIT, RETURN)
 """What comes after the end of a job."""
@@ -125,8 +124,7 @@ def place_of(outcome: Outcome, memory_mb: int, step: Optional[int]) -> str:
         return "{} MiB".format(memory_mb)
     if outcome.cause not in REPEATS:
         return ""
-    what = signature(outcome.tail, outcome.cause.value, outcome.exit_code)
-    return what if step is None else "{} (step {})".format(what, step)
+    return outcome.error if step is None else "{} (step {})".format(outcome.error, step)
 
 
 def failure_of(event: Restart) -> Failure:

@@ -14,8 +14,8 @@ import pytest
 
 from slurmtf.job.contract.ledger import Ledger, Owner
 from slurmtf.job.contract.sweep import Earlier, Point, Result, Settings, SweepLayout
-from slurmtf.job.supervisor import asking
-from slurmtf.job.supervisor.asking import Asker
+from slurmtf.job.sweep import asking
+from slurmtf.job.sweep.asking import Asker
 from tests.patience import until
 
 PROPOSES = """
@@ -154,7 +154,7 @@ import os, sys, time
 from slurmtf.job.common.process import Child
 from slurmtf.job.contract.ledger import Ledger
 from slurmtf.job.contract.sweep import SweepLayout
-from slurmtf.job.supervisor.asking import Asker
+from slurmtf.job.sweep.asking import Asker
 asker = Asker(Ledger(SweepLayout(sys.argv[1])), os.environ)
 first = asker.ask(0).values["pid"]
 launch = Child(["true"], ".", dict(os.environ))
@@ -177,7 +177,7 @@ DIES = """
 import os, sys
 from slurmtf.job.contract.ledger import Ledger
 from slurmtf.job.contract.sweep import SweepLayout
-from slurmtf.job.supervisor.asking import Asker
+from slurmtf.job.sweep.asking import Asker
 print(Asker(Ledger(SweepLayout(sys.argv[1])), os.environ).ask(0).values["pid"], flush=True)
 os.kill(os.getpid(), 9)
 """

@@ -13,7 +13,7 @@ from slurmtf.cli import metrics as views
 from slurmtf.cli.output import clock, shown
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics import Entry, Point, to_line
-from slurmtf.job.supervisor.progress import Progress
+from slurmtf.job.sweep.progress import Progress
 from slurmtf.plots.html import to_html
 from slurmtf.plots.svg import stacked
 from slurmtf.runs import mirrored

@@ -6,7 +6,7 @@ import pytest
 
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.job.contract.sweep import COMPLETED, FAILED, Event
-from slurmtf.job.supervisor.candidates import (
+from slurmtf.job.sweep.candidates import (
     GONE,
     RUNS,
     UNKNOWN,
@@ -18,7 +18,6 @@ from slurmtf.job.supervisor.candidates import (
     is_trouble,
     pause_after,
     retires,
-    signature,
     spread,
     times_lost,
 )
@@ -102,11 +101,6 @@ def test_a_time_that_is_too_short() -> None:
     assert not is_too_short(None, known, has_run=True)
     assert not is_too_short(5.0, [(FAILED, 1.0)], has_run=True)
     assert is_too_short(5.0, [(COMPLETED, 100.0), (FAILED, 1.0), (FAILED, 1.0)], has_run=True)  # which tell nothing of it
-
-
-def test_an_error_is_its_last_line() -> None:
-    assert signature("Traceback\n  x\nValueError: no\n\n", "script", 1) == "ValueError: no"
-    assert signature("", "script", 3) == "script (exit code 3)"
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,11 @@ def test_why_slurm_killed_the_job(written: bytes, cause: Cause) -> None:
     assert job_log.cause_of_kill(written, "7") is cause
 
 
+def test_an_error_is_its_last_line() -> None:
+    assert Outcome(Cause.SCRIPT, exit_code=1, tail="Traceback\n  x\nValueError: no\n\n").error == "ValueError: no"
+    assert Outcome(Cause.SCRIPT, exit_code=3).error == "script (exit code 3)"
+
+
 def test_preemption_and_node_failure_are_told_apart_in_words() -> None:
     assert "preempted" in outcome_text(Outcome(Cause.PREEMPTED))
     assert outcome_text(Outcome(Cause.NODE_FAILURE, host="node3")) == "node3 failed"

@@ -21,7 +21,7 @@ WORKER = """
 import sys, time
 from slurmtf.job.contract.ledger import Ledger, Owner, settled
 from slurmtf.job.contract.sweep import Event, Result, SweepLayout
-from slurmtf.job.supervisor.candidates import Held, candidates, GONE
+from slurmtf.job.sweep.candidates import Held, candidates, GONE
 
 folder, name, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
 ledger = Ledger(SweepLayout(folder))

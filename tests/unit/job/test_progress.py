@@ -8,7 +8,7 @@ import pytest
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics import Entry, to_line
-from slurmtf.job.supervisor.progress import Progress
+from slurmtf.job.sweep.progress import Progress
 from tests.unit.runs.test_event_files import event, record, simple
 
 NAME = "events.out.tfevents.1.node1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
-from slurmtf.job.supervisor import slots
+from slurmtf.job.sweep import slots
 
 PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), launcher="none")
 

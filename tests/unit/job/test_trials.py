@@ -17,8 +17,8 @@ from slurmtf.job.contract.metrics import Entry, to_line
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Size
 from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED, Point, Result, Settings, SweepLayout
-from slurmtf.job.supervisor import candidates
-from slurmtf.job.supervisor.trials import LINGER_S, Trials
+from slurmtf.job.sweep import candidates
+from slurmtf.job.sweep.trials import LINGER_S, Trials
 
 PLAN = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)))
 DONE = Outcome(Cause.SCRIPT, exit_code=0)

@@ -12,8 +12,8 @@ import pytest
 
 from slurmtf.job.contract import proc
 from slurmtf.job.contract.ledger import Owner
-from slurmtf.job.supervisor.candidates import GONE, RUNS, UNKNOWN, WAITS
-from slurmtf.job.supervisor.witness import PAUSE_S, LocalWitness, SlurmWitness, parse
+from slurmtf.job.sweep.candidates import GONE, RUNS, UNKNOWN, WAITS
+from slurmtf.job.sweep.witness import PAUSE_S, LocalWitness, SlurmWitness, parse
 
 OWNERS = (Owner("a", "33_1"), Owner("b", "33_2"), Owner("c", "34"))
 

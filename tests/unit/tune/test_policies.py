@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf.errors import SpecError
 from slurmtf.job.contract.sweep import Stopping
-from slurmtf.job.supervisor.policies import stops
+from slurmtf.job.sweep.policies import stops
 from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, stopping_of
 
 MAX, MIN = 1, -1

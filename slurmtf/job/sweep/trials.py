@@ -32,9 +32,9 @@ from ..contract.sweep import (
     trial_folder,
     variables_of,
 )
+from ..supervisor.orders import Orders
 from . import candidates, policies, slots
 from .asking import Asker
-from .orders import Orders
 from .progress import Progress
 from .witness import LocalWitness, SlurmWitness
 
@@ -268,7 +268,7 @@ class Trials(Orders):
         lets_go = outcome.cause in LETS_GO or why == TAKEN_OVER or (outcome.cause is Cause.TIME_LIMIT and not running.whole)
         trouble = candidates.is_trouble(outcome.cause, self._plan.size.nodes)
         if lets_go or trouble:
-            error = self._error(outcome) if trouble else ""
+            error = outcome.error if trouble else ""
             self._ledger.write(self._event("released", text=error)._replace(status=why or outcome.cause.value))
         else:
             self._end(self._result(running, outcome, why))
@@ -284,15 +284,11 @@ class Trials(Orders):
             self._outcomes.append((FAILED, time.time() - running.started))
             self._paused_until = time.monotonic() + candidates.pause_after(self._troubles)
 
-    @staticmethod
-    def _error(outcome: Outcome) -> str:
-        return candidates.signature(outcome.tail, outcome.cause.value, outcome.exit_code)
-
     def _result(self, running: Running, outcome: Outcome, why: str) -> Result:
         status = COMPLETED if outcome.succeeded else CANCELED if why else FAILED
         progress, sign = running.progress, self._settings.sign
         numbers = [value for value in progress.values if not math.isnan(value)]
-        error = self._error(outcome) if status == FAILED else ""
+        error = outcome.error if status == FAILED else ""
         return Result(
             trial=running.trial,
             status=status,

@@ -16,7 +16,6 @@ PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
 """Seconds that an element waits after so many troubles in turn."""
 QUICK_S = 60.0
 """Seconds below which a failure is a quick one."""
-LONGEST_ERROR = 300
 
 
 class Held(NamedTuple):
@@ -81,12 +80,6 @@ def spread(fresh: Sequence[int], number: int, concurrent: int) -> List[Tuple[int
 
 def _again(held: Iterable[Held]) -> List[Tuple[int, int]]:
     return [(one.trial, one.attempt + 1) for one in held]
-
-
-def signature(tail: str, cause: str, exit_code: Optional[int]) -> str:
-    """Return an error so that the same error of two trials is the same text: its last line."""
-    lines = [line.strip() for line in tail.splitlines() if line.strip()]
-    return lines[-1][:LONGEST_ERROR] if lines else "{} (exit code {})".format(cause, exit_code)
 
 
 def common_error(ends: Sequence[Event], count: int) -> Optional[str]:

@@ -11,7 +11,7 @@ from ..common.process import end_with_parent
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, Size
 from ..contract.sweep import SweepLayout
-from .conclusion import STOP_SIGNALS
+from ..supervisor.conclusion import STOP_SIGNALS
 
 FORWARDED = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2)
 
