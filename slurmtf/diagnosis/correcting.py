@@ -29,7 +29,7 @@ def corrected(run_id: str, death: Explanation, settings: Mapping[str, object], a
     ``settings`` are the estimator's, ``asked`` what the job got.
     """
     changes = changes_of(death, settings, asked)
-    if not changes and death.kind not in AS_IT_WAS:
+    if not changes and (death.kind not in AS_IT_WAS or (death.kind is Kind.CANCELED and death.evidence)):
         return ""
     words = ["slurmtf", "rerun", run_id]
     for name, value in changes.items():

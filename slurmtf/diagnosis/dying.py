@@ -170,7 +170,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     raised, the signal that killed it. What a process says that lost another one explains only what nothing else does.
     """
     if outcome.cause in OF_CAUSE:
-        return (hung(logs) if outcome.cause in OF_HUNG else None) or _of_cause(outcome, logs)
+        return _but_for_hung(outcome, hung(logs, failures), _of_cause(outcome, logs))
     logs = [replace(log, text=without_tags(log.text)) for log in logs or [Log(outcome.log, outcome.task, _text_of(outcome))]]
     ends: dict[str, End | None] = {
         failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]
@@ -192,16 +192,27 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     )
 
 
-def hung(logs: Sequence[Log]) -> Explanation | None:
+def hung(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> Explanation | None:
     """Return the error that a task's script ended by while its process stayed; None where no task's did.
 
     Such a run ends by its time limit, as a stall, or never: that rank waits in MPI_Finalize for the others, and they for it.
+    One that ended with an exit code did not stay: it may have raised the error because it was told to end.
     """
-    own = (replace(log, text=without_tags(log.text)) for log in logs if log.task)
+    left = {failure.task for failure in failures if not failure.end.signal}
+    own = (replace(log, text=without_tags(log.text)) for log in logs if log.task and log.task not in left)
     raised = ((log, last_raised(log.text)) for log in own)
     ended = ((log, error) for log, error in raised if error and error.is_uncaught and not _tells_of_another(log, error))
     found = (_of_raised(Outcome(Cause.SCRIPT, log.task), log, error) for log, error in ended)
     return next((replace(one, remedy=_also_hung(one.remedy)) for one in found if one), None)
+
+
+def _but_for_hung(outcome: Outcome, stayed: Explanation | None, found: Explanation) -> Explanation:
+    """Return what a run ended by; where a task had stayed after an error: that. Who cancels such a run is told it beside."""
+    if stayed and outcome.cause in OF_HUNG:
+        return stayed
+    if stayed and outcome.cause is Cause.CANCELED:
+        return replace(found, task=stayed.task, evidence=stayed.evidence, remedy=stayed.remedy)
+    return found
 
 
 def _also_hung(remedy: str) -> str:

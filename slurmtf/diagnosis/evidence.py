@@ -38,7 +38,8 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
 
 def explain_hung(layout: RunLayout) -> Explanation | None:
     """Return why a run that runs does not go on: a task raised an error, and its process stayed. None where no task's did."""
-    return hung(read_logs(layout, []))
+    last = read_history(layout).last
+    return hung(read_logs(layout, []), failures_of(last) if last else [])
 
 
 def _only_node(nodes: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
-from slurmtf.diagnosis.dying import Explanation
+from slurmtf.diagnosis.dying import Evidence, Explanation
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
 from slurmtf.estimator import TensorFlow
@@ -28,6 +28,7 @@ TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
     (Explanation(Kind.TIME_LIMIT), {}, NONE, ""),
     (Explanation(Kind.PREEMPTED), {}, ASKED, "slurmtf rerun r-1"),
     (Explanation(Kind.CANCELED), {}, ASKED, "slurmtf rerun r-1"),
+    (Explanation(Kind.CANCELED, "rank-1", evidence=(Evidence("logs/rank-1.err", "KeyError: 3"),)), {}, ASKED, ""),
     (Explanation(Kind.NODE), {}, ASKED, "slurmtf rerun r-1"),
     (Explanation(Kind.NODE, host="n3"), {}, ASKED, 'slurmtf rerun r-1 --with \'sbatch={"exclude": "n3"}\''),
     (

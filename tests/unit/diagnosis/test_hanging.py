@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.diagnosis.dying import Log, explain, hung
+from slurmtf.diagnosis.dying import Log, TaskFailure, explain, hung
 from slurmtf.diagnosis.evidence import explain_hung
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.outcome import Cause, End, Outcome
 
 SAID = "step 0\nstep 1\nstep 2\n"
 RAISED = """\
@@ -42,6 +42,13 @@ def test_the_rank_that_raised_is_named_and_not_the_limit(cause: Cause) -> None:
     assert "more time helps nothing" in found.remedy
 
 
+@pytest.mark.parametrize(
+    ("end", "kind"), [(End(None, 15), Kind.SCRIPT), (End(None, 9), Kind.SCRIPT), (End(1, None), Kind.TIME_LIMIT)]
+)
+def test_a_script_that_raises_an_error_when_it_is_told_to_end_did_not_hang(end: End, kind: Kind) -> None:
+    assert explain(Outcome(Cause.TIME_LIMIT, signal=15), [TaskFailure("rank-1", end)], logs(RAISED)).kind is kind
+
+
 def test_what_it_raised_has_its_own_class() -> None:
     found = explain(
         Outcome(Cause.TIME_LIMIT), logs=logs(RAISED.replace("KeyError: 'missing'", "OSError: [Errno 122] Disk quota exceeded"))
@@ -60,6 +67,13 @@ def test_a_limit_is_one_where_no_rank_ended_by_an_error_of_its_own(error: str) -
 @pytest.mark.parametrize("cause", [Cause.OUT_OF_MEMORY, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.CANCELED])
 def test_what_slurm_has_seen_of_other_ends_stays(cause: Cause) -> None:
     assert explain(Outcome(cause), logs=logs(RAISED)).kind is not Kind.SCRIPT
+
+
+def test_who_cancels_a_run_that_hangs_is_told_of_the_error() -> None:
+    found = explain(Outcome(Cause.CANCELED, signal=15, detail={"by": "owner"}), logs=logs(RAISED))
+    assert (found.kind, found.task) == (Kind.CANCELED, "rank-1")
+    assert [one.text for one in found.evidence][-1] == "KeyError: 'missing'"
+    assert explain(Outcome(Cause.CANCELED, signal=15), logs=logs(PEER)).evidence == ()
 
 
 def test_a_run_that_runs_and_hangs(tmp_path: Path) -> None:
