@@ -11,8 +11,8 @@ from slurmtf.cli.output import emit, note
 @click.command("render")
 @job_options
 def command(request: JobRequest) -> None:
-    """Show the batch script of TARGET, a script or a job file, without submitting. Writes no run, and does not contact Slurm
-    (but for the runs of --after).
+    """Show the batch script of TARGET, a script or a job file, without submitting. Writes no run and does not contact Slurm,
+    except for the runs of --after.
 
     Arguments after -- go to the script.
     """

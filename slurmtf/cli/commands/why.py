@@ -43,7 +43,7 @@ MOST_NAMED = 10
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:
-    """Explain why RUN waits or died, and of a sweep why its trials failed. RUN is a run id, the end of one, a job id, a run
+    """Explain why RUN waits or died; for a sweep, why its trials failed. RUN is a run id, the end of one, a job id, a run
     folder, or 'last'."""
     found = Run.find(run, workspace)
     state = found.state

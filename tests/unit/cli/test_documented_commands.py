@@ -2,7 +2,8 @@
 
 They run here without Slurm: ``run`` and ``submit`` as far as ``plan`` goes (tests/system/slurm/test_documented.py runs them),
 those that look at runs on run folders that say how they ended. What builds environments is called by
-tests/integration/build/test_command.py.
+tests/integration/build/test_command.py, sweeps by tests/integration/job/test_documented_sweeps.py, models by
+tests/system/models.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from slurmtf.estimator.document import from_yaml
 from slurmtf.job.contract import events
 from slurmtf.job.contract.journal import Journal
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics import Entry, to_line
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
@@ -31,7 +33,8 @@ from tests.unit.cli.support import CommandLine
 
 COMMANDS = sorted(set(documented()))
 PLANNED = ("run", "submit", "plan", "render", "schema", "sites")
-OF_RUNS = ("cancel", "cite", "diff", "gc", "logs", "ls", "report", "status", "wait", "why")
+OF_RUNS = ("cancel", "cite", "diff", "gc", "logs", "ls", "metrics", "report", "status", "wait", "why")
+WITHOUT_ENVIRONMENTS = ("env list", "env remove --unused")
 REFUSED = ("submit train.py -s slurm --sbatch output=x", "submit train.py -s lonestar6", "sites validate ./bad.yaml")
 RUNS = {
     "5": "train-20261123-041040-a06dd9",
@@ -125,6 +128,9 @@ def ended_run(workspace: Path, run_id: str, job: str) -> None:
         events.Ended(Outcome(Cause.SCRIPT, exit_code=0).to_dict(), 1.0),
     ):
         journal.write(event)
+    Path(layout.metrics).mkdir()
+    logged = [to_line(Entry("loss", value, step, float(step))) for step, value in enumerate((1.0, 0.5))]
+    Path(layout.task_metrics("worker-0")).write_bytes(b"".join(logged))
     for name in ("job.log", "ps-0.out", "worker-0.out", "worker-0.err"):
         Path(layout.logs, name).write_text("training\n", encoding="utf-8")
 
@@ -151,5 +157,12 @@ def test_it_follows_the_runs_that_it_is_shown_for(words: str, workspace: Path, s
 
 @pytest.mark.parametrize("words", shown(OF_RUNS))
 def test_it_finds_the_runs_that_it_is_shown_for(words: str, workspace: Path, slurmtf: CommandLine) -> None:
+    done = slurmtf(*shlex.split(words))
+    assert (done.exit_code, workspace.is_dir()) == (0, True), done.err
+
+
+@pytest.mark.parametrize("words", WITHOUT_ENVIRONMENTS)
+def test_it_finds_no_environment_where_none_was_built(words: str, workspace: Path, slurmtf: CommandLine) -> None:
+    assert words in shown(("env",))
     done = slurmtf(*shlex.split(words))
     assert (done.exit_code, workspace.is_dir()) == (0, True), done.err
