@@ -1,4 +1,4 @@
-"""What pydantic is told of dataclasses that YAML becomes. It is imported when YAML is read, not here: 40 ms."""
+"""How pydantic reads YAML into dataclasses. It is imported when YAML is read, not here: 40 ms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run's life: after which failures it starts again, when its script is told of the end, when it counts as stalled."""
+"""A run's life: after which failures it starts again, when its script is warned of its end, when it counts as stalled."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ SOFTWARE = {
 }
 """Settings with which another environment is asked for."""
 WAITING = ("dependency", "kill-on-invalid-dep")
-"""Flags by which Slurm is told of the runs that a run follows."""
+"""Flags that name to Slurm the runs that a run follows."""
 
 
 def settings_of(plan: Mapping[str, Any]) -> dict[str, Any]:

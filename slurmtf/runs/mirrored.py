@@ -1,4 +1,4 @@
-"""What MLflow is told of a run: which runs it becomes there, under which names, and with which files."""
+"""What a run becomes in MLflow: which runs, under which names, with which files."""
 
 from __future__ import annotations
 

@@ -60,7 +60,7 @@ class Child:
     ) -> None:
         """Start the command. Raises OSError when that is not possible. Without ``logs`` it writes where we write. ``ignored``:
         a signal that does nothing to it until it says what it shall do."""
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts and lets go of becomes our child: see _end_orphans
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts and abandons becomes our child: see _end_orphans
         parent = os.getpid()
         files = [os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) for log in logs or ()]
         try:

@@ -1,4 +1,4 @@
-"""What a plan says of a run's life: how often it starts again after what, when its script is told of the end."""
+"""What a plan says of a run's life: how often it starts again and why, when its script is warned of its end."""
 
 from typing import NamedTuple, Optional
 

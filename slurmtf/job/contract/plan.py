@@ -171,7 +171,7 @@ class JobPlan(NamedTuple):
     ``launcher`` is the launcher's name, for messages, and ``launcher_words`` what the batch script starts the tasks with;
     ``launches`` come one after the other, also after one that failed; ``snapshot`` is the id of what ``source.tar`` must hold,
     empty: anything; ``autolog`` names the library whose metrics are logged for the script; ``restarts`` says after which causes
-    the run starts again, ``notice`` how its script is told of the end, and
+    the run starts again, ``notice`` how its script is warned of its end, and
     ``resume_from`` the folder from which its first attempt resumes, empty: none; ``stall`` when it counts
     as stalled.
     """

@@ -94,7 +94,7 @@ def load_callbacks(load: Load, module: object) -> None:
 
 
 def load_clusters(load: Load, module: Any) -> None:
-    """Load what JAX knows of clusters, and this job as the first of them: a class of that kind is how JAX is told of one.
+    """Load what JAX knows of clusters, and this job as the first of them: JAX learns of a cluster by such a class.
 
     Its own for Slurm guesses a port from the job id, and has each process use the GPU of its number on the node, also where it
     sees no other than its own (jax/_src/clusters/slurm_cluster.py).

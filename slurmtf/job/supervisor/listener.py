@@ -74,7 +74,7 @@ class Listener:
     """A listening port in a selector's loop.
 
     ``welcome(connection, address)`` returns the guest, None to refuse it; ``expected()`` how many of those that belong here
-    may have to be heard at once; ``on_closed(guest)`` is told of each connection that ended.
+    may have to be heard at once; ``on_closed(guest)`` is called for each connection that ended.
     """
 
     def __init__(

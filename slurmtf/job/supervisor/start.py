@@ -136,7 +136,7 @@ def horovod_variables(
 ) -> Dict[int, Dict[str, str]]:
     """Return Horovod's variables of each rank; ``shared`` are those of all.
 
-    Gloo takes the address of the node's own name unless it is told of an interface (gloo, transport/tcp/device.cc).
+    Gloo takes the address of the node's own name unless an interface is set (gloo, transport/tcp/device.cc).
     """
     ranks = cluster.horovod_ranks(roles, {rank: hello.host for rank, hello in hellos.items()})
     found = {}

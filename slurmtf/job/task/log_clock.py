@@ -21,7 +21,7 @@ class LogClock:
         self._next = 0.0
 
     def note(self) -> None:
-        """Write the sizes down, if they have changed; a clock that can't be written is no reason to end a run."""
+        """Write the sizes down, if they have changed; a clock that can't be written does not fail a run."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + PAUSE_S
