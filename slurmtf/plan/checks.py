@@ -14,6 +14,7 @@ from slurmtf.findings import Finding, warning
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution
 from slurmtf.job.contract.served import AZUREML, is_served
+from slurmtf.plan.launchers import is_step
 from slurmtf.plan.model import Resources
 from slurmtf.snapshot import ScriptFacts
 from slurmtf.snapshot.imports import Need
@@ -241,7 +242,7 @@ def resolver_findings(tasks: Distribution, script: ScriptFacts, launcher: str, r
     does where there is no nvidia-smi."""
     if not script.uses(RESOLVER):
         return
-    if tasks.world_size > 1 and launcher != "srun":
+    if tasks.world_size > 1 and not is_step(launcher):
         what = f"{RESOLVER} reads the variables of srun's job step, and the launcher is {launcher!r}"
         remedy = "set `launcher=srun` on a Slurm site, or have the script read TF_CONFIG (TFConfigClusterResolver)"
         yield Finding("slurm-resolver", "launcher", what, remedy)

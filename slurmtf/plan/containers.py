@@ -18,6 +18,7 @@ from slurmtf.estimator import Estimator
 from slurmtf.estimator.images import DOCKER
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract import variables as var
+from slurmtf.plan.launchers import is_step
 from slurmtf.plan.model import Container, Resources, RunPlace
 from slurmtf.plan.quoting import Raw, expanding, quote
 from slurmtf.sites.model import Site
@@ -65,7 +66,7 @@ def container_of(
     """
     if not software.image or software.is_untold:
         return None
-    if software.runtime == "pyxis" and launcher != "srun":
+    if software.runtime == "pyxis" and not is_step(launcher):
         what = f"pyxis starts containers by flags of srun; {launcher!r} does not know them"
         raise SpecError(Finding("launcher-without-containers", "launcher", what, "set `launcher=srun`"))
     box = Box(

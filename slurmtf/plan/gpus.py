@@ -14,6 +14,7 @@ from typing import Any
 from slurmtf.estimator.families import OF_GPUS, values_of
 from slurmtf.estimator.quantities import normal_flag
 from slurmtf.job.contract.plan import Distribution
+from slurmtf.plan.launchers import is_step
 from slurmtf.plan.model import Resources, Value
 from slurmtf.sites.model import Site
 
@@ -176,7 +177,7 @@ def _why_not(wanted: str, resources: Resources, tasks: Distribution, launcher: s
         return f"it would give GPUs to each {' and '.join(idle)} too"
     if resources.gpus_per_node % resources.tasks_per_node:
         return f"{resources.gpus_per_node} GPUs can't be divided evenly among {resources.tasks_per_node} processes"
-    return f"{launcher} starts the processes, not Slurm" if launcher != "srun" else ""
+    return "" if is_step(launcher) else f"{launcher} starts the processes, not Slurm"
 
 
 def merged(values: Iterable[object]) -> list[Value]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator import families
@@ -28,29 +29,64 @@ class Launch:
     agent: tuple[str, ...]
 
 
-Launcher = Callable[[Launch], list[str]]
+Words = Callable[[Launch], list[str]]
+
+
+class Starter(Enum):
+    """Who starts the processes: our agent, Slurm as tasks of a job step, or MPI's own daemons."""
+
+    AGENT = "agent"
+    SLURM = "slurm"
+    MPI = "mpi"
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """What stands before the task's command, and what follows for GPUs, containers and MPI from who starts the processes."""
+
+    words: Words
+    starter: Starter
+
+
 LAUNCHERS: dict[str, Launcher] = {}
 
 
-def launcher(name: str) -> Callable[[Launcher], Launcher]:
+def launcher(name: str, starter: Starter) -> Callable[[Words], Words]:
     """Register a launcher under the name that profiles and estimators use."""
 
-    def register(function: Launcher) -> Launcher:
-        LAUNCHERS[name] = function
-        return function
+    def register(words: Words) -> Words:
+        LAUNCHERS[name] = Launcher(words, starter)
+        return words
 
     return register
 
 
-def find(name: str, where: str, site: Site) -> Launcher:
-    """Return the launcher of that name. Raises SpecError when there is none or the site refuses it."""
+def is_step(name: str) -> bool:
+    """Return whether Slurm starts the processes, as tasks of a job step: it can bind GPUs to each, and it names them."""
+    return name in LAUNCHERS and LAUNCHERS[name].starter is Starter.SLURM
+
+
+def of_agent() -> list[str]:
+    """Return the names of the launchers whose processes our agent starts: several can stand side by side in a job."""
+    return [name for name, found in LAUNCHERS.items() if found.starter is Starter.AGENT]
+
+
+def serves_mpi(name: str, site: Site, flags: Mapping[str, object]) -> bool:
+    """Return whether MPI processes find each other: Slurm connects them only by a plugin (``--mpi``, srun(1))."""
+    if is_step(name):
+        return bool(site.launcher.mpi or "mpi" in flags)
+    return name != "spawn"
+
+
+def find(name: str, where: str, site: Site) -> Words:
+    """Return what makes the words of the launcher of that name. Raises SpecError when there is none or the site refuses it."""
     if name not in LAUNCHERS:
         remedy = did_you_mean(name, LAUNCHERS) or f"use one of {', '.join(LAUNCHERS)}"
         raise SpecError(Finding("unknown-launcher", where, f"there is no launcher {name!r}", remedy))
     if name in site.launcher.forbidden:
         what = f"{site.name} does not let jobs use {name}"
         raise SpecError(Finding("forbidden-launcher", where, what, f"leave it out: {site.launcher.default} is used"))
-    return LAUNCHERS[name]
+    return LAUNCHERS[name].words
 
 
 def words(name: str, where: str, launch: Launch) -> list[str]:
@@ -71,7 +107,7 @@ def flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> lis
     return found
 
 
-@launcher("none")
+@launcher("none", Starter.AGENT)
 def none(launch: Launch) -> list[str]:
     """The process is started by the supervisor itself. Raises SpecError when there are several."""
     if launch.tasks.world_size > 1:
@@ -86,7 +122,7 @@ def none(launch: Launch) -> list[str]:
     return []
 
 
-@launcher("spawn")
+@launcher("spawn", Starter.AGENT)
 def spawn(launch: Launch) -> list[str]:
     """The agent starts the tasks itself: on one machine. Raises SpecError for several nodes, and for MPI."""
     if launch.resources.nodes > 1:
@@ -106,7 +142,7 @@ def spawn(launch: Launch) -> list[str]:
     return [*launch.agent, "spawn", str(launch.tasks.world_size), "--"]
 
 
-@launcher("srun")
+@launcher("srun", Starter.SLURM)
 def srun(launch: Launch) -> list[str]:
     """One job step (srun(1)).
 
@@ -134,7 +170,7 @@ def srun_flags(flags: Mapping[str, object], site: Site, resources: Resources) ->
     return families.over(site.gpu.srun if resources.gpus_per_node else {}, flags)
 
 
-@launcher("mpirun")
+@launcher("mpirun", Starter.MPI)
 def mpirun(launch: Launch) -> list[str]:
     """Open MPI's (mpirun(1)): it takes the nodes from Slurm's allocation.
 
@@ -146,13 +182,13 @@ def mpirun(launch: Launch) -> list[str]:
     return [*words, *launch.site.launcher.args]
 
 
-@launcher("mpiexec")
+@launcher("mpiexec", Starter.MPI)
 def mpiexec(launch: Launch) -> list[str]:
     """Any MPI's, with what the standard names (MPI-4.1, 11.5): ``mpiexec -n``. The rest stands in the profile's args."""
     return ["mpiexec", "-n", str(launch.tasks.world_size), *launch.site.launcher.args]
 
 
-@launcher("ibrun")
+@launcher("ibrun", Starter.MPI)
 def ibrun(launch: Launch) -> list[str]:
     """TACC's launcher takes the shape of the job from Slurm."""
     return ["ibrun", *launch.site.launcher.args]

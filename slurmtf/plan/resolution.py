@@ -125,6 +125,7 @@ def _job_plan(
         size=Size(**{name: getattr(resources, name) for name in Size._fields}),
         launcher=launcher[0],
         launcher_words=launcher[1:],
+        is_step=launchers.is_step(launcher[0]),
         gpu_vendor=site.gpu.vendor,
         host_suffix=site.network.host_suffix,
         interface=site.network.interface,

@@ -42,7 +42,7 @@ def request(estimator: Estimator, site: Site, tasks: Distribution, folder: str, 
     form, why = gpus.form(site, wanted, tasks, launcher)
     header = directives(estimator, site, wanted, folder, int(warning_s(estimator)), after, form)
     resources = as_submitted(wanted, header)
-    bound = launcher == "srun" and gpus.is_bound(dict(header), launchers.srun_flags(estimator.srun, site, resources))
+    bound = launchers.is_step(launcher) and gpus.is_bound(dict(header), launchers.srun_flags(estimator.srun, site, resources))
     return Request(replace(resources, gpus_bound=bound), header, launcher, where, why)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from slurmtf.environments import Software
 from slurmtf.estimator import Estimator, Jax, Mpi, MultiWorker, ParameterServer
 from slurmtf.job.contract.plan import Distribution
+from slurmtf.plan import launchers
 from slurmtf.plan.checks import COORDINATOR, ESTIMATOR, RESOLVER
 from slurmtf.sites.model import Site
 from slurmtf.snapshot import ScriptFacts
@@ -38,8 +39,7 @@ def _placed(tasks: Distribution, why: str, script: ScriptFacts) -> tuple[Distrib
 def _why_gloo(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> str:
     """Return why Horovod can't run over MPI: the launcher serves none, or it was compiled without; empty when it can."""
     launcher = estimator.launcher or site.launcher.default
-    has_mpi = launcher not in ("srun", "spawn") or (launcher == "srun" and bool(site.launcher.mpi or "mpi" in estimator.srun))
-    if not has_mpi:
+    if not launchers.serves_mpi(launcher, site, estimator.srun):
         return f"Horovod runs over Gloo: {site.name} has no MPI for {launcher} (launcher.mpi)"
     only_horovod = script.imports_any("horovod") and not script.imports_any("mpi4py")
     features = software.horovod.features if software.horovod and only_horovod else ()

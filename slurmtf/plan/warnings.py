@@ -13,6 +13,7 @@ from slurmtf.estimator.quantities import UNLIMITED_S, seconds
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract.plan import Distribution, Timings
 from slurmtf.plan import gpus
+from slurmtf.plan.launchers import is_step
 from slurmtf.plan.model import Resources
 from slurmtf.sites.model import Partition, Site
 
@@ -112,7 +113,7 @@ def warnings_of_gpus(
         yield warning("uneven-gpus", f"{given.flag} {text}")
     users = tasks.gpu_users_per_node(resources.nodes)
     idle = [role for role, _ in tasks.roles if role not in tasks.gpu_roles]
-    if users and by.startswith(PER_TASK) and launcher != "srun" and resources.nodes > 1:
+    if users and by.startswith(PER_TASK) and not is_step(launcher) and resources.nodes > 1:
         yield warning(
             "shared-gpus",
             f"{by} gives GPUs to each daemon of {launcher}, whose processes share them: set `gpus_per_node` instead",

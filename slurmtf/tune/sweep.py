@@ -13,6 +13,7 @@ from slurmtf.estimator import Estimator
 from slurmtf.estimator.arguments import check_text
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract.sweep import SETTINGS, VARIABLES, Point, Settings
+from slurmtf.plan.launchers import of_agent
 from slurmtf.tune import launches
 from slurmtf.tune.policies import POLICIES, NoTerminationPolicy, stopping_of
 from slurmtf.tune.samplers import BayesianParameterSampling, Sampling
@@ -26,8 +27,6 @@ LONGEST_MINUTES = 10080
 MOST_RUNS, MOST_CONCURRENT = 1000, 100
 RUNS_FOR_EACH_PARAMETER, MOST_CONCURRENT_BAYESIAN = 20, 20
 """Azure ML's advice for Bayesian sampling."""
-OWN_LAUNCHERS = ("none", "spawn")
-"""Launchers that start processes on the node itself."""
 
 
 class PrimaryMetricGoal(str, Enum):
@@ -208,9 +207,9 @@ class Sweep:
         if self.estimator.node_count > 1:
             what = f"a trial has {self.estimator.node_count} nodes, and can't share one with other trials"
             yield Finding("too-large-trials", "trials_per_element", what, "leave it out, or use trials of one node")
-        if self.estimator.launcher not in (None, *OWN_LAUNCHERS):
+        if self.estimator.launcher not in (None, *of_agent()):
             what = f"launcher {self.estimator.launcher} can't start trials side by side in one job"
-            yield Finding("launcher-unfit", "launcher", what, f"leave it out, or use one of {', '.join(OWN_LAUNCHERS)}")
+            yield Finding("launcher-unfit", "launcher", what, f"leave it out, or use one of {', '.join(of_agent())}")
 
     def _of_bayesian(self) -> Iterable[Finding]:
         if not isinstance(self.sampling, BayesianParameterSampling):

@@ -46,7 +46,7 @@ def sight(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Sight:
     on_node = int(told) if told.isdigit() else asked
     if names is None:
         return Sight(_indices(on_node) if on_node and on_node == openable else None, False)
-    return Sight(names, plan.launcher == "srun" and (size.gpus_bound or len(names) < on_node))
+    return Sight(names, plan.is_step and (size.gpus_bound or len(names) < on_node))
 
 
 def for_srun(environ: Mapping[str, str]) -> Dict[str, str]:

@@ -169,6 +169,7 @@ class JobPlan(NamedTuple):
     """Everything that a job needs to know of its plan.
 
     ``launcher`` is the launcher's name, for messages, and ``launcher_words`` what the batch script starts the tasks with;
+    ``is_step``: Slurm starts the tasks, each as it was bound to its GPUs;
     ``launches`` come one after the other, also after one that failed; ``snapshot`` is the id of what ``source.tar`` must hold,
     empty: anything; ``autolog`` names the library whose metrics are logged for the script; ``restarts`` says after which causes
     the run starts again, ``notice`` how its script is warned of its end, and
@@ -182,6 +183,7 @@ class JobPlan(NamedTuple):
     size: Size = Size()
     launcher: str = "none"
     launcher_words: Tuple[str, ...] = ()
+    is_step: bool = False
     gpu_vendor: str = "nvidia"
     host_suffix: str = ""
     interface: Optional[str] = None

@@ -25,7 +25,9 @@ CVD = "CUDA_VISIBLE_DEVICES"
 
 def plan(count: int = 0, *, bound: bool = False, launcher: str = "srun", **more: Any) -> JobPlan:
     size = Size(tasks=2, cpus_per_task=1, gpus_per_node=count, gpus_bound=bound)
-    return JobPlan(Run("x-1", "x"), "slurm", Distribution((("worker", 2),)), size, launcher)._replace(**more)
+    return JobPlan(
+        Run("x-1", "x"), "slurm", Distribution((("worker", 2),)), size, launcher, is_step=launcher == "srun"
+    )._replace(**more)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,7 @@ FULL = JobPlan(
     Size(2, 3, 2, 4, 1, True, 600),
     "srun",
     ("srun", "--ntasks=3"),
+    True,
     "amd",
     ".cluster",
     "ib0",

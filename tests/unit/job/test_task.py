@@ -95,7 +95,9 @@ def test_the_users_own_tf_config_wins(hosts: Any, tmp_path: Path) -> None:
 def of_task(tmp_path: Path, rank: int, **settings: Any) -> dict[str, str]:
     """The variables of one of two MPI ranks."""
     settings = {"size": Size(tasks=2), **settings}
-    plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), backend="mpi"), launcher="srun", **settings)
+    plan = JobPlan(
+        Run("x-1", "x"), "slurm", Distribution((("rank", 2),), backend="mpi"), launcher="srun", is_step=True, **settings
+    )
     return TaskEnvironment(plan, RunLayout(str(tmp_path)), Role(rank, "rank", rank, rank), {}, {}).variables({})
 
 

@@ -10,6 +10,7 @@ import pytest
 from slurmtf.estimator import Mpi, MultiWorker, ParameterServer
 from slurmtf.plan import resolve
 from slurmtf.plan.directives import build_directives
+from slurmtf.plan.launchers import is_step, of_agent, serves_mpi
 from slurmtf.plan.model import Awaited
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Launcher, Network
@@ -104,3 +105,26 @@ def test_variables_of_the_user_win(source: Path) -> None:
     )
     assert plan.job.variables == {"TF_USE_LEGACY_KERAS": "0"}
     assert plan.batch.shell.exports["NCCL_SOCKET_IFNAME"] == "ib0"
+
+
+@pytest.mark.parametrize(
+    ("name", "step", "bare", "with_flag"),
+    [
+        ("srun", True, False, True),
+        ("spawn", False, False, False),
+        ("none", False, True, True),
+        ("mpirun", False, True, True),
+        ("ibrun", False, True, True),
+        ("nosuch", False, True, True),
+    ],
+)
+def test_what_follows_from_who_starts_the_processes(name: str, step: bool, bare: bool, with_flag: bool) -> None:
+    """A launcher that is not there is refused later: nothing is said of it here."""
+    assert is_step(name) is step
+    assert serves_mpi(name, SITE, {}) is bare
+    assert serves_mpi(name, SITE, {"mpi": "pmix"}) is with_flag
+    assert serves_mpi(name, MPI, {}) is (name != "spawn")
+
+
+def test_launchers_of_our_own_agent() -> None:
+    assert of_agent() == ["none", "spawn"]
