@@ -73,6 +73,7 @@ _ENDED_BY = {
     Cause.TASK_LOST: "lost a task",
     Cause.OUT_OF_MEMORY: "ran out of memory",
     Cause.STALL: "stalled",
+    Cause.REQUEUED: "was requeued",
 }
 _NO_OTHER = {
     USED: "its restart budget is used up",
@@ -88,7 +89,7 @@ def again_text(state: RunState) -> str:
     again = state.again
     if again is None:
         return ""
-    last = f"{_ENDED_BY.get(cause_of(again.cause), 'failed')} after {duration(again.seconds)}"
+    last = _ENDED_BY.get(cause_of(again.cause), "failed") + (f" after {duration(again.seconds)}" if again.seconds else "")
     if again.how == END:
         return f"no other attempt after this one, which {last}: {_NO_OTHER.get(again.why, again.why)}"
     bound = "" if again.at_most is None else f" of at most {again.at_most}"
@@ -177,7 +178,7 @@ def details(run: RunFolder, state: RunState) -> str:
         "attempt": again_text(state),
         "doubt": doubt_text(state),
         "metric": metric_text(run),
-        "job": f"{state.job_id}" + (f", restarted {state.attempt} times" if state.attempt else "") if state.job_id else "",
+        "job": _job(state),
         "nodes": state.nodes,
         "tags": ", ".join(f"{name}={value}" if value else name for name, value in run.tags.items()),
         "submitted": clock(state.submitted),
@@ -188,6 +189,12 @@ def details(run: RunFolder, state: RunState) -> str:
         "folder": str(run.folder),
     }
     return in_rows(rows)
+
+
+def _job(state: RunState) -> str:
+    """Return its job, and how often Slurm has started that again."""
+    times = "once" if state.attempt == 1 else f"{state.attempt} times"
+    return f"{state.job_id or ''}" + f", restarted {times}" * bool(state.job_id and state.attempt)
 
 
 def in_rows(rows: Mapping[str, str]) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 from slurmtf.job.contract import events, journal
 from slurmtf.job.contract.events import Record, outcome_of
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.life import REQUEUE, RETURN
-from slurmtf.job.contract.outcome import MAY_RETURN, Outcome
+from slurmtf.job.contract.life import REQUEUE, RESUBMIT, RETURN
+from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
 from slurmtf.processes import ProcessId, recognise
 from slurmtf.runs.state import Again, Staging
 
@@ -58,7 +58,8 @@ class Attempt:
     """One start of a job of the run, by its supervisor's own word.
 
     ``job``: the job's name, ``33`` or ``33_4``. ``number``: how often Slurm had requeued it. ``decided``: how it will end
-    whatever is done to it from then on. ``cluster``: its name, by Slurm's own word. Times in seconds since 1970.
+    whatever is done to it from then on. ``cluster``: its name, by Slurm's own word. Times in seconds since 1970. ``nth``,
+    ``at_most``: which attempt of the run it began as, see :class:`..job.contract.events.Started`.
 
     ``launch``: which one in its allocation the last launch was, from 0; ``task_ends`` are of that one. ``begins``: where in
     each log begins what that one wrote, by the log's name; a log is left out into which it wrote nothing.
@@ -81,6 +82,8 @@ class Attempt:
     restarts: tuple[events.Restart, ...] = ()
     launch: int = 0
     begins: Mapping[str, int] = field(default_factory=dict)
+    nth: int = 0
+    at_most: int | None = None
 
     @property
     def end(self) -> Outcome | None:
@@ -115,11 +118,30 @@ class History:
     def last(self) -> Attempt | None:
         return self.attempts[-1] if self.attempts else None
 
-    @property
-    def again(self) -> Again | None:
-        """What was decided last of other attempts."""
-        last = next((one.restarts[-1] for one in reversed(self.attempts) if one.restarts), None)
-        return Again.of(last) if last else None
+    def again(self, is_over: bool) -> Again | None:
+        """What was decided last of other attempts; where Slurm alone started the job again, what is known of that.
+
+        ``is_over``: Slurm has started the job again since the last attempt that tells of itself, or will.
+        """
+        behind, now = (None, None, *self.attempts, *[None] * is_over)[-2:]
+        if now and now.restarts:
+            return Again.of(now.restarts[-1])
+        if behind is None:
+            return None
+        if behind.restarts and behind.restarts[-1].how in (REQUEUE, RETURN, RESUBMIT):
+            return Again.of(behind.restarts[-1])
+        return _by_slurm(behind, now)
+
+
+def _by_slurm(behind: Attempt, now: Attempt | None) -> Again | None:
+    """Return what Slurm did without a word of the attempt: such a one has lost its node, for all we know. None: not counted, or
+    the one that runs now was started by hand, and begins anew."""
+    number = now.nth if now else behind.nth and behind.nth + len(behind.restarts) + 1
+    if number < 2:
+        return None
+    cause = behind.outcome.cause if behind.outcome else Cause.NODE_FAILURE
+    seconds = behind.ended - behind.started if behind.ended else 0.0
+    return Again(RETURN, cause.value, cause.value, number, (now or behind).at_most, seconds)
 
 
 def read_history(layout: RunLayout) -> History:
@@ -186,6 +208,8 @@ class _Told:
     restarts: list[events.Restart] = field(default_factory=list)
     launch: int = 0
     begins: dict[str, int] = field(default_factory=dict)
+    nth: int = 0
+    at_most: int | None = None
 
     def reached(self, phase: Phase) -> None:
         self.phase = max(self.phase, phase)
@@ -193,7 +217,7 @@ class _Told:
 
 def _started(told: _Told, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
     told.number, told.nodes, told.process = event.attempt, event.nodes or event.host, _process(event)
-    told.cluster = event.cluster
+    told.cluster, told.nth, told.at_most = event.cluster, event.nth, event.at_most
     told.begins[JOB_LOG] = event.job_log
 
 

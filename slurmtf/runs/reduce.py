@@ -112,12 +112,12 @@ class _Case:
             status,
             self.job.ref,
             attempt.number + again if attempt else 0,
-            submitted=self.job.submitted or None,
+            submitted=self.records.jobs[0].submitted or None,
             started=present.started if present else None,
             nodes=present.nodes if present else "",
             staging=present.staging if present and status is RunStatus.STARTING else None,
             unreadable=self.unreadable,
-            again=self.history.again,
+            again=self.history.again(is_over=attempt is not None and present is None),
         )
         return replace(known, **facts)
 

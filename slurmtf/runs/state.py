@@ -69,7 +69,8 @@ class Staging:
 
 @dataclass(frozen=True)
 class Again:
-    """What was decided after the last failure, by the run's own ``restarts``: see :class:`..job.contract.events.Restart`."""
+    """What was decided after the last failure, by the run's own ``restarts``, or done by Slurm alone: see
+    :class:`..job.contract.events.Restart`. ``seconds`` 0: nobody knows."""
 
     how: str = ""
     why: str = ""
@@ -102,7 +103,7 @@ class Brief(NamedTuple):
 class RunState:
     """What is known of a run. Times in seconds since 1970; ``expected_start`` is the scheduler's estimate, ``reason`` its word
     for why a job waits. ``attempt`` counts how often Slurm has started the job again; ``again`` is what was decided of that by
-    the run's own ``restarts``.
+    the run's own ``restarts``, or done by Slurm alone. ``submitted``: by the user; a job that goes on does not count.
 
     ``outcome`` says how the run ended, once it has; ``doubt`` why the answer may be out of date; ``unreadable`` names what in
     the run folder could not be read.

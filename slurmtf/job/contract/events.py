@@ -14,7 +14,8 @@ NOTHING: Facts = {}
 
 class Started(NamedTuple):
     """The supervisor runs. ``attempt``: how often Slurm had requeued the job; ``process``: host, pid, started; ``cluster``: its
-    name, as Slurm tells it to every job; ``job_log``: see :class:`Launched`."""
+    name, as Slurm tells it to every job; ``job_log``: see :class:`Launched`; ``nth``: which attempt of the run, from 1 (0: not
+    counted), ``at_most``: see :class:`Restart`."""
 
     job_id: str = ""
     element: Optional[int] = None
@@ -24,6 +25,8 @@ class Started(NamedTuple):
     process: Facts = NOTHING
     cluster: str = ""
     job_log: int = 0
+    nth: int = 0
+    at_most: Optional[int] = None
 
 
 class Prepared(NamedTuple):

@@ -122,6 +122,8 @@ class Allocation:
                 process=identity.process(),
                 cluster=self._environ.get(var.SLURM_CLUSTER_NAME, ""),
                 job_log=self._own_log,
+                nth=0 if self._plan.sweep else self._continuation.number,
+                at_most=self._continuation.at_most,
             )
         )
 

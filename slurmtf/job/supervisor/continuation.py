@@ -50,6 +50,11 @@ class Continuation:
         return len(self._history) + 1
 
     @property
+    def at_most(self) -> Optional[int]:
+        """How many attempts of the run there may be; None: no bound, or none of ours."""
+        return restart.at_most(self._history, self._budgets)
+
+    @property
     def may_launch(self) -> bool:
         """Whether another launch may come after one that failed."""
         return bool(self._budgets)

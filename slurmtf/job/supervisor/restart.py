@@ -79,7 +79,7 @@ def decide(
     why = why or (cause.value if how else NOT_POSSIBLE)
     asked = wanted if wanted != memory_mb else 0
     avoided = exclude if how == RESUBMIT else ()
-    return Decision(how or END, why, avoided, asked, len(history) + 2, _at_most(budgets))
+    return Decision(how or END, why, avoided, asked, len(history) + 2, at_most(history, budgets))
 
 
 def _why_not(history: Sequence[Failure], now: Failure, budget: Budget, memory: int, wanted: int) -> str:
@@ -112,10 +112,14 @@ def _how(cause: Cause, possible: Possible, names_node: bool, more_memory: bool) 
     return RESUBMIT if possible.resubmit else ""
 
 
-def _at_most(budgets: Iterable[Budget]) -> Optional[int]:
-    """Return how many attempts there may be in all; None: no bound."""
-    times = [budget.times for budget in budgets]
-    return None if None in times else 1 + sum(count or 0 for count in times)
+def at_most(history: Iterable[Failure], budgets: Sequence[Budget]) -> Optional[int]:
+    """Return how many attempts there may be in all; None: no bound. What Slurm has started again by itself, without a budget,
+    comes on top."""
+    times = {budget.cause: budget.times for budget in budgets}
+    if not times or None in times.values():
+        return None
+    free = sum(BUDGET_OF.get(one.cause, one.cause).value not in times for one in history)
+    return 1 + sum(count or 0 for count in times.values()) + free
 
 
 def place_of(outcome: Outcome, memory_mb: int, step: Optional[int]) -> str:

@@ -88,6 +88,11 @@ def test_a_log_is_advised_where_there_is_something_in_it(
             "2 of at most 3, waits; without n1, n2; with 4096 MiB on each node; the last one ran out of memory after 5s",
         ),
         (
+            RunStatus.RUNNING,
+            Again("return", "node-failure", "node-failure", 2, 4),
+            "2 of at most 4; the last one lost a node",
+        ),
+        (
             RunStatus.FAILED,
             Again("end", "same-failure", "script", 3, 4, 5.0),
             "no other attempt after this one, which failed after 5s: the same failure at the same place twice",

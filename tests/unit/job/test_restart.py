@@ -28,6 +28,7 @@ from slurmtf.job.supervisor.restart import (
     Decision,
     Failure,
     Possible,
+    at_most,
     decide,
     follows,
     history_of,
@@ -371,3 +372,18 @@ def test_a_job_that_was_requeued_all_the_same_has_done_the_work_of_the_one_that_
     assert follows(earlier, "7")
     assert not follows(earlier, "6")
     assert success_of(earlier, "7") == DONE
+
+
+@pytest.mark.parametrize(
+    ("behind", "budgets", "expected"),
+    [
+        ([], (), None),  # Slurm starts again what it likes
+        ([], (Budget("time-limit", 3), Budget("script", 1)), 5),
+        ([], (Budget("time-limit", None), Budget("script", 1)), None),
+        ([Cause.TIME_LIMIT], (Budget("time-limit", 3),), 4),
+        ([Cause.PREEMPTED, Cause.TIME_LIMIT], (Budget("time-limit", 3),), 5),  # for the first there is no budget
+        ([Cause.TASK_LOST], (Budget("node-failure", 1),), 2),
+    ],
+)
+def test_how_many_attempts_there_may_be(behind: list[Cause], budgets: tuple[Budget, ...], expected: int | None) -> None:
+    assert at_most([Failure(cause) for cause in behind], budgets) == expected

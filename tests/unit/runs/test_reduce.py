@@ -14,8 +14,8 @@ from slurmtf.runs.history import Attempt, History
 from slurmtf.runs.observe import Answer
 from slurmtf.runs.records import Records
 from slurmtf.runs.reduce import SILENCE_S, UNASKED, job_to_ask_for, reduce
-from slurmtf.runs.state import Again, Doubt, DoubtKind, RunState, RunStatus, Staging
-from slurmtf.scheduler import JobRef, JobState, Observation
+from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus, Staging
+from slurmtf.scheduler import JobState, Observation
 from slurmtf.scheduler.base import RECORD_LAG_S
 
 from .stories import (
@@ -404,47 +404,3 @@ def test_any_history_and_any_answer_have_a_state(
     if found.status is RunStatus.COMPLETED:
         assert told.attempts
     assert RunState.from_dict({**found.to_dict(), "of a newer version": 1}) == replace(found, doubt=None, staging=None)
-
-
-# --- a run that starts again by its own restarts
-
-AT_LIMIT = Outcome(Cause.TIME_LIMIT, signal=15)
-
-
-def left(how: str, **facts: object) -> Attempt:
-    """An attempt that reached its time limit, and what was decided then."""
-    decided = events.Restart(how, "time-limit", "time-limit", number=2, at_most=4, seconds=7800.0, **facts)  # type: ignore[arg-type]
-    return attempt(*RUNS, decided, events.Ended(AT_LIMIT.to_dict(), 7800.0))
-
-
-@pytest.mark.parametrize(
-    ("told", "answer", "status", "cause"),
-    [
-        (history(left("requeue")), seen(JobState.PENDING, start=None), RunStatus.QUEUED, None),
-        (history(left("return")), seen(JobState.PENDING, start=None), RunStatus.QUEUED, None),
-        (history(left("requeue")), UNREACHABLE, RunStatus.QUEUED, None),
-        (history(left("requeue")), seen(JobState.CANCELLED), RunStatus.CANCELED, Cause.CANCELED),  # while it waited
-        (history(left("requeue")), FORGOTTEN, RunStatus.FAILED, Cause.TIME_LIMIT),
-        (history(left("end")), UNASKED, RunStatus.FAILED, Cause.TIME_LIMIT),
-        (history(left("requeue"), ended(DONE, start=AGAIN, number=1)), UNASKED, RunStatus.COMPLETED, Cause.SCRIPT),
-    ],
-)
-def test_a_run_that_is_to_start_again(told: History, answer: Answer, status: RunStatus, cause: Cause | None) -> None:
-    state = state_of(told=told, answer=answer)
-    assert (state.status, state.cause) == (status, cause)
-
-
-def test_the_job_that_goes_on_is_the_run_now() -> None:
-    follower = replace(JOB, ref=JobRef(None, "13"), submitted=AGAIN, why="restart")
-    records, told = Records((JOB, follower)), history(left("resubmit", job="13"))
-    assert job_to_ask_for(records, told) == follower
-    answer = Answer(Observation(follower.ref, JobState.PENDING, "Dependency", folder=follower.folder))
-    state = state_of(records, told, answer)
-    assert (state.status, state.job_id, state.reason) == (RunStatus.QUEUED, "13", "Dependency")
-
-
-def test_what_was_decided_of_other_attempts_is_told_and_kept() -> None:
-    state = state_of(told=history(left("requeue"), attempt(start=AGAIN, number=1)), answer=seen(JobState.RUNNING, start=AGAIN))
-    assert state.again == Again("requeue", "time-limit", "time-limit", 2, 4, 7800.0)
-    assert RunState.from_dict(state.to_dict()).again == state.again
-    assert state_of(told=OFF).again is None
