@@ -105,10 +105,12 @@ class Attempt(NamedTuple):
 
 
 def open_new(layout: RunLayout, job: str) -> Journal:
-    """Return the journal of a new attempt of a job, under the first number that nobody has taken."""
+    """Return the journal of a new attempt of a job, under a number above all that were taken: what follows it is later."""
+    names: List[str] = []
     with contextlib.suppress(OSError):
         os.makedirs(layout.journals, mode=0o700, exist_ok=True)
-    number = 0
+        names = os.listdir(layout.journals)
+    number = free_number(names, job)
     while True:
         path = layout.journal(job, number)
         try:
@@ -119,6 +121,12 @@ def open_new(layout: RunLayout, job: str) -> Journal:
         except OSError:  # a full disk: each event tries again
             pass
         return Journal(path, layout.journal(job, number + 1))
+
+
+def free_number(names: Iterable[str], job: str) -> int:
+    """Return the number of the attempt that comes after those of a job whose journals have these names."""
+    found = filter(None, map(NUMBERED.fullmatch, names))
+    return max((int(match.group(2)) + 1 for match in found if match.group(1) == job), default=0)
 
 
 def attempts(layout: RunLayout) -> List[Attempt]:

@@ -377,7 +377,7 @@ class Allocation:
 
     def _finish(self, outcome: Outcome) -> int:
         """Write the outcome into the journal and where submitit looks for it; return the exit status to leave with."""
-        returns = outcome.cause in MAY_RETURN or self._continuation.goes_on
+        returns = outcome.cause in MAY_RETURN or self._continuation.goes_on or self._journal.is_followed
         if not returns and not self._told:  # else its result is not known yet, or told already
             self._leave_result(outcome)
         took = time.monotonic() - self._began

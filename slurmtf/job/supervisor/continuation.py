@@ -212,6 +212,8 @@ class Continuation:
         return self._layout.launch(folder).task_metrics(chief(self._plan).label)
 
     def _decided(self, history: Sequence[Failure], failure: Failure, possible: Possible) -> Optional[Decision]:
+        if self._journal.is_followed:  # whatever we did to the job, we would do to that attempt
+            return None
         return restart.decide(history, failure, self._budgets, possible, self._plan.size.memory_mb)
 
     def _write(self, decision: Decision, failure: Failure, seconds: float, job: str = "") -> None:

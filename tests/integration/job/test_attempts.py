@@ -79,6 +79,21 @@ def test_an_attempt_gives_way_to_the_next_one(job: NewJob) -> None:
     assert one.result("4711")[0] == "success"
 
 
+FAILS_LATE = """\
+import os, pathlib, sys
+pathlib.Path(os.environ["SLURMTF_RUN_FOLDER"], "journal/4711.1.jsonl").touch()  # as the next one does at its start
+sys.exit(3)
+"""
+
+
+def test_an_attempt_that_ends_by_itself_leaves_the_job_to_the_next_one(job: NewJob) -> None:
+    one = job(FAILS_LATE, restarts={"script": 5})
+    one.change_plan(scheduler="slurm", launcher="srun")
+    assert one.run(SLURM_JOB_ID="4711") == 3
+    assert [event["how"] for event in one.events("restart")] == []
+    assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
+
+
 def test_a_copy_that_was_left_half_written_is_not_used_and_not_kept(job: NewJob) -> None:
     one = job("import os; assert not os.path.exists('half')")
     half = one.folder / "work.partial-dead"

@@ -159,6 +159,36 @@ def test_each_attempt_has_a_journal_of_its_own(tmp_path: Path) -> None:
     assert [(one.job, one.number, one.started.attempt) for one in journal.attempts(layout)] == [("33_4", 0, 0), ("33_4", 1, 1)]
 
 
+@pytest.mark.parametrize(
+    ("names", "number"),
+    [
+        ([], 0),
+        (["33_4.0.jsonl"], 1),
+        (["33_4.1.jsonl", "33_4.0.jsonl"], 2),
+        (["33_4.9.jsonl", "33_4.10.jsonl"], 11),
+        (["33_4.1.jsonl"], 2),  # the first is gone: whoever took its number would give way to an older one
+        (["33.0.jsonl", "33_40.5.jsonl", "3.7.jsonl"], 0),  # other jobs, and other elements of its array
+        (["33_4.jsonl", "33_4.x.jsonl", "33_4.0.jsonl.tmp", "notes.txt"], 0),
+    ],
+)
+def test_the_number_of_the_next_attempt(names: list[str], number: int) -> None:
+    assert journal.free_number(names, "33_4") == number
+
+
+def test_an_attempt_is_followed_by_a_later_one_of_its_own_job_alone(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    first = journal.open_new(layout, "33_4")
+    others = [journal.open_new(layout, job) for job in ("33", "33_5", "34")]  # its array, another element, a job that follows
+    assert not first.is_followed
+    second = journal.open_new(layout, "33_4")
+    assert first.is_followed
+    assert not any(one.is_followed for one in (second, *others))
+    Path(first.path).unlink()
+    assert not journal.open_new(layout, "33_4").is_followed
+    Path(layout.journals).rename(tmp_path / "away")  # for a while nothing can be seen
+    assert not first.is_followed
+
+
 def test_attempts_stand_in_the_order_of_their_starts(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     Path(layout.journals).mkdir()
