@@ -59,6 +59,8 @@ class Stall(Strict):
     """For so many minutes."""
     action: Literal["warn", "end"] = "warn"
     """'warn' writes down what all tasks do; 'end' ends the run then."""
+    cpu: bool = True
+    """Whether a task that computes counts as busy; False: MPI and NCCL compute while they wait."""
 
 
 Restarts = dict[Cause, int | Literal["unlimited"] | Restart]
@@ -100,7 +102,7 @@ def as_notice(notice: Any) -> contract.Notice:
 
 def as_stall(stall: Any) -> contract.Stall:
     """Return when the run of an estimator counts as stalled; one of 0 minutes, never, where it says nothing."""
-    return contract.Stall() if stall is None else contract.Stall(stall.minutes, stall.action == "end")
+    return contract.Stall() if stall is None else contract.Stall(stall.minutes, stall.action == "end", stall.cpu)
 
 
 def _budget(cause: str, given: Any) -> Budget:
@@ -133,6 +135,8 @@ def _findings_of_stall(stall: object) -> Iterable[Finding]:
     if not is_number or not LEAST_STALL_MIN <= stall.minutes <= MOST:
         what = f"{stall.minutes!r} is not a number of minutes between {LEAST_STALL_MIN} and {MOST}"
         yield Finding("bad-minutes", "stall.minutes", what, "use 30, and more for a script that is silent for long")
+    if not isinstance(stall.cpu, bool):
+        yield Finding("bad-stall", "stall.cpu", f"{stall.cpu!r} is not yes or no", "use true or false")
     if stall.action not in ACTIONS:
         remedy = f"use one of {', '.join(ACTIONS)}"
         yield Finding("unknown-action", "stall.action", f"{stall.action!r} is not a stall action", remedy)

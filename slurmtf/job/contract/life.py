@@ -25,10 +25,11 @@ class Notice(NamedTuple):
 
 class Stall(NamedTuple):
     """When a run counts as stalled: nothing has happened on any task for so many ``minutes`` (0: never); and whether that
-    ``ends`` it."""
+    ``ends`` it. ``cpu``: whether the use of CPU is something that happens."""
 
     minutes: float = 0.0
     ends: bool = False
+    cpu: bool = True
 
 
 class Budget(NamedTuple):

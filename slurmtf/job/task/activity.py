@@ -19,6 +19,7 @@ class Activity:
 
     def __init__(self, stall: Stall, paths: Sequence[str]) -> None:
         self._pause_s = min(LONGEST_PAUSE_S, stall.minutes * 60 / LOOKS)
+        self._counts_cpu = stall.cpu
         self._paths = paths
         self._seen_at = time.monotonic()
         self._sizes: Optional[List[int]] = None
@@ -30,7 +31,7 @@ class Activity:
         passed = now - self._seen_at
         if not self._pause_s or passed < self._pause_s:
             return False
-        sizes, cpu_s = [_size(path) for path in self._paths], cpu_of_session(pid)
+        sizes, cpu_s = [_size(path) for path in self._paths], cpu_of_session(pid) if self._counts_cpu else 0.0
         happened = sizes != self._sizes or cpu_s - self._cpu_s > IDLE_SHARE * passed
         self._seen_at, self._sizes, self._cpu_s = now, sizes, cpu_s
         return happened

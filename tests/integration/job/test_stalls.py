@@ -12,6 +12,12 @@ open("outputs/started", "a").write(os.environ["SLURMTF_ATTEMPT"])
 if os.environ["SLURMTF_ATTEMPT"] == "1":
     wait_for_what_does_not_come()
 """
+COMPUTES = """\
+import time
+end = time.time() + 20
+while time.time() < end:
+    pass
+"""
 
 
 def test_the_stacks_of_all_tasks_are_there_and_the_run_starts_again(job: NewJob) -> None:
@@ -40,3 +46,9 @@ def test_a_script_that_computes_or_writes_does_not_stall(job: NewJob) -> None:
     one = job(works + writes, stall={"minutes": 0.05, "action": "end"})
     assert one.run() == 0
     assert one.events("stalled") == []
+
+
+def test_ranks_that_compute_while_they_wait_stall_where_cpu_does_not_count(job: NewJob) -> None:
+    one = job(COMPUTES, stall={"minutes": 0.05, "action": "end", "cpu": False})
+    assert one.run() != 0
+    assert [event["minutes"] for event in one.events("stalled")] == [0.05]

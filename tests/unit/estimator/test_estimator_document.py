@@ -74,7 +74,7 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "resume_from": ARGUMENT.filter(str.strip),
     "restarts": st.dictionaries(st.sampled_from(["time-limit", "preempted", "out-of-memory"]), RESTART, max_size=3),
     "notice": st.builds(Notice, st.integers(1, 86_400), st.none() | st.sampled_from(SIGNALS), st.none() | st.integers(1, 255)),
-    "stall": st.builds(Stall, st.integers(1, 600), st.sampled_from(["warn", "end"])),
+    "stall": st.builds(Stall, st.integers(1, 600), st.sampled_from(["warn", "end"]), st.booleans()),
     "cpus_per_task": st.integers(1, 100_000),
     "mail_type": PACKAGES | LINE,
     "exclusive": st.booleans(),

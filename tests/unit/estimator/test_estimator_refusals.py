@@ -79,6 +79,7 @@ STALLS: list[Case] = [
     ({"stall": {"minutes": 0}}, "stall.minutes", "bad-minutes"),
     ({"stall": {"minutes": "1h"}}, "stall.minutes", "bad-minutes"),
     ({"stall": {"minutes": 30, "action": "kill"}}, "stall.action", "unknown-action"),
+    ({"stall": {"minutes": 30, "cpu": "maybe"}}, "stall.cpu", "bad-stall"),
 ]
 KINDS: list[Case] = [
     ({"use_gpu": 2}, 'use_gpu', 'not-a-switch'),
