@@ -13,7 +13,7 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.flags import FLAGS
 from slurmtf.cli.output import clock, duration, emit, json_option, size, workspace_option
-from slurmtf.cli.present import again_text, headline, in_rows
+from slurmtf.cli.present import again_text, doubt_text, headline, in_rows
 from slurmtf.cli.sweeps import advice
 from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
 from slurmtf.diagnosis.dying import Explanation
@@ -85,7 +85,8 @@ NOTHING_BESIDE = _Beside()
 def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     if death is None:
         waits = state.status is RunStatus.QUEUED
-        return _Beside(ahead_of(run.layout), _followed(run), command=_ending(run, state)) if waits else NOTHING_BESIDE
+        ahead = ahead_of(run.layout) if waits and not state.doubt else None  # who got no answer does not ask once more
+        return _Beside(ahead, _followed(run), command=_ending(run, state)) if waits else NOTHING_BESIDE
     if death.kind is Kind.DEPENDENCY:
         followed = _followed(run)
         remedy, command = followed_again(run.id, [found for name in followed for found in _found(name, run)])
@@ -134,6 +135,7 @@ def _data(
         "waiting": waiting and _waiting_data(state, waiting, beside),
         "death": death and _death_data(state, death, beside),
         "hung": None,
+        "doubt": vars(state.doubt) if state.doubt else None,
     }
 
 
@@ -203,6 +205,7 @@ def _text(run: Run, state: RunState, waiting: Waiting | None, death: Explanation
         rows |= {"do": beside.remedy or rows["do"], "memory": _memory_text(beside.memory), "command": beside.command}
     else:
         rows["why"] = "nothing to explain: it neither waits nor failed"
+    rows["doubt"] = doubt_text(state)
     return in_rows(rows)
 
 
@@ -246,7 +249,8 @@ def _failed_rows(run: Run, failed: FailedAlike) -> dict[str, str]:
 
 def _waiting_rows(state: RunState, waiting: Waiting) -> dict[str, str]:
     expected = f"{clock(state.expected_start)}, by Slurm's estimate" if state.expected_start else "Slurm has no estimate"
-    return {"why": waiting.meaning, "starts": f"{waiting.wait.value}; {expected}", "do": waiting.hint or "wait"}
+    starts = waiting.wait.value if state.doubt else f"{waiting.wait.value}; {expected}"
+    return {"why": waiting.meaning, "starts": starts, "do": waiting.hint or "wait"}
 
 
 def _death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]:

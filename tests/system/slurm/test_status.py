@@ -253,13 +253,15 @@ def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, m
         return subprocess.Popen([COMMAND, *argv, "--json"], env=down, stdout=pipe, stderr=pipe, text=True)
 
     source = str(lab.source(HELLO) / "train.py")
-    asked = [start("ls"), start("cancel", unwanted.id), start("submit", "--site", "slurm", source)]
-    listed, canceled, submitted = (finished(process) for process in asked)
+    asked = [start("ls"), start("cancel", unwanted.id), start("submit", "--site", "slurm", source), start("why", held.id)]
+    listed, canceled, submitted, explained = (finished(process) for process in asked)
 
     found = {data["id"]: data for data in json.loads(listed.stdout)["data"]}
     assert [found[run.id]["status"] for run in (running, held, done)] == ["Running", "Queued", "Completed"]
     assert [bool(found[run.id]["doubt"]) for run in (running, held, done)] == [True, True, False]
     assert "Unable to contact slurm controller" in found[running.id]["doubt"]["detail"]
+    why = json.loads(explained.stdout)["data"]
+    assert (why["doubt"]["kind"], why["waiting"]["ahead"]) == ("unreachable", None)
     assert findings(canceled, 3)[0]["where"] == "squeue"
     refusal, hint = findings(submitted, 3)
     assert "Unable to contact slurm controller" in refusal["what"]

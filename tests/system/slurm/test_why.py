@@ -96,5 +96,6 @@ def test_what_runs_wait_for(lab: Lab) -> None:
 def test_a_run_that_is_well(lab: Lab) -> None:
     run = lab.submit(HELLO, compute_target="local")
     ended(run)
-    assert why(lab, run) == {"id": run.id, "status": "Completed", "waiting": None, "death": None, "hung": None}
+    told = {"waiting": None, "death": None, "hung": None, "doubt": None}
+    assert why(lab, run) == {"id": run.id, "status": "Completed", **told}
     assert lab.data("why")["id"] == run.id
