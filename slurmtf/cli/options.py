@@ -112,7 +112,7 @@ def _told(target: str, overrides: dict[str, Any], experiment: Experiment | None,
                 wrong |= also
         if not wrong:
             return estimator
-        if experiment and wrong <= {*FLAG_OF, *field_names()}:  # a key that is none may stand for any other
+        if experiment:
             _find_in_plan(experiment, estimator, wrong, findings)
         else:
             findings.attempt(resolve_target, estimator.compute_target)
@@ -131,11 +131,17 @@ def _estimator_without(wrong: set[str], target: str, overrides: dict[str, Any], 
 
 
 def _find_in_plan(experiment: Experiment, estimator: Estimator, wrong: set[str], findings: Findings) -> None:
-    """Find what is wrong with the plan of a training job without what is known to be wrong."""
+    """Find what is wrong with the plan of a training job without what is known to be wrong.
+
+    An unknown key may be meant for any other that is missing then: only what was given counts beside it.
+    """
+    guessed = not wrong <= {*FLAG_OF, *field_names()}
+    given = estimator.to_document()
     try:
         experiment.plan(estimator)
     except InputError as err:
-        findings.add((one for one in err.findings if one.is_error and parameter_of(one.where) not in wrong), type(err))
+        told = [(parameter_of(one.where), one) for one in err.findings if one.is_error]
+        findings.add((one for name, one in told if name not in wrong and (name in given or not guessed)), type(err))
 
 
 def _is_job_file(target: str) -> bool:

@@ -35,24 +35,26 @@ def command(
     chosen = found.task_of(rank) if rank is not None else role
     reader = LogReader(found.layout, sys.stdout, chosen, job_log, coloured_label, lines)
     if wants_json():
+        if not reader.files():
+            _check_empty(found, chosen, job_log)
         emit({"files": [str(path) for path in reader.files()]}, "")
         return
     reader.show_new(history=True)
     if following:
         sys.exit(follow(found, reader))
     if not reader.files():
-        _tell_empty(found, chosen, job_log)
+        _check_empty(found, chosen, job_log)
+        note("the job's log is empty", dim=True)
     reader.show_rest()
     for path in sorted(reader.unreadable):
         note(f"{path} can't be read", fg="yellow")
     note(f"the run is {found.get_status()}", dim=True)
 
 
-def _tell_empty(run: Run, chosen: str | None, job_log: bool) -> None:
-    """Say that there is nothing to show. Raises RunNotFoundError, but for the job's log of a run that has begun."""
+def _check_empty(run: Run, chosen: str | None, job_log: bool) -> None:
+    """Raise RunNotFoundError where there is nothing to show, but for the job's log of a run that has begun."""
     if not (job_log and run.tasks):
         raise _no_log(run, chosen, job_log)
-    note("the job's log is empty", dim=True)
 
 
 def _no_log(run: Run, chosen: str | None, job_log: bool) -> RunNotFoundError:

@@ -161,6 +161,25 @@ def test_it_finds_the_runs_that_it_is_shown_for(words: str, workspace: Path, slu
     assert (done.exit_code, workspace.is_dir()) == (0, True), done.err
 
 
+NOT_THERE = (
+    *(f"{name} nosuch" for name in ("cancel", "cite", "logs", "report", "rerun", "score", "status", "wait", "why")),
+    "diff 5 nosuch",
+    "logs 5 --role nosuch",
+    "logs 5 --rank 99",
+    "metrics nosuch",
+    "sites show nosuch",
+    "tensorboard nosuch --print",
+)
+
+
+@pytest.mark.parametrize("words", (*shown(OF_RUNS), *NOT_THERE))
+def test_what_is_an_error_is_one_in_json_too(words: str, workspace: Path, slurmtf: CommandLine) -> None:
+    asked = [word for word in shlex.split(words) if word != "--json"]
+    text, data = slurmtf(*asked), slurmtf(*asked, "--json")
+    assert (data.exit_code, workspace.is_dir()) == (text.exit_code, True), (text, data)
+    assert text.exit_code == (2 if words in NOT_THERE else 0), text
+
+
 @pytest.mark.parametrize("words", WITHOUT_ENVIRONMENTS)
 def test_it_finds_no_environment_where_none_was_built(words: str, workspace: Path, slurmtf: CommandLine) -> None:
     assert words in shown(("env",))

@@ -99,9 +99,19 @@ def test_values_of_the_wrong_kind_hide_nothing_of_the_rest(project: Path) -> Non
     }
 
 
-def test_a_key_that_may_stand_for_any_other_leaves_out_the_plan(project: Path) -> None:
-    (project / "job.yaml").write_text("launchr: srun\nmemory: 12XB\n" + JOB, encoding="utf-8")
-    assert set(told("job.yaml")) == {"unknown-key", "bad-memory"}
+@pytest.mark.parametrize(
+    ("lines", "codes"),
+    [
+        ("lancher: x\nlauncher: nosuch\npartition: gpu-a100\ntime: 10\n", {"unknown-launcher"}),
+        ("partiton: gpu-a100\nlauncher: nosuch\ntime: 10\n", {"unknown-launcher"}),  # and no required-flag
+        ("pip_pakages: [x]\npartition: gpu-a100\ntime: 10\n", set()),  # and no missing-import
+        ("lancher: x\nmemory: 12XB\ninputs: [{name: d, path: /nonexistent}]\n", {"bad-memory", "missing-input"}),
+    ],
+)
+def test_an_unknown_key_hides_nothing_of_what_was_given(project: Path, lines: str, codes: set[str]) -> None:
+    """What is missing is not told beside it: the unknown key may be meant for that."""
+    (project / "job.yaml").write_text(f"entry_script: bad.py\ncompute_target: lonestar6\n{lines}", encoding="utf-8")
+    assert set(told("job.yaml")) == {"unknown-key", *codes}
 
 
 def test_a_flag_in_place_of_a_line_is_told_as_the_flag(project: Path) -> None:
