@@ -10,7 +10,7 @@ import signal
 import struct
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fcntl import ioctl
 
 from tests.patience import HANG_S
@@ -19,13 +19,20 @@ CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][AB0]")
 
 
 class Terminal:
-    """A program in a terminal of 30 lines and 120 columns."""
+    """A program in a terminal."""
 
-    def __init__(self, *words: str, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self,
+        *words: str,
+        environ: Mapping[str, str] = os.environ,
+        lines: int = 30,
+        columns: int = 120,
+        term: str = "xterm",
+    ) -> None:
         self.pid, self._terminal = pty.fork()
         if self.pid == 0:
-            os.execve(words[0], words, {**environ, "TERM": "xterm", "COLUMNS": "120", "LINES": "30"})
-        ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 120, 0, 0))
+            os.execve(words[0], words, {**environ, "TERM": term, "COLUMNS": str(columns), "LINES": str(lines)})
+        ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.seen = ""
 
     def read(self, seconds: float) -> None:
@@ -37,9 +44,16 @@ class Terminal:
 
     def shows(self, *texts: str) -> None:
         """Wait until these texts are among what was written since the last key."""
+        self._wait(lambda: all(text in CODES.sub("", self.seen) for text in texts), texts)
+
+    def shows_raw(self, code: str) -> None:
+        """Wait until what was written since the last key has a code for the terminal."""
+        self._wait(lambda: code in self.seen, code)
+
+    def _wait(self, shown: Callable[[], bool], what: object) -> None:
         give_up = time.monotonic() + HANG_S
-        while not all(text in CODES.sub("", self.seen) for text in texts):
-            assert time.monotonic() < give_up, (texts, CODES.sub("", self.seen)[-2000:])
+        while not shown():
+            assert time.monotonic() < give_up, (what, CODES.sub("", self.seen)[-2000:])
             self.read(0.2)
 
     def press(self, keys: str) -> None:

@@ -37,6 +37,17 @@ def origin(run: RunFolder) -> dict[str, Any]:
         return {"profile": "", "templates": []}
 
 
+def can_be_canceled(state: RunState) -> bool:
+    return state.job_id is not None and not state.status.final
+
+
+def cancel_answer(state: RunState) -> str:
+    """Return what came of an order to cancel a run that was found in this state."""
+    if can_be_canceled(state):
+        return "cancel requested"
+    return f"was {state.status.value}" if state.status.final else "has no job to cancel"
+
+
 def headline(state: RunState) -> str:
     """Return a run's state in a line: what it does, why it waits, when Slurm expects it to start."""
     parts = [colour(state.status.value)]

@@ -1,4 +1,4 @@
-"""What 'slurmtf watch' shows, and what a key does to it. Pure: runs and keys in, views and actions out."""
+"""What 'slurmtf watch' shows, what fits where, and what a key does. Pure: runs and keys in, views and actions out."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Mode(Enum):
     """They are the text of the filter."""
     CONFIRM = "confirm"
     """The next one says whether the chosen run is canceled."""
+    HELP = "help"
+    """They are explained, until the next one."""
 
 
 class Action(Enum):
@@ -25,6 +27,7 @@ class Action(Enum):
     QUIT = "quit"
     CANCEL = "cancel"
     LOGS = "logs"
+    SUSPEND = "suspend"
 
 
 class Key(str, Enum):
@@ -37,6 +40,7 @@ class Key(str, Enum):
     ENTER = "enter"
     ESCAPE = "escape"
     BACKSPACE = "backspace"
+    SUSPEND = "suspend"
 
 
 SEQUENCES = {
@@ -47,6 +51,7 @@ SEQUENCES = {
     **dict.fromkeys(("\r", "\n"), Key.ENTER),
     **dict.fromkeys(("\x7f", "\b"), Key.BACKSPACE),
     "\x1b": Key.ESCAPE,
+    "\x1a": Key.SUSPEND,
 }
 TOKEN = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z])?|.", re.DOTALL)
 MOVES = {"k": -1, Key.UP: -1, "j": 1, Key.DOWN: 1}
@@ -63,11 +68,12 @@ def keys_in(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Line:
-    """A run of the table: its cells, and what a filter looks for in them."""
+    """A run of the table: its cells, and what a filter looks for in them; ``over`` where it has ended, and how."""
 
     run_id: str
     cells: tuple[str, ...]
     text: str = ""
+    over: str = ""
 
     def has(self, words: str) -> bool:
         return all(word in f"{self.run_id} {self.text}".lower() for word in words.lower().split())
@@ -114,6 +120,8 @@ class View:
 
 def pressed(view: View, key: str) -> tuple[View, Action]:
     """Return the view after a key, and what is to be done."""
+    if key == Key.SUSPEND:
+        return view, Action.SUSPEND
     return _BY_MODE[view.mode](replace(view, told=""), key)
 
 
@@ -135,8 +143,14 @@ def _moved(view: View, key: str) -> View | None:
     if key == Key.ESCAPE:
         return replace(view, words="").settled()
     if key == "c" and view.chosen:
-        return replace(view, mode=Mode.CONFIRM)
-    return replace(view, mode=Mode.FILTER) if key == "/" else None
+        return _asked_to_cancel(view)
+    mode = {"/": Mode.FILTER, "?": Mode.HELP, "h": Mode.HELP}.get(key)
+    return replace(view, mode=mode) if mode else None
+
+
+def _asked_to_cancel(view: View) -> View:
+    over = view.shown[view.place].over
+    return replace(view, told=f"{view.chosen}: was {over}") if over else replace(view, mode=Mode.CONFIRM)
 
 
 def _in_filter(view: View, key: str) -> tuple[View, Action]:
@@ -153,14 +167,75 @@ def _in_question(view: View, key: str) -> tuple[View, Action]:
     return replace(view, mode=Mode.LIST), Action.CANCEL if key == "y" else Action.NONE
 
 
-_BY_MODE = {Mode.LIST: _in_list, Mode.FILTER: _in_filter, Mode.CONFIRM: _in_question}
+def _in_help(view: View, key: str) -> tuple[View, Action]:  # noqa: ARG001
+    return replace(view, mode=Mode.LIST), Action.NONE
 
 
-def footer(view: View) -> str:
-    """Return the last line: a question, the filter, what came of an action, or the keys."""
+_BY_MODE = {Mode.LIST: _in_list, Mode.FILTER: _in_filter, Mode.CONFIRM: _in_question, Mode.HELP: _in_help}
+KEYS = (
+    "up, k      the run above",
+    "down, j    the run below",
+    "Home, g    the first run",
+    "End, G     the last run",
+    "/          filter by words",
+    "Esc        all runs again",
+    "l, Enter   the run's log",
+    "c          cancel the run",
+    "Ctrl-Z     suspend; 'fg' comes back",
+    "q, Ctrl-C  quit",
+)
+
+
+def footers(view: View) -> tuple[str, ...]:
+    """Return the last line, the longest first, for terminals of any width: a question, the filter, what came of an action, or
+    the keys."""
     if view.mode is Mode.CONFIRM:
-        return f"cancel {view.chosen}? y/n"
+        return f"cancel {view.chosen}? y/n", "cancel it? y/n"
     if view.mode is Mode.FILTER:
-        return f"filter: {view.words}_   Enter: keep it   Esc: all runs"
+        return f"filter: {view.words}_   Enter: keep it   Esc: all runs", f"filter: {view.words}_"
+    if view.mode is Mode.HELP:
+        return ("any key: back",)
+    if view.told:
+        return (view.told,)
     kept = f"   filter: {view.words} (Esc: all runs)" if view.words else ""
-    return (view.told or "up/down: choose   /: filter   l: log   c: cancel   q: quit") + kept
+    keys = ("up/down: choose   /: filter   l: log   c: cancel   ?: keys   q: quit", "?: keys   q: quit")
+    return *(f"{one}{kept}" for one in keys), keys[-1]
+
+
+def footer(view: View, width: int) -> str:
+    """Return what of :func:`footers` fits."""
+    found = footers(view)
+    return next((text for text in found if len(text) <= width), found[-1])
+
+
+NAME, STATUS, JOB, STARTED, TIME, LAST = range(6)
+"""The columns. LAST: why, or how far it has come."""
+LEAVING = (STARTED, JOB, TIME)
+"""Columns that are left out where there is too little room, in this order."""
+READABLE = 24
+"""Characters of a reason that say something."""
+LEAST = 8
+GAP = 2
+
+
+def column_widths(longest: Sequence[int], room: int) -> dict[int, int]:
+    """Return the columns that are drawn and their widths, by those of their longest cells: first the last column is cut, then
+    others are left out; the name of a run and its state remain."""
+    needed = {place: width for place, width in enumerate(longest) if width}
+    for leaving in LEAVING:
+        least = {**needed, LAST: min(READABLE, needed.get(LAST, 0))}
+        if sum(least.values()) + GAP * (len(needed) - 1) <= room:
+            break
+        needed.pop(leaving, None)
+    widths = {NAME: min(needed[NAME], room, max(LEAST, room - GAP - needed.get(STATUS, 0)))}
+    for place in list(needed)[1:]:
+        left = room - sum(widths.values()) - GAP * len(widths)
+        if left >= min(LEAST, needed[place]):
+            widths[place] = min(needed[place], left)
+    return widths
+
+
+def heights(height: int, runs: int) -> tuple[int, int]:
+    """Return how many runs and how many lines of the log fit, beside a heading, a rule and the last line; at least one run."""
+    rows = max(1, min(runs, (height - 4) // 2 if height > 5 else 1))
+    return rows, max(0, height - rows - 3)

@@ -56,10 +56,18 @@ def elapsed(state: RunState) -> str:
     return f"{minutes} min {seconds:02d} s"
 
 
+def _grown(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def log_tail(run: RunFolder, lines: int = TAIL_LINES) -> Iterator[str]:
-    """Yield the last lines of the log of the run's first task; nothing in them controls anything."""
+    """Yield the last lines of the log of the run's first task, those of the stream that grew last at the end; nothing in them
+    controls anything."""
     logs = [Path(run.layout.logs, f"{run.tasks[0]}.{stream}") for stream in STREAMS] if run.tasks else []
-    for path in logs:
+    for path in sorted(logs, key=_grown):
         try:
             with path.open("rb") as file:
                 file.seek(start_of_last(path, lines))

@@ -6,6 +6,7 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, workspace_option
+from slurmtf.cli.present import can_be_canceled, cancel_answer
 from slurmtf.experiments import Run, cancel_runs
 from slurmtf.runs import RunState, RunStatus
 
@@ -18,19 +19,9 @@ def command(runs: tuple[str, ...], workspace: str | None) -> None:
     """Cancel RUNS. A run that has ended is left as it is."""
     named = {run.id: run for run in (Run.find(name, workspace) for name in runs)}
     found = list(zip(named, cancel_runs(list(named.values())), strict=True))
-    text = "\n".join(f"{run_id}: {_answer(state)}" for run_id, state in found)
+    text = "\n".join(f"{run_id}: {cancel_answer(state)}" for run_id, state in found)
     emit([{"id": run_id, "status": _status(state).value, "was": state.status.value} for run_id, state in found], text)
 
 
-def _asked(state: RunState) -> bool:
-    return state.job_id is not None and not state.status.final
-
-
 def _status(state: RunState) -> RunStatus:
-    return RunStatus.CANCEL_REQUESTED if _asked(state) else state.status
-
-
-def _answer(state: RunState) -> str:
-    if _asked(state):
-        return "cancel requested"
-    return f"was {state.status.value}" if state.status.final else "has no job to cancel"
+    return RunStatus.CANCEL_REQUESTED if can_be_canceled(state) else state.status

@@ -5,36 +5,54 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import shutil
+import signal
 import sys
 import termios
 import time
 import tty
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import click
 
 from slurmtf.cli.commands.ls import HEADING, row_of
-from slurmtf.cli.output import bare, shown
-from slurmtf.cli.present import series_text
+from slurmtf.cli.output import bare, one_line, shown
+from slurmtf.cli.present import cancel_answer, series_text
 from slurmtf.cli.selecting import Selection, selection_options
-from slurmtf.cli.watching import Action, Line, View, footer, keys_in, pressed
+from slurmtf.cli.watching import (
+    GAP,
+    KEYS,
+    NAME,
+    Action,
+    Line,
+    Mode,
+    View,
+    column_widths,
+    footer,
+    heights,
+    keys_in,
+    pressed,
+)
 from slurmtf.errors import InputError, RunNotFoundError, SlurmtfError
-from slurmtf.experiments import Run
+from slurmtf.experiments import Run, cancel_runs
 from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
 from slurmtf.runs.listing import Listed
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.metrics import MetricsReader
 from slurmtf.runs.notebook import log_tail
 
 READ_S = 2.0
-"""The folders are read so often."""
+"""The folders are read so often, or less often where there are thousands:"""
+READING = 0.05
+"""the part of a core that it takes at most."""
+DUMB = ("dumb", "unknown")
+"""Terminals that can't be drawn upon, as rich has it."""
 ANSWER_S = 60.0
 """How old an answer of Slurm's may be: all terminals together ask once in that time."""
 FRAME_S = 1.0
-REASON = 6
-"""The column that is cut where all of them don't fit."""
+COLUMNS = (*HEADING[:-1], "WHY, METRIC")
 
 
 @click.command("watch")
@@ -45,11 +63,15 @@ REASON = 6
 def command(selection: Selection, number: int) -> None:
     """Watch runs in a table that stays up to date, with the end of the chosen run's log and its primary metric.
 
-    Keys: up and down choose a run, / filters, l opens its log, c cancels it, q quits. All terminals together ask Slurm once a
-    minute.
+    Keys: up and down choose a run, / filters, l opens its log, c cancels it, ? shows all keys, q quits. All terminals together
+    ask Slurm once a minute.
     """
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(Finding("no-terminal", "watch", "needs a terminal", "use 'slurmtf ls' elsewhere"))
+    term = os.environ.get(var.TERM)
+    if term in DUMB:
+        what = f"needs a terminal that is more than lines, and $TERM is {term}"
+        raise InputError(Finding("dumb-terminal", "watch", what, "set TERM to what it is (xterm), or use 'slurmtf ls'"))
     with contextlib.suppress(KeyboardInterrupt):
         _Screen(selection, number).run()
 
@@ -98,21 +120,24 @@ class _Screen:
         from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays
         from rich.live import Live  # noqa: PLC0415
 
-        action = Action.LOGS
+        action = Action.NONE
         while action is not Action.QUIT:
             with _keys() as keys, Live(console=Console(), screen=True, auto_refresh=False) as live:
                 action = self._watch(live, keys)
             if action is Action.LOGS:
                 self._open_log()
+            if action is Action.SUSPEND:
+                os.kill(0, signal.SIGTSTP)  # all of the job, as the terminal does
 
     def _watch(self, live: Any, keys: Any) -> Action:
         """Draw and take keys until something else needs the terminal, or it is quit."""
         next_read = 0.0
         while True:
             if time.monotonic() >= next_read:
+                began = time.process_time()
                 self._read()
-                next_read = time.monotonic() + READ_S
-            live.update(self._drawn(), refresh=True)
+                next_read = time.monotonic() + max(READ_S, (time.process_time() - began) / READING)
+            live.update(self._drawn(live.console), refresh=True)
             for key in keys(FRAME_S):
                 self._view, action = pressed(self._view, key)
                 if action is Action.CANCEL:
@@ -123,50 +148,57 @@ class _Screen:
 
     def _read(self) -> None:
         runs = self._selection.find(self._number, ANSWER_S).runs
-        self._runs = {run.folder.name: run for run in runs}
+        self._runs = {run.name: run for run in runs}
         self._view = self._view.with_lines([self._line(run) for run in runs])
 
-    def _line(self, run: Listed) -> Line:
-        name, status, job, started, ran, why = row_of(run)
-        cells = (name, status, job, started, ran, self._metrics.of(run), why)
-        return Line(run.folder.name, cells, " ".join(map(bare, cells[1:])))
+    @staticmethod
+    def _line(run: Listed) -> Line:
+        cells = row_of(run)
+        over = run.status.value if run.status.final else ""
+        return Line(run.name, cells, " ".join(map(bare, cells[1:])), over)
+
+    def _with_metric(self, line: Line) -> Line:
+        """Return a run that is shown, with its metric beside the reason."""
+        *facts, why = line.cells
+        return replace(line, cells=(*facts, ", ".join(filter(None, (why, self._metrics.of(self._runs[line.run_id]))))))
 
     def _cancel(self) -> None:
         run = self._view.chosen
         try:
-            Run(self._runs[run].folder).cancel()
-            told = f"{run}: cancel requested"
+            (state,) = cancel_runs([Run(self._runs[run].folder)])
+            told = f"{run}: {cancel_answer(state)}"
         except SlurmtfError as err:
             told = f"{run}: {err}"
-        self._view = View(self._view.lines, run, self._view.words, told=told)
+        self._view = replace(self._view, told=told)
 
     def _open_log(self) -> None:
-        """Show the whole log of the chosen run, and follow it while it runs; then wait for Enter."""
+        """Show the whole log of the chosen run, and follow it while it runs; then wait for a key."""
         try:
             run = Run(self._runs[self._view.chosen].folder)
         except SlurmtfError as err:
-            self._view = View(self._view.lines, self._view.chosen, self._view.words, told=str(err))
+            self._view = replace(self._view, told=str(err))
             return
         reader = LogReader(run.layout, sys.stdout)
         click.secho(f"{run.id}: Ctrl-C stops following", dim=True)
         with contextlib.suppress(KeyboardInterrupt, SlurmtfError):
             reader.show_new(history=True)
             run.follow(reader, None)
-        click.secho("\nEnter: back to the table", dim=True)
-        with contextlib.suppress(KeyboardInterrupt):
-            sys.stdin.readline()
+        with contextlib.suppress(KeyboardInterrupt), _keys() as keys:
+            click.secho("\nany key: back to the table", dim=True)
+            while not list(keys(FRAME_S)):
+                pass
 
-    def _drawn(self) -> Any:
+    def _drawn(self, console: Any) -> Any:
         from rich.console import Group  # noqa: PLC0415
         from rich.rule import Rule  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
 
-        height = shutil.get_terminal_size().lines
-        rows = self._view.window(max(1, (height - 4) // 2))
-        log = self._log(max(1, height - len(rows) - 4))
-        parts = [_table(rows, self._view.chosen), Rule(self._view.chosen, style="dim")]
-        lines = [Text(line, no_wrap=True, overflow="ellipsis") for line in log]
-        return Group(*parts, *lines, Text(footer(self._view), style="bold"))
+        view, (width, height) = self._view, console.size
+        rows, lines = heights(height, len(view.shown))
+        below = list(KEYS) if view.mode is Mode.HELP else self._log(lines) if lines else []
+        last = _cut(one_line(shown(footer(view, width))), width, "bold")
+        runs = [self._with_metric(line) for line in view.window(rows)]
+        parts = [*_table(runs, view.chosen, width), Rule(view.chosen, style="dim")][: max(0, height - 1)]
+        return Group(*parts, *(_cut(line, width) for line in below[:lines]), last)
 
     def _log(self, lines: int) -> list[str]:
         chosen = self._runs.get(self._view.chosen)
@@ -178,18 +210,37 @@ class _Screen:
             return [str(err)]
 
 
-def _table(lines: list[Line], chosen: str) -> Any:
-    from rich.table import Table  # noqa: PLC0415
+def _table(lines: list[Line], chosen: str, width: int) -> list[Any]:
+    """Return the heading and a line for each run."""
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, header_style="dim", expand=False)
-    rows = {line.run_id: [Text.from_ansi(shown(cell)) for cell in line.cells] for line in lines}
-    for place, name in enumerate((*HEADING[:5], "METRIC", HEADING[5])):
-        whole = max([len(cells[place]) for cells in rows.values()], default=0) if place < REASON else 0
-        table.add_column(name, no_wrap=True, overflow="ellipsis", min_width=whole)
-    for run_id, cells in rows.items():
-        table.add_row(*cells, style="reverse" if run_id == chosen else "")
-    return table
+    rows = [[Text.from_ansi(one_line(shown(cell))) for cell in cells] for cells in (COLUMNS, *(line.cells for line in lines))]
+    longest = [max(cell.cell_len for cell in column) if any(column[1:]) else 0 for column in zip(*rows, strict=True)]
+    widths = column_widths([longest[NAME] or len(COLUMNS[NAME]), *longest[1:]], width)
+    drawn = [Text(" " * GAP).join(_fitted(row[place], place, wide) for place, wide in widths.items()) for row in rows]
+    for line, text in zip((None, *lines), drawn, strict=True):
+        text.stylize("dim" if line is None else "reverse" if line.run_id == chosen else "")
+    return drawn
+
+
+def _fitted(cell: Any, place: int, width: int) -> Any:
+    """Return a cell in a width; of a run's name the end is what tells it from others."""
+    from rich.text import Text  # noqa: PLC0415
+
+    over = len(cell) - width
+    if place == NAME and over > 0:
+        cell = Text("…").append_text(cell[over + 1 :])
+    cell.truncate(width, overflow="ellipsis", pad=True)
+    return cell
+
+
+def _cut(line: str, width: int, style: str = "") -> Any:
+    from rich.text import Text  # noqa: PLC0415
+
+    text = Text(line, style=style, no_wrap=True)
+    text.expand_tabs(8)
+    text.truncate(width, overflow="ellipsis")
+    return text
 
 
 @contextlib.contextmanager
@@ -207,6 +258,9 @@ def _keys() -> Iterator[Any]:
 
     try:
         tty.setcbreak(terminal)
+        own = termios.tcgetattr(terminal)
+        own[-1][termios.VSUSP] = b"\0"  # Ctrl-Z comes as a key: the screen is left before the shell has it
+        termios.tcsetattr(terminal, termios.TCSANOW, own)
         yield read
     finally:
         with contextlib.suppress(termios.error):

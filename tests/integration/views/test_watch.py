@@ -21,6 +21,8 @@ from tests.terminals import Terminal
 from .conftest import Submit
 
 SLURMTF = str(Path(sys.executable).with_name("slurmtf"))
+LEFT = "\x1b[?1049l"
+"""The screen as it was before (xterm, rmcup)."""
 TRAINS = """
 log("loss", 0.5, 3)
 print("epoch one", flush=True)
@@ -53,16 +55,51 @@ def test_a_run_is_watched_looked_into_and_canceled(submit: Submit, environ: dict
     terminal.press("l")
     terminal.shows("Ctrl-C stops following", "epoch one")
     terminal.press("\x03")
-    terminal.shows("Enter: back")
-    terminal.press("\r")
+    terminal.shows("any key: back")
+    terminal.press("x")
     terminal.shows("q: quit")
     terminal.press("c")
     terminal.shows(f"cancel {run.id}? y/n")
     terminal.press("y")
     terminal.shows(f"{run.id}: cancel requested", "Canceled")
+    terminal.press("c")
+    terminal.shows(f"{run.id}: was Canceled")
+    terminal.press("?")
+    terminal.shows("the run above", "any key: back")
+    terminal.press("x")
+    terminal.shows("q: quit")
     terminal.press("q")
     assert terminal.end() == 0
-    assert "\x1b[?1049l" in terminal.seen
+    assert LEFT in terminal.seen
+
+
+def test_it_gives_the_terminal_back_while_it_is_suspended(environ: dict[str, str], pending: RunLayout) -> None:
+    name = Path(pending.folder).name
+    shell = Terminal("/bin/bash", "--norc", "-i", environ=environ)  # the kernel stops no job that has no shell to come back to
+    shell.press(f"PATH=/nonexistent {SLURMTF} watch\r")
+    shell.shows(name, "q: quit")
+    shell.press("\x1a")
+    shell.shows("Stopped")
+    assert LEFT in shell.seen
+    shell.press("fg\r")
+    shell.shows(name, "q: quit")
+    shell.press("q")
+    shell.shows_raw(LEFT)
+    shell.press("exit\r")
+    assert shell.end() == 0
+
+
+def test_a_narrow_terminal_has_names_states_and_keys(environ: dict[str, str], pending: RunLayout) -> None:
+    terminal = Terminal(SLURMTF, "watch", environ={**environ, "PATH": "/nonexistent"}, lines=5, columns=20)
+    terminal.shows("…", Path(pending.folder).name[-6:], "no log yet", "q: quit")
+    terminal.press("q")
+    assert terminal.end() == 0
+
+
+def test_a_terminal_that_can_not_be_drawn_upon_is_refused(environ: dict[str, str]) -> None:
+    terminal = Terminal(SLURMTF, "watch", environ=environ, term="dumb")
+    terminal.shows("$TERM is dumb", "slurmtf ls")
+    assert terminal.end() == 2
 
 
 def test_it_needs_a_terminal(environ: dict[str, str]) -> None:

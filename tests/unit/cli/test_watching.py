@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.cli.watching import Action, Key, Line, Mode, View, footer, keys_in, pressed
+from slurmtf.cli.watching import (
+    GAP,
+    Action,
+    Key,
+    Line,
+    Mode,
+    View,
+    column_widths,
+    footer,
+    heights,
+    keys_in,
+    pressed,
+)
 
 LINES = tuple(Line(name, (name,), text) for name, text in (("a-1", "Running 12"), ("b-2", "Failed 13"), ("c-3", "Running 14")))
 VIEW = View(LINES, "b-2")
@@ -49,7 +61,7 @@ CHOICES = [
     (["/", "1", "4", Key.ESCAPE, "k"], "b-2"),
     (["/", *"run 12", Key.ENTER, Key.ESCAPE, "j"], "b-2"),
     (["/", "q"], ""),
-    (["?", "\n"], "b-2"),
+    (["x", "\n"], "b-2"),
 ]
 
 
@@ -100,11 +112,79 @@ def test_the_window_has_the_chosen_run(place: int, height: int, names: str) -> N
     assert "".join(line.run_id[0] for line in shown) == names
 
 
+def last_line(view: View, width: int = 200) -> str:
+    return footer(view, width)
+
+
 def test_the_last_line_says_what_keys_do() -> None:
-    assert "q: quit" in footer(VIEW)
-    assert footer(after(["c"])[0]) == "cancel b-2? y/n"
-    assert footer(after(["/", "x"])[0]).startswith("filter: x_")
-    assert "filter: x (" in footer(after(["/", "x", Key.ENTER])[0])
-    assert footer(View(LINES, "b-2", told="b-2: cancel requested")) == "b-2: cancel requested"
+    assert "q: quit" in last_line(VIEW)
+    assert last_line(after(["c"])[0]) == "cancel b-2? y/n"
+    assert last_line(after(["/", "x"])[0]).startswith("filter: x_")
+    assert "filter: x (" in last_line(after(["/", "x", Key.ENTER])[0])
+    assert last_line(View(LINES, "b-2", told="b-2: cancel requested")) == "b-2: cancel requested"
     assert after(["j"], View(LINES, "b-2", told="done"))[0].told == ""
     assert after(["c"])[0].mode is Mode.CONFIRM
+
+
+@pytest.mark.parametrize("keys", [[], ["c"], ["/", "x"], ["?"], ["/", "x", Key.ENTER]])
+def test_the_last_line_fits_twenty_columns_and_says_the_most_needed(keys: list[str]) -> None:
+    view = after(keys)[0]
+    texts = [last_line(view, width) for width in (20, 40, 80, 200)]
+    assert all(len(text) <= width for text, width in zip(texts, (20, 40, 80, 200), strict=True))
+    assert [len(text) for text in texts] == sorted(len(text) for text in texts)
+    assert any(word in texts[0] for word in ("q: quit", "y/n", "filter: x", "back"))
+
+
+def test_keys_are_explained_until_the_next_one() -> None:
+    assert [after(keys)[0].mode for keys in (["?"], ["h"], ["?", "q"])] == [Mode.HELP, Mode.HELP, Mode.LIST]
+    assert after(["?", "q"])[1] == [Action.NONE, Action.NONE]
+    assert after(["?", "c", "y"])[1][-1] is Action.NONE
+
+
+@pytest.mark.parametrize("keys", [[], ["/"], ["c"], ["?"]])
+def test_it_is_suspended_whatever_it_shows(keys: list[str]) -> None:
+    before, _ = after(keys)
+    assert pressed(before, Key.SUSPEND) == (before, Action.SUSPEND)
+    assert list(keys_in("\x1a")) == [Key.SUSPEND]
+
+
+def test_a_run_that_has_ended_is_not_asked_about() -> None:
+    ended = View((Line("a-1", ("a-1",), over="Completed"),), "a-1")
+    view, actions = after(["c", "y"], ended)
+    assert set(actions) == {Action.NONE}
+    assert after(["c"], ended)[0].mode is Mode.LIST
+    assert "Completed" in after(["c"], ended)[0].told
+    assert view.chosen == "a-1"
+
+
+LONGEST = (28, 9, 5, 8, 6, 40)
+WIDTHS = [
+    (LONGEST, 200, (28, 9, 5, 8, 6, 40)),
+    (LONGEST, 106, (28, 9, 5, 8, 6, 40)),
+    (LONGEST, 100, (28, 9, 5, 8, 6, 34)),
+    (LONGEST, 80, (28, 9, 5, 0, 6, 24)),
+    (LONGEST, 73, (28, 9, 0, 0, 6, 24)),
+    (LONGEST, 60, (28, 9, 0, 0, 0, 19)),
+    (LONGEST, 48, (28, 9, 0, 0, 0, 0)),
+    (LONGEST, 20, (9, 9, 0, 0, 0, 0)),
+    (LONGEST, 12, (8, 0, 0, 0, 0, 0)),
+    (LONGEST, 3, (3, 0, 0, 0, 0, 0)),
+    ((28, 9, 0, 0, 0, 0), 20, (9, 9, 0, 0, 0, 0)),
+    ((28, 9, 5, 8, 6, 0), 64, (28, 9, 5, 8, 6, 0)),
+    ((3, 0, 0, 0, 0, 0), 20, (3, 0, 0, 0, 0, 0)),
+]
+
+
+@pytest.mark.parametrize(("longest", "room", "widths"), WIDTHS)
+def test_columns_fit(longest: tuple[int, ...], room: int, widths: tuple[int, ...]) -> None:
+    found = column_widths(longest, room)
+    assert tuple(found.get(place, 0) for place in range(6)) == widths
+    assert sum(found.values()) + GAP * (len(found) - 1) <= room
+
+
+@pytest.mark.parametrize(
+    ("height", "runs", "found"),
+    [(30, 3, (3, 24)), (30, 50, (13, 14)), (10, 50, (3, 4)), (5, 50, (1, 1)), (3, 5, (1, 0)), (1, 0, (1, 0))],
+)
+def test_lines_fit(height: int, runs: int, found: tuple[int, int]) -> None:
+    assert heights(height, runs) == found
