@@ -22,6 +22,13 @@ def make_private(folder: str) -> None:
         raise NotADirectoryError(20, os.strerror(20), folder)
 
 
+def add_private(folder: str) -> None:
+    """Create a folder that only its user can enter, in one that is there: a run folder that somebody removed while its job
+    runs does not come back with one folder in it. Raises OSError."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, 0o700)
+
+
 @contextlib.contextmanager
 def writing_private(path: str) -> Iterator[Any]:
     """Open a file to write under a temporary name beside it, and rename it when all is written. Raises OSError."""

@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional
 
 from ..common.process import Child
 from ..contract.life import Notice
-from ..contract.private import write_private
+from ..contract.private import add_private, write_private
 
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that a script which does not handle them is to end by."""
@@ -45,5 +45,5 @@ class NoticeGiver:
 
     def _write(self, path: str) -> None:
         with contextlib.suppress(OSError):  # a full disk: the signal tells
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            add_private(os.path.dirname(path))
             write_private(path, json.dumps(self._told).encode("ascii"))

@@ -16,7 +16,7 @@ from ..contract import proc
 from ..contract import variables as var
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan
-from ..contract.private import make_private
+from ..contract.private import add_private
 from ..contract.samples import Gpu, Sample
 
 FIRST_S, GROWTH, LONGEST_S = 2.0, 1.5, 60.0
@@ -85,7 +85,7 @@ class Sampler:
             memory = _counted(self._cgroup) or sum(one.memory for one in found)
             sample = Sample(time.time(), self._series, self._cpu_s, memory, self._gpus)
             self._gpus = ()
-            make_private(os.path.dirname(self._path))
+            add_private(os.path.dirname(self._path))
             with open(os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "wb") as file:
                 file.write(sample.to_line())
 

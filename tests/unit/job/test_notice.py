@@ -59,3 +59,10 @@ def test_that_of_an_earlier_attempt_is_removed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "ignored"), [("USR1", signal.SIGUSR1), ("TERM", 0), ("INT", 0), ("HUP", 0), ("", 0)])
 def test_a_signal_by_which_scripts_end_is_not_ignored_for_them(name: str, ignored: int) -> None:
     assert giver(name).ignored == ignored
+
+
+def test_a_run_folder_that_was_removed_does_not_come_back(tmp_path: Path, script: Any) -> None:
+    folder = tmp_path / "run"
+    giver().give(str(folder / "notice" / "main-0.json"), FACTS, script)
+    assert not folder.exists()
+    assert script.heard == [signal.SIGUSR1]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.contract.samples import Gpu, Sample, read
-from slurmtf.job.task.sampling import Process, counted, family, memory_file, ours, parse_gpus, processes
+from slurmtf.job.task.sampling import Process, Sampler, counted, family, memory_file, ours, parse_gpus, processes
 
 V2 = "0::/system.slice/slurmstepd.scope/job_33/step_0/user/task_0\n"
 V1 = "9:memory:/slurm/uid_1000/job_33/step_0/task_0\n4:cpu,cpuacct:/slurm/uid_1000/job_33/step_0\n1:name=systemd:/\n"
@@ -83,3 +86,15 @@ def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
     path.write_bytes(b"".join(sample.to_line() for sample in samples) + b'[1]\n{"time": 1}\nnonsense\n{"time": 3')
     assert list(read(str(path))) == samples
     assert list(read(str(tmp_path / "absent"))) == []
+
+
+def test_a_run_folder_that_was_removed_does_not_come_back(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)))
+    sampler = Sampler(plan, RunLayout(str(folder)), {})
+    sampler.end()
+    assert [path.name for path in folder.iterdir()] == ["samples"]
+    shutil.rmtree(folder)
+    sampler.end()
+    assert not folder.exists()
