@@ -63,7 +63,7 @@ def _slot(folder: str, words: List[str], number: int, count: int) -> int:
     from .sweep import slots
     from .sweep.trials import Trials
 
-    known, layout = plan.read(RunLayout(folder).plan), slots.layout_of(folder)
+    known, layout = plan.read(RunLayout(folder).plan), slots.layout_of(folder, number)
     environ = slots.environ_of(known, number, count, os.environ)
     slots.bind(known, number, count, environ)
     own = slots.share(known, count)

@@ -61,8 +61,8 @@ def bind(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> 
         cpu_binding.bind(number, count)
 
 
-def layout_of(folder: str) -> RunLayout:
-    """Return the run's layout for a slot: its journals are not those of the job, which has several at once."""
+def layout_of(folder: str, slot: int) -> RunLayout:
+    """Return the run's layout for a slot: its journals are its own, for a journal of the same job is a later attempt."""
     layout = RunLayout(folder)
-    layout.journals = os.path.join(SweepLayout(folder).folder, "slots")
+    layout.journals = os.path.join(SweepLayout(folder).folder, "slots", str(slot))
     return layout

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from slurmtf.job.contract.journal import open_new
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.sweep import slots
 
@@ -39,4 +42,11 @@ def test_without_gpus_nothing_is_changed() -> None:
 
 
 def test_the_journals_of_slots_are_not_the_jobs() -> None:
-    assert slots.layout_of("/runs/x").journals == "/runs/x/sweep/slots"
+    assert slots.layout_of("/runs/x", 3).journals == "/runs/x/sweep/slots/3"
+
+
+def test_a_slot_does_not_give_way_to_the_one_beside_it(tmp_path: Path) -> None:
+    journals = [open_new(slots.layout_of(str(tmp_path), slot), "33_0") for slot in (0, 1)]
+    assert [journal.is_followed for journal in journals] == [False, False]
+    open_new(slots.layout_of(str(tmp_path), 0), "33_0")
+    assert [journal.is_followed for journal in journals] == [True, False]
