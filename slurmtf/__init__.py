@@ -1,4 +1,4 @@
-"""Describe a TensorFlow training once, as an estimator, and run it on any Slurm cluster.
+"""Describe a TensorFlow training job once, as an estimator, and run it on any Slurm cluster.
 
     from slurmtf import Experiment, TensorFlow
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class SlurmtfError(Exception):
-    """Base of all errors of slurmtf. ``findings`` holds the parts, ``exit_code`` what the command line ends with."""
+    """Base class of all slurmtf errors. ``findings`` lists what is wrong; ``exit_code`` is the command line's exit code."""
 
     exit_code = 1
 

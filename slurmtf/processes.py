@@ -1,4 +1,4 @@
-"""A process that another process can recognise later: host, pid, and the time it started."""
+"""A process that another process can recognize later: host, pid, and the time it started."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def identify(pid: int) -> ProcessId:
     return ProcessId(os.uname().nodename, pid, start_of(pid) or 0)
 
 
-def recognise(facts: Any) -> ProcessId | None:
+def recognize(facts: Any) -> ProcessId | None:
     """Return the identity that was written down as a mapping."""
     return ProcessId(str(facts["host"]), int(facts["pid"]), int(facts["started"])) if facts else None

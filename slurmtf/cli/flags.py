@@ -83,7 +83,7 @@ OPTIONS = (
     Option(
         ("--notice",),
         "notice",
-        "Warn the script SECONDS before it is ended, [SIGNAL@]SECONDS: with a signal, and in the file $SLURMTF_NOTICE.",
+        "Warn the script SECONDS before it is stopped, [SIGNAL@]SECONDS: with a signal, and in the file $SLURMTF_NOTICE.",
     ),
     Option(
         ("--stall",),

@@ -18,7 +18,7 @@ from slurmtf.schema import Strict
 
 @dataclass(slots=True)
 class MpiConfiguration:
-    """Azure ML's spelling of :class:`Mpi`: counts may also be set afterwards. The estimator takes them as they are then."""
+    """Azure ML's spelling of :class:`Mpi`: counts may also be set afterwards. The estimator reads them when it is created."""
 
     process_count_per_node: int = 1
     node_count: int | None = None

@@ -33,9 +33,9 @@ LISTS = ("modules", "pip_packages", "conda_packages", "conda_channels")
 
 @dataclass(frozen=True)
 class Environment(Strict):
-    """The software a job runs with. Left empty: the Python that submits.
+    """The software a job runs with. By default: the Python that submits.
 
-    Software that is there already: ``python``, ``conda``, ``modules``. An environment that slurmtf builds, once for each
+    Software that is already installed: ``python``, ``conda``, ``modules``. An environment that slurmtf builds, once for each
     content: the ``pip_`` and ``conda_`` settings. A container: ``image``.
     """
 

@@ -49,7 +49,7 @@ else:
 class Estimator(OlderNames):
     """A training script, what it runs with, and the resources it asks for.
 
-    Everything after ``source_directory`` is passed by keyword. Whatever can be known to be wrong without a cluster raises
+    Everything after ``source_directory`` is passed by keyword. Everything that can be found wrong without a cluster raises
     one :class:`slurmtf.errors.SpecError` that lists every finding with its remedy. An estimator never changes.
     """
 
@@ -233,17 +233,17 @@ class Estimator(OlderNames):
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where its settings were written: parameter to flag, or to file, line and key. Empty: in Python, as keywords."""
+        """Where the settings were written: parameter to flag, or to file, line and key. Empty: in Python, as keywords."""
         sources: Mapping[str, str] = self.__dict__.get("_sources", {})
         return sources
 
     def written_in(self, sources: Mapping[str, str]) -> None:
-        """Note where the settings were written, for findings to tell."""
+        """Note where the settings were written, so that findings can say so."""
         self._set(_sources=sources)
 
     @property
     def given_counts(self) -> dict[str, int]:
-        """The process counts that were given one by one."""
+        """The process counts that were set individually."""
         return {name: getattr(self, name) for name in self.COUNTS if getattr(self, name) is not None}
 
     @property
@@ -257,7 +257,7 @@ class Estimator(OlderNames):
 
     @property
     def environment(self) -> Environment:
-        """The software that is asked for, in whichever way."""
+        """The software that is asked for, however it was specified."""
         if isinstance(self.environment_definition, Environment):
             return self.environment_definition
         return Environment(
@@ -297,7 +297,7 @@ class Estimator(OlderNames):
         return document
 
     def to_record(self) -> dict[str, Any]:
-        """Return the same without the login of a registry, for what is kept."""
+        """Return the same without registry credentials, for records."""
         document = self.to_document()
         details = document.pop("image_registry_details", {})
         address = {name: value for name, value in details.items() if name == "address"}

@@ -48,7 +48,7 @@ class Input(Strict):
 
     @property
     def reference(self) -> str:
-        """The text that a task replaces by the path at which the script finds it."""
+        """The text that a task replaces with the path at which the script finds it."""
         return f"${self.variable}"
 
 

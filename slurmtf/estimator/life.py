@@ -39,7 +39,7 @@ class Restart(Strict):
 
 @dataclass(frozen=True)
 class Notice(Strict):
-    """How the script is told that it will be ended, by the time limit or for another job."""
+    """How the script is told that it will be stopped, by the time limit or by preemption."""
 
     before: int = 300
     """So many seconds before; at a preemption as soon as Slurm tells."""

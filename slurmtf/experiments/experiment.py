@@ -42,7 +42,7 @@ class Submittable(Protocol):
 class Experiment:
     """A named set of runs in a workspace.
 
-    ``workspace`` is a folder that the compute nodes see; left out: ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf-runs``.
+    ``workspace`` is a folder that the compute nodes see. Default: ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf-runs``.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Experiment:
     def plan(
         self, estimator: Estimator, run_id: str | None = None, *, after: Sequence[Run | str] = ()
     ) -> tuple[LaunchPlan, str]:
-        """Return the plan of a run and its batch script. Writes nothing but caches, submits nothing.
+        """Return the plan of a run and its batch script. Writes only caches, and submits nothing.
 
         Slurm is asked only for runs that it is to follow (``after``).
 
@@ -76,14 +76,14 @@ class Experiment:
     ) -> Run:
         """Submit a training job and return its run at once.
 
-        The environment that it asks for is built first, when it has not been: ``tell`` gets each step. ``script_params``,
+        Its environment is built first, unless it exists; ``tell`` is called with each step. ``script_params``,
         ``inputs`` and ``source_directory_data_store`` hold for this run instead of the estimator's; a mapping of
         ``script_params`` replaces only the arguments that it names. ``tags`` are for finding the run again.
 
-        ``after`` are runs that must have ended before: a run or ``RUN`` must have completed, of ``RUN:any`` any end will
-        do, and ``RUN:notok`` must have failed (sbatch(1), --dependency). When that can't come, Slurm cancels the run.
+        ``after`` lists runs that must have ended first: a run or ``RUN`` must have completed, ``RUN:any`` may have ended in
+        any way, ``RUN:notok`` must have failed (sbatch(1), --dependency). When that can't happen, Slurm cancels the run.
 
-        Raises an InputError when the run can't be had as asked, and then nothing is left behind; SlurmError when Slurm does
+        Raises an InputError when the run can't be submitted as asked, and leaves nothing behind; SlurmError when Slurm does
         not answer.
         """
         if not isinstance(estimator, Estimator):
@@ -101,8 +101,8 @@ class Experiment:
         after: Sequence[Run | str] = (),
         lock: Sequence[str] = (),
     ) -> Run:
-        """Submit a run whose submission ``shape`` has changed: see :class:`Submittable`. ``lock`` are the versions that an
-        environment gets which has to be built."""
+        """Submit a run whose submission ``shape`` has changed: see :class:`Submittable`. ``lock``: the versions to install
+        where an environment has to be built."""
         findings = Findings(estimator.sources)
         texts = findings.attempt(settled, tags) or {}
         estimator = self._resuming(estimator, findings)

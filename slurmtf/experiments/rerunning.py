@@ -32,7 +32,7 @@ def rerun(run: Run, changes: Mapping[str, object], tell: Callable[[str], None], 
     the versions that it had if it is gone.
 
     ``changes`` are settings of the estimator by name; names that begin with '-' are arguments of the script.
-    ``after`` are runs that it is to follow, as of :meth:`Experiment.submit`; what it followed the first time has ended.
+    ``after`` lists runs that it follows, as in :meth:`Experiment.submit`; what it followed the first time has ended.
     Raises InputError when it can't be had, SlurmError when Slurm does not answer.
     """
     check_ours(run.folder)

@@ -36,7 +36,7 @@ class Growing(Protocol):
 
 
 class Run(RunFolder):
-    """One submission. All it needs is the run folder: it works in another process, on another day."""
+    """One submission. It needs only the run folder, so it also works in another process, on another day."""
 
     def __init__(self, folder: str | Path) -> None:
         """Open a run folder. Raises RunNotFoundError when it is none."""
@@ -45,9 +45,9 @@ class Run(RunFolder):
 
     @staticmethod
     def get_context() -> Any:
-        """Return the run of which this process is the script: ``log(name, value, step=None)`` and its like.
+        """Return the run whose script this process is: ``log(name, value, step=None)`` and the like.
 
-        Outside of a run it prints what it would log.
+        Outside a run it prints what it would log.
         """
         from slurmtf.job.script.context import Run as ScriptRun  # noqa: PLC0415 - for scripts alone
 
@@ -69,13 +69,13 @@ class Run(RunFolder):
     def state(self) -> RunState:
         """What is known of the run now.
 
-        Raises RunGoneError when its folder was removed or renamed since it was looked at last; RunNotFoundError when it never
+        Raises RunGoneError when its folder has been removed or renamed since the last look; RunNotFoundError when it never
         had a job.
         """
         return self.state_within(0.0)
 
     def state_within(self, seconds: float) -> RunState:
-        """Return what is known of the run; what Slurm told another process of the user so long ago will do. Raises as
+        """Return what is known of the run, by Slurm's answers to any process of the user within that time. Raises as
         :attr:`state`."""
         if not is_run(self.folder) and not is_unreadable(self.folder):
             raise self._gone()
@@ -282,7 +282,7 @@ def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
     Slurm is asked once and told once for each cluster. When some runs can't be canceled, the others are, and then SlurmError is
     raised, or SlurmtfError when it is not Slurm's doing.
     """
-    from slurmtf.runs.cancelling import cancel  # noqa: PLC0415
+    from slurmtf.runs.canceling import cancel  # noqa: PLC0415
 
     return cancel([run.layout for run in runs])
 

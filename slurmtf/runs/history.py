@@ -15,7 +15,7 @@ from slurmtf.job.contract.events import Record, outcome_of
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.life import REQUEUE, RESUBMIT, RETURN
 from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
-from slurmtf.processes import ProcessId, recognise
+from slurmtf.processes import ProcessId, recognize
 from slurmtf.runs.state import Again, Staging
 
 JOB_LOG = "job.log"
@@ -223,7 +223,7 @@ def _started(told: _Told, event: events.Started, time: float) -> None:  # noqa: 
 
 def _process(event: events.Started) -> ProcessId | None:
     try:
-        return recognise(event.process)
+        return recognize(event.process)
     except (KeyError, TypeError, ValueError):
         return None
 

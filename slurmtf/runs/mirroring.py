@@ -269,7 +269,7 @@ def say(text: str) -> None:
 
 @dataclass
 class Following:
-    """Keeps the copies of runs up to date while they run. A server that is away is told of once, and tried again."""
+    """Keeps the copies of runs up to date while they run. A server that is away is reported once, and tried again."""
 
     mirrors: Sequence[Mirror]
     tell: Callable[[str], None] = say

@@ -57,7 +57,7 @@ class TrialState:
         return bool(self.taken or self.result or self.started)
 
     def status(self, sweep: RunStatus) -> RunStatus:
-        """Return its status; one without a result goes on as long as the sweep does."""
+        """Return its status; one without a result ends when the sweep ends."""
         if self.result:
             return RunStatus(self.result.status)
         if sweep.final:

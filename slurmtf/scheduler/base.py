@@ -10,7 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Protocol
 
-from slurmtf.processes import ProcessId, recognise
+from slurmtf.processes import ProcessId, recognize
 from slurmtf.scheduler.books import Ahead, JobUsage
 
 SUBMIT_SLACK_S = 300
@@ -136,7 +136,7 @@ class SubmittedJob:
             str(facts.get("why", "")),
             int(facts.get("elements", 0)),
             int(facts.get("first", 0)),
-            recognise(facts.get("process")),
+            recognize(facts.get("process")),
         )
 
 

@@ -11,7 +11,7 @@ from slurmtf.files import load_json
 from slurmtf.job.contract import journal
 from slurmtf.job.contract.events import Started
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.processes import recognise
+from slurmtf.processes import recognize
 from slurmtf.scheduler import JobRef, SubmittedJob, scheduler_of
 from slurmtf.submit.record import ADOPTED, BY_HAND, note, submitted_jobs
 
@@ -95,7 +95,7 @@ def _in_journal(layout: RunLayout, place: _Place) -> Found:
 
 def _started(event: Started, place: _Place) -> SubmittedJob:
     ref = JobRef(place.cluster, event.job_id, event.element)
-    return SubmittedJob(ref, place.scheduler, place.folder, 0.0, BY_HAND, process=recognise(event.process))
+    return SubmittedJob(ref, place.scheduler, place.folder, 0.0, BY_HAND, process=recognize(event.process))
 
 
 def _listed(

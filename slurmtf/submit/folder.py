@@ -13,7 +13,7 @@ from slurmtf.archives import HOOK, job_archive
 from slurmtf.files import make_private, read_json, write_json, write_private, writing
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.processes import ProcessId, identify, recognise
+from slurmtf.processes import ProcessId, identify, recognize
 from slurmtf.snapshot import Snapshot, SnapshotStore
 from slurmtf.trusted import own_folder
 
@@ -52,7 +52,7 @@ class Intent:
         """Return the note at ``path``; None when its run was submitted meanwhile, or it names no run of its workspace."""
         try:
             facts = read_json(path)
-            owner, series = recognise(facts["owner"]), Path(facts["folder"]).parent.name
+            owner, series = recognize(facts["owner"]), Path(facts["folder"]).parent.name
         except (OSError, ValueError, KeyError, TypeError):
             return None
         folder = path.parents[2] / series / path.stem  # whatever the note says: no other is ever removed

@@ -19,7 +19,7 @@ NOT_HERE = {"run_config": OF_ESTIMATORS, "pipeline": OF_ESTIMATORS}
 class HyperDriveConfig:
     """Azure ML's spelling of :class:`Sweep`. ``Experiment.submit`` takes it as it is.
 
-    Raises SpecError with all that is wrong, also for what slurmtf has not: ``run_config``, ``pipeline``.
+    Raises SpecError with all that is wrong, including what slurmtf does not have: ``run_config``, ``pipeline``.
     ``resume_from`` is a sweep or a list of them, ``resume_child_runs`` a trial or a list of them.
     """
 

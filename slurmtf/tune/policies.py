@@ -20,11 +20,11 @@ from slurmtf.schema import Strict
 
 @dataclass(frozen=True)
 class BanditPolicy(Strict):
-    """Stop trials that are behind the best one by more than the slack: by a factor of it, or an amount.
+    """Stop trials that are behind the best one by more than the slack, a factor or an amount.
 
-    To maximize, a trial stops whose best is below ``best / (1 + slack_factor)``, or below ``best - slack_amount``; to
-    minimize, above
-    ``best * (1 + slack_factor)``, or ``best + slack_amount``. The best one is taken over as many intervals.
+    To maximize, a trial stops if its best is below ``best / (1 + slack_factor)`` or ``best - slack_amount``; to
+    minimize, if it is above ``best * (1 + slack_factor)`` or ``best + slack_amount``. The best one is taken over the same
+    number of intervals.
     """
 
     evaluation_interval: int = 1
@@ -53,7 +53,7 @@ class BanditPolicy(Strict):
 
 @dataclass(frozen=True)
 class MedianStoppingPolicy(Strict):
-    """Stop trials whose best is worse than the median of all trials' averages over as many intervals."""
+    """Stop trials whose best value is worse than the median of all trials' averages over the same number of intervals."""
 
     evaluation_interval: int = 1
     delay_evaluation: int = 0

@@ -67,7 +67,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class RandomParameterSampling(Sampling):
-    """Points drawn at random, each parameter by itself."""
+    """Points drawn at random, each parameter independently."""
 
     kind: ClassVar[str] = "random"
 
@@ -94,7 +94,7 @@ class GridParameterSampling(Sampling):
 
 @dataclass(frozen=True)
 class BayesianParameterSampling(Sampling):
-    """Points that Optuna proposes, from what earlier trials have reached. Where it can't be asked, one that was drawn at
+    """Points that Optuna proposes from the results of earlier trials. Where it can't be asked, a point drawn at
     random takes its place, and the trial says so."""
 
     kind: ClassVar[str] = "bayesian"

@@ -31,7 +31,7 @@ from slurmtf.serving import BODY_MB, LIMIT_S, START_S, TIME, USUAL_PORT, Service
     type=click.FloatRange(min=0.1),
     default=START_S,
     show_default=True,
-    help="Longest time for each start of what scores, init() included, in seconds.",
+    help="Longest time for the scoring process to start, init() included, in seconds.",
 )
 @click.option(
     "--body-megabytes",

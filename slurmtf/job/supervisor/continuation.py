@@ -1,4 +1,4 @@
-"""How a run goes on after a failure: the facts for the decision are gathered, and what is decided is done and written down."""
+"""How a run continues after a failure: gathers the facts for the decision, carries the decision out and records it."""
 
 import contextlib
 import json
@@ -83,7 +83,7 @@ class Continuation:
         return self._last or Outcome(self._history[-1].cause)
 
     def begins(self, folder: str) -> None:
-        """Take in that a launch begins: what was logged before is not of it."""
+        """Note that a launch begins: what was logged before does not belong to it."""
         self._metrics_begin = _size(self._metrics(folder))
 
     def in_allocation(self, outcome: Outcome, folder: str, seconds: float) -> bool:
@@ -151,7 +151,7 @@ class Continuation:
         return decision
 
     def _withdraw(self, slurm: SlurmJob, decision: Decision) -> None:
-        """Cancel what was arranged while somebody canceled the run, whose order came too early for that."""
+        """Cancel what was arranged while somebody was canceling the run: their order came too early to include it."""
         if decision.how != life.END:
             slurm.cancel(self._submitted)
         self._submitted = ""

@@ -11,7 +11,7 @@ from ..common import identity
 from ..contract.schedulers import outside_of_a_job
 
 TIMEOUT_S = 15.0
-"""Seconds that a command may take: a busy slurmctld is slow, and who is being killed has little time."""
+"""Seconds that a command may take: a busy slurmctld is slow, and a job that is being killed has little time."""
 PATIENCE_S = 180.0
 """Seconds for which a slurmctld that does not answer is asked again: it may be started anew just now."""
 PAUSE_S = 2.0
@@ -77,7 +77,7 @@ class SlurmJob:
     def resubmit(self, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> Said:
         """Submit the script as a job that begins when this one has ended; return its number.
 
-        One whose submission was not answered may be there all the same: nothing is submitted twice.
+        A submission that was not answered may have gone through all the same: nothing is submitted twice.
         """
         said = self._call(words(self._id, script, facts, exclude, memory_mb))
         if said.unanswered:

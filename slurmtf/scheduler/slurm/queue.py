@@ -13,7 +13,7 @@ NOT_COMPETING = ("Dependency", "JobHeld", "BeginTime", "DependencyNeverSatisfied
 
 
 class Waiting(NamedTuple):
-    """A job that waits: its id, priority, partitions, and whose it is."""
+    """A job that waits: its id, priority, partitions and user."""
 
     job_id: str
     priority: int

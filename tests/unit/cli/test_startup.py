@@ -62,7 +62,7 @@ def test_who_submits_from_python_looks_at_no_run_yet(tmp_path: Path) -> None:
     modules = imported("from slurmtf import Experiment, TensorFlow, Mpi, Run", tmp_path)
     rooms = {name.split(".")[1] for name in ours(modules) if name != "slurmtf"}
     assert not rooms & {"cli", "diagnosis", "models", "plots", "tune", "migration", "serving"}
-    assert not {f"slurmtf.runs.{name}" for name in ("status", "reduce", "metrics", "logs", "sweeps", "cancelling")} & modules
+    assert not {f"slurmtf.runs.{name}" for name in ("status", "reduce", "metrics", "logs", "sweeps", "canceling")} & modules
     assert not {name.partition(".")[0] for name in modules} & {"jinja2", "submitit", "asyncio", "click", "rich"}
 
 

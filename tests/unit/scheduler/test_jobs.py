@@ -266,7 +266,7 @@ def test_an_array_on_this_machine_that_can_not_be_noted_leaves_no_process(tmp_pa
         assert not job.process.alive()
 
 
-# --- cancelling
+# --- canceling
 
 LONG_AFTER = JOB.submitted + 3600
 

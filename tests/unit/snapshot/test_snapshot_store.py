@@ -23,7 +23,7 @@ from tests.unit.support import planned, refusing
 
 
 def inodes(workspace: Path) -> dict[Path, tuple[int, int]]:
-    """Which files the store has, each recognisable."""
+    """Which files the store has, each recognizable."""
     found = sorted((workspace / ".slurmtf/snapshots").iterdir())
     return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in found}
 

@@ -14,7 +14,7 @@ from slurmtf.errors import SlurmError
 from slurmtf.job.contract import events
 from slurmtf.job.contract.events import Record
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.cancelling import cancel
+from slurmtf.runs.canceling import cancel
 from slurmtf.runs.listing import list_states
 from slurmtf.runs.state import DoubtKind, RunStatus
 from slurmtf.runs.status import states_of

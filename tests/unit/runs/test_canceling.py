@@ -10,8 +10,8 @@ import pytest
 from slurmtf.errors import SlurmError, SlurmtfError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs import cancelling
-from slurmtf.runs.cancelling import cancel
+from slurmtf.runs import canceling
+from slurmtf.runs.canceling import cancel
 from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
 from slurmtf.runs.status import Seen
 from slurmtf.scheduler import JobRef, SubmittedJob
@@ -45,7 +45,7 @@ class Slurm:
 @pytest.fixture
 def slurm(monkeypatch: pytest.MonkeyPatch) -> Slurm:
     slurm = Slurm()
-    monkeypatch.setattr(cancelling, "by_scheduler", lambda jobs: [(slurm, list(jobs))] if jobs else [])
+    monkeypatch.setattr(canceling, "by_scheduler", lambda jobs: [(slurm, list(jobs))] if jobs else [])
     return slurm
 
 
@@ -53,12 +53,12 @@ def slurm(monkeypatch: pytest.MonkeyPatch) -> Slurm:
 def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The sweeps that were told to start no more trials."""
     names: list[str] = []
-    monkeypatch.setattr(cancelling, "stop_sweep", lambda layout: names.append(Path(layout.folder).name))
+    monkeypatch.setattr(canceling, "stop_sweep", lambda layout: names.append(Path(layout.folder).name))
     return names
 
 
 def canceled(monkeypatch: pytest.MonkeyPatch, *found: Seen) -> list[RunState]:
-    monkeypatch.setattr(cancelling, "look", lambda _: list(found))
+    monkeypatch.setattr(canceling, "look", lambda _: list(found))
     return cancel([one.layout for one in found])
 
 

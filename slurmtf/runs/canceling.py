@@ -20,7 +20,7 @@ from slurmtf.scheduler import SubmittedJob, by_scheduler
 
 @dataclass(frozen=True)
 class _Order:
-    """A job to cancel, and the run whose it is."""
+    """A job to cancel, and the run that it belongs to."""
 
     layout: RunLayout
     job: SubmittedJob
