@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from slurmtf.diagnosis.dying import Explanation
+from slurmtf.diagnosis.explanation import Explanation
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.estimator.quantities import slurm_time
 from slurmtf.job.contract.outcome import Cause

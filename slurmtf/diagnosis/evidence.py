@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from slurmtf.diagnosis.dying import Explanation, Log, TaskFailure, explain, hung
+from slurmtf.diagnosis.dying import explain, hung
+from slurmtf.diagnosis.explanation import Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import End

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from slurmtf.diagnosis.dying import Explanation, TaskFailure, explain
+from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.evidence import read_logs
+from slurmtf.diagnosis.explanation import Explanation, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Outcome, cause_of

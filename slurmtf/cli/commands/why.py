@@ -16,8 +16,8 @@ from slurmtf.cli.output import clock, duration, emit, json_option, size, workspa
 from slurmtf.cli.present import again_text, doubt_text, headline, in_rows
 from slurmtf.cli.sweeps import advice
 from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
-from slurmtf.diagnosis.dying import Explanation
 from slurmtf.diagnosis.evidence import explain_hung, explain_run
+from slurmtf.diagnosis.explanation import Explanation
 from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.trials import FailedAlike, explain_trials

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
-from slurmtf.diagnosis.dying import Evidence, Explanation
+from slurmtf.diagnosis.explanation import Evidence, Explanation
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
 from slurmtf.estimator import TensorFlow

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.diagnosis.dying import Log, explain
+from slurmtf.diagnosis.dying import explain
+from slurmtf.diagnosis.explanation import Log
 from slurmtf.diagnosis.kinds import Kind
 
 from .test_dying import FAILED, QUOTA, TRACEBACK, one_log

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from slurmtf.diagnosis.dying import Log, TaskFailure, advice, explain
+from slurmtf.diagnosis.dying import advice, explain
+from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
 from slurmtf.job.contract.outcome import Cause, End, Outcome

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.diagnosis.dying import Log, TaskFailure, explain, hung
+from slurmtf.diagnosis.dying import explain, hung
 from slurmtf.diagnosis.evidence import explain_hung
+from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, End, Outcome

@@ -22,7 +22,8 @@ from typing import NamedTuple
 
 import pytest
 
-from slurmtf.diagnosis.dying import Log, TaskFailure, explain
+from slurmtf.diagnosis.dying import explain
+from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 

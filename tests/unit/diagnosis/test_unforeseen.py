@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from slurmtf.diagnosis.dying import Explanation, Log, explain
+from slurmtf.diagnosis.dying import explain
+from slurmtf.diagnosis.explanation import Explanation, Log
 from slurmtf.diagnosis.rules import RULES, Rule
 from slurmtf.job.contract.outcome import Cause, Outcome
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from slurmtf.diagnosis.dying import Log, TaskFailure, explain
+from slurmtf.diagnosis.dying import explain
+from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 

@@ -1,0 +1,138 @@
+"""What the rules find in a text: which one matches, where, and the line that shows it. Pure."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache, partial
+
+from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.raised import after_progress
+from slurmtf.diagnosis.rules import RULES, Rule
+from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE
+from slurmtf.job.contract.outcome import Outcome
+
+CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
+PLAIN = tuple(rule for rule in CERTAIN if not rule.vague)
+VAGUE = tuple(rule for rule in CERTAIN if rule.vague)
+VAGUE_BUT_FOR_CRASHES = tuple(rule for rule in VAGUE if rule.kind is not Kind.CRASH)
+"""A script that ends by an error of its own may crash on the way out."""
+SAID_BY_SCRIPTS = tuple(rule for rule in CERTAIN if rule.by_script)
+ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
+WEAK = tuple(rule for rule in RULES if rule.weak)
+WEAK_WITHOUT_GPUS = tuple(rule for rule in WEAK if rule.kind not in (Kind.GPU_MISSING, Kind.GPU_SOFTWARE))
+"""TensorFlow says on each node without GPUs that it has none: it explains an error that speaks of them alone."""
+CASCADES = tuple(rule for rule in RULES if rule.cascade)
+OUTRANKING = tuple(rule for rule in PLAIN if rule.kind in (Kind.HOST_MEMORY, Kind.TIME_LIMIT, Kind.PREEMPTED, Kind.NODE))
+"""What the job's own log says that no task could go on with."""
+TASK_ENDED = re.compile(r"(?m)^srun: error: \S+: tasks? [\d,-]+: Exited with exit code \d+\n?")
+ERROR_LIKE = ("error", "fatal", "failed", "exception")
+MOST_SAID = 20
+MANY_RULES = 40
+NO_DIGITS = str.maketrans("", "", "0123456789")
+SURVIVED = re.compile(
+    r"^(?!.*\b(?:NCCL WARN|UCX)\b)(?:.{0,60}?\b(?:WARN(?:ING)?|[Ww]arning|INFO|DEBUG)\b(?!!)|[\d.: -]*[WI]\d* )"
+    r"|\bretry(?:ing)?\b"
+)
+"""A line by which a program says that it goes on."""
+TOLD_BY_TENSORFLOW = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
+"""An error that TensorFlow or XLA tells of, and mostly goes on: without a GPU, with another way to do it."""
+LAST_LINES = 3
+
+
+@dataclass(frozen=True)
+class Clue:
+    """A rule that matches, the line that shows it, and what its pattern's groups hold."""
+
+    rule: Rule
+    log: Log
+    line: str
+    groups: tuple[str, ...]
+    host: str = ""
+
+    def explains(self, outcome: Outcome) -> Explanation:
+        host = self.host or (outcome.host if self.log.task in ("", outcome.task) else "")
+        remedy = self.rule.remedy.format(*self.groups)
+        return Explanation(
+            self.rule.kind, self.log.task or outcome.task, host, (Evidence(self.log.name, self.line),), remedy, self.rule.id
+        )
+
+
+def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int], bool] | None = None) -> Clue | None:
+    said = _without_digits(log.text) if len(rules) > MANY_RULES else ""
+    for rule in rules:
+        if any(word.translate(NO_DIGITS) in said if said else word in log.text for word in rule.words):
+            found = _first(rule, log.text, start, counts)
+            if found:
+                groups = tuple(group or "" for group in found.groups())
+                return Clue(rule, log, _line_at(log.text, found.start()), groups, found.groupdict().get("host") or "")
+    return None
+
+
+def certain_of(log: Log, killed: bool) -> Clue | None:
+    """Return what a log without a traceback is certain of: in what stands after the last sign that the training went on."""
+    start = after_progress(log.text)
+    ends_it = partial(_ends_it, log.text, 0 if killed else _start_of_last_lines(log.text))
+    clue = match(log, ANYWHERE, start) or match(log, PLAIN, start, ends_it)
+    return clue or (None if match(log, CASCADES, start) else match(log, VAGUE, start, ends_it))
+
+
+def _ends_it(text: str, last: int, place: int) -> bool:
+    """Tell whether a program can't go on after what it says at ``place``: of TensorFlow's errors, those at the end."""
+    line = _line_at(text, place)
+    return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
+
+
+def _start_of_last_lines(text: str) -> int:
+    end = len(text.rstrip())
+    for _ in range(LAST_LINES):
+        end = max(text.rfind("\n", 0, max(end, 0)), 0)
+    return end
+
+
+def joined(log: Log, errors: Sequence[str]) -> Log:
+    return replace(log, text="\n".join(errors))
+
+
+@lru_cache(maxsize=4)
+def _without_digits(text: str) -> str:
+    """Return a log's lines without digits, each once: what a training says a thousand times is looked through once."""
+    lines = text.encode("utf-8", "replace").translate(None, b"0123456789").split(b"\n")
+    return b"\n".join(dict.fromkeys(lines)).decode("utf-8", "replace")
+
+
+def _first(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | None) -> re.Match[str] | None:
+    """Return where a rule's pattern is first said; the source that a traceback shows says nothing."""
+    places = _compiled(rule.pattern).finditer(text, start)
+    found = list(itertools.islice((one for one in places if counts is None or counts(one.start())), MOST_SAID))
+    said = (one for one in found if not text.startswith("    ", text.rfind("\n", 0, one.start()) + 1))
+    return next(said, found[0] if found else None)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def _line_at(text: str, place: int) -> str:
+    start = text.rfind("\n", 0, place) + 1
+    end = text.find("\n", place)
+    return shortened(text[start : end if end >= 0 else len(text)], place - start)
+
+
+def shortened(line: str, place: int = 0) -> str:
+    """Return a line as it is shown: of one that prints a whole array, what stands at ``place``."""
+    first = max(0, place - LONGEST_LINE // 4) if len(line) > LONGEST_LINE else 0
+    shown = line[first : first + LONGEST_LINE].strip()
+    return " ".join(filter(None, (CUT if first else "", shown, CUT if first + LONGEST_LINE < len(line) else "")))
+
+
+def error_line(text: str) -> str:
+    """Return the first line that looks like an error; empty when none does. That srun's task ended is none."""
+    text = TASK_ENDED.sub("", text)
+    lower = text.lower()
+    places = [place for word in ERROR_LIKE if (place := lower.find(word)) >= 0]
+    return _line_at(text, min(places)) if places else ""

@@ -1,0 +1,80 @@
+"""What an end means by itself: its cause, its signal, its exit code."""
+
+from __future__ import annotations
+
+import signal
+
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.rules import RULES
+from slurmtf.diagnosis.rules.rule import MORE_MEMORY
+from slurmtf.job.contract.outcome import CanceledBy, Cause, End, Outcome
+
+OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
+    Cause.TIME_LIMIT: (Kind.TIME_LIMIT, "set a longer `time`, and have the script save checkpoints and go on from them"),
+    Cause.OUT_OF_MEMORY: (Kind.HOST_MEMORY, MORE_MEMORY),
+    Cause.NODE_FAILURE: (Kind.NODE, "not the script's doing: submit it again"),
+    Cause.PREEMPTED: (Kind.PREEMPTED, "submit it again, to a `partition` or `qos` that is not preempted if there is one"),
+    Cause.REQUEUED: (Kind.REQUEUED, "submit it again"),
+    Cause.CANCELED: (Kind.CANCELED, ""),
+    Cause.DEPENDENCY: (Kind.DEPENDENCY, "see why the earlier run ended so (slurmtf why), then submit both again"),
+    Cause.SOFTWARE: (Kind.SOFTWARE, "fix what the build reports, then submit the run again"),
+    Cause.RESULTS: (Kind.RESULTS, "set a longer `time`, or have less copied back"),
+    Cause.STALL: (Kind.STALL, "see in stacks/ where each task stood"),
+    Cause.STRAGGLER: (Kind.STALL, "let all ranks take equally many steps, or raise the distribution's straggler_grace_s"),
+    Cause.LOST: (Kind.LOST, ""),
+}
+"""What Slurm or the supervisor has seen: no log knows better."""
+OF_CANCELER: dict[str, str] = {
+    CanceledBy.OTHER.value: "ask {user} or your administrators why, before you submit it again",
+    CanceledBy.SLURM.value: "ask your administrators why, with the job's number; Slurm's own log (slurmctld) says it",
+    CanceledBy.UNKNOWN.value: "ask whoever may cancel it: you, those who share your account, your administrators",
+}
+"""What to do about a run that was not canceled by its own user."""
+OF_REST: dict[Cause, Kind] = {
+    Cause.STAGING: Kind.STAGING,
+    Cause.LAUNCHER: Kind.LAUNCH,
+    Cause.AGENT: Kind.LAUNCH,
+    Cause.NOT_CONNECTED: Kind.LAUNCH,
+    Cause.NOT_STARTED: Kind.NOT_STARTED,
+}
+"""What it was where no log says more."""
+OF_SIGNAL: dict[int, tuple[Kind, str]] = {
+    signal.SIGILL: (Kind.CPU, next(rule.remedy for rule in RULES if rule.id == "illegal-instruction")),
+    signal.SIGBUS: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "bus-error")),
+    signal.SIGFPE: (Kind.CRASH, "a division of integers by zero in a library; the lines before it may say which"),
+    signal.SIGSEGV: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "segmentation")),
+    signal.SIGABRT: (Kind.CRASH, "the lines before it in the log say why it gave up"),
+    signal.SIGINT: (Kind.KILLED, "something interrupted it (SIGINT), as Ctrl-C does"),
+    signal.SIGTERM: (Kind.KILLED, "somebody asked it to end: a watchdog of the node or of yours, or a limit on its processes"),
+    signal.SIGKILL: (Kind.KILLED, "often the node's memory is used up: ask for more (`memory`)"),
+}
+NOT_FOUND = "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`"
+BY_ITS_SHELL = (
+    "a file that bash reads before a script ends or replaces the shell (exit, exec, a failure under set -e): ~/.bash_profile, "
+    "~/.bash_login or ~/.profile where environment.shebang of the site's profile is a login shell (#!/bin/bash -l), $BASH_ENV "
+    "everywhere; have it do so in interactive shells alone ('[[ $- == *i* ]] || return' above it), or set environment.shebang "
+    "to #!/bin/bash; bash -lc 'echo ok' prints ok when it is right"
+)
+BY_ITS_LINE = (
+    "that line of job.sh ended the batch script: take what ends or replaces the shell (exit, exec, a failure under set -e) out "
+    "of it, or of what it sources; it comes from the site's prologue, its template, or what a module or an environment runs "
+    "(slurmtf render shows where)"
+)
+OF_HUNG = (Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER)
+"""How a run ends of which a task raised an error and stayed."""
+IT_STAYED = (
+    "mend that error first: the task's process stayed after it (MPI_Finalize waits for the other ranks, a thread for itself), "
+    "and more time helps nothing; started by 'python -m mpi4py', an MPI program ends at once when a rank fails"
+)
+
+
+def signal_of(end: End | None) -> int:
+    """Return the signal that ended a task, also as a shell says it (bash(1), EXIT STATUS); 0 where it was none."""
+    if end is None or end.signal:
+        return end.signal or 0 if end else 0
+    return max(0, (end.exit_code or 0) - 128)
+
+
+def who_ended_the_script(outcome: Outcome) -> tuple[str, str]:
+    """Return what to do, and the rule's id: without a line of its own that it came to, what its shell reads first ended it."""
+    return (BY_ITS_LINE, "script-ended") if outcome.detail.get("line") else (BY_ITS_SHELL, "shell-ended")

@@ -1,0 +1,43 @@
+"""What logs say, and what that means: rules as data, the most certain first; each family is a table in a file of its own.
+
+A rule is a cheap word to look for, the pattern that then decides, and what to do. What stands in healthy logs too is ``weak``:
+it explains only what nothing else does. What a process says because another one died is a ``cascade``, and never wins over
+what another log tells.
+"""
+
+from __future__ import annotations
+
+from slurmtf.diagnosis.rules.cascades import CASCADES
+from slurmtf.diagnosis.rules.containers import CONTAINERS
+from slurmtf.diagnosis.rules.crashes import CRASHES
+from slurmtf.diagnosis.rules.disks import DISKS
+from slurmtf.diagnosis.rules.gpus import GPUS
+from slurmtf.diagnosis.rules.libraries import LIBRARIES
+from slurmtf.diagnosis.rules.limits import LIMITS
+from slurmtf.diagnosis.rules.memory import MEMORY
+from slurmtf.diagnosis.rules.modules import MODULES
+from slurmtf.diagnosis.rules.mpi import MPI
+from slurmtf.diagnosis.rules.network import NETWORK
+from slurmtf.diagnosis.rules.python import PYTHON
+from slurmtf.diagnosis.rules.rule import Rule
+from slurmtf.diagnosis.rules.slurm import SLURM
+from slurmtf.diagnosis.rules.weak import WEAK
+
+__all__ = ["RULES", "Rule"]
+
+RULES: tuple[Rule, ...] = (
+    *SLURM,
+    *CONTAINERS,
+    *MODULES,
+    *MEMORY,
+    *LIMITS,
+    *LIBRARIES,
+    *GPUS,
+    *MPI,
+    *NETWORK,
+    *DISKS,
+    *PYTHON,
+    *CRASHES,
+    *WEAK,
+    *CASCADES,
+)

@@ -1,0 +1,31 @@
+"""Crashes, which leave no traceback."""
+
+from __future__ import annotations
+
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.rules.rule import Rule
+
+CRASHES: tuple[Rule, ...] = (
+    Rule("illegal-instruction", Kind.CPU, ("llegal instruction", "compiled to use", "baseline optimizations", "ISA level",
+         "not support", "doesn't support"),
+         r"[Ii]llegal instruction|built with baseline optimizations|CPU ISA level is lower than required|"
+         r"(?:CPU|processor) (?:does not|doesn't) support|compiled to use .+ instructions, but these aren't available",
+         "the program was built for a newer CPU (AVX, AVX2, FMA): ask for such nodes (`constraint`), or use another build"),
+    Rule("python-crash", Kind.CRASH, ("Fatal Python error: ",), r"Fatal Python error: (?:Aborted|Floating|Segmentation)",
+         "the line that is shown is where the script stood; what crashed is a library that it calls there"),
+    Rule("child-killed", Kind.KILLED, ("exitcode", "signal: Killed"), r"exitcode ?: -9\b|killed by signal: Killed",
+         "often the node's memory is used up: ask for more (`memory`)"),
+    Rule("loader-shm", Kind.DISK, ("signal: Bus error",), r"DataLoader worker .*killed by signal: Bus error",
+         "the node's /dev/shm is full or too small: use a larger one in the container, or fewer workers"),
+    Rule("bus-error", Kind.CRASH, ("Bus error",), r"\bBus error\b",
+         "often /dev/shm is too small (in a container), or a file that was mapped was cut or is over a quota"),
+    Rule("segmentation", Kind.CRASH, ("egmentation fault",), r"[Ss]egmentation fault\b",
+         "set `environment_variables[PYTHONFAULTHANDLER]=1`: the log then shows where it was"),
+    Rule("gave-up", Kind.CRASH, ("Check failed: ", "ssertion ", "terminate called"),
+         r"Check failed: |[Aa]ssertion [`'].*' failed|terminate called (?:after throwing|without an active exception)",
+         "the line itself, and those before it, say why the program gave up", vague=True),
+    Rule("heap", Kind.CRASH, ("double free", "free(): ", "malloc(): ", "corrupted size"),
+         r"double free or corruption|free\(\): invalid|malloc\(\): (?:invalid|corrupted|unaligned)|corrupted size vs\. ",
+         "memory was overwritten, often by two builds of a library in one process: set "
+         "`environment_variables[PYTHONFAULTHANDLER]=1`, and the log shows where it was"),
+)  # fmt: skip

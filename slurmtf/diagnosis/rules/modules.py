@@ -1,0 +1,25 @@
+"""Modules and conda."""
+
+from __future__ import annotations
+
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.rules.rule import Rule
+
+MODULES: tuple[Rule, ...] = (
+    Rule("module-conflict", Kind.MODULE, ("Cannot load module",),
+         r"Cannot load module \"(.+?)\" because these module\(s\) are loaded",
+         "the module {0} excludes one that is loaded: leave one of them out (`environment_definition.modules`)"),
+    Rule("module-hidden", Kind.MODULE, ("cannot be loaded as requested",), r"cannot be loaded as requested: \"(.+?)\"",
+         "'module spider {0}' tells which modules must be loaded before it: name them too (`environment_definition.modules`)"),
+    Rule("no-modules", Kind.MODULE, ("module: command not found", "ml: command not found"),
+         r"\bm(?:odule|l): command not found",
+         "the batch shell knows no modules: set modules.init in the site's profile to the file that defines 'module'"),
+    Rule("module-unknown", Kind.MODULE, ("are unknown",), r"following module\(s\) are unknown: \"(.+?)\"",
+         "no module {0} here: 'module spider {0}' tells what there is; set `environment_definition.modules`"),
+    Rule("module-tcl", Kind.MODULE, ("Unable to locate a modulefile",), r"Unable to locate a modulefile for '([^']+)'",
+         "no module {0} here: 'module avail' tells what there is; set `environment_definition.modules`"),
+    Rule("lmod", Kind.MODULE, ("Lmod has detected the following error",), r"Lmod has detected the following error: +(.+)",
+         "'module spider' tells which modules go together: set `environment_definition.modules`. Lmod says: {0}"),
+    Rule("conda-init", Kind.MODULE, ("conda activate",), r"shell has not been properly configured to use 'conda activate'",
+         "leave 'conda activate' out of prologue and script: it is activated for you (`environment_definition.conda`)"),
+)  # fmt: skip

@@ -1,0 +1,37 @@
+"""MPI and its start."""
+
+from __future__ import annotations
+
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.rules.rule import Rule
+
+OTHER_MPI = (
+    "set `launcher=mpirun`, another `srun[mpi]=...` ('srun --mpi=list' shows them), or, for Horovod, `Mpi.transport=gloo`"
+)
+
+MPI: tuple[Rule, ...] = (
+    Rule("mpi-plugin", Kind.MPI, ("Invalid MPI type", "plugin name for mpi/", "mpi plugin for"),
+         r"(?:Invalid MPI type '?|plugin name for mpi/|mpi plugin for (?:mpi/)?)(\w+)",
+         f"this Slurm has no {{0}}: {OTHER_MPI}"),
+    Rule("no-pmi", Kind.MPI, ("SLURM's PMI support", "No PMIx server was reachable", "OPAL ERROR: Unreachable",
+         "PMIx_server_init", "PMIX ERROR: UNREACHABLE", "load PMIx library", "Fatal error in ", "PMII_singinit", "PMI_fd",
+         "init failed for some reason", "process manager support", "_Init failed"),
+         r"SLURM's PMI support|No PMIx server was reachable|OPAL ERROR: Unreachable in file|PMIx_server_init failed|"
+         r"PMII_singinit: |Unable to write to PMI_fd|init failed for some reason; your parallel process|"
+         r"for which process manager support was required|"
+         r"PMIX ERROR: UNREACHABLE|PMI[2x]?_Init failed|"
+         r"can ?not load PMIx library|Fatal error in P?MPI_Init",
+         f"srun can't start this MPI: {OTHER_MPI}"),
+    Rule("mpi-network", Kind.MPI, ("PML add procs failed", "opened in the pml framework", "selected pml ", "a NIC_POLICY of",
+         "fabric is not available", "open hfi unit"),
+         r"PML add procs failed|selected pml \w*, but peer|Unable to use a NIC_POLICY of|fabric is not available|"
+         r"can't open hfi unit|No components were able to be opened in the pml framework",
+         "MPI finds no network that it can use: load the cluster's own MPI, or set `environment_variables[OMPI_MCA_pml]=ob1`"),
+    Rule("mpi-daemon", Kind.LAUNCH, ("RTE daemon has unexpectedly failed", "start one or more daemons"),
+         r"[OP]RTE daemon has unexpectedly failed|unable to reliably start one or more daemons",
+         "mpirun could not start its part on another node: set `launcher=srun`"),
+    Rule("alone", Kind.ALONE, ("slurmtf: ",), r"slurmtf: \S+ sees a world of \d+ process",
+         "the line after it in the log says what to set"),
+    Rule("no-slots", Kind.LAUNCH, ("not enough slots",), r"not enough slots available in the system",
+         "mpirun was asked for more processes than the job has tasks: set `process_count_per_node`, or `launcher=srun`"),
+)  # fmt: skip

@@ -1,0 +1,35 @@
+"""Python's and its packages' errors, once no other rule has said more."""
+
+from __future__ import annotations
+
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.rules.rule import Rule
+
+PYTHON: tuple[Rule, ...] = (
+    Rule("import", Kind.IMPORT, ("No module named",),
+         r"(?:ModuleNotFoundError|ImportError|python[\d.]*): No module named '?([\w.]+)",
+         "install {0} in the job's Python, or use another one (`environment_definition.python`)", vague=True),
+    Rule("import-optional", Kind.IMPORT, ("ImportError: ", "No package metadata was found", "DistributionNotFound"),
+         r"ImportError: (?:.*\b(?:(?:[Pp]lease|pip|conda|need to|must) install|not installed|tried using: "
+         r"|optional dependency).*)|(?:No package metadata was found for|DistributionNotFound: The) \S+.*",
+         "a package that another one wants is not there: install it in the job's Python (`pip_packages`)"),
+    Rule("mpi-call", Kind.SCRIPT, ("MPI_ERR_",),
+         r"MPI_ERR_(?:TRUNCATE|BUFFER|COUNT|TYPE|TAG|RANK|ROOT|OP|ARG|DIMS|GROUP|COMM)\b.*",
+         "the script calls MPI with what does not fit: buffers, counts, ranks or communicators of its own"),
+    Rule("library-check", Kind.SCRIPT, ("Check failed: ",), r"(?m)^[\w.]+(?:Error|Exception): .*Check failed: .*",
+         "a library refuses what the script, or its data, asks of it"),
+    Rule("tensors", Kind.SCRIPT, ("RuntimeError: ",),
+         r"RuntimeError: .*(?:size mismatch|shapes cannot be multiplied|must match the size|same device|loading state_dict)",
+         "the shapes of the script's tensors, or of its checkpoint, do not match"),
+    Rule("arguments", Kind.SCRIPT, ("error: ", "Error: ", "Flags parsing error"),
+         r"(?m)^\S+: error: ((?:unrecognized arguments|the following arguments are required|argument \S+|ambiguous option): .*)"
+         r"|^Error: ((?:No such option|Missing (?:option|argument)|Invalid value for|Got unexpected extra argument).*)"
+         r"|^FATAL Flags parsing error:\s+(.*)",
+         "the script does not take its arguments (`script_params`): {0}{1}{2}"),
+    Rule("diverged", Kind.DIVERGED, ("CheckNumerics", "Inf or NaN", "Tensor had NaN", "nvalid loss", "NaN loss", "NanLoss",
+         "Nan in summary", "Error: "),
+         r"(?m)^[\w.]*Error: .*\b(?:[Ll]oss|[Gg]radients?)\b.{0,20}\b(?:nan|NaN|NAN|inf|not finite|diverged)\b.*$|"
+         r"CheckNumerics.*|Tensor had NaN|Inf or NaN values|NanLossDuringTrainingError|"
+         r"[Ii]nvalid loss, terminating|NaN loss during|Nan in summary",
+         "not the cluster's doing: use a lower learning rate, clip gradients, look at the data", by_script=True),
+)  # fmt: skip
