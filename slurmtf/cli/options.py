@@ -18,7 +18,15 @@ from slurmtf.documents import Document
 from slurmtf.environments.images import names_file
 from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Environment, Estimator, TensorFlow
-from slurmtf.estimator.document import at, field_names, from_document, parameter_of, read_job_file
+from slurmtf.estimator.document import (
+    SOURCE,
+    at,
+    field_names,
+    from_document,
+    parameter_of,
+    read_job_file,
+    without_what_is_wrong,
+)
 from slurmtf.estimator.entry import module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
@@ -93,23 +101,16 @@ def _without_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any
 
 
 def _told(target: str, overrides: dict[str, Any], experiment: Experiment | None, findings: Findings) -> Estimator | None:
-    """Return the estimator; None when it can't be, and then all that is wrong with the training job has been found.
-
-    What is known to be wrong is left out until the rest can be an estimator: it hides nothing else.
-    """
-    wrong: set[str] = set()
+    """Return the estimator; None when it can't be, and then all that is wrong with the training job has been found."""
     with tempfile.TemporaryDirectory(prefix="slurmtf-") as folder:
-        while True:
-            try:
-                estimator = _estimator_without(wrong, target, overrides, Path(folder))
-                break
-            except SpecError as err:
-                findings.add(err.findings)
-                also = {parameter_of(one.where) for one in err.findings} - wrong
-                if not also:
-                    findings.attempt(resolve_target, overrides.get("compute_target"))
-                    return None
-                wrong |= also
+
+        def create(wrong: Collection[str]) -> Estimator:
+            return _estimator_without(wrong, target, overrides, Path(folder))
+
+        estimator, wrong = without_what_is_wrong(create, findings)
+        if estimator is None:
+            findings.attempt(resolve_target, overrides.get("compute_target"))
+            return None
         if not wrong:
             return estimator
         if experiment:
@@ -119,10 +120,10 @@ def _told(target: str, overrides: dict[str, Any], experiment: Experiment | None,
         return None
 
 
-def _estimator_without(wrong: set[str], target: str, overrides: dict[str, Any], folder: Path) -> Estimator:
+def _estimator_without(wrong: Collection[str], target: str, overrides: dict[str, Any], folder: Path) -> Estimator:
     """Return the estimator without some parameters. An empty script, in ``folder``, stands for one that is not there."""
     right = {name: value for name, value in overrides.items() if name not in wrong}
-    if wrong & {"entry_script", "source_directory"}:
+    if {*SOURCE} & {*wrong}:
         script = folder / "train.py"
         script.touch()
         right |= {"source_directory": str(folder)}

@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from slurmtf.collecting import Findings
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator.azureml import OlderNames
@@ -26,6 +27,8 @@ ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator":
 
 BESIDE = ("compute_target", "environment_definition", "template")
 """Settings that name a file, whose relative path begins beside the job file."""
+SOURCE = ("source_directory", "entry_script")
+"""Without the one, nothing can be said of the other."""
 VERBATIM = ("script_params", "environment_variables")
 """What reaches the script byte for byte: there ``2.10`` and ``007`` are texts."""
 
@@ -49,22 +52,58 @@ def from_document(
     """Return the estimator of a document, with ``overrides`` (parameter to value) in place of what it says.
 
     ``flags`` are what the parameters are called by who overrides, for findings to tell. Paths in the
-    document, of the source, a profile, a template, are relative to ``base``.
+    document, of the source, a profile, a template, are relative to ``base``. Raises SpecError with everything that is wrong.
     """
-    data = {**document.data, **(overrides or {})}
+    findings = Findings()
+    given = overrides or {}
+
+    def create(wrong: Collection[str]) -> Estimator:
+        right = {name: value for name, value in given.items() if name not in wrong}
+        return _from_document(document.without(wrong), base, right, flags or {})
+
+    estimator, _ = without_what_is_wrong(create, findings)
+    findings.raise_errors()
+    if estimator is None:
+        raise AssertionError("unreachable")
+    return estimator
+
+
+def without_what_is_wrong(
+    create: Callable[[Collection[str]], Estimator], findings: Findings
+) -> tuple[Estimator | None, set[str]]:
+    """Return the estimator without the parameters that are wrong, and their names; None when it can't be even so.
+
+    What is known to be wrong is left out until the rest can be an estimator: it hides nothing else. ``create`` returns the
+    estimator without some parameters.
+    """
+    wrong: set[str] = set()
+    while True:
+        try:
+            return create(wrong), wrong
+        except SpecError as err:
+            told = {one: parameter_of(one.where) for one in err.findings}
+            findings.add(one for one, name in told.items() if name not in wrong)
+            also = {*told.values()} - wrong
+            if not also:
+                return None, wrong
+            wrong |= {*also, *(SOURCE if also & {*SOURCE} else ())}
+
+
+def _from_document(document: Document, base: Path, overrides: dict[str, Any], flags: Mapping[str, str]) -> Estimator:
+    data = {**document.data, **overrides}
     kind = _kind(document, data.pop("estimator", "TensorFlow"))
-    if "source_directory" not in (overrides or {}):
+    if "source_directory" not in overrides:
         data["source_directory"] = str(base / Path(str(data.get("source_directory") or ".")).expanduser())
     data.update(_with_inputs(document, base, data))
     for name in BESIDE:
         told = document.data.get(name)
         if isinstance(told, str) and data[name] is told and (name == "environment_definition" or os.sep in told):
             data[name] = str(base / Path(told).expanduser())
-    sources = _sources(document, flags or {}, overrides or {})
+    sources = _sources(document, flags, overrides)
     try:
         estimator = document.parse(kind, data)
     except SpecError as err:
-        raise SpecError(*(_relocated(finding, sources, overrides or {}) for finding in err.findings)) from None
+        raise SpecError(*(_relocated(finding, sources, overrides) for finding in err.findings)) from None
     estimator.written_in(sources)
     return estimator
 

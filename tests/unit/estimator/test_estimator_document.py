@@ -295,6 +295,19 @@ def test_a_job_file_with_an_old_name(project: Path) -> None:
         ("distributed_training: {worker_count: 2}\n", [("unknown-kind", "1: distributed_training.backend", "")]),
         ("distributed_training: {backend: mpi, wokrers: 2}\n", [("unknown-key", "1: distributed_training.wokrers", "")]),
         ("entry_script: trian.py\n", [("script-missing", "1: entry_script", "{folder}/trian.py")]),
+        (
+            "node_cuont: 2\nnode_count: two\nmemory: 12XB\nentry_script: trian.py\n",
+            [
+                ("bad-value", "2: node_count", "'two'"),
+                ("unknown-key", "1: node_cuont", "'node_count'"),
+                ("script-missing", "4: entry_script", "{folder}/trian.py"),
+                ("bad-memory", "3: memory", "'12XB'"),
+            ],
+        ),
+        (
+            "node_cuont: 2\nsource_directory: nosuch\n",
+            [("unknown-key", "1: node_cuont", ""), ("source-missing", "2: source_directory", "{folder}/nosuch")],
+        ),
     ],
 )
 def test_what_is_wrong_with_a_job_file_is_said_with_its_line(

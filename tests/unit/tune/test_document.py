@@ -80,7 +80,7 @@ def test_no_part_hides_what_is_wrong_with_another(folder: Path) -> None:
         "estimator.entry_script": {"uniform": [0, 1]},
     }
     changes: dict[str, Any] = {
-        "estimator": {"entry_script": "trian.py"},
+        "estimator": {"entry_script": "trian.py", "memroy": "1G", "time": "soon"},
         "sampling": {"type": "grid", "parameter_space": space},
         "primary_metric_goal": "up",
         "primary_metric_name": "",
@@ -95,6 +95,7 @@ def test_no_part_hides_what_is_wrong_with_another(folder: Path) -> None:
     told = sorted((finding.code, finding.source.partition(": ")[2]) for finding in caught.value.findings)
     assert told == [
         ("bad-bounds", "sampling.parameter_space.lr"),
+        ("bad-time", "time"),
         ("bad-value", "max_concurrent_runs"),
         ("bad-value", "primary_metric_goal"),
         ("no-metric", "primary_metric_name"),
@@ -105,6 +106,7 @@ def test_no_part_hides_what_is_wrong_with_another(folder: Path) -> None:
         ("setting-stays", "sampling.parameter_space.estimator.memory"),
         ("unknown-expression", "sampling.parameter_space.units"),
         ("unknown-key", "max_total_run"),
+        ("unknown-key", "memroy"),
         ("unknown-key", "policy.slack"),
     ]
 
