@@ -29,6 +29,10 @@ CASCADES = tuple(rule for rule in RULES if rule.cascade)
 OUTRANKING = tuple(rule for rule in PLAIN if rule.kind in (Kind.HOST_MEMORY, Kind.TIME_LIMIT, Kind.PREEMPTED, Kind.NODE))
 """What the job's own log says that no task could go on with."""
 TASK_ENDED = re.compile(r"(?m)^srun: error: \S+: tasks? [\d,-]+: Exited with exit code \d+\n?")
+SAID_BY_SHELL = re.compile(
+    r"(?m)^\S+: (?:(?:line )?\d+: )?\S.*: (?:(?:command )?not found|Permission denied|Is a directory|cannot execute\b.*)$"
+)
+"""Why a shell did not run a command, after which it ends with 126 or 127 (bash(1), EXIT STATUS)."""
 ERROR_LIKE = ("error", "fatal", "failed", "exception")
 MOST_SAID = 20
 MANY_RULES = 40
@@ -106,10 +110,16 @@ def _without_digits(text: str) -> str:
 
 def _first(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | None) -> re.Match[str] | None:
     """Return where a rule's pattern is first said; the source that a traceback shows says nothing."""
-    places = _compiled(rule.pattern).finditer(text, start)
-    found = list(itertools.islice((one for one in places if counts is None or counts(one.start())), MOST_SAID))
+    places = (one for one in _compiled(rule.pattern).finditer(text, start) if counts is None or counts(one.start()))
+    called = (one for one in places if not rule.called or _is_called(rule.called, text, one.start()))
+    found = list(itertools.islice(called, MOST_SAID))
     said = (one for one in found if not text.startswith("    ", text.rfind("\n", 0, one.start()) + 1))
     return next(said, found[0] if found else None)
+
+
+def _is_called(pattern: str, text: str, place: int) -> bool:
+    """Tell whether the innermost frame of the traceback that ends at ``place`` shows such a call."""
+    return _compiled(pattern).search(text, max(text.rfind("\n  File ", 0, place), 0), place) is not None
 
 
 @cache
@@ -128,6 +138,12 @@ def shortened(line: str, place: int = 0) -> str:
     first = max(0, place - LONGEST_LINE // 4) if len(line) > LONGEST_LINE else 0
     shown = line[first : first + LONGEST_LINE].strip()
     return " ".join(filter(None, (CUT if first else "", shown, CUT if first + LONGEST_LINE < len(line) else "")))
+
+
+def shells_line(text: str) -> str:
+    """Return the last line by which a shell says that it could not run a command; empty when there is none."""
+    found = list(SAID_BY_SHELL.finditer(text))
+    return _line_at(text, found[-1].start()) if found else ""
 
 
 def error_line(text: str) -> str:

@@ -24,13 +24,14 @@ from slurmtf.diagnosis.clues import (
     error_line,
     joined,
     match,
+    shells_line,
     shortened,
 )
 from slurmtf.diagnosis.ends import (
     IT_STAYED,
-    NOT_FOUND,
     OF_CANCELER,
     OF_CAUSE,
+    OF_EXIT_CODE,
     OF_HUNG,
     OF_REST,
     OF_SIGNAL,
@@ -47,6 +48,10 @@ MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
 OF_THE_ENVIRONMENT = (Kind.IMPORT, Kind.LIBRARY, Kind.GPU_SOFTWARE, Kind.COMMAND, Kind.MPI)
 """What a module that was not loaded leads to."""
+FAILS_AT_IMPORT = (
+    "a package fails while it is imported, before the script asks anything of it: it does not fit another package, this Python "
+    "or the node; install versions that fit together (`pip_packages`)"
+)
 ABOUT_GPUS = re.compile(r"gpu|cuda|cudnn", re.IGNORECASE)
 
 
@@ -71,7 +76,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     found = (_of_task(outcome, task, own, ends.get(task)) for task, own in tasks.items())
     return (
         _of_clue(outcome, of_job, OUTRANKING)
-        or _but_for_modules(outcome, of_job, next((explanation for explanation in found if explanation), None))
+        or _but_for_modules(outcome, logs, next((explanation for explanation in found if explanation), None))
         or _of_task(outcome, "", of_job, None)
         or _passed_on(outcome, logs)
         or _of_clue(outcome, logs, WEAK if any(map(_is_about_gpus, logs)) else WEAK_WITHOUT_GPUS)
@@ -120,11 +125,12 @@ def _stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Sequence[L
     return [failure.task for failure in later if signal_of(failure.end) in of_launchers]
 
 
-def _but_for_modules(outcome: Outcome, of_job: Sequence[Log], found: Explanation | None) -> Explanation | None:
-    """Return the module that the job's log misses, where what a task died of comes of that."""
+def _but_for_modules(outcome: Outcome, logs: Sequence[Log], found: Explanation | None) -> Explanation | None:
+    """Return the module that the job or the task itself did not get, where what the task died of comes of that."""
+    if found is None or found.kind not in OF_THE_ENVIRONMENT:
+        return found
     rules = [rule for rule in PLAIN if rule.kind is Kind.MODULE]
-    missed = _of_clue(outcome, of_job, rules) if found and found.kind in OF_THE_ENVIRONMENT else None
-    return missed or found
+    return _of_clue(outcome, [log for log in logs if log.task in ("", found.task)], rules) or found
 
 
 def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
@@ -169,8 +175,11 @@ def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
         found = clue.explains(outcome)
         frame = Evidence(log.name, shortened(error.failure.frame.strip()))
         return replace(found, evidence=(frame, *found.evidence)) if frame.text else found
-    own = error.is_own and not error.is_from_below and not _tells_of_another(log, error)
-    return _shown_as(outcome, log, error, Kind.SCRIPT) if own else None
+    if not error.is_own or error.is_from_below or _tells_of_another(log, error):
+        return None
+    if error.is_of_an_import:
+        return replace(_shown_as(outcome, log, error, Kind.LIBRARY), remedy=FAILS_AT_IMPORT)
+    return _shown_as(outcome, log, error, Kind.SCRIPT)
 
 
 def _told_by(log: Log, error: Raised) -> Clue | None:
@@ -240,10 +249,13 @@ def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None
 
 def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     """Return what the outcome alone says; where that is nothing, the first line that looks like an error."""
-    tasks_first = sorted(logs, key=lambda log: not log.task)
-    shown = [Evidence(log.name, line) for log in tasks_first for line in [error_line(log.text)] if log.name and line]
-    if outcome.exit_code == 127 and not shown:
-        return Explanation(Kind.COMMAND, outcome.task, outcome.host, remedy=NOT_FOUND)
+    tasks_first = sorted((log for log in logs if log.name), key=lambda log: not log.task)
+    shown = [Evidence(log.name, line) for log in tasks_first for line in [error_line(log.text)] if line]
+    if outcome.exit_code in OF_EXIT_CODE:
+        refused = [Evidence(log.name, line) for log in tasks_first for line in [shells_line(log.text)] if line]
+        if refused or not shown:
+            remedy = OF_EXIT_CODE[outcome.exit_code]
+            return Explanation(Kind.COMMAND, outcome.task, outcome.host, tuple(refused[:1]), remedy)
     kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
     remedy, rule = who_ended_the_script(outcome) if outcome.cause is Cause.NOT_STARTED else ("", "")
     return Explanation(kind, outcome.task, outcome.host, tuple(shown[:1]), remedy, rule)

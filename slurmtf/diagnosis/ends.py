@@ -48,7 +48,11 @@ OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGTERM: (Kind.KILLED, "somebody asked it to end: a watchdog of the node or of yours, or a limit on its processes"),
     signal.SIGKILL: (Kind.KILLED, "often the node's memory is used up: ask for more (`memory`)"),
 }
-NOT_FOUND = "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`"
+OF_EXIT_CODE: dict[int, str] = {
+    126: "the command may not be run, or is no program: 'chmod +x' it, or name the interpreter that runs it",
+    127: "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`",
+}
+"""What to do about the exit codes of a shell that could not run a command (bash(1), EXIT STATUS)."""
 BY_ITS_SHELL = (
     "a file that bash reads before a script ends or replaces the shell (exit, exec, a failure under set -e): ~/.bash_profile, "
     "~/.bash_login or ~/.profile where environment.shebang of the site's profile is a login shell (#!/bin/bash -l), $BASH_ENV "

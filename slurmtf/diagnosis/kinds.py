@@ -68,7 +68,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.MPI: "MPI and the launcher are incompatible",
     Kind.NETWORK: "the nodes can't reach each other as the library wants",
     Kind.PORT: "the port is taken",
-    Kind.LIMIT: "the node allows no more threads, processes or open files",
+    Kind.LIMIT: "it reached a limit of the node: threads, processes, open files, the size of a file",
     Kind.QUOTA: "a disk quota is used up",
     Kind.DISK: "a file system is full, or fails",
     Kind.FILE_LOCKING: "the file system does not lock files, or another process holds the lock",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,6 +17,8 @@ MEANWHILE = "During handling of the above exception, another exception occurred:
 FRAME = re.compile(r'  File "([^"]+)", line \d+.*\n(?:    +(\S.*))?', re.MULTILINE)
 INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$")
 OF_MODULE = re.compile(r'\s*  File "[^"]+", line \d+, in (?:<module>|_run_module_as_main)\n')
+PLACE = re.compile(r'(?m)^ *File "([^"]+)", line \d+(?:, in (.+))?$')
+RAISES = re.compile(r"(?:.*[:;]\s*)?(?:raise|assert) ")
 PROGRESS = re.compile(r"(?m)^\W{0,3}(?:global )?(?:[Ee]poch|[Ss]tep|[Ii]ter(?:ation)?|[Bb]atch)\b\W{0,3}\d(?!.*%\|).*$")
 """A line of a training that goes on. A bar (tqdm) is written once more when it is closed, after an error too."""
 TYPE = re.compile(r"(?:\w+\.)*(\w+)(?::|$)")
@@ -23,11 +26,17 @@ OF_SCRIPTS = re.compile(
     r"(?:Value|Type|Key|Index|Attribute|Name|UnboundLocal|Assertion|ZeroDivision|Overflow|FloatingPoint|Arithmetic|Recursion"
     r"|NotImplemented|StopIteration|Lookup|FileNotFound|FileExists|IsADirectory|NotADirectory|Permission\w*|Tcl|Unicode\w*|Syntax"
     r"|Indentation|Tab|Pars\w+|Scanner|JSONDecode|Decode|Encode|(?:Un)?[Pp]ickling|NotFound|DataLoss|OutOfRange|Invalid\w*"
-    r"|FailedPrecondition|AlreadyExists|Unimplemented|Validation|Arg\w*|Config\w*|Parameter|Shape\w*|Dimension\w*|Schema"
+    r"|FailedPrecondition|AlreadyExists|Unimplemented|Validation|Arg\w*|Config\w*|Parameter|\w*Shape\w*|Dimension\w*|Schema"
     r"|Format|Missing\w*|Unsupported\w*|LinAlg|Axis|UFunc\w*|\w*UFuncNoLoop|Concretization\w*|\w*Tracer\w*|NotFitted"
     r"|Import|ModuleNotFound|BadZipFile|HDF5Ext)(?:Error|Exception|Warning)?$"
 )
 """Types of errors that a script makes, or its data: what it asks of a library can't be."""
+OF_CALLS = re.compile(r"(?:flax\.errors|pandas\.errors|omegaconf\.errors|hydra\.errors|sklearn\.exceptions)\.[\w.]+(?::|$)")
+"""Those of libraries in Python alone, which raise them where what they are asked does not make sense."""
+OF_IMPORTS = re.compile(r"(?:Attribute|Import|Name|Type|Value|Syntax|Indentation|Tab)Error$")
+"""Types of errors that a package has which does not fit another one, or this Python."""
+OF_SHADOWING = re.compile(r"partially initialized module|consider renaming")
+"""A package found a file of the script's where it looked for another module."""
 ONLY_OF_SCRIPTS = re.compile(
     r"(?:Key|Index|Name|UnboundLocal|ZeroDivision|Recursion|UnicodeDecode|UnicodeEncode|JSONDecode|Syntax|Indentation|Tab)Error$"
 )
@@ -41,7 +50,7 @@ FROM_BELOW = re.compile(
 )
 """Errors that Python only passes on from a library, the system or another process: not the script's own."""
 OF_CHILDREN = re.compile(
-    r"(?:\w+\.)*(?:CalledProcessError|BrokenProcessPool|ChildFailedError|ProcessExitedException|ProcessRaisedException"
+    r"(?:\w+\.)*(?:CalledProcessError|BrokenProcessPool|TerminatedWorkerError|ChildFailedError|ProcessExitedException|ProcessRaisedException"
     r"|RuntimeError: DataLoader worker)\b"
 )
 """Errors that only say that another process ended, which has told why before."""
@@ -57,7 +66,8 @@ MOST_CAUSES = 8
 class Raised(NamedTuple):
     """An error: where its line begins in the log, and its traceback; ``causes``: errors that it says it comes from, and
     ``handled`` those while which were handled it was raised, both the nearest first. ``raised_here``: the user's own code
-    raised it, by ``raise`` or ``assert``. ``is_uncaught``: it came up to where the script begins, which then ended.
+    raised it, by ``raise`` or ``assert``. ``in_import``: an installed module raised it as it was imported.
+    ``is_uncaught``: it came up to where the script begins, which then ended.
     """
 
     failure: Failure
@@ -66,6 +76,7 @@ class Raised(NamedTuple):
     causes: tuple[str, ...]
     handled: tuple[str, ...]
     raised_here: bool
+    in_import: bool
     is_uncaught: bool
 
     @property
@@ -88,7 +99,14 @@ class Raised(NamedTuple):
         inner = INNER.search(self.failure.error)
         of_inner = TYPE.match(inner[1]) if inner else None
         kind = of_inner[1] if of_inner else self.type
-        return self.raised_here or OF_SCRIPTS.match(kind) is not None or OF_FILES.match(self.failure.error) is not None
+        of_scripts = OF_SCRIPTS.match(kind) or OF_FILES.match(self.failure.error) or OF_CALLS.match(self.failure.error)
+        return self.raised_here or of_scripts is not None
+
+    @property
+    def is_of_an_import(self) -> bool:
+        """Whether a package does not fit: the script has asked nothing of it yet."""
+        own = OF_SHADOWING.search(self.failure.error)
+        return self.in_import and OF_IMPORTS.match(self.type) is not None and not own
 
     @property
     def speaks_for_itself(self) -> bool:
@@ -115,7 +133,8 @@ def last_raised(text: str) -> Raised | None:
     if PROGRESS.search(text, at + len(failure.error)):
         return None
     causes, handled = _chain(text, start)
-    error = Raised(failure, start, at, causes, handled, _is_raised_here(text, start, at), _is_uncaught(text, start, at))
+    where = (_is_raised_here(text, start, at), _is_in_import(text, start, at), _is_uncaught(text, start, at))
+    error = Raised(failure, start, at, causes, handled, *where)
     return (last_raised(text[:start]) if error.is_of_children and start else None) or error
 
 
@@ -128,7 +147,14 @@ def after_progress(text: str) -> int:
 def _is_raised_here(text: str, start: int, at: int) -> bool:
     frames = FRAME.findall(text, start, at)
     path, source = frames[-1] if frames else ("", "")
-    return bool(path) and not INSTALLED.search(path) and source.startswith(("raise ", "assert "))
+    return bool(path) and not INSTALLED.search(path) and RAISES.match(source) is not None
+
+
+def _is_in_import(text: str, start: int, at: int) -> bool:
+    """Tell whether the body of an installed module stands below the user's last frame, and so was run by an import."""
+    places = [(INSTALLED.search(path), name) for path, name in PLACE.findall(text, start, at)]
+    below = list(itertools.takewhile(lambda place: place[0], reversed(places)))
+    return len(below) < len(places) and any(name in ("<module>", "") for _, name in below)
 
 
 def _is_uncaught(text: str, start: int, at: int) -> bool:

@@ -13,8 +13,17 @@ CRASHES: tuple[Rule, ...] = (
          "the program was built for a newer CPU (AVX, AVX2, FMA): ask for such nodes (`constraint`), or use another build"),
     Rule("python-crash", Kind.CRASH, ("Fatal Python error: ",), r"Fatal Python error: (?:Aborted|Floating|Segmentation)",
          "the line that is shown is where the script stood; what crashed is a library that it calls there"),
-    Rule("child-killed", Kind.KILLED, ("exitcode", "signal: Killed"), r"exitcode ?: -9\b|killed by signal: Killed",
+    Rule("child-killed", Kind.KILLED, ("exitcode", "signal: Killed", "SIGKILL(-"),
+         r"exitcode *: -9\b|killed by signal: Killed|workers are \{.*SIGKILL\(-9\)",
          "often the node's memory is used up: ask for more (`memory`)"),
+    Rule("child-crashed", Kind.CRASH, ("exitcode", "signal: Segm", "SIGSEGV(-"),
+         r"exitcode *: -11\b|killed by signal: Segmentation fault|workers are \{.*SIGSEGV\(-11\)",
+         "a process that the script had started crashed: set `environment_variables[PYTHONFAULTHANDLER]=1`, and the log "
+         "shows where"),
+    Rule("pool-broken", Kind.KILLED, ("terminated abruptly", "unexpectedly terminated"),
+         r"process(?: in the process pool)? (?:was )?terminated abruptly|worker process .*was unexpectedly terminated",
+         "a worker of the pool is gone and left no word: often the node's memory is used up (`memory`), else it crashed; "
+         "with one worker, or none, the log may show more", vague=True),
     Rule("loader-shm", Kind.DISK, ("signal: Bus error",), r"DataLoader worker .*killed by signal: Bus error",
          "the node's /dev/shm is full or too small: use a larger one in the container, or fewer workers"),
     Rule("bus-error", Kind.CRASH, ("Bus error",), r"\bBus error\b",

@@ -14,6 +14,13 @@ DISKS: tuple[Rule, ...] = (
          r"No space left on device|errno = 28\b|ENOSPC|(?i:error)\b.*\b[Dd]isk (?:is )?full|\d+ requested and \d+ written|"
          r"enforce fail at inline_container\S+ \. unexpected pos \d+|PytorchStreamWriter failed writing",
          ELSEWHERE),
+    Rule("locked", Kind.FILE_LOCKING, ("[Errno ",),
+         r"(?:OS|IO|BlockingIO|Permission)Error: \[Errno (?:11|13|35|38|95|524)\] (.+)",
+         "{0}: another process has the lock, or that file system has none: have rank 0 alone take it, in a folder that locks "
+         "(the node's own disk)", called=r"\b(?:flock|lockf)\("),
+    Rule("mpi-shm", Kind.DISK, ("the shared-memory",), r"not enough space for\s+\S+ \(the shared-memory",
+         "the node's /tmp or /dev/shm is full or too small: set `environment_variables[OMPI_MCA_orte_tmpdir_base]=/path` to a "
+         "place with room"),
     Rule("file-lock", Kind.FILE_LOCKING, ("unable to lock file", "No locks available", "lock on file", "file lock"),
          r"unable to lock file, errno = \d+|No locks available|file locking (?:is )?(?:disabled|not supported)|"
          r"file lock \S+ could not be acquired|"
@@ -21,10 +28,12 @@ DISKS: tuple[Rule, ...] = (
          "set `environment_variables[HDF5_USE_FILE_LOCKING]=FALSE`, or have rank 0 alone write that file"),
     Rule("database-lock", Kind.FILE_LOCKING, ("database is locked",), r"database is locked",
          "another process holds the database: use one for each run and rank, on the node's own disk"),
-    Rule("file-system", Kind.DISK, ("Input/output error", "Transport endpoint is not connected", "transport endpoint shutdown"),
+    Rule("file-system", Kind.DISK, ("Input/output error", "Transport endpoint is not connected", "transport endpoint shutdown",
+         "Structure needs cleaning", "Remote I/O error", "Communication error on send", "Host is down"),
          r"(?m)\[Errno 5\] Input/output error|errno = 5, error message = 'Input/output error'|"
          r"^(?!.*(?:UCX|MPI|NCCL)).*[;:] Input/output error|"
-         r"Transport endpoint is not connected: '|after transport endpoint shutdown",
+         r"Transport endpoint is not connected: '|after transport endpoint shutdown|"
+         r"\[Errno \d+\] (?:Structure needs cleaning|Remote I/O error|Communication error on send|Host is down)",
          "the file system failed, not the script: submit it again; if it keeps failing, tell your admins, with node and time"),
     Rule("stale", Kind.DISK, ("Stale file handle", "Stale NFS file handle"), r"Stale (?:NFS )?file handle",
          "another node replaced the file: write to a new name and rename it; submitting again may do"),

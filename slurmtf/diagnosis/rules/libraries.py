@@ -16,6 +16,10 @@ LIBRARIES: tuple[Rule, ...] = (
          r"cannot import name '\w+' from (?:partially initialized module )?'([\w.]+)' "
          r"\(\S*(?:(?:site|dist)-packages|google/protobuf)/",
          "{0} is of another version than what imports it: ask for versions that match (`pip_packages`)"),
+    Rule("versions", Kind.LIBRARY, ("but found ", "VersionConflict", "jaxlib"),
+         r"(?:ImportError|VersionConflict): \S+ is required .*but found \S+|VersionConflict: \(.+|"
+         r"jaxlib (?:is )?version .*(?:of jax requires|newer than)",
+         "a package is of another version than one that uses it asks for: have both installed together (`pip_packages`)"),
     Rule("pythonhome", Kind.LIBRARY, ("No module named 'encodings'", "codec of the filesystem encoding",
          "should not try to import numpy from", "numpy C-extensions failed"),
          r"No module named 'encodings'|failed to get the Python codec of the filesystem encoding|"
@@ -37,19 +41,25 @@ LIBRARIES: tuple[Rule, ...] = (
          "{0} is a compiled part of a package, built for another Python or left out: install the package again in the job's"),
     Rule("openmp", Kind.LIBRARY, ("OpenMP runtime", "OMP: Error #15"), r"multiple copies of the OpenMP runtime|OMP: Error #15",
          "packages from pip and conda, or two of them, bring an OpenMP each: install all from one of the two"),
-    Rule("glibcxx", Kind.LIBRARY, ("GLIBCXX_",), r"version [`'](GLIBCXX_[\d.]+)' not found",
+    Rule("glibcxx", Kind.LIBRARY, ("GLIBCXX_", "CXXABI_"),
+         r"version [`']((?:GLIBCXX|CXXABI)_[\d.]+)' not found",
          "the C++ library that is found first is too old ({0}): load a newer gcc module, or install libstdcxx-ng in the conda "
          "environment"),
     Rule("glibc", Kind.LIBRARY, ("GLIBC_",), r"version [`'](GLIBC_[\d.]+)' not found",
          "the wheel is too new for the node's system ({0}): use an older one, conda's build, or a container (`image`)"),
-    Rule("loader", Kind.LIBRARY, ("error while loading shared libraries", "ImportError: "),
-         r"error while loading shared libraries: (.*)|ImportError: \S+\.so[\w.]*: (.*)",
-         "a library can't be loaded on the node ({0}{1}): use one that was built for its system, or a container (`image`)"),
+    Rule("symbol-version", Kind.LIBRARY, ("not found (required by", "link time reference"),
+         r"(\S+): version [`']\S+' not found \(required by|not defined in file (\S+) with link time reference",
+         "the {0}{1} that is found first is of another version than what uses it was built with: leave out the module or the "
+         "LD_LIBRARY_PATH that brings it, or build again where the job runs"),
+    Rule("loader", Kind.LIBRARY, ("error while loading shared libraries", "ImportError: ", "OSError: ", "detected by ld.so"),
+         r"error while loading shared libraries: (.*)|(?:ImportError|OSError): \S+\.so[\w.]*: (.*)|"
+         r"Inconsistency detected by ld\.so: (.*)",
+         "a library can't be loaded on the node ({0}{1}{2}): use one that was built for its system, or a container (`image`)"),
     Rule("numpy-abi", Kind.LIBRARY, ("numpy.dtype size changed", "compiled using NumPy 1", "_ARRAY_API not found",
-         "module compiled against A", "multiarray failed to import", "Unable to convert function return value",
+         "module compiled against A", "failed to import", "Unable to convert function return value",
          "removed in the NumPy 2.0"),
          r"numpy\.dtype size changed|compiled using NumPy 1\.x cannot be run|_ARRAY_API not found|"
-         r"module compiled against A[BP]I version|multiarray failed to import|"
+         r"module compiled against A[BP]I version|numpy\.\w+\.\w+ failed to import|"
          r"Unable to convert function return value to a Python type|removed in the NumPy 2\.0 release",
          "a package was built for another numpy: set `pip_packages[]=numpy<2`, or install that package again"),
     Rule("numpy-names", Kind.LIBRARY, ("module 'numpy' has no attribute",),

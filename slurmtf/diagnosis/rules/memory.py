@@ -13,9 +13,9 @@ MEMORY: tuple[Rule, ...] = (
          "the node allows too little locked memory for its network card: ask your admins (ulimit -l; slurm.conf(5), "
          "PropagateResourceLimitsExcept=MEMLOCK)", anywhere=True),
     Rule("cuda-memory", Kind.GPU_MEMORY, ("CUDA_ERROR_OUT_OF_MEMORY", "out of memory", "cudaErrorMemoryAllocation",
-         "STATUS_ALLOC_FAILED"),
+         "STATUS_ALLOC_FAILED", "hipErrorOutOfMemory"),
          r"CUDA_ERROR_OUT_OF_MEMORY|CUDA (?:(?:runtime )?error: )?out of memory|Status: out of memory|"
-         r"cudaErrorMemoryAllocation|CU\w+_STATUS_ALLOC_FAILED",
+         r"cudaErrorMemoryAllocation|hipErrorOutOfMemory|HIP (?:error: )?out of memory|CU\w+_STATUS_ALLOC_FAILED",
          "the GPU's memory is used up: if that was at the start, another process has that GPU; else take smaller batches"),
     Rule("tf-host-memory", Kind.HOST_MEMORY, ("OOM when allocating", "bad_alloc", "MemoryError", "Cannot allocate memory"),
          r"OOM when allocating tensor.*(?:device:CPU:\d+|allocator cpu)|std::bad_alloc|\w*MemoryError\b|"

@@ -23,15 +23,19 @@ MPI: tuple[Rule, ...] = (
          r"can ?not load PMIx library|Fatal error in P?MPI_Init",
          f"srun can't start this MPI: {OTHER_MPI}"),
     Rule("mpi-network", Kind.MPI, ("PML add procs failed", "opened in the pml framework", "selected pml ", "a NIC_POLICY of",
-         "fabric is not available", "open hfi unit"),
+         "fabric is not available", "open hfi unit", "open nic unit",
+         "assign_context command failed"),
          r"PML add procs failed|selected pml \w*, but peer|Unable to use a NIC_POLICY of|fabric is not available|"
-         r"can't open hfi unit|No components were able to be opened in the pml framework",
+         r"can't open (?:hfi|nic) unit|assign_context command failed|No components were able to be opened in the pml framework",
          "MPI finds no network that it can use: load the cluster's own MPI, or set `environment_variables[OMPI_MCA_pml]=ob1`"),
     Rule("mpi-daemon", Kind.LAUNCH, ("RTE daemon has unexpectedly failed", "start one or more daemons"),
          r"[OP]RTE daemon has unexpectedly failed|unable to reliably start one or more daemons",
          "mpirun could not start its part on another node: set `launcher=srun`"),
     Rule("alone", Kind.ALONE, ("slurmtf: ",), r"slurmtf: \S+ sees a world of \d+ process",
          "the line after it in the log says what to set"),
-    Rule("no-slots", Kind.LAUNCH, ("not enough slots",), r"not enough slots available in the system",
-         "mpirun was asked for more processes than the job has tasks: set `process_count_per_node`, or `launcher=srun`"),
+    Rule("no-slots", Kind.LAUNCH, ("not enough slots", "are already filled", "ppr for this topology", "binding more"),
+         r"not enough slots available in the system|nodes which are allocated for this job are already filled|"
+         r"more processes than the ppr for this topology|result in binding more\s+processes than cpus",
+         "mpirun was asked for more processes than the job has tasks or cores: set `process_count_per_node`, or "
+         "`launcher=srun`"),
 )  # fmt: skip

@@ -12,15 +12,20 @@ NETWORK: tuple[Rule, ...] = (
          "the node's /dev/shm is full or too small: use a larger one in the container, or set "
          "`environment_variables[NCCL_SHM_DISABLE]=1`",
          anywhere=True),
+    Rule("nccl-versions", Kind.LIBRARY, ("Mismatched NCCL version",),
+         r"NCCL WARN Mismatched NCCL version detected.*",
+         "the ranks load different builds of NCCL: give all the same environment, and no module that brings another one",
+         anywhere=True),
     Rule("nccl", Kind.NETWORK, ("NCCL", "nccl", "socketPollConnect", "Bootstrap :"),
-         r"socketPollConnect: .* returned \d+\(|ncclCommInitRank failed|Bootstrap : no socket interface found|"
+         r"socketPollConnect: .* returned \d+\(|ncclCommInitRank failed(?!: unhandled cuda error)|"
+         r"NCCL WARN Error: network \w+ not found|Bootstrap : no socket interface found|"
          r"NCCL error.*(?:unhandled system error|remote process exited)|NCCL WARN NET/IB : .*with (?:error|status)|"
          r"NCCL WARN Call to (?:ibv_\w+|connect|bind|getaddrinfo)\b.* failed",
          "set the interface by which nodes reach each other: `environment_variables[NCCL_SOCKET_IFNAME]=...` (ip -br addr); "
          "`environment_variables[NCCL_DEBUG]=INFO` says more", anywhere=True),
-    Rule("ucx", Kind.NETWORK, ("UCX  ERROR", "pml_ucx"),
+    Rule("ucx", Kind.NETWORK, ("UCX  ERROR", "pml_ucx", "complete a TCP"),
          r"UCX  ERROR .*(?:no active messages transport|no usable transports|[Uu]nreachable|[Tt]imed? ?out)|"
-         r"pml_ucx\.c:\d+ +Error: .*[Uu]nreachable",
+         r"pml_ucx\.c:\d+ +Error: .*[Uu]nreachable|unable to complete a TCP\s+connection",
          "MPI finds no network between the nodes: leave out what picks one (`environment_variables[UCX_NET_DEVICES]`), or name "
          "one that all nodes have (ip -br addr)"),
     Rule("gloo", Kind.NETWORK, ("gloo", "Gloo", "Unable to find address for"),

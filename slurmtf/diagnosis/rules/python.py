@@ -27,8 +27,14 @@ PYTHON: tuple[Rule, ...] = (
          r"|^FATAL Flags parsing error:\s+(.*)",
          "the script does not take its arguments (`script_params`): {0}{1}{2}"),
     Rule("diverged", Kind.DIVERGED, ("CheckNumerics", "Inf or NaN", "Tensor had NaN", "nvalid loss", "NaN loss", "NanLoss",
-         "Nan in summary", "Error: "),
-         r"(?m)^[\w.]*Error: .*\b(?:[Ll]oss|[Gg]radients?)\b.{0,20}\b(?:nan|NaN|NAN|inf|not finite|diverged)\b.*$|"
+         "Nan in summary", "Error: ", "returned nan values", "found invalid values", "already at minimum",
+         "has diverged", "!!! Detected"),
+         r"(?m)^[\w.]*Error: .*\b(?:[Ll]oss|[Gg]rad(?:ient)?s?)\b[^,;\n]{0,50}?"
+         r"\b(?:nan|NaN|NAN|inf|infinite|(?:not|non)[ -]?finite|diverged|exploding)\b.*$|"
+         r"^[\w.]*Error: .*\b(?:nan|Na[Nn]s?|non-?finite)\b[^,;\n]{0,50}\b(?:loss|gradients?|grad norm)\b.*$|"
+         r"^FloatingPointError: invalid value \((?:nan|inf)\) encountered.*|Function '\w+' returned nan values in its|"
+         r"!!! Detected (?:Infinity|NaN)|found invalid values:\s*tensor\([\[\s]*nan|loss scale already at minimum|"
+         r"Training has diverged|"
          r"CheckNumerics.*|Tensor had NaN|Inf or NaN values|NanLossDuringTrainingError|"
          r"[Ii]nvalid loss, terminating|NaN loss during|Nan in summary",
          "not the cluster's doing: use a lower learning rate, clip gradients, look at the data", by_script=True),

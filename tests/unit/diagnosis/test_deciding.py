@@ -9,7 +9,8 @@ from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.explanation import Log
 from slurmtf.diagnosis.kinds import Kind
 
-from .test_dying import FAILED, QUOTA, TRACEBACK, one_log
+from .test_dying import FAILED, QUOTA, one_log
+from .texts import TRACEBACK
 
 RAISED = TRACEBACK + '  File "/r/work/train.py", line 5, in fit\n'
 
@@ -85,3 +86,105 @@ WARNINGS = (
 )
 def test_what_decides_is_the_error_that_ended_it(text: str, kind: Kind) -> None:
     assert explain(FAILED, logs=one_log(text)).kind is kind
+
+
+PACKAGE = '  File "/e/lib/python3.11/site-packages/a/__init__.py", line 3, in <module>\n    from a.b import c\n'
+IMPORTED = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 1, in <module>\n    import a\n' + PACKAGE
+OWN_MODULE = '  File "/r/work/random.py", line 1, in <module>\n    import numpy\n'
+CALLED = TRACEBACK + '  File "/e/lib/python3.11/site-packages/a/b.py", line 3, in fit\n    d = c.e(x)\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (IMPORTED + "AttributeError: module 'c' has no attribute 'e'\n", Kind.LIBRARY),
+        (IMPORTED + "TypeError: e() got an unexpected keyword argument 'f'\n", Kind.LIBRARY),
+        (IMPORTED + '  File "/e/lib/python3.11/site-packages/a/b.py", line 2\n    match = x\nSyntaxError: no\n', Kind.LIBRARY),
+        (IMPORTED + "FileNotFoundError: [Errno 2] No such file or directory: 'x'\n", Kind.SCRIPT),
+        (IMPORTED + "RuntimeError: odd\n", Kind.UNKNOWN),
+        # a file of the script's in the way of another module
+        (IMPORTED + OWN_MODULE + "AttributeError: module 'c' has no attribute 'e'\n", Kind.SCRIPT),
+        (IMPORTED + "AttributeError: partially initialized module 'random' has no attribute 'e'\n", Kind.SCRIPT),
+        # a script that was installed itself, by 'python -m a'
+        ("Traceback (most recent call last):\n" + PACKAGE + "TypeError: odd\n", Kind.SCRIPT),
+        # what the script asks of a package
+        (CALLED + "AttributeError: 'str' object has no attribute 'e'\n", Kind.SCRIPT),
+        (CALLED + "flax.errors.ScopeParamShapeError: For parameter 'kernel' in '/'\n", Kind.SCRIPT),
+        (CALLED + "flux.errors.ScopeParamError: odd\n", Kind.UNKNOWN),
+    ],
+)
+def test_an_error_in_an_import_is_the_packages(text: str, kind: Kind) -> None:
+    assert explain(FAILED, logs=one_log(text)).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "kind"),
+    [
+        ("fcntl.flock(f, fcntl.LOCK_EX)", "BlockingIOError: [Errno 11] busy", Kind.FILE_LOCKING),
+        ("fcntl.lockf(f, fcntl.LOCK_EX)", "PermissionError: [Errno 13] Permission denied", Kind.FILE_LOCKING),
+        ("fcntl.flock(f, fcntl.LOCK_EX)", "OSError: [Errno 524] Unknown error 524", Kind.FILE_LOCKING),
+        ("pid = os.fork()", "BlockingIOError: [Errno 11] busy", Kind.LIMIT),
+        ("data = s.recv(9)", "BlockingIOError: [Errno 11] busy", Kind.UNKNOWN),
+        ("open(flock)", "PermissionError: [Errno 13] Permission denied", Kind.SCRIPT),
+    ],
+)
+def test_the_call_decides_where_the_system_says_the_same_of_many(source: str, error: str, kind: Kind) -> None:
+    before = '  File "/r/work/train.py", line 2, in main\n    fcntl.flock(g, fcntl.LOCK_EX); os.fork()\n'
+    text = TRACEBACK + before + f'  File "/r/work/train.py", line 5, in f\n    {source}\n{error}\n'
+    assert explain(FAILED, logs=one_log(text)).kind is kind
+
+
+@pytest.mark.parametrize(
+    "source", ["raise ValueError(f'{x}')", "if n > 3: raise ValueError(x)", "x = 1; raise ValueError(x)", "assert x, y"]
+)
+def test_an_error_that_the_script_raises_is_not_a_librarys(source: str) -> None:
+    raised = RAISED + f"    {source}\nValueError: no 'CUDA_ERROR_OUT_OF_MEMORY' in it\n"
+    assert explain(FAILED, logs=one_log(raised)).kind is Kind.SCRIPT
+    called = RAISED + "    x.raised(y)\nValueError: no 'CUDA_ERROR_OUT_OF_MEMORY' in it\n"
+    assert explain(FAILED, logs=one_log(called)).kind is Kind.GPU_MEMORY
+
+
+UNKNOWN_MODULE = 'Lmod has detected the following error: The following module(s) are unknown: "cuda/99"\n'
+
+
+@pytest.mark.parametrize(
+    ("module", "error", "kind"),
+    [
+        ("rank-0", "ImportError: libcudart.so.11.0: cannot open shared object file: No such file", Kind.MODULE),
+        ("rank-1", "ImportError: libcudart.so.11.0: cannot open shared object file: No such file", Kind.LIBRARY),
+        ("rank-0", "KeyError: 'lr'", Kind.SCRIPT),
+    ],
+)
+def test_a_module_that_the_task_did_not_get_explains_what_it_lacks(module: str, error: str, kind: Kind) -> None:
+    texts = {"rank-0": TRACEBACK + error + "\n", "rank-1": ""}
+    texts[module] = UNKNOWN_MODULE + texts[module]
+    assert explain(FAILED, logs=[Log(f"logs/{task}.err", task, text) for task, text in texts.items()]).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind", "shown"),
+    [
+        (126, "bash: line 1: ./run.sh: Permission denied\n", Kind.COMMAND, 1),
+        (127, "slurm_script: line 14: horovodrun: command not found\n", Kind.COMMAND, 1),
+        (127, "the error rate is 3\n/tmp/job.sh: 4: horovodrun: not found\n", Kind.COMMAND, 1),
+        (127, "quiet\n", Kind.COMMAND, 0),
+        (127, "an error of the program's own\n", Kind.UNKNOWN, 1),
+        (1, "bash: line 1: /data/out.log: Permission denied\n", Kind.UNKNOWN, 0),
+    ],
+)
+def test_a_shell_that_could_not_run_a_command(code: int, text: str, kind: Kind, shown: int) -> None:
+    found = explain(FAILED._replace(exit_code=code), logs=[Log("logs/rank-0.err", "rank-0", text)])
+    assert (found.kind, len(found.evidence)) == (kind, shown)
+
+
+@pytest.mark.parametrize(
+    ("before", "kind"),
+    [
+        ("n1:7:7 [0] init.cc:255 NCCL WARN Cuda failure 'CUDA driver is a stub library'\n", Kind.GPU_SOFTWARE),
+        ("n1:7:7 [0] init.cc:255 NCCL WARN Cuda failure 'invalid device ordinal'\n", Kind.GPU_MISSING),
+        ("", Kind.UNKNOWN),
+    ],
+)
+def test_nccl_that_could_not_use_cuda_is_no_network(before: str, kind: Kind) -> None:
+    error = "horovod.common.exceptions.HorovodInternalError: ncclCommInitRank failed: unhandled cuda error\n"
+    assert explain(FAILED, logs=one_log(before + TRACEBACK + error)).kind is kind
