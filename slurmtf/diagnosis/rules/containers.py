@@ -59,8 +59,9 @@ CONTAINERS: tuple[Rule, ...] = (
          "this Slurm's pyxis is older than 0.15: ask for a newer one"),
     Rule("command-missing", Kind.COMMAND, ("execve(",), r"execve\(2?\): (\S+): No such file",
          f"the node, or the image, has no {{0}}: {OTHER_PYTHON}"),
-    Rule("mpirun-command", Kind.COMMAND, ("mpirun was unable to launch",),
-         r"mpirun was unable to launch the specified application as it could not [\s\S]{0,200}?Executable: (\S+)",
+    Rule("mpirun-command", Kind.COMMAND, ("mpirun was unable to ",),
+         r"mpirun was unable to (?:launch the specified application as it could not|find the specified executable) "
+         r"[\s\S]{0,200}?Executable: (\S+)",
          f"the node has no {{0}}: {OTHER_PYTHON}"),
     Rule("not-executable", Kind.COMMAND, ("execve(",), r"execve\(2?\): (\S+): Permission denied",
          "{0} may not be run: 'chmod +x' it, or put it where the file system is not mounted noexec"),

@@ -7,8 +7,9 @@ from slurmtf.diagnosis.rules.rule import Rule
 
 LIBRARIES: tuple[Rule, ...] = (
     Rule("horovod-build", Kind.LIBRARY, ("HorovodVersionMismatchError", "has not been built"),
-         r"HorovodVersionMismatchError|Extension horovod\.\S+ has not been built",
-         "Horovod was built for another TensorFlow: 'slurmtf env build-horovod' compiles it again where the job runs"),
+         r"HorovodVersionMismatchError|(?:MPI|Gloo|NCCL) support has not been built|Extension horovod\.\S+ has not been built",
+         "Horovod was built for another TensorFlow, or without what is asked of it: "
+         "'slurmtf env build-horovod' compiles it again where the job runs"),
     Rule("undefined-symbol", Kind.LIBRARY, ("undefined symbol: ",), r"undefined symbol: (\S+)",
          "the library was built for another version of what it uses: install it again where the job runs; Horovod by "
          "'slurmtf env build-horovod'"),
@@ -39,6 +40,9 @@ LIBRARIES: tuple[Rule, ...] = (
          "{0} is no library of this kind of machine: it was cut, is a Git LFS pointer (git lfs pull), or of another machine"),
     Rule("compiled-part", Kind.LIBRARY, ("No module named",), r"No module named '?([\w.]+\._\w+)",
          "{0} is a compiled part of a package, built for another Python or left out: install the package again in the job's"),
+    Rule("part-of-package", Kind.LIBRARY, ("No module named",),
+         r"No module named '((?:tensorflow|keras|horovod|numpy|scipy|torch|jax|sklearn|pandas|google\.protobuf)\.[\w.]+)'",
+         "{0} is not in the version of the package that is installed: ask for versions that match (`pip_packages`)"),
     Rule("openmp", Kind.LIBRARY, ("OpenMP runtime", "OMP: Error #15"), r"multiple copies of the OpenMP runtime|OMP: Error #15",
          "packages from pip and conda, or two of them, bring an OpenMP each: install all from one of the two"),
     Rule("glibcxx", Kind.LIBRARY, ("GLIBCXX_", "CXXABI_"),

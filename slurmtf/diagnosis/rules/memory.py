@@ -25,6 +25,7 @@ MEMORY: tuple[Rule, ...] = (
          r"OOM when allocating tensor(?:.*(?:device:GPU:\d+|allocator GPU_)|[\s\S]{0,400}?/gpu:\d)|"
          r"device:GPU:\d+\}\} failed to allocate memory",
          LESS_ON_GPU),
+    Rule("tf-memory", Kind.GPU_MEMORY, ("OOM when allocating",), r"OOM when allocating tensor", LESS_ON_GPU, vague=True),
     Rule("tf-copy-memory", Kind.GPU_MEMORY, ("Dst tensor is not initialized",), r"Dst tensor is not initialized", LESS_ON_GPU),
     Rule("nccl-memory", Kind.GPU_MEMORY, ("NCCL WARN",), r"NCCL WARN Cuda failure (?:\d+ )?'out of memory'",
          LESS_ON_GPU, anywhere=True),

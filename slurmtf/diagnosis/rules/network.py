@@ -19,8 +19,10 @@ NETWORK: tuple[Rule, ...] = (
     Rule("nccl", Kind.NETWORK, ("NCCL", "nccl", "socketPollConnect", "Bootstrap :"),
          r"socketPollConnect: .* returned \d+\(|ncclCommInitRank failed(?!: unhandled cuda error)|"
          r"NCCL WARN Error: network \w+ not found|Bootstrap : no socket interface found|"
-         r"NCCL error.*(?:unhandled system error|remote process exited)|NCCL WARN NET/IB : .*with (?:error|status)|"
-         r"NCCL WARN Call to (?:ibv_\w+|connect|bind|getaddrinfo)\b.* failed",
+         r"NCCL error.*(?:unhandled system error|remote process exited|ncclSystemError)|"
+         r"NCCL WARN NET/IB : .*with (?:error|status)|"
+         r"NCCL WARN Call to (?:ibv_\w+|connect|bind|getaddrinfo)\b.* failed|"
+         r"NCCL WARN Proxy Call to rank \d+ failed \(Connect\)",
          "set the interface by which nodes reach each other: `environment_variables[NCCL_SOCKET_IFNAME]=...` (ip -br addr); "
          "`environment_variables[NCCL_DEBUG]=INFO` says more", anywhere=True),
     Rule("ucx", Kind.NETWORK, ("UCX  ERROR", "pml_ucx", "complete a TCP"),

@@ -11,7 +11,7 @@ from slurmtf.job.contract.outcome import Cause, Outcome
 @pytest.mark.parametrize(
     ("words", "meaning"),
     [
-        ("ModuleNotFoundError: No module named 'sklearn.datasets'", "install sklearn.datasets in the job's Python"),
+        ("ModuleNotFoundError: No module named 'sktime.datasets'", "install sktime.datasets in the job's Python"),
         ("OMPI was not built with SLURM's PMI support", "srun can't start this MPI"),
         ('FATAL:   "python4": executable file not found in $PATH', "the image has no such program"),
         ("slurmstepd-node1: error: execve(): singularity: No such file or directory", "singularity is not on the node"),

@@ -100,7 +100,7 @@ SAMPLES: list[tuple[str, str]] = [
     ("stale", TRACEBACK + "OSError: [Errno 116] Stale file handle: '/s/x'"),
     ("read-only", TRACEBACK + "OSError: [Errno 30] Read-only file system: '/app/x'"),
     # Python and the training
-    ("import", TRACEBACK + "ModuleNotFoundError: No module named 'sklearn.datasets'"),
+    ("import", TRACEBACK + "ModuleNotFoundError: No module named 'sktime.datasets'"),
     ("diverged", TRACEBACK + "tensorflow.python.framework.errors_impl.InvalidArgumentError: Gradient is NaN : Tensor had NaN values"),
     # crashes
     ("illegal-instruction", "/bin/sh: line 1: 812 Illegal instruction     (core dumped) python train.py"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from slurmtf.diagnosis.kinds import Kind
 
-from .unforeseen_later import FIFTH, FOURTH, THIRD
+from .unforeseen_later import FIFTH, FOURTH, SIXTH, THIRD
 
 TRACEBACK = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 41, in <module>\n    main()\n'
 TF = "tensorflow.python.framework.errors_impl."
@@ -138,4 +138,4 @@ SECOND: dict[str, Sample] = {
     "python 2": (Kind.SCRIPT, TRACEBACK + '  File "/r/work/data.py", line 3\n    except IOError, e:\n                  ^\nSyntaxError: invalid syntax\n', 1, None),
     "keyboard": (Kind.KILLED, TRACEBACK + "KeyboardInterrupt", 130, None),
 }  # fmt: skip
-SAMPLES = {**FIRST, **SECOND, **THIRD, **FOURTH, **FIFTH}
+SAMPLES = {**FIRST, **SECOND, **THIRD, **FOURTH, **FIFTH, **SIXTH}
