@@ -68,6 +68,6 @@ CONTAINERS: tuple[Rule, ...] = (
     Rule("other-machine", Kind.COMMAND, ("cannot execute binary file", "Exec format error"),
          r"cannot execute binary file|Exec format error",
          "the program is for another kind of machine, or is no program: use the node's kind (x86_64, aarch64; `constraint`)"),
-    Rule("bad-interpreter", Kind.COMMAND, ("bad interpreter: ",), r"(\S+): bad interpreter: ",
+    Rule("bad-interpreter", Kind.COMMAND, ("bad interpreter: ",), r"(?<!\S)(\S+): bad interpreter: ",
          "{0} is gone: an environment that was moved or renamed has to be built again"),
 )  # fmt: skip

@@ -36,7 +36,7 @@ LIBRARIES: tuple[Rule, ...] = (
          r"cannot open shared object file|(?:Error loading shared library|[Cc]annot load) (\S+\.so[\w.]*)(?::| or |\.\n|\.?$)",
          "{0}{1} is not on the node, or not in the image: load the module that brings it, or build it into the image"),
     Rule("no-library", Kind.LIBRARY, ("ELF header", "ELF class", "file too short"),
-         r"(\S+): (?:invalid ELF header|wrong ELF class\S*|file too short)",
+         r"(?<!\S)(\S+): (?:invalid ELF header|wrong ELF class\S*|file too short)",
          "{0} is no library of this kind of machine: it was cut, is a Git LFS pointer (git lfs pull), or of another machine"),
     Rule("compiled-part", Kind.LIBRARY, ("No module named",), r"No module named '?([\w.]+\._\w+)",
          "{0} is a compiled part of a package, built for another Python or left out: install the package again in the job's"),
@@ -52,7 +52,7 @@ LIBRARIES: tuple[Rule, ...] = (
     Rule("glibc", Kind.LIBRARY, ("GLIBC_",), r"version [`'](GLIBC_[\d.]+)' not found",
          "the wheel is too new for the node's system ({0}): use an older one, conda's build, or a container (`image`)"),
     Rule("symbol-version", Kind.LIBRARY, ("not found (required by", "link time reference"),
-         r"(\S+): version [`']\S+' not found \(required by|not defined in file (\S+) with link time reference",
+         r"(?<!\S)(\S+): version [`']\S+' not found \(required by|not defined in file (\S+) with link time reference",
          "the {0}{1} that is found first is of another version than what uses it was built with: leave out the module or the "
          "LD_LIBRARY_PATH that brings it, or build again where the job runs"),
     Rule("loader", Kind.LIBRARY, ("error while loading shared libraries", "ImportError: ", "OSError: ", "detected by ld.so"),

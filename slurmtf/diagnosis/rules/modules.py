@@ -11,7 +11,7 @@ MODULES: tuple[Rule, ...] = (
          "the module {0} excludes one that is loaded: leave one of them out (`environment_definition.modules`)"),
     Rule("module-needs", Kind.MODULE, ("cannot be loaded due to", "depends on one of", "conflicts with the currently",
          "Load of requirement"),
-         r"(\S+) cannot be loaded due to (?:a )?(?:missing prereq|conflict)|"
+         r"(?<!\S)(\S+) cannot be loaded due to (?:a )?(?:missing prereq|conflict)|"
          r"[Mm]odule '?([^\s']+)'? (?:depends on one of|conflicts with the currently loaded)|"
          r"Load of requirement '?([^\s']+)'? failed",
          "the module {0}{1}{2} needs another one, or excludes one that is loaded, which is named beside it: name what it needs "

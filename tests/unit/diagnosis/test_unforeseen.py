@@ -37,3 +37,9 @@ def test_in_all_that_a_pattern_matches_stands_one_of_its_words(rule: Rule) -> No
         assert any(word in text for word in rule.words), text
 
     check()
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_no_pattern_reads_a_long_line_once_for_each_of_its_characters(rule: Rule) -> None:
+    r"""One that may begin anywhere in what it then reads to the end: '\S+ is gone' in a line of 400 KB without a space."""
+    assert not re.search(r"(?:^|\|)(?:\((?:\?:)?)*\\S[+*]", rule.pattern)
