@@ -66,12 +66,9 @@ def board(run: Run, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def told(board: subprocess.Popen[str]) -> dict[str, str]:
     assert board.stdout is not None
-    text = ""
-    while not text.endswith("\n}\n"):
-        line = board.stdout.readline()
-        assert line, board.stderr.read() if board.stderr else ""
-        text += line
-    data: dict[str, str] = json.loads(text)["data"]
+    line = board.stdout.readline()
+    assert line, board.stderr.read() if board.stderr else ""
+    data: dict[str, str] = json.loads(line)["data"]
     return data
 
 

@@ -142,6 +142,15 @@ def ended(*runs: Run) -> list[RunState]:
     return until(all_ended, f"the end of {', '.join(run.id for run in runs)}")
 
 
+def known_canceler(*runs: Run) -> None:
+    """Wait until it is known who canceled runs: Slurm's accounting tells seconds after the end."""
+
+    def all_known() -> bool:
+        return all(state.outcome is not None and "by" in state.outcome.detail for state in states(*runs))
+
+    until(all_known, f"who canceled {', '.join(run.id for run in runs)}")
+
+
 def in_status(run: Run, status: RunStatus) -> RunState:
     """The run's state, as soon as it has that status."""
     until(lambda: run.state.status is status, f"{run.id} {status.value}")

@@ -182,7 +182,7 @@ def test_logs(lab: Lab) -> None:
     (finding,) = problems_of_text(lab.slurmtf("logs", run.id, "--role", "ps"))
     assert finding.startswith(f"error: {run.id}: ")
     assert finding.split()[-1] == "ps"
-    assert lab.data("logs", run.id, "--role", "ps") == {"files": []}
+    assert [one["code"] for one in findings(lab.slurmtf("logs", run.id, "--role", "ps", "--json"))] == ["no-log"]
     Path(run.layout.job_log).write_text("")
     nothing = lab.slurmtf("logs", run.id, "--job")
     assert (nothing.returncode, nothing.stdout) == (0, "")

@@ -35,6 +35,7 @@ from .support import (
     here,
     in_status,
     job_of,
+    known_canceler,
     program,
     states,
 )
@@ -201,7 +202,9 @@ def test_a_job_that_slurm_does_not_list_yet(lab: Lab) -> None:
 def test_an_end_that_only_slurm_knew_is_remembered(lab: Lab, counter: Counter) -> None:
     lost, canceled = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2))
     call("scancel", job_of(lost), job_of(canceled))
-    found = ended(forgotten(lost), canceled)
+    ended(forgotten(lost), canceled)
+    known_canceler(canceled)
+    found = states(lost, canceled)
     assert [state.cause for state in found] == ["lost", "canceled"]
     assert found == states(lost, canceled)
     counter.taken()
@@ -231,6 +234,7 @@ def test_slurm_is_asked_at_most_twice(lab: Lab, counter: Counter) -> None:
 
     call("scancel", *map(job_of, held))
     ended(*held)
+    known_canceler(*held)
     counter.taken()
     assert {data["status"] for data in lab.data("ls")} == {"Completed", "Canceled", "Failed"}
     assert "Canceled" in lab.slurmtf("status", held[0].id).stdout
