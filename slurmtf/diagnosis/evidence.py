@@ -9,9 +9,9 @@ from pathlib import Path
 from slurmtf.diagnosis.dying import explain, hung
 from slurmtf.diagnosis.explanation import Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.layout import JOB_LOG, LOGS, RunLayout
 from slurmtf.job.contract.outcome import End
-from slurmtf.runs.history import JOB_LOG, Attempt, History, read_history
+from slurmtf.runs.history import Attempt, History, read_history
 from slurmtf.runs.state import RunState
 
 HEAD_BYTES, TAIL_BYTES = 64 * 1024, 400 * 1024
@@ -78,7 +78,7 @@ def read_logs(
         for path, part in parts
     ]
     of_job = _text(Path(layout.job_log), starts.get(JOB_LOG, 0), HEAD_BYTES, TAIL_BYTES, whole)
-    return [Log(f"logs/{JOB_LOG}", "", of_job), *logs]
+    return [Log(f"{LOGS}/{JOB_LOG}", "", of_job), *logs]
 
 
 def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from slurmtf.estimator import Estimator, families
 from slurmtf.estimator.quantities import flag_name, normal_flag, seconds, slurm_time
 from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import JOB_LOG, LOGS
 from slurmtf.plan import gpus
 from slurmtf.plan.model import Resources, Value
 from slurmtf.sites.model import Preset, Site
@@ -140,7 +141,7 @@ def _computed(
     yield "signal", f"B:USR2@{time_warning_s}"
     yield "open-mode", "append"
     yield "chdir", folder
-    yield "output", "logs/job.log"
+    yield "output", f"{LOGS}/{JOB_LOG}"
 
 
 def _shape(resources: Resources, gpu_form: str) -> Iterable[tuple[str, Value]]:

@@ -12,13 +12,12 @@ from typing import Any
 
 from slurmtf.job.contract import events, journal
 from slurmtf.job.contract.events import Record, outcome_of
-from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.layout import JOB_LOG, RunLayout
 from slurmtf.job.contract.life import REQUEUE, RESUBMIT, RETURN
 from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
 from slurmtf.processes import ProcessId, recognize
 from slurmtf.runs.state import Again, Staging
 
-JOB_LOG = "job.log"
 JOB_NAME = re.compile(r"[0-9]+(_[0-9]{1,9})?")
 """A job's number, or an element of an array; a process's number on a machine without a scheduler."""
 
@@ -118,12 +117,12 @@ class History:
     def last(self) -> Attempt | None:
         return self.attempts[-1] if self.attempts else None
 
-    def again(self, is_over: bool) -> Again | None:
+    def again(self, is_past: bool) -> Again | None:
         """What was decided last of other attempts; where Slurm alone started the job again, what is known of that.
 
-        ``is_over``: Slurm has started the job again since the last attempt that tells of itself, or will.
+        ``is_past``: Slurm has started the job again since the last attempt that tells of itself, or will.
         """
-        behind, now = (None, None, *self.attempts, *[None] * is_over)[-2:]
+        behind, now = (None, None, *self.attempts, *[None] * is_past)[-2:]
         if now and now.restarts:
             return Again.of(now.restarts[-1])
         if behind is None:

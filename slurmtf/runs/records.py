@@ -38,9 +38,9 @@ class CancelRequest:
 
     @classmethod
     def from_text(cls, text: str) -> CancelRequest:
-        """Return what :meth:`to_text` wrote, or an older slurmtf: the name alone. Raises ValueError or TypeError."""
+        """Return what :meth:`to_text` wrote. Raises ValueError or TypeError for anything else."""
         job, _, rest = text.partition("\n")
-        facts = {**json.loads(rest or "{}"), "job": job}
+        facts = {**json.loads(rest), "job": job}
         return cls(**{one.name: facts[one.name] for one in fields(cls) if one.name in facts})
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from slurmtf.job.contract.layout import JOB_LOG, LOGS
 from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
 from slurmtf.runs import cancelers
 from slurmtf.runs.history import Attempt, History, Phase
@@ -23,7 +24,7 @@ SILENCE_S = 300
 """Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
 CLOCK_SLACK_S = 100
 """Seconds by which the clocks of node and controller may differ. Slurm lets a requeued job wait for longer (cred_expire)."""
-LOG = "logs/job.log"
+LOG = f"{LOGS}/{JOB_LOG}"
 NEVER_SATISFIED = "DependencyNeverSatisfied"
 """Why Slurm cancels a job by itself that it may not start any more (src/slurmctld/job_scheduler.c, _kill_dependent)."""
 UNASKED = Answer()
@@ -117,7 +118,7 @@ class _Case:
             nodes=present.nodes if present else "",
             staging=present.staging if present and status is RunStatus.STARTING else None,
             unreadable=self.unreadable,
-            again=self.history.again(is_over=attempt is not None and present is None),
+            again=self.history.again(is_past=attempt is not None and present is None),
         )
         return replace(known, **facts)
 

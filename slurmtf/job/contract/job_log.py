@@ -55,6 +55,14 @@ def failed_node(written: bytes) -> str:
     return found[-1].decode("utf-8", "replace") if found else ""
 
 
+def size_of(path: str) -> int:
+    """Return how long a log is; 0 where there is none that can be read."""
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
+
+
 def written_since(path: str, size: int) -> bytes:
     """Return what a log has grown by since it had that size; nothing when there is none."""
     try:

@@ -6,6 +6,7 @@ PLAN, SCRIPT = "plan.json", "job.sh"
 JOBS, JOURNALS = "jobs.jsonl", "journal"
 TAGS = "tags"
 SUBMITIT = "submitit"
+LOGS, JOB_LOG = "logs", "job.log"
 BOARDS = "tensorboard"
 IMAGES = os.path.join("metrics", "images")
 
@@ -20,7 +21,7 @@ class RunLayout:
         self.agent = self._of("agent.pyz")
         self.source = self._of("source.tar")
         self.work = self._of("work")
-        self.logs = self._of("logs")
+        self.logs = self._of(LOGS)
         self.outputs = self._of("outputs")
         self.metrics = self._of("metrics")
         self.images = self._of(IMAGES)
@@ -36,7 +37,7 @@ class RunLayout:
         self.ended = self._of("ended.json")
         self.cancel_mark = self._of("cancel-requested")
         self.trace = self._of(".line")
-        self.job_log = os.path.join(self.logs, "job.log")
+        self.job_log = os.path.join(self.logs, JOB_LOG)
 
     def _of(self, name: str) -> str:
         return os.path.join(self.folder, name)

@@ -67,7 +67,7 @@ class Allocation:
         self._job_name = identity.job_name(environ) or self._job_id
         self._earlier = journal.attempts(layout)
         self._journal = journal.open_new(layout, self._job_name)
-        self._log_start = _size(layout.job_log)
+        self._log_start = job_log.size_of(layout.job_log)
         self._began = time.monotonic()
         self._next_beat = self._next_look = self._began
         self._gives_way = False
@@ -190,7 +190,7 @@ class Allocation:
 
     def _launch(self, words: List[str], order: LaunchOrder, number: int) -> Outcome:
         self._make_folder(order)
-        self._launched, self._launch_log = time.monotonic(), _size(self._layout.job_log)
+        self._launched, self._launch_log = time.monotonic(), job_log.size_of(self._layout.job_log)
         self._continuation.begins(order.folder)
         kept = order._replace(last=order.last and not self._continuation.may_launch)
         launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, self._told_of_attempt(kept))
@@ -388,10 +388,6 @@ class Allocation:
     def _leave_result(self, outcome: Outcome) -> None:
         with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
             result.leave(self._layout, self._job_name, self._plan.run.run_id, outcome)
-
-
-def _size(path: str) -> int:
-    return os.path.getsize(path) if os.path.exists(path) else 0
 
 
 LOOK_S = 5.0

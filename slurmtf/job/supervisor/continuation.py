@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ..common import identity
 from ..contract import events, life, metrics
-from ..contract.job_log import say
+from ..contract.job_log import say, size_of
 from ..contract.journal import Attempt, Journal
 from ..contract.layout import RunLayout
 from ..contract.outcome import Cause, Outcome
@@ -84,7 +84,7 @@ class Continuation:
 
     def begins(self, folder: str) -> None:
         """Note that a launch begins: what was logged before does not belong to it."""
-        self._metrics_begin = _size(self._metrics(folder))
+        self._metrics_begin = size_of(self._metrics(folder))
 
     def in_allocation(self, outcome: Outcome, folder: str, seconds: float) -> bool:
         """Tell whether a launch that failed is started again at once; write that down."""
@@ -233,13 +233,6 @@ class Continuation:
         )
         if decision.how != life.END:
             self._history.append(Failure(failure.cause, failure.place, "", decision.exclude, decision.memory_mb))
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0
 
 
 def _lines(path: str, begin: int = 0) -> List[str]:

@@ -14,6 +14,7 @@ from ..common import gpus, identity, wire
 from ..common.addresses import interface_of, name_of, own_addresses
 from ..common.process import Child, Signals, outlive_parent
 from ..contract import variables as var
+from ..contract.job_log import size_of
 from ..contract.layout import RunLayout
 from ..contract.outcome import End
 from ..contract.plan import JobPlan, LaunchOrder
@@ -223,7 +224,7 @@ class Task:
         variables = environment.variables(self._environ)
         if self._port and not shares_port(words[0], variables):
             self._port.let_go()
-        begins = [os.path.getsize(log) if os.path.exists(log) else 0 for log in logs]
+        begins = [size_of(log) for log in logs]
         try:
             self._child = Child(words, environment.work, variables, logs, self._notice.ignored)
         except OSError as err:

@@ -53,7 +53,7 @@ ROWS: list[tuple[str, Records, History, Answer, dict[str, Any]]] = [
     ("slurmtf was asked, while it waited", CANCELING, NOTHING, by(OWNER, start=None), ASKED),
     ("slurmtf was asked, and Slurm forgot", CANCELING, NOTHING, Answer(), ASKED),
     ("slurmtf was asked to cancel another job", CANCELING_OTHER, ENDED, by(ROOT), BY_OTHER),
-    ("an older slurmtf was asked", Records((JOB,), CancelRequest("12")), ENDED, UNASKED,
+    ("slurmtf was asked, nobody knows by whom", Records((JOB,), CancelRequest("12")), ENDED, UNASKED,
      {"by": "slurmtf", "user": "", "uid": None, "host": "", "time": None}),
     ("its user's scancel", RECORDS, ENDED, by(OWNER), {"by": "owner", **ADA}),
     ("its user's scancel, while it waited", RECORDS, NOTHING, by(OWNER, start=None), {"by": "owner", **ADA}),

@@ -14,7 +14,7 @@ import pytest
 from slurmtf.job.contract import trust
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs.records import CancelRequest, forget_cancel_request, note_cancel_request, note_end, read_records
+from slurmtf.runs.records import forget_cancel_request, note_cancel_request, note_end, read_records
 from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef
 from slurmtf.submit.record import note
@@ -57,11 +57,6 @@ def test_what_was_written_is_read(layout: RunLayout) -> None:
     assert Path(layout.cancel_mark).read_text().splitlines()[0] == "15"  # what the job's supervisor looks for
     forget_cancel_request(layout)
     assert read_records(layout).cancel_request is None
-
-
-def test_what_an_older_slurmtf_was_asked(layout: RunLayout) -> None:
-    Path(layout.cancel_mark).write_text("15")
-    assert read_records(layout).cancel_request == CancelRequest("15")
 
 
 @pytest.mark.parametrize(
