@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,21 @@ from typing import Any
 
 QUIET = ("--no-optional-locks", "-c", "core.fsmonitor=false")
 """Without these git-status(1) writes the index, and starts what the repository names as its monitor (git-config(1))."""
+NAMES_ANOTHER = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_COMMON_DIR",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_SHALLOW_FILE",
+    "GIT_GRAFT_FILE",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
+"""Which repository it is, from outside: git sets them for its hooks (githooks(5)), where it may be another one."""
+OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
+"""A partial clone fetches what it lacks, by the command that the repository names (partial-clone(7), git(1))."""
 TIMEOUT_S = 10
 
 
@@ -33,7 +49,8 @@ def asking_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
 
 def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     command = ["git", *QUIET, "-C", str(folder), *words]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    environ = {**{name: value for name, value in os.environ.items() if name not in NAMES_ANOTHER}, **OFFLINE}
+    return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def _told(folder: Path, git: subprocess.Popen[bytes]) -> dict[str, Any] | None:

@@ -77,6 +77,41 @@ def test_the_monitor_that_a_repository_names_is_not_started(root: Path, git: Git
     assert (tmp_path / "started").exists()
 
 
+def test_the_command_by_which_a_repository_would_fetch_is_not_started(root: Path, git: Git, tmp_path: Path) -> None:
+    fill(root, "train.py")
+    git("add", "--all")
+    git("commit", "--quiet", "--message=one")
+    tree = git("rev-parse", "HEAD^{tree}").strip()
+    (root / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    promises = {"url": str(root), "promisor": "true", "uploadpack": f"touch '{tmp_path}/started'; git-upload-pack"}
+    for name, value in promises.items():
+        git("config", f"remote.origin.{name}", value)
+    git("config", "core.repositoryFormatVersion", "1")
+    git("config", "extensions.partialClone", "origin")
+    repository(root)
+    assert not (tmp_path / "started").exists()
+    with pytest.raises(subprocess.CalledProcessError):
+        git("status")
+    assert (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"])
+def test_it_is_the_repository_of_the_source_that_is_asked(
+    root: Path, git: Git, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a hook of another one, to which git tells which it is by the environment."""
+    (other := tmp_path / "other").mkdir()
+    for folder, its in ((root, git), (other, git_in(other))):
+        fill(folder, f"{folder.name}.py")
+        its("add", "--all")
+        its("commit", "--quiet", "--message=one")
+    told = repository(root)
+    places = {"GIT_WORK_TREE": "", "GIT_INDEX_FILE": ".git/index", "GIT_OBJECT_DIRECTORY": ".git/objects"}
+    monkeypatch.setenv(name, str(other / places.get(name, ".git")))
+    assert told is not None
+    assert repository(root) == told
+
+
 def test_a_git_that_does_not_answer_is_ended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (root / "bin").mkdir()
     (root / "bin" / "git").write_text("#!/bin/sh\nexec sleep 3600\n")
