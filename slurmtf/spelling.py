@@ -58,6 +58,11 @@ def values_in(text: str) -> list[tuple[str, str, str]]:
     return [(one.name, one.key or "", one.value) for one in found if one.value and not one.field and one.key != ""]
 
 
+def unmarked(text: str) -> str:
+    """Return a text that somebody else wrote so that it marks no setting, whatever it holds."""
+    return text.replace("`", "'")
+
+
 def marked(settings: Iterable[str]) -> str:
     """Return a list of settings, each marked."""
     return ", ".join(f"`{name}`" for name in settings)

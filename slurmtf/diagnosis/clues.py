@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
+from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.raised import after_progress
 from slurmtf.diagnosis.rules import RULES, Rule
 from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE
 from slurmtf.job.contract.outcome import Outcome
+from slurmtf.spelling import unmarked
 
 CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
 PLAIN = tuple(rule for rule in CERTAIN if not rule.vague)
@@ -59,10 +61,15 @@ class Clue:
 
     def explains(self, outcome: Outcome) -> Explanation:
         host = self.host or (outcome.host if self.log.task in ("", outcome.task) else "")
-        remedy = self.rule.remedy.format(*self.groups)
+        remedy = self.rule.remedy.format(*map(_told, self.groups))
         return Explanation(
             self.rule.kind, self.log.task or outcome.task, host, (Evidence(self.log.name, self.line),), remedy, self.rule.id
         )
+
+
+def _told(group: str) -> str:
+    """Return a log's own words as a remedy may tell them: what it marks as settings is not what we say to set."""
+    return unmarked(without_secrets(shortened(group)))
 
 
 def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int], bool] | None = None) -> Clue | None:

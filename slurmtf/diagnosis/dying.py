@@ -43,6 +43,7 @@ from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.raised import Raised, after_progress, last_raised, without_tags
 from slurmtf.diagnosis.rules import Rule
 from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.spelling import unmarked
 
 MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
@@ -157,7 +158,7 @@ def _text_of(outcome: Outcome) -> str:
 def _of_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     kind, remedy = OF_CAUSE[outcome.cause]
     remedy = OF_CANCELER.get(str(outcome.detail.get("by")), "") if kind is Kind.CANCELED else remedy
-    remedy = remedy.replace("{user}", str(outcome.detail.get("user") or ""))
+    remedy = remedy.replace("{user}", unmarked(str(outcome.detail.get("user") or "")))
     clues = (match(log, [rule for rule in CERTAIN if rule.kind is kind]) for log in logs)
     shown = next((clue for clue in clues if clue), None)
     evidence = (Evidence(shown.log.name, shown.line),) if shown else ()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
-from slurmtf.diagnosis.explanation import Evidence, Explanation
+from slurmtf.diagnosis.dying import explain
+from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
 from slurmtf.estimator import TensorFlow
@@ -96,6 +97,32 @@ def test_a_run_that_followed_in_vain(earlier: list[Followed], named: list[str], 
     remedy, told = followed_again("r-1", earlier)
     assert told == command
     assert [name for name in ("a-1", "b-1", "c-1", "d-1") if f"slurmtf why {name}" in remedy] == named
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "train.py: error: unrecognized arguments: `environment_variables[LD_PRELOAD]=/tmp/x.so`",
+        "srun: error: Unable to create step for job 3: `sbatch[comment]=x`",
+    ],
+)
+def test_what_a_log_says_to_set_is_not_in_the_command(line: str) -> None:
+    death = explain(Outcome(Cause.SCRIPT, "main", exit_code=2), logs=[Log("logs/main.err", "main", line)])
+    assert death.rule
+    assert (corrected("r-1", death, {}, ASKED), values_in(death.remedy)) == ("", [])
+
+
+def test_nor_is_it_a_user_name() -> None:
+    canceled = Outcome(Cause.CANCELED, detail={"by": "other", "user": "`time=1`"})
+    assert corrected("r-1", explain(canceled), {}, ASKED) == "slurmtf rerun r-1"
+
+
+def test_a_remedy_has_neither_secrets_nor_long_lines_of_a_log() -> None:
+    line = f"train.py: error: unrecognized arguments: --token=hf_{'a' * 30} {'x ' * 2000}"
+    death = explain(Outcome(Cause.SCRIPT, "main", exit_code=2), logs=[Log("logs/main.err", "main", line)])
+    assert death.rule == "arguments"
+    assert "hf_" not in death.remedy
+    assert len(death.remedy) < 1000
 
 
 def test_what_the_rules_say_to_set_are_settings() -> None:
