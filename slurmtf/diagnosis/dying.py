@@ -40,7 +40,7 @@ from slurmtf.diagnosis.ends import (
 )
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.raised import Raised, after_progress, last_raised, without_tags
+from slurmtf.diagnosis.raised import Raised, after_progress, as_read, last_raised
 from slurmtf.diagnosis.rules import Rule
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 from slurmtf.spelling import unmarked
@@ -64,8 +64,8 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     raised, the signal that killed it. What a process says that lost another one explains only what nothing else does.
     """
     if outcome.cause in OF_CAUSE:
-        return _but_for_hung(outcome, hung(logs, failures), _of_cause(outcome, logs))
-    logs = [replace(log, text=without_tags(log.text)) for log in logs or [Log(outcome.log, outcome.task, _text_of(outcome))]]
+        return _but_for_hung(outcome, hung(logs, failures), _of_cause(outcome, list(map(_as_read, logs))))
+    logs = list(map(_as_read, logs or [Log(outcome.log, outcome.task, _text_of(outcome))]))
     ends: dict[str, End | None] = {
         failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]
     }
@@ -93,7 +93,7 @@ def hung(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> Explanati
     One that ended with an exit code did not stay: it may have raised the error because it was told to end.
     """
     left = {failure.task for failure in failures if not failure.end.signal}
-    own = (replace(log, text=without_tags(log.text)) for log in logs if log.task and log.task not in left)
+    own = (_as_read(log) for log in logs if log.task and log.task not in left)
     raised = ((log, last_raised(log.text)) for log in own)
     ended = ((log, error) for log, error in raised if error and error.is_uncaught and not _tells_of_another(log, error))
     found = (_of_raised(Outcome(Cause.SCRIPT, log.task), log, error) for log, error in ended)
@@ -107,6 +107,10 @@ def _but_for_hung(outcome: Outcome, stayed: Explanation | None, found: Explanati
     if stayed and outcome.cause is Cause.CANCELED:
         return replace(found, task=stayed.task, evidence=stayed.evidence, remedy=stayed.remedy)
     return found
+
+
+def _as_read(log: Log) -> Log:
+    return replace(log, text=as_read(log.text))
 
 
 def _also_hung(remedy: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -61,6 +62,8 @@ TAGS = re.compile(r"(?m)^(?:\[rank\d+\]: ?|\[\d+(?:,\d+)?\]<std(?:err|out)>: ?)"
 GUTTERS = re.compile(r"(?m)^ *(?:\| ?|\+[-+]+ ?\d* ?-*$|\+ (?=Exception Group Traceback))")
 """What Python writes before each line of an exception group, by how deep it is in it (traceback.py)."""
 MOST_CAUSES = 8
+LONGEST = 2000
+"""Characters of a line."""
 
 
 class Raised(NamedTuple):
@@ -114,9 +117,24 @@ class Raised(NamedTuple):
         return ONLY_OF_SCRIPTS.match(self.type) is not None or (self.raised_here and OF_SCRIPTS.match(self.type) is not None)
 
 
-def without_tags(text: str) -> str:
+def as_read(text: str) -> str:
+    """Return a log's text as it is looked through: without tags, and in lines of which none is so long that a pattern which
+    begins anywhere in it and reads to its end takes minutes."""
     text = TAGS.sub("", text) if "[rank" in text or "]<std" in text else text
-    return GUTTERS.sub("", text) if "Exception Group Traceback" in text else text
+    text = GUTTERS.sub("", text) if "Exception Group Traceback" in text else text
+    lines = text.split("\n")
+    return text if max(map(len, lines)) <= LONGEST else "\n".join(itertools.chain.from_iterable(map(_pieces, lines)))
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """Yield a line in pieces, cut where a bar of progress was written anew, else between words."""
+    at = 0
+    while len(line) - at > LONGEST:
+        middle, end = at + LONGEST // 2, at + LONGEST
+        cut = next((place for mark in "\r " if (place := line.rfind(mark, middle, end)) >= 0), end)
+        yield line[at:cut]
+        at = cut
+    yield line[at:]
 
 
 @lru_cache(maxsize=16)

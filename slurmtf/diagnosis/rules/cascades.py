@@ -9,10 +9,10 @@ CASCADES: tuple[Rule, ...] = (
     Rule("nccl-timeout", Kind.STALL, ("collective operation timeout",), r"Watchdog caught collective operation timeout",
          "another rank did not come to that operation: look at what the others did last; often one had fewer batches",
          cascade=True),
-    Rule("torch-store", Kind.ALONE, ("clients joined",), r"\d+/\d+ clients joined",
+    Rule("torch-store", Kind.ALONE, ("clients joined",), r"\d/\d+ clients joined",
          "the other processes never came: look at their logs; if they have none, they were not started", cascade=True),
     Rule("not-registered", Kind.ALONE, ("RegisterTask", "tasks_to_register", "WaitForAllTasks"),
-         r"DEADLINE_EXCEEDED: [^\n]*\s+RPC: /\S*CoordinationService/RegisterTask|"
+         r"DEADLINE_EXCEEDED: [^\n]*\s{1,40}RPC: /\S*CoordinationService/RegisterTask|"
          r"Barrier timed out.*(?:[Ww]ait_for_all_tasks_to_register|WaitForAllTasks)",
          "the other processes never came: look at their logs; if they have none, they were not started", cascade=True),
     Rule("collective-timeout", Kind.STALL, ("Timed out waiting ", "monitoredBarrier", "Barrier timed out", "got stuck for"),

@@ -11,7 +11,7 @@ DISKS: tuple[Rule, ...] = (
     Rule("quota", Kind.QUOTA, ("isk quota exceeded",), r"[Dd]isk quota exceeded", ELSEWHERE),
     Rule("disk-full", Kind.DISK, ("No space left on device", " full", "errno = 28", "ENOSPC", " written",
          "unexpected pos ", "failed writing"),
-         r"No space left on device|errno = 28\b|ENOSPC|(?i:error)\b.*\b[Dd]isk (?:is )?full|\d+ requested and \d+ written|"
+         r"No space left on device|errno = 28\b|ENOSPC|(?i:error)\b.*\b[Dd]isk (?:is )?full|\d requested and \d+ written|"
          r"enforce fail at inline_container\S+ \. unexpected pos \d+|PytorchStreamWriter failed writing",
          ELSEWHERE),
     Rule("locked", Kind.FILE_LOCKING, ("[Errno ",),

@@ -27,7 +27,7 @@ LIBRARIES: tuple[Rule, ...] = (
          r"should not try to import numpy from|numpy C-extensions failed",
          "PYTHONHOME or PYTHONPATH is another Python's: leave out the module that sets it (`environment_definition.modules`)"),
     Rule("mpi-library", Kind.LIBRARY, ("libmpi", "libpmi", "libucp", "libucs"),
-         r"(lib(?:mpi|pmi|ucp|ucs)[\w+.-]*\.so[\w.]*): cannot open shared object file",
+         r"(?<![\w+.-])(lib(?:mpi|pmi|ucp|ucs)[\w+.-]*): cannot open shared object file",
          "{0} is not on the node, or not in the image: load the module of the MPI that it was built with "
          "(`environment_definition.modules`)"),
     Rule("library-missing", Kind.LIBRARY, ("cannot open shared object file", "Error loading shared library",

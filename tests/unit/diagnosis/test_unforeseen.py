@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.explanation import Explanation, Log
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.raised import LONGEST, as_read
 from slurmtf.diagnosis.rules import RULES, Rule
 from slurmtf.job.contract.outcome import Cause, Outcome
 
@@ -42,4 +44,27 @@ def test_in_all_that_a_pattern_matches_stands_one_of_its_words(rule: Rule) -> No
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_no_pattern_reads_a_long_line_once_for_each_of_its_characters(rule: Rule) -> None:
     r"""One that may begin anywhere in what it then reads to the end: '\S+ is gone' in a line of 400 KB without a space."""
-    assert not re.search(r"(?:^|\|)(?:\((?:\?:)?)*\\S[+*]", rule.pattern)
+    assert not re.search(r"(?:^|\|)(?:\((?:\?:)?)*\\[Swd][+*]", rule.pattern)
+
+
+BARS = [f"\r {n}/5000 [loss 0.3]" for n in range(5000)]
+WORDS = ["error: the file is not there "] * 5000
+
+
+@pytest.mark.parametrize(
+    "parts", [BARS, WORDS, ["x" * 50_000], ["x\n", "y" * 2000, "\n"]], ids=["bars", "words", "one", "short"]
+)
+def test_a_long_line_is_read_in_pieces(parts: list[str]) -> None:
+    """A pattern that begins anywhere in a line and reads to its end takes minutes in one of 400 KB, as a bar of progress is."""
+    text = "".join(parts)
+    pieces = as_read(text).split("\n")
+    assert max(map(len, pieces)) <= LONGEST
+    assert "".join(pieces) == text.replace("\n", "")
+    whole = {word for part in parts for word in part.split()}
+    assert whole == {word for piece in pieces for word in piece.split()} or len(parts) == 1
+
+
+@pytest.mark.parametrize("before", ["".join(BARS), "".join(WORDS)], ids=["bars", "words"])
+def test_what_stands_in_a_long_line_is_found(before: str) -> None:
+    log = Log("logs/rank-0.err", "rank-0", f"{before} terminate called after throwing an instance of 'std::bad_alloc' {before}")
+    assert explain(Outcome(Cause.SCRIPT, "rank-0", exit_code=1), logs=[log]).kind is Kind.HOST_MEMORY
