@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import os
 import re
 import sys
@@ -37,6 +38,8 @@ OURS = os.urandom(4).hex()
 COLOURED = re.compile(f"\x0e{OURS}([a-z_]+):([^\x0f]*)\x0f")
 """A word that we colour, until it is shown: see :func:`painted`. Nobody else knows how."""
 
+NO_TIME = "?"
+"""For a number that is none, in a damaged file."""
 LONGEST_CELL = 100
 """Characters of a text in a table that may be of any length."""
 
@@ -196,7 +199,10 @@ def clock(seconds: float | None) -> str:
     """Return a time of day, with the date when it is not today's."""
     if seconds is None:
         return ""
-    moment = time.localtime(seconds)
+    try:
+        moment = time.localtime(seconds)
+    except (ValueError, OverflowError, OSError):
+        return NO_TIME
     today = moment[:3] == time.localtime()[:3]
     return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M", moment)
 
@@ -204,6 +210,8 @@ def clock(seconds: float | None) -> str:
 def duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
+    if not math.isfinite(seconds):
+        return NO_TIME
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"

@@ -86,7 +86,9 @@ def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool)
     unreadable."""
     try:
         with path.open("rb") as file:
-            middle = file.seek(0, 2) - begin - head_bytes - tail_bytes
+            size = file.seek(0, 2)
+            begin = begin if 0 <= begin <= size else 0  # somebody has emptied it since
+            middle = size - begin - head_bytes - tail_bytes
             file.seek(begin)
             if middle <= 0:
                 return file.read().decode("utf-8", "replace")

@@ -223,7 +223,7 @@ def _started(told: _Told, event: events.Started, time: float) -> None:  # noqa: 
 def _process(event: events.Started) -> ProcessId | None:
     try:
         return recognize(event.process)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 

@@ -8,14 +8,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
 from slurmtf.files import write_json, write_private
 from slurmtf.job.contract.layout import JOBS, RunLayout
 from slurmtf.job.contract.trust import user_name
-from slurmtf.runs.state import RunState
+from slurmtf.runs.state import RunState, typed
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import submitted_jobs
 
@@ -41,7 +41,16 @@ class CancelRequest:
         """Return what :meth:`to_text` wrote. Raises ValueError or TypeError for anything else."""
         job, _, rest = text.partition("\n")
         facts = {**json.loads(rest), "job": job}
-        return cls(**{one.name: facts[one.name] for one in fields(cls) if one.name in facts})
+        return cls(**{name: typed(facts[name], kinds) for name, kinds in _KINDS.items() if name in facts})
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "job": (str,),
+    "user": (str,),
+    "uid": (int, type(None)),
+    "host": (str,),
+    "time": (int, float, type(None)),
+}
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ def _tried(read: Callable[[], T], default: T, name: str, unreadable: list[str]) 
         return read()
     except FileNotFoundError:
         return default
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         unreadable.append(name)
         return default
 

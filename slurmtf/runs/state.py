@@ -166,7 +166,7 @@ class RunState:
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> RunState:
         """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises KeyError, TypeError or ValueError."""
-        known = {name: facts[name] for name in _PLAIN if name in facts}
+        known = {name: typed(facts[name], kinds) for name, kinds in _PLAIN.items() if name in facts}
         return cls(
             RunStatus(facts["status"]),
             JobRef.from_dict(facts["job"]) if facts.get("job") else None,
@@ -176,11 +176,32 @@ class RunState:
         )
 
 
+def typed(value: Any, kinds: tuple[type, ...]) -> Any:
+    """Return a value that is of one of these kinds. Raises TypeError."""
+    if not isinstance(value, kinds):
+        raise TypeError(type(value).__name__)
+    return value
+
+
 def _again(facts: object) -> Again | None:
     """Return what :meth:`RunState.to_dict` wrote of it; unknown keys are taken."""
-    known = {one.name: facts[one.name] for one in fields(Again) if one.name in facts} if isinstance(facts, dict) else {}
+    given = facts if isinstance(facts, dict) else {}
+    known = {name: typed(given[name], kinds) for name, kinds in _OF_AGAIN.items() if name in given}
     return Again(**{**known, "exclude": tuple(known.get("exclude", ()))}) if known else None
 
 
 _PARTS = ("job", "staging", "doubt", "again")
-_PLAIN = ("attempt", "reason", "nodes", "submitted", "started", "ended", "expected_start")
+_TIME = (int, float, type(None))
+_OF_AGAIN: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("how", "why", "cause"), (str,)),
+    **dict.fromkeys(("number", "memory_mb"), (int,)),
+    "at_most": (int, type(None)),
+    "seconds": (int, float),
+    "exclude": (list, tuple),
+}
+_PLAIN: dict[str, tuple[type, ...]] = {
+    "attempt": (int,),
+    "reason": (str,),
+    "nodes": (str,),
+    **dict.fromkeys(("submitted", "started", "ended", "expected_start"), _TIME),
+}

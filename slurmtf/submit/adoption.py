@@ -88,7 +88,7 @@ def _in_journal(layout: RunLayout, place: _Place) -> Found:
     starts = [attempt.started for attempt in journal.attempts(layout)]
     try:
         began = tuple(dict.fromkeys(_started(start, place) for start in starts if start.job_id))
-    except (LookupError, TypeError, ValueError):  # a line that nobody of ours wrote
+    except (LookupError, TypeError, ValueError, OverflowError):  # a line that nobody of ours wrote
         return Found()
     return Found(began if place.sweep else began[:1])
 

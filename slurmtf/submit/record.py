@@ -45,7 +45,7 @@ def _text(layout: RunLayout) -> str:
 
 def _jobs(text: str) -> Iterator[SubmittedJob]:
     for line in text.splitlines():
-        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+        with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):
             yield SubmittedJob.from_dict(json.loads(line))
 
 

@@ -268,7 +268,8 @@ def _death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]
 
 def _when_canceled(state: RunState) -> str:
     """Return when somebody canceled it, where that is noted, else when it ended; and after which time."""
-    asked = state.outcome.detail.get("time") if state.outcome else None
+    noted = state.outcome.detail.get("time") if state.outcome else None
+    asked = noted if isinstance(noted, (int, float)) else None
     ran = f" after {duration(state.ended - state.started)}" if state.ended and state.started else ""
     return clock(asked or state.ended) + (ran or " before it had started")
 

@@ -186,6 +186,8 @@ NAMES: Dict[str, Type[Any]] = {
     "finalizing": Finalizing,
     "ended": Ended,
 }
+MOST = 1 << 53
+"""Up to which whole numbers are floats, too. What is beyond, or NaN, is nothing that we wrote."""
 _NAME_OF = {kind: name for name, kind in NAMES.items()}
 E = TypeVar("E")
 
@@ -233,8 +235,9 @@ def _value(value: Any, default: Any) -> Any:
 
 
 def _fits(value: object, default: object) -> bool:
-    """Tell whether a value is of a default's type; None stands for a number that may be missing."""
-    if isinstance(value, bool):
+    """Tell whether a value is of a default's type; None stands for a number that may be missing. Of numbers, those that a
+    place in a file or a time may be."""
+    if isinstance(value, bool) or (isinstance(value, (int, float)) and not abs(value) < MOST):
         return False
     if default is None:
         return value is None or isinstance(value, int)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.cli.output import bare, colour, shown, table
+from slurmtf.cli.output import NO_TIME, bare, clock, colour, duration, shown, table
 from slurmtf.cli.present import headline
 from slurmtf.runs import RunState, RunStatus
 from tests.patience import HANG_S
@@ -38,6 +38,11 @@ TITLE = "\x1b]0;owned\x07"
 )
 def test_what_controls_a_terminal_is_shown_escaped(text: str, expected: str) -> None:
     assert shown(text) == expected
+
+
+@pytest.mark.parametrize("number", [float("inf"), float("nan")])
+def test_a_time_that_is_none(number: float) -> None:
+    assert (clock(number), clock(1e300), duration(number)) == (NO_TIME,) * 3
 
 
 def test_our_own_colours_are_shown() -> None:

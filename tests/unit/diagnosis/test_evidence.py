@@ -50,6 +50,12 @@ def test_the_whole_is_read_where_its_ends_explain_nothing(tmp_path: Path) -> Non
     assert explain_run(layout, state).kind is Kind.QUOTA
 
 
+@pytest.mark.parametrize("begin", [-1, 1 << 40])
+def test_a_log_that_was_emptied_since_is_read_from_its_beginning(begin: int, tmp_path: Path) -> None:
+    layout = run_of(tmp_path, {"rank-0.err": "KeyError: 3"})
+    assert [log.text for log in read_logs(layout, [], {"rank-0.err": begin}) if log.task] == ["KeyError: 3"]
+
+
 def test_lines_that_differ_in_digits_alone_are_read_once() -> None:
     assert distinct(b"step 1 of 90\nstep 2 of 90\nodd: 7\nstep 3 of 90\nodd: x") == b"step 1 of 90\nodd: 7\nodd: x"
 

@@ -129,6 +129,12 @@ def test_a_field_of_the_wrong_kind_is_as_if_it_were_missing() -> None:
     assert (read.time, read.event) == (0.0, events.TaskStarted(0, "", "n1"))
 
 
+@pytest.mark.parametrize("number", [10**400, -(10**30), float("inf"), float("nan"), 1e308])
+def test_a_number_that_is_neither_a_time_nor_a_place_is_as_if_it_were_missing(number: float) -> None:
+    read = Record.from_dict(json.loads(json.dumps({"event": "task-started", "time": number, "pid": number, "out": number})))
+    assert read == Record(0.0, "task-started", events.TaskStarted())
+
+
 def test_an_event_that_this_version_does_not_know_is_kept_by_name() -> None:
     assert Record.from_dict({"event": "teleported", "time": 3}) == Record(3.0, "teleported", None)
 

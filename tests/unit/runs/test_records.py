@@ -76,7 +76,18 @@ def test_an_unknown_key_is_taken(change: dict[str, Any], layout: RunLayout) -> N
     assert found.ended.cause is Cause.LOST
 
 
-DAMAGES = ["", "[1]", "3", '{"status": "Exploded"}', '{"status": 3}', "{}{", "[" * 100_000, '{"status": "Failed", "job": [1]}']
+DAMAGES = [
+    "",
+    "[1]",
+    "3",
+    '{"status": "Exploded"}',
+    '{"status": 3}',
+    "{}{",
+    "[" * 100_000,
+    '{"status": "Failed", "job": [1]}',
+    '{"status": "Failed", "ended": "at noon"}',
+    '{"status": "Failed", "again": {"seconds": []}}',
+]
 
 
 @pytest.mark.parametrize("text", DAMAGES, ids=range(len(DAMAGES)))
@@ -85,6 +96,22 @@ def test_an_end_that_can_not_be_read_is_named(text: str, layout: RunLayout) -> N
     Path(layout.ended).write_text(text)
     found = read_records(layout)
     assert (found.jobs, found.ended, found.unreadable) == ((JOB,), None, ("ended.json",))
+
+
+@pytest.mark.parametrize("facts", ['{"time": "at noon"}', '{"user": 3}', '{"uid": "0"}', '{"host": []}', "[1]", "{"])
+def test_a_note_of_who_canceled_it_that_can_not_be_read_is_named(facts: str, layout: RunLayout) -> None:
+    Path(layout.cancel_mark).write_text(f"12\n{facts}\n")
+    found = read_records(layout)
+    assert (found.cancel_request, found.unreadable) == (None, ("cancel-requested",))
+
+
+@pytest.mark.parametrize(
+    "change", [{"elements": float("inf")}, {"submitted": 10**400}, {"process": {"host": "a", "pid": 1e999}}]
+)
+def test_a_job_with_a_number_that_is_none_spoils_no_other(change: dict[str, Any], layout: RunLayout) -> None:
+    Path(layout.jobs).write_text(json.dumps({**JOB.to_dict(), **change}) + "\n")
+    note(layout, JOB)
+    assert read_records(layout).jobs == (JOB,)
 
 
 def test_a_cause_of_a_newer_slurmtf_is_told_as_it_is(layout: RunLayout) -> None:
