@@ -55,15 +55,16 @@ def _given(orders: Sequence[_Order]) -> Iterable[SlurmtfError]:
     by_job = {order.job: order for order in orders}
     for scheduler, jobs in by_scheduler(by_job):
         layouts = [by_job[job].layout for job in jobs]
+        before: dict[str, str] = {}
         for layout, job in zip(layouts, jobs, strict=True):
             with contextlib.suppress(OSError):  # a full disk keeps no run alive
-                note_cancel_request(layout, job.ref)
+                before.setdefault(layout.folder, note_cancel_request(layout, job.ref))
         try:
             scheduler.cancel(jobs)
         except SlurmtfError as err:
             for layout in layouts:
                 with contextlib.suppress(OSError):
-                    forget_cancel_request(layout)
+                    forget_cancel_request(layout, before.get(layout.folder, ""))
             yield type(err)(*err.findings, _untouched(layouts))
 
 

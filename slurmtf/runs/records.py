@@ -95,13 +95,18 @@ def note_end(layout: RunLayout, state: RunState) -> None:
         write_json(layout.ended, state.to_dict())
 
 
-def note_cancel_request(layout: RunLayout, job: JobRef) -> None:
-    """Note that slurmtf was asked to cancel this job of the run, and by whom. Raises OSError."""
-    uid = os.getuid()
+def note_cancel_request(layout: RunLayout, job: JobRef) -> str:
+    """Note that slurmtf was asked to cancel this job of the run, and by whom; return what was noted before. Raises OSError."""
+    before, uid = _tried(lambda: _text(layout.cancel_mark), "", "", []), os.getuid()
     request = CancelRequest(job.name, user_name(uid), uid, socket.gethostname(), time.time())
     write_private(layout.cancel_mark, request.to_text())
+    return before
 
 
-def forget_cancel_request(layout: RunLayout) -> None:
-    """Take the note back: the job could not be canceled. Raises OSError."""
-    Path(layout.cancel_mark).unlink(missing_ok=True)
+def forget_cancel_request(layout: RunLayout, before: str) -> None:
+    """Take the note back: the job could not be canceled. What was noted ``before`` is noted again: an order that was taken
+    earlier is still carried out. Raises OSError."""
+    if before:
+        write_private(layout.cancel_mark, before)
+    else:
+        Path(layout.cancel_mark).unlink(missing_ok=True)

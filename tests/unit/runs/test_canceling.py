@@ -99,6 +99,19 @@ def test_nobody_takes_a_run_for_canceled_that_is_not(
     assert noted(*found) == [False, False]
 
 
+def test_an_order_that_was_taken_is_not_forgotten_with_a_second_one_that_was_not(
+    tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job, which is being killed, would have itself started again."""
+    (one,) = found = [seen(tmp_path, "one", RUNNING, "4")]
+    canceled(monkeypatch, *found)
+    before = Path(one.layout.cancel_mark).read_text()
+    slurm.error = SlurmError(Finding("slurm-silent", "scancel", "timed out"))
+    with pytest.raises(SlurmError):
+        canceled(monkeypatch, *found)
+    assert Path(one.layout.cancel_mark).read_text() == before
+
+
 def test_others_are_canceled_where_one_could_not_be_asked_for(
     tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,7 @@ def test_what_was_written_is_read(layout: RunLayout) -> None:
     assert (request.job, request.uid, request.host) == ("15", os.getuid(), socket.gethostname())
     assert request.time and request.user == trust.user_name(os.getuid())
     assert Path(layout.cancel_mark).read_text().splitlines()[0] == "15"  # what the job's supervisor looks for
-    forget_cancel_request(layout)
+    forget_cancel_request(layout, "")
     assert read_records(layout).cancel_request is None
 
 
