@@ -77,7 +77,7 @@ class Service:
         """Host and port; the host's address, where its name is not known here. Raises ServiceError before it serves."""
         found = read_json(Path(self.run.layout.outputs, "endpoint.json"))
         if not found:
-            raise ServiceError(Finding("not-serving", self.run.id, "does not serve", f"see 'slurmtf status {self.run.id}'"))
+            raise ServiceError(Finding("not-serving", self.run.id, "does not serve", f"see 'slurmtf status {self.run.word}'"))
         return _known(str(found["host"]), str(found["address"])), int(found["port"])
 
     @property
@@ -116,7 +116,7 @@ class Service:
                 status, found = answer.status, answer.read()
         except (OSError, http.client.HTTPException) as err:
             what = f"can't be reached: {err}"
-            raise ServiceError(Finding("not-serving", self.url, what, f"see 'slurmtf status {self.run.id}'")) from None
+            raise ServiceError(Finding("not-serving", self.url, what, f"see 'slurmtf status {self.run.word}'")) from None
         finally:
             connection.close()
         if status != HTTPStatus.OK:

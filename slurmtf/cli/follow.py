@@ -92,7 +92,8 @@ def follow(run: Run, reader: LogReader | None = None) -> int:
         with _Progress() as progress:
             run.follow(_WithMetric(reader, run, name) if name else reader, progress.show)
     except KeyboardInterrupt:
-        note(f"\ndetached; the run continues. Reattach with: slurmtf logs -f {run.id}\ncancel it with: slurmtf cancel {run.id}")
+        note(f"\ndetached; the run continues. Reattach with: slurmtf logs -f {run.word}")
+        note(f"cancel it with: slurmtf cancel {run.word}")
         return DETACHED
     state = run.state
     emit(run_data(run.folder, state), "")

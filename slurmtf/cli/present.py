@@ -135,7 +135,7 @@ def _log_to_read(run: RunFolder, state: RunState) -> str:
     from slurmtf.runs.logs import has_job_log  # noqa: PLC0415
 
     of_job = state.cause is not Cause.SCRIPT and has_job_log(run.layout)
-    return f"the log may say more: slurmtf logs{' --job' * of_job} {run.id}" if of_job or run.tasks else ""
+    return f"the log may say more: slurmtf logs{' --job' * of_job} {run.word}" if of_job or run.tasks else ""
 
 
 def _foretold(run: RunFolder, state: RunState) -> str:

@@ -75,7 +75,7 @@ def status_text(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
         "sampling": _not_asked(facts),
         "elements": _elements(facts, state),
         "time left": f"{duration(left)} (max_duration_minutes)" if left > 0 and not state.status.final else "",
-        "advice": advice(run.id, state, facts),
+        "advice": advice(run.word, state, facts),
         "folder": str(run.folder),
     }
     lines = [f"{name:<10} {value.replace(chr(10), chr(10) + ' ' * 11)}" for name, value in rows.items() if value]

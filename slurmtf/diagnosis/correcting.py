@@ -58,7 +58,7 @@ def followed_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]
     are several.
     """
     wrong = [one for one in followed if one.is_in_the_way]
-    remedy = "; ".join(f"see why {one.run_id} ended so: slurmtf why {one.run_id}" for one in wrong)
+    remedy = "; ".join(f"see why {one.run_id} ended so: slurmtf why {shlex.quote(one.run_id)}" for one in wrong)
     if len(wrong) != 1 or wrong[0].state.cause is Cause.DEPENDENCY:
         return remedy, ""
     waits = [f"{one.run_id}:{one.condition}" for one in followed if not one.state.status.final]

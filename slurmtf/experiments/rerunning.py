@@ -37,7 +37,7 @@ def rerun(run: Run, changes: Mapping[str, object], tell: Callable[[str], None], 
     """
     check_ours(run.folder)
     if is_sweep(run.layout):
-        remedy = f"'slurmtf sweep resume {run.id}' goes on with more trials, 'slurmtf sweep submit FILE' starts it over"
+        remedy = f"'slurmtf sweep resume {run.word}' goes on with more trials, 'slurmtf sweep submit FILE' starts it over"
         raise InputError(Finding("is-a-sweep", run.id, "is a sweep, which is not repeated from its record", remedy))
     plan, receipt = run.plan, receipt_of(run.layout)
     with unpacked(run.layout, plan["provenance"]["snapshot"]["id"]) as source:

@@ -290,7 +290,7 @@ def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
 def failure(run: Run, state: RunState) -> Finding:
     """Return why a run did not complete, and where to read more."""
     what = f"{state.status.value}: {state.message or 'no reason is known'}"
-    return Finding("run-failed", run.id, what, f"the logs are in {run.folder / 'logs'}: slurmtf logs {run.id}")
+    return Finding("run-failed", run.id, what, f"the logs are in {run.folder / 'logs'}: slurmtf logs {run.word}")
 
 
 def _utc(seconds: float | None) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -71,7 +72,9 @@ def _dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | 
     same = (earlier.job.scheduler, earlier.job.ref.cluster) == (scheduler, cluster)
     if not same or CAPABILITIES[scheduler].one_machine:
         what = f"{earlier.run_id} runs elsewhere: nobody here can wait for its job"
-        return Finding("other-scheduler", "after", what, f"wait for it first: slurmtf wait {earlier.run_id} && ...")
+        return Finding(
+            "other-scheduler", "after", what, f"wait for it first: slurmtf wait {shlex.quote(earlier.run_id)} && ..."
+        )
     return f"{condition}:{earlier.job.ref.name}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,6 +37,11 @@ class RunFolder:
     def id(self) -> str:
         """The run's name."""
         return self.folder.name
+
+    @property
+    def word(self) -> str:
+        """The run's name as it stands in a command to paste: who can write to a workspace may call a folder anything."""
+        return shlex.quote(self.id)
 
     @property
     def experiment(self) -> str:

@@ -83,7 +83,7 @@ def _misfits(sweep: Described, parent: SweepRun) -> Iterable[Finding]:
 
 def _unended(where: str, parent: SweepRun) -> Iterable[Finding]:
     if not parent.state.status.final:
-        remedy = f"'slurmtf sweep status {parent.id}' shows how far it is"
+        remedy = f"'slurmtf sweep status {parent.word}' shows how far it is"
         yield Finding("sweep-goes-on", where, f"{parent.id} has not ended", remedy)
 
 

@@ -70,7 +70,7 @@ def _check(run: SweepRun, total: int, wanted: int | None, concurrent: int | None
     findings = []
     if not run.state.status.final:
         findings.append(
-            Finding("sweep-goes-on", run.id, "it has not ended", f"'slurmtf sweep status {run.id}' shows how far it is")
+            Finding("sweep-goes-on", run.id, "it has not ended", f"'slurmtf sweep status {run.word}' shows how far it is")
         )
     if wanted is not None and not total <= wanted <= MOST_RUNS:
         what = f"{wanted} is not between {total}, which it has, and {MOST_RUNS}"

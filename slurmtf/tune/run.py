@@ -49,7 +49,7 @@ class SweepRun(Run):
         child = next((one for one in self.get_children() if one.trial.number == number), None)
         if child is None:
             what = f"trial {number} has not begun, or there is none"
-            raise RunNotFoundError(Finding("unknown-trial", self.id, what, f"'slurmtf sweep trials {self.id}' lists them"))
+            raise RunNotFoundError(Finding("unknown-trial", self.id, what, f"'slurmtf sweep trials {self.word}' lists them"))
         return child
 
     @property

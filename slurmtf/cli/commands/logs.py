@@ -62,5 +62,6 @@ def _no_log(run: Run, chosen: str | None, job_log: bool) -> RunNotFoundError:
     if run.tasks:
         return RunNotFoundError(Finding("no-log", run.id, what, f"logs there are: {', '.join(run.tasks)}"))
     status = run.state.status
-    remedy = f"see 'slurmtf status {run.id}'" if status.final else f"wait for it: slurmtf logs -f{' --job' * job_log} {run.id}"
+    following = f"wait for it: slurmtf logs -f{' --job' * job_log} {run.word}"
+    remedy = f"see 'slurmtf status {run.word}'" if status.final else following
     return RunNotFoundError(Finding("no-log", run.id, f"{what}: it is {status.value}", remedy))

@@ -44,4 +44,4 @@ def command(run: str, changes: tuple[str, ...], after: tuple[str, ...], workspac
         return
     note_warnings(warnings, WARNINGS_OF_SUBMISSION)
     click.echo(again.id)
-    note(f"follow it with: slurmtf logs -f {again.id}")
+    note(f"follow it with: slurmtf logs -f {again.word}")

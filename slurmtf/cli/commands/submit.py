@@ -35,7 +35,7 @@ def command(request: JobRequest, dry_run: bool) -> None:
         return
     note_warnings(warnings, WARNINGS_OF_SUBMISSION)
     click.echo(run.id)
-    note(f"follow it with: slurmtf logs -f {run.id}")
+    note(f"follow it with: slurmtf logs -f {run.word}")
 
 
 def submit(request: JobRequest) -> Run:

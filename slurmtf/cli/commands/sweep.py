@@ -66,7 +66,7 @@ def submit(file: str, experiment: str | None, site: str | None, workspace: str |
         emit(sweeps.sweep_data(run, run.state, run.facts), "")
         return
     click.echo(run.id)
-    note(f"follow it with: slurmtf sweep status {run.id}")
+    note(f"follow it with: slurmtf sweep status {run.word}")
 
 
 @command.command("run")
@@ -78,7 +78,7 @@ def run_(file: str, experiment: str | None, site: str | None, workspace: str | N
     try:
         _follow(run)
     except KeyboardInterrupt:
-        note(f"\ndetached; the sweep continues. Follow it with: slurmtf sweep status {run.id}")
+        note(f"\ndetached; the sweep continues. Follow it with: slurmtf sweep status {run.word}")
         sys.exit(DETACHED)
     state, facts = run.state, run.facts
     emit(sweeps.sweep_data(run, state, facts), sweeps.status_text(run, state, facts))
@@ -134,7 +134,7 @@ def best(sweep: str, workspace: str | None) -> None:
     child = run.get_best_run_by_primary_metric()
     if child is None:
         what = f"no trial has logged {run.facts.settings.metric!r} yet"
-        raise RunNotFoundError(Finding("no-best", run.id, what, f"'slurmtf sweep status {run.id}' shows the trials"))
+        raise RunNotFoundError(Finding("no-best", run.id, what, f"'slurmtf sweep status {run.word}' shows the trials"))
     data = {**child.to_dict(), "parameters": child.get_hyperparameters(), "folder": str(child.folder)}
     lines = [f"trial {child.trial.number}: {run.facts.settings.metric} {child.best:.6g}, {child.get_status()}"]
     lines += [f"  {name} = {value}" for name, value in child.get_hyperparameters().items()]

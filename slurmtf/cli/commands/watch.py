@@ -179,7 +179,7 @@ class _Screen:
             self._view = replace(self._view, told=str(err))
             return
         reader = LogReader(run.layout, sys.stdout)
-        click.secho(f"{run.id}: Ctrl-C stops following", dim=True)
+        click.secho(one_line(shown(f"{run.id}: Ctrl-C stops following")), dim=True)
         with contextlib.suppress(KeyboardInterrupt, SlurmtfError):
             reader.show_new(history=True)
             run.follow(reader, None)

@@ -232,7 +232,7 @@ def _sweep_text(run: Run, state: RunState, facts: SweepFacts, waiting: Waiting |
     elif not failed:
         ended = state.message if state.status in (RunStatus.FAILED, RunStatus.CANCELED) else ""
         rows["why"] = ended or "nothing to explain: no trial has failed"
-    rows["do"] = rows.get("do") or advice(run.id, state, facts)
+    rows["do"] = rows.get("do") or advice(run.word, state, facts)
     return "\n\n".join([in_rows(rows), *(in_rows(_failed_rows(run, one)) for one in failed)])
 
 
@@ -243,7 +243,7 @@ def _failed_rows(run: Run, failed: FailedAlike) -> dict[str, str]:
         "failed": f"trial{'s' * (len(failed.trials) > 1)} {numbers}{more}",
         "why": _class(death),
         "seen": "\n".join(f"{one.log}: {one.text}" for one in death.evidence) or without_secrets(failed.results[0].error),
-        "do": spelled(death.remedy, FLAGS) or f"read the log: slurmtf sweep logs {failed.trials[0]} {run.id}",
+        "do": spelled(death.remedy, FLAGS) or f"read the log: slurmtf sweep logs {failed.trials[0]} {run.word}",
     }
 
 
@@ -256,7 +256,7 @@ def _waiting_rows(state: RunState, waiting: Waiting) -> dict[str, str]:
 def _death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]:
     seen = "\n".join(f"{one.log}: {one.text}" for one in death.evidence)
     who = f"{death.task} on {death.host}" if death.host and death.task else death.task or death.host
-    logs = f"slurmtf logs{' --role ' + death.task if death.task else ''} {run.id}"
+    logs = f"slurmtf logs{' --role ' + shlex.quote(death.task) if death.task else ''} {run.word}"
     return {
         "why": state.message + f" [{death.kind.value}]" if death.kind is Kind.CANCELED else _class(death),
         "when": _when_canceled(state) if death.kind is Kind.CANCELED else "",
