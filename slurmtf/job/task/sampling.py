@@ -1,7 +1,8 @@
 """What the tasks of this job use on this node: the first of them samples it for all, at a cost below 0.1 % of a core.
 
 CPU is that of the launcher's processes here, which are our siblings: slurmstepd's, or those of the daemon of mpirun (proc(5)).
-Memory is what Slurm's cgroup counts, but for cached files; where there is none, the processes' own. GPUs by the vendor's tool.
+Memory is what Slurm's cgroup counts, but for cached files, or the processes' own at their fullest where that is more: the
+kernel knows of each what it held between two samples. GPUs by the vendor's tool.
 """
 
 import contextlib
@@ -29,17 +30,16 @@ ASK = {
     "nvidia": ("nvidia-smi", "--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits"),
     "amd": ("rocm-smi", "--showuse", "--showmeminfo", "vram", "--csv"),
 }
-PAGE = os.sysconf("SC_PAGE_SIZE")
+SIZE = re.compile(r"^(VmHWM|RssFile|RssShmem):\s*([0-9]+) kB$", re.MULTILINE)
 OF_JOB = re.compile(r"(.*/job_(\d+))(/|$)")
 
 
 class Process(NamedTuple):
-    """A process as /proc tells of it: CPU seconds with those of its ended children, bytes that no file backs."""
+    """A process as /proc tells of it: CPU seconds with those of its ended children."""
 
     pid: int
     parent: int
     cpu_s: float
-    memory: int
 
 
 class Sampler:
@@ -82,7 +82,7 @@ class Sampler:
         with contextlib.suppress(OSError):
             found = family(processes(), os.getppid(), os.getpid())
             self._cpu_s = max(self._cpu_s, sum(one.cpu_s for one in found))
-            memory = _counted(self._cgroup) or sum(one.memory for one in found)
+            memory = max(_counted(self._cgroup), sum(most_held(_text("/proc/{}/status".format(one.pid))) for one in found))
             sample = Sample(time.time(), self._series, self._cpu_s, memory, self._gpus)
             self._gpus = ()
             add_private(os.path.dirname(self._path))
@@ -107,13 +107,15 @@ class Sampler:
 
 
 def processes() -> List[Process]:
-    """Return all processes of this node that can be seen, with the memory that is theirs alone."""
-    found = []
-    for pid, process in proc.processes():
-        pages = _text("/proc/{}/statm".format(pid)).split()
-        if len(pages) >= 3:
-            found.append(Process(pid, process.parent, process.cpu_s, (int(pages[1]) - int(pages[2])) * PAGE))
-    return found
+    """Return all processes of this node that can be seen."""
+    return [Process(pid, process.parent, process.cpu_s) for pid, process in proc.processes()]
+
+
+def most_held(status: str) -> int:
+    """Return the bytes that no file backs, of a process at its fullest, by its status (proc(5)): the kernel keeps the peak of
+    all that it held; of files it is taken to have held then what it holds now."""
+    sizes = {name: int(size) << 10 for name, size in SIZE.findall(status)}
+    return max(0, sizes.get("VmHWM", 0) - sizes.get("RssFile", 0) - sizes.get("RssShmem", 0))
 
 
 def family(known: List[Process], root: int, own: int) -> List[Process]:

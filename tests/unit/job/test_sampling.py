@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.contract.samples import Gpu, Sample, read
-from slurmtf.job.task.sampling import Process, Sampler, counted, family, memory_file, ours, parse_gpus, processes
+from slurmtf.job.task.sampling import Process, Sampler, counted, family, memory_file, most_held, ours, parse_gpus, processes
 
 V2 = "0::/system.slice/slurmstepd.scope/job_33/step_0/user/task_0\n"
 V1 = "9:memory:/slurm/uid_1000/job_33/step_0/task_0\n4:cpu,cpuacct:/slurm/uid_1000/job_33/step_0\n1:name=systemd:/\n"
@@ -45,7 +47,7 @@ def test_cached_files_do_not_count(text: str, size: int) -> None:
 
 
 def test_the_processes_of_all_tasks_of_the_node_are_a_family() -> None:
-    known = [Process(pid, parent, 1.0, 10) for pid, parent in ((1, 0), (5, 1), (6, 5), (7, 5), (8, 7), (9, 1))]
+    known = [Process(pid, parent, 1.0) for pid, parent in ((1, 0), (5, 1), (6, 5), (7, 5), (8, 7), (9, 1))]
     assert {process.pid for process in family(known, 5, 6)} == {6, 7, 8}
     assert {process.pid for process in family(known, 1, 7)} == {7, 8}
     assert family([], 5, 6) == []
@@ -55,7 +57,42 @@ def test_this_process_is_seen() -> None:
     own = next(process for process in processes() if process.pid == os.getpid())
     assert own.parent == os.getppid()
     assert own.cpu_s > 0
-    assert own.memory > 1 << 20
+
+
+STATUS = """Name:\tpython VmHWM: 5 kB
+VmPeak:\t 9000000 kB
+VmHWM:\t 3175864 kB
+VmRSS:\t   30000 kB
+RssAnon:\t   20000 kB
+RssFile:\t    9000 kB
+RssShmem:\t    1000 kB
+"""
+
+
+@pytest.mark.parametrize(
+    ("status", "size"),
+    [
+        (STATUS, 3165864 << 10),
+        ("VmHWM:\t 100 kB\n", 100 << 10),
+        ("VmHWM:\t 100 kB\nRssFile:\t 120 kB\n", 0),
+        ("Name:\tkthreadd\n", 0),
+        ("", 0),
+    ],
+)
+def test_the_most_that_a_process_has_held(status: str, size: int) -> None:
+    assert most_held(status) == size
+
+
+def test_what_was_held_between_two_samples_counts(tmp_path: Path) -> None:
+    plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)))
+    words = "import sys; len(bytearray(1 << 20) * 300); print(flush=True); sys.stdin.read()"
+    child = subprocess.Popen([sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert child.stdout
+    with child:
+        child.stdout.readline()
+        Sampler(plan, RunLayout(str(tmp_path)), {}).end()
+    (path,) = (tmp_path / "samples").iterdir()
+    assert [sample.memory >= 300 << 20 for sample in read(str(path))] == [True]
 
 
 NVIDIA = "97, 71234, 81920\n0, 3, 81920\n[N/A], 10, 81920\n"
