@@ -81,13 +81,15 @@ class Line:
 
 @dataclass(frozen=True)
 class View:
-    """The runs, which of them is chosen, and the filter; ``told`` is what came of the last action."""
+    """The runs, which of them is chosen, and the filter; ``told`` is what came of the last action,
+    ``late`` that an answer has not come yet."""
 
     lines: tuple[Line, ...] = ()
     chosen: str = ""
     words: str = ""
     mode: Mode = Mode.LIST
     told: str = ""
+    late: str = ""
 
     @property
     def shown(self) -> list[Line]:
@@ -199,7 +201,8 @@ def footers(view: View) -> tuple[str, ...]:
         return (view.told,)
     kept = f"   filter: {view.words} (Esc: all runs)" if view.words else ""
     keys = ("up/down: choose   /: filter   l: log   c: cancel   ?: keys   q: quit", "?: keys   q: quit")
-    return *(f"{one}{kept}" for one in keys), keys[-1]
+    late = (f"{view.late}{kept}   {keys[-1]}",) if view.late else ()
+    return *late, *(f"{one}{kept}" for one in keys), keys[-1]
 
 
 def footer(view: View, width: int) -> str:

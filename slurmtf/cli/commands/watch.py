@@ -11,13 +11,15 @@ import termios
 import time
 import tty
 from collections.abc import Iterator
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import Any
 
 import click
 
+from slurmtf.cli.beside import beside
 from slurmtf.cli.commands.ls import HEADING, row_of
-from slurmtf.cli.output import bare, one_line, shown
+from slurmtf.cli.output import bare, duration, one_line, shown
 from slurmtf.cli.present import cancel_answer, series_text
 from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.cli.watching import (
@@ -52,7 +54,16 @@ DUMB = ("dumb", "unknown")
 ANSWER_S = 60.0
 """How old an answer of Slurm's may be: all terminals together ask once in that time."""
 FRAME_S = 1.0
+WAITING_FRAME_S = 0.2
+"""While an answer is waited for, it is drawn soon after it has come."""
+AT_ONCE_S = 0.3
+"""So long a key waits for an answer at most; most have come by then."""
+SLOW_S = 3.0
+"""An answer that takes longer is waited for in words."""
 COLUMNS = (*HEADING[:-1], "WHY, METRIC")
+GONE = (RunNotFoundError, OSError)
+"""What is raised when a run is removed while it is looked at."""
+LATE = "Slurm, or a disk, has not answered for {}"
 
 
 @click.command("watch")
@@ -98,22 +109,58 @@ class _Metrics:
             if run.folder.name not in self._readers:
                 opened = Run(run.folder)
                 self._readers[run.folder.name] = (opened.primary_metric or "", MetricsReader(opened.layout))
-        except RunNotFoundError:  # removed meanwhile
+            metric, reader = self._readers[run.folder.name]
+            if metric:
+                reader.read_new()
+        except GONE:
             return ""
-        metric, reader = self._readers[run.folder.name]
-        if not metric:
-            return ""
-        reader.read_new()
-        return series_text(metric, reader.series().get(metric))
+        return series_text(metric, reader.series().get(metric)) if metric else ""
+
+
+class _Reading:
+    """The runs, read again and again, beside the terminal: Slurm may not answer for a minute."""
+
+    def __init__(self, selection: Selection, number: int) -> None:
+        self._selection, self._number = selection, number
+        self._coming: Future[tuple[list[Listed], float]] | None = None
+        self._began = self._next = 0.0
+
+    @property
+    def waits(self) -> float:
+        """How many seconds it has waited for the answer that is still to come."""
+        return time.monotonic() - self._began if self._coming else 0.0
+
+    def soon(self) -> None:
+        """Read again as soon as that can be."""
+        self._next = 0.0
+
+    def look(self) -> list[Listed] | None:
+        """Return the runs where they have been read anew. Raises what reading them raised."""
+        if self._coming is None and time.monotonic() >= self._next:
+            self._began, self._coming = time.monotonic(), beside(self._read)
+            wait([self._coming], AT_ONCE_S)
+        if self._coming is None or not self._coming.done():
+            return None
+        coming, self._coming, self._next = self._coming, None, time.monotonic() + READ_S
+        runs, took = coming.result()
+        self._next = time.monotonic() + max(READ_S, took / READING)
+        return runs
+
+    def _read(self) -> tuple[list[Listed], float]:
+        began = time.thread_time()
+        runs = self._selection.find(self._number, ANSWER_S).runs
+        return runs, time.thread_time() - began
 
 
 class _Screen:
     """The terminal: it is drawn when a key comes, or a second has gone."""
 
     def __init__(self, selection: Selection, number: int) -> None:
-        self._selection, self._number = selection, number
+        self._nothing = selection.none
+        self._reading = _Reading(selection, number)
+        self._canceling: dict[str, Future[str]] = {}
         self._view = View()
-        self._runs: dict[str, Listed] = {}
+        self._runs: dict[str, Listed] | None = None
         self._metrics = _Metrics()
 
     def run(self) -> None:
@@ -128,28 +175,37 @@ class _Screen:
                 self._open_log()
             if action is Action.SUSPEND:
                 os.kill(0, signal.SIGTSTP)  # all of the job, as the terminal does
+        self._finish()
 
     def _watch(self, live: Any, keys: Any) -> Action:
         """Draw and take keys until something else needs the terminal, or it is quit."""
-        next_read = 0.0
         while True:
-            if time.monotonic() >= next_read:
-                began = time.process_time()
-                self._read()
-                next_read = time.monotonic() + max(READ_S, (time.process_time() - began) / READING)
+            self._take_answers()
             live.update(self._drawn(live.console), refresh=True)
-            for key in keys(FRAME_S):
+            for key in keys(WAITING_FRAME_S if self._reading.waits or self._canceling else FRAME_S):
                 self._view, action = pressed(self._view, key)
                 if action is Action.CANCEL:
-                    self._cancel()
-                    next_read = 0.0
+                    self._cancel(self._view.chosen)
                 elif action is not Action.NONE:
                     return action
 
-    def _read(self) -> None:
-        runs = self._selection.find(self._number, ANSWER_S).runs
-        self._runs = {run.name: run for run in runs}
-        self._view = self._view.with_lines([self._line(run) for run in runs])
+    def _take_answers(self) -> None:
+        """Show what has come of what was asked, and for how long the rest is waited for."""
+        for run_id in [run_id for run_id, future in self._canceling.items() if future.done()]:
+            self._view = replace(self._view, told=f"{run_id}: {self._canceling.pop(run_id).result()}")
+            self._reading.soon()
+        try:
+            runs = self._reading.look()
+        except (SlurmtfError, OSError) as err:
+            if self._runs is None:
+                raise
+            self._view = replace(self._view, late=str(err))
+            return
+        if runs is not None:
+            self._runs = {run.name: run for run in runs}
+            self._view = replace(self._view.with_lines([self._line(run) for run in runs]), late="")
+        if self._reading.waits > SLOW_S:
+            self._view = replace(self._view, late=LATE.format(duration(self._reading.waits)))
 
     @staticmethod
     def _line(run: Listed) -> Line:
@@ -157,24 +213,40 @@ class _Screen:
         over = run.status.value if run.status.final else ""
         return Line(run.name, cells, " ".join(map(bare, cells[1:])), over)
 
+    @property
+    def _known(self) -> dict[str, Listed]:
+        return self._runs or {}
+
     def _with_metric(self, line: Line) -> Line:
         """Return a run that is shown, with its metric beside the reason."""
         *facts, why = line.cells
-        return replace(line, cells=(*facts, ", ".join(filter(None, (why, self._metrics.of(self._runs[line.run_id]))))))
+        return replace(line, cells=(*facts, ", ".join(filter(None, (why, self._metrics.of(self._known[line.run_id]))))))
 
-    def _cancel(self) -> None:
-        run = self._view.chosen
-        try:
-            (state,) = cancel_runs([Run(self._runs[run].folder)])
-            told = f"{run}: {cancel_answer(state)}"
-        except SlurmtfError as err:
-            told = f"{run}: {err}"
-        self._view = replace(self._view, told=told)
+    def _cancel(self, run_id: str) -> None:
+        folder = self._known[run_id].folder
+
+        def cancel() -> str:
+            try:
+                (state,) = cancel_runs([Run(folder)])
+                return cancel_answer(state)
+            except SlurmtfError as err:
+                return str(err)
+
+        self._view = replace(self._view, told=f"{run_id}: is being canceled")
+        self._canceling.setdefault(run_id, beside(cancel))
+        wait([self._canceling[run_id]], AT_ONCE_S)
+
+    def _finish(self) -> None:
+        """Wait for what was to be canceled, without which it would not be."""
+        for run_id, future in self._canceling.items():
+            if not future.done():
+                click.echo(f"{run_id} is still being canceled; Ctrl-C does not wait for that", err=True)
+            click.echo(f"{run_id}: {future.result()}", err=True)
 
     def _open_log(self) -> None:
         """Show the whole log of the chosen run, and follow it while it runs; then wait for a key."""
         try:
-            run = Run(self._runs[self._view.chosen].folder)
+            run = Run(self._known[self._view.chosen].folder)
         except SlurmtfError as err:
             self._view = replace(self._view, told=str(err))
             return
@@ -201,12 +273,14 @@ class _Screen:
         return Group(*parts, *(_cut(line, width) for line in below[:lines]), last)
 
     def _log(self, lines: int) -> list[str]:
+        if self._runs is None:
+            return []
         chosen = self._runs.get(self._view.chosen)
         if chosen is None:
-            return [self._selection.none if not self._runs else "no run matches"]
+            return [self._nothing if not self._runs else "no run matches"]
         try:
             return list(log_tail(Run(chosen.folder), lines))[-lines:] or ["no log yet"]
-        except RunNotFoundError as err:
+        except GONE as err:
             return [str(err)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -116,6 +117,38 @@ def pending(workspace: Path) -> RunLayout:
     job = SubmittedJob(JobRef(None, "77"), "slurm", layout.folder, time.time() - 600, "submitted")
     Path(layout.jobs).write_text(json.dumps(job.to_dict()) + "\n")
     return layout
+
+
+def test_keys_are_taken_while_slurm_does_not_answer(environ: dict[str, str], pending: RunLayout, tmp_path: Path) -> None:
+    answers = tmp_path / "answers"  # nobody writes into it at first
+    os.mkfifo(answers)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "squeue").write_text(f"#!/bin/sh\nread line < {answers}\nexit 1\n")
+    (tmp_path / "bin" / "squeue").chmod(0o755)
+    terminal = Terminal(SLURMTF, "watch", environ={**environ, "PATH": f"{tmp_path}/bin:{os.environ['PATH']}"})
+    terminal.shows("not answered for", "q: quit")
+    terminal.press("?")
+    terminal.shows("the run above")
+    terminal.press("x")
+    terminal.shows("not answered for")
+    with answers.open("w") as squeue:
+        squeue.write("\n")
+    terminal.shows(Path(pending.folder).name)
+    terminal.press("q")
+    assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("gone", ["run", "workspace"])
+def test_it_goes_on_when_a_folder_vanishes(gone: str, environ: dict[str, str], pending: RunLayout, workspace: Path) -> None:
+    terminal = Terminal(SLURMTF, "watch", environ={**environ, "PATH": "/nonexistent"})
+    terminal.shows(Path(pending.folder).name, "q: quit")
+    terminal.press("j")
+    shutil.rmtree(pending.folder if gone == "run" else workspace)
+    terminal.shows("--workspace", "q: quit")
+    terminal.press("c?")
+    terminal.shows("the run above")
+    terminal.press("xq")
+    assert terminal.end() == 0
 
 
 @pytest.fixture

@@ -123,6 +123,9 @@ def test_the_last_line_says_what_keys_do() -> None:
     assert "filter: x (" in last_line(after(["/", "x", Key.ENTER])[0])
     assert last_line(View(LINES, "b-2", told="b-2: cancel requested")) == "b-2: cancel requested"
     assert after(["j"], View(LINES, "b-2", told="done"))[0].told == ""
+    late = View(LINES, "b-2", words="b", late="late 5s")
+    assert [word in last_line(late) for word in ("late 5s", "filter: b", "q: quit")] == [True] * 3
+    assert last_line(late, 20) == last_line(VIEW, 20)
     assert after(["c"])[0].mode is Mode.CONFIRM
 
 

@@ -1,0 +1,25 @@
+"""Work that may wait for Slurm or for a disk, beside a terminal that goes on taking keys."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def beside(work: Callable[[], T]) -> Future[T]:
+    """Start work, and return what will come of it. It ends with this process, which does not wait for it as an executor's
+    threads are waited for (concurrent.futures)."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as err:  # raised where the result is asked for
+            future.set_exception(err)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
