@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 from slurmtf.diagnosis.dying import explain, hung
 from slurmtf.diagnosis.explanation import Explanation, Log, TaskFailure
@@ -17,6 +18,8 @@ from slurmtf.runs.state import RunState
 HEAD_BYTES, TAIL_BYTES = 64 * 1024, 400 * 1024
 """What is read of the log of a task that failed; an error stands near its end, what it came from near its beginning."""
 TAIL_OF_OTHERS = 32 * 1024
+MOST_DISTINCT = 4 << 20
+LONGEST = 1 << 16
 AT_LENGTH = 4
 """Tasks whose logs are read at length. Of hundreds of ranks, all but the first few died of those."""
 CUT = "\n[...]\n"
@@ -92,16 +95,30 @@ def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool)
             file.seek(begin)
             if middle <= 0:
                 return file.read().decode("utf-8", "replace")
-            parts = [file.read(head_bytes), *([distinct(file.read(middle))] if whole else [])]
+            parts = [file.read(head_bytes), *([distinct(_lines(file, middle))] if whole else [])]
             file.seek(begin + head_bytes + middle)
             return CUT.join(part.decode("utf-8", "replace") for part in (*parts, file.read()))
     except OSError:
         return ""
 
 
-def distinct(text: bytes) -> bytes:
-    """Return the lines that differ from all before them in more than their digits: progress says the same a thousand times."""
+def _lines(file: BinaryIO, count: int) -> Iterator[bytes]:
+    """Yield the lines of so many bytes of a file, long ones in pieces."""
+    while count > 0 and (line := file.readline(min(count, LONGEST))):
+        count -= len(line)
+        yield line.rstrip(b"\n")
+
+
+def distinct(lines: Iterable[bytes]) -> bytes:
+    """Return the lines that differ from all before them in more than their digits: progress says the same a thousand times.
+    Of many gigabytes, so many as can be looked through."""
     seen: dict[bytes, bytes] = {}
-    for line in text.split(b"\n"):
-        seen.setdefault(line.translate(None, b"0123456789"), line)
+    size = 0
+    for line in lines:
+        shape = line.translate(None, b"0123456789")
+        if shape not in seen:
+            seen[shape] = line
+            size += len(line)
+        if size > MOST_DISTINCT:
+            break
     return b"\n".join(seen.values())

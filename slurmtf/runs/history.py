@@ -196,7 +196,7 @@ class _Told:
     number: int
     nodes: str = ""
     phase: Phase = Phase.PREPARING
-    task_ends: list[TaskEnd] = field(default_factory=list)
+    task_ends: dict[TaskEnd, None] = field(default_factory=dict)
     outcome: Outcome | None = None
     ended: float | None = None
     decided: Outcome | None = None
@@ -231,7 +231,7 @@ def _launched(told: _Told, event: events.Launched, time: float) -> None:  # noqa
     told.reached(Phase.STARTING)
     told.nodes_to_fill = event.nodes_to_fill
     if event.launch > told.launch:
-        told.launch, told.task_ends, told.begins = event.launch, [], {}
+        told.launch, told.task_ends, told.begins = event.launch, {}, {}
     told.begins[JOB_LOG] = event.job_log
 
 
@@ -245,13 +245,11 @@ def _task_started(told: _Told, event: events.TaskStarted, time: float) -> None: 
 
 
 def _task_restarted(told: _Told, event: events.TaskRestarted, time: float) -> None:  # noqa: ARG001
-    told.task_ends = [end for end in told.task_ends if end.rank != event.rank]
+    told.task_ends = {end: None for end in told.task_ends if end.rank != event.rank}
 
 
 def _task_ended(told: _Told, event: events.TaskEnded, time: float) -> None:
-    end = TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)
-    if end not in told.task_ends:
-        told.task_ends.append(end)
+    told.task_ends[TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)] = None
     for stream in ("out", "err"):
         told.begins.setdefault(f"{event.task}.{stream}", 0)  # one that could not be started says so there
 

@@ -19,7 +19,7 @@ NOTICES = (
 OUT_OF_MEMORY = re.compile(rb"oom[-_ ]?kill|[Ee]xceeded (job |step )?memory limit")
 """Of cgroups, and of JobAcctGatherParams=OverMemoryKill (slurm.conf(5))."""
 UNANSWERED = re.compile(
-    rb"srun: .*(Unable to confirm allocation|Unable to create step|Unable to contact slurm).*"
+    rb"srun: .{0,99}(Unable to confirm allocation|Unable to create step|Unable to contact slurm).{0,199}"
     rb"(Socket timed out|Connection (refused|reset|timed out)|connect failure|Zero Bytes|Resource temporarily)"
 )
 """srun(1) to which slurmctld did not answer."""

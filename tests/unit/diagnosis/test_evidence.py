@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from slurmtf.diagnosis.evidence import (
     CUT,
     HEAD_BYTES,
+    MOST_DISTINCT,
     TAIL_BYTES,
     TAIL_OF_OTHERS,
     distinct,
@@ -57,7 +59,21 @@ def test_a_log_that_was_emptied_since_is_read_from_its_beginning(begin: int, tmp
 
 
 def test_lines_that_differ_in_digits_alone_are_read_once() -> None:
-    assert distinct(b"step 1 of 90\nstep 2 of 90\nodd: 7\nstep 3 of 90\nodd: x") == b"step 1 of 90\nodd: 7\nodd: x"
+    text = b"step 1 of 90\nstep 2 of 90\nodd: 7\nstep 3 of 90\nodd: x"
+    assert distinct(text.split(b"\n")) == b"step 1 of 90\nodd: 7\nodd: x"
+
+
+def test_of_a_log_of_many_gigabytes_as_much_is_read_as_can_be_looked_through() -> None:
+    """It is not one line of that length, either."""
+    endless = (b"x" * 1000 + bytes(divmod(number, 256)) for number in itertools.count())
+    assert len(distinct(endless)) < 2 * MOST_DISTINCT
+
+
+def test_a_line_without_an_end_is_read_in_pieces(tmp_path: Path) -> None:
+    line = "ab" * (SIZE // 2) + "an odd thing" + "ab" * (SIZE // 2)
+    (text,) = (log.text for log in read_logs(run_of(tmp_path, {"rank-0.err": line}), [], whole=True) if log.task)
+    assert "an odd thing" in text
+    assert len(text) < len(line)
 
 
 def test_failures_in_the_order_in_which_they_ended() -> None:
