@@ -51,7 +51,7 @@ def attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, Any]:
         "cluster": environ.get(var.SLURM_CLUSTER_NAME, ""),
         "nodes": environ.get(var.SLURM_JOB_NODELIST, "") or identity.host(environ),
         "host": identity.host(environ),
-        "slurm": slurm[0].replace("slurm ", "") if slurm else "",
+        "slurm": slurm[0].split()[-1] if slurm else "",
         "launcher": plan.launcher,
         "system": platform.platform(),
         "gpus": _gpus(plan),
