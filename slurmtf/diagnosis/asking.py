@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slurmtf.estimator.quantities import slurm_time
+from slurmtf.estimator.quantities import memory_size, slurm_time
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs.state import RunState
 from slurmtf.runs.usage import Usage
@@ -45,22 +45,24 @@ def advise(usage: Usage, state: RunState) -> list[Advice]:
 
 def _more_memory(usage: Usage, state: RunState) -> Iterator[Advice]:
     asked, used = usage.asked.memory_mb * MIB, usage.memory
-    instead = f"instead of {_size(asked)}" if asked else "instead of the site's default"
+    instead = f"instead of {memory_size(asked)}" if asked else "instead of the site's default"
     enough = _gib(max(asked * OF_LOST_MEMORY, used * MARGIN))
     if state.cause is Cause.OUT_OF_MEMORY and enough:
         yield Advice("memory-more", f"set `memory={enough}G` {instead}: it was killed for want of memory")
     elif used > asked * NEARLY > 0 and state.outcome and state.outcome.signal == signal.SIGKILL:
-        what = f"it was killed when {_size(used)} of {_size(asked)} were in use"
+        what = f"it was killed when {memory_size(used)} of {memory_size(asked)} were in use"
         yield Advice("memory-more", f"set `memory={enough}G` {instead}: {what}")
     elif used > asked * NEARLY > 0:
-        yield Advice("memory-near", f"set `memory={_gib(used * MARGIN)}G` {instead}: {_size(used)} were in use")
+        yield Advice("memory-near", f"set `memory={_gib(used * MARGIN)}G` {instead}: {memory_size(used)} were in use")
 
 
 def _less_memory(usage: Usage) -> Iterator[Advice]:
     asked, used = usage.asked.memory_mb * MIB, usage.memory
     enough = max(_gib(used * MARGIN), LEAST_MEMORY_GIB)
     if used and enough * GIB * TOO_MUCH <= asked:
-        yield Advice("memory-less", f"set `memory={enough}G` instead of {_size(asked)}: at most {_size(used)} were in use")
+        yield Advice(
+            "memory-less", f"set `memory={enough}G` instead of {memory_size(asked)}: at most {memory_size(used)} were in use"
+        )
 
 
 def _gpus(usage: Usage) -> Iterator[Advice]:
@@ -113,8 +115,3 @@ def _time(usage: Usage, state: RunState) -> Iterator[Advice]:
 
 def _gib(size: float) -> int:
     return math.ceil(size / GIB)
-
-
-def _size(size: float) -> str:
-    """Return bytes as Slurm writes them, in binary units (sbatch(1), --mem)."""
-    return f"{size / GIB:.0f}G" if size >= 10 * GIB else f"{size / GIB:.1f}G" if size >= GIB else f"{size / GIB * 1024:.0f}M"

@@ -67,6 +67,12 @@ def as_slurm_time(time: str | int | datetime.timedelta) -> str | int:
     return slurm_time(round(time.total_seconds())) if time.total_seconds() >= 1 else repr(time)
 
 
+def memory_size(count: float) -> str:
+    """Return bytes as Slurm writes memory, in binary units (sbatch(1), ``--mem``)."""
+    gibibytes = count / (1 << 30)
+    return f"{gibibytes:.0f}G" if gibibytes >= 10 else f"{gibibytes:.1f}G" if gibibytes >= 1 else f"{gibibytes * 1024:.0f}M"
+
+
 def mebibytes(memory: str | int) -> float:
     """Return a Slurm memory size in MiB (sbatch(1), ``--mem``; a number alone is MiB; 0 is all of the node's).
 

@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 from slurmtf.cli import completing
-from slurmtf.cli.output import colour, duration, emit, json_option, size, table
+from slurmtf.cli.output import colour, duration, emit, json_option, table
 from slurmtf.cli.present import in_rows
 from slurmtf.cli.selecting import Selection, selection_options
-from slurmtf.diagnosis.asking import advise
+from slurmtf.diagnosis.asking import LEAST_S, advise
+from slurmtf.estimator.quantities import memory_size
 from slurmtf.experiments import Run
 from slurmtf.runs.listing import Listed
 from slurmtf.runs.reporting import Used, used_by
@@ -101,27 +102,43 @@ def _of_one(one: Used) -> str:
         "memory": _memory(usage),
         "GPUs": _gpus(usage),
         "told by": usage.source if usage.nodes else "nobody: there are no samples yet, and no accounting",
-        "next time": "\n".join(_advice(one)) or ("nothing to change" if usage.nodes and one.state.status.final else ""),
+        "next time": "\n".join(_advice(one)) or _no_advice(one),
     }
     return in_rows(rows)
 
 
+def _no_advice(one: Used) -> str:
+    if not (one.usage.nodes and one.state.status.final):
+        return ""
+    return "nothing to change" if one.usage.times.training >= LEAST_S else f"too short to tell: under {LEAST_S:.0f} s"
+
+
 def _cpus(usage: Usage) -> str:
     asked, used = usage.cpu_hours
-    told = f"{usage.cpus_used:.1f} of {usage.cpus_per_node} on a node busy on average; " if usage.nodes else ""
-    return told + f"{asked:.2f} CPU hours" + (f", {used:.2f} of them used" if usage.nodes else "")
+    told = f"{usage.cpus_used:.2f} of {usage.cpus_per_node} on a node busy on average; " if usage.nodes else ""
+    return told + _hours(asked) + (f", {_part(used, asked)} of them used" if usage.nodes and asked else "")
+
+
+def _hours(asked: float, what: str = "CPU") -> str:
+    """Return hours so that those of a short run are seen, too."""
+    return f"{asked:.2f} {what} hours" if asked >= 0.01 else f"{asked * 60:.2f} {what} minutes"
+
+
+def _part(used: float, asked: float) -> str:
+    return f"{used / asked * 100:.0f}%"
 
 
 def _memory(usage: Usage) -> str:
-    asked = size(usage.asked.memory_mb << 20) if usage.asked.memory_mb else "the site's default"
-    return f"at most {size(usage.memory)} of {asked} on a node" if usage.memory else f"asked: {asked}"
+    asked = memory_size(usage.asked.memory_mb << 20) if usage.asked.memory_mb else "the site's default"
+    return f"at most {memory_size(usage.memory)} of {asked} on a node" if usage.memory else f"asked: {asked}"
 
 
 def _gpus(usage: Usage) -> str:
     if not usage.asked.gpus_per_node:
         return ""
     shown = (f"{gpu.node} {gpu.number}: busy {gpu.busy:.0f} %, {_memory_of(gpu)}" for gpu in usage.gpus)
-    return "\n".join([f"{usage.gpu_hours[0]:.2f} GPU hours", *shown])
+    unknown = "" if usage.gpus else "; nobody has told how busy they were"
+    return "\n".join([_hours(usage.gpu_hours[0], "GPU") + unknown, *shown])
 
 
 def _memory_of(gpu: GpuUsage) -> str:
@@ -132,8 +149,8 @@ def _of_many(used: Sequence[Used]) -> str:
     lines = [HEADING, *(_line(one) for one in used)]
     cpu = [sum(one.usage.cpu_hours[place] for one in used if one.usage.nodes) for place in (0, 1)]
     gpu = [sum(one.usage.gpu_hours[place] for one in used if one.usage.gpus) for place in (0, 1)]
-    waste = f"{cpu[1]:.1f} of {cpu[0]:.1f} CPU hours were used"
-    waste += f", {gpu[1]:.1f} of {gpu[0]:.1f} GPU hours busy" if gpu[0] else ""
+    waste = f"{_part(cpu[1], cpu[0])} of {_hours(cpu[0])} were used" if cpu[0] else "no CPU hours were used"
+    waste += f", {_part(gpu[1], gpu[0])} of {_hours(gpu[0], 'GPU')} busy" if gpu[0] else ""
     unknown = sum(not one.usage.nodes for one in used)
     return table(lines) + f"\n{waste}" + (f"; nothing is known of {unknown} runs" if unknown else "")
 
@@ -147,10 +164,10 @@ def _line(one: Used) -> tuple[str, ...]:
         duration(usage.times.queue),
         duration(usage.times.allocated),
         f"{cpu:.2f}",
-        f"{cpu_used / cpu * 100:.0f}%" if usage.nodes and cpu else "",
+        _part(cpu_used, cpu) if usage.nodes and cpu else "",
         f"{gpu:.2f}" if gpu else "",
-        f"{gpu_busy / gpu * 100:.0f}%" if usage.gpus and gpu else "",
-        size(usage.asked.memory_mb << 20) if usage.asked.memory_mb else "",
-        size(usage.memory) if usage.memory else "",
+        _part(gpu_busy, gpu) if usage.gpus and gpu else "",
+        memory_size(usage.asked.memory_mb << 20) if usage.asked.memory_mb else "",
+        memory_size(usage.memory) if usage.memory else "",
         "; ".join(text.partition(":")[0] for text in _advice(one)),
     )

@@ -12,7 +12,7 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.flags import FLAGS
-from slurmtf.cli.output import clock, duration, emit, json_option, size, workspace_option
+from slurmtf.cli.output import clock, duration, emit, json_option, workspace_option
 from slurmtf.cli.present import again_text, doubt_text, headline, in_rows
 from slurmtf.cli.sweeps import advice
 from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
@@ -23,6 +23,7 @@ from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.trials import FailedAlike, explain_trials
 from slurmtf.diagnosis.waiting import Wait, Waiting, explain_reason
 from slurmtf.errors import SlurmtfError
+from slurmtf.estimator.quantities import memory_size
 from slurmtf.experiments import Run
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs import RunState, RunStatus
@@ -221,8 +222,8 @@ def _memory_text(memory: tuple[int, int, str] | None) -> str:
     if memory is None or not memory[0]:
         return ""
     used, asked, source = memory
-    of = f" of {size(asked)} that were asked for" if asked else ""
-    return f"at most {size(used)}{of} on a node ({'MaxRSS of ' if source == 'sacct' else ''}{source})"
+    of = f" of {memory_size(asked)} that were asked for" if asked else ""
+    return f"at most {memory_size(used)}{of} on a node ({'MaxRSS of ' if source == 'sacct' else ''}{source})"
 
 
 def _sweep_text(run: Run, state: RunState, facts: SweepFacts, waiting: Waiting | None, failed: Sequence[FailedAlike]) -> str:

@@ -58,7 +58,9 @@ def test_what_a_run_used(submit: Submit, environ: dict[str, str]) -> None:
     assert (found["source"], found["memory_asked"], len(found["nodes"])) == ("samples", 64 << 30, 1)
     text = said(environ, "report", run.id)
     assert "at most" in text
-    assert "68.7 GB" in text
+    assert " 64G " in text
+    assert "0.00 CPU" not in text
+    assert " 60 s" in text
     (row,) = csv.DictReader(said(environ, "report", "--since", "1d", "--csv").splitlines())
     assert (row["run"], int(row["memory_used"])) == (run.id, found["memory_used"])
     assert run.id in said(environ, "report", "--since", "1d").splitlines()[1]
@@ -106,7 +108,7 @@ def test_the_corrected_command_is_ready_to_paste(submit: Submit, environ: dict[s
     assert 0 < death["memory"]["used"] < 2 << 30
     assert death["command"] == f"slurmtf rerun {run.id} --with memory=3G"
     text = said(environ, "why", run.id)
-    assert ("2.1 GB" in text, "(samples)" in text) == (True, True)
+    assert (" 2.0G " in text, "(samples)" in text) == (True, True)
     assert death["command"] in text
     again = Run.find(said(environ, *shlex.split(death["command"])[1:]).strip(), environ["SLURMTF_WORKSPACE"])
     again.wait_for_completion(raise_on_error=False)
