@@ -17,9 +17,11 @@ def is_wanted(outcome: Outcome | None) -> bool:
     return outcome is not None and outcome.cause is Cause.CANCELED and "by" not in outcome.detail
 
 
-def by_request(request: CancelRequest | None) -> Facts:
-    """Return what the run's own note tells: slurmtf was asked for it."""
-    if request is None:
+def by_request(request: CancelRequest | None, canceler: Canceler | None = None) -> Facts:
+    """Return what the run's own note tells: slurmtf was asked for it. Nothing where the scheduler names another user: that
+    order came to nothing, and somebody else ended the run later."""
+    named = canceler.uid if canceler else None
+    if request is None or (None not in (named, request.uid) and named != request.uid):
         return {}
     who = {"user": request.user, "uid": request.uid, "host": request.host, "time": request.time}
     return {"by": CanceledBy.SLURMTF.value, **who}

@@ -204,9 +204,10 @@ def _with_canceler(case: _Case, state: RunState) -> RunState:
         return state
     written = case.records.ended
     noted = written.outcome if written and (written.job, written.attempt) == (state.job, state.attempt) else None
+    request, canceler = case.records.cancel_request, case.answer.seen.canceler if case.answer.seen else None
     known = (
-        cancelers.by_request(case.records.cancel_request if case.cancel_requested else None)
-        or cancelers.by_scheduler(case.answer.seen.canceler if case.answer.seen else None)
+        cancelers.by_request(request if case.cancel_requested else None, canceler)
+        or cancelers.by_scheduler(canceler)
         or cancelers.as_noted(noted)
         or (cancelers.by_nobody(case.answer, case.now - (state.ended or 0.0)) if case.answer is not UNASKED else {})
     )

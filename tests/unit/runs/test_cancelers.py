@@ -51,6 +51,7 @@ NOTED = replace(RECORDS, ended=state_of(told=ENDED, answer=by(ROOT)))
 ROWS: list[tuple[str, Records, History, Answer, dict[str, Any]]] = [
     ("slurmtf was asked", CANCELING, ENDED, UNASKED, ASKED),
     ("slurmtf was asked, while it waited", CANCELING, NOTHING, by(OWNER, start=None), ASKED),
+    ("slurmtf was asked in vain, and an administrator did it", CANCELING, NOTHING, by(ROOT, start=None), BY_OTHER),
     ("slurmtf was asked, and Slurm forgot", CANCELING, NOTHING, Answer(), ASKED),
     ("slurmtf was asked to cancel another job", CANCELING_OTHER, ENDED, by(ROOT), BY_OTHER),
     ("slurmtf was asked, nobody knows by whom", Records((JOB,), CancelRequest("12")), ENDED, UNASKED,
