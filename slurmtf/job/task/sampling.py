@@ -2,12 +2,14 @@
 
 CPU is that of the launcher's processes here, which are our siblings: slurmstepd's, or those of the daemon of mpirun (proc(5)).
 Memory is what Slurm's cgroup counts, but for cached files, or the processes' own at their fullest where that is more: the
-kernel knows of each what it held between two samples. GPUs by the vendor's tool.
+kernel knows of each what it held between two samples, and of those that we waited for until they ended. GPUs by the vendor's
+tool.
 """
 
 import contextlib
 import os
 import re
+import resource
 import subprocess
 import time
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
@@ -42,6 +44,17 @@ class Process(NamedTuple):
     cpu_s: float
 
 
+class Held(NamedTuple):
+    """Bytes that a process has held at most, and those of them that files back, or that it shares, as far as that is known."""
+
+    most: int
+    files: int
+
+    @property
+    def own(self) -> int:
+        return max(0, self.most - self.files)
+
+
 class Sampler:
     """Samples of one launch on this node."""
 
@@ -60,6 +73,7 @@ class Sampler:
         self._asked_at = 0.0
         self._gpus: Tuple[Gpu, ...] = ()
         self._cpu_s = 0.0
+        self._files = 0
 
     def tick(self) -> None:
         """Sample when it is time to. Nothing here waits, and what fails is left out."""
@@ -82,7 +96,9 @@ class Sampler:
         with contextlib.suppress(OSError):
             found = family(processes(), os.getppid(), os.getpid())
             self._cpu_s = max(self._cpu_s, sum(one.cpu_s for one in found))
-            memory = max(_counted(self._cgroup), sum(most_held(_text("/proc/{}/status".format(one.pid))) for one in found))
+            held = [held_by(_text("/proc/{}/status".format(one.pid))) for one in found]
+            self._files = max([self._files, *(one.files for one in held)])
+            memory = max(_counted(self._cgroup), sum(one.own for one in held), Held(held_by_ended(), self._files).own)
             sample = Sample(time.time(), self._series, self._cpu_s, memory, self._gpus)
             self._gpus = ()
             add_private(os.path.dirname(self._path))
@@ -111,11 +127,15 @@ def processes() -> List[Process]:
     return [Process(pid, process.parent, process.cpu_s) for pid, process in proc.processes()]
 
 
-def most_held(status: str) -> int:
-    """Return the bytes that no file backs, of a process at its fullest, by its status (proc(5)): the kernel keeps the peak of
-    all that it held; of files it is taken to have held then what it holds now."""
+def held_by(status: str) -> Held:
+    """Return what a process has held, by its status (proc(5))."""
     sizes = {name: int(size) << 10 for name, size in SIZE.findall(status)}
-    return max(0, sizes.get("VmHWM", 0) - sizes.get("RssFile", 0) - sizes.get("RssShmem", 0))
+    return Held(sizes.get("VmHWM", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0))
+
+
+def held_by_ended() -> int:
+    """Return the bytes that the fullest of our children that have ended held at most (getrusage(2))."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
 
 
 def family(known: List[Process], root: int, own: int) -> List[Process]:

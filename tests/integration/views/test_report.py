@@ -67,6 +67,12 @@ def test_what_a_run_used(submit: Submit, environ: dict[str, str]) -> None:
     assert run.id not in said(environ, "report", "--since", "2000-01-01", "--status", "failed")
 
 
+def test_what_a_script_holds_as_it_ends(submit: Submit, environ: dict[str, str]) -> None:
+    run = submit("time.sleep(3)\nlen(bytearray(1 << 20) * 300)\n")
+    run.wait_for_completion()
+    assert 300 << 20 <= one(environ, run)["memory_used"] < 400 << 20
+
+
 def test_gpus_while_the_run_goes_on(
     submit: Submit, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

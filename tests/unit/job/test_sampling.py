@@ -13,7 +13,7 @@ import pytest
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.contract.samples import Gpu, Sample, read
-from slurmtf.job.task.sampling import Process, Sampler, counted, family, memory_file, most_held, ours, parse_gpus, processes
+from slurmtf.job.task.sampling import Process, Sampler, counted, family, held_by, memory_file, ours, parse_gpus, processes
 
 V2 = "0::/system.slice/slurmstepd.scope/job_33/step_0/user/task_0\n"
 V1 = "9:memory:/slurm/uid_1000/job_33/step_0/task_0\n4:cpu,cpuacct:/slurm/uid_1000/job_33/step_0\n1:name=systemd:/\n"
@@ -80,10 +80,11 @@ RssShmem:\t    1000 kB
     ],
 )
 def test_the_most_that_a_process_has_held(status: str, size: int) -> None:
-    assert most_held(status) == size
+    assert held_by(status).own == size
 
 
-def test_what_was_held_between_two_samples_counts(tmp_path: Path) -> None:
+def test_what_was_held_between_two_samples_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("slurmtf.job.task.sampling.held_by_ended", lambda: 0)
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)))
     words = "import sys; len(bytearray(1 << 20) * 300); print(flush=True); sys.stdin.read()"
     child = subprocess.Popen([sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
