@@ -147,7 +147,7 @@ def _node(node: str, found: Sequence[Sample]) -> NodeUsage:
     last: dict[float, Sample] = {}
     for sample in found:
         last[sample.series] = max(sample, last.get(sample.series, sample), key=lambda one: one.time)
-    seconds = sum(max(0.0, sample.time - sample.series) for sample in last.values())
+    seconds = round(sum(max(0.0, sample.time - sample.series) for sample in last.values()), 1)
     memory = max(sample.memory for sample in found)
     return NodeUsage(node, sum(one.cpu_s for one in last.values()), memory, seconds, _gpus(node, [one.gpus for one in found]))
 
