@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from slurmtf.findings import Finding, warning
 from slurmtf.runs.receipts import Account
+from slurmtf.runs.state import RunStatus
 
 
 class Citation(NamedTuple):
@@ -100,6 +102,18 @@ def cite(account: Account) -> Citation:
     sentences = (_trained(account, used), _where(account), _scheduled(slurm), _versioned(account))
     own = _of_slurmtf(str(account.receipt.get("slurmtf") or ""))
     return Citation(" ".join(filter(None, sentences)), (*(work.entry for work in works), own))
+
+
+def doubts(account: Account) -> list[Finding]:
+    """Return what is to be known before a run is cited: it has not trained, or not to its end."""
+    status = account.state.status
+    if account.state.started is None:
+        return [
+            Finding("not-trained", account.run_id, f"is {status.value}, and has never started", "cite a run that has trained")
+        ]
+    if status is RunStatus.COMPLETED:
+        return []
+    return [warning("not-completed", f"is {status.value}: it has not trained to its end", account.run_id)]
 
 
 def _used(account: Account) -> list[Work]:

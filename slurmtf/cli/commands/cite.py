@@ -7,8 +7,9 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.commands.diff import account
 from slurmtf.cli.output import emit, json_option, workspace_option
+from slurmtf.errors import InputError
 from slurmtf.experiments import Run
-from slurmtf.runs.citing import cite
+from slurmtf.runs.citing import cite, doubts
 
 
 @click.command("cite")
@@ -17,5 +18,9 @@ from slurmtf.runs.citing import cite
 @json_option
 def command(run: str, workspace: str | None) -> None:
     """Describe RUN for a paper: a methods paragraph in LaTeX, and BibTeX entries for the software it used."""
-    found = cite(account(Run.find(run, workspace)))
-    emit({"methods": found.methods, "bibtex": list(found.bibtex)}, "\n\n".join([found.methods, *found.bibtex]))
+    known = account(Run.find(run, workspace))
+    doubtful = doubts(known)
+    if any(one.severity == "error" for one in doubtful):
+        raise InputError(*doubtful)
+    found = cite(known)
+    emit({"methods": found.methods, "bibtex": list(found.bibtex)}, "\n\n".join([found.methods, *found.bibtex]), doubtful)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.runs.citing import cite, nccl_version
+from slurmtf.runs.citing import cite, doubts, nccl_version
 from slurmtf.runs.state import RunState, RunStatus
 
 from .accounts import PLAN, RECEIPT, account
@@ -39,6 +39,19 @@ def test_a_run_of_which_little_is_known_claims_nothing() -> None:
     found = cite(account(plan={}, receipt={}, state=RunState(RunStatus.RUNNING)))
     assert found.methods == "The model was trained. It was launched by slurmtf \\cite{slurmtf}."
     assert keys(found.bibtex) == ["slurmtf"]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (RunState(RunStatus.COMPLETED, started=1.0), []),
+        (RunState(RunStatus.RUNNING, started=1.0), [("not-completed", "warning")]),
+        (RunState(RunStatus.FAILED, started=1.0), [("not-completed", "warning")]),
+        (RunState(RunStatus.CANCELED), [("not-trained", "error")]),
+    ],
+)
+def test_a_run_that_has_not_trained_to_its_end(state: RunState, told: list[tuple[str, str]]) -> None:
+    assert [(one.code, one.severity) for one in doubts(account(state=state))] == told
 
 
 def test_what_was_installed_counts_where_nothing_told_what_was_loaded() -> None:
