@@ -7,8 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -30,9 +29,13 @@ def answering(folder: Path, answer: str) -> Iterator[Service]:
         thread = threading.Thread(target=serve)
         thread.start()
         host, port = server.getsockname()
-        write_json(folder / "endpoint.json", {"host": host, "address": host, "port": port})
-        (folder / "authorization").write_text("Authorization: Bearer secret\n")
-        yield Service(cast(Run, SimpleNamespace(id="serve-1", layout=SimpleNamespace(outputs=folder))))
+        (folder / "plan.json").write_text("{}")
+        run = Run(folder)
+        outputs = Path(run.layout.outputs)
+        outputs.mkdir()
+        write_json(outputs / "endpoint.json", {"host": host, "address": host, "port": port})
+        (outputs / "authorization").write_text("Authorization: Bearer secret\n")
+        yield Service(run)
         thread.join()
 
 
