@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 SHOWN = re.compile(r"^(?: {4}|```\S*\n)(?:\$ )?(?:\.venv/bin/)?slurmtf (?P<words>[^\n]*)$", re.MULTILINE)
+NAMED = re.compile(r"`slurmtf (?P<words>[^`]+)`")
 REDIRECTION = re.compile(r"\s+[>|].*$")
 
 FILES = {
@@ -41,6 +42,13 @@ def documented() -> Iterator[tuple[str, str]]:
     for document in DOCUMENTS:
         for match in SHOWN.finditer(document.read_text(encoding="utf-8")):
             yield document.name, REDIRECTION.sub("", match["words"])
+
+
+def named() -> Iterator[tuple[str, str]]:
+    """Yield document and words of each command that stands within a sentence: often without all that it needs."""
+    for document in DOCUMENTS:
+        for match in NAMED.finditer(document.read_text(encoding="utf-8")):
+            yield document.name, " ".join(match["words"].split())
 
 
 def table(document: str, heading: str) -> dict[str, str]:

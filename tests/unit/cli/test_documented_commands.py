@@ -28,7 +28,7 @@ from slurmtf.job.contract.metrics import Entry, to_line
 from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
-from tests.unit.cli.documents import DOCUMENTS, FILES, PROFILES, ROOT, documented
+from tests.unit.cli.documents import DOCUMENTS, FILES, PROFILES, ROOT, documented, named
 from tests.unit.cli.support import CommandLine
 
 COMMANDS = sorted(set(documented()))
@@ -58,11 +58,28 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("document", "words"), COMMANDS)
 def test_it_is_understood(document: str, words: str, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shelf)
-    command, (name, *args) = app.get_command(click.Context(app), words.split(maxsplit=1)[0]), shlex.split(words, comments=True)
-    if isinstance(command, click.Group):
-        command, (name, *args) = command.get_command(click.Context(command), args[0]), args
+    command, (name, *args) = command_of(shlex.split(words, comments=True))
     assert command, f"{document} shows an unknown command: {words}"
     command.make_context(name, args).close()
+
+
+@pytest.mark.parametrize(("document", "words"), sorted(set(named())))
+def test_the_command_and_the_options_of_a_sentence_are_there(document: str, words: str) -> None:
+    command, (_, *args) = command_of(shlex.split(words))
+    assert command, f"{document} names an unknown command: {words}"
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    asked = {arg.partition("=")[0] for arg in args if arg.startswith("-")}
+    assert asked <= {*known, "--help"}, f"{document} names an unknown option: {words}"
+
+
+def command_of(words: list[str]) -> tuple[click.Command | None, list[str]]:
+    """Return the command that words begin with, and the words from its name on."""
+    if words[0].startswith("-"):
+        return app, ["slurmtf", *words]
+    command = app.get_command(click.Context(app), words[0])
+    if isinstance(command, click.Group) and words[1:]:
+        return command.get_command(click.Context(command), words[1]), words[1:]
+    return command, words
 
 
 IMPORTED = re.compile(r"^ *from (slurmtf[\w.]*) import ([\w, ]+)$", re.MULTILINE)
