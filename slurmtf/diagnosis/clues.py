@@ -31,10 +31,13 @@ CASCADES = tuple(rule for rule in RULES if rule.cascade)
 OUTRANKING = tuple(rule for rule in PLAIN if rule.kind in (Kind.HOST_MEMORY, Kind.TIME_LIMIT, Kind.PREEMPTED, Kind.NODE))
 """What the job's own log says that no task could go on with."""
 TASK_ENDED = re.compile(r"(?m)^srun: error: \S+: tasks? [\d,-]+: Exited with exit code \d+\n?")
-SAID_BY_SHELL = re.compile(
-    r"(?m)^\S+: (?:(?:line )?\d+: )?\S.*: (?:(?:command )?not found|Permission denied|Is a directory|cannot execute\b.*)$"
-)
-"""Why a shell did not run a command, after which it ends with 126 or 127 (bash(1), EXIT STATUS)."""
+SAID_BY_SHELL = {
+    126: re.compile(
+        r"\S+: .*: (?:Permission denied|Is a directory|Argument list too long|Exec format error|cannot execute\b.*)$"
+    ),
+    127: re.compile(r"(?i)\S+: .*: (?:(?:command )?not found|no such file or directory)$|\S+: command not found: \S+$"),
+}
+"""By its exit code, with what a shell, env or nohup says that it could not run a command (bash(1), EXIT STATUS; env(1))."""
 ERROR_LIKE = ("error", "fatal", "failed", "exception")
 MOST_SAID = 20
 MANY_RULES = 40
@@ -147,10 +150,10 @@ def shortened(line: str, place: int = 0) -> str:
     return " ".join(filter(None, (CUT if first else "", shown, CUT if first + LONGEST_LINE < len(line) else "")))
 
 
-def shells_line(text: str) -> str:
-    """Return the last line by which a shell says that it could not run a command; empty when there is none."""
-    found = list(SAID_BY_SHELL.finditer(text))
-    return _line_at(text, found[-1].start()) if found else ""
+def shells_line(text: str, exit_code: int) -> str:
+    """Return the line by which a shell says why it ends with this exit code, if that is the last thing it says; else nothing."""
+    lines = TASK_ENDED.sub("", text).rstrip().rpartition("\n")
+    return shortened(lines[2]) if SAID_BY_SHELL[exit_code].match(lines[2]) else ""
 
 
 def error_line(text: str) -> str:

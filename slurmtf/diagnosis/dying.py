@@ -29,6 +29,7 @@ from slurmtf.diagnosis.clues import (
 )
 from slurmtf.diagnosis.ends import (
     IT_STAYED,
+    MAYBE_OF_SHELL,
     OF_CANCELER,
     OF_CAUSE,
     OF_EXIT_CODE,
@@ -255,12 +256,14 @@ def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None
 def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     """Return what the outcome alone says; where that is nothing, the first line that looks like an error."""
     tasks_first = sorted((log for log in logs if log.name), key=lambda log: not log.task)
+    code = outcome.exit_code
+    if code in OF_EXIT_CODE:
+        refused = [Evidence(log.name, line) for log in tasks_first for line in [shells_line(log.text, code)] if line]
+        if refused:
+            return Explanation(Kind.COMMAND, outcome.task, outcome.host, tuple(refused[:1]), OF_EXIT_CODE[code])
     shown = [Evidence(log.name, line) for log in tasks_first for line in [error_line(log.text)] if line]
-    if outcome.exit_code in OF_EXIT_CODE:
-        refused = [Evidence(log.name, line) for log in tasks_first for line in [shells_line(log.text)] if line]
-        if refused or not shown:
-            remedy = OF_EXIT_CODE[outcome.exit_code]
-            return Explanation(Kind.COMMAND, outcome.task, outcome.host, tuple(refused[:1]), remedy)
     kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
-    remedy, rule = who_ended_the_script(outcome) if outcome.cause is Cause.NOT_STARTED else ("", "")
+    remedy, rule = (
+        who_ended_the_script(outcome) if outcome.cause is Cause.NOT_STARTED else (MAYBE_OF_SHELL.get(code or 0, ""), "")
+    )
     return Explanation(kind, outcome.task, outcome.host, tuple(shown[:1]), remedy, rule)

@@ -53,6 +53,11 @@ OF_EXIT_CODE: dict[int, str] = {
     127: "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`",
 }
 """What to do about the exit codes of a shell that could not run a command (bash(1), EXIT STATUS)."""
+MAYBE_OF_SHELL = {
+    126: "a shell ends with 126 when a command may not be run, but nothing in the logs says so: look at the last command that ran",
+    127: "a shell ends with 127 when it finds no such command, but nothing in the logs says so: look at the last command that ran",
+}
+"""What is said of those codes where no shell has said why: a program may end so for reasons of its own."""
 BY_ITS_SHELL = (
     "a file that bash reads before a script ends or replaces the shell (exit, exec, a failure under set -e): ~/.bash_profile, "
     "~/.bash_login or ~/.profile where environment.shebang of the site's profile is a login shell (#!/bin/bash -l), $BASH_ENV "

@@ -59,6 +59,8 @@ CONTAINERS: tuple[Rule, ...] = (
          "this Slurm's pyxis is older than 0.15: ask for a newer one"),
     Rule("command-missing", Kind.COMMAND, ("execve(",), r"execve\(2?\): (\S+): No such file",
          f"the node, or the image, has no {{0}}: {OTHER_PYTHON}"),
+    Rule("task-command", Kind.COMMAND, ("slurmtf: can't start ",), r"(?m)^slurmtf: can't start (.+): ([^:\n]+)$",
+         f"the node could not run {{0}} ({{1}}): is it there, on the node as well, and may it be run? Else {OTHER_PYTHON}"),
     Rule("mpirun-command", Kind.COMMAND, ("mpirun was unable to ",),
          r"mpirun was unable to (?:launch the specified application as it could not|find the specified executable) "
          r"[\s\S]{0,200}?Executable: (\S+)",

@@ -229,7 +229,7 @@ class Task:
             self._child = Child(words, environment.work, variables, logs, self._notice.ignored)
         except OSError as err:
             with open(logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
-                log.write("slurmtf: can't start {}: {}\n".format(words[0], err.strerror))
+                log.write("slurmtf: can't start {}: {}\n".format(err.filename or words[0], err.strerror))
             return End(126 if isinstance(err, PermissionError) else 127)
         self._stacks = lambda child: stacks.ask(child.pid, layout.stacks(self.role.label), variables)
         self._report({"event": "task-started", "pid": self._child.pid, "begins": begins})

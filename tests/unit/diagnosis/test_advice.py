@@ -45,7 +45,7 @@ def test_ends_that_need_advice(words: str, meaning: str) -> None:
         (Outcome(Cause.TIME_LIMIT, signal=15), "set a longer `time`"),
         (Outcome(Cause.OUT_OF_MEMORY), "ask for more"),
         (Outcome(Cause.NODE_FAILURE, host="node3"), "not the script's doing"),
-        (Outcome(Cause.LAUNCHER, exit_code=127), "the command was not found on the node"),
+        (Outcome(Cause.LAUNCHER, exit_code=127), "a shell ends with 127"),
         (Outcome(Cause.AGENT, detail={"error": "[Errno 2] No such file or directory: 'apptainer'"}), "apptainer is not on the"),
         (Outcome(Cause.SCRIPT, exit_code=1, tail="ValueError: {learning rate} must be positive"), ""),
         (Outcome(Cause.CANCELED, signal=9), ""),

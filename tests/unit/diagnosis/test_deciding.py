@@ -167,7 +167,20 @@ def test_a_module_that_the_task_did_not_get_explains_what_it_lacks(module: str, 
         (126, "bash: line 1: ./run.sh: Permission denied\n", Kind.COMMAND, 1),
         (127, "slurm_script: line 14: horovodrun: command not found\n", Kind.COMMAND, 1),
         (127, "the error rate is 3\n/tmp/job.sh: 4: horovodrun: not found\n", Kind.COMMAND, 1),
-        (127, "quiet\n", Kind.COMMAND, 0),
+        (127, "zsh: command not found: horovodrun\n", Kind.COMMAND, 1),
+        (
+            127,
+            "env: 'python4': No such file or directory\nsrun: error: n1: task 0: Exited with exit code 127\n",
+            Kind.COMMAND,
+            1,
+        ),
+        (127, "slurmtf: can't start /e/my env/bin/python: No such file or directory\n", Kind.COMMAND, 1),
+        # the code alone, and words of a shell that went on or ended otherwise, are no witness
+        (127, "quiet\n", Kind.UNKNOWN, 0),
+        (126, "quiet\n", Kind.UNKNOWN, 0),
+        (127, "run.sh: line 3: nvidia-smi: command not found\n3 of 9 tests passed\n", Kind.UNKNOWN, 0),
+        (126, "run.sh: line 3: nvidia-smi: command not found\n", Kind.UNKNOWN, 0),
+        (127, "ls: cannot open directory '/data': Permission denied\n", Kind.UNKNOWN, 0),
         (127, "an error of the program's own\n", Kind.UNKNOWN, 1),
         (1, "bash: line 1: /data/out.log: Permission denied\n", Kind.UNKNOWN, 0),
     ],
@@ -175,6 +188,7 @@ def test_a_module_that_the_task_did_not_get_explains_what_it_lacks(module: str, 
 def test_a_shell_that_could_not_run_a_command(code: int, text: str, kind: Kind, shown: int) -> None:
     found = explain(FAILED._replace(exit_code=code), logs=[Log("logs/rank-0.err", "rank-0", text)])
     assert (found.kind, len(found.evidence)) == (kind, shown)
+    assert found.remedy or code == 1
 
 
 @pytest.mark.parametrize(

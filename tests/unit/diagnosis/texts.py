@@ -43,6 +43,7 @@ SAMPLES: list[tuple[str, str]] = [
     ("image-fetch", "pyxis: failed to import docker image"),
     ("no-pyxis", "srun: unrecognized option '--container-image=a/b'"),
     ("old-pyxis", "srun: unrecognized option '--container-env=A'"),
+    ("task-command", "slurmtf: can't start /e/bin/python: Permission denied"),
     ("command-missing", "slurmstepd: error: execve(): python4: No such file or directory"),
     # Lmod, environment-modules, conda
     ("module-unknown", 'Lmod has detected the following error: The following module(s) are unknown: "cuda/99"'),
