@@ -151,7 +151,7 @@ def shortened(line: str, place: int = 0) -> str:
 
 
 def shells_line(text: str, exit_code: int) -> str:
-    """Return the line by which a shell says why it ends with this exit code, if that is the last thing it says; else nothing."""
+    """Return the line by which a shell says why it ends with this exit code, if it is the last one; else nothing."""
     lines = TASK_ENDED.sub("", text).rstrip().rpartition("\n")
     return shortened(lines[2]) if SAID_BY_SHELL[exit_code].match(lines[2]) else ""
 

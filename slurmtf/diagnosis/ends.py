@@ -54,8 +54,8 @@ OF_EXIT_CODE: dict[int, str] = {
 }
 """What to do about the exit codes of a shell that could not run a command (bash(1), EXIT STATUS)."""
 MAYBE_OF_SHELL = {
-    126: "a shell ends with 126 when a command may not be run, but nothing in the logs says so: look at the last command that ran",
-    127: "a shell ends with 127 when it finds no such command, but nothing in the logs says so: look at the last command that ran",
+    126: "a shell ends with 126 when a command may not be run, and no log says so: look at the last command that ran",
+    127: "a shell ends with 127 when it finds no such command, and no log says so: look at the last command that ran",
 }
 """What is said of those codes where no shell has said why: a program may end so for reasons of its own."""
 BY_ITS_SHELL = (

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.diagnosis.dying import explain
+from slurmtf.diagnosis.ends import MAYBE_OF_SHELL
 from slurmtf.diagnosis.explanation import Log
 from slurmtf.diagnosis.kinds import Kind
 
@@ -188,7 +189,12 @@ def test_a_module_that_the_task_did_not_get_explains_what_it_lacks(module: str, 
 def test_a_shell_that_could_not_run_a_command(code: int, text: str, kind: Kind, shown: int) -> None:
     found = explain(FAILED._replace(exit_code=code), logs=[Log("logs/rank-0.err", "rank-0", text)])
     assert (found.kind, len(found.evidence)) == (kind, shown)
-    assert found.remedy or code == 1
+
+
+@pytest.mark.parametrize("code", MAYBE_OF_SHELL)
+def test_what_such_a_code_may_mean_is_said_beside(code: int) -> None:
+    found = explain(FAILED._replace(exit_code=code), logs=[Log("logs/rank-0.err", "rank-0", "quiet\n")])
+    assert (found.kind, found.remedy) == (Kind.UNKNOWN, MAYBE_OF_SHELL[code])
 
 
 @pytest.mark.parametrize(
