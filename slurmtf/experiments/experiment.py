@@ -13,7 +13,7 @@ from slurmtf.environments.building import build_pack
 from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import overridden
-from slurmtf.experiments.following import following, settle
+from slurmtf.experiments.following import followed, following, settle
 from slurmtf.experiments.preparation import Prepared, prepare
 from slurmtf.experiments.resuming import folder_of
 from slurmtf.experiments.run import Run
@@ -194,6 +194,9 @@ def _submitted(prepared: Prepared, given: _Given, tell: Callable[[str], None] | 
         build_pack(pack, target.store, target.site, tell)
     names = tuple(one.spelled for one in given.after)
     plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=names))
-    layout = submit(given.shape(replace(prepared, plan=plan).submission(given.tags)))
-    settle(plan, layout, given.after)
+    submission = given.shape(replace(prepared, plan=plan).submission(given.tags))
+    waits = followed(plan, given.after)
+    layout = submit(submission.with_more(waits.note) if waits else submission)
+    if waits:
+        settle(waits, plan, layout, given.after)
     return Run(layout.folder)

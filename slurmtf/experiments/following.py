@@ -15,8 +15,9 @@ from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.runs.chains import Earlier, dependencies, joined, parsed, until_settled
+from slurmtf.runs.chains import Earlier, dependencies, joined, parsed
 from slurmtf.runs.records import read_records
+from slurmtf.runs.second_look import Followed
 from slurmtf.scheduler import scheduler_of
 from slurmtf.sites import resolve_target
 
@@ -53,33 +54,25 @@ def _following(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
     return follower
 
 
-def settle(plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> None:
+def followed(plan: LaunchPlan, earlier: Sequence[Earlier]) -> Followed | None:
+    """Return what a run waits for as it is submitted; None where that is nothing."""
+    folders = {one.job.ref.name: one.folder for one in earlier if one.job and one.awaited}
+    told = next((str(value) for flag, value in plan.batch.directives if normal_flag(flag) == DEPENDENCY), "")
+    return Followed(told, folders) if folders else None
+
+
+def settle(waits: Followed, plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> None:
     """Have a run that was submitted wait for what the runs that it follows have become meanwhile.
 
     Raises SlurmError when Slurm does not do that any more, or does not answer; then the run's job is canceled.
     """
-    awaited = {one.job.ref.name: RunLayout(one.folder) for one in earlier if one.job and one.awaited}
-    if not awaited:
-        return
-    told = next((str(value) for flag, value in plan.batch.directives if normal_flag(flag) == DEPENDENCY), "")
-    jobs = read_records(layout).jobs
-    scheduler = scheduler_of(plan.job.scheduler, plan.cluster)
-
-    def now() -> dict[str, str]:
-        from slurmtf.runs.status import current_job_of  # noqa: PLC0415
-
-        found = {name: current_job_of(where) for name, where in awaited.items()}
-        return {name: job.ref.name for name, job in found.items() if job}
-
-    def tell(dependency: str) -> None:
-        for job in jobs:
-            scheduler.wait_for(job, dependency)
+    from slurmtf.runs.status import current_job_of  # noqa: PLC0415
 
     try:
-        until_settled(told, now, tell)
+        waits.look_again(layout, current_job_of)
     except SlurmError as err:
         with contextlib.suppress(SlurmtfError):
-            scheduler.cancel(jobs)
+            scheduler_of(plan.job.scheduler, plan.cluster).cancel(read_records(layout).jobs)
         names = ", ".join(one.run_id for one in earlier)
         what = f"{names} went on in another job just as {Path(layout.folder).name} was submitted, and can't be followed there"
         raise SlurmError(*err.findings, Finding("not-followed", "after", what, "it was canceled: submit it again")) from None

@@ -16,6 +16,7 @@ from slurmtf.runs.history import History, read_history
 from slurmtf.runs.observe import Answer, observe
 from slurmtf.runs.records import Records, note_end, read_records
 from slurmtf.runs.reduce import UNASKED, current_job, is_outdated, job_to_ask_for, reduce
+from slurmtf.runs.second_look import Followed
 from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
 from slurmtf.runs.sweeps import is_sweep, read_sweep, reduce_sweep, with_canceler
 from slurmtf.scheduler import SubmittedJob
@@ -64,8 +65,18 @@ def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_ag
     ]
     found = [_seen(*one, answer) for one, answer in zip(read, dated, strict=True)]
     found += [_sweep_seen(layout, one, answers, max_age_s) for layout, one in records_of.items()]
+    _take_second_looks(found)
     by_layout = {one.layout: _doubted(one, unfound.get(one.layout)) for one in found}
     return [by_layout[layout] for layout in layouts]
+
+
+def _take_second_looks(seen: Sequence[Seen]) -> None:
+    """Take those that clients did not live to take; what can't be done now is left to the next one who looks."""
+    for one in seen:
+        waits = Followed.noted(one.layout) if one.state.status is RunStatus.QUEUED else None
+        if waits:
+            with contextlib.suppress(OSError, SlurmError):
+                waits.look_again(one.layout, current_job_of)
 
 
 def _answers(jobs: Sequence[SubmittedJob], elements: Sequence[SubmittedJob], max_age_s: float) -> dict[SubmittedJob, Answer]:

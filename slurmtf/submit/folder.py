@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from slurmtf.trusted import own_folder
 
 REMOVED = ".removed-"
 INTENTS, STAGING = "intents", "staging"
+Fill = Callable[[RunLayout], None]
 COMPILED = "__pycache__"
 """Where each task's Python keeps the hook compiled: the folder would follow the script's umask if Python created it."""
 
@@ -78,9 +79,9 @@ def build(
     source: Snapshot,
     intent: Intent,
     receipt: dict[str, Any],
-    fill: Callable[[RunLayout], None] | None = None,
+    more: Iterable[Fill] = (),
 ) -> RunLayout:
-    """Build the run folder of a plan; ``fill`` writes more into it.
+    """Build the run folder of a plan; ``more`` write more into it.
 
     Raises WorkspaceError or SnapshotError, and then nothing is left of it."""
     with writing(plan.run.workspace):
@@ -94,7 +95,7 @@ def build(
             provenance = replace(plan.provenance, snapshot=taken.ref)
             job = plan.job._replace(snapshot=taken.ref.id)
             _fill(layout, replace(plan, provenance=provenance, job=job), script, _with_source(receipt, taken))
-            if fill:
+            for fill in more:
                 fill(layout)
             make_private(intent.folder.parent)
             intent.staging.rename(intent.folder)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from slurmtf.plan import LaunchPlan
 from slurmtf.scheduler import Array, Scheduler, scheduler_of
 from slurmtf.snapshot import Snapshot, SnapshotStore
 from slurmtf.submit.adoption import adopt
-from slurmtf.submit.folder import INTENTS, REMOVED, STAGING, Intent, build, remove
+from slurmtf.submit.folder import INTENTS, REMOVED, STAGING, Fill, Intent, build, remove
 from slurmtf.submit.record import SUBMITTED, note, read_record
 from slurmtf.trusted import own_folder
 
@@ -38,8 +38,11 @@ class Submission:
     source: Snapshot
     receipt: dict[str, Any]
     array: Array | None = None
-    fill: Callable[[RunLayout], None] | None = None
-    """Writes what else belongs into the run folder, before it is there under its name."""
+    more: tuple[Fill, ...] = ()
+    """They write what else belongs into the run folder, before it is there under its name."""
+
+    def with_more(self, fill: Fill) -> Submission:
+        return replace(self, more=(*self.more, fill))
 
 
 def scheduler_for(plan: LaunchPlan) -> Scheduler:
@@ -60,7 +63,7 @@ def submit(submission: Submission) -> RunLayout:
     plan = submission.plan
     scheduler = scheduler_for(plan)
     intent = Intent.of(plan)
-    layout = build(plan, submission.script, submission.source, intent, submission.receipt, submission.fill)
+    layout = build(plan, submission.script, submission.source, intent, submission.receipt, submission.more)
     try:
         with writing(plan.run.workspace):
             _hand_over(scheduler, layout, submission.array)

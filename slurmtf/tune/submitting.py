@@ -110,12 +110,9 @@ def shaped(
         what = "trials side by side would share what is brought to the node's disk"
         raise SpecError(Finding("slots-on-disk", "trials_per_element", what, "leave it out, or mount the inputs"))
     at_once = min(sweep.elements_at_once, fits_here(plan)) if job.can.one_machine else sweep.elements_at_once
-    return replace(
-        submission,
-        plan=replace(plan, job=job, warnings=(*plan.warnings, *sweep.warnings)),
-        array=Array(sweep.element_count, at_once),
-        fill=partial(write, sweep, start, asker, launches),
-    )
+    swept = replace(plan, job=job, warnings=(*plan.warnings, *sweep.warnings))
+    changed = replace(submission, plan=swept, array=Array(sweep.element_count, at_once))
+    return changed.with_more(partial(write, sweep, start, asker, launches))
 
 
 def fits_here(plan: LaunchPlan) -> int:

@@ -35,6 +35,7 @@ class RunLayout:
         self.jobs = self._of(JOBS)
         self.submitit = self._of(SUBMITIT)
         self.ended = self._of("ended.json")
+        self.follows = self._of("follows.json")
         self.cancel_mark = self._of("cancel-requested")
         self.trace = self._of(".line")
         self.job_log = os.path.join(self.logs, JOB_LOG)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
 from pathlib import Path
 
 import pytest
 
-from slurmtf import Run
+from slurmtf import Experiment, Run
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.runs.state import RunStatus
 from slurmtf.submit.submission import Submission, submit
+from tests.cluster import Cluster
 
-from .support import HELLO, Lab, call, ended, facts, findings, job_of
+from .support import HELLO, Lab, call, ended, facts, findings, first_in_path, job_of, program
 
 pytestmark = pytest.mark.slurm
 
 FAILS = "import sys\nsys.exit(5)\n"
+# The earlier run goes on in another job just before this one is submitted, whose client is killed: it learns nothing of its
+# job, or has no word for Slurm any more.
+SBATCH = '#!/bin/sh\ncat {more} >>{jobs}\n{real} "$@"\n{then}\n'
+SCONTROL = '#!/bin/sh\ncase "$*" in *update*) kill -9 $PPID; exit 1 ;; esac\nexec {real} "$@"\n'
 
 
 def after(lab: Lab, script: str, *names: str) -> Run:
@@ -27,12 +34,18 @@ def after(lab: Lab, script: str, *names: str) -> Run:
     return Run.find(done.stdout.strip(), lab.workspace)
 
 
-def in_another_job(run: Run) -> None:
-    """Have a run go on in another job, as its supervisor does; nobody looks who waits for the old one."""
+def another_job(run: Run) -> str:
+    """Submit another job of a run, as its supervisor does, and return the line that says that the run goes on there."""
     was = json.loads(Path(run.layout.jobs).read_text().splitlines()[-1])
     number = call("sbatch", "--parsable", "--hold", run.layout.script)
+    return json.dumps({**was, "ref": {**was["ref"], "job_id": number.strip()}, "why": "restart"}) + "\n"
+
+
+def in_another_job(run: Run) -> None:
+    """Have a run go on in another job; nobody looks who waits for the old one."""
+    line = another_job(run)
     with Path(run.layout.jobs).open("a") as file:
-        file.write(json.dumps({**was, "ref": {**was["ref"], "job_id": number.strip()}, "why": "restart"}) + "\n")
+        file.write(line)
 
 
 def test_a_run_that_follows_others(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +72,31 @@ def test_a_run_that_follows_others(lab: Lab, monkeypatch: pytest.MonkeyPatch) ->
     ]  # fmt: skip
     starts = [state.started or 0 for state in states]
     assert starts == sorted(starts)
+
+
+@pytest.mark.parametrize(("then", "command"), [("kill -9 $PPID", "ls"), ("", "status")])
+def test_a_client_that_is_killed_before_its_second_look(
+    lab: Lab, slurm: Cluster, tmp_path: Path, then: str, command: str
+) -> None:
+    first = lab.submit(HELLO, sbatch={"hold": True})
+    was, line = job_of(first), tmp_path / "line"
+    line.write_text(another_job(first))
+    real, jobs = slurm.directory / "bin", shlex.quote(first.layout.jobs)
+    program(tmp_path / "bin/sbatch", SBATCH.format(more=line, jobs=jobs, real=real / "sbatch", then=then))
+    program(tmp_path / "bin/scontrol", SCONTROL.format(real=real / "scontrol"))
+    argv = ["submit", str(lab.source(HELLO) / "train.py"), "-s", "slurm", "-x", "lab", "--after", first.id]
+    done = lab.slurmtf(*argv, env={"PATH": first_in_path(tmp_path / "bin")})
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (second,) = (run for run in Experiment("lab", lab.workspace).get_runs() if run.id != first.id)
+    lab.data(*([command] if command == "ls" else [command, second.id]))
+    assert job_of(first) != was
+    assert facts(job_of(second))["Dependency"].startswith(f"afterok:{job_of(first)}")
+    call("scancel", was)
+    call("scontrol", "release", job_of(first))
+    states = ended(first, second)
+    assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
+    assert call("squeue", "--noheader", "--states=all", "--format=%i|%Z").count(f"|{second.folder}") == 1
+    assert not Path(second.layout.follows).exists()
 
 
 def test_what_can_not_be_followed_any_more(lab: Lab) -> None:
