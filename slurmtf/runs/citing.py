@@ -211,12 +211,12 @@ def _versioned(account: Account) -> str:
     source = source if isinstance(source, Mapping) else {}
     git = source.get("git")
     commit = str(git.get("commit") or "")[:12] if isinstance(git, Mapping) else ""
-    dirty = isinstance(git, Mapping) and bool(git.get("dirty"))
+    dirty = git.get("dirty") if isinstance(git, Mapping) else None
     snapshot = str(source.get("snapshot") or "")[:12]
-    if commit and not dirty:
+    if commit and dirty is False:
         return f"The code is that of git commit {commit}."
-    changed = f" (git commit {commit}, with changes)" if commit else ""
-    return f"The code is that of snapshot {snapshot}{changed}." if snapshot else ""
+    based = f" (git commit {commit}{', with changes' if dirty else ''})" if commit else ""
+    return f"The code is that of snapshot {snapshot}{based}." if snapshot else ""
 
 
 def _of_slurmtf(version: str) -> str:

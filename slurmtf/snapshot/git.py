@@ -26,6 +26,11 @@ NAMES_ANOTHER = (
 """Which repository it is, from outside: git sets them for its hooks (githooks(5)), where it may be another one."""
 OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 """A partial clone fetches what it lacks, by the command that the repository names (partial-clone(7), git(1))."""
+OF_REPOSITORY = ("local", "worktree")
+"""The scopes of git-config(1) that lie in the repository: another one may have come with the source."""
+LISTED = ("config", "--null", "--show-scope", "--name-only", "--get-regexp", r"^(filter|submodule)\.")
+STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--ignore-submodules=dirty")
+"""Submodules are not looked into: each has programs of its own that git-status(1) would start."""
 TIMEOUT_S = 10
 
 
@@ -33,18 +38,42 @@ TIMEOUT_S = 10
 def asking_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
     """Ask git for commit, branch and whether there are uncommitted changes; it works while the source is read.
 
-    What is yielded waits for the answer: None outside of a git work tree. That of a clean one has the id of the folder's tree.
+    What is yielded waits for the answer: None outside of a git work tree. That of a clean one has the id of the folder's tree;
+    ``dirty`` is None where nobody knows, as there are submodules. No program is started that the repository names.
     """
     try:
-        process = _start(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=normal")
-    except OSError:
+        own = _of_repository(folder)
+        process = _start(folder, *_without_filters(own), *STATUS)
+    except (OSError, ValueError):
         yield lambda: None
         return
     with process:
         try:
-            yield lambda: _told(folder, process)
+            yield lambda: _told(folder, process, any(name.startswith("submodule.") for name in own))
         finally:
             process.kill()
+
+
+def _of_repository(folder: Path) -> list[str]:
+    """Return the names of the repository's own settings that name programs, or its submodules. Raises OSError; ValueError where
+    git does not tell."""
+    with _start(folder, *LISTED) as git:
+        try:
+            said = git.communicate(timeout=TIMEOUT_S)[0].decode("utf-8", "surrogateescape").split("\0")
+        except subprocess.TimeoutExpired:
+            git.kill()
+            raise ValueError("no answer") from None
+    if git.returncode not in (0, 1):  # 1: there are none
+        raise ValueError(f"exit code {git.returncode}")
+    return [name for scope, name in zip(said[::2], said[1::2], strict=False) if scope in OF_REPOSITORY]
+
+
+def _without_filters(names: list[str]) -> list[str]:
+    """Return what has git start none of the filters that are named so (gitattributes(5)). Raises ValueError."""
+    filters = sorted({name.rpartition(".")[0] for name in names if name.startswith("filter.")})
+    if any("=" in name for name in filters):
+        raise ValueError("git's -c can't set what has '=' in its name")
+    return [word for name in filters for key in ("clean=", "process=", "required=false") for word in ("-c", f"{name}.{key}")]
 
 
 def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
@@ -53,14 +82,15 @@ def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
-def _told(folder: Path, git: subprocess.Popen[bytes]) -> dict[str, Any] | None:
+def _told(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) -> dict[str, Any] | None:
     said = _answer(git)
     if said is None:
         return None
     heads = dict(line[2:].split(" ", 1) for line in said if line.startswith("# "))
-    commit, dirty = heads.get("branch.oid"), any(not line.startswith("#") for line in said)
+    commit = heads.get("branch.oid")
+    dirty = any(not line.startswith("#") for line in said) or (None if has_submodules else False)
     told = {"commit": commit, "branch": heads.get("branch.head"), "dirty": dirty}
-    return told if dirty else {**told, "tree": _tree(folder, f"{commit}:./")}
+    return told if dirty is not False else {**told, "tree": _tree(folder, f"{commit}:./")}
 
 
 def _tree(folder: Path, name: str) -> str | None:

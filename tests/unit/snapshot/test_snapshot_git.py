@@ -77,6 +77,62 @@ def test_the_monitor_that_a_repository_names_is_not_started(root: Path, git: Git
     assert (tmp_path / "started").exists()
 
 
+@pytest.mark.parametrize("key", ["clean", "process"])
+def test_the_filter_that_a_repository_names_is_not_started(root: Path, git: Git, tmp_path: Path, key: str) -> None:
+    """Also one with a dot in its name, or of a file that the repository includes."""
+    fill(root, "train.py", ".gitattributes", "other.ini")
+    (root / ".gitattributes").write_text("train.py filter=a.b\n")
+    (root / "other.ini").write_text(f'[filter "a.b"]\n{key} = touch {tmp_path}/started; cat\nrequired\n')
+    git("add", "--all")
+    git("commit", "--quiet", "--message=one")
+    git("config", "include.path", "../other.ini")
+    os.utime(root / "train.py", (1, 1))  # so that git compares what it holds
+    assert (repository(root) or {}).get("dirty") is False
+    assert not (tmp_path / "started").exists()
+    subprocess.run(["git", "-C", root, "status"], check=False, capture_output=True)
+    assert (tmp_path / "started").exists()
+
+
+def test_the_users_own_filter_counts(root: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(root, "train.py", ".gitattributes")
+    (root / ".gitattributes").write_text("train.py filter=lfs\n")
+    (home := tmp_path / "home").mkdir()
+    (home / ".gitconfig").write_text('[filter "lfs"]\nclean = echo pointer; cat >/dev/null\n')
+    git("add", "--all", HOME=str(home))
+    git("commit", "--quiet", "--message=one", HOME=str(home))
+    os.utime(root / "train.py", (1, 1))
+    for known, dirty in ((home, False), (tmp_path, True)):
+        monkeypatch.setenv("HOME", str(known))
+        assert (repository(root) or {}).get("dirty") is dirty
+
+
+def test_a_filter_whose_name_can_not_be_set_leaves_git_unasked(root: Path, git: Git) -> None:
+    fill(root, "train.py")
+    git("add", "--all")
+    (root / ".git/config").open("a").write('[filter "a=b"]\nclean = cat\n')
+    assert repository(root) is None
+
+
+def test_submodules_are_not_looked_into(root: Path, git: Git, tmp_path: Path) -> None:
+    """So nobody knows whether all is as it was committed."""
+    (other := tmp_path / "other").mkdir()
+    its = git_in(other)
+    fill(other, "a.py")
+    its("add", "--all")
+    its("commit", "--quiet", "--message=one")
+    git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(other), "part")
+    git("commit", "--quiet", "--message=one")
+    (root / ".git/modules/part/config").open("a").write(f'[filter "x"]\nclean = touch {tmp_path}/started; cat\n')
+    (root / ".git/modules/part/info/attributes").write_text("a.py filter=x\n")
+    os.utime(root / "part/a.py", (1, 1))
+    told = repository(root)
+    assert told is not None
+    assert (told["dirty"], "tree" in told) == (None, False)
+    assert not (tmp_path / "started").exists()
+    git("status")
+    assert (tmp_path / "started").exists()
+
+
 def test_the_command_by_which_a_repository_would_fetch_is_not_started(root: Path, git: Git, tmp_path: Path) -> None:
     fill(root, "train.py")
     git("add", "--all")
