@@ -12,8 +12,12 @@ from typing import Any
 from slurmtf.files import load_json, read_json
 from slurmtf.job.contract import journal
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.history import Attempt, History, read_history
 from slurmtf.runs.metrics import MetricsReader
+from slurmtf.runs.records import read_records
+from slurmtf.runs.reduce import told_end
 from slurmtf.runs.state import RunState
+from slurmtf.runs.sweeps import is_sweep
 from slurmtf.runs.usage import times_of
 
 
@@ -67,17 +71,53 @@ def account_of(layout: RunLayout, state: RunState) -> Account:
     reader.read_new()
     metrics = {name: series.points[-1].value for name, series in reader.series().items() if series.points}
     training = times_of(journal.attempts(layout), state, time.time()).training
-    return Account(Path(layout.folder).name, load_json(layout.plan), receipt_of(layout), state, metrics, training)
+    return Account(Path(layout.folder).name, load_json(layout.plan), receipt_of(layout, state), state, metrics, training)
 
 
-def receipt_of(layout: RunLayout) -> dict[str, Any]:
-    """Return a run's receipt, with the lock of an environment that was built after it was submitted. Raises OSError or
-    ValueError."""
+def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, Any]:
+    """Return a run's receipt, with what nobody could write into it: the lock of an environment that was built after it was
+    submitted; attempts that were killed, as far as their journals tell; and how the run ended.
+
+    ``state`` is the run's now; without it the folder alone tells of its end. Raises OSError or ValueError.
+    """
     receipt = read_json(layout.receipt)
-    if receipt and not receipt.get("lock"):
+    if not receipt:
+        return receipt
+    if not receipt.get("lock"):
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
             receipt["lock"] = _lock(load_json(layout.plan))
-    return receipt
+    records, history = read_records(layout), read_history(layout)
+    end = state or (records.ended if is_sweep(layout) else told_end(records, history))
+    return {**receipt, **completed(receipt, history, end, is_sweep(layout))}
+
+
+def completed(receipt: Mapping[str, Any], history: History, state: RunState | None, of_sweep: bool = False) -> dict[str, Any]:
+    """Return the attempts and the outcome of a run, as its receipt has them; what it lacks as journals and state tell. Pure.
+
+    Of a sweep one element's attempt stands for all.
+    """
+    noted = {(one.get("job"), one.get("number")): one for one in receipt.get("attempts") or [] if isinstance(one, Mapping)}
+    journaled = history.attempts[: 0 if noted else 1] if of_sweep else history.attempts
+    told: dict[Any, Mapping[str, Any]] = {(one.job, one.number): _by_journal(one, state) for one in journaled}
+    attempts = [*(one for key, one in noted.items() if key not in told), *(noted.get(key, one) for key, one in told.items())]
+    if state is None or state.outcome is None or not state.status.final:
+        return {"attempts": attempts}
+    return {"attempts": attempts, "outcome": {"status": state.status.value, **state.outcome.to_dict()}}
+
+
+def _by_journal(attempt: Attempt, state: RunState | None) -> dict[str, Any]:
+    """Return what the journal tells of an attempt that was killed before it could say more; its end may be known by Slurm."""
+    is_last = state is not None and (state.job_id, state.attempt) == (attempt.job, attempt.number)
+    outcome = attempt.outcome or (state.outcome if state and is_last else None)
+    return {
+        "job": attempt.job,
+        "number": attempt.number,
+        "cluster": attempt.cluster,
+        "nodes": attempt.nodes,
+        "started": round(attempt.started, 3),
+        "ended": attempt.ended or (state.ended if state and is_last else None),
+        "outcome": outcome.to_dict() if outcome else None,
+    }
 
 
 def _lock(plan: Mapping[str, object]) -> list[str] | None:

@@ -170,6 +170,12 @@ def reduce(
     return _with_canceler(case, _known_end(case) or _asked(case))
 
 
+def told_end(records: Records, history: History) -> RunState | None:
+    """Return the end of a run as its folder alone tells it; None where it tells none."""
+    case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
+    return _known_end(case) if case else None
+
+
 def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
     """Return the job of which the scheduler must be asked; None where the run folder tells all, also who canceled it."""
     case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Run
+from slurmtf.files import read_json
 from tests.patience import HANG_S, until
 
 from .conftest import Submit
@@ -43,7 +44,7 @@ def data(environ: dict[str, str], *words: str) -> Any:
 def complete(run: Run) -> dict[str, Any]:
     """The receipt of a run that has ended, once the job has had its last say."""
     run.wait_for_completion()
-    until(lambda: run.receipt.get("attempts"), "the job's last say in the receipt")
+    until(lambda: read_json(run.layout.receipt).get("attempts"), "the job's last say in the receipt")
     return run.receipt
 
 

@@ -1,0 +1,29 @@
+"""Receipts of runs that could not say their last word: one canceled while it waited, one killed with its supervisor."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.faults.support import the
+
+from .support import WAIT, Lab, ended, findings, here, job_of
+
+pytestmark = pytest.mark.slurm
+
+
+def test_what_nobody_could_write_is_told_all_the_same(lab: Lab) -> None:
+    waits, killed = lab.submit(WAIT, sbatch={"hold": True}), lab.submit(WAIT)
+    here(killed)
+    waits.cancel()
+    the(killed, "supervise").kill()
+    canceled, lost = ended(waits, killed)
+    assert (waits.receipt["attempts"], waits.receipt["outcome"]["cause"]) == ([], "canceled")
+    (attempt,) = killed.receipt["attempts"]
+    assert (attempt["job"], attempt["outcome"]["cause"]) == (job_of(killed), lost.cause)
+    assert killed.receipt["outcome"] == {"status": lost.status.value, **attempt["outcome"]}
+    found = {one["name"]: (one["first"], one["second"]) for one in lab.data("diff", waits.id, killed.id)["differences"]}
+    assert found["status"] == (canceled.status.value, lost.status.value)
+    assert found["attempts"] == (None, 1)
+    assert found["nodes"] == (None, lost.nodes)
+    assert [one["code"] for one in findings(lab.slurmtf("cite", waits.id, "--json"))] == ["not-trained"]
+    assert "hours" not in lab.data("cite", killed.id)["methods"]
