@@ -11,7 +11,7 @@ from functools import cache, lru_cache, partial
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
 from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.raised import after_progress
+from slurmtf.diagnosis.raised import after_survived
 from slurmtf.diagnosis.rules import RULES, Rule
 from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE
 from slurmtf.job.contract.outcome import Outcome
@@ -88,7 +88,7 @@ def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int
 
 def certain_of(log: Log, killed: bool) -> Clue | None:
     """Return what a log without a traceback is certain of: in what stands after the last sign that the training went on."""
-    start = after_progress(log.text)
+    start = after_survived(log.text, log.uncaught)
     ends_it = partial(_ends_it, log.text, 0 if killed else _start_of_last_lines(log.text))
     clue = match(log, ANYWHERE, start) or match(log, PLAIN, start, ends_it)
     return clue or (None if match(log, CASCADES, start) else match(log, VAGUE, start, ends_it))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from slurmtf.diagnosis.clues import (
@@ -29,6 +29,7 @@ from slurmtf.diagnosis.clues import (
 )
 from slurmtf.diagnosis.ends import (
     IT_STAYED,
+    MAY_HAVE_STAYED,
     MAYBE_OF_SHELL,
     OF_CANCELER,
     OF_CAUSE,
@@ -41,7 +42,7 @@ from slurmtf.diagnosis.ends import (
 )
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.raised import Raised, after_progress, as_read, last_raised
+from slurmtf.diagnosis.raised import Raised, after_progress, after_survived, as_read, last_raised
 from slurmtf.diagnosis.rules import Rule
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 from slurmtf.spelling import unmarked
@@ -65,7 +66,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     raised, the signal that killed it. What a process says that lost another one explains only what nothing else does.
     """
     if outcome.cause in OF_CAUSE:
-        return _but_for_hung(outcome, hung(logs, failures), _of_cause(outcome, list(map(_as_read, logs))))
+        return _but_for_hung(outcome, logs, failures, _of_cause(outcome, list(map(_as_read, logs))))
     logs = list(map(_as_read, logs or [Log(outcome.log, outcome.task, _text_of(outcome))]))
     ends: dict[str, End | None] = {
         failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]
@@ -93,21 +94,44 @@ def hung(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> Explanati
     Such a run ends by its time limit, as a stall, or never: that rank waits in MPI_Finalize for the others, and they for it.
     One that ended with an exit code did not stay: it may have raised the error because it was told to end.
     """
-    left = {failure.task for failure in failures if not failure.end.signal}
-    own = (_as_read(log) for log in logs if log.task and log.task not in left)
-    raised = ((log, last_raised(log.text)) for log in own)
-    ended = ((log, error) for log, error in raised if error and error.is_uncaught and not _tells_of_another(log, error))
+    ended = ((log, error) for log, error in _of_who_stayed(logs, failures) if _ended_it(log, error))
     found = (_of_raised(Outcome(Cause.SCRIPT, log.task), log, error) for log, error in ended)
     return next((replace(one, remedy=_also_hung(one.remedy)) for one in found if one), None)
 
 
-def _but_for_hung(outcome: Outcome, stayed: Explanation | None, found: Explanation) -> Explanation:
-    """Return what a run ended by; where a task had stayed after an error: that. Who cancels such a run is told it beside."""
-    if stayed and outcome.cause in OF_HUNG:
+def _of_who_stayed(logs: Sequence[Log], failures: Sequence[TaskFailure]) -> Iterator[tuple[Log, Raised]]:
+    """Yield the last errors of tasks that did not leave with an exit code, but for those that tell of another task's end."""
+    left = {failure.task for failure in failures if not failure.end.signal}
+    for log in (_as_read(log) for log in logs if log.task and log.task not in left):
+        error = _raised(log)
+        if error and (error.is_told or error.is_uncaught) and not _tells_of_another(log, error):
+            yield log, error
+
+
+def _raised(log: Log) -> Raised | None:
+    return last_raised(log.text, log.uncaught)
+
+
+def _ended_it(log: Log, error: Raised) -> bool:
+    """Tell whether a script ended by an error: by the word of its Python, where that was watched, else by the log's."""
+    return error.is_told or log.uncaught is None
+
+
+def _but_for_hung(outcome: Outcome, logs: Sequence[Log], failures: Sequence[TaskFailure], found: Explanation) -> Explanation:
+    """Return what a run ended by; where a task had stayed after an error: that. Who cancels such a run is told of it beside,
+    and who reached a limit of the last error of a task that may have stayed."""
+    stayed = hung(logs, failures)
+    if outcome.cause not in OF_HUNG:
+        told = stayed if outcome.cause is Cause.CANCELED else None
+        return replace(found, task=told.task, evidence=told.evidence, remedy=told.remedy) if told else found
+    if stayed:
         return stayed
-    if stayed and outcome.cause is Cause.CANCELED:
-        return replace(found, task=stayed.task, evidence=stayed.evidence, remedy=stayed.remedy)
-    return found
+    log, error = next(_of_who_stayed(logs, failures), (None, None))
+    if not log or not error:
+        return found
+    return replace(
+        found, task=log.task, evidence=(*found.evidence, *_shown(log, error)), remedy=f"{found.remedy}; {MAY_HAVE_STAYED}"
+    )
 
 
 def _as_read(log: Log) -> Log:
@@ -141,7 +165,7 @@ def _but_for_modules(outcome: Outcome, logs: Sequence[Log], found: Explanation |
 
 def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
     """Return what the logs of a task tell: the error that ended its script, else a program's last lines, else its signal."""
-    raised = [(log, last_raised(log.text)) for log in logs]
+    raised = [(log, _raised(log)) for log in logs]
     found = (_of_raised(outcome, log, error) for log, error in raised if error)
     said = (certain_of(log, killed=signal_of(end) > 0) for log, error in raised if not error)
     return (
@@ -205,12 +229,12 @@ def _told_by(log: Log, error: Raised) -> Clue | None:
 
 
 def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Explanation | None:
-    found = next((clue for clue in (match(log, rules, after_progress(log.text)) for log in logs) if clue), None)
+    found = next((clue for clue in (match(log, rules, after_survived(log.text, log.uncaught)) for log in logs) if clue), None)
     return found.explains(outcome) if found else None
 
 
 def _is_about_gpus(log: Log) -> bool:
-    error = last_raised(log.text)
+    error = _raised(log)
     said = error.failure.error if error else error_line(TOLD_BY_TENSORFLOW.sub("", log.text))
     return ABOUT_GPUS.search(said) is not None
 
@@ -218,7 +242,7 @@ def _is_about_gpus(log: Log) -> bool:
 def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
     """Return an error that no rule knows, and that is not the script's own: what it came from, nobody knows."""
     for log in logs:
-        error = last_raised(log.text)
+        error = _raised(log)
         if error and not _tells_of_another(log, error):
             return _shown_as(outcome, log, error, Kind.UNKNOWN)
     return None

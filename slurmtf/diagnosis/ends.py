@@ -75,6 +75,9 @@ IT_STAYED = (
     "mend that error first: the task's process stayed after it (MPI_Finalize waits for the other ranks, a thread for itself), "
     "and more time helps nothing; started by 'python -m mpi4py', an MPI program ends at once when a rank fails"
 )
+MAY_HAVE_STAYED = (
+    "the last error in its log is shown: if the script stopped there, mend that first, and more time helps nothing"
+)
 
 
 def signal_of(end: End | None) -> int:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from slurmtf.diagnosis.dying import explain, hung
 from slurmtf.diagnosis.explanation import Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.job.contract.layout import JOB_LOG, LOGS, RunLayout
+from slurmtf.job.contract.layout import JOB_LOG, LOGS, UNCAUGHT, RunLayout
 from slurmtf.job.contract.outcome import End
 from slurmtf.runs.history import Attempt, History, read_history
 from slurmtf.runs.state import RunState
@@ -75,13 +75,25 @@ def read_logs(
     paths.sort(key=lambda path: order.get(path.stem, len(order)))
     length = dict.fromkeys(list(dict.fromkeys(path.stem for path in paths))[:AT_LENGTH], (HEAD_BYTES, TAIL_BYTES))
     parts = [(path, length.get(path.stem, (0, TAIL_OF_OTHERS))) for path in paths]
-    starts = begins or {}
+    starts, uncaught = begins or {}, _uncaught(layout)
     logs = [
-        Log(f"logs/{path.name}", path.stem, _text(path, starts.get(path.name, 0), *part, whole and path.stem in length))
+        Log(
+            f"logs/{path.name}",
+            path.stem,
+            _text(path, starts.get(path.name, 0), *part, whole and path.stem in length),
+            uncaught.get(path.stem),
+        )
         for path, part in parts
     ]
     of_job = _text(Path(layout.job_log), starts.get(JOB_LOG, 0), HEAD_BYTES, TAIL_BYTES, whole)
     return [Log(f"{LOGS}/{JOB_LOG}", "", of_job), *logs]
+
+
+def _uncaught(layout: RunLayout) -> dict[str, str]:
+    """Return the errors that ended the scripts of tasks, by their Pythons' own word; empty of a task that was watched, and
+    ended by none."""
+    files = {path.name[1 : -len(UNCAUGHT)]: path for path in Path(layout.logs).glob(f".*{UNCAUGHT}")}
+    return {task: _text(path, 0, HEAD_BYTES, 0, whole=False).strip() for task, path in files.items()}
 
 
 def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool) -> str:

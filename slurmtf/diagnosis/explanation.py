@@ -11,11 +11,13 @@ from slurmtf.job.contract.outcome import End
 
 @dataclass(frozen=True)
 class Log:
-    """A log, or the parts of it that were read. ``task``: whose it is; empty for the job's own."""
+    """A log, or the parts of it that were read. ``task``: whose it is; empty for the job's own. ``uncaught``: the error that
+    ended its script, by the word of its Python; empty: none has; None: nobody watched."""
 
     name: str
     task: str
     text: str
+    uncaught: str | None = None
 
 
 @dataclass(frozen=True)

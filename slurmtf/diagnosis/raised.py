@@ -57,11 +57,16 @@ OF_CHILDREN = re.compile(
 """Errors that only say that another process ended, which has told why before."""
 INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
 """TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
+SAID = re.compile(r"(?m)^\S")
+"""The beginning of a line that goes on with no other one."""
 TAGS = re.compile(r"(?m)^(?:\[rank\d+\]: ?|\[\d+(?:,\d+)?\]<std(?:err|out)>: ?)")
 """What torch and mpirun --tag-output write before each line."""
 GUTTERS = re.compile(r"(?m)^ *(?:\| ?|\+[-+]+ ?\d* ?-*$|\+ (?=Exception Group Traceback))")
 """What Python writes before each line of an exception group, by how deep it is in it (traceback.py)."""
+GROUP = "Exception Group Traceback"
 MOST_CAUSES = 8
+MOST_AFTER = 30
+"""Lines that stand after an error at the end of a script: of its message, of its threads, of who started it."""
 LONGEST = 2000
 """Characters of a line."""
 
@@ -70,7 +75,8 @@ class Raised(NamedTuple):
     """An error: where its line begins in the log, and its traceback; ``causes``: errors that it says it comes from, and
     ``handled`` those while which were handled it was raised, both the nearest first. ``raised_here``: the user's own code
     raised it, by ``raise`` or ``assert``. ``in_import``: an installed module raised it as it was imported.
-    ``is_uncaught``: it came up to where the script begins, which then ended.
+    ``is_uncaught``: it came up to where a script begins, which then ended. ``is_told``: the task's Python says that it ended
+    by this one.
     """
 
     failure: Failure
@@ -81,6 +87,7 @@ class Raised(NamedTuple):
     raised_here: bool
     in_import: bool
     is_uncaught: bool
+    is_told: bool
 
     @property
     def type(self) -> str:
@@ -121,7 +128,7 @@ def as_read(text: str) -> str:
     """Return a log's text as it is looked through: without tags, and in lines of which none is so long that a pattern which
     begins anywhere in it and reads to its end takes minutes."""
     text = TAGS.sub("", text) if "[rank" in text or "]<std" in text else text
-    text = GUTTERS.sub("", text) if "Exception Group Traceback" in text else text
+    text = GUTTERS.sub("", text) if GROUP in text else text
     lines = text.split("\n")
     return text if max(map(len, lines)) <= LONGEST else "\n".join(itertools.chain.from_iterable(map(_pieces, lines)))
 
@@ -138,28 +145,63 @@ def _pieces(line: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=16)
-def last_raised(text: str) -> Raised | None:
-    """Return the error of a log's last traceback or crash; None where there is none, or what was trained on after it.
+def last_raised(text: str, uncaught: str | None = None) -> Raised | None:
+    """Return the error of a log's last traceback or crash; None where there is none, or what the script survived.
 
-    Of an error that only says that another process ended, the one before it, where the log has one.
+    Where its Python has told by which one it ended (``uncaught``; empty: by none, None: nobody knows), that one. Of an error
+    that only says that another process ended, the one before it, where the log has one.
     """
-    failure = find_failure(text.splitlines()) if TRACES.search(text) else None
-    if failure is None:
+    place = _place(text, uncaught)
+    if place is None or _went_on(text, place, uncaught):
         return None
-    at = text.rfind(f"\n{failure.error}") + 1
-    start = max(text.rfind(START, 0, at), 0)
-    if PROGRESS.search(text, at + len(failure.error)):
-        return None
+    failure, start, at, is_told = place
     causes, handled = _chain(text, start)
     where = (_is_raised_here(text, start, at), _is_in_import(text, start, at), _is_uncaught(text, start, at))
-    error = Raised(failure, start, at, causes, handled, *where)
+    error = Raised(failure, start, at, causes, handled, *where, is_told)
     return (last_raised(text[:start]) if error.is_of_children and start else None) or error
+
+
+def after_survived(text: str, uncaught: str | None = None) -> int:
+    """Return from where on a log tells of its end: after what it survived, and the last sign that its training went on."""
+    place = _place(text, uncaught)
+    error = place.at + len(place.failure.error) if place and _went_on(text, place, uncaught) else 0
+    return max(after_progress(text), error)
 
 
 @lru_cache(maxsize=4)
 def after_progress(text: str) -> int:
     """Return where a log's last line of a training that goes on begins; 0 where there is none."""
     return max((found.start() for found in PROGRESS.finditer(text)), default=0)
+
+
+class _Place(NamedTuple):
+    """Where an error stands: where its traceback begins, and its line."""
+
+    failure: Failure
+    start: int
+    at: int
+    is_told: bool
+
+
+@lru_cache(maxsize=16)
+def _place(text: str, uncaught: str | None) -> _Place | None:
+    told = text.rfind(f"\n{uncaught}") + 1 if uncaught and GROUP not in text else 0
+    read = f"{text[:told]}{text[told:].partition(chr(10))[0]}" if told else text
+    failure = find_failure(read.splitlines()) if TRACES.search(read) else None
+    if failure is None:
+        return None
+    at = read.rfind(f"\n{failure.error}") + 1
+    return _Place(failure, max(read.rfind(START, 0, at), 0), at, 0 < told == at)
+
+
+def _went_on(text: str, place: _Place, uncaught: str | None) -> bool:
+    """Tell whether a script survived an error: it trained on, or has said much since, and nobody knows that it ended by it."""
+    end = place.at + len(place.failure.error)
+    if place.is_told or PROGRESS.search(text, end):
+        return not place.is_told
+    may_have = uncaught is not None or not _is_uncaught(text, place.start, place.at)
+    after = itertools.islice(SAID.finditer(text, end), MOST_AFTER + 1)
+    return may_have and not place.failure.is_crash and len(list(after)) > MOST_AFTER
 
 
 def _is_raised_here(text: str, start: int, at: int) -> bool:

@@ -7,6 +7,7 @@ JOBS, JOURNALS = "jobs.jsonl", "journal"
 TAGS = "tags"
 SUBMITIT = "submitit"
 LOGS, JOB_LOG = "logs", "job.log"
+UNCAUGHT = ".uncaught"
 BOARDS = "tensorboard"
 IMAGES = os.path.join("metrics", "images")
 
@@ -58,6 +59,10 @@ class RunLayout:
     def log_clock(self, label: str) -> str:
         """When one task's logs had grown to which sizes (see task/log_clock.py)."""
         return os.path.join(self.logs, "." + label + ".clock")
+
+    def uncaught(self, label: str) -> str:
+        """The error that came up to where one task's script begins, and ended it; empty: none has (see job/script)."""
+        return os.path.join(self.logs, "." + label + UNCAUGHT)
 
     def task_metrics(self, label: str) -> str:
         """What the script of one task logs (see contract/metrics.py)."""

@@ -65,6 +65,8 @@ SLURMTF_AUTOLOG = "SLURMTF_AUTOLOG"
 """The library whose metrics are logged for the script (read by job/script)."""
 SLURMTF_STACKS = "SLURMTF_STACKS"
 """The file for the stacks of a script that has stalled (read by job/script)."""
+SLURMTF_UNCAUGHT = "SLURMTF_UNCAUGHT"
+"""The file for the error that ends a script, told to its first Python alone (read by job/script)."""
 SLURMTF_STOP = "SLURMTF_STOP"
 """Where Keras's fit saves the model, and stops, once the script has been told (read by job/script)."""
 SLURMTF_AZUREML = "SLURMTF_AZUREML"
@@ -262,6 +264,7 @@ OF_AGENT = (
     SLURMTF_AUTOLOG,
     SLURMTF_STOP,
     SLURMTF_STACKS,
+    SLURMTF_UNCAUGHT,
     SLURMTF_AZUREML,
 )
 """What no script needs."""

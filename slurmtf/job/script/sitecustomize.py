@@ -18,6 +18,7 @@ CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
 AUTOLOG = "SLURMTF_AUTOLOG"
 STOP = "SLURMTF_STOP"
 STACKS = "SLURMTF_STACKS"
+UNCAUGHT = "SLURMTF_UNCAUGHT"
 AZUREML = "SLURMTF_AZUREML"
 RANK = "SLURMTF_RANK"
 RUN_FOLDER = "SLURMTF_RUN_FOLDER"
@@ -27,6 +28,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 JAX = "SLURMTF_JAX_PROCESS"
 """Which of the processes this one is, where JAX joins them."""
 INTERFACE = "SLURMTF_INTERFACE"
+LONGEST_ERROR = 400
 STATUS = 78
 """The exit code of a rank that is alone (EX_CONFIG, sysexits(3))."""
 NO_MPI = (
@@ -263,6 +265,29 @@ def register_stacks(path: str) -> None:
     faulthandler.register(signal.SIGRTMIN + 7, file)
 
 
+def note_uncaught(path: str) -> None:
+    """Have the error written down that comes up to where the script begins: in a log it looks like one that was caught, or one
+    of another program. Only that of this process: what it starts does not know the file."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    process, show = os.getpid(), sys.excepthook
+
+    def noted(kind: Any, error: Any, trace: Any) -> None:
+        with contextlib.suppress(Exception):
+            if os.getpid() == process:
+                write_error(path, kind, error)
+        show(kind, error, trace)
+
+    sys.excepthook = noted
+
+
+def write_error(path: str, kind: Any, error: Any) -> None:
+    from traceback import format_exception_only
+
+    line = next(line for line in format_exception_only(kind, error) if not line.startswith(" "))
+    with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(line.split("\n")[0][:LONGEST_ERROR] + "\n")
+
+
 def run_next() -> None:
     """Run the sitecustomize that this one hides, if there is one."""
     from importlib.machinery import PathFinder
@@ -298,6 +323,9 @@ def main() -> None:
     if os.environ.get(AZUREML):
         sys.meta_path.append(Adapter())
     run_next()
+    if os.environ.get(UNCAUGHT):
+        with contextlib.suppress(OSError):
+            note_uncaught(os.environ.pop(UNCAUGHT))
 
 
 if __name__ == NAME:

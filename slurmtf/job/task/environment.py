@@ -56,15 +56,16 @@ class TaskEnvironment:
             found[var.SLURMTF_AUTOLOG] = self._plan.autolog
         if self._plan.resume_from:
             found[var.AZUREML_DATAREFERENCE_MODEL_LOCATION] = own[var.SLURMTF_RESUME_FROM]
+        launch = self._layout.launch(self._order.folder)
+        found[var.SLURMTF_UNCAUGHT] = launch.uncaught(self._role.label)
         if self._plan.stall.minutes:
-            found[var.SLURMTF_STACKS] = self._layout.launch(self._order.folder).stacks(self._role.label)
+            found[var.SLURMTF_STACKS] = launch.stacks(self._role.label)
         if self._plan.notice.keras:
             found[var.SLURMTF_STOP] = self._plan.notice.keras
         self._add_cluster(found)
         found.update(users)
         if var.TF_CONFIG in users:
             found.pop(var.SLURMTF_TF_CONFIG_FILE, None)
-        launch = self._layout.launch(self._order.folder)
         found.update(trackers.variables(self._run, self._role, launch, found))
         nodes = self._start.get("nodes", {})
         found.update(addresses.past_proxies(found, nodes.get("names", ()), nodes.get("addresses", ())))

@@ -3,6 +3,7 @@ were when Slurm ended the job at its time limit. The other rank waited in Allred
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,31 @@ def test_a_limit_is_one_where_no_rank_ended_by_an_error_of_its_own(error: str) -
     assert hung(logs(error)) is None
 
 
+MOVED = RAISED.replace("KeyError: 'missing'", "ValueError: no data")
+
+
+@pytest.mark.parametrize(
+    ("uncaught", "error", "kind", "shown"),
+    [
+        (None, RAISED, Kind.SCRIPT, "KeyError: 'missing'"),
+        ("KeyError: 'missing'", RAISED, Kind.SCRIPT, "KeyError: 'missing'"),
+        # another program's: the script itself goes on, slowly
+        ("", RAISED, Kind.TIME_LIMIT, "KeyError: 'missing'"),
+        ("", RAISED + "file 1 of 999 was read\n" * 40, Kind.TIME_LIMIT, "slurmstepd: "),
+        # the word of its Python decides which of several it was, and whatever threads say after it
+        ("KeyError: 'missing'", RAISED + MOVED, Kind.SCRIPT, "KeyError: 'missing'"),
+        ("KeyError: 'missing'", WENT_ON + "waiting for the queue\n" * 40, Kind.SCRIPT, "KeyError: 'missing'"),
+        ("KeyError: 'missing'", HANDLED, Kind.SCRIPT, "KeyError: 'missing'"),
+    ],
+)
+def test_the_word_of_its_python_decides(uncaught: str | None, error: str, kind: Kind, shown: str) -> None:
+    told = [replace(log, uncaught=uncaught) if log.task == "rank-1" else log for log in logs(error)]
+    found = explain(Outcome(Cause.TIME_LIMIT, signal=15), logs=told)
+    assert found.kind is kind
+    assert found.evidence[-1].text.startswith(shown)
+    assert (hung(told) is not None) is (kind is Kind.SCRIPT)
+
+
 @pytest.mark.parametrize("cause", [Cause.OUT_OF_MEMORY, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.CANCELED])
 def test_what_slurm_has_seen_of_other_ends_stays(cause: Cause) -> None:
     assert explain(Outcome(cause), logs=logs(RAISED)).kind is not Kind.SCRIPT
@@ -86,3 +112,7 @@ def test_a_run_that_runs_and_hangs(tmp_path: Path) -> None:
     found = explain_hung(layout)
     assert found is not None
     assert (found.kind, found.task) == (Kind.SCRIPT, "rank-1")
+    Path(layout.uncaught("rank-1")).write_text("")
+    assert explain_hung(layout) is None
+    Path(layout.uncaught("rank-1")).write_text("KeyError: 'missing'\n")
+    assert explain_hung(layout) == found

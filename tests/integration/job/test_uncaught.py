@@ -1,0 +1,60 @@
+"""The error that ended a script, by the word of its Python: not one that was caught, and none of another program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .jobs import Job, NewJob
+
+FAILS = "raise ValueError('a\\nb')"
+CATCHES = "import traceback\ntry:\n    {}['a']\nexcept KeyError:\n    traceback.print_exc()\n"
+CHILD = f"import subprocess, sys\nsubprocess.run([sys.executable, '-c', {FAILS!r}])\n"
+FORKS = "import os\npid = os.fork()\nif not pid:\n    raise OSError('of a child')\nos.waitpid(pid, 0)\n"
+HIDES = "import sys\nsys.excepthook = lambda kind, error, trace: print('told by another')\n"
+THREAD = "import threading\nthread = threading.Thread(target=lambda: 1 / 0)\nthread.start()\nthread.join()\n"
+
+
+def said(one: Job) -> str:
+    return Path(one.layout.uncaught("main-0")).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("script", "error"),
+    [
+        (FAILS, "ValueError: a\n"),
+        (CATCHES + FAILS, "ValueError: a\n"),
+        (CATCHES, ""),
+        (CHILD, ""),
+        (FORKS, ""),
+        (THREAD, ""),
+        (HIDES + FAILS, ""),
+        ("import sys\nsys.exit('no data')", ""),
+        ("x = 'é☃'\nraise LookupError(x)", "LookupError: é☃\n"),
+    ],
+)
+def test_what_came_up_to_where_the_script_begins(job: NewJob, script: str, error: str) -> None:
+    one = job(script)
+    one.run()
+    assert said(one) == error
+    assert Path(one.layout.uncaught("main-0")).stat().st_mode & 0o777 == 0o600
+
+
+def test_every_python_tells_it_and_shows_it_as_ever(job: NewJob, interpreter: str) -> None:
+    one = job("def f():\n    raise TypeError('odd')\nf()\n")
+    one.agent_python = one.python = interpreter
+    assert one.run(LC_ALL="C") == 1
+    assert said(one) == "TypeError: odd\n"
+    shown = Path(one.layout.task_log("main-0", "err")).read_text()
+    assert shown.startswith("Traceback (most recent call last):\n")
+    assert (shown.count("TypeError: odd"), "sitecustomize" in shown) == (1, False)
+
+
+def test_an_earlier_attempts_error_is_gone(job: NewJob) -> None:
+    one = job("print('well')")
+    path = Path(one.layout.uncaught("main-0"))
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("KeyError: 'of the first attempt'\n")
+    assert one.run() == 0
+    assert said(one) == ""
