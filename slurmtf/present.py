@@ -48,7 +48,7 @@ def _script(outcome: Outcome) -> str:
     if not outcome.succeeded:
         return f"{_who(outcome)} {end_text(outcome.end)}"
     late = _names(outcome, "late")
-    return f"{late} had not ended {_seconds(outcome, 'grace_s')} after the training's success" if late else ""
+    return f"{late} had not ended {_seconds(outcome, 'grace_s')} after the training had succeeded" if late else ""
 
 
 def _straggler(outcome: Outcome) -> str:
@@ -61,7 +61,7 @@ def _not_connected(outcome: Outcome) -> str:
 
 def _staging(outcome: Outcome) -> str:
     error = _error(outcome)
-    return f"what the job needs could not be brought to the node of {_who(outcome)}" + (f": {error}" if error else "")
+    return f"staging failed on the node of {_who(outcome)}" + (f": {error}" if error else "")
 
 
 def _not_begun(outcome: Outcome) -> str:
@@ -91,7 +91,7 @@ def _not_started(outcome: Outcome) -> str:
     line = outcome.detail.get("line")
     head = "the batch script ended before slurmtf's supervisor began"
     if line:
-        return f"{head}; the last line of job.sh that it came to is {line}"
+        return f"{head}; the last line of job.sh that it reached is {line}"
     return f"{head}, and before its own first command: what bash reads first (~/.bash_profile, ~/.profile, $BASH_ENV) ended it"
 
 
@@ -104,9 +104,9 @@ def _lost(outcome: Outcome) -> str:
 _CANCELED = {
     CanceledBy.SLURMTF: "canceled by {user} through slurmtf{place}",
     CanceledBy.OWNER: "canceled by {user}, its own user, with scancel",
-    CanceledBy.OTHER: "canceled by another user, {user}: an administrator, or whoever else may end others' jobs",
+    CanceledBy.OTHER: "canceled by another user, {user}: an administrator, or somebody else who may cancel other users' jobs",
     CanceledBy.SLURM: "canceled by Slurm itself: no user asked for it",
-    CanceledBy.UNKNOWN: "canceled; nobody can say by whom",
+    CanceledBy.UNKNOWN: "canceled; it is not known by whom",
 }
 
 
@@ -122,7 +122,7 @@ def _always(text: str) -> Callable[[Outcome], str]:
 
 
 def _unless_noticed(text: str, what: str) -> Callable[[Outcome], str]:
-    told = f"the script ended by itself when it was warned of {what}, and did not start again"
+    told = f"the script ended by itself when it was warned of {what}, and was not restarted"
     return lambda outcome: told if outcome.detail.get("noticed") else text
 
 
@@ -139,11 +139,11 @@ _HEADS: dict[Cause, Callable[[Outcome], str]] = {
     Cause.CANCELED: _canceled,
     Cause.CALLED_OFF: _always("it was stopped early"),
     Cause.PREEMPTED: _unless_noticed("the job was preempted, and Slurm did not requeue it", "its preemption"),
-    Cause.REQUEUED: _always("the job was requeued, and did not start again"),
+    Cause.REQUEUED: _always("the job was requeued, and was not restarted"),
     Cause.NODE_FAILURE: _node_failure,
-    Cause.OUT_OF_MEMORY: _always("the job used more memory than it asked for"),
+    Cause.OUT_OF_MEMORY: _always("the job used more memory than it requested"),
     Cause.STALL: lambda outcome: f"nothing happened on any task for {outcome.detail.get('minutes')} minutes",
-    Cause.DEPENDENCY: lambda outcome: f"it was to follow {_names(outcome, 'after')}, which did not end as it had to",
+    Cause.DEPENDENCY: lambda outcome: f"it was to follow {_names(outcome, 'after')}, which did not end as required",
     Cause.SOFTWARE: lambda outcome: _error(outcome) or "the environment could not be built",
     Cause.NOT_STARTED: _not_started,
     Cause.LOST: _lost,

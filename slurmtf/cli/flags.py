@@ -118,7 +118,7 @@ PLACE = (
     Option(
         ("--experiment", "-x"),
         "experiment",
-        "Experiment the run belongs to (default: the file's name; of a job.yaml its folder's).",
+        "Experiment the run belongs to (default: the file's name, or for a job.yaml its folder's).",
     ),
     Option(("--workspace", "-w"), "workspace", "Workspace, the folder that holds runs; every node must see it.", FOLDER),
 )

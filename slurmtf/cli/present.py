@@ -63,8 +63,8 @@ def headline(state: RunState) -> str:
 
 
 _DOUBTS = {
-    DoubtKind.UNREACHABLE: "Slurm could not be asked: {}",
-    DoubtKind.UNKNOWN_STATE: "Slurm names a state of the job that slurmtf does not know",
+    DoubtKind.UNREACHABLE: "Slurm could not be queried: {}",
+    DoubtKind.UNKNOWN_STATE: "Slurm reports a job state that slurmtf does not know",
     DoubtKind.ELSEWHERE: "it runs on {}, and its process can only be seen from there",
     DoubtKind.NOT_LISTED: "Slurm does not list the job yet",
 }
@@ -119,7 +119,7 @@ def elapsed(state: RunState | Brief) -> float | None:
 def _advice(run: RunFolder, state: RunState) -> str:
     """Return what to do about a run that failed, or has no job."""
     if state.status is RunStatus.NOT_STARTED:
-        return "if its submission was cut off before it had a job, the next one clears it away: submit it again"
+        return "if its submission was interrupted before it had a job, the next submission cleans it up: submit it again"
     if state.status is not RunStatus.FAILED or state.outcome is None:
         return ""
     if state.cause is Cause.SOFTWARE:  # there is no log: its job has never run

@@ -58,7 +58,7 @@ def followed_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]
     are several.
     """
     wrong = [one for one in followed if one.is_in_the_way]
-    remedy = "; ".join(f"see why {one.run_id} ended so: slurmtf why {shlex.quote(one.run_id)}" for one in wrong)
+    remedy = "; ".join(f"find out why {one.run_id} ended that way: slurmtf why {shlex.quote(one.run_id)}" for one in wrong)
     if len(wrong) != 1 or wrong[0].state.cause is Cause.DEPENDENCY:
         return remedy, ""
     waits = [f"{one.run_id}:{one.condition}" for one in followed if not one.state.status.final]
@@ -66,7 +66,7 @@ def followed_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]
     then = ["slurmtf", "rerun", run_id]
     for name in (["last"] if first else []) + waits:
         then += ["--after", name]
-    return f"{remedy}; when that is mended, submit {'both' if first else 'it'} again", " && ".join(
+    return f"{remedy}; when that is fixed, submit {'both' if first else 'it'} again", " && ".join(
         map(shlex.join, filter(None, (first, then)))
     )
 

@@ -10,24 +10,24 @@ from slurmtf.diagnosis.rules.rule import MORE_MEMORY
 from slurmtf.job.contract.outcome import CanceledBy, Cause, End, Outcome
 
 OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
-    Cause.TIME_LIMIT: (Kind.TIME_LIMIT, "set a longer `time`, and have the script save checkpoints and go on from them"),
+    Cause.TIME_LIMIT: (Kind.TIME_LIMIT, "set a longer `time`, and have the script save checkpoints and resume from them"),
     Cause.OUT_OF_MEMORY: (Kind.HOST_MEMORY, MORE_MEMORY),
     Cause.NODE_FAILURE: (Kind.NODE, "not the script's doing: submit it again"),
     Cause.PREEMPTED: (Kind.PREEMPTED, "submit it again, to a `partition` or `qos` that is not preempted if there is one"),
     Cause.REQUEUED: (Kind.REQUEUED, "submit it again"),
     Cause.CANCELED: (Kind.CANCELED, ""),
-    Cause.DEPENDENCY: (Kind.DEPENDENCY, "see why the earlier run ended so (slurmtf why), then submit both again"),
+    Cause.DEPENDENCY: (Kind.DEPENDENCY, "find out why the earlier run ended that way (slurmtf why), then submit both again"),
     Cause.SOFTWARE: (Kind.SOFTWARE, "fix what the build reports, then submit the run again"),
-    Cause.RESULTS: (Kind.RESULTS, "set a longer `time`, or have less copied back"),
-    Cause.STALL: (Kind.STALL, "see in stacks/ where each task stood"),
-    Cause.STRAGGLER: (Kind.STALL, "let all ranks take equally many steps, or raise the distribution's straggler_grace_s"),
+    Cause.RESULTS: (Kind.RESULTS, "set a longer `time`, or copy less back"),
+    Cause.STALL: (Kind.STALL, "stacks/ shows where each task was"),
+    Cause.STRAGGLER: (Kind.STALL, "have all ranks take as many steps, or raise the distribution's straggler_grace_s"),
     Cause.LOST: (Kind.LOST, ""),
 }
 """What Slurm or the supervisor has seen: no log knows better."""
 OF_CANCELER: dict[str, str] = {
     CanceledBy.OTHER.value: "ask {user} or your administrators why, before you submit it again",
-    CanceledBy.SLURM.value: "ask your administrators why, with the job's number; Slurm's own log (slurmctld) says it",
-    CanceledBy.UNKNOWN.value: "ask whoever may cancel it: you, those who share your account, your administrators",
+    CanceledBy.SLURM.value: "ask your administrators, naming the job id: Slurm's own log (slurmctld) says why",
+    CanceledBy.UNKNOWN.value: "ask those who may cancel it: yourself, the people who share your account, your administrators",
 }
 """What to do about a run that was not canceled by its own user."""
 OF_REST: dict[Cause, Kind] = {
@@ -49,7 +49,7 @@ OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGKILL: (Kind.KILLED, "often the node's memory is used up: ask for more (`memory`)"),
 }
 OF_EXIT_CODE: dict[int, str] = {
-    126: "the command may not be run, or is no program: 'chmod +x' it, or name the interpreter that runs it",
+    126: "the command is not executable, or is not a program: 'chmod +x' it, or name the interpreter that runs it",
     127: "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`",
 }
 """What to do about the exit codes of a shell that could not run a command (bash(1), EXIT STATUS)."""
@@ -61,7 +61,7 @@ MAYBE_OF_SHELL = {
 BY_ITS_SHELL = (
     "a file that bash reads before a script ends or replaces the shell (exit, exec, a failure under set -e): ~/.bash_profile, "
     "~/.bash_login or ~/.profile where environment.shebang of the site's profile is a login shell (#!/bin/bash -l), $BASH_ENV "
-    "everywhere; have it do so in interactive shells alone ('[[ $- == *i* ]] || return' above it), or set environment.shebang "
+    "everywhere; have it do so only in interactive shells ('[[ $- == *i* ]] || return' above it), or set environment.shebang "
     "to #!/bin/bash; bash -lc 'echo ok' prints ok when it is right"
 )
 BY_ITS_LINE = (
@@ -72,7 +72,7 @@ BY_ITS_LINE = (
 OF_HUNG = (Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER)
 """How a run ends of which a task raised an error and stayed."""
 IT_STAYED = (
-    "mend that error first: the task's process stayed after it (MPI_Finalize waits for the other ranks, a thread for itself), "
+    "fix that error first: the task's process stayed after it (MPI_Finalize waits for the other ranks, a thread for itself), "
     "and more time helps nothing; started by 'python -m mpi4py', an MPI program ends at once when a rank fails"
 )
 MAY_HAVE_STAYED = (

@@ -54,7 +54,7 @@ class Kind(str, Enum):
 
 
 MEANINGS: dict[Kind, str] = {
-    Kind.HOST_MEMORY: "it used more of the node's memory than it may",
+    Kind.HOST_MEMORY: "it used more of the node's memory than it was allowed",
     Kind.GPU_MEMORY: "the GPU's memory is used up",
     Kind.TIME_LIMIT: "it reached its time limit",
     Kind.PREEMPTED: "a job of higher priority took its place",
@@ -87,9 +87,9 @@ MEANINGS: dict[Kind, str] = {
     Kind.LAUNCH: "the tasks could not be started",
     Kind.STAGING: "software or data could not be brought to a node",
     Kind.RESULTS: "results were not copied back",
-    Kind.DEPENDENCY: "a run that it was to follow did not end as it had to",
+    Kind.DEPENDENCY: "a run that it was to follow did not end as required",
     Kind.SOFTWARE: "the environment could not be built",
     Kind.NOT_STARTED: "the batch script ended before slurmtf's supervisor began",
-    Kind.LOST: "nobody saw how it ended",
+    Kind.LOST: "it is not known how it ended",
     Kind.UNKNOWN: "no rule matches this",
 }

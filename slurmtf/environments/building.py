@@ -91,7 +91,7 @@ def fetch(spec: EnvironmentSpec, store: EnvironmentStore, site: Site, tell: Tell
         what = f"can't be fetched: this machine is {platform.machine()}, and the site's nodes are {site.arch}"
         raise SoftwareError(
             Finding(
-                "other-machine", spec.name, what, "submit from a machine of their kind, or use an image or software of the site"
+                "other-machine", spec.name, what, "submit from a machine of that kind, or use an image or software of the site"
             )
         )
     name = f"{spec.name}{FETCHING}"

@@ -73,5 +73,5 @@ def cpu_only(software: Software) -> str:
     asked = software.spec.tensorflow[0] if software.spec and software.is_to_build else ""
     if software.gpu_build is not False and asked != CPU_ONLY:
         return ""
-    what = f"GPUs are asked for, but TensorFlow {tensorflow_of(software)} in {home(software)} was built without them"
+    what = f"GPUs are requested, but TensorFlow {tensorflow_of(software)} in {home(software)} was built without them"
     return f"{what}: install 'tensorflow[and-cuda]' instead, or ask for no GPUs"

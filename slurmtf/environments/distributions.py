@@ -52,11 +52,11 @@ tokenizers toml torch torchaudio torchvision tqdm transformers typer ujson wandb
 SAME_NAMES = frozenset(_SAME_NAMES.split())
 """Modules whose package has their own name."""
 ELSEWHERE = {
-    "object_detection": "it is TensorFlow's Object Detection API, which no package on PyPI brings: take the folder along in "
+    "object_detection": "it is TensorFlow's Object Detection API, which no package on PyPI provides: include the folder in "
     "source_directory (github.com/tensorflow/models)",
-    "slim": "it is a part of tensorflow/models, which no package on PyPI brings: include the folder in source_directory",
-    "azureml": "it is Azure ML's SDK, which a cluster has no use for: remove the import, or install azureml-core",
-    "slurmtf": "inside a job the script needs nothing of slurmtf: remove the import, or install slurmtf from its checkout",
+    "slim": "it is a part of tensorflow/models, which no package on PyPI provides: include the folder in source_directory",
+    "azureml": "it is Azure ML's SDK, which is of no use on a cluster: remove the import, or install azureml-core",
+    "slurmtf": "in a job, a script needs no slurmtf package: remove the import, or install slurmtf from its checkout",
 }
 
 

@@ -75,7 +75,7 @@ def _findings(estimator: Estimator, site: Site, software: Software) -> Iterable[
 
 def _unknown(names: Collection[str], where: str) -> Iterable[Finding]:
     if names:
-        remedy = f"'module spider NAME' or 'module avail' tells what there is; {WHERE_NODES_HAVE_IT}"
+        remedy = f"'module spider NAME' or 'module avail' lists what there is; {WHERE_NODES_HAVE_IT}"
         yield Finding("unknown-module", where, f"'module' does not know {', '.join(sorted(names))} here", remedy)
 
 

@@ -45,7 +45,7 @@ def of_horovod(horovod: list[Line], lines: list[Line], conda: bool) -> Iterator[
     if not horovod:
         return
     if len(horovod) > 1:
-        yield Finding("horovod-twice", horovod[1].where, "Horovod is asked for twice", "keep one of them")
+        yield Finding("horovod-twice", horovod[1].where, "Horovod is listed twice", "keep one of them")
     yield from _too_old(horovod[0], lines)
     if not conda and not any(line.package in TENSORFLOW for line in lines):
         remedy = "add the TensorFlow to compile it for, for example 'tensorflow==2.15.1'"

@@ -123,7 +123,7 @@ def _contradictions(wish: Environment, where: str) -> Iterable[Finding]:
         what = f"is all the software of the job, but {marked(asked or ['conda'])} would add to it"
         yield Finding("image-and-packages", f"{where}image", what, "build the packages into the image, or leave the image out")
     if wish.conda and (asked or wish.python):
-        what = f"is an environment that exists, but {marked([*asked, *(['python'] if wish.python else [])])} would change it"
+        what = f"is an existing environment, but {marked([*asked, *(['python'] if wish.python else [])])} would change it"
         yield Finding("conda-and-packages", f"{where}conda", what, "leave one of them out")
     if wish.conda_channels and not wish.conda_packages:
         yield Finding(

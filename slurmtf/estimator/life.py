@@ -167,7 +167,7 @@ def _findings_of_restarts(restarts: object) -> Iterable[Finding]:
         where = f"restarts[{cause!r}]"
         if cause not in CAUSES:
             remedy = did_you_mean(str(cause), CAUSES) or f"use one of {', '.join(CAUSES)}"
-            yield Finding("unknown-cause", where, "is nothing after which a run can start again", remedy)
+            yield Finding("unknown-cause", where, "is not a cause after which a run can restart", remedy)
         elif isinstance(value, Restart):
             yield from _times(f"{where}.times", value.times)
             yield from _memory(where, cause, value)

@@ -49,4 +49,4 @@ def _contradictions(given: Mapping[str, object]) -> Iterable[Finding]:
     if given.get("use_gpu") and given.get("gpus_per_node") == 0:
         yield Finding("gpus-contradict", "gpus_per_node", "is 0, but `use_gpu` is true", "leave one of them out")
     if given.get("gpu_type") and not (given.get("use_gpu") or given.get("gpus_per_node")):
-        yield Finding("gpu-type-alone", "gpu_type", "is set, but no GPU is asked for", "set `use_gpu=true` or `gpus_per_node`")
+        yield Finding("gpu-type-alone", "gpu_type", "is set, but no GPU is requested", "set `use_gpu=true` or `gpus_per_node`")

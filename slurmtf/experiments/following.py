@@ -74,5 +74,5 @@ def settle(waits: Followed, plan: LaunchPlan, layout: RunLayout, earlier: Sequen
         with contextlib.suppress(SlurmtfError):
             scheduler_of(plan.job.scheduler, plan.cluster).cancel(read_records(layout).jobs)
         names = ", ".join(one.run_id for one in earlier)
-        what = f"{names} went on in another job just as {Path(layout.folder).name} was submitted, and can't be followed there"
+        what = f"{names} continued in another job just as {Path(layout.folder).name} was submitted, and can't be followed there"
         raise SlurmError(*err.findings, Finding("not-followed", "after", what, "it was canceled: submit it again")) from None

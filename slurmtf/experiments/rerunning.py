@@ -37,8 +37,8 @@ def rerun(run: Run, changes: Mapping[str, object], tell: Callable[[str], None], 
     """
     check_ours(run.folder)
     if is_sweep(run.layout):
-        remedy = f"'slurmtf sweep resume {run.word}' goes on with more trials, 'slurmtf sweep submit FILE' starts it over"
-        raise InputError(Finding("is-a-sweep", run.id, "is a sweep, which is not repeated from its record", remedy))
+        remedy = f"'slurmtf sweep resume {run.word}' continues it with more trials, 'slurmtf sweep submit FILE' starts it over"
+        raise InputError(Finding("is-a-sweep", run.id, "is a sweep, which can't be rerun from its record", remedy))
     plan, receipt = run.plan, receipt_of(run.layout)
     with unpacked(run.layout, plan["provenance"]["snapshot"]["id"]) as source:
         estimator = changed(settings_of(plan), changes, source)

@@ -86,7 +86,7 @@ class Run(RunFolder):
         return seen.state
 
     def _gone(self) -> SlurmtfError:
-        """Return what to say when the folder is gone: which job may go on without it."""
+        """Return what to say when the folder is gone: which job may continue without it."""
         job = self._last_job
         if job is None:
             what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
@@ -97,9 +97,9 @@ class Run(RunFolder):
         try:
             seen = scheduler.observe([job]).get(job)
         except SlurmError:
-            return RunGoneError(Finding("run-folder-gone", self.id, f"{what}may go on without it", remedy))
+            return RunGoneError(Finding("run-folder-gone", self.id, f"{what}may continue without it", remedy))
         if seen and not seen.state.final:
-            return RunGoneError(Finding("run-folder-gone", self.id, f"{what}goes on without it", remedy))
+            return RunGoneError(Finding("run-folder-gone", self.id, f"{what}continues without it", remedy))
         return RunGoneError(Finding("run-folder-gone", self.id, f"{what}has ended"))
 
     def get_status(self) -> str:

@@ -134,7 +134,7 @@ def _take_overrides(draft: Draft, thing: Thing, things: list[Thing]) -> None:
             elif name == "tags":
                 draft.notes.decide(line, "tags: pass them with --tag NAME=VALUE")
             else:
-                draft.notes.decide(line, f"{name}: say it in the job file")
+                draft.notes.decide(line, f"{name}: set it in the job file")
 
 
 def _place_source(draft: Draft, thing: Thing, path: Path, folder: Path) -> None:

@@ -76,7 +76,7 @@ class Draft:
         listed = self.settings.setdefault("inputs", [])
         if name not in [item["name"] for item in listed]:
             listed.append({"name": name, "path": f"data/{name.lower()}", "mode": mode})
-        self.notes.decide(line, f"{shown(value)} -> inputs: {name} ({mode}). Set its path to where the data lie on the cluster")
+        self.notes.decide(line, f"{shown(value)} -> inputs: {name} ({mode}). Set its path to where the data is on the cluster")
         return f"$SLURMTF_INPUT_{name}"
 
     def doubt(self, thing: Thing) -> None:

@@ -214,7 +214,7 @@ PARAMETERS: dict[str, Taker] = {
     "command": _decide("slurmtf starts a Python script: set entry_script and script_params"),
     "docker_runtime_config": _dropped("a job runs in a container where custom_docker_image names one"),
     "history": _dropped("every run has its history in its folder"),
-    "auto_prepare_environment": _dropped("an environment is built where it is not there"),
+    "auto_prepare_environment": _dropped("an environment is built if it does not exist yet"),
     "_disable_validation": _dropped("what can be checked is checked before anything is submitted"),
     "_show_lint_warnings": _dropped("warnings are always shown"),
     "_show_package_warnings": _dropped("warnings are always shown"),

@@ -32,7 +32,7 @@ CALLS: dict[str, tuple[Kind, str]] = {
     "register": (DECIDE, MODELS),
     "upload": (DECIDE, "copy the data to a folder that all nodes see, and list it in inputs"),
     "upload_files": (DECIDE, "copy the data to a folder that all nodes see, and list it in inputs"),
-    "download": (DECIDE, "read the data where they are"),
+    "download": (DECIDE, "read the data where it is"),
     "start_logging": (DECIDE, "there is no run without a job: submit the script, or log in it with slurmtf.Run.get_context()"),
     "get_context": (MAPPED, "'azureml: true' serves Run.get_context() in the job"),
     "Tensorboard": (MAPPED, "'slurmtf tensorboard RUN'"),

@@ -98,7 +98,7 @@ def _take_python(draft: Draft, python: Thing) -> None:
         if name == "interpreter_path" and isinstance(value, str):
             draft.settings["environment_definition"] = {"python": value}
             draft.notes.decide(
-                line, f"python.interpreter_path={value!r} -> environment_definition: is it there on the cluster?"
+                line, f"python.interpreter_path={value!r} -> environment_definition: does it exist on the cluster?"
             )
         elif value is True:
             draft.take(f"python.{name}", value, line, "user_managed")

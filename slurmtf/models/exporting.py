@@ -258,7 +258,7 @@ def _check_source(source: Source, before: str) -> None:
     except OSError:
         now = ""
     if now != before:
-        what = "was written to while it was converted"
+        what = "changed while it was converted"
         remedy = "export it again when nothing writes to it: when the run has ended, or from a copy"
         raise NotConvertibleError(Finding("model-changed", str(source.path), what, remedy))
 

@@ -25,7 +25,7 @@ def register(name: str, version: int, folder: Path, record: Mapping[str, object]
     Its files are copied into MLflow's store, as artifacts of a run of the experiment ``slurmtf-models``, which gets the
     metrics too; what MLflow's version belongs to stands in its tags. Raises MirrorError.
     """
-    remedy = f"correct that, or unset ${var.MLFLOW_TRACKING_URI}; registering it again gives the next version"
+    remedy = f"correct that, or unset ${var.MLFLOW_TRACKING_URI}; registering it again creates the next version"
     with talking(registry_uri(), f"{name}:{version}", "is registered, but not in MLflow", remedy):
         return _registered(name, version, folder, record)
 

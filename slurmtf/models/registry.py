@@ -183,7 +183,7 @@ class Model:
         changed = self.changed()
         if changed:
             what = f"is not what was registered: {', '.join(changed[:5])}"
-            remedy = "somebody has written into it, or into the run that it came from: register the right one again"
+            remedy = "it, or the run that it came from, has been modified: register the right one again"
             raise ModelChangedError(Finding("model-changed", f"{self.name}:{self.version}", what, remedy))
 
     def download(self, target_dir: str | Path = ".", exist_ok: bool = False) -> Path:

@@ -267,7 +267,7 @@ def _failure(folder: Path, shard: int, end: Ended) -> Finding:
     facts = read_json(folder / "shards" / f"{shard:05d}.failed")
     if not facts:
         how = f" ({end.how})" if end.how else ""
-        return Finding("shard-failed", "", f"ended before it was done{how}{_log_tail(end.log)}")
+        return Finding("shard-failed", "", f"ended before it was complete{how}{_log_tail(end.log)}")
     if facts.get("script"):
         return Finding("bad-script", facts["script"], facts["why"], HINTS.get(facts["kind"], CORRECTED))
     if facts["row"] < 0:

@@ -121,7 +121,7 @@ def warnings(estimator: Estimator, software: Software) -> Iterable[Finding]:
     """Yield each warning."""
     if estimator.shm_size and software.runtime in SHARE_MEMORY:
         yield warning(
-            "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: `shm_size` changes nothing"
+            "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: `shm_size` has no effect"
         )
 
 

@@ -164,7 +164,7 @@ def form(site: Site, resources: Resources, tasks: Distribution, launcher: str) -
     able = next((name for name in ("gpus-per-node", "gres") if name not in refused), None)
     if not why or able is None:
         return wanted, ""
-    return able, f"GPUs are asked for by {able}, not {site.name}'s {wanted}: {why}"
+    return able, f"GPUs are requested with {able}, not {site.name}'s {wanted}: {why}"
 
 
 def _why_not(wanted: str, resources: Resources, tasks: Distribution, launcher: str) -> str:

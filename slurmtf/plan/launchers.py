@@ -115,7 +115,7 @@ def none(launch: Launch) -> list[str]:
             Finding(
                 "launcher-unfit",
                 "launcher",
-                f"'none' starts one process, not {launch.tasks.world_size}",
+                f"'none' starts only one process, not {launch.tasks.world_size}",
                 "set `launcher=spawn` or `launcher=srun`",
             )
         )

@@ -68,7 +68,9 @@ def rendered(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
         ) from None
     except RecursionError:
         raise TemplateError(
-            Finding("template-error", plan.batch.template, "extends itself", "rename it: it has the name of what it extends")
+            Finding(
+                "template-error", plan.batch.template, "extends itself", "rename it: it has the name of the template it extends"
+            )
         ) from None
     except (TypeError, ValueError, AttributeError, ArithmeticError, LookupError) as err:  # UnicodeDecodeError is a ValueError
         raise TemplateError(

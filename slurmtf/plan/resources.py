@@ -56,7 +56,7 @@ def _first(*values: object) -> Any:
 
 def misfits(estimator: Estimator, site: Site, tasks: Distribution, resources: Resources) -> Iterable[Finding]:
     if tasks.world_size < resources.nodes:
-        what = f"{resources.nodes} nodes are asked for, but there are only {tasks.world_size} processes"
+        what = f"{resources.nodes} nodes are requested, but there are only {tasks.world_size} processes"
         yield Finding("too-many-nodes", "node_count", what, f"use at most {tasks.world_size} nodes, or more processes")
     sharers = tasks.gpu_users_per_node(resources.nodes)
     chosen = _first(estimator.gpus_per_node, preset_of(estimator, site).gpus_per_node)

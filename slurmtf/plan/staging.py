@@ -50,7 +50,7 @@ def stage_warnings(estimator: Estimator, site: Site, looked_up: LookedUp) -> Ite
     yield from looked_up.warnings
     local = is_local(estimator, site)
     if local and looked_up.unpackable:
-        yield warning("stage", f"only the source is brought to the nodes' own disks, not the software: {looked_up.unpackable}")
+        yield warning("stage", f"only the source is staged to the nodes' own disks, not the software: {looked_up.unpackable}")
     downloads = [item.name for item in _inputs(estimator) if item.mode == "download"]
     if site.storage.local_in_ram and (local or downloads):
         what = " and ".join(filter(None, ["software and source" if local else "", ", ".join(map(str, downloads))]))

@@ -76,7 +76,7 @@ def _partition(resources: Resources, known: Partition | None) -> Warnings:
     if known.max_gpus and count > known.max_gpus:
         yield warning(
             "over-gpus",
-            f"partition {name} allows at most {known.max_gpus} GPUs, {count} are asked for: the job may never start",
+            f"partition {name} allows at most {known.max_gpus} GPUs, {count} are requested: the job may never start",
         )
     if known.gpus is False and count:
         yield warning("no-gpus", f"partition {name} has no GPUs")
@@ -94,7 +94,7 @@ def _gpus(site: Site, resources: Resources, known: Partition | None) -> Warnings
             yield warning("unknown-gpu-type", f"the profile {site.name} does not know GPUs of type {kind!r} ({hint})")
     per_node = (known.gpus_per_node if known else None) or site.gpu.per_node
     if per_node and count > per_node:
-        yield warning("too-many-gpus", f"{count} GPUs on a node are asked for; nodes of {site.name} have {per_node}")
+        yield warning("too-many-gpus", f"{count} GPUs per node are requested; nodes of {site.name} have {per_node}")
     if site.gpu.whole_nodes_when_multinode and per_node and resources.nodes > 1 and 0 < count < per_node:
         text = f"a job of several nodes must take all {per_node} GPUs of each on {site.name}, not {count}"
         yield warning("part-of-nodes", f"{text}: set `gpus_per_node={per_node}`, or use one node")
@@ -143,4 +143,4 @@ def _shape(site: Site, resources: Resources, tasks: Distribution) -> Warnings:
         )
     cores = processes * (resources.cpus_per_task or 1)
     if site.max_cpus_per_node and cores > site.max_cpus_per_node:
-        yield warning("too-many-cpus", f"{cores} CPUs on a node are asked for; a job can use {site.max_cpus_per_node}")
+        yield warning("too-many-cpus", f"{cores} CPUs per node are requested; a job can use {site.max_cpus_per_node}")

@@ -286,7 +286,7 @@ class Following:
             pause = FOLLOW_S
         except MirrorError as err:
             if not self._away:
-                self.tell(f"{err}; it is tried again every {RETRY_S:g} s")
+                self.tell(f"{err}; trying again every {RETRY_S:g} s")
             self._away, pause = True, RETRY_S
         self._next = time.monotonic() + pause
 
@@ -295,5 +295,5 @@ class Following:
         for mirror in self.mirrors:
             self.sent[mirror.run.id] = self.sent.get(mirror.run.id, Sent()).plus(mirror.update())
         if self._away:
-            self.tell("MLflow has all of it again")
+            self.tell("MLflow has everything again")
         self._away = False

@@ -115,7 +115,7 @@ def _job(building: Building, tell: Tell, lock: Iterable[str]) -> PendingBuild:
     while not claim.take():
         if time.monotonic() > deadline:
             raise SoftwareError(
-                Finding("build-claimed", name, "somebody else has been submitting it for too long", "try again")
+                Finding("build-claimed", name, "another process has been submitting it for too long", "try again")
             )
         time.sleep(0.2)
     try:

@@ -125,7 +125,7 @@ def misfits(plan: LaunchPlan, base: LaunchPlan) -> Iterable[Finding]:
     processors, room = (one.tasks_per_node * (one.cpus_per_task or 1) for one in (wanted, had))
     if processors > room and not had.exclusive:
         what = f"takes {processors} CPUs of a node ({_shape(plan)}), and the job asks for {room} ({_shape(base)})"
-        yield Finding("launch-too-large", "", what, "have the estimator ask for what the largest trial needs")
+        yield Finding("launch-too-large", "", what, "have the estimator request what the largest trial needs")
     flags, known = ({name: value for name, value in one.batch.directives if name not in OF_SHAPE} for one in (plan, base))
     for flag in sorted(name for name in {**flags, **known} if flags.get(name) != known.get(name)):
         what = f"asks Slurm for --{flag}={flags.get(flag)}, and the job for --{flag}={known.get(flag)}"

@@ -9,7 +9,7 @@ from slurmtf.errors import InputError, SiteError, SpecError
 from slurmtf.findings import Finding, located, warning
 
 WRONG = Finding("unknown-launcher", "launcher", "there is no launcher 'x'", "set launcher='srun'")
-DOUBTFUL = warning("short-time", "the time limit is 10 s")
+DOUBTFUL = warning("short-time", "10 s")
 
 
 def refuse(kind: type[InputError], *findings: Finding) -> str:
@@ -44,9 +44,9 @@ def test_a_source_that_is_known_stays() -> None:
 
 
 def test_it_says_where_what_and_what_to_do() -> None:
-    assert str(WRONG) == "launcher: there is no launcher 'x'\n    -> set launcher='srun'"
-    assert str(located(WRONG, {"launcher": "--launcher"})).startswith("--launcher: there is")
-    assert str(DOUBTFUL) == "the time limit is 10 s [short-time]"
+    assert str(WRONG) == f"launcher: {WRONG.what}\n    -> {WRONG.remedy}"
+    assert str(located(WRONG, {"launcher": "--launcher"})).startswith(f"--launcher: {WRONG.what}")
+    assert str(DOUBTFUL) == "10 s [short-time]"
 
 
 def test_it_is_read_as_it_was_written_and_a_later_key_is_left() -> None:

@@ -48,7 +48,7 @@ def command(
     following: bool,
     workspace: str | None,
 ) -> None:
-    """Show the metrics of RUNS: ids, ends of ids, job ids, run folders, or 'last' (the default). Of a sweep: those
+    """Show the metrics of RUNS: ids, ends of ids, job ids, run folders, or 'last' (the default). For a sweep, those
     of its trials.
 
     Metrics come from what scripts log with slurmtf's Run, and from TensorBoard's event files.

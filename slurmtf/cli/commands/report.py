@@ -101,7 +101,7 @@ def _of_one(one: Used) -> str:
         "CPUs": _cpus(usage),
         "memory": _memory(usage),
         "GPUs": _gpus(usage),
-        "told by": usage.source if usage.nodes else "nobody: there are no samples yet, and no accounting",
+        "source": usage.source if usage.nodes else "none: there are no samples yet, and no accounting",
         "next time": "\n".join(_advice(one)) or _no_advice(one),
     }
     return in_rows(rows)
@@ -137,7 +137,7 @@ def _gpus(usage: Usage) -> str:
     if not usage.asked.gpus_per_node:
         return ""
     shown = (f"{gpu.node} {gpu.number}: busy {gpu.busy:.0f} %, {_memory_of(gpu)}" for gpu in usage.gpus)
-    unknown = "" if usage.gpus else "; nobody has told how busy they were"
+    unknown = "" if usage.gpus else "; how busy they were is not known"
     return "\n".join([_hours(usage.gpu_hours[0], "GPU") + unknown, *shown])
 
 

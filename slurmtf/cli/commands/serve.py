@@ -67,7 +67,7 @@ def _text(service: Service) -> str:
     header = shlex.join(["-H", f"@{service.authorization}"])
     return "\n".join(
         (
-            f"{service.url}/score serves, until 'slurmtf cancel {service.run.word}' or its time limit",
+            f"{service.url}/score is ready until 'slurmtf cancel {service.run.word}' or its time limit",
             f"schema             curl {header} {service.url}/swagger.json",
             f"score              curl {header} -d '{{\"data\": [...]}}' {service.url}/score",
             f"from your machine  {service.ssh}",

@@ -51,7 +51,7 @@ def show(name: str) -> None:
     emit(data, dump_yaml(data).rstrip())
     if site.storage.purge_days:
         days = site.storage.purge_days
-        note(f"the site deletes what nobody has used for {days} days from the workspace: copy away what you want to keep")
+        note(f"the site deletes workspace files that are unused for {days} days: copy what you want to keep elsewhere")
 
 
 def _spare(data: object) -> Any:

@@ -72,7 +72,7 @@ def submit(file: str, experiment: str | None, site: str | None, workspace: str |
 @command.command("run")
 @submission_options
 def run_(file: str, experiment: str | None, site: str | None, workspace: str | None) -> None:
-    """Submit the sweep of FILE and follow it. Ctrl-C detaches; the sweep goes on."""
+    """Submit the sweep of FILE and follow it. Ctrl-C detaches; the sweep continues."""
     run = _submitted(file, experiment, site, workspace)
     note(f"sweep {run.id} in {run.folder}", bold=True)
     try:

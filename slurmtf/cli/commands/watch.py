@@ -81,7 +81,7 @@ def command(selection: Selection, number: int) -> None:
         raise InputError(Finding("no-terminal", "watch", "needs a terminal", "use 'slurmtf ls' elsewhere"))
     term = os.environ.get(var.TERM)
     if term in DUMB:
-        what = f"needs a terminal that is more than lines, and $TERM is {term}"
+        what = f"needs a terminal that can move its cursor, and $TERM is {term}"
         raise InputError(Finding("dumb-terminal", "watch", what, "set TERM to what it is (xterm), or use 'slurmtf ls'"))
     with contextlib.suppress(KeyboardInterrupt):
         _Screen(selection, number).run()

@@ -222,7 +222,7 @@ def _memory_text(memory: tuple[int, int, str] | None) -> str:
     if memory is None or not memory[0]:
         return ""
     used, asked, source = memory
-    of = f" of {memory_size(asked)} that were asked for" if asked else ""
+    of = f" of {memory_size(asked)} requested" if asked else ""
     return f"at most {memory_size(used)}{of} on a node ({'MaxRSS of ' if source == 'sacct' else ''}{source})"
 
 

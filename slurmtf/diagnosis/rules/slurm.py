@@ -12,7 +12,7 @@ SLURM: tuple[Rule, ...] = (
          r"[Ee]xceeded (?:step|job)? ?memory limit (?:\(\d+ > \d+\)|at some point)", MORE_MEMORY),
     Rule("kernel-oom", Kind.HOST_MEMORY, ("ut of memory: Kill",), r"[Oo]ut of memory: Kill(?:ed)? process \d+", MORE_MEMORY),
     Rule("time-limit", Kind.TIME_LIMIT, ("DUE TO TIME LIMIT",), r"CANCELLED AT \S+ DUE TO TIME LIMIT",
-         "set a longer `time`, and have the script save checkpoints and go on from them"),
+         "set a longer `time`, and have the script save checkpoints and resume from them"),
     Rule("preempted", Kind.PREEMPTED, ("DUE TO PREEMPTION",), r"CANCELLED AT \S+ DUE TO PREEMPTION",
          "submit it again, to a `partition` or `qos` that is not preempted if there is one"),
     Rule("node-failure", Kind.NODE, ("NODE FAILURE", "Node failure on", "RTE has lost communication"),

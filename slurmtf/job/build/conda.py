@@ -32,7 +32,7 @@ def program(wish: str) -> str:
     found = next((path for path in map(find, filter(None, given)) if path), "")
     if not found:
         what = "there is no {} in PATH".format(wish or "micromamba, mamba or conda")
-        raise BuildError(what, "load its module, or name it in the profile (environments.conda)")
+        raise BuildError(what, "load its module, or set environments.conda in the profile")
     return found
 
 

@@ -45,7 +45,7 @@ def main(argv: List[str]) -> int:
     except KeyboardInterrupt:
         say("interrupted; nothing of it was left behind")
         if var.SLURM_JOB_ID in os.environ:  # a run may be waiting for it
-            _fail(layout, name, BuildError("its job ended before the build was done", MORE_TIME))
+            _fail(layout, name, BuildError("its job ended before the build was complete", MORE_TIME))
         return 130
     except (BuildError, OSError) as err:
         return _fail(layout, name, err)

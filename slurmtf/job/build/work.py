@@ -154,7 +154,7 @@ def once(
             return
         holder = claim.holder()
         if holder and not told:
-            say("waiting: process {pid} on {host} is building {what} already".format(what=what, **holder))
+            say("waiting: process {pid} on {host} is already building {what}".format(what=what, **holder))
             told = True
         beat()
         time.sleep(WAIT_S)

@@ -240,7 +240,7 @@ def send_back(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: AR
             size = transfer.in_words(progress.bytes)
             transfer.tell("{}: {} in {} files copied back to {}".format(what, size, progress.files, item.path))
     for path in note["beside"]:
-        transfer.tell("there was another file of that name already: {}".format(path))
+        transfer.tell("a different file of that name exists already: {}".format(path))
     for trouble in note["failed"]:
         transfer.tell("can't be copied back: {}".format(trouble))
     _write_note(folder, RETURNED, note)

@@ -72,7 +72,7 @@ def _session(path: str) -> Any:
 def _check_inputs(session: Any, inputs: Mapping[str, Spec]) -> None:
     found = {one.name: TYPES.get(one.type, one.type.removeprefix("tensor(").removesuffix(")")) for one in session.get_inputs()}
     if found.keys() != inputs.keys():
-        raise RejectedError(f"it takes {', '.join(found) or 'nothing'}, and the model takes {', '.join(inputs)}")
+        raise RejectedError(f"its inputs are {', '.join(found) or 'none'}; the model's are {', '.join(inputs)}")
     wrong = [f"{name} as {found[name]}, not {spec.dtype}" for name, spec in inputs.items() if found[name] != spec.dtype]
     if wrong:
         raise RejectedError(f"it takes {', '.join(wrong)}")
@@ -89,11 +89,11 @@ def _tried(model: Model, batch: int, samples: Answer | None) -> tuple[Answer, An
             why = why or _first_line(err)
             continue
         if any(not _same(first[name], second[name]) for name in first):
-            raise UnverifiableError("TensorFlow's own answers differ from call to call: the model draws random numbers")
+            raise UnverifiableError("TensorFlow's own results differ from call to call: the model draws random numbers")
         if any(value.dtype.kind == "f" and value.size and np.isnan(value).all() for value in first.values()):
-            raise UnverifiableError("TensorFlow answers nothing but NaN: there is nothing to compare")
+            raise UnverifiableError("TensorFlow returns only NaN: there is nothing to compare")
         return inputs, first
-    raise UnverifiableError(f"TensorFlow can't run the model on inputs that were drawn ({why})")
+    raise UnverifiableError(f"TensorFlow can't run the model on the inputs drawn for it ({why})")
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -108,7 +108,7 @@ def _compared(session: Any, inputs: Answer, expected: Answer, tolerance: float, 
         raise RejectedError(f"onnxruntime fails at batch {batch}: {_first_line(err)}") from None
     if names and answers.keys() != expected.keys():
         if len(answers) != len(expected):
-            raise RejectedError(f"it answers {', '.join(names)}, and the model answers {', '.join(expected)}")
+            raise RejectedError(f"its outputs are {', '.join(names)}; the model's are {', '.join(expected)}")
         answers = dict(zip(expected, answers.values(), strict=True))
     return {name: difference(answers[name], expected[name], tolerance, f"{name} at batch {batch}") for name in expected}
 

@@ -28,8 +28,8 @@ IDLE_S = 30
 CONNECTIONS = 200
 OUTPUTS, LOOPBACK = "outputs", "127.0.0.1"
 LATE = (
-    "what scores was not ready after {:g} s, by its init() or the loading of the model, and was ended: make that faster, or "
-    "serve it with larger --start-seconds"
+    "the scoring process was not ready after {:g} s (init() and loading the model included), and was killed: make that faster, "
+    "or use a larger --start-seconds"
 )
 Environ = Mapping[str, Any]
 
@@ -73,7 +73,7 @@ class Worker:
         try:
             self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         except OSError as err:
-            raise StartError(f"what scores can't be started: {err}") from None
+            raise StartError(f"the scoring process can't be started: {err}") from None
 
     def _greeting(self, patience: float) -> bytes:
         """Return what the process says when it is ready, for which we wait so long, and all in all as long as a start may
@@ -81,13 +81,13 @@ class Worker:
         left = self._began + self._start_limit - time.monotonic()
         if not select.select([self._process.stdout], [], [], max(0.0, min(patience, left)))[0]:
             if patience < left:
-                raise StartError("what scores is being started again: try again")
+                raise StartError("the scoring process is being restarted: try again")
             self.end()
             raise StartError(LATE.format(self._start_limit))
         said = read_frame(self._process.stdout)
         if said is None or said[0] == UNUSABLE:
             self.end()
-            raise StartError(f"what scores can't be loaded: {said[1].decode() if said else 'the log says why'}")
+            raise StartError(f"the scoring process failed to start: {said[1].decode() if said else 'the log says why'}")
         self._ready = True
         return said[1]
 
@@ -108,7 +108,7 @@ class Worker:
         self._begin()
         if late.is_set():
             return refused(504, f"took more than {self._limit:g} s, and was stopped")
-        return refused(500, f"ended the process that scores (exit code {code}); it is started again")
+        return refused(500, f"crashed the scoring process (exit code {code}), which is being restarted")
 
     def end(self) -> int:
         """End the process, and return its exit code."""

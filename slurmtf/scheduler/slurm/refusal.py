@@ -20,7 +20,7 @@ MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
     (r"[Ii]nvalid account", ("account", "partition"), "set `account` to one of yours: 'sacctmgr show associations user=$USER'"),
     (r"[Ii]nvalid qos|QOS specification", ("qos",),
      "set `qos` to one of yours: 'sacctmgr show associations user=$USER format=qos'"),
-    (r"AssocMaxSubmitJob|QOSMaxSubmitJob", (), "you have as many jobs queued as you may: wait for one, or cancel one"),
+    (r"AssocMaxSubmitJob|QOSMaxSubmitJob", (), "you have reached your limit on jobs: wait for one to end, or cancel one"),
     (r"MaxWallDuration", ("time",), "set a shorter `time`: 'sacctmgr show qos format=name,maxwall' lists the limits"),
     (r"violates accounting/QOS policy", ("account", "qos", "time", "nodes"), "a limit of your account or QOS is reached"),
     (r"[Mm]emory specification can", ("mem",), "ask for less memory: 'sinfo -o \"%P %m\"' lists MiB"),

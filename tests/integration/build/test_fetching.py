@@ -157,7 +157,7 @@ def test_two_environments_that_need_the_same_horovod_compile_it_once(lab: Lab, i
     words = next(line for line in second.stdout if line.startswith("waiting: "))
     assert (
         words
-        == f"waiting: process {first.pid} on {os.uname().nodename} is building Horovod 0.28.1 for TensorFlow 1.0 already\n"
+        == f"waiting: process {first.pid} on {os.uname().nodename} is already building Horovod 0.28.1 for TensorFlow 1.0\n"
     )
     if killed:
         first.send_signal(signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -22,6 +23,11 @@ class Done(NamedTuple):
     exit_code: int
     out: str
     err: str
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of the findings for which a command with ``--json`` failed."""
+        return [finding["code"] for finding in json.loads(self.out)["error"]["findings"]]
 
 
 class CommandLine:

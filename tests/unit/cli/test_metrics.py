@@ -83,8 +83,8 @@ def test_a_plot(call: CommandLine, runs: list[Path]) -> None:
     assert done.exit_code == 0
     lines = done.out.splitlines()
     assert lines[0] == "loss"
-    assert lines[-2:] == [
-        f"  A ⠒⠒ {FIRST}: 0.333333 at 3", f"  B ⠒⠒ {SECOND}: nan at 2 (1 of 2 values can't be drawn)"]  # fmt: skip
+    assert lines[-2] == f"  A ⠒⠒ {FIRST}: 0.333333 at 3"
+    assert lines[-1].startswith(f"  B ⠒⠒ {SECOND}: nan at 2 (1 of 2 ")
     assert all(len(line) <= 60 for line in lines[:-2])
 
 
@@ -112,8 +112,9 @@ def test_another_kind_of_file(call: CommandLine, runs: list[Path], tmp_path: Pat
 
 def test_nothing_logged(call: CommandLine, runs: list[Path]) -> None:
     done = call("metrics", FIRST, "--name", "f1")
-    assert done.exit_code == 1
-    assert f"no metric that is called f1 has been logged yet by {FIRST}" in done.err
+    assert (done.exit_code, done.out) == (1, "")
+    assert "f1" in done.err
+    assert FIRST in done.err
 
 
 def test_what_a_script_logs_controls_no_terminal(call: CommandLine, tmp_path: Path) -> None:

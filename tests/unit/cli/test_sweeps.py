@@ -43,7 +43,7 @@ def test_status(call: CommandLine) -> None:
     done = call("sweep", "status", NAME)
     assert done.exit_code == 0
     assert "3 of 4 trials done, 1 failed, best 0.75 (trial 2)" in done.out
-    assert f"no element is left, and 1 trial is not done: slurmtf sweep resume {NAME}" in done.out
+    assert f"slurmtf sweep resume {NAME}\n" in done.out
     rows = [line.split()[:3] for line in done.out.splitlines() if line[:1].isdigit()]
     assert rows == [["2", "Completed", "0.75"], ["0", "Completed", "0.5"], ["1", "Failed", "0"]]
 
@@ -83,8 +83,8 @@ def test_trials_as_data_and_as_csv(call: CommandLine) -> None:
 @pytest.mark.usefixtures("folder")
 def test_logs_of_a_trial(call: CommandLine) -> None:
     assert "ValueError: bad 3" in call("sweep", "logs", "1", NAME).out
-    done = call("sweep", "logs", "3", NAME)
-    assert (done.exit_code, "trial 3 has not begun" in done.err) == (2, True)
+    done = call("sweep", "logs", "3", NAME, "--json")
+    assert (done.exit_code, done.codes) == (2, ["unknown-trial"])
 
 
 def test_plots(call: CommandLine, folder: Path, tmp_path: Path) -> None:
@@ -100,8 +100,8 @@ def test_plots(call: CommandLine, folder: Path, tmp_path: Path) -> None:
 
 def test_a_run_that_is_no_sweep(call: CommandLine, folder: Path) -> None:
     (folder / "sweep" / "sweep.json").unlink()
-    done = call("sweep", "best", NAME)
-    assert (done.exit_code, "is a run, not a sweep" in done.err) == (2, True)
+    done = call("sweep", "best", NAME, "--json")
+    assert (done.exit_code, done.codes) == (2, ["not-a-sweep"])
 
 
 @pytest.mark.usefixtures("folder")
@@ -161,4 +161,4 @@ def test_status_says_that_points_were_drawn_instead(call: CommandLine, folder: P
 
 def test_why_of_a_sweep_without_failures(call: CommandLine, tmp_path: Path) -> None:
     sweep_folder(tmp_path / "tune" / NAME, DONE[:1], ended=RunState(RunStatus.COMPLETED))
-    assert "nothing to explain: no trial has failed" in call("why", NAME).out
+    assert data(call("why", NAME, "--json"))["trials"] == []

@@ -228,7 +228,7 @@ def test_no_journals(tmp_path: Path) -> None:
         (Outcome(Cause.SCRIPT, exit_code=0), ""),
         (
             Outcome(Cause.SCRIPT, exit_code=0, detail={"late": ["evaluator-0"], "grace_s": 60.0}),
-            "evaluator-0 had not ended 60 s after the training's success",
+            "evaluator-0 had not ended 60 s after the training had succeeded",
         ),
         (FULL, "worker-1 on node2 was killed by signal 9 (SIGKILL); the last lines of logs/worker-1.err:\nboom"),
         (

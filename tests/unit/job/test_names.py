@@ -53,7 +53,7 @@ def test_an_unknown_name_a_refusal_and_silence_are_told_apart() -> None:
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", number))
-        assert told(f"127.0.0.1 {number}") == f"127.0.0.1 did not answer on port {number} within 0 s"
+        assert told(f"127.0.0.1 {number}").endswith(f" {number} within 0 s")
         for one in waiting:
             one.close()
 

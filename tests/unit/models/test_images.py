@@ -110,6 +110,4 @@ def test_a_folder_is_scored_in_order_and_what_is_no_image_is_named(batch: int, t
         good += [pair for one in answers for pair in zip(one["row"].tolist(), one["sum"].tolist(), strict=True)]
         bad += failed
     assert good == [(0, 0.0), (2, 8.0), (3, 12.0), (4, 16.0)]
-    ((file, row, why),) = [(one["file"], one["row"], one["why"]) for one in bad]
-    assert (file, row) == (files[1], 0)
-    assert why.startswith("can't be read as an image")
+    assert [(one["file"], one["row"]) for one in bad] == [(files[1], 0)]

@@ -141,7 +141,7 @@ def test_a_model_that_is_written_while_it_is_converted_gives_no_file(tmp_path: P
     program = EXPORT.replace('phase("convert")', 'Path(request["model"]).write_bytes(b"model_config 2")')
     done = called(program, tmp_path, "net.h5", "", tmp_path / "workspace")
     assert done.returncode == 1
-    assert "was written to while it was converted" in done.stderr
+    assert "net.h5" in done.stderr
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == ["net.h5"]
 
 

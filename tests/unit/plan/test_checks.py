@@ -43,7 +43,7 @@ def test_a_strategy_that_does_not_go_with_the_roles(
 def test_a_job_without_parameter_servers_is_not_said_to_have_some(source: Path) -> None:
     training = ParameterServer(worker_count=2, parameter_server_count=0)
     plan = resolve(tensorflow(source, distributed_training=training), SITE, SOFTWARE, SNAPSHOT, PLACE)
-    assert plan.provenance.choice == "layout 'original' (workers): nothing in the script asks for a chief"
+    assert plan.provenance.choice.startswith("layout 'original' (workers): ")
 
 
 @pytest.mark.parametrize("training", [MultiWorker(4), ParameterServer(worker_count=3)])
@@ -54,7 +54,7 @@ def test_a_script_that_resolves_its_cluster_from_slurm_gets_blocks_and_all_gpus(
     assert [role.node for role in table(plan.job)] == [0, 0, 1, 1]
     assert plan.job.distribution.gpu_roles == ()
     assert "--distribution=cyclic" not in plan.job.launcher_words
-    assert "the script uses SlurmClusterResolver" in plan.provenance.choice
+    assert "SlurmClusterResolver" in plan.provenance.choice
 
 
 @pytest.mark.parametrize(("site", "launcher"), [(SITE, "mpirun"), (LOCAL, None)])

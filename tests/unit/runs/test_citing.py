@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from slurmtf.runs.citing import cite, doubts, nccl_version
@@ -37,7 +39,7 @@ def test_every_entry_is_closed_and_cited() -> None:
 
 def test_a_run_of_which_little_is_known_claims_nothing() -> None:
     found = cite(account(plan={}, receipt={}, state=RunState(RunStatus.RUNNING)))
-    assert found.methods == "The model was trained. It was launched by slurmtf \\cite{slurmtf}."
+    assert re.findall(r"\d|\\cite\{\w+\}", found.methods) == ["\\cite{slurmtf}"]
     assert keys(found.bibtex) == ["slurmtf"]
 
 

@@ -21,11 +21,12 @@ def run(tmp_path: Path) -> Run:
     return Run(folder)
 
 
-def failed(run: Run, target: Path, prefix: str = "outputs/") -> dict[str, str]:
+def failed(run: Run, target: Path, prefix: str = "outputs/") -> list[str]:
+    """Return the files that could not be copied."""
     with pytest.raises(SlurmtfError) as caught:
         run.download_files(prefix, target)
     assert {finding.code for finding in caught.value.findings} == {"not-copied"}
-    return {finding.where: finding.what for finding in caught.value.findings}
+    return sorted(finding.where for finding in caught.value.findings)
 
 
 def copied(folder: Path) -> list[str]:
@@ -52,13 +53,11 @@ def test_what_can_not_be_copied_is_named_and_the_rest_is_there(run: Run, tmp_pat
     (outputs / "g-device").symlink_to("/dev/zero")
     (outputs / "h-latest").symlink_to("a")
     (outputs / "i-same").symlink_to("z")
-    found = failed(run, tmp_path / "copy")
-    assert sorted(found) == [
+    assert failed(run, tmp_path / "copy") == [
         f"outputs/{name}" for name in ("a/pipe", "b-pipe", "c-loop", "d-dangling", "e-key", "f-folder", "g-device")
     ]
     assert copied(tmp_path / "copy") == ["outputs/a/weights", "outputs/i-same", "outputs/z"]
     assert (tmp_path / "copy/outputs/i-same").read_text() == "outputs/z"
-    assert "outside the run" in found["outputs/e-key"]
 
 
 @pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="there is no device")
@@ -67,7 +66,7 @@ def test_a_device_in_the_run(run: Run, tmp_path: Path) -> None:
         os.mknod(run.folder / "outputs" / "null", 0o20666, os.makedev(1, 3))
     except PermissionError:
         pytest.skip("only root makes devices")
-    assert list(failed(run, tmp_path / "copy")) == ["outputs/null"]
+    assert failed(run, tmp_path / "copy") == ["outputs/null"]
 
 
 def test_a_file_that_is_none(run: Run, tmp_path: Path) -> None:

@@ -145,6 +145,6 @@ def test_a_limit_of_the_user_and_plans_that_make_no_sense(tmp_path: Path, plan: 
 def test_it_is_told_in_words() -> None:
     told = outcome_text(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": "7: exit 0"}))
     assert (
-        told == "the batch script ended before slurmtf's supervisor began; the last line of job.sh that it came to is 7: exit 0"
+        told == "the batch script ended before slurmtf's supervisor began; the last line of job.sh that it reached is 7: exit 0"
     )
     assert "~/.bash_profile" in outcome_text(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": ""}))

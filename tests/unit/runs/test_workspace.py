@@ -147,7 +147,7 @@ def test_folders_that_can_not_be_read_are_named_and_the_others_listed(home: Path
         assert sorted(one["where"] for one in found["warnings"]) == sorted(map(str, (closed, series)))
         assert found["data"][1]["unreadable"] == ["journal/12.0.jsonl"]
         (finding,) = as_nobody(home, "status", closed)["error"]["findings"]
-        assert (finding["code"], finding["what"]) == ("not-a-run", "can't be read")
+        assert (finding["code"], finding["where"]) == ("not-a-run", str(closed))
         status = as_nobody(home, "status", runs[0])
         assert status["data"]["id"] == runs[0].name
     finally:

@@ -22,7 +22,7 @@
 # Run digits-20260101-120000-abc123 of experiment digits, written by slurmtf 0.0 for jureca-dc.
 # Submit it again by hand with: sbatch job.sh
 RUN=/scratch/ada/slurmtf/digits/digits-20260101-120000-abc123
-# How far this script came is told by the line that it noted last; the supervisor, which it becomes, tells the rest.
+# Records the line that this script has reached; once it becomes the supervisor, the journal records the rest.
 trap '((LINENO == 1)) || { echo "${SLURM_JOB_ID:-$$} ${SLURM_RESTART_COUNT:-0} $LINENO" >|"$RUN"/.line; } 2>/dev/null' DEBUG
 trap '' USR2  # Slurm's warning before the time limit may come before the supervisor, who waits for it, has started
 
