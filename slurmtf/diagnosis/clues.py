@@ -50,6 +50,8 @@ SURVIVED = re.compile(
 TOLD_BY_TENSORFLOW = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
 """An error that TensorFlow or XLA tells of, and mostly goes on: without a GPU, with another way to do it."""
 LAST_LINES = 3
+LINES_OF_END = 60
+"""Lines of a task's log that tell of its end: what stands above so many was survived. The job's log tells of little else."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,12 @@ def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int
 
 
 def certain_of(log: Log, killed: bool) -> Clue | None:
-    """Return what a log without a traceback is certain of: in what stands after the last sign that the training went on."""
+    """Return what the end of a log without a traceback is certain of, after the last sign that the training went on."""
     start = after_survived(log.text, log.uncaught)
-    ends_it = partial(_ends_it, log.text, 0 if killed else _start_of_last_lines(log.text))
-    clue = match(log, ANYWHERE, start) or match(log, PLAIN, start, ends_it)
-    return clue or (None if match(log, CASCADES, start) else match(log, VAGUE, start, ends_it))
+    end = max(start, _start_of_last_lines(log.text, LINES_OF_END)) if log.task else start
+    ends_it = partial(_ends_it, log.text, 0 if killed else _start_of_last_lines(log.text, LAST_LINES))
+    clue = match(log, ANYWHERE, start) or match(log, PLAIN, end, ends_it)
+    return clue or (None if match(log, CASCADES, start) else match(log, VAGUE, end, ends_it))
 
 
 def _ends_it(text: str, last: int, place: int) -> bool:
@@ -100,9 +103,9 @@ def _ends_it(text: str, last: int, place: int) -> bool:
     return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
 
 
-def _start_of_last_lines(text: str) -> int:
+def _start_of_last_lines(text: str, count: int) -> int:
     end = len(text.rstrip())
-    for _ in range(LAST_LINES):
+    for _ in range(count):
         end = max(text.rfind("\n", 0, max(end, 0)), 0)
     return end
 

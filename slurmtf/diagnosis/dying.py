@@ -217,7 +217,7 @@ def _told_by(log: Log, error: Raised) -> Clue | None:
         message = Log(log.name, log.task, error.failure.error)
         return match(message, SAID_BY_SCRIPTS) or match(joined(log, error.causes), PLAIN)
     clue = (
-        (None if error.is_own else match(log, ANYWHERE))
+        (None if error.is_own else match(log, ANYWHERE, after_progress(log.text[: error.start])))
         or match(log, PLAIN, error.at)
         or match(joined(log, error.causes), PLAIN)
     )

@@ -41,6 +41,9 @@ WARNINGS = (
 )
 
 
+SHARDS = "a shard was read, all well\n"
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
@@ -48,6 +51,12 @@ WARNINGS = (
         (WARNINGS + "a\nb\nc\ngiving up\n", Kind.UNKNOWN),
         (QUOTA + "Epoch 4/9\n10/10 - loss: 2.0\nnot good enough\n", Kind.UNKNOWN),
         (QUOTA + "Epoch 4:  10%|#   | 3/9 [00:02<00:08]\n", Kind.QUOTA),  # a bar that is closed
+        # much was said after it: by a script that went on, though no rule knows how such a line looks
+        ("OSError: [Errno 28] No space left on device\n" + SHARDS * 70 + "not good enough\n", Kind.UNKNOWN),
+        ("OSError: [Errno 28] No space left on device\n" + SHARDS * 9 + "not good enough\n", Kind.DISK),
+        (QUOTA + SHARDS * 40 + "not good enough\n", Kind.UNKNOWN),
+        (QUOTA + SHARDS * 9 + "not good enough\n", Kind.QUOTA),
+        (QUOTA.replace("in main", "in <module>") + SHARDS * 40 + "a thread's last word\n", Kind.QUOTA),
         # the script's own words, and a library's in its message
         (RAISED + "    raise ValueError(text)\nValueError: no 'CUDA_ERROR_OUT_OF_MEMORY' in it\n", Kind.SCRIPT),
         (TRACEBACK + "KeyError: 'Disk quota exceeded'\n", Kind.SCRIPT),

@@ -46,7 +46,8 @@ def test_the_first_that_failed_come_first_and_at_length(tmp_path: Path) -> None:
 
 
 def test_the_whole_is_read_where_its_ends_explain_nothing(tmp_path: Path) -> None:
-    middle = "step\n" * SIZE + "OSError: [Errno 122] Disk quota exceeded\n" + "step\n" * SIZE
+    raised = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 7, in <module>\n    main()\n'
+    middle = "step\n" * SIZE + raised + "OSError: [Errno 122] Disk quota exceeded\n" + "a thread goes on\n" * SIZE
     layout = run_of(tmp_path, {"main-0.out": middle})
     state = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, "main-0", exit_code=1))
     assert explain_run(layout, state).kind is Kind.QUOTA

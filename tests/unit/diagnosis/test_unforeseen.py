@@ -66,5 +66,9 @@ def test_a_long_line_is_read_in_pieces(parts: list[str]) -> None:
 
 @pytest.mark.parametrize("before", ["".join(BARS), "".join(WORDS)], ids=["bars", "words"])
 def test_what_stands_in_a_long_line_is_found(before: str) -> None:
-    log = Log("logs/rank-0.err", "rank-0", f"{before} terminate called after throwing an instance of 'std::bad_alloc' {before}")
+    log = Log(
+        "logs/rank-0.err",
+        "rank-0",
+        f"{before} terminate called after throwing an instance of 'std::bad_alloc' {before[-5000:]}",
+    )
     assert explain(Outcome(Cause.SCRIPT, "rank-0", exit_code=1), logs=[log]).kind is Kind.HOST_MEMORY
