@@ -11,7 +11,7 @@ from functools import cache, lru_cache, partial
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
 from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.raised import after_survived
+from slurmtf.diagnosis.raised import after_progress, after_survived
 from slurmtf.diagnosis.rules import RULES, Rule
 from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE
 from slurmtf.job.contract.outcome import Outcome
@@ -25,8 +25,6 @@ VAGUE_BUT_FOR_CRASHES = tuple(rule for rule in VAGUE if rule.kind is not Kind.CR
 SAID_BY_SCRIPTS = tuple(rule for rule in CERTAIN if rule.by_script)
 ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
 WEAK = tuple(rule for rule in RULES if rule.weak)
-WEAK_WITHOUT_GPUS = tuple(rule for rule in WEAK if rule.kind not in (Kind.GPU_MISSING, Kind.GPU_SOFTWARE))
-"""TensorFlow says on each node without GPUs that it has none: it explains an error that speaks of them alone."""
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
 OUTRANKING = tuple(rule for rule in PLAIN if rule.kind in (Kind.HOST_MEMORY, Kind.TIME_LIMIT, Kind.PREEMPTED, Kind.NODE))
 """What the job's own log says that no task could go on with."""
@@ -38,12 +36,17 @@ SAID_BY_SHELL = {
     127: re.compile(r"(?i)\S+: .*: (?:(?:command )?not found|no such file or directory)$|\S+: command not found: \S+$"),
 }
 """By its exit code, with what a shell, env or nohup says that it could not run a command (bash(1), EXIT STATUS; env(1))."""
-ERROR_LIKE = ("error", "fatal", "failed", "exception")
+ERROR_LIKE = re.compile(
+    r"\b(?:[Ee]rrors?|ERRORS?|[Ff]atal|FATAL|[Ff]ail(?:ed|ure)|FAILED|[Ee]xception|EXCEPTION)\b(?!\s*[:=]?\s*-?\d*[.\de])"
+    r"|\w(?:Error|Exception)\b"
+)
+"""A word of an error; a number after it makes it one of a training's, and 'mean_squared_error' is one, too."""
 MOST_SAID = 20
 MANY_RULES = 40
 NO_DIGITS = str.maketrans("", "", "0123456789")
 SURVIVED = re.compile(
-    r"^(?!.*\b(?:NCCL WARN|UCX)\b)(?:.{0,60}?\b(?:WARN(?:ING)?|[Ww]arning|INFO|DEBUG)\b(?!!)|[\d.: -]*[WI]\d* )"
+    r"^(?!.*\b(?:NCCL WARN|UCX)\b)"
+    r"(?:(?:.{0,60}?|\S+:\d+: )\b(?:WARN(?:ING)?|\w*[Ww]arning|INFO|DEBUG)\b(?!!)|[\d.: -]*[WI]\d* )"
     r"|\bretry(?:ing)?\b"
 )
 """A line by which a program says that it goes on."""
@@ -92,12 +95,12 @@ def certain_of(log: Log, killed: bool) -> Clue | None:
     """Return what the end of a log without a traceback is certain of, after the last sign that the training went on."""
     start = after_survived(log.text, log.uncaught)
     end = max(start, _start_of_last_lines(log.text, LINES_OF_END)) if log.task else start
-    ends_it = partial(_ends_it, log.text, 0 if killed else _start_of_last_lines(log.text, LAST_LINES))
-    clue = match(log, ANYWHERE, start) or match(log, PLAIN, end, ends_it)
-    return clue or (None if match(log, CASCADES, start) else match(log, VAGUE, end, ends_it))
+    counts = partial(ends_it, log.text, 0 if killed else _start_of_last_lines(log.text, LAST_LINES))
+    clue = match(log, ANYWHERE, start) or match(log, PLAIN, end, counts)
+    return clue or (None if match(log, CASCADES, start) else match(log, VAGUE, end, counts))
 
 
-def _ends_it(text: str, last: int, place: int) -> bool:
+def ends_it(text: str, last: int, place: int) -> bool:
     """Tell whether a program can't go on after what it says at ``place``: of TensorFlow's errors, those at the end."""
     line = _line_at(text, place)
     return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
@@ -108,6 +111,13 @@ def _start_of_last_lines(text: str, count: int) -> int:
     for _ in range(count):
         end = max(text.rfind("\n", 0, max(end, 0)), 0)
     return end
+
+
+def said_before(log: Log, end: int) -> Clue | None:
+    """Return what a log tells before an error that does not say why: not what its program had warned of, and went on."""
+    text = log.text[:end]
+    last = _start_of_last_lines(text, LAST_LINES)
+    return match(replace(log, text=text), PLAIN, after_progress(text), lambda place: place >= last or ends_it(text, 0, place))
 
 
 def joined(log: Log, errors: Sequence[str]) -> Log:
@@ -159,9 +169,15 @@ def shells_line(text: str, exit_code: int) -> str:
     return shortened(lines[2]) if SAID_BY_SHELL[exit_code].match(lines[2]) else ""
 
 
+def last_line(text: str) -> str:
+    """Return the last line; empty where that is a warning, or TensorFlow's."""
+    line = text.rstrip().rpartition("\n")[2]
+    return "" if SURVIVED.search(line) or TOLD_BY_TENSORFLOW.match(line) else line
+
+
 def error_line(text: str) -> str:
-    """Return the first line that looks like an error; empty when none does. That srun's task ended is none."""
-    text = TASK_ENDED.sub("", text)
-    lower = text.lower()
-    places = [place for word in ERROR_LIKE if (place := lower.find(word)) >= 0]
-    return _line_at(text, min(places)) if places else ""
+    """Return the first line that looks like an error; empty when none does. That srun's task ended is none, and neither is what
+    a program warns of, or TensorFlow tells of."""
+    text = TOLD_BY_TENSORFLOW.sub("", TASK_ENDED.sub("", text))
+    places = itertools.islice((found.start() for found in ERROR_LIKE.finditer(text)), MOST_SAID)
+    return next((line for place in places if not SURVIVED.search(line := _line_at(text, place))), "")

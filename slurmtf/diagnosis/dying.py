@@ -14,16 +14,16 @@ from slurmtf.diagnosis.clues import (
     OUTRANKING,
     PLAIN,
     SAID_BY_SCRIPTS,
-    TOLD_BY_TENSORFLOW,
     VAGUE,
     VAGUE_BUT_FOR_CRASHES,
     WEAK,
-    WEAK_WITHOUT_GPUS,
     Clue,
     certain_of,
     error_line,
     joined,
+    last_line,
     match,
+    said_before,
     shells_line,
     shortened,
 )
@@ -55,7 +55,6 @@ FAILS_AT_IMPORT = (
     "a package fails while it is imported, before the script asks anything of it: it does not fit another package, this Python "
     "or the node; install versions that fit together (`pip_packages`)"
 )
-ABOUT_GPUS = re.compile(r"gpu|cuda|cudnn", re.IGNORECASE)
 
 
 def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequence[Log] = ()) -> Explanation:
@@ -82,7 +81,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
         or _but_for_modules(outcome, logs, next((explanation for explanation in found if explanation), None))
         or _of_task(outcome, "", of_job, None)
         or _passed_on(outcome, logs)
-        or _of_clue(outcome, logs, WEAK if any(map(_is_about_gpus, logs)) else WEAK_WITHOUT_GPUS)
+        or _of_clue(outcome, logs, _weak_about("\n".join(filter(None, map(_error_of, logs)))))
         or _of_clue(outcome, logs, CASCADES)
         or _of_rest(outcome, logs)
     )
@@ -205,6 +204,9 @@ def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
         found = clue.explains(outcome)
         frame = Evidence(log.name, shortened(error.failure.frame.strip()))
         return replace(found, evidence=(frame, *found.evidence)) if frame.text else found
+    refused = _refused(outcome, replace(log, text=log.text[: error.start]), error.childs_exit_code)
+    if refused:
+        return replace(refused, evidence=(*_shown(log, error)[:1], *refused.evidence))
     if not error.is_own or error.is_from_below or _tells_of_another(log, error):
         return None
     if error.is_of_an_import:
@@ -224,8 +226,7 @@ def _told_by(log: Log, error: Raised) -> Clue | None:
     vague = None if clue else match(log, VAGUE_BUT_FOR_CRASHES if error.is_own else VAGUE, error.at)
     if clue or not (vague or error.is_from_below or error.is_of_children):
         return clue
-    before = replace(log, text=log.text[: error.start])
-    return match(joined(log, error.handled), PLAIN) or match(before, PLAIN, after_progress(before.text)) or vague
+    return match(joined(log, error.handled), PLAIN) or said_before(log, error.start) or vague
 
 
 def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Explanation | None:
@@ -233,10 +234,14 @@ def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Ex
     return found.explains(outcome) if found else None
 
 
-def _is_about_gpus(log: Log) -> bool:
+def _error_of(log: Log) -> str:
     error = _raised(log)
-    said = error.failure.error if error else error_line(TOLD_BY_TENSORFLOW.sub("", log.text))
-    return ABOUT_GPUS.search(said) is not None
+    return error.failure.error if error else error_line(log.text) or last_line(log.text)
+
+
+def _weak_about(said: str) -> list[Rule]:
+    """Return the weak rules that may explain these errors: what healthy logs say too is no reason of others."""
+    return [rule for rule in WEAK if re.search(rule.about, said)]
 
 
 def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
@@ -277,14 +282,20 @@ def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None
     return Explanation(kind, task, outcome.host if task == outcome.task else "", remedy=remedy)
 
 
+def _refused(outcome: Outcome, log: Log, exit_code: int | None) -> Explanation | None:
+    """Return what it means that a shell could not run a command, where it says so last and ends with the code for that."""
+    line = shells_line(log.text, exit_code) if exit_code in OF_EXIT_CODE else ""
+    shown = (Evidence(log.name, line),)
+    return Explanation(Kind.COMMAND, outcome.task, outcome.host, shown, OF_EXIT_CODE[exit_code or 0]) if line else None
+
+
 def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     """Return what the outcome alone says; where that is nothing, the first line that looks like an error."""
     tasks_first = sorted((log for log in logs if log.name), key=lambda log: not log.task)
     code = outcome.exit_code
-    if code in OF_EXIT_CODE:
-        refused = [Evidence(log.name, line) for log in tasks_first for line in [shells_line(log.text, code)] if line]
-        if refused:
-            return Explanation(Kind.COMMAND, outcome.task, outcome.host, tuple(refused[:1]), OF_EXIT_CODE[code])
+    refused = next(filter(None, (_refused(outcome, log, code) for log in tasks_first)), None)
+    if refused:
+        return refused
     shown = [Evidence(log.name, line) for log in tasks_first for line in [error_line(log.text)] if line]
     kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
     remedy, rule = (

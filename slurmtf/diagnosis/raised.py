@@ -55,6 +55,7 @@ OF_CHILDREN = re.compile(
     r"|RuntimeError: DataLoader worker)\b"
 )
 """Errors that only say that another process ended, which has told why before."""
+CHILDS_CODE = re.compile(r" returned non-zero exit status (\d{1,3})\.$")
 INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
 """TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
 SAID = re.compile(r"(?m)^\S")
@@ -97,6 +98,12 @@ class Raised(NamedTuple):
     @property
     def is_of_children(self) -> bool:
         return OF_CHILDREN.match(self.failure.error) is not None
+
+    @property
+    def childs_exit_code(self) -> int | None:
+        """How a process ended of which it tells (subprocess.CalledProcessError)."""
+        found = CHILDS_CODE.search(self.failure.error) if self.is_of_children else None
+        return int(found[1]) if found else None
 
     @property
     def is_from_below(self) -> bool:

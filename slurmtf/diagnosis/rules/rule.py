@@ -15,7 +15,7 @@ class Rule(NamedTuple):
     ``anywhere``: nothing survives it, so that it counts also where it stands before the last traceback. ``vague``: it says that
     something failed, and not why: a line before it, of which another rule is certain, says more. ``by_script``: scripts say it
     themselves, in errors that they raise. ``called``: what stands in the line of code that raised it, where
-    the system's text is the same for many calls.
+    the system's text is the same for many calls. ``about``: what the errors that the logs show must speak of, if it is weak.
     """
 
     id: str
@@ -29,3 +29,4 @@ class Rule(NamedTuple):
     vague: bool = False
     by_script: bool = False
     called: str = ""
+    about: str = ""

@@ -41,6 +41,12 @@ WARNINGS = (
 )
 
 
+UNHEARD = (
+    "/home/ada/a-long-name/lib/python3.11/site-packages/torch/cuda/__init__.py:128: UserWarning: CUDA initialization: "
+    "Found no NVIDIA driver on your system. (Triggered internally at ../c10/cuda/CUDAFunctions.cpp:108.)\n"
+    "2026-11-01 10:00:00.1: W tensorflow/dso_loader.cc:64] Could not load dynamic library 'libcudart.so.11.0'; dlerror: "
+    "libcudart.so.11.0: cannot open shared object file: No such file or directory\n" + "a line\n" * 9
+)
 SHARDS = "a shard was read, all well\n"
 
 
@@ -57,6 +63,12 @@ SHARDS = "a shard was read, all well\n"
         (QUOTA + SHARDS * 40 + "not good enough\n", Kind.UNKNOWN),
         (QUOTA + SHARDS * 9 + "not good enough\n", Kind.QUOTA),
         (QUOTA.replace("in main", "in <module>") + SHARDS * 40 + "a thread's last word\n", Kind.QUOTA),
+        # warned of, by Python and by TensorFlow: an error that does not say why is not explained by it
+        (UNHEARD + TRACEBACK + "RuntimeError: odd\n", Kind.UNKNOWN),
+        (UNHEARD + "giving up\n", Kind.UNKNOWN),
+        # what healthy logs say too, where the error is another one
+        ("loss: nan\n", Kind.DIVERGED),
+        ("loss: nan\nerror: the token was refused\n", Kind.UNKNOWN),
         # the script's own words, and a library's in its message
         (RAISED + "    raise ValueError(text)\nValueError: no 'CUDA_ERROR_OUT_OF_MEMORY' in it\n", Kind.SCRIPT),
         (TRACEBACK + "KeyError: 'Disk quota exceeded'\n", Kind.SCRIPT),
@@ -198,6 +210,20 @@ def test_a_module_that_the_task_did_not_get_explains_what_it_lacks(module: str, 
 def test_a_shell_that_could_not_run_a_command(code: int, text: str, kind: Kind, shown: int) -> None:
     found = explain(FAILED._replace(exit_code=code), logs=[Log("logs/rank-0.err", "rank-0", text)])
     assert (found.kind, len(found.evidence)) == (kind, shown)
+
+
+@pytest.mark.parametrize(
+    ("said", "code", "kind"),
+    [
+        ("bash: line 1: nvcc: command not found\n", 127, Kind.COMMAND),
+        ("bash: line 1: nvcc: command not found\ngoing on\n", 127, Kind.UNKNOWN),
+        ("bash: line 1: nvcc: command not found\n", 1, Kind.UNKNOWN),
+        ("", 127, Kind.UNKNOWN),
+    ],
+)
+def test_a_command_that_the_script_could_not_run(said: str, code: int, kind: Kind) -> None:
+    error = f"subprocess.CalledProcessError: Command 'nvcc' returned non-zero exit status {code}.\n"
+    assert explain(FAILED, logs=one_log(said + TRACEBACK + error)).kind is kind
 
 
 @pytest.mark.parametrize("code", MAYBE_OF_SHELL)

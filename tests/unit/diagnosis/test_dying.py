@@ -246,7 +246,7 @@ NUMBERS = "0.12345678, " * 2000
         ),
         (f"{NUMBERS} OSError: [Errno 122] Disk quota exceeded: '/home' {NUMBERS}\n", "Disk quota exceeded: '/home'"),
         (f"{NUMBERS} Disk quota exceeded", "Disk quota exceeded"),
-        (f"an odd error: {NUMBERS}\n", "an odd error: 0."),
+        (f"an odd error in {NUMBERS}\n", "an odd error in 0."),
     ],
 )
 def test_of_a_line_that_prints_a_whole_array_what_matters_is_shown(text: str, shown: str) -> None:
