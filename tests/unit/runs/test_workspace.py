@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from slurmtf.cli.app import app
 from slurmtf.errors import RunNotFoundError, SlurmtfError
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.workspace import check_experiment, experiment_of, find_run, list_runs
+from slurmtf.runs.workspace import check_experiment, experiment_of, find_run, list_runs, new_run_id
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
 from tests.patience import HANG_S
@@ -62,6 +62,23 @@ def test_names_and_numbers_and_last_mean_runs(runs: list[Path], tmp_path: Path, 
     assert find_run("last", [tmp_path]) == runs[1]
     for name in ("12", runs[0].name, "aaaaaa"):
         assert find_run(name, [tmp_path]) == runs[0]
+
+
+def test_what_a_command_would_take_for_an_option_is_no_run(runs: list[Path], tmp_path: Path) -> None:
+    odd = run_in(tmp_path, "--all")
+    assert list_runs([tmp_path]).folders == runs[::-1]
+    for name in ("--all", str(odd)):
+        with pytest.raises(RunNotFoundError):
+            find_run(name, [tmp_path])
+
+
+def test_ids_of_the_same_second_sort_as_they_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    moments = [1_764_415_527 + number / 20 for number in range(30)]
+    given = []
+    for now in moments:
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        given.append(new_run_id("lab"))
+    assert given == sorted(given)
 
 
 @pytest.mark.parametrize("name", ["./mine", "{here}/mine", "../here/mine/", "~/mine"])
