@@ -197,13 +197,12 @@ def with_canceler(state: RunState, records: Records, answers: Answers, now: floa
 def _canceler(records: Records, answers: Answers, now: float) -> dict[str, Any]:
     """Return who canceled a sweep: its own note, or the scheduler by its elements."""
     request = records.cancel_request
-    if request is not None and request.job in {job.ref.name for job in records.jobs}:
-        return cancelers.by_request(request)
+    ours = request if request and request.job in {job.ref.name for job in records.jobs} else None
     seen = [answer.seen for _, answer in answers if answer.seen]
     told = next((one.canceler for one in seen if one.canceler), None)
     last = max((one.end or 0.0 for one in seen), default=0.0)
     last_word = next((answer for _, answer in answers if not answer.over), answers[0][1] if answers else Answer())
-    return cancelers.by_scheduler(told) or cancelers.by_nobody(last_word, now - last)
+    return cancelers.by_request(ours, told) or cancelers.by_scheduler(told) or cancelers.by_nobody(last_word, now - last)
 
 
 def _status(facts: SweepFacts, answers: Answers, now: float) -> RunStatus:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from slurmtf.files import PRIVATE_FILE
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.sweep import MOST_TRIALS
 from slurmtf.scheduler import SubmittedJob
 
 SUBMITTED, ADOPTED, BY_HAND = "submitted", "adopted", "by-hand"
@@ -46,7 +47,9 @@ def _text(layout: RunLayout) -> str:
 def _jobs(text: str) -> Iterator[SubmittedJob]:
     for line in text.splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):
-            yield SubmittedJob.from_dict(json.loads(line))
+            job = SubmittedJob.from_dict(json.loads(line))
+            if 0 <= job.elements <= MOST_TRIALS:  # it is expanded
+                yield job
 
 
 def read_record(layout: RunLayout) -> SubmittedJob | None:

@@ -12,7 +12,7 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.arguments import check_text
 from slurmtf.findings import Finding, warning
-from slurmtf.job.contract.sweep import SETTINGS, VARIABLES, Point, Settings
+from slurmtf.job.contract.sweep import MOST_TRIALS, SETTINGS, VARIABLES, Point, Settings
 from slurmtf.plan.launchers import of_agent
 from slurmtf.tune import launches
 from slurmtf.tune.policies import POLICIES, NoTerminationPolicy, stopping_of
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LONGEST_MINUTES = 10080
 """A week: Azure ML's longest sweep."""
-MOST_RUNS, MOST_CONCURRENT = 1000, 100
+MOST_RUNS, MOST_CONCURRENT = MOST_TRIALS, 100
 RUNS_FOR_EACH_PARAMETER, MOST_CONCURRENT_BAYESIAN = 20, 20
 """Azure ML's advice for Bayesian sampling."""
 

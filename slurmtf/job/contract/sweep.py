@@ -14,6 +14,7 @@ from .plan import LaunchOrder
 
 SCHEMA = 1
 TRIALS = "trials"
+MOST_TRIALS = 1000
 """The folder of all trials, in the run's."""
 MAXIMIZE, MINIMIZE = "maximize", "minimize"
 COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"

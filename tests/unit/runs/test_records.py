@@ -106,7 +106,14 @@ def test_a_note_of_who_canceled_it_that_can_not_be_read_is_named(facts: str, lay
 
 
 @pytest.mark.parametrize(
-    "change", [{"elements": float("inf")}, {"submitted": 10**400}, {"process": {"host": "a", "pid": 1e999}}]
+    "change",
+    [
+        {"elements": float("inf")},
+        {"elements": 10**12},
+        {"elements": -1},
+        {"submitted": 10**400},
+        {"process": {"host": "a", "pid": 1e999}},
+    ],
 )
 def test_a_job_with_a_number_that_is_none_spoils_no_other(change: dict[str, Any], layout: RunLayout) -> None:
     Path(layout.jobs).write_text(json.dumps({**JOB.to_dict(), **change}) + "\n")

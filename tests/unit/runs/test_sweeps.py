@@ -10,11 +10,11 @@ import pytest
 from slurmtf.job.contract.outcome import Cause
 from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED, Point, Result, Settings
 from slurmtf.runs.observe import Answer
-from slurmtf.runs.records import Records
+from slurmtf.runs.records import CancelRequest, Records
 from slurmtf.runs.state import RunStatus
 from slurmtf.runs.sweeps import SweepFacts, TrialState, reduce_sweep
 from slurmtf.scheduler import JobRef, JobState, SubmittedJob
-from slurmtf.scheduler.base import Observation
+from slurmtf.scheduler.base import Canceler, Observation
 
 NOW, DEADLINE = 1000.0, 2000.0
 JOB = SubmittedJob(JobRef(None, "7"), "slurm", "/runs/x", 100.0, elements=2)
@@ -170,3 +170,25 @@ def test_status_of_a_trial(known: TrialState, of_sweep: RunStatus, status: RunSt
 def test_the_summary_and_the_best() -> None:
     found = facts(trial(0, COMPLETED, best=0.5), trial(1, FAILED), trial(2, COMPLETED, best=0.75), trial(3, taken=True))
     assert found.summary == "3 of 4 trials done, 1 failed, 1 running, best 0.75 (trial 2)"
+
+
+@pytest.mark.parametrize(
+    ("request_of", "canceler", "by"),
+    [
+        ("7", None, "slurmtf"),
+        ("7", Canceler(1000, "ada", is_owner=True), "slurmtf"),
+        ("7", Canceler(0, "root"), "other"),  # that order came to nothing
+        ("6", Canceler(1000, "ada", is_owner=True), "owner"),
+        ("6", None, "unknown"),
+    ],
+)
+def test_who_canceled_it(request_of: str, canceler: Canceler | None, by: str) -> None:
+    records = replace(RECORDS, cancel_request=CancelRequest(request_of, "ada", 1000, "login1", 300.0))
+    said = [
+        (one, replace(answer, seen=replace(answer.seen, canceler=canceler)))
+        for one, answer in answers(JobState.CANCELLED, JobState.CANCELLED)
+        if answer.seen
+    ]
+    outcome = reduce_sweep(facts(*ONE_DONE, stopped={"why": "canceled"}), records, said, NOW).outcome
+    assert outcome is not None
+    assert (outcome.cause, outcome.detail["by"]) == (Cause.CANCELED, by)
