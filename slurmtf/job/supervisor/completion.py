@@ -1,9 +1,9 @@
 """When a distributed training is over, and how it ended. No clock and no processes: they are told."""
 
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..contract.outcome import Cause, End
-from ..contract.plan import Distribution
+from ..contract.plan import Distribution, Timings
 from ..contract.roles import COORDINATES, Role
 
 
@@ -13,7 +13,7 @@ class Verdict(NamedTuple):
     success: bool
     rank: Optional[int]
     cause: Cause = Cause.SCRIPT
-    detail: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    detail: Mapping[str, object] = {}
 
 
 def waits_for_dead_peer(verdict: Verdict, distribution: Distribution, roles: Sequence[Role]) -> bool:
@@ -25,6 +25,12 @@ def waits_for_dead_peer(verdict: Verdict, distribution: Distribution, roles: Seq
     if verdict.success or verdict.rank is None or verdict.cause not in (Cause.SCRIPT, Cause.TASK_LOST):
         return False
     return distribution.backend != "ps" or roles[verdict.rank].role in ("ps", *COORDINATES)
+
+
+def grace_of(verdict: Verdict, distribution: Distribution, roles: Sequence[Role], timings: Timings) -> float:
+    """Return the time between TERM and KILL: less where the others only wait for the one that failed."""
+    waits = waits_for_dead_peer(verdict, distribution, roles)
+    return min(timings.grace, timings.peer_grace) if waits else timings.grace
 
 
 class Completion:
@@ -48,6 +54,12 @@ class Completion:
         self._evaluator_grace_s = distribution.evaluator_grace_s
         self._done: Dict[int, float] = {}
         self.verdict: Optional[Verdict] = None
+        self.decided_at = 0.0
+
+    def decide(self, verdict: Verdict, now: float) -> None:
+        """Note that the launch is over, and when: the first verdict counts. Rules of others than the tasks' ends decide too."""
+        if self.verdict is None:
+            self.verdict, self.decided_at = verdict, now
 
     def ended(self, rank: int, end: End, now: float) -> bool:
         """Take in the end of a task; tell whether it shall be started again. ``now`` in seconds of a steady clock."""
@@ -63,14 +75,14 @@ class Completion:
             self._restarts -= 1
             return True
         elif role.role != "evaluator":
-            self.verdict = Verdict(False, rank)
+            self.decide(Verdict(False, rank), now)
         return False
 
-    def lost(self, rank: int) -> None:
+    def lost(self, rank: int, now: float) -> None:
         """Take in that a task is gone without a word: its agent or its node died."""
         self._evaluating.discard(rank)
-        if self.verdict is None and self.waiting and self._roles[rank].role != "evaluator":
-            self.verdict = Verdict(False, rank, Cause.TASK_LOST)
+        if self.waiting and self._roles[rank].role != "evaluator":
+            self.decide(Verdict(False, rank, Cause.TASK_LOST), now)
 
     def tick(self, now: float) -> None:
         """Give those that are still running after the first success their grace time, and no more."""
@@ -80,10 +92,8 @@ class Completion:
             self._conclude(now)
         elif now - min(self._done.values()) > self._grace_s:
             detail = {"late": [self._roles[rank].label for rank in self.waiting], "grace_s": self._grace_s}
-            if self._tolerant:
-                self.verdict = Verdict(True, None, Cause.SCRIPT, detail)
-            else:
-                self.verdict = Verdict(False, self.waiting[0], Cause.STRAGGLER, detail)
+            late = Verdict(False, self.waiting[0], Cause.STRAGGLER, detail)
+            self.decide(Verdict(True, None, Cause.SCRIPT, detail) if self._tolerant else late, now)
 
     @property
     def waiting(self) -> List[int]:
@@ -99,8 +109,8 @@ class Completion:
     def _conclude(self, now: float) -> None:
         """The training is done: so is the job when its evaluator is, or has had its time."""
         if not self._evaluating:
-            self.verdict = Verdict(True, None)
+            self.decide(Verdict(True, None), now)
         elif now - max(self._done.values()) >= self._evaluator_grace_s:
             late = [self._roles[rank].label for rank in sorted(self._evaluating)]
             detail = {"late": late, "grace_s": self._evaluator_grace_s} if self._evaluator_grace_s else {}
-            self.verdict = Verdict(True, None, Cause.SCRIPT, detail)
+            self.decide(Verdict(True, None, Cause.SCRIPT, detail), now)

@@ -1,7 +1,7 @@
 """How a launch ended: facts become an outcome. No clock, no processes, no files."""
 
 import signal
-from typing import Any, Dict, FrozenSet, List, NamedTuple, Optional, Sequence
+from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..contract import job_log
 from ..contract.outcome import Cause, End, Outcome
@@ -21,12 +21,20 @@ class Killing(NamedTuple):
     cause: Cause = Cause.CANCELED
     node: str = ""
 
+    @property
+    def outcome(self) -> Outcome:
+        """How an attempt ends by it."""
+        return Outcome(self.cause, host=self.node, signal=int(self.signal))
+
 
 class Facts(NamedTuple):
     """What is known of a launch. ``hosts`` are those of the tasks that connected; ``lost`` ended without a report.
 
     ``returncode`` is the launcher's, as subprocess reports it, ``killed_by_us`` whether we killed it; ``missing_results`` what
-    was not copied back (Disks.lost); ``at_once_s`` see Timings.
+    was not copied back (Disks.lost); ``out_of_memory``: Slurm says that a process was killed for its memory; ``asks_with``: the
+    exit code by which a script that was ``noticed`` of its end asks to go on; ``at_once_s`` see Timings.
+
+    ``killing``, ``overtime`` (we end it for its time limit) and ``noticed`` are of the allocation.
     """
 
     roles: Sequence[Role]
@@ -40,7 +48,10 @@ class Facts(NamedTuple):
     killed_by_us: bool = False
     killing: Optional[Killing] = None
     overtime: bool = False
-    missing_results: Optional[Dict[str, Any]] = None
+    noticed: Optional[Cause] = None
+    missing_results: Optional[Mapping[str, object]] = None
+    out_of_memory: bool = False
+    asks_with: int = 0
     at_once_s: float = 2.0
 
     @property
@@ -58,10 +69,10 @@ def conclude(facts: Facts) -> Outcome:
     if facts.overtime:
         return Outcome(Cause.TIME_LIMIT, signal=int(signal.SIGTERM))
     if facts.killing is not None and killed_first(facts):
-        return Outcome(facts.killing.cause, host=facts.killing.node, signal=int(facts.killing.signal))
+        return facts.killing.outcome
     verdict = facts.verdict
     if verdict is None or (verdict.rank in facts.lost and (facts.launcher_died or not facts.all_connected)):
-        return _of_launcher(facts)
+        return with_memory(_of_launcher(facts), facts.out_of_memory)
     return of_verdict(facts, verdict)
 
 
@@ -87,34 +98,55 @@ def may_be_killed(facts: Facts) -> bool:
 
 
 def of_verdict(facts: Facts, verdict: Verdict) -> Outcome:
-    """Return the outcome of a verdict: whose end it was, or which rule ended the launch."""
+    """Return the outcome of a verdict, by what the script and Slurm say of it too."""
+    return with_memory(by_notice(_by_rule(facts, verdict), facts.noticed, facts.asks_with), facts.out_of_memory)
+
+
+def _by_rule(facts: Facts, verdict: Verdict) -> Outcome:
+    """Return whose end it was, or which rule ended the launch."""
     if verdict.success and facts.missing_results:
-        return Outcome(Cause.RESULTS, exit_code=1, detail=facts.missing_results)
+        return Outcome(Cause.RESULTS, exit_code=1, detail=dict(facts.missing_results))
     if verdict.success:
-        return Outcome(Cause.SCRIPT, exit_code=0, detail=verdict.detail)
+        return Outcome(Cause.SCRIPT, exit_code=0, detail=dict(verdict.detail))
     if verdict.rank is None:
-        return Outcome(verdict.cause, detail=verdict.detail)
+        return Outcome(verdict.cause, detail=dict(verdict.detail))
     # by a rule: what the task ended with then, it ended with because of us
     end = facts.ends[verdict.rank] if verdict.cause is Cause.SCRIPT else End(1)
     label = facts.roles[verdict.rank].label
     host = facts.hosts.get(verdict.rank, "") if len(facts.roles) > 1 else ""
-    return Outcome(verdict.cause, label, host, end.exit_code, end.signal, detail=verdict.detail)
+    return Outcome(verdict.cause, label, host, end.exit_code, end.signal, detail=dict(verdict.detail))
 
 
-def by_notice(outcome: Outcome, noticed: Optional[Cause], exit_code: Optional[int]) -> Outcome:
-    """Return the outcome of a script that was told of its end: if it has then ended itself, it is to go on.
-
-    ``exit_code``: the one by which it says so; None: 0.
-    """
-    if noticed is None or outcome.cause is not Cause.SCRIPT or outcome.end != End(exit_code or 0):
+def by_notice(outcome: Outcome, noticed: Optional[Cause], asks_with: int) -> Outcome:
+    """Return the outcome of a script that was told of its end: if it has then ended itself, it is to go on."""
+    if noticed is None or outcome.cause is not Cause.SCRIPT or outcome.end != End(asks_with):
         return outcome
     return outcome._replace(cause=noticed, detail={"noticed": True})
 
 
-def with_memory(outcome: Outcome, written: bytes) -> Outcome:
-    """Return an outcome by what Slurm wrote meanwhile too: a process may have been killed for its memory."""
+def with_memory(outcome: Outcome, out_of_memory: bool) -> Outcome:
+    """Return an outcome by what Slurm says too: the end of a process that was killed for its memory looks like another."""
     by_kill = outcome.cause in (Cause.SCRIPT, Cause.TASK_LOST, Cause.LAUNCHER) and not outcome.succeeded
-    return outcome._replace(cause=Cause.OUT_OF_MEMORY) if by_kill and job_log.ran_out_of_memory(written) else outcome
+    return outcome._replace(cause=Cause.OUT_OF_MEMORY) if by_kill and out_of_memory else outcome
+
+
+def killing_of(first: Tuple[int, float], written: bytes, job_id: str, gives_way: bool) -> Killing:
+    """Return what ends the job from outside: ``first`` is its first signal and when it came, ``written`` what Slurm wrote.
+
+    slurmstepd writes why into the job's log before it sends TERM. An attempt ``gives_way`` to the next one of its job.
+    """
+    cause = Cause.REQUEUED if gives_way else job_log.cause_of_kill(written, job_id)
+    return Killing(first[0], first[1], cause, job_log.failed_node(written) if cause is Cause.NODE_FAILURE else "")
+
+
+def unheard_since(since: Optional[float], began: float, outcome: Outcome, written: bytes) -> Optional[float]:
+    """Return since when slurmctld has answered no launcher; None: it answered, or this one ended otherwise.
+
+    ``since`` is what was said after the launch before this one, which ``began`` then; ``written`` is the launcher's.
+    """
+    if outcome.cause is not Cause.LAUNCHER or not job_log.was_unanswered(written):
+        return None
+    return began if since is None else since
 
 
 def _of_launcher(facts: Facts) -> Outcome:

@@ -1,6 +1,6 @@
 """What the supervisor knows of the nodes' own disks: who is ready to start, and whose results have come back."""
 
-from typing import Any, Dict, List, Optional, Set
+from typing import Dict, List, Optional, Set
 
 from ..common import wire
 from ..contract import events
@@ -42,7 +42,7 @@ class Disks:
         """The nodes whose results are still to come."""
         return sorted(self._staged - set(self._returned)) if self._return else []
 
-    def lost(self) -> Optional[Dict[str, Any]]:
+    def lost(self) -> Optional[Dict[str, List[str]]]:
         """Return the hosts whose results never came, and what could not be copied; None: nothing is missing."""
         failed = [trouble for host in sorted(self._returned) for trouble in self._returned[host]]
         return {"hosts": self.awaited, "failed": failed} if failed or self.awaited else None

@@ -1,6 +1,6 @@
 """What an allocation launches, one launch after the other. Decided by who holds the orders: the plan, or a sweep."""
 
-from typing import Any, Dict, List, Optional
+from typing import List, Mapping, Optional
 
 from ..contract.outcome import Cause, Outcome
 from ..contract.plan import JobPlan, LaunchOrder
@@ -9,7 +9,32 @@ NOTHING_TO_DO = Outcome(Cause.SCRIPT, exit_code=0)
 
 
 class Orders:
-    """Decides what comes next in an allocation. To be subclassed: see :class:`.allocation.Allocation`."""
+    """Decides what comes next in an allocation. Whoever wants more than the plan subclasses it:
+
+        class Trials(Orders):
+            def next(self, left_s):                # asked at first, and after each launch; None: nothing more
+                trial = ledger.take()              # left_s: seconds until the time limit, None: unknown
+                if trial is None:
+                    return None
+                return LaunchOrder(
+                    arguments=("--lr", "0.1"),     # behind the command's own
+                    variables={"TRIAL": "7"},      # they win over the plan's
+                    folder="trials/7",             # in the run's folder: logs/, outputs/, metrics/ and work/ of its own
+                    last=False,                    # more may follow: what was staged stays on the nodes
+                )
+            def call_off(self):                    # asked while it runs; facts: it is stopped, with cause called-off
+                return {"policy": "bandit"} if ledger.is_hopeless() else None
+            def ended(self, order, outcome):       # also of a launch that ended with the job: canceled, preempted ...
+                ledger.note(order, outcome)
+            def conclude(self, last):              # the job's own outcome; last: that of the last launch, None: there was none
+                return Outcome(Cause.SCRIPT, exit_code=0)
+
+        Allocation(plan, layout, os.environ, Trials(...)).run(words)
+
+    The script of such a launch has its folder as $SLURMTF_LAUNCH_FOLDER ($SLURMTF_RUN_FOLDER stays the run's), and its working
+    directory is <folder>/work, where ``outputs`` and ``logs`` are its own and all else are links to the source. ``command``,
+    ``distribution``, ``size`` and ``launcher`` of an order say that it has another command, other tasks, started otherwise.
+    """
 
     def next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
         """Return the next launch; None: nothing more. ``left_s``: until the time limit; None: none is known of."""
@@ -22,7 +47,7 @@ class Orders:
     def ended(self, order: LaunchOrder, outcome: Outcome) -> None:
         """Take in how a launch ended; also one that was ended from outside, after which none follows."""
 
-    def call_off(self) -> Optional[Dict[str, Any]]:
+    def call_off(self) -> Optional[Mapping[str, object]]:
         """Return the facts for which the launch that runs just now is to be stopped; None: it may go on. Asked every second."""
         return None
 

@@ -1,12 +1,56 @@
-"""The result where submitit looks for it, in its format: a pickled pair of outcome and value."""
+"""How an attempt's outcome is told: in its journal, in the receipt, and where submitit looks for it, in its format."""
 
 import contextlib
 import os
 import pickle
+import time
+from typing import Mapping, Optional
 
+from ..common import identity
+from ..contract import events
+from ..contract.journal import Journal
 from ..contract.layout import RunLayout
 from ..contract.outcome import Outcome
+from ..contract.plan import JobPlan
 from ..contract.private import write_private
+from . import receipt
+
+
+class Result:
+    """Of one attempt, which begins now. ``told``: the outcome that was told before its end, since nothing can change it."""
+
+    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], journal: Journal) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._environ = environ
+        self._journal = journal
+        self._job_name = identity.job_name(environ) or str(os.getpid())
+        self._began = time.monotonic()
+        self.told: Optional[Outcome] = None
+
+    def begin(self, label: str) -> None:
+        """Forget what an earlier attempt of the job has left; show submitit the logs of its first task, by their ``label``."""
+        forget(self._layout, self._job_name)
+        link_logs(self._layout, self._job_name, label)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Tell an outcome that is certain: whoever kills the job from then on does not change it."""
+        self.told = outcome
+        self._leave(outcome)
+        self._journal.write(events.Decided(outcome.to_dict()))
+
+    def finish(self, outcome: Outcome, is_known: bool) -> int:
+        """Tell how the attempt has ended, and return the exit status to leave with. ``is_known``: that is the job's end too."""
+        if is_known and not self.told:
+            self._leave(outcome)
+        took = time.monotonic() - self._began
+        self._journal.write(events.Ended(outcome.to_dict(), round(took, 3)))
+        receipt.complete(self._plan, self._layout, self._environ, outcome, time.time() - took, time.time())
+        return outcome.job_status
+
+    def _leave(self, outcome: Outcome) -> None:
+        with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
+            leave(self._layout, self._job_name, self._plan.run.run_id, outcome)
 
 
 def leave(layout: RunLayout, job_id: str, run_id: str, outcome: Outcome) -> None:

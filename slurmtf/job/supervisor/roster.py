@@ -8,13 +8,17 @@ from .start import Hello
 
 
 class Roster:
-    """The tasks of a launch as they report. ``start_by`` is when all must have connected, on the steady clock."""
+    """The tasks of a launch as they report. ``start_s``: so long after the first one, all must have connected.
+
+    ``errors_begin``: where in a task's log of errors begins what it has written in this launch, by its label.
+    """
 
     def __init__(self, roles: Sequence[Role], start_s: float) -> None:
         self.roles = roles
         self.hellos: Dict[int, Hello] = {}
         self.ends: Dict[int, End] = {}
         self.lost: Set[int] = set()
+        self.errors_begin: Dict[str, int] = {}
         self._start_s = start_s
         self._start_by: Optional[float] = None
 
@@ -28,6 +32,9 @@ class Roster:
         if self._start_by is None or now < self._start_by:
             return []
         return [role for role in self.roles if role.rank not in self.hellos]
+
+    def label(self, rank: int) -> str:
+        return self.roles[rank].label
 
     @property
     def complete(self) -> bool:

@@ -1,8 +1,11 @@
 """Whether anything still happens on any task. No clock: it is told."""
 
-from typing import Dict
+from typing import Dict, Optional
 
 from ..contract.life import Stall
+
+STACKS_S = 3.0
+"""Seconds for the scripts' stacks to be written, before a run that has stalled is ended."""
 
 
 class StallWatch:
@@ -10,13 +13,14 @@ class StallWatch:
 
     def __init__(self, stall: Stall) -> None:
         self._patience_s = stall.minutes * 60
+        self._ends = stall.ends
         self._last: Dict[int, float] = {}
-        self._told = False
+        self._stalled_at: Optional[float] = None
 
     def active(self, rank: int, now: float) -> None:
         """Take in that something happens on a task: its script has started, written, logged or computed."""
         self._last[rank] = now
-        self._told = False
+        self._stalled_at = None
 
     def gone(self, rank: int) -> None:
         """Take in that a task has ended."""
@@ -24,7 +28,12 @@ class StallWatch:
 
     def begins(self, now: float) -> bool:
         """Tell, once, that nothing has happened on any task for too long."""
-        if self._told or not self._patience_s or not self._last:
+        known = self._stalled_at is not None or not self._patience_s or not self._last
+        if known or now - max(self._last.values()) < self._patience_s:
             return False
-        self._told = now - max(self._last.values()) >= self._patience_s
-        return self._told
+        self._stalled_at = now
+        return True
+
+    def is_over(self, now: float) -> bool:
+        """Tell whether the run is to end for it: nothing has happened either while its stacks were written."""
+        return self._ends and self._stalled_at is not None and now >= self._stalled_at + STACKS_S

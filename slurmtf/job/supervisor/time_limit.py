@@ -28,10 +28,6 @@ class TimeLimit:
         return None if self._deadline is None else self._deadline - time.monotonic()
 
     @property
-    def is_over(self) -> bool:
-        return self.left is not None and self.left <= 0
-
-    @property
     def is_near(self) -> bool:
         return self.left is not None and self.left <= self._warning_s
 
@@ -53,6 +49,29 @@ class TimeLimit:
         """Tell whether this is the first time that the limit is to be told of."""
         first, self._warned = not self._warned, True
         return first
+
+
+def leave_of(plan: JobPlan, goes_on: bool) -> float:
+    """Return how many seconds before the limit we end the tasks of a run that goes on after it; 0: Slurm does, at the limit."""
+    return plan.timings.leave if plan.can.keeps_time and goes_on else 0.0
+
+
+def is_over(left: Optional[float], keeps_time: bool, leave_s: float) -> bool:
+    """Tell whether we are to end the tasks: at the limit where no scheduler ``keeps_time``; so long before it as it takes to
+    go on."""
+    if left is None:
+        return False
+    return 0 < leave_s >= left if keeps_time else left <= 0
+
+
+def is_notice_due(left: Optional[float], before: float, leave_s: float) -> bool:
+    """Tell whether the script is to be told of the limit: ``before`` it is ended. 0: it is not told."""
+    return left is not None and before > 0 and left <= before + leave_s
+
+
+def left_after(notice: Optional[Cause], left: Optional[float], leave_s: float) -> Optional[float]:
+    """Return for how many seconds the script may go on after a notice; None: nobody knows, as of a preemption."""
+    return None if left is None or notice is not Cause.TIME_LIMIT else max(0.0, left - leave_s)
 
 
 def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from slurmtf.job.contract.outcome import Cause, End
-from slurmtf.job.contract.plan import Distribution
+from slurmtf.job.contract.plan import Distribution, Timings
 from slurmtf.job.contract.roles import cyclic
-from slurmtf.job.supervisor.completion import Completion, Verdict, waits_for_dead_peer
+from slurmtf.job.supervisor.completion import Completion, Verdict, grace_of, waits_for_dead_peer
 
 RULES = Distribution((), stragglers_succeed=True, straggler_grace_s=10)
 OK, BAD, KILLED = End(0), End(3), End(None, 15)
@@ -48,7 +48,7 @@ def test_the_first_failure_ends_the_job(rank: int) -> None:
 def test_an_evaluator_does_not_count() -> None:
     watched = completion([("chief", 1), ("evaluator", 1)])
     watched.ended(1, BAD, now=0)
-    watched.lost(1)
+    watched.lost(1, now=0)
     assert watched.verdict is None
 
 
@@ -72,10 +72,10 @@ def test_an_evaluator_has_time_for_its_last_evaluation(end: End | None, detail: 
 def test_nobody_waits_for_an_evaluator_that_is_lost(before: bool) -> None:
     watched = completion([("chief", 1), ("evaluator", 1)], evaluator_grace_s=60)
     if before:
-        watched.lost(1)
+        watched.lost(1, now=0)
     watched.ended(0, OK, now=0)
     if not before:
-        watched.lost(1)
+        watched.lost(1, now=0)
     watched.tick(1)
     assert watched.verdict == Verdict(True, None)
 
@@ -108,7 +108,7 @@ def test_stragglers_get_their_grace_and_no_more(tolerant: bool) -> None:
 
 def test_a_lost_task_is_named() -> None:
     watched = completion([("worker", 2)])
-    watched.lost(1)
+    watched.lost(1, now=0)
     assert watched.verdict is not None
     assert (watched.verdict.rank, watched.verdict.cause) == (1, Cause.TASK_LOST)
 
@@ -164,7 +164,43 @@ def test_a_server_that_is_lost_when_all_workers_have_ended_fails_nothing() -> No
     """Its evaluator still has its time: the training is done."""
     watched = completion([("ps", 1), ("worker", 1), ("evaluator", 1)], evaluator_grace_s=60)
     watched.ended(1, OK, now=0)
-    watched.lost(0)
+    watched.lost(0, now=0)
     assert watched.verdict is None
     watched.tick(60)
     assert watched.verdict is not None and watched.verdict.success
+
+
+def test_the_first_verdict_counts_whoever_decides() -> None:
+    watched = completion([("worker", 2)])
+    watched.decide(Verdict(False, None, Cause.CALLED_OFF), now=5)
+    watched.ended(0, BAD, now=6)
+    watched.lost(1, now=7)
+    watched.decide(Verdict(False, None, Cause.STALL), now=8)
+    assert (watched.verdict, watched.decided_at) == (Verdict(False, None, Cause.CALLED_OFF), 5)
+
+
+@pytest.mark.parametrize(
+    ("rank", "how", "at"),
+    [(0, "ended", 4.0), (0, "lost", 5.0), (1, "ended", 6.0)],
+)
+def test_when_it_was_decided(rank: int, how: str, at: float) -> None:
+    watched = completion([("worker", 2)])
+    watched.ended(rank, BAD, now=at) if how == "ended" else watched.lost(rank, now=at)
+    assert (watched.verdict is not None, watched.decided_at) == (True, at)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "backend", "grace_s"),
+    [
+        (Verdict(False, 0), "mpi", 5.0),  # the others wait for it
+        (Verdict(False, 0, Cause.TASK_LOST), "mpi", 5.0),
+        (Verdict(False, 0, Cause.STAGING), "mpi", 20.0),
+        (Verdict(False, 1), "ps", 20.0),
+        (Verdict(True, None), "mpi", 20.0),
+        (Verdict(False, None, Cause.CALLED_OFF), "mpi", 20.0),
+    ],
+)
+def test_the_time_that_the_others_have_to_end(verdict: Verdict, backend: str, grace_s: float) -> None:
+    roles = cyclic([("ps", 1), ("worker", 2)] if backend == "ps" else [("worker", 3)], nodes=1)
+    assert grace_of(verdict, Distribution((), backend), roles, Timings(grace=20.0, peer_grace=5.0)) == grace_s
+    assert grace_of(verdict, Distribution((), backend), roles, Timings(grace=2.0, peer_grace=5.0)) == 2.0

@@ -6,10 +6,21 @@ from typing import Any
 
 import pytest
 
+from slurmtf.job.contract.job_log import ran_out_of_memory
 from slurmtf.job.contract.outcome import Cause, End, Outcome
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor.completion import Verdict
-from slurmtf.job.supervisor.conclusion import Facts, Killing, by_notice, conclude, may_be_killed, settled, with_memory
+from slurmtf.job.supervisor.conclusion import (
+    Facts,
+    Killing,
+    by_notice,
+    conclude,
+    killing_of,
+    may_be_killed,
+    settled,
+    unheard_since,
+    with_memory,
+)
 
 ROLES = [Role(0, "chief", 0, 0), Role(1, "worker", 0, 1)]
 KILLED = Outcome(Cause.SCRIPT, signal=9)
@@ -114,25 +125,23 @@ def test_an_end_that_a_kill_of_the_job_would_explain(end: End, expected: bool) -
 
 
 @pytest.mark.parametrize(
-    ("outcome", "noticed", "exit_code", "cause"),
+    ("outcome", "noticed", "asks_with", "cause"),
     [
-        (Outcome(Cause.SCRIPT, exit_code=0), None, None, Cause.SCRIPT),
-        (Outcome(Cause.SCRIPT, exit_code=0), Cause.TIME_LIMIT, None, Cause.TIME_LIMIT),
-        (Outcome(Cause.SCRIPT, exit_code=0), Cause.PREEMPTED, None, Cause.PREEMPTED),
+        (Outcome(Cause.SCRIPT, exit_code=0), None, 0, Cause.SCRIPT),
+        (Outcome(Cause.SCRIPT, exit_code=0), Cause.TIME_LIMIT, 0, Cause.TIME_LIMIT),
+        (Outcome(Cause.SCRIPT, exit_code=0), Cause.PREEMPTED, 0, Cause.PREEMPTED),
         (Outcome(Cause.SCRIPT, exit_code=0), Cause.TIME_LIMIT, 85, Cause.SCRIPT),
         (Outcome(Cause.SCRIPT, exit_code=85), Cause.TIME_LIMIT, 85, Cause.TIME_LIMIT),
-        (Outcome(Cause.SCRIPT, exit_code=85), Cause.TIME_LIMIT, None, Cause.SCRIPT),
+        (Outcome(Cause.SCRIPT, exit_code=85), Cause.TIME_LIMIT, 0, Cause.SCRIPT),
         (Outcome(Cause.SCRIPT, exit_code=85), None, 85, Cause.SCRIPT),
-        (Outcome(Cause.SCRIPT, exit_code=1), Cause.TIME_LIMIT, None, Cause.SCRIPT),
-        (Outcome(Cause.SCRIPT, signal=10), Cause.TIME_LIMIT, None, Cause.SCRIPT),
-        (Outcome(Cause.CANCELED, exit_code=0), Cause.TIME_LIMIT, None, Cause.CANCELED),
-        (Outcome(Cause.RESULTS, exit_code=1), Cause.TIME_LIMIT, None, Cause.RESULTS),
+        (Outcome(Cause.SCRIPT, exit_code=1), Cause.TIME_LIMIT, 0, Cause.SCRIPT),
+        (Outcome(Cause.SCRIPT, signal=10), Cause.TIME_LIMIT, 0, Cause.SCRIPT),
+        (Outcome(Cause.CANCELED, exit_code=0), Cause.TIME_LIMIT, 0, Cause.CANCELED),
+        (Outcome(Cause.RESULTS, exit_code=1), Cause.TIME_LIMIT, 0, Cause.RESULTS),
     ],
 )
-def test_the_end_of_a_script_that_was_told_of_it(
-    outcome: Outcome, noticed: Cause | None, exit_code: int | None, cause: Cause
-) -> None:
-    found = by_notice(outcome, noticed, exit_code)
+def test_the_end_of_a_script_that_was_told_of_it(outcome: Outcome, noticed: Cause | None, asks_with: int, cause: Cause) -> None:
+    found = by_notice(outcome, noticed, asks_with)
     assert (found.cause, found.end) == (cause, outcome.end)
     assert bool(found.detail.get("noticed")) is (cause is not outcome.cause)
 
@@ -159,4 +168,72 @@ def test_the_end_of_a_script_that_was_told_of_it(
     ],
 )
 def test_slurms_word_of_memory_outranks_the_scripts_end(outcome: Outcome, written: bytes, cause: Cause) -> None:
-    assert with_memory(outcome, written).cause is cause
+    assert with_memory(outcome, ran_out_of_memory(written)).cause is cause
+
+
+TOLD = facts(verdict=DONE, noticed=Cause.PREEMPTED)
+NO_MEMORY = facts(verdict=FAILED, ends={1: End(None, 9)}, out_of_memory=True)
+
+
+@pytest.mark.parametrize(
+    ("known", "cause"),
+    [
+        (TOLD, Cause.PREEMPTED),
+        (TOLD._replace(asks_with=85), Cause.SCRIPT),
+        (TOLD._replace(killing=kill(99.0)), Cause.CANCELED),
+        (TOLD._replace(missing_results=MISSING), Cause.RESULTS),
+        (NO_MEMORY, Cause.OUT_OF_MEMORY),
+        (NO_MEMORY._replace(verdict=None, ends={}, returncode=-9), Cause.OUT_OF_MEMORY),
+        (NO_MEMORY._replace(overtime=True), Cause.TIME_LIMIT),
+        (NO_MEMORY._replace(killing=kill(99.0)), Cause.CANCELED),
+    ],
+)
+def test_a_notice_and_slurms_word_of_memory_are_heard_at_once(known: Facts, cause: Cause) -> None:
+    """What is told early must be what is told in the end."""
+    assert conclude(known).cause is cause
+    early = settled(known._replace(missing_results=None), 200.0)
+    assert early is None or known.missing_results or early.cause is cause
+
+
+SLURMD = b"slurmstepd: error: *** JOB 47 ON node1 CANCELLED AT 2026-11-29T12:00:00 DUE TO %s ***\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "gives_way", "cause", "node"),
+    [
+        (b"", False, Cause.CANCELED, ""),
+        (SLURMD % b"PREEMPTION", False, Cause.PREEMPTED, ""),
+        (SLURMD % b"TIME LIMIT", False, Cause.TIME_LIMIT, ""),
+        (SLURMD % b"NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS", False, Cause.NODE_FAILURE, ""),
+        (b"srun: error: Node failure on node2\n" + SLURMD % b"NODE FAILURE", False, Cause.NODE_FAILURE, "node2"),
+        (b"srun: error: Node failure on node2\n" + SLURMD % b"PREEMPTION", False, Cause.PREEMPTED, ""),
+        (SLURMD.replace(b"47", b"470") % b"PREEMPTION", False, Cause.CANCELED, ""),  # of another job
+        (b"", True, Cause.REQUEUED, ""),
+        (b"srun: error: Node failure on node2\n" + SLURMD % b"NODE FAILURE", True, Cause.REQUEUED, ""),
+    ],
+)
+def test_who_ends_a_job(written: bytes, gives_way: bool, cause: Cause, node: str) -> None:
+    found = killing_of((15, 99.0), written, "47", gives_way)
+    assert found == Killing(15, 99.0, cause, node)
+    assert found.outcome == Outcome(cause, host=node, signal=15)
+
+
+SILENT = b"srun: error: Unable to confirm allocation for job 47: Socket timed out on send/recv operation"
+UNHEARD = Outcome(Cause.LAUNCHER, exit_code=1)
+
+
+@pytest.mark.parametrize(
+    ("since", "outcome", "written", "expected"),
+    [
+        (None, UNHEARD, SILENT, 100.0),
+        (40.0, UNHEARD, SILENT, 40.0),  # as long as nobody has answered
+        (40.0, UNHEARD, b"srun: error: Unable to create step for job 47: Invalid account", None),
+        (40.0, Outcome(Cause.SCRIPT, exit_code=1), SILENT, None),
+        (40.0, Outcome(Cause.CANCELED), SILENT, None),
+        (None, Outcome(Cause.SCRIPT, exit_code=0), b"", None),
+    ],
+)
+def test_since_when_slurmctld_has_been_silent(
+    since: float | None, outcome: Outcome, written: bytes, expected: float | None
+) -> None:
+    assert unheard_since(since, 100.0, outcome, written) == expected

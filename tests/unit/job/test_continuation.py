@@ -61,8 +61,8 @@ def test_what_ends_a_run_is_no_attempt_more(tmp_path: Path, monkeypatch: pytest.
     numbers = []
     for exit_code in (1, 2):
         outcome = Outcome(Cause.SCRIPT, exit_code=exit_code, tail=f"error {exit_code}")
-        if not continuation.in_allocation(outcome, "", 1.0):
-            continuation.after(outcome, 1.0)
+        if not continuation.in_allocation(outcome, ""):
+            continuation.after(outcome)
         numbers.append(continuation.number)
     assert numbers == [2, 2]
     lines = (tmp_path / "12.0.jsonl").read_text().splitlines()
@@ -79,5 +79,5 @@ def test_a_job_is_written_down_before_those_that_wait_are_moved_to_it(tmp_path: 
     continuation = Continuation(plan, layout, {"SLURM_JOB_ID": "12"}, journal, [])
     continuation.hand_over(Cause.PREEMPTED, "")
     assert slurm.orders == [("submit", "12"), ("12", "13", "13")]
-    continuation.after(Outcome(Cause.SCRIPT, exit_code=0), 1.0)
+    continuation.after(Outcome(Cause.SCRIPT, exit_code=0))
     assert slurm.orders[2:] == [("13", "12", "12"), ("cancel", "13")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.job.contract.life import Stall
-from slurmtf.job.supervisor.stall import StallWatch
+from slurmtf.job.supervisor.stall import STACKS_S, StallWatch
 
 MINUTE = 60.0
 
@@ -35,6 +35,24 @@ def test_it_is_told_once_until_something_happens_again() -> None:
     assert [watch.begins(60.0 + second) for second in range(3)] == [True, False, False]
     watch.active(0, 70.0)
     assert [watch.begins(now) for now in (71.0, 131.0, 132.0)] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("ends", "again_at", "over"),
+    [
+        (True, None, [False, False, True, True]),
+        (False, None, [False, False, False, False]),
+        (True, 61.0, [False, False, False, False]),  # it woke up while its stacks were written
+    ],
+)
+def test_a_run_that_is_to_end_for_it_has_its_stacks_written_first(ends: bool, again_at: float | None, over: list[bool]) -> None:
+    watch = StallWatch(Stall(1, ends=ends))
+    watch.active(0, 0.0)
+    found = [watch.is_over(60.0)]
+    assert watch.begins(60.0)
+    if again_at is not None:
+        watch.active(0, again_at)
+    assert [*found, *(watch.is_over(60.0 + second) for second in (STACKS_S - 0.1, STACKS_S, STACKS_S + 9))] == over
 
 
 def test_without_a_limit_nothing_stalls() -> None:

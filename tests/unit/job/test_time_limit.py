@@ -7,9 +7,9 @@ import time
 import pytest
 
 from slurmtf.job.contract.outcome import Cause
-from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
 from slurmtf.job.supervisor import time_limit
-from slurmtf.job.supervisor.time_limit import EARLY_S, TimeLimit
+from slurmtf.job.supervisor.time_limit import EARLY_S, TimeLimit, is_notice_due, is_over, leave_of, left_after
 
 SLACK_S = 5.0
 AGE_S = 10.0
@@ -61,12 +61,12 @@ def test_slurms_warning_may_come_a_minute_early(beyond: float, near: bool, expla
     """``beyond``: seconds more than the warning is asked for before the limit."""
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution(()), Size(), "srun")
     found = limit(None, SLURM_JOB_END_TIME=str(int(time.time() + plan.timings.warning + beyond)))
-    assert (found.is_near, found.explains_signal, found.is_over) == (near, explains, False)
+    assert (found.is_near, found.explains_signal) == (near, explains)
 
 
-def test_without_a_limit_the_signal_is_the_warning_and_nothing_is_ever_over() -> None:
+def test_without_a_limit_the_signal_is_the_warning_and_nothing_is_ever_near() -> None:
     found = limit(None)
-    assert (found.is_near, found.explains_signal, found.is_over) == (False, True, False)
+    assert (found.is_near, found.explains_signal) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,57 @@ def test_what_slurms_signal_announces(left: float | None, preempted: bool, cause
 def test_it_is_told_once() -> None:
     found = limit(60)
     assert [found.warn_once(), found.warn_once()] == [True, False]
-    assert limit(None, SLURM_JOB_END_TIME=str(int(time.time()) - 1)).is_over
+
+
+@pytest.mark.parametrize(
+    ("left", "keeps_time", "leave_s", "over"),
+    [
+        (None, False, 0.0, False),
+        (None, True, 35.0, False),
+        (1.0, False, 0.0, False),
+        (0.0, False, 0.0, True),  # nobody else ends it
+        (-5.0, True, 0.0, False),  # Slurm does
+        (35.1, True, 35.0, False),
+        (35.0, True, 35.0, True),  # what comes next must still be arranged
+        (-5.0, True, 35.0, True),
+    ],
+)
+def test_when_we_end_the_tasks(left: float | None, keeps_time: bool, leave_s: float, over: bool) -> None:
+    assert is_over(left, keeps_time, leave_s) is over
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "goes_on", "leave_s"), [("slurm", True, 7.0), ("slurm", False, 0.0), ("local", True, 0.0)]
+)
+def test_how_long_before_its_limit_a_run_is_ended_that_goes_on(scheduler: str, goes_on: bool, leave_s: float) -> None:
+    plan = JobPlan(Run("x-1", "x"), scheduler, Distribution(()), timings=Timings(leave=7.0))
+    assert leave_of(plan, goes_on) == leave_s
+
+
+@pytest.mark.parametrize(
+    ("left", "before", "leave_s", "due"),
+    [
+        (None, 60, 0.0, False),
+        (61.0, 60, 0.0, False),
+        (60.0, 60, 0.0, True),
+        (95.0, 60, 35.0, True),  # counted from when we end it
+        (95.1, 60, 35.0, False),
+        (1.0, 0, 35.0, False),  # the user wants none
+    ],
+)
+def test_when_a_script_is_told_of_the_limit(left: float | None, before: float, leave_s: float, due: bool) -> None:
+    assert is_notice_due(left, before, leave_s) is due
+
+
+@pytest.mark.parametrize(
+    ("notice", "left", "leave_s", "after"),
+    [
+        (Cause.TIME_LIMIT, 95.0, 35.0, 60.0),
+        (Cause.TIME_LIMIT, 20.0, 35.0, 0.0),
+        (Cause.TIME_LIMIT, None, 35.0, None),
+        (Cause.PREEMPTED, 95.0, 35.0, None),  # nobody knows
+        (None, 95.0, 35.0, None),
+    ],
+)
+def test_how_long_a_script_may_go_on(notice: Cause | None, left: float | None, leave_s: float, after: float | None) -> None:
+    assert left_after(notice, left, leave_s) == after

@@ -1,0 +1,19 @@
+"""Something that is done every so many seconds, by whoever comes along more often."""
+
+import time
+
+
+class Rhythm:
+    """It is due at once the first time."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Tell whether it is to be done now, and is done then."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True

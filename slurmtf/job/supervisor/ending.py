@@ -1,0 +1,139 @@
+"""What ends a job from outside: signals, its time limit, and the next attempt of it."""
+
+import os
+import signal
+import time
+from typing import Mapping, Optional, Tuple
+
+from ..common import identity
+from ..common.process import Signals
+from ..common.rhythm import Rhythm
+from ..contract import events, job_log
+from ..contract.journal import Journal
+from ..contract.layout import RunLayout
+from ..contract.outcome import Cause, signal_name
+from ..contract.plan import JobPlan
+from .conclusion import STOP_SIGNALS, Facts, Killing, killing_of
+from .continuation import Continuation
+from .launch import Launch
+from .notices import Notices
+
+LOOK_S = 5.0
+"""Seconds between two looks for a later attempt of the job."""
+
+
+class Ending:
+    """Of one attempt. The launch that runs just now is ended, and told of what is to come."""
+
+    def __init__(
+        self,
+        plan: JobPlan,
+        layout: RunLayout,
+        environ: Mapping[str, str],
+        journal: Journal,
+        signals: Signals,
+        continuation: Continuation,
+    ) -> None:
+        self._job_log = layout.job_log
+        self._log_begin = job_log.size_of(layout.job_log)
+        self._job_id = identity.job_id(environ) or str(os.getpid())
+        self._journal = journal
+        self._signals = signals
+        self._continuation = continuation
+        goes_on = continuation.may_follow(Cause.TIME_LIMIT)
+        self._notices = Notices(plan, environ, journal, goes_on, continuation.is_preempted)
+        self._look = Rhythm(LOOK_S)
+        self._launch: Optional[Launch] = None
+        self._first: Optional[Tuple[int, float]] = None
+        self._gives_way = False
+        self._overtime = False
+
+    @property
+    def has_come(self) -> bool:
+        """Whether the job is being ended: nothing more is launched."""
+        return self._first is not None
+
+    @property
+    def killing(self) -> Optional[Killing]:
+        """What ends the job, with why; None: nothing does."""
+        if self._first is None:
+            return None
+        return killing_of(self._first, job_log.written_since(self._job_log, self._log_begin), self._job_id, self._gives_way)
+
+    @property
+    def left(self) -> Optional[float]:
+        """Seconds until the time limit; None: there is none that we know of."""
+        return self._notices.left
+
+    def seen_on(self, facts: Facts) -> Facts:
+        """Return the facts of a launch with what ends it from outside."""
+        return facts._replace(killing=self.killing, overtime=self._overtime, noticed=self._notices.given)
+
+    def begins(self, launch: Launch) -> None:
+        """Take charge of a launch; tell it what those before it were told."""
+        self._launch = launch
+        self._tell_script()
+
+    def ended(self) -> None:
+        """Take in that the launch is over: whatever comes now does not concern it."""
+        self._launch = None
+
+    def begin_anew(self, after: Cause) -> None:
+        """Forget what has ended one attempt alone: another one begins in this allocation."""
+        self._overtime = False
+        self._notices.begin_anew(with_limit=after is Cause.TIME_LIMIT)
+
+    def turn(self) -> None:
+        """Do what is due; to be called about every second, whatever the job waits for."""
+        self.heed()
+        self._watch_time()
+        self._give_way()
+
+    def heed(self) -> None:
+        """Act on the signals that have arrived."""
+        for number in self._signals.take():
+            self._journal.write(events.Signaled(signal_name(number)))
+            if number == signal.SIGUSR2 and self._notices.by_signal():
+                self._tell_script()
+            elif number in STOP_SIGNALS:
+                self._stop(number)
+
+    def listen(self, seconds: float) -> None:
+        """Wait for a signal that ends us: a task's end by the same one may be heard before our own."""
+        deadline = time.monotonic() + seconds
+        while not self.has_come and time.monotonic() < deadline:
+            self.heed()
+            time.sleep(0.02)
+
+    def _stop(self, number: int) -> None:
+        self._first = self._first or (number, time.monotonic())
+        if self._launch:
+            self._launch.stop_at_once()
+        killing = self.killing
+        if killing:
+            self._continuation.hand_over(killing.cause, killing.node)
+
+    def _watch_time(self) -> None:
+        """Tell of the time limit some time before, and hold it where no scheduler does, or the run is to go on after it."""
+        if self._launch is None:
+            return
+        if self._notices.by_clock():
+            self._tell_script()
+        if self._notices.is_over and not self._launch.stopping:
+            self._overtime = True
+            self._journal.write(events.TimeLimit())
+            self._launch.stop_for_good()
+
+    def _give_way(self) -> None:
+        """End the tasks when the next attempt of this job has begun: two would write the same outputs.
+
+        Slurm starts a job again of which it has lost a node; that may live on, cut off from it alone.
+        """
+        if not self.has_come and self._look.is_due() and self._journal.is_followed:
+            self._first, self._gives_way = (signal.SIGTERM, time.monotonic()), True
+            if self._launch:
+                self._launch.stop_for_good()
+
+    def _tell_script(self) -> None:
+        if self._launch and self._notices.given:
+            self._launch.notify(self._notices.given, self._notices.left_for_script)

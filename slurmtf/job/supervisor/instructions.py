@@ -1,0 +1,72 @@
+"""What the tasks of a launch are told: to start, to stop, that their end is near, and what each does that has ended."""
+
+from typing import Mapping, Optional
+
+from ..common import wire
+from ..contract.plan import JobPlan, LaunchOrder
+from ..contract.roles import table
+from . import start
+from .joining import Joining
+from .rendezvous import Rendezvous
+
+
+class Instructions:
+    """Of one launch. ``plan`` is the plan with its tasks."""
+
+    def __init__(self, plan: JobPlan, order: LaunchOrder, rendezvous: Rendezvous, joining: Joining) -> None:
+        self._plan = plan
+        self._order = order
+        self._rendezvous = rendezvous
+        self._joining = joining
+        self._keeps = not order.last
+        self._notice: Optional[wire.Message] = None
+        self._stop: Optional[wire.Message] = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the tasks have been told to stop."""
+        return self._stop is not None
+
+    @property
+    def grace_s(self) -> float:
+        """The time that they were given for that; 0: they have not been told."""
+        return float(self._stop["grace"]) if self._stop else 0.0
+
+    def start(self, hellos: Mapping[int, start.Hello]) -> None:
+        """Tell each task the cluster and its place in it, now that all are there."""
+        distribution, roles = self._plan.distribution, table(self._plan)
+        self._rendezvous.tell_all({"nodes": start.nodes_of(hellos)})
+        if distribution.cluster:
+            self._rendezvous.tell_all({"cluster": start.cluster_of(roles, hellos)})  # encoded once
+        orders = start.start_orders(distribution, roles, hellos, self._order, self._joining.variables(roles, hellos))
+        for rank in self._rendezvous.present:
+            self._rendezvous.tell(rank, orders[rank])
+        if self._notice:
+            self._rendezvous.tell_all(self._notice)
+
+    def welcome(self, rank: int) -> None:
+        """Tell a task that connects when all are to stop that it is to stop too."""
+        if self._stop:
+            self._rendezvous.tell(rank, self._stop)
+
+    def notify(self, cause: str, left_s: Optional[float]) -> None:
+        """Tell all tasks that they will be ended, those too that are still to come."""
+        self._notice = {"order": "notice", "why": cause, "left": left_s}
+        self._rendezvous.tell_all(self._notice)
+
+    def ask_for_stacks(self) -> None:
+        """Have each task write down what its script does just now."""
+        self._rendezvous.tell_all({"order": "stacks"})
+
+    def stop(self, grace_s: float, killed: bool) -> None:
+        """Have all tasks end their scripts. ``killed``: somebody sends them TERM beside us."""
+        self._stop = {"order": "stop", "grace": grace_s, "killed": killed, "keep": self._keeps}
+        self._rendezvous.tell_all(self._stop)
+
+    def keep_nothing(self) -> None:
+        """Leave nothing on the nodes' disks for another launch: none follows."""
+        self._keeps = False
+
+    def ended(self, rank: int, again: bool) -> None:
+        """Tell a task whose script has ended whether it starts it again."""
+        self._rendezvous.tell(rank, {"order": "restart" if again else "leave", "keep": self._keeps})

@@ -1,0 +1,75 @@
+"""What is told of an end that is known before it comes: to the journal, and to the script."""
+
+from typing import Callable, Mapping, Optional
+
+from ..contract import events
+from ..contract.journal import Journal
+from ..contract.outcome import Cause
+from ..contract.plan import JobPlan
+from .time_limit import TimeLimit, is_notice_due, is_over, leave_of, left_after
+
+
+class Notices:
+    """Each is given once. ``given``: the end of which the script was told.
+
+    ``goes_on``: the run goes on after its time limit; ``is_preempted`` asks Slurm whether it takes the nodes away.
+    """
+
+    def __init__(
+        self, plan: JobPlan, environ: Mapping[str, str], journal: Journal, goes_on: bool, is_preempted: Callable[[], bool]
+    ) -> None:
+        self._plan = plan
+        self._environ = environ
+        self._journal = journal
+        self._leave_s = leave_of(plan, goes_on)
+        self._is_preempted = is_preempted
+        self._limit = TimeLimit(plan, environ)
+        self.given: Optional[Cause] = None
+
+    @property
+    def left(self) -> Optional[float]:
+        """Seconds until the time limit; None: there is none that we know of."""
+        return self._limit.left
+
+    @property
+    def left_for_script(self) -> Optional[float]:
+        """For how many seconds a script may go on that was told of its end; None: nobody knows."""
+        return left_after(self.given, self.left, self._leave_s)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether we are to end the tasks for the time limit."""
+        return is_over(self.left, self._plan.can.keeps_time, self._leave_s)
+
+    def by_signal(self) -> bool:
+        """Act on Slurm's warning, of the time limit or of a preemption (slurm.conf(5), preempt_send_user_signal); tell whether
+        the script is to be told now."""
+        if self._limit.explains_signal:
+            self._warn()
+        if self.given or not self._plan.notice.before:
+            return False
+        cause = self._limit.announced(self._is_preempted)
+        return cause is not None and self._give(cause)
+
+    def by_clock(self) -> bool:
+        """Warn of the time limit when it is near; tell whether the script is to be told now."""
+        if self._limit.is_near:
+            self._warn()
+        due = is_notice_due(self.left, self._plan.notice.before, self._leave_s)
+        return due and not self.given and self._give(Cause.TIME_LIMIT)
+
+    def begin_anew(self, with_limit: bool) -> None:
+        """Forget the notice of an end that has come, and was that of one attempt; its time limit too, where it was that."""
+        self.given = None
+        if with_limit:
+            self._limit = TimeLimit(self._plan, self._environ)
+
+    def _give(self, cause: Cause) -> bool:
+        self.given = cause
+        left = self.left_for_script
+        self._journal.write(events.Noticed(cause.value, None if left is None else round(left)))
+        return True
+
+    def _warn(self) -> None:
+        if self._limit.warn_once():
+            self._journal.write(events.TimeWarning(None if self.left is None else round(self.left)))

@@ -1,0 +1,115 @@
+"""What the tasks of a launch report, and what is known of them by it."""
+
+import time
+from typing import Callable, Dict
+
+from ..common import wire
+from ..contract import events, job_log
+from ..contract.journal import Journal
+from ..contract.outcome import Cause, End
+from ..contract.plan import JobPlan
+from ..contract.roles import table
+from . import start
+from .completion import Completion, Verdict
+from .disks import Disks
+from .instructions import Instructions
+from .roster import Roster
+from .stall import StallWatch
+
+
+class Reports:
+    """Of one launch. ``on_leaving`` is called when a task still works for us after its script: it copies results back."""
+
+    def __init__(self, plan: JobPlan, journal: Journal, instructions: Instructions, on_leaving: Callable[[], None]) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._instructions = instructions
+        self._stall = StallWatch(plan.stall)
+        self.roster = Roster(table(plan), plan.timings.start)
+        self.completion = Completion(self.roster.roles, plan.distribution)
+        self.disks = Disks(plan, journal, len(self.roster.roles))
+        self._handlers: Dict[str, Callable[[int, wire.Message], None]] = {
+            "hello": self._on_hello,
+            "ready": self._on_ready,
+            "not-ready": self._on_not_ready,
+            "task-started": self._on_started,
+            "active": self._on_active,
+            "task-ended": self._on_end,
+            "leaving": lambda _rank, _message: on_leaving(),
+            "returned": lambda _rank, message: self.disks.returned(message),
+        }
+
+    def hear(self, rank: int, message: wire.Message) -> None:
+        """Act on what a task says."""
+        handler = self._handlers.get(str(message.get("event")))
+        if handler:
+            handler(rank, message)
+
+    def lost(self, rank: int) -> None:
+        """Take in that a task's connection is gone."""
+        if rank in self.roster.ends:
+            return
+        self.roster.lost.add(rank)
+        self._stall.gone(rank)
+        self._journal.write(events.TaskLost(rank, self.roster.label(rank)))
+        if not self._instructions.stopping:
+            self.completion.lost(rank, time.monotonic())
+
+    def tick(self, now: float) -> None:
+        """Take in what has not been reported in time."""
+        late = self.roster.late(now)
+        if late:
+            detail = {"missing": [role.label for role in late], "waited_s": self._plan.timings.start}
+            self.completion.decide(Verdict(False, late[0].rank, Cause.NOT_CONNECTED, detail), now)
+        self.completion.tick(now)
+        if not self._instructions.stopping:
+            self._watch_stall(now)
+
+    def _watch_stall(self, now: float) -> None:
+        """Have the stacks of a run that has stalled written down; end it then, if it is to end."""
+        minutes = self._plan.stall.minutes
+        if self._stall.begins(now):
+            self._journal.write(events.Stalled(minutes))
+            job_log.say("nothing has happened for {:g} minutes: see stacks/".format(minutes))
+            self._instructions.ask_for_stacks()
+        if self._stall.is_over(now):
+            self.completion.decide(Verdict(False, None, Cause.STALL, {"minutes": minutes}), now)
+
+    def _on_hello(self, rank: int, message: wire.Message) -> None:
+        self.roster.connected(rank, start.Hello.of(message), time.monotonic())
+        self._instructions.welcome(rank)
+        if self.roster.complete and not self.disks.are_used:
+            self._start()
+
+    def _on_ready(self, rank: int, message: wire.Message) -> None:
+        if self.disks.ready(rank, self.roster.hellos[rank].host, message):
+            self._start()
+
+    def _start(self) -> None:
+        if not self._instructions.stopping:
+            self._instructions.start(self.roster.hellos)
+
+    def _on_not_ready(self, rank: int, message: wire.Message) -> None:
+        detail = {"error": str(message.get("message") or "")}
+        self.completion.decide(Verdict(False, rank, Cause.STAGING, detail), time.monotonic())
+
+    def _on_started(self, rank: int, message: wire.Message) -> None:
+        self._stall.active(rank, time.monotonic())
+        host, label = self.roster.hellos[rank].host, self.roster.label(rank)
+        out, err = start.begins_of(message)
+        self.roster.errors_begin[label] = err
+        self._journal.write(events.TaskStarted(rank, label, host, start.count_of(message.get("pid")), out, err))
+
+    def _on_active(self, rank: int, message: wire.Message) -> None:  # noqa: ARG002
+        self._stall.active(rank, time.monotonic())
+
+    def _on_end(self, rank: int, message: wire.Message) -> None:
+        label, end = self.roster.label(rank), End.from_dict(message)
+        self.roster.ends[rank] = end
+        self._stall.gone(rank)
+        self._journal.write(events.TaskEnded(rank, label, end.exit_code, end.signal))
+        again = not self._instructions.stopping and self.completion.ended(rank, end, time.monotonic())
+        if again:
+            del self.roster.ends[rank]
+            self._journal.write(events.TaskRestarted(rank, label))
+        self._instructions.ended(rank, again)

@@ -1,0 +1,135 @@
+"""What comes after a job in Slurm: the job itself again, or another one that goes on; arranged, written down, taken back."""
+
+import contextlib
+import json
+import os
+import time
+from typing import Callable, Dict, Mapping, Optional
+
+from ..common.files import last_lines
+from ..contract import life
+from ..contract.job_log import say
+from ..contract.layout import RunLayout
+from ..contract.plan import JobPlan
+from .restart import Decision, Possible
+from .slurm_job import SlurmJob
+
+WHY = "restart"
+"""Why there is a job, in jobs.jsonl."""
+
+Decide = Callable[[Possible], Optional[Decision]]
+
+
+class Successor:
+    """Of the job ``name``. ``slurm`` is None where nothing can come after it.
+
+    ``job`` is the one that was submitted to go on, ``decision`` what was arranged; ``is_itself``: the job starts again, so that
+    its end is none of the run.
+    """
+
+    def __init__(self, plan: JobPlan, layout: RunLayout, name: str, slurm: Optional[SlurmJob]) -> None:
+        self._plan = plan
+        self._layout = layout
+        self._name = name
+        self._slurm = slurm
+        self.job = ""
+        self.decision: Optional[Decision] = None
+        self.is_itself = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something can come after the job, and nothing does yet."""
+        return self._slurm is not None and not (self.job or self.is_itself)
+
+    def arrange(self, decide: Decide, killed: bool) -> Optional[Decision]:
+        """Do what is decided, by what is possible; return it. None: nothing is decided, or somebody cancels the run.
+
+        ``killed``: Slurm is ending the job, and leaves it little time.
+        """
+        if self._is_canceled():
+            return None
+        decision = decide(Possible()) if self._slurm is None else self._arranged(self._slurm, decide, killed)
+        if decision:
+            self.decision = decision
+            self.is_itself = decision.how in (life.REQUEUE, life.RETURN)
+        return decision
+
+    def call_off(self) -> None:
+        """Cancel the job that was submitted to go on: it is not needed."""
+        if self._slurm and self.job:
+            self._note_job(self._name)
+            self._move_followers(self._slurm, self.job, self._name)
+            self._slurm.cancel(self.job)
+
+    def _arranged(self, slurm: SlurmJob, decide: Decide, killed: bool) -> Optional[Decision]:
+        facts = slurm.facts()
+        if self._is_canceled() or facts.get("JobState") == "CANCELLED":
+            return None
+        decision = decide(_possible(slurm, facts, killed))
+        if decision and decision.how == life.REQUEUE and slurm.requeue():
+            facts = slurm.facts() or facts
+            decision = decide(_possible(slurm, facts, killed)._replace(requeue=False))
+        if decision and decision.how == life.RESUBMIT:
+            decision = self._resubmitted(slurm, decision, facts)
+        if decision and self._is_canceled():
+            self._withdraw(slurm, decision)
+            return None
+        return decision
+
+    def _resubmitted(self, slurm: SlurmJob, decision: Decision, facts: Mapping[str, str]) -> Decision:
+        """Submit a job that goes on; where its excluded nodes leave none, without them. Return what came of it."""
+        error = ""
+        for exclude in dict.fromkeys([decision.exclude, ()]):
+            said = slurm.resubmit(self._layout.script, facts, exclude, decision.memory_mb)
+            if not said.error:
+                self.job = said.text
+                self._note_job(said.text)
+                self._move_followers(slurm, self._name, said.text)
+                return decision._replace(exclude=exclude)
+            error = said.error
+        say("can't submit a job to go on: {}".format(error))
+        return decision._replace(how=life.END, why=life.NOT_POSSIBLE)
+
+    def _withdraw(self, slurm: SlurmJob, decision: Decision) -> None:
+        """Cancel what was arranged while somebody was canceling the run: their order came too early to include it."""
+        if decision.how != life.END:
+            slurm.cancel(self.job)
+        self.job = ""
+
+    def _move_followers(self, slurm: SlurmJob, was: str, now: str) -> None:
+        """Have those that wait for this run, by its job, wait for the job that it is now, which is written down already.
+
+        Who submits one that follows looks there once more after that: one of the two sees the other (runs/chains.py).
+        """
+        error = slurm.move_followers(was, now)
+        if error:
+            say("jobs that wait for job {} may not wait for job {}: {}".format(was, now, error))
+
+    def _note_job(self, number: str) -> None:
+        """Write down the job that the run is now, as the one that it follows was written down (submit/record.py)."""
+        record = dict(self._own_record(), why=WHY, submitted=time.time(), elements=0, first=0, process=None)
+        record["ref"] = dict(record["ref"], job_id=number, element=None)  # type: ignore[call-overload]
+        with contextlib.suppress(OSError):
+            with open(os.open(self._layout.jobs, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
+                file.write(json.dumps(record).encode("utf-8") + b"\n")
+
+    def _own_record(self) -> Dict[str, object]:
+        """Return what is written down of this job, or as much as we know."""
+        own: Dict[str, object] = {"ref": {"cluster": None}, "scheduler": self._plan.scheduler, "folder": self._layout.folder}
+        for line in last_lines(self._layout.jobs):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                facts = json.loads(line)
+                own = facts if facts["ref"]["job_id"] == self._name else own
+        return own
+
+    def _is_canceled(self) -> bool:
+        """Tell whether slurmtf was asked to cancel this job: it may be ending for another reason at the same time."""
+        return self._name in last_lines(self._layout.cancel_mark)
+
+
+def _possible(slurm: SlurmJob, facts: Mapping[str, str], killed: bool) -> Possible:
+    return Possible(
+        requeue=not killed and slurm.may_be_requeued(facts),
+        resubmit=slurm.may_submit(),
+        returns=slurm.returns(facts),
+    )
