@@ -111,6 +111,9 @@ class Timings(NamedTuple):
     - ``sign``: after each sign of a node that copies results back
     - ``warning``: before the time limit
     - ``leave``: before the time limit, where what comes next must still be arranged
+    - ``look``: between two looks for a later attempt of the job, to which this one gives way
+    - ``unheard``: for a slurmctld that answers no launcher: it may be started anew just now; ``ask_again``: between two of them
+    - ``stacks``: for the scripts' stacks to be written, before a run that has stalled is ended
     """
 
     start: float = 600.0
@@ -123,6 +126,10 @@ class Timings(NamedTuple):
     sign: float = 30.0
     warning: float = 120.0
     leave: float = 35.0
+    look: float = 5.0
+    unheard: float = 180.0
+    ask_again: float = 2.0
+    stacks: float = 3.0
 
 
 class LaunchOrder(NamedTuple):

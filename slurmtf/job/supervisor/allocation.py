@@ -19,7 +19,7 @@ from ..contract.outcome import MAY_RETURN, Cause, Outcome
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from ..staging import staging, workdir
-from . import restart, slurm_job, start
+from . import start
 from .conclusion import STOP_SIGNALS, conclude, may_be_killed, settled, unheard_since
 from .continuation import Continuation
 from .ending import Ending
@@ -40,11 +40,11 @@ class Allocation:
         self._orders = orders or PlannedOrders(plan)
         self._environ = dict(environ, **{wire.ALLOCATION: os.urandom(8).hex()})
         self._job_name = identity.job_name(environ) or str(os.getpid())
-        self._earlier = journal.attempts(layout)
+        earlier = journal.attempts(layout)
         self._journal = journal.open_new(layout, self._job_name)
-        self._own_log = job_log.size_of(layout.job_log) if self._earlier else 0  # the batch script writes there before us
+        self._own_log = job_log.size_of(layout.job_log) if earlier else 0  # the batch script writes there before us
         self._result = Result(plan, layout, environ, self._journal)
-        self._continuation = Continuation(plan, layout, environ, self._journal, self._earlier)
+        self._continuation = Continuation(plan, layout, environ, self._journal, earlier)
         self._signals = Signals((*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2))
         self._ending = Ending(plan, layout, environ, self._journal, self._signals, self._continuation)
         self._heartbeat = Rhythm(plan.timings.heartbeat)
@@ -52,13 +52,10 @@ class Allocation:
         self._unheard: Optional[float] = None
 
     def run(self, words: List[str]) -> int:
-        """Start the launcher's words for each of the orders; return the exit status to leave with.
-
-        A job that has succeeded already, in an attempt whose end Slurm has not seen, ends at once with that outcome.
-        """
+        """Start the launcher's words for each of the orders; return the exit status to leave with."""
         self._result.begin(table(self._plan)[0].label)
         self._note_start()
-        outcome = self._known() or self._continuation.refusal()
+        outcome = self._continuation.known()
         if outcome is None:
             outcome = self._attempt(words)
             self._continuation.after(outcome)
@@ -80,12 +77,6 @@ class Allocation:
                 at_most=self._continuation.at_most,
             )
         )
-
-    def _known(self) -> Optional[Outcome]:
-        """Return the outcome of a job that has done its work; None: there is work to do."""
-        again = identity.attempt(self._environ) > 0 or restart.follows(self._earlier, self._job_name)
-        again = again or self._continuation.number > 1
-        return restart.success_of(self._earlier, self._job_name) if again else None
 
     def _attempt(self, words: List[str]) -> Outcome:
         try:
@@ -132,7 +123,7 @@ class Allocation:
     def _carry_out(self, words: List[str], order: LaunchOrder) -> Outcome:
         """Launch an order, again where it starts again; return how it ended at last."""
         outcome = self._launch(words, order)
-        while self._is_asked_again() or self._starts_again(order, outcome):
+        while self._is_asked_again() or self._starts_again(outcome):
             self._note_end(outcome)
             killing = self._ending.killing
             outcome = killing.outcome if killing else self._launch(words, order)
@@ -147,16 +138,16 @@ class Allocation:
         """Tell whether slurmctld, which did not answer the last launcher, is asked again: it may be started anew just now."""
         if self._unheard is None or self._ending.has_come:
             return False
-        end = time.monotonic() + slurm_job.PAUSE_S
-        while time.monotonic() < end and not self._ending.has_come:
-            self._wait()
-        return time.monotonic() - self._unheard < slurm_job.PATIENCE_S
+        until = time.monotonic() + self._plan.timings.ask_again
+        while not self._ending.has_come and time.monotonic() < until:
+            self._wait(max(0.0, until - time.monotonic()))
+        return time.monotonic() - self._unheard < self._plan.timings.unheard
 
-    def _starts_again(self, order: LaunchOrder, outcome: Outcome) -> bool:
+    def _starts_again(self, outcome: Outcome) -> bool:
         """Tell whether a launch that failed is started again in this allocation; where we keep the time, it begins anew."""
         if outcome.succeeded or self._ending.has_come or self._result.told:
             return False
-        if not self._continuation.in_allocation(outcome, order.folder):
+        if not self._continuation.in_allocation(outcome):
             return False
         self._ending.begin_anew(outcome.cause)
         return True
@@ -164,7 +155,8 @@ class Allocation:
     def _launch(self, words: List[str], order: LaunchOrder) -> Outcome:
         self._make_folder(order)
         self._continuation.begins(order.folder)
-        launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, self._order_of_attempt(order))
+        own = start.order_of_attempt(order, self._plan, self._continuation.number, self._continuation.may_launch)
+        launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, own)
         own_log = launch.log_begin if self._launches else self._own_log
         launch.begin(start.words_of(self._plan, words, order), self._launches, own_log)
         self._launches += 1
@@ -181,13 +173,6 @@ class Allocation:
         outcome = self._result.told or launch.with_tail(conclude(self._ending.seen_on(launch.facts())))
         self._unheard = unheard_since(self._unheard, launch.began, outcome, launch.log())
         return outcome
-
-    def _order_of_attempt(self, order: LaunchOrder) -> LaunchOrder:
-        """Return an order whose script is told which attempt it is; the trials of a sweep count their own."""
-        kept = order._replace(last=order.last and not self._continuation.may_launch)
-        if self._plan.sweep:
-            return kept
-        return kept._replace(variables=dict({var.SLURMTF_ATTEMPT: str(self._continuation.number)}, **order.variables))
 
     def _make_folder(self, order: LaunchOrder) -> None:
         """Create the folder of a launch that has one of its own."""
@@ -211,9 +196,9 @@ class Allocation:
         if outcome and (outcome.succeeded or not self._continuation.may_launch):
             self._result.tell(self._orders.conclude(launch.with_tail(outcome)))
 
-    def _wait(self) -> None:
-        """Wait a moment, where no launch runs."""
-        select.select([self._signals], [], [], TICK_S)
+    def _wait(self, seconds: float = TICK_S) -> None:
+        """Wait a moment, where no launch runs; a signal or the end of a child is heard at once."""
+        select.select([self._signals], [], [], min(seconds, TICK_S))
         self._turn()
 
     def _turn(self) -> None:
@@ -228,8 +213,8 @@ class Allocation:
         if self._ending.has_come or not task or not self._plan.uses_disks:
             return
         child = Child(task, self._layout.folder, self._environ)
-        child.kill_after(self._plan.timings.start)
+        deadline = time.monotonic() + self._plan.timings.start
         while child.poll() is None:
             self._wait()
-            if self._ending.has_come:
+            if self._ending.has_come or time.monotonic() > deadline:
                 child.end(self._plan.timings.grace)

@@ -18,6 +18,21 @@ from .slurm_job import SlurmJob
 from .successor import Successor
 
 
+class Steps:
+    """Those of which the chief logs metrics in a launch that begins now: what was logged before does not count."""
+
+    def __init__(self, plan: JobPlan, layout: RunLayout, folder: str) -> None:
+        self._path = layout.launch(folder).task_metrics(chief(plan).label)
+        self._begin = size_of(self._path)
+
+    @property
+    def last(self) -> Optional[int]:
+        """The last one; None: there is none."""
+        lines = reversed(last_lines(self._path, self._begin))
+        entries = (metrics.from_line(line.encode("utf-8")) for line in lines)
+        return next((entry.step for entry in entries if entry is not None and entry.step is not None), None)
+
+
 class Continuation:
     """Of one attempt. A sweep's elements go on by their own rules: for them this decides nothing."""
 
@@ -32,10 +47,10 @@ class Continuation:
         self._job = SlurmJob(environ) if plan.can.starts_again else None
         self._successor = Successor(plan, layout, self._name, self._job if self._budgets else None)
         self._history = restart.history_of(earlier, self._name) if self._name else []
-        self._requeued = restart.was_requeued(earlier, self._name)
-        self._last = earlier[-1].outcome if earlier else None
+        self._is_requeued = identity.attempt(environ) > 0
+        self._earlier = earlier
         self._began = time.monotonic()
-        self._metrics_begin = 0
+        self._steps = Steps(plan, layout, "")
 
     @property
     def number(self) -> int:
@@ -65,23 +80,31 @@ class Continuation:
         """Tell whether Slurm says that it takes the nodes away from this job, and leaves it some time."""
         return self._job is not None and self._job.is_preempted(self._job.facts())
 
-    def refusal(self) -> Optional[Outcome]:
-        """Return the outcome of a run that Slurm has started once too often; None: it may go on."""
-        if not (self._requeued and self._history):
+    def known(self) -> Optional[Outcome]:
+        """Return the outcome of a job that has nothing to do; None: it has.
+
+        It may have succeeded already, in an attempt whose end Slurm has not seen; or Slurm has started it once too often.
+        """
+        again = self._is_requeued or self._history or restart.follows(self._earlier, self._name)
+        done = restart.success_of(self._earlier, self._name) if self._name and again else None
+        return done or self._refusal()
+
+    def _refusal(self) -> Optional[Outcome]:
+        if not (self._history and restart.was_requeued(self._earlier, self._name)):
             return None
         decision = self._decided(self._history[:-1], self._history[-1], Possible(returns=True))
         if decision is None or decision.how != life.END:
             return None
         self._write(decision, self._history[-1], 0.0)
-        return self._last or Outcome(self._history[-1].cause)
+        return self._earlier[-1].outcome or Outcome(self._history[-1].cause)
 
     def begins(self, folder: str) -> None:
         """Note that a launch begins: what was logged before does not belong to it."""
-        self._metrics_begin = size_of(self._metrics(folder))
+        self._steps = Steps(self._plan, self._layout, folder)
 
-    def in_allocation(self, outcome: Outcome, folder: str) -> bool:
+    def in_allocation(self, outcome: Outcome) -> bool:
         """Tell whether a launch that failed is started again at once; write that down."""
-        failure = self._failure(outcome, folder)
+        failure = self._failure(outcome)
         possible = Possible(launch=True, in_time=not self._plan.can.keeps_time)
         decision = self._decided(self._history, failure, possible)
         if decision is None or decision.how != life.LAUNCH:
@@ -100,7 +123,7 @@ class Continuation:
         if outcome.succeeded:
             self._successor.call_off()
             return
-        failure = self._failure(outcome, "")
+        failure = self._failure(outcome)
         decision = self._successor.decision or self._arrange(failure, killed=False)
         if decision:
             self._write(decision, failure, self._seconds, self._successor.job)
@@ -115,20 +138,11 @@ class Continuation:
         """How long this attempt has taken."""
         return time.monotonic() - self._began
 
-    def _failure(self, outcome: Outcome, folder: str) -> Failure:
+    def _failure(self, outcome: Outcome) -> Failure:
         memory = next((one.memory_mb for one in reversed(self._history) if one.memory_mb), self._plan.size.memory_mb)
-        place = restart.place_of(outcome, memory, self._last_step(folder))
+        place = restart.place_of(outcome, memory, self._steps.last)
         node = outcome.host if outcome.cause in (Cause.NODE_FAILURE, Cause.TASK_LOST) else ""
         return Failure(outcome.cause, place, node)
-
-    def _last_step(self, folder: str) -> Optional[int]:
-        """Return the last step of which the chief has logged a metric in this launch."""
-        lines = last_lines(self._metrics(folder), self._metrics_begin)
-        entries = (metrics.from_line(line.encode("utf-8")) for line in reversed(lines))
-        return next((entry.step for entry in entries if entry is not None and entry.step is not None), None)
-
-    def _metrics(self, folder: str) -> str:
-        return self._layout.launch(folder).task_metrics(chief(self._plan).label)
 
     def _decided(self, history: Sequence[Failure], failure: Failure, possible: Possible) -> Optional[Decision]:
         if self._journal.is_followed:  # whatever we did to the job, we would do to that attempt

@@ -18,9 +18,6 @@ from .continuation import Continuation
 from .launch import Launch
 from .notices import Notices
 
-LOOK_S = 5.0
-"""Seconds between two looks for a later attempt of the job."""
-
 
 class Ending:
     """Of one attempt. The launch that runs just now is ended, and told of what is to come."""
@@ -42,7 +39,7 @@ class Ending:
         self._continuation = continuation
         goes_on = continuation.may_follow(Cause.TIME_LIMIT)
         self._notices = Notices(plan, environ, journal, goes_on, continuation.is_preempted)
-        self._look = Rhythm(LOOK_S)
+        self._look = Rhythm(plan.timings.look)
         self._launch: Optional[Launch] = None
         self._first: Optional[Tuple[int, float]] = None
         self._gives_way = False

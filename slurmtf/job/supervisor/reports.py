@@ -24,7 +24,7 @@ class Reports:
         self._plan = plan
         self._journal = journal
         self._instructions = instructions
-        self._stall = StallWatch(plan.stall)
+        self._stall = StallWatch(plan.stall, plan.timings.stacks)
         self.roster = Roster(table(plan), plan.timings.start)
         self.completion = Completion(self.roster.roles, plan.distribution)
         self.disks = Disks(plan, journal, len(self.roster.roles))

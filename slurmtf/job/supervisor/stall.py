@@ -4,16 +4,17 @@ from typing import Dict, Optional
 
 from ..contract.life import Stall
 
-STACKS_S = 3.0
-"""Seconds for the scripts' stacks to be written, before a run that has stalled is ended."""
-
 
 class StallWatch:
-    """Counts from the start of each task's script; each task tells when something has happened on it."""
+    """Counts from the start of each task's script; each task tells when something has happened on it.
 
-    def __init__(self, stall: Stall) -> None:
+    ``stacks_s``: so long the stacks of a run that is to end are written before.
+    """
+
+    def __init__(self, stall: Stall, stacks_s: float) -> None:
         self._patience_s = stall.minutes * 60
         self._ends = stall.ends
+        self._stacks_s = stacks_s
         self._last: Dict[int, float] = {}
         self._stalled_at: Optional[float] = None
 
@@ -36,4 +37,4 @@ class StallWatch:
 
     def is_over(self, now: float) -> bool:
         """Tell whether the run is to end for it: nothing has happened either while its stacks were written."""
-        return self._ends and self._stalled_at is not None and now >= self._stalled_at + STACKS_S
+        return self._ends and self._stalled_at is not None and now >= self._stalled_at + self._stacks_s

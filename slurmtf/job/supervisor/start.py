@@ -58,6 +58,15 @@ def words_of(plan: JobPlan, words: Sequence[str], order: LaunchOrder) -> List[st
     return [*map(native, order.launcher), *words[len(planned) :]]
 
 
+def order_of_attempt(order: LaunchOrder, plan: JobPlan, number: int, may_launch: bool) -> LaunchOrder:
+    """Return an order whose script is told which attempt of the run it is; the trials of a sweep count their own.
+
+    Where another launch may come after one that fails, what was brought to the nodes' disks stays there.
+    """
+    kept = order._replace(last=order.last and not may_launch)
+    return kept if plan.sweep else kept._replace(variables=dict({var.SLURMTF_ATTEMPT: str(number)}, **order.variables))
+
+
 def environ_of(environ: Mapping[str, str], order: LaunchOrder) -> Dict[str, str]:
     """Return the variables of a launcher. Where an order has its own words, srun must not read from what sbatch was asked for
     how the tasks lie on the nodes (srun(1), input environment variables)."""

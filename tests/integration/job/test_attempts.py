@@ -18,6 +18,7 @@ from slurmtf.job.contract.snapshot import id_of, stored
 from slurmtf.job.staging import workdir
 from tests.patience import HANG_S, until
 
+from .disks import on
 from .jobs import Job, NewJob
 
 COUNTS = """\
@@ -92,6 +93,76 @@ def test_an_attempt_that_ends_by_itself_leaves_the_job_to_the_next_one(job: NewJ
     assert one.run(SLURM_JOB_ID="4711") == 3
     assert [event["how"] for event in one.events("restart")] == []
     assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
+
+
+UNHEARD = """\
+: > outputs/launcher
+echo 'srun: error: Unable to confirm allocation for job 4711: Socket timed out on send/recv operation' >&2
+exit 1
+"""
+FOLLOWED = ": > journal/4711.1.jsonl\n"
+"""What the next attempt does at its start."""
+
+
+def unheard(job: NewJob, launcher: str) -> Job:
+    """A job whose launcher is never answered, and would be started again in an hour."""
+    one = job("pass")
+    one.change_plan(scheduler="slurm", launcher="srun", timings__ask_again=3600, timings__unheard=7200, timings__look=0.1)
+    one.launcher = ["sh", "-c", launcher, "srun"]
+    return one
+
+
+def test_an_attempt_whose_launcher_is_not_heard_gives_way_too(job: NewJob) -> None:
+    one = unheard(job, FOLLOWED + UNHEARD)
+    one.run(SLURM_JOB_ID="4711")
+    assert [event["cause"] for event in one.events("ended")] == ["requeued"]
+    assert len(one.events("launched")) == 1
+    assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
+
+
+def test_a_stop_while_a_launcher_is_not_heard_starts_no_other_one(job: NewJob) -> None:
+    one = unheard(job, UNHEARD)
+    process = one.start(SLURM_JOB_ID="4711")
+    one.await_file("outputs/launcher")
+    process.terminate()
+    assert one.wait() == 143
+    assert (one.end["cause"], len(one.events("launched"))) == ("canceled", 1)
+
+
+def test_a_launcher_that_is_not_heard_is_asked_again(job: NewJob) -> None:
+    one = unheard(job, 'if [ -e outputs/launcher ]; then exec "$@"; fi\n' + UNHEARD)
+    one.change_plan(timings__ask_again=0.1)
+    assert one.run(SLURM_JOB_ID="4711") == 0, one.log()
+    assert [event["cause"] for event in one.events("launch-ended")] == ["launcher"]
+    assert len(one.events("launched")) == 2
+
+
+def test_a_launcher_is_not_asked_again_for_ever(job: NewJob) -> None:
+    one = unheard(job, UNHEARD)
+    one.change_plan(timings__ask_again=0.1, timings__unheard=0)
+    assert one.run(SLURM_JOB_ID="4711") == 1
+    assert len(one.events("launched")) == 1
+    assert (one.end["cause"], one.end["log"]) == ("launcher", "logs/job.log")
+
+
+CLEARS = """\
+case "$*" in
+*" clear") : > outputs/clearing; : > journal/4711.1.jsonl; exec sleep 3600;;
+esac
+exec "$@"
+"""
+
+
+def test_an_attempt_that_clears_up_gives_way_too(job: NewJob, tmp_path: Path) -> None:
+    """It would hold the node's disk for the tasks of an attempt that runs there again."""
+    one = on(tmp_path, job("raise SystemExit(3)", restarts={"node-failure": 1}))
+    one.change_plan(scheduler="slurm", launcher="srun", timings__look=0.1, timings__grace=1)
+    one.launcher = ["sh", "-c", CLEARS, "srun"]
+    assert one.run(SLURM_JOB_ID="4711") == 3
+    assert (one.folder / "outputs/clearing").exists()
+    assert [event["cause"] for event in one.events("ended")] == ["script"]
+    assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
+    assert one.processes() == []
 
 
 def test_a_copy_that_was_left_half_written_is_not_used_and_not_kept(job: NewJob) -> None:

@@ -61,7 +61,7 @@ def test_what_ends_a_run_is_no_attempt_more(tmp_path: Path, monkeypatch: pytest.
     numbers = []
     for exit_code in (1, 2):
         outcome = Outcome(Cause.SCRIPT, exit_code=exit_code, tail=f"error {exit_code}")
-        if not continuation.in_allocation(outcome, ""):
+        if not continuation.in_allocation(outcome):
             continuation.after(outcome)
         numbers.append(continuation.number)
     assert numbers == [2, 2]

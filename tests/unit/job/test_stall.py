@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.job.contract.life import Stall
-from slurmtf.job.supervisor.stall import STACKS_S, StallWatch
+from slurmtf.job.supervisor.stall import StallWatch
 
 MINUTE = 60.0
+STACKS_S = 3.0
 
 
 @pytest.mark.parametrize(
@@ -23,14 +24,14 @@ MINUTE = 60.0
     ],
 )
 def test_whether_nothing_happens_any_more(told: list[tuple[str, int, float]], now: float, stalled: bool) -> None:
-    watch = StallWatch(Stall(10))
+    watch = StallWatch(Stall(10), STACKS_S)
     for what, rank, when in told:
         watch.active(rank, when) if what == "active" else watch.gone(rank)
     assert watch.begins(now) is stalled
 
 
 def test_it_is_told_once_until_something_happens_again() -> None:
-    watch = StallWatch(Stall(1))
+    watch = StallWatch(Stall(1), STACKS_S)
     watch.active(0, 0.0)
     assert [watch.begins(60.0 + second) for second in range(3)] == [True, False, False]
     watch.active(0, 70.0)
@@ -46,7 +47,7 @@ def test_it_is_told_once_until_something_happens_again() -> None:
     ],
 )
 def test_a_run_that_is_to_end_for_it_has_its_stacks_written_first(ends: bool, again_at: float | None, over: list[bool]) -> None:
-    watch = StallWatch(Stall(1, ends=ends))
+    watch = StallWatch(Stall(1, ends=ends), STACKS_S)
     watch.active(0, 0.0)
     found = [watch.is_over(60.0)]
     assert watch.begins(60.0)
@@ -56,6 +57,6 @@ def test_a_run_that_is_to_end_for_it_has_its_stacks_written_first(ends: bool, ag
 
 
 def test_without_a_limit_nothing_stalls() -> None:
-    watch = StallWatch(Stall())
+    watch = StallWatch(Stall(), STACKS_S)
     watch.active(0, 0.0)
     assert not watch.begins(1e9)
