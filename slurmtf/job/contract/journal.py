@@ -23,12 +23,14 @@ class Journal:
     """The append-only record of an attempt.
 
     Each event is one write in append mode, so that a reader never sees half of one that is not the last line. ``later``: that
-    of the next attempt of the same job, once there is one; empty: nobody asks.
+    of the next attempt of the same job, once there is one; empty: nobody asks. ``is_new``: see :meth:`claim`.
     """
 
-    def __init__(self, path: str, later: str = "") -> None:
+    def __init__(self, path: str, later: str = "", is_new: bool = False) -> None:
         self.path = path
         self._later = later
+        self._is_new = is_new
+        self._is_taken = False
         self._unwritten = b"\n" if _is_cut(path) else b""
 
     def write(self, event: object) -> None:
@@ -43,8 +45,25 @@ class Journal:
         except OSError as err:
             say("can't write {} into the journal: {}".format(record.name, err))
 
+    def claim(self) -> None:
+        """Create a new journal. Raises OSError: FileExistsError where another attempt has that name; what a full disk refuses
+        is tried again with each event."""
+        os.close(self._open())
+
+    def _open(self) -> int:
+        if self._is_new:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(os.path.dirname(self.path), 0o700)
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | (os.O_EXCL if self._is_new else 0), 0o600)
+        except FileExistsError:
+            self._is_taken = True
+            raise
+        self._is_new = False
+        return descriptor
+
     def _flush(self) -> None:
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        descriptor = self._open()
         try:
             while self._unwritten:
                 self._unwritten = self._unwritten[os.write(descriptor, self._unwritten) :]
@@ -54,8 +73,8 @@ class Journal:
 
     @property
     def is_followed(self) -> bool:
-        """Whether the next attempt of the job has begun."""
-        return os.path.exists(self._later)
+        """Whether the next attempt of the job has begun; under our own name, if the disk was full when we did."""
+        return self._is_taken or os.path.exists(self._later)
 
     def beat(self) -> None:
         """Show that the supervisor is alive: the file's time of change is its heartbeat."""
@@ -112,15 +131,15 @@ def open_new(layout: RunLayout, job: str) -> Journal:
         names = os.listdir(layout.journals)
     number = free_number(names, job)
     while True:
-        path = layout.journal(job, number)
+        found = Journal(layout.journal(job, number), layout.journal(job, number + 1), is_new=True)
         try:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            found.claim()
         except FileExistsError:
             number += 1
             continue
         except OSError:  # a full disk: each event tries again
             pass
-        return Journal(path, layout.journal(job, number + 1))
+        return found
 
 
 def free_number(names: Iterable[str], job: str) -> int:

@@ -195,6 +195,50 @@ def test_an_attempt_is_followed_by_a_later_one_of_its_own_job_alone(tmp_path: Pa
     assert not first.is_followed
 
 
+@pytest.mark.parametrize("folder_is_there", [True, False])
+def test_two_attempts_that_a_full_disk_refused_a_journal_do_not_share_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder_is_there: bool
+) -> None:
+    layout = RunLayout(str(tmp_path))
+    if folder_is_there:
+        Path(layout.journals).mkdir()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.open", full)
+        patch.setattr("os.makedirs", full)
+        patch.setattr("os.mkdir", full)
+        first, second = journal.open_new(layout, "33_4"), journal.open_new(layout, "33_4")
+        first.write(events.Started(attempt=0))
+        assert not first.is_followed
+    second.write(events.Started(attempt=1))
+    second.write(events.Prepared())
+    first.write(events.Prepared())
+    first.write(events.Finalizing())
+    assert [attempt.started.attempt for attempt in journal.attempts(layout)] == [1]
+    assert [record.name for record in journal.read(second.path)] == ["started", "prepared"]
+    assert (first.is_followed, second.is_followed) == (True, False)
+
+
+def test_a_journal_that_a_full_disk_refused_at_first_is_there_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = RunLayout(str(tmp_path))
+    Path(layout.journals).mkdir()
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.open", full)
+        written = journal.open_new(layout, "7")
+        written.write(events.Started(job_id="7"))
+    written.write(events.Prepared())
+    written.write(events.Finalizing())
+    assert [record.name for record in journal.read(written.path)] == ["started", "prepared", "finalizing"]
+    assert not written.is_followed
+
+
 def test_attempts_stand_in_the_order_of_their_starts(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     Path(layout.journals).mkdir()

@@ -14,6 +14,7 @@ from slurmtf.job.supervisor.start import (
     horovod_variables,
     jax_variables,
     may_be_dealt,
+    order_of_attempt,
     start_orders,
     words_of,
     words_to_clear,
@@ -111,6 +112,25 @@ PLAN = JobPlan(Run("x-1", "x"), "slurm", PS, launcher="srun", launcher_words=SRU
 )
 def test_the_words_of_a_launch(words: list[str], order: LaunchOrder, expected: list[str]) -> None:
     assert words_of(PLAN, words, order) == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "sweep", "may_launch", "variables", "last"),
+    [
+        (LaunchOrder(), False, False, {"SLURMTF_ATTEMPT": "3"}, True),
+        (LaunchOrder(), False, True, {"SLURMTF_ATTEMPT": "3"}, False),  # the disk is kept for the next one
+        (LaunchOrder(last=False), False, False, {"SLURMTF_ATTEMPT": "3"}, False),
+        (LaunchOrder(variables={"SLURMTF_ATTEMPT": "1", "A": "b"}), False, False, {"SLURMTF_ATTEMPT": "1", "A": "b"}, True),
+        (LaunchOrder(variables={"A": "b"}, last=False), True, False, {"A": "b"}, False),  # a trial counts its own
+        (LaunchOrder(), True, False, {}, True),
+    ],
+)
+def test_what_an_attempt_adds_to_an_order(
+    order: LaunchOrder, sweep: bool, may_launch: bool, variables: dict[str, str], last: bool
+) -> None:
+    plan = JobPlan(Run("x-1", "x"), "slurm", PS, sweep=sweep)
+    found = order_of_attempt(order, plan, 3, may_launch)
+    assert (found.variables, found.last) == (variables, last)
 
 
 def test_no_other_launcher_where_the_scripts_own_can_not_be_told_from_the_rest() -> None:

@@ -1,0 +1,106 @@
+"""What is told of an end before it comes: when, once, and anew for another attempt."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.contract import journal
+from slurmtf.job.contract.journal import Journal
+from slurmtf.job.contract.life import Notice
+from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
+from slurmtf.job.supervisor.notices import Notices
+
+HOUR = 3600
+TIMINGS = Timings(warning=600, leave=100)
+
+
+class Told:
+    """Notices of a job whose limit is so many seconds away, and what the journal says of them."""
+
+    def __init__(
+        self,
+        folder: Path,
+        left: int | None,
+        before: int = 60,
+        goes_on: bool = False,
+        preempted: bool = False,
+        scheduler: str = "slurm",
+    ) -> None:
+        size = Size(time_s=left if scheduler == "local" else None)
+        notice = Notice(before=before)
+        plan = JobPlan(Run("x-1", "x"), scheduler, Distribution(()), size, timings=TIMINGS, notice=notice)
+        environ = {} if left is None else {"SLURM_JOB_END_TIME": str(int(time.time()) + left)}
+        self.path = str(folder / "7.0.jsonl")
+        self.notices = Notices(plan, environ, Journal(self.path), goes_on, lambda: preempted)
+
+    @property
+    def names(self) -> list[str]:
+        return [record.name for record in journal.read(self.path)]
+
+
+@pytest.mark.parametrize(
+    ("left", "before", "preempted", "tells", "names"),
+    [
+        (None, 60, False, Cause.TIME_LIMIT, ["time-warning", "noticed"]),
+        (300, 60, False, None, ["time-warning"]),  # our own clock tells of the limit when it is time
+        (300, 60, True, Cause.PREEMPTED, ["time-warning", "noticed"]),
+        (HOUR, 60, False, Cause.PREEMPTED, ["noticed"]),  # nothing else sends it so early
+        (HOUR, 0, True, None, []),  # the user wants no notice
+    ],
+)
+def test_slurms_signal(
+    tmp_path: Path, left: int | None, before: int, preempted: bool, tells: Cause | None, names: list[str]
+) -> None:
+    told = Told(tmp_path, left, before, preempted=preempted)
+    assert told.notices.by_signal() is (tells is not None)
+    assert told.notices.given is tells
+    assert not told.notices.by_signal(), "once"
+    assert told.names == names
+
+
+@pytest.mark.parametrize(
+    ("left", "before", "goes_on", "tells", "names"),
+    [
+        (None, 60, False, False, []),
+        (HOUR, 60, False, False, []),
+        (300, 60, False, False, ["time-warning"]),
+        (50, 60, False, True, ["time-warning", "noticed"]),
+        (150, 60, True, True, ["time-warning", "noticed"]),  # counted from when we end it
+        (150, 60, False, False, ["time-warning"]),
+        (50, 0, True, False, ["time-warning"]),
+    ],
+)
+def test_our_own_clock(tmp_path: Path, left: int | None, before: int, goes_on: bool, tells: bool, names: list[str]) -> None:
+    told = Told(tmp_path, left, before, goes_on)
+    assert [told.notices.by_clock() for _ in range(2)] == [tells, False]
+    assert told.names == names
+
+
+def test_the_first_notice_counts(tmp_path: Path) -> None:
+    told = Told(tmp_path, 50, preempted=True)
+    assert told.notices.by_signal()
+    assert not told.notices.by_clock()
+    assert (told.notices.given, told.notices.left_for_script) == (Cause.PREEMPTED, None)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "left", "goes_on", "over"),
+    [("slurm", 99, True, True), ("slurm", 99, False, False), ("local", HOUR, True, False)],
+)
+def test_when_the_tasks_are_to_be_ended(tmp_path: Path, scheduler: str, left: int, goes_on: bool, over: bool) -> None:
+    assert Told(tmp_path, left, goes_on=goes_on, scheduler=scheduler).notices.is_over is over
+
+
+@pytest.mark.parametrize("with_limit", [True, False])
+def test_an_attempt_that_begins_anew_is_told_anew(tmp_path: Path, with_limit: bool) -> None:
+    told = Told(tmp_path, 50)
+    assert told.notices.by_clock()
+    told.notices.begin_anew(with_limit)
+    assert told.notices.given is None
+    assert told.notices.by_clock()
+    warnings = 2 if with_limit else 1  # of one limit there is one
+    assert (told.names.count("time-warning"), told.names.count("noticed")) == (warnings, 2)
