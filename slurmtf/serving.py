@@ -162,7 +162,7 @@ def serve(
         check_script(script)
     scorer = scorer_of(model, environment, workspace, needs)
     tell = tell or _silent
-    found = resolve_target(site)
+    found = resolve_target(site, "site")
     place = workspace_of(found.storage.workspace, workspace)
     toolbox = Toolbox(found, store_of(found, place), tell)
     own = {

@@ -118,7 +118,7 @@ def export(
         source, target, opset, tuple(inputs), tuple(outputs), signature, Path(samples) if samples else None, tolerance,
         environment or tool_for(source, packages),
     )  # fmt: skip
-    found = resolve_target(site or (run.plan["site"] if run else None))
+    found = resolve_target(site or (run.plan["site"] if run else None), "site")
     place = workspace_of(found.storage.workspace, workspace or (run.folder.parents[1] if run else None))
     return _exported(wanted, Toolbox(found, store_of(found, place), tell or _silent), run)
 

@@ -110,7 +110,7 @@ def score(
     scorer = scorer_of(model, environment, workspace, needs)
     files = files_of(inputs)
     tell = tell or _silent
-    found = resolve_target(site)
+    found = resolve_target(site, "site")
     toolbox = Toolbox(found, store_of(found, workspace_of(found.storage.workspace, workspace)), tell)
     folder = _carried(Path(output or f"scores-{re.sub('[^A-Za-z0-9._-]', '-', scorer.name)}").resolve())
     python = toolbox.python(scorer.environment, more=needs.packages)

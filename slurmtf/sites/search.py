@@ -96,11 +96,14 @@ def load(name: str | Path, where: str = "site") -> Site:
     return _read(_find(str(name), where, Path()))
 
 
-def resolve_target(target: object) -> Site:
-    """Return the site of an estimator's ``compute_target``; None is the user's default site, else ``local``."""
+def resolve_target(target: object, where: str = "compute_target") -> Site:
+    """Return the site that ``target`` names; None is the user's default site, else ``local``.
+
+    ``where`` names the setting in what it raises, SiteError.
+    """
     if isinstance(target, Site):
         return target
-    return load(str(target) if target else default_site(), "compute_target")
+    return load(str(target) if target else default_site(), where)
 
 
 def default_site() -> str:

@@ -1,7 +1,7 @@
 """Tests ask what a finding, an outcome or an error is (code, where, cause, fields), not how it is worded.
 
-A sentence stays where words are the subject: the tests of FILES. What a program prints has no code: tests that run programs may
-look for numbers and names in it, and for what scripts and other programs say, but repeat no sentence of ours.
+A sentence stays where words are the subject: the tests of FILES. What a program prints has no code: tests may look for numbers
+and names in it, and for what scripts and other programs say, but repeat no sentence of ours.
 """
 
 from __future__ import annotations
@@ -18,9 +18,8 @@ from slurmtf import errors
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
-RUNNING = ("integration", "system")
-"""The rooms whose tests run programs."""
-OF_OTHERS = ("Network is unreachable", "Unable to contact slurm controller")
+ROOMS = sorted(path.name for path in TESTS.iterdir() if (path / "__init__.py").exists())
+OF_OTHERS = ("Network is unreachable", "Unable to confirm allocation", "Unable to contact slurm controller")
 """Words of other programs that ours look for, and tests too."""
 WORDS = re.compile(r"[A-Za-z][a-z']*(?:,? [a-z']+){2,}")
 GRAMMAR = re.compile(r"\b(a|an|the|is|are|was|has|have|does|not|no|there|it|its|in|of|that|to|can't|could)\b")
@@ -31,6 +30,8 @@ FILES = {
     "unit/job/test_contract.py": "an outcome in words",
     "unit/runs/test_evidence.py": "an outcome in words",
     "unit/scheduler/test_refusal.py": "sbatch's own words",
+    "unit/test_codes.py": "sentences that this test finds",
+    "unit/trust/test_rule.py": "why a file is not trusted, in words",
 }
 
 
@@ -82,20 +83,25 @@ def pinned(source: str) -> list[str]:
     return [f"{test.name}: {text!r}" for test in tests for text in (*worded(test), *matched(test))]
 
 
-@pytest.mark.parametrize("room", sorted(path.name for path in TESTS.iterdir() if (path / "__init__.py").exists()))
+def sources(room: str) -> dict[str, str]:
+    """Return the tests of a room in which words are not the subject."""
+    found = {str(path.relative_to(TESTS)): path for path in (TESTS / room).rglob("*.py")}
+    return {name: path.read_text(encoding="utf-8") for name, path in found.items() if name not in FILES}
+
+
+@pytest.mark.parametrize("room", ROOMS)
 def test_no_test_asks_for_words(room: str) -> None:
-    found = {
-        str(path.relative_to(TESTS)): pinned(path.read_text(encoding="utf-8")) for path in (TESTS / room).rglob("test_*.py")
-    }
-    assert {name: texts for name, texts in found.items() if texts and name not in FILES} == {}
+    assert {name: texts for name, source in sources(room).items() if (texts := pinned(source))} == {}
 
 
-@pytest.mark.parametrize("room", RUNNING)
-def test_no_test_repeats_what_a_program_prints(room: str) -> None:
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_test_repeats_a_sentence_of_ours(room: str) -> None:
     ours = own_words()
-    files = {path: path.read_text(encoding="utf-8") for path in (TESTS / room).rglob("*.py")}
-    found = {str(path.relative_to(TESTS)): repeated(source, ours) for path, source in files.items()}
-    assert {name: texts for name, texts in found.items() if texts} == {}
+    assert {name: texts for name, source in sources(room).items() if (texts := repeated(source, ours))} == {}
+
+
+def test_the_files_in_which_words_are_the_subject_are_there() -> None:
+    assert [name for name in FILES if not (TESTS / name).exists()] == []
 
 
 def test_repeated_words_are_seen() -> None:

@@ -31,6 +31,7 @@ from slurmtf.submit.record import note
 from tests.unit.cli.documents import DOCUMENTS, FILES, PROFILES, ROOT, documented, named
 from tests.unit.cli.support import CommandLine
 
+CONTEXT = click.Context(app)
 COMMANDS = sorted(set(documented()))
 PLANNED = ("run", "submit", "plan", "render", "schema", "sites")
 OF_RUNS = ("cancel", "cite", "diff", "gc", "logs", "ls", "metrics", "report", "status", "wait", "why")
@@ -178,23 +179,97 @@ def test_it_finds_the_runs_that_it_is_shown_for(words: str, workspace: Path, slu
     assert (done.exit_code, workspace.is_dir()) == (0, True), done.err
 
 
-NOT_THERE = (
-    *(f"{name} nosuch" for name in ("cancel", "cite", "logs", "report", "rerun", "score", "status", "wait", "why")),
-    "diff 5 nosuch",
-    "logs 5 --role nosuch",
-    "logs 5 --rank 99",
-    "metrics nosuch",
-    "sites show nosuch",
-    "tensorboard nosuch --print",
-)
+ERRORS = {
+    "cancel nosuch": "unknown-run",
+    "cite nosuch": "unknown-run",
+    "completion nosuch": "usage",
+    "diff 5 nosuch": "unknown-run",
+    "env build nosuch.py": "script-missing",
+    "env build train.py": "nothing-to-build",
+    "env build-horovod nosuch": "build-failed",
+    "env check nosuch.py": "script-missing",
+    "env list --site nosuch": "unknown-site",
+    "env rebuild 5": "not-rebuildable",
+    "env rebuild nosuch.json": "bad-record",
+    "env remove": "usage",
+    "env remove nosuch": "unknown-environment",
+    "env show nosuch": "unknown-environment",
+    "export 5": "no-model",
+    "export nosuch": "unknown-run",
+    "gc nosuch": "usage",
+    "import-azureml nosuch.py": "usage",
+    "import-azureml train.py": "no-azureml",
+    "logs 5 --rank 99": "unknown-rank",
+    "logs 5 --role nosuch": "no-log",
+    "logs nosuch": "unknown-run",
+    "ls --since nosuch": "bad-since",
+    "metrics nosuch": "unknown-run",
+    "mirror 5": "no-tracking-server",
+    "mirror nosuch": "unknown-run",
+    "models get nosuch": "unknown-model",
+    "models ls digits nosuch": "usage",
+    "models register digits 5": "no-model",
+    "models register 'a b' train.py": "bad-model-name",
+    "models rm nosuch": "usage",
+    "models rm nosuch:1": "unknown-model",
+    "models show nosuch": "unknown-model",
+    "plan nosuch.py": "script-missing",
+    "render nosuch.py": "script-missing",
+    "report nosuch": "unknown-run",
+    "rerun 5 --with nosuch": "bad-change",
+    "rerun nosuch": "unknown-run",
+    "run nosuch.py": "script-missing",
+    "schema nosuch": "usage",
+    "score nosuch --input '*.npz'": "unknown-model",
+    "serve nosuch": "unknown-model",
+    "sites list nosuch": "usage",
+    "sites show nosuch": "unknown-site",
+    "sites validate nosuch": "unknown-site",
+    "status nosuch": "unknown-run",
+    "submit nosuch.py": "script-missing",
+    "sweep best 5": "not-a-sweep",
+    "sweep cancel 5": "not-a-sweep",
+    "sweep logs 1 nosuch": "unknown-run",
+    "sweep plot nosuch": "unknown-run",
+    "sweep resume 5": "not-a-sweep",
+    "sweep run nosuch.yaml": "unreadable",
+    "sweep status 5": "not-a-sweep",
+    "sweep submit nosuch.yaml": "unreadable",
+    "sweep trials nosuch": "unknown-run",
+    "tensorboard nosuch": "unknown-run",
+    "wait nosuch": "unknown-run",
+    "why nosuch": "unknown-run",
+}
+"""What commands refuse, and the code of each: none of these does anything."""
 
 
-@pytest.mark.parametrize("words", (*shown(OF_RUNS), *NOT_THERE))
-def test_what_is_an_error_is_one_in_json_too(words: str, workspace: Path, slurmtf: CommandLine) -> None:
+@pytest.mark.parametrize("words", shown(OF_RUNS))
+def test_what_succeeds_does_so_in_json_too(words: str, workspace: Path, slurmtf: CommandLine) -> None:
     asked = [word for word in shlex.split(words) if word != "--json"]
     text, data = slurmtf(*asked), slurmtf(*asked, "--json")
-    assert (data.exit_code, workspace.is_dir()) == (text.exit_code, True), (text, data)
-    assert text.exit_code == (2 if words in NOT_THERE else 0), text
+    assert (text.exit_code, data.exit_code, workspace.is_dir()) == (0, 0, True), (text, data)
+    assert json.loads(data.out)["ok"]
+
+
+@pytest.mark.usefixtures("workspace")
+def test_each_error_has_its_code_in_json(slurmtf: CommandLine) -> None:
+    found = {}
+    for words in ERRORS:
+        asked = shlex.split(words)
+        text, data = slurmtf(*asked), slurmtf(*asked, "--json")
+        found[words] = (text.exit_code, text.out, data.exit_code, *data.codes)
+    assert found == {words: (2, "", 2, code) for words, code in ERRORS.items()}
+
+
+def test_errors_are_shown_for_every_command() -> None:
+    groups = [(name, command) for name in app.list_commands(CONTEXT) if (command := app.get_command(CONTEXT, name))]
+    known = {
+        f"{name} {part}".strip()
+        for name, command in groups
+        for part in (command.list_commands(CONTEXT) if isinstance(command, click.Group) else [""])
+    }
+    without_json = {"watch"}
+    assert {name for name in known if not any(f"{words} ".startswith(f"{name} ") for words in ERRORS)} == without_json
 
 
 @pytest.mark.parametrize("words", WITHOUT_ENVIRONMENTS)

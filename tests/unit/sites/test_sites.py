@@ -10,6 +10,7 @@ import pytest
 
 from slurmtf.errors import SiteError
 from slurmtf.estimator.quantities import mebibytes, normal_flag
+from slurmtf.findings import Finding
 from slurmtf.sites import Site, available, load, resolve_target
 from slurmtf.sites.search import default_site, packaged, search_path
 from tests.unit.support import refusing
@@ -43,10 +44,14 @@ def of_user(home: Path, name: str, text: str) -> Path:
     return write(home / ".config/slurmtf/site_configs" / f"{name}.yaml", text)
 
 
-def complaints(path: Path | str) -> list[str]:
+def findings(path: Path | str) -> tuple[Finding, ...]:
     with pytest.raises(SiteError) as caught:
         load(path)
-    return [str(finding) for finding in caught.value.findings]
+    return caught.value.findings
+
+
+def complaints(path: Path | str) -> list[str]:
+    return [str(finding) for finding in findings(path)]
 
 
 # --- the profiles that come with slurmtf
@@ -238,17 +243,16 @@ def test_every_profile_that_can_be_named_is_listed_once(home: Path) -> None:
 
 
 def test_a_site_that_nobody_knows() -> None:
-    assert complaints("sherlok") == ["site: there is no site 'sherlok'\n    -> did you mean 'sherlock'?"]
-    (complaint,) = complaints("zzz")
-    assert "known sites: " in complaint
-    with refusing(SiteError, "unknown-site"):
+    with refusing(SiteError, "unknown-site", "sherlok", "sherlock"):
+        load("sherlok")
+    with refusing(SiteError, "unknown-site", "zzz", "sherlock", "slurm"):
         resolve_target("zzz")
-    assert "slurm" in complaint
 
 
 def test_a_path_where_there_is_no_file() -> None:
-    (complaint,) = complaints("./nothing.yaml")
-    assert "nothing.yaml: can't be read: No such file or directory" in complaint
+    (finding,) = findings("./nothing.yaml")
+    assert (finding.code, Path(finding.where).name) == ("unreadable", "nothing.yaml")
+    assert "No such file or directory" in finding.what
 
 
 # --- the default site
@@ -352,17 +356,19 @@ def test_a_profile_may_change_what_all_of_them_extend(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "what", "remedy"),
+    ("text", "where", "code", "meant"),
     [
-        ("extends: slurm\nlaunchr: {}\n", ":2: launchr", "unknown key", "did you mean 'launcher'?"),
-        ("gpu:\n  request: gres\n  pernode: 4\n", ":3: gpu.pernode", "unknown key", "did you mean 'per_node'?"),
-        ("partitions:\n  a:\n    max_tim: 1\n", ":3: partitions.a.max_tim", "unknown key", "did you mean 'max_time'?"),
-        ("extends: sherlok\n", ":1: extends", "there is no site 'sherlok'", "did you mean 'sherlock'?"),
+        ("extends: slurm\nlaunchr: {}\n", ":2: launchr", "unknown-key", "'launcher'"),
+        ("gpu:\n  request: gres\n  pernode: 4\n", ":3: gpu.pernode", "unknown-key", "'per_node'"),
+        ("partitions:\n  a:\n    max_tim: 1\n", ":3: partitions.a.max_tim", "unknown-key", "'max_time'"),
+        ("extends: sherlok\n", ":1: extends", "unknown-site", "'sherlock'"),
     ],
 )
-def test_a_profile_that_is_wrong_on_a_line(text: str, where: str, what: str, remedy: str, tmp_path: Path) -> None:
+def test_a_profile_that_is_wrong_on_a_line(text: str, where: str, code: str, meant: str, tmp_path: Path) -> None:
     path = write(tmp_path / "wrong.yaml", text)
-    assert complaints(path) == [f"{path}{where}: {what}\n    -> {remedy}"]
+    (finding,) = findings(path)
+    assert (finding.code, finding.source or finding.where) == (code, f"{path}{where}")
+    assert meant in finding.remedy
 
 
 @pytest.mark.parametrize(
@@ -383,32 +389,31 @@ def test_a_value_of_the_wrong_kind(text: str, place: str, what: str, tmp_path: P
 
 
 @pytest.mark.parametrize(
-    ("text", "key", "what"),
+    ("text", "key", "code"),
     [
-        ("account_pattern: '['\n", "account_pattern", "is not a regular expression"),
-        ("environment: {shebang: '#!/bin/sh'}\n", "environment.shebang", "does not start bash"),
-        ("environment: {shebang: /bin/bash}\n", "environment.shebang", "does not start bash"),
-        ("environment: {variables: {NCCL-DEBUG: INFO}}\n", "environment.variables.NCCL-DEBUG", "is not a name"),
-        ('environment: {prologue: ["a\\ab"]}\n', "environment.prologue", "control characters"),
-        ("defaults: {time: soon}\n", "defaults.time", "not a time limit that Slurm knows"),
-        ("min_time: 5 min\n", "min_time", "not a time limit that Slurm knows"),
-        ("partitions: {gpu: {max_time: 1 day}}\n", "partitions.gpu.max_time", "not a time limit that Slurm knows"),
-        ("partitions: {gpu: {default_time: x}}\n", "partitions.gpu.default_time", "not a time limit that Slurm knows"),
-        ("defaults: {memory: lots}\n", "defaults.memory", "not a memory size that Slurm knows"),
-        ("defaults: {memory_per_gpu: 1.5G}\n", "defaults.memory_per_gpu", "not a memory size that Slurm knows"),
-        ("required: [mem]\nforbidden: [--mem]\n", "forbidden", "mem can't be required too"),
-        ("launcher: {default: mpirun, forbidden: [mpirun]}\n", "launcher.forbidden", "holds the default 'mpirun'"),
-        ("directives: {'two words': 1}\n", "directives", "is not the long name of a flag"),
-        ("gpu: {sbatch: {'two words': 1}}\n", "gpu.sbatch", "is not the long name of a flag"),
-        ("gpu: {srun: {'two words': 1}}\n", "gpu.srun", "is not the long name of a flag"),
+        ("account_pattern: '['\n", "account_pattern", "bad-pattern"),
+        ("environment: {shebang: '#!/bin/sh'}\n", "environment.shebang", "bad-shebang"),
+        ("environment: {shebang: /bin/bash}\n", "environment.shebang", "bad-shebang"),
+        ("environment: {variables: {NCCL-DEBUG: INFO}}\n", "environment.variables.NCCL-DEBUG", "bad-variable-name"),
+        ('environment: {prologue: ["a\\ab"]}\n', "environment.prologue", "control-characters"),
+        ("defaults: {time: soon}\n", "defaults.time", "bad-time"),
+        ("min_time: 5 min\n", "min_time", "bad-time"),
+        ("partitions: {gpu: {max_time: 1 day}}\n", "partitions.gpu.max_time", "bad-time"),
+        ("partitions: {gpu: {default_time: x}}\n", "partitions.gpu.default_time", "bad-time"),
+        ("defaults: {memory: lots}\n", "defaults.memory", "bad-memory"),
+        ("defaults: {memory_per_gpu: 1.5G}\n", "defaults.memory_per_gpu", "bad-memory"),
+        ("required: [mem]\nforbidden: [--mem]\n", "forbidden", "flag-forbidden-too"),
+        ("launcher: {default: mpirun, forbidden: [mpirun]}\n", "launcher.forbidden", "forbidden-launcher"),
+        ("directives: {'two words': 1}\n", "directives", "bad-flag"),
+        ("gpu: {sbatch: {'two words': 1}}\n", "gpu.sbatch", "bad-flag"),
+        ("gpu: {srun: {'two words': 1}}\n", "gpu.srun", "bad-flag"),
     ],
 )
-def test_a_profile_that_makes_no_sense(text: str, key: str, what: str, tmp_path: Path) -> None:
+def test_a_profile_that_makes_no_sense(text: str, key: str, code: str, tmp_path: Path) -> None:
     path = write(tmp_path / "wrong.yaml", f"extends: slurm\n{text}")
-    (complaint,) = complaints(path)
-    assert complaint.startswith(str(path))
-    assert key in complaint
-    assert what in complaint
+    (finding,) = findings(path)
+    assert finding.code == code
+    assert re.match(rf"{re.escape(str(path))}:[23]: {re.escape(key)}", finding.source or finding.where)
 
 
 @pytest.mark.parametrize("shebang", ["#!/bin/bash", "#!/bin/bash -l", "#!/usr/bin/bash", "#! /bin/bash --login"])
@@ -420,12 +425,12 @@ def test_a_shebang_of_bash(shebang: str, tmp_path: Path) -> None:
 def test_profiles_that_extend_each_other(home: Path) -> None:
     of_user(home, "one", "extends: two\n")
     two = of_user(home, "two", "description: two\nextends: one\n")
-    assert complaints("one") == [f"{two}:2: extends: the profile extends itself\n    -> name another profile"]
+    assert [(found.code, found.where) for found in findings("one")] == [("extends-itself", f"{two}:2: extends")]
 
 
 def test_a_profile_that_extends_itself(tmp_path: Path) -> None:
     path = write(tmp_path / "own.yaml", "extends: ./own.yaml\n")
-    assert complaints(path) == [f"{path}:1: extends: the profile extends itself\n    -> name another profile"]
+    assert [(found.code, found.where) for found in findings(path)] == [("extends-itself", f"{path}:1: extends")]
 
 
 def test_a_mistake_in_what_is_extended_is_told_with_its_own_file(tmp_path: Path) -> None:

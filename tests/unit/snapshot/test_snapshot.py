@@ -115,7 +115,7 @@ def test_virtual_environments_are_left_out_and_told(root: Path) -> None:
     fill(root, "train.py", ".venv/pyvenv.cfg", ".venv/lib/site.py", "sub/env/pyvenv.cfg", "sub/env/x", "sub/a.py")
     contents = collect(root)
     assert names(contents) == ["sub/a.py", "train.py"]
-    assert sorted(contents.left_out) == [".venv/ (a virtual environment)", "sub/env/ (a virtual environment)"]
+    assert sorted(text.split(" (")[0] for text in contents.left_out) == [".venv/", "sub/env/"]
 
 
 SECRETS = (

@@ -15,6 +15,7 @@ import pytest
 from slurmtf.errors import SnapshotError
 from slurmtf.snapshot import Contents, SnapshotStore, collect, reading
 from slurmtf.snapshot.archive import Archive
+from slurmtf.snapshot.contents import GONE
 from slurmtf.snapshot.entries import Entry
 from tests.patience import HANG_S
 from tests.unit.snapshot.trees import fill, keep, reference, snapshot_of, unpacked
@@ -138,7 +139,7 @@ def test_what_is_gone_before_it_is_looked_at(root: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "scandir", late)
     contents = collect(root)
     assert [entry.name for entry in contents.entries] == ["train.py"]
-    assert sorted(contents.left_out) == ["gone.py (gone when it was read)", "gone/ (gone when it was read)"]
+    assert sorted(contents.left_out) == [f"gone.py ({GONE})", f"gone/ ({GONE})"]
 
 
 class Listed:

@@ -15,6 +15,7 @@ from slurmtf.errors import SnapshotError
 from slurmtf.files import read_json
 from slurmtf.plan import LaunchPlan
 from slurmtf.snapshot import SnapshotStore, collect
+from slurmtf.snapshot.contents import GONE
 from slurmtf.submit.folder import Intent, build
 from tests.unit.snapshot.trees import fill, keep, reference, same, settled, snapshot_of, unpacked
 from tests.unit.support import planned, refusing
@@ -215,7 +216,7 @@ def test_a_file_that_is_gone_when_it_is_read(source: Path, root: Path, workspace
     (root / "gone.py").unlink()
     layout = build(plan, "", snapshot, Intent.of(plan), RECEIPT)
     assert read_json(layout.plan)["provenance"]["snapshot"] == dataclasses.asdict(reference(collect(root)))
-    assert read_json(layout.receipt)["source"]["left_out"] == ["gone.py (gone when it was read)"]
+    assert read_json(layout.receipt)["source"]["left_out"] == [f"gone.py ({GONE})"]
 
 
 def test_an_entry_script_that_is_gone_when_it_is_read(source: Path, root: Path, workspace: Path) -> None:

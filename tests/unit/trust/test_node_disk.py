@@ -25,8 +25,7 @@ def test_the_mode_of_storage_local(common: Path, mode: int, usable: bool) -> Non
     local.chmod(mode)
     base, troubles = find_base(str(local), places(local, other))
     assert base == f"{local if usable else other}/slurmtf-{os.getuid()}/n1"
-    reason = f"{local} can't be used: everybody can write to {local}: "
-    assert troubles == ([] if usable else [reason + "recreate it with mode 0700 or the sticky bit, or name another folder"])
+    assert [str(local) in trouble for trouble in troubles] == ([] if usable else [True])
 
 
 @needs_root
