@@ -1,6 +1,6 @@
-"""Estimator, site, environment and snapshot, resolved: every number decided, nothing touched.
+"""Resolve estimator, site, environment and snapshot into a plan: every number is decided, nothing is touched.
 
-Pure: no disk, no Slurm, no clock. Whoever wants to know what slurmtf would do asks for the plan.
+Pure: no disk, no Slurm, no clock. To find out what slurmtf would do, resolve a plan.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PLACES = {"LaunchPlan": "model", "RunPlace": "model", "render": "rendering", "re
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for: who reads a plan does without what makes one."""
+    """Import a name when it is first used: readers of a plan do not need the code that makes one."""
     if name not in PLACES:
         raise AttributeError(f"module 'slurmtf.plan' has no attribute {name!r}")
     return getattr(import_module(f"slurmtf.plan.{PLACES[name]}"), name)

@@ -1,4 +1,4 @@
-"""What in the script or its environment does not go with the distribution: told before anything is submitted."""
+"""Check that the script and its environment fit the distribution, before anything is submitted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from slurmtf.snapshot.script import Import
 COORDINATOR = ("ParameterServerStrategy", "ParameterServerStrategyV2", "ClusterCoordinator")
 ESTIMATOR = ("train_and_evaluate", "tf.estimator", "v1.estimator", "estimator.Estimator", "estimator.RunConfig")
 RESOLVER = "SlurmClusterResolver"
-"""It takes ranks to follow each other on a node, deals the node's GPUs itself, and reads SLURM_PROCID, SLURM_STEP_NUM_TASKS,
+"""It assumes that consecutive ranks share a node, divides the node's GPUs itself, and reads SLURM_PROCID, SLURM_STEP_NUM_TASKS,
 SLURM_STEP_NODELIST, SLURM_STEP_TASKS_PER_NODE (tensorflow/python/distribute/cluster_resolver/slurm_cluster_resolver.py)."""
 MULTI_WORKER = ("MultiWorkerMirroredStrategy", "CollectiveAllReduceStrategy")
 WITHOUT_MPI = "Horovod in {} was built without MPI: set `Mpi.transport=gloo`, or build it again where mpicxx is in PATH"
@@ -31,17 +31,17 @@ WITHOUT_GLOO = "Horovod in {} was built without Gloo: set a `launcher` with MPI,
 MPI_MODULES = ("horovod", "mpi4py")
 JAX_MODULES = ("jax", "keras")
 JOINS_JAX = ("jax.distributed", "keras.distribution", "distribution.initialize", "distributed.initialize")
-"""Names by which a script has JAX join its processes."""
+"""Names whose use shows that a script has JAX join its processes."""
 STARTS_JAX = ("distribution.initialize", "distributed.initialize")
-"""Those that fail, or leave the process alone, where nothing tells JAX of a job."""
+"""The names that fail, or leave the process alone, if nothing tells JAX about the job."""
 OF_JOINING = ("jax.distributed", "keras.distribution")
-"""The modules that have these names."""
+"""The modules that define these names."""
 KERAS_3 = (2, 16)
 """The first TensorFlow whose tf.keras is Keras 3."""
 
 
 def legacy_keras_findings(estimator: Estimator, software: Software) -> Iterable[Finding]:
-    """Check that legacy_keras can work: without the package tf_keras, tf.keras would not import at all."""
+    """Check that legacy_keras can work: without the package tf_keras, tf.keras can't be imported at all."""
     tensorflow = check.tensorflow_version(software)
     if not estimator.legacy_keras or tensorflow is None:
         return
@@ -59,7 +59,7 @@ def _without_tf_keras(software: Software) -> Finding:
 
 
 def software_findings(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
-    """Check that the script can start: what it imports for certain is there, and its Horovod goes with its TensorFlow."""
+    """Check that the script can start: what it certainly imports is installed, and its Horovod matches its TensorFlow."""
     if script.relative and "relative-import" not in estimator.silence:
         yield _relative_import(estimator, script)
     yield from _lacking(estimator, script, software)
@@ -68,8 +68,8 @@ def software_findings(estimator: Estimator, script: ScriptFacts, software: Softw
 
 
 def _relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
-    """Say that Python refuses ``from . import x`` in a file that it was not told to run as a module of its package, and
-    ``from .. import x`` in one whose package is not within another."""
+    """Report relative imports that Python will reject: ``from . import x`` in a file that is not run as a module of its
+    package, and ``from .. import x`` in one whose package is not inside another."""
     source = Path(estimator.source_directory)
     *folders, name = estimator.script.removesuffix(".py").split("/")
     depth = max(script.levels, len(folders), 1)
@@ -89,7 +89,7 @@ def _vital(estimator: Estimator, script: ScriptFacts) -> list[Import]:
 
 
 def _lacking(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
-    """Yield what to say of the modules that the script needs and the software lacks."""
+    """Yield a finding for the modules that the script needs and the software lacks."""
     vital = [one for one in _vital(estimator, script) if one.module in software.missing]
     legacy = "tf_keras" if estimator.legacy_keras else ""
     yield from _missing([one for one in vital if one.module not in (AZUREML, legacy)], script, software)
@@ -99,7 +99,8 @@ def _lacking(estimator: Estimator, script: ScriptFacts, software: Software) -> I
 
 
 def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Finding]:
-    """Return the modules from outside the source without which the script can't run: each with what to say where it is not."""
+    """Return the modules from outside the source without which the script can't run, each with the finding to report if it is
+    missing."""
     wanted = _vital(estimator, script)
     found = {one.module: finding for one in wanted if one.module != AZUREML for finding in _missing([one], script, software)}
     found.update((one.module, finding) for one in wanted for finding in _of_azureml(one, estimator, script, software))
@@ -107,7 +108,7 @@ def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict
 
 
 def _of_azureml(found: Import, estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
-    """Yield what to say where azureml is not installed: that it can be served, or what of it is not."""
+    """Yield what to report if azureml is not installed: that slurmtf can serve it, or which parts of it slurmtf can't."""
     if found.module != AZUREML:
         return
     unserved = sorted(name for name in script.imports if name.startswith(f"{AZUREML}.") and not is_served(name))
@@ -131,7 +132,7 @@ def _missing(found: Iterable[Import], script: ScriptFacts, software: Software) -
 
 
 def _unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
-    """Yield what the script needs where it is not known what there is."""
+    """Yield the modules that the script needs if the software could not be inspected."""
     served = AZUREML if estimator.azureml else ""
     there = {*sys.stdlib_module_names, served}
     vital = [one for one in script.foreign if one.need is Need.CERTAIN and one.module not in there]
@@ -142,7 +143,7 @@ def _unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
 
 
 def software_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
-    """Yield code and text of what the script may lack where it runs."""
+    """Yield a warning for whatever the script may lack where it runs."""
     if software.is_untold:
         yield from _unasked(estimator, script)
     yield from _perhaps_lacking(estimator, tasks, script, software)
@@ -153,7 +154,7 @@ def software_warnings(estimator: Estimator, tasks: Distribution, script: ScriptF
 
 
 def _perhaps_lacking(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
-    """Yield what to say of the modules that the script may need and the software lacks."""
+    """Yield a warning for the modules that the script may need and the software lacks."""
     vital = MPI_MODULES if tasks.backend == "mpi" else ()
     absent = _absent(estimator, script, software)
     doubtful = [one for one in absent if one.need is (Need.HANDLED if one.module in vital else Need.POSSIBLE)]
@@ -169,7 +170,7 @@ def gpu_warnings(gpus_per_node: int, software: Software) -> Iterable[Finding]:
 
 
 def script_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
-    """Yield each warning."""
+    """Yield the warnings about a script and its distribution."""
     for name in script.shadows:
         yield warning("shadow", f"{name} in source_directory hides the installed package {name}: rename it")
     yield from software_warnings(estimator, tasks, script, software)
@@ -210,7 +211,7 @@ def _strategy_warnings(tasks: Distribution, script: ScriptFacts) -> Iterable[Fin
 
 
 def _jax_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts) -> Iterable[Finding]:
-    """Check that a script which has JAX join its processes gets what that needs, and the other way round."""
+    """Check that a script that has JAX join its processes gets what that needs, and the reverse."""
     joins = _joins_jax(script, JOINS_JAX)
     if tasks.backend is None and _joins_jax(script, STARTS_JAX):
         text = "the script has JAX join the processes of a job, and nothing tells JAX of this one"
@@ -237,9 +238,12 @@ def _joins_jax(script: ScriptFacts, names: Iterable[str]) -> bool:
 
 
 def resolver_findings(tasks: Distribution, script: ScriptFacts, launcher: str, resources: Resources) -> Iterable[Finding]:
-    """Check that a script which reads its cluster from Slurm is started by what sets those variables, and that the resolver
-    has GPUs to divide: with fewer than tasks on a node it fails (``range() arg 3 must not be zero``; the file above), as it
-    does where there is no nvidia-smi."""
+    """Check a script that reads its cluster from Slurm: it needs a launcher that sets those variables, and GPUs for the
+    resolver to divide.
+
+    With fewer GPUs than tasks on a node, the resolver fails (``range() arg 3 must not be zero``; see the file above), as it
+    does without nvidia-smi.
+    """
     if not script.uses(RESOLVER):
         return
     if tasks.world_size > 1 and not is_step(launcher):
@@ -254,7 +258,8 @@ def resolver_findings(tasks: Distribution, script: ScriptFacts, launcher: str, r
 
 
 def _keras_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
-    """Keras 3 can't fit under the strategies of several processes (keras issue 20585), nor can Horovod's callbacks use it."""
+    """Warn about Keras 3: it can't fit under strategies of several processes (keras issue 20585), and Horovod's callbacks can't
+    use it."""
     tensorflow = check.tensorflow_version(software)
     if tensorflow is None or tensorflow < KERAS_3 or estimator.legacy_keras:
         return

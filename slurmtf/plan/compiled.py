@@ -1,4 +1,4 @@
-"""Templates as Jinja compiled them, in the user's cache: compiling costs a first submission 20 ms."""
+"""Cache templates as Jinja compiled them: compiling would cost a first submission 20 ms."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROOM = "templates"
 
 
 class Compiled(jinja2.BytecodeCache):
-    """Jinja's interface to it. ``rules`` is what decides beside the template about what is compiled."""
+    """Jinja's bytecode cache. ``rules`` identifies everything other than the template that affects its compilation."""
 
     def __init__(self, rules: object) -> None:
         self._rules = [jinja2.__version__, rules]

@@ -1,8 +1,7 @@
-"""How a task gets into a container: one small function for each program that runs them.
+"""Run a task in a container: one small function for each runtime.
 
-A runtime returns the words that stand between the launcher's and the task's own command: the supervisor and the launcher stay
-outside, so that an image needs a Python 3 and nothing of Slurm. The words are the script's: ``$RUN``, ``$IMAGE`` and ``$LOCAL``
-are set there.
+A runtime returns the words that precede the task's own command. The supervisor and the launcher stay outside, so an image needs
+Python 3 and nothing of Slurm. In these words, ``$RUN``, ``$IMAGE`` and ``$LOCAL`` are variables of the batch script.
 """
 
 from __future__ import annotations
@@ -25,13 +24,14 @@ from slurmtf.sites.model import Site
 
 GPU_FLAGS = {"nvidia": "--nv", "amd": "--rocm"}
 SHARE_MEMORY = ("apptainer", "singularity", "pyxis", "shifter")
-"""Runtimes whose containers have the node's /dev/shm, whatever its size."""
+"""Runtimes whose containers use the node's /dev/shm, at its own size."""
 NOT_BOUND = {"pyxis": r'[:,\s"$`\\]'}
-"""What parts folders where they are bound. pyxis writes them into a shell script, in quotes, which makes an fstab of them."""
+"""Characters that a runtime can't take in the path of a bound folder. pyxis writes paths, quoted, into a shell script that
+turns them into an fstab."""
 
 
 class Bind(NamedTuple):
-    """A folder of the node, and where the container has it; both as the script writes them."""
+    """A folder of the node and its path in the container, both as the batch script writes them."""
 
     outside: Raw
     inside: Raw
@@ -39,8 +39,8 @@ class Bind(NamedTuple):
 
 @dataclass(frozen=True)
 class Box:
-    """What a runtime needs to know: the image, the folders to bind, the names of the variables that the script exports and the
-    image shall not replace, the vendor of the GPUs, the site's own arguments."""
+    """What a runtime needs: the image, the folders to bind, the exported variables that the image must not override, the GPU
+    vendor, the site's own arguments."""
 
     image: str
     binds: tuple[Bind, ...]
@@ -60,9 +60,10 @@ def container_of(
     launcher: str,
     exports: Iterable[str],
 ) -> Container | None:
-    """Return the container of the tasks; None: they run as they are. ``exports`` are the variables that the script sets.
+    """Return the container that the tasks run in; None if they run without one.
 
-    Raises SpecError when the launcher or the runtime can't serve it, or a folder can't be bound.
+    ``exports`` are the variables that the script sets. Raises SpecError if the launcher or the runtime can't run it, or a
+    folder can't be bound.
     """
     if not software.image or software.is_untold:
         return None
@@ -82,7 +83,7 @@ def container_of(
 
 
 def _binds(site: Site, place: RunPlace, runtime: str) -> Iterable[Bind]:
-    """Yield the folders that a container sees: the run's own, with source and outputs in it, and the site's."""
+    """Yield the folders that a container sees: the run's own, with source and outputs, and the site's."""
     _check_bound(place.folder, runtime, "workspace", "use a workspace without it (--workspace)")
     yield Bind(Raw('"$RUN"'), Raw('"$RUN"'))
     for given in site.containers.binds:
@@ -91,7 +92,7 @@ def _binds(site: Site, place: RunPlace, runtime: str) -> Iterable[Bind]:
 
 
 def _binds_of_data(estimator: Estimator, runtime: str) -> Iterable[Bind]:
-    """Yield where the inputs lie: the agent, which copies some of them, is in the container too."""
+    """Yield the folders of the inputs: the agent, which copies some of them, is in the container too."""
     for item in estimator.inputs or ():
         path = str(item.path)
         _check_bound(path, runtime, "inputs", "use a path without it")
@@ -106,7 +107,7 @@ def _check_bound(path: str, runtime: str, where: str, remedy: str) -> None:
 
 
 def findings(estimator: Estimator, software: Software) -> Iterable[Finding]:
-    """Check that what is asked of a container is asked of one."""
+    """Check that settings of a container are used only with one."""
     for name in ("image_registry_details", "shm_size"):
         if getattr(estimator, name) and not software.image:
             yield Finding(
@@ -118,7 +119,7 @@ def findings(estimator: Estimator, software: Software) -> Iterable[Finding]:
 
 
 def warnings(estimator: Estimator, software: Software) -> Iterable[Finding]:
-    """Yield each warning."""
+    """Yield warnings about settings that have no effect with this runtime."""
     if estimator.shm_size and software.runtime in SHARE_MEMORY:
         yield warning(
             "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: `shm_size` has no effect"
@@ -126,19 +127,20 @@ def warnings(estimator: Estimator, software: Software) -> Iterable[Finding]:
 
 
 def _apptainer(box: Box) -> list[str]:
-    """``apptainer exec`` passes the environment on and lets the node's processes, network and /dev be seen."""
+    """Run ``apptainer exec``, which passes the environment on and shares the node's processes, network and /dev."""
     gpus = [GPU_FLAGS[box.gpus]] if box.gpus else []
     binds = [_short("--bind=", bind) for bind in box.binds]
     return ["apptainer", "exec", *gpus, *binds, *_of_local(box, '--bind="$LOCAL"'), *box.args, Raw('"$IMAGE"')]
 
 
 def _singularity(box: Box) -> list[str]:
-    """The older name, and the same words."""
+    """Run ``singularity exec``: apptainer's older name, with the same arguments."""
     return ["singularity", *_apptainer(box)[1:]]
 
 
 def _podman_hpc(box: Box) -> list[str]:
-    """podman run (podman-run(1)): nothing of the node is there unless asked for. A size of /dev/shm excludes the node's own."""
+    """Run ``podman-hpc run`` (podman-run(1)), which shares nothing of the node unless told to. Setting a size for /dev/shm
+    excludes sharing the node's."""
     node = ["--env-host", "--network=host"]
     memory = f"--shm-size={box.shm_size}" if box.shm_size else "--ipc=host"
     binds = [_long("--volume=", bind) for bind in box.binds]
@@ -148,17 +150,19 @@ def _podman_hpc(box: Box) -> list[str]:
 
 
 def _shifter(box: Box) -> list[str]:
-    """Shifter shows the site's own file systems in each container, the run's among them; ``--volume`` is for others."""
+    """Run ``shifter``, which shows the site's file systems in every container, the run's among them; ``--volume`` is for
+    others."""
     gpus = ["--module=gpu"] if box.gpus else []
     binds = [_long("--volume=", bind) for bind in box.binds[1:]]
     return ["shifter", f"--image=docker:{_registry_name(box.image, 'shifter')}", *gpus, *binds, *box.args]
 
 
 def _pyxis(box: Box) -> list[str]:
-    """Flags of srun (pyxis's README): they end its own. The GPUs that Slurm gives are seen without being asked for.
+    """Return flags of srun (pyxis's README); they follow its own.
 
-    The image's variables replace those of the job that --container-env does not name (pyxis 0.15). Without remapping the user
-    stays who he is: what the agent puts on the node's disk has his number in its name.
+    GPUs that Slurm allocates are visible without a flag. The image's variables replace those of the job that --container-env
+    does not name (pyxis 0.15). Without remapping, the user keeps their uid: what the agent puts on the node's disk has it in
+    its name.
     """
     image = box.image if box.image.startswith("/") else _enroot(_registry_name(box.image, "pyxis"))
     mounts = ",".join(_pair(bind) for bind in box.binds) + "".join(_of_local(box, ',"$LOCAL:$LOCAL"'))
@@ -179,12 +183,12 @@ def _pair(bind: Bind) -> Raw:
 
 
 def _of_local(box: Box, words: str) -> list[Raw]:
-    """Return the words for the node's own disk, which go away in a job that has none."""
+    """Return words about the node's own disk, which disappear in a job that has none."""
     return [Raw("${LOCAL:+" + words + "}")] if box.local else []
 
 
 def _registry_name(image: str, program: str) -> str:
-    """Return an image's name in a registry. Raises SpecError when it is something else."""
+    """Return an image's name in a registry. Raises SpecError if it is something else."""
     if not image.startswith(DOCKER):
         what = f"{program} does not run {image}"
         raise SpecError(Finding("not-an-image", "custom_docker_image", what, "name an image of a registry: docker://NAME:TAG"))
@@ -192,7 +196,7 @@ def _registry_name(image: str, program: str) -> str:
 
 
 def _enroot(name: str) -> str:
-    """Return an image's name as enroot writes it: the registry's host before '#' (enroot's import.md)."""
+    """Return an image's name as enroot writes it, with the registry's host before '#' (enroot's import.md)."""
     host, _, rest = name.partition("/")
     is_host = bool(rest) and (host == "localhost" or "." in host or ":" in host)
     return f"{host}#{rest}" if is_host else name

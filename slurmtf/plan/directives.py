@@ -22,7 +22,7 @@ PARAMETER = {
     "constraint": "constraint", "exclusive": "exclusive", "gres": "gpus_per_node", "mail-type": "mail_type",
     "cpus-per-task": "cpus_per_task",
 }  # fmt: skip
-"""The estimator's parameter behind each flag, for messages."""
+"""The estimator's parameter for each flag, for messages."""
 OF_PRESETS = ("partition", "qos", "constraint", "cpus_per_task", "memory", "time")
 
 
@@ -35,11 +35,10 @@ def directives(
     after: str | None = None,
     gpu_form: str = "gres",
 ) -> Directives:
-    """Return the flags; what the site forbids is left out.
+    """Return the flags, without those that the site forbids.
 
-    Later layers take the place of what they exclude in earlier ones: what was computed, the profile's directives (where the
-    user's parameters don't say the same), those for GPU jobs, the user's own flags.
-    ``after`` is a job that must have succeeded before.
+    Later layers replace what they exclude in earlier ones: computed flags, the profile's directives (unless a parameter of the
+    user says the same), those for GPU jobs, the user's own flags. ``after`` is a job that must have succeeded first.
     """
     computed: dict[str, Any] = {}
     for flag, value in _computed(estimator, site, resources, folder, time_warning_s, gpu_form):
@@ -58,7 +57,7 @@ def directives(
 
 
 def build_directives(estimator: Estimator, site: Site, name: str, own: Mapping[str, str]) -> Directives:
-    """Return the flags of a job that builds an environment: one process, no GPU, what the site wants, and ``own`` last."""
+    """Return the flags of a job that builds an environment: one process, no GPU, what the site requires, and ``own`` last."""
     partition = site.defaults.partition or estimator.partition
     found: dict[str, Any] = {"job-name": f"slurmtf-{name}", "clusters": site.cluster,
                              "account": estimator.account or site.defaults.account, "partition": partition,
@@ -72,7 +71,7 @@ def build_directives(estimator: Estimator, site: Site, name: str, own: Mapping[s
 
 
 def _asked_by_parameter(estimator: Estimator, site: Site, requeue: bool) -> dict[str, bool]:
-    """Return the flags whose values the user has chosen by a parameter, or by a preset."""
+    """Return the flags whose values the user has set by a parameter or a preset."""
     preset = site.presets.get(estimator.vm_size or "", Preset())
     given = {flag: getattr(estimator, name) for flag, name in PARAMETER.items() if flag != "gres"}
     of_preset = {flag: getattr(preset, name) for flag, name in PARAMETER.items() if name in OF_PRESETS}
@@ -82,14 +81,16 @@ def _asked_by_parameter(estimator: Estimator, site: Site, requeue: bool) -> dict
 
 
 def _one_for_gpus(*layers: Mapping[str, object]) -> Iterable[Mapping[str, Any]]:
-    """Yield the layers, with GPUs asked for in one alone: the user's, that of GPU jobs, what was computed, the profile's."""
+    """Yield the layers, with GPUs requested in only one of them: the user's, that of GPU jobs, the computed one, or the
+    profile's."""
     computed, of_site, of_gpus, of_user = layers
     winner = next((layer for layer in (of_user, of_gpus, computed, of_site) if gpus.asks(layer)), None)
     return (layer if layer is winner else gpus.without(layer) for layer in layers)
 
 
 def _over(found: Mapping[str, list[Value]], layer: Mapping[str, object]) -> dict[str, list[Value]]:
-    """Return flags under a layer that takes the place of what it excludes; --gres, of which sbatch takes one, is added to."""
+    """Return flags overridden by a layer, which replaces what it excludes; values of --gres, which sbatch takes only once, are
+    joined."""
     new = {flag_name(flag): families.values_of(value) for flag, value in layer.items()}
     if "gres" in new:
         new["gres"] = gpus.merged([*found.get("gres", ()), *new["gres"]])
@@ -97,7 +98,7 @@ def _over(found: Mapping[str, list[Value]], layer: Mapping[str, object]) -> dict
 
 
 def as_submitted(resources: Resources, header: Directives) -> Resources:
-    """Return what the job asks for by its header, whoever wrote which flag."""
+    """Return what the job requests according to its header, no matter where each flag came from."""
     flags = {normal_flag(flag): value for flag, value in header}
     texts = {name: flags.get(name) for name in ("partition", "account", "qos", "constraint", "mem")}
     told = {name: None if value is None else str(value) for name, value in texts.items()}
@@ -168,7 +169,7 @@ def _mail(estimator: Estimator, site: Site) -> Iterable[tuple[str, Value]]:
 
 
 def missing_and_refused(estimator: Estimator, site: Site, found: Directives) -> Iterable[Finding]:
-    """Yield a finding for each flag that the site requires and the job lacks, or refuses and the user asked for."""
+    """Yield a finding for each flag that the site requires and the job lacks, or that the site refuses and the user set."""
     given = {normal_flag(flag) for flag, _ in found}
     for flag in map(normal_flag, site.required):
         if flag not in given:

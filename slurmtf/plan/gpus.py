@@ -1,7 +1,7 @@
-"""GPUs as Slurm is asked for them: every form that says it, read and written.
+"""GPU requests in every form that Slurm knows, read and written.
 
-Forms are those of sbatch(1): ``--gres``, ``--gpus``, ``--gpus-per-node``, ``--gpus-per-task``, ``--gpus-per-socket`` and
-``--tres-per-task``. What one writes as ``[type:]count``, several of it divided by commas.
+The forms are those of sbatch(1): ``--gres``, ``--gpus``, ``--gpus-per-node``, ``--gpus-per-task``, ``--gpus-per-socket`` and
+``--tres-per-task``, written as ``[type:]count``, several separated by commas.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ from slurmtf.sites.model import Site
 
 Directives = list[tuple[str, Value]]
 Counts = dict[str, int]
-"""How many of each type; '' where none is named."""
+"""The number of GPUs of each type; the type is '' if none is named."""
 
 SHARED = ("shard", "mps")
-"""Parts of a GPU (gres.conf(5)): however many are asked for, a process sees one GPU."""
+"""Shares of a GPU (gres.conf(5)): however many are requested, a process sees one GPU."""
 BINDING = re.compile(r"(?:gres/)?(?:gpu:)?(?:verbose,)?(?:single|per_task|map|mask)")
-"""Values of --gpu-bind and --tres-bind that give each task GPUs of its own; 'closest' and 'none' may leave it all."""
+"""Values of --gpu-bind and --tres-bind that give each task its own GPUs; 'closest' and 'none' may leave it all of them."""
 
 
 @dataclass(frozen=True)
 class Allocation:
-    """What GPUs a job gets on each node. ``flag`` says so, for messages; ``even``: each node is sure to get as many."""
+    """The GPUs that a job gets on each node. ``flag`` requests them, for messages; ``even``: each node is certain to get the
+    same number."""
 
     per_node: int
     types: tuple[str, ...]
@@ -43,13 +44,13 @@ def _items(value: object) -> list[str]:
 
 
 def _counted(item: str) -> tuple[str, int]:
-    """Read ``a100:2``, ``2``, ``a100``, ``a100=2``: no count is one (measured, Slurm 22.05 and 24.11)."""
+    """Read ``a100:2``, ``2``, ``a100``, ``a100=2``: without a count it is one (measured, Slurm 22.05 and 24.11)."""
     *kind, last = re.split(r"[:=]", item)
     return (":".join(kind), int(last)) if last.isdigit() else (item, 1)
 
 
 def _of_gres(item: str) -> tuple[str, int] | None:
-    """Read ``gpu:a100:2``, ``gres/gpu=1`` and their like; None: another resource."""
+    """Read ``gpu:a100:2``, ``gres/gpu=1`` and the like; None if it is another resource."""
     name, _, rest = re.sub(r"^gres[:/]", "", item).replace("=", ":").partition(":")
     if name in SHARED:
         return "", 1
@@ -57,7 +58,7 @@ def _of_gres(item: str) -> tuple[str, int] | None:
 
 
 def counts(flag: str, value: object) -> Counts:
-    """Return the GPUs that one flag asks for, by type; of a type that comes twice Slurm takes the last."""
+    """Return the GPUs that one flag requests, by type; if a type is repeated, Slurm takes the last."""
     if normal_flag(flag) in ("gres", "tres-per-task"):
         return dict(found for found in map(_of_gres, _items(value)) if found is not None)
     return dict(map(_counted, _items(value)))
@@ -77,21 +78,21 @@ def _is_about_gpus(flag: str, value: object) -> bool:
 
 
 def asks(flags: Mapping[str, object]) -> bool:
-    """Tell whether flags speak of GPUs; one that is left out, and ``gres=none``, say that there shall be none."""
+    """Return whether flags say anything about GPUs; a flag set to None, and ``gres=none``, request none."""
     return any(_is_about_gpus(flag, value) for flag, value in flags.items())
 
 
 def without(flags: Mapping[str, object]) -> dict[str, Any]:
-    """Return the flags without those for GPUs; the other resources of --gres stay."""
+    """Return the flags without those for GPUs; the other resources in --gres stay."""
     kept = {flag: value for flag, value in flags.items() if not _is_about_gpus(flag, value)}
     rest = {flag: others(value) for flag, value in flags.items() if normal_flag(flag) == "gres" and others(value)}
     return {**kept, **rest}
 
 
 def allocation(flags: Mapping[str, object], nodes: int, slots: int) -> Allocation | None:
-    """Return what GPUs flags ask for, where a node has ``slots`` tasks (ntasks-per-node); None: they don't speak of any.
+    """Return the GPUs that flags request if a node has ``slots`` tasks (ntasks-per-node); None if they say nothing about GPUs.
 
-    Slurm counts a task for each slot, also where fewer are started.
+    Slurm counts a task for each slot, even if fewer are started.
     """
     if not asks(flags):
         return None
@@ -109,7 +110,7 @@ def allocation(flags: Mapping[str, object], nodes: int, slots: int) -> Allocatio
 
 
 def is_bound(header: Mapping[str, object], srun: Mapping[str, object]) -> bool:
-    """Tell whether srun gives each task GPUs of its own, as these flags have it; srun's own win."""
+    """Return whether srun gives each task its own GPUs with these flags; srun's own override sbatch's."""
     for flags in (srun, header):
         named = {normal_flag(flag): value for flag, value in flags.items()}
         bindings = [str(item) for flag in ("tres-bind", "gpu-bind") for item in values_of(named.get(flag))]
@@ -157,7 +158,7 @@ REQUESTS: dict[str, Callable[[Resources], Directives]] = {
 
 
 def form(site: Site, resources: Resources, tasks: Distribution, launcher: str) -> tuple[str, str]:
-    """Return the form in which GPUs can be asked for, and why it is not the profile's (empty: it is)."""
+    """Return the form in which GPUs can be requested, and why it is not the profile's (empty if it is)."""
     wanted = site.gpu.request
     why = _why_not(wanted, resources, tasks, launcher) if resources.gpus_per_node else ""
     refused = {normal_flag(flag) for flag in site.forbidden}
@@ -181,6 +182,6 @@ def _why_not(wanted: str, resources: Resources, tasks: Distribution, launcher: s
 
 
 def merged(values: Iterable[object]) -> list[Value]:
-    """Return several values of --gres as the one that sbatch takes; a later count of the same resource wins."""
+    """Merge several values of --gres into the one that sbatch takes; a later count of the same resource wins."""
     found = {re.split(r"[:=]\d+$", item)[0]: item for value in values for item in _items(value)}
     return [",".join(found.values())] if found else []

@@ -1,6 +1,6 @@
-"""How the processes of a job are started: one small function for each launcher.
+"""Start the processes of a job: one small function for each launcher.
 
-A launcher returns the words that stand before the task's own command in the batch script.
+A launcher returns the words that precede the task's own command in the batch script.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from slurmtf.sites.model import Site
 
 @dataclass(frozen=True)
 class Launch:
-    """What a launcher needs to know: the shape of the job, the site, the user's flags, and the agent's own command."""
+    """What a launcher needs: the shape of the job, the site, the user's flags, and the agent's own command."""
 
     resources: Resources
     tasks: Distribution
@@ -42,7 +42,7 @@ class Starter(Enum):
 
 @dataclass(frozen=True)
 class Launcher:
-    """What stands before the task's command, and what follows for GPUs, containers and MPI from who starts the processes."""
+    """The words before the task's command, and who starts the processes, which matters for GPUs, containers and MPI."""
 
     words: Words
     starter: Starter
@@ -62,24 +62,25 @@ def launcher(name: str, starter: Starter) -> Callable[[Words], Words]:
 
 
 def is_step(name: str) -> bool:
-    """Return whether Slurm starts the processes, as tasks of a job step: it can bind GPUs to each, and it names them."""
+    """Return whether Slurm starts the processes, as tasks of a job step: then it can bind GPUs to each, and it sets their
+    variables."""
     return name in LAUNCHERS and LAUNCHERS[name].starter is Starter.SLURM
 
 
 def of_agent() -> list[str]:
-    """Return the names of the launchers whose processes our agent starts: several can stand side by side in a job."""
+    """Return the names of the launchers whose processes our agent starts: several can run side by side in a job."""
     return [name for name, found in LAUNCHERS.items() if found.starter is Starter.AGENT]
 
 
 def serves_mpi(name: str, site: Site, flags: Mapping[str, object]) -> bool:
-    """Return whether MPI processes find each other: Slurm connects them only by a plugin (``--mpi``, srun(1))."""
+    """Return whether MPI processes can find each other: Slurm connects them only through a plugin (``--mpi``, srun(1))."""
     if is_step(name):
         return bool(site.launcher.mpi or "mpi" in flags)
     return name != "spawn"
 
 
 def find(name: str, where: str, site: Site) -> Words:
-    """Return what makes the words of the launcher of that name. Raises SpecError when there is none or the site refuses it."""
+    """Return the launcher of that name. Raises SpecError if there is none or the site refuses it."""
     if name not in LAUNCHERS:
         remedy = did_you_mean(name, LAUNCHERS) or f"use one of {', '.join(LAUNCHERS)}"
         raise SpecError(Finding("unknown-launcher", where, f"there is no launcher {name!r}", remedy))
@@ -90,12 +91,13 @@ def find(name: str, where: str, site: Site) -> Words:
 
 
 def words(name: str, where: str, launch: Launch) -> list[str]:
-    """Return the words of the launcher of that name. Raises SpecError when it can't start the job, or not on this site."""
+    """Return the words of the launcher of that name. Raises SpecError if it can't start the job, or is not allowed on this
+    site."""
     return find(name, where, launch.site)(launch)
 
 
 def flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> list[str]:
-    """Return flags as words: True is a bare flag, False and None leave it out, a list repeats it."""
+    """Return flags as words: True is a bare flag, False and None omit it, a list repeats it."""
     items = flags.items() if isinstance(flags, Mapping) else flags
     found = []
     for name, value in items:
@@ -109,7 +111,7 @@ def flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> lis
 
 @launcher("none", Starter.AGENT)
 def none(launch: Launch) -> list[str]:
-    """The process is started by the supervisor itself. Raises SpecError when there are several."""
+    """Have the supervisor start the process itself. Raises SpecError for several processes."""
     if launch.tasks.world_size > 1:
         raise SpecError(
             Finding(
@@ -124,7 +126,7 @@ def none(launch: Launch) -> list[str]:
 
 @launcher("spawn", Starter.AGENT)
 def spawn(launch: Launch) -> list[str]:
-    """The agent starts the tasks itself: on one machine. Raises SpecError for several nodes, and for MPI."""
+    """Have the agent start the tasks itself, on one machine. Raises SpecError for several nodes, and for MPI."""
     if launch.resources.nodes > 1:
         raise SpecError(
             Finding(
@@ -144,11 +146,11 @@ def spawn(launch: Launch) -> list[str]:
 
 @launcher("srun", Starter.SLURM)
 def srun(launch: Launch) -> list[str]:
-    """One job step (srun(1)).
+    """Start one job step (srun(1)).
 
-    --cpus-per-task stands here too: srun of Slurm 22.05 to 23.02 does not take it from sbatch. --export=ALL undoes an
-    --export=NONE of sbatch, which srun would inherit. --kill-on-bad-exit: of several tasks only one whose agent can't start,
-    or is killed, ends with other than 0.
+    --cpus-per-task is repeated here: srun of Slurm 22.05 to 23.02 does not take it from sbatch. --export=ALL undoes an
+    --export=NONE of sbatch, which srun would inherit. --kill-on-bad-exit: with several tasks, a task exits nonzero only if its
+    agent can't start or is killed.
     """
     resources, site = launch.resources, launch.site
     own: dict[str, object] = {"nodes": resources.nodes, "ntasks": resources.tasks}
@@ -166,16 +168,16 @@ def srun(launch: Launch) -> list[str]:
 
 
 def srun_flags(flags: Mapping[str, object], site: Site, resources: Resources) -> Mapping[str, object]:
-    """Return the flags of srun that the profile has for a job with GPUs, under the user's own."""
+    """Return the profile's flags of srun for a job with GPUs, overridden by the user's own."""
     return families.over(site.gpu.srun if resources.gpus_per_node else {}, flags)
 
 
 @launcher("mpirun", Starter.MPI)
 def mpirun(launch: Launch) -> list[str]:
-    """Open MPI's (mpirun(1)): it takes the nodes from Slurm's allocation.
+    """Start Open MPI's mpirun(1), which takes the nodes from Slurm's allocation.
 
-    Ranks are not bound to a core each, its default, which starves TensorFlow (Horovod's documentation, mpi.rst); the agent
-    binds them to their share of the node.
+    Its default binds each rank to a core, which starves TensorFlow (Horovod's documentation, mpi.rst). That is switched off;
+    the agent binds ranks to their share of the node.
     """
     shape = "node" if launch.tasks.cyclic else f"ppr:{launch.resources.tasks_per_node}:node"
     words = ["mpirun", "-n", str(launch.tasks.world_size), "--map-by", f"{shape}:oversubscribe", "--bind-to", "none"]
@@ -184,11 +186,11 @@ def mpirun(launch: Launch) -> list[str]:
 
 @launcher("mpiexec", Starter.MPI)
 def mpiexec(launch: Launch) -> list[str]:
-    """Any MPI's, with what the standard names (MPI-4.1, 11.5): ``mpiexec -n``. The rest stands in the profile's args."""
+    """Start any MPI's ``mpiexec -n``, which the standard defines (MPI-4.1, 11.5). Anything else is in the profile's args."""
     return ["mpiexec", "-n", str(launch.tasks.world_size), *launch.site.launcher.args]
 
 
 @launcher("ibrun", Starter.MPI)
 def ibrun(launch: Launch) -> list[str]:
-    """TACC's launcher takes the shape of the job from Slurm."""
+    """Start TACC's ibrun, which takes the shape of the job from Slurm."""
     return ["ibrun", *launch.site.launcher.args]

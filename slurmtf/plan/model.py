@@ -1,4 +1,4 @@
-"""The plan: plain data. What the job needs of it is in job/contract/plan.py."""
+"""The plan: plain data. The job's own part is in job/contract/plan.py."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class RunPlace:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the job gets, whoever asked for it. None: not asked, the site decides.
+    """What the job requests, from whatever source. None: not set, the site decides.
 
-    Memory of a node as Slurm writes it; time in seconds, 0 for no limit; several types of GPU are divided by commas."""
+    Memory is that of a node, as Slurm writes it; time is in seconds, 0 for no limit; several GPU types are separated by commas.
+    """
 
     nodes: int
     tasks: int
@@ -55,7 +56,7 @@ class Resources:
 
     @property
     def memory_mb(self) -> int:
-        """Memory of a node in MiB; 0 where it is not known, or all of it."""
+        """The memory of a node in MiB; 0 if it is unknown, or all of it."""
         try:
             return 0 if self.memory is None else int(mebibytes(self.memory))
         except ValueError:
@@ -64,7 +65,7 @@ class Resources:
 
 @dataclass(frozen=True)
 class Activation:
-    """The environment that the batch script activates: ``built`` is its name where slurmtf built it, else empty."""
+    """The environment that the batch script activates; ``built`` is its name if slurmtf built it, else empty."""
 
     prefix: str
     kind: str
@@ -75,7 +76,8 @@ class Activation:
 class Shell:
     """What the batch script does before the launch, and its first line.
 
-    ``image`` is the container's, where it is a file, and must be there; ``local`` the node's own disk, as bash has it.
+    ``image`` is the container's image if it is a file, which must exist; ``local`` is the node's own disk, as a bash
+    expression.
     """
 
     shebang: str
@@ -90,7 +92,7 @@ class Shell:
 
 @dataclass(frozen=True)
 class Container:
-    """What the tasks run in: ``words`` stand before a task's own, as the script has them."""
+    """The container of the tasks: ``words`` precede a task's own command in the script."""
 
     runtime: str
     image: str

@@ -1,4 +1,4 @@
-"""The one way of text into a batch script."""
+"""Quote text for a batch script: the only way into one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
 class Raw(str):
-    """Text that is shell already and must not be quoted again."""
+    """Text that is already shell code and must not be quoted again."""
 
     __slots__ = ()
 
@@ -32,7 +32,7 @@ def quote(value: object) -> Raw:
 
 
 def expanding(text: str) -> Raw:
-    """Return a text as one bash word in which ``$NAME`` and ``${NAME}`` are expanded, and nothing else."""
+    """Return text as one bash word in which only ``$NAME`` and ``${NAME}`` are expanded."""
     parts = enumerate(re.split(r"(\$\w+|\$\{\w+\})", text))
     return Raw("".join(f'"{part}"' if index % 2 else quote(part) for index, part in parts if part))
 
@@ -60,5 +60,5 @@ def directive(flag: str, value: object) -> Raw:
 
 
 def words(values: Any) -> Raw:
-    """Return a list of values as bash words."""
+    """Quote a list of values as bash words."""
     return Raw(" ".join(map(quote, values)))

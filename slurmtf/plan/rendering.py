@@ -1,4 +1,4 @@
-"""The plan rendered: a batch script that a person can read, change and submit by hand."""
+"""Render the plan: a batch script that a person can read, change and submit by hand."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     import jinja2
 
 GLOBALS = ("dict", "namespace", "range")
-"""Of Jinja's functions those that a script may have a use for."""
+"""The functions of Jinja's that a template may use."""
 
 
 class Rendered(NamedTuple):
-    """A batch script, and the files of the templates that it comes from, the plan's own first."""
+    """A batch script, and the files of its templates, the plan's own first."""
 
     script: str
     templates: tuple[str, ...]
@@ -82,7 +82,7 @@ def rendered(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
 
 @functools.cache
 def _environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _Finder]:
-    """Return Jinja's environment, which compiles a template once, and what finds the templates. One for each search path."""
+    """Return Jinja's environment, which compiles each template once, and its template finder; one pair for each search path."""
     import jinja2  # noqa: PLC0415
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
@@ -105,17 +105,15 @@ def _environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _Finder
 
 
 class _Finder(threading.local):
-    """Finds a template by its name, in the first of the folders that has one.
-
-    ``found`` are the files of one rendering: each thread has its own.
-    """
+    """Finds a template by name, in the first folder that has it. ``found`` lists the files of one rendering, per thread."""
 
     def __init__(self, folders: tuple[Path, ...]) -> None:
         self._folders = folders
         self.found: list[str] = []
 
     def load(self, name: str) -> tuple[str, str, Callable[[], bool]] | None:
-        """Return a template's text, its file, and what tells whether that is still the one to take (Jinja's loaders)."""
+        """Return a template's text, its file, and a function that tells whether that file is still current (Jinja's loader
+        interface)."""
         path = self._find(name)
         if path is None:
             return None
@@ -158,4 +156,4 @@ def _comment(value: object) -> Raw:
 
 
 FILTERS = {"raw": Raw, "words": words, "directive": directive, "comment": _comment}
-"""What templates have beside Jinja's own filters (docs/templates.md)."""
+"""The filters that templates have in addition to Jinja's own (docs/templates.md)."""

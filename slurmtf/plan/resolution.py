@@ -1,4 +1,4 @@
-"""The resolution: estimator, site, software and snapshot become a plan."""
+"""Resolve estimator, site, software and snapshot into a plan."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def resolve(
     looked_up: LookedUp = NOTHING_FOUND,
     findings: Findings | None = None,
 ) -> LaunchPlan:
-    """Return the plan. ``of_source`` are warnings of the snapshot; ``after`` is a job that must have succeeded
-    before the run's starts.
+    """Return the plan.
 
-    Raises SpecError with every finding: a flag that the site requires or refuses, a launcher that it does not have,
-    a count that does not fit. Where the caller collects ``findings`` they are added there, and the plan is one to submit only
-    if none of them is an error.
+    ``of_source`` are warnings about the snapshot; ``after`` is a job that must have succeeded before this run starts. Raises
+    SpecError with every finding: a flag that the site requires or refuses, a launcher that it does not have, a count that does
+    not fit. If the caller passes ``findings``, they are added there instead, and the plan may be submitted only if none of them
+    is an error.
     """
     told = Findings(estimator.sources) if findings is None else findings
     of_software = [*legacy_keras_findings(estimator, software), *software_findings(estimator, script, software)]
@@ -117,7 +117,7 @@ def _job_plan(
     launcher: tuple[str, ...],
     looked_up: LookedUp,
 ) -> JobPlan:
-    """Return what the job needs to know."""
+    """Return the part of the plan that the job reads."""
     return JobPlan(
         run=Run(place.run_id, place.experiment),
         scheduler=site.scheduler,
@@ -142,12 +142,12 @@ def _job_plan(
 
 
 def _cluster(flags: Directives, site: Site) -> str | None:
-    """Return the cluster that the job goes to, however that was asked for."""
+    """Return the cluster that the job is submitted to, whichever setting named it."""
     return next((str(value) for flag, value in reversed(flags) if flag == "clusters"), site.cluster)
 
 
 def _operands(estimator: Estimator) -> tuple[str, ...]:
-    """Return the script as Python takes it for one, also when its name begins like an option; a module by its name."""
+    """Return the script as Python's arguments, even if its name begins with a dash; a module by its name."""
     if estimator.module:
         return "-m", estimator.module
     return (f"./{estimator.script}" if estimator.script.startswith("-") else estimator.script,)

@@ -1,4 +1,4 @@
-"""What a job asks for and gets: the user's wishes, the preset's and the site's, and the flags that say them."""
+"""Decide what a job requests, from the user's settings, the preset and the site, and which flags express it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ from slurmtf.plan.model import Resources
 from slurmtf.sites.model import Partition, Preset, Site
 
 ENDS_OF_JOBS = ("time-limit", "preempted", "node-failure")
-"""Causes after which the allocation is gone."""
+"""Causes that end the allocation."""
 
 
 class Request(NamedTuple):
-    """What the job gets, the flags of sbatch that ask for it, what starts its tasks and who named that.
-
-    ``choice``: what was chosen for the user and why; empty: nothing was."""
+    """What the job requests, the flags of sbatch for it, its launcher and who named that. ``choice``: what was chosen for the
+    user and why; empty if nothing was."""
 
     resources: Resources
     header: Directives
@@ -34,7 +33,7 @@ class Request(NamedTuple):
 
 
 def request(estimator: Estimator, site: Site, tasks: Distribution, folder: str, after: str | None = None) -> Request:
-    """Return the request for a job. ``after`` is a job that must have succeeded before."""
+    """Return the request for a job. ``after`` is a job that must have succeeded first."""
     wanted = _resources(estimator, site, preset_of(estimator, site), tasks)
     launcher, where = _launcher_name(estimator, site, wanted)
     if not site.can.takes_flags:
@@ -102,18 +101,18 @@ def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Distribu
 
 
 def warning_s(estimator: Estimator) -> float:
-    """Return how many seconds before the time limit Slurm is to warn the supervisor: before the script is told."""
+    """Return how many seconds before the time limit Slurm must warn the supervisor, which then notifies the script."""
     timings, notice = Timings(), as_notice(estimator.notice)
     return max(timings.warning, notice.before + timings.leave) if notice.before else timings.warning
 
 
 def _goes_on_elsewhere(estimator: Estimator) -> bool:
-    """Tell whether the run is to start again after what ends its job: then Slurm must be allowed to requeue it."""
+    """Return whether the run restarts after a cause that ends its job: then Slurm must be allowed to requeue it."""
     return any(budget.times != 0 for budget in as_budgets(estimator.restarts) if budget.cause in ENDS_OF_JOBS)
 
 
 def _gpus_per_node(estimator: Estimator, site: Site, preset: Preset, users: int, slots: int) -> int:
-    """Return how many GPUs a node gives: by the user's own flags, by his parameters, or by the profile's flags."""
+    """Return how many GPUs a node provides: by the user's own flags, by parameters, or by the profile's flags."""
     own, of_site = (
         gpus.allocation(flags, estimator.node_count, slots) if site.can.takes_flags else None
         for flags in (estimator.sbatch, site.directives)
@@ -148,7 +147,7 @@ def _memory(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) ->
 
 
 def _constraint(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
-    """Return the node features asked for, joined by AND (sbatch(1), --constraint)."""
+    """Return the required node features, joined by AND (sbatch(1), --constraint)."""
     wishes = [_first(estimator.constraint, preset.constraint), site.gpu.constraint if gpu_count else None]
     found = [wish for wish in wishes if wish]
     several = len(found) > 1
@@ -156,12 +155,12 @@ def _constraint(estimator: Estimator, site: Site, preset: Preset, gpu_count: int
 
 
 def _has_open_or(constraint: str) -> bool:
-    """Tell whether an OR stands outside of brackets; Slurm 24.11 refuses brackets of both kinds around one another."""
+    """Return whether an OR is outside of brackets; Slurm 24.11 rejects nested brackets of both kinds."""
     return "|" in re.sub(r"\[.*?\]|\(.*?\)", "", constraint)
 
 
 def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tuple[str, str]:
-    """Return the launcher's name, and where it was asked for."""
+    """Return the launcher's name, and which setting named it."""
     if estimator.launcher:
         return estimator.launcher, "launcher"
     own = site.launcher.single if resources.tasks == 1 and site.launcher.single else site.launcher.default

@@ -1,4 +1,4 @@
-"""What is brought to the nodes' own disks, and what stands in the way."""
+"""Decide what is staged to the nodes' own disks, and report what prevents it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ NODE_LOCAL: Literal["node-local"] = "node-local"
 
 @dataclass(frozen=True)
 class LookedUp:
-    """What was looked up: the environment's pack, or why there can be none; warnings of where data lies, each with its code."""
+    """What was looked up: the environment's pack, or why there can be none; warnings about where the data is, each with its
+    code."""
 
     pack: Pack | None = None
     unpackable: str = ""
@@ -25,7 +26,7 @@ class LookedUp:
 
 
 def is_local(estimator: Estimator, site: Site) -> bool:
-    """Tell whether software and source are brought to the nodes' own disks."""
+    """Return whether software and source are staged to the nodes' own disks."""
     return (estimator.stage or site.storage.stage) == NODE_LOCAL
 
 
@@ -46,7 +47,7 @@ def _inputs(estimator: Estimator) -> list[Input]:
 
 
 def stage_warnings(estimator: Estimator, site: Site, looked_up: LookedUp) -> Iterable[Finding]:
-    """Yield each warning."""
+    """Yield warnings about staging."""
     yield from looked_up.warnings
     local = is_local(estimator, site)
     if local and looked_up.unpackable:

@@ -1,4 +1,4 @@
-"""From a distribution to its tasks: roles, layout, and the rules by which they live and end."""
+"""Turn a distribution into tasks: roles, layout, and the rules for their lives and ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TF1_SERVER = ("train.Server",)
 
 
 def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> tuple[Distribution, str]:
-    """Return the tasks of an estimator, and what was chosen for the user and why (empty: nothing was)."""
+    """Return the tasks of an estimator, and what was chosen for the user and why (empty if nothing was)."""
     distribution = estimator.distribution
     if isinstance(distribution, Mpi):
         why = _why_gloo(estimator, site, script, software) if distribution.transport == "auto" else ""
@@ -29,7 +29,7 @@ def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: So
 
 
 def _placed(tasks: Distribution, why: str, script: ScriptFacts) -> tuple[Distribution, str]:
-    """Return the tasks as TensorFlow's resolver for Slurm takes them to be, where the script uses it."""
+    """Return the tasks placed as TensorFlow's resolver for Slurm assumes, if the script uses it."""
     if not script.uses(RESOLVER):
         return tasks, why
     placed = f"tasks are placed in blocks, and each sees its node's GPUs: the script uses {RESOLVER}"
@@ -37,7 +37,8 @@ def _placed(tasks: Distribution, why: str, script: ScriptFacts) -> tuple[Distrib
 
 
 def _why_gloo(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> str:
-    """Return why Horovod can't run over MPI: the launcher serves none, or it was compiled without; empty when it can."""
+    """Return why Horovod can't run over MPI: the launcher does not support it, or Horovod was compiled without; empty if it
+    can."""
     launcher = estimator.launcher or site.launcher.default
     if not launchers.serves_mpi(launcher, site, estimator.srun):
         return f"Horovod runs over Gloo: {site.name} has no MPI for {launcher} (launcher.mpi)"
@@ -92,7 +93,7 @@ def _parameter_server(wish: ParameterServer, script: ScriptFacts) -> tuple[Distr
 
 
 def detect_layout(wish: ParameterServer, script: ScriptFacts) -> tuple[str, str]:
-    """Return the layout that the script needs, and how that is known."""
+    """Return the layout that the script needs, and how that was determined."""
     if script.uses(*COORDINATOR):
         return "chief", "layout 'chief': the script uses ParameterServerStrategy, whose coordinator is the chief"
     if wish.evaluator_count or script.uses(*ESTIMATOR):

@@ -1,4 +1,4 @@
-"""What a plan allows and its user should know: each warning has a code, by which it can be silenced."""
+"""Warn about what a plan allows but its user should know; each warning has a code to silence it by."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slurmtf.plan.model import Resources
 from slurmtf.sites.model import Partition, Site
 
 SHORT_TIME_S = 240
-"""Below this, the warning before the limit and Slurm's slack after it are a good part of the run."""
+"""Below this, the warning before the limit and Slurm's slack after it are a large part of the run."""
 PER_TASK = ("gpus-per-task", "tres-per-task")
 Warnings = Iterable[Finding]
 
@@ -65,7 +65,7 @@ def _near(partition: str, site: Site) -> str:
 
 
 def _partition(resources: Resources, known: Partition | None) -> Warnings:
-    """Compare with the limits of the partition. Slurm lets most such jobs wait for ever instead of refusing them."""
+    """Compare with the limits of the partition. Slurm leaves most such jobs waiting forever instead of rejecting them."""
     if known is None:
         return
     name, count = resources.partition, resources.gpus_per_node * resources.nodes
@@ -103,7 +103,7 @@ def _gpus(site: Site, resources: Resources, known: Partition | None) -> Warnings
 def warnings_of_gpus(
     resources: Resources, tasks: Distribution, launcher: str, header: Mapping[str, object], srun: Mapping[str, object]
 ) -> Warnings:
-    """Yield what becomes of the GPUs of a node among the processes that compute on them."""
+    """Yield warnings about how the GPUs of a node are shared by its processes."""
     given, step = (gpus.allocation(flags, resources.nodes, resources.tasks_per_node) for flags in (header, srun))
     count, by = resources.gpus_per_node, given.flag if given else ""
     if step and step.per_node < count:

@@ -1,1 +1,1 @@
-"""The plan becomes a job: a run folder, and submitit executors for Slurm and for this machine."""
+"""Turn the plan into a job: the run folder, and submission through submitit, to Slurm or on this machine."""

@@ -1,4 +1,4 @@
-"""The jobs of runs that have none written down: their client was killed, or got no answer, before it could."""
+"""Find the jobs of runs whose client was killed, or got no answer, before it could record them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slurmtf.submit.record import ADOPTED, BY_HAND, note, submitted_jobs
 
 @dataclass(frozen=True)
 class Found:
-    """The jobs of a run; ``error``: why its scheduler could not be asked for them."""
+    """The jobs of a run; ``error``: why its scheduler could not be queried."""
 
     jobs: tuple[SubmittedJob, ...] = ()
     error: SlurmError | None = None
@@ -26,7 +26,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the jobs of a run are, as its plan tells it; ``built``: when its folder was, in seconds since 1970."""
+    """Where the jobs of a run are, according to its plan; ``built``: when its folder was created, in seconds since 1970."""
 
     scheduler: str
     cluster: str | None
@@ -36,7 +36,7 @@ class _Place:
 
 
 def adopt(layout: RunLayout) -> tuple[SubmittedJob, ...]:
-    """Return the jobs of a run; where they are not written down, find them and write them down. Raises OSError, SlurmError."""
+    """Return the jobs of a run; if none are recorded, find and record them. Raises OSError, SlurmError."""
     known = tuple(submitted_jobs(layout))
     if known:
         return known
@@ -48,16 +48,16 @@ def adopt(layout: RunLayout) -> tuple[SubmittedJob, ...]:
 
 
 def note_found(layout: RunLayout, found: Found) -> None:
-    """Write down the jobs of a run that were found. Raises OSError."""
+    """Record the jobs that were found for a run. Raises OSError."""
     for job in found.jobs:
         note(layout, replace(job, why=ADOPTED))
 
 
 def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunLayout, Found]:
-    """Find the jobs of runs: by their journals, else by their working directory, the run folder, for which each scheduler is
-    asked once. ``max_age_s``: what it told another process of the user so long ago will do.
+    """Find the jobs of runs by their journals, or else by their working directory, the run folder.
 
-    The journals tell of those elements of a sweep alone that have begun.
+    Each scheduler is queried once. ``max_age_s``: accept an answer that another process of the user got so many seconds ago.
+    The journals of a sweep know only the elements that have started.
     """
     places = {layout: place for layout in layouts if (place := _place(layout))}
     found = {layout: _in_journal(layout, place) for layout, place in places.items()}
@@ -72,7 +72,7 @@ def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunL
 
 
 def _place(layout: RunLayout) -> _Place | None:
-    """Return where the jobs of a run are; None where its plan does not tell, or the run has just been removed."""
+    """Return where the jobs of a run are; None if its plan does not say, or the run has just been removed."""
     try:
         plan, built = load_json(layout.plan), os.stat(layout.plan).st_mtime  # noqa: PTH116
         job, cluster, folder = plan["job"], plan["cluster"], plan["run"]["folder"]
@@ -84,7 +84,7 @@ def _place(layout: RunLayout) -> _Place | None:
 
 
 def _in_journal(layout: RunLayout, place: _Place) -> Found:
-    """Return the job that began first; of a sweep all elements that have begun. When they were submitted is not known."""
+    """Return the job that started first; for a sweep, all elements that have started. When they were submitted is not known."""
     starts = [attempt.started for attempt in journal.attempts(layout)]
     try:
         began = tuple(dict.fromkeys(_started(start, place) for start in starts if start.job_id))
@@ -101,7 +101,7 @@ def _started(event: Started, place: _Place) -> SubmittedJob:
 def _listed(
     scheduler: str, cluster: str | None, places: Mapping[RunLayout, _Place], max_age_s: float
 ) -> dict[RunLayout, Found]:
-    """Return what a scheduler lists of runs, which it is asked for all at once."""
+    """Return what a scheduler knows of several runs, in one query."""
     try:
         jobs = scheduler_of(scheduler, cluster).find({place.folder: place.built for place in places.values()}, max_age_s)
     except SlurmError as err:

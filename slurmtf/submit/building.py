@@ -1,7 +1,8 @@
-"""What a run needs is built before it: here, or by a build job, for which the run's job waits.
+"""Build what a run needs, here or in a build job, for which the run's job waits.
 
-A build job also checks that the environment has all that the run's script needs: here that is done at once. So runs of one
-script share a build job; that of another script follows it, and finds the environment built.
+A build job also checks that the environment has everything that the run's script imports; a build here is checked at once. So
+runs of the same script share a build job; for another script, a second build job follows the first and finds the environment
+built.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ from slurmtf.sites.search import search_path
 
 SUBMIT_WAIT_S = 120
 BUILD = "build"
-"""Why there is such a job."""
+"""The reason recorded for such a job."""
 
 
 @dataclass(frozen=True)
 class Building:
-    """How an environment is to be built: from what, where, for whom."""
+    """How an environment is to be built: from what, where, for which user."""
 
     spec: EnvironmentSpec
     store: EnvironmentStore
@@ -52,11 +53,11 @@ class Building:
     secrets: Mapping[str, str]
     pack: Pack | None = None
     request: Mapping[str, Any] = field(default_factory=dict)
-    """What the script needs of it: see :func:`slurmtf.environments.probe.asked_later`."""
+    """What the script needs from it: see :func:`slurmtf.environments.probe.asked_later`."""
 
     @property
     def task(self) -> str:
-        """The name of what a build job has to do: the build, and the check for what this script needs."""
+        """The name of a build job's work: the build, and the check for this script's imports."""
         asked = json.dumps(self.request, sort_keys=True).encode("utf-8", "surrogateescape")
         return f"{self.spec.name}.{hashlib.sha256(asked).hexdigest()[:DIGEST_DIGITS]}"
 
@@ -66,12 +67,12 @@ class Building:
 
     @property
     def by_job(self) -> bool:
-        """Whether a build job builds it. A secret is never handed to one: it would stand in Slurm's books."""
+        """Whether a build job builds it. A secret is never given to one, because Slurm would record it."""
         where = self.estimator.environment.build or self.site.environments.build
         return where == "job" and not self.secrets and self.scheduler.queues
 
     def is_there(self) -> bool:
-        """Tell whether it has been built; it is used now."""
+        """Return whether it has been built, and mark it as used now."""
         found = bool(self.store.record(self.spec.name))
         if found:
             self.store.used(self.spec.name)
@@ -80,7 +81,7 @@ class Building:
 
 @dataclass(frozen=True)
 class PendingBuild:
-    """The job for which to wait; ``ours``: it was submitted just now."""
+    """The job to wait for; ``ours``: it was submitted just now."""
 
     awaited: Awaited
     job: SubmittedJob
@@ -88,9 +89,10 @@ class PendingBuild:
 
 
 def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> PendingBuild | None:
-    """Build an environment, unless it is there. Returns the build job; None when it is there now.
+    """Build an environment, unless it exists.
 
-    Raises SoftwareError when it can't be built, RefusedError or SlurmError when the job can't be had.
+    Returns the build job; None if the environment exists now. Raises SoftwareError if it can't be built, RefusedError or
+    SlurmError if the job can't be submitted.
     """
     spec, store = building.spec, building.store
     if building.is_there():
@@ -106,7 +108,7 @@ def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> Pending
 
 
 def _job(building: Building, tell: Tell, lock: Iterable[str]) -> PendingBuild:
-    """Return the build job: the one that is queued already, else a new one."""
+    """Return the build job: one that is queued already, or else a new one."""
     store, name = building.store, building.spec.name
     with writing(store.root, ANOTHER_STORE):
         store.layout.prepare()
@@ -129,7 +131,7 @@ def _job(building: Building, tell: Tell, lock: Iterable[str]) -> PendingBuild:
 
 
 def _queued(building: Building, *tasks: str) -> list[SubmittedJob | None]:
-    """Return the jobs that do these tasks and have not ended; None where there is none."""
+    """Return the jobs that do this work and have not ended; None if there are none."""
     known = [read_json(building.store.layout.job(task)).get("job") for task in tasks]
     jobs = [SubmittedJob.from_dict(facts) if facts else None for facts in known]
     asked = [job for job in jobs if job]
@@ -138,7 +140,7 @@ def _queued(building: Building, *tasks: str) -> list[SubmittedJob | None]:
 
 
 def _submitted(building: Building, tell: Tell, lock: Iterable[str], earlier: SubmittedJob | None) -> SubmittedJob:
-    """Submit the build job. Where another one builds the environment already, ``earlier``, this one follows it."""
+    """Submit the build job. If ``earlier``, another job, is already building the environment, the new one follows it."""
     spec, store, site, task = building.spec, building.store, building.site, building.task
     wheels = ""
     if spec.kind == "pip" and site.network.internet is False:
@@ -163,12 +165,12 @@ def _submitted(building: Building, tell: Tell, lock: Iterable[str], earlier: Sub
 
 
 def _note_job(building: Building, task: str, job: SubmittedJob, shared: bool = False) -> None:
-    """Write down which job does a task; ``shared``: several runs wait for it."""
+    """Record which job does the work; ``shared``: several runs wait for it."""
     write_json(building.store.layout.job(task), {"job": job.to_dict(), "shared": shared})
 
 
 def plan_of(building: Building, files: Sequence[str], earlier: SubmittedJob | None = None) -> BuildPlan:
-    """Return the plan of the job: ``files`` are the builder, the environment spec, and what the script needs of it."""
+    """Return the plan of the job. ``files`` are the builder, the environment spec, and what the script needs."""
     spec, site, layout = building.spec, building.site, building.store.layout
     own = {"chdir": layout.build_job(building.task), "output": f"{layout.logs}/{building.task}.job"}
     own |= {"dependency": f"afterany:{earlier.ref.job_id}"} if earlier else {}
@@ -193,7 +195,8 @@ def plan_of(building: Building, files: Sequence[str], earlier: SubmittedJob | No
 
 
 def withdraw(building: Building, pending: PendingBuild | None) -> None:
-    """Cancel a build job of ours for which nothing else waits. When that fails, the environment that it builds does no harm."""
+    """Cancel a build job of ours for which no other run waits. If that fails, an unused environment is built, which does no
+    harm."""
     shared = read_json(building.store.layout.job(building.task)).get("shared", False)
     if pending is not None and pending.ours and not shared:
         with contextlib.suppress(SlurmtfError):

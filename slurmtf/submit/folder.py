@@ -1,4 +1,4 @@
-"""The run folder: built under another name, and there at once when it is whole."""
+"""The run folder: built under another name, and renamed when it is complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REMOVED = ".removed-"
 INTENTS, STAGING = "intents", "staging"
 Fill = Callable[[RunLayout], None]
 COMPILED = "__pycache__"
-"""Where each task's Python keeps the hook compiled: the folder would follow the script's umask if Python created it."""
+"""Where each task's Python keeps the compiled hook: if Python created the folder, it would follow the script's umask."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Intent:
 
     @classmethod
     def all(cls, workspace: Path) -> list[Intent]:
-        """Return the notes of a workspace. Raises WorkspaceError when somebody else could have left them there."""
+        """Return the notes of a workspace. Raises WorkspaceError if somebody else could have written them."""
         found = [cls.read(path) for path in sorted(own_folder(workspace, INTENTS).glob("*.json"))]
         return [intent for intent in found if intent is not None]
 
     @classmethod
     def read(cls, path: Path) -> Intent | None:
-        """Return the note at ``path``; None when its run was submitted meanwhile, or it names no run of its workspace."""
+        """Return the note at ``path``; None if its run has been submitted meanwhile, or it names no run of this workspace."""
         try:
             facts = read_json(path)
             owner, series = recognize(facts["owner"]), Path(facts["folder"]).parent.name
@@ -68,7 +68,7 @@ class Intent:
 
 
 def _may_be_run(folder: Path) -> bool:
-    """Tell whether a folder holds a run, or may one day: there is none yet. No link leads to it."""
+    """Return whether a folder holds a run, or does not exist yet. No link may lead to it."""
     links = folder.is_symlink() or folder.parent.is_symlink() or folder.parent.name.startswith(".")
     return not links and (Path(RunLayout(str(folder)).plan).is_file() or not folder.exists())
 
@@ -81,9 +81,10 @@ def build(
     receipt: dict[str, Any],
     more: Iterable[Fill] = (),
 ) -> RunLayout:
-    """Build the run folder of a plan; ``more`` write more into it.
+    """Build the run folder of a plan; ``more`` are functions that write more into it.
 
-    Raises WorkspaceError or SnapshotError, and then nothing is left of it."""
+    Raises WorkspaceError or SnapshotError, and then leaves nothing behind.
+    """
     with writing(plan.run.workspace):
         make_private(Path(plan.run.workspace))
         try:
@@ -107,7 +108,7 @@ def build(
 
 
 def _with_source(receipt: dict[str, Any], taken: Snapshot) -> dict[str, Any]:
-    """Return the receipt with what was taken of the source."""
+    """Return the receipt with the facts of the snapshot."""
     source = {**receipt["source"], "snapshot": taken.ref.id, "left_out": list(taken.contents.left_out)}
     return {**receipt, "source": source}
 
@@ -125,7 +126,7 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
 
 
 def remove(folder: Path) -> None:
-    """Remove a run folder at once, by moving it away first: see :func:`slurmtf.submit.submission.tidy`."""
+    """Remove a run folder at once, by renaming it first: see :func:`slurmtf.submit.submission.tidy`."""
     doomed = own_folder(folder.parents[1]) / f"{REMOVED}{folder.name}"
     folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)

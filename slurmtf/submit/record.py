@@ -1,4 +1,4 @@
-"""What the login node knows of a run's jobs: ``jobs.jsonl`` in the run folder, one line for each that was submitted."""
+"""The record of a run's jobs: ``jobs.jsonl`` in the run folder, one line for each submitted job."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from slurmtf.job.contract.sweep import MOST_TRIALS
 from slurmtf.scheduler import SubmittedJob
 
 SUBMITTED, ADOPTED, BY_HAND = "submitted", "adopted", "by-hand"
-"""Why there is a job: the run was submitted; so it was, but its client died before it could say so; somebody ran sbatch."""
+"""Why there is a job: the run was submitted; it was, but its client died before it could record that; somebody ran sbatch."""
 
 
 def note(layout: RunLayout, job: SubmittedJob) -> None:
-    """Write down a job of a run. Raises OSError."""
+    """Record a job of a run. Raises OSError."""
     text = _text(layout)
     cut = text != "" and not text.endswith("\n")  # by a full disk
     with open(os.open(layout.jobs, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE), "ab") as file:
@@ -26,12 +26,12 @@ def note(layout: RunLayout, job: SubmittedJob) -> None:
 
 
 def submitted_jobs(layout: RunLayout) -> list[SubmittedJob]:
-    """Return the jobs of a run in the order of their submission; a line that can't be read is left out."""
+    """Return the jobs of a run in the order of submission; lines that can't be read are skipped."""
     return _once(list(_jobs(_text(layout))))
 
 
 def _once(jobs: Sequence[SubmittedJob]) -> list[SubmittedJob]:
-    """Return jobs without those that were found by several clients, or by one while another wrote them down."""
+    """Return jobs without duplicates: several clients may find a job, or one may while another records it."""
     told = {job.ref for job in jobs if job.why != ADOPTED}
     adopted = {job.ref: job for job in jobs if job.why == ADOPTED and job.ref not in told}
     return [job for job in jobs if job.why != ADOPTED or adopted.pop(job.ref, None) is not None]
@@ -53,5 +53,5 @@ def _jobs(text: str) -> Iterator[SubmittedJob]:
 
 
 def read_record(layout: RunLayout) -> SubmittedJob | None:
-    """Return the job of a run that was submitted last; None while it has no known job."""
+    """Return the job of a run that was submitted last; None while no job is known."""
     return next(reversed(submitted_jobs(layout)), None)

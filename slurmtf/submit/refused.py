@@ -1,4 +1,4 @@
-"""What to do when Slurm refuses a job of a command that is not ``slurmtf submit``: it has fewer settings, or none."""
+"""Fit Slurm's refusals to commands other than ``slurmtf submit``, which have fewer settings or none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANY = "what it asks for comes from the profile {}{}: leave out what this cluster
 
 @contextlib.contextmanager
 def refusals_for(profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Iterator[None]:
-    """Raise refusals with remedies that the command's user can follow; the parameters are those of :func:`fitted`."""
+    """Raise refusals with remedies that fit the command; for the parameters, see :func:`fitted`."""
     try:
         yield
     except RefusedError as err:
@@ -25,10 +25,10 @@ def refusals_for(profile: str, asked: Collection[str] = (), settings: Collection
 
 
 def fitted(finding: Finding, profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Finding:
-    """Return a refusal with a remedy that fits its command.
+    """Return a refusal with a remedy that fits the command.
 
-    ``asked`` are the flags of sbatch that the user has given, ``settings`` those that he could have given; all others come
-    from the ``profile``.
+    ``asked`` are the flags of sbatch that the user has set, ``settings`` those that the command takes; all others come from the
+    ``profile``.
     """
     line = re.search(r"#SBATCH --([a-z-]+)", finding.where)
     if line and line[1] in asked:

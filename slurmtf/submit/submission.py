@@ -1,4 +1,4 @@
-"""One submission, from plan to job; and what a killed one left behind."""
+"""Submit a plan, and clean up after submissions that were killed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from slurmtf.submit.record import SUBMITTED, note, read_record
 from slurmtf.trusted import own_folder
 
 UNKNOWN_OWNER_S = 3600
-"""Age after which a submission on another host, whose process we can't see, counts as dead."""
+"""Seconds after which a submission on another host, whose process can't be seen, counts as dead."""
 SETTLE_S = 30
-"""Seconds that an sbatch which outlived its client may need."""
+"""Seconds that an sbatch which has outlived its client may take."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +39,25 @@ class Submission:
     receipt: dict[str, Any]
     array: Array | None = None
     more: tuple[Fill, ...] = ()
-    """They write what else belongs into the run folder, before it is there under its name."""
+    """Functions that write more into the run folder before it gets its name."""
 
     def with_more(self, fill: Fill) -> Submission:
         return replace(self, more=(*self.more, fill))
 
 
 def scheduler_for(plan: LaunchPlan) -> Scheduler:
-    """Return where the job of a plan goes. Raises UnreachableError when no job can be submitted there from here."""
+    """Return the scheduler for a plan's job. Raises UnreachableError if no job can be submitted to it from here."""
     scheduler = scheduler_of(plan.job.scheduler, plan.cluster)
     scheduler.check()
     return scheduler
 
 
 def submit(submission: Submission) -> RunLayout:
-    """Build the run folder and hand the job over. Returns the run folder, whose record names the job.
+    """Build the run folder and submit the job. Returns the run folder, whose record names the job.
 
-    Killed at any moment, it leaves a run with a job, or what :func:`tidy` removes.
-
-    Raises WorkspaceError, RefusedError or UnreachableError, and then nothing is left; SlurmError when Slurm did not answer:
-    then the job may exist, and the run folder stays until that is known.
+    If the process is killed at any moment, there is either a run with its job, or something that :func:`tidy` removes. Raises
+    WorkspaceError, RefusedError or UnreachableError and leaves nothing behind; raises SlurmError if Slurm did not answer: then
+    the job may exist, and the run folder stays until that is known.
     """
     plan = submission.plan
     scheduler = scheduler_for(plan)
@@ -96,9 +95,9 @@ def _hand_over(scheduler: Scheduler, layout: RunLayout, array: Array | None) -> 
 
 
 def tidy(workspace: Path) -> None:
-    """Settle what a killed client left open: adopt the job of a submission, or remove what never became one; end removals.
+    """Settle what killed clients left behind: adopt the job of a submission, or remove what never became one; finish removals.
 
-    What can't be settled now, as Slurm does not answer, or another client is at it, is left to the next one.
+    What can't be settled now, because Slurm does not answer or another client is doing it, is left to the next call.
     """
     with contextlib.suppress(SlurmError):
         _settle_all(workspace)
@@ -117,7 +116,7 @@ def _settle_all(workspace: Path) -> None:
 
 
 def removals(workspace: Path) -> Iterator[Path]:
-    """Yield what is left of runs whose removal was interrupted."""
+    """Yield the remains of runs whose removal was interrupted."""
     yield from sorted(own_folder(workspace).glob(f"{REMOVED}*"))
 
 
@@ -130,7 +129,7 @@ def stale_partials(workspace: Path) -> Iterator[Path]:
 
 
 def abandoned(workspace: Path) -> Iterator[Path]:
-    """Yield what was built of runs that never came to be, as their submission was killed; then its note, if there is one."""
+    """Yield what was built for runs whose submission was killed, each followed by its note, if there is one."""
     intents = own_folder(workspace, INTENTS)
     for staging in sorted(own_folder(workspace, STAGING).glob("*")):  # before the notes: one is there while its folder is built
         if not (intents / f"{staging.name}.json").exists() and age(staging) > UNKNOWN_OWNER_S:
@@ -156,7 +155,7 @@ def _settle(intent: Intent) -> None:
 
 
 def _in_hand(script: str) -> bool:
-    """Tell whether an sbatch that outlived its client is still busy with the script (proc(5), cmdline)."""
+    """Return whether an sbatch that outlived its client is still working on the script (proc(5), cmdline)."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             if os.fsencode(script) in path.read_bytes().split(b"\0"):

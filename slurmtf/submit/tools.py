@@ -1,4 +1,4 @@
-"""Programs of slurmtf's own in their tool environments: built once by name, run here or, as the site says, in a job."""
+"""Run slurmtf's own programs in their tool environments, which are built once by name, here or in a job, as the site says."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ from slurmtf.submit.building import Building, provide
 from slurmtf.submit.refused import refusals_for
 
 POLL_S = (1.0, 15.0)
-"""The first and the longest pause between two looks at a job."""
+"""The first and the longest pause between two queries about a job, in seconds."""
 FORGOTTEN = 3
-"""Looks in a row at which Slurm knows nothing of a job: then it has ended, and is forgotten."""
+"""After so many queries in a row in which Slurm does not know a job, it has ended and been forgotten."""
 PROGRAM, LOG, JOBS = "tool.pyz", "tool.log", "jobs.json"
 SETTINGS = ("partition", "account", "time")
-"""Of what :meth:`Toolbox.run_each` is asked for, what remedies call by these names."""
+"""The settings of :meth:`Toolbox.run_each` that remedies may name."""
 Tick = Callable[[], None]
 Seen: TypeAlias = "dict[SubmittedJob, Observation | None]"
 HERE = Path(__file__)
 
 
 class Ended(NamedTuple):
-    """The log of one of many things that were done, and how its job ended, where it did not complete."""
+    """The log of one element, and how its job ended, unless it completed."""
 
     log: Path
     how: str = ""
@@ -54,7 +54,7 @@ class Ended(NamedTuple):
 
 @dataclass(frozen=True)
 class Toolbox:
-    """Where tool environments are, and where their programs run."""
+    """Where tool environments are kept, and where their programs run."""
 
     site: Site
     store: EnvironmentStore
@@ -66,14 +66,12 @@ class Toolbox:
 
     @property
     def by_job(self) -> bool:
-        """Whether the site wants work of this kind in jobs: what holds for builds."""
+        """Whether the site wants this kind of work in jobs; the setting for builds applies."""
         return self.site.environments.build == "job" and self.scheduler.queues
 
     def python(self, name: str, likely: Sequence[str] = (), more: Sequence[str] = ()) -> str:
-        """Return the Python of a tool environment, with ``more`` packages in it, which is built first unless it is there.
-
-        Raises SoftwareError.
-        """
+        """Return the Python of a tool environment with ``more`` packages, building it first if necessary. Raises
+        SoftwareError."""
         spec = spec_of(tool(name), self.site, likely, more)
         with refusals_for(self.site.name):
             pending = provide(Building(spec, self.store, self.site, _nobody(self.site), {}), self.tell)
@@ -88,10 +86,9 @@ class Toolbox:
         return str(self.store.folder(spec.name) / "bin" / "python")
 
     def run(self, python: str, words: Sequence[str], folder: Path, name: str) -> int:
-        """Run our program in a tool environment, here or in a job, and return its exit code; its log is ``tool.log`` in
-        ``folder``, a private folder that the nodes see.
+        """Run our program in a tool environment, here or in a job, and return its exit code.
 
-        Raises SlurmError when Slurm does not answer.
+        Its log is ``tool.log`` in ``folder``, a private folder that the nodes see. Raises SlurmError if Slurm does not answer.
         """
         command = (python, "-I", put_program(folder), *words)
         if self.by_job:
@@ -104,10 +101,11 @@ class Toolbox:
     def run_each(
         self, python: str, words: Sequence[str], folder: Path, name: str, elements: int, asked: Mapping[str, Any], tick: Tick
     ) -> list[Ended]:
-        """Run our program on each of so many things, and return how each ended: on a cluster as the elements of an array, whose
-        program is told the number of its job's first element; here in as many processes as :func:`shares` says.
+        """Run our program on each of several elements, and return how each ended.
 
-        ``asked`` are flags of sbatch; ``tick`` is called while it goes on. Raises SlurmError when Slurm does not answer.
+        On a cluster they are the elements of an array, whose program is told the number of its job's first element; here, as
+        many processes run as :func:`shares` says. ``asked`` are flags of sbatch; ``tick`` is called meanwhile. Raises
+        SlurmError if Slurm does not answer.
         """
         command = (python, "-I", put_program(folder), *words)
         if not self.scheduler.queues:
@@ -120,19 +118,15 @@ class Toolbox:
         return [Ended(folder / f"{name}-{one.ref.job_id}_{one.ref.element}.log", how(end)) for one, end in seen.items()]
 
     def earlier(self, folder: Path) -> list[SubmittedJob]:
-        """Return the jobs that were submitted last for a folder and have not ended.
-
-        Raises SlurmError when Slurm does not answer.
-        """
+        """Return the jobs that were last submitted for a folder and have not ended. Raises SlurmError if Slurm does not
+        answer."""
         known = [SubmittedJob.from_dict(one) for one in read_json(folder / JOBS).get("jobs", ())]
         seen = self.scheduler.observe(known) if known and self.scheduler.queues else {}
         return [job for job in known if any(one in seen and not seen[one].state.final for one in job.each)]
 
     def wait_for_earlier(self, folder: Path) -> None:
-        """Wait for the jobs that were submitted last for a folder, by a process that did not see them end.
-
-        Raises SlurmError when Slurm does not answer.
-        """
+        """Wait for the jobs last submitted for a folder by a process that did not see them end. Raises SlurmError if Slurm does
+        not answer."""
         left = self.earlier(folder)
         if left:
             numbers = ", ".join(job.ref.job_id for job in left)
@@ -142,7 +136,7 @@ class Toolbox:
     def _by_job(
         self, command: Sequence[str], folder: Path, name: str, own: Mapping[str, Any], elements: int | None, tick: Tick
     ) -> Seen:
-        """Run a command in jobs, and return each of their elements, in order, with what was seen of it last."""
+        """Run a command in jobs, and return each of their elements, in order, with its last known state."""
         directives = build_directives(_nobody(self.site), self.site, name, own)
         script = tool_script(self.site, name, directives, command, folder)
         noted: list[SubmittedJob] = []
@@ -162,9 +156,10 @@ class Toolbox:
 
 
 def shares(elements: int, cpus: int | None, of_machine: int) -> list[tuple[str, ...]]:
-    """Return the further words of each process that does its share of so many things on a machine of so many CPUs.
+    """Return the additional arguments of each process that does its share of the elements on a machine with so many CPUs.
 
-    With ``cpus`` for each, as many as fit go on at once, each told ``part NUMBER PROCESSES CPUS``; else one does all.
+    With ``cpus`` per process, as many run at once as fit, each with the arguments ``part NUMBER PROCESSES CPUS``; otherwise one
+    does all.
     """
     if not cpus:
         return [()]
@@ -204,7 +199,7 @@ def put_program(folder: Path) -> str:
 
 
 def environ() -> dict[str, str]:
-    """Return this process's environment without what belongs to other software."""
+    """Return this process's environment without variables of other software."""
     return {name: value for name, value in os.environ.items() if name not in OF_OTHER_ENVIRONMENTS}
 
 
@@ -220,10 +215,10 @@ def tool_script(site: Site, name: str, directives: Sequence[tuple[str, Value]], 
 
 
 def ended(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _nothing, tell: Tell | None = None) -> Seen:
-    """Wait until jobs have ended, arrays with all their elements, and return how; the queue is asked less and less often.
+    """Wait until jobs have ended, arrays with all their elements, and return how they ended.
 
-    ``tell`` is told why they wait, each reason once. A job that Slurm has forgotten has ended, nobody knows how. Raises
-    SlurmError when Slurm does not answer.
+    The queue is queried less and less often. ``tell`` is given the reasons why they wait, each once. A job that Slurm has
+    forgotten has ended in an unknown way. Raises SlurmError if Slurm does not answer.
     """
     every = [one for job in jobs for one in job.each]
     pause, longest = POLL_S
@@ -244,7 +239,7 @@ def ended(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _noth
 
 
 def how(end: Observation | None) -> str:
-    """Say how a job ended that did not complete; empty when it did, or nobody knows."""
+    """Return how a job ended that did not complete; empty if it did, or if that is not known."""
     if end is None or end.state is JobState.COMPLETED:
         return ""
     code = f", signal {end.signal}" if end.signal else f", exit code {end.exit_code}" if end.exit_code else ""
@@ -252,7 +247,7 @@ def how(end: Observation | None) -> str:
 
 
 def waiting(seen: Iterable[Observation]) -> str:
-    """Say why jobs wait of which none has begun; empty when one has, or no reason is known yet."""
+    """Return why jobs wait of which none has started; empty if one has, or no reason is known yet."""
     every = list(seen)
     reasons = sorted({one.reason for one in every} - {"", "None"})
     if not reasons or any(one.state is not JobState.PENDING for one in every):
@@ -261,5 +256,5 @@ def waiting(seen: Iterable[Observation]) -> str:
 
 
 def _nobody(site: Site) -> Estimator:
-    """Return an estimator that asks for nothing: a job of our own has what the site gives to builds."""
+    """Return an estimator that requests nothing: a job of our own gets what the site gives to builds."""
     return Estimator(HERE.parent, entry_script=HERE.name, compute_target=site)

@@ -1,1 +1,1 @@
-"""One for each rank."""
+"""The program that runs once for each rank."""

@@ -1,4 +1,4 @@
-"""Whether a task's script still does anything: its files grow, or its processes compute."""
+"""Detect whether a task's script still does anything: its files grow, or its processes use CPU time."""
 
 import os
 import time
@@ -9,13 +9,13 @@ from ..contract.life import Stall
 
 LONGEST_PAUSE_S = 15.0
 LOOKS = 8
-"""How often it is looked at in the time after which it counts as stalled."""
+"""How many times it is checked within the time after which it counts as stalled."""
 IDLE_SHARE = 0.02
-"""Of one core: what the threads of an idle TensorFlow use, and less than any that computes."""
+"""Share of a core: what the threads of an idle TensorFlow use, and less than a computing one does."""
 
 
 class Activity:
-    """Of one script; ``pid`` leads its session."""
+    """The activity of one script, whose session ``pid`` leads."""
 
     def __init__(self, stall: Stall, paths: Sequence[str]) -> None:
         self._pause_s = min(LONGEST_PAUSE_S, stall.minutes * 60 / LOOKS)
@@ -26,7 +26,7 @@ class Activity:
         self._cpu_s = 0.0
 
     def is_new(self, pid: int) -> bool:
-        """Tell whether something has happened since the last look; not yet, as long as the next one is not due."""
+        """Return whether something has happened since the last check; True until the next check is due."""
         now = time.monotonic()
         passed = now - self._seen_at
         if not self._pause_s or passed < self._pause_s:
@@ -45,5 +45,5 @@ def _size(path: str) -> int:
 
 
 def cpu_of_session(session: int) -> float:
-    """Return the seconds of CPU that the processes of a session have used, with those that they have waited for."""
+    """Return the CPU seconds of the processes of a session, with those of children that they have waited for."""
     return sum(process.cpu_s for _, process in proc.processes() if process.session == session)

@@ -1,4 +1,4 @@
-"""The environment of the user's script: who it is, whom it works with, what it may use."""
+"""The environment of the user's script: its role, the other tasks, the resources it may use."""
 
 import os
 import re
@@ -16,11 +16,11 @@ TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))
 AS_PLANNED = LaunchOrder()
 RESUME_FROM = "--resume-from"
 SERVER_THREADS = 4
-"""The least inter-op threads of a TensorFlow server: with fewer, one that waits can block the one it waits for."""
+"""The fewest inter-op threads for a TensorFlow server: with fewer, a waiting thread can block the one that it waits for."""
 
 
 class TaskEnvironment:
-    """Builds the variables of one task's script from the plan, the role, and what the supervisor told at the start."""
+    """Builds the variables of one task's script from the plan, the role, and the supervisor's start message."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class TaskEnvironment:
         self._start = start
 
     def variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
-        """Return the whole environment. The user's own variables come last and win; PYTHONPATH is added to."""
+        """Return the complete environment. The user's own variables come last and win; PYTHONPATH is prepended to."""
         found = {name: self._new_place(value) for name, value in inherited.items()}
         found.setdefault(var.PYTHONUNBUFFERED, "1")
         own = self._identity()
@@ -72,26 +72,27 @@ class TaskEnvironment:
         return found
 
     def arguments(self, command: List[str]) -> List[str]:
-        """Return the command with the task variables in it expanded; no shell has a part in that."""
+        """Return the command with its task variables expanded, without a shell."""
         own, given = self._identity(), native(self._plan.resume_from)
         words = [self._new_place(command[0]), *command[1:]]
         resumed = [own[var.SLURMTF_RESUME_FROM] if pair == (RESUME_FROM, given) else pair[1] for pair in zip(words, words[1:])]
         return [self.expand(word, own) for word in [words[0], *resumed]]
 
     def _resume_from(self) -> str:
-        """Return the folder to resume from; empty: there is none."""
+        """Return the folder to resume from; empty if there is none."""
         outputs = self._layout.launch(self._order.folder).outputs
         attempt = self._order.variables.get(var.SLURMTF_ATTEMPT, "1")
         return outputs if attempt != "1" and _holds_something(outputs) else native(self._plan.resume_from)
 
     @property
     def source(self) -> str:
-        """Where the source lies, unpacked."""
+        """The folder of the unpacked source."""
         return str(self._staged.get("work") or self._layout.work)
 
     @property
     def work(self) -> str:
-        """The script's working directory: a launch with a folder of its own has its own, on the disk that has the source."""
+        """The script's working directory: a launch with a folder of its own has one of its own, on the same disk as the
+        source."""
         if not self._order.folder:
             return self.source
         if self._staged.get("work", self._layout.work) == self._layout.work:
@@ -99,18 +100,19 @@ class TaskEnvironment:
         return os.path.join(os.path.dirname(self.source), "launches", self._order.folder)
 
     def _new_place(self, text: str) -> str:
-        """Return an inherited variable or a word; what names the environment names its copy on this node."""
+        """Return an inherited variable or a word, with the environment's path replaced by that of its copy on this node."""
         place = self._staged.get("prefix")
         return relocation.moved(text, [self._plan.stage.prefix, *self._staged["names"]], place) if place else text
 
     @staticmethod
     def expand(text: str, own: Mapping[str, str]) -> str:
-        """Replace ``$SLURMTF_ROLE``, ``${SLURMTF_INDEX}`` ... by their values; what is no task variable stays."""
+        """Replace ``$SLURMTF_ROLE``, ``${SLURMTF_INDEX}`` and the like by their values; anything that is no task variable
+        stays."""
         return TASK_VARIABLE.sub(lambda found: own.get(found[1] or found[2], found[0]), text)
 
     @property
     def _run(self) -> Run:
-        """The run as its script knows it: a trial of a sweep is one of its own, ``<sweep>_<number>``."""
+        """The run as its script knows it: a trial of a sweep is a run of its own, ``<sweep>_<number>``."""
         run, trial = self._plan.run, self._order.variables.get(var.SLURMTF_TRIAL)
         return run if trial is None else run._replace(run_id="{}_{}".format(run.run_id, trial))
 
@@ -143,7 +145,7 @@ class TaskEnvironment:
         return {var.SLURMTF_INPUT + item.name: places.get(item.name) or native(item.path) for item in inputs}
 
     def _threads(self, inherited: Mapping[str, str]) -> Dict[str, str]:
-        """Bind the thread counts to the task's CPUs, unless the user has set them."""
+        """Set the thread counts to the number of the task's CPUs, unless the user has set them."""
         cpus = self._cpus()
         if cpus is None:
             return {}
@@ -152,7 +154,7 @@ class TaskEnvironment:
         return {name: str(count) for name, count in wanted.items() if name not in inherited}
 
     def _cpus(self) -> Optional[int]:
-        """Return the CPUs of this task: those asked for, never more than the kernel lets it use; None when nobody said."""
+        """Return the CPUs of this task: those requested, but no more than the kernel allows; None if none were requested."""
         allowed = len(os.sched_getaffinity(0))
         asked = self._plan.size.cpus_per_task
         if asked is not None:
@@ -163,7 +165,7 @@ class TaskEnvironment:
         return max(1, allowed // sharers) if sharers > 1 else None
 
     def _gpus(self, inherited: Mapping[str, str]) -> Dict[str, str]:
-        """Hide the GPUs of others. A task that no supervisor has told of its own keeps what it sees."""
+        """Hide the GPUs of other tasks. A task that was assigned none by a supervisor keeps what it sees."""
         vendor = self._plan.gpu_vendor
         told = "gpus" in self._start
         names = self._start["gpus"] if told else gpus.sight(self._plan, inherited, gpus.can_open(vendor)).names
@@ -172,7 +174,7 @@ class TaskEnvironment:
         return {} if names is None else gpus.own_variables(vendor, names, inherited)
 
     def _add_cluster(self, found: Dict[str, str]) -> None:
-        """Set TF_CONFIG, or leave it in a file that the script's Python reads where it is too long for a variable."""
+        """Set TF_CONFIG, or write it to a file for the script's Python if it is too long for a variable."""
         cluster = self._start.get("cluster")
         if cluster:
             config = tf_config.tf_config(cluster, self._role)

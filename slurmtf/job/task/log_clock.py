@@ -1,7 +1,7 @@
-"""When a log grew: lets the logs of many tasks be read as one, in the order of time.
+"""Record when logs grew, so that the logs of many tasks can be read as one, in order of time.
 
-The script writes straight into its logs, so that nothing of it is lost when we die; what was written when is noted beside
-them, by the sizes that they had at a time. One line: the time in seconds since 1970, then the size of each log.
+The script writes directly into its logs, so nothing is lost when the agent dies. Beside them, a file records their sizes over
+time: each line has the time in seconds since 1970, then the size of each log.
 """
 
 import os
@@ -12,7 +12,7 @@ PAUSE_S = 0.2
 
 
 class LogClock:
-    """Notes the sizes of a task's logs as they grow."""
+    """Records the sizes of a task's logs as they grow."""
 
     def __init__(self, path: str, logs: Sequence[str]) -> None:
         self._path = path
@@ -21,7 +21,7 @@ class LogClock:
         self._next = 0.0
 
     def note(self) -> None:
-        """Write the sizes down, if they have changed; a clock that can't be written does not fail a run."""
+        """Record the sizes if they have changed; a failed write does not fail the run."""
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + PAUSE_S

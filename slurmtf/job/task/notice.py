@@ -1,4 +1,4 @@
-"""The script is told that it will be ended: by a signal of the user's choice, once, and by a file for who looks for it."""
+"""Notify the script that it will be ended: once by a signal of the user's choice, and by a file."""
 
 import contextlib
 import json
@@ -11,11 +11,12 @@ from ..contract.life import Notice
 from ..contract.private import add_private, write_private
 
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-"""Signals that a script which does not handle them is to end by."""
+"""Signals that must end a script which does not handle them."""
 
 
 class NoticeGiver:
-    """Of one task. Told before its script has started, it leaves the file, and no signal: nobody is there to hear one."""
+    """Gives notice to one task's script. Before the script has started it writes only the file, because nothing could receive a
+    signal."""
 
     def __init__(self, notice: Notice) -> None:
         self._signal = int(signal.Signals[notice.signal]) if notice.signal else 0
@@ -23,11 +24,11 @@ class NoticeGiver:
 
     @property
     def ignored(self) -> int:
-        """The signal that does nothing to a script which does not handle it; 0: there is none."""
+        """The signal that must do nothing to a script which does not handle it; 0 if there is none."""
         return 0 if self._signal in ENDS else self._signal
 
     def give(self, path: str, facts: Dict[str, Any], child: Optional[Child]) -> None:
-        """Tell the script. ``path`` is the file that it looks for."""
+        """Notify the script. ``path`` is the file that it looks for."""
         if self._told is not None:
             return
         self._told = facts

@@ -1,8 +1,8 @@
-"""A port that is ours from before anybody hears of it until the job ends.
+"""Hold a port from before anybody learns of it until the job ends.
 
-It is bound with SO_REUSEPORT and held: TensorFlow's server binds beside it (TF_GRPC_REUSE_PORT=true), and connections never go
-to our socket since it does not listen. It lies outside the range from which the kernel hands out ports, and a lock in the
-node's temporary folder keeps our other jobs away, also where an old TensorFlow needs us to let go of it first.
+The port is bound with SO_REUSEPORT: TensorFlow's server binds to it too (TF_GRPC_REUSE_PORT=true), and connections never reach
+our socket because it does not listen. The port is outside the range from which the kernel assigns ports. A lock in the node's
+temporary folder keeps our other jobs away, even if an old TensorFlow requires us to release it first.
 """
 
 import errno
@@ -35,7 +35,7 @@ class HeldPort:
 
 
 def hold() -> HeldPort:
-    """Return a port that nobody uses. Raises OSError when there is none."""
+    """Return a port that nobody uses. Raises OSError if there is none."""
     lowest, highest = ephemeral_range()
     for _ in range(TRIES):
         number = LOWEST + int.from_bytes(os.urandom(4), "big") % (HIGHEST - LOWEST)
@@ -86,7 +86,7 @@ def _lock(number: int) -> Optional[IO[Any]]:
 
 
 def ephemeral_range() -> Tuple[int, int]:
-    """Return the range from which the kernel hands out ports (ip(7), ip_local_port_range)."""
+    """Return the range from which the kernel assigns ports (ip(7), ip_local_port_range)."""
     try:
         with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
             lowest, highest = file.read().split()

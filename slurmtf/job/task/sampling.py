@@ -1,9 +1,9 @@
-"""What the tasks of this job use on this node: the first of them samples it for all, at a cost below 0.1 % of a core.
+"""Sample what the tasks of this job use on this node; the node's first task does it for all, at a cost below 0.1 % of a core.
 
-CPU is that of the launcher's processes here, which are our siblings: slurmstepd's, or those of the daemon of mpirun (proc(5)).
-Memory is what Slurm's cgroup counts, but for cached files, or the processes' own at their fullest where that is more: the
-kernel knows of each what it held between two samples, and of those that we waited for until they ended. GPUs by the vendor's
-tool.
+CPU time is that of the launcher's processes here, which are our siblings: children of slurmstepd, or of mpirun's daemon
+(proc(5)). Memory is what Slurm's cgroup counts without cached files, or the sum of the processes' own peaks if that is more:
+the kernel records the peak of each process between two samples, and of children that we waited for, until they end. GPUs are
+sampled with the vendor's tool.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from ..contract.samples import Gpu, Sample
 FIRST_S, GROWTH, LONGEST_S = 2.0, 1.5, 60.0
 """Seconds until the first sample; each pause is longer than the one before, up to the longest."""
 GPU_PAUSE_S = {"nvidia": 110.0, "amd": 590.0}
-"""Between two calls of the vendor's tool, which take some 0.1 s (nvidia-smi) and 0.5 s (rocm-smi) of a core."""
+"""Seconds between two calls of the vendor's tool, which take about 0.1 s (nvidia-smi) or 0.5 s (rocm-smi) of a core."""
 FIRST_GPU_S = 20.0
 GPU_PATIENCE_S = 30.0
 ASK = {
@@ -37,7 +37,7 @@ OF_JOB = re.compile(r"(.*/job_(\d+))(/|$)")
 
 
 class Process(NamedTuple):
-    """A process as /proc tells of it: CPU seconds with those of its ended children."""
+    """A process according to /proc: CPU seconds include those of its ended children."""
 
     pid: int
     parent: int
@@ -45,7 +45,7 @@ class Process(NamedTuple):
 
 
 class Held(NamedTuple):
-    """Bytes that a process has held at most, and those of them that files back, or that it shares, as far as that is known."""
+    """The peak memory of a process in bytes, and how much of it is backed by files or shared, as far as that is known."""
 
     most: int
     files: int
@@ -56,7 +56,7 @@ class Held(NamedTuple):
 
 
 class Sampler:
-    """Samples of one launch on this node."""
+    """Takes the samples of one launch on this node."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
         job = identity.job_name(environ) or str(os.getppid())
@@ -76,7 +76,7 @@ class Sampler:
         self._files = 0
 
     def tick(self) -> None:
-        """Sample when it is time to. Nothing here waits, and what fails is left out."""
+        """Take a sample if one is due. Nothing here blocks, and what fails is skipped."""
         now = time.monotonic()
         if self._gpus_asked:
             self._look_at_gpus(now)
@@ -86,7 +86,7 @@ class Sampler:
             self._write()
 
     def end(self) -> None:
-        """Write what is known last."""
+        """Write the last sample."""
         self._write()
         if self._asking and self._asking.poll() is None:
             self._asking.kill()
@@ -128,18 +128,18 @@ def processes() -> List[Process]:
 
 
 def held_by(status: str) -> Held:
-    """Return what a process has held, by its status (proc(5))."""
+    """Return a process's peak memory, from its status (proc(5))."""
     sizes = {name: int(size) << 10 for name, size in SIZE.findall(status)}
     return Held(sizes.get("VmHWM", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0))
 
 
 def held_by_ended() -> int:
-    """Return the bytes that the fullest of our children that have ended held at most (getrusage(2))."""
+    """Return the largest peak memory among our ended children, in bytes (getrusage(2))."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
 
 
 def family(known: List[Process], root: int, own: int) -> List[Process]:
-    """Return the processes below ``root``; below ``own`` alone where the root is that of the whole system."""
+    """Return the processes below ``root``; only those below ``own`` if the root is the whole system's."""
     children: Dict[int, List[Process]] = {}
     for process in known:
         children.setdefault(process.parent, []).append(process)
@@ -154,7 +154,7 @@ def family(known: List[Process], root: int, own: int) -> List[Process]:
 
 
 def memory_file(text: str, job_id: str) -> str:
-    """Return the file in which the job's cgroup counts its memory, by /proc/self/cgroup; empty: there is none."""
+    """Return the file in which the job's cgroup counts its memory, found through /proc/self/cgroup; empty if there is none."""
     for line in text.splitlines():
         number, _, rest = line.partition(":")
         kinds, _, path = rest.partition(":")
@@ -169,14 +169,14 @@ def _counted(path: str) -> int:
 
 
 def counted(text: str) -> int:
-    """Return the bytes of a memory.stat that no file backs: of cgroup v2 anon and shmem, of v1 total_rss and total_shmem."""
+    """Return the bytes in a memory.stat that no file backs: anon and shmem in cgroup v2, total_rss and total_shmem in v1."""
     facts = dict(line.split()[:2] for line in text.splitlines() if len(line.split()) > 1)
     names = ("anon", "shmem") if "anon" in facts else ("total_rss", "total_shmem")
     return sum(int(facts[name]) for name in names if facts.get(name, "").isdigit())
 
 
 def parse_gpus(text: str, vendor: str) -> List[Gpu]:
-    """Return the GPUs that the vendor's tool tells of; what it does not know counts as 0."""
+    """Return the GPUs that the vendor's tool reports; an unknown value counts as 0."""
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line.strip()]
     if vendor != "amd":
         return [Gpu(*(_float(cell) for cell in row[:3])) for row in rows if len(row) >= 3]
@@ -191,7 +191,7 @@ def parse_gpus(text: str, vendor: str) -> List[Gpu]:
 
 
 def ours(told: List[Gpu], asked: int, numbers: List[int]) -> Tuple[Gpu, ...]:
-    """Return the GPUs of the job: all that are seen where that is as many; else those whose numbers Slurm tells."""
+    """Return the GPUs of the job: all that were reported if the number matches; else those whose numbers Slurm names."""
     if len(told) <= asked:
         return tuple(told)
     return tuple(told[number] for number in numbers if number < len(told))

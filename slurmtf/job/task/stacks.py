@@ -1,4 +1,5 @@
-"""What all threads of a script do: Python's faulthandler writes it, where the script's hook has registered it; else py-spy."""
+"""Write the stacks of all threads of a script: with Python's faulthandler if the script's hook has registered it, else with
+py-spy."""
 
 import contextlib
 import os
@@ -10,12 +11,13 @@ from typing import Mapping
 from ..contract import variables as var
 
 SIGNAL = signal.SIGRTMIN + 7
-"""One that nobody else uses (job/script/sitecustomize.py has the same)."""
+"""A signal that nothing else uses (job/script/sitecustomize.py has the same)."""
 TIMEOUT_S = 20.0
 
 
 def ask(pid: int, path: str, environ: Mapping[str, str]) -> None:
-    """Have a script's stacks written into a file. A process that does not handle the signal would die of it: it gets none."""
+    """Have a script's stacks written to a file. A process that does not handle the signal would die of it, so it is not sent
+    one."""
     with contextlib.suppress(OSError, ValueError):
         if handles(pid, int(SIGNAL)):
             os.kill(pid, SIGNAL)
@@ -30,7 +32,7 @@ def ask(pid: int, path: str, environ: Mapping[str, str]) -> None:
 
 
 def handles(pid: int, number: int) -> bool:
-    """Tell whether a process has a handler for a signal (proc(5), SigCgt). Raises OSError or ValueError."""
+    """Return whether a process has a handler for a signal (proc(5), SigCgt). Raises OSError or ValueError."""
     with open("/proc/{}/status".format(pid), encoding="ascii", errors="replace") as file:
         caught = next((line.split()[1] for line in file if line.startswith("SigCgt:")), "0")
     return bool(int(caught, 16) >> (number - 1) & 1)

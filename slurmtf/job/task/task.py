@@ -1,4 +1,4 @@
-"""One Slurm task: finds its part, runs the user's command, reports how it ended."""
+"""One task: finds its role, runs the user's command, reports how it ended."""
 
 import json
 import os
@@ -31,11 +31,11 @@ from .sampling import Sampler
 CONNECT_TIMEOUT_S = 30.0
 TICK_S = 0.5
 OWN_TERM_S = 5.0
-"""Seconds that Slurm's own TERM to every process of a step may take after the supervisor's word."""
+"""Seconds by which Slurm's own TERM to every process of a step may follow the supervisor's message."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NOTICES = (signal.SIGUSR1, signal.SIGUSR2)
 SHARES_PORT = (2, 3)
-"""The first TensorFlow that knows TF_GRPC_REUSE_PORT (tensorflow pull request 38705)."""
+"""The first TensorFlow that has TF_GRPC_REUSE_PORT (tensorflow pull request 38705)."""
 ASK_VERSION = """
 import glob, os, sys
 found = [name for path in sys.path for name in glob.glob(os.path.join(glob.escape(path), "tensorflow*-*.dist-info"))]
@@ -56,7 +56,7 @@ class Link:
         return self._connection.fileno()
 
     def join(self, key: str, facts: wire.Message) -> None:
-        """Prove who we are, and have the supervisor do the same. Raises OSError when it can't."""
+        """Prove our identity, and have the supervisor prove its own. Raises OSError if that fails."""
         challenge = self._next().get("challenge")
         own = os.urandom(16).hex()
         self.send(dict(facts, event="hello", proof=wire.proof(key, str(challenge)), challenge=own))
@@ -68,7 +68,7 @@ class Link:
         self._connection.sendall(wire.encode(message))
 
     def receive(self) -> List[wire.Message]:
-        """Return what has arrived, and wait when nothing has. Raises OSError when the supervisor is gone."""
+        """Return what has arrived, waiting if nothing has. Raises OSError if the supervisor is gone."""
         if self._pending:
             pending, self._pending = self._pending, []
             return pending
@@ -125,10 +125,10 @@ class Task:
         return layout.task_log(self.role.label, "out"), layout.task_log(self.role.label, "err")
 
     def run(self, command: List[str]) -> int:
-        """Run the command to its end, again when the supervisor says so, and return the exit status to leave with.
+        """Run the command to its end, repeatedly if the supervisor says so, and return the exit code to exit with.
 
-        One of several tasks that has met its supervisor leaves with 0: how its script ended stands in the journal, and to the
-        launcher another status says that an agent could not do its work, upon which it ends all tasks at once.
+        One of several tasks that has met its supervisor exits with 0: the journal has its script's exit code, and to the
+        launcher any other code means that an agent could not do its work, which makes it end all tasks at once.
         """
         if self._serves():
             self._port = ports.hold()
@@ -138,7 +138,7 @@ class Task:
         return 0 if told else status
 
     def _serves(self) -> bool:
-        """Tell whether the script opens a port at which the others look for it."""
+        """Return whether the script opens a port that the other tasks connect to."""
         distribution = self._plan.distribution
         return distribution.cluster or (distribution.joined_by_jax and self.role.rank == 0)
 
@@ -156,7 +156,7 @@ class Task:
             self._on_node.leave(self._keep)
 
     def _give_up(self, err: OSError) -> None:
-        """Have the supervisor say what our system refuses us: a file system may be full of bytes, or of files."""
+        """Have the supervisor report what the system refused us: a file system may be out of bytes, or of inodes."""
         if self._link is None:
             raise err
         where = "{}: ".format(err.filename) if err.filename else ""
@@ -165,7 +165,7 @@ class Task:
             self._tick()
 
     def _hold(self, child: Optional[Child]) -> None:
-        """Have a child ended with us."""
+        """Make sure that a child ends when we do."""
         self._child = child
 
     def _run_until_released(self, command: List[str]) -> int:
@@ -184,7 +184,7 @@ class Task:
         return status
 
     def _meet(self) -> Optional[Link]:
-        """Join the rendezvous; None when the task was started by hand, without a supervisor."""
+        """Join the rendezvous; returns None if the task was started by hand, without a supervisor."""
         address, key = self._environ.pop(wire.ADDRESS, ""), self._environ.pop(wire.KEY, "")
         if not address:
             return None
@@ -267,7 +267,7 @@ class Task:
             self._child.end(self._grace)
 
     def _on_signal(self, number: int) -> None:
-        """Hand a signal on. slurmstepd sends it to every process of a step: there the child has got it already."""
+        """Pass a signal on. slurmstepd sends it to every process of a step: then the child has already received it."""
         if number in STOP_SIGNALS:
             self._stopping = True
             self._term_at = None
@@ -304,7 +304,8 @@ class Task:
                 self._stop(bool(message.get("killed", False)), float(message.get("grace", self._grace)))
 
     def _stop(self, killed: bool, grace_s: float) -> None:
-        """End the child; when somebody is killing the job or its step, Slurm's own TERM comes first: one is enough."""
+        """End the child. If the job or its step is being killed, Slurm's own TERM comes first, and the child gets no second
+        one."""
         self._stopping = True
         self._grace = grace_s
         if self._child and self._term_at is None:
@@ -326,7 +327,8 @@ def _role(plan: JobPlan, rank: int) -> Role:
 
 
 def shares_port(python: str, variables: Dict[str, str]) -> bool:
-    """Tell whether the job's TensorFlow can bind beside us. Its version is read from its metadata: nothing is imported."""
+    """Return whether the job's TensorFlow can bind to a port that we hold. Its version is read from its metadata, without
+    importing it."""
     try:
         told = subprocess.run(  # noqa: PLW1510
             [python, "-c", ASK_VERSION], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60

@@ -1,4 +1,4 @@
-"""The cluster as TensorFlow and scripts read it: TF_CONFIG (tensorflow.org, "Distributed training with TensorFlow")."""
+"""Describe the cluster for TensorFlow and scripts: TF_CONFIG (tensorflow.org, "Distributed training with TensorFlow")."""
 
 import json
 from typing import Dict, List, Mapping
@@ -16,10 +16,10 @@ def tf_config(cluster: Cluster, role: Role) -> str:
 
 
 def host_variables(cluster: Cluster) -> Dict[str, str]:
-    """Return the hosts of each role as one variable, for scripts that take their cluster by flags."""
+    """Return one variable for each role with its hosts, for scripts that take their cluster from flags."""
     return {"SLURMTF_{}_HOSTS".format(role.upper()): ",".join(hosts) for role, hosts in cluster.items()}
 
 
 def cluster_variable(cluster: Cluster) -> Dict[str, str]:
-    """Return the cluster alone as JSON, for scripts that take a cluster specification; nothing where there is none."""
+    """Return the cluster alone as JSON, for scripts that take a cluster specification; nothing if there is no cluster."""
     return {var.SLURMTF_CLUSTER: json.dumps(cluster)} if cluster else {}

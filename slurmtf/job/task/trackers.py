@@ -1,7 +1,7 @@
-"""What other trackers in the script find: variables that group the ranks of a run, and name them.
+"""Variables for other trackers in the script, which group the ranks of a run and name them.
 
 Sources: docs.wandb.ai, Environment variables; comet_ml, "COMET_START_..." of comet_ml.start; mlflow/environment_variables.py.
-TensorBoard and TensorFlow read no variable: TENSORBOARD_LOGGING_DIR is the name that Transformers 5 reads, and any script may.
+TensorBoard and TensorFlow read no variable; Transformers 5 reads TENSORBOARD_LOGGING_DIR, and any script may.
 """
 
 from typing import Dict, Mapping
@@ -13,10 +13,8 @@ from ..contract.roles import Role
 
 
 def variables(run: Run, role: Role, layout: RunLayout, given: Mapping[str, str]) -> Dict[str, str]:
-    """Return the variables for one task of a run, less those of a tracker in which ``given`` says the same already.
-
-    ``layout``: of the launch.
-    """
+    """Return the variables for one task of a run, without those of a tracker that ``given`` configures already. ``layout``: of
+    the launch."""
     name = "{}/{}".format(run.run_id, role.label)
     found = {
         var.WANDB_RUN_GROUP: run.run_id,

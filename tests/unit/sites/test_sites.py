@@ -50,10 +50,6 @@ def findings(path: Path | str) -> tuple[Finding, ...]:
     return caught.value.findings
 
 
-def complaints(path: Path | str) -> list[str]:
-    return [str(finding) for finding in findings(path)]
-
-
 # --- the profiles that come with slurmtf
 
 
@@ -383,9 +379,9 @@ def test_a_profile_that_is_wrong_on_a_line(text: str, where: str, code: str, mea
 )
 def test_a_value_of_the_wrong_kind(text: str, place: str, what: str, tmp_path: Path) -> None:
     path = write(tmp_path / "wrong.yaml", text)
-    (complaint,) = complaints(path)
-    assert complaint.startswith(f"{path}{place}: ")
-    assert what in complaint
+    (finding,) = findings(path)
+    assert finding.source == f"{path}{place}"
+    assert what in finding.what
 
 
 @pytest.mark.parametrize(
@@ -435,13 +431,13 @@ def test_a_profile_that_extends_itself(tmp_path: Path) -> None:
 
 def test_a_mistake_in_what_is_extended_is_told_with_its_own_file(tmp_path: Path) -> None:
     base = write(tmp_path / "base.yaml", "cluster: a\ngpus: 4\n")
-    (complaint,) = complaints(write(tmp_path / "child.yaml", "extends: ./base.yaml\n"))
-    assert complaint.startswith(f"{base}:2: gpus: unknown key")
+    (finding,) = findings(write(tmp_path / "child.yaml", "extends: ./base.yaml\n"))
+    assert (finding.code, finding.source or finding.where) == ("unknown-key", f"{base}:2: gpus")
 
 
 def test_every_problem_of_a_profile_is_told_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "wrong.yaml", "defaults: {time: x, memory: y}\nenvironment: {shebang: z}\n")
-    assert len(complaints(path)) == 3
+    assert len(findings(path)) == 3
 
 
 def test_unknown_is_kept_apart_from_no(tmp_path: Path) -> None:
