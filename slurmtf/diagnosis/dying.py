@@ -264,7 +264,7 @@ def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanat
 
 
 def _shown(log: Log, error: Raised) -> tuple[Evidence, ...]:
-    lines = (error.failure.frame.strip(), error.failure.source.strip(), error.failure.error)
+    lines = (error.failure.frame.strip(), error.failure.source.strip(), error.failure.error, error.detail)
     return tuple(Evidence(log.name, shortened(line)) for line in lines if line)
 
 

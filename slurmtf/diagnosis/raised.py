@@ -11,18 +11,20 @@ from typing import NamedTuple
 from slurmtf.job.contract.log_excerpt import Failure, find_failure
 
 START = "Traceback (most recent call last):"
-TRACES = re.compile(r"Traceback \(most recent|Fatal Python error: |(?:Syntax|Indentation|Tab)Error: ")
+TRACES = re.compile(r"Traceback \(most recent|Fatal Python error: |(?:Error|Exception)(?: \(see above for traceback\))?: ")
 """What each error that Python tells of begins or ends with."""
 CAUSED = "The above exception was the direct cause of the following exception:"
 MEANWHILE = "During handling of the above exception, another exception occurred:"
 FRAME = re.compile(r'  File "([^"]+)", line \d+.*\n(?:    +(\S.*))?', re.MULTILINE)
-INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$")
+INSTALLED = re.compile(
+    r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$|/__autograph_generated_file"
+)
 OF_MODULE = re.compile(r'\s*  File "[^"]+", line \d+, in (?:<module>|_run_module_as_main)\n')
 PLACE = re.compile(r'(?m)^ *File "([^"]+)", line \d+(?:, in (.+))?$')
 RAISES = re.compile(r"(?:.*[:;]\s*)?(?:raise|assert) ")
 PROGRESS = re.compile(r"(?m)^\W{0,3}(?:global )?(?:[Ee]poch|[Ss]tep|[Ii]ter(?:ation)?|[Bb]atch)\b\W{0,3}\d(?!.*%\|).*$")
 """A line of a training that goes on. A bar (tqdm) is written once more when it is closed, after an error too."""
-TYPE = re.compile(r"(?:\w+\.)*(\w+)(?::|$)")
+TYPE = re.compile(r"(?:\w+\.)*(\w+)(?: \(see above for traceback\))?(?::|$)")
 OF_SCRIPTS = re.compile(
     r"(?:Value|Type|Key|Index|Attribute|Name|UnboundLocal|Assertion|ZeroDivision|Overflow|FloatingPoint|Arithmetic|Recursion"
     r"|NotImplemented|StopIteration|Lookup|FileNotFound|FileExists|IsADirectory|NotADirectory|Permission\w*|Tcl|Unicode\w*|Syntax"
@@ -55,6 +57,11 @@ OF_CHILDREN = re.compile(
     r"|RuntimeError: DataLoader worker)\b"
 )
 """Errors that only say that another process ended, which has told why before."""
+OF_A_FUNCTION = re.compile(r"Traceback \(most recent call last\):\n\n")
+"""The traceback of a Python function in a graph, which TensorFlow quotes in its error."""
+OF_GRAPHS = re.compile(r"(?m)^(?!Detected at|<stack|\s)(\S.*)\n\t \[\[")
+OF_USER_CODE = re.compile(r"(?m)^ {4}(\w[\w.]*(?:Error|Exception): .*)$")
+"""What an error of TensorFlow's, or of Keras', says behind its first line: above the node, or below the code."""
 CHILDS_CODE = re.compile(r" returned non-zero exit status (\d{1,3})\.$")
 INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
 """TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
@@ -77,7 +84,7 @@ class Raised(NamedTuple):
     ``handled`` those while which were handled it was raised, both the nearest first. ``raised_here``: the user's own code
     raised it, by ``raise`` or ``assert``. ``in_import``: an installed module raised it as it was imported.
     ``is_uncaught``: it came up to where a script begins, which then ended. ``is_told``: the task's Python says that it ended
-    by this one.
+    by this one. ``detail``: what it says where its first line is a heading.
     """
 
     failure: Failure
@@ -89,6 +96,7 @@ class Raised(NamedTuple):
     in_import: bool
     is_uncaught: bool
     is_told: bool
+    detail: str
 
     @property
     def type(self) -> str:
@@ -164,7 +172,7 @@ def last_raised(text: str, uncaught: str | None = None) -> Raised | None:
     failure, start, at, is_told = place
     causes, handled = _chain(text, start)
     where = (_is_raised_here(text, start, at), _is_in_import(text, start, at), _is_uncaught(text, start, at))
-    error = Raised(failure, start, at, causes, handled, *where, is_told)
+    error = Raised(failure, start, at, causes, handled, *where, is_told, _detail(text, failure, at))
     return (last_raised(text[:start]) if error.is_of_children and start else None) or error
 
 
@@ -193,12 +201,21 @@ class _Place(NamedTuple):
 @lru_cache(maxsize=16)
 def _place(text: str, uncaught: str | None) -> _Place | None:
     told = text.rfind(f"\n{uncaught}") + 1 if uncaught and GROUP not in text else 0
-    read = f"{text[:told]}{text[told:].partition(chr(10))[0]}" if told else text
+    whole = not told or OF_A_FUNCTION.search(text, told)
+    read = text if whole else f"{text[:told]}{text[told:].partition(chr(10))[0]}"
     failure = find_failure(read.splitlines()) if TRACES.search(read) else None
     if failure is None:
         return None
     at = read.rfind(f"\n{failure.error}") + 1
-    return _Place(failure, max(read.rfind(START, 0, at), 0), at, 0 < told == at)
+    return _Place(failure, max(read.rfind(START, 0, at), 0), at, 0 < told <= at)
+
+
+def _detail(text: str, failure: Failure, at: int) -> str:
+    """Return what an error says behind a first line that is only a heading."""
+    if not failure.error.endswith(":"):
+        return ""
+    found = OF_GRAPHS.search(text, at) or max(OF_USER_CODE.finditer(text, at), key=re.Match.start, default=None)
+    return found[1] if found else ""
 
 
 def _went_on(text: str, place: _Place, uncaught: str | None) -> bool:

@@ -54,6 +54,10 @@ GPUS: tuple[Rule, ...] = (
          r"(?: devices?)?(?: (?:found|available|visible|detected|present))?\.?$|^No devices were found$|"
          r"(?:Error|Exception): .*no CUDA-capable device is detected",
          "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes", vague=True, by_script=True),
+    Rule("device-assert", Kind.SCRIPT, ("device-side assert", "CUDA_ERROR_ASSERT"),
+         r"device-side assert triggered|CUDA_ERROR_ASSERT",
+         "an index that the script hands to the GPU is out of range, often a label or a token that a layer has no place for: "
+         "set `environment_variables[CUDA_LAUNCH_BLOCKING]=1` to see which operation, or run it on the CPU"),
     Rule("gpu-kernel", Kind.CRASH, ("CUDA_ERROR_ILLEGAL_", "CUDA_ERROR_LAUNCH_FAILED", "illegal memory access was",
          "unspecified launch failure", "CUDA error: ", "HIP error: "),
          r"CUDA_ERROR_ILLEGAL_(?:ADDRESS|INSTRUCTION)|CUDA_ERROR_LAUNCH_FAILED|illegal memory access was encountered|"

@@ -19,8 +19,21 @@ _CURRENT = "Current thread "
 _NOISE = "Extension modules: "
 """What faulthandler says of a crash (PYTHONFAULTHANDLER), and of all modules of the process in its last line."""
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
+_GOES_ON = (
+    "Exception ignored ",
+    "--- Logging error ---",
+    "Error in atexit.",
+    "Error in sys.excepthook:",
+    "future: <",
+    "handle: <",
+)
+"""What Python writes before a traceback after which it goes on: of what is deleted, logged, run at its end, or of a task."""
+_CUT_OFF = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception)(?P<told> \(see above for traceback\))?: ")
+"""An error whose traceback is cut off, and what TensorFlow 1 says once more at the end of one."""
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?::|$)")
-_INSTALLED = re.compile(r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$")
+_INSTALLED = re.compile(
+    r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$|/__autograph_generated_file"
+)
 CUT = "[...]"
 
 
@@ -50,10 +63,11 @@ def excerpt(text: str, count: int) -> str:
 
 def find_failure(lines: List[str]) -> Optional[Failure]:
     """Return the error of the last traceback or crash; None when there is none, or it was cut off."""
-    starts = (at for at, line in enumerate(lines) if line.strip().endswith(_START) or line.startswith(_FATAL))
-    start = max(starts, default=-1)
+    starts = [at for at, line in enumerate(lines) if line.strip().endswith(_START) or line.startswith(_FATAL)]
+    ended = [at for at in starts if not (at and lines[at - 1].startswith(_GOES_ON))]
+    start = max(ended or starts, default=-1)
     if start < 0:
-        return _no_code(lines)
+        return _no_code(lines) or _cut_off(lines)
     if lines[start].startswith(_FATAL):
         return _crash(lines[start:])
     frame, source, error = "", "", ""
@@ -73,6 +87,17 @@ def _no_code(lines: List[str]) -> Optional[Failure]:
     end = max((at for at, line in enumerate(lines) if _NO_CODE.match(line)), default=-1)
     at = max((at for at, line in enumerate(lines[: max(end, 0)]) if _FRAME.match(line)), default=-1)
     return Failure(lines[end], lines[at], _source_after(lines, at)) if 0 <= at < end else None
+
+
+def _cut_off(lines: List[str]) -> Optional[Failure]:
+    """Return the error of a traceback of which the beginning is missing: below a frame, or its source."""
+    for end in range(len(lines) - 1, -1, -1):
+        found = _CUT_OFF.match(lines[end])
+        if found and (found.group("told") or lines[end - 1].startswith("  ")):
+            frames = ((at, _FRAME.match(lines[at])) for at in range(end))
+            own = [at for at, frame in frames if frame and not _INSTALLED.search(frame.group("path"))]
+            return Failure(lines[end], lines[own[-1]] if own else "", _source_after(lines, own[-1]) if own else "")
+    return None
 
 
 def _crash(lines: List[str]) -> Failure:

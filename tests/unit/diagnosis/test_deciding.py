@@ -69,6 +69,13 @@ SHARDS = "a shard was read, all well\n"
         # what healthy logs say too, where the error is another one
         ("loss: nan\n", Kind.DIVERGED),
         ("loss: nan\nerror: the token was refused\n", Kind.UNKNOWN),
+        # a traceback of which the log has the end, and what TensorFlow 1 says after one
+        ('  File "/r/work/train.py", line 5, in f\n    x = y[z]\nlab.DataLossError: corrupted record at 7\n', Kind.SCRIPT),
+        ("InvalidArgumentError (see above for traceback): indices[6] = 9 is not in [0, 9)\n", Kind.SCRIPT),
+        ("InvalidArgumentError: indices[6] = 9 is not in [0, 9)\n", Kind.UNKNOWN),
+        # Python shows such errors, and goes on
+        (QUOTA + "Exception ignored in: <function x.__del__>\n" + TRACEBACK + "AttributeError: 'x' has no 'y'\n", Kind.QUOTA),
+        (QUOTA + "--- Logging error ---\n" + TRACEBACK + "TypeError: odd\n", Kind.QUOTA),
         # the script's own words, and a library's in its message
         (RAISED + "    raise ValueError(text)\nValueError: no 'CUDA_ERROR_OUT_OF_MEMORY' in it\n", Kind.SCRIPT),
         (TRACEBACK + "KeyError: 'Disk quota exceeded'\n", Kind.SCRIPT),
@@ -243,3 +250,74 @@ def test_what_such_a_code_may_mean_is_said_beside(code: int) -> None:
 def test_nccl_that_could_not_use_cuda_is_no_network(before: str, kind: Kind) -> None:
     error = "horovod.common.exceptions.HorovodInternalError: ncclCommInitRank failed: unhandled cuda error\n"
     assert explain(FAILED, logs=one_log(before + TRACEBACK + error)).kind is kind
+
+
+OF_A_GENERATOR = """\
+Traceback (most recent call last):
+  File "/r/work/train.py", line 9, in <module>
+    model.fit(ds)
+  File "/e/lib/python3.11/site-packages/tensorflow/python/eager/execute.py", line 53, in quick_execute
+tensorflow.python.framework.errors_impl.UnknownError: Graph execution error:
+
+Detected at node PyFunc defined at (most recent call last):
+<stack traces unavailable>
+KeyError: 'img90'
+Traceback (most recent call last):
+
+  File "/e/lib/python3.11/site-packages/tensorflow/python/ops/script_ops.py", line 270, in __call__
+    ret = func(*args)
+
+  File "/r/work/train.py", line 5, in gen
+    yield labels[f"img{i}"]
+
+KeyError: 'img90'
+
+
+\t [[{{node PyFunc}}]]
+\t [[IteratorGetNext]] [Op:__inference_train_function_465]
+"""
+OF_A_LABEL = """\
+Traceback (most recent call last):
+  File "/r/work/train.py", line 5, in <module>
+    model.fit(x, y)
+  File "/e/lib/python3.11/site-packages/keras/src/utils/traceback_utils.py", line 70, in error_handler
+    raise e.with_traceback(filtered_tb) from None
+tensorflow.python.framework.errors_impl.InvalidArgumentError: Graph execution error:
+
+Detected at node Sparse defined at (most recent call last):
+  File "/r/work/train.py", line 5, in <module>
+
+Received a label value of 10 which is outside the valid range of [0, 10).  Label values: 2 10
+\t [[{{node Sparse}}]] [Op:__inference_train_function_475]
+"""
+OF_SHAPES = """\
+Traceback (most recent call last):
+  File "/r/work/train.py", line 19, in <module>
+    model.fit(x, y)
+  File "/tmp/__autograph_generated_filebeeugdzm.py", line 15, in tf__train_function
+    retval_ = ag__.converted_call(step)
+ValueError: in user code:
+
+    File "/e/lib/python3.11/site-packages/keras/src/engine/training.py", line 1401, in train_function  *
+        return step_function(self, iterator)
+
+    ValueError: Shapes (32, 3) and (32, 10) are incompatible
+
+"""
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(
+    ("text", "place", "shown"),
+    [
+        (OF_A_GENERATOR, "line 5, in gen", "KeyError: 'img90'"),
+        (OF_A_LABEL, "line 5, in <module>", "Received a label value of 10 which is outside"),
+        (OF_SHAPES, "line 19, in <module>", "ValueError: Shapes (32, 3) and (32, 10) are incompatible"),
+    ],
+)
+def test_what_an_error_says_behind_its_heading_is_shown(text: str, place: str, shown: str, told: bool) -> None:
+    heading = next(line for line in text.splitlines() if line.endswith((" error:", " code:")))
+    found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", text, heading if told else None)])
+    assert found.kind is Kind.SCRIPT
+    assert found.evidence[0].text.endswith(place)
+    assert found.evidence[-1].text.startswith(shown)

@@ -43,6 +43,8 @@ SAMPLES: list[tuple[str, str]] = [
     ("image-fetch", "pyxis: failed to import docker image"),
     ("no-pyxis", "srun: unrecognized option '--container-image=a/b'"),
     ("old-pyxis", "srun: unrecognized option '--container-env=A'"),
+    ("device-assert", TRACEBACK + "RuntimeError: CUDA error: device-side assert triggered"),
+    ("runtime-gave-up", "ERROR  : Failed to set securebits: Invalid argument"),
     ("task-command", "slurmtf: can't start /e/bin/python: Permission denied"),
     ("command-missing", "slurmstepd: error: execve(): python4: No such file or directory"),
     # Lmod, environment-modules, conda
