@@ -1,4 +1,4 @@
-"""With what software: the environment that an estimator asks for."""
+"""Resolve the software that an estimator requests."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["EnvironmentSpec", "EnvironmentStore", "Software", "software_of"]
 
 
 def software_of(estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
-    """Return the software that an estimator asks for on a site: where it is, or will be once it is built.
+    """Return the software that an estimator requests on a site: where it is, or will be once it is built.
 
-    Raises SpecError when it is not there and can't be built.
+    Raises SpecError if it does not exist and can't be built.
     """
     image = image_of(estimator, site)
     if image:

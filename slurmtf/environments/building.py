@@ -1,4 +1,4 @@
-"""Building an environment on this machine: the builder is a process of its own, and its steps are told as they come."""
+"""Build an environment on this machine: the builder is a separate process, whose steps are reported as they happen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DIGEST_DIGITS = 12
 ANOTHER_STORE = "another folder for environments (the profile's environments.folder, $SLURMTF_ENVIRONMENTS)"
 FETCHING = ".fetch"
 OWN_WORDS = "slurmtf: "
-"""How the builder's report of a failure begins, which its failure record has too."""
+"""The prefix of the builder's report of a failure, which its failure record has too."""
 
 
 def build(
@@ -36,11 +36,11 @@ def build(
     lock: Iterable[str] = (),
     secrets: Mapping[str, str] | None = None,
 ) -> None:
-    """Build an environment, unless it is there. ``tell`` gets each step. ``lock`` holds the versions of an earlier build.
+    """Build an environment, unless it exists.
 
-    ``secrets`` are variables of the builder's process, written nowhere.
-
-    Raises SoftwareError with the reason when it can't be built, and then nothing is left of it.
+    ``tell`` is called with each step. ``lock`` holds the versions of an earlier build. ``secrets`` are variables of the
+    builder's process, written nowhere. Raises SoftwareError with the reason if it can't be built, and then leaves nothing
+    behind.
     """
     if store.record(spec.name):
         return
@@ -64,7 +64,7 @@ def _written(store: EnvironmentStore, spec: Mapping[str, object]) -> str:
 
 
 def program(store: EnvironmentStore) -> str:
-    """Put the builder into the store, and return its path; each version of it once."""
+    """Put the builder into the store, once for each version of it, and return its path."""
     data = job_archive()
     path = store.root / f".agent-{hashlib.sha256(data).hexdigest()[:DIGEST_DIGITS]}.pyz"
     if not path.is_file():
@@ -75,7 +75,7 @@ def program(store: EnvironmentStore) -> str:
 def build_horovod(python: str, requirement: str, install: bool, store: EnvironmentStore, tell: Tell) -> str:
     """Compile Horovod for the TensorFlow of an interpreter's environment, and install it there if ``install``.
 
-    Returns the wheel. Raises SoftwareError with the reason when it can't be compiled.
+    Returns the wheel. Raises SoftwareError with the reason if it can't be compiled.
     """
     name = f"horovod-{hashlib.sha256(python.encode()).hexdigest()[:DIGEST_DIGITS]}"
     variables = {name: value for name, value in os.environ.items() if name.startswith("HOROVOD_")}
@@ -86,7 +86,7 @@ def build_horovod(python: str, requirement: str, install: bool, store: Environme
 
 
 def fetch(spec: EnvironmentSpec, store: EnvironmentStore, site: Site, tell: Tell, lock: Iterable[str] = ()) -> str:
-    """Bring the packages into the store, for a job on nodes without a network. Returns their folder. Raises SoftwareError."""
+    """Fetch the packages into the store, for a job on nodes without a network. Returns their folder. Raises SoftwareError."""
     if site.arch not in (None, platform.machine()):
         what = f"can't be fetched: this machine is {platform.machine()}, and the site's nodes are {site.arch}"
         raise SoftwareError(
@@ -101,9 +101,9 @@ def fetch(spec: EnvironmentSpec, store: EnvironmentStore, site: Site, tell: Tell
 
 
 def build_pack(pack: Pack, store: EnvironmentStore, site: Site, tell: Tell) -> None:
-    """Pack an environment into one file, unless it is there. Raises SoftwareError when that fails.
+    """Pack an environment into one file, unless the file exists. Raises SoftwareError if that fails.
 
-    The environment's own Python does it: it compiles modules of which there is no bytecode.
+    The environment's own Python packs it, because it compiles modules that have no bytecode.
     """
     if pack.is_current():
         return
@@ -124,7 +124,7 @@ def _run(
     secrets: Mapping[str, str],
     python: str = sys.executable,
 ) -> list[str]:
-    """Run the builder and return what it said. Raises SoftwareError when it fails."""
+    """Run the builder and return its report. Raises SoftwareError if it fails."""
     command = [python, "-I", program(store), *words]
     Path(store.layout.failure(name)).unlink(missing_ok=True)
     with subprocess.Popen(
@@ -153,7 +153,7 @@ def _run(
 
 
 def _finding(name: str, store: EnvironmentStore, lines: list[str]) -> Finding:
-    """Return why a build failed; ``lines`` is what the builder printed, should it not have come to a reason."""
+    """Return why a build failed; ``lines`` is the builder's output, used if it reported no reason."""
     failure = store.failure(name)
     name = name.removesuffix(FETCHING)
     if failure is None:

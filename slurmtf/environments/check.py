@@ -1,4 +1,4 @@
-"""What is wrong with an environment, in words, and what to do about it."""
+"""Describe what is wrong with an environment, and what to do about it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ CPU_ONLY = "tensorflow_cpu"
 
 
 def tensorflow_of(software: Software) -> str:
-    """Return the version of TensorFlow, or that which will be built; empty when there is none, or that is not known."""
+    """Return the version of TensorFlow that is installed or will be; empty if there is none, or it is not known."""
     there = next((software.packages[name] for name in TENSORFLOW if name in software.packages), "")
     return software.spec.tensorflow[1] if software.spec and software.is_to_build else there
 
 
 def home(software: Software) -> str:
-    """Return where the packages of a software are, as a person calls it."""
+    """Return where a software's packages are, for a message."""
     if software.spec and not software.image:
         return f"the environment {software.spec.name} ({software.spec.summary})"
     named = software.python if "/" in software.python else software.executable or software.python
@@ -27,7 +27,7 @@ def home(software: Software) -> str:
 
 
 def installing(packages: Collection[str], software: Software) -> str:
-    """Return the commands that install packages. Horovod has its own: pip would compile it without a word about what for."""
+    """Return the commands that install packages. Horovod has its own, because pip would compile it for whatever it finds."""
     by_pip = [package for package in packages if package != "horovod"]
     commands = [f"{software.python} -m pip install {' '.join(by_pip)}"] if by_pip else []
     if "horovod" in packages:
@@ -36,7 +36,7 @@ def installing(packages: Collection[str], software: Software) -> str:
 
 
 def other_version(asked: str, software: Software) -> str:
-    """Say that a TensorFlow is not of the version that was asked for; empty when it is, or that is not known."""
+    """Report that TensorFlow does not have the requested version; empty if it has, or its version is not known."""
     found = tensorflow_of(software)
     number = re.match(r"\d+(\.\d+)*", asked)
     if not found or number is None or re.match(re.escape(number[0]) + r"(?!\d)", found):
@@ -45,12 +45,12 @@ def other_version(asked: str, software: Software) -> str:
 
 
 def tensorflow_version(software: Software) -> Release | None:
-    """Return major and minor version of TensorFlow; None when there is none, or that is not known."""
+    """Return major and minor version of TensorFlow; None if there is none, or it is not known."""
     return release_of(tensorflow_of(software)) or None
 
 
 def foreign_horovod(software: Software) -> Finding | None:
-    """Say that Horovod was compiled for another TensorFlow than the one beside it: it can't be loaded then."""
+    """Report that Horovod was compiled for another TensorFlow than the one installed with it: it can't be loaded then."""
     if software.horovod is None:
         return None
     ours = tensorflow_version(software)
@@ -69,7 +69,7 @@ def _rebuilt(software: Software) -> str:
 
 
 def cpu_only(software: Software) -> str:
-    """Say that TensorFlow can't use GPUs; empty when it can, or that is not known."""
+    """Report that TensorFlow can't use GPUs; empty if it can, or that is not known."""
     asked = software.spec.tensorflow[0] if software.spec and software.is_to_build else ""
     if software.gpu_build is not False and asked != CPU_ONLY:
         return ""

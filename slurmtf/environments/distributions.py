@@ -1,4 +1,4 @@
-"""Which package on PyPI brings a module. Where that is not known nothing is guessed: the name may be a stranger's."""
+"""Find the PyPI package that provides a module. Nothing is guessed: the name may be somebody else's package."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ tensorflow_addons tensorflow_datasets tensorflow_hub tensorflow_io tensorflow_te
 tokenizers toml torch torchaudio torchvision tqdm transformers typer ujson wandb xarray xgboost zarr
 """
 SAME_NAMES = frozenset(_SAME_NAMES.split())
-"""Modules whose package has their own name."""
+"""Modules whose package has the same name."""
 ELSEWHERE = {
     "object_detection": "it is TensorFlow's Object Detection API, which no package on PyPI provides: include the folder in "
     "source_directory (github.com/tensorflow/models)",
@@ -61,7 +61,7 @@ ELSEWHERE = {
 
 
 def distribution(module: str, name: str = "") -> str:
-    """Return the package that brings a module, by its dotted ``name`` where that tells; empty when it is not known."""
+    """Return the package that provides a module, by its dotted ``name`` if that decides; empty if it is not known."""
     parts = (name or module).split(".")
     for end in range(len(parts), 0, -1):
         known = OTHER_NAMES.get(".".join(parts[:end]))

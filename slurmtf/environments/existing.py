@@ -1,4 +1,4 @@
-"""Software that is already there: an interpreter, a virtual or conda environment, modules."""
+"""Find existing software: an interpreter, a virtual or conda environment, modules."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ from slurmtf.paths import absolute, is_file, is_folder
 Kind = Literal["", "venv", "conda"]
 CONDA_ROOTS = ("MAMBA_ROOT_PREFIX", var.CONDA_ROOT)
 CONDA_ACTIVE = ("CONDA_PREFIX_1", var.CONDA_PREFIX)
-"""What is active, which may be the environment 'base'."""
+"""Variables that name the active environments, which may include 'base'."""
 CONDA_HOMES = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamba", ".local/share/mamba")
-"""Where installers put conda in a home, if nobody says otherwise; the last two are micromamba's, before and since 2.0."""
+"""Where installers put conda in a home folder by default; the last two are micromamba's, before and since 2.0."""
 
 
 def existing(wish: Environment, of_version: bool = False) -> Software:
     """Return the software that a user names; else the Python that submits.
 
-    Modules bring a Python of their own: those that the user names, and the site's for a framework_version (``of_version``).
-
-    Raises SpecError when an interpreter or an environment is named and not there.
+    Modules provide a Python of their own: those that the user names, and the site's for a framework_version (``of_version``).
+    Raises SpecError if a named interpreter or environment does not exist.
     """
     modules = tuple(wish.modules)
     if wish.conda is not None:
@@ -55,7 +54,7 @@ def existing(wish: Environment, of_version: bool = False) -> Software:
 
 
 def _is_command(name: str) -> bool:
-    """Tell whether a name may be a Python in the PATH of a job: of one here, or as Pythons are called."""
+    """Return whether a name may be a Python in the PATH of a job: it is a command here, or is named like a Python."""
     return name.startswith("python") or shutil.which(name) is not None
 
 
@@ -74,14 +73,15 @@ def _activated(folder: Path, modules: tuple[str, ...], variables: dict[str, str]
 
 
 def kind_of(folder: Path) -> Kind:
-    """Return what kind of environment a folder holds; empty when it holds none."""
+    """Return which kind of environment a folder holds; empty if it holds none."""
     if is_folder(folder / "conda-meta"):
         return "conda"
     return "venv" if is_file(folder / "pyvenv.cfg") else ""
 
 
 def conda_folder(name: str) -> Path:
-    """Return the folder of a conda environment. conda is not asked: it takes seconds. Raises SpecError when there is none."""
+    """Return the folder of a conda environment, without calling conda, which takes seconds. Raises SpecError if there is
+    none."""
     if "/" in name:
         return Path(name).expanduser()
     roots = [root for root in _conda_roots() if kind_of(root) == "conda"]
@@ -96,7 +96,8 @@ def conda_folder(name: str) -> Path:
 
 
 def _conda_environments() -> Iterable[Path]:
-    """Yield the environments where conda, mamba and micromamba keep them (docs.conda.io, "Managing environments")."""
+    """Yield the environments in the places where conda, mamba and micromamba keep them (docs.conda.io, "Managing
+    environments")."""
     listed = Path.home() / ".conda" / "environments.txt"  # conda lists each environment that it creates
     if is_file(listed):
         lines = listed.read_text(encoding="utf-8", errors="replace").splitlines()

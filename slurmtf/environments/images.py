@@ -1,4 +1,4 @@
-"""Software in a container image: which image, where it lies, and how it gets there."""
+"""Resolve software in a container image: which image, where it is, and how it gets there."""
 
 from __future__ import annotations
 
@@ -24,18 +24,17 @@ from slurmtf.sites import Site
 
 FILES = (".sif", ".simg", ".img", ".sqsh", ".squashfs")
 OF_FILES = ("apptainer", "singularity")
-"""Runtimes that start an image from a file: one of a registry is fetched first, once. The others fetch it themselves."""
+"""Runtimes that start images from files: an image in a registry is fetched first, once. The other runtimes fetch it
+themselves."""
 SQUASHFS = b"hsqs"
-"""How such a file begins (the kernel's documentation, filesystems/squashfs)."""
+"""The first bytes of such a file (the kernel's documentation, filesystems/squashfs)."""
 UNPACKED = "create one: enroot import -o IMAGE.sqsh docker://NAME, or name docker://NAME"
 LOGINS = ("APPTAINER_DOCKER", "SINGULARITY_DOCKER")
 
 
 def image_of(estimator: Estimator, site: Site) -> str:
-    """Return the image that a run asks for, by its name or by a framework_version; empty: none.
-
-    Raises SpecError when a container is asked for and no image is known.
-    """
+    """Return the image that a run requests, by name or by framework_version; empty if none. Raises SpecError if a container is
+    requested and no image is known."""
     wish, version = estimator.environment, getattr(estimator, "framework_version", None)
     if wish.image or estimator.use_docker is False:
         return wish.image or ""
@@ -50,7 +49,7 @@ def image_of(estimator: Estimator, site: Site) -> str:
 
 
 def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
-    """Return the software of an image. Raises SpecError when the site can't run it, or it is not there."""
+    """Return the software of an image. Raises SpecError if the site can't run it, or the image does not exist."""
     wish, where = estimator.environment, _asked_by(estimator)
     findings = Findings()
     if wish.is_to_build or wish.conda:
@@ -90,14 +89,14 @@ def _is_squashfs(path: str) -> bool:
 
 
 def _asked_by(estimator: Estimator) -> str:
-    """Return the parameter that asks for the image."""
+    """Return the parameter that requests the image."""
     if estimator.custom_docker_image:
         return "custom_docker_image"
     return "environment_definition.image" if estimator.environment.image else "framework_version"
 
 
 def runtime_of(site: Site, where: str) -> str:
-    """Return what runs containers: as the profile says, else what is in PATH here. Raises SpecError when nothing does."""
+    """Return the container runtime: the profile's, else one in PATH here. Raises SpecError if there is none."""
     named = site.containers.runtime
     if named == "none":
         raise SpecError(Finding("no-container-runtime", where, f"{site.name} has no container runtime", "leave the image out"))
@@ -111,11 +110,10 @@ def runtime_of(site: Site, where: str) -> str:
 
 
 def reference(image: str, where: str, registry: str = "") -> str:
-    """Return an image as the path of what is there, or as ``docker://NAME`` or another URI.
+    """Return an image as the path of an existing file, or as ``docker://NAME`` or another URI.
 
-    What neither looks like a path nor like a URI is a name in a registry, by default Docker Hub, as in Azure ML.
-
-    Raises SpecError when a file is named that does not exist.
+    A name that looks neither like a path nor like a URI is a name in a registry, by default Docker Hub, as in Azure ML. Raises
+    SpecError if a named file does not exist.
     """
     if "://" in image and not image.startswith(DOCKER):
         return image
@@ -134,7 +132,7 @@ def reference(image: str, where: str, registry: str = "") -> str:
 
 
 def names_file(image: str) -> bool:
-    """Tell whether an image is named by its path."""
+    """Return whether an image is given by its path."""
     return "://" not in image and (image.startswith(("/", "~", ".")) or image.endswith(FILES))
 
 
@@ -170,22 +168,22 @@ def _useless_login(runtime: str, source: str) -> Finding:
 
 
 def inside(software: Software, site: Site) -> list[str]:
-    """Return the words that start something in an image on this machine; none where that can't be done here."""
+    """Return the words that run a command in an image on this machine; none if that can't be done here."""
     is_here = software.runtime in OF_FILES and is_there(software.image) and shutil.which(software.runtime)
     return words_inside(software, site) if is_here else []
 
 
 def words_inside(software: Software, site: Site) -> list[str]:
-    """Return the words that start something in an image that is a file."""
+    """Return the words that run a command in an image that is a file."""
     given = map(os.path.expandvars, site.containers.binds)
     binds = [f"--bind={bind}" for bind in given if is_there(bind.partition(":")[0])]
     return [software.runtime, "exec", *binds, *site.containers.args, software.image]
 
 
 def login_of(estimator: Estimator) -> dict[str, str]:
-    """Return the variables by which apptainer and singularity log in to a registry: for the process that fetches, alone.
+    """Return the variables with which apptainer and singularity log in to a registry; they go only to the process that fetches.
 
-    A value may be ``$NAME``, so that a job file can do without it. Raises SpecError when that variable is not set.
+    A value may be ``$NAME``, so that a job file need not hold it. Raises SpecError if that variable is not set.
     """
     details = estimator.image_registry_details or {}
     given = {name: _settled(name, details[name]) for name in ("username", "password") if details.get(name)}

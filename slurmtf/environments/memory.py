@@ -22,13 +22,13 @@ _known: dict[Hashable, tuple[dict[str, Stamp], dict[str, Any]]] = {}
 
 
 def recall(key: Hashable) -> dict[str, Any] | None:
-    """Return what was said to the same question; None when it is not known, or something has changed."""
+    """Return the earlier answer to the same question; None if there is none, or something has changed."""
     stamps, facts = _known.get(key, ({}, None))
     return facts if all(_stamp(path) == stamp for path, stamp in stamps.items()) else None
 
 
 def remember(key: Hashable, facts: Mapping[str, Any], folders: Iterable[str], began_ns: int | None = None) -> None:
-    """Keep an answer, unless it is none to rely on. ``began_ns`` is when the question was asked (time.time_ns)."""
+    """Keep an answer if it is reliable. ``began_ns`` is when the question was asked (time.time_ns)."""
     executable, searched = str(facts["executable"]), [*facts["path"], *folders]
     if facts["hooked"] or not executable or not all(map(os.path.isabs, searched)):
         return

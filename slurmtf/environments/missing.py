@@ -1,4 +1,4 @@
-"""The modules that a script imports and its environment lacks, in words, and what to do about them."""
+"""Describe the modules that a script imports and its environment lacks, and what to do about them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slurmtf.snapshot.script import Import
 
 
 class _Lack(Enum):
-    """Why a module is not there: it decides what brings it in."""
+    """Why a module is missing, which decides how to provide it."""
 
     PLACED = auto()
     BESIDE = auto()
@@ -25,7 +25,7 @@ class _Lack(Enum):
 def missing_modules(
     missing: Iterable[Import], software: Software, needed: Iterable[Import], places: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """Say that a script can't run because modules are not there: once for all that have the same remedy.
+    """Report the modules that a script can't run without, one finding for all that have the same remedy.
 
     ``needed`` are the imports that the script needs from outside its source, ``places`` the files of the source that have the
     name of a module.
@@ -45,7 +45,7 @@ def missing_modules(
 
 
 def _lack(found: Import, places: Mapping[str, str]) -> tuple[_Lack, str]:
-    """Return why a module is not there, and the remedy where it depends on nothing else."""
+    """Return why a module is missing, and the remedy if it depends on nothing else."""
     if found.module in places:
         return _Lack.PLACED, ""
     if found.beside:
@@ -57,20 +57,20 @@ def _lack(found: Import, places: Mapping[str, str]) -> tuple[_Lack, str]:
 
 
 def _named(found: Sequence[Import]) -> str:
-    """Return modules, each with its place unless that is the same for all."""
+    """Return the names of modules, each with the place of its import unless that is the same for all."""
     is_one_place = len({one.where for one in found}) == 1
     return ", ".join(one.module if is_one_place else f"{one.module} ({one.where})" for one in found)
 
 
 def _moved(places: Sequence[str]) -> str:
-    """Return what to do about modules that are files of the source where Python does not look."""
+    """Return what to do about modules that are files of the source in a folder where Python does not look."""
     folders = dict.fromkeys(place.removesuffix("/__init__.py").rpartition("/")[0] for place in places)
     move = f"there is {places[0]}: move it" if len(places) == 1 else f"there are {', '.join(places)}: move them"
     return f"{move}, or set `environment_variables[PYTHONPATH]={':'.join(folders)}`"
 
 
 def _sought(names: Sequence[str], software: Software) -> str:
-    """Return what to do about modules of which nobody here knows the package: a guess may install a stranger's."""
+    """Return what to do about modules whose package is not known: a guess may install somebody else's."""
     one = len(names) == 1
     them, listed = "it" if one else "them", ", ".join(names)
     where = f"build {them} into the image" if software.image else f"install {them} there"
@@ -85,7 +85,7 @@ def _added_to(software: Software) -> str:
 
 
 def _installed(found: Sequence[Import], software: Software, needed: Iterable[Import]) -> str:
-    """Return how the packages of modules get into the environment."""
+    """Return how to get the modules' packages into the environment."""
     packages = _packages(found)
     them = "it" if len(packages) == 1 else "them"
     if software.image:

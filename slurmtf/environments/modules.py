@@ -1,4 +1,4 @@
-"""Environment modules that are not there: asked of this machine's ``module``, where the site's modules can be loaded here."""
+"""Find environment modules that do not exist, with this machine's ``module``, if the site's modules can be loaded here."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ WHERE_NODES_HAVE_IT = "where compute nodes have it, set `silence[]=unknown-modul
 UNKNOWN = re.compile(
     r"Unable to locate a modulefile for|The following module\(s\) are unknown|ModuleCmd_Load\.c\(\d+\):ERROR:105"
 )
-"""What Environment Modules (5, 3.2) and Lmod say of a module that there is not."""
+"""Messages of Environment Modules (5, 3.2) and Lmod about a module that does not exist."""
 
 
 def unknown_modules(
     site: Site, modules: Iterable[str], version: str | None, environment: Mapping[str, str], folder: str | Path
 ) -> frozenset[str]:
-    """Return which of a job's modules ``module`` does not know here; none where it says nothing that is certain.
+    """Return which of a job's modules ``module`` does not know here; none if its output is not conclusive.
 
-    All are loaded one after the other in one shell, each between two marks: one that is missing hides no other.
+    All are loaded one after the other in one shell, each between two marks, so that a missing one hides no other.
     """
     lines = module_lines(site, modules, version)
     names = [line[2] for line in lines if line[:2] == ("module", "load")]
@@ -54,8 +54,8 @@ def unknown_modules(
 
 
 def findings(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:
-    """Yield what is known of the job's modules here, unless it is silenced: an error for one that the user names, a warning
-    for the profile's own, which compute nodes alone may have."""
+    """Yield what is known about the job's modules here, unless it is silenced: an error for a module that the user names, a
+    warning for the profile's own, which may exist only on compute nodes."""
     yield from (finding for finding in _findings(estimator, site, software) if finding.code not in estimator.silence)
 
 

@@ -1,4 +1,4 @@
-"""An environment as one file, packed once for each content, which every node of a job unpacks or mounts on its own disk."""
+"""Pack an environment into one file, once per content, which every node of a job unpacks or mounts on its own disk."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIGEST_DIGITS = 12
 
 @dataclass(frozen=True)
 class Pack:
-    """The environment in ``prefix`` as the file ``path``; ``modules`` bring its Python about."""
+    """The environment in ``prefix`` as the file ``path``; ``modules`` must be loaded for its Python."""
 
     prefix: str
     path: str
@@ -31,7 +31,7 @@ class Pack:
         return Path(self.path).stem
 
     def is_current(self) -> bool:
-        """Tell whether it is there, and nothing has been installed into the environment since."""
+        """Return whether it exists, and nothing has been installed into the environment since."""
         try:
             packed = Path(self.path).stat().st_mtime
         except FileNotFoundError:
@@ -44,9 +44,10 @@ class Pack:
 
 
 def pack_of(software: Software, store: EnvironmentStore, form: str = "tar") -> tuple[Pack | None, str]:
-    """Return the pack of a run's environment, there or not, else why it can't have one (empty: it needs none).
+    """Return the pack of a run's environment, existing or not; else why it can't have one (empty: it needs none).
 
-    An environment that slurmtf has not built is known by the names, sizes and times of its files, which are read.
+    An environment that slurmtf has not built is identified by the names, sizes and times of its files, which takes reading
+    them.
     """
     if software.image:
         return None, ""
@@ -59,7 +60,7 @@ def pack_of(software: Software, store: EnvironmentStore, form: str = "tar") -> t
 
 
 def outdated(store: EnvironmentStore) -> list[Path]:
-    """Return the packs of environments that are gone, or that have a newer one, and what killed packers have left."""
+    """Return the packs of environments that are gone, or that have a newer pack, and what killed packers have left."""
     newest: dict[Path, Path] = {}
     whole = [path for path in Path(store.layout.packs).glob("*") if PARTIAL not in path.name]
     packs = sorted(whole, key=lambda path: (path.stat().st_mtime, path.name))
@@ -69,7 +70,7 @@ def outdated(store: EnvironmentStore) -> list[Path]:
 
 
 def _packed(pack: Path, store: EnvironmentStore) -> Path:
-    """Return the environment that a pack is of; one that a job has built was packed by it without a spec."""
+    """Return the environment that a pack was made from; a build job packs the environment that it builds, without a spec."""
     return Path(read_json(store.layout.spec(f"{pack.stem}.pack")).get("prefix") or store.folder(pack.stem))
 
 
@@ -86,7 +87,7 @@ def _digest(parts: Iterable[str]) -> str:
 
 
 def _contents(prefix: Path) -> Iterator[str]:
-    """Yield what tells one content of an environment from another. Bytecode comes and goes by itself."""
+    """Yield what distinguishes one content of an environment from another. Bytecode, which changes by itself, is left out."""
     for folder, folders, files in os.walk(prefix):
         folders[:] = sorted(name for name in own_folders(str(prefix), folder, folders) if name != "__pycache__")
         for name in sorted(files):

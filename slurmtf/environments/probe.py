@@ -1,4 +1,4 @@
-"""What is installed where a job will run: asked of its interpreter, beside other work, and nothing is imported there."""
+"""Find out what is installed where a job will run: ask its interpreter, alongside other work, without importing anything."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ from slurmtf.sites import Site
 
 TIMEOUT_S = 20
 UNLOADED = re.compile(r"Unable to locate a modulefile|ModuleCmd_Load|Lmod has detected the following error")
-"""What environment modules say that could not be loaded; older ones succeed all the same (modules 3.2)."""
+"""Messages of environment modules about modules that could not be loaded; old versions exit with 0 all the same (modules
+3.2)."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """What of a script the interpreter must know: the modules that it needs, and the folders that are searched first."""
+    """What the interpreter must know about a script: the modules that it needs, and the folders to search first."""
 
     modules: Sequence[str]
     folders: Sequence[str]
@@ -42,10 +43,10 @@ class Script:
 def asking(
     estimator: Estimator, site: Site, software: Software, script: Script, inside: Sequence[str] = ()
 ) -> Iterator[Callable[[], Software]]:
-    """Ask the job's interpreter what it has. It answers while the caller does other things.
+    """Ask the job's interpreter what is installed. It answers while the caller does other things.
 
-    ``inside`` are the words that start something in the container of the software on this machine. The value returns the
-    software with what is known then: nothing more when the interpreter can't be asked from here.
+    ``inside`` are the words that run a command in the software's container on this machine. The yielded value returns the
+    software with what is known by then: nothing more if the interpreter can't be run here.
     """
     version = getattr(estimator, "framework_version", None)
     words = _question(_interpreter(site, software, inside), script)
@@ -85,12 +86,12 @@ def _question(interpreter: list[str] | None, script: Script) -> list[str] | None
 
 
 def _is_foreign(site: Site) -> bool:
-    """Tell whether the site's nodes, and their modules, are of another kind than this machine."""
+    """Return whether the site's nodes, and their modules, are of another kind than this machine."""
     return site.arch not in (None, platform.machine())
 
 
 def _interpreter(site: Site, software: Software, inside: Sequence[str]) -> list[str] | None:
-    """Return the words that start the job's interpreter on this machine; None when it is not here."""
+    """Return the words that start the job's interpreter on this machine; None if it is not here."""
     if software.image:
         return [*inside, software.python] if inside else None
     if "/" in software.python:
@@ -113,9 +114,9 @@ def _given(estimator: Estimator, site: Site, software: Software) -> dict[str, st
 
 
 def asked_later(estimator: Estimator, site: Site, software: Software, needs: Mapping[str, Finding]) -> dict[str, Any]:
-    """Return what the builder shall ask once the software has been built: for modules, each with what to say where it is not.
+    """Return what the builder must check once the software has been built: the modules, each with the finding if it is missing.
 
-    Of the job's variables only those are told which steer its Python.
+    Of the job's variables, only those that affect its Python are included.
     """
     words = words_inside(software, site) if software.image else []
     variables = {name: value for name, value in _given(estimator, site, software).items() if name.startswith("PYTHON")}
@@ -140,7 +141,7 @@ def _started(command: Sequence[str], environment: Mapping[str, str], folder: str
 
 
 def _said(process: subprocess.Popen[str] | None) -> str | None:
-    """Return what the interpreter said; None when it said nothing that can be relied on."""
+    """Return the interpreter's answer; None if it gave none that is reliable."""
     if process is None:
         return None
     try:
@@ -151,7 +152,7 @@ def _said(process: subprocess.Popen[str] | None) -> str | None:
 
 
 def _end(process: subprocess.Popen[str] | None) -> None:
-    """End what has not ended, and don't wait for what it may have left behind."""
+    """Kill the process if it has not ended, without waiting for its children."""
     if process is None:
         return
     process.kill()

@@ -1,4 +1,4 @@
-"""pip requirements, read and brought together: files into lines, what can't be part of a shared environment refused."""
+"""Read pip requirements and join them: files become lines; what can't be part of a shared environment is refused."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Line:
-    """One line of requirements, and where it stands."""
+    """One line of requirements, and where it is from."""
 
     text: str
     where: str
     constraint: bool = False
-    """Whether it only limits the version of what others ask for."""
+    """Whether it only constrains the version of what other lines require."""
 
     @property
     def package(self) -> str:
@@ -46,7 +46,7 @@ class Line:
 
 
 def requirement(text: str) -> Requirement | None:
-    """Return a line as a requirement (PEP 508), without the options behind it (--hash=...); None where it is none."""
+    """Return a line as a requirement (PEP 508), without the options after it (--hash=...); None if it is not one."""
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - only where packages are asked for
 
     try:
@@ -56,7 +56,7 @@ def requirement(text: str) -> Requirement | None:
 
 
 def pinned(text: str) -> Version | None:
-    """Return the one version that a requirement takes (``==2.15.1``); None where it takes others, or none is named."""
+    """Return the only version that a requirement accepts (``==2.15.1``); None if it accepts others, or names none."""
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415
 
     found = requirement(text)
@@ -73,7 +73,7 @@ def normal(name: str) -> str:
 
 
 def gather(packages: Iterable[str], file: Path | None) -> list[Line]:
-    """Return all requirements, each once: those given one by one, and those of a file with the files that it includes.
+    """Return all requirements, each once: those given one by one, and those of a file and the files that it includes.
 
     Raises SpecError for what can't be read, and for folders of the user's own (``-e .``, ``./lib``).
     """
@@ -92,7 +92,7 @@ def gather(packages: Iterable[str], file: Path | None) -> list[Line]:
 
 
 def _wrong(line: Line) -> Finding | None:
-    """Say that pip would refuse a line (PEP 508). Options and addresses are pip's own matter."""
+    """Report a line that pip would refuse (PEP 508). Options and URLs are left to pip."""
     if line.text.startswith("-") or "://" in line.text or _is_local(line) or requirement(line.text):
         return None
     equal = re.match(r"[\w.-]+=[^=]", line.text)

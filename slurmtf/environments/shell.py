@@ -1,4 +1,4 @@
-"""The shell in which a job's software is found: the same lines for the batch script, for a build, and for a question."""
+"""The shell commands that set up a job's software: the same for the batch script, for a build, and for a check."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from slurmtf.sites import Site
 
 
 def module_lines(site: Site, modules: Iterable[str], version: str | None = None) -> tuple[tuple[str, ...], ...]:
-    """Return the commands that bring modules about: the site's own, those of a framework version, those asked for."""
+    """Return the commands that load modules: the site's own, those of a framework version, the requested ones."""
     of_site = site.modules
     load = [*of_site.load, *of_site.tensorflow.get(version or "", []), *modules]
     lines: list[tuple[str, ...]] = [tuple(of_site.reset.split())] if of_site.reset else []
@@ -20,7 +20,7 @@ def module_lines(site: Site, modules: Iterable[str], version: str | None = None)
 
 
 def in_shell(command: Sequence[str], modules: Iterable[str], site: Site, version: str | None = None) -> list[str]:
-    """Return a command that runs another one with modules loaded; the command itself when there are none to load."""
+    """Return a command that runs another one with modules loaded; the command itself if there are none to load."""
     lines = module_lines(site, modules, version)
     if not lines:
         return list(command)

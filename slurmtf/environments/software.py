@@ -17,7 +17,7 @@ OF_OTHER_ENVIRONMENTS = (
     var.CONDA_DEFAULT_ENV,
     var.CONDA_SHLVL,
 )
-"""Variables of an environment that is active where a job is submitted: they must not leak into another one."""
+"""Variables of the environment that is active at submission, which must not leak into the job's."""
 
 
 @dataclass(frozen=True)
@@ -25,44 +25,44 @@ class HorovodBuild:
     """What an installed Horovod was compiled for."""
 
     tensorflow: str = ""
-    """The version of TensorFlow; empty when that is not known."""
+    """The version of TensorFlow; empty if it is not known."""
     features: tuple[str, ...] = ()
-    """Of mpi, gloo and nccl what it can use; empty when that is not known."""
+    """Which of mpi, gloo and nccl it can use; empty if that is not known."""
 
 
 @dataclass(frozen=True)
 class Software:
-    """An interpreter, and how to bring it about in a batch script."""
+    """An interpreter, and how a batch script sets it up."""
 
     python: str
     """The interpreter of the script; in a container, the container's."""
     modules: tuple[str, ...] = ()
     variables: dict[str, str] = field(default_factory=dict)
     packages: dict[str, str] = field(default_factory=dict)
-    """The version of each package that is installed; empty when that is not known."""
+    """The version of each installed package; empty if they are not known."""
     executable: str = ""
-    """The path of that interpreter, as it tells; empty when it can't be asked."""
+    """The path of that interpreter, as it reports it; empty if it can't be run here."""
     missing: frozenset[str] = frozenset()
-    """The modules that the script needs and that are not there."""
+    """The modules that the script needs and that are not installed."""
     unknown_modules: frozenset[str] = frozenset()
     """The environment modules that ``module`` does not know on this machine."""
     gpu_build: bool | None = None
-    """Whether its TensorFlow can use GPUs; None when that is not known."""
+    """Whether its TensorFlow can use GPUs; None if that is not known."""
     horovod: HorovodBuild | None = None
-    """Its Horovod; None when there is none, or that is not known."""
+    """Its Horovod; None if there is none, or that is not known."""
     prefix: str = ""
-    """The folder of the environment that is activated; empty: none is."""
+    """The folder of the environment to activate; empty if none."""
     kind: Literal["", "venv", "conda"] = ""
     unset: tuple[str, ...] = ()
-    """Variables that are taken out of the job's environment first."""
+    """Variables that are removed from the job's environment first."""
     spec: EnvironmentSpec | None = None
-    """What is to be built; None: the software is there already."""
+    """What has to be built; None if the software exists already."""
     image: str = ""
     """The container image, a path or a name in a registry; empty: no container."""
     runtime: str = ""
-    """What runs the container."""
+    """The container runtime."""
     host_python: str = ""
-    """The interpreter that runs slurmtf's own program outside of a container; empty: the script's."""
+    """The interpreter that runs slurmtf's own program outside of the container; empty: the script's."""
 
     @property
     def is_to_build(self) -> bool:
@@ -71,7 +71,8 @@ class Software:
 
     @property
     def is_untold(self) -> bool:
-        """Whether it stands for software that can't be told, while all else is checked: nothing is said of it."""
+        """Whether it stands for software that could not be determined, while everything else is checked: nothing is reported
+        about it."""
         return self.image == UNTOLD
 
 

@@ -1,4 +1,4 @@
-"""What has to be built, in full, and the name under which everybody finds it."""
+"""Specify completely what has to be built, and the name by which everybody finds it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,11 @@ ASK_PYTHON = "import platform, sys; print(platform.python_version(), sys.base_pr
 
 @dataclass(frozen=True)
 class EnvironmentSpec:
-    """An environment or an image to build. Two specs with the same content have the same name, and are built once.
+    """An environment or an image to build.
 
-    ``bare`` packages are installed without their dependencies. ``python`` is the interpreter to build with; ``identity`` what
-    decides beside the wishes: the Python's version, the modules, the kind of machine.
+    Two specs with the same content have the same name, and are built once. ``bare`` packages are installed without their
+    dependencies. ``python`` is the interpreter to build with; ``identity`` is whatever else decides about the content: the
+    Python's version, the modules, the kind of machine.
     """
 
     kind: str
@@ -58,7 +59,7 @@ class EnvironmentSpec:
 
     @property
     def name(self) -> str:
-        """The name of its folder in a store: the kind and a hash of the content, and of what slurmtf itself changes in it."""
+        """The name of its folder in a store: the kind, and a hash of the content and of slurmtf's own changes to it."""
         wishes = {name: value for name, value in asdict(self).items() if name not in ("label", "python")}
         options = {name: value for name, value in self.variables.items() if name.startswith("HOROVOD_")}
         conda = {name: value for name, value in self.conda.items() if name != "program"}
@@ -76,14 +77,14 @@ class EnvironmentSpec:
 
     @property
     def summary(self) -> str:
-        """What it holds, in a line for people and for a script: options of pip, which may hold a password, are left out."""
+        """Its content in one line, for people and for a script. Options of pip, which may hold a password, are left out."""
         named = [line for line in (*self.requirements, *self.bare) if not line.startswith("-")]
         parts = [*self.conda.get("packages", ()), *(["a conda file"] if self.conda.get("file") else []), *named]
         parts += [self.horovod] if self.horovod else []
         return CREDENTIALS.sub("//", self.image or ", ".join(parts))
 
     def to_dict(self, root: Path, lock: Iterable[str] = (), wheelhouse: str = "") -> dict[str, Any]:
-        """Return the spec as the builder reads it; ``lock`` is the versions of an earlier build."""
+        """Return the spec as the builder reads it; ``lock`` holds the versions of an earlier build."""
         explicit: list[str] = []
         pinned: list[str] = []
         for line in lock:
@@ -100,7 +101,7 @@ class EnvironmentSpec:
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, object]) -> EnvironmentSpec:
-        """Return the spec that was written down as a mapping, for example in a plan."""
+        """Return the spec that was written as a mapping, for example in a plan."""
         known = {f.name for f in fields(cls)}
         own: dict[str, Any] = {name: facts[name] for name in known & facts.keys()}
         own.update({name: tuple(value) for name, value in own.items() if isinstance(value, list)})
@@ -108,7 +109,7 @@ class EnvironmentSpec:
 
 
 def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
-    """Return the spec of an environment of pip or conda packages. Raises SpecError with all that speaks against it."""
+    """Return the spec of an environment of pip or conda packages. Raises SpecError with everything that is wrong with it."""
     findings = Findings()
     listed = source / wish.pip_requirements_file if wish.pip_requirements_file else None
     lines = findings.attempt(gather, wish.pip_packages, listed) or []
@@ -160,13 +161,13 @@ def _text_of(path: Path) -> str:
 
 
 def _bare(lines: list[Line]) -> list[Line]:
-    """Return tf-keras, where another build of TensorFlow is asked for: it would bring ``tensorflow`` over the same files."""
+    """Return tf-keras if another build of TensorFlow is requested: it would install ``tensorflow`` over the same files."""
     flavours = {line.package for line in lines} & {*TENSORFLOW} - {"tensorflow"}
     return [line for line in lines if line.package == "tf_keras" and not line.constraint] if flavours else []
 
 
 def _base(wish: Environment) -> str:
-    """Return the interpreter that an environment is built with: the one named, that of the modules, or the one that submits."""
+    """Return the interpreter to build an environment with: the named one, that of the modules, or the one that submits."""
     if wish.python:
         path = Path(wish.python).expanduser()
         return str(path / "bin" / "python" if is_folder(path) else path)
@@ -174,10 +175,8 @@ def _base(wish: Environment) -> str:
 
 
 def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
-    """Return version and home of the interpreter; its name where it can't be asked here.
-
-    Raises SpecError when it is a path, and no interpreter.
-    """
+    """Return version and home of the interpreter; its name if it can't be run here. Raises SpecError if it is a path, but not
+    of an interpreter."""
     if python == sys.executable:
         return platform.python_version(), sys.base_prefix
     if "/" in python and not is_file(python):
@@ -200,6 +199,6 @@ def _machine(site: Site) -> tuple[str, ...]:
 
 
 def _uv() -> str:
-    """Return uv: of PATH, or of the environment that submits; empty when there is none."""
+    """Return the path of uv: from PATH, or from the environment that submits; empty if there is none."""
     beside = Path(sys.executable).with_name("uv")
     return shutil.which("uv") or (str(beside) if is_file(beside) else "")

@@ -1,4 +1,4 @@
-"""The environments that were built: found, listed, removed."""
+"""Find, list and remove the environments that were built."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from slurmtf.sites import Site
 from slurmtf.trusted import check_shared, own_folder
 
 FOLDER = "environments"
-"""Where environments are in a workspace, unless the site has another place for them."""
+"""The folder of environments in a workspace, unless the site has another place for them."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Failure:
 def store_of(site: Site, workspace: Path) -> EnvironmentStore:
     """Return the store of a site: ``$SLURMTF_ENVIRONMENTS``, the profile's, else one beside the runs.
 
-    Raises WorkspaceError when a variable in its path is unset, or somebody else could have put programs into it.
+    Raises WorkspaceError if a variable in its path is unset, or somebody else could have put programs into it.
     """
     given = os.environ.get(var.SLURMTF_ENVIRONMENTS) or site.environments.folder
     if not given:
@@ -47,12 +47,12 @@ def store_of(site: Site, workspace: Path) -> EnvironmentStore:
 
 
 def store_beside(workspace: Path) -> EnvironmentStore:
-    """Return the store beside the runs of a workspace. Raises WorkspaceError when it is not ours alone."""
+    """Return the store beside the runs of a workspace. Raises WorkspaceError if others can write to it."""
     return EnvironmentStore(own_folder(workspace, FOLDER))
 
 
 def environment_of(plan: Mapping[str, Any]) -> Path | None:
-    """Return the folder of the environment that was built for a run, by its plan; None when none was."""
+    """Return the folder of the environment that was built for a run, by its plan; None if none was."""
     if not plan.get("provenance", {}).get("environment_spec"):
         return None
     shell = plan["batch"]["shell"]
@@ -60,30 +60,31 @@ def environment_of(plan: Mapping[str, Any]) -> Path | None:
 
 
 class EnvironmentStore:
-    """A folder of environments that all nodes see. Looking into one that does not exist finds nothing; nothing is written."""
+    """A folder of environments that all nodes see. Reading from one that does not exist finds nothing, and writes nothing."""
 
     def __init__(self, root: str | Path) -> None:
         self.layout = StoreLayout(str(root))
         self.root = Path(self.layout.root)
 
     def folder(self, name: str) -> Path:
-        """Where an environment is, or will be. It is there when it is whole."""
+        """Return the folder of an environment, which exists once it is complete."""
         return Path(self.layout.folder(name))
 
     def image(self, name: str) -> Path:
         return Path(self.layout.image(name))
 
     def record(self, name: str) -> dict[str, Any]:
-        """Return what is in an environment, and how it was built; empty when it has not been built, or is no longer whole."""
+        """Return the content of an environment and how it was built; empty if it has not been built, or is no longer
+        complete."""
         return read_json(self.layout.record(name)) if self.layout.is_whole(name) else {}
 
     def failure(self, name: str) -> Failure | None:
-        """Return why the last build of it failed; None when none has, or it is there by now."""
+        """Return why its last build failed; None if it has not failed, or the environment exists by now."""
         facts = {} if self.record(name) else read_json(self.layout.failure(name))
         return Failure(**facts) if facts else None
 
     def used(self, name: str) -> None:
-        """Note that somebody uses it now."""
+        """Record that an environment is used now."""
         with contextlib.suppress(OSError):
             os.utime(self.layout.record(name))
 
@@ -91,16 +92,14 @@ class EnvironmentStore:
         return Path(self.layout.record(name)).stat().st_mtime
 
     def names(self) -> list[str]:
-        """Return the names of all that is whole."""
+        """Return the names of all complete environments."""
         if not is_folder(self.root):
             return []
         return sorted(path.name for path in self.root.iterdir() if not path.name.startswith(".") and self.record(path.name))
 
     def find(self, name: str) -> str:
-        """Return the full name of what ``name`` means: a name, the beginning of one, the end of one, or a label.
-
-        Raises InputError when there is none, or more than one.
-        """
+        """Return the full name for ``name``: a name, the beginning or the end of one, or a label. Raises InputError if there is
+        none, or more than one."""
         names = self.names()
         labels = {known: self.record(known)["spec"]["label"] for known in names}
         found = [known for known in names if known == name] or [
@@ -136,14 +135,14 @@ class EnvironmentStore:
             shutil.rmtree(folder_of_it, ignore_errors=True)
 
     def leftovers(self) -> list[Path]:
-        """Return what killed builds have left behind: no environment links to it, and nobody is building it."""
+        """Return what killed builds have left behind: no environment links to it, and no build is using it."""
         built = Path(self.layout.built)
         linked = {self.folder(name).resolve() for name in self.names()}
         found = [path for path in built.iterdir() if path.resolve() not in linked] if is_folder(built) else []
         return [path for path in found if not self._is_claimed(path.name)]
 
     def needless_downloads(self) -> list[Path]:
-        """Return what was fetched for environments that are there by now, or that could not be built from it."""
+        """Return downloads for environments that exist by now, or that could not be built from them."""
         folder = Path(self.layout.downloads)
         found = sorted(folder.iterdir()) if is_folder(folder) else []
         return [path for path in found if self.record(path.name) or self.failure(path.name)]
@@ -154,7 +153,7 @@ class EnvironmentStore:
 
 
 def trouble_with(plan: Mapping[str, Any]) -> str:
-    """Return why a run can't have the environment that was to be built for it, by its plan; empty when nothing is known."""
+    """Return why a run can't have the environment that was to be built for it, by its plan; empty if nothing is known."""
     folder = environment_of(plan)
     if folder is None:
         return ""

@@ -26,7 +26,7 @@ X86 = 'platform_machine == "x86_64"'
 
 @dataclass(frozen=True)
 class Tool:
-    """A tool environment: its packages, and the Pythons that all of them have wheels for, the best one first."""
+    """A tool environment: its packages, and the Pythons for which all of them have wheels, the best first."""
 
     name: str
     packages: tuple[str, ...]
@@ -34,7 +34,7 @@ class Tool:
 
 
 def _tensorflow(version: str) -> tuple[str, ...]:
-    """Return TensorFlow without GPUs, under the name that it has on each machine."""
+    """Return TensorFlow without GPUs, under its name on each kind of machine."""
     return f"tensorflow-cpu=={version}; {X86}", f"tensorflow=={version}; {X86.replace('==', '!=')}"
 
 
@@ -78,10 +78,10 @@ def tool(name: str) -> Tool:
 
 
 def spec_of(wanted: Tool, site: Site, likely: Sequence[str] = (), more: Sequence[str] = ()) -> EnvironmentSpec:
-    """Return the environment spec of a tool. ``likely`` are interpreters that may do, which are looked at last; ``more``
-    packages are the user's.
+    """Return the environment spec of a tool.
 
-    Raises SoftwareError when no Python that it runs on is found.
+    ``likely`` are interpreters that are tried last; ``more`` packages are the user's. Raises SoftwareError if no suitable
+    Python is found.
     """
     python = _interpreter(wanted, likely)
     wish = Environment(python=python, pip_packages=[*wanted.packages, *more], name=wanted.name)
@@ -89,7 +89,7 @@ def spec_of(wanted: Tool, site: Site, likely: Sequence[str] = (), more: Sequence
 
 
 def _interpreter(wanted: Tool, likely: Sequence[str]) -> str:
-    """Return a Python for a tool: the one that runs, one of PATH, else a likely one."""
+    """Return a Python for a tool: the running one, one in PATH, else a likely one."""
     running = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if running in wanted.pythons:
         return sys.executable
@@ -104,7 +104,7 @@ def _interpreter(wanted: Tool, likely: Sequence[str]) -> str:
 
 
 def _of_path(minor: str) -> Iterator[str]:
-    """Yield the real path of a Python in PATH: a shim of pyenv for a version that is not activated fails."""
+    """Yield the real path of a Python in PATH: pyenv's shim for a version that is not activated would fail."""
     for folder in map(Path, os.get_exec_path()):
         if folder.name == "shims":
             yield from map(str, sorted(folder.parent.glob(f"versions/{minor}.*/bin/python{minor}")))

@@ -1,4 +1,5 @@
-"""Which versions of Python, TensorFlow and Horovod go together: what can't be built is refused before anything is installed."""
+"""Which versions of Python, TensorFlow and Horovod work together: what can't be built is refused before anything is
+installed."""
 
 from __future__ import annotations
 
@@ -17,11 +18,13 @@ FIRST_HOROVOD: dict[Release, Release] = {
     (2, 10): (0, 25),
     (2, 13): (0, 28),
 }
-"""The first Horovod that compiles for a TensorFlow and those after it. 2.4: Horovod's changelog; 2.6 has no PersistentTensor;
-2.7 needs C++14, 2.10 C++17 (Horovod's CMakeLists.txt); 2.13 has other status codes (horovod/tensorflow/mpi_ops.cc). For 2.6,
-2.7 and 2.13 that file of the Horovod before was given to gcc 12, which refused it."""
+"""The first Horovod that compiles for a TensorFlow and those after it.
+
+2.4: Horovod's changelog; 2.6 has no PersistentTensor; 2.7 needs C++14, 2.10 C++17 (Horovod's CMakeLists.txt); 2.13 has other
+status codes (horovod/tensorflow/mpi_ops.cc). For 2.6, 2.7 and 2.13, gcc 12 rejected that file of the preceding Horovod.
+"""
 OLDEST_PYTHON: Release = (3, 6)
-"""The first that slurmtf's program inside the job runs on."""
+"""The first version that runs slurmtf's program in the job."""
 PYTHONS: dict[Release, tuple[Release, Release]] = {
     (1, 13): ((3, 3), (3, 7)),
     (2, 1): ((3, 5), (3, 7)),
@@ -36,12 +39,12 @@ PYTHONS: dict[Release, tuple[Release, Release]] = {
     (2, 20): ((3, 9), (3, 13)),
     (2, 21): ((3, 10), (3, 13)),
 }
-"""The oldest and the newest Python that a TensorFlow, and those up to the next entry, have packages for (TensorFlow's tested
-build configurations, and the files on the index). Later TensorFlows than the last are not judged."""
+"""The oldest and the newest Python for which a TensorFlow, and those up to the next entry, have packages (TensorFlow's tested
+build configurations, and the files on the index). TensorFlows later than the last entry are not checked."""
 
 
 def of_horovod(horovod: list[Line], lines: list[Line], conda: bool) -> Iterator[Finding]:
-    """Yield what speaks against the Horovod that is asked for, beside the other ``lines``."""
+    """Yield what prevents building the requested Horovod with the other ``lines``."""
     if not horovod:
         return
     if len(horovod) > 1:
@@ -55,9 +58,9 @@ def of_horovod(horovod: list[Line], lines: list[Line], conda: bool) -> Iterator[
 
 
 def of_python(version: str, lines: Iterable[Line]) -> Iterator[Finding]:
-    """Yield what speaks against building with the Python of a version, as ``platform.python_version()`` writes it.
+    """Yield what prevents building with a version of Python, as ``platform.python_version()`` writes it.
 
-    Nothing where the version is not known, and for a TensorFlow of another index: whoever names one may have built it.
+    Nothing if the version is not known, or for TensorFlow from another index, which may have been built there.
     """
     lines = list(lines)
     python = release_of(version)
@@ -85,7 +88,7 @@ def _without_package(version: str, line: Line) -> Finding:
 
 
 def _pythons(line: Line) -> tuple[Release, ...]:
-    """Return the oldest and the newest Python of the TensorFlow that a line pins; nothing where they are not known."""
+    """Return the oldest and the newest Python of the TensorFlow that a line pins; nothing if they are not known."""
     version, asked = pinned(line.text), requirement(line.text)
     if line.package not in TENSORFLOW[:3] or not version or (asked and asked.marker) or version.release[:2] > max(PYTHONS):
         return ()
@@ -93,13 +96,13 @@ def _pythons(line: Line) -> tuple[Release, ...]:
 
 
 def release_of(version: str) -> Release:
-    """Return major and minor number of a version as a program tells its own, ``3.15.0a2+`` too; nothing where it has none."""
+    """Return major and minor number of a version as a program reports its own, even ``3.15.0a2+``; nothing if it has none."""
     parts = version.split(".")[:2]
     return tuple(map(int, parts)) if len(parts) == 2 and all(part.isdecimal() for part in parts) else ()
 
 
 def _too_old(horovod: Line, lines: list[Line]) -> Iterator[Finding]:
-    """Versions that are not named are not judged."""
+    """Yield what is too old; versions that are not named are not checked."""
     versions = {line.package: version.release for line in (horovod, *lines) if (version := pinned(line.text))}
     tensorflow = next((versions[name] for name in TENSORFLOW if name in versions), (0,))
     release = versions.get("horovod")

@@ -1,4 +1,4 @@
-"""With which source: what belongs to a snapshot, and the store that keeps each content once."""
+"""Take a snapshot of the source: what belongs to it, and the store that keeps each content once."""
 
 from __future__ import annotations
 

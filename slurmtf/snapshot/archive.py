@@ -1,4 +1,4 @@
-"""The tar file of a snapshot: of the content alone, without owners and times, so that equal sources give equal files."""
+"""Write the tar file of a snapshot: only content, without owners and times, so that equal sources produce equal files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PLAIN_SIZE = 8**11
 
 
 class Archive:
-    """A tar file that is written entry by entry, and can be taken back to an earlier position."""
+    """A tar file that is written entry by entry, and can be truncated to an earlier position."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -47,7 +47,7 @@ def _header(entry: Entry, size: int) -> bytes:
 
 
 def _plain_header(name: str, entry: Entry, size: int) -> bytes:
-    """Return what tarfile would, in a tenth of the time: it is the larger part of writing many small files."""
+    """Return the header that tarfile would write, in a tenth of the time, which dominates when writing many small files."""
     numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (entry.mode, 0, 0, size, 0)
     head = name.encode().ljust(FIELD, b"\0") + numbers
     tail = TYPES[entry.kind] + entry.link.encode().ljust(FIELD, b"\0") + tarfile.POSIX_MAGIC

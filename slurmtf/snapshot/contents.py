@@ -1,4 +1,4 @@
-"""What belongs to a snapshot: a walk through the source directory."""
+"""Walk through the source directory to find what belongs to a snapshot."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ GONE = "gone when it was read"
 
 
 def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
-    """Return what of ``root`` belongs to a snapshot. Nothing below the folders ``outside`` does (the workspace).
+    """Return what of ``root`` belongs to a snapshot; nothing below the folders ``outside`` does (the workspace).
 
-    Left out are: what ``.slurmtfignore`` names (else ``.amlignore``, else ``.gitignore``: gitignore(5) syntax), ``outputs``
-    and ``logs`` (the run has its own), version control, caches, virtual environments, what by its name may
-    hold a secret (:mod:`slurmtf.snapshot.secrets`), sockets, pipes and devices, and what is gone before it is looked at.
-
-    Raises SnapshotError when ``root`` can't be read, or holds more than the limits (see :mod:`slurmtf.snapshot.limits`). What
-    below it can't be read is told with the files that can't, by who reads them.
+    Left out are: what ``.slurmtfignore`` names (else ``.amlignore``, else ``.gitignore``: gitignore(5) syntax), ``outputs`` and
+    ``logs`` (the run has its own), version control, caches, virtual environments, what may hold a secret by its name
+    (:mod:`slurmtf.snapshot.secrets`), sockets, pipes and devices, and what disappears before it is read. Raises SnapshotError
+    if ``root`` can't be read, or exceeds the limits (see :mod:`slurmtf.snapshot.limits`). What can't be read below it is
+    reported later, together with unreadable files.
     """
     walker = _Walker(root, outside)
     if walker.is_outside(root):
@@ -47,7 +46,7 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
 
 
 def results_in(root: Path) -> tuple[str, ...]:
-    """Return which of ``outputs`` and ``logs`` the source has and fills: no snapshot takes them along."""
+    """Return which of ``outputs`` and ``logs`` exist in the source and are not empty; no snapshot includes them."""
     found = [name for name in RESULTS if (root / name).is_dir() and os.access(root / name, os.R_OK)]
     return tuple(f"{name}/" for name in found if any((root / name).iterdir()))
 
@@ -94,7 +93,7 @@ class _Walker:
         return True
 
     def _listed(self, folder: str, prefix: str) -> list[os.DirEntry[str]] | None:
-        """Return what is in a folder; None when it does not belong to the snapshot."""
+        """Return what is in a folder; None if it does not belong to the snapshot."""
         if prefix and self.is_outside(folder):
             return None
         try:
@@ -131,7 +130,8 @@ class _Walker:
         return None
 
     def _inside(self, link: Path) -> str:
-        """Return where a link of the copy points. One that leaves the source is made absolute: the copy lies elsewhere."""
+        """Return where a link in the copy points. One that leads out of the source is made absolute, because the copy is
+        elsewhere."""
         target = link.readlink()
         real = Path(os.path.normpath(link.parent.resolve() / target))
         return str(target if not target.is_absolute() and real.is_relative_to(self._root) else real)

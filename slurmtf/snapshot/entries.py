@@ -1,4 +1,4 @@
-"""What a snapshot holds: its entries, and what was left out."""
+"""The content of a snapshot: its entries, and what was left out."""
 
 from __future__ import annotations
 
@@ -17,10 +17,8 @@ MOST_NAMED = 10
 
 
 class Entry(NamedTuple):
-    """A file, a link or a folder of the source.
-
-    ``link`` is where a link points in the snapshot. ``stamp`` tells two states of a file apart without reading it.
-    """
+    """A file, a link or a folder of the source. ``link`` is where a link points in the snapshot. ``stamp`` distinguishes two
+    states of a file without reading it."""
 
     name: str
     path: str
@@ -61,7 +59,7 @@ class Contents:
         return sum(entry.size for entry in self.entries)
 
     def check_holds(self, script: str) -> None:
-        """Raise SnapshotError unless the entry script belongs to the snapshot, or lies behind a link that does."""
+        """Raise SnapshotError unless the entry script belongs to the snapshot, directly or behind a link."""
         kinds = {entry.name: entry.kind for entry in self.entries}
         behind_link = any(kinds.get(str(folder)) == "link" for folder in Path(script).parents)
         if script not in kinds and not behind_link:
@@ -70,7 +68,7 @@ class Contents:
 
 
 def unreadable(found: Iterable[tuple[str, str]]) -> Iterator[Finding]:
-    """Say of paths, each with the reason, that they can't be read: once for each reason, with the first paths by name."""
+    """Report paths that can't be read, each with its reason: one finding per reason, naming the first paths."""
     by_reason: dict[str, list[str]] = {}
     for path, reason in sorted(found):
         by_reason.setdefault(reason, []).append(path)

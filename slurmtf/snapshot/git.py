@@ -1,4 +1,4 @@
-"""What git says of a source. Nothing is written into the repository."""
+"""Ask git about a source, without writing into the repository."""
 
 from __future__ import annotations
 

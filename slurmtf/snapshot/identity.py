@@ -1,4 +1,4 @@
-"""What a source was when it was read, and the names that follow from its content."""
+"""Identify a source by its content."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slurmtf.snapshot.reading import Blob
 
 @dataclass(frozen=True)
 class SnapshotRef:
-    """The source as it was at submission: its content's hash, and how much it is."""
+    """The source as it was at submission: its content's hash, and its size."""
 
     id: str
     files: int
@@ -22,7 +22,7 @@ class SnapshotRef:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Contents and what each of their files held. ``known`` is what the index held before."""
+    """The entries and the hash of each file. ``known`` is what the index held before."""
 
     contents: Contents
     blobs: Mapping[str, Blob]
@@ -30,7 +30,7 @@ class Snapshot:
 
     @cached_property
     def ref(self) -> SnapshotRef:
-        """Names, kinds, permissions, links and contents count; owners and times do not."""
+        """Return the reference: names, kinds, permissions, links and contents count; owners and times do not."""
         size = sum(blob.size for blob in self.blobs.values())
         return SnapshotRef(id_of(map(self._as_stored, self.contents.entries)), self.contents.files, size)
 
@@ -39,7 +39,7 @@ class Snapshot:
 
 
 def without(contents: Contents, gone: Mapping[str, str]) -> Contents:
-    """Return the contents without some entries, which are told as left out."""
+    """Return the contents without some entries, which are listed as left out."""
     if not gone:
         return contents
     left = tuple(entry for entry in contents.entries if entry.name not in gone)

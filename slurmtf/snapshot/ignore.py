@@ -1,4 +1,4 @@
-"""Which names of a source directory are left out: gitignore(5), and what no snapshot holds."""
+"""Decide which names of a source directory are left out: gitignore(5), and what no snapshot holds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pathspec
 
 IGNORE_FILES = (".slurmtfignore", ".amlignore", ".gitignore")
-"""The first of these that the source directory has is used, alone."""
+"""The first of these in the source directory is used, and no other."""
 ALWAYS_IGNORED = (
     ".git",
     "__pycache__/",
@@ -28,14 +28,14 @@ ALWAYS_IGNORED = (
     "/azureml-logs/",
 )
 ANYWHERE = "^(?:.+/)?"
-"""How pathspec begins the expression of a pattern that counts in every folder."""
+"""The prefix of pathspec's expression for a pattern that applies in every folder."""
 NEVER = "(?!)"
 
 
 class Ignore:
-    """The patterns of a source directory, for a walk that does not enter what is ignored.
+    """The patterns of a source directory, for a walk that does not enter ignored folders.
 
-    pathspec tries one pattern after the other, and a name matches few of them, mostly none. So all are tried at once first.
+    pathspec tries one pattern after the other, and most names match none. So all patterns are tried at once first.
     """
 
     def __init__(self, root: Path) -> None:
@@ -51,22 +51,20 @@ class Ignore:
         return _spec(self._lines)
 
     def matches(self, prefix: str, base: str) -> bool:
-        """Tell whether ``prefix + base`` is left out; the name of a folder ends with '/'.
-
-        The folders above it must not be ignored.
-        """
+        """Return whether ``prefix + base`` is left out; a folder's name ends with '/'. The folders above it must not be
+        ignored."""
         found = self._base.match(base) or self._whole.match(prefix + base)
         if found and self._has_exceptions:
             return bool(self._spec.match_file(prefix + base))
         return bool(found)
 
     def names(self, path: str) -> bool:
-        """Tell whether an exception (``!pattern``) names a path: its user wants it taken along."""
+        """Return whether an exception (``!pattern``) names a path, whose user wants it included."""
         return self._has_exceptions and self._spec.check_file(path).include is False
 
 
 def _is_of_base(text: str) -> bool:
-    """Tell whether an expression of pathspec looks at the last part of a name only."""
+    """Return whether an expression of pathspec matches only the last part of a name."""
     within = re.sub(r"\[\^/\]|\(\?:/\|\$\)$|/$", "", text.removeprefix(ANYWHERE))
     return text.startswith(ANYWHERE) and "/" not in within
 

@@ -1,4 +1,4 @@
-"""How the nodes of a job reach each other."""
+"""Find the addresses by which the nodes of a job reach each other."""
 
 import array
 import fcntl
@@ -18,22 +18,22 @@ THIS_NODE = ("localhost", "127.0.0.1")
 PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy")
 EXEMPT = {var.no_proxy: (var.no_proxy, var.NO_PROXY), var.NO_PROXY: (var.NO_PROXY, var.no_proxy),
           "no_grpc_proxy": ("no_grpc_proxy", var.no_proxy, var.NO_PROXY)}  # fmt: skip
-"""Variables that name who is reached without a proxy, and whose value counts where they are not set. gRPC reads the last before
-the first (grpc, doc/environment_variables.md)."""
+"""Variables that exempt hosts from proxies, and those whose value counts if they are not set. gRPC reads the last before the
+first (grpc, doc/environment_variables.md)."""
 
 
 def name_of(host: str, plan: JobPlan) -> str:
-    """Return the name by which the job's other nodes reach a node: the only place that knows of ``network.host_suffix``."""
+    """Return the name by which the job's other nodes reach a node; nothing else applies ``network.host_suffix``."""
     return "localhost" if plan.can.one_machine else host + plan.host_suffix
 
 
 def own_addresses() -> List[str]:
-    """Return all IPv4 addresses of this node; empty where the kernel does not tell."""
+    """Return all IPv4 addresses of this node; empty if the kernel does not list them."""
     return sorted(set(_interfaces().values()))
 
 
 def interface_of(name: str) -> str:
-    """Return which interface of this node has the address that a name stands for; empty where none has, or it is unknown."""
+    """Return the interface of this node that has a name's address; empty if none has, or the name is unknown."""
     try:
         wanted = {str(found[4][0]) for found in socket.getaddrinfo(name, None, socket.AF_INET)}
     except (OSError, UnicodeError):
@@ -54,9 +54,9 @@ def _interfaces() -> Dict[str, str]:
 
 
 def past_proxies(environ: Mapping[str, str], names: Sequence[str], addresses: Sequence[str]) -> Dict[str, str]:
-    """Return the variables by which a job's nodes are reached directly; empty where no proxy is set.
+    """Return the variables that make a job's nodes reachable without the proxy; empty if no proxy is set.
 
-    What is there stays. The addresses, then the names, are left out where Linux takes no variable of that length.
+    Existing entries stay. The addresses, then the names, are omitted if the variable would be too long for Linux.
     """
     if not any(environ.get(name) or environ.get(name.upper()) for name in PROXIES):
         return {}
@@ -72,7 +72,7 @@ def past_proxies(environ: Mapping[str, str], names: Sequence[str], addresses: Se
 
 
 def _with(there: str, nodes: Sequence[str], variable: str) -> str:
-    """Return the list with the nodes added; '*' means all, but only alone, and not to gRPC."""
+    """Return the list with the nodes added; '*' means all hosts, but only on its own, and not to gRPC."""
     listed = [item.strip() for item in there.split(",") if item.strip()]
     if listed == ["*"] and variable != "no_grpc_proxy":
         return "*"

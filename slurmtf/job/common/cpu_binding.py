@@ -1,8 +1,8 @@
-"""Which of a node's CPUs are whose, where several tasks of equal work share it and nobody else has dealt them out.
+"""Bind tasks to CPUs if several tasks of equal work share a node and nobody else has bound them.
 
-Unbound, the threads of all tasks wander over all CPUs and into each other's way. Slurm's task plugins and MPI's starters bind
-too: tasks that may not all use the same CPUs have been bound already. Nor is anything bound where the CPUs that a task may
-use are not exactly those of its job, since then other jobs compute there (TaskPlugin=task/none, slurm.conf(5)).
+Unbound, the threads of all tasks move over all CPUs and get in each other's way. Slurm's task plugins and MPI's launchers bind
+too: tasks that may not all use the same CPUs are already bound. Nothing is bound either if the CPUs that a task may use are not
+exactly its job's, because then other jobs compute there (TaskPlugin=task/none, slurm.conf(5)).
 """
 
 import os
@@ -15,26 +15,27 @@ TOPOLOGY = "/sys/devices/system/cpu/cpu{}/topology/{}"
 
 
 def mask(plan: JobPlan, environ: Mapping[str, str]) -> str:
-    """Return the CPUs that this task may use and that are its job's alone, as a hexadecimal number; empty: never bind it."""
+    """Return the CPUs that this task may use and that belong to its job alone, as a hexadecimal number; empty: never bind
+    it."""
     allowed = os.sched_getaffinity(0)
     ours = are_own(plan, environ) and plan.distribution.bind
     return "{:x}".format(sum(1 << cpu for cpu in allowed)) if ours else ""
 
 
 def are_own(plan: JobPlan, environ: Mapping[str, str]) -> bool:
-    """Tell whether the CPUs that this process may use are its job's alone."""
+    """Return whether the CPUs that this process may use belong to its job alone."""
     return plan.can.one_machine or environ.get(var.SLURM_CPUS_ON_NODE) == str(len(os.sched_getaffinity(0)))
 
 
 def bind(turn: int, sharers: int) -> None:
-    """Keep this process, and what it will start, to its share of the CPUs: whole cores, next to each other."""
+    """Bind this process, and what it will start, to its share of the CPUs: whole cores, next to each other."""
     cpus = sorted(os.sched_getaffinity(0), key=_place)
     each = len(cpus) // sharers
     os.sched_setaffinity(0, cpus[turn * each : (turn + 1) * each])
 
 
 def _place(cpu: int) -> Tuple[int, int, int]:
-    """Return where a CPU sits: hyperthreads of a core are numbered far apart."""
+    """Return a CPU's socket and core: hyperthreads of a core are numbered far apart."""
     return _number(cpu, "physical_package_id"), _number(cpu, "core_id"), cpu
 
 

@@ -1,8 +1,8 @@
-"""Which of a node's GPUs are whose: what Slurm bound to a task is that task's, what tasks see in common is divided.
+"""Divide a node's GPUs: what Slurm has bound to a task is that task's, GPUs that several tasks see are divided.
 
-A task can't tell from a name which GPU it is: where cgroups constrain the tasks (cgroup.conf(5), ConstrainDevices), each calls
-its first GPU 0. So names are compared only between tasks that see the same GPUs, and never with SLURM_JOB_GPUS or
-SLURM_STEP_GPUS, which number those of the whole node.
+A task can't identify a GPU by its name: if cgroups constrain the tasks (cgroup.conf(5), ConstrainDevices), each calls its first
+GPU 0. So names are compared only between tasks that see the same GPUs, and never with SLURM_JOB_GPUS or SLURM_STEP_GPUS, which
+number the GPUs of the whole node.
 """
 
 import glob
@@ -14,7 +14,7 @@ from ..contract.plan import JobPlan
 
 DEVICES = {"nvidia": "/dev/nvidia[0-9]*", "amd": "/dev/dri/renderD*"}
 NO_DEVICE = ("", "-1", "NoDevFiles", "none", "void")
-"""Values that hide every GPU; NoDevFiles is what Slurm before 21.08 writes for a step without any."""
+"""Values that hide every GPU; Slurm before 21.08 writes NoDevFiles for a step without GPUs."""
 
 Names = Tuple[str, ...]
 
@@ -22,8 +22,8 @@ Names = Tuple[str, ...]
 class Sight(NamedTuple):
     """What one task sees of its node's GPUs.
 
-    ``names``: as the variable has them (indices, UUIDs, MIG names); None: no variable says, so that it sees whatever is there.
-    ``bound``: Slurm has chosen them for this task; tasks that are not bound and see the same names see the same GPUs.
+    ``names``: as in the variable (indices, UUIDs, MIG names); None if no variable is set, so that it sees every GPU. ``bound``:
+    Slurm has chosen them for this task; tasks that are not bound and see the same names see the same GPUs.
     """
 
     names: Optional[Names]
@@ -31,11 +31,11 @@ class Sight(NamedTuple):
 
 
 def sight(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Sight:
-    """Return what a task of this environment sees; it can open so many of the node's GPUs (:func:`can_open`).
+    """Return what a task with this environment sees, if it can open ``openable`` of the node's GPUs (:func:`can_open`).
 
-    srun binds: as asked (``gpus_bound``), or as an administrator's settings have it, when a task sees fewer GPUs than
-    SLURM_GPUS_ON_NODE, which counts those of the step. Other launchers' ranks see what the daemon that started them saw.
-    Where Slurm 22.05 names none (see :func:`for_srun`), and a task can open as many as its job has on the node, they are
+    srun binds GPUs on request (``gpus_bound``), or because of an administrator's settings, in which case a task sees fewer GPUs
+    than SLURM_GPUS_ON_NODE, which counts those of the step. Ranks of other launchers see what the daemon that started them saw.
+    If Slurm 22.05 names no GPU (see :func:`for_srun`), and a task can open as many as its job has on the node, they are
     numbered from 0.
     """
     vendor, size = plan.gpu_vendor, plan.size
@@ -50,10 +50,10 @@ def sight(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Sight:
 
 
 def for_srun(environ: Mapping[str, str]) -> Dict[str, str]:
-    """Return variables of a batch script as srun takes them, which would read its GPU flags from them (srun(1)).
+    """Return variables of a batch script as srun must get them, because it would read its GPU flags from them (srun(1)).
 
-    Slurm 22.05 names no GPU to the tasks of a step with a type in --gpus-per-task, or with --gpu-bind=none: the first is asked
-    for without its type, which the allocation has, the second is left out where nothing else would bind.
+    Slurm 22.05 names no GPU to the tasks of a step with a type in --gpus-per-task, or with --gpu-bind=none: the type is removed
+    from the first, because the allocation has it; the second is removed if nothing else would bind.
     """
     found = dict(environ)
     per_task = found.get(var.SLURM_GPUS_PER_TASK, "")
@@ -69,15 +69,16 @@ def _indices(count: int) -> Names:
 
 
 def can_open(vendor: str) -> int:
-    """Return how many of a node's GPUs this process may open: access(2) asks the cgroup's device rules, and opens nothing."""
+    """Return how many of a node's GPUs this process may open: access(2) checks the cgroup's device rules without opening
+    anything."""
     return sum(os.access(path, os.R_OK | os.W_OK) for path in glob.glob(DEVICES[vendor]))
 
 
 def own_variables(vendor: str, names: Names, inherited: Mapping[str, str]) -> Dict[str, str]:
-    """Return the variables by which a task sees these GPUs and no other.
+    """Return the variables with which a task sees these GPUs and no other.
 
-    HIP counts what CUDA_VISIBLE_DEVICES names among the GPUs that ROCR_VISIBLE_DEVICES has left (ROCm, "GPU isolation
-    techniques"), and Slurm may set both alike (gres.conf(5), Flags).
+    HIP applies CUDA_VISIBLE_DEVICES to the GPUs that ROCR_VISIBLE_DEVICES has left (ROCm, "GPU isolation techniques"), and
+    Slurm may set both to the same value (gres.conf(5), Flags).
     """
     if not names:
         return dict.fromkeys(var.GPUS.values(), "")
@@ -88,7 +89,7 @@ def own_variables(vendor: str, names: Names, inherited: Mapping[str, str]) -> Di
 
 
 def sight_of(told: Any) -> Sight:
-    """Return a sight out of what :func:`sight` told another process, by JSON; None: it told nothing."""
+    """Return a sight from the JSON of another process's :func:`sight`; None if it sent none."""
     names, bound = told or (None, False)
     return Sight(None if names is None else tuple(map(str, names)), bool(bound))
 
@@ -103,8 +104,8 @@ def _names(environ: Mapping[str, str], variable: str) -> Optional[Names]:
 def deal(sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collection[int]) -> Dict[int, Optional[Names]]:
     """Return each rank's GPUs; None: leave its variable as it is.
 
-    ``users`` are the ranks that compute on GPUs. Those of a node that see the same GPUs get equal parts, which overlap only
-    where there are fewer GPUs than ranks. Other ranks get what is left.
+    ``users`` are the ranks that compute on GPUs. Those of a node that see the same GPUs get equal parts, which overlap only if
+    there are fewer GPUs than ranks. Other ranks get what is left.
     """
     found = {rank: seen.names for rank, seen in sights.items()}
     dealt: Dict[Tuple[str, Names], Set[str]] = {}
@@ -132,6 +133,7 @@ def _sharers(
 
 
 def part(names: Names, turn: int, sharers: int) -> Names:
-    """Return one of equal parts; a strategy of several workers wants as many GPUs in each. Too few are used in turn."""
+    """Return one of several equal parts: a strategy of several workers needs the same number of GPUs in each. Too few GPUs are
+    shared in turn."""
     each = len(names) // sharers
     return names[turn * each : (turn + 1) * each] if each else (names[turn % len(names)],)

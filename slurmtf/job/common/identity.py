@@ -1,4 +1,4 @@
-"""Who this process is: what Slurm and the launchers tell by environment variables."""
+"""Identify this process from the variables that Slurm and the launchers set."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ RANK_VARIABLES = (
 
 
 def rank(environ: Mapping[str, str]) -> int:
-    """Return this task's rank; 0 when nothing launched it."""
+    """Return this task's rank; 0 if no launcher started it."""
     return next((int(environ[name]) for name in RANK_VARIABLES if environ.get(name, "").isdigit()), 0)
 
 
@@ -30,18 +30,18 @@ def job_id(environ: Mapping[str, str]) -> Optional[str]:
 
 
 def array_job_id(environ: Mapping[str, str]) -> Optional[str]:
-    """Return the array that this job is an element of."""
+    """Return the id of the array that this job is an element of."""
     return environ.get(var.SLURM_ARRAY_JOB_ID)
 
 
 def element(environ: Mapping[str, str]) -> Optional[int]:
-    """Return the number of this job in its array; None: it is in none."""
+    """Return this job's element number in its array; None if it is not part of one."""
     text = environ.get(var.SLURM_ARRAY_TASK_ID, "")
     return int(text) if array_job_id(environ) and text.isdigit() else None
 
 
 def job_name(environ: Mapping[str, str]) -> Optional[str]:
-    """Return the name that Slurm and submitit have for this job: ``33``, of an array's element ``33_4``."""
+    """Return the name by which Slurm and submitit know this job: ``33``, or ``33_4`` for an array's element."""
     number = element(environ)
     return job_id(environ) if number is None else "{}_{}".format(array_job_id(environ), number)
 
@@ -52,7 +52,7 @@ def attempt(environ: Mapping[str, str]) -> int:
 
 
 def process() -> Dict[str, Any]:
-    """Return host, pid and start time of this process: together they are used once."""
+    """Return host, pid and start time of this process, which together are unique."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "started": proc.start_of(os.getpid())}
 
 

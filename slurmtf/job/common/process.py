@@ -1,4 +1,4 @@
-"""A child process with a process group of its own, and the signals that arrive meanwhile."""
+"""Run a child process in a process group of its own, and handle signals that arrive meanwhile."""
 
 import contextlib
 import os
@@ -14,11 +14,11 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 ORPHANS_S = 2.0
 KEPT: Set[int] = set()
-"""Children of ours that no command has left behind: its end is not theirs."""
+"""Children of ours that no command has left behind; they are not ended with it."""
 
 
 class Signals:
-    """Signals as events: each one that arrives wakes a select() and is kept until it is asked for."""
+    """Signals as events: each one wakes a select() and is kept until it is taken."""
 
     def __init__(self, numbers: Sequence[int]) -> None:
         self._arrived: List[int] = []
@@ -34,7 +34,7 @@ class Signals:
         return self._reader.fileno()
 
     def take(self) -> List[int]:
-        """Return the signals since the last call, SIGCHLD left out."""
+        """Return the signals that have arrived since the last call, without SIGCHLD."""
         try:
             while self._reader.recv(4096):
                 pass
@@ -85,7 +85,7 @@ class Child:
         return self._process.pid
 
     def poll(self) -> Optional[int]:
-        """Return the return code when the command has ended; kill what has outlived its grace time."""
+        """Return the return code once the command has ended; kill what has outlived its grace time."""
         if self._process.poll() is None and self._kill_at is not None and time.monotonic() >= self._kill_at:
             self.killed = True
             self.send(signal.SIGKILL)
@@ -102,34 +102,35 @@ class Child:
             os.killpg(self._process.pid, number)
 
     def tell(self, number: int) -> None:
-        """Send a signal to the command alone, and not to what it has started."""
+        """Send a signal to the command alone, not to what it has started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self._process.pid, number)
 
     def end(self, grace_s: float) -> None:
-        """Ask the command to end (TERM); it is killed when it has not after the grace time."""
+        """Send TERM to the command, and KILL after the grace time if it has not ended."""
         if self._kill_at is None:
             self.kill_after(grace_s)
             self.send(signal.SIGTERM)
 
     def kill_after(self, grace_s: float) -> None:
-        """Kill the command when it has not ended after the grace time; the shortest that was given counts."""
+        """Kill the command if it has not ended after the grace time; the shortest one given counts."""
         kill_at = time.monotonic() + grace_s
         self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
 
     def spare(self, seconds: float) -> None:
-        """Put a kill off that is due before: what it would end is still at work."""
+        """Postpone a kill that is due earlier: what it would end is still at work."""
         if self._kill_at is not None:
             self._kill_at = max(self._kill_at, time.monotonic() + seconds)
 
 
 def outlive_parent() -> None:
-    """Undo what :class:`Child` arranged for us: a task hears of its supervisor's end by its connection, and ends in order."""
+    """Undo what :class:`Child` arranged for us: a task learns of its supervisor's end from its connection, and ends
+    properly."""
     _prctl(PR_SET_PDEATHSIG, 0)
 
 
 def _prepare(parent: int, ignored: int) -> None:
-    """Restore Python's and the shell's usual signals for the child, and have the kernel kill it when we are killed."""
+    """Restore the default signals for the child, and have the kernel kill it when we are killed."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     if ignored:
@@ -138,14 +139,14 @@ def _prepare(parent: int, ignored: int) -> None:
 
 
 def end_with_parent(parent: int) -> None:
-    """Have the kernel kill this process, a child that was just forked, when its parent is killed."""
+    """Have the kernel kill this process, a newly forked child, when its parent is killed."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # killed meanwhile
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _prctl(option: int, value: int) -> None:
-    """Call prctl(2), where this Python can."""
+    """Call prctl(2), if this Python can."""
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes
 
@@ -166,7 +167,7 @@ def _end_orphans() -> None:
 
 
 def _children() -> List[int]:
-    """Return our children, but for those that we keep, and those that serve the environment to other tasks too."""
+    """Return our children, except those that we keep and those that also serve the environment to other tasks."""
     try:
         with open("/proc/self/task/{}/children".format(os.getpid()), encoding="ascii") as file:
             return [pid for pid in map(int, file.read().split()) if pid not in KEPT and not mounts.serves(pid)]
@@ -175,7 +176,7 @@ def _children() -> List[int]:
 
 
 def _reap_orphans(command: Optional[int]) -> None:
-    """Take note of ended orphans, up to the command itself, whose end is for subprocess to know."""
+    """Reap ended orphans, up to the command itself, which subprocess must reap."""
     with contextlib.suppress(ChildProcessError):
         while True:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)

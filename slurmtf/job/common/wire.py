@@ -1,4 +1,4 @@
-"""How supervisor and tasks talk: JSON lines over TCP, after each has proved that it knows the job's key."""
+"""The protocol of supervisor and tasks: JSON lines over TCP, after each has proved that it knows the job's key."""
 
 import hashlib
 import hmac
@@ -14,7 +14,7 @@ KEY = var.SLURMTF_RENDEZVOUS_KEY
 ALLOCATION = var.SLURMTF_ALLOCATION
 """The name of this start of the job, the same for all its launches and for no others."""
 TASKS = var.SLURMTF_LAUNCH_TASKS
-"""Who the tasks of this launch are, where they are not the plan's (JSON: the tasks of a LaunchOrder)."""
+"""The tasks of this launch, if they are not the plan's (JSON: the tasks of a LaunchOrder)."""
 LONGEST_LINE = 1 << 26
 LONGEST_HELLO = 1 << 14
 
@@ -26,7 +26,7 @@ def new_key() -> str:
 
 
 def proof(key: str, challenge: str) -> str:
-    """Return the answer to a challenge that only a holder of the key can give."""
+    """Return the response to a challenge, which only a holder of the key can compute."""
     return hmac.new(key.encode(), challenge.encode(), hashlib.sha256).hexdigest()
 
 
@@ -39,14 +39,14 @@ def encode(message: Message) -> bytes:
 
 
 class Lines:
-    """Bytes as they arrive, cut into messages."""
+    """Received bytes, split into messages."""
 
     def __init__(self, longest: int = LONGEST_LINE) -> None:
         self.longest = longest
         self._rest = bytearray()
 
     def feed(self, data: bytes) -> List[Message]:
-        """Return the messages that ``data`` completes. Raises ValueError when a peer talks nonsense."""
+        """Return the messages that ``data`` completes. Raises ValueError if the peer violates the protocol."""
         self._rest += data
         lines: List[bytes] = []
         if b"\n" in data:
@@ -68,10 +68,10 @@ def _decoded(line: bytes) -> Message:
 
 
 def keep_alive(connection: socket.socket) -> None:
-    """Have the kernel notice within a minute that the other side's node is silent, whether it owes us an answer or not.
+    """Have the kernel detect within a minute that the other side's node is silent, whether or not it owes us a response.
 
-    Not sooner: a switch that starts anew must not end a run whose own traffic goes another way. (tcp(7): what was sent
-    and not acknowledged hinders keep-alive, TCP_USER_TIMEOUT does not care.)
+    Not sooner: a restarting switch must not end a run whose own traffic takes another path. (tcp(7): unacknowledged data
+    prevents keep-alive probes; TCP_USER_TIMEOUT applies anyway.)
     """
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -89,7 +89,7 @@ def parse_address(text: str) -> List[Tuple[str, int]]:
 
 
 def connections(text: str, timeout_s: float, troubles: List[str]) -> Iterator[socket.socket]:
-    """Yield a connection to each of the supervisor's addresses that answers; add why the others do not to ``troubles``."""
+    """Yield a connection to each of the supervisor's addresses that answers; add to ``troubles`` why the others do not."""
     for address in parse_address(text):
         try:
             connection = socket.create_connection(address, timeout=timeout_s)
@@ -101,7 +101,7 @@ def connections(text: str, timeout_s: float, troubles: List[str]) -> Iterator[so
 
 
 def _told(address: Tuple[str, int], err: Exception, timeout_s: float) -> str:
-    """Say why an address does not answer: its name is unknown, nobody listens there, or nothing comes back."""
+    """Return why an address does not answer: its name is unknown, nothing listens there, or nothing comes back."""
     host, port = address
     if isinstance(err, (socket.gaierror, UnicodeError)):
         return "the name {} is unknown here ({})".format(host, getattr(err, "strerror", None) or err)

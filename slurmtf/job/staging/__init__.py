@@ -1,1 +1,1 @@
-"""The node's own disk."""
+"""Stage software, source and data to the node's own disk."""

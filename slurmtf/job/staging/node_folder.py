@@ -1,11 +1,11 @@
-"""The run's folder on a node's own disk. It goes when the last of the node's tasks does, however that ends.
+"""The run's folder on a node's own disk. It is removed after the last of the node's tasks, however that ends.
 
 <local>/slurmtf-<uid>/<host>/<run>       what was staged
 <local>/slurmtf-<uid>/<host>/<run>.lock  locked by each task's agent as long as it lives: the kernel unlocks what is killed
 <local>/slurmtf-<uid>/<host>/<run>.kept  which allocation keeps it for its next launch; for a while nobody else removes it
 
-Who removes a folder locks it against all others, renames it, and takes its lock file away; whoever locked a file that has been
-taken away meanwhile tries again.
+To remove a folder, a process locks it exclusively, renames it, and removes its lock file; a process that has locked a file that
+was removed meanwhile tries again.
 """
 
 import contextlib
@@ -26,13 +26,13 @@ from . import squash
 LOCK = ".lock"
 KEPT = ".kept"
 KEPT_S = 600.0
-"""Seconds after a launch in which a folder that is kept for the next one is left alone by other jobs."""
+"""Seconds after a launch during which other jobs leave a folder that is kept for the next launch alone."""
 DOOMED = ".removed-"
 
 
 class NodeFolder:
-    """The folder of one run on this node. ``allocation`` (wire.ALLOCATION): whose launches may use it one
-    after the other; empty: nobody's."""
+    """The folder of one run on this node. ``allocation`` (wire.ALLOCATION): the allocation whose launches may use it in turn;
+    empty: none."""
 
     def __init__(self, base: str, run_id: str, allocation: str) -> None:
         self._base = base
@@ -43,9 +43,9 @@ class NodeFolder:
         self._lock: Optional[int] = None
 
     def enter(self) -> bool:
-        """Hold the folder. False: somebody is removing it just now, try again soon.
+        """Hold the folder; returns False if somebody is removing it just now: try again soon.
 
-        What an attempt of the same run has left that was killed is removed first.
+        What a killed attempt of the same run has left there is removed first.
         """
         lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         doomed = None
@@ -60,7 +60,8 @@ class NodeFolder:
         return True
 
     def is_last(self) -> bool:
-        """Tell whether no other task of the node holds the folder any more. After a No it is no longer ours either."""
+        """Return whether no other task of the node holds the folder any more. If it returns False, we no longer hold it
+        either."""
         last = self._lock is not None and _locked(self._lock, fcntl.LOCK_EX) and _is(self._lock, self._lock_path)
         if not last:
             self._let_go()
@@ -68,7 +69,7 @@ class NodeFolder:
 
     @property
     def is_kept(self) -> bool:
-        """Whether an earlier launch of the allocation has left the folder for us."""
+        """Return whether an earlier launch of the allocation has left the folder for us."""
         try:
             with open(self._kept_path, encoding="utf-8") as file:
                 return bool(self._allocation) and file.read() == self._allocation
@@ -76,7 +77,7 @@ class NodeFolder:
             return False
 
     def keep(self) -> None:
-        """Let go of the folder, which the job's next launch will need."""
+        """Release the folder, which the job's next launch will need."""
         with open(os.open(self._kept_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(self._allocation)
         self._let_go()
@@ -87,7 +88,7 @@ class NodeFolder:
             self._remove_unheld()
 
     def give_up(self) -> Optional[str]:
-        """Let go of the folder, which is held by nobody else. Returns what is to be removed, which no run needs any more."""
+        """Release the folder, which nobody else holds. Returns the paths to remove, which no run needs any more."""
         doomed = self._renamed()
         for path in (self._kept_path, self._lock_path):
             with contextlib.suppress(OSError):
@@ -96,7 +97,7 @@ class NodeFolder:
         return doomed
 
     def sweep(self) -> None:
-        """Remove what killed jobs of ours have left on this node: the folders that nobody holds."""
+        """Remove what our killed jobs have left on this node: the folders that nobody holds."""
         for name in self._names():
             other = NodeFolder(self._base, name[: -len(LOCK)], "")
             if name.endswith(LOCK) and other.path != self.path and not other._was_kept_lately():
@@ -135,11 +136,10 @@ class NodeFolder:
 
 
 def find_base(local: str, environ: Mapping[str, str]) -> Tuple[str, List[str]]:
-    """Return our folder on the node's own disk, and what was wrong with better places. Raises OSError when there is none.
+    """Return our folder on the node's own disk, and what was wrong with better places. Raises OSError if there is none.
 
-    A place in which somebody else could exchange our folder is none.
-
-    The places: the site's, else the job's own as Slurm or the node's administrator gives it, else /tmp.
+    A place in which somebody else could replace our folder is not used. The places: the site's, else the job's own as set by
+    Slurm or the node's administrator, else /tmp.
     """
     troubles: List[str] = []
     for place, chosen in _places(local, environ):
@@ -156,7 +156,7 @@ def find_base(local: str, environ: Mapping[str, str]) -> Tuple[str, List[str]]:
 
 
 def _places(local: str, environ: Mapping[str, str]) -> Iterator[Tuple[str, bool]]:
-    """Yield folders, and whether the site has chosen it: a $TMPDIR may be what a user has set for another machine."""
+    """Yield folders, and whether the site has chosen each: a user may have set $TMPDIR for another machine."""
     given = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda name: environ.get(name[1] or name[2], "\0"), local)
     if given and "\0" not in given:
         yield given, True
@@ -173,7 +173,7 @@ def _refuse_shared(place: str) -> None:
 
 
 def _private(folder: str) -> str:
-    """Create a folder that is ours alone. Raises OSError when somebody else has created one of that name."""
+    """Create a folder that only we can enter. Raises OSError if somebody else has created one of that name."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
     _refuse(doubt_of_own(folder), "remove it, or ask its owner to")
@@ -195,7 +195,7 @@ def _locked(lock: int, kind: int) -> bool:
 
 
 def _is(lock: int, path: str) -> bool:
-    """Tell whether the file that we locked is still the one of that name."""
+    """Return whether the file that we locked still has that name."""
     try:
         return os.path.samestat(os.fstat(lock), os.stat(path))
     except OSError:

@@ -1,4 +1,4 @@
-"""A task's hold of what lies on its node's own disk: it comes before the script starts, and goes when the agent does."""
+"""A task's hold on what is on its node's own disk: acquired before the script starts, released when the agent exits."""
 
 import sys
 import time
@@ -12,13 +12,13 @@ from . import staging, workdir
 from .node_folder import NodeFolder, find_base
 
 SIGN_S = 5.0
-"""Seconds between two signs of life of a copy: the supervisor waits for it as long as there are some."""
+"""Seconds between two signs of life of a copy: the supervisor waits as long as they keep coming."""
 
 WAIT = {"event": "leaving"}
 
 
 class OnNode:
-    """``wait`` passes a moment and heeds signals and orders; ``report`` tells the supervisor."""
+    """``wait`` lets a moment pass and handles signals and orders; ``report`` sends a message to the supervisor."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class OnNode:
         self.note: Dict[str, Any] = {}
 
     def bring(self, hold: Callable[[Optional[Child]], None], given_up: Callable[[], bool]) -> bool:
-        """Have all brought that the job needs here; tell whether it is there, and the supervisor why not.
+        """Stage everything that the job needs here; return whether that succeeded, and tell the supervisor if not.
 
-        ``hold`` is given the process that brings it, which is to be ended with the task.
+        ``hold`` is given the child process that stages, which must end with the task.
         """
         trouble: Optional[str] = None
         try:
@@ -63,7 +63,7 @@ class OnNode:
         return True
 
     def _fill(self, folder: NodeFolder, hold: Callable[[Optional[Child]], None], given_up: Callable[[], bool]) -> Optional[str]:
-        """Have the node's folder filled, by us or by another task. Returns what went wrong; None: nothing did."""
+        """Have the node's folder filled, by us or by another task. Returns what went wrong; None if nothing did."""
         while not folder.enter():
             if given_up():
                 return ""
@@ -76,14 +76,15 @@ class OnNode:
         return None if returncode == 0 and self.note else ""
 
     def _do_without(self, trouble: str) -> Optional[str]:
-        """Use all from where it is, on a node that has no disk for us; what has to be copied back needs one."""
+        """Use everything from its original place, on a node without a usable disk; inputs to be copied back need one."""
         if self._plan.returns_results:
             return trouble
         workdir.prepare(self._layout, self._plan.snapshot)
         return None
 
     def leave(self, keep: bool) -> None:
-        """Let go. The last task of the node copies results back, and removes the folder unless the next launch needs it."""
+        """Release the folder. The node's last task copies results back, and removes the folder unless the next launch
+        needs it."""
         if self._folder is None or not self._folder.is_last():
             return
         if self.note and self._plan.returns_results:
@@ -107,7 +108,7 @@ class OnNode:
         return Child(command, self._layout.folder, self._environ, self._logs)
 
     def _end_of(self, child: Child, sign: Optional[wire.Message] = None) -> int:
-        """Wait for a child's end, with signs of life meanwhile."""
+        """Wait for a child's end, sending signs of life meanwhile."""
         next_sign = time.monotonic()
         returncode = child.poll()
         while returncode is None:
@@ -120,7 +121,7 @@ class OnNode:
 
 
 def clear(plan: JobPlan, environ: Mapping[str, str]) -> int:
-    """Remove what was kept on this node for a launch that does not come. Returns the exit status."""
+    """Remove what was kept on this node for a launch that will not come. Returns the exit code."""
     base, _ = find_base(native(plan.stage.local), environ)
     NodeFolder(base, plan.run.run_id, "").clear()
     return 0

@@ -1,4 +1,4 @@
-"""An environment in another folder than it was built for: its old names, in files and in variables, become the new one."""
+"""Use an environment in another folder than the one it was built for: replace its old path in files and in variables."""
 
 import mmap
 import os
@@ -9,18 +9,18 @@ from ..contract.layout import native
 
 
 def pattern(names: Iterable[str]) -> Pattern[bytes]:
-    """Return what matches one of the names of a folder, and not the beginning of another folder's."""
+    """Return a pattern that matches a folder's names, but not as the beginning of another folder's name."""
     longest_first = sorted((os.fsencode(native(name)) for name in names), key=len, reverse=True)
     return re.compile(b"(?:" + b"|".join(map(re.escape, longest_first)) + rb")(?![\w.-])")
 
 
 def moved(text: str, names: Iterable[str], place: str) -> str:
-    """Return a text in which a folder has its new place."""
+    """Return text with a folder's names replaced by its new place."""
     return os.fsdecode(pattern(names).sub(lambda _: os.fsencode(place), os.fsencode(text)))
 
 
 def check_room(note: Mapping[str, Any], place: str) -> None:
-    """Raise OSError when a program of the environment has no room for the name of its new place."""
+    """Raise OSError if a program of the environment has no room for the path of its new place."""
     programs: Dict[str, int] = note["programs"]
     tightest = min(programs, key=lambda path: programs[path], default="")
     length = len(os.fsencode(place))
@@ -30,9 +30,9 @@ def check_room(note: Mapping[str, Any], place: str) -> None:
 
 
 def mend(folder: str, note: Mapping[str, Any], place: str) -> None:
-    """Have the files in ``folder`` name their new place. Raises OSError.
+    """Replace the old path in the files of ``folder``. Raises OSError.
 
-    Those that change get a new time: the bytecode of a module among them was compiled from the old text.
+    Changed files get a new time, because the bytecode of a module among them was compiled from the old text.
     """
     old, new = pattern(note["prefixes"]), os.fsencode(place)
     for path in note["texts"]:
@@ -46,7 +46,8 @@ def mend(folder: str, note: Mapping[str, Any], place: str) -> None:
 
 
 def _mend_program(path: str, old: Pattern[bytes], new: bytes) -> None:
-    """Replace it in the strings of a program, each as long as before: NULs follow, which conda has left for a longer name."""
+    """Replace the path in the strings of a program without changing their lengths: NULs follow, for which conda has left
+    room."""
     strings = re.compile(old.pattern + b"[^\0]*\0*")
     with open(path, "r+b") as file, mmap.mmap(file.fileno(), 0) as data:
         for found in list(strings.finditer(data)):  # the iterator would keep the map from being closed

@@ -1,7 +1,7 @@
-"""An environment that is mounted instead of unpacked: one file on the node's disk, whose content is read where it is needed.
+"""Mount an environment instead of unpacking it: one file on the node's disk, whose content is read where it is needed.
 
-The mount is served by a process of its own, which ends when it is unmounted: when the node's last task leaves. What a killed
-job has left mounted, our next job there unmounts.
+A separate process serves the mount, and ends when it is unmounted: when the node's last task leaves. What a killed job has left
+mounted, our next job there unmounts.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ TIMEOUT_S = 60
 
 
 def mount_environment(pack: str, target: str) -> None:
-    """Copy a pack to this disk, mount it, and build an environment of it in which files name its new place. Raises OSError."""
+    """Copy a pack to this disk, mount it, and build an environment from it whose files have its new path. Raises OSError."""
     if os.path.isdir(target):  # by a task of the node that was killed before it could say so
         return
     folder, copy = os.path.dirname(target), target + packs.SUFFIXES["squashfs"]
@@ -50,7 +50,8 @@ def _mount(copy: str, mount: str, target: str) -> None:
 
 
 def _link(source: str, target: str, changing: Set[str]) -> None:
-    """Build a folder of links into another; files that will change are copied, and programs, which look beside themselves."""
+    """Build a folder of links into another; files that will change are copied, and so are programs, which look beside
+    themselves."""
     os.mkdir(target, 0o700)
     inside: Dict[str, Set[str]] = {}
     for path in changing:
@@ -74,7 +75,7 @@ def _take(entry: "os.DirEntry[str]", place: str, changing: Optional[Set[str]]) -
 
 
 def _server() -> str:
-    """Return what serves a mount. Raises OSError when this node has no such program."""
+    """Return the program that serves a mount. Raises OSError if this node has none."""
     found = next(filter(None, map(shutil.which, mounts.SERVERS)), None)
     if found is None:
         raise OSError("squashfuse is not on this node")
@@ -94,7 +95,7 @@ def _run(command: List[str]) -> None:
 
 
 def unmount(folder: str) -> None:
-    """Unmount what is mounted in a node's folder, if anything is: also what nobody serves any more."""
+    """Unmount whatever is mounted in a node's folder, even if nothing serves it any more."""
     mount = os.path.join(folder, MOUNT)
     with contextlib.suppress(OSError):
         if MOUNT not in os.listdir(folder):

@@ -1,7 +1,7 @@
-"""What a job needs is brought to the node's own disk before its tasks start: by one reader on each node, the others wait.
+"""Stage what a job needs to the node's own disk before its tasks start; one task of each node reads, the others wait.
 
-Each task's agent starts this program as a child; the first of a node locks the folder and fills it, and leaves a note of what
-is there. What does not fit is used from where it is, with a word of warning.
+Each task's agent starts this program as a child; a node's first one locks the folder, fills it, and leaves a note of what is
+there. What does not fit is used from its original place, with a warning.
 """
 
 import errno
@@ -26,13 +26,13 @@ NOTE = "staged.json"
 RETURNED = "returned.json"
 MARGIN = 1.05
 SPARE = 1 << 24
-"""Bytes that stay free beside what is known to come, with a MARGIN for what the file system needs itself."""
+"""Bytes to keep free besides what is known to be needed, with a MARGIN for the file system's own use."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BUFFER = 1 << 16
 
 
 def read_note(folder: str, name: str) -> Dict[str, Any]:
-    """Return what was noted in a node's folder; empty when nothing was."""
+    """Return the note in a node's folder; empty if there is none."""
     try:
         with open(os.path.join(folder, name), encoding="utf-8") as file:
             note: Dict[str, Any] = json.load(file)
@@ -46,7 +46,7 @@ def _write_note(folder: str, name: str, note: Dict[str, Any]) -> None:
 
 
 def stage(plan: JobPlan, layout: RunLayout, folder: str) -> int:
-    """Fill the node's folder, unless another task of the node has, or does just now: then wait. Returns the exit status."""
+    """Fill the node's folder, unless another task of the node has done so or is doing so: then wait. Returns the exit code."""
     with open(os.open(os.path.join(folder, "stage.lock"), os.O_RDWR | os.O_CREAT, 0o600), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if read_note(folder, NOTE):
@@ -72,7 +72,7 @@ class Stager:
         self._warnings: List[str] = []
 
     def fill(self) -> Dict[str, Any]:
-        """Bring everything, and return where it is and what it took. Raises OSError when data is not there."""
+        """Stage everything, and return where it is and how long it took. Raises OSError if data does not exist."""
         began = time.monotonic()
         work = prefix = None
         if self._plan.stage.on_node:
@@ -96,7 +96,7 @@ class Stager:
         workdir.unpack(self._layout, self._plan.snapshot, target, self._layout.folder)
 
     def _environment(self) -> Optional[str]:
-        """Return the folder of the environment on this disk; None: the shared one is used."""
+        """Return the folder of the environment on this disk; None if the shared one is used."""
         pack, target = native(self._plan.stage.pack), os.path.join(self._folder, "env")
         if not pack:
             return None
@@ -118,7 +118,7 @@ class Stager:
         return self._download("input {}".format(item.name), path, target)
 
     def _download(self, what: str, path: str, target: str) -> str:
-        """Return where the copy of a folder or a file is; where it came from when there is no room."""
+        """Copy a folder or a file and return the copy's path; the original path if there is no room."""
         items = transfer.listed(path)
         size = sum(item.size for item in items)
         progress = transfer.Progress(what, size)
@@ -133,7 +133,7 @@ class Stager:
         return place if self._try(what, size, target, bring) else path
 
     def _try(self, what: str, size: int, target: str, bring: Callable[[], None]) -> Optional[str]:
-        """Bring something here if there is room; tell where it is. Raises OSError when it fails for another reason."""
+        """Stage something here and return its path; None if there is no room. Raises OSError if it fails for another reason."""
         began = time.monotonic()
         if not self._has_room(what, size):
             return None
@@ -168,9 +168,9 @@ class _Pack(tarfile.TarFile):
 
 
 def unpack_environment(pack: str, target: str) -> None:
-    """Unpack an environment; the times of its files are kept, by which Python knows that their bytecode is theirs.
+    """Unpack an environment, which gets its name when it is complete. Raises OSError.
 
-    It appears under its name when it is whole. Raises OSError.
+    The files keep their times, by which Python recognizes their bytecode.
     """
     if os.path.isdir(target):  # by a task of the node that was killed before it could say so
         return
@@ -194,7 +194,7 @@ def unpack_environment(pack: str, target: str) -> None:
 
 
 def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
-    """Return what a pack says of itself. Raises TarError when it says nothing."""
+    """Return a pack's note about itself. Raises TarError if it has none."""
     first = archive.next()
     file = archive.extractfile(first) if first is not None and first.name == packs.NOTE else None
     if file is None:
@@ -204,27 +204,27 @@ def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
 
 
 def make_targets(plan: JobPlan) -> None:
-    """Create the folders that results are copied back to: better known now than after the training. Raises OSError."""
+    """Create the folders that results are copied back to, to fail before the training instead of after it. Raises OSError."""
     for item in plan.inputs:
         if item.mode == "upload":
             os.makedirs(native(item.path), exist_ok=True)
 
 
 def remove(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: ARG001
-    """Remove a folder that nobody needs any more. Returns the exit status."""
+    """Remove a folder that nobody needs any more. Returns the exit code."""
     _outlive_term()
     nodefolder.remove(folder)
     return 0
 
 
 def _outlive_term() -> None:
-    """Slurm sends TERM to all processes of a step when it ends one: the time until its KILL is ours."""
+    """Ignore TERM, which Slurm sends to all processes of a step that it ends: the time until KILL is ours."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
 
 
 def send_back(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: ARG001
-    """Copy back what the script has left in the inputs of mode upload, and note what came of it. Returns the exit status."""
+    """Copy back what the script has left in inputs of mode upload, and record the result. Returns the exit code."""
     _outlive_term()
     suffix = ".{}-{}".format(plan.run.run_id, identity.host(os.environ))
     note: Dict[str, Any] = {"phases": {}, "beside": [], "failed": []}

@@ -1,4 +1,4 @@
-"""Data is copied to the node's own disk, and results back from there, with progress in a log."""
+"""Copy data to the node's own disk, and results back from it, with progress in a log."""
 
 import contextlib
 import filecmp
@@ -16,7 +16,7 @@ PARTIAL = ".slurmtf-partial-"
 
 
 class Progress:
-    """How far a copy has come, told every few seconds."""
+    """The progress of a copy, reported every few seconds."""
 
     def __init__(self, what: str, total: int) -> None:
         self._what = what
@@ -49,7 +49,7 @@ def tell(text: str) -> None:
 
 
 def in_words(count: float) -> str:
-    """Return a number of bytes for people."""
+    """Format a number of bytes for people."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return "{:.{}f} {}".format(count, 0 if unit == "B" else 1, unit)
@@ -58,7 +58,7 @@ def in_words(count: float) -> str:
 
 
 class Item(NamedTuple):
-    """A folder or a file of a tree, by its place in the tree, which begins with a slash unless it is the root."""
+    """A folder or a file of a tree, with its path in the tree, which begins with a slash unless it is the root."""
 
     place: str
     folder: bool
@@ -66,10 +66,8 @@ class Item(NamedTuple):
 
 
 def listed(root: str) -> List[Item]:
-    """Return what is in a tree, folders before what is in them. Links are followed; a dangling one is an error.
-
-    Raises OSError for what can't be read.
-    """
+    """List a tree, folders before their content. Links are followed; a dangling one is an error. Raises OSError for what can't
+    be read."""
     return list(_items(root, "", ()))
 
 
@@ -88,7 +86,7 @@ def _items(root: str, place: str, above: Tuple[Tuple[int, int], ...]) -> Iterato
 
 
 def size_of(folder: str) -> int:
-    """Return the bytes of the files in a folder of ours."""
+    """Return the size of the files in a folder of ours, in bytes."""
     return sum(os.lstat(os.path.join(place, name)).st_size for place, _, files in os.walk(folder) for name in files)
 
 
@@ -116,7 +114,7 @@ def _copy_file(source: str, target: str, progress: Progress) -> None:
 
 
 class Returned:
-    """What came of copying results back: what lies beside a file that was there already, and what could not be copied."""
+    """The result of copying results back: the files put beside existing ones, and those that could not be copied."""
 
     def __init__(self) -> None:
         self.beside: List[str] = []
@@ -124,9 +122,9 @@ class Returned:
 
 
 def copy_back(source: str, target: str, suffix: str, progress: Progress) -> Returned:
-    """Copy what is in a folder into another one. Each file appears whole.
+    """Copy the content of a folder into another one. Each file appears whole.
 
-    One that is there already with another content is kept: ours goes beside it, its name followed by ``suffix``.
+    An existing file with different content is kept: ours goes beside it, under its name with ``suffix``.
     """
     told = Returned()
     for folder, folders, files in os.walk(source):
@@ -148,7 +146,7 @@ def copy_back(source: str, target: str, suffix: str, progress: Progress) -> Retu
 
 
 def _return(source: str, target: str, suffix: str, progress: Progress) -> bool:
-    """Copy one file; tell whether it had to go beside another one."""
+    """Copy one file; return whether it had to go beside an existing one."""
     partial = os.path.join(os.path.dirname(target), PARTIAL + os.urandom(6).hex())
     try:
         if os.path.islink(source):
@@ -167,7 +165,7 @@ def _return(source: str, target: str, suffix: str, progress: Progress) -> bool:
 
 
 def _placed(partial: str, target: str) -> bool:
-    """Move a file to its name, unless another file has it. The same content there is as good."""
+    """Rename a file, unless another file has that name. Returns whether the content under that name is now ours."""
     try:
         os.link(partial, target, follow_symlinks=False)
     except FileExistsError:

@@ -1,4 +1,4 @@
-"""The working directory: the run's private copy of the source."""
+"""Build the working directory: the run's private copy of the source."""
 
 import glob
 import os
@@ -11,15 +11,15 @@ from ..contract.snapshot import is_whole
 
 
 def prepare(layout: RunLayout, snapshot: str) -> None:
-    """Unpack the snapshot into ``work/``, with ``outputs`` and ``logs`` in it; once, also when the job is requeued."""
+    """Unpack the snapshot into ``work/``, with ``outputs`` and ``logs`` in it; only once, even if the job is requeued."""
     unpack(layout, snapshot, layout.work, "..")
 
 
 def unpack(layout: RunLayout, snapshot: str, work: str, run: str) -> None:
-    """Unpack the snapshot of that id into the folder ``work``, from which the run's folder is ``run``.
+    """Unpack the snapshot of that id into the folder ``work``, from which the path to the run's folder is ``run``.
 
-    The copy appears under its name when it is whole, so that a job that is killed half way starts over. Raises OSError, also
-    when ``source.tar`` holds something else by now.
+    The copy gets its name when it is complete, so a job that is killed halfway starts over. Raises OSError, also if
+    ``source.tar`` no longer holds that snapshot.
     """
     partial_name = work + ".partial-"
     if os.path.isdir(work):
@@ -42,8 +42,11 @@ def unpack(layout: RunLayout, snapshot: str, work: str, run: str) -> None:
 
 
 def link(source: str, work: str, layout: RunLayout) -> None:
-    """Build a working directory for a launch with a folder of its own: its entries are links to those of the source, but its
-    ``outputs`` and ``logs`` are its own. It appears under its name when it is whole. Raises OSError."""
+    """Build a working directory for a launch with a folder of its own: links to the source's entries, with its own ``outputs``
+    and ``logs``.
+
+    It gets its name when it is complete. Raises OSError.
+    """
     if os.path.isdir(work):
         return
     for folder in (layout.outputs, layout.metrics, layout.logs):
@@ -63,7 +66,7 @@ def link(source: str, work: str, layout: RunLayout) -> None:
 
 class _Archive(tarfile.TarFile):
     def utime(self, tarinfo: tarfile.TarInfo, targetpath: object) -> None:
-        """Leave the times as they are: the snapshot has none, and scratch file systems delete what looks old."""
+        """Do not set times: the snapshot has none, and scratch file systems delete what looks old."""
 
 
 def _unpack(path: str, folder: str) -> None:

@@ -1,1 +1,1 @@
-"""One for each job, in the batch step."""
+"""The supervisor: one for each job, in the batch step."""

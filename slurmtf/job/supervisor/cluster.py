@@ -1,4 +1,4 @@
-"""Who is where: the cluster, the tasks of a node, Horovod's ranks. Pure."""
+"""Describe who is where: the cluster, the tasks of a node, Horovod's ranks. Pure."""
 
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
@@ -9,9 +9,9 @@ Cluster = Dict[str, List[str]]
 
 
 def build(roles: Sequence[Role], addresses: Mapping[int, str]) -> Cluster:
-    """Return role to addresses, in the order of their numbers.
+    """Return a mapping from role to addresses, in the order of their indices.
 
-    An evaluator is no part of the cluster, and a role without tasks is left out: TensorFlow crashes on an empty list.
+    An evaluator is not part of the cluster, and a role without tasks is left out: TensorFlow crashes on an empty list.
     """
     found: Cluster = {}
     for role in sorted(roles, key=lambda role: role.number):
@@ -21,7 +21,7 @@ def build(roles: Sequence[Role], addresses: Mapping[int, str]) -> Cluster:
 
 
 def places(hosts: Mapping[int, str]) -> Dict[int, Tuple[int, int]]:
-    """Return for each rank its turn among the tasks of its node, and how many these are."""
+    """Return for each rank its position among the tasks of its node, and the number of these."""
     by_host: Dict[str, List[int]] = {}
     for rank in sorted(hosts):
         by_host.setdefault(hosts[rank], []).append(rank)

@@ -1,4 +1,4 @@
-"""When a distributed training is over, and how it ended. No clock and no processes: they are told."""
+"""Decide when distributed training is over, and how it ended. No clock and no processes: the caller supplies their facts."""
 
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
@@ -8,7 +8,7 @@ from ..contract.roles import COORDINATES, Role
 
 
 class Verdict(NamedTuple):
-    """Why a launch is over: whose end it was (None: everybody's), by which rule, and the facts of it."""
+    """Why a launch is over: the rank whose end decided it (None: no single one), the rule, and the facts."""
 
     success: bool
     rank: Optional[int]
@@ -17,10 +17,10 @@ class Verdict(NamedTuple):
 
 
 def waits_for_dead_peer(verdict: Verdict, distribution: Distribution, roles: Sequence[Role]) -> bool:
-    """Tell whether a task has failed that the others can't do without, so that they only wait for it.
+    """Return whether a task has failed that the others depend on, so that they can only wait for it.
 
-    In collectives each waits for all. Without a parameter server, or the chief that coordinates, nobody goes on either; workers
-    of parameter servers don't need each other.
+    In a collective, each task waits for all. Without a parameter server, or the chief that coordinates, nobody continues
+    either. Workers of parameter servers do not depend on each other.
     """
     if verdict.success or verdict.rank is None or verdict.cause not in (Cause.SCRIPT, Cause.TASK_LOST):
         return False
@@ -28,7 +28,7 @@ def waits_for_dead_peer(verdict: Verdict, distribution: Distribution, roles: Seq
 
 
 def grace_of(verdict: Verdict, distribution: Distribution, roles: Sequence[Role], timings: Timings) -> float:
-    """Return the time between TERM and KILL: less where the others only wait for the one that failed."""
+    """Return the seconds between TERM and KILL: fewer if the others only wait for the task that failed."""
     waits = waits_for_dead_peer(verdict, distribution, roles)
     return min(timings.grace, timings.peer_grace) if waits else timings.grace
 
@@ -36,10 +36,10 @@ def grace_of(verdict: Verdict, distribution: Distribution, roles: Sequence[Role]
 class Completion:
     """Watches the ends of tasks.
 
-    Success: the chief (or master) ends with 0; without one, all workers do. Failure: the first task that counts ends
-    otherwise. Parameter servers and an evaluator serve: they are ended when the others are done (an evaluator after some
-    time for its last evaluation), and what they end with then does not count. A parameter server that fails before ends the
-    job, since TensorFlow would wait for it for ever; an evaluator does not.
+    Success: the chief (or master) exits with 0; without one, all workers do. Failure: the first task that counts ends in any
+    other way. Parameter servers and an evaluator serve the others: they are ended when the others are done (an evaluator after
+    some time for its last evaluation), and how they end then does not count. A parameter server that fails earlier ends the
+    job, because TensorFlow would wait for it forever; an evaluator does not.
     """
 
     def __init__(self, roles: Sequence[Role], distribution: Distribution) -> None:
@@ -57,12 +57,12 @@ class Completion:
         self.decided_at = 0.0
 
     def decide(self, verdict: Verdict, now: float) -> None:
-        """Note that the launch is over, and when: the first verdict counts. Rules of others than the tasks' ends decide too."""
+        """Record that the launch is over, and when: the first verdict counts. Rules other than the ends of tasks decide too."""
         if self.verdict is None:
             self.verdict, self.decided_at = verdict, now
 
     def ended(self, rank: int, end: End, now: float) -> bool:
-        """Take in the end of a task; tell whether it shall be started again. ``now`` in seconds of a steady clock."""
+        """Record the end of a task; return whether to restart it. ``now`` in seconds of a monotonic clock."""
         role = self._roles[rank]
         if self.verdict is not None:
             return False
@@ -79,13 +79,13 @@ class Completion:
         return False
 
     def lost(self, rank: int, now: float) -> None:
-        """Take in that a task is gone without a word: its agent or its node died."""
+        """Record that a task disappeared without a report: its agent or its node died."""
         self._evaluating.discard(rank)
         if self.waiting and self._roles[rank].role != "evaluator":
             self.decide(Verdict(False, rank, Cause.TASK_LOST), now)
 
     def tick(self, now: float) -> None:
-        """Give those that are still running after the first success their grace time, and no more."""
+        """End the launch once the tasks that are still running after the first success have used up their grace time."""
         if self.verdict is not None or not self._done:
             return
         if not self.waiting:
@@ -97,7 +97,7 @@ class Completion:
 
     @property
     def waiting(self) -> List[int]:
-        """The deciding tasks that have not ended."""
+        """The tasks that decide and have not ended."""
         return [rank for rank in self._deciding if rank not in self._done]
 
     def _succeeded(self, rank: int, now: float) -> None:
@@ -107,7 +107,7 @@ class Completion:
             self._conclude(now)
 
     def _conclude(self, now: float) -> None:
-        """The training is done: so is the job when its evaluator is, or has had its time."""
+        """Record that the training is done: the job is done when its evaluator is, or has used up its time."""
         if not self._evaluating:
             self.decide(Verdict(True, None), now)
         elif now - max(self._done.values()) >= self._evaluator_grace_s:

@@ -1,4 +1,4 @@
-"""How a launch ended: facts become an outcome. No clock, no processes, no files."""
+"""Conclude how a launch ended: facts become an outcome. No clock, no processes, no files."""
 
 import signal
 from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
@@ -12,9 +12,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Killing(NamedTuple):
-    """What ends the job from outside: its first signal, and when that came, on the clock of ``Facts.decided_at``.
-
-    ``cause`` and ``node`` are by Slurm's notice in the job's log."""
+    """What ends the job from outside: its first signal, and when it came, on the clock of ``Facts.decided_at``. ``cause`` and
+    ``node`` are those of Slurm's notice in the job's log."""
 
     signal: int
     at: float
@@ -23,7 +22,7 @@ class Killing(NamedTuple):
 
     @property
     def outcome(self) -> Outcome:
-        """How an attempt ends by it."""
+        """Return how an attempt ends because of it."""
         return Outcome(self.cause, host=self.node, signal=int(self.signal))
 
 
@@ -60,12 +59,12 @@ class Facts(NamedTuple):
 
     @property
     def launcher_died(self) -> bool:
-        """Whether somebody else has killed the launcher, who takes its tasks with it."""
+        """Whether somebody else killed the launcher, and its tasks with it."""
         return self.returncode is not None and self.returncode < 0 and not self.killed_by_us
 
 
 def conclude(facts: Facts) -> Outcome:
-    """Return how the launch ended. The tail of its log is for the caller to read."""
+    """Return how the launch ended. Reading the tail of its log is up to the caller."""
     if facts.overtime:
         return Outcome(Cause.TIME_LIMIT, signal=int(signal.SIGTERM))
     if facts.killing is not None and killed_first(facts):
@@ -77,7 +76,7 @@ def conclude(facts: Facts) -> Outcome:
 
 
 def settled(facts: Facts, now: float) -> Optional[Outcome]:
-    """Return the outcome once nothing can change it: whoever kills the job from then on does not. None: it still may change."""
+    """Return the outcome once nothing can change it, whoever kills the job from then on; None while it may still change."""
     verdict = facts.verdict
     if verdict is None or verdict.rank in facts.lost or facts.overtime or killed_first(facts):
         return None
@@ -86,24 +85,24 @@ def settled(facts: Facts, now: float) -> Optional[Outcome]:
 
 
 def killed_first(facts: Facts) -> bool:
-    """Tell whether what ends the job from outside came before the verdict, or at once with it."""
+    """Return whether the job was ended from outside before the verdict, or at the same time."""
     if facts.killing is None:
         return False
     return facts.verdict is None or facts.killing.at - facts.decided_at < facts.at_once_s
 
 
 def may_be_killed(facts: Facts) -> bool:
-    """Tell whether a task's end is one that a kill of the job explains: our own signal may still be on its way."""
+    """Return whether a kill of the job can explain a task's end: the signal to us may still be on its way."""
     return any(end.signal in (*STOP_SIGNALS, signal.SIGKILL) for end in facts.ends.values())
 
 
 def of_verdict(facts: Facts, verdict: Verdict) -> Outcome:
-    """Return the outcome of a verdict, by what the script and Slurm say of it too."""
+    """Return the outcome of a verdict, considering also what the script and Slurm report."""
     return with_memory(by_notice(_by_rule(facts, verdict), facts.noticed, facts.asks_with), facts.out_of_memory)
 
 
 def _by_rule(facts: Facts, verdict: Verdict) -> Outcome:
-    """Return whose end it was, or which rule ended the launch."""
+    """Return the outcome by the task whose end decided, or by the rule."""
     if verdict.success and facts.missing_results:
         return Outcome(Cause.RESULTS, exit_code=1, detail=dict(facts.missing_results))
     if verdict.success:
@@ -118,31 +117,33 @@ def _by_rule(facts: Facts, verdict: Verdict) -> Outcome:
 
 
 def by_notice(outcome: Outcome, noticed: Optional[Cause], asks_with: int) -> Outcome:
-    """Return the outcome of a script that was told of its end: if it has then ended itself, it is to go on."""
+    """Return the outcome of a script that had been notified: if it then exited by itself, the run is to continue."""
     if noticed is None or outcome.cause is not Cause.SCRIPT or outcome.end != End(asks_with):
         return outcome
     return outcome._replace(cause=noticed, detail={"noticed": True})
 
 
 def with_memory(outcome: Outcome, out_of_memory: bool) -> Outcome:
-    """Return an outcome by what Slurm says too: the end of a process that was killed for its memory looks like another."""
+    """Return an outcome corrected by Slurm's report: a process killed for its memory ends like one killed for another
+    reason."""
     by_kill = outcome.cause in (Cause.SCRIPT, Cause.TASK_LOST, Cause.LAUNCHER) and not outcome.succeeded
     return outcome._replace(cause=Cause.OUT_OF_MEMORY) if by_kill and out_of_memory else outcome
 
 
 def killing_of(first: Tuple[int, float], written: bytes, job_id: str, gives_way: bool) -> Killing:
-    """Return what ends the job from outside: ``first`` is its first signal and when it came, ``written`` what Slurm wrote.
+    """Return what ends the job from outside.
 
-    slurmstepd writes why into the job's log before it sends TERM. An attempt ``gives_way`` to the next one of its job.
+    ``first`` is its first signal and when it came, ``written`` what Slurm wrote: slurmstepd writes the reason into the job's
+    log before it sends TERM. An attempt ``gives_way`` to the next one of its job.
     """
     cause = Cause.REQUEUED if gives_way else job_log.cause_of_kill(written, job_id)
     return Killing(first[0], first[1], cause, job_log.failed_node(written) if cause is Cause.NODE_FAILURE else "")
 
 
 def unheard_since(since: Optional[float], began: float, outcome: Outcome, written: bytes) -> Optional[float]:
-    """Return since when slurmctld has answered no launcher; None: it answered, or this one ended otherwise.
+    """Return since when slurmctld has not answered any launcher; None if it has, or this launcher ended for another reason.
 
-    ``since`` is what was said after the launch before this one, which ``began`` then; ``written`` is the launcher's.
+    ``since`` is the result for the launch before this one, which ``began`` at that time; ``written`` is this launcher's output.
     """
     if outcome.cause is not Cause.LAUNCHER or not job_log.was_unanswered(written):
         return None

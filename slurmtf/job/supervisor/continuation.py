@@ -1,4 +1,4 @@
-"""How a run continues after a failure: gathers the facts for the decision, carries the decision out and records it."""
+"""Continue a run after a failure: gather the facts for the decision, carry it out and record it."""
 
 import time
 from typing import Mapping, Optional, Sequence
@@ -19,7 +19,7 @@ from .successor import Successor
 
 
 class Steps:
-    """Those of which the chief logs metrics in a launch that begins now: what was logged before does not count."""
+    """The steps of the metrics that the chief logs in a launch starting now; earlier ones do not count."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, folder: str) -> None:
         self._path = layout.launch(folder).task_metrics(chief(plan).label)
@@ -27,14 +27,14 @@ class Steps:
 
     @property
     def last(self) -> Optional[int]:
-        """The last one; None: there is none."""
+        """The last step; None if there is none."""
         lines = reversed(last_lines(self._path, self._begin))
         entries = (metrics.from_line(line.encode("utf-8")) for line in lines)
         return next((entry.step for entry in entries if entry is not None and entry.step is not None), None)
 
 
 class Continuation:
-    """Of one attempt. A sweep's elements go on by their own rules: for them this decides nothing."""
+    """The continuation of one attempt. A sweep's elements have rules of their own: for them this decides nothing."""
 
     def __init__(
         self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], journal: Journal, earlier: Sequence[Attempt]
@@ -54,36 +54,37 @@ class Continuation:
 
     @property
     def number(self) -> int:
-        """Which attempt of the run this is, from 1."""
+        """The number of this attempt of the run, from 1."""
         return len(self._history) + 1
 
     @property
     def at_most(self) -> Optional[int]:
-        """How many attempts of the run there may be; None: no bound, or none of ours."""
+        """How many attempts of the run there may be; None if unlimited, or not up to us."""
         return restart.at_most(self._history, self._budgets)
 
     @property
     def may_launch(self) -> bool:
-        """Whether another launch may come after one that failed."""
+        """Whether another launch may follow a failed one."""
         return bool(self._budgets)
 
     def may_follow(self, cause: Cause) -> bool:
-        """Tell whether the user has said how often the run starts again after a cause."""
+        """Return whether the user has set a restart budget for a cause."""
         return any(budget.cause == cause.value for budget in self._budgets)
 
     @property
     def goes_on(self) -> bool:
-        """Whether the job starts again, so that its end is none of the run."""
+        """Whether the job restarts, so that its end is not the run's."""
         return self._successor.is_itself
 
     def is_preempted(self) -> bool:
-        """Tell whether Slurm says that it takes the nodes away from this job, and leaves it some time."""
+        """Return whether Slurm says that it is preempting this job with a grace time."""
         return self._job is not None and self._job.is_preempted(self._job.facts())
 
     def known(self) -> Optional[Outcome]:
-        """Return the outcome of a job that has nothing to do; None: it has.
+        """Return the outcome of a job that has nothing to do; None if it has work.
 
-        It may have succeeded already, in an attempt whose end Slurm has not seen; or Slurm has started it once too often.
+        It may have succeeded already, in an attempt whose end Slurm missed; or Slurm may have started it once more than the
+        budget allows.
         """
         again = self._is_requeued or self._history or restart.follows(self._earlier, self._name)
         done = restart.success_of(self._earlier, self._name) if self._name and again else None
@@ -99,11 +100,11 @@ class Continuation:
         return self._earlier[-1].outcome or Outcome(self._history[-1].cause)
 
     def begins(self, folder: str) -> None:
-        """Note that a launch begins: what was logged before does not belong to it."""
+        """Record that a launch begins: metrics logged earlier do not belong to it."""
         self._steps = Steps(self._plan, self._layout, folder)
 
     def in_allocation(self, outcome: Outcome) -> bool:
-        """Tell whether a launch that failed is started again at once; write that down."""
+        """Return whether a failed launch is restarted at once; record the decision."""
         failure = self._failure(outcome)
         possible = Possible(launch=True, in_time=not self._plan.can.keeps_time)
         decision = self._decided(self._history, failure, possible)
@@ -114,12 +115,12 @@ class Continuation:
         return True
 
     def hand_over(self, cause: Cause, node: str) -> None:
-        """Arrange what comes next while the job is being killed: Slurm leaves it little time."""
+        """Arrange the next attempt while the job is being killed: Slurm leaves little time."""
         if self._successor.is_open:
             self._arrange(Failure(cause, node=node), killed=True)
 
     def after(self, outcome: Outcome) -> None:
-        """Arrange what comes after the job, and write it down; or call off what was arranged and is not needed."""
+        """Arrange the next attempt after the job, and record it; or undo what was arranged and is not needed."""
         if outcome.succeeded:
             self._successor.call_off()
             return
@@ -135,7 +136,7 @@ class Continuation:
 
     @property
     def _seconds(self) -> float:
-        """How long this attempt has taken."""
+        """How long this attempt has taken, in seconds."""
         return time.monotonic() - self._began
 
     def _failure(self, outcome: Outcome) -> Failure:

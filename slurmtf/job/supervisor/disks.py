@@ -1,4 +1,4 @@
-"""What the supervisor knows of the nodes' own disks: who is ready to start, and whose results have come back."""
+"""What the supervisor knows about the nodes' own disks: which tasks are ready to start, and whose results have come back."""
 
 from typing import Dict, List, Optional, Set
 
@@ -9,7 +9,7 @@ from ..contract.plan import JobPlan
 
 
 class Disks:
-    """Of all nodes of a job of ``world_size`` tasks."""
+    """The disks of all nodes of a job with ``world_size`` tasks."""
 
     def __init__(self, plan: JobPlan, journal: Journal, world_size: int) -> None:
         self.are_used = plan.uses_disks
@@ -21,7 +21,7 @@ class Disks:
         self._returned: Dict[str, List[str]] = {}
 
     def ready(self, rank: int, host: str, message: wire.Message) -> bool:
-        """Take in that a task has all that it needs; tell whether all have. What it took is noted once for each node."""
+        """Record that a task has everything it needs; return whether all have. The staging of each node is recorded once."""
         self._ready.add(rank)
         is_new = host not in self._staged
         self._staged.add(host)
@@ -31,7 +31,7 @@ class Disks:
         return len(self._ready) == self._world_size
 
     def returned(self, message: wire.Message) -> None:
-        """Take in what came of copying results back from a node."""
+        """Record the result of copying results back from a node."""
         host, failed = str(message.get("host")), list(message.get("failed") or ())
         self._returned[host] = failed
         beside = tuple(message.get("beside") or ())
@@ -43,6 +43,6 @@ class Disks:
         return sorted(self._staged - set(self._returned)) if self._return else []
 
     def lost(self) -> Optional[Dict[str, List[str]]]:
-        """Return the hosts whose results never came, and what could not be copied; None: nothing is missing."""
+        """Return the hosts whose results never came, and what could not be copied; None if nothing is missing."""
         failed = [trouble for host in sorted(self._returned) for trouble in self._returned[host]]
         return {"hosts": self.awaited, "failed": failed} if failed or self.awaited else None

@@ -1,4 +1,4 @@
-"""What ends a job from outside: signals, its time limit, and the next attempt of it."""
+"""Handle what ends a job from outside: signals, its time limit, and the job's next attempt."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ from .notices import Notices
 
 
 class Ending:
-    """Of one attempt. The launch that runs just now is ended, and told of what is to come."""
+    """The end of one attempt. The current launch is ended, and notified of what is to come."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class Ending:
 
     @property
     def killing(self) -> Optional[Killing]:
-        """What ends the job, with why; None: nothing does."""
+        """What ends the job, and why; None if nothing does."""
         if self._first is None:
             return None
         return killing_of(self._first, job_log.written_since(self._job_log, self._log_begin), self._job_id, self._gives_way)
 
     @property
     def left(self) -> Optional[float]:
-        """Seconds until the time limit; None: there is none that we know of."""
+        """Seconds until the time limit; None if none is known."""
         return self._notices.left
 
     def seen_on(self, facts: Facts) -> Facts:
@@ -67,16 +67,16 @@ class Ending:
         return facts._replace(killing=self.killing, overtime=self._overtime, noticed=self._notices.given)
 
     def begins(self, launch: Launch) -> None:
-        """Take charge of a launch; tell it what those before it were told."""
+        """Take over a launch, and notify it as earlier launches were."""
         self._launch = launch
         self._tell_script()
 
     def ended(self) -> None:
-        """Take in that the launch is over: whatever comes now does not concern it."""
+        """Record that the launch is over: whatever comes now does not concern it."""
         self._launch = None
 
     def begin_anew(self, after: Cause) -> None:
-        """Forget what has ended one attempt alone: another one begins in this allocation."""
+        """Forget what ended only one attempt: another one begins in this allocation."""
         self._overtime = False
         self._notices.begin_anew(with_limit=after is Cause.TIME_LIMIT)
 
@@ -96,7 +96,7 @@ class Ending:
                 self._stop(number)
 
     def listen(self, seconds: float) -> None:
-        """Wait for a signal that ends us: a task's end by the same one may be heard before our own."""
+        """Wait for a signal that ends us: the report of a task ended by the same signal may arrive before our own signal."""
         deadline = time.monotonic() + seconds
         while not self.has_come and time.monotonic() < deadline:
             self.heed()
@@ -111,7 +111,7 @@ class Ending:
             self._continuation.hand_over(killing.cause, killing.node)
 
     def _watch_time(self) -> None:
-        """Tell of the time limit some time before, and hold it where no scheduler does, or the run is to go on after it."""
+        """Warn before the time limit, and enforce it if no scheduler does or the run is to continue after it."""
         if self._launch is None:
             return
         if self._notices.by_clock():
@@ -122,9 +122,9 @@ class Ending:
             self._launch.stop_for_good()
 
     def _give_way(self) -> None:
-        """End the tasks when the next attempt of this job has begun: two would write the same outputs.
+        """End the tasks once the next attempt of this job has begun: two attempts would write the same outputs.
 
-        Slurm starts a job again of which it has lost a node; that may live on, cut off from it alone.
+        Slurm restarts a job after losing one of its nodes; that node may live on, cut off only from Slurm.
         """
         if not self.has_come and self._look.is_due() and self._journal.is_followed:
             self._first, self._gives_way = (signal.SIGTERM, time.monotonic()), True

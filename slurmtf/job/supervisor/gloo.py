@@ -19,7 +19,7 @@ REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 501: "Not Implemente
 
 
 class Request(NamedTuple):
-    """One request; ``scope`` and ``key`` are as they stand in the path."""
+    """One request; ``scope`` and ``key`` are taken from the path."""
 
     method: str
     scope: str
@@ -28,7 +28,7 @@ class Request(NamedTuple):
 
 
 def parse_request(data: bytes) -> Optional[Request]:
-    """Return the request, or None while it is not whole. Raises ValueError when it is none."""
+    """Return the request, or None while it is incomplete. Raises ValueError if it is not a request."""
     head, blank, body = data.partition(b"\r\n\r\n")
     if len(head) > LONGEST_HEAD:
         raise ValueError("a header that does not end")
@@ -45,10 +45,10 @@ def parse_request(data: bytes) -> Optional[Request]:
 
 
 class Scopes:
-    """What the ranks leave for each other; ``sizes`` are the numbers of ranks of the scopes that exist from the start.
+    """The keys that ranks leave for each other; ``sizes`` are the numbers of ranks of the scopes that exist from the start.
 
-    A rank deletes its key when *it* has connected to all others, who may have yet to read it: such a scope is cleared when
-    each of its ranks has done so, and begins anew. Of a scope that the ranks created themselves a key is removed at once.
+    A rank deletes its key when *it* has connected to all others, who may not have read it yet: such a scope is cleared when
+    each of its ranks has done so, and starts over. In scopes that the ranks created themselves, a key is removed at once.
     """
 
     def __init__(self, sizes: Mapping[str, int]) -> None:
@@ -57,7 +57,7 @@ class Scopes:
         self._finished: Dict[str, Set[str]] = {}
 
     def answer(self, request: Request) -> Tuple[int, bytes]:
-        """Return status and body."""
+        """Return the response: status and body."""
         if request.method == "PUT":
             self._values.setdefault(request.scope, {})[request.key] = request.body
         elif request.method == "DELETE":
@@ -81,7 +81,7 @@ class Scopes:
 
 
 class _Client(Guest):
-    """One request's connection."""
+    """The connection of one request."""
 
     def __init__(self, connection: socket.socket, scopes: Scopes) -> None:
         super().__init__(connection)
@@ -137,7 +137,7 @@ def scope_sizes(ranks: Mapping[int, Mapping[str, Any]]) -> Dict[str, int]:
 
 
 def variables(host: str, port: int) -> Dict[str, str]:
-    """Return what Horovod needs to find the store and to leave MPI alone."""
+    """Return the variables with which Horovod finds the store and does not use MPI."""
     return {
         var.HOROVOD_GLOO_RENDEZVOUS_ADDR: host,
         var.HOROVOD_GLOO_RENDEZVOUS_PORT: str(port),

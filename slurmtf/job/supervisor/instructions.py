@@ -1,4 +1,4 @@
-"""What the tasks of a launch are told: to start, to stop, that their end is near, and what each does that has ended."""
+"""The messages to the tasks of a launch: to start, to stop, that their end is near, and whether to restart an ended script."""
 
 from typing import Mapping, Optional
 
@@ -11,7 +11,7 @@ from .rendezvous import Rendezvous
 
 
 class Instructions:
-    """Of one launch. ``plan`` is the plan with its tasks."""
+    """The instructions of one launch. ``plan`` is the plan with its tasks."""
 
     def __init__(self, plan: JobPlan, order: LaunchOrder, rendezvous: Rendezvous, joining: Joining) -> None:
         self._plan = plan
@@ -29,11 +29,11 @@ class Instructions:
 
     @property
     def grace_s(self) -> float:
-        """The time that they were given for that; 0: they have not been told."""
+        """The seconds that they were given for that; 0 if they have not been told."""
         return float(self._stop["grace"]) if self._stop else 0.0
 
     def start(self, hellos: Mapping[int, start.Hello]) -> None:
-        """Tell each task the cluster and its place in it, now that all are there."""
+        """Send each task the cluster and its place in it, now that all have connected."""
         distribution, roles = self._plan.distribution, table(self._plan)
         self._rendezvous.tell_all({"nodes": start.nodes_of(hellos)})
         if distribution.cluster:
@@ -45,28 +45,28 @@ class Instructions:
             self._rendezvous.tell_all(self._notice)
 
     def welcome(self, rank: int) -> None:
-        """Tell a task that connects when all are to stop that it is to stop too."""
+        """Tell a task that connects after the others were told to stop to stop too."""
         if self._stop:
             self._rendezvous.tell(rank, self._stop)
 
     def notify(self, cause: str, left_s: Optional[float]) -> None:
-        """Tell all tasks that they will be ended, those too that are still to come."""
+        """Notify all tasks that they will be ended, including those that have not connected yet."""
         self._notice = {"order": "notice", "why": cause, "left": left_s}
         self._rendezvous.tell_all(self._notice)
 
     def ask_for_stacks(self) -> None:
-        """Have each task write down what its script does just now."""
+        """Have each task record the stacks of its script."""
         self._rendezvous.tell_all({"order": "stacks"})
 
     def stop(self, grace_s: float, killed: bool) -> None:
-        """Have all tasks end their scripts. ``killed``: somebody sends them TERM beside us."""
+        """Have all tasks end their scripts. ``killed``: somebody else sends them TERM too."""
         self._stop = {"order": "stop", "grace": grace_s, "killed": killed, "keep": self._keeps}
         self._rendezvous.tell_all(self._stop)
 
     def keep_nothing(self) -> None:
-        """Leave nothing on the nodes' disks for another launch: none follows."""
+        """Have the tasks leave nothing on the nodes' disks: no other launch follows."""
         self._keeps = False
 
     def ended(self, rank: int, again: bool) -> None:
-        """Tell a task whose script has ended whether it starts it again."""
+        """Tell a task whose script has ended whether to restart it."""
         self._rendezvous.tell(rank, {"order": "restart" if again else "leave", "keep": self._keeps})

@@ -1,4 +1,4 @@
-"""How the tasks of a launch find each other, where no cluster of TensorFlow's says so: through Horovod or JAX."""
+"""Let the tasks of a launch find each other through Horovod or JAX, without a TensorFlow cluster."""
 
 import selectors
 from typing import Dict, Mapping, Optional, Sequence
@@ -11,7 +11,7 @@ from . import cluster, gloo, start
 
 
 class Joining:
-    """Of one launch. ``own_name`` is this node's, by which the others reach it."""
+    """The joining of one launch. ``own_name`` is the name by which other nodes reach this one."""
 
     def __init__(self, plan: JobPlan, own_name: str, selector: selectors.BaseSelector) -> None:
         self._plan = plan
@@ -20,7 +20,7 @@ class Joining:
         self._store: Optional[gloo.Store] = None
 
     def variables(self, roles: Sequence[Role], hellos: Mapping[int, start.Hello]) -> Dict[int, Dict[str, str]]:
-        """Return the variables of each rank by which its library finds the others; serve what they then ask for."""
+        """Return the variables with which each rank's library finds the others, and serve its later requests."""
         if self._plan.distribution.joined_by_jax:
             return start.jax_variables(hellos, self._interface)
         return start.horovod_variables(roles, hellos, self._serve(roles, hellos)) if self._plan.distribution.gloo else {}
@@ -45,5 +45,6 @@ class Joining:
 
     @property
     def _interface(self) -> str:
-        """The interface that all ranks are told of; empty: a node's own name tells, or its name with the site's suffix."""
+        """The interface that all ranks are told to use; empty if a node's own name, or its name with the site's suffix,
+        suffices."""
         return "lo" if self._plan.size.nodes == 1 else self._plan.interface or ""

@@ -1,7 +1,8 @@
-"""Connections of those who have yet to say what they want: how many of them are kept, and how long.
+"""Accept connections of peers that have not identified themselves yet: how many are kept, and for how long.
 
-Neither a flood of connections nor a lack of descriptors may cost CPU time or keep out one who belongs here. At the limit the
-oldest one goes, once it has had ``GRACE_S`` to speak; until then the next ones wait in the kernel's queue (listen(2)).
+Neither a flood of connections nor a lack of file descriptors may cost CPU time or keep out a peer that belongs here. At the
+limit the oldest connection is closed, once it has had ``GRACE_S`` to speak; until then, new ones wait in the kernel's queue
+(listen(2)).
 """
 
 import contextlib
@@ -14,9 +15,9 @@ from collections import OrderedDict, deque
 from typing import Callable, Deque, Optional
 
 SPARE = 64
-"""Connections that are kept beside those that are expected."""
+"""Connections that are kept in addition to the expected ones."""
 RESERVED = 64
-"""Descriptors that are left for files, children and what else the process opens."""
+"""Descriptors that are reserved for files, children and whatever else the process opens."""
 GRACE_S = 2.0
 HELLO_TIMEOUT_S = 30.0
 REST_S = 0.5
@@ -25,7 +26,7 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Guest:
-    """One connection. It never waits: what the other side does not take at once is kept."""
+    """One connection. It never blocks: what the other side does not accept at once is buffered."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
@@ -35,7 +36,7 @@ class Guest:
 
     @property
     def events(self) -> int:
-        """What to wait for."""
+        """The events to wait for."""
         return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
 
     @property
@@ -47,7 +48,7 @@ class Guest:
         self.flush()
 
     def flush(self) -> None:
-        """Send as much of what was kept as the other side takes."""
+        """Send as much of the buffer as the other side accepts."""
         with contextlib.suppress(BlockingIOError):
             while self._unsent:
                 rest = self._unsent[0][self.connection.send(self._unsent[0]) :]
@@ -56,7 +57,7 @@ class Guest:
                     self._unsent.appendleft(rest)
 
     def read(self) -> bytes:
-        """Return what has arrived. Raises OSError when there will be no more."""
+        """Return what has arrived. Raises OSError if no more will come."""
         try:
             data = self.connection.recv(1 << 16)
         except BlockingIOError:
@@ -66,15 +67,15 @@ class Guest:
         return data
 
     def serve(self) -> None:
-        """Act on what has arrived. Raises OSError or ValueError when the connection is to be closed."""
+        """Act on what has arrived. Raises OSError or ValueError if the connection must be closed."""
         raise NotImplementedError
 
 
 class Listener:
     """A listening port in a selector's loop.
 
-    ``welcome(connection, address)`` returns the guest, None to refuse it; ``expected()`` how many of those that belong here
-    may have to be heard at once; ``on_closed(guest)`` is called for each connection that ended.
+    ``welcome(connection, address)`` returns the guest, or None to refuse it; ``expected()`` is how many peers that belong here
+    may have to be served at once; ``on_closed(guest)`` is called for each connection that ended.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Listener:
 
     @property
     def strangers(self) -> int:
-        """How many have not been trusted yet."""
+        """The number of connections that are not trusted yet."""
         return len(self._strangers)
 
     def tick(self) -> None:
@@ -111,7 +112,7 @@ class Listener:
             self._wake()
 
     def trust(self, guest: Guest) -> None:
-        """Keep a guest for as long as it stays."""
+        """Keep a guest until it leaves."""
         self._strangers.pop(guest, None)
 
     def send(self, guest: Guest, data: bytes) -> None:
@@ -150,7 +151,7 @@ class Listener:
         self._receive(connection, str(address[0]))
 
     def _is_full(self) -> bool:
-        """Tell whether one more would be too many, or take a descriptor that this process may need for its own work."""
+        """Return whether one more would be too many, or take a descriptor that this process may need for its own work."""
         limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         limited = limit != resource.RLIM_INFINITY and len(self._selector.get_map()) >= limit - RESERVED
         return limited or self.strangers >= self._expected() + SPARE
@@ -190,7 +191,7 @@ class Listener:
                 self._selector.modify(guest.connection, guest.events, known.data)
 
     def _evict(self) -> bool:
-        """Show the oldest stranger out, unless it has just come or has spoken; tell whether that was worth a try."""
+        """Close the oldest untrusted connection, unless it is new or has spoken; return whether trying again makes sense."""
         guest, since = next(iter(self._strangers.items()), (None, 0.0))
         if guest is None or time.monotonic() - since < GRACE_S:
             return False
@@ -200,7 +201,7 @@ class Listener:
         return True
 
     def _rest(self) -> None:
-        """Accept nobody for a while: the selector would tell of those who wait again and again."""
+        """Accept nothing for a while: the selector would report the waiting connections again and again."""
         self._selector.unregister(self._socket)
         self._resting_until = time.monotonic() + REST_S
 

@@ -1,4 +1,4 @@
-"""What is told of an end that is known before it comes: to the journal, and to the script."""
+"""Give notice of an end that is known in advance, to the journal and to the script."""
 
 from typing import Callable, Mapping, Optional
 
@@ -10,9 +10,10 @@ from .time_limit import TimeLimit, is_notice_due, is_over, leave_of, left_after
 
 
 class Notices:
-    """Each is given once. ``given``: the end of which the script was told.
+    """Each notice is given once.
 
-    ``goes_on``: the run goes on after its time limit; ``is_preempted`` asks Slurm whether it takes the nodes away.
+    ``given``: the end of which the script was notified. ``goes_on``: the run continues after its time limit; ``is_preempted``
+    asks Slurm whether the job is being preempted.
     """
 
     def __init__(
@@ -28,22 +29,22 @@ class Notices:
 
     @property
     def left(self) -> Optional[float]:
-        """Seconds until the time limit; None: there is none that we know of."""
+        """Seconds until the time limit; None if none is known."""
         return self._limit.left
 
     @property
     def left_for_script(self) -> Optional[float]:
-        """For how many seconds a script may go on that was told of its end; None: nobody knows."""
+        """For how many seconds a notified script may continue; None if that is not known."""
         return left_after(self.given, self.left, self._leave_s)
 
     @property
     def is_over(self) -> bool:
-        """Whether we are to end the tasks for the time limit."""
+        """Whether the tasks must be ended for the time limit."""
         return is_over(self.left, self._plan.can.keeps_time, self._leave_s)
 
     def by_signal(self) -> bool:
-        """Act on Slurm's warning, of the time limit or of a preemption (slurm.conf(5), preempt_send_user_signal); tell whether
-        the script is to be told now."""
+        """Act on Slurm's warning, of the time limit or of a preemption (slurm.conf(5), preempt_send_user_signal); return
+        whether to notify the script now."""
         if self._limit.explains_signal:
             self._warn()
         if self.given or not self._plan.notice.before:
@@ -52,14 +53,14 @@ class Notices:
         return cause is not None and self._give(cause)
 
     def by_clock(self) -> bool:
-        """Warn of the time limit when it is near; tell whether the script is to be told now."""
+        """Warn when the time limit is near; return whether to notify the script now."""
         if self._limit.is_near:
             self._warn()
         due = is_notice_due(self.left, self._plan.notice.before, self._leave_s)
         return due and not self.given and self._give(Cause.TIME_LIMIT)
 
     def begin_anew(self, with_limit: bool) -> None:
-        """Forget the notice of an end that has come, and was that of one attempt; its time limit too, where it was that."""
+        """Forget the notice of an end that has come and was that of one attempt, and its time limit if that was the end."""
         self.given = None
         if with_limit:
             self._limit = TimeLimit(self._plan, self._environ)

@@ -1,4 +1,4 @@
-"""What is known in the job alone, put into the run's receipt when an attempt ends."""
+"""Complete the run's receipt, when an attempt ends, with what is known only in the job."""
 
 import contextlib
 import json
@@ -27,7 +27,7 @@ def complete(
 ) -> None:
     """Add this attempt to the receipt, and what rank 0 had loaded. Times in seconds since 1970.
 
-    A receipt that can't be written spoils nothing. Of a sweep, whose elements end in any order, the first one to end adds it.
+    A failed write does no harm. In a sweep, whose elements end in any order, the first one to end adds it.
     """
     with contextlib.suppress(OSError, ValueError):
         receipt = _read(layout.receipt)
@@ -43,7 +43,7 @@ def complete(
 
 
 def attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, Any]:
-    """Return where this attempt ran: job, nodes, and what is on the first of them."""
+    """Return where this attempt ran: job, nodes, and the hardware and software of the first node."""
     slurm = _told(ASK_SLURM) if var.SLURM_JOB_ID in environ else []
     return {
         "job": identity.job_name(environ) or str(os.getpid()),
@@ -59,7 +59,7 @@ def attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, Any]:
 
 
 def _gpus(plan: JobPlan) -> List[Any]:
-    """Return the GPUs of the first node: name, driver and memory of each, as the vendor's tool tells them."""
+    """Return the GPUs of the first node: name, driver and memory of each, as reported by the vendor's tool."""
     if not plan.size.gpus_per_node:
         return []
     if plan.gpu_vendor == "amd":
@@ -69,7 +69,7 @@ def _gpus(plan: JobPlan) -> List[Any]:
 
 
 def _told(command: "tuple[str, ...]") -> List[str]:
-    """Return the lines that a program prints; none where there is no such program, or it fails."""
+    """Return the lines that a program prints; none if there is no such program, or it fails."""
     if shutil.which(command[0]) is None:
         return []
     try:

@@ -1,4 +1,4 @@
-"""The supervisor's side of the rendezvous: every task of the job, by one TCP connection each."""
+"""The supervisor's side of the rendezvous: one TCP connection to every task of the job."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ SPARE_DESCRIPTORS = 256
 
 
 class Peer(Guest):
-    """One task's connection."""
+    """The connection of one task."""
 
     def __init__(self, connection: socket.socket, on_messages: Callable[["Peer", List[wire.Message]], None]) -> None:
         super().__init__(connection)
@@ -29,10 +29,8 @@ class Peer(Guest):
 
 
 class Rendezvous:
-    """Meets the tasks, hands on what they report, and tells them all the same.
-
-    ``on_message(rank, message)`` is called for each message of a task, ``on_lost(rank)`` when a connection ends.
-    """
+    """Accepts the tasks, passes on what they report, and sends them messages. ``on_message(rank, message)`` is called for each
+    message of a task, ``on_lost(rank)`` when a connection ends."""
 
     def __init__(
         self, world_size: int, selector: selectors.BaseSelector, on_message: Report, on_lost: Callable[[int], None]
@@ -47,8 +45,8 @@ class Rendezvous:
     def address(self, host: str) -> str:
         """Return where tasks find this rendezvous, as the value of ``wire.ADDRESS``.
 
-        A single task runs on this node, where the loopback address is sure to work; names can be wrong for the node
-        itself (Debian gives its own name 127.0.1.1), so the others try the name first.
+        A single task runs on this node, where the loopback address always works. Names can be wrong on the node itself (Debian
+        maps its own name to 127.0.1.1), so the others try the name first.
         """
         hosts = [host, "127.0.0.1"] if self._world_size > 1 else ["127.0.0.1", host]
         return wire.format_address(hosts, self._listener.port)
@@ -59,7 +57,8 @@ class Rendezvous:
         return sorted(self._peers)
 
     def make_room(self) -> None:
-        """Let this process have a descriptor for each task, and for its requests to Horovod's store; 1024 is a usual limit."""
+        """Raise this process's limit of descriptors to one for each task and its requests to Horovod's store; 1024 is a common
+        limit."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         needed = 2 * self._world_size + SPARE_DESCRIPTORS
         if resource.RLIM_INFINITY != soft < needed:
@@ -77,7 +76,7 @@ class Rendezvous:
             self._send(rank, data)
 
     def tell(self, rank: int, message: wire.Message) -> None:
-        """Send a message to one task; one whose connection is gone is lost."""
+        """Send a message to one task; a task whose connection is gone counts as lost."""
         self._send(rank, wire.encode(message))
 
     def _send(self, rank: int, data: bytes) -> None:
@@ -85,7 +84,7 @@ class Rendezvous:
             self._listener.send(self._peers[rank], data)
 
     def close(self) -> None:
-        """Close all connections; nobody is told to be lost."""
+        """Close all connections, without reporting tasks as lost."""
         peers, self._peers = self._peers, {}
         for peer in peers.values():
             self._listener.drop(peer)
@@ -104,7 +103,7 @@ class Rendezvous:
             self._on_message(peer.rank or 0, message)
 
     def _admit(self, peer: Peer, message: wire.Message) -> None:
-        """Take a task in that proves that it belongs to this job."""
+        """Admit a task that proves that it belongs to this job."""
         rank = message.get("rank")
         if not wire.proves(self.key, peer.challenge, message.get("proof")):
             raise ValueError("a stranger")

@@ -1,4 +1,4 @@
-"""What the tasks of a launch report, and what is known of them by it."""
+"""Collect what the tasks of a launch report."""
 
 import time
 from typing import Callable, Dict
@@ -18,7 +18,8 @@ from .stall import StallWatch
 
 
 class Reports:
-    """Of one launch. ``on_leaving`` is called when a task still works for us after its script: it copies results back."""
+    """The reports of one launch. ``on_leaving`` is called when a task still works for us after its script: it copies results
+    back."""
 
     def __init__(self, plan: JobPlan, journal: Journal, instructions: Instructions, on_leaving: Callable[[], None]) -> None:
         self._plan = plan
@@ -40,13 +41,13 @@ class Reports:
         }
 
     def hear(self, rank: int, message: wire.Message) -> None:
-        """Act on what a task says."""
+        """Act on a task's message."""
         handler = self._handlers.get(str(message.get("event")))
         if handler:
             handler(rank, message)
 
     def lost(self, rank: int) -> None:
-        """Take in that a task's connection is gone."""
+        """Record that a task's connection is gone."""
         if rank in self.roster.ends:
             return
         self.roster.lost.add(rank)
@@ -56,7 +57,7 @@ class Reports:
             self.completion.lost(rank, time.monotonic())
 
     def tick(self, now: float) -> None:
-        """Take in what has not been reported in time."""
+        """Act on reports that are overdue."""
         late = self.roster.late(now)
         if late:
             detail = {"missing": [role.label for role in late], "waited_s": self._plan.timings.start}
@@ -66,7 +67,7 @@ class Reports:
             self._watch_stall(now)
 
     def _watch_stall(self, now: float) -> None:
-        """Have the stacks of a run that has stalled written down; end it then, if it is to end."""
+        """Have the stacks of a stalled run recorded; then end it, if it is to end."""
         minutes = self._plan.stall.minutes
         if self._stall.begins(now):
             self._journal.write(events.Stalled(minutes))

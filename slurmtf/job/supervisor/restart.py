@@ -1,6 +1,6 @@
-"""What comes after an attempt that failed, and what a job does that starts again. No disk, no clock, no Slurm.
+"""Decide what follows a failed attempt, and what a restarted job does. No disk, no clock, no Slurm.
 
-A decision rests on the failures behind us, the one at hand, the user's budgets, and what is possible here.
+A decision depends on the earlier failures, the current one, the user's budgets, and what is possible here.
 """
 
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
@@ -23,15 +23,15 @@ from ..contract.life import (
 from ..contract.outcome import MAY_RETURN, Cause, Outcome, cause_of
 
 GOES_ON = (REQUEUE, RESUBMIT, RETURN)
-"""What comes after the end of a job."""
+"""What can follow the end of a job."""
 BUDGET_OF = {Cause.TASK_LOST: Cause.NODE_FAILURE}
-"""Causes that count as another one: a node that fails takes its agents with it, and often before Slurm knows."""
+"""Causes that use another cause's budget: a failing node takes its agents with it, often before Slurm notices."""
 REPEATS = (Cause.SCRIPT, Cause.STALL, Cause.OUT_OF_MEMORY)
-"""Causes that come again where they came once, unless something has changed."""
+"""Causes that repeat unless something has changed."""
 
 
 class Failure(NamedTuple):
-    """A failure: ``place`` where it failed, the same text for the same failure; ``node``: the one that failed."""
+    """A failure. ``place``: where it failed, the same text for the same failure; ``node``: the node that failed."""
 
     cause: Cause
     place: str = ""
@@ -41,7 +41,7 @@ class Failure(NamedTuple):
 
 
 class Possible(NamedTuple):
-    """What can come next. ``launch``: the allocation is still there; ``in_time``: a new launch has its time anew;
+    """What is possible next. ``launch``: the allocation still exists; ``in_time``: a new launch gets its full time;
     ``returns``: Slurm has requeued the job by itself."""
 
     launch: bool = False
@@ -65,8 +65,7 @@ class Decision(NamedTuple):
 def decide(
     history: Sequence[Failure], now: Failure, budgets: Sequence[Budget], possible: Possible, memory_mb: int = 0
 ) -> Optional[Decision]:
-    """Return what comes after a failure; None where the user has said nothing of its cause. ``memory_mb``: of each node, by
-    the plan."""
+    """Return what follows a failure; None if the user has set no budget for its cause. ``memory_mb``: per node, by the plan."""
     cause = BUDGET_OF.get(now.cause, now.cause)
     budget = next((one for one in budgets if one.cause == cause.value), None)
     if budget is None:
@@ -83,7 +82,7 @@ def decide(
 
 
 def _why_not(history: Sequence[Failure], now: Failure, budget: Budget, memory: int, wanted: int) -> str:
-    """Return the rule by which nothing comes; empty: there is none."""
+    """Return the rule that forbids another attempt; empty if none does."""
     used = sum(BUDGET_OF.get(one.cause, one.cause).value == budget.cause for one in history)
     if budget.times is not None and used >= budget.times:
         return USED
@@ -100,7 +99,7 @@ def _grown(memory_mb: int, budget: Budget) -> int:
 
 
 def _how(cause: Cause, possible: Possible, names_node: bool, more_memory: bool) -> str:
-    """Return what comes, the least that is enough; empty: nothing that would be enough is possible."""
+    """Return the smallest step that suffices; empty if none of them is possible."""
     if possible.returns:
         return RETURN
     needs_time = cause is Cause.TIME_LIMIT
@@ -113,8 +112,8 @@ def _how(cause: Cause, possible: Possible, names_node: bool, more_memory: bool) 
 
 
 def at_most(history: Iterable[Failure], budgets: Sequence[Budget]) -> Optional[int]:
-    """Return how many attempts there may be in all; None: no bound. What Slurm has started again by itself, without a budget,
-    comes on top."""
+    """Return how many attempts there may be in all; None if unlimited. Restarts by Slurm itself, without a budget, are not
+    counted."""
     times = {budget.cause: budget.times for budget in budgets}
     if not times or None in times.values():
         return None
@@ -123,7 +122,7 @@ def at_most(history: Iterable[Failure], budgets: Sequence[Budget]) -> Optional[i
 
 
 def place_of(outcome: Outcome, memory_mb: int, step: Optional[int]) -> str:
-    """Return where an attempt failed: the same text where nothing has changed. ``step``: the last one that was logged."""
+    """Return where an attempt failed: the same text if nothing has changed. ``step``: the last one that was logged."""
     if outcome.cause is Cause.OUT_OF_MEMORY:
         return "{} MiB".format(memory_mb)
     if outcome.cause not in REPEATS:
@@ -132,12 +131,12 @@ def place_of(outcome: Outcome, memory_mb: int, step: Optional[int]) -> str:
 
 
 def failure_of(event: Restart) -> Failure:
-    """Return the failure that was written down with what came after it."""
+    """Return the failure recorded with the decision that followed it."""
     return Failure(cause_of(event.cause), event.place, "", tuple(map(str, event.exclude)), event.memory_mb)
 
 
 def history_of(earlier: Sequence[Attempt], job: str) -> List[Failure]:
-    """Return the failures behind the attempt that begins now, of the job of that name. What was started by hand begins anew."""
+    """Return the failures before the attempt that begins now, of the job of that name. A start by hand starts over."""
     found: List[Failure] = []
     for one, next_job in zip(earlier, [*(later.job for later in earlier[1:]), job]):
         events = [record.event for record in one.records if isinstance(record.event, Restart)]
@@ -149,12 +148,12 @@ def history_of(earlier: Sequence[Attempt], job: str) -> List[Failure]:
 
 
 def requeued(attempt: Attempt) -> Failure:
-    """Return for what Slurm started a job again by itself: of an attempt that says nothing, its node has failed."""
+    """Return why Slurm restarted a job by itself; if an attempt recorded nothing, its node has failed."""
     return Failure(attempt.outcome.cause if attempt.outcome else Cause.NODE_FAILURE)
 
 
 def was_requeued(earlier: Sequence[Attempt], job: str) -> bool:
-    """Tell whether Slurm has started the job again without a word of the last attempt about it."""
+    """Return whether Slurm has restarted the job although the last attempt recorded nothing about it."""
     last = earlier[-1] if earlier else None
     if last is None or last.job != job:
         return False
@@ -166,17 +165,17 @@ def _has_ended(attempt: Attempt) -> bool:
 
 
 def follows(earlier: Sequence[Attempt], job: str) -> bool:
-    """Tell whether a job was submitted to go on after another one of the run."""
+    """Return whether a job was submitted to continue another one of the run."""
     events = (record.event for one in earlier for record in one.records)
     return any(isinstance(event, Restart) and event.job == job for event in events)
 
 
 def success_of(earlier: Sequence[Attempt], job: str) -> Optional[Outcome]:
-    """Return the outcome of an earlier attempt of the same job that has succeeded; None: there is work to do.
+    """Return the outcome of an earlier attempt of the same job that succeeded; None if there is work to do.
 
-    Slurm requeues a job whose batch step it lost, though the supervisor lived on and ended the training well; a job may have
-    been submitted to go on before it was known that this is not needed. Another job of the run (submitted again, by whomever)
-    was meant to train again.
+    Slurm requeues a job whose batch step it lost, even if the supervisor lived on and completed the training; and a continuing
+    job may have been submitted before it was known to be unnecessary. Any other job of the run, submitted again by anyone, is
+    meant to train again.
     """
     names: Set[str] = {job}
     for one in reversed(earlier):

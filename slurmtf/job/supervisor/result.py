@@ -1,4 +1,4 @@
-"""How an attempt's outcome is told: in its journal, in the receipt, and where submitit looks for it, in its format."""
+"""Report an attempt's outcome: in its journal, in the receipt, and to submitit, in its format."""
 
 import contextlib
 import os
@@ -17,7 +17,8 @@ from . import receipt
 
 
 class Result:
-    """Of one attempt, which begins now. ``told``: the outcome that was told before its end, since nothing can change it."""
+    """The result of one attempt, which begins now. ``told``: the outcome that was reported before its end, because nothing can
+    change it."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], journal: Journal) -> None:
         self._plan = plan
@@ -29,18 +30,18 @@ class Result:
         self.told: Optional[Outcome] = None
 
     def begin(self, label: str) -> None:
-        """Forget what an earlier attempt of the job has left; show submitit the logs of its first task, by their ``label``."""
+        """Remove what an earlier attempt of the job has left; show submitit the logs of its first task, by their ``label``."""
         forget(self._layout, self._job_name)
         link_logs(self._layout, self._job_name, label)
 
     def tell(self, outcome: Outcome) -> None:
-        """Tell an outcome that is certain: whoever kills the job from then on does not change it."""
+        """Report an outcome that is final: nothing that kills the job from then on changes it."""
         self.told = outcome
         self._leave(outcome)
         self._journal.write(events.Decided(outcome.to_dict()))
 
     def finish(self, outcome: Outcome, is_known: bool) -> int:
-        """Tell how the attempt has ended, and return the exit status to leave with. ``is_known``: that is the job's end too."""
+        """Report how the attempt has ended, and return the exit code to exit with. ``is_known``: it is the job's end too."""
         if is_known and not self.told:
             self._leave(outcome)
         took = time.monotonic() - self._began
@@ -54,7 +55,7 @@ class Result:
 
 
 def leave(layout: RunLayout, job_id: str, run_id: str, outcome: Outcome) -> None:
-    """Leave an outcome as submitit's result. Raises OSError."""
+    """Write an outcome as submitit's result. Raises OSError."""
     if outcome.succeeded:
         write(layout, job_id, "success", {"run": run_id, "exit_code": 0})
     else:
@@ -62,7 +63,7 @@ def leave(layout: RunLayout, job_id: str, run_id: str, outcome: Outcome) -> None
 
 
 def error(outcome: Outcome) -> str:
-    """Return the facts of a failure, and the log's tail, as submitit's ``job.exception()`` shows them."""
+    """Return the facts of a failure and the log's tail, as submitit's ``job.exception()`` shows them."""
     facts = dict(task=outcome.task, host=outcome.host, exit_code=outcome.exit_code, signal=outcome.signal, **outcome.detail)
     words = ["{}={}".format(name, value) for name, value in facts.items() if value not in ("", None, [])]
     lines = [" ".join(["cause={}".format(outcome.cause.value), *words]), outcome.tail]
@@ -81,7 +82,7 @@ def forget(layout: RunLayout, job_id: str) -> None:
 
 
 def link_logs(layout: RunLayout, job_id: str, label: str) -> None:
-    """Let ``job.stdout()`` and ``job.stderr()`` of submitit read the logs of task 0."""
+    """Link the logs of task 0 to where ``job.stdout()`` and ``job.stderr()`` of submitit read them."""
     for stream in ("out", "err"):
         name = layout.submitit_file(job_id, "log." + stream)
         with contextlib.suppress(OSError):  # there from an earlier attempt, or a file system without links

@@ -1,4 +1,4 @@
-"""Who of a launch's tasks has connected, ended, or is lost."""
+"""Track which tasks of a launch have connected, ended, or are lost."""
 
 from typing import Dict, List, Optional, Sequence, Set
 
@@ -8,10 +8,8 @@ from .start import Hello
 
 
 class Roster:
-    """The tasks of a launch as they report. ``start_s``: so long after the first one, all must have connected.
-
-    ``errors_begin``: where in a task's log of errors begins what it has written in this launch, by its label.
-    """
+    """The tasks of a launch as they report. ``start_s``: all must connect within so many seconds of the first one.
+    ``errors_begin``: where in a task's error log this launch's output begins, by its label."""
 
     def __init__(self, roles: Sequence[Role], start_s: float) -> None:
         self.roles = roles

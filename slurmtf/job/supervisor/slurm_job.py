@@ -1,4 +1,4 @@
-"""Our own job in Slurm: what it says of it, starting it again, and another one to go on."""
+"""Our own job in Slurm: query it, requeue it, and submit another one to continue."""
 
 import re
 import shutil
@@ -13,25 +13,25 @@ from ..contract.schedulers import outside_of_a_job
 TIMEOUT_S = 15.0
 """Seconds that a command may take: a busy slurmctld is slow, and a job that is being killed has little time."""
 PATIENCE_S = 180.0
-"""Seconds for which a slurmctld that does not answer is asked again: it may be started anew just now."""
+"""Seconds for which a slurmctld that does not answer is queried again: it may be restarting."""
 PAUSE_S = 2.0
 NO_ANSWER = re.compile(
     r"Unable to contact slurm|timed out|Connection (refused|reset)|Zero Bytes|standby mode|Resource temporarily"
 )
 KEPT = {"Partition": "--partition", "Account": "--account", "QOS": "--qos", "TimeLimit": "--time"}
-"""What a job that goes on asks for as this one has it: a user's defaults (SBATCH_*) are not known here."""
+"""Settings that a continuing job takes over from this one: a user's defaults (SBATCH_*) are not known here."""
 UNKNOWN = ("", "(null)", "N/A")
 
 
 class Said(NamedTuple):
-    """What a command said; ``error`` is empty where it did what it should."""
+    """The output of a command; ``error`` is empty if it succeeded."""
 
     text: str = ""
     error: str = ""
 
     @property
     def unanswered(self) -> bool:
-        """Whether slurmctld has said nothing; it may have heard all the same."""
+        """Whether slurmctld did not answer; it may have received the request all the same."""
         return bool(NO_ANSWER.search(self.error))
 
 
@@ -54,11 +54,12 @@ class SlurmJob:
         self._restarts = identity.attempt(environ)
 
     def facts(self) -> Dict[str, str]:
-        """Return what Slurm says of the job; nothing where it does not answer."""
+        """Return Slurm's facts about the job; none if it does not answer."""
         return parse(self._ask(["scontrol", "--oneliner", "show", "job", self._id]).text)
 
     def returns(self, facts: Mapping[str, str]) -> bool:
-        """Tell whether Slurm has requeued it since this start: it counts that at once, while it still ends the processes."""
+        """Return whether Slurm has requeued the job since this start: the counter increases at once, while processes are still
+        being ended."""
         return facts.get("Restarts", "").isdigit() and int(facts["Restarts"]) > self._restarts
 
     def may_be_requeued(self, facts: Mapping[str, str]) -> bool:
@@ -71,13 +72,13 @@ class SlurmJob:
         return shutil.which("sbatch", path=self._environ.get("PATH")) is not None
 
     def requeue(self) -> str:
-        """Have Slurm end the job and start it again; return the error."""
+        """Have Slurm requeue the job; return the error."""
         return self._ask(["scontrol", "requeue", self._id]).error
 
     def resubmit(self, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> Said:
-        """Submit the script as a job that begins when this one has ended; return its number.
+        """Submit the script as a job that starts when this one has ended; return its id.
 
-        A submission that was not answered may have gone through all the same: nothing is submitted twice.
+        A submission that got no answer may have succeeded: nothing is submitted twice.
         """
         said = self._call(words(self._id, script, facts, exclude, memory_mb))
         if said.unanswered:
@@ -86,7 +87,7 @@ class SlurmJob:
         return Said(number.group(), "") if number else Said("", said.error or "sbatch named no job: {}".format(said.text))
 
     def _submitted(self, script: str) -> Optional[Said]:
-        """Return the number of a job of this run that waits for this one; None: there is none."""
+        """Return the id of a job of this run that waits for this one; None if there is none."""
         said = self._call(["squeue", "--me", "--noheader", "--states=PENDING", "--format=%i|%E|%o"])
         number = follower(said.text, self._id, script)
         return said if said.error else Said(number) if number else None
@@ -96,7 +97,7 @@ class SlurmJob:
         self._ask(["scancel", job or self._id])
 
     def move_followers(self, was: str, now: str) -> str:
-        """Have the user's jobs that wait for the end of one job wait for that of another; return the errors."""
+        """Make the user's jobs that wait for one job wait for another; return the errors."""
         waiting = self._ask(["squeue", "--me", "--noheader", "--states=PENDING", "--format=%F %E"])
         moves = [
             self._ask(["scontrol", "update", "jobid=" + job, "dependency=" + dependency])
@@ -125,7 +126,7 @@ class SlurmJob:
 
 
 def _be_deaf() -> None:
-    """Ignore what ends the job: who has it requeued would be ended by that before he can say that it was done."""
+    """Ignore what ends the job: a requeue would otherwise end us before we can record it."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
