@@ -1,4 +1,4 @@
-"""A model behind HTTP, to try it: a run whose script is a server. It ends by its time limit, or when it is canceled."""
+"""Serve a model over HTTP, to try it: a run whose script is a server. It runs until its time limit, or until it is canceled."""
 
 from __future__ import annotations
 
@@ -52,29 +52,29 @@ TIME, LIMIT_S, START_S, BODY_MB = "1:00:00", 60.0, 600.0, 16.0
 LOOK_S = 0.3
 FIRST_STATE_S, LAST_STATE_S = 1.0, 30.0
 USUAL_PORT = 8000
-"""The port on the user's own machine, in the ssh line."""
+"""The port on the user's own machine, in the ssh command."""
 CUT_SHORT = (BrokenPipeError, ConnectionResetError)
-"""What sending a request raises when the service refuses it before it has read all of it: its answer is there all the same."""
+"""Exceptions raised when the service refuses a request before reading all of it: its response can be read all the same."""
 REMEDIES = {
     413: "send fewer rows at a time, or serve the model with a larger --body-megabytes",
     504: "send fewer rows at a time, or serve the model with larger --request-seconds",
 }
-"""What to do about a refusal, by its status."""
+"""The remedy for a refusal, by HTTP status."""
 
 
 class ServiceError(SlurmtfError):
-    """A service does not serve, or refused a request."""
+    """A service is not running, or refused a request."""
 
 
 @dataclass(frozen=True)
 class Service:
-    """A model that is served. All it needs is the run: ``Service(Run.find("last"))`` works in another process."""
+    """A model that is being served. It needs only the run: ``Service(Run.find("last"))`` works in another process."""
 
     run: Run
 
     @cached_property
     def address(self) -> tuple[str, int]:
-        """Host and port; the host's address, where its name is not known here. Raises ServiceError before it serves."""
+        """Host and port; the host's IP address, if its name can't be resolved here. Raises ServiceError if it is not ready."""
         found = read_json(Path(self.run.layout.outputs, "endpoint.json"))
         if not found:
             raise ServiceError(Finding("not-serving", self.run.id, "does not serve", f"see 'slurmtf status {self.run.word}'"))
@@ -92,16 +92,16 @@ class Service:
 
     @property
     def ssh(self) -> str:
-        """The command that brings it to ``localhost`` of another machine, by way of this one."""
+        """The command that forwards it to ``localhost`` of another machine, through this one."""
         host, port = self.address
         return shlex.join(["ssh", "-N", "-L", f"{USUAL_PORT}:{host}:{port}", f"{getpass.getuser()}@{socket.getfqdn()}"])
 
     def score(self, data: object) -> Any:
-        """Return the answer to ``{"data": data}``. Raises ServiceError with what the service says instead."""
+        """Return the response to ``{"data": data}``. Raises ServiceError with the service's message otherwise."""
         return self._asked("/score", json.dumps({"data": data}).encode())
 
     def schema(self) -> dict[str, Any]:
-        """Return what it takes, as OpenAPI 2.0."""
+        """Return the schema of its requests and responses, as OpenAPI 2.0."""
         found: dict[str, Any] = self._asked("/swagger.json", None)
         return found
 
@@ -125,7 +125,7 @@ class Service:
         return json.loads(found)
 
     def cancel(self) -> None:
-        """End it."""
+        """Cancel the service."""
         self.run.cancel()
 
 
@@ -148,14 +148,12 @@ def serve(
     body_megabytes: float = BODY_MB,
     tell: Tell | None = None,
 ) -> Service:
-    """Serve a model until its time limit, or until it is canceled, and return the service when it serves.
+    """Serve a model until its time limit, or until it is canceled; return the service once it is ready.
 
-    ``script`` has Azure ML's ``init()`` and ``run(data)``. ``request_seconds`` and ``body_megabytes`` are what a request may
-    take, ``start_seconds`` what each start of the process that scores may, ``init()`` included; the others are as in
-    :func:`slurmtf.models.score`. On this machine it listens on loopback, in a job on all addresses of the node; a token is
-    needed in either case.
-
-    Raises InputError, ModelChangedError, or ServiceError when it ends before it serves.
+    ``script`` has Azure ML's ``init()`` and ``run(data)``. ``request_seconds`` and ``body_megabytes`` limit each request,
+    ``start_seconds`` each start of the scoring process, ``init()`` included; the others are as in :func:`slurmtf.models.score`.
+    On this machine it listens on loopback, in a job on all addresses of the node; a token is needed in either case. Raises
+    InputError, ModelChangedError, or ServiceError if it ends before it is ready.
     """
     needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
     if script is not None:
@@ -182,7 +180,7 @@ def serve(
 
 
 def _request(scorer: Scorer, site: Site, script: str | Path | None) -> dict[str, Any]:
-    """Return what the server is told."""
+    """Return the server's configuration."""
     return {
         "name": scorer.name,
         "model": str(scorer.path),
@@ -219,7 +217,7 @@ def _known(name: str, address: str) -> str:
 
 
 def _message(body: bytes) -> str:
-    """Return what a refusal says: Azure ML's ErrorResponse, or the text of the server's own."""
+    """Return the message of a refusal: Azure ML's ErrorResponse, or the server's own text."""
     text = " ".join(body.decode("utf-8", "replace").split())
     try:
         return str(json.loads(text)["message"])
@@ -228,7 +226,7 @@ def _message(body: bytes) -> str:
 
 
 def _awaited(run: Run, tell: Tell) -> Service:
-    """Wait until a run serves. Raises ServiceError when it ends before."""
+    """Wait until a run is ready to serve. Raises ServiceError if it ends before."""
     service, pause = Service(run), FIRST_STATE_S
     tell(f"{run.id} is submitted; waiting until it serves ...")
     looked = time.monotonic()

@@ -1,4 +1,4 @@
-"""What is submitted, and the run that comes of it: Experiment, Run, and runs once more."""
+"""Submit training jobs and work with their runs: Experiment, Run, and reruns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLACES = {"Experiment": "experiment", "Run": "run", "cancel_runs": "run"}
 
 
 def __getattr__(name: str) -> object:
-    """Import what is asked for: who looks at runs does without planning and submitting."""
+    """Import a name when it is first used: looking at runs does not need the code that plans and submits."""
     if name not in PLACES:
         raise AttributeError(f"module 'slurmtf.experiments' has no attribute {name!r}")
     return getattr(import_module(f"slurmtf.experiments.{PLACES[name]}"), name)

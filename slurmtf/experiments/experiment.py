@@ -31,7 +31,7 @@ Shape = Callable[[Submission], Submission]
 
 
 class Submittable(Protocol):
-    """What can be submitted beside an estimator: a sweep."""
+    """What can be submitted other than an estimator: a sweep."""
 
     def submit_to(
         self, experiment: Experiment, tags: Mapping[str, object] | None, tell: Callable[[str], None], **overrides: object
@@ -54,11 +54,10 @@ class Experiment:
     def plan(
         self, estimator: Estimator, run_id: str | None = None, *, after: Sequence[Run | str] = ()
     ) -> tuple[LaunchPlan, str]:
-        """Return the plan of a run and its batch script. Writes only caches, and submits nothing.
+        """Return the plan of a run and its batch script.
 
-        Slurm is asked only for runs that it is to follow (``after``).
-
-        Raises an InputError with everything that is wrong.
+        Writes only caches, and submits nothing. Slurm is queried only about runs to follow (``after``). Raises an InputError
+        with everything that is wrong.
         """
         findings = Findings(estimator.sources)
         follower, _ = following(self._resuming(estimator, findings), after, self.workspace, findings)
@@ -76,15 +75,14 @@ class Experiment:
     ) -> Run:
         """Submit a training job and return its run at once.
 
-        Its environment is built first, unless it exists; ``tell`` is called with each step. ``script_params``,
-        ``inputs`` and ``source_directory_data_store`` hold for this run instead of the estimator's; a mapping of
-        ``script_params`` replaces only the arguments that it names. ``tags`` are for finding the run again.
+        Its environment is built first, unless it exists; ``tell`` is called with each step. ``script_params``, ``inputs`` and
+        ``source_directory_data_store`` override the estimator's for this run; a mapping of ``script_params`` replaces only the
+        arguments that it names. ``tags`` are for finding the run again. ``after`` lists runs that must have ended first: a run
+        or ``RUN`` must have completed, ``RUN:any`` may have ended in any way, ``RUN:notok`` must have failed (sbatch(1),
+        --dependency). If that becomes impossible, Slurm cancels the run.
 
-        ``after`` lists runs that must have ended first: a run or ``RUN`` must have completed, ``RUN:any`` may have ended in
-        any way, ``RUN:notok`` must have failed (sbatch(1), --dependency). When that can't happen, Slurm cancels the run.
-
-        Raises an InputError when the run can't be submitted as asked, and leaves nothing behind; SlurmError when Slurm does
-        not answer.
+        Raises an InputError if the run can't be submitted as requested, and leaves nothing behind; SlurmError if Slurm does not
+        answer.
         """
         if not isinstance(estimator, Estimator):
             run: Run = estimator.submit_to(self, tags, tell or _silent, after=after, **overrides)
@@ -101,8 +99,8 @@ class Experiment:
         after: Sequence[Run | str] = (),
         lock: Sequence[str] = (),
     ) -> Run:
-        """Submit a run whose submission ``shape`` has changed: see :class:`Submittable`. ``lock``: the versions to install
-        where an environment has to be built."""
+        """Submit a run whose submission ``shape`` has changed: see :class:`Submittable`. ``lock``: the versions to install if
+        an environment has to be built."""
         findings = Findings(estimator.sources)
         texts = findings.attempt(settled, tags) or {}
         estimator = self._resuming(estimator, findings)
@@ -129,7 +127,7 @@ class Experiment:
             raise
 
     def _resuming(self, estimator: Estimator, findings: Findings) -> Estimator:
-        """Return the estimator with the folder that it resumes from by its path."""
+        """Return the estimator with the path of the folder that it resumes from."""
         folder = findings.attempt(folder_of, estimator.resume_from, self.workspace) if estimator.resume_from else None
         if folder is None:
             return estimator
@@ -140,7 +138,7 @@ class Experiment:
     def build(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
         """Build the environment of an estimator, and return its name, its folder, and its build job.
 
-        Raises an InputError when it can't be built; SlurmError when Slurm does not answer.
+        Raises an InputError if it can't be built; SlurmError if Slurm does not answer.
         """
         building = prepare(estimator, self.name, self.workspace).building
         if building is None:
@@ -151,9 +149,9 @@ class Experiment:
         return {"name": name, "folder": str(building.store.folder(name)), "job_id": job_id}
 
     def check(self, estimator: Estimator) -> tuple[Software, LaunchPlan]:
-        """Return what is known of the software of a training job, and its plan with the warnings. Writes and submits nothing.
+        """Return what is known about the software of a training job, and its plan with the warnings.
 
-        Raises an InputError when the script imports what is not there.
+        Writes and submits nothing. Raises an InputError if the script imports something that is missing.
         """
         prepared = prepare(estimator, self.name, self.workspace)
         return prepared.software, prepared.plan
@@ -165,7 +163,7 @@ class Experiment:
 
 
 def _of_project(provenance: Provenance) -> list[str]:
-    """Return a line that says what comes from the working directory's own folder; none when nothing does."""
+    """Return a line that names what comes from the working directory's own folder; none if nothing does."""
     found = of_project([provenance.profile, *provenance.templates])
     return [f"used from this folder: {', '.join(found)}"] if found else []
 
@@ -180,7 +178,7 @@ def as_it_is(submission: Submission) -> Submission:
 
 @dataclass(frozen=True)
 class _Given:
-    """What a submission adds to its estimator: tags, the runs that it is to follow, and what changes it at last."""
+    """What a submission adds to its estimator: tags, the runs to follow, and a final change."""
 
     tags: dict[str, str]
     after: tuple[Earlier, ...]
@@ -188,7 +186,7 @@ class _Given:
 
 
 def _submitted(prepared: Prepared, given: _Given, tell: Callable[[str], None] | None = None) -> Run:
-    """Submit a run. ``tell`` gets each step of its environment's packing; without it nothing is packed here."""
+    """Submit a run. ``tell`` is called with each step of packing its environment; without it, nothing is packed here."""
     pack, target = prepared.looked_up.pack, prepared.target
     if pack and tell:
         build_pack(pack, target.store, target.site, tell)

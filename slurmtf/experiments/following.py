@@ -1,4 +1,4 @@
-"""Runs that follow others: what Slurm is told at their submission, and once more after it."""
+"""Make runs follow others: at submission, and once more after it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEPENDENCY = "dependency"
 def following(
     estimator: Estimator, after: Sequence[Run | str], workspace: str | Path | None, findings: Findings
 ) -> tuple[Estimator, tuple[Earlier, ...]]:
-    """Return the estimator as one that follows runs, and these."""
+    """Return the estimator as one that follows runs, and these runs."""
     earlier = [found for one in after if (found := findings.attempt(_earlier, one, workspace))]
     follower = findings.attempt(_following, estimator, earlier) if earlier else None
     return follower or estimator, tuple(earlier)
@@ -42,7 +42,7 @@ def _earlier(given: Run | str, workspace: str | Path | None) -> Earlier:
 
 
 def _following(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
-    """Return the estimator with what has Slurm wait for earlier runs. Raises SpecError where nobody can."""
+    """Return the estimator with the dependency on earlier runs. Raises SpecError if they can't be waited for."""
     site = resolve_target(estimator.compute_target)
     words, findings = dependencies(earlier, site.scheduler, site.cluster)
     if findings:
@@ -55,16 +55,16 @@ def _following(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
 
 
 def followed(plan: LaunchPlan, earlier: Sequence[Earlier]) -> Followed | None:
-    """Return what a run waits for as it is submitted; None where that is nothing."""
+    """Return what a run waits for when it is submitted; None if nothing."""
     folders = {one.job.ref.name: one.folder for one in earlier if one.job and one.awaited}
     told = next((str(value) for flag, value in plan.batch.directives if normal_flag(flag) == DEPENDENCY), "")
     return Followed(told, folders) if folders else None
 
 
 def settle(waits: Followed, plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> None:
-    """Have a run that was submitted wait for what the runs that it follows have become meanwhile.
+    """Make a submitted run wait for the current jobs of the runs that it follows.
 
-    Raises SlurmError when Slurm does not do that any more, or does not answer; then the run's job is canceled.
+    Raises SlurmError if Slurm refuses that by now, or does not answer; then the run's job is canceled.
     """
     from slurmtf.runs.status import current_job_of  # noqa: PLC0415
 

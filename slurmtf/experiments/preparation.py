@@ -1,7 +1,7 @@
-"""What a submission consists of, found out once: the source's half, and the target's half with the plan.
+"""Prepare a submission, doing everything once: the source's half, and the target's half with the plan.
 
 The source's half (what the script does, the snapshot) serves any number of runs of the same source. The target's half (site,
-software, data) is looked up once for each run; all that is wrong with either is told together.
+software, data) is looked up once for each run. Findings of both are reported together.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ from slurmtf.submit.building import Building
 from slurmtf.submit.submission import Submission
 
 NOWHERE = Path("/nonexistent")
-"""Stands for a workspace that can't be told, while all else is checked."""
+"""Stands for a workspace that could not be determined, while everything else is checked."""
 
 WANTED_LATER = ("jinja2.sandbox", "submitit.core.core")
-"""Imported while the job's interpreter answers: 50 ms that cost a submission no time then."""
+"""Modules imported while the job's interpreter answers: 50 ms that add nothing to a submission then."""
 UNUSED = {"asyncio": ("Future",), "importlib.metadata": ()}
-"""What submitit imports, 25 ms, for methods that no submission calls."""
+"""Modules that submitit imports, in 25 ms, for methods that no submission calls."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that nothing speaks against: both halves, and the plan."""
+    """A run without errors: both halves, and the plan."""
 
     estimator: Estimator
     source: Source
@@ -87,7 +87,7 @@ class Prepared:
 
     @property
     def building(self) -> Building | None:
-        """What is to be built before; None: the software is not slurmtf's to build."""
+        """What has to be built first; None if slurmtf builds nothing for it."""
         software, target = self.software, self.target
         if software.spec is None:
             return None
@@ -97,7 +97,8 @@ class Prepared:
         return Building(software.spec, target.store, target.site, self.estimator, login, self.looked_up.pack, request)
 
     def awaiting(self, job: Awaited) -> Prepared:
-        """Return the run as one that waits for a build job. All that was looked up holds: the plan alone is another one."""
+        """Return the run as one that waits for a build job. Everything that was looked up remains valid: only the plan
+        changes."""
         resolved = _resolve(self.estimator, self.source, self.target, self.software, self.looked_up, self.plan.run, job)
         plan, script = _with_script(resolved)
         return replace(self, plan=plan, script=script)
@@ -117,10 +118,10 @@ def prepare(
     submitting: bool = False,
     findings: Findings | None = None,
 ) -> Prepared:
-    """Return a run, prepared. Writes nothing but caches, submits nothing.
+    """Prepare a run. Writes nothing but caches, submits nothing.
 
-    ``source`` is the source's half where it is known already; ``submitting`` asks for a scheduler on this machine;
-    ``findings`` are what was found before. Raises an InputError with everything that is wrong.
+    ``source`` is the source's half if it is known already; ``submitting`` requires a scheduler on this machine; ``findings``
+    are those found before. Raises an InputError with everything that is wrong.
     """
     findings = findings or Findings()
     findings.speak_of(estimator.sources)
@@ -142,7 +143,7 @@ def prepare(
 
 
 def _is_here(site: Site) -> bool:
-    """Tell whether jobs for the site can be submitted from this machine: then what it has counts."""
+    """Return whether jobs for the site can be submitted from this machine: then its modules and files count."""
     try:
         scheduler_of(site.scheduler, site.cluster).check()
     except SpecError:
@@ -185,14 +186,15 @@ def _asking(
 
 
 def _needs(estimator: Estimator, facts: ScriptFacts) -> Script:
-    """Return what the interpreter must know of a script to tell what it lacks."""
+    """Return what the interpreter must know about a script to report what is missing."""
     root = Path(estimator.source_directory)
     folders = [root] if estimator.module else [(root / estimator.script).parent, root]
     return Script([one.module for one in facts.foreign], list(dict.fromkeys(map(str, folders))))
 
 
 def _source(estimator: Estimator, target: Target | None, facts: ScriptFacts, findings: Findings) -> Source:
-    """Walk and read the source. What can't be read, or is too much, has no snapshot: then the rest is checked without."""
+    """Walk and read the source. If it can't be read, or is too large, there is no snapshot, and the rest is checked
+    without it."""
     root, workspace = Path(estimator.source_directory), target.workspace if target else NOWHERE
     nothing = Contents(root, ())
     with asking_git(root) as repository:
@@ -205,7 +207,7 @@ def _source(estimator: Estimator, target: Target | None, facts: ScriptFacts, fin
 
 
 def _look_up(estimator: Estimator, target: Target | None, software: Software, findings: Findings) -> LookedUp:
-    """Look up what is to be brought to the nodes."""
+    """Look up what has to be staged to the nodes."""
     site, workspace = (target.site, target.workspace) if target else (None, NOWHERE)
     doubts = findings.attempt(look, estimator.inputs or [], site, workspace) or []
     if target is None or software.is_untold or not is_local(estimator, target.site):
@@ -238,19 +240,19 @@ def _resolve(
 
 
 def _placed(source: Source, software: Software) -> ScriptFacts:
-    """Return what is known of the script, with where the modules lie that the software lacks and the source has."""
+    """Return the facts about the script, with the places of modules that the software lacks and the source has."""
     absent = [one.module for one in source.facts.foreign] if software.is_to_build else software.missing
     return source.facts.placed(absent, (entry.name for entry in source.contents.entries))
 
 
 def _with_script(plan: LaunchPlan) -> tuple[LaunchPlan, str]:
-    """Return a plan that names its templates, and its batch script."""
+    """Return the plan with the names of its templates, and its batch script."""
     script, templates = rendered(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH))
     return replace(plan, provenance=replace(plan.provenance, templates=templates)), script
 
 
 def _receipt(prepared: Prepared) -> dict[str, Any]:
-    """Return what is needed to repeat or cite the run, beside its plan and its source."""
+    """Return what is needed to repeat or cite the run, in addition to its plan and its source."""
     site, software = prepared.target.site, prepared.software
     spec, snapshot = software.spec, prepared.source.snapshot.ref
     return {
@@ -268,7 +270,7 @@ def _receipt(prepared: Prepared) -> dict[str, Any]:
 
 
 def _software(software: Software) -> dict[str, Any]:
-    """Return what is known of the software before the job; packages are those of an environment that is there."""
+    """Return what is known about the software before the job; packages only for an existing environment."""
     horovod = software.horovod
     return {
         "environment": software.spec.name if software.spec else software.prefix,

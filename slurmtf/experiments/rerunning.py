@@ -1,4 +1,4 @@
-"""A run again: from the source, the settings and the software that it had, whatever has become of them since."""
+"""Run a run again with the source, settings and software that it had, even if they have changed since."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ SOFTWARE = {
     "conda_dependencies_file",
     "framework_version",
 }
-"""Settings with which another environment is asked for."""
+"""Settings that request another environment."""
 WAITING = ("dependency", "kill-on-invalid-dep")
-"""Flags that name to Slurm the runs that a run follows."""
+"""Flags that tell Slurm which runs a run follows."""
 
 
 def settings_of(plan: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's settings with what it took from where it was submitted: the default site, and the Python of slurmtf."""
+    """Return a run's settings, including those taken from where it was submitted: the default site, and slurmtf's Python."""
     settings = {"compute_target": plan["site"], **plan["provenance"]["estimator"]}
     batch = plan["batch"]
     if plan["provenance"].get("after"):  # jobs that have ended, by their numbers
@@ -73,7 +73,7 @@ def settings_of(plan: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _as_of(run: Run, plan: Mapping[str, Any], receipt: Mapping[str, Any]) -> Callable[[Submission], Submission]:
-    """Return what has the new run tell where its source is from: not the folder into which it was unpacked."""
+    """Make the new run record where its source is from, instead of the folder into which it was unpacked."""
 
     def told(submission: Submission) -> Submission:
         folder = plan["provenance"]["estimator"].get("source_directory")
@@ -87,7 +87,8 @@ def _as_of(run: Run, plan: Mapping[str, Any], receipt: Mapping[str, Any]) -> Cal
 
 @contextlib.contextmanager
 def unpacked(layout: RunLayout, snapshot: str) -> Iterator[Path]:
-    """Yield a folder with the source of a run, until it has been submitted. Raises SnapshotError when it is not whole."""
+    """Yield a folder with the source of a run, until it has been submitted. Raises SnapshotError if the source is not
+    intact."""
     try:
         whole = is_whole(layout.source, snapshot)
     except OSError as err:
@@ -102,7 +103,7 @@ def unpacked(layout: RunLayout, snapshot: str) -> Iterator[Path]:
 
 
 def changed(settings: Mapping[str, object], changes: Mapping[str, object], source: Path) -> Estimator:
-    """Return the estimator of a run's settings with changes. Raises SpecError with all that is wrong."""
+    """Return the estimator of a run's settings with changes. Raises SpecError with everything that is wrong."""
     own = {name: value for name, value in changes.items() if not name.startswith("-")}
     arguments = {name: value for name, value in changes.items() if name.startswith("-")}
     if arguments:
@@ -114,7 +115,7 @@ def changed(settings: Mapping[str, object], changes: Mapping[str, object], sourc
 
 
 def with_arguments(params: Any, changes: Mapping[str, object]) -> Any:
-    """Return a script's arguments, a mapping or a list of words, with others in the place of those of the same name."""
+    """Return a script's arguments, a mapping or a list of words, with those of the same name replaced."""
     if isinstance(params, Sequence) and not isinstance(params, str):
         words = [str(word) for word in params]
         for name, value in changes.items():
@@ -139,7 +140,7 @@ def _is_flag(word: str) -> bool:
 
 
 def parse_change(text: str) -> tuple[str, object]:
-    """Return name and value of ``NAME=VALUE``; the value as a job file has it. Raises SpecError."""
+    """Return name and value of ``NAME=VALUE``; the value is read as in a job file. Raises SpecError."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         remedy = "use --with time=2:00:00, or --with=--learning-rate=0.1 for an argument of the script"

@@ -1,4 +1,4 @@
-"""What a run resumes from: the outputs of another run, or any folder."""
+"""Find what a run resumes from: the outputs of another run, or any folder."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from slurmtf.runs.workspace import is_run
 
 
 def folder_of(given: str, workspace: str | Path | None = None) -> str:
-    """Return the folder that ``resume_from`` means: a run by its name, or by its folder, is its outputs.
+    """Return the folder that ``resume_from`` means: for a run, by name or by folder, its outputs.
 
-    Raises SpecError when there is neither such a folder nor such a run.
+    Raises SpecError if there is neither such a folder nor such a run.
     """
     path = Path(absolute(given))
     if path.is_dir():

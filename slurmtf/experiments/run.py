@@ -1,4 +1,7 @@
-"""A run: one submission and its folder. What one of its methods needs is imported there: who submits looks at nothing yet."""
+"""A run: one submission and its folder.
+
+Modules that only one method needs are imported in it: submitting needs none of them.
+"""
 
 from __future__ import annotations
 
@@ -22,17 +25,18 @@ if TYPE_CHECKING:
 
 LOG_POLL_S = 0.5
 FIRST_STATE_POLL_S, LAST_STATE_POLL_S = 1.0, 60.0
-"""A run is looked at so often, and the answers of Slurm are as old at most: all terminals together ask once in that time."""
+"""The first and the last interval of polling a run, in seconds, and the oldest answers of Slurm to accept: all terminals
+together query once in that time."""
 
 
 class Growing(Protocol):
-    """What is shown while a run goes on: its log, its metrics."""
+    """What is shown while a run continues: its log, its metrics."""
 
     def show_new(self) -> None:
-        """Show what is new since the last look."""
+        """Show what is new since the last call."""
 
     def show_rest(self) -> None:
-        """Show all that is left, of a run that has ended."""
+        """Show everything that is left, once the run has ended."""
 
 
 class Run(RunFolder):
@@ -45,10 +49,8 @@ class Run(RunFolder):
 
     @staticmethod
     def get_context() -> Any:
-        """Return the run whose script this process is: ``log(name, value, step=None)`` and the like.
-
-        Outside a run it prints what it would log.
-        """
+        """Return the run whose script this process is, with ``log(name, value, step=None)`` and the like. Outside a run it
+        prints what it would log."""
         from slurmtf.job.script.context import Run as ScriptRun  # noqa: PLC0415 - for scripts alone
 
         return ScriptRun.get_context()
@@ -57,7 +59,7 @@ class Run(RunFolder):
     def job(self) -> Any:
         """The submitit job: ``done()``, ``result()``, ``exception()``, ``stdout()`` ... None while there is none.
 
-        Raises WorkspaceError for the run of another user: submitit unpickles what it finds.
+        Raises WorkspaceError for another user's run, because submitit unpickles what it finds.
         """
         from slurmtf.runs.status import current_job_of  # noqa: PLC0415
 
@@ -67,15 +69,15 @@ class Run(RunFolder):
 
     @property
     def state(self) -> RunState:
-        """What is known of the run now.
+        """The current state of the run.
 
-        Raises RunGoneError when its folder has been removed or renamed since the last look; RunNotFoundError when it never
-        had a job.
+        Raises RunGoneError if its folder has been removed or renamed since the last call; RunNotFoundError if it never had a
+        job.
         """
         return self.state_within(0.0)
 
     def state_within(self, seconds: float) -> RunState:
-        """Return what is known of the run, by Slurm's answers to any process of the user within that time. Raises as
+        """Return the state of the run, from Slurm's answers to any process of the user within that time. Raises as
         :attr:`state`."""
         if not is_run(self.folder) and not is_unreadable(self.folder):
             raise self._gone()
@@ -86,7 +88,7 @@ class Run(RunFolder):
         return seen.state
 
     def _gone(self) -> SlurmtfError:
-        """Return what to say when the folder is gone: which job may continue without it."""
+        """Return the error for a missing folder: it names the job that may continue without it."""
         job = self._last_job
         if job is None:
             what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
@@ -107,7 +109,7 @@ class Run(RunFolder):
         return self.state.status.value
 
     def get_details(self) -> dict[str, Any]:
-        """Return what is known of the run, under Azure ML's names."""
+        """Return what is known about the run, under Azure ML's names."""
         state, plan = self.state, self.plan
         details: dict[str, Any] = {
             "runId": self.id,
@@ -138,10 +140,9 @@ class Run(RunFolder):
         """Wait until the run has ended and return its details.
 
         ``show_output`` prints the log as it grows; in a notebook it shows state, metrics and the end of the log instead, and
-        draws them again while the cell waits (unless ``output`` is given). ``on_state`` is told each change of state. The queue
-        is asked seldom: after 1 s, then less and less often, every 60 s at last, by all that wait together.
-
-        Raises a RunFailedError, of the class of the cause, with the run's outcome when it failed or was canceled, unless
+        redraws them while the cell waits (unless ``output`` is given). ``on_state`` is called with each change of state. The
+        queue is queried after 1 s, then less and less often, down to once every 60 s, for all waiting processes together.
+        Raises a RunFailedError, of the class of the cause, with the run's outcome, if it failed or was canceled, unless
         ``raise_on_error`` is false.
         """
         state = self._wait(show_output, output, on_state or (lambda _: None))
@@ -170,9 +171,10 @@ class Run(RunFolder):
         return self.follow(view, tell)
 
     def follow(self, reader: Growing | None, on_state: Callable[[RunState], None] | None) -> RunState:
-        """Wait until the run has ended; print what ``reader`` reads, tell ``on_state`` each change. Returns the end.
+        """Wait until the run has ended; print what ``reader`` reads, call ``on_state`` with each change. Returns the final
+        state.
 
-        Raises RunGoneError when the run's folder is removed or renamed meanwhile.
+        Raises RunGoneError if the run's folder is removed or renamed meanwhile.
         """
         known, pause, next_look = None, FIRST_STATE_POLL_S, 0.0
         journal_size = -1
@@ -195,13 +197,13 @@ class Run(RunFolder):
             time.sleep(LOG_POLL_S if pause > LOG_POLL_S else pause)
 
     def cancel(self) -> None:
-        """Cancel the run. A run that has ended stays as it is. Raises SlurmError when Slurm does not answer."""
+        """Cancel the run. A run that has ended is left as it is. Raises SlurmError if Slurm does not answer."""
         cancel_runs([self])
 
     def download_file(self, name: str, output_file_path: str | Path | None = None) -> Path:
         """Copy one of the run's files, by default under its own name into the working directory.
 
-        Raises SlurmtfError when the run has no such file.
+        Raises SlurmtfError if the run has no such file.
         """
         from slurmtf.runs.downloads import download  # noqa: PLC0415
 
@@ -211,17 +213,18 @@ class Run(RunFolder):
     def download_files(self, prefix: str = "", output_directory: str | Path = ".") -> list[Path]:
         """Copy the run's files whose names begin with ``prefix`` into a folder, with their own folders.
 
-        Raises SlurmtfError when all others are there, with those that can't be copied: pipes, devices, links out of the run.
+        After copying the others, raises a SlurmtfError that names those that can't be copied: pipes, devices, links out of the
+        run.
         """
         from slurmtf.runs.downloads import download_all  # noqa: PLC0415
 
         return download_all(self.layout, prefix, Path(output_directory))
 
     def export_onnx(self, model: str | None = None, **options: Any) -> dict[str, Any]:
-        """Export a model in the run's outputs to ONNX, run it, and return what is known of it: see
-        :func:`slurmtf.models.exporting.export`, which takes the options. ``model`` says which of several.
+        """Export a model in the run's outputs to ONNX, verify it, and return the record of the export.
 
-        Raises SlurmtfError when no file came out that does what the model does.
+        See :func:`slurmtf.models.exporting.export` for the options. ``model`` chooses one of several. Raises SlurmtfError if no
+        exported file matches the model.
         """
         from slurmtf.models.exporting import export  # noqa: PLC0415 - a room above: the method stands here for users
 
@@ -235,10 +238,10 @@ class Run(RunFolder):
         properties: Mapping[str, object] | None = None,
         description: str = "",
     ) -> Model:
-        """Register a model of the run as the next version of ``model_name``. ``model_path`` is in its outputs; left out: the
-        only model there.
+        """Register a model of the run as the next version of ``model_name``.
 
-        Raises InputError when the run has no such model, WorkspaceError when it can't be written.
+        ``model_path`` is in its outputs; by default, the only model there. Raises InputError if the run has no such model,
+        WorkspaceError if it can't be written.
         """
         from slurmtf.models.registry import register  # noqa: PLC0415 - a room above
 
@@ -249,11 +252,11 @@ class Run(RunFolder):
         return f"Run({self.id!r})"
 
     def mirror(self, follow: bool = False, all_ranks: bool = False) -> str:
-        """Copy the run into the MLflow of ``$MLFLOW_TRACKING_URI``: parameters, metrics, tags, receipt and outputs; child runs
-        and trials become runs below it. Sent is what MLflow lacks. Returns what MLflow calls the run.
+        """Copy the run into the MLflow of ``$MLFLOW_TRACKING_URI``: parameters, metrics, tags, receipt and outputs.
 
+        Child runs and trials become runs below it. Only what MLflow lacks is sent. Returns MLflow's names of the run.
         ``follow``: until the run has ended. ``all_ranks``: the metrics of the other tasks too, as ``<task>/<name>``. Raises
-        InputError when no MLflow is configured or installed, MirrorError when it can't be had.
+        InputError if no MLflow is configured or installed, MirrorError if it can't be reached.
         """
         from slurmtf.runs.mirroring import Following, Mirror  # noqa: PLC0415 - for the few that have MLflow
 
@@ -266,7 +269,7 @@ class Run(RunFolder):
             return mirror.run_id
 
     def _repr_html_(self) -> str | None:
-        """What a notebook shows of it; None, and so the plain text, where it can't be looked at."""
+        """Return what a notebook shows; None, and so the plain text, if the run can't be read."""
         from slurmtf.runs import notebook  # noqa: PLC0415
         from slurmtf.runs.metrics import MetricsReader  # noqa: PLC0415
 
@@ -277,10 +280,10 @@ class Run(RunFolder):
 
 
 def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
-    """Cancel runs; those that have ended stay as they are. Returns the state in which each was found.
+    """Cancel runs; those that have ended are left as they are. Returns the state in which each was found.
 
-    Slurm is asked once and told once for each cluster. When some runs can't be canceled, the others are, and then SlurmError is
-    raised, or SlurmtfError when it is not Slurm's doing.
+    Slurm is queried once and ordered once for each cluster. If some runs can't be canceled, the others are, and then SlurmError
+    is raised, or SlurmtfError if Slurm is not the reason.
     """
     from slurmtf.runs.canceling import cancel  # noqa: PLC0415
 
@@ -298,7 +301,7 @@ def _utc(seconds: float | None) -> str | None:
 
 
 def _size(folder: str) -> int:
-    """Return how much the journals in a folder hold."""
+    """Return the total size of the journals in a folder, in bytes."""
     try:
         return sum(entry.stat().st_size for entry in os.scandir(folder))
     except OSError:

@@ -1,4 +1,4 @@
-"""Who canceled a run: the facts of an outcome (see :class:`..job.contract.outcome.Cause`), by who tells of it. Pure."""
+"""Determine who canceled a run: the facts of an outcome (see :class:`..job.contract.outcome.Cause`), by their source. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ Facts = dict[str, Any]
 
 
 def is_wanted(outcome: Outcome | None) -> bool:
-    """Tell whether an outcome does not say yet who canceled the run."""
+    """Return whether an outcome does not say yet who canceled the run."""
     return outcome is not None and outcome.cause is Cause.CANCELED and "by" not in outcome.detail
 
 
 def by_request(request: CancelRequest | None, canceler: Canceler | None = None) -> Facts:
-    """Return what the run's own note tells: slurmtf was asked for it. Nothing where the scheduler names another user: that
-    order came to nothing, and somebody else ended the run later."""
+    """Return what the run's own note says: slurmtf was asked to cancel it.
+
+    Nothing if the scheduler names another user: that order had no effect, and somebody else ended the run later.
+    """
     named = canceler.uid if canceler else None
     if request is None or (None not in (named, request.uid) and named != request.uid):
         return {}
@@ -28,7 +30,7 @@ def by_request(request: CancelRequest | None, canceler: Canceler | None = None) 
 
 
 def by_scheduler(canceler: Canceler | None) -> Facts:
-    """Return what the scheduler tells."""
+    """Return what the scheduler says."""
     if canceler is None:
         return {}
     if canceler.uid is None:
@@ -38,11 +40,12 @@ def by_scheduler(canceler: Canceler | None) -> Facts:
 
 
 def as_noted(outcome: Outcome | None) -> Facts:
-    """Return what was written down of the same end."""
+    """Return what was recorded about the same end."""
     return dict(outcome.detail) if outcome and outcome.cause is Cause.CANCELED and "by" in outcome.detail else {}
 
 
 def by_nobody(answer: Answer, ended_s_ago: float) -> Facts:
-    """Return that nobody knows, where the scheduler was asked and will not tell more. Its accounting is seconds late."""
+    """Return that it is not known, once the scheduler has been queried and will not say more. Its accounting lags by
+    seconds."""
     told = answer.over and not answer.outdated and (ended_s_ago > RECORD_LAG_S or not answer.lags)
     return {"by": CanceledBy.UNKNOWN.value} if told else {}

@@ -1,4 +1,4 @@
-"""Canceling runs, many at once."""
+"""Cancel runs, many at once."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class _Order:
 
 
 def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
-    """Cancel runs; those that have ended stay as they are. Returns the state in which each was found.
+    """Cancel runs; those that have ended are left as they are. Returns the state in which each was found.
 
-    A scheduler is asked once and told once for each of its clusters. When some runs can't be canceled, the others are, and then
-    SlurmError is raised, or SlurmtfError when it is not Slurm's doing; it names those that were not.
+    A scheduler is queried once and ordered once for each of its clusters. If some runs can't be canceled, the others are, and
+    then SlurmError is raised, or SlurmtfError if Slurm is not the reason; it names those that were not canceled.
     """
     for layout in layouts:
         check_ours(Path(layout.folder))  # it may name a process of ours as its own
@@ -44,7 +44,7 @@ def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
 
 
 def _unknown(seen: Seen) -> SlurmError | None:
-    """Return what to say of a run whose job could not be asked for: nobody knows whether there is one."""
+    """Return the error for a run whose job could not be looked up: it may or may not exist."""
     doubt = None if seen.jobs else seen.state.doubt
     remedy = "try again when Slurm answers"
     return SlurmError(Finding("job-unknown", Path(seen.layout.folder).name, doubt.detail, remedy)) if doubt else None

@@ -1,4 +1,4 @@
-"""Runs that follow others: what Slurm is told of the jobs that they wait for, and which can't be waited for."""
+"""Let runs follow others: the dependencies for Slurm, and the runs that can't be waited for."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from slurmtf.runs.state import RunState, RunStatus
 from slurmtf.scheduler import SubmittedJob
 
 CONDITIONS = {"ok": "afterok", "any": "afterany", "notok": "afternotok"}
-"""How the earlier run is to end, and Slurm's word for it (sbatch(1), --dependency)."""
+"""How the earlier run must end, and Slurm's word for it (sbatch(1), --dependency)."""
 
 
 @dataclass(frozen=True)
 class Earlier:
-    """A run that is to end before another one starts. ``job`` is its current job; None while it has none."""
+    """A run that must end before another one starts. ``job`` is its current job; None while it has none."""
 
     run_id: str
     condition: str
@@ -29,25 +29,25 @@ class Earlier:
 
     @property
     def spelled(self) -> str:
-        """It as a user names it: ``RUN`` or ``RUN:any``."""
+        """Its spelling by a user: ``RUN`` or ``RUN:any``."""
         return self.run_id if self.condition == "ok" else f"{self.run_id}:{self.condition}"
 
     @property
     def awaited(self) -> bool:
-        """Whether Slurm is told to wait for its job."""
+        """Whether Slurm must wait for its job."""
         return self.job is not None and not self.state.status.final
 
 
 def parsed(text: str) -> tuple[str, str]:
-    """Return the run and the condition of ``RUN[:ok|any|notok]``."""
+    """Parse ``RUN[:ok|any|notok]`` into the run and the condition."""
     name, colon, condition = text.rpartition(":")
     return (name, condition) if colon else (text, "ok")
 
 
 def dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None) -> tuple[list[str], list[Finding]]:
-    """Return what Slurm is to wait for, and what speaks against it. Pure.
+    """Return the dependencies for Slurm, and what is wrong with them. Pure.
 
-    ``scheduler`` and ``cluster`` are those of the run that follows. A run that has ended as it should needs no waiting.
+    ``scheduler`` and ``cluster`` are those of the run that follows. A run that has already ended as required needs no waiting.
     """
     words: list[str] = []
     findings: list[Finding] = []
@@ -90,17 +90,18 @@ def _never(earlier: Earlier) -> Finding:
 
 
 def joined(words: Sequence[str], given: object) -> dict[str, str]:
-    """Return the flags that have Slurm wait, beside a dependency that the user gave himself; none where there is nothing."""
+    """Return the flags with which Slurm waits, combined with a dependency that the user has set; none if there is nothing to
+    wait for."""
     others = [str(given)] if given else []
     return {"dependency": ",".join([*words, *others]), "kill-on-invalid-dep": "yes"} if words else {}
 
 
 def until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: Callable[[str], None]) -> str:
-    """Have a job that was submitted wait for the jobs that its earlier runs are by now; return what it waits for.
+    """Make a submitted job wait for the current jobs of its earlier runs; return what it waits for.
 
-    ``told`` is what it waits for, ``jobs`` returns the names of the runs' jobs now by those that it was told, ``tell`` tells
-    Slurm. Who goes on in another job writes that down first, then looks who waits for the old one: one of the two sees the
-    other, whatever the order. ``jobs`` is asked until it says nothing new: what was told last may have become old meanwhile.
+    ``told`` is what it waits for now; ``jobs`` maps the jobs in it to the runs' current jobs; ``tell`` tells Slurm. A run that
+    continues in another job records that first, then looks for jobs that wait for the old one: so one of the two sees the
+    other, whatever the order. ``jobs`` is called until nothing changes, because what was told last may be outdated by then.
     """
     first = told
     while (now := renamed(first, jobs())) != told:
@@ -110,5 +111,5 @@ def until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: Callab
 
 
 def renamed(dependency: str, jobs: Mapping[str, str]) -> str:
-    """Return a dependency with other jobs in it: the new names by the old ones."""
+    """Return a dependency with jobs replaced: the new names by the old ones."""
     return re.sub(r"(?<=:)[0-9]+(?:_[0-9]+)?", lambda found: jobs.get(found.group(), found.group()), dependency)

@@ -1,4 +1,4 @@
-"""A run in words for a paper: a methods paragraph, and BibTeX of the software that it used. Pure."""
+"""Describe a run for a paper: a methods paragraph, and BibTeX of the software that it used. Pure."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from slurmtf.runs.state import RunStatus
 
 
 class Citation(NamedTuple):
-    """The paragraph, and an entry for each of the works that it cites."""
+    """The paragraph, and an entry for each work that it cites."""
 
     methods: str
     bibtex: tuple[str, ...]
 
 
 class Work(NamedTuple):
-    """A software, what its name is in a text, and how its authors ask to be cited."""
+    """A software, its name in a text, and how its authors ask to be cited."""
 
     key: str
     name: str
@@ -95,7 +95,7 @@ BACKENDS = {
 
 
 def cite(account: Account) -> Citation:
-    """Return a run in words. Only what is known of it is said."""
+    """Describe a run. Only what is known about it is said."""
     used = _used(account)
     slurm = str(account.last_attempt.get("slurm") or "")
     works = [*used, *([SLURM] if slurm else [])]
@@ -105,7 +105,7 @@ def cite(account: Account) -> Citation:
 
 
 def doubts(account: Account) -> list[Finding]:
-    """Return what is to be known before a run is cited: it has not trained, or not to its end."""
+    """Return what to know before citing a run: it has not trained, or not to its end."""
     status = account.state.status
     if account.state.started is None:
         return [
@@ -117,7 +117,7 @@ def doubts(account: Account) -> list[Finding]:
 
 
 def _used(account: Account) -> list[Work]:
-    """Return what the script has loaded; where that is not known, what was there and is more than a tool of others."""
+    """Return what the script has loaded; if that is not known, what was installed, except for packages that are mere tools."""
     loaded = account.receipt.get("loaded")
     known = loaded.get("packages") if isinstance(loaded, Mapping) else None
     names = known if isinstance(known, Mapping) else {name for name in account.packages if name != "numpy"}
@@ -168,7 +168,7 @@ def _cpus(resources: Mapping[str, Any]) -> str:
 
 
 def _built(account: Account) -> str:
-    """Return the CUDA, cuDNN, NCCL and MPI that are known."""
+    """Return the CUDA, cuDNN, NCCL and MPI versions that are known."""
     tensorflow, horovod = account.builds.get("tensorflow"), account.builds.get("horovod")
     tensorflow = tensorflow if isinstance(tensorflow, Mapping) else {}
     nccl = horovod.get("nccl_built") if isinstance(horovod, Mapping) else 0

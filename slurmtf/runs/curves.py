@@ -1,4 +1,4 @@
-"""The metrics of runs as curves, and in a line each: what tables, plots and notebooks show of them."""
+"""The metrics of runs as curves, with a line for each: what tables, plots and notebooks show."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ class RunSeries:
 
     @property
     def last(self) -> float:
-        """The value that was logged last."""
+        """The last logged value."""
         return self.series.points[-1].value
 
     @property
     def last_step(self) -> float:
-        """Its step; without one, which of the values it is, from 1 on."""
+        """Its step; without one, its index among the values, from 1."""
         return xs_of(self.series)[-1]
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """The least and the greatest value that are numbers; NaN where none is."""
+        """The smallest and the largest finite value; NaN if there is none."""
         finite = [point.value for point in self.series.points if not math.isnan(point.value)]
         return min(finite, default=math.nan), max(finite, default=math.nan)
 
 
 def xs_of(series: Series) -> list[float]:
-    """Return where each value stands on the x axis: at its step; where one has none, all by their number from 1 on."""
+    """Return each value's position on the x axis: its step, or if any has none, the index of each, from 1."""
     steps = [point.step for point in series.points]
     if any(step is None for step in steps):
         return [float(number) for number in range(1, len(steps) + 1)]
@@ -49,10 +49,7 @@ def xs_of(series: Series) -> list[float]:
 
 
 def select(readers: Mapping[str, MetricsReader], patterns: Sequence[str] = (), all_ranks: bool = False) -> list[RunSeries]:
-    """Return the series of runs (id to what was read of each) that have values, by name.
-
-    ``patterns``: see :func:`is_chosen`.
-    """
+    """Return the series of runs (mapping from id to reader) that have values, by name. ``patterns``: see :func:`is_chosen`."""
     found = [
         RunSeries(run, series)
         for run, reader in readers.items()
@@ -65,13 +62,15 @@ def select(readers: Mapping[str, MetricsReader], patterns: Sequence[str] = (), a
 
 
 def is_chosen(name: str, patterns: Sequence[str]) -> bool:
-    """Tell whether a metric is one of those that were asked for: all without patterns, in which * and ? match any characters.
-    The name of a table or row stands for its columns."""
+    """Return whether a metric matches the patterns, in which * and ? match any characters; without patterns, all do.
+
+    The name of a table or row stands for its columns.
+    """
     return not patterns or any(fnmatchcase(part, pattern) for pattern in patterns for part in (name, name.rpartition("/")[0]))
 
 
 def charts_of(found: Iterable[RunSeries], log: bool = False, all_ranks: bool = False) -> list[Chart]:
-    """Return a chart for each metric, with the runs (and with ``all_ranks`` their tasks) over one another."""
+    """Return a chart for each metric, with the runs (and with ``all_ranks`` their tasks) in the same axes."""
     by_name: dict[str, list[RunSeries]] = {}
     for one in found:
         by_name.setdefault(one.name, []).append(one)
@@ -93,5 +92,5 @@ def last_value(layout: RunLayout, name: str) -> RunSeries | None:
 
 
 def value_text(value: float) -> str:
-    """Return a number in six digits."""
+    """Format a number with six digits."""
     return f"{value:.6g}"

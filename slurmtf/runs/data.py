@@ -1,4 +1,4 @@
-"""A look at where the data of a run lies, before it is submitted."""
+"""Check where the data of a run is, before it is submitted."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - of which 
 
 
 def look(inputs: Sequence[Input], site: Site | None, workspace: Path, known: Sequence[Mount] | None = None) -> list[Finding]:
-    """Return the warnings of where inputs lie; ``known`` are this machine's mounts. Without a site data must only be there.
+    """Return warnings about where inputs are; ``known`` are this machine's mounts. Without a site, data only has to exist.
 
-    Raises SpecError for data that is not there, or that compute nodes can't see.
+    Raises SpecError for data that does not exist, or that compute nodes can't see.
     """
     listed = list(mounts.mounts() if known is None else known)
     is_shared = site is not None and not site.can.one_machine
@@ -54,7 +54,8 @@ def _missing(item: Input) -> Iterable[Finding]:
 
 
 def _unseen(path: str, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
-    """Check that a path is not where each machine has its own. What the workspace shares the nodes see."""
+    """Check that a path is not on a disk that each machine has for itself. Nodes see whatever is on the workspace's file
+    system."""
     mount = mounts.of(path, known)
     if _beside(path, workspace, known) or (mount is not None and mount.shared):
         return
@@ -73,7 +74,8 @@ def _doubts(item: Input, workspace: Path, known: list[Mount]) -> Iterable[Findin
 
 
 def _beside(path: str, workspace: Path, known: list[Mount]) -> bool:
-    """Tell whether a path lies on the workspace's file system, and is no place of one machine where the workspace is not."""
+    """Return whether a path is on the workspace's file system, and not in a machine's own place unless the workspace is there
+    too."""
     mount, of_workspace = mounts.of(path, known), mounts.of(str(workspace), known)
     if mount is None or of_workspace is None or mount.device != of_workspace.device:
         return False
@@ -81,5 +83,5 @@ def _beside(path: str, workspace: Path, known: list[Mount]) -> bool:
 
 
 def _top(path: str) -> str | None:
-    """Return the place of one machine in which a path lies; None: in none."""
+    """Return the machine's own place that contains a path; None if none does."""
     return next((top for top in OF_ONE_NODE if (os.path.realpath(path) + "/").startswith(top + "/")), None)

@@ -1,4 +1,4 @@
-"""What differs between two runs. Pure."""
+"""Compare two runs. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from slurmtf.runs.receipts import Account
 
 
 class Difference(NamedTuple):
-    """One thing that differs: what each of the two has; None: it has none."""
+    """One difference: the value in each of the two runs; None if there is none."""
 
     section: str
     name: str
@@ -20,7 +20,7 @@ class Difference(NamedTuple):
 def compare(
     first: Account, second: Account, sources: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
 ) -> list[Difference]:
-    """Return what differs, section by section. ``sources`` are the files of both snapshots, with a hash of each."""
+    """Return the differences, section by section. ``sources`` are the files of both snapshots, with a hash of each."""
     found = [one for section, facts in SECTIONS.items() for one in _between(section, facts(first), facts(second))]
     files = _between("files", *sources) if first.receipt.get("source") and second.receipt.get("source") else iter(())
     return [*(one for one in found if one.section == "source"), *files, *(one for one in found if one.section != "source")]
@@ -33,7 +33,7 @@ def _between(section: str, first: Mapping[str, object], second: Mapping[str, obj
 
 
 def flat(value: object, prefix: str = "") -> dict[str, Any]:
-    """Return nested mappings as one, with their keys joined by dots."""
+    """Flatten nested mappings into one, with keys joined by dots."""
     if not isinstance(value, Mapping):
         return {prefix: value}
     return {
@@ -57,7 +57,7 @@ def _settings(account: Account) -> dict[str, Any]:
 
 
 def _arguments_apart(settings: Mapping[str, object]) -> dict[str, Any]:
-    """Return the settings with a list of arguments as a mapping, as far as it is one of flags and values."""
+    """Return the settings with a list of arguments turned into a mapping, as far as it consists of flags and values."""
     words = settings.get("script_params")
     if not isinstance(words, list):
         return dict(settings)
@@ -65,7 +65,7 @@ def _arguments_apart(settings: Mapping[str, object]) -> dict[str, Any]:
 
 
 def as_mapping(words: list[str]) -> dict[str, str]:
-    """Return arguments by their flags; what stands alone by its place."""
+    """Return arguments by their flags; positional ones by their index."""
     found: dict[str, str] = {}
     flag = ""
     for place, word in enumerate(words):

@@ -1,4 +1,4 @@
-"""Copies of a run's files."""
+"""Copy a run's files."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ def file_names(layout: RunLayout) -> list[str]:
 
 
 def download(layout: RunLayout, name: str, target: Path) -> Path:
-    """Copy one file of a run. Raises SlurmtfError when it is none, or can't be read; WorkspaceError when ``target`` can't be
-    written."""
+    """Copy one file of a run.
+
+    Raises SlurmtfError if there is no such file, or it can't be read; WorkspaceError if ``target`` can't be written.
+    """
     try:
         source = _opened(layout, name)
     except OSError as err:
@@ -37,8 +39,11 @@ def download(layout: RunLayout, name: str, target: Path) -> Path:
 
 
 def download_all(layout: RunLayout, prefix: str, folder: Path) -> list[Path]:
-    """Copy all files of a run whose names begin with ``prefix``. Raises SlurmtfError, when all others are there, that names
-    those which can't be copied: pipes, devices, links out of the run, and what can't be read."""
+    """Copy all files of a run whose names begin with ``prefix``.
+
+    After copying the others, raises a SlurmtfError that names those that can't be copied: pipes, devices, links out of the run,
+    and what can't be read.
+    """
     copied, failed = [], list(_foreign_links(layout, prefix))
     for name in (name for name in file_names(layout) if name.startswith(prefix)):
         try:
@@ -60,7 +65,7 @@ def _names(layout: RunLayout) -> Iterator[str]:
 
 
 def _foreign_links(layout: RunLayout, prefix: str) -> Iterator[Finding]:
-    """Name the links to folders out of the run. What is below a folder of the run has names of its own."""
+    """Name the links to folders outside the run. The files below a folder inside the run have names of their own."""
     root = Path(layout.folder)
     for folder, folders, _ in os.walk(root):
         for link in (path for path in (Path(folder, name) for name in folders) if path.is_symlink()):

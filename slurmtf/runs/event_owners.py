@@ -1,4 +1,4 @@
-"""Whose an event file is: of the task that its folder names, or of the one whose process has written it."""
+"""Attribute event files to tasks: to the task that a file's folder names, or whose process wrote it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ OF_RANK = re.compile(r"rank[-_]?([0-9]{1,6})")
 WRITER = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)\.(?P<pid>[0-9]+)\.[0-9]+(\.[A-Za-z]\w*)*")
 """The name of an event file (TensorBoard's event_file_writer.py, TensorFlow's summary_file_writer.cc)."""
 OF_HOST = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)")
-"""The name that TensorFlow 1 writes (core/util/events_writer.cc)."""
+"""The name as TensorFlow 1 writes it (core/util/events_writer.cc)."""
 
 
 class Writer(NamedTuple):
-    """Who has written an event file, by its name; 0: its name does not tell the process."""
+    """The writer of an event file, by its name; 0 if the name does not contain the process id."""
 
     host: str
     pid: int
 
 
 def writer_of(name: str) -> Writer | None:
-    """Return who has written the event file of a name; None where it does not tell."""
+    """Return the writer of the event file with a name; None if the name does not say."""
     with_pid = WRITER.fullmatch(name)
     if with_pid:
         return Writer(with_pid["host"], int(with_pid["pid"]))
@@ -40,7 +40,7 @@ def writer_of(name: str) -> Writer | None:
 
 
 def named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
-    """Return the task that one of these folders is called after: ``worker-1``, or ``rank-1``, ``rank_1``, ``rank1``."""
+    """Return the task that one of these folders is named after: ``worker-1``, or ``rank-1``, ``rank_1``, ``rank1``."""
     labels = {role.label: role.label for role in roles}
     for folder in folders:
         rank = OF_RANK.fullmatch(folder)
@@ -52,7 +52,7 @@ def named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
 
 
 def started_by(writer: Writer, started: Iterable[TaskStarted]) -> str | None:
-    """Return the task whose process wrote, else the only one on its host; None where neither is certain."""
+    """Return the task whose process wrote, else the only one on its host; None if neither is certain."""
     known = list(started)
     here = [one for one in known if _short(one.host) == _short(writer.host)]
     processes = {one.task for one in here or known if one.pid and one.pid == writer.pid}
@@ -70,9 +70,9 @@ NO_POINT: Mapping[str, Any] = {}
 
 
 class Owners:
-    """Tells the tasks of a run by their event files. What nobody can tell is the chief's.
+    """Attributes event files to the tasks of a run; those that can't be attributed go to the chief.
 
-    ``point``: of the trial of a sweep with these parameters, which may have other tasks than the plan says.
+    ``point``: of the trial of a sweep with these parameters, whose tasks may differ from the plan's.
     """
 
     def __init__(self, layout: RunLayout, point: Mapping[str, object] = NO_POINT) -> None:
@@ -89,7 +89,7 @@ class Owners:
 
     @cached_property
     def chief(self) -> str:
-        """The task whose metrics are those of the run; of a plan that can't be read "main-0"."""
+        """The task whose metrics are the run's; "main-0" if the plan can't be read."""
         return chief(self._plan).label if self._plan and self._roles else "main-0"
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What the run folder holds of an end beside records and journal, read where a state depends on it."""
+"""Read what a run folder holds about an end besides records and journal, if a state depends on it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slurmtf.runs.state import RunState
 
 
 def evidence_of(layout: RunLayout, state: RunState, attempts: int = 1) -> Evidence:
-    """Return what there is to know of the end that a state tells, of a run that has had so many attempts."""
+    """Return the evidence about the end in a state, of a run with so many attempts."""
     if state.cause is Cause.TIME_LIMIT:
         return Evidence(limited=bool(_provenance(_plan(layout), "estimator", "max_run_duration_seconds")))
     if state.cause is Cause.CANCELED:
@@ -43,7 +43,7 @@ def _plan(layout: RunLayout) -> dict[str, Any]:
 
 
 def _provenance(plan: object, *keys: str) -> Any:
-    """Return what the plan's provenance says; None where it does not."""
+    """Return the plan's provenance; None if it can't be read."""
     for key in ("provenance", *keys):
         plan = plan.get(key) if isinstance(plan, dict) else None
     return plan
@@ -55,7 +55,7 @@ def _followed(plan: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _build_failure(plan: dict[str, Any]) -> str | None:
-    """Return why the environment that the run waited for could not be built; None when it waited for none."""
+    """Return why the environment that the run waited for could not be built; None if it waited for none."""
     if not _provenance(plan, "build_task"):
         return None
     from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - for the few that wait for one
@@ -64,9 +64,9 @@ def _build_failure(plan: dict[str, Any]) -> str | None:
 
 
 def last_line(layout: RunLayout, state: RunState) -> str:
-    """Return the line of the batch script that this start reached last, with its number; empty when it reached none.
+    """Return the last line of the batch script that this start reached, with its number; empty if it reached none.
 
-    The script notes job, start and line in a file of the run folder before each of its commands.
+    Before each of its commands, the script writes job, start and line to a file of the run folder.
     """
     trace = Path(layout.trace)
     try:

@@ -1,4 +1,4 @@
-"""Which error says that a run has ended badly: one for each cause, so that who waits can tell them apart."""
+"""Choose the exception for a failed run: one class for each cause, so that callers can distinguish them."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ ERRORS: dict[Cause, type[RunFailedError]] = {
 
 
 def error_of(cause: Cause | None) -> type[RunFailedError]:
-    """Return the error of a cause; of one that this version does not know, what all of them are."""
+    """Return the exception class of a cause; for an unknown cause, their base class."""
     return ERRORS.get(cause, RunFailedError) if cause else RunFailedError

@@ -1,4 +1,4 @@
-"""A run's folder: who the run is, what was decided for it, and what its script has left there."""
+"""A run's folder: its identity, its plan, and what its script has left there."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ R = TypeVar("R", bound="RunFolder")
 
 
 class RunFolder:
-    """A run as its folder tells it: nobody else is asked."""
+    """A run according to its folder alone."""
 
     def __init__(self, folder: str | Path) -> None:
         """Open a run folder. Raises RunNotFoundError when it is none."""
@@ -40,7 +40,7 @@ class RunFolder:
 
     @property
     def word(self) -> str:
-        """The run's name as it stands in a command to paste: who can write to a workspace may call a folder anything."""
+        """The run's name as one word of a shell command: anybody who can write to a workspace may choose a folder's name."""
         return shlex.quote(self.id)
 
     @property
@@ -50,24 +50,24 @@ class RunFolder:
 
     @property
     def plan(self) -> dict[str, Any]:
-        """Everything that was decided for the run."""
+        """The resolved plan."""
         return load_json(self.layout.plan)
 
     @property
     def receipt(self) -> dict[str, Any]:
-        """What is needed to repeat or cite the run, beside its plan and its source."""
+        """What is needed to repeat or cite the run, in addition to its plan and its source."""
         from slurmtf.runs.receipts import receipt_of  # noqa: PLC0415 - here and below: who looks at a run's state needs no more
 
         return receipt_of(self.layout)
 
     @property
     def tags(self) -> dict[str, str]:
-        """What the user called the run, to find it again."""
+        """The tags that the user set to find the run again."""
         return tags_of(self.folder)
 
     @property
     def primary_metric(self) -> str | None:
-        """The metric that the estimator calls the primary one; None where it names none."""
+        """The estimator's primary metric; None if it names none."""
         try:
             name = self.plan["provenance"]["estimator"].get("primary_metric")
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
@@ -80,7 +80,7 @@ class RunFolder:
         return sorted({path.stem for path in Path(self.layout.logs).glob("*.out")})
 
     def task_of(self, rank: int) -> str:
-        """Return the name of the task of a rank. Raises InputError when there is none."""
+        """Return the name of the task of a rank. Raises InputError if there is none."""
         from slurmtf.job.contract.plan import JobPlan  # noqa: PLC0415
         from slurmtf.job.contract.roles import table  # noqa: PLC0415
 
@@ -90,11 +90,11 @@ class RunFolder:
         return roles[rank].label
 
     def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
-        """Return what the script has logged, in Azure ML's shapes: one number is itself, several are a list; a list is a list;
-        rows and tables are an object of columns. The scalars in TensorBoard's event files are read too, as ``folder/tag``.
+        """Return what the script has logged, in Azure ML's shapes.
 
-        ``name``: of that metric alone. ``recursive``: of the run, its child runs and its trials, by their ids. ``all_ranks``:
-        of each task, by its name, and not of rank 0 (or the chief) alone.
+        A number logged once is itself, logged several times a list; a list is a list; rows and tables are an object of columns.
+        The scalars in TensorBoard's event files are included, as ``folder/tag``. ``name``: only that metric. ``recursive``: the
+        run, its child runs and its trials, by id. ``all_ranks``: every task, by name, instead of only rank 0 (or the chief).
         """
         from slurmtf.runs.event_owners import Owners  # noqa: PLC0415
         from slurmtf.runs.metrics import descendants_of, metrics_of  # noqa: PLC0415

@@ -1,6 +1,6 @@
-"""What a workspace holds and nothing needs. It is found and removed on request only.
+"""Find and remove, on request only, what nothing in a workspace needs.
 
-Slurm is asked only of runs that want a pack which nobody else would.
+Slurm is queried only about runs that need a pack which nothing else would.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from slurmtf.submit.submission import abandoned, removals, stale_partials
 from slurmtf.trusted import own_folder
 
 YOUNG_S = 3600
-"""Age below which a snapshot stays. It need not be longer than a submission takes: one that finds its snapshot removed writes
-it again, and a run has its own link or copy. This is for those who are about to submit the same again."""
+"""Age in seconds below which a snapshot is kept. It need not exceed the time of a submission: one that finds its snapshot
+removed writes it again, and a run has its own link or copy. It serves users who are about to submit the same source again."""
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """A file or folder that nothing needs. Of a file that several folders share, ``bytes`` is this one's part."""
+    """A file or folder that nothing needs. If several folders share a file, ``bytes`` is this one's share."""
 
     kind: str
     path: Path
@@ -41,25 +41,25 @@ class Garbage:
 
 
 def _snapshots(workspace: Path) -> Iterator[Path]:
-    """Yield snapshots that no run has. The number of links would not tell: where there are none, runs have copies."""
+    """Yield snapshots that no run has. Link counts would not tell: where links are impossible, runs have copies."""
     old = [path for path in sorted(SnapshotStore(workspace).stored()) if age(path) >= YOUNG_S]
     needed = _needed(workspace) if old else frozenset()
     yield from (path for path in old if path.stem not in needed)
 
 
 def _indexes(workspace: Path) -> Iterator[Path]:
-    """Yield the indexes of sources that are gone. One that is only out of sight is read anew."""
+    """Yield the indexes of sources that are gone. A source that is only invisible at present will be read again."""
     found = sorted(SnapshotStore(workspace).indexes(), key=lambda index: index.path)
     yield from (index.path for index in found if index.source is None or not index.source.is_dir())
 
 
 def _environments(workspace: Path) -> Iterator[Path]:
-    """Yield what is left of builds that were killed. Whole ones are for 'slurmtf env remove'."""
+    """Yield the remains of killed builds. Complete environments are for 'slurmtf env remove'."""
     yield from store_beside(workspace).leftovers()
 
 
 def _downloads(workspace: Path) -> Iterator[Path]:
-    """Yield packages that were fetched for nothing more. Young ones may be for a job that is about to be submitted."""
+    """Yield downloaded packages that nothing needs any more. Recent ones may be for a job that is about to be submitted."""
     yield from (path for path in store_beside(workspace).needless_downloads() if age(path) >= YOUNG_S)
 
 
@@ -68,14 +68,14 @@ def _packs(workspace: Path) -> Iterator[Path]:
 
 
 def unneeded_packs(store: EnvironmentStore, workspaces: list[Path]) -> list[Path]:
-    """Return the packs of environments that are gone, or that have a newer one, unless a run needs them that has not ended."""
+    """Return the packs of environments that are gone, or that have a newer pack, unless an unfinished run needs them."""
     found = outdated(store)
     needed = _packs_needed({*map(str, found)}, list(dict.fromkeys(workspaces))) if found else set()
     return [path for path in found if str(path) not in needed]
 
 
 def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
-    """Return which of these packs runs need that have not ended; those that are being submitted first: they become runs."""
+    """Return which of these packs unfinished runs need; those being submitted are looked up first, because they become runs."""
     staged = {_in_plan(plan, "job", "stage", "pack") for workspace in workspaces for plan in _staged(workspace)}
     named = {folder: _in_plan(_plan(folder), "job", "stage", "pack") for folder in run_folders(workspaces)}
     asking = [folder for folder, pack in named.items() if pack in packs]
@@ -84,7 +84,7 @@ def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
 
 
 def _models(workspace: Path) -> Iterator[Path]:
-    """Yield what killed registrations of models have left: no version is there before it is whole."""
+    """Yield the remains of killed registrations of models: no version appears before it is complete."""
     yield from (path for path in own_folder(workspace, "models").glob("*/.staging-*") if age(path) >= YOUNG_S)
 
 
@@ -99,11 +99,11 @@ COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "pack": _packs,
     "unfinished model": _models,
 }
-"""Everything that can be collected: what it is called, and the paths of it in a workspace that nothing needs."""
+"""Everything that can be collected: its name, and a function that yields its unneeded paths in a workspace."""
 
 
 def garbage(workspace: Path) -> list[Garbage]:
-    """Return what nothing needs, in our own folder of a workspace. Raises WorkspaceError when that can't be known."""
+    """Return what nothing needs, in our own folder of a workspace. Raises WorkspaceError if that can't be determined."""
     own = own_folder(workspace)
     try:
         found = [(kind, path) for kind, collector in COLLECTORS.items() for path in collector(workspace)]
@@ -114,13 +114,13 @@ def garbage(workspace: Path) -> list[Garbage]:
 
 
 def _lies_in(own: Path, path: Path) -> bool:
-    """Tell whether no link leads out of our folder on the way to what lies in it."""
+    """Return whether no link on the way to a path leads out of our folder."""
     above = [folder for folder in path.parents if folder.is_relative_to(own)]
     return own in above and not any(folder.is_symlink() for folder in above)
 
 
 def discard(found: Garbage) -> str | None:
-    """Remove it. Returns why that failed; None when it is gone, whoever removed it."""
+    """Remove it. Returns why that failed; None if it is gone, no matter who removed it."""
     try:
         if found.path.is_dir() and not found.path.is_symlink():
             shutil.rmtree(found.path)
@@ -134,7 +134,7 @@ def discard(found: Garbage) -> str | None:
 
 
 def _needed(workspace: Path) -> frozenset[str]:
-    """Return the ids of the snapshots of all runs, of those that are being submitted too."""
+    """Return the ids of the snapshots of all runs, including those being submitted."""
     plans = map(_plan, run_folders([workspace]))
     return frozenset(filter(None, (_in_plan(plan, "provenance", "snapshot", "id") for plan in [*plans, *_staged(workspace)])))
 
@@ -149,7 +149,7 @@ def _staged(workspace: Path) -> Iterator[Path]:
 
 
 def _in_plan(plan: Path, *keys: str) -> str | None:
-    """Return what a plan names, for example its snapshot; None when the plan is gone. Raises WorkspaceError when it doesn't."""
+    """Return what a plan names, for example its snapshot; None if the plan is gone. Raises WorkspaceError if it names none."""
     try:
         return str(functools.reduce(operator.getitem, keys, json.loads(plan.read_bytes())))
     except FileNotFoundError:
@@ -160,7 +160,7 @@ def _in_plan(plan: Path, *keys: str) -> str | None:
 
 
 def _size(path: Path) -> int:
-    """Return how much room something takes; of a file with several names its part."""
+    """Return the disk space of something; for a file with several names, its share."""
     try:
         if path.is_dir() and not path.is_symlink():
             return sum(map(_size, path.iterdir()))

@@ -1,4 +1,4 @@
-"""What the jobs of a run tell of themselves: journal events become attempts."""
+"""Turn the journal events of a run's jobs into attempts."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from slurmtf.processes import ProcessId, recognize
 from slurmtf.runs.state import Again, Staging
 
 JOB_NAME = re.compile(r"[0-9]+(_[0-9]{1,9})?")
-"""A job's number, or an element of an array; a process's number on a machine without a scheduler."""
+"""A job's id, or an array element; a process id on a machine without a scheduler."""
 
 
 class Phase(IntEnum):
-    """How far an attempt has come. It only ever grows: an event that comes late, or twice, takes nothing back."""
+    """How far an attempt has come. It only grows: an event that comes late, or twice, takes nothing back."""
 
     PREPARING = 0
     STARTING = 1
@@ -36,9 +36,9 @@ class Next(Enum):
 
     NONE = "none"
     REQUEUED = "requeued"
-    """Slurm started the same job again."""
+    """Slurm restarted the same job."""
     RESUBMITTED = "resubmitted"
-    """The run was started again as another job, by slurmtf or by hand."""
+    """The run was restarted as another job, by slurmtf or by hand."""
 
 
 @dataclass(frozen=True)
@@ -86,18 +86,18 @@ class Attempt:
 
     @property
     def end(self) -> Outcome | None:
-        """How it ended, unless Slurm may start the job again after it."""
+        """How it ended, unless Slurm may restart the job after it."""
         return None if self.may_return else self.outcome
 
     @property
     def may_return(self) -> bool:
-        """Whether Slurm may start the job again after its end: by itself, or since it was asked to."""
+        """Whether Slurm may restart the job after its end: by itself, or because it was asked to."""
         asked = bool(self.restarts) and self.restarts[-1].how in (REQUEUE, RETURN)
         return asked or (self.outcome is not None and self.outcome.cause in MAY_RETURN)
 
     @property
     def staging(self) -> Staging | None:
-        """How far the nodes' own disks are filled; None where nothing is brought there."""
+        """The progress of staging to the nodes' own disks; None if nothing is staged."""
         return Staging(len(self.filled), self.nodes_to_fill) if self.nodes_to_fill else None
 
 
@@ -105,8 +105,8 @@ class Attempt:
 class History:
     """All attempts of a run, in the order in which they started.
 
-    ``heartbeat`` is when a supervisor last showed that it is there, in seconds since 1970. ``unreadable`` names the journals
-    that could not be read.
+    ``heartbeat`` is the last sign of life of a supervisor, in seconds since 1970. ``unreadable`` names the journals that could
+    not be read.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -144,7 +144,7 @@ def _by_slurm(behind: Attempt, now: Attempt | None) -> Again | None:
 
 
 def read_history(layout: RunLayout) -> History:
-    """Return what the journals of a run tell."""
+    """Read the journals of a run."""
     try:
         with os.scandir(layout.journals) as entries:
             found = sorted((entry for entry in entries if journal.NUMBERED.fullmatch(entry.name)), key=lambda entry: entry.name)
@@ -175,7 +175,7 @@ def in_order(attempts: Iterable[Attempt], jobs: Sequence[str] = ()) -> tuple[Att
 
 
 def attempt_of(name: str, records: Sequence[Record]) -> Attempt | None:
-    """Return the attempt that a journal of that name tells of; None where it holds no event."""
+    """Return the attempt in a journal of that name; None if it holds no event."""
     named = journal.NUMBERED.fullmatch(name)
     if named is None or not records or not JOB_NAME.fullmatch(named[1]):
         return None

@@ -1,8 +1,8 @@
 """An index of the runs that have ended: SQLite in the user's cache, on this machine's own disk.
 
-The run folders are the truth. A row counts only while every file that it was read from is as it was, by inode, size and time;
-files that have just changed make no row, since they may change again within one tick of the clock. A row that is not as it was
-written is none; an index that is damaged or locked counts as none, and is built again. Each version of slurmtf has its own.
+The run folders remain authoritative. A row is valid only while every file that it was read from is unchanged, by inode, size
+and time; files that have just changed make no row, because they may change again within one tick of the clock. A damaged row is
+ignored; a damaged or locked index is ignored and rebuilt. Each version of slurmtf has its own.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 NAMES = "runs*.sqlite"
 MOST_INDEXES = 4
-"""Of as many versions: those that were written last stay."""
+"""The number of versions whose indexes are kept, those written last."""
 SCHEMA = 3
 SETTLED_S = 2.0
-"""Seconds after which a file's time of change tells of all changes."""
+"""Seconds after which a file's modification time reflects all changes."""
 BUSY_S = 0.2
 TABLE = """CREATE TABLE IF NOT EXISTS runs
  (folder TEXT PRIMARY KEY, files TEXT, status TEXT, job TEXT, submitted REAL, started REAL, ended REAL, why TEXT,
@@ -42,9 +42,10 @@ MARKS = ", ".join("?" * len(COLUMNS.split()))
 
 
 class Row(NamedTuple):
-    """A run that has ended, as the index has it. ``files``: what it was read from, each name followed by its stamp.
+    """A run that has ended, as stored in the index.
 
-    ``brief`` is what a list shows: of thousands nothing else is looked at.
+    ``files``: what it was read from, each name followed by its stamp. ``brief`` is what a list shows: with thousands of runs,
+    nothing else is read.
     """
 
     folder: str
@@ -56,13 +57,13 @@ class Row(NamedTuple):
 
     @classmethod
     def from_columns(cls, cells: Sequence[object]) -> Row | None:
-        """Return the row that :attr:`columns` are of; None where they are not as they were written."""
+        """Return the row with these :attr:`columns`; None if they have been damaged."""
         *facts, digest = cells
         return cls._make((*facts[:2], Brief._make(facts[2:8]), *facts[8:])) if digest == _digest(facts) else None
 
     @property
     def columns(self) -> tuple[Any, ...]:
-        """Its cells under COLUMNS."""
+        """Its cells, in the order of COLUMNS."""
         facts = (self.folder, self.files, *self.brief, self.state_text, self.tags_text, self.jobs)
         return (*facts, _digest(facts))
 
@@ -81,22 +82,22 @@ class Row(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Whether the files are as they were."""
+        """Whether the files are unchanged."""
         parts = self.files.split(BETWEEN)
         return all(_stamp(f"{self.folder}/{name}") == stamp for name, stamp in zip(parts[::2], parts[1::2], strict=True))
 
     @property
     def names_its_jobs(self) -> bool:
-        """Whether no job has come to it since."""
+        """Whether it has had no new job since."""
         stamps = self.files.split(BETWEEN)
         return all(_stamp(f"{self.folder}/{name}") == stamps[stamps.index(name) + 1] for name in JOBS_IN)
 
 
 JOBS_IN = (JOBS, JOURNALS)
-"""What names the jobs of a run: a folder's own time tells of each new file in it."""
+"""Files and folders that name the jobs of a run: a folder's own time changes with each new file in it."""
 Files = list[tuple[str, str]]
 BETWEEN = "\0"
-"""Stands in no name of a file."""
+"""A character that no file name contains."""
 
 
 def files_of(layout: RunLayout) -> Files | None:
@@ -112,7 +113,7 @@ def files_of(layout: RunLayout) -> Files | None:
 
 
 def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
-    """Return the row of a run; None where it has not ended, or may still change. ``files`` are as they were when reading
+    """Return the row of a run; None if it has not ended, or may still change. ``files`` are as they were when reading
     ``began``."""
     if not seen.settled or files is None or any(_changed(stamp) > began - SETTLED_S for _, stamp in files):
         return None
@@ -136,12 +137,12 @@ def _names(layout: RunLayout, sub: str) -> list[str]:
 
 
 def _digest(cells: Iterable[object]) -> int:
-    """Return what tells cells that a disk has damaged: SQLite itself does not look."""
+    """Return a digest that detects cells damaged on the disk: SQLite itself does not check."""
     return zlib.crc32(BETWEEN.join(map(str, cells)).encode("utf-8", "surrogateescape"))
 
 
 def _stamp(path: str) -> str:
-    """Return what changes with a file; empty where there is none."""
+    """Return what changes with a file; empty if there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - of thousands of runs
     except OSError:
@@ -150,12 +151,12 @@ def _stamp(path: str) -> str:
 
 
 def _changed(stamp: str) -> float:
-    """Return when a file changed, in seconds since 1970; 0 where there is none."""
+    """Return when a file changed, in seconds since 1970; 0 if there is none."""
     return int(stamp.rpartition(" ")[2]) / 1e9 if stamp else 0.0
 
 
 class Index:
-    """The index, open. Nothing in it raises: where there is none, it knows nothing."""
+    """The open index. Nothing in it raises: if there is none, it knows nothing."""
 
     def __init__(self) -> None:
         self._connection: sqlite3.Connection | None = None
@@ -172,15 +173,15 @@ class Index:
         self._close()
 
     def known(self, folders: Iterable[str]) -> dict[str, Row]:
-        """Return what is known of runs, by their folders."""
+        """Return the known rows, by folder."""
         return {row.folder: row for row in self._rows(set(folders)) if row.holds}
 
     def jobs(self, folders: Iterable[str]) -> dict[str, list[str]]:
-        """Return the names of the jobs of runs that are known."""
+        """Return the names of the jobs of known runs."""
         return {row.folder: row.jobs.split() for row in self._rows(set(folders)) if row.names_its_jobs}
 
     def keep(self, rows: Iterable[Row]) -> None:
-        """Take rows up."""
+        """Store rows."""
         with self._forgiving():
             if self._connection:
                 cells = [row.columns for row in rows]
@@ -225,7 +226,7 @@ def _remove_old(folder: Path) -> None:
 
 
 FEW = 100
-"""Runs that are asked for by name, and not by reading all rows."""
+"""Up to so many runs are selected by name instead of by reading all rows."""
 
 
 def of_job(name: str, folders: Sequence[Path]) -> set[Path]:
@@ -239,7 +240,7 @@ def of_job(name: str, folders: Sequence[Path]) -> set[Path]:
 
 
 class _Forgiving(contextlib.AbstractContextManager[None]):
-    """Does without the index when something is wrong with it. One that is no database is removed."""
+    """Continues without the index if something is wrong with it. A file that is no database is removed."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -256,10 +257,10 @@ class _Forgiving(contextlib.AbstractContextManager[None]):
 
 
 RULES = ("history.py", "records.py", "reduce.py", "state.py", "sweeps.py", "../present.py")
-"""What decides what a state is, and how it is told."""
+"""The modules that decide what a state is, and how it is described."""
 
 
 def _version() -> int:
-    """Return a number that another slurmtf, or other rules of what a state is, do not have."""
+    """Return a number that changes with slurmtf's version and with the rules for a state."""
     changed = [(Path(__file__).parent / name).stat().st_mtime_ns for name in RULES]
     return zlib.crc32(json.dumps([SCHEMA, __version__, changed]).encode())

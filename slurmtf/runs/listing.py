@@ -1,4 +1,4 @@
-"""Runs by what is wanted of them: those that have ended from the index, the others as they are now."""
+"""List runs: those that have ended from the index, the others with their current state."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from slurmtf.runs.tags import matches, tags_of
 from slurmtf.runs.workspace import is_run, list_runs
 
 AGE_S = 5.0
-"""How old an answer of Slurm's may be in a list."""
+"""The oldest answer of Slurm's that a list accepts, in seconds."""
 UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 AGO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([mhdw])")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which runs: in one of these states (any, when empty), submitted ``since`` then (seconds since 1970), with these tags."""
+    """A filter: runs in one of these states (any, if empty), submitted after ``since`` (seconds since 1970), with these
+    tags."""
 
     statuses: frozenset[RunStatus] = frozenset()
     since: float = 0.0
@@ -47,7 +48,7 @@ class Wanted:
 
 
 class Listed:
-    """One run of a list: its folder, and its state as it was found."""
+    """One run of a list: its folder, and its state."""
 
     def __init__(self, path: str, found: Row | RunState) -> None:
         self.path = path
@@ -60,7 +61,7 @@ class Listed:
 
     @property
     def is_settled(self) -> bool:
-        """Whether it is known to have ended, and to be there."""
+        """Whether it is known to have ended, and to exist."""
         return isinstance(self._found, Row)
 
     @property
@@ -87,9 +88,9 @@ class Listed:
 
 
 def list_states(folders: Sequence[Path | str], wanted: Wanted = Wanted(), max_age_s: float = AGE_S) -> list[Listed]:
-    """Return the runs of these folders that are wanted, in their order; what was removed meanwhile is left out.
+    """Return the wanted runs of these folders, in their order; runs removed meanwhile are left out.
 
-    Schedulers are asked of those that have not ended, at once.
+    Schedulers are queried once about all that have not ended.
     """
     paths = list(map(str, folders))
     with Index() as index:
@@ -123,7 +124,7 @@ def _states(paths: Sequence[str], index: Index, known: Mapping[str, Row], wanted
 
 
 def _looked_at(paths: Sequence[str], index: Index, max_age_s: float) -> dict[str, RunState]:
-    """Return the states of runs that the index does not know, as they are now; it takes up those that have ended."""
+    """Return the current states of runs that the index does not know, and store those that have ended in it."""
     from slurmtf.runs import status  # noqa: PLC0415 - what has ended is listed without what asks schedulers
 
     layouts = list(map(RunLayout, paths))
@@ -134,10 +135,7 @@ def _looked_at(paths: Sequence[str], index: Index, max_age_s: float) -> dict[str
 
 
 def parse_since(text: str, now: float) -> float:
-    """Return the time that ``7d``, ``12h``, ``30m``, ``2w`` or a date (``2026-11-20``) means, in seconds since 1970.
-
-    Raises InputError.
-    """
+    """Parse ``7d``, ``12h``, ``30m``, ``2w`` or a date (``2026-11-20``) into seconds since 1970. Raises InputError."""
     ago = AGO.fullmatch(text.strip())
     if ago:
         return now - float(ago[1]) * UNITS[ago[2]]

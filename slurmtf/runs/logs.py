@@ -1,4 +1,4 @@
-"""The logs of a run, whole or as they grow."""
+"""Read the logs of a run, whole or as they grow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slurmtf.job.contract.layout import RunLayout
 
 STREAMS = ("out", "err")
 CHUNK = 1 << 18
-"""Bytes that are read at once. A line that is longer is shown in pieces: memory does not grow with a log, nor with a line."""
+"""Bytes that are read at once. A longer line is shown in pieces: memory grows neither with a log nor with a line."""
 Label = Callable[[str], str]
 
 
@@ -24,7 +24,7 @@ def plain_label(label: str) -> str:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What one log gained up to a moment."""
+    """What was added to one log up to some moment."""
 
     time: float
     path: Path
@@ -71,7 +71,7 @@ class LogReader:
         self.unreadable: set[Path] = set()
 
     def files(self) -> list[Path]:
-        """Return the logs to read: task by task, its output before its errors."""
+        """Return the logs to read, task by task, output before errors."""
         if self._job_log:
             return [Path(self._layout.job_log)] if has_job_log(self._layout) else []
         found = [path for stream in STREAMS for path in self._folder.glob(f"*.{stream}")]
@@ -89,7 +89,7 @@ class LogReader:
             self._show(path, many, _size(path))
 
     def show_rest(self) -> None:
-        """Print all that is left, of a run that has ended."""
+        """Print everything that is left, once the run has ended."""
         self.show_new(history=not self._logs)
         many = len({path.stem for path in self.files()}) > 1
         for path, log in self._logs.items():
@@ -145,7 +145,7 @@ class LogReader:
         self._output.flush()
 
     def _labelled(self, path: Path, text: str) -> str:
-        """Return text with the task's name before each line, but the one that it goes on with."""
+        """Return text with the task's name before each line, except one that continues a shown line."""
         label, goes_on = self._label(path.stem), self._open == path
         between = "\n" if self._open and not goes_on else ""
         self._open = None if text.endswith("\n") else path
@@ -154,7 +154,7 @@ class LogReader:
 
 
 def start_of_last(path: Path, lines: int) -> int:
-    """Return where the last lines of a log begin, read from its end; 0 when it has no more, or can't be read."""
+    """Return where the last lines of a log begin, read from its end; 0 if it has no more, or can't be read."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -176,7 +176,7 @@ def _starts(file: BinaryIO, end: int) -> Iterator[int]:
 
 
 def has_job_log(layout: RunLayout) -> bool:
-    """Tell whether anything was written into the job's log: a submission creates it, empty, before Slurm opens it."""
+    """Return whether anything was written to the job's log: a submission creates it empty, before Slurm opens it."""
     return _size(Path(layout.job_log)) > 0
 
 
@@ -188,5 +188,5 @@ def _size(path: Path) -> int:
 
 
 def _matches(label: str, role: str) -> bool:
-    """Tell whether a log belongs to a role ('worker') or to one task of it ('worker-0')."""
+    """Return whether a log belongs to a role ('worker') or to one task of it ('worker-0')."""
     return role in (label, label.rpartition("-")[0])

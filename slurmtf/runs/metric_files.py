@@ -1,4 +1,4 @@
-"""The files in which a run's metrics stand, read as they grow: what comes next is read from where the last look ended."""
+"""Read the files of a run's metrics as they grow, each time from where the last read ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slurmtf.job.contract import metrics
 from slurmtf.job.contract.metrics import Entry, Point
 
 LONGEST_LINE = 1 << 24
-"""Bytes of a line above which it is nothing that we wrote."""
+"""A line with more bytes was not written by slurmtf."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Other:
 
 
 class Source(Protocol):
-    """A file that gains numbers."""
+    """A file to which numbers are added."""
 
     offset: int
 
@@ -34,7 +34,7 @@ class Source(Protocol):
         """Where it is."""
 
     def new_points(self) -> Iterator[tuple[str, Point]]:
-        """Yield the numbers that are new, with their metrics' names."""
+        """Yield the new numbers, with their metrics' names."""
 
 
 class LoggedFile:
@@ -54,7 +54,7 @@ class LoggedFile:
             yield from points_of(entry)
 
     def new_entries(self) -> Iterator[Entry]:
-        """Yield what was logged since the last time, less a line that is not whole yet."""
+        """Yield what was logged since the last call, without an incomplete last line."""
         for line in self._new_lines():
             entry = metrics.from_line(line)
             if entry is not None:

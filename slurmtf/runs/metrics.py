@@ -1,4 +1,4 @@
-"""The metrics of a run from outside: what its script logged, and what stands in TensorBoard's event files."""
+"""The metrics of a run from outside: what its script logged, and what TensorBoard's event files hold."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slurmtf.runs.event_owners import Owners
 from slurmtf.runs.metric_files import LoggedFile, Other, Source
 
 MOST_POINTS = 1 << 15
-"""Points of one series that a reader keeps: of more, every second, fourth ... and the last."""
+"""The most points of one series that a reader keeps: of more, every second, fourth ... and the last."""
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,9 @@ class _Read:
 
 
 class MetricsReader:
-    """Reads the metrics of a run as they grow. Its memory does not grow with what is logged: see MOST_POINTS.
+    """Reads the metrics of a run as they grow, in bounded memory: see MOST_POINTS.
 
-    ``folder``: of one launch of the run, which has its own in the run's; ``owners`` tells its tasks, where they may not be the
-    run's.
+    ``folder``: that of one launch of the run, inside the run's; ``owners`` knows its tasks, which may differ from the run's.
     """
 
     def __init__(self, layout: RunLayout, folder: str = "", owners: Owners | None = None) -> None:
@@ -85,7 +84,7 @@ class MetricsReader:
 
     @property
     def chief(self) -> str:
-        """The task whose metrics are those of the run."""
+        """The task whose metrics are the run's."""
         return self._owners.chief
 
     @property
@@ -94,7 +93,7 @@ class MetricsReader:
         return sorted({read.task for read in self._read.values() if read.kept or self.others(read.task)})
 
     def read_new(self) -> int:
-        """Read what is new, and return how many numbers came. What can't be read is left out."""
+        """Read what is new, and return the number of new values. What can't be read is left out."""
         for source in sources(self._layout, self._folder):
             path = Path(source.path)
             if path not in self._read:
@@ -102,7 +101,7 @@ class MetricsReader:
         return sum(read.read_new() for read in self._read.values())
 
     def series(self, task: str | None = None) -> dict[str, Series]:
-        """Return what was read of one task, by default of rank 0 or the chief, by the metrics' names."""
+        """Return the series of one task, by default of rank 0 or the chief, by metric name."""
         wanted = self.chief if task is None else task
         found: dict[str, list[Point]] = {}
         for _, read in sorted(self._read.items()):
@@ -112,14 +111,14 @@ class MetricsReader:
         return {name: Series(name, wanted, tuple(points)) for name, points in found.items()}
 
     def others(self, task: str | None = None) -> list[Other]:
-        """Return what one task has logged that is no number, by default rank 0 or the chief."""
+        """Return what one task has logged that is not a number, by default rank 0 or the chief."""
         wanted = self.chief if task is None else task
         own = (read.source for _, read in sorted(self._read.items()) if read.task == wanted)
         return [other for source in own if isinstance(source, LoggedFile) for other in source.others.values()]
 
 
 def sources(layout: RunLayout, folder: str = "") -> Iterator[LoggedFile | EventFile]:
-    """Yield the files in which the numbers of a run, or of one of its launches, stand."""
+    """Yield the files that hold the numbers of a run, or of one of its launches."""
     yield from map(LoggedFile, logged_files(layout, folder))
     yield from event_files(layout.launch(folder))
 

@@ -1,4 +1,4 @@
-"""What a run becomes in MLflow: which runs, under which names, with which files."""
+"""Map a run to MLflow: its runs, names and files there."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ LONGEST_KEY, LONGEST_PARAMETER, LONGEST_TAG = 250, 6000, 5000
 """Characters (mlflow/utils/validation.py)."""
 FARTHEST = (1 << 63) - 1
 SET = "true"
-"""The value of a flag that has none."""
+"""The value for a flag without a value."""
 STATUS = {RunStatus.COMPLETED: "FINISHED", RunStatus.FAILED: "FAILED", RunStatus.CANCELED: "KILLED"}
 WAITS = (RunStatus.NOT_STARTED, RunStatus.QUEUED, RunStatus.PROVISIONING)
 
 
 @dataclass(frozen=True)
 class Part:
-    """What becomes one run of MLflow: the run, one of its child runs, or a trial of a sweep."""
+    """What becomes one run in MLflow: the run, one of its child runs, or a trial of a sweep."""
 
     id: str
     layout: RunLayout
@@ -45,7 +45,7 @@ class Part:
 
 
 def key_of(name: str) -> str:
-    """Return a name as MLflow takes it; one that has to be changed gets a hash of the whole, so that no two are the same."""
+    """Return a name that MLflow accepts; a changed name gets a hash of the original, so that no two are the same."""
     parts = [part for part in re.sub(r"[^\w./ :-]", "_", name).split("/") if part not in ("", ".", "..")]
     plain = "/".join(parts)
     if name and plain == name and len(name) <= LONGEST_KEY:
@@ -55,7 +55,7 @@ def key_of(name: str) -> str:
 
 
 def status_of(status: RunStatus) -> str:
-    """Return MLflow's word for a run's status."""
+    """Return MLflow's status for a run's status."""
     return STATUS.get(status, "SCHEDULED" if status in WAITS else "RUNNING")
 
 
@@ -76,13 +76,13 @@ def parameters_of(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def milliseconds(seconds: float) -> int:
-    """Return a time as MLflow has it; 0 for one that is none."""
+    """Return a time in MLflow's unit; 0 for an invalid one."""
     found = seconds * 1000
     return int(found) if math.isfinite(found) and abs(found) < FARTHEST else 0
 
 
 def step_of(point: Point, number: int) -> int:
-    """Return a value's step; where it has none, which of the values it is, from 1 on."""
+    """Return a value's step; without one, its index among the values, from 1."""
     if point.step is None or not math.isfinite(point.step):
         return number
     return max(-FARTHEST, min(FARTHEST, int(point.step)))

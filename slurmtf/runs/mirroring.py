@@ -42,13 +42,13 @@ from slurmtf.runs.tracking import MirrorError, check_tracking, experiment_id, ta
 
 T = TypeVar("T")
 MARK = "slurmtf.mirror"
-"""The tag by which the copy of a run is found: a script's own run in MLflow may have any other."""
+"""The tag that identifies the copy of a run: a script's own run in MLflow may have any other tag."""
 FILES_MARK = "slurmtf.files"
-"""The tag that tells which state of the files the copy has."""
+"""The tag that records which state of the files the copy has."""
 BATCH, SMALL_BATCH = 1000, 100
 """Metrics, and parameters or tags, of one request (mlflow/utils/validation.py)."""
 ANSWER_S = 60.0
-"""How old an answer of Slurm's may be: all terminals together ask once in that time."""
+"""The oldest answer of Slurm's to accept, in seconds: all terminals together query once in that time."""
 FOLLOW_S, RETRY_S = 5.0, 30.0
 REMEDY = "nothing is lost: 'slurmtf mirror' sends what is missing, as soon as MLflow can be reached"
 
@@ -87,7 +87,7 @@ class _Reading:
 
 
 class _Copy:
-    """One run in MLflow, and what it is known to have."""
+    """One run in MLflow, and what it is known to hold."""
 
     def __init__(self, client: Any, experiment: str, part: Part, parent: str) -> None:
         self._client = client
@@ -110,7 +110,7 @@ class _Copy:
         return Counter((one.step, one.timestamp) for one in self._client.get_metric_history(self.run_id, key))
 
     def update(self, part: Part, all_ranks: bool) -> Sent:
-        """Send what is missing; its status comes last, when all else is there."""
+        """Send what is missing; the status comes last, after everything else."""
         self._describe(part)
         values = self._send_values(part, all_ranks)
         files = self._send_files(part)
@@ -216,11 +216,11 @@ class Mirror:
 
     @property
     def run_id(self) -> str:
-        """What MLflow calls the run; empty before the first update."""
+        """MLflow's id of the run; empty before the first update."""
         return self._copies[self.run.id].run_id if self.run.id in self._copies else ""
 
     def update(self) -> Sent:
-        """Send what MLflow lacks. Raises MirrorError when it can't be had; the next update begins anew."""
+        """Send what MLflow lacks. Raises MirrorError if that fails; the next update starts over."""
         with talking(tracking_uri(), self.run.id, "could not be mirrored into MLflow", REMEDY):
             try:
                 return self._update()
@@ -278,7 +278,7 @@ class Following:
     _away: bool = False
 
     def show_new(self) -> None:
-        """Send what has come, if it is time."""
+        """Send what is new, if it is time."""
         if time.monotonic() < self._next:
             return
         try:
@@ -291,7 +291,7 @@ class Following:
         self._next = time.monotonic() + pause
 
     def show_rest(self) -> None:
-        """Send all there is. Raises MirrorError."""
+        """Send everything. Raises MirrorError."""
         for mirror in self.mirrors:
             self.sent[mirror.run.id] = self.sent.get(mirror.run.id, Sent()).plus(mirror.update())
         if self._away:

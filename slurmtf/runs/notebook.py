@@ -1,4 +1,4 @@
-"""A run in a notebook: its state, its metrics and the end of its log, drawn again while a cell waits for it."""
+"""Show a run in a notebook: its state, its metrics and the end of its log, redrawn while a cell waits for it."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from slurmtf.runs.state import RunState
 TAIL_LINES, TAIL_BYTES = 15, 8192
 MOST_CHARTS = 6
 FRAME_S = 1.0
-"""The view is drawn again at most so often."""
+"""The shortest interval between two drawings, in seconds."""
 COLOURS = {"Completed": "#1a7f37", "Failed": "#cf222e", "Canceled": "#9a6700"}
 LOG_STYLE = "max-height: 20em; overflow: auto; background: #f6f8fa; color: #222; padding: 8px; font-size: 12px"
 
 
 def in_notebook() -> bool:
-    """Tell whether this is a cell of a notebook: IPython's kernel, not its shell."""
+    """Return whether this is a cell of a notebook: IPython's kernel, not its shell."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
 def to_html(run: RunFolder, state: RunState, reader: MetricsReader) -> str:
-    """Return a run as HTML, with nothing in it that runs or that is fetched."""
+    """Return a run as HTML that runs no code and fetches nothing."""
     colour = COLOURS.get(state.status.value, "#0969da")
     status = f'<span style="color: {colour}; font-weight: bold">{state.status.value}</span>'
     facts = [f"job {state.job_id}" if state.job_id else "", state.nodes, state.reason, elapsed(state), state.message]
@@ -49,7 +49,7 @@ def to_html(run: RunFolder, state: RunState, reader: MetricsReader) -> str:
 
 
 def elapsed(state: RunState) -> str:
-    """Return how long a run has run; empty before it does."""
+    """Return how long a run has been running; empty before it starts."""
     if state.started is None:
         return ""
     minutes, seconds = divmod(round((state.ended or time.time()) - state.started), 60)
@@ -78,7 +78,7 @@ def log_tail(run: RunFolder, lines: int = TAIL_LINES) -> Iterator[str]:
 
 
 class LiveView:
-    """What a cell shows while it waits. It lives in the cell's own call: no thread, no timer."""
+    """What a cell shows while it waits. It runs within the cell's own call: no thread, no timer."""
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
@@ -89,12 +89,12 @@ class LiveView:
         self._drawn_at = 0.0
 
     def tell(self, state: RunState) -> None:
-        """Take a new state of the run."""
+        """Set a new state of the run."""
         self._state = state
         self._draw()
 
     def show_new(self) -> None:
-        """Draw again what has changed, where the last view is old enough."""
+        """Redraw what has changed, if the last drawing is old enough."""
         if time.monotonic() >= self._drawn_at + FRAME_S:
             self._draw()
 

@@ -1,4 +1,4 @@
-"""What schedulers say of the jobs of many runs: two Slurm calls at most for each cluster."""
+"""Query schedulers about the jobs of many runs: at most two Slurm calls for each cluster."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Answer:
 
     @property
     def over(self) -> bool:
-        """Whether the scheduler says that the job has ended, or knows none."""
+        """Whether the scheduler says that the job has ended, or does not know it."""
         return not self.error and (self.seen is None or self.seen.state.final)
 
 
 def observe(jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Answer]:
-    """Ask for jobs, each scheduler once; what it told another process of the user ``max_age_s`` ago will do."""
+    """Query jobs, each scheduler once; accept what it told another process of the user up to ``max_age_s`` ago."""
     answers: dict[SubmittedJob, Answer] = {}
     for scheduler, several in by_scheduler(jobs):
         try:

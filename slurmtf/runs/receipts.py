@@ -1,4 +1,4 @@
-"""All that is known of a run, in one document: what it was submitted with, where it ran, with what, and how it ended."""
+"""Everything that is known about a run in one document: its settings, where and with what it ran, and how it ended."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Account:
 
 
 def account_of(layout: RunLayout, state: RunState) -> Account:
-    """Return what is known of a run. Raises OSError or ValueError when its plan can't be read."""
+    """Return what is known about a run. Raises OSError or ValueError if its plan can't be read."""
     reader = MetricsReader(layout)
     reader.read_new()
     metrics = {name: series.points[-1].value for name, series in reader.series().items() if series.points}

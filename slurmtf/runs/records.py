@@ -1,4 +1,4 @@
-"""What the login node wrote into a run folder: which jobs were submitted, what was asked of them, and how the run ended."""
+"""Read and write the login node's records in a run folder: submitted jobs, cancel requests, and how the run ended."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Records:
 
 
 def read_records(layout: RunLayout) -> Records:
-    """Return what is written down of a run. What can't be read, or makes no sense, is named and left out."""
+    """Return the records of a run. Files that can't be read, or are invalid, are named and left out."""
     unreadable: list[str] = []
     jobs = _tried(lambda: submitted_jobs(layout), list[SubmittedJob](), JOBS, unreadable)
     mark = Path(layout.cancel_mark)
@@ -90,7 +90,7 @@ def _text(path: str) -> str:
 
 
 def note_end(layout: RunLayout, state: RunState) -> None:
-    """Write down an end that only Slurm knows, and forgets; nothing where that can't be: somebody else's run, a full disk."""
+    """Record an end that only Slurm knows, and will forget; nothing if that is impossible: another user's run, a full disk."""
     with contextlib.suppress(OSError):
         write_json(layout.ended, state.to_dict())
 

@@ -1,6 +1,6 @@
-"""The state of a run, decided from what its folder tells and what the scheduler says. Pure: no disk, no Slurm, no clock.
+"""Decide the state of a run from what its folder and the scheduler say. Pure: no disk, no Slurm, no clock.
 
-The run's own word comes first, the scheduler is the second witness, and success is never guessed: it needs a supervisor that
+The run's own records come first, the scheduler is the second witness, and success is never guessed: it needs a supervisor that
 started.
 """
 
@@ -70,13 +70,13 @@ CAUSE_OF = {
     JobState.BOOT_FAIL: Cause.NODE_FAILURE,
     JobState.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
 }
-"""What ended a job that did not end by itself."""
+"""The cause of a job that did not end by itself."""
 _CANCELED = (Cause.CANCELED, Cause.DEPENDENCY, Cause.CALLED_OFF, Cause.PREEMPTED)
 
 
 @dataclass(frozen=True)
 class _Case:
-    """All that is known of a run. ``attempt`` is the last one of its current job."""
+    """Everything that is known about a run. ``attempt`` is the last one of its current job."""
 
     records: Records
     history: History
@@ -94,7 +94,8 @@ class _Case:
 
     @property
     def present(self) -> Attempt | None:
-        """The attempt that the scheduler speaks of: an earlier start says nothing of what it has started, or will, since."""
+        """The attempt that the scheduler speaks of: an earlier start says nothing about what Slurm has started since, or
+        will."""
         seen, attempt = self.answer.seen, self.attempt
         if attempt is None or seen is None:
             return attempt
@@ -249,7 +250,7 @@ def _asked(case: _Case) -> RunState:
 
 
 def _doubt_about(seen: Observation, lags: bool) -> Doubt:
-    """Return why a job's state is not known: nobody could be asked, or the answer says nothing."""
+    """Return why a job's state is not known: the scheduler could not be queried, or its answer says nothing."""
     if not lags:
         return Doubt(DoubtKind.ELSEWHERE, seen.nodes)
     if seen.reason and seen.submitted is None:
@@ -284,7 +285,7 @@ def _by_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
 
 
 def _gone(case: _Case) -> RunState:
-    """Return the state of a job that the scheduler does not know, or whose number is another job's by now."""
+    """Return the state of a job that the scheduler does not know, or whose id another job has by now."""
     attempt, forgets = case.attempt, case.answer.lags
     told = attempt and (attempt.outcome or attempt.decided)
     if told:

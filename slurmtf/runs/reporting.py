@@ -26,7 +26,8 @@ class Used:
 
 
 def used_by(runs: Sequence[Listed], now: float) -> list[Used]:
-    """Return what runs have used; those whose plan can't be read are left out. Accounts are asked of those without samples."""
+    """Return what runs have used; those whose plan can't be read are left out. Accounting is queried for those without
+    samples."""
     found = [(run, usage_of(RunLayout(str(run.folder)), run.state, now)) for run in runs]
     jobs = {run.folder: job for run, usage in found if usage and _wants_books(usage) and (job := _last_job(run))}
     books = {job: told for scheduler, several in by_scheduler(jobs.values()) for job, told in scheduler.books(several).items()}
@@ -38,7 +39,7 @@ def used_by(runs: Sequence[Listed], now: float) -> list[Used]:
 
 
 def ahead_of(layout: RunLayout) -> Ahead | None:
-    """Return what stands before a run that waits."""
+    """Return what is ahead of a waiting run in the queue."""
     job = current_job_of(layout)
     return scheduler_of(job.scheduler, job.ref.cluster).ahead(job) if job else None
 

@@ -26,12 +26,12 @@ SCHEDULERS: dict[str, Callable[[str | None], Scheduler]] = {SLURM: _slurm, LOCAL
 
 
 def scheduler_of(name: str, cluster: str | None = None) -> Scheduler:
-    """Return the scheduler that a profile, a plan or a job's record names; ``cluster`` is one of several that it has."""
+    """Return the scheduler that a profile, a plan or a job's record names; ``cluster`` is one of its clusters."""
     return SCHEDULERS[name](cluster)
 
 
 def by_scheduler(jobs: Iterable[SubmittedJob]) -> list[tuple[Scheduler, list[SubmittedJob]]]:
-    """Return jobs by where they are to be asked for, each scheduler once for each of its clusters."""
+    """Group jobs by the scheduler and the cluster to query."""
     found: dict[tuple[str, str | None], list[SubmittedJob]] = {}
     for job in jobs:
         found.setdefault((job.scheduler, job.ref.cluster), []).append(job)

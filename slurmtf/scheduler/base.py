@@ -1,4 +1,4 @@
-"""What every scheduler does: check, submit, observe, cancel; and what is said of a job."""
+"""What every scheduler does: check, submit, observe, cancel; and what is known about a job."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from slurmtf.processes import ProcessId, recognize
 from slurmtf.scheduler.books import Ahead, JobUsage
 
 SUBMIT_SLACK_S = 300
-"""By how many seconds the clocks of the machine that submits and of the scheduler may differ."""
+"""Seconds by which the clocks of the submitting machine and the scheduler may differ."""
 RECORD_LAG_S = 60
 """Seconds after a submission in which Slurm may not list the job yet."""
 
 SEE_SCRIPT = "see the script: slurmtf render"
-"""What to do about a refusal that says nothing of what is known."""
+"""The remedy for a refusal that gives no known reason."""
 NO_FOLDER = "Slurm's accounting does not say yet in which folder the job of this number works"
 
 
 class JobState(Enum):
-    """Where a job is. ``LOST``: the scheduler answered, and knows no such job. ``UNKNOWN``: it said what we can't read."""
+    """The state of a job. ``LOST``: the scheduler answered, and does not know the job. ``UNKNOWN``: its answer can't be
+    interpreted."""
 
     PENDING = "PENDING"
     CONFIGURING = "CONFIGURING"
@@ -65,7 +66,7 @@ _STEPS = {
 
 @dataclass(frozen=True)
 class JobRef:
-    """One job, or one element of an array. ``cluster``: the one to ask for it; None: the only one that there is."""
+    """One job, or one element of an array. ``cluster``: the one to query; None if there is only one."""
 
     cluster: str | None
     job_id: str
@@ -73,7 +74,7 @@ class JobRef:
 
     @property
     def name(self) -> str:
-        """The name that Slurm and submitit have for it: ``33``, of an element ``33_4``."""
+        """Its name in Slurm and submitit: ``33``, or ``33_4`` for an element."""
         return self.job_id if self.element is None else f"{self.job_id}_{self.element}"
 
     def __str__(self) -> str:
@@ -82,7 +83,7 @@ class JobRef:
 
     @classmethod
     def parse(cls, text: str) -> JobRef:
-        """Return the job of its string form. Raises ValueError."""
+        """Parse a job's string form. Raises ValueError."""
         found = re.fullmatch(r"([^_;]+)(?:_([0-9]{1,9}))?(?:;(.+))?", text)
         if found is None:
             raise ValueError(f"{text!r} is not the number of a job")
@@ -93,17 +94,17 @@ class JobRef:
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> JobRef:
-        """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises KeyError."""
+        """Return what :meth:`to_dict` wrote; unknown keys are ignored. Raises KeyError."""
         return cls(facts.get("cluster"), str(facts["job_id"]), facts.get("element"))
 
 
 @dataclass(frozen=True)
 class SubmittedJob:
-    """A job as it was written down when it was submitted.
+    """A job as recorded when it was submitted.
 
-    A scheduler uses its numbers again: a job is this one only if it works in ``folder``. ``submitted``: seconds since 1970, 0
-    where that is not known. ``why`` it was submitted; ``elements`` of an array, of which the first is the number ``first`` of
-    a larger one that was submitted in slices. ``process``: its supervisor, on a machine without a scheduler.
+    Schedulers reuse ids: a job is this one only if it works in ``folder``. ``submitted``: seconds since 1970, 0 if unknown.
+    ``why``: why it was submitted. ``elements``: those of an array; ``first``: the number of the first of them in a larger array
+    that was submitted in slices. ``process``: its supervisor, on a machine without a scheduler.
     """
 
     ref: JobRef
@@ -117,7 +118,7 @@ class SubmittedJob:
 
     @property
     def each(self) -> list[SubmittedJob]:
-        """Its elements, each as a job of its own; itself, when it is no array."""
+        """Its elements, each as a job of its own; itself, if it is no array."""
         if not self.elements or self.ref.element is not None:
             return [self]
         return [replace(self, ref=replace(self.ref, element=element)) for element in range(self.elements)]
@@ -127,7 +128,7 @@ class SubmittedJob:
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> SubmittedJob:
-        """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises KeyError, TypeError or ValueError."""
+        """Return what :meth:`to_dict` wrote; unknown keys are ignored. Raises KeyError, TypeError or ValueError."""
         return cls(
             JobRef.from_dict(facts["ref"]),
             str(facts["scheduler"]),
@@ -142,7 +143,7 @@ class SubmittedJob:
 
 @dataclass(frozen=True)
 class Canceler:
-    """Who had a job canceled; ``uid`` is None where the scheduler did so by itself. ``is_owner``: the user whose job it was."""
+    """Who had a job canceled; ``uid`` is None if the scheduler did so by itself. ``is_owner``: it was the job's own user."""
 
     uid: int | None = None
     user: str = ""
@@ -151,10 +152,10 @@ class Canceler:
 
 @dataclass(frozen=True)
 class Observation:
-    """What a scheduler says of one job.
+    """A scheduler's facts about one job.
 
     Times in seconds since 1970; ``start`` of a pending job is an estimate. ``folder`` is its working directory. ``canceler`` is
-    None where it was not canceled, or it does not say by whom.
+    None if it was not canceled, or the scheduler does not say by whom.
     """
 
     ref: JobRef
@@ -170,7 +171,7 @@ class Observation:
     canceler: Canceler | None = None
 
     def shows(self, job: SubmittedJob) -> bool:
-        """Tell whether this is that job, and not another one that has its number.
+        """Return whether this is that job, and not another one with the same id.
 
         It works in that job's folder, and was not submitted before it; a requeued job gets a later time, never an earlier one.
         """
@@ -180,7 +181,7 @@ class Observation:
         return bool(self.folder) and os.path.normpath(self.folder) == os.path.normpath(folder)
 
     def hints_at(self, job: SubmittedJob) -> bool:
-        """Tell whether this may be that job: its folder is not known yet. slurmdbd may learn it seconds after the end."""
+        """Return whether this may be that job: its folder is not known yet. slurmdbd may learn it seconds after the end."""
         return not self.folder and self._may_be(job)
 
     def _may_be(self, job: SubmittedJob) -> bool:
@@ -189,10 +190,8 @@ class Observation:
 
 
 def match(jobs: Iterable[SubmittedJob], seen: Iterable[Observation]) -> dict[SubmittedJob, Observation]:
-    """Return for each job what was seen of it, its last start; jobs of which nothing was seen are left out.
-
-    What only may be a job's is ``UNKNOWN``.
-    """
+    """Return the observation of each job's last start; jobs without one are left out. If it is uncertain, the state is
+    ``UNKNOWN``."""
     by_ref: dict[JobRef, list[Observation]] = {}
     for one in seen:
         by_ref.setdefault(one.ref, []).append(one)
@@ -208,7 +207,7 @@ def match(jobs: Iterable[SubmittedJob], seen: Iterable[Observation]) -> dict[Sub
 
 @dataclass(frozen=True)
 class Array:
-    """A job of so many ``elements``, of which ``at_once`` run at the same time; None: as many as the scheduler has room for."""
+    """A job with so many ``elements``, of which ``at_once`` run at the same time; None: as many as the scheduler allows."""
 
     elements: int
     at_once: int | None = None
@@ -218,62 +217,64 @@ Note = Callable[[SubmittedJob], None]
 
 
 class Scheduler(Protocol):
-    """Where jobs run. Nothing is asked in a constructor, and everything is asked for all jobs at once."""
+    """Where jobs run. Nothing is queried in a constructor, and everything is queried for all jobs at once."""
 
     name: str
     queues: bool
-    """Whether a job may wait before it starts, so that another one can come before it."""
+    """Whether a job may wait before it starts, so that another one can precede it."""
     cancel_command: str
-    """What cancels a job by hand; its name follows."""
+    """The command that cancels a job by hand; the job's name follows."""
     ends_unnoted: bool
-    """Whether a job that could not be noted is ended at once: then a submission that failed has left none."""
+    """Whether a job that could not be recorded is ended at once: then a failed submission has left none."""
 
     def check(self) -> None:
-        """Raise UnreachableError when no job can be submitted from this machine."""
+        """Raise UnreachableError if no job can be submitted from this machine."""
 
     def submit(
         self, script: Path, folder: Path, environ: Mapping[str, str], array: Array | None = None, *, why: str, note: Note
     ) -> list[SubmittedJob]:
-        """Submit a batch script whose working directory is ``folder``, by submitit, whose files go to ``submitit/`` in it.
+        """Submit a batch script with the working directory ``folder`` through submitit, whose files go to ``submitit/`` in it.
 
-        ``environ`` is where it is submitted from, which may be a run or a job itself. ``array``: as so many elements, in as
-        few jobs as the scheduler allows; the script's first argument is the number of its job's first element. Where nothing
-        waits each element is a job of its own, and all start at once. ``note`` is told each job before anything else is done.
-
-        Raises RefusedError or UnreachableError when there is no job, another SlurmError when that is not known.
+        ``environ`` is the environment that it is submitted from, which may be that of a run or a job itself. ``array``: as so
+        many elements, in as few jobs as the scheduler allows; the script's first argument is the number of its job's first
+        element. If nothing queues, each element is a job of its own, and all start at once. ``note`` is called with each job
+        before anything else is done. Raises RefusedError or UnreachableError if there is no job, another SlurmError if that is
+        not known.
         """
 
     def observe(self, jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
-        """Return what is known of these jobs, elements of arrays one by one. A job that is not known is left out, and so is
-        one whose number another job has. ``max_age_s``: an answer that another process of the user got so long ago will do.
+        """Return what is known about these jobs, elements of arrays one by one.
 
-        Raises SlurmError when that can't be asked.
+        A job that is not known is left out, and so is one whose id another job has. ``max_age_s``: accept an answer that
+        another process of the user got so long ago. Raises SlurmError if the scheduler can't be queried.
         """
 
     def find(self, folders: Mapping[str, float], max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:
-        """Return the jobs that work in folders, of each in the order of their submission; ``folders`` says when each was built,
-        in seconds since 1970. A folder of which no job is known is left out. ``max_age_s`` as in :meth:`observe`.
+        """Return the jobs that work in folders, for each folder in the order of submission.
 
-        Raises SlurmError when that can't be asked.
+        ``folders`` maps each to when it was created, in seconds since 1970. A folder without a known job is left out.
+        ``max_age_s`` as in :meth:`observe`. Raises SlurmError if the scheduler can't be queried.
         """
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
-        """Cancel these jobs, and no other that has the number of one by now. Those that have ended stay as they are.
+        """Cancel these jobs, and no other job that has one of their ids by now.
 
-        Raises SlurmtfError when they can't be, SlurmError when the scheduler does not answer.
+        Those that have ended are left as they are. Raises SlurmtfError if they can't be canceled, SlurmError if the scheduler
+        does not answer.
         """
 
     def wait_for(self, job: SubmittedJob, dependency: str) -> None:
-        """Have a job that waits for others wait for these instead; ``dependency`` as sbatch(1) takes it.
+        """Make a job that waits for others wait for these instead; ``dependency`` as in sbatch(1).
 
-        Raises SlurmError when the job does not wait any more, or the scheduler does not answer.
+        Raises SlurmError if the job is no longer waiting, or the scheduler does not answer.
         """
 
     def ahead(self, job: SubmittedJob) -> Ahead | None:
-        """Return what stands before a job that waits; None where it does not, or nobody tells."""
+        """Return what is ahead of a waiting job in the queue; None if it is not waiting, or that is not known."""
 
     def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
-        """Return what the books say that jobs have used; of a job that they don't know, or where there are none, nothing."""
+        """Return the resources that jobs have used, by the accounting; nothing for a job that it does not know, or without
+        accounting."""
 
     def job(self, job: SubmittedJob, folder: Path) -> Any:
         """Return the submitit job: ``done()``, ``result()``, ``exception()`` ...; ``folder`` is where its folder is now."""

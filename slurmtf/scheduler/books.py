@@ -1,4 +1,4 @@
-"""What a scheduler's books say that a job has used."""
+"""What a scheduler's accounting knows about the resources that a job has used."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 
 class Ahead(NamedTuple):
-    """What stands before a job in the queue of its partitions: jobs of higher priority, or of the same and submitted before it,
-    and how many of them are the user's. ``sees_others``: whether others' jobs were seen at all."""
+    """The jobs ahead of a job in the queue of its partitions: those with higher priority, or with the same and submitted
+    earlier, and how many of them are the user's. ``sees_others``: whether other users' jobs are visible at all."""
 
     jobs: int
     mine: int
@@ -16,7 +16,8 @@ class Ahead(NamedTuple):
 
 
 class NodeBooks(NamedTuple):
-    """A node by jobstats: CPU seconds, bytes, and of each GPU percent, MiB used and MiB in all."""
+    """A node according to jobstats: CPU seconds, bytes of memory, and for each GPU its utilization in percent, MiB used and MiB
+    in all."""
 
     node: str
     cpu_s: float
@@ -25,8 +26,8 @@ class NodeBooks(NamedTuple):
 
 
 class JobUsage(NamedTuple):
-    """A job by the accounting: seconds, CPU seconds of all its steps, the largest MaxRSS of a task in bytes, and the folder in
-    which it works. ``nodes``: by jobstats."""
+    """A job according to accounting: seconds, CPU seconds of all its steps, the largest MaxRSS of a task in bytes, and its
+    working directory. ``nodes``: according to jobstats."""
 
     seconds: float = 0.0
     cpu_s: float = 0.0

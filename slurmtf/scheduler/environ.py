@@ -1,4 +1,4 @@
-"""The environment that a job gets from where it is submitted, which may be a job or a run itself."""
+"""The environment that a job is submitted from, which may be that of a job or a run itself."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.schedulers import outside_of_a_job
 
 OURS = re.compile("|".join((*var.OF_SCRIPT, *var.OF_AGENT, var.SLURMTF_INPUT + r"\w+", "SLURMTF_[A-Z]+_HOSTS")))
-"""The agent's own variables, which say who a task is. The user's settings begin with SLURMTF_ too."""
+"""The agent's own variables, which identify a task. The user's settings begin with SLURMTF_ too."""
 
 
 def without_run(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return an environment without what slurmtf put there for a run. The next run gets its own."""
+    """Return an environment without the variables that slurmtf set for a run. The next run gets its own."""
     kept = {name: value for name, value in environ.items() if not OURS.fullmatch(name)}
     folder = environ.get(var.SLURMTF_RUN_FOLDER)
     if not folder:
@@ -30,5 +30,6 @@ def without_run(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_local_run(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a run on this machine: without the allocation that we may be in, but for its Slurm's name."""
+    """Return the environment of a run on this machine: without those of the allocation that we may be in, except for its
+    cluster's name."""
     return {name: value for name, value in without_run(environ).items() if outside_of_a_job(name)}

@@ -1,7 +1,7 @@
-"""Profiles that were found right, in the user's cache: pydantic and its schema of a profile cost a submission 80 ms.
+"""Cache valid profiles for the user: pydantic and its schema of a profile cost a submission 80 ms.
 
-What a content came to is kept under the content's hash. A file that somebody else could have written counts as none, and so
-does a cache that can't be written. A profile that is wrong is not kept: it is told with its lines each time.
+The result for a content is stored under the content's hash. A cache file that somebody else could have written is ignored, and
+failure to write one does no harm. An invalid profile is not cached: it is reported with its lines each time.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ROOM = "profiles"
 
 
 def parsed(document: Document, kind: type[T], data: Mapping[str, object]) -> T:
-    """Return a document's data as a dataclass, as :meth:`Document.parse` does and raises."""
+    """Return a document's data as a dataclass; parses and raises like :meth:`Document.parse`."""
     key = [stamps([model.__file__]), kind.__name__, document.plain(kind, data)]
     known = _rebuilt(kind, recall(ROOM, key))
     if known is not None:

@@ -1,7 +1,7 @@
-"""What a site profile can say.
+"""The model of a site profile.
 
-``None`` and an empty list mean "not known" and are kept apart from ``False``: a check that needs an unknown fact is
-silent. Names of flags are those of sbatch(1) without the leading dashes.
+``None`` and an empty list mean "not known", which differs from ``False``: a check that needs an unknown fact is silent. Flags
+are named as in sbatch(1), without the leading dashes.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ Known = bool | Literal["unknown"]
 
 @dataclass(frozen=True)
 class Gpu(Strict):
-    """How GPUs are asked for and seen."""
+    """How GPUs are requested, and how they appear."""
 
     request: Literal["gres", "gpus-per-node", "gpus-per-task", "gpus", "none"] = "gres"
-    """The flag that asks for GPUs. 'none': the partition decides, no flag is written."""
+    """The flag that requests GPUs. 'none': the partition decides, and no flag is written."""
     type: str | None = None
     """The type to name when the user names none; left out: untyped."""
     types: list[str] = field(default_factory=list)
-    """The types that can be asked for."""
+    """The types that can be requested."""
     per_node: int | None = None
     """How many GPUs a node has."""
     vendor: Literal["nvidia", "amd"] = "nvidia"
     """Decides the variable that names the visible devices (CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES)."""
     constraint: str | None = None
-    """A node feature that a GPU job must ask for."""
+    """A node feature that a GPU job must request."""
     sbatch: dict[str, Value] = field(default_factory=dict)
     """More flags of sbatch for a GPU job."""
     srun: dict[str, Value] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Gpu(Strict):
 
 @dataclass(frozen=True)
 class Partition(Strict):
-    """What is known of one partition. Time limits as Slurm writes them."""
+    """What is known about one partition. Time limits as Slurm writes them."""
 
     max_time: str | int | None = None
     default_time: str | int | None = None
@@ -59,7 +59,7 @@ class Partition(Strict):
 
 @dataclass(frozen=True)
 class Defaults(Strict):
-    """What a job gets when the user does not say."""
+    """What a job gets if the user does not say otherwise."""
 
     partition: str | None = None
     gpu_partition: str | None = None
@@ -76,7 +76,7 @@ class Defaults(Strict):
 
 @dataclass(frozen=True)
 class Preset(Strict):
-    """A named bundle of wishes (an estimator's ``vm_size``)."""
+    """A named bundle of settings (an estimator's ``vm_size``)."""
 
     partition: str | None = None
     qos: str | None = None
@@ -106,7 +106,7 @@ class Launcher(Strict):
 
 @dataclass(frozen=True)
 class JobEnvironment(Strict):
-    """What the job's shell looks like."""
+    """The shell in which the job runs."""
 
     shebang: str = "#!/bin/bash"
     """The script's first line; bash."""
@@ -206,10 +206,10 @@ class Storage(Strict):
     local_in_ram: bool | None = None
     """Whether that is memory and counts as the job's."""
     stage: Literal["shared", "node-local"] | None = None
-    """Where software and source lie when a script starts, when the user does not say. Left out: shared."""
+    """Where software and source are when a script starts, unless the user says otherwise. Left out: shared."""
     pack: Literal["tar", "squashfs"] = "tar"
-    """How software gets to a node's disk: 'tar' is unpacked there; 'squashfs', which mksquashfs 4.5 or later makes, is mounted
-    there by squashfuse: in a second instead of twenty."""
+    """How software gets to a node's disk: 'tar' is unpacked there; 'squashfs', created by mksquashfs 4.5 or later, is mounted
+    there by squashfuse, in a second instead of twenty."""
     purge_days: int | None = None
     """Days without access after which the site deletes files of the workspace."""
 

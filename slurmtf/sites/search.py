@@ -1,9 +1,9 @@
-"""Where profiles and templates are looked for, and how a profile is read.
+"""Find profiles and templates, and read profiles.
 
 The search path, first match wins: an explicit path; the folders of ``$SLURMTF_SITE_PATH`` (``$SLURMTF_TEMPLATE_PATH`` for
 templates); ``.slurmtf/site_configs`` of the working directory; ``~/.config/slurmtf/site_configs``;
-``/etc/slurmtf/site_configs``; and the profiles that come with slurmtf. What lies in the three that nobody has named is read
-only where nobody else could have written it: see :mod:`slurmtf.trusted`.
+``/etc/slurmtf/site_configs``; and the profiles that come with slurmtf. A file in the three folders that nobody has named is
+read only if nobody else could have written it: see :mod:`slurmtf.trusted`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from slurmtf.sites.model import Site
 from slurmtf.trusted import OWN, check_unnamed
 
 THIS_MACHINE = "local"
-"""The site that is there without a profile of the user's: the machine that submits."""
+"""The site that exists without a profile of the user's: the submitting machine."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def search_path(folder: str, variable: str) -> list[Path]:
 
 
 def unnamed(folder: str) -> list[Path]:
-    """Return the folders of the search path that nobody has named."""
+    """Return the folders of the search path that no setting names."""
     return [Path(working_directory(), OWN, folder), user_config() / folder, Path("/etc/slurmtf") / folder]
 
 
@@ -74,7 +74,7 @@ def site_path() -> list[Path]:
 
 
 def available() -> dict[str, Path]:
-    """Return the profiles that can be named, with their files."""
+    """Return the known profiles by name, with their files."""
     found: dict[str, Path] = {}
     for folder in site_path():
         with contextlib.suppress(PermissionError):  # a home that this user may not look into holds no profiles for him
@@ -84,14 +84,14 @@ def available() -> dict[str, Path]:
 
 
 def usable(path: Path) -> Path:
-    """Return a profile that was found. Raises SiteError when nobody named it and somebody else could have written it."""
+    """Return a profile that was found. Raises SiteError if no setting names it and somebody else could have written it."""
     return check_unnamed(path, SiteError, f"--site {path}") if path.parent in unnamed("site_configs") else path
 
 
 def load(name: str | Path, where: str = "site") -> Site:
-    """Return the site of that name, or of that path (anything with a slash, or ending in ``.yaml``).
+    """Return the site of that name or path (anything with a slash, or ending in ``.yaml``).
 
-    ``where`` is who names it. Raises SiteError with file, line and key of everything that is wrong.
+    ``where`` is the setting that names it. Raises SiteError with file, line and key of everything that is wrong.
     """
     return _read(_find(str(name), where, Path()))
 
@@ -99,7 +99,7 @@ def load(name: str | Path, where: str = "site") -> Site:
 def resolve_target(target: object, where: str = "compute_target") -> Site:
     """Return the site that ``target`` names; None is the user's default site, else ``local``.
 
-    ``where`` names the setting in what it raises, SiteError.
+    ``where`` is the setting that names it, for the SiteError that this raises.
     """
     if isinstance(target, Site):
         return target
@@ -206,7 +206,7 @@ def _quantities(site: Site) -> Iterable[Finding]:
 
 
 def _words(site: Site) -> Iterable[Finding]:
-    """Check what stands as a word of its own behind a command."""
+    """Check values that become words of their own in a command."""
     modules, containers = site.modules, site.containers
     words: dict[str, Sequence[str | None]] = {
         "modules.init": [modules.init],
