@@ -170,8 +170,8 @@ def shells_line(text: str, exit_code: int) -> str:
 
 
 def last_line(text: str) -> str:
-    """Return the last line; empty where that is a warning, or TensorFlow's."""
-    line = text.rstrip().rpartition("\n")[2]
+    """Return the last line; empty where that is a warning, or TensorFlow's. That srun's task ended is none."""
+    line = shortened(TASK_ENDED.sub("", text).rstrip().rpartition("\n")[2])
     return "" if SURVIVED.search(line) or TOLD_BY_TENSORFLOW.match(line) else line
 
 

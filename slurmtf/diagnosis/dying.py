@@ -264,8 +264,10 @@ def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanat
 
 
 def _shown(log: Log, error: Raised) -> tuple[Evidence, ...]:
-    lines = (error.failure.frame.strip(), error.failure.source.strip(), error.failure.error, error.detail)
-    return tuple(Evidence(log.name, shortened(line)) for line in lines if line)
+    """Return the error, where it is, and the last word of a script that went on until it ended itself."""
+    last = last_line(log.text[error.at :]) if log.uncaught == "" else ""
+    lines = (error.failure.frame.strip(), error.failure.source.strip(), error.failure.error, error.detail, last)
+    return tuple(Evidence(log.name, shortened(line)) for line in dict.fromkeys(lines) if line)
 
 
 def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
@@ -296,7 +298,8 @@ def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     refused = next(filter(None, (_refused(outcome, log, code) for log in tasks_first)), None)
     if refused:
         return refused
-    shown = [Evidence(log.name, line) for log in tasks_first for line in [error_line(log.text)] if line]
+    lines = (*((log, error_line(log.text)) for log in tasks_first), *((log, last_line(log.text)) for log in tasks_first))
+    shown = [Evidence(log.name, line) for log, line in lines if line]
     kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
     remedy, rule = (
         who_ended_the_script(outcome) if outcome.cause is Cause.NOT_STARTED else (MAYBE_OF_SHELL.get(code or 0, ""), "")

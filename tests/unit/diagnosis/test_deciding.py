@@ -205,13 +205,13 @@ def test_a_module_that_the_task_did_not_get_explains_what_it_lacks(module: str, 
         ),
         (127, "slurmtf: can't start /e/my env/bin/python: No such file or directory\n", Kind.COMMAND, 1),
         # the code alone, and words of a shell that went on or ended otherwise, are no witness
-        (127, "quiet\n", Kind.UNKNOWN, 0),
-        (126, "quiet\n", Kind.UNKNOWN, 0),
-        (127, "run.sh: line 3: nvidia-smi: command not found\n3 of 9 tests passed\n", Kind.UNKNOWN, 0),
-        (126, "run.sh: line 3: nvidia-smi: command not found\n", Kind.UNKNOWN, 0),
-        (127, "ls: cannot open directory '/data': Permission denied\n", Kind.UNKNOWN, 0),
+        (127, "quiet\n", Kind.UNKNOWN, 1),
+        (126, "quiet\n", Kind.UNKNOWN, 1),
+        (127, "run.sh: line 3: nvidia-smi: command not found\n3 of 9 tests passed\n", Kind.UNKNOWN, 1),
+        (126, "run.sh: line 3: nvidia-smi: command not found\n", Kind.UNKNOWN, 1),
+        (127, "ls: cannot open directory '/data': Permission denied\n", Kind.UNKNOWN, 1),
         (127, "an error of the program's own\n", Kind.UNKNOWN, 1),
-        (1, "bash: line 1: /data/out.log: Permission denied\n", Kind.UNKNOWN, 0),
+        (1, "bash: line 1: /data/out.log: Permission denied\n", Kind.UNKNOWN, 1),
     ],
 )
 def test_a_shell_that_could_not_run_a_command(code: int, text: str, kind: Kind, shown: int) -> None:
@@ -321,3 +321,26 @@ def test_what_an_error_says_behind_its_heading_is_shown(text: str, place: str, s
     assert found.kind is Kind.SCRIPT
     assert found.evidence[0].text.endswith(place)
     assert found.evidence[-1].text.startswith(shown)
+
+
+CAUGHT = TRACEBACK + "KeyError: 'a'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "uncaught", "kind", "shown"),
+    [
+        # what a script says last, where nothing looks like an error
+        ("begin\nthe validation set is empty\n", None, Kind.UNKNOWN, "the validation set is empty"),
+        ("begin\nWARNING: the validation set is empty\n", None, Kind.UNKNOWN, ""),
+        ("mean_squared_error: 0.2\nerror: 1e-3\nthe set is empty\n", None, Kind.UNKNOWN, "the set is empty"),
+        ("an error: the set is empty\nbye\n", None, Kind.UNKNOWN, "an error: the set is empty"),
+        # what it says after an error that it caught, by the word of its Python
+        (CAUGHT + "the validation set is empty\n", "", Kind.SCRIPT, "the validation set is empty"),
+        (CAUGHT, "", Kind.SCRIPT, "KeyError: 'a'"),
+        (CAUGHT + "a line of its message\n", "KeyError: 'a'", Kind.SCRIPT, "KeyError: 'a'"),
+    ],
+)
+def test_the_last_word_of_a_script_is_shown(text: str, uncaught: str | None, kind: Kind, shown: str) -> None:
+    found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", text, uncaught)])
+    assert found.kind is kind
+    assert (found.evidence[-1].text if found.evidence else "") == shown
