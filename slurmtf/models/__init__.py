@@ -1,4 +1,4 @@
-"""From a trained run to a model that others use: found, exported to ONNX, registered, used on many files."""
+"""From a trained run to a model that others can use: find it, export it to ONNX, register it, score files with it."""
 
 from __future__ import annotations
 

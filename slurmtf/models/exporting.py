@@ -1,4 +1,4 @@
-"""From a saved model to an ONNX file that was run: see slurmtf/models/tool/conversion.py for the routes."""
+"""Export a saved model to a verified ONNX file; slurmtf/models/tool/conversion.py has the routes."""
 
 from __future__ import annotations
 
@@ -26,29 +26,30 @@ from slurmtf.sites import resolve_target
 from slurmtf.submit.tools import JOBS, Toolbox
 
 OPSETS = range(7, 19)
-"""What the converter can write (tf2onnx 1.17)."""
+"""The opsets that the converter can write (tf2onnx 1.17)."""
 DEFAULT_OPSET = 17
 TOLERANCE = 1e-4
 RECORD = ".export.json"
 WORK = ".export-"
 OUTPUT, REQUEST, RESULT = "model.onnx", "request.json", "request.json.result.json"
-"""What lies in such a folder."""
+"""The files in such a folder."""
 LEFT_S = 86400
-"""Age from which nobody works in such a folder any more."""
+"""Age in seconds after which no process works in such a folder any more."""
 ROOM_BYTES = 1024 * 1024
-"""What a conversion writes beside the weights, about."""
+"""What a conversion writes in addition to the weights, roughly."""
 ANOTHER_FOLDER = "another folder"
 
 
 class NotConvertibleError(SlurmtfError):
-    """No ONNX file came out that does what the model does; none was left."""
+    """No ONNX file matches the model; none was left."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to export, and how. ``tolerance``: by how much an answer may differ, in parts of 1 + its magnitude.
+    """What to export, and how.
 
-    ``samples``: an npz file with real rows for each input; else inputs are drawn.
+    ``tolerance``: the largest difference between two results, relative to 1 + their magnitude. ``samples``: an npz file with
+    real rows for each input; by default inputs are drawn.
     """
 
     source: Source
@@ -93,13 +94,13 @@ def export(
     workspace: str | Path | None = None,
     tell: Tell | None = None,
 ) -> dict[str, Any]:
-    """Export a model to ONNX, run it, and return what is known of it, which stands beside it in ``NAME.onnx.export.json``.
+    """Export a model to ONNX, verify the file, and return its record, which is stored beside it as ``NAME.onnx.export.json``.
 
-    ``what`` is a run, whose model is looked for in its outputs, or the path of a model or of a folder with one; ``model`` says
-    which of several. ``inputs`` and ``outputs`` name tensors of a TensorFlow 1 checkpoint. The file gets its place when
-    onnxruntime has run it on batches of 1, 3 and 64 and its answers agree with TensorFlow's.
+    ``what`` is a run, in whose outputs the model is looked for, or the path of a model or of a folder with one; ``model``
+    chooses one of several. ``inputs`` and ``outputs`` name tensors of a TensorFlow 1 checkpoint. The file gets its name once
+    onnxruntime has run it on batches of 1, 3 and 64 rows and its results agree with TensorFlow's.
 
-    Raises NotConvertibleError, and then no file is left; InputError when the model or what is asked for is not there.
+    Raises NotConvertibleError, and then leaves no file; InputError if the model or anything requested does not exist.
     """
     run = what if isinstance(what, RunFolder) else None
     folder = Path(run.layout.outputs) if run else Path(what)  # type: ignore[arg-type]
@@ -124,7 +125,7 @@ def export(
 
 
 def _check_fitting(source: Source, inputs: Sequence[str], outputs: Sequence[str], signature: str | None) -> None:
-    """Raise InputError for what says something about another kind of model."""
+    """Raise InputError for settings of another kind of model."""
     if (inputs or outputs) and source.kind != "checkpoint":
         what, remedy = f"{source.path.name} knows its inputs and outputs", "leave --inputs and --outputs out"
         raise InputError(Finding("bad-inputs", "inputs", what, remedy))
@@ -134,7 +135,8 @@ def _check_fitting(source: Source, inputs: Sequence[str], outputs: Sequence[str]
 
 
 def find(what: str, workspace: str | Path | None = None) -> RunFolder | Path:
-    """Return what is meant: a path that is there, else a run. Raises RunNotFoundError, InputError for a path of nothing."""
+    """Return what is meant: an existing path, else a run. Raises RunNotFoundError, InputError for a path that does not
+    exist."""
     path = Path(what).expanduser()
     if path.exists() and not (path / "plan.json").is_file():
         return path
@@ -149,7 +151,7 @@ def find(what: str, workspace: str | Path | None = None) -> RunFolder | Path:
 
 
 def packages_of(run: RunFolder) -> dict[str, str]:
-    """Return the packages of a run's environment, as far as it is known: of an environment that slurmtf has built."""
+    """Return the packages of a run's environment, if they are known: those of an environment that slurmtf has built."""
     lock = run.receipt.get("lock") or ()
     spec = run.plan["provenance"].get("environment_spec") or {}
     lines = [*lock, *spec.get("requirements", ())]
@@ -158,7 +160,7 @@ def packages_of(run: RunFolder) -> dict[str, str]:
 
 
 def _target(source: Source, run: RunFolder | None, name: str | None) -> Path:
-    """Return where the file goes. Raises InputError when another file has its name."""
+    """Return where the file goes. Raises InputError if another file has its name."""
     folder = Path(run.layout.outputs) if run else source.path.resolve().parent
     file = (name or source.stem).removesuffix(".onnx") + ".onnx"
     if "/" in file:
@@ -171,13 +173,13 @@ def _target(source: Source, run: RunFolder | None, name: str | None) -> Path:
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether an export of slurmtf has written a file: the last one, or the one before, if the last was killed in between."""
+    """Whether slurmtf exported a file: in the last export, or in the one before if the last was killed in between."""
     record = read_json(file.with_name(file.name + RECORD))
     return digest([file]) in (record.get("sha256"), record.get("replaces"))
 
 
 def record_of(file: Path) -> dict[str, Any]:
-    """Return what is known of an exported file; empty when nothing is, or it has changed since."""
+    """Return the record of an exported file; empty if there is none, or the file has changed since."""
     record = read_json(file.with_name(file.name + RECORD))
     return record if record and record.get("sha256") == digest([file]) else {}
 
@@ -210,7 +212,7 @@ def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[s
 
 
 def _exactly(wanted: Wanted, source: str) -> dict[str, Any]:
-    """Return what tells a request from one that looks like it: where the file goes, and what goes in. Raises OSError."""
+    """Return what distinguishes a request from a similar one: the output path and the content of the inputs. Raises OSError."""
     samples = digest([wanted.samples]) if wanted.samples else None
     return {
         "target": str(wanted.target),
@@ -222,9 +224,9 @@ def _exactly(wanted: Wanted, source: str) -> dict[str, Any]:
 
 
 def _taken_over(work: Path, asked: Mapping[str, object], toolbox: Toolbox) -> bool:
-    """Wait for the job of a command that was killed and asked for the same, and bring what it has written into ``work``.
+    """Wait for the job of a killed command with the same request, and bring its result into ``work``.
 
-    False when there was none, or it has written nothing good. Raises SlurmError when Slurm does not answer.
+    Returns False if there was none, or it has no good result. Raises SlurmError if Slurm does not answer.
     """
     for left in sorted(work.parent.glob(f"{WORK}*/{JOBS}")):
         earlier = left.parent
@@ -240,7 +242,7 @@ def _taken_over(work: Path, asked: Mapping[str, object], toolbox: Toolbox) -> bo
 
 
 def _brought(source: Path, target: Path) -> bool:
-    """Link or copy a file; False when it is not there: its command goes on, and has put it in its place."""
+    """Link or copy a file; returns False if it is gone: then its command is still running, and has put it in its place."""
     try:
         with contextlib.suppress(OSError):  # a file system without links
             os.link(source, target)
@@ -252,7 +254,7 @@ def _brought(source: Path, target: Path) -> bool:
 
 
 def _check_source(source: Source, before: str) -> None:
-    """Raise NotConvertibleError when a model is not any more what its conversion has begun with."""
+    """Raise NotConvertibleError if a model has changed since its conversion began."""
     try:
         now = digest(source.files)
     except OSError:
@@ -264,14 +266,14 @@ def _check_source(source: Source, before: str) -> None:
 
 
 def _check_room(work: Path, source: Source) -> None:
-    """Raise OSError when a folder has no room for what a conversion writes: the model as a SavedModel, and as ONNX."""
+    """Raise OSError if a folder has no room for what a conversion writes: the model as a SavedModel, and as ONNX."""
     needed = 2 * sum(path.stat().st_size for path in source.files) + ROOM_BYTES
     with (work / "room").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, needed)
 
 
 def _clear(folder: Path, toolbox: Toolbox) -> None:
-    """Remove what killed exports have left, unless a job of theirs still waits or runs."""
+    """Remove the remains of killed exports, unless a job of theirs still waits or runs."""
     for left in folder.glob(f"{WORK}*"):
         if age(left) > LEFT_S and not toolbox.earlier(left):
             shutil.rmtree(left, ignore_errors=True)
@@ -294,7 +296,7 @@ def _record(wanted: Wanted, result: Mapping[str, object], output: Path, run: Run
 
 
 def _refused(wanted: Wanted, result: Mapping[str, Any], log: Path) -> Finding:
-    """Return why there is no file, in the words of the program, or of what is left of it."""
+    """Return why there is no file: the program's message, or what its log holds."""
     where = str(wanted.source.path)
     if not result:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []

@@ -1,4 +1,4 @@
-"""MLflow's model registry beside our own, where it is configured and the package is there: the extra ``mlflow``."""
+"""MLflow's model registry in addition to our own, if it is configured and the package is installed: the extra ``mlflow``."""
 
 from __future__ import annotations
 

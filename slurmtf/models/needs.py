@@ -1,4 +1,4 @@
-"""What a job that scores or serves asks for."""
+"""The resources that a job which scores or serves requests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from slurmtf.sites import Site
 
 @dataclass(frozen=True)
 class Needs:
-    """``gpu``: one GPU; ``packages``: pip packages beside those of the tool environment, for a score script."""
+    """``gpu``: one GPU; ``packages``: pip packages for a score script, in addition to those of the tool environment."""
 
     cpus: int | None = None
     memory: str | None = None
@@ -39,7 +39,7 @@ class Needs:
                 "account": self.account, "use_gpu": self.gpu}  # fmt: skip
 
     def environment(self, engine: str, default: str) -> str:
-        """Return the tool environment for an engine. Raises InputError where there is none with GPUs."""
+        """Return the tool environment for an engine. Raises InputError if there is none with GPUs."""
         if not self.gpu:
             return default
         if engine != "onnx":

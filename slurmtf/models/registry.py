@@ -41,7 +41,7 @@ from slurmtf.trusted import check_shared, own_folder
 
 Models: TypeAlias = "list[Model]"
 Names: TypeAlias = "list[str]"
-"""Inside the class, ``list`` is its own."""
+"""A type alias, because ``list`` is a method inside the class."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 NUMBER = re.compile(r"[0-9]{1,9}")
 STAGING = ".staging-"
@@ -56,13 +56,13 @@ class ModelNotFoundError(InputError):
 
 
 class ModelChangedError(SlurmtfError):
-    """The files of a model are not those that were registered."""
+    """The files of a model are not the registered ones."""
 
 
 def registry_of(workspace: str | Path | None = None) -> Path:
     """Return where models are kept: ``$SLURMTF_MODELS``, else beside the runs of the workspace.
 
-    Raises WorkspaceError when somebody else could have put them there.
+    Raises WorkspaceError if somebody else could have written them.
     """
     given = os.environ.get(VARIABLE)
     if not given:
@@ -95,8 +95,8 @@ class Model:
     ) -> Model:
         """Register a file or folder as the next version of a model, and return it.
 
-        Where MLflow is configured and installed, its registry gets it too. Raises InputError when there is nothing to register,
-        WorkspaceError when it can't be written, and then nothing is left; MirrorError when only MLflow failed.
+        If MLflow is configured and installed, it is registered there too. Raises InputError if there is nothing to register,
+        WorkspaceError if it can't be written, and then leaves nothing behind; MirrorError if only MLflow failed.
         """
         path = Path(model_path).expanduser().resolve()
         if not path.exists():
@@ -118,7 +118,7 @@ class Model:
 
     @classmethod
     def get(cls, name: str, version: int | None = None, *, workspace: str | Path | None = None) -> Model:
-        """Return a version of a model, the newest unless it is named. Raises ModelNotFoundError."""
+        """Return a version of a model, by default the newest. Raises ModelNotFoundError."""
         root = registry_of(workspace)
         found = _versions(root / name) if NAME.fullmatch(name) else []
         wanted = [model for model in found if version in (None, model.version)]
@@ -132,7 +132,7 @@ class Model:
 
     @classmethod
     def find(cls, text: str, *, workspace: str | Path | None = None) -> Model:
-        """Return what ``NAME`` or ``NAME:VERSION`` means. Raises ModelNotFoundError."""
+        """Return the model ``NAME`` or ``NAME:VERSION``. Raises ModelNotFoundError."""
         name, _, version = text.partition(":")
         if version and not NUMBER.fullmatch(version):
             raise ModelNotFoundError(Finding("bad-version", text, f"{version!r} is not a version", "write NAME:NUMBER"))
@@ -147,7 +147,7 @@ class Model:
         *,
         workspace: str | Path | None = None,
     ) -> Models:
-        """Return the models, by name and version; ``latest``: of each name the newest only. A tag of None has any value."""
+        """Return the models, by name and version; ``latest``: only the newest of each name. A tag of None matches any value."""
         root = registry_of(workspace)
         of_names = [_versions(root / one) for one in _names(root) if name in (None, one)]
         found = [model for versions in of_names for model in (versions[-1:] if latest else versions)]
@@ -164,22 +164,22 @@ class Model:
 
     @property
     def onnx(self) -> Path | None:
-        """Its ONNX file: itself, or its twin; None when there is none."""
+        """Its ONNX file: the model itself, or its exported file; None if there is none."""
         if self.path.suffix == ".onnx":
             return self.path
         return next(iter(sorted((self.folder / "onnx").glob("*.onnx"))), None)
 
     @property
     def mlflow(self) -> dict[str, Any]:
-        """What MLflow's registry calls it: name, version, run_id; empty when it is not there."""
+        """Its identity in MLflow's registry: name, version, run_id; empty if it is not registered there."""
         return read_json(self.folder / "mlflow.json")
 
     def changed(self) -> Names:
-        """Return the files that are not what was registered: other content, or gone."""
+        """Return the files that are not as registered: their content differs, or they are gone."""
         return [name for name, known in self.record["files"].items() if _hash_of(self.folder / name) != known["sha256"]]
 
     def check(self) -> None:
-        """Raise ModelChangedError when a file is not what was registered."""
+        """Raise ModelChangedError if a file is not as registered."""
         changed = self.changed()
         if changed:
             what = f"is not what was registered: {', '.join(changed[:5])}"
@@ -187,9 +187,9 @@ class Model:
             raise ModelChangedError(Finding("model-changed", f"{self.name}:{self.version}", what, remedy))
 
     def download(self, target_dir: str | Path = ".", exist_ok: bool = False) -> Path:
-        """Copy the model into a folder and return where it is then; its ONNX twin lies beside it.
+        """Copy the model into a folder and return the copy's path; its ONNX file is copied beside it.
 
-        Raises ModelChangedError when it is not what was registered, InputError when something of its name is there.
+        Raises ModelChangedError if it is not as registered, InputError if something of that name exists.
         """
         self.check()
         target = Path(target_dir)
@@ -208,7 +208,7 @@ class Model:
         return target / self.path.name
 
     def delete(self) -> None:
-        """Delete this version. Its number is not given again."""
+        """Delete this version. Its number is not reused."""
         with writing(self.folder, ANOTHER_REGISTRY):
             write_json(self.folder / "deleted.json", {"by": getpass.getuser(), "time": time.time()})
             for part in ("files", "onnx"):
@@ -220,7 +220,7 @@ class Model:
 
 
 def register(run: RunFolder, model_name: str, model_path: str | None = None, **facts: Any) -> Model:
-    """Register a model of a run: ``model_path`` in its folder or its outputs, left out: the only one that its outputs hold."""
+    """Register a model of a run: ``model_path`` in its folder or its outputs, by default the only one in its outputs."""
     outputs = Path(run.layout.outputs)
     if model_path is None:
         return Model.register(chosen(outputs).path, model_name, run=run, **facts)
@@ -248,7 +248,7 @@ def _names(root: Path) -> list[str]:
 
 
 def _versions(place: Path) -> list[Model]:
-    """Return the versions of a model that there are. One that can't be read is left out."""
+    """Return the existing versions of a model, without those that can't be read."""
     numbers = sorted(int(path.name) for path in place.iterdir() if NUMBER.fullmatch(path.name)) if place.is_dir() else []
     return [model for number in numbers if (model := _opened(place, number))]
 
@@ -286,7 +286,7 @@ def _metrics(run: RunFolder) -> dict[str, Any]:
 
 
 def _fill(staging: Path, path: Path, record: Mapping[str, object], run: RunFolder | None) -> None:
-    """Bring a model's files into a folder, and its record, last."""
+    """Put a model's files into a folder, and its record last."""
     link = run is not None and _has_ended(run)  # a job that goes on would write into what is linked
     files = make_private(staging / "files")
     source = source_at(path)
@@ -311,7 +311,7 @@ def _has_ended(run: RunFolder) -> bool:
 
 
 def _twin(path: Path) -> Path | None:
-    """Return the ONNX file beside a model that was exported from it as it is now."""
+    """Return the ONNX file beside a model, if it was exported from the model as it is now."""
     source = source_at(path)
     if source is None:
         return None
@@ -321,7 +321,7 @@ def _twin(path: Path) -> Path | None:
 
 
 def _bring(source: Path, target: Path, link: bool) -> None:
-    """Link a file, or the files of a folder, where that can be; else copy it, private."""
+    """Link a file, or the files of a folder, if possible; else copy it, private."""
     if source.is_dir():
         make_private(target)
         for one in source.iterdir():
@@ -338,9 +338,10 @@ def _bring(source: Path, target: Path, link: bool) -> None:
 
 
 def _publish(staging: Path, place: Path) -> int:
-    """Move a folder to the next number, and return it. Nobody else gets that number: a rename onto a filled folder fails.
+    """Rename a folder to the next version number, and return the number.
 
-    A file server may have done what it reports to have failed (its answer got lost): the record tells.
+    Nobody else can get that number: a rename onto a non-empty folder fails. A file server may have done what it reports as
+    failed (its answer was lost): the record tells.
     """
     while True:
         version = max(_numbers(place), default=0) + 1

@@ -1,4 +1,4 @@
-"""Scoring many files with a model: shards by a job array or here, each written whole or not at all, merged in order."""
+"""Score many files with a model: in shards, by a job array or here, each written whole or not at all, merged in order."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ NAMES = {
     "asked_batch": "--batch",
     "packages": "--pip",
 }
-"""What a plan's entries are to the user; the others are named as they are given."""
+"""What a plan's entries are called in messages; the others have the names of their parameters."""
 ANOTHER_FOLDER = "another folder for the scores (--output)"
 HINTS = {
     "module": "pass --pip PACKAGE for what the script imports, and another --output; ",
     "model": "pass another --output, or bring the model back; ",
     "space": f"free some space, or use {ANOTHER_FOLDER}; ",
 }
-"""What to do about a shard that failed, by the kind that it wrote down."""
+"""The remedy for a failed shard, by the kind of failure that it recorded."""
 CORRECTED = "correct it, and pass another --output: scores of two scripts are not mixed; "
 ANYTHING = Needs()
 LAST_LINES = 3
@@ -53,7 +53,7 @@ SHOWN = 5
 
 
 class ScoringFailedError(SlurmtfError):
-    """Shards failed. Those that are done stay: the same command again scores the others."""
+    """Shards failed. The finished ones stay: the same command again scores the others."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Scorer:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """Of each of its files: whoever loads it compares. Raises OSError."""
+        """The hash of each of its files, which is compared when it is loaded. Raises OSError."""
         return {str(path): sha256(path) for path in self.files}
 
 
@@ -97,12 +97,12 @@ def score(
 ) -> dict[str, Any]:
     """Score the rows of files with a model and return the folder of the scores, and figures.
 
-    ``inputs`` are files or patterns; the order of the rows is that of the files' paths. ``script`` has Azure ML's ``init()``
-    and ``run(data)``. ``batch``: how many rows are scored at a time, left out: by the size of a row. ``rejects``: a row that
-    can't be scored goes to ``rejects.jsonl``; else it ends its shard. With the same ``output`` again, shards that are done are
-    not done again. ``gpu``: each shard by a GPU; ``packages``: pip packages that the script needs.
+    ``inputs`` are files or patterns; rows are in the order of the files' paths. ``script`` has Azure ML's ``init()`` and
+    ``run(data)``. ``batch``: how many rows are scored at a time, by default depending on the size of a row. ``rejects``: a row
+    that can't be scored goes to ``rejects.jsonl``; otherwise it fails its shard. If ``output`` exists, shards that are done are
+    not repeated. ``gpu``: a GPU for each shard; ``packages``: pip packages that the script needs.
 
-    Raises ScoringFailedError when a shard failed; InputError when there is nothing to score, or the folder holds other scores.
+    Raises ScoringFailedError if a shard failed; InputError if there is nothing to score, or the folder holds other scores.
     """
     needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
     if script is not None:
@@ -136,9 +136,9 @@ def score(
 def scorer_of(
     model: str | Path | Model, environment: str | None, workspace: str | Path | None, needs: Needs = ANYTHING
 ) -> Scorer:
-    """Return what scores: of a registered model its ONNX file where there is one; a path as it is.
+    """Return what scores: for a registered model its ONNX file if it has one; a path as it is.
 
-    Raises ModelChangedError when a registered file is not what it was, InputError when there is no such model.
+    Raises ModelChangedError if a registered file has changed, InputError if there is no such model.
     """
     if isinstance(model, str) and not Path(model).exists():
         model = Model.find(model, workspace=workspace)
@@ -159,7 +159,7 @@ def scorer_of(
 
 
 def files_of(inputs: Sequence[str]) -> list[Path]:
-    """Return the files that paths and patterns mean, each once, by path. Raises InputError when one means none."""
+    """Return the files that paths and patterns match, each once, by path. Raises InputError if one matches none."""
     found: dict[Path, None] = {}
     for pattern in inputs:
         path = Path(pattern).expanduser()
@@ -175,7 +175,7 @@ def files_of(inputs: Sequence[str]) -> list[Path]:
 
 
 def _carried(folder: Path) -> Path:
-    """Return a folder whose path Slurm can carry. Raises InputError for one with '%' or a backslash."""
+    """Return a folder whose path Slurm accepts. Raises InputError for one with '%' or a backslash."""
     if re.search(r"[%\\]", str(folder)):
         what = "holds '%' or a backslash, which Slurm's file names can't carry"
         raise InputError(Finding("bad-output", "output", f"{folder} {what}", "pass another folder with --output"))
@@ -185,7 +185,7 @@ def _carried(folder: Path) -> Path:
 def _plan(
     scorer: Scorer, files: Sequence[Path], folder: Path, script: str | Path | None, batch: int | None, rejects: bool
 ) -> dict[str, Any]:
-    """Return what decides the scores; how many shards there are does not."""
+    """Return everything that decides the scores, which the number of shards does not."""
     return {
         "model": str(scorer.path),
         "hashes": scorer.hashes,
@@ -245,7 +245,7 @@ def _done(folder: Path, shard: int) -> bool:
 
 
 def _forget(folder: Path, shards: Sequence[int]) -> None:
-    """Remove how far shards had come that begin anew."""
+    """Remove the progress of shards that start over."""
     for shard in shards:
         (folder / "shards" / f"{shard:05d}.at").unlink(missing_ok=True)
 
@@ -277,7 +277,7 @@ def _failure(folder: Path, shard: int, end: Ended) -> Finding:
 
 
 def _of_shards(finding: Finding, shards: Sequence[int], log: Path, done: str) -> Finding:
-    """Return what is wrong with some shards, with their numbers and how far it has come."""
+    """Return a finding for some shards, with their numbers and the overall progress."""
     if finding.code == "bad-script":
         return replace(finding, remedy=f"{finding.remedy}the log: {log}")
     if finding.where:
@@ -288,7 +288,7 @@ def _of_shards(finding: Finding, shards: Sequence[int], log: Path, done: str) ->
 
 
 def _log_tail(log: Path) -> str:
-    """Return how a log ends."""
+    """Return the end of a log."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if log.is_file() else []
     return "; its log ends with: " + " | ".join(lines) if lines else "; it has no log, so it was never started"
 
@@ -316,7 +316,7 @@ def _summary(folder: Path, plan: Mapping[str, Any], seconds: float) -> dict[str,
 
 
 class _Progress:
-    """Tells how far it has come, every few seconds in which it has come further. The time in a queue does not count."""
+    """Reports progress every few seconds, if there is any. Time in the queue does not count."""
 
     def __init__(self, folder: Path, plan: Mapping[str, Any], tell: Tell) -> None:
         self._folder, self._shards, self._total, self._tell = folder, plan["shards"], sum(plan["counts"]), tell
@@ -339,7 +339,7 @@ class _Progress:
 
 
 def progress(folder: Path, shards: int) -> tuple[int, int]:
-    """Return how many shards are done, and how many rows, those of shards under way too."""
+    """Return how many shards are done, and how many rows, including those of unfinished shards."""
     known = [_known(folder / "shards" / f"{shard:05d}") for shard in range(shards)]
     return sum(done for done, _ in known), sum(rows for _, rows in known)
 

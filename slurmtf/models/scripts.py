@@ -1,4 +1,4 @@
-"""Whether a score script has Azure ML's two functions, told before anything is submitted: it is parsed, never run."""
+"""Check that a score script has Azure ML's two functions, before anything is submitted: it is parsed, never run."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 
 TAKES = {"init": 0, "run": 1}
-"""The functions, and how many arguments each is called with."""
+"""The functions, and the number of arguments of each."""
 CALLS = {"init": "init()", "run": "run(data)"}
 REMEDY = 'define init(), called once, and run(data), called for each batch: see docs/models.md, "Score files"'
 DYNAMIC = {"globals", "exec", "setattr", "vars"}
-"""What a script may define names by that are not to be seen in it."""
+"""Names with which a script may define functions that parsing can't see."""
 PYTHON = "{}.{}".format(*sys.version_info)
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 
 
 class Defined(NamedTuple):
-    """What a script binds at its top level: functions by name, and other names (``run = model.predict``, ``import``).
-
-    ``open``: it may bind more than is to be seen.
-    """
+    """What a script binds at its top level: functions by name, and other names (``run = model.predict``, ``import``). ``open``:
+    it may bind more than can be seen."""
 
     functions: dict[str, Function]
     names: set[str]
@@ -34,7 +32,7 @@ class Defined(NamedTuple):
 
 
 def check_script(path: str | Path) -> None:
-    """Raise InputError when a file is no score script: not there, no Python, or without the two functions."""
+    """Raise InputError if a file is not a score script: it does not exist, is not Python, or lacks the two functions."""
     file = Path(path)
     if not file.is_file():
         raise InputError(Finding("no-script", "script", f"{path} does not exist", "pass a file with init() and run(data)"))
@@ -44,7 +42,7 @@ def check_script(path: str | Path) -> None:
 
 
 def findings_in(text: bytes, name: str) -> list[Finding]:
-    """Return what keeps a text from being a score script; ``name`` is what its user calls it."""
+    """Return what is wrong with the text of a score script; ``name`` is its name in messages."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -73,7 +71,7 @@ def _wrong(defined: Defined, called: str, name: str) -> Iterator[tuple[str, str]
 
 
 def takes(arguments: ast.arguments, number: int) -> bool:
-    """Whether a function can be called with so many arguments by position."""
+    """Return whether a function can be called with so many positional arguments."""
     positional = len(arguments.posonlyargs) + len(arguments.args)
     needed = positional - len(arguments.defaults)
     keywords = any(default is None for default in arguments.kw_defaults)
@@ -96,7 +94,7 @@ def _defined(tree: ast.Module) -> Defined:
 
 
 def _bound(node: ast.AST) -> str:
-    """Return the name that a node binds; empty when it binds none."""
+    """Return the name that a node binds; empty if it binds none."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return node.name
     if isinstance(node, ast.alias):
@@ -105,7 +103,7 @@ def _bound(node: ast.AST) -> str:
 
 
 def _top(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield what stands at a module's top level, in branches and loops too; not what functions and classes hold."""
+    """Yield the nodes at a module's top level, including branches and loops, but not the bodies of functions and classes."""
     for node in ast.iter_child_nodes(tree):
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):

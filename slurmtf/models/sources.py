@@ -1,4 +1,4 @@
-"""Which saved models lie in a folder, and which TensorFlow and Keras saved them."""
+"""Find saved models in a folder, and which TensorFlow and Keras saved them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HEAD_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Source:
-    """A model as it was saved: a SavedModel's folder, or the file that stands for it. ``weights`` go with a ``json``."""
+    """A saved model: a SavedModel's folder, or the file that represents it. ``weights`` belong to a ``json``."""
 
     path: Path
     kind: str
@@ -31,13 +31,13 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """What to call it."""
+        """Its name without a suffix."""
         name = self.path.name.removesuffix(".meta").removesuffix(".ckpt") if self.kind == "checkpoint" else self.path.stem
         return self.path.name if self.kind == "saved-model" else name
 
     @property
     def files(self) -> list[Path]:
-        """All files that it consists of."""
+        """All its files."""
         if self.kind == "saved-model":
             return sorted(path for path in self.path.rglob("*") if path.is_file())
         if self.kind == "checkpoint":
@@ -46,7 +46,7 @@ class Source:
 
 
 def source_at(path: Path) -> Source | None:
-    """Return the model that a path is; None when it is none."""
+    """Return the model at a path; None if there is none."""
     if path.is_dir():
         return Source(path, "saved-model") if (path / "saved_model.pb").is_file() else None
     if path.suffix == ".json":
@@ -59,7 +59,7 @@ def source_at(path: Path) -> Source | None:
 
 
 def _weights_of(path: Path) -> Path | None:
-    """Return the weights beside a model's JSON: of its own name, else the only ones."""
+    """Return the weights beside a model's JSON: those with its name, else the only ones."""
     if b"class_name" not in path.read_bytes()[:HEAD_BYTES]:
         return None
     named = [path.with_suffix(end) for end in (".weights.h5", ".h5")]
@@ -91,10 +91,8 @@ def _found(folder: Path) -> Iterator[Source]:
 
 
 def chosen(folder: Path, name: str | None = None) -> Source:
-    """Return the one model in a folder, or that of a name (relative path, file name or stem).
-
-    Raises InputError that lists them, when it is not one.
-    """
+    """Return the only model in a folder, or the one with a name (relative path, file name or stem). Raises InputError that
+    lists them if it is not exactly one."""
     own = source_at(folder)
     found = [own] if own else sources_in(folder) if folder.is_dir() else []
     names = {str(one.path.relative_to(folder)): one for one in found}
@@ -112,7 +110,7 @@ def chosen(folder: Path, name: str | None = None) -> Source:
 
 
 def _halves(folder: Path) -> Iterator[str]:
-    """Say of files that are half of a model what they lack."""
+    """Report what is missing for files that are only half of a model."""
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if path.suffix == ".json" and path.is_file() and b"class_name" in path.read_bytes()[:HEAD_BYTES]:
             yield f"{path.name} needs its weights beside it, as {path.stem}.weights.h5"
@@ -121,7 +119,7 @@ def _halves(folder: Path) -> Iterator[str]:
 
 
 def tool_for(source: Source, packages: Mapping[str, str]) -> str:
-    """Return the tool environment for a model: by what its files say, else by what its run had installed, else the newest."""
+    """Return the tool environment for a model: by its files, else by the packages of its run, else the newest."""
     return tool_of(keras_of(source), tensorflow_of(source), packages)
 
 
@@ -143,7 +141,7 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 def keras_of(source: Source) -> str:
-    """Return the version of Keras that a file of Keras names; empty when it names none."""
+    """Return the version of Keras that a Keras file names; empty if it names none."""
     try:
         if source.kind == "keras":
             with zipfile.ZipFile(source.path) as zipped:

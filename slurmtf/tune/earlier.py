@@ -1,4 +1,4 @@
-"""Sweeps and trials from which another sweep starts: found, checked, and written down for it."""
+"""Find, check and record the sweeps and trials that another sweep starts from."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The settings of the estimator that a sweep searches over: which may change within an allocation, and how its trials are
-launched with them."""
+"""Search over settings of the estimator: which may change within an allocation, and how trials are launched with them."""
 
 from __future__ import annotations
 
@@ -22,7 +21,7 @@ from slurmtf.tune.spaces import Expression
 
 COUNTS = ("process_count_per_node", "worker_count", "parameter_server_count")
 CHANGES = ("entry_script", "distributed_backend", *COUNTS, "cpus_per_task")
-"""The settings that can change within an allocation: what a launch decides."""
+"""The settings that can change within an allocation, because a launch decides them."""
 ARGUMENTS = {
     "script_params": "write each argument as a parameter of its own: '--learning-rate'",
     "environment_variables": "write each variable as a parameter of its own: 'environment_variables.NAME'",
@@ -39,7 +38,7 @@ OF_RUN = (
 OF_SHAPE = ("ntasks-per-node", "cpus-per-task", "distribution")
 """Flags of sbatch for what a launch may divide otherwise."""
 MOST_LAUNCHES = 64
-"""Combinations of settings: each is planned before the sweep is submitted."""
+"""The most combinations of settings: each is planned before the sweep is submitted."""
 
 
 def findings_of(name: str, expression: Expression, where: str) -> Iterable[Finding]:
@@ -53,7 +52,7 @@ def findings_of(name: str, expression: Expression, where: str) -> Iterable[Findi
 
 
 def _reason(setting: str) -> str:
-    """Return why a setting can't change from trial to trial."""
+    """Return why a setting can't differ between trials."""
     if setting in ARGUMENTS:
         return "is not a single value"
     if setting in IN_ENVIRONMENT:
@@ -110,7 +109,7 @@ def varied(estimator: Estimator, settings: Mapping[str, Any], base: LaunchPlan) 
 
 
 def order_of(plan: LaunchPlan, base: LaunchPlan) -> LaunchOrder:
-    """Return the launch of a plan in the allocation of another. Pure."""
+    """Return a plan's launch in the allocation of another plan. Pure."""
     return LaunchOrder(
         command=() if plan.batch.command == base.batch.command else plan.batch.command,
         distribution=plan.job.distribution,
@@ -120,7 +119,7 @@ def order_of(plan: LaunchPlan, base: LaunchPlan) -> LaunchOrder:
 
 
 def misfits(plan: LaunchPlan, base: LaunchPlan) -> Iterable[Finding]:
-    """Yield what a plan needs that the allocation of another has not. Pure."""
+    """Yield what a plan needs that the allocation of another plan lacks. Pure."""
     wanted, had = plan.resources, base.resources
     processors, room = (one.tasks_per_node * (one.cpus_per_task or 1) for one in (wanted, had))
     if processors > room and not had.exclusive:

@@ -1,4 +1,4 @@
-"""A sweep that has ended goes on: with the trials that are not done, and more of them."""
+"""Resume a sweep that has ended: with its unfinished trials, and more of them."""
 
 from __future__ import annotations
 
@@ -27,11 +27,10 @@ RESUMED = "resumed"
 def resume(
     run: SweepRun, max_total_runs: int | None = None, max_concurrent_runs: int | None = None, minutes: int | None = None
 ) -> int:
-    """Submit elements for what is not done of a sweep that has ended, and return how many trials that is.
+    """Submit elements for the unfinished trials of a sweep that has ended, and return the number of these trials.
 
-    The points that were drawn stay; more are the next ones of the same seed.
-
-    Raises SpecError when there is nothing to do or the sweep goes on, RefusedError or SlurmError when it can't be submitted.
+    The points that were drawn stay; additional ones are the next ones of the same seed. Raises SpecError if there is nothing to
+    do or the sweep is still running, RefusedError or SlurmError if it can't be submitted.
     """
     check_ours(run.folder)
     files = SweepLayout(run.layout.folder)

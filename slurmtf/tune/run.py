@@ -29,7 +29,7 @@ class SweepRun(Run):
 
     @property
     def facts(self) -> SweepFacts:
-        """What the sweep's folder tells just now. Raises OSError or ValueError."""
+        """The current facts from the sweep's folder. Raises OSError or ValueError."""
         return read_sweep(self.layout)
 
     @property
@@ -40,12 +40,12 @@ class SweepRun(Run):
         return found
 
     def get_children(self) -> list[TrialRun]:
-        """Return the trials that have begun, the first one first."""
+        """Return the trials that have started, in order."""
         facts, status = self.facts, self.state.status
         return [TrialRun(self, trial, status) for trial in facts.trials if trial.has_begun]
 
     def get_child(self, number: int) -> TrialRun:
-        """Return one trial. Raises RunNotFoundError when it has not begun, or there is none."""
+        """Return one trial. Raises RunNotFoundError if it has not started, or does not exist."""
         child = next((one for one in self.get_children() if one.trial.number == number), None)
         if child is None:
             what = f"trial {number} has not begun, or there is none"
@@ -87,7 +87,7 @@ class SweepRun(Run):
         return sorted(children, key=lambda one: (one.best is None, -sign * (one.best or 0.0), one.trial.number))
 
     def get_hyperparameters(self) -> dict[str, str]:
-        """Return the parameters of each trial that has begun, as JSON: trial's id to text."""
+        """Return the parameters of each trial that has started, as JSON: a mapping from the trial's id to text."""
         return {child.id: json.dumps(child.trial.point.values) for child in self.get_children()}
 
     def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class TrialRun:
 
     @property
     def best(self) -> float | None:
-        """The best value of the primary metric; None: it has logged none."""
+        """The best value of the primary metric; None if it has logged none."""
         return self.trial.best(self.parent.facts.settings.sign)
 
     def get_status(self) -> str:

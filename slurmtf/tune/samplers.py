@@ -1,4 +1,4 @@
-"""Which points of a space are tried: drawn at submission, the same ones for the same seed."""
+"""Choose the points of a space to try: drawn at submission, the same ones for the same seed."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ SCALARS = (int, float, str)
 
 @dataclass(frozen=True)
 class Sampling:
-    """A space, name to expression, and how points of it are chosen. Without a ``seed`` each sweep draws other points; the one
-    that was used is in the sweep's folder. Raises SpecError with all that is wrong."""
+    """A space, as a mapping from name to expression, and how points of it are chosen.
+
+    Without a ``seed``, each sweep draws other points; the seed that was used is in the sweep's folder. Raises SpecError with
+    everything that is wrong.
+    """
 
     parameter_space: Mapping[str, Any]
     seed: int | None = None
@@ -94,8 +97,8 @@ class GridParameterSampling(Sampling):
 
 @dataclass(frozen=True)
 class BayesianParameterSampling(Sampling):
-    """Points that Optuna proposes from the results of earlier trials. Where it can't be asked, a point drawn at
-    random takes its place, and the trial says so."""
+    """Points that Optuna proposes from the results of earlier trials. If it can't be asked, a point drawn at random takes its
+    place, and the trial says so."""
 
     kind: ClassVar[str] = "bayesian"
 

@@ -57,7 +57,7 @@ def randint(upper: int) -> Expression:
 
 
 def uniform(min_value: float, max_value: float) -> Expression:
-    """Return a number between the bounds, all alike. Raises SpecError."""
+    """Return a number between the bounds, uniformly distributed. Raises SpecError."""
     return _checked("uniform", (min_value, max_value))
 
 
@@ -77,7 +77,7 @@ def qloguniform(min_value: float, max_value: float, q: float) -> Expression:
 
 
 def normal(mu: float, sigma: float) -> Expression:
-    """Return a number of the normal distribution. Raises SpecError."""
+    """Return a normally distributed number. Raises SpecError."""
     return _checked("normal", (mu, sigma))
 
 
@@ -123,7 +123,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "qlognormal": ("mu", "sigma", "q"),
 }
 LARGEST_EXPONENT = 700
-"""Above it, exp() is no number any more (IEEE 754 double)."""
+"""Above it, exp() overflows (IEEE 754 double)."""
 
 
 def expression_of(data: object, where: str = "") -> Expression:

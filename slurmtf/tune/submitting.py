@@ -1,4 +1,4 @@
-"""A sweep becomes a run: its settings and points are written into the run's folder, its elements submitted as an array."""
+"""Turn a sweep into a run: write its settings and points into the run's folder, and submit its elements as an array."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def shaped(
 
 
 def fits_here(plan: LaunchPlan) -> int:
-    """Return how many elements fit on this machine at once: by their CPUs; those with GPUs see all of them, and run alone."""
+    """Return how many elements fit on this machine at once, by their CPUs; those with GPUs see all of them, and run alone."""
     wanted = plan.resources.tasks_per_node * (plan.resources.cpus_per_task or 1)
     return 1 if plan.resources.gpus_per_node else max(1, len(os.sched_getaffinity(0)) // wanted)
 

@@ -1,4 +1,4 @@
-"""A sweep, described once: which training, which points of which space, what is better, how many."""
+"""A sweep, described once: the training, the space, the goal, the number of trials."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ class Sweep:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What is doubtful with it."""
+        """The warnings about it."""
         found: tuple[Finding, ...] = self.__dict__["_warnings"]
         return found
 
     @property
     def total(self) -> int:
-        """How many trials there are: those that are resumed, and no more than a grid has cells."""
+        """The number of trials: including resumed ones, and no more than a grid has points."""
         resumed = len(self.resume_child_runs)
         return resumed + self.sampling.size(self.max_total_runs - resumed)
 
@@ -135,7 +135,7 @@ class Sweep:
         return seed, [Point(values, by) for values in self.sampling.points(self.total - len(self.resume_child_runs), seed)]
 
     def settings(self, seed: int, now: float) -> Settings:
-        """Return what the job must know; ``now`` is when the sweep begins."""
+        """Return what the job must know; ``now`` is when the sweep starts."""
         minutes = min(self.max_duration_minutes, LONGEST_MINUTES)
         return Settings(
             sampling=self.sampling.kind,
@@ -262,7 +262,7 @@ def _count(name: str, value: object, least: int, most: int | None) -> Iterable[F
 
 
 def of_space(space: Mapping[str, Any]) -> Iterable[Finding]:
-    """Yield what is wrong with the parameters' names, and with values that can't reach the script."""
+    """Yield what is wrong with the parameters' names, and with values that can't be passed to the script."""
     known: dict[str, str] = {}
     for name, expression in space.items():
         where = f"parameter_space[{name!r}]"

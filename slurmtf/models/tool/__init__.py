@@ -1,1 +1,1 @@
-"""Programs that run in a tool environment: one zip, with TensorFlow or ONNX Runtime beside it and nothing of slurmtf."""
+"""Programs for a tool environment: one zip, used with TensorFlow or ONNX Runtime and without slurmtf."""

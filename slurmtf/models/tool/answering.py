@@ -1,4 +1,4 @@
-"""The process that scores for a server: requests come in on standard input, answers go out on standard output."""
+"""The process that scores for a server: requests arrive on standard input, responses leave on standard output."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .feeding import cast, of_arrays, of_records
 from .scorers import ModelChangedError, ScriptError, scorer_of
 
 HEAD = struct.Struct("<HI")
-"""Before each body: a status of HTTP (0 in a request), and the body's length."""
+"""The head of each body: an HTTP status (0 in a request), and the body's length."""
 UNUSABLE = 503
-"""The status of a first frame that says why there is no scorer."""
+"""The status of a first frame that reports why there is no scorer."""
 Spoken = tuple[int, bytes]
 JSON, HEALTHY = "application/json", "Healthy"
 TYPES = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
@@ -41,7 +41,7 @@ def write_frame(file: IO[bytes], status: int, body: bytes) -> None:
 
 
 def read_frame(file: IO[bytes]) -> Spoken | None:
-    """Return what the other side says; None when it has ended."""
+    """Return the other side's frame; None if it has ended."""
     head = file.read(HEAD.size)
     if len(head) < HEAD.size:
         return None
@@ -51,7 +51,7 @@ def read_frame(file: IO[bytes]) -> Spoken | None:
 
 
 def work(path: str) -> int:
-    """Load what scores, say what it takes, and answer requests until there are no more. Returns the exit code."""
+    """Load the scorer, describe its inputs, and answer requests until there are no more. Returns the exit code."""
     request = json.loads(Path(path).read_text(encoding="utf-8"))
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a score script prints goes to the log, line by line: this process may be killed
@@ -68,7 +68,7 @@ def work(path: str) -> int:
 
 
 def answer(scorer: Scorer, body: bytes) -> Spoken:
-    """Return the status and body of the answer to a request's body."""
+    """Return the status and body of the response to a request's body."""
     try:
         text = body.decode("utf-8")
         data = _taken(scorer, json.loads(text))
@@ -85,7 +85,7 @@ def answer(scorer: Scorer, body: bytes) -> Spoken:
 
 
 def _taken(scorer: Scorer, given: object) -> Any:
-    """Return what stands in a request as what scores takes it, or what is wrong. Raises ValueError and its like."""
+    """Return the content of a request as the scorer takes it, or what is wrong. Raises ValueError and the like."""
     if not isinstance(given, dict) or not isinstance(given.get("data"), list | dict):
         return Refused('the body must be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
     data, specs = given["data"], scorer.specs
@@ -108,7 +108,7 @@ def _for_script(data: Any) -> Any:
 
 
 def _array(values: object, spec: Spec | None) -> Any:
-    """Return nested lists as an array. Raises ValueError when rows are not of one length."""
+    """Return nested lists as an array. Raises ValueError if rows differ in length."""
     found = np.asarray(values)
     if spec is not None and spec.dtype != "str":
         found = cast(found, spec.dtype)
@@ -118,7 +118,7 @@ def _array(values: object, spec: Spec | None) -> Any:
 
 
 def _plain(value: object) -> Any:
-    """Return an answer as JSON has it: what is no number becomes null."""
+    """Return a result as JSON: what is not a finite number becomes null."""
     if isinstance(value, Mapping):
         return {str(name): _plain(own) for name, own in value.items()}
     if isinstance(value, list | tuple) and any(isinstance(one, Mapping | list | tuple) for one in value):
@@ -143,7 +143,7 @@ def _json(value: object) -> bytes:
 
 
 def refused(status: int, text: str) -> Spoken:
-    """Return the answer to a request that is not done: Azure ML's ErrorResponse."""
+    """Return the response to a refused request: Azure ML's ErrorResponse."""
     return status, _json({"status_code": status, "message": text})
 
 
@@ -196,7 +196,7 @@ def _described(text: str, name: str) -> dict[str, Any]:
 
 
 def _example(specs: Mapping[str, Spec] | None) -> dict[str, Any]:
-    """Return a request with one row, where it is known what one is."""
+    """Return a request with one row, if the model's inputs are known."""
     if specs is None:
         return {}
     rows = {name: _plain(np.zeros([1, *(size or 1 for size in spec.shape[1:])], spec.dtype)) for name, spec in specs.items()}

@@ -1,4 +1,4 @@
-"""Arrays in .npy and .npz files, read from the front, so many rows at a time, whatever their size."""
+"""Read arrays in .npy and .npz files from the front, a number of rows at a time, whatever their size."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Column:
             self._file.seek(rows * self._row, os.SEEK_CUR)
 
     def take(self, rows: int) -> Any:
-        """Return the next rows. Raises ValueError when the file ends before."""
+        """Return the next rows. Raises ValueError if the file ends before."""
         start, self._place = self._place, self._place + rows
         if self._by_column:
             return self._gathered(start, rows)
@@ -60,7 +60,7 @@ class Column:
         return np.frombuffer(data, self.dtype).reshape((rows, *self.shape))
 
     def _gathered(self, start: int, rows: int) -> Any:
-        """Return rows of an array that lies in the file column by column, as Fortran does: a part of each column is read."""
+        """Return rows of an array stored column by column (Fortran order): a part of each column is read."""
         file, begin = self._seekable
         found = np.empty((self._values, rows), self.dtype)
         size = self.dtype.itemsize
@@ -71,7 +71,7 @@ class Column:
 
     @cached_property
     def _seekable(self) -> tuple[IO[bytes], int]:
-        """Return the file, and where the values begin: of a compressed one a copy, in a file that has no name."""
+        """Return a file, and where the values begin: for a compressed file, an unnamed copy."""
         if not isinstance(self._file, zipfile.ZipExtFile):
             return self._file, self._file.tell()
         copy = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the column is used
@@ -92,10 +92,8 @@ def _check_length(found: int, wanted: int) -> None:
 
 
 def columns(path: str) -> dict[str, Column]:
-    """Return the arrays of a file by name, that of an .npy file under the empty name.
-
-    Raises OSError, ValueError or BadZipFile.
-    """
+    """Return the arrays of a file by name, that of an .npy file under the empty name. Raises OSError, ValueError or
+    BadZipFile."""
     if path.lower().endswith(END):
         return {"": Column(open(path, "rb"), Path(path).stat().st_size)}
     zipped = zipfile.ZipFile(path)

@@ -1,4 +1,4 @@
-"""Rows in the order of the files, read block by block and scored batch by batch: batches that are the same for any number of
+"""Read rows in the order of the files, block by block, and score them in batches, which are the same for any number of
 shards."""
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from .feeding import joined, of_arrays, of_records
 from .readers import UNREADABLE, BadRow, Take, UnreadableError, format_of
 
 BATCH_BYTES = 4 * 1024 * 1024
-"""What a batch holds where its size is not given."""
+"""The size of a batch if none is given, in bytes."""
 BATCH_ROWS = (64, 1024)
-"""The most rows of such a batch, of few rows and of many."""
+"""The most rows of such a batch, if there are few rows and if there are many."""
 BATCHES = 256
-"""How many of the largest batches of rows there are at least: a shard has whole batches."""
+"""The least number of batches of maximal size: a shard consists of whole batches."""
 BLOCK_BYTES = 4 * 1024 * 1024
-"""What is read at once: of this size, memory is used again, and is not asked of the kernel page by page."""
+"""Bytes read at once: memory of this size is reused, instead of being requested from the kernel page by page."""
 BLOCK_BATCHES = 256
 AT_ONCE_BYTES = 256 * 1024
 """The largest batch, as it was read, that is brought into the model's types with its whole block: of smaller ones each step
@@ -81,8 +81,8 @@ def batches_of(shard: int, shards: int, total: int, batch: int) -> range:
 
 
 def batch_for(row_bytes: int, total: int) -> int:
-    """Return how many rows are scored at a time, where nobody says: what fits, and of few rows few, so that there is something
-    to share."""
+    """Return how many rows are scored at a time by default: what fits, and fewer if there are few rows, so that they can be
+    shared."""
     few, many = BATCH_ROWS
     return max(1, min(BATCH_BYTES // max(1, row_bytes), many, max(few, total // BATCHES)))
 
@@ -93,7 +93,7 @@ def block_for(row_bytes: int, batch: int) -> int:
 
 
 def size_of(data: Any) -> int:
-    """Return about how many bytes rows that were read take."""
+    """Return about how many bytes the rows take."""
     if isinstance(data, Mapping):
         return sum(int(np.asarray(values).nbytes) for values in data.values())
     return sum(size_of(row) for row in data if isinstance(row, Mapping))
@@ -236,7 +236,7 @@ def _answer(scorer: Scorer, data: Any, numbers: Any) -> dict[str, Any]:
 
 
 def storable(values: object) -> Any:
-    """Return an array that a file holds without pickle: other objects than texts as JSON."""
+    """Return an array that can be stored without pickle: objects other than texts become JSON."""
     mixed = isinstance(values, list) and any(isinstance(value, dict) for value in values)
     found = np.array(values, dtype=object) if mixed else np.asarray(values)
     if found.dtype.kind != "O":

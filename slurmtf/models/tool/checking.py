@@ -1,4 +1,4 @@
-"""Whether an ONNX file does what the model does: asked of onnxruntime and of TensorFlow, on the same inputs."""
+"""Check that an ONNX file does what the model does: run both with onnxruntime and TensorFlow on the same inputs."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ Answer = Mapping[str, Any]
 
 
 class RejectedError(Exception):
-    """The file is not what the model is; the message says why."""
+    """The file does not match the model; the message says why."""
 
 
 class UnverifiableError(Exception):
-    """The model can't be tried, whatever the file: see the message."""
+    """The model can't be run, whatever the file: see the message."""
 
 
 class Model(NamedTuple):
-    """A model to compare with: what it takes, and what it answers. ``known`` are its constants, see :func:`drawn`."""
+    """A model to compare with: its inputs, and its results. ``known`` are its constants, see :func:`drawn`."""
 
     inputs: Mapping[str, Spec]
     call: Callable[[Answer], Answer]
@@ -40,7 +40,8 @@ class Model(NamedTuple):
 def verify(path: str, model: Model, tolerance: float, samples: Answer | None = None) -> dict[str, Any]:
     """Compare a file with its model, and return the figures. Raises RejectedError, or UnverifiableError.
 
-    ``tolerance``: by how much an answer may differ, in parts of 1 + its magnitude. Integers, texts and truth values must agree.
+    ``tolerance``: the largest difference between two results, relative to 1 + their magnitude. Integers, texts and booleans
+    must be equal.
     """
     session = _session(path)
     _check_inputs(session, model.inputs)
@@ -79,7 +80,7 @@ def _check_inputs(session: Any, inputs: Mapping[str, Spec]) -> None:
 
 
 def _tried(model: Model, batch: int, samples: Answer | None) -> tuple[Answer, Answer]:
-    """Return inputs that the model takes, and its answer. Raises UnverifiableError."""
+    """Return inputs that the model accepts, and its results. Raises UnverifiableError."""
     tries = [sampled(model.inputs, batch, samples)] if samples is not None else drawn(model.inputs, batch, model.known)
     why = ""
     for inputs in tries:
@@ -114,7 +115,7 @@ def _compared(session: Any, inputs: Answer, expected: Answer, tolerance: float, 
 
 
 def difference(found: Any, expected: Any, tolerance: float, where: str) -> float:
-    """Return the largest absolute difference of two answers. Raises RejectedError when they don't agree."""
+    """Return the largest absolute difference of two results. Raises RejectedError if they don't agree."""
     if found.shape != expected.shape:
         raise RejectedError(f"{where} has the shape {found.shape}, not {expected.shape}")
     if expected.dtype.kind not in "fc":

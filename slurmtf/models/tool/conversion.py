@@ -1,4 +1,4 @@
-"""From a saved model to an ONNX file that was run: routes in order, each verified."""
+"""Convert a saved model to an ONNX file: several routes in order, each verified."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ Routes = Sequence[tuple[str, Callable[[Served, str, int], str]]]
 
 
 def convert_all(paths: Sequence[str]) -> int:
-    """Convert what these requests ask for; each has its result beside it. Returns 1 when one was refused."""
+    """Carry out these conversion requests; each result is written beside its request. Returns 1 if one was refused."""
     routes = (("command", functools.partial(_by_command, Command())), ("function", _by_function))
     results = [converted(path, routes) for path in paths]
     return 0 if all(result["ok"] for result in results) else 1
 
 
 def converted(path: str, routes: Routes) -> dict[str, Any]:
-    """Convert one request by the first way that gives a good file, and write its result: ``REQUEST.result.json``. Nothing else
-    of it is left but the file asked for."""
+    """Convert one request by the first route that produces a good file, and write ``REQUEST.result.json``.
+
+    Nothing else is left but the requested file.
+    """
     request = json.loads(Path(path).read_text(encoding="utf-8"))
     began = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix=".export-", dir=Path(request["output"]).parent))
@@ -106,7 +108,7 @@ def _keep(file: str, output: str) -> None:
 
 
 def _by_command(command: Command, served: Served, file: str, opset: int) -> str:
-    """Convert by its command line, which may return 0 and have failed. Raises RejectedError."""
+    """Convert with the converter's command line, which may return 0 and have failed. Raises RejectedError."""
     printed = Path(f"{file}.log")
     try:
         code = command(Asked([*served.source, "--output", file, "--opset", str(opset)], str(printed)))
@@ -120,7 +122,7 @@ def _by_command(command: Command, served: Served, file: str, opset: int) -> str:
 
 
 def _by_function(served: Served, file: str, opset: int) -> str:
-    """Convert the function by the converter's Python interface. Raises RejectedError."""
+    """Convert the function through the converter's Python interface. Raises RejectedError."""
     import tf2onnx  # noqa: PLC0415
 
     signature, _ = served.function
@@ -141,7 +143,7 @@ def _dtype(name: str) -> Any:
 
 
 def _told(log: str) -> str:
-    """Return the lines of the converter that tell of trouble."""
+    """Return the converter's lines that report problems."""
     return "\n".join(_troubles(log.splitlines()))[:SHOWN_LOG]
 
 

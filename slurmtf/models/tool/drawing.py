@@ -1,4 +1,4 @@
-"""Inputs to try a model on: seeded, of every dtype, with the values that its tables know; or real ones of the user."""
+"""Draw inputs to run a model on: seeded, of every dtype, with the values in its tables; or use the user's real ones."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 SEED = 1
 BATCHES = (1, 3, 64)
 SIZES = ((5, 7, 6), (32, 40, 36), (224, 240, 232))
-"""What a dimension without a size is tried with, one for each batch: small, for images, for large images."""
+"""Sizes tried for a dimension without a fixed size, one for each batch: small, for images, for large images."""
 WORDS = ("the", "cat", "sat on", "Mat", "", "x1", "ümlaut", "zzz unknown zzz")
 
 
 class Spec(NamedTuple):
-    """An input or output: its sizes, None where any will do, and its numpy dtype ('str' for texts)."""
+    """An input or output: its sizes, None for any size, and its numpy dtype ('str' for texts)."""
 
     shape: tuple[int | None, ...]
     dtype: str
 
     @property
     def is_fixed(self) -> bool:
-        """Whether it takes one batch size only."""
+        """Whether it accepts only one batch size."""
         return not self.shape or self.shape[0] is not None
 
     def to_dict(self) -> dict[str, Any]:
@@ -30,7 +30,7 @@ class Spec(NamedTuple):
 
 
 def drawn(specs: Mapping[str, Spec], batch: int, known: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
-    """Yield inputs for a batch, those that try the most first: what a model does not take is for the next try.
+    """Yield inputs for a batch, the most demanding first: if the model does not accept one, the next is tried.
 
     ``known`` are constants of the model, by dtype ('str', 'int'): texts and integers that its tables may hold.
     """
@@ -65,7 +65,7 @@ def _draw(random: Any, shape: tuple[int, ...], dtype: str, integers: Sequence[in
 
 
 def sampled(specs: Mapping[str, Spec], batch: int, samples: Mapping[str, Any]) -> dict[str, Any]:
-    """Return so many rows of the user's samples, from the first again when they are too few. Raises ValueError."""
+    """Return so many rows of the user's samples, repeating them if they are too few. Raises ValueError."""
     missing = [name for name in specs if name not in samples]
     if missing:
         raise ValueError(f"the samples have no {', '.join(missing)}; they have {', '.join(samples) or 'nothing'}")

@@ -1,4 +1,4 @@
-"""Rows of files into what a model takes."""
+"""Turn rows of files into a model's inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .readers import BadRow
 
 
 def of_arrays(arrays: Mapping[str, object], specs: Mapping[str, Spec]) -> dict[str, Any]:
-    """Return arrays under the names of a model's inputs, in their dtypes. Raises ValueError when one is missing."""
+    """Return arrays under the names of a model's inputs, in their dtypes. Raises ValueError if one is missing."""
     if len(specs) == 1 and len(arrays) == 1:
         arrays = dict(zip(specs, arrays.values(), strict=True))
     missing = [name for name in specs if name not in arrays]
@@ -32,7 +32,7 @@ def _fitted(values: Any, spec: Spec, name: str) -> Any:
 
 
 def cast(values: Any, dtype: str) -> Any:
-    """Return an array in another dtype. Raises ValueError where that is another number: 1.5 or 3,000,000,000 as int32, null."""
+    """Return an array in another dtype. Raises ValueError if a value would change: 1.5 or 3,000,000,000 as int32, null."""
     if values.dtype.kind == "O" and None in values.ravel().tolist():
         raise ValueError(f"null is not {dtype}")
     if values.dtype.kind == "c" and np.dtype(dtype).kind != "c":
@@ -117,5 +117,5 @@ def _numbers(value: object, dtype: str) -> Any:
 
 
 def joined(batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return batches one after the other."""
+    """Concatenate batches."""
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

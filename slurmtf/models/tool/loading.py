@@ -1,4 +1,4 @@
-"""Models as they were saved, brought into one form: a function with named inputs and outputs, and a SavedModel of it."""
+"""Load saved models into one form: a function with named inputs and outputs, and a SavedModel of it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .drawing import Spec
 from .refusal import refusal
 
 CONSTANTS = 1000
-"""How many constants of a model are tried as inputs, at most."""
+"""The most constants of a model that are tried as inputs."""
 NO_NAME = "serving_default"
 ENDS = (
     "BiasAdd", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Elu", "MatMul", "Add", "AddV2", "ArgMax", "Identity",
@@ -73,7 +73,7 @@ def load(request: Mapping[str, Any], work: Path) -> Served:
 
 
 def of_saved_model(path: str, name: str | None) -> Served:
-    """Return a signature of a SavedModel: the one named, ``serving_default``, or the only one. Raises LoadError."""
+    """Return a signature of a SavedModel: the named one, ``serving_default``, or the only one. Raises LoadError."""
     try:
         loaded = tf.saved_model.load(path)
     except Exception as err:  # TensorFlow's: another version's operations, a broken file
@@ -188,7 +188,7 @@ def _unloadable(version: str, err: Exception) -> LoadError:
 
 
 def of_keras(model: Any, work: Path) -> Served:
-    """Return a Keras model, with a SavedModel of it without training. Raises LoadError."""
+    """Return a Keras model, with a SavedModel of it in inference mode. Raises LoadError."""
     if not getattr(model, "inputs", None):
         raise LoadError("the model does not know its inputs", "export in the script: model.export('outputs/model')")
     names = _unique([_name_of(tensor) for tensor in model.inputs])

@@ -10,7 +10,7 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
 
 
 def main() -> int:
-    """Do what the arguments ask for; return the exit code."""
+    """Run the command in the arguments; return the exit code."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     command, *arguments = sys.argv[1:]
