@@ -3,16 +3,16 @@
 import json
 import pkgutil
 import subprocess
-from typing import Any, Dict, List
+from typing import List
 
 from ..contract import question
 from ..contract.store import StoreLayout
-from .work import BuildError, environment, say
+from .work import BuildError, Spec, environment, say
 
 TIMEOUT_S = 300
 
 
-def check(layout: StoreLayout, request: Dict[str, Any]) -> None:
+def check(layout: StoreLayout, request: Spec) -> None:
     """Look for the modules of a request. Raises BuildError with what is to be said of those that are not there.
 
     An interpreter that can't be asked fails nothing: the script itself will tell.
@@ -23,7 +23,7 @@ def check(layout: StoreLayout, request: Dict[str, Any]) -> None:
         raise BuildError("\n".join(request["modules"][module] for module in missing))
 
 
-def _missing(layout: StoreLayout, request: Dict[str, Any]) -> List[str]:
+def _missing(layout: StoreLayout, request: Spec) -> List[str]:
     source = (pkgutil.get_data(question.__name__.rpartition(".")[0], "question.py") or b"").decode("utf-8")
     asked = json.dumps({"modules": list(request["modules"]), "folders": []})
     try:

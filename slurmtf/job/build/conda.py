@@ -5,12 +5,12 @@ import json
 import os
 import re
 import textwrap
-from typing import Any, Dict, List
+from typing import Dict, List
 
 from ..contract import variables as var
 from . import pip
 from .installer import Installer, explained
-from .work import BuildError, StepError, Work, find
+from .work import BuildError, Spec, StepError, Work, find
 
 PROGRAMS = ("micromamba", "mamba", "conda")
 UNSOLVED = re.compile(
@@ -36,7 +36,7 @@ def program(wish: str) -> str:
     return found
 
 
-def build(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
+def build(work: Work, spec: Spec) -> Dict[str, object]:
     """Build the environment of a spec, pip packages after conda's, and return what is in it."""
     tool = program(spec["conda"]["program"])
     name = os.path.basename(tool)
@@ -51,7 +51,7 @@ def build(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
     return dict(found, tool=name, lock=[*_explicit(work.folder), *found["lock"]])
 
 
-def _command(work: Work, spec: Dict[str, Any], tool: str) -> List[str]:
+def _command(work: Work, spec: Spec, tool: str) -> List[str]:
     """Return the command. ``conda env create`` takes files, ``conda create`` packages; micromamba's ``create`` takes both."""
     conda, create = spec["conda"], [tool, "create", "--yes", "--prefix", work.folder]
     if spec["explicit"]:
@@ -72,7 +72,7 @@ def _written(work: Work, suffix: str, text: str) -> str:
     return path
 
 
-def _add_pip_section(work: Work, spec: Dict[str, Any], installer: Installer) -> None:
+def _add_pip_section(work: Work, spec: Spec, installer: Installer) -> None:
     """Install what pip had brought by a conda file: of all versions written down, those that conda has not brought now."""
     options = [match.group(1) for match in map(PIP_LINE.match, spec["conda"]["file"].splitlines()) if match]
     path = _written(work, ".pip.txt", "\n".join([*options, *spec["constraints"]]) + "\n")

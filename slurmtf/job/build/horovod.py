@@ -21,7 +21,7 @@ from ..contract.horovod import OPTIONS, RELEASE, TOOLS, digest
 from ..contract.private import make_private
 from .horovod_source import mend
 from .installer import Installer, fetched
-from .work import BuildError, StepError, Work, find, once, wheels_in
+from .work import BuildError, Spec, StepError, Work, find, once, wheels_in
 
 NAME = re.compile(r"horovod(\[[\w,-]*\])?", re.IGNORECASE)
 NEEDS = ("cloudpickle", "psutil", "pyyaml", "packaging")
@@ -40,12 +40,12 @@ def wanted(requirement: str) -> str:
     return version[2:] if version.startswith("==") else RELEASE
 
 
-def needs(spec: Dict[str, Any]) -> List[str]:
+def needs(spec: Spec) -> List[str]:
     """Return what else must be installed for Horovod where no installer can look for it."""
     return [*NEEDS] if spec["horovod"] else []
 
 
-def install(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, Any]:
+def install(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     """Install Horovod into the environment; the wheel is built when there is none that fits. Returns what it was built for."""
     found = wheel(work, spec, installer)
     title = "installing Horovod {version} for TensorFlow {tensorflow}".format(**found)
@@ -53,7 +53,7 @@ def install(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str,
     return {"horovod": found}
 
 
-def wheel(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, Any]:
+def wheel(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     """Return the wheel for the TensorFlow of an environment and the MPI of this machine, and what it goes with."""
     there = installer.contents("looking for TensorFlow")
     tensorflow = next((there["packages"][name] for name in TENSORFLOWS if name in there["packages"]), "")
@@ -112,7 +112,7 @@ def _told(command: List[str]) -> str:
 class _Build:
     """One compilation of Horovod."""
 
-    def __init__(self, work: Work, spec: Dict[str, Any], python: str) -> None:
+    def __init__(self, work: Work, spec: Spec, python: str) -> None:
         self._work = work
         self._spec = spec
         self._python = python

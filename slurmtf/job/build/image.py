@@ -2,11 +2,11 @@
 
 import hashlib
 import os
-from typing import Any, Dict
+from typing import Dict
 
 from ..contract.store import IMAGE
 from .installer import explained
-from .work import BuildError, StepError, Work, find
+from .work import BuildError, Spec, StepError, Work, find
 
 RUNTIMES = ("apptainer", "singularity")
 MEANINGS = (
@@ -20,7 +20,7 @@ MEANINGS = (
 )  # fmt: skip
 
 
-def build(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
+def build(work: Work, spec: Spec) -> Dict[str, object]:
     """Fetch an image. A registry's user and password come by the runtime's own variables, never from the spec."""
     runtime = next((path for path in map(find, RUNTIMES) if path), "")
     if not runtime:

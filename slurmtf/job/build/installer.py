@@ -6,7 +6,7 @@ import pkgutil
 import re
 from typing import Any, Dict, List, Sequence, Tuple
 
-from .work import BuildError, StepError, Work, find, wheels_in
+from .work import BuildError, Spec, StepError, Work, find, wheels_in
 
 MEANINGS = (
     (r"Temporary failure in name resolution|Name or service not known|Connection refused|Network is unreachable|dns error|"
@@ -30,7 +30,7 @@ MEANINGS = (
 class Installer:
     """Puts packages into the environment of a work, by uv or by pip."""
 
-    def __init__(self, work: Work, spec: Dict[str, Any], python: str = "") -> None:
+    def __init__(self, work: Work, spec: Spec, python: str = "") -> None:
         """``python`` is that of another environment, when it is not the one that is being built."""
         self._work = work
         self._uv = spec["uv"] if os.access(spec["uv"], os.X_OK) else find("uv")
@@ -62,7 +62,7 @@ class Installer:
         """Return what the environment holds: see :mod:`inventory`."""
         program = (pkgutil.get_data(str(__package__), "inventory.py") or b"").decode("utf-8")
         text = self._work.run(title, [self.python, "-c", program])
-        found: Dict[str, Any] = json.loads(text.strip().splitlines()[-1])
+        found: Dict[str, object] = json.loads(text.strip().splitlines()[-1])
         return found
 
     def _told(self, title: str, command: List[str]) -> None:

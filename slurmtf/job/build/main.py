@@ -19,7 +19,7 @@ from ..contract.store import RECORD, StoreLayout
 from . import conda, horovod, image, pack, pip
 from .check import check
 from .installer import Installer
-from .work import BuildError, Failure, Work, once, say, write
+from .work import BuildError, Failure, Spec, Work, once, say, write
 
 BUILDERS = {"pip": pip.build, "conda": conda.build, "image": image.build}
 USAGE = "usage: agent.pyz build SPEC [CHECK] | agent.pyz fetch SPEC | agent.pyz horovod SPEC | agent.pyz pack SPEC"
@@ -54,7 +54,7 @@ def main(argv: List[str]) -> int:
 
 def _read(path: str) -> Dict[str, Any]:
     with open(path, encoding="utf-8") as file:
-        found: Dict[str, Any] = json.load(file)
+        found: Dict[str, object] = json.load(file)
     return found
 
 
@@ -62,7 +62,7 @@ def _interrupt(number: int, frame: object) -> None:  # noqa: ARG001
     raise KeyboardInterrupt
 
 
-def build_and_pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+def build_and_pack(layout: StoreLayout, spec: Spec) -> None:
     """Build an environment, and its pack where that is wished: without one, nodes use the environment itself."""
     build(layout, spec)
     if spec.get("pack"):
@@ -74,7 +74,7 @@ def build_and_pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
             say("not packed: nodes use the environment in place")
 
 
-def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+def build(layout: StoreLayout, spec: Spec) -> None:
     """Build an environment, unless it is there. What was fetched for it is needed no more then."""
     name = spec["name"]
     claim = Claim(layout.claim(name))
@@ -83,7 +83,7 @@ def build(layout: StoreLayout, spec: Dict[str, Any]) -> None:
         shutil.rmtree(spec["wheelhouse"], ignore_errors=True)
 
 
-def _build(layout: StoreLayout, spec: Dict[str, Any], claim: Claim) -> None:
+def _build(layout: StoreLayout, spec: Spec, claim: Claim) -> None:
     """Build it in a folder of its own; the link that makes it known comes last, and at once."""
     _sweep(layout, spec["name"])
     work = Work(layout, spec["name"], claim)
@@ -126,7 +126,7 @@ def _sweep(layout: StoreLayout, name: str) -> None:
                 shutil.rmtree(path, ignore_errors=True)
 
 
-def fetch(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+def fetch(layout: StoreLayout, spec: Spec) -> None:
     """Bring the packages of an environment into the store, for a job on nodes that have no network."""
     name, environment = spec["name"], spec["environment"]
     folder, claim = layout.download(environment), Claim(layout.claim(spec["name"]))
@@ -135,7 +135,7 @@ def fetch(layout: StoreLayout, spec: Dict[str, Any]) -> None:
     )
 
 
-def _fetch(layout: StoreLayout, spec: Dict[str, Any], folder: str, claim: Claim) -> None:
+def _fetch(layout: StoreLayout, spec: Spec, folder: str, claim: Claim) -> None:
     _sweep(layout, spec["name"])
     work = Work(layout, spec["name"], claim)
     work.clear_log()
@@ -149,13 +149,13 @@ def _fetch(layout: StoreLayout, spec: Dict[str, Any], folder: str, claim: Claim)
         work.discard()
 
 
-def compile_horovod(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+def compile_horovod(layout: StoreLayout, spec: Spec) -> None:
     """Compile Horovod for an environment that is there, and install it where that is wished."""
     claim = Claim(layout.claim(spec["name"]))
     once(claim, "Horovod for it", lambda: False, lambda: _compile_horovod(Work(layout, spec["name"], claim), spec))
 
 
-def _compile_horovod(work: Work, spec: Dict[str, Any]) -> None:
+def _compile_horovod(work: Work, spec: Spec) -> None:
     installer = Installer(work, spec, spec["python"])
     found = horovod.install(work, spec, installer)["horovod"] if spec["install"] else horovod.wheel(work, spec, installer)
     say(found["wheel"])

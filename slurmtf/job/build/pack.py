@@ -12,18 +12,18 @@ import sys
 import tarfile
 import tempfile
 import time
-from typing import IO, Any, Dict, Iterator, Set, cast
+from typing import IO, Iterator, Set, cast
 
 from ..contract import packs
 from ..contract.claim import Claim
 from ..contract.store import StoreLayout
 from .prefixes import mentions
-from .work import BuildError, find, once, say
+from .work import BuildError, Spec, find, once, say
 
 BUFFER = 1 << 20
 
 
-def pack(layout: StoreLayout, spec: Dict[str, Any]) -> None:
+def pack(layout: StoreLayout, spec: Spec) -> None:
     """Pack an environment, unless it has been; when somebody else does it, wait."""
     claim, path = Claim(layout.claim(spec["name"])), spec["pack"]
     once(claim, spec["name"], lambda: os.path.isfile(path), lambda: _write(layout, spec["prefix"], path, claim))

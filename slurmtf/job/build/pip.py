@@ -5,17 +5,17 @@ from typing import Any, Dict, List
 
 from . import horovod
 from .installer import Installer, explained, fetched
-from .work import BuildError, StepError, Work, find
+from .work import BuildError, Spec, StepError, Work, find
 
 
-def build(work: Work, spec: Dict[str, Any]) -> Dict[str, Any]:
+def build(work: Work, spec: Spec) -> Dict[str, object]:
     """Build the environment of a spec, and return what is in it."""
     installer = Installer(work, spec)
     installer.create(_base(spec))
     return fill(work, spec, installer)
 
 
-def _base(spec: Dict[str, Any]) -> str:
+def _base(spec: Spec) -> str:
     base = find(spec["python"])
     if not base:
         raise BuildError(
@@ -24,7 +24,7 @@ def _base(spec: Dict[str, Any]) -> str:
     return base
 
 
-def fill(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, Any]:
+def fill(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     """Install the packages of a spec, Horovod last: it is compiled against the TensorFlow that is there then."""
     if spec["wheelhouse"]:
         wheels = fetched(spec["wheelhouse"])
@@ -37,7 +37,7 @@ def fill(work: Work, spec: Dict[str, Any], installer: Installer) -> Dict[str, An
     return dict(installer.contents("listing what is installed"), tool=installer.tool, **built)
 
 
-def _install(work: Work, spec: Dict[str, Any], installer: Installer) -> None:
+def _install(work: Work, spec: Spec, installer: Installer) -> None:
     if spec["requirements"]:
         installer.install("installing {} requirement(s)".format(len(spec["requirements"])), _listed(work.folder, spec))
     if spec["bare"]:
@@ -46,7 +46,7 @@ def _install(work: Work, spec: Dict[str, Any], installer: Installer) -> None:
         )
 
 
-def _listed(folder: str, spec: Dict[str, Any]) -> List[str]:
+def _listed(folder: str, spec: Spec) -> List[str]:
     """Write requirements and constraints down, and return the arguments that name them."""
     arguments: List[str] = []
     for option, kind in (("-r", "requirements"), ("-c", "constraints")):
@@ -58,7 +58,7 @@ def _listed(folder: str, spec: Dict[str, Any]) -> List[str]:
     return arguments
 
 
-def download(work: Work, spec: Dict[str, Any], folder: str) -> None:
+def download(work: Work, spec: Spec, folder: str) -> None:
     """Bring all packages of a spec into a folder, as wheels, for a machine without a network.
 
     What there are only sources of is compiled here: what compiles it can't be had there. uv can't fetch, and its

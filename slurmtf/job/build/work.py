@@ -10,13 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..common.process import end_with_parent
 from ..contract import variables as var
 from ..contract.claim import Claim
 from ..contract.private import write_private
 from ..contract.store import StoreLayout
+
+Spec = Dict[str, Any]
+"""An environment spec, as JSON has it: what it holds depends on what it is of."""
 
 POLL_S = 0.1
 WAIT_S = 1.0
@@ -91,7 +94,7 @@ class Work:
         say("{}: {:.1f} s".format(title, seconds))
         return output
 
-    def _status(self, command: Sequence[str], folder: str, variables: Dict[str, str], log: Any) -> int:
+    def _status(self, command: Sequence[str], folder: str, variables: Dict[str, str], log: IO[bytes]) -> int:
         """Run a command to its end. It dies with us, however we die: nobody goes on writing into a folder that is given up."""
         parent = os.getpid()
         try:

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from typing import Any, Dict, Mapping, Optional
+from typing import Mapping, NamedTuple, Optional
 
 from ..contract import proc
 from ..contract import variables as var
@@ -17,6 +17,14 @@ RANK_VARIABLES = (
     var.PMI_RANK,
     var.SLURM_PROCID,
 )
+
+
+class Process(NamedTuple):
+    """A process: host, pid and start time together are unique."""
+
+    host: str
+    pid: int
+    started: Optional[int]
 
 
 def rank(environ: Mapping[str, str]) -> int:
@@ -51,9 +59,8 @@ def attempt(environ: Mapping[str, str]) -> int:
     return int(environ.get(var.SLURM_RESTART_COUNT) or 0)
 
 
-def process() -> Dict[str, Any]:
-    """Return host, pid and start time of this process, which together are unique."""
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": proc.start_of(os.getpid())}
+def process() -> Process:
+    return Process(socket.gethostname(), os.getpid(), proc.start_of(os.getpid()))
 
 
 def host(environ: Mapping[str, str]) -> str:

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Mapping, Optional
 
 from . import proc
 from . import variables as var
@@ -40,11 +40,11 @@ class Claim:
         finally:
             os.remove(own)
 
-    def holder(self) -> Optional[Dict[str, Any]]:
+    def holder(self) -> Optional[Dict[str, object]]:
         """Return who holds it: host, pid, start time, job; None when nobody does."""
         try:
             with open(self._path, encoding="utf-8") as file:
-                found: Dict[str, Any] = json.load(file)
+                found: Dict[str, object] = json.load(file)
         except (OSError, ValueError):
             return None
         return found
@@ -75,7 +75,7 @@ class Claim:
         except OSError:
             return False
 
-    def _break(self, holder: Dict[str, Any]) -> None:
+    def _break(self, holder: Mapping[str, object]) -> None:
         """Take a dead owner's claim away; one that another builder has taken meanwhile is put back."""
         doomed = "{}.{}.dead".format(self._path, os.urandom(6).hex())
         with contextlib.suppress(OSError):
@@ -85,7 +85,7 @@ class Claim:
             os.remove(doomed)
 
 
-def _me() -> Dict[str, Any]:
+def _me() -> Dict[str, object]:
     pid = os.getpid()
     return {
         "host": socket.gethostname(),

@@ -4,11 +4,11 @@ A field's default shows its type. A reader takes what fits and leaves the defaul
 version, or a damaged one, ends nothing.
 """
 
-from typing import Any, Dict, NamedTuple, Optional, Type, TypeVar
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Type, TypeVar
 
 from .outcome import Outcome
 
-Facts = Dict[str, Any]
+Facts = Mapping[str, object]
 NOTHING: Facts = {}
 
 
@@ -165,7 +165,7 @@ class Ended(NamedTuple):
     seconds: float = 0.0
 
 
-NAMES: Dict[str, Type[Any]] = {
+NAMES: Dict[str, type] = {
     "started": Started,
     "prepared": Prepared,
     "launched": Launched,
@@ -224,11 +224,11 @@ def outcome_of(event: Any) -> Outcome:
 
 
 def _taken(kind: Type[E], facts: Facts) -> E:
-    fields: Dict[str, Any] = getattr(kind, "_field_defaults", {})
+    fields: Mapping[str, object] = getattr(kind, "_field_defaults", {})
     return kind(**{name: _value(facts.get(name, default), default) for name, default in fields.items()})
 
 
-def _value(value: Any, default: Any) -> Any:
+def _value(value: Any, default: object) -> Any:
     if not _fits(value, default):
         return default
     return tuple(value) if isinstance(default, tuple) else value

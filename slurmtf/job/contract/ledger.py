@@ -13,7 +13,7 @@ has no others.
 import contextlib
 import json
 import os
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from .private import make_private
 from .sweep import Earlier, Event, Point, Result, Settings, SweepLayout, read_earlier, read_points, read_settings, taken
@@ -143,7 +143,7 @@ class Ledger:
         except (OSError, ValueError):
             return None
 
-    def stopped(self) -> Optional[Dict[str, Any]]:
+    def stopped(self) -> Optional[Dict[str, object]]:
         """Return why no more trials are started; None: they are."""
         try:
             with open(self.layout.stopped, encoding="utf-8") as file:
@@ -245,7 +245,7 @@ class Ledger:
             return False
         return self._publish(result.to_dict(), self.layout.result(result.trial))
 
-    def stop(self, facts: Dict[str, Any]) -> bool:
+    def stop(self, facts: Dict[str, object]) -> bool:
         """Have no more trials started; tell whether we are the first to say so. Raises OSError."""
         return self._publish(facts, self.layout.stopped)
 
@@ -271,7 +271,7 @@ class Ledger:
     def _lease(self, trial: int, attempt: int) -> str:
         return os.path.join(self.layout.leases, "{}.{}".format(trial, attempt))
 
-    def _publish(self, facts: Dict[str, Any], path: str) -> bool:
+    def _publish(self, facts: Mapping[str, object], path: str) -> bool:
         folder, name = os.path.split(path)
         partial = os.path.join(folder, ".{}.{}".format(name, os.urandom(6).hex()))
         _write(partial, json.dumps(facts).encode("utf-8"))

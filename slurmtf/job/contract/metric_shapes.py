@@ -1,6 +1,6 @@
 """The shapes in which Azure ML's ``get_metrics()`` returns what was logged."""
 
-from typing import Any, Dict, Iterable, List
+from typing import Any, Dict, Iterable, List, Mapping
 
 from .metrics import LIST, ROW, TABLE, TAG, Entry
 
@@ -18,7 +18,7 @@ def in_azure_shape(logged: Iterable[Entry]) -> Dict[str, Any]:
     return {name: _value_of(found) for name, found in by_name.items()}
 
 
-def _value_of(found: List[Entry]) -> Any:
+def _value_of(found: List[Entry]) -> object:
     kind = found[-1].kind
     values = [entry.value for entry in found if entry.kind == kind]
     if kind == LIST:
@@ -28,8 +28,8 @@ def _value_of(found: List[Entry]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _columns(tables: List[Dict[str, Any]]) -> Dict[str, List[Any]]:
-    columns: Dict[str, List[Any]] = {name: [] for table in tables for name in table}
+def _columns(tables: List[Mapping[str, object]]) -> Dict[str, List[object]]:
+    columns: Dict[str, List[object]] = {name: [] for table in tables for name in table}
     for table in tables:
         cells = {name: value if isinstance(value, list) else [value] for name, value in table.items()}
         rows = max(map(len, cells.values()), default=0)

@@ -151,7 +151,7 @@ class Outcome(NamedTuple):
         lines = [line.strip() for line in self.tail.splitlines() if line.strip()]
         return lines[-1][:LONGEST_ERROR] if lines else "{} (exit code {})".format(self.cause.value, self.exit_code)
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> Dict[str, object]:
         return dict(self._asdict(), cause=self.cause.value)
 
     @classmethod

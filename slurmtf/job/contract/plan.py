@@ -158,7 +158,7 @@ class LaunchOrder(NamedTuple):
         """What of it says which tasks there are."""
         return LaunchOrder(distribution=self.distribution, size=self.size)
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> Dict[str, object]:
         return {name: dict(value._asdict()) if name in _OF_ORDER and value else value for name, value in self._asdict().items()}
 
     @classmethod
@@ -169,7 +169,7 @@ class LaunchOrder(NamedTuple):
         return order._replace(**nested)
 
 
-_OF_ORDER: Dict[str, Any] = {"distribution": Distribution, "size": Size}
+_OF_ORDER: Dict[str, type] = {"distribution": Distribution, "size": Size}
 
 
 class JobPlan(NamedTuple):
@@ -230,8 +230,8 @@ class JobPlan(NamedTuple):
         size = order.size or self.size._replace(tasks=count, tasks_per_node=-(-count // self.size.nodes))
         return self._replace(distribution=order.distribution, size=size)
 
-    def to_dict(self) -> Dict[str, Any]:
-        found: Dict[str, Any] = {"schema": SCHEMA}
+    def to_dict(self) -> Dict[str, object]:
+        found: Dict[str, object] = {"schema": SCHEMA}
         for name, value in self._asdict().items():
             found[name] = dict(value._asdict()) if name in _PARTS else value
         found["inputs"] = [dict(item._asdict()) for item in self.inputs]
@@ -261,7 +261,7 @@ class JobPlan(NamedTuple):
             raise PlanError("its part for the job is damaged: {}".format(err)) from None
 
 
-_PARTS: Dict[str, Any] = {
+_PARTS: Dict[str, type] = {
     "run": Run,
     "size": Size,
     "distribution": Distribution,
@@ -270,7 +270,7 @@ _PARTS: Dict[str, Any] = {
     "notice": Notice,
     "stall": Stall,
 }
-_LISTS: Dict[str, Callable[[Any], Any]] = {
+_LISTS: Dict[str, Callable[[object], object]] = {
     "inputs": lambda facts: _part(DataInput, facts),
     "launches": LaunchOrder.from_dict,
     "restarts": lambda facts: _part(Budget, facts),
@@ -286,7 +286,7 @@ def read(path: str) -> JobPlan:
         raise PlanError("{}: {}".format(path, err)) from None
 
 
-def _job(plan: object) -> Any:
+def _job(plan: object) -> object:
     if not isinstance(plan, dict):
         raise PlanError("is not a plan")
     return plan.get("job")
@@ -301,13 +301,13 @@ def _check_schema(facts: object) -> None:
         raise PlanError(text.format(schema, SCHEMA))
 
 
-def _part(kind: Any, facts: Any) -> Any:
+def _part(kind: Any, facts: object) -> Any:
     if not isinstance(facts, dict):
         raise TypeError("{} is not an object".format(kind.__name__))
     return kind(**{name: _hashable(facts[name]) for name in kind._fields if name in facts})
 
 
-def _hashable(value: object) -> Any:
+def _hashable(value: object) -> object:
     """Return a JSON list as the tuple that it was."""
-    found: List[Any] = [_hashable(item) for item in value] if isinstance(value, list) else []
+    found: List[object] = [_hashable(item) for item in value] if isinstance(value, list) else []
     return tuple(found) if isinstance(value, list) else value

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from typing import Any, Iterator, List
+from typing import IO, Iterator, List
 
 
 def make_private(folder: str) -> None:
@@ -30,7 +30,7 @@ def add_private(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def writing_private(path: str) -> Iterator[Any]:
+def writing_private(path: str) -> Iterator[IO[bytes]]:
     """Open a file to write under a temporary name beside it, and rename it when all is written. Raises OSError."""
     folder, name = os.path.split(path)
     partial = os.path.join(folder, ".{}.{}".format(name, os.urandom(4).hex()))

@@ -26,7 +26,7 @@ LINKED_BYTES = 4 * 1024 * 1024
 def answer(said: str) -> Optional[Dict[str, Any]]:
     """Return the answer in what an interpreter has printed; None when there is none."""
     told = [line for line in said.splitlines() if line.startswith(MARK)]
-    facts: Optional[Dict[str, Any]] = json.loads(told[-1][len(MARK) :]) if told else None
+    facts: Optional[Dict[str, object]] = json.loads(told[-1][len(MARK) :]) if told else None
     return facts
 
 

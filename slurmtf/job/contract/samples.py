@@ -23,7 +23,7 @@ class Sample(NamedTuple):
     gpus: Tuple[Gpu, ...] = ()
 
     def to_line(self) -> bytes:
-        facts: Dict[str, Any] = {
+        facts: Dict[str, object] = {
             "time": round(self.time, 1),
             "series": round(self.series, 1),
             "cpu_s": round(self.cpu_s, 2),

@@ -8,7 +8,7 @@ import json
 import math
 import os
 import re
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Type, TypeVar
 
 from .plan import LaunchOrder
 
@@ -96,7 +96,7 @@ class Settings(NamedTuple):
         """1 where more is better, -1 where less is."""
         return 1 if self.goal == MAXIMIZE else -1
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> Dict[str, object]:
         return dict(self._asdict(), stopping=dict(self.stopping._asdict()), schema=SCHEMA)
 
     @classmethod
@@ -123,7 +123,7 @@ class Earlier(NamedTuple):
     """A trial of another sweep, from which this one starts. ``curve``: what it has logged of the primary metric, ``best`` the
     best of it."""
 
-    values: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    values: Mapping[str, object] = {}
     curve: Tuple[float, ...] = ()
     best: Optional[float] = None
 
@@ -152,7 +152,7 @@ class Result(NamedTuple):
     values: int = 0
     names: Tuple[str, ...] = ()
 
-    def to_dict(self) -> Dict[str, Any]:
+    def to_dict(self) -> Dict[str, object]:
         return dict(self._asdict())
 
 
@@ -201,11 +201,11 @@ class Event(NamedTuple):
 def taken(kind: Type[T], facts: object) -> T:
     """Return a NamedTuple of what fits of a JSON object; the default stands for what does not."""
     facts = facts if isinstance(facts, dict) else {}
-    defaults: Dict[str, Any] = getattr(kind, "_field_defaults", {})
+    defaults: Mapping[str, object] = getattr(kind, "_field_defaults", {})
     return kind(**{name: _fitting(facts[name], default) for name, default in defaults.items() if name in facts})
 
 
-def _fitting(value: Any, default: Any) -> Any:
+def _fitting(value: Any, default: object) -> Any:
     if default is None:
         return value if value is None or _is_number(value) else None
     if isinstance(default, bool):
@@ -254,7 +254,7 @@ def is_same_error(one: str, other: str) -> bool:
     return NUMBERS.sub("#", one) == NUMBERS.sub("#", other)
 
 
-def arguments_of(values: Dict[str, Any]) -> List[str]:
+def arguments_of(values: Mapping[str, object]) -> List[str]:
     """Return the arguments of a point: a list is spread, an empty text leaves a bare flag (see script_params)."""
     words: List[str] = []
     for name, value in values.items():
@@ -266,23 +266,23 @@ def arguments_of(values: Dict[str, Any]) -> List[str]:
     return words
 
 
-def variables_of(values: Dict[str, Any]) -> Dict[str, str]:
+def variables_of(values: Mapping[str, object]) -> Dict[str, str]:
     """Return the environment variables of a point: what is called ``environment_variables.NAME``."""
     return {name: str(value) for name, value in _behind(VARIABLES, values).items()}
 
 
-def settings_of(values: Dict[str, Any]) -> Dict[str, Any]:
+def settings_of(values: Mapping[str, object]) -> Dict[str, object]:
     """Return the settings of the estimator that a point has: what is called ``estimator.NAME``."""
     return _behind(SETTINGS, values)
 
 
-def launch_of(launches: Dict[str, LaunchOrder], values: Dict[str, Any]) -> LaunchOrder:
+def launch_of(launches: Mapping[str, LaunchOrder], values: Mapping[str, object]) -> LaunchOrder:
     """Return how a point is launched, of what :func:`read_launches` returned. Raises KeyError for one that is not there."""
     own = settings_of(values)
     return launches[key_of(own)] if own else LaunchOrder()
 
 
-def key_of(settings: Dict[str, Any]) -> str:
+def key_of(settings: Mapping[str, object]) -> str:
     """Return the name of a launch with these settings."""
     return json.dumps(settings, sort_keys=True)
 
@@ -299,7 +299,7 @@ def read_launches(path: str) -> Dict[str, LaunchOrder]:
         return {}
 
 
-def _behind(prefix: str, values: Dict[str, Any]) -> Dict[str, Any]:
+def _behind(prefix: str, values: Mapping[str, object]) -> Dict[str, object]:
     return {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}
 
 

@@ -32,11 +32,11 @@ def callbacks_of(module: str) -> str:
     return re.sub(r"[.](engine|backend)[.].*", ".callbacks", module)
 
 
-def logged(fit: Callable[..., Any], home: str) -> Callable[..., Any]:
+def logged(fit: Callable[..., object], home: str) -> Callable[..., object]:
     """Return ``fit`` with our callbacks as its last."""
 
     @functools.wraps(fit)
-    def fit_and_log(self: object, *args: object, **kwargs: object) -> Any:
+    def fit_and_log(self: object, *args: object, **kwargs: object) -> object:
         try:
             args, kwargs = with_callback(fit, (self, *args), kwargs, home)
         except Exception as err:
@@ -48,8 +48,8 @@ def logged(fit: Callable[..., Any], home: str) -> Callable[..., Any]:
 
 
 def with_callback(
-    fit: Callable[..., Any], args: Tuple[Any, ...], kwargs: Dict[str, Any], home: str
-) -> Tuple[Tuple[Any, ...], Dict[str, Any]]:
+    fit: Callable[..., object], args: Tuple[object, ...], kwargs: Dict[str, object], home: str
+) -> Tuple[Tuple[object, ...], Dict[str, object]]:
     """Return the arguments of a ``fit`` with our callbacks behind the user's. Raises TypeError where ``fit`` would."""
     bound = inspect.signature(fit).bind(*args, **kwargs)
     given: Any = bound.arguments.get("callbacks")
@@ -65,7 +65,7 @@ def with_callback(
     return bound.args, bound.kwargs
 
 
-def own_callbacks(keras_callbacks: Any) -> List[Any]:
+def own_callbacks(keras_callbacks: Any) -> List[object]:
     """Return the callbacks that are asked for, of the Keras whose callbacks these are."""
     wanted = ((AUTOLOG, _logging), (STOP, _stopping))
     return [kind(keras_callbacks.Callback)() for name, kind in wanted if os.environ.get(name)]
@@ -73,7 +73,7 @@ def own_callbacks(keras_callbacks: Any) -> List[Any]:
 
 @functools.lru_cache(maxsize=None)
 def _stopping(base: Any) -> Any:
-    def on_epoch_end(self: Any, epoch: int, logs: Any = None) -> None:  # noqa: ARG001 - as Keras calls it
+    def on_epoch_end(self: Any, epoch: int, logs: object = None) -> None:  # noqa: ARG001 - as Keras calls it
         try:
             if Run.get_context().should_stop():
                 self.model.stop_training = True
@@ -86,7 +86,7 @@ def _stopping(base: Any) -> Any:
 
 @functools.lru_cache(maxsize=None)
 def _logging(base: Any) -> Any:
-    def on_epoch_end(_: Any, epoch: int, logs: Any = None) -> None:
+    def on_epoch_end(_: object, epoch: int, logs: Any = None) -> None:
         try:
             run = Run.get_context()
             for name, value in (logs or {}).items():

@@ -5,7 +5,7 @@ import os
 import re
 import time
 import uuid
-from typing import Any, Dict, Iterator, Optional, Type
+from typing import IO, Any, Callable, Dict, Iterator, Optional, Type, Union
 
 from ..contract import metrics
 from ..contract.layout import IMAGES, RunLayout
@@ -47,7 +47,7 @@ class Recorder:
     def child(self, run_id: str) -> "Recorder":
         return Recorder(self.layout.child(run_id), self.label)
 
-    def keep(self, name: str, write: Any) -> bool:
+    def keep(self, name: str, write: Callable[[IO[bytes]], None]) -> bool:
         """Have a file of the run written; ``name`` is its path below the run's folder."""
         return keep(os.path.join(self.layout.folder, name), write)
 
@@ -68,7 +68,7 @@ class Printer:
         self._say("child run {}".format(run_id))
         return self
 
-    def keep(self, name: str, write: Any) -> bool:  # noqa: ARG002 - as a recorder
+    def keep(self, name: str, write: Callable[[IO[bytes]], None]) -> bool:  # noqa: ARG002 - as a recorder
         self._say("file {}".format(name))
         return True
 
@@ -84,7 +84,7 @@ class Run:
     What is wrong with a value is raised at once: TypeError, ValueError. What the file system refuses is told and lost.
     """
 
-    def __init__(self, run_id: str, recorder: Any) -> None:
+    def __init__(self, run_id: str, recorder: Union[Recorder, Printer]) -> None:
         self.id = run_id
         self._recorder = recorder
         self._children = 0
@@ -105,11 +105,11 @@ class Run:
         label = "{}-{}".format(os.environ.get("SLURMTF_ROLE", "main"), os.environ.get("SLURMTF_INDEX", "0"))
         return cls(run_id, Recorder(RunLayout(folder), label))
 
-    def log(self, name: str, value: Any, step: Optional[int] = None) -> None:
+    def log(self, name: str, value: object, step: Optional[int] = None) -> None:
         """Log a number or a text, once or as it changes."""
         self._put(name, values.scalar(name, value), metrics.VALUE, values.step_of(name, step))
 
-    def log_list(self, name: str, value: Any) -> None:
+    def log_list(self, name: str, value: object) -> None:
         """Log a list of numbers and texts."""
         self._put(name, values.items(name, value), metrics.LIST)
 
@@ -121,23 +121,23 @@ class Run:
         """Log a table: a dict of lists, one for each column."""
         self._put(name, values.table(name, value), metrics.TABLE)
 
-    def log_confusion_matrix(self, name: str, value: Any) -> None:
+    def log_confusion_matrix(self, name: str, value: object) -> None:
         """Log a confusion matrix: Azure ML's JSON document, as a dict or a text."""
         self._put_document(name, value, "confusion_matrix")
 
-    def log_accuracy_table(self, name: str, value: Any) -> None:
+    def log_accuracy_table(self, name: str, value: object) -> None:
         """Log an accuracy table: Azure ML's JSON document, as a dict or a text."""
         self._put_document(name, value, "accuracy_table")
 
-    def log_residuals(self, name: str, value: Any) -> None:
+    def log_residuals(self, name: str, value: object) -> None:
         """Log residuals: Azure ML's JSON document, as a dict or a text."""
         self._put_document(name, value, "residuals")
 
-    def log_predictions(self, name: str, value: Any) -> None:
+    def log_predictions(self, name: str, value: object) -> None:
         """Log predictions: Azure ML's JSON document, as a dict or a text."""
         self._put_document(name, value, "predictions")
 
-    def log_image(self, name: str, path: Optional[str] = None, plot: Any = None) -> None:
+    def log_image(self, name: str, path: Optional[str] = None, plot: object = None) -> None:
         """Log an image: the file at ``path``, or a ``plot`` of matplotlib (pyplot or a figure), as PNG."""
         if (path is None) == (plot is None):
             raise TypeError("{!r}: log_image takes either a path or a plot".format(name))
@@ -150,11 +150,11 @@ class Run:
         if self._recorder.keep(kept, write):
             self._put(name, kept, metrics.IMAGE)
 
-    def tag(self, key: str, value: Any = None) -> None:
+    def tag(self, key: str, value: object = None) -> None:
         """Tag the run: ``slurmtf ls --tag`` finds it by that. The last value of a key counts."""
         self._put(key, "" if value is None else str(value), metrics.TAG)
 
-    def upload_file(self, name: str, path_or_stream: Any) -> None:
+    def upload_file(self, name: str, path_or_stream: object) -> None:
         """Copy a file into the run under ``name``, which begins with outputs/ or logs/; any other is put into outputs/."""
         parts = os.path.normpath(values.text("the name of a file", name)).split(os.sep)
         if os.path.isabs(name) or ".." in parts or parts == ["."]:
@@ -180,16 +180,16 @@ class Run:
         run_id = "{}_{}".format(self.id, plain)
         return Run(run_id, self._recorder.child(run_id))
 
-    def _put_document(self, name: str, value: Any, kind: str) -> None:
+    def _put_document(self, name: str, value: object, kind: str) -> None:
         self._put(name, values.document(name, value, kind), kind)
 
-    def _put(self, name: str, value: Any, kind: str, step: Optional[int] = None) -> None:
+    def _put(self, name: str, value: object, kind: str, step: Optional[int] = None) -> None:
         self._recorder.put(Entry(values.text("a name", name), value, step, time.time(), kind))
 
     def __enter__(self) -> "Run":
         return self
 
-    def __exit__(self, *exception: Any) -> None:
+    def __exit__(self, *exception: object) -> None:
         pass
 
     def __repr__(self) -> str:

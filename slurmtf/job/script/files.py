@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import time
-from typing import Any, Callable
+from typing import IO, Any, Callable
 
 from ..contract.private import make_private, writing_private
 
@@ -67,7 +67,7 @@ class Lines:
         self._descriptor = -1
 
 
-def keep(path: str, write: Callable[[Any], None]) -> bool:
+def keep(path: str, write: Callable[[IO[bytes]], None]) -> bool:
     """Have a file written under a temporary name, then renamed to ``path``; False, and told, when that can't be."""
     try:
         make_private(os.path.dirname(path))
@@ -79,10 +79,10 @@ def keep(path: str, write: Callable[[Any], None]) -> bool:
         return False
 
 
-def copy_into(source: Any) -> Callable[[Any], None]:
+def copy_into(source: Any) -> Callable[[IO[bytes]], None]:
     """Return what copies a file, by its path, or a stream into another."""
 
-    def write(file: Any) -> None:
+    def write(file: IO[bytes]) -> None:
         if hasattr(source, "read"):
             shutil.copyfileobj(source, file)
             return

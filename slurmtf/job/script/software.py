@@ -61,7 +61,7 @@ def _builds() -> Dict[str, Any]:
     return {name: facts for name, facts in found.items() if facts}
 
 
-def _tensorflow() -> Any:
+def _tensorflow() -> object:
     """Return what TensorFlow was built for (tf.sysconfig.get_build_info, TensorFlow 2.3)."""
     if "tensorflow" not in sys.modules:
         return None
@@ -69,19 +69,19 @@ def _tensorflow() -> Any:
     return {name: _plain(told[name]) for name in BUILD_FACTS if name in told}
 
 
-def _horovod() -> Any:
+def _horovod() -> object:
     """Return what Horovod was built with. ``nccl_built`` is NCCL's version as a number (horovod/common/basics.py)."""
     module = next((sys.modules[name] for name in HOROVODS if name in sys.modules), None)
     return {name: _plain(getattr(module, name)()) for name in HOROVOD_FACTS if hasattr(module, name)} if module else None
 
 
-def _mpi() -> Any:
+def _mpi() -> object:
     """Return which MPI it is: MPI_Get_library_version may be called at any time, after MPI_Finalize too (MPI 3.1, 8.1.1)."""
     module = sys.modules.get("mpi4py.MPI")
     return module.Get_library_version().splitlines()[0].strip("\0 ")[:LONGEST] if module else None
 
 
-def _plain(value: object) -> Any:
+def _plain(value: object) -> object:
     if isinstance(value, (bool, int)):
         return value
     if isinstance(value, (list, tuple)):

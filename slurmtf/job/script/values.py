@@ -85,7 +85,7 @@ def table(name: str, value: object) -> Dict[str, List[Scalar]]:
     return {text("a column of {!r}".format(name), column): items(name, cells) for column, cells in value.items()}
 
 
-def document(name: str, value: object, kind: str) -> Dict[str, Any]:
+def document(name: str, value: object, kind: str) -> Dict[str, object]:
     """Return a JSON document of Azure ML's, which has its schema's name, version and data. Raises TypeError or ValueError."""
     try:
         found = json.loads(value) if isinstance(value, str) else value
@@ -97,7 +97,7 @@ def document(name: str, value: object, kind: str) -> Dict[str, Any]:
     if lacks or found["schema_type"] != kind:
         what = "lacks {}".format(", ".join(lacks)) if lacks else "is of type {!r}".format(found["schema_type"])
         raise ValueError("{!r} {}: it needs schema_type {!r}, schema_version and data".format(name, what, kind))
-    plain: Dict[str, Any] = _plain(name, found)
+    plain: Dict[str, object] = _plain(name, found)
     return plain
 
 

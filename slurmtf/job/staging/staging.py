@@ -12,7 +12,7 @@ import shutil
 import signal
 import tarfile
 import time
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ..common import identity
 from ..contract import packs
@@ -31,17 +31,17 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BUFFER = 1 << 16
 
 
-def read_note(folder: str, name: str) -> Dict[str, Any]:
+def read_note(folder: str, name: str) -> Dict[str, object]:
     """Return the note in a node's folder; empty if there is none."""
     try:
         with open(os.path.join(folder, name), encoding="utf-8") as file:
-            note: Dict[str, Any] = json.load(file)
+            note: Dict[str, object] = json.load(file)
     except FileNotFoundError:
         return {}
     return note
 
 
-def _write_note(folder: str, name: str, note: Dict[str, Any]) -> None:
+def _write_note(folder: str, name: str, note: Mapping[str, object]) -> None:
     write_private(os.path.join(folder, name), json.dumps(note).encode("ascii"))
 
 
@@ -71,7 +71,7 @@ class Stager:
         self._phases: Dict[str, Dict[str, float]] = {}
         self._warnings: List[str] = []
 
-    def fill(self) -> Dict[str, Any]:
+    def fill(self) -> Dict[str, object]:
         """Stage everything, and return where it is and how long it took. Raises OSError if data does not exist."""
         began = time.monotonic()
         work = prefix = None
@@ -193,13 +193,13 @@ def unpack_environment(pack: str, target: str) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _pack_note(archive: tarfile.TarFile) -> Dict[str, Any]:
+def _pack_note(archive: tarfile.TarFile) -> Dict[str, object]:
     """Return a pack's note about itself. Raises TarError if it has none."""
     first = archive.next()
     file = archive.extractfile(first) if first is not None and first.name == packs.NOTE else None
     if file is None:
         raise tarfile.ReadError("it has no {}".format(packs.NOTE))
-    note: Dict[str, Any] = json.loads(file.read().decode("ascii"))
+    note: Dict[str, object] = json.loads(file.read().decode("ascii"))
     return note
 
 

@@ -70,7 +70,7 @@ class Allocation:
                 attempt=identity.attempt(self._environ),
                 host=identity.host(self._environ),
                 nodes=self._environ.get(var.SLURM_JOB_NODELIST, ""),
-                process=identity.process(),
+                process=dict(identity.process()._asdict()),
                 cluster=self._environ.get(var.SLURM_CLUSTER_NAME, ""),
                 job_log=self._own_log,
                 nth=0 if self._plan.sweep else self._continuation.number,

@@ -1,6 +1,6 @@
 """Describe who is where: the cluster, the tasks of a node, Horovod's ranks. Pure."""
 
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 from ..contract import variables as var
 from ..contract.roles import Role
@@ -28,7 +28,7 @@ def places(hosts: Mapping[int, str]) -> Dict[int, Tuple[int, int]]:
     return {rank: (turn, len(ranks)) for ranks in by_host.values() for turn, rank in enumerate(ranks)}
 
 
-def horovod_ranks(roles: Sequence[Role], hosts: Mapping[int, str]) -> Dict[int, Dict[str, Any]]:
+def horovod_ranks(roles: Sequence[Role], hosts: Mapping[int, str]) -> Dict[int, Dict[str, object]]:
     """Return Horovod's own variables for each rank, as its launcher would set them for Gloo."""
     members: Dict[str, List[int]] = {}
     for role in roles:

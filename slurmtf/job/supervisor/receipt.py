@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
-from typing import Any, Dict, List, Mapping
+from typing import Dict, List, Mapping
 
 from ..common import identity
 from ..contract import variables as var
@@ -32,7 +32,7 @@ def complete(
     with contextlib.suppress(OSError, ValueError):
         receipt = _read(layout.receipt)
         earlier = receipt.get("attempts")
-        attempts: List[Any] = earlier if isinstance(earlier, list) else []
+        attempts: List[object] = earlier if isinstance(earlier, list) else []
         if plan.sweep and attempts:
             return
         found = dict(attempt(plan, environ), started=round(began, 3), ended=round(ended, 3), outcome=outcome.to_dict())
@@ -42,7 +42,7 @@ def complete(
         write_private(layout.receipt, (json.dumps(receipt, indent=1) + "\n").encode("utf-8", "surrogateescape"))
 
 
-def attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, Any]:
+def attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, object]:
     """Return where this attempt ran: job, nodes, and the hardware and software of the first node."""
     slurm = _told(ASK_SLURM) if var.SLURM_JOB_ID in environ else []
     return {
@@ -58,7 +58,7 @@ def attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, Any]:
     }
 
 
-def _gpus(plan: JobPlan) -> List[Any]:
+def _gpus(plan: JobPlan) -> List[object]:
     """Return the GPUs of the first node: name, driver and memory of each, as reported by the vendor's tool."""
     if not plan.size.gpus_per_node:
         return []
@@ -82,7 +82,7 @@ def _told(command: "tuple[str, ...]") -> List[str]:
     return [line.strip() for line in lines if line.strip()] if done.returncode == 0 else []
 
 
-def _read(path: str) -> Dict[str, Any]:
+def _read(path: str) -> Dict[str, object]:
     with open(path, encoding="utf-8") as file:
         found = json.load(file)
     if not isinstance(found, dict):

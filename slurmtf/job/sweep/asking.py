@@ -148,6 +148,6 @@ class Asker:
         return _trial(number, self._ledger.point(number).values, result.best if result else None, runs=not ended)
 
 
-def _trial(number: int, values: Mapping[str, object], best: Optional[float], runs: bool) -> Dict[str, Any]:
+def _trial(number: int, values: Mapping[str, object], best: Optional[float], runs: bool) -> Dict[str, object]:
     finite = best if best is not None and math.isfinite(best) else None
     return {"number": number, "values": values, "value": finite, "runs": runs}

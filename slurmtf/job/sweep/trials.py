@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..common import identity
 from ..contract import ledger as ledgers
@@ -74,11 +74,11 @@ class Trials(Orders):
         self._settings = read_settings(files.settings)
         self._ledger = Ledger(files, curves=self._settings.stopping.kind != "none")
         process = identity.process()
-        job = identity.job_name(environ) or str(process["pid"])
+        job = identity.job_name(environ) or str(process.pid)
         element = job if slot is None else "{}.{}".format(job, slot)
         self._launches = read_launches(files.launches)
         self._size = None if slot is None else plan.size
-        self._me = Owner(element, job, identity.host(environ), process["pid"], str(process["started"]))
+        self._me = Owner(element, job, identity.host(environ), process.pid, str(process.started))
         self._witness: Union[LocalWitness, SlurmWitness] = (
             LocalWitness() if plan.can.one_machine else SlurmWitness(os.path.join(files.folder, "squeue.json"), environ)
         )
@@ -220,7 +220,7 @@ class Trials(Orders):
 
     # --- while a trial runs
 
-    def call_off(self) -> Optional[Dict[str, Any]]:
+    def call_off(self) -> Optional[Dict[str, object]]:
         running = self._running
         if running is None:
             return None

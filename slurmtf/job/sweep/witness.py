@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import time
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Dict, Mapping, Optional, Sequence
 
 from ..common import identity
 from ..contract import proc
@@ -57,7 +57,7 @@ class SlurmWitness:
         try:
             with open(self._path, encoding="utf-8") as file:
                 fresh = time.time() - os.fstat(file.fileno()).st_mtime < PAUSE_S
-                found: Any = json.load(file)
+                found: object = json.load(file)
         except (OSError, ValueError):
             return None
         return found if fresh and isinstance(found, dict) else None
@@ -113,6 +113,6 @@ class LocalWitness:
         """Cancel nothing: nothing waits that would not see by itself that it is not needed."""
 
     def _state(self, owner: Owner) -> str:
-        if owner.host != identity.process()["host"]:
+        if owner.host != identity.process().host:
             return UNKNOWN
         return RUNS if str(proc.start_of(owner.pid)) == owner.started else GONE

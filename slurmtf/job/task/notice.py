@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import signal
-from typing import Any, Dict, Optional
+from typing import Mapping, Optional
 
 from ..common.process import Child
 from ..contract.life import Notice
@@ -20,14 +20,14 @@ class NoticeGiver:
 
     def __init__(self, notice: Notice) -> None:
         self._signal = int(signal.Signals[notice.signal]) if notice.signal else 0
-        self._told: Optional[Dict[str, Any]] = None
+        self._told: Optional[Mapping[str, object]] = None
 
     @property
     def ignored(self) -> int:
         """The signal that must do nothing to a script which does not handle it; 0 if there is none."""
         return 0 if self._signal in ENDS else self._signal
 
-    def give(self, path: str, facts: Dict[str, Any], child: Optional[Child]) -> None:
+    def give(self, path: str, facts: Mapping[str, object], child: Optional[Child]) -> None:
         """Notify the script. ``path`` is the file that it looks for."""
         if self._told is not None:
             return

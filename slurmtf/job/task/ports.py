@@ -10,7 +10,7 @@ import fcntl
 import os
 import socket
 import tempfile
-from typing import IO, Any, Optional, Tuple
+from typing import IO, Optional, Tuple
 
 from ..contract.private import make_private
 from ..contract.trust import doubt_of_own
@@ -22,7 +22,7 @@ TRIES = 2000
 class HeldPort:
     """A port of this node."""
 
-    def __init__(self, number: int, holder: socket.socket, lock: IO[Any]) -> None:
+    def __init__(self, number: int, holder: socket.socket, lock: IO[str]) -> None:
         self.number = number
         self._socket: Optional[socket.socket] = holder
         self._lock = lock
@@ -70,7 +70,7 @@ def _bind(number: int, share: bool) -> socket.socket:
     return holder
 
 
-def _lock(number: int) -> Optional[IO[Any]]:
+def _lock(number: int) -> Optional[IO[str]]:
     folder = os.path.join(tempfile.gettempdir(), "slurmtf-ports-{}".format(os.getuid()))
     make_private(folder)
     doubt = doubt_of_own(folder)

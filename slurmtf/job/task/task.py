@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..common import cpu_binding as binding
 from ..common import gpus, identity, wire
@@ -106,7 +106,7 @@ class Task:
         self._child: Optional[Child] = None
         self._cluster: Dict[str, List[str]] = {}
         self._nodes: Dict[str, List[str]] = {}
-        self._start: Optional[Dict[str, Any]] = None
+        self._start: Optional[Mapping[str, object]] = None
         self._order = ""
         self._stopping = False
         self._grace = plan.timings.grace
