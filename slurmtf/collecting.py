@@ -1,4 +1,4 @@
-"""Findings, collected along the way and told all at once."""
+"""Collect findings and report them all at once."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ P = ParamSpec("P")
 
 
 class Findings:
-    """What is found on the way. A step that fails is no reason to leave out the others that don't need what it returns.
+    """The findings so far. If one step fails, later steps that do not need its result still run.
 
-    ``sources`` is where the user wrote what (parameter to flag, or to file, line and key).
+    ``sources`` maps each parameter to where the user set it (a flag, or file, line and key).
     """
 
     def __init__(self, sources: Mapping[str, str] | None = None) -> None:
@@ -24,18 +24,18 @@ class Findings:
         self._kinds: set[type[InputError]] = set()
 
     def speak_of(self, sources: Mapping[str, str]) -> None:
-        """Tell from now on where the user wrote what."""
+        """Set where the user wrote what, for later findings."""
         self._sources = sources
 
     def add(self, findings: Iterable[Finding], kind: type[InputError] = SpecError) -> None:
-        """Take findings; ``kind`` is how their errors are raised."""
+        """Add findings; ``kind`` is the class with which their errors are raised."""
         for finding in findings:
             self._found[located(finding, self._sources)] = None
             if finding.is_error:
                 self._kinds.add(kind)
 
     def attempt(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Return what a step returns; None when it raises an InputError, whose findings are taken."""
+        """Return the result of a step; None if it raises an InputError, whose findings are added."""
         try:
             return step(*args, **kwargs)
         except InputError as err:
@@ -55,7 +55,8 @@ class Findings:
         return tuple(finding for finding in self._found if not finding.is_error)
 
     def raise_errors(self) -> None:
-        """Raise all findings, warnings too, when one of them is an error: as their class, InputError when there are several."""
+        """Raise all findings, warnings too, if one of them is an error: as its class, or InputError if there are several
+        classes."""
         if self._kinds:
             kind = next(iter(self._kinds)) if len(self._kinds) == 1 else InputError
             raise kind(*self._found)

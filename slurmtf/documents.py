@@ -68,7 +68,7 @@ def _represent_float(_: object, value: float) -> yaml.ScalarNode:
 
 
 def _represent_text(dumper: Any, value: str) -> yaml.ScalarNode:
-    """Bytes of a file name or an argument that are not UTF-8 (surrogateescape, PEP 383) go as YAML's !!binary."""
+    """Write bytes of a file name or an argument that are not UTF-8 (surrogateescape, PEP 383) as YAML's !!binary."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -93,10 +93,10 @@ _Dumper.add_representer(str, _represent_text)
 
 
 class Document:
-    """A YAML file that was read: its data, and where each key stands.
+    """A YAML file: its data, and the line of each key.
 
-    ``verbatim`` are top-level keys in which a number or truth value that says less than its text (2.10, 007, true) stays text.
-    ``below``: only what stands below this key.
+    ``verbatim`` are top-level keys in which a number or boolean that says less than its text (2.10, 007, true) stays text.
+    ``below``: only what is below this key.
     """
 
     def __init__(
@@ -129,11 +129,11 @@ class Document:
         return data
 
     def text_of(self, path: KeyPath) -> str | None:
-        """Return the text of a number that says more than the number does (2.10, 007, 1e3)."""
+        """Return the text of a number, if it says more than the number does (2.10, 007, 1e3)."""
         return self._texts.get(path)
 
     def part(self, name: str, verbatim: Collection[str] = ()) -> Document:
-        """Return what stands below a key as a document, whose lines are the file's. Raises the document's error class."""
+        """Return what is below a key as a document with the file's line numbers. Raises the document's error class."""
         return Document(self._text, self.source, self._error, verbatim, name)
 
     def without(self, names: Collection[str]) -> Document:
@@ -143,8 +143,10 @@ class Document:
         return found
 
     def _note(self, node: yaml.Node | None, path: KeyPath) -> None:
-        """Remember the line of each key, and where a number says less than its text. Few aliases of aliases can be billions of
-        values ("billion laughs"): refused."""
+        """Record the line of each key, and where a number says less than its text.
+
+        A few aliases of aliases can stand for billions of values ("billion laughs"): refused.
+        """
         self._values += 1
         if self._values > MOST_VALUES:
             what = f"has more than {MOST_VALUES:,} values, each alias counted with what it stands for"
@@ -162,7 +164,7 @@ class Document:
             self._note_scalar(node, path)
 
     def _note_key(self, key: yaml.ScalarNode, path: KeyPath) -> None:
-        """Refuse a key that appears twice: PyYAML takes the last in silence."""
+        """Refuse a duplicate key: PyYAML silently takes the last."""
         where, line = (*path, str(key.value)), key.start_mark.line + 1
         if where in self._lines:
             what = f"key {key.value!r} appears twice (also on line {self._lines[where]})"

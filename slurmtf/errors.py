@@ -1,19 +1,19 @@
 """Everything that slurmtf raises on purpose.
 
     SlurmtfError
-    ├── InputError            what was asked for can't be done as asked; nothing was written or submitted
+    ├── InputError            the request can't be carried out as it is; nothing was written or submitted
     │   ├── SpecError         an estimator, a job file or a command line
     │   ├── SiteError         a site profile
     │   ├── TemplateError     a job template
-    │   ├── SnapshotError     the source directory can't be taken as it is
+    │   ├── SnapshotError     no snapshot of the source directory can be taken as it is
     │   ├── WorkspaceError    the run folder can't be created: permission, quota, disk
     │   ├── SoftwareError     the environment that a job needs can't be built
     │   ├── RefusedError      Slurm refused the job
     │   └── RunNotFoundError  no run of that name
-    ├── SlurmError            Slurm does not answer, or not in a way that can be understood
+    ├── SlurmError            Slurm does not answer, or its answer can't be understood
     │   └── UnreachableError  Slurm can't be reached from this machine: nothing was submitted
-    ├── RunGoneError          the run's folder was removed or renamed while it was followed; its job may go on
-    └── RunFailedError        the run ended, and not well (``raise_on_error`` of ``wait_for_completion``); one for each cause:
+    ├── RunGoneError          the run's folder was removed or renamed while it was followed; its job may continue
+    └── RunFailedError        the run did not complete (``raise_on_error`` of ``wait_for_completion``); one for each cause:
         ScriptFailedError, OutOfMemoryError, TimeLimitError, PreemptedError, NodeFailedError, RunCanceledError, RunStalledError,
         LaunchFailedError, StagingFailedError, DependencyFailedError, BuildFailedError, RunLostError
 
@@ -41,7 +41,7 @@ class SlurmtfError(Exception):
 
 
 class InputError(SlurmtfError):
-    """What was asked for can't be done as asked. Nothing was written or submitted."""
+    """The request can't be carried out as it is. Nothing was written or submitted."""
 
     exit_code = 2
 
@@ -59,11 +59,11 @@ class TemplateError(InputError):
 
 
 class SnapshotError(InputError):
-    """The source directory can't be taken as it is."""
+    """No snapshot of the source directory can be taken as it is."""
 
 
 class WorkspaceError(InputError):
-    """The run folder can't be created: permission, quota, disk, or a path that Slurm can't carry."""
+    """The run folder can't be created: permission, quota, disk, or a path that Slurm does not accept."""
 
 
 class SoftwareError(InputError):
@@ -79,7 +79,7 @@ class RunNotFoundError(InputError):
 
 
 class SlurmError(SlurmtfError):
-    """Slurm does not answer, or not in a way that can be understood."""
+    """Slurm does not answer, or its answer can't be understood."""
 
     exit_code = 3
 
@@ -89,31 +89,32 @@ class UnreachableError(SlurmError):
 
 
 class RunGoneError(SlurmtfError):
-    """The folder of a run was removed or renamed while its job goes on."""
+    """The folder of a run was removed or renamed while its job continues."""
 
     exit_code = 4
 
 
 class RunFailedError(SlurmtfError):
-    """The run ended, and not well. ``outcome`` says how (:class:`slurmtf.job.contract.outcome.Outcome`); None: nobody knows."""
+    """The run did not complete. ``outcome`` says how it ended (:class:`slurmtf.job.contract.outcome.Outcome`); None if that is
+    not known."""
 
     outcome: Outcome | None = None
 
 
 class ScriptFailedError(RunFailedError):
-    """The script ended with an error, or was killed."""
+    """The script failed, or was killed."""
 
 
 class OutOfMemoryError(RunFailedError):
-    """It used more memory than it asked for."""
+    """The run used more memory than it requested."""
 
 
 class TimeLimitError(RunFailedError):
-    """It reached its time limit."""
+    """The run reached its time limit."""
 
 
 class PreemptedError(RunFailedError):
-    """A job of higher priority took its place, or it was requeued and did not start again."""
+    """The run was preempted, or requeued and not restarted."""
 
 
 class NodeFailedError(RunFailedError):
@@ -121,31 +122,31 @@ class NodeFailedError(RunFailedError):
 
 
 class RunCanceledError(RunFailedError):
-    """Somebody canceled it, or a sweep called it off."""
+    """The run was canceled, by somebody or by its sweep."""
 
 
 class RunStalledError(RunFailedError):
-    """Nothing went on any more, or some tasks did not end after the others."""
+    """The run made no progress any more, or some tasks did not end after the others."""
 
 
 class LaunchFailedError(RunFailedError):
-    """Its tasks could not be started."""
+    """The run's tasks could not be started."""
 
 
 class StagingFailedError(RunFailedError):
-    """Software or data could not be brought to a node, or results not be copied back."""
+    """Software or data could not be staged to a node, or results could not be copied back."""
 
 
 class DependencyFailedError(RunFailedError):
-    """A run that it was to follow did not end as it had to."""
+    """A run that this one follows did not end as required."""
 
 
 class BuildFailedError(RunFailedError):
-    """The environment that it waited for could not be built."""
+    """The environment that the run waited for could not be built."""
 
 
 class RunLostError(RunFailedError):
-    """Nobody saw how it ended."""
+    """It is not known how the run ended."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

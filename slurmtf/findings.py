@@ -1,4 +1,4 @@
-"""What is wrong or doubtful with what was asked."""
+"""What is wrong or doubtful in a request."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Finding:
         return f"{text}\n    -> {spelled(self.remedy)}" if self.remedy else text
 
     def spelled(self, sources: Mapping[str, str]) -> Finding:
-        """Return it with the settings that it names as their user spells them."""
+        """Return it with its settings as their user spells them."""
         return replace(self, what=spelled(self.what, sources), remedy=spelled(self.remedy, sources))
 
     def to_dict(self) -> dict[str, str]:
@@ -50,7 +50,7 @@ class Finding:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:
-        """Return a finding that was written by :meth:`to_dict`; unknown keys are left."""
+        """Return a finding that :meth:`to_dict` wrote; unknown keys are ignored."""
         return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
 
 
@@ -59,7 +59,8 @@ def warning(code: str, what: str, where: str = "", remedy: str = "") -> Finding:
 
 
 def located(finding: Finding, sources: Mapping[str, str]) -> Finding:
-    """Return a finding in its user's words, with its source: of what it names, or of the nearest thing above that has one."""
+    """Return a finding in its user's spelling, with its source: that of what it names, or of the nearest enclosing setting that
+    has one."""
     if sources:
         finding = finding.spelled(sources)
     where = finding.where
@@ -72,6 +73,6 @@ def located(finding: Finding, sources: Mapping[str, str]) -> Finding:
 
 
 def _within(source: str, rest: str) -> str:
-    """Return a source with the name of what is meant in it, where a flag may be given many times: ``--sbatch nodes``."""
+    """Return a source with the name inside it, for a flag that can be repeated: ``--sbatch nodes``."""
     name = _FIRST_NAME.match(rest)
     return f"{source} {name[1]}" if name and source.startswith("-") else source

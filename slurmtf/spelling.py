@@ -44,22 +44,23 @@ class _Setting(NamedTuple):
 
 
 def spelled(text: str, sources: Mapping[str, str] | None = None) -> str:
-    """Return a text with the settings that it marks as their user spells them.
+    """Return a text with its marked settings as their user spells them.
 
-    ``sources`` is where he gave what (parameter to flag, or to file, line and key); without any he writes Python.
+    ``sources`` maps each parameter to where the user set it (a flag, or file, line and key); without any, settings are spelled
+    as in Python.
     """
     return _MARK.sub(lambda found: _spelled(_Setting(**found.groupdict()), sources or {}), text)
 
 
 def values_in(text: str) -> list[tuple[str, str, str]]:
-    """Return the settings that a text marks with a value: name, key (empty: the setting itself) and value. Those of objects and
-    of lists are left out."""
+    """Return the settings that a text marks with a value: name, key (empty: the setting itself) and value. Settings of objects
+    and of lists are left out."""
     found = (_Setting(**match.groupdict()) for match in _MARK.finditer(text))
     return [(one.name, one.key or "", one.value) for one in found if one.value and not one.field and one.key != ""]
 
 
 def unmarked(text: str) -> str:
-    """Return a text that somebody else wrote so that it marks no setting, whatever it holds."""
+    """Return somebody else's text so that it marks no setting, whatever it holds."""
     return text.replace("`", "'")
 
 

@@ -1,12 +1,12 @@
-"""The command line: one thin command a file; it prints what the library returns."""
+"""The command line: one thin file for each command, which prints what the library returns."""
 
 from __future__ import annotations
 
 import gc
 
 GARBAGE = 50_000
-"""Objects that may be built before they are looked through for garbage, in place of 700: nearly all that a command imports
-lives as long as it, and looking through it again and again is a tenth of its CPU time."""
+"""Objects that may be created before a garbage collection, instead of 700: nearly everything that a command imports lives as
+long as the command, and scanning it again and again takes a tenth of its CPU time."""
 
 
 def main() -> None:

@@ -56,7 +56,7 @@ EXIT_CODES = {
 
 
 class _Commands(click.Group):
-    """A group that imports a command when it is called: ``slurmtf --help`` shows the table above."""
+    """A group that imports a command when it is called: ``slurmtf --help`` needs only the table above."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
@@ -93,7 +93,7 @@ def app() -> None:
 
 
 def main() -> None:
-    """Run the command line; every error that slurmtf raises on purpose is told without a traceback."""
+    """Run the command line; errors that slurmtf raises on purpose are reported without a traceback."""
     try:
         app.main(prog_name="slurmtf", standalone_mode=False)
     except click.exceptions.Exit as err:

@@ -1,4 +1,4 @@
-"""Work that may wait for Slurm or for a disk, beside a terminal that goes on taking keys."""
+"""Run work that may wait for Slurm or for a disk, while the terminal keeps taking keys."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ T = TypeVar("T")
 
 
 def beside(work: Callable[[], T]) -> Future[T]:
-    """Start work, and return what will come of it. It ends with this process, which does not wait for it as an executor's
-    threads are waited for (concurrent.futures)."""
+    """Start work, and return its future. It ends with this process, which does not wait for it as it would for an executor's
+    threads (concurrent.futures)."""
     future: Future[T] = Future()
 
     def run() -> None:

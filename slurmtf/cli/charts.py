@@ -1,4 +1,4 @@
-"""Charts as files, by the ending of the file's name."""
+"""Save charts to files, in the format of the file name's suffix."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FORMATS = (".svg", ".png", ".html")
 
 
 def check_format(path: Path) -> None:
-    """Raise InputError for a file in which no chart can be written."""
+    """Raise InputError for a file name whose suffix is no chart format."""
     if path.suffix not in FORMATS:
         raise InputError(Finding("bad-format", str(path), f"does not end in {' or '.join(FORMATS)}", "use such a name"))
 
 
 def save(path: Path, title: str, charts: Sequence[Chart]) -> None:
-    """Write charts into one file. Raises InputError, WorkspaceError."""
+    """Write charts to one file. Raises InputError, WorkspaceError."""
     check_format(path)
     with writing(path, "another file"):
         write_private(path, _rendered(path, title, list(charts)))

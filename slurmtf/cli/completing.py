@@ -1,4 +1,4 @@
-"""What the shell offers on Tab. It asks no Slurm and fails silently: a completion is no place for an error."""
+"""Completions for the shell. They do not query Slurm and fail silently: Tab must not print errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem
 
 
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Offer the newest runs."""
+    """Complete the newest runs."""
     from slurmtf.errors import SlurmtfError  # noqa: PLC0415 - here and below: commands name what is offered, and offer nothing
     from slurmtf.runs.workspace import known_workspaces, run_folders  # noqa: PLC0415
 
@@ -28,7 +28,7 @@ def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Co
 
 
 def sites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
-    """Offer the profiles that can be named, or files where a path has been begun."""
+    """Complete the known profiles, or files if a path has been started."""
     from click.shell_completion import CompletionItem  # noqa: PLC0415
 
     from slurmtf.sites import available  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""How a command tells that it failed: findings on standard error or in the envelope, and the exit code."""
+"""Report errors: findings on standard error or in the JSON envelope, and the exit code."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
 def told(error: Exception) -> int:
-    """Tell an error of ours, of the command line or of the system, and return the exit code. Raises any other again."""
+    """Report an error of ours, of the command line or of the system, and return the exit code. Raises any other again."""
     if isinstance(error, SlurmtfError):
         return fail(error)
     if isinstance(error, click.ClickException):
@@ -31,7 +31,7 @@ def told(error: Exception) -> int:
 
 
 def fail(error: SlurmtfError) -> int:
-    """Tell an error and return the exit code."""
+    """Report an error and return the exit code."""
     if wants_json():
         print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, in_flags(error.findings)))
     else:
@@ -43,14 +43,15 @@ def fail(error: SlurmtfError) -> int:
 
 
 def in_flags(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings with the settings that they name spelled as flags, unless their words are the user's already."""
+    """Return findings with their settings spelled as flags, unless they are in the user's spelling already."""
     from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - what describes a training job, for an error alone
 
     return [finding.spelled(FLAGS) for finding in findings]
 
 
 def fail_system(error: OSError) -> int:
-    """Tell what the system refuses, and return the exit code. Raises it again when it is not known whom it concerns."""
+    """Report an error of the operating system, and return the exit code. Raises it again if it names no file and is no lost
+    output."""
     what = error.strerror or str(error)
     if error.filename is not None:
         kind = InputError if error.errno == errno.ENAMETOOLONG else SlurmtfError
@@ -64,7 +65,7 @@ def fail_system(error: OSError) -> int:
 
 
 def fail_usage(error: click.ClickException) -> int:
-    """Tell a wrong command line and return the exit code. It may be wrong before its ``--json`` has been read."""
+    """Report a wrong command line and return the exit code. The error may come before its ``--json`` has been parsed."""
     remedy = _remedy(error)
     if wants_json() or "--json" in sys.argv:
         finding = Finding("usage", "", error.format_message(), remedy)
@@ -77,7 +78,7 @@ def fail_usage(error: click.ClickException) -> int:
 
 
 def _remedy(error: click.ClickException) -> str:
-    """Return what to do about an option that a command does not have, and the user's script may."""
+    """Return what to do about an option that the command does not have but the user's script may."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return ""
     takes_script = any(one.name == "arguments" for one in error.ctx.command.params)

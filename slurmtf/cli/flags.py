@@ -1,4 +1,4 @@
-"""The options that describe a training job, as data: what is called how on the command line."""
+"""The options that describe a training job, as data: the names of settings on the command line."""
 
 from __future__ import annotations
 
@@ -129,4 +129,4 @@ FLAGS = {
     **{name: flag for name, flag in FLAG_OF.items() if name not in {option.parameter for option in SOFTWARE}},
     **{f"environment_definition.{option.parameter}": option.flags[0] for option in SOFTWARE},
 }
-"""What the parameters are called here, for findings to tell."""
+"""The parameters' names on the command line, for findings."""

@@ -1,4 +1,4 @@
-"""Following a run in a terminal."""
+"""Follow a run in a terminal."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WAITING = (RunStatus.NOT_STARTED, RunStatus.QUEUED, RunStatus.PROVISIONING, RunS
 
 
 METRIC_S = 10.0
-"""The primary metric is told so often, where it has changed."""
+"""The interval in seconds at which the primary metric is shown, if it has changed."""
 
 
 class _WithMetric:
-    """Prints a log, and beside it the last value of the run's primary metric."""
+    """Prints a log, and the last value of the run's primary metric beside it."""
 
     def __init__(self, reader: LogReader | None, run: Run, name: str) -> None:
         self._reader = reader
@@ -51,7 +51,7 @@ class _WithMetric:
 
 
 class _Progress:
-    """The state of a run on standard error: a line that moves in a terminal, a line for each change elsewhere."""
+    """The state of a run on standard error: a line that is redrawn in a terminal, a line for each change elsewhere."""
 
     def __init__(self) -> None:
         self._live = spinner()
@@ -86,7 +86,7 @@ class _Progress:
 
 
 def follow(run: Run, reader: LogReader | None = None) -> int:
-    """Wait for a run, print what ``reader`` reads meanwhile, and return its exit status; Ctrl-C leaves it running."""
+    """Wait for a run, print what ``reader`` reads meanwhile, and return its exit code; Ctrl-C leaves it running."""
     try:
         name = run.primary_metric
         with _Progress() as progress:

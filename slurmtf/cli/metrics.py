@@ -1,4 +1,4 @@
-"""Metrics in words, as rows and as data; and while they grow."""
+"""Metrics as text, as rows and as data; also while they grow."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ Found: TypeAlias = "tuple[str, RunLayout, str, Owners]"
 COLUMNS = ("run", "task", "name", "step", "time", "value")
 HEIGHT, LEAST_HEIGHT = 16, 4
 FRAME_S = 1.0
-"""A plot that grows is drawn so often."""
+"""The interval in seconds at which a growing plot is redrawn."""
 
 
 def number(value: float | None) -> float | str | None:
-    """Return a number as JSON has it: what is none is a text ('NaN', 'Infinity', '-Infinity')."""
+    """Return a number for JSON: one that JSON does not have becomes a string ('NaN', 'Infinity', '-Infinity')."""
     if value is None or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
@@ -86,7 +86,7 @@ def others_table(found: Sequence[OtherOf], all_ranks: bool) -> str:
 
 
 def csv_lines(found: Sequence[RunSeries]) -> Iterator[str]:
-    """Yield the values as CSV, a line each, after a heading."""
+    """Yield the values as CSV lines, after a header."""
     yield ",".join(COLUMNS)
     for one in found:
         yield from (_csv(one, point) for point in one.series.points)
@@ -122,10 +122,8 @@ def _colour(curve: int) -> str:
 
 @dataclass
 class Following:
-    """Shows the metrics of runs as they grow: a plot that is drawn again, or a line for each new value.
-
-    ``look`` tells which runs there are by now.
-    """
+    """Shows the metrics of runs as they grow: a plot that is redrawn, or a line for each new value. ``look`` returns the
+    current runs."""
 
     look: Callable[[], Iterable[Found]]
     names: Sequence[str] = ()
@@ -140,7 +138,7 @@ class Following:
     _drawn_at: float = -math.inf
 
     def read(self) -> list[RunSeries]:
-        """Read what is new, and return all there is."""
+        """Read what is new, and return everything."""
         for run, layout, folder, owners in self.look():
             if run not in self.readers:
                 self.readers[run] = MetricsReader(layout, folder, owners)
@@ -149,7 +147,7 @@ class Following:
         return select(self.readers, self.names, self.all_ranks)
 
     def others(self) -> list[OtherOf]:
-        """Return what was read that is no number."""
+        """Return what was read that is not a number."""
         return [
             (run, task or reader.chief, one)
             for run, reader in self.readers.items()
@@ -159,14 +157,14 @@ class Following:
         ]
 
     def show_new(self) -> None:
-        """Show what has come since the last look."""
+        """Show what is new since the last call."""
         if not self.plotted:
             self._tell()
         elif sys.stdout.isatty() and time.monotonic() >= self._drawn_at + FRAME_S:
             self._draw()
 
     def show_rest(self) -> None:
-        """Show the last of it."""
+        """Show everything that is left."""
         if not self.plotted:
             self._tell()
         elif sys.stdout.isatty():
@@ -184,7 +182,7 @@ class Following:
         sys.stdout.flush()
 
     def _new(self, one: RunSeries) -> Sequence[Point]:
-        """Return the points behind the one that was shown last."""
+        """Return the points after the last shown one."""
         key, points = (one.run, one.series.task, one.name), one.series.points
         known = self._told.get(key)
         self._told[key] = points[-1]
@@ -200,7 +198,7 @@ class Following:
         return f"{clock(point.time)} {run}{task}{one_line(one.name)} {value_text(point.value)}{step}"
 
     def _draw(self) -> None:
-        """Draw the plot where the last one was: as many metrics as the terminal has room for."""
+        """Redraw the plot in place: as many metrics as the terminal has room for."""
         found = self.read()
         text = self._fitting(found)
         back = f"\x1b[{self._lines}F\x1b[J" if self._lines else ""

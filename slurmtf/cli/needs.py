@@ -1,4 +1,4 @@
-"""The options of commands that score or serve: what their jobs ask for."""
+"""The options of commands that score or serve: the resources of their jobs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPTIONS = (
 
 
 def needs_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command these options."""
+    """Add these options to a command."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command

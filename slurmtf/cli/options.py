@@ -67,7 +67,7 @@ def _declare(option: Option) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What the command line asks for."""
+    """What the command line requests."""
 
     estimator: Estimator
     experiment: Experiment
@@ -76,7 +76,7 @@ class JobRequest:
 
 
 def _request(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> JobRequest:
-    """Return the training job of a script or a job file, with the options in place of what a job file says."""
+    """Return the training job of a script or a job file, with options overriding the job file."""
     findings = Findings(FLAGS)
     options = _without_empty(options, findings)
     tags = parsed(options["tags"])
@@ -94,14 +94,15 @@ def _request(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -
 
 
 def _without_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
-    """Return what the options say; those that are empty, as a shell variable is that nobody set, are found."""
+    """Return the options without empty ones, as from an unset shell variable, each of which is a finding."""
     empty = [name for name, value in options.items() if value == "" or (isinstance(value, tuple) and "" in value)]
     findings.add(one for name in empty for one in check_given(FLAG_OF[name], ""))
     return {**options, **{name: () if isinstance(options[name], tuple) else None for name in empty}}
 
 
 def _told(target: str, overrides: dict[str, Any], experiment: Experiment | None, findings: Findings) -> Estimator | None:
-    """Return the estimator; None when it can't be, and then all that is wrong with the training job has been found."""
+    """Return the estimator; None if there can't be one, and then everything that is wrong with the training job has been
+    found."""
     with tempfile.TemporaryDirectory(prefix="slurmtf-") as folder:
 
         def create(wrong: Collection[str]) -> Estimator:
@@ -121,7 +122,7 @@ def _told(target: str, overrides: dict[str, Any], experiment: Experiment | None,
 
 
 def _estimator_without(wrong: Collection[str], target: str, overrides: dict[str, Any], folder: Path) -> Estimator:
-    """Return the estimator without some parameters. An empty script, in ``folder``, stands for one that is not there."""
+    """Return the estimator without some parameters. An empty script, in ``folder``, stands in for a missing one."""
     right = {name: value for name, value in overrides.items() if name not in wrong}
     if {*SOURCE} & {*wrong}:
         script = folder / "train.py"
@@ -165,7 +166,7 @@ def _estimator(target: str, overrides: dict[str, Any], wrong: Collection[str] = 
 
 
 def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Add what is given name by name (--env, --sbatch, --srun) to what the job file has, in place of the same names."""
+    """Merge what is given name by name (--env, --sbatch, --srun) into the job file's, replacing the same names."""
     if "environment_definition" in overrides:
         overrides = _with_software(document, overrides)
     if "inputs" in overrides:
@@ -175,7 +176,7 @@ def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
-    """Add what a job file says of the software parameter by parameter to what the options say: it goes into one object."""
+    """Merge the job file's software parameters into those of the options: they become one object."""
     single = {name: document.data[name] for name in PACKAGES if document.data.get(name)}
     image = document.data.get("custom_docker_image")
     both = {**single, **({"image": image} if image else {}), **overrides["environment_definition"]}
@@ -187,7 +188,7 @@ def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, A
 
 
 def _with_inputs(document: Document, given: list[dict[str, str]]) -> list[object]:
-    """Add what is given to the inputs of a job file, in place of those of the same name."""
+    """Merge the given inputs into those of a job file, replacing the same names."""
     base, names = Path(document.source).parent, {item["name"].upper() for item in given}
     listed = document.data.get("inputs")
     kept = [item for item in listed if isinstance(item, dict) and str(item.get("name")).upper() not in names] if listed else []
@@ -251,7 +252,7 @@ def _restart(text: str) -> tuple[str, object]:
 
 
 def _notice(text: str) -> dict[str, Any]:
-    """Return a notice as sbatch's --signal has it."""
+    """Parse a notice in the form of sbatch's --signal."""
     name, _, before = text.rpartition("@")
     seconds = {"before": int(before) if before.isdigit() else before}
     return {**seconds, "signal": name if name.startswith("SIG") else f"SIG{name}"} if name else seconds
@@ -264,7 +265,7 @@ def _stall(text: str) -> dict[str, Any]:
 
 
 def _own_variable(name: str) -> str:
-    """Return a variable of ours that the script shall have too: its value is in no process list then."""
+    """Return a variable of this shell for the script: that way its value is in no process list."""
     if name not in os.environ:
         what, remedy = f"{name!r} is not set in this shell", "write NAME=VALUE, or set and export it"
         raise SpecError(Finding("bad-pair", "--env", what, remedy))

@@ -32,16 +32,16 @@ MARKS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running":
 
 LABEL_COLOURS = ("cyan", "magenta", "blue", "green", "yellow", "bright_cyan", "bright_magenta", "bright_blue", "bright_green")
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""What moves a cursor, answers, colours, or turns the direction of text: all of it but line ends and tabs. Unpaired surrogates
-are bytes of a file name that are not UTF-8 (PEP 383)."""
+"""Characters that move a cursor, request a response, set colours, or change the direction of text; line ends and tabs are
+allowed. Unpaired surrogates are bytes of a file name that are not UTF-8 (PEP 383)."""
 OURS = os.urandom(4).hex()
 COLOURED = re.compile(f"\x0e{OURS}([a-z_]+):([^\x0f]*)\x0f")
 """A word that we colour, until it is shown: see :func:`painted`. Nobody else knows how."""
 
 NO_TIME = "?"
-"""For a number that is none, in a damaged file."""
+"""Shown for a number that is invalid, in a damaged file."""
 LONGEST_CELL = 100
-"""Characters of a text in a table that may be of any length."""
+"""The most characters of a text in a table."""
 
 
 class _Mode:
@@ -69,7 +69,7 @@ def wants_json() -> bool:
 
 
 WARNINGS_OF_SUBMISSION = 6
-"""Warnings that a submission shows: what matters of them must not scroll away."""
+"""The most warnings that a submission shows, so that important ones do not scroll away."""
 
 
 def emit(data: object, text: str, warnings: Sequence[Finding] = ()) -> None:
@@ -83,7 +83,7 @@ def emit(data: object, text: str, warnings: Sequence[Finding] = ()) -> None:
 
 
 def shown(text: str) -> str:
-    """Return text as a terminal may have it: with our colours, and with nothing else that controls one."""
+    """Return text for a terminal: with our colours, and with all other control characters escaped."""
     parts = COLOURED.split(text)  # text, colour, word, text, colour, word, text
     words = [_styled(word, name) for name, word in zip(parts[1::3], parts[2::3], strict=True)]
     return "".join(_escaped(part) + word for part, word in zip(parts[::3], [*words, ""], strict=True))
@@ -109,7 +109,7 @@ def _escape(code: int) -> str:
 
 
 def note_warnings(warnings: Sequence[Finding], at_most: int | None = None) -> None:
-    """Tell warnings on standard error; ``at_most`` so many, and how many more there are."""
+    """Print warnings on standard error, at most ``at_most``, and how many more there are."""
     for warning in warnings[:at_most]:
         note(f"warning: {warning}", fg="yellow")
     more = len(warnings[at_most:]) if at_most is not None else 0
@@ -118,13 +118,13 @@ def note_warnings(warnings: Sequence[Finding], at_most: int | None = None) -> No
 
 
 def note(text: str, **style: Any) -> None:
-    """Tell the user something on the way, on standard error; nothing where a program reads."""
+    """Print an intermediate message on standard error; nothing with --json."""
     if not _Mode.json:
         click.secho(shown(text), err=True, **style)
 
 
 def spinner() -> Any:
-    """Return a line on standard error that moves while somebody waits; None where nobody would see it."""
+    """Return a moving line on standard error for somebody who waits; None if nobody would see it."""
     if not sys.stderr.isatty() or wants_json():
         return None
     from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays
@@ -133,7 +133,7 @@ def spinner() -> Any:
 
 
 def spin(line: Any, text: str) -> None:
-    """Show a text in a line that moves."""
+    """Show a text in a moving line."""
     from rich.text import Text  # noqa: PLC0415
 
     line.update(Text(shown(bare(text))))
@@ -141,7 +141,7 @@ def spin(line: Any, text: str) -> None:
 
 
 def print_envelope(ok: bool, data: object, warnings: Sequence[Finding], error: object) -> None:
-    """Print the one object of a command that was called with ``--json``."""
+    """Print the JSON object of a command that was called with ``--json``."""
     command = click.get_current_context(silent=True)
     path = command.command_path.split()[1:] if command else [word for word in sys.argv[1:] if not word.startswith("-")][:1]
     name = " ".join(path) or None
@@ -157,7 +157,7 @@ def print_envelope(ok: bool, data: object, warnings: Sequence[Finding], error: o
 
 
 def coloured_label(task: str) -> str:
-    """Return what stands before each line of a task, in a terminal in a colour of its own."""
+    """Return the label before each line of a task, in a terminal in a colour of its own."""
     if not sys.stdout.isatty():
         return f"{task} | "
     return click.style(f"{task} | ", fg=LABEL_COLOURS[zlib.crc32(task.encode()) % len(LABEL_COLOURS)])
@@ -173,12 +173,12 @@ def painted(text: str, name: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Return a text so that it can't look like several lines or columns of ours."""
+    """Return a text that can't look like several lines or columns of ours."""
     return text.replace("\n", "\\n").replace("\t", "\\t")
 
 
 def cut(text: str) -> str:
-    """Return a text as a cell of a table has it."""
+    """Shorten a text for a cell of a table."""
     return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 3]}..."
 
 
@@ -189,14 +189,14 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _aligned(cells: Sequence[str]) -> list[str]:
-    """Return cells in one width, in which a colour counts for nothing."""
+    """Pad cells to one width, not counting colours."""
     lengths = [len(bare(cell)) for cell in cells]
     width = max(lengths)
     return [cell + " " * (width - length) for cell, length in zip(cells, lengths, strict=True)]
 
 
 def clock(seconds: float | None) -> str:
-    """Return a time of day, with the date when it is not today's."""
+    """Format a time of day, with the date if it is not today."""
     if seconds is None:
         return ""
     try:
@@ -218,7 +218,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes in decimal units, as 'df -H' does."""
+    """Format a number of bytes in decimal units, like 'df -H'."""
     amount, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if amount < 1000:

@@ -1,4 +1,4 @@
-"""Runs in words and as data."""
+"""Runs as text and as data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from slurmtf.runs.metrics import Series
 
 FORETOLD = 3
-"""Warnings of the submission that are shown again when the script has failed."""
+"""The most warnings of the submission that are shown again if the script has failed."""
 
 
 def run_data(folder: Path, state: RunState) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def run_data(folder: Path, state: RunState) -> dict[str, Any]:
 
 
 def origin(run: RunFolder) -> dict[str, Any]:
-    """Return the files that decided about the job beside the estimator: the site's profile, and the script's templates."""
+    """Return the files other than the estimator that decided about the job: the site's profile, and the script's templates."""
     try:
         provenance = run.plan["provenance"]
         return {"profile": str(provenance["profile"]), "templates": list(map(str, provenance["templates"]))}
@@ -42,14 +42,14 @@ def can_be_canceled(state: RunState) -> bool:
 
 
 def cancel_answer(state: RunState) -> str:
-    """Return what came of an order to cancel a run that was found in this state."""
+    """Return the result of canceling a run that was found in this state."""
     if can_be_canceled(state):
         return "cancel requested"
     return f"was {state.status.value}" if state.status.final else "has no job to cancel"
 
 
 def headline(state: RunState) -> str:
-    """Return a run's state in a line: what it does, why it waits, when Slurm expects it to start."""
+    """Describe a run's state in one line: what it does, why it waits, when Slurm expects it to start."""
     parts = [colour(state.status.value)]
     if state.status is RunStatus.QUEUED and state.reason:
         parts.append(f"({state.reason})")
@@ -111,7 +111,7 @@ def again_text(state: RunState) -> str:
 
 
 def elapsed(state: RunState | Brief) -> float | None:
-    """Return the seconds that the run has run, or waited while it has not started."""
+    """Return the seconds for which the run has run, or waited if it has not started."""
     began = state.started or state.submitted
     return None if began is None else (state.ended or time.time()) - began
 
@@ -131,7 +131,7 @@ def _advice(run: RunFolder, state: RunState) -> str:
 
 
 def _log_to_read(run: RunFolder, state: RunState) -> str:
-    """Return how to see the log that may say more: of the job, where something other than the script ended it; empty: none."""
+    """Return how to see the log that may say more: the job's, if something other than the script ended it; empty if none."""
     from slurmtf.runs.logs import has_job_log  # noqa: PLC0415
 
     of_job = state.cause is not Cause.SCRIPT and has_job_log(run.layout)
@@ -139,7 +139,7 @@ def _log_to_read(run: RunFolder, state: RunState) -> str:
 
 
 def _foretold(run: RunFolder, state: RunState) -> str:
-    """Return what the submission warned of, where the script failed: it may have foretold that."""
+    """Return the submission's warnings, if the script failed: they may have predicted it."""
     if state.status is not RunStatus.FAILED or state.cause is not Cause.SCRIPT:
         return ""
     try:
@@ -150,7 +150,7 @@ def _foretold(run: RunFolder, state: RunState) -> str:
 
 
 def metric_text(run: RunFolder) -> str:
-    """Return the last value of the run's primary metric; empty where none is named, or logged."""
+    """Return the last value of the run's primary metric; empty if none is named, or logged."""
     name = run.primary_metric
     if not name:
         return ""
@@ -161,7 +161,7 @@ def metric_text(run: RunFolder) -> str:
 
 
 def series_text(name: str, series: Series | None) -> str:
-    """Return the last value of a metric; empty where it has none."""
+    """Return the last value of a metric; empty if it has none."""
     from slurmtf.runs.curves import RunSeries, value_text  # noqa: PLC0415
 
     found = RunSeries("", series) if series and series.points else None
@@ -169,7 +169,7 @@ def series_text(name: str, series: Series | None) -> str:
 
 
 def _wait(state: RunState) -> str:
-    """Return what a job waits for, and what to do, by Slurm's word for it."""
+    """Return what a job waits for, and what to do, from Slurm's reason."""
     if not state.reason:
         return ""
     from slurmtf.diagnosis.waiting import hint  # noqa: PLC0415
@@ -178,7 +178,7 @@ def _wait(state: RunState) -> str:
 
 
 def details(run: RunFolder, state: RunState) -> str:
-    """Return all that a person wants to know of a run."""
+    """Return everything that a person may want to know about a run."""
     decided = origin(run)
     rows = {
         "run": run.id,
@@ -203,12 +203,12 @@ def details(run: RunFolder, state: RunState) -> str:
 
 
 def _job(state: RunState) -> str:
-    """Return its job, and how often Slurm has started that again."""
+    """Return its job, and how often Slurm has restarted it."""
     times = "once" if state.attempt == 1 else f"{state.attempt} times"
     return f"{state.job_id or ''}" + f", restarted {times}" * bool(state.job_id and state.attempt)
 
 
 def in_rows(rows: Mapping[str, str]) -> str:
-    """Return names and values in two columns, without those that are empty."""
+    """Align names and values in two columns, without empty values."""
     lines = [f"{name:<10} {value.replace(chr(10), chr(10) + ' ' * 11)}" for name, value in rows.items() if value]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The options that say which runs a command is about: those of 'ls', 'watch' and 'report'."""
+"""The options that select runs, for 'ls', 'watch' and 'report'."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STATUSES = {status.value.lower(): status for status in RunStatus}
 
 @dataclass(frozen=True)
 class Found:
-    """Runs, newest first; how many older ones are not among them; what could not be read."""
+    """Runs, newest first; how many older ones were left out; what could not be read."""
 
     runs: list[Listed]
     more: int
@@ -32,7 +32,7 @@ class Found:
 
 @dataclass(frozen=True)
 class Selection:
-    """Which runs: of these workspaces, of one experiment (None: any), and what is wanted of each."""
+    """The selected runs: of these workspaces, of one experiment (None: any), matching a filter."""
 
     workspaces: list[Path]
     experiment: str | None
@@ -40,7 +40,7 @@ class Selection:
 
     @property
     def none(self) -> str:
-        """What to say when there are none."""
+        """The message if there are none."""
         such = "" if self.experiment is None and self.wanted.all else "such "
         return f"no {such}runs in {', '.join(map(str, self.workspaces))}; pass --workspace to look elsewhere"
 
@@ -53,7 +53,7 @@ class Selection:
         return Found(shown, len(runs) - len(shown), _warnings(unreadable))
 
     def _newest(self, number: int, max_age_s: float) -> Found:
-        """Return the newest of all: how the others are is not looked at."""
+        """Return the newest of all runs, without looking at the others' states."""
         listing = list_runs(self.workspaces, self.experiment)
         runs = list_states(listing.paths[:number], self.wanted, max_age_s)
         return Found(runs, len(listing.paths[number:]), _warnings(listing.unreadable))
@@ -64,7 +64,7 @@ def _warnings(unreadable: Sequence[Path]) -> list[Finding]:
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add to a command the options; it gets a :class:`Selection`."""
+    """Add these options to a command; it gets a :class:`Selection`."""
 
     @functools.wraps(command)  # with its own options
     def with_selection(

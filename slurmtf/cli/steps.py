@@ -1,4 +1,4 @@
-"""What is done before a run is submitted, step by step."""
+"""Show what is done before a run is submitted, step by step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNDER_WAY = " ..."
 
 
 class Steps:
-    """The steps on standard error: in a terminal the one under way moves, elsewhere each is a line."""
+    """The steps on standard error: in a terminal the current one moves, elsewhere each is a line."""
 
     def __init__(self) -> None:
         self._live = spinner()

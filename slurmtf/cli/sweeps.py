@@ -1,4 +1,4 @@
-"""Sweeps in words and as data."""
+"""Sweeps as text and as data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slurmtf.runs.sweeps import SweepFacts, TrialState
 from slurmtf.tune.run import SweepRun
 
 SHOWN = 20
-"""Trials that 'sweep status' shows."""
+"""The number of trials that 'sweep status' shows."""
 FIELDS = ("trial", "status", "best", "values", "seconds", "attempt", "element", "host", "by", "why", "error")
 CANCELED_BY = {BY_POLICY: "Canceled by policy", BY_DURATION: "Canceled: max_duration_minutes"}
 
@@ -62,7 +62,7 @@ def sweep_data(run: SweepRun, state: RunState, facts: SweepFacts) -> dict[str, A
 
 
 def status_text(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
-    """Return what a person wants to know of a sweep: its state, then the trials that run and the best ones."""
+    """Describe a sweep: its state, then the running trials and the best ones."""
     settings = facts.settings
     left = settings.deadline - time.time()
     rows = {
@@ -83,7 +83,7 @@ def status_text(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
 
 
 def trials_table(facts: SweepFacts, of_sweep: RunStatus, most: int) -> str:
-    """Return a table of the trials: those that run first, then the best ones, then those without a value."""
+    """Return a table of the trials: running ones first, then the best ones, then those without a value."""
     sign = facts.settings.sign
     begun = sorted(
         (trial for trial in facts.trials if trial.has_begun),
@@ -122,7 +122,7 @@ def _short(value: object) -> str:
 
 
 def _never_logged(facts: SweepFacts) -> str:
-    """Return what the script logged instead, where trials were completed and none has logged the metric."""
+    """Return what the script logged instead, if trials were completed and none has logged the metric."""
     completed = [trial.result for trial in facts.trials if trial.result and trial.result.status == "Completed"]
     if not completed or any(result.values for result in completed):
         return ""
@@ -146,7 +146,7 @@ def _not_asked(facts: SweepFacts) -> str:
 
 
 def advice(sweep: str, state: RunState, facts: SweepFacts) -> str:
-    """Return what to do about the trials that an ended sweep has left undone, but for one whose script can't run."""
+    """Return what to do about the unfinished trials of an ended sweep, unless its script can't run."""
     left = len(facts.trials) - facts.done
     if not state.status.final or not left or (facts.stopped or {}).get("why") == "error":
         return ""

@@ -1,4 +1,4 @@
-"""What 'slurmtf watch' shows, what fits where, and what a key does. Pure: runs and keys in, views and actions out."""
+"""Decide what 'slurmtf watch' shows, what fits where, and what a key does. Pure: runs and keys in, views and actions out."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from enum import Enum
 
 
 class Mode(Enum):
-    """What keys are for."""
+    """What keys do."""
 
     LIST = "list"
     FILTER = "filter"
-    """They are the text of the filter."""
+    """They edit the filter."""
     CONFIRM = "confirm"
-    """The next one says whether the chosen run is canceled."""
+    """The next key decides whether to cancel the selected run."""
     HELP = "help"
-    """They are explained, until the next one."""
+    """The keys are explained, until one is pressed."""
 
 
 class Action(Enum):
-    """What is to be done."""
+    """What to do."""
 
     NONE = "none"
     QUIT = "quit"
@@ -31,7 +31,7 @@ class Action(Enum):
 
 
 class Key(str, Enum):
-    """Keys that are no characters."""
+    """Keys that are not characters."""
 
     UP = "up"
     DOWN = "down"
@@ -58,7 +58,7 @@ MOVES = {"k": -1, Key.UP: -1, "j": 1, Key.DOWN: 1}
 
 
 def keys_in(text: str) -> Iterator[str]:
-    """Yield the keys that a terminal has sent: characters, and members of :class:`Key`; what is neither is left out."""
+    """Yield the keys that a terminal has sent: characters, and members of :class:`Key`; anything else is skipped."""
     for token in TOKEN.findall(text):
         if token in SEQUENCES:
             yield SEQUENCES[token]
@@ -93,20 +93,20 @@ class View:
 
     @property
     def shown(self) -> list[Line]:
-        """The runs that the filter leaves."""
+        """The runs that match the filter."""
         return [line for line in self.lines if line.has(self.words)]
 
     @property
     def place(self) -> int:
-        """Where the chosen run stands among those that are shown; 0 where it is none of them."""
+        """The position of the selected run among the shown ones; 0 if it is not shown."""
         return next((place for place, line in enumerate(self.shown) if line.run_id == self.chosen), 0)
 
     def with_lines(self, lines: Sequence[Line]) -> View:
-        """Return the view of new facts. The choice stays on its run, wherever it stands now."""
+        """Return the view with new facts. The same run stays selected, wherever it is now."""
         return replace(self, lines=tuple(lines)).settled()
 
     def settled(self) -> View:
-        """Return the view with a run chosen that is shown."""
+        """Return the view with a shown run selected."""
         shown = self.shown
         return replace(self, chosen=shown[self.place].run_id if shown else "")
 
@@ -115,13 +115,13 @@ class View:
         return replace(self, chosen=shown[max(0, min(place, len(shown) - 1))].run_id) if shown else self
 
     def window(self, height: int) -> list[Line]:
-        """Return the runs that fit into so many lines, the chosen one among them."""
+        """Return the runs that fit into so many lines, including the selected one."""
         first = max(0, min(self.place - height // 2, len(self.shown) - height))
         return self.shown[first : first + height]
 
 
 def pressed(view: View, key: str) -> tuple[View, Action]:
-    """Return the view after a key, and what is to be done."""
+    """Return the view after a key, and what to do."""
     if key == Key.SUSPEND:
         return view, Action.SUSPEND
     return _BY_MODE[view.mode](replace(view, told=""), key)
@@ -137,7 +137,7 @@ def _in_list(view: View, key: str) -> tuple[View, Action]:
 
 
 def _moved(view: View, key: str) -> View | None:
-    """Return the view after a key that changes nothing else; None for other keys."""
+    """Return the view after a key that only moves the selection; None for other keys."""
     if key in MOVES:
         return view.at(view.place + MOVES[key])
     if key in ("g", Key.HOME, "G", Key.END):
@@ -206,7 +206,7 @@ def footers(view: View) -> tuple[str, ...]:
 
 
 def footer(view: View, width: int) -> str:
-    """Return what of :func:`footers` fits."""
+    """Return the first of :func:`footers` that fits."""
     found = footers(view)
     return next((text for text in found if len(text) <= width), found[-1])
 
@@ -214,9 +214,9 @@ def footer(view: View, width: int) -> str:
 NAME, STATUS, JOB, STARTED, TIME, LAST = range(6)
 """The columns. LAST: why, or how far it has come."""
 LEAVING = (STARTED, JOB, TIME)
-"""Columns that are left out where there is too little room, in this order."""
+"""Columns that are left out if there is too little room, in this order."""
 READABLE = 24
-"""Characters of a reason that say something."""
+"""The least characters of a reason that are worth showing."""
 LEAST = 8
 GAP = 2
 

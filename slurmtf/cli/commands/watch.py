@@ -46,23 +46,23 @@ from slurmtf.runs.metrics import MetricsReader
 from slurmtf.runs.notebook import log_tail
 
 READ_S = 2.0
-"""The folders are read so often, or less often where there are thousands:"""
+"""The interval in seconds at which the folders are read, longer if there are thousands:"""
 READING = 0.05
-"""the part of a core that it takes at most."""
+"""the largest share of a core that reading may take."""
 DUMB = ("dumb", "unknown")
-"""Terminals that can't be drawn upon, as rich has it."""
+"""Terminals that can't be drawn on, according to rich."""
 ANSWER_S = 60.0
-"""How old an answer of Slurm's may be: all terminals together ask once in that time."""
+"""The oldest answer of Slurm's to accept, in seconds: all terminals together query once in that time."""
 FRAME_S = 1.0
 WAITING_FRAME_S = 0.2
-"""While an answer is waited for, it is drawn soon after it has come."""
+"""While an answer is pending, the screen is redrawn within so many seconds of its arrival."""
 AT_ONCE_S = 0.3
-"""So long a key waits for an answer at most; most have come by then."""
+"""The most seconds that a key waits for an answer; most answers have come by then."""
 SLOW_S = 3.0
-"""An answer that takes longer is waited for in words."""
+"""Seconds after which a pending answer is mentioned."""
 COLUMNS = (*HEADING[:-1], "WHY, METRIC")
 GONE = (RunNotFoundError, OSError)
-"""What is raised when a run is removed while it is looked at."""
+"""What is raised if a run is removed while it is read."""
 LATE = "Slurm, or a disk, has not answered for {}"
 
 
@@ -118,7 +118,7 @@ class _Metrics:
 
 
 class _Reading:
-    """The runs, read again and again, beside the terminal: Slurm may not answer for a minute."""
+    """Reads the runs repeatedly, in the background: Slurm may not answer for a minute."""
 
     def __init__(self, selection: Selection, number: int) -> None:
         self._selection, self._number = selection, number
@@ -127,15 +127,15 @@ class _Reading:
 
     @property
     def waits(self) -> float:
-        """How many seconds it has waited for the answer that is still to come."""
+        """For how many seconds it has waited for a pending answer."""
         return time.monotonic() - self._began if self._coming else 0.0
 
     def soon(self) -> None:
-        """Read again as soon as that can be."""
+        """Read again as soon as possible."""
         self._next = 0.0
 
     def look(self) -> list[Listed] | None:
-        """Return the runs where they have been read anew. Raises what reading them raised."""
+        """Return the runs if they have been read again. Raises what reading them raised."""
         if self._coming is None and time.monotonic() >= self._next:
             self._began, self._coming = time.monotonic(), beside(self._read)
             wait([self._coming], AT_ONCE_S)
@@ -153,7 +153,7 @@ class _Reading:
 
 
 class _Screen:
-    """The terminal: it is drawn when a key comes, or a second has gone."""
+    """The terminal: it is redrawn when a key is pressed, or a second has passed."""
 
     def __init__(self, selection: Selection, number: int) -> None:
         self._nothing = selection.none
@@ -178,7 +178,7 @@ class _Screen:
         self._finish()
 
     def _watch(self, live: Any, keys: Any) -> Action:
-        """Draw and take keys until something else needs the terminal, or it is quit."""
+        """Draw and take keys until something else needs the terminal, or the user quits."""
         while True:
             self._take_answers()
             live.update(self._drawn(live.console), refresh=True)
@@ -190,7 +190,7 @@ class _Screen:
                     return action
 
     def _take_answers(self) -> None:
-        """Show what has come of what was asked, and for how long the rest is waited for."""
+        """Show the answers that have arrived, and for how long others have been pending."""
         for run_id in [run_id for run_id, future in self._canceling.items() if future.done()]:
             self._view = replace(self._view, told=f"{run_id}: {self._canceling.pop(run_id).result()}")
             self._reading.soon()
@@ -218,7 +218,7 @@ class _Screen:
         return self._runs or {}
 
     def _with_metric(self, line: Line) -> Line:
-        """Return a run that is shown, with its metric beside the reason."""
+        """Return the line of a run with its metric beside the reason."""
         *facts, why = line.cells
         return replace(line, cells=(*facts, ", ".join(filter(None, (why, self._metrics.of(self._known[line.run_id]))))))
 
@@ -237,14 +237,14 @@ class _Screen:
         wait([self._canceling[run_id]], AT_ONCE_S)
 
     def _finish(self) -> None:
-        """Wait for what was to be canceled, without which it would not be."""
+        """Wait for pending cancellations, which would otherwise not happen."""
         for run_id, future in self._canceling.items():
             if not future.done():
                 click.echo(f"{run_id} is still being canceled; Ctrl-C does not wait for that", err=True)
             click.echo(f"{run_id}: {future.result()}", err=True)
 
     def _open_log(self) -> None:
-        """Show the whole log of the chosen run, and follow it while it runs; then wait for a key."""
+        """Show the whole log of the selected run, and follow it while it runs; then wait for a key."""
         try:
             run = Run(self._known[self._view.chosen].folder)
         except SlurmtfError as err:
@@ -298,7 +298,7 @@ def _table(lines: list[Line], chosen: str, width: int) -> list[Any]:
 
 
 def _fitted(cell: Any, place: int, width: int) -> Any:
-    """Return a cell in a width; of a run's name the end is what tells it from others."""
+    """Fit a cell into a width; of a run's name the end is kept, which distinguishes it."""
     from rich.text import Text  # noqa: PLC0415
 
     over = len(cell) - width
@@ -319,7 +319,7 @@ def _cut(line: str, width: int, style: str = "") -> Any:
 
 @contextlib.contextmanager
 def _keys() -> Iterator[Any]:
-    """Have keys come one by one, without being shown; yields what waits for them so many seconds at most."""
+    """Read keys one by one, without echo; yields a function that waits for keys for at most so many seconds."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
 
