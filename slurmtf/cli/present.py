@@ -16,16 +16,17 @@ from slurmtf.spelling import spelled
 
 if TYPE_CHECKING:
     from slurmtf.runs.folder import RunFolder
+    from slurmtf.runs.listing import Listed
     from slurmtf.runs.metrics import Series
 
 FORETOLD = 3
 """The most warnings of the submission that are shown again if the script has failed."""
 
 
-def run_data(folder: Path, state: RunState) -> dict[str, Any]:
+def run_data(folder: Path | str, told: RunState | Listed) -> dict[str, Any]:
     """Return a run as the data of the envelope. Times in seconds since 1970."""
-    names = {"id": folder.name, "experiment": folder.parent.name, "folder": str(folder)}
-    return {**names, **state.to_dict(), "job_id": state.job_id, "message": state.message}
+    experiment, name = str(folder).split("/")[-2:]
+    return {"id": name, "experiment": experiment, "folder": str(folder), **told.data}
 
 
 def origin(run: RunFolder) -> dict[str, Any]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 NAMES = "runs*.sqlite"
 MOST_INDEXES = 4
 """The number of versions whose indexes are kept, those written last."""
-SCHEMA = 3
+SCHEMA = 4
 SETTLED_S = 2.0
 """Seconds after which a file's modification time reflects all changes."""
 BUSY_S = 0.2
@@ -72,8 +72,14 @@ class Row(NamedTuple):
         return self.brief.status
 
     @property
+    def data(self) -> dict[str, Any]:
+        """Its state's: see :attr:`RunState.data`."""
+        found: dict[str, Any] = json.loads(self.state_text)
+        return found
+
+    @property
     def state(self) -> RunState:
-        return RunState.from_dict(json.loads(self.state_text))
+        return RunState.from_dict(self.data)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -118,7 +124,7 @@ def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
     if not seen.settled or files is None or any(_changed(stamp) > began - SETTLED_S for _, stamp in files):
         return None
     layout = seen.layout
-    texts = json.dumps(seen.state.to_dict()), json.dumps(tags_of(layout.folder)), " ".join(sorted(_job_names(layout)))
+    texts = json.dumps(seen.state.data), json.dumps(tags_of(layout.folder)), " ".join(sorted(_job_names(layout)))
     names = BETWEEN.join(part for file in files for part in file)
     return Row(layout.folder, names, seen.state.brief, *texts) if files_of(layout) == files else None
 

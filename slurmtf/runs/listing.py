@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
@@ -81,6 +82,11 @@ class Listed:
         if self._state is None:
             self._state = self._found if isinstance(self._found, RunState) else self._found.state
         return self._state
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What programs are told of its state."""
+        return self._found.data
 
     @property
     def tags(self) -> dict[str, str]:

@@ -163,6 +163,11 @@ class RunState:
         outcome = self.outcome.to_dict() if self.outcome else None
         return {**vars(self), **parts, "status": self.status.value, "outcome": outcome}
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """What programs are told of it: :meth:`to_dict`, and what follows from it."""
+        return {**self.to_dict(), "job_id": self.job_id, "message": self.message}
+
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> RunState:
         """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises KeyError, TypeError or ValueError."""

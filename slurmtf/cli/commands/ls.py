@@ -11,6 +11,7 @@ import click
 from slurmtf.cli.output import clock, colour, duration, emit, json_option, table, wants_json
 from slurmtf.cli.present import doubt_text, elapsed, run_data
 from slurmtf.cli.selecting import Selection, selection_options
+from slurmtf.loading import uncollected
 from slurmtf.runs.listing import Listed
 
 NONE: Mapping[str, float | None] = {}
@@ -40,8 +41,10 @@ def command(selection: Selection, number: int, metric: str | None, lowest_first:
     values = {run.name: _value(run, metric) for run in runs} if metric else {}
     runs = sorted(runs, key=lambda run: _rank(values[run.name], lowest_first)) if metric else runs
     if wants_json():
-        data = [{**run_data(run.folder, run.state), **_metric_data(metric, values.get(run.name))} for run in runs]
-        emit(data, "", found.warnings)
+        with uncollected():
+            emit(
+                [{**run_data(run.path, run), **_metric_data(metric, values.get(run.name))} for run in runs], "", found.warnings
+            )
         return
     more = f"\n... and {found.more} older ones: slurmtf ls -n 0" if found.more else ""
     emit([], table_of(runs, metric, values) + more, found.warnings)

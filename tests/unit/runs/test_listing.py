@@ -303,4 +303,5 @@ def test_the_row_has_all_of_the_state(folders: list[Path]) -> None:
     list_states(folders)
     with Index() as index:
         row = index.known(map(str, folders))[str(folders[0])]
-    assert json.loads(row.state_text) == json.loads(json.dumps(status.states_of(folders[:1])[0].to_dict()))
+    (state,) = status.states_of(folders[:1])
+    assert (row.state, row.data) == (state, json.loads(json.dumps(state.data)))
