@@ -89,6 +89,8 @@ def _node_failure(outcome: Outcome) -> str:
 
 def _not_started(outcome: Outcome) -> str:
     line = outcome.detail.get("line")
+    if outcome.detail.get("unlaunched"):
+        return "Slurm could not start the batch script on the node"
     head = "the batch script ended before slurmtf's supervisor began"
     if line:
         return f"{head}; the last line of job.sh that it reached is {line}"
@@ -98,6 +100,8 @@ def _not_started(outcome: Outcome) -> str:
 def _lost(outcome: Outcome) -> str:
     if outcome.detail.get("by") == "slurm":
         return "Slurm no longer knows the job, and its journal does not say how it ended"
+    if outcome.detail.get("by") == "disk":
+        return "the run folder could not be written any more when it ended"
     return "the supervisor was killed before it could say how the run ended"
 
 

@@ -64,6 +64,11 @@ BY_ITS_SHELL = (
     "everywhere; have it do so only in interactive shells ('[[ $- == *i* ]] || return' above it), or set environment.shebang "
     "to #!/bin/bash; bash -lc 'echo ok' prints ok when it is right"
 )
+UNLAUNCHED = (
+    "most often the node can't open the job's log in the run folder: its file system is full, read-only, or not mounted there "
+    "(try: srun -w NODE touch FILE in the workspace); use another workspace (--workspace, $SLURMTF_WORKSPACE), or exclude the "
+    "node; else the node's own log (slurmd) says why: ask your administrators, naming the job id"
+)
 BY_ITS_LINE = (
     "that line of job.sh ended the batch script: take what ends or replaces the shell (exit, exec, a failure under set -e) out "
     "of it, or of what it sources; it comes from the site's prologue, its template, or what a module or an environment runs "
@@ -89,4 +94,6 @@ def signal_of(end: End | None) -> int:
 
 def who_ended_the_script(outcome: Outcome) -> tuple[str, str]:
     """Return what to do, and the rule's id: without a line of its own that it came to, what its shell reads first ended it."""
+    if outcome.detail.get("unlaunched"):
+        return UNLAUNCHED, "unlaunched"
     return (BY_ITS_LINE, "script-ended") if outcome.detail.get("line") else (BY_ITS_SHELL, "shell-ended")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from slurmtf.job.contract.journal import NO_LAST_WORD
 from slurmtf.job.contract.layout import JOB_LOG, LOGS
 from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
 from slurmtf.runs import cancelers
@@ -27,6 +28,8 @@ CLOCK_SLACK_S = 100
 LOG = f"{LOGS}/{JOB_LOG}"
 NEVER_SATISFIED = "DependencyNeverSatisfied"
 """Why Slurm cancels a job by itself that it may not start any more (src/slurmctld/job_scheduler.c, _kill_dependent)."""
+LAUNCH_FAILURE, IO_FAILURE = "JobLaunchFailure", 53
+"""What squeue and sacct say of a job whose script slurmstepd could not start, or give its log (ExitCode=0:53)."""
 UNASKED = Answer()
 
 
@@ -342,9 +345,12 @@ def _by_itself(case: _Case, seen: Observation) -> Outcome:
 
 
 def _not_started(case: _Case) -> Outcome:
-    evidence = case.evidence
-    return Outcome(Cause.NOT_STARTED, log=LOG, tail=evidence.job_log, detail={"line": evidence.last_line})
+    evidence, seen = case.evidence, case.answer.seen
+    unlaunched = seen is not None and (seen.reason == LAUNCH_FAILURE or seen.signal == IO_FAILURE) and not evidence.last_line
+    facts = {"line": evidence.last_line, **({"unlaunched": True} if unlaunched else {})}
+    return Outcome(Cause.NOT_STARTED, log=LOG, tail=evidence.job_log, detail=facts)
 
 
 def _lost(case: _Case, by: str) -> Outcome:
+    by = "disk" if by == "supervisor" and NO_LAST_WORD in case.evidence.job_log else by
     return Outcome(Cause.LOST, log=LOG, tail=case.evidence.job_log, detail={"by": by})

@@ -118,6 +118,16 @@ class Cluster:
         """A folder is empty on one node, as long as that is on."""
         self._nodes[name].run("mount", "-t", "tmpfs", "tmpfs", str(folder))
 
+    @contextmanager
+    def read_only(self, name: str, folder: Path) -> Iterator[None]:
+        """Nothing in a folder can be opened for writing on one node; what is open already can be written."""
+        self._nodes[name].run("mount", "--bind", str(folder), str(folder))
+        self._nodes[name].run("mount", "-o", "remount,bind,ro", str(folder))
+        try:
+            yield
+        finally:
+            self.show(name, folder)
+
     def show(self, name: str, folder: Path) -> None:
         self._nodes[name].run("umount", str(folder))
 

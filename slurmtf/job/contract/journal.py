@@ -16,6 +16,9 @@ T = TypeVar("T", bound=Any)
 
 LONGEST_LINE = 1 << 24
 """Bytes of a line above which it is nothing that we wrote."""
+UNWRITTEN = "can't write {} into the journal: {}"
+NO_LAST_WORD = UNWRITTEN.format("ended", "")
+"""What the job's log has where the journal could not take how the attempt ended."""
 NUMBERED = re.compile(r"(.+)\.([0-9]{1,9})\.jsonl")
 
 
@@ -43,7 +46,7 @@ class Journal:
         try:
             self._flush()
         except OSError as err:
-            say("can't write {} into the journal: {}".format(record.name, err))
+            say(UNWRITTEN.format(record.name, err))
 
     def claim(self) -> None:
         """Create a new journal. Raises OSError: FileExistsError where another attempt has that name; what a full disk refuses

@@ -18,7 +18,8 @@ class Cause(str, Enum):
     - LAUNCHER: ``launcher``, and ``missing``: who never reported, or the ``error`` of its start
     - RESULTS: ``hosts`` whose results never came, ``failed``: what could not be copied
     - TIME_LIMIT, PREEMPTED: ``noticed`` where the script ended itself when it was told
-    - LOST: ``by``: ``slurm`` knows the job no longer, or the ``supervisor`` was killed
+    - NOT_STARTED: ``line`` of job.sh that was reached last; ``unlaunched``: Slurm could not start the script
+    - LOST: ``by``: ``slurm`` knows the job no longer, the ``supervisor`` was killed, or the ``disk`` did not take what it said
     - STALL: ``minutes`` in which nothing happened
     - CANCELED: ``by``: a :class:`CanceledBy`; ``user`` and ``uid`` of who did it, and ``host`` and ``time`` where it was done
       through slurmtf

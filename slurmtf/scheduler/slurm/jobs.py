@@ -29,17 +29,31 @@ CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
 
 
 def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
-    """Ask squeue, and sacct for those that it has forgotten, and who canceled them: two calls at most, whatever their number.
+    """Ask squeue, and sacct for those that it has forgotten, who canceled them, and the exit code of those that failed: two
+    calls at most, whatever their number.
 
     An answer from before one of them was submitted is none.
     """
     asked = [one for job in jobs for one in job.each]
     age = since_submitted(asked, max_age_s, time.time())
     found = match(asked, mine(cluster, age))
-    lacking = [job for job in asked if job not in found or found[job].state is JobState.CANCELLED]
+    lacking = [job for job in asked if job not in found or _lacks(found[job])]
     accounted = {job: _named(seen, job) for job, seen in _accounted(lacking, cluster, age).items()}
-    canceled = {job: replace(found[job], canceler=seen.canceler) for job, seen in accounted.items() if job in found}
-    return {**accounted, **found, **canceled}
+    both = {job: _completed(found[job], seen) for job, seen in accounted.items() if job in found}
+    return {**accounted, **found, **both}
+
+
+def _lacks(seen: Observation) -> bool:
+    """Tell whether squeue leaves open how a job ended. Of the elements of an array only whether they did is asked."""
+    failed = seen.state is JobState.FAILED and seen.ref.element is None
+    return failed or seen.state is JobState.CANCELLED
+
+
+def _completed(seen: Observation, accounted: Observation) -> Observation:
+    """Return what squeue says of a job, with what the accounting adds: seconds after the end it may say nothing of it yet."""
+    if not accounted.state.final:
+        return seen
+    return replace(seen, canceler=accounted.canceler, exit_code=accounted.exit_code, signal=accounted.signal)
 
 
 def _named(seen: Observation, job: SubmittedJob) -> Observation:

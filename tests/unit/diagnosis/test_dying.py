@@ -197,6 +197,11 @@ def test_what_to_do_where_the_script_ended_before_the_supervisor(line: str, text
         assert found.remedy == advice(outcome) != ""
 
 
+def test_slurm_could_not_start_the_batch_script() -> None:
+    found = explain(Outcome(Cause.NOT_STARTED, log="logs/job.log", detail={"line": "", "unlaunched": True}))
+    assert (found.kind, found.rule) == (Kind.NOT_STARTED, "unlaunched")
+
+
 def test_every_cause_is_explained() -> None:
     assert all(explain(Outcome(cause, exit_code=1)).kind.meaning for cause in Cause)
 

@@ -137,6 +137,7 @@ def test_every_status_has_a_row() -> None:
 LOST_BY_SLURM = Outcome(Cause.LOST, log="logs/job.log", detail={"by": "slurm"})
 LOST = Outcome(Cause.LOST, log="logs/job.log", detail={"by": "supervisor"})
 NOT_STARTED = Outcome(Cause.NOT_STARTED, log="logs/job.log", detail={"line": ""})
+UNLAUNCHED = NOT_STARTED._replace(detail={"line": "", "unlaunched": True})
 NEWER = Outcome(Cause.UNKNOWN, exit_code=1, detail={"cause": "rapture"})
 TIMEOUT = Outcome(Cause.TIME_LIMIT)
 SECOND = ended(FAILED, start=AGAIN, number=1)
@@ -191,6 +192,8 @@ ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
     # success without a witness
     ("the batch script ended with 0 before", RECORDS, NOTHING, seen(JobState.COMPLETED), F, NOT_STARTED, 1),
     ("the batch script failed before", RECORDS, NOTHING, seen(JobState.FAILED), F, NOT_STARTED, 1),
+    ("it was not launched", RECORDS, NOTHING, seen(JobState.FAILED, reason="JobLaunchFailure"), F, UNLAUNCHED, 1),
+    ("it got no log", RECORDS, NOTHING, seen(JobState.FAILED, signal=53), F, UNLAUNCHED._replace(signal=53), 181),
     ("only its first start has a witness", RECORDS, OFF, seen(JobState.COMPLETED, AGAIN), F, NOT_STARTED, 1),
     ("only a start that was killed has one", RECORDS, history(RUNNING), seen(JobState.COMPLETED, AGAIN), F, NOT_STARTED, 1),
     ("only the first start got so far", RECORDS, history(DECIDED), seen(JobState.FAILED, AGAIN), F, NOT_STARTED, 1),

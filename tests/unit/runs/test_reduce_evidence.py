@@ -114,3 +114,17 @@ def test_what_the_folder_tells_of_an_end_that_nobody_reported() -> None:
     assert node == Outcome(Cause.NODE_FAILURE, host="node3")
     told = state_of(told=history(ended(FAILED)), evidence=evidence).outcome
     assert told == FAILED
+
+
+@pytest.mark.parametrize(
+    ("log", "by"),
+    [
+        ("", "supervisor"),
+        ("slurmtf: can't write ended into the journal: [Errno 30] Read-only file system\n", "disk"),
+        ("slurmtf: can't write task-ended into the journal: [Errno 28] No space left on device\n", "supervisor"),
+    ],
+)
+def test_what_the_disk_did_not_take_is_not_the_supervisor_s_doing(log: str, by: str) -> None:
+    outcome = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, exit_code=5), evidence=Evidence(job_log=log)).outcome
+    assert outcome is not None
+    assert (outcome.cause, outcome.exit_code, outcome.detail["by"]) == (Cause.LOST, 5, by)

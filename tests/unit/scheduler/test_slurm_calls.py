@@ -67,6 +67,18 @@ def test_sacct_is_asked_for_what_squeue_has_forgotten(commands: Path, monkeypatc
     assert len(calls(commands, "sacct")) == 1
 
 
+def test_of_one_that_failed_the_accounting_knows_the_exit_code(commands: Path) -> None:
+    """Once it knows that it ended; of an element of an array nobody asks."""
+    command(commands, "squeue", "1|FAILED|5|5|9|n1|None|/a\n2_0|FAILED|5|5|9|n1|None|/a\n3|COMPLETED|5|5|9|n1|None|/a\n")
+    asked = [job("1"), replace(job("2"), ref=JobRef(None, "2", 0)), job("3")]
+    for told, end in (("1|RUNNING|0:0|5|5|Unknown|n1|/a", (None, None)), ("1|FAILED|0:53|5|5|9|n1|/a", (0, 53))):
+        command(commands, "sacct", f"{told}\n")
+        found = SlurmScheduler().observe(asked)
+        assert [found[one].state for one in asked] == [JobState.FAILED, JobState.FAILED, JobState.COMPLETED]
+        assert (found[asked[0]].exit_code, found[asked[0]].signal) == end
+    assert calls(commands, "sacct") == ["%s  " + " ".join(sacct(["1"])[1:])] * 2
+
+
 def test_a_job_of_another_folder_is_not_ours_whatever_its_number(commands: Path) -> None:
     command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/b\n")
     command(commands, "sacct", "1|CANCELLED by 7|0:0|5|5|9|n1|/a\n1|RUNNING|0:0|8|8|Unknown|n1|/b\n")

@@ -1,0 +1,44 @@
+"""A run folder in which its node can't write: before the job starts there, and from some moment on."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf import RunStatus
+from slurmtf.job.contract.outcome import Cause
+from tests.cluster import Cluster
+from tests.patience import until
+from tests.system.slurm.support import HELLO, call, ended, here, job_of
+
+from .support import Faults, outcome_of
+from .test_clocks import GATED
+
+pytestmark = pytest.mark.slurm
+HERE = {"nodelist": "node3"}
+
+
+def test_before_it_starts(slurm: Cluster, faults: Faults) -> None:
+    run = faults.lab.submit(HELLO, sbatch={**HERE, "hold": True})
+    with slurm.read_only("node3", run.folder):
+        call("scontrol", "release", job_of(run))
+        (state,) = ended(run)
+    assert (state.status, state.cause) == (RunStatus.FAILED, Cause.NOT_STARTED)
+    death = faults.lab.data("why", run.id)["death"]
+    assert (death["class"], death["rule"]) == ("not-started", "unlaunched")
+
+
+@pytest.mark.parametrize("code", [0, 5])
+def test_while_it_runs(slurm: Cluster, faults: Faults, code: int) -> None:
+    """A success is one by its exit code; of a failure nobody knows more than that."""
+    run = faults.lab.submit(GATED, sbatch=HERE, script_params=[str(code)])
+    here(run)
+    books = ("sacct", "-X", "-n", "-P", "-o", "exitcode,workdir", "-s", "CD,F", "-j", job_of(run))
+    with slurm.read_only("node3", run.folder):
+        (run.folder / "outputs/gate").touch()
+        until(lambda: call(*books) == f"{code}:0|{run.folder}", "all of it in the accounting")
+        (state,) = ended(run)
+    assert state.exit_code == code
+    if code:
+        assert (state.status, state.cause, outcome_of(state).detail["by"]) == (RunStatus.FAILED, Cause.LOST, "disk")
+    else:
+        assert (state.status, state.cause) == (RunStatus.COMPLETED, Cause.SCRIPT)
