@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measure import command, ms, report, times
@@ -23,27 +24,38 @@ RANKS, RANK_BYTES = 64, 1 << 20
 ERROR = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 7, in <module>\n    main()\n{}\n'
 KNOWN, FOREIGN = "KeyError: 'missing'", "lab.FluxError: the flux capacitor is cold"
 PEER = "horovod.common.exceptions.HorovodInternalError: Horovod has been shut down"
+Line = Callable[[int], str]
+PROGRESS: Line = "{0}/100000 - 1s 12ms/step - loss: 0.{0:05d} - lr: 0.001\n".format
+LETTERS = str.maketrans("0123456789", "abcdefghij")
+ENDS = "the last Error is not told\n"
 BUDGETS = {1: 0.3, RANKS: 1.0}
+
+
+def shards(step: int) -> str:
+    return f"shard {step * 0x9E3779B97F4A7C15 % 2**64:020d} was read and is well\n".translate(LETTERS)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         slurmtf = str(Path(sys.executable).parent / "slurmtf")
         rows = [("what", "slurmtf why", "grep -c", "ratio", "budget")]
-        for name, ranks, size, error in (
-            ("8 MB, an error of Python", 1, LOG_BYTES, KNOWN),
-            ("8 MB, an error that no rule knows", 1, LOG_BYTES, FOREIGN),
-            ("64 ranks of 1 MB, 63 lost the first", RANKS, RANK_BYTES, KNOWN),
+        for number, (name, ranks, size, error, line) in enumerate(
+            (
+                ("8 MB, an error of Python", 1, LOG_BYTES, ERROR.format(KNOWN), PROGRESS),
+                ("8 MB, an error that no rule knows", 1, LOG_BYTES, ERROR.format(FOREIGN), PROGRESS),
+                ("8 MB, no two lines alike, no error", 1, LOG_BYTES, ENDS, shards),
+                ("64 ranks of 1 MB, 63 lost the first", RANKS, RANK_BYTES, ERROR.format(KNOWN), PROGRESS),
+            )
         ):
-            run = Path(folder, "lab", f"lab-20261101-120000-{ranks:06x}{'' if error == KNOWN else 'f'}")
-            _write(run, ranks, size, error)
+            run = Path(folder, "lab", f"lab-20261101-120000-{number:06x}")
+            _write(run, ranks, size, error, line)
             why = command(slurmtf, "why", str(run), env={**os.environ, "SLURMTF_WORKSPACE": folder})
             grep = command("grep", "-rc", "Error", str(run / "logs"))
             rows.append((name, ms(why), ms(grep), times(why, grep), ms(BUDGETS[ranks])))
         report("Why", rows)
 
 
-def _write(run: Path, ranks: int, size: int, error: str) -> None:
+def _write(run: Path, ranks: int, size: int, error: str, line: Line) -> None:
     """Write the folder of a run that trained, until its first rank raised an error, and the others lost it."""
     layout, began = RunLayout(str(run)), time.time() - 7200
     for folder in (layout.journals, layout.logs):
@@ -53,10 +65,10 @@ def _write(run: Path, ranks: int, size: int, error: str) -> None:
     Path(layout.jobs).write_text(json.dumps(job.to_dict()) + "\n", encoding="utf-8")
     Path(layout.job_log).write_text("", encoding="utf-8")
     names = [f"rank-{rank}" for rank in range(ranks)]
-    progress = "".join(f"{step}/100000 - 1s 12ms/step - loss: 0.{step:05d} - lr: 0.001\n" for step in range(size // 48))
+    progress = "".join(map(line, range(size // 48)))
     for rank, name in enumerate(names):
         Path(layout.task_log(name, "out")).write_text("training begins\n", encoding="utf-8")
-        Path(layout.task_log(name, "err")).write_text(progress + ERROR.format(PEER if rank else error), encoding="utf-8")
+        Path(layout.task_log(name, "err")).write_text(progress + (ERROR.format(PEER) if rank else error), encoding="utf-8")
     events = [Started(job_id="12", host="node1", nodes="node1"), Prepared(), Launched()]
     told: list[object] = [*events, *(TaskStarted(rank, name, "node1") for rank, name in enumerate(names))]
     told += [TaskEnded(rank, name, 1) for rank, name in enumerate(names)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 
@@ -36,6 +36,8 @@ SAID_BY_SHELL = {
     127: re.compile(r"(?i)\S+: .*: (?:(?:command )?not found|no such file or directory)$|\S+: command not found: \S+$"),
 }
 """By its exit code, with what a shell, env or nohup says that it could not run a command (bash(1), EXIT STATUS; env(1))."""
+OF_ERRORS = ("rror", "RROR", "atal", "ATAL", "ailed", "AILED", "ailure", "xception", "XCEPTION")
+"""What of such a word is looked for first."""
 ERROR_LIKE = re.compile(
     r"\b(?:[Ee]rrors?|ERRORS?|[Ff]atal|FATAL|[Ff]ail(?:ed|ure)|FAILED|[Ee]xception|EXCEPTION)\b(?!\s*[:=]?\s*-?\d*[.\de])"
     r"|\w(?:Error|Exception)\b"
@@ -43,6 +45,8 @@ ERROR_LIKE = re.compile(
 """A word of an error; a number after it makes it one of a training's, and 'mean_squared_error' is one, too."""
 MOST_SAID = 20
 MANY_RULES = 40
+LONG = 1 << 16
+"""Characters from which on a log is looked through without what it says again and again."""
 NO_DIGITS = str.maketrans("", "", "0123456789")
 SURVIVED = re.compile(
     r"^(?!.*\b(?:NCCL WARN|UCX)\b)"
@@ -52,6 +56,7 @@ SURVIVED = re.compile(
 """A line by which a program says that it goes on."""
 TOLD_BY_TENSORFLOW = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
 """An error that TensorFlow or XLA tells of, and mostly goes on: without a GPU, with another way to do it."""
+NO_ERROR = re.compile("|".join(one.pattern.replace("(?m)", "") for one in (TOLD_BY_TENSORFLOW, TASK_ENDED)))
 LAST_LINES = 3
 LINES_OF_END = 60
 """Lines of a task's log that tell of its end: what stands above so many was survived. The job's log tells of little else."""
@@ -81,9 +86,11 @@ def _told(group: str) -> str:
 
 
 def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int], bool] | None = None) -> Clue | None:
-    said = _without_digits(log.text) if len(rules) > MANY_RULES else ""
+    said = log.text[start:] if start else log.text
+    told_often = len(rules) > MANY_RULES and len(said) > LONG
+    said = _without_digits(said) if told_often else said
     for rule in rules:
-        if any(word.translate(NO_DIGITS) in said if said else word in log.text for word in rule.words):
+        if any((word.translate(NO_DIGITS) if told_often else word) in said for word in rule.words):
             found = _first(rule, log.text, start, counts)
             if found:
                 groups = tuple(group or "" for group in found.groups())
@@ -171,13 +178,23 @@ def shells_line(text: str, exit_code: int) -> str:
 
 def last_line(text: str) -> str:
     """Return the last line; empty where that is a warning, or TensorFlow's. That srun's task ended is none."""
-    line = shortened(TASK_ENDED.sub("", text).rstrip().rpartition("\n")[2])
+    line = shortened(TASK_ENDED.sub("", text[_start_of_last_lines(text, LINES_OF_END) :]).rstrip().rpartition("\n")[2])
     return "" if SURVIVED.search(line) or TOLD_BY_TENSORFLOW.match(line) else line
 
 
 def error_line(text: str) -> str:
     """Return the first line that looks like an error; empty when none does. That srun's task ended is none, and neither is what
     a program warns of, or TensorFlow tells of."""
-    text = TOLD_BY_TENSORFLOW.sub("", TASK_ENDED.sub("", text))
-    places = itertools.islice((found.start() for found in ERROR_LIKE.finditer(text)), MOST_SAID)
-    return next((line for place in places if not SURVIVED.search(line := _line_at(text, place))), "")
+    found = (ERROR_LIKE.search(text, start, end) for start, end in _places(text, OF_ERRORS))
+    lines = (_line_at(text, one.start()) for one in itertools.islice(filter(None, found), MOST_SAID))
+    return next((line for line in lines if not NO_ERROR.match(line) and not SURVIVED.search(line)), "")
+
+
+def _places(text: str, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield where the lines begin and end that hold one of some words."""
+    nearest = {word: text.find(word) for word in words}
+    while nearest := {word: place for word, place in nearest.items() if place >= 0}:
+        start = text.rfind("\n", 0, min(nearest.values())) + 1
+        end = found if (found := text.find("\n", start)) >= 0 else len(text)
+        yield start, end
+        nearest = {word: place if place >= end else text.find(word, end) for word, place in nearest.items()}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from slurmtf.diagnosis.clues import ANYWHERE
 from slurmtf.diagnosis.dying import explain, hung
 from slurmtf.diagnosis.explanation import Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
@@ -19,7 +21,20 @@ HEAD_BYTES, TAIL_BYTES = 64 * 1024, 400 * 1024
 """What is read of the log of a task that failed; an error stands near its end, what it came from near its beginning."""
 TAIL_OF_OTHERS = 32 * 1024
 MOST_DISTINCT = 4 << 20
-LONGEST = 1 << 16
+LONGEST, BLOCK = 1 << 16, 1 << 24
+SIGNS = tuple(
+    word.encode()
+    for word in (
+        "Traceback (",
+        "Fatal Python error: ",
+        "Error: ",
+        " error: ",
+        "ERROR",
+        "FATAL",
+        *chain.from_iterable(rule.words for rule in ANYWHERE),
+    )
+)
+LONGEST_SIGN = max(map(len, SIGNS))
 AT_LENGTH = 4
 """Tasks whose logs are read at length. Of hundreds of ranks, all but the first few died of those."""
 CUT = "\n[...]\n"
@@ -33,9 +48,10 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
     last, begins = history.last, begins_of(history)
     failures = failures_of(last) if last else []
     names = [failure.task for failure in failures]
-    found = explain(state.outcome, failures, read_logs(layout, names, begins))
-    if found.kind is Kind.UNKNOWN:
-        found = explain(state.outcome, failures, read_logs(layout, names, begins, whole=True))
+    ends = read_logs(layout, names, begins)
+    found = explain(state.outcome, failures, ends)
+    if found.kind is Kind.UNKNOWN and (logs := read_logs(layout, names, begins, whole=True)) != ends:
+        found = explain(state.outcome, failures, logs)
     has_place = found.host or not (found.task or found.kind is Kind.NODE)
     return found if has_place else replace(found, host=_only_node(last.nodes if last else ""))
 
@@ -107,11 +123,25 @@ def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool)
             file.seek(begin)
             if middle <= 0:
                 return file.read().decode("utf-8", "replace")
-            parts = [file.read(head_bytes), *([distinct(_lines(file, middle))] if whole else [])]
+            parts = [file.read(head_bytes)]
+            if whole and _has_signs(file, middle):
+                file.seek(begin + head_bytes)
+                parts.append(distinct(_lines(file, middle)))
             file.seek(begin + head_bytes + middle)
             return CUT.join(part.decode("utf-8", "replace") for part in (*parts, file.read()))
     except OSError:
         return ""
+
+
+def _has_signs(file: BinaryIO, count: int) -> bool:
+    """Tell whether so many bytes of a file hold an error, or what nothing survives: the rest that there is explains no end."""
+    before = b""
+    while count > 0 and (block := before + file.read(min(count, BLOCK))) != before:
+        count -= len(block) - len(before)
+        if any(sign in block for sign in SIGNS):
+            return True
+        before = block[-LONGEST_SIGN:]
+    return False
 
 
 def _lines(file: BinaryIO, count: int) -> Iterator[bytes]:

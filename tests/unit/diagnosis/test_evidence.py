@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from slurmtf.diagnosis import evidence
 from slurmtf.diagnosis.evidence import (
     CUT,
     HEAD_BYTES,
@@ -71,10 +72,25 @@ def test_of_a_log_of_many_gigabytes_as_much_is_read_as_can_be_looked_through() -
 
 
 def test_a_line_without_an_end_is_read_in_pieces(tmp_path: Path) -> None:
-    line = "ab" * (SIZE // 2) + "an odd thing" + "ab" * (SIZE // 2)
+    line = "ab" * (SIZE // 2) + " Error: an odd thing " + "ab" * (SIZE // 2)
     (text,) = (log.text for log in read_logs(run_of(tmp_path, {"rank-0.err": line}), [], whole=True) if log.task)
     assert "an odd thing" in text
     assert len(text) < len(line)
+
+
+@pytest.mark.parametrize(
+    ("middle", "read"),
+    [("a quiet line\n", False), ("lab.OddError: 3\n", True), ("n1:7:7 [0] NCCL WARN odd\n", True), ("ERROR at 3\n", True)],
+)
+@pytest.mark.parametrize("block", [1 << 24, 100])
+def test_the_middle_is_read_where_it_holds_an_error(
+    middle: str, read: bool, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever blocks it is looked through in."""
+    monkeypatch.setattr(evidence, "BLOCK", block)
+    layout = run_of(tmp_path, {"rank-0.err": "step\n" * (SIZE // 10) + middle + "step\n" * (SIZE // 10)})
+    (text,) = (log.text for log in read_logs(layout, [], whole=True) if log.task)
+    assert (middle in text) is read
 
 
 def test_failures_in_the_order_in_which_they_ended() -> None:
