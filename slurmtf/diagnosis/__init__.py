@@ -1,1 +1,1 @@
-"""Why a run waits or died, and what to do about it."""
+"""Explain why a run waits or failed, and what to do about it."""

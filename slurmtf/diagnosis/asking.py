@@ -1,4 +1,4 @@
-"""What to ask for next time, by what a run has used. Pure."""
+"""Advise what to request next time, from what a run has used. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from slurmtf.runs.state import RunState
 from slurmtf.runs.usage import Usage
 
 LEAST_S = 60.0
-"""A run tells nothing of what the next one needs before it has trained so long."""
+"""A run that has trained for fewer seconds says nothing about what the next one needs."""
 MIB, GIB = 1 << 20, 1 << 30
 MARGIN = 1.25
-"""What is asked for above what was used."""
+"""The factor between what was used and what to request."""
 TOO_MUCH = 2.0
-"""Less is advised where so many times of it was asked for."""
+"""Requesting less is advised if this many times the used amount was requested."""
 LEAST_MEMORY_GIB = 2
 NEARLY = 0.9
 IDLE_PERCENT, LOW_PERCENT = 5.0, 40.0
@@ -28,14 +28,14 @@ STEP_S = 600
 
 @dataclass(frozen=True)
 class Advice:
-    """One thing to ask for otherwise. ``text`` marks settings with backticks (slurmtf/spelling.py)."""
+    """One thing to request differently. ``text`` marks settings with backticks (slurmtf/spelling.py)."""
 
     code: str
     text: str
 
 
 def advise(usage: Usage, state: RunState) -> list[Advice]:
-    """Return what to ask for next time. Of a run that was too short to tell of the rest, whether its memory was too little."""
+    """Return what to request next time. For a run that was too short to judge by, only whether its memory was too little."""
     more = list(_more_memory(usage, state))
     if usage.times.training < LEAST_S:
         return more

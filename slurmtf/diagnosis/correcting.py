@@ -1,4 +1,4 @@
-"""The command that submits a run again, corrected by why it died. Pure."""
+"""Correct the command that submits a failed run again. Pure."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from slurmtf.spelling import values_in
 
 MORE_MEMORY, MORE_TIME = 1.5, 2
 AS_IT_WAS = (Kind.NODE, Kind.PREEMPTED, Kind.REQUEUED, Kind.LOST, Kind.CANCELED)
-"""What was not its script's doing: it is submitted again as it was."""
+"""Failures that are not the script's: the run is submitted again unchanged."""
 UNLIKE = (Kind.GPU_HARDWARE, Kind.NODE)
-"""What may come again on the same node."""
+"""Failures that may repeat on the same node."""
 
 
 def corrected(run_id: str, death: Explanation, settings: Mapping[str, object], asked: Resources) -> str:
-    """Return the command that submits a run again with what is to be changed; empty where the rules know no value for it.
+    """Return the command that submits a run again with the necessary changes; empty if the rules know no value for them.
 
     ``settings`` are the estimator's, ``asked`` what the job got.
     """
@@ -38,7 +38,7 @@ def corrected(run_id: str, death: Explanation, settings: Mapping[str, object], a
 
 
 class Followed(NamedTuple):
-    """A run that another one was to follow: how it was to end, and how it is now."""
+    """A run that another one follows: how it was required to end, and its current state."""
 
     run_id: str
     condition: str
@@ -46,7 +46,7 @@ class Followed(NamedTuple):
 
     @property
     def is_in_the_way(self) -> bool:
-        """Whether it has ended, and not as it had to."""
+        """Whether it has ended, but not as required."""
         done = self.state.status is RunStatus.COMPLETED
         return self.state.status.final and self.condition != "any" and done is (self.condition == "notok")
 
@@ -85,9 +85,8 @@ def changes_of(death: Explanation, settings: Mapping[str, object], asked: Resour
 
 
 def _told(remedy: str, settings: Mapping[str, object]) -> dict[str, Any]:
-    """Return what a remedy says to set, where it says to what: the first of its settings that has a value, and another one than
-    the run had.
-    """
+    """Return what a remedy says to set, if it names values: the first of its settings with a value that the run did not
+    have."""
     for name, key, value in values_in(remedy):
         given = _mapping(settings.get(name)).get(key) if key else settings.get(name)
         if "..." in value or "/path" in value or value in (given, json.dumps(given)):

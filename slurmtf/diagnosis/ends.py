@@ -12,7 +12,7 @@ from slurmtf.job.contract.outcome import CanceledBy, Cause, End, Outcome
 OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.TIME_LIMIT: (Kind.TIME_LIMIT, "set a longer `time`, and have the script save checkpoints and resume from them"),
     Cause.OUT_OF_MEMORY: (Kind.HOST_MEMORY, MORE_MEMORY),
-    Cause.NODE_FAILURE: (Kind.NODE, "not the script's doing: submit it again"),
+    Cause.NODE_FAILURE: (Kind.NODE, "not the script's fault: submit it again"),
     Cause.PREEMPTED: (Kind.PREEMPTED, "submit it again, to a `partition` or `qos` that is not preempted if there is one"),
     Cause.REQUEUED: (Kind.REQUEUED, "submit it again"),
     Cause.CANCELED: (Kind.CANCELED, ""),
@@ -23,13 +23,13 @@ OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.STRAGGLER: (Kind.STALL, "have all ranks take as many steps, or raise the distribution's straggler_grace_s"),
     Cause.LOST: (Kind.LOST, ""),
 }
-"""What Slurm or the supervisor has seen: no log knows better."""
+"""Causes that Slurm or the supervisor observed: no log is more reliable."""
 OF_CANCELER: dict[str, str] = {
     CanceledBy.OTHER.value: "ask {user} or your administrators why, before you submit it again",
     CanceledBy.SLURM.value: "ask your administrators, naming the job id: Slurm's own log (slurmctld) says why",
     CanceledBy.UNKNOWN.value: "ask those who may cancel it: yourself, the people who share your account, your administrators",
 }
-"""What to do about a run that was not canceled by its own user."""
+"""The remedy for a run that was not canceled by its own user."""
 OF_REST: dict[Cause, Kind] = {
     Cause.STAGING: Kind.STAGING,
     Cause.LAUNCHER: Kind.LAUNCH,
@@ -37,7 +37,7 @@ OF_REST: dict[Cause, Kind] = {
     Cause.NOT_CONNECTED: Kind.LAUNCH,
     Cause.NOT_STARTED: Kind.NOT_STARTED,
 }
-"""What it was where no log says more."""
+"""The class of a cause if no log says more."""
 OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGILL: (Kind.CPU, next(rule.remedy for rule in RULES if rule.id == "illegal-instruction")),
     signal.SIGBUS: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "bus-error")),
@@ -52,12 +52,12 @@ OF_EXIT_CODE: dict[int, str] = {
     126: "the command is not executable, or is not a program: 'chmod +x' it, or name the interpreter that runs it",
     127: "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`",
 }
-"""What to do about the exit codes of a shell that could not run a command (bash(1), EXIT STATUS)."""
+"""The remedies for the exit codes of a shell that could not run a command (bash(1), EXIT STATUS)."""
 MAYBE_OF_SHELL = {
     126: "a shell ends with 126 when a command may not be run, and no log says so: look at the last command that ran",
     127: "a shell ends with 127 when it finds no such command, and no log says so: look at the last command that ran",
 }
-"""What is said of those codes where no shell has said why: a program may end so for reasons of its own."""
+"""What is said about these codes if no shell has reported a reason: a program may use them for reasons of its own."""
 BY_ITS_SHELL = (
     "a file that bash reads before a script ends or replaces the shell (exit, exec, a failure under set -e): ~/.bash_profile, "
     "~/.bash_login or ~/.profile where environment.shebang of the site's profile is a login shell (#!/bin/bash -l), $BASH_ENV "
@@ -86,7 +86,7 @@ MAY_HAVE_STAYED = (
 
 
 def signal_of(end: End | None) -> int:
-    """Return the signal that ended a task, also as a shell says it (bash(1), EXIT STATUS); 0 where it was none."""
+    """Return the signal that ended a task, even as a shell reports it (bash(1), EXIT STATUS); 0 if none did."""
     if end is None or end.signal:
         return end.signal or 0 if end else 0
     return max(0, (end.exit_code or 0) - 128)

@@ -1,4 +1,4 @@
-"""What a run can die of, as classes. The value is what ``why --json`` says; programs may rely on it."""
+"""The classes of causes of a failure. The values appear in ``why --json``, and programs may rely on them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Kind(str, Enum):
-    """A class of causes; what a log shows of it, :mod:`slurmtf.diagnosis.rules` knows."""
+    """A class of causes; :mod:`slurmtf.diagnosis.rules` recognizes it in logs."""
 
     HOST_MEMORY = "host-memory"
     GPU_MEMORY = "gpu-memory"
@@ -49,7 +49,7 @@ class Kind(str, Enum):
 
     @property
     def meaning(self) -> str:
-        """What it is, in a few words."""
+        """Its description, in a few words."""
         return MEANINGS[self]
 
 

@@ -1,4 +1,4 @@
-"""Why trials of a sweep failed: those that failed alike are explained once."""
+"""Explain why trials of a sweep failed, once for all that failed alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slurmtf.job.contract.outcome import Outcome, cause_of
 from slurmtf.job.contract.sweep import FAILED, Result, is_same_error, trial_folder
 
 MOST = 5
-"""Errors that are explained: those of the most trials."""
+"""The most errors that are explained: those of the most trials."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class FailedAlike:
 
 
 def explain_trials(layout: RunLayout, results: Iterable[Result]) -> list[FailedAlike]:
-    """Return why trials of a sweep failed, what the most of them failed with first."""
+    """Return why trials of a sweep failed, the most frequent error first."""
     return [FailedAlike(alike, _explained(layout, alike[0])) for alike in groups_of(results)[:MOST]]
 
 
 def groups_of(results: Iterable[Result]) -> list[tuple[Result, ...]]:
-    """Return the failed trials, those with the same error together, the largest group first. Pure."""
+    """Group the failed trials by error, the largest group first. Pure."""
     groups: list[list[Result]] = []
     for result in sorted((one for one in results if one.status == FAILED), key=lambda one: one.trial):
         known = next((group for group in groups if is_same_error(group[0].error, result.error)), None)

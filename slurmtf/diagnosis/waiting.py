@@ -1,4 +1,4 @@
-"""What Slurm's reasons for a waiting job mean (squeue(1), JOB REASON CODES; src/common/job_state_reason.c)."""
+"""Explain Slurm's reasons for a waiting job (squeue(1), JOB REASON CODES; src/common/job_state_reason.c)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 
 class Wait(str, Enum):
-    """When a job that waits will start."""
+    """When a waiting job will start."""
 
     NEVER = "never"
-    """It won't, as it is."""
+    """Never, as it is."""
     ON_MINE = "when mine end"
     ON_OTHERS = "when others end"
     AT_A_TIME = "at a time"
@@ -20,7 +20,7 @@ class Wait(str, Enum):
 
 
 class Reason(NamedTuple):
-    """A family of reasons. ``hint`` says what to do; empty where there is nothing but to wait."""
+    """A family of reasons. ``hint`` says what to do; empty if there is nothing to do but wait."""
 
     pattern: str
     wait: Wait
@@ -101,7 +101,7 @@ class Waiting(NamedTuple):
 
 
 def explain_reason(reason: str, job: str) -> Waiting:
-    """Return what a reason of Slurm's means for a job, by its number."""
+    """Return what Slurm's reason means for a job with that id."""
     found = next((one for one in REASONS if re.search(one.pattern, reason)), None)
     if found is None:
         return Waiting(Wait.UNKNOWN, f"Slurm's reason is {reason}" if reason else "Slurm has not said why yet", "")
@@ -112,7 +112,7 @@ def explain_reason(reason: str, job: str) -> Waiting:
 
 
 def hint(reason: str, job: str) -> str:
-    """Return what a reason means and what to do about it; empty where there is nothing but to wait (Priority, Resources)."""
+    """Return what a reason means and what to do about it; empty if there is nothing to do but wait (Priority, Resources)."""
     waiting = explain_reason(reason, job)
     return f"{waiting.meaning}: {waiting.hint}" if waiting.hint else ""
 

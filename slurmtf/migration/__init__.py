@@ -1,4 +1,4 @@
-"""Azure ML's submitting scripts and notebooks, read and never run: job files and sweeps come out, and a report line by line."""
+"""Turn scripts and notebooks that submit to Azure ML into job files and sweeps, with a report; they are read and never run."""
 
 from __future__ import annotations
 

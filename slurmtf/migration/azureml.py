@@ -1,4 +1,4 @@
-"""A file that submits to Azure ML becomes job files, sweeps, and a report."""
+"""Turn a file that submits to Azure ML into job files, sweeps, and a report."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Imported:
-    """What a file became: the files to write, the notes by line, where these lines stand, the experiment it names."""
+    """The result of an import: the files to write, the notes by line, where these lines are, the name of the experiment."""
 
     source: Source
     files: tuple[Written, ...]
@@ -49,9 +49,9 @@ class Imported:
 
 
 def read_azureml(path: Path, folder: Path) -> Imported:
-    """Read a submitting script or notebook; ``folder`` is where the files will be written. Nothing is run or written.
+    """Read a submitting script or notebook; ``folder`` is where the files will be written.
 
-    Raises InputError when the file can't be read, or submits nothing to Azure ML.
+    Nothing is run or written. Raises InputError if the file can't be read, or submits nothing to Azure ML.
     """
     source = read_source(path)
     try:
@@ -93,7 +93,7 @@ def _files(seen: Interpreter, notes: Notes, path: Path, folder: Path) -> Iterato
 
 
 def _names(things: list[Thing], kind: str) -> list[str]:
-    """Return a file name for each: by the kind when there is one, else by the variable, or a number where that is taken."""
+    """Return a file name for each: by its kind if there is only one, else by its variable, or a number if that is taken."""
     if len(things) == 1:
         return [f"{kind}.yaml"]
     names: list[str] = []
@@ -120,7 +120,7 @@ def _submitted(call: Thing) -> Any:
 
 
 def _take_overrides(draft: Draft, thing: Thing, things: list[Thing]) -> None:
-    """Take what the submission changes: exp.submit(estimator, script_params=..., tags=...)."""
+    """Import what the submission changes: exp.submit(estimator, script_params=..., tags=...)."""
     for call in things:
         if call.name != "submit" or _submitted(call) is not thing:
             continue
@@ -138,7 +138,7 @@ def _take_overrides(draft: Draft, thing: Thing, things: list[Thing]) -> None:
 
 
 def _place_source(draft: Draft, thing: Thing, path: Path, folder: Path) -> None:
-    """Write the source directory as seen from the job file, and look whether the script is there."""
+    """Write the source directory relative to the job file, and check that the script exists."""
     told = draft.settings.get("source_directory", ".")
     source = path.parent / told if isinstance(told, str) else path.parent
     entry = source / str(draft.settings.get("entry_script", "train.py"))
@@ -162,7 +162,7 @@ def _refused(settings: dict[str, Any], folder: Path) -> Iterable[Finding]:
 
 
 def _experiment(seen: Interpreter, notes: Notes) -> str:
-    """Return the name of the experiment that the file opens; empty when it can't be told."""
+    """Return the name of the experiment that the file opens; empty if it can't be determined."""
     for thing in seen.things:
         if thing.symbol == Symbol("azureml.core.Experiment") or (thing.name == "Experiment" and thing.is_azure):
             name = thing.argument("name", ("workspace", "name"))

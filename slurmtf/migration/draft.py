@@ -1,4 +1,4 @@
-"""A job file as it grows: its settings, and the report of where each comes from."""
+"""A job file under construction: its settings, and the report of where each comes from."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ DOUBTFUL = "'{}' is set under a condition or in a loop: check that this is the r
 
 @dataclass
 class Draft:
-    """The settings of one job. ``doubtful`` are the names of the file whose value depends on a condition."""
+    """The settings of one job. ``doubtful`` are names in the file whose value depends on a condition."""
 
     notes: Notes
     doubtful: set[str] = field(default_factory=set)
     settings: dict[str, Any] = field(default_factory=dict)
 
     def take(self, name: str, value: object, line: int, new_name: str = "") -> bool:
-        """Take a value that is known, under a new name where it has one; say so where it is not known."""
+        """Import a known value, under a new name if it has one; report a value that is not known."""
         target = new_name or name
         try:
             known = plain(value)
@@ -39,7 +39,7 @@ class Draft:
         return True
 
     def take_arguments(self, name: str, value: object, line: int) -> None:
-        """Take the script's arguments, as a mapping or a list; data among them become inputs."""
+        """Import the script's arguments, a mapping or a list; data among them become inputs."""
         if isinstance(value, dict):
             taken: Any = {}
             for key, item in value.items():
@@ -69,7 +69,7 @@ class Draft:
             taken.append(known)
 
     def input_of(self, value: Any, line: int) -> str:
-        """Return the reference of data that are passed to the script, and list them as an input; empty for anything else."""
+        """List data passed to the script as an input and return the reference to it; empty for anything else."""
         if not is_data(value):
             return ""
         name, mode = name_of_data(value), next((MODES[one.name] for one in chain(value) if one.name in MODES), "mount")
@@ -80,14 +80,14 @@ class Draft:
         return f"$SLURMTF_INPUT_{name}"
 
     def doubt(self, thing: Thing) -> None:
-        """Say which names in a call hold what depends on a condition."""
+        """Report the names in a call whose value depends on a condition."""
         for name in sorted(self.doubtful):
             if re.search(rf"(?<![\w.'\"]){re.escape(name)}(?!\w)", thing.text):
                 self.notes.decide(thing.line, DOUBTFUL.format(name))
 
 
 def chain(value: Thing) -> list[Thing]:
-    """Return an object and those of which it was called or taken."""
+    """Return an object and those that it was called on or taken from."""
     found: list[Thing] = []
     while isinstance(value, Thing):
         found.append(value)
@@ -98,12 +98,12 @@ def chain(value: Thing) -> list[Thing]:
 
 
 def is_data(value: object) -> bool:
-    """Tell whether a value is a datastore, a dataset or a part of one."""
+    """Return whether a value is a datastore, a dataset or a part of one."""
     return isinstance(value, Thing) and value.is_azure and any(one.name in DATA for one in chain(value))
 
 
 def name_of_data(value: Thing) -> str:
-    """Return a name for data: their own, the last part of their path, or that of the variable."""
+    """Return a name for data: its own, the last part of its path, or that of the variable."""
     found = [one.argument(key, (key,)) for one in chain(value) for key in ("name", "data_reference_name", "datastore_name")]
     paths = [one.args[0] for one in chain(value) if one.name in ("path", "as_named_input", "get_by_name") and one.args]
     variables = [one.variable for one in chain(value)]
@@ -113,7 +113,7 @@ def name_of_data(value: Thing) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as one would write it."""
+    """Return a value as it would be written in the file."""
     if isinstance(value, Thing | Unknown):
         return value.text
     if isinstance(value, Symbol):

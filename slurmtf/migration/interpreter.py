@@ -1,4 +1,4 @@
-"""Goes through a file from top to bottom and notes what its names hold. It calls nothing and imports nothing."""
+"""Go through a file from top to bottom and record what its names hold, without calling or importing anything."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEEPEST = 200
 
 
 class Interpreter:
-    """What is known after the file: ``things`` are all objects in the order in which they are built."""
+    """What is known at the end of the file: ``things`` are all objects in the order of their construction."""
 
     def __init__(self, tree: ast.Module) -> None:
         self.names: dict[str, Any] = {}
@@ -90,7 +90,7 @@ class Interpreter:
         self._run(node.finalbody)
 
     def _do_functiondef(self, node: ast.FunctionDef) -> None:
-        """Go through the body once, with arguments that nobody knows; names in it are as good as the file's."""
+        """Go through the body once, with unknown arguments; its names are treated like the file's."""
         for argument in ast.walk(node.args):
             if isinstance(argument, ast.arg):
                 self.names[argument.arg] = Unknown(argument.arg)
@@ -147,7 +147,7 @@ class Interpreter:
     # --- expressions
 
     def value(self, node: ast.expr) -> Any:
-        """Return what is known of an expression."""
+        """Return what is known about an expression."""
         method = getattr(self, f"_of_{type(node).__name__.lower()}", None)
         if method is None or self._depth > DEEPEST:
             return Unknown(_text(node))
@@ -242,7 +242,7 @@ class Interpreter:
                 yield "**", Unknown(_text(keyword.value))
 
     def _thing(self, node: ast.Call, function: object, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Return the object of a call: of something imported, or of a method of an object that was built before."""
+        """Return the object that a call constructs: of something imported, or a method of an earlier object."""
         owner: Thing | None = None
         if isinstance(function, Thing):
             symbol, owner = function.symbol, function.owner

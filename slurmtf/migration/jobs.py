@@ -1,4 +1,4 @@
-"""Azure ML's estimators and ScriptRunConfig as settings of a job file."""
+"""Turn Azure ML's estimators and ScriptRunConfig into settings of a job file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CONFIG = "ScriptRunConfig"
 POSITIONAL = {CONFIG: ("source_directory", "script", "arguments", "run_config")}
 SIZE = re.compile(r"N[CDV](\d+)", re.IGNORECASE)
 GPUS = {6: 1, 12: 2, 24: 4, 8: 1, 16: 2, 32: 4, 40: 8, 96: 8}
-"""GPUs of a node by the number in the name of its size (Azure's documentation of the NC, ND and NV series)."""
+"""GPUs of a node, by the number in the name of its VM size (Azure's documentation of the NC, ND and NV series)."""
 DISTRIBUTIONS = {
     "Mpi": "mpi", "MpiConfiguration": "mpi", "ParameterServer": "ps", "TensorflowConfiguration": "ps",
 }  # fmt: skip
@@ -25,7 +25,7 @@ Taker = Callable[[Draft, str, Any, int], object]
 
 
 def job_of(draft: Draft, thing: Thing) -> None:
-    """Fill a draft with what an estimator or a ScriptRunConfig asks for."""
+    """Fill a draft with the settings of an estimator or a ScriptRunConfig."""
     draft.doubt(thing)
     draft.settings["estimator"] = ESTIMATORS.get(thing.name, "TensorFlow")
     if thing.name in OTHERS:
@@ -56,7 +56,7 @@ def _take(draft: Draft, name: str, value: object, line: int) -> None:
 
 
 def has_environment(draft: Draft) -> bool:
-    """Tell whether a draft says with what software its job runs."""
+    """Return whether a draft says with which software its job runs."""
     names = ("pip_packages", "pip_requirements_file", "conda_packages", "conda_dependencies_file", "custom_docker_image")
     return any(draft.settings.get(name) for name in (*names, "environment_definition", "user_managed"))
 
@@ -94,7 +94,7 @@ def _size(draft: Draft, name: str, value: object, line: int) -> None:
 
 
 def _distribution(draft: Draft, name: str, value: object, line: int) -> None:
-    """Take a configuration object with its counts, wherever they were set."""
+    """Import a configuration object with its counts, wherever they were set."""
     if isinstance(value, Symbol):
         value = Thing(value, line, value.name)
     if not isinstance(value, Thing) or value.name not in DISTRIBUTIONS:
@@ -141,7 +141,7 @@ def _priority(draft: Draft, name: str, value: object, line: int) -> None:
 
 
 def take_run_config(draft: Draft, name: str, value: object, line: int) -> None:
-    """Take a RunConfiguration: all that was set on it."""
+    """Import a RunConfiguration: everything that was set on it."""
     if not isinstance(value, Thing):
         draft.take(name, value, line)
         return
@@ -164,7 +164,7 @@ def _take_config(draft: Draft, name: str, value: object, line: int) -> None:
 
 
 def _take_framework(draft: Draft, config: Thing) -> None:
-    """Take communicator, 'tensorflow' and 'mpi' of a RunConfiguration, which say together how it is distributed."""
+    """Import communicator, 'tensorflow' and 'mpi' of a RunConfiguration, which together say how it is distributed."""
     communicator = config.attributes.get("communicator", config.argument("communicator"))
     if not isinstance(communicator, str):
         return

@@ -1,4 +1,4 @@
-"""What became of each line."""
+"""The report: what became of each line."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ class Kind(str, Enum):
 
     MAPPED = "mapped"
     DROPPED = "dropped"
-    """It has no counterpart, and the training does without."""
+    """It has no counterpart, and the training does not need it."""
     DECIDE = "decide"
-    """Somebody has to decide: what follows from the file alone is not enough."""
+    """The user has to decide: the file alone does not say enough."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Note:
 
 
 class Notes:
-    """A report as it grows."""
+    """A report under construction."""
 
     def __init__(self) -> None:
         self._notes: dict[Note, None] = {}

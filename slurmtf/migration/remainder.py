@@ -1,4 +1,4 @@
-"""What else a submitting file does with Azure ML: what stands for it here."""
+"""What else a submitting file does with Azure ML, and the counterpart of each call here."""
 
 from __future__ import annotations
 
@@ -40,27 +40,27 @@ CALLS: dict[str, tuple[Kind, str]] = {
     "get_best_run_by_primary_metric": (MAPPED, "'slurmtf sweep best'"),
     "get_children_sorted_by_primary_metric": (MAPPED, "'slurmtf sweep trials'"),
 }
-"""By the name of what is called, with its class where the name alone says too little."""
+"""By the name of what is called, with its class if the name alone is ambiguous."""
 QUIET = (
     "Experiment", "submit", "show", "get_widget", "VERSION", "core", "path", "as_mount", "as_download", "as_upload",
     "as_named_input", "ContainerRegistry", "add_pip_package", "add_conda_package", "CondaDependencies",
     "CondaDependencies.create", "RunConfiguration",
 )  # fmt: skip
-"""What other parts of the report tell of, or nobody has to know."""
+"""Calls that other parts of the report cover, or that need no note."""
 
 
 COMPUTE = ("ComputeTarget", "AmlCompute", "compute_targets", "BatchAiCompute", "RemoteCompute", "provisioning_configuration")
 
 
 def _counterpart(thing: Thing, name: str) -> tuple[Kind, str]:
-    """Return what stands for a call here; what is called of a cluster is none of a run's."""
+    """Return the counterpart of a call; a call on a cluster has none of those of a run."""
     if any(part in COMPUTE for one in chain(thing) for part in one.symbol.path.split(".")):
         return DROPPED, CLUSTERS
     return CALLS.get(name) or CALLS.get(thing.name) or (DECIDE, "slurmtf has no known counterpart")
 
 
 def note_remainder(notes: Notes, things: list[Thing], told: set[str]) -> None:
-    """Add a note for each call of Azure ML of which no other part tells; ``told`` are the names of those that do."""
+    """Add a note for each call of Azure ML that no other part covers; ``told`` are the names of those that are covered."""
     for thing in things:
         if not thing.is_azure or thing.name in told or is_data(thing):
             continue

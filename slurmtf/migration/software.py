@@ -1,4 +1,4 @@
-"""Azure ML's environments, CondaDependencies and package lists: what to install, or where it is."""
+"""Import Azure ML's environments, CondaDependencies and package lists: what to install, or where it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CURATED = "the curated environment {} is Azure ML's: list its packages in pip_pa
 
 
 def take_packages(draft: Draft, name: str, value: object, line: int) -> None:
-    """Take a list of packages, without Azure ML's own."""
+    """Import a list of packages, without Azure ML's own."""
     try:
         listed = plain(value)
     except UnknownPartError as err:
@@ -32,7 +32,7 @@ def take_packages(draft: Draft, name: str, value: object, line: int) -> None:
 
 
 def take_environment(draft: Draft, name: str, value: object, line: int) -> None:
-    """Take an Environment: how it was built, and what was set on it since."""
+    """Import an Environment: how it was constructed, and what was set on it since."""
     if not isinstance(value, Thing):
         draft.take(name, value, line, "environment_definition")
         return
@@ -108,7 +108,7 @@ def _take_python(draft: Draft, python: Thing) -> None:
 
 
 def take_dependencies(draft: Draft, thing: Thing) -> None:
-    """Take a CondaDependencies: how it was built, and what was added to it."""
+    """Import a CondaDependencies: how it was constructed, and what was added to it."""
     names = (
         ("conda_dependencies_file_path",)
         if thing.name == "CondaDependencies"
@@ -130,7 +130,7 @@ def take_dependencies(draft: Draft, thing: Thing) -> None:
 
 
 def take_image(draft: Draft, name: str, value: object, line: int) -> None:
-    """Take a container image; one of Azure ML's own is of no use elsewhere."""
+    """Import a container image; Azure ML's own are of no use elsewhere."""
     if isinstance(value, str) and "azureml" in value:
         draft.notes.decide(line, f"{name}={value!r} is an image of Azure ML: choose pip_packages, or an image of the site")
     elif isinstance(value, str) and not value.endswith(".sif"):

@@ -1,4 +1,4 @@
-"""The text of a script or a notebook as a syntax tree, and where each of its lines stands."""
+"""Parse a script or a notebook into a syntax tree, and record where each of its lines is."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from slurmtf.scheduler.books import Ahead, JobUsage
 class LocalScheduler:
     """This machine: a job is a process, its supervisor, whose pid is the job's id.
 
-    Nothing waits here, so the elements of an array are jobs that all start at once, no more of them than may run at once.
+    Nothing queues here, so the elements of an array are jobs that all start at once, no more of them than may run at once.
     """
 
     name = LOCAL
@@ -28,7 +28,7 @@ class LocalScheduler:
         """Take no cluster: there is one machine."""
 
     def check(self) -> None:
-        """This machine is always there."""
+        """Do nothing: this machine is always available."""
 
     def submit(
         self, script: Path, folder: Path, environ: Mapping[str, str], array: Array | None = None, *, why: str, note: Note
@@ -50,21 +50,21 @@ class LocalScheduler:
         return local_processes.observe(jobs)
 
     def find(self, folders: Mapping[str, float], max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:  # noqa: ARG002
-        """Find none: a job that could not be noted was ended at once."""
+        """Find nothing: a job that could not be recorded was ended at once."""
         return {}
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
         local_processes.cancel(jobs)
 
     def wait_for(self, job: SubmittedJob, dependency: str) -> None:
-        """Do nothing: nothing waits here."""
+        """Do nothing: no job waits here."""
 
     def ahead(self, job: SubmittedJob) -> Ahead | None:  # noqa: ARG002
-        """Know nothing: nothing waits here."""
+        """Return None: no job waits here."""
         return None
 
     def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:  # noqa: ARG002
-        """Know nothing: there are no books."""
+        """Return nothing: there is no accounting."""
         return {}
 
     def job(self, job: SubmittedJob, folder: Path) -> Any:

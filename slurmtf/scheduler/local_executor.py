@@ -1,4 +1,4 @@
-"""submitit's local executor and job, for a batch script of ours."""
+"""submitit's local executor and job, for our batch script."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class LocalRunJob(local.LocalJob[Any]):
         self._submitted = submitted
 
     def get_info(self, mode: str = "force") -> dict[str, str]:  # noqa: ARG002
-        """Return ``jobState``: RUNNING, FINISHED, or INTERRUPTED when the supervisor was killed."""
+        """Return ``jobState``: RUNNING, FINISHED, or INTERRUPTED if the supervisor was killed."""
         if self.paths.result_pickle.exists():
             return {"jobState": "FINISHED"}
         process = self._submitted.process if self._submitted else None
@@ -43,13 +43,13 @@ class LocalRunJob(local.LocalJob[Any]):
         return {"jobState": "RUNNING" if running else "INTERRUPTED"}
 
     def cancel(self, check: bool = True) -> None:  # noqa: ARG002
-        """Ask the supervisor to end the run. Raises SlurmtfError when it runs on another machine."""
+        """Ask the supervisor to end the run. Raises SlurmtfError if it runs on another machine."""
         if self._submitted is not None:
             local_processes.cancel([self._submitted])
 
 
 class LocalRunExecutor(local.LocalExecutor):
-    """submitit's local executor for a batch script, in a session of its own: it outlives the terminal."""
+    """submitit's local executor for a batch script, in a session of its own, so that it outlives the terminal."""
 
     job_class = LocalRunJob
 

@@ -1,4 +1,4 @@
-"""The jobs of this machine: processes, their supervisors, which are looked for and asked to end."""
+"""The jobs of this machine are processes, their supervisors: find them, and ask them to end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slurmtf.scheduler.base import JobState, Observation, SubmittedJob
 
 
 def observe(jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
-    """Look for the processes. What runs on another machine can't be seen from here: ``UNKNOWN``."""
+    """Look for the processes. Those on another machine can't be seen from here: ``UNKNOWN``."""
     found: dict[SubmittedJob, Observation] = {}
     for job in jobs:
         alive = job.process.alive() if job.process else False
@@ -24,7 +24,7 @@ def observe(jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
 
 
 def cancel(jobs: Sequence[SubmittedJob]) -> None:
-    """Ask the supervisors to end. All that can be reached are asked, then SlurmtfError tells of the others."""
+    """Ask the supervisors to end. After asking all that can be reached, raises SlurmtfError for the others."""
     elsewhere = [job for job in jobs if not _terminated(job)]
     findings = [
         Finding("other-host", f"process {job.ref.job_id}", _place(job), "log in there to cancel it") for job in elsewhere
@@ -34,7 +34,7 @@ def cancel(jobs: Sequence[SubmittedJob]) -> None:
 
 
 def _terminated(job: SubmittedJob) -> bool:
-    """Ask a supervisor to end, unless it has; False when it is another machine's."""
+    """Ask a supervisor to end, unless it has; returns False if it is on another machine."""
     alive = job.process.alive() if job.process else False
     if job.process and alive:
         try:

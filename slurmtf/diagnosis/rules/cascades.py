@@ -1,4 +1,4 @@
-"""What processes say that lost another one, or wait for it."""
+"""Messages of processes that lost another one, or wait for it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from slurmtf.diagnosis.rules.rule import Rule
 
 CASCADES: tuple[Rule, ...] = (
     Rule("nccl-timeout", Kind.STALL, ("collective operation timeout",), r"Watchdog caught collective operation timeout",
-         "another rank did not come to that operation: look at what the others did last; often one had fewer batches",
+         "another rank did not reach that operation: look at what the others did last; often one had fewer batches",
          cascade=True),
     Rule("torch-store", Kind.ALONE, ("clients joined",), r"\d/\d+ clients joined",
-         "the other processes never came: look at their logs; if they have none, they were not started", cascade=True),
+         "the other processes never connected: look at their logs; if they have none, they were not started", cascade=True),
     Rule("not-registered", Kind.ALONE, ("RegisterTask", "tasks_to_register", "WaitForAllTasks"),
          r"DEADLINE_EXCEEDED: [^\n]*\s{1,40}RPC: /\S*CoordinationService/RegisterTask|"
          r"Barrier timed out.*(?:[Ww]ait_for_all_tasks_to_register|WaitForAllTasks)",
-         "the other processes never came: look at their logs; if they have none, they were not started", cascade=True),
+         "the other processes never connected: look at their logs; if they have none, they were not started", cascade=True),
     Rule("collective-timeout", Kind.STALL, ("Timed out waiting ", "monitoredBarrier", "Barrier timed out", "got stuck for"),
          r"Timed out waiting \d+ms for (?:recv|send) operation|failed to pass monitoredBarrier|"
          r"DEADLINE_EXCEEDED: Barrier timed out|watchdog got stuck for \d+",
-         "another rank did not come to that operation: look at what the others did last; often one had fewer batches",
+         "another rank did not reach that operation: look at what the others did last; often one had fewer batches",
          cascade=True),
     Rule("xla-rendezvous", Kind.STALL, ("join the rendezvous",), r"Expected \d+ threads to join the rendezvous, but",
-         "another process or GPU did not come to that operation: look at what the others did last", cascade=True),
+         "another process or GPU did not reach that operation: look at what the others did last", cascade=True),
     Rule("horovod-peer", Kind.PEER, ("Horovod has been shut down", "HorovodInternalError"),
          r"Horovod has been shut down|HorovodInternalError(?!: nccl\w+ failed: unhandled cuda error)",
          "look at the task that ended first", cascade=True),

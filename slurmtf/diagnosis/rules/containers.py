@@ -1,4 +1,4 @@
-"""Containers, and the programs that they and the shell can't start."""
+"""Messages about containers, and programs that they and the shell can't start."""
 
 from __future__ import annotations
 
@@ -69,10 +69,10 @@ CONTAINERS: tuple[Rule, ...] = (
          r"[\s\S]{0,200}?Executable: (\S+)",
          f"the node has no {{0}}: {OTHER_PYTHON}"),
     Rule("not-executable", Kind.COMMAND, ("execve(",), r"execve\(2?\): (\S+): Permission denied",
-         "{0} may not be run: 'chmod +x' it, or put it where the file system is not mounted noexec"),
+         "{0} is not executable: 'chmod +x' it, or put it on a file system that is not mounted noexec"),
     Rule("other-machine", Kind.COMMAND, ("cannot execute binary file", "Exec format error"),
          r"cannot execute binary file|Exec format error",
-         "the program is for another kind of machine, or is no program: use the node's kind (x86_64, aarch64; `constraint`)"),
+         "the program is for another kind of machine, or not a program: use the node's kind (x86_64, aarch64; `constraint`)"),
     Rule("bad-interpreter", Kind.COMMAND, ("bad interpreter: ",), r"(?<!\S)(\S+): bad interpreter: ",
-         "{0} is gone: an environment that was moved or renamed has to be built again"),
+         "{0} is gone: an environment that was moved or renamed must be built again"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Crashes, which leave no traceback."""
+"""Messages of crashes, which leave no traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CRASHES: tuple[Rule, ...] = (
          r"(?:CPU|processor) (?:does not|doesn't) support|compiled to use .+ instructions, but these aren't available",
          "the program was built for a newer CPU (AVX, AVX2, FMA): ask for such nodes (`constraint`), or use another build"),
     Rule("python-crash", Kind.CRASH, ("Fatal Python error: ",), r"Fatal Python error: (?:Aborted|Floating|Segmentation)",
-         "the line that is shown is where the script stood; what crashed is a library that it calls there"),
+         "the line shown is where the script was; what crashed is a library that it calls there"),
     Rule("child-killed", Kind.KILLED, ("exitcode", "signal: Killed", "signal: Terminated", "SIGKILL(-"),
          r"exitcode *: -9\b|killed by signal: (?:Killed|Terminated)|workers are \{.*SIGKILL\(-9\)",
          "often the node's memory is used up: ask for more (`memory`)"),
@@ -22,7 +22,7 @@ CRASHES: tuple[Rule, ...] = (
          "shows where"),
     Rule("pool-broken", Kind.KILLED, ("terminated abruptly", "unexpectedly terminated"),
          r"process(?: in the process pool)? (?:was )?terminated abruptly|worker process .*was unexpectedly terminated",
-         "a worker of the pool is gone and left no word: often the node's memory is used up (`memory`), else it crashed; "
+         "a worker of the pool disappeared without a message: often the node's memory is used up (`memory`), else it crashed; "
          "with one worker, or none, the log may show more", vague=True),
     Rule("loader-shm", Kind.DISK, ("signal: Bus error",), r"DataLoader worker .*killed by signal: Bus error",
          "the node's /dev/shm is full or too small: use a larger one in the container, or fewer workers"),
@@ -32,9 +32,9 @@ CRASHES: tuple[Rule, ...] = (
          "set `environment_variables[PYTHONFAULTHANDLER]=1`: the log then shows where it was"),
     Rule("gave-up", Kind.CRASH, ("Check failed: ", "ssertion ", "terminate called"),
          r"Check failed: |[Aa]ssertion [`'].*' failed|terminate called (?:after throwing|without an active exception)",
-         "the line itself, and those before it, say why the program gave up", vague=True),
+         "this line and those before it say why the program aborted", vague=True),
     Rule("heap", Kind.CRASH, ("double free", "free(): ", "malloc(): ", "corrupted size"),
          r"double free or corruption|free\(\): invalid|malloc\(\): (?:invalid|corrupted|unaligned)|corrupted size vs\. ",
-         "memory was overwritten, often by two builds of a library in one process: set "
+         "memory was corrupted, often by two builds of a library in one process: set "
          "`environment_variables[PYTHONFAULTHANDLER]=1`, and the log shows where it was"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Disks and locks."""
+"""Messages about disks and locks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DISKS: tuple[Rule, ...] = (
          ELSEWHERE),
     Rule("locked", Kind.FILE_LOCKING, ("[Errno ",),
          r"(?:OS|IO|BlockingIO|Permission)Error: \[Errno (?:11|13|35|38|95|524)\] (.+)",
-         "{0}: another process has the lock, or that file system has none: have rank 0 alone take it, in a folder that locks "
+         "{0}: another process has the lock, or that file system has no locks: let only rank 0 take it, in a folder with locks "
          "(the node's own disk)", called=r"\b(?:flock|lockf)\("),
     Rule("mpi-shm", Kind.DISK, ("the shared-memory",), r"not enough space for\s+\S+ \(the shared-memory",
          "the node's /tmp or /dev/shm is full or too small: set `environment_variables[OMPI_MCA_orte_tmpdir_base]=/path` to a "
@@ -25,7 +25,7 @@ DISKS: tuple[Rule, ...] = (
          r"unable to lock file, errno = \d+|No locks available|file locking (?:is )?(?:disabled|not supported)|"
          r"file lock \S+ could not be acquired|"
          r"(?:[Ff]ail(?:ed)?|[Uu]nable|[Cc]annot|[Cc]ould not)\b.{0,20} (?:a |the )?(?:file lock|lock on file)",
-         "set `environment_variables[HDF5_USE_FILE_LOCKING]=FALSE`, or have rank 0 alone write that file"),
+         "set `environment_variables[HDF5_USE_FILE_LOCKING]=FALSE`, or let only rank 0 write that file"),
     Rule("database-lock", Kind.FILE_LOCKING, ("database is locked",), r"database is locked",
          "another process holds the database: use one for each run and rank, on the node's own disk"),
     Rule("file-system", Kind.DISK, ("Input/output error", "Transport endpoint is not connected", "transport endpoint shutdown",
@@ -34,9 +34,9 @@ DISKS: tuple[Rule, ...] = (
          r"^(?!.*(?:UCX|MPI|NCCL)).*[;:] Input/output error|"
          r"Transport endpoint is not connected: '|after transport endpoint shutdown|"
          r"\[Errno \d+\] (?:Structure needs cleaning|Remote I/O error|Communication error on send|Host is down)",
-         "the file system failed, not the script: submit it again; if it keeps failing, tell your admins, with node and time"),
+         "the file system failed, not the script: submit it again; if it fails again, tell your admins the node and the time"),
     Rule("stale", Kind.DISK, ("Stale file handle", "Stale NFS file handle"), r"Stale (?:NFS )?file handle",
-         "another node replaced the file: write to a new name and rename it; submitting again may do"),
+         "another node replaced the file: write to a new name and rename it; submitting again may help"),
     Rule("read-only", Kind.DISK, ("Read-only file system",), r"Read-only file system",
-         "that place can't be written from the node: write to outputs/ (the working directory's), or to scratch"),
+         "the node can't write there: write to outputs/ (the working directory's), or to scratch"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""GPUs: their libraries, their drivers, and themselves."""
+"""Messages about GPUs, their libraries and their drivers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GPUS: tuple[Rule, ...] = (
          r"DNN library (?:initialization failed|is not found)|Fail(?:ed)? to find the dnn implementation|"
          r"Failed to get convolution algorithm|without BLAS support|"
          r"failed to create cublas handle|CU\w+_STATUS_NOT_INITIALIZED",
-         "often the GPU's memory is full, or cuDNN is another one than TensorFlow's: see the lines before", vague=True),
+         "often the GPU's memory is full, or cuDNN does not match TensorFlow: see the lines before", vague=True),
     Rule("cuda-driver", Kind.GPU_SOFTWARE, ("CUDA driver version is insufficient", "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
          "CUDA_ERROR_COMPAT_NOT_SUPPORTED", "unsupported display driver", "forward compatibility was attempted",
          "unsupported toolchain", "unsatisfied condition: cuda"),
@@ -37,7 +37,7 @@ GPUS: tuple[Rule, ...] = (
          "this TensorFlow has no code for that GPU: use another one, or another GPU (`gpu_type`)"),
     Rule("gpu-held", Kind.GPU_MISSING, ("busy or unavailable", "CUDA_ERROR_DEVICE_UNAVAILABLE"),
          r"CUDA-capable device\S* \S*are busy or unavailable|CUDA_ERROR_DEVICE_UNAVAILABLE",
-         "another process has the GPU for itself: let each process take one, or leave that node out (`sbatch[exclude]=...`)"),
+         "another process uses the GPU exclusively: let each use its own, or exclude that node (`sbatch[exclude]=...`)"),
     Rule("no-device", Kind.GPU_MISSING, ("but available devices are", "invalid device ordinal",
          "device specification", "Unknown backend", "no supported devices", "Found no NVIDIA driver", "CUDA GPUs are available",
          "No visible GPU devices", "driver not loaded", "Driver Not Loaded", "ROCm-capable device"),
@@ -45,15 +45,15 @@ GPUS: tuple[Rule, ...] = (
          r"satisfy (?:explicit )?device specification '\S*GPU:|Unknown backend:? '(?:gpu|cuda)'|"
          r"no supported devices found for platform CUDA|Found no NVIDIA driver|No CUDA GPUs are available|"
          r"No visible GPU devices|nvml error: driver not loaded|NVML\w*: Driver Not Loaded|no ROCm-capable device is detected",
-         "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes"),
+         "request GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes"),
     Rule("gpu-unknown", Kind.GPU_HARDWARE, ("CUDA_ERROR_UNKNOWN", "system not yet initialized", "SYSTEM_NOT_READY"),
          r"failed call to cuInit: CUDA_ERROR_UNKNOWN|Error 802: system not yet initialized|CUDA_ERROR_SYSTEM_NOT_READY",
-         "the driver of that node does not answer: leave it out (`sbatch[exclude]=...`), tell your admins, and submit again"),
+         "the driver of that node does not answer: exclude it (`sbatch[exclude]=...`), tell your admins, and submit again"),
     Rule("said-no-gpu", Kind.GPU_MISSING, ("Error: ", "Exception: ", "No devices were found"),
          r"(?m)^[\w.]*(?:Error|Exception): .*\b[Nn]o (?:visible |usable |available )?(?:GPU|gpu)s?"
          r"(?: devices?)?(?: (?:found|available|visible|detected|present))?\.?$|^No devices were found$|"
          r"(?:Error|Exception): .*no CUDA-capable device is detected",
-         "ask for GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes", vague=True, by_script=True),
+         "request GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes", vague=True, by_script=True),
     Rule("device-assert", Kind.SCRIPT, ("device-side assert", "CUDA_ERROR_ASSERT"),
          r"device-side assert triggered|CUDA_ERROR_ASSERT",
          "an index that the script hands to the GPU is out of range, often a label or a token that a layer has no place for: "
@@ -70,5 +70,5 @@ GPUS: tuple[Rule, ...] = (
          r"NVRM: Xid \(|uncorrectable (?:ECC|NVLink)|CUDA_ERROR_(?:ECC|NVLINK)_UNCORRECTABLE|CUDA_ERROR_HARDWARE_STACK_ERROR|"
          r"fallen off the bus|GPU is lost|Unable to determine the device handle for (?:GPU|gpu)|"
          r"couldn't communicate with the NVIDIA driver|Failed to initialize NVML: Driver/library version mismatch",
-         "leave that node out (`sbatch[exclude]=...`), tell your admins, and submit again"),
+         "exclude that node (`sbatch[exclude]=...`), tell your admins, and submit again"),
 )  # fmt: skip

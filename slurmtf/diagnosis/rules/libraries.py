@@ -1,4 +1,4 @@
-"""Libraries that don't go together."""
+"""Messages about incompatible libraries."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from slurmtf.diagnosis.rules.rule import Rule
 LIBRARIES: tuple[Rule, ...] = (
     Rule("horovod-build", Kind.LIBRARY, ("HorovodVersionMismatchError", "has not been built"),
          r"HorovodVersionMismatchError|(?:MPI|Gloo|NCCL) support has not been built|Extension horovod\.\S+ has not been built",
-         "Horovod was built for another TensorFlow, or without what is asked of it: "
+         "Horovod was built for another TensorFlow, or without a feature that is needed: "
          "'slurmtf env build-horovod' compiles it again where the job runs"),
     Rule("undefined-symbol", Kind.LIBRARY, ("undefined symbol: ",), r"undefined symbol: (\S+)",
          "the library was built for another version of what it uses: install it again where the job runs; Horovod by "
@@ -16,16 +16,16 @@ LIBRARIES: tuple[Rule, ...] = (
     Rule("other-version", Kind.LIBRARY, ("cannot import name",),
          r"cannot import name '\w+' from (?:partially initialized module )?'([\w.]+)' "
          r"\(\S*(?:(?:site|dist)-packages|google/protobuf)/",
-         "{0} is of another version than what imports it: ask for versions that match (`pip_packages`)"),
+         "{0} has another version than the package that imports it expects: request versions that match (`pip_packages`)"),
     Rule("versions", Kind.LIBRARY, ("but found ", "VersionConflict", "jaxlib"),
          r"(?:ImportError|VersionConflict): \S+ is required .*but found \S+|VersionConflict: \(.+|"
          r"jaxlib (?:is )?version .*(?:of jax requires|newer than)",
-         "a package is of another version than one that uses it asks for: have both installed together (`pip_packages`)"),
+         "a package has another version than one that uses it requires: install both together (`pip_packages`)"),
     Rule("pythonhome", Kind.LIBRARY, ("No module named 'encodings'", "codec of the filesystem encoding",
          "should not try to import numpy from", "numpy C-extensions failed"),
          r"No module named 'encodings'|failed to get the Python codec of the filesystem encoding|"
          r"should not try to import numpy from|numpy C-extensions failed",
-         "PYTHONHOME or PYTHONPATH is another Python's: leave out the module that sets it (`environment_definition.modules`)"),
+         "PYTHONHOME or PYTHONPATH is of another Python: leave out the module that sets it (`environment_definition.modules`)"),
     Rule("mpi-library", Kind.LIBRARY, ("libmpi", "libpmi", "libucp", "libucs"),
          r"(?<![\w+.-])(lib(?:mpi|pmi|ucp|ucs)[\w+.-]*): cannot open shared object file",
          "{0} is not on the node, or not in the image: load the module of the MPI that it was built with "
@@ -37,14 +37,14 @@ LIBRARIES: tuple[Rule, ...] = (
          "{0}{1} is not on the node, or not in the image: load the module that brings it, or build it into the image"),
     Rule("no-library", Kind.LIBRARY, ("ELF header", "ELF class", "file too short"),
          r"(?<!\S)(\S+): (?:invalid ELF header|wrong ELF class\S*|file too short)",
-         "{0} is no library of this kind of machine: it was cut, is a Git LFS pointer (git lfs pull), or of another machine"),
+         "{0} is not a library for this kind of machine: it is truncated, a Git LFS pointer (git lfs pull), or for another"),
     Rule("compiled-part", Kind.LIBRARY, ("No module named",), r"No module named '?([\w.]+\._\w+)",
          "{0} is a compiled part of a package, built for another Python or left out: install the package again in the job's"),
     Rule("part-of-package", Kind.LIBRARY, ("No module named",),
          r"No module named '((?:tensorflow|keras|horovod|numpy|scipy|torch|jax|sklearn|pandas|google\.protobuf)\.[\w.]+)'",
          "{0} is not in the version of the package that is installed: ask for versions that match (`pip_packages`)"),
     Rule("openmp", Kind.LIBRARY, ("OpenMP runtime", "OMP: Error #15"), r"multiple copies of the OpenMP runtime|OMP: Error #15",
-         "packages from pip and conda, or two of them, bring an OpenMP each: install all from one of the two"),
+         "packages from pip and conda, or two of them, each provide an OpenMP: install all from one of the two"),
     Rule("glibcxx", Kind.LIBRARY, ("GLIBCXX_", "CXXABI_"),
          r"version [`']((?:GLIBCXX|CXXABI)_[\d.]+)' not found",
          "the C++ library that is found first is too old ({0}): load a newer gcc module, or install libstdcxx-ng in the conda "

@@ -1,4 +1,4 @@
-"""Limits of the node."""
+"""Messages about limits of the node."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIMITS: tuple[Rule, ...] = (
          "close what was read, read fewer files at once, or have the site's prologue raise the limit (ulimit -n)"),
     Rule("file-size", Kind.LIMIT, ("[Errno 27]", "errno = 27", "File size limit exceeded"),
          r"\[Errno 27\] File too large|errno = 27\b|File size limit exceeded",
-         "files may not grow so large there (ulimit -f, or the file system's own limit): write several smaller ones"),
+         "files can't be that large there (ulimit -f, or the file system's own limit): write several smaller ones"),
     Rule("cpu-time", Kind.LIMIT, ("CPU time limit exceeded", "Cputime limit exceeded"),
          r"CPU time limit exceeded|Cputime limit exceeded",
          "a limit on CPU time ended it, often one for login nodes (ulimit -t): let the job set none, or ask your admins"),

@@ -1,4 +1,4 @@
-"""Memory, the node's and the GPU's."""
+"""Messages about memory, the node's and the GPU's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MPI and its start."""
+"""Messages about MPI and its start."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ MPI: tuple[Rule, ...] = (
          "MPI finds no network that it can use: load the cluster's own MPI, or set `environment_variables[OMPI_MCA_pml]=ob1`"),
     Rule("mpi-daemon", Kind.LAUNCH, ("RTE daemon has unexpectedly failed", "start one or more daemons"),
          r"[OP]RTE daemon has unexpectedly failed|unable to reliably start one or more daemons",
-         "mpirun could not start its part on another node: set `launcher=srun`"),
+         "mpirun could not start its daemon on another node: set `launcher=srun`"),
     Rule("alone", Kind.ALONE, ("slurmtf: ",), r"slurmtf: \S+ sees a world of \d+ process",
          "the line after it in the log says what to set"),
     Rule("no-slots", Kind.LAUNCH, ("not enough slots", "are already filled", "ppr for this topology", "binding more"),
          r"not enough slots available in the system|nodes which are allocated for this job are already filled|"
          r"more processes than the ppr for this topology|result in binding more\s+processes than cpus",
-         "mpirun was asked for more processes than the job has tasks or cores: set `process_count_per_node`, or "
+         "mpirun was told to start more processes than the job has tasks or cores: set `process_count_per_node`, or "
          "`launcher=srun`"),
 )  # fmt: skip

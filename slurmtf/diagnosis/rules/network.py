@@ -1,4 +1,4 @@
-"""Network and ports."""
+"""Messages about network and ports."""
 
 from __future__ import annotations
 

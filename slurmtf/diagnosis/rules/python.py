@@ -1,4 +1,4 @@
-"""Python's and its packages' errors, once no other rule has said more."""
+"""Errors of Python and its packages, tried after all other rules."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ PYTHON: tuple[Rule, ...] = (
     Rule("import-optional", Kind.IMPORT, ("ImportError: ", "No package metadata was found", "DistributionNotFound"),
          r"ImportError: (?:.*\b(?:(?:[Pp]lease|pip|conda|need to|must) install|not installed|tried using: "
          r"|optional dependency).*)|(?:No package metadata was found for|DistributionNotFound: The) \S+.*",
-         "a package that another one wants is not there: install it in the job's Python (`pip_packages`)"),
+         "a package that another one needs is missing: install it in the job's Python (`pip_packages`)"),
     Rule("mpi-call", Kind.SCRIPT, ("MPI_ERR_",),
          r"MPI_ERR_(?:TRUNCATE|BUFFER|COUNT|TYPE|TAG|RANK|ROOT|OP|ARG|DIMS|GROUP|COMM)\b.*",
-         "the script calls MPI with what does not fit: buffers, counts, ranks or communicators of its own"),
+         "the script calls MPI with invalid arguments: buffers, counts, ranks or communicators"),
     Rule("library-check", Kind.SCRIPT, ("Check failed: ",), r"(?m)^[\w.]+(?:Error|Exception): .*Check failed: .*",
-         "a library refuses what the script, or its data, asks of it"),
+         "a library rejects what the script passes to it, or its data"),
     Rule("tensors", Kind.SCRIPT, ("RuntimeError: ",),
          r"RuntimeError: .*(?:size mismatch|shapes cannot be multiplied|must match the size|same device|loading state_dict)",
          "the shapes of the script's tensors, or of its checkpoint, do not match"),
@@ -37,5 +37,5 @@ PYTHON: tuple[Rule, ...] = (
          r"Training has diverged|"
          r"CheckNumerics.*|Tensor had NaN|Inf or NaN values|NanLossDuringTrainingError|"
          r"[Ii]nvalid loss, terminating|NaN loss during|Nan in summary",
-         "not the cluster's doing: use a lower learning rate, clip gradients, look at the data", by_script=True),
+         "not a problem of the cluster: use a lower learning rate, clip gradients, look at the data", by_script=True),
 )  # fmt: skip

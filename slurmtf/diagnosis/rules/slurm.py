@@ -1,4 +1,4 @@
-"""What Slurm says: slurmstepd, srun. Texts of 22.05 and of 23.02 on."""
+"""Messages of Slurm: slurmstepd and srun, as of 22.05 and since 23.02."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ SLURM: tuple[Rule, ...] = (
          "submit it again, to a `partition` or `qos` that is not preempted if there is one"),
     Rule("node-failure", Kind.NODE, ("NODE FAILURE", "Node failure on", "RTE has lost communication"),
          r"DUE TO NODE FAILURE|Node failure on (?P<host>[\w.-]+)|[OP]RTE has lost communication with a remote daemon",
-         "not the script's doing: submit it again, without that node (`sbatch[exclude]=...`)"),
+         "not the script's fault: submit it again, without that node (`sbatch[exclude]=...`)"),
     Rule("unkillable", Kind.NODE, ("NOT ENDING WITH SIGNALS",), r"STEPD TERMINATED ON (?P<host>\S+) .*NOT ENDING WITH SIGNALS",
          "a process hung in a disk or a driver: leave that node out (`sbatch[exclude]=...`) and tell your admins"),
     Rule("step-refused", Kind.LAUNCH, ("Unable to create step", "Unable to confirm allocation"),
          r"Unable to (?:create step|confirm allocation) for job \S+: (.+)",
-         "srun asks for more than the job has, or the job was ending: {0}"),
+         "srun requests more than the job has, or the job was ending: {0}"),
     Rule("task-launch", Kind.LAUNCH, ("ask launch for ", " launch failed: "),
          r"[Tt]ask launch for \S+ failed on node \S+: (.+)|(?:task \S+|Application) launch failed: (.+)",
          "srun could not start the task: {0}{1}; submit again; if it keeps failing, without that node (`sbatch[exclude]=...`)"),

@@ -1,1 +1,1 @@
-"""Each Slurm command as "arguments out, text in". No other part calls Slurm."""
+"""Each Slurm command as "arguments out, text in". No other package calls Slurm."""

@@ -1,6 +1,8 @@
-"""What Slurm's accounting knows of what jobs have used, where there is accounting; and jobstats, where the site has it. Pure.
+"""What Slurm's accounting, if there is any, and jobstats, if the site has it, know about the resources that jobs have used.
+Pure.
 
-jobstats (github.com/PrincetonUniversity/jobstats) keeps a job's summary in AdminComment: ``JS1:``, then base64 of gzipped JSON.
+jobstats (github.com/PrincetonUniversity/jobstats) stores a job's summary in AdminComment: ``JS1:``, then base64 of gzipped
+JSON.
 """
 
 from __future__ import annotations
@@ -23,13 +25,13 @@ LONGEST = 1 << 22
 
 
 def usage(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
-    """Ask for what jobs have used, with their steps, all in one call (sacct(1))."""
+    """Return the call that asks what jobs have used, with their steps, all at once (sacct(1))."""
     clusters = [f"--clusters={cluster}"] if cluster else []
     return ["sacct", *clusters, "--noheader", "--parsable2", f"--format={FIELDS}", f"--jobs={','.join(job_ids)}"]
 
 
 def parse_usage(text: str) -> dict[str, JobUsage]:
-    """Read what :func:`usage` prints, by the jobs' names; a job's steps count to it."""
+    """Parse the output of :func:`usage`, by job name; a job's steps are added to it."""
     found: dict[str, JobUsage] = {}
     for line in text.splitlines():
         if line.count("|") < 5:
@@ -43,13 +45,13 @@ def parse_usage(text: str) -> dict[str, JobUsage]:
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of ``1234K``; 0 for what is none."""
+    """Return the bytes of ``1234K``; 0 for anything else."""
     match = SIZE.fullmatch(text.strip())
     return round(float(match[1]) * UNITS[match[2]]) if match else 0
 
 
 def _seconds(text: str) -> float:
-    """Return the seconds of ``[DD-[HH:]]MM:SS[.mmm]`` (sacct(1), TotalCPU); 0 for what is none."""
+    """Return the seconds of ``[DD-[HH:]]MM:SS[.mmm]`` (sacct(1), TotalCPU); 0 for anything else."""
     days, _, rest = text.rpartition("-")
     total = 0.0
     for part in rest.split(":"):
@@ -62,7 +64,7 @@ def _float(text: str) -> float:
 
 
 def parse_jobstats(comment: str) -> tuple[NodeBooks, ...]:
-    """Return the nodes of a job's summary by jobstats; none where the comment holds none."""
+    """Return the nodes in a job's jobstats summary; none if the comment holds none."""
     if not comment.startswith(JOBSTATS):
         return ()
     try:

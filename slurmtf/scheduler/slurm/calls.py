@@ -1,4 +1,4 @@
-"""Slurm's commands, run: no other module starts one, but for sbatch, which submitit starts."""
+"""Run Slurm's commands. No other module starts one, except that submitit starts sbatch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slurmtf.job.contract import variables as var
 TIMEOUT_S = 60
 TRIES = 3
 PATIENCE_S = 5
-"""A command that fails after more seconds is not tried again: it has tried itself (slurm.conf(5), MessageTimeout)."""
+"""A command that fails after more seconds is not repeated: it has retried by itself (slurm.conf(5), MessageTimeout)."""
 TRANSIENT = (
     "Socket timed out",
     "Unable to contact slurm controller",
@@ -26,16 +26,16 @@ NO_WAY = re.compile(
     r"Unable to resolve|establish a configuration source|Temporary failure in name resolution|Name or service not known"
     r"|No route to host|Network is unreachable|Unable to process configuration"
 )
-"""What a command says on a machine that can't reach the controller, or does not know where it is."""
+"""Messages of a command on a machine that can't reach the controller, or does not know where it is."""
 NO_ANSWER = re.compile(
     r"Unable to contact slurm|Socket timed out|Connection refused|Connection timed out|Connection reset|standby mode"
     r"|Zero Bytes were transmitted|Unexpected message received|Protocol authentication error|Unable to establish contr"
 )
-"""What it says when the controller did not answer, or not so that it was understood."""
+"""Messages of a command when the controller did not answer, or its answer was not understood."""
 
 
 def words(text: str) -> str:
-    """Return what a command said, in one line and without its name in front of each."""
+    """Return a command's output in one line, without the command's name in front of each."""
     return "; ".join(
         re.sub(r"^(sbatch|squeue|sacct|scancel|scontrol): ((error|fatal): )?", "", line.strip())
         for line in text.splitlines()
@@ -44,7 +44,7 @@ def words(text: str) -> str:
 
 
 def unanswered(command: str, text: str) -> SlurmError | None:
-    """Return the error of a command that did not get through, by the line that says so; None when it did get through."""
+    """Return the error of a command that did not get through, with the line that says so; None if it did."""
     for pattern, error, code, remedy in (
         (NO_WAY, UnreachableError, "slurm-unreachable", "run slurmtf on a login node of the cluster, or set SLURM_CONF"),
         (NO_ANSWER, SlurmError, "slurm-failed", "try again; 'sinfo' tells whether Slurm answers"),
@@ -56,7 +56,7 @@ def unanswered(command: str, text: str) -> SlurmError | None:
 
 
 def output(argv: list[str]) -> str:
-    """Run a command and return what it prints; tried again when the controller is too busy to answer. Raises SlurmError."""
+    """Run a command and return its output; repeat it if the controller is too busy to answer. Raises SlurmError."""
     began = time.monotonic()
     for attempt in range(1, TRIES + 1):
         try:

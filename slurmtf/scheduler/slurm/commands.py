@@ -18,9 +18,9 @@ VARIABLES_OF_FLAG = {
     "clusters": (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS),
     "hint": (var.SBATCH_HINT, var.SLURM_HINT),
 }
-"""The variables of a flag, where they are not named like it, or are more than one."""
+"""The variables of a flag, if they are not named after it, or are several."""
 MAX_ARRAY_SIZE, MOST_ELEMENTS = 1001, 4_000_001
-"""How many elements an array may have, unless the site says otherwise, and at most (slurm.conf(5), MaxArraySize)."""
+"""The number of elements that an array may have by default, and at most (slurm.conf(5), MaxArraySize)."""
 CLUSTER_LINE = "CLUSTER: "
 SUBMITTED = re.compile(r"Submitted batch job ([0-9]{1,10})(?: on cluster ([\w.-]+))?")
 PARSABLE = re.compile(r"^([0-9]{1,10})(?:;([\w.-]+))?$", re.ASCII)
@@ -99,7 +99,8 @@ def parse_sbatch(text: str) -> JobRef | None:
 
 
 def squeue(cluster: str | None = None) -> list[str]:
-    """Ask for all jobs of the user that slurmctld remembers, ended ones too (MinJobAge, 300 s by default)."""
+    """Return the call that lists all jobs of the user that slurmctld remembers, ended ones too (MinJobAge, 300 s by
+    default)."""
     return ["squeue", *_clusters(cluster), "--me", "--noheader", "--states=all", f"--format={SQUEUE_FIELDS}"]
 
 
@@ -119,7 +120,7 @@ def parse_squeue(text: str, cluster: str | None = None) -> list[Observation]:
 
 
 def is_several(cluster: str | None) -> bool:
-    """Tell whether ``--clusters`` leaves the choice to Slurm (sbatch(1))."""
+    """Return whether ``--clusters`` leaves the choice to Slurm (sbatch(1))."""
     return cluster is not None and ("," in cluster or cluster == "all")
 
 
@@ -141,7 +142,7 @@ def sacct(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
 
 
 def sacct_since(hours: int, cluster: str | None = None) -> list[str]:
-    """Ask the accounting for the user's jobs of the last hours (sacct(1), TIME FORMATS)."""
+    """Return the call that asks accounting for the user's jobs of the last hours (sacct(1), TIME FORMATS)."""
     return [*_sacct(cluster), f"--starttime=now-{hours}hours"]
 
 
@@ -150,7 +151,7 @@ def _sacct(cluster: str | None) -> list[str]:
 
 
 def parse_sacct(text: str, cluster: str | None = None) -> list[Observation]:
-    """Read what :func:`sacct` prints."""
+    """Parse the output of :func:`sacct`."""
     rows = (line.split("|", 7) for line in text.splitlines() if line.count("|") >= 7)
     return [one for row in rows for one in _from_sacct(row, cluster)]
 
@@ -194,17 +195,17 @@ def _number(text: str | None) -> int | None:
 
 
 def _time(text: str) -> float | None:
-    """Read a time as SLURM_TIME_FORMAT=%s writes it; Slurm says N/A, Unknown or None when there is none."""
+    """Parse a time in the format SLURM_TIME_FORMAT=%s; Slurm writes N/A, Unknown or None if there is none."""
     return _number(text) or None
 
 
 def show_config(cluster: str | None = None) -> list[str]:
-    """Ask how the cluster is configured."""
+    """Return the call that asks for the cluster's configuration."""
     return ["scontrol", *_clusters(cluster), "show", "config"]
 
 
 def parse_max_array_size(text: str) -> int:
-    """Return how many elements a job array may have; Slurm's default when the configuration does not say (slurm.conf(5))."""
+    """Return how many elements a job array may have; Slurm's default if the configuration does not say (slurm.conf(5))."""
     found = re.search(r"^MaxArraySize\s*=\s*([0-9]{1,9})\s*$", text, re.MULTILINE)
     return max(1, int(found[1])) if found else MAX_ARRAY_SIZE  # 0: there are none, and sbatch will say so
 
@@ -225,5 +226,5 @@ def wait_for(job_id: str, dependency: str, cluster: str | None = None) -> list[s
 
 
 def scancel(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
-    """End jobs; scancel says nothing of those that have ended already."""
+    """Return the call that cancels jobs; scancel says nothing about those that have ended already."""
     return ["scancel", *_clusters(cluster), *job_ids]

@@ -1,4 +1,4 @@
-"""Submission to Slurm through submitit."""
+"""Submit to Slurm through submitit."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class JobWatcher(core.InfoWatcher):
         self._born: dict[str, float] = {}
 
     def takes(self, job: SubmittedJob) -> bool:
-        """Tell whether it watches this job, or nothing of that number."""
+        """Return whether it watches this job, or no other job with that id."""
         return self._jobs.get(job.ref.name, job).folder == job.folder
 
     def register(self, job: SubmittedJob) -> None:
@@ -50,7 +50,7 @@ class JobWatcher(core.InfoWatcher):
         self.register_job(job.ref.name)
 
     def update(self) -> None:
-        """Ask Slurm for all jobs that have not ended, in two calls at most."""
+        """Query Slurm about all jobs that have not ended, in at most two calls."""
         asked = [self._jobs[name] for name in self._registered - self._finished]
         if not asked:
             return
@@ -83,7 +83,7 @@ WATCHERS: dict[str | None, list[JobWatcher]] = {}
 
 
 def watcher_of(job: SubmittedJob) -> JobWatcher:
-    """Return the watcher of a cluster, so that all its jobs are asked for together. Another one for a number used again."""
+    """Return the watcher of a cluster, so that all its jobs are queried together; a new one if a job id is reused."""
     watchers = WATCHERS.setdefault(job.ref.cluster, [])
     found = next((watcher for watcher in watchers if watcher.takes(job)), None)
     if found is None:
@@ -108,7 +108,7 @@ class SlurmtfJob(core.Job[Any]):
             self.watch(self._submitted)
 
     def watch(self, job: SubmittedJob) -> None:
-        """Ask for this job from now on."""
+        """Query this job from now on."""
         self._submitted = job
         self.watcher = watcher_of(job)
         self.watcher.register(job)
@@ -162,7 +162,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
 
     @classmethod
     def affinity(cls) -> int:
-        """Never be chosen by submitit's AutoExecutor: we run scripts, not functions."""
+        """Return a value with which submitit's AutoExecutor never chooses this executor: we run scripts, not functions."""
         return -1
 
     def _num_tasks(self) -> int:
@@ -182,7 +182,8 @@ class SlurmtfExecutor(core.PicklingExecutor):
         return ref.job_id
 
     def _ref(self, said: str) -> JobRef:
-        """Return the job that sbatch named; where that can't be read, the one that works in our folder. Raises SlurmError."""
+        """Return the job that sbatch named; if its output can't be read, the one that works in our folder. Raises
+        SlurmError."""
         ref = commands.parse_sbatch(said)
         if ref is not None and (ref.cluster or not commands.is_several(self._cluster)):
             return JobRef(ref.cluster or self._cluster, ref.job_id)
@@ -203,7 +204,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
 
 
 def flags_of(script: str) -> list[str]:
-    """Return the long flags that a batch script gives to sbatch."""
+    """Return the long flags that a batch script sets for sbatch."""
     return re.findall(r"^#SBATCH --([a-z][a-z-]*)", script, re.MULTILINE)
 
 

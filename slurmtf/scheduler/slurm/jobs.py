@@ -1,4 +1,4 @@
-"""The user's jobs on one cluster: seen, found and canceled, all together."""
+"""Query, find and cancel the user's jobs on one cluster, all together."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from slurmtf.scheduler.slurm.calls import output
 from slurmtf.scheduler.slurm.sharing import shared
 
 QUEUE_AGE_S = 30.0
-"""How old an answer may be that counts the jobs before ours."""
+"""The oldest answer, in seconds, that may be used to count the jobs ahead of ours."""
 AWAY = re.compile(r"Connection refused|persistent connection|talking to the database|[Tt]imed out|not answer|is missing")
-"""What sacct says, or is said of it, while there is accounting but no answer (sacct(1): slurmdbd may be down)."""
+"""Messages of or about sacct while there is accounting, but no answer (sacct(1): slurmdbd may be down)."""
 CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
 
 
@@ -57,7 +57,7 @@ def _completed(seen: Observation, accounted: Observation) -> Observation:
 
 
 def _named(seen: Observation, job: SubmittedJob) -> Observation:
-    """Return what was seen of a job with the name of who canceled it."""
+    """Return the observation of a job with the name of the user who canceled it."""
     if seen.canceler is None or seen.canceler.uid is None:
         return seen
     uid = seen.canceler.uid
@@ -65,7 +65,7 @@ def _named(seen: Observation, job: SubmittedJob) -> Observation:
 
 
 def _owner(folder: str) -> int:
-    """Return the user whose folder it is; of one that is gone, the one that asks: only own jobs are asked for."""
+    """Return the owner of a folder; for one that is gone, the current user, because only own jobs are queried."""
     try:
         return os.stat(folder).st_uid  # noqa: PTH116 - of thousands of jobs
     except OSError:
@@ -73,17 +73,17 @@ def _owner(folder: str) -> int:
 
 
 def since_submitted(jobs: Sequence[SubmittedJob], max_age_s: float, now: float) -> float:
-    """Return how old an answer may be: ``max_age_s``, and younger than each of the jobs."""
+    """Return how old an answer may be: ``max_age_s``, but younger than each of the jobs."""
     return max(0.0, min([max_age_s, *(now - job.submitted for job in jobs)]))
 
 
 def mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
-    """Return all of the user's jobs that slurmctld remembers, or did at most so long ago. Raises SlurmError."""
+    """Return all of the user's jobs that slurmctld remembers, or remembered at most so long ago. Raises SlurmError."""
     return commands.parse_squeue(shared(commands.squeue(cluster), output, max_age_s), cluster)
 
 
 def _accounted(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s: float) -> dict[SubmittedJob, Observation]:
-    """Return what the accounting knows; nothing on a cluster without one. While it does not answer, a state is unknown."""
+    """Return what accounting knows; nothing on a cluster without it. While it does not answer, states are unknown."""
     ids = sorted({job.ref.job_id for job in jobs})
     if not ids or shutil.which("sacct") is None:
         return {}
@@ -96,7 +96,7 @@ def _accounted(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s: flo
 
 
 def ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:
-    """Ask for all jobs that wait, and count those before ours."""
+    """Query all waiting jobs, and count those ahead of ours."""
     try:
         told = shared(queues.waiting(cluster), output, QUEUE_AGE_S)
     except SlurmError:
@@ -105,7 +105,7 @@ def ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:
 
 
 def books(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, JobUsage]:
-    """Ask the accounting what jobs have used, all in one call; nothing on a cluster without one."""
+    """Ask accounting what jobs have used, in one call; nothing on a cluster without accounting."""
     if not jobs or shutil.which("sacct") is None:
         return {}
     try:
@@ -125,7 +125,7 @@ def find(folders: Mapping[str, float], cluster: str | None, max_age_s: float = 0
 
 
 def _since(built: float, cluster: str | None, max_age_s: float) -> list[Observation]:
-    """Return what the accounting knows of the user's jobs since then; nothing on a cluster without one."""
+    """Return what accounting knows about the user's jobs since then; nothing on a cluster without accounting."""
     if shutil.which("sacct") is None:
         return []
     hours = int(max(0.0, time.time() - built + SUBMIT_SLACK_S) // 3600) + 1
@@ -138,7 +138,7 @@ def _since(built: float, cluster: str | None, max_age_s: float) -> list[Observat
 
 
 def working_in(folders: Iterable[str], seen: Iterable[Observation]) -> dict[str, list[SubmittedJob]]:
-    """Return the jobs that work in these folders, of each in the order of their submission. Pure."""
+    """Return the jobs that work in these folders, for each in the order of submission. Pure."""
     wanted = {os.path.normpath(folder): folder for folder in folders}
     found: dict[str, dict[JobRef, list[Observation]]] = {}
     for one in seen:

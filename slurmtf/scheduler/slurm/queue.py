@@ -1,4 +1,4 @@
-"""Which jobs stand before one of ours in the queue, as far as the user may see them. Pure."""
+"""Determine which jobs are ahead of one of ours in the queue, as far as the user can see them. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NOT_COMPETING = ("Dependency", "JobHeld", "BeginTime", "DependencyNeverSatisfied
 
 
 class Waiting(NamedTuple):
-    """A job that waits: its id, priority, partitions and user."""
+    """A waiting job: its id, priority, partitions and user."""
 
     job_id: str
     priority: int
@@ -27,13 +27,13 @@ class Waiting(NamedTuple):
 
 
 def waiting(cluster: str | None = None) -> list[str]:
-    """Ask for all jobs that wait, of everybody whom one may see (squeue(1); slurm.conf(5), PrivateData)."""
+    """Return the call that lists all waiting jobs of all visible users (squeue(1); slurm.conf(5), PrivateData)."""
     clusters = [f"--clusters={cluster}"] if cluster else []
     return ["squeue", *clusters, "--noheader", "--states=PENDING", f"--format={FIELDS}"]
 
 
 def parse_waiting(text: str) -> list[Waiting]:
-    """Read what :func:`waiting` prints; a job array is one line (``33_[1-5]``)."""
+    """Parse the output of :func:`waiting`; a job array is one line (``33_[1-5]``)."""
     return list(_parsed(text))
 
 

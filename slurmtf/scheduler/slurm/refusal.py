@@ -1,4 +1,4 @@
-"""What Slurm's refusals mean, and which line of our script they mean."""
+"""Explain Slurm's refusals, and find the line of our script that they refer to."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def refusal(errors: str, said: str, script: str) -> SlurmtfError:
 
 
 def _telling(said: str) -> list[str]:
-    """Return the lines that may say why a filter refused: without its rules of dashes, and its checks that went well."""
+    """Return the lines that may say why a filter refused: without rulers, and checks that passed."""
     lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]
     return [line for line in lines if not re.search(r"\.\.\.\s*(OK|PASSED)$", line, re.IGNORECASE)][-LAST_LINES:]
 

@@ -23,7 +23,7 @@ COMMANDS = ("sbatch", "squeue", "scancel")
 
 @functools.cache
 def max_array_size(cluster: str | None) -> int:
-    """Return how many elements one job array of a cluster may have. Asked once for each process. Raises SlurmError."""
+    """Return how many elements one job array of a cluster may have. Queried once per process. Raises SlurmError."""
     return commands.parse_max_array_size(output(commands.show_config(cluster)))
 
 

@@ -1,7 +1,7 @@
-"""One answer of Slurm's for all terminals and notebooks of a user on this machine.
+"""Share Slurm's answers among all terminals and notebooks of a user on this machine.
 
-Who finds the last answer too old asks, under a lock: who comes meanwhile waits for that answer, even an error.
-Where there is no place for a lock, everybody asks.
+A process that finds the last answer too old queries Slurm under a lock; others that come meanwhile wait for that answer, even
+if it is an error. If there is no place for a lock, each process queries.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from slurmtf.job.contract import variables as var
 
 FOLDER = "slurm"
 LONGEST_ERROR_S = 30
-"""An error is the answer for so long at most."""
+"""An error is reused for at most so many seconds."""
 KEPT_S = 86400
 
 
 @dataclass(frozen=True)
 class _Told:
-    """What a command said when it was ``asked``, in seconds since 1970; or why it could not be."""
+    """A command's output when it was ``asked``, in seconds since 1970; or why it failed."""
 
     asked: float
     text: str = ""
@@ -51,7 +51,7 @@ class _Told:
         return cls(float(facts["asked"]), text.decode("utf-8", "surrogateescape"), error)
 
     def answers(self, since: float, now: float) -> bool:
-        """Tell whether it is an answer for who takes one that is as old as ``since``."""
+        """Return whether it is recent enough for a process that accepts answers since ``since``."""
         least = max(since, now - LONGEST_ERROR_S) if self.error else since
         return least <= self.asked <= now
 
@@ -75,7 +75,7 @@ def shared(argv: list[str], ask: Callable[[list[str]], str], max_age_s: float) -
 
 
 def _path(argv: list[str]) -> Path | None:
-    """Return where the answer of a command lies; another cluster's is another one."""
+    """Return where the answer of a command is stored; each cluster has its own."""
     command = shutil.which(argv[0])
     folder = local_cache() if command else None
     if folder is None:
@@ -107,7 +107,7 @@ def _asked(argv: list[str], ask: Callable[[list[str]], str], path: Path) -> _Tol
 
 
 def _remove_old(folder: Path, now: float) -> None:
-    """Remove answers that nobody has asked for in a day: of sacct, each list of jobs has its own."""
+    """Remove answers that have not been used for a day: sacct's, for example, are stored by their list of jobs."""
     for entry in os.scandir(folder):
         if entry.stat().st_mtime < now - KEPT_S:
             os.unlink(entry.path)  # noqa: PTH108

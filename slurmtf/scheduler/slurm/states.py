@@ -26,9 +26,9 @@ CANCELED_BY = re.compile(r"CANCELLED by ([0-9]{1,10})", re.ASCII)
 
 
 def parse_state(text: str) -> JobState:
-    """Return the state of Slurm's word for it (``CANCELLED by 0``, ``NODE_FAIL`` ...).
+    """Return the state for Slurm's word (``CANCELLED by 0``, ``NODE_FAIL`` ...).
 
-    A word that a newer Slurm has is ``UNKNOWN``: one job in such a state must not hide all others.
+    An unknown word of a newer Slurm is ``UNKNOWN``: one job in such a state must not hide all others.
     """
     word = text.split(maxsplit=1)[0].rstrip("+") if text.split() else ""
     return _OTHER_NAMES.get(word) or _NAMES.get(word, JobState.UNKNOWN)
