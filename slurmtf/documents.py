@@ -291,7 +291,7 @@ def rebuilt(hint: object, data: object) -> Any:
 
 
 def _says_all(node: yaml.ScalarNode) -> bool:
-    """Tell whether a number, written as Python writes numbers, is the text that the file has."""
+    """Return whether a number, written as Python writes numbers, is the text that the file has."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             if repr(kind(node.value)) == node.value:

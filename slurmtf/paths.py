@@ -44,7 +44,7 @@ def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Tell whether there is a file. What no file system takes for a name names none, where pathlib raises OSError."""
+    """Return whether there is a file. What no file system takes for a name names none, where pathlib raises OSError."""
     return os.path.isfile(path)  # noqa: PTH113
 
 

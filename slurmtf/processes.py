@@ -18,7 +18,7 @@ class ProcessId:
     started: int
 
     def alive(self) -> bool | None:
-        """Tell whether the process runs; None on another host, from where that can't be seen."""
+        """Return whether the process runs; None on another host, from where that can't be seen."""
         if self.host != os.uname().nodename:
             return None
         return start_of(self.pid) == self.started

@@ -108,7 +108,7 @@ def certain_of(log: Log, killed: bool) -> Clue | None:
 
 
 def ends_it(text: str, last: int, place: int) -> bool:
-    """Tell whether a program can't go on after what it says at ``place``: of TensorFlow's errors, those at the end."""
+    """Return whether a program can't go on after what it says at ``place``: of TensorFlow's errors, those at the end."""
     line = _line_at(text, place)
     return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
 
@@ -148,7 +148,7 @@ def _first(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | No
 
 
 def _is_called(pattern: str, text: str, place: int) -> bool:
-    """Tell whether the innermost frame of the traceback that ends at ``place`` shows such a call."""
+    """Return whether the innermost frame of the traceback that ends at ``place`` shows such a call."""
     return _compiled(pattern).search(text, max(text.rfind("\n  File ", 0, place), 0), place) is not None
 
 

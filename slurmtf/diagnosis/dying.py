@@ -112,7 +112,7 @@ def _raised(log: Log) -> Raised | None:
 
 
 def _ended_it(log: Log, error: Raised) -> bool:
-    """Tell whether a script ended by an error: by the word of its Python, where that was watched, else by the log's."""
+    """Return whether a script ended by an error: by the word of its Python, where that was watched, else by the log's."""
     return error.is_told or log.uncaught is None
 
 
@@ -254,7 +254,7 @@ def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
 
 
 def _tells_of_another(log: Log, error: Raised) -> bool:
-    """Tell whether an error is about another process that is gone; Keras' message begins a line later."""
+    """Return whether an error is about another process that is gone; Keras' message begins a line later."""
     return match(Log("", "", log.text[error.at : error.at + MESSAGE_LENGTH]), CASCADES) is not None
 
 

@@ -219,7 +219,8 @@ def _detail(text: str, failure: Failure, at: int) -> str:
 
 
 def _went_on(text: str, place: _Place, uncaught: str | None) -> bool:
-    """Tell whether a script survived an error: it trained on, or has said much since, and nobody knows that it ended by it."""
+    """Return whether a script survived an error: it trained on, or has printed much since, and nobody knows that it ended by
+    it."""
     end = place.at + len(place.failure.error)
     if place.is_told or PROGRESS.search(text, end):
         return not place.is_told
@@ -235,14 +236,14 @@ def _is_raised_here(text: str, start: int, at: int) -> bool:
 
 
 def _is_in_import(text: str, start: int, at: int) -> bool:
-    """Tell whether the body of an installed module stands below the user's last frame, and so was run by an import."""
+    """Return whether the body of an installed module stands below the user's last frame, and so was run by an import."""
     places = [(INSTALLED.search(path), name) for path, name in PLACE.findall(text, start, at)]
     below = list(itertools.takewhile(lambda place: place[0], reversed(places)))
     return len(below) < len(places) and any(name in ("<module>", "") for _, name in below)
 
 
 def _is_uncaught(text: str, start: int, at: int) -> bool:
-    """Tell whether a traceback begins in a module, where no function caught it: one that a function prints begins there."""
+    """Return whether a traceback begins in a module, where no function caught it: one that a function prints begins there."""
     return OF_MODULE.match(text, start + len(START), at) is not None
 
 

@@ -58,7 +58,7 @@ class Chart:
 
 
 def is_shown(value: float, log: bool) -> bool:
-    """Tell whether an axis has a place for a value."""
+    """Return whether an axis has a place for a value."""
     return math.isfinite(value) and (value > 0 or not log)
 
 

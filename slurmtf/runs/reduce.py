@@ -152,8 +152,8 @@ def _cluster_of(attempt: Attempt, submitted: SubmittedJob, history: History) -> 
 
 
 def is_outdated(history: History, answer: Answer, max_age_s: float, now: float) -> bool:
-    """Tell whether an answer that may be so old is older than what the run's folder tells. One that a job is over is not: it is
-    never taken from others."""
+    """Return whether an answer that may be so old is older than the run's folder. One that says that a job is over never is: it
+    is never taken from another process."""
     attempt = history.last
     latest = (attempt.ended or attempt.started) if attempt else 0.0
     goes_on = not answer.error and not answer.over

@@ -98,7 +98,7 @@ def _elements(records: Records) -> list[SubmittedJob]:
 
 
 def _is_told(records: Records) -> bool:
-    """Tell whether the end of a sweep was written down, with who canceled it."""
+    """Return whether the end of a sweep was written down, with who canceled it."""
     return records.ended is not None and not cancelers.is_wanted(records.ended.outcome)
 
 

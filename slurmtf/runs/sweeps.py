@@ -122,7 +122,7 @@ class SweepFacts:
 
 
 def is_sweep(layout: RunLayout) -> bool:
-    """Tell whether a run is a sweep."""
+    """Return whether a run is a sweep."""
     return os.path.isfile(SweepLayout(layout.folder).settings)  # noqa: PTH113 - of thousands of runs
 
 

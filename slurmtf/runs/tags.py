@@ -50,5 +50,5 @@ def parsed(texts: Iterable[str]) -> dict[str, str | None]:
 
 
 def matches(own: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
-    """Tell whether a run of these tags has those that are wanted; None stands for any value."""
+    """Return whether a run of these tags has those that are wanted; None stands for any value."""
     return all(name in own and value in (None, own[name]) for name, value in wanted.items())

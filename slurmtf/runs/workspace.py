@@ -150,7 +150,7 @@ def _folders(parent: str, unreadable: list[Path]) -> Iterator[str]:
 
 
 def is_run(folder: Path) -> bool:
-    """Tell whether a folder is a run's. Thousands are asked in a row."""
+    """Return whether a folder is a run's. Thousands are asked in a row."""
     return not folder.name.startswith(NOT_RUNS) and _has_plan(str(folder))
 
 
@@ -159,7 +159,7 @@ def _has_plan(folder: str) -> bool:
 
 
 def is_unreadable(folder: Path | str) -> bool:
-    """Tell whether a folder is there and can't be looked into."""
+    """Return whether a folder is there and can't be looked into."""
     return os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK)  # noqa: PTH112 - raises nothing
 
 

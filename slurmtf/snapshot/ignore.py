@@ -98,7 +98,7 @@ def _spec(lines: list[str]) -> pathspec.GitIgnoreSpec:
 
 
 def _is_pattern(line: str) -> bool:
-    """Tell whether a line can match anything; gitignore(5) keeps one that can't (``[z-a]``, a ``\\`` at its end)."""
+    """Return whether a line can match anything; gitignore(5) keeps one that can't (``[z-a]``, a ``\\`` at its end)."""
     import pathspec  # noqa: PLC0415
 
     try:

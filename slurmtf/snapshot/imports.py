@@ -111,13 +111,13 @@ def _of_try(node: ast.Try) -> Iterator[Block]:
 
 
 def _catches(kind: ast.expr | None) -> bool:
-    """Tell whether a handler catches the error of a missing module."""
+    """Return whether a handler catches the error of a missing module."""
     kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
     return any(one is None or _last(one) in CATCHERS for one in kinds)
 
 
 def _gives_up(body: Iterable[ast.stmt]) -> bool:
-    """Tell whether a handler ends the script, or passes the error on."""
+    """Return whether a handler ends the script, or passes the error on."""
     *_, last = body
     if isinstance(last, ast.Expr) and isinstance(last.value, ast.Call):
         return _last(last.value.func) in EXITS

@@ -51,11 +51,11 @@ class ScriptFacts:
     levels: int = 0
 
     def uses(self, *names: str) -> bool:
-        """Tell whether one of the names occurs."""
+        """Return whether one of the names occurs."""
         return any(name in self.names for name in names)
 
     def imports_any(self, *packages: str) -> bool:
-        """Tell whether one of the top-level packages is imported."""
+        """Return whether one of the top-level packages is imported."""
         return any(module.split(".")[0] in packages for module in self.imports)
 
     def placed(self, missing: Iterable[str], files: Iterable[str]) -> ScriptFacts:
@@ -133,7 +133,7 @@ class _Reading:
                 self._read(path, need)
 
     def is_unsteady(self) -> bool:
-        """Tell whether the script changes where modules are found, or installs some."""
+        """Return whether the script changes where modules are found, or installs some."""
         return any(name in self.names for name in OTHER_PLACES) or (self._installs and any(name in self.names for name in RUNS))
 
     def _read(self, path: Path, need: Need) -> None:

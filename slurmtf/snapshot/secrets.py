@@ -31,7 +31,7 @@ FIRST_BYTES = 4096
 
 
 def is_secret(prefix: str, name: str) -> bool:
-    """Tell whether the file or folder ``prefix + name`` (a folder ends with '/') may hold a secret, by its name."""
+    """Return whether the file or folder ``prefix + name`` (a folder ends with '/') may hold a secret, by its name."""
     if name.endswith("/"):
         return name[:-1] in FOLDERS
     if any(f"/{prefix}{name}".endswith(f"/{place}") for place in IN_FOLDER):
@@ -40,6 +40,6 @@ def is_secret(prefix: str, name: str) -> bool:
 
 
 def holds_private_key(name: str, begins: bytes) -> bool:
-    """Tell whether a file is a private key by how it begins. One that only quotes a key, as a program may, is none."""
+    """Return whether a file is a private key by how it begins. One that only quotes a key, as a program may, is none."""
     first = begins[:FIRST_BYTES]
     return KEY.match(first) is not None or (name.endswith(BUNDLES) and IN_BUNDLE.search(first) is not None)

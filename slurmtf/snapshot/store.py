@@ -110,7 +110,7 @@ class SnapshotStore:
 
 
 def _holds(path: Path, ref: SnapshotRef) -> bool:
-    """Tell whether a file of the store is ours and holds what its name says: a disk may have lost a part of it."""
+    """Return whether a file of the store is ours and holds what its name says: a disk may have lost a part of it."""
     with open(os.open(path, OPENING), "rb", PIECE) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:

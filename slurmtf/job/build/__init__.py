@@ -1,1 +1,1 @@
-"""Builds environments, on the login node or in a job."""
+"""Build environments, on the login node or in a job."""

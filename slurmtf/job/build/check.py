@@ -1,4 +1,4 @@
-"""What a script needs of an environment that was built: asked of the interpreter there, before the run's job may start."""
+"""Check that a built environment has what a script needs, with its interpreter, before the run's job may start."""
 
 import json
 import pkgutil
@@ -13,9 +13,9 @@ TIMEOUT_S = 300
 
 
 def check(layout: StoreLayout, request: Spec) -> None:
-    """Look for the modules of a request. Raises BuildError with what is to be said of those that are not there.
+    """Look for the modules of a request. Raises BuildError with the findings about missing ones.
 
-    An interpreter that can't be asked fails nothing: the script itself will tell.
+    If the interpreter can't be run, nothing fails: the script itself will report what is missing.
     """
     say("looking for what the script imports ...")
     missing = _missing(layout, request)

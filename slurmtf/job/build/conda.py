@@ -1,4 +1,4 @@
-"""A conda environment, by micromamba, mamba or conda."""
+"""Build a conda environment with micromamba, mamba or conda."""
 
 import glob
 import json
@@ -18,16 +18,16 @@ UNSOLVED = re.compile(
     r"|PackagesNotFoundError: |UnsatisfiableError: )(.*)",
     re.DOTALL,
 )
-"""What stands before a solver's reasons: of micromamba and mamba, of conda."""
+"""What precedes a solver's reasons, in micromamba and mamba, and in conda."""
 MISSING = re.compile(r"does not exist|[Nn]o candidates were found|nothing provides|not available from current channels")
 REASON_LINES = 10
 SECRETS = re.compile(r"(?<=://)[^/@]+@|/t/[^/]+(?=/)")
-"""A login or a token in the address of a channel."""
+"""A login or a token in the URL of a channel."""
 PIP_LINE = re.compile(r"\s+-\s+[\"']?(-.*?)[\"']?\s*$")
 
 
 def program(wish: str) -> str:
-    """Return the program that builds conda environments. Raises BuildError when there is none."""
+    """Return the program that builds conda environments. Raises BuildError if there is none."""
     given = [wish] if wish else [os.environ.get("MAMBA_EXE", ""), *PROGRAMS, os.environ.get(var.CONDA_EXE, "")]
     found = next((path for path in map(find, filter(None, given)) if path), "")
     if not found:
@@ -37,7 +37,7 @@ def program(wish: str) -> str:
 
 
 def build(work: Work, spec: Spec) -> Dict[str, object]:
-    """Build the environment of a spec, pip packages after conda's, and return what is in it."""
+    """Build the environment of a spec, pip packages after conda's, and return its content."""
     tool = program(spec["conda"]["program"])
     name = os.path.basename(tool)
     installer = Installer(work, spec)
@@ -91,7 +91,7 @@ def _explicit(prefix: str) -> List[str]:
 
 
 def _explained(err: StepError) -> BuildError:
-    """Return a failed step in a few lines: the solver's reasons, where it has some."""
+    """Describe a failed step in a few lines: the solver's reasons, if it gives any."""
     match = UNSOLVED.search(err.output)
     if not match:
         return explained(err)

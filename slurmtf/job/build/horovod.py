@@ -35,7 +35,7 @@ MPIS = ((r"Open MPI\D*([\d.]+)", "ompi"), (r"MPICH\D*([\d.]+)", "mpich"), (r"HYD
 
 
 def wanted(requirement: str) -> str:
-    """Return the release that a requirement such as ``horovod[tensorflow]==0.28.1`` names; the last one when it names none."""
+    """Return the release in a requirement such as ``horovod[tensorflow]==0.28.1``; the last one if it names none."""
     version = NAME.sub("", requirement.replace(" ", ""), count=1)
     return version[2:] if version.startswith("==") else RELEASE
 
@@ -46,7 +46,7 @@ def needs(spec: Spec) -> List[str]:
 
 
 def install(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
-    """Install Horovod into the environment; the wheel is built when there is none that fits. Returns what it was built for."""
+    """Install Horovod into the environment; the wheel is built if none fits. Returns what it was built for."""
     found = wheel(work, spec, installer)
     title = "installing Horovod {version} for TensorFlow {tensorflow}".format(**found)
     installer.install(title, [found["wheel"]])
@@ -89,7 +89,7 @@ def _kept(folder: str) -> str:
 
 
 def mpi_version() -> str:
-    """Return the MPI against which programs are compiled here, as ``ompi4.1.4``; empty when there is none."""
+    """Return the MPI against which programs are compiled here, as ``ompi4.1.4``; empty if there is none."""
     if not find("mpicxx"):
         return ""
     for command in (["mpirun", "--version"], ["mpichversion"], ["mpicxx", "--showme:version"]):
@@ -134,7 +134,7 @@ class _Build:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _tools(self) -> str:
-        """Bring the build tools together in a folder, outside of the environment."""
+        """Install the build tools into a folder outside of the environment."""
         folder, wheelhouse = os.path.join(self._scratch, "tools"), self._spec["wheelhouse"]
         tools = fetched(os.path.join(wheelhouse, FETCHED_TOOLS)) if wheelhouse else TOOLS
         Installer(self._work, self._spec, self._python).install(
@@ -188,7 +188,7 @@ def _fetch_source(work: Work, python: str, release: str, folder: str, **variable
 
 
 def reason(output: str) -> str:
-    """Return the compiler's first complaint: with its place where it has one, else what cmake or the linker says."""
+    """Return the compiler's first complaint, with its place if it has one; else what cmake or the linker says."""
     for pattern in COMPLAINTS:
         found = re.search(pattern, output, re.MULTILINE)
         if found:

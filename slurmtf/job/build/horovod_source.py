@@ -1,4 +1,4 @@
-"""Mends Horovod's sources."""
+"""Patch Horovod's sources."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""A container image, fetched once."""
+"""Fetch a container image, once."""
 
 import hashlib
 import os
@@ -37,7 +37,7 @@ def build(work: Work, spec: Spec) -> Dict[str, object]:
 
 
 def _digest(path: str) -> str:
-    """Return what tells this image from what a registry has under the same tag at another time."""
+    """Return a hash that distinguishes this image from what a registry has under the same tag at another time."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         for block in iter(lambda: file.read(1 << 20), b""):

@@ -1,4 +1,4 @@
-"""Putting packages into an environment: by uv where it is there, else by venv and pip."""
+"""Install packages into an environment: with uv if available, else with venv and pip."""
 
 import json
 import os
@@ -24,11 +24,11 @@ MEANINGS = (
      r"Collecting [^\n]+\n(?:(?!\s*(?:Collecting |Building wheel))[^\n]*\n)*?[^\n]*subprocess-exited-with-error",
      "a package has no ready-made wheel here and could not be compiled", "load a compiler (modules), or use another version"),
 )  # fmt: skip
-"""What installers print, what it means, and what to do."""
+"""Messages of installers, their meaning, and what to do."""
 
 
 class Installer:
-    """Puts packages into the environment of a work, by uv or by pip."""
+    """Installs packages into the environment of a build, with uv or pip."""
 
     def __init__(self, work: Work, spec: Spec, python: str = "") -> None:
         """``python`` is that of another environment, when it is not the one that is being built."""
@@ -73,7 +73,7 @@ class Installer:
 
 
 def fetched(folder: str) -> List[str]:
-    """Return the wheels that were brought into a folder. Raises BuildError when they have been removed."""
+    """Return the wheels that were fetched into a folder. Raises BuildError if they have been removed."""
     found = wheels_in(folder)
     if not found:
         raise BuildError("the packages that were fetched for it are gone from {}".format(folder), "submit the run again")
@@ -81,7 +81,7 @@ def fetched(folder: str) -> List[str]:
 
 
 def explained(err: StepError, meanings: Sequence[Tuple[str, str, str]] = MEANINGS) -> BuildError:
-    """Return a failed step in a sentence, with the line of its output that says it; the log has the rest."""
+    """Describe a failed step in one sentence, with the decisive line of its output; the log has the rest."""
     for pattern, what, remedy in meanings:
         match = re.search(pattern, err.output, re.IGNORECASE)
         if match:

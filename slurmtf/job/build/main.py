@@ -27,7 +27,7 @@ MORE_TIME = "set more time for build jobs (the profile's environments.job), or b
 
 
 def main(argv: List[str]) -> int:
-    """Do what the command line asks for and return the exit status: 1 when it can't be built, with the reason in the store."""
+    """Do what the command line says and return the exit code: 1 if it can't be built, with the reason in the store."""
     if argv[:1] == [] or argv[0] not in MODES or len(argv) not in ((2, 3) if argv[0] == "build" else (2,)):
         sys.stderr.write(USAGE + "\n")
         return 2
@@ -63,7 +63,7 @@ def _interrupt(number: int, frame: object) -> None:  # noqa: ARG001
 
 
 def build_and_pack(layout: StoreLayout, spec: Spec) -> None:
-    """Build an environment, and its pack where that is wished: without one, nodes use the environment itself."""
+    """Build an environment, and its pack if requested: without one, nodes use the environment itself."""
     build(layout, spec)
     if spec.get("pack"):
         name = spec["name"] + ".pack"
@@ -75,7 +75,7 @@ def build_and_pack(layout: StoreLayout, spec: Spec) -> None:
 
 
 def build(layout: StoreLayout, spec: Spec) -> None:
-    """Build an environment, unless it is there. What was fetched for it is needed no more then."""
+    """Build an environment, unless it exists. What was fetched for it is not needed afterwards."""
     name = spec["name"]
     claim = Claim(layout.claim(name))
     once(claim, name, lambda: layout.is_whole(name), lambda: _build(layout, spec, claim))
@@ -84,7 +84,7 @@ def build(layout: StoreLayout, spec: Spec) -> None:
 
 
 def _build(layout: StoreLayout, spec: Spec, claim: Claim) -> None:
-    """Build it in a folder of its own; the link that makes it known comes last, and at once."""
+    """Build it in a folder of its own; the link that publishes it comes last, and at once."""
     _sweep(layout, spec["name"])
     work = Work(layout, spec["name"], claim)
     work.clear_log()
@@ -103,7 +103,7 @@ def _build(layout: StoreLayout, spec: Spec, claim: Claim) -> None:
 
 
 def _forget(layout: StoreLayout, name: str) -> None:
-    """Remove what is no longer true once something is done: why it failed, and which job does it."""
+    """Remove records that are no longer true after a build: why it failed, and which job builds it."""
     for left in (layout.failure(name), layout.job(name)):
         with contextlib.suppress(FileNotFoundError):
             os.remove(left)
@@ -116,7 +116,7 @@ def _publish(layout: StoreLayout, name: str, folder: str) -> None:
 
 
 def _sweep(layout: StoreLayout, name: str) -> None:
-    """Remove what killed builds left behind: we hold the claim, so nobody is at work."""
+    """Remove what killed builds left behind: we hold the claim, so no build is running."""
     for left in os.listdir(layout.built):
         if left.startswith(name + "-"):
             path = os.path.join(layout.built, left)
@@ -127,7 +127,7 @@ def _sweep(layout: StoreLayout, name: str) -> None:
 
 
 def fetch(layout: StoreLayout, spec: Spec) -> None:
-    """Bring the packages of an environment into the store, for a job on nodes that have no network."""
+    """Fetch the packages of an environment into the store, for a job on nodes without a network."""
     name, environment = spec["name"], spec["environment"]
     folder, claim = layout.download(environment), Claim(layout.claim(spec["name"]))
     once(
@@ -150,7 +150,7 @@ def _fetch(layout: StoreLayout, spec: Spec, folder: str, claim: Claim) -> None:
 
 
 def compile_horovod(layout: StoreLayout, spec: Spec) -> None:
-    """Compile Horovod for an environment that is there, and install it where that is wished."""
+    """Compile Horovod for an existing environment, and install it there if requested."""
     claim = Claim(layout.claim(spec["name"]))
     once(claim, "Horovod for it", lambda: False, lambda: _compile_horovod(Work(layout, spec["name"], claim), spec))
 

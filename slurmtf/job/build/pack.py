@@ -1,4 +1,4 @@
-"""An environment becomes one file, with the bytecode of all its modules, for the nodes of a job to unpack, or to mount."""
+"""Pack an environment into one file, with the bytecode of all its modules, for the nodes of a job to unpack or mount."""
 
 import contextlib
 import importlib.util
@@ -24,13 +24,13 @@ BUFFER = 1 << 20
 
 
 def pack(layout: StoreLayout, spec: Spec) -> None:
-    """Pack an environment, unless it has been; when somebody else does it, wait."""
+    """Pack an environment, unless it has been packed; if another process is doing so, wait."""
     claim, path = Claim(layout.claim(spec["name"])), spec["pack"]
     once(claim, spec["name"], lambda: os.path.isfile(path), lambda: _write(layout, spec["prefix"], path, claim))
 
 
 def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:
-    """Write the file under another name first, and sweep what killed packers have left: we hold the claim."""
+    """Write the file under another name first, and remove what killed packers have left: we hold the claim."""
     for left in os.listdir(layout.packs):
         if left.startswith(os.path.basename(path) + packs.PARTIAL):
             os.remove(os.path.join(layout.packs, left))
@@ -107,7 +107,7 @@ def _inside(link: str, path: str, root: str, prefix: str) -> str:
 
 
 def _is_compiled(path: str) -> bool:
-    """Tell whether a module has bytecode that Python would take for its own (PEP 552; PEP 3147 for Python 3.6)."""
+    """Return whether a module has bytecode that Python would take for its own (PEP 552; PEP 3147 for Python 3.6)."""
     found = os.stat(path)
     try:
         with open(importlib.util.cache_from_source(path), "rb") as file:

@@ -11,7 +11,7 @@ class Rhythm:
         self._next = time.monotonic()
 
     def is_due(self) -> bool:
-        """Tell whether it is to be done now, and is done then."""
+        """Return whether it is to be done now, and is done then."""
         now = time.monotonic()
         if now < self._next:
             return False

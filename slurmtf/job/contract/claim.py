@@ -1,8 +1,8 @@
-"""Who builds an environment: a lock that holds on NFS, and that outlives nobody.
+"""Claim the building of an environment: a lock that works on NFS, and that does not outlive its owner.
 
-A file is claimed by a hard link to it, which is atomic on NFS too (open(2), O_EXCL). Its owner touches it while he works.
-A claim whose process has ended, or that nobody has touched for a while, is broken. Should two builds go on at once all the
-same, nothing is lost: each has a folder of its own, and the one that is linked last is used.
+A file is claimed by a hard link to it, which is atomic on NFS too (open(2), O_EXCL). Its owner touches it while working. A
+claim whose process has ended, or that has not been touched for a while, is broken. If two builds run at once all the same,
+nothing is lost: each has a folder of its own, and the one that is linked last is used.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ class Claim:
         self._next_beat = 0.0
 
     def take(self) -> bool:
-        """Claim it; tell whether it is ours now. A dead owner's claim is broken first."""
+        """Claim it; return whether we hold it now. A dead owner's claim is broken first."""
         own = "{}.{}".format(self._path, os.urandom(6).hex())
         with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             json.dump(_me(), file)
@@ -41,7 +41,7 @@ class Claim:
             os.remove(own)
 
     def holder(self) -> Optional[Dict[str, object]]:
-        """Return who holds it: host, pid, start time, job; None when nobody does."""
+        """Return who holds it: host, pid, start time, job; None if nobody does."""
         try:
             with open(self._path, encoding="utf-8") as file:
                 found: Dict[str, object] = json.load(file)
@@ -50,7 +50,7 @@ class Claim:
         return found
 
     def alive(self) -> bool:
-        """Tell whether somebody holds it who is not known to be dead."""
+        """Return whether somebody holds it who is not known to be dead."""
         holder = self.holder()
         return holder is not None and not self._is_dead(holder, time.time())
 
@@ -76,7 +76,7 @@ class Claim:
             return False
 
     def _break(self, holder: Mapping[str, object]) -> None:
-        """Take a dead owner's claim away; one that another builder has taken meanwhile is put back."""
+        """Remove a dead owner's claim; one that another builder has taken meanwhile is put back."""
         doomed = "{}.{}.dead".format(self._path, os.urandom(6).hex())
         with contextlib.suppress(OSError):
             os.rename(self._path, doomed)
@@ -96,7 +96,7 @@ def _me() -> Dict[str, object]:
 
 
 def _link(own: str, path: str) -> bool:
-    """Link a file under another name unless that is taken. NFS may answer with an error and have done it: the count tells."""
+    """Link a file under another name unless that exists. NFS may report an error and have done it: the link count tells."""
     try:
         os.link(own, path)
     except FileExistsError:

@@ -18,7 +18,7 @@ MARK = "tfevents"
 """In the name of each event file (tensorflow/core/util/events_writer.cc)."""
 HEADER, FOOTER = 12, 4
 LONGEST_RECORD = 1 << 28
-"""Bytes above which a record is followed by its length only, not read: an embedding or a video, no number."""
+"""A longer record (in bytes) is skipped by its length, not read: it is an embedding or a video, not a number."""
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 # field numbers
 WALL_TIME, STEP, SUMMARY = 1, 2, 5
@@ -29,7 +29,7 @@ FORMATS = {1: "f", 2: "d", 3: "i", 4: "B", 5: "h", 6: "b", 9: "q", 10: "?", 17: 
 
 
 class DamagedRecordError(ValueError):
-    """A record that is no protocol buffer of ours."""
+    """A record that is not one of our protocol buffers."""
 
 
 class EventFile:
@@ -46,7 +46,7 @@ class EventFile:
         self.offset = 0
 
     def new_points(self) -> Iterator[Tuple[str, Point]]:
-        """Yield the scalars that are new. A record that is damaged costs itself; a damaged length all that follows."""
+        """Yield the new scalars. A damaged record is skipped; after a damaged length, nothing can be read."""
         try:
             with open(self.path, "rb") as file:
                 for record in self._new_records(file):
@@ -84,7 +84,7 @@ class EventFile:
 
 @functools.lru_cache(maxsize=4096)
 def length_of(header: bytes) -> Optional[int]:
-    """Return the length that a record's header tells; None when its CRC does not agree."""
+    """Return the length in a record's header; None if its CRC does not match."""
     length, told = struct.unpack("<QI", header)
     return length if masked_crc(header[:8]) == told else None
 
@@ -116,7 +116,7 @@ Field = Tuple[int, int, Any]
 
 
 def fields(data: bytes) -> List[Field]:
-    """Return the fields of a protocol buffer. Raises DamagedRecordError or IndexError where it is none."""
+    """Return the fields of a protocol buffer. Raises DamagedRecordError or IndexError if it is not one."""
     found: List[Field] = []
     at, end = 0, len(data)
     while at < end:
@@ -170,7 +170,7 @@ def scalars(record: bytes) -> List[Tuple[str, Point]]:
 
 
 def _usual(record: bytes) -> Optional[Tuple[str, Point]]:
-    """Return the scalar of a record in which nothing else is, three times as fast; None: it is another one."""
+    """Return the scalar of a record that holds nothing else, three times as fast; None for any other record."""
     found = _USUAL.fullmatch(record)
     if found is None:
         return None
@@ -220,7 +220,7 @@ def _scalar(summary: bytes) -> Optional[Tuple[str, float]]:
 
 
 def _of_tensor(tensor: bytes) -> Optional[float]:
-    """Return the number of a tensor without dimensions; None for any other."""
+    """Return the number in a tensor without dimensions; None for any other tensor."""
     found = fields(tensor)
     if any(number == SHAPE and data for number, _, data in found):
         return None

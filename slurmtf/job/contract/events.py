@@ -235,7 +235,7 @@ def _value(value: Any, default: object) -> Any:
 
 
 def _fits(value: object, default: object) -> bool:
-    """Tell whether a value is of a default's type; None stands for a number that may be missing. Of numbers, those that a
+    """Return whether a value is of a default's type; None stands for a number that may be missing. Of numbers, those that a
     place in a file or a time may be."""
     if isinstance(value, bool) or (isinstance(value, (int, float)) and not abs(value) < MOST):
         return False

@@ -1,4 +1,4 @@
-"""What Slurm and the launcher wrote into the job's log (logs/job.log)."""
+"""Read what Slurm and the launcher wrote into the job's log (logs/job.log)."""
 
 import contextlib
 import os
@@ -27,36 +27,38 @@ FAILED_NODE = re.compile(rb"Node failure on (\S+)")
 
 
 def say(text: str) -> None:
-    """Write a line into the job's log, from within the job. A full disk takes none: what Python would keep of it until it ends
-    would then be its exit status, 120."""
+    """Write a line into the job's log, from within the job.
+
+    If a full disk refuses it, it is dropped: Python would otherwise keep it until it exits, and then exit with 120.
+    """
     with contextlib.suppress(OSError):
         os.write(2, "slurmtf: {}\n".format(text).encode("utf-8", "replace"))
 
 
 def cause_of_kill(written: bytes, job_id: str) -> Cause:
-    """Return why Slurm ended the job, from what this attempt has in the job's log; CANCELED when somebody ended it."""
+    """Return why Slurm ended the job, from this attempt's part of the job's log; CANCELED if somebody ended it."""
     notices = re.findall(rb"\*\*\* (?:JOB|STEP) " + re.escape(job_id.encode()) + rb"\b.*", written)
     return next((cause for notice in notices for pattern, cause in NOTICES if pattern.search(notice)), Cause.CANCELED)
 
 
 def ran_out_of_memory(written: bytes) -> bool:
-    """Tell whether Slurm says that a process was killed for its memory."""
+    """Return whether Slurm says that a process was killed for its memory."""
     return bool(OUT_OF_MEMORY.search(written))
 
 
 def was_unanswered(written: bytes) -> bool:
-    """Tell whether a launcher says that slurmctld did not answer it."""
+    """Return whether a launcher reports that slurmctld did not answer it."""
     return bool(UNANSWERED.search(written))
 
 
 def failed_node(written: bytes) -> str:
-    """Return the node that failed last: srun names it; empty when it had no time to."""
+    """Return the node that failed last, as named by srun; empty if srun had no time to."""
     found = FAILED_NODE.findall(written)
     return found[-1].decode("utf-8", "replace") if found else ""
 
 
 def size_of(path: str) -> int:
-    """Return how long a log is; 0 where there is none that can be read."""
+    """Return the size of a log in bytes; 0 if none can be read."""
     try:
         return os.path.getsize(path)
     except OSError:
@@ -64,7 +66,7 @@ def size_of(path: str) -> int:
 
 
 def written_since(path: str, size: int) -> bytes:
-    """Return what a log has grown by since it had that size; nothing when there is none."""
+    """Return what was added to a log since it had that size; nothing if it can't be read."""
     try:
         with open(path, "rb") as file:
             file.seek(size)
@@ -74,9 +76,9 @@ def written_since(path: str, size: int) -> bytes:
 
 
 def tail(path: str, lines: int = TAIL_LINES, begin: int = 0) -> str:
-    """Return the lines of a log's end that say most (see log_excerpt), whatever bytes it holds; empty when there is none.
+    """Return the most telling lines at the end of a log (see log_excerpt), whatever bytes it holds; empty if there is none.
 
-    ``begin``: what stands before it does not count.
+    ``begin``: what precedes this position does not count.
     """
     try:
         with open(path, "rb") as file:

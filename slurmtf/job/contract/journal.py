@@ -1,4 +1,4 @@
-"""The life of an attempt, one JSON object a line, in a file of its own. Its supervisor alone writes it; everybody reads."""
+"""The journal of an attempt: one JSON object a line, in a file of its own. Only its supervisor writes it; everybody reads."""
 
 import contextlib
 import json
@@ -15,10 +15,10 @@ from .outcome import Outcome
 T = TypeVar("T", bound=Any)
 
 LONGEST_LINE = 1 << 24
-"""Bytes of a line above which it is nothing that we wrote."""
+"""A line with more bytes was not written by slurmtf."""
 UNWRITTEN = "can't write {} into the journal: {}"
 NO_LAST_WORD = UNWRITTEN.format("ended", "")
-"""What the job's log has where the journal could not take how the attempt ended."""
+"""The line in the job's log if the journal could not record how the attempt ended."""
 NUMBERED = re.compile(r"(.+)\.([0-9]{1,9})\.jsonl")
 
 
@@ -39,7 +39,7 @@ class Journal:
     def write(self, event: object) -> None:
         """Append one of the events of :mod:`.events`, with the time.
 
-        A run does not end because its journal can't be written: what a full disk refuses comes with the next event.
+        A run does not end because its journal can't be written: what a full disk refuses is written with the next event.
         """
         record = Record.of(event, time.time())
         self._unwritten += json.dumps(record.to_dict()).encode("utf-8") + b"\n"
@@ -80,14 +80,14 @@ class Journal:
         return self._is_taken or os.path.exists(self._later)
 
     def beat(self) -> None:
-        """Show that the supervisor is alive: the file's time of change is its heartbeat."""
+        """Show that the supervisor is alive: the file's modification time is its heartbeat."""
         with contextlib.suppress(OSError):
             os.utime(self.path)
 
 
 class Attempt(NamedTuple):
-    """One attempt as its journal tells it. ``job``: the name in the file's own, ``33`` or ``33_4``. ``beat``: when its
-    supervisor last showed that it is there, in seconds since 1970, by the clock of the file's disk."""
+    """One attempt according to its journal. ``job``: the name in the file's own, ``33`` or ``33_4``. ``beat``: the last sign of
+    life of its supervisor, in seconds since 1970, by the clock of the file's disk."""
 
     path: str
     job: str
@@ -97,30 +97,30 @@ class Attempt(NamedTuple):
 
     @property
     def started(self) -> Started:
-        """Its start; an empty one where the journal's first line is damaged."""
+        """Its start event; an empty one if the journal's first line is damaged."""
         return next((record.event for record in self.records if isinstance(record.event, Started)), Started())
 
     @property
     def began(self) -> float:
-        """When its first event was, in seconds since 1970."""
+        """The time of its first event, in seconds since 1970."""
         return self.records[0].time if self.records else 0.0
 
     @property
     def last_seen(self) -> float:
-        """The last that is known of it, in seconds since 1970: its end, if it came to write that."""
+        """The time of its last sign, in seconds since 1970: its end, if that was recorded."""
         last = self.records[-1] if self.records else None
         over = last is not None and isinstance(last.event, Ended)
         return max(last.time if last else 0.0, 0.0 if over else self.beat)
 
     @property
     def outcome(self) -> Optional[Outcome]:
-        """How it ended; None while it has not, or when it was killed before it could say so."""
+        """How it ended; None while it has not, or if it was killed before it could record that."""
         last = self.records[-1].event if self.records else None
         return outcome_of(last) if isinstance(last, Ended) else None
 
     @property
     def decided(self) -> Optional[Outcome]:
-        """The outcome that was certain, though the supervisor may not have lived to end the attempt."""
+        """The outcome that was certain, even if the supervisor did not live to end the attempt."""
         found = (record.event for record in reversed(self.records) if isinstance(record.event, (Decided, Ended)))
         event = next(found, None)
         return None if event is None else outcome_of(event)
@@ -152,7 +152,7 @@ def free_number(names: Iterable[str], job: str) -> int:
 
 
 def attempts(layout: RunLayout) -> List[Attempt]:
-    """Return the attempts of a run in the order in which they began; what can't be read is left out."""
+    """Return the attempts of a run in the order in which they started; what can't be read is left out."""
     try:
         names = os.listdir(layout.journals)
     except OSError:
@@ -171,9 +171,10 @@ def _beat(path: str) -> float:
 
 
 def in_order(attempts: Iterable[T], began: Callable[[T], float], jobs: Sequence[str] = ()) -> List[T]:
-    """Return attempts as they came, whatever the clocks of the nodes say that they ran on.
+    """Return attempts in order, whatever the clocks of their nodes say.
 
-    Those of one job by their number; those of ``jobs``, which followed one another, as these did; all others by their time.
+    Those of one job are ordered by their number; those of ``jobs``, which followed one another, as these did; all others by
+    their time.
     """
     place = {job: number for number, job in reversed(list(enumerate(jobs)))}
     latest: Dict[str, float] = {}
@@ -186,10 +187,8 @@ def in_order(attempts: Iterable[T], began: Callable[[T], float], jobs: Sequence[
 
 
 def successive_jobs(layout: RunLayout, attempts: Sequence[Any]) -> List[str]:
-    """Return the jobs of a run that were submitted one after the other, by ``jobs.jsonl``: elements of an array were not.
-
-    Nothing where the attempts are of one job.
-    """
+    """Return the jobs of a run that were submitted one after the other, by ``jobs.jsonl``, which elements of an array were not.
+    Nothing if the attempts are of one job."""
     if len({one.job for one in attempts}) < 2:
         return []
     try:
@@ -200,7 +199,7 @@ def successive_jobs(layout: RunLayout, attempts: Sequence[Any]) -> List[str]:
 
 
 def _single_job(line: str) -> str:
-    """Return the job of a line of ``jobs.jsonl``; empty: it is an array's, or damaged."""
+    """Return the job in a line of ``jobs.jsonl``; empty if it is an array's, or damaged."""
     try:
         facts = json.loads(line)
         alone = not facts.get("elements") and facts["ref"].get("element") is None
@@ -210,7 +209,7 @@ def _single_job(line: str) -> str:
 
 
 def read(path: str) -> List[Record]:
-    """Return the events of a journal. Lines that are none (cut by a full disk, damaged) are left out."""
+    """Return the events of a journal. Invalid lines (truncated by a full disk, damaged) are left out."""
     return list(_records(path))
 
 
@@ -233,7 +232,7 @@ def _record(line: str) -> Optional[Record]:
 
 
 def _is_cut(path: str) -> bool:
-    """Tell whether the last line lacks its end."""
+    """Return whether the last line lacks its end."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.path.getsize(path) - 1))

@@ -228,25 +228,25 @@ class Ledger:
             os.close(descriptor)
 
     def claim(self, trial: int, attempt: int) -> bool:
-        """Take a trial; tell whether it is ours. Raises OSError."""
+        """Take a trial; return whether it is ours. Raises OSError."""
         self._taken.add(trial)
         return self._link(self._owner_path, self._lease(trial, attempt))
 
     def holds(self, trial: int, attempt: int) -> bool:
-        """Tell whether a trial that we took is still ours: nobody has taken it over, and it has no result."""
+        """Return whether a trial that we took is still ours: nobody has taken it over, and it has no result."""
         return not (os.path.exists(self._lease(trial, attempt + 1)) or os.path.exists(self.layout.result(trial)))
 
     def is_ours(self, lease: Lease) -> bool:
         return lease.inode == self._inode
 
     def finish(self, result: Result) -> bool:
-        """Write down how a trial ended, unless it is not ours any more; tell whether this is its result. Raises OSError."""
+        """Write down how a trial ended, unless it is not ours any more; return whether this is its result. Raises OSError."""
         if not self.holds(result.trial, result.attempt):
             return False
         return self._publish(result.to_dict(), self.layout.result(result.trial))
 
     def stop(self, facts: Dict[str, object]) -> bool:
-        """Have no more trials started; tell whether we are the first to say so. Raises OSError."""
+        """Have no more trials started; return whether we are the first to say so. Raises OSError."""
         return self._publish(facts, self.layout.stopped)
 
     def propose(self, trial: int, point: Point) -> None:
@@ -254,7 +254,7 @@ class Ledger:
         self._publish(dict(point._asdict()), self._asked(trial))
 
     def has_point(self, trial: int) -> bool:
-        """Tell whether the point of a trial stays, where points are asked for: it was, or goes on with an earlier trial."""
+        """Return whether the point of a trial stays, where points are asked for: it was, or goes on with an earlier trial."""
         return bool(self.points[trial].resumes) or os.path.exists(self._asked(trial))
 
     def point(self, trial: int) -> Point:

@@ -1,20 +1,20 @@
-"""What a plan says of a run's life: how often it starts again and why, when its script is warned of its end."""
+"""The part of a plan about a run's life: how often it restarts and why, when its script is notified of its end."""
 
 from typing import NamedTuple, Optional
 
 LAUNCH, REQUEUE, RESUBMIT, RETURN, END = "launch", "requeue", "resubmit", "return", "end"
-"""What comes after a failure: a new launch in the same allocation; the same job again, as the supervisor asks Slurm to; another
-job; the same job, as Slurm does by itself; nothing."""
+"""What follows a failure: a new launch in the same allocation; the same job again, requeued by the supervisor; another job; the
+same job, requeued by Slurm itself; nothing."""
 USED, SAME, AT_MOST_MEMORY, NO_MEMORY, NOT_POSSIBLE = "budget-used", "same-failure", "at-most", "no-memory", "not-possible"
 """Rules by which nothing comes, though there is a budget for the cause."""
 
 
 class Notice(NamedTuple):
-    """How the script is told that it will be ended: ``before`` so many seconds (0: not at all), by the name of a ``signal`` too
-    (empty: none).
+    """How the script is notified that it will be ended: ``before`` so many seconds (0: not at all), also by the ``signal`` of
+    that name (empty: none).
 
-    With ``exit_code`` a script says that it wants to go on in another attempt; None: with 0, once it has been told. ``keras``:
-    where Keras's fit saves the model, and stops, once it has been told; empty: it is left alone.
+    With ``exit_code`` a notified script says that it wants to continue in another attempt; None: with 0. ``keras``: where
+    Keras's fit saves the model, and stops, once notified; empty: fit is not changed.
     """
 
     before: int = 0
@@ -24,8 +24,8 @@ class Notice(NamedTuple):
 
 
 class Stall(NamedTuple):
-    """When a run counts as stalled: nothing has happened on any task for so many ``minutes`` (0: never); and whether that
-    ``ends`` it. ``cpu``: whether the use of CPU is something that happens."""
+    """When a run counts as stalled: no task has done anything for so many ``minutes`` (0: never); and whether that ``ends`` it.
+    ``cpu``: whether using CPU time counts as doing something."""
 
     minutes: float = 0.0
     ends: bool = False
@@ -33,11 +33,8 @@ class Stall(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """How often a run starts again after one cause.
-
-    ``times`` None: as often as it takes. ``memory``: by what the memory of a node is multiplied each time, up to ``at_most``
-    MiB (0: no bound).
-    """
+    """How often a run restarts after one cause. ``times`` None: unlimited. ``memory``: the factor by which the memory of a node
+    grows each time, up to ``at_most`` MiB (0: no bound)."""
 
     cause: str = ""
     times: Optional[int] = 0

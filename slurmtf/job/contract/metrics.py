@@ -61,7 +61,7 @@ def from_line(line: bytes) -> Optional[Entry]:
 
 
 def is_number(value: object) -> bool:
-    """Tell whether a value is a number that a float holds, be it rounded or infinite."""
+    """Return whether a value is a number that a float holds, be it rounded or infinite."""
     try:
         return isinstance(value, NUMBERS) and float(value) is not None
     except OverflowError:
@@ -69,7 +69,7 @@ def is_number(value: object) -> bool:
 
 
 def is_time(seconds: object) -> bool:
-    """Tell whether it is a time since 1970 that a calendar knows."""
+    """Return whether it is a time since 1970 that a calendar knows."""
     return isinstance(seconds, NUMBERS) and -LATEST < seconds < LATEST
 
 

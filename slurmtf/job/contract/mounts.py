@@ -59,7 +59,7 @@ def of(path: str, known: List[Mount]) -> Optional[Mount]:
 
 
 def serves(pid: int) -> bool:
-    """Tell whether a process serves a mount (proc(5), comm): it is not one of those that a script has left behind."""
+    """Return whether a process serves a mount (proc(5), comm): it is not one of those that a script has left behind."""
     try:
         with open("/proc/{}/comm".format(pid), encoding="ascii", errors="replace") as file:
             return file.read().strip() in SERVERS

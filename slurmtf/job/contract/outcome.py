@@ -1,4 +1,4 @@
-"""How an attempt of a job ended: a cause, and the facts that show it. Sentences of it: slurmtf/present.py."""
+"""How an attempt of a job ended: a cause, and the facts that show it. slurmtf/present.py puts it into words."""
 
 import signal as signals
 from enum import Enum
@@ -34,11 +34,11 @@ class Cause(str, Enum):
     TASK_LOST = "task-lost"
     """A task's agent or node died without a report."""
     STAGING = "staging"
-    """Software or data could not be brought to a node."""
+    """Software or data could not be staged to a node."""
     LAUNCHER = "launcher"
     """srun, mpirun or spawn ended before its tasks reported."""
     AGENT = "agent"
-    """slurmtf's own programs in the job could not do their work."""
+    """slurmtf's own programs in the job failed."""
     RESULTS = "results"
     """Results on a node's own disk were not copied back."""
     TIME_LIMIT = "time-limit"
@@ -52,13 +52,13 @@ class Cause(str, Enum):
     STALL = "stall"
     """Nothing happened on any task for as long as the user allows."""
     DEPENDENCY = "dependency"
-    """A run that it was to follow did not end as it had to."""
+    """A run that it follows did not end as required."""
     SOFTWARE = "software"
     """The environment could not be built."""
     NOT_STARTED = "not-started"
-    """The batch script ended before the supervisor began."""
+    """The batch script ended before the supervisor started."""
     LOST = "lost"
-    """Nobody can say: the journal stops, and Slurm does not know."""
+    """It is not known: the journal stops, and Slurm does not know the job."""
     UNKNOWN = "unknown"
     """A cause that this version does not know."""
 
@@ -79,10 +79,11 @@ class CanceledBy(str, Enum):
 
 
 MAY_RETURN = (Cause.PREEMPTED, Cause.REQUEUED, Cause.NODE_FAILURE)
-"""Causes after which Slurm may start the job again: whether it does, only Slurm knows."""
+"""Causes after which Slurm may restart the job: whether it does, only Slurm knows."""
 OWN_STATUS = {Cause.TIME_LIMIT: 124, Cause.CANCELED: 130}
+"""Exit codes that stand for a cause: timeout(1)'s, and a shell's after Ctrl-C."""
 LONGEST_ERROR = 300
-"""Exit statuses that tell of a cause: timeout(1)'s, and a shell's after Ctrl-C."""
+"""The most characters of an error in an outcome."""
 
 
 class End(NamedTuple):
@@ -93,7 +94,7 @@ class End(NamedTuple):
 
     @property
     def status(self) -> int:
-        """The exit status with which a shell would report it."""
+        """The exit code with which a shell would report it."""
         return 128 + self.signal if self.signal else self.exit_code or 0
 
     @property
@@ -102,7 +103,7 @@ class End(NamedTuple):
 
     @classmethod
     def of_returncode(cls, returncode: int) -> "End":
-        """Return the end of a process as subprocess reports it."""
+        """Return the end of a process from subprocess's return code."""
         return cls(None, -returncode) if returncode < 0 else cls(returncode, None)
 
     @classmethod
@@ -126,12 +127,12 @@ class Outcome(NamedTuple):
 
     @property
     def end(self) -> End:
-        """The exit code or signal that the job ends with."""
+        """The exit code or signal with which the job ends."""
         return End(self.exit_code, self.signal)
 
     @property
     def job_status(self) -> int:
-        """The exit status that the supervisor leaves with: the end's own, and never 0 unless it is a success."""
+        """The exit code with which the supervisor exits: the end's own, and never 0 unless it is a success."""
         return self.end.status if self.succeeded else self.end.status or 1
 
     @property
@@ -140,15 +141,15 @@ class Outcome(NamedTuple):
 
     @property
     def exit_status(self) -> int:
-        """The exit status that stands for the run: the script's own, 128 + its signal, 124 after the time limit, 130 when it
-        was canceled, 1 when there is none."""
+        """The exit code that stands for the run: the script's own, 128 + its signal, 124 after the time limit, 130 if it was
+        canceled, 1 if there is none."""
         if self.succeeded:
             return 0
         return OWN_STATUS.get(self.cause, self.job_status)
 
     @property
     def error(self) -> str:
-        """What is the same text for the same error: the last line of the tail."""
+        """A text that is the same for the same error: the last line of the tail."""
         lines = [line.strip() for line in self.tail.splitlines() if line.strip()]
         return lines[-1][:LONGEST_ERROR] if lines else "{} (exit code {})".format(self.cause.value, self.exit_code)
 
@@ -157,7 +158,7 @@ class Outcome(NamedTuple):
 
     @classmethod
     def from_dict(cls, facts: object) -> "Outcome":
-        """Return what :meth:`to_dict` wrote, maybe another version of it: unknown keys are taken, missing ones are empty."""
+        """Return what :meth:`to_dict`, of any version, wrote: unknown keys are ignored, missing ones are empty."""
         facts = facts if isinstance(facts, dict) else {}
         detail = facts.get("detail")
         detail = dict(detail) if isinstance(detail, dict) else {}
@@ -170,7 +171,7 @@ class Outcome(NamedTuple):
 
 
 def cause_of(text: object) -> Cause:
-    """Return the cause of that name; UNKNOWN where this version has none."""
+    """Return the cause of that name; UNKNOWN if this version has none."""
     try:
         return Cause(text)
     except ValueError:

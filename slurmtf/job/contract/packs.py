@@ -1,4 +1,4 @@
-"""An environment as one file: its names, for who packs it and who uses it."""
+"""An environment as one file: its names, for those who pack it and those who use it."""
 
 from typing import List
 
@@ -13,7 +13,7 @@ OF_CONDA = ("pkgs", "envs", "conda-bld")
 
 
 def is_mounted(path: str) -> bool:
-    """Tell whether a pack is a file system."""
+    """Return whether a pack is a file system to mount."""
     return path.endswith(SUFFIXES["squashfs"])
 
 

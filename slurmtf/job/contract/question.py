@@ -40,7 +40,7 @@ def packages() -> "dict[str, str]":
 
 
 def is_missing(module: str, own: "list[str]") -> bool:
-    """Tell whether Python finds no such module. A folder of the source's that is no package counts for none."""
+    """Return whether Python finds no such module. A folder of the source's that is no package counts for none."""
     try:
         spec = find_spec(module)
     except Exception:  # a module that is there and not well
@@ -87,7 +87,7 @@ def horovod() -> "dict[str, object] | None":
 
 
 def is_hooked() -> bool:
-    """Tell whether others than Python's own finders, and two that find no modules of their own, look for modules."""
+    """Return whether others than Python's own finders, and two that find no modules of their own, look for modules."""
     finders = {getattr(finder, "__module__", "") or type(finder).__module__ for finder in sys.meta_path}
     return not finders <= {"_frozen_importlib", "_frozen_importlib_external", "_distutils_hack", "_virtualenv"}
 

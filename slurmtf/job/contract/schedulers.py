@@ -11,7 +11,7 @@ KEPT_IN_A_JOB = (var.SLURM_CONF,)
 
 
 def outside_of_a_job(name: str) -> bool:
-    """Tell whether a variable has nothing to do with the job in which we may be."""
+    """Return whether a variable has nothing to do with the job in which we may be."""
     return name in KEPT_IN_A_JOB or not OF_A_JOB.match(name)
 
 

@@ -11,6 +11,6 @@ AZUREML_NAMES = {
 
 
 def is_served(name: str) -> bool:
-    """Tell whether a module of Azure ML, or a name in one, is served: ``azureml.core.Run``."""
+    """Return whether a module of Azure ML, or a name in one, is served: ``azureml.core.Run``."""
     module, _, last = name.rpartition(".")
     return name in AZUREML_NAMES or last in AZUREML_NAMES.get(module, ())

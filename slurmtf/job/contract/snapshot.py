@@ -79,7 +79,7 @@ def id_of(entries: Iterable[Stored]) -> str:
 
 
 def is_whole(path: str, snapshot: str) -> bool:
-    """Tell whether an archive holds what its id says. Raises OSError."""
+    """Return whether an archive holds what its id says. Raises OSError."""
     with open(path, "rb") as file:
         try:
             return id_of(stored(file)) == snapshot

@@ -50,7 +50,7 @@ class StoreLayout:
         return os.path.join(self.folder(name), RECORD)
 
     def is_whole(self, name: str) -> bool:
-        """Tell whether it is there; an environment whose interpreter has been uninstalled is not."""
+        """Return whether it is there; an environment whose interpreter has been uninstalled is not."""
         product = self.image(name) if os.path.exists(self.image(name)) else os.path.join(self.folder(name), "bin", "python")
         return os.path.isfile(self.record(name)) and os.path.exists(product)
 

@@ -250,7 +250,7 @@ NUMBERS = re.compile(r"0x[0-9a-fA-F]+|[0-9]+")
 
 
 def is_same_error(one: str, other: str) -> bool:
-    """Tell whether two errors differ in numbers at most."""
+    """Return whether two errors differ in numbers at most."""
     return NUMBERS.sub("#", one) == NUMBERS.sub("#", other)
 
 

@@ -105,7 +105,7 @@ def _overflow() -> Set[int]:
 
 
 def _is_private(gid: int) -> bool:
-    """Tell whether nobody but the user and root is in a group: many systems give each user one of the same name."""
+    """Return whether nobody but the user and root is in a group: many systems give each user one of the same name."""
     if gid == 0:
         return True
     try:

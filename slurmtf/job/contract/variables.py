@@ -323,5 +323,5 @@ LONGEST_VARIABLE = 128 * 1024 - 1
 
 
 def fits(name: str, value: str) -> bool:
-    """Tell whether Linux takes an environment variable of this length."""
+    """Return whether Linux takes an environment variable of this length."""
     return len(name) + 1 + len(value.encode("utf-8")) <= LONGEST_VARIABLE

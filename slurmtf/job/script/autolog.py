@@ -1,6 +1,6 @@
-"""Keras logs what ``fit`` reports, and stops when it is told: as callbacks of our own, which stand behind all others.
+"""Callbacks with which Keras logs what ``fit`` reports, and stops when notified; they come after all others.
 
-Nothing here ever raises into the script: what goes wrong is told once.
+Nothing here ever raises into the script: a failure is reported once.
 """
 
 import functools
@@ -28,7 +28,7 @@ def watch(module: Any) -> None:
 
 
 def callbacks_of(module: str) -> str:
-    """Return the name of the module with Keras' class Callback, from that of one with ``fit``."""
+    """Return the name of the module with Keras' class Callback, given the one with ``fit``."""
     return re.sub(r"[.](engine|backend)[.].*", ".callbacks", module)
 
 
@@ -66,7 +66,7 @@ def with_callback(
 
 
 def own_callbacks(keras_callbacks: Any) -> List[object]:
-    """Return the callbacks that are asked for, of the Keras whose callbacks these are."""
+    """Return the callbacks that are requested, for the Keras with these callbacks."""
     wanted = ((AUTOLOG, _logging), (STOP, _stopping))
     return [kind(keras_callbacks.Callback)() for name, kind in wanted if os.environ.get(name)]
 

@@ -100,7 +100,7 @@ class Run(context.Run):
 
     @property
     def number(self) -> int:
-        """Runs have no number here: 0."""
+        """Return 0: runs have no number here."""
         return 0
 
     def child_run(self, name: Optional[str] = None) -> "Run":
@@ -117,15 +117,15 @@ class Run(context.Run):
         """Do nothing: the run completes when its script does."""
 
     def fail(self, error_details: object = None) -> None:
-        """Say why. The run fails when its script does."""
+        """Explain that this changes nothing: the run fails when its script does."""
         self._say("fail({!r}) changes nothing: end the script with an exit code".format(error_details))
 
     def cancel(self) -> None:
-        """Say how."""
+        """Explain that this changes nothing, and what does."""
         self._say("cancel() changes nothing: end the script")
 
     def flush(self, timeout_seconds: int = 300) -> None:
-        """Do nothing: what was logged is written already."""
+        """Do nothing: what was logged is already written."""
 
     @staticmethod
     def _say(text: str) -> None:
@@ -140,7 +140,7 @@ class _OfflineRun(Run):
 
 
 class Finder:
-    """Finds the modules that are served. It is asked last, where nothing of that name is installed."""
+    """Finds the modules that are served. It is asked last, if nothing of that name is installed."""
 
     def find_spec(self, name: str, path: Optional[Iterable[str]] = None, target: object = None) -> Optional[ModuleSpec]:
         """Raise ModuleNotFoundError for what Azure ML has and this has not."""

@@ -21,7 +21,7 @@ UPLOADED = ("outputs", "logs")
 
 
 class Recorder:
-    """Where a run's script leaves what it logs: in the run folder."""
+    """Records what a run's script logs, in the run folder."""
 
     def __init__(self, layout: RunLayout, label: str) -> None:
         self.layout = layout
@@ -34,7 +34,7 @@ class Recorder:
         lines.write(metrics.to_line(entry))
 
     def entries(self) -> Iterator[Entry]:
-        """Yield what this task has logged, also in earlier attempts."""
+        """Yield what this task has logged, in this and in earlier attempts."""
         try:
             with open(self._metrics.path, "rb") as lines:
                 for line in lines:
@@ -53,7 +53,7 @@ class Recorder:
 
 
 class Printer:
-    """Where the script of no run leaves what it logs: on its output."""
+    """Prints what a script logs that is not part of a run."""
 
     label = ""
 
@@ -81,7 +81,8 @@ class Printer:
 class Run:
     """The run that a script is part of. Outside of a run it prints what it would log.
 
-    What is wrong with a value is raised at once: TypeError, ValueError. What the file system refuses is told and lost.
+    An invalid value raises TypeError or ValueError at once. If the file system refuses a value, a message is printed and the
+    value is lost.
     """
 
     def __init__(self, run_id: str, recorder: Union[Recorder, Printer]) -> None:
@@ -91,7 +92,7 @@ class Run:
 
     @classmethod
     def get_context(cls: "Type[Run]") -> "Run":
-        """Return the run of this process, always the same."""
+        """Return the run of this process, always the same object."""
         key = os.environ.get(FOLDER, "")
         if key not in _CONTEXTS:
             _CONTEXTS[key] = cls._of_environment()
@@ -106,7 +107,7 @@ class Run:
         return cls(run_id, Recorder(RunLayout(folder), label))
 
     def log(self, name: str, value: object, step: Optional[int] = None) -> None:
-        """Log a number or a text, once or as it changes."""
+        """Log a number or a text, once or repeatedly."""
         self._put(name, values.scalar(name, value), metrics.VALUE, values.step_of(name, step))
 
     def log_list(self, name: str, value: object) -> None:
@@ -151,11 +152,12 @@ class Run:
             self._put(name, kept, metrics.IMAGE)
 
     def tag(self, key: str, value: object = None) -> None:
-        """Tag the run: ``slurmtf ls --tag`` finds it by that. The last value of a key counts."""
+        """Tag the run, so that ``slurmtf ls --tag`` finds it. The last value of a key counts."""
         self._put(key, "" if value is None else str(value), metrics.TAG)
 
     def upload_file(self, name: str, path_or_stream: object) -> None:
-        """Copy a file into the run under ``name``, which begins with outputs/ or logs/; any other is put into outputs/."""
+        """Copy a file into the run under ``name``, which begins with outputs/ or logs/; any other name is put below
+        outputs/."""
         parts = os.path.normpath(values.text("the name of a file", name)).split(os.sep)
         if os.path.isabs(name) or ".." in parts or parts == ["."]:
             raise ValueError("{!r} can't name a file of the run: it must have no '..' and not begin with '/'".format(name))
@@ -163,11 +165,11 @@ class Run:
         self._recorder.keep("/".join(below), copy_into(path_or_stream))
 
     def get_metrics(self, name: Optional[str] = None) -> Dict[str, Any]:
-        """Return what this process's task has logged, in Azure ML's shapes; ``name``: that metric alone."""
+        """Return what this process's task has logged, in Azure ML's shapes; ``name``: only that metric."""
         return in_azure_shape(entry for entry in self._recorder.entries() if name in (None, entry.name))
 
     def should_stop(self) -> bool:
-        """Tell whether the script has been told that it will be ended soon: it should save what it needs to go on, and end."""
+        """Return whether the script has been notified that it will be ended soon: it should save its state and exit."""
         return os.path.exists(os.environ.get(NOTICE, ""))
 
     def child_run(self, name: Optional[str] = None) -> "Run":

@@ -1,4 +1,5 @@
-"""What a script leaves in the run folder: lines and files. What the file system refuses is told, and the script goes on."""
+"""Write lines and files of a script into the run folder. If the file system refuses, a message is printed and the script
+continues."""
 
 import contextlib
 import errno
@@ -11,7 +12,7 @@ from typing import IO, Any, Callable
 from ..contract.private import make_private, writing_private
 
 RETRY_S = 10.0
-"""After a failure, until the file is tried again: each try costs time that is the training's."""
+"""Seconds after a failure until the file is tried again: each try costs training time."""
 
 
 def tell(text: str) -> None:
@@ -34,7 +35,7 @@ class Lines:
         self._retry_at = 0.0
 
     def write(self, line: bytes) -> None:
-        """Append a line; it is lost when the file system refuses it."""
+        """Append a line; it is lost if the file system refuses it."""
         if self._lost and time.monotonic() < self._retry_at:
             self._lost += 1
             return
@@ -80,7 +81,7 @@ def keep(path: str, write: Callable[[IO[bytes]], None]) -> bool:
 
 
 def copy_into(source: Any) -> Callable[[IO[bytes]], None]:
-    """Return what copies a file, by its path, or a stream into another."""
+    """Return a function that copies a file, by its path, or a stream into another."""
 
     def write(file: IO[bytes]) -> None:
         if hasattr(source, "read"):

@@ -1,6 +1,6 @@
-"""What the script has loaded: versions, and what the libraries say they were built for. Read when its Python ends, by rank 0.
+"""Record what the script has loaded: versions, and what the libraries were built for.
 
-Nothing is imported for it, and nothing of it may disturb the script.
+Rank 0 does this when its Python exits. Nothing is imported for it, and nothing here may disturb the script.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ LONGEST = 200
 
 
 def note(folder: str) -> None:
-    """Write down what is loaded, nothing too, unless a process of the script has told more already."""
+    """Record what is loaded, even if nothing is, unless a process of the script has recorded more already."""
     facts = loaded()
     path = RunLayout(folder).software
     if len(facts["packages"]) >= len(_read(path).get("packages", {})):

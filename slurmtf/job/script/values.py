@@ -1,4 +1,5 @@
-"""What may be logged, as plain Python: numbers and texts, also those of numpy, TensorFlow and others, never imported."""
+"""Convert what is logged to plain Python: numbers and texts, also those of numpy, TensorFlow and others, without importing
+them."""
 
 import json
 import operator
@@ -11,7 +12,7 @@ PLAIN = (float, int, str)
 
 
 def scalar(name: str, value: object) -> Scalar:
-    """Return a number or a text. Raises TypeError for what is neither, ValueError for a number that no float holds."""
+    """Return a number or a text. Raises TypeError for anything else, ValueError for a number that no float can hold."""
     found = value if type(value) is float else _scalar(name, value)
     if isinstance(found, int) and not is_number(found):
         raise ValueError("{!r}: a whole number of so many digits is more than a float holds (1.8e308)".format(name))
@@ -31,7 +32,7 @@ def _scalar(name: str, value: Any) -> Scalar:
 
 
 def _item(value: object) -> Optional[Scalar]:
-    """Return the number or text in an array or a tensor that holds one; None where there is none."""
+    """Return the number or text in an array or a tensor with a single element; None if there is none."""
     try:
         array = _array(value)
         if isinstance(array, bytes):
@@ -63,7 +64,7 @@ def _kind(value: object) -> str:
 
 
 def items(name: str, value: object) -> List[Scalar]:
-    """Return a list of numbers and texts. Raises TypeError for what is none."""
+    """Return a list of numbers and texts. Raises TypeError for anything else."""
     array = _array(value)
     if isinstance(array, (str, bytes, dict)) or not hasattr(array, "__iter__"):
         raise TypeError("{!r}: {} is not a list of numbers or strings".format(name, _kind(value)))

@@ -135,7 +135,7 @@ class Allocation:
         self._journal.write(events.LaunchEnded(self._launches - 1, outcome.to_dict()))
 
     def _is_asked_again(self) -> bool:
-        """Tell whether slurmctld, which did not answer the last launcher, is asked again: it may be started anew just now."""
+        """Return whether slurmctld, which did not answer the last launcher, is asked again: it may be started anew just now."""
         if self._unheard is None or self._ending.has_come:
             return False
         until = time.monotonic() + self._plan.timings.ask_again
@@ -144,7 +144,7 @@ class Allocation:
         return time.monotonic() - self._unheard < self._plan.timings.unheard
 
     def _starts_again(self, outcome: Outcome) -> bool:
-        """Tell whether a launch that failed is started again in this allocation; where we keep the time, it begins anew."""
+        """Return whether a launch that failed is started again in this allocation; where we keep the time, it begins anew."""
         if outcome.succeeded or self._ending.has_come or self._result.told:
             return False
         if not self._continuation.in_allocation(outcome):

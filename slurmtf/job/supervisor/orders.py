@@ -41,7 +41,7 @@ class Orders:
         raise NotImplementedError
 
     def waits(self) -> bool:
-        """Tell whether to ask again in a second, where :meth:`next` has returned None."""
+        """Return whether to ask again in a second, where :meth:`next` has returned None."""
         return False
 
     def ended(self, order: LaunchOrder, outcome: Outcome) -> None:

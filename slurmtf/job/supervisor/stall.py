@@ -36,5 +36,5 @@ class StallWatch:
         return True
 
     def is_over(self, now: float) -> bool:
-        """Tell whether the run is to end for it: nothing has happened either while its stacks were written."""
+        """Return whether the run is to end for it: nothing has happened either while its stacks were written."""
         return self._ends and self._stalled_at is not None and now >= self._stalled_at + self._stacks_s

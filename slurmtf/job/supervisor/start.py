@@ -136,7 +136,7 @@ def hosts_to_deal(hellos: Mapping[int, Hello]) -> Set[str]:
 
 
 def may_be_dealt(masks: List[str]) -> bool:
-    """Tell whether the tasks of one node may use the same CPUs, at least one for each."""
+    """Return whether the tasks of one node may use the same CPUs, at least one for each."""
     return len(masks) > 1 and len(set(masks)) == 1 and bin(int(masks[0] or "0", 16)).count("1") >= len(masks)
 
 

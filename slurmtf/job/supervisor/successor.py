@@ -123,7 +123,7 @@ class Successor:
         return own
 
     def _is_canceled(self) -> bool:
-        """Tell whether slurmtf was asked to cancel this job: it may be ending for another reason at the same time."""
+        """Return whether slurmtf was asked to cancel this job: it may be ending for another reason at the same time."""
         return self._name in last_lines(self._layout.cancel_mark)
 
 

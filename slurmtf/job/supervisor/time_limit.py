@@ -46,7 +46,7 @@ class TimeLimit:
         return Cause.TIME_LIMIT if self.left is None else None
 
     def warn_once(self) -> bool:
-        """Tell whether this is the first time that the limit is to be told of."""
+        """Return whether this is the first time that the limit is to be told of."""
         first, self._warned = not self._warned, True
         return first
 
@@ -57,7 +57,7 @@ def leave_of(plan: JobPlan, goes_on: bool) -> float:
 
 
 def is_over(left: Optional[float], keeps_time: bool, leave_s: float) -> bool:
-    """Tell whether we are to end the tasks: at the limit where no scheduler ``keeps_time``; so long before it as it takes to
+    """Return whether we are to end the tasks: at the limit where no scheduler ``keeps_time``; so long before it as it takes to
     go on."""
     if left is None:
         return False
@@ -65,7 +65,7 @@ def is_over(left: Optional[float], keeps_time: bool, leave_s: float) -> bool:
 
 
 def is_notice_due(left: Optional[float], before: float, leave_s: float) -> bool:
-    """Tell whether the script is to be told of the limit: ``before`` it is ended. 0: it is not told."""
+    """Return whether the script is to be told of the limit: ``before`` it is ended. 0: it is not told."""
     return left is not None and before > 0 and left <= before + leave_s
 
 

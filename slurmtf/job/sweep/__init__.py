@@ -1,1 +1,1 @@
-"""An element of a sweep, in its supervisor: which trial comes next, and when one is stopped."""
+"""An element of a sweep, in its supervisor: choose the next trial, and decide when one is stopped."""

@@ -23,10 +23,8 @@ LONGEST_NOTE = 200
 
 
 class Helper:
-    """A program that answers a line of JSON with another. It dies with us, and no end of a launch is its own.
-
-    Raises OSError when it can't be started.
-    """
+    """A program that answers a line of JSON with another. It ends with us, and is not affected by the end of a launch. Raises
+    OSError if it can't be started."""
 
     def __init__(self, command: List[str], environ: Dict[str, str]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
@@ -50,7 +48,7 @@ class Helper:
         self._socket.sendall(json.dumps(facts).encode("utf-8") + b"\n")
 
     def ask(self, question: Mapping[str, object]) -> Dict[str, Any]:
-        """Return the answer. Raises OSError or ValueError when there is none."""
+        """Return the answer. Raises OSError or ValueError if there is none."""
         self.tell(question)
         answer = b""
         while not answer.endswith(b"\n"):
@@ -73,8 +71,8 @@ class Helper:
 
 
 class Asker:
-    """Who is asked for the points of one element. The helper comes up while the element prepares itself; what fails is told
-    when it is asked."""
+    """Asks for the points of one element. The helper starts while the element prepares itself; a failure is reported with the
+    first question."""
 
     def __init__(self, ledger: Ledger, environ: Mapping[str, str]) -> None:
         self._ledger = ledger
@@ -138,7 +136,7 @@ class Asker:
         return news
 
     def _facts(self, number: int, ended: bool) -> Optional[Dict[str, Any]]:
-        """Return what there is to tell of a trial; None: nothing yet, its point or its result is still being written."""
+        """Return the facts about a trial; None if its point or its result is still being written."""
         if number < 0:
             earlier = self._ledger.earlier[-number - 1]
             return _trial(number, earlier.values, earlier.best, runs=False)

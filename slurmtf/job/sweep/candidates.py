@@ -1,4 +1,4 @@
-"""Which trial an element works on next, and when a sweep or an element gives up. Pure: no disk, no clock."""
+"""Choose the trial that an element works on next, and decide when a sweep or an element gives up. Pure: no disk, no clock."""
 
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -6,16 +6,16 @@ from ..contract.outcome import MAY_RETURN, Cause
 from ..contract.sweep import COMPLETED, FAILED, Event, is_same_error
 
 RUNS, WAITS, GONE, UNKNOWN = "runs", "waits", "gone", "unknown"
-"""What Slurm says of the job of a trial's owner."""
+"""The state, according to Slurm, of the job of a trial's owner."""
 RETURNING = tuple(cause.value for cause in MAY_RETURN)
 MOST_LOST = 5
-"""How many owners may be lost with a trial before it counts as one that takes its node down."""
+"""How many owners may be lost with a trial before the trial itself counts as the reason."""
 TROUBLES = (Cause.LAUNCHER, Cause.NOT_CONNECTED, Cause.STAGING)
-"""Causes that are not the script's: the node, the network or Slurm. Others may be luckier with the trial."""
+"""Causes that are not the script's: the node, the network or Slurm. Another element may succeed with the trial."""
 PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
-"""Seconds that an element waits after so many troubles in turn."""
+"""Seconds that an element waits after so many such failures in a row."""
 QUICK_S = 60.0
-"""Seconds below which a failure is a quick one."""
+"""A failure within fewer seconds is a quick one."""
 
 
 class Held(NamedTuple):
@@ -35,29 +35,31 @@ class Held(NamedTuple):
 
     @property
     def is_orphan(self) -> bool:
-        """Whether nobody will go on with it."""
+        """Whether nobody will continue it."""
         return (self.stale and self.job == GONE) or (self.released != "" and self.released not in RETURNING)
 
     @property
     def waits(self) -> bool:
-        """Whether its owner's job waits to be started again."""
+        """Whether its owner's job waits to be restarted."""
         return self.released in RETURNING or (self.stale and self.job == WAITS)
 
 
 def is_trouble(cause: Cause, nodes: int) -> bool:
-    """Tell whether a launch ended for what is not its script's doing. A task that is lost on one node was killed there, as its
-    memory was short or by hand; of several nodes one has died."""
+    """Return whether a launch failed for a reason other than its script.
+
+    A task that is lost on a single node was killed there, for lack of memory or by hand; with several nodes, one has died.
+    """
     return cause in TROUBLES or (cause is Cause.TASK_LOST and nodes > 1)
 
 
 def times_lost(attempt: int, released: Iterable[str]) -> int:
-    """Return with how many owners a trial was lost, this one included: given up in order it was not lost."""
+    """Return with how many owners a trial was lost, including this one; an owner that released it properly does not count."""
     troubles = (*(cause.value for cause in TROUBLES), Cause.TASK_LOST.value)
     return attempt + 1 - sum(cause not in troubles for cause in released)
 
 
 def pause_after(troubles: int) -> float:
-    """Return the seconds that an element waits after so many troubles in turn."""
+    """Return the seconds that an element waits after so many such failures in a row."""
     return PAUSES_S[min(troubles, len(PAUSES_S)) - 1] if troubles else 0.0
 
 
@@ -83,7 +85,7 @@ def _again(held: Iterable[Held]) -> List[Tuple[int, int]]:
 
 
 def common_error(ends: Sequence[Event], count: int) -> Optional[str]:
-    """Return the error with which the first ``count`` trials failed, all alike; None: they did not."""
+    """Return the error with which all of the first ``count`` trials failed; None if they did not fail alike."""
     first = sorted(ends, key=lambda end: end.time)[:count]
     if count <= 0 or len(first) < count or any(end.status != FAILED for end in first):
         return None
@@ -91,15 +93,15 @@ def common_error(ends: Sequence[Event], count: int) -> Optional[str]:
 
 
 def retires(outcomes: Sequence[Tuple[str, float]], limit: int) -> bool:
-    """Tell whether an element gives up: its last ``limit`` trials (status, seconds) failed, and quickly."""
+    """Return whether an element gives up: its last ``limit`` trials (status, seconds) failed, and quickly."""
     last = outcomes[-limit:] if limit > 0 else []
     return len(last) == limit > 0 and all(status == FAILED and seconds < QUICK_S for status, seconds in last)
 
 
 def is_too_short(left_s: Optional[float], durations: Sequence[Tuple[str, float]], has_run: bool) -> bool:
-    """Tell whether the time until the limit is too short for another trial, by how long half of those took that were completed.
+    """Return whether the time until the limit is too short for another trial, judged by the median of the completed ones.
 
-    An element that has run none yet has all the time there is: it tries.
+    An element that has not run any yet has all the time there is: it tries.
     """
     if left_s is None or not has_run:
         return False

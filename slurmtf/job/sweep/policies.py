@@ -1,8 +1,8 @@
-"""Whether a trial is stopped early, from what all trials have logged so far. Azure ML's definitions. Pure.
+"""Decide whether a trial is stopped early, from what all trials have logged so far. Azure ML's definitions. Pure.
 
-A curve is what a trial has logged of the primary metric, in turn: its n-th value belongs to interval n. Trials are compared
-over as many
-intervals as the one in question has, so that a young one is not measured by what older ones had time for.
+A curve is the sequence of values of the primary metric that a trial has logged: its n-th value belongs to interval n. Trials
+are compared over as many intervals as the one in question has, so that a young trial is not measured by what older ones had
+time for.
 """
 
 import math
@@ -14,7 +14,7 @@ Curve = Sequence[float]
 
 
 def stops(policy: Stopping, sign: int, trial: int, curves: Mapping[int, Curve]) -> bool:
-    """Tell whether a policy stops a trial at its last interval. ``sign`` is 1 where more is better, -1 where less is."""
+    """Return whether a policy stops a trial at its last interval. ``sign`` is 1 where more is better, -1 where less is."""
     decide = _DECIDE.get(policy.kind)
     at = len(curves.get(trial, ()))
     if decide is None or not at or at % policy.interval or at < policy.delay:
@@ -24,7 +24,7 @@ def stops(policy: Stopping, sign: int, trial: int, curves: Mapping[int, Curve]) 
 
 
 def _upright(value: float, sign: int) -> float:
-    """Return a value of which more is better; what is no number is worse than any."""
+    """Return a value oriented so that more is better; NaN is worse than any number."""
     return -math.inf if math.isnan(value) else sign * value
 
 

@@ -1,4 +1,4 @@
-"""An element that works on several trials at once: a supervisor for each, with its share of the CPUs and GPUs."""
+"""Let an element work on several trials at once: a supervisor for each, with its share of the CPUs and GPUs."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""An element of a sweep: it takes one trial after the other, launches each in its allocation, and writes down how it ended."""
+"""An element of a sweep: it takes one trial after the other, launches each in its allocation, and records how it ended."""
 
 import math
 import os
@@ -44,14 +44,14 @@ LOOK_S = 5.0
 """Seconds between two looks at what the others do, while there are trials that nobody has taken: their files are read, two
 folders listed, and each lease looked at, which takes longer the more of them there are."""
 LINGER_S = 60.0
-"""Seconds that an element stays which has nothing to do while others work: it takes over what they may leave behind."""
+"""Seconds for which an element without work stays while others work: it takes over what they may leave behind."""
 TAKEN_OVER, STOPPED = "taken-over", "stopped"
 LETS_GO = (Cause.CANCELED, *MAY_RETURN)
 """Causes that end the element, not the trial."""
 
 
 class Running(NamedTuple):
-    """The trial that runs just now. ``whole``: the element had all its time for it."""
+    """The current trial. ``whole``: it has the element's whole time."""
 
     trial: int
     attempt: int
@@ -112,7 +112,7 @@ class Trials(Orders):
         return None
 
     def waits(self) -> bool:
-        """Tell whether trials may come free that others work on."""
+        """Return whether trials may come free that others work on."""
         if self._left or time.monotonic() < self._paused_until:
             return not self._left
         _, held = ledgers.settled(self._ledger)
@@ -122,7 +122,7 @@ class Trials(Orders):
         return time.monotonic() - self._idle_since < LINGER_S or self._may_come_free(held)
 
     def _may_come_free(self, held: Dict[int, int]) -> bool:
-        """Tell whether an owner has gone silent, and it is not known yet whether its job still runs."""
+        """Return whether an owner has gone silent, and it is not known yet whether its job still runs."""
         ages = [lease.age for lease in self._ledger.leases(held) if not self._ledger.is_ours(lease)]
         return any(SILENT_S < age < SILENT_S + LINGER_S for age in ages)
 
@@ -145,7 +145,7 @@ class Trials(Orders):
             self._ledger.stop({"why": "error", "error": error, "time": time.time()})
 
     def _take(self, looks: bool) -> Optional[Tuple[int, int]]:
-        """Take the first trial that is to be had; ``looks``: of those too that others hold."""
+        """Take the first available trial; ``looks``: consider those that others hold, too."""
         held = self._held(ledgers.settled(self._ledger)[1]) if looks else []
         self._next_look = time.monotonic() + LOOK_S if looks else self._next_look
         fresh = candidates.spread(self._ledger.fresh(), self._number, self._settings.concurrent)
@@ -201,7 +201,7 @@ class Trials(Orders):
         return launch._replace(size=slots.part(launch.size, self._settings.per_element) if launch.size else self._size)
 
     def _point(self, trial: int) -> Point:
-        """Return the point of a trial; of Bayesian sampling it is asked for when the trial begins, and stays."""
+        """Return the point of a trial; in Bayesian sampling it is requested when the trial starts, and stays."""
         if self._asker and not self._ledger.has_point(trial):
             self._ledger.propose(trial, self._asker.ask(trial))
         return self._ledger.point(trial)
@@ -215,7 +215,7 @@ class Trials(Orders):
             self._witness.cancel_waiting()
 
     def _is_over(self) -> bool:
-        """Tell whether no element has anything to do any more."""
+        """Return whether no element has anything to do any more."""
         return self._ledger.stopped() is not None or len(self._ledger.done()) >= len(self._ledger.points)
 
     # --- while a trial runs
@@ -305,7 +305,7 @@ class Trials(Orders):
         )
 
     def _end(self, result: Result) -> None:
-        """Write a result down; tell the others if it is the one that counts."""
+        """Write a result; tell the others if it is the one that counts."""
         now = time.time()
         result = result._replace(element=self._me.element, host=self._me.host, ended=now, started=result.started or now)
         seconds = result.ended - result.started

@@ -1,4 +1,4 @@
-"""What is known of the jobs of owners that show no sign of life: Slurm is asked, seldom, by one of all elements."""
+"""Find out about the jobs of owners that show no sign of life: Slurm is queried, seldom, by one of all elements."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from .candidates import GONE, RUNS, UNKNOWN, WAITS
 
 ASK = ("squeue", "--me", "--noheader", "--array", "--format=%i %T")
 PAUSE_S = 30.0
-"""Seconds between two questions of all elements of a sweep."""
+"""Seconds between two queries by all elements of a sweep together."""
 TIMEOUT_S = 20.0
 WAITING = ("PENDING", "REQUEUED", "REQUEUE_HOLD", "REQUEUE_FED", "SPECIAL_EXIT")
 ENDED = (
@@ -41,7 +41,7 @@ class SlurmWitness:
         self._asked = -PAUSE_S
 
     def states(self, owners: Sequence[Owner]) -> Dict[str, str]:
-        """Return what is known of the owners' jobs, by their names."""
+        """Return what is known about the owners' jobs, by name."""
         if not owners:
             return {}
         answer = self._read()
@@ -53,7 +53,7 @@ class SlurmWitness:
         return {owner.job: answer.get(owner.job, GONE) for owner in owners}
 
     def _read(self) -> Optional[Dict[str, str]]:
-        """Return the last answer while it is fresh."""
+        """Return the last answer if it is recent enough."""
         try:
             with open(self._path, encoding="utf-8") as file:
                 fresh = time.time() - os.fstat(file.fileno()).st_mtime < PAUSE_S
@@ -63,7 +63,7 @@ class SlurmWitness:
         return found if fresh and isinstance(found, dict) else None
 
     def _ask(self) -> Optional[Dict[str, str]]:
-        """Ask Slurm for the user's jobs; None: it does not answer."""
+        """Query the user's jobs; None if Slurm does not answer."""
         environ = {name: value for name, value in self._environ.items() if not name.startswith("SQUEUE_")}
         try:
             asked = subprocess.run(  # noqa: PLW1510
@@ -79,7 +79,7 @@ class SlurmWitness:
         return answer
 
     def cancel_waiting(self) -> None:
-        """Cancel the elements of our array that wait: nothing is left for them to do."""
+        """Cancel the waiting elements of our array: nothing is left for them to do."""
         array = identity.array_job_id(self._environ)
         if array:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
@@ -110,7 +110,7 @@ class LocalWitness:
         return {owner.job: self._state(owner) for owner in owners}
 
     def cancel_waiting(self) -> None:
-        """Cancel nothing: nothing waits that would not see by itself that it is not needed."""
+        """Do nothing: no element waits here without seeing by itself that it is not needed."""
 
     def _state(self, owner: Owner) -> str:
         if owner.host != identity.process().host:
