@@ -15,10 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from slurmtf.job.contract.event_files import event_files
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics.event_files import event_files
 from slurmtf.job.script.context import Recorder, Run
-from slurmtf.runs.metrics import MetricsReader
+from slurmtf.runs.metrics.reading import MetricsReader
 
 VALUES, EVENTS = 200_000, 100_000
 RANKS, RATE = 64, 1000

@@ -6,9 +6,9 @@ import json
 import time
 from pathlib import Path
 
-from slurmtf.job.contract.events import Ended, Launched, Prepared, Record, Started, TaskEnded, TaskStarted
+from slurmtf.job.contract.attempt.events import Ended, Launched, Prepared, Record, Started, TaskEnded, TaskStarted
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.scheduler import JobRef, SubmittedJob
 
 PLAN = {"warnings": [], "site": "lab", "provenance": {"estimator": {}}}

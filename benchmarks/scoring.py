@@ -25,7 +25,7 @@ from benchmarks.measure import report
 from slurmtf.environments.store import store_of
 from slurmtf.environments.tools import NEWEST, SCORING
 from slurmtf.models import score
-from slurmtf.runs.workspace import workspace_of
+from slurmtf.runs.workspaces.workspace import workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.tools import Toolbox
 

@@ -24,12 +24,12 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import ms, report
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.ledger import Ledger, Owner
-from slurmtf.job.contract.metrics import Entry, to_line
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
-from slurmtf.job.contract.sweep import Point, Result, Settings, SweepLayout
+from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.records import Point, Result, Settings, SweepLayout
 from slurmtf.job.sweep.asking import Asker
 from slurmtf.job.sweep.trials import Trials
 from slurmtf.tune import ask as asked

@@ -14,9 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measure import command, ms, report, times
-from slurmtf.job.contract.events import Ended, Launched, Prepared, Record, Started, TaskEnded, TaskStarted
+from slurmtf.job.contract.attempt.events import Ended, Launched, Prepared, Record, Started, TaskEnded, TaskStarted
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.scheduler import JobRef, SubmittedJob
 
 LOG_BYTES = 8 << 20

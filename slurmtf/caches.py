@@ -10,9 +10,9 @@ from pathlib import Path
 
 from slurmtf._version import __version__
 from slurmtf.files import make_private, write_private
-from slurmtf.job.contract import mounts
 from slurmtf.job.contract import variables as var
-from slurmtf.job.contract.trust import doubt
+from slurmtf.job.contract.system import mounts
+from slurmtf.job.contract.system.trust import doubt
 
 MOST_FILES = 100
 """In one room of the user's cache: the newest stay."""

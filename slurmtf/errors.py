@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slurmtf.findings import Finding
-    from slurmtf.job.contract.outcome import Outcome
+    from slurmtf.job.contract.attempt.outcome import Outcome
 
 
 class SlurmtfError(Exception):
@@ -95,7 +95,7 @@ class RunGoneError(SlurmtfError):
 
 
 class RunFailedError(SlurmtfError):
-    """The run did not complete. ``outcome`` says how it ended (:class:`slurmtf.job.contract.outcome.Outcome`); None if that is
+    """The run did not complete. ``outcome`` says how it ended (contract/attempt/outcome.py); None if that is
     not known."""
 
     outcome: Outcome | None = None

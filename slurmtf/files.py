@@ -14,8 +14,8 @@ from typing import Any
 
 from slurmtf.errors import WorkspaceError
 from slurmtf.findings import Finding
-from slurmtf.job.contract import private
 from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.system import private
 from slurmtf.paths import absolute
 
 PRIVATE_FOLDER = 0o700

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from slurmtf.job.contract.outcome import CanceledBy, Cause, End, Outcome, signal_name
+from slurmtf.job.contract.attempt.outcome import CanceledBy, Cause, End, Outcome, signal_name
 
 MOST_NAMES = 8
 

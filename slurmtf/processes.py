@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from slurmtf.job.contract.proc import start_of
+from slurmtf.job.contract.system.proc import start_of
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
 from slurmtf.models.scoring import Scorer, scorer_of
 from slurmtf.models.scripts import check_script
-from slurmtf.runs.workspace import workspace_of
+from slurmtf.runs.workspaces.workspace import workspace_of
 from slurmtf.scheduler import scheduler_of
 from slurmtf.sites import Site, resolve_target
 from slurmtf.submit.refused import refusals_for

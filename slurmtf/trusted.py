@@ -12,7 +12,7 @@ from pathlib import Path
 
 from slurmtf.errors import InputError, WorkspaceError
 from slurmtf.findings import Finding
-from slurmtf.job.contract.trust import doubt, doubt_alone, doubt_of_own
+from slurmtf.job.contract.system.trust import doubt, doubt_alone, doubt_of_own
 
 OWN = ".slurmtf"
 """The folder of ours in a workspace, and that of a project in the working directory."""

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from slurmtf.job.contract import journal
+from slurmtf.job.contract.attempt import journal
+from slurmtf.job.contract.attempt.outcome import Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Outcome
 from slurmtf.present import outcome_text
 
 

@@ -18,7 +18,7 @@ Completer = Callable[[click.Context, click.Parameter, str], "list[CompletionItem
 def runs(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
     """Complete the newest runs."""
     from slurmtf.errors import SlurmtfError  # noqa: PLC0415 - here and below: commands name what is offered, and offer nothing
-    from slurmtf.runs.workspace import known_workspaces, run_folders  # noqa: PLC0415
+    from slurmtf.runs.workspaces.workspace import known_workspaces, run_folders  # noqa: PLC0415
 
     try:
         found = run_folders(known_workspaces(ctx.params.get("workspace")))

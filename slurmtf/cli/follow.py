@@ -10,9 +10,9 @@ from slurmtf.cli.present import again_text, details, headline, run_data
 from slurmtf.diagnosis.waiting import hint
 from slurmtf.experiments import Run
 from slurmtf.runs import RunState, RunStatus
-from slurmtf.runs.curves import RunSeries, value_text
 from slurmtf.runs.logs import LogReader
-from slurmtf.runs.metrics import MetricsReader
+from slurmtf.runs.metrics.curves import RunSeries, value_text
+from slurmtf.runs.metrics.reading import MetricsReader
 
 DETACHED = 130
 WAITING = (RunStatus.NOT_STARTED, RunStatus.QUEUED, RunStatus.PROVISIONING, RunStatus.PREPARING, RunStatus.STARTING)

@@ -16,13 +16,13 @@ import click
 
 from slurmtf.cli.output import LABEL_COLOURS, clock, cut, one_line, painted, shown, table
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Point
+from slurmtf.job.contract.metrics.entries import Point
 from slurmtf.plots.chart import Chart
 from slurmtf.plots.terminal import rows
-from slurmtf.runs.curves import RunSeries, charts_of, is_chosen, select, value_text
-from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metric_files import Other
-from slurmtf.runs.metrics import MetricsReader
+from slurmtf.runs.metrics.curves import RunSeries, charts_of, is_chosen, select, value_text
+from slurmtf.runs.metrics.event_owners import Owners
+from slurmtf.runs.metrics.files import Other
+from slurmtf.runs.metrics.reading import MetricsReader
 
 OtherOf: TypeAlias = "tuple[str, str, Other]"
 """What a task of a run has logged that is no number: the run's id, the task, and the thing."""

@@ -34,8 +34,8 @@ from slurmtf.estimator.quantities import check_given
 from slurmtf.experiments import Experiment
 from slurmtf.findings import Finding, located
 from slurmtf.paths import absolute, is_there
-from slurmtf.runs.tags import parsed, settled
-from slurmtf.runs.workspace import experiment_of
+from slurmtf.runs.workspaces.tags import parsed, settled
+from slurmtf.runs.workspaces.workspace import experiment_of
 from slurmtf.sites import resolve_target
 
 MAPPINGS = ("environment_variables", "environment_definition", "restarts", "sbatch", "srun")

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from slurmtf.cli.output import clock, colour, duration
 from slurmtf.findings import Finding
+from slurmtf.job.contract.attempt.outcome import Cause, cause_of
 from slurmtf.job.contract.life import AT_MOST_MEMORY, END, NO_MEMORY, NOT_POSSIBLE, SAME, USED
-from slurmtf.job.contract.outcome import Cause, cause_of
-from slurmtf.runs.state import Brief, DoubtKind, RunState, RunStatus
+from slurmtf.runs.states.state import Brief, DoubtKind, RunState, RunStatus
 from slurmtf.spelling import spelled
 
 if TYPE_CHECKING:
     from slurmtf.runs.folder import RunFolder
-    from slurmtf.runs.listing import Listed
-    from slurmtf.runs.metrics import Series
+    from slurmtf.runs.metrics.reading import Series
+    from slurmtf.runs.workspaces.listing import Listed
 
 FORETOLD = 3
 """The most warnings of the submission that are shown again if the script has failed."""
@@ -155,7 +155,7 @@ def metric_text(run: RunFolder) -> str:
     name = run.primary_metric
     if not name:
         return ""
-    from slurmtf.runs.curves import last_value  # noqa: PLC0415 - here and below: a list reads no metrics
+    from slurmtf.runs.metrics.curves import last_value  # noqa: PLC0415 - here and below: a list reads no metrics
 
     found = last_value(run.layout, name)
     return series_text(name, found.series if found else None)
@@ -163,7 +163,7 @@ def metric_text(run: RunFolder) -> str:
 
 def series_text(name: str, series: Series | None) -> str:
     """Return the last value of a metric; empty if it has none."""
-    from slurmtf.runs.curves import RunSeries, value_text  # noqa: PLC0415
+    from slurmtf.runs.metrics.curves import RunSeries, value_text  # noqa: PLC0415
 
     found = RunSeries("", series) if series and series.points else None
     return f"{name} {value_text(found.last)} at {value_text(found.last_step)}" if found else ""

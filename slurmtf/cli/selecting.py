@@ -13,10 +13,10 @@ import click
 
 from slurmtf.cli.output import workspace_option
 from slurmtf.findings import Finding, warning
-from slurmtf.runs.listing import AGE_S, Listed, Wanted, list_all, list_states, parse_since
-from slurmtf.runs.state import RunStatus
-from slurmtf.runs.tags import parsed
-from slurmtf.runs.workspace import known_workspaces, list_runs
+from slurmtf.runs.states.state import RunStatus
+from slurmtf.runs.workspaces.listing import AGE_S, Listed, Wanted, list_all, list_states, parse_since
+from slurmtf.runs.workspaces.tags import parsed
+from slurmtf.runs.workspaces.workspace import known_workspaces, list_runs
 
 STATUSES = {status.value.lower(): status for status in RunStatus}
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from slurmtf.cli.output import colour, cut, duration, table
 from slurmtf.cli.present import headline
-from slurmtf.job.contract.sweep import BY_DURATION, BY_POLICY, RETIRED
+from slurmtf.job.contract.sweep.records import BY_DURATION, BY_POLICY, RETIRED
 from slurmtf.runs import RunState, RunStatus
-from slurmtf.runs.sweeps import SweepFacts, TrialState
+from slurmtf.runs.states.sweeps import SweepFacts, TrialState
 from slurmtf.tune.run import SweepRun
 
 SHOWN = 20

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from slurmtf.estimator.quantities import memory_size, slurm_time
-from slurmtf.job.contract.outcome import Cause
-from slurmtf.runs.state import RunState
+from slurmtf.job.contract.attempt.outcome import Cause
+from slurmtf.runs.states.state import RunState
 from slurmtf.runs.usage import Usage
 
 LEAST_S = 60.0

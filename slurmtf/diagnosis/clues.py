@@ -13,8 +13,8 @@ from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.raised import after_progress, after_survived
 from slurmtf.diagnosis.rules import RULES, Rule
-from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE
-from slurmtf.job.contract.outcome import Outcome
+from slurmtf.job.contract.attempt.log_excerpt import CUT, LONGEST_LINE
+from slurmtf.job.contract.attempt.outcome import Outcome
 from slurmtf.spelling import unmarked
 
 CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))

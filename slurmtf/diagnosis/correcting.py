@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from slurmtf.diagnosis.explanation import Explanation
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.estimator.quantities import slurm_time
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.plan.model import Resources
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.spelling import values_in
 
 MORE_MEMORY, MORE_TIME = 1.5, 2

@@ -44,7 +44,7 @@ from slurmtf.diagnosis.explanation import Evidence, Explanation, Log, TaskFailur
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.raised import Raised, after_progress, after_survived, as_read, last_raised
 from slurmtf.diagnosis.rules import Rule
-from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.spelling import unmarked
 
 MESSAGE_LENGTH = 2000

@@ -7,7 +7,7 @@ import signal
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
 from slurmtf.diagnosis.rules.rule import MORE_MEMORY
-from slurmtf.job.contract.outcome import CanceledBy, Cause, End, Outcome
+from slurmtf.job.contract.attempt.outcome import CanceledBy, Cause, End, Outcome
 
 OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.TIME_LIMIT: (Kind.TIME_LIMIT, "set a longer `time`, and have the script save checkpoints and resume from them"),

@@ -12,10 +12,10 @@ from slurmtf.diagnosis.clues import ANYWHERE
 from slurmtf.diagnosis.dying import explain, hung
 from slurmtf.diagnosis.explanation import Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
+from slurmtf.job.contract.attempt.outcome import End
 from slurmtf.job.contract.layout import JOB_LOG, LOGS, UNCAUGHT, RunLayout
-from slurmtf.job.contract.outcome import End
-from slurmtf.runs.history import Attempt, History, read_history
-from slurmtf.runs.state import RunState
+from slurmtf.runs.states.history import Attempt, History, read_history
+from slurmtf.runs.states.state import RunState
 
 HEAD_BYTES, TAIL_BYTES = 64 * 1024, 400 * 1024
 """What is read of the log of a task that failed; an error stands near its end, what it came from near its beginning."""

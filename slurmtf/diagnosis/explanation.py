@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from slurmtf.diagnosis.hiding import without_secrets
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.job.contract.outcome import End
+from slurmtf.job.contract.attempt.outcome import End
 
 
 @dataclass(frozen=True)

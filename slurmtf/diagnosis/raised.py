@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from slurmtf.job.contract.log_excerpt import Failure, find_failure
+from slurmtf.job.contract.attempt.log_excerpt import Failure, find_failure
 
 START = "Traceback (most recent call last):"
 TRACES = re.compile(r"Traceback \(most recent|Fatal Python error: |(?:Error|Exception)(?: \(see above for traceback\))?: ")

@@ -9,9 +9,9 @@ from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.evidence import read_logs
 from slurmtf.diagnosis.explanation import Explanation, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
+from slurmtf.job.contract.attempt.outcome import Outcome, cause_of
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Outcome, cause_of
-from slurmtf.job.contract.sweep import FAILED, Result, is_same_error, trial_folder
+from slurmtf.job.contract.sweep.records import FAILED, Result, is_same_error, trial_folder
 
 MOST = 5
 """The most errors that are explained: those of the most trials."""

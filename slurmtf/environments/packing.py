@@ -12,8 +12,8 @@ from slurmtf.environments.existing import kind_of
 from slurmtf.environments.software import Software
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.files import read_json
-from slurmtf.job.contract.claim import Claim
-from slurmtf.job.contract.packs import PARTIAL, own_folders
+from slurmtf.job.contract.environments.claim import Claim
+from slurmtf.job.contract.environments.packs import PARTIAL, own_folders
 
 DIGEST_DIGITS = 12
 

@@ -21,7 +21,7 @@ from slurmtf.environments.shell import in_shell, module_lines
 from slurmtf.environments.software import HorovodBuild, Software
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, located
-from slurmtf.job.contract import question
+from slurmtf.job.contract.environments import question
 from slurmtf.paths import is_file
 from slurmtf.sites import Site
 

@@ -23,7 +23,7 @@ from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
-from slurmtf.job.contract.horovod import digest as horovod_digest
+from slurmtf.job.contract.environments.horovod import digest as horovod_digest
 from slurmtf.paths import is_file, is_folder, read_text
 from slurmtf.sites import Site
 

@@ -14,8 +14,8 @@ from slurmtf.errors import InputError, did_you_mean
 from slurmtf.files import expanded, read_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
-from slurmtf.job.contract.claim import Claim
-from slurmtf.job.contract.store import StoreLayout
+from slurmtf.job.contract.environments.claim import Claim
+from slurmtf.job.contract.environments.store import StoreLayout
 from slurmtf.paths import is_folder
 from slurmtf.sites import Site
 from slurmtf.trusted import check_shared, own_folder

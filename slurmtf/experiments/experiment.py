@@ -19,9 +19,9 @@ from slurmtf.experiments.resuming import folder_of
 from slurmtf.experiments.run import Run
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
-from slurmtf.runs.chains import Earlier
-from slurmtf.runs.tags import settled
-from slurmtf.runs.workspace import check_experiment, run_folders, workspace_of
+from slurmtf.runs.chains.dependencies import Earlier
+from slurmtf.runs.workspaces.tags import settled
+from slurmtf.runs.workspaces.workspace import check_experiment, run_folders, workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.building import provide, withdraw
 from slurmtf.submit.submission import Submission, submit, tidy

@@ -15,9 +15,9 @@ from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.runs.chains import Earlier, dependencies, joined, parsed
-from slurmtf.runs.records import read_records
-from slurmtf.runs.second_look import Followed
+from slurmtf.runs.chains.dependencies import Earlier, dependencies, joined, parsed
+from slurmtf.runs.chains.second_look import Followed
+from slurmtf.runs.states.records import read_records
 from slurmtf.scheduler import scheduler_of
 from slurmtf.sites import resolve_target
 

@@ -27,6 +27,7 @@ from slurmtf.environments.software import untold
 from slurmtf.environments.store import store_of
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
+from slurmtf.experiments.data import look
 from slurmtf.job.contract import variables as var
 from slurmtf.loading import later, uncollected
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
@@ -34,8 +35,7 @@ from slurmtf.plan.checks import needs as needs_of
 from slurmtf.plan.model import Awaited
 from slurmtf.plan.rendering import rendered
 from slurmtf.plan.staging import LookedUp, is_local
-from slurmtf.runs.data import look
-from slurmtf.runs.workspace import new_run_id, workspace_of
+from slurmtf.runs.workspaces.workspace import new_run_id, workspace_of
 from slurmtf.scheduler import scheduler_of
 from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path

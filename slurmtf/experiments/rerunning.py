@@ -19,9 +19,9 @@ from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.snapshot import is_whole
-from slurmtf.runs.receipts import receipt_of
-from slurmtf.runs.sweeps import is_sweep
-from slurmtf.runs.workspace import check_ours
+from slurmtf.runs.receipts.receipt import receipt_of
+from slurmtf.runs.states.sweeps import is_sweep
+from slurmtf.runs.workspaces.workspace import check_ours
 from slurmtf.submit.submission import Submission
 
 BEFORE = "rerun_of"

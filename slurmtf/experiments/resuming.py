@@ -9,7 +9,7 @@ from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.paths import absolute
-from slurmtf.runs.workspace import is_run
+from slurmtf.runs.workspaces.workspace import is_run
 
 
 def folder_of(given: str, workspace: str | Path | None = None) -> str:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TextIO
 from slurmtf.errors import RunGoneError, RunNotFoundError, SlurmError, SlurmtfError
 from slurmtf.findings import Finding
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.state import RunState, RunStatus
-from slurmtf.runs.workspace import check_ours, is_run, is_unreadable
+from slurmtf.runs.states.state import RunState, RunStatus
+from slurmtf.runs.workspaces.workspace import check_ours, is_run, is_unreadable
 from slurmtf.scheduler import SubmittedJob, scheduler_of
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class Run(RunFolder):
         """
         state = self._wait(show_output, output, on_state or (lambda _: None))
         if raise_on_error and state.status is not RunStatus.COMPLETED:
-            from slurmtf.runs.failures import error_of  # noqa: PLC0415
+            from slurmtf.experiments.failures import error_of  # noqa: PLC0415
 
             error = error_of(state.cause)(failure(self, state))
             error.outcome = state.outcome
@@ -258,7 +258,7 @@ class Run(RunFolder):
         ``follow``: until the run has ended. ``all_ranks``: the metrics of the other tasks too, as ``<task>/<name>``. Raises
         InputError if no MLflow is configured or installed, MirrorError if it can't be reached.
         """
-        from slurmtf.runs.mirroring import Following, Mirror  # noqa: PLC0415 - for the few that have MLflow
+        from slurmtf.runs.mlflow.mirroring import Following, Mirror  # noqa: PLC0415 - for the few that have MLflow
 
         with Mirror(self, all_ranks) as mirror:
             view = Following([mirror])
@@ -271,7 +271,7 @@ class Run(RunFolder):
     def _repr_html_(self) -> str | None:
         """Return what a notebook shows; None, and so the plain text, if the run can't be read."""
         from slurmtf.runs import notebook  # noqa: PLC0415
-        from slurmtf.runs.metrics import MetricsReader  # noqa: PLC0415
+        from slurmtf.runs.metrics.reading import MetricsReader  # noqa: PLC0415
 
         try:
             return notebook.to_html(self, self.state, MetricsReader(self.layout))

@@ -48,7 +48,7 @@ def _supervise(folder: str, words: List[str], argv: List[str]) -> int:
     known = plan.read(layout.plan)
     if not known.sweep:
         return Allocation(known, layout, os.environ).run(words)
-    from .contract.sweep import SweepLayout, read_settings
+    from .contract.sweep.records import SweepLayout, read_settings
     from .sweep import slots
     from .sweep.trials import Trials
 

@@ -22,7 +22,7 @@ from slurmtf.migration.software import BUILDERS
 from slurmtf.migration.source import Source, read_source
 from slurmtf.migration.sweeps import CONFIGS, EXPRESSIONS, POLICIES, SAMPLINGS, job_in, sweep_of
 from slurmtf.migration.values import Symbol, Thing
-from slurmtf.runs.workspace import EXPERIMENT
+from slurmtf.runs.workspaces.workspace import EXPERIMENT
 
 TOLD = {*ESTIMATORS, CONFIG, *CONFIGS, *EXPRESSIONS, *POLICIES, *SAMPLINGS, *BUILDERS, "Mpi", "MpiConfiguration",
         "ParameterServer", "TensorflowConfiguration"}  # fmt: skip

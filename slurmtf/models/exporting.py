@@ -21,7 +21,7 @@ from slurmtf.findings import Finding
 from slurmtf.models.hashes import digest
 from slurmtf.models.sources import KINDS, Source, chosen, sources_in, tool_for
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.workspace import known_workspaces, workspace_of
+from slurmtf.runs.workspaces.workspace import known_workspaces, workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.tools import JOBS, Toolbox
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.job.contract import variables as var
-from slurmtf.runs import tracking
-from slurmtf.runs.tracking import experiment_id, registry_uri, talking, without_password
+from slurmtf.runs.mlflow import tracking
+from slurmtf.runs.mlflow.tracking import experiment_id, registry_uri, talking, without_password
 
 EXPERIMENT = "slurmtf-models"
 ARTIFACTS = "model"

@@ -35,8 +35,8 @@ from slurmtf.models.hashes import digest, sha256
 from slurmtf.models.sources import chosen, source_at
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.status import look
-from slurmtf.runs.tags import settled
-from slurmtf.runs.workspace import known_workspaces
+from slurmtf.runs.workspaces.tags import settled
+from slurmtf.runs.workspaces.workspace import known_workspaces
 from slurmtf.trusted import check_shared, own_folder
 
 Models: TypeAlias = "list[Model]"

@@ -23,7 +23,7 @@ from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
 from slurmtf.models.scripts import check_script
 from slurmtf.models.sources import source_at, tool_for
-from slurmtf.runs.workspace import workspace_of
+from slurmtf.runs.workspaces.workspace import workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.tools import Ended, Toolbox
 

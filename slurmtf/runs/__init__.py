@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.state import RunState, RunStatus
 
 __all__ = ["RunState", "RunStatus"]

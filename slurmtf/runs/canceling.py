@@ -10,11 +10,11 @@ from pathlib import Path
 from slurmtf.errors import SlurmError, SlurmtfError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.records import forget_cancel_request, note_cancel_request
-from slurmtf.runs.state import RunState
+from slurmtf.runs.states.records import forget_cancel_request, note_cancel_request
+from slurmtf.runs.states.state import RunState
+from slurmtf.runs.states.sweeps import stop_sweep
 from slurmtf.runs.status import Seen, look
-from slurmtf.runs.sweeps import stop_sweep
-from slurmtf.runs.workspace import check_ours
+from slurmtf.runs.workspaces.workspace import check_ours
 from slurmtf.scheduler import SubmittedJob, by_scheduler
 
 

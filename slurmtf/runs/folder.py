@@ -10,8 +10,8 @@ from slurmtf.errors import InputError, RunNotFoundError
 from slurmtf.files import load_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.tags import tags_of
-from slurmtf.runs.workspace import find_run, is_run, known_workspaces
+from slurmtf.runs.workspaces.tags import tags_of
+from slurmtf.runs.workspaces.workspace import find_run, is_run, known_workspaces
 
 R = TypeVar("R", bound="RunFolder")
 
@@ -56,7 +56,7 @@ class RunFolder:
     @property
     def receipt(self) -> dict[str, Any]:
         """What is needed to repeat or cite the run, in addition to its plan and its source."""
-        from slurmtf.runs.receipts import receipt_of  # noqa: PLC0415 - here and below: who looks at a run's state needs no more
+        from slurmtf.runs.receipts.receipt import receipt_of  # noqa: PLC0415 - here and below: who looks at a run's state needs no more
 
         return receipt_of(self.layout)
 
@@ -96,8 +96,8 @@ class RunFolder:
         The scalars in TensorBoard's event files are included, as ``folder/tag``. ``name``: only that metric. ``recursive``: the
         run, its child runs and its trials, by id. ``all_ranks``: every task, by name, instead of only rank 0 (or the chief).
         """
-        from slurmtf.runs.event_owners import Owners  # noqa: PLC0415
-        from slurmtf.runs.metrics import descendants_of, metrics_of  # noqa: PLC0415
+        from slurmtf.runs.metrics.event_owners import Owners  # noqa: PLC0415
+        from slurmtf.runs.metrics.reading import descendants_of, metrics_of  # noqa: PLC0415
 
         owners = Owners(self.layout)
         own = metrics_of(self.layout, owners, name, all_ranks)

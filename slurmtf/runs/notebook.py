@@ -12,11 +12,11 @@ from typing import Any
 
 from slurmtf.plots import printable
 from slurmtf.plots.svg import to_svg
-from slurmtf.runs.curves import charts_of, select
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.logs import STREAMS, start_of_last
-from slurmtf.runs.metrics import MetricsReader
-from slurmtf.runs.state import RunState
+from slurmtf.runs.metrics.curves import charts_of, select
+from slurmtf.runs.metrics.reading import MetricsReader
+from slurmtf.runs.states.state import RunState
 
 TAIL_LINES, TAIL_BYTES = 15, 8192
 MOST_CHARTS = 6

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.listing import Listed
-from slurmtf.runs.records import read_records
-from slurmtf.runs.state import RunState
+from slurmtf.runs.states.records import read_records
+from slurmtf.runs.states.state import RunState
 from slurmtf.runs.status import current_job_of
 from slurmtf.runs.usage import Usage, usage_of, with_accounting
+from slurmtf.runs.workspaces.listing import Listed
 from slurmtf.scheduler import SubmittedJob, by_scheduler, scheduler_of
 from slurmtf.scheduler.books import Ahead
 

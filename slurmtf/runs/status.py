@@ -10,15 +10,15 @@ from pathlib import Path
 
 from slurmtf.errors import SlurmError
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs import cancelers
-from slurmtf.runs.evidence import evidence_of
-from slurmtf.runs.history import History, read_history
-from slurmtf.runs.observe import Answer, observe
-from slurmtf.runs.records import Records, note_end, read_records
-from slurmtf.runs.reduce import UNASKED, current_job, is_outdated, job_to_ask_for, reduce
-from slurmtf.runs.second_look import Followed
-from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
-from slurmtf.runs.sweeps import is_sweep, read_sweep, reduce_sweep, with_canceler
+from slurmtf.runs.chains.second_look import Followed
+from slurmtf.runs.states import cancelers
+from slurmtf.runs.states.evidence import evidence_of
+from slurmtf.runs.states.history import History, read_history
+from slurmtf.runs.states.observe import Answer, observe
+from slurmtf.runs.states.records import Records, note_end, read_records
+from slurmtf.runs.states.reduce import UNASKED, current_job, is_outdated, job_to_ask_for, reduce
+from slurmtf.runs.states.state import Doubt, DoubtKind, RunState, RunStatus
+from slurmtf.runs.states.sweeps import is_sweep, read_sweep, reduce_sweep, with_canceler
 from slurmtf.scheduler import SubmittedJob
 from slurmtf.submit.adoption import find_jobs, note_found
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.files import load_json
-from slurmtf.job.contract import events, journal, samples
+from slurmtf.job.contract.attempt import events, journal, samples
+from slurmtf.job.contract.attempt.samples import Gpu, Sample
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.samples import Gpu, Sample
 from slurmtf.plan.model import Resources
-from slurmtf.runs.state import RunState
+from slurmtf.runs.states.state import RunState
 from slurmtf.scheduler.books import JobUsage, NodeBooks
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from slurmtf.errors import SlurmError
 from slurmtf.files import load_json
-from slurmtf.job.contract import journal
-from slurmtf.job.contract.events import Started
+from slurmtf.job.contract.attempt import journal
+from slurmtf.job.contract.attempt.events import Started
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import recognize
 from slurmtf.scheduler import JobRef, SubmittedJob, scheduler_of

@@ -28,7 +28,7 @@ from slurmtf.estimator import Estimator
 from slurmtf.files import make_private, read_json, write_json, write_private, writing
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
-from slurmtf.job.contract.claim import Claim
+from slurmtf.job.contract.environments.claim import Claim
 from slurmtf.job.contract.layout import SCRIPT
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_directives

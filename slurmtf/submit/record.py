@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slurmtf.files import PRIVATE_FILE
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep import MOST_TRIALS
+from slurmtf.job.contract.sweep.records import MOST_TRIALS
 from slurmtf.scheduler import SubmittedJob
 
 SUBMITTED, ADOPTED, BY_HAND = "submitted", "adopted", "by-hand"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from slurmtf.plots import Chart, Curve
-from slurmtf.runs.sweeps import SweepFacts, TrialState
+from slurmtf.runs.states.sweeps import SweepFacts, TrialState
 
 MOST_LINES = 40
 """Trials that parallel coordinates show: the best ones."""

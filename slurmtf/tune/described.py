@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding
-from slurmtf.job.contract.sweep import Point, Settings
+from slurmtf.job.contract.sweep.records import Point, Settings
 from slurmtf.tune.samplers import Sampling
 
 

@@ -15,7 +15,7 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator import document as jobs
 from slurmtf.findings import Finding
-from slurmtf.job.contract.sweep import SETTINGS
+from slurmtf.job.contract.sweep.records import SETTINGS
 from slurmtf.schema import Strict, Tagged
 from slurmtf.tune.launches import CHANGES
 from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, NoTerminationPolicy, TruncationSelectionPolicy

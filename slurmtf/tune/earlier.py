@@ -11,7 +11,7 @@ from slurmtf.collecting import Findings
 from slurmtf.errors import SlurmtfError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.job.contract.sweep import Earlier, Point, Settings
+from slurmtf.job.contract.sweep.records import Earlier, Point, Settings
 from slurmtf.tune.described import Described
 from slurmtf.tune.run import SweepRun, TrialRun
 

@@ -15,7 +15,7 @@ from slurmtf.estimator.distribution import KINDS
 from slurmtf.estimator.document import field_names
 from slurmtf.findings import Finding
 from slurmtf.job.contract.plan import LaunchOrder
-from slurmtf.job.contract.sweep import SETTINGS, Point, key_of, settings_of
+from slurmtf.job.contract.sweep.records import SETTINGS, Point, key_of, settings_of
 from slurmtf.plan import LaunchPlan
 from slurmtf.tune.spaces import Expression
 

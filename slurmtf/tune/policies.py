@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding
-from slurmtf.job.contract.sweep import Stopping
+from slurmtf.job.contract.sweep.records import Stopping
 from slurmtf.schema import Strict
 
 

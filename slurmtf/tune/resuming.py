@@ -12,8 +12,8 @@ from slurmtf.errors import SpecError
 from slurmtf.files import load_json, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep import Point, SweepLayout, read_points, read_settings
-from slurmtf.runs.workspace import check_ours
+from slurmtf.job.contract.sweep.records import Point, SweepLayout, read_points, read_settings
+from slurmtf.runs.workspaces.workspace import check_ours
 from slurmtf.scheduler import Array, scheduler_of
 from slurmtf.submit.record import note
 from slurmtf.tune.run import SweepRun

@@ -10,12 +10,12 @@ from slurmtf.errors import RunNotFoundError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep import CANCELED, FAILED, SweepLayout, trial_folder
+from slurmtf.job.contract.sweep.records import CANCELED, FAILED, SweepLayout, trial_folder
 from slurmtf.runs import RunStatus
 from slurmtf.runs.downloads import download, download_all, file_names
-from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metrics import children_of, metrics_of
-from slurmtf.runs.sweeps import SweepFacts, TrialState, is_sweep, read_sweep
+from slurmtf.runs.metrics.event_owners import Owners
+from slurmtf.runs.metrics.reading import children_of, metrics_of
+from slurmtf.runs.states.sweeps import SweepFacts, TrialState, is_sweep, read_sweep
 
 
 class SweepRun(Run):

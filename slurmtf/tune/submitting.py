@@ -20,9 +20,9 @@ from slurmtf.files import make_private, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import LaunchOrder
-from slurmtf.job.contract.sweep import TRIALS, SweepLayout
+from slurmtf.job.contract.sweep.records import TRIALS, SweepLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.runs.workspace import workspace_of
+from slurmtf.runs.workspaces.workspace import workspace_of
 from slurmtf.scheduler import Array
 from slurmtf.sites import resolve_target
 from slurmtf.submit.submission import Submission

@@ -12,7 +12,7 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.arguments import check_text
 from slurmtf.findings import Finding, warning
-from slurmtf.job.contract.sweep import MOST_TRIALS, SETTINGS, VARIABLES, Point, Settings
+from slurmtf.job.contract.sweep.records import MOST_TRIALS, SETTINGS, VARIABLES, Point, Settings
 from slurmtf.plan.launchers import of_agent
 from slurmtf.tune import launches
 from slurmtf.tune.policies import POLICIES, NoTerminationPolicy, stopping_of

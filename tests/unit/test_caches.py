@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from slurmtf import caches
-from slurmtf.job.contract import mounts
-from slurmtf.job.contract.mounts import Mount
+from slurmtf.job.contract.system import mounts
+from slurmtf.job.contract.system.mounts import Mount
 
 LOCAL = [Mount("/", "8:1", "ext4")]
 

@@ -9,7 +9,7 @@ from slurmtf.cli.commands.diff import account
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.errors import InputError
 from slurmtf.experiments import Run
-from slurmtf.runs.citing import cite, doubts
+from slurmtf.runs.receipts.citing import cite, doubts
 
 
 @click.command("cite")

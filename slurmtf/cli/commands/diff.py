@@ -11,9 +11,9 @@ from slurmtf.cli.output import emit, json_option, table, workspace_option
 from slurmtf.errors import RunNotFoundError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs.curves import value_text
-from slurmtf.runs.differences import Difference, compare
-from slurmtf.runs.receipts import Account, account_of, files_of
+from slurmtf.runs.metrics.curves import value_text
+from slurmtf.runs.receipts.differences import Difference, compare
+from slurmtf.runs.receipts.receipt import Account, account_of, files_of
 
 LONGEST = 60
 

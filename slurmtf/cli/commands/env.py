@@ -19,7 +19,7 @@ from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SlurmtfError, SpecError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs.workspace import known_workspaces, run_folders, workspace_of
+from slurmtf.runs.workspaces.workspace import known_workspaces, run_folders, workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.trusted import check_own
 
@@ -222,7 +222,7 @@ def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force:
 
 def _remove_packs(store: EnvironmentStore) -> dict[str, int]:
     """Remove the packs of environments that are gone or have changed; return their names and sizes."""
-    from slurmtf.runs.garbage import unneeded_packs  # noqa: PLC0415
+    from slurmtf.runs.workspaces.garbage import unneeded_packs  # noqa: PLC0415
 
     freed = {}
     for pack in unneeded_packs(store, known_workspaces()):

@@ -6,8 +6,8 @@ import click
 
 from slurmtf.cli.output import emit, json_option, size, table, workspace_option
 from slurmtf.findings import warning
-from slurmtf.runs.garbage import Garbage, discard, garbage
-from slurmtf.runs.workspace import known_workspaces
+from slurmtf.runs.workspaces.garbage import Garbage, discard, garbage
+from slurmtf.runs.workspaces.workspace import known_workspaces
 
 
 @click.command("gc")

@@ -12,7 +12,7 @@ from slurmtf.cli.output import clock, colour, duration, emit, json_option, table
 from slurmtf.cli.present import doubt_text, elapsed, run_data
 from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.loading import uncollected
-from slurmtf.runs.listing import Listed
+from slurmtf.runs.workspaces.listing import Listed
 
 NONE: Mapping[str, float | None] = {}
 HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
@@ -52,8 +52,8 @@ def command(selection: Selection, number: int, metric: str | None, lowest_first:
 
 def _value(run: Listed, metric: str) -> float | None:
     from slurmtf.job.contract.layout import RunLayout  # noqa: PLC0415 - here and below: a list without a metric reads none
-    from slurmtf.runs.curves import last_value  # noqa: PLC0415
-    from slurmtf.runs.sweeps import best_value, is_sweep  # noqa: PLC0415
+    from slurmtf.runs.metrics.curves import last_value  # noqa: PLC0415
+    from slurmtf.runs.states.sweeps import best_value, is_sweep  # noqa: PLC0415
 
     layout = RunLayout(str(run.folder))
     if is_sweep(layout):
@@ -82,7 +82,7 @@ def table_of(runs: list[Listed], metric: str | None = None, values: Mapping[str,
     rows = [row_of(run) for run in runs]
     if metric is None:
         return table([HEADING, *rows])
-    from slurmtf.runs.curves import value_text  # noqa: PLC0415
+    from slurmtf.runs.metrics.curves import value_text  # noqa: PLC0415
 
     cells = ["" if values[run.name] is None else value_text(values[run.name] or 0.0) for run in runs]
     wide = [(*row[:2], cell, *row[2:]) for row, cell in zip(rows, cells, strict=True)]

@@ -13,10 +13,10 @@ from slurmtf.cli import charts, completing
 from slurmtf.cli.metrics import Following, Found, OtherOf, csv_lines, others_table, plot, series_data, summary
 from slurmtf.cli.output import emit, json_option, note, wants_json, workspace_option
 from slurmtf.experiments import Run
-from slurmtf.runs.curves import RunSeries, charts_of
-from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metrics import children_of, descendants_of, trials_of
-from slurmtf.runs.sweeps import is_sweep
+from slurmtf.runs.metrics.curves import RunSeries, charts_of
+from slurmtf.runs.metrics.event_owners import Owners
+from slurmtf.runs.metrics.reading import children_of, descendants_of, trials_of
+from slurmtf.runs.states.sweeps import is_sweep
 
 
 @click.command("metrics")

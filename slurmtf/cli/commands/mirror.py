@@ -9,8 +9,8 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, note, workspace_option
 from slurmtf.experiments import Run
-from slurmtf.runs.mirroring import Following, Mirror, Sent
-from slurmtf.runs.tracking import tracking_uri, without_password
+from slurmtf.runs.mlflow.mirroring import Following, Mirror, Sent
+from slurmtf.runs.mlflow.tracking import tracking_uri, without_password
 
 
 @click.command("mirror")

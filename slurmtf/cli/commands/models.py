@@ -12,9 +12,9 @@ from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 from slurmtf.models.exporting import find
 from slurmtf.models.registry import Model, register
-from slurmtf.runs import tracking
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.tags import parsed
+from slurmtf.runs.mlflow import tracking
+from slurmtf.runs.workspaces.tags import parsed
 
 HEADING = ("MODEL", "VERSION", "KIND", "SIZE", "ONNX", "CREATED", "RUN", "TAGS")
 

@@ -18,9 +18,9 @@ from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.diagnosis.asking import LEAST_S, advise
 from slurmtf.estimator.quantities import memory_size
 from slurmtf.experiments import Run
-from slurmtf.runs.listing import Listed
 from slurmtf.runs.reporting import Used, used_by
 from slurmtf.runs.usage import GpuUsage, Usage
+from slurmtf.runs.workspaces.listing import Listed
 from slurmtf.spelling import spelled
 
 COLUMNS = ("run", "status", "queue_s", "staging_s", "start_up_s", "training_s", "cpu_hours", "cpu_hours_used", "gpu_hours",

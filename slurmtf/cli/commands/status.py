@@ -8,8 +8,8 @@ from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, workspace_option
 from slurmtf.cli.present import details, origin, run_data
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.listing import list_states
-from slurmtf.runs.state import RunState
+from slurmtf.runs.states.state import RunState
+from slurmtf.runs.workspaces.listing import list_states
 
 
 @click.command("status")

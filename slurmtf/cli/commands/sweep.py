@@ -27,7 +27,7 @@ from slurmtf.experiments import Run, cancel_runs
 from slurmtf.findings import Finding
 from slurmtf.runs import RunStatus
 from slurmtf.runs.logs import LogReader
-from slurmtf.runs.workspace import experiment_of
+from slurmtf.runs.workspaces.workspace import experiment_of
 from slurmtf.tune.run import SweepRun
 
 DETACHED = 130

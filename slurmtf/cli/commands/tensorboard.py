@@ -21,7 +21,7 @@ from slurmtf.cli.output import emit, json_option, note, workspace_option
 from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs.workspace import check_ours
+from slurmtf.runs.workspaces.workspace import check_ours
 
 STARTING_S, ENDING_S, POLL_S = 120, 5, 0.2
 ENDS = (signal.SIGTERM, signal.SIGHUP)

@@ -40,10 +40,10 @@ from slurmtf.errors import InputError, RunNotFoundError, SlurmtfError
 from slurmtf.experiments import Run, cancel_runs
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
-from slurmtf.runs.listing import Listed
 from slurmtf.runs.logs import LogReader
-from slurmtf.runs.metrics import MetricsReader
+from slurmtf.runs.metrics.reading import MetricsReader
 from slurmtf.runs.notebook import log_tail
+from slurmtf.runs.workspaces.listing import Listed
 
 READ_S = 2.0
 """The interval in seconds at which the folders are read, longer if there are thousands:"""

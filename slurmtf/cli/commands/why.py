@@ -25,13 +25,13 @@ from slurmtf.diagnosis.waiting import Wait, Waiting, explain_reason
 from slurmtf.errors import SlurmtfError
 from slurmtf.estimator.quantities import memory_size
 from slurmtf.experiments import Run
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.runs import RunState, RunStatus
-from slurmtf.runs.chains import parsed
-from slurmtf.runs.listing import Listed
+from slurmtf.runs.chains.dependencies import parsed
 from slurmtf.runs.reporting import ahead_of, used_by
-from slurmtf.runs.sweeps import SweepFacts, is_sweep, read_sweep
+from slurmtf.runs.states.sweeps import SweepFacts, is_sweep, read_sweep
 from slurmtf.runs.usage import asked_of
+from slurmtf.runs.workspaces.listing import Listed
 from slurmtf.scheduler.books import Ahead
 from slurmtf.spelling import spelled
 
@@ -141,7 +141,7 @@ def _data(
 
 
 def _canceler(state: RunState) -> dict[str, Any] | None:
-    """Return who canceled it: see :class:`..job.contract.outcome.CanceledBy`."""
+    """Return who canceled it: see :class:`..job.contract.attempt.outcome.CanceledBy`."""
     return dict(state.outcome.detail) if state.outcome and state.cause is Cause.CANCELED else None
 
 

@@ -5,8 +5,8 @@ import pkgutil
 import subprocess
 from typing import List
 
-from ..contract import question
-from ..contract.store import StoreLayout
+from ..contract.environments import question
+from ..contract.environments.store import StoreLayout
 from .work import BuildError, Spec, environment, say
 
 TIMEOUT_S = 300

@@ -16,9 +16,9 @@ import sysconfig
 from typing import Any, Dict, List
 
 from ..contract import variables as var
-from ..contract.claim import Claim
-from ..contract.horovod import OPTIONS, RELEASE, TOOLS, digest
-from ..contract.private import make_private
+from ..contract.environments.claim import Claim
+from ..contract.environments.horovod import OPTIONS, RELEASE, TOOLS, digest
+from ..contract.system.private import make_private
 from .horovod_source import mend
 from .installer import Installer, fetched
 from .work import BuildError, Spec, StepError, Work, find, once, wheels_in

@@ -4,7 +4,7 @@ import os
 import re
 from typing import Tuple
 
-from ..contract.horovod import FOR_GPUS, MENDS, WITHOUT_XLA
+from ..contract.environments.horovod import FOR_GPUS, MENDS, WITHOUT_XLA
 from .work import BuildError
 
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 from typing import Dict
 
-from ..contract.store import IMAGE
+from ..contract.environments.store import IMAGE
 from .installer import explained
 from .work import BuildError, Spec, StepError, Work, find
 

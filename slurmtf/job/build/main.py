@@ -14,8 +14,8 @@ import time
 from typing import Any, Dict, List
 
 from ..contract import variables as var
-from ..contract.claim import Claim
-from ..contract.store import RECORD, StoreLayout
+from ..contract.environments.claim import Claim
+from ..contract.environments.store import RECORD, StoreLayout
 from . import conda, horovod, image, pack, pip
 from .check import check
 from .installer import Installer

@@ -14,9 +14,9 @@ import tempfile
 import time
 from typing import IO, Iterator, Set, cast
 
-from ..contract import packs
-from ..contract.claim import Claim
-from ..contract.store import StoreLayout
+from ..contract.environments import packs
+from ..contract.environments.claim import Claim
+from ..contract.environments.store import StoreLayout
 from .prefixes import mentions
 from .work import BuildError, Spec, find, once, say
 

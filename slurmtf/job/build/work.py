@@ -14,9 +14,9 @@ from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from ..common.process import end_with_parent
 from ..contract import variables as var
-from ..contract.claim import Claim
-from ..contract.private import write_private
-from ..contract.store import StoreLayout
+from ..contract.environments.claim import Claim
+from ..contract.environments.store import StoreLayout
+from ..contract.system.private import write_private
 
 Spec = Dict[str, Any]
 """An environment spec, as JSON has it: what it holds depends on what it is of."""

@@ -4,8 +4,8 @@ import os
 import socket
 from typing import Mapping, NamedTuple, Optional
 
-from ..contract import proc
 from ..contract import variables as var
+from ..contract.system import proc
 
 OWN_RANK = var.SLURMTF_TASK
 """Set by our own launcher, which starts several tasks on one machine."""

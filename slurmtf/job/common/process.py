@@ -8,7 +8,7 @@ import subprocess
 import time
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from ..contract import mounts
+from ..contract.system import mounts
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36

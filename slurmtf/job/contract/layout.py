@@ -65,7 +65,7 @@ class RunLayout:
         return os.path.join(self.logs, "." + label + UNCAUGHT)
 
     def task_metrics(self, label: str) -> str:
-        """What the script of one task logs (see contract/metrics.py)."""
+        """What the script of one task logs (see contract/metrics/entries.py)."""
         return os.path.join(self.metrics, label + ".jsonl")
 
     def board(self, label: str) -> str:
@@ -73,11 +73,11 @@ class RunLayout:
         return os.path.join(self.outputs, BOARDS, label)
 
     def task_tags(self, label: str) -> str:
-        """The tags that the script of one task gives to its run, as lines of contract/metrics.py."""
+        """The tags that the script of one task gives to its run, as lines of contract/metrics/entries.py."""
         return os.path.join(self.tags, label + ".jsonl")
 
     def node_samples(self, job: str, host: str) -> str:
-        """What the tasks of a job use on one node, sampled (see contract/samples.py)."""
+        """What the tasks of a job use on one node, sampled (see contract/attempt/samples.py)."""
         return os.path.join(self.samples, "{}.{}.jsonl".format(job, host))
 
     def notice(self, label: str) -> str:

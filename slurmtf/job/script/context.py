@@ -7,10 +7,10 @@ import time
 import uuid
 from typing import IO, Any, Callable, Dict, Iterator, Optional, Type, Union
 
-from ..contract import metrics
 from ..contract.layout import IMAGES, RunLayout
-from ..contract.metric_shapes import in_azure_shape
-from ..contract.metrics import Entry
+from ..contract.metrics import entries
+from ..contract.metrics.entries import Entry
+from ..contract.metrics.shapes import in_azure_shape
 from . import values
 from .files import Lines, copy_into, keep
 
@@ -30,15 +30,15 @@ class Recorder:
         self._tags = Lines(layout.task_tags(label))
 
     def put(self, entry: Entry) -> None:
-        lines = self._tags if entry.kind == metrics.TAG else self._metrics
-        lines.write(metrics.to_line(entry))
+        lines = self._tags if entry.kind == entries.TAG else self._metrics
+        lines.write(entries.to_line(entry))
 
     def entries(self) -> Iterator[Entry]:
         """Yield what this task has logged, in this and in earlier attempts."""
         try:
             with open(self._metrics.path, "rb") as lines:
                 for line in lines:
-                    entry = metrics.from_line(line)
+                    entry = entries.from_line(line)
                     if entry is not None:
                         yield entry
         except OSError:
@@ -59,7 +59,7 @@ class Printer:
 
     def put(self, entry: Entry) -> None:
         step = "" if entry.step is None else ", step {}".format(entry.step)
-        self._say("{} {!r}: {!r}{}".format("tag" if entry.kind == metrics.TAG else "log", entry.name, entry.value, step))
+        self._say("{} {!r}: {!r}{}".format("tag" if entry.kind == entries.TAG else "log", entry.name, entry.value, step))
 
     def entries(self) -> Iterator[Entry]:
         return iter(())
@@ -108,19 +108,19 @@ class Run:
 
     def log(self, name: str, value: object, step: Optional[int] = None) -> None:
         """Log a number or a text, once or repeatedly."""
-        self._put(name, values.scalar(name, value), metrics.VALUE, values.step_of(name, step))
+        self._put(name, values.scalar(name, value), entries.VALUE, values.step_of(name, step))
 
     def log_list(self, name: str, value: object) -> None:
         """Log a list of numbers and texts."""
-        self._put(name, values.items(name, value), metrics.LIST)
+        self._put(name, values.items(name, value), entries.LIST)
 
     def log_row(self, name: str, **columns: Any) -> None:
         """Log a row of a table: numbers and texts by column."""
-        self._put(name, values.cells(name, columns), metrics.ROW)
+        self._put(name, values.cells(name, columns), entries.ROW)
 
     def log_table(self, name: str, value: Any) -> None:
         """Log a table: a dict of lists, one for each column."""
-        self._put(name, values.table(name, value), metrics.TABLE)
+        self._put(name, values.table(name, value), entries.TABLE)
 
     def log_confusion_matrix(self, name: str, value: object) -> None:
         """Log a confusion matrix: Azure ML's JSON document, as a dict or a text."""
@@ -149,11 +149,11 @@ class Run:
         plain = re.sub(r"[^\w.-]+", "_", values.text("the name of an image", name))
         kept = os.path.join(IMAGES, "{}-{}-{:.0f}{}".format(plain, self._recorder.label, time.time() * 1e6, suffix))
         if self._recorder.keep(kept, write):
-            self._put(name, kept, metrics.IMAGE)
+            self._put(name, kept, entries.IMAGE)
 
     def tag(self, key: str, value: object = None) -> None:
         """Tag the run, so that ``slurmtf ls --tag`` finds it. The last value of a key counts."""
-        self._put(key, "" if value is None else str(value), metrics.TAG)
+        self._put(key, "" if value is None else str(value), entries.TAG)
 
     def upload_file(self, name: str, path_or_stream: object) -> None:
         """Copy a file into the run under ``name``, which begins with outputs/ or logs/; any other name is put below

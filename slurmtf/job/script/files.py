@@ -9,7 +9,7 @@ import sys
 import time
 from typing import IO, Any, Callable
 
-from ..contract.private import make_private, writing_private
+from ..contract.system.private import make_private, writing_private
 
 RETRY_S = 10.0
 """Seconds after a failure until the file is tried again: each try costs training time."""

@@ -10,7 +10,7 @@ import sys
 from typing import Any, Dict
 
 from ..contract.layout import RunLayout
-from ..contract.private import write_private
+from ..contract.system.private import write_private
 
 PACKAGES = (
     "tensorflow",

@@ -5,7 +5,7 @@ import json
 import operator
 from typing import Any, Dict, List, Optional, Union
 
-from ..contract.metrics import is_number, is_step
+from ..contract.metrics.entries import is_number, is_step
 
 Scalar = Union[float, int, str]
 PLAIN = (float, int, str)

@@ -17,10 +17,10 @@ import time
 from typing import Iterator, List, Mapping, Optional, Tuple
 
 from ..common.identity import host
-from ..contract import mounts
 from ..contract import variables as var
-from ..contract.private import make_private
-from ..contract.trust import doubt_of_own, doubt_of_place
+from ..contract.system import mounts
+from ..contract.system.private import make_private
+from ..contract.system.trust import doubt_of_own, doubt_of_place
 from . import squash
 
 LOCK = ".lock"

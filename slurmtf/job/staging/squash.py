@@ -11,9 +11,10 @@ import shutil
 import subprocess
 from typing import Dict, List, Optional, Set
 
-from ..contract import mounts, packs
+from ..contract.environments import packs
 from ..contract.layout import native
-from ..contract.private import make_private
+from ..contract.system import mounts
+from ..contract.system.private import make_private
 from . import relocation
 
 MOUNT = "mounted"

@@ -15,10 +15,10 @@ import time
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ..common import identity
-from ..contract import packs
+from ..contract.environments import packs
 from ..contract.layout import RunLayout, native
 from ..contract.plan import DataInput, JobPlan
-from ..contract.private import make_private, write_private
+from ..contract.system.private import make_private, write_private
 from . import node_folder as nodefolder
 from . import relocation, squash, transfer, workdir
 

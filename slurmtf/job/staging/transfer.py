@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Dict, Iterator, List, NamedTuple, Tuple
 
-from ..contract.private import make_private
+from ..contract.system.private import make_private
 
 PIECE = 1 << 22
 PROGRESS_S = 5.0

@@ -6,8 +6,8 @@ import shutil
 import tarfile
 
 from ..contract.layout import RunLayout, native
-from ..contract.private import make_private
 from ..contract.snapshot import is_whole
+from ..contract.system.private import make_private
 
 
 def prepare(layout: RunLayout, snapshot: str) -> None:

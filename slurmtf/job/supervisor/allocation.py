@@ -12,10 +12,10 @@ from typing import List, Mapping, Optional
 from ..common import identity, wire
 from ..common.process import Child, Signals
 from ..common.rhythm import Rhythm
-from ..contract import events, job_log, journal
 from ..contract import variables as var
+from ..contract.attempt import events, job_log, journal
+from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome
 from ..contract.layout import RunLayout
-from ..contract.outcome import MAY_RETURN, Cause, Outcome
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from ..staging import staging, workdir

@@ -2,7 +2,7 @@
 
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence
 
-from ..contract.outcome import Cause, End
+from ..contract.attempt.outcome import Cause, End
 from ..contract.plan import Distribution, Timings
 from ..contract.roles import COORDINATES, Role
 

@@ -3,8 +3,8 @@
 import signal
 from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ..contract import job_log
-from ..contract.outcome import Cause, End, Outcome
+from ..contract.attempt import job_log
+from ..contract.attempt.outcome import Cause, End, Outcome
 from ..contract.roles import Role
 from .completion import Verdict
 

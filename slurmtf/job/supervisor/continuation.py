@@ -5,11 +5,13 @@ from typing import Mapping, Optional, Sequence
 
 from ..common import identity
 from ..common.files import last_lines
-from ..contract import events, life, metrics
-from ..contract.job_log import size_of
-from ..contract.journal import Attempt, Journal
+from ..contract import life
+from ..contract.attempt import events
+from ..contract.attempt.job_log import size_of
+from ..contract.attempt.journal import Attempt, Journal
+from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.layout import RunLayout
-from ..contract.outcome import Cause, Outcome
+from ..contract.metrics.entries import from_line
 from ..contract.plan import JobPlan
 from ..contract.roles import chief
 from . import restart
@@ -29,7 +31,7 @@ class Steps:
     def last(self) -> Optional[int]:
         """The last step; None if there is none."""
         lines = reversed(last_lines(self._path, self._begin))
-        entries = (metrics.from_line(line.encode("utf-8")) for line in lines)
+        entries = (from_line(line.encode("utf-8")) for line in lines)
         return next((entry.step for entry in entries if entry is not None and entry.step is not None), None)
 
 

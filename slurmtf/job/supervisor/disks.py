@@ -3,8 +3,8 @@
 from typing import Dict, List, Optional, Set
 
 from ..common import wire
-from ..contract import events
-from ..contract.journal import Journal
+from ..contract.attempt import events
+from ..contract.attempt.journal import Journal
 from ..contract.plan import JobPlan
 
 

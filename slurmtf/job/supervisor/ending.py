@@ -8,10 +8,10 @@ from typing import Mapping, Optional, Tuple
 from ..common import identity
 from ..common.process import Signals
 from ..common.rhythm import Rhythm
-from ..contract import events, job_log
-from ..contract.journal import Journal
+from ..contract.attempt import events, job_log
+from ..contract.attempt.journal import Journal
+from ..contract.attempt.outcome import Cause, signal_name
 from ..contract.layout import RunLayout
-from ..contract.outcome import Cause, signal_name
 from ..contract.plan import JobPlan
 from .conclusion import STOP_SIGNALS, Facts, Killing, killing_of
 from .continuation import Continuation

@@ -9,11 +9,11 @@ from typing import Dict, Mapping, Optional, Sequence
 
 from ..common import addresses, gpus, identity, wire
 from ..common.process import Child, Signals
-from ..contract import job_log
-from ..contract.events import Launched
-from ..contract.journal import Journal
+from ..contract.attempt import job_log
+from ..contract.attempt.events import Launched
+from ..contract.attempt.journal import Journal
+from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.layout import RunLayout
-from ..contract.outcome import Cause, Outcome
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from . import start

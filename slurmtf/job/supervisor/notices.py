@@ -2,9 +2,9 @@
 
 from typing import Callable, Mapping, Optional
 
-from ..contract import events
-from ..contract.journal import Journal
-from ..contract.outcome import Cause
+from ..contract.attempt import events
+from ..contract.attempt.journal import Journal
+from ..contract.attempt.outcome import Cause
 from ..contract.plan import JobPlan
 from .time_limit import TimeLimit, is_notice_due, is_over, leave_of, left_after
 

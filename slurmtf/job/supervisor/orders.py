@@ -2,7 +2,7 @@
 
 from typing import List, Mapping, Optional
 
-from ..contract.outcome import Cause, Outcome
+from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.plan import JobPlan, LaunchOrder
 
 NOTHING_TO_DO = Outcome(Cause.SCRIPT, exit_code=0)

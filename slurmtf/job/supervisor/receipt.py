@@ -10,10 +10,10 @@ from typing import Dict, List, Mapping
 
 from ..common import identity
 from ..contract import variables as var
+from ..contract.attempt.outcome import Outcome
 from ..contract.layout import RunLayout
-from ..contract.outcome import Outcome
 from ..contract.plan import JobPlan
-from ..contract.private import write_private
+from ..contract.system.private import write_private
 
 PATIENCE_S = 20
 GPU_FACTS = ("name", "driver_version", "memory.total")

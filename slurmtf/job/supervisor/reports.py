@@ -4,9 +4,9 @@ import time
 from typing import Callable, Dict
 
 from ..common import wire
-from ..contract import events, job_log
-from ..contract.journal import Journal
-from ..contract.outcome import Cause, End
+from ..contract.attempt import events, job_log
+from ..contract.attempt.journal import Journal
+from ..contract.attempt.outcome import Cause, End
 from ..contract.plan import JobPlan
 from ..contract.roles import table
 from . import start

@@ -5,8 +5,9 @@ A decision depends on the earlier failures, the current one, the user's budgets,
 
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..contract.events import Restart
-from ..contract.journal import Attempt
+from ..contract.attempt.events import Restart
+from ..contract.attempt.journal import Attempt
+from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome, cause_of
 from ..contract.life import (
     AT_MOST_MEMORY,
     END,
@@ -20,7 +21,6 @@ from ..contract.life import (
     USED,
     Budget,
 )
-from ..contract.outcome import MAY_RETURN, Cause, Outcome, cause_of
 
 GOES_ON = (REQUEUE, RESUBMIT, RETURN)
 """What can follow the end of a job."""
@@ -52,7 +52,7 @@ class Possible(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What comes next: see :class:`..contract.events.Restart`."""
+    """What comes next: see :class:`..contract.attempt.events.Restart`."""
 
     how: str
     why: str

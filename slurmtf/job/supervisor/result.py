@@ -7,12 +7,12 @@ import time
 from typing import Mapping, Optional
 
 from ..common import identity
-from ..contract import events
-from ..contract.journal import Journal
+from ..contract.attempt import events
+from ..contract.attempt.journal import Journal
+from ..contract.attempt.outcome import Outcome
 from ..contract.layout import RunLayout
-from ..contract.outcome import Outcome
 from ..contract.plan import JobPlan
-from ..contract.private import write_private
+from ..contract.system.private import write_private
 from . import receipt
 
 

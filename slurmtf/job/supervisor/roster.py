@@ -2,7 +2,7 @@
 
 from typing import Dict, List, Optional, Sequence, Set
 
-from ..contract.outcome import End
+from ..contract.attempt.outcome import End
 from ..contract.roles import Role
 from .start import Hello
 

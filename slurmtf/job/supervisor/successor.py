@@ -8,7 +8,7 @@ from typing import Callable, Dict, Mapping, Optional
 
 from ..common.files import last_lines
 from ..contract import life
-from ..contract.job_log import say
+from ..contract.attempt.job_log import say
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan
 from .restart import Decision, Possible
@@ -99,7 +99,7 @@ class Successor:
     def _move_followers(self, slurm: SlurmJob, was: str, now: str) -> None:
         """Have those that wait for this run, by its job, wait for the job that it is now, which is written down already.
 
-        Who submits one that follows looks there once more after that: one of the two sees the other (runs/chains.py).
+        Who submits one that follows looks there once more after that: one of the two sees the other (runs/chains).
         """
         error = slurm.move_followers(was, now)
         if error:

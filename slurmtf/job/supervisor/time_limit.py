@@ -4,10 +4,10 @@ import os
 import time
 from typing import Callable, Mapping, Optional
 
-from ..contract import proc
 from ..contract import variables as var
-from ..contract.outcome import Cause
+from ..contract.attempt.outcome import Cause
 from ..contract.plan import JobPlan
+from ..contract.system import proc
 
 MINUTE = 60
 EARLY_S = 60.0

@@ -15,8 +15,8 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ..common import process
 from ..contract import variables as var
-from ..contract.ledger import Ledger
-from ..contract.sweep import Point
+from ..contract.sweep.ledger import Ledger
+from ..contract.sweep.records import Point
 
 TIMEOUT_S = 60.0
 LONGEST_NOTE = 200

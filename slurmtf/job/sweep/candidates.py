@@ -2,8 +2,8 @@
 
 from typing import Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..contract.outcome import MAY_RETURN, Cause
-from ..contract.sweep import COMPLETED, FAILED, Event, is_same_error
+from ..contract.attempt.outcome import MAY_RETURN, Cause
+from ..contract.sweep.records import COMPLETED, FAILED, Event, is_same_error
 
 RUNS, WAITS, GONE, UNKNOWN = "runs", "waits", "gone", "unknown"
 """The state, according to Slurm, of the job of a trial's owner."""

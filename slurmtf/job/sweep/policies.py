@@ -8,7 +8,7 @@ time for.
 import math
 from typing import Callable, Dict, List, Mapping, Sequence
 
-from ..contract.sweep import Stopping
+from ..contract.sweep.records import Stopping
 
 Curve = Sequence[float]
 

@@ -8,9 +8,9 @@ import os
 import time
 from typing import Dict, List, Set
 
-from ..contract import metrics
-from ..contract.event_files import EventFile, event_files
 from ..contract.layout import RunLayout
+from ..contract.metrics import entries
+from ..contract.metrics.event_files import EventFile, event_files
 
 LOOK_S = 5.0
 """Seconds between two looks for event files that are new: folders are walked."""
@@ -53,7 +53,7 @@ class Progress:
         return [value for line in whole.split(b"\n") for value in self._of(line)]
 
     def _of(self, line: bytes) -> List[float]:
-        entry = metrics.from_line(line) if line else None
+        entry = entries.from_line(line) if line else None
         if entry is None:
             return []
         values = entry.value if isinstance(entry.value, (list, tuple)) else [entry.value]

@@ -10,7 +10,7 @@ from ..common import cpu_binding, gpus
 from ..common.process import end_with_parent
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, Size
-from ..contract.sweep import SweepLayout
+from ..contract.sweep.records import SweepLayout
 from ..supervisor.conclusion import STOP_SIGNALS
 
 FORWARDED = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2)

@@ -6,14 +6,14 @@ import time
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..common import identity
-from ..contract import ledger as ledgers
 from ..contract import variables as var
+from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome
 from ..contract.layout import RunLayout
-from ..contract.ledger import Lease, Ledger, Owner
-from ..contract.outcome import MAY_RETURN, Cause, Outcome
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import chief
-from ..contract.sweep import (
+from ..contract.sweep import ledger as ledgers
+from ..contract.sweep.ledger import Lease, Ledger, Owner
+from ..contract.sweep.records import (
     BY_DURATION,
     BY_POLICY,
     CANCELED,

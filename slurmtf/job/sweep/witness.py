@@ -8,9 +8,9 @@ import time
 from typing import Dict, Mapping, Optional, Sequence
 
 from ..common import identity
-from ..contract import proc
-from ..contract.ledger import Owner
-from ..contract.private import write_private
+from ..contract.sweep.ledger import Owner
+from ..contract.system import proc
+from ..contract.system.private import write_private
 from .candidates import GONE, RUNS, UNKNOWN, WAITS
 
 ASK = ("squeue", "--me", "--noheader", "--array", "--format=%i %T")

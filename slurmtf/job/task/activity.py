@@ -4,8 +4,8 @@ import os
 import time
 from typing import List, Optional, Sequence
 
-from ..contract import proc
 from ..contract.life import Stall
+from ..contract.system import proc
 
 LONGEST_PAUSE_S = 15.0
 LOOKS = 8

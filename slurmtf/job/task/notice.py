@@ -8,7 +8,7 @@ from typing import Mapping, Optional
 
 from ..common.process import Child
 from ..contract.life import Notice
-from ..contract.private import add_private, write_private
+from ..contract.system.private import add_private, write_private
 
 ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that must end a script which does not handle them."""

@@ -12,8 +12,8 @@ import socket
 import tempfile
 from typing import IO, Optional, Tuple
 
-from ..contract.private import make_private
-from ..contract.trust import doubt_of_own
+from ..contract.system.private import make_private
+from ..contract.system.trust import doubt_of_own
 
 LOWEST, HIGHEST = 10000, 61000
 TRIES = 2000

@@ -15,12 +15,12 @@ import time
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from ..common import identity
-from ..contract import proc
 from ..contract import variables as var
+from ..contract.attempt.samples import Gpu, Sample
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan
-from ..contract.private import add_private
-from ..contract.samples import Gpu, Sample
+from ..contract.system import proc
+from ..contract.system.private import add_private
 
 FIRST_S, GROWTH, LONGEST_S = 2.0, 1.5, 60.0
 """Seconds until the first sample; each pause is longer than the one before, up to the longest."""

@@ -14,9 +14,9 @@ from ..common import gpus, identity, wire
 from ..common.addresses import interface_of, name_of, own_addresses
 from ..common.process import Child, Signals, outlive_parent
 from ..contract import variables as var
-from ..contract.job_log import size_of
+from ..contract.attempt.job_log import size_of
+from ..contract.attempt.outcome import End
 from ..contract.layout import RunLayout
-from ..contract.outcome import End
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import Role, table
 from ..staging import workdir

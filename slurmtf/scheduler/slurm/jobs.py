@@ -11,9 +11,9 @@ from dataclasses import replace
 from itertools import accumulate
 
 from slurmtf.errors import SlurmError
-from slurmtf.job.contract import trust
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import SLURM
+from slurmtf.job.contract.system import trust
 from slurmtf.scheduler.base import RECORD_LAG_S, SUBMIT_SLACK_S, Canceler, JobRef, JobState, Observation, SubmittedJob, match
 from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import accounting, commands

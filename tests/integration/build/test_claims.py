@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.claim import SILENT_S, Claim
-from slurmtf.job.contract.proc import start_of
+from slurmtf.job.contract.environments.claim import SILENT_S, Claim
+from slurmtf.job.contract.system.proc import start_of
 
 DEAD = {"host": socket.gethostname(), "pid": 2**22 - 1, "started": 1, "job": ""}
 ELSEWHERE = {"host": "another-node", "pid": os.getpid(), "started": 1, "job": "7"}
@@ -84,7 +84,7 @@ def told(process: subprocess.Popen[str]) -> str:
 def test_many_processes_that_break_a_dead_claim_at_once_get_one(tmp_path: Path, path: Path) -> None:
     held(path, DEAD)
     taker = (
-        "import sys; from pathlib import Path; from slurmtf.job.contract.claim import Claim\n"
+        "import sys; from pathlib import Path; from slurmtf.job.contract.environments.claim import Claim\n"
         "print('here', flush=True)\n"
         "while not Path(sys.argv[2]).exists(): pass\n"
         "print(Claim(sys.argv[1]).take(), flush=True); sys.stdin.read()"

@@ -16,7 +16,7 @@ from slurmtf.environments import spec as specs
 from slurmtf.environments.building import ANOTHER_STORE
 from slurmtf.environments.store import FOLDER
 from slurmtf.files import REMEDIES
-from slurmtf.runs.garbage import discard, garbage
+from slurmtf.runs.workspaces.garbage import discard, garbage
 from slurmtf.trusted import OWN
 from tests.patience import HANG_S, until
 

@@ -16,8 +16,8 @@ from typing import Any
 
 from slurmtf import Estimator, Experiment
 from slurmtf.job.common import wire
+from slurmtf.job.contract.attempt.outcome import Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Outcome
 from slurmtf.job.supervisor import result
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
@@ -32,7 +32,7 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 from slurmtf_job.contract import plan as plans
 from slurmtf_job.contract.layout import RunLayout
-from slurmtf_job.contract.outcome import Cause, Outcome
+from slurmtf_job.contract.attempt.outcome import Cause, Outcome
 from slurmtf_job.contract.plan import Distribution, LaunchOrder, Size
 from slurmtf_job.supervisor.allocation import Allocation
 from slurmtf_job.supervisor.orders import Orders

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.ledger import Ledger, Owner
-from slurmtf.job.contract.sweep import Earlier, Point, Result, Settings, SweepLayout
+from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.records import Earlier, Point, Result, Settings, SweepLayout
 from slurmtf.job.sweep import asking
 from slurmtf.job.sweep.asking import Asker
 from tests.patience import until
@@ -152,8 +152,8 @@ def test_one_that_is_silent_is_given_up_and_the_next_question_has_another(asks: 
 STAYS = """
 import os, sys, time
 from slurmtf.job.common.process import Child
-from slurmtf.job.contract.ledger import Ledger
-from slurmtf.job.contract.sweep import SweepLayout
+from slurmtf.job.contract.sweep.ledger import Ledger
+from slurmtf.job.contract.sweep.records import SweepLayout
 from slurmtf.job.sweep.asking import Asker
 asker = Asker(Ledger(SweepLayout(sys.argv[1])), os.environ)
 first = asker.ask(0).values["pid"]
@@ -175,8 +175,8 @@ def test_it_stays_when_a_launch_ends(asks: Asks) -> None:
 
 DIES = """
 import os, sys
-from slurmtf.job.contract.ledger import Ledger
-from slurmtf.job.contract.sweep import SweepLayout
+from slurmtf.job.contract.sweep.ledger import Ledger
+from slurmtf.job.contract.sweep.records import SweepLayout
 from slurmtf.job.sweep.asking import Asker
 print(Asker(Ledger(SweepLayout(sys.argv[1])), os.environ).ask(0).values["pid"], flush=True)
 os.kill(os.getpid(), 9)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract import events, journal
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt import events, journal
+from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.job.contract.snapshot import id_of, stored
 from slurmtf.job.staging import workdir
 from tests.patience import HANG_S, until

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause, End
+from slurmtf.job.contract.attempt.outcome import Cause, End
 from tests.patience import until
 
 from .jobs import Job, NewJob

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract import journal
-from slurmtf.runs.history import read_history
+from slurmtf.job.contract.attempt import journal
+from slurmtf.runs.states.history import read_history
 from tests.patience import HANG_S, until
 
 from .jobs import Job, NewJob

@@ -21,7 +21,7 @@ from submitit.core.utils import FailedJobError
 from slurmtf import Estimator, Experiment, Run
 from slurmtf.errors import RunFailedError, RunGoneError, ScriptFailedError, SlurmtfError
 from slurmtf.processes import identify
-from slurmtf.runs.state import Doubt, DoubtKind
+from slurmtf.runs.states.state import Doubt, DoubtKind
 from slurmtf.submit.record import read_record
 from tests import journals
 from tests.patience import HANG_S, until

@@ -22,7 +22,7 @@ from slurmtf import (
     choice,
     uniform,
 )
-from slurmtf.job.contract.sweep import COMPLETED, FAILED
+from slurmtf.job.contract.sweep.records import COMPLETED, FAILED
 from slurmtf.tune.run import SweepRun
 from tests.patience import until
 from tests.terminal import seen_in_a_terminal

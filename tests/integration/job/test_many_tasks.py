@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from tests.patience import until
 
 from .jobs import Job, NewJob, many

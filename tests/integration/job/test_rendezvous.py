@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from slurmtf.job.common import wire
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.job.supervisor import listener
 from slurmtf.job.supervisor.rendezvous import Rendezvous
 from tests.patience import HANG_S, until

@@ -18,7 +18,7 @@ import pytest
 
 from slurmtf import Estimator, Experiment, Run
 from slurmtf.errors import WorkspaceError
-from slurmtf.runs.workspace import run_folders
+from slurmtf.runs.workspaces.workspace import run_folders
 from slurmtf.submit.folder import remove
 from slurmtf.submit.record import read_record
 from slurmtf.submit.submission import tidy

@@ -18,7 +18,7 @@ def log(name, value, step):
     with open(path, "a") as file:
         file.write(json.dumps({"name": name, "value": value, "step": step, "time": time.time()}) + "\\n")
 """
-"""What slurmtf's Run does when a script logs (see contract/metrics.py)."""
+"""What slurmtf's Run does when a script logs (see contract/metrics/entries.py)."""
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Run
-from slurmtf.job.contract.samples import read
+from slurmtf.job.contract.attempt.samples import read
 from slurmtf.job.task.sampling import family, processes
 from tests.patience import HANG_S, until
 

@@ -22,7 +22,7 @@ from slurmtf.errors import SoftwareError, SpecError
 from slurmtf.job.build.image import MEANINGS
 from slurmtf.job.build.installer import explained
 from slurmtf.job.build.work import StepError
-from slurmtf.job.contract.outcome import End, Outcome
+from slurmtf.job.contract.attempt.outcome import End, Outcome
 from slurmtf.sites.model import Containers, Storage
 from tests.cluster import Cluster
 from tests.environments import cache

@@ -9,7 +9,7 @@ from typing import Any
 
 from slurmtf import Experiment, Run
 from slurmtf.estimator.document import from_document, read_job_file
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.state import RunState, RunStatus
 from tests import journals
 from tests.cluster import wait_for
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.runs.state import RunStatus
+from slurmtf.runs.states.state import RunStatus
 
 from .examples import EXAMPLES, Examples, Launched, Results
 

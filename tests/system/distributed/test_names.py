@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.runs.state import RunStatus
+from slurmtf.runs.states.state import RunStatus
 from tests.cluster import Cluster
 from tests.cluster.config import SUFFIX
 

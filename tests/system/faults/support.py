@@ -14,7 +14,7 @@ from typing import Any
 
 from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
 from slurmtf.job.contract import roles
-from slurmtf.job.contract.outcome import Outcome
+from slurmtf.job.contract.attempt.outcome import Outcome
 from slurmtf.job.contract.plan import JobPlan
 from slurmtf.runs import RunState
 from tests.patience import until

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import RunStatus
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from tests.patience import until
 from tests.system.slurm.support import Lab, call, ended, here, in_status, job_of, journal, log
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Mpi, Run, RunStatus
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from tests.cluster import Cluster
 from tests.cluster.machine import SYSTEM_PATH
 from tests.patience import HANG_S, until

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
-from slurmtf.job.contract.outcome import End
+from slurmtf.job.contract.attempt.outcome import End
 from tests.system.faults.support import outcome_of
 
 from .support import Faults, end_of, killed, label_host

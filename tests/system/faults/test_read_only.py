@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf import RunStatus
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from tests.cluster import Cluster
 from tests.patience import until
 from tests.system.slurm.support import HELLO, call, ended, here, job_of

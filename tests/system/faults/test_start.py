@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Environment, ParameterServer, RunStatus
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from tests.cluster import Cluster
 from tests.integration.job.jobs import many, new_job
 from tests.patience import until

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Experiment, Run
+from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause
-from slurmtf.runs.state import RunStatus
+from slurmtf.runs.states.state import RunStatus
 from slurmtf.submit.submission import Submission, submit
 from tests.cluster import Cluster
 

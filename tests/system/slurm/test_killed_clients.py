@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Run, RunStatus
-from slurmtf.runs.workspace import run_folders
+from slurmtf.runs.workspaces.workspace import run_folders
 from slurmtf.submit.submission import tidy
 from tests.cluster import Cluster
 from tests.integration.job.jobs import age

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.runs import write_journal, write_runs
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.listing import AGE_S
+from slurmtf.runs.workspaces.listing import AGE_S
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
 from tests.patience import until

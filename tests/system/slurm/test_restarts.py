@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Run, RunStatus
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from tests.cluster import Cluster
 from tests.patience import until
 

@@ -12,7 +12,7 @@ import pytest
 
 from slurmtf import Environment, Experiment, Run, RunStatus
 from slurmtf.estimator.document import from_document, read_job_file
-from slurmtf.runs.metrics import entries
+from slurmtf.runs.metrics.reading import entries
 from tests.cluster import Cluster
 from tests.patience import until
 from tests.system.faults.support import processes

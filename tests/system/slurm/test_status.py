@@ -17,7 +17,7 @@ import pytest
 from slurmtf import Run, RunStatus
 from slurmtf.errors import SlurmError
 from slurmtf.experiments import cancel_runs
-from slurmtf.runs.state import Doubt, DoubtKind
+from slurmtf.runs.states.state import Doubt, DoubtKind
 from slurmtf.submit.record import note, read_record
 from tests.cluster import Cluster
 from tests.patience import HANG_S

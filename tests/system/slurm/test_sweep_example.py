@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Experiment, RunStatus
-from slurmtf.job.contract.sweep import CANCELED, COMPLETED
+from slurmtf.job.contract.sweep.records import CANCELED, COMPLETED
 from slurmtf.tune.document import from_yaml
 from slurmtf.tune.run import SweepRun
 from tests.patience import until

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Experiment, RandomParameterSampling, RunStatus, Sweep, TensorFlow, uniform
-from slurmtf.job.contract.sweep import COMPLETED, SweepLayout
+from slurmtf.job.contract.sweep.records import COMPLETED, SweepLayout
 from slurmtf.tune.run import SweepRun
 from tests.cluster import Cluster
 from tests.patience import until

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slurmtf import Environment, Experiment, GridParameterSampling, RunStatus, Sweep, TensorFlow, choice
-from slurmtf.job.contract.sweep import COMPLETED
+from slurmtf.job.contract.sweep.records import COMPLETED
 from slurmtf.tune.run import SweepRun
 from tests.patience import until
 

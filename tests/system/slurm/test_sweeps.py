@@ -19,8 +19,8 @@ from slurmtf import (
     choice,
     uniform,
 )
-from slurmtf.job.contract.ledger import STALE_S
-from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED
+from slurmtf.job.contract.sweep.ledger import STALE_S
+from slurmtf.job.contract.sweep.records import CANCELED, COMPLETED, FAILED
 from slurmtf.tune.run import SweepRun
 from tests.patience import until
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract import trust
-from slurmtf.runs.state import RunStatus
+from slurmtf.job.contract.system import trust
+from slurmtf.runs.states.state import RunStatus
 from tests.patience import until
 
 from .support import HELLO, WAIT, Lab, ended, in_status, job_of

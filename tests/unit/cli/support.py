@@ -14,7 +14,7 @@ from slurmtf.cli import output
 from slurmtf.cli.app import main
 from slurmtf.files import write_json
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Entry, to_line
+from slurmtf.job.contract.metrics.entries import Entry, to_line
 
 PLAN = {"warnings": [], "site": "local", "provenance": {"estimator": {"primary_metric": "loss"}}}
 

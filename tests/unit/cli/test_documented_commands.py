@@ -21,11 +21,11 @@ import pytest
 from slurmtf import Experiment
 from slurmtf.cli.app import app
 from slurmtf.estimator.document import from_yaml
-from slurmtf.job.contract import events
-from slurmtf.job.contract.journal import Journal
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.journal import Journal
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Entry, to_line
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
 from tests.unit.cli.documents import DOCUMENTS, FILES, PROFILES, ROOT, documented, named

@@ -11,7 +11,7 @@ from slurmtf.cli.app import COMMANDS, EXIT_CODES
 from slurmtf.cli.flags import OPTIONS
 from slurmtf.estimator import TensorFlow
 from slurmtf.estimator.document import field_names
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.plan.rendering import FILTERS
 from slurmtf.runs import RunStatus
 from slurmtf.sites.search import packaged

@@ -7,7 +7,7 @@ import pytest
 from slurmtf.cli import output
 from slurmtf.cli.follow import _Progress
 from slurmtf.runs import RunState, RunStatus
-from slurmtf.runs.state import Again
+from slurmtf.runs.states.state import Again
 
 SECOND = Again("return", "script", "script", 2, 2, 5.0)
 LIMIT = "QOSMaxJobsPerUserLimit"

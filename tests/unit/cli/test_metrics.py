@@ -12,7 +12,7 @@ import pytest
 
 from slurmtf import Run
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Entry, to_line
+from slurmtf.job.contract.metrics.entries import Entry, to_line
 
 from .support import CommandLine, run_folder
 

@@ -10,10 +10,10 @@ from slurmtf.cli.present import again_text, details
 from slurmtf.experiments import Run
 from slurmtf.files import write_json
 from slurmtf.findings import warning
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.runs import RunState, RunStatus
-from slurmtf.runs.state import Again
+from slurmtf.runs.states.state import Again
 
 WARNED = "ParameterServerStrategy without a chief waits for ever"
 

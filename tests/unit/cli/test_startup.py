@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from slurmtf.files import write_json
-from slurmtf.job.contract import events
-from slurmtf.job.contract.journal import Journal
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.journal import Journal
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
 from tests.unit.cli.support import run_folder
@@ -21,6 +21,7 @@ from tests.unit.cli.support import run_folder
 COMMAND = "sys.argv[0] = 'slurmtf'; from slurmtf.cli import main\ntry: main()\nexcept SystemExit: pass\n"
 HEAVY = {"pydantic", "yaml", "rich", "jinja2", "submitit", "asyncio", "packaging", "subprocess", "hashlib", "difflib"}
 ELSEWHERE = {"diagnosis", "estimator", "experiments", "models", "plan", "plots", "sites", "snapshot", "submit", "tune"}
+LOOKS = ("status", "states.reduce", "states.sweeps", "metrics.reading", "logs")
 RUN = "digits-20260102-030405-a1b2c3"
 
 
@@ -62,7 +63,7 @@ def test_who_submits_from_python_looks_at_no_run_yet(tmp_path: Path) -> None:
     modules = imported("from slurmtf import Experiment, TensorFlow, Mpi, Run", tmp_path)
     rooms = {name.split(".")[1] for name in ours(modules) if name != "slurmtf"}
     assert not rooms & {"cli", "diagnosis", "models", "plots", "tune", "migration", "serving"}
-    assert not {f"slurmtf.runs.{name}" for name in ("status", "reduce", "metrics", "logs", "sweeps", "canceling")} & modules
+    assert not {f"slurmtf.runs.{name}" for name in (*LOOKS, "canceling")} & modules
     assert not {name.partition(".")[0] for name in modules} & {"jinja2", "submitit", "asyncio", "click", "rich"}
 
 
@@ -74,11 +75,11 @@ def test_help_is_a_table(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["ls", "status"])
 def test_a_run_that_has_ended_is_told_by_the_index(command: str, ended: Path) -> None:
     modules = imported(COMMAND, ended, command)  # which the first look fills
-    assert "slurmtf.runs.reduce" in modules
+    assert "slurmtf.runs.states.reduce" in modules
     modules = imported(COMMAND, ended, command)
     rooms = {name.split(".")[1] for name in ours(modules) if name != "slurmtf"}
     assert not rooms & ELSEWHERE
-    assert not {f"slurmtf.runs.{name}" for name in ("status", "reduce", "metrics", "logs", "sweeps", "downloads")} & modules
+    assert not {f"slurmtf.runs.{name}" for name in (*LOOKS, "downloads")} & modules
     assert not {name.partition(".")[0] for name in modules} & HEAVY
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from slurmtf.experiments.run import Run
-from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.job.contract.sweep import COMPLETED, FAILED, Result
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.job.contract.sweep.records import COMPLETED, FAILED, Result
+from slurmtf.runs.states.state import RunState, RunStatus
 from tests.unit.tune.stories import DONE, sweep_folder
 
 from .support import CommandLine, Done

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.diagnosis.dying import advice
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 
 
 @pytest.mark.parametrize(

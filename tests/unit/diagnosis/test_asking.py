@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from slurmtf.diagnosis.asking import advise
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.plan.model import Resources
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.runs.usage import GpuUsage, NodeUsage, Times, Usage
 from slurmtf.spelling import spelled
 

@@ -13,9 +13,9 @@ from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
 from slurmtf.estimator import TensorFlow
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.plan.model import Resources
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.spelling import values_in
 
 ASKED = Resources(1, 1, 1, memory="10G", time_s=3600)

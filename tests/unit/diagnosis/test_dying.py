@@ -11,7 +11,7 @@ from slurmtf.diagnosis.dying import advice, explain
 from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
-from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 
 from .texts import SAMPLES, TRACEBACK
 from .unforeseen import SAMPLES as UNFORESEEN

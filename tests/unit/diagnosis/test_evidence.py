@@ -21,11 +21,11 @@ from slurmtf.diagnosis.evidence import (
     read_logs,
 )
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.job.contract import events
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, End, Outcome
-from slurmtf.runs.history import Attempt, TaskEnd, attempt_of
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.history import Attempt, TaskEnd, attempt_of
+from slurmtf.runs.states.state import RunState, RunStatus
 from tests.unit.runs.stories import lines
 
 SIZE = 1 << 20

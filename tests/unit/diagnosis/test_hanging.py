@@ -12,8 +12,8 @@ from slurmtf.diagnosis.dying import explain, hung
 from slurmtf.diagnosis.evidence import explain_hung
 from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
+from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, End, Outcome
 
 SAID = "step 0\nstep 1\nstep 2\n"
 RAISED = """\

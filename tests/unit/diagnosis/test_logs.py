@@ -28,7 +28,7 @@ import pytest
 from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 
 LOGS = sorted((Path(__file__).parent / "logs").glob("*/*.txt"))
 UNKNOWN = {"child_failed_of_an_exception"}

@@ -13,7 +13,7 @@ from slurmtf.diagnosis.explanation import Explanation, Log
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.raised import LONGEST, as_read
 from slurmtf.diagnosis.rules import RULES, Rule
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 
 from .unforeseen import SAMPLES
 

@@ -9,7 +9,7 @@ import pytest
 from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 
 from .test_dying import FAILED, LOST, OOM, QUOTA, SCRIPT, failed, logs
 

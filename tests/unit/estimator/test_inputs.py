@@ -19,11 +19,11 @@ from slurmtf.environments.packing import pack_of
 from slurmtf.errors import SpecError
 from slurmtf.estimator.azureml import overridden
 from slurmtf.estimator.document import from_yaml
-from slurmtf.job.contract import mounts
-from slurmtf.job.contract.mounts import Mount
+from slurmtf.experiments.data import look
+from slurmtf.job.contract.system import mounts
+from slurmtf.job.contract.system.mounts import Mount
 from slurmtf.plan import render, resolve
 from slurmtf.plan.staging import LookedUp
-from slurmtf.runs.data import look
 from slurmtf.sites import Site
 from slurmtf.sites.model import Storage
 from slurmtf.sites.search import packaged
@@ -290,7 +290,7 @@ def test_mountinfo_is_read() -> None:
 
 @pytest.fixture
 def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slurmtf.runs.data._missing", lambda item: [])
+    monkeypatch.setattr("slurmtf.experiments.data._missing", lambda item: [])
 
 
 @pytest.mark.usefixtures("nothing_missing")

@@ -8,11 +8,11 @@ import pytest
 
 from slurmtf import Run
 from slurmtf.errors import RunFailedError
+from slurmtf.experiments.failures import error_of
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs.failures import error_of
-from slurmtf.runs.records import note_end
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.records import note_end
+from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
 

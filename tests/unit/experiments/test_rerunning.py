@@ -10,7 +10,7 @@ import pytest
 from slurmtf import Run
 from slurmtf.errors import InputError, SpecError
 from slurmtf.experiments.rerunning import changed, parse_change, rerun, settings_of, with_arguments
-from slurmtf.job.contract.sweep import SweepLayout
+from slurmtf.job.contract.sweep.records import SweepLayout
 from tests.unit.support import tells
 
 ARGUMENTS = [

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from slurmtf.cli.output import bare, shown
 from slurmtf.cli.present import details, run_data
 from slurmtf.experiments import Run
-from slurmtf.job.contract import events, journal
+from slurmtf.job.contract.attempt import events, journal
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import RunStatus
 from slurmtf.runs.status import states_of

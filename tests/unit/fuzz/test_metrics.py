@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from slurmtf.cli import metrics as views
 from slurmtf.cli.output import clock, shown
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Entry, Point, to_line
+from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
 from slurmtf.job.sweep.progress import Progress
 from slurmtf.plots.html import to_html
 from slurmtf.plots.svg import stacked
-from slurmtf.runs import mirrored
-from slurmtf.runs.curves import charts_of, select
-from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metrics import MetricsReader, metrics_of
+from slurmtf.runs.metrics.curves import charts_of, select
+from slurmtf.runs.metrics.event_owners import Owners
+from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
+from slurmtf.runs.mlflow import mirrored
 
 NUMBERS = st.floats() | st.integers() | st.sampled_from([10**400, -(10**400), 1 << 63, 1e308, -1e308, 5e-324])
 ANYTHING = st.recursive(

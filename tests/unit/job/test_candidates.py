@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause
-from slurmtf.job.contract.sweep import COMPLETED, FAILED, Event
+from slurmtf.job.contract.attempt.outcome import Cause
+from slurmtf.job.contract.sweep.records import COMPLETED, FAILED, Event
 from slurmtf.job.sweep.candidates import (
     GONE,
     RUNS,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract import proc
-from slurmtf.job.contract.claim import Claim
+from slurmtf.job.contract.environments.claim import Claim
+from slurmtf.job.contract.system import proc
 
 HERE, ELSEWHERE = socket.gethostname(), "another-node"
 

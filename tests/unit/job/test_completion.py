@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause, End
+from slurmtf.job.contract.attempt.outcome import Cause, End
 from slurmtf.job.contract.plan import Distribution, Timings
 from slurmtf.job.contract.roles import cyclic
 from slurmtf.job.supervisor.completion import Completion, Verdict, grace_of, waits_for_dead_peer

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract.job_log import ran_out_of_memory
-from slurmtf.job.contract.outcome import Cause, End, Outcome
+from slurmtf.job.contract.attempt.job_log import ran_out_of_memory
+from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor.completion import Verdict
 from slurmtf.job.supervisor.conclusion import (

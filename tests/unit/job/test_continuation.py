@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.journal import Journal
+from slurmtf.job.contract.attempt.journal import Journal
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.life import Budget
-from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.supervisor.continuation import Continuation
 from slurmtf.job.supervisor.slurm_job import Said

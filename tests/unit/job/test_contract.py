@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.job.contract import events, job_log, journal
-from slurmtf.job.contract.events import Record
+from slurmtf.job.contract.attempt import events, job_log, journal
+from slurmtf.job.contract.attempt.events import Record
+from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, End, Outcome
 from slurmtf.present import outcome_text
 
 JSON = st.recursive(

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract import ledger as ledgers
-from slurmtf.job.contract.ledger import Ledger, Owner
-from slurmtf.job.contract.sweep import COMPLETED, Event, Point, Result, Settings, SweepLayout
+from slurmtf.job.contract.sweep import ledger as ledgers
+from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.records import COMPLETED, Event, Point, Result, Settings, SweepLayout
 from tests.patience import HANG_S
 
 WORKER = """
 import sys, time
-from slurmtf.job.contract.ledger import Ledger, Owner, settled
-from slurmtf.job.contract.sweep import Event, Result, SweepLayout
+from slurmtf.job.contract.sweep.ledger import Ledger, Owner, settled
+from slurmtf.job.contract.sweep.records import Event, Result, SweepLayout
 from slurmtf.job.sweep.candidates import Held, candidates, GONE
 
 folder, name, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.job.contract.log_excerpt import CUT, LONGEST_LINE, Failure, excerpt, find_failure
+from slurmtf.job.contract.attempt.log_excerpt import CUT, LONGEST_LINE, Failure, excerpt, find_failure
 
 TRACEBACK = """\
 epoch 1

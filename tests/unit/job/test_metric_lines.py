@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.job.contract.metrics import Entry, from_line, to_line
+from slurmtf.job.contract.metrics.entries import Entry, from_line, to_line
 
 SCALARS = st.floats(allow_nan=False) | st.integers(-(10**308), 10**308) | st.text()
 VALUES = {

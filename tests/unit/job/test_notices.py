@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract import journal
-from slurmtf.job.contract.journal import Journal
+from slurmtf.job.contract.attempt import journal
+from slurmtf.job.contract.attempt.journal import Journal
+from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.job.contract.life import Notice
-from slurmtf.job.contract.outcome import Cause
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
 from slurmtf.job.supervisor.notices import Notices
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Size
 from slurmtf.job.supervisor.orders import NOTHING_TO_DO, PlannedOrders
 

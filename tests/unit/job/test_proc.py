@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from slurmtf.job.contract.proc import TICKS, Stat, parse_stat, processes, start_of, stat_of
+from slurmtf.job.contract.system.proc import TICKS, Stat, parse_stat, processes, start_of, stat_of
 
 REST = "7 40 30 0 -1 4194560 0 0 0 0 100 20 3 4 20 0 1 0 987654 0 0"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Entry, to_line
+from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.job.sweep.progress import Progress
 from tests.unit.runs.test_event_files import event, record, simple
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.job.contract.events import Decided, Ended, Record, Restart, Started
-from slurmtf.job.contract.journal import Attempt
+from slurmtf.job.contract.attempt.events import Decided, Ended, Record, Restart, Started
+from slurmtf.job.contract.attempt.journal import Attempt
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.life import (
     AT_MOST_MEMORY,
     END,
@@ -23,7 +24,6 @@ from slurmtf.job.contract.life import (
     USED,
     Budget,
 )
-from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.job.supervisor.restart import (
     Decision,
     Failure,

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from slurmtf.job.contract.attempt.samples import Gpu, Sample, read
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
-from slurmtf.job.contract.samples import Gpu, Sample, read
 from slurmtf.job.task.sampling import Process, Sampler, counted, family, held_by, memory_file, ours, parse_gpus, processes
 
 V2 = "0::/system.slice/slurmstepd.scope/job_33/step_0/user/task_0\n"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract.metrics import Entry, from_line, to_line
+from slurmtf.job.contract.metrics.entries import Entry, from_line, to_line
 from slurmtf.job.script import files
 from slurmtf.job.script.files import Lines, copy_into, keep
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.journal import open_new
+from slurmtf.job.contract.attempt.journal import open_new
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.sweep import slots
 

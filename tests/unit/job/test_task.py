@@ -160,8 +160,8 @@ STARTS = """
 import os, sys, time
 from slurmtf.job.build.work import Work
 from slurmtf.job.common.process import Child
-from slurmtf.job.contract.claim import Claim
-from slurmtf.job.contract.store import StoreLayout
+from slurmtf.job.contract.environments.claim import Claim
+from slurmtf.job.contract.environments.store import StoreLayout
 started = [sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(3600)"]
 def task():
     Child(started, "/", {})

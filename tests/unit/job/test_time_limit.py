@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause
+from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
 from slurmtf.job.supervisor import time_limit
 from slurmtf.job.supervisor.time_limit import EARLY_S, TimeLimit, is_notice_due, is_over, leave_of, left_after

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.ledger import Ledger, Owner
-from slurmtf.job.contract.metrics import Entry, to_line
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Size
-from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED, Point, Result, Settings, SweepLayout
+from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.records import CANCELED, COMPLETED, FAILED, Point, Result, Settings, SweepLayout
 from slurmtf.job.sweep import candidates
 from slurmtf.job.sweep.trials import LINGER_S, Trials
 

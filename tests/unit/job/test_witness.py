@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract import proc
-from slurmtf.job.contract.ledger import Owner
+from slurmtf.job.contract.sweep.ledger import Owner
+from slurmtf.job.contract.system import proc
 from slurmtf.job.sweep.candidates import GONE, RUNS, UNKNOWN, WAITS
 from slurmtf.job.sweep.witness import PAUSE_S, LocalWitness, SlurmWitness, parse
 

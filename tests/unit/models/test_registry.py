@@ -19,8 +19,8 @@ from slurmtf.models import Model
 from slurmtf.models.exporting import RECORD
 from slurmtf.models.hashes import digest
 from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, _bring, registry_of
-from slurmtf.runs import tracking
-from slurmtf.runs.garbage import garbage
+from slurmtf.runs.mlflow import tracking
+from slurmtf.runs.workspaces.garbage import garbage
 from tests.patience import HANG_S
 from tests.unit.support import refusing
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs.receipts import Account
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.runs.receipts.receipt import Account
+from slurmtf.runs.states.state import RunState, RunStatus
 
 PLAN: dict[str, Any] = {
     "site": "lab",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from slurmtf.job.contract import events
-from slurmtf.job.contract.events import Record
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.events import Record
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.processes import ProcessId
-from slurmtf.runs.history import Attempt, History, attempt_of, in_order
-from slurmtf.runs.observe import Answer
-from slurmtf.runs.records import CancelRequest, Records
-from slurmtf.runs.reduce import UNASKED, Evidence, reduce
-from slurmtf.runs.state import RunState
+from slurmtf.runs.states.history import Attempt, History, attempt_of, in_order
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import CancelRequest, Records
+from slurmtf.runs.states.reduce import UNASKED, Evidence, reduce
+from slurmtf.runs.states.state import RunState
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
 
 SUBMITTED = 1000.0

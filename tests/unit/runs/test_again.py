@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract import events
-from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs.history import Attempt, History
-from slurmtf.runs.observe import Answer
-from slurmtf.runs.records import Records
-from slurmtf.runs.reduce import UNASKED, job_to_ask_for
-from slurmtf.runs.state import Again, RunState, RunStatus
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.runs.states.history import Attempt, History
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import Records
+from slurmtf.runs.states.reduce import UNASKED, job_to_ask_for
+from slurmtf.runs.states.state import Again, RunState, RunStatus
 from slurmtf.scheduler import JobRef, JobState, Observation
 
 from .stories import (

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.present import outcome_text
-from slurmtf.runs.history import History
-from slurmtf.runs.observe import Answer
-from slurmtf.runs.records import CancelRequest, Records
-from slurmtf.runs.reduce import UNASKED, Evidence, job_to_ask_for
-from slurmtf.runs.state import RunState
+from slurmtf.runs.states.history import History
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import CancelRequest, Records
+from slurmtf.runs.states.reduce import UNASKED, Evidence, job_to_ask_for
+from slurmtf.runs.states.state import RunState
 from slurmtf.scheduler import JobState
 from slurmtf.scheduler.base import Canceler
 

@@ -12,7 +12,7 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import canceling
 from slurmtf.runs.canceling import cancel
-from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus
+from slurmtf.runs.states.state import Doubt, DoubtKind, RunState, RunStatus
 from slurmtf.runs.status import Seen
 from slurmtf.scheduler import JobRef, SubmittedJob
 

@@ -8,8 +8,8 @@ from itertools import combinations_with_replacement
 import pytest
 
 from slurmtf.job.supervisor.slurm_job import moved
-from slurmtf.runs.chains import Earlier, dependencies, joined, parsed, renamed, until_settled
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.chains.dependencies import Earlier, dependencies, joined, parsed, renamed, until_settled
+from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef, SubmittedJob
 
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from slurmtf.runs.citing import cite, doubts, nccl_version
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.receipts.citing import cite, doubts, nccl_version
+from slurmtf.runs.states.state import RunState, RunStatus
 
 from .accounts import PLAN, RECEIPT, account
 

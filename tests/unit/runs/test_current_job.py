@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.processes import ProcessId
-from slurmtf.runs.history import Attempt, History
-from slurmtf.runs.observe import Answer
-from slurmtf.runs.records import Records
-from slurmtf.runs.reduce import current_job, job_to_ask_for, reduce
-from slurmtf.runs.state import RunStatus
+from slurmtf.runs.states.history import Attempt, History
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import Records
+from slurmtf.runs.states.reduce import current_job, job_to_ask_for, reduce
+from slurmtf.runs.states.state import RunStatus
 from slurmtf.scheduler import JobRef, JobState, Observation
 
 from .stories import (

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Entry, Point, to_line
-from slurmtf.runs.curves import RunSeries, charts_of, last_value, select, xs_of
-from slurmtf.runs.metrics import MetricsReader, Series
+from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
+from slurmtf.runs.metrics.curves import RunSeries, charts_of, last_value, select, xs_of
+from slurmtf.runs.metrics.reading import MetricsReader, Series
 
 
 def reader(folder: Path, **tasks: list[Entry]) -> MetricsReader:

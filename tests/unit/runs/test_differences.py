@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs.differences import as_mapping, compare
-from slurmtf.runs.state import RunStatus
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.runs.receipts.differences import as_mapping, compare
+from slurmtf.runs.states.state import RunStatus
 
 from .accounts import DONE, PLAN, RECEIPT, account
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.job.contract.event_files import EventFile, event_files, masked_crc, scalars
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Entry, Point, to_line
-from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metrics import MetricsReader, metrics_of
+from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
+from slurmtf.job.contract.metrics.event_files import EventFile, event_files, masked_crc, scalars
+from slurmtf.runs.metrics.event_owners import Owners
+from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
 
 NAME = "events.out.tfevents.1700000000.node1.77.0.v2"
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.event_files import event_files
-from slurmtf.job.contract.events import TaskStarted
-from slurmtf.job.contract.journal import Journal
+from slurmtf.job.contract.attempt.events import TaskStarted
+from slurmtf.job.contract.attempt.journal import Journal
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics.event_files import event_files
 from slurmtf.job.contract.roles import blocks
-from slurmtf.runs.event_owners import Owners, Writer, named, started_by, writer_of
-from slurmtf.runs.metrics import MetricsReader, metrics_of
+from slurmtf.runs.metrics.event_owners import Owners, Writer, named, started_by, writer_of
+from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
 
 from .test_event_files import written
 from .test_metrics import planned

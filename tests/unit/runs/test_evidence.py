@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.plan import render
 from slurmtf.present import outcome_text
-from slurmtf.runs.evidence import evidence_of
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.evidence import evidence_of
+from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef
 from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment

@@ -20,13 +20,13 @@ from slurmtf import Estimator, Experiment
 from slurmtf.environments.store import FOLDER, EnvironmentStore
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import write_json
-from slurmtf.job.contract.claim import Claim
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.job.contract.environments.claim import Claim
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, Outcome
 from slurmtf.processes import ProcessId, identify
-from slurmtf.runs.garbage import discard, garbage
-from slurmtf.runs.records import note_end
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.records import note_end
+from slurmtf.runs.states.state import RunState, RunStatus
+from slurmtf.runs.workspaces.garbage import discard, garbage
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build

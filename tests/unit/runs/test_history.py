@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract import events
-from slurmtf.job.contract.journal import successive_jobs
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.journal import successive_jobs
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.history import Attempt, Next, Phase, TaskEnd, attempt_of, in_order, read_history
+from slurmtf.runs.states.history import Attempt, Next, Phase, TaskEnd, attempt_of, in_order, read_history
 
 from .stories import AGAIN, DONE, FAILED, LAUNCHED, PREEMPTED, RUNS, START, attempt, ended, lines
 

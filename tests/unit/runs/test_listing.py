@@ -15,11 +15,11 @@ import pytest
 from benchmarks.runs import write_runs
 from slurmtf.errors import InputError
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs import index as indexes
 from slurmtf.runs import status
-from slurmtf.runs.index import Index, of_job
-from slurmtf.runs.listing import Wanted, list_all, list_states, parse_since
-from slurmtf.runs.state import RunStatus
+from slurmtf.runs.states.state import RunStatus
+from slurmtf.runs.workspaces import index as indexes
+from slurmtf.runs.workspaces.index import Index, of_job
+from slurmtf.runs.workspaces.listing import Wanted, list_all, list_states, parse_since
 from slurmtf.submit.record import note
 from slurmtf.submit.record import submitted_jobs as jobs_of
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metric_shapes import in_azure_shape
-from slurmtf.job.contract.metrics import Entry, Point, to_line
+from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
+from slurmtf.job.contract.metrics.shapes import in_azure_shape
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
-from slurmtf.runs import metrics
-from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.metrics import MetricsReader, children_of, metrics_of
+from slurmtf.runs.metrics import reading
+from slurmtf.runs.metrics.event_owners import Owners
+from slurmtf.runs.metrics.reading import MetricsReader, children_of, metrics_of
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ def test_lists_rows_and_tables_are_series_of_their_columns(layout: RunLayout) ->
 
 
 def test_what_a_reader_keeps_is_bounded_and_has_both_ends(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(metrics, "MOST_POINTS", 100)
+    monkeypatch.setattr(reading, "MOST_POINTS", 100)
     logged(layout, *(Entry("loss", float(step), step) for step in range(100_001)))
     kept = points(layout, MetricsReader(layout))
     assert len(kept) <= 101

@@ -11,13 +11,13 @@ import pytest
 from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics import Point
-from slurmtf.runs import mirroring, tracking
-from slurmtf.runs.event_owners import Owners
-from slurmtf.runs.mirrored import Part, files_of, key_of, milliseconds, parameters_of, status_of, step_of
-from slurmtf.runs.mirroring import Following, Sent, batches
-from slurmtf.runs.state import RunStatus
-from slurmtf.runs.tracking import MirrorError, check_tracking, talking, without_password
+from slurmtf.job.contract.metrics.entries import Point
+from slurmtf.runs.metrics.event_owners import Owners
+from slurmtf.runs.mlflow import mirroring, tracking
+from slurmtf.runs.mlflow.mirrored import Part, files_of, key_of, milliseconds, parameters_of, status_of, step_of
+from slurmtf.runs.mlflow.mirroring import Following, Sent, batches
+from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, talking, without_password
+from slurmtf.runs.states.state import RunStatus
 
 
 @pytest.mark.parametrize("name", ["loss", "train/epoch_loss", "val loss", "größe", "a.b-c:d_1"])

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from slurmtf.runs.history import Attempt
-from slurmtf.runs.observe import Answer
-from slurmtf.runs.reduce import is_outdated, reduce
-from slurmtf.runs.state import RunStatus
+from slurmtf.runs.states.history import Attempt
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.reduce import is_outdated, reduce
+from slurmtf.runs.states.state import RunStatus
 from slurmtf.scheduler import JobState
 
 from .stories import FORGOTTEN, NOW, PREEMPTED, RECORDS, RUNS, UNREACHABLE, attempt, ended, history, seen

@@ -10,10 +10,10 @@ import pytest
 
 from slurmtf.files import write_json
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.history import Attempt
-from slurmtf.runs.receipts import completed, receipt_of
-from slurmtf.runs.records import note_end
-from slurmtf.runs.state import RunState
+from slurmtf.runs.receipts.receipt import completed, receipt_of
+from slurmtf.runs.states.history import Attempt
+from slurmtf.runs.states.records import note_end
+from slurmtf.runs.states.state import RunState
 from slurmtf.scheduler import JobState
 from slurmtf.submit.record import note
 

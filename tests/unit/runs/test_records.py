@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract import trust
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs.records import forget_cancel_request, note_cancel_request, note_end, read_records
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.job.contract.system import trust
+from slurmtf.runs.states.records import forget_cancel_request, note_cancel_request, note_end, read_records
+from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef
 from slurmtf.submit.record import note
 

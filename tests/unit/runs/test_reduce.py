@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.job.contract import events
-from slurmtf.job.contract.outcome import MAY_RETURN, Cause, Outcome
-from slurmtf.runs.history import Attempt, History
-from slurmtf.runs.observe import Answer
-from slurmtf.runs.records import Records
-from slurmtf.runs.reduce import SILENCE_S, UNASKED, job_to_ask_for, reduce
-from slurmtf.runs.state import Doubt, DoubtKind, RunState, RunStatus, Staging
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.outcome import MAY_RETURN, Cause, Outcome
+from slurmtf.runs.states.history import Attempt, History
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import Records
+from slurmtf.runs.states.reduce import SILENCE_S, UNASKED, job_to_ask_for, reduce
+from slurmtf.runs.states.state import Doubt, DoubtKind, RunState, RunStatus, Staging
 from slurmtf.scheduler import JobState, Observation
 from slurmtf.scheduler.base import RECORD_LAG_S
 

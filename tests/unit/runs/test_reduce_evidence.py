@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.job.contract import events
-from slurmtf.job.contract.outcome import Cause, Outcome
-from slurmtf.runs.history import History
-from slurmtf.runs.observe import Answer
-from slurmtf.runs.records import CancelRequest, Records
-from slurmtf.runs.reduce import Evidence, reduce
-from slurmtf.runs.state import RunStatus
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.runs.states.history import History
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import CancelRequest, Records
+from slurmtf.runs.states.reduce import Evidence, reduce
+from slurmtf.runs.states.state import RunStatus
 from slurmtf.scheduler import JobState, Observation
 
 from .stories import (

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract.outcome import Cause
-from slurmtf.job.contract.sweep import CANCELED, COMPLETED, FAILED, Point, Result, Settings
-from slurmtf.runs.observe import Answer
-from slurmtf.runs.records import CancelRequest, Records
-from slurmtf.runs.state import RunStatus
-from slurmtf.runs.sweeps import SweepFacts, TrialState, reduce_sweep
+from slurmtf.job.contract.attempt.outcome import Cause
+from slurmtf.job.contract.sweep.records import CANCELED, COMPLETED, FAILED, Point, Result, Settings
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import CancelRequest, Records
+from slurmtf.runs.states.state import RunStatus
+from slurmtf.runs.states.sweeps import SweepFacts, TrialState, reduce_sweep
 from slurmtf.scheduler import JobRef, JobState, SubmittedJob
 from slurmtf.scheduler.base import Canceler, Observation
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.job.contract import events
-from slurmtf.job.contract.journal import Attempt
-from slurmtf.job.contract.samples import Gpu, Sample
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.journal import Attempt
+from slurmtf.job.contract.attempt.samples import Gpu, Sample
 from slurmtf.plan.model import Resources
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.runs.usage import GpuUsage, NodeUsage, Times, Usage, nodes_of, times_of, with_accounting
 from slurmtf.scheduler.books import JobUsage, NodeBooks
 

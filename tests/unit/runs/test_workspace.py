@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from slurmtf.cli.app import app
 from slurmtf.errors import RunNotFoundError, SlurmtfError
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.workspace import check_experiment, experiment_of, find_run, list_runs, new_run_id
+from slurmtf.runs.workspaces.workspace import check_experiment, experiment_of, find_run, list_runs, new_run_id
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
 from tests.patience import HANG_S

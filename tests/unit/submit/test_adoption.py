@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from slurmtf.errors import SlurmError
-from slurmtf.job.contract import events
-from slurmtf.job.contract.events import Record
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.events import Record
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.canceling import cancel
-from slurmtf.runs.listing import list_states
-from slurmtf.runs.state import DoubtKind, RunStatus
+from slurmtf.runs.states.state import DoubtKind, RunStatus
 from slurmtf.runs.status import states_of
+from slurmtf.runs.workspaces.listing import list_states
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit import adoption
 from slurmtf.submit.adoption import find_jobs

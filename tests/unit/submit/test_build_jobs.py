@@ -11,7 +11,7 @@ import pytest
 
 from slurmtf.environments import EnvironmentSpec, EnvironmentStore
 from slurmtf.estimator import Environment
-from slurmtf.job.contract.claim import Claim
+from slurmtf.job.contract.environments.claim import Claim
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
 from slurmtf.sites import Site
 from slurmtf.sites.model import Environments

@@ -14,7 +14,7 @@ from slurmtf.job.contract.roles import Role
 from slurmtf.job.script import sitecustomize as hook
 from slurmtf.job.supervisor.gloo import variables as of_gloo
 from slurmtf.job.task.environment import TaskEnvironment
-from slurmtf.runs.workspace import workspace_of
+from slurmtf.runs.workspaces.workspace import workspace_of
 from slurmtf.scheduler.environ import of_local_run, without_run
 from slurmtf.scheduler.slurm.executor import changes_for_sbatch
 from tests.unit.support import refusing

@@ -10,9 +10,9 @@ import pytest
 
 import slurmtf
 from slurmtf.diagnosis.correcting import Followed, followed_again
-from slurmtf.job.contract.outcome import Cause, Outcome
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.state import RunState, RunStatus
 
 FILES = sorted(Path(slurmtf.__file__).parent.rglob("*.py"))
 BARE = re.compile(r"slurmtf (?:sweep )?[a-z]+ [^\"\n]*\{[\w.]*(?:\.id|run_id)\}")

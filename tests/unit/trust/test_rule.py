@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.private import make_private
-from slurmtf.job.contract.trust import doubt, doubt_of_own, doubt_of_place
+from slurmtf.job.contract.system.private import make_private
+from slurmtf.job.contract.system.trust import doubt, doubt_of_own, doubt_of_place
 
 from .users import ADA, MALLORY, as_user, needs_root, of
 

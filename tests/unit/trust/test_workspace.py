@@ -18,7 +18,7 @@ from slurmtf.environments.store import EnvironmentStore, store_of
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import make_private, write_json
 from slurmtf.processes import identify
-from slurmtf.runs.garbage import discard, garbage
+from slurmtf.runs.workspaces.garbage import discard, garbage
 from slurmtf.sites import Site
 from slurmtf.sites.model import Environments
 from slurmtf.snapshot import SnapshotStore, collect

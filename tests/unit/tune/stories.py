@@ -9,11 +9,11 @@ from typing import Any
 
 from slurmtf.files import write_json
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.ledger import Ledger, Owner
-from slurmtf.job.contract.metrics import Entry, to_line
-from slurmtf.job.contract.sweep import COMPLETED, FAILED, Event, Point, Result, Settings, SweepLayout, trial_folder
-from slurmtf.runs.records import note_end
-from slurmtf.runs.state import RunState
+from slurmtf.job.contract.metrics.entries import Entry, to_line
+from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.records import COMPLETED, FAILED, Event, Point, Result, Settings, SweepLayout, trial_folder
+from slurmtf.runs.states.records import note_end
+from slurmtf.runs.states.state import RunState
 
 SPACE = {"lr": ["loguniform", [-6, -1]], "units": ["choice", [[16, "wide"]]]}
 POINTS: list[dict[str, Any]] = [

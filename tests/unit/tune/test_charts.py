@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.sweeps import SweepFacts, read_sweep
+from slurmtf.runs.states.sweeps import SweepFacts, read_sweep
 from slurmtf.tune import charts
 
 from .stories import SPACE, sweep_folder

@@ -9,10 +9,10 @@ import pytest
 
 from slurmtf.errors import SpecError
 from slurmtf.estimator import TensorFlow
-from slurmtf.job.contract.ledger import Ledger
-from slurmtf.job.contract.sweep import COMPLETED, Earlier, Result, Stopping, SweepLayout
+from slurmtf.job.contract.sweep.ledger import Ledger
+from slurmtf.job.contract.sweep.records import COMPLETED, Earlier, Result, Stopping, SweepLayout
 from slurmtf.job.sweep import policies
-from slurmtf.runs.state import RunState, RunStatus
+from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.tune.azureml import HyperDriveConfig
 from slurmtf.tune.earlier import Start, start_of
 from slurmtf.tune.run import SweepRun

@@ -16,9 +16,9 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder
 from slurmtf.job.contract.plan import Run as JobRun
 from slurmtf.job.contract.roles import chief, table
-from slurmtf.job.contract.sweep import Point, SweepLayout, arguments_of, key_of, launch_of, read_launches, settings_of
+from slurmtf.job.contract.sweep.records import Point, SweepLayout, arguments_of, key_of, launch_of, read_launches, settings_of
 from slurmtf.plan import LaunchPlan
-from slurmtf.runs.event_owners import Owners
+from slurmtf.runs.metrics.event_owners import Owners
 from slurmtf.sites.model import Gpu, Launcher, Site
 from slurmtf.tune import launches
 from slurmtf.tune.samplers import RandomParameterSampling

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slurmtf.errors import SpecError
-from slurmtf.job.contract.sweep import Stopping
+from slurmtf.job.contract.sweep.records import Stopping
 from slurmtf.job.sweep.policies import stops
 from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, stopping_of
 

@@ -10,7 +10,7 @@ import pytest
 
 from slurmtf.errors import SpecError
 from slurmtf.estimator import TensorFlow
-from slurmtf.job.contract.sweep import Settings, arguments_of, variables_of
+from slurmtf.job.contract.sweep.records import Settings, arguments_of, variables_of
 from slurmtf.sites.model import Launcher, Site
 from slurmtf.tune.azureml import NOT_HERE, HyperDriveConfig
 from slurmtf.tune.policies import BanditPolicy

@@ -10,8 +10,8 @@ from slurmtf.environments import EnvironmentSpec
 from slurmtf.job.build.horovod import kept_as, reason
 from slurmtf.job.build.horovod_source import mend
 from slurmtf.job.build.work import BuildError
-from slurmtf.job.contract import horovod
-from slurmtf.job.contract.horovod import COMMON, FOR_GPUS, MENDS, XLA_GUARD, Mend
+from slurmtf.job.contract.environments import horovod
+from slurmtf.job.contract.environments.horovod import COMMON, FOR_GPUS, MENDS, XLA_GUARD, Mend
 
 
 def sources(folder: Path, text: str = XLA_GUARD) -> Path:

@@ -1,0 +1,87 @@
+"""Check where the data of a run is, before it is submitted."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from slurmtf.errors import SpecError
+from slurmtf.estimator import Input
+from slurmtf.findings import Finding, warning
+from slurmtf.job.contract.system import mounts
+from slurmtf.job.contract.system.mounts import Mount
+from slurmtf.paths import is_folder, is_there
+from slurmtf.sites import Site
+
+OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - of which every machine has its own
+
+
+def look(inputs: Sequence[Input], site: Site | None, workspace: Path, known: Sequence[Mount] | None = None) -> list[Finding]:
+    """Return warnings about where inputs are; ``known`` are this machine's mounts. Without a site, data only has to exist.
+
+    Raises SpecError for data that does not exist, or that compute nodes can't see.
+    """
+    listed = list(mounts.mounts() if known is None else known)
+    is_shared = site is not None and not site.can.one_machine
+    unseen = [list(_unseen(str(item.path), workspace, listed)) if is_shared else [] for item in inputs]
+    findings = [finding for item, others in zip(inputs, unseen, strict=True) for finding in [*_missing(item)] or others]
+    if findings:
+        raise SpecError(*findings)
+    return [warning for item in inputs for warning in _doubts(item, workspace, listed)] if is_shared else []
+
+
+def _missing(item: Input) -> Iterable[Finding]:
+    path = Path(item.path)
+    if item.mode != "upload":
+        if not is_there(path):
+            yield Finding(
+                "missing-input",
+                "inputs",
+                f"{path} does not exist",
+                "correct the path, or use mode 'upload' for what the script writes",
+            )
+        elif not os.access(path, os.R_OK):
+            yield Finding("input-unreadable", "inputs", f"{path} can't be read", "ask its owner for permission to")
+        return
+    parent = next(folder for folder in (path, *path.parents) if is_there(folder))
+    if not is_folder(parent):
+        yield Finding("input-not-folder", "inputs", f"{parent} is not a folder", "name a folder to which results are copied")
+    elif not os.access(parent, os.W_OK):
+        yield Finding(
+            "input-unwritable", "inputs", f"{path} can't be written: {parent} is not yours to write to", "use another folder"
+        )
+
+
+def _unseen(path: str, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
+    """Check that a path is not on a disk that each machine has for itself. Nodes see whatever is on the workspace's file
+    system."""
+    mount = mounts.of(path, known)
+    if _beside(path, workspace, known) or (mount is not None and mount.shared):
+        return
+    top = _top(path)
+    if top or (mount is not None and mount.in_memory):
+        place = top or (mount.point if mount else "")
+        what = f"{path} lies in {place}, which is local to each machine: compute nodes don't see it"
+        yield Finding("input-unseen", "inputs", what, "use a place on a shared file system")
+
+
+def _doubts(item: Input, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
+    mount = mounts.of(str(item.path), known)
+    if mount is not None and not mount.shared and not _beside(str(item.path), workspace, known):
+        text = f"{item.path} lies on {mount.point} ({mount.kind}), a disk of this machine: do the compute nodes see it?"
+        yield warning("local-path", text)
+
+
+def _beside(path: str, workspace: Path, known: list[Mount]) -> bool:
+    """Return whether a path is on the workspace's file system, and not in a machine's own place unless the workspace is there
+    too."""
+    mount, of_workspace = mounts.of(path, known), mounts.of(str(workspace), known)
+    if mount is None or of_workspace is None or mount.device != of_workspace.device:
+        return False
+    return _top(path) in (None, _top(str(workspace)))
+
+
+def _top(path: str) -> str | None:
+    """Return the machine's own place that contains a path; None if none does."""
+    return next((top for top in OF_ONE_NODE if (os.path.realpath(path) + "/").startswith(top + "/")), None)

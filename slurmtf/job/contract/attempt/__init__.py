@@ -1,0 +1,1 @@
+"""What an attempt tells of itself: its journal, its outcome, its log."""

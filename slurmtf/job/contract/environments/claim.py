@@ -1,0 +1,106 @@
+"""Claim the building of an environment: a lock that works on NFS, and that does not outlive its owner.
+
+A file is claimed by a hard link to it, which is atomic on NFS too (open(2), O_EXCL). Its owner touches it while working. A
+claim whose process has ended, or that has not been touched for a while, is broken. If two builds run at once all the same,
+nothing is lost: each has a folder of its own, and the one that is linked last is used.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import time
+from typing import Any, Dict, Mapping, Optional
+
+from .. import variables as var
+from ..system import proc
+
+BEAT_S = 10.0
+SILENT_S = 120.0
+"""Seconds without a touch after which the owner, on another host, counts as dead. By the file system's clock."""
+
+
+class Claim:
+    """The right to build one environment."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._next_beat = 0.0
+
+    def take(self) -> bool:
+        """Claim it; return whether we hold it now. A dead owner's claim is broken first."""
+        own = "{}.{}".format(self._path, os.urandom(6).hex())
+        with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            json.dump(_me(), file)
+        try:
+            holder = self.holder()
+            if holder is not None and self._is_dead(holder, os.stat(own).st_mtime):
+                self._break(holder)
+            return _link(own, self._path)
+        finally:
+            os.remove(own)
+
+    def holder(self) -> Optional[Dict[str, object]]:
+        """Return who holds it: host, pid, start time, job; None if nobody does."""
+        try:
+            with open(self._path, encoding="utf-8") as file:
+                found: Dict[str, object] = json.load(file)
+        except (OSError, ValueError):
+            return None
+        return found
+
+    def alive(self) -> bool:
+        """Return whether somebody holds it who is not known to be dead."""
+        holder = self.holder()
+        return holder is not None and not self._is_dead(holder, time.time())
+
+    def beat(self) -> None:
+        """Show that we are alive; at most every few seconds."""
+        if time.monotonic() >= self._next_beat:
+            self._next_beat = time.monotonic() + BEAT_S
+            with contextlib.suppress(OSError):
+                os.utime(self._path)
+
+    def release(self) -> None:
+        """Release it, unless it has been taken from us."""
+        if self.holder() == _me():
+            with contextlib.suppress(OSError):
+                os.remove(self._path)
+
+    def _is_dead(self, holder: Dict[str, Any], now: float) -> bool:
+        if holder.get("host") == socket.gethostname():
+            return bool(proc.start_of(int(holder["pid"])) != holder["started"])
+        try:
+            return now - os.stat(self._path).st_mtime > SILENT_S
+        except OSError:
+            return False
+
+    def _break(self, holder: Mapping[str, object]) -> None:
+        """Remove a dead owner's claim; one that another builder has taken meanwhile is put back."""
+        doomed = "{}.{}.dead".format(self._path, os.urandom(6).hex())
+        with contextlib.suppress(OSError):
+            os.rename(self._path, doomed)
+            if Claim(doomed).holder() != holder:
+                _link(doomed, self._path)
+            os.remove(doomed)
+
+
+def _me() -> Dict[str, object]:
+    pid = os.getpid()
+    return {
+        "host": socket.gethostname(),
+        "pid": pid,
+        "started": proc.start_of(pid),
+        "job": os.environ.get(var.SLURM_JOB_ID, ""),
+    }
+
+
+def _link(own: str, path: str) -> bool:
+    """Link a file under another name unless that exists. NFS may report an error and have done it: the link count tells."""
+    try:
+        os.link(own, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        return os.stat(own).st_nlink == 2
+    return True

@@ -1,0 +1,91 @@
+"""The names of everything in a store of environments, in one place for those who build and those who use them.
+
+<root>/<name>            a link to what was built; it appears when the whole is there, so what has it is whole
+<root>/.built/           what was built, or is being built, or was when the build was killed
+<root>/.specs/           what shall be built
+<root>/.claims/          who builds what
+<root>/.logs/            what was printed meanwhile
+<root>/.failures/        why the last try failed
+<root>/.jobs/            which job builds what
+<root>/.wheels/          Horovod, compiled
+<root>/.downloads/       packages for a job that has no network
+<root>/.packs/           environments as one file each
+<root>/.cache/           of pip and uv, so that they do not fill the home
+"""
+
+import os
+
+from ..system.private import make_private
+from .packs import SUFFIXES
+
+RECORD = "slurmtf-environment.json"
+IMAGE = "image.sif"
+
+
+class StoreLayout:
+    """A store. Every attribute is an absolute path in it."""
+
+    def __init__(self, root: str) -> None:
+        self.root = os.path.abspath(root)
+        self.built = self._of(".built")
+        self.specs = self._of(".specs")
+        self.claims = self._of(".claims")
+        self.logs = self._of(".logs")
+        self.failures = self._of(".failures")
+        self.jobs = self._of(".jobs")
+        self.wheels = self._of(".wheels")
+        self.downloads = self._of(".downloads")
+        self.packs = self._of(".packs")
+        self.cache = self._of(".cache")
+
+    def _of(self, name: str) -> str:
+        return os.path.join(self.root, name)
+
+    def folder(self, name: str) -> str:
+        """Where the environment is found once it is whole."""
+        return self._of(name)
+
+    def record(self, name: str) -> str:
+        """What is in the environment, and how it came about."""
+        return os.path.join(self.folder(name), RECORD)
+
+    def is_whole(self, name: str) -> bool:
+        """Return whether it is there; an environment whose interpreter has been uninstalled is not."""
+        product = self.image(name) if os.path.exists(self.image(name)) else os.path.join(self.folder(name), "bin", "python")
+        return os.path.isfile(self.record(name)) and os.path.exists(product)
+
+    def image(self, name: str) -> str:
+        """The file of a container image."""
+        return os.path.join(self.folder(name), IMAGE)
+
+    def spec(self, name: str) -> str:
+        return os.path.join(self.specs, name + ".json")
+
+    def claim(self, name: str) -> str:
+        return os.path.join(self.claims, name)
+
+    def log(self, name: str) -> str:
+        return os.path.join(self.logs, name + ".log")
+
+    def failure(self, name: str) -> str:
+        return os.path.join(self.failures, name + ".json")
+
+    def job(self, name: str) -> str:
+        return os.path.join(self.jobs, name + ".json")
+
+    def build_job(self, task: str) -> str:
+        """The folder in which the job of a task works, with its script."""
+        return os.path.join(self.jobs, task)
+
+    def pack(self, name: str, form: str = "tar") -> str:
+        """An environment as one file: ``tar``, or ``squashfs``."""
+        return os.path.join(self.packs, name + SUFFIXES[form])
+
+    def download(self, name: str) -> str:
+        return os.path.join(self.downloads, name)
+
+    def prepare(self) -> None:
+        """Create the folders, for their user alone."""
+        for folder in (self.root, self.built, self.specs, self.claims, self.logs, self.failures, self.jobs, self.wheels,
+                       self.downloads, self.packs, self.cache):  # fmt: skip
+            make_private(folder)

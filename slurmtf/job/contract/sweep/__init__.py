@@ -1,0 +1,1 @@
+"""A sweep: what is written of it and its trials, and who works on which."""

@@ -1,0 +1,115 @@
+"""Let runs follow others: the dependencies for Slurm, and the runs that can't be waited for."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from slurmtf.errors import did_you_mean
+from slurmtf.findings import Finding
+from slurmtf.job.contract.schedulers import CAPABILITIES
+from slurmtf.runs.states.state import RunState, RunStatus
+from slurmtf.scheduler import SubmittedJob
+
+CONDITIONS = {"ok": "afterok", "any": "afterany", "notok": "afternotok"}
+"""How the earlier run must end, and Slurm's word for it (sbatch(1), --dependency)."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A run that must end before another one starts. ``job`` is its current job; None while it has none."""
+
+    run_id: str
+    condition: str
+    state: RunState
+    job: SubmittedJob | None
+    folder: str = ""
+
+    @property
+    def spelled(self) -> str:
+        """Its spelling by a user: ``RUN`` or ``RUN:any``."""
+        return self.run_id if self.condition == "ok" else f"{self.run_id}:{self.condition}"
+
+    @property
+    def awaited(self) -> bool:
+        """Whether Slurm must wait for its job."""
+        return self.job is not None and not self.state.status.final
+
+
+def parsed(text: str) -> tuple[str, str]:
+    """Parse ``RUN[:ok|any|notok]`` into the run and the condition."""
+    name, colon, condition = text.rpartition(":")
+    return (name, condition) if colon else (text, "ok")
+
+
+def dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None) -> tuple[list[str], list[Finding]]:
+    """Return the dependencies for Slurm, and what is wrong with them. Pure.
+
+    ``scheduler`` and ``cluster`` are those of the run that follows. A run that has already ended as required needs no waiting.
+    """
+    words: list[str] = []
+    findings: list[Finding] = []
+    for one in earlier:
+        told = _dependency(one, scheduler, cluster)
+        if isinstance(told, Finding):
+            findings.append(told)
+        elif told:
+            words.append(told)
+    return words, findings
+
+
+def _dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | Finding:
+    condition = CONDITIONS.get(earlier.condition)
+    if condition is None:
+        remedy = did_you_mean(earlier.condition, CONDITIONS) or f"use one of {', '.join(CONDITIONS)}"
+        return Finding("bad-condition", "after", f"{earlier.condition!r} is not a condition for {earlier.run_id}", remedy)
+    if earlier.state.status.final:
+        return "" if _holds(earlier) else _never(earlier)
+    if earlier.job is None:
+        return Finding("no-job", "after", f"{earlier.run_id} has no job to wait for", "submit it first")
+    same = (earlier.job.scheduler, earlier.job.ref.cluster) == (scheduler, cluster)
+    if not same or CAPABILITIES[scheduler].one_machine:
+        what = f"{earlier.run_id} runs elsewhere: nobody here can wait for its job"
+        return Finding(
+            "other-scheduler", "after", what, f"wait for it first: slurmtf wait {shlex.quote(earlier.run_id)} && ..."
+        )
+    return f"{condition}:{earlier.job.ref.name}"
+
+
+def _holds(earlier: Earlier) -> bool:
+    succeeded = earlier.state.status is RunStatus.COMPLETED
+    return earlier.condition == "any" or succeeded == (earlier.condition == "ok")
+
+
+def _never(earlier: Earlier) -> Finding:
+    what = f"{earlier.run_id} is {earlier.state.status.value} already: a run that follows it would never start"
+    other = "notok" if earlier.condition == "ok" else "ok"
+    return Finding("never-starts", "after", what, f"use {earlier.run_id}:{other} or {earlier.run_id}:any, or another run")
+
+
+def joined(words: Sequence[str], given: object) -> dict[str, str]:
+    """Return the flags with which Slurm waits, combined with a dependency that the user has set; none if there is nothing to
+    wait for."""
+    others = [str(given)] if given else []
+    return {"dependency": ",".join([*words, *others]), "kill-on-invalid-dep": "yes"} if words else {}
+
+
+def until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: Callable[[str], None]) -> str:
+    """Make a submitted job wait for the current jobs of its earlier runs; return what it waits for.
+
+    ``told`` is what it waits for now; ``jobs`` maps the jobs in it to the runs' current jobs; ``tell`` tells Slurm. A run that
+    continues in another job records that first, then looks for jobs that wait for the old one: so one of the two sees the
+    other, whatever the order. ``jobs`` is called until nothing changes, because what was told last may be outdated by then.
+    """
+    first = told
+    while (now := renamed(first, jobs())) != told:
+        tell(now)
+        told = now
+    return told
+
+
+def renamed(dependency: str, jobs: Mapping[str, str]) -> str:
+    """Return a dependency with jobs replaced: the new names by the old ones."""
+    return re.sub(r"(?<=:)[0-9]+(?:_[0-9]+)?", lambda found: jobs.get(found.group(), found.group()), dependency)

@@ -1,0 +1,57 @@
+"""The second look of a run that follows others: what they have become by the time it was submitted.
+
+Its note is there from before its submission until that look has been taken: where its client is killed in between, whoever
+looks at the run takes it. Several may do so at once: each tells Slurm what it sees, and then looks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from slurmtf.files import load_json, write_json
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.chains.dependencies import until_settled
+from slurmtf.runs.states.records import read_records
+from slurmtf.scheduler import SubmittedJob, scheduler_of
+
+CurrentJobOf = Callable[[RunLayout], "SubmittedJob | None"]
+
+
+class Followed(NamedTuple):
+    """What a run waits for as it is submitted: in Slurm's words, and the folders of the runs by the jobs that they are then."""
+
+    dependency: str
+    folders: Mapping[str, str]
+
+    def note(self, layout: RunLayout) -> None:
+        """Note that the second look is to be taken. Raises OSError."""
+        write_json(layout.follows, self._asdict())
+
+    @classmethod
+    def noted(cls, layout: RunLayout) -> Followed | None:
+        """Return what was noted; None where there is no second look to take."""
+        try:
+            facts = load_json(layout.follows)
+            return cls(str(facts["dependency"]), {str(job): str(folder) for job, folder in facts["folders"].items()})
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+            return None
+
+    def look_again(self, layout: RunLayout, current_job_of: CurrentJobOf) -> None:
+        """Have a run that was submitted wait for what the others are now.
+
+        Raises SlurmError when Slurm does not do that any more, or does not answer; OSError when the note can't be removed.
+        """
+        jobs = read_records(layout).jobs
+
+        def now() -> dict[str, str]:
+            found = {name: current_job_of(RunLayout(folder)) for name, folder in self.folders.items()}
+            return {name: job.ref.name for name, job in found.items() if job}
+
+        def tell(dependency: str) -> None:
+            for job in jobs:
+                scheduler_of(job.scheduler, job.ref.cluster).wait_for(job, dependency)
+
+        until_settled(self.dependency, now, tell)
+        Path(layout.follows).unlink(missing_ok=True)

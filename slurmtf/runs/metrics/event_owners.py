@@ -1,0 +1,111 @@
+"""Attribute event files to tasks: to the task that a file's folder names, or whose process wrote it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from os.path import relpath
+from pathlib import PurePath
+from typing import Any, NamedTuple
+
+from slurmtf.job.contract import plan
+from slurmtf.job.contract.attempt import journal
+from slurmtf.job.contract.attempt.events import TaskStarted
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics.event_files import EventFile
+from slurmtf.job.contract.roles import Role, chief, table
+from slurmtf.job.contract.sweep.records import SweepLayout, launch_of, read_launches, settings_of
+
+OF_RANK = re.compile(r"rank[-_]?([0-9]{1,6})")
+WRITER = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)\.(?P<pid>[0-9]+)\.[0-9]+(\.[A-Za-z]\w*)*")
+"""The name of an event file (TensorBoard's event_file_writer.py, TensorFlow's summary_file_writer.cc)."""
+OF_HOST = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)")
+"""The name as TensorFlow 1 writes it (core/util/events_writer.cc)."""
+
+
+class Writer(NamedTuple):
+    """The writer of an event file, by its name; 0 if the name does not contain the process id."""
+
+    host: str
+    pid: int
+
+
+def writer_of(name: str) -> Writer | None:
+    """Return the writer of the event file with a name; None if the name does not say."""
+    with_pid = WRITER.fullmatch(name)
+    if with_pid:
+        return Writer(with_pid["host"], int(with_pid["pid"]))
+    found = OF_HOST.fullmatch(name)
+    return Writer(found["host"], 0) if found else None
+
+
+def named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
+    """Return the task that one of these folders is named after: ``worker-1``, or ``rank-1``, ``rank_1``, ``rank1``."""
+    labels = {role.label: role.label for role in roles}
+    for folder in folders:
+        rank = OF_RANK.fullmatch(folder)
+        if folder in labels:
+            return folder
+        if rank and int(rank[1]) < len(roles):
+            return roles[int(rank[1])].label
+    return None
+
+
+def started_by(writer: Writer, started: Iterable[TaskStarted]) -> str | None:
+    """Return the task whose process wrote, else the only one on its host; None if neither is certain."""
+    known = list(started)
+    here = [one for one in known if _short(one.host) == _short(writer.host)]
+    processes = {one.task for one in here or known if one.pid and one.pid == writer.pid}
+    if len(processes) == 1:
+        return processes.pop()
+    tasks = {one.task for one in here}
+    return tasks.pop() if len(tasks) == 1 else None
+
+
+def _short(host: str) -> str:
+    return host.partition(".")[0]
+
+
+NO_POINT: Mapping[str, Any] = {}
+
+
+class Owners:
+    """Attributes event files to the tasks of a run; those that can't be attributed go to the chief.
+
+    ``point``: of the trial of a sweep with these parameters, whose tasks may differ from the plan's.
+    """
+
+    def __init__(self, layout: RunLayout, point: Mapping[str, object] = NO_POINT) -> None:
+        self._layout = layout
+        self._point = dict(point)
+
+    @cached_property
+    def _plan(self) -> plan.JobPlan | None:
+        try:
+            launches = read_launches(SweepLayout(self._layout.folder).launches) if settings_of(self._point) else {}
+            return plan.read(self._layout.plan).of_launch(launch_of(launches, self._point))
+        except (OSError, ValueError, TypeError, LookupError):
+            return None
+
+    @cached_property
+    def chief(self) -> str:
+        """The task whose metrics are the run's; "main-0" if the plan can't be read."""
+        return chief(self._plan).label if self._plan and self._roles else "main-0"
+
+    @cached_property
+    def _roles(self) -> list[Role]:
+        return table(self._plan) if self._plan else []
+
+    def of(self, file: EventFile) -> str:
+        """Return the name of the task that an event file belongs to."""
+        if file.task or len(self._roles) < 2:
+            return file.task or self.chief
+        *folders, name = PurePath(relpath(file.path, self._layout.folder)).parts
+        return named(folders, self._roles) or self._writer_of(name) or self.chief
+
+    def _writer_of(self, name: str) -> str | None:
+        writer = writer_of(name)
+        records = (record for attempt in journal.attempts(self._layout) for record in attempt.records)
+        started = [record.event for record in records if isinstance(record.event, TaskStarted)]
+        return started_by(writer, started) if writer else None

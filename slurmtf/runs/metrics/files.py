@@ -1,0 +1,97 @@
+"""Read the files of a run's metrics as they grow, each time from where the last read ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from slurmtf.job.contract.metrics import entries
+from slurmtf.job.contract.metrics.entries import Entry, Point
+
+LONGEST_LINE = 1 << 24
+"""A line with more bytes was not written by slurmtf."""
+
+
+@dataclass(frozen=True)
+class Other:
+    """What was logged and is no number. ``kind``: "text", "image", or a document's own, as "confusion_matrix"; ``value`` is the
+    text, or the image's path below the run folder; empty for a document."""
+
+    name: str
+    kind: str
+    value: str = ""
+
+
+class Source(Protocol):
+    """A file to which numbers are added."""
+
+    offset: int
+
+    @property
+    def path(self) -> str | Path:
+        """Where it is."""
+
+    def new_points(self) -> Iterator[tuple[str, Point]]:
+        """Yield the new numbers, with their metrics' names."""
+
+
+class LoggedFile:
+    """The file of one task in metrics/."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+        self.others: dict[str, Other] = {}
+        """What was logged that is no number, the last one of each name."""
+
+    def new_points(self) -> Iterator[tuple[str, Point]]:
+        for entry in self.new_entries():
+            other = other_of(entry)
+            if other is not None:
+                self.others[entry.name] = other
+            yield from points_of(entry)
+
+    def new_entries(self) -> Iterator[Entry]:
+        """Yield what was logged since the last call, without an incomplete last line."""
+        for line in self._new_lines():
+            entry = entries.from_line(line)
+            if entry is not None:
+                yield entry
+
+    def _new_lines(self) -> Iterator[bytes]:
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                while (line := file.readline(LONGEST_LINE)).endswith(b"\n") or len(line) == LONGEST_LINE:
+                    self.offset += len(line)
+                    yield line
+        except OSError:
+            return
+
+
+def other_of(entry: Entry) -> Other | None:
+    """Return what an entry holds that no plot can show; None for numbers, lists and tables, and for tags."""
+    if entry.kind == entries.VALUE:
+        return Other(entry.name, "text", entry.value) if isinstance(entry.value, str) else None
+    if entry.kind in (entries.LIST, entries.ROW, entries.TABLE, entries.TAG):
+        return None
+    return Other(entry.name, entry.kind, entry.value if isinstance(entry.value, str) else "")
+
+
+def points_of(entry: Entry) -> Iterator[tuple[str, Point]]:
+    """Yield the numbers of an entry: of a list one by one, of a row and a table by column, as ``name/column``."""
+    if entry.kind == entries.VALUE:
+        yield from _numbers(entry.name, [entry.value], entry)
+    elif entry.kind == entries.LIST and isinstance(entry.value, list):
+        yield from _numbers(entry.name, entry.value, entry)
+    elif entry.kind in (entries.ROW, entries.TABLE) and isinstance(entry.value, dict):
+        for column, cells in entry.value.items():
+            yield from _numbers(f"{entry.name}/{column}", cells if isinstance(cells, list) else [cells], entry)
+
+
+def _numbers(name: str, values: list[object], entry: Entry) -> Iterator[tuple[str, Point]]:
+    for value in values:
+        if isinstance(value, int | float):
+            yield name, Point(entry.step, float(value), entry.time)

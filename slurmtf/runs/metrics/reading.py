@@ -1,0 +1,190 @@
+"""The metrics of a run from outside: what its script logged, and what TensorBoard's event files hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics.entries import Entry, Point
+from slurmtf.job.contract.metrics.event_files import EventFile, event_files
+from slurmtf.job.contract.metrics.shapes import in_azure_shape
+from slurmtf.job.contract.sweep.ledger import Ledger
+from slurmtf.job.contract.sweep.records import TRIALS, SweepLayout, trial_folder
+from slurmtf.runs.metrics.event_owners import Owners
+from slurmtf.runs.metrics.files import LoggedFile, Other, Source
+
+MOST_POINTS = 1 << 15
+"""The most points of one series that a reader keeps: of more, every second, fourth ... and the last."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """The numbers of one metric of one task, in the order in which they were logged."""
+
+    name: str
+    task: str
+    points: tuple[Point, ...]
+
+
+@dataclass
+class _Kept:
+    """The points of a series, in bounded memory."""
+
+    points: list[Point] = field(default_factory=list)
+    stride: int = 1
+    count: int = 0
+    last: Point | None = None
+
+    def add(self, point: Point) -> None:
+        if self.count % self.stride == 0:
+            self.points.append(point)
+            if len(self.points) >= MOST_POINTS:
+                self.points, self.stride = self.points[::2], self.stride * 2
+        self.count += 1
+        self.last = point
+
+    def shown(self) -> list[Point]:
+        skipped = self.last is not None and self.points[-1:] != [self.last]
+        return [*self.points, *([self.last] if skipped and self.last else [])]
+
+
+@dataclass
+class _Read:
+    """One file, and what was read of it."""
+
+    source: Source
+    task: str
+    kept: dict[str, _Kept] = field(default_factory=dict)
+
+    def read_new(self) -> int:
+        if _size(self.source.path) < self.source.offset:  # somebody has written it anew
+            self.source.offset, self.kept = 0, {}
+        count = 0
+        for name, point in self.source.new_points():
+            self.kept.setdefault(name, _Kept()).add(point)
+            count += 1
+        return count
+
+
+class MetricsReader:
+    """Reads the metrics of a run as they grow, in bounded memory: see MOST_POINTS.
+
+    ``folder``: that of one launch of the run, inside the run's; ``owners`` knows its tasks, which may differ from the run's.
+    """
+
+    def __init__(self, layout: RunLayout, folder: str = "", owners: Owners | None = None) -> None:
+        self._layout = layout
+        self._folder = folder
+        self._read: dict[Path, _Read] = {}
+        self._owners = owners or Owners(layout)
+
+    @property
+    def chief(self) -> str:
+        """The task whose metrics are the run's."""
+        return self._owners.chief
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks that have logged something."""
+        return sorted({read.task for read in self._read.values() if read.kept or self.others(read.task)})
+
+    def read_new(self) -> int:
+        """Read what is new, and return the number of new values. What can't be read is left out."""
+        for source in sources(self._layout, self._folder):
+            path = Path(source.path)
+            if path not in self._read:
+                self._read[path] = _Read(source, self._owners.of(source) if isinstance(source, EventFile) else path.stem)
+        return sum(read.read_new() for read in self._read.values())
+
+    def series(self, task: str | None = None) -> dict[str, Series]:
+        """Return the series of one task, by default of rank 0 or the chief, by metric name."""
+        wanted = self.chief if task is None else task
+        found: dict[str, list[Point]] = {}
+        for _, read in sorted(self._read.items()):
+            if read.task == wanted:
+                for name, kept in read.kept.items():
+                    found.setdefault(name, []).extend(kept.shown())
+        return {name: Series(name, wanted, tuple(points)) for name, points in found.items()}
+
+    def others(self, task: str | None = None) -> list[Other]:
+        """Return what one task has logged that is not a number, by default rank 0 or the chief."""
+        wanted = self.chief if task is None else task
+        own = (read.source for _, read in sorted(self._read.items()) if read.task == wanted)
+        return [other for source in own if isinstance(source, LoggedFile) for other in source.others.values()]
+
+
+def sources(layout: RunLayout, folder: str = "") -> Iterator[LoggedFile | EventFile]:
+    """Yield the files that hold the numbers of a run, or of one of its launches."""
+    yield from map(LoggedFile, logged_files(layout, folder))
+    yield from event_files(layout.launch(folder))
+
+
+def children_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
+    """Yield the child runs that a script opened, and theirs, with their ids."""
+    for path in sorted(Path(layout.children).glob("*")):
+        child = layout.child(path.name)
+        yield path.name, child
+        yield from children_of(child)
+
+
+def trials_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout, Owners]]:
+    """Yield the trials of a sweep that have begun: their ids, ``<sweep>_<number>``, folders, and what tells their tasks."""
+    name, files = Path(layout.folder).name, SweepLayout(layout.folder)
+    differ = Ledger(files) if os.path.exists(files.launches) else None  # noqa: PTH110
+    alike = Owners(layout)
+    for number in sorted(int(path.name) for path in Path(layout.folder, TRIALS).glob("[0-9]*")):
+        owners = Owners(layout, differ.point(number).values) if differ else alike
+        yield f"{name}_{number}", layout.launch(trial_folder(number)), owners
+
+
+def descendants_of(layout: RunLayout, owners: Owners) -> Iterator[tuple[str, RunLayout, Owners]]:
+    """Yield all runs within a run, as :func:`trials_of` does: its child runs, its trials, and their child runs."""
+    yield from ((*child, owners) for child in children_of(layout))
+    for name, trial, its in trials_of(layout):
+        yield name, trial, its
+        yield from ((*child, its) for child in children_of(trial))
+
+
+def logged_files(layout: RunLayout, folder: str = "") -> list[Path]:
+    """Return the files that the tasks of a run have logged into."""
+    return sorted(Path(layout.launch(folder).metrics).glob("*.jsonl"))
+
+
+def entries(layout: RunLayout, task: str, folder: str = "") -> Iterator[Entry]:
+    """Yield all that one task has logged."""
+    return LoggedFile(Path(layout.launch(folder).task_metrics(task))).new_entries()
+
+
+def metrics_of(layout: RunLayout, owners: Owners, name: str | None = None, all_ranks: bool = False) -> dict[str, Any]:
+    """Return the metrics of a run in Azure ML's shapes, by name: those of the chief; with ``all_ranks`` those of each task, by
+    the task's name. What a task logged itself wins over what stands in event files."""
+    written: dict[str, list[EventFile]] = {}
+    for file in event_files(layout):
+        written.setdefault(owners.of(file), []).append(file)
+    tasks = {path.stem for path in logged_files(layout)} | {*written}
+    found = {
+        task: {**_in_event_files(written.get(task, ()), name), **_of_task(layout, task, name)}
+        for task in [owners.chief, *sorted(tasks - {owners.chief})]
+        if all_ranks or task == owners.chief
+    }
+    return found if all_ranks else found[owners.chief]
+
+
+def _in_event_files(files: Iterable[EventFile], name: str | None) -> dict[str, Any]:
+    points = (found for file in files for found in file.new_points())
+    return in_azure_shape(Entry(tag, point.value) for tag, point in points if name in (None, tag))
+
+
+def _of_task(layout: RunLayout, task: str, name: str | None) -> dict[str, Any]:
+    return in_azure_shape(entry for entry in entries(layout, task) if name in (None, entry.name))
+
+
+def _size(path: str | Path) -> int:
+    try:
+        return os.path.getsize(path)  # noqa: PTH202 - raises for fewer names
+    except OSError:
+        return 0

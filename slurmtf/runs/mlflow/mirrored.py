@@ -1,0 +1,145 @@
+"""Map a run to MLflow: its runs, names and files there."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics.entries import Point
+from slurmtf.runs.folder import RunFolder
+from slurmtf.runs.metrics.event_owners import Owners
+from slurmtf.runs.metrics.reading import children_of, trials_of
+from slurmtf.runs.receipts.differences import as_mapping
+from slurmtf.runs.states.state import RunState, RunStatus
+from slurmtf.runs.states.sweeps import is_sweep, read_sweep
+from slurmtf.runs.workspaces.tags import tags_of
+
+LONGEST_KEY, LONGEST_PARAMETER, LONGEST_TAG = 250, 6000, 5000
+"""Characters (mlflow/utils/validation.py)."""
+FARTHEST = (1 << 63) - 1
+SET = "true"
+"""The value for a flag without a value."""
+STATUS = {RunStatus.COMPLETED: "FINISHED", RunStatus.FAILED: "FAILED", RunStatus.CANCELED: "KILLED"}
+WAITS = (RunStatus.NOT_STARTED, RunStatus.QUEUED, RunStatus.PROVISIONING)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What becomes one run in MLflow: the run, one of its child runs, or a trial of a sweep."""
+
+    id: str
+    layout: RunLayout
+    status: RunStatus
+    parameters: Mapping[str, str]
+    tags: Mapping[str, str]
+    owners: Owners
+    started: float | None = None
+    ended: float | None = None
+
+
+def key_of(name: str) -> str:
+    """Return a name that MLflow accepts; a changed name gets a hash of the original, so that no two are the same."""
+    parts = [part for part in re.sub(r"[^\w./ :-]", "_", name).split("/") if part not in ("", ".", "..")]
+    plain = "/".join(parts)
+    if name and plain == name and len(name) <= LONGEST_KEY:
+        return name
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{plain[: LONGEST_KEY - 9]}-{digest}"
+
+
+def status_of(status: RunStatus) -> str:
+    """Return MLflow's status for a run's status."""
+    return STATUS.get(status, "SCHEDULED" if status in WAITS else "RUNNING")
+
+
+def parameters_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return an estimator's settings as parameters: the script's arguments by their names, the others behind ``slurmtf.``.
+
+    What is nested is left out, and so are the environment's variables: they may be secret.
+    """
+    given = settings.get("script_params")
+    arguments = as_mapping([str(word) for word in given]) if isinstance(given, list) else dict(given or {})
+    own = {
+        f"slurmtf.{name}": value
+        for name, value in settings.items()
+        if isinstance(value, str | int | float) and name not in ("source_directory", "estimator")
+    }
+    named = {str(name).lstrip("-"): SET if value in ("", None) else value for name, value in arguments.items()}
+    return {name: str(value) for name, value in {**named, **own}.items()}
+
+
+def milliseconds(seconds: float) -> int:
+    """Return a time in MLflow's unit; 0 for an invalid one."""
+    found = seconds * 1000
+    return int(found) if math.isfinite(found) and abs(found) < FARTHEST else 0
+
+
+def step_of(point: Point, number: int) -> int:
+    """Return a value's step; without one, its index among the values, from 1."""
+    if point.step is None or not math.isfinite(point.step):
+        return number
+    return max(-FARTHEST, min(FARTHEST, int(point.step)))
+
+
+def parts_of(run: RunFolder, state: RunState) -> Iterator[Part]:
+    """Yield the run, its child runs, and its trials. Raises OSError or ValueError when its plan can't be read."""
+    plan = run.plan
+    settings, owners = plan["provenance"]["estimator"], Owners(run.layout)
+    yield Part(
+        run.id,
+        run.layout,
+        state.status,
+        parameters_of(settings),
+        {**tags_of(run.folder), **_facts(run, state, plan)},
+        owners,
+        state.started or state.submitted,
+        state.ended,
+    )
+    for name, layout in children_of(run.layout):
+        yield Part(name, layout, state.status, {}, tags_of(layout.folder), owners, state.started, state.ended)
+    if is_sweep(run.layout):
+        yield from _trials(run, state)
+
+
+def _trials(run: RunFolder, state: RunState) -> Iterator[Part]:
+    known = {f"{run.id}_{trial.number}": trial for trial in read_sweep(run.layout).trials}
+    for name, layout, owners in trials_of(run.layout):
+        trial = known.get(name)
+        if trial:
+            values = {key.lstrip("-"): str(value) for key, value in trial.point.values.items()}
+            status, started = trial.status(state.status), trial.started or state.started
+            yield Part(name, layout, status, values, tags_of(layout.folder), owners, started)
+            for child, own in children_of(layout):
+                yield Part(child, own, status, {}, tags_of(own.folder), owners, started)
+
+
+def _facts(run: RunFolder, state: RunState, plan: Mapping[str, object]) -> dict[str, str]:
+    receipt = run.receipt
+    source = receipt.get("source") or {}
+    found = {
+        "slurmtf.run": run.id,
+        "slurmtf.folder": str(run.folder),
+        "slurmtf.site": plan.get("site"),
+        "slurmtf.job": state.job_id,
+        "slurmtf.status": state.status.value,
+        "slurmtf.snapshot": source.get("snapshot"),
+        "mlflow.user": receipt.get("user"),
+        "mlflow.source.git.commit": (source.get("git") or {}).get("commit"),
+    }
+    return {name: str(value) for name, value in found.items() if value}
+
+
+def files_of(part: Part) -> dict[str, Path]:
+    """Return the files of a run by their names in MLflow: the receipt and logged images; the outputs, once it has ended."""
+    layout = part.layout
+    roots = [layout.outputs] if part.status.final else []
+    found = [Path(folder, name) for root in [*roots, layout.images] for folder, _, names in os.walk(root) for name in names]
+    regular = [path for path in [Path(layout.receipt), *found] if path.is_file() and not path.is_symlink()]
+    return {str(path.relative_to(layout.folder)): path for path in sorted(regular)}

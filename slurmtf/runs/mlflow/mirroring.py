@@ -1,0 +1,299 @@
+"""A run's copy in MLflow's tracking server: its parameters, metrics, tags, receipt and files, while it runs and after.
+
+The run folder stays the truth, and MLflow alone tells what it has already: what is sent is what it lacks, so that a copy that
+was broken off, or whose server was away, is completed by the next one, and nothing is there twice.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, TypeVar
+
+from slurmtf.errors import InputError
+from slurmtf.findings import Finding
+from slurmtf.job.contract.metrics.entries import Point
+from slurmtf.job.contract.metrics.event_files import EventFile
+from slurmtf.runs.folder import RunFolder
+from slurmtf.runs.metrics.files import LoggedFile
+from slurmtf.runs.metrics.reading import sources
+from slurmtf.runs.mlflow.mirrored import (
+    LONGEST_PARAMETER,
+    LONGEST_TAG,
+    Part,
+    files_of,
+    key_of,
+    milliseconds,
+    parts_of,
+    status_of,
+    step_of,
+)
+from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, experiment_id, talking, tracking_uri
+from slurmtf.runs.status import look
+
+T = TypeVar("T")
+MARK = "slurmtf.mirror"
+"""The tag that identifies the copy of a run: a script's own run in MLflow may have any other tag."""
+FILES_MARK = "slurmtf.files"
+"""The tag that records which state of the files the copy has."""
+BATCH, SMALL_BATCH = 1000, 100
+"""Metrics, and parameters or tags, of one request (mlflow/utils/validation.py)."""
+ANSWER_S = 60.0
+"""The oldest answer of Slurm's to accept, in seconds: all terminals together query once in that time."""
+FOLLOW_S, RETRY_S = 5.0, 30.0
+REMEDY = "nothing is lost: 'slurmtf mirror' sends what is missing, as soon as MLflow can be reached"
+
+
+class Sent(NamedTuple):
+    """How many values and files were new to MLflow."""
+
+    values: int = 0
+    files: int = 0
+
+    def plus(self, other: Sent) -> Sent:
+        return Sent(self.values + other.values, self.files + other.files)
+
+
+def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield items in lists of at most ``size``."""
+    rest = iter(items)
+    while found := list(islice(rest, size)):
+        yield found
+
+
+@dataclass
+class _Reading:
+    """A file with numbers, whose names get ``prefix``, and how many of each have come."""
+
+    source: LoggedFile | EventFile
+    prefix: str
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def new(self) -> Iterator[tuple[str, int, Point]]:
+        """Yield the numbers that are new: with their key and their step."""
+        for name, point in self.source.new_points():
+            key = key_of(self.prefix + name)
+            self.counts[key] += 1
+            yield key, step_of(point, self.counts[key]), point
+
+
+class _Copy:
+    """One run in MLflow, and what it is known to hold."""
+
+    def __init__(self, client: Any, experiment: str, part: Part, parent: str) -> None:
+        self._client = client
+        found = client.search_runs([experiment], f"tags.\"{MARK}\" = '{part.id}'")
+        run = min(found, key=lambda one: str(one.info.run_id)) if found else self._created(experiment, part, parent)
+        self.run_id = str(run.info.run_id)
+        self.ended = False
+        self._status = str(run.info.status)
+        self._parameters, self._tags = dict(run.data.params), dict(run.data.tags)
+        self._has = {key: self._history(key) for key in run.data.metrics} if found else {}
+        self._readings: dict[str, _Reading | None] = {}
+        self._files: dict[str, str] | None = None
+
+    def _created(self, experiment: str, part: Part, parent: str) -> Any:
+        tags = {MARK: part.id, **({"mlflow.parentRunId": parent} if parent else {})}
+        start = None if part.started is None else milliseconds(part.started)
+        return self._client.create_run(experiment, start_time=start, tags=tags, run_name=part.id)
+
+    def _history(self, key: str) -> Counter[tuple[int, int]]:
+        return Counter((one.step, one.timestamp) for one in self._client.get_metric_history(self.run_id, key))
+
+    def update(self, part: Part, all_ranks: bool) -> Sent:
+        """Send what is missing; the status comes last, after everything else."""
+        self._describe(part)
+        values = self._send_values(part, all_ranks)
+        files = self._send_files(part)
+        self._tell_status(part)
+        self.ended = part.status.final
+        return Sent(values, files)
+
+    def _describe(self, part: Part) -> None:
+        from mlflow.entities import Param, RunTag  # noqa: PLC0415 - a second, and an extra
+
+        parameters = {key_of(name): value[:LONGEST_PARAMETER] for name, value in part.parameters.items() if value}
+        lacks = {key: value for key, value in parameters.items() if key not in self._parameters}
+        for some in batches(lacks.items(), SMALL_BATCH):
+            self._client.log_batch(self.run_id, params=[Param(*one) for one in some])
+        self._parameters.update(lacks)
+        tags = {key_of(name): value[:LONGEST_TAG] for name, value in part.tags.items()}
+        changed = {key: value for key, value in tags.items() if self._tags.get(key) != value}
+        for pairs in batches(changed.items(), SMALL_BATCH):
+            self._client.log_batch(self.run_id, tags=[RunTag(*one) for one in pairs])
+        self._tags.update(changed)
+
+    def _send_values(self, part: Part, all_ranks: bool) -> int:
+        self._look_for_files(part, all_ranks)
+        count = 0
+        for some in batches(self._lacking(), BATCH):
+            self._client.log_batch(self.run_id, metrics=some)
+            count += len(some)
+        return count
+
+    def _look_for_files(self, part: Part, all_ranks: bool) -> None:
+        for source in sources(part.layout):
+            path = str(source.path)
+            if path not in self._readings:
+                task = part.owners.of(source) if isinstance(source, EventFile) else Path(path).stem
+                prefix = "" if task == part.owners.chief else f"{task}/"
+                self._readings[path] = _Reading(source, prefix) if all_ranks or not prefix else None
+
+    def _lacking(self) -> Iterator[Any]:
+        from mlflow.entities import Metric  # noqa: PLC0415 - a second, and an extra
+
+        for reading in filter(None, self._readings.values()):
+            for key, step, point in reading.new():
+                stamp, has = (step, milliseconds(point.time)), self._has.get(key)
+                if has and has[stamp]:
+                    has[stamp] -= 1
+                else:
+                    yield Metric(key, point.value, stamp[1], step)
+
+    def _send_files(self, part: Part) -> int:
+        files = files_of(part)
+        stamps = {name: _stamp(path) for name, path in files.items()}
+        digest = hashlib.sha256(repr(sorted(stamps.items())).encode("utf-8", "surrogateescape")).hexdigest()
+        if self._files is None:
+            self._files = stamps if self._tags.get(FILES_MARK) == digest else {}
+        changed = [name for name, stamp in stamps.items() if self._files.get(name) != stamp]
+        for name in changed:
+            self._client.log_artifact(self.run_id, str(files[name]), os.path.dirname(name) or None)  # noqa: PTH120 - no path here
+        if self._tags.get(FILES_MARK) != digest:
+            self._client.set_tag(self.run_id, FILES_MARK, digest)
+        self._files, self._tags[FILES_MARK] = stamps, digest
+        return len(changed)
+
+    def _tell_status(self, part: Part) -> None:
+        status = status_of(part.status)
+        if status == self._status:
+            return
+        if part.status.final:
+            self._client.set_terminated(self.run_id, status, None if part.ended is None else milliseconds(part.ended))
+        else:
+            self._client.update_run(self.run_id, status)
+        self._status = status
+
+
+def _stamp(path: Path) -> str:
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    return f"{found.st_size} {found.st_mtime_ns}"
+
+
+class Mirror:
+    """A run's copy in MLflow, with its child runs and trials as runs below it. Each :meth:`update` sends what is missing.
+
+    Raises InputError when no MLflow is configured or installed, or when another process is mirroring the run.
+    """
+
+    def __init__(self, run: RunFolder, all_ranks: bool = False) -> None:
+        check_tracking()
+        self.run = run
+        self._all_ranks = all_ranks
+        self._client: Any = None
+        self._experiment = ""
+        self._copies: dict[str, _Copy] = {}
+        self._lock = _locked(run)
+
+    def __enter__(self) -> Mirror:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+
+    @property
+    def run_id(self) -> str:
+        """MLflow's id of the run; empty before the first update."""
+        return self._copies[self.run.id].run_id if self.run.id in self._copies else ""
+
+    def update(self) -> Sent:
+        """Send what MLflow lacks. Raises MirrorError if that fails; the next update starts over."""
+        with talking(tracking_uri(), self.run.id, "could not be mirrored into MLflow", REMEDY):
+            try:
+                return self._update()
+            except BaseException:
+                self._client, self._copies = None, {}
+                raise
+
+    def _update(self) -> Sent:
+        from mlflow import MlflowClient  # noqa: PLC0415 - a second, and an extra
+
+        (seen,) = look([self.run.layout], None, ANSWER_S)
+        if self._client is None:
+            self._client = MlflowClient(tracking_uri=tracking_uri())
+            self._experiment = experiment_id(self._client, self.run.experiment)
+        total = Sent()
+        for part in parts_of(self.run, seen.state):
+            copy = self._copies.get(part.id)
+            if copy is None:
+                copy = self._copies[part.id] = _Copy(self._client, self._experiment, part, self.run_id)
+            if not (copy.ended and part.id != self.run.id):
+                total = total.plus(copy.update(part, self._all_ranks))
+        return total
+
+
+def _locked(run: RunFolder) -> int:
+    """Return a lock on the run's copy, -1 where the folder or its file system has none. Raises InputError when it is taken."""
+    try:
+        lock = os.open(run.folder / ".mirror.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:  # another user's, or read-only
+        return -1
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        what = "is being mirrored by another process, which sends what is new"
+        raise InputError(Finding("mirror-busy", run.id, what, "wait for it, or end it")) from None
+    except OSError:  # a mount without locks
+        pass
+    return lock
+
+
+def say(text: str) -> None:
+    """Write a line to standard error."""
+    sys.stderr.write(f"{text}\n")
+
+
+@dataclass
+class Following:
+    """Keeps the copies of runs up to date while they run. A server that is away is reported once, and tried again."""
+
+    mirrors: Sequence[Mirror]
+    tell: Callable[[str], None] = say
+    sent: dict[str, Sent] = field(default_factory=dict)
+    _next: float = 0.0
+    _away: bool = False
+
+    def show_new(self) -> None:
+        """Send what is new, if it is time."""
+        if time.monotonic() < self._next:
+            return
+        try:
+            self.show_rest()
+            pause = FOLLOW_S
+        except MirrorError as err:
+            if not self._away:
+                self.tell(f"{err}; trying again every {RETRY_S:g} s")
+            self._away, pause = True, RETRY_S
+        self._next = time.monotonic() + pause
+
+    def show_rest(self) -> None:
+        """Send everything. Raises MirrorError."""
+        for mirror in self.mirrors:
+            self.sent[mirror.run.id] = self.sent.get(mirror.run.id, Sent()).plus(mirror.update())
+        if self._away:
+            self.tell("MLflow has everything again")
+        self._away = False

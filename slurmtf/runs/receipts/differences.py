@@ -1,0 +1,123 @@
+"""Compare two runs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from slurmtf.runs.receipts.receipt import Account
+
+
+class Difference(NamedTuple):
+    """One difference: the value in each of the two runs; None if there is none."""
+
+    section: str
+    name: str
+    first: object
+    second: object
+
+
+def compare(
+    first: Account, second: Account, sources: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
+) -> list[Difference]:
+    """Return the differences, section by section. ``sources`` are the files of both snapshots, with a hash of each."""
+    found = [one for section, facts in SECTIONS.items() for one in _between(section, facts(first), facts(second))]
+    files = _between("files", *sources) if first.receipt.get("source") and second.receipt.get("source") else iter(())
+    return [*(one for one in found if one.section == "source"), *files, *(one for one in found if one.section != "source")]
+
+
+def _between(section: str, first: Mapping[str, object], second: Mapping[str, object]) -> Iterator[Difference]:
+    for name in dict.fromkeys([*first, *second]):
+        if first.get(name) != second.get(name):
+            yield Difference(section, name, first.get(name), second.get(name))
+
+
+def flat(value: object, prefix: str = "") -> dict[str, Any]:
+    """Flatten nested mappings into one, with keys joined by dots."""
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    return {
+        name: leaf
+        for key, item in value.items()
+        for name, leaf in flat(item, f"{prefix}.{key}" if prefix else str(key)).items()
+    }
+
+
+def _source(account: Account) -> dict[str, Any]:
+    source = account.receipt.get("source")
+    source = source if isinstance(source, Mapping) else {}
+    git = source.get("git")
+    git = git if isinstance(git, Mapping) else {}
+    return {"snapshot": source.get("snapshot"), **{f"git {name}": git.get(name) for name in ("commit", "branch", "dirty")}}
+
+
+def _settings(account: Account) -> dict[str, Any]:
+    settings = {name: value for name, value in account.settings.items() if name != "source_directory"}
+    return flat(_arguments_apart(settings))
+
+
+def _arguments_apart(settings: Mapping[str, object]) -> dict[str, Any]:
+    """Return the settings with a list of arguments turned into a mapping, as far as it consists of flags and values."""
+    words = settings.get("script_params")
+    if not isinstance(words, list):
+        return dict(settings)
+    return {**settings, "script_params": as_mapping([str(word) for word in words])}
+
+
+def as_mapping(words: list[str]) -> dict[str, str]:
+    """Return arguments by their flags; positional ones by their index."""
+    found: dict[str, str] = {}
+    flag = ""
+    for place, word in enumerate(words):
+        name, equals, value = word.partition("=")
+        if word.startswith("-") and not _is_number(word):
+            flag = "" if equals else word
+            found[name] = value
+        elif flag:
+            found[flag], flag = word, ""
+        else:
+            found[f"[{place}]"] = word
+    return found
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _software(account: Account) -> dict[str, Any]:
+    software = account.receipt.get("software")
+    software = software if isinstance(software, Mapping) else {}
+    told = {name: software.get(name) for name in ("environment", "python", "image", "modules")}
+    return {**told, **account.packages, **flat(account.builds), "slurmtf": account.receipt.get("slurmtf")}
+
+
+def _nodes(account: Account) -> dict[str, Any]:
+    last = account.last_attempt
+    resources = account.plan.get("resources")
+    asked = {name: value for name, value in resources.items() if value} if isinstance(resources, Mapping) else {}
+    gpus = ", ".join(f"{gpu.get('name')} {gpu.get('driver') or ''}".strip() for gpu in last.get("gpus") or [])
+    facts = {"site": account.plan.get("site"), **asked}
+    return {**facts, **{name: last.get(name) for name in ("nodes", "slurm", "launcher", "system")}, "gpus": gpus}
+
+
+def _outcome(account: Account) -> dict[str, Any]:
+    state = account.state
+    took = round(state.ended - state.started, 1) if state.ended and state.started else None
+    cause = state.cause.value if state.cause else None
+    attempts = len(account.attempts) or None
+    status = state.status.value
+    return {"status": status, "cause": cause, "exit code": state.exit_code, "attempts": attempts, "seconds": took}
+
+
+SECTIONS: dict[str, Callable[[Account], dict[str, Any]]] = {
+    "source": _source,
+    "settings": _settings,
+    "software": _software,
+    "nodes": _nodes,
+    "metrics": lambda account: dict(account.metrics),
+    "outcome": _outcome,
+}

@@ -1,0 +1,146 @@
+"""Everything that is known about a run in one document: its settings, where and with what it ran, and how it ended."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slurmtf.files import load_json, read_json
+from slurmtf.job.contract.attempt import journal
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.metrics.reading import MetricsReader
+from slurmtf.runs.states.history import Attempt, History, read_history
+from slurmtf.runs.states.records import read_records
+from slurmtf.runs.states.reduce import told_end
+from slurmtf.runs.states.state import RunState
+from slurmtf.runs.states.sweeps import is_sweep
+from slurmtf.runs.usage import times_of
+
+
+@dataclass(frozen=True)
+class Account:
+    """A run as data, for what compares runs, cites them or repeats them. ``metrics`` are the last values of rank 0,
+    ``training`` how long its script ran, in seconds (runs/usage.py)."""
+
+    run_id: str
+    plan: Mapping[str, Any]
+    receipt: Mapping[str, Any]
+    state: RunState
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    training: float = 0.0
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The estimator's, that are not the default."""
+        found = _at(self.plan, "provenance", "estimator")
+        return dict(found) if isinstance(found, Mapping) else {}
+
+    @property
+    def attempts(self) -> list[Mapping[str, Any]]:
+        found = self.receipt.get("attempts")
+        return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
+
+    @property
+    def last_attempt(self) -> Mapping[str, Any]:
+        return self.attempts[-1] if self.attempts else {}
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """The versions of what the script has loaded; of what it did not load, or could not tell, what was installed."""
+        installed, loaded = _at(self.receipt, "software", "packages"), _at(self.receipt, "loaded", "packages")
+        found = {**_texts(installed), **_texts(loaded)}
+        for line in self.receipt.get("lock") or []:
+            name, equals, version = str(line).partition("==")
+            if equals:
+                found.setdefault(name.replace("-", "_").lower(), version)
+        return found
+
+    @property
+    def builds(self) -> dict[str, Any]:
+        found = _at(self.receipt, "loaded", "builds")
+        return dict(found) if isinstance(found, Mapping) else {}
+
+
+def account_of(layout: RunLayout, state: RunState) -> Account:
+    """Return what is known about a run. Raises OSError or ValueError if its plan can't be read."""
+    reader = MetricsReader(layout)
+    reader.read_new()
+    metrics = {name: series.points[-1].value for name, series in reader.series().items() if series.points}
+    training = times_of(journal.attempts(layout), state, time.time()).training
+    return Account(Path(layout.folder).name, load_json(layout.plan), receipt_of(layout, state), state, metrics, training)
+
+
+def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, Any]:
+    """Return a run's receipt, with what nobody could write into it: the lock of an environment that was built after it was
+    submitted; attempts that were killed, as far as their journals tell; and how the run ended.
+
+    ``state`` is the run's now; without it the folder alone tells of its end. Raises OSError or ValueError.
+    """
+    receipt = read_json(layout.receipt)
+    if not receipt:
+        return receipt
+    if not receipt.get("lock"):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            receipt["lock"] = _lock(load_json(layout.plan))
+    records, history = read_records(layout), read_history(layout)
+    end = state or (records.ended if is_sweep(layout) else told_end(records, history))
+    return {**receipt, **completed(receipt, history, end, is_sweep(layout))}
+
+
+def completed(receipt: Mapping[str, Any], history: History, state: RunState | None, of_sweep: bool = False) -> dict[str, Any]:
+    """Return the attempts and the outcome of a run, as its receipt has them; what it lacks as journals and state tell. Pure.
+
+    Of a sweep one element's attempt stands for all.
+    """
+    noted = {(one.get("job"), one.get("number")): one for one in receipt.get("attempts") or [] if isinstance(one, Mapping)}
+    journaled = history.attempts[: 0 if noted else 1] if of_sweep else history.attempts
+    told: dict[Any, Mapping[str, Any]] = {(one.job, one.number): _by_journal(one, state) for one in journaled}
+    attempts = [*(one for key, one in noted.items() if key not in told), *(noted.get(key, one) for key, one in told.items())]
+    if state is None or state.outcome is None or not state.status.final:
+        return {"attempts": attempts}
+    return {"attempts": attempts, "outcome": {"status": state.status.value, **state.outcome.to_dict()}}
+
+
+def _by_journal(attempt: Attempt, state: RunState | None) -> dict[str, Any]:
+    """Return what the journal tells of an attempt that was killed before it could say more; its end may be known by Slurm."""
+    is_last = state is not None and (state.job_id, state.attempt) == (attempt.job, attempt.number)
+    outcome = attempt.outcome or (state.outcome if state and is_last else None)
+    return {
+        "job": attempt.job,
+        "number": attempt.number,
+        "cluster": attempt.cluster,
+        "nodes": attempt.nodes,
+        "started": round(attempt.started, 3),
+        "ended": attempt.ended or (state.ended if state and is_last else None),
+        "outcome": outcome.to_dict() if outcome else None,
+    }
+
+
+def _lock(plan: Mapping[str, object]) -> list[str] | None:
+    from slurmtf.environments.store import EnvironmentStore, environment_of  # noqa: PLC0415 - not for each look at a run
+
+    folder = environment_of(plan)
+    return EnvironmentStore(folder.parent).record(folder.name).get("lock") if folder else None
+
+
+def _at(facts: object, *keys: str) -> Any:
+    for key in keys:
+        facts = facts.get(key) if isinstance(facts, Mapping) else None
+    return facts
+
+
+def _texts(found: object) -> dict[str, str]:
+    return {str(name): str(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
+
+
+def files_of(layout: RunLayout) -> dict[str, str]:
+    """Return the files of a run's source, with what tells their content; none where it can't be read."""
+    from slurmtf.job.contract.snapshot import stored  # noqa: PLC0415 - tarfile, not for each look at a run
+
+    with contextlib.suppress(OSError, ValueError), Path(layout.source).open("rb") as file:
+        return {one.name: f"{one.mode:o} {one.content[:12]}" for one in stored(file) if one.kind != "folder"}
+    return {}

@@ -1,0 +1,1 @@
+"""Where a run is: its folder, the scheduler's answers, and the state that both amount to."""

@@ -1,0 +1,51 @@
+"""Determine who canceled a run: the facts of an outcome (see contract/attempt/outcome.py), by their source. Pure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from slurmtf.job.contract.attempt.outcome import CanceledBy, Cause, Outcome
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import CancelRequest
+from slurmtf.scheduler.base import RECORD_LAG_S, Canceler
+
+Facts = dict[str, Any]
+
+
+def is_wanted(outcome: Outcome | None) -> bool:
+    """Return whether an outcome does not say yet who canceled the run."""
+    return outcome is not None and outcome.cause is Cause.CANCELED and "by" not in outcome.detail
+
+
+def by_request(request: CancelRequest | None, canceler: Canceler | None = None) -> Facts:
+    """Return what the run's own note says: slurmtf was asked to cancel it.
+
+    Nothing if the scheduler names another user: that order had no effect, and somebody else ended the run later.
+    """
+    named = canceler.uid if canceler else None
+    if request is None or (None not in (named, request.uid) and named != request.uid):
+        return {}
+    who = {"user": request.user, "uid": request.uid, "host": request.host, "time": request.time}
+    return {"by": CanceledBy.SLURMTF.value, **who}
+
+
+def by_scheduler(canceler: Canceler | None) -> Facts:
+    """Return what the scheduler says."""
+    if canceler is None:
+        return {}
+    if canceler.uid is None:
+        return {"by": CanceledBy.SLURM.value}
+    by = CanceledBy.OWNER if canceler.is_owner else CanceledBy.OTHER
+    return {"by": by.value, "user": canceler.user, "uid": canceler.uid}
+
+
+def as_noted(outcome: Outcome | None) -> Facts:
+    """Return what was recorded about the same end."""
+    return dict(outcome.detail) if outcome and outcome.cause is Cause.CANCELED and "by" in outcome.detail else {}
+
+
+def by_nobody(answer: Answer, ended_s_ago: float) -> Facts:
+    """Return that it is not known, once the scheduler has been queried and will not say more. Its accounting lags by
+    seconds."""
+    told = answer.over and not answer.outdated and (ended_s_ago > RECORD_LAG_S or not answer.lags)
+    return {"by": CanceledBy.UNKNOWN.value} if told else {}

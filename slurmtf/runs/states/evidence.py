@@ -1,0 +1,79 @@
+"""Read what a run folder holds about an end besides records and journal, if a state depends on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from slurmtf.files import read_json
+from slurmtf.job.contract.attempt import job_log
+from slurmtf.job.contract.attempt.outcome import Cause
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.states.reduce import CLOCK_SLACK_S, NO_EVIDENCE, Evidence
+from slurmtf.runs.states.state import RunState
+
+
+def evidence_of(layout: RunLayout, state: RunState, attempts: int = 1) -> Evidence:
+    """Return the evidence about the end in a state, of a run with so many attempts."""
+    if state.cause is Cause.TIME_LIMIT:
+        return Evidence(limited=bool(_provenance(_plan(layout), "estimator", "max_run_duration_seconds")))
+    if state.cause is Cause.CANCELED:
+        plan = _plan(layout)
+        return Evidence(build=_build_failure(plan), after=_followed(plan))
+    if state.cause is Cause.NODE_FAILURE:
+        return Evidence(failed_node=_failed_node(layout) if attempts <= 1 else "")  # the log does not say of which attempt
+    if state.cause in (Cause.NOT_STARTED, Cause.LOST):
+        return Evidence(last_line=last_line(layout, state), job_log=job_log.tail(layout.job_log))
+    return NO_EVIDENCE
+
+
+def _failed_node(layout: RunLayout) -> str:
+    try:
+        start = max(0, Path(layout.job_log).stat().st_size - job_log.TAIL_BYTES)
+    except OSError:
+        return ""
+    return job_log.failed_node(job_log.written_since(layout.job_log, start))
+
+
+def _plan(layout: RunLayout) -> dict[str, Any]:
+    try:
+        return read_json(layout.plan)
+    except (OSError, ValueError, RecursionError):
+        return {}
+
+
+def _provenance(plan: object, *keys: str) -> Any:
+    """Return the plan's provenance; None if it can't be read."""
+    for key in ("provenance", *keys):
+        plan = plan.get(key) if isinstance(plan, dict) else None
+    return plan
+
+
+def _followed(plan: dict[str, Any]) -> tuple[str, ...]:
+    found = _provenance(plan, "after")
+    return tuple(map(str, found)) if isinstance(found, list) else ()
+
+
+def _build_failure(plan: dict[str, Any]) -> str | None:
+    """Return why the environment that the run waited for could not be built; None if it waited for none."""
+    if not _provenance(plan, "build_task"):
+        return None
+    from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - for the few that wait for one
+
+    return trouble_with(plan)
+
+
+def last_line(layout: RunLayout, state: RunState) -> str:
+    """Return the last line of the batch script that this start reached, with its number; empty if it reached none.
+
+    Before each of its commands, the script writes job, start and line to a file of the run folder.
+    """
+    trace = Path(layout.trace)
+    try:
+        job, number, line = trace.read_text(encoding="utf-8").split()
+        written = trace.stat().st_mtime
+        text = Path(layout.script).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+    except (OSError, ValueError, IndexError):
+        return ""
+    earlier = written < (state.started or 0) - CLOCK_SLACK_S or int(number) < state.attempt
+    return "" if job != state.job_id or earlier else f"{line}: {text.strip()}"

@@ -1,0 +1,287 @@
+"""Turn the journal events of a run's jobs into attempts."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, IntEnum
+from itertools import pairwise
+from typing import Any
+
+from slurmtf.job.contract.attempt import events, journal
+from slurmtf.job.contract.attempt.events import Record, outcome_of
+from slurmtf.job.contract.attempt.outcome import MAY_RETURN, Cause, Outcome
+from slurmtf.job.contract.layout import JOB_LOG, RunLayout
+from slurmtf.job.contract.life import REQUEUE, RESUBMIT, RETURN
+from slurmtf.processes import ProcessId, recognize
+from slurmtf.runs.states.state import Again, Staging
+
+JOB_NAME = re.compile(r"[0-9]+(_[0-9]{1,9})?")
+"""A job's id, or an array element; a process id on a machine without a scheduler."""
+
+
+class Phase(IntEnum):
+    """How far an attempt has come. It only grows: an event that comes late, or twice, takes nothing back."""
+
+    PREPARING = 0
+    STARTING = 1
+    RUNNING = 2
+    FINALIZING = 3
+
+
+class Next(Enum):
+    """What came after an attempt."""
+
+    NONE = "none"
+    REQUEUED = "requeued"
+    """Slurm restarted the same job."""
+    RESUBMITTED = "resubmitted"
+    """The run was restarted as another job, by slurmtf or by hand."""
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    """How the process of a task ended. ``time`` in seconds since 1970."""
+
+    rank: int
+    task: str
+    exit_code: int | None
+    signal: int | None
+    time: float
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One start of a job of the run, by its supervisor's own word.
+
+    ``job``: the job's name, ``33`` or ``33_4``. ``number``: how often Slurm had requeued it. ``decided``: how it will end
+    whatever is done to it from then on. ``cluster``: its name, by Slurm's own word. Times in seconds since 1970. ``nth``,
+    ``at_most``: which attempt of the run it began as, see :class:`..job.contract.attempt.events.Started`.
+
+    ``launch``: which one in its allocation the last launch was, from 0; ``task_ends`` are of that one. ``begins``: where in
+    each log begins what that one wrote, by the log's name; a log is left out into which it wrote nothing.
+    """
+
+    job: str
+    number: int
+    started: float
+    nodes: str = ""
+    phase: Phase = Phase.PREPARING
+    task_ends: tuple[TaskEnd, ...] = ()
+    outcome: Outcome | None = None
+    next: Next = Next.NONE
+    ended: float | None = None
+    decided: Outcome | None = None
+    nodes_to_fill: int = 0
+    filled: frozenset[str] = frozenset()
+    process: ProcessId | None = None
+    cluster: str = ""
+    restarts: tuple[events.Restart, ...] = ()
+    launch: int = 0
+    begins: Mapping[str, int] = field(default_factory=dict)
+    nth: int = 0
+    at_most: int | None = None
+
+    @property
+    def end(self) -> Outcome | None:
+        """How it ended, unless Slurm may restart the job after it."""
+        return None if self.may_return else self.outcome
+
+    @property
+    def may_return(self) -> bool:
+        """Whether Slurm may restart the job after its end: by itself, or because it was asked to."""
+        asked = bool(self.restarts) and self.restarts[-1].how in (REQUEUE, RETURN)
+        return asked or (self.outcome is not None and self.outcome.cause in MAY_RETURN)
+
+    @property
+    def staging(self) -> Staging | None:
+        """The progress of staging to the nodes' own disks; None if nothing is staged."""
+        return Staging(len(self.filled), self.nodes_to_fill) if self.nodes_to_fill else None
+
+
+@dataclass(frozen=True)
+class History:
+    """All attempts of a run, in the order in which they started.
+
+    ``heartbeat`` is the last sign of life of a supervisor, in seconds since 1970. ``unreadable`` names the journals that could
+    not be read.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    heartbeat: float | None = None
+    unreadable: tuple[str, ...] = ()
+
+    @property
+    def last(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
+
+    def again(self, is_past: bool) -> Again | None:
+        """What was decided last of other attempts; where Slurm alone started the job again, what is known of that.
+
+        ``is_past``: Slurm has started the job again since the last attempt that tells of itself, or will.
+        """
+        behind, now = (None, None, *self.attempts, *[None] * is_past)[-2:]
+        if now and now.restarts:
+            return Again.of(now.restarts[-1])
+        if behind is None:
+            return None
+        if behind.restarts and behind.restarts[-1].how in (REQUEUE, RETURN, RESUBMIT):
+            return Again.of(behind.restarts[-1])
+        return _by_slurm(behind, now)
+
+
+def _by_slurm(behind: Attempt, now: Attempt | None) -> Again | None:
+    """Return what Slurm did without a word of the attempt: such a one has lost its node, for all we know. None: not counted, or
+    the one that runs now was started by hand, and begins anew."""
+    number = now.nth if now else behind.nth and behind.nth + len(behind.restarts) + 1
+    if number < 2:
+        return None
+    cause = behind.outcome.cause if behind.outcome else Cause.NODE_FAILURE
+    seconds = behind.ended - behind.started if behind.ended else 0.0
+    return Again(RETURN, cause.value, cause.value, number, (now or behind).at_most, seconds)
+
+
+def read_history(layout: RunLayout) -> History:
+    """Read the journals of a run."""
+    try:
+        with os.scandir(layout.journals) as entries:
+            found = sorted((entry for entry in entries if journal.NUMBERED.fullmatch(entry.name)), key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return History()
+    except OSError:
+        return History(unreadable=(os.path.basename(layout.journals),))  # noqa: PTH119 - of thousands of runs
+    read = {entry: attempt_of(entry.name, journal.read(entry.path)) for entry in found}
+    unreadable = [entry.name for entry, attempt in read.items() if attempt is None and not os.access(entry.path, os.R_OK)]
+    heartbeat = max((_touched(entry) for entry in found), default=None)
+    told = list(filter(None, read.values()))
+    attempts = in_order(told, journal.successive_jobs(layout, told))
+    return History(attempts, heartbeat, tuple(f"journal/{name}" for name in unreadable))
+
+
+def _touched(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def in_order(attempts: Iterable[Attempt], jobs: Sequence[str] = ()) -> tuple[Attempt, ...]:
+    """Return attempts in the order in which they started, each with what came after it."""
+    found = journal.in_order(attempts, lambda attempt: attempt.started, jobs)
+    linked = [replace(one, next=Next.REQUEUED if one.job == later.job else Next.RESUBMITTED) for one, later in pairwise(found)]
+    return (*linked, *found[-1:])
+
+
+def attempt_of(name: str, records: Sequence[Record]) -> Attempt | None:
+    """Return the attempt in a journal of that name; None if it holds no event."""
+    named = journal.NUMBERED.fullmatch(name)
+    if named is None or not records or not JOB_NAME.fullmatch(named[1]):
+        return None
+    told = _Told(number=int(named[2]))
+    for record in records:
+        take = _TAKES.get(type(record.event))
+        if take:
+            take(told, record.event, record.time)
+    lists = {"task_ends": tuple(told.task_ends), "restarts": tuple(told.restarts), "filled": frozenset(told.filled)}
+    known = {**vars(told), **lists}
+    return Attempt(named[1], started=records[0].time, **known)
+
+
+@dataclass
+class _Told:
+    """What the events of an attempt have told so far."""
+
+    number: int
+    nodes: str = ""
+    phase: Phase = Phase.PREPARING
+    task_ends: dict[TaskEnd, None] = field(default_factory=dict)
+    outcome: Outcome | None = None
+    ended: float | None = None
+    decided: Outcome | None = None
+    nodes_to_fill: int = 0
+    filled: set[str] = field(default_factory=set)
+    process: ProcessId | None = None
+    cluster: str = ""
+    restarts: list[events.Restart] = field(default_factory=list)
+    launch: int = 0
+    begins: dict[str, int] = field(default_factory=dict)
+    nth: int = 0
+    at_most: int | None = None
+
+    def reached(self, phase: Phase) -> None:
+        self.phase = max(self.phase, phase)
+
+
+def _started(told: _Told, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
+    told.number, told.nodes, told.process = event.attempt, event.nodes or event.host, _process(event)
+    told.cluster, told.nth, told.at_most = event.cluster, event.nth, event.at_most
+    told.begins[JOB_LOG] = event.job_log
+
+
+def _process(event: events.Started) -> ProcessId | None:
+    try:
+        return recognize(event.process)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _launched(told: _Told, event: events.Launched, time: float) -> None:  # noqa: ARG001
+    told.reached(Phase.STARTING)
+    told.nodes_to_fill = event.nodes_to_fill
+    if event.launch > told.launch:
+        told.launch, told.task_ends, told.begins = event.launch, {}, {}
+    told.begins[JOB_LOG] = event.job_log
+
+
+def _staged(told: _Told, event: events.Staged, time: float) -> None:  # noqa: ARG001
+    told.filled.add(event.host)
+
+
+def _task_started(told: _Told, event: events.TaskStarted, time: float) -> None:  # noqa: ARG001
+    told.reached(Phase.RUNNING)
+    told.begins.update({f"{event.task}.out": event.out, f"{event.task}.err": event.err})
+
+
+def _task_restarted(told: _Told, event: events.TaskRestarted, time: float) -> None:  # noqa: ARG001
+    told.task_ends = {end: None for end in told.task_ends if end.rank != event.rank}
+
+
+def _task_ended(told: _Told, event: events.TaskEnded, time: float) -> None:
+    told.task_ends[TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)] = None
+    for stream in ("out", "err"):
+        told.begins.setdefault(f"{event.task}.{stream}", 0)  # one that could not be started says so there
+
+
+def _decided(told: _Told, event: events.Decided, time: float) -> None:  # noqa: ARG001
+    told.reached(Phase.FINALIZING)
+    told.decided = told.decided or outcome_of(event)
+
+
+def _finalizing(told: _Told, event: events.Finalizing, time: float) -> None:  # noqa: ARG001
+    told.reached(Phase.FINALIZING)
+
+
+def _ended(told: _Told, event: events.Ended, time: float) -> None:
+    told.reached(Phase.FINALIZING)
+    if told.outcome is None:
+        told.outcome, told.ended = outcome_of(event), time
+
+
+def _restart(told: _Told, event: events.Restart, time: float) -> None:  # noqa: ARG001
+    told.restarts.append(event)
+
+
+_TAKES: dict[type[Any], Callable[[_Told, Any, float], None]] = {
+    events.Started: _started,
+    events.Launched: _launched,
+    events.Staged: _staged,
+    events.TaskStarted: _task_started,
+    events.TaskEnded: _task_ended,
+    events.TaskRestarted: _task_restarted,
+    events.Restart: _restart,
+    events.Decided: _decided,
+    events.Finalizing: _finalizing,
+    events.Ended: _ended,
+}

@@ -1,0 +1,356 @@
+"""Decide the state of a run from what its folder and the scheduler say. Pure: no disk, no Slurm, no clock.
+
+The run's own records come first, the scheduler is the second witness, and success is never guessed: it needs a supervisor that
+started.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from slurmtf.job.contract.attempt.journal import NO_LAST_WORD
+from slurmtf.job.contract.attempt.outcome import MAY_RETURN, Cause, Outcome
+from slurmtf.job.contract.layout import JOB_LOG, LOGS
+from slurmtf.runs.states import cancelers
+from slurmtf.runs.states.history import Attempt, History, Phase
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import Records
+from slurmtf.runs.states.state import Doubt, DoubtKind, RunState, RunStatus
+from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
+from slurmtf.scheduler.base import RECORD_LAG_S, Canceler
+from slurmtf.submit.record import BY_HAND
+
+SILENCE_S = 300
+"""Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
+CLOCK_SLACK_S = 100
+"""Seconds by which the clocks of node and controller may differ. Slurm lets a requeued job wait for longer (cred_expire)."""
+LOG = f"{LOGS}/{JOB_LOG}"
+NEVER_SATISFIED = "DependencyNeverSatisfied"
+"""Why Slurm cancels a job by itself that it may not start any more (src/slurmctld/job_scheduler.c, _kill_dependent)."""
+LAUNCH_FAILURE, IO_FAILURE = "JobLaunchFailure", 53
+"""What squeue and sacct say of a job whose script slurmstepd could not start, or give its log (ExitCode=0:53)."""
+UNASKED = Answer()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What else the run folder holds of an end. It is read only where the state depends on it.
+
+    ``limited``: the user set a limit of his own (``max_run_duration_seconds``). ``build``: why the environment that the job
+    waited for could not be built; None when it waited for none. ``after``: the runs that it was to follow. ``last_line``: the
+    line of job.sh that the batch script of this start reached last. ``job_log``: the last lines of the job's log;
+    ``failed_node``: the node that Slurm named there.
+    """
+
+    limited: bool = False
+    build: str | None = None
+    after: tuple[str, ...] = ()
+    last_line: str = ""
+    job_log: str = ""
+    failed_node: str = ""
+
+
+NO_EVIDENCE = Evidence()
+_OF_SCHEDULER = {
+    JobState.PENDING: RunStatus.QUEUED,
+    JobState.CONFIGURING: RunStatus.PROVISIONING,
+    JobState.SUSPENDED: RunStatus.PAUSED,
+    JobState.COMPLETING: RunStatus.FINALIZING,
+}
+_OF_PHASE = {
+    Phase.PREPARING: RunStatus.PREPARING,
+    Phase.STARTING: RunStatus.STARTING,
+    Phase.RUNNING: RunStatus.RUNNING,
+    Phase.FINALIZING: RunStatus.FINALIZING,
+}
+CAUSE_OF = {
+    JobState.TIMEOUT: Cause.TIME_LIMIT,
+    JobState.DEADLINE: Cause.TIME_LIMIT,
+    JobState.CANCELLED: Cause.CANCELED,
+    JobState.PREEMPTED: Cause.PREEMPTED,
+    JobState.NODE_FAIL: Cause.NODE_FAILURE,
+    JobState.BOOT_FAIL: Cause.NODE_FAILURE,
+    JobState.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
+}
+"""The cause of a job that did not end by itself."""
+_CANCELED = (Cause.CANCELED, Cause.DEPENDENCY, Cause.CALLED_OFF, Cause.PREEMPTED)
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Everything that is known about a run. ``attempt`` is the last one of its current job."""
+
+    records: Records
+    history: History
+    job: SubmittedJob
+    attempt: Attempt | None
+    answer: Answer
+    now: float
+    evidence: Evidence
+
+    @property
+    def cancel_requested(self) -> bool:
+        """Whether slurmtf was asked to cancel this job of the run; an earlier one does not count."""
+        request = self.records.cancel_request
+        return request is not None and request.job == self.job.ref.name
+
+    @property
+    def present(self) -> Attempt | None:
+        """The attempt that the scheduler speaks of: an earlier start says nothing about what Slurm has started since, or
+        will."""
+        seen, attempt = self.answer.seen, self.attempt
+        if attempt is None or seen is None:
+            return attempt
+        over = seen.state is JobState.PENDING or bool(seen.start and attempt.started < seen.start - CLOCK_SLACK_S)
+        return None if over else attempt
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        return (*self.records.unreadable, *self.history.unreadable)
+
+    def state(self, status: RunStatus, **facts: Any) -> RunState:
+        """Return the state of that status, with what the journal tells."""
+        attempt, present = self.attempt, self.present
+        again = present is None and not (self.answer.seen and self.answer.seen.state is JobState.PENDING)
+        known = RunState(
+            status,
+            self.job.ref,
+            attempt.number + again if attempt else 0,
+            submitted=self.records.jobs[0].submitted or None,
+            started=present.started if present else None,
+            nodes=present.nodes if present else "",
+            staging=present.staging if present and status is RunStatus.STARTING else None,
+            unreadable=self.unreadable,
+            again=self.history.again(is_past=attempt is not None and present is None),
+        )
+        return replace(known, **facts)
+
+
+def current_job(records: Records, history: History) -> SubmittedJob | None:
+    """Return the job that the run is now: the one submitted last, or a later one that somebody submitted by hand."""
+    submitted = records.jobs[-1] if records.jobs else None
+    attempt = history.last
+    if submitted is None or attempt is None or attempt.started < submitted.submitted - CLOCK_SLACK_S:
+        return submitted
+    if any(job.ref.name == attempt.job for job in records.jobs):
+        return submitted
+    ref = replace(JobRef.parse(attempt.job), cluster=_cluster_of(attempt, submitted, history))
+    return SubmittedJob(ref, submitted.scheduler, submitted.folder, 0.0, BY_HAND, process=attempt.process)
+
+
+def _cluster_of(attempt: Attempt, submitted: SubmittedJob, history: History) -> str | None:
+    """Return the cluster to ask for a job that somebody submitted by hand: ``sbatch -M`` may have sent it to another one.
+
+    Where the record names none, only a name that is not that of the recorded job's own attempts shows another cluster: without
+    accounting Slurm takes no ``--clusters`` (squeue(1)).
+    """
+    if submitted.ref.cluster:
+        return attempt.cluster or submitted.ref.cluster
+    known = {one.cluster for one in history.attempts if one.job == submitted.ref.name}
+    return (attempt.cluster or None) if known and attempt.cluster not in known else None
+
+
+def is_outdated(history: History, answer: Answer, max_age_s: float, now: float) -> bool:
+    """Return whether an answer that may be so old is older than the run's folder. One that says that a job is over never is: it
+    is never taken from another process."""
+    attempt = history.last
+    latest = (attempt.ended or attempt.started) if attempt else 0.0
+    goes_on = not answer.error and not answer.over
+    return max_age_s > 0 and goes_on and latest > now - max_age_s - CLOCK_SLACK_S
+
+
+def reduce(
+    records: Records,
+    history: History,
+    answer: Answer = UNASKED,
+    now: float = 0.0,
+    evidence: Evidence = NO_EVIDENCE,
+) -> RunState:
+    """Return the state of a run. ``answer`` is what the scheduler says of its :func:`current_job`."""
+    case = _case(records, history, answer, now, evidence)
+    if case is None:
+        return RunState(RunStatus.NOT_STARTED, unreadable=(*records.unreadable, *history.unreadable))
+    return _with_canceler(case, _known_end(case) or _asked(case))
+
+
+def told_end(records: Records, history: History) -> RunState | None:
+    """Return the end of a run as its folder alone tells it; None where it tells none."""
+    case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
+    return _known_end(case) if case else None
+
+
+def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
+    """Return the job of which the scheduler must be asked; None where the run folder tells all, also who canceled it."""
+    case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
+    known = case and _known_end(case)
+    if case is None or (known and not cancelers.is_wanted(_with_canceler(case, known).outcome)):
+        return None
+    return case.job
+
+
+def _case(records: Records, history: History, answer: Answer, now: float, evidence: Evidence) -> _Case | None:
+    job = current_job(records, history)
+    if job is None:
+        return None
+    attempt = next((one for one in reversed(history.attempts) if one.job == job.ref.name), None)
+    return _Case(records, history, job, attempt, answer, now, evidence)
+
+
+def _known_end(case: _Case) -> RunState | None:
+    """Return the end that the run folder alone tells: the journal, or what was written down unless the job started again."""
+    attempt, written = case.attempt, case.records.ended
+    if attempt and attempt.end:
+        case = replace(case, answer=UNASKED)
+        return _ended(case, attempt.end, ended=attempt.ended)
+    if written and written.job == case.job.ref and written.attempt >= (attempt.number if attempt else 0):
+        return written
+    return None
+
+
+def _with_canceler(case: _Case, state: RunState) -> RunState:
+    """Return a state that tells who canceled the run, where anybody does: its own note, Slurm, or what was written down."""
+    if state.outcome is None or not cancelers.is_wanted(state.outcome):
+        return state
+    written = case.records.ended
+    noted = written.outcome if written and (written.job, written.attempt) == (state.job, state.attempt) else None
+    request, canceler = case.records.cancel_request, case.answer.seen.canceler if case.answer.seen else None
+    known = (
+        cancelers.by_request(request if case.cancel_requested else None, canceler)
+        or cancelers.by_scheduler(canceler)
+        or cancelers.as_noted(noted)
+        or (cancelers.by_nobody(case.answer, case.now - (state.ended or 0.0)) if case.answer is not UNASKED else {})
+    )
+    return replace(state, outcome=state.outcome._replace(detail={**state.outcome.detail, **known})) if known else state
+
+
+def _ended(case: _Case, outcome: Outcome, **facts: object) -> RunState:
+    return case.state(_status_of(outcome, case.evidence), outcome=outcome, **facts)
+
+
+def _status_of(outcome: Outcome, evidence: Evidence) -> RunStatus:
+    """Return the status of an end. A limit that the user set is his own doing."""
+    if outcome.succeeded:
+        return RunStatus.COMPLETED
+    limited = outcome.cause is Cause.TIME_LIMIT and evidence.limited
+    return RunStatus.CANCELED if limited or outcome.cause in _CANCELED else RunStatus.FAILED
+
+
+def _asked(case: _Case) -> RunState:
+    """Return the state of a run whose folder tells no end."""
+    seen = case.answer.seen
+    if case.answer.outdated:
+        return _by_heartbeat(case, None)
+    if case.answer.error:
+        return _by_heartbeat(case, Doubt(DoubtKind.UNREACHABLE, case.answer.error))
+    if seen is None:
+        return _gone(case)
+    if seen.state is JobState.UNKNOWN:
+        return _by_heartbeat(case, _doubt_about(seen, case.answer.lags))
+    if seen.state.final:
+        return _ended_by_scheduler(case, seen)
+    return _live(case, seen)
+
+
+def _doubt_about(seen: Observation, lags: bool) -> Doubt:
+    """Return why a job's state is not known: the scheduler could not be queried, or its answer says nothing."""
+    if not lags:
+        return Doubt(DoubtKind.ELSEWHERE, seen.nodes)
+    if seen.reason and seen.submitted is None:
+        return Doubt(DoubtKind.UNREACHABLE, seen.reason)
+    return Doubt(DoubtKind.UNKNOWN_STATE)
+
+
+def _live(case: _Case, seen: Observation) -> RunState:
+    status = RunStatus.CANCEL_REQUESTED if case.cancel_requested else _OF_SCHEDULER.get(seen.state) or _phase(case)
+    if seen.state is JobState.PENDING:
+        return case.state(status, reason=seen.reason, expected_start=seen.start)
+    present = case.present
+    started = seen.start or (present.started if present else None)
+    return case.state(status, reason=seen.reason, nodes=seen.nodes, started=started)
+
+
+def _phase(case: _Case) -> RunStatus:
+    """Return how far a running job has come."""
+    return _OF_PHASE[case.present.phase] if case.present else RunStatus.PREPARING
+
+
+def _by_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
+    """Return the state of a job of which only its journal tells."""
+    attempt, heartbeat = case.attempt, case.history.heartbeat
+    if attempt and (heartbeat is None or case.now - heartbeat > SILENCE_S):
+        status = RunStatus.NOT_RESPONDING
+    elif case.cancel_requested:
+        status = RunStatus.CANCEL_REQUESTED
+    else:  # what ended in a way after which Slurm may start it again waits, for all we know
+        status = _OF_PHASE[attempt.phase] if attempt and not attempt.outcome else RunStatus.QUEUED
+    return case.state(status, doubt=doubt)
+
+
+def _gone(case: _Case) -> RunState:
+    """Return the state of a job that the scheduler does not know, or whose id another job has by now."""
+    attempt, forgets = case.attempt, case.answer.lags
+    told = attempt and (attempt.outcome or attempt.decided)
+    if told:
+        return _ended(case, told, ended=attempt.ended if attempt else None)
+    if forgets and case.now - _submitted(case) < RECORD_LAG_S:
+        return _by_heartbeat(case, Doubt(DoubtKind.NOT_LISTED))
+    if case.cancel_requested:
+        return _ended(case, Outcome(Cause.CANCELED))
+    if attempt is None and not forgets:
+        return _ended(case, _not_started(case))
+    return _ended(case, _lost(case, "slurm" if forgets else "supervisor"))
+
+
+def _submitted(case: _Case) -> float:
+    """Return when the job was submitted; of one that somebody submitted by hand: when it started."""
+    return case.job.submitted or (case.attempt.started if case.attempt else 0.0)
+
+
+def _ended_by_scheduler(case: _Case, seen: Observation) -> RunState:
+    attempt, cause = case.present, CAUSE_OF.get(seen.state)
+    told = attempt and (attempt.outcome or attempt.decided)
+    may_return = attempt is not None and (attempt.may_return or (told and told.cause in MAY_RETURN))
+    if told and not (may_return and cause not in (None, told.cause)):
+        return _ended(case, told, ended=(attempt.ended if attempt else None) or seen.end)
+    outcome = _of_cause(case, cause, seen) if cause else _by_itself(case, seen)
+    outcome = outcome._replace(exit_code=seen.exit_code, signal=seen.signal) if outcome.cause is not Cause.SCRIPT else outcome
+    started = seen.start if outcome.cause is Cause.NOT_STARTED else attempt.started if attempt else None
+    return _ended(case, outcome, ended=seen.end, nodes=seen.nodes, started=started)
+
+
+def _of_cause(case: _Case, cause: Cause, seen: Observation) -> Outcome:
+    """Return the outcome of a job that something ended before it could say so: while it waited, or with its node."""
+    build, canceler = case.evidence.build, seen.canceler
+    by_slurm = canceler == Canceler() or (canceler is None and NEVER_SATISFIED in seen.reason)
+    by_somebody = case.cancel_requested or (canceler is not None and not by_slurm)
+    if cause is Cause.CANCELED and not by_somebody and (build or (build == "" and by_slurm)):
+        return Outcome(Cause.SOFTWARE, detail={"error": build})
+    if cause is Cause.CANCELED and not by_somebody and case.evidence.after and by_slurm:
+        return Outcome(Cause.DEPENDENCY, detail={"after": list(case.evidence.after)})
+    return Outcome(cause, host=case.evidence.failed_node if cause is Cause.NODE_FAILURE else "")
+
+
+def _by_itself(case: _Case, seen: Observation) -> Outcome:
+    """Return the outcome of a job whose batch script ended: COMPLETED or FAILED, by its exit code.
+
+    The script becomes the supervisor: from when it has started, the exit code is the supervisor's. Before, it is nobody's word.
+    """
+    witnessed = case.present is not None or bool(case.unreadable)
+    if not witnessed:
+        return _not_started(case)
+    if seen.state is JobState.COMPLETED:
+        return Outcome(Cause.SCRIPT, exit_code=0)
+    return _lost(case, "supervisor")
+
+
+def _not_started(case: _Case) -> Outcome:
+    evidence, seen = case.evidence, case.answer.seen
+    unlaunched = seen is not None and (seen.reason == LAUNCH_FAILURE or seen.signal == IO_FAILURE) and not evidence.last_line
+    facts = {"line": evidence.last_line, **({"unlaunched": True} if unlaunched else {})}
+    return Outcome(Cause.NOT_STARTED, log=LOG, tail=evidence.job_log, detail=facts)
+
+
+def _lost(case: _Case, by: str) -> Outcome:
+    by = "disk" if by == "supervisor" and NO_LAST_WORD in case.evidence.job_log else by
+    return Outcome(Cause.LOST, log=LOG, tail=case.evidence.job_log, detail={"by": by})

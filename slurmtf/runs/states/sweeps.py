@@ -1,0 +1,290 @@
+"""Sweeps among runs: how far one is, and how it ended. What is decided here is pure, but for :func:`read_sweep`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.sweep import ledger as ledgers
+from slurmtf.job.contract.sweep.ledger import Ledger
+from slurmtf.job.contract.sweep.records import (
+    BY_DURATION,
+    CANCELED,
+    COMPLETED,
+    FAILED,
+    RETIRED,
+    TOO_SHORT,
+    Point,
+    Result,
+    Settings,
+    SweepLayout,
+)
+from slurmtf.runs.states import cancelers
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import Records
+from slurmtf.runs.states.reduce import CAUSE_OF
+from slurmtf.runs.states.state import Doubt, DoubtKind, RunState, RunStatus
+from slurmtf.scheduler import JobState, SubmittedJob
+from slurmtf.scheduler.base import RECORD_LAG_S
+
+Answers = Sequence[tuple[SubmittedJob, Answer]]
+
+
+@dataclass(frozen=True)
+class TrialState:
+    """One trial. ``result`` is None while it has none; ``curve`` is what it has logged of the primary metric; ``taken``: an
+    element has it."""
+
+    number: int
+    point: Point
+    result: Result | None = None
+    curve: tuple[float, ...] = ()
+    taken: bool = False
+    element: str = ""
+    host: str = ""
+    started: float = 0.0
+    attempt: int = 0
+    note: str = ""
+
+    @property
+    def has_begun(self) -> bool:
+        return bool(self.taken or self.result or self.started)
+
+    def status(self, sweep: RunStatus) -> RunStatus:
+        """Return its status; one without a result ends when the sweep ends."""
+        if self.result:
+            return RunStatus(self.result.status)
+        if sweep.final:
+            return RunStatus.CANCELED if self.has_begun else RunStatus.NOT_STARTED
+        return RunStatus.RUNNING if self.taken else RunStatus.QUEUED
+
+    def best(self, sign: int) -> float | None:
+        """Return the best value that it has logged; ``sign`` is 1 where more is better."""
+        if self.result and self.result.best is not None:
+            return self.result.best
+        numbers = [value for value in self.curve if value == value]  # noqa: PLR0124 - NaN is none
+        return max(numbers, key=lambda value: sign * value) if numbers else None
+
+
+@dataclass(frozen=True)
+class SweepFacts:
+    """What a sweep's folder tells. ``elements`` is what each element told last of itself: kind, text and host."""
+
+    settings: Settings
+    trials: tuple[TrialState, ...]
+    stopped: dict[str, object] | None
+    elements: dict[str, tuple[str, str, str]]
+
+    def count(self, status: str) -> int:
+        return sum(bool(trial.result and trial.result.status == status) for trial in self.trials)
+
+    @property
+    def done(self) -> int:
+        return sum(trial.result is not None for trial in self.trials)
+
+    @property
+    def running(self) -> int:
+        return sum(trial.result is None and trial.taken for trial in self.trials)
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether elements have begun, and each of them has left."""
+        return bool(self.elements) and all(kind != "started" for kind, _, _ in self.elements.values())
+
+    @property
+    def best(self) -> TrialState | None:
+        """The completed trial with the best value; None while there is none."""
+        sign = self.settings.sign
+        known = [
+            trial
+            for trial in self.trials
+            if trial.result and trial.result.status == COMPLETED and trial.result.best is not None
+        ]
+        return max(known, key=lambda trial: sign * (trial.best(sign) or 0.0), default=None)
+
+    @property
+    def summary(self) -> str:
+        """How far it is, in a line."""
+        parts = [f"{self.done} of {len(self.trials)} trials done"]
+        parts += [
+            f"{count} {word}" for word, count in (("failed", self.count(FAILED)), ("canceled", self.count(CANCELED))) if count
+        ]
+        parts += [f"{self.running} running"] if self.running else []
+        best = self.best
+        parts += [f"best {best.best(self.settings.sign):.6g} (trial {best.number})"] if best else []
+        return ", ".join(parts)
+
+
+def is_sweep(layout: RunLayout) -> bool:
+    """Return whether a run is a sweep."""
+    return os.path.isfile(SweepLayout(layout.folder).settings)  # noqa: PTH113 - of thousands of runs
+
+
+def read_sweep(layout: RunLayout) -> SweepFacts:
+    """Return what a sweep's folder tells. Raises OSError or ValueError."""
+    ledger = Ledger(SweepLayout(layout.folder))
+    ledger.refresh()
+    done, held = ledgers.settled(ledger)
+    results = {trial: ledger.result(trial) for trial in done}
+    trials = tuple(_trial(ledger, number, results.get(number), number in held) for number in range(len(ledger.points)))
+    elements = {name: (event.kind, event.text, event.host) for name, event in ledger.last.items()}
+    return SweepFacts(ledger.settings, trials, ledger.stopped(), elements)
+
+
+def best_value(layout: RunLayout, metric: str) -> float | None:
+    """Return the best value of a sweep's primary metric; None of any other metric, or while no trial is done."""
+    try:
+        facts = read_sweep(layout)
+    except (OSError, ValueError):
+        return None
+    best = facts.best if facts.settings.metric == metric else None
+    return best.best(facts.settings.sign) if best else None
+
+
+def _trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> TrialState:
+    point, told = ledger.point(number), ledger.trials.get(number)
+    if told is None:
+        return TrialState(number, point, result, taken=held)
+    took = told.took
+    free = told.attempt in told.released
+    return TrialState(
+        number,
+        point,
+        result,
+        tuple(told.curve),
+        held and not free,
+        told.element,
+        took.host if took else "",
+        took.time if took else 0.0,
+        told.attempt,
+        point.note,
+    )
+
+
+def reduce_sweep(facts: SweepFacts, records: Records, answers: Answers, now: float) -> RunState:
+    """Return the state of a sweep. ``answers`` is what is known of each of its elements."""
+    first = records.jobs[0] if records.jobs else None
+    begun = [trial.started for trial in facts.trials if trial.started]
+    ended = [trial.result.ended for trial in facts.trials if trial.result]
+    status = _status(facts, answers, now)
+    state = RunState(
+        status,
+        first.ref if first else None,
+        reason=(status is RunStatus.QUEUED and _reason(answers)) or facts.summary,
+        submitted=first.submitted if first else None,
+        started=min(begun, default=None),
+        doubt=_doubt(answers),
+    )
+    if not state.status.final:
+        return state
+    outcome = _outcome(facts, state.status, answers)
+    return with_canceler(replace(state, outcome=outcome, ended=max(ended, default=None), doubt=None), records, answers, now)
+
+
+def with_canceler(state: RunState, records: Records, answers: Answers, now: float) -> RunState:
+    """Return the state of a sweep with who canceled it, where it does not say that yet."""
+    if state.outcome is None or not cancelers.is_wanted(state.outcome):
+        return state
+    return replace(state, outcome=state.outcome._replace(detail=_canceler(records, answers, now)))
+
+
+def _canceler(records: Records, answers: Answers, now: float) -> dict[str, Any]:
+    """Return who canceled a sweep: its own note, or the scheduler by its elements."""
+    request = records.cancel_request
+    ours = request if request and request.job in {job.ref.name for job in records.jobs} else None
+    seen = [answer.seen for _, answer in answers if answer.seen]
+    told = next((one.canceler for one in seen if one.canceler), None)
+    last = max((one.end or 0.0 for one in seen), default=0.0)
+    last_word = next((answer for _, answer in answers if not answer.over), answers[0][1] if answers else Answer())
+    return cancelers.by_request(ours, told) or cancelers.by_scheduler(told) or cancelers.by_nobody(last_word, now - last)
+
+
+def _status(facts: SweepFacts, answers: Answers, now: float) -> RunStatus:
+    if facts.done == len(facts.trials):
+        return RunStatus.COMPLETED if facts.count(FAILED) < len(facts.trials) else RunStatus.FAILED
+    lives = _lives(answers, now)
+    why = facts.stopped.get("why") if facts.stopped else BY_DURATION if now >= facts.settings.deadline else None
+    if lives is None and why and facts.at_rest:  # one that begins yet finds that it is not needed
+        lives = set()
+    if lives is None:
+        return RunStatus.NOT_STARTED if not answers else RunStatus.RUNNING if facts.running else RunStatus.QUEUED
+    if not lives and why:
+        return _END_OF.get(str(why), RunStatus.FAILED)
+    if not lives:
+        return RunStatus.CANCELED if _left_undone(facts, answers).cause is Cause.CANCELED else RunStatus.FAILED
+    if why:
+        return RunStatus.CANCEL_REQUESTED if why == "canceled" else RunStatus.FINALIZING
+    return RunStatus.RUNNING if JobState.RUNNING in lives or facts.running else RunStatus.QUEUED
+
+
+_LEAVES = (Cause.CANCELED, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.REQUEUED, Cause.OUT_OF_MEMORY, Cause.TIME_LIMIT)
+"""What ends elements from outside: of several causes the first one is the sweep's."""
+_END_OF = {"canceled": RunStatus.CANCELED, BY_DURATION: RunStatus.COMPLETED, "error": RunStatus.FAILED}
+
+
+def _reason(answers: Answers) -> str:
+    """Return why the elements wait, as their scheduler says it of the first one."""
+    seen = (answer.seen for _, answer in answers)
+    return next((one.reason for one in seen if one and one.state is JobState.PENDING and one.reason), "")
+
+
+def _lives(answers: Answers, now: float) -> set[JobState] | None:
+    """Return the states of the elements that have not ended; None: nobody knows."""
+    states: set[JobState] = set()
+    unknown = not answers
+    for job, answer in answers:
+        seen = answer.seen
+        if seen is not None and not seen.state.final:
+            states.add(seen.state)
+        unknown = unknown or bool(answer.error) or (answer.lags and seen is None and now - job.submitted < RECORD_LAG_S)
+    return None if unknown and not states else states
+
+
+def _doubt(answers: Answers) -> Doubt | None:
+    error = next((answer.error for _, answer in answers if answer.error), "")
+    return Doubt(DoubtKind.UNREACHABLE, error) if error else None
+
+
+def _outcome(facts: SweepFacts, status: RunStatus, answers: Answers) -> Outcome:
+    if status is RunStatus.COMPLETED:
+        return Outcome(Cause.SCRIPT, exit_code=0)
+    if status is RunStatus.CANCELED:
+        return Outcome(Cause.CANCELED)
+    if facts.stopped and facts.stopped.get("why") == "error":
+        error = str(facts.stopped.get("error", ""))
+        return Outcome(Cause.SCRIPT, exit_code=1, tail=error)
+    if facts.done == len(facts.trials):
+        return Outcome(Cause.SCRIPT, exit_code=1, tail=_last_error(facts))
+    return _left_undone(facts, answers)
+
+
+def _left_undone(facts: SweepFacts, answers: Answers) -> Outcome:
+    """Return why nobody goes on with what is not done: by what the elements have said, and Slurm of them."""
+    said = {text for kind, text, _ in facts.elements.values() if kind != "started"} if not facts.running else set()
+    causes = {CAUSE_OF.get(answer.seen.state) for _, answer in answers if answer.seen}
+    for cause in _LEAVES:
+        if cause in causes or cause.value in said:
+            return Outcome(cause)
+    if TOO_SHORT in said:
+        return Outcome(Cause.TIME_LIMIT)
+    if RETIRED in said:
+        return Outcome(Cause.SCRIPT, exit_code=1, tail=_last_error(facts))
+    return Outcome(Cause.LOST, detail={"by": "supervisor" if facts.elements else "slurm"})
+
+
+def _last_error(facts: SweepFacts) -> str:
+    failed = [trial.result for trial in facts.trials if trial.result and trial.result.status == FAILED]
+    return max(failed, key=lambda result: result.ended).error if failed else ""
+
+
+def stop_sweep(layout: RunLayout) -> None:
+    """Have a sweep start no more trials: it is being canceled. Raises OSError."""
+    files = SweepLayout(layout.folder)
+    Path(files.folder).stat()
+    Ledger(files).stop({"why": "canceled", "time": time.time()})

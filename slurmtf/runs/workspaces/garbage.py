@@ -1,0 +1,169 @@
+"""Find and remove, on request only, what nothing in a workspace needs.
+
+Slurm is queried only about runs that need a pack which nothing else would.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import operator
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmtf.environments.packing import outdated
+from slurmtf.environments.store import EnvironmentStore, store_beside
+from slurmtf.errors import WorkspaceError
+from slurmtf.files import age
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.status import states_of
+from slurmtf.runs.workspaces.workspace import known_workspaces, run_folders
+from slurmtf.snapshot import SnapshotStore
+from slurmtf.submit.folder import STAGING
+from slurmtf.submit.submission import abandoned, removals, stale_partials
+from slurmtf.trusted import own_folder
+
+YOUNG_S = 3600
+"""Age in seconds below which a snapshot is kept. It need not exceed the time of a submission: one that finds its snapshot
+removed writes it again, and a run has its own link or copy. It serves users who are about to submit the same source again."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """A file or folder that nothing needs. If several folders share a file, ``bytes`` is this one's share."""
+
+    kind: str
+    path: Path
+    bytes: int
+
+
+def _snapshots(workspace: Path) -> Iterator[Path]:
+    """Yield snapshots that no run has. Link counts would not tell: where links are impossible, runs have copies."""
+    old = [path for path in sorted(SnapshotStore(workspace).stored()) if age(path) >= YOUNG_S]
+    needed = _needed(workspace) if old else frozenset()
+    yield from (path for path in old if path.stem not in needed)
+
+
+def _indexes(workspace: Path) -> Iterator[Path]:
+    """Yield the indexes of sources that are gone. A source that is only invisible at present will be read again."""
+    found = sorted(SnapshotStore(workspace).indexes(), key=lambda index: index.path)
+    yield from (index.path for index in found if index.source is None or not index.source.is_dir())
+
+
+def _environments(workspace: Path) -> Iterator[Path]:
+    """Yield the remains of killed builds. Complete environments are for 'slurmtf env remove'."""
+    yield from store_beside(workspace).leftovers()
+
+
+def _downloads(workspace: Path) -> Iterator[Path]:
+    """Yield downloaded packages that nothing needs any more. Recent ones may be for a job that is about to be submitted."""
+    yield from (path for path in store_beside(workspace).needless_downloads() if age(path) >= YOUNG_S)
+
+
+def _packs(workspace: Path) -> Iterator[Path]:
+    yield from unneeded_packs(store_beside(workspace), [workspace, *known_workspaces()])
+
+
+def unneeded_packs(store: EnvironmentStore, workspaces: list[Path]) -> list[Path]:
+    """Return the packs of environments that are gone, or that have a newer pack, unless an unfinished run needs them."""
+    found = outdated(store)
+    needed = _packs_needed({*map(str, found)}, list(dict.fromkeys(workspaces))) if found else set()
+    return [path for path in found if str(path) not in needed]
+
+
+def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
+    """Return which of these packs unfinished runs need; those being submitted are looked up first, because they become runs."""
+    staged = {_in_plan(plan, "job", "stage", "pack") for workspace in workspaces for plan in _staged(workspace)}
+    named = {folder: _in_plan(_plan(folder), "job", "stage", "pack") for folder in run_folders(workspaces)}
+    asking = [folder for folder, pack in named.items() if pack in packs]
+    going_on = [folder for folder, state in zip(asking, states_of(asking), strict=True) if not state.status.final]
+    return staged | {named[folder] for folder in going_on}
+
+
+def _models(workspace: Path) -> Iterator[Path]:
+    """Yield the remains of killed registrations of models: no version appears before it is complete."""
+    yield from (path for path in own_folder(workspace, "models").glob("*/.staging-*") if age(path) >= YOUNG_S)
+
+
+COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
+    "removed run": removals,
+    "unfinished submission": abandoned,
+    "partial file": stale_partials,
+    "snapshot": _snapshots,
+    "index": _indexes,
+    "unfinished environment": _environments,
+    "fetched packages": _downloads,
+    "pack": _packs,
+    "unfinished model": _models,
+}
+"""Everything that can be collected: its name, and a function that yields its unneeded paths in a workspace."""
+
+
+def garbage(workspace: Path) -> list[Garbage]:
+    """Return what nothing needs, in our own folder of a workspace. Raises WorkspaceError if that can't be determined."""
+    own = own_folder(workspace)
+    try:
+        found = [(kind, path) for kind, collector in COLLECTORS.items() for path in collector(workspace)]
+        return [Garbage(kind, path, _size(path)) for kind, path in found if _lies_in(own, path)]
+    except OSError as err:
+        where, remedy = str(err.filename or workspace), "nothing was removed"
+        raise WorkspaceError(Finding("unreadable", where, f"can't be read: {err.strerror or err}", remedy)) from None
+
+
+def _lies_in(own: Path, path: Path) -> bool:
+    """Return whether no link on the way to a path leads out of our folder."""
+    above = [folder for folder in path.parents if folder.is_relative_to(own)]
+    return own in above and not any(folder.is_symlink() for folder in above)
+
+
+def discard(found: Garbage) -> str | None:
+    """Remove it. Returns why that failed; None if it is gone, no matter who removed it."""
+    try:
+        if found.path.is_dir() and not found.path.is_symlink():
+            shutil.rmtree(found.path)
+        else:
+            found.path.unlink()
+    except FileNotFoundError:
+        return None
+    except OSError as err:
+        return f"{err.filename or found.path} can't be removed: {err.strerror or err}"
+    return None
+
+
+def _needed(workspace: Path) -> frozenset[str]:
+    """Return the ids of the snapshots of all runs, including those being submitted."""
+    plans = map(_plan, run_folders([workspace]))
+    return frozenset(filter(None, (_in_plan(plan, "provenance", "snapshot", "id") for plan in [*plans, *_staged(workspace)])))
+
+
+def _plan(folder: Path) -> Path:
+    return Path(RunLayout(str(folder)).plan)
+
+
+def _staged(workspace: Path) -> Iterator[Path]:
+    """Yield the plans of runs that are being submitted."""
+    yield from own_folder(workspace, STAGING).glob("*/plan.json")
+
+
+def _in_plan(plan: Path, *keys: str) -> str | None:
+    """Return what a plan names, for example its snapshot; None if the plan is gone. Raises WorkspaceError if it names none."""
+    try:
+        return str(functools.reduce(operator.getitem, keys, json.loads(plan.read_bytes())))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        remedy = "nothing was removed: remove this run's folder, or repair its plan"
+        raise WorkspaceError(Finding("bad-record", str(plan), f"does not say which {keys[-2]} the run needs", remedy)) from None
+
+
+def _size(path: Path) -> int:
+    """Return the disk space of something; for a file with several names, its share."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            return sum(map(_size, path.iterdir()))
+        return path.lstat().st_size // path.lstat().st_nlink
+    except FileNotFoundError:
+        return 0

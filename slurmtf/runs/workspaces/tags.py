@@ -1,0 +1,54 @@
+"""What a user calls a run, to find it again: names with values, in its receipt; those that its script gives, in tags/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from slurmtf.errors import SpecError
+from slurmtf.files import read_json
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics.entries import TAG
+from slurmtf.runs.metrics.files import LoggedFile
+
+
+def tags_of(folder: str | Path) -> dict[str, str]:
+    """Return the tags of a run; its script's win. Where its receipt can't be read there are those alone."""
+    layout = RunLayout(str(folder))
+    try:
+        found = read_json(layout.receipt).get("tags")
+    except (OSError, ValueError, AttributeError, RecursionError):
+        found = None
+    given = {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
+    return {**given, **_of_script(layout)}
+
+
+def _of_script(layout: RunLayout) -> dict[str, str]:
+    try:
+        paths = list(Path(layout.tags).iterdir())
+    except OSError:
+        return {}
+    logged = [entry for path in paths for entry in LoggedFile(path).new_entries() if entry.kind == TAG]
+    return {entry.name: entry.value for entry in sorted(logged, key=lambda entry: entry.time)}
+
+
+def settled(tags: Mapping[str, object] | None, setting: str = "tags") -> dict[str, str]:
+    """Return tags, or what else is written like them, as texts; a value of None is none. Raises SpecError."""
+    found = {name: "" if value is None else str(value) for name, value in (tags or {}).items()}
+    wrong = [(name, value) for name, value in found.items() if not name or "=" in name or not (name + value).isprintable()]
+    if wrong:
+        what, remedy = "{!r}: {!r} is not a valid name and value", "names must have no '=', and both must be printable"
+        raise SpecError(*(Finding("bad-tag", setting, what.format(*pair), remedy) for pair in wrong))
+    return found
+
+
+def parsed(texts: Iterable[str]) -> dict[str, str | None]:
+    """Return the tags that ``NAME`` and ``NAME=VALUE`` mean; the value of the first is None."""
+    parts = [text.partition("=") for text in texts]
+    return {name: value if equals else None for name, equals, value in parts}
+
+
+def matches(own: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
+    """Return whether a run of these tags has those that are wanted; None stands for any value."""
+    return all(name in own and value in (None, own[name]) for name, value in wanted.items())

@@ -1,0 +1,213 @@
+"""Where runs are, and which run a user means."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from slurmtf.errors import RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
+from slurmtf.files import user_config
+from slurmtf.findings import Finding
+from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.layout import PLAN
+from slurmtf.paths import absolute
+from slurmtf.trusted import check_own
+
+DEFAULT = "~/slurmtf-runs"
+NOT_RUNS = (".", "-")
+"""How the names of folders begin that are never a run: in a command to paste '-' would make one an option."""
+JOB_NAME = re.compile(r"[0-9]+(_[0-9]+)?")
+SAY_NOTHING = ("job", "sweep")
+"""Names of files that any experiment's may have."""
+EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
+
+
+def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
+    """Return the workspace: the one given, ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf-runs``.
+
+    A leading '~' is the home folder in all of them. Variables stand for their values where no shell has a part: in the
+    site's and in ``$SLURMTF_WORKSPACE``. Raises WorkspaceError when one is unset, or Slurm can't carry the path.
+    """
+    text = str(given) if given else _expanded(os.environ.get(var.SLURMTF_WORKSPACE) or of_site or DEFAULT)
+    return _carried_by_slurm(Path(absolute(text)))
+
+
+def _expanded(text: str) -> str:
+    expanded = os.path.expandvars(text)
+    unset = re.search(r"\$\{?(\w+)", expanded)
+    if unset:
+        remedy = "set it, or use another workspace (--workspace, $SLURMTF_WORKSPACE)"
+        raise WorkspaceError(Finding("variable-unset", f"workspace {text}", f"${unset[1]} is not set", remedy))
+    return expanded
+
+
+def _carried_by_slurm(path: Path) -> Path:
+    if not str(path).isprintable() or re.search(r"[%\\]", str(path)):
+        what = "holds control characters, '%' or '\\', which Slurm's file names can't carry"
+        raise WorkspaceError(Finding("bad-workspace", f"workspace {str(path)!r}", what, "use another folder"))
+    return path
+
+
+def check_experiment(name: str) -> str:
+    """Return an experiment's name. Raises SpecError unless it is 1 to 36 letters, digits, '_' and '-'."""
+    if not EXPERIMENT.fullmatch(name):
+        what = f"{name!r} is not a name for an experiment"
+        raise SpecError(
+            Finding("bad-experiment-name", "experiment", what, "1 to 36 letters, digits, '_' and '-', a letter or digit first")
+        )
+    return name
+
+
+def experiment_of(file: str) -> str:
+    """Return the experiment of what a file describes, where nothing else names it: the file's own name, or that of its folder
+    where that says more (``digits/job.yaml``)."""
+    path = Path(absolute(file))
+    names = (path.parent.name, path.stem) if path.stem in SAY_NOTHING else (path.stem,)
+    found = (re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:36] for name in names)
+    return next(filter(None, found), "run")
+
+
+def new_run_id(experiment: str) -> str:
+    """Return an id that sorts by time, to 4 ms, and that no other submission takes."""
+    now = time.time()
+    when = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
+    return f"{experiment}-{when}-{int(now % 1 * 256):02x}{os.urandom(2).hex()}"
+
+
+def known_workspaces(given: str | Path | None = None) -> list[Path]:
+    """Return the workspaces to search: the one given, else those of the default site and of this machine."""
+    if given or os.environ.get(var.SLURMTF_WORKSPACE):
+        return [workspace_of(None, given)]
+    if not os.environ.get(var.SLURMTF_SITE) and not (user_config() / "config.yaml").is_file():
+        return [Path(DEFAULT).expanduser()]
+    from slurmtf.sites.search import THIS_MACHINE, default_site, load  # noqa: PLC0415 - 50 ms for those who have chosen a site
+
+    found = [Path(DEFAULT).expanduser()]
+    try:
+        if default_site() != THIS_MACHINE:
+            found.insert(0, workspace_of(load(default_site()).storage.workspace))
+    except (SiteError, WorkspaceError):
+        pass  # a run can be looked at without the profile that started it
+    return list(dict.fromkeys(found))
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The folders of runs, newest first, and the folders that could not be looked into."""
+
+    paths: list[str]
+    unreadable: list[Path]
+
+    @property
+    def folders(self) -> list[Path]:
+        return list(map(Path, self.paths))
+
+
+Known = Callable[[Sequence[str]], Container[str]]
+"""Returns those of some folders that are known to be runs."""
+
+
+def _none_known(folders: Sequence[str]) -> Container[str]:  # noqa: ARG001
+    return ()
+
+
+def list_runs(workspaces: list[Path], experiment: str | None = None, known: Known = _none_known) -> Listing:
+    """Return the run folders of workspaces. One that can't be read keeps no other from being found."""
+    unreadable: list[Path] = []
+    found = [path for workspace in workspaces for path in _in_workspace(str(workspace), experiment, known, unreadable)]
+    return Listing(sorted(found, key=lambda path: path.rpartition("/")[2][-22:], reverse=True), unreadable)
+
+
+def run_folders(workspaces: list[Path], experiment: str | None = None) -> list[Path]:
+    """Return the run folders, newest first."""
+    return list_runs(workspaces, experiment).folders
+
+
+def _in_workspace(workspace: str, experiment: str | None, known: Known, unreadable: list[Path]) -> Iterator[str]:
+    wanted = (series for series in _folders(workspace, unreadable) if experiment in (None, series.rpartition("/")[2]))
+    folders = [folder for series in wanted for folder in _folders(os.path.realpath(series), unreadable)]
+    runs = known(folders)
+    for folder in folders:
+        if folder in runs or _has_plan(folder):
+            yield folder
+        elif is_unreadable(folder):
+            unreadable.append(Path(folder))
+
+
+def _folders(parent: str, unreadable: list[Path]) -> Iterator[str]:
+    try:
+        entries = list(os.scandir(parent))
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError:
+        unreadable.append(Path(parent))
+        return
+    yield from (entry.path for entry in entries if not entry.name.startswith(NOT_RUNS) and entry.is_dir())
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run's. Thousands are asked in a row."""
+    return not folder.name.startswith(NOT_RUNS) and _has_plan(str(folder))
+
+
+def _has_plan(folder: str) -> bool:
+    return os.path.isfile(f"{folder}/{PLAN}")  # noqa: PTH113 - raises nothing
+
+
+def is_unreadable(folder: Path | str) -> bool:
+    """Return whether a folder is there and can't be looked into."""
+    return os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK)  # noqa: PTH112 - raises nothing
+
+
+def check_ours(folder: Path) -> None:
+    """Raise WorkspaceError for a run of another user, before anything is done that its files ask for."""
+    check_own(folder, "only its user may do that")
+
+
+def find_run(name: str, workspaces: list[Path]) -> Path:
+    """Return the folder of the run that ``name`` means: an id, the end of an id, a job id, ``last``, or, with a slash in it,
+    a path.
+
+    Raises RunNotFoundError when there is none, or more than one.
+    """
+    if "/" in name:
+        return _at(Path(name).expanduser())
+    listing = list_runs(workspaces)
+    folders = listing.folders
+    if name == "last" and folders:
+        return folders[0]
+    found = [folder for folder in folders if folder.name == name] or _meant(name, folders)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(folder.name for folder in found[:5])
+        raise RunNotFoundError(Finding("ambiguous-run", name, f"means {len(found)} runs: {several}", "use more of the id"))
+    searched = ", ".join(map(str, workspaces))
+    if listing.unreadable:
+        searched += f" (without what can't be read: {', '.join(map(str, listing.unreadable[:5]))})"
+    if not folders:
+        remedy = "start one with 'slurmtf run SCRIPT', or name another workspace (--workspace)"
+        raise RunNotFoundError(Finding("no-runs", name, f"there are no runs in {searched}", remedy))
+    hint = did_you_mean(name, (folder.name for folder in folders)) or f"'slurmtf ls' lists the runs in {searched}"
+    raise RunNotFoundError(Finding("unknown-run", name, "there is no such run", hint))
+
+
+def _at(folder: Path) -> Path:
+    if is_run(folder):
+        return folder.resolve()
+    what = "can't be read" if is_unreadable(folder) else "is not a run folder"
+    raise RunNotFoundError(Finding("not-a-run", str(folder), what, "name the folder that holds plan.json"))
+
+
+def _meant(name: str, folders: list[Path]) -> list[Path]:
+    """Return the runs of which a name is the end of the id, or a job that they have or had."""
+    of_job = set[Path]()
+    if JOB_NAME.fullmatch(name):
+        from slurmtf.runs.workspaces.index import of_job as with_job  # noqa: PLC0415 - for a number alone
+
+        of_job = with_job(name, folders)
+    return [folder for folder in folders if folder in of_job or (len(name) >= 4 and folder.name.endswith(name))]
