@@ -57,6 +57,8 @@ SURVIVED = re.compile(
 TOLD_BY_TENSORFLOW = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
 """An error that TensorFlow or XLA tells of, and mostly goes on: without a GPU, with another way to do it."""
 NO_ERROR = re.compile("|".join(one.pattern.replace("(?m)", "") for one in (TOLD_BY_TENSORFLOW, TASK_ENDED)))
+FRAME = re.compile(r"[-=*#]{9,}$")
+"""What MPI writes above and below what it has to say."""
 LAST_LINES = 3
 LINES_OF_END = 60
 """Lines of a task's log that tell of its end: what stands above so many was survived. The job's log tells of little else."""
@@ -177,8 +179,12 @@ def shells_line(text: str, exit_code: int) -> str:
 
 
 def last_line(text: str) -> str:
-    """Return the last line; empty where that is a warning, or TensorFlow's. That srun's task ended is none."""
-    line = shortened(TASK_ENDED.sub("", text[_start_of_last_lines(text, LINES_OF_END) :]).rstrip().rpartition("\n")[2])
+    """Return the last line, of a text in a frame its first; empty where that is a warning, or TensorFlow's. That srun's task
+    ended is none."""
+    lines = [line for line in TASK_ENDED.sub("", text[_start_of_last_lines(text, LINES_OF_END) :]).split("\n") if line.strip()]
+    frames = [at for at, line in enumerate(lines) if FRAME.match(line)]
+    is_framed = len(frames) > 1 and frames[-1] == len(lines) - 1 > frames[-2] + 1
+    line = shortened(lines[frames[-2] + 1] if is_framed else lines[-1]) if lines else ""
     return "" if SURVIVED.search(line) or TOLD_BY_TENSORFLOW.match(line) else line
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,6 +18,10 @@ from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.spelling import values_in
 
 MORE_MEMORY, MORE_TIME = 1.5, 2
+MOST_AT_ONCE = 16
+"""Times of what was asked for, of which an array is what the script needs, and not a mistake in its shape."""
+UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+ALLOCATION = re.compile(rf"Unable to allocate ([\d.]+) ({'|'.join(UNITS)}) ")
 AS_IT_WAS = (Kind.NODE, Kind.PREEMPTED, Kind.REQUEUED, Kind.LOST, Kind.CANCELED)
 """Failures that are not the script's: the run is submitted again unchanged."""
 UNLIKE = (Kind.GPU_HARDWARE, Kind.NODE)
@@ -74,7 +79,7 @@ def followed_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]
 def changes_of(death: Explanation, settings: Mapping[str, object], asked: Resources) -> dict[str, Any]:
     """Return the settings to change, with their values."""
     if death.kind is Kind.HOST_MEMORY and asked.memory_mb:
-        return {"memory": f"{math.ceil(asked.memory_mb * MORE_MEMORY / 1024)}G"}
+        return _more_memory(asked.memory_mb, max((_wanted_mb(one.text) for one in death.evidence), default=0.0))
     if death.kind is Kind.TIME_LIMIT and asked.time_s:
         return {"time": slurm_time(asked.time_s * MORE_TIME)}
     if death.kind in UNLIKE and death.host:
@@ -82,6 +87,18 @@ def changes_of(death: Explanation, settings: Mapping[str, object], asked: Resour
         nodes = [node for node in (given.get("exclude"), death.host) if node]
         return {"sbatch": {**given, "exclude": ",".join(nodes)}}
     return _told(death.remedy, settings)
+
+
+def _more_memory(asked_mb: int, wanted_mb: float) -> dict[str, Any]:
+    """Return what to ask for, with what the script wanted at once; nothing where that is out of all proportion: a mistake."""
+    enough = max(asked_mb * MORE_MEMORY, asked_mb + wanted_mb)
+    return {"memory": f"{math.ceil(enough / 1024)}G"} if wanted_mb <= asked_mb * MOST_AT_ONCE else {}
+
+
+def _wanted_mb(text: str) -> float:
+    """Return what a text says that could not be allocated; 0 where it says nothing (numpy's words)."""
+    found = ALLOCATION.search(text)
+    return float(found[1]) * 1024.0 ** (UNITS.index(found[2]) - UNITS.index("MiB")) if found else 0.0
 
 
 def _told(remedy: str, settings: Mapping[str, object]) -> dict[str, Any]:

@@ -22,9 +22,20 @@ ASKED = Resources(1, 1, 1, memory="10G", time_s=3600)
 NONE = Resources(1, 1, 1)
 HDF5 = next(rule.remedy for rule in RULES if rule.id == "file-lock")
 KERAS = next(rule.remedy for rule in RULES if "legacy_keras=true" in rule.remedy)
+ALLOCATION = (
+    "numpy._core._exceptions._ArrayMemoryError: Unable to allocate {} for an array with shape (9,) and data type float64"
+)
 TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
     (Explanation(Kind.HOST_MEMORY), {}, ASKED, "slurmtf rerun r-1 --with memory=15G"),
     (Explanation(Kind.HOST_MEMORY, remedy="ask for more (`memory`)"), {}, NONE, ""),
+    *(
+        (Explanation(Kind.HOST_MEMORY, evidence=(Evidence("logs/rank-1.err", ALLOCATION.format(size)),)), {}, ASKED, command)
+        for size, command in (
+            ("512. KiB", "slurmtf rerun r-1 --with memory=15G"),
+            ("29.8 GiB", "slurmtf rerun r-1 --with memory=40G"),
+            ("8.00 TiB", ""),  # a mistake in a shape, which no node can mend
+        )
+    ),
     (Explanation(Kind.TIME_LIMIT), {}, ASKED, "slurmtf rerun r-1 --with time=02:00:00"),
     (Explanation(Kind.TIME_LIMIT), {}, NONE, ""),
     (Explanation(Kind.PREEMPTED), {}, ASKED, "slurmtf rerun r-1"),

@@ -333,6 +333,13 @@ CAUGHT = TRACEBACK + "KeyError: 'a'\n"
         ("begin\nthe validation set is empty\n", None, Kind.UNKNOWN, "the validation set is empty"),
         ("begin\nWARNING: the validation set is empty\n", None, Kind.UNKNOWN, ""),
         ("mean_squared_error: 0.2\nerror: 1e-3\nthe set is empty\n", None, Kind.UNKNOWN, "the set is empty"),
+        (
+            f"begin\n{'-' * 70}\nmpirun does not run as root.\n\nYou can ask for it.\n{'-' * 70}\n",
+            None,
+            Kind.UNKNOWN,
+            "mpirun does not run as root.",
+        ),
+        (f"{'=' * 70}\n", None, Kind.UNKNOWN, "=" * 70),
         ("an error: the set is empty\nbye\n", None, Kind.UNKNOWN, "an error: the set is empty"),
         # what it says after an error that it caught, by the word of its Python
         (CAUGHT + "the validation set is empty\n", "", Kind.SCRIPT, "the validation set is empty"),
