@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.attempt.journal import Journal
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.journal import Journal, attempts, open_new, read
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.life import Budget
+from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.supervisor.continuation import Continuation
 from slurmtf.job.supervisor.slurm_job import Said
@@ -81,3 +83,60 @@ def test_a_job_is_written_down_before_those_that_wait_are_moved_to_it(tmp_path: 
     assert slurm.orders == [("submit", "12"), ("12", "13", "13")]
     continuation.after(Outcome(Cause.SCRIPT, exit_code=0))
     assert slurm.orders[2:] == [("13", "12", "12"), ("cancel", "13")]
+
+
+def test_where_a_run_failed_is_told_by_what_its_last_launch_has_logged(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    plan = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)), restarts=(Budget("script", 0),))
+    written = Journal(str(tmp_path / "12.0.jsonl"))
+    continuation = Continuation(plan, layout, {}, written, [])
+    path = Path(layout.launch("trials/1").task_metrics("main-0"))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(to_line(Entry("loss", 1.0, 7)))
+    continuation.begins("trials/1")
+    with path.open("ab") as file:
+        file.write(to_line(Entry("loss", 0.5, 9)) + to_line(Entry("note", 1.0)))
+    continuation.after(Outcome(Cause.SCRIPT, exit_code=3, tail="an error"))
+    (record,) = read(written.path)
+    assert (record.event.how, record.event.place) == ("end", "an error (step 9)")
+
+
+DONE, FAILED = Outcome(Cause.SCRIPT, exit_code=0), Outcome(Cause.SCRIPT, exit_code=3)
+PREEMPTED = Outcome(Cause.PREEMPTED, signal=15)
+
+
+@pytest.mark.parametrize(
+    ("job", "requeues", "ended", "follower", "budgets", "expected"),
+    [
+        ("12", 0, None, "", (), None),
+        ("12", 1, DONE, "", (), DONE),  # Slurm has not seen its end
+        ("12", 0, DONE, "", (), None),  # submitted again under this number: another job
+        ("13", 0, DONE, "13", (), DONE),  # submitted to go on before it was known that this is not needed
+        ("13", 0, DONE, "14", (), None),
+        ("13", 1, DONE, "", (), None),
+        ("12", 1, FAILED, "", (), None),
+        ("12", 1, PREEMPTED, "", (Budget("preempted", 0),), PREEMPTED),  # Slurm has started it once too often
+        ("12", 1, PREEMPTED, "", (Budget("preempted", 1),), None),
+        ("12", 1, PREEMPTED, "", (), None),
+    ],
+)
+def test_a_job_that_has_nothing_to_do(
+    tmp_path: Path,
+    job: str,
+    requeues: int,
+    ended: Outcome | None,
+    follower: str,
+    budgets: tuple[Budget, ...],
+    expected: Outcome | None,
+) -> None:
+    layout = RunLayout(str(tmp_path))
+    if ended:
+        earlier = open_new(layout, "12")
+        earlier.write(events.Started(job_id="12"))
+        if follower:
+            earlier.write(events.Restart("resubmit", "preempted", "preempted", job=follower))
+        earlier.write(events.Ended(ended.to_dict()))
+    known = attempts(layout)
+    plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=budgets)
+    environ = {"SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": str(requeues)}
+    assert Continuation(plan, layout, environ, open_new(layout, job), known).known() == expected
