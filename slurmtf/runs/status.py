@@ -165,7 +165,7 @@ def _seen(layout: RunLayout, records: Records, history: History, answer: Answer 
     history = read_history(layout) if over else history
     state = reduce(records, history, answer or UNASKED, time.time())
     if state.status.final and state is not records.ended and not (state.outcome and state.outcome.succeeded):
-        state = reduce(records, history, answer or UNASKED, time.time(), evidence_of(layout, state, len(history.attempts)))
+        state = reduce(records, history, answer or UNASKED, time.time(), evidence_of(layout, state, history))
     if over and state.status.final and not state.unreadable and job_to_ask_for(records, history):
         note_end(layout, state)
     settled = answer is None and state.status.final and not (state.unreadable or history.unreadable or records.unreadable)

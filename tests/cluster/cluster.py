@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -144,10 +144,25 @@ class Cluster:
     @contextmanager
     def telling_of_preemption(self, grace_s: int) -> Iterator[None]:
         """A job of the partition `low` gets the signal that it asked for when it is preempted, and so much time."""
+        with self._configured(
+            lambda usual: (
+                usual.replace("PartitionName=low ", f"PartitionName=low GraceTime={grace_s} ")
+                + "SlurmctldParameters=preempt_send_user_signal\n"
+            )
+        ):
+            yield
+
+    @contextmanager
+    def killing_for_memory(self) -> Iterator[None]:
+        """A step that uses more memory than its job has asked for is killed: without cgroups, by what the nodes sample."""
+        with self._configured(lambda usual: usual + "JobAcctGatherParams=OverMemoryKill\n"):
+            yield
+
+    @contextmanager
+    def _configured(self, changed: Callable[[str], str]) -> Iterator[None]:
         conf = self.directory / "etc" / "slurm.conf"
         usual = conf.read_text()
-        low = usual.replace("PartitionName=low ", f"PartitionName=low GraceTime={grace_s} ")
-        conf.write_text(f"{low}SlurmctldParameters=preempt_send_user_signal\n")
+        conf.write_text(changed(usual))
         self._login.run("scontrol", "reconfigure")
         try:
             yield

@@ -8,31 +8,38 @@ from typing import Any
 from slurmtf.files import read_json
 from slurmtf.job.contract.attempt import job_log
 from slurmtf.job.contract.attempt.outcome import Cause
-from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.layout import JOB_LOG, RunLayout
+from slurmtf.runs.states.history import Attempt, History
 from slurmtf.runs.states.reduce import CLOCK_SLACK_S, NO_EVIDENCE, Evidence
 from slurmtf.runs.states.state import RunState
 
+NO_HISTORY = History()
 
-def evidence_of(layout: RunLayout, state: RunState, attempts: int = 1) -> Evidence:
-    """Return the evidence about the end in a state, of a run with so many attempts."""
+
+def evidence_of(layout: RunLayout, state: RunState, history: History = NO_HISTORY) -> Evidence:
+    """Return the evidence about the end in a state, of a run with these attempts."""
     if state.cause is Cause.TIME_LIMIT:
         return Evidence(limited=bool(_provenance(_plan(layout), "estimator", "max_run_duration_seconds")))
     if state.cause is Cause.CANCELED:
         plan = _plan(layout)
         return Evidence(build=_build_failure(plan), after=_followed(plan))
     if state.cause is Cause.NODE_FAILURE:
-        return Evidence(failed_node=_failed_node(layout) if attempts <= 1 else "")  # the log does not say of which attempt
+        of_one = len(history.attempts) <= 1  # the log does not say of which attempt
+        return Evidence(failed_node=_failed_node(layout) if of_one else "")
     if state.cause in (Cause.NOT_STARTED, Cause.LOST):
-        return Evidence(last_line=last_line(layout, state), job_log=job_log.tail(layout.job_log))
+        over_memory = job_log.ran_out_of_memory(_written_by(layout, history.last))
+        return Evidence(last_line=last_line(layout, state), job_log=job_log.tail(layout.job_log), over_memory=over_memory)
     return NO_EVIDENCE
 
 
 def _failed_node(layout: RunLayout) -> str:
-    try:
-        start = max(0, Path(layout.job_log).stat().st_size - job_log.TAIL_BYTES)
-    except OSError:
-        return ""
-    return job_log.failed_node(job_log.written_since(layout.job_log, start))
+    return job_log.failed_node(_written_by(layout, None))
+
+
+def _written_by(layout: RunLayout, attempt: Attempt | None) -> bytes:
+    """Return the end of what the job's log holds of an attempt; of all attempts where none is given."""
+    begin = attempt.begins.get(JOB_LOG, 0) if attempt else 0
+    return job_log.written_since(layout.job_log, max(begin, job_log.size_of(layout.job_log) - job_log.TAIL_BYTES))
 
 
 def _plan(layout: RunLayout) -> dict[str, Any]:

@@ -40,7 +40,7 @@ class Evidence:
     ``limited``: the user set a limit of his own (``max_run_duration_seconds``). ``build``: why the environment that the job
     waited for could not be built; None when it waited for none. ``after``: the runs that it was to follow. ``last_line``: the
     line of job.sh that the batch script of this start reached last. ``job_log``: the last lines of the job's log;
-    ``failed_node``: the node that Slurm named there.
+    ``failed_node``: the node that Slurm named there; ``over_memory``: it says there that it killed something for its memory.
     """
 
     limited: bool = False
@@ -49,6 +49,7 @@ class Evidence:
     last_line: str = ""
     job_log: str = ""
     failed_node: str = ""
+    over_memory: bool = False
 
 
 NO_EVIDENCE = Evidence()
@@ -341,6 +342,8 @@ def _by_itself(case: _Case, seen: Observation) -> Outcome:
         return _not_started(case)
     if seen.state is JobState.COMPLETED:
         return Outcome(Cause.SCRIPT, exit_code=0)
+    if case.evidence.over_memory:
+        return Outcome(Cause.OUT_OF_MEMORY, log=LOG, tail=case.evidence.job_log)
     return _lost(case, "supervisor")
 
 

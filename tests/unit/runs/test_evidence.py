@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from slurmtf.sites.model import JobEnvironment
 from slurmtf.sites.search import packaged
 from tests.patience import HANG_S
 from tests.unit.support import planned
+
+from .stories import AGAIN, RUNNING, RUNS, attempt, history
 
 OTHER = """\
 echo from another file
@@ -119,7 +122,19 @@ def test_the_node_that_failed_is_named_where_the_log_can_mean_no_other(tmp_path:
     Path(layout.logs).mkdir()
     Path(layout.job_log).write_text("x" * 200_000 + "\nsrun: error: Node failure on node4\n")
     assert evidence_of(layout, lost).failed_node == "node4"
-    assert evidence_of(layout, lost, attempts=2).failed_node == ""
+    assert evidence_of(layout, lost, history(RUNNING, attempt(*RUNS, number=1, start=AGAIN))).failed_node == ""
+
+
+def test_slurm_says_that_the_last_attempt_used_too_much_memory(tmp_path: Path) -> None:
+    """What an earlier one was killed for does not count."""
+    layout = RunLayout(str(tmp_path))
+    lost = RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.LOST))
+    Path(layout.logs).mkdir()
+    line = "slurmstepd-n1: error: StepId=12.batch exceeded memory limit (2 > 1), being killed\n"
+    Path(layout.job_log).write_text(line)
+    for begin, over in ((0, True), (len(line), False)):
+        told = history(replace(RUNNING, begins={"job.log": begin}))
+        assert evidence_of(layout, lost, told).over_memory is over
 
 
 @pytest.mark.parametrize(

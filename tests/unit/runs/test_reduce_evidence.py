@@ -128,3 +128,10 @@ def test_what_the_disk_did_not_take_is_not_the_supervisor_s_doing(log: str, by: 
     outcome = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, exit_code=5), evidence=Evidence(job_log=log)).outcome
     assert outcome is not None
     assert (outcome.cause, outcome.exit_code, outcome.detail["by"]) == (Cause.LOST, 5, by)
+
+
+def test_slurm_killed_the_batch_script_for_its_memory() -> None:
+    evidence = Evidence(job_log="exceeded memory limit", over_memory=True)
+    state = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, signal=9), evidence=evidence)
+    assert state.outcome == Outcome(Cause.OUT_OF_MEMORY, signal=9, log="logs/job.log", tail="exceeded memory limit")
+    assert state_of(told=history(RUNNING), answer=seen(JobState.COMPLETED), evidence=evidence).status is RunStatus.COMPLETED
