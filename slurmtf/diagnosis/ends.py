@@ -78,11 +78,9 @@ OF_HUNG = (Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER)
 """How a run ends of which a task raised an error and stayed."""
 IT_STAYED = (
     "fix that error first: the task's process stayed after it (MPI_Finalize waits for the other ranks, a thread for itself), "
-    "and more time helps nothing; started by 'python -m mpi4py', an MPI program ends at once when a rank fails"
+    "and more time does not help; started by 'python -m mpi4py', an MPI program ends at once when a rank fails"
 )
-MAY_HAVE_STAYED = (
-    "the last error in its log is shown: if the script stopped there, mend that first, and more time helps nothing"
-)
+MAY_HAVE_STAYED = "the last error in its log is shown: if the script stopped there, fix that first: more time does not help"
 
 
 def signal_of(end: End | None) -> int:

@@ -74,7 +74,7 @@ class Toolbox:
         SoftwareError."""
         spec = spec_of(tool(name), self.site, likely, more)
         with refusals_for(self.site.name):
-            pending = provide(Building(spec, self.store, self.site, _nobody(self.site), {}), self.tell)
+            pending = provide(Building(spec, self.store, self.site, _asking_nothing(self.site), {}), self.tell)
         if pending:
             self.tell(f"waiting for build job {pending.job.ref.job_id}")
             ended([pending.job], self.scheduler, tell=self.tell)
@@ -115,7 +115,9 @@ class Toolbox:
         own = {"chdir": str(folder), "output": str(folder / f"{name}-%A_%a.log"), **asked}
         with refusals_for(self.site.name, asked, SETTINGS):
             seen = self._by_job((*command, "array"), folder, name, own, elements, tick)
-        return [Ended(folder / f"{name}-{one.ref.job_id}_{one.ref.element}.log", how(end)) for one, end in seen.items()]
+        return [
+            Ended(folder / f"{name}-{one.ref.job_id}_{one.ref.element}.log", describe_end(end)) for one, end in seen.items()
+        ]
 
     def earlier(self, folder: Path) -> list[SubmittedJob]:
         """Return the jobs that were last submitted for a folder and have not ended. Raises SlurmError if Slurm does not
@@ -137,7 +139,7 @@ class Toolbox:
         self, command: Sequence[str], folder: Path, name: str, own: Mapping[str, Any], elements: int | None, tick: Tick
     ) -> Seen:
         """Run a command in jobs, and return each of their elements, in order, with its last known state."""
-        directives = build_directives(_nobody(self.site), self.site, name, own)
+        directives = build_directives(_asking_nothing(self.site), self.site, name, own)
         script = tool_script(self.site, name, directives, command, folder)
         noted: list[SubmittedJob] = []
 
@@ -228,7 +230,7 @@ def ended(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _noth
         pause = min(pause * 1.5, longest)
         tick()
         seen = scheduler.observe(jobs)
-        waits = waiting(seen.values())
+        waits = reasons_to_wait(seen.values())
         if tell and waits not in told:
             tell(waits)
             told.add(waits)
@@ -238,7 +240,7 @@ def ended(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _noth
             return {one: seen.get(one) for one in every}
 
 
-def how(end: Observation | None) -> str:
+def describe_end(end: Observation | None) -> str:
     """Return how a job ended that did not complete; empty if it did, or if that is not known."""
     if end is None or end.state is JobState.COMPLETED:
         return ""
@@ -246,7 +248,7 @@ def how(end: Observation | None) -> str:
     return f"{end.state.value}{code}"
 
 
-def waiting(seen: Iterable[Observation]) -> str:
+def reasons_to_wait(seen: Iterable[Observation]) -> str:
     """Return why jobs wait of which none has started; empty if one has, or no reason is known yet."""
     every = list(seen)
     reasons = sorted({one.reason for one in every} - {"", "None"})
@@ -255,6 +257,6 @@ def waiting(seen: Iterable[Observation]) -> str:
     return f"job {', '.join(sorted({one.ref.job_id for one in every}))} waits in the queue: {', '.join(reasons)} ..."
 
 
-def _nobody(site: Site) -> Estimator:
+def _asking_nothing(site: Site) -> Estimator:
     """Return an estimator that requests nothing: a job of our own gets what the site gives to builds."""
     return Estimator(HERE.parent, entry_script=HERE.name, compute_target=site)

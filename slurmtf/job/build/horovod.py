@@ -19,7 +19,7 @@ from ..contract import variables as var
 from ..contract.environments.claim import Claim
 from ..contract.environments.horovod import OPTIONS, RELEASE, TOOLS, digest
 from ..contract.system.private import make_private
-from .horovod_source import mend
+from .horovod_source import patch
 from .installer import Installer, fetched
 from .work import BuildError, Spec, StepError, Work, find, once, wheels_in
 
@@ -128,7 +128,7 @@ class _Build:
         try:
             tools = self._tools()
             source = self._source(release, tools)
-            mend(source, tensorflow, for_gpus=var.HOROVOD_GPU_OPERATIONS in options)
+            patch(source, tensorflow, for_gpus=var.HOROVOD_GPU_OPERATIONS in options)
             self._compile(source, tools, local, folder, options, mpi)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)

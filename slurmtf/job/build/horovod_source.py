@@ -4,13 +4,13 @@ import os
 import re
 from typing import Tuple
 
-from ..contract.environments.horovod import FOR_GPUS, MENDS, WITHOUT_XLA
+from ..contract.environments.horovod import FOR_GPUS, PATCHES, WITHOUT_XLA
 from .work import BuildError
 
 
-def mend(source: str, tensorflow: str, for_gpus: bool) -> None:
-    """Mend the sources in a folder. Raises BuildError when a release can't be had for this TensorFlow."""
-    for one in MENDS:
+def patch(source: str, tensorflow: str, for_gpus: bool) -> None:
+    """Patch the sources in a folder. Raises BuildError if a release can't be patched for this TensorFlow."""
+    for one in PATCHES:
         path = os.path.join(source, one.file)
         if os.path.isfile(path):
             _write(path, _text(path).replace(one.old, one.new))

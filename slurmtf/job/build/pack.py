@@ -78,7 +78,7 @@ def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
         member.mtime = int(member.mtime)  # as bytecode has it
         if member.issym():
             member.linkname = _inside(member.linkname, path, root, prefix)
-        member.mode |= 0o700 if member.isdir() else 0o600  # a node must be able to mend it, and to remove it
+        member.mode |= 0o700 if member.isdir() else 0o600  # a node must be able to change it, and to remove it
         if not member.isreg():
             archive.addfile(member)
             continue

@@ -1,4 +1,4 @@
-"""Where the folder of an environment stands in its own files: found once, when it is packed, mended on each node.
+"""Where the folder of an environment stands in its own files: found once, when it is packed, relocated on each node.
 
 conda notes of each file of a package whether its folder is in it, as text or as a string of a program, and the placeholder that
 the package had for it, which leaves room behind the string (conda-build's documentation, "Making packages relocatable").
@@ -26,7 +26,7 @@ def mentions(prefix: str) -> Dict[str, Any]:
     programs = {}
     for path, (mode, room) in noted.items():
         place = os.path.join(root, path)
-        if os.path.realpath(place) == place and _has(_read(place), names):  # else it would be mended outside of the copy
+        if os.path.realpath(place) == place and _has(_read(place), names):  # else it would be changed outside of the copy
             if mode == "binary":
                 programs[path] = room
             else:

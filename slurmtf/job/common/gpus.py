@@ -101,7 +101,7 @@ def _names(environ: Mapping[str, str], variable: str) -> Optional[Names]:
     return () if told in NO_DEVICE else tuple(name.strip() for name in told.split(","))
 
 
-def deal(sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collection[int]) -> Dict[int, Optional[Names]]:
+def divide(sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collection[int]) -> Dict[int, Optional[Names]]:
     """Return each rank's GPUs; None: leave its variable as it is.
 
     ``users`` are the ranks that compute on GPUs. Those of a node that see the same GPUs get equal parts, which overlap only if

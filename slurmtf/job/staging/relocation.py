@@ -29,7 +29,7 @@ def check_room(note: Mapping[str, Any], place: str) -> None:
         raise OSError("{} has room for a folder's name of {} bytes; {} has {}".format(*words))
 
 
-def mend(folder: str, note: Mapping[str, Any], place: str) -> None:
+def relocate(folder: str, note: Mapping[str, Any], place: str) -> None:
     """Replace the old path in the files of ``folder``. Raises OSError.
 
     Changed files get a new time, because the bytecode of a module among them was compiled from the old text.
@@ -42,10 +42,10 @@ def mend(folder: str, note: Mapping[str, Any], place: str) -> None:
             file.truncate()
             file.write(old.sub(lambda _: new, text))
     for path in note["programs"]:
-        _mend_program(os.path.join(folder, native(path)), old, new)
+        _relocate_program(os.path.join(folder, native(path)), old, new)
 
 
-def _mend_program(path: str, old: Pattern[bytes], new: bytes) -> None:
+def _relocate_program(path: str, old: Pattern[bytes], new: bytes) -> None:
     """Replace the path in the strings of a program without changing their lengths: NULs follow, for which conda has left
     room."""
     strings = re.compile(old.pattern + b"[^\0]*\0*")

@@ -46,7 +46,7 @@ def _mount(copy: str, mount: str, target: str) -> None:
     relocation.check_room(note, target)
     shutil.rmtree(partial, ignore_errors=True)
     _link(mount, partial, {native(path) for path in [*note["texts"], *note["programs"]]})
-    relocation.mend(partial, note, target)
+    relocation.relocate(partial, note, target)
     os.rename(partial, target)
 
 

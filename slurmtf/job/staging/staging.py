@@ -185,7 +185,7 @@ def unpack_environment(pack: str, target: str) -> None:
             for member in archive:
                 member.name, member.linkname = native(member.name), native(member.linkname)
                 archive.extract(member, partial)
-        relocation.mend(partial, note, target)
+        relocation.relocate(partial, note, target)
         os.rename(partial, target)
     except tarfile.TarError as err:
         raise OSError("it is incomplete: {}".format(err)) from None

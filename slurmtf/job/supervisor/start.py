@@ -124,7 +124,7 @@ def _deal_gpus(
 ) -> Dict[int, Optional[gpus.Names]]:
     sights = {rank: hello.sight for rank, hello in hellos.items()}
     users = [role.rank for role in roles if role.role in distribution.gpu_roles]
-    return gpus.deal(sights, {rank: hello.host for rank, hello in hellos.items()}, users)
+    return gpus.divide(sights, {rank: hello.host for rank, hello in hellos.items()}, users)
 
 
 def hosts_to_deal(hellos: Mapping[int, Hello]) -> Set[str]:

@@ -140,10 +140,10 @@ def test_a_string_keeps_its_length(tmp_path: Path) -> None:
     program.write_bytes(before)
     note = {"prefixes": ["/old"], "texts": [], "programs": {"program": 20}}
     with pytest.raises(OSError, match="program has no room for"):
-        relocation.mend(str(tmp_path), note, "/longer")
+        relocation.relocate(str(tmp_path), note, "/longer")
     program.write_bytes(before)
-    relocation.mend(str(tmp_path), note, "/new")
+    relocation.relocate(str(tmp_path), note, "/new")
     assert program.read_bytes() == b"\1/new/a:/new/b" + bytes(40) + b"\2/older\0/new\0\3"
     program.write_bytes(before[:-6])
-    relocation.mend(str(tmp_path), note, "/much/longer")
+    relocation.relocate(str(tmp_path), note, "/much/longer")
     assert program.read_bytes() == b"\1/much/longer/a:/much/longer/b" + bytes(24) + b"\2/older\0"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.diagnosis.dying import explain, hung
+from slurmtf.diagnosis.ends import IT_STAYED
 from slurmtf.diagnosis.evidence import explain_hung
 from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
@@ -41,7 +42,7 @@ def test_the_rank_that_raised_is_named_and_not_the_limit(cause: Cause) -> None:
     found = explain(Outcome(cause, signal=15), logs=logs(RAISED))
     assert (found.kind, found.task) == (Kind.SCRIPT, "rank-1")
     assert [one.text for one in found.evidence][-1] == "KeyError: 'missing'"
-    assert "more time helps nothing" in found.remedy
+    assert IT_STAYED in found.remedy
 
 
 @pytest.mark.parametrize(

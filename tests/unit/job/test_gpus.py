@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmtf.job.common import gpus
-from slurmtf.job.common.gpus import Sight, can_open, deal, for_srun, own_variables, part, sight
+from slurmtf.job.common.gpus import Sight, can_open, divide, for_srun, own_variables, part, sight
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role, blocks, cyclic
@@ -154,18 +154,18 @@ def test_a_device_that_may_not_be_opened_does_not_count(tmp_path: Any, monkeypat
     ],
 )
 def test_two_tasks_of_a_node(first: Sight, second: Sight, users: list[int], expected: dict[int, Any]) -> None:
-    assert deal({0: first, 1: second}, NODE, users) == expected
+    assert divide({0: first, 1: second}, NODE, users) == expected
 
 
 def test_only_a_node_divides_its_own() -> None:
     seen = Sight(("0", "1"), False)
-    assert deal({0: seen, 1: seen}, {0: "a", 1: "b"}, [0, 1]) == {0: ("0", "1"), 1: ("0", "1")}
+    assert divide({0: seen, 1: seen}, {0: "a", 1: "b"}, [0, 1]) == {0: ("0", "1"), 1: ("0", "1")}
 
 
 def test_what_is_left_goes_to_who_does_not_compute() -> None:
     seen = Sight(("0", "1", "2"), False)
-    dealt = deal(dict.fromkeys(range(3), seen), dict.fromkeys(range(3), "a"), [0, 1])
-    assert dealt == {0: ("0",), 1: ("1",), 2: ("2",)}
+    divided = divide(dict.fromkeys(range(3), seen), dict.fromkeys(range(3), "a"), [0, 1])
+    assert divided == {0: ("0",), 1: ("1",), 2: ("2",)}
 
 
 # --- any world that Slurm may have made
@@ -246,9 +246,9 @@ class World:
     def users(self) -> list[int]:
         return [role.rank for role in self.roles if role.role in self.gpu_roles]
 
-    def dealt(self) -> Mapping[int, Any]:
+    def divided(self) -> Mapping[int, Any]:
         sights = {role.rank: sight(self.plan(), self.environ(role.rank), self.openable(role.rank)) for role in self.roles}
-        return deal(sights, {role.rank: f"node{role.node}" for role in self.roles}, self.users)
+        return divide(sights, {role.rank: f"node{role.node}" for role in self.roles}, self.users)
 
 
 @st.composite
@@ -293,25 +293,25 @@ def worlds(draw: st.DrawFn) -> World:
 @settings(max_examples=400, deadline=None)
 @given(worlds())
 def test_in_any_world(world: World) -> None:
-    dealt = world.dealt()
-    for rank, names in dealt.items():
+    divided = world.divided()
+    for rank, names in divided.items():
         here = world.nodes[world.roles[rank].node]
-        assert names is not None or not world.is_named or not here, "what Slurm names is dealt"
+        assert names is not None or not world.is_named or not here, "what Slurm names is divided"
         assert set(names or ()) <= set(world.names(rank)), "a task gets no GPU that it can't see"
         if rank in world.users and here and world.is_named:
             assert names, "who computes on GPUs has one where its node has any"
         if rank in world.users and not world.is_named:
             assert names != (), "who may see what nobody names goes on to see it"
     if world.binding:
-        assert all(list(dealt[rank]) == list(world.names(rank)) for rank in world.users if world.truth(rank))
+        assert all(list(divided[rank]) == list(world.names(rank)) for rank in world.users if world.truth(rank))
     for node, here in enumerate(world.nodes):
-        on_node = [rank for rank in world.tasks_on(node) if here and dealt[rank] is not None]
+        on_node = [rank for rank in world.tasks_on(node) if here and divided[rank] is not None]
         users = [rank for rank in on_node if rank in world.users]
-        own = {rank: [world.names(rank)[name] for name in dealt[rank]] for rank in on_node}
+        own = {rank: [world.names(rank)[name] for name in divided[rank]] for rank in on_node}
         is_enough = len(here) >= (len(on_node) if world.binding == "each" else len(users))
         if world.binding != "mask" and is_enough:
             taken = [gpu for rank in users for gpu in own[rank]]
-            assert len(taken) == len(set(taken)), "none is dealt twice where there are enough"
+            assert len(taken) == len(set(taken)), "none is divided twice where there are enough"
             assert len({len(own[rank]) for rank in users}) <= 1, "all get as many"
         if not world.binding and users:
             taken = [gpu for rank in users for gpu in own[rank]]

@@ -14,7 +14,7 @@ from slurmtf.files import write_json
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
 from slurmtf.sites import load
 from slurmtf.submit import tools
-from slurmtf.submit.tools import JOBS, Toolbox, how, shares, waiting
+from slurmtf.submit.tools import JOBS, Toolbox, describe_end, reasons_to_wait, shares
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def seen(state: JobState, reason: str, job_id: str = "7") -> Observation:
     ],
 )
 def test_why_jobs_wait_is_told_until_one_has_begun(observed: list[Observation], expected: str) -> None:
-    assert waiting(observed) == expected
+    assert reasons_to_wait(observed) == expected
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_why_jobs_wait_is_told_until_one_has_begun(observed: list[Observation], 
     ],
 )
 def test_how_a_job_ended_is_said_where_it_did_not_complete(end: Observation | None, expected: str) -> None:
-    assert how(end) == expected
+    assert describe_end(end) == expected
 
 
 DONE, RUNNING, PENDING = JobState.COMPLETED, JobState.RUNNING, JobState.PENDING

@@ -1,7 +1,7 @@
-"""What a Horovod that slurmtf builds is built from: login node and builder name by it what they build.
+"""What goes into a Horovod that slurmtf builds: login node and builder name their builds by it.
 
-Its last release is of 2023. Newer compilers and TensorFlows take its sources once they are mended, and Gloo the interface that
-it is told. Each mend is a piece of text and what stands in its place; it is done where a release has the text.
+Its last release is of 2023. Newer compilers and TensorFlows accept its sources once they are patched, and Gloo then uses the
+interface that it is told to. Each patch replaces a piece of text, if the release has that text.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from .. import variables as var
 
 RELEASE = "0.28.1"
 TOOLS = ("pip", "setuptools<82", "wheel", "packaging", "cmake<4")
-"""What a build needs beside TensorFlow and a compiler; it is kept out of the environment."""
+"""What a build needs in addition to TensorFlow and a compiler; it is kept out of the environment."""
 OPTIONS = {
     var.HOROVOD_WITH_TENSORFLOW: "1",
     var.HOROVOD_WITHOUT_PYTORCH: "1",
@@ -22,8 +22,8 @@ OPTIONS = {
 DIGITS = 12
 
 
-class Mend(NamedTuple):
-    """``old`` in a file of the sources becomes ``new``."""
+class Patch(NamedTuple):
+    """Replaces ``old`` in a file of the sources by ``new``."""
 
     file: str
     old: str
@@ -44,30 +44,30 @@ SPEED = """KERNEL_VERSION(4,6,0)
   constexpr auto link_mode_data_nwords = 3 * 127;
   struct {
     struct ethtool_link_settings req;"""
-MENDS = (
+PATCHES = (
     # gcc 13 and 14 bring fewer headers along with others (gcc.gnu.org/gcc-13/porting_to.html, "Header dependency changes")
-    Mend(COMMON, "#include <memory>\n", "#include <memory>\n#include <stdexcept>\n"),
-    Mend(GROUP_TABLE, "#include <queue>\n", "#include <queue>\n#include <string>\n"),
-    Mend(NVTX, "#include <memory>\n#include <nvtx3", "#include <cstdint>\n#include <memory>\n#include <nvtx3"),
-    *(Mend(GLOO_TYPES.format(gloo), "#include <iostream>\n", "#include <cstdint>\n#include <iostream>\n") for gloo in GLOOS),
-    *(Mend(GLOO_DEVICE.format(gloo), "#include <string.h>\n\n", "#include <string.h>\n#include <array>\n\n") for gloo in GLOOS),
+    Patch(COMMON, "#include <memory>\n", "#include <memory>\n#include <stdexcept>\n"),
+    Patch(GROUP_TABLE, "#include <queue>\n", "#include <queue>\n#include <string>\n"),
+    Patch(NVTX, "#include <memory>\n#include <nvtx3", "#include <cstdint>\n#include <memory>\n#include <nvtx3"),
+    *(Patch(GLOO_TYPES.format(gloo), "#include <iostream>\n", "#include <cstdint>\n#include <iostream>\n") for gloo in GLOOS),
+    *(Patch(GLOO_DEVICE.format(one), "#include <string.h>\n\n", "#include <string.h>\n#include <array>\n\n") for one in GLOOS),
     # gcc 14 looks into templates that nobody instantiates: this one assigns to constants
-    Mend(SPAN, "  pointer const data_;\n  const size_type count_;\n", "  pointer data_;\n  size_type count_;\n"),
-    Mend(SPAN, "    count_ = other.count_;\n  }\n", "    count_ = other.count_;\n    return *this;\n  }\n"),
+    Patch(SPAN, "  pointer const data_;\n  const size_type count_;\n", "  pointer data_;\n  size_type count_;\n"),
+    Patch(SPAN, "    count_ = other.count_;\n  }\n", "    count_ = other.count_;\n    return *this;\n  }\n"),
     # Linux 6 gave this structure a flexible array, which C++ takes at an end only; the speed is asked for in an older way then
-    *(Mend(GLOO_LINUX.format(gloo), SPEED, SPEED.replace("(4,6,0)", "(255,0,0)")) for gloo in GLOOS),
+    *(Patch(GLOO_LINUX.format(gloo), SPEED, SPEED.replace("(4,6,0)", "(255,0,0)")) for gloo in GLOOS),
     # What processes send each other goes by a context of its own, which forgot HOROVOD_GLOO_IFACE (0.22 on): it took the
     # address of the node's own name, by which others may not reach it (network.host_suffix)
-    Mend(GLOO_CONTEXT, OF_ALL, OF_ALL + "  gloo_iface_ = global_context.gloo_iface_;\n"),
+    Patch(GLOO_CONTEXT, OF_ALL, OF_ALL + "  gloo_iface_ = global_context.gloo_iface_;\n"),
 )  # fmt: skip
 XLA_GUARD = "#if TENSORFLOW_VERSION >= 2006000000\n"
-FOR_GPUS = Mend("horovod/tensorflow/xla_mpi_ops.cc", XLA_GUARD, XLA_GUARD.replace("\n", " && HAVE_GPU\n"))
-"""Leaves a source out that is for GPUs only."""
+FOR_GPUS = Patch("horovod/tensorflow/xla_mpi_ops.cc", XLA_GUARD, XLA_GUARD.replace("\n", " && HAVE_GPU\n"))
+"""Leaves out a source that is only for GPUs."""
 WITHOUT_XLA = (2, 19)
-"""The first TensorFlow that ships the headers no more which that source includes (Horovod pull request 4302)."""
+"""The first TensorFlow without the headers that this source includes (Horovod pull request 4302)."""
 
 
 def digest() -> str:
-    """Return what tells builds apart that have the same spec: a hash of all that each takes beside it."""
-    content = [RELEASE, TOOLS, OPTIONS, MENDS, FOR_GPUS, WITHOUT_XLA]
+    """Return what distinguishes builds with the same spec: a hash of everything else that goes into each."""
+    content = [RELEASE, TOOLS, OPTIONS, PATCHES, FOR_GPUS, WITHOUT_XLA]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()[:DIGITS]

@@ -1,4 +1,4 @@
-"""What of Horovod's sources is mended, and which complaint of a compiler is told."""
+"""What of Horovod's sources is patched, and which complaint of a compiler is told."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ import pytest
 
 from slurmtf.environments import EnvironmentSpec
 from slurmtf.job.build.horovod import kept_as, reason
-from slurmtf.job.build.horovod_source import mend
+from slurmtf.job.build.horovod_source import patch
 from slurmtf.job.build.work import BuildError
 from slurmtf.job.contract.environments import horovod
-from slurmtf.job.contract.environments.horovod import COMMON, FOR_GPUS, MENDS, XLA_GUARD, Mend
+from slurmtf.job.contract.environments.horovod import COMMON, FOR_GPUS, PATCHES, XLA_GUARD, Patch
 
 
 def sources(folder: Path, text: str = XLA_GUARD) -> Path:
-    for file in {one.file for one in MENDS}:
+    for file in {one.file for one in PATCHES}:
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
-        (folder / file).write_text("".join(one.old for one in MENDS if one.file == file))
+        (folder / file).write_text("".join(one.old for one in PATCHES if one.file == file))
     (folder / FOR_GPUS.file).parent.mkdir(parents=True)
     (folder / FOR_GPUS.file).write_text(text)
     return folder
 
 
 def test_each_mend_is_done_once(tmp_path: Path) -> None:
-    mend(str(sources(tmp_path)), "2.15.1", for_gpus=False)
-    for file in {one.file for one in MENDS}:
-        assert (tmp_path / file).read_text() == "".join(one.new for one in MENDS if one.file == file)
+    patch(str(sources(tmp_path)), "2.15.1", for_gpus=False)
+    for file in {one.file for one in PATCHES}:
+        assert (tmp_path / file).read_text() == "".join(one.new for one in PATCHES if one.file == file)
 
 
 def test_what_a_release_does_not_have_is_left(tmp_path: Path) -> None:
     (tmp_path / COMMON).parent.mkdir(parents=True)
     (tmp_path / COMMON).write_text("another")
-    mend(str(tmp_path), "1.15.5", for_gpus=False)
+    patch(str(tmp_path), "1.15.5", for_gpus=False)
     assert (tmp_path / COMMON).read_text() == "another"
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("MENDS", (*MENDS, Mend(COMMON, "#pragma once", ""))),
-        ("MENDS", MENDS[:-1]),
+        ("PATCHES", (*PATCHES, Patch(COMMON, "#pragma once", ""))),
+        ("PATCHES", PATCHES[:-1]),
         ("FOR_GPUS", FOR_GPUS._replace(new="")),
         ("WITHOUT_XLA", (2, 20)),
         ("TOOLS", ("pip", "setuptools<80")),
@@ -49,7 +49,7 @@ def test_what_a_release_does_not_have_is_left(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_built_from_something_else_has_another_name(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
-    """The environment and the wheel: else what was built before a mend would be used for ever."""
+    """The environment and the wheel: else what was built before a patch would be used for ever."""
     with_horovod = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",), horovod="horovod==0.28.1")
     without = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",))
 
@@ -74,13 +74,13 @@ def test_what_is_built_from_something_else_has_another_name(monkeypatch: pytest.
 def test_the_source_for_gpus_is_left_out_where_its_headers_are_gone(
     tmp_path: Path, tensorflow: str, for_gpus: bool, left_out: bool
 ) -> None:
-    mend(str(sources(tmp_path)), tensorflow, for_gpus)
+    patch(str(sources(tmp_path)), tensorflow, for_gpus)
     assert ("HAVE_GPU" in (tmp_path / FOR_GPUS.file).read_text()) is left_out
 
 
 def test_a_release_that_can_not_be_mended(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"TensorFlow 2\.19 and later"):
-        mend(str(sources(tmp_path, "another")), "2.21.0", for_gpus=False)
+        patch(str(sources(tmp_path, "another")), "2.21.0", for_gpus=False)
 
 
 @pytest.mark.parametrize(
