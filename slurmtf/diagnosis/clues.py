@@ -102,11 +102,21 @@ def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int
 
 def certain_of(log: Log, killed: bool) -> Clue | None:
     """Return what the end of a log without a traceback is certain of, after the last sign that the training went on."""
-    start = after_survived(log.text, log.uncaught)
-    end = max(start, _start_of_last_lines(log.text, LINES_OF_END)) if log.task else start
+    start, end = after_survived(log.text, log.uncaught), start_of_end(log)
     counts = partial(ends_it, log.text, 0 if killed else _start_of_last_lines(log.text, LAST_LINES))
-    clue = match(log, ANYWHERE, start) or match(log, PLAIN, end, counts)
+    clue = fatal_of(log, start) or match(log, PLAIN, end, counts)
     return clue or (None if match(log, CASCADES, start) else match(log, VAGUE, end, counts))
+
+
+def start_of_end(log: Log) -> int:
+    """Return from where on a log tells of its end."""
+    start = after_survived(log.text, log.uncaught)
+    return max(start, _start_of_last_lines(log.text, LINES_OF_END)) if log.task else start
+
+
+def fatal_of(log: Log, start: int) -> Clue | None:
+    """Return what nothing survives of what a log says from a place on; that a program warns of it says that it goes on."""
+    return match(log, ANYWHERE, start, partial(ends_it, log.text, 0))
 
 
 def ends_it(text: str, last: int, place: int) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from slurmtf.diagnosis.clues import (
-    ANYWHERE,
     CASCADES,
     CERTAIN,
     OUTRANKING,
@@ -20,12 +19,14 @@ from slurmtf.diagnosis.clues import (
     Clue,
     certain_of,
     error_line,
+    fatal_of,
     joined,
     last_line,
     match,
     said_before,
     shells_line,
     shortened,
+    start_of_end,
 )
 from slurmtf.diagnosis.ends import (
     IT_STAYED,
@@ -81,7 +82,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
         or _but_for_modules(outcome, logs, next((explanation for explanation in found if explanation), None))
         or _of_task(outcome, "", of_job, None)
         or _passed_on(outcome, logs)
-        or _of_clue(outcome, logs, _weak_about("\n".join(filter(None, map(_error_of, logs)))))
+        or _of_weak(outcome, logs, "\n".join(filter(None, map(_error_of, logs))))
         or _of_clue(outcome, logs, CASCADES)
         or _of_rest(outcome, logs)
     )
@@ -219,7 +220,7 @@ def _told_by(log: Log, error: Raised) -> Clue | None:
         message = Log(log.name, log.task, error.failure.error)
         return match(message, SAID_BY_SCRIPTS) or match(joined(log, error.causes), PLAIN)
     clue = (
-        (None if error.is_own else match(log, ANYWHERE, after_progress(log.text[: error.start])))
+        (None if error.is_own else fatal_of(log, after_progress(log.text[: error.start])))
         or match(log, PLAIN, error.at)
         or match(joined(log, error.causes), PLAIN)
     )
@@ -239,9 +240,11 @@ def _error_of(log: Log) -> str:
     return error.failure.error if error else error_line(log.text) or last_line(log.text)
 
 
-def _weak_about(said: str) -> list[Rule]:
-    """Return the weak rules that may explain these errors: what healthy logs say too is no reason of others."""
-    return [rule for rule in WEAK if re.search(rule.about, said)]
+def _of_weak(outcome: Outcome, logs: Sequence[Log], said: str) -> Explanation | None:
+    """Return what healthy logs say too, where it stands at the end, and the errors that are ``said`` speak of it."""
+    rules = [rule for rule in WEAK if re.search(rule.about, said)]
+    found = next(filter(None, (match(log, rules, start_of_end(log)) for log in logs)), None)
+    return found.explains(outcome) if found else None
 
 
 def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:

@@ -65,8 +65,8 @@ OF_USER_CODE = re.compile(r"(?m)^ {4}(\w[\w.]*(?:Error|Exception): .*)$")
 CHILDS_CODE = re.compile(r" returned non-zero exit status (\d{1,3})\.$")
 INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
 """TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
-SAID = re.compile(r"(?m)^\S")
-"""The beginning of a line that goes on with no other one."""
+SAID = re.compile(r"(?m)^(?!Thread 0x|Current thread |Extension modules: )\S")
+"""The beginning of a line that goes on with no other one, and is none of a crash."""
 TAGS = re.compile(r"(?m)^(?:\[rank\d+\]: ?|\[\d+(?:,\d+)?\]<std(?:err|out)>: ?)")
 """What torch and mpirun --tag-output write before each line."""
 GUTTERS = re.compile(r"(?m)^ *(?:\| ?|\+[-+]+ ?\d* ?-*$|\+ (?=Exception Group Traceback))")
@@ -226,7 +226,7 @@ def _went_on(text: str, place: _Place, uncaught: str | None) -> bool:
         return not place.is_told
     may_have = uncaught is not None or not _is_uncaught(text, place.start, place.at)
     after = itertools.islice(SAID.finditer(text, end), MOST_AFTER + 1)
-    return may_have and not place.failure.is_crash and len(list(after)) > MOST_AFTER
+    return may_have and len(list(after)) > MOST_AFTER
 
 
 def _is_raised_here(text: str, start: int, at: int) -> bool:

@@ -63,6 +63,16 @@ SHARDS = "a shard was read, all well\n"
         (QUOTA + SHARDS * 40 + "not good enough\n", Kind.UNKNOWN),
         (QUOTA + SHARDS * 9 + "not good enough\n", Kind.QUOTA),
         (QUOTA.replace("in main", "in <module>") + SHARDS * 40 + "a thread's last word\n", Kind.QUOTA),
+        ("[missing ranks: 1, 3]\n" + SHARDS * 70, Kind.UNKNOWN),
+        ("[missing ranks: 1, 3]\n" + SHARDS * 9, Kind.STALL),
+        # a crash of another process
+        ("Fatal Python error: Segmentation fault\n\nThread 0x7f (most recent call first):\n" + SHARDS * 40, Kind.UNKNOWN),
+        ("Fatal Python error: Segmentation fault\n\n" + "Thread 0x7f (most recent call first):\n" * 40, Kind.CRASH),
+        # what a library warns of at each start is no reason of an error that does not say why
+        (
+            "libibverbs: Warning: RLIMIT_MEMLOCK is 65536 bytes.\n" + SHARDS * 9 + TRACEBACK + "RuntimeError: odd\n",
+            Kind.UNKNOWN,
+        ),
         # warned of, by Python and by TensorFlow: an error that does not say why is not explained by it
         (UNHEARD + TRACEBACK + "RuntimeError: odd\n", Kind.UNKNOWN),
         (UNHEARD + "giving up\n", Kind.UNKNOWN),

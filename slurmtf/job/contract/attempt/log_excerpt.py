@@ -44,10 +44,6 @@ class Failure(NamedTuple):
     frame: str
     source: str
 
-    @property
-    def is_crash(self) -> bool:
-        return self.error.startswith(_FATAL)
-
 
 def excerpt(text: str, count: int) -> str:
     """Return at most ``count`` lines of a log: its last ones, behind the last traceback's error where they lack it."""
