@@ -9,7 +9,7 @@ from typing import Any
 from slurmtf.job.contract.attempt import journal
 from slurmtf.job.contract.attempt.outcome import Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.present import outcome_text
+from slurmtf.runs.states.words import outcome_text
 
 
 def events(folder: str | Path) -> list[dict[str, Any]]:

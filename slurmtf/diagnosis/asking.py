@@ -28,10 +28,15 @@ STEP_S = 600
 
 @dataclass(frozen=True)
 class Advice:
-    """One thing to request differently. ``text`` marks settings with backticks (slurmtf/spelling.py)."""
+    """One thing to request differently, in few words, and why. Settings are marked with backticks (slurmtf/spelling.py)."""
 
     code: str
-    text: str
+    what: str
+    why: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.what}: {self.why}"
 
 
 def advise(usage: Usage, state: RunState) -> list[Advice]:
@@ -48,12 +53,12 @@ def _more_memory(usage: Usage, state: RunState) -> Iterator[Advice]:
     instead = f"instead of {memory_size(asked)}" if asked else "instead of the site's default"
     enough = _gib(max(asked * OF_LOST_MEMORY, used * MARGIN))
     if state.cause is Cause.OUT_OF_MEMORY and enough:
-        yield Advice("memory-more", f"set `memory={enough}G` {instead}: it was killed for want of memory")
+        yield Advice("memory-more", f"set `memory={enough}G` {instead}", "it was killed for want of memory")
     elif used > asked * NEARLY > 0 and state.outcome and state.outcome.signal == signal.SIGKILL:
-        what = f"it was killed when {memory_size(used)} of {memory_size(asked)} were in use"
-        yield Advice("memory-more", f"set `memory={enough}G` {instead}: {what}")
+        why = f"it was killed when {memory_size(used)} of {memory_size(asked)} were in use"
+        yield Advice("memory-more", f"set `memory={enough}G` {instead}", why)
     elif used > asked * NEARLY > 0:
-        yield Advice("memory-near", f"set `memory={_gib(used * MARGIN)}G` {instead}: {memory_size(used)} were in use")
+        yield Advice("memory-near", f"set `memory={_gib(used * MARGIN)}G` {instead}", f"{memory_size(used)} were in use")
 
 
 def _less_memory(usage: Usage) -> Iterator[Advice]:
@@ -61,7 +66,7 @@ def _less_memory(usage: Usage) -> Iterator[Advice]:
     enough = max(_gib(used * MARGIN), LEAST_MEMORY_GIB)
     if used and enough * GIB * TOO_MUCH <= asked:
         yield Advice(
-            "memory-less", f"set `memory={enough}G` instead of {memory_size(asked)}: at most {memory_size(used)} were in use"
+            "memory-less", f"set `memory={enough}G` instead of {memory_size(asked)}", f"at most {memory_size(used)} were in use"
         )
 
 
@@ -71,17 +76,17 @@ def _gpus(usage: Usage) -> Iterator[Advice]:
     if not gpus:
         return
     if len(idle) == len(gpus):
-        yield Advice("gpus-idle", f"all {len(gpus)} GPUs idle: the script does not use them; leave out `gpus_per_node`")
+        yield Advice("gpus-idle", f"all {len(gpus)} GPUs idle", "the script does not use them; leave out `gpus_per_node`")
     elif idle:
         least = math.ceil((len(gpus) - len(idle)) / max(1, len(usage.nodes)))
-        yield Advice("gpus-idle", f"{len(idle)} of {len(gpus)} GPUs idle: set `gpus_per_node={least}` instead of {asked}")
+        yield Advice("gpus-idle", f"{len(idle)} of {len(gpus)} GPUs idle", f"set `gpus_per_node={least}` instead of {asked}")
     busy = [gpu.busy for gpu in gpus if gpu not in idle]
     mean = sum(busy) / len(busy) if busy else 100.0
     if mean < LOW_PERCENT:
         yield Advice(
             "gpus-low",
-            f"the GPUs were busy {mean:.0f} % of the time: they wait for something, often for data "
-            "(more `cpus_per_task`, a larger batch, prefetching)",
+            f"the GPUs were busy {mean:.0f} % of the time",
+            "they wait for something, often for data (more `cpus_per_task`, a larger batch, prefetching)",
         )
 
 
@@ -90,14 +95,14 @@ def _cpus(usage: Usage) -> Iterator[Advice]:
     used = usage.cpus_used / max(1, asked.tasks_per_node)
     enough = max(1, math.ceil(used * MARGIN))
     if used and per_task >= 4 and enough * TOO_MUCH <= per_task:
-        yield Advice("cpus-less", f"set `cpus_per_task={enough}` instead of {per_task}: {used:.1f} were busy on average")
+        yield Advice("cpus-less", f"set `cpus_per_task={enough}` instead of {per_task}", f"{used:.1f} were busy on average")
 
 
 def _nodes(usage: Usage) -> Iterator[Advice]:
     most = max((one.cpu_s for one in usage.nodes), default=0.0)
     idle = [one.node for one in usage.nodes if one.cpu_s < most / 50]
     if idle:
-        yield Advice("nodes-idle", f"{len(idle)} of {len(usage.nodes)} nodes did almost nothing: {', '.join(idle[:4])}")
+        yield Advice("nodes-idle", f"{len(idle)} of {len(usage.nodes)} nodes did almost nothing", ", ".join(idle[:4]))
 
 
 def _time(usage: Usage, state: RunState) -> Iterator[Advice]:
@@ -107,10 +112,10 @@ def _time(usage: Usage, state: RunState) -> Iterator[Advice]:
     enough = math.ceil(took * MARGIN / STEP_S) * STEP_S
     if state.outcome.succeeded and enough * TOO_MUCH <= asked:
         yield Advice(
-            "time-less", f"set `time={slurm_time(enough)}` instead of {slurm_time(asked)}: shorter jobs often start sooner"
+            "time-less", f"set `time={slurm_time(enough)}` instead of {slurm_time(asked)}", "shorter jobs often start sooner"
         )
     elif state.outcome.succeeded and took > asked * NEARLY:
-        yield Advice("time-near", f"set `time={slurm_time(enough)}`: it took {took / asked * 100:.0f} % of its limit")
+        yield Advice("time-near", f"set `time={slurm_time(enough)}`", f"it took {took / asked * 100:.0f} % of its limit")
 
 
 def _gib(size: float) -> int:

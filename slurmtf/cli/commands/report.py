@@ -54,9 +54,13 @@ def command(run: str | None, selection: Selection, number: int, as_csv: bool) ->
 
 
 def _advice(one: Used) -> list[str]:
+    return [_in_flags(advice.text) for advice in advise(one.usage, one.state)]
+
+
+def _in_flags(text: str) -> str:
     from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - what describes a training job
 
-    return [spelled(advice.text, FLAGS) for advice in advise(one.usage, one.state)]
+    return spelled(text, FLAGS)
 
 
 def _row(one: Used) -> dict[str, Any]:
@@ -169,5 +173,5 @@ def _line(one: Used) -> tuple[str, ...]:
         _part(gpu_busy, gpu) if usage.gpus and gpu else "",
         memory_size(usage.asked.memory_mb << 20) if usage.asked.memory_mb else "",
         memory_size(usage.memory) if usage.memory else "",
-        "; ".join(text.partition(":")[0] for text in _advice(one)),
+        "; ".join(_in_flags(advice.what) for advice in advise(one.usage, one.state)),
     )

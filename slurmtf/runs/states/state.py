@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
-from slurmtf.present import outcome_text
+from slurmtf.runs.states.words import outcome_line, outcome_text
 from slurmtf.scheduler import JobRef
 
 if TYPE_CHECKING:
@@ -149,8 +149,9 @@ class RunState:
     @property
     def brief(self) -> Brief:
         """What a list shows of it."""
-        why = self.reason or self.message.partition("\n")[0].partition(";")[0]
-        return Brief(self.status.value, self.job_id or "", self.submitted, self.started, self.ended, why)
+        why = self.reason or (outcome_line(self.outcome) if self.outcome else "")
+        times = self.submitted, self.started, self.ended
+        return Brief(self.status.value, self.job_id or "", *times, why.partition("\n")[0])
 
     @property
     def message(self) -> str:

@@ -262,11 +262,10 @@ class _Forgiving(contextlib.AbstractContextManager[None]):
         return True
 
 
-SLURMTF = Path(__file__).parents[2]
+STATES = Path(__file__).parents[1] / "states"
 
 
 def _version() -> int:
     """Return a number that changes with slurmtf's version and with the rules for a state."""
-    rules = [*sorted((SLURMTF / "runs/states").glob("*.py")), SLURMTF / "present.py"]
-    changed = [rule.stat().st_mtime_ns for rule in rules]
+    changed = [rule.stat().st_mtime_ns for rule in sorted(STATES.glob("*.py"))]
     return zlib.crc32(json.dumps([SCHEMA, __version__, changed]).encode())

@@ -14,7 +14,7 @@ from slurmtf.job.contract.attempt import events, job_log, journal
 from slurmtf.job.contract.attempt.events import Record
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.present import outcome_text
+from slurmtf.runs.states.words import outcome_text
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

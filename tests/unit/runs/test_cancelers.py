@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
-from slurmtf.present import outcome_text
 from slurmtf.runs.states.history import History
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import CancelRequest, Records
 from slurmtf.runs.states.reduce import UNASKED, Evidence, job_to_ask_for
 from slurmtf.runs.states.state import RunState
+from slurmtf.runs.states.words import outcome_text
 from slurmtf.scheduler import JobState
 from slurmtf.scheduler.base import Canceler
 

@@ -12,9 +12,9 @@ import pytest
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import render
-from slurmtf.present import outcome_text
 from slurmtf.runs.states.evidence import evidence_of
 from slurmtf.runs.states.state import RunState, RunStatus
+from slurmtf.runs.states.words import outcome_text
 from slurmtf.scheduler import JobRef
 from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment

@@ -1,4 +1,4 @@
-"""How an attempt of a job ended: a cause, and the facts that show it. slurmtf/present.py puts it into words."""
+"""How an attempt of a job ended: a cause, and the facts that show it. runs/states/words.py puts it into words."""
 
 import signal as signals
 from enum import Enum

@@ -11,10 +11,15 @@ MOST_NAMES = 8
 
 def outcome_text(outcome: Outcome) -> str:
     """Return how an attempt ended, who it was, and the last lines of its log; empty for a success without anything to tell."""
-    head = _HEADS[outcome.cause](outcome)
+    head = outcome_line(outcome)
     if not outcome.tail:
         return head
     return f"{head}; the last lines of {outcome.log}:\n{outcome.tail}"
+
+
+def outcome_line(outcome: Outcome) -> str:
+    """Return how an attempt ended, without the last lines of its log."""
+    return _HEADS[outcome.cause](outcome)
 
 
 def end_text(end: End) -> str:
