@@ -92,7 +92,7 @@ def user_config() -> Path:
 
 
 def expanded(text: str, what: str) -> Path:
-    """Return a path of a profile with '~' and '$NAME' expanded. Raises WorkspaceError when a variable in it is unset."""
+    """Return a path of a profile with '~' and '$NAME' expanded. Raises WorkspaceError if a variable in it is unset."""
     path = os.path.expandvars(Path(text).expanduser())
     unset = re.search(r"\$\{?(\w+)", path)
     if unset:

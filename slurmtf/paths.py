@@ -14,7 +14,7 @@ LARGEST_TEXT = 32 << 20
 
 
 def working_directory() -> str:
-    """Return the working directory by its logical name ($PWD: pwd(1), -L). Raises InputError when it has been deleted."""
+    """Return the working directory by its logical name ($PWD: pwd(1), -L). Raises InputError if it has been deleted."""
     try:
         physical = os.getcwd()  # noqa: PTH109 - it is $PWD's rival
     except FileNotFoundError:

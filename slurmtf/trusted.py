@@ -34,7 +34,7 @@ def check_unnamed(path: Path, error: type[InputError], name_it: str) -> Path:
 
 
 def own_folder(workspace: str | Path, *below: str) -> Path:
-    """Return our folder in a workspace, or one ``below`` it, whether there is one or not. Raises WorkspaceError when it is not
+    """Return our folder in a workspace, or one ``below`` it, whether there is one or not. Raises WorkspaceError if it is not
     ours alone: what lies in it would be run and removed."""
     folder = Path(workspace, OWN)
     for part in ("", *below):

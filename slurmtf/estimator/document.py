@@ -34,7 +34,7 @@ VERBATIM = ("script_params", "environment_variables")
 
 
 def read_job_file(path: str | Path) -> Document:
-    """Read a job file. Raises SpecError when it is not YAML."""
+    """Read a job file. Raises SpecError if it is not YAML."""
     return read_document(Path(path), SpecError, VERBATIM)
 
 

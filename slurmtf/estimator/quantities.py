@@ -32,7 +32,7 @@ LONGEST_S = 366 * 86400
 def seconds(time: str | int) -> int:
     """Return a Slurm time limit in seconds (sbatch(1), ``--time``; a number alone is minutes); 0: there is none.
 
-    Raises ValueError when it is none of Slurm's formats, or above a year.
+    Raises ValueError if it is none of Slurm's formats, or above a year.
     """
     if str(time).strip().lower() in _WITHOUT_LIMIT:
         return UNLIMITED_S
@@ -76,7 +76,7 @@ def memory_size(count: float) -> str:
 def mebibytes(memory: str | int) -> float:
     """Return a Slurm memory size in MiB (sbatch(1), ``--mem``; a number alone is MiB; 0 is all of the node's).
 
-    Raises ValueError when it is none.
+    Raises ValueError if it is none.
     """
     match = _MEMORY.fullmatch(str(memory))
     if match is None:

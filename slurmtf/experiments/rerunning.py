@@ -33,7 +33,7 @@ def rerun(run: Run, changes: Mapping[str, object], tell: Callable[[str], None], 
 
     ``changes`` are settings of the estimator by name; names that begin with '-' are arguments of the script.
     ``after`` lists runs that it follows, as in :meth:`Experiment.submit`; what it followed the first time has ended.
-    Raises InputError when it can't be had, SlurmError when Slurm does not answer.
+    Raises InputError if it can't be had, SlurmError when Slurm does not answer.
     """
     check_ours(run.folder)
     if is_sweep(run.layout):

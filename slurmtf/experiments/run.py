@@ -43,7 +43,7 @@ class Run(RunFolder):
     """One submission. It needs only the run folder, so it also works in another process, on another day."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Open a run folder. Raises RunNotFoundError when it is none."""
+        """Open a run folder. Raises RunNotFoundError if it is none."""
         super().__init__(folder)
         self._last_job: SubmittedJob | None = None
 

@@ -207,7 +207,7 @@ def _plan(
 def _counted(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Path, shards: int) -> dict[str, Any]:
     """Return the plan with the rows of each file and the number of shards: the one that is there, or a new one.
 
-    Raises InputError when another plan is there, or a file can't be read.
+    Raises InputError if another plan is there, or a file can't be read.
     """
     known = read_json(folder / PLAN)
     if known:

@@ -45,7 +45,7 @@ def rendered(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
     and nothing else. Every ``{{ value }}`` comes out as one quoted bash word unless it goes through ``raw``, so that none can
     be forgotten.
 
-    Raises TemplateError when the template is missing or wrong, or somebody else could have written it.
+    Raises TemplateError if the template is missing or wrong, or somebody else could have written it.
     """
     import jinja2  # noqa: PLC0415 - 50 ms that only a renderer pays
 

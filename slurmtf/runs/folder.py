@@ -20,7 +20,7 @@ class RunFolder:
     """A run according to its folder alone."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Open a run folder. Raises RunNotFoundError when it is none."""
+        """Open a run folder. Raises RunNotFoundError if it is none."""
         if not is_run(Path(folder)):
             raise RunNotFoundError(
                 Finding("not-a-run", str(folder), "is not a run folder", "name the folder that holds plan.json")

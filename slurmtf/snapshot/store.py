@@ -30,7 +30,7 @@ READ_ONLY = 0o400
 
 
 class SnapshotStore:
-    """The snapshots of a workspace. Raises WorkspaceError when somebody else could have put them there.
+    """The snapshots of a workspace. Raises WorkspaceError if somebody else could have put them there.
 
     One file for each content keeps the number of files on a shared file system small. Runs hold it by hard links: a run
     keeps its source whatever happens to the store.
@@ -47,7 +47,7 @@ class SnapshotStore:
 
         Writes nothing, and reads only files that the index does not know.
 
-        Raises SnapshotError when files can't be read.
+        Raises SnapshotError if files can't be read.
         """
         known = Index.of(self._folder, contents.root).load()
 
@@ -64,7 +64,7 @@ class SnapshotStore:
 
         A file that changed since it was read is stored as it is when it is stored, and the id is that of what was written.
         What others remove from the store meanwhile does no harm: ``path`` is taken from an open or a linked file.
-        Raises SnapshotError when files can't be read, OSError when store or path can't be written.
+        Raises SnapshotError if files can't be read, OSError when store or path can't be written.
         """
         taken = snapshot if self._give(snapshot.ref, path) else self._write(snapshot, path)
         Index.of(self._folder, taken.contents.root).save(taken.contents, taken.blobs, taken.known)

@@ -22,7 +22,7 @@ class SweepRun(Run):
     """A sweep that was submitted. It is a run: it has a state, can be waited for and canceled."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Open a sweep's folder. Raises RunNotFoundError when it is none."""
+        """Open a sweep's folder. Raises RunNotFoundError if it is none."""
         super().__init__(folder)
         if not is_sweep(self.layout):
             raise RunNotFoundError(Finding("not-a-sweep", self.id, "is a run, not a sweep", "'slurmtf ls' lists the runs"))

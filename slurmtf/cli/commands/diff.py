@@ -33,7 +33,7 @@ def command(first: str, second: str, workspace: str | None) -> None:
 
 
 def account(run: Run) -> Account:
-    """Return what is known of a run. Raises RunNotFoundError when its plan or receipt can't be read."""
+    """Return what is known of a run. Raises RunNotFoundError if its plan or receipt can't be read."""
     try:
         return account_of(run.layout, run.state)
     except (OSError, ValueError) as err:

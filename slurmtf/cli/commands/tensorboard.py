@@ -62,7 +62,7 @@ def _link(run: Run, folder: Path) -> None:
 
 
 def _program(runs: Iterable[Run]) -> str:
-    """Return the path of TensorBoard. Raises InputError where there is none."""
+    """Return the path of TensorBoard. Raises InputError if there is none."""
     places = [
         *(_beside_python(run) for run in runs),
         shutil.which("tensorboard"),
@@ -88,7 +88,7 @@ def _beside_python(run: Run) -> str | None:
 
 
 def _checked(port: int) -> int:
-    """Return a port that nobody listens on. Raises InputError where somebody does."""
+    """Return a port that nobody listens on. Raises InputError if somebody does."""
     with suppress(OSError), socket.create_connection(("localhost", port), 1):
         raise InputError(Finding("port-taken", "--port", f"{port} is taken", "use another one, or leave it out"))
     return port
@@ -117,7 +117,7 @@ def _ends_by_signal() -> Iterator[None]:
 
 
 def _serve(words: list[str], port: int, log: Path) -> None:
-    """Run TensorBoard until it is interrupted. Raises SlurmtfError when it ends by itself."""
+    """Run TensorBoard until it is interrupted. Raises SlurmtfError if it ends by itself."""
     with log.open("wb") as written:
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=written, stderr=written, start_new_session=True, cwd=log.parent

@@ -52,7 +52,7 @@ def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:
 
 @contextlib.contextmanager
 def _squashing(path: str) -> "Iterator[IO[bytes]]":
-    """Yield what an archive is written into to become a file system. Raises BuildError when it does not."""
+    """Yield what an archive is written into to become a file system. Raises BuildError if it does not."""
     if not find("mksquashfs"):
         raise BuildError("there is no mksquashfs in PATH", "install squashfs-tools, or set storage.pack to tar in the profile")
     cpus = str(min(8, len(os.sched_getaffinity(0))))

@@ -76,7 +76,7 @@ class Work:
         self._log = layout.log(name)
 
     def run(self, title: str, command: Sequence[str], folder: Optional[str] = None, **variables: str) -> str:
-        """Run a command and return what it printed. Raises StepError when it fails, BuildError when there is none."""
+        """Run a command and return what it printed. Raises StepError when it fails, BuildError if there is none."""
         say(title + " ...")
         began = time.monotonic()
         with open(os.open(self._log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+b") as log:

@@ -58,7 +58,7 @@ class Child:
         logs: Optional[Tuple[str, str]] = None,
         ignored: int = 0,
     ) -> None:
-        """Start the command. Raises OSError when that is not possible. Without ``logs`` it writes where we write. ``ignored``:
+        """Start the command. Raises OSError if that is not possible. Without ``logs`` it writes where we write. ``ignored``:
         a signal that does nothing to it until it says what it shall do."""
         _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts and abandons becomes our child: see _end_orphans
         parent = os.getpid()

@@ -23,7 +23,7 @@ class Stored(NamedTuple):
 
 
 def stored(file: BinaryIO) -> Iterator[Stored]:
-    """Yield what an archive of ours holds, in a fraction of tarfile's time. Raises ValueError when it is not whole."""
+    """Yield what an archive of ours holds, in a fraction of tarfile's time. Raises ValueError if it is not whole."""
     extended: Dict[str, str] = {}
     header = _exactly(file, BLOCK)
     while any(header):

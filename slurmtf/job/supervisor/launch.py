@@ -28,7 +28,7 @@ TICK_S = 1.0
 
 
 class Launch:
-    """``signals`` is what wakes the allocation meanwhile. Raises OSError when a port can't be opened.
+    """``signals`` is what wakes the allocation meanwhile. Raises OSError if a port can't be opened.
 
     ``began`` is when, on the steady clock, and ``log_begin`` where in the job's log begins what is written meanwhile.
     """

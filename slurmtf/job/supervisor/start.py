@@ -48,7 +48,7 @@ def begins_of(message: wire.Message) -> Tuple[int, int]:
 def words_of(plan: JobPlan, words: Sequence[str], order: LaunchOrder) -> List[str]:
     """Return the words of a launch: those of the batch script, with the order's own in the place of the launcher's.
 
-    Raises OSError when the batch script was changed so that the launcher's can't be told from the others.
+    Raises OSError if the batch script was changed so that the launcher's can't be told from the others.
     """
     if not order.launcher:
         return list(words)

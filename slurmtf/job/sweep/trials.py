@@ -63,7 +63,7 @@ class Running(NamedTuple):
 class Trials(Orders):
     """What one element of a sweep launches, or its ``slot`` of several. ``plan`` is of what the trial gets.
 
-    Raises OSError or ValueError when the sweep's files can't be used.
+    Raises OSError or ValueError if the sweep's files can't be used.
     """
 
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], slot: Optional[int] = None) -> None:

@@ -27,7 +27,7 @@ class Column:
     def __init__(self, file: IO[bytes], size: int) -> None:
         """Read the head of an array, which begins where the file stands and has ``size`` bytes there.
 
-        Raises ValueError when it has no rows, or not all of them.
+        Raises ValueError if it has no rows, or not all of them.
         """
         begin = file.tell()
         version = np.lib.format.read_magic(file)
@@ -80,7 +80,7 @@ class Column:
         return copy, 0
 
     def blocks(self, size: int) -> Iterator[Any]:
-        """Yield all rows, so many bytes at a time. Raises ValueError when the file ends before."""
+        """Yield all rows, so many bytes at a time. Raises ValueError if the file ends before."""
         rows = max(1, size // max(1, self._row))
         for start in range(0, self.length, rows):
             yield self.take(min(rows, self.length - start))

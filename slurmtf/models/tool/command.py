@@ -35,7 +35,7 @@ class Command:
         theirs.close()
 
     def __call__(self, asked: Asked) -> int:
-        """Run the command, and return its exit code; -N: ended by signal N. Raises EOFError or OSError when none can be run."""
+        """Run the command, and return its exit code; -N: ended by signal N. Raises EOFError or OSError if none can be run."""
         self._line.send(asked)
         code: int = self._line.recv()
         return code

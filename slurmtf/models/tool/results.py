@@ -40,14 +40,14 @@ class Results:
         self._mark = os.urandom(4).hex()  # who goes on with it elsewhere, believed to be dead, has parts of its own
 
     def add(self, scores: Scores) -> None:
-        """Take the scores of further rows. Raises OSError, or ValueError when they don't fit to the others."""
+        """Take the scores of further rows. Raises OSError, or ValueError if they don't fit to the others."""
         self._held.append(scores)
         self._bytes += sum(values.nbytes for values in scores.values())
         if self._bytes > HELD_BYTES:
             self._write_part()
 
     def finish(self) -> None:
-        """Write the file. Raises OSError, or ValueError when the scores don't fit together."""
+        """Write the file. Raises OSError, or ValueError if the scores don't fit together."""
         if not self._parts:
             self._write(self._target)
             return
@@ -71,7 +71,7 @@ class Results:
 def concatenate(parts: Sequence[Path], target: Path) -> None:
     """Write the arrays of .npz files, those of one name one after the other, into one file.
 
-    Parts without rows are left out. Raises OSError, or ValueError when they don't fit together.
+    Parts without rows are left out. Raises OSError, or ValueError if they don't fit together.
     """
     filled = [part for part in parts if columns(str(part))[ROW].length]
     _check([", ".join(sorted(columns(str(part)))) for part in filled])

@@ -127,7 +127,7 @@ def _told(path: str, called: str) -> Iterator[None]:
 
 
 def _signature(module: object, name: str, called: str, *arguments: str) -> inspect.Signature:
-    """Return the signature of one of a script's functions. Raises ScriptError when it can't be called with these arguments."""
+    """Return the signature of one of a script's functions. Raises ScriptError if it can't be called with these arguments."""
     function = getattr(module, name, None)
     if not callable(function):
         raise ScriptError(called, f"has no function {name}({', '.join(arguments)})")

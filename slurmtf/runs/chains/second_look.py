@@ -41,7 +41,7 @@ class Followed(NamedTuple):
     def look_again(self, layout: RunLayout, current_job_of: CurrentJobOf) -> None:
         """Have a run that was submitted wait for what the others are now.
 
-        Raises SlurmError when Slurm does not do that any more, or does not answer; OSError when the note can't be removed.
+        Raises SlurmError if Slurm does not do that any more, or does not answer; OSError when the note can't be removed.
         """
         jobs = read_records(layout).jobs
 

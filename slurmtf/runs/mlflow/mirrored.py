@@ -89,7 +89,7 @@ def step_of(point: Point, number: int) -> int:
 
 
 def parts_of(run: RunFolder, state: RunState) -> Iterator[Part]:
-    """Yield the run, its child runs, and its trials. Raises OSError or ValueError when its plan can't be read."""
+    """Yield the run, its child runs, and its trials. Raises OSError or ValueError if its plan can't be read."""
     plan = run.plan
     settings, owners = plan["provenance"]["estimator"], Owners(run.layout)
     yield Part(

@@ -195,7 +195,7 @@ def _stamp(path: Path) -> str:
 class Mirror:
     """A run's copy in MLflow, with its child runs and trials as runs below it. Each :meth:`update` sends what is missing.
 
-    Raises InputError when no MLflow is configured or installed, or when another process is mirroring the run.
+    Raises InputError when no MLflow is configured or installed, or if another process is mirroring the run.
     """
 
     def __init__(self, run: RunFolder, all_ranks: bool = False) -> None:
@@ -246,7 +246,7 @@ class Mirror:
 
 
 def _locked(run: RunFolder) -> int:
-    """Return a lock on the run's copy, -1 where the folder or its file system has none. Raises InputError when it is taken."""
+    """Return a lock on the run's copy, -1 where the folder or its file system has none. Raises InputError if it is taken."""
     try:
         lock = os.open(run.folder / ".mirror.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:  # another user's, or read-only

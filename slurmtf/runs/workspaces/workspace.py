@@ -30,7 +30,7 @@ def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
     """Return the workspace: the one given, ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf-runs``.
 
     A leading '~' is the home folder in all of them. Variables stand for their values where no shell has a part: in the
-    site's and in ``$SLURMTF_WORKSPACE``. Raises WorkspaceError when one is unset, or Slurm can't carry the path.
+    site's and in ``$SLURMTF_WORKSPACE``. Raises WorkspaceError if one is unset, or Slurm can't carry the path.
     """
     text = str(given) if given else _expanded(os.environ.get(var.SLURMTF_WORKSPACE) or of_site or DEFAULT)
     return _carried_by_slurm(Path(absolute(text)))
@@ -172,7 +172,7 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
     """Return the folder of the run that ``name`` means: an id, the end of an id, a job id, ``last``, or, with a slash in it,
     a path.
 
-    Raises RunNotFoundError when there is none, or more than one.
+    Raises RunNotFoundError if there is none, or more than one.
     """
     if "/" in name:
         return _at(Path(name).expanduser())
