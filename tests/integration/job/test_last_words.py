@@ -11,7 +11,7 @@ from slurmtf.job.contract.attempt import journal
 from slurmtf.runs.states.history import read_history
 from tests.patience import HANG_S, until
 
-from .jobs import Job, NewJob
+from .jobs import Job, NewJob, many
 
 GATED = """\
 import os, time
@@ -76,3 +76,33 @@ def test_a_disk_that_is_full_when_the_verdict_is_written(job: NewJob, small_disk
     one.script = [one.python, "-c", "print('again')"]
     assert one.run(SLURM_JOB_ID="4711", SLURM_RESTART_COUNT="1") == 0
     assert [attempt.outcome is not None for attempt in read_history(one.layout).attempts] == [False, True]
+
+
+# The first rank fails; the other one stays until there is a gate, whoever asks it to end.
+STAYS = """\
+import os, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open("outputs/here-" + os.environ["SLURMTF_RANK"], "w").close()
+while not os.path.exists("outputs/here-1"):
+    time.sleep(0.05)
+while os.environ["SLURMTF_RANK"] == "1" and not os.path.exists("outputs/gate"):
+    time.sleep(0.05)
+sys.exit(3)
+"""
+
+
+def test_an_outcome_that_is_certain_is_told_once_and_no_kill_changes_it(job: NewJob) -> None:
+    one = job(STAYS)
+    many(one, 2)
+    one.change_plan(launcher="spawn", timings__at_once=0, timings__grace=HANG_S, timings__peer_grace=HANG_S)
+    one.launcher = [one.python, "-I", one.layout.agent, "spawn", "2", "--"]
+    process = one.start()
+    (decided,) = until(lambda: one.events("decided"), "the early word")
+    process.terminate()
+    until(lambda: one.events("signal"), "the kill")
+    (one.folder / "outputs/gate").touch()
+    assert one.wait() == 3
+    assert len(one.events("decided")) == 1
+    assert (one.end["cause"], one.end["exit_code"]) == ("script", 3)
+    assert decided["cause"] == "script"
+    assert one.result() == one.error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -73,3 +74,14 @@ def test_a_script_that_knows_nothing_of_it_goes_on(job: NewJob) -> None:
     one.change_plan(notice__signal="SIGUSR1")
     assert one.run() == 0
     assert (one.end["cause"], one.end["exit_code"]) == ("script", 0)
+
+
+def test_a_launch_that_begins_after_the_notice_is_told_too(job: NewJob) -> None:
+    one = job("open('outputs/ready', 'w').close()\n" + LISTENS, notice={"before": 60, "signal": "SIGUSR1", "exit_code": 85})
+    one.change_plan(launches=[{"arguments": [], "variables": {}, "folder": folder} for folder in ("first", "second")])
+    one.start_and_await("first/outputs/ready").send_signal(signal.SIGUSR2)
+    assert one.wait() == 0
+    for folder in ("first", "second"):
+        (line,) = (one.folder / folder / "outputs/told-0").read_text().splitlines()
+        assert json.loads(line)[1] == "time-limit"
+    assert len(one.events("noticed")) == 1
