@@ -88,3 +88,17 @@ def test_clocks_that_are_90_s_off(tmp_path: Path) -> None:
     (turned.folder / "outputs/gate").touch()
     (state,) = ended(turned)
     assert (state.status, state.attempt, log(turned)) == (RunStatus.COMPLETED, 1, "start 1\n")
+
+
+def test_clocks_that_are_hours_off(tmp_path: Path) -> None:
+    """Until it ends, a run may be told to prepare; it is never said to have ended before, nor otherwise. srun gives up."""
+    ahead = lab_with(tmp_path / "ahead", 5 * 3600, 0).submit(GATED, script_params=["0"], launcher="none")
+    behind = lab_with(tmp_path / "behind", -5 * 3600, 0).submit(GATED, script_params=["5"], launcher="none")
+    here(ahead, behind)
+    for run in (ahead, behind):
+        assert run.state.status in (RunStatus.PREPARING, RunStatus.RUNNING)
+        assert run.state.outcome is None
+        (run.folder / "outputs/gate").touch()
+    done, failed = ended(ahead, behind)
+    assert (done.status, done.cause, done.exit_code) == (RunStatus.COMPLETED, Cause.SCRIPT, 0)
+    assert (failed.status, failed.cause, failed.exit_code) == (RunStatus.FAILED, Cause.SCRIPT, 5)
