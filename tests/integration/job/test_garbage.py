@@ -25,7 +25,7 @@ TURNS = 60
 COLLECT = """
 import sys
 from pathlib import Path
-from slurmtf.runs import garbage
+from slurmtf.runs.workspaces import garbage
 
 garbage.YOUNG_S = 0  # nothing is spared for its youth
 workspace, stop = map(Path, sys.argv[1:])

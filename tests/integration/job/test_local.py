@@ -289,7 +289,8 @@ def test_a_folder_that_goes_while_the_run_goes_on(submit: Submit, how: str) -> N
 CLOSED = """\
 import json, os, sys
 from slurmtf import Run
-from slurmtf.runs import evidence, status
+from slurmtf.runs import status
+from slurmtf.runs.states import evidence
 from slurmtf.scheduler import local
 from tests.unit.support import refusing, tells
 run = Run(sys.argv[1])
