@@ -225,6 +225,19 @@ def test_each_version_has_an_index_of_its_own(folders: list[Path], tmp_path: Pat
     assert len(list((tmp_path / "cache" / "slurmtf").glob("runs*.sqlite"))) == indexes.MOST_INDEXES
 
 
+def test_changed_rules_of_a_state_make_a_new_index(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (indexes.STATES / "reduce.py").is_file() and (indexes.STATES / "words.py").is_file()
+    rules = tmp_path / "states"
+    rules.mkdir()
+    (rules / "reduce.py").touch()
+    monkeypatch.setattr(indexes, "STATES", rules)
+    assert [read_anew(monkeypatch, folders), read_anew(monkeypatch, folders)] == [12, 0]
+    os.utime(rules / "reduce.py", (1e9, 1e9))
+    assert read_anew(monkeypatch, folders) == 12
+
+
 def test_it_works_without_a_place_for_an_index(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexes, "local_cache", lambda: None)
     assert statuses(folders) == TWELVE

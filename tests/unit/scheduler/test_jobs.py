@@ -159,7 +159,7 @@ def test_no_decision_names_a_scheduler() -> None:
     own = (path for path in Path(slurmtf.__file__).parent.rglob("*.py") if path.parent.name != "migration")  # Azure ML's words
     sources = [*own, *packaged("templates").glob("*.j2")]
     found = [(path.name, line.strip()) for path in sources for line in path.read_text().splitlines() if named.search(line)]
-    assert found == [("present.py", 'if outcome.detail.get("by") == "slurm":')], "a fact of an outcome, which no scheduler has"
+    assert found == [("words.py", 'if outcome.detail.get("by") == "slurm":')], "a fact of an outcome, which no scheduler has"
 
 
 # --- arrays
