@@ -108,7 +108,7 @@ def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob,
     if records.ended:
         state = with_canceler(records.ended, records, known, time.time())
         if state != records.ended:
-            note_end(layout, state)
+            _note_end(layout, state)
         return Seen(layout, first, state, records.jobs, settled=not records.unreadable)
     try:
         facts = read_sweep(layout)
@@ -118,8 +118,16 @@ def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob,
     if state.status.final and max_age_s > OF_AN_END_S:
         return _sweep_seen(layout, records, observe(_elements(records), OF_AN_END_S), OF_AN_END_S)
     if state.status.final and not any(answer.seen and not answer.seen.state.final for _, answer in known):
-        note_end(layout, state)
+        _note_end(layout, state)
     return Seen(layout, first, state, records.jobs)
+
+
+def _note_end(layout: RunLayout, state: RunState) -> None:
+    """Write down an end that only Slurm knows, in the receipt too."""
+    from slurmtf.runs.receipts.receipt import note_completed  # noqa: PLC0415 - seldom needed
+
+    note_end(layout, state)
+    note_completed(layout, state)
 
 
 def current_job_of(layout: RunLayout) -> SubmittedJob | None:
@@ -167,6 +175,6 @@ def _seen(layout: RunLayout, records: Records, history: History, answer: Answer 
     if state.status.final and state is not records.ended and not (state.outcome and state.outcome.succeeded):
         state = reduce(records, history, answer or UNASKED, time.time(), evidence_of(layout, state, history))
     if over and state.status.final and not state.unreadable and job_to_ask_for(records, history):
-        note_end(layout, state)
+        _note_end(layout, state)
     settled = answer is None and state.status.final and not (state.unreadable or history.unreadable or records.unreadable)
     return Seen(layout, current_job(records, history), state, settled=settled)

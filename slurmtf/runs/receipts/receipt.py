@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slurmtf.files import load_json, read_json
+from slurmtf.files import load_json, read_json, write_json
 from slurmtf.job.contract.attempt import journal
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.metrics.reading import MetricsReader
@@ -88,7 +88,16 @@ def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, An
             receipt["lock"] = _lock(load_json(layout.plan))
     records, history = read_records(layout), read_history(layout)
     end = state or (records.ended if is_sweep(layout) else told_end(records, history))
+    receipt.pop("outcome", None)  # of an attempt that may not be the last one any more
     return {**receipt, **completed(receipt, history, end, is_sweep(layout))}
+
+
+def note_completed(layout: RunLayout, state: RunState) -> None:
+    """Complete the receipt in the folder of a run whose end only Slurm knows; nothing if that is impossible."""
+    with contextlib.suppress(OSError, ValueError):
+        receipt = receipt_of(layout, state)
+        if receipt:
+            write_json(layout.receipt, receipt)
 
 
 def completed(receipt: Mapping[str, Any], history: History, state: RunState | None, of_sweep: bool = False) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from slurmtf.files import read_json
 from tests.system.faults.support import the
 
 from .support import WAIT, Lab, ended, findings, here, job_of
@@ -21,6 +22,8 @@ def test_what_nobody_could_write_is_told_all_the_same(lab: Lab) -> None:
     (attempt,) = killed.receipt["attempts"]
     assert (attempt["job"], attempt["outcome"]["cause"]) == (job_of(killed), lost.cause)
     assert killed.receipt["outcome"] == {"status": lost.status.value, **attempt["outcome"]}
+    for run in (waits, killed):
+        assert read_json(run.layout.receipt) == run.receipt
     found = {one["name"]: (one["first"], one["second"]) for one in lab.data("diff", waits.id, killed.id)["differences"]}
     assert found["status"] == (canceled.status.value, lost.status.value)
     assert found["attempts"] == (None, 1)

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from slurmtf.files import write_json
+from slurmtf.files import read_json, write_json
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.receipts.receipt import completed, receipt_of
+from slurmtf.runs.receipts.receipt import completed, note_completed, receipt_of
 from slurmtf.runs.states.history import Attempt
 from slurmtf.runs.states.records import note_end
 from slurmtf.runs.states.state import RunState
@@ -91,3 +91,13 @@ def test_the_folder_alone_tells(tmp_path: Path) -> None:
     found = receipt_of(layout)
     assert found["outcome"] == {"status": "Failed", **(facts(state) or {})}
     assert found == receipt_of(layout, state)
+
+
+def test_an_end_that_slurm_alone_knows_is_noted_until_the_job_starts_again(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    note_completed(layout, killed_by_slurm(RUNNING))
+    assert not Path(layout.receipt).exists(), "there was none to complete"
+    write_json(layout.receipt, {"lock": ["a==1"]})
+    note_completed(layout, killed_by_slurm(RUNNING))
+    assert read_json(layout.receipt)["outcome"]["cause"] == "node-failure"
+    assert "outcome" not in receipt_of(layout, state_of(told=history(RUNNING), answer=seen(JobState.RUNNING)))
