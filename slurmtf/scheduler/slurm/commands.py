@@ -1,4 +1,4 @@
-"""Arguments out, text in: one pair of pure functions for each Slurm command."""
+"""The arguments of the Slurm commands that are called, and parsers of what they print: squeue, sacct, sbatch, scontrol."""
 
 from __future__ import annotations
 

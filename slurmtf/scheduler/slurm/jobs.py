@@ -16,8 +16,7 @@ from slurmtf.job.contract.schedulers import SLURM
 from slurmtf.job.contract.system import trust
 from slurmtf.scheduler.base import RECORD_LAG_S, SUBMIT_SLACK_S, Canceler, JobRef, JobState, Observation, SubmittedJob, match
 from slurmtf.scheduler.books import Ahead, JobUsage
-from slurmtf.scheduler.slurm import accounting, commands
-from slurmtf.scheduler.slurm import queue as queues
+from slurmtf.scheduler.slurm import accounting, commands, jobs_ahead
 from slurmtf.scheduler.slurm.calls import output
 from slurmtf.scheduler.slurm.sharing import shared
 
@@ -98,10 +97,10 @@ def _accounted(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s: flo
 def ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:
     """Query all waiting jobs, and count those ahead of ours."""
     try:
-        told = shared(queues.waiting(cluster), output, QUEUE_AGE_S)
+        told = shared(jobs_ahead.waiting(cluster), output, QUEUE_AGE_S)
     except SlurmError:
         return None
-    return queues.ahead(queues.parse_waiting(told), job.ref.job_id)
+    return jobs_ahead.ahead(jobs_ahead.parse_waiting(told), job.ref.job_id)
 
 
 def books(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, JobUsage]:

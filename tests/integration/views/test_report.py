@@ -107,15 +107,16 @@ def test_the_file_of_samples_is_private_and_named_by_job_and_node(submit: Submit
 
 
 def test_the_corrected_command_is_ready_to_paste(submit: Submit, environ: dict[str, str]) -> None:
-    run = submit("import numpy\nnumpy.ones((1 << 40,))\n", memory="2G")
+    limit = "import numpy, resource\nresource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
+    run = submit(f"{limit}numpy.ones((3, 1 << 30), 'u1')\n", memory="2G")
     run.wait_for_completion(raise_on_error=False)
     death = json.loads(said(environ, "why", run.id, "--json"))["data"]["death"]
     assert (death["class"], death["memory"]["asked"], death["memory"]["source"]) == ("host-memory", 2 << 30, "samples")
     assert 0 < death["memory"]["used"] < 2 << 30
-    assert death["command"] == f"slurmtf rerun {run.id} --with memory=3G"
+    assert death["command"] == f"slurmtf rerun {run.id} --with memory=5G", "as much as the array needs, too"
     text = said(environ, "why", run.id)
     assert (" 2.0G " in text, "(samples)" in text) == (True, True)
     assert death["command"] in text
     again = Run.find(said(environ, *shlex.split(death["command"])[1:]).strip(), environ["SLURMTF_WORKSPACE"])
     again.wait_for_completion(raise_on_error=False)
-    assert again.plan["resources"]["memory"] == "3G"
+    assert again.plan["resources"]["memory"] == "5G"

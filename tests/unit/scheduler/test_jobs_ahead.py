@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.scheduler.books import Ahead
-from slurmtf.scheduler.slurm.queue import ahead, parse_waiting, waiting
+from slurmtf.scheduler.slurm.jobs_ahead import ahead, parse_waiting, waiting
 
 QUEUE = """\
 12|500|gpu|ada|Priority
